@@ -1,0 +1,64 @@
+"""Recordings and data sets: what readers give and what windows are cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.ir.contract import SensorContract
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One uninterrupted capture.
+
+    Attributes:
+        name: unique in its data set; used in messages.
+        group: drive, subject or session; a split never puts one group on both sides.
+        counts: int16 [T, C], raw counts in the contract's channel order.
+        labels: int16 [T], index into the data set's labels, or UNLABELLED.
+        split: ``train``, ``validation`` or ``test`` where the source gives the split, else None.
+    """
+
+    name: str
+    group: str
+    counts: NDArray[np.int16]
+    labels: NDArray[np.int16]
+    split: str | None = None
+
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Recordings under one contract.
+
+    Attributes:
+        name: short name, for example ``car_states``.
+        contract: what all recordings hold to.
+        labels: class names; the position is the class index.
+        recordings: each with at least one sample.
+    """
+
+    name: str
+    contract: SensorContract
+    labels: tuple[str, ...]
+    recordings: tuple[Recording, ...]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows cut from recordings; B windows of T samples of C channels.
+
+    Attributes:
+        counts: int16 [B, T, C], raw counts.
+        labels: int16 [B], class index.
+        groups: str [B], the group of the recording each was cut from.
+    """
+
+    counts: NDArray[np.int16]
+    labels: NDArray[np.int16]
+    groups: NDArray[np.str_]

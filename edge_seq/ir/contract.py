@@ -1,0 +1,200 @@
+"""The sensor contract: what a model expects of the data it is fed, written down once.
+
+Most failures in the field are a unit, a rate or an axis, not arithmetic. So the contract is part of every data set and
+every model; it is checked when a file is read, when a stream starts and on the device.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.errors import ContractError
+
+Unit = Literal["m/s^2", "g", "mg", "rad/s", "deg/s", "counts"]
+PreprocessingStep = Literal["none", "difference", "remove_gravity"]
+
+COUNT_MIN, COUNT_MAX = -32768, 32767
+MAX_CHANNELS = 64
+MAX_WINDOW_LENGTH = 65535
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One axis of the sensor.
+
+    Attributes:
+        name: column name, for example ``ax``.
+        unit: physical unit of the recordings; ``counts`` where they hold raw counts already.
+        counts_per_unit: counts of the part for one unit; 1 where the unit is ``counts``.
+        full_scale: largest magnitude the part can tell, in ``unit``; what is beyond is saturated, as the part does.
+    """
+
+    name: str
+    unit: Unit
+    counts_per_unit: float
+    full_scale: float
+
+    @property
+    def count_limit(self) -> int:
+        """Largest magnitude in counts: ``round(full_scale * counts_per_unit)``, at most 32767."""
+        return min(COUNT_MAX, round(self.full_scale * self.counts_per_unit))
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What happens to raw counts before the first layer, in integers, the same in training, ONNX and C.
+
+    Attributes:
+        step: ``none``; ``difference``, x[t] - x[t-1] with 0 for the first sample after a reset, so that a slope
+            cancels; ``remove_gravity``, x[t] minus a one-pole low-pass of x with time constant 2^gravity_shift samples
+            that starts at the first sample.
+        gravity_shift: only for ``remove_gravity``: 1 to 12.
+    """
+
+    step: PreprocessingStep = "none"
+    gravity_shift: int = 6
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Feature = (preprocessed counts - mean) / scale, per channel; folded into the first layer of an integer model.
+
+    Attributes:
+        mean: [C], in counts.
+        scale: [C], in counts, positive.
+    """
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class SensorContract:
+    """Everything a model assumes about its input.
+
+    Attributes:
+        sample_rate_hz: samples a second.
+        channels: in the order in which the model takes them.
+        window_length: T, samples in a window.
+        window_stride: samples from the start of one training window to the next.
+        preprocessing: integer step before the first layer.
+    """
+
+    sample_rate_hz: float
+    channels: tuple[Channel, ...]
+    window_length: int
+    window_stride: int
+    preprocessing: Preprocessing = Preprocessing()
+
+    @property
+    def num_channels(self) -> int:
+        """C, the number of channels."""
+        return len(self.channels)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels in the model's order."""
+        return tuple(channel.name for channel in self.channels)
+
+
+def verify_contract(contract: SensorContract) -> None:
+    """Check every invariant of a contract.
+
+    Raises:
+        ContractError: naming the field, the value found and the values allowed.
+    """
+
+    def require(condition: bool, message: str) -> None:
+        if not condition:
+            raise ContractError(f"sensor contract: {message}")
+
+    require(
+        math.isfinite(contract.sample_rate_hz) and contract.sample_rate_hz > 0,
+        f"sample_rate_hz is {contract.sample_rate_hz}; give a positive number of samples a second",
+    )
+    require(
+        1 <= contract.num_channels <= MAX_CHANNELS,
+        f"{contract.num_channels} channels; give 1 to {MAX_CHANNELS}",
+    )
+    names = contract.channel_names
+    require(len(set(names)) == len(names), f"channel names {list(names)} repeat; give each channel a name of its own")
+    for channel in contract.channels:
+        require(bool(channel.name), "a channel has an empty name; name it as the column of the data is named")
+        require(
+            channel.unit in get_args(Unit),
+            f"channel {channel.name}: unit {channel.unit!r} is unknown; give one of {list(get_args(Unit))}",
+        )
+        for field in ("counts_per_unit", "full_scale"):
+            value = getattr(channel, field)
+            require(
+                math.isfinite(value) and value > 0, f"channel {channel.name}: {field} is {value}; give a positive number"
+            )
+        require(
+            channel.unit != "counts" or channel.counts_per_unit == 1,
+            f"channel {channel.name}: counts_per_unit is {channel.counts_per_unit} where the unit is counts; give 1",
+        )
+        require(
+            channel.count_limit >= 1,
+            f"channel {channel.name}: full_scale {channel.full_scale} {channel.unit} at {channel.counts_per_unit} counts "
+            "a unit is below one count; raise counts_per_unit",
+        )
+    require(
+        1 <= contract.window_length <= MAX_WINDOW_LENGTH,
+        f"window_length is {contract.window_length}; give 1 to {MAX_WINDOW_LENGTH} samples",
+    )
+    require(contract.window_stride >= 1, f"window_stride is {contract.window_stride}; give at least 1 sample")
+    require(
+        contract.preprocessing.step in get_args(PreprocessingStep),
+        f"preprocessing step {contract.preprocessing.step!r} is unknown; give one of {list(get_args(PreprocessingStep))}",
+    )
+    require(
+        1 <= contract.preprocessing.gravity_shift <= 12,
+        f"gravity_shift is {contract.preprocessing.gravity_shift}; give 1 to 12",
+    )
+
+
+def to_counts(values: NDArray[np.floating[Any]], contract: SensorContract) -> NDArray[np.int16]:
+    """Convert physical values to the counts that the part would give: scaled, rounded half to even, saturated.
+
+    Args:
+        values: float [..., C], in each channel's unit.
+        contract: whose channels say counts a unit and full scale.
+
+    Returns:
+        int16 [..., C].
+    """
+    per_unit = np.array([c.counts_per_unit for c in contract.channels], dtype=np.float64)
+    limit = np.array([c.count_limit for c in contract.channels], dtype=np.float64)
+    counts = np.clip(np.rint(np.asarray(values, dtype=np.float64) * per_unit), -limit, limit)
+    return counts.astype(np.int16)
+
+
+def contract_to_dict(contract: SensorContract) -> dict[str, Any]:
+    """Plain dictionaries, lists, numbers and strings, ready for JSON."""
+    return dataclasses.asdict(contract)
+
+
+def contract_from_dict(data: dict[str, Any]) -> SensorContract:
+    """Inverse of :func:`contract_to_dict`; verified.
+
+    Raises:
+        ContractError: where a field is missing, unknown or out of range.
+    """
+    try:
+        contract = SensorContract(
+            **{
+                **data,
+                "channels": tuple(Channel(**channel) for channel in data["channels"]),
+                "preprocessing": Preprocessing(**data["preprocessing"]),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise ContractError(f"sensor contract cannot be read: {error}; expected the fields of SensorContract") from error
+    verify_contract(contract)
+    return contract
