@@ -21,7 +21,7 @@ PreprocessingStep = Literal["none", "difference", "remove_gravity"]
 
 COUNT_MIN, COUNT_MAX = -32768, 32767
 MAX_CHANNELS = 64
-MAX_WINDOW_LENGTH = 65535
+MAX_WINDOW_LENGTH = 16383
 
 
 @dataclass(frozen=True)

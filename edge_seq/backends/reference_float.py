@@ -1,0 +1,113 @@
+"""The float model in numpy: what torch computed, without torch. Equations in :mod:`edge_seq.ir.cells`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from edge_seq.backends.preprocess import preprocess
+from edge_seq.backends.trace import Trace, trace_names
+from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.model import FloatModel
+from edge_seq.ir.rows import FloatRows
+
+Array = NDArray[np.floating[Any]]
+
+
+def normalise(model: FloatModel, counts: NDArray[np.int16]) -> Array:
+    """Preprocess and normalise: int16 [B, T, C] to float32 [B, T, C]."""
+    features = preprocess(counts, model.contract.preprocessing).astype(np.float64)
+    mean = np.array(model.number_format.normalisation.mean)
+    scale = np.array(model.number_format.normalisation.scale)
+    return np.asarray((features - mean) / scale, dtype=np.float32)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), by way of tanh, which cannot overflow."""
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)), dtype=x.dtype)
+
+
+def softmax(logits: Array) -> Array:
+    """Probabilities [..., K] of logits [..., K]."""
+    exponent = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True))
+
+
+def _affine(rows: FloatRows, x: Array, h: Array) -> Array:
+    y = np.broadcast_to(rows.bias, (len(x), len(rows.bias)))
+    if rows.weight_input.shape[1]:
+        y = y + x @ rows.weight_input.T
+    if rows.weight_hidden.shape[1]:
+        y = y + h @ rows.weight_hidden.T
+    return np.asarray(y)
+
+
+def _layer(cell: Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows], inputs: Array) -> dict[str, Array]:
+    """Run one layer over float32 [B, T, I]; returns traced values [B, T, H] by name."""
+    batch, time_steps, _ = inputs.shape
+    steps: list[dict[str, Array]] = []
+    h: Array = np.zeros((batch, 1), dtype=np.float32)
+    c: Array = h
+    for t in range(time_steps):
+        x = inputs[:, t]
+        match cell:
+            case Rnn():
+                h = np.zeros((batch, len(cell.hidden.bias)), dtype=np.float32) if t == 0 else h
+                values = {"hidden": _affine(cell.hidden, x, h)}
+                h = np.tanh(values["hidden"])
+            case Gru():
+                h = np.zeros((batch, len(cell.reset_gate.bias)), dtype=np.float32) if t == 0 else h
+                values = {
+                    "reset_gate": _affine(cell.reset_gate, x, h),
+                    "update_gate": _affine(cell.update_gate, x, h),
+                    "new_gate_hidden": _affine(cell.new_gate_hidden, x, h),
+                }
+                reset, update = sigmoid(values["reset_gate"]), sigmoid(values["update_gate"])
+                values["new_gate"] = _affine(cell.new_gate_input, x, h) + reset * values["new_gate_hidden"]
+                h = (1 - update) * np.tanh(values["new_gate"]) + update * h
+            case Lstm():
+                if t == 0:
+                    h = np.zeros((batch, len(cell.input_gate.bias)), dtype=np.float32)
+                    c = h
+                values = {
+                    "input_gate": _affine(cell.input_gate, x, h),
+                    "forget_gate": _affine(cell.forget_gate, x, h),
+                    "cell_gate": _affine(cell.cell_gate, x, h),
+                    "output_gate": _affine(cell.output_gate, x, h),
+                }
+                c = sigmoid(values["forget_gate"]) * c + sigmoid(values["input_gate"]) * np.tanh(values["cell_gate"])
+                h = sigmoid(values["output_gate"]) * np.tanh(c)
+                values["cell_state"] = c
+            case unreachable:
+                assert_never(unreachable)
+        steps.append(values | {"hidden_state": h})
+    return {name: np.stack([values[name] for values in steps], axis=1) for name in steps[0]}
+
+
+def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
+    """Run windows, each from a reset.
+
+    Args:
+        model: float model.
+        counts: int16 [B, T, C], raw counts; T is the contract's window length or shorter.
+
+    Returns:
+        Trace of float32 arrays [B, T, N]; ``label`` is int64. Logits are given at every step, whatever the readout's
+        ``label_every`` says, because they cost little here and training losses may want them.
+    """
+    values: dict[str, NDArray[Any]] = {"features": normalise(model, counts)}
+    below = values["features"]
+    for index, cell in enumerate(model.layers):
+        traced = _layer(cell, below)
+        values |= {f"layer{index}.{name}": array for name, array in traced.items()}
+        below = traced["hidden_state"]
+    if model.readout.pooling == "mean":
+        count = np.arange(1, below.shape[1] + 1, dtype=np.float32)[:, None]
+        below = np.cumsum(below, axis=1, dtype=np.float64).astype(np.float32) / count
+        values["pooled"] = below
+    values["logits"] = below @ model.head.weight_input.T + model.head.bias
+    values["label"] = np.argmax(values["logits"], axis=2)[:, :, None]
+    return Trace({name: values[name] for name in trace_names(model)})

@@ -1,0 +1,261 @@
+"""The living definition of the integer model: SPEC.md as slow, obvious code. All other backends must equal it exactly.
+
+Every number is an int64 that is checked to fit 32 bits where C uses 32 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from edge_seq.backends.preprocess import PreprocessState, initial_state, preprocess_step
+from edge_seq.backends.trace import Trace, trace_names
+from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.model import IntModel
+from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, padded
+from edge_seq.quant.fixed_point import (
+    COARSE_DROP,
+    FINE_FRAC_BITS,
+    Int64,
+    check_int32,
+    integers,
+    mulw,
+    rounding_shift,
+    saturate16,
+)
+from edge_seq.quant.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, table_argument, table_tanh
+
+NO_LABEL = -1
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """State of one layer, all int64 [B, padded(H)]; padding stays zero.
+
+    Attributes:
+        operands: what matrices and the head see: fine units Q15, coarse units Q7.
+        hidden: the hidden state; a GRU keeps Q15 for all units, in other cells it *is* the operands.
+        cell: an LSTM's cell state; empty in other cells.
+    """
+
+    operands: Int64
+    hidden: Int64
+    cell: Int64
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything a model remembers between two samples.
+
+    Attributes:
+        layers: one a layer.
+        preprocess: what preprocessing remembers.
+        pool_sum: int64 [B, padded(H)], sum of the last layer's operands since the window began.
+        step_in_window: samples since the window began.
+    """
+
+    layers: tuple[LayerState, ...]
+    preprocess: PreprocessState
+    pool_sum: Int64
+    step_in_window: int
+
+
+def reset_state(model: IntModel, batch: int) -> State:
+    """State after a reset, for ``batch`` windows side by side."""
+    layers = []
+    for cell, size in zip(model.layers, model.hidden_sizes, strict=True):
+        zeros = np.zeros((batch, padded(size)), dtype=np.int64)
+        cell_state = zeros if isinstance(cell, Lstm) else np.zeros((batch, 0), dtype=np.int64)
+        layers.append(LayerState(operands=zeros, hidden=zeros, cell=cell_state))
+    pool_sum = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
+    return State(tuple(layers), initial_state(batch, model.input_size), pool_sum, 0)
+
+
+def _accumulate(rows: IntRows, features: Int64, operands_below: Int64, operands_own: Int64) -> Int64:
+    """acc = bias + wide . x + narrow_input . z_below + narrow_hidden . z_own; int64 [B, R]."""
+    accumulator = np.broadcast_to(integers(rows.bias), (len(features), len(rows.bias)))
+    for weights, values in (
+        (integers(rows.wide), features),
+        (integers(effective_weights(rows.narrow_input)), operands_below),
+        (integers(effective_weights(rows.narrow_hidden)), operands_own),
+    ):
+        if weights.shape[1]:
+            accumulator = accumulator + values @ weights.T
+    return check_int32(accumulator, "an accumulator")
+
+
+def _to_operands(hidden_q15: Int64) -> Int64:
+    """Fine units keep Q15; coarse ones are rounded to Q7."""
+    coarse = is_coarse(hidden_q15.shape[1])
+    return np.where(coarse, rounding_shift(hidden_q15, COARSE_DROP), hidden_q15)
+
+
+def _sigmoid_q15(argument: Int64) -> Int64:
+    """floor((1 + tanh) / 2) in Q15, 0 to 32767; the argument was halved by the row's multiplier."""
+    return (table_tanh(argument) >> 1) + (1 << (FINE_FRAC_BITS - 1))
+
+
+def _pad_units(values: Int64, size: int) -> Int64:
+    return np.pad(values, ((0, 0), (0, size - values.shape[1])))
+
+
+def _step_rnn(
+    cell: Rnn[IntRows], features: Int64, below: Int64, state: LayerState
+) -> tuple[LayerState, dict[str, Int64]]:
+    accumulator = _accumulate(cell.hidden, features, below, state.operands)
+    argument = table_argument(mulw(accumulator, integers(cell.hidden.multiplier)))
+    operands = _pad_units(_to_operands(table_tanh(argument)), state.operands.shape[1])
+    return LayerState(operands, operands, state.cell), {"hidden": argument}
+
+
+def _step_gru(
+    cell: Gru[IntRows], features: Int64, below: Int64, state: LayerState
+) -> tuple[LayerState, dict[str, Int64]]:
+    def scaled(rows: IntRows) -> Int64:
+        return mulw(_accumulate(rows, features, below, state.operands), integers(rows.multiplier))
+
+    reset = table_argument(scaled(cell.reset_gate))
+    update = table_argument(scaled(cell.update_gate))
+    new_hidden = scaled(cell.new_gate_hidden)
+    # n = tanh(n_x + r n_h), r = (1 + tanh_r) / 2; mulw by the Q15 tanh_r gives the half of the product.
+    new = scaled(cell.new_gate_input) + (new_hidden >> 1) + mulw(new_hidden, table_tanh(reset))
+    new_argument = table_argument(check_int32(new, "a GRU's new gate"))
+
+    keep = _sigmoid_q15(update)
+    take = 2**FINE_FRAC_BITS - 1 - keep
+    old = state.hidden[:, : keep.shape[1]]
+    hidden = rounding_shift(keep * old + take * table_tanh(new_argument), FINE_FRAC_BITS)
+    size = state.hidden.shape[1]
+    traced = {"reset_gate": reset, "update_gate": update, "new_gate_hidden": new_hidden, "new_gate": new_argument}
+    return LayerState(_pad_units(_to_operands(hidden), size), _pad_units(hidden, size), state.cell), traced
+
+
+def _step_lstm(
+    cell: Lstm[IntRows], features: Int64, below: Int64, state: LayerState, cell_frac_bits: int
+) -> tuple[LayerState, dict[str, Int64]]:
+    def argument(rows: IntRows) -> Int64:
+        return table_argument(
+            mulw(_accumulate(rows, features, below, state.operands), integers(rows.multiplier))
+        )
+
+    arguments = {
+        "input_gate": argument(cell.input_gate),
+        "forget_gate": argument(cell.forget_gate),
+        "cell_gate": argument(cell.cell_gate),
+        "output_gate": argument(cell.output_gate),
+    }
+    write = _sigmoid_q15(arguments["input_gate"])
+    keep = _sigmoid_q15(arguments["forget_gate"])
+    show = _sigmoid_q15(arguments["output_gate"])
+    candidate = table_tanh(arguments["cell_gate"])
+
+    old = state.cell[:, : keep.shape[1]]
+    # keep * old is Q(15 + cell_frac_bits); write * candidate is Q30 and comes to the same binary point.
+    total = keep * old + ((write * candidate) >> (FINE_FRAC_BITS - cell_frac_bits))
+    new = saturate16(rounding_shift(check_int32(total, "a cell update"), FINE_FRAC_BITS))
+    squashed = table_tanh(table_argument((new << (ARGUMENT_FRAC_BITS - cell_frac_bits)) + ARGUMENT_OFFSET))
+    product = show * squashed  # Q30
+    coarse = is_coarse(new.shape[1])
+    operands = np.where(coarse, rounding_shift(product, FINE_FRAC_BITS + COARSE_DROP), product >> FINE_FRAC_BITS)
+    size = state.operands.shape[1]
+    operands = _pad_units(operands, size)
+    return LayerState(operands, operands, _pad_units(new, size)), arguments
+
+
+def _pool(model: IntModel, state: State) -> Int64:
+    """What the head sees: the operands of the last layer, or their mean since the window began."""
+    if model.readout.pooling == "last":
+        return state.layers[-1].operands
+    count = state.step_in_window
+    reciprocals = model.number_format.pool_reciprocals
+    reciprocal = np.int64(reciprocals[count - 1 if len(reciprocals) > 1 else 0])
+    scaled = mulw(check_int32(state.pool_sum << 2, "the sum of states"), reciprocal)
+    return rounding_shift(scaled, count.bit_length() - 1)
+
+
+def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[State, dict[str, Int64]]:
+    """One sample for each of B streams.
+
+    Args:
+        model: verified integer model.
+        counts: int16 [B, C], raw counts.
+        state: from :func:`reset_state` or the step before.
+
+    Returns:
+        The next state, and the traced values [B, N] by the names of :func:`edge_seq.backends.trace.trace_names`.
+    """
+    features, preprocess_state = preprocess_step(counts, state.preprocess, model.contract.preprocessing)
+    shift = np.array(model.number_format.input_shift, dtype=np.int64)
+    inputs = saturate16(integers(features) << shift)
+    values: dict[str, Int64] = {"features": inputs}
+
+    below = np.zeros((len(counts), 0), dtype=np.int64)
+    layer_states = []
+    for index, cell in enumerate(model.layers):
+        layer = state.layers[index]
+        match cell:
+            case Rnn():
+                layer, traced = _step_rnn(cell, inputs, below, layer)
+            case Gru():
+                layer, traced = _step_gru(cell, inputs, below, layer)
+            case Lstm():
+                layer, traced = _step_lstm(cell, inputs, below, layer, model.number_format.cell_frac_bits[index])
+            case unreachable:
+                assert_never(unreachable)
+        size = model.hidden_sizes[index]
+        values |= {f"layer{index}.{name}": array for name, array in traced.items()}
+        if isinstance(cell, Lstm):
+            values[f"layer{index}.cell_state"] = layer.cell[:, :size]
+        values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
+        layer_states.append(layer)
+        below = layer.operands
+
+    count = state.step_in_window + 1
+    state = State(tuple(layer_states), preprocess_state, state.pool_sum + below, count)
+    window_ends = count == model.contract.window_length
+    batch = len(counts)
+    logits = np.zeros((batch, model.num_classes), dtype=np.int64)
+    label = np.full((batch, 1), NO_LABEL, dtype=np.int64)
+    pooled = np.zeros((batch, model.hidden_sizes[-1]), dtype=np.int64)
+    if window_ends or model.readout.label_every == "sample":
+        operands = _pool(model, state)
+        pooled = operands[:, : model.hidden_sizes[-1]]
+        none = np.zeros((batch, 0), dtype=np.int64)
+        logits = mulw(_accumulate(model.head, none, operands, none), integers(model.head.multiplier))
+        label = np.argmax(logits, axis=1, keepdims=True)  # the first of equals: ties go to the lower index
+    if model.readout.pooling == "mean":
+        values["pooled"] = pooled
+    values |= {"logits": logits, "label": label}
+
+    if window_ends:
+        if model.readout.at_window_end == "reset":
+            state = reset_state(model, batch)
+        else:
+            state = replace(state, pool_sum=np.zeros_like(state.pool_sum), step_in_window=0)
+    return state, values
+
+
+def run_stream(model: IntModel, counts: NDArray[np.int16]) -> Iterator[dict[str, Int64]]:
+    """Steps over int16 [B, T, C] from a reset, any T; yields each step's traced values."""
+    state = reset_state(model, len(counts))
+    for t in range(counts.shape[1]):
+        state, values = step(model, counts[:, t], state)
+        yield values
+
+
+def run_reference(model: IntModel, counts: NDArray[np.int16]) -> Trace:
+    """Run streams or windows from a reset.
+
+    Args:
+        model: verified integer model.
+        counts: int16 [B, T, C], raw counts; T may be any length, windows follow each other.
+
+    Returns:
+        Trace of int64 arrays [B, T, N].
+    """
+    steps = list(run_stream(model, counts))
+    return Trace({name: np.stack([values[name] for values in steps], axis=1) for name in trace_names(model)})

@@ -1,0 +1,66 @@
+"""What a backend did, step by step, in one form for all backends, so that parity is a comparison of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, gates
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.rows import Rows
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Values of B windows over T steps.
+
+    Attributes:
+        values: array [B, T, N] by name, in the order in which a step computes them: ``features`` (after preprocessing),
+            for each layer ``layer0.<gate>`` (pre-activation) and ``layer0.cell_state`` / ``layer0.hidden_state``, then
+            ``pooled``, ``logits`` (zero where no label was due) and ``label`` (N = 1; -1 where no label was due).
+    """
+
+    values: Mapping[str, NDArray[Any]]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """int64 [B], the label at the end of each window."""
+        return np.asarray(self.values["label"][:, -1, 0], dtype=np.int64)
+
+    @property
+    def logits(self) -> NDArray[Any]:
+        """[B, K], the logits at the end of each window."""
+        return np.asarray(self.values["logits"][:, -1])
+
+
+def gate_names(cell: Cell[Rows]) -> tuple[str, ...]:
+    """Names under which a cell's pre-activations are traced.
+
+    A GRU's ``new_gate_input`` is traced after the reset gate's part was added to it, as ``new_gate``.
+    """
+    names = tuple(gates(cell))
+    return ("reset_gate", "update_gate", "new_gate_hidden", "new_gate") if isinstance(cell, Gru) else names
+
+
+def state_names(cell: Cell[Rows]) -> tuple[str, ...]:
+    """Names of a cell's states, in the order in which a step computes them."""
+    match cell:
+        case Lstm():
+            return ("cell_state", "hidden_state")
+        case Rnn() | Gru():
+            return ("hidden_state",)
+
+
+def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
+    """All names of a model's trace, in the order of computation."""
+    layers = [
+        f"layer{index}.{name}"
+        for index, cell in enumerate(model.layers)
+        for name in (*gate_names(cell), *state_names(cell))
+    ]
+    pooled = ["pooled"] if model.readout.pooling == "mean" else []
+    return ("features", *layers, *pooled, "logits", "label")

@@ -1,0 +1,143 @@
+"""The model in the middle: typed, frozen, numpy only. Frontends make it, quantize() turns one form into the other,
+and every exporter prints it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+
+from edge_seq.ir.cells import Cell, gates, hidden_size
+from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.rows import FloatRows, IntRows, Rows
+
+Pooling = Literal["last", "mean"]
+LabelEvery = Literal["window", "sample"]
+AtWindowEnd = Literal["reset", "carry"]
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How states become labels.
+
+    Attributes:
+        pooling: the head sees the last state, or the mean of the states since the window began.
+        label_every: a label at the end of each window, or after each sample.
+        at_window_end: ``reset`` makes each window start from zero states, as in training, so that a stream gives the
+            same labels as the windows it is cut into; ``carry`` keeps the states and begins a new mean only.
+    """
+
+    pooling: Pooling = "last"
+    label_every: LabelEvery = "window"
+    at_window_end: AtWindowEnd = "reset"
+
+
+@dataclass(frozen=True)
+class FloatFormat:
+    """Numbers of a float model.
+
+    Attributes:
+        normalisation: of the preprocessed counts.
+    """
+
+    normalisation: Normalisation
+
+
+@dataclass(frozen=True)
+class IntFormat:
+    """Numbers of an integer model; normalisation is folded into the first layer.
+
+    Attributes:
+        input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12.
+        cell_frac_bits: [L], fractional bits of each layer's 16-bit cell state, 8 to 15; used by LSTM layers.
+        pool_reciprocals: for mean pooling, floor(2^(14 + floor(log2 t)) / t): for t = 1 .. T where a label follows each
+            sample, for t = T alone where one follows each window. Empty for ``last``.
+    """
+
+    input_shift: tuple[int, ...]
+    cell_frac_bits: tuple[int, ...]
+    pool_reciprocals: tuple[int, ...]
+
+
+Format = TypeVar("Format", FloatFormat, IntFormat)
+
+
+@dataclass(frozen=True)
+class SequenceModel(Generic[Rows, Format]):
+    """A recurrent classifier.
+
+    Attributes:
+        name: a C identifier in lower case; prefixes generated symbols.
+        labels: [K] class names.
+        contract: what the input must be.
+        layers: cells from the input up.
+        head: K rows on the pooled state of the last layer (as its input; they have no hidden part).
+        readout: pooling and when labels come.
+        number_format: what the numbers mean.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    contract: SensorContract
+    layers: tuple[Cell[Rows], ...]
+    head: Rows
+    readout: Readout
+    number_format: Format
+
+    @property
+    def num_classes(self) -> int:
+        """K."""
+        return len(self.labels)
+
+    @property
+    def input_size(self) -> int:
+        """I of the first layer, the number of channels."""
+        return self.contract.num_channels
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """H of each layer."""
+        return tuple(hidden_size(cell) for cell in self.layers)
+
+
+FloatModel = SequenceModel[FloatRows, FloatFormat]
+IntModel = SequenceModel[IntRows, IntFormat]
+
+
+def num_parameters(model: FloatModel) -> int:
+    """Trainable numbers; GRU counts its second bias of the new gate, other double biases are one."""
+    return sum(
+        rows.weight_input.size + rows.weight_hidden.size + rows.bias.size
+        for rows in [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]
+    )
+
+
+def weight_bytes(model: IntModel) -> int:
+    """Bytes of weights and biases of an integer model, without padding and multipliers (what the information needs)."""
+    total = 0
+    sizes = model.hidden_sizes
+    for layer, cell in enumerate(model.layers):
+        for rows in gates(cell).values():
+            inputs = 2 * rows.wide.shape[1] + (sizes[layer - 1] if rows.narrow_input.size else 0)
+            hidden = sizes[layer] if rows.narrow_hidden.size else 0
+            total += len(rows.bias) * (inputs + hidden + 4)
+    return total + model.num_classes * (sizes[-1] + 4)
+
+
+def model_hash(model: FloatModel | IntModel) -> str:
+    """SHA-256 over everything that decides a result, as 64 hexadecimal digits: numbers, contract, labels, readout.
+
+    The name of the model is not part of it.
+    """
+    digest = hashlib.sha256()
+    digest.update(repr((model.labels, model.contract, model.readout, model.number_format)).encode())
+    named = [(f"layer{i}.{name}", rows) for i, cell in enumerate(model.layers) for name, rows in gates(cell).items()]
+    for name, rows in [*named, ("head", model.head)]:
+        for field, array in vars(rows).items():
+            little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+            digest.update(f"{name}.{field}{array.shape}{array.dtype.name}".encode())
+            digest.update(little_endian.tobytes())
+    digest.update(repr(tuple(type(cell).__name__ for cell in model.layers)).encode())
+    return digest.hexdigest()

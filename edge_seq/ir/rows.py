@@ -1,0 +1,94 @@
+"""Affine rows, the one building block of every gate and of the head: y = W_x x + W_h h + b.
+
+Two forms: :class:`FloatRows` as trained, :class:`IntRows` as deployed. A row is one output value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUAD = 4  # operands and narrow weights come in groups of four: two fine, then two coarse
+
+
+@dataclass(frozen=True)
+class FloatRows:
+    """Rows as trained.
+
+    Attributes:
+        weight_input: float32 [R, I]; I is 0 where the rows do not see the layer's input.
+        weight_hidden: float32 [R, H]; H is 0 where the rows do not see the layer's own state.
+        bias: float32 [R]; the sum of the framework's two biases where it keeps two.
+    """
+
+    weight_input: NDArray[np.float32]
+    weight_hidden: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class IntRows:
+    """Rows as deployed (SPEC.md, section 4).
+
+    acc = bias + wide . x + narrow_input . z_input + narrow_hidden . z_hidden;  y = floor(acc * multiplier / 2^16)
+
+    Attributes:
+        wide: int16 [R, I], weights of 16-bit features; I is 0 but in the first layer.
+        narrow_input: int8 [R, P], weights of the operands of the layer below (P padded to a multiple of four).
+        narrow_hidden: int8 [R, Q], weights of the operands of the layer's own state (Q padded to a multiple of four).
+        bias: int32 [R], with every constant folded in: bias, mean of the features, table offset, half for rounding.
+        multiplier: int16 [R], 1 to 32767; it fixes the row's scale exactly.
+    """
+
+    wide: NDArray[np.int16]
+    narrow_input: NDArray[np.int8]
+    narrow_hidden: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.int16]
+
+
+Rows = TypeVar("Rows", FloatRows, IntRows)
+
+
+def padded(size: int) -> int:
+    """The next multiple of four: how many operands a state of ``size`` units takes.
+
+    >>> [padded(n) for n in (1, 4, 5, 33)]
+    [4, 4, 8, 36]
+    """
+    return -(-size // QUAD) * QUAD
+
+
+def is_coarse(size: int) -> NDArray[np.bool_]:
+    """bool [size]: which operands are coarse, Q7; the others are fine, Q15. The third and fourth of each quad.
+
+    >>> is_coarse(6).tolist()
+    [False, False, True, True, False, False]
+    """
+    return np.arange(size) % QUAD >= QUAD // 2
+
+
+def effective_weights(narrow: NDArray[np.int8]) -> NDArray[np.int32]:
+    """The integers that narrow weights stand for.
+
+    A fine column counts its byte b. A coarse column counts the 16-bit word whose high byte is its own and whose low
+    byte is that of the fine column two before: 256 b + unsigned(b_fine). So a kernel multiplies the packed halfwords as
+    they are and unpacks only the fine bytes.
+
+    Args:
+        narrow: int8 [R, N], N a multiple of four.
+
+    Returns:
+        int32 [R, N].
+
+    >>> effective_weights(np.array([[1, -1, 2, 3]], dtype=np.int8)).tolist()
+    [[1, -1, 513, 1023]]
+    """
+    weights = narrow.astype(np.int32)
+    coarse = np.flatnonzero(is_coarse(narrow.shape[1]))
+    low_byte = narrow.view(np.uint8)[:, coarse - QUAD // 2].astype(np.int32)
+    weights[:, coarse] = 256 * weights[:, coarse] + low_byte
+    return weights

@@ -1,0 +1,152 @@
+"""Every invariant of a model in one file. Called after conversion, quantisation and loading and by each exporter."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.errors import ModelError
+from edge_seq.ir.cells import Cell, Gru, gates, hidden_size
+from edge_seq.ir.contract import verify_contract
+from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
+from edge_seq.ir.rows import FloatRows, IntRows, padded
+
+MAX_HIDDEN_SIZE = 1024
+MAX_LAYERS = 8
+MAX_CLASSES = 256
+INPUT_SHIFT_MAX = 12
+CELL_FRAC_BITS = range(8, 16)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ModelError(message)
+
+
+def _require_array(array: NDArray[Any], dtype: type, shape: tuple[int, ...], what: str) -> None:
+    _require(
+        isinstance(array, np.ndarray) and array.dtype == np.dtype(dtype) and array.shape == shape,
+        f"{what} is {getattr(array, 'dtype', type(array).__name__)} {list(getattr(array, 'shape', []))}; expected "
+        f"{np.dtype(dtype).name} {list(shape)}",
+    )
+
+
+def _verify_float_rows(rows: FloatRows, what: str, *, inputs: int, hidden: int, outputs: int) -> None:
+    for name, shape in (("weight_input", (outputs, inputs)), ("weight_hidden", (outputs, hidden)), ("bias", (outputs,))):
+        array = getattr(rows, name)
+        _require_array(array, np.float32, shape, f"{what}.{name}")
+        _require(bool(np.isfinite(array).all()), f"{what}.{name} has values that are not finite; train again")
+
+
+def _verify_int_rows(rows: IntRows, what: str, *, inputs: int, hidden: int, outputs: int, first: bool) -> None:
+    _require_array(rows.wide, np.int16, (outputs, inputs if first else 0), f"{what}.wide")
+    _require_array(rows.narrow_input, np.int8, (outputs, 0 if first else padded(inputs)), f"{what}.narrow_input")
+    _require_array(rows.narrow_hidden, np.int8, (outputs, padded(hidden)), f"{what}.narrow_hidden")
+    _require_array(rows.bias, np.int32, (outputs,), f"{what}.bias")
+    _require_array(rows.multiplier, np.int16, (outputs,), f"{what}.multiplier")
+    _require(bool((rows.multiplier >= 1).all()), f"{what}.multiplier has values below 1; quantize again")
+
+
+def _gate_inputs(cell: Cell[Any], name: str, inputs: int, hidden: int) -> tuple[int, int]:
+    """How many inputs and how many hidden units a gate sees."""
+    if isinstance(cell, Gru) and name == "new_gate_input":
+        return inputs, 0
+    if isinstance(cell, Gru) and name == "new_gate_hidden":
+        return 0, hidden
+    return inputs, hidden
+
+
+def _verify_number_format(model: FloatModel | IntModel) -> None:
+    number_format = model.number_format
+    channels = model.input_size
+    match number_format:
+        case FloatFormat():
+            mean, scale = number_format.normalisation.mean, number_format.normalisation.scale
+            _require(
+                len(mean) == len(scale) == channels,
+                f"normalisation has {len(mean)} means and {len(scale)} scales; expected {channels}, one a channel",
+            )
+            _require(
+                bool(np.isfinite([*mean, *scale]).all()) and min(scale) > 0,
+                f"normalisation {mean} / {scale} must be finite, with positive scales",
+            )
+        case IntFormat():
+            shifts = number_format.input_shift
+            _require(
+                len(shifts) == channels and all(0 <= shift <= INPUT_SHIFT_MAX for shift in shifts),
+                f"input_shift is {list(shifts)}; expected {channels} values of 0 to {INPUT_SHIFT_MAX}",
+            )
+            bits = number_format.cell_frac_bits
+            _require(
+                len(bits) == len(model.layers) and all(b in CELL_FRAC_BITS for b in bits),
+                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} values of 8 to 15",
+            )
+            expected = pool_reciprocals(model)
+            _require(
+                number_format.pool_reciprocals == expected,
+                f"pool_reciprocals has {len(number_format.pool_reciprocals)} values that are not those of a window of "
+                f"{model.contract.window_length}; quantize again",
+            )
+
+
+def pool_reciprocals(model: FloatModel | IntModel) -> tuple[int, ...]:
+    """floor(2^(14 + floor(log2 t)) / t) for the t at which a mean is taken (SPEC.md, section 8)."""
+    if model.readout.pooling != "mean":
+        return ()
+    length = model.contract.window_length
+    counts = range(1, length + 1) if model.readout.label_every == "sample" else (length,)
+    return tuple((1 << (14 + count.bit_length() - 1)) // count for count in counts)
+
+
+def verify(model: FloatModel | IntModel) -> None:
+    """Check every invariant of a float or integer model.
+
+    Raises:
+        ModelError: naming what was found and what was expected.
+        ContractError: where the sensor contract itself is not usable.
+        RangeProofError: where an accumulator of an integer model could overflow.
+    """
+    verify_contract(model.contract)
+    _require(
+        _NAME.fullmatch(model.name) is not None,
+        f"model name {model.name!r} must be a C identifier of lower-case letters, digits and _, at most 48 long",
+    )
+    labels = model.labels
+    _require(
+        2 <= len(labels) <= MAX_CLASSES and len(set(labels)) == len(labels) and all(labels),
+        f"labels {list(labels)} must be 2 to {MAX_CLASSES} different names",
+    )
+    for field, allowed in (("pooling", Pooling), ("label_every", LabelEvery), ("at_window_end", AtWindowEnd)):
+        value = getattr(model.readout, field)
+        _require(value in get_args(allowed), f"readout.{field} is {value!r}; expected one of {list(get_args(allowed))}")
+    _require(1 <= len(model.layers) <= MAX_LAYERS, f"{len(model.layers)} layers; expected 1 to {MAX_LAYERS}")
+
+    inputs = model.input_size
+    for index, cell in enumerate(model.layers):
+        hidden = hidden_size(cell)
+        _require(1 <= hidden <= MAX_HIDDEN_SIZE, f"layer {index}: hidden_size {hidden}; expected 1 to {MAX_HIDDEN_SIZE}")
+        for name, rows in gates(cell).items():
+            _verify_rows(rows, f"layer{index}.{name}", _gate_inputs(cell, name, inputs, hidden), hidden, index == 0)
+        inputs = hidden
+    _verify_rows(model.head, "head", (inputs, 0), len(labels), False)
+    _verify_number_format(model)
+    if isinstance(model.number_format, IntFormat):
+        from edge_seq.quant.range_proof import prove_ranges  # the proof needs the arithmetic, which needs the IR
+
+        prove_ranges(model)  # type: ignore[arg-type]  # the format says that the rows are IntRows, seen above
+
+
+def _verify_rows(rows: FloatRows | IntRows, what: str, sees: tuple[int, int], outputs: int, first: bool) -> None:
+    inputs, hidden = sees
+    match rows:
+        case FloatRows():
+            _verify_float_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs)
+        case IntRows():
+            # A GRU's hidden part of the new gate sees no input at all, wide or narrow.
+            _verify_int_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs, first=first)
+        case _:
+            raise ModelError(f"{what} is a {type(rows).__name__}; expected FloatRows or IntRows")

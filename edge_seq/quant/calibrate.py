@@ -1,0 +1,122 @@
+"""Ranges that only data can tell: how large features and cell states become, and what saturated in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.preprocess import preprocess
+from edge_seq.backends.reference_float import run_float
+from edge_seq.backends.reference_int import run_stream
+from edge_seq.errors import DataError
+from edge_seq.ir.cells import Lstm
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.quant.fixed_point import INT16_MAX, INT16_MIN
+from edge_seq.quant.tables import ARGUMENT_MAX
+
+CELL_MARGIN = 2.0  # the cell state may become this many times larger than in calibration before it saturates
+CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX = 8, 15
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was seen on the calibration streams.
+
+    Attributes:
+        feature_limit: [C], largest magnitude of the preprocessed counts.
+        cell_limit: [L], largest magnitude of each layer's float cell state; 0 for cells without one.
+        num_windows: how many windows or streams were seen.
+        num_steps: how many time steps.
+    """
+
+    feature_limit: tuple[int, ...]
+    cell_limit: tuple[float, ...]
+    num_windows: int
+    num_steps: int
+
+    @property
+    def cell_frac_bits(self) -> tuple[int, ...]:
+        """[L], the most fractional bits with which ``CELL_MARGIN`` times the largest cell state fits 16 bits."""
+        bits = []
+        for limit in self.cell_limit:
+            integer_bits = int(np.ceil(np.log2(max(limit * CELL_MARGIN, 2.0**-8))))
+            bits.append(int(np.clip(15 - integer_bits, CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX)))
+        return tuple(bits)
+
+
+def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int = 256) -> Calibration:
+    """Observe a float model on data.
+
+    Args:
+        model: verified float model.
+        counts: int16 [B, T, C], raw counts; the longer the streams, the better the cell state's range is known.
+        batch_size: windows at once; only memory depends on it.
+
+    Raises:
+        DataError: where there is nothing to observe.
+    """
+    if counts.ndim != 3 or not counts.size:
+        raise DataError(
+            f"calibrating {model.name}: counts have shape {list(counts.shape)}; expected [windows, time steps, "
+            f"{model.input_size}] with at least one window"
+        )
+    features = preprocess(counts, model.contract.preprocessing).astype(np.int64)
+    cell_limit = np.zeros(len(model.layers))
+    for start in range(0, len(counts), batch_size):
+        values = run_float(model, counts[start : start + batch_size]).values
+        for index, cell in enumerate(model.layers):
+            if isinstance(cell, Lstm):
+                cell_limit[index] = max(cell_limit[index], float(np.abs(values[f"layer{index}.cell_state"]).max()))
+    return Calibration(
+        feature_limit=tuple(int(limit) for limit in np.abs(features).max(axis=(0, 1))),
+        cell_limit=tuple(float(limit) for limit in cell_limit),
+        num_windows=len(counts),
+        num_steps=len(counts) * counts.shape[1],
+    )
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """How often one traced value sat at the end of its range.
+
+    Attributes:
+        name: as in the trace, for example ``layer0.cell_state``.
+        saturated: number of values at either end.
+        values: number of values seen.
+    """
+
+    name: str
+    saturated: int
+    values: int
+
+    @property
+    def share(self) -> float:
+        """Saturated values over all values."""
+        return self.saturated / max(self.values, 1)
+
+
+def count_saturation(model: IntModel, counts: NDArray[np.int16]) -> tuple[Saturation, ...]:
+    """Run the integer reference and count saturated features, gate arguments and cell states.
+
+    A saturated gate is an ordinary thing (a gate that is fully open); a saturated feature or cell state loses
+    information.
+
+    Args:
+        model: verified integer model.
+        counts: int16 [B, T, C], raw counts.
+    """
+    totals: dict[str, tuple[int, int]] = {}
+    for values in run_stream(model, counts):
+        for name, array in values.items():
+            if name == "features" or name.endswith(".cell_state"):
+                low, high = INT16_MIN, INT16_MAX
+            elif name.startswith("layer") and not name.endswith((".hidden_state", ".new_gate_hidden")):
+                low, high = 0, ARGUMENT_MAX
+            else:
+                continue
+            saturated, seen = totals.get(name, (0, 0))
+            at_end = int(np.count_nonzero((array == low) | (array == high)))
+            totals[name] = (saturated + at_end, seen + array.size)
+    return tuple(Saturation(name, saturated, seen) for name, (saturated, seen) in totals.items())

@@ -1,0 +1,201 @@
+"""Float model in, integer model out. Every numeric decision of the project is made here; exporters only print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from edge_seq.errors import RangeProofError
+from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
+from edge_seq.ir.rows import QUAD, FloatRows, IntRows, is_coarse, padded
+from edge_seq.ir.verify import pool_reciprocals, verify
+from edge_seq.quant.calibrate import Calibration
+from edge_seq.quant.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT32_MAX, MULTIPLIER_MAX, MULTIPLIER_SHIFT
+from edge_seq.quant.range_proof import accumulator_bounds
+from edge_seq.quant.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
+
+NARROW_MAX = 127
+NARROW_MIN = -128
+FEATURE_UNIT_TARGET = 2048  # a feature of one standard deviation stays below this many counts, 16 deviations fit
+
+Real = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Purpose:
+    """What a row's result is used for.
+
+    Attributes:
+        gain: 1/2 for a sigmoid, whose argument is halved for the tanh table; otherwise 1.
+        offset: added to the result: where the table's zero is, or 0 for a result that is no table argument.
+    """
+
+    gain: float
+    offset: int
+
+
+_SIGMOID = _Purpose(gain=0.5, offset=ARGUMENT_OFFSET)
+_TANH = _Purpose(gain=1.0, offset=ARGUMENT_OFFSET)
+_LINEAR = _Purpose(gain=1.0, offset=0)
+
+
+@dataclass(frozen=True)
+class _RealRows:
+    """Rows in float64 on the integer model's operands: wide a feature count, narrow a padded operand of unit value."""
+
+    wide: Real
+    narrow_input: Real
+    narrow_hidden: Real
+    bias: Real
+
+
+def _pad_columns(weights: NDArray[np.float32]) -> Real:
+    return np.pad(weights.astype(np.float64), ((0, 0), (0, padded(weights.shape[1]) - weights.shape[1])))
+
+
+def _first_layer_rows(rows: FloatRows, mean: Real, unit: Real) -> _RealRows:
+    """Fold normalisation in: w (q / 2^shift - mean) / scale, with unit = scale * 2^shift and mean in shifted counts."""
+    if not rows.weight_input.shape[1]:
+        wide, bias = np.zeros((len(rows.bias), 0)), rows.bias.astype(np.float64)
+    else:
+        wide = rows.weight_input.astype(np.float64) / unit
+        bias = rows.bias.astype(np.float64) - wide @ mean
+    return _RealRows(wide, np.zeros((len(bias), 0)), _pad_columns(rows.weight_hidden), bias)
+
+
+def _upper_layer_rows(rows: FloatRows) -> _RealRows:
+    bias = rows.bias.astype(np.float64)
+    return _RealRows(
+        np.zeros((len(bias), 0)), _pad_columns(rows.weight_input), _pad_columns(rows.weight_hidden), bias
+    )
+
+
+def _round_narrow(weights: Real, scale: Real) -> NDArray[np.int8]:
+    """Round to bytes, fine columns first, as a coarse column's weight contains the byte of its fine neighbour."""
+    target = weights / scale[:, None]
+    result = np.clip(np.rint(target), NARROW_MIN, NARROW_MAX).astype(np.int8)
+    coarse = np.flatnonzero(is_coarse(weights.shape[1]))
+    low_byte = result.view(np.uint8)[:, coarse - QUAD // 2].astype(np.float64)
+    result[:, coarse] = np.clip(np.rint(target[:, coarse] - low_byte / 256), NARROW_MIN, NARROW_MAX).astype(np.int8)
+    return result
+
+
+def _with_multiplier(real: _RealRows, purpose: _Purpose, multiplier: NDArray[np.int64]) -> IntRows:
+    """Round all weights at the scale that ``multiplier`` fixes.
+
+    With result = floor(acc m / 2^16) in Q16 of gain * y, a unit of the accumulator is worth m / (2^32 gain).
+    """
+    unit = multiplier / (2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain)
+    narrow_scale = unit * 2.0**FINE_FRAC_BITS
+    result_bias = real.bias * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset + 0.5
+    bias = np.rint(result_bias * 2.0**MULTIPLIER_SHIFT / multiplier)
+    return IntRows(
+        wide=np.clip(np.rint(real.wide / unit[:, None]), -INT16_MAX, INT16_MAX).astype(np.int16),
+        narrow_input=_round_narrow(real.narrow_input, narrow_scale),
+        narrow_hidden=_round_narrow(real.narrow_hidden, narrow_scale),
+        bias=np.clip(bias, -INT32_MAX, INT32_MAX).astype(np.int32),
+        multiplier=multiplier.astype(np.int16),
+    )
+
+
+def _largest_magnitude(weights: Real) -> Real:
+    return np.abs(weights).max(axis=1, initial=0.0)
+
+
+def _quantize_rows(real: _RealRows, purpose: _Purpose, what: str) -> IntRows:
+    """The smallest multiplier, and so the finest scale, at which every weight fits and no accumulator can overflow."""
+    per_unit = 2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain
+    narrow = np.maximum(_largest_magnitude(real.narrow_input), _largest_magnitude(real.narrow_hidden))
+    needed = np.maximum(
+        narrow / NARROW_MAX * per_unit / 2.0**FINE_FRAC_BITS, _largest_magnitude(real.wide) / INT16_MAX * per_unit
+    )
+    bias_magnitude = np.abs(real.bias) * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset + 1
+    needed = np.maximum(needed, bias_magnitude * 2.0**MULTIPLIER_SHIFT / INT32_MAX)
+    multiplier = np.maximum(np.ceil(needed), 1)
+    while True:
+        if multiplier.max() > MULTIPLIER_MAX:
+            row = int(np.argmax(multiplier))
+            raise RangeProofError(
+                f"quantizing {what}: row {row} has weights up to {narrow[row]:.3g} on states, "
+                f"{_largest_magnitude(real.wide)[row]:.3g} a feature count, bias {real.bias[row]:.3g}; no scale up to "
+                f"{MULTIPLIER_MAX} keeps its accumulator within 32 bits. Train with weight decay or clip the weights"
+            )
+        rows = _with_multiplier(real, purpose, multiplier.astype(np.int64))
+        excess = accumulator_bounds(rows) / INT32_MAX
+        if (excess <= 1).all():
+            return rows
+        multiplier = np.where(excess > 1, np.maximum(np.ceil(multiplier * excess), multiplier + 1), multiplier)
+
+
+def _input_shift(scale: float, feature_limit: int) -> int:
+    """Largest shift at which one standard deviation stays below 2048 counts and no calibration feature saturates."""
+    shift = 0
+    while scale * 2 ** (shift + 1) <= FEATURE_UNIT_TARGET and feature_limit * 2 ** (shift + 1) <= INT16_MAX and shift < 12:
+        shift += 1
+    return shift
+
+
+def _quantize_cell(cell: Cell[FloatRows], index: int, fold: _Fold) -> Cell[IntRows]:
+    def rows(float_rows: FloatRows, purpose: _Purpose, name: str) -> IntRows:
+        real = _first_layer_rows(float_rows, fold.mean, fold.unit) if index == 0 else _upper_layer_rows(float_rows)
+        return _quantize_rows(real, purpose, f"layer{index}.{name}")
+
+    match cell:
+        case Rnn():
+            return Rnn(rows(cell.hidden, _TANH, "hidden"))
+        case Gru():
+            return Gru(
+                reset_gate=rows(cell.reset_gate, _SIGMOID, "reset_gate"),
+                update_gate=rows(cell.update_gate, _SIGMOID, "update_gate"),
+                new_gate_input=rows(cell.new_gate_input, _TANH, "new_gate_input"),
+                new_gate_hidden=rows(cell.new_gate_hidden, _LINEAR, "new_gate_hidden"),
+            )
+        case Lstm():
+            return Lstm(
+                input_gate=rows(cell.input_gate, _SIGMOID, "input_gate"),
+                forget_gate=rows(cell.forget_gate, _SIGMOID, "forget_gate"),
+                cell_gate=rows(cell.cell_gate, _TANH, "cell_gate"),
+                output_gate=rows(cell.output_gate, _SIGMOID, "output_gate"),
+            )
+        case unreachable:
+            assert_never(unreachable)
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """Normalisation in shifted feature counts: y = (q - mean) / unit."""
+
+    mean: Real
+    unit: Real
+
+
+def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
+    """Turn a float model into the integer model of SPEC.md, proven free of overflow for any input.
+
+    Args:
+        model: verified float model.
+        calibration: ranges seen on streams that stand for the field, from :func:`edge_seq.quant.calibrate.calibrate`.
+
+    Raises:
+        ModelError: where the float model breaks an invariant.
+        RangeProofError: where no scale makes a row safe; says which and what to change.
+    """
+    verify(model)
+    normalisation = model.number_format.normalisation
+    shifts = tuple(
+        _input_shift(scale, limit) for scale, limit in zip(normalisation.scale, calibration.feature_limit, strict=True)
+    )
+    factor = 2.0 ** np.array(shifts)
+    fold = _Fold(mean=np.array(normalisation.mean) * factor, unit=np.array(normalisation.scale) * factor)
+    layers = tuple(_quantize_cell(cell, index, fold) for index, cell in enumerate(model.layers))
+    int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
+    head = _quantize_rows(_upper_layer_rows(model.head), _LINEAR, "head")
+    quantized: IntModel = SequenceModel(
+        model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format
+    )
+    verify(quantized)
+    return quantized
