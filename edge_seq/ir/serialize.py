@@ -102,7 +102,7 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     if not path.is_file():
         raise ModelError(f"loading {path.name}: there is no such file in {path.parent.name or 'this folder'}")
     content = path.read_bytes()
-    if content[:2] == b"PK" or content[:1] == b"\x80":
+    if content[:4] == b"PK\x03\x04" or (content[:1] == b"\x80" and content[8:9] != b"{"):
         raise ModelError(
             f"loading {path.name}: this is a Python pickle (as torch.save writes), which can run code when it is read; "
             "edge_seq never loads one. Save the weights as safetensors and convert them with from_torch"
