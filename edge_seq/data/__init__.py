@@ -1,0 +1,1 @@
+"""Recordings: readers, checks, group splits, windows, and the car-state simulator."""

@@ -1,0 +1,108 @@
+"""CSV files, plain or gzipped."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from pathlib import Path
+from typing import Any
+
+from edge_seq.data.readers.table import (
+    Reader,
+    ReadOptions,
+    Table,
+    check_header,
+    finish_table,
+    first_non_number,
+    import_pyarrow,
+)
+from edge_seq.errors import DataError
+
+SUFFIXES = (".csv", ".csv.gz")
+
+
+def read_csv(path: Path, options: ReadOptions) -> Table:
+    """Read the columns asked for; see :class:`Reader`."""
+    pa = import_pyarrow()
+    where = path.name
+    first_row = _first_row(path, options, where)
+    names = list(options.column_names) or first_row
+    check_header(names, options, where=where)
+    try:
+        table = _read(pa, path, names, options, numbers=True)
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        _explain_text(pa, path, names, options, where)
+        raise DataError(f"{where}: cannot be read as CSV: {error}") from error
+    return finish_table(table, options, where=where)
+
+
+def _first_row(path: Path, options: ReadOptions, where: str) -> list[str]:
+    """Names in the header, or the first values where the data source names the columns."""
+    opened = gzip.open if path.name.lower().endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+            rows = csv.reader(file, delimiter=options.delimiter)
+            first = next((row for row in rows if row), None)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{where}: cannot be read as CSV: {error}") from error
+    if first is None:
+        raise DataError(f"{where}: the file is empty; expected a header row and one row per sample")
+    if options.column_names:
+        _check_headerless(first, options, where)
+    elif all(_is_number(value) for value in first):
+        raise DataError(
+            f"{where}: the first row {first} holds only numbers, so the file seems to have no header; give "
+            "column_names in the data source, in the order of the file"
+        )
+    return first
+
+
+def _check_headerless(first: list[str], options: ReadOptions, where: str) -> None:
+    if set(first) & set(options.column_names):
+        order = "the same" if tuple(first) == options.column_names else "another"
+        raise DataError(
+            f"{where}: the file has a header {first}, in {order} order than column_names "
+            f"{list(options.column_names)}; remove column_names from the data source, columns are found by name"
+        )
+    if len(first) != len(options.column_names):
+        raise DataError(
+            f"{where}: rows have {len(first)} columns, column_names in the data source has "
+            f"{len(options.column_names)}; name every column of the file, in its order"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read(pa: Any, path: Path, names: list[str], options: ReadOptions, *, numbers: bool) -> Any:
+    types = dict.fromkeys(options.text, pa.string())
+    types.update(dict.fromkeys(options.numeric, pa.float64() if numbers else pa.string()))
+    return pa.csv.read_csv(
+        str(path),
+        read_options=pa.csv.ReadOptions(use_threads=False, column_names=names if options.column_names else None),
+        parse_options=pa.csv.ParseOptions(delimiter=options.delimiter),
+        convert_options=pa.csv.ConvertOptions(column_types=types, include_columns=list(types)),
+    )
+
+
+def _explain_text(pa: Any, path: Path, names: list[str], options: ReadOptions, where: str) -> None:
+    """Raise a DataError with column, row and value where a numeric column holds text; else return."""
+    try:
+        table = _read(pa, path, names, options, numbers=False)
+    except (pa.ArrowInvalid, OSError, EOFError):
+        return  # not a matter of one value: the caller reports the parser's words
+    for name in options.numeric:
+        row, value = first_non_number(table.column(name))
+        if not _is_number(value or "nan"):
+            raise DataError(
+                f"{where}: column {name!r} must hold numbers, but data row {row + 1} holds {value!r}; correct the "
+                "row or name another column"
+            )
+
+
+READER = Reader(name="csv", suffixes=SUFFIXES, read=read_csv)

@@ -1,0 +1,130 @@
+"""Which files a data source means, and what their names or a manifest say about them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_seq.data.source import DataSource
+from edge_seq.errors import DataError
+
+MANIFEST_COLUMNS = ("file", "label", "group", "split")
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file to read.
+
+    Attributes:
+        path: to open.
+        name: path below the source's folder without the format's suffix, for example ``walk/03``.
+        label: class of the whole file, where its name or the manifest tells it.
+        group: where its name or the manifest tells it.
+        split: where the source or the manifest tells it.
+    """
+
+    path: Path
+    name: str
+    label: str | None = None
+    group: str | None = None
+    split: str | None = None
+
+
+def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
+    """Files of a data source, in a fixed order.
+
+    Args:
+        source: the data source.
+        base: folder to which ``source.path`` is relative.
+        suffixes: ends of file names that readers exist for; others in a folder are not looked at.
+
+    Raises:
+        DataError: a file or folder is missing, a folder holds no such file, a name does not match ``file_pattern``, or
+            the manifest is not usable.
+    """
+    root = base / source.path
+    if not root.exists():
+        raise DataError(
+            f"data source {source.name!r}: {root} does not exist; path is relative to the folder of the TOML file "
+            f"({base})"
+        )
+    if source.manifest is not None:
+        files = _from_manifest(source.manifest, _folder(source, root), suffixes)
+    elif source.split_files:
+        folder = _folder(source, root)
+        files = tuple(
+            SourceFile(_existing(folder / name, f"split_files.{split}"), _stem(name, suffixes), split=split)
+            for split, name in source.split_files.items()
+        )
+    elif root.is_file():
+        files = (SourceFile(root, _stem(root.name, suffixes)),)
+    else:
+        files = _in_folder(root, suffixes)
+    return tuple(_read_name(file, source.file_pattern) for file in files) if source.label_from == "file_name" else files
+
+
+def _folder(source: DataSource, root: Path) -> Path:
+    if not root.is_dir():
+        raise DataError(
+            f"data source {source.name!r}: {root} is a file; with split_files or a manifest path is a folder"
+        )
+    return root
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.is_file():
+        raise DataError(f"{what}: file {path} does not exist; correct the name, it is relative to the source's path")
+    return path
+
+
+def _stem(name: str, suffixes: Sequence[str]) -> str:
+    matching = [suffix for suffix in suffixes if name.lower().endswith(suffix)]
+    return name[: -len(max(matching, key=len))] if matching else name
+
+
+def _in_folder(root: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
+    paths = sorted(path for path in root.rglob("*") if path.name.lower().endswith(tuple(suffixes)) and path.is_file())
+    visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+    if not visible:
+        raise DataError(f"folder {root} holds no file that ends in {list(suffixes)}; put one file per recording there")
+    return tuple(SourceFile(path, _stem(path.relative_to(root).as_posix(), suffixes)) for path in visible)
+
+
+def _read_name(file: SourceFile, pattern: str) -> SourceFile:
+    match = re.search(pattern, file.name)
+    if match is None:
+        raise DataError(
+            f"file {file.name}: its name does not match file_pattern {pattern!r}, so its class is not known; rename "
+            "the file, correct the pattern, or use a manifest"
+        )
+    found = match.groupdict()
+    return SourceFile(file.path, file.name, found["label"] or "", found.get("group"), file.split)
+
+
+def _from_manifest(name: str, root: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
+    path = _existing(root / name, "manifest")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(csv.DictReader(file, restkey="", strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"manifest {name}: cannot be read as CSV: {error}") from error
+    if not lines:
+        raise DataError(f"manifest {name}: lists no file; expected a header and one row per file")
+    columns = list(lines[0])
+    missing = [column for column in ("file", "label") if column not in columns]
+    strange = [column for column in columns if column not in MANIFEST_COLUMNS]
+    if missing or strange:
+        raise DataError(f"manifest {name}: columns {columns}; expected file and label and, if wanted, group and split")
+    files = []
+    for number, line in enumerate(lines, start=2):
+        if any(value is None for value in line.values()) or not line["file"]:
+            raise DataError(
+                f"manifest {name}, line {number}: has fewer values than the header; give one for each column"
+            )
+        data_path = _existing(root / line["file"], f"manifest {name}, line {number}")
+        stem = _stem(line["file"], suffixes)
+        files.append(SourceFile(data_path, stem, line["label"], line.get("group") or None, line.get("split") or None))
+    return tuple(files)

@@ -1,0 +1,174 @@
+"""What a reader is: a function from a file to a table of the columns asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.errors import ContractError, DataError, ToolError
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Which columns to read, and how a text file is laid out.
+
+    Attributes:
+        numeric: columns read as float64.
+        text: columns read as text, whatever they hold.
+        delimiter: between columns of a text file.
+        column_names: of a text file without a header row; else empty.
+    """
+
+    numeric: tuple[str, ...]
+    text: tuple[str, ...]
+    delimiter: str = ","
+    column_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A column of few different texts.
+
+    Attributes:
+        values: the different texts; a null is the empty text.
+        codes: int64 [N], index into ``values``.
+    """
+
+    values: tuple[str, ...]
+    codes: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of one file, N rows each.
+
+    Attributes:
+        where: the file, for messages.
+        numeric: float64 [N] each; a null is NaN.
+        text: see :class:`TextColumn`.
+        num_rows: N, at least 1.
+    """
+
+    where: str
+    numeric: dict[str, NDArray[np.float64]]
+    text: dict[str, TextColumn]
+    num_rows: int
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A file format.
+
+    Attributes:
+        name: value of the data source's ``format``.
+        suffixes: ends of the names of its files, in lower case.
+        read: reads one file; raises DataError, ContractError (a column is missing) or ToolError (pyarrow is).
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path, ReadOptions], Table]
+
+
+def import_pyarrow() -> Any:
+    """Import pyarrow, its CSV and its Parquet part; late, because only readers need it.
+
+    Raises:
+        ToolError: where it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.compute
+        import pyarrow.csv
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ToolError(
+            "cannot read tables: the Python package pyarrow is missing. Install it with: pip install edge-seq[data]"
+        ) from error
+    return pyarrow
+
+
+def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> None:
+    """Check that each column asked for is there, once.
+
+    Raises:
+        DataError: a column name comes twice.
+        ContractError: a column is missing.
+    """
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{where}: column names {repeated} come more than once, so it is not clear which is meant; rename all "
+            "but one"
+        )
+    missing = [name for name in options.numeric + options.text if name not in names]
+    if missing:
+        hints = []
+        for name in missing:
+            close = difflib.get_close_matches(name.strip().lower(), [n.strip().lower() for n in names], n=1, cutoff=0.6)
+            hints += [f"{name!r} may be {n!r}" for n in names if close and n.strip().lower() == close[0]]
+        raise ContractError(
+            f"{where}: columns {missing} are missing; the file has {list(names)}. "
+            + (f"{'; '.join(hints)}. " if hints else "")
+            + "Name the columns in the data source as they are named in the file"
+        )
+
+
+def finish_table(arrow_table: Any, options: ReadOptions, *, where: str) -> Table:
+    """Convert the columns asked for from a ``pyarrow.Table``.
+
+    Raises:
+        DataError: there are no rows, or a numeric column holds something that is not a number.
+    """
+    if arrow_table.num_rows == 0:
+        raise DataError(f"{where}: there is a header ({arrow_table.column_names}) but not one row; record some data")
+    return Table(
+        where=where,
+        numeric={name: _numbers(arrow_table.column(name), name, where) for name in options.numeric},
+        text={name: _texts(arrow_table.column(name)) for name in options.text},
+        num_rows=arrow_table.num_rows,
+    )
+
+
+def _numbers(column: Any, name: str, where: str) -> NDArray[np.float64]:
+    pa = import_pyarrow()
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+        ticks = column.cast(pa.int64())
+        seconds: NDArray[np.float64] = (ticks.to_numpy() - (ticks[0].as_py() or 0)) / float(per_second)
+        return seconds
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        row, text = first_non_number(column)
+        raise DataError(
+            f"{where}: column {name!r} must hold numbers, but row {row + 1} holds {text!r} (type {kind}); correct "
+            "the row or name another column"
+        )
+    numbers: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
+    return numbers
+
+
+def first_non_number(column: Any) -> tuple[int, str]:
+    """First row (from 0) and value of a column that does not read as a number; the first row where all do."""
+    for row, value in enumerate(column.to_pylist()):
+        try:
+            float("nan" if value in (None, "") else value)
+        except (TypeError, ValueError):
+            return row, str(value)
+    return 0, str(column[0].as_py())
+
+
+def _texts(column: Any) -> TextColumn:
+    pa = import_pyarrow()
+    filled = pa.compute.fill_null(column.cast(pa.string()), "").combine_chunks()
+    encoded = filled.dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    values = tuple(value.strip() for value in encoded.dictionary.to_pylist())
+    return TextColumn(values=values, codes=encoded.indices.to_numpy().astype(np.int64))

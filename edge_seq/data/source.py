@@ -1,0 +1,254 @@
+"""The data source: a TOML table that says where recordings are, how to read them and under which sensor contract.
+
+Ready ones are in ``datasets/``. A minimal one::
+
+    name = "walks"
+    path = "walks.csv"              # relative to the folder of the TOML file
+    recording_column = "walk"
+    group_column = "person"
+    time_column = "t"
+    label_column = "label"
+    sample_rate_hz = 50
+    window_length = 128
+    window_stride = 64
+    channels = [
+        { name = "ax", unit = "g", counts_per_unit = 8192, full_scale = 4 },
+        { name = "ay", unit = "g", counts_per_unit = 8192, full_scale = 4 },
+        { name = "az", unit = "g", counts_per_unit = 8192, full_scale = 4 },
+    ]
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE
+from edge_seq.errors import ConfigError
+from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SplitName = Literal["train", "validation", "test"]
+
+# `normal_road_03.csv` -> `normal_road`: words of letters at the start of the file name, up to the first digit.
+DEFAULT_FILE_PATTERN = r"(?:^|/)(?P<label>[^\W\d_]+(?:_[^\W\d_]+)*)[^/]*$"
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChannelSource(_Table):
+    """One channel of the contract and the column that holds it.
+
+    Attributes:
+        name: the channel's name in the contract.
+        unit: of the values in the column.
+        counts_per_unit: counts of the part for one unit; 1 where the unit is ``counts``.
+        full_scale: largest magnitude the part can tell, in ``unit``.
+        column: name of the column; the channel's name where it is not given.
+    """
+
+    name: str
+    unit: Unit
+    counts_per_unit: float
+    full_scale: float
+    column: str | None = None
+
+
+class PreprocessingSource(_Table):
+    """See :class:`edge_seq.ir.contract.Preprocessing`."""
+
+    step: PreprocessingStep = "none"
+    gravity_shift: int = 6
+
+
+class DataSource(_Table):
+    """Where recordings are, how to read them and under which contract.
+
+    Attributes:
+        name: of the data set, used in reports.
+        path: a file, or a folder with one file per recording (searched with its sub-folders). Relative to the base
+            folder given to ``read_dataset``: the folder of the TOML file for one that stands alone.
+        format: ``auto`` goes by the end of each file's name.
+        split_files: split name to file inside ``path``, for sets that come as train and test files.
+        delimiter: between columns of a CSV file.
+        column_names: of a CSV file without a header row, in the order of the file.
+        recording_column: tells recordings apart inside one file; without it a file is one recording.
+        group_column: drive, subject or session; without it (and without one in the manifest or file name) each
+            recording is a group of its own.
+        time_column: time of each sample, in ``time_unit``. Rows must be in order.
+        index_column: number of each sample instead of a time. With neither, rows are taken as evenly sampled, in order.
+        time_unit: of ``time_column``.
+        split_column: ``train``, ``validation`` or ``test`` for each row, the same within a group.
+        label_from: ``column`` (``label_column``), ``file_name`` (``file_pattern``) or ``manifest``.
+        label_column: class of each row. An empty or null value is unlabelled.
+        file_pattern: regular expression with the group ``label`` and, if wanted, ``group``; searched in the path below
+            ``path``, with ``/`` between folders and without ``.csv``, ``.csv.gz`` or ``.parquet``.
+        manifest: CSV file inside ``path`` with the columns ``file`` and ``label`` and, if wanted, ``group`` and
+            ``split``; only the files it lists are read.
+        label_names: value in the data to class name, for sets that store codes.
+        unlabelled_values: values in the data that mean: no class.
+        labels: class names in the order of the model's outputs; sorted names of what is found where not given.
+        sample_rate_hz, channels, window_length, window_stride, preprocessing: the sensor contract.
+        minimum_share: of a window that its label must cover, see ``make_windows``; 1.0 = windows lie fully inside one
+            labelled segment.
+        rate_tolerance: largest relative deviation of the median sample period from the contract's.
+        max_gap_s: longest time between two samples; two sample periods where not given, so one lost sample passes.
+        max_saturated_share: largest share of a recording's samples beyond full scale; more of them means a wrong unit.
+        on_gap: ``error``, or ``split``: the samples on either side become recordings of their own.
+        on_short: ``error``, or ``skip`` recordings shorter than a window (logged).
+        on_constant_axis: ``error`` or ``allow`` an axis without any change in a recording.
+    """
+
+    name: str = Field(min_length=1)
+    path: str
+    format: Literal["auto", "csv", "parquet"] = "auto"
+    split_files: dict[SplitName, str] = {}
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    column_names: tuple[str, ...] = ()
+
+    recording_column: str | None = None
+    group_column: str | None = None
+    time_column: str | None = None
+    index_column: str | None = None
+    time_unit: Literal["s", "ms", "us", "ns"] = "s"
+    split_column: str | None = None
+
+    label_from: Literal["column", "file_name", "manifest"] = "column"
+    label_column: str | None = "label"
+    file_pattern: str = DEFAULT_FILE_PATTERN
+    manifest: str | None = None
+    label_names: dict[str, str] = {}
+    unlabelled_values: tuple[str | int, ...] = ()
+    labels: tuple[str, ...] = ()
+
+    sample_rate_hz: float
+    channels: tuple[ChannelSource, ...]
+    window_length: int
+    window_stride: int
+    preprocessing: PreprocessingSource = PreprocessingSource()
+
+    minimum_share: float = Field(default=DEFAULT_MINIMUM_SHARE, gt=0, le=1)
+    rate_tolerance: float = Field(default=0.05, gt=0, lt=1)
+    max_gap_s: float | None = Field(default=None, gt=0)
+    max_saturated_share: float = Field(default=0.05, ge=0, le=1)
+    on_gap: Literal["error", "split"] = "error"
+    on_short: Literal["error", "skip"] = "error"
+    on_constant_axis: Literal["error", "allow"] = "error"
+
+    @property
+    def contract(self) -> SensorContract:
+        """The sensor contract, built from the fields."""
+        return SensorContract(
+            sample_rate_hz=self.sample_rate_hz,
+            channels=tuple(Channel(c.name, c.unit, c.counts_per_unit, c.full_scale) for c in self.channels),
+            window_length=self.window_length,
+            window_stride=self.window_stride,
+            preprocessing=Preprocessing(self.preprocessing.step, self.preprocessing.gravity_shift),
+        )
+
+    @property
+    def channel_columns(self) -> tuple[str, ...]:
+        """Columns that hold the channels, in the contract's order."""
+        return tuple(channel.column or channel.name for channel in self.channels)
+
+    @property
+    def numeric_columns(self) -> tuple[str, ...]:
+        """Columns read as numbers: channels, then time or index."""
+        clock = self.time_column or self.index_column
+        return self.channel_columns + ((clock,) if clock else ())
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns read as names: recording, group, split, label; each once."""
+        label = self.label_column if self.label_from == "column" else None
+        named = (self.recording_column, self.group_column, self.split_column, label)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
+
+    @property
+    def max_gap(self) -> float:
+        """Longest time between two samples, in seconds."""
+        return self.max_gap_s if self.max_gap_s is not None else 2.0 / self.sample_rate_hz
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> DataSource:
+        verify_contract(self.contract)
+        if self.time_column and self.index_column:
+            raise ValueError("time_column and index_column are both given; give one of them")
+        if self.split_files and self.split_column:
+            raise ValueError("split_files and split_column are both given; give one of them")
+        if self.label_from == "column" and not self.label_column:
+            raise ValueError('label_from is "column", so label_column must name the column that holds the class')
+        if (self.label_from == "manifest") != (self.manifest is not None):
+            raise ValueError('manifest and label_from = "manifest" go together; give both or neither')
+        if self.manifest is not None and self.split_files:
+            raise ValueError("manifest and split_files are both given; put a column `split` into the manifest instead")
+        columns = self.channel_columns
+        if len(set(columns)) != len(columns):
+            raise ValueError(f"two channels read the same column: {list(columns)}; give each channel its own")
+        for column in set(self.numeric_columns) & set(self.text_columns):
+            raise ValueError(f"column {column!r} is used both as a number and as a name; give two different columns")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"labels {list(self.labels)} repeat; give each class once")
+        if self.labels:
+            strange = sorted(set(self.label_names.values()) - set(self.labels))
+            if strange:
+                raise ValueError(f"label_names gives {strange}, which labels {list(self.labels)} do not hold")
+        if self.label_from == "file_name":
+            _check_pattern(self.file_pattern)
+        return self
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        names = re.compile(pattern).groupindex
+    except re.error as error:
+        raise ValueError(f"file_pattern {pattern!r} is not a regular expression: {error}") from error
+    if "label" not in names:
+        raise ValueError(f"file_pattern {pattern!r} has no group named label; write (?P<label>...) around the class")
+
+
+def parse_source(table: dict[str, Any], *, where: str) -> DataSource:
+    """Validate a table of a TOML file.
+
+    Args:
+        table: field to value.
+        where: named in errors, for example the file.
+
+    Raises:
+        ConfigError: naming each field that is missing, unknown or out of range.
+        ContractError: where the sensor contract breaks an invariant.
+    """
+    try:
+        return DataSource.model_validate(table)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'data source'}: {problem['msg']}"
+            for problem in error.errors()
+        )
+        raise ConfigError(f"{where}: {problems}. The fields are described in datasets/README.md") from error
+
+
+def load_source(path: Path) -> DataSource:
+    """Read a data source from a TOML file of its own; paths in it are relative to ``path.parent``.
+
+    Raises:
+        ConfigError: where the file is missing, is not TOML or does not validate.
+        ContractError: where the sensor contract breaks an invariant.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"data source {path} does not exist; give the path of a TOML file") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"data source {path} cannot be read as TOML: {error}") from error
+    return parse_source(table, where=f"data source {path}")

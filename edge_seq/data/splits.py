@@ -1,0 +1,263 @@
+"""Splitting into train, validation and test by group: drive, subject or session.
+
+Windows of one drive resemble each other more than windows of the next drive do, and overlapping windows share samples.
+A split that puts one drive on both sides measures memory, so it exists here only under a name that says what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.checks import check_one_split_per_group
+from edge_seq.data.recording import Dataset, Recording, Windows
+from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, label_windows, make_windows
+from edge_seq.errors import ConfigError, DataError
+
+SplitKind = Literal["group", "window_leaking_groups"]
+SIDES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Recordings by side; no group is on two sides and every class has windows on every side that is not empty.
+
+    Attributes:
+        train, validation, test: recordings in the order of the data set; validation or test is empty where its fraction
+            is 0 and the source gives none.
+    """
+
+    train: tuple[Recording, ...]
+    validation: tuple[Recording, ...]
+    test: tuple[Recording, ...]
+
+
+def check_split_kind(kind: str) -> SplitKind:
+    """Check the configuration's ``split``.
+
+    Raises:
+        ConfigError: for anything but ``group`` and ``window_leaking_groups``; ``window`` gets an explanation.
+    """
+    if kind == "group":
+        return "group"
+    if kind == "window_leaking_groups":
+        return "window_leaking_groups"
+    if kind == "window":
+        raise ConfigError(
+            'split = "window" is refused: windows of one drive, subject or session would be on both sides, and the '
+            'score would be too good. Use split = "group"; to see the leak on purpose, ask for split = '
+            '"window_leaking_groups"'
+        )
+    raise ConfigError(f"split = {kind!r} is unknown; give one of {list(get_args(SplitKind))}")
+
+
+def split_by_group(
+    dataset: Dataset,
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    minimum_share: float = DEFAULT_MINIMUM_SHARE,
+) -> Split:
+    """Split whole groups so that every class has windows on every side and sizes are close to what is asked for.
+
+    Where the source gives a split, that is kept and only what is missing is taken from its train part: a validation
+    part by ``validation_fraction``, a test part by ``test_fraction``; a fraction whose part the source gives is not
+    used.
+
+    Of some two hundred random assignments, each built so that every class is on every side, the one whose shares of
+    each class are closest to the fractions is taken. The choice depends on labels and ``seed`` only. (scikit-learn's
+    group splitters do not promise every class on every side, and StratifiedGroupKFold offers only 1/n as fraction.)
+
+    Args:
+        dataset: labelled recordings.
+        validation_fraction, test_fraction: of the windows that are split, each in [0, 1), together below 1.
+        seed: of the assignment.
+        minimum_share: as will be given to ``make_windows``; classes are counted in windows.
+
+    Raises:
+        ConfigError: a fraction is out of range.
+        DataError: a class has windows in too few groups, or the source's split lacks a class on a side or puts a group
+            on two sides.
+    """
+    fractions = _check_fractions(validation_fraction, test_fraction)
+    check_one_split_per_group([(r.group, r.split) for r in dataset.recordings])
+    sides: dict[str, list[Recording]] = {side: [] for side in SIDES}
+    for recording in dataset.recordings:
+        sides[recording.split or "train"].append(recording)
+    missing = [side for side in SIDES[1:] if not sides[side] and fractions[side] > 0]
+    if missing:
+        wanted = {side: fractions[side] for side in missing}
+        side_of_group = _assign_groups(dataset, sides["train"], wanted, seed, minimum_share)
+        pool, sides["train"] = sides["train"], []
+        for recording in pool:
+            sides[side_of_group[recording.group]].append(recording)
+    split = Split(train=tuple(sides["train"]), validation=tuple(sides["validation"]), test=tuple(sides["test"]))
+    _check_split(dataset, split, minimum_share)
+    return split
+
+
+def split_by_window_leaking_groups(
+    dataset: Dataset,
+    *,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    minimum_share: float = DEFAULT_MINIMUM_SHARE,
+) -> tuple[Windows, Windows, Windows]:
+    """Split shuffled windows, with parts of one group, even of one sample, on every side: to show what a leak does.
+
+    A split that the source gives is ignored.
+
+    Args:
+        dataset: labelled recordings.
+        validation_fraction, test_fraction: of the windows, each in [0, 1), together below 1.
+        seed: of the shuffle.
+        minimum_share: see ``make_windows``.
+
+    Returns:
+        Windows for train, validation and test.
+
+    Raises:
+        ConfigError: a fraction is out of range.
+        DataError: there is no window.
+    """
+    fractions = _check_fractions(validation_fraction, test_fraction)
+    contract = dataset.contract
+    windows = make_windows(
+        dataset.recordings,
+        length=contract.window_length,
+        stride=contract.window_stride,
+        minimum_share=minimum_share,
+    )
+    count = len(windows.labels)
+    order = np.random.default_rng(seed).permutation(count)
+    test_end = round(fractions["test"] * count)
+    validation_end = test_end + round(fractions["validation"] * count)
+    parts = (order[validation_end:], order[test_end:validation_end], order[:test_end])
+    train, validation, test = (
+        Windows(counts=windows.counts[part], labels=windows.labels[part], groups=windows.groups[part])
+        for part in map(np.sort, parts)
+    )
+    return train, validation, test
+
+
+def _check_fractions(validation: float, test: float) -> dict[str, float]:
+    for name, value in (("validation_fraction", validation), ("test_fraction", test)):
+        if not 0.0 <= value < 1.0:
+            raise ConfigError(f"{name} is {value}; give at least 0 and below 1")
+    if validation + test >= 1.0:
+        raise ConfigError(
+            f"validation_fraction {validation} and test_fraction {test} leave nothing to train on; give less than 1 "
+            "together"
+        )
+    return {"validation": validation, "test": test}
+
+
+def _windows_of_groups(
+    dataset: Dataset, recordings: Sequence[Recording], minimum_share: float
+) -> dict[str, NDArray[np.int64]]:
+    """Windows of each class, int64 [K], for each group."""
+    contract = dataset.contract
+    counts: dict[str, NDArray[np.int64]] = {}
+    for recording in recordings:
+        _, labels = label_windows(
+            recording.labels,
+            length=contract.window_length,
+            stride=contract.window_stride,
+            minimum_share=minimum_share,
+        )
+        zero = np.zeros(len(dataset.labels), dtype=np.int64)
+        counts[recording.group] = counts.get(recording.group, zero) + np.bincount(labels, minlength=len(zero))
+    return counts
+
+
+def _assign_groups(
+    dataset: Dataset, recordings: Sequence[Recording], fractions: dict[str, float], seed: int, minimum_share: float
+) -> dict[str, str]:
+    """A side for each group of ``recordings``: ``train`` or one of ``fractions``."""
+    counts_of_group = _windows_of_groups(dataset, recordings, minimum_share)
+    groups = list(counts_of_group)
+    sides = ["train", *fractions]
+    counts = np.stack([counts_of_group[group] for group in groups])  # [G, K]
+    present = (counts > 0).sum(axis=0)
+    short = [f"{label} in {n}" for label, n in zip(dataset.labels, present, strict=True) if n < len(sides)]
+    if short:
+        raise DataError(
+            f"cannot split by group: each class needs windows in at least {len(sides)} groups, one for each of "
+            f"{sides}; found {', '.join(short)} of {len(groups)} groups. Record more groups, merge classes, or set a "
+            "fraction to 0"
+        )
+    shares = np.array([1.0 - sum(fractions.values()), *fractions.values()])
+    rng = np.random.default_rng(seed)
+    best: tuple[float, NDArray[np.int64]] | None = None
+    for _ in range(max(20, min(200, 40_000 // len(groups)))):
+        side = _one_assignment(counts, shares, rng)
+        if side is None:
+            continue
+        per_side = np.stack([counts[side == s].sum(axis=0) for s in range(len(shares))])  # [S, K]
+        error = float(np.abs(per_side / counts.sum(axis=0) - shares[:, np.newaxis]).max())
+        if best is None or error < best[0]:
+            best = (error, side)
+    if best is None:
+        raise DataError(
+            f"cannot split by group: no assignment of {len(groups)} groups to {sides} was found that has every class "
+            "on every side. Record more groups that hold several classes, or set a fraction to 0"
+        )
+    return {group: sides[s] for group, s in zip(groups, best[1], strict=True)}
+
+
+def _one_assignment(
+    counts: NDArray[np.int64], shares: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.int64] | None:
+    """One random assignment: first every class onto every side, rarest class first, then fill up to the shares.
+
+    Args:
+        counts: int64 [G, K], windows.
+        shares: float64 [S], of all windows, sum 1.
+
+    Returns:
+        int64 [G], index of the side; None where a class did not get onto every side.
+    """
+    side = np.full(len(counts), -1, dtype=np.int64)
+    for label in np.argsort((counts > 0).sum(axis=0), kind="stable"):
+        for s in rng.permutation(len(shares)):
+            if (counts[side == s, label] > 0).any():
+                continue
+            free = np.flatnonzero((side == -1) & (counts[:, label] > 0))
+            if not free.size:
+                return None
+            side[rng.choice(free)] = s
+    sizes = counts.sum(axis=1)
+    targets = shares * sizes.sum()
+    filled = np.array([sizes[side == s].sum() for s in range(len(shares))], dtype=np.float64)
+    for group in rng.permutation(np.flatnonzero(side == -1)):
+        s = int(np.argmax((targets - filled) / targets))  # the side that lacks most of what it should have
+        side[group] = s
+        filled[s] += sizes[group]
+    return side
+
+
+def _check_split(dataset: Dataset, split: Split, minimum_share: float) -> None:
+    """State what :class:`Split` promises; holds for sides that the source gives as well as for those made here."""
+    side_of_group: dict[str, str] = {}
+    for side in SIDES:
+        recordings: tuple[Recording, ...] = getattr(split, side)
+        for recording in recordings:
+            if side_of_group.setdefault(recording.group, side) != side:
+                raise DataError(f"group {recording.group!r} is both in {side_of_group[recording.group]} and in {side}")
+        if not recordings:
+            if side == "train":
+                raise DataError("the source gives no group for train; name at least one in its split")
+            continue
+        total = sum(_windows_of_groups(dataset, recordings, minimum_share).values())
+        missing = [label for label, n in zip(dataset.labels, np.atleast_1d(total), strict=True) if n == 0]
+        if missing:
+            raise DataError(
+                f"split: {side} ({len(recordings)} recordings) has no window of {missing}; every class must be on "
+                "every side. Move a group with this class there, or take the class out of labels"
+            )

@@ -1,0 +1,122 @@
+"""Cutting labelled recordings into windows.
+
+A window never crosses the end of a recording. Its label is that of its **last sample**, because that is the question a
+device answers: what is the state now, given the samples so far. The label is kept only where it also covers at least
+``minimum_share`` of the window; below that the window mostly shows another state and its label is noise. 0.6 is the
+default: a clear majority, and the newest state gets its label after 60 % of a window instead of after a whole one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from edge_seq.data.recording import UNLABELLED, Recording, Windows
+from edge_seq.errors import ConfigError, DataError
+
+DEFAULT_MINIMUM_SHARE = 0.6
+
+
+def label_windows(
+    labels: NDArray[np.int16], *, length: int, stride: int, minimum_share: float = DEFAULT_MINIMUM_SHARE
+) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
+    """Find where the windows of one recording start and what each is labelled.
+
+    Below a ``minimum_share`` of 1 the windows lie on one grid from the first sample of the recording on. At 1 a window
+    holds one label only, so the grid starts anew at the first sample of every stretch of one label: windows lie fully
+    inside one labelled segment, and none is lost because a segment began between two points of a grid.
+
+    Args:
+        labels: int16 [T], class index or UNLABELLED.
+        length: samples in a window.
+        stride: samples from one start to the next.
+        minimum_share: in (0, 1], of the window that the last sample's label must cover. A window of which more than
+            half is unlabelled is dropped whatever the share.
+
+    Returns:
+        starts int64 [B] and labels int16 [B].
+
+    Raises:
+        ConfigError: where length, stride or minimum_share is out of range.
+
+    >>> starts, found = label_windows(np.array([0, 0, 0, 1, 1, 1], dtype=np.int16), length=3, stride=1)
+    >>> starts.tolist(), found.tolist()
+    ([0, 2, 3], [0, 1, 1])
+    """
+    if length < 1 or stride < 1:
+        raise ConfigError(f"cannot cut windows of {length} samples every {stride}: give at least 1 for both")
+    if not 0.0 < minimum_share <= 1.0:
+        raise ConfigError(
+            f"cannot label windows: minimum_share is {minimum_share}; give the share of a window that its label must "
+            "cover, above 0 and at most 1"
+        )
+    if minimum_share == 1.0:
+        return _inside_segments(labels, length, stride)
+    starts = np.arange(0, len(labels) - length + 1, stride, dtype=np.int64)
+    if not starts.size:
+        return starts, np.empty(0, dtype=np.int16)
+    view = sliding_window_view(labels, length)[starts]
+    last = view[:, -1]
+    covered = (view == last[:, np.newaxis]).sum(axis=1)
+    unlabelled = (view == UNLABELLED).sum(axis=1)
+    needed = math.ceil(minimum_share * length - 1e-9)  # 0.6 * 5 must need 3, not 4
+    keep = (last != UNLABELLED) & (covered >= needed) & (2 * unlabelled <= length)
+    return starts[keep], last[keep].astype(np.int16)
+
+
+def _inside_segments(
+    labels: NDArray[np.int16], length: int, stride: int
+) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]]).astype(np.int64)
+    starts = [
+        np.arange(first, end - length + 1, stride, dtype=np.int64)
+        for first, end in pairwise(edges)
+        if end > first and labels[first] != UNLABELLED
+    ]
+    joined = np.concatenate(starts) if starts else np.empty(0, dtype=np.int64)
+    return joined, labels[joined].astype(np.int16)
+
+
+def make_windows(
+    recordings: Sequence[Recording], *, length: int, stride: int, minimum_share: float = DEFAULT_MINIMUM_SHARE
+) -> Windows:
+    """Cut windows from recordings; split the recordings by group first.
+
+    Args:
+        recordings: under one contract.
+        length: samples in a window, the contract's ``window_length``.
+        stride: samples from one start to the next, the contract's ``window_stride``.
+        minimum_share: see :func:`label_windows`.
+
+    Returns:
+        counts int16 [B, T, C], labels int16 [B], groups str [B]; in the order of the recordings, then of time.
+
+    Raises:
+        ConfigError: where length, stride or minimum_share is out of range.
+        DataError: where there is no recording or not one window.
+    """
+    if not recordings:
+        raise DataError("cannot make windows: there are no recordings on this side of the split; give at least one")
+    counts: list[NDArray[np.int16]] = []
+    labels: list[NDArray[np.int16]] = []
+    groups: list[str] = []
+    for recording in recordings:
+        starts, found = label_windows(recording.labels, length=length, stride=stride, minimum_share=minimum_share)
+        if starts.size:
+            cut = sliding_window_view(recording.counts, length, axis=0)[starts]  # [B, C, T]
+            counts.append(np.ascontiguousarray(cut.transpose(0, 2, 1)))
+            labels.append(found)
+            groups.extend([recording.group] * len(found))
+    if not counts:
+        longest = max(len(recording.labels) for recording in recordings)
+        raise DataError(
+            f"cannot make windows: none of {len(recordings)} recordings (longest {longest} samples) holds a window of "
+            f"{length} samples of which {minimum_share:.0%} have the label of the last; shorten window_length, lower "
+            "minimum_share or label more of the data"
+        )
+    return Windows(counts=np.concatenate(counts), labels=np.concatenate(labels), groups=np.array(groups, dtype=np.str_))
