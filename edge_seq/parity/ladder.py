@@ -1,0 +1,126 @@
+"""The ladder of neighbours: what each rung found, and the verdict. Rungs are run by the command line, which alone
+knows all backends; here are their results and how they are written down."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.files import write_atomically
+from edge_seq.parity.compare import Comparison
+
+Verdict = Literal["holds", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One step of the ladder.
+
+    Attributes:
+        name: for example ``integer reference = integer ONNX (window)``.
+        kind: ``exact``, ``budget`` (floats within a tolerance) or ``cost`` (a figure to report, with a limit).
+        verdict: ``skipped`` is never ``holds``.
+        detail: what was compared, or why it was skipped or failed.
+        comparison: for exact and budget rungs.
+        figures: for cost rungs: name to value.
+    """
+
+    name: str
+    kind: Literal["exact", "budget", "cost"]
+    verdict: Verdict
+    detail: str
+    comparison: Comparison | None = None
+    figures: dict[str, float] | None = None
+
+
+def comparison_rung(name: str, comparison: Comparison, *, tolerance: float = 0.0, detail: str = "") -> Rung:
+    """A rung from a comparison: it holds if something was compared and nothing differed."""
+    return Rung(
+        name=name,
+        kind="budget" if tolerance else "exact",
+        verdict="holds" if comparison.holds else "failed",
+        detail=detail if comparison.first is None else str(comparison.first),
+        comparison=comparison,
+    )
+
+
+@dataclass(frozen=True)
+class QuantisationCost:
+    """What integers cost, measured on labelled windows that training did not see.
+
+    Attributes:
+        agreement_rate: share of windows with the same label from float and integer model.
+        mean_abs_probability_error: mean over windows of the largest difference of a probability.
+        max_abs_probability_error: largest difference of a probability.
+        windows: how many.
+    """
+
+    agreement_rate: float
+    mean_abs_probability_error: float
+    max_abs_probability_error: float
+    windows: int
+
+
+def quantisation_cost(
+    float_probabilities: NDArray[np.floating[Any]], int_probabilities: NDArray[np.floating[Any]]
+) -> QuantisationCost:
+    """Compare probabilities [B, K] of the float and the integer model, window by window."""
+    worst = np.abs(float_probabilities - int_probabilities).max(axis=1)
+    same = float_probabilities.argmax(axis=1) == int_probabilities.argmax(axis=1)
+    return QuantisationCost(float(same.mean()), float(worst.mean()), float(worst.max()), len(same))
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """All rungs of one verification.
+
+    Attributes:
+        model_hash: of the integer model.
+        input_hash: SHA-256 of the windows compared.
+        rungs: from torch to the last C build.
+    """
+
+    model_hash: str
+    input_hash: str
+    rungs: tuple[Rung, ...]
+
+    @property
+    def holds(self) -> bool:
+        """No rung failed, and at least one exact rung was climbed."""
+        climbed = any(rung.kind == "exact" and rung.verdict == "holds" for rung in self.rungs)
+        return climbed and all(rung.verdict != "failed" for rung in self.rungs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**asdict(self), "holds": self.holds}
+
+
+def write_json(ladder: Ladder, path: Path) -> None:
+    """Write the ladder as JSON, whole or not at all."""
+    write_atomically(path, json.dumps(ladder.to_dict(), indent=2) + "\n")
+
+
+def write_junit(ladder: Ladder, path: Path) -> None:
+    """Write the ladder as JUnit XML, one test case a rung, for a CI's test view."""
+    counts = {verdict: sum(rung.verdict == verdict for rung in ladder.rungs) for verdict in ("failed", "skipped")}
+    suite = ElementTree.Element(
+        "testsuite",
+        name="edge-seq verify",
+        tests=str(len(ladder.rungs)),
+        failures=str(counts["failed"]),
+        errors="0",
+        skipped=str(counts["skipped"]),
+    )
+    for rung in ladder.rungs:
+        case = ElementTree.SubElement(suite, "testcase", classname=f"parity.{rung.kind}", name=rung.name)
+        if rung.verdict != "holds":
+            tag = "failure" if rung.verdict == "failed" else "skipped"
+            ElementTree.SubElement(case, tag, message=rung.detail)
+    ElementTree.indent(suite)
+    write_atomically(path, ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n")
