@@ -1,0 +1,1 @@
+"""Training: torch modules, the loop, augmentation, baselines. Only ``config`` and ``features`` are free of torch."""

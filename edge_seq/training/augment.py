@@ -1,0 +1,154 @@
+"""Random changes of training windows: the part mounted at another angle, another amplitude, bias, noise.
+
+A rotation R acts on physical values, while the network sees normalised counts. With counts = k * physical (k counts a
+unit, a channel) and x = (counts - mean) / scale, rotating the physical values is an affine map of x:
+
+    x' = A x + b,   A = diag(k / scale) M diag(scale / k),   b = (diag(k) M diag(1 / k) mean - mean) / scale
+
+with M = factor * R on each triple of axes and factor alone on other channels. The contract's preprocessing is linear,
+so that rotating after it equals rotating before it, up to the rounding of a count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edge_seq.errors import ConfigError
+from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.training.config import AugmentationConfig
+
+_AXES = "xyz"
+
+
+@dataclass(frozen=True)
+class Augmenter:
+    """What :func:`augment` needs, computed once.
+
+    Attributes:
+        config: what to draw.
+        triples: channel indices (x, y, z) of each rotated triple.
+        counts_per_unit: float32 [C].
+        mean: float32 [C], counts.
+        scale: float32 [C], counts.
+    """
+
+    config: AugmentationConfig
+    triples: tuple[tuple[int, int, int], ...]
+    counts_per_unit: Tensor
+    mean: Tensor
+    scale: Tensor
+
+
+def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
+    """Channel indices of each x, y, z that share a name stem and a unit, for example ax, ay, az.
+
+    Names differ in one letter only, their last or their first: ``ax``, ``gyro_x``, ``x`` and ``x_acc`` all count.
+    """
+    by_name = {channel.name.lower(): index for index, channel in enumerate(contract.channels)}
+    triples = []
+    for name, index in by_name.items():
+        candidates = []
+        if name.endswith("x"):
+            candidates.append([name[:-1] + axis for axis in _AXES])
+        if name.startswith("x") and len(name) > 1:
+            candidates.append([axis + name[1:] for axis in _AXES])
+        for names in candidates:
+            units = {contract.channels[by_name[n]].unit for n in names if n in by_name}
+            if all(n in by_name for n in names) and len(units) == 1:
+                triples.append((index, by_name[names[1]], by_name[names[2]]))
+                break
+    return tuple(triples)
+
+
+def make_augmenter(config: AugmentationConfig, contract: SensorContract, normalisation: Normalisation) -> Augmenter:
+    """Prepare augmentation under a contract.
+
+    Raises:
+        ConfigError: rotation is asked for and no three channels form a triple.
+    """
+    triples = axis_triples(contract)
+    if config.rotation != "none" and not triples:
+        raise ConfigError(
+            f"augmentation.rotation is {config.rotation!r}, but the channels {list(contract.channel_names)} hold no x, "
+            "y and z with one stem and one unit; name the axes so (ax, ay, az) or set rotation to 'none'"
+        )
+    return Augmenter(
+        config=config,
+        triples=triples,
+        counts_per_unit=torch.tensor([channel.counts_per_unit for channel in contract.channels]),
+        mean=torch.tensor(normalisation.mean),
+        scale=torch.tensor(normalisation.scale),
+    )
+
+
+def augment(x: Tensor, augmenter: Augmenter, generator: torch.Generator) -> Tensor:
+    """One draw for each window.
+
+    Args:
+        x: float32 [B, T, C], normalised features.
+        augmenter: from :func:`make_augmenter`.
+        generator: source of every draw.
+
+    Returns:
+        float32 [B, T, C].
+    """
+    config = augmenter.config
+    batch, _, num_channels = x.shape
+    if config.rotation != "none" or config.scale > 0:
+        matrix, shift = _affine(batch, augmenter, generator)
+        x = torch.baddbmm(shift[:, None, :], x, matrix.transpose(1, 2))
+    if config.offset > 0:
+        x = x + config.offset * torch.randn(batch, 1, num_channels, generator=generator)
+    if config.noise > 0:
+        x = x + config.noise * torch.randn(x.shape, generator=generator)
+    return x
+
+
+def _affine(batch: int, augmenter: Augmenter, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A [B, C, C] and b [B, C] of the module's equation."""
+    config, k, mean, scale = augmenter.config, augmenter.counts_per_unit, augmenter.mean, augmenter.scale
+    physical = torch.eye(len(k)).repeat(batch, 1, 1)
+    if config.rotation != "none":
+        rotation = random_rotations(batch, config, generator)
+        for triple in augmenter.triples:
+            rows = torch.tensor(triple)
+            physical[:, rows[:, None], rows[None, :]] = rotation
+    if config.scale > 0:
+        physical = physical * torch.exp(config.scale * torch.randn(batch, 1, 1, generator=generator))
+    in_counts = k[:, None] * physical / k[None, :]
+    matrix = in_counts * scale[None, :] / scale[:, None]
+    return matrix, (in_counts @ mean - mean) / scale
+
+
+def random_rotations(batch: int, config: AugmentationConfig, generator: torch.Generator) -> Tensor:
+    """Draw rotation matrices.
+
+    Returns:
+        float32 [B, 3, 3]: about the vertical axis or about an axis uniform on the sphere, with an angle uniform in
+        +-max_degrees; for ``any`` with 180 degrees uniform over all rotations (Shoemake 1992, random unit quaternions).
+    """
+    if config.rotation == "any" and config.max_degrees == 180.0:
+        quaternion = torch.randn(batch, 4, generator=generator)
+        return _rotation_of_quaternion(quaternion / quaternion.norm(dim=1, keepdim=True))
+    if config.rotation == "any":
+        axis = torch.randn(batch, 3, generator=generator)
+        axis = axis / axis.norm(dim=1, keepdim=True)
+    else:
+        axis = torch.zeros(batch, 3)
+        axis[:, _AXES.index(config.vertical_axis)] = 1.0
+    half_angle = torch.deg2rad((2 * torch.rand(batch, 1, generator=generator) - 1) * config.max_degrees) / 2
+    return _rotation_of_quaternion(torch.cat([half_angle.cos(), half_angle.sin() * axis], dim=1))
+
+
+def _rotation_of_quaternion(quaternion: Tensor) -> Tensor:
+    """Unit quaternions (w, x, y, z) [B, 4] to rotation matrices [B, 3, 3]."""
+    w, x, y, z = quaternion.unbind(dim=1)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)

@@ -1,0 +1,111 @@
+"""A training that was interrupted continues where it was.
+
+One safetensors file holds everything, so that a crash can never leave weights of one epoch beside the progress of
+another: tensors in the body, progress as JSON in the metadata. Random generators need not be stored: every epoch
+seeds its own from (seed, epoch).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from edge_seq.errors import ConfigError, ModelError
+from edge_seq.files import write_atomically
+from edge_seq.training.config import TrainingConfig
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+FORMAT = "edge_seq.training.checkpoint/1"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State after some epochs.
+
+    Attributes:
+        progress: epochs done, history, best epoch; plain JSON.
+        tensors: weights, best weights, averaged weights and optimiser moments, by section and name.
+    """
+
+    progress: dict[str, Any]
+    tensors: dict[str, Arrays]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, *, config: TrainingConfig, fingerprint: str) -> None:
+    """Write all of it, or nothing.
+
+    Args:
+        path: file to replace.
+        checkpoint: what to write.
+        config: under which it was made.
+        fingerprint: of data and network, so that it is not continued with others.
+    """
+    flat = {
+        f"{section}/{name}": array for section, arrays in checkpoint.tensors.items() for name, array in arrays.items()
+    }
+    metadata = {
+        "format": FORMAT,
+        "config": config.model_dump_json(),
+        "fingerprint": fingerprint,
+        "progress": json.dumps(checkpoint.progress),
+    }
+    write_atomically(path, save(flat, metadata=metadata))
+
+
+def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> Checkpoint | None:
+    """Read a checkpoint, if there is one.
+
+    Returns:
+        None where no file is there.
+
+    Raises:
+        ModelError: the file is damaged or is no checkpoint.
+        ConfigError: it was made under another configuration, or with other data or another network.
+    """
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator of its own
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"checkpoint {path} cannot be read: {error}. Delete it to train from the start") from error
+    if metadata.get("format") != FORMAT:
+        raise ModelError(
+            f"checkpoint {path} has format {metadata.get('format')!r}; expected {FORMAT!r}. Delete it to train from "
+            "the start"
+        )
+    _refuse_other_training(path, metadata, config, fingerprint)
+    tensors: dict[str, Arrays] = {}
+    for full_name, array in flat.items():
+        section, _, name = full_name.partition("/")
+        tensors.setdefault(section, {})[name] = np.array(array)
+    return Checkpoint(progress=json.loads(metadata["progress"]), tensors=tensors)
+
+
+def _refuse_other_training(path: Path, metadata: dict[str, str], config: TrainingConfig, fingerprint: str) -> None:
+    found, expected = json.loads(metadata["config"]), config.model_dump(mode="json")
+    if found != expected:
+        changes = ", ".join(
+            f"{key} {found.get(key)!r} there, {expected.get(key)!r} now"
+            for key in sorted(found.keys() | expected.keys())
+            if found.get(key) != expected.get(key)
+        )
+        raise ConfigError(
+            f"cannot resume from {path}: it was written under another configuration ({changes}). Train with the same "
+            "configuration, give another folder, or delete the checkpoint to start again"
+        )
+    if metadata["fingerprint"] != fingerprint:
+        raise ConfigError(
+            f"cannot resume from {path}: the training data, the sensor contract or the network are not those it was "
+            "written with. Give another folder, or delete the checkpoint to start again"
+        )

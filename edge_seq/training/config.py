@@ -1,0 +1,146 @@
+"""What a training is told: one frozen, validated table, read from TOML by the command line. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge_seq.errors import ConfigError
+
+CellName = Literal["rnn", "gru", "lstm"]
+
+
+class _Table(BaseModel):
+    """A table of a TOML file: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AugmentationConfig(_Table):
+    """Random changes of each training window that leave its label true; drawn anew in every epoch.
+
+    Attributes:
+        rotation: of every triple of axes that share a unit, all by the same rotation, as a part mounted at another
+            angle would see it: ``none``; ``about_vertical``, about ``vertical_axis``; ``any``, about any axis.
+        max_degrees: largest angle; 180 with ``any`` draws uniformly from all rotations.
+        vertical_axis: which axis of the triple points up, for ``about_vertical``.
+        scale: standard deviation of the natural logarithm of one amplitude factor a window (0.1: about 10 %).
+        offset: standard deviation of a constant added to each channel of a window, in normalised units (sensor bias).
+        noise: standard deviation of white noise added to each sample, in normalised units.
+    """
+
+    rotation: Literal["none", "about_vertical", "any"] = "none"
+    max_degrees: float = Field(default=180.0, gt=0, le=180)
+    vertical_axis: Literal["x", "y", "z"] = "z"
+    scale: float = Field(default=0.0, ge=0, le=2)
+    offset: float = Field(default=0.0, ge=0, le=10)
+    noise: float = Field(default=0.0, ge=0, le=10)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether anything is changed at all."""
+        return self.rotation != "none" or max(self.scale, self.offset, self.noise) > 0
+
+
+class InitialisationConfig(_Table):
+    """First values of the recurrent weights; see :mod:`edge_seq.training.initialise` for equations and sources.
+
+    Attributes:
+        recurrent: ``orthogonal`` hidden-to-hidden weights for each gate, or torch's ``default``.
+        forget_bias: bias of the LSTM's forget gate and of the GRU's update gate where chrono is off.
+        chrono_max_steps: longest dependency in samples that the gates are spread over; ``window`` takes the window
+            length of the contract; ``none`` turns it off.
+    """
+
+    recurrent: Literal["orthogonal", "default"] = "orthogonal"
+    forget_bias: float = Field(default=1.0, ge=-10, le=10)
+    chrono_max_steps: Literal["window", "none"] | int = "window"
+
+    @model_validator(mode="after")
+    def _chrono_needs_two_steps(self) -> InitialisationConfig:
+        if isinstance(self.chrono_max_steps, int) and self.chrono_max_steps < 3:
+            raise ValueError(f"chrono_max_steps is {self.chrono_max_steps}; give at least 3, 'window' or 'none'")
+        return self
+
+
+class TrainingConfig(_Table):
+    """Everything that decides a training besides the data and the sensor contract.
+
+    Attributes:
+        cell: recurrent cell.
+        hidden_size: H, units a layer.
+        num_layers: recurrent layers.
+        pooling: the head sees the ``last`` hidden state or the running ``mean`` of all hidden states.
+        label_every: loss at the end of each ``window``, or after each ``sample`` on the running state.
+        epochs: passes over the training windows.
+        batch_size: windows in a step of the optimiser.
+        learning_rate: peak of the schedule.
+        weight_decay: of AdamW; weight matrices only, never biases.
+        schedule: ``one_cycle`` (Smith 2018) or ``cosine``, over all steps of all epochs.
+        gradient_clip_norm: largest 2-norm of the whole gradient.
+        class_weights: ``balanced`` weighs each class by windows / (classes * windows of the class).
+        early_stopping_patience: epochs without a better validation score before stopping; 0 never stops early.
+        keep: which weights are the result: best validation ``macro_f1`` (ties: lower loss), best validation ``loss``,
+            or those after the ``last`` epoch, for which validation windows may be left out.
+        weight_average_decay: decay a step of an exponential moving average of the weights, which is then what is
+            validated and kept; 0 turns it off.
+        dropout: probability, on the input of the head and between layers.
+        label_smoothing: probability mass spread over all classes.
+        augmentation: random changes of training windows.
+        initialisation: first values of the weights.
+        seed: of every random choice.
+        num_threads: of torch while training; part of the configuration since sums may round otherwise.
+    """
+
+    cell: CellName = "lstm"
+    hidden_size: int = Field(default=16, ge=1, le=512)
+    num_layers: int = Field(default=1, ge=1, le=8)
+    pooling: Literal["last", "mean"] = "mean"
+    label_every: Literal["window", "sample"] = "window"
+    epochs: int = Field(default=40, ge=1, le=100_000)
+    batch_size: int = Field(default=128, ge=1)
+    learning_rate: float = Field(default=0.01, gt=0, le=10)
+    weight_decay: float = Field(default=0.01, ge=0, le=10)
+    schedule: Literal["one_cycle", "cosine"] = "one_cycle"
+    gradient_clip_norm: float = Field(default=1.0, gt=0)
+    class_weights: Literal["balanced", "none"] = "balanced"
+    early_stopping_patience: int = Field(default=0, ge=0)
+    keep: Literal["macro_f1", "loss", "last"] = "macro_f1"
+    weight_average_decay: float = Field(default=0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    augmentation: AugmentationConfig = AugmentationConfig()
+    initialisation: InitialisationConfig = InitialisationConfig()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    num_threads: int = Field(default=1, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _keep_fits_early_stopping(self) -> TrainingConfig:
+        if self.keep == "last" and self.early_stopping_patience > 0:
+            raise ValueError(
+                "early_stopping_patience needs a validation score to watch, but keep is 'last'; "
+                "set early_stopping_patience to 0 or keep to 'macro_f1' or 'loss'"
+            )
+        return self
+
+
+def config_from_dict(data: dict[str, Any]) -> TrainingConfig:
+    """Read a table, for example of a TOML file.
+
+    >>> config_from_dict({"cell": "gru", "augmentation": {"noise": 0.05}}).augmentation.noise
+    0.05
+
+    Raises:
+        ConfigError: naming every key that is unknown or out of range.
+    """
+    try:
+        return TrainingConfig.model_validate(data)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc'])) or 'table'}: {problem['msg']} (found {problem['input']!r})"
+            for problem in error.errors(include_url=False)
+        )
+        raise ConfigError(
+            f"training configuration: {problems}. Allowed keys: {sorted(TrainingConfig.model_fields)}"
+        ) from error

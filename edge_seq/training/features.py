@@ -1,0 +1,101 @@
+"""From raw counts to what a network in float sees. numpy only; identical in training, prediction and baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.preprocess import preprocess
+from edge_seq.data.recording import Windows
+from edge_seq.errors import ContractError, DataError
+from edge_seq.ir.contract import Normalisation, SensorContract
+
+
+def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> NDArray[np.int16]:
+    """Apply the contract's integer step to windows that fit the contract.
+
+    Args:
+        counts: int16 [B, T, C], raw counts; T may differ from the contract's window length.
+        contract: says channels and preprocessing.
+
+    Returns:
+        int16 [B, T, C].
+
+    Raises:
+        ContractError: where the array is not int16 [B, T, C] with the contract's C.
+    """
+    if counts.ndim != 3 or counts.dtype != np.int16 or counts.shape[2] != contract.num_channels:
+        raise ContractError(
+            f"windows are {counts.dtype} {list(counts.shape)}; expected int16 [windows, samples, "
+            f"{contract.num_channels}] with the channels {list(contract.channel_names)}"
+        )
+    return preprocess(counts, contract.preprocessing)
+
+
+def fit_normalisation(counts: NDArray[np.int16]) -> Normalisation:
+    """Mean and standard deviation a channel, in counts, from training windows only.
+
+    A constant channel gets the scale 1, so that it becomes 0 instead of a division by zero.
+
+    Args:
+        counts: int16 [B, T, C], preprocessed.
+
+    >>> fit_normalisation(np.array([[[1, 7], [3, 7]]], dtype=np.int16))
+    Normalisation(mean=(2.0, 7.0), scale=(1.0, 1.0))
+    """
+    if counts.size == 0:
+        raise DataError("normalisation: there are no training windows to take mean and scale from; give at least one")
+    values = counts.reshape(-1, counts.shape[-1])
+    mean = values.mean(axis=0, dtype=np.float64)
+    scale = values.std(axis=0, dtype=np.float64)
+    scale = np.where(scale < 1e-6, 1.0, scale)
+    return Normalisation(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
+
+
+def normalise(counts: NDArray[np.int16], normalisation: Normalisation) -> NDArray[np.float32]:
+    """(counts - mean) / scale a channel, computed in float64.
+
+    Args:
+        counts: int16 [..., C], preprocessed.
+        normalisation: from :func:`fit_normalisation`.
+
+    Returns:
+        float32 [..., C].
+    """
+    mean = np.asarray(normalisation.mean, dtype=np.float64)
+    scale = np.asarray(normalisation.scale, dtype=np.float64)
+    return ((counts.astype(np.float64) - mean) / scale).astype(np.float32)
+
+
+def check_windows(windows: Windows, contract: SensorContract, num_classes: int, *, role: str) -> None:
+    """Check that windows can be trained or scored on.
+
+    Args:
+        windows: to check.
+        contract: which they must fit.
+        num_classes: K.
+        role: ``training``, ``validation`` or ``test``, for the message.
+
+    Raises:
+        DataError: no windows, arrays of different lengths, a label outside 0..K-1.
+        ContractError: windows of another length or other channels than the contract's.
+    """
+    counts, labels, groups = windows.counts, windows.labels, windows.groups
+    if len(counts) == 0:
+        raise DataError(f"{role} windows: there are none; use longer recordings or a shorter window_length")
+    if not len(counts) == len(labels) == len(groups):
+        raise DataError(
+            f"{role} windows: {len(counts)} windows, {len(labels)} labels and {len(groups)} groups; "
+            "expected one label and one group for each window"
+        )
+    if counts.ndim != 3 or counts.shape[1:] != (contract.window_length, contract.num_channels):
+        raise ContractError(
+            f"{role} windows have shape {list(counts.shape)}; the sensor contract expects "
+            f"[windows, {contract.window_length}, {contract.num_channels}]"
+        )
+    outside = (labels < 0) | (labels >= num_classes)
+    if outside.any():
+        raise DataError(
+            f"{role} windows: window {int(np.argmax(outside))} has label {int(labels[outside][0])}; expected 0 to "
+            f"{num_classes - 1}. Drop unlabelled windows before training"
+        )

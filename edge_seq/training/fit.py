@@ -1,0 +1,336 @@
+"""Optimise any network with logits [B, K]: the loop over epochs, which can be interrupted and resumed exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edge_seq.errors import ConfigError
+from edge_seq.metrics import accuracy, confusion_matrix, macro_f1
+from edge_seq.training.augment import Augmenter, augment
+from edge_seq.training.checkpoint import Arrays, Checkpoint, load_checkpoint, save_checkpoint
+from edge_seq.training.config import TrainingConfig
+from edge_seq.training.modules import SequenceClassifier
+
+_PREDICTION_BATCH = 1024
+_ONE_CYCLE_WARM_UP = 0.3  # share of all steps
+_ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4  # of the peak learning rate
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One line of the history; epochs count from 1, validation fields are None without validation windows."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    validation_macro_f1: float | None
+    seconds: float = dataclasses.field(compare=False)
+
+
+Progress = Callable[[EpochRecord], None]
+
+
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """Windows as the network sees them: x float32 [B, T, C], labels int64 [B]."""
+
+    x: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Outcome of :func:`fit`: weights kept, the epoch they are from, the history of all epochs."""
+
+    state_dict: dict[str, NDArray[np.float32]]
+    best_epoch: int
+    history: tuple[EpochRecord, ...]
+
+
+@dataclass
+class _Run:
+    """What changes while training; all of it is in a checkpoint."""
+
+    module: nn.Module
+    optimizer: torch.optim.AdamW
+    average: dict[str, Tensor]
+    best: dict[str, Tensor]
+    best_epoch: int
+    history: list[EpochRecord]
+
+
+def fit(
+    build: Callable[[], nn.Module],
+    train: LabelledFeatures,
+    validation: LabelledFeatures | None,
+    *,
+    num_classes: int,
+    config: TrainingConfig,
+    augmenter: Augmenter | None = None,
+    checkpoint_path: Path | None = None,
+    fingerprint: str = "",
+    progress: Progress | None = None,
+) -> Fitted:
+    """Train a network; the same arguments give the same weights, interrupted or not.
+
+    Args:
+        build: makes the network; called once, with torch's generator seeded.
+        train: windows to learn from.
+        validation: windows that choose the epoch; None only with ``keep = "last"``.
+        num_classes: K.
+        config: everything else.
+        augmenter: random changes of training windows.
+        checkpoint_path: written after each epoch and resumed from, if given.
+        fingerprint: of data and network, kept in the checkpoint.
+        progress: called after each epoch.
+
+    Raises:
+        ConfigError: no validation windows where some are needed, loss each sample for a network that has no steps, a
+            checkpoint of another training, a loss that is not finite.
+        ModelError: a damaged checkpoint.
+    """
+    if validation is None and config.keep != "last":
+        raise ConfigError(
+            f"training: keep is {config.keep!r}, which needs validation windows, and there are none; give some, or set "
+            "keep to 'last'"
+        )
+    with _threads(config.num_threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        run = _start(build(), config)
+        if config.label_every == "sample" and not isinstance(run.module, SequenceClassifier):
+            raise ConfigError(
+                f"training: label_every is 'sample', but {type(run.module).__name__} gives logits for whole windows "
+                "only; set label_every to 'window'"
+            )
+        if checkpoint_path is not None:
+            checkpoint = load_checkpoint(checkpoint_path, config=config, fingerprint=fingerprint)
+            if checkpoint is not None:
+                _restore(run, checkpoint)
+        weights = class_weights(train.labels, num_classes) if config.class_weights == "balanced" else None
+        while len(run.history) < config.epochs and not _is_stalled(run, config):
+            record = _epoch(run, train, validation, weights, num_classes, config, augmenter)
+            if checkpoint_path is not None:
+                save_checkpoint(checkpoint_path, _snapshot(run), config=config, fingerprint=fingerprint)
+            if progress is not None:
+                progress(record)
+    return Fitted(
+        state_dict={name: value.numpy().copy() for name, value in run.best.items()},
+        best_epoch=run.best_epoch,
+        history=tuple(run.history),
+    )
+
+
+def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """Weight of each class: windows / (classes present * windows of the class), 0 for an absent class: float32 [K]."""
+    count = torch.bincount(labels, minlength=num_classes).float()
+    present = count > 0
+    return torch.where(present, len(labels) / (present.sum() * count.clamp(min=1)), torch.zeros(()))
+
+
+def learning_rate_at(step: int, total_steps: int, config: TrainingConfig) -> float:
+    """Learning rate of a step of the optimiser, counted from 0.
+
+    One-cycle (Smith 2018, "A disciplined approach to neural network hyper-parameters"): half a cosine up from 1/25 of
+    the peak over 30 % of the steps, half a cosine down to 1e-4 of it. Cosine: half a cosine from the peak to 0. Being a
+    function of the step, it needs no state in a checkpoint.
+    """
+    peak = config.learning_rate
+    if config.schedule == "cosine":
+        return _half_cosine(peak, 0.0, step / total_steps)
+    warm_up = max(1, round(_ONE_CYCLE_WARM_UP * total_steps))
+    if step < warm_up:
+        return _half_cosine(peak * _ONE_CYCLE_START, peak, step / warm_up)
+    return _half_cosine(peak, peak * _ONE_CYCLE_END, (step - warm_up) / max(1, total_steps - warm_up))
+
+
+def predict_module(module: nn.Module, x: Tensor) -> NDArray[np.float32]:
+    """Logits float32 [B, K] of features float32 [B, T, C], without dropout; the module's mode is left as it was."""
+    was_training = module.training
+    module.eval()
+    with torch.inference_mode():
+        logits = torch.cat([module(part) for part in torch.split(x, _PREDICTION_BATCH)])
+    module.train(was_training)
+    result: NDArray[np.float32] = logits.numpy()
+    return result
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _start(module: nn.Module, config: TrainingConfig) -> _Run:
+    """Fresh optimiser; weight decay on matrices only, since decayed gate biases would forget what chrono set."""
+    matrices = [p for p in module.parameters() if p.ndim >= 2]
+    biases = [p for p in module.parameters() if p.ndim < 2]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": biases, "weight_decay": 0.0}],
+        lr=config.learning_rate,
+    )
+    weights = _copy(module.state_dict())
+    return _Run(module, optimizer, average=_copy(weights), best=weights, best_epoch=0, history=[])
+
+
+def _epoch(
+    run: _Run,
+    train: LabelledFeatures,
+    validation: LabelledFeatures | None,
+    weights: Tensor | None,
+    num_classes: int,
+    config: TrainingConfig,
+    augmenter: Augmenter | None,
+) -> EpochRecord:
+    """One pass over the training windows, validation, and the choice of the weights to keep."""
+    started = time.perf_counter()
+    epoch = len(run.history) + 1
+    generator = _seed_epoch(config.seed, epoch)
+    run.module.train()
+    order = torch.split(torch.randperm(len(train.labels), generator=generator), config.batch_size)
+    total_loss, rate = 0.0, 0.0
+    for index, batch in enumerate(order):
+        step = (epoch - 1) * len(order) + index
+        rate = learning_rate_at(step, config.epochs * len(order), config)
+        x = train.x[batch]
+        if augmenter is not None:
+            x = augment(x, augmenter, generator)
+        total_loss += _optimise(run, x, train.labels[batch], rate, weights, config) * len(batch)
+        _average(run, step, config.weight_average_decay)
+    train_loss = total_loss / len(train.labels)
+    if not math.isfinite(train_loss):
+        raise ConfigError(
+            f"training: the loss became {train_loss} in epoch {epoch} at learning_rate {config.learning_rate}; lower "
+            "learning_rate or gradient_clip_norm"
+        )
+    loss = exactness = f1 = None
+    if validation is not None:
+        loss, exactness, f1 = _validate(run, validation, weights, num_classes)
+    record = EpochRecord(epoch, rate, train_loss, loss, exactness, f1, time.perf_counter() - started)
+    if _is_better(record, run, config):
+        run.best, run.best_epoch = _copy(run.average), epoch
+    run.history.append(record)
+    return record
+
+
+def _optimise(
+    run: _Run, x: Tensor, labels: Tensor, rate: float, weights: Tensor | None, config: TrainingConfig
+) -> float:
+    """One step of the optimiser; the loss before it."""
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    if config.label_every == "sample" and isinstance(run.module, SequenceClassifier):
+        logits = run.module.forward_steps(x).flatten(0, 1)
+        labels = labels.repeat_interleave(x.shape[1])
+    else:
+        logits = run.module(x)
+    loss = F.cross_entropy(logits, labels, weights, label_smoothing=config.label_smoothing)
+    run.optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(run.module.parameters(), config.gradient_clip_norm)
+    run.optimizer.step()
+    return float(loss.detach())
+
+
+def _average(run: _Run, step: int, decay: float) -> None:
+    """Exponential moving average of the weights, over fewer steps at first so that it forgets the random start."""
+    weight = 1.0 - min(decay, (1 + step) / (10 + step))
+    for name, value in run.module.state_dict().items():
+        if decay == 0.0:
+            run.average[name].copy_(value)
+        else:
+            run.average[name].lerp_(value, weight)
+
+
+def _validate(
+    run: _Run, validation: LabelledFeatures, weights: Tensor | None, num_classes: int
+) -> tuple[float, float, float]:
+    """Loss, accuracy and macro-F1 of the averaged weights."""
+    current = _copy(run.module.state_dict())
+    run.module.load_state_dict(run.average)
+    logits = predict_module(run.module, validation.x)
+    run.module.load_state_dict(current)
+    loss = F.cross_entropy(torch.from_numpy(logits), validation.labels, weights)
+    confusion = confusion_matrix(validation.labels.numpy(), logits.argmax(axis=1), num_classes)
+    return float(loss), float(accuracy(confusion)), float(macro_f1(confusion))
+
+
+def _is_better(record: EpochRecord, run: _Run, config: TrainingConfig) -> bool:
+    """Whether this epoch's weights are the ones to keep so far."""
+    if config.keep == "last" or run.best_epoch == 0:
+        return True
+    return _score(record, config) > _score(run.history[run.best_epoch - 1], config)
+
+
+def _score(record: EpochRecord, config: TrainingConfig) -> tuple[float, float]:
+    """Higher is better. Macro-F1 is what is reported and weighs classes alike; the loss settles its many ties."""
+    loss = math.inf if record.validation_loss is None else record.validation_loss
+    f1 = 0.0 if record.validation_macro_f1 is None else record.validation_macro_f1
+    return (-loss, f1) if config.keep == "loss" else (f1, -loss)
+
+
+def _is_stalled(run: _Run, config: TrainingConfig) -> bool:
+    patience = config.early_stopping_patience
+    return patience > 0 and len(run.history) - run.best_epoch >= patience
+
+
+def _seed_epoch(seed: int, epoch: int) -> torch.Generator:
+    """Seed torch's global generator (dropout) and return another (order, augmentation), both from (seed, epoch)."""
+    dropout_seed, order_seed = np.random.SeedSequence([seed, epoch]).generate_state(2, dtype=np.uint32).tolist()
+    torch.manual_seed(dropout_seed)
+    return torch.Generator().manual_seed(order_seed)
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def _snapshot(run: _Run) -> Checkpoint:
+    moments: Arrays = {
+        f"{index}/{name}": value.numpy()
+        for index, entry in run.optimizer.state_dict()["state"].items()
+        for name, value in entry.items()
+    }
+    sections = {"weights": run.module.state_dict(), "average": run.average, "best": run.best}
+    tensors: dict[str, Arrays] = {
+        section: {name: value.detach().numpy() for name, value in state.items()} for section, state in sections.items()
+    }
+    history = [dataclasses.asdict(record) for record in run.history]
+    return Checkpoint({"best_epoch": run.best_epoch, "history": history}, {**tensors, "optimizer": moments})
+
+
+def _restore(run: _Run, checkpoint: Checkpoint) -> None:
+    def section(name: str) -> dict[str, Tensor]:
+        return {key: torch.from_numpy(value) for key, value in checkpoint.tensors[name].items()}
+
+    run.module.load_state_dict(section("weights"))
+    run.average, run.best = section("average"), section("best")
+    run.best_epoch = checkpoint.progress["best_epoch"]
+    run.history = [EpochRecord(**record) for record in checkpoint.progress["history"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for full_name, value in section("optimizer").items():
+        index, _, name = full_name.partition("/")
+        state.setdefault(int(index), {})[name] = value
+    groups = run.optimizer.state_dict()["param_groups"]
+    run.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+@contextmanager
+def _threads(num_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,223 @@
+"""Train a recurrent classifier on windows of raw counts, and predict with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edge_seq.data.recording import Windows
+from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict, verify_contract
+from edge_seq.training.augment import make_augmenter
+from edge_seq.training.checkpoint import CHECKPOINT_NAME
+from edge_seq.training.config import TrainingConfig
+from edge_seq.training.features import check_windows, fit_normalisation, normalise, preprocessed_counts
+from edge_seq.training.fit import EpochRecord, LabelledFeatures, Progress, fit, predict_module
+from edge_seq.training.initialise import initialise
+from edge_seq.training.modules import SequenceClassifier
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A trained network and how it came about.
+
+    Attributes:
+        state_dict: weights by torch's names, float32; of a :class:`SequenceClassifier` unless a baseline was trained.
+        normalisation: of the training windows; the network expects features normalised so.
+        contract: what the windows held to.
+        num_classes: K.
+        history: one record an epoch.
+        best_epoch: the epoch the weights are from, counted from 1.
+        config: as given.
+        seed: of every random choice.
+        versions: of Python and of the packages that the numbers depend on.
+        seconds: wall time of this call; after a resume, of the epochs since.
+    """
+
+    state_dict: Mapping[str, NDArray[np.float32]]
+    normalisation: Normalisation
+    contract: SensorContract
+    num_classes: int
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    config: TrainingConfig
+    seed: int
+    versions: Mapping[str, str] = dataclasses.field(compare=False)
+    seconds: float = dataclasses.field(compare=False)
+
+
+def train(
+    train: Windows,
+    validation: Windows | None,
+    contract: SensorContract,
+    num_classes: int,
+    config: TrainingConfig,
+    *,
+    checkpoint_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> TrainingResult:
+    """Train a :class:`SequenceClassifier`. The same arguments give the same weights, interrupted or not.
+
+    Args:
+        train: windows to learn from; the normalisation is taken from these alone.
+        validation: windows of other groups, which choose the epoch to keep; None only with ``keep = "last"``.
+        contract: what both hold to.
+        num_classes: K.
+        config: everything else.
+        checkpoint_dir: where ``checkpoint.safetensors`` is written after each epoch and resumed from.
+        progress: called with the record of each epoch.
+
+    Raises:
+        DataError, ContractError: windows that cannot be used.
+        ConfigError: options that do not fit each other or the data, or a checkpoint of another training.
+        ModelError: a damaged checkpoint.
+    """
+
+    def build() -> nn.Module:
+        module = build_classifier(contract.num_channels, num_classes, config)
+        initialise(module, config.initialisation, window_length=contract.window_length)
+        return module
+
+    return train_network(
+        build, train, validation, contract, num_classes, config, checkpoint_dir=checkpoint_dir, progress=progress
+    )
+
+
+def train_network(
+    build: Callable[[], nn.Module],
+    train: Windows,
+    validation: Windows | None,
+    contract: SensorContract,
+    num_classes: int,
+    config: TrainingConfig,
+    *,
+    checkpoint_dir: Path | None = None,
+    progress: Progress | None = None,
+) -> TrainingResult:
+    """Train any network from features float32 [B, T, C] to logits [B, K]; otherwise as :func:`train`."""
+    started = time.perf_counter()
+    verify_contract(contract)
+    check_windows(train, contract, num_classes, role="training")
+    if validation is not None:
+        check_windows(validation, contract, num_classes, role="validation")
+    counts = preprocessed_counts(train.counts, contract)
+    normalisation = fit_normalisation(counts)
+    augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
+    fitted = fit(
+        build,
+        LabelledFeatures(torch.from_numpy(normalise(counts, normalisation)), _labels(train)),
+        None if validation is None else _features(validation, contract, normalisation),
+        num_classes=num_classes,
+        config=config,
+        augmenter=augmenter,
+        checkpoint_path=None if checkpoint_dir is None else checkpoint_dir / CHECKPOINT_NAME,
+        fingerprint="" if checkpoint_dir is None else _fingerprint(build, train, validation, contract, num_classes),
+        progress=progress,
+    )
+    return TrainingResult(
+        state_dict=fitted.state_dict,
+        normalisation=normalisation,
+        contract=contract,
+        num_classes=num_classes,
+        history=fitted.history,
+        best_epoch=fitted.best_epoch,
+        config=config,
+        seed=config.seed,
+        versions=package_versions(),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
+    """The network that a configuration describes, with torch's first weights."""
+    return SequenceClassifier(
+        input_size=input_size,
+        num_classes=num_classes,
+        cell=config.cell,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_layers,
+        pooling=config.pooling,
+        dropout=config.dropout,
+    )
+
+
+def classifier_of(result: TrainingResult) -> SequenceClassifier:
+    """The trained network of a result, in evaluation mode."""
+    module = build_classifier(result.contract.num_channels, result.num_classes, result.config)
+    load_weights(module, result)
+    return module
+
+
+def load_weights(module: nn.Module, result: TrainingResult) -> None:
+    """Put the weights of a result into a network of the same shape and set evaluation mode."""
+    module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in result.state_dict.items()})
+    module.eval()
+
+
+def predict(
+    result: TrainingResult, counts: NDArray[np.int16], *, module: nn.Module | None = None
+) -> NDArray[np.float32]:
+    """Logits after the last sample of each window.
+
+    Args:
+        result: of a training.
+        counts: int16 [B, T, C], raw counts; T may differ from the contract's.
+        module: the network of the result; built where it is not given, which only a recurrent classifier can be.
+
+    Returns:
+        float32 [B, K].
+
+    Raises:
+        ContractError: channels other than the contract's.
+    """
+    features = normalise(preprocessed_counts(counts, result.contract), result.normalisation)
+    return predict_module(classifier_of(result) if module is None else module, torch.from_numpy(features))
+
+
+def package_versions() -> dict[str, str]:
+    """Versions that the numbers of a training depend on."""
+    return {
+        "edge_seq": importlib.metadata.version("edge-seq"),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _labels(windows: Windows) -> torch.Tensor:
+    return torch.from_numpy(windows.labels.astype(np.int64))
+
+
+def _features(windows: Windows, contract: SensorContract, normalisation: Normalisation) -> LabelledFeatures:
+    features = normalise(preprocessed_counts(windows.counts, contract), normalisation)
+    return LabelledFeatures(torch.from_numpy(features), _labels(windows))
+
+
+def _fingerprint(
+    build: Callable[[], nn.Module],
+    train: Windows,
+    validation: Windows | None,
+    contract: SensorContract,
+    num_classes: int,
+) -> str:
+    """Hash of all that decides a training besides its configuration."""
+    with torch.random.fork_rng(devices=[]):
+        shapes = {name: list(value.shape) for name, value in build().state_dict().items()}
+    digest = hashlib.sha256(json.dumps([contract_to_dict(contract), num_classes, shapes], sort_keys=True).encode())
+    for windows in (train, validation):
+        if windows is not None:
+            digest.update(np.ascontiguousarray(windows.counts).tobytes())
+            digest.update(np.ascontiguousarray(windows.labels).tobytes())
+        digest.update(b"|")
+    return digest.hexdigest()

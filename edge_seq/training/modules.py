@@ -1,0 +1,110 @@
+"""Networks: the recurrent classifier, and the convolutional network it is compared with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from edge_seq.errors import ConfigError
+from edge_seq.training.config import CellName
+
+_CELLS: dict[CellName, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class SequenceClassifier(nn.Module):
+    """Recurrent layers and a linear head on the last hidden state or on the mean of all hidden states.
+
+    The mean is a running sum divided by the number of samples seen, so both forms work sample by sample. State dict:
+    ``recurrent.weight_ih_l0`` ... named and with gates ordered as torch does, ``head.weight`` [K, H], ``head.bias``
+    [K].
+
+    >>> SequenceClassifier(input_size=3, num_classes=4, cell="gru", hidden_size=8)(torch.zeros(2, 50, 3)).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        *,
+        input_size: int,
+        num_classes: int,
+        cell: CellName,
+        hidden_size: int,
+        num_layers: int = 1,
+        pooling: Literal["last", "mean"] = "last",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.pooling = pooling
+        between_layers = dropout if num_layers > 1 else 0.0
+        self.recurrent = _CELLS[cell](input_size, hidden_size, num_layers, batch_first=True, dropout=between_layers)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits after the last sample.
+
+        Args:
+            x: float32 [B, T, C], normalised features.
+
+        Returns:
+            float32 [B, K].
+        """
+        states, _ = self.recurrent(x)
+        pooled = states.mean(dim=1) if self.pooling == "mean" else states[:, -1]
+        logits: Tensor = self.head(self.dropout(pooled))
+        return logits
+
+    def forward_steps(self, x: Tensor) -> Tensor:
+        """Logits after each sample, as a stream would give them.
+
+        Args:
+            x: float32 [B, T, C], normalised features.
+
+        Returns:
+            float32 [B, T, K]; the last step equals :meth:`forward` up to rounding.
+        """
+        states, _ = self.recurrent(x)
+        if self.pooling == "mean":
+            samples_seen = torch.arange(1, x.shape[1] + 1, dtype=x.dtype, device=x.device)
+            states = states.cumsum(dim=1) / samples_seen[:, None]
+        logits: Tensor = self.head(self.dropout(states))
+        return logits
+
+
+class ConvolutionalBaseline(nn.Module):
+    """The network of ST's AEKD-AICAR1 car-state kit.
+
+    Conv1D 16 k=3, ReLU, Conv1D 8 k=3, ReLU, dropout, dense 64 ReLU, dense K; valid padding. 24,428 parameters for
+    windows of 50 samples of 3 channels and 4 classes.
+    """
+
+    def __init__(self, *, window_length: int, input_size: int, num_classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        if window_length < 5:
+            raise ConfigError(
+                f"convolutional baseline: window_length is {window_length}; its two convolutions of 3 samples need at "
+                "least 5"
+            )
+        self.network = nn.Sequential(
+            nn.Conv1d(input_size, 16, kernel_size=3),
+            nn.ReLU(),
+            nn.Conv1d(16, 8, kernel_size=3),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Flatten(),
+            nn.Linear(8 * (window_length - 4), 64),
+            nn.ReLU(),
+            nn.Linear(64, num_classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of whole windows: float32 [B, T, C] to float32 [B, K]."""
+        logits: Tensor = self.network(x.transpose(1, 2))
+        return logits
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trained values."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
