@@ -1,0 +1,325 @@
+"""Models and inputs that every backend is tried with: all cells, awkward sizes, extreme weights, extreme counts.
+
+Shared by the tests of the C runtime, of the ONNX export and of the reference, so that "awkward" means the same to all.
+Everything is seeded and built with numpy alone.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
+from edge_seq.ir.model import (
+    AtWindowEnd,
+    FloatFormat,
+    FloatModel,
+    IntFormat,
+    IntModel,
+    LabelEvery,
+    Pooling,
+    Readout,
+    SequenceModel,
+)
+from edge_seq.ir.rows import FloatRows, IntRows, effective_weights, is_coarse, padded
+from edge_seq.ir.verify import pool_reciprocals, verify
+from edge_seq.quant.calibrate import calibrate
+from edge_seq.quant.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX, INT32_MAX
+from edge_seq.quant.quantize import quantize
+from edge_seq.quant.range_proof import FEATURE_LIMIT
+from edge_seq.quant.tables import ARGUMENT_OFFSET
+
+CELLS = ("rnn", "gru", "lstm")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The shape of a model.
+
+    Attributes:
+        cells: one a layer, of ``rnn``, ``gru``, ``lstm``.
+        hidden: hidden size of each layer.
+        channels: C.
+        classes: K.
+        window_length: T.
+        preprocessing: before the first layer.
+        readout: pooling and when labels come.
+    """
+
+    cells: tuple[str, ...]
+    hidden: tuple[int, ...]
+    channels: int = 3
+    classes: int = 4
+    window_length: int = 7
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    readout: Readout = field(default_factory=Readout)
+
+
+def spec(
+    cell: str,
+    *hidden: int,
+    channels: int = 3,
+    classes: int = 4,
+    window_length: int = 7,
+    step: str = "none",
+    gravity_shift: int = 3,
+    pooling: Pooling = "last",
+    label_every: LabelEvery = "window",
+    at_window_end: AtWindowEnd = "reset",
+) -> Spec:
+    """A :class:`Spec` whose layers are all of one cell."""
+    return Spec(
+        (cell,) * len(hidden),
+        hidden,
+        channels,
+        classes,
+        window_length,
+        Preprocessing(step, gravity_shift),  # type: ignore[arg-type]  # verify() refuses an unknown step
+        Readout(pooling, label_every, at_window_end),
+    )
+
+
+def _contract(spec: Spec) -> SensorContract:
+    return SensorContract(
+        sample_rate_hz=10.0,
+        channels=tuple(Channel(f"a{i}", "m/s^2", 800.0, 40.0) for i in range(spec.channels)),
+        window_length=spec.window_length,
+        window_stride=spec.window_length,
+        preprocessing=spec.preprocessing,
+    )
+
+
+def _labels(spec: Spec) -> tuple[str, ...]:
+    return tuple(f"class {index}" for index in range(spec.classes))
+
+
+def _float_rows(
+    rng: np.random.Generator, rows: int, inputs: int, hidden: int, *, amplitude: float, bias: float = 1.0
+) -> FloatRows:
+    limit = amplitude / np.sqrt(max(hidden, inputs, 1))
+
+    def uniform(*shape: int) -> NDArray[np.float32]:
+        return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+    return FloatRows(uniform(rows, inputs), uniform(rows, hidden), uniform(rows) * np.float32(bias))
+
+
+def _float_cell(rng: np.random.Generator, kind: str, inputs: int, hidden: int, amplitude: float) -> Cell[FloatRows]:
+    def rows(sees_input: int = 1, sees_hidden: int = 1) -> FloatRows:
+        return _float_rows(rng, hidden, inputs * sees_input, hidden * sees_hidden, amplitude=amplitude)
+
+    if kind == "rnn":
+        return Rnn(rows())
+    if kind == "gru":
+        return Gru(rows(), rows(), rows(1, 0), rows(0, 1))
+    return Lstm(rows(), rows(), rows(), rows())
+
+
+def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: float = 2.0) -> FloatModel:
+    """Uniform weights; ``amplitude`` 2 gives lively states, small values sleepy ones."""
+    rng = np.random.default_rng(seed)
+    inputs = (spec.channels, *spec.hidden[:-1])
+    layers = tuple(
+        _float_cell(rng, kind, below, hidden, amplitude)
+        for kind, below, hidden in zip(spec.cells, inputs, spec.hidden, strict=True)
+    )
+    model: FloatModel = SequenceModel(
+        name=name,
+        labels=_labels(spec),
+        contract=_contract(spec),
+        layers=layers,
+        head=_float_rows(rng, spec.classes, spec.hidden[-1], 0, amplitude=amplitude, bias=0.02),
+        readout=spec.readout,
+        number_format=FloatFormat(
+            Normalisation(tuple(rng.uniform(-50, 50, spec.channels)), tuple(rng.uniform(150, 500, spec.channels)))
+        ),
+    )
+    verify(model)
+    return model
+
+
+def quantized_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: float = 2.0) -> IntModel:
+    """A random float model, calibrated on random counts and quantized: numbers as a user's model has them."""
+    model = random_float_model(spec, name=name, seed=seed, amplitude=amplitude)
+    counts = random_counts(8, spec.window_length, spec.channels, seed=seed, sigma=300.0)
+    return quantize(model, calibrate(model, counts))
+
+
+def _extreme_narrow(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.int8]:
+    """int8 [rows, padded(columns)]: -128, 127, -1, 0 and anything; padding too, as it meets zeros."""
+    shape = (rows, padded(columns))
+    anything = rng.integers(-128, 128, shape)
+    chosen = rng.choice(np.array([-128, 127, -1, 0]), shape)
+    return np.where(rng.random(shape) < 0.5, anything, chosen).astype(np.int8)
+
+
+def _narrow_bound(narrow: NDArray[np.int8]) -> NDArray[np.int64]:
+    limits = np.where(is_coarse(narrow.shape[1]), COARSE_LIMIT, FINE_LIMIT).astype(np.int64)
+    return np.abs(effective_weights(narrow).astype(np.int64)) @ limits
+
+
+def extreme_rows(
+    rng: np.random.Generator,
+    rows: int,
+    *,
+    wide: int = 0,
+    narrow_input: int = 0,
+    narrow_hidden: int = 0,
+    centre: int = ARGUMENT_OFFSET,
+) -> IntRows:
+    """Rows of extreme weights. A third are *full*: wide weights and bias use up the proven bound to 2^31 - 1 exactly.
+    The others are *lively*: their result moves about ``centre``, so that states do not stick at the ends.
+
+    Args:
+        rng: source of randomness.
+        rows: R.
+        wide: number of features the rows see.
+        narrow_input: number of units of the layer below that they see.
+        narrow_hidden: number of units of their own layer that they see.
+        centre: where a lively row's result lies without input; the table's middle for gates, 0 for the head.
+    """
+    input_weights = _extreme_narrow(rng, rows, narrow_input)
+    hidden_weights = _extreme_narrow(rng, rows, narrow_hidden)
+    left = INT32_MAX - _narrow_bound(input_weights) - _narrow_bound(hidden_weights)
+    full = rng.random(rows) < 1 / 3
+
+    weights = rng.integers(-400, 401, (rows, wide)).astype(np.int16)
+    for row in np.flatnonzero(full):
+        for column in rng.permutation(wide):
+            largest = min(INT16_MAX, int(left[row] // FEATURE_LIMIT))
+            share = int(rng.choice(np.array([largest, largest // 2, largest // 16, 0])))
+            weights[row, column] = share * rng.choice(np.array([-1, 1]))
+            left[row] -= share * FEATURE_LIMIT
+    lively_multiplier = rng.integers(16, 400, rows)
+    multiplier = np.where(full, rng.choice(np.array([1, 2, 1000, INT16_MAX]), rows), lively_multiplier)
+    left -= np.where(full, 0, np.abs(weights.astype(np.int64)).sum(axis=1) * FEATURE_LIMIT)
+    full_bias = left * rng.choice(np.array([-1, 1]), rows)
+    lively_bias = np.clip(centre * 2**16 // lively_multiplier, -left, left)
+    bias = np.where(full, full_bias, lively_bias)
+    return IntRows(weights, input_weights, hidden_weights, bias.astype(np.int32), multiplier.astype(np.int16))
+
+
+def _tied_head(rng: np.random.Generator, classes: int, hidden: int) -> IntRows:
+    """Extreme rows of which the last equals the first: whenever they win, the lower index must."""
+    rows = extreme_rows(rng, classes, narrow_input=hidden, centre=0)
+    lively = {name: array[np.arange(classes) % (classes - 1)] for name, array in vars(rows).items()}
+    return IntRows(**{**lively, "bias": np.clip(lively["bias"], -1000, 1000)})
+
+
+def _extreme_cell(rng: np.random.Generator, kind: str, wide: int, below: int, hidden: int) -> Cell[IntRows]:
+    def rows(sees_input: int = 1, sees_hidden: int = 1) -> IntRows:
+        return extreme_rows(
+            rng,
+            hidden,
+            wide=wide * sees_input,
+            narrow_input=below * sees_input,
+            narrow_hidden=hidden * sees_hidden,
+        )
+
+    if kind == "rnn":
+        return Rnn(rows())
+    if kind == "gru":
+        return Gru(rows(), rows(), rows(1, 0), rows(0, 1))
+    return Lstm(rows(), rows(), rows(), rows())
+
+
+def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
+    """Built directly of integers at the ends of their ranges; the range proof holds, often with nothing to spare."""
+    rng = np.random.default_rng(seed)
+    layers = []
+    for index, (kind, hidden) in enumerate(zip(spec.cells, spec.hidden, strict=True)):
+        below = 0 if index == 0 else spec.hidden[index - 1]
+        layers.append(_extreme_cell(rng, kind, spec.channels if index == 0 else 0, below, hidden))
+    model: IntModel = SequenceModel(
+        name=name,
+        labels=_labels(spec),
+        contract=_contract(spec),
+        layers=tuple(layers),
+        head=_tied_head(rng, spec.classes, spec.hidden[-1]),
+        readout=spec.readout,
+        number_format=IntFormat((0,) * spec.channels, (15,) * len(layers), ()),
+    )
+    number_format = IntFormat(
+        input_shift=tuple(int(shift) for shift in rng.integers(0, 13, spec.channels)),
+        cell_frac_bits=tuple(int(bits) for bits in rng.integers(8, 16, len(layers))),
+        pool_reciprocals=pool_reciprocals(model),
+    )
+    model = SequenceModel(**{**vars(model), "number_format": number_format})
+    verify(model)
+    return model
+
+
+def awkward_specs(cell: str) -> dict[str, Spec]:
+    """Shapes by name, each odd in another way; together they reach every branch of a step."""
+    mixed = {"rnn": ("rnn", "lstm"), "gru": ("gru", "rnn", "gru"), "lstm": ("lstm", "gru")}[cell]
+    return {
+        "small": spec(cell, 5),
+        "one": spec(
+            cell, 1, channels=1, classes=2, window_length=1, pooling="mean", label_every="sample", at_window_end="carry"
+        ),
+        "wide": spec(cell, 33, classes=6, step="difference", label_every="sample"),
+        "car": spec(cell, 16, window_length=50, step="difference", pooling="mean"),
+        "deep": spec(cell, 6, 3, 9, channels=2, step="remove_gravity", pooling="mean", label_every="sample"),
+        "stream": spec(
+            cell, 4, window_length=5, step="remove_gravity", gravity_shift=12, pooling="mean", at_window_end="carry"
+        ),
+        "carry": spec(
+            cell, 7, 2, channels=6, classes=3, step="difference", at_window_end="carry", label_every="sample"
+        ),
+        "mixed": Spec(
+            mixed,
+            (3, 5, 4)[: len(mixed)],
+            4,
+            5,
+            9,
+            Preprocessing("remove_gravity", 1),
+            Readout("mean", "window", "reset"),
+        ),
+    }
+
+
+def awkward_models(cells: tuple[str, ...] = CELLS) -> list[IntModel]:
+    """Each awkward shape for each cell, quantized from a random float model and built of extremes; unique names."""
+    models = []
+    for cell in cells:
+        for name, shape in awkward_specs(cell).items():
+            seed = zlib.crc32(f"{cell} {name}".encode())
+            models.append(quantized_model(shape, name=f"{cell}_{name}", seed=seed, amplitude=3.0))
+            models.append(extreme_model(shape, name=f"{cell}_{name}_extreme", seed=seed))
+    return models
+
+
+def random_counts(
+    windows: int, time_steps: int, channels: int, *, seed: int = 0, sigma: float | None = None
+) -> NDArray[np.int16]:
+    """int16 [windows, time_steps, channels]: normal with ``sigma`` counts, or any 16-bit value where it is None."""
+    rng = np.random.default_rng(seed)
+    shape = (windows, time_steps, channels)
+    if sigma is None:
+        return rng.integers(-(2**15), 2**15, shape, dtype=np.int16)
+    return np.clip(np.rint(rng.normal(0, sigma, shape)), -(2**15), 2**15 - 1).astype(np.int16)
+
+
+def extreme_counts(time_steps: int, channels: int, *, seed: int = 0) -> NDArray[np.int16]:
+    """int16 [8, time_steps, channels]: both ends constant, both ends in turn (in step and crosswise), zeros, rare
+    impulses, full-scale random signs, full-scale noise."""
+    rng = np.random.default_rng(seed)
+    low, high = -(2**15), 2**15 - 1
+    t = np.arange(time_steps)[:, None]
+    channel = np.arange(channels)[None, :]
+    grid = np.zeros((time_steps, channels), dtype=np.int64)
+    patterns = [
+        grid + low,
+        grid + high,
+        np.where((t + 0 * channel) % 2 == 0, low, high),
+        np.where((t + channel) % 2 == 0, high, low),
+        grid,
+        np.where((t + channel) % 11 == 5, low, 0),
+        rng.choice(np.array([low, high]), (time_steps, channels)),
+        rng.integers(low, high + 1, (time_steps, channels)),
+    ]
+    return np.stack(patterns).astype(np.int16)
