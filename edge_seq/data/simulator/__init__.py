@@ -1,0 +1,5 @@
+"""The car-state simulator: from ISO 8608 roads, a car, a driver and a sensor to labelled counts."""
+
+from edge_seq.data.simulator.simulate import CarStatesOptions, simulate_car_states
+
+__all__ = ["CarStatesOptions", "simulate_car_states"]

@@ -1,0 +1,208 @@
+"""The scenario of a drive: a plan of legs, drawn phase by phase.
+
+A drive is a round of phases, each kind once a round in random order: parked, a normal road (town, country, motorway or
+creeping), a bumpy road, and a slippery road on which the tyres are made to slide. Speed is linear within a leg;
+corners, swerves and obstacles are drawn when the plan is laid out in time (:mod:`edge_seq.data.simulator.course`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edge_seq.data.simulator.road import draw_roughness
+from edge_seq.data.simulator.vehicle import GRAVITY
+
+LABELS = ("parked", "normal_road", "bumpy_road", "skid")
+PARKED, NORMAL_ROAD, BUMPY_ROAD, SKID = range(4)
+
+LegKind = Literal["drive", "stand", "park", "fishtail", "brake_slide"]
+Style = Literal["creep", "town", "country", "motorway", "track"]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A stretch of road.
+
+    Attributes:
+        label: NORMAL_ROAD or BUMPY_ROAD.
+        style: how it is driven.
+        roughness: Gd(n0), m^3.
+        friction: mu.
+        holes_per_km: potholes and manhole covers.
+        bumps_per_km: speed bumps.
+        slab_m: length of the concrete slabs, 0 for asphalt.
+        step_m: height of the joints between slabs, m.
+        swerving: corners, lane changes and swerves a second.
+    """
+
+    label: int
+    style: Style
+    roughness: float
+    friction: float
+    holes_per_km: float
+    bumps_per_km: float
+    slab_m: float
+    step_m: float
+    swerving: float
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A part of the plan with linear speed.
+
+    Attributes:
+        kind: what happens.
+        duration_s: how long.
+        end_speed: m/s; the leg starts with the speed at which the one before ended.
+        surface: what it is driven on.
+    """
+
+    kind: LegKind
+    duration_s: float
+    end_speed: float
+    surface: Surface
+
+
+SPEED_RANGES: dict[Style, tuple[float, float]] = {
+    "creep": (1.5, 5.0),
+    "town": (5.0, 15.0),
+    "country": (13.0, 26.0),
+    "motorway": (24.0, 38.0),
+    "track": (4.0, 13.0),
+}
+STOP_SHARE: dict[Style, float] = {"creep": 0.3, "town": 0.3, "country": 0.08, "motorway": 0.0, "track": 0.06}
+RIDE_LIMIT = 0.05  # m^4/s: drivers keep Gd(n0) times speed below this, some 3 m/s^2 rms of body acceleration
+
+
+def draw_normal_surface(rng: np.random.Generator) -> Surface:
+    """Class A or B: from new asphalt to a worn town road with single potholes, bumps and concrete slabs."""
+    style: Style = rng.choice(["creep", "town", "country", "motorway"], p=[0.15, 0.4, 0.25, 0.2])
+    in_town = style in ("creep", "town")
+    slabs = rng.random() < 0.2
+    return Surface(
+        label=NORMAL_ROAD,
+        style=style,
+        roughness=draw_roughness(rng, "AB"),
+        friction=rng.uniform(0.7, 1.0),
+        holes_per_km=rng.choice([1.0, 5.0, 15.0]) if in_town else rng.choice([0.3, 1.5, 4.0]),
+        bumps_per_km=rng.choice([0.0, 4.0, 10.0]) if in_town else 0.0,
+        slab_m=rng.uniform(4.5, 7.5) if slabs else 0.0,
+        step_m=rng.uniform(0.001, 0.005) if slabs else 0.0,
+        swerving=math.exp(rng.uniform(math.log(0.02), math.log(0.15))),
+    )
+
+
+def draw_bumpy_surface(rng: np.random.Generator) -> Surface:
+    """Class D or E: cobbles, broken asphalt, gravel and tracks."""
+    style: Style = rng.choice(["track", "town", "country"], p=[0.5, 0.35, 0.15])
+    return Surface(
+        label=BUMPY_ROAD,
+        style=style,
+        roughness=draw_roughness(rng, "DE"),
+        friction=rng.uniform(0.5, 0.8),
+        holes_per_km=rng.choice([0.0, 10.0]),
+        bumps_per_km=0.0,
+        slab_m=0.0,
+        step_m=0.0,
+        swerving=math.exp(rng.uniform(math.log(0.02), math.log(0.1))),
+    )
+
+
+def draw_slippery_surface(rng: np.random.Generator) -> Surface:
+    """Ice, packed snow or wet leaves (mu 0.12 to 0.4) on a road of any of the other surfaces' roughness."""
+    base = draw_bumpy_surface(rng) if rng.random() < 0.25 else draw_normal_surface(rng)
+    return Surface(
+        label=base.label,
+        style="town",
+        roughness=base.roughness,
+        friction=math.exp(rng.uniform(math.log(0.12), math.log(0.4))),
+        holes_per_km=min(base.holes_per_km, 3.0),
+        bumps_per_km=0.0,
+        slab_m=0.0,
+        step_m=0.0,
+        swerving=base.swerving,
+    )
+
+
+def draw_target_speed(rng: np.random.Generator, surface: Surface) -> float:
+    """A speed of the style that the road allows, m/s."""
+    slowest, fastest = SPEED_RANGES[surface.style]
+    limit = RIDE_LIMIT / surface.roughness
+    return float(max(1.0, min(rng.uniform(slowest, fastest), limit * rng.uniform(0.6, 1.2))))
+
+
+def change_speed(rng: np.random.Generator, speed: float, target: float, surface: Surface) -> Leg:
+    """Accelerate or brake: mostly gently, at times hard, within what the road can take."""
+    hard = rng.random() < 0.2
+    if target > speed:
+        rate = rng.uniform(2.0, 3.5) if hard else rng.uniform(0.5, 1.8)
+    else:
+        rate = rng.uniform(3.0, 7.0) if hard else rng.uniform(0.6, 2.4)
+    rate = min(rate, 0.5 * surface.friction * GRAVITY)
+    return Leg("drive", max(0.5, abs(target - speed) / rate), target, surface)
+
+
+def cruise(rng: np.random.Generator, surface: Surface, speed: float, duration_s: float) -> list[Leg]:
+    """Speeds held, changed, and stops in traffic of at most 8 s."""
+    legs: list[Leg] = []
+    left = duration_s
+    while left > 0:
+        stop = speed > 0 and rng.random() < STOP_SHARE[surface.style]
+        target = 0.0 if stop else draw_target_speed(rng, surface)
+        legs.append(change_speed(rng, speed, target, surface))
+        if stop:
+            legs.append(Leg("stand", rng.uniform(1.0, 8.0), 0.0, surface))
+        else:
+            drift = target * rng.uniform(0.93, 1.07)
+            legs.append(Leg("drive", rng.uniform(3.0, 14.0), drift, surface))
+        speed = legs[-1].end_speed
+        left -= legs[-1].duration_s + legs[-2].duration_s
+    return legs
+
+
+def slide_about(rng: np.random.Generator, surface: Surface, speed: float, duration_s: float) -> list[Leg]:
+    """Skids with gripping stretches between them, on one slippery surface."""
+    legs: list[Leg] = []
+    left = duration_s
+    while left > 0:
+        target = rng.uniform(8.0, 19.0)
+        legs.append(change_speed(rng, speed, target, surface))
+        legs.append(Leg("drive", rng.uniform(1.0, 5.0), target, surface))
+        if rng.random() < 0.6:
+            duration = rng.uniform(6.0, 13.0)
+            loss = duration * rng.uniform(0.05, 0.35) * surface.friction * GRAVITY
+            legs.append(Leg("fishtail", duration, max(5.0, target - loss), surface))
+        else:
+            deceleration = surface.friction * GRAVITY * rng.uniform(0.8, 0.95)
+            slowest = rng.uniform(0.0, 0.3) * target
+            legs.append(Leg("brake_slide", (target - slowest) / deceleration, slowest, surface))
+        speed = legs[-1].end_speed
+        left -= sum(leg.duration_s for leg in legs[-3:])
+    return legs
+
+
+def plan_drive(rng: np.random.Generator, duration_s: float) -> tuple[Leg, ...]:
+    """Legs that last at least ``duration_s``."""
+    legs: list[Leg] = []
+    speed = 0.0
+    while sum(leg.duration_s for leg in legs) < duration_s:
+        for phase in rng.permutation(["park", "normal", "bumpy", "slippery"]):
+            match phase:
+                case "park":
+                    surface = legs[-1].surface if legs else draw_normal_surface(rng)
+                    if speed > 0:
+                        legs.append(change_speed(rng, speed, 0.0, surface))
+                        legs.append(Leg("stand", rng.uniform(0.5, 3.0), 0.0, surface))
+                    legs.append(Leg("park", rng.uniform(20.0, 45.0), 0.0, surface))
+                case "normal":
+                    legs += cruise(rng, draw_normal_surface(rng), speed, rng.uniform(25.0, 55.0))
+                case "bumpy":
+                    legs += cruise(rng, draw_bumpy_surface(rng), speed, rng.uniform(30.0, 60.0))
+                case _:
+                    legs += slide_about(rng, draw_slippery_surface(rng), speed, rng.uniform(45.0, 75.0))
+            speed = legs[-1].end_speed
+    return tuple(legs)
