@@ -1,0 +1,1 @@
+"""Models of other frameworks in, the float model out."""

@@ -1,0 +1,198 @@
+"""From a torch ``state_dict`` to the float model: the only place that knows torch's gate order.
+
+torch stacks the gates of a layer in blocks of H rows (torch.nn.LSTM, torch.nn.GRU, "Variables"): LSTM i, f, g, o; GRU
+r, z, n. It keeps two biases, which are summed here, except in the GRU's new gate, where the reset gate multiplies the
+hidden part with its bias: n = tanh(W_n x + b_in + r * (W_hn h + b_hn)).
+
+Takes arrays or torch tensors and imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.errors import ModelError
+from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.model import FloatFormat, FloatModel, Readout, SequenceModel
+from edge_seq.ir.rows import FloatRows
+from edge_seq.ir.verify import verify
+
+if TYPE_CHECKING:
+    from edge_seq.training.loop import TrainingResult
+
+RECURRENT_PREFIX, HEAD_PREFIX = "recurrent.", "head."
+
+_CELL_OF_GATES = {1: "rnn", 3: "gru", 4: "lstm"}
+_LAYER_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+Array = NDArray[np.float32]
+
+
+def from_training(
+    result: TrainingResult, *, name: str, labels: Sequence[str], readout: Readout | None = None
+) -> FloatModel:
+    """The float model of a training.
+
+    Args:
+        result: of :func:`edge_seq.training.loop.train`.
+        name: C identifier in lower case.
+        labels: K class names, in the order of the class indices.
+        readout: how labels are given; the training's pooling and ``label_every`` where it is not given.
+
+    Raises:
+        ModelError: as :func:`from_torch`.
+    """
+    if readout is None:
+        readout = Readout(pooling=result.config.pooling, label_every=result.config.label_every)
+    return from_torch(
+        result.state_dict,
+        name=name,
+        labels=labels,
+        contract=result.contract,
+        normalisation=result.normalisation,
+        readout=readout,
+    )
+
+
+def from_torch(
+    state_dict: Mapping[str, Any],
+    *,
+    name: str,
+    labels: Sequence[str],
+    contract: SensorContract,
+    normalisation: Normalisation,
+    readout: Readout,
+    recurrent_prefix: str = RECURRENT_PREFIX,
+    head_prefix: str = HEAD_PREFIX,
+) -> FloatModel:
+    """Convert weights of one torch.nn.RNN (tanh), GRU or LSTM with a linear head.
+
+    The cell is known by its number of gates. A bias that is not there was switched off and counts as 0. Weights do not
+    tell tanh from torch.nn.RNN's ``nonlinearity="relu"``; the first rung of ``verify`` does.
+
+    Args:
+        state_dict: float tensors or arrays by torch's names, ``<prefix>weight_ih_l0`` and so on.
+        name: C identifier in lower case.
+        labels: K class names.
+        contract: what the input must be; its channels are the input size.
+        normalisation: which the network was trained with.
+        readout: pooling and when labels come.
+        recurrent_prefix: of the recurrent module's names.
+        head_prefix: of the linear layer's names.
+
+    Returns:
+        a verified model.
+
+    Raises:
+        ModelError: tensors that are missing, not supported or of the wrong shape.
+    """
+    _refuse_unsupported(state_dict, recurrent_prefix)
+    arrays = {key: _to_float32(key, value) for key, value in state_dict.items()}
+    layers: list[Cell[FloatRows]] = []
+    while f"{recurrent_prefix}weight_ih_l{len(layers)}" in arrays:
+        layers.append(_take_layer(arrays, recurrent_prefix, len(layers)))
+    if not layers:
+        raise ModelError(
+            f"state_dict has no {recurrent_prefix}weight_ih_l0; found {sorted(state_dict)}. Give the prefix of the "
+            "recurrent module as recurrent_prefix"
+        )
+    head = _take_head(arrays, head_prefix)
+    if arrays:
+        raise ModelError(
+            f"state_dict holds {sorted(arrays)}, which cannot be converted. Supported: one torch.nn.RNN (tanh), GRU or "
+            "LSTM, and one linear head"
+        )
+    model: FloatModel = SequenceModel(
+        name=name,
+        labels=tuple(labels),
+        contract=contract,
+        layers=tuple(layers),
+        head=head,
+        readout=readout,
+        number_format=FloatFormat(normalisation),
+    )
+    verify(model)
+    return model
+
+
+def _refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
+    """Name what torch's recurrent modules can do and this project cannot."""
+    for suffix, option in (("_reverse", "bidirectional=True"), ("weight_hr_l0", "proj_size")):
+        found = [key for key in state_dict if key.startswith(prefix) and key.endswith(suffix)]
+        if found:
+            raise ModelError(
+                f"state_dict: {found[0]} belongs to a recurrent module with {option}, which is not supported; train "
+                "without it"
+            )
+
+
+def _to_float32(key: str, value: Any) -> Array:
+    """A copy as float32; torch tensors are detached."""
+    array = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ModelError(
+            f"state_dict: {key} has dtype {array.dtype}; expected floating point, convert quantized weights"
+        )
+    return array.astype(np.float32)
+
+
+def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Cell[FloatRows]:
+    """Remove one layer's tensors from ``arrays`` and convert them."""
+    names = {tensor: f"{prefix}{tensor}_l{layer}" for tensor in _LAYER_TENSORS}
+    weight_ih, weight_hh = arrays.pop(names["weight_ih"]), arrays.pop(names["weight_hh"], None)
+    if weight_hh is None:
+        raise ModelError(f"state_dict: {names['weight_ih']} is there and {names['weight_hh']} is not; both are needed")
+    rows = weight_ih.shape[0]
+    size = weight_hh.shape[1] if weight_hh.ndim == 2 else 0
+    bias_ih = arrays.pop(names["bias_ih"], np.zeros(rows, dtype=np.float32))
+    bias_hh = arrays.pop(names["bias_hh"], np.zeros(rows, dtype=np.float32))
+    num_gates = rows // size if size and rows % size == 0 else 0
+    if num_gates not in _CELL_OF_GATES or weight_ih.ndim != 2 or len(weight_hh) != rows:
+        raise ModelError(
+            f"state_dict: {names['weight_ih']} {list(weight_ih.shape)} and {names['weight_hh']} "
+            f"{list(weight_hh.shape)} are no layer; expected [G H, I] and [G H, H] with G = 1 (RNN), 3 (GRU) "
+            "or 4 (LSTM)"
+        )
+    if bias_ih.shape != (rows,) or bias_hh.shape != (rows,):
+        raise ModelError(
+            f"state_dict: {names['bias_ih']} {list(bias_ih.shape)} and {names['bias_hh']} {list(bias_hh.shape)}; "
+            f"expected [{rows}], one for each row of {names['weight_ih']}"
+        )
+
+    def gate(index: int) -> FloatRows:
+        block = slice(index * size, (index + 1) * size)
+        return FloatRows(weight_ih[block], weight_hh[block], bias_ih[block] + bias_hh[block])
+
+    match _CELL_OF_GATES[num_gates]:
+        case "rnn":
+            return Rnn(hidden=gate(0))
+        case "lstm":
+            return Lstm(input_gate=gate(0), forget_gate=gate(1), cell_gate=gate(2), output_gate=gate(3))
+        case _:
+            new = slice(2 * size, 3 * size)
+            return Gru(
+                reset_gate=gate(0),
+                update_gate=gate(1),
+                new_gate_input=FloatRows(weight_ih[new], np.zeros((size, 0), dtype=np.float32), bias_ih[new]),
+                new_gate_hidden=FloatRows(
+                    np.zeros((size, 0), dtype=np.float32),
+                    weight_hh[new],
+                    bias_hh[new],
+                ),
+            )
+
+
+def _take_head(arrays: dict[str, Array], prefix: str) -> FloatRows:
+    weight = arrays.pop(f"{prefix}weight", None)
+    if weight is None or weight.ndim != 2:
+        found = "is missing" if weight is None else f"has shape {list(weight.shape)}"
+        raise ModelError(
+            f"state_dict: {prefix}weight {found}; expected [K, H] of the linear layer. Give its prefix as head_prefix"
+        )
+    bias = arrays.pop(f"{prefix}bias", np.zeros(len(weight), dtype=np.float32))
+    return FloatRows(weight, np.zeros((len(weight), 0), dtype=np.float32), bias)
