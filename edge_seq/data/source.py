@@ -87,7 +87,7 @@ class DataSource(_Table):
             recording is a group of its own.
         time_column: time of each sample, in ``time_unit``. Rows must be in order.
         index_column: number of each sample instead of a time. With neither, rows are taken as evenly sampled, in order.
-        time_unit: of ``time_column``.
+        time_unit: of a ``time_column`` of numbers; leave it at ``s`` for a column of Parquet timestamps.
         split_column: ``train``, ``validation`` or ``test`` for each row, the same within a group.
         label_from: ``column`` (``label_column``), ``file_name`` (``file_pattern``) or ``manifest``.
         label_column: class of each row. An empty or null value is unlabelled.

@@ -59,9 +59,9 @@ def _first_row(path: Path, options: ReadOptions, where: str) -> list[str]:
 
 def _check_headerless(first: list[str], options: ReadOptions, where: str) -> None:
     if set(first) & set(options.column_names):
-        order = "the same" if tuple(first) == options.column_names else "another"
+        order = "the same order as" if tuple(first) == options.column_names else "another order than"
         raise DataError(
-            f"{where}: the file has a header {first}, in {order} order than column_names "
+            f"{where}: the file has a header {first}, in {order} column_names "
             f"{list(options.column_names)}; remove column_names from the data source, columns are found by name"
         )
     if len(first) != len(options.column_names):

@@ -170,5 +170,7 @@ def _texts(column: Any) -> TextColumn:
     encoded = filled.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    values = tuple(value.strip() for value in encoded.dictionary.to_pylist())
-    return TextColumn(values=values, codes=encoded.indices.to_numpy().astype(np.int64))
+    stripped = [value.strip() for value in encoded.dictionary.to_pylist()]  # `1, walk` is a common way to write CSV
+    values = tuple(dict.fromkeys(stripped))
+    new_code = np.array([values.index(value) for value in stripped], dtype=np.int64)
+    return TextColumn(values=values, codes=new_code[encoded.indices.to_numpy()])

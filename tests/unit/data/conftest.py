@@ -1,0 +1,30 @@
+"""A fixture that writes files and reads them as one data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data_builders import source_fields
+
+from edge_seq.data.readers import read_dataset
+from edge_seq.data.recording import Dataset
+from edge_seq.data.source import DataSource
+
+Read = Callable[..., Dataset]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Read files given as text under a source with the changes given."""
+
+    def read_files(files: dict[str, str | bytes], **changes: Any) -> Dataset:
+        for name, content in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return read_dataset(DataSource.model_validate(source_fields(**changes)), base=tmp_path)
+
+    return read_files

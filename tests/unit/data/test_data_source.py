@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+import tomli_w
+from data_builders import source_fields
+from pydantic import ValidationError
+
+from edge_seq.data.source import DataSource, load_source, parse_source
+from edge_seq.errors import ConfigError, ContractError
+from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+
+
+def test_a_source_is_read_from_toml_and_gives_its_contract(tmp_path):
+    path = tmp_path / "walks.toml"
+    fields = source_fields(preprocessing={"step": "remove_gravity", "gravity_shift": 4}, labels=["walk", "run"])
+    path.write_text(tomli_w.dumps(fields), encoding="utf-8")
+    source = load_source(path)
+    assert source.contract == SensorContract(
+        10.0,
+        (Channel("ax", "g", 100.0, 4.0), Channel("ay", "g", 100.0, 4.0)),
+        window_length=4,
+        window_stride=2,
+        preprocessing=Preprocessing("remove_gravity", 4),
+    )
+    assert source.labels == ("walk", "run")
+    assert source.max_gap == pytest.approx(0.2)  # two periods
+
+
+def test_columns_are_those_of_the_channels_and_what_is_named():
+    source = DataSource.model_validate(
+        source_fields(
+            channels=[{"name": "ax", "column": "acc x", "unit": "g", "counts_per_unit": 1, "full_scale": 2}],
+            recording_column="walk",
+            group_column="walk",
+            index_column="i",
+        )
+    )
+    assert source.numeric_columns == ("acc x", "i")
+    assert source.text_columns == ("walk", "label")
+
+
+def test_a_source_is_frozen():
+    source = DataSource.model_validate(source_fields())
+    with pytest.raises(ValidationError, match="frozen"):
+        source.path = "elsewhere"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": "red"}, "walks.toml: colour: Extra inputs are not permitted.*datasets/README.md"),
+        ({"format": "xlsx"}, "format: Input should be 'auto', 'csv' or 'parquet'"),
+        ({"time_column": "t", "index_column": "i"}, "time_column and index_column are both given"),
+        ({"split_files": {"train": "a.csv"}, "split_column": "s"}, "split_files and split_column are both given"),
+        ({"split_files": {"training": "a.csv"}}, "split_files.training"),
+        ({"label_column": None}, "label_column must name the column"),
+        ({"label_from": "manifest"}, "manifest and label_from = .manifest. go together"),
+        ({"manifest": "m.csv"}, "manifest and label_from = .manifest. go together"),
+        (
+            {"label_from": "manifest", "manifest": "m.csv", "split_files": {"train": "a.csv"}},
+            "put a column `split` into the manifest",
+        ),
+        ({"label_column": "ax"}, "'ax' is used both as a number and as a name"),
+        ({"labels": ["walk", "walk"]}, "labels .* repeat"),
+        ({"labels": ["walk"], "label_names": {"1": "run"}}, r"label_names gives \['run'\]"),
+        ({"label_from": "file_name", "file_pattern": "(walk"}, "is not a regular expression"),
+        ({"label_from": "file_name", "file_pattern": "(walk)"}, "has no group named label"),
+        ({"minimum_share": 0}, "minimum_share: Input should be greater than 0"),
+        ({"rate_tolerance": 1.5}, "rate_tolerance"),
+        ({"max_gap_s": -1}, "max_gap_s"),
+        ({"channels": [{"name": "ax", "unit": "furlong", "counts_per_unit": 1, "full_scale": 1}]}, "channels.0.unit"),
+    ],
+)
+def test_fields_that_cannot_be_right_are_refused_by_name(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_source(source_fields(**changes), where="walks.toml")
+
+
+def test_two_channels_of_one_column_are_refused():
+    channel = {"unit": "g", "counts_per_unit": 1, "full_scale": 2, "column": "x"}
+    with pytest.raises(ConfigError, match="two channels read the same column"):
+        parse_source(source_fields(channels=[{"name": "ax", **channel}, {"name": "ay", **channel}]), where="x")
+
+
+def test_a_contract_that_cannot_be_right_is_refused():
+    with pytest.raises(ContractError, match="window_stride is 0"):
+        parse_source(source_fields(window_stride=0), where="x")
+
+
+def test_a_missing_or_broken_toml_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere.toml does not exist"):
+        load_source(tmp_path / "nowhere.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("name = ", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"broken.toml cannot be read as TOML: .*[Ii]nvalid value"):
+        load_source(broken)
+    broken.write_bytes(b"name = '\xff'")
+    with pytest.raises(ConfigError, match=r"broken.toml cannot be read as TOML"):
+        load_source(broken)
+    with pytest.raises(ConfigError, match="cannot be read as TOML"):
+        load_source(tmp_path)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from data_builders import make_dataset
+
+from edge_seq.data.recording import Recording
+from edge_seq.data.splits import SIDES, Split, check_split_kind, split_by_group, split_by_window_leaking_groups
+from edge_seq.errors import ConfigError, DataError
+
+
+def groups_of(recordings: tuple[Recording, ...]) -> set[str]:
+    return {recording.group for recording in recordings}
+
+
+def classes_of(recordings: tuple[Recording, ...]) -> set[int]:
+    return set(np.concatenate([recording.labels for recording in recordings]).tolist())
+
+
+def check_sides(split: Split, num_classes: int) -> None:
+    sides = [split.train, split.validation, split.test]
+    for i, first in enumerate(sides):
+        assert classes_of(first) == set(range(num_classes))
+        for second in sides[i + 1 :]:
+            assert not groups_of(first) & groups_of(second)
+
+
+MIXED = {f"drive{d}": [0] * (3 + d % 4) + [1] * 2 + [2] * (d % 3) for d in range(30)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_is_on_two_sides_and_every_class_is_on_every_side(seed):
+    dataset = make_dataset(MIXED)
+    split = split_by_group(dataset, validation_fraction=0.2, test_fraction=0.2, seed=seed)
+    check_sides(split, 3)
+    assert sorted(r.name for side in SIDES for r in getattr(split, side)) == sorted(r.name for r in dataset.recordings)
+
+
+def test_sizes_are_close_to_the_fractions():
+    split = split_by_group(make_dataset(MIXED), validation_fraction=0.1, test_fraction=0.3, seed=1)
+    total = sum(map(len, MIXED.values()))
+    for side, fraction in ((split.train, 0.6), (split.validation, 0.1), (split.test, 0.3)):
+        assert sum(len(MIXED[g]) for g in groups_of(side)) / total == pytest.approx(fraction, abs=0.05)
+
+
+def test_the_same_seed_gives_the_same_split_and_another_seed_another():
+    dataset = make_dataset(MIXED)
+    first, again, other = (
+        split_by_group(dataset, validation_fraction=0.2, test_fraction=0.2, seed=seed) for seed in (3, 3, 4)
+    )
+    assert first == again
+    assert groups_of(first.test) != groups_of(other.test)
+
+
+def test_a_rare_class_in_just_three_groups_gets_onto_every_side():
+    rare = {f"d{d}": [0, 0, 0] + ([1] if d in (4, 11, 17) else []) for d in range(20)}
+    split = split_by_group(make_dataset(rare), validation_fraction=0.15, test_fraction=0.15, seed=0)
+    check_sides(split, 2)
+
+
+def test_several_recordings_of_a_group_stay_together():
+    dataset = make_dataset(MIXED)
+    pairs = tuple(
+        Recording(r.name, f"g{number // 2}", r.counts, r.labels) for number, r in enumerate(dataset.recordings)
+    )
+    dataset = type(dataset)(dataset.name, dataset.contract, dataset.labels, pairs)
+    split = split_by_group(dataset, validation_fraction=0.2, test_fraction=0.2, seed=0)
+    check_sides(split, 3)
+    assert sum(len(getattr(split, side)) for side in SIDES) == len(pairs)
+
+
+def test_a_class_in_too_few_groups_is_an_error_that_names_it():
+    few = {"a": [0, 1], "b": [0, 1], "c": [0], "d": [0]}
+    with pytest.raises(DataError, match=r"class1 in 2 of 4 groups"):
+        split_by_group(make_dataset(few), validation_fraction=0.25, test_fraction=0.25, seed=0)
+    split = split_by_group(make_dataset(few), validation_fraction=0.5, test_fraction=0.0, seed=0)
+    assert split.test == ()
+    assert classes_of(split.train) == classes_of(split.validation) == {0, 1}
+
+
+def test_classes_are_counted_in_windows_not_in_samples():
+    dataset = make_dataset({"a": [0, 1], "b": [0, 1], "c": [0, 1]})
+    too_short = tuple(Recording(r.name, r.group, r.counts[:3], r.labels[:3]) for r in dataset.recordings)
+    dataset = type(dataset)(dataset.name, dataset.contract, dataset.labels, too_short)
+    with pytest.raises(DataError, match="class1 in 0 of 3 groups"):
+        split_by_group(dataset, validation_fraction=0.3, test_fraction=0.3, seed=0)
+
+
+def test_when_no_assignment_exists_the_error_says_so():
+    # Class 0 keeps a, b, e apart and class 1 keeps a, b, c apart, so c and e share a side; class 2 keeps c, d, e apart.
+    dataset = make_dataset({"a": [0, 1], "b": [0, 1], "c": [1, 2], "d": [2], "e": [0, 2]})
+    with pytest.raises(DataError, match="no assignment of 5 groups"):
+        split_by_group(dataset, validation_fraction=0.3, test_fraction=0.3, seed=0)
+
+
+def test_the_split_of_the_source_is_kept_and_validation_comes_from_train():
+    splits = {group: "test" if group in ("drive1", "drive2", "drive5") else "train" for group in MIXED}
+    dataset = make_dataset(MIXED, splits=splits)
+    split = split_by_group(dataset, validation_fraction=0.2, test_fraction=0.9 - 0.2, seed=0)
+    assert groups_of(split.test) == {"drive1", "drive2", "drive5"}
+    check_sides(split, 3)
+    assert 3 <= len(split.validation) <= 8
+
+
+def test_a_source_with_all_three_sides_is_taken_as_it_is():
+    splits = {group: SIDES[number % 3] for number, group in enumerate(MIXED)}
+    everything = {group: [0, 1, 2] for group in MIXED}
+    split = split_by_group(make_dataset(everything, splits=splits), validation_fraction=0.2, test_fraction=0.2, seed=0)
+    for side in SIDES:
+        assert groups_of(getattr(split, side)) == {group for group, s in splits.items() if s == side}
+
+
+def test_a_source_whose_test_part_lacks_a_class_is_refused():
+    groups = {"a": [0, 1], "b": [0, 1], "c": [0]}
+    dataset = make_dataset(groups, splits={"a": "train", "b": "train", "c": "test"})
+    with pytest.raises(DataError, match=r"test \(1 recordings\) has no window of \['class1'\]"):
+        split_by_group(dataset, validation_fraction=0.5, test_fraction=0.1, seed=0)
+
+
+def test_a_source_without_a_train_part_is_refused():
+    dataset = make_dataset({"a": [0]}, splits={"a": "test"})
+    with pytest.raises(DataError, match="no group for train"):
+        split_by_group(dataset, validation_fraction=0.0, test_fraction=0.0, seed=0)
+
+
+def test_a_group_with_two_splits_is_refused():
+    dataset = make_dataset({"a": [0], "b": [0]}, splits={"a": "train", "b": "test"})
+    same = tuple(Recording(r.name, "a", r.counts, r.labels, r.split) for r in dataset.recordings)
+    dataset = type(dataset)(dataset.name, dataset.contract, dataset.labels, same)
+    with pytest.raises(DataError, match="group 'a' is both in split 'train' and in 'test'"):
+        split_by_group(dataset, validation_fraction=0.2, test_fraction=0.2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "message"),
+    [(-0.1, 0.2, "validation_fraction is -0.1"), (0.1, 1.0, "test_fraction is 1.0"), (0.5, 0.5, "leave nothing to")],
+)
+def test_fractions_out_of_range_are_refused(validation, test, message):
+    dataset = make_dataset(MIXED)
+    for split in (split_by_group, split_by_window_leaking_groups):
+        with pytest.raises(ConfigError, match=message):
+            split(dataset, validation_fraction=validation, test_fraction=test, seed=0)
+
+
+def test_the_leaking_split_puts_groups_on_several_sides_but_each_window_on_one():
+    dataset = make_dataset({f"d{d}": [0, 1] * 10 for d in range(5)})
+    train, validation, test = split_by_window_leaking_groups(
+        dataset, validation_fraction=0.2, test_fraction=0.3, seed=0
+    )
+    assert (len(train.labels), len(validation.labels), len(test.labels)) == (50, 20, 30)
+    assert set(train.groups) & set(test.groups)
+    starts = [set(part.counts[:, 0, 0].tolist()) for part in (train, validation, test)]
+    assert len(set.union(*starts)) == 100
+
+
+def test_the_configuration_cannot_ask_for_a_leak_without_saying_so():
+    assert check_split_kind("group") == "group"
+    assert check_split_kind("window_leaking_groups") == "window_leaking_groups"
+    with pytest.raises(ConfigError, match=r'"window" is refused.*split = "window_leaking_groups"'):
+        check_split_kind("window")
+    with pytest.raises(ConfigError, match=r"split = 'subject' is unknown; give one of \['group', 'window_leaking"):
+        check_split_kind("subject")

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from edge_seq.files import replace_when_done, write_atomically
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_bytes_and_text_are_written_as_they_are(tmp_path):
+    write_atomically(tmp_path / "a.bin", b"\x00\r\n\xff")
+    write_atomically(tmp_path / "b.txt", "ä\n")
+    assert (tmp_path / "a.bin").read_bytes() == b"\x00\r\n\xff"
+    assert (tmp_path / "b.txt").read_bytes() == b"\xc3\xa4\n"
+    assert names_in(tmp_path) == ["a.bin", "b.txt"]
+
+
+def test_an_existing_file_is_replaced_and_missing_folders_are_made(tmp_path):
+    path = tmp_path / "run" / "report.json"
+    write_atomically(path, "long old content")
+    write_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert names_in(path.parent) == ["report.json"]
+
+
+def test_the_old_content_is_there_until_the_new_is_whole(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+    with replace_when_done(path) as temporary:
+        assert temporary.parent == path.parent  # a rename across file systems would not be atomic
+        assert temporary.suffix == ".onnx"  # tools that go by the ending write the right format
+        temporary.write_text("half")
+        assert path.read_text() == "old"
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+
+
+def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+
+    def fail_half_way() -> None:
+        with replace_when_done(path) as temporary:
+            temporary.write_text("half")
+            raise ValueError("planted")
+
+    with pytest.raises(ValueError, match="planted"):
+        fail_half_way()
+    assert path.read_text() == "old"
+    assert names_in(tmp_path) == ["model.onnx"]
+
+
+def test_an_error_where_there_was_no_file_leaves_none(tmp_path):
+    def fail_half_way() -> None:
+        with replace_when_done(tmp_path / "new.c") as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_half_way()
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes and umask are POSIX")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_the_mode_follows_the_umask_as_for_any_new_file(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        write_atomically(tmp_path / "a.txt", "a")
+        assert os.umask(umask) == umask  # unchanged by the call
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == mode
