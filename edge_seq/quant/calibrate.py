@@ -51,7 +51,8 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
 
     Args:
         model: verified float model.
-        counts: int16 [B, T, C], raw counts; the longer the streams, the better the cell state's range is known.
+        counts: int16 [B, T, C], raw counts. A model that resets at the end of a window is observed on the windows in
+            it; one that carries its states on the whole streams: the longer, the better the cell state's range is known.
         batch_size: windows at once; only memory depends on it.
 
     Raises:
@@ -62,6 +63,8 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
             f"calibrating {model.name}: counts have shape {list(counts.shape)}; expected [windows, time steps, "
             f"{model.input_size}] with at least one window"
         )
+    if model.readout.at_window_end == "reset":
+        counts = _cut_at_resets(counts, model.contract.window_length)
     features = preprocess(counts, model.contract.preprocessing).astype(np.int64)
     cell_limit = np.zeros(len(model.layers))
     for start in range(0, len(counts), batch_size):
@@ -75,6 +78,14 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
         num_windows=len(counts),
         num_steps=len(counts) * counts.shape[1],
     )
+
+
+def _cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.int16]:
+    """Streams as the windows that a device with a reset at each window's end sees: [B, T, C] to [B n, window, C]."""
+    whole = counts.shape[1] // window_length
+    if whole <= 1:
+        return counts[:, :window_length]
+    return counts[:, : whole * window_length].reshape(-1, window_length, counts.shape[2])
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,7 @@ def _first_layer_rows(rows: FloatRows, mean: Real, unit: Real) -> _RealRows:
 
 def _upper_layer_rows(rows: FloatRows) -> _RealRows:
     bias = rows.bias.astype(np.float64)
-    return _RealRows(
-        np.zeros((len(bias), 0)), _pad_columns(rows.weight_input), _pad_columns(rows.weight_hidden), bias
-    )
+    return _RealRows(np.zeros((len(bias), 0)), _pad_columns(rows.weight_input), _pad_columns(rows.weight_hidden), bias)
 
 
 def _round_narrow(weights: Real, scale: Real) -> NDArray[np.int8]:
@@ -134,7 +132,9 @@ def _quantize_rows(real: _RealRows, purpose: _Purpose, what: str) -> IntRows:
 def _input_shift(scale: float, feature_limit: int) -> int:
     """Largest shift at which one standard deviation stays below 2048 counts and no calibration feature saturates."""
     shift = 0
-    while scale * 2 ** (shift + 1) <= FEATURE_UNIT_TARGET and feature_limit * 2 ** (shift + 1) <= INT16_MAX and shift < 12:
+    while (
+        scale * 2 ** (shift + 1) <= FEATURE_UNIT_TARGET and feature_limit * 2 ** (shift + 1) <= INT16_MAX and shift < 12
+    ):
         shift += 1
     return shift
 

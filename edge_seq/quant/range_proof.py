@@ -77,7 +77,9 @@ def range_bounds(model: IntModel) -> tuple[Bound, ...]:
     bounds: list[Bound] = []
     for index, cell in enumerate(model.layers):
         prefix = f"layer{index}"
-        bounds += [_largest(f"{prefix}.{name} accumulator", accumulator_bounds(rows)) for name, rows in gates(cell).items()]
+        bounds += [
+            _largest(f"{prefix}.{name} accumulator", accumulator_bounds(rows)) for name, rows in gates(cell).items()
+        ]
         if isinstance(cell, Gru):
             # n_x + (n_h >> 1) + mulw(n_h, t): the two halves of n_h together are at most |n_h| + 2.
             new_gate = _scaled_bounds(cell.new_gate_input) + _scaled_bounds(cell.new_gate_hidden) + 2

@@ -44,7 +44,7 @@ def tanh_table() -> tuple[NDArray[np.int16], NDArray[np.int16]]:
 
 def table_argument(value: Int64) -> Int64:
     """Saturate to the table's 20-bit argument."""
-    return np.clip(value, 0, ARGUMENT_MAX)
+    return np.asarray(np.clip(value, 0, ARGUMENT_MAX), dtype=np.int64)
 
 
 def table_tanh(argument: Int64) -> Int64:
@@ -59,10 +59,12 @@ def table_tanh(argument: Int64) -> Int64:
     base, slope = tanh_table()
     cell = argument >> POSITION_BITS
     position = argument & ((1 << POSITION_BITS) - 1)
-    return integers(base)[cell] + ((integers(slope)[cell] * (position + 1)) >> 16)
+    tanh: Int64 = integers(base)[cell] + ((integers(slope)[cell] * (position + 1)) >> 16)
+    return tanh
 
 
 def packed_table() -> NDArray[np.uint32]:
     """uint32 [256], base * 2^16 + slope: how C and the kernels hold the table."""
     base, slope = tanh_table()
-    return (base.view(np.uint16).astype(np.uint32) << 16) | slope.view(np.uint16).astype(np.uint32)
+    words = (base.view(np.uint16).astype(np.uint32) << 16) | slope.view(np.uint16).astype(np.uint32)
+    return words.astype(np.uint32)

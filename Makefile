@@ -1,0 +1,37 @@
+# Everything a developer needs. `make demo` and `make test` do all the set-up on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+
+.PHONY: help demo test test-all lint format clean
+
+help: ## Show this list.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# Installed anew when the list of dependencies changes.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+demo: $(VENV)/installed ## Simulate, train three cells, quantize, export, verify: the whole path, with a table at the end.
+	$(BIN)/edge-seq demo --out $(RUN)
+
+test: $(VENV)/installed ## The default tests, under ten minutes.
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: $(VENV)/installed ## All tests, the slow ones too.
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed ## ruff and mypy.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed ## Format and mend what ruff can mend.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was built; the virtual environment and runs stay.
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

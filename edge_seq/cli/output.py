@@ -1,0 +1,93 @@
+"""How commands print: JSON for machines on stdout, tables for people on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_seq.errors import EdgeSeqError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+CHECK_FAILED = 1
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+def print_error(error: EdgeSeqError, *, as_json: bool) -> None:
+    """The error on stderr, and as JSON on stdout where JSON was asked for."""
+    if as_json:
+        print_json({"error": type(error).__name__, "message": str(error)})
+    sys.stderr.write(f"edge-seq: error: {error}\n")
+
+
+def print_line(text: str) -> None:
+    """One line for people on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout; the first column is text, the others are aligned right where they begin with a digit."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        cells = [row[index] for row in rows]
+        numeric = bool(cells) and all(cell[:1].isdigit() or cell in ("", "-") for cell in cells)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(file=sys.stdout, highlight=False, markup=False)
+    # Without a terminal (a log, a pipe) the width is a guess; a wide guess keeps rows whole.
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, highlight=False, markup=False, width=140)
+    console.print(table)
+
+
+@contextmanager
+def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[..., None]]:
+    """A progress bar on stderr; gives ``update(completed, total=None, note="")``."""
+    if quiet:
+        yield lambda *_args, **_kwargs: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=total, note="")
+
+        def update(completed: int, total: int | None = None, note: str = "") -> None:
+            bar.update(task, completed=completed, total=total, note=note)
+
+        yield update
+
+
+def percent(value: float | None) -> str:
+    """A share for a table; ``-`` where there is none."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def estimate(value: dict[str, Any]) -> str:
+    """A score with its interval, from :class:`edge_seq.metrics.Estimate` as a table."""
+    if value["low"] is None:
+        return percent(value["value"])
+    return f"{percent(value['value'])} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"

@@ -1,0 +1,44 @@
+"""edge-seq quantize."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """Size, saturation, cost and the tightest bounds, as tables."""
+    cost = summary["cost"]
+    print_line(
+        f"{summary['parameters']} parameters in {summary['weight_bytes']} bytes; labels equal to float on "
+        f"{percent(cost['agreement_rate'])} of {cost['windows']} {cost['side']} windows; |dp| mean "
+        f"{cost['mean_abs_probability_error']:.4f}, max {cost['max_abs_probability_error']:.4f}"
+    )
+    rows = [[s["name"], str(s["saturated"]), str(s["values"]), percent(s["share"])] for s in summary["saturation"]]
+    print_table("saturation on the calibration streams", ["value", "saturated", "of", "share"], rows)
+    tightest = sorted(summary["range_proof"], key=lambda bound: bound["slack"])[:5]
+    rows = [[b["name"], f"{b['magnitude']:,}", f"{b['limit']:,}", f"{b['slack']:.2f}"] for b in tightest]
+    print_table("range proof, tightest bounds", ["accumulator or intermediate", "can reach", "limit", "slack"], rows)
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Turn the float model of a run into its integer model, proven free of overflow for any input.
+
+    Example: edge-seq quantize runs/hapt
+    """
+    from edge_seq.workflow.folder import open_run
+    from edge_seq.workflow.quantize import quantize_run
+
+    summary = quantize_run(open_run(run))
+    if as_json:
+        print_json(summary)
+        return
+    print_summary(summary)
+    print_line(f"next: edge-seq export {run}")

@@ -1,0 +1,81 @@
+"""edge-seq train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, progress
+
+
+def command(
+    config: Annotated[
+        Path | None, typer.Argument(help="Configuration (TOML). Without one: the defaults, on the simulator.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; made, or resumed.")] = Path("runs/run"),
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data source (TOML, see datasets/README.md); same as data.source.")
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help="rnn, gru or lstm; same as training.cell.")] = None,
+    hidden_size: Annotated[int | None, typer.Option(help="Units a layer; same as training.hidden_size.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Same as training.epochs.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same as training.seed.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model, a C identifier in lower case.")] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
+    ] = None,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print the resolved configuration (all keys) and stop.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a classifier on recordings and leave it in a run folder.
+
+    Splits by group, trains, keeps the epoch that is best on validation groups. An interrupted training resumes with
+    the same command.
+
+    Example: edge-seq train --data datasets/hapt.toml --cell gru --hidden-size 32 --out runs/hapt
+    """
+    from edge_seq.workflow.config import dump_config, load_config
+
+    options = {
+        "data.source": None if data is None else f"'{data}'",
+        "training.cell": cell,
+        "training.hidden_size": hidden_size,
+        "training.epochs": epochs,
+        "training.seed": seed,
+        "name": name,
+    }
+    overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (override or [])
+    resolved = load_config(config, overrides)
+    if show_config:
+        print_line(dump_config(resolved).rstrip())
+        return
+
+    from edge_seq.workflow.train import train_run
+
+    with progress("training", resolved.training.epochs, quiet=as_json) as update:
+        summary = train_run(
+            out,
+            resolved,
+            data_progress=lambda done, total: update(done, total, note="simulating drives"),
+            epoch_progress=lambda record: update(
+                record.epoch,
+                resolved.training.epochs,
+                note=f"validation macro-F1 {percent(record.validation_macro_f1)}",
+            ),
+        )
+    if as_json:
+        print_json({"run": str(out), **summary})
+        return
+    rows = [[side, str(summary["windows"][side]), str(summary["groups"][side])] for side in summary["windows"]]
+    print_table(f"{summary['dataset']}: windows by side of the split", ["side", "windows", "groups"], rows)
+    best = summary["history"][summary["best_epoch"] - 1]
+    print_line(
+        f"{resolved.training.cell} of {resolved.training.hidden_size} units, epoch {summary['best_epoch']} kept: "
+        f"validation accuracy {percent(best['validation_accuracy'])}, macro-F1 {percent(best['validation_macro_f1'])}"
+    )
+    print_line(f"next: edge-seq quantize {out}")

@@ -1,0 +1,203 @@
+"""A run is a folder. What lies where in it, and how its tables are read and written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from edge_seq.data.recording import Windows
+from edge_seq.errors import ConfigError, DataError
+from edge_seq.files import write_atomically
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.serialize import load_float_model, load_int_model
+from edge_seq.workflow.config import RunConfig, dump_config, load_config
+
+SIDES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Resolved configuration."""
+        return self.path / "config.toml"
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """State of an interrupted training."""
+        return self.path / "checkpoint"
+
+    @property
+    def torch_weights(self) -> Path:
+        """Weights under torch's names, for the first rung of the ladder."""
+        return self.path / "weights.torch.safetensors"
+
+    @property
+    def float_model(self) -> Path:
+        """The float model."""
+        return self.path / "model.float.safetensors"
+
+    @property
+    def int_model(self) -> Path:
+        """The integer model."""
+        return self.path / "model.int.safetensors"
+
+    @property
+    def training(self) -> Path:
+        """History, versions and seed of the training."""
+        return self.path / "training.json"
+
+    @property
+    def quantization(self) -> Path:
+        """Calibration, saturation, quantisation cost."""
+        return self.path / "quantization.json"
+
+    @property
+    def calibration_streams(self) -> Path:
+        """Raw counts of the calibration streams."""
+        return self.path / "data" / "calibration.safetensors"
+
+    @property
+    def onnx_dir(self) -> Path:
+        """Exported ONNX files."""
+        return self.path / "exports" / "onnx"
+
+    @property
+    def c_dir(self) -> Path:
+        """Exported C."""
+        return self.path / "exports" / "c"
+
+    @property
+    def reports(self) -> Path:
+        """Reports of verify and others."""
+        return self.path / "reports"
+
+    def windows(self, side: str) -> Path:
+        """Windows of a side of the split."""
+        return self.path / "data" / f"{side}.safetensors"
+
+    def metrics(self, side: str) -> Path:
+        """Metrics on a side of the split."""
+        return self.path / f"metrics.{side}.json"
+
+    def onnx(self, kind: str, form: str) -> Path:
+        """One exported ONNX file: kind ``float`` or ``int``, form ``window`` or ``step``."""
+        return self.onnx_dir / f"{kind}_{form}.onnx"
+
+
+def open_run(path: Path) -> RunFolder:
+    """A folder that ``edge-seq train`` made.
+
+    Raises:
+        ConfigError: where it is not one.
+    """
+    run = RunFolder(path)
+    if not run.config.is_file():
+        raise ConfigError(f"{path} is not the folder of a run: it holds no config.toml. Make one with: edge-seq train")
+    return run
+
+
+def load_run_config(run: RunFolder) -> RunConfig:
+    """The resolved configuration of a run."""
+    return load_config(run.config)
+
+
+def save_run_config(run: RunFolder, config: RunConfig) -> None:
+    """Write the resolved configuration."""
+    write_atomically(run.config, dump_config(config))
+
+
+def load_run_float(run: RunFolder) -> FloatModel:
+    """The float model of a run.
+
+    Raises:
+        ConfigError: where training did not finish.
+    """
+    if not run.float_model.is_file():
+        raise ConfigError(f"run {run.path.name} holds no trained model; run edge-seq train --out {run.path.name} again")
+    return load_float_model(run.float_model)
+
+
+def load_run_int(run: RunFolder) -> IntModel:
+    """The integer model of a run.
+
+    Raises:
+        ConfigError: where it was not quantized yet.
+    """
+    if not run.int_model.is_file():
+        raise ConfigError(f"run {run.path.name} holds no integer model; run edge-seq quantize {run.path.name}")
+    return load_int_model(run.int_model)
+
+
+def save_json(path: Path, data: dict[str, Any]) -> None:
+    """Write a table as JSON, whole or not at all."""
+    write_atomically(path, json.dumps(data, indent=2) + "\n")
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """Read a table.
+
+    Raises:
+        DataError: where the file is damaged.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"reading {path.name}: not a table in JSON ({error}); make it again") from error
+    if not isinstance(table, dict):
+        raise DataError(f"reading {path.name}: a {type(table).__name__}, expected a table in JSON; make it again")
+    return table
+
+
+def save_windows(path: Path, windows: Windows) -> None:
+    """Write windows as safetensors; groups as indices into a list of names."""
+    names, index = np.unique(windows.groups, return_inverse=True)
+    tensors = {
+        "counts": np.ascontiguousarray(windows.counts),
+        "labels": windows.labels,
+        "group": index.astype(np.int32),
+    }
+    metadata = {"groups": json.dumps(names.tolist())}
+    write_atomically(path, safetensors.numpy.save(tensors, metadata=metadata))
+
+
+def load_windows(path: Path) -> Windows:
+    """Read windows.
+
+    Raises:
+        DataError: where there are none, or the file is damaged.
+    """
+    if not path.is_file():
+        raise DataError(f"reading {path.name}: the run holds no such windows; run edge-seq train again")
+    content = path.read_bytes()
+    try:
+        tensors = safetensors.numpy.load(content)
+        length = int.from_bytes(content[:8], "little")
+        names = np.array(json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["groups"]), dtype=np.str_)
+        return Windows(tensors["counts"], tensors["labels"], names[tensors["group"]])
+    except (safetensors.SafetensorError, ValueError, KeyError, IndexError) as error:
+        raise DataError(
+            f"reading {path.name}: damaged ({type(error).__name__}: {error}); run edge-seq train again"
+        ) from error
+
+
+def counts_hash(counts: np.ndarray[Any, np.dtype[np.int16]]) -> str:
+    """SHA-256 of counts, little-endian, with their shape."""
+    digest = hashlib.sha256(repr(counts.shape).encode())
+    digest.update(np.ascontiguousarray(counts, dtype="<i2").tobytes())
+    return digest.hexdigest()

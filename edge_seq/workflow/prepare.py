@@ -1,0 +1,118 @@
+"""Configuration -> recordings -> split by group -> windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.recording import Dataset, Recording, Windows
+from edge_seq.data.splits import check_split_kind, split_by_group, split_by_window_leaking_groups
+from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
+from edge_seq.workflow.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data, ready to train on.
+
+    Attributes:
+        dataset: all recordings, with contract and labels.
+        train, validation, test: windows; validation or test is None where its part is empty.
+        calibration: int16 [B, T, C], streams of training recordings.
+    """
+
+    dataset: Dataset
+    train: Windows
+    validation: Windows | None
+    test: Windows | None
+    calibration: NDArray[np.int16]
+
+
+def load_data(config: DataConfig, *, progress: Progress | None = None) -> tuple[Dataset, float]:
+    """The data set that a configuration names, and the share of a window that its label must cover.
+
+    Raises:
+        DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
+    """
+    if config.source == SIMULATOR:
+        from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
+
+        options = CarStatesOptions(**config.simulator.model_dump())
+        return simulate_car_states(options, progress=progress), DEFAULT_MINIMUM_SHARE
+    from edge_seq.data.readers import read_dataset
+    from edge_seq.data.source import load_source
+
+    path = Path(config.source)
+    source = load_source(path)
+    return read_dataset(source, base=path.parent), source.minimum_share
+
+
+def prepare(config: RunConfig, *, progress: Progress | None = None) -> Prepared:
+    """Read or simulate, split, cut.
+
+    Raises:
+        DataError, ContractError, ConfigError, ToolError: as the steps say.
+    """
+    data = config.data
+    kind = check_split_kind(data.split)
+    dataset, minimum_share = load_data(data, progress=progress)
+    contract = dataset.contract
+    if kind == "window_leaking_groups":
+        train, validation, test = split_by_window_leaking_groups(
+            dataset,
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            seed=data.split_seed,
+            minimum_share=minimum_share,
+        )
+        return Prepared(dataset, train, validation, test, _streams(dataset.recordings, dataset, config.quantization))
+
+    split = split_by_group(
+        dataset,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        seed=data.split_seed,
+        minimum_share=minimum_share,
+    )
+
+    def cut(recordings: Sequence[Recording], stride: int) -> Windows | None:
+        if not recordings:
+            return None
+        return make_windows(recordings, length=contract.window_length, stride=stride, minimum_share=minimum_share)
+
+    train_windows = make_windows(
+        split.train,
+        length=contract.window_length,
+        stride=data.training_stride or contract.window_stride,
+        minimum_share=minimum_share,
+    )
+    return Prepared(
+        dataset=dataset,
+        train=train_windows,
+        validation=cut(split.validation, contract.window_stride),
+        test=cut(split.test, contract.window_stride),
+        calibration=_streams(split.train, dataset, config.quantization),
+    )
+
+
+def _streams(recordings: Sequence[Recording], dataset: Dataset, config: QuantizationConfig) -> NDArray[np.int16]:
+    """Streams of whole windows from recordings, spread evenly over them: int16 [B, T, C].
+
+    All have the same length: as many windows as asked for, or as the longest recording holds.
+    """
+    window = dataset.contract.window_length
+    longest = max(len(recording.labels) for recording in recordings)
+    length = window * max(1, min(config.calibration_windows_per_stream, longest // window))
+    starts = [
+        (index, start)
+        for index, recording in enumerate(recordings)
+        for start in range(0, len(recording.labels) - length + 1, length)
+    ]
+    chosen = np.unique(np.linspace(0, len(starts) - 1, min(config.calibration_streams, len(starts))).astype(int))
+    return np.stack([recordings[i].counts[start : start + length] for i, start in (starts[k] for k in chosen)])

@@ -1,0 +1,103 @@
+"""edge-seq quantize: the float model of a run becomes its integer model, and what that costs is measured."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from edge_seq.backends.reference_float import run_float
+from edge_seq.backends.reference_int import NO_LABEL, run_stream
+from edge_seq.errors import DataError
+from edge_seq.ir.model import FloatModel, IntModel, model_hash, num_parameters, weight_bytes
+from edge_seq.ir.serialize import save_model
+from edge_seq.metrics import softmax
+from edge_seq.parity.ladder import QuantisationCost, quantisation_cost
+from edge_seq.quant.calibrate import calibrate, count_saturation
+from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
+from edge_seq.quant.quantize import quantize
+from edge_seq.quant.range_proof import range_bounds
+from edge_seq.workflow.folder import RunFolder, load_run_float, load_windows, save_json
+
+BATCH = 512
+
+
+def float_probabilities(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Probabilities float64 [B, K] of the float reference at the end of each window of int16 [B, T, C]."""
+    logits = [run_float(model, counts[i : i + BATCH]).logits for i in range(0, len(counts), BATCH)]
+    return softmax(np.concatenate(logits))
+
+
+def int_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Integer logits int64 [B, K], Q16, of the integer reference at the end of each window of int16 [B, T, C]."""
+    logits = []
+    for start in range(0, len(counts), BATCH):
+        last: dict[str, NDArray[np.int64]] = {}
+        for values in run_stream(model, counts[start : start + BATCH]):
+            last = values
+        if (last["label"] == NO_LABEL).any():
+            raise DataError(
+                f"evaluating {model.name}: windows of {counts.shape[1]} samples end without a label; the contract says "
+                f"{model.contract.window_length}"
+            )
+        logits.append(last["logits"])
+    return np.concatenate(logits)
+
+
+def int_probabilities(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Probabilities float64 [B, K] from the integer logits."""
+    return softmax(int_logits(model, counts) / 2.0**LOGIT_FRAC_BITS)
+
+
+def measure_cost(float_model: FloatModel, int_model: IntModel, counts: NDArray[np.int16]) -> QuantisationCost:
+    """Compare float and integer model on windows int16 [B, T, C]."""
+    return quantisation_cost(float_probabilities(float_model, counts), int_probabilities(int_model, counts))
+
+
+def quantize_run(run: RunFolder) -> dict[str, Any]:
+    """Calibrate, quantize, prove, save; count saturation and measure the cost on validation windows.
+
+    Returns:
+        What was written to quantization.json.
+
+    Raises:
+        ConfigError, ModelError, DataError: as the steps say.
+    """
+    model = load_run_float(run)
+    streams = load_streams(run)
+    calibration = calibrate(model, streams)
+    quantized = quantize(model, calibration)
+    save_model(quantized, run.int_model)
+    side = "validation" if run.windows("validation").is_file() else "train"
+    cost = measure_cost(model, quantized, load_windows(run.windows(side)).counts)
+    summary = {
+        "model_hash": model_hash(quantized),
+        "parameters": num_parameters(model),
+        "weight_bytes": weight_bytes(quantized),
+        "calibration": asdict(calibration),
+        "input_shift": quantized.number_format.input_shift,
+        "cell_frac_bits": quantized.number_format.cell_frac_bits,
+        "saturation": [{**asdict(s), "share": s.share} for s in count_saturation(quantized, streams)],
+        "cost": {"side": side, **asdict(cost)},
+        "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
+    }
+    save_json(run.quantization, summary)
+    return summary
+
+
+def load_streams(run: RunFolder) -> NDArray[np.int16]:
+    """Calibration streams of a run, int16 [B, T, C].
+
+    Raises:
+        DataError: where there are none.
+    """
+    path = run.calibration_streams
+    try:
+        return np.asarray(safetensors.numpy.load(path.read_bytes())["counts"], dtype=np.int16)
+    except (OSError, KeyError, safetensors.SafetensorError) as error:
+        raise DataError(
+            f"reading {path.name}: no calibration streams ({type(error).__name__}); run edge-seq train again"
+        ) from error

@@ -1,0 +1,98 @@
+"""edge-seq simulate: recordings of the car-state simulator as a table, with the data source that describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+
+from edge_seq.data.recording import Dataset
+from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
+from edge_seq.errors import ConfigError, ToolError
+from edge_seq.files import replace_when_done, write_atomically
+
+
+def simulate_to_file(
+    path: Path,
+    *,
+    drives: int,
+    duration_s: float,
+    sample_rate_hz: float,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Simulate, and write ``path`` (CSV or Parquet) and a data source beside it with the ending ``.toml``.
+
+    Reading the file gives back the same counts.
+
+    Raises:
+        ConfigError: an ending that is neither, or options out of range.
+        ToolError: pyarrow is not installed.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"simulate: {path.name} ends in {path.suffix!r}; give a file that ends in .csv or .parquet")
+    options = CarStatesOptions(drives=drives, drive_duration_s=duration_s, sample_rate_hz=sample_rate_hz, seed=seed)
+    dataset = simulate_car_states(options, progress=progress)
+    _write_table(dataset, path)
+    source_path = path.with_suffix(".toml")
+    write_atomically(source_path, tomli_w.dumps(_source_of(dataset, path)))
+    labels = np.concatenate([recording.labels for recording in dataset.recordings])
+    return {
+        "recordings_file": str(path),
+        "source_file": str(source_path),
+        "recordings": len(dataset.recordings),
+        "samples": {label: int((labels == index).sum()) for index, label in enumerate(dataset.labels)},
+        "seed": seed,
+    }
+
+
+def _source_of(dataset: Dataset, path: Path) -> dict[str, Any]:
+    contract = dataset.contract
+    return {
+        "name": dataset.name,
+        "path": path.name,
+        "recording_column": "drive",
+        "group_column": "drive",
+        "time_column": "t",
+        "label_column": "label",
+        "labels": list(dataset.labels),
+        "sample_rate_hz": contract.sample_rate_hz,
+        "window_length": contract.window_length,
+        "window_stride": contract.window_stride,
+        "preprocessing": {"step": contract.preprocessing.step},
+        "channels": [
+            {"name": c.name, "unit": c.unit, "counts_per_unit": c.counts_per_unit, "full_scale": c.full_scale}
+            for c in contract.channels
+        ],
+    }
+
+
+def _write_table(dataset: Dataset, path: Path) -> None:
+    try:
+        import pyarrow
+        import pyarrow.csv
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ToolError(
+            "edge-seq simulate needs pyarrow, which is not installed; pip install 'edge-seq[data]'"
+        ) from error
+    contract, recordings = dataset.contract, dataset.recordings
+    counts = np.concatenate([recording.counts for recording in recordings])
+    lengths = [len(recording.labels) for recording in recordings]
+    names = np.array(dataset.labels)
+    columns: dict[str, Any] = {
+        "drive": np.repeat(np.array([recording.group for recording in recordings]), lengths),
+        "t": np.round(np.concatenate([np.arange(n) for n in lengths]) / contract.sample_rate_hz, 6),
+    }
+    for index, channel in enumerate(contract.channels):
+        columns[channel.name] = np.round(counts[:, index] / channel.counts_per_unit, 6)
+    columns["label"] = names[np.concatenate([recording.labels for recording in recordings])]
+    table = pyarrow.table(columns)
+    with replace_when_done(path) as temporary:
+        if path.suffix == ".csv":
+            pyarrow.csv.write_csv(table, temporary, pyarrow.csv.WriteOptions(quoting_style="none"))
+        else:
+            pyarrow.parquet.write_table(table, temporary)
