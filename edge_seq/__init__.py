@@ -1,0 +1,1 @@
+"""From labelled accelerometer recordings to recurrent-network firmware that is bit-exact everywhere."""

@@ -1,0 +1,1 @@
+"""From the integer model to C99: real hand-written runtime, generated const data."""

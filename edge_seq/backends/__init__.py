@@ -1,0 +1,1 @@
+"""What evaluates a model: the numpy references and ONNX."""

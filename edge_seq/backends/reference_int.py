@@ -138,9 +138,7 @@ def _step_lstm(
     cell: Lstm[IntRows], features: Int64, below: Int64, state: LayerState, cell_frac_bits: int
 ) -> tuple[LayerState, dict[str, Int64]]:
     def argument(rows: IntRows) -> Int64:
-        return table_argument(
-            mulw(_accumulate(rows, features, below, state.operands), integers(rows.multiplier))
-        )
+        return table_argument(mulw(_accumulate(rows, features, below, state.operands), integers(rows.multiplier)))
 
     arguments = {
         "input_gate": argument(cell.input_gate),

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, gates
 from edge_seq.ir.model import FloatModel, IntModel
-from edge_seq.ir.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Trace:
         return np.asarray(self.values["logits"][:, -1])
 
 
-def gate_names(cell: Cell[Rows]) -> tuple[str, ...]:
+def gate_names(cell: Cell[Any]) -> tuple[str, ...]:
     """Names under which a cell's pre-activations are traced.
 
     A GRU's ``new_gate_input`` is traced after the reset gate's part was added to it, as ``new_gate``.
@@ -46,7 +45,7 @@ def gate_names(cell: Cell[Rows]) -> tuple[str, ...]:
     return ("reset_gate", "update_gate", "new_gate_hidden", "new_gate") if isinstance(cell, Gru) else names
 
 
-def state_names(cell: Cell[Rows]) -> tuple[str, ...]:
+def state_names(cell: Cell[Any]) -> tuple[str, ...]:
     """Names of a cell's states, in the order in which a step computes them."""
     match cell:
         case Lstm():

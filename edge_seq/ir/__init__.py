@@ -1,0 +1,1 @@
+"""The model in the middle: typed, frozen, numpy only."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
 from edge_seq.ir.rows import Rows
 
@@ -69,7 +69,7 @@ Cell = Rnn[Rows] | Gru[Rows] | Lstm[Rows]
 CELL_NAMES: tuple[str, ...] = ("rnn", "gru", "lstm")
 
 
-def cell_name(cell: Cell[Rows]) -> str:
+def cell_name(cell: Cell[Any]) -> str:
     """``rnn``, ``gru`` or ``lstm``."""
     return type(cell).__name__.lower()
 
@@ -79,6 +79,6 @@ def gates(cell: Cell[Rows]) -> dict[str, Rows]:
     return {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
 
 
-def hidden_size(cell: Cell[Rows]) -> int:
+def hidden_size(cell: Cell[Any]) -> int:
     """H, the number of units."""
     return len(next(iter(gates(cell).values())).bias)

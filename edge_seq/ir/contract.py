@@ -133,7 +133,8 @@ def verify_contract(contract: SensorContract) -> None:
         for field in ("counts_per_unit", "full_scale"):
             value = getattr(channel, field)
             require(
-                math.isfinite(value) and value > 0, f"channel {channel.name}: {field} is {value}; give a positive number"
+                math.isfinite(value) and value > 0,
+                f"channel {channel.name}: {field} is {value}; give a positive number",
             )
         require(
             channel.unit != "counts" or channel.counts_per_unit == 1,
@@ -195,6 +196,8 @@ def contract_from_dict(data: dict[str, Any]) -> SensorContract:
             }
         )
     except (KeyError, TypeError) as error:
-        raise ContractError(f"sensor contract cannot be read: {error}; expected the fields of SensorContract") from error
+        raise ContractError(
+            f"sensor contract cannot be read: {error}; expected the fields of SensorContract"
+        ) from error
     verify_contract(contract)
     return contract

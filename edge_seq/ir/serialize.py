@@ -85,7 +85,9 @@ def load_float_model(path: Path) -> FloatModel:
     """:func:`load_model`, for a float model only."""
     model = load_model(path)
     if not isinstance(model.number_format, FloatFormat):
-        raise ModelError(f"loading {path.name}: it holds an integer model; expected a float model (model.float.safetensors)")
+        raise ModelError(
+            f"loading {path.name}: it holds an integer model; expected a float model (model.float.safetensors)"
+        )
     return model  # type: ignore[return-value]  # the format decides which of the two it is
 
 
@@ -93,7 +95,9 @@ def load_int_model(path: Path) -> IntModel:
     """:func:`load_model`, for an integer model only."""
     model = load_model(path)
     if not isinstance(model.number_format, IntFormat):
-        raise ModelError(f"loading {path.name}: it holds a float model; expected an integer model. Run edge-seq quantize")
+        raise ModelError(
+            f"loading {path.name}: it holds a float model; expected an integer model. Run edge-seq quantize"
+        )
     return model  # type: ignore[return-value]  # the format decides which of the two it is
 
 
@@ -121,7 +125,9 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     try:
         header = json.loads(metadata[_KEY])
     except ValueError as error:
-        raise ModelError(f"loading {path.name}: its edge_seq header is not JSON ({error}); save the model again") from error
+        raise ModelError(
+            f"loading {path.name}: its edge_seq header is not JSON ({error}); save the model again"
+        ) from error
     return tensors, header
 
 

@@ -36,7 +36,11 @@ def _require_array(array: NDArray[Any], dtype: type, shape: tuple[int, ...], wha
 
 
 def _verify_float_rows(rows: FloatRows, what: str, *, inputs: int, hidden: int, outputs: int) -> None:
-    for name, shape in (("weight_input", (outputs, inputs)), ("weight_hidden", (outputs, hidden)), ("bias", (outputs,))):
+    for name, shape in (
+        ("weight_input", (outputs, inputs)),
+        ("weight_hidden", (outputs, hidden)),
+        ("bias", (outputs,)),
+    ):
         array = getattr(rows, name)
         _require_array(array, np.float32, shape, f"{what}.{name}")
         _require(bool(np.isfinite(array).all()), f"{what}.{name} has values that are not finite; train again")
@@ -128,7 +132,9 @@ def verify(model: FloatModel | IntModel) -> None:
     inputs = model.input_size
     for index, cell in enumerate(model.layers):
         hidden = hidden_size(cell)
-        _require(1 <= hidden <= MAX_HIDDEN_SIZE, f"layer {index}: hidden_size {hidden}; expected 1 to {MAX_HIDDEN_SIZE}")
+        _require(
+            1 <= hidden <= MAX_HIDDEN_SIZE, f"layer {index}: hidden_size {hidden}; expected 1 to {MAX_HIDDEN_SIZE}"
+        )
         for name, rows in gates(cell).items():
             _verify_rows(rows, f"layer{index}.{name}", _gate_inputs(cell, name, inputs, hidden), hidden, index == 0)
         inputs = hidden

@@ -1,0 +1,1 @@
+"""Comparing backends with each other."""

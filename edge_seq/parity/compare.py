@@ -75,7 +75,12 @@ def _differs(expected: NDArray[Any], found: NDArray[Any], tolerance: float) -> N
 
 
 def compare(
-    expected: Trace, found: Trace, *, tolerance: float = 0.0, first_window: int = 0, names: tuple[str, ...] | None = None
+    expected: Trace,
+    found: Trace,
+    *,
+    tolerance: float = 0.0,
+    first_window: int = 0,
+    names: tuple[str, ...] | None = None,
 ) -> Comparison:
     """Compare what both traces hold.
 

@@ -16,7 +16,9 @@ from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.quant.fixed_point import INT16_MAX, INT16_MIN
 from edge_seq.quant.tables import ARGUMENT_MAX
 
-CELL_MARGIN = 2.0  # the cell state may become this many times larger than in calibration before it saturates
+# The cell state may become this many times larger than in calibration before it saturates. A bit of range costs a bit of
+# resolution: on a car-state LSTM with |c| up to 21, labels equal to float were 99.5, 99.7 and 99.8 % at 9, 10, 11 bits.
+CELL_MARGIN = 1.0
 CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX = 8, 15
 
 
@@ -52,7 +54,7 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
     Args:
         model: verified float model.
         counts: int16 [B, T, C], raw counts. A model that resets at the end of a window is observed on the windows in
-            it; one that carries its states on the whole streams: the longer, the better the cell state's range is known.
+            it; one that carries its states on the whole streams: the longer, the better the range is known.
         batch_size: windows at once; only memory depends on it.
 
     Raises:

@@ -1,6 +1,6 @@
 """The proof that nothing overflows: bounds from the actual weights, for any input and any reachable state.
 
-A bound adds magnitudes, so it holds for every partial sum in every order of summation too: a kernel may add as it likes.
+A bound adds magnitudes, so it holds for every partial sum in every order of summation: a kernel may add as it likes.
 """
 
 from __future__ import annotations
@@ -108,6 +108,7 @@ def prove_ranges(model: IntModel) -> tuple[Bound, ...]:
             row = "" if bound.row < 0 else f", row {bound.row}"
             raise RangeProofError(
                 f"model {model.name}: {bound.name}{row} can reach {bound.magnitude:,}; 32 bits hold {bound.limit:,}. "
-                "Quantize the float model again (quantize() coarsens a row until it is proven), or train with weight decay"
+                "Quantize the float model again (quantize() coarsens a row until it is proven), or train with weight "
+                "decay"
             )
     return bounds

@@ -24,6 +24,7 @@ from edge_seq.data.simulator.vehicle import GRAVITY, Vehicle
 
 SLIDE_GAP_S = 1.5  # a counter-swing passes through full grip for a moment: still the same skid
 SHORTEST_SKID_S = 0.6
+SLIPPERY = 0.5  # mu below which the grip varies from patch to patch of ice and snow
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,14 @@ def draw_slides(
 ) -> SlideInput:
     """How each skid is provoked.
 
+    Grip on ice and snow is patchy: it varies by 15 % within a quarter of a metre to some metres.
     Fishtail: a flick of the steering with power or hand brake at the rear, again whenever the car has been caught.
     Brake slide: the tyres are used up lengthwise (friction ellipse: ``sqrt(1 - 0.92^2)`` is left sideways), the two
     sides grip unequally and so turn the car, and the anti-lock brakes pulse at 2 to 5 Hz, slow as on ice.
     """
     length = friction.shape[0]
+    patches = np.clip(1.0 + 0.15 * coloured_noise(rng, length, LATERAL_RATE_HZ, 0.0, 8.0), 0.5, 1.5)
+    patches[friction >= SLIPPERY] = 1.0
     clock = np.arange(length) / LATERAL_RATE_HZ
     flick, moment, ripple = np.zeros(length), np.zeros(length), np.zeros(length)
     rear, left_sideways = np.ones(length), np.ones(length)
@@ -171,7 +175,7 @@ def draw_slides(
             ripple += np.where(inside, depth * np.sin(pulse), 0.0)
     return SlideInput(
         flick=flick,
-        friction=friction * left_sideways,
+        friction=friction * left_sideways * patches,
         rear_grip=rear,
         yaw_moment=moment,
         catching=catching,

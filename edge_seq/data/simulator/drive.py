@@ -113,13 +113,13 @@ def draw_bumpy_surface(rng: np.random.Generator) -> Surface:
 
 
 def draw_slippery_surface(rng: np.random.Generator) -> Surface:
-    """Ice, packed snow or wet leaves (mu 0.12 to 0.4) on a road of any of the other surfaces' roughness."""
-    base = draw_bumpy_surface(rng) if rng.random() < 0.25 else draw_normal_surface(rng)
+    """Ice, packed snow or wet leaves (mu 0.15 to 0.45), mostly on a road of class A or B, at times on a rutted one."""
+    base = draw_bumpy_surface(rng) if rng.random() < 0.2 else draw_normal_surface(rng)
     return Surface(
         label=base.label,
         style="town",
-        roughness=base.roughness,
-        friction=math.exp(rng.uniform(math.log(0.12), math.log(0.4))),
+        roughness=min(base.roughness, 1500e-6),  # nobody slides about at 60 km/h on class E
+        friction=math.exp(rng.uniform(math.log(0.15), math.log(0.45))),
         holes_per_km=min(base.holes_per_km, 3.0),
         bumps_per_km=0.0,
         slab_m=0.0,

@@ -144,6 +144,9 @@ def move(vehicle: Vehicle, driver: Driver, given: LateralInput) -> LateralMotion
     u = sway = yaw_rate = steer = beta = 0.0
     ahead, lateral, speed, yaw, slide, sideslip = ([0.0] * length for _ in range(6))
     for t in range(length):
+        if u == 0.0 and plans[t] == 0.0:
+            sway = yaw_rate = steer = beta = 0.0
+            continue
         wish = wishes[t]
         rear_grip = 1.0
         if abs(beta) < PROVOKED_SIDESLIP:

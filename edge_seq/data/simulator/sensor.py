@@ -103,9 +103,8 @@ def sample(
     # The second-order filter rings below 1/sqrt(2); its corner is held below the Nyquist rate of the simulation.
     low_pass = second_order(min(sensor.bandwidth_hz, 0.45 * rate_hz), 0.7)
     period = (1.0 + sensor.rate_error) / sample_rate_hz
-    times: FloatArray = np.arange(count) * period + np.clip(
-        rng.normal(0.0, sensor.jitter_s, count), -0.3 * period, 0.3 * period
-    )
+    jitter = np.clip(rng.normal(0.0, sensor.jitter_s, count), -0.3 * period, 0.3 * period)
+    times = np.asarray(np.arange(count) * period + jitter, dtype=np.float64)
     times -= min(0.0, float(times[0]))
     clock = np.arange(force.shape[0]) / rate_hz
     noise_sigma = sensor.noise_density * math.sqrt(sensor.bandwidth_hz * math.pi / 2.0)
