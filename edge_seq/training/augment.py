@@ -78,9 +78,9 @@ def make_augmenter(config: AugmentationConfig, contract: SensorContract, normali
     return Augmenter(
         config=config,
         triples=triples,
-        counts_per_unit=torch.tensor([channel.counts_per_unit for channel in contract.channels]),
-        mean=torch.tensor(normalisation.mean),
-        scale=torch.tensor(normalisation.scale),
+        counts_per_unit=torch.tensor([channel.counts_per_unit for channel in contract.channels], dtype=torch.float32),
+        mean=torch.tensor(normalisation.mean, dtype=torch.float32),
+        scale=torch.tensor(normalisation.scale, dtype=torch.float32),
     )
 
 

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from edge_seq.data.recording import Windows
+from edge_seq.errors import ContractError, DataError, EdgeSeqError
+from edge_seq.ir.contract import Normalisation, Preprocessing, SensorContract
+from edge_seq.training.features import check_windows, fit_normalisation, normalise, preprocessed_counts
+
+
+def test_training_features_have_unit_variance(train_windows: Windows, contract: SensorContract) -> None:
+    counts = preprocessed_counts(train_windows.counts, contract)
+    features = normalise(counts, fit_normalisation(counts))
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features.mean(axis=(0, 1)), 0, atol=1e-5)
+    np.testing.assert_allclose(features.std(axis=(0, 1)), 1, atol=1e-5)
+
+
+def test_a_constant_channel_becomes_zero() -> None:
+    counts = np.full((4, 5, 2), 17, dtype=np.int16)
+    normalisation = fit_normalisation(counts)
+    assert normalisation == Normalisation(mean=(17.0, 17.0), scale=(1.0, 1.0))
+    assert not normalise(counts, normalisation).any()
+
+
+def test_normalisation_of_extreme_counts_is_exact() -> None:
+    counts = np.tile(np.array([[-32768], [32767]], dtype=np.int16), (70_000, 1, 1))
+    assert fit_normalisation(counts) == Normalisation(mean=(-0.5,), scale=(32767.5,))
+
+
+def test_preprocessing_is_applied(contract: SensorContract) -> None:
+    counts = np.cumsum(np.ones((2, 20, 3)), axis=1).astype(np.int16)
+    with_difference = dataclasses.replace(contract, preprocessing=Preprocessing("difference"))
+    np.testing.assert_array_equal(preprocessed_counts(counts, with_difference)[:, 1:], 1)
+
+
+def test_refusals(train_windows: Windows, contract: SensorContract) -> None:
+    def refuse(kind: type[EdgeSeqError], message: str, **change: np.ndarray) -> None:
+        with pytest.raises(kind, match=message):
+            check_windows(dataclasses.replace(train_windows, **change), contract, 3, role="training")
+
+    refuse(DataError, "training windows: there are none", counts=train_windows.counts[:0])
+    refuse(DataError, "180 windows, 179 labels and 180 groups", labels=train_windows.labels[1:])
+    refuse(ContractError, r"shape \[180, 19, 3\]; .* expects \[windows, 20, 3\]", counts=train_windows.counts[:, 1:])
+    refuse(DataError, "window 0 has label -1; expected 0 to 2", labels=train_windows.labels - 1)
+    refuse(DataError, "window 2 has label 3", labels=train_windows.labels + 1)
+    with pytest.raises(DataError, match="no training windows to take mean"):
+        fit_normalisation(train_windows.counts[:0])
+    with pytest.raises(ContractError, match=r"float64 \[180, 20, 3\]; expected int16 \[windows, samples, 3\]"):
+        preprocessed_counts(train_windows.counts.astype(np.float64), contract)
+    with pytest.raises(ContractError, match=r"int16 \[180, 20, 2\]"):
+        preprocessed_counts(train_windows.counts[:, :, :2], contract)

@@ -1,0 +1,316 @@
+"""Training learns, is repeatable, and continues after kill -9 as if nothing had happened."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from edge_seq.data.recording import Windows  # noqa: E402
+from edge_seq.errors import ConfigError, ContractError, DataError, ModelError  # noqa: E402
+from edge_seq.ir.contract import Channel, SensorContract  # noqa: E402
+from edge_seq.training.checkpoint import CHECKPOINT_NAME  # noqa: E402
+from edge_seq.training.config import AugmentationConfig, InitialisationConfig, TrainingConfig  # noqa: E402
+from edge_seq.training.fit import EpochRecord, class_weights, learning_rate_at  # noqa: E402
+from edge_seq.training.loop import TrainingResult, predict, train, train_network  # noqa: E402
+from edge_seq.training.modules import ConvolutionalBaseline  # noqa: E402
+
+CONFIG = TrainingConfig(
+    cell="gru",
+    hidden_size=6,
+    epochs=5,
+    batch_size=32,
+    weight_average_decay=0.9,
+    augmentation=AugmentationConfig(rotation="any", noise=0.05),
+)
+
+
+def _config(**change: object) -> TrainingConfig:
+    return TrainingConfig.model_validate({**CONFIG.model_dump(), **change})
+
+
+def _assert_same(a: TrainingResult, b: TrainingResult) -> None:
+    assert a.history == b.history
+    assert a.best_epoch == b.best_epoch
+    assert a.state_dict.keys() == b.state_dict.keys()
+    for name, value in a.state_dict.items():
+        np.testing.assert_array_equal(value, b.state_dict[name], err_msg=name)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize(("pooling", "label_every"), [("mean", "window"), ("last", "sample")])
+def test_each_cell_learns(
+    cell: str,
+    pooling: str,
+    label_every: str,
+    train_windows: Windows,
+    validation_windows: Windows,
+    contract: SensorContract,
+) -> None:
+    config = TrainingConfig(
+        cell=cell,
+        hidden_size=16,
+        pooling=pooling,
+        label_every=label_every,
+        epochs=25,
+        batch_size=32,
+        learning_rate=0.02,
+    )
+    result = train(train_windows, validation_windows, contract, 3, config)
+    accuracy = (predict(result, validation_windows.counts).argmax(axis=1) == validation_windows.labels).mean()
+    best = result.history[result.best_epoch - 1]
+    assert accuracy == pytest.approx(best.validation_accuracy)
+    assert accuracy > 0.75, result.history
+    assert best.validation_macro_f1 == max(record.validation_macro_f1 for record in result.history)
+    assert result.history[-1].train_loss < result.history[0].train_loss
+    assert {"torch", "numpy", "python", "edge_seq"} <= result.versions.keys()
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    first = train(train_windows, validation_windows, contract, 3, CONFIG)
+    torch.manual_seed(99)  # must not matter
+    state = torch.random.get_rng_state()
+    second = train(train_windows, validation_windows, contract, 3, CONFIG)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    _assert_same(first, second)
+    other = train(train_windows, validation_windows, contract, 3, _config(seed=1))
+    assert not np.array_equal(first.state_dict["head.weight"], other.state_dict["head.weight"])
+
+
+class _InterruptedError(Exception):
+    pass
+
+
+def _interrupt_after(epoch: int):
+    def progress(record: EpochRecord) -> None:
+        if record.epoch == epoch:
+            raise _InterruptedError
+
+    return progress
+
+
+@pytest.mark.parametrize("interrupted_after", [1, 3, 5])
+def test_an_interrupted_training_ends_with_the_same_weights(
+    interrupted_after: int,
+    tmp_path: Path,
+    train_windows: Windows,
+    validation_windows: Windows,
+    contract: SensorContract,
+) -> None:
+    arguments = (train_windows, validation_windows, contract, 3, CONFIG)
+    whole = train(*arguments)
+    with pytest.raises(_InterruptedError):
+        train(*arguments, checkpoint_dir=tmp_path, progress=_interrupt_after(interrupted_after))
+    epochs: list[int] = []
+    resumed = train(*arguments, checkpoint_dir=tmp_path, progress=lambda record: epochs.append(record.epoch))
+    assert epochs == list(range(interrupted_after + 1, 6))
+    _assert_same(whole, resumed)
+
+
+_KILLED = """
+import os, signal
+from edge_seq.ir.contract import Channel, SensorContract
+from edge_seq.training.loop import train
+from tests.unit.training.conftest import make_test_windows
+from tests.unit.training.test_loop import CONFIG
+contract = SensorContract(10.0, tuple(Channel(n, "g", 8192.0, 4.0) for n in ("ax", "ay", "az")), 20, 20)
+from pathlib import Path
+replace, writes = Path.replace, []
+def replace_or_die(self, target):
+    writes.append(target)
+    if len(writes) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)  # the third checkpoint is written beside, not yet renamed
+    return replace(self, target)
+Path.replace = replace_or_die
+windows = make_test_windows(180, seed=1), make_test_windows(90, seed=2)
+train(*windows, contract, 3, CONFIG, checkpoint_dir=Path({folder!r}))
+"""
+
+
+def test_killed_while_writing_a_checkpoint(
+    tmp_path: Path, train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    root = Path(__file__).parents[3]
+    code = _KILLED.format(folder=str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    arguments = (train_windows, validation_windows, contract, 3, CONFIG)
+    epochs: list[int] = []
+    resumed = train(*arguments, checkpoint_dir=tmp_path, progress=lambda record: epochs.append(record.epoch))
+    assert epochs == [3, 4, 5]
+    _assert_same(train(*arguments), resumed)
+
+
+def test_resuming_another_training_is_refused(
+    tmp_path: Path, train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    short = _config(epochs=1)
+    train(train_windows, validation_windows, contract, 3, short, checkpoint_dir=tmp_path)
+    with pytest.raises(ConfigError, match=r"cannot resume .*learning_rate 0.01 there, 0.02 now"):
+        train(
+            train_windows,
+            validation_windows,
+            contract,
+            3,
+            _config(epochs=1, learning_rate=0.02),
+            checkpoint_dir=tmp_path,
+        )
+    with pytest.raises(ConfigError, match=r"cannot resume .*the training data, the sensor contract or the network"):
+        train(validation_windows, train_windows, contract, 3, short, checkpoint_dir=tmp_path)
+    other_rate = dataclasses.replace(contract, sample_rate_hz=20.0)
+    with pytest.raises(ConfigError, match="cannot resume"):
+        train(train_windows, validation_windows, other_rate, 3, short, checkpoint_dir=tmp_path)
+
+
+def test_a_damaged_checkpoint_is_refused(
+    tmp_path: Path, train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    arguments = (train_windows, validation_windows, contract, 3, _config(epochs=1))
+    train(*arguments, checkpoint_dir=tmp_path)
+    path = tmp_path / CHECKPOINT_NAME
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match=r"checkpoint .* cannot be read: .*Delete it to train from the start"):
+        train(*arguments, checkpoint_dir=tmp_path)
+    path.write_bytes(content.replace(b"training.checkpoint/1", b"training.checkpoint/9"))
+    with pytest.raises(ModelError, match=r"has format 'edge_seq.training.checkpoint/9'; expected"):
+        train(*arguments, checkpoint_dir=tmp_path)
+
+
+def test_early_stopping_keeps_the_best(
+    train_windows: Windows, validation_windows: Windows, contract: SensorContract, tmp_path: Path
+) -> None:
+    """Labels of validation are shuffled, so that training cannot improve on them for long."""
+    shuffled = np.random.default_rng(0).permutation(validation_windows.labels)
+    validation = dataclasses.replace(validation_windows, labels=shuffled)
+    config = _config(epochs=60, early_stopping_patience=3, keep="loss", schedule="cosine")
+    result = train(train_windows, validation, contract, 3, config, checkpoint_dir=tmp_path)
+    losses = [record.validation_loss for record in result.history]
+    assert len(losses) == result.best_epoch + 3 < 60
+    assert losses[result.best_epoch - 1] == min(losses)
+    _assert_same(result, train(train_windows, validation, contract, 3, config, checkpoint_dir=tmp_path))
+
+
+def test_keep_last_needs_no_validation_and_validation_changes_nothing(
+    train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    config = _config(keep="last")
+    without = train(train_windows, None, contract, 3, config)
+    beside = train(train_windows, validation_windows, contract, 3, config)
+    assert without.best_epoch == 5
+    assert without.history[-1].validation_loss is None
+    assert beside.history[-1].validation_loss is not None
+    for name, value in without.state_dict.items():
+        np.testing.assert_array_equal(value, beside.state_dict[name])
+
+
+def test_normalisation_is_of_the_training_windows_alone(
+    train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    config = _config(epochs=1)
+    other = dataclasses.replace(validation_windows, counts=validation_windows.counts // 3)
+    a = train(train_windows, validation_windows, contract, 3, config)
+    b = train(train_windows, other, contract, 3, config)
+    assert a.normalisation == b.normalisation
+    np.testing.assert_allclose(a.normalisation.mean, train_windows.counts.mean(axis=(0, 1)))
+
+
+def test_class_weights() -> None:
+    weights = class_weights(torch.tensor([0, 0, 0, 1]), 3)
+    torch.testing.assert_close(weights, torch.tensor([4 / 6, 2.0, 0.0]))
+
+
+def test_an_absent_class_and_a_constant_axis_train_without_warnings(
+    train_windows: Windows, contract: SensorContract
+) -> None:
+    counts = train_windows.counts.copy()
+    counts[:, :, 2] = 8192
+    result = train(Windows(counts, train_windows.labels, train_windows.groups), None, contract, 5, _config(keep="last"))
+    assert np.isfinite(predict(result, counts)).all()
+
+
+def test_schedules() -> None:
+    one_cycle = [learning_rate_at(step, 100, _config(learning_rate=1.0)) for step in range(100)]
+    assert one_cycle[0] == pytest.approx(1 / 25)
+    assert one_cycle[30] == max(one_cycle) == pytest.approx(1.0)
+    assert one_cycle[-1] < 0.002
+    assert all(a < b for a, b in itertools.pairwise(one_cycle[:31]))
+    cosine = [learning_rate_at(step, 100, _config(learning_rate=1.0, schedule="cosine")) for step in range(100)]
+    assert cosine[0] == 1.0
+    assert cosine[50] == pytest.approx(0.5)
+    assert all(a > b for a, b in itertools.pairwise(cosine))
+
+
+def test_threads_are_set_and_restored(train_windows: Windows, contract: SensorContract) -> None:
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    config = _config(keep="last", epochs=1, num_threads=before + 1)
+    train(train_windows, None, contract, 3, config, progress=lambda _: seen.append(torch.get_num_threads()))
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
+
+
+def test_refusals(train_windows: Windows, validation_windows: Windows, contract: SensorContract) -> None:
+    with pytest.raises(ConfigError, match="keep is 'macro_f1', which needs validation windows"):
+        train(train_windows, None, contract, 3, CONFIG)
+    with pytest.raises(ConfigError, match=r"the loss became (nan|inf).* lower learning_rate"):
+        train(
+            train_windows,
+            None,
+            contract,
+            3,
+            _config(keep="last", learning_rate=10.0, gradient_clip_norm=1e38, weight_decay=10.0, epochs=200),
+        )
+    bad = dataclasses.replace(validation_windows, labels=validation_windows.labels - 1)
+    with pytest.raises(DataError, match="validation windows: window 0 has label -1"):
+        train(train_windows, bad, contract, 3, CONFIG)
+    with pytest.raises(ContractError, match="training windows have shape"):
+        train(train_windows, None, dataclasses.replace(contract, window_length=10), 3, CONFIG)
+    with pytest.raises(ContractError, match="sample_rate_hz is 0"):
+        train(train_windows, None, dataclasses.replace(contract, sample_rate_hz=0), 3, CONFIG)
+    with pytest.raises(ConfigError, match="ConvolutionalBaseline gives logits for whole windows only"):
+        train_network(
+            lambda: ConvolutionalBaseline(window_length=20, input_size=3, num_classes=3),
+            train_windows,
+            validation_windows,
+            contract,
+            3,
+            _config(label_every="sample"),
+        )
+
+
+@pytest.mark.parametrize(("chrono", "solves"), [("window", True), ("none", False)])
+def test_chrono_initialisation_recalls_a_cue_from_the_start(chrono: str, solves: bool) -> None:
+    """The task of the issue: the sign of the first sample is asked for after T noisy samples."""
+    length = 128
+    generator = np.random.default_rng(0)
+
+    def recall(num_windows: int) -> Windows:
+        labels = generator.integers(0, 2, num_windows).astype(np.int16)
+        counts = generator.normal(size=(num_windows, length, 2)) * [0, 1000]
+        counts[:, 0, 0] = 8000 * (2 * labels - 1)
+        return Windows(counts.astype(np.int16), labels, np.array(["g"] * num_windows))
+
+    channels = (Channel("cue", "g", 8192.0, 4.0), Channel("noise", "g", 8192.0, 4.0))
+    contract = SensorContract(10.0, channels, length, length)
+    config = TrainingConfig(
+        hidden_size=16,
+        pooling="last",
+        epochs=8,
+        batch_size=64,
+        dropout=0.0,
+        initialisation=InitialisationConfig(chrono_max_steps=chrono),
+    )
+    result = train(recall(1024), recall(256), contract, 2, config)
+    accuracy = max(record.validation_accuracy for record in result.history)
+    assert accuracy > 0.95 if solves else accuracy < 0.75, accuracy
