@@ -1,0 +1,70 @@
+"""edge-seq demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_seq.cli.output import (
+    CHECK_FAILED,
+    JsonOption,
+    estimate,
+    percent,
+    print_json,
+    print_line,
+    print_table,
+    progress,
+)
+
+
+def command(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one run a cell.")] = Path("runs/demo"),
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The whole path on simulated car states: train RNN, GRU and LSTM, quantize, export, verify.
+
+    Exit code 1 where a rung of a ladder fails.
+
+    Example: edge-seq demo --out runs/demo
+    """
+    from edge_seq.workflow.demo import run_demo
+
+    with progress("demo", 1, quiet=as_json) as update:
+        result, ladders = run_demo(out, overrides=override or [], progress=update)
+    if as_json:
+        print_json({**result, "ladders": {cell: ladder.to_dict() for cell, ladder in ladders.items()}})
+    else:
+        rows = [
+            [
+                cell + (" (chosen)" if cell == result["chosen"] else ""),
+                percent(scores["validation_macro_f1"]),
+                estimate(scores["int"]["accuracy"]),
+                estimate(scores["int"]["macro_f1"]),
+                percent(scores["float"]["macro_f1"]["value"]),
+                str(scores["parameters"]),
+                str(scores["weight_bytes"]),
+            ]
+            for cell, scores in result["cells"].items()
+        ]
+        for name, title in (("random_forest", "random forest"), ("majority", "majority guess")):
+            rows.append([title, "-", estimate(result[name]["accuracy"]), estimate(result[name]["macro_f1"]), "-", "-", "-"])
+        columns = ["integer model", "validation F1", "accuracy", "macro-F1", "float F1", "parameters", "weight bytes"]
+        print_table("car states, test drives that no training saw (95 % intervals over drives)", columns, rows)
+        cells = list(ladders)
+        rungs = [[rung.name, rung.kind] for rung in ladders[cells[0]].rungs]
+        for index, row in enumerate(rungs):
+            row.extend(ladders[cell].rungs[index].verdict for cell in cells)
+        print_table("the ladder of neighbours", ["rung", "kind", *cells], rungs)
+        for cell, ladder in ladders.items():
+            for rung in ladder.rungs:
+                if rung.verdict != "holds":
+                    print_line(f"{cell}: {rung.name}: {rung.verdict}: {rung.detail}")
+        print_line(f"{result['seconds']:.0f} s. Firmware of the chosen model: {out / result['chosen'] / 'exports' / 'c'}")
+    if not result["holds"]:
+        raise typer.Exit(CHECK_FAILED)

@@ -1,0 +1,60 @@
+"""edge-seq inspect: what is in a model file, a run or an exported ONNX file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edge_seq.errors import ModelError
+from edge_seq.ir.cells import cell_name, gates
+from edge_seq.ir.contract import contract_to_dict
+from edge_seq.ir.model import FloatModel, IntFormat, IntModel, model_hash, num_parameters, weight_bytes
+from edge_seq.ir.serialize import load_model
+from edge_seq.quant.range_proof import range_bounds
+from edge_seq.workflow.folder import RunFolder
+
+
+def inspect_path(path: Path) -> dict[str, Any]:
+    """Describe a run folder (its integer model, else its float model), a saved model or an exported ONNX file.
+
+    Raises:
+        ModelError: where the path holds none of them, or a damaged one.
+    """
+    if path.is_dir():
+        run = RunFolder(path)
+        candidates = [run.int_model, run.float_model]
+        found = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if found is None:
+            raise ModelError(f"inspecting {path.name}: a folder without a model; expected the folder of a trained run")
+        return describe(load_model(found))
+    if path.suffix == ".onnx":
+        from edge_seq.backends.onnx_run import load_onnx
+
+        model = load_onnx(path)
+        return {"file": path.name, **model.describe()}
+    return describe(load_model(path))
+
+
+def describe(model: FloatModel | IntModel) -> dict[str, Any]:
+    """Contract, layers, sizes, hash; for an integer model its bytes and the range proof."""
+    summary: dict[str, Any] = {
+        "name": model.name,
+        "kind": "int" if isinstance(model.number_format, IntFormat) else "float",
+        "model_hash": model_hash(model),
+        "labels": model.labels,
+        "contract": contract_to_dict(model.contract),
+        "readout": asdict(model.readout),
+        "number_format": asdict(model.number_format),
+        "layers": [
+            {"cell": cell_name(cell), "hidden_size": size, "gates": list(gates(cell))}
+            for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
+        ],
+    }
+    if isinstance(model.number_format, IntFormat):
+        summary["weight_bytes"] = weight_bytes(model)  # type: ignore[arg-type]  # the format decides
+        bounds = range_bounds(model)  # type: ignore[arg-type]  # the format decides
+        summary["range_proof"] = [{**asdict(bound), "slack": bound.slack} for bound in bounds]
+    else:
+        summary["parameters"] = num_parameters(model)  # type: ignore[arg-type]  # the format decides
+    return summary
