@@ -66,7 +66,7 @@ def _gate_bias(module: SequenceClassifier, gate: int, layer: int = 0) -> np.ndar
 @pytest.mark.parametrize("layer", [0, 1])
 def test_chrono_lstm(layer: int) -> None:
     module = _classifier("lstm", hidden_size=400)
-    initialise(module, InitialisationConfig(chrono_max_steps=64), window_length=50)
+    initialise(module, InitialisationConfig(chrono_max_steps=64, recurrent="default"), window_length=50)
     forget = _gate_bias(module, 1, layer)
     steps = np.exp(forget)  # uniform in 1 .. T_max - 1
     assert 1 <= steps.min() < 3
@@ -78,7 +78,7 @@ def test_chrono_lstm(layer: int) -> None:
 
 def test_chrono_gru_keeps_by_the_update_gate() -> None:
     module = _classifier("gru", hidden_size=400)
-    initialise(module, InitialisationConfig(), window_length=30)
+    initialise(module, InitialisationConfig(recurrent="default"), window_length=30)
     steps = np.exp(_gate_bias(module, 1))
     assert steps.max() <= 29.001
     assert steps.mean() == pytest.approx(15, rel=0.1)
@@ -91,7 +91,7 @@ def test_chrono_gru_keeps_by_the_update_gate() -> None:
 
 
 def test_forget_bias_without_chrono() -> None:
-    config = InitialisationConfig(chrono_max_steps="none", forget_bias=2.0)
+    config = InitialisationConfig(chrono_max_steps="none", forget_bias=2.0, recurrent="default")
     lstm, gru = _classifier("lstm", hidden_size=400), _classifier("gru", hidden_size=400)
     for module in (lstm, gru):
         initialise(module, config, window_length=50)
