@@ -64,7 +64,7 @@ def label_windows(
     last = view[:, -1]
     covered = (view == last[:, np.newaxis]).sum(axis=1)
     unlabelled = (view == UNLABELLED).sum(axis=1)
-    needed = math.ceil(minimum_share * length - 1e-9)  # 0.6 * 5 must need 3, not 4
+    needed = math.ceil(minimum_share * length - 1e-9)  # 0.55 * 100 is 55.00000000000001 and must need 55
     keep = (last != UNLABELLED) & (covered >= needed) & (2 * unlabelled <= length)
     return starts[keep], last[keep].astype(np.int16)
 

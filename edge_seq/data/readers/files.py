@@ -81,8 +81,7 @@ def _existing(path: Path, what: str) -> Path:
 
 
 def _stem(name: str, suffixes: Sequence[str]) -> str:
-    matching = [suffix for suffix in suffixes if name.lower().endswith(suffix)]
-    return name[: -len(max(matching, key=len))] if matching else name
+    return next((name[: -len(suffix)] for suffix in suffixes if name.lower().endswith(suffix)), name)
 
 
 def _in_folder(root: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:

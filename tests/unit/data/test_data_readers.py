@@ -152,6 +152,12 @@ def test_a_headerless_semicolon_file(read):
     assert dataset.recordings[0].counts[3].tolist() == [30, -15]
 
 
+def test_a_column_may_be_named_by_a_number(read):
+    channels = [{"name": "ax", "column": "1", "unit": "g", "counts_per_unit": 100, "full_scale": 4}]
+    dataset = read({"a.csv": rows_csv("ax,label").replace("ax", "1")}, channels=channels)
+    assert dataset.recordings[0].counts[:3].tolist() == [[0], [10], [20]]
+
+
 def test_a_byte_order_mark_and_blank_lines_at_the_end_do_not_matter(read):
     dataset = read({"a.csv": "\ufeff" + rows_csv("ax,ay,label") + "\n\n"})
     assert len(dataset.recordings[0].counts) == 8
@@ -173,11 +179,13 @@ def test_time_in_milliseconds(read):
 
 
 def test_a_recording_may_be_cut_at_its_gaps_and_short_pieces_skipped(read, caplog):
-    lines = rows_csv("t,ax,ay,label", count=20).splitlines()
+    lines = with_row(rows_csv("t,ax,ay,label", count=20), 14, label="run").splitlines()
     text = "\n".join(line for line in lines if not line.startswith(("0.5,", "0.6,", "0.9,", "1.0,", "1.1,")))
     dataset = read({"a.csv": text}, time_column="t", on_gap="split", on_short="skip")
     assert [(r.name, len(r.counts)) for r in dataset.recordings] == [("a#1", 5), ("a#3", 8)]
     assert dataset.recordings[1].counts[0].tolist() == [120, -60]
+    assert dataset.labels == ("run", "walk")
+    assert [r.labels.tolist() for r in dataset.recordings] == [[1] * 5, [1, 1, 0, 1, 1, 1, 1, 1]]
     assert "skipped recording a#2: 2 samples" in caplog.text
     with pytest.raises(ContractError, match="recording a#2: 2 samples"):
         read({"a.csv": text}, time_column="t", on_gap="split")
@@ -203,6 +211,12 @@ def test_parquet_reads_with_integer_labels_and_groups(read):
     assert dataset.labels == ("run", "walk")
     assert only.labels.tolist() == [1] * 4 + [0] * 4
     assert only.counts[5].tolist() == [50, 100]
+
+
+def test_a_null_label_is_unlabelled(read):
+    dataset = read({"a.parquet": parquet({**AXES, "label": ["walk", None] * 4})})
+    assert dataset.labels == ("walk",)
+    assert dataset.recordings[0].labels.tolist() == [0, UNLABELLED] * 4
 
 
 def test_parquet_timestamps_are_a_time(read):

@@ -43,6 +43,16 @@ def test_sizes_are_close_to_the_fractions():
         assert sum(len(MIXED[g]) for g in groups_of(side)) / total == pytest.approx(fraction, abs=0.05)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_each_class_is_shared_out_as_asked(seed):
+    split = split_by_group(make_dataset(MIXED), validation_fraction=0.2, test_fraction=0.2, seed=seed)
+    for label in range(3):
+        total = sum(classes.count(label) for classes in MIXED.values())
+        for side, fraction in ((split.train, 0.6), (split.validation, 0.2), (split.test, 0.2)):
+            share = sum(MIXED[group].count(label) for group in groups_of(side)) / total
+            assert share == pytest.approx(fraction, abs=0.06)
+
+
 def test_the_same_seed_gives_the_same_split_and_another_seed_another():
     dataset = make_dataset(MIXED)
     first, again, other = (

@@ -29,6 +29,11 @@ def test_a_label_that_covers_too_little_drops_the_window():
     assert cut([0, 0, 0, 1, 1], length=5, stride=1, minimum_share=0.4) == [(0, 1)]
 
 
+def test_a_share_needs_as_many_samples_as_it_says():
+    assert cut([0] * 45 + [1] * 55, length=100, stride=1, minimum_share=0.55) == [(0, 1)]
+    assert cut([0] * 46 + [1] * 54, length=100, stride=1, minimum_share=0.55) == []
+
+
 def test_the_label_may_be_interrupted_inside_a_window():
     assert cut([1, 0, 1, 0, 1], length=5, stride=1, minimum_share=0.6) == [(0, 1)]
 
@@ -48,8 +53,8 @@ def test_unlabelled_samples_do_not_make_windows():
 
 
 def test_at_a_share_of_one_the_grid_starts_anew_at_each_segment():
-    labels = [UNLABELLED, 0, 0, 0, 0, 0, 1, 1, 1, UNLABELLED, 1, 1, 1, 1]
-    assert cut(labels, length=3, stride=2, minimum_share=1.0) == [(1, 0), (3, 0), (6, 1), (10, 1)]
+    labels = [UNLABELLED, 0, 0, 0, 0, 0, 1, 1, 1, *[UNLABELLED] * 5, 1, 1, 1, 1]
+    assert cut(labels, length=3, stride=2, minimum_share=1.0) == [(1, 0), (3, 0), (6, 1), (14, 1)]
     assert cut([2], length=1, stride=1, minimum_share=1.0) == [(0, 2)]
     assert cut([], length=1, stride=1, minimum_share=1.0) == []
 
@@ -59,6 +64,7 @@ def test_windows_hold_the_samples_of_one_recording():
         [recording([0] * 5, group="a"), recording([1] * 4, group="b", first=100)], length=4, stride=1
     )
     assert windows.counts.dtype == np.int16
+    assert windows.counts.flags.c_contiguous
     assert windows.counts.shape == (3, 4, 2)
     assert windows.counts[:, :, 0].tolist() == [[0, 1, 2, 3], [1, 2, 3, 4], [100, 101, 102, 103]]
     assert (windows.counts[:, :, 1] == -windows.counts[:, :, 0]).all()
