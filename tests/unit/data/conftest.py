@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data_builders import source_fields
+from tests.unit.data.data_builders import source_fields
 
 from edge_seq.data.readers import read_dataset
 from edge_seq.data.recording import Dataset

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_builders import rows_csv, source_fields
+from tests.unit.data.data_builders import rows_csv, source_fields
 
 from edge_seq.data.readers import READERS, load_dataset
 from edge_seq.data.recording import UNLABELLED

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import tomli_w
-from data_builders import source_fields
+from tests.unit.data.data_builders import source_fields
 from pydantic import ValidationError
 
 from edge_seq.data.source import DataSource, load_source, parse_source
