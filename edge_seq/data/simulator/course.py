@@ -23,7 +23,7 @@ from edge_seq.data.simulator.spectrum import FloatArray, coloured_noise
 from edge_seq.data.simulator.vehicle import GRAVITY, Vehicle
 
 SLIDE_GAP_S = 1.5  # a counter-swing passes through full grip for a moment: still the same skid
-SHORTEST_SKID_S = 0.6
+SHORTEST_SKID_S = 1.0
 SLIPPERY = 0.5  # mu below which the grip varies from patch to patch of ice and snow
 
 
@@ -131,13 +131,13 @@ def draw_slides(
 ) -> SlideInput:
     """How each skid is provoked.
 
-    Grip on ice and snow is patchy: it varies by 15 % within a quarter of a metre to some metres.
+    Grip on ice and snow is patchy: it varies by 20 % within a quarter of a metre to some metres.
     Fishtail: a flick of the steering with power or hand brake at the rear, again whenever the car has been caught.
     Brake slide: the tyres are used up lengthwise (friction ellipse: ``sqrt(1 - 0.92^2)`` is left sideways), the two
     sides grip unequally and so turn the car, and the anti-lock brakes pulse at 2 to 5 Hz, slow as on ice.
     """
     length = friction.shape[0]
-    patches = np.clip(1.0 + 0.15 * coloured_noise(rng, length, LATERAL_RATE_HZ, 0.0, 8.0), 0.5, 1.5)
+    patches = np.clip(1.0 + 0.2 * coloured_noise(rng, length, LATERAL_RATE_HZ, 0.0, 8.0), 0.5, 1.5)
     patches[friction >= SLIPPERY] = 1.0
     clock = np.arange(length) / LATERAL_RATE_HZ
     flick, moment, ripple = np.zeros(length), np.zeros(length), np.zeros(length)
@@ -153,14 +153,14 @@ def draw_slides(
             while at < end - 1.0:
                 period = rng.uniform(0.9, 2.2)
                 phase = np.clip((clock - at) / period, 0.0, 1.0)
-                amplitude = rng.choice([-1.0, 1.0]) * rng.uniform(0.05, 0.16)
+                amplitude = rng.choice([-1.0, 1.0]) * rng.uniform(0.08, 0.2)
                 flick += amplitude * np.sin(2.0 * np.pi * phase)
-                rear[(clock >= at) & (clock < at + rng.uniform(0.6, 1.6))] = rng.uniform(0.5, 0.8)
+                rear[(clock >= at) & (clock < at + rng.uniform(0.6, 1.6))] = rng.uniform(0.4, 0.7)
                 at += rng.uniform(1.4, 3.0)
         else:
             braking |= inside
             left_sideways[inside] = 0.39
-            unequal = rng.uniform(0.05, 0.35) * leg.surface.friction * GRAVITY * vehicle.track / 2.0
+            unequal = rng.uniform(0.15, 0.5) * leg.surface.friction * GRAVITY * vehicle.track / 2.0
             unequal /= vehicle.front_to_cg * vehicle.cg_to_rear  # over the radius of gyration squared
             moment[inside] += unequal * np.clip(coloured_noise(rng, length, LATERAL_RATE_HZ, 0.1, 1.0), -2, 2)[inside]
             pulse = (
@@ -171,7 +171,7 @@ def draw_slides(
                 )
                 / LATERAL_RATE_HZ
             )
-            depth = rng.uniform(0.08, 0.35) * leg.surface.friction * GRAVITY
+            depth = rng.uniform(0.15, 0.4) * leg.surface.friction * GRAVITY
             ripple += np.where(inside, depth * np.sin(pulse), 0.0)
     return SlideInput(
         flick=flick,

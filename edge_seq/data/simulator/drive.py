@@ -1,8 +1,9 @@
 """The scenario of a drive: a plan of legs, drawn phase by phase.
 
 A drive is a round of phases, each kind once a round in random order: parked, a normal road (town, country, motorway or
-creeping), a bumpy road, and a slippery road on which the tyres are made to slide. Speed is linear within a leg;
-corners, swerves and obstacles are drawn when the plan is laid out in time (:mod:`edge_seq.data.simulator.course`).
+creeping), a bumpy road, a patchwork of both, and a slippery road on which the tyres are made to slide. Speed is linear
+within a leg; corners, swerves and obstacles are drawn when the plan is laid out in time
+(:mod:`edge_seq.data.simulator.course`).
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ SPEED_RANGES: dict[Style, tuple[float, float]] = {
     "town": (5.0, 15.0),
     "country": (13.0, 26.0),
     "motorway": (24.0, 38.0),
-    "track": (4.0, 13.0),
+    "track": (5.0, 13.0),
 }
 STOP_SHARE: dict[Style, float] = {"creep": 0.3, "town": 0.3, "country": 0.08, "motorway": 0.0, "track": 0.06}
 RIDE_LIMIT = 0.05  # m^4/s: drivers keep Gd(n0) times speed below this, some 3 m/s^2 rms of body acceleration
@@ -132,7 +133,7 @@ def draw_target_speed(rng: np.random.Generator, surface: Surface) -> float:
     """A speed of the style that the road allows, m/s."""
     slowest, fastest = SPEED_RANGES[surface.style]
     limit = RIDE_LIMIT / surface.roughness
-    return float(max(1.0, min(rng.uniform(slowest, fastest), limit * rng.uniform(0.6, 1.2))))
+    return float(max(slowest, min(rng.uniform(slowest, fastest), limit * rng.uniform(0.6, 1.2))))
 
 
 def change_speed(rng: np.random.Generator, speed: float, target: float, surface: Surface) -> Leg:
@@ -164,6 +165,20 @@ def cruise(rng: np.random.Generator, surface: Surface, speed: float, duration_s:
     return legs
 
 
+def patchwork(rng: np.random.Generator, speed: float, duration_s: float) -> list[Leg]:
+    """A road that turns from good to bad and back every few seconds, at much the same speed: road works, cobbles."""
+    surfaces = [draw_normal_surface(rng), draw_bumpy_surface(rng)]
+    rng.shuffle(surfaces)
+    target = draw_target_speed(rng, max(surfaces, key=lambda surface: surface.roughness))
+    legs = [change_speed(rng, speed, target, surfaces[0])]
+    left = duration_s
+    while left > 0:
+        for surface in surfaces:
+            legs.append(Leg("drive", rng.uniform(4.5, 12.0), target * rng.uniform(0.85, 1.15), surface))
+            left -= legs[-1].duration_s
+    return legs
+
+
 def slide_about(rng: np.random.Generator, surface: Surface, speed: float, duration_s: float) -> list[Leg]:
     """Skids with gripping stretches between them, on one slippery surface."""
     legs: list[Leg] = []
@@ -171,14 +186,14 @@ def slide_about(rng: np.random.Generator, surface: Surface, speed: float, durati
     while left > 0:
         target = rng.uniform(8.0, 19.0)
         legs.append(change_speed(rng, speed, target, surface))
-        legs.append(Leg("drive", rng.uniform(1.0, 5.0), target, surface))
+        legs.append(Leg("drive", rng.uniform(2.0, 6.0), target, surface))
         if rng.random() < 0.6:
-            duration = rng.uniform(6.0, 13.0)
+            duration = rng.uniform(5.0, 10.0)
             loss = duration * rng.uniform(0.05, 0.35) * surface.friction * GRAVITY
             legs.append(Leg("fishtail", duration, max(5.0, target - loss), surface))
         else:
             deceleration = surface.friction * GRAVITY * rng.uniform(0.8, 0.95)
-            slowest = rng.uniform(0.0, 0.3) * target
+            slowest = max(rng.uniform(0.0, 0.3) * target, target - 7.0 * deceleration)
             legs.append(Leg("brake_slide", (target - slowest) / deceleration, slowest, surface))
         speed = legs[-1].end_speed
         left -= sum(leg.duration_s for leg in legs[-3:])
@@ -190,19 +205,21 @@ def plan_drive(rng: np.random.Generator, duration_s: float) -> tuple[Leg, ...]:
     legs: list[Leg] = []
     speed = 0.0
     while sum(leg.duration_s for leg in legs) < duration_s:
-        for phase in rng.permutation(["park", "normal", "bumpy", "slippery"]):
+        for phase in rng.permutation(["park", "normal", "bumpy", "patchwork", "slippery"]):
             match phase:
                 case "park":
                     surface = legs[-1].surface if legs else draw_normal_surface(rng)
                     if speed > 0:
                         legs.append(change_speed(rng, speed, 0.0, surface))
                         legs.append(Leg("stand", rng.uniform(0.5, 3.0), 0.0, surface))
-                    legs.append(Leg("park", rng.uniform(20.0, 45.0), 0.0, surface))
+                    legs.append(Leg("park", rng.uniform(18.0, 38.0), 0.0, surface))
                 case "normal":
-                    legs += cruise(rng, draw_normal_surface(rng), speed, rng.uniform(25.0, 55.0))
+                    legs += cruise(rng, draw_normal_surface(rng), speed, rng.uniform(15.0, 35.0))
                 case "bumpy":
-                    legs += cruise(rng, draw_bumpy_surface(rng), speed, rng.uniform(30.0, 60.0))
+                    legs += cruise(rng, draw_bumpy_surface(rng), speed, rng.uniform(12.0, 30.0))
+                case "patchwork":
+                    legs += patchwork(rng, speed, rng.uniform(25.0, 50.0))
                 case _:
-                    legs += slide_about(rng, draw_slippery_surface(rng), speed, rng.uniform(45.0, 75.0))
+                    legs += slide_about(rng, draw_slippery_surface(rng), speed, rng.uniform(55.0, 85.0))
             speed = legs[-1].end_speed
     return tuple(legs)

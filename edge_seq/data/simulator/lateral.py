@@ -29,7 +29,7 @@ SLOWEST_DYNAMIC_SPEED = 3.0  # m/s; below, the car follows its wheels (slip angl
 MAX_ROAD_WHEEL_ANGLE = 0.6  # rad
 STANDSTILL_SPEED = 0.05  # m/s; slower than this the brakes hold the car
 SPEED_GAIN = 1.5  # k, 1/s
-PROVOKED_SIDESLIP = 0.12  # rad; a driver who makes a car slide stops pushing once it does
+PROVOKED_SIDESLIP = 0.18  # rad; a driver who makes a car slide stops pushing once it does
 STEERING_LAG_S = 0.08  # arms and steering gear
 
 
