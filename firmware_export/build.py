@@ -1,0 +1,103 @@
+"""C compilers of the host: find them, and let them compile."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_seq.errors import ToolError
+
+STRICT_FLAGS: tuple[str, ...] = (
+    "-std=c99",
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wshadow",
+    "-Wdouble-promotion",
+    "-Wmissing-prototypes",
+    "-Wundef",
+    "-Wstrict-prototypes",
+    "-Werror",
+)
+_ON_PATH = ("gcc", "clang", "cc")
+_WORDS_SHOWN = 3000  # of a compiler that fails
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C compiler that takes the options of gcc.
+
+    Attributes:
+        name: ``gcc``, ``clang``, ``cc``, ``zig``, or what the caller calls it.
+        command: program and leading arguments.
+    """
+
+    name: str
+    command: tuple[str, ...]
+
+
+def find_compilers() -> tuple[Compiler, ...]:
+    """Host compilers in order of preference: gcc, clang, cc on the path, then the one in the ``ziglang`` wheel."""
+    found = [Compiler(name, (path,)) for name in _ON_PATH if (path := shutil.which(name))]
+    if importlib.util.find_spec("ziglang") is not None:
+        found.append(Compiler("zig", (sys.executable, "-m", "ziglang", "cc")))
+    return tuple(found)
+
+
+def find_compiler(name: str | None = None) -> Compiler:
+    """The preferred host compiler, or the one asked for by name.
+
+    Raises:
+        ToolError: where there is none; says what to install.
+    """
+    compilers = find_compilers()
+    for compiler in compilers:
+        if name in (None, compiler.name):
+            return compiler
+    wanted = f"C compiler {name!r}" if name else "C compiler"
+    present = ", ".join(compiler.name for compiler in compilers) or "none"
+    raise ToolError(
+        f"looking for a {wanted}: found {present}. Install gcc or clang, or the one that comes as a Python wheel: "
+        'pip install "edge-seq[compiler]"'
+    )
+
+
+def compile_c(
+    compiler: Compiler,
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    flags: Sequence[str] = (),
+    include_folders: Sequence[Path] = (),
+    timeout_s: float = 300.0,
+) -> Path:
+    """Compile and link to ``output`` (or only compile, with ``-c`` in the flags).
+
+    Raises:
+        ToolError: with the compiler's own words where it fails, or where it cannot be started.
+    """
+    includes = [f"-I{folder}" for folder in include_folders]
+    command = [*compiler.command, *flags, *includes, *map(str, sources), "-o", str(output)]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except OSError as error:
+        raise ToolError(
+            f"compiling {output.name}: {compiler.name} cannot be started ({error.strerror}); install it or "
+            "choose another compiler"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"compiling {output.name}: {compiler.name} was not done after {timeout_s:g} s") from error
+    if done.returncode:
+        words = (done.stderr or done.stdout).strip()[:_WORDS_SHOWN]
+        raise ToolError(
+            f"compiling {output.name}: {compiler.name} {' '.join(flags)} failed with exit code {done.returncode} and "
+            f"says:\n{words}"
+        )
+    return output

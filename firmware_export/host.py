@@ -1,0 +1,238 @@
+"""Exported C on this machine: build it, run it, and bring what it did into the common form of a trace."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.trace import Trace, gate_names, trace_names
+from edge_seq.errors import ExportError, ParityError, ToolError
+from edge_seq.ir.cells import Lstm, Rnn
+from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.rows import padded
+from firmware_export import ctext
+from firmware_export.build import Compiler, compile_c, find_compiler
+from firmware_export.emit import MANIFEST, MANIFEST_VERSION, RUNTIME_FOLDER
+
+DEFAULT_FLAGS = ("-std=c99", "-O2")
+_HASH_BYTES = 32
+_TRACED_GATES = 4  # slots a layer in the words of a traced build
+_CHUNK_STEPS = 1 << 16
+
+
+@dataclass(frozen=True)
+class HostProgram:
+    """A program that runs the exported models in it.
+
+    Attributes:
+        command: program and leading arguments (an emulator, for a program of another machine).
+        names: the models, in the order of their index.
+        traced: whether gates are in the trace too; what ships is the build without.
+    """
+
+    command: tuple[str, ...]
+    names: tuple[str, ...]
+    traced: bool = False
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an export.
+
+    Raises:
+        ExportError: where the folder has none, or it is not one that this release wrote.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ExportError(f"reading the C export in {folder.name}: no {MANIFEST} there; export the model with export_c")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["manifest_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExportError(
+            f"reading {folder.name}/{MANIFEST}: not a manifest ({error}); export the model again"
+        ) from error
+    if version != MANIFEST_VERSION:
+        raise ExportError(
+            f"reading {folder.name}/{MANIFEST}: version {version}; this release reads {MANIFEST_VERSION}. Export again"
+        )
+    return dict(manifest)
+
+
+def _table_of_models(names: Sequence[str]) -> str:
+    pointers = ", ".join(f"&{name}_model" for name in names)
+    return (
+        ctext.include("edge_seq.h")
+        + "".join(ctext.include(f"{name}.h") for name in names)
+        + "extern const es_model_t *const es_host_models[];\nextern const unsigned es_host_num_models;\n"
+        + f"const es_model_t *const es_host_models[] = {{{pointers}}};\n"
+        + f"const unsigned es_host_num_models = {len(names)}u;\n"
+    )
+
+
+def build_host(
+    folders: Path | Sequence[Path],
+    output: Path,
+    *,
+    compiler: Compiler | None = None,
+    flags: Sequence[str] = DEFAULT_FLAGS,
+    traced: bool = False,
+) -> HostProgram:
+    """Compile what is in one or more export folders, with the runtime that is in the first, into one program.
+
+    Args:
+        folders: written by :func:`firmware_export.emit.export_c`.
+        output: the program; a file beside it lists the models.
+        compiler: of this machine, or the preferred one.
+        flags: for the compiler.
+        traced: build with the hook that shows every gate.
+
+    Raises:
+        ToolError: where there is no compiler, or with the words of one that fails.
+        ExportError: where a folder is not an export, or two hold models of one name.
+    """
+    folders = [folders] if isinstance(folders, Path) else list(folders)
+    manifests = [read_manifest(folder) for folder in folders]
+    names = tuple(str(manifest["name"]) for manifest in manifests)
+    if len(set(names)) != len(names):
+        raise ExportError(f"building {output.name}: models {list(names)} repeat a name; export them with other names")
+    compiler = compiler or find_compiler()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    table = output.with_name(f"{output.name}_models.c")
+    table.write_text(_table_of_models(names), encoding="utf-8")
+    runtime = [folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")]
+    compile_c(
+        compiler,
+        [
+            *runtime,
+            *(folder / f"{name}.c" for folder, name in zip(folders, names, strict=True)),
+            RUNTIME_FOLDER / "port" / "host_main.c",
+            table,
+        ],
+        output,
+        flags=[*flags, *(["-DES_TRACE"] if traced else [])],
+        include_folders=[
+            *(folders[0] / folder for folder in ("runtime/include", "runtime/src")),
+            *folders,
+        ],
+    )
+    return HostProgram((str(output),), names, traced)
+
+
+def _columns(model: IntModel, *, traced: bool) -> dict[str, slice]:
+    """Where in the words of a step each traced value is."""
+    columns: dict[str, slice] = {}
+    position = 0
+
+    def take(name: str, size: int, width: int | None = None) -> None:
+        nonlocal position
+        columns[name] = slice(position, position + size)
+        position += size if width is None else width
+
+    take("features", model.input_size)
+    for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
+        # Operands come first; they are the hidden state of all cells but the GRU, which keeps it beside them.
+        second = {"Lstm": "cell_state", "Gru": "hidden_state"}.get(type(cell).__name__)
+        first = "hidden_state" if isinstance(cell, (Rnn, Lstm)) else "operands"
+        take(f"layer{index}.{first}", size, padded(size))
+        if second:
+            take(f"layer{index}.{second}", size, padded(size))
+    if model.readout.pooling == "mean":
+        take("pooled", model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
+    take("logits", model.num_classes)
+    take("label", 1)
+    if traced:
+        for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
+            names = gate_names(cell)
+            for gate in range(_TRACED_GATES):
+                take(f"layer{index}.{names[gate] if gate < len(names) else f'unused{gate}'}", size)
+    columns["words"] = slice(0, position)
+    return columns
+
+
+def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeout_s: float) -> NDArray[np.int32]:
+    """int32 [B, T, words] of one run of the program."""
+    windows, time_steps, _ = counts.shape
+    command = [*program.command, str(program.names.index(model.name)), str(time_steps)]
+    try:
+        done = subprocess.run(
+            command, input=counts.astype("<i2").tobytes(), capture_output=True, timeout=timeout_s, check=False
+        )
+    except OSError as error:
+        raise ToolError(
+            f"running {model.name} on the host: {command[0]} cannot be started ({error.strerror}); build it again"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"running {model.name} on the host: not done after {timeout_s:g} s") from error
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip()[:3000]
+        raise ToolError(f"running {model.name} on the host: exit code {done.returncode}, and it says:\n{words}")
+    found, expected = done.stdout[:_HASH_BYTES].hex(), model_hash(model)
+    if found != expected:
+        raise ParityError(
+            f"running {model.name} on the host: the program holds model {found[:16]}..., expected {expected[:16]}...: "
+            "the C export is stale. Export and build it again"
+        )
+    words = _columns(model, traced=program.traced)["words"].stop
+    values = np.frombuffer(done.stdout, dtype="<i4", offset=_HASH_BYTES)
+    if values.size != 1 + windows * time_steps * words or values[0] != words:
+        raise ToolError(
+            f"running {model.name} on the host: it wrote {values.size - 1} words, expected {windows} x {time_steps} x "
+            f"{words}; the program is of another release. Build it again"
+        )
+    return values[1:].reshape(windows, time_steps, words)
+
+
+def run_chunks(
+    program: HostProgram,
+    model: IntModel,
+    counts: NDArray[np.int16],
+    *,
+    chunk_steps: int = _CHUNK_STEPS,
+    timeout_s: float = 600.0,
+) -> Iterator[tuple[slice, Trace]]:
+    """As :func:`run_on_host`, some windows at a time, so that a million steps need little memory.
+
+    Yields:
+        Which windows, and their trace.
+    """
+    if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.input_size or not counts.size:
+        raise ParityError(
+            f"running {model.name} on the host: counts are {counts.dtype} {list(counts.shape)}; expected int16 "
+            f"[windows, steps, {model.input_size}] with at least one of each"
+        )
+    if model.name not in program.names:
+        raise ParityError(f"running {model.name} on the host: the program holds {list(program.names)}; build it again")
+    columns = _columns(model, traced=program.traced)
+    names = [name for name in trace_names(model) if name in columns]
+    at_once = max(1, chunk_steps // counts.shape[1])
+    for start in range(0, len(counts), at_once):
+        part = slice(start, min(start + at_once, len(counts)))
+        words = _run(program, model, counts[part], timeout_s)
+        yield part, Trace({name: words[:, :, columns[name]].astype(np.int64) for name in names})
+
+
+def run_on_host(program: HostProgram, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0) -> Trace:
+    """Run streams or windows from a reset, as :func:`edge_seq.backends.reference_int.run_reference` does.
+
+    Args:
+        program: from :func:`build_host`.
+        model: that the program is to hold; its hash is compared.
+        counts: int16 [B, T, C], raw counts; T may be any length, windows follow each other.
+        timeout_s: for a chunk of some 65,000 steps.
+
+    Returns:
+        Trace of int64 arrays [B, T, N] by the names of ``trace_names``; without gates unless the build is traced.
+
+    Raises:
+        ParityError: where the program holds another model (a stale export) or the counts do not fit.
+        ToolError: where the program fails.
+    """
+    traces = [trace for _, trace in run_chunks(program, model, counts, timeout_s=timeout_s)]
+    return Trace({name: np.concatenate([trace.values[name] for trace in traces]) for name in traces[0].values})

@@ -1,0 +1,116 @@
+"""Weights in the order in which the C runtime uses them (comments of es_layer in edge_seq.h).
+
+A block is four rows that are computed together. Only the order of numbers is decided here; the numbers are the model's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.rows import QUAD, IntRows, effective_weights
+
+BLOCK_ROWS = 4
+BLOCK_BYTES = BLOCK_ROWS * (4 + 2)
+
+Int16 = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """Rows of a layer or of the head, block by block.
+
+    Attributes:
+        weights: int16 [N], in the order of use.
+        bias: int32 [blocks, 4].
+        multiplier: int16 [blocks, 4]; 0 in rows beyond the last.
+    """
+
+    weights: Int16
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.int16]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes in flash: weights, biases and multipliers, with padding."""
+        return 2 * self.weights.size + BLOCK_BYTES * len(self.bias)
+
+
+def _wide_words(rows: IntRows) -> Int16:
+    """int16 [R, pairs, 2]: pairs of columns, an odd last one beside a zero."""
+    wide = np.pad(rows.wide, ((0, 0), (0, rows.wide.shape[1] % 2)))
+    return wide.reshape(len(wide), wide.shape[1] // 2, 2)
+
+
+def _narrow_words(narrow: NDArray[np.int8]) -> Int16:
+    """int16 [R, quads, 2]: 256 b2 + unsigned(b0) and 256 b3 + unsigned(b1), which are the coarse columns' weights."""
+    quads = effective_weights(narrow).reshape(len(narrow), narrow.shape[1] // QUAD, QUAD)
+    return quads[:, :, QUAD // 2 :].astype(np.int16)
+
+
+def _in_order_of_use(parts: list[Int16]) -> Int16:
+    """Parts [blocks, rows, groups, 2], each transposed to groups of rows, one behind the other in each block."""
+    blocks = [part.transpose(0, 2, 1, 3).reshape(len(part), part[0].size) for part in parts]
+    return np.concatenate(blocks, axis=1).ravel()
+
+
+def _by_gates(gates: tuple[IntRows, ...], words: Any) -> Int16:
+    """[H, gates, groups, 2]: a block is the rows of one unit."""
+    return np.stack([words(rows) for rows in gates], axis=1)
+
+
+def _columns(gates: tuple[IntRows, ...], field: str) -> NDArray[Any]:
+    """[H, gates]"""
+    return np.stack([getattr(rows, field) for rows in gates], axis=1)
+
+
+def pack_consecutive(rows: IntRows) -> PackedRows:
+    """Four consecutive rows a block, the last block padded with rows of zeros: vanilla RNN and head."""
+    missing = -len(rows.bias) % BLOCK_ROWS
+
+    def blocks(array: NDArray[Any]) -> NDArray[Any]:
+        padded = np.pad(array, ((0, missing), *((0, 0),) * (array.ndim - 1)))
+        return padded.reshape(len(padded) // BLOCK_ROWS, BLOCK_ROWS, *array.shape[1:])
+
+    parts = [_wide_words(rows), _narrow_words(rows.narrow_input), _narrow_words(rows.narrow_hidden)]
+    return PackedRows(_in_order_of_use([blocks(part) for part in parts]), blocks(rows.bias), blocks(rows.multiplier))
+
+
+def _pack_lstm(cell: Lstm[IntRows]) -> PackedRows:
+    gates = (cell.input_gate, cell.forget_gate, cell.cell_gate, cell.output_gate)
+    parts = [
+        _by_gates(gates, _wide_words),
+        _by_gates(gates, lambda rows: _narrow_words(rows.narrow_input)),
+        _by_gates(gates, lambda rows: _narrow_words(rows.narrow_hidden)),
+    ]
+    return PackedRows(_in_order_of_use(parts), _columns(gates, "bias"), _columns(gates, "multiplier"))
+
+
+def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
+    see_input = (cell.reset_gate, cell.update_gate, cell.new_gate_input)
+    see_state = (cell.reset_gate, cell.update_gate, cell.new_gate_hidden)
+    all_rows = (cell.reset_gate, cell.update_gate, cell.new_gate_input, cell.new_gate_hidden)
+    parts = [
+        _by_gates(see_input, _wide_words),
+        _by_gates(see_input, lambda rows: _narrow_words(rows.narrow_input)),
+        _by_gates(see_state, lambda rows: _narrow_words(rows.narrow_hidden)),
+    ]
+    return PackedRows(_in_order_of_use(parts), _columns(all_rows, "bias"), _columns(all_rows, "multiplier"))
+
+
+def pack_layer(cell: Cell[IntRows]) -> PackedRows:
+    """One layer's rows in the order of use."""
+    match cell:
+        case Rnn():
+            return pack_consecutive(cell.hidden)
+        case Gru():
+            return _pack_gru(cell)
+        case Lstm():
+            return _pack_lstm(cell)
+        case unreachable:
+            assert_never(unreachable)

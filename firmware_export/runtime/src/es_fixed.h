@@ -1,0 +1,35 @@
+/* The integer primitives of SPEC.md, section 2. Each rounds or saturates in one way, and only here. */
+#ifndef ES_FIXED_H
+#define ES_FIXED_H
+
+#include <stdint.h>
+
+/* floor(a / 2^n), n 0 .. 31. C99 leaves the right shift of a negative number to the compiler; this shifts none, and
+ * gcc and clang make one arithmetic shift of it. */
+static inline int32_t es_shift_right(int32_t a, unsigned n)
+{
+    return a < 0 ? ~(~a >> n) : a >> n;
+}
+
+/* floor(a / 2^n + 1/2): halves go up. |a| + 2^(n-1) must fit 32 bits. */
+static inline int32_t es_round_shift(int32_t a, unsigned n)
+{
+    return es_shift_right(a + (((int32_t)1 << n) >> 1), n);
+}
+
+/* floor(a m / 2^16) for any a and m without a long product: a = 2^16 high + low, and each of the two products fits 32
+ * bits, as |high| <= 2^15 and low < 2^16. */
+static inline int32_t es_mulw(int32_t a, int16_t m)
+{
+    const int32_t high = es_shift_right(a, 16);
+    const int32_t low = (int32_t)((uint32_t)a & 0xFFFFu);
+    return high * m + es_shift_right(low * m, 16);
+}
+
+/* The nearest value that 16 bits hold. */
+static inline int16_t es_saturate16(int32_t a)
+{
+    return (int16_t)(a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a);
+}
+
+#endif

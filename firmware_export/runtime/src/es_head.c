@@ -1,0 +1,32 @@
+#include "es_head.h"
+
+#include "es_fixed.h"
+#include "es_rows.h"
+
+void es_head_step(es_context_t *context, const int16_t *pooled)
+{
+    const es_model_t *const model = context->model;
+    const ES_ROM int16_t *weights = model->head_weights;
+    const ES_ROM es_block_t *block = model->head_blocks;
+    int32_t *const logits = context->logits;
+    unsigned class_index = 0;
+    uint16_t label = 0;
+
+    while (class_index < model->num_classes) {
+        int32_t sums[ES_BLOCK_ROWS];
+        unsigned row;
+        for (row = 0; row < ES_BLOCK_ROWS; row++) {
+            sums[row] = ES_ROM_INT32(&block->bias[row]);
+        }
+        weights = es_rows4_narrow(weights, pooled, model->head_quads, sums);
+        for (row = 0; row < ES_BLOCK_ROWS && class_index < model->num_classes; row++) {
+            logits[class_index] = es_mulw(sums[row], ES_ROM_INT16(&block->multiplier[row]));
+            if (logits[class_index] > logits[label]) { /* of equals the lowest index stays */
+                label = (uint16_t)class_index;
+            }
+            class_index++;
+        }
+        block++;
+    }
+    context->label = label;
+}

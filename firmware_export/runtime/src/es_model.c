@@ -1,0 +1,132 @@
+/* A model over time: preprocessing, layers, pooling, head (SPEC.md, section 7). */
+#include "edge_seq.h"
+#include "es_head.h"
+
+size_t es_context_bytes(const es_model_t *model)
+{
+    return ES_CONTEXT_BYTES((size_t)model->memory_words + model->pool_words + model->num_classes,
+                            (size_t)model->feature_words + model->state_words + model->scratch_words);
+}
+
+static void clear_words32(int32_t *words, unsigned count)
+{
+    while (count > 0) {
+        count--;
+        words[count] = 0;
+    }
+}
+
+static void clear_words16(int16_t *words, unsigned count)
+{
+    while (count > 0) {
+        count--;
+        words[count] = 0;
+    }
+}
+
+/* States, sums and counts as after a reset; the latest label stays. */
+static void clear_states(es_context_t *context)
+{
+    const es_model_t *const model = context->model;
+    clear_words32(context->memory, model->memory_words);
+    clear_words32(context->pool_sum, model->pool_words);
+    clear_words16(context->states, model->state_words);
+    context->primed = 0;
+    context->step_in_window = 0;
+}
+
+static void begin_window(es_context_t *context)
+{
+    if (context->model->carry) {
+        clear_words32(context->pool_sum, context->model->pool_words);
+        context->step_in_window = 0;
+    } else {
+        clear_states(context);
+    }
+}
+
+es_status_t es_init(const es_model_t *model, void *memory, size_t bytes, es_context_t **context)
+{
+    es_context_t *made;
+
+    if (context == NULL) {
+        return ES_ERROR_ARGUMENT;
+    }
+    *context = NULL;
+    if (model == NULL || memory == NULL) {
+        return ES_ERROR_ARGUMENT;
+    }
+    if (model->abi != ES_ABI) {
+        return ES_ERROR_MODEL;
+    }
+    if ((uintptr_t)memory % ES_CONTEXT_ALIGNMENT != 0) {
+        return ES_ERROR_ALIGNMENT;
+    }
+    if (bytes < es_context_bytes(model)) {
+        return ES_ERROR_SIZE;
+    }
+    made = (es_context_t *)memory;
+    made->model = model;
+    made->memory = (int32_t *)(void *)(made + 1);
+    made->pool_sum = made->memory + model->memory_words;
+    made->logits = made->pool_sum + model->pool_words;
+    made->features = (int16_t *)(void *)(made->logits + model->num_classes);
+    made->states = made->features + model->feature_words;
+    made->scratch = made->states + model->state_words;
+    clear_words16(made->features, model->feature_words); /* the padding is never written again */
+    clear_words16(made->scratch, model->scratch_words);
+    es_reset(made);
+    *context = made;
+    return ES_OK;
+}
+
+void es_reset(es_context_t *context)
+{
+    clear_states(context);
+    clear_words32(context->logits, context->model->num_classes);
+    context->label = ES_NO_LABEL;
+}
+
+es_status_t es_step(es_context_t *context, const int16_t *counts)
+{
+    const es_model_t *const model = context->model;
+    const es_layer_t *layer = model->layers;
+    const es_layer_t *const end = layer + model->num_layers;
+    const int16_t *below = context->features;
+    int16_t *state = context->states;
+    const int16_t *pooled;
+    int label_due;
+
+    if (context->step_in_window == model->window_length) {
+        begin_window(context);
+    }
+    model->preprocess(context, counts);
+    for (; layer < end; layer++) {
+        layer->step(layer, below, state, context->scratch);
+        below = state;
+        state += layer->state_words;
+    }
+    context->step_in_window++;
+    label_due = model->label_every_step || context->step_in_window == model->window_length;
+    pooled = model->pool(context, below, label_due);
+    if (!label_due) {
+        return ES_OK;
+    }
+    es_head_step(context, pooled);
+    return ES_LABEL_READY;
+}
+
+const int32_t *es_logits(const es_context_t *context)
+{
+    return context->logits;
+}
+
+uint16_t es_label(const es_context_t *context)
+{
+    return context->label;
+}
+
+const char *es_label_text(const es_model_t *model, uint16_t label)
+{
+    return label < model->num_classes ? model->labels[label] : "";
+}

@@ -1,0 +1,29 @@
+/* Operands: what rows multiply. The first two units of a quad are fine, Q15; the other two coarse, Q7. */
+#ifndef ES_OPERANDS_H
+#define ES_OPERANDS_H
+
+#include <stdint.h>
+
+#include "es_fixed.h"
+
+static inline int es_is_coarse(unsigned unit)
+{
+    return (unit & 2u) != 0;
+}
+
+/* Operand of a hidden value in Q15; -128 .. 128 for a coarse unit. */
+static inline int16_t es_operand(int16_t hidden, unsigned unit)
+{
+    return es_is_coarse(unit) ? (int16_t)es_round_shift(hidden, 8) : hidden;
+}
+
+/* The new operands take the place of the old ones, once all rows have read those. */
+static inline void es_operands_replace(int16_t *operands, const int16_t *scratch, uint16_t hidden_size)
+{
+    uint16_t unit;
+    for (unit = 0; unit < hidden_size; unit++) {
+        operands[unit] = scratch[unit];
+    }
+}
+
+#endif

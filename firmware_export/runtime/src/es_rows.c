@@ -1,0 +1,108 @@
+#include "es_rows.h"
+
+#include "es_fixed.h"
+
+/* The low byte as the signed weight of a fine column, without a conversion that C99 leaves to the compiler. */
+static inline int32_t fine_weight(int16_t word)
+{
+    return (int32_t)(((uint16_t)word & 0xFFu) ^ 0x80u) - 0x80;
+}
+
+static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
+{
+    return (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
+}
+
+/* A word serves twice: whole as the weight of a coarse column, its low byte as that of the fine one. */
+static inline int32_t quad_product(const ES_ROM int16_t *weights, const int16_t *operands)
+{
+    const int16_t first = ES_ROM_INT16(weights);
+    const int16_t second = ES_ROM_INT16(weights + 1);
+    return fine_weight(first) * operands[0] + fine_weight(second) * operands[1] + (int32_t)first * operands[2] +
+           (int32_t)second * operands[3];
+}
+
+const ES_ROM int16_t *es_rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
+                                    int32_t *accumulators)
+{
+    for (; pairs > 0; pairs--) {
+        accumulators[0] += pair_product(weights, features);
+        accumulators[1] += pair_product(weights + 2, features);
+        accumulators[2] += pair_product(weights + 4, features);
+        accumulators[3] += pair_product(weights + 6, features);
+        weights += 8;
+        features += 2;
+    }
+    return weights;
+}
+
+const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
+                                      int32_t *accumulators)
+{
+    int32_t sum0 = accumulators[0];
+    int32_t sum1 = accumulators[1];
+    int32_t sum2 = accumulators[2];
+    int32_t sum3 = accumulators[3];
+    for (; quads > 0; quads--) {
+        sum0 += quad_product(weights, operands);
+        sum1 += quad_product(weights + 2, operands);
+        sum2 += quad_product(weights + 4, operands);
+        sum3 += quad_product(weights + 6, operands);
+        weights += 8;
+        operands += ES_QUAD;
+    }
+    accumulators[0] = sum0;
+    accumulators[1] = sum1;
+    accumulators[2] = sum2;
+    accumulators[3] = sum3;
+    return weights;
+}
+
+const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
+                                    int32_t *accumulators)
+{
+    for (; pairs > 0; pairs--) {
+        accumulators[0] += pair_product(weights, features);
+        accumulators[1] += pair_product(weights + 2, features);
+        accumulators[2] += pair_product(weights + 4, features);
+        weights += 6;
+        features += 2;
+    }
+    return weights;
+}
+
+const ES_ROM int16_t *es_rows3_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
+                                      int32_t *accumulators)
+{
+    int32_t sum0 = accumulators[0];
+    int32_t sum1 = accumulators[1];
+    int32_t sum2 = accumulators[2];
+    for (; quads > 0; quads--) {
+        sum0 += quad_product(weights, operands);
+        sum1 += quad_product(weights + 2, operands);
+        sum2 += quad_product(weights + 4, operands);
+        weights += 6;
+        operands += ES_QUAD;
+    }
+    accumulators[0] = sum0;
+    accumulators[1] = sum1;
+    accumulators[2] = sum2;
+    return weights;
+}
+
+const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_block_t *block,
+                                     const ES_ROM int16_t *weights, const int16_t *below, const int16_t *own,
+                                     int32_t *results)
+{
+    unsigned row;
+    for (row = 0; row < ES_BLOCK_ROWS; row++) {
+        results[row] = ES_ROM_INT32(&block->bias[row]);
+    }
+    weights = es_rows4_wide(weights, below, layer->wide_pairs, results);
+    weights = es_rows4_narrow(weights, below, layer->below_quads, results);
+    weights = es_rows4_narrow(weights, own, layer->own_quads, results);
+    for (row = 0; row < ES_BLOCK_ROWS; row++) {
+        results[row] = es_mulw(results[row], ES_ROM_INT16(&block->multiplier[row]));
+    }
+    return weights;
+}

@@ -1,0 +1,67 @@
+#include "edge_seq.h"
+
+/* Compares the latest label and logits with the golden ones. logits [K] */
+static int label_agrees(const es_context_t *context, const ES_ROM int32_t *logits, uint16_t label)
+{
+    unsigned class_index;
+    for (class_index = 0; class_index < context->model->num_classes; class_index++) {
+        if (es_logits(context)[class_index] != ES_ROM_INT32(logits + class_index)) {
+            return 0;
+        }
+    }
+    return es_label(context) == label;
+}
+
+/* One step of a window; `labels_seen` counts the labels of the window. */
+static int step_agrees(const es_golden_t *golden, es_context_t *context, size_t window, size_t step, size_t *labels_seen)
+{
+    const size_t num_channels = golden->model->num_channels;
+    const ES_ROM int16_t *const golden_counts = golden->counts + (window * golden->num_steps + step) * num_channels;
+    int16_t counts[64]; /* C <= 64 */
+    size_t channel;
+
+    for (channel = 0; channel < num_channels; channel++) {
+        counts[channel] = ES_ROM_INT16(golden_counts + channel);
+    }
+    if (es_step(context, counts) == ES_LABEL_READY) {
+        const size_t index = window * golden->num_labels + *labels_seen;
+        if (*labels_seen >= golden->num_labels ||
+            !label_agrees(context, golden->logits + index * golden->model->num_classes,
+                          ES_ROM_UINT16(golden->labels + index))) {
+            return 0;
+        }
+        ++*labels_seen;
+    }
+    return es_state_crc(context) == ES_ROM_UINT32(golden->state_crc + window * golden->num_steps + step);
+}
+
+es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, es_place_t *failed)
+{
+    es_context_t *context;
+    es_status_t status;
+    uint16_t window, step;
+
+    if (golden == NULL) {
+        return ES_ERROR_ARGUMENT;
+    }
+    status = es_init(golden->model, memory, bytes, &context);
+    if (status != ES_OK) {
+        return status;
+    }
+    for (window = 0; window < golden->num_windows; window++) {
+        size_t labels_seen = 0;
+        es_reset(context);
+        for (step = 0; step < golden->num_steps; step++) {
+            const int agrees = step_agrees(golden, context, window, step, &labels_seen);
+            const int last = step + 1u == golden->num_steps;
+            if (!agrees || (last && labels_seen != golden->num_labels)) {
+                if (failed != NULL) {
+                    failed->window = window;
+                    failed->step = step;
+                }
+                return ES_ERROR_SELF_TEST;
+            }
+        }
+    }
+    return ES_OK;
+}

@@ -1,0 +1,214 @@
+/* Saved states. All numbers little-endian:
+ *   8 bytes   first bytes of the model's hash
+ *   2 bytes   step in window          2 bytes   1 if preprocessing has seen a sample, else 0
+ *   4 bytes   each word of preprocessing's memory, then each of the pooling sum
+ *   2 bytes   each word of the layers' states
+ *   4 bytes   CRC-32 of all before */
+#include "edge_seq.h"
+#include "es_crc.h"
+#include "es_fixed.h"
+#include "es_operands.h"
+
+#define HASH_PREFIX 8u
+#define HEADER_BYTES 12u
+#define CRC_BYTES 4u
+
+/* |operand| at most */
+#define FINE_LIMIT ((int32_t)32768)
+#define COARSE_LIMIT ((int32_t)128)
+
+static uint8_t *put16(uint8_t *at, uint16_t value)
+{
+    at[0] = (uint8_t)(value & 0xFFu);
+    at[1] = (uint8_t)(value >> 8);
+    return at + 2;
+}
+
+static uint8_t *put32(uint8_t *at, uint32_t value)
+{
+    return put16(put16(at, (uint16_t)(value & 0xFFFFu)), (uint16_t)(value >> 16));
+}
+
+static uint16_t get16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] | ((uint16_t)at[1] << 8));
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+    return get16(at) | ((uint32_t)get16(at + 2) << 16);
+}
+
+/* Two's complement without a conversion that C99 leaves to the compiler. */
+static int32_t get_signed32(const uint8_t *at)
+{
+    const uint32_t bits = get32(at);
+    return bits & 0x80000000u ? -(int32_t)(~bits & 0x7FFFFFFFu) - 1 : (int32_t)bits;
+}
+
+static int16_t get_signed16(const uint8_t *at)
+{
+    return (int16_t)((int32_t)(get16(at) ^ 0x8000u) - (int32_t)0x8000);
+}
+
+static uint32_t crc_of(const uint8_t *bytes, size_t size)
+{
+    uint32_t crc = ES_CRC_START;
+    while (size > 0) {
+        crc = es_crc_byte(crc, *bytes);
+        bytes++;
+        size--;
+    }
+    return es_crc_end(crc);
+}
+
+size_t es_state_bytes(const es_model_t *model)
+{
+    return ES_STATE_BYTES((size_t)model->memory_words + model->pool_words, model->state_words);
+}
+
+uint32_t es_state_crc(const es_context_t *context)
+{
+    uint32_t crc = ES_CRC_START;
+    unsigned word;
+    for (word = 0; word < context->model->state_words; word++) {
+        uint8_t bytes[2];
+        put16(bytes, (uint16_t)context->states[word]);
+        crc = es_crc_byte(es_crc_byte(crc, bytes[0]), bytes[1]);
+    }
+    return es_crc_end(crc);
+}
+
+es_status_t es_state_save(const es_context_t *context, uint8_t *bytes, size_t size)
+{
+    const es_model_t *model;
+    uint8_t *at = bytes;
+    unsigned index;
+
+    if (context == NULL || bytes == NULL) {
+        return ES_ERROR_ARGUMENT;
+    }
+    model = context->model;
+    if (size < es_state_bytes(model)) {
+        return ES_ERROR_SIZE;
+    }
+    for (index = 0; index < HASH_PREFIX; index++) {
+        *at++ = model->hash[index];
+    }
+    at = put16(at, context->step_in_window);
+    at = put16(at, (uint16_t)context->primed);
+    for (index = 0; index < model->memory_words; index++) {
+        at = put32(at, (uint32_t)context->memory[index]);
+    }
+    for (index = 0; index < model->pool_words; index++) {
+        at = put32(at, (uint32_t)context->pool_sum[index]);
+    }
+    for (index = 0; index < model->state_words; index++) {
+        at = put16(at, (uint16_t)context->states[index]);
+    }
+    put32(at, crc_of(bytes, (size_t)(at - bytes)));
+    return ES_OK;
+}
+
+static int within(int32_t value, int32_t limit)
+{
+    return -limit <= value && value <= limit;
+}
+
+/* What an operand, or a sum of `count` of them, can be: the bounds on which the model's range proof rests. */
+static int operand_within(int32_t value, unsigned unit, int32_t count)
+{
+    return within(value, count * (es_is_coarse(unit) ? COARSE_LIMIT : FINE_LIMIT));
+}
+
+/* states [state_words] of two bytes each: coarse operands in range, padding zero. */
+static int layers_valid(const es_model_t *model, const uint8_t *at)
+{
+    unsigned index;
+    for (index = 0; index < model->num_layers; index++) {
+        const es_layer_t *const layer = &model->layers[index];
+        const unsigned operands = ES_QUAD * layer->own_quads;
+        unsigned word;
+        for (word = 0; word < layer->state_words; word++) {
+            const int16_t value = get_signed16(at);
+            at += 2;
+            if (word % operands >= layer->hidden_size && value != 0) {
+                return 0;
+            }
+            if (word < operands && !operand_within(value, word, 1)) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+static int state_valid(const es_model_t *model, const uint8_t *bytes)
+{
+    const uint8_t *at = bytes + HEADER_BYTES;
+    const uint16_t step = get16(bytes + HASH_PREFIX);
+    const size_t size = es_state_bytes(model);
+    unsigned index;
+
+    if (get32(bytes + size - CRC_BYTES) != crc_of(bytes, size - CRC_BYTES)) {
+        return 0;
+    }
+    for (index = 0; index < HASH_PREFIX; index++) {
+        if (bytes[index] != model->hash[index]) {
+            return 0;
+        }
+    }
+    if (step > model->window_length || get16(bytes + HASH_PREFIX + 2) > 1) {
+        return 0;
+    }
+    for (index = 0; index < model->memory_words; index++) {
+        const int32_t value = get_signed32(at);
+        const int32_t limit = (int32_t)1 << model->memory_bits;
+        if (value < -limit || value >= limit) {
+            return 0;
+        }
+        at += 4;
+    }
+    for (index = 0; index < model->pool_words; index++) {
+        if (!operand_within(get_signed32(at), index, step)) {
+            return 0;
+        }
+        at += 4;
+    }
+    return layers_valid(model, at);
+}
+
+es_status_t es_state_restore(es_context_t *context, const uint8_t *bytes, size_t size)
+{
+    const es_model_t *model;
+    const uint8_t *at;
+    unsigned index;
+
+    if (context == NULL || bytes == NULL) {
+        return ES_ERROR_ARGUMENT;
+    }
+    model = context->model;
+    if (size < es_state_bytes(model)) {
+        return ES_ERROR_SIZE;
+    }
+    if (!state_valid(model, bytes)) {
+        return ES_ERROR_STATE;
+    }
+    es_reset(context);
+    context->step_in_window = get16(bytes + HASH_PREFIX);
+    context->primed = get16(bytes + HASH_PREFIX + 2);
+    at = bytes + HEADER_BYTES;
+    for (index = 0; index < model->memory_words; index++) {
+        context->memory[index] = get_signed32(at);
+        at += 4;
+    }
+    for (index = 0; index < model->pool_words; index++) {
+        context->pool_sum[index] = get_signed32(at);
+        at += 4;
+    }
+    for (index = 0; index < model->state_words; index++) {
+        context->states[index] = get_signed16(at);
+        at += 2;
+    }
+    return ES_OK;
+}
