@@ -1,0 +1,187 @@
+"""Small helpers to build an ONNX graph node by node. Nothing is traced: what is written is what is meant.
+
+Operator set 18 with file format (IR) 8: the oldest that has ``BitwiseAnd``, with which the integer graph needs signed
+32-bit integers only. ONNX Runtime reads it since 1.14 (early 2023), and the converters for microcontrollers that stop
+at 18 take it too; later sets have nothing these graphs would use, so a higher number would only lose readers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+OPSET = 18
+IR_VERSION = 8
+
+Form = Literal["window", "step"]
+FORMS: tuple[Form, ...] = ("window", "step")
+
+BATCH, TIME = "batch", "time"  # names of the free axes
+Shape = tuple[int | str, ...]
+
+INT16 = onnx.TensorProto.INT16
+INT32 = onnx.TensorProto.INT32
+INT64 = onnx.TensorProto.INT64
+FLOAT = onnx.TensorProto.FLOAT
+BOOL = onnx.TensorProto.BOOL
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input, an output or a state of a graph.
+
+    Attributes:
+        name: of the tensor.
+        dtype: element type, a constant of onnx.TensorProto.
+        shape: sizes; names for free axes.
+    """
+
+    name: str
+    dtype: int
+    shape: Shape
+
+    def value_info(self) -> onnx.ValueInfoProto:
+        """As ONNX writes it."""
+        return helper.make_tensor_value_info(self.name, self.dtype, self.shape)
+
+    def renamed(self, name: str) -> Port:
+        """The same under another name."""
+        return Port(name, self.dtype, self.shape)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph that grows. A body (of a ``Scan``) has nodes of its own, and names and constants of the whole file.
+
+    Attributes:
+        nodes: in order of computation.
+        constants: tensors by name; those of bodies too stand in the outermost graph.
+        uses: how often a name was asked for; makes names unique, and the same in every run.
+    """
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
+    uses: Counter[str] = field(default_factory=Counter)
+
+    def body(self) -> Graph:
+        """A graph inside this one."""
+        return Graph([], self.constants, self.uses)
+
+    def unique(self, name: str) -> str:
+        """``name``, or ``name_1``, ``name_2`` where it is taken."""
+        count = self.uses[name]
+        self.uses[name] += 1
+        return f"{name}_{count}" if count else name
+
+    def add(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """Append a node with one output and return the name of that; ``name`` or the operator's."""
+        output = self.unique(name or op)
+        self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
+        return output
+
+    def add_many(self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> tuple[str, ...]:
+        """Append a node with several outputs and return their names; an empty name leaves an output out."""
+        names = tuple(self.unique(output) if output else "" for output in outputs)
+        self.nodes.append(helper.make_node(op, inputs, names, name=next(n for n in names if n), **attributes))
+        return names
+
+    def rename(self, name: str, output: str) -> str:
+        """Give a value a second name, that of an output of the graph."""
+        return self.add("Identity", name, name=output)
+
+    def constant(self, value: NDArray[Any], name: str) -> str:
+        """A tensor under a name of its own."""
+        unique = self.unique(name)
+        self.constants[unique] = numpy_helper.from_array(np.ascontiguousarray(value), unique)
+        return unique
+
+    def scalar(self, value: int, dtype: type[np.generic] = np.int32) -> str:
+        """A number; the same number is stored once."""
+        name = f"{np.dtype(dtype).name}.{value}"
+        if name not in self.constants:
+            self.constants[name] = numpy_helper.from_array(np.array(value, dtype=dtype), name)
+        return name
+
+    def axes(self, *values: int) -> str:
+        """int64 [n], for operators that take axes or sizes as an input; the same list is stored once."""
+        name = "axes." + ".".join(str(value) for value in values)
+        if name not in self.constants:
+            self.constants[name] = numpy_helper.from_array(np.array(values, dtype=np.int64), name)
+        return name
+
+    def int32(self, value: str) -> str:
+        """Cast to int32."""
+        return self.add("Cast", value, to=INT32)
+
+    def zeros(self, port: Port, like: str) -> str:
+        """Zeros of a port's type and shape [batch, N], with the batch size of ``like``."""
+        batch = self.add("Shape", like, start=0, end=1)
+        shape = self.add("Concat", batch, self.axes(*(int(size) for size in port.shape[1:])), axis=0)
+        value = helper.make_tensor("zero", port.dtype, [1], [0])
+        return self.add("ConstantOfShape", shape, name=f"{port.name}.zero", value=value)
+
+
+def add_scan(
+    graph: Graph,
+    body: Graph,
+    inputs: list[Port],
+    outputs: list[Port],
+    start: list[str],
+    scanned: tuple[str, ...],
+    results: tuple[str, ...],
+) -> tuple[str, ...]:
+    """Append a ``Scan`` over axis 1 (time).
+
+    Args:
+        graph: to append to.
+        body: one step.
+        inputs: of the body: the states, then one slice of each scanned tensor.
+        outputs: of the body: the next states, then one slice of each result.
+        start: initial states.
+        scanned: tensors [batch, time, N].
+        results: names of the results [batch, time, N].
+
+    Returns:
+        The names of the results.
+    """
+    step = helper.make_graph(
+        body.nodes, "step", [port.value_info() for port in inputs], [port.value_info() for port in outputs]
+    )
+    names = graph.add_many(
+        "Scan",
+        [*start, *scanned],
+        [*(f"{port.name}.last" for port in outputs[: len(start)]), *results],
+        body=step,
+        num_scan_inputs=len(scanned),
+        scan_input_axes=[1] * len(scanned),
+        scan_output_axes=[1] * len(results),
+    )
+    return names[len(start) :]
+
+
+def to_model(
+    graph: Graph, inputs: Sequence[Port], outputs: Sequence[Port], *, name: str, doc: str, metadata: Mapping[str, str]
+) -> onnx.ModelProto:
+    """The finished file: nodes, constants, typed inputs and outputs, ``metadata_props`` in the order of their names."""
+    proto = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            name,
+            [port.value_info() for port in inputs],
+            [port.value_info() for port in outputs],
+            initializer=[graph.constants[key] for key in sorted(graph.constants)],
+            doc_string=doc,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="edge_seq",
+    )
+    helper.set_model_props(proto, dict(sorted(metadata.items())))
+    return proto
