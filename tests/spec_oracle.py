@@ -1,0 +1,324 @@
+"""A second implementation of firmware_export/SPEC.md, written from its text alone.
+
+Scalar, slow and obvious: Python integers and floor division, no numpy arithmetic, no function of edge_seq. Whatever the
+specification calls 16 or 32 bits wide is checked to be so at each use, so a value that outgrows its type is an
+:class:`OutOfRangeError` here and not a silently longer integer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from dataclasses import dataclass, field
+
+from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.model import IntModel
+from edge_seq.ir.rows import IntRows
+
+TABLE_SHA256 = "08c3ad64cdbabb285b9bc0319b41a008a03b2107a9ea0cdf462ef4573218bdd2"
+NO_LABEL = -1  # section 11
+
+
+class OutOfRangeError(Exception):
+    """A value does not fit the type that the specification gives it."""
+
+
+# Section 1: types
+
+
+def s16(value: int) -> int:
+    """``value``, which must be a signed 16-bit integer."""
+    if not -(2**15) <= value < 2**15:
+        raise OutOfRangeError(f"{value} does not fit 16 bits")
+    return value
+
+
+def s32(value: int) -> int:
+    """``value``, which must be a signed 32-bit integer."""
+    if not -(2**31) <= value < 2**31:
+        raise OutOfRangeError(f"{value} does not fit 32 bits")
+    return value
+
+
+# Section 2: primitives
+
+
+def mulw(a: int, m: int) -> int:
+    """floor(a m / 2^16) by the two halves of the specification, so that 32 bits are enough."""
+    high, low = s32(a) // 2**16, a % 2**16
+    result = s32(s32(high * s16(m)) + s32(low * m) // 2**16)
+    if result != a * m // 2**16:
+        raise OutOfRangeError(f"the halves of mulw({a}, {m}) do not make floor(a m / 2^16)")
+    return result
+
+
+def rshift(a: int, n: int) -> int:
+    """floor((a + floor(2^n / 2)) / 2^n)."""
+    return s32(s32(a) + 2**n // 2) // 2**n
+
+
+def clamp(a: int, low: int, high: int) -> int:
+    """The nearest value in [low, high]."""
+    return low if a < low else high if a > high else a
+
+
+def sat16(a: int) -> int:
+    return clamp(s32(a), -32768, 32767)
+
+
+def arg(a: int) -> int:
+    return clamp(s32(a), 0, 2**20 - 1)
+
+
+# Section 5: the table
+
+
+def build_table() -> list[tuple[int, int]]:
+    """256 pairs (base, slope), from the formulas; their SHA-256 is checked."""
+    bases = []
+    for k in range(257):
+        y = math.tanh(-8 + k / 16)
+        second_derivative = -2 * y * (1 - y * y)
+        bases.append(clamp(math.floor(32768 * (y - second_derivative * (1 / 16) ** 2 / 16) + 1), -32767, 32767))
+    table = [(bases[k], 16 * (bases[k + 1] - bases[k])) for k in range(256)]
+    for base, slope in table:
+        s16(base)
+        if not 0 <= slope <= 32767:
+            raise OutOfRangeError(f"slope {slope}")
+    words = b"".join(struct.pack("<I", (base * 2**16 + slope) % 2**32) for base, slope in table)
+    found = hashlib.sha256(words).hexdigest()
+    if found != TABLE_SHA256:
+        raise OutOfRangeError(f"SHA-256 of the table is {found}")
+    return table
+
+
+TABLE = build_table()
+
+
+def tanh(a: int) -> int:
+    k, f = a // 2**12, a % 2**12
+    base, slope = TABLE[k]
+    value = s16(base + s32(slope * (f + 1)) // 2**16)
+    if not -32767 <= value <= 32767:
+        raise OutOfRangeError(f"tanh({a}) is {value}")
+    return value
+
+
+def sig(a: int) -> int:
+    value = tanh(a) // 2 + 16384
+    if not 0 <= value <= 32767:
+        raise OutOfRangeError(f"sig({a}) is {value}")
+    return value
+
+
+# Section 4: operands and rows
+
+
+def coarse(j: int) -> bool:
+    return j % 4 in (2, 3)
+
+
+def operand(h: int, j: int) -> int:
+    return rshift(s16(h), 8) if coarse(j) else s16(h)
+
+
+def padded(values: list[int]) -> list[int]:
+    return values + [0] * (-len(values) % 4)
+
+
+def checked_operands(values: list[int]) -> list[int]:
+    for j, value in enumerate(values):
+        s16(value)
+        if coarse(j) and not -128 <= value <= 128:
+            raise OutOfRangeError(f"coarse operand {j} is {value}")
+    return values
+
+
+def narrow_value(b: list[int], j: int) -> int:
+    """The value that the narrow weight of column j stands for."""
+    return s16(256 * b[j] + b[j - 2] % 256) if coarse(j) else b[j]
+
+
+def row_result(rows: IntRows, r: int, features: list[int], below: list[int], own: list[int]) -> int:
+    """y of row ``r``: features (first layer), operands of the layer below, operands of this layer one step before."""
+    wide, narrow_input, narrow_hidden = (
+        rows.wide[r].tolist(),
+        rows.narrow_input[r].tolist(),
+        rows.narrow_hidden[r].tolist(),
+    )
+    acc = s32(int(rows.bias[r]))
+    for parts in (
+        [(s16(w), s16(q)) for w, q in zip(wide, features, strict=True)] if wide else [],
+        [(narrow_value(narrow_input, j), z) for j, z in enumerate(padded(below))] if narrow_input else [],
+        [(narrow_value(narrow_hidden, j), z) for j, z in enumerate(padded(own))] if narrow_hidden else [],
+    ):
+        for weight, value in parts:
+            acc = s32(acc + s32(weight * value))
+    multiplier = int(rows.multiplier[r])
+    if not 1 <= multiplier <= 32767:
+        raise OutOfRangeError(f"multiplier {multiplier}")
+    return mulw(acc, multiplier)
+
+
+def row_results(rows: IntRows, features: list[int], below: list[int], own: list[int]) -> list[int]:
+    return [row_result(rows, r, features, below, own) for r in range(len(rows.bias))]
+
+
+# Section 6: cells; what a step returns by name is section 11
+
+
+def arguments(y: list[int]) -> list[int]:
+    return [arg(a) for a in y]
+
+
+@dataclass
+class LayerMemory:
+    """States of one layer: operands ``z`` [H]; ``h`` [H] of a GRU; ``c`` [H] of an LSTM."""
+
+    z: list[int]
+    h: list[int]
+    c: list[int]
+
+
+Values = dict[str, list[int]]
+
+
+def step_rnn(cell: Rnn[IntRows], memory: LayerMemory, features: list[int], below: list[int]) -> Values:
+    y = arguments(row_results(cell.hidden, features, below, memory.z))
+    memory.z = [operand(tanh(a), j) for j, a in enumerate(y)]
+    return {"hidden": y, "hidden_state": memory.z}
+
+
+def step_gru(cell: Gru[IntRows], memory: LayerMemory, features: list[int], below: list[int]) -> Values:
+    y_reset = arguments(row_results(cell.reset_gate, features, below, memory.z))
+    y_update = arguments(row_results(cell.update_gate, features, below, memory.z))
+    y_new_input = row_results(cell.new_gate_input, features, below, [])
+    y_new_hidden = row_results(cell.new_gate_hidden, [], [], memory.z)
+    y_new, h_next = [], []
+    for j, h in enumerate(memory.h):
+        r = tanh(y_reset[j])
+        total = s32(s32(y_new_input[j] + y_new_hidden[j] // 2) + mulw(y_new_hidden[j], r))
+        n = arg(total)
+        u = sig(y_update[j])
+        y_new.append(n)
+        h_next.append(s16(rshift(s32(s32(u * h) + s32((32767 - u) * tanh(n))), 15)))
+    memory.h, memory.z = h_next, [operand(h, j) for j, h in enumerate(h_next)]
+    return {
+        "reset_gate": y_reset,
+        "update_gate": y_update,
+        "new_gate_hidden": y_new_hidden,
+        "new_gate": y_new,
+        "hidden_state": memory.h,
+    }
+
+
+def step_lstm(cell: Lstm[IntRows], memory: LayerMemory, features: list[int], below: list[int], e: int) -> Values:
+    y = {
+        name: arguments(row_results(getattr(cell, name), features, below, memory.z))
+        for name in ("input_gate", "forget_gate", "cell_gate", "output_gate")
+    }
+    c_next, z_next = [], []
+    for j, c in enumerate(memory.c):
+        i, f, o = (sig(y[name][j]) for name in ("input_gate", "forget_gate", "output_gate"))
+        g = tanh(y["cell_gate"][j])
+        c_new = sat16(rshift(s32(s32(f * c) + s32(i * g) // 2 ** (15 - e)), 15))
+        p = s32(o * tanh(arg(s32(s32(c_new * 2 ** (16 - e)) + 2**19))))
+        c_next.append(s16(c_new))
+        z_next.append(s16(rshift(p, 23) if coarse(j) else p // 2**15))
+    memory.c, memory.z = c_next, z_next
+    return {**y, "cell_state": memory.c, "hidden_state": memory.z}
+
+
+# Sections 3, 7, 8
+
+
+@dataclass
+class Oracle:
+    """One stream through ``model``; :meth:`step` takes one sample and returns all values of that step."""
+
+    model: IntModel
+    memory: list[int] = field(default_factory=list)  # of the preprocessing; empty while unprimed
+    layers: list[LayerMemory] = field(default_factory=list)
+    total: list[int] = field(default_factory=list)  # S
+    t: int = 0
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """All states, sums and counts are 0 and the preprocessing is unprimed."""
+        sizes = self.model.hidden_sizes
+        self.memory = []
+        self.layers = [LayerMemory([0] * n, [0] * n, [0] * n) for n in sizes]
+        self.total, self.t = [0] * sizes[-1], 0
+
+    def features(self, x: list[int]) -> list[int]:
+        preprocessing = self.model.contract.preprocessing
+        primed = bool(self.memory)
+        match preprocessing.step:
+            case "none":
+                f = list(x)
+            case "difference":
+                f = [sat16(a - m) for a, m in zip(x, self.memory, strict=True)] if primed else [0] * len(x)
+                self.memory = list(x)
+            case "remove_gravity":
+                s = preprocessing.gravity_shift
+                if primed:
+                    self.memory = [s32(m + (256 * a - m) // 2**s) for a, m in zip(x, self.memory, strict=True)]
+                else:
+                    self.memory = [256 * a for a in x]
+                f = [sat16(a - rshift(m, 8)) for a, m in zip(x, self.memory, strict=True)]
+        shifts = self.model.number_format.input_shift
+        return [sat16(s32(a * 2**shift)) for a, shift in zip(f, shifts, strict=True)]
+
+    def pooled(self, z: list[int]) -> list[int]:
+        if self.model.readout.pooling == "last":
+            return z
+        log = self.t.bit_length() - 1
+        reciprocal = s16(2 ** (14 + log) // self.t)
+        return [s16(rshift(mulw(s32(4 * a), reciprocal), log)) for a in self.total]
+
+    def step(self, x: list[int]) -> Values:
+        model, readout = self.model, self.model.readout
+        features = self.features([s16(a) for a in x])
+        values: Values = {"features": features}
+        below: list[int] = []
+        for index, (cell, memory) in enumerate(zip(model.layers, self.layers, strict=True)):
+            seen = features if index == 0 else []
+            match cell:
+                case Rnn():
+                    own = step_rnn(cell, memory, seen, below)
+                case Gru():
+                    own = step_gru(cell, memory, seen, below)
+                case Lstm():
+                    own = step_lstm(cell, memory, seen, below, model.number_format.cell_frac_bits[index])
+            values |= {f"layer{index}.{name}": list(value) for name, value in own.items()}
+            below = checked_operands(memory.z)
+        self.total = [s32(a + z) for a, z in zip(self.total, below, strict=True)]
+        self.t += 1
+        at_end = self.t == model.contract.window_length
+        if readout.pooling == "mean":
+            values["pooled"] = [0] * len(below)
+        values |= {"logits": [0] * model.num_classes, "label": [NO_LABEL]}
+        if at_end or readout.label_every == "sample":
+            operands = self.pooled(below)
+            logits = row_results(model.head, [], operands, [])
+            if readout.pooling == "mean":
+                values["pooled"] = operands
+            values |= {"logits": logits, "label": [logits.index(max(logits))]}
+        if at_end:
+            if readout.at_window_end == "reset":
+                self.reset()
+            else:
+                self.total, self.t = [0] * len(self.total), 0
+        return values
+
+
+def run_oracle(model: IntModel, counts: list[list[list[int]]]) -> dict[str, list[list[list[int]]]]:
+    """Values [B][T][N] by name for ``counts`` [B][T][C], each of the B streams from a reset."""
+    streams = []
+    for stream in counts:
+        oracle = Oracle(model)
+        streams.append([oracle.step(sample) for sample in stream])
+    return {name: [[step[name] for step in steps] for steps in streams] for name in streams[0][0]}
