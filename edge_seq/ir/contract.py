@@ -43,7 +43,7 @@ class Channel:
     @property
     def count_limit(self) -> int:
         """Largest magnitude in counts: ``round(full_scale * counts_per_unit)``, at most 32767."""
-        return min(COUNT_MAX, round(self.full_scale * self.counts_per_unit))
+        return round(min(float(COUNT_MAX), self.full_scale * self.counts_per_unit))
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,15 @@ def verify_contract(contract: SensorContract) -> None:
         )
         require(
             channel.count_limit >= 1,
-            f"channel {channel.name}: full_scale {channel.full_scale} {channel.unit} at {channel.counts_per_unit} counts "
-            "a unit is below one count; raise counts_per_unit",
+            f"channel {channel.name}: full_scale {channel.full_scale} {channel.unit} at {channel.counts_per_unit} "
+            "counts a unit is below one count; raise counts_per_unit",
         )
+    for field, value in (
+        ("window_length", contract.window_length),
+        ("window_stride", contract.window_stride),
+        ("gravity_shift", contract.preprocessing.gravity_shift),
+    ):
+        require(isinstance(value, int), f"{field} is {value!r}, a {type(value).__name__}; give a whole number (int)")
     require(
         1 <= contract.window_length <= MAX_WINDOW_LENGTH,
         f"window_length is {contract.window_length}; give 1 to {MAX_WINDOW_LENGTH} samples",
@@ -152,7 +158,8 @@ def verify_contract(contract: SensorContract) -> None:
     require(contract.window_stride >= 1, f"window_stride is {contract.window_stride}; give at least 1 sample")
     require(
         contract.preprocessing.step in get_args(PreprocessingStep),
-        f"preprocessing step {contract.preprocessing.step!r} is unknown; give one of {list(get_args(PreprocessingStep))}",
+        f"preprocessing step {contract.preprocessing.step!r} is unknown; give one of "
+        f"{list(get_args(PreprocessingStep))}",
     )
     require(
         1 <= contract.preprocessing.gravity_shift <= 12,
@@ -195,9 +202,9 @@ def contract_from_dict(data: dict[str, Any]) -> SensorContract:
                 "preprocessing": Preprocessing(**data["preprocessing"]),
             }
         )
-    except (KeyError, TypeError) as error:
+        verify_contract(contract)
+    except (AttributeError, KeyError, TypeError) as error:
         raise ContractError(
             f"sensor contract cannot be read: {error}; expected the fields of SensorContract"
         ) from error
-    verify_contract(contract)
     return contract

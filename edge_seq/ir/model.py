@@ -3,9 +3,11 @@ and every exporter prints it."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -126,18 +128,31 @@ def weight_bytes(model: IntModel) -> int:
     return total + model.num_classes * (sizes[-1] + 4)
 
 
+def canonical_json(data: Any) -> str:
+    """JSON with sorted keys, in which a numpy scalar reads as the Python number that a file gives back."""
+
+    def plain(value: object) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        raise TypeError(f"{value!r} ({type(value).__name__}) has no place in a model; give numbers and strings")
+
+    return json.dumps(data, sort_keys=True, default=plain)
+
+
 def model_hash(model: FloatModel | IntModel) -> str:
     """SHA-256 over everything that decides a result, as 64 hexadecimal digits: numbers, contract, labels, readout.
 
     The name of the model is not part of it.
     """
     digest = hashlib.sha256()
-    digest.update(repr((model.labels, model.contract, model.readout, model.number_format)).encode())
-    named = [(f"layer{i}.{name}", rows) for i, cell in enumerate(model.layers) for name, rows in gates(cell).items()]
+    described = [dataclasses.asdict(part) for part in (model.contract, model.readout, model.number_format)]
+    digest.update(canonical_json([model.labels, *described]).encode())
+    layers: tuple[Cell[Any], ...] = model.layers
+    named = [(f"layer{i}.{name}", rows) for i, cell in enumerate(layers) for name, rows in gates(cell).items()]
     for name, rows in [*named, ("head", model.head)]:
         for field, array in vars(rows).items():
             little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
             digest.update(f"{name}.{field}{array.shape}{array.dtype.name}".encode())
             digest.update(little_endian.tobytes())
-    digest.update(repr(tuple(type(cell).__name__ for cell in model.layers)).encode())
+    digest.update(repr(tuple(type(cell).__name__ for cell in layers)).encode())
     return digest.hexdigest()

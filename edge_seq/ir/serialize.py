@@ -5,18 +5,27 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.errors import ModelError
+from edge_seq.errors import ContractError, ModelError
 from edge_seq.files import write_atomically
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, cell_name, gates
 from edge_seq.ir.contract import Normalisation, contract_from_dict, contract_to_dict
-from edge_seq.ir.model import FloatFormat, FloatModel, IntFormat, IntModel, Readout, SequenceModel, model_hash
+from edge_seq.ir.model import (
+    FloatFormat,
+    FloatModel,
+    IntFormat,
+    IntModel,
+    Readout,
+    SequenceModel,
+    canonical_json,
+    model_hash,
+)
 from edge_seq.ir.rows import FloatRows, IntRows
 from edge_seq.ir.verify import verify
 
@@ -33,7 +42,8 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
     """
     verify(model)
     tensors: dict[str, NDArray[Any]] = {}
-    for index, cell in enumerate(model.layers):
+    layers: tuple[Cell[Any], ...] = model.layers
+    for index, cell in enumerate(layers):
         for gate, rows in gates(cell).items():
             tensors |= {f"layer{index}.{gate}.{field}": array for field, array in vars(rows).items()}
     tensors |= {f"head.{field}": array for field, array in vars(model.head).items()}
@@ -43,13 +53,13 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
         "name": model.name,
         "labels": model.labels,
         "contract": contract_to_dict(model.contract),
-        "cells": [cell_name(cell) for cell in model.layers],
+        "cells": [cell_name(cell) for cell in layers],
         "readout": dataclasses.asdict(model.readout),
         "number_format": dataclasses.asdict(model.number_format),
         "sha256": model_hash(model),
     }
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    write_atomically(path, safetensors.numpy.save(contiguous, metadata={_KEY: json.dumps(header, sort_keys=True)}))
+    write_atomically(path, safetensors.numpy.save(contiguous, metadata={_KEY: canonical_json(header)}))
 
 
 def load_model(path: Path) -> FloatModel | IntModel:
@@ -67,16 +77,20 @@ def load_model(path: Path) -> FloatModel | IntModel:
         )
     try:
         model = _build(tensors, header)
-    except (KeyError, TypeError, ValueError) as error:
+        expected = str(header["sha256"])
+    except ContractError as error:
+        raise ModelError(f"loading {path.name}: {error}; the file was changed. Save the model again") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"loading {path.name}: its header does not describe its tensors ({type(error).__name__}: {error}); "
             "the file was changed or written by something else. Save the model again"
         ) from error
     verify(model)
-    if model_hash(model) != header["sha256"]:
+    found = model_hash(model)
+    if found != expected:
         raise ModelError(
-            f"loading {path.name}: content has SHA-256 {model_hash(model)[:16]}..., its header says "
-            f"{str(header['sha256'])[:16]}...: the file was changed after it was saved. Save the model again"
+            f"loading {path.name}: content has SHA-256 {found[:16]}..., its header says {expected[:16]}...: "
+            "the file was changed after it was saved. Save the model again"
         )
     return model
 
@@ -88,7 +102,7 @@ def load_float_model(path: Path) -> FloatModel:
         raise ModelError(
             f"loading {path.name}: it holds an integer model; expected a float model (model.float.safetensors)"
         )
-    return model  # type: ignore[return-value]  # the format decides which of the two it is
+    return model
 
 
 def load_int_model(path: Path) -> IntModel:
@@ -98,7 +112,7 @@ def load_int_model(path: Path) -> IntModel:
         raise ModelError(
             f"loading {path.name}: it holds a float model; expected an integer model. Run edge-seq quantize"
         )
-    return model  # type: ignore[return-value]  # the format decides which of the two it is
+    return model
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -128,26 +142,36 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         raise ModelError(
             f"loading {path.name}: its edge_seq header is not JSON ({error}); save the model again"
         ) from error
+    if not isinstance(header, dict):
+        raise ModelError(
+            f"loading {path.name}: its edge_seq header is a JSON {type(header).__name__}; expected an object. "
+            "Save the model again"
+        )
     return tensors, header
 
 
 def _rows(tensors: dict[str, NDArray[Any]], prefix: str, rows_type: type[Any]) -> Any:
-    return rows_type(**{field.name: tensors[f"{prefix}.{field.name}"] for field in dataclasses.fields(rows_type)})
+    """Takes its tensors out of ``tensors``."""
+    return rows_type(**{field.name: tensors.pop(f"{prefix}.{field.name}") for field in dataclasses.fields(rows_type)})
 
 
 def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatModel | IntModel:
     rows_type: type[Any] = {"int": IntRows, "float": FloatRows}[header["kind"]]
+    unread = dict(tensors)  # what no field asks for
     layers: list[Cell[Any]] = []
     for index, name in enumerate(header["cells"]):
         cell_type = _CELLS[name]
         layers.append(
             cell_type(
                 **{
-                    field.name: _rows(tensors, f"layer{index}.{field.name}", rows_type)
+                    field.name: _rows(unread, f"layer{index}.{field.name}", rows_type)
                     for field in dataclasses.fields(cell_type)
                 }
             )
         )
+    head = _rows(unread, "head", rows_type)
+    if unread:
+        raise ValueError(f"tensors {sorted(unread)} belong to no field")
     number_format: FloatFormat | IntFormat
     if rows_type is IntRows:
         number_format = IntFormat(**{key: tuple(value) for key, value in header["number_format"].items()})
@@ -159,7 +183,7 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         labels=tuple(header["labels"]),
         contract=contract_from_dict(header["contract"]),
         layers=tuple(layers),
-        head=_rows(tensors, "head", rows_type),
+        head=head,
         readout=Readout(**header["readout"]),
-        number_format=number_format,  # type: ignore[arg-type]  # one of the two, as `kind` says; verify() checks it
+        number_format=cast(Any, number_format),  # one of the two, as `kind` says; verify() checks that it fits the rows
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.errors import ModelError
-from edge_seq.ir.cells import Cell, Gru, gates, hidden_size
+from edge_seq.ir.cells import CELL_NAMES, Cell, Gru, Lstm, Rnn, gates, hidden_size
 from edge_seq.ir.contract import verify_contract
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
 from edge_seq.ir.rows import FloatRows, IntRows, padded
@@ -19,6 +19,9 @@ MAX_LAYERS = 8
 MAX_CLASSES = 256
 INPUT_SHIFT_MAX = 12
 CELL_FRAC_BITS = range(8, 16)
+# Of 16-bit counts; what is beyond is a mistake of units, and would overflow when it is folded into the weights.
+MEAN_MAX = 2**15
+SCALE_MIN, SCALE_MAX = 2.0**-16, 2.0**16
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
 
@@ -75,19 +78,23 @@ def _verify_number_format(model: FloatModel | IntModel) -> None:
                 f"normalisation has {len(mean)} means and {len(scale)} scales; expected {channels}, one a channel",
             )
             _require(
-                bool(np.isfinite([*mean, *scale]).all()) and min(scale) > 0,
-                f"normalisation {mean} / {scale} must be finite, with positive scales",
+                bool(np.isfinite([*mean, *scale]).all()) and all(abs(value) <= MEAN_MAX for value in mean),
+                f"normalisation has means {list(mean)}; expected finite counts of -{MEAN_MAX} to {MEAN_MAX}",
+            )
+            _require(
+                all(SCALE_MIN <= value <= SCALE_MAX for value in scale),
+                f"normalisation has scales {list(scale)}; expected finite counts of {SCALE_MIN} to {SCALE_MAX}",
             )
         case IntFormat():
             shifts = number_format.input_shift
             _require(
-                len(shifts) == channels and all(0 <= shift <= INPUT_SHIFT_MAX for shift in shifts),
-                f"input_shift is {list(shifts)}; expected {channels} values of 0 to {INPUT_SHIFT_MAX}",
+                len(shifts) == channels and all(isinstance(s, int) and 0 <= s <= INPUT_SHIFT_MAX for s in shifts),
+                f"input_shift is {list(shifts)}; expected {channels} whole numbers of 0 to {INPUT_SHIFT_MAX}",
             )
             bits = number_format.cell_frac_bits
             _require(
-                len(bits) == len(model.layers) and all(b in CELL_FRAC_BITS for b in bits),
-                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} values of 8 to 15",
+                len(bits) == len(model.layers) and all(isinstance(b, int) and b in CELL_FRAC_BITS for b in bits),
+                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} whole numbers of 8 to 15",
             )
             expected = pool_reciprocals(model)
             _require(
@@ -116,12 +123,14 @@ def verify(model: FloatModel | IntModel) -> None:
     """
     verify_contract(model.contract)
     _require(
-        _NAME.fullmatch(model.name) is not None,
+        isinstance(model.name, str) and _NAME.fullmatch(model.name) is not None,
         f"model name {model.name!r} must be a C identifier of lower-case letters, digits and _, at most 48 long",
     )
     labels = model.labels
     _require(
-        2 <= len(labels) <= MAX_CLASSES and len(set(labels)) == len(labels) and all(labels),
+        2 <= len(labels) <= MAX_CLASSES
+        and all(isinstance(label, str) and label for label in labels)
+        and len(set(labels)) == len(labels),
         f"labels {list(labels)} must be 2 to {MAX_CLASSES} different names",
     )
     for field, allowed in (("pooling", Pooling), ("label_every", LabelEvery), ("at_window_end", AtWindowEnd)):
@@ -129,8 +138,20 @@ def verify(model: FloatModel | IntModel) -> None:
         _require(value in get_args(allowed), f"readout.{field} is {value!r}; expected one of {list(get_args(allowed))}")
     _require(1 <= len(model.layers) <= MAX_LAYERS, f"{len(model.layers)} layers; expected 1 to {MAX_LAYERS}")
 
+    _require(
+        isinstance(model.number_format, FloatFormat | IntFormat),
+        f"number_format is a {type(model.number_format).__name__}; expected FloatFormat or IntFormat",
+    )
+    rows_type = IntRows if isinstance(model.number_format, IntFormat) else FloatRows
     inputs = model.input_size
-    for index, cell in enumerate(model.layers):
+    layers: tuple[Cell[Any], ...] = model.layers
+    for index, cell in enumerate(layers):
+        _require(
+            isinstance(cell, Rnn | Gru | Lstm),
+            f"layer {index} is a {type(cell).__name__}; expected one of the cells {list(CELL_NAMES)}",
+        )
+        for name, rows in gates(cell).items():
+            _require_rows(rows, rows_type, f"layer{index}.{name}")
         hidden = hidden_size(cell)
         _require(
             1 <= hidden <= MAX_HIDDEN_SIZE, f"layer {index}: hidden_size {hidden}; expected 1 to {MAX_HIDDEN_SIZE}"
@@ -138,12 +159,25 @@ def verify(model: FloatModel | IntModel) -> None:
         for name, rows in gates(cell).items():
             _verify_rows(rows, f"layer{index}.{name}", _gate_inputs(cell, name, inputs, hidden), hidden, index == 0)
         inputs = hidden
+    _require_rows(model.head, rows_type, "head")
     _verify_rows(model.head, "head", (inputs, 0), len(labels), False)
     _verify_number_format(model)
     if isinstance(model.number_format, IntFormat):
         from edge_seq.quant.range_proof import prove_ranges  # the proof needs the arithmetic, which needs the IR
 
-        prove_ranges(model)  # type: ignore[arg-type]  # the format says that the rows are IntRows, seen above
+        prove_ranges(model)
+
+
+def _require_rows(rows: object, rows_type: type[FloatRows] | type[IntRows], what: str) -> None:
+    """Rows of the number format's kind, with a bias that can be counted."""
+    _require(
+        isinstance(rows, rows_type),
+        f"{what} is a {type(rows).__name__}; expected {rows_type.__name__}, as the model's number_format says",
+    )
+    bias = getattr(rows, "bias", None)
+    _require(
+        isinstance(bias, np.ndarray) and bias.ndim == 1, f"{what}.bias is {bias!r}; expected a numpy array, one a row"
+    )
 
 
 def _verify_rows(rows: FloatRows | IntRows, what: str, sees: tuple[int, int], outputs: int, first: bool) -> None:
@@ -154,5 +188,3 @@ def _verify_rows(rows: FloatRows | IntRows, what: str, sees: tuple[int, int], ou
         case IntRows():
             # A GRU's hidden part of the new gate sees no input at all, wide or narrow.
             _verify_int_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs, first=first)
-        case _:
-            raise ModelError(f"{what} is a {type(rows).__name__}; expected FloatRows or IntRows")
