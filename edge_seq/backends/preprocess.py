@@ -11,9 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edge_seq.errors import DataError
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Preprocessing
 
 GRAVITY_FRAC_BITS = 8  # fractional bits of the low-pass that estimates gravity
+
+
+def check_counts(counts: NDArray[np.int16], num_channels: int, doing: str) -> None:
+    """See that an array is what every backend takes: int16 [B, T, C] with at least one step. numpy would broadcast one
+    channel to all of them and truncate floats without a word.
+
+    Args:
+        counts: to look at.
+        num_channels: C.
+        doing: begins the message, for example ``calibrating car_state``.
+
+    Raises:
+        DataError: naming shape and dtype found and expected.
+    """
+    expected = f"expected int16 raw counts [windows, time steps, {num_channels}] with at least one step"
+    if counts.ndim != 3 or counts.shape[2] != num_channels or not counts.size:
+        raise DataError(f"{doing}: counts have shape {list(counts.shape)}; {expected}")
+    if counts.dtype != np.int16:
+        raise DataError(f"{doing}: counts are {counts.dtype}; {expected}. Convert physical values with to_counts()")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.preprocess import preprocess
+from edge_seq.backends.preprocess import check_counts, preprocess
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
@@ -97,7 +97,11 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     Returns:
         Trace of float32 arrays [B, T, N]; ``label`` is int64. Logits are given at every step, whatever the readout's
         ``label_every`` says, because they cost little here and training losses may want them.
+
+    Raises:
+        DataError: where counts are not int16 [B, T, C] with at least one step.
     """
+    check_counts(counts, model.input_size, f"running {model.name}")
     values: dict[str, NDArray[Any]] = {"features": normalise(model, counts)}
     below = values["features"]
     for index, cell in enumerate(model.layers):

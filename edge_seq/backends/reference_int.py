@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.preprocess import PreprocessState, initial_state, preprocess_step
+from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
@@ -128,7 +128,8 @@ def _step_gru(
     keep = _sigmoid_q15(update)
     take = 2**FINE_FRAC_BITS - 1 - keep
     old = state.hidden[:, : keep.shape[1]]
-    hidden = rounding_shift(keep * old + take * table_tanh(new_argument), FINE_FRAC_BITS)
+    blend = check_int32(keep * old + take * table_tanh(new_argument), "a hidden state's update")
+    hidden = rounding_shift(blend, FINE_FRAC_BITS)
     size = state.hidden.shape[1]
     traced = {"reset_gate": reset, "update_gate": update, "new_gate_hidden": new_hidden, "new_gate": new_argument}
     return LayerState(_pad_units(_to_operands(hidden), size), _pad_units(hidden, size), state.cell), traced
@@ -238,7 +239,12 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
 
 
 def run_stream(model: IntModel, counts: NDArray[np.int16]) -> Iterator[dict[str, Int64]]:
-    """Steps over int16 [B, T, C] from a reset, any T; yields each step's traced values."""
+    """Steps over int16 [B, T, C] from a reset, any T; yields each step's traced values.
+
+    Raises:
+        DataError: where counts are not int16 [B, T, C] with at least one step.
+    """
+    check_counts(counts, model.input_size, f"running {model.name}")
     state = reset_state(model, len(counts))
     for t in range(counts.shape[1]):
         state, values = step(model, counts[:, t], state)
@@ -254,6 +260,9 @@ def run_reference(model: IntModel, counts: NDArray[np.int16]) -> Trace:
 
     Returns:
         Trace of int64 arrays [B, T, N].
+
+    Raises:
+        DataError: where counts are not int16 [B, T, C] with at least one step.
     """
     steps = list(run_stream(model, counts))
     return Trace({name: np.stack([values[name] for values in steps], axis=1) for name in trace_names(model)})

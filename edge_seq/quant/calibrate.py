@@ -7,17 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.preprocess import preprocess
+from edge_seq.backends.preprocess import check_counts, preprocess
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_stream
-from edge_seq.errors import DataError
 from edge_seq.ir.cells import Lstm
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.quant.fixed_point import INT16_MAX, INT16_MIN
 from edge_seq.quant.tables import ARGUMENT_MAX
 
-# The cell state may become this many times larger than in calibration before it saturates. A bit of range costs a bit of
-# resolution: on a car-state LSTM with |c| up to 21, labels equal to float were 99.5, 99.7 and 99.8 % at 9, 10, 11 bits.
+# The cell state may become this many times larger than in calibration before it saturates. A bit of range costs a bit
+# of resolution: on a car-state LSTM with |c| up to 21, labels equal to float were 99.5, 99.7, 99.8 % at 9, 10, 11 bits.
 CELL_MARGIN = 1.0
 CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX = 8, 15
 
@@ -58,13 +57,9 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
         batch_size: windows at once; only memory depends on it.
 
     Raises:
-        DataError: where there is nothing to observe.
+        DataError: where counts are not int16 [B, T, C] with at least one step.
     """
-    if counts.ndim != 3 or not counts.size:
-        raise DataError(
-            f"calibrating {model.name}: counts have shape {list(counts.shape)}; expected [windows, time steps, "
-            f"{model.input_size}] with at least one window"
-        )
+    check_counts(counts, model.input_size, f"calibrating {model.name}")
     if model.readout.at_window_end == "reset":
         counts = _cut_at_resets(counts, model.contract.window_length)
     features = preprocess(counts, model.contract.preprocessing).astype(np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.errors import RangeProofError
+from edge_seq.errors import ModelError, RangeProofError
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
 from edge_seq.ir.rows import QUAD, FloatRows, IntRows, is_coarse, padded
@@ -101,7 +101,7 @@ def _with_multiplier(real: _RealRows, purpose: _Purpose, multiplier: NDArray[np.
 
 
 def _largest_magnitude(weights: Real) -> Real:
-    return np.abs(weights).max(axis=1, initial=0.0)
+    return np.asarray(np.abs(weights).max(axis=1, initial=0.0), dtype=np.float64)
 
 
 def _quantize_rows(real: _RealRows, purpose: _Purpose, what: str) -> IntRows:
@@ -185,6 +185,12 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
         RangeProofError: where no scale makes a row safe; says which and what to change.
     """
     verify(model)
+    channels, layers_seen = len(calibration.feature_limit), len(calibration.cell_limit)
+    if (channels, layers_seen) != (model.input_size, len(model.layers)):
+        raise ModelError(
+            f"quantizing {model.name}: the calibration saw {channels} channels and {layers_seen} layers; the model has "
+            f"{model.input_size} and {len(model.layers)}. Calibrate this model"
+        )
     normalisation = model.number_format.normalisation
     shifts = tuple(
         _input_shift(scale, limit) for scale, limit in zip(normalisation.scale, calibration.feature_limit, strict=True)

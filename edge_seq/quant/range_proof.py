@@ -54,11 +54,11 @@ def accumulator_bounds(rows: IntRows) -> NDArray[np.int64]:
     def operand_limits(size: int) -> NDArray[np.int64]:
         return np.where(is_coarse(size), COARSE_LIMIT, FINE_LIMIT).astype(np.int64)
 
-    bound: NDArray[np.int64] = np.abs(rows.bias.astype(np.int64))
-    bound = bound + np.abs(rows.wide.astype(np.int64)).sum(axis=1) * FEATURE_LIMIT
+    wide: NDArray[np.int64] = np.abs(rows.wide.astype(np.int64)).sum(axis=1, dtype=np.int64)
+    bound: NDArray[np.int64] = np.abs(rows.bias.astype(np.int64)) + wide * FEATURE_LIMIT
     for narrow in (rows.narrow_input, rows.narrow_hidden):
         weights = np.abs(effective_weights(narrow).astype(np.int64))
-        bound = bound + weights @ operand_limits(narrow.shape[1])
+        bound = np.add(bound, weights @ operand_limits(narrow.shape[1]), dtype=np.int64)
     return bound
 
 
