@@ -248,7 +248,7 @@ def lay_out(rng: np.random.Generator, vehicle: Vehicle, legs: tuple[Leg, ...], d
     clock = np.arange(speed.shape[0]) / LATERAL_RATE_HZ
     running = np.ones(speed.shape[0])
     for stay in stays:
-        labels[(clock >= stay.start_s) & (clock < stay.end_s)] = PARKED
+        labels[(clock >= stay.start_s) & (clock < stay.end_s) & (speed == 0.0)] = PARKED
         running[(clock >= stay.engine_off_s) & (clock < stay.engine_on_s)] = 0.0
     position = vehicle.wheelbase + 1.0 + np.cumsum(speed) / LATERAL_RATE_HZ
     return Course(speed, position, motion, slides.brake_ripple, labels, running, stays)
