@@ -53,7 +53,9 @@ def command(
             for cell, scores in result["cells"].items()
         ]
         for name, title in (("random_forest", "random forest"), ("majority", "majority guess")):
-            rows.append([title, "-", estimate(result[name]["accuracy"]), estimate(result[name]["macro_f1"]), "-", "-", "-"])
+            rows.append(
+                [title, "-", estimate(result[name]["accuracy"]), estimate(result[name]["macro_f1"]), "-", "-", "-"]
+            )
         columns = ["integer model", "validation F1", "accuracy", "macro-F1", "float F1", "parameters", "weight bytes"]
         print_table("car states, test drives that no training saw (95 % intervals over drives)", columns, rows)
         cells = list(ladders)
@@ -65,6 +67,8 @@ def command(
             for rung in ladder.rungs:
                 if rung.verdict != "holds":
                     print_line(f"{cell}: {rung.name}: {rung.verdict}: {rung.detail}")
-        print_line(f"{result['seconds']:.0f} s. Firmware of the chosen model: {out / result['chosen'] / 'exports' / 'c'}")
+        print_line(
+            f"{result['seconds']:.0f} s. Firmware of the chosen model: {out / result['chosen'] / 'exports' / 'c'}"
+        )
     if not result["holds"]:
         raise typer.Exit(CHECK_FAILED)

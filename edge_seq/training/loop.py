@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edge_seq.data.recording import Windows
+from edge_seq.errors import ModelError
 from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict, verify_contract
 from edge_seq.training.augment import make_augmenter
 from edge_seq.training.checkpoint import CHECKPOINT_NAME
@@ -183,6 +184,29 @@ def predict(
     """
     features = normalise(preprocessed_counts(counts, result.contract), result.normalisation)
     return predict_module(classifier_of(result) if module is None else module, torch.from_numpy(features))
+
+
+def logits_of_weights(
+    state_dict: Mapping[str, NDArray[np.float32]],
+    config: TrainingConfig,
+    contract: SensorContract,
+    num_classes: int,
+    normalisation: Normalisation,
+    counts: NDArray[np.int16],
+) -> NDArray[np.float32]:
+    """Logits float32 [B, K] of saved weights by torch's names, as :func:`predict` gives them for a result.
+
+    Raises:
+        ModelError: where the weights are not those of the network that the configuration describes.
+        ContractError: channels other than the contract's.
+    """
+    module = build_classifier(contract.num_channels, num_classes, config)
+    try:
+        module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state_dict.items()})
+    except RuntimeError as error:
+        raise ModelError(f"loading saved weights: they are not those of the configured network ({error})") from error
+    features = normalise(preprocessed_counts(counts, contract), normalisation)
+    return predict_module(module.eval(), torch.from_numpy(features))
 
 
 def package_versions() -> dict[str, str]:

@@ -73,10 +73,14 @@ class QuantizationConfig(_Table):
     Attributes:
         calibration_streams: how many streams of training recordings are observed.
         calibration_windows_per_stream: how long each is; long streams show how far a cell state can drift.
+        min_agreement_rate: share of held-out windows on which float and integer model must give the same label.
+        max_macro_f1_loss: largest loss of macro-F1, as a share of 1.
     """
 
     calibration_streams: int = Field(default=128, ge=1)
     calibration_windows_per_stream: int = Field(default=4, ge=1)
+    min_agreement_rate: float = Field(default=0.99, ge=0, le=1)
+    max_macro_f1_loss: float = Field(default=0.005, ge=0, le=1)
 
 
 class RunConfig(_Table):

@@ -1,0 +1,57 @@
+"""edge-seq run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from edge_seq.cli.output import print_line
+from edge_seq.errors import DataError
+
+if TYPE_CHECKING:
+    from edge_seq.backends.onnx_run import OnnxModel
+
+
+def _print_decisions(model: OnnxModel, stream: TextIO, *, name: str, raw_counts: bool, as_json: bool) -> None:
+    from edge_seq.workflow.run import decide, read_samples
+
+    for decision in decide(model, read_samples(stream, model.contract, raw_counts=raw_counts, name=name)):
+        if as_json:
+            print_line(json.dumps(asdict(decision)))
+        else:
+            shares = "  ".join(f"{label} {share:.3f}" for label, share in decision.probabilities.items())
+            print_line(f"{decision.time_s:10.2f} s  {decision.label:<20} {shares}")
+        sys.stdout.flush()
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="Folder of an exported run, or a step model (.onnx).")],
+    source: Annotated[str, typer.Option(help="CSV file with a header, or - for standard input.")] = "-",
+    kind: Annotated[str, typer.Option(help="Of a run folder: the int or the float model.")] = "int",
+    counts: Annotated[
+        bool, typer.Option("--counts", help="Values are raw counts, not in the contract's units.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Run an exported ONNX model over a stream, sample by sample, and print a label whenever one is due.
+
+    Needs neither torch nor the run's data. Stops at the end of the stream.
+
+    Example: edge-seq run runs/demo/lstm --source drive.csv --json
+    """
+    from edge_seq.workflow.run import open_step_model
+
+    opened = open_step_model(model, kind=kind)
+    if source == "-":
+        _print_decisions(opened, sys.stdin, name="standard input", raw_counts=counts, as_json=as_json)
+        return
+    path = Path(source)
+    if not path.is_file():
+        raise DataError(f"source {source} does not exist; give a CSV file with a header, or - for standard input")
+    with path.open(encoding="utf-8", newline="") as stream:
+        _print_decisions(opened, stream, name=path.name, raw_counts=counts, as_json=as_json)
