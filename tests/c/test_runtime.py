@@ -1,0 +1,169 @@
+"""The public interface of the C runtime: runtime_checks.c over the whole zoo, and the primitives against numpy."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_seq.ir.model import IntModel
+from edge_seq.quant.fixed_point import mulw, rounding_shift, saturate16
+from edge_seq.quant.tables import ARGUMENT_MAX, table_tanh
+from firmware_export.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
+from firmware_export.emit import RUNTIME_FOLDER, export_c
+from firmware_export.golden import make_golden
+from tests.zoo import CELLS, quantized_model, random_counts, spec
+
+HERE = Path(__file__).parent
+EXAMPLE = RUNTIME_FOLDER.parent / "examples" / "host_demo.c"
+
+
+@pytest.fixture
+def compiler(compilers: dict[str, Compiler]) -> Compiler:
+    if not compilers:
+        pytest.skip("no C compiler on this machine")
+    return find_compiler()
+
+
+def runtime_sources() -> list[Path]:
+    return sorted((RUNTIME_FOLDER / "src").glob("*.c"))
+
+
+def cases_header(names: list[str]) -> str:
+    """A table of models for runtime_checks.c."""
+    rows = "".join(
+        f'    {{"{n}", &{n}_model, &{n}_golden, {n.upper()}_CONTEXT_BYTES, {n.upper()}_STATE_BYTES, '
+        f"sizeof({n}_memory_t)}},\n"
+        for n in names
+    )
+    includes = "".join(f'#include "{name}.h"\n#include "{name}_golden.h"\n' for name in names)
+    return (
+        f'#include "edge_seq.h"\n{includes}'
+        "typedef struct {\n    const char *name;\n    const es_model_t *model;\n    const es_golden_t *golden;\n"
+        "    size_t context_bytes;\n    size_t state_bytes;\n    size_t memory_bytes;\n} case_t;\n"
+        f"static const case_t es_cases[] = {{\n{rows}}};\nstatic const unsigned es_num_cases = {len(names)}u;\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "flags", [("-O2",), ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")]
+)
+def test_interface_over_the_zoo(
+    flags: tuple[str, ...], zoo_folders: dict[str, Path], compiler: Compiler, tmp_path: Path
+) -> None:
+    (tmp_path / "cases.h").write_text(cases_header(list(zoo_folders)))
+    generated = [folder / f"{name}{part}.c" for name, folder in zoo_folders.items() for part in ("", "_golden")]
+    program = compile_c(
+        compiler,
+        [*runtime_sources(), *generated, HERE / "runtime_checks.c"],
+        tmp_path / "checks",
+        flags=[*STRICT_FLAGS, *flags],
+        include_folders=[RUNTIME_FOLDER / "include", tmp_path, *zoo_folders.values()],
+    )
+    done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
+    assert f"{len(zoo_folders)} models, 0 failures" in done.stdout
+
+
+def build_demo(folder: Path, compiler: Compiler) -> Path:
+    """The example, as its comment says, with warnings as errors."""
+    sources = [folder / "car.c", folder / "car_golden.c", *sorted((folder / "runtime/src").glob("*.c")), EXAMPLE]
+    return compile_c(
+        compiler,
+        sources,
+        folder / "host_demo",
+        flags=[*STRICT_FLAGS, "-O2"],
+        include_folders=[folder / "runtime/include", folder],
+    )
+
+
+@pytest.fixture(params=CELLS)
+def car(request: pytest.FixtureRequest) -> IntModel:
+    return quantized_model(spec(request.param, 6, window_length=10, step="difference"), name="car", seed=3)
+
+
+def test_host_demo(car: IntModel, compiler: Compiler, tmp_path: Path) -> None:
+    counts = random_counts(12, 10, 3, sigma=600)
+    golden = make_golden(car, counts)
+    export_c(car, golden, tmp_path)
+    program = build_demo(tmp_path, compiler)
+    lines = "\n".join(" ".join(map(str, sample)) for sample in counts.reshape(-1, 3).tolist())
+    done = subprocess.run([str(program)], input=lines, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:-1] == [car.labels[label] for label in golden.labels[:, 0]]
+    assert len(set(done.stdout.split("\n"))) > 2, "the test must see more than one label"
+
+
+def test_self_test_fails_on_a_changed_weight(car: IntModel, compiler: Compiler, tmp_path: Path) -> None:
+    export_c(car, make_golden(car, random_counts(3, 10, 3, sigma=600)), tmp_path)
+    source = tmp_path / "car.c"
+    text = source.read_text()
+    for array in ("car_layer0_weights", "car_head_weights"):
+        found = re.search(rf"{array}\[\d+\][^{{]*{{\s*(-?\d+)", text)
+        assert found is not None
+        weight = int(found[1])
+        changed = text[: found.start(1)] + str(weight - 256 if weight > 0 else weight + 256) + text[found.end(1) :]
+        source.write_text(changed)
+        done = subprocess.run(
+            [str(build_demo(tmp_path, compiler))], input="", capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "does not compute what the reference computes" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def primitives(tmp_path_factory: pytest.TempPathFactory, compilers: dict[str, Compiler]) -> ctypes.CDLL:
+    """es_fixed.h and es_tanh.h as a shared library that works on arrays."""
+    if not compilers:
+        pytest.skip("no C compiler on this machine")
+    library = compile_c(
+        find_compiler(),
+        [HERE / "primitives.c", RUNTIME_FOLDER / "src" / "es_tanh.c"],
+        tmp_path_factory.mktemp("primitives") / "primitives.so",
+        flags=["-std=c99", "-O2", "-shared", "-fPIC"],
+        include_folders=[RUNTIME_FOLDER / "include", RUNTIME_FOLDER / "src"],
+    )
+    return ctypes.CDLL(str(library))
+
+
+def _call(function: ctypes._NamedFuncPointer, *arrays: np.ndarray) -> np.ndarray:
+    result = np.zeros(len(arrays[0]), dtype=np.int32)
+    function(*(a.ctypes.data_as(ctypes.c_void_p) for a in arrays), result.ctypes.data_as(ctypes.c_void_p), len(result))
+    return result.astype(np.int64)
+
+
+def _words(limit: int, *, seed: int) -> np.ndarray:
+    """int32, to 2^limit: both ends, about zero, about every power of two, and anything."""
+    powers = np.array([1 << bit for bit in range(limit)], dtype=np.int64)
+    near = np.concatenate([powers + d for d in (-1, 0, 1)])
+    ends = np.array([0, (1 << limit) - 1, -(1 << limit)])
+    anything = np.random.default_rng(seed).integers(-(1 << limit), 1 << limit, 100_000)
+    return np.clip(np.concatenate([near, -near, ends, anything]), -(1 << limit), (1 << limit) - 1).astype(np.int32)
+
+
+def test_tanh_on_every_argument(primitives: ctypes.CDLL) -> None:
+    arguments = np.arange(ARGUMENT_MAX + 1, dtype=np.int32)
+    found = _call(primitives.tanh_of, arguments)
+    assert np.array_equal(found, table_tanh(arguments.astype(np.int64)))
+    sigmoid = _call(primitives.sigmoid_of, arguments)
+    assert np.array_equal(sigmoid, (found >> 1) + 16384)
+    assert (sigmoid.min(), sigmoid.max()) == (0, 32767)
+
+
+def test_primitives(primitives: ctypes.CDLL) -> None:
+    words = _words(31, seed=1)
+    factors = np.resize(_words(15, seed=2), len(words))
+    assert np.array_equal(
+        _call(primitives.mulw_of, words, factors), mulw(words.astype(np.int64), factors.astype(np.int64))
+    )
+    assert np.array_equal(_call(primitives.saturate16_of, words), saturate16(words.astype(np.int64)))
+    for bits in range(31):
+        shift = np.full(len(words), bits, dtype=np.int32)
+        assert np.array_equal(_call(primitives.shift_right_of, words, shift), words.astype(np.int64) >> bits)
+        safe = (words // 2).astype(np.int32)
+        assert np.array_equal(
+            _call(primitives.round_shift_of, safe, shift), rounding_shift(safe.astype(np.int64), bits)
+        )
