@@ -54,16 +54,16 @@ def metadata_of(model: FloatModel | IntModel, *, form: Form) -> dict[str, str]:
 
 
 def content_hash(proto: onnx.ModelProto) -> str:
-    """SHA-256 over graph, operator sets and all metadata but the seal itself, as hexadecimal digits.
+    """SHA-256 over the whole file but the seal itself, as hexadecimal digits.
 
     The hash of the model cannot be had from a graph; this one can, so that a file that was changed after it was
     exported is told from one that was not.
     """
-    digest = hashlib.sha256(proto.graph.SerializeToString(deterministic=True))
-    opsets = sorted((entry.domain, entry.version) for entry in proto.opset_import)
-    metadata = sorted((entry.key, entry.value) for entry in proto.metadata_props if entry.key != SEAL)
-    digest.update(json.dumps([opsets, metadata]).encode())
-    return digest.hexdigest()
+    unsealed = onnx.ModelProto()
+    unsealed.CopyFrom(proto)
+    del unsealed.metadata_props[:]
+    unsealed.metadata_props.extend(entry for entry in proto.metadata_props if entry.key != SEAL)
+    return hashlib.sha256(unsealed.SerializeToString(deterministic=True)).hexdigest()
 
 
 def seal(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -1,0 +1,306 @@
+"""The integer ONNX graphs give exactly the reference's numbers, at every time step and in every state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_seq.backends import onnx_fixed_point, onnx_int_cells
+from edge_seq.backends.onnx_graph import Graph
+from edge_seq.backends.onnx_int import export_onnx_int
+from edge_seq.backends.onnx_run import initial_states, open_onnx, run_steps_onnx, run_trace_onnx, run_window, trace_of
+from edge_seq.backends.onnx_window import NEXT
+from edge_seq.backends.reference_int import State, reset_state, run_reference, step
+from edge_seq.backends.trace import trace_names
+from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.model import IntModel
+from edge_seq.ir.rows import effective_weights, padded
+from edge_seq.parity.compare import Comparison, compare
+from tests import zoo
+
+Counts = NDArray[np.int16]
+ZOO = {model.name: model for model in zoo.awkward_models()}
+
+
+def _all_kinds_of_counts(model: IntModel, windows: int, time_steps: int) -> Counts:
+    channels = model.input_size
+    return np.concatenate(
+        [
+            zoo.random_counts(windows, time_steps, channels, seed=1),
+            zoo.random_counts(windows, time_steps, channels, seed=2, sigma=300.0),
+            zoo.extreme_counts(time_steps, channels),
+        ]
+    )
+
+
+def _two_windows_and_a_part(model: IntModel) -> int:
+    return 2 * model.contract.window_length + 3
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_state_of_every_step_is_the_reference(name: str) -> None:
+    model = ZOO[name]
+    counts = _all_kinds_of_counts(model, 20, _two_windows_and_a_part(model))
+    comparison = compare(run_reference(model, counts), run_trace_onnx(model, counts))
+    assert comparison.holds, comparison.first
+    assert comparison.names == trace_names(model)
+    assert comparison.steps == counts.shape[0] * counts.shape[1]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_shipped_window_graph_gives_logits_and_label(name: str) -> None:
+    model = ZOO[name]
+    shipped = open_onnx(export_onnx_int(model, form="window"))
+    length = model.contract.window_length
+    for time_steps in {1, length, 2 * length, 2 * length + 3}:
+        counts = _all_kinds_of_counts(model, 5, time_steps)
+        reference = run_reference(model, counts)
+        outputs = run_window(shipped, counts)
+        if model.readout.label_every == "sample":
+            assert np.array_equal(outputs["logits"], reference.values["logits"])
+            assert np.array_equal(outputs["label"], reference.values["label"][:, :, 0])
+        else:
+            assert np.array_equal(outputs["logits"], reference.logits)
+            assert np.array_equal(outputs["label"], reference.labels)
+        assert (outputs["logits"].dtype, outputs["label"].dtype) == (np.int32, np.int64)
+
+
+def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any]]:
+    """The reference's state under the names of the step model, without padding."""
+    batch = len(state.pool_sum)
+    values: dict[str, NDArray[Any]] = {
+        "step_in_window": np.full((batch, 1), state.step_in_window),
+        "preprocess.primed": np.full((batch, 1), state.preprocess.primed),
+        "preprocess.memory": state.preprocess.memory,
+        "pool_sum": state.pool_sum[:, : model.hidden_sizes[-1]],
+    }
+    for index, (cell, layer) in enumerate(zip(model.layers, state.layers, strict=True)):
+        size = model.hidden_sizes[index]
+        values[f"layer{index}.operands"] = layer.operands[:, :size]
+        if isinstance(cell, Gru):
+            values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
+        if isinstance(cell, Lstm):
+            values[f"layer{index}.cell_state"] = layer.cell[:, :size]
+    return values
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_step_model_carries_the_states_of_the_reference(name: str) -> None:
+    """Across the ends of windows, where states are reset or carried."""
+    model = ZOO[name]
+    counts = _all_kinds_of_counts(model, 5, _two_windows_and_a_part(model))
+    onnx_model = open_onnx(export_onnx_int(model, form="step"))
+    state, compared = reset_state(model, len(counts)), 0
+    for t, outputs in enumerate(run_steps_onnx(onnx_model, counts)):
+        state, values = step(model, counts[:, t], state)
+        assert np.array_equal(outputs["logits"], values["logits"])
+        assert np.array_equal(outputs["label"], values["label"][:, 0])
+        expected = _states_of_reference(model, state)
+        for output, found in outputs.items():
+            if output.endswith(NEXT):
+                assert np.array_equal(found, expected[output.removesuffix(NEXT)]), (t, output)
+                compared += found.size
+    assert compared > 0
+
+
+def test_streams_of_a_batch_may_begin_at_different_times() -> None:
+    model = zoo.quantized_model(
+        zoo.spec("lstm", 5, step="remove_gravity", pooling="mean", label_every="sample", window_length=5)
+    )
+    onnx_model = open_onnx(export_onnx_int(model, form="step"))
+    counts = zoo.random_counts(3, 17, 3, sigma=300.0)
+    begins = (0, 2, 6)
+    names = [output.name for output in onnx_model.session.get_outputs()]
+    states = initial_states(onnx_model, 3)
+    for t in range(17):
+        for stream, begin in enumerate(begins):
+            if t == begin:
+                for array in states.values():
+                    array[stream] = 0
+        run = onnx_model.session.run(names, {"counts": counts[:, t], **states})
+        outputs = dict(zip(names, run, strict=True))
+        states = {name: outputs[name + NEXT].copy() for name in states}
+        for stream, begin in enumerate(begins):
+            if t >= begin:
+                alone = run_reference(model, counts[stream : stream + 1, begin : t + 1])
+                assert np.array_equal(outputs["logits"][stream : stream + 1], alone.logits)
+
+
+MILLION = {  # hidden sizes, preprocessing, windows, time steps: together a million steps and more for each cell
+    "small": (zoo.spec("rnn", 5), 2000, 308),
+    "one": (zoo.spec("rnn", 1, step="difference", label_every="sample"), 2000, 106),
+    "wide": (zoo.spec("rnn", 33), 2000, 84),
+    "layers": (zoo.spec("rnn", 5, 6, step="remove_gravity", pooling="mean", label_every="sample"), 2000, 56),
+}
+
+
+def test_a_million_steps_are_a_million() -> None:
+    assert sum(windows * time_steps for _, windows, time_steps in MILLION.values()) >= 1_000_000
+
+
+@pytest.mark.parametrize("cell", zoo.CELLS)
+@pytest.mark.parametrize("name", MILLION)
+def test_a_million_random_steps(cell: str, name: str) -> None:
+    """In parts of 28 steps, each of fresh counts: half of them any 16-bit value, half as a sensor would give."""
+    shape, windows, time_steps = MILLION[name]
+    shape = replace(shape, cells=(cell,) * len(shape.hidden))
+    seen = 0
+    for kind in ("quantized", "extreme"):
+        model = zoo.quantized_model(shape, amplitude=3.0) if kind == "quantized" else zoo.extreme_model(shape)
+        traced = open_onnx(export_onnx_int(model, form="window", trace=True))
+        for part in range(0, time_steps // 2, 28):
+            part_steps = min(28, time_steps // 2 - part)
+            sigma = 300.0 if kind == "quantized" else None
+            counts = zoo.random_counts(windows, part_steps, 3, seed=part + 1, sigma=sigma)
+            comparison = compare(run_reference(model, counts), trace_of(model, traced, counts))
+            assert comparison.holds, comparison.first
+            seen += comparison.steps
+    assert seen == windows * time_steps
+
+
+def test_ties_go_to_the_lowest_index() -> None:
+    """The zoo's extreme heads repeat their first row as the last: among these windows it wins often."""
+    model = zoo.extreme_model(zoo.spec("gru", 5, label_every="sample"))
+    counts = _all_kinds_of_counts(model, 50, 7)
+    outputs = run_window(open_onnx(export_onnx_int(model, form="window")), counts)
+    logits = outputs["logits"]
+    tied = (logits == logits.max(axis=2, keepdims=True)).sum(axis=2) > 1
+    assert tied.any()
+    assert np.array_equal(outputs["label"], np.argmax(logits, axis=2))
+
+
+def test_another_runtime_gives_the_same() -> None:
+    """The evaluator of the onnx package is numpy, and divides integers towards minus infinity where ONNX Runtime goes
+    towards zero: the graphs do not depend on it."""
+    from onnx.reference import ReferenceEvaluator
+    from onnx.reference.op_run import OpRun
+
+    class GatherElements(OpRun):  # type: ignore[misc]
+        """The evaluator's own is np.choose, which takes at most 64 rows."""
+
+        op_domain = ""
+
+        def _run(self, data: Any, indices: Any, axis: int | None = None) -> Any:
+            return (np.take_along_axis(data, indices, axis=axis),)
+
+    for name in ("rnn_mixed", "gru_deep", "lstm_carry_extreme", "gru_stream_extreme", "lstm_wide"):
+        model = ZOO[name]
+        counts = _all_kinds_of_counts(model, 3, _two_windows_and_a_part(model))
+        onnx_model = open_onnx(export_onnx_int(model, form="step"))
+        evaluator = ReferenceEvaluator(onnx_model.proto, new_ops=[GatherElements])
+        states = initial_states(onnx_model, len(counts))
+        names = [output.name for output in onnx_model.session.get_outputs()]
+        for t, expected in enumerate(run_steps_onnx(onnx_model, counts)):
+            run = evaluator.run(names, {"counts": counts[:, t], **states})
+            outputs = dict(zip(names, run, strict=True))
+            for output in names:
+                assert np.array_equal(outputs[output], expected[output]), (name, t, output)
+            states = {state: outputs[state + NEXT] for state in states}
+
+
+# --- planted faults: each is seen, and where -------------------------------------------------------------------------
+
+
+def _compare(expected: IntModel, exported: IntModel) -> Comparison:
+    counts = zoo.random_counts(50, 14, 3, seed=9, sigma=300.0)
+    return compare(run_reference(expected, counts), run_trace_onnx(exported, counts))
+
+
+def test_two_swapped_gates_are_seen() -> None:
+    model = zoo.quantized_model(zoo.spec("lstm", 5))
+    (cell,) = model.layers
+    assert isinstance(cell, Lstm)
+    swapped = replace(cell, input_gate=cell.forget_gate, forget_gate=cell.input_gate)
+    comparison = _compare(model, replace(model, layers=(swapped,)))
+    assert not comparison.holds
+    assert comparison.first is not None
+    assert (comparison.first.step, comparison.first.name) == (0, "layer0.input_gate")
+
+
+def test_a_transposed_matrix_is_seen() -> None:
+    model = zoo.quantized_model(zoo.spec("rnn", 4), amplitude=1.0)
+    (cell,) = model.layers
+    assert isinstance(cell, Rnn)
+    transposed = np.ascontiguousarray(cell.hidden.narrow_hidden.T)
+    comparison = _compare(model, replace(model, layers=(Rnn(replace(cell.hidden, narrow_hidden=transposed)),)))
+    assert comparison.first is not None
+    # The first step sees zero states: what a matrix of states does shows in the second.
+    assert (comparison.first.step, comparison.first.name) == (1, "layer0.hidden")
+
+
+def test_a_transposed_matrix_in_the_exporter_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = zoo.quantized_model(zoo.spec("gru", 8))
+    right = onnx_int_cells._matrix
+
+    def wrong(rows: Any, inputs: int, hidden: int) -> Any:
+        matrix = right(rows, inputs, hidden)
+        if hidden and rows.narrow_hidden.size:
+            matrix[inputs:] = matrix[inputs:].T.copy()
+        return matrix
+
+    monkeypatch.setattr(onnx_int_cells, "_matrix", wrong)
+    comparison = _compare(model, model)
+    assert comparison.first is not None
+    assert (comparison.first.step, comparison.first.name) == (1, "layer0.reset_gate")
+
+
+def test_narrow_weights_without_their_low_byte_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = zoo.quantized_model(zoo.spec("lstm", 8))
+    assert (effective_weights(model.head.narrow_input) % 256).any()
+    monkeypatch.setattr(
+        onnx_int_cells,
+        "effective_weights",
+        lambda narrow: np.where(np.arange(narrow.shape[1]) % 4 >= 2, 256, 1).astype(np.int32) * narrow,
+    )
+    comparison = _compare(model, model)
+    assert comparison.first is not None
+    assert (comparison.first.step, comparison.first.name) == (1, "layer0.input_gate")
+    assert padded(8) == 8  # no padding takes part
+
+
+Shift = Callable[[Graph, str, int], str]
+
+
+def _truncating(graph: Graph, value: str, bits: int) -> str:
+    return graph.add("Div", value, graph.scalar(1 << bits)) if bits else value
+
+
+def _not_rounding(graph: Graph, value: str, bits: int) -> str:
+    return onnx_fixed_point.floor_shift(graph, value, bits)
+
+
+@pytest.mark.parametrize(
+    ("cell", "helper", "wrong", "where"),
+    [
+        ("lstm", "rounding_shift", _not_rounding, "layer0.cell_state"),
+        ("lstm", "floor_shift", _truncating, "layer0.cell_state"),
+        ("gru", "rounding_shift", _not_rounding, "layer0.hidden_state"),
+        ("gru", "floor_shift", _truncating, "layer0.new_gate"),
+    ],
+)
+def test_a_changed_rounding_is_seen(
+    monkeypatch: pytest.MonkeyPatch, cell: str, helper: str, wrong: Shift, where: str
+) -> None:
+    model = zoo.quantized_model(zoo.spec(cell, 5))
+    assert _compare(model, model).holds
+    monkeypatch.setattr(onnx_fixed_point, helper, wrong)
+    comparison = _compare(model, model)
+    assert comparison.first is not None
+    assert comparison.first.name == where
+
+
+def test_a_bias_less_by_one_is_seen() -> None:
+    """The smallest change there is: one unit of one accumulator; it shows where it crosses a step of the result."""
+    model = zoo.quantized_model(zoo.spec("rnn", 5))
+    (cell,) = model.layers
+    assert isinstance(cell, Rnn)
+    bias = cell.hidden.bias.copy()
+    bias[3] -= 2**16 // int(cell.hidden.multiplier[3]) + 1
+    comparison = _compare(model, replace(model, layers=(Rnn(replace(cell.hidden, bias=bias)),)))
+    assert comparison.first is not None
+    assert (comparison.first.step, comparison.first.name, comparison.first.index) == (0, "layer0.hidden", 3)
