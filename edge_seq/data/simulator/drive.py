@@ -174,7 +174,7 @@ def patchwork(rng: np.random.Generator, speed: float, duration_s: float) -> list
     left = duration_s
     while left > 0:
         for surface in surfaces:
-            legs.append(Leg("drive", rng.uniform(4.5, 12.0), target * rng.uniform(0.85, 1.15), surface))
+            legs.append(Leg("drive", rng.uniform(4.0, 9.0), target * rng.uniform(0.85, 1.15), surface))
             left -= legs[-1].duration_s
     return legs
 
@@ -186,7 +186,7 @@ def slide_about(rng: np.random.Generator, surface: Surface, speed: float, durati
     while left > 0:
         target = rng.uniform(8.0, 19.0)
         legs.append(change_speed(rng, speed, target, surface))
-        legs.append(Leg("drive", rng.uniform(2.0, 6.0), target, surface))
+        legs.append(Leg("drive", rng.uniform(1.5, 4.5), target, surface))
         if rng.random() < 0.6:
             duration = rng.uniform(5.0, 10.0)
             loss = duration * rng.uniform(0.05, 0.35) * surface.friction * GRAVITY
@@ -212,13 +212,13 @@ def plan_drive(rng: np.random.Generator, duration_s: float) -> tuple[Leg, ...]:
                     if speed > 0:
                         legs.append(change_speed(rng, speed, 0.0, surface))
                         legs.append(Leg("stand", rng.uniform(0.5, 3.0), 0.0, surface))
-                    legs.append(Leg("park", rng.uniform(18.0, 38.0), 0.0, surface))
+                    legs.append(Leg("park", rng.uniform(12.0, 26.0), 0.0, surface))
                 case "normal":
-                    legs += cruise(rng, draw_normal_surface(rng), speed, rng.uniform(15.0, 35.0))
+                    legs += cruise(rng, draw_normal_surface(rng), speed, rng.uniform(12.0, 28.0))
                 case "bumpy":
-                    legs += cruise(rng, draw_bumpy_surface(rng), speed, rng.uniform(12.0, 30.0))
+                    legs += cruise(rng, draw_bumpy_surface(rng), speed, rng.uniform(10.0, 22.0))
                 case "patchwork":
-                    legs += patchwork(rng, speed, rng.uniform(25.0, 50.0))
+                    legs += patchwork(rng, speed, rng.uniform(35.0, 65.0))
                 case _:
                     legs += slide_about(rng, draw_slippery_surface(rng), speed, rng.uniform(55.0, 85.0))
             speed = legs[-1].end_speed
