@@ -18,6 +18,7 @@ from edge_seq.backends.onnx_int import TRACE, export_onnx_int
 from edge_seq.backends.onnx_int_cells import GATES
 from edge_seq.backends.onnx_metadata import COUNTS, FORMAT_VERSION, PREFIX, SEAL, content_hash
 from edge_seq.backends.onnx_window import NEXT
+from edge_seq.backends.preprocess import check_counts
 from edge_seq.backends.trace import Trace, gate_names, trace_names
 from edge_seq.errors import ContractError, ModelError, ParityError
 from edge_seq.ir.cells import Gru
@@ -151,15 +152,6 @@ def require_made_from(onnx_model: OnnxModel, model: FloatModel | IntModel, *, wh
         )
 
 
-def _require_counts(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> None:
-    channels = onnx_model.contract.num_channels
-    if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != channels or 0 in counts.shape:
-        raise ModelError(
-            f"running ONNX: counts are {counts.dtype} {list(counts.shape)}; expected int16 [windows, time steps, "
-            f"{channels}] with at least one window and one step"
-        )
-
-
 def _require(onnx_model: OnnxModel, form: Form) -> None:
     if onnx_model.form != form:
         raise ModelError(f"running ONNX: this is a {onnx_model.form} model; load the {form} model of the export")
@@ -176,10 +168,11 @@ def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
         Outputs by name; shapes in :mod:`edge_seq.backends.onnx_int` and :mod:`edge_seq.backends.onnx_float`.
 
     Raises:
-        ModelError: where the form or the counts are not of that kind.
+        ModelError: where the model is of the other form.
+        DataError: where counts are not int16 [B, T, C] with at least one step.
     """
     _require(onnx_model, "window")
-    _require_counts(onnx_model, counts)
+    check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
     names = [output.name for output in onnx_model.session.get_outputs()]
     return dict(zip(names, onnx_model.session.run(names, {COUNTS: counts}), strict=True))
 
@@ -205,10 +198,11 @@ def run_steps_onnx(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Iterator
         For each time step its outputs by name, states as ``<state>.next``.
 
     Raises:
-        ModelError: where the form or the counts are not of that kind.
+        ModelError: where the model is of the other form.
+        DataError: where counts are not int16 [B, T, C] with at least one step.
     """
     _require(onnx_model, "step")
-    _require_counts(onnx_model, counts)
+    check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
     names = [output.name for output in onnx_model.session.get_outputs()]
     states = initial_states(onnx_model, len(counts))
     for t in range(counts.shape[1]):

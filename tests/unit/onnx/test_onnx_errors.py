@@ -13,7 +13,7 @@ from edge_seq.backends.onnx_graph import FORMS
 from edge_seq.backends.onnx_int import export_onnx_int
 from edge_seq.backends.onnx_metadata import save_onnx, seal
 from edge_seq.backends.onnx_run import load_onnx, open_onnx, require_made_from, run_steps_onnx, run_window
-from edge_seq.errors import ExportError, ModelError, ParityError
+from edge_seq.errors import DataError, ExportError, ModelError, ParityError
 from edge_seq.ir.model import IntModel
 from tests import zoo
 
@@ -161,9 +161,9 @@ def test_counts_of_the_wrong_kind(model: IntModel, proto: onnx.ModelProto) -> No
     step = open_onnx(export_onnx_int(model, form="step"))
     good = zoo.random_counts(2, 7, 3)
     for bad in (good.astype(np.int32), good[0], good[:, :, :2], good[:0], good[:, :0]):
-        with pytest.raises(ModelError, match=r"counts are .*; expected int16 \[windows, time steps, 3\]"):
+        with pytest.raises(DataError, match=r"running ONNX: counts .*expected int16 raw counts"):
             run_window(window, bad)
-        with pytest.raises(ModelError, match="counts are"):
+        with pytest.raises(DataError, match="running ONNX: counts"):
             next(run_steps_onnx(step, bad))
     with pytest.raises(ModelError, match="this is a window model; load the step model"):
         next(run_steps_onnx(window, good))
