@@ -11,15 +11,14 @@ from typing_extensions import assert_never
 from edge_seq.errors import ModelError, RangeProofError
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
-from edge_seq.ir.rows import QUAD, FloatRows, IntRows, is_coarse, padded
+from edge_seq.ir.rows import FloatRows, IntRows, padded
 from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.quant.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT32_MAX, MULTIPLIER_MAX, MULTIPLIER_SHIFT
 from edge_seq.quant.range_proof import accumulator_bounds
+from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
 from edge_seq.quant.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 
-NARROW_MAX = 127
-NARROW_MIN = -128
 FEATURE_UNIT_TARGET = 2048  # a feature of one standard deviation stays below this many counts, 16 deviations fit
 
 Real = NDArray[np.float64]
@@ -43,58 +42,71 @@ _TANH = _Purpose(gain=1.0, offset=ARGUMENT_OFFSET)
 _LINEAR = _Purpose(gain=1.0, offset=0)
 
 
-@dataclass(frozen=True)
-class _RealRows:
-    """Rows in float64 on the integer model's operands: wide a feature count, narrow a padded operand of unit value."""
-
-    wide: Real
-    narrow_input: Real
-    narrow_hidden: Real
-    bias: Real
-
-
 def _pad_columns(weights: NDArray[np.float32]) -> Real:
     return np.pad(weights.astype(np.float64), ((0, 0), (0, padded(weights.shape[1]) - weights.shape[1])))
 
 
-def _first_layer_rows(rows: FloatRows, mean: Real, unit: Real) -> _RealRows:
-    """Fold normalisation in: w (q / 2^shift - mean) / scale, with unit = scale * 2^shift and mean in shifted counts."""
-    if not rows.weight_input.shape[1]:
-        wide, bias = np.zeros((len(rows.bias), 0)), rows.bias.astype(np.float64)
-    else:
-        wide = rows.weight_input.astype(np.float64) / unit
-        bias = rows.bias.astype(np.float64) - wide @ mean
-    return _RealRows(wide, np.zeros((len(bias), 0)), _pad_columns(rows.weight_hidden), bias)
-
-
-def _upper_layer_rows(rows: FloatRows) -> _RealRows:
+def _first_layer_rows(rows: FloatRows, fold: _Fold) -> RealRows:
+    """Fold normalisation in: w (q - mean) / unit."""
     bias = rows.bias.astype(np.float64)
-    return _RealRows(np.zeros((len(bias), 0)), _pad_columns(rows.weight_input), _pad_columns(rows.weight_hidden), bias)
+    wide = np.zeros((len(bias), 0))
+    if rows.weight_input.shape[1]:
+        wide = rows.weight_input.astype(np.float64) / fold.unit
+        bias = bias - wide @ fold.mean
+    return RealRows(np.zeros((len(bias), 0)), _pad_columns(rows.weight_hidden), wide, bias)
 
 
-def _round_narrow(weights: Real, scale: Real) -> NDArray[np.int8]:
-    """Round to bytes, fine columns first, as a coarse column's weight contains the byte of its fine neighbour."""
-    target = weights / scale[:, None]
-    result = np.clip(np.rint(target), NARROW_MIN, NARROW_MAX).astype(np.int8)
-    coarse = np.flatnonzero(is_coarse(weights.shape[1]))
-    low_byte = result.view(np.uint8)[:, coarse - QUAD // 2].astype(np.float64)
-    result[:, coarse] = np.clip(np.rint(target[:, coarse] - low_byte / 256), NARROW_MIN, NARROW_MAX).astype(np.int8)
-    return result
+def _upper_layer_rows(rows: FloatRows) -> RealRows:
+    bias = rows.bias.astype(np.float64)
+    return RealRows(_pad_columns(rows.weight_input), _pad_columns(rows.weight_hidden), np.zeros((len(bias), 0)), bias)
 
 
-def _with_multiplier(real: _RealRows, purpose: _Purpose, multiplier: NDArray[np.int64]) -> IntRows:
+def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold | None) -> Real:
+    """Second moments of what the rows see, in the order and the units of :func:`round_rows`.
+
+    Args:
+        real: the rows.
+        layer_input: I of the layer.
+        moments: [I + H + 1, I + H + 1] of (input of the layer, its state, 1), as the float model has them.
+        fold: of the first layer, whose input is feature counts q = x unit + mean; None above it.
+    """
+    size = len(moments)
+    own = np.arange(layer_input, size - 1) if real.narrow_hidden.shape[1] else np.arange(0)
+    narrow_hidden = _selection(own, real.narrow_hidden.shape[1], size)
+    constant = _selection(np.array([size - 1]), 1, size)
+    below = np.arange(layer_input)
+    if fold is None:
+        narrow_input = _selection(below[: real.narrow_input.shape[1]], real.narrow_input.shape[1], size)
+        rows = np.concatenate([narrow_input, narrow_hidden, constant])
+    else:
+        wide = _selection(below[: real.wide.shape[1]], real.wide.shape[1], size)
+        if len(wide):
+            wide = wide * fold.unit[:, None]
+            wide[:, -1] = fold.mean
+        rows = np.concatenate([narrow_hidden, wide, constant])
+    return np.asarray(rows @ moments @ rows.T)
+
+
+def _selection(columns: NDArray[np.int64], padded_size: int, size: int) -> Real:
+    """[padded_size, size]: picks ``columns``; padding picks nothing."""
+    matrix = np.zeros((padded_size, size))
+    matrix[np.arange(len(columns)), columns] = 1.0
+    return matrix
+
+
+def _with_multiplier(real: RealRows, purpose: _Purpose, multiplier: NDArray[np.int64], moments: Real) -> IntRows:
     """Round all weights at the scale that ``multiplier`` fixes.
 
     With result = floor(acc m / 2^16) in Q16 of gain * y, a unit of the accumulator is worth m / (2^32 gain).
     """
     unit = multiplier / (2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain)
-    narrow_scale = unit * 2.0**FINE_FRAC_BITS
-    result_bias = real.bias * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset + 0.5
+    rounded = round_rows(real, unit, moments)
+    result_bias = rounded.bias * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset + 0.5
     bias = np.rint(result_bias * 2.0**MULTIPLIER_SHIFT / multiplier)
     return IntRows(
-        wide=np.clip(np.rint(real.wide / unit[:, None]), -INT16_MAX, INT16_MAX).astype(np.int16),
-        narrow_input=_round_narrow(real.narrow_input, narrow_scale),
-        narrow_hidden=_round_narrow(real.narrow_hidden, narrow_scale),
+        wide=rounded.wide,
+        narrow_input=rounded.narrow_input,
+        narrow_hidden=rounded.narrow_hidden,
         bias=np.clip(bias, -INT32_MAX, INT32_MAX).astype(np.int32),
         multiplier=multiplier.astype(np.int16),
     )
@@ -104,7 +116,7 @@ def _largest_magnitude(weights: Real) -> Real:
     return np.asarray(np.abs(weights).max(axis=1, initial=0.0), dtype=np.float64)
 
 
-def _quantize_rows(real: _RealRows, purpose: _Purpose, what: str) -> IntRows:
+def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str) -> IntRows:
     """The smallest multiplier, and so the finest scale, at which every weight fits and no accumulator can overflow."""
     per_unit = 2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain
     narrow = np.maximum(_largest_magnitude(real.narrow_input), _largest_magnitude(real.narrow_hidden))
@@ -122,7 +134,7 @@ def _quantize_rows(real: _RealRows, purpose: _Purpose, what: str) -> IntRows:
                 f"{_largest_magnitude(real.wide)[row]:.3g} a feature count, bias {real.bias[row]:.3g}; no scale up to "
                 f"{MULTIPLIER_MAX} keeps its accumulator within 32 bits. Train with weight decay or clip the weights"
             )
-        rows = _with_multiplier(real, purpose, multiplier.astype(np.int64))
+        rows = _with_multiplier(real, purpose, multiplier.astype(np.int64), moments)
         excess = accumulator_bounds(rows) / INT32_MAX
         if (excess <= 1).all():
             return rows
@@ -139,10 +151,13 @@ def _input_shift(scale: float, feature_limit: int) -> int:
     return shift
 
 
-def _quantize_cell(cell: Cell[FloatRows], index: int, fold: _Fold) -> Cell[IntRows]:
+def _quantize_cell(
+    cell: Cell[FloatRows], index: int, layer_input: int, moments: Real, fold: _Fold | None
+) -> Cell[IntRows]:
     def rows(float_rows: FloatRows, purpose: _Purpose, name: str) -> IntRows:
-        real = _first_layer_rows(float_rows, fold.mean, fold.unit) if index == 0 else _upper_layer_rows(float_rows)
-        return _quantize_rows(real, purpose, f"layer{index}.{name}")
+        real = _upper_layer_rows(float_rows) if fold is None else _first_layer_rows(float_rows, fold)
+        seen = _seen_columns(real, layer_input, moments, fold)
+        return _quantize_rows(real, purpose, seen, f"layer{index}.{name}")
 
     match cell:
         case Rnn():
@@ -197,9 +212,15 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     )
     factor = 2.0 ** np.array(shifts)
     fold = _Fold(mean=np.array(normalisation.mean) * factor, unit=np.array(normalisation.scale) * factor)
-    layers = tuple(_quantize_cell(cell, index, fold) for index, cell in enumerate(model.layers))
+    layer_inputs = (model.input_size, *model.hidden_sizes)
+    layers = tuple(
+        _quantize_cell(cell, index, layer_inputs[index], calibration.moments[index], fold if index == 0 else None)
+        for index, cell in enumerate(model.layers)
+    )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
-    head = _quantize_rows(_upper_layer_rows(model.head), _LINEAR, "head")
+    head_rows = _upper_layer_rows(model.head)
+    head_moments = _seen_columns(head_rows, layer_inputs[-1], calibration.moments[-1], None)
+    head = _quantize_rows(head_rows, _LINEAR, head_moments, "head")
     quantized: IntModel = SequenceModel(
         model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format
     )

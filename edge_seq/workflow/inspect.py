@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_seq.errors import ModelError
-from edge_seq.ir.cells import cell_name, gates
+from edge_seq.ir.cells import cell_name
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, model_hash, num_parameters, weight_bytes
 from edge_seq.ir.serialize import load_model
@@ -31,8 +31,15 @@ def inspect_path(path: Path) -> dict[str, Any]:
     if path.suffix == ".onnx":
         from edge_seq.backends.onnx_run import load_onnx
 
-        model = load_onnx(path)
-        return {"file": path.name, **model.describe()}
+        exported = load_onnx(path)
+        return {
+            "name": path.stem,
+            "kind": f"{exported.kind} ONNX, {exported.form}",
+            "model_hash": exported.model_sha256,
+            "labels": exported.labels,
+            "contract": contract_to_dict(exported.contract),
+            "readout": asdict(exported.readout),
+        }
     return describe(load_model(path))
 
 
@@ -47,14 +54,14 @@ def describe(model: FloatModel | IntModel) -> dict[str, Any]:
         "readout": asdict(model.readout),
         "number_format": asdict(model.number_format),
         "layers": [
-            {"cell": cell_name(cell), "hidden_size": size, "gates": list(gates(cell))}
+            {"cell": cell_name(cell), "hidden_size": size, "gates": list(vars(cell))}
             for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
         ],
     }
     if isinstance(model.number_format, IntFormat):
-        summary["weight_bytes"] = weight_bytes(model)  # type: ignore[arg-type]  # the format decides
-        bounds = range_bounds(model)  # type: ignore[arg-type]  # the format decides
+        summary["weight_bytes"] = weight_bytes(model)
+        bounds = range_bounds(model)
         summary["range_proof"] = [{**asdict(bound), "slack": bound.slack} for bound in bounds]
     else:
-        summary["parameters"] = num_parameters(model)  # type: ignore[arg-type]  # the format decides
+        summary["parameters"] = num_parameters(model)
     return summary

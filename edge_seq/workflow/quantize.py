@@ -77,7 +77,7 @@ def quantize_run(run: RunFolder) -> dict[str, Any]:
         "model_hash": model_hash(quantized),
         "parameters": num_parameters(model),
         "weight_bytes": weight_bytes(quantized),
-        "calibration": asdict(calibration),
+        "calibration": {key: value for key, value in vars(calibration).items() if key != "moments"},
         "input_shift": quantized.number_format.input_shift,
         "cell_frac_bits": quantized.number_format.cell_frac_bits,
         "saturation": [{**asdict(s), "share": s.share} for s in count_saturation(quantized, streams)],
