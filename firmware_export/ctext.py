@@ -110,13 +110,15 @@ def struct(c_type: str, name: str, fields: Mapping[str, str]) -> str:
 def struct_array(
     c_type: str, name: str, elements: Sequence[Mapping[str, str]], *, shape: str, rom: bool = False
 ) -> str:
-    """A file-local constant array of structures, one line an element."""
+    """A constant array of structures, of the file only; an element on one line if it fits."""
     qualifier = "const ES_ROM" if rom else "const"
-    lines = [
-        f"{_INDENT}{{" + ", ".join(f".{field} = {value}" for field, value in element.items()) + "},\n"
-        for element in elements
-    ]
-    return f"{comment(shape)}static {qualifier} {c_type} {name}[{len(lines)}] = {{\n{''.join(lines)}}};\n"
+    text = ""
+    for element in elements:
+        fields = [f".{field} = {value}" for field, value in element.items()]
+        line = f"{_INDENT}{{{', '.join(fields)}}},\n"
+        long = f"{_INDENT}{{\n" + "".join(f"{_INDENT * 2}{field},\n" for field in fields) + f"{_INDENT}}},\n"
+        text += line if len(line) <= _LINE_WIDTH else long
+    return f"{comment(shape)}static {qualifier} {c_type} {name}[{len(elements)}] = {{\n{text}}};\n"
 
 
 def braces(values: Iterable[int], c_type: str = "int32_t") -> str:

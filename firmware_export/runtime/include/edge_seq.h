@@ -124,7 +124,7 @@ typedef struct es_channel {
 typedef struct es_contract {
     const char *sample_rate_hz;
     const char *preprocessing;
-    uint16_t window_stride;
+    uint32_t window_stride; /* samples between the starts of two training windows */
     uint16_t num_channels;
     const es_channel_t *channels; /* [num_channels], in the order es_step takes them */
 } es_contract_t;

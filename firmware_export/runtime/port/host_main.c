@@ -103,7 +103,7 @@ static void put_step(const es_context_t *context, int label_due, unsigned char *
     put_word(row, label_due ? (int32_t)es_label(context) : -1);
 }
 
-static int run(es_context_t *context, size_t steps, unsigned char *row, size_t row_bytes)
+static int run_steps(es_context_t *context, size_t steps, unsigned char *row, size_t row_bytes)
 {
     int16_t counts[64]; /* C <= 64 */
     size_t step = 0;
@@ -124,17 +124,36 @@ static int run(es_context_t *context, size_t steps, unsigned char *row, size_t r
     return fflush(stdout) != 0;
 }
 
+/* memory [es_context_bytes], row [row_words] of four bytes */
+static int run_model(const es_model_t *model, size_t steps, void *memory, unsigned char *row, size_t row_words)
+{
+    es_context_t *context;
+    unsigned char word[4];
+    const es_status_t status = es_init(model, memory, es_context_bytes(model), &context);
+
+    if (status != ES_OK) {
+        fprintf(stderr, "es_init: %s\n", es_status_text(status));
+        return 1;
+    }
+#ifdef ES_TRACE
+    trace_model = model;
+    trace_words = row + 4 * plain_words(model);
+#endif
+    put_word(word, (int32_t)row_words);
+    fwrite(model->hash, 1, ES_HASH_BYTES, stdout);
+    fwrite(word, 1, sizeof word, stdout);
+    return run_steps(context, steps, row, 4 * row_words);
+}
+
 int main(int argc, char **argv)
 {
     const unsigned long index = argc == 3 ? strtoul(argv[1], NULL, 10) : es_host_num_models;
     const unsigned long steps = argc == 3 ? strtoul(argv[2], NULL, 10) : 0;
     const es_model_t *model;
-    es_context_t *context;
-    es_status_t status;
-    void *memory;
-    unsigned char *row, words[4];
     size_t row_words;
-    int result;
+    void *memory;
+    unsigned char *row;
+    int result = 1;
 
     if (index >= es_host_num_models || steps == 0) {
         fprintf(stderr, "usage: program MODEL STEPS, MODEL below %u, STEPS at least 1\n", es_host_num_models);
@@ -144,23 +163,11 @@ int main(int argc, char **argv)
     row_words = plain_words(model) + traced_words(model);
     memory = malloc(es_context_bytes(model));
     row = (unsigned char *)calloc(row_words, 4);
-    if (memory == NULL || row == NULL) {
+    if (memory != NULL && row != NULL) {
+        result = run_model(model, steps, memory, row, row_words);
+    } else {
         fprintf(stderr, "no memory\n");
-        return 1;
     }
-    status = es_init(model, memory, es_context_bytes(model), &context);
-    if (status != ES_OK) {
-        fprintf(stderr, "es_init: %s\n", es_status_text(status));
-        return 1;
-    }
-#ifdef ES_TRACE
-    trace_model = model;
-    trace_words = row + 4 * plain_words(model);
-#endif
-    put_word(words, (int32_t)row_words);
-    fwrite(model->hash, 1, ES_HASH_BYTES, stdout);
-    fwrite(words, 1, sizeof words, stdout);
-    result = run(context, steps, row, 4 * row_words);
     free(memory);
     free(row);
     return result;

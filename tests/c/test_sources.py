@@ -1,0 +1,217 @@
+"""The C text itself: no warning, no surprise, no state of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firmware_export.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
+from firmware_export.emit import RUNTIME_FOLDER, export_c
+from firmware_export.golden import make_golden
+from tests.golden.tiny_model import tiny_counts, tiny_model
+
+HERE = Path(__file__).parent
+EXAMPLES = RUNTIME_FOLDER.parent / "examples"
+ARM = Compiler("arm-none-eabi-gcc", ("arm-none-eabi-gcc", "-mthumb"))
+INCLUDES = [RUNTIME_FOLDER / "include", RUNTIME_FOLDER / "src"]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of all cells with labels that are hard to print."""
+    folder = tmp_path_factory.mktemp("tiny")
+    export_c(tiny_model(), make_golden(tiny_model(), tiny_counts()), folder)
+    return folder
+
+
+def all_sources(tiny: Path) -> list[Path]:
+    return [*sorted((RUNTIME_FOLDER / "src").glob("*.c")), tiny / "tiny.c", tiny / "tiny_golden.c"]
+
+
+@pytest.mark.parametrize("level", ["-O0", "-O2", "-O3"])
+@pytest.mark.parametrize("name", ["gcc", "clang", "zig", "-mcpu=cortex-m0", "-mcpu=cortex-m3", "-mcpu=cortex-m4"])
+def test_no_warnings(name: str, level: str, tiny: Path, compilers: dict[str, Compiler], tmp_path: Path) -> None:
+    if name.startswith("-mcpu"):
+        if not shutil.which(ARM.command[0]):
+            pytest.skip("arm-none-eabi-gcc is not on this machine")
+        compiler, flags = ARM, [*STRICT_FLAGS, name, level, "-c"]
+    elif name in compilers:
+        compiler, flags = compilers[name], [*STRICT_FLAGS, level, "-c"]
+    else:
+        pytest.skip(f"{name} is not on this machine")
+    if name == "zig" and level != "-O2":
+        pytest.skip("clang has the same front end, and zig is slow to start")
+    for source in all_sources(tiny):
+        compile_c(compiler, [source], tmp_path / "x.o", flags=flags, include_folders=[*INCLUDES, tiny])
+
+
+def test_host_program_without_warnings(compilers: dict[str, Compiler], tmp_path: Path) -> None:
+    for name in {"gcc", "clang"} & set(compilers):
+        for trace in ([], ["-DES_TRACE"]):
+            compile_c(
+                compilers[name],
+                [RUNTIME_FOLDER / "port" / "host_main.c"],
+                tmp_path / "x.o",
+                flags=[*STRICT_FLAGS, "-O2", "-c", *trace],
+                include_folders=INCLUDES,
+            )
+
+
+@pytest.mark.parametrize("language", ["c", "c++"])
+def test_headers_compile_alone_and_twice(
+    language: str, tiny: Path, compilers: dict[str, Compiler], tmp_path: Path
+) -> None:
+    if not compilers:
+        pytest.skip("no C compiler on this machine")
+    compiler = find_compiler()
+    flags = ["-x", language, "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
+    flags += ["-std=c99", "-Wpedantic"] if language == "c" else ["-std=c++11"]
+    public = sorted((RUNTIME_FOLDER / "include").glob("*.h")) + sorted(tiny.glob("*.h"))
+    internal = sorted((RUNTIME_FOLDER / "src").glob("*.h")) if language == "c" else []
+    for header in [*public, *internal]:
+        source = tmp_path / "one.c"
+        source.write_text(f'#include "{header.name}"\n#include "{header.name}"\nint main(void) {{ return 0; }}\n')
+        compile_c(compiler, [source], tmp_path / "x", flags=flags, include_folders=[*INCLUDES, tiny])
+
+
+def test_cpp_program_links(tiny: Path, compilers: dict[str, Compiler], tmp_path: Path) -> None:
+    if not shutil.which("g++") or "gcc" not in compilers:
+        pytest.skip("g++ is not on this machine")
+    (tmp_path / "main.cpp").write_text(
+        '#include "tiny.h"\n#include "tiny_golden.h"\nstatic tiny_memory_t memory;\n'
+        "int main() { return es_self_test(&tiny_golden, &memory, sizeof memory, nullptr); }\n"
+    )
+    objects = []
+    for index, source in enumerate(all_sources(tiny)):
+        output = tmp_path / f"{index}.o"
+        objects.append(
+            compile_c(compilers["gcc"], [source], output, flags=["-std=c99", "-c"], include_folders=[*INCLUDES, tiny])
+        )
+    program = compile_c(
+        Compiler("g++", ("g++",)),
+        [tmp_path / "main.cpp", *objects],
+        tmp_path / "main",
+        flags=["-Wall", "-Wextra", "-Werror"],
+        include_folders=[*INCLUDES, tiny],
+    )
+    assert subprocess.run([str(program)], check=False).returncode == 0
+
+
+def test_cppcheck(tiny: Path) -> None:
+    if not shutil.which("cppcheck"):
+        pytest.skip("cppcheck is not on this machine")
+    command = [
+        "cppcheck",
+        "--std=c99",
+        "--enable=warning,performance,portability",
+        "--inconclusive",
+        "--error-exitcode=1",
+        "--quiet",
+        *(f"-I{folder}" for folder in [*INCLUDES, tiny]),
+        *map(str, all_sources(tiny)),
+        str(RUNTIME_FOLDER / "port" / "host_main.c"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_globals_no_heap_no_library(tiny: Path, compilers: dict[str, Compiler], tmp_path: Path) -> None:
+    """Object files hold code and constants only, and need nothing but each other and what gcc makes of a loop."""
+    if "gcc" not in compilers or not shutil.which("nm"):
+        pytest.skip("gcc or nm is not on this machine")
+    defined, needed = set(), set()
+    for source in all_sources(tiny):
+        flags = ["-std=c99", "-O2", "-fno-pic", "-c"]
+        compile_c(compilers["gcc"], [source], tmp_path / "x.o", flags=flags, include_folders=[*INCLUDES, tiny])
+        listing = subprocess.run(["nm", str(tmp_path / "x.o")], capture_output=True, text=True, check=True).stdout
+        for line in listing.splitlines():
+            kind, name = line.split()[-2:]
+            assert kind in "TtRrU", f"{source.name} has {name} of kind {kind}: neither code nor constant"
+            (needed if kind == "U" else defined).add(name)
+    assert needed - defined <= {"memset", "memcpy", "_GLOBAL_OFFSET_TABLE_"}
+    assert all(name.startswith(("es_", "tiny_")) for name in needed & defined)
+
+
+def test_no_floating_point_no_recursion_no_plain_shift(tiny: Path) -> None:
+    for source in [*all_sources(tiny), *sorted(RUNTIME_FOLDER.glob("*/*.h"))]:
+        code = re.sub(r'/\*.*?\*/|"[^"\n]*"', "", source.read_text(), flags=re.DOTALL)
+        assert not re.search(
+            r"\b(float|double|malloc|free|goto|static\s+(?!inline|const|void|int|unsigned|es_|uint)\w)\b", code
+        )
+        if source.name not in ("es_fixed.h", "es_crc.h", "es_state.c", "es_pool.c", "es_tanh.h"):
+            assert ">>" not in code, f"{source.name}: shift right with es_shift_right, which has one meaning everywhere"
+
+
+@pytest.mark.parametrize(
+    ("cell", "unused"), [("lstm", ("es_gru_step", "es_rnn_step")), ("rnn", ("es_gru_step", "es_lstm_step"))]
+)
+def test_unused_cells_are_not_linked(
+    cell: str, unused: tuple[str, ...], zoo_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    if not shutil.which(ARM.command[0]):
+        pytest.skip("arm-none-eabi-gcc is not on this machine")
+    name = f"{cell}_small"
+    folder = zoo_folders[name]
+    main = tmp_path / "main.c"
+    main.write_text(
+        f'#include "{name}.h"\nstatic {name}_memory_t memory;\nint main(void)\n{{\n    es_context_t *context;\n'
+        f"    int16_t counts[3] = {{0}};\n    return (int)es_init(&{name}_model, &memory, sizeof memory, &context) +\n"
+        "           (int)es_step(context, counts);\n}\n"
+    )
+    manifest = json.loads((folder / "manifest.json").read_text())
+    program = compile_c(
+        ARM,
+        [main, *(folder / source for source in manifest["sources"])],
+        tmp_path / "firmware.elf",
+        flags=[
+            "-std=c99", "-Os", "-mcpu=cortex-m0", "-ffunction-sections", "-fdata-sections", "-nostartfiles",
+            "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,-e,main",
+        ],
+        include_folders=[folder / include for include in manifest["include_folders"]],
+    )  # fmt: skip
+    listing = subprocess.run(["arm-none-eabi-nm", str(program)], capture_output=True, text=True, check=True).stdout
+    assert f"es_{cell}_step" in listing
+    for function in (
+        *unused,
+        "es_pool_mean",
+        "es_preprocess_gravity",
+        "es_state_save",
+        "es_self_test",
+        "es_status_text",
+    ):
+        assert function not in listing
+
+
+def test_context_size_in_the_manifest(tiny: Path, tmp_path: Path) -> None:
+    """sizeof(es_context_t) with four-byte pointers, as the compiler of a real part sees it."""
+    if not shutil.which(ARM.command[0]):
+        pytest.skip("arm-none-eabi-gcc is not on this machine")
+    stated = json.loads((tiny / "manifest.json").read_text())["bytes"]
+    source = tmp_path / "size.c"
+    source.write_text(
+        '#include "tiny.h"\n'
+        f"typedef char context[TINY_CONTEXT_BYTES == {stated['context_32bit']} ? 1 : -1];\n"
+        f"typedef char state[TINY_STATE_BYTES == {stated['saved_state']} ? 1 : -1];\n"
+    )
+    compile_c(
+        ARM, [source], tmp_path / "x.o", flags=["-std=c99", "-mcpu=cortex-m0", "-c"], include_folders=[*INCLUDES, tiny]
+    )
+
+
+def test_arithmetic_shift_is_one_instruction(tmp_path: Path) -> None:
+    if not shutil.which(ARM.command[0]):
+        pytest.skip("arm-none-eabi-gcc is not on this machine")
+    source = tmp_path / "shift.c"
+    source.write_text(
+        '#include "es_fixed.h"\nint32_t f(int32_t a);\nint32_t f(int32_t a) { return es_shift_right(a, 7); }\n'
+    )
+    for core in ("cortex-m0", "cortex-m4"):
+        flags = ["-std=c99", "-O2", f"-mcpu={core}", "-S"]
+        text = compile_c(ARM, [source], tmp_path / "shift.s", flags=flags, include_folders=INCLUDES).read_text()
+        body = text.split("\nf:\n")[1].split(".size")[0]
+        assert re.findall(r"^\s+([a-z]\w*)", body, flags=re.MULTILINE) == ["asrs", "bx"]

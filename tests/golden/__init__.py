@@ -1,0 +1,1 @@
+"""Stored truth: generated text that must not change unseen."""

@@ -1,0 +1,129 @@
+"""Generated C: what it says, that it is the same each time, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_seq.errors import ExportError, ModelError, RangeProofError
+from edge_seq.ir.cells import Rnn
+from edge_seq.ir.model import IntModel, model_hash
+from firmware_export import emit as emit_module
+from firmware_export.emit import MANIFEST, RUNTIME_FOLDER, emit, export_c, runtime_files, write_artifacts
+from firmware_export.golden import make_golden
+from firmware_export.tanh_source import tanh_source
+from tests.golden.tiny_model import FOLDER, tiny_counts, tiny_export, tiny_model
+from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, spec
+
+
+def export_of(model: IntModel) -> dict[str, str]:
+    return emit(model, make_golden(model, random_counts(1, model.contract.window_length, model.input_size)))
+
+
+def test_generated_text_is_the_stored_one() -> None:
+    found = tiny_export()
+    assert sorted(found) == sorted(path.name for path in FOLDER.iterdir())
+    for name, text in found.items():
+        assert text == (FOLDER / name).read_text(encoding="utf-8"), f"{name}: see tests/golden/tiny_model.py"
+
+
+def test_table_in_the_runtime_is_the_specification_s() -> None:
+    assert (RUNTIME_FOLDER / "src" / "es_tanh.c").read_text() == tanh_source()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_generated_files_hold_data_only(cell: str) -> None:
+    files = export_of(quantized_model(spec(cell, 5, pooling="mean"), name="car"))
+    assert sorted(files) == ["car.c", "car.h", "car_golden.c", "car_golden.h", MANIFEST]
+    for name in ("car.c", "car_golden.c"):
+        code = re.sub(r'/\*.*?\*/|"[^"]*"', "", files[name], flags=re.DOTALL)
+        assert not re.search(r"\b(for|while|if|return|do|switch)\b", code)
+        definitions = [line for line in code.splitlines() if "=" in line and not line.startswith("    ")]
+        assert definitions
+        assert all(line.startswith(("static const ", "const ")) for line in definitions), definitions
+
+
+def test_manifest() -> None:
+    model = quantized_model(spec("lstm", 32, window_length=50, step="difference", pooling="mean"), name="car")
+    manifest = json.loads(export_of(model)[MANIFEST])
+    assert manifest["model_hash"] == model_hash(model)
+    assert manifest["labels"] == list(model.labels)
+    assert manifest["contract"]["window_length"] == 50
+    # 32 units of 4 gates on 4 channels of 2 bytes and 32 states of 1, 6 bytes of bias and multiplier a row; the head.
+    assert manifest["bytes"]["weights"] == 128 * (4 * 2 + 32 + 6) + 4 * (32 + 6)
+    assert manifest["bytes"]["tables"] == 1024 + 2
+    assert manifest["bytes"]["context_32bit"] <= 400
+    assert all(bound["magnitude"] <= bound["limit"] for bound in manifest["range_proof"])
+    assert {source for source in manifest["sources"] if source.startswith("runtime/")} <= set(runtime_files())
+
+
+def test_folder_is_complete_and_the_manifest_comes_last(tmp_path: Path) -> None:
+    model = tiny_model()
+    paths = export_c(model, make_golden(model, tiny_counts()), tmp_path / "out")
+    assert paths[-1].name == MANIFEST
+    written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert written == {*tiny_export(), *runtime_files()}
+    assert "runtime/include/edge_seq.h" in written
+    assert not any("port/host_main.c" in name for name in written)
+
+
+def test_nothing_is_written_of_a_refused_model(tmp_path: Path) -> None:
+    model = tiny_model()
+    golden = make_golden(model, tiny_counts())
+    with pytest.raises(ModelError):
+        export_c(replace(model, name="Not a name"), golden, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_write_artifacts(tmp_path: Path) -> None:
+    assert write_artifacts({MANIFEST: "1", "b/c.c": "2"}, tmp_path) == (tmp_path / "b/c.c", tmp_path / MANIFEST)
+    assert (tmp_path / "b/c.c").read_text() == "2"
+
+
+@pytest.mark.parametrize("name", ["edge_seq", "es_car", "car_golden"])
+def test_names_of_other_files_are_refused(name: str) -> None:
+    with pytest.raises(ExportError, match=f"exporting {name} as C: names that begin"):
+        export_of(replace(tiny_model(), name=name))
+
+
+def test_float_model_is_refused() -> None:
+    model = random_float_model(spec("rnn", 2))
+    with pytest.raises(ExportError, match="it is a float model"):
+        emit(model, make_golden(tiny_model(), tiny_counts()))  # type: ignore[arg-type]
+
+
+def test_golden_vectors_of_another_model_are_refused() -> None:
+    model = tiny_model()
+    other = replace(model, labels=("p", "q", "r", "s", "t"))
+    with pytest.raises(ExportError, match=r"golden vectors are of model .* make them again"):
+        emit(other, make_golden(model, tiny_counts()))
+
+
+def test_model_that_could_overflow_is_refused() -> None:
+    model = quantized_model(spec("rnn", 2), name="car")
+    golden = make_golden(model, random_counts(1, 7, 3))
+    (cell,) = model.layers
+    assert isinstance(cell, Rnn)
+    rows = replace(cell.hidden, wide=np.full_like(cell.hidden.wide, 32767))
+    with pytest.raises(RangeProofError, match="hidden accumulator, row 0 can reach"):
+        emit(replace(model, layers=(Rnn(rows),)), golden)
+
+
+def test_label_macros_tell_labels_apart() -> None:
+    def macros(*labels: str) -> list[str]:
+        return emit_module._label_macros(replace(tiny_model(), labels=labels))
+
+    assert macros("parked", "normal road") == ["PARKED", "NORMAL_ROAD"]
+    assert macros("a-b", "a b") == ["0_A_B", "1_A_B"]
+    assert macros("ok", "??") == ["0_OK", "1___"]
+
+
+@pytest.mark.parametrize("shift", [0, 5])
+def test_same_text_every_time(shift: int) -> None:
+    model = quantized_model(spec("gru", 4), name="car", seed=shift)
+    assert export_of(model) == export_of(quantized_model(spec("gru", 4), name="car", seed=shift))

@@ -1,0 +1,104 @@
+"""Weights in the order of use: read back by the definition of the layout, they are the model's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_seq.ir.cells import Gru, Lstm, Rnn, gates
+from edge_seq.ir.rows import IntRows, effective_weights
+from firmware_export.layout import pack_consecutive, pack_layer
+from tests.zoo import CELLS, extreme_model, spec
+
+Values = NDArray[np.int64]
+
+
+def low_byte(word: int) -> int:
+    return (word & 0xFF) - 256 if word & 0x80 else word & 0xFF
+
+
+def narrow_values(narrow: NDArray[np.int8]) -> Values:
+    return effective_weights(narrow).astype(np.int64)
+
+
+def wide_values(rows: IntRows) -> Values:
+    return np.pad(rows.wide.astype(np.int64), ((0, 0), (0, rows.wide.shape[1] % 2)))
+
+
+def read_wide(words: Iterator[int], rows: int, columns: int) -> Values:
+    """[rows, columns], columns even: pair by pair, row by row."""
+    result = np.zeros((rows, columns), dtype=np.int64)
+    for column in range(0, columns, 2):
+        for row in range(rows):
+            result[row, column : column + 2] = [next(words), next(words)]
+    return result
+
+
+def read_narrow(words: Iterator[int], rows: int, columns: int) -> Values:
+    """[rows, columns] as they count: quad by quad, row by row; low bytes are fine weights, whole words coarse ones."""
+    result = np.zeros((rows, columns), dtype=np.int64)
+    for column in range(0, columns, 4):
+        for row in range(rows):
+            first, second = next(words), next(words)
+            result[row, column : column + 4] = [low_byte(first), low_byte(second), first, second]
+    return result
+
+
+def check_units(words: Iterator[int], hidden: int, see_input: list[IntRows], see_state: list[IntRows]) -> None:
+    """A block is the rows of one unit: wide, then the layer below, then the own state."""
+    wide = np.stack([wide_values(rows) for rows in see_input], axis=1)
+    below = np.stack([narrow_values(rows.narrow_input) for rows in see_input], axis=1)
+    own = np.stack([narrow_values(rows.narrow_hidden) for rows in see_state], axis=1)
+    for unit in range(hidden):
+        assert np.array_equal(read_wide(words, *wide[unit].shape), wide[unit])
+        assert np.array_equal(read_narrow(words, *below[unit].shape), below[unit])
+        assert np.array_equal(read_narrow(words, *own[unit].shape), own[unit])
+
+
+def check_consecutive(words: Iterator[int], rows: IntRows) -> None:
+    """A block is four rows; those beyond the last are zero."""
+    missing = -len(rows.bias) % 4
+    wide, below, own = (
+        np.pad(values, ((0, missing), (0, 0)))
+        for values in (wide_values(rows), narrow_values(rows.narrow_input), narrow_values(rows.narrow_hidden))
+    )
+    for start in range(0, len(wide), 4):
+        block = slice(start, start + 4)
+        assert np.array_equal(read_wide(words, 4, wide.shape[1]), wide[block])
+        assert np.array_equal(read_narrow(words, 4, below.shape[1]), below[block])
+        assert np.array_equal(read_narrow(words, 4, own.shape[1]), own[block])
+
+
+@pytest.mark.parametrize("cell_name", CELLS)
+@pytest.mark.parametrize("layer", [0, 1])
+def test_layers_read_back(cell_name: str, layer: int) -> None:
+    cell = extreme_model(spec(cell_name, 5, 6), seed=7).layers[layer]
+    packed = pack_layer(cell)
+    words = iter(packed.weights.tolist())
+    named = gates(cell)
+    hidden = (5, 6)[layer]
+    match cell:
+        case Lstm():
+            check_units(words, hidden, list(named.values()), list(named.values()))
+            assert np.array_equal(packed.bias, np.stack([r.bias for r in named.values()], axis=1))
+        case Gru():
+            shared = [cell.reset_gate, cell.update_gate]
+            check_units(words, hidden, [*shared, cell.new_gate_input], [*shared, cell.new_gate_hidden])
+            assert np.array_equal(packed.multiplier, np.stack([r.multiplier for r in named.values()], axis=1))
+        case Rnn():
+            check_consecutive(words, cell.hidden)
+            assert packed.bias.ravel()[:hidden].tolist() == cell.hidden.bias.tolist()
+            assert not packed.bias.ravel()[hidden:].any()
+    assert next(words, None) is None
+
+
+def test_head_reads_back() -> None:
+    head = extreme_model(spec("rnn", 9, classes=6), seed=8).head
+    packed = pack_consecutive(head)
+    words = iter(packed.weights.tolist())
+    check_consecutive(words, head)
+    assert next(words, None) is None
+    assert packed.num_bytes == 2 * packed.weights.size + 2 * 24
