@@ -106,6 +106,11 @@ def steer_for(vehicle: Vehicle, lateral_acceleration: FloatArray, speed: FloatAr
     return np.clip(angle, -MAX_ROAD_WHEEL_ANGLE, MAX_ROAD_WHEEL_ANGLE)
 
 
+def clamp(value: float, limit: float) -> float:
+    """``value`` held between ``-limit`` and ``limit``."""
+    return limit if value > limit else -limit if value < -limit else value
+
+
 def brush_force(slip: float, stiffness: float, limit: float) -> tuple[float, float]:
     """Side force of an axle over its load, and sigma.
 
@@ -154,13 +159,15 @@ def move(vehicle: Vehicle, driver: Driver, given: LateralInput) -> LateralMotion
             rear_grip = rear_grips[t]
         if catching[t] and t >= delay:
             wish += driver.sideslip_gain * sideslip[t - delay] - driver.yaw_gain * yaw[t - delay]
-            wish = min(MAX_ROAD_WHEEL_ANGLE, max(-MAX_ROAD_WHEEL_ANGLE, wish))
+            wish = clamp(wish, MAX_ROAD_WHEEL_ANGLE)
         steer += lag * (wish - steer)
 
         limit = grips[t] * GRAVITY
-        drive = min(limit, max(-limit, plan_accelerations[t] + SPEED_GAIN * (plans[t] - u)))
-        forward = max(abs(u), 1.0)
-        dynamic = min(1.0, max(0.0, 0.5 * (math.hypot(u, sway) - SLOWEST_DYNAMIC_SPEED + 1.0)))
+        drive = clamp(plan_accelerations[t] + SPEED_GAIN * (plans[t] - u), limit)
+        forward = u if u > 1.0 else max(-u, 1.0)
+        dynamic = 1.0
+        if forward < SLOWEST_DYNAMIC_SPEED + 1.0:
+            dynamic = min(1.0, max(0.0, 0.5 * (math.hypot(u, sway) - SLOWEST_DYNAMIC_SPEED + 1.0)))
         kinematic_yaw = yaw_rate + 0.3 * (u * math.tan(steer) / wheelbase - yaw_rate)
         kinematic_sway = sway + 0.3 * (b * kinematic_yaw - sway)
         if dynamic > 0.0:
@@ -178,8 +185,8 @@ def move(vehicle: Vehicle, driver: Driver, given: LateralInput) -> LateralMotion
             new_yaw, new_sway = kinematic_yaw, kinematic_sway
         # Between gripping and rolling at walking pace nothing may exceed the grip either.
         most_yaw = step * limit * wheelbase / gyration
-        new_yaw = yaw_rate + min(most_yaw, max(-most_yaw, new_yaw - yaw_rate))
-        across = min(limit, max(-limit, (new_sway - sway) / step + u * new_yaw))
+        new_yaw = yaw_rate + clamp(new_yaw - yaw_rate, most_yaw)
+        across = clamp((new_sway - sway) / step + u * new_yaw, limit)
         new_sway = sway + step * (across - u * new_yaw)
         new_u = u + step * (drive + new_yaw * new_sway)
         if plans[t] == 0.0 and abs(new_u) < STANDSTILL_SPEED:
