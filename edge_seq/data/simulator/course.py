@@ -20,7 +20,7 @@ from edge_seq.data.simulator.lateral import (
 from edge_seq.data.simulator.parked import ParkedPeriod
 from edge_seq.data.simulator.road import GRID_M, Obstacle
 from edge_seq.data.simulator.spectrum import FloatArray, coloured_noise
-from edge_seq.data.simulator.vehicle import GRAVITY, Vehicle
+from edge_seq.data.simulator.vehicle import GEAR_SPEEDS, GRAVITY, Vehicle
 
 SLIDE_GAP_S = 1.5  # a counter-swing passes through full grip for a moment: still the same skid
 SHORTEST_SKID_S = 1.0
@@ -68,6 +68,18 @@ def lay_out_speed(legs: tuple[Leg, ...], duration_s: float) -> tuple[FloatArray,
     speed[speed < 0.02] = 0.0
     index = np.minimum(np.searchsorted(starts, clock, side="right") - 1, len(legs) - 1)
     return speed, index, starts
+
+
+def draw_gear_changes(rng: np.random.Generator, planned: FloatArray) -> FloatArray:
+    """Acceleration lost while a manual gearbox is changed up, 0.4 to 0.9 s each time, m/s^2 [N], negative."""
+    acceleration = np.gradient(planned) * LATERAL_RATE_HZ
+    lost = np.zeros(planned.shape[0])
+    for threshold in GEAR_SPEEDS[1:]:
+        for at in np.flatnonzero((planned[:-1] < threshold) & (planned[1:] >= threshold)):
+            count = round(rng.uniform(0.4, 0.9) * LATERAL_RATE_HZ)
+            stop = min(lost.shape[0], int(at) + count)
+            lost[at:stop] -= acceleration[at] * np.hanning(count + 2)[1 : 1 + stop - at]
+    return lost
 
 
 def draw_side_wish(
@@ -226,12 +238,15 @@ def lay_out(rng: np.random.Generator, vehicle: Vehicle, legs: tuple[Leg, ...], d
     planned, leg_of, starts = lay_out_speed(legs, duration_s)
     friction = np.array([leg.surface.friction for leg in legs])[leg_of]
     slides = draw_slides(rng, vehicle, legs, starts, friction)
+    acceleration = np.gradient(planned) * LATERAL_RATE_HZ
+    if vehicle.manual_gearbox:
+        acceleration += draw_gear_changes(rng, planned)
     motion = move(
         vehicle,
         draw_driver(rng),
         LateralInput(
             speed=planned,
-            acceleration=np.gradient(planned) * LATERAL_RATE_HZ,
+            acceleration=acceleration,
             path_steer=steer_for(vehicle, draw_side_wish(rng, planned, leg_of, legs), planned),
             flick=slides.flick,
             grip=friction,

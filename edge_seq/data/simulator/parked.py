@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_seq.data.simulator.spectrum import FloatArray, apply_response, coloured_noise, second_order_acceleration
-from edge_seq.data.simulator.vehicle import GRAVITY, Vehicle
+from edge_seq.data.simulator.vehicle import GEAR_SPEEDS, GRAVITY, Vehicle
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,8 @@ def engine_vibration(
     shares = np.array([rng.uniform(0.2, 0.6), rng.uniform(0.3, 1.0), rng.uniform(0.5, 1.0)])
     if vehicle.cylinders == 0:
         return np.zeros((speed.shape[0], 3))
-    gear_speeds = np.array([0.0, 5.0, 9.0, 14.0, 20.0])  # m/s at which the next gear is taken
     revs_per_metre = np.array([150.0, 105.0, 80.0, 66.0, 54.0])  # rev/min per m/s, by gear
-    gear = np.searchsorted(gear_speeds, speed, side="right") - 1
+    gear = np.searchsorted(GEAR_SPEEDS, speed, side="right") - 1
     rpm = np.maximum(vehicle.idle_rpm, speed * revs_per_metre[np.maximum(gear, 0)])
     wander = 1.0 + 0.012 * coloured_noise(rng, speed.shape[0], rate_hz, 0.05, 1.0)
     firing_hz = np.minimum(rpm * wander * vehicle.cylinders / 120.0, 0.45 * rate_hz)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 GRAVITY = 9.80665  # m/s^2
+GEAR_SPEEDS = (0.0, 5.0, 9.0, 14.0, 20.0)  # m/s from which the first, second, ... gear is used
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Vehicle:
         cylinders: of the engine; 0 for a battery car.
         idle_rpm: idle speed.
         idle_amplitude: amplitude of the firing order at the sensor at idle, m/s^2.
-        manual_gearbox: whether gear changes interrupt the drive.
+        manual_gearbox: whether changing up interrupts the drive.
     """
 
     mass: float

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from edge_seq.data.simulator.course import label_slides
+from edge_seq.data.simulator.course import draw_gear_changes, label_slides
 from edge_seq.data.simulator.lateral import Driver, LateralInput, brush_force, move, steer_for
 from edge_seq.data.simulator.parked import ParkedPeriod, engine_vibration, people
 from edge_seq.data.simulator.quarter_car import body_acceleration_response, ride
@@ -150,6 +150,15 @@ def test_on_ice_the_same_steering_slides_and_gives_no_more_than_the_grip(vehicle
     level = dataclasses.replace(vehicle, sensor_forward=0.0)
     motion = move(level, DRIVER, constant_drive(level, speed=15.0, side=5.0, friction=0.2, seconds=20.0))
     assert np.abs(motion.lateral).max() <= 0.2 * GRAVITY + 1e-9
+
+
+def test_changing_up_costs_acceleration_for_a_moment() -> None:
+    planned = np.clip(np.arange(1000) / 50.0, 0.0, 12.0)  # 1 m/s^2 through 5 and 9 m/s
+    lost = draw_gear_changes(np.random.default_rng(0), planned)
+    assert lost.min() == pytest.approx(-1.0, abs=0.02)
+    assert (lost[:245] == 0).all()
+    assert 0.8 < (lost < 0).sum() / 50.0 < 1.8
+    assert (draw_gear_changes(np.random.default_rng(0), planned[::-1]) == 0).all()  # changing down is not modelled
 
 
 def test_slides_close_together_are_one_skid_and_blips_are_none() -> None:
