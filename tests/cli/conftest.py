@@ -1,0 +1,73 @@
+"""One small run, made once through the command line: simulate, train, quantize, export."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """stdout as one JSON document."""
+        return json.loads(self.out)
+
+
+EdgeSeq = Callable[..., Result]
+
+
+def edge_seq(*arguments: str | Path, stdin: str = "", cwd: Path | None = None) -> Result:
+    """Run the command as a user does: a process of its own."""
+    command = [sys.executable, "-c", "from edge_seq.cli import main; main()", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "140", "NO_COLOR": "1"}
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=300
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def ok(*arguments: str | Path, **options: Any) -> Result:
+    """Run a command that must succeed."""
+    result = edge_seq(*arguments, **options)
+    assert result.code == 0, f"{arguments} ended with {result.code}:\n{result.out}\n{result.err}"
+    return result
+
+
+@dataclass(frozen=True)
+class Small:
+    """A small run and the recordings it was trained on."""
+
+    run: Path
+    drives: Path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """A GRU of 5 units (an awkward size) on 12 simulated drives."""
+    folder = tmp_path_factory.mktemp("small")
+    drives = folder / "drives.csv"
+    ok("simulate", "--out", drives, "--drives", "12", "--duration-s", "120", "--seed", "3")
+    run = folder / "run"
+    ok(
+        *("train", "--data", folder / "drives.toml", "--out", run, "--name", "small"),
+        *("--cell", "gru", "--hidden-size", "5", "--epochs", "3"),
+        *("--set", "quantization.min_agreement_rate=0.9", "--set", "quantization.max_macro_f1_loss=0.1"),
+    )
+    ok("quantize", run)
+    ok("export", run)
+    return Small(run, drives)

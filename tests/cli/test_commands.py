@@ -1,0 +1,209 @@
+"""Each command: what it prints for people and for machines, and its exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Small, edge_seq, ok
+
+COMMANDS = ("demo", "simulate", "train", "evaluate", "quantize", "export", "verify", "run", "inspect")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command: str) -> None:
+    text = ok(command, "--help").out
+    assert f"Example: edge-seq {command}" in " ".join(text.split()).replace("│ ", "")
+    assert "--json" in text
+
+
+def test_help_names_every_command() -> None:
+    text = ok("--help").out
+    assert [command for command in COMMANDS if command in text] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["train", "--hidden-size", "many"], ["teach"], ["train", "--units", "3"]])
+def test_wrong_use_ends_with_2(arguments: list[str]) -> None:
+    assert edge_seq(*arguments).code == 2
+
+
+def test_an_error_is_one_message_without_a_traceback(tmp_path: Path) -> None:
+    result = edge_seq("quantize", tmp_path / "nothing")
+    assert result.code == 2
+    assert result.err.startswith("edge-seq: error: ")
+    assert "is not the folder of a run" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_an_error_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
+    result = edge_seq("verify", tmp_path, "--json")
+    assert result.code == 2
+    assert result.json["error"] == "ConfigError"
+    assert "config.toml" in result.json["message"]
+
+
+@pytest.mark.parametrize(
+    "command", ["--help", "train --help", "inspect RUN", "quantize RUN", "export RUN", "evaluate RUN", "run --help"]
+)
+def test_what_does_not_train_imports_no_torch(command: str, small: Small) -> None:
+    arguments = [str(small.run) if word == "RUN" else word for word in command.split()]
+    code = (
+        f"import sys; sys.argv = ['edge-seq', *{arguments!r}]\n"
+        "from edge_seq.cli.app import app\n"
+        "try:\n    app()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_evaluate_scores_models_and_baselines(small: Small) -> None:
+    results = ok("evaluate", small.run, "--side", "validation", "--json").json
+    assert set(results) >= {"float", "int", "majority", "random_forest"}
+    assert results["float"]["num_windows"] == sum(map(sum, results["float"]["confusion"]))
+
+
+def test_train_without_torch_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import sys, importlib.util as u; real = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'torch' else real(name, *a)\n"
+        f"sys.argv = ['edge-seq', 'train', '--out', {str(tmp_path / 'run')!r}]\n"
+        "from edge_seq.cli import main; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "pip install 'edge-seq[train]'" in done.stderr
+    assert not (tmp_path / "run").exists(), "nothing is written before the check"
+
+
+def test_evaluate_prints_every_classifier_and_the_confusion(small: Small) -> None:
+    text = ok("evaluate", small.run).out
+    for title in ("float model", "integer model", "random forest", "majority guess", "confusion", "skid"):
+        assert title in text
+
+
+def test_evaluate_refuses_an_unknown_side(small: Small) -> None:
+    result = edge_seq("evaluate", small.run, "--side", "holdout")
+    assert result.code == 2
+    assert "'holdout' is unknown" in result.err
+
+
+def test_quantize_reports_cost_saturation_and_proof(small: Small) -> None:
+    summary = ok("quantize", small.run, "--json").json
+    assert summary["cost"]["windows"] > 0
+    assert {entry["name"] for entry in summary["saturation"]} >= {"features", "layer0.reset_gate"}
+    assert all(bound["magnitude"] <= bound["limit"] for bound in summary["range_proof"])
+
+
+def test_inspect_shows_a_run_a_model_and_an_export(small: Small) -> None:
+    of_run = ok("inspect", small.run, "--json").json
+    of_file = ok("inspect", small.run / "model.int.safetensors", "--json").json
+    assert of_run == of_file
+    assert of_run["layers"] == [
+        {
+            "cell": "gru",
+            "hidden_size": 5,
+            "gates": ["reset_gate", "update_gate", "new_gate_input", "new_gate_hidden"],
+        }
+    ]
+    of_onnx = ok("inspect", small.run / "exports" / "onnx" / "int_step.onnx", "--json").json
+    assert of_onnx["model_hash"] == of_run["model_hash"]
+    text = ok("inspect", small.run).out
+    assert "range proof" in text
+    assert "10 Hz" in text
+
+
+def test_inspect_refuses_a_folder_without_a_model(tmp_path: Path) -> None:
+    result = edge_seq("inspect", tmp_path)
+    assert result.code == 2
+    assert "a folder without a model" in result.err
+
+
+def test_train_again_resumes_and_refuses_another_configuration(small: Small) -> None:
+    source = small.drives.with_suffix(".toml")
+    result = edge_seq("train", "--data", source, "--out", small.run, "--name", "small", "--cell", "lstm")
+    assert result.code == 2
+    assert "a run of another configuration" in result.err
+
+
+def test_show_config_prints_every_key_and_trains_nothing(tmp_path: Path) -> None:
+    text = ok("train", "--show-config", "--cell", "rnn", "--out", tmp_path / "run").out
+    assert 'cell = "rnn"' in text
+    assert "[training.augmentation]" in text
+    assert not (tmp_path / "run").exists()
+
+
+def test_simulated_recordings_survive_the_file(small: Small) -> None:
+    from edge_seq.data.readers import load_dataset
+    from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
+
+    simulated = simulate_car_states(CarStatesOptions(drives=12, drive_duration_s=120, seed=3))
+    read = load_dataset(small.drives.with_suffix(".toml"))
+    assert read.labels == simulated.labels
+    for a, b in zip(read.recordings, simulated.recordings, strict=True):
+        assert a.group == b.group
+        assert (a.counts == b.counts).all()
+        assert (a.labels == b.labels).all()
+
+
+def test_simulate_refuses_other_endings(tmp_path: Path) -> None:
+    result = edge_seq("simulate", "--out", tmp_path / "drives.xlsx")
+    assert result.code == 2
+    assert ".csv or .parquet" in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def _first_windows(small: Small, windows: int) -> str:
+    """A CSV stream of the first windows of the first drive."""
+    with small.drives.open() as file:
+        rows = list(csv.DictReader(file))[: 50 * windows]
+    return "az,t,ax,ay\n" + "".join(f"{row['az']},{row['t']},{row['ax']},{row['ay']}\n" for row in rows)
+
+
+def test_run_gives_the_reference_labels_for_a_stream(small: Small, tmp_path: Path) -> None:
+    from edge_seq.backends.reference_int import run_reference
+    from edge_seq.data.readers import load_dataset
+    from edge_seq.ir.serialize import load_int_model
+
+    stream = _first_windows(small, 4)
+    decisions = [json.loads(line) for line in ok("run", small.run, "--json", stdin=stream).out.splitlines()]
+    model = load_int_model(small.run / "model.int.safetensors")
+    recording = load_dataset(small.drives.with_suffix(".toml")).recordings[0]
+    labels = run_reference(model, recording.counts[None, :200]).values["label"][0, :, 0]
+    assert [model.labels[label] for label in labels if label >= 0] == [d["label"] for d in decisions]
+    assert [d["sample"] for d in decisions] == [49, 99, 149, 199]
+    assert all(abs(sum(d["probabilities"].values()) - 1) < 1e-4 for d in decisions)
+
+    (tmp_path / "stream.csv").write_text(stream)
+    text = ok("run", small.run, "--kind", "float", "--source", tmp_path / "stream.csv").out
+    assert len(text.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("stream", "arguments", "message"),
+    [
+        ("", [], "is empty"),
+        ("ax,ay\n1,2\n", [], "['az'] it does not"),
+        ("ax,ay,az,ax\n1,2,3,4\n", [], "['ax'] it does not"),
+        ("ax,ay,az\n1,2\n", [], "line 2"),
+        ("ax,ay,az\n1,2,three\n", [], "line 2"),
+        ("ax,ay,az\n1,2,nan\n", [], "line 2"),
+        ("ax,ay,az\n1,2,3.5\n", ["--counts"], "are no raw counts"),
+        ("ax,ay,az\n1,2,70000\n", ["--counts"], "are no raw counts"),
+    ],
+)
+def test_run_refuses_a_bad_stream(stream: str, arguments: list[str], message: str, small: Small) -> None:
+    result = edge_seq("run", small.run, *arguments, stdin=stream)
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_run_refuses_a_missing_source(small: Small) -> None:
+    result = edge_seq("run", small.run, "--source", "none.csv")
+    assert result.code == 2
+    assert "none.csv does not exist" in result.err
