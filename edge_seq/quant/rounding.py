@@ -91,14 +91,18 @@ def _spread(moments: Real, order: list[int]) -> Real:
     never anything but zero (padding, a dead unit) has no say in it.
     """
     ordered = moments[np.ix_(order, order)]
-    scale = np.sqrt(np.diag(ordered))
+    scale = np.sqrt(np.maximum(np.diag(ordered), 0.0))
     alive = scale > 0
     scale = np.where(alive, scale, 1.0)
     correlation = ordered / np.outer(scale, scale)
     correlation[~alive, :] = 0.0
     correlation[:, ~alive] = 0.0
-    np.fill_diagonal(correlation, np.where(alive, 1.0 + DAMPING, 1.0))
-    upper = np.linalg.cholesky(np.linalg.inv(correlation)).T
+    np.fill_diagonal(correlation, 1.0)
+    # Moments of a feature that all but never moves are what rounding left of larger numbers; no eigenvalue below the
+    # damping, and the factor exists whatever they are.
+    values, vectors = np.linalg.eigh(np.clip(correlation, -1.0, 1.0))
+    inverse = (vectors / (np.maximum(values, 0.0) + DAMPING)) @ vectors.T
+    upper = np.linalg.cholesky(inverse).T
     spread: Real = upper / np.diag(upper)[:, None]
     # Errors move as e_j * scale_j over scale_k: back from correlations to moments.
     return spread * scale[:, None] / scale[None, :]
