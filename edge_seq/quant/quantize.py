@@ -123,7 +123,7 @@ def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str) 
     needed = np.maximum(
         narrow / NARROW_MAX * per_unit / 2.0**FINE_FRAC_BITS, _largest_magnitude(real.wide) / INT16_MAX * per_unit
     )
-    bias_magnitude = np.abs(real.bias) * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset + 1
+    bias_magnitude = np.abs(real.bias * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset) + 1
     needed = np.maximum(needed, bias_magnitude * 2.0**MULTIPLIER_SHIFT / INT32_MAX)
     multiplier = np.maximum(np.ceil(needed), 1)
     while True:
