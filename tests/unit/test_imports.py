@@ -12,8 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "onnx", "onnxruntime", "sklearn", "pyarrow", "matplotlib", "serial", "pydantic", "typer", "rich"}
-CORE = ("edge_seq/ir", "edge_seq/quant", "edge_seq/errors.py", "edge_seq/files.py") + tuple(
-    f"edge_seq/backends/{name}.py" for name in ("preprocess", "reference_int", "reference_float", "trace")
+CORE = (
+    "edge_seq/ir",
+    "edge_seq/quant",
+    "edge_seq/errors.py",
+    "edge_seq/files.py",
+    *(f"edge_seq/backends/{name}.py" for name in ("preprocess", "reference_int", "reference_float", "trace")),
 )
 CORE_MODULES = [
     "edge_seq",

@@ -230,7 +230,7 @@ def test_a_header_that_is_not_json_is_refused(tmp_path: Path) -> None:
 def test_safetensors_of_others_are_refused(metadata: dict[str, str] | None, tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     path.write_bytes(safetensors.numpy.save({"a": np.zeros(1)}, metadata=metadata))
-    with pytest.raises(ModelError, match="loading other.safetensors: a safetensors file without an edge_seq header"):
+    with pytest.raises(ModelError, match=r"loading other\.safetensors: a safetensors file without an edge_seq header"):
         load_model(path)
 
 
@@ -246,7 +246,7 @@ def test_a_pickle_is_refused_and_never_run(protocol: int, tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "model.pt"
     path.write_bytes(pickle.dumps({"weight": Bomb()}, protocol=protocol))
-    with pytest.raises(ModelError, match="this is a Python pickle .*edge_seq never loads one"):
+    with pytest.raises(ModelError, match=r"this is a Python pickle .*edge_seq never loads one"):
         load_model(path)
     assert not (tmp_path / "unpickled").exists()
 
@@ -301,7 +301,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 def test_the_wrong_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="it holds an integer model; expected a float model"):
         load_float_model(saved(tmp_path, INT))
-    with pytest.raises(ModelError, match="it holds a float model; expected an integer model. Run edge-seq quantize"):
+    with pytest.raises(ModelError, match=r"it holds a float model; expected an integer model\. Run edge-seq quantize"):
         load_int_model(saved(tmp_path, FLOAT))
 
 

@@ -236,7 +236,7 @@ def test_a_window_of_half_a_sample_is_refused(field: str, value: object, message
 def test_an_accumulator_that_could_overflow_is_refused() -> None:
     bias = INT.head.bias.copy()
     bias[2] = 2**31 - 1
-    with pytest.raises(RangeProofError, match="head accumulator, row 2 can reach .* 32 bits hold 2,147,483,647"):
+    with pytest.raises(RangeProofError, match=r"head accumulator, row 2 can reach .* 32 bits hold 2,147,483,647"):
         verify(replace(INT, head=replace(INT.head, bias=bias)))
 
 

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from edge_seq.errors import RangeProofError
+from edge_seq.quant.fixed_point import (
+    INT16_MAX,
+    INT16_MIN,
+    INT32_MAX,
+    INT32_MIN,
+    check_int32,
+    integers,
+    mulw,
+    rounding_shift,
+    saturate16,
+)
+from tests import spec_oracle
+
+int32 = st.integers(INT32_MIN, INT32_MAX) | st.sampled_from([INT32_MIN, INT32_MAX, -1, 0, 1, -(2**16), 2**16 - 1])
+int16 = st.integers(INT16_MIN, INT16_MAX) | st.sampled_from([INT16_MIN, INT16_MAX, -1, 0, 1])
+
+
+def one(value: int) -> np.ndarray:
+    return np.array([value], dtype=np.int64)
+
+
+@given(int32, int16)
+@example(INT32_MIN, INT16_MIN)
+@example(INT32_MIN, INT16_MAX)
+@example(INT32_MAX, INT16_MIN)
+@example(INT32_MAX, INT16_MAX)
+@example(-1, 1)
+def test_mulw(value: int, factor: int) -> None:
+    """Equal to Python's integers, and to the way in 32 bits that the specification gives (the oracle checks it)."""
+    found = int(mulw(one(value), one(factor))[0])
+    assert found == value * factor // 2**16
+    assert found == spec_oracle.mulw(value, factor)
+    assert INT32_MIN <= found <= INT32_MAX
+
+
+@given(int32, st.integers(0, 31))
+@example(INT32_MAX, 31)
+@example(INT32_MIN, 31)
+@example(-1, 1)
+@example(1, 1)
+@example(-3, 1)
+def test_rounding_shift_rounds_to_nearest_and_halves_up(value: int, bits: int) -> None:
+    found = int(rounding_shift(one(value), bits)[0])
+    assert found == (2 * value + 2**bits) // 2 ** (bits + 1)
+    assert abs(found * 2**bits - value) <= 2**bits // 2
+    if bits and value % 2**bits == 2 ** (bits - 1):
+        assert found * 2**bits > value
+
+
+def test_rounding_shift_by_hand() -> None:
+    values = np.array([-6, -5, -3, -2, -1, 0, 1, 2, 3, 5, 6], dtype=np.int64)
+    assert rounding_shift(values, 2).tolist() == [-1, -1, -1, 0, 0, 0, 0, 1, 1, 1, 2]
+    assert np.array_equal(rounding_shift(values, 0), values)
+
+
+@given(int32)
+def test_saturate16(value: int) -> None:
+    assert int(saturate16(one(value))[0]) == max(INT16_MIN, min(INT16_MAX, value))
+
+
+@pytest.mark.parametrize("value", [INT32_MIN, INT32_MAX])
+def test_check_int32_passes_what_fits(value: int) -> None:
+    assert check_int32(one(value), "an accumulator").tolist() == [value]
+    assert check_int32(np.zeros((0, 4), dtype=np.int64), "nothing").shape == (0, 4)
+
+
+@pytest.mark.parametrize(("low", "high"), [(INT32_MIN - 1, 0), (0, INT32_MAX + 1)])
+def test_check_int32_refuses_what_does_not(low: int, high: int) -> None:
+    message = rf"an accumulator left 32 bits: {low} \.\. {high}; the range proof should have refused this model"
+    with pytest.raises(RangeProofError, match=message):
+        check_int32(np.array([low, high], dtype=np.int64), "an accumulator")
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32])
+def test_integers_widens(dtype: type) -> None:
+    limits = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max], dtype=dtype)
+    assert integers(limits).dtype == np.int64
+    assert integers(limits).tolist() == limits.tolist()

@@ -1,0 +1,182 @@
+"""The proof is right (nothing exceeds a bound) and tight (something nearly reaches it)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_seq.backends.reference_int import LayerState, reset_state, step
+from edge_seq.errors import RangeProofError
+from edge_seq.ir.cells import CELL_NAMES, gates
+from edge_seq.ir.contract import MAX_WINDOW_LENGTH
+from edge_seq.ir.model import IntModel
+from edge_seq.ir.rows import IntRows
+from edge_seq.quant.fixed_point import INT32_MAX
+from edge_seq.quant.range_proof import Bound, accumulator_bounds, prove_ranges, range_bounds
+from tests.spec_oracle import coarse, narrow_value
+from tests.zoo import extreme_model, extreme_rows, quantized_model, spec
+
+Terms = list[tuple[int, int, int]]  # (weight, lowest value, highest value)
+
+
+def terms(rows: IntRows, r: int) -> Terms:
+    """What each column of row ``r`` weighs and what may meet it, in Python's integers."""
+    narrow = [
+        (narrow_value(bytes_, j), *((-128, 128) if coarse(j) else (-32768, 32767)))
+        for bytes_ in (rows.narrow_input[r].tolist(), rows.narrow_hidden[r].tolist())
+        for j in range(len(bytes_))
+    ]
+    return [(w, -32768, 32767) for w in rows.wide[r].tolist()] + narrow
+
+
+def reached(rows: IntRows, r: int) -> tuple[int, int]:
+    """Smallest and largest accumulator that inputs chosen by the signs of the row bring about."""
+    low = high = int(rows.bias[r])
+    for weight, lowest, highest in terms(rows, r):
+        low += min(weight * lowest, weight * highest)
+        high += max(weight * lowest, weight * highest)
+    return low, high
+
+
+def specified_bound(rows: IntRows, r: int) -> int:
+    """Section 9, in Python's integers."""
+    return abs(int(rows.bias[r])) + sum(abs(weight) * -lowest for weight, lowest, _ in terms(rows, r))
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10**6), st.integers(0, 6), st.integers(0, 9), st.integers(0, 9))
+def test_the_bound_is_the_specification_and_is_never_exceeded(seed: int, wide: int, below: int, own: int) -> None:
+    rows = extreme_rows(np.random.default_rng(seed), 6, wide=wide, narrow_input=below, narrow_hidden=own)
+    bounds = accumulator_bounds(rows)
+    for r in range(6):
+        assert int(bounds[r]) == specified_bound(rows, r)
+        low, high = reached(rows, r)
+        assert -int(bounds[r]) <= low <= high <= int(bounds[r])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10**6), st.integers(0, 6), st.integers(1, 9))
+def test_chosen_inputs_nearly_reach_the_bound(seed: int, wide: int, own: int) -> None:
+    """With a small bias the largest or the smallest accumulator is within 1 % of the bound, so nothing is wasted."""
+    rows = extreme_rows(np.random.default_rng(seed), 6, wide=wide, narrow_hidden=own)
+    rows = replace(rows, bias=np.clip(rows.bias, -1000, 1000))
+    for r, bound in enumerate(accumulator_bounds(rows).tolist()):
+        low, high = reached(rows, r)
+        assert max(-low, high) >= 0.99 * bound - 2000
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+@pytest.mark.parametrize("seed", range(6))
+def test_the_reference_does_not_trip_at_the_adversary_of_any_row(cell: str, seed: int) -> None:
+    """States and features from the signs of a row, put into the reference, whose checks must stay silent."""
+    model = extreme_model(spec(cell, 6, channels=4), seed=seed)
+    model = replace(model, number_format=replace(model.number_format, input_shift=(0,) * 4))
+    state = reset_state(model, 1)
+    largest = 0.0
+    for rows in gates(model.layers[0]).values():
+        bounds = accumulator_bounds(rows)
+        for r in range(6):
+            for sign in (-1, 1):
+                wide = rows.wide[r] if rows.wide.shape[1] else np.zeros(4)
+                counts = np.where(sign * wide > 0, 32767, -32768).astype(np.int16)
+                operands = np.zeros((1, 8), dtype=np.int64)
+                for j in range(6 if rows.narrow_hidden.shape[1] else 0):
+                    low, high = (-128, 128) if coarse(j) else (-32768, 32767)
+                    value = narrow_value(rows.narrow_hidden[r].tolist(), j)
+                    operands[0, j] = high if sign * value > 0 else low
+                hidden = np.where(operands > 0, 32767, -32768) * (np.arange(8) < 6)
+                cell_state = (
+                    np.where(operands > 0, 32767, -32768) if state.layers[0].cell.size else state.layers[0].cell
+                )
+                chosen = replace(state, layers=(LayerState(operands, hidden, cell_state),))
+                step(model, counts[None], chosen)
+                low, high = reached(rows, r)
+                largest = max(largest, -low / bounds[r], high / bounds[r])
+    assert largest >= 0.9
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_one_more_than_32_bits_is_refused_and_32_bits_are_not(cell: str) -> None:
+    model = extreme_model(spec(cell, 5), seed=3)
+    for name, rows in gates(model.layers[0]).items():
+        for r in range(5):
+            left = INT32_MAX - int(accumulator_bounds(rows)[r])
+            for sign in (-1, 1):
+                bias = rows.bias.copy()
+                if bias[r] * sign < 0:
+                    continue
+                bias[r] += sign * left
+                full = replace(model, layers=(replace(model.layers[0], **{name: replace(rows, bias=bias)}),))
+                assert (
+                    max(b.magnitude for b in prove_ranges(full) if b.name == f"layer0.{name} accumulator") == INT32_MAX
+                )
+                if bias[r] == sign * INT32_MAX:
+                    continue  # no weights: the bias alone fills 32 bits
+                bias = bias.copy()
+                bias[r] += sign
+                over = replace(model, layers=(replace(model.layers[0], **{name: replace(rows, bias=bias)}),))
+                with pytest.raises(
+                    RangeProofError,
+                    match=rf"model zoo: layer0\.{name} accumulator, row {r} can reach 2,147,483,648; 32 bits hold "
+                    r"2,147,483,647\. Quantize the float model again",
+                ):
+                    prove_ranges(over)
+
+
+def test_a_bound_that_belongs_to_no_row() -> None:
+    model = quantized_model(spec("lstm", 3, pooling="mean"))
+    too_long = replace(model, contract=replace(model.contract, window_length=MAX_WINDOW_LENGTH + 1))
+    with pytest.raises(RangeProofError, match=r"sum of states, times four can reach 2,147,483,648"):
+        prove_ranges(too_long)
+
+
+def test_intermediates_of_fixed_format_always_hold() -> None:
+    """Cell updates, blends, the new gate's sum and the longest mean fit for all formats: no model can break them."""
+    for cell_frac_bits in range(8, 16):
+        model = extreme_model(spec("lstm", 3, pooling="mean", window_length=MAX_WINDOW_LENGTH), seed=1)
+        model = replace(model, number_format=replace(model.number_format, cell_frac_bits=(cell_frac_bits,)))
+        update = next(b for b in range_bounds(model) if b.name == "layer0.cell_state update")
+        assert 32767 * 32768 + 2**14 <= update.magnitude <= update.limit
+        assert update.row == -1
+    # Section 6, `c'`: the largest product of each sign at 15 bits, in Python's integers.
+    extremes = [
+        f * c + (i * g) // 2 ** (15 - 15) + 2**14
+        for f in (0, 32767)
+        for c in (-32768, 32767)
+        for i in (0, 32767)
+        for g in (-32767, 32767)
+    ]
+    assert max(abs(value) for value in extremes) <= update.magnitude
+
+
+def test_the_new_gate_of_a_gru_cannot_break_while_its_accumulators_hold() -> None:
+    full = np.array([INT32_MAX], dtype=np.int32)
+    largest = np.array([32767], dtype=np.int16)
+    none = np.zeros((1, 0), dtype=np.int8)
+    rows = IntRows(np.zeros((1, 0), dtype=np.int16), none, none, full, largest)
+    model = extreme_model(spec("gru", 1), seed=0)
+    cell = replace(model.layers[0], new_gate_input=rows, new_gate_hidden=rows)
+    bound = next(b for b in range_bounds(replace(model, layers=(cell,))) if b.name == "layer0.new_gate sum")
+    assert bound.holds
+    y = INT32_MAX * 32767 // 2**16
+    assert y + y // 2 + y * 32767 // 2**16 <= bound.magnitude
+
+
+def test_bounds_say_how_much_is_left() -> None:
+    assert Bound("x", 0, 100, 100).holds
+    assert not Bound("x", 0, 101, 100).holds
+    assert Bound("x", 0, 50, 100).slack == 2
+    assert Bound("x", 0, 0, 100).slack == 100
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_every_accumulator_of_a_model_has_a_bound(cell: str) -> None:
+    model: IntModel = quantized_model(spec(cell, 5, 3, pooling="mean"))
+    names = {bound.name for bound in prove_ranges(model)}
+    for index, layer in enumerate(model.layers):
+        assert {f"layer{index}.{gate} accumulator" for gate in gates(layer)} <= names
+    assert {"head accumulator", "sum of states, times four"} <= names

@@ -1,0 +1,119 @@
+"""Rounding rows by what they see: never worse than to the nearest, and the nearest where columns are independent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_seq.ir.rows import effective_weights, is_coarse
+from edge_seq.quant.rounding import RealRows, RoundedRows, round_rows
+
+ROWS, NARROW_INPUT, NARROW_HIDDEN, WIDE = 8, 8, 12, 3
+SIZE = NARROW_INPUT + NARROW_HIDDEN + WIDE + 1
+UNIT = np.full(ROWS, 1.0 / 2**15 / 50)  # a narrow weight of 1 is worth 1/50
+
+
+def rows(seed: int) -> RealRows:
+    rng = np.random.default_rng(seed)
+    return RealRows(
+        rng.uniform(-1, 1, (ROWS, NARROW_INPUT)),
+        rng.uniform(-1, 1, (ROWS, NARROW_HIDDEN)),
+        rng.uniform(-1e-3, 1e-3, (ROWS, WIDE)),
+        rng.uniform(-1, 1, ROWS),
+    )
+
+
+def moments(seed: int, *, steps: int = 200) -> np.ndarray:
+    """Of correlated operands in -1 to 1, features of hundreds of counts about a mean, and 1."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.normal(0, 1, (steps, 4))
+    operands = np.tanh(hidden @ rng.normal(0, 1, (4, NARROW_INPUT + NARROW_HIDDEN)) + rng.normal(0, 0.1, (steps, 20)))
+    features = 500 * hidden[:, :WIDE] + 300 * rng.normal(0, 1, WIDE)
+    seen = np.concatenate([operands, features, np.ones((steps, 1))], axis=1)
+    return np.asarray(seen.T @ seen / steps)
+
+
+def errors(real: RealRows, rounded: RoundedRows) -> np.ndarray:
+    """[R, N], what rounding changed in each column, in the order of the moments."""
+    step = (UNIT * 2.0**15)[:, None]
+    narrow = []
+    for found, wanted in ((rounded.narrow_input, real.narrow_input), (rounded.narrow_hidden, real.narrow_hidden)):
+        value = effective_weights(found) / np.where(is_coarse(found.shape[1]), 256.0, 1.0)
+        narrow.append(value * step - wanted)
+    wide = rounded.wide * UNIT[:, None] - real.wide
+    return np.concatenate([*narrow, wide, (rounded.bias - real.bias)[:, None]], axis=1)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.lists(st.floats(1e-6, 1e6), min_size=SIZE, max_size=SIZE))
+def test_independent_columns_are_rounded_to_the_nearest(seed: int, sizes: list[float]) -> None:
+    real = rows(seed)
+    found = errors(real, round_rows(real, UNIT, np.diag(sizes)))
+    step = UNIT[0] * 2.0**15
+    assert np.abs(found[:, : NARROW_INPUT + NARROW_HIDDEN]).max() <= 0.5 * step * 1.0001
+    assert np.abs(found[:, -1 - WIDE : -1]).max() <= 0.5 * UNIT[0] * 1.0001
+    assert np.abs(found[:, -1]).max() < 1e-9
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6))
+def test_correlated_columns_make_up_for_each_other(seed: int) -> None:
+    """The mean square error of the results, e S e^T, is below that of rounding to the nearest, by far."""
+    real, seen = rows(seed), moments(seed)
+    clever = errors(real, round_rows(real, UNIT, seen))
+    nearest = errors(real, round_rows(real, UNIT, np.eye(SIZE)))
+
+    def cost(error: np.ndarray) -> float:
+        return float(np.einsum("ri,ij,rj->", error, seen, error))
+
+    assert cost(clever) < 0.5 * cost(nearest)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10**6))
+def test_no_weight_moves_far(seed: int) -> None:
+    """A weight changes by a few steps, not by its size: what calibration did not see is answered nearly as before."""
+    real = rows(seed)
+    found = errors(real, round_rows(real, UNIT, moments(seed)))
+    step = UNIT[0] * 2.0**15
+    assert np.abs(found[:, : NARROW_INPUT + NARROW_HIDDEN]).max() <= 5 * step
+
+
+@pytest.mark.parametrize("case", ["zero", "one step", "constant feature", "equal columns", "negative noise"])
+def test_moments_that_have_no_inverse(case: str) -> None:
+    seen = moments(1)
+    if case == "zero":
+        seen = np.zeros((SIZE, SIZE))
+    elif case == "one step":
+        seen = moments(1, steps=1)
+    elif case == "constant feature":  # what is left of (x unit + mean)^2 = 0 after cancellation
+        seen[-2, :] = seen[:, -2] = 1e-12
+        seen[-2, -2] = 1e-20
+    elif case == "equal columns":
+        seen[:, 1], seen[1, :] = seen[:, 0], seen[0, :]
+        seen[1, 1] = seen[0, 0]
+    elif case == "negative noise":
+        seen[-2, :] = seen[:, -2] = 1e-12
+        seen[-2, -2] = -1e-12
+    real = rows(3)
+    rounded = round_rows(real, UNIT, seen)
+    assert np.isfinite(rounded.bias).all()
+    assert np.isfinite(errors(real, rounded)).all()
+
+
+def test_rows_do_not_depend_on_each_other() -> None:
+    real, seen = rows(5), moments(5)
+    together = round_rows(real, UNIT, seen)
+    for r in range(ROWS):
+        alone = round_rows(RealRows(*(part[r : r + 1] for part in vars(real).values())), UNIT[r : r + 1], seen)
+        assert np.array_equal(alone.narrow_hidden[0], together.narrow_hidden[r])
+        assert np.array_equal(alone.wide[0], together.wide[r])
+
+
+def test_weights_at_the_end_of_their_bytes_stay_there() -> None:
+    real = RealRows(np.full((ROWS, 8), 2.54), np.full((ROWS, 12), -2.56), np.zeros((ROWS, 3)), np.zeros(ROWS))
+    rounded = round_rows(real, UNIT, np.eye(SIZE))
+    assert (rounded.narrow_input == 127)[:, ~is_coarse(8)].all()
+    assert (rounded.narrow_hidden == -128)[:, ~is_coarse(12)].all()
