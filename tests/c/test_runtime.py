@@ -16,6 +16,7 @@ from edge_seq.quant.tables import ARGUMENT_MAX, table_tanh
 from firmware_export.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
 from firmware_export.emit import RUNTIME_FOLDER, export_c
 from firmware_export.golden import make_golden
+from tests.c.cases import cases_header
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
 HERE = Path(__file__).parent
@@ -31,22 +32,6 @@ def compiler(compilers: dict[str, Compiler]) -> Compiler:
 
 def runtime_sources() -> list[Path]:
     return sorted((RUNTIME_FOLDER / "src").glob("*.c"))
-
-
-def cases_header(names: list[str]) -> str:
-    """A table of models for runtime_checks.c."""
-    rows = "".join(
-        f'    {{"{n}", &{n}_model, &{n}_golden, {n.upper()}_CONTEXT_BYTES, {n.upper()}_STATE_BYTES, '
-        f"sizeof({n}_memory_t)}},\n"
-        for n in names
-    )
-    includes = "".join(f'#include "{name}.h"\n#include "{name}_golden.h"\n' for name in names)
-    return (
-        f'#include "edge_seq.h"\n{includes}'
-        "typedef struct {\n    const char *name;\n    const es_model_t *model;\n    const es_golden_t *golden;\n"
-        "    size_t context_bytes;\n    size_t state_bytes;\n    size_t memory_bytes;\n} case_t;\n"
-        f"static const case_t es_cases[] = {{\n{rows}}};\nstatic const unsigned es_num_cases = {len(names)}u;\n"
-    )
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,6 @@ es_status_t es_init(const es_model_t *model, void *memory, size_t bytes, es_cont
     made->states = made->features + model->feature_words;
     made->scratch = made->states + model->state_words;
     clear_words16(made->features, model->feature_words); /* the padding is never written again */
-    clear_words16(made->scratch, model->scratch_words);
     es_reset(made);
     *context = made;
     return ES_OK;

@@ -1,0 +1,1 @@
+"""Tests of the C runtime and of what is generated for it."""
