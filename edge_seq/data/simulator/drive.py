@@ -76,7 +76,7 @@ SPEED_RANGES: dict[Style, tuple[float, float]] = {
     "track": (5.0, 13.0),
 }
 STOP_SHARE: dict[Style, float] = {"creep": 0.3, "town": 0.3, "country": 0.08, "motorway": 0.0, "track": 0.06}
-RIDE_LIMIT = 0.05  # m^4/s: drivers keep Gd(n0) times speed below this, some 3 m/s^2 rms of body acceleration
+RIDE_LIMIT = 0.05  # m^4/s: drivers keep Gd(n0) times speed below this, 2 to 4 m/s^2 rms of body acceleration
 
 
 def draw_normal_surface(rng: np.random.Generator) -> Surface:
