@@ -62,6 +62,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ExportError(
             f"reading {folder.name}/{MANIFEST}: version {version}; this release reads {MANIFEST_VERSION}. Export again"
         )
+    missing = sorted({"name", "model_hash", "sources"} - set(manifest))
+    if missing:
+        raise ExportError(f"reading {folder.name}/{MANIFEST}: it lacks {', '.join(missing)}; export the model again")
     return dict(manifest)
 
 

@@ -265,10 +265,10 @@ class Oracle:
             case "remove_gravity":
                 s = preprocessing.gravity_shift
                 if primed:
-                    self.memory = [s32(m + (256 * a - m) // 2**s) for a, m in zip(x, self.memory, strict=True)]
+                    self.memory = [s32(m + (2**14 * a - m) // 2**s) for a, m in zip(x, self.memory, strict=True)]
                 else:
-                    self.memory = [256 * a for a in x]
-                f = [sat16(a - rshift(m, 8)) for a, m in zip(x, self.memory, strict=True)]
+                    self.memory = [2**14 * a for a in x]
+                f = [sat16(a - rshift(m, 14)) for a, m in zip(x, self.memory, strict=True)]
         shifts = self.model.number_format.input_shift
         return [sat16(s32(a * 2**shift)) for a, shift in zip(f, shifts, strict=True)]
 

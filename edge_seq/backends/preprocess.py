@@ -14,7 +14,9 @@ from typing_extensions import assert_never
 from edge_seq.errors import DataError
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Preprocessing
 
-GRAVITY_FRAC_BITS = 8  # fractional bits of the low-pass that estimates gravity
+# Fractional bits of the low-pass that estimates gravity: enough that the slowest one (shift 12) comes within a quarter of
+# a count of a constant, few enough that 32 bits hold the difference of two extremes.
+GRAVITY_FRAC_BITS = 14
 
 
 def check_counts(counts: NDArray[np.int16], num_channels: int, doing: str) -> None:
@@ -42,7 +44,7 @@ class PreprocessState:
 
     Attributes:
         primed: whether a sample was seen since the reset.
-        memory: int32 [B, C]; the previous sample (difference) or the low-pass in counts * 2^8 (remove_gravity).
+        memory: int32 [B, C]; the previous sample (difference) or the low-pass in counts * 2^14 (remove_gravity).
     """
 
     primed: bool

@@ -16,13 +16,13 @@ def one_channel(values: list[int], preprocessing: Preprocessing) -> list[int]:
 
 
 def low_pass(values: list[int], shift: int) -> list[int]:
-    """remove_gravity once more, in Python's integers: y = x - round(m / 256), m += floor((256 x - m) / 2^shift)."""
-    memory = values[0] * 256
+    """remove_gravity once more, in Python's integers: y = x - round(m / 2^14), m += floor((2^14 x - m) / 2^shift)."""
+    memory = values[0] * 2**14
     result = []
     for number, x in enumerate(values):
         if number:
-            memory += (256 * x - memory) // 2**shift
-        result.append(max(-32768, min(32767, x - (memory + 128) // 256)))
+            memory += (2**14 * x - memory) // 2**shift
+        result.append(max(-32768, min(32767, x - (memory + 2**13) // 2**14)))
     return result
 
 
@@ -39,19 +39,18 @@ def test_difference_saturates_in_both_directions():
 
 
 def test_gravity_by_hand():
-    # shift 1: m = 0, then 0 + (256*10 - 0) >> 1 = 1280 -> (1280 + 128) >> 8 = 5, then 1280 + (2560 - 1280) >> 1 = 1920
-    # -> (1920 + 128) >> 8 = 8, then 1920 + (0 - 1920) >> 1 = 960 -> (960 + 128) >> 8 = 4.
+    # shift 1, in counts: m = 0, then 5, then 7.5, which rounds up to 8, then 3.75, which rounds to 4.
     assert one_channel([0, 10, 10, 0], Preprocessing("remove_gravity", 1)) == [0, 5, 2, -4]
 
 
 def test_negative_numbers_are_shifted_towards_minus_infinity():
-    # m = 0, then (256 * -1) >> 12 = -1 (truncation would give 0), then -1 + (-255 >> 12) = -2: one count of 256 a step.
-    # The feature is -1 - ((m + 128) >> 8), so -1 until m < -128, and 0 from then on.
-    found = one_channel([0] + [-1] * 400, Preprocessing("remove_gravity", 12))
-    assert found[:130] == [0] + [-1] * 128 + [-1 - ((-129 + 128) >> 8)]
-    assert found[129] == 0
-    # Upwards nothing moves: 256 >> 12 = 0.
-    assert one_channel([0] + [1] * 400, Preprocessing("remove_gravity", 12)) == [0] + [1] * 400
+    # m = 0, then floor(-2^14 / 2^12) = -4, then floor((-2^14 + 4) / 2^12) = -4 again (truncation would give -3).
+    found = low_pass([0] + [-1] * 4, 12)
+    assert one_channel([0] + [-1] * 4, Preprocessing("remove_gravity", 12)) == found == [0, -1, -1, -1, -1]
+    # Down it goes in steps of up to 4 and so passes -2^13 - 1, where it rounds to -1, sooner than up it passes 2^13.
+    down = one_channel([0] + [-1] * 4000, Preprocessing("remove_gravity", 12)).index(0, 1)
+    up = one_channel([0] + [1] * 4000, Preprocessing("remove_gravity", 12)).index(0, 1)
+    assert down < up < 4000
 
 
 @pytest.mark.parametrize("value", [-32768, -1000, -1, 0, 1, 1000, 32767])
@@ -69,13 +68,13 @@ def test_a_new_constant_is_removed_after_some_time(shift):
         assert abs(found[1]) > abs(found[1 << shift]) > 0
 
 
-@pytest.mark.parametrize("shift", [1, 7, 8, 9, 10])
-def test_what_is_left_of_a_new_constant_is_bounded_by_the_fractional_bits(shift):
-    # m stops rising where (256 x - m) >> shift is 0, that is less than 2^shift below; it falls all the way.
+@pytest.mark.parametrize("shift", range(1, 13))
+def test_nothing_is_left_of_a_new_constant(shift):
+    # m stops rising less than 2^shift below 2^14 x, a quarter of a count at the most.
     steps = 16 << shift
     counts = np.repeat([[-3000, 3000], [3000, -3000]], [1, steps], axis=0).astype(np.int16)[np.newaxis]
     rising_and_falling = preprocess(counts, Preprocessing("remove_gravity", shift))[0, -1]
-    assert rising_and_falling.tolist() == [((1 << shift) - 1 + 128) >> 8, 0]
+    assert rising_and_falling.tolist() == [0, 0]
 
 
 def test_gravity_removal_saturates():
