@@ -14,8 +14,8 @@ from typing_extensions import assert_never
 from edge_seq.errors import DataError
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Preprocessing
 
-# Fractional bits of the low-pass that estimates gravity: enough that the slowest one (shift 12) comes within a quarter of
-# a count of a constant, few enough that 32 bits hold the difference of two extremes.
+# Fractional bits of the low-pass that estimates gravity: enough that the slowest one (shift 12) comes within a quarter
+# of a count of a constant, few enough that 32 bits hold the difference of two extremes.
 GRAVITY_FRAC_BITS = 14
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.data.data_builders import source_fields
 
 from edge_seq.data.readers import read_dataset
 from edge_seq.data.recording import Dataset
 from edge_seq.data.source import DataSource
+from tests.unit.data.data_builders import source_fields
 
 Read = Callable[..., Dataset]
 

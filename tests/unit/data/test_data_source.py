@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 import tomli_w
-from tests.unit.data.data_builders import source_fields
 from pydantic import ValidationError
 
 from edge_seq.data.source import DataSource, load_source, parse_source
 from edge_seq.errors import ConfigError, ContractError
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+from tests.unit.data.data_builders import source_fields
 
 
 def test_a_source_is_read_from_toml_and_gives_its_contract(tmp_path):
