@@ -17,7 +17,6 @@ static unsigned failures;
     } while (0)
 
 #define STEPS 40u
-#define CLASSES 256u
 
 /* What a run showed, step by step. */
 typedef struct {
@@ -295,41 +294,60 @@ static void check_bad_states(unsigned index)
     free(memory);
 }
 
+/* A copy of golden vectors' array with its last element changed. */
+static void *with_last_changed(const void *values, size_t count, size_t bytes)
+{
+    unsigned char *const copy = (unsigned char *)malloc(count * bytes);
+    if (copy == NULL) {
+        exit(100);
+    }
+    memcpy(copy, values, count * bytes);
+    copy[(count - 1) * bytes] ^= 1u;
+    return copy;
+}
+
 static void check_self_test(unsigned index)
 {
     const case_t *const test = &es_cases[index];
     const size_t bytes = es_context_bytes(test->model);
     void *const memory = malloc(bytes);
-    es_golden_t golden = *test->golden;
+    const es_golden_t right = *test->golden;
+    const size_t steps = (size_t)right.num_windows * right.num_steps;
+    const size_t labels = (size_t)right.num_windows * right.num_labels;
+    uint32_t *const crc = (uint32_t *)with_last_changed(right.state_crc, steps, sizeof *crc);
+    uint16_t *const label = (uint16_t *)with_last_changed(right.labels, labels, sizeof *label);
+    int32_t *const logit = (int32_t *)with_last_changed(right.logits, labels * test->model->num_classes, sizeof *logit);
+    es_golden_t golden = right;
     es_place_t place = {7, 7};
-    uint32_t *crc;
-    const size_t steps = (size_t)golden.num_windows * golden.num_steps;
 
     if (memory == NULL) {
         exit(100);
     }
-    CHECK(index, es_self_test(&golden, memory, bytes, &place) == ES_OK);
-    CHECK(index, es_self_test(&golden, memory, bytes, NULL) == ES_OK);
+    CHECK(index, es_self_test(&right, memory, bytes, &place) == ES_OK);
+    CHECK(index, es_self_test(&right, memory, bytes, NULL) == ES_OK);
     CHECK(index, place.window == 7 && place.step == 7);
     CHECK(index, es_self_test(NULL, memory, bytes, NULL) == ES_ERROR_ARGUMENT);
-    CHECK(index, es_self_test(&golden, memory, bytes - 1, NULL) == ES_ERROR_SIZE);
+    CHECK(index, es_self_test(&right, memory, bytes - 1, NULL) == ES_ERROR_SIZE);
 
-    crc = (uint32_t *)malloc(steps * sizeof *crc);
-    if (crc == NULL) {
-        exit(100);
-    }
-    memcpy(crc, golden.state_crc, steps * sizeof *crc);
-    crc[steps - 1] ^= 1u;
     golden.state_crc = crc;
     CHECK(index, es_self_test(&golden, memory, bytes, &place) == ES_ERROR_SELF_TEST);
-    CHECK(index, place.window == golden.num_windows - 1 && place.step == golden.num_steps - 1);
-
-    golden = *test->golden;
+    CHECK(index, place.window == right.num_windows - 1 && place.step == right.num_steps - 1);
+    golden = right;
+    golden.labels = label;
+    CHECK(index, es_self_test(&golden, memory, bytes, &place) == ES_ERROR_SELF_TEST);
+    CHECK(index, place.window == right.num_windows - 1);
+    golden = right;
+    golden.logits = logit;
+    CHECK(index, es_self_test(&golden, memory, bytes, &place) == ES_ERROR_SELF_TEST);
+    CHECK(index, place.window == right.num_windows - 1);
+    golden = right;
     golden.num_labels = (uint16_t)(golden.num_labels + 1u);
     CHECK(index, es_self_test(&golden, memory, bytes, NULL) == ES_ERROR_SELF_TEST);
     golden.num_labels = (uint16_t)(golden.num_labels - 2u);
     CHECK(index, es_self_test(&golden, memory, bytes, NULL) == ES_ERROR_SELF_TEST);
     free(crc);
+    free(label);
+    free(logit);
     free(memory);
 }
 

@@ -134,3 +134,6 @@ def test_folders_that_are_no_exports(folder: Path, tmp_path: Path) -> None:
     manifest.write_text(json.dumps({"manifest_version": 99}))
     with pytest.raises(ExportError, match="version 99; this release reads 1"):
         read_manifest(folder)
+    manifest.write_text(json.dumps({"manifest_version": 1, "name": "car"}))
+    with pytest.raises(ExportError, match="it lacks model_hash, sources"):
+        read_manifest(folder)
