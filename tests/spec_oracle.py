@@ -265,7 +265,7 @@ class Oracle:
             case "remove_gravity":
                 s = preprocessing.gravity_shift
                 if primed:
-                    self.memory = [s32(m + (2**14 * a - m) // 2**s) for a, m in zip(x, self.memory, strict=True)]
+                    self.memory = [s32(m + s32(2**14 * a - m) // 2**s) for a, m in zip(x, self.memory, strict=True)]
                 else:
                     self.memory = [2**14 * a for a in x]
                 f = [sat16(a - rshift(m, 14)) for a, m in zip(x, self.memory, strict=True)]
