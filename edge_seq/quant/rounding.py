@@ -18,7 +18,11 @@ from edge_seq.ir.rows import QUAD, is_coarse
 from edge_seq.quant.fixed_point import FINE_FRAC_BITS, INT16_MAX
 
 NARROW_MIN, NARROW_MAX = -128, 127
-DAMPING = 0.01  # added to each second moment, as a share of it: keeps the inverse tame where columns all but coincide
+# Share of each second moment that counts as noise: keeps the inverse tame where columns all but coincide.
+DAMPING = 0.01
+# Added to the second moment of each operand, which is at most 1. Without it a unit that was quiet in calibration takes
+# any error of a lively one it resembles, by weights far from its own, and is badly wrong once it wakes up.
+OPERAND_RIDGE = 0.03
 
 Real = NDArray[np.float64]
 
@@ -66,7 +70,8 @@ def round_rows(real: RealRows, unit: Real, moments: Real) -> RoundedRows:
     wide = np.zeros((len(weights), num_wide), dtype=np.int16)
     # Fine columns before coarse ones, whose weights contain the byte of a fine neighbour; the bias at the very end.
     order = [*np.flatnonzero(~coarse), *np.flatnonzero(coarse), *range(len(coarse), weights.shape[1] - 1)]
-    spread = _spread(moments, [*order, weights.shape[1] - 1])
+    ridge = np.where(np.arange(weights.shape[1]) < len(coarse), OPERAND_RIDGE, 0.0)
+    spread = _spread(moments + np.diag(ridge), [*order, weights.shape[1] - 1])
 
     for position, column in enumerate(order):
         target = weights[:, column]
@@ -87,8 +92,8 @@ def round_rows(real: RealRows, unit: Real, moments: Real) -> RoundedRows:
 def _spread(moments: Real, order: list[int]) -> Real:
     """[N, N] upper triangular: row j says how column j's error is spread over the columns after it.
 
-    The rows of the Cholesky factor U of S^-1 = U^T U, divided by their diagonal (GPTQ, section 3.3). A column that was
-    never anything but zero (padding, a dead unit) has no say in it.
+    The rows of the Cholesky factor U of S^-1 = U^T U, divided by their diagonal (GPTQ, section 3.3). A column without
+    any moment (a feature that is always zero) has no say in it.
     """
     ordered = moments[np.ix_(order, order)]
     scale = np.sqrt(np.maximum(np.diag(ordered), 0.0))

@@ -117,3 +117,18 @@ def test_weights_at_the_end_of_their_bytes_stay_there() -> None:
     rounded = round_rows(real, UNIT, np.eye(SIZE))
     assert (rounded.narrow_input == 127)[:, ~is_coarse(8)].all()
     assert (rounded.narrow_hidden == -128)[:, ~is_coarse(12)].all()
+
+
+@pytest.mark.parametrize("quiet", [1.0, 0.1, 0.01, 0.001, 0.0])
+def test_a_unit_that_was_quiet_in_calibration_keeps_weights_near_its_own(quiet: float) -> None:
+    """It resembles a lively unit, and could take that one's errors at many times their size."""
+    rng = np.random.default_rng(0)
+    lively = rng.uniform(-0.9, 0.9, (5000, 4))
+    seen = np.concatenate([lively, quiet * lively, np.ones((5000, 1))], axis=1)  # units 4 to 7 are quiet
+    weights = rng.uniform(-1, 1, (40, 8))
+    real = RealRows(np.zeros((40, 0)), weights, np.zeros((40, 0)), np.zeros(40))
+    unit = np.full(40, 1 / 127 / 2**15)
+    rounded = round_rows(real, unit, seen.T @ seen / len(seen))
+    worth = effective_weights(np.ascontiguousarray(rounded.narrow_hidden)) * np.where(is_coarse(8), 2.0**-8, 1.0) / 127
+    moved = np.abs(worth - weights) * 127
+    assert moved[:, 4:].max() < 2.5, "steps of a byte"
