@@ -73,6 +73,8 @@ class TrainingConfig(_Table):
         num_layers: recurrent layers.
         pooling: the head sees the ``last`` hidden state or the running ``mean`` of all hidden states.
         label_every: loss at the end of each ``window``, or after each ``sample`` on the running state.
+        input_gain: standard deviation that the features of the training windows are scaled to. Above 1 the first layer
+            works in the bend of its functions from the start, and learns amplitudes sooner.
         epochs: passes over the training windows.
         batch_size: windows in a step of the optimiser.
         learning_rate: peak of the schedule.
@@ -98,6 +100,7 @@ class TrainingConfig(_Table):
     num_layers: int = Field(default=1, ge=1, le=8)
     pooling: Literal["last", "mean"] = "mean"
     label_every: Literal["window", "sample"] = "window"
+    input_gain: float = Field(default=1.0, gt=0, le=100)
     epochs: int = Field(default=40, ge=1, le=100_000)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=0.01, gt=0, le=10)

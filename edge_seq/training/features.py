@@ -32,13 +32,14 @@ def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> 
     return preprocess(counts, contract.preprocessing)
 
 
-def fit_normalisation(counts: NDArray[np.int16]) -> Normalisation:
+def fit_normalisation(counts: NDArray[np.int16], *, gain: float = 1.0) -> Normalisation:
     """Mean and standard deviation a channel, in counts, from training windows only.
 
     A constant channel gets the scale 1, so that it becomes 0 instead of a division by zero.
 
     Args:
         counts: int16 [B, T, C], preprocessed.
+        gain: standard deviation that the normalised features get.
 
     >>> fit_normalisation(np.array([[[1, 7], [3, 7]]], dtype=np.int16))
     Normalisation(mean=(2.0, 7.0), scale=(1.0, 1.0))
@@ -49,7 +50,7 @@ def fit_normalisation(counts: NDArray[np.int16]) -> Normalisation:
     mean = values.mean(axis=0, dtype=np.float64)
     scale = values.std(axis=0, dtype=np.float64)
     scale = np.where(scale < 1e-6, 1.0, scale)
-    return Normalisation(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
+    return Normalisation(mean=tuple(mean.tolist()), scale=tuple((scale / gain).tolist()))
 
 
 def normalise(counts: NDArray[np.int16], normalisation: Normalisation) -> NDArray[np.float32]:

@@ -113,7 +113,7 @@ def train_network(
     if validation is not None:
         check_windows(validation, contract, num_classes, role="validation")
     counts = preprocessed_counts(train.counts, contract)
-    normalisation = fit_normalisation(counts)
+    normalisation = fit_normalisation(counts, gain=config.input_gain)
     augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
     fitted = fit(
         build,
