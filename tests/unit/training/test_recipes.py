@@ -27,7 +27,7 @@ def test_recipe(name: str) -> None:
         assert config.data.source == SIMULATOR
     else:
         contract = load_source(Path(config.data.source)).contract
-        assert contract.window_length == 128 if name == "hapt" else 50
+        assert contract.window_length == (128 if name == "hapt" else 50)
         # All groups train, so nothing may be picked by a part that is not there.
         assert config.data.validation_fraction == 0
         assert config.training.keep == "last"
