@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one: beside, then renamed."""
+"""Writing files so that a reader never sees half of one (beside, then renamed); names that may not leave a folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 
 @contextmanager
@@ -35,3 +35,15 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     data = content.encode("utf-8") if isinstance(content, str) else content
     with replace_when_done(path) as temporary:
         temporary.write_bytes(data)
+
+
+def stays_in_folder(name: str) -> bool:
+    """Whether a relative path that a file of others names stays below the folder it is joined to, on any system.
+
+    Goes by the text: links in the folder are the business of who made it.
+
+    >>> stays_in_folder("runtime/src/es_lstm.c"), stays_in_folder("runtime/../../x.c"), stays_in_folder("/etc/passwd")
+    (True, False, False)
+    """
+    path = PureWindowsPath(name)  # takes both kinds of slashes, and knows drives
+    return not (path.drive or path.root or ".." in path.parts)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.trace import Trace, gate_names, trace_names
 from edge_seq.errors import ExportError, ParityError, ToolError
+from edge_seq.files import stays_in_folder
 from edge_seq.ir.cells import Lstm, Rnn
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import padded
@@ -46,7 +47,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of an export.
 
     Raises:
-        ExportError: where the folder has none, or it is not one that this release wrote.
+        ExportError: where the folder has none, it is not one that this release wrote, or it names files elsewhere.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -65,7 +66,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     missing = sorted({"name", "model_hash", "sources"} - set(manifest))
     if missing:
         raise ExportError(f"reading {folder.name}/{MANIFEST}: it lacks {', '.join(missing)}; export the model again")
+    _check_paths(folder, manifest)
     return dict(manifest)
+
+
+def _check_paths(folder: Path, manifest: dict[str, Any]) -> None:
+    """See that what a manifest has compiled lies in its folder."""
+    paths = [f"{manifest['name']}.c"]
+    for field in ("sources", "golden_sources", "include_folders"):
+        entries = manifest.get(field, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+            raise ExportError(
+                f"reading {folder.name}/{MANIFEST}: {field} is not a list of file names; export the model again"
+            )
+        paths += entries
+    for path in paths:
+        if not stays_in_folder(path):
+            raise ExportError(
+                f"reading {folder.name}/{MANIFEST}: it names {path!r}, expected paths inside the folder, without '..'; "
+                "export the model again"
+            )
 
 
 def _table_of_models(names: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE
 from edge_seq.errors import ConfigError
+from edge_seq.files import stays_in_folder
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
 
 if sys.version_info >= (3, 11):
@@ -192,6 +193,12 @@ class DataSource(_Table):
             raise ValueError('manifest and label_from = "manifest" go together; give both or neither')
         if self.manifest is not None and self.split_files:
             raise ValueError("manifest and split_files are both given; put a column `split` into the manifest instead")
+        for field, file in (
+            *((f"split_files.{side}", file) for side, file in self.split_files.items()),
+            ("manifest", self.manifest or ""),
+        ):
+            if not stays_in_folder(file):
+                raise ValueError(f"{field} is {file!r}; give a file inside path, without '..' and not absolute")
         columns = self.channel_columns
         if len(set(columns)) != len(columns):
             raise ValueError(f"two channels read the same column: {list(columns)}; give each channel its own")

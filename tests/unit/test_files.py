@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.files import replace_when_done, write_atomically
+from edge_seq.files import replace_when_done, stays_in_folder, write_atomically
 
 
 def names_in(folder: Path) -> list[str]:
@@ -77,3 +77,13 @@ def test_the_mode_follows_the_umask_as_for_any_new_file(tmp_path, umask, mode):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("name", ["a.c", "./a.c", "runtime/src/a.c", "walk 1..csv", "..a/b", ""])
+def test_names_that_stay_in_their_folder(name):
+    assert stays_in_folder(name)
+
+
+@pytest.mark.parametrize("name", ["..", "../a", "a/../b", "/a", "\\a", "a\\..\\b", "C:/a", "c:a", "//server/share/a"])
+def test_names_that_may_leave_their_folder(name):
+    assert not stays_in_folder(name)

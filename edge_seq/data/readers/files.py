@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_seq.data.source import DataSource
 from edge_seq.errors import DataError
+from edge_seq.files import stays_in_folder
 
 MANIFEST_COLUMNS = ("file", "label", "group", "split")
 
@@ -122,6 +123,11 @@ def _from_manifest(name: str, root: Path, suffixes: Sequence[str]) -> tuple[Sour
         if any(value is None for value in line.values()) or not line["file"]:
             raise DataError(
                 f"manifest {name}, line {number}: has fewer values than the header; give one for each column"
+            )
+        if not stays_in_folder(line["file"]):
+            raise DataError(
+                f"manifest {name}, line {number}: file {line['file']!r} is outside the source's path; give a path "
+                "inside it, without '..' and not absolute"
             )
         data_path = _existing(root / line["file"], f"manifest {name}, line {number}")
         stem = _stem(line["file"], suffixes)

@@ -373,6 +373,15 @@ def test_a_manifest_that_is_not_usable(read, manifest, message):
         read(files, label_from="manifest", manifest="list.csv")
 
 
+@pytest.mark.parametrize("escape", ["../outside.csv", "{absolute}", "sub/../../outside.csv"])
+def test_a_manifest_cannot_name_files_elsewhere(read, tmp_path, escape):
+    outside = tmp_path / "outside.csv"
+    outside.write_text(ONE_WALK, encoding="utf-8")
+    listed = escape.replace("{absolute}", str(outside))
+    with pytest.raises(DataError, match=r"list.csv, line 2: file '.*outside.csv' is outside the source's path"):
+        read({"list.csv": f"file,label\n{listed},walk\n"}, label_from="manifest", manifest="list.csv")
+
+
 def test_a_missing_manifest(read):
     with pytest.raises(DataError, match=r"manifest: file .*list.csv does not exist"):
         read({"1.csv": ONE_WALK}, label_from="manifest", manifest="list.csv")

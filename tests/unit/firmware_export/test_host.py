@@ -137,3 +137,27 @@ def test_folders_that_are_no_exports(folder: Path, tmp_path: Path) -> None:
     manifest.write_text(json.dumps({"manifest_version": 1, "name": "car"}))
     with pytest.raises(ExportError, match="it lacks model_hash, sources"):
         read_manifest(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"sources": ["runtime/../../secret.c"]},
+            "it names 'runtime/../../secret.c', expected paths inside the folder",
+        ),
+        ({"sources": ["/secret.c"]}, "it names '/secret.c'"),
+        ({"sources": ["runtime\\..\\..\\secret.c"]}, "it names 'runtime"),
+        ({"sources": ["C:/secret.c"]}, "it names 'C:/secret.c'"),
+        ({"golden_sources": ["../secret.c"]}, "it names '../secret.c'"),
+        ({"include_folders": [".."]}, "it names '..'"),
+        ({"name": "../secret"}, "it names '../secret.c'"),
+        ({"sources": "car.c"}, "sources is not a list of file names"),
+        ({"sources": [1]}, "sources is not a list of file names"),
+    ],
+)
+def test_a_manifest_cannot_name_files_elsewhere(folder: Path, change: dict[str, object], message: str) -> None:
+    path = folder / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ExportError, match=re.escape(message)):
+        read_manifest(folder)
