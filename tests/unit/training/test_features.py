@@ -19,6 +19,18 @@ def test_training_features_have_unit_variance(train_windows: Windows, contract: 
     np.testing.assert_allclose(features.std(axis=(0, 1)), 1, atol=1e-5)
 
 
+def test_a_gain_is_the_standard_deviation_that_features_get(train_windows: Windows) -> None:
+    plain, gained = fit_normalisation(train_windows.counts), fit_normalisation(train_windows.counts, gain=6.0)
+    assert gained.mean == plain.mean
+    np.testing.assert_allclose(gained.scale, np.array(plain.scale) / 6)
+    features = normalise(train_windows.counts, gained)
+    np.testing.assert_allclose(features.std(axis=(0, 1)), 6, atol=1e-4)
+    np.testing.assert_allclose(features.mean(axis=(0, 1)), 0, atol=1e-4)
+    assert not normalise(
+        np.full((4, 5, 2), 17, dtype=np.int16), fit_normalisation(np.full((4, 5, 2), 17), gain=6)
+    ).any()
+
+
 def test_a_constant_channel_becomes_zero() -> None:
     counts = np.full((4, 5, 2), 17, dtype=np.int16)
     normalisation = fit_normalisation(counts)

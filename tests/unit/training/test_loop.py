@@ -225,6 +225,18 @@ def test_normalisation_is_of_the_training_windows_alone(
     np.testing.assert_allclose(a.normalisation.mean, train_windows.counts.mean(axis=(0, 1)))
 
 
+def test_an_input_gain_divides_the_scale_and_prediction_knows_it(
+    train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    plain = train(train_windows, validation_windows, contract, 3, _config(epochs=1))
+    gained = train(train_windows, validation_windows, contract, 3, _config(epochs=1, input_gain=4.0))
+    assert gained.normalisation.mean == plain.normalisation.mean
+    np.testing.assert_allclose(gained.normalisation.scale, np.array(plain.normalisation.scale) / 4)
+    assert gained.history != plain.history
+    accuracy = (predict(gained, validation_windows.counts).argmax(axis=1) == validation_windows.labels).mean()
+    assert accuracy == pytest.approx(gained.history[0].validation_accuracy)
+
+
 def test_class_weights() -> None:
     weights = class_weights(torch.tensor([0, 0, 0, 1]), 3)
     torch.testing.assert_close(weights, torch.tensor([4 / 6, 2.0, 0.0]))

@@ -24,6 +24,7 @@ def test_values_never_change() -> None:
     [
         ({"cell": "transformer"}, r"cell: .*'rnn', 'gru' or 'lstm'.* \(found 'transformer'\)"),
         ({"learning_rat": 0.1}, r"learning_rat: .*found 0.1.*Allowed keys: \['augmentation', 'batch_size'"),
+        ({"input_gain": 0.0}, "input_gain: .*greater than 0"),
         ({"hidden_size": 0}, "hidden_size: .*greater than or equal to 1"),
         ({"augmentation": {"max_degrees": 200}}, "augmentation.max_degrees: .*less than or equal to 180"),
         ({"initialisation": {"chrono_max_steps": 2}}, "give at least 3, 'window' or 'none'"),
