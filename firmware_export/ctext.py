@@ -154,3 +154,24 @@ def header(guard: str, includes: Sequence[str], body: str) -> str:
     end = "\n#ifdef __cplusplus\n}\n#endif\n"
     included = "".join(include(file) for file in includes)
     return f"#ifndef {guard}\n#define {guard}\n\n{included}\n{linkage}{body}{end}\n#endif\n"
+
+
+def self_test_program(name: str) -> str:
+    """A program that runs a model's golden vectors and says where they are not met."""
+    return (
+        "#include <stdio.h>\n"
+        + include(f"{name}.h")
+        + include(f"{name}_golden.h")
+        + f"""
+int main(void)
+{{
+    static {name}_memory_t memory;
+    es_place_t place = {{0, 0}};
+    const es_status_t status = es_self_test(&{name}_golden, &memory, sizeof memory, &place);
+    if (status != ES_OK) {{
+        printf("%s, window %u, time step %u\\n", es_status_text(status), (unsigned)place.window, (unsigned)place.step);
+    }}
+    return status != ES_OK;
+}}
+"""
+    )

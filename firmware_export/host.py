@@ -259,3 +259,29 @@ def run_on_host(program: HostProgram, model: IntModel, counts: NDArray[np.int16]
     """
     traces = [trace for _, trace in run_chunks(program, model, counts, timeout_s=timeout_s)]
     return Trace({name: np.concatenate([trace.values[name] for trace in traces]) for name in traces[0].values})
+
+
+def self_test_on_host(folder: Path, output: Path, *, compiler: Compiler | None = None) -> None:
+    """Build the golden vectors of an export into a program and run the self-test that travels with the firmware.
+
+    Args:
+        folder: written by :func:`firmware_export.emit.export_c`.
+        output: the program.
+        compiler: of this machine, or the preferred one.
+
+    Raises:
+        ToolError: where there is no compiler, or with the words of one that fails.
+        ExportError: where the folder is not an export.
+        ParityError: where the self-test fails; names window and step.
+    """
+    manifest = read_manifest(folder)
+    name = str(manifest["name"])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    main = output.with_name(f"{output.name}_main.c")
+    main.write_text(ctext.self_test_program(name), encoding="utf-8")
+    sources = [folder / source for source in (*manifest["sources"], *manifest["golden_sources"])]
+    includes = [folder / part for part in manifest["include_folders"]]
+    compile_c(compiler or find_compiler(), [*sources, main], output, flags=DEFAULT_FLAGS, include_folders=includes)
+    done = subprocess.run([str(output)], capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise ParityError(f"self-test of {name}: {done.stdout.strip() or f'exit code {done.returncode}'}")

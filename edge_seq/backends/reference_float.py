@@ -115,3 +115,37 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     values["logits"] = below @ model.head.weight_input.T + model.head.bias
     values["label"] = np.argmax(values["logits"], axis=2)[:, :, None]
     return Trace({name: values[name] for name in trace_names(model)})
+
+
+def run_float_stream(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
+    """Run streams in which windows follow each other, as a device does (SPEC.md, section 7).
+
+    Args:
+        model: float model.
+        counts: int16 [B, n T, C], raw counts of n whole windows.
+
+    Returns:
+        Trace of hidden and cell states *after* each step, reset ones where a window's end resets them, and of the
+        logits, zero where no label is due.
+    """
+    length = model.contract.window_length
+    carries = model.readout.at_window_end == "carry"
+    batch, time_steps, channels = counts.shape
+    windows = time_steps // length
+    parts = counts if carries else counts.reshape(batch * windows, length, channels)
+    traced = run_float(model, parts).values
+    values: dict[str, NDArray[Any]] = {}
+    for name in traced:
+        if name.endswith((".hidden_state", ".cell_state")):
+            states = traced[name].reshape(batch, windows, length, -1).copy()
+            if not carries:
+                states[:, :, -1] = 0
+            values[name] = states.reshape(batch, time_steps, -1)
+    top = traced[f"layer{len(model.layers) - 1}.hidden_state"].reshape(batch, windows, length, -1)
+    if model.readout.pooling == "mean":
+        top = np.cumsum(top, axis=2, dtype=np.float64) / np.arange(1, length + 1)[:, None]
+    logits = np.asarray(top @ model.head.weight_input.T + model.head.bias, dtype=np.float32)
+    if model.readout.label_every == "window":
+        logits[:, :, :-1] = 0
+    values["logits"] = logits.reshape(batch, time_steps, -1)
+    return Trace(values)

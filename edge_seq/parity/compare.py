@@ -80,6 +80,7 @@ def compare(
     *,
     tolerance: float = 0.0,
     first_window: int = 0,
+    first_step: int = 0,
     names: tuple[str, ...] | None = None,
 ) -> Comparison:
     """Compare what both traces hold.
@@ -89,6 +90,7 @@ def compare(
         found: of the candidate; may hold fewer names than the reference.
         tolerance: largest absolute difference; 0 is exact.
         first_window: added to the window's index in the mismatch, where traces are compared in batches.
+        first_step: added to the time step in the mismatch, where traces begin later than the windows.
         names: compare these only; by default all that both hold.
 
     Raises:
@@ -110,7 +112,8 @@ def compare(
         values += a.size
         wrong = _differs(a, b, tolerance)
         if tolerance > 0 or wrong.any():
-            worst = max(worst, float(np.abs(b.astype(np.float64) - a.astype(np.float64)).max(initial=0.0)))
+            distance = np.abs(b.astype(np.float64) - a.astype(np.float64))
+            worst = max(worst, float(np.where(np.isnan(distance), np.inf, distance).max(initial=0.0)))
         if wrong.any():
             mismatches += int(wrong.sum())
             window, step, index = (int(k) for k in min(np.argwhere(wrong).tolist(), key=lambda w: (w[1], w[0], w[2])))
@@ -122,7 +125,7 @@ def compare(
         name = common[position]
         first = Mismatch(
             first_window + window,
-            step,
+            first_step + step,
             name,
             index,
             float(expected.values[name][window, step, index]),
@@ -141,12 +144,13 @@ def merge(comparisons: list[Comparison]) -> Comparison:
     if not comparisons:
         raise ParityError("merging comparisons: there is none; give at least one window to compare")
     firsts = [c.first for c in comparisons if c.first is not None]
+    names = comparisons[0].names
     return Comparison(
         windows=sum(c.windows for c in comparisons),
         steps=sum(c.steps for c in comparisons),
         values=sum(c.values for c in comparisons),
         mismatches=sum(c.mismatches for c in comparisons),
-        first=min(firsts, key=lambda m: m.step) if firsts else None,
+        first=min(firsts, key=lambda m: (m.step, names.index(m.name), m.window)) if firsts else None,
         max_abs_error=max(c.max_abs_error for c in comparisons),
-        names=comparisons[0].names,
+        names=names,
     )

@@ -4,6 +4,7 @@ knows all backends; here are their results and how they are written down."""
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -96,14 +97,31 @@ class Ladder:
         climbed = any(rung.kind == "exact" and rung.verdict == "holds" for rung in self.rungs)
         return climbed and all(rung.verdict != "failed" for rung in self.rungs)
 
+    @property
+    def skipped(self) -> int:
+        """How many rungs were not climbed."""
+        return sum(rung.verdict == "skipped" for rung in self.rungs)
+
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return {**asdict(self), "holds": self.holds}
+        """Ready for JSON; numbers that are not finite, which JSON cannot write, become text."""
+        return dict(_json_ready({**asdict(self), "holds": self.holds, "skipped": self.skipped}))
+
+
+def _json_ready(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _json_ready(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_json_ready(item) for item in value]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
 
 
 def write_json(ladder: Ladder, path: Path) -> None:
     """Write the ladder as JSON, whole or not at all."""
-    write_atomically(path, json.dumps(ladder.to_dict(), indent=2) + "\n")
+    write_atomically(path, json.dumps(ladder.to_dict(), indent=2, allow_nan=False) + "\n")
 
 
 def write_junit(ladder: Ladder, path: Path) -> None:

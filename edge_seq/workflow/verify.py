@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx_graph import Form
 from edge_seq.backends.onnx_int import export_onnx_int
+from edge_seq.backends.onnx_metadata import content_hash
 from edge_seq.backends.onnx_run import (
     OnnxModel,
     load_onnx,
@@ -24,10 +26,11 @@ from edge_seq.backends.onnx_run import (
     trace_of,
 )
 from edge_seq.backends.onnx_window import NEXT
-from edge_seq.backends.reference_float import run_float
+from edge_seq.backends.reference_float import run_float, run_float_stream
 from edge_seq.backends.reference_int import State, reset_state, run_reference, step
 from edge_seq.backends.trace import Trace
-from edge_seq.errors import EdgeSeqError, ParityError
+from edge_seq.data.recording import Windows
+from edge_seq.errors import ExportError, ModelError, ParityError, ToolError
 from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.metrics import confusion_matrix, macro_f1
@@ -35,6 +38,7 @@ from edge_seq.parity.compare import Comparison, compare, merge
 from edge_seq.parity.ladder import Ladder, Rung, comparison_rung, quantisation_cost, write_json, write_junit
 from edge_seq.training.runtime import has_torch
 from edge_seq.workflow.config import QuantizationConfig
+from edge_seq.workflow.export import render_c, render_onnx
 from edge_seq.workflow.folder import (
     RunFolder,
     counts_hash,
@@ -44,12 +48,12 @@ from edge_seq.workflow.folder import (
     load_windows,
 )
 from edge_seq.workflow.quantize import float_probabilities, int_probabilities
-from firmware_export.build import find_compiler
-from firmware_export.host import build_host, read_manifest, run_on_host
+from firmware_export.build import Compiler, find_compiler
+from firmware_export.host import build_host, read_manifest, run_on_host, self_test_on_host
 
 FLOAT_TOLERANCE = 2e-4  # of logits and states: sums in another order; a swapped gate is a thousand times more
 BATCH = 128
-VERIFY_RUNGS = 8
+STREAM_WINDOWS = 2  # the step rungs run windows two by two, so that what a window's end resets is seen
 
 Progress = Callable[[int, int, str], None]
 
@@ -59,13 +63,13 @@ class _Inputs:
     """What is compared.
 
     Attributes:
-        held_out: int16 [B, T, C], windows of the side asked for.
-        labels: int16 [B], their classes.
+        side: all windows of the side asked for, with their classes.
+        held_out: int16 [B, T, C], some of them.
         exact: int16 [B + E, T, C], with random and extreme windows behind them, for the exact rungs.
     """
 
+    side: Windows
     held_out: NDArray[np.int16]
-    labels: NDArray[np.int16]
     exact: NDArray[np.int16]
 
 
@@ -89,24 +93,33 @@ def verify_run(
     Raises:
         ConfigError, DataError, ModelError, ToolError: where a rung cannot be climbed at all.
     """
+    for report in (run.reports / "verify.json", run.reports / "verify.xml"):
+        report.unlink(missing_ok=True)  # an interrupted verification must not leave the verdict of an earlier one
     float_model, int_model = load_run_float(run), load_run_int(run)
     inputs = _choose_inputs(run, side, int_model, max_windows, extreme_windows)
     limits = load_run_config(run).quantization
+    compiler = find_compiler()  # a machine without one is told so at once, rather than told that C failed
+    climbs: dict[str, Callable[[str], Rung]] = {
+        "exports = what the models give": lambda name: _exports_rung(name, run, int_model),
+        "torch = float reference": lambda name: _torch_rung(name, run, float_model, inputs),
+        "float reference = float ONNX, window": lambda name: _float_window_rung(name, run, float_model, inputs),
+        "float reference = float ONNX, step": lambda name: _float_step_rung(name, run, float_model, inputs),
+        "cost of integers": lambda name: _cost_rung(name, float_model, int_model, inputs, limits),
+        "integer reference = integer ONNX, traced": lambda name: _trace_rung(name, int_model, inputs),
+        "integer reference = integer ONNX, window": lambda name: _int_window_rung(name, run, int_model, inputs),
+        "integer reference = integer ONNX, step": lambda name: _int_step_rung(name, run, int_model, inputs),
+        "integer reference = C on the host": lambda name: _c_rung(name, run, int_model, inputs, compiler),
+        "C self-test on the golden vectors": lambda name: _self_test_rung(name, run, compiler),
+    }
     rungs: list[Rung] = []
-    steps: list[tuple[str, Callable[[str], Rung]]] = [
-        ("torch = float reference", lambda name: _torch_rung(name, run, float_model, inputs)),
-        ("float reference = float ONNX, window", lambda name: _float_window_rung(name, run, float_model, inputs)),
-        ("float reference = float ONNX, step", lambda name: _float_step_rung(name, run, float_model, inputs)),
-        ("cost of integers", lambda name: _cost_rung(name, float_model, int_model, inputs, limits)),
-        ("integer reference = integer ONNX, every value", lambda name: _trace_rung(name, int_model, inputs)),
-        ("integer reference = integer ONNX, window", lambda name: _int_window_rung(name, run, int_model, inputs)),
-        ("integer reference = integer ONNX, step", lambda name: _int_step_rung(name, run, int_model, inputs)),
-        ("integer reference = C on the host", lambda name: _c_rung(name, run, int_model, inputs)),
-    ]
-    for index, (name, climb) in enumerate(steps):
-        progress(index, len(steps), name)
-        rungs.append(climb(name))
-    progress(len(steps), len(steps), "done")
+    for index, (name, climb) in enumerate(climbs.items()):
+        progress(index, len(climbs), name)
+        try:
+            rungs.append(climb(name))
+        except (ExportError, ModelError, ParityError, ToolError) as error:
+            # A stale, damaged or missing export has failed its rung, and says why; the others are still climbed.
+            rungs.append(Rung(name, "exact", "failed", str(error)))
+    progress(len(climbs), len(climbs), "done")
     ladder = Ladder(model_hash(int_model), counts_hash(inputs.exact), tuple(rungs))
     write_json(ladder, run.reports / "verify.json")
     write_junit(ladder, run.reports / "verify.xml")
@@ -118,7 +131,7 @@ def _choose_inputs(run: RunFolder, side: str, model: IntModel, max_windows: int,
     chosen = np.unique(np.linspace(0, len(windows.labels) - 1, min(max_windows, len(windows.labels))).astype(int))
     held_out = np.ascontiguousarray(windows.counts[chosen])
     added = extreme_counts(extreme, model.contract.window_length, model.input_size)
-    return _Inputs(held_out, windows.labels[chosen], np.concatenate([held_out, added]))
+    return _Inputs(windows, held_out, np.concatenate([held_out, added]))
 
 
 def extreme_counts(windows: int, time_steps: int, channels: int) -> NDArray[np.int16]:
@@ -146,20 +159,32 @@ def _compared(
     counts: NDArray[np.int16],
     expected: Callable[[NDArray[np.int16]], Trace],
     found: Callable[[NDArray[np.int16]], Trace],
+    *,
     tolerance: float = 0.0,
+    first_step: int = 0,
 ) -> Comparison:
     """Run both, some windows at a time."""
     return merge(
         [
-            compare(expected(part), found(part), tolerance=tolerance, first_window=start)
+            compare(expected(part), found(part), tolerance=tolerance, first_window=start, first_step=first_step)
             for start, part in _batches(counts)
         ]
     )
 
 
-def _at_window_end(trace: Trace) -> Trace:
-    """Logits and label of the last step only, as a window model gives them."""
-    return Trace({name: np.asarray(trace.values[name][:, -1:]) for name in ("logits", "label")})
+def _streams(counts: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Windows [B, T, C] as streams of several windows [B, n T, C], each followed by others."""
+    return np.concatenate([np.roll(counts, shift, axis=0) for shift in range(STREAM_WINDOWS)], axis=1)
+
+
+def _due(model: FloatModel | IntModel, trace: Trace) -> Trace:
+    """Logits and labels at the steps at which a window model gives them."""
+    first = _first_due(model)
+    return Trace({name: np.asarray(trace.values[name][:, first:]) for name in ("logits", "label")})
+
+
+def _first_due(model: FloatModel | IntModel) -> int:
+    return 0 if model.readout.label_every == "sample" else model.contract.window_length - 1
 
 
 def _window_outputs(model: OnnxModel, counts: NDArray[np.int16]) -> Trace:
@@ -168,6 +193,30 @@ def _window_outputs(model: OnnxModel, counts: NDArray[np.int16]) -> Trace:
     if model.readout.label_every == "window":
         logits, label = logits[:, np.newaxis], label[:, np.newaxis]
     return Trace({"logits": logits, "label": label[..., np.newaxis]})
+
+
+# ------------------------------------------------------------------------------------------------------ what is there
+
+
+def _exports_rung(name: str, run: RunFolder, model: IntModel) -> Rung:
+    """Each exported file is what the exporter makes of the run's models now: nothing stale, nothing edited, labels and
+    contract included."""
+    wrong = []
+    onnx_files, c_files = render_onnx(run), render_c(run, model)
+    for path, content in onnx_files.items():
+        # By its seal: another release of protobuf may write the same graph in other bytes.
+        expected = open_onnx(onnx.load_model_from_string(content), what=path).proto
+        if content_hash(load_onnx(run.path / path).proto) != content_hash(expected):
+            wrong.append(path)
+    for path, content in c_files.items():
+        file = run.path / path
+        if not file.is_file() or file.read_bytes() != content:
+            wrong.append(path)
+    if wrong:
+        detail = f"{', '.join(wrong[:4])}{' and more' if len(wrong) > 4 else ''} are not what this release of edge_seq "
+        detail += "makes of the run's models: stale, edited or missing. Run edge-seq export again"
+        return Rung(name, "exact", "failed", detail)
+    return Rung(name, "exact", "holds", f"{len(onnx_files) + len(c_files)} files")
 
 
 # ------------------------------------------------------------------------------------------------------- float rungs
@@ -189,7 +238,11 @@ def _torch_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -
         return Trace({"logits": logits[:, np.newaxis]})
 
     comparison = _compared(
-        inputs.held_out, with_torch, lambda counts: _at_window_end(run_float(model, counts)), FLOAT_TOLERANCE
+        inputs.held_out,
+        with_torch,
+        lambda counts: Trace({"logits": run_float(model, counts).values["logits"][:, -1:]}),
+        tolerance=FLOAT_TOLERANCE,
+        first_step=model.contract.window_length - 1,
     )
     return _float_rung(name, comparison)
 
@@ -205,77 +258,68 @@ def _logits_only(trace: Trace) -> Trace:
 
 
 def _float_window_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -> Rung:
-    return _with_export(
-        name,
-        "budget",
-        lambda: _float_rung(
-            name,
-            _compared(
-                inputs.held_out,
-                lambda counts: _logits_only(_due(model, run_float(model, counts))),
-                _logits_of_window(_open_export(run, "float", "window", model)),
-                FLOAT_TOLERANCE,
-            ),
-        ),
+    exported = _open_export(run, "float", "window", model)
+    comparison = _compared(
+        inputs.held_out,
+        lambda counts: _logits_only(_due(model, run_float(model, counts))),
+        lambda counts: _logits_only(_window_outputs(exported, counts)),
+        tolerance=FLOAT_TOLERANCE,
+        first_step=_first_due(model),
     )
-
-
-def _logits_of_window(exported: OnnxModel) -> Callable[[NDArray[np.int16]], Trace]:
-    return lambda counts: _logits_only(_window_outputs(exported, counts))
-
-
-def _due(model: FloatModel | IntModel, trace: Trace) -> Trace:
-    """The steps at which a window model gives logits."""
-    return trace if model.readout.label_every == "sample" else _at_window_end(trace)
+    return _float_rung(name, comparison)
 
 
 def _float_step_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -> Rung:
-    def climb() -> Rung:
-        exported = _open_export(run, "float", "step", model)
+    exported = _open_export(run, "float", "step", model)
 
-        def states_by_step(counts: NDArray[np.int16]) -> Trace:
-            outputs = [
-                {
-                    f"layer{i}.hidden_state": step_outputs[f"layer{i}.hidden_state{NEXT}"]
-                    for i in range(len(model.layers))
-                }
-                for step_outputs in run_steps_onnx(exported, counts[:, :-1])  # the last step may reset the states
-            ]
-            return Trace({key: np.stack([o[key] for o in outputs], axis=1) for key in outputs[0]})
+    def with_onnx(counts: NDArray[np.int16]) -> Trace:
+        return _step_outputs(exported, counts, np.float64)
 
-        def reference(counts: NDArray[np.int16]) -> Trace:
-            values = run_float(model, counts[:, :-1]).values
-            return Trace({key: values[key] for key in values if key.endswith(".hidden_state")})
+    comparison = _compared(
+        _streams(inputs.held_out),
+        lambda counts: run_float_stream(model, counts),
+        with_onnx,
+        tolerance=FLOAT_TOLERANCE,
+    )
+    return _float_rung(name, comparison)
 
-        return _float_rung(name, _compared(inputs.held_out, reference, states_by_step, FLOAT_TOLERANCE))
 
-    if model.contract.window_length < 2:
-        return Rung(name, "budget", "skipped", "a window of one sample leaves no state to compare")
-    return _with_export(name, "budget", climb)
+def _step_outputs(model: OnnxModel, counts: NDArray[np.int16], dtype: type[np.generic]) -> Trace:
+    """States after each step, logits and label of a step model, the states carried along."""
+    steps = [
+        {
+            **{name.removesuffix(NEXT): array for name, array in outputs.items() if name.endswith(NEXT)},
+            "logits": outputs["logits"],
+            "label": outputs["label"][:, np.newaxis],
+        }
+        for outputs in run_steps_onnx(model, counts)
+    ]
+    return Trace({name: np.stack([values[name].astype(dtype) for values in steps], axis=1) for name in steps[0]})
 
 
 def _cost_rung(
     name: str, float_model: FloatModel, int_model: IntModel, inputs: _Inputs, limits: QuantizationConfig
 ) -> Rung:
-    float_shares = float_probabilities(float_model, inputs.held_out)
-    int_shares = int_probabilities(int_model, inputs.held_out)
+    """All windows of the side. Where they are so few that one changed label is beyond a limit, there is no verdict."""
+    counts, labels = inputs.side.counts, inputs.side.labels
+    float_shares, int_shares = float_probabilities(float_model, counts), int_probabilities(int_model, counts)
     cost = quantisation_cost(float_shares, int_shares)
 
     def f1(shares: NDArray[np.float64]) -> float:
-        confusion = confusion_matrix(inputs.labels, shares.argmax(axis=1), float_model.num_classes)
-        return float(macro_f1(confusion))
+        return float(macro_f1(confusion_matrix(labels, shares.argmax(axis=1), float_model.num_classes)))
 
     figures = {**asdict(cost), "macro_f1_float": f1(float_shares), "macro_f1_int": f1(int_shares)}
     loss = figures["macro_f1_float"] - figures["macro_f1_int"]
     changed = round((1 - cost.agreement_rate) * cost.windows)
     within = cost.agreement_rate >= limits.min_agreement_rate and loss <= limits.max_macro_f1_loss
-    holds = within or changed <= 1  # of few windows, one may be a larger share than any limit
     detail = (
         f"labels equal {100 * cost.agreement_rate:.2f} % (at least {100 * limits.min_agreement_rate:g} %), macro-F1 "
         f"lost {100 * loss:.2f} points (at most {100 * limits.max_macro_f1_loss:g}); {changed} of {cost.windows} "
         f"labels changed, |dp| mean {cost.mean_abs_probability_error:.4f}"
     )
-    return Rung(name, "cost", "holds" if holds else "failed", detail, figures=figures)
+    if not within and changed <= 1:
+        return Rung(name, "cost", "skipped", f"{detail}: too few windows to judge by", figures=figures)
+    return Rung(name, "cost", "holds" if within else "failed", detail, figures=figures)
 
 
 # ------------------------------------------------------------------------------------------------------- exact rungs
@@ -288,14 +332,6 @@ def _open_export(run: RunFolder, kind: str, form: Form, model: FloatModel | IntM
     return exported
 
 
-def _with_export(name: str, kind: str, climb: Callable[[], Rung]) -> Rung:
-    """A rung whose export is stale, damaged or missing has failed; it says why."""
-    try:
-        return climb()
-    except (ParityError, EdgeSeqError) as error:
-        return Rung(name, "exact" if kind == "exact" else "budget", "failed", str(error))
-
-
 def _trace_rung(name: str, model: IntModel, inputs: _Inputs) -> Rung:
     traced = open_onnx(export_onnx_int(model, form="window", trace=True), what="the traced graph")
     comparison = _compared(
@@ -305,16 +341,14 @@ def _trace_rung(name: str, model: IntModel, inputs: _Inputs) -> Rung:
 
 
 def _int_window_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) -> Rung:
-    def climb() -> Rung:
-        exported = _open_export(run, "int", "window", model)
-        comparison = _compared(
-            inputs.exact,
-            lambda counts: _due(model, run_reference(model, counts)),
-            lambda counts: _window_outputs(exported, counts),
-        )
-        return comparison_rung(name, comparison)
-
-    return _with_export(name, "exact", climb)
+    exported = _open_export(run, "int", "window", model)
+    comparison = _compared(
+        inputs.exact,
+        lambda counts: _due(model, run_reference(model, counts)),
+        lambda counts: _window_outputs(exported, counts),
+        first_step=_first_due(model),
+    )
+    return comparison_rung(name, comparison)
 
 
 def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int64]]:
@@ -338,6 +372,8 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
 
 
 def _int_step_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) -> Rung:
+    exported = _open_export(run, "int", "step", model)
+
     def reference(counts: NDArray[np.int16]) -> Trace:
         state, steps = reset_state(model, len(counts)), []
         for t in range(counts.shape[1]):
@@ -345,49 +381,39 @@ def _int_step_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) 
             steps.append({**states_after_step(model, state), "logits": values["logits"], "label": values["label"]})
         return Trace({key: np.stack([values[key] for values in steps], axis=1) for key in steps[0]})
 
-    def climb() -> Rung:
-        exported = _open_export(run, "int", "step", model)
-
-        def with_onnx(counts: NDArray[np.int16]) -> Trace:
-            steps = [
-                {
-                    **{key.removesuffix(NEXT): array for key, array in outputs.items() if key.endswith(NEXT)},
-                    "logits": outputs["logits"],
-                    "label": outputs["label"][:, np.newaxis],
-                }
-                for outputs in run_steps_onnx(exported, counts)
-            ]
-            return Trace({key: np.stack([o[key].astype(np.int64) for o in steps], axis=1) for key in steps[0]})
-
-        # Twice the window, so that what a window's end resets is seen too.
-        counts = np.concatenate([inputs.exact, inputs.exact[::-1]], axis=1)
-        return comparison_rung(name, _compared(counts, reference, with_onnx))
-
-    return _with_export(name, "exact", climb)
+    return comparison_rung(
+        name,
+        _compared(_streams(inputs.exact), reference, lambda counts: _step_outputs(exported, counts, np.int64)),
+    )
 
 
-def _c_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) -> Rung:
-    compiler = find_compiler()  # a machine without one is told so, rather than told that C failed
-
-    def climb() -> Rung:
-        manifest = read_manifest(run.c_dir)
-        if manifest["model_hash"] != model_hash(model):
-            raise ParityError(
-                f"the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
-                f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
+def _c_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs, compiler: Compiler) -> Rung:
+    _require_c_export(run, model)
+    counts = _streams(inputs.exact)
+    with tempfile.TemporaryDirectory() as folder:
+        program = build_host(run.c_dir, Path(folder) / "host", compiler=compiler)
+        comparison = _compared(
+            counts, lambda part: run_reference(model, part), lambda part: run_on_host(program, model, part)
+        )
+        if not comparison.holds:  # the traced build of the same sources names the gate
+            traced = build_host(run.c_dir, Path(folder) / "traced", compiler=compiler, traced=True)
+            located = _compared(
+                counts, lambda part: run_reference(model, part), lambda part: run_on_host(traced, model, part)
             )
-        counts = np.concatenate([inputs.exact, inputs.exact[::-1]], axis=1)
-        with tempfile.TemporaryDirectory() as folder:
-            program = build_host(run.c_dir, Path(folder) / "host", compiler=compiler)
-            comparison = _compared(
-                counts, lambda part: run_reference(model, part), lambda part: run_on_host(program, model, part)
-            )
-            if not comparison.holds:  # the traced build of the same sources names the gate
-                traced = build_host(run.c_dir, Path(folder) / "traced", compiler=compiler, traced=True)
-                located = _compared(
-                    counts, lambda part: run_reference(model, part), lambda part: run_on_host(traced, model, part)
-                )
-                comparison = comparison if located.first is None else located
-        return comparison_rung(name, comparison, detail=f"built with {compiler.name}")
+            comparison = comparison if located.first is None else located
+    return comparison_rung(name, comparison, detail=f"built with {compiler.name}")
 
-    return _with_export(name, "exact", climb)
+
+def _require_c_export(run: RunFolder, model: IntModel) -> None:
+    manifest = read_manifest(run.c_dir)
+    if manifest["model_hash"] != model_hash(model):
+        raise ParityError(
+            f"the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
+            f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
+        )
+
+
+def _self_test_rung(name: str, run: RunFolder, compiler: Compiler) -> Rung:
+    with tempfile.TemporaryDirectory() as folder:
+        self_test_on_host(run.c_dir, Path(folder) / "self_test", compiler=compiler)
+    return Rung(name, "exact", "holds", f"built with {compiler.name}")

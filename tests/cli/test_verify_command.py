@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import onnx
 import pytest
 
 from edge_seq.backends.onnx_int import export_onnx_int
@@ -21,7 +23,11 @@ from edge_seq.ir.serialize import load_int_model, save_model
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "20", "--extreme", "8")
+EXPORTS_RUNG = "exports = what the models give"
 C_RUNG = "integer reference = C on the host"
+SELF_TEST_RUNG = "C self-test on the golden vectors"
+FLOAT_STEP_RUNG = "float reference = float ONNX, step"
+INT_WINDOW_RUNG, INT_STEP_RUNG = (f"integer reference = integer ONNX, {form}" for form in ("window", "step"))
 
 
 @pytest.fixture
@@ -41,13 +47,13 @@ def failed_rungs(run: Path) -> dict[str, str]:
 def test_an_honest_run_holds_on_every_rung(run: Path) -> None:
     ladder = ok("verify", run, *FEW, "--json").json
     assert ladder["holds"] is True
-    assert [rung["verdict"] for rung in ladder["rungs"]] == ["holds"] * 8
-    exact = [rung["comparison"] for rung in ladder["rungs"] if rung["kind"] == "exact"]
+    assert [rung["verdict"] for rung in ladder["rungs"]] == ["holds"] * 10
+    exact = [rung["comparison"] for rung in ladder["rungs"] if rung["kind"] == "exact" and rung["comparison"]]
     assert len(exact) == 4
     assert all(comparison["mismatches"] == 0 and comparison["values"] > 0 for comparison in exact)
     assert json.loads((run / "reports" / "verify.json").read_text()) == ladder
     suite = ElementTree.parse(run / "reports" / "verify.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures")) == ("8", "0")
+    assert (suite.get("tests"), suite.get("failures")) == ("10", "0")
     text = ok("verify", run, *FEW).out
     assert "it holds" in text
 
@@ -57,7 +63,7 @@ def test_a_stale_export_fails_and_says_so(run: Path) -> None:
     head = replace(model.head, bias=model.head.bias + np.int32(1))
     save_model(replace(model, head=head), run / "model.int.safetensors")
     rungs = failed_rungs(run)
-    assert set(rungs) == {"integer reference = integer ONNX, window", "integer reference = integer ONNX, step", C_RUNG}
+    assert set(rungs) == {EXPORTS_RUNG, INT_WINDOW_RUNG, INT_STEP_RUNG, C_RUNG}
     assert all("stale" in detail and "edge-seq export" in detail for detail in rungs.values())
 
 
@@ -93,8 +99,9 @@ def test_wrong_weights_in_the_c_export_are_located(
     export_c(wrong, make_golden(wrong, counts), tmp_path / "wrong")
     _claim(tmp_path / "wrong" / "small.c", run / "exports" / "c" / "small.c", wrong, model)
     rungs = failed_rungs(run)
-    assert set(rungs) == {C_RUNG}
+    assert set(rungs) == {EXPORTS_RUNG, C_RUNG, SELF_TEST_RUNG}
     assert first in rungs[C_RUNG]
+    assert "window 0, time step" in rungs[SELF_TEST_RUNG]
     assert re.search(r"window \d+, time step \d+, .*\[\d+\]: expected -?\d+, found -?\d+", rungs[C_RUNG])
 
 
@@ -114,34 +121,92 @@ def test_a_changed_rounding_in_the_c_runtime_is_located(run: Path) -> None:
     assert "(((int32_t)1 << n) >> 1)" in text
     header.write_text(text.replace("(((int32_t)1 << n) >> 1)", "0"))
     rungs = failed_rungs(run)
-    assert set(rungs) == {C_RUNG}
+    assert set(rungs) == {EXPORTS_RUNG, C_RUNG, SELF_TEST_RUNG}
+    assert "es_fixed.h" in rungs[EXPORTS_RUNG]
     assert "layer 0, hidden_state" in rungs[C_RUNG]
 
 
 def test_a_c_export_that_does_not_compile_fails_with_the_compilers_words(run: Path) -> None:
     (run / "exports" / "c" / "small.c").write_text("this is not C\n")
     rungs = failed_rungs(run)
-    assert set(rungs) == {C_RUNG}
+    assert set(rungs) == {EXPORTS_RUNG, C_RUNG, SELF_TEST_RUNG}
     assert "error" in rungs[C_RUNG]
 
 
-def test_wrong_weights_in_the_onnx_export_are_located(run: Path) -> None:
-    """An exporter that swaps two gates and yet claims the right model: sealed, so that only the numbers tell."""
-    from edge_seq.backends.onnx_metadata import PREFIX, SEAL, content_hash
+def forge(path: Path, change: Callable[[onnx.ModelProto], None], target: Path | None = None) -> None:
+    """Change an exported file and seal it again, so that only the numbers or the exporter can tell."""
+    from edge_seq.backends.onnx_metadata import SEAL, content_hash
 
-    model = load_int_model(run / "model.int.safetensors")
-    proto = export_onnx_int(with_swapped_gates(model), form="step")
-    for entry in proto.metadata_props:
-        if entry.key == f"{PREFIX}model_sha256":
-            entry.value = model_hash(model)
+    proto = onnx.load_model(path)
+    change(proto)
     for entry in proto.metadata_props:
         if entry.key == SEAL:
             entry.value = content_hash(proto)
-    save_onnx(proto, run / "exports" / "onnx" / "int_step.onnx")
+    save_onnx(proto, target or path)
+
+
+def test_wrong_weights_in_the_onnx_export_are_located(run: Path, tmp_path: Path) -> None:
+    """An exporter that swaps two gates and yet claims the right model."""
+    from edge_seq.backends.onnx_metadata import PREFIX
+
+    model = load_int_model(run / "model.int.safetensors")
+
+    def claim(proto: onnx.ModelProto) -> None:
+        for entry in proto.metadata_props:
+            if entry.key == f"{PREFIX}model_sha256":
+                entry.value = model_hash(model)
+
+    for form in ("step", "window"):
+        save_onnx(export_onnx_int(with_swapped_gates(model), form=form), tmp_path / "wrong.onnx")
+        forge(tmp_path / "wrong.onnx", claim, run / "exports" / "onnx" / f"int_{form}.onnx")
     rungs = failed_rungs(run)
-    assert set(rungs) == {"integer reference = integer ONNX, step"}
-    assert re.search(r"time step 0|time step 1", rungs["integer reference = integer ONNX, step"])
-    assert "layer 0" in rungs["integer reference = integer ONNX, step"]
+    assert set(rungs) == {EXPORTS_RUNG, INT_STEP_RUNG, INT_WINDOW_RUNG}
+    assert re.search(r"time step [01], layer 0", rungs[INT_STEP_RUNG])
+    assert re.search(r"time step 49, (logits|label)", rungs[INT_WINDOW_RUNG])
+
+
+def test_a_destroyed_head_of_the_float_step_model_is_seen(run: Path) -> None:
+    def destroy(proto: onnx.ModelProto) -> None:
+        for tensor in proto.graph.initializer:
+            array = onnx.numpy_helper.to_array(tensor)
+            if array.dtype == np.float32 and array.shape in ((5, 4), (4, 5)):
+                tensor.CopyFrom(onnx.numpy_helper.from_array(np.full_like(array, 5.0), tensor.name))
+                return
+        raise AssertionError("the head was not found")
+
+    forge(run / "exports" / "onnx" / "float_step.onnx", destroy)
+    rungs = failed_rungs(run)
+    assert set(rungs) == {EXPORTS_RUNG, FLOAT_STEP_RUNG}
+    assert "logits" in rungs[FLOAT_STEP_RUNG]
+
+
+def test_changed_labels_and_contracts_of_exports_are_seen(run: Path) -> None:
+    def swap(proto: onnx.ModelProto) -> None:
+        for entry in proto.metadata_props:
+            entry.value = entry.value.replace('"parked", "normal_road"', '"normal_road", "parked"')
+
+    forge(run / "exports" / "onnx" / "int_step.onnx", swap)
+    source = run / "exports" / "c" / "small.c"
+    text = source.read_text()
+    assert '"parked"' in text
+    source.write_text(
+        text.replace('"parked"', '"P"').replace('"normal_road"', '"parked"').replace('"P"', '"normal_road"')
+    )
+    rungs = failed_rungs(run)
+    assert set(rungs) == {EXPORTS_RUNG}
+    assert "int_step.onnx" in rungs[EXPORTS_RUNG]
+    assert "small.c" in rungs[EXPORTS_RUNG]
+
+
+def test_golden_vectors_that_do_not_hold_are_seen(run: Path) -> None:
+    golden = run / "exports" / "c" / "small_golden.c"
+    golden.write_text(
+        re.sub(r"(logits\[[^=]*= \{\s*)(-?\d+)", lambda found: f"{found[1]}{int(found[2]) + 1}", golden.read_text())
+    )
+    rungs = failed_rungs(run)
+    assert set(rungs) == {EXPORTS_RUNG, SELF_TEST_RUNG}
+    golden.unlink()
+    assert set(failed_rungs(run)) == {EXPORTS_RUNG, SELF_TEST_RUNG}
 
 
 def test_a_damaged_onnx_export_fails(run: Path) -> None:
@@ -149,7 +214,7 @@ def test_a_damaged_onnx_export_fails(run: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     (run / "exports" / "onnx" / "int_window.onnx").unlink()
     rungs = failed_rungs(run)
-    assert set(rungs) == {"float reference = float ONNX, window", "integer reference = integer ONNX, window"}
+    assert set(rungs) == {EXPORTS_RUNG, "float reference = float ONNX, window", INT_WINDOW_RUNG}
 
 
 def test_torch_weights_with_swapped_gates_fail_the_first_rung(run: Path) -> None:
@@ -181,6 +246,8 @@ def test_without_a_compiler_it_says_what_to_install(run: Path) -> None:
     import subprocess
     import sys
 
+    (run / "reports").mkdir()
+    (run / "reports" / "verify.json").write_text('{"holds": true}')
     code = (
         "import sys, firmware_export.build as b; b.find_compilers = lambda: ()\n"
         f"sys.argv = ['edge-seq', 'verify', {str(run)!r}, '--windows', '4', '--extreme', '4']\n"
@@ -189,10 +256,11 @@ def test_without_a_compiler_it_says_what_to_install(run: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
     assert "Install gcc or clang" in done.stderr
+    assert not (run / "reports" / "verify.json").exists(), "no verdict of an earlier verification is left"
 
 
 def test_verify_before_export_says_what_to_do(run: Path) -> None:
     shutil.rmtree(run / "exports")
     rungs = failed_rungs(run)
-    assert len(rungs) == 5
+    assert len(rungs) == 7
     assert all("export" in detail for detail in rungs.values())
