@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from edge_seq.data.recording import Windows
+from edge_seq.data.recording import select_windows
 from edge_seq.data.splits import split_by_group
 from edge_seq.data.windows import make_windows
 from edge_seq.metrics import accuracy, confusion_matrix, macro_f1, softmax
@@ -46,10 +46,10 @@ def cross_validate(config: RunConfig, *, folds: int, seed: int, forest: bool) ->
     for inside, outside in splitter.split(windows.labels, windows.labels, windows.groups):
         if forest:
             scores = random_forest_baseline(
-                _part(windows, inside), _part(windows, outside), contract, num_classes, seed=seed
+                select_windows(windows, inside), select_windows(windows, outside), contract, num_classes, seed=seed
             )
         else:
-            result = train(_part(windows, inside), None, contract, num_classes, training)
+            result = train(select_windows(windows, inside), None, contract, num_classes, training)
             scores = softmax(predict(result, windows.counts[outside]))
         probabilities[outside] = scores
     confusion = confusion_matrix(windows.labels, probabilities.argmax(axis=1), num_classes)
@@ -61,10 +61,6 @@ def cross_validate(config: RunConfig, *, folds: int, seed: int, forest: bool) ->
         "negative_log_likelihood": round(float(-np.log(likelihood + 1e-9).mean()), 4),
         "confusion": confusion.tolist(),
     }
-
-
-def _part(windows: Windows, index: np.ndarray) -> Windows:
-    return Windows(windows.counts[index], windows.labels[index], windows.groups[index])
 
 
 def main() -> None:

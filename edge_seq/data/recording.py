@@ -57,8 +57,21 @@ class Windows:
         counts: int16 [B, T, C], raw counts.
         labels: int16 [B], class index.
         groups: str [B], the group of the recording each was cut from.
+        sample_labels: int16 [B, T], class index of each sample or UNLABELLED; the last of a window is its label. None
+            where only the windows' labels are known, which is all that scoring needs.
     """
 
     counts: NDArray[np.int16]
     labels: NDArray[np.int16]
     groups: NDArray[np.str_]
+    sample_labels: NDArray[np.int16] | None = None
+
+
+def select_windows(windows: Windows, index: NDArray[np.integer | np.bool_]) -> Windows:
+    """The windows at ``index``, int [N] or bool [B], in its order, with all that is known of each."""
+    return Windows(
+        counts=windows.counts[index],
+        labels=windows.labels[index],
+        groups=windows.groups[index],
+        sample_labels=None if windows.sample_labels is None else windows.sample_labels[index],
+    )

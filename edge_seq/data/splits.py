@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.checks import check_one_split_per_group
-from edge_seq.data.recording import Dataset, Recording, Windows
+from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, label_windows, make_windows
 from edge_seq.errors import ConfigError, DataError
 
@@ -139,10 +139,7 @@ def split_by_window_leaking_groups(
     test_end = round(fractions["test"] * count)
     validation_end = test_end + round(fractions["validation"] * count)
     parts = (order[validation_end:], order[test_end:validation_end], order[:test_end])
-    train, validation, test = (
-        Windows(counts=windows.counts[part], labels=windows.labels[part], groups=windows.groups[part])
-        for part in map(np.sort, parts)
-    )
+    train, validation, test = (select_windows(windows, part) for part in map(np.sort, parts))
     return train, validation, test
 
 

@@ -94,7 +94,8 @@ def make_windows(
         minimum_share: see :func:`label_windows`.
 
     Returns:
-        counts int16 [B, T, C], labels int16 [B], groups str [B]; in the order of the recordings, then of time.
+        counts int16 [B, T, C], labels int16 [B], groups str [B], sample_labels int16 [B, T]; in the order of the
+        recordings, then of time.
 
     Raises:
         ConfigError: where length, stride or minimum_share is out of range.
@@ -104,6 +105,7 @@ def make_windows(
         raise DataError("cannot make windows: there are no recordings on this side of the split; give at least one")
     counts: list[NDArray[np.int16]] = []
     labels: list[NDArray[np.int16]] = []
+    sample_labels: list[NDArray[np.int16]] = []
     groups: list[str] = []
     for recording in recordings:
         starts, found = label_windows(recording.labels, length=length, stride=stride, minimum_share=minimum_share)
@@ -111,6 +113,7 @@ def make_windows(
             cut = sliding_window_view(recording.counts, length, axis=0)[starts]  # [B, C, T]
             counts.append(np.ascontiguousarray(cut.transpose(0, 2, 1)))
             labels.append(found)
+            sample_labels.append(sliding_window_view(recording.labels, length)[starts])
             groups.extend([recording.group] * len(found))
     if not counts:
         longest = max(len(recording.labels) for recording in recordings)
@@ -119,4 +122,9 @@ def make_windows(
             f"{length} samples of which {minimum_share:.0%} have the label of the last; shorten window_length, lower "
             "minimum_share or label more of the data"
         )
-    return Windows(counts=np.concatenate(counts), labels=np.concatenate(labels), groups=np.array(groups, dtype=np.str_))
+    return Windows(
+        counts=np.concatenate(counts),
+        labels=np.concatenate(labels),
+        groups=np.array(groups, dtype=np.str_),
+        sample_labels=np.concatenate(sample_labels),
+    )

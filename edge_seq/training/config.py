@@ -72,7 +72,9 @@ class TrainingConfig(_Table):
         hidden_size: H, units a layer.
         num_layers: recurrent layers.
         pooling: the head sees the ``last`` hidden state or the running ``mean`` of all hidden states.
-        label_every: loss at the end of each ``window``, or after each ``sample`` on the running state.
+        label_every: loss at the end of each ``window`` on its label, or after each ``sample`` on the label of that
+            sample, from the state so far; samples without a label do not count. Validation is at the end of each window
+            in both cases.
         input_gain: standard deviation that the features of the training windows are scaled to. Above 1 the first layer
             works in the bend of its functions from the start, and learns amplitudes sooner.
         epochs: passes over the training windows.
@@ -81,7 +83,8 @@ class TrainingConfig(_Table):
         weight_decay: of AdamW; weight matrices only, never biases.
         schedule: ``one_cycle`` (Smith 2018) or ``cosine``, over all steps of all epochs.
         gradient_clip_norm: largest 2-norm of the whole gradient.
-        class_weights: ``balanced`` weighs each class by windows / (classes * windows of the class).
+        class_weights: ``balanced`` weighs each class by windows / (classes * windows of the class); by labelled samples
+            instead of windows where there is a loss after each sample.
         early_stopping_patience: epochs without a better validation score before stopping; 0 never stops early.
         keep: which weights are the result: best validation ``macro_f1`` (ties: lower loss), best validation ``loss``,
             or those after the ``last`` epoch, for which validation windows may be left out.

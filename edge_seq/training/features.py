@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.preprocess import preprocess
-from edge_seq.data.recording import Windows
+from edge_seq.data.recording import UNLABELLED, Windows
 from edge_seq.errors import ContractError, DataError
 from edge_seq.ir.contract import Normalisation, SensorContract
 
@@ -78,7 +78,8 @@ def check_windows(windows: Windows, contract: SensorContract, num_classes: int, 
         role: ``training``, ``validation`` or ``test``, for the message.
 
     Raises:
-        DataError: no windows, arrays of different lengths, a label outside 0..K-1.
+        DataError: no windows, arrays of different lengths, a label outside 0..K-1, labels of samples that are neither
+            that nor UNLABELLED or that end in another label than the window's.
         ContractError: windows of another length or other channels than the contract's.
     """
     counts, labels, groups = windows.counts, windows.labels, windows.groups
@@ -99,4 +100,25 @@ def check_windows(windows: Windows, contract: SensorContract, num_classes: int, 
         raise DataError(
             f"{role} windows: window {int(np.argmax(outside))} has label {int(labels[outside][0])}; expected 0 to "
             f"{num_classes - 1}. Drop unlabelled windows before training"
+        )
+    if windows.sample_labels is not None:
+        _check_sample_labels(windows, windows.sample_labels, num_classes, role)
+
+
+def _check_sample_labels(windows: Windows, labels: NDArray[np.int16], num_classes: int, role: str) -> None:
+    expected = windows.counts.shape[:2]
+    if labels.shape != expected:
+        raise DataError(f"{role} windows: sample_labels have shape {list(labels.shape)}; expected {list(expected)}")
+    outside = (labels != UNLABELLED) & ((labels < 0) | (labels >= num_classes))
+    if outside.any():
+        raise DataError(
+            f"{role} windows: a sample of window {int(np.argmax(outside.any(axis=1)))} has label "
+            f"{int(labels[outside][0])}; expected 0 to {num_classes - 1}, or {UNLABELLED} where it has none"
+        )
+    wrong = labels[:, -1] != windows.labels
+    if wrong.any():
+        window = int(np.argmax(wrong))
+        raise DataError(
+            f"{role} windows: window {window} has label {int(windows.labels[window])}, but its last sample has "
+            f"{int(labels[window, -1])}; expected the same. Cut windows with make_windows"
         )

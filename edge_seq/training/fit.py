@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edge_seq.data.recording import UNLABELLED
 from edge_seq.errors import ConfigError
 from edge_seq.metrics import accuracy, confusion_matrix, macro_f1
 from edge_seq.training.augment import Augmenter, augment
@@ -46,10 +47,17 @@ Progress = Callable[[EpochRecord], None]
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """Windows as the network sees them: x float32 [B, T, C], labels int64 [B]."""
+    """Windows as the network sees them.
+
+    Attributes:
+        x: float32 [B, T, C].
+        labels: int64 [B].
+        sample_labels: int64 [B, T], UNLABELLED where a sample has none; needed for a loss after each sample only.
+    """
 
     x: Tensor
     labels: Tensor
+    sample_labels: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -99,14 +107,21 @@ def fit(
         progress: called after each epoch.
 
     Raises:
-        ConfigError: no validation windows where some are needed, loss each sample for a network that has no steps, a
-            checkpoint of another training, a loss that is not finite.
+        ConfigError: no validation windows where some are needed, loss each sample for a network that has no steps or
+            for windows whose samples have no labels of their own, a checkpoint of another training, a loss that is not
+            finite.
         ModelError: a damaged checkpoint.
     """
     if validation is None and config.keep != "last":
         raise ConfigError(
             f"training: keep is {config.keep!r}, which needs validation windows, and there are none; give some, or set "
             "keep to 'last'"
+        )
+    targets = train.labels if config.label_every == "window" else train.sample_labels
+    if targets is None:
+        raise ConfigError(
+            "training: label_every is 'sample', but the training windows hold no label for each sample; cut them with "
+            "make_windows, or set label_every to 'window'"
         )
     with _threads(config.num_threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -120,9 +135,9 @@ def fit(
             checkpoint = load_checkpoint(checkpoint_path, config=config, fingerprint=fingerprint)
             if checkpoint is not None:
                 _restore(run, checkpoint)
-        weights = class_weights(train.labels, num_classes) if config.class_weights == "balanced" else None
+        weights = class_weights(targets, num_classes) if config.class_weights == "balanced" else None
         while len(run.history) < config.epochs and not _is_stalled(run, config):
-            record = _epoch(run, train, validation, weights, num_classes, config, augmenter)
+            record = _epoch(run, train.x, targets, validation, weights, num_classes, config, augmenter)
             if checkpoint_path is not None:
                 save_checkpoint(checkpoint_path, _snapshot(run), config=config, fingerprint=fingerprint)
             if progress is not None:
@@ -135,10 +150,18 @@ def fit(
 
 
 def class_weights(labels: Tensor, num_classes: int) -> Tensor:
-    """Weight of each class: windows / (classes present * windows of the class), 0 for an absent class: float32 [K]."""
-    count = torch.bincount(labels, minlength=num_classes).float()
+    """Weight of each class: labels / (classes present * labels of the class), 0 for an absent class.
+
+    Args:
+        labels: int64 of any shape; UNLABELLED does not count.
+        num_classes: K.
+
+    Returns:
+        float32 [K].
+    """
+    count = torch.bincount(labels[labels != UNLABELLED], minlength=num_classes).float()
     present = count > 0
-    return torch.where(present, len(labels) / (present.sum() * count.clamp(min=1)), torch.zeros(()))
+    return torch.where(present, count.sum() / (present.sum() * count.clamp(min=1)), torch.zeros(()))
 
 
 def learning_rate_at(step: int, total_steps: int, config: TrainingConfig) -> float:
@@ -186,29 +209,30 @@ def _start(module: nn.Module, config: TrainingConfig) -> _Run:
 
 def _epoch(
     run: _Run,
-    train: LabelledFeatures,
+    train_x: Tensor,
+    targets: Tensor,
     validation: LabelledFeatures | None,
     weights: Tensor | None,
     num_classes: int,
     config: TrainingConfig,
     augmenter: Augmenter | None,
 ) -> EpochRecord:
-    """One pass over the training windows, validation, and the choice of the weights to keep."""
+    """One pass over the training windows (targets int64 [B] or [B, T]), validation, the choice of weights to keep."""
     started = time.perf_counter()
     epoch = len(run.history) + 1
     generator = _seed_epoch(config.seed, epoch)
     run.module.train()
-    order = torch.split(torch.randperm(len(train.labels), generator=generator), config.batch_size)
+    order = torch.split(torch.randperm(len(train_x), generator=generator), config.batch_size)
     total_loss, rate = 0.0, 0.0
     for index, batch in enumerate(order):
         step = (epoch - 1) * len(order) + index
         rate = learning_rate_at(step, config.epochs * len(order), config)
-        x = train.x[batch]
+        x = train_x[batch]
         if augmenter is not None:
             x = augment(x, augmenter, generator)
-        total_loss += _optimise(run, x, train.labels[batch], rate, weights, config) * len(batch)
+        total_loss += _optimise(run, x, targets[batch], rate, weights, config) * len(batch)
         _average(run, step, config.weight_average_decay)
-    train_loss = total_loss / len(train.labels)
+    train_loss = total_loss / len(train_x)
     if not math.isfinite(train_loss):
         raise ConfigError(
             f"training: the loss became {train_loss} in epoch {epoch} at learning_rate {config.learning_rate}; lower "
@@ -225,17 +249,18 @@ def _epoch(
 
 
 def _optimise(
-    run: _Run, x: Tensor, labels: Tensor, rate: float, weights: Tensor | None, config: TrainingConfig
+    run: _Run, x: Tensor, targets: Tensor, rate: float, weights: Tensor | None, config: TrainingConfig
 ) -> float:
-    """One step of the optimiser; the loss before it."""
+    """One step of the optimiser on targets int64 [B], or [B, T] for each sample; the loss before it."""
     for group in run.optimizer.param_groups:
         group["lr"] = rate
-    if config.label_every == "sample" and isinstance(run.module, SequenceClassifier):
+    if targets.ndim == 2 and isinstance(run.module, SequenceClassifier):
         logits = run.module.forward_steps(x).flatten(0, 1)
-        labels = labels.repeat_interleave(x.shape[1])
     else:
         logits = run.module(x)
-    loss = F.cross_entropy(logits, labels, weights, label_smoothing=config.label_smoothing)
+    loss = F.cross_entropy(
+        logits, targets.flatten(), weights, ignore_index=UNLABELLED, label_smoothing=config.label_smoothing
+    )
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.module.parameters(), config.gradient_clip_norm)

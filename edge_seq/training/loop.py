@@ -117,13 +117,17 @@ def train_network(
     augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
     fitted = fit(
         build,
-        LabelledFeatures(torch.from_numpy(normalise(counts, normalisation)), _labels(train)),
-        None if validation is None else _features(validation, contract, normalisation),
+        _labelled(train, normalise(counts, normalisation)),
+        None
+        if validation is None
+        else _labelled(validation, normalise(preprocessed_counts(validation.counts, contract), normalisation)),
         num_classes=num_classes,
         config=config,
         augmenter=augmenter,
         checkpoint_path=None if checkpoint_dir is None else checkpoint_dir / CHECKPOINT_NAME,
-        fingerprint="" if checkpoint_dir is None else _fingerprint(build, train, validation, contract, num_classes),
+        fingerprint=""
+        if checkpoint_dir is None
+        else _fingerprint(build, train, validation, contract, num_classes, config),
         progress=progress,
     )
     return TrainingResult(
@@ -219,13 +223,13 @@ def package_versions() -> dict[str, str]:
     }
 
 
-def _labels(windows: Windows) -> torch.Tensor:
-    return torch.from_numpy(windows.labels.astype(np.int64))
-
-
-def _features(windows: Windows, contract: SensorContract, normalisation: Normalisation) -> LabelledFeatures:
-    features = normalise(preprocessed_counts(windows.counts, contract), normalisation)
-    return LabelledFeatures(torch.from_numpy(features), _labels(windows))
+def _labelled(windows: Windows, features: NDArray[np.float32]) -> LabelledFeatures:
+    of_samples = windows.sample_labels
+    return LabelledFeatures(
+        x=torch.from_numpy(features),
+        labels=torch.from_numpy(windows.labels.astype(np.int64)),
+        sample_labels=None if of_samples is None else torch.from_numpy(of_samples.astype(np.int64)),
+    )
 
 
 def _fingerprint(
@@ -234,6 +238,7 @@ def _fingerprint(
     validation: Windows | None,
     contract: SensorContract,
     num_classes: int,
+    config: TrainingConfig,
 ) -> str:
     """Hash of all that decides a training besides its configuration."""
     with torch.random.fork_rng(devices=[]):
@@ -243,5 +248,7 @@ def _fingerprint(
         if windows is not None:
             digest.update(np.ascontiguousarray(windows.counts).tobytes())
             digest.update(np.ascontiguousarray(windows.labels).tobytes())
+            if config.label_every == "sample" and windows.sample_labels is not None:
+                digest.update(np.ascontiguousarray(windows.sample_labels).tobytes())
         digest.update(b"|")
     return digest.hexdigest()

@@ -161,6 +161,8 @@ def test_the_leaking_split_puts_groups_on_several_sides_but_each_window_on_one()
     assert set(train.groups) & set(test.groups)
     starts = [set(part.counts[:, 0, 0].tolist()) for part in (train, validation, test)]
     assert len(set.union(*starts)) == 100
+    for part in (train, validation, test):
+        assert (part.sample_labels == part.labels[:, None]).all()
 
 
 def test_the_configuration_cannot_ask_for_a_leak_without_saying_so():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_seq.data.recording import UNLABELLED, Recording
+from edge_seq.data.recording import UNLABELLED, Recording, Windows, select_windows
 from edge_seq.data.windows import label_windows, make_windows
 from edge_seq.errors import ConfigError, DataError
 
@@ -70,6 +70,29 @@ def test_windows_hold_the_samples_of_one_recording():
     assert (windows.counts[:, :, 1] == -windows.counts[:, :, 0]).all()
     assert windows.labels.tolist() == [0, 0, 1]
     assert windows.groups.tolist() == ["a", "a", "b"]
+
+
+def test_windows_hold_the_label_of_each_sample():
+    none = UNLABELLED
+    windows = make_windows(
+        [recording([none, 1, 0, 0, 0]), recording([1] * 3), recording([1, 0, 0, 0])], length=4, stride=1
+    )
+    assert windows.sample_labels.dtype == np.int16
+    assert windows.sample_labels.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0]]
+    windows = make_windows([recording([none, 0, 0, 0, 0])], length=4, stride=1)
+    assert windows.sample_labels.tolist() == [[none, 0, 0, 0], [0, 0, 0, 0]]
+    assert (windows.sample_labels[:, -1] == windows.labels).all()
+
+
+def test_selected_windows_keep_all_that_is_known_of_them():
+    windows = make_windows([recording([0] * 4, group="a"), recording([1] * 4, group="b")], length=4, stride=1)
+    second = select_windows(windows, np.array([1]))
+    assert (second.labels.tolist(), second.groups.tolist()) == ([1], ["b"])
+    assert second.sample_labels.tolist() == [[1] * 4]
+    assert (second.counts == windows.counts[1:]).all()
+    alone = Windows(windows.counts, windows.labels, windows.groups)
+    assert select_windows(alone, np.array([True, False])).sample_labels is None
+    assert select_windows(alone, np.array([True, False])).labels.tolist() == [0]
 
 
 def test_windows_own_their_samples():

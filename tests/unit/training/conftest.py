@@ -19,7 +19,8 @@ def make_test_windows(num_windows: int, seed: int, *, time_steps: int = 20) -> W
     noise = generator.normal(size=(num_windows, time_steps, 3)) * 500
     counts = np.sin(phase)[:, :, None] * direction + noise + [0, 1000, 8192]
     groups = np.array([f"drive{seed}_{i % 6}" for i in range(num_windows)])
-    return Windows(np.clip(counts, -32767, 32767).astype(np.int16), labels, groups)
+    of_samples = np.repeat(labels[:, None], time_steps, axis=1)
+    return Windows(np.clip(counts, -32767, 32767).astype(np.int16), labels, groups, of_samples)
 
 
 @pytest.fixture

@@ -59,6 +59,15 @@ def test_refusals(train_windows: Windows, contract: SensorContract) -> None:
     refuse(ContractError, r"shape \[180, 19, 3\]; .* expects \[windows, 20, 3\]", counts=train_windows.counts[:, 1:])
     refuse(DataError, "window 0 has label -1; expected 0 to 2", labels=train_windows.labels - 1)
     refuse(DataError, "window 2 has label 3", labels=train_windows.labels + 1)
+    of_samples = train_windows.sample_labels
+    assert of_samples is not None
+    refuse(DataError, r"sample_labels have shape \[180, 19\]; expected \[180, 20\]", sample_labels=of_samples[:, 1:])
+    beyond = of_samples.copy()
+    beyond[7, 3] = 3
+    refuse(DataError, "a sample of window 7 has label 3; expected 0 to 2, or -1", sample_labels=beyond)
+    other_end = of_samples.copy()
+    other_end[4, -1] = -1
+    refuse(DataError, "window 4 has label 1, but its last sample has -1", sample_labels=other_end)
     with pytest.raises(DataError, match="no training windows to take mean"):
         fit_normalisation(train_windows.counts[:0])
     with pytest.raises(ContractError, match=r"float64 \[180, 20, 3\]; expected int16 \[windows, samples, 3\]"):

@@ -14,13 +14,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edge_seq.data.recording import Windows  # noqa: E402
+from edge_seq.data.recording import UNLABELLED, Windows  # noqa: E402
 from edge_seq.errors import ConfigError, ContractError, DataError, ModelError  # noqa: E402
 from edge_seq.ir.contract import Channel, SensorContract  # noqa: E402
 from edge_seq.training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from edge_seq.training.config import AugmentationConfig, InitialisationConfig, TrainingConfig  # noqa: E402
+from edge_seq.training.features import normalise  # noqa: E402
 from edge_seq.training.fit import EpochRecord, class_weights, learning_rate_at  # noqa: E402
-from edge_seq.training.loop import TrainingResult, predict, train, train_network  # noqa: E402
+from edge_seq.training.initialise import initialise  # noqa: E402
+from edge_seq.training.loop import TrainingResult, build_classifier, classifier_of, predict, train, train_network  # noqa: E402
 from edge_seq.training.modules import ConvolutionalBaseline  # noqa: E402
 
 CONFIG = TrainingConfig(
@@ -72,6 +74,69 @@ def test_each_cell_learns(
     assert best.validation_macro_f1 == max(record.validation_macro_f1 for record in result.history)
     assert result.history[-1].train_loss < result.history[0].train_loss
     assert {"torch", "numpy", "python", "edge_seq"} <= result.versions.keys()
+
+
+def _changing_windows(num_windows: int, seed: int) -> Windows:
+    """Each window changes its class, after some samples that have none; what class it is shows in every sample."""
+    generator = np.random.default_rng(seed)
+    last = generator.integers(0, 2, num_windows)
+    of_samples = np.repeat(last[:, None], 20, axis=1)
+    for row, change in zip(of_samples, generator.integers(3, 9, num_windows), strict=True):
+        row[:change] = 1 - row[-1]
+    counts = 4000 * (2 * of_samples[:, :, None] - 1) + generator.normal(scale=500, size=(num_windows, 20, 3))
+    of_samples[:, :2] = UNLABELLED
+    counts[:, :2] *= -1  # would mislead if these samples counted
+    groups = np.array(["g"] * num_windows)
+    return Windows(counts.astype(np.int16), last.astype(np.int16), groups, of_samples.astype(np.int16))
+
+
+def test_a_label_every_sample_is_the_label_of_that_sample(contract: SensorContract) -> None:
+    config = TrainingConfig(
+        cell="gru", hidden_size=8, pooling="last", label_every="sample", epochs=10, batch_size=32, learning_rate=0.02
+    )
+    result = train(_changing_windows(256, 1), _changing_windows(64, 2), contract, 2, config)
+    windows = _changing_windows(64, 3)
+    features = torch.from_numpy(normalise(windows.counts, result.normalisation))
+    with torch.no_grad():
+        labels = classifier_of(result).forward_steps(features).argmax(dim=2).numpy()
+    known = windows.sample_labels != UNLABELLED
+    right = (labels == windows.sample_labels)[known].mean()
+    assert right > 0.97, right
+
+
+def test_a_sample_without_a_label_does_not_count(contract: SensorContract) -> None:
+    """Neither in the loss nor in the weights of the classes."""
+    config = TrainingConfig(
+        label_every="sample", keep="last", epochs=1, batch_size=64, dropout=0.0, class_weights="none"
+    )  # one batch, so that the loss of the epoch is that of the first weights
+    windows = _changing_windows(64, 1)
+    result = train(windows, None, contract, 2, config)
+    torch.manual_seed(config.seed)
+    module = build_classifier(3, 2, config)
+    initialise(module, config.initialisation, window_length=20)
+    with torch.no_grad():
+        logits = module.forward_steps(torch.from_numpy(normalise(windows.counts, result.normalisation)))[:, 2:]
+    targets = torch.from_numpy(windows.sample_labels[:, 2:].astype(np.int64))
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    assert result.history[0].train_loss == pytest.approx(float(expected), rel=1e-5)
+    torch.testing.assert_close(
+        class_weights(torch.tensor([[UNLABELLED, 0, 0], [UNLABELLED, 0, 1]]), 2), torch.tensor([4 / 6, 2.0])
+    )
+
+
+def test_resuming_with_other_labels_of_samples_is_refused(tmp_path: Path, contract: SensorContract) -> None:
+    windows = _changing_windows(64, 1)
+    assert windows.sample_labels is not None
+    other = windows.sample_labels.copy()
+    other[:, 2] = UNLABELLED
+    changed = dataclasses.replace(windows, sample_labels=other)
+    for label_every in ("window", "sample"):
+        config = _config(label_every=label_every, keep="last", epochs=1)
+        train(windows, None, contract, 2, config, checkpoint_dir=tmp_path / label_every)
+    # Labels of samples play no part in a loss on windows.
+    train(changed, None, contract, 2, _config(keep="last", epochs=1), checkpoint_dir=tmp_path / "window")
+    with pytest.raises(ConfigError, match=r"cannot resume .*the training data"):
+        train(changed, None, contract, 2, config, checkpoint_dir=tmp_path / "sample")
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
@@ -192,7 +257,7 @@ def test_early_stopping_keeps_the_best(
 ) -> None:
     """Labels of validation are shuffled, so that training cannot improve on them for long."""
     shuffled = np.random.default_rng(0).permutation(validation_windows.labels)
-    validation = dataclasses.replace(validation_windows, labels=shuffled)
+    validation = dataclasses.replace(validation_windows, labels=shuffled, sample_labels=None)
     config = _config(epochs=60, early_stopping_patience=3, keep="loss", schedule="cosine")
     result = train(train_windows, validation, contract, 3, config, checkpoint_dir=tmp_path)
     losses = [record.validation_loss for record in result.history]
@@ -290,6 +355,9 @@ def test_refusals(train_windows: Windows, validation_windows: Windows, contract:
         train(train_windows, None, dataclasses.replace(contract, window_length=10), 3, CONFIG)
     with pytest.raises(ContractError, match="sample_rate_hz is 0"):
         train(train_windows, None, dataclasses.replace(contract, sample_rate_hz=0), 3, CONFIG)
+    unknown = dataclasses.replace(train_windows, sample_labels=None)
+    with pytest.raises(ConfigError, match="the training windows hold no label for each sample; cut them with make_win"):
+        train(unknown, validation_windows, contract, 3, _config(label_every="sample"))
     with pytest.raises(ConfigError, match="ConvolutionalBaseline gives logits for whole windows only"):
         train_network(
             lambda: ConvolutionalBaseline(window_length=20, input_size=3, num_classes=3),
