@@ -1,6 +1,7 @@
-"""The integer step between raw counts and the first layer: one definition for training, reference and tests.
+"""Between raw counts and the first layer: one definition for training, references and tests.
 
-SPEC.md, section 3. ONNX and C hold the same arithmetic and are compared with this.
+The integer step is SPEC.md, section 3; ONNX and C hold the same arithmetic and are compared with this. What a network
+in float sees is normalised on top; an integer model has that folded into its first layer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.errors import DataError
-from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Preprocessing
+from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Normalisation, Preprocessing
 
 # Fractional bits of the low-pass that estimates gravity: enough that the slowest one (shift 12) comes within a quarter
 # of a count of a constant, few enough that 32 bits hold the difference of two extremes.
@@ -109,3 +110,18 @@ def preprocess(counts: NDArray[np.int16], preprocessing: Preprocessing) -> NDArr
     for t in range(time_steps):
         features[:, t], state = preprocess_step(counts[:, t], state, preprocessing)
     return features
+
+
+def normalise(counts: NDArray[np.int16], normalisation: Normalisation) -> NDArray[np.float32]:
+    """(counts - mean) / scale a channel, computed in float64.
+
+    Args:
+        counts: int16 [..., C], preprocessed.
+        normalisation: of the training windows, as the model keeps it.
+
+    Returns:
+        float32 [..., C].
+    """
+    mean = np.asarray(normalisation.mean, dtype=np.float64)
+    scale = np.asarray(normalisation.scale, dtype=np.float64)
+    return ((counts.astype(np.float64) - mean) / scale).astype(np.float32)

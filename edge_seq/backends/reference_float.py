@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.preprocess import check_counts, preprocess
+from edge_seq.backends.preprocess import check_counts, normalise, preprocess
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
@@ -17,23 +17,14 @@ from edge_seq.ir.rows import FloatRows
 Array = NDArray[np.floating[Any]]
 
 
-def normalise(model: FloatModel, counts: NDArray[np.int16]) -> Array:
-    """Preprocess and normalise: int16 [B, T, C] to float32 [B, T, C]."""
-    features = preprocess(counts, model.contract.preprocessing).astype(np.float64)
-    mean = np.array(model.number_format.normalisation.mean)
-    scale = np.array(model.number_format.normalisation.scale)
-    return np.asarray((features - mean) / scale, dtype=np.float32)
+def float_features(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Preprocess and normalise as the model says: int16 [B, T, C] to float32 [B, T, C]."""
+    return normalise(preprocess(counts, model.contract.preprocessing), model.number_format.normalisation)
 
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), by way of tanh, which cannot overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)), dtype=x.dtype)
-
-
-def softmax(logits: Array) -> Array:
-    """Probabilities [..., K] of logits [..., K]."""
-    exponent = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True))
 
 
 def _affine(rows: FloatRows, x: Array, h: Array) -> Array:
@@ -102,7 +93,7 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
         DataError: where counts are not int16 [B, T, C] with at least one step.
     """
     check_counts(counts, model.input_size, f"running {model.name}")
-    values: dict[str, NDArray[Any]] = {"features": normalise(model, counts)}
+    values: dict[str, NDArray[Any]] = {"features": float_features(model, counts)}
     below = values["features"]
     for index, cell in enumerate(model.layers):
         traced = _layer(cell, below)

@@ -53,21 +53,6 @@ def fit_normalisation(counts: NDArray[np.int16], *, gain: float = 1.0) -> Normal
     return Normalisation(mean=tuple(mean.tolist()), scale=tuple((scale / gain).tolist()))
 
 
-def normalise(counts: NDArray[np.int16], normalisation: Normalisation) -> NDArray[np.float32]:
-    """(counts - mean) / scale a channel, computed in float64.
-
-    Args:
-        counts: int16 [..., C], preprocessed.
-        normalisation: from :func:`fit_normalisation`.
-
-    Returns:
-        float32 [..., C].
-    """
-    mean = np.asarray(normalisation.mean, dtype=np.float64)
-    scale = np.asarray(normalisation.scale, dtype=np.float64)
-    return ((counts.astype(np.float64) - mean) / scale).astype(np.float32)
-
-
 def check_windows(windows: Windows, contract: SensorContract, num_classes: int, *, role: str) -> None:
     """Check that windows can be trained or scored on.
 

@@ -17,13 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
 from edge_seq.errors import ModelError
 from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict, verify_contract
 from edge_seq.training.augment import make_augmenter
 from edge_seq.training.checkpoint import CHECKPOINT_NAME
 from edge_seq.training.config import TrainingConfig
-from edge_seq.training.features import check_windows, fit_normalisation, normalise, preprocessed_counts
+from edge_seq.training.features import check_windows, fit_normalisation, preprocessed_counts
 from edge_seq.training.fit import EpochRecord, LabelledFeatures, Progress, fit, predict_module
 from edge_seq.training.initialise import initialise
 from edge_seq.training.modules import SequenceClassifier

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from edge_seq.backends import onnx_float
 from edge_seq.backends.onnx_float import export_onnx_float
 from edge_seq.backends.onnx_run import open_onnx, run_steps_onnx, run_window
-from edge_seq.backends.reference_float import run_float, softmax
+from edge_seq.backends.reference_float import run_float
 from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
+from edge_seq.metrics import softmax
 from tests import zoo
 
 # Measured: 6e-6 at the most, after 23 steps of lively states; logits are some units large.
@@ -88,7 +89,7 @@ def test_carried_states_are_those_of_one_long_window(pooling: Any) -> None:
 def test_windows_are_those_of_torch(cell: str) -> None:
     """torch's own module, converted, exported, run: the whole chain of gate orders and biases."""
     torch = pytest.importorskip("torch")
-    from edge_seq.backends.reference_float import normalise
+    from edge_seq.backends.reference_float import float_features
     from edge_seq.frontends.from_torch import from_torch
 
     torch.manual_seed(4)
@@ -110,7 +111,7 @@ def test_windows_are_those_of_torch(cell: str) -> None:
     )
     counts = _counts(model, 7)
     with torch.no_grad():
-        expected = head(recurrent(torch.from_numpy(normalise(model, counts)))[0][:, -1]).numpy()
+        expected = head(recurrent(torch.from_numpy(float_features(model, counts)))[0][:, -1]).numpy()
     outputs = run_window(open_onnx(export_onnx_float(model, form="window")), counts)
     assert np.abs(outputs["logits"] - expected).max() < 2e-5
 

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_seq.backends.reference_float import run_float, softmax
+from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.errors import ModelError, RangeProofError
 from edge_seq.ir.cells import CELL_NAMES, gates
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import FloatRows, IntRows, is_coarse
 from edge_seq.ir.verify import verify
+from edge_seq.metrics import softmax
 from edge_seq.quant.calibrate import Calibration, calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.quant.range_proof import accumulator_bounds

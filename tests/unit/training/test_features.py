@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
 from edge_seq.errors import ContractError, DataError, EdgeSeqError
 from edge_seq.ir.contract import Normalisation, Preprocessing, SensorContract
-from edge_seq.training.features import check_windows, fit_normalisation, normalise, preprocessed_counts
+from edge_seq.training.features import check_windows, fit_normalisation, preprocessed_counts
 
 
 def test_training_features_have_unit_variance(train_windows: Windows, contract: SensorContract) -> None:
