@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +25,10 @@ from edge_seq.backends.onnx_window import NEXT
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import State, reset_state, run_reference, step
 from edge_seq.backends.trace import Trace
-from edge_seq.errors import EdgeSeqError, ParityError
 from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.metrics import confusion_matrix, macro_f1
-from edge_seq.parity.compare import Comparison, compare, merge
+from edge_seq.parity.compare import Comparison
 from edge_seq.parity.ladder import Ladder, Rung, comparison_rung, quantisation_cost, write_json, write_junit
 from edge_seq.training.runtime import has_torch
 from edge_seq.workflow.config import QuantizationConfig
@@ -44,11 +41,10 @@ from edge_seq.workflow.folder import (
     load_windows,
 )
 from edge_seq.workflow.quantize import float_probabilities, int_probabilities
-from firmware_export.build import find_compiler
-from firmware_export.host import build_host, read_manifest, run_on_host
+from edge_seq.workflow.verify_c import compared, host_rung, target_rung, with_export
+from firmware_export.target import Target
 
 FLOAT_TOLERANCE = 2e-4  # of logits and states: sums in another order; a swapped gate is a thousand times more
-BATCH = 128
 VERIFY_RUNGS = 8
 
 Progress = Callable[[int, int, str], None]
@@ -75,6 +71,7 @@ def verify_run(
     side: str = "test",
     max_windows: int = 500,
     extreme_windows: int = 100,
+    targets: Sequence[Target] = (),
     progress: Progress = lambda *_: None,
 ) -> Ladder:
     """Compare each neighbour on the ladder; write reports/verify.json and reports/verify.xml.
@@ -84,6 +81,7 @@ def verify_run(
         side: whose windows are compared; validation or train where the run has no such side.
         max_windows: how many of them at most, spread evenly.
         extreme_windows: how many windows of random and extreme counts the exact rungs see besides.
+        targets: to run the C export on besides the host, from :func:`firmware_export.target.choose_targets`.
         progress: called with rungs done, rungs in all, and the next rung's name.
 
     Raises:
@@ -92,6 +90,14 @@ def verify_run(
     float_model, int_model = load_run_float(run), load_run_int(run)
     inputs = _choose_inputs(run, side, int_model, max_windows, extreme_windows)
     limits = load_run_config(run).quantization
+    # Twice the window, so that what a window's end resets is seen too.
+    twice = np.concatenate([inputs.exact, inputs.exact[::-1]], axis=1)
+
+    def on_target(target: Target) -> Callable[[str], Rung]:
+        return lambda name: target_rung(name, run, int_model, twice, target)
+
+    # The host has its rung in any case.
+    emulated = [target for target in targets if target.name != "host"]
     rungs: list[Rung] = []
     steps: list[tuple[str, Callable[[str], Rung]]] = [
         ("torch = float reference", lambda name: _torch_rung(name, run, float_model, inputs)),
@@ -101,7 +107,8 @@ def verify_run(
         ("integer reference = integer ONNX, every value", lambda name: _trace_rung(name, int_model, inputs)),
         ("integer reference = integer ONNX, window", lambda name: _int_window_rung(name, run, int_model, inputs)),
         ("integer reference = integer ONNX, step", lambda name: _int_step_rung(name, run, int_model, inputs)),
-        ("integer reference = C on the host", lambda name: _c_rung(name, run, int_model, inputs)),
+        ("integer reference = C on the host", lambda name: host_rung(name, run, int_model, twice)),
+        *((f"integer reference = C on {target.name}", on_target(target)) for target in emulated),
     ]
     for index, (name, climb) in enumerate(steps):
         progress(index, len(steps), name)
@@ -137,26 +144,6 @@ def extreme_counts(windows: int, time_steps: int, channels: int) -> NDArray[np.i
     return np.array(made, dtype=np.int16).reshape(windows, time_steps, channels)
 
 
-def _batches(counts: NDArray[np.int16]) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    for start in range(0, len(counts), BATCH):
-        yield start, counts[start : start + BATCH]
-
-
-def _compared(
-    counts: NDArray[np.int16],
-    expected: Callable[[NDArray[np.int16]], Trace],
-    found: Callable[[NDArray[np.int16]], Trace],
-    tolerance: float = 0.0,
-) -> Comparison:
-    """Run both, some windows at a time."""
-    return merge(
-        [
-            compare(expected(part), found(part), tolerance=tolerance, first_window=start)
-            for start, part in _batches(counts)
-        ]
-    )
-
-
 def _at_window_end(trace: Trace) -> Trace:
     """Logits and label of the last step only, as a window model gives them."""
     return Trace({name: np.asarray(trace.values[name][:, -1:]) for name in ("logits", "label")})
@@ -188,7 +175,7 @@ def _torch_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -
         logits = logits_of_weights(weights, config, model.contract, model.num_classes, normalisation, counts)
         return Trace({"logits": logits[:, np.newaxis]})
 
-    comparison = _compared(
+    comparison = compared(
         inputs.held_out, with_torch, lambda counts: _at_window_end(run_float(model, counts)), FLOAT_TOLERANCE
     )
     return _float_rung(name, comparison)
@@ -205,12 +192,12 @@ def _logits_only(trace: Trace) -> Trace:
 
 
 def _float_window_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -> Rung:
-    return _with_export(
+    return with_export(
         name,
         "budget",
         lambda: _float_rung(
             name,
-            _compared(
+            compared(
                 inputs.held_out,
                 lambda counts: _logits_only(_due(model, run_float(model, counts))),
                 _logits_of_window(_open_export(run, "float", "window", model)),
@@ -247,11 +234,11 @@ def _float_step_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inpu
             values = run_float(model, counts[:, :-1]).values
             return Trace({key: values[key] for key in values if key.endswith(".hidden_state")})
 
-        return _float_rung(name, _compared(inputs.held_out, reference, states_by_step, FLOAT_TOLERANCE))
+        return _float_rung(name, compared(inputs.held_out, reference, states_by_step, FLOAT_TOLERANCE))
 
     if model.contract.window_length < 2:
         return Rung(name, "budget", "skipped", "a window of one sample leaves no state to compare")
-    return _with_export(name, "budget", climb)
+    return with_export(name, "budget", climb)
 
 
 def _cost_rung(
@@ -288,17 +275,9 @@ def _open_export(run: RunFolder, kind: str, form: Form, model: FloatModel | IntM
     return exported
 
 
-def _with_export(name: str, kind: str, climb: Callable[[], Rung]) -> Rung:
-    """A rung whose export is stale, damaged or missing has failed; it says why."""
-    try:
-        return climb()
-    except (ParityError, EdgeSeqError) as error:
-        return Rung(name, "exact" if kind == "exact" else "budget", "failed", str(error))
-
-
 def _trace_rung(name: str, model: IntModel, inputs: _Inputs) -> Rung:
     traced = open_onnx(export_onnx_int(model, form="window", trace=True), what="the traced graph")
-    comparison = _compared(
+    comparison = compared(
         inputs.exact, lambda counts: run_reference(model, counts), lambda counts: trace_of(model, traced, counts)
     )
     return comparison_rung(name, comparison)
@@ -307,14 +286,14 @@ def _trace_rung(name: str, model: IntModel, inputs: _Inputs) -> Rung:
 def _int_window_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) -> Rung:
     def climb() -> Rung:
         exported = _open_export(run, "int", "window", model)
-        comparison = _compared(
+        comparison = compared(
             inputs.exact,
             lambda counts: _due(model, run_reference(model, counts)),
             lambda counts: _window_outputs(exported, counts),
         )
         return comparison_rung(name, comparison)
 
-    return _with_export(name, "exact", climb)
+    return with_export(name, "exact", climb)
 
 
 def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int64]]:
@@ -361,33 +340,6 @@ def _int_step_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) 
 
         # Twice the window, so that what a window's end resets is seen too.
         counts = np.concatenate([inputs.exact, inputs.exact[::-1]], axis=1)
-        return comparison_rung(name, _compared(counts, reference, with_onnx))
+        return comparison_rung(name, compared(counts, reference, with_onnx))
 
-    return _with_export(name, "exact", climb)
-
-
-def _c_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) -> Rung:
-    compiler = find_compiler()  # a machine without one is told so, rather than told that C failed
-
-    def climb() -> Rung:
-        manifest = read_manifest(run.c_dir)
-        if manifest["model_hash"] != model_hash(model):
-            raise ParityError(
-                f"the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
-                f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
-            )
-        counts = np.concatenate([inputs.exact, inputs.exact[::-1]], axis=1)
-        with tempfile.TemporaryDirectory() as folder:
-            program = build_host(run.c_dir, Path(folder) / "host", compiler=compiler)
-            comparison = _compared(
-                counts, lambda part: run_reference(model, part), lambda part: run_on_host(program, model, part)
-            )
-            if not comparison.holds:  # the traced build of the same sources names the gate
-                traced = build_host(run.c_dir, Path(folder) / "traced", compiler=compiler, traced=True)
-                located = _compared(
-                    counts, lambda part: run_reference(model, part), lambda part: run_on_host(traced, model, part)
-                )
-                comparison = comparison if located.first is None else located
-        return comparison_rung(name, comparison, detail=f"built with {compiler.name}")
-
-    return _with_export(name, "exact", climb)
+    return with_export(name, "exact", climb)
