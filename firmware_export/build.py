@@ -75,6 +75,7 @@ def compile_c(
     *,
     flags: Sequence[str] = (),
     include_folders: Sequence[Path] = (),
+    libraries: Sequence[str] = (),
     timeout_s: float = 300.0,
 ) -> Path:
     """Compile and link to ``output`` (or only compile, with ``-c`` in the flags).
@@ -83,7 +84,7 @@ def compile_c(
         ToolError: with the compiler's own words where it fails, or where it cannot be started.
     """
     includes = [f"-I{folder}" for folder in include_folders]
-    command = [*compiler.command, *flags, *includes, *map(str, sources), "-o", str(output)]
+    command = [*compiler.command, *flags, *includes, *map(str, sources), *libraries, "-o", str(output)]
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)

@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.trace import Trace, gate_names, trace_names
+from edge_seq.backends.trace import Trace
 from edge_seq.errors import ExportError, ParityError, ToolError
 from edge_seq.files import stays_in_folder
-from edge_seq.ir.cells import Lstm, Rnn
-from edge_seq.ir.model import IntModel, model_hash
-from edge_seq.ir.rows import padded
+from edge_seq.ir.model import IntModel
 from firmware_export import ctext
 from firmware_export.build import Compiler, compile_c, find_compiler
 from firmware_export.emit import MANIFEST, MANIFEST_VERSION, RUNTIME_FOLDER
+from firmware_export.words import require_same_model, require_usable_counts, trace_of_words, word_columns
 
 DEFAULT_FLAGS = ("-std=c99", "-O2")
 _HASH_BYTES = 32
-_TRACED_GATES = 4  # slots a layer in the words of a traced build
 _CHUNK_STEPS = 1 << 16
 
 
@@ -88,6 +86,22 @@ def _check_paths(folder: Path, manifest: dict[str, Any]) -> None:
             )
 
 
+def read_exports(
+    folders: Path | Sequence[Path], *, what: str
+) -> tuple[list[Path], list[dict[str, Any]], tuple[str, ...]]:
+    """Export folders that are to be built into one program: the folders, their manifests, the models' names.
+
+    Raises:
+        ExportError: where a folder is not an export, or two hold models of one name.
+    """
+    folders = [folders] if isinstance(folders, Path) else list(folders)
+    manifests = [read_manifest(folder) for folder in folders]
+    names = tuple(str(manifest["name"]) for manifest in manifests)
+    if len(set(names)) != len(names):
+        raise ExportError(f"building {what}: models {list(names)} repeat a name; export them with other names")
+    return folders, manifests, names
+
+
 def _table_of_models(names: Sequence[str]) -> str:
     pointers = ", ".join(f"&{name}_model" for name in names)
     return (
@@ -105,6 +119,7 @@ def build_host(
     *,
     compiler: Compiler | None = None,
     flags: Sequence[str] = DEFAULT_FLAGS,
+    emulator: Sequence[str] = (),
     traced: bool = False,
 ) -> HostProgram:
     """Compile what is in one or more export folders, with the runtime that is in the first, into one program.
@@ -114,17 +129,14 @@ def build_host(
         output: the program; a file beside it lists the models.
         compiler: of this machine, or the preferred one.
         flags: for the compiler.
+        emulator: what the program is run with, where it is one of another machine.
         traced: build with the hook that shows every gate.
 
     Raises:
         ToolError: where there is no compiler, or with the words of one that fails.
         ExportError: where a folder is not an export, or two hold models of one name.
     """
-    folders = [folders] if isinstance(folders, Path) else list(folders)
-    manifests = [read_manifest(folder) for folder in folders]
-    names = tuple(str(manifest["name"]) for manifest in manifests)
-    if len(set(names)) != len(names):
-        raise ExportError(f"building {output.name}: models {list(names)} repeat a name; export them with other names")
+    folders, manifests, names = read_exports(folders, what=output.name)
     compiler = compiler or find_compiler()
     output.parent.mkdir(parents=True, exist_ok=True)
     table = output.with_name(f"{output.name}_models.c")
@@ -145,38 +157,7 @@ def build_host(
             *folders,
         ],
     )
-    return HostProgram((str(output),), names, traced)
-
-
-def _columns(model: IntModel, *, traced: bool) -> dict[str, slice]:
-    """Where in the words of a step each traced value is."""
-    columns: dict[str, slice] = {}
-    position = 0
-
-    def take(name: str, size: int, width: int | None = None) -> None:
-        nonlocal position
-        columns[name] = slice(position, position + size)
-        position += size if width is None else width
-
-    take("features", model.input_size)
-    for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-        # Operands come first; they are the hidden state of all cells but the GRU, which keeps it beside them.
-        second = {"Lstm": "cell_state", "Gru": "hidden_state"}.get(type(cell).__name__)
-        first = "hidden_state" if isinstance(cell, (Rnn, Lstm)) else "operands"
-        take(f"layer{index}.{first}", size, padded(size))
-        if second:
-            take(f"layer{index}.{second}", size, padded(size))
-    if model.readout.pooling == "mean":
-        take("pooled", model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
-    take("logits", model.num_classes)
-    take("label", 1)
-    if traced:
-        for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-            names = gate_names(cell)
-            for gate in range(_TRACED_GATES):
-                take(f"layer{index}.{names[gate] if gate < len(names) else f'unused{gate}'}", size)
-    columns["words"] = slice(0, position)
-    return columns
+    return HostProgram((*emulator, str(output)), names, traced)
 
 
 def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeout_s: float) -> NDArray[np.int32]:
@@ -196,20 +177,15 @@ def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeo
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip()[:3000]
         raise ToolError(f"running {model.name} on the host: exit code {done.returncode}, and it says:\n{words}")
-    found, expected = done.stdout[:_HASH_BYTES].hex(), model_hash(model)
-    if found != expected:
-        raise ParityError(
-            f"running {model.name} on the host: the program holds model {found[:16]}..., expected {expected[:16]}...: "
-            "the C export is stale. Export and build it again"
-        )
-    words = _columns(model, traced=program.traced)["words"].stop
+    require_same_model(model, done.stdout[:_HASH_BYTES].hex(), where="the host")
+    _, row_words = word_columns(model, traced=program.traced)
     values = np.frombuffer(done.stdout, dtype="<i4", offset=_HASH_BYTES)
-    if values.size != 1 + windows * time_steps * words or values[0] != words:
+    if values.size != 1 + windows * time_steps * row_words or values[0] != row_words:
         raise ToolError(
             f"running {model.name} on the host: it wrote {values.size - 1} words, expected {windows} x {time_steps} x "
-            f"{words}; the program is of another release. Build it again"
+            f"{row_words}; the program is of another release. Build it again"
         )
-    return values[1:].reshape(windows, time_steps, words)
+    return values[1:].reshape(windows, time_steps, row_words)
 
 
 def run_chunks(
@@ -225,20 +201,12 @@ def run_chunks(
     Yields:
         Which windows, and their trace.
     """
-    if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.input_size or not counts.size:
-        raise ParityError(
-            f"running {model.name} on the host: counts are {counts.dtype} {list(counts.shape)}; expected int16 "
-            f"[windows, steps, {model.input_size}] with at least one of each"
-        )
-    if model.name not in program.names:
-        raise ParityError(f"running {model.name} on the host: the program holds {list(program.names)}; build it again")
-    columns = _columns(model, traced=program.traced)
-    names = [name for name in trace_names(model) if name in columns]
+    require_usable_counts(model, counts, program.names, where="the host")
     at_once = max(1, chunk_steps // counts.shape[1])
     for start in range(0, len(counts), at_once):
         part = slice(start, min(start + at_once, len(counts)))
         words = _run(program, model, counts[part], timeout_s)
-        yield part, Trace({name: words[:, :, columns[name]].astype(np.int64) for name in names})
+        yield part, trace_of_words(model, words, traced=program.traced)
 
 
 def run_on_host(program: HostProgram, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0) -> Trace:

@@ -29,20 +29,31 @@ def command(
     windows: Annotated[int, typer.Option(help="How many held-out windows to compare, at most.")] = 500,
     extreme: Annotated[int, typer.Option(help="How many windows of random and extreme counts to add.")] = 100,
     side: Annotated[str, typer.Option(help="Whose windows: train, validation or test.")] = "test",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Run the C on this emulated target too (again for several), or all. A file of targets/."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Climb the ladder: torch, float reference, float ONNX; then exactly: integer reference, integer ONNX, C.
 
+    With --target the C export is also compiled for each target, and run in its emulator. A target whose compiler or
+    emulator is not on this machine is skipped, and the report says what installs it.
+
     Compares what `edge-seq export` wrote, every time step, every state. Writes reports/verify.json and
     reports/verify.xml (JUnit) into the run. Exit code 1 where a rung fails.
 
-    Example: edge-seq verify runs/hapt --json
+    Example: edge-seq verify runs/hapt --target cortex_m4 --target cortex_m0 --json
     """
     from edge_seq.workflow.folder import open_run
     from edge_seq.workflow.verify import verify_run
+    from firmware_export.target import choose_targets
 
+    targets = choose_targets(target or [])
     with progress("verifying", 1, quiet=as_json) as update:
-        ladder = verify_run(open_run(run), side=side, max_windows=windows, extreme_windows=extreme, progress=update)
+        ladder = verify_run(
+            open_run(run), side=side, max_windows=windows, extreme_windows=extreme, targets=targets, progress=update
+        )
     if as_json:
         print_json(ladder.to_dict())
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,6 +134,27 @@ def compare(
         )
     batch, time_steps = expected.values[common[0]].shape[:2]
     return Comparison(batch, batch * time_steps, values, mismatches, first, worst, common)
+
+
+Runner = Callable[[NDArray[np.int16]], Trace]
+BATCH = 128
+
+
+def compare_runs(
+    counts: NDArray[np.int16], expected: Runner, found: Runner, *, tolerance: float = 0.0, first_step: int = 0
+) -> Comparison:
+    """Run both on counts int16 [B, T, C], some windows at a time, and compare their traces.
+
+    Raises:
+        ParityError: as :func:`compare` and :func:`merge`.
+    """
+    return merge(
+        [
+            compare(expected(part), found(part), tolerance=tolerance, first_window=start, first_step=first_step)
+            for start in range(0, len(counts), BATCH)
+            for part in [counts[start : start + BATCH]]
+        ]
+    )
 
 
 def merge(comparisons: list[Comparison]) -> Comparison:

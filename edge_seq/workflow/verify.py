@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ from edge_seq.errors import ExportError, ModelError, ParityError, ToolError
 from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.metrics import confusion_matrix, macro_f1
-from edge_seq.parity.compare import Comparison, compare, merge
+from edge_seq.parity.compare import Comparison, compare_runs
 from edge_seq.parity.ladder import Ladder, Rung, comparison_rung, quantisation_cost, write_json, write_junit
 from edge_seq.training.runtime import has_torch
 from edge_seq.workflow.config import QuantizationConfig
@@ -48,11 +47,11 @@ from edge_seq.workflow.folder import (
     load_windows,
 )
 from edge_seq.workflow.quantize import float_probabilities, int_probabilities
-from firmware_export.build import Compiler, find_compiler
-from firmware_export.host import build_host, read_manifest, run_on_host, self_test_on_host
+from edge_seq.workflow.verify_c import host_rung, self_test_rung, target_rung
+from firmware_export.build import find_compiler
+from firmware_export.target import Target
 
 FLOAT_TOLERANCE = 2e-4  # of logits and states: sums in another order; a swapped gate is a thousand times more
-BATCH = 128
 STREAM_WINDOWS = 2  # the step rungs run windows two by two, so that what a window's end resets is seen
 
 Progress = Callable[[int, int, str], None]
@@ -79,6 +78,7 @@ def verify_run(
     side: str = "test",
     max_windows: int = 500,
     extreme_windows: int = 100,
+    targets: Sequence[Target] = (),
     progress: Progress = lambda *_: None,
 ) -> Ladder:
     """Compare each neighbour on the ladder; write reports/verify.json and reports/verify.xml.
@@ -88,6 +88,7 @@ def verify_run(
         side: whose windows are compared; validation or train where the run has no such side.
         max_windows: how many of them at most, spread evenly.
         extreme_windows: how many windows of random and extreme counts the exact rungs see besides.
+        targets: to run the C export on besides the host, from :func:`firmware_export.target.choose_targets`.
         progress: called with rungs done, rungs in all, and the next rung's name.
 
     Raises:
@@ -98,6 +99,7 @@ def verify_run(
     float_model, int_model = load_run_float(run), load_run_int(run)
     inputs = _choose_inputs(run, side, int_model, max_windows, extreme_windows)
     limits = load_run_config(run).quantization
+    streams = _streams(inputs.exact)
     compiler = find_compiler()  # a machine without one is told so at once, rather than told that C failed
     climbs: dict[str, Callable[[str], Rung]] = {
         "exports = what the models give": lambda name: _exports_rung(name, run, int_model),
@@ -108,9 +110,14 @@ def verify_run(
         "integer reference = integer ONNX, traced": lambda name: _trace_rung(name, int_model, inputs),
         "integer reference = integer ONNX, window": lambda name: _int_window_rung(name, run, int_model, inputs),
         "integer reference = integer ONNX, step": lambda name: _int_step_rung(name, run, int_model, inputs),
-        "integer reference = C on the host": lambda name: _c_rung(name, run, int_model, inputs, compiler),
-        "C self-test on the golden vectors": lambda name: _self_test_rung(name, run, compiler),
+        "integer reference = C on the host": lambda name: host_rung(name, run, int_model, streams, compiler),
+        "C self-test on the golden vectors": lambda name: self_test_rung(name, run, compiler),
     }
+    for target in targets:
+        if target.name != "host":  # which has its rung in any case
+            climbs[f"integer reference = C on {target.name}"] = partial(
+                target_rung, run=run, model=int_model, counts=streams, target=target
+            )
     rungs: list[Rung] = []
     for index, (name, climb) in enumerate(climbs.items()):
         progress(index, len(climbs), name)
@@ -148,28 +155,6 @@ def extreme_counts(windows: int, time_steps: int, channels: int) -> NDArray[np.i
     ]
     made = [makers[index % len(makers)]() for index in range(windows)]
     return np.array(made, dtype=np.int16).reshape(windows, time_steps, channels)
-
-
-def _batches(counts: NDArray[np.int16]) -> Iterator[tuple[int, NDArray[np.int16]]]:
-    for start in range(0, len(counts), BATCH):
-        yield start, counts[start : start + BATCH]
-
-
-def _compared(
-    counts: NDArray[np.int16],
-    expected: Callable[[NDArray[np.int16]], Trace],
-    found: Callable[[NDArray[np.int16]], Trace],
-    *,
-    tolerance: float = 0.0,
-    first_step: int = 0,
-) -> Comparison:
-    """Run both, some windows at a time."""
-    return merge(
-        [
-            compare(expected(part), found(part), tolerance=tolerance, first_window=start, first_step=first_step)
-            for start, part in _batches(counts)
-        ]
-    )
 
 
 def _streams(counts: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -237,7 +222,7 @@ def _torch_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -
         logits = logits_of_weights(weights, config, model.contract, model.num_classes, normalisation, counts)
         return Trace({"logits": logits[:, np.newaxis]})
 
-    comparison = _compared(
+    comparison = compare_runs(
         inputs.held_out,
         with_torch,
         lambda counts: Trace({"logits": run_float(model, counts).values["logits"][:, -1:]}),
@@ -259,7 +244,7 @@ def _logits_only(trace: Trace) -> Trace:
 
 def _float_window_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -> Rung:
     exported = _open_export(run, "float", "window", model)
-    comparison = _compared(
+    comparison = compare_runs(
         inputs.held_out,
         lambda counts: _logits_only(_due(model, run_float(model, counts))),
         lambda counts: _logits_only(_window_outputs(exported, counts)),
@@ -275,7 +260,7 @@ def _float_step_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inpu
     def with_onnx(counts: NDArray[np.int16]) -> Trace:
         return _step_outputs(exported, counts, np.float64)
 
-    comparison = _compared(
+    comparison = compare_runs(
         _streams(inputs.held_out),
         lambda counts: run_float_stream(model, counts),
         with_onnx,
@@ -334,7 +319,7 @@ def _open_export(run: RunFolder, kind: str, form: Form, model: FloatModel | IntM
 
 def _trace_rung(name: str, model: IntModel, inputs: _Inputs) -> Rung:
     traced = open_onnx(export_onnx_int(model, form="window", trace=True), what="the traced graph")
-    comparison = _compared(
+    comparison = compare_runs(
         inputs.exact, lambda counts: run_reference(model, counts), lambda counts: trace_of(model, traced, counts)
     )
     return comparison_rung(name, comparison)
@@ -342,7 +327,7 @@ def _trace_rung(name: str, model: IntModel, inputs: _Inputs) -> Rung:
 
 def _int_window_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) -> Rung:
     exported = _open_export(run, "int", "window", model)
-    comparison = _compared(
+    comparison = compare_runs(
         inputs.exact,
         lambda counts: _due(model, run_reference(model, counts)),
         lambda counts: _window_outputs(exported, counts),
@@ -383,37 +368,5 @@ def _int_step_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) 
 
     return comparison_rung(
         name,
-        _compared(_streams(inputs.exact), reference, lambda counts: _step_outputs(exported, counts, np.int64)),
+        compare_runs(_streams(inputs.exact), reference, lambda counts: _step_outputs(exported, counts, np.int64)),
     )
-
-
-def _c_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs, compiler: Compiler) -> Rung:
-    _require_c_export(run, model)
-    counts = _streams(inputs.exact)
-    with tempfile.TemporaryDirectory() as folder:
-        program = build_host(run.c_dir, Path(folder) / "host", compiler=compiler)
-        comparison = _compared(
-            counts, lambda part: run_reference(model, part), lambda part: run_on_host(program, model, part)
-        )
-        if not comparison.holds:  # the traced build of the same sources names the gate
-            traced = build_host(run.c_dir, Path(folder) / "traced", compiler=compiler, traced=True)
-            located = _compared(
-                counts, lambda part: run_reference(model, part), lambda part: run_on_host(traced, model, part)
-            )
-            comparison = comparison if located.first is None else located
-    return comparison_rung(name, comparison, detail=f"built with {compiler.name}")
-
-
-def _require_c_export(run: RunFolder, model: IntModel) -> None:
-    manifest = read_manifest(run.c_dir)
-    if manifest["model_hash"] != model_hash(model):
-        raise ParityError(
-            f"the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
-            f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
-        )
-
-
-def _self_test_rung(name: str, run: RunFolder, compiler: Compiler) -> Rung:
-    with tempfile.TemporaryDirectory() as folder:
-        self_test_on_host(run.c_dir, Path(folder) / "self_test", compiler=compiler)
-    return Rung(name, "exact", "holds", f"built with {compiler.name}")

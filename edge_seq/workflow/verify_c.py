@@ -1,0 +1,86 @@
+"""The rungs of the C export: on the host and on every target, exactly, each mismatch located."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.reference_int import run_reference
+from edge_seq.backends.trace import Trace
+from edge_seq.errors import ParityError
+from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.parity.compare import Runner, compare_runs
+from edge_seq.parity.ladder import Rung, comparison_rung
+from edge_seq.workflow.folder import RunFolder
+from firmware_export.build import Compiler
+from firmware_export.host import build_host, read_manifest, run_on_host, self_test_on_host
+from firmware_export.run_target import build_for_target, run_on_target
+from firmware_export.target import MissingToolError, Target, find_emulator, find_target_compiler
+
+
+def _climb_c(
+    name: str,
+    run: RunFolder,
+    model: IntModel,
+    counts: NDArray[np.int16],
+    build: Callable[[Path, bool], Runner],
+    detail: str,
+) -> Rung:
+    """Build what ships and compare; where it differs, the traced build of the same sources names the gate.
+
+    Raises:
+        ParityError, ExportError, ToolError: a stale or damaged export, or one that does not compile or run.
+    """
+
+    def reference(part: NDArray[np.int16]) -> Trace:
+        return run_reference(model, part)
+
+    manifest = read_manifest(run.c_dir)
+    if manifest["model_hash"] != model_hash(model):
+        raise ParityError(
+            f"the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
+            f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        comparison = compare_runs(counts, reference, build(Path(folder) / "plain", False))
+        if not comparison.holds:
+            located = compare_runs(counts, reference, build(Path(folder) / "traced", True))
+            comparison = comparison if located.first is None else located
+    return comparison_rung(name, comparison, detail=detail)
+
+
+def host_rung(name: str, run: RunFolder, model: IntModel, counts: NDArray[np.int16], compiler: Compiler) -> Rung:
+    """Integer reference = C on the host."""
+
+    def build(folder: Path, traced: bool) -> Runner:
+        program = build_host(run.c_dir, folder / "host", compiler=compiler, traced=traced)
+        return lambda part: run_on_host(program, model, part)
+
+    return _climb_c(name, run, model, counts, build, f"built with {compiler.name}")
+
+
+def self_test_rung(name: str, run: RunFolder, compiler: Compiler) -> Rung:
+    """The golden vectors that travel with the export, run as the firmware runs them."""
+    with tempfile.TemporaryDirectory() as folder:
+        self_test_on_host(run.c_dir, Path(folder) / "self_test", compiler=compiler)
+    return Rung(name, "exact", "holds", f"built with {compiler.name}")
+
+
+def target_rung(name: str, run: RunFolder, model: IntModel, counts: NDArray[np.int16], target: Target) -> Rung:
+    """Integer reference = C on a target; skipped, with what installs it, where a tool is missing."""
+    try:
+        compiler, _ = find_target_compiler(target)
+        emulator = find_emulator(target)
+    except MissingToolError as error:
+        return Rung(name, "exact", "skipped", str(error))
+
+    def build(folder: Path, traced: bool) -> Runner:
+        program = build_for_target(run.c_dir, folder, target, traced=traced)
+        return lambda part: run_on_target(program, model, part)
+
+    detail = f"built with {compiler.name}, run in {emulator.name}"
+    return _climb_c(name, run, model, counts, build, detail)

@@ -1,0 +1,90 @@
+/* What a step is compared by, as int32 words: features, states as they lie in memory, pooled operands, logits, label.
+ * Where no label is due, pooled operands and logits are 0 and the label is -1. Built with ES_TRACE, four pre-activations
+ * a unit follow, layer by layer, gate by gate. For the one file of a program that includes it. */
+#ifndef ES_WORDS_H
+#define ES_WORDS_H
+
+#include "edge_seq.h"
+#include "es_trace.h"
+
+#define ES_WORDS_GATES 4u
+
+static size_t es_words_plain(const es_model_t *model)
+{
+    return (size_t)model->num_channels + model->state_words + model->pool_words + model->num_classes + 1u;
+}
+
+#ifdef ES_TRACE
+/* Where the gates of the step that runs go, and the model they belong to; a hook has no other way to know. */
+static int32_t *es_words_gates;
+static const es_model_t *es_words_model;
+
+void es_trace_gate(const es_layer_t *layer, unsigned gate, unsigned unit, int32_t value)
+{
+    const es_layer_t *other;
+    size_t word = 0;
+    for (other = es_words_model->layers; other < layer; other++) {
+        word += (size_t)ES_WORDS_GATES * other->hidden_size;
+    }
+    es_words_gates[word + (size_t)gate * layer->hidden_size + unit] = value;
+}
+
+static size_t es_words_traced(const es_model_t *model)
+{
+    size_t words = 0;
+    unsigned index;
+    for (index = 0; index < model->num_layers; index++) {
+        words += (size_t)ES_WORDS_GATES * model->layers[index].hidden_size;
+    }
+    return words;
+}
+#else
+static size_t es_words_traced(const es_model_t *model)
+{
+    (void)model;
+    return 0;
+}
+#endif
+
+/* Words of a step. */
+static size_t es_words_count(const es_model_t *model)
+{
+    return es_words_plain(model) + es_words_traced(model);
+}
+
+/* Before each step: where its words go, int32 [es_words_count]. */
+static void es_words_begin(const es_model_t *model, int32_t *row)
+{
+#ifdef ES_TRACE
+    es_words_model = model;
+    es_words_gates = row + es_words_plain(model);
+#else
+    (void)model;
+    (void)row;
+#endif
+}
+
+static int32_t *es_words_put16(int32_t *row, const int16_t *words, size_t count, int shown)
+{
+    for (; count > 0; count--) {
+        *row++ = shown ? *words : 0;
+        words++;
+    }
+    return row;
+}
+
+/* After each step. */
+static void es_words_put(const es_context_t *context, int label_due, int32_t *row)
+{
+    const es_model_t *const model = context->model;
+    unsigned index;
+    row = es_words_put16(row, context->features, model->num_channels, 1);
+    row = es_words_put16(row, context->states, model->state_words, 1);
+    row = es_words_put16(row, context->scratch, model->pool_words, label_due);
+    for (index = 0; index < model->num_classes; index++) {
+        *row++ = label_due ? es_logits(context)[index] : 0;
+    }
+    *row = label_due ? (int32_t)es_label(context) : -1;
+}
+
+#endif

@@ -1,0 +1,89 @@
+"""`edge-seq verify --target`: a rung a target, faults located as on the host, what is missing skipped and said."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from firmware_export.target import MissingToolError, find_emulator, find_target_compiler, load_target
+from tests.cli.conftest import Small, edge_seq, ok
+
+FEW = ("--windows", "8", "--extreme", "8")
+ON_M4 = "integer reference = C on cortex_m4"
+ON_M0 = "integer reference = C on cortex_m0"
+
+
+@pytest.fixture
+def run(small: Small, tmp_path: Path) -> Path:
+    """A copy of the small run, to be damaged."""
+    return Path(shutil.copytree(small.run, tmp_path / "run"))
+
+
+def need(*names: str) -> None:
+    for name in names:
+        try:
+            find_target_compiler(load_target(name))
+            find_emulator(load_target(name))
+        except MissingToolError as error:
+            pytest.skip(str(error))
+
+
+def test_targets_have_rungs_of_their_own(run: Path) -> None:
+    need("cortex_m4", "cortex_m0")
+    arguments = ("--target", "cortex_m4", "--target", "cortex_m0", "--target", "host")
+    ladder = ok("verify", run, *FEW, *arguments, "--json").json
+    rungs = {rung["name"]: rung for rung in ladder["rungs"]}
+    assert len(rungs) == 12  # the host has its rung in any case
+    assert ladder["holds"] is True
+    for name in (ON_M4, ON_M0):
+        assert (rungs[name]["kind"], rungs[name]["verdict"]) == ("exact", "holds")
+        assert rungs[name]["comparison"]["steps"] == 16 * 2 * 50
+        assert re.match(r"built with .+, run in .+", rungs[name]["detail"])
+
+
+def test_a_fault_on_a_target_is_located(run: Path) -> None:
+    """Wrong on Arm only, as a wrong kernel would be; the traced build names the gate."""
+    need("cortex_m4")
+    header = run / "exports" / "c" / "runtime" / "src" / "es_fixed.h"
+    right = header.read_text()
+    assert "(((int32_t)1 << n) >> 1)" in right
+    header.write_text(
+        "#if defined(__arm__)\n#define ES_HALF(n) 0\n#else\n#define ES_HALF(n) (((int32_t)1 << (n)) >> 1)\n#endif\n"
+        + right.replace("(((int32_t)1 << n) >> 1)", "ES_HALF(n)")
+    )
+    result = edge_seq("verify", run, *FEW, "--target", "cortex_m4", "--json")
+    assert result.code == 1
+    failed = {rung["name"]: rung["detail"] for rung in result.json["rungs"] if rung["verdict"] == "failed"}
+    assert set(failed) == {"exports = what the models give", ON_M4}  # the header was edited
+    assert re.match(r"window \d+, time step \d+, layer 0, \w+\[\d+\]: expected -?\d+, found -?\d+", failed[ON_M4])
+
+
+def test_an_unknown_target_lists_those_there_are(run: Path) -> None:
+    result = edge_seq("verify", run, "--target", "cortex_m5")
+    assert result.code == 2
+    assert "cortex_m4" in result.err
+
+
+def test_a_missing_emulator_is_skipped_and_said(run: Path) -> None:
+    code = (
+        "import sys, importlib.util, shutil\n"
+        "find, which = importlib.util.find_spec, shutil.which\n"
+        "importlib.util.find_spec = lambda name, *a: None if name in ('unicorn', 'ziglang') else find(name, *a)\n"
+        "shutil.which = lambda name, *a: None if name.startswith(('qemu', 'arm-')) else which(name, *a)\n"
+        f"sys.argv = ['edge-seq', 'verify', {str(run)!r}, '--windows', '4', '--extreme', '4']\n"
+        "sys.argv += ['--target', 'cortex_m4']\n"
+        "from edge_seq.cli import main; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "it holds, 1 of 11 rungs skipped" in done.stdout
+    suite = ElementTree.parse(run / "reports" / "verify.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("11", "0", "1")
+    (skipped,) = suite.iter("skipped")
+    assert re.search(r"arm-none-eabi-gcc, zig not found .* apt-get install .*pip install", skipped.get("message", ""))

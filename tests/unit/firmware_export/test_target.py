@@ -1,0 +1,135 @@
+"""Target files: what is in them, and what is said where they or their tools are missing or wrong."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import firmware_export.target as target_module
+from edge_seq.errors import ConfigError
+from firmware_export.image import build_image
+from firmware_export.target import (
+    MissingToolError,
+    choose_targets,
+    find_emulator,
+    find_target_compiler,
+    load_target,
+    target_names,
+)
+
+BARE = """
+title = "Some part"
+start = "cortex_m"
+
+[[compilers]]
+name = "some-gcc"
+program = "no-such-program-gcc"
+install = "apt-get install gcc-some"
+
+[[compilers]]
+name = "some-wheel"
+module = "no_such_module"
+install = "pip install some"
+
+[[emulators]]
+kind = "unicorn"
+architecture = "arm"
+install = "pip install unicorn"
+
+[[emulators]]
+kind = "qemu_system"
+program = "no-such-qemu"
+arguments = ["-M", "some"]
+install = "apt-get install qemu-some"
+
+[memory]
+flash_origin = 0
+flash_bytes = 65536
+ram_origin = 0x20000000
+ram_bytes = 16384
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "some.toml").write_text(text)
+    return folder
+
+
+def test_every_file_of_the_folder_is_a_target() -> None:
+    assert {"cortex_m0", "cortex_m3", "cortex_m33", "cortex_m4", "cortex_m7", "host"} <= set(target_names())
+    for target in choose_targets(["all"]):
+        assert target.title
+        assert all(choice.install for choice in target.compilers)
+        assert all(emulator.install or emulator.kind == "host" for emulator in target.emulators)
+    assert [target.name for target in choose_targets(["host", "cortex_m4", "host"])] == ["host", "cortex_m4"]
+
+
+def test_one_file_is_a_target(tmp_path: Path) -> None:
+    """A target is added by one file."""
+    target = load_target("some", write(tmp_path, BARE))
+    assert target.memory is not None
+    assert (target.name, target.optimization, target.memory.stack_bytes) == ("some", "-O2", 4096)
+
+
+def test_an_unknown_target_lists_those_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"target 'cortex_m5' is not there\. Targets: .*cortex_m4.*host.*, or all"):
+        choose_targets(["cortex_m5"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = ", "some.toml cannot be read as TOML"),
+        (BARE + "colour = 3\n", "memory.colour: Extra inputs"),
+        (BARE.replace('start = "cortex_m"', 'start = "z80"'), r"there is no es_start_z80\.c; there are \['cortex_m'"),
+        (BARE.replace('start = "cortex_m"', ""), "an emulator of kind unicorn needs start and the table"),
+        (BARE.replace('"qemu_system"', '"bochs"'), r"emulators\.1.*'bochs'"),
+        (BARE.replace('program = "no-such-program-gcc"', ""), "expected either program or module"),
+        ('title = "x"\nemulators = []\n', "emulators: Tuple should have at least 1 item"),
+        (
+            'title = "x"\n[[emulators]]\nkind = "qemu_user"\nprogram = "q"\ninstall = "i"\n',
+            r"expected at least one table \[\[compilers\]\]",
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused_by_key(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_target("some", write(tmp_path, text))
+
+
+def test_missing_tools_are_named_with_what_installs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = load_target("some", write(tmp_path, BARE))
+    with pytest.raises(
+        MissingToolError, match=r"some-gcc, some-wheel not found .* apt-get install gcc-some, or pip ins"
+    ):
+        find_target_compiler(target)
+    with pytest.raises(
+        MissingToolError, match=r"some-wheel not found on this machine\. Install with: pip install some"
+    ):
+        find_target_compiler(target, "some-wheel")
+    with pytest.raises(MissingToolError, match=r"no-such-qemu not found .* apt-get install qemu-some"):
+        find_emulator(target, "qemu_system")
+    with pytest.raises(ConfigError, match=r"target some has no emulator of kind 'host'; it has: unicorn, qemu_system"):
+        find_emulator(target, "host")
+    monkeypatch.setattr(target_module.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(MissingToolError, match=r"unicorn, no-such-qemu not found .* pip install unicorn, or apt-get"):
+        find_emulator(target)
+    monkeypatch.setattr(target_module, "find_compilers", lambda: ())
+    with pytest.raises(MissingToolError, match=r"compiling for host: C compiler not found .*edge-seq\[compiler\]"):
+        find_target_compiler(load_target("host"))
+
+
+def test_compilers_are_found_by_program_or_module(tmp_path: Path) -> None:
+    text = BARE.replace("no_such_module", "json").replace(
+        'install = "pip install some"', 'arguments = ["x"]\ninstall = "i"'
+    )
+    compiler, choice = find_target_compiler(load_target("some", write(tmp_path, text)))
+    assert compiler.command == (sys.executable, "-m", "json", "x")
+    assert choice.name == "some-wheel"
+
+
+def test_a_host_has_no_image(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="building an image for host: it is not a bare machine"):
+        build_image([], tmp_path, load_target("host"))
