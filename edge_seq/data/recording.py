@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge_seq.ir.contract import SensorContract
 
 Side = Literal["train", "validation", "test"]
-SIDES: tuple[Side, ...] = get_args(Side)  # of a split
+SIDES: tuple[str, ...] = get_args(Side)  # of a split
 UNLABELLED = -1
 
 
