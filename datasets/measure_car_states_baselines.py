@@ -19,6 +19,7 @@ from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.data.splits import split_by_group
 from edge_seq.data.windows import make_windows
 from edge_seq.files import write_atomically
+from edge_seq.ir.model import num_parameters
 from edge_seq.metrics import accuracy, confusion_matrix, macro_f1, softmax
 from edge_seq.training.baselines import convolutional_baseline, majority_baseline, random_forest_baseline
 from edge_seq.training.config import TrainingConfig
@@ -63,13 +64,14 @@ def probabilities_of(
                 f"the convolutional baseline has {parameters} parameters; {CONVOLUTIONAL_PARAMETERS} are due"
             )
         return probabilities, parameters
+    from edge_seq.frontends.from_torch import from_training
     from edge_seq.training.loop import predict, train
 
     config = TrainingConfig.model_validate(
         {"cell": model, "hidden_size": 16, "epochs": epochs, "class_weights": "none", "dropout": 0.0, "seed": seed}
     )
     result = train(train_windows, validation, dataset.contract, num_classes, config)
-    parameters = sum(value.size for value in result.state_dict.values())
+    parameters = num_parameters(from_training(result, name=model, labels=dataset.labels))
     return softmax(predict(result, test.counts)).astype(np.float64), parameters
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.ir.contract import SensorContract
+
+Side = Literal["train", "validation", "test"]
+SIDES: tuple[str, ...] = get_args(Side)  # of a split
+UNLABELLED = -1
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,6 @@ class Recording:
     counts: NDArray[np.int16]
     labels: NDArray[np.int16]
     split: str | None = None
-
-
-UNLABELLED = -1
 
 
 @dataclass(frozen=True)

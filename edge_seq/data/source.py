@@ -27,6 +27,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge_seq.data.recording import Side
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE
 from edge_seq.errors import ConfigError
 from edge_seq.files import stays_in_folder
@@ -36,8 +37,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-SplitName = Literal["train", "validation", "test"]
 
 # `normal_road_03.csv` -> `normal_road`: words of letters at the start of the file name, up to the first digit.
 DEFAULT_FILE_PATTERN = r"(?:^|/)(?P<label>[^\W\d_]+(?:_[^\W\d_]+)*)[^/]*$"
@@ -113,7 +112,7 @@ class DataSource(_Table):
     name: str = Field(min_length=1)
     path: str
     format: Literal["auto", "csv", "parquet"] = "auto"
-    split_files: dict[SplitName, str] = {}
+    split_files: dict[Side, str] = {}
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     column_names: tuple[str, ...] = ()
 

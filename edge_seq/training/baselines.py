@@ -140,7 +140,7 @@ def convolutional_baseline(
         as :func:`edge_seq.training.loop.train`; ConfigError for windows of fewer than 5 samples.
     """
     from edge_seq.metrics import softmax
-    from edge_seq.training.loop import load_weights, predict, train_network
+    from edge_seq.training import loop
     from edge_seq.training.modules import ConvolutionalBaseline
 
     check_windows(test, contract, num_classes, role="test")
@@ -153,16 +153,16 @@ def convolutional_baseline(
             dropout=config.dropout,
         )
 
-    result = train_network(
-        build,
+    result = loop.train(
         train,
         validation,
         contract,
         num_classes,
         config.model_copy(update={"label_every": "window"}),
+        build=build,
         checkpoint_dir=checkpoint_dir,
         progress=progress,
     )
     module = build()
-    load_weights(module, result)
-    return result, softmax(predict(result, test.counts, module=module))
+    loop.load_weights(module, result)
+    return result, softmax(loop.predict(result, test.counts, module=module))

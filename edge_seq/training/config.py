@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from edge_seq.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 CellName = Literal["rnn", "gru", "lstm"]
 
@@ -129,24 +127,3 @@ class TrainingConfig(_Table):
                 "set early_stopping_patience to 0 or keep to 'macro_f1' or 'loss'"
             )
         return self
-
-
-def config_from_dict(data: dict[str, Any]) -> TrainingConfig:
-    """Read a table, for example of a TOML file.
-
-    >>> config_from_dict({"cell": "gru", "augmentation": {"noise": 0.05}}).augmentation.noise
-    0.05
-
-    Raises:
-        ConfigError: naming every key that is unknown or out of range.
-    """
-    try:
-        return TrainingConfig.model_validate(data)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'table'}: {problem['msg']} (found {problem['input']!r})"
-            for problem in error.errors(include_url=False)
-        )
-        raise ConfigError(
-            f"training configuration: {problems}. Allowed keys: {sorted(TrainingConfig.model_fields)}"
-        ) from error

@@ -66,10 +66,13 @@ def train(
     num_classes: int,
     config: TrainingConfig,
     *,
+    build: Callable[[], nn.Module] | None = None,
     checkpoint_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainingResult:
-    """Train a :class:`SequenceClassifier`. The same arguments give the same weights, interrupted or not.
+    """Train a :class:`SequenceClassifier`, or what ``build`` makes.
+
+    The same arguments give the same weights, interrupted or not.
 
     Args:
         train: windows to learn from; the normalisation is taken from these alone.
@@ -77,6 +80,7 @@ def train(
         contract: what both hold to.
         num_classes: K.
         config: everything else.
+        build: makes another network, from features float32 [B, T, C] to logits [B, K]; called with torch seeded.
         checkpoint_dir: where ``checkpoint.safetensors`` is written after each epoch and resumed from.
         progress: called with the record of each epoch.
 
@@ -85,29 +89,7 @@ def train(
         ConfigError: options that do not fit each other or the data, or a checkpoint of another training.
         ModelError: a damaged checkpoint.
     """
-
-    def build() -> nn.Module:
-        module = build_classifier(contract.num_channels, num_classes, config)
-        initialise(module, config.initialisation, window_length=contract.window_length)
-        return module
-
-    return train_network(
-        build, train, validation, contract, num_classes, config, checkpoint_dir=checkpoint_dir, progress=progress
-    )
-
-
-def train_network(
-    build: Callable[[], nn.Module],
-    train: Windows,
-    validation: Windows | None,
-    contract: SensorContract,
-    num_classes: int,
-    config: TrainingConfig,
-    *,
-    checkpoint_dir: Path | None = None,
-    progress: Progress | None = None,
-) -> TrainingResult:
-    """Train any network from features float32 [B, T, C] to logits [B, K]; otherwise as :func:`train`."""
+    build = build or (lambda: _first_weights(contract, num_classes, config))
     started = time.perf_counter()
     verify_contract(contract)
     check_windows(train, contract, num_classes, role="training")
@@ -118,10 +100,10 @@ def train_network(
     augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
     fitted = fit(
         build,
-        _labelled(train, normalise(counts, normalisation)),
+        _labelled(train, counts, normalisation),
         None
         if validation is None
-        else _labelled(validation, normalise(preprocessed_counts(validation.counts, contract), normalisation)),
+        else _labelled(validation, preprocessed_counts(validation.counts, contract), normalisation),
         num_classes=num_classes,
         config=config,
         augmenter=augmenter,
@@ -143,6 +125,12 @@ def train_network(
         versions=package_versions(),
         seconds=time.perf_counter() - started,
     )
+
+
+def _first_weights(contract: SensorContract, num_classes: int, config: TrainingConfig) -> nn.Module:
+    module = build_classifier(contract.num_channels, num_classes, config)
+    initialise(module, config.initialisation, window_length=contract.window_length)
+    return module
 
 
 def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
@@ -224,10 +212,11 @@ def package_versions() -> dict[str, str]:
     }
 
 
-def _labelled(windows: Windows, features: NDArray[np.float32]) -> LabelledFeatures:
+def _labelled(windows: Windows, counts: NDArray[np.int16], normalisation: Normalisation) -> LabelledFeatures:
+    """Windows and their preprocessed counts, as the network sees them."""
     of_samples = windows.sample_labels
     return LabelledFeatures(
-        x=torch.from_numpy(features),
+        x=torch.from_numpy(normalise(counts, normalisation)),
         labels=torch.from_numpy(windows.labels.astype(np.int64)),
         sample_labels=None if of_samples is None else torch.from_numpy(of_samples.astype(np.int64)),
     )

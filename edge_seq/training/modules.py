@@ -103,8 +103,3 @@ class ConvolutionalBaseline(nn.Module):
         """Logits of whole windows: float32 [B, T, C] to float32 [B, K]."""
         logits: Tensor = self.network(x.transpose(1, 2))
         return logits
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Number of trained values."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from edge_seq.data import checks
 from edge_seq.data.readers.files import SourceFile
 from edge_seq.data.readers.table import Table, TextColumn
-from edge_seq.data.recording import UNLABELLED, Recording
-from edge_seq.data.source import DataSource, SplitName
+from edge_seq.data.recording import SIDES, UNLABELLED, Recording
+from edge_seq.data.source import DataSource
 from edge_seq.errors import DataError
 from edge_seq.ir.contract import to_counts
 
@@ -125,8 +124,8 @@ def _one_value(
 
 
 def _check_split(split: str | None, name: str) -> str | None:
-    if split is not None and split not in get_args(SplitName):
-        raise DataError(f"recording {name}: split {split!r} is unknown; give one of {list(get_args(SplitName))}")
+    if split is not None and split not in SIDES:
+        raise DataError(f"recording {name}: split {split!r} is unknown; give one of {list(SIDES)}")
     return split
 
 

@@ -22,7 +22,7 @@ from edge_seq.training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from edge_seq.training.config import AugmentationConfig, InitialisationConfig, TrainingConfig  # noqa: E402
 from edge_seq.training.fit import EpochRecord, class_weights, learning_rate_at  # noqa: E402
 from edge_seq.training.initialise import initialise  # noqa: E402
-from edge_seq.training.loop import TrainingResult, build_classifier, classifier_of, predict, train, train_network  # noqa: E402
+from edge_seq.training.loop import TrainingResult, build_classifier, classifier_of, predict, train  # noqa: E402
 from edge_seq.training.modules import ConvolutionalBaseline  # noqa: E402
 
 CONFIG = TrainingConfig(
@@ -359,13 +359,13 @@ def test_refusals(train_windows: Windows, validation_windows: Windows, contract:
     with pytest.raises(ConfigError, match="the training windows hold no label for each sample; cut them with make_win"):
         train(unknown, validation_windows, contract, 3, _config(label_every="sample"))
     with pytest.raises(ConfigError, match="ConvolutionalBaseline gives logits for whole windows only"):
-        train_network(
-            lambda: ConvolutionalBaseline(window_length=20, input_size=3, num_classes=3),
+        train(
             train_windows,
             validation_windows,
             contract,
             3,
             _config(label_every="sample"),
+            build=lambda: ConvolutionalBaseline(window_length=20, input_size=3, num_classes=3),
         )
 
 
