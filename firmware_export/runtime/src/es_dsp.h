@@ -13,11 +13,13 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
-#if ES_KERNEL == ES_KERNEL_DSP
+#if ES_KERNEL != ES_KERNEL_PLAIN
 
 /* The own state's dot product is written out for so many double quads; more are done in a loop before. */
-#ifdef __OPTIMIZE_SIZE__
+#if defined(__OPTIMIZE_SIZE__)
 #define ES_DSP_CHAIN 1u
+#elif ES_KERNEL == ES_KERNEL_THUMB2
+#define ES_DSP_CHAIN 4u
 #else
 #define ES_DSP_CHAIN 8u
 #endif
@@ -90,6 +92,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 
 /* ------------------------------------------------------------------------------------------------ dot products */
 
+#if ES_KERNEL != ES_KERNEL_THUMB2
 /* As macros of the assembler, purged at the end of the kernel: C compilers need not take strings as long as these are
  * written out. `pair4`: a pair of wide columns for four rows, sums in r0 - r3; `quad4`: whole words with the coarse
  * operands, low bytes with the fine ones. `pair3`, `quad3`: three rows, sums in r0, r1 and `third`. */
@@ -129,12 +132,51 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     ".macro " part "_pairs\n\tldm r12!, {r8, r9}\n\t" pair " r8" third "\n\t" pair " r9" third "\n\t.endm\n\t" \
     ".macro " part "_quad\n\tldrd r8, r9, [r12], #8\n\t" quad " r8, r9" third "\n\t.endm\n\t"          \
     ".macro " part "_quads\n\tldm r12!, {r8-r11}\n\t" quad " r8, r9" third "\n\t" quad " r10, r11" third "\n\t.endm\n\t"
+#else
+/* Without dual multiplication: one column at a time, each weight loaded with its sign. */
+#define ES_DSP_MACROS4                                                                                 \
+    ".macro pair_row sum\n\t"                                                                          \
+    "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
+    ".endm\n\t"                                                                                        \
+    ".macro quad_row sum\n\t"                                                                          \
+    "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
+    "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
+    "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
+    ".endm\n\t"                                                                                        \
+    ES_DSP_GROUPS("below", "r2", "pair_row r3\n\t", "quad_row r3\n\t")                                 \
+    ES_DSP_GROUPS("own", "r2", "pair_row r3\n\t", "quad_row r3\n\t")
+#define ES_DSP_MACROS3                                                                                 \
+    ".macro pair_row sum\n\t"                                                                          \
+    "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
+    ".endm\n\t"                                                                                        \
+    ".macro quad_row sum\n\t"                                                                          \
+    "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
+    "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
+    "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
+    ".endm\n\t"                                                                                        \
+    ES_DSP_GROUPS("below", "r2", "", "") ES_DSP_GROUPS("own", "r3", "", "")
+#define ES_DSP_PURGE(rows)                                                                             \
+    ".purgem pair_row\n\t.purgem quad_row\n\t"                                                         \
+    ".purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
+    ".purgem own_pair\n\t.purgem own_pairs\n\t.purgem own_quad\n\t.purgem own_quads\n\t"
+#define ES_DSP_GROUPS(part, third, pair_fourth, quad_fourth)                                           \
+    ".macro " part "_pair\n\tldrsh r8, [r12], #2\n\tldrsh r9, [r12], #2\n\t"                           \
+    "pair_row r0\n\tpair_row r1\n\tpair_row " third "\n\t" pair_fourth ".endm\n\t"                     \
+    ".macro " part "_pairs\n\t" part "_pair\n\t" part "_pair\n\t.endm\n\t"                             \
+    ".macro " part "_quad\n\t"                                                                         \
+    "ldrsh r8, [r12], #2\n\tldrsh r9, [r12], #2\n\tldrsh r10, [r12], #2\n\tldrsh r11, [r12], #2\n\t"    \
+    "quad_row r0\n\tquad_row r1\n\tquad_row " third "\n\t" quad_fourth ".endm\n\t"                     \
+    ".macro " part "_quads\n\t" part "_quad\n\t" part "_quad\n\t.endm\n\t"
+#endif
 
 /* --------------------------------------------------------------------------------------------- the skeleton */
 
-#ifdef __OPTIMIZE_SIZE__
+#if defined(__OPTIMIZE_SIZE__)
 #define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1\n\t"
 #define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\t"
+#elif ES_KERNEL == ES_KERNEL_THUMB2
+#define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n\t"
+#define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\town_quads\n37:\n\town_quads\n38:\n\town_quads\n39:\n\t"
 #else
 #define ES_DSP_OWN_ENTRIES                                                       \
     ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n\t" \
@@ -185,18 +227,37 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "25:\n\tldr r12, [sp, #36]\n\tldr pc, [sp, #40]\n"                                                 \
     ES_DSP_OWN_CHAIN
 
-/* After the sums: r6 - r12 from the frame, results of the rows in r0 - r3. */
+/* After the sums: r6 - r12 from the frame, results of the rows in r0 - r3.
+ * ES_DSP_TANH: tanh of an argument, in the upper half of the same register; the lower half is anything. Both ends of the
+ * table are flat, so a saturated index is enough. The others: products of upper (T) and lower (B) halves; r4 is lost. */
+#define ES_DSP_INDEX(value, table) "usat r4, #8, " value ", asr #12\n\tldr r4, [" table ", r4, lsl #2]\n\t"
+#define ES_DSP_TANH(value, table) ES_DSP_INDEX(value, table) ES_DSP_INTERPOLATE(value)
+#if ES_KERNEL != ES_KERNEL_THUMB2
 #define ES_DSP_RESULTS                                                           \
     "ldm sp, {r4-r12}\n\t" /* r4 and r5 are of no use */                         \
     "ldm r6!, {r4, r5}\n\t"                                                      \
     "smulwb r0, r0, r4\n\tsmulwt r1, r1, r4\n\tsmulwb r2, r2, r5\n\tsmulwt r3, r3, r5\n\t"
-
-/* tanh of an argument, in the upper half of the same register; the lower half is anything. Both ends of the table are
- * flat, so a saturated index is enough. */
-#define ES_DSP_TANH(value, table)                                                \
-    "usat r4, #8, " value ", asr #12\n\t"                                        \
-    "ldr r4, [" table ", r4, lsl #2]\n\t"                                        \
-    "smlabb " value ", r4, " value ", r4\n\t"
+#define ES_DSP_INTERPOLATE(value) "smlabb " value ", r4, " value ", r4\n\t"
+#define ES_DSP_MUL_TT(to, a, b) "smultt " to ", " a ", " b "\n\t"
+#define ES_DSP_MLA_TB(to, a, b, sum) "smlatb " to ", " a ", " b ", " sum "\n\t"
+#define ES_DSP_MLA_TT(to, a, b, sum) "smlatt " to ", " a ", " b ", " sum "\n\t"
+#define ES_DSP_MLAW_T(to, a, b, sum) "smlawt " to ", " a ", " b ", " sum "\n\t"
+#define ES_DSP_PACK(upper, lower) "pkhtb " upper ", " upper ", " lower ", asr #16\n\t"
+#else
+#define ES_DSP_PACK(upper, lower) "lsr " lower ", " lower ", #16\n\tbfi " upper ", " lower ", #0, #16\n\t"
+#define ES_DSP_RESULT(sum) "ldrsh r4, [r6], #2\n\tlsl r4, r4, #16\n\tsmull r5, " sum ", " sum ", r4\n\t"
+#define ES_DSP_RESULTS                                                           \
+    "ldm sp, {r4-r12}\n\t"                                                       \
+    ES_DSP_RESULT("r0") ES_DSP_RESULT("r1") ES_DSP_RESULT("r2") ES_DSP_RESULT("r3")
+#define ES_DSP_INTERPOLATE(value)                                                \
+    "sxth " value ", " value "\n\tuxth r5, r4\n\tmla " value ", r5, " value ", r4\n\t"
+#define ES_DSP_MUL_TT(to, a, b) "asr r4, " a ", #16\n\tasr " to ", " b ", #16\n\tmul " to ", r4, " to "\n\t"
+#define ES_DSP_MLA_TB(to, a, b, sum) "asr r4, " a ", #16\n\tmla " to ", r4, " b ", " sum "\n\t" /* b has its sign */
+#define ES_DSP_MLA_TT(to, a, b, sum)                                             \
+    "asr r4, " a ", #16\n\tasr " b ", " b ", #16\n\tmla " to ", r4, " b ", " sum "\n\t"
+#define ES_DSP_MLAW_T(to, a, b, sum)                                             \
+    "bic r4, " b ", #0x000000FF\n\tbic r4, r4, #0x0000FF00\n\tsmull r5, r4, " a ", r4\n\tadd " to ", " sum ", r4\n\t"
+#endif
 
 #define ES_DSP_RETURN "add sp, sp, #72\n\tpop {r4-r11, pc}\n\t"
 
@@ -215,6 +276,7 @@ static inline void es_dsp_operands(int16_t *operands, const int16_t *hidden, con
     int16_t *to = operands;
     unsigned unit;
 
+#if ES_KERNEL != ES_KERNEL_THUMB2
     __asm__ volatile(
         "1:\n\t"
         "ldrd r2, r3, [%[from]], #8\n\t"
@@ -228,6 +290,16 @@ static inline void es_dsp_operands(int16_t *operands, const int16_t *hidden, con
         : [from] "+r"(hidden), [to] "+r"(to)
         : [end] "r"(end), [half] "r"(0x00800080u)
         : "r2", "r3", "r12", "cc", "memory");
+#else
+    while (hidden != end) {
+        to[0] = hidden[0];
+        to[1] = hidden[1];
+        to[2] = (int16_t)es_round_shift(hidden[2], 8);
+        to[3] = (int16_t)es_round_shift(hidden[3], 8);
+        hidden += ES_QUAD;
+        to += ES_QUAD;
+    }
+#endif
     for (unit = layer->hidden_size; unit < ES_QUAD * layer->own_quads; unit++) {
         operands[unit] = 0;
     }

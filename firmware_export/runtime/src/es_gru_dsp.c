@@ -1,8 +1,8 @@
-/* es_gru.c for parts with DSP instructions: the same integers. */
+/* es_gru.c for parts with Thumb-2, with DSP instructions or without: the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
-#if ES_KERNEL == ES_KERNEL_DSP
+#if ES_KERNEL != ES_KERNEL_PLAIN
 #include "es_dsp.h"
 
 /* All units. frame->out: hidden state Q15, in and out; constants: the table, 2^30, 2^31 - 1, 2^14, end of the hidden
@@ -17,15 +17,15 @@ ES_DSP_KERNEL(es_gru_units)
         ES_DSP_SUMS
         ES_DSP_RESULTS
         ES_DSP_TANH("r0", "r8")         /* 2 r - 1 */
-        "smlawt r2, r3, r0, r2\n\t"     /* new gate: input part + tanh times half the hidden part .. */
+        ES_DSP_MLAW_T("r2", "r3", "r0", "r2")     /* new gate: input part + tanh times half the hidden part .. */
         "add r2, r2, r3, asr #1\n\t"    /* .. + the other half */
         ES_DSP_TANH("r2", "r8")         /* n */
         ES_DSP_TANH("r1", "r8")
         "add r1, r9, r1, asr #1\n\t"    /* z */
         "sub r5, r10, r1\n\t"           /* 32767 - z in the upper half */
         "ldrsh r3, [r7]\n\t"
-        "smlatb r1, r1, r3, r11\n\t"    /* z h + 1/2 */
-        "smlatt r1, r5, r2, r1\n\t"     /* + (1 - z) n */
+        ES_DSP_MLA_TB("r1", "r1", "r3", "r11")    /* z h + 1/2 */
+        ES_DSP_MLA_TT("r1", "r5", "r2", "r1")     /* + (1 - z) n */
         "asr r1, r1, #15\n\t"
         "strh r1, [r7], #2\n\t"
         "cmp r7, r12\n\t"

@@ -1,8 +1,8 @@
-/* es_lstm.c for parts with DSP instructions: the same integers. */
+/* es_lstm.c for parts with Thumb-2, with DSP instructions or without: the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
-#if ES_KERNEL == ES_KERNEL_DSP
+#if ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB2
 #include "es_dsp.h"
 
 /* All units. frame->out: cell state; constants: 16 - cell_frac_bits, the table, 2^30, the table's middle, bytes from
@@ -21,17 +21,17 @@ ES_DSP_KERNEL(es_lstm_units)
         ES_DSP_TANH("r2", "r9")                               /* cell gate */
         ES_DSP_TANH("r3", "r9") "add r3, r10, r3, asr #1\n\t" /* output gate */
         "ldrsh r5, [r7]\n\t"
-        "smultt r0, r0, r2\n\t"
+        ES_DSP_MUL_TT("r0", "r0", "r2")
         "lsl r0, r0, #1\n\t"        /* below 2^31 */
         "asr r0, r0, r8\n\t"        /* i g / 2^(15 - frac_bits) */
-        "smlatb r0, r1, r5, r0\n\t" /* + f c */
+        ES_DSP_MLA_TB("r0", "r1", "r5", "r0") /* + f c */
         "add r0, r0, #16384\n\t"
         "ssat r0, #16, r0, asr #15\n\t"
         "lsl r1, r0, r8\n\t" /* the squashed argument, less 2^19: the index is signed, the table's middle its origin */
         "ssat r4, #8, r1, asr #12\n\t"
         "ldr r4, [r11, r4, lsl #2]\n\t"
-        "smlabb r1, r4, r1, r4\n\t"
-        "smultt r3, r3, r1\n\t"
+        ES_DSP_INTERPOLATE("r1")
+        ES_DSP_MUL_TT("r3", "r3", "r1")
         "asr r3, r3, #15\n\t"
         "strh r3, [r7, r12]\n\t"
         "strh r0, [r7], #2\n\t"

@@ -1,8 +1,8 @@
-/* es_rnn.c for parts with DSP instructions: the same integers. */
+/* es_rnn.c for parts with Thumb-2, with DSP instructions or without: the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
-#if ES_KERNEL == ES_KERNEL_DSP
+#if ES_KERNEL != ES_KERNEL_PLAIN
 #include "es_dsp.h"
 
 /* All quads. frame->out: scratch, which gets hidden values in Q15; constants: the table, end of scratch. */
@@ -19,9 +19,9 @@ ES_DSP_KERNEL(es_rnn_quads)
         ES_DSP_TANH("r1", "r8")
         ES_DSP_TANH("r2", "r8")
         ES_DSP_TANH("r3", "r8")
-        "pkhtb r0, r1, r0, asr #16\n\t"
-        "pkhtb r1, r3, r2, asr #16\n\t"
-        "strd r0, r1, [r7], #8\n\t"
+        ES_DSP_PACK("r1", "r0")
+        ES_DSP_PACK("r3", "r2")
+        "strd r1, r3, [r7], #8\n\t"
         "cmp r7, r9\n\t"
         "bne 11b\n\t"
         ES_DSP_RETURN

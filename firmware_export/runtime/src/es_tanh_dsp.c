@@ -1,11 +1,11 @@
-/* The activation table as the DSP kernels want it: word k is base[k] * 2^16 + slope[k] (es_tanh.c), less
+/* The activation table as the Thumb-2 kernels want it: word k is base[k] * 2^16 + slope[k] (es_tanh.c), less
  * slope[k] * 4096 times the lowest four bits of k as a signed number, modulo 2^32. Then word + slope * low,
  * low the low 16 bits of the argument as a signed number, is what the plain C computes of the low 12.
  * Written by firmware_export/tanh_source.py; a test compares. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
-#if ES_KERNEL == ES_KERNEL_DSP
+#if ES_KERNEL != ES_KERNEL_PLAIN
 const ES_ROM int32_t es_tanh_dsp_table[256] = {
     -2147418112, -2147418112, -2147418112, -2147418112, -2147418112, -2147418112, -2147418112, -2147418112,
     -2147418112, -2147418112, -2147418112, -2147418112, -2147418112, -2147418112, -2147418112, -2147418112,
