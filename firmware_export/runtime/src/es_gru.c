@@ -1,8 +1,11 @@
+#include "es_kernel.h"
 #include "edge_seq.h"
 #include "es_operands.h"
 #include "es_rows.h"
 #include "es_tanh.h"
 #include "es_trace.h"
+
+#if ES_KERNEL == ES_KERNEL_PLAIN
 
 enum { RESET_GATE, UPDATE_GATE, NEW_GATE_INPUT, NEW_GATE_HIDDEN };
 
@@ -65,3 +68,4 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
     }
     es_operands_replace(state, scratch, layer->hidden_size);
 }
+#endif

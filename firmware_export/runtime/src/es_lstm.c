@@ -1,8 +1,11 @@
+#include "es_kernel.h"
 #include "edge_seq.h"
 #include "es_operands.h"
 #include "es_rows.h"
 #include "es_tanh.h"
 #include "es_trace.h"
+
+#if ES_KERNEL == ES_KERNEL_PLAIN
 
 enum { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
 
@@ -41,3 +44,4 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
     }
     es_operands_replace(state, scratch, layer->hidden_size);
 }
+#endif

@@ -1,8 +1,11 @@
+#include "es_kernel.h"
 #include "edge_seq.h"
 #include "es_operands.h"
 #include "es_rows.h"
 #include "es_tanh.h"
 #include "es_trace.h"
+
+#if ES_KERNEL == ES_KERNEL_PLAIN
 
 /* h' = tanh(W_x x + W_h h + b). A block is four units. state: operands [4 * own_quads] */
 void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
@@ -25,3 +28,4 @@ void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
     }
     es_operands_replace(state, scratch, layer->hidden_size);
 }
+#endif

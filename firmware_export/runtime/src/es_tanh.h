@@ -14,6 +14,9 @@
 /* base * 2^16 + slope: base -32767 .. 32767, slope 0 .. 32767 */
 extern const ES_ROM int32_t es_tanh_table[256];
 
+/* The same for the DSP kernels; see es_tanh_dsp.c. */
+extern const ES_ROM int32_t es_tanh_dsp_table[256];
+
 /* Saturates to the table's argument. */
 static inline int32_t es_argument(int32_t a)
 {

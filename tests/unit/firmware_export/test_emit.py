@@ -16,7 +16,7 @@ from edge_seq.ir.model import IntModel, model_hash
 from firmware_export import emit as emit_module
 from firmware_export.emit import MANIFEST, RUNTIME_FOLDER, emit, export_c, runtime_files, write_artifacts
 from firmware_export.golden import make_golden
-from firmware_export.tanh_source import tanh_source
+from firmware_export.tanh_source import tanh_dsp_source, tanh_source
 from tests.golden.tiny_model import FOLDER, tiny_counts, tiny_export, tiny_model
 from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, spec
 
@@ -34,6 +34,7 @@ def test_generated_text_is_the_stored_one() -> None:
 
 def test_table_in_the_runtime_is_the_specification_s() -> None:
     assert (RUNTIME_FOLDER / "src" / "es_tanh.c").read_text() == tanh_source()
+    assert (RUNTIME_FOLDER / "src" / "es_tanh_dsp.c").read_text() == tanh_dsp_source()
 
 
 @pytest.mark.parametrize("cell", CELLS)

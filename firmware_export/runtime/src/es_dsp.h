@@ -1,0 +1,309 @@
+/* What the DSP kernels of the three cells share: the dot products of a block, as assembly text, and the frame of
+ * pointers that they keep on the stack. KERNELS.md tells the reasoning.
+ *
+ * A cell's kernel is one naked function: it needs all fourteen registers, r7 too, which is not to be had in an asm
+ * statement without optimisation. In the dot products:
+ *     r0 - r3   sums of the four rows          r4 - r7   one word of weights for each row
+ *     r8 - r11  eight operands, or features    r12       address of the operands        lr   of the weights
+ * There is no branch that depends on a number: how long a step takes depends on the model's sizes alone. */
+#ifndef ES_DSP_H
+#define ES_DSP_H
+
+#include "edge_seq.h"
+#include "es_fixed.h"
+#include "es_kernel.h"
+
+#if ES_KERNEL != ES_KERNEL_PLAIN
+
+/* The own state's dot product is written out for so many double quads; more are done in a loop before. */
+#if defined(__OPTIMIZE_SIZE__)
+#define ES_DSP_CHAIN 1u
+#elif ES_KERNEL == ES_KERNEL_THUMB2
+#define ES_DSP_CHAIN 4u
+#else
+#define ES_DSP_CHAIN 8u
+#endif
+
+/* ------------------------------------------------------------------------------------------------------ the frame */
+
+/* Copied to the stack by the kernel. An `enter` is where a dot product begins: it is written out for an even number of
+ * groups, with one more group, or a loop, before it if need be; each of these ends with a jump to the next. The C puts
+ * one of the numbers below there, the kernel makes an address of it. */
+typedef struct es_dsp_frame {
+    const int16_t *below;   /* 0: features, or operands of the layer below */
+    uint32_t below_enter;   /* 4 */
+    const es_block_t *block; /* 8, to r6 */
+    int16_t *out;           /* 12, to r7: what the cell writes */
+    uint32_t constants[5];  /* 16, to r8 - r12: the cell's */
+    const int16_t *own;     /* 36: operands of this layer */
+    uint32_t own_enter;     /* 40 */
+    uint32_t own_second;    /* 44: after the loop */
+    uint32_t own_third;     /* 48: after the single group */
+    const int16_t *own_looped; /* 52: where the loop ends */
+    uint32_t below_second;  /* 56 */
+    uint32_t below_third;   /* 60 */
+    const int16_t *below_looped; /* 64 */
+    const void *end;        /* 68: the cell's */
+} es_dsp_frame_t;
+
+typedef char es_dsp_frame_has_18_words[sizeof(es_dsp_frame_t) == 72 ? 1 : -1];
+
+/* Bytes into the table of entries, which is ES_DSP_BEGIN. */
+enum {
+    ES_DSP_WIDE_LOOP = 0,
+    ES_DSP_WIDE_SINGLE = 2,
+    ES_DSP_WIDE_END = 8,
+    ES_DSP_BELOW_SINGLE = 10,
+    ES_DSP_BELOW_LOOP = 12,
+    ES_DSP_OWN_LOOP = 14,
+    ES_DSP_OWN_SINGLE = 16,
+    ES_DSP_OWN_END = 18 + 2 * ES_DSP_CHAIN
+};
+#define ES_DSP_WIDE_CHAIN 2u
+
+/* Fills in everything but block, out, constants and end. */
+static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *layer, const int16_t *below,
+                                     const int16_t *own)
+{
+    const unsigned own_doubles = layer->own_quads / 2u;
+    const unsigned own_written = own_doubles < ES_DSP_CHAIN ? own_doubles : ES_DSP_CHAIN;
+
+    frame->own = own;
+    frame->own_third = ES_DSP_OWN_END - 2u * own_written;
+    frame->own_second = (layer->own_quads & 1u) ? (uint32_t)ES_DSP_OWN_SINGLE : frame->own_third;
+    frame->own_enter = own_doubles > own_written ? (uint32_t)ES_DSP_OWN_LOOP : frame->own_second;
+    frame->own_looped = own + 2u * ES_QUAD * (own_doubles - own_written);
+
+    frame->below = below;
+    if (layer->wide_pairs > 0) {
+        const unsigned doubles = layer->wide_pairs / 2u;
+        const unsigned written = doubles < ES_DSP_WIDE_CHAIN ? doubles : ES_DSP_WIDE_CHAIN;
+        frame->below_third = ES_DSP_WIDE_END - 2u * written;
+        frame->below_second = (layer->wide_pairs & 1u) ? (uint32_t)ES_DSP_WIDE_SINGLE : frame->below_third;
+        frame->below_enter = doubles > written ? (uint32_t)ES_DSP_WIDE_LOOP : frame->below_second;
+        frame->below_looped = below + 4u * (doubles - written);
+    } else {
+        frame->below_third = layer->below_quads > 1 ? (uint32_t)ES_DSP_BELOW_LOOP : (uint32_t)ES_DSP_WIDE_END;
+        frame->below_second = frame->below_third;
+        frame->below_enter = (layer->below_quads & 1u) ? (uint32_t)ES_DSP_BELOW_SINGLE : frame->below_third;
+        frame->below_looped = below + ES_QUAD * layer->below_quads;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ dot products */
+
+#if ES_KERNEL != ES_KERNEL_THUMB2
+/* As macros of the assembler, purged at the end of the kernel: C compilers need not take strings as long as these are
+ * written out. `pair4`: a pair of wide columns for four rows, sums in r0 - r3; `quad4`: whole words with the coarse
+ * operands, low bytes with the fine ones. `pair3`, `quad3`: three rows, sums in r0, r1 and `third`. */
+#define ES_DSP_MACROS4                                                                                 \
+    ".macro pair4 features\n\t"                                                                        \
+    "ldm lr!, {r4-r7}\n\t"                                                                             \
+    "smlad r0, r4, \\features, r0\n\tsmlad r1, r5, \\features, r1\n\t"                                 \
+    "smlad r2, r6, \\features, r2\n\tsmlad r3, r7, \\features, r3\n\t"                                 \
+    ".endm\n\t"                                                                                        \
+    ".macro quad4 fine, coarse\n\t"                                                                    \
+    "pair4 \\coarse\n\t"                                                                               \
+    "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\tsxtb16 r7, r7\n\t"                             \
+    "smlad r0, r4, \\fine, r0\n\tsmlad r1, r5, \\fine, r1\n\t"                                         \
+    "smlad r2, r6, \\fine, r2\n\tsmlad r3, r7, \\fine, r3\n\t"                                         \
+    ".endm\n\t"                                                                                        \
+    ES_DSP_GROUPS("below", "pair4", "quad4", "") ES_DSP_GROUPS("own", "pair4", "quad4", "")
+#define ES_DSP_MACROS3                                                                                 \
+    ".macro pair3 features, third\n\t"                                                                 \
+    "ldm lr!, {r4-r6}\n\t"                                                                             \
+    "smlad r0, r4, \\features, r0\n\tsmlad r1, r5, \\features, r1\n\t"                                 \
+    "smlad \\third, r6, \\features, \\third\n\t"                                                       \
+    ".endm\n\t"                                                                                        \
+    ".macro quad3 fine, coarse, third\n\t"                                                             \
+    "pair3 \\coarse, \\third\n\t"                                                                      \
+    "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"                                              \
+    "smlad r0, r4, \\fine, r0\n\tsmlad r1, r5, \\fine, r1\n\tsmlad \\third, r6, \\fine, \\third\n\t"    \
+    ".endm\n\t"                                                                                        \
+    ES_DSP_GROUPS("below", "pair3", "quad3", ", r2") ES_DSP_GROUPS("own", "pair3", "quad3", ", r3")
+#define ES_DSP_PURGE(rows)                                                                             \
+    ".purgem pair" rows "\n\t.purgem quad" rows "\n\t"                                                 \
+    ".purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
+    ".purgem own_pair\n\t.purgem own_pairs\n\t.purgem own_quad\n\t.purgem own_quads\n\t"
+
+/* One pair or quad, and two, with their operands. */
+#define ES_DSP_GROUPS(part, pair, quad, third)                                                         \
+    ".macro " part "_pair\n\tldr r8, [r12], #4\n\t" pair " r8" third "\n\t.endm\n\t"                   \
+    ".macro " part "_pairs\n\tldm r12!, {r8, r9}\n\t" pair " r8" third "\n\t" pair " r9" third "\n\t.endm\n\t" \
+    ".macro " part "_quad\n\tldrd r8, r9, [r12], #8\n\t" quad " r8, r9" third "\n\t.endm\n\t"          \
+    ".macro " part "_quads\n\tldm r12!, {r8-r11}\n\t" quad " r8, r9" third "\n\t" quad " r10, r11" third "\n\t.endm\n\t"
+#else
+/* Without dual multiplication: one column at a time, each weight loaded with its sign. */
+#define ES_DSP_MACROS4                                                                                 \
+    ".macro pair_row sum\n\t"                                                                          \
+    "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
+    ".endm\n\t"                                                                                        \
+    ".macro quad_row sum\n\t"                                                                          \
+    "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
+    "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
+    "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
+    ".endm\n\t"                                                                                        \
+    ES_DSP_GROUPS("below", "r2", "pair_row r3\n\t", "quad_row r3\n\t")                                 \
+    ES_DSP_GROUPS("own", "r2", "pair_row r3\n\t", "quad_row r3\n\t")
+#define ES_DSP_MACROS3                                                                                 \
+    ".macro pair_row sum\n\t"                                                                          \
+    "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
+    ".endm\n\t"                                                                                        \
+    ".macro quad_row sum\n\t"                                                                          \
+    "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
+    "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
+    "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
+    ".endm\n\t"                                                                                        \
+    ES_DSP_GROUPS("below", "r2", "", "") ES_DSP_GROUPS("own", "r3", "", "")
+#define ES_DSP_PURGE(rows)                                                                             \
+    ".purgem pair_row\n\t.purgem quad_row\n\t"                                                         \
+    ".purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
+    ".purgem own_pair\n\t.purgem own_pairs\n\t.purgem own_quad\n\t.purgem own_quads\n\t"
+#define ES_DSP_GROUPS(part, third, pair_fourth, quad_fourth)                                           \
+    ".macro " part "_pair\n\tldrsh r8, [r12], #2\n\tldrsh r9, [r12], #2\n\t"                           \
+    "pair_row r0\n\tpair_row r1\n\tpair_row " third "\n\t" pair_fourth ".endm\n\t"                     \
+    ".macro " part "_pairs\n\t" part "_pair\n\t" part "_pair\n\t.endm\n\t"                             \
+    ".macro " part "_quad\n\t"                                                                         \
+    "ldrsh r8, [r12], #2\n\tldrsh r9, [r12], #2\n\tldrsh r10, [r12], #2\n\tldrsh r11, [r12], #2\n\t"    \
+    "quad_row r0\n\tquad_row r1\n\tquad_row " third "\n\t" quad_fourth ".endm\n\t"                     \
+    ".macro " part "_quads\n\t" part "_quad\n\t" part "_quad\n\t.endm\n\t"
+#endif
+
+/* --------------------------------------------------------------------------------------------- the skeleton */
+
+#if defined(__OPTIMIZE_SIZE__)
+#define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1\n\t"
+#define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\t"
+#elif ES_KERNEL == ES_KERNEL_THUMB2
+#define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n\t"
+#define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\town_quads\n37:\n\town_quads\n38:\n\town_quads\n39:\n\t"
+#else
+#define ES_DSP_OWN_ENTRIES                                                       \
+    ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n\t" \
+    ".hword 40f - 20b + 1, 41f - 20b + 1, 42f - 20b + 1, 43f - 20b + 1\n\t"
+#define ES_DSP_OWN_CHAIN                                                         \
+    "35:\n\town_quads\n36:\n\town_quads\n37:\n\town_quads\n38:\n\town_quads\n"      \
+    "39:\n\town_quads\n40:\n\town_quads\n41:\n\town_quads\n42:\n\town_quads\n43:\n\t"
+#endif
+
+#define ES_DSP_MAKE_ADDRESS(offset)                                              \
+    "ldr r3, [sp, #" offset "]\n\tldrh r3, [r2, r3]\n\tadd r3, r3, r2\n\tstr r3, [sp, #" offset "]\n\t"
+
+/* From a call f(const es_dsp_frame_t *, const int16_t *weights) to the beginning of the first block. */
+#define ES_DSP_BEGIN                                                             \
+    "push {r4-r11, lr}\n\t"                                                      \
+    "mov lr, r1\n\t"                                                             \
+    "add r1, r0, #40\n\t"                                                        \
+    "ldm r1, {r4-r11}\n\t"                                                       \
+    "push {r4-r11}\n\t"                                                          \
+    "ldm r0, {r1-r10}\n\t"                                                       \
+    "push {r1-r10}\n\t"                                                          \
+    "adr r2, 20f\n\t"                                                            \
+    ES_DSP_MAKE_ADDRESS("4") ES_DSP_MAKE_ADDRESS("40") ES_DSP_MAKE_ADDRESS("44") ES_DSP_MAKE_ADDRESS("48") \
+    ES_DSP_MAKE_ADDRESS("56") ES_DSP_MAKE_ADDRESS("60")                          \
+    "ldrd r6, r7, [sp, #8]\n\t"                                                  \
+    "b 10f\n\t"                                                                  \
+    ".balign 4\n"                                                                \
+    "20:\n\t"                                                                    \
+    ".hword 21f - 20b + 1, 22f - 20b + 1, 23f - 20b + 1, 24f - 20b + 1, 25f - 20b + 1\n\t" \
+    ".hword 26f - 20b + 1, 27f - 20b + 1, 33f - 20b + 1, 34f - 20b + 1\n\t"      \
+    ES_DSP_OWN_ENTRIES                                                           \
+    ".balign 4\n"                                                                \
+    "10:\n\t"
+
+/* The sums of a block, from the biases on: r6 the block, r7 kept in the frame. */
+#define ES_DSP_SUMS                                                                                    \
+    "ldm r6!, {r0-r3}\n\t"                                                                             \
+    "strd r6, r7, [sp, #8]\n\t"                                                                        \
+    "ldm sp, {r12, pc}\n"                                                                              \
+    "21:\n\tbelow_pairs\n\tldr r4, [sp, #64]\n\tcmp r12, r4\n\tbne 21b\n\tldr pc, [sp, #56]\n"          \
+    "22:\n\tbelow_pair\n\tldr pc, [sp, #60]\n"                                                         \
+    "26:\n\tbelow_quad\n\tldr pc, [sp, #60]\n"                                                         \
+    "27:\n\tbelow_quads\n\tldr r4, [sp, #64]\n\tcmp r12, r4\n\tbne 27b\n\tb 25f\n"                      \
+    "33:\n\town_quads\n\tldr r4, [sp, #52]\n\tcmp r12, r4\n\tbne 33b\n\tldr pc, [sp, #44]\n"            \
+    "34:\n\town_quad\n\tldr pc, [sp, #48]\n"                                                           \
+    "23:\n\tbelow_pairs\n"                                                                             \
+    "24:\n\tbelow_pairs\n"                                                                             \
+    "25:\n\tldr r12, [sp, #36]\n\tldr pc, [sp, #40]\n"                                                 \
+    ES_DSP_OWN_CHAIN
+
+/* After the sums: r6 - r12 from the frame, results of the rows in r0 - r3.
+ * ES_DSP_TANH: tanh of an argument, in the upper half of the same register; the lower half is anything. Both ends of the
+ * table are flat, so a saturated index is enough. The others: products of upper (T) and lower (B) halves; r4 is lost. */
+#define ES_DSP_INDEX(value, table) "usat r4, #8, " value ", asr #12\n\tldr r4, [" table ", r4, lsl #2]\n\t"
+#define ES_DSP_TANH(value, table) ES_DSP_INDEX(value, table) ES_DSP_INTERPOLATE(value)
+#if ES_KERNEL != ES_KERNEL_THUMB2
+#define ES_DSP_RESULTS                                                           \
+    "ldm sp, {r4-r12}\n\t" /* r4 and r5 are of no use */                         \
+    "ldm r6!, {r4, r5}\n\t"                                                      \
+    "smulwb r0, r0, r4\n\tsmulwt r1, r1, r4\n\tsmulwb r2, r2, r5\n\tsmulwt r3, r3, r5\n\t"
+#define ES_DSP_INTERPOLATE(value) "smlabb " value ", r4, " value ", r4\n\t"
+#define ES_DSP_MUL_TT(to, a, b) "smultt " to ", " a ", " b "\n\t"
+#define ES_DSP_MLA_TB(to, a, b, sum) "smlatb " to ", " a ", " b ", " sum "\n\t"
+#define ES_DSP_MLA_TT(to, a, b, sum) "smlatt " to ", " a ", " b ", " sum "\n\t"
+#define ES_DSP_MLAW_T(to, a, b, sum) "smlawt " to ", " a ", " b ", " sum "\n\t"
+#define ES_DSP_PACK(upper, lower) "pkhtb " upper ", " upper ", " lower ", asr #16\n\t"
+#else
+#define ES_DSP_PACK(upper, lower) "lsr " lower ", " lower ", #16\n\tbfi " upper ", " lower ", #0, #16\n\t"
+#define ES_DSP_RESULT(sum) "ldrsh r4, [r6], #2\n\tlsl r4, r4, #16\n\tsmull r5, " sum ", " sum ", r4\n\t"
+#define ES_DSP_RESULTS                                                           \
+    "ldm sp, {r4-r12}\n\t"                                                       \
+    ES_DSP_RESULT("r0") ES_DSP_RESULT("r1") ES_DSP_RESULT("r2") ES_DSP_RESULT("r3")
+#define ES_DSP_INTERPOLATE(value)                                                \
+    "sxth " value ", " value "\n\tuxth r5, r4\n\tmla " value ", r5, " value ", r4\n\t"
+#define ES_DSP_MUL_TT(to, a, b) "asr r4, " a ", #16\n\tasr " to ", " b ", #16\n\tmul " to ", r4, " to "\n\t"
+#define ES_DSP_MLA_TB(to, a, b, sum) "asr r4, " a ", #16\n\tmla " to ", r4, " b ", " sum "\n\t" /* b has its sign */
+#define ES_DSP_MLA_TT(to, a, b, sum)                                             \
+    "asr r4, " a ", #16\n\tasr " b ", " b ", #16\n\tmla " to ", r4, " b ", " sum "\n\t"
+#define ES_DSP_MLAW_T(to, a, b, sum)                                             \
+    "bic r4, " b ", #0x000000FF\n\tbic r4, r4, #0x0000FF00\n\tsmull r5, r4, " a ", r4\n\tadd " to ", " sum ", r4\n\t"
+#endif
+
+#define ES_DSP_RETURN "add sp, sp, #72\n\tpop {r4-r11, pc}\n\t"
+
+/* A kernel's definition; it takes the parameters in registers. */
+#define ES_DSP_KERNEL(name)                                                                            \
+    static __attribute__((naked, noinline)) void name(const es_dsp_frame_t *frame __attribute__((unused)), \
+                                                      const int16_t *weights __attribute__((unused)))
+
+/* ----------------------------------------------------------------------------------------------- operands */
+
+/* The operands of hidden values in Q15. hidden, operands [4 * own_quads], aligned for words; padding becomes zero.
+ * rshift(h, 8) of two values in a word: (h + 128) / 2 in both halves, then a shift of each by the other 7. */
+static inline void es_dsp_operands(int16_t *operands, const int16_t *hidden, const es_layer_t *layer)
+{
+    const int16_t *const end = hidden + ES_QUAD * layer->own_quads;
+    int16_t *to = operands;
+    unsigned unit;
+
+#if ES_KERNEL != ES_KERNEL_THUMB2
+    __asm__ volatile(
+        "1:\n\t"
+        "ldrd r2, r3, [%[from]], #8\n\t"
+        "shadd16 r3, r3, %[half]\n\t"
+        "sbfx r12, r3, #7, #9\n\t"
+        "asr r3, r3, #7\n\t"
+        "pkhbt r3, r12, r3\n\t"
+        "strd r2, r3, [%[to]], #8\n\t"
+        "cmp %[from], %[end]\n\t"
+        "bne 1b\n\t"
+        : [from] "+r"(hidden), [to] "+r"(to)
+        : [end] "r"(end), [half] "r"(0x00800080u)
+        : "r2", "r3", "r12", "cc", "memory");
+#else
+    while (hidden != end) {
+        to[0] = hidden[0];
+        to[1] = hidden[1];
+        to[2] = (int16_t)es_round_shift(hidden[2], 8);
+        to[3] = (int16_t)es_round_shift(hidden[3], 8);
+        hidden += ES_QUAD;
+        to += ES_QUAD;
+    }
+#endif
+    for (unit = layer->hidden_size; unit < ES_QUAD * layer->own_quads; unit++) {
+        operands[unit] = 0;
+    }
+}
+
+#endif
+#endif

@@ -1,0 +1,25 @@
+/* Which kernels are compiled: one choice for all files, by what the compiler says of the part. Override with
+ * -DES_KERNEL=ES_KERNEL_PLAIN, and so on. All give the same integers; KERNELS.md says what each costs. */
+#ifndef ES_KERNEL_H
+#define ES_KERNEL_H
+
+#define ES_KERNEL_PLAIN 0  /* C99, everywhere */
+#define ES_KERNEL_DSP 1    /* Thumb-2 with dual 16-bit multiply-accumulate: Cortex-M4, M7, M33 */
+#define ES_KERNEL_THUMB2 2 /* Thumb-2 without them: Cortex-M3 */
+#define ES_KERNEL_MVE 3    /* Helium for the LSTM, DSP for the other cells: Cortex-M55, M85 */
+
+#ifndef ES_KERNEL
+#if defined(ES_TRACE) || !defined(__GNUC__) || !defined(__thumb2__) || !defined(__ARM_ARCH_PROFILE)
+#define ES_KERNEL ES_KERNEL_PLAIN
+#elif __ARM_ARCH_PROFILE != 'M' || defined(__ARM_BIG_ENDIAN)
+#define ES_KERNEL ES_KERNEL_PLAIN
+#elif defined(__ARM_FEATURE_MVE)
+#define ES_KERNEL ES_KERNEL_MVE
+#elif defined(__ARM_FEATURE_DSP)
+#define ES_KERNEL ES_KERNEL_DSP
+#else
+#define ES_KERNEL ES_KERNEL_THUMB2
+#endif
+#endif
+
+#endif
