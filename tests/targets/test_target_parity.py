@@ -98,7 +98,8 @@ def test_planted_faults_are_seen(
     counts = counts_for(model)
     comparison = compare(run_reference(model, counts), run_on_target(program, model, counts))
     assert comparison.first is not None
-    assert comparison.first.name.startswith("layer0.")
+    # A fast kernel has its own rounding; then the fault shows where the plain C pools.
+    assert comparison.first.name.startswith(("layer0.", "pooled"))
 
 
 def test_too_small_a_stack_is_a_fault_with_a_place(
