@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 
 @contextmanager
@@ -28,6 +31,23 @@ def replace_when_done(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def json_text(data: Any, *, indent: int | None = 2) -> str:
+    """JSON that every parser reads: numbers that JSON has no word for (NaN, infinity) become null.
+
+    >>> json_text({"share": float("nan"), "of": (1, 2)}, indent=None)
+    '{"share": null, "of": [1, 2]}'
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return json.dumps(plain(data), indent=indent, allow_nan=False)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -1,18 +1,30 @@
 """The `edge-seq` command: its subcommands, and what every one of them does with an error.
 
-Exit codes: 0, it holds; 1, a check failed; 2, wrong use or unusable input. Heavy packages are imported inside the
+Exit codes: 0, it holds; 1, a check failed; 2, wrong use, unusable input or a file that cannot be read or written; 130,
+interrupted; 141, the reader of the output went away. Heavy packages are imported inside the
 commands, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
 from edge_seq.cli import demo, evaluate, export, inspect, quantize, run, simulate, train, verify
-from edge_seq.cli.output import print_error
-from edge_seq.errors import EdgeSeqError
+from edge_seq.cli.output import print_error, print_json_error
+from edge_seq.errors import EdgeSeqError, ToolError
+
+UNUSABLE, INTERRUPTED, OUTPUT_CLOSED = 2, 130, 141
+# What to know after an interruption; files are replaced whole, so none is ever half written.
+AFTER_INTERRUPT = {
+    "train": "it resumes with the same command",
+    "demo": "the training resumes with the same command, the other steps start again",
+    "run": "the stream was answered up to here",
+}
+# typer may bring click's errors as its own; this one has the same name and methods in both.
+_UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 app = typer.Typer(
     name="edge-seq",
@@ -22,7 +34,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent networks for microcontrollers: train, quantize, export as ONNX and C, and prove that every export "
     "gives exactly the same answer.",
-    epilog="Start with: edge-seq demo.  Exit codes: 0 it holds, 1 a check failed, 2 wrong use.",
+    epilog="Start with: edge-seq demo.  Exit codes: 0 it holds, 1 a check failed, 2 wrong use or input, "
+    "130 interrupted.",
 )
 
 app.command("demo")(demo.command)
@@ -37,12 +50,30 @@ app.command("inspect")(inspect.command)
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose become one message and exit code 2."""
+    """Run the command line; every error that has a cause outside the program becomes one message and exit code 2."""
+    arguments = sys.argv[1:]
+    as_json = "--json" in arguments
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    code = UNUSABLE
     try:
-        app()
+        code = app(standalone_mode=False) or 0
     except EdgeSeqError as error:
-        print_error(error, as_json="--json" in sys.argv[1:])
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print_error(EdgeSeqError("interrupted; an interrupted training resumes with the same command"), as_json=False)
-        sys.exit(130)
+        print_error(error, as_json=as_json, one_line=command == "run")
+    except _UsageProblem as problem:
+        if as_json:
+            print_json_error("UsageError", problem.format_message(), one_line=command == "run")
+        problem.show()
+    except typer.Abort:
+        code = INTERRUPTED
+    except SystemExit as end:  # typer's answer to a closed pipe
+        if not (isinstance(end.__context__, OSError) and end.code == 1):
+            raise
+        code = OUTPUT_CLOSED
+    except OSError as error:
+        what = error.filename or "a file"
+        failed = ToolError(f"cannot read or write {what}: {error.strerror or error}; give another path, or its rights")
+        print_error(failed, as_json=as_json, one_line=command == "run")
+    if code == INTERRUPTED:
+        after = AFTER_INTERRUPT.get(command, "no file was left half written; give the same command to start again")
+        print_error(EdgeSeqError(f"interrupted; {after}"), as_json=as_json, one_line=command == "run")
+    sys.exit(code)

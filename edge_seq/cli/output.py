@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_seq.errors import EdgeSeqError
+from edge_seq.files import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,21 +20,32 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 CHECK_FAILED = 1
 
 
-def print_json(data: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+def print_json(data: Any, *, one_line: bool = False) -> None:
+    """One JSON document on stdout; numbers that JSON has no word for (NaN, infinity) become null."""
+    sys.stdout.write(json_text(data, indent=None if one_line else 2) + "\n")
 
 
-def print_error(error: EdgeSeqError, *, as_json: bool) -> None:
+def print_json_error(name: str, message: str, *, one_line: bool = False) -> None:
+    """An error as a JSON document on stdout."""
+    print_json({"error": name, "message": message}, one_line=one_line)
+
+
+def print_error(error: EdgeSeqError, *, as_json: bool, one_line: bool = False) -> None:
     """The error on stderr, and as JSON on stdout where JSON was asked for."""
     if as_json:
-        print_json({"error": type(error).__name__, "message": str(error)})
+        print_json_error(type(error).__name__, str(error), one_line=one_line)
     sys.stderr.write(f"edge-seq: error: {error}\n")
 
 
 def print_line(text: str) -> None:
     """One line for people on stdout."""
     sys.stdout.write(text + "\n")
+
+
+def print_warning(result: dict[str, Any]) -> None:
+    """The warning that a result carries, if any, beside its figures."""
+    if "warning" in result:
+        print_line(f"WARNING: {result['warning']}")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
