@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, progress
+from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, print_warning, progress
 
 
 def command(
@@ -39,18 +39,21 @@ def command(
 
     Example: edge-seq train --data datasets/hapt.toml --cell gru --hidden-size 32 --out runs/hapt
     """
-    from edge_seq.workflow.config import dump_config, load_config
+    from edge_seq.workflow.config import config_to_dict, dump_config, load_config, quote
 
     options = {
-        "data.source": None if data is None else f"'{data}'",
+        "data.source": None if data is None else quote(str(data)),
         "training.cell": cell,
         "training.hidden_size": hidden_size,
         "training.epochs": epochs,
         "training.seed": seed,
-        "name": name,
+        "name": None if name is None else quote(name),
     }
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (override or [])
     resolved = load_config(config, overrides)
+    if show_config and as_json:
+        print_json(config_to_dict(resolved))
+        return
     if show_config:
         print_line(dump_config(resolved).rstrip())
         return
@@ -73,6 +76,7 @@ def command(
         return
     rows = [[side, str(summary["windows"][side]), str(summary["groups"][side])] for side in summary["windows"]]
     print_table(f"{summary['dataset']}: windows by side of the split", ["side", "windows", "groups"], rows)
+    print_warning(summary)
     best = summary["history"][summary["best_epoch"] - 1]
     print_line(
         f"{resolved.training.cell} of {resolved.training.hidden_size} units, epoch {summary['best_epoch']} kept: "

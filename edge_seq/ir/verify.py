@@ -30,6 +30,18 @@ def _require(condition: bool, message: str) -> None:
         raise ModelError(message)
 
 
+def check_model_name(name: object) -> None:
+    """Check that a name can prefix symbols in C and name files.
+
+    Raises:
+        ModelError: naming it and the rule.
+    """
+    _require(
+        isinstance(name, str) and _NAME.fullmatch(name) is not None,
+        f"model name {name!r} must be a C identifier of lower-case letters, digits and _, at most 48 long",
+    )
+
+
 def _require_array(array: NDArray[Any], dtype: type, shape: tuple[int, ...], what: str) -> None:
     _require(
         isinstance(array, np.ndarray) and array.dtype == np.dtype(dtype) and array.shape == shape,
@@ -122,10 +134,7 @@ def verify(model: FloatModel | IntModel) -> None:
         RangeProofError: where an accumulator of an integer model could overflow.
     """
     verify_contract(model.contract)
-    _require(
-        isinstance(model.name, str) and _NAME.fullmatch(model.name) is not None,
-        f"model name {model.name!r} must be a C identifier of lower-case letters, digits and _, at most 48 long",
-    )
+    check_model_name(model.name)
     labels = model.labels
     _require(
         2 <= len(labels) <= MAX_CLASSES

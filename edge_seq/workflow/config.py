@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from edge_seq.errors import ConfigError
+from edge_seq.errors import ConfigError, ModelError
+from edge_seq.ir.verify import check_model_name
 from edge_seq.training.config import TrainingConfig
 
 if sys.version_info >= (3, 11):
@@ -19,6 +22,16 @@ else:
     import tomli as tomllib
 
 SIMULATOR = "car_states"
+SIMULATED_WINDOW_S, SIMULATED_STRIDE_S = 5.0, 2.5
+
+
+def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
+    """Window length and stride of simulated car states in samples: 5 s and 2.5 s, as ST's car-state kit has them.
+
+    >>> simulated_windows(10.0), simulated_windows(26.0)
+    ((50, 25), (130, 65))
+    """
+    return max(1, round(SIMULATED_WINDOW_S * sample_rate_hz)), max(1, round(SIMULATED_STRIDE_S * sample_rate_hz))
 
 
 class _Table(BaseModel):
@@ -32,7 +45,7 @@ class SimulatorConfig(_Table):
         drives: how many.
         drive_duration_s: length of each.
         sample_rate_hz: rate of the sensor.
-        window_length, window_stride: of the contract, samples.
+        window_length, window_stride: of the contract, samples; where not given, 5 s and 2.5 s at the rate.
         seed: of all that is random in it.
     """
 
@@ -43,19 +56,28 @@ class SimulatorConfig(_Table):
     window_stride: int = 25
     seed: int = 0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _windows_follow_the_rate(cls, table: Any) -> Any:
+        rate = table.get("sample_rate_hz") if isinstance(table, dict) else None
+        if isinstance(rate, int | float) and 0 < rate < 1e6:
+            length, stride = simulated_windows(rate)
+            return {"window_length": length, "window_stride": stride, **table}
+        return table
+
 
 class DataConfig(_Table):
     """Which data, and how it is split.
 
     Attributes:
         source: ``car_states`` for the built-in simulator, or the path of a data source (TOML, see datasets/README.md).
-        simulator: options of the simulator.
+        simulator: options of the simulator; of no other source.
         split: ``group``; ``window_leaking_groups`` puts windows of one group on both sides and flatters every figure.
         validation_fraction: share of the windows for validation, unless the source gives its own part.
         test_fraction: share of the windows for the test, unless the source gives its own part.
         split_seed: of the choice of groups.
         training_stride: samples between training windows; the contract's stride where 0. Validation and test always
-            use the contract's.
+            use the contract's. Not with ``window_leaking_groups``.
     """
 
     source: str = SIMULATOR
@@ -65,6 +87,15 @@ class DataConfig(_Table):
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
     training_stride: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _options_fit_the_split(self) -> DataConfig:
+        if self.training_stride and self.split == "window_leaking_groups":
+            raise ValueError(
+                f"training_stride {self.training_stride} has no effect with split = 'window_leaking_groups', which "
+                "cuts all windows alike; leave it at 0"
+            )
+        return self
 
 
 class QuantizationConfig(_Table):
@@ -98,34 +129,72 @@ class RunConfig(_Table):
     training: TrainingConfig = TrainingConfig()
     quantization: QuantizationConfig = QuantizationConfig()
 
+    @field_validator("name")
+    @classmethod
+    def _name_of_a_model(cls, name: str) -> str:
+        try:
+            check_model_name(name)
+        except ModelError as error:  # pydantic takes a ValueError
+            raise ValueError(str(error)) from error
+        return name
+
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a run's configuration.
 
     Args:
-        path: TOML file; None takes the defaults. ``data.source`` is relative to the folder of this file.
-        overrides: ``section.key=value``, value as in TOML; a value that is no TOML is taken as text.
+        path: TOML file; None takes the defaults. ``data.source`` in it is relative to the folder of this file.
+        overrides: ``section.key=value``, value as in TOML; a value that is no TOML is taken as text. ``data.source``
+            here is relative to the current folder.
+
+    Returns:
+        The configuration, ``data.source`` as an absolute path, so that it means the same from any folder.
 
     Raises:
-        ConfigError: naming each key that is unknown or out of range, and the file.
+        ConfigError: naming each key that is unknown, out of range or without effect, and the file.
 
     >>> load_config(None, ["training.cell=gru", "training.hidden_size=8"]).training.hidden_size
     8
     """
-    table: dict[str, Any] = {}
-    if path is not None:
-        try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise ConfigError(f"configuration {path} does not exist; give the path of a TOML file") from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"configuration {path} cannot be read as TOML: {error}") from error
-        source = table.get("data", {}).get("source", SIMULATOR)
-        if source != SIMULATOR and not Path(source).is_absolute():
-            table["data"]["source"] = str(path.parent / source)
+    table = {} if path is None else _read_toml(path)
+    _make_source_absolute(table, Path() if path is None else path.parent)
     for override in overrides:
         _override(table, override)
-    return parse_config(table, where="configuration" if path is None else f"configuration {path}")
+    _make_source_absolute(table, Path())
+    where = "configuration" if path is None else f"configuration {path}"
+    data = table.get("data")
+    if isinstance(data, dict) and "simulator" in data and data.get("source", SIMULATOR) != SIMULATOR:
+        raise ConfigError(
+            f"{where}: data.simulator has no effect on source {str(data['source'])!r}; leave data.simulator out, or "
+            f"set data.source to {SIMULATOR!r}"
+        )
+    return parse_config(table, where=where)
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a configuration that :func:`dump_config` wrote; nothing in it is relative to anything.
+
+    Raises:
+        ConfigError: as :func:`load_config`.
+    """
+    return parse_config(_read_toml(path), where=f"configuration {path}")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"configuration {path} does not exist; give the path of a TOML file") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"configuration {path} cannot be read as TOML: {error}") from error
+    return table
+
+
+def _make_source_absolute(table: dict[str, Any], base: Path) -> None:
+    data = table.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if isinstance(data, dict) and isinstance(source, str) and source != SIMULATOR:
+        data["source"] = os.path.abspath(base / source)  # noqa: PTH100 - Path has none that keeps symbolic links
 
 
 def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
@@ -137,16 +206,39 @@ def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
     try:
         return RunConfig.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']} (found {problem['input']!r})"
-            for problem in error.errors(include_url=False)
-        )
+        problems = "; ".join(_describe(problem) for problem in error.errors(include_url=False))
         raise ConfigError(f"{where}: {problems}. `edge-seq train --help` shows how to list all keys") from error
+
+
+def _describe(problem: Any) -> str:
+    """One problem that pydantic found; for an unknown key with the keys that its table takes."""
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        table: type[BaseModel] = RunConfig
+        for part in location[:-1]:
+            table = table.model_fields[part].annotation  # type: ignore[assignment]
+        of_table = f"keys of {'.'.join(location[:-1])}" if location[:-1] else "keys at the top"
+        return f"{key}: unknown key (found {problem['input']!r}); {of_table}: {', '.join(table.model_fields)}"
+    return f"{key}: {problem['msg']} (found {problem['input']!r})"
+
+
+def config_to_dict(config: RunConfig) -> dict[str, Any]:
+    """Every key that has an effect, with its default where none was given; ready for TOML and JSON."""
+    table: dict[str, Any] = config.model_dump(mode="json")
+    if config.data.source != SIMULATOR:
+        del table["data"]["simulator"]
+    return table
 
 
 def dump_config(config: RunConfig) -> str:
     """The configuration as TOML, with every default written out."""
-    return tomli_w.dumps(config.model_dump(mode="json"))
+    return tomli_w.dumps(config_to_dict(config))
+
+
+def quote(text: str) -> str:
+    """A text as the value of an override, whatever is in it."""
+    return json.dumps(text, ensure_ascii=False)  # a TOML string takes the same escapes
 
 
 def _override(table: dict[str, Any], override: str) -> None:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
 from edge_seq.errors import ConfigError, DataError
-from edge_seq.files import write_atomically
+from edge_seq.files import json_text, write_atomically
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.serialize import load_float_model, load_int_model
-from edge_seq.workflow.config import RunConfig, dump_config, load_config
+
+if TYPE_CHECKING:
+    from edge_seq.workflow.config import RunConfig  # needs pydantic, which those that only look at a run do without
 
 SIDES = ("train", "validation", "test")
+HASHES = "hashes.json"
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ class RunFolder:
         return self.path / "data" / "calibration.safetensors"
 
     @property
+    def data_hashes(self) -> Path:
+        """Hashes of all that is in ``data``, and of the contract."""
+        return self.path / "data" / HASHES
+
+    @property
     def onnx_dir(self) -> Path:
         """Exported ONNX files."""
         return self.path / "exports" / "onnx"
@@ -88,7 +98,13 @@ class RunFolder:
         return self.path / "reports"
 
     def windows(self, side: str) -> Path:
-        """Windows of a side of the split."""
+        """Windows of a side of the split.
+
+        Raises:
+            ConfigError: where there is no such side.
+        """
+        if side not in SIDES:
+            raise ConfigError(f"run {self.path.name}: side {side!r} is unknown; give one of {list(SIDES)}")
         return self.path / "data" / f"{side}.safetensors"
 
     def metrics(self, side: str) -> Path:
@@ -98,6 +114,19 @@ class RunFolder:
     def onnx(self, kind: str, form: str) -> Path:
         """One exported ONNX file: kind ``float`` or ``int``, form ``window`` or ``step``."""
         return self.onnx_dir / f"{kind}_{form}.onnx"
+
+
+def check_can_write(path: Path) -> None:
+    """See that a folder exists or can be made, before long work whose result goes there.
+
+    Raises:
+        ConfigError: naming what is in the way.
+    """
+    existing = next(part for part in (path, *path.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"cannot write to {path}: {existing} is a file; give another path")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write to {path}: no right to write in {existing}; give another path, or its rights")
 
 
 def open_run(path: Path) -> RunFolder:
@@ -114,11 +143,15 @@ def open_run(path: Path) -> RunFolder:
 
 def load_run_config(run: RunFolder) -> RunConfig:
     """The resolved configuration of a run."""
-    return load_config(run.config)
+    from edge_seq.workflow.config import read_config
+
+    return read_config(run.config)
 
 
 def save_run_config(run: RunFolder, config: RunConfig) -> None:
     """Write the resolved configuration."""
+    from edge_seq.workflow.config import dump_config
+
     write_atomically(run.config, dump_config(config))
 
 
@@ -146,7 +179,7 @@ def load_run_int(run: RunFolder) -> IntModel:
 
 def save_json(path: Path, data: dict[str, Any]) -> None:
     """Write a table as JSON, whole or not at all."""
-    write_atomically(path, json.dumps(data, indent=2) + "\n")
+    write_atomically(path, json_text(data) + "\n")
 
 
 def load_json(path: Path) -> dict[str, Any]:
@@ -176,11 +209,15 @@ def save_windows(path: Path, windows: Windows) -> None:
     write_atomically(path, safetensors.numpy.save(tensors, metadata=metadata))
 
 
-def load_windows(path: Path) -> Windows:
+def load_windows(path: Path, *, num_classes: int | None = None) -> Windows:
     """Read windows.
 
+    Args:
+        path: as :meth:`RunFolder.windows` gives it.
+        num_classes: K, where labels are to be checked against it.
+
     Raises:
-        DataError: where there are none, or the file is damaged.
+        DataError: where there are none, the file is damaged, or they are not those that the run was trained with.
     """
     if not path.is_file():
         raise DataError(f"reading {path.name}: the run holds no such windows; run edge-seq train again")
@@ -189,15 +226,54 @@ def load_windows(path: Path) -> Windows:
         tensors = safetensors.numpy.load(content)
         length = int.from_bytes(content[:8], "little")
         names = np.array(json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["groups"]), dtype=np.str_)
-        return Windows(tensors["counts"], tensors["labels"], names[tensors["group"]])
-    except (safetensors.SafetensorError, ValueError, KeyError, IndexError) as error:
+        _check_tensors(tensors, len(names), num_classes)
+        windows = Windows(tensors["counts"], tensors["labels"], names[tensors["group"]])
+    except (safetensors.SafetensorError, ValueError, KeyError, IndexError, TypeError) as error:
         raise DataError(
             f"reading {path.name}: damaged ({type(error).__name__}: {error}); run edge-seq train again"
         ) from error
+    expected = load_json(path.parent / HASHES).get(path.stem) if (path.parent / HASHES).is_file() else None
+    if expected is not None and windows_hash(windows) != expected:
+        raise DataError(
+            f"reading {path.name}: these are not the windows that the run was trained with (SHA-256 "
+            f"{windows_hash(windows)[:16]}..., {HASHES} says {str(expected)[:16]}...); run edge-seq train again"
+        )
+    return windows
+
+
+def _check_tensors(tensors: dict[str, NDArray[Any]], num_groups: int, num_classes: int | None) -> None:
+    """See that tensors are windows: counts int16 [B, T, C], labels int16 [B], group int32 [B]; B, T and C at least 1.
+
+    Raises:
+        ValueError: naming what was found and what was expected.
+    """
+    counts, labels, group = tensors["counts"], tensors["labels"], tensors["group"]
+    for name, array, dtype, dimensions in (
+        ("counts", counts, np.int16, 3),
+        ("labels", labels, np.int16, 1),
+        ("group", group, np.int32, 1),
+    ):
+        if array.dtype != dtype or array.ndim != dimensions or 0 in array.shape or len(array) != len(counts):
+            raise ValueError(
+                f"{name} is {array.dtype} {list(array.shape)}; expected {np.dtype(dtype).name} with {dimensions} "
+                f"dimensions, {len(counts)} windows, none empty"
+            )
+    for name, array, limit in (("labels", labels, num_classes), ("group", group, num_groups)):
+        if array.min() < 0 or (limit is not None and array.max() >= limit):
+            most = "" if limit is None else f" to {limit - 1}"
+            raise ValueError(f"{name} run from {array.min()} to {array.max()}; expected 0{most}")
 
 
 def counts_hash(counts: np.ndarray[Any, np.dtype[np.int16]]) -> str:
     """SHA-256 of counts, little-endian, with their shape."""
     digest = hashlib.sha256(repr(counts.shape).encode())
     digest.update(np.ascontiguousarray(counts, dtype="<i2").tobytes())
+    return digest.hexdigest()
+
+
+def windows_hash(windows: Windows) -> str:
+    """SHA-256 of counts, labels and groups."""
+    digest = hashlib.sha256(counts_hash(windows.counts).encode())
+    digest.update(np.ascontiguousarray(windows.labels, dtype="<i2").tobytes())
+    digest.update(json.dumps(windows.groups.tolist()).encode())
     return digest.hexdigest()

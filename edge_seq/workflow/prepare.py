@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
 from edge_seq.workflow.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
 
 Progress = Callable[[int, int], None]
+
+LEAK_WARNING = "windows of one group are on both sides of the split (window_leaking_groups): every figure is too good"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,14 @@ def load_data(config: DataConfig, *, progress: Progress | None = None) -> tuple[
     path = Path(config.source)
     source = load_source(path)
     return read_dataset(source, base=path.parent), source.minimum_share
+
+
+def split_note(config: RunConfig) -> dict[str, Any]:
+    """What goes beside every figure: the kind of split, and a warning where it leaks."""
+    note: dict[str, Any] = {"split": config.data.split}
+    if config.data.split == "window_leaking_groups":
+        note["warning"] = LEAK_WARNING
+    return note
 
 
 def prepare(config: RunConfig, *, progress: Progress | None = None) -> Prepared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,32 +12,81 @@ import safetensors.numpy
 
 from edge_seq.errors import ConfigError
 from edge_seq.files import write_atomically
-from edge_seq.ir.model import Readout
+from edge_seq.ir.contract import contract_to_dict
+from edge_seq.ir.model import Readout, canonical_json
 from edge_seq.ir.serialize import save_model
 from edge_seq.workflow.config import RunConfig
-from edge_seq.workflow.folder import RunFolder, load_run_config, save_json, save_run_config, save_windows
-from edge_seq.workflow.prepare import Prepared, prepare
+from edge_seq.workflow.folder import (
+    SIDES,
+    RunFolder,
+    check_can_write,
+    counts_hash,
+    load_json,
+    load_run_config,
+    save_json,
+    save_run_config,
+    save_windows,
+    windows_hash,
+)
+from edge_seq.workflow.prepare import Prepared, prepare, split_note
 
 if TYPE_CHECKING:
     from edge_seq.training.fit import EpochRecord
 
 
 def start_run(path: Path, config: RunConfig) -> RunFolder:
-    """Make the folder of a run, or open the one of an interrupted training with the same configuration.
+    """Look at the folder of a run: a new one, or one that a training with the same configuration left. Writes nothing.
+
+    A training that failed before its first epoch leaves nothing worth keeping, so its configuration may change.
 
     Raises:
         ConfigError: where the folder holds something else, or a run of another configuration.
     """
     run = RunFolder(path)
+    if not path.is_file():
+        check_can_write(path)
     if run.config.is_file():
-        if load_run_config(run) != config:
+        if _holds_results(run) and load_run_config(run) != config:
             raise ConfigError(
                 f"{path} holds a run of another configuration; give another --out, or delete the folder to start anew"
             )
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ConfigError(f"{path} exists and is not the folder of a run; give another --out")
-    save_run_config(run, config)
     return run
+
+
+def save_data(run: RunFolder, config: RunConfig, prepared: Prepared) -> None:
+    """Write configuration, windows and calibration streams, unless the run holds results from other data.
+
+    Raises:
+        ConfigError: where it does; nothing is written then.
+    """
+    sides = {side: windows for side in SIDES if (windows := getattr(prepared, side)) is not None}
+    contract = canonical_json([contract_to_dict(prepared.dataset.contract), prepared.dataset.labels])
+    hashes = {side: windows_hash(windows) for side, windows in sides.items()}
+    hashes["calibration"] = counts_hash(prepared.calibration)
+    hashes["contract_and_labels"] = hashlib.sha256(contract.encode()).hexdigest()
+    if _holds_results(run) and run.data_hashes.is_file():
+        stored = load_json(run.data_hashes)
+        changed = [name for name in sorted(stored.keys() | hashes.keys()) if stored.get(name) != hashes.get(name)]
+        if changed:
+            raise ConfigError(
+                f"{run.path} was trained on other data: {', '.join(changed)} changed since, the configuration did not. "
+                "Restore the recordings to resume, give another --out, or delete the folder to start anew"
+            )
+    save_run_config(run, config)
+    save_json(run.data_hashes, hashes)
+    for side in SIDES:
+        if side in sides:
+            save_windows(run.windows(side), sides[side])
+        else:
+            run.windows(side).unlink(missing_ok=True)
+    write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
+
+
+def _holds_results(run: RunFolder) -> bool:
+    """Whether anything was trained in it: an epoch at least."""
+    return run.float_model.is_file() or (run.checkpoint_dir.is_dir() and any(run.checkpoint_dir.iterdir()))
 
 
 def train_run(
@@ -71,11 +121,7 @@ def train_run(
     run = start_run(path, config)
     if prepared is None:
         prepared = prepare(config, progress=data_progress)
-    for side in ("train", "validation", "test"):
-        windows = getattr(prepared, side)
-        if windows is not None:
-            save_windows(run.windows(side), windows)
-    write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
+    save_data(run, config, prepared)
 
     dataset = prepared.dataset
     result = train(
@@ -93,13 +139,11 @@ def train_run(
     save_model(model, run.float_model)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
-        "windows": {
-            side: 0 if (windows := getattr(prepared, side)) is None else len(windows.labels)
-            for side in ("train", "validation", "test")
-        },
+        **split_note(config),
+        "windows": {side: 0 if (windows := getattr(prepared, side)) is None else len(windows.labels) for side in SIDES},
         "groups": {
             side: 0 if (windows := getattr(prepared, side)) is None else len(set(windows.groups.tolist()))
-            for side in ("train", "validation", "test")
+            for side in SIDES
         },
         "best_epoch": result.best_epoch,
         "history": [dataclasses.asdict(record) for record in result.history],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_seq.errors import ConfigError
-from edge_seq.workflow.config import RunConfig, dump_config, load_config
+from edge_seq.workflow.config import RunConfig, dump_config, load_config, quote, read_config
 
 
 def test_defaults_survive_a_round_trip(tmp_path: Path) -> None:
@@ -32,6 +32,49 @@ def test_a_source_is_relative_to_the_configuration(tmp_path: Path) -> None:
     assert load_config(tmp_path / "config.toml").data.source == str(tmp_path / "walks.toml")
 
 
+def test_a_source_in_an_override_is_relative_to_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load_config(None, ["data.source=walks.toml"])
+    assert config.data.source == str(tmp_path / "walks.toml")
+    assert read_config(_written(tmp_path / "run" / "config.toml", config)) == config
+
+
+def _written(path: Path, config: RunConfig) -> Path:
+    path.parent.mkdir(parents=True)
+    path.write_text(dump_config(config))
+    return path
+
+
+@pytest.mark.parametrize("content", ["data = 3\n", "[data]\nsource = 3\n"])
+def test_a_table_of_the_wrong_type_in_a_file_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(content)
+    with pytest.raises(ConfigError, match=r"config\.toml: data.*found 3"):
+        load_config(tmp_path / "config.toml")
+
+
+def test_simulated_windows_last_as_long_at_any_rate() -> None:
+    simulator = load_config(None, ["data.simulator.sample_rate_hz=26.0"]).data.simulator
+    assert (simulator.window_length, simulator.window_stride) == (130, 65)
+    simulator = load_config(
+        None, ["data.simulator.sample_rate_hz=26", "data.simulator.window_length=64"]
+    ).data.simulator
+    assert (simulator.window_length, simulator.window_stride) == (64, 65)
+
+
+def test_what_is_shown_can_be_read_again(tmp_path: Path) -> None:
+    for overrides in (["data.source=walks.toml"], ["data.simulator.sample_rate_hz=20"]):
+        config = load_config(None, overrides)
+        (tmp_path / "config.toml").write_text(dump_config(config))
+        assert load_config(tmp_path / "config.toml") == config
+
+
+@pytest.mark.parametrize("text", ["it's", 'a "b"', "back\\slash", "ünï", "{x}", "#3"])
+def test_any_text_can_be_quoted(text: str) -> None:
+    assert load_config(None, [f"data.source={quote('/' + text)}"]).data.source == "/" + text
+
+
 def test_an_override_wins_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("[training]\nhidden_size = 8\nepochs = 3\n")
     config = load_config(tmp_path / "config.toml", ["training.hidden_size=9"])
@@ -41,7 +84,14 @@ def test_an_override_wins_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["training.units=3"], r"training\.units: Extra inputs"),
+        (["training.units=3"], r"training\.units: unknown key \(found 3\); keys of training: cell, hidden_size"),
+        (["units=3"], r"units: unknown key \(found 3\); keys at the top: name, at_window_end, data"),
+        (["data.simulator.cars=3"], r"keys of data\.simulator: drives, drive_duration_s"),
+        (["name=My Model"], "must be a C identifier of lower-case letters"),
+        (["data=3"], r"data: .*\(found 3\)"),
+        (["data.source=3"], r"data\.source: .*\(found 3\)"),
+        (["data.source=x.toml", "data.simulator.drives=3"], r"data\.simulator has no effect on source"),
+        (["data.split=window_leaking_groups", "data.training_stride=3"], "training_stride 3 has no effect"),
         (["training.hidden_size=0"], r"training\.hidden_size: .*greater than or equal to 1 \(found 0\)"),
         (["training.cell=transformer"], r"training\.cell: .*'rnn', 'gru' or 'lstm'"),
         (["hidden_size"], "expected section.key=value"),

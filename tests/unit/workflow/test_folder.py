@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
 from edge_seq.errors import ConfigError, DataError
@@ -22,6 +25,7 @@ from edge_seq.workflow.folder import (
     save_json,
     save_run_config,
     save_windows,
+    windows_hash,
 )
 from edge_seq.workflow.quantize import load_streams
 from edge_seq.workflow.train import start_run
@@ -58,6 +62,42 @@ def test_damaged_windows_are_refused(tmp_path: Path) -> None:
         load_windows(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("counts", np.zeros((6, 5, 3), np.int32), r"counts is int32 \[6, 5, 3\]; expected int16"),
+        ("counts", np.zeros((6, 5), np.int16), "expected int16 with 3 dimensions"),
+        ("labels", np.zeros(5, np.int16), r"labels is int16 \[5\]; expected int16 with 1 dimensions, 6 windows"),
+        ("labels", np.full(6, 3, np.int16), "labels run from 3 to 3; expected 0 to 2"),
+        ("labels", np.full(6, -1, np.int16), "labels run from -1 to -1; expected 0"),
+        ("group", np.full(6, -1, np.int32), "group run from -1 to -1; expected 0 to 2"),
+        ("group", np.full(6, 3, np.int32), "group run from 3 to 3; expected 0 to 2"),
+    ],
+)
+def test_windows_out_of_range_are_refused(name: str, tensor: NDArray[Any], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    save_windows(path, windows())
+    tensors = {**safetensors.numpy.load(path.read_bytes()), name: tensor}
+    path.write_bytes(safetensors.numpy.save(tensors, metadata={"groups": '["a", "b", "c"]'}))
+    with pytest.raises(DataError, match=message):
+        load_windows(path, num_classes=3)
+
+
+def test_windows_of_another_training_are_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    save_windows(run.windows("test"), windows())
+    save_json(run.data_hashes, {"test": windows_hash(windows())})
+    load_windows(run.windows("test"))
+    save_windows(run.windows("test"), replace(windows(), labels=windows().labels[::-1].copy()))
+    with pytest.raises(DataError, match="not the windows that the run was trained with"):
+        load_windows(run.windows("test"))
+
+
+def test_an_unknown_side_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"side 'dev' is unknown; give one of \['train', 'validation', 'test'\]"):
+        RunFolder(tmp_path).windows("dev")
+
+
 def test_damaged_tables_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     save_json(path, {"a": 1})
@@ -87,7 +127,12 @@ def test_a_run_without_models_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_run_is_never_mixed_with_something_else(tmp_path: Path) -> None:
-    start_run(tmp_path / "run", RunConfig())
+    run = start_run(tmp_path / "run", RunConfig())
+    assert not run.path.exists()
+    save_run_config(run, RunConfig())
+    start_run(tmp_path / "run", RunConfig(name="other"))  # nothing was trained yet
+    run.checkpoint_dir.mkdir()
+    (run.checkpoint_dir / "checkpoint.safetensors").write_bytes(b"")
     start_run(tmp_path / "run", RunConfig())  # the same configuration: resumes
     with pytest.raises(ConfigError, match="a run of another configuration"):
         start_run(tmp_path / "run", RunConfig(name="other"))
