@@ -66,6 +66,11 @@ def content_hash(proto: onnx.ModelProto) -> str:
     return hashlib.sha256(unsealed.SerializeToString(deterministic=True)).hexdigest()
 
 
+def content_hash_of_bytes(content: bytes) -> str:
+    """:func:`content_hash` of a file's content."""
+    return content_hash(onnx.ModelProto.FromString(content))
+
+
 def seal(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Append the content's hash to the metadata; returns ``proto``."""
     digest = content_hash(proto)

@@ -9,12 +9,14 @@ import typer
 
 from edge_seq.cli.output import (
     CHECK_FAILED,
+    PARAMETERS_NOTE,
     JsonOption,
     estimate,
     percent,
     print_json,
     print_line,
     print_table,
+    print_warning,
     progress,
 )
 
@@ -48,7 +50,7 @@ def command(
                 estimate(scores["int"]["macro_f1"]),
                 percent(scores["float"]["macro_f1"]["value"]),
                 str(scores["parameters"]),
-                str(scores["weight_bytes"]),
+                str(scores["deployed_bytes"]),
             ]
             for cell, scores in result["cells"].items()
         ]
@@ -56,8 +58,10 @@ def command(
             rows.append(
                 [title, "-", estimate(result[name]["accuracy"]), estimate(result[name]["macro_f1"]), "-", "-", "-"]
             )
-        columns = ["integer model", "validation F1", "accuracy", "macro-F1", "float F1", "parameters", "weight bytes"]
+        columns = ["integer model", "validation F1", "accuracy", "macro-F1", "float F1", "parameters", "bytes"]
         print_table("car states, test drives that no training saw (95 % intervals over drives)", columns, rows)
+        print_warning(result)
+        print_line(f"parameters: {PARAMETERS_NOTE}; bytes: in flash, with padding and multipliers, without code")
         cells = list(ladders)
         rungs = [[rung.name, rung.kind] for rung in ladders[cells[0]].rungs]
         for index, row in enumerate(rungs):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import JsonOption, estimate, percent, print_json, print_table
+from edge_seq.cli.output import JsonOption, estimate, percent, print_json, print_table, print_warning, progress
 
 CLASSIFIERS = {
     "float": "float model",
@@ -36,7 +36,10 @@ def command(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     side: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     baselines: Annotated[
-        bool, typer.Option("--baselines/--no-baselines", help="Score the majority guess and the random forest too.")
+        bool,
+        typer.Option(
+            "--baselines/--no-baselines", help="Score the majority guess and the random forest too; kept once scored."
+        ),
     ] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -49,7 +52,9 @@ def command(
     from edge_seq.workflow.evaluate import evaluate_run
     from edge_seq.workflow.folder import open_run
 
-    results = evaluate_run(open_run(run), side, baselines=baselines)
+    opened = open_run(run)
+    with progress("evaluating", 1, quiet=as_json) as update:
+        results = evaluate_run(opened, side, baselines=baselines, progress=update)
     if as_json:
         print_json(results)
         return
@@ -59,6 +64,7 @@ def command(
         ["classifier", "accuracy", "balanced accuracy", "macro-F1", "calibration error"],
         metrics_rows(results),
     )
+    print_warning(results)
     shown = "int" if "int" in results else "float"
     labels = [score["label"] for score in results[shown]["classes"]]
     rows = [[label, *map(str, row)] for label, row in zip(labels, results[shown]["confusion"], strict=True)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import JsonOption, print_json, print_line, print_table
+from edge_seq.cli.output import PARAMETERS_NOTE, JsonOption, print_json, print_line, print_table
 
 
 def print_contract(contract: dict[str, Any]) -> None:
@@ -40,9 +40,13 @@ def command(
     if "layers" in summary:
         rows = [[str(i), layer["cell"], str(layer["hidden_size"])] for i, layer in enumerate(summary["layers"])]
         print_table("layers", ["layer", "cell", "hidden size"], rows)
-    for name in ("parameters", "weight_bytes"):
+    for name, title in (
+        ("parameters", f"parameters ({PARAMETERS_NOTE})"),
+        ("weight_bytes", "bytes of weights and biases"),
+        ("deployed_bytes", "bytes as deployed, with padding and multipliers"),
+    ):
         if name in summary:
-            print_line(f"{name.replace('_', ' ')}: {summary[name]}")
+            print_line(f"{title}: {summary[name]}")
     if "range_proof" in summary:
         rows = [
             [b["name"], str(b["row"]), f"{b['magnitude']:,}", f"{b['limit']:,}", f"{b['slack']:.2f}"]

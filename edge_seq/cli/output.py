@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 CHECK_FAILED = 1
+PARAMETERS_NOTE = "a gate's two biases, which torch keeps, are summed and count once"
 
 
 def print_json(data: Any, *, one_line: bool = False) -> None:
@@ -35,6 +36,11 @@ def print_error(error: EdgeSeqError, *, as_json: bool, one_line: bool = False) -
     if as_json:
         print_json_error(type(error).__name__, str(error), one_line=one_line)
     sys.stderr.write(f"edge-seq: error: {error}\n")
+
+
+def print_stderr_warning(text: str) -> None:
+    """A warning on stderr, while results go on."""
+    sys.stderr.write(f"edge-seq: warning: {text}\n")
 
 
 def print_line(text: str) -> None:

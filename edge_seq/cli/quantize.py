@@ -7,14 +7,28 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table
+from edge_seq.cli.output import (
+    PARAMETERS_NOTE,
+    JsonOption,
+    percent,
+    print_json,
+    print_line,
+    print_table,
+    print_warning,
+    progress,
+)
 
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Size, saturation, cost and the tightest bounds, as tables."""
     cost = summary["cost"]
     print_line(
-        f"{summary['parameters']} parameters in {summary['weight_bytes']} bytes; labels equal to float on "
+        f"{summary['parameters']} parameters ({PARAMETERS_NOTE}) in {summary['weight_bytes']} bytes of weights and "
+        f"biases, {summary['deployed_bytes']} as deployed, with padding and multipliers"
+    )
+    print_warning(summary)
+    print_line(
+        f"labels equal to float on "
         f"{percent(cost['agreement_rate'])} of {cost['windows']} {cost['side']} windows; |dp| mean "
         f"{cost['mean_abs_probability_error']:.4f}, max {cost['max_abs_probability_error']:.4f}"
     )
@@ -36,7 +50,9 @@ def command(
     from edge_seq.workflow.folder import open_run
     from edge_seq.workflow.quantize import quantize_run
 
-    summary = quantize_run(open_run(run))
+    opened = open_run(run)
+    with progress("quantizing", 1, quiet=as_json) as update:
+        summary = quantize_run(opened, progress=update)
     if as_json:
         print_json(summary)
         return

@@ -18,6 +18,9 @@ def command(
     duration_s: Annotated[float, typer.Option(help="Length of each drive in seconds.")] = 300.0,
     sample_rate_hz: Annotated[float, typer.Option(help="Rate of the sensor.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files of that name that this command did not write.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Simulate car-state recordings: parked, normal road, bumpy road, skid.
@@ -28,7 +31,13 @@ def command(
 
     with progress("simulating", drives, quiet=as_json) as update:
         summary = simulate_to_file(
-            out, drives=drives, duration_s=duration_s, sample_rate_hz=sample_rate_hz, seed=seed, progress=update
+            out,
+            drives=drives,
+            duration_s=duration_s,
+            sample_rate_hz=sample_rate_hz,
+            seed=seed,
+            force=force,
+            progress=update,
         )
     if as_json:
         print_json(summary)

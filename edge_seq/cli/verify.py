@@ -26,8 +26,8 @@ def ladder_rows(ladder: Ladder) -> list[list[str]]:
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of an exported run.")],
-    windows: Annotated[int, typer.Option(help="How many held-out windows to compare, at most.")] = 500,
-    extreme: Annotated[int, typer.Option(help="How many windows of random and extreme counts to add.")] = 100,
+    windows: Annotated[int, typer.Option(min=1, help="How many held-out windows to compare, at most.")] = 500,
+    extreme: Annotated[int, typer.Option(min=0, help="How many windows of random and extreme counts to add.")] = 100,
     side: Annotated[str, typer.Option(help="Whose windows: train, validation or test.")] = "test",
     target: Annotated[
         list[str] | None,

@@ -109,7 +109,7 @@ IntModel = SequenceModel[IntRows, IntFormat]
 
 
 def num_parameters(model: FloatModel) -> int:
-    """Trainable numbers; GRU counts its second bias of the new gate, other double biases are one."""
+    """Trainable numbers; GRU counts its second bias of the new gate, other double biases are one (torch keeps two)."""
     return sum(
         rows.weight_input.size + rows.weight_hidden.size + rows.bias.size
         for rows in [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]
@@ -126,6 +126,12 @@ def weight_bytes(model: IntModel) -> int:
             hidden = sizes[layer] if rows.narrow_hidden.size else 0
             total += len(rows.bias) * (inputs + hidden + 4)
     return total + model.num_classes * (sizes[-1] + 4)
+
+
+def deployed_bytes(model: IntModel) -> int:
+    """Bytes of all arrays of an integer model as they lie in flash: weights padded to quads, biases, multipliers."""
+    every_rows = [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]
+    return sum(int(array.nbytes) for rows in every_rows for array in vars(rows).values())
 
 
 def canonical_json(data: Any) -> str:

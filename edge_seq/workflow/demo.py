@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from edge_seq.errors import ConfigError, ToolError
 from edge_seq.ir.cells import CELL_NAMES
 from edge_seq.parity.ladder import Ladder
+from edge_seq.training.runtime import require_torch
 from edge_seq.workflow.config import RunConfig, load_config
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
-from edge_seq.workflow.folder import RunFolder, open_run, save_json
-from edge_seq.workflow.prepare import prepare
+from edge_seq.workflow.folder import check_can_write, open_run, save_json
+from edge_seq.workflow.prepare import prepare, split_note
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
 from edge_seq.workflow.verify import verify_run
@@ -41,15 +44,18 @@ def run_demo(
 
     Args:
         out: folder that gets a run for each cell and ``demo.json``.
-        overrides: of the configuration, ``section.key=value``.
+        overrides: of the configuration, ``section.key=value``; not of cell and name, which the demo sets.
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:
         What was written to demo.json, and the ladder of each cell.
 
     Raises:
+        ConfigError: an override of cell or name, or a folder that cannot be written to.
+        ToolError: torch or scikit-learn is not installed.
         EdgeSeqError: as the steps say.
     """
+    _check_before(out, overrides)
     started = time.perf_counter()
     total = 1 + STEPS_PER_CELL * len(CELL_NAMES)
     done = 0
@@ -67,6 +73,7 @@ def run_demo(
     prepared = prepare(config_of(CELL_NAMES[0]))
     cells: dict[str, dict[str, Any]] = {}
     ladders: dict[str, Ladder] = {}
+    metrics: dict[str, Any] = {}
     for cell in CELL_NAMES:
         report(f"{cell}: training")
         summary = train_run(out / cell, config_of(cell), prepared=prepared)
@@ -74,7 +81,7 @@ def run_demo(
         report(f"{cell}: quantizing")
         quantized = quantize_run(run)
         report(f"{cell}: evaluating")
-        metrics = _evaluate(run, out, cells)
+        metrics = evaluate_run(run, "test", earlier=[metrics] if metrics else [])
         report(f"{cell}: exporting")
         export_run(run)
         report(f"{cell}: verifying")
@@ -84,12 +91,14 @@ def run_demo(
             "validation_macro_f1": best["validation_macro_f1"],
             "parameters": quantized["parameters"],
             "weight_bytes": quantized["weight_bytes"],
+            "deployed_bytes": quantized["deployed_bytes"],
             "float": metrics["float"],
             "int": metrics["int"],
             "holds": ladders[cell].holds,
         }
     progress(total, total, "done")
     result = {
+        **split_note(config_of(CELL_NAMES[0])),
         "chosen": max(cells, key=lambda cell: float(cells[cell]["validation_macro_f1"])),
         "cells": cells,
         "majority": metrics["majority"],
@@ -101,14 +110,16 @@ def run_demo(
     return result, ladders
 
 
-def _evaluate(run: RunFolder, out: Path, cells: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Score on the test part; the baselines see the same windows in every run, so the first run's are kept."""
-    first = next(iter(cells), None)
-    if first is not None:
-        from edge_seq.workflow.folder import load_json
-
-        earlier = load_json(RunFolder(out / first).metrics("test"))
-        return evaluate_run(run, "test", baselines=False) | {
-            name: earlier[name] for name in ("majority", "random_forest")
-        }
-    return evaluate_run(run, "test")
+def _check_before(out: Path, overrides: Sequence[str]) -> None:
+    """All that can be known before the long work."""
+    for override in overrides:
+        key = override.partition("=")[0].strip()
+        if key in ("training.cell", "name"):
+            raise ConfigError(
+                f"demo: {key} cannot be set, the demo trains each of {list(CELL_NAMES)} under a name of its own; for "
+                "one cell use edge-seq train"
+            )
+    check_can_write(out)
+    require_torch("demo")
+    if importlib.util.find_spec("sklearn") is None:
+        raise ToolError("edge-seq demo needs scikit-learn, which is not installed; pip install 'edge-seq[data]'")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from edge_seq.errors import ConfigError
-from edge_seq.ir.model import model_hash
+from edge_seq.data.recording import Windows
+from edge_seq.errors import DataError, ToolError
+from edge_seq.ir.contract import contract_to_dict
+from edge_seq.ir.model import FloatModel, canonical_json, model_hash
 from edge_seq.metrics import Metrics, evaluate_predictions
-from edge_seq.training.baselines import majority_baseline, random_forest_baseline
 from edge_seq.workflow.folder import (
-    SIDES,
     RunFolder,
     load_json,
     load_run_config,
@@ -17,53 +20,97 @@ from edge_seq.workflow.folder import (
     load_run_int,
     load_windows,
     save_json,
+    windows_hash,
 )
+from edge_seq.workflow.prepare import split_note
 from edge_seq.workflow.quantize import float_probabilities, int_probabilities
 
+BASELINES = ("majority", "random_forest")
+BASELINES_OF = "baselines_of"  # hash of all that decides them
+EVALUATE_STEPS = 3
 
-def evaluate_run(run: RunFolder, side: str = "test", *, baselines: bool = True) -> dict[str, Any]:
+Progress = Callable[[int, int, str], None]
+
+
+def evaluate_run(
+    run: RunFolder,
+    side: str = "test",
+    *,
+    baselines: bool = True,
+    earlier: Sequence[Mapping[str, Any]] = (),
+    progress: Progress = lambda *_: None,
+) -> dict[str, Any]:
     """Score the models of a run, beside the majority guess and the random forest.
 
     Args:
         run: folder of the run.
         side: ``train``, ``validation`` or ``test``.
-        baselines: whether to train and score the baselines; those scored before are kept.
+        baselines: whether to train and score the baselines. Those scored before on the same windows are kept anyway.
+        earlier: results of other runs, whose baselines are taken where they are of the same windows.
+        progress: called with steps done, steps in all, and what is being done.
 
     Returns:
         What was written to metrics.<side>.json: name of the classifier to its metrics.
 
     Raises:
-        ConfigError, DataError, ModelError, ToolError: as the steps say.
+        ConfigError, DataError, ModelError: as the steps say.
+        ToolError: baselines are to be scored and scikit-learn is missing.
     """
-    if side not in SIDES:
-        raise ConfigError(f"evaluating {run.path.name}: side {side!r} is unknown; give one of {list(SIDES)}")
+    path = run.windows(side)
     model = load_run_float(run)
-    windows = load_windows(run.windows(side))
-    seed = load_run_config(run).training.seed
-    labels = model.labels
+    quantized = load_run_int(run) if run.int_model.is_file() else None
+    config = load_run_config(run)
+    seed = config.training.seed
+    windows = load_windows(path, num_classes=model.num_classes)
+    train = load_windows(run.windows("train"), num_classes=model.num_classes)
+    key = _baselines_key(model, train, windows, seed)
+    kept = next((found for found in (*_scored_before(run, side), *earlier) if found.get(BASELINES_OF) == key), None)
+    if baselines and kept is None and importlib.util.find_spec("sklearn") is None:
+        raise ToolError(
+            "edge-seq evaluate needs scikit-learn for the random forest, and it is not installed; "
+            "pip install 'edge-seq[data]', or give --no-baselines"
+        )
 
     def score(probabilities: Any) -> dict[str, Any]:
         metrics: Metrics = evaluate_predictions(
-            windows.labels, probabilities, windows.groups, label_names=labels, seed=seed
+            windows.labels, probabilities, windows.groups, label_names=model.labels, seed=seed
         )
         return metrics.to_dict()
 
+    progress(0, EVALUATE_STEPS, "float model")
     results: dict[str, Any] = {
         "side": side,
+        **split_note(config),
         "model_hash": model_hash(model),
         "float": score(float_probabilities(model, windows.counts)),
     }
-    if run.int_model.is_file():
-        results["int"] = score(int_probabilities(load_run_int(run), windows.counts))
-    if baselines:
-        kept = load_json(run.metrics(side)) if run.metrics(side).is_file() else {}
-        if "random_forest" in kept:
-            results |= {name: kept[name] for name in ("majority", "random_forest")}
-        else:
-            train = load_windows(run.windows("train"))
-            results["majority"] = score(majority_baseline(train.labels, len(windows.labels), len(labels)))
-            results["random_forest"] = score(
-                random_forest_baseline(train, windows, model.contract, len(labels), seed=seed)
-            )
+    progress(1, EVALUATE_STEPS, "integer model")
+    if quantized is not None:
+        results["int"] = score(int_probabilities(quantized, windows.counts))
+    progress(2, EVALUATE_STEPS, "baselines")
+    if kept is not None:
+        results |= {name: kept[name] for name in (*BASELINES, BASELINES_OF)}
+    elif baselines:
+        from edge_seq.training.baselines import majority_baseline, random_forest_baseline
+
+        count, classes = len(windows.labels), model.num_classes
+        results["majority"] = score(majority_baseline(train.labels, count, classes))
+        results["random_forest"] = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
+        results[BASELINES_OF] = key
     save_json(run.metrics(side), results)
+    progress(EVALUATE_STEPS, EVALUATE_STEPS, "done")
     return results
+
+
+def _baselines_key(model: FloatModel, train: Windows, windows: Windows, seed: int) -> str:
+    contract = canonical_json(contract_to_dict(model.contract))
+    parts = (windows_hash(train), windows_hash(windows), contract, str(seed), str(model.num_classes))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _scored_before(run: RunFolder, side: str) -> list[dict[str, Any]]:
+    """Results of this run, if they can be read; if not, they are made anew."""
+    try:
+        return [load_json(run.metrics(side))] if run.metrics(side).is_file() else []
+    except DataError:
+        return []

@@ -14,16 +14,15 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import Windows
+from edge_seq.data.recording import SIDES, Windows
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.files import json_text, write_atomically
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model
 
 if TYPE_CHECKING:
     from edge_seq.workflow.config import RunConfig  # needs pydantic, which those that only look at a run do without
 
-SIDES = ("train", "validation", "test")
 HASHES = "hashes.json"
 
 
@@ -170,10 +169,17 @@ def load_run_int(run: RunFolder) -> IntModel:
     """The integer model of a run.
 
     Raises:
-        ConfigError: where it was not quantized yet.
+        ConfigError: where it was not quantized yet, or the float model is another since.
     """
     if not run.int_model.is_file():
         raise ConfigError(f"run {run.path.name} holds no integer model; run edge-seq quantize {run.path.name}")
+    made_from = load_json(run.quantization).get("float_model_hash") if run.quantization.is_file() else None
+    found = model_hash(load_run_float(run))
+    if made_from != found:
+        raise ConfigError(
+            f"run {run.path.name}: the integer model was made from float model {str(made_from)[:16]}, the run now "
+            f"holds {found[:16]}; run edge-seq quantize {run.path.name} again"
+        )
     return load_int_model(run.int_model)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from edge_seq.errors import ModelError
 from edge_seq.ir.cells import cell_name
 from edge_seq.ir.contract import contract_to_dict
-from edge_seq.ir.model import FloatModel, IntFormat, IntModel, model_hash, num_parameters, weight_bytes
+from edge_seq.ir.model import FloatModel, IntFormat, IntModel, deployed_bytes, model_hash, num_parameters, weight_bytes
 from edge_seq.ir.serialize import load_model
 from edge_seq.quant.range_proof import range_bounds
 from edge_seq.workflow.folder import RunFolder
@@ -60,6 +60,7 @@ def describe(model: FloatModel | IntModel) -> dict[str, Any]:
     }
     if isinstance(model.number_format, IntFormat):
         summary["weight_bytes"] = weight_bytes(model)
+        summary["deployed_bytes"] = deployed_bytes(model)
         bounds = range_bounds(model)
         summary["range_proof"] = [{**asdict(bound), "slack": bound.slack} for bound in bounds]
     else:

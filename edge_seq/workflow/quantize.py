@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.errors import DataError
-from edge_seq.ir.model import FloatModel, IntModel, model_hash, num_parameters, weight_bytes
+from edge_seq.ir.model import FloatModel, IntModel, deployed_bytes, model_hash, num_parameters, weight_bytes
 from edge_seq.ir.serialize import save_model
 from edge_seq.metrics import softmax
 from edge_seq.parity.ladder import QuantisationCost, quantisation_cost
@@ -20,9 +21,13 @@ from edge_seq.quant.calibrate import calibrate, count_saturation
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.quant.quantize import quantize
 from edge_seq.quant.range_proof import range_bounds
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_windows, save_json
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_windows, save_json
+from edge_seq.workflow.prepare import split_note
 
 BATCH = 512
+QUANTIZE_STEPS = 4
+
+Progress = Callable[[int, int, str], None]
 
 
 def float_probabilities(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
@@ -57,8 +62,12 @@ def measure_cost(float_model: FloatModel, int_model: IntModel, counts: NDArray[n
     return quantisation_cost(float_probabilities(float_model, counts), int_probabilities(int_model, counts))
 
 
-def quantize_run(run: RunFolder) -> dict[str, Any]:
+def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Calibrate, quantize, prove, save; count saturation and measure the cost on validation windows.
+
+    Args:
+        run: folder of the run.
+        progress: called with steps done, steps in all, and what is being done.
 
     Returns:
         What was written to quantization.json.
@@ -66,17 +75,25 @@ def quantize_run(run: RunFolder) -> dict[str, Any]:
     Raises:
         ConfigError, ModelError, DataError: as the steps say.
     """
+    steps = iter(range(QUANTIZE_STEPS))
     model = load_run_float(run)
-    streams = load_streams(run)
-    calibration = calibrate(model, streams)
-    quantized = quantize(model, calibration)
-    save_model(quantized, run.int_model)
     side = "validation" if run.windows("validation").is_file() else "train"
-    cost = measure_cost(model, quantized, load_windows(run.windows(side)).counts)
+    windows = load_windows(run.windows(side), num_classes=model.num_classes)
+    streams = load_streams(run)
+    progress(next(steps), QUANTIZE_STEPS, "calibrating")
+    calibration = calibrate(model, streams)
+    progress(next(steps), QUANTIZE_STEPS, "quantizing")
+    quantized = quantize(model, calibration)
+    progress(next(steps), QUANTIZE_STEPS, f"measuring the cost on {side} windows")
+    cost = measure_cost(model, quantized, windows.counts)
+    progress(next(steps), QUANTIZE_STEPS, "counting saturation, proving ranges")
     summary = {
         "model_hash": model_hash(quantized),
+        "float_model_hash": model_hash(model),
+        **split_note(load_run_config(run)),
         "parameters": num_parameters(model),
         "weight_bytes": weight_bytes(quantized),
+        "deployed_bytes": deployed_bytes(quantized),
         "calibration": {key: value for key, value in vars(calibration).items() if key != "moments"},
         "input_shift": quantized.number_format.input_shift,
         "cell_frac_bits": quantized.number_format.cell_frac_bits,
@@ -84,7 +101,9 @@ def quantize_run(run: RunFolder) -> dict[str, Any]:
         "cost": {"side": side, **asdict(cost)},
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
     }
+    save_model(quantized, run.int_model)
     save_json(run.quantization, summary)
+    progress(QUANTIZE_STEPS, QUANTIZE_STEPS, "done")
     return summary
 
 

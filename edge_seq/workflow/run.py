@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx_run import OnnxModel, initial_states, load_onnx
+from edge_seq.backends.onnx_run import KINDS, OnnxModel, initial_states, load_onnx
 from edge_seq.backends.onnx_window import NEXT
-from edge_seq.data.checks import check_finite
-from edge_seq.errors import ContractError, DataError
-from edge_seq.ir.contract import SensorContract, to_counts
+from edge_seq.data.checks import check_finite, check_rate, check_saturation, find_gaps
+from edge_seq.errors import ConfigError, ContractError, DataError, ModelError
+from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
 from edge_seq.workflow.folder import RunFolder
+
+TIME_COLUMNS = ("t", "time")  # taken for the time in seconds where none is named
+# As the defaults of a data source (edge_seq.data.source): what was good enough to train on.
+RATE_TOLERANCE, MAX_SATURATED_SHARE, MAX_GAP_PERIODS = 0.05, 0.05, 2.0
+
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -36,15 +43,33 @@ class Decision:
     probabilities: dict[str, float]
 
 
-def open_step_model(path: Path, *, kind: str = "int") -> OnnxModel:
+def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
     """The step model of a run folder, or the one in an ONNX file.
 
+    Args:
+        path: folder or file.
+        kind: ``int`` or ``float``, of a run folder; ``int`` where it is None.
+
     Raises:
-        ModelError: where there is none, or it is no step model.
+        ConfigError: another kind, or a kind for a file.
+        ModelError: where there is no model, or it is no step model.
     """
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"running {path.name}: kind {kind!r} is unknown; give one of {sorted(KINDS)}")
     if path.is_dir():
-        path = RunFolder(path).onnx(kind, "step")
-    return load_onnx(path)
+        path = RunFolder(path).onnx(kind or "int", "step")
+    elif kind is not None:
+        raise ConfigError(
+            f"running {path.name}: kind {kind!r} chooses among the exports of a run folder, and this is none; leave "
+            "--kind away, or give the run's folder"
+        )
+    model = load_onnx(path)
+    if model.form != "step":
+        raise ModelError(
+            f"running {path.name}: a {model.form} model, which takes whole windows; expected the step model of the "
+            f"same export, {model.kind}_step.onnx"
+        )
+    return model
 
 
 def decide(model: OnnxModel, samples: Iterable[NDArray[np.int16]]) -> Iterator[Decision]:
@@ -76,26 +101,48 @@ def _probabilities(outputs: dict[str, NDArray[Any]]) -> list[float]:
     return [round(float(value), 6) for value in values]
 
 
+@dataclass(frozen=True)
+class _Row:
+    """One line of a stream: its number, values float64 [1, C] as they stand in it, and its time in seconds."""
+
+    line: int
+    values: NDArray[np.float64]
+    time_s: float | None
+
+
 def read_samples(
-    lines: Iterable[str], contract: SensorContract, *, raw_counts: bool, name: str
+    lines: Iterable[str],
+    contract: SensorContract,
+    *,
+    raw_counts: bool,
+    name: str,
+    time_column: str | None = None,
+    warn: Warn = lambda _: None,
 ) -> Iterator[NDArray[np.int16]]:
-    """Samples int16 [C] from the lines of a CSV with a header; columns are found by the channels' names.
+    """Samples int16 [C] from the lines of a CSV with a header, checked against the contract as they come.
+
+    Columns are found by the channels' names. The first window (or all, where the stream is shorter) must hold to the
+    contract's rate and full scale; every sample must follow the one before in time, without a gap.
 
     Args:
         lines: header first.
         contract: whose units the values are in.
         raw_counts: whether they are raw counts instead.
         name: of the stream, for messages.
+        time_column: that holds the time in seconds; ``t`` or ``time``, if there is one, where None; empty for none.
+        warn: told once, when a later window has too many samples beyond full scale.
 
     Raises:
-        ContractError: where a channel has no column.
-        DataError: where a line is short, a value no number or not finite, or a raw count beyond 16 bits.
+        ContractError: where a channel has no column, the rate is another, there is a gap, or much is beyond full scale.
+        DataError: where a line is short, a value no number or not finite, a raw count beyond 16 bits, or a time not
+            later than the one before.
     """
     reader = csv.reader(lines)
-    header = next(reader, None)
+    rows = _read_rows(reader, name)
+    header = next(rows, None)
     if header is None:
         raise DataError(f"stream {name} is empty; expected a header with the channels {list(contract.channel_names)}")
-    columns = [column.strip() for column in header]
+    columns = [column.strip().removeprefix("\ufeff") for column in header]  # some programs begin a file with a mark
     missing = [channel for channel in contract.channel_names if columns.count(channel) != 1]
     if missing:
         raise ContractError(
@@ -103,23 +150,123 @@ def read_samples(
             "Rename the columns"
         )
     positions = [columns.index(channel) for channel in contract.channel_names]
-    for row in reader:
-        if not row:
-            continue
+    time_position = _find_time(columns, contract, time_column, name)
+
+    def parse(row: Sequence[str]) -> _Row:
+        where = f"stream {name}, line {reader.line_num}"
         try:
             values = np.array([[float(row[position]) for position in positions]])
         except (IndexError, ValueError) as error:
             raise DataError(
-                f"stream {name}, line {reader.line_num}: {row} does not hold a number for each of "
-                f"{list(contract.channel_names)} ({error})"
+                f"{where}: {row} does not hold a number for each of {list(contract.channel_names)} ({error})"
             ) from error
         check_finite(values, name=f"{name}, line {reader.line_num}", channel_names=contract.channel_names)
+        return _Row(reader.line_num, values, None if time_position is None else _time_of(row, time_position, where))
+
+    parsed = (parse(row) for row in rows if row)
+    for row in _hold_to_contract(parsed, contract, raw_counts=raw_counts, name=name, warn=warn):
         if not raw_counts:
-            yield to_counts(values, contract)[0]
+            yield to_counts(row.values, contract)[0]
             continue
-        if np.abs(values).max() > 2**15 - 1 or (values != np.rint(values)).any():
+        if row.values.min() < COUNT_MIN or row.values.max() > COUNT_MAX or (row.values != np.rint(row.values)).any():
             raise DataError(
-                f"stream {name}, line {reader.line_num}: {values[0].tolist()} are no raw counts; expected whole "
-                "numbers of 16 bits. Leave --counts away for values in the contract's units"
+                f"stream {name}, line {row.line}: {row.values[0].tolist()} are no raw counts; expected whole numbers "
+                f"from {COUNT_MIN} to {COUNT_MAX}. Leave --counts away for values in the contract's units"
             )
-        yield values[0].astype(np.int16)
+        yield row.values[0].astype(np.int16)
+
+
+def _read_rows(reader: Any, name: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"stream {name}, after line {reader.line_num}: not text in UTF-8 ({error}); save it as UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise DataError(f"stream {name}, after line {reader.line_num}: not a CSV ({error}); expected text") from error
+
+
+def _find_time(columns: Sequence[str], contract: SensorContract, wanted: str | None, name: str) -> int | None:
+    """Position of the time, or None."""
+    if wanted is None:
+        found = [column for column in TIME_COLUMNS if columns.count(column) == 1]
+        return columns.index(found[0]) if found and found[0] not in contract.channel_names else None
+    if wanted and columns.count(wanted) != 1:
+        raise ConfigError(f"stream {name}: the header {columns} must hold the time column {wanted!r} once")
+    return columns.index(wanted) if wanted else None
+
+
+def _time_of(row: Sequence[str], position: int, where: str) -> float:
+    try:
+        time_s = float(row[position])
+    except (IndexError, ValueError) as error:
+        raise DataError(f"{where}: {row} holds no time in seconds ({error}); {_TIME_ADVICE}") from error
+    if not math.isfinite(time_s):
+        raise DataError(f"{where}: the time {time_s} is not finite; {_TIME_ADVICE}")
+    return time_s
+
+
+_TIME_ADVICE = "name the column that does with --time-column, or check no times with --time-column ''"
+
+
+def _hold_to_contract(
+    rows: Iterable[_Row], contract: SensorContract, *, raw_counts: bool, name: str, warn: Warn
+) -> Iterator[_Row]:
+    """Pass rows on; each is checked before it is passed, a window's share of saturated samples with its last."""
+    block: list[_Row] = []
+    previous: _Row | None = None
+    first, warned = True, False
+    for row in rows:
+        if previous is not None:
+            _check_follows(previous, row, contract, name)
+        previous = row
+        block.append(row)
+        if len(block) >= max(2, contract.window_length):
+            if first:
+                _check_block(block, contract, raw_counts=raw_counts, name=name)
+            elif not warned:
+                warned = _warn_of_saturation(block, contract, raw_counts=raw_counts, name=name, warn=warn)
+            first, block = False, []
+        yield row
+    if first and block:
+        _check_block(block, contract, raw_counts=raw_counts, name=name)
+
+
+def _check_follows(previous: _Row, row: _Row, contract: SensorContract, name: str) -> None:
+    if previous.time_s is None or row.time_s is None:
+        return
+    where = f"stream {name}, line {row.line}"
+    if row.time_s <= previous.time_s:
+        raise DataError(
+            f"{where}: t = {row.time_s:g} s is not later than the sample before, t = {previous.time_s:g} s. Run each "
+            f"recording by itself; or {_TIME_ADVICE}"
+        )
+    times = np.array([previous.time_s, row.time_s])
+    if find_gaps(times, max_gap_s=MAX_GAP_PERIODS / contract.sample_rate_hz).size:
+        raise ContractError(
+            f"{where}: {row.time_s - previous.time_s:.4g} s after the sample before; the sensor contract says "
+            f"{contract.sample_rate_hz:g} Hz, and at most {MAX_GAP_PERIODS:g} periods may pass. Resample it, or run "
+            f"the parts by themselves; or {_TIME_ADVICE}"
+        )
+
+
+def _check_block(block: Sequence[_Row], contract: SensorContract, *, raw_counts: bool, name: str) -> None:
+    times = np.array([row.time_s for row in block if row.time_s is not None])
+    check_rate(times, name=name, sample_rate_hz=contract.sample_rate_hz, tolerance=RATE_TOLERANCE)
+    values = np.concatenate([row.values for row in block])
+    if raw_counts:
+        values = values / np.array([channel.counts_per_unit for channel in contract.channels])
+    check_saturation(values, name=name, contract=contract, max_saturated_share=MAX_SATURATED_SHARE)
+
+
+def _warn_of_saturation(
+    block: Sequence[_Row], contract: SensorContract, *, raw_counts: bool, name: str, warn: Warn
+) -> bool:
+    untimed = [_Row(row.line, row.values, None) for row in block]
+    try:
+        _check_block(untimed, contract, raw_counts=raw_counts, name=f"{name}, up to line {block[-1].line}")
+    except ContractError as error:
+        warn(str(error))
+        return True
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from edge_seq.data.recording import Dataset
 from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.errors import ConfigError, ToolError
 from edge_seq.files import replace_when_done, write_atomically
+from edge_seq.workflow.config import simulated_windows
+from edge_seq.workflow.folder import check_can_write
+
+MARK = "# Written by edge-seq simulate.\n"
 
 
 def simulate_to_file(
@@ -22,23 +27,37 @@ def simulate_to_file(
     duration_s: float,
     sample_rate_hz: float,
     seed: int,
+    force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Simulate, and write ``path`` (CSV or Parquet) and a data source beside it with the ending ``.toml``.
 
-    Reading the file gives back the same counts.
+    Reading the file gives back the same counts. Windows last 5 s, with a stride of 2.5 s, at any rate.
 
     Raises:
-        ConfigError: an ending that is neither, or options out of range.
+        ConfigError: an ending that is neither, options out of range, a folder that cannot be written to, or, without
+            ``force``, files there that this function did not write.
         ToolError: pyarrow is not installed.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"simulate: {path.name} ends in {path.suffix!r}; give a file that ends in .csv or .parquet")
-    options = CarStatesOptions(drives=drives, drive_duration_s=duration_s, sample_rate_hz=sample_rate_hz, seed=seed)
+    source_path = path.with_suffix(".toml")
+    check_can_write(path.parent)
+    if not force:
+        _refuse_to_replace(path, source_path)
+    _require_pyarrow()
+    length, stride = simulated_windows(sample_rate_hz if 0 < sample_rate_hz < 1e6 else 10.0)  # others are refused below
+    options = CarStatesOptions(
+        drives=drives,
+        drive_duration_s=duration_s,
+        sample_rate_hz=sample_rate_hz,
+        window_length=length,
+        window_stride=stride,
+        seed=seed,
+    )
     dataset = simulate_car_states(options, progress=progress)
     _write_table(dataset, path)
-    source_path = path.with_suffix(".toml")
-    write_atomically(source_path, tomli_w.dumps(_source_of(dataset, path)))
+    write_atomically(source_path, MARK + tomli_w.dumps(_source_of(dataset, path)))
     labels = np.concatenate([recording.labels for recording in dataset.recordings])
     return {
         "recordings_file": str(path),
@@ -47,6 +66,23 @@ def simulate_to_file(
         "samples": {label: int((labels == index).sum()) for index, label in enumerate(dataset.labels)},
         "seed": seed,
     }
+
+
+def _refuse_to_replace(path: Path, source_path: Path) -> None:
+    """Only a pair of files whose source bears the mark is ours to replace."""
+    if source_path.is_file() and source_path.read_bytes().startswith(MARK.encode()):
+        return
+    there = next((existing for existing in (source_path, path) if existing.exists()), None)
+    if there is not None:
+        raise ConfigError(
+            f"simulate: {there} exists, and edge-seq simulate did not write it; give another --out, or --force to "
+            f"replace {path.name} and {source_path.name}"
+        )
+
+
+def _require_pyarrow() -> None:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ToolError("edge-seq simulate needs pyarrow, which is not installed; pip install 'edge-seq[data]'")
 
 
 def _source_of(dataset: Dataset, path: Path) -> dict[str, Any]:
@@ -71,14 +107,10 @@ def _source_of(dataset: Dataset, path: Path) -> dict[str, Any]:
 
 
 def _write_table(dataset: Dataset, path: Path) -> None:
-    try:
-        import pyarrow
-        import pyarrow.csv
-        import pyarrow.parquet
-    except ImportError as error:
-        raise ToolError(
-            "edge-seq simulate needs pyarrow, which is not installed; pip install 'edge-seq[data]'"
-        ) from error
+    import pyarrow
+    import pyarrow.csv
+    import pyarrow.parquet
+
     contract, recordings = dataset.contract, dataset.recordings
     counts = np.concatenate([recording.counts for recording in recordings])
     lengths = [len(recording.labels) for recording in recordings]

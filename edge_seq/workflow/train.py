@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import safetensors.numpy
 
+from edge_seq.data.recording import SIDES
 from edge_seq.errors import ConfigError
 from edge_seq.files import write_atomically
 from edge_seq.ir.contract import contract_to_dict
@@ -17,7 +18,6 @@ from edge_seq.ir.model import Readout, canonical_json
 from edge_seq.ir.serialize import save_model
 from edge_seq.workflow.config import RunConfig
 from edge_seq.workflow.folder import (
-    SIDES,
     RunFolder,
     check_can_write,
     counts_hash,

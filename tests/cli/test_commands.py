@@ -195,12 +195,110 @@ def test_run_gives_the_reference_labels_for_a_stream(small: Small, tmp_path: Pat
         ("ax,ay,az\n1,2,nan\n", [], "line 2"),
         ("ax,ay,az\n1,2,3.5\n", ["--counts"], "are no raw counts"),
         ("ax,ay,az\n1,2,70000\n", ["--counts"], "are no raw counts"),
+        ("ax,ay,az\n1,2,-32769\n", ["--counts"], "are no raw counts"),
+        ("ax,ay,az\n1,2,\x00\n", [], "line 2"),
+        ("t,ax,ay,az\n" + "".join(f"{i / 50},{i % 3},0,9\n" for i in range(60)), [], "sampled at 50 Hz"),
+        ("s,ax,ay,az\n0,1,2,3\n0.02,1,2,3\n", ["--time-column", "s"], "sampled at 50 Hz"),
+        ("time,ax,ay,az\n0,1,2,3\n0.1,1,2,3\n0.5,1,2,3\n", [], "line 4: 0.4 s after the sample before"),
+        ("t,ax,ay,az\n0,1,2,3\n0.1,1,2,3\n0.1,1,2,3\n", [], "line 4: t = 0.1 s is not later"),
+        ("t,ax,ay,az\nnoon,1,2,3\n", [], "holds no time in seconds"),
+        ("t,ax,ay,az\nnan,1,2,3\n", [], "is not finite"),
+        ("t,ax,ay,az\n0,1,2,3\n", ["--time-column", "ms"], "must hold the time column 'ms' once"),
+        ("ax,ay,az\n" + "981,0,0\n" * 60, [], "of channel ax lies beyond full scale"),
     ],
 )
 def test_run_refuses_a_bad_stream(stream: str, arguments: list[str], message: str, small: Small) -> None:
     result = edge_seq("run", small.run, *arguments, stdin=stream)
     assert result.code == 2
     assert message in result.err
+
+
+def test_run_takes_the_lowest_count_and_unchecked_times(small: Small) -> None:
+    stream = "t,ax,ay,az\n" + "0,1,2,-32768\n" + "0,1,2,3\n" * 49
+    result = ok("run", small.run, "--counts", "--time-column", "", "--json", stdin=stream)
+    assert json.loads(result.out)["sample"] == 49
+
+
+def test_run_warns_once_of_saturation_that_begins_later(small: Small) -> None:
+    stream = "ax,ay,az\n" + "1,0,9\n" * 50 + "981,0,9\n" * 100
+    result = ok("run", small.run, "--json", stdin=stream)
+    assert len(result.out.splitlines()) == 3
+    assert result.err.count("warning") == 1
+    assert "up to line 101: 100.0% of channel ax lies beyond full scale" in result.err
+
+
+def test_run_reads_a_file_with_a_byte_order_mark(small: Small, tmp_path: Path) -> None:
+    stream = _first_windows(small, 1)
+    (tmp_path / "stream.csv").write_text(stream, encoding="utf-8-sig")
+    from_file = ok("run", small.run, "--source", tmp_path / "stream.csv", "--json").json
+    assert from_file == ok("run", small.run, "--json", stdin="\ufeff" + stream).json
+
+
+def test_run_refuses_text_in_another_encoding(small: Small, tmp_path: Path) -> None:
+    (tmp_path / "stream.csv").write_bytes("ax,ay,az,straße\n1,2,3,ü\n".encode("latin-1"))
+    result = edge_seq("run", small.run, "--source", tmp_path / "stream.csv")
+    assert result.code == 2
+    assert "not text in UTF-8" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_run_refuses_what_it_would_have_to_ignore(small: Small, tmp_path: Path) -> None:
+    exports = small.run / "exports" / "onnx"
+    for arguments, message in (
+        ([exports / "int_window.onnx"], "a window model, which takes whole windows; expected the step model"),
+        ([exports / "int_step.onnx", "--kind", "float"], "chooses among the exports of a run folder"),
+        ([small.run, "--kind", "double"], "kind 'double' is unknown; give one of ['float', 'int']"),
+        ([small.run, "--source", tmp_path], "is a folder; give one CSV file"),
+    ):
+        result = edge_seq("run", *arguments)
+        assert result.code == 2, result
+        assert message in result.err
+
+
+def test_run_as_json_gives_an_error_as_one_line(small: Small) -> None:
+    stream = _first_windows(small, 1) + "1,2\n"
+    result = edge_seq("run", small.run, "--json", stdin=stream)
+    assert result.code == 2
+    decision, error = (json.loads(line) for line in result.out.splitlines())
+    assert decision["sample"] == 49
+    assert error["error"] == "DataError"
+    usage = edge_seq("run", small.run, "--fast", "--json")
+    assert (usage.code, usage.json["error"]) == (2, "UsageError")
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for command in (["train", "--out", tmp_path / "file" / "run"], ["simulate", "--out", tmp_path / "file" / "x.csv"]):
+        result = edge_seq(*command)
+        assert result.code == 2
+        assert f"{tmp_path / 'file'} is a file" in result.err
+        assert "Traceback" not in result.err
+
+
+def test_what_the_system_refuses_is_one_message() -> None:
+    result = edge_seq("simulate", "--drives", "1", "--duration-s", "10", "--out", "/proc/edge_seq/x.csv")
+    assert result.code == 2
+    assert "/proc/edge_seq" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("option", [("--windows", "-1"), ("--windows", "0"), ("--extreme", "-5")])
+def test_verify_refuses_counts_out_of_range(option: tuple[str, str], small: Small) -> None:
+    result = edge_seq("verify", small.run, *option, "--json")
+    assert result.code == 2
+    assert result.json["error"] == "UsageError"
+    assert option[0] in result.json["message"]
+
+
+def test_verify_names_the_sides_there_are(small: Small) -> None:
+    result = edge_seq("verify", small.run, "--side", "holdout")
+    assert result.code == 2
+    assert "'holdout' is unknown; give one of ['train', 'validation', 'test']" in result.err
+
+
+def test_show_config_as_json_is_json() -> None:
+    table = ok("train", "--show-config", "--json", "--cell", "rnn").json
+    assert table["training"]["cell"] == "rnn"
 
 
 def test_run_refuses_a_missing_source(small: Small) -> None:
