@@ -49,9 +49,11 @@ def run_in_simavr(
     """
     where = f"running {image.target.name} in simavr"
     elf = read_elf(image.elf)
+    driver = image.elf.resolve().with_name("es_simavr")
+    if not driver.is_file():
+        build_driver(driver)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        driver = build_driver(folder / "es_simavr")
         (folder / "flash.bin").write_bytes(_flash(elf))
         with (folder / "es_in.bin").open("wb") as file:
             for order in orders:

@@ -31,18 +31,31 @@ static uint32_t stack_pointer(const avr_t *avr)
     return avr->data[STACK_POINTER] | (uint32_t)avr->data[STACK_POINTER + 1] << 8;
 }
 
+/* Two instructions write the stack pointer, the high byte first; between them it points anywhere. */
+static int writes_stack_pointer(const avr_t *avr, unsigned io_register)
+{
+    const unsigned opcode = avr->flash[avr->pc] | (unsigned)avr->flash[avr->pc + 1] << 8;
+    return (opcode & 0xFE0Fu) == (0xBE00u | (io_register & 0xFu)); /* out 0x3., r.. */
+}
+
 /* Until the firmware waits for mail; 1 if it does so at last. */
 static int run(avr_t *avr, const places_t *at, cost_t *cost)
 {
     uint64_t begin = 0;
     uint32_t outside = 0; /* stack pointer after the return of the step that runs; 0 where none does */
+    int half_written = 0;
 
     do {
         uint32_t sp;
-        const int state = avr_run(avr);
+        int state;
+        half_written = writes_stack_pointer(avr, 0x3E) || (half_written && !writes_stack_pointer(avr, 0x3D));
+        state = avr_run(avr);
         if (state == cpu_Crashed || state == cpu_Done || state == cpu_Stopped) {
             fprintf(stderr, "the core stopped at %lu\n", (unsigned long)avr->pc);
             return 0;
+        }
+        if (half_written) {
+            continue;
         }
         sp = stack_pointer(avr);
         if (sp + 1 < at->stack_bottom) { /* that of the next free byte */
