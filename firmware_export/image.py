@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from edge_seq.errors import ConfigError
+from edge_seq.errors import ConfigError, ToolError
 from firmware_export import ctext
 from firmware_export.build import Compiler, compile_c
 from firmware_export.emit import RUNTIME_FOLDER
 from firmware_export.host import read_exports
 from firmware_export.target import BARE_FOLDER, CompilerChoice, Memory, Target, find_target_compiler
 
-_COMMON_FLAGS = ("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-g0")
+_COMMON_FLAGS = ("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0")
 LINKER_SCRIPT = "es_link.ld"
 _LINK_FLAGS = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=es_start")
 
@@ -136,11 +136,14 @@ def build_image(
         f"-DES_MAIL_BUFFER_BYTES={target.memory.buffer_bytes}u",
         *(["-DES_TRACE"] if traced else []),
     ]
-    compiled = [
-        compile_c(tool, [source], objects / f"{source.stem}.o", flags=[*flags, "-c"], include_folders=includes)
-        for source in sources
-    ]
-    elf = _link(tool, choice, compiled, output_folder)
+    try:
+        compiled = [
+            compile_c(tool, [source], objects / f"{source.stem}.o", flags=[*flags, "-c"], include_folders=includes)
+            for source in sources
+        ]
+        elf = _link(tool, choice, compiled, output_folder)
+    except ToolError as error:
+        raise ToolError(f"{error}\n{choice.note}".strip()) from error
     return Image(elf, target, tool, names, traced, objects, semihosted)
 
 

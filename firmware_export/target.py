@@ -49,6 +49,7 @@ class CompilerChoice(_Table):
         link_flags: only when linking.
         libraries: behind the objects when linking.
         install: the command that installs it.
+        note: what it cannot do; said where it fails.
     """
 
     name: str
@@ -59,6 +60,7 @@ class CompilerChoice(_Table):
     link_flags: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     install: str
+    note: str = ""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> CompilerChoice:

@@ -58,8 +58,8 @@ def run_case(program: TargetProgram, case: Case) -> Comparison:
 
 def run_cases(
     cases: Iterable[Case], output: Path, name: str, *, compiler: str = "", emulator: str = "", **options: bool
-) -> Iterator[tuple[Case, Trace]]:
-    """Each case with what a target gives; in one image where they fit into one."""
+) -> Iterator[tuple[Case, Comparison]]:
+    """Each case with what a target gives compared with the reference; in one image where they fit into one."""
     together = list(cases)
     memory = load_target(name).memory
     small = memory is not None and memory.ram_bytes < ONE_BY_ONE
@@ -67,4 +67,4 @@ def run_cases(
         folders = [case.folder for case in group]
         program = build(folders, output / str(index), name, compiler=compiler, emulator=emulator, **options)
         for case in group:
-            yield case, run_on_target(program, case.model, case.counts)
+            yield case, run_case(program, case)
