@@ -1,13 +1,14 @@
 """The `edge-seq` command: its subcommands, and what every one of them does with an error.
 
-Exit codes: 0, it holds; 1, a check failed; 2, wrong use, unusable input or a file that cannot be read or written; 130,
-interrupted; 141, the reader of the output went away. Heavy packages are imported inside the
-commands, so that `--help` answers at once.
+Exit codes: 0, it holds; 1, a check failed; 2, wrong use, unusable input or a file that cannot be read or written; 70, a
+defect of this program; 130, interrupted; 141, the reader of the output went away. Heavy packages are imported inside
+the commands, so that `--help` answers at once.
 """
 
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -16,7 +17,7 @@ from edge_seq.cli import demo, evaluate, export, inspect, quantize, run, simulat
 from edge_seq.cli.output import print_error, print_json_error
 from edge_seq.errors import EdgeSeqError, ToolError
 
-UNUSABLE, INTERRUPTED, OUTPUT_CLOSED = 2, 130, 141
+UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
 # What to know after an interruption; files are replaced whole, so none is ever half written.
 AFTER_INTERRUPT = {
     "train": "it resumes with the same command",
@@ -73,6 +74,11 @@ def main() -> None:
         what = error.filename or "a file"
         failed = ToolError(f"cannot read or write {what}: {error.strerror or error}; give another path, or its rights")
         print_error(failed, as_json=as_json, one_line=command == "run")
+    except Exception as error:  # noqa: BLE001 - a defect of this program must not read as a check that failed
+        traceback.print_exc()
+        defect = EdgeSeqError(f"defect in edge-seq, please report it: {type(error).__name__}: {error}")
+        print_error(defect, as_json=as_json, one_line=command == "run")
+        code = DEFECT
     if code == INTERRUPTED:
         after = AFTER_INTERRUPT.get(command, "no file was left half written; give the same command to start again")
         print_error(EdgeSeqError(f"interrupted; {after}"), as_json=as_json, one_line=command == "run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,4 +58,4 @@ def command(
         print_json(summary)
         return
     print_summary(summary)
-    print_line(f"next: edge-seq export {run}")
+    print_line(f"next: edge-seq export {shlex.quote(str(run))}")

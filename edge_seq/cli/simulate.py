@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -45,4 +46,4 @@ def command(
     rows = [[label, str(count)] for label, count in summary["samples"].items()]
     print_table(f"{summary['recordings']} drives at {sample_rate_hz:g} Hz", ["label", "samples"], rows)
     print_line(f"wrote {summary['recordings_file']} and {summary['source_file']}")
-    print_line(f"next: edge-seq train --data {summary['source_file']}")
+    print_line(f"next: edge-seq train --data {shlex.quote(summary['source_file'])}")

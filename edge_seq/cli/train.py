@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -82,4 +83,4 @@ def command(
         f"{resolved.training.cell} of {resolved.training.hidden_size} units, epoch {summary['best_epoch']} kept: "
         f"validation accuracy {percent(best['validation_accuracy'])}, macro-F1 {percent(best['validation_macro_f1'])}"
     )
-    print_line(f"next: edge-seq quantize {out}")
+    print_line(f"next: edge-seq quantize {shlex.quote(str(out))}")

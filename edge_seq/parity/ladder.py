@@ -19,6 +19,9 @@ from edge_seq.parity.compare import Comparison
 Verdict = Literal["holds", "failed", "skipped"]
 
 
+Kind = Literal["exact", "budget", "cost"]
+
+
 @dataclass(frozen=True)
 class Rung:
     """One step of the ladder.
@@ -33,7 +36,7 @@ class Rung:
     """
 
     name: str
-    kind: Literal["exact", "budget", "cost"]
+    kind: Kind
     verdict: Verdict
     detail: str
     comparison: Comparison | None = None

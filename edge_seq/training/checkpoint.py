@@ -84,16 +84,26 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
             f"checkpoint {path} has format {metadata.get('format')!r}; expected {FORMAT!r}. Delete it to train from "
             "the start"
         )
-    _refuse_other_training(path, metadata, config, fingerprint)
+    try:
+        written_under, progress = json.loads(metadata["config"]), json.loads(metadata["progress"])
+        written_with = metadata["fingerprint"]
+    except (KeyError, ValueError) as error:
+        raise ModelError(
+            f"checkpoint {path} has unreadable metadata ({type(error).__name__}: {error}). Delete it to train from the "
+            "start"
+        ) from error
+    _refuse_other_training(path, written_under, written_with, config, fingerprint)
     tensors: dict[str, Arrays] = {}
     for full_name, array in flat.items():
         section, _, name = full_name.partition("/")
         tensors.setdefault(section, {})[name] = np.array(array)
-    return Checkpoint(progress=json.loads(metadata["progress"]), tensors=tensors)
+    return Checkpoint(progress=progress, tensors=tensors)
 
 
-def _refuse_other_training(path: Path, metadata: dict[str, str], config: TrainingConfig, fingerprint: str) -> None:
-    found, expected = json.loads(metadata["config"]), config.model_dump(mode="json")
+def _refuse_other_training(
+    path: Path, found: dict[str, Any], written_with: str, config: TrainingConfig, fingerprint: str
+) -> None:
+    expected = config.model_dump(mode="json")
     if found != expected:
         changes = ", ".join(
             f"{key} {found.get(key)!r} there, {expected.get(key)!r} now"
@@ -104,7 +114,7 @@ def _refuse_other_training(path: Path, metadata: dict[str, str], config: Trainin
             f"cannot resume from {path}: it was written under another configuration ({changes}). Train with the same "
             "configuration, give another folder, or delete the checkpoint to start again"
         )
-    if metadata["fingerprint"] != fingerprint:
+    if written_with != fingerprint:
         raise ConfigError(
             f"cannot resume from {path}: the training data, the sensor contract or the network are not those it was "
             "written with. Give another folder, or delete the checkpoint to start again"

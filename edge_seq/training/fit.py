@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_seq.data.recording import UNLABELLED
-from edge_seq.errors import ConfigError
+from edge_seq.errors import ConfigError, ModelError
 from edge_seq.metrics import accuracy, confusion_matrix, macro_f1
 from edge_seq.training.augment import Augmenter, augment
 from edge_seq.training.checkpoint import Arrays, Checkpoint, load_checkpoint, save_checkpoint
@@ -134,7 +134,13 @@ def fit(
         if checkpoint_path is not None:
             checkpoint = load_checkpoint(checkpoint_path, config=config, fingerprint=fingerprint)
             if checkpoint is not None:
-                _restore(run, checkpoint)
+                try:
+                    _restore(run, checkpoint)
+                except (KeyError, ValueError, TypeError, RuntimeError) as error:
+                    raise ModelError(
+                        f"checkpoint {checkpoint_path} is incomplete ({type(error).__name__}: {error}). Delete it to "
+                        "train from the start"
+                    ) from error
         weights = class_weights(targets, num_classes) if config.class_weights == "balanced" else None
         while len(run.history) < config.epochs and not _is_stalled(run, config):
             record = _epoch(run, train.x, targets, validation, weights, num_classes, config, augmenter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,13 @@ class RunFolder:
         """Metrics on a side of the split."""
         return self.path / f"metrics.{side}.json"
 
+    def command(self, name: str) -> str:
+        """The command that does a step of this run again, to be pasted into a shell."""
+        path = shlex.quote(str(self.path))
+        if name == "train":
+            return f"edge-seq train {shlex.quote(str(self.config))} --out {path}"
+        return f"edge-seq {name} {path}"
+
     def onnx(self, kind: str, form: str) -> Path:
         """One exported ONNX file: kind ``float`` or ``int``, form ``window`` or ``step``."""
         return self.onnx_dir / f"{kind}_{form}.onnx"
@@ -161,7 +169,7 @@ def load_run_float(run: RunFolder) -> FloatModel:
         ConfigError: where training did not finish.
     """
     if not run.float_model.is_file():
-        raise ConfigError(f"run {run.path.name} holds no trained model; run edge-seq train --out {run.path.name} again")
+        raise ConfigError(f"run {run.path.name} holds no trained model; run {run.command('train')}")
     return load_float_model(run.float_model)
 
 
@@ -172,13 +180,13 @@ def load_run_int(run: RunFolder) -> IntModel:
         ConfigError: where it was not quantized yet, or the float model is another since.
     """
     if not run.int_model.is_file():
-        raise ConfigError(f"run {run.path.name} holds no integer model; run edge-seq quantize {run.path.name}")
+        raise ConfigError(f"run {run.path.name} holds no integer model; run {run.command('quantize')}")
     made_from = load_json(run.quantization).get("float_model_hash") if run.quantization.is_file() else None
     found = model_hash(load_run_float(run))
     if made_from != found:
         raise ConfigError(
             f"run {run.path.name}: the integer model was made from float model {str(made_from)[:16]}, the run now "
-            f"holds {found[:16]}; run edge-seq quantize {run.path.name} again"
+            f"holds {found[:16]}; run {run.command('quantize')} again"
         )
     return load_int_model(run.int_model)
 

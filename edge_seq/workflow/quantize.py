@@ -21,7 +21,15 @@ from edge_seq.quant.calibrate import calibrate, count_saturation
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.quant.quantize import quantize
 from edge_seq.quant.range_proof import range_bounds
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_windows, save_json
+from edge_seq.workflow.folder import (
+    RunFolder,
+    counts_hash,
+    load_json,
+    load_run_config,
+    load_run_float,
+    load_windows,
+    save_json,
+)
 from edge_seq.workflow.prepare import split_note
 
 BATCH = 512
@@ -111,12 +119,25 @@ def load_streams(run: RunFolder) -> NDArray[np.int16]:
     """Calibration streams of a run, int16 [B, T, C].
 
     Raises:
-        DataError: where there are none.
+        DataError: where there are none, or others than those of the training.
     """
     path = run.calibration_streams
     try:
-        return np.asarray(safetensors.numpy.load(path.read_bytes())["counts"], dtype=np.int16)
+        streams: NDArray[np.int16] = safetensors.numpy.load(path.read_bytes())["counts"]
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise DataError(
             f"reading {path.name}: no calibration streams ({type(error).__name__}); run edge-seq train again"
         ) from error
+    if streams.dtype != np.int16 or streams.ndim != 3:
+        raise DataError(
+            f"reading {path.name}: {streams.dtype} {list(streams.shape)}; expected int16 counts [B, T, C]; run "
+            "edge-seq train again"
+        )
+    expected = load_json(run.data_hashes).get(path.stem) if run.data_hashes.is_file() else None
+    if expected is not None and counts_hash(streams) != expected:
+        raise DataError(
+            f"reading {path.name}: these are not the calibration streams that the run was trained with (SHA-256 "
+            f"{counts_hash(streams)[:16]}..., {run.data_hashes.name} says {str(expected)[:16]}...); run "
+            "edge-seq train again"
+        )
+    return streams

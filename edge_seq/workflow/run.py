@@ -231,6 +231,11 @@ def _hold_to_contract(
         yield row
     if first and block:
         _check_block(block, contract, raw_counts=raw_counts, name=name)
+        if len(block) < contract.window_length:
+            warn(
+                f"stream {name} has {len(block)} samples, a window has {contract.window_length}: a model that gives a "
+                "label at the end of a window gives none"
+            )
 
 
 def _check_follows(previous: _Row, row: _Row, contract: SensorContract, name: str) -> None:

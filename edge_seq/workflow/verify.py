@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
@@ -33,7 +34,7 @@ from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.metrics import confusion_matrix, macro_f1
 from edge_seq.parity.compare import Comparison, compare_runs
-from edge_seq.parity.ladder import Ladder, Rung, comparison_rung, quantisation_cost, write_json, write_junit
+from edge_seq.parity.ladder import Kind, Ladder, Rung, comparison_rung, quantisation_cost, write_json, write_junit
 from edge_seq.training.runtime import has_torch
 from edge_seq.workflow.config import QuantizationConfig
 from edge_seq.workflow.export import render_c, render_onnx
@@ -51,6 +52,7 @@ from firmware_export.build import find_compiler
 from firmware_export.target import Target
 
 FLOAT_TOLERANCE = 2e-4  # of logits and states: sums in another order; a swapped gate is a thousand times more
+COST_RUNG = "cost of integers"
 STREAM_WINDOWS = 2  # the step rungs run windows two by two, so that what a window's end resets is seen
 
 Progress = Callable[[int, int, str], None]
@@ -84,7 +86,7 @@ def verify_run(
 
     Args:
         run: folder of an exported run.
-        side: whose windows are compared; validation or train where the run has no such side.
+        side: whose windows are compared.
         max_windows: how many of them at most, spread evenly.
         extreme_windows: how many windows of random and extreme counts the exact rungs see besides.
         targets: to run the C export on besides the host, from :func:`firmware_export.target.choose_targets`.
@@ -105,7 +107,7 @@ def verify_run(
         "torch = float reference": lambda name: _torch_rung(name, run, float_model, inputs),
         "float reference = float ONNX, window": lambda name: _float_window_rung(name, run, float_model, inputs),
         "float reference = float ONNX, step": lambda name: _float_step_rung(name, run, float_model, inputs),
-        "cost of integers": lambda name: _cost_rung(name, float_model, int_model, inputs, limits),
+        COST_RUNG: lambda name: _cost_rung(name, float_model, int_model, inputs, limits),
         "integer reference = integer ONNX, traced": lambda name: _trace_rung(name, int_model, inputs),
         "integer reference = integer ONNX, window": lambda name: _int_window_rung(name, run, int_model, inputs),
         "integer reference = integer ONNX, step": lambda name: _int_step_rung(name, run, int_model, inputs),
@@ -124,12 +126,19 @@ def verify_run(
             rungs.append(climb(name))
         except (ExportError, ModelError, ParityError, ToolError) as error:
             # A stale, damaged or missing export has failed its rung, and says why; the others are still climbed.
-            rungs.append(Rung(name, "exact", "failed", str(error)))
+            rungs.append(Rung(name, _kind_of(name), "failed", str(error)))
     progress(len(climbs), len(climbs), "done")
     ladder = Ladder(model_hash(int_model), counts_hash(inputs.exact), tuple(rungs))
     write_json(ladder, run.reports / "verify.json")
     write_junit(ladder, run.reports / "verify.xml")
     return ladder
+
+
+def _kind_of(name: str) -> Kind:
+    """Of a rung that could not be climbed."""
+    if name == COST_RUNG:
+        return "cost"
+    return "budget" if "float reference" in name else "exact"
 
 
 def _choose_inputs(run: RunFolder, side: str, model: IntModel, max_windows: int, extreme: int) -> _Inputs:
@@ -212,7 +221,12 @@ def _torch_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -
         return Rung(name, "budget", "skipped", "the run holds no torch weights; train it again")
     from edge_seq.training.loop import logits_of_weights
 
-    weights = safetensors.numpy.load(run.torch_weights.read_bytes())
+    try:
+        weights = safetensors.numpy.load(run.torch_weights.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise ModelError(
+            f"reading {run.torch_weights.name}: no safetensors file, or a damaged one ({error}). Train the run again"
+        ) from error
     config = load_run_config(run).training
 
     def with_torch(counts: NDArray[np.int16]) -> Trace:

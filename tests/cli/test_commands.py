@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from tests.cli.conftest import Small, edge_seq, ok
 
@@ -305,3 +308,59 @@ def test_run_refuses_a_missing_source(small: Small) -> None:
     result = edge_seq("run", small.run, "--source", "none.csv")
     assert result.code == 2
     assert "none.csv does not exist" in result.err
+
+
+def test_a_stream_shorter_than_a_window_is_said(small: Small) -> None:
+    result = ok("run", small.run, "--json", stdin="ax,ay,az\n" + "1,0,9\n" * 20)
+    assert result.out == ""
+    assert "has 20 samples, a window has 50" in result.err
+
+
+def test_other_calibration_streams_are_refused(small: Small, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small.run, tmp_path / "a run"))
+    path = run / "data" / "calibration.safetensors"
+    counts = safetensors.numpy.load(path.read_bytes())["counts"]
+    for other, message in (
+        (counts.astype(np.int32), "expected int16 counts [B, T, C]"),
+        (np.zeros_like(counts), "not the calibration streams that the run was trained with"),
+    ):
+        path.write_bytes(safetensors.numpy.save({"counts": other}))
+        result = edge_seq("quantize", run)
+        assert result.code == 2
+        assert message in result.err
+
+
+def test_damaged_torch_weights_fail_their_rung(small: Small, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small.run, tmp_path / "run"))
+    weights = run / "weights.torch.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    result = edge_seq("verify", run, "--json")
+    assert result.code == 1
+    rung = next(rung for rung in result.json["rungs"] if rung["verdict"] == "failed")
+    assert rung["name"] == "torch = float reference"
+    assert rung["kind"] == "budget"
+    assert "no safetensors file, or a damaged one" in rung["detail"]
+
+
+def test_what_to_do_next_can_be_pasted(small: Small, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small.run, tmp_path / "a run"))
+    (run / "model.int.safetensors").unlink()
+    result = edge_seq("export", run)
+    assert result.code == 2
+    assert f"run edge-seq quantize '{run}'" in result.err
+    (run / "model.float.safetensors").unlink()
+    assert f"edge-seq train '{run / 'config.toml'}' --out '{run}'" in edge_seq("quantize", run).err
+
+
+def test_a_defect_is_no_failed_check() -> None:
+    code = (
+        "import sys, edge_seq.workflow.folder as folder\n"
+        "def open_run(path):\n    raise ZeroDivisionError('planted')\n"
+        "folder.open_run = open_run\n"
+        "sys.argv = ['edge-seq', 'export', 'x', '--json']\n"
+        "from edge_seq.cli import main\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 70
+    assert "ZeroDivisionError: planted" in json.loads(done.stdout)["message"]
+    assert "Traceback" in done.stderr

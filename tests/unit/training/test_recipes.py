@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,14 @@ def test_recipe(name: str) -> None:
         # All groups train, so nothing may be picked by a part that is not there.
         assert config.data.validation_fraction == 0
         assert config.training.keep == "last"
+
+
+def test_documents_hold_no_placeholder_and_name_recipes_that_exist() -> None:
+    root = FOLDER.parents[1]
+    folders = (root, root / "datasets", FOLDER, root / "firmware_export")
+    documents = [path for folder in folders for path in folder.glob("*.md")]
+    assert len(documents) > 5
+    for document in documents:
+        assert not re.search(r"@[A-Z0-9_]+@", document.read_text(encoding="utf-8")), document
+    named = re.findall(r"recipes/(\w+)\.toml", (root / "README.md").read_text(encoding="utf-8"))
+    assert {"car_states"} <= set(named) - {"NAME"} <= set(RECIPES)
