@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import sys
 import tempfile
 from bisect import bisect_right
 from collections import Counter
@@ -82,9 +83,12 @@ def count(part: str, model: IntModel, folder: Path, *, flags: tuple[str, ...] = 
     Raises:
         ToolError: where a compiler fails or is missing.
     """
-    export_c(model, make_golden(model, random_counts(1, model.contract.window_length, model.input_size)), folder / "export")
+    export_c(
+        model, make_golden(model, random_counts(1, model.contract.window_length, model.input_size)), folder / "export"
+    )
     (folder / "count_model.h").write_text(
-        f'#include "{model.name}.h"\n#define COUNT_MODEL {model.name}_model\n#define COUNT_MEMORY {model.name}_memory_t\n'
+        f'#include "{model.name}.h"\n#define COUNT_MODEL {model.name}_model\n'
+        f"#define COUNT_MEMORY {model.name}_memory_t\n"
         f"#define COUNT_STEPS {model.contract.window_length}u\n#define COUNT_CHANNELS {model.input_size}u\n"
     )
     image = build_firmware(
@@ -123,18 +127,18 @@ def main() -> None:
     if missing_tools():
         raise ToolError(f"counting instructions: {missing_tools()}")
     wanted = [(arguments.part, shape) for shape in arguments.shapes or SHAPES] if arguments.part else STATED
-    print("part  shape       instructions  code+tables  context  stack  weights (bytes)")
+    sys.stdout.write("part  shape       instructions  code+tables  context  stack  weights (bytes)\n")
     for part, shape in wanted:
         model = model_of(shape)
         with tempfile.TemporaryDirectory() as folder:
             found = count(part, model, Path(folder), flags=tuple(arguments.flag or ("-O3",)))
-        print(
+        sys.stdout.write(
             f"{part:5} {shape:11} {found.instructions:12,}  {found.code_bytes:11,}  {found.context_bytes:7,}  "
-            f"{found.stack_bytes:5,}  {deployed_bytes(model):7,}"
+            f"{found.stack_bytes:5,}  {deployed_bytes(model):7,}\n"
         )
         if arguments.functions:
             for name, times in found.by_function.items():
-                print(f"{'':18}{times:12,}  {name}")
+                sys.stdout.write(f"{'':18}{times:12,}  {name}\n")
 
 
 if __name__ == "__main__":
