@@ -2,6 +2,7 @@
 
     python datasets/measure_car_states_baselines.py            # some minutes on one core
     python datasets/measure_car_states_baselines.py --splits 1 --models majority forest
+    python datasets/measure_car_states_baselines.py --splits 4 --recipe datasets/recipes/car_states.toml
 
 Everything comes from the library: the simulator, the split by drive, the windows, the baselines, the training loop.
 """
@@ -23,6 +24,7 @@ from edge_seq.ir.model import num_parameters
 from edge_seq.metrics import accuracy, confusion_matrix, macro_f1, softmax
 from edge_seq.training.baselines import convolutional_baseline, majority_baseline, random_forest_baseline
 from edge_seq.training.config import TrainingConfig
+from edge_seq.workflow.config import RunConfig, load_config
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +42,13 @@ def windows_of(dataset: Dataset, recordings: tuple[Recording, ...], stride: int 
 
 
 def probabilities_of(
-    model: str, dataset: Dataset, sides: tuple[Windows, Windows, Windows], *, epochs: int, seed: int
+    model: str,
+    dataset: Dataset,
+    sides: tuple[Windows, Windows, Windows],
+    *,
+    epochs: int,
+    recipe: RunConfig | None,
+    seed: int,
 ) -> tuple[NDArray[np.float64], int | None]:
     """Train one model on the first side, pick by the second, predict the third.
 
@@ -67,9 +75,11 @@ def probabilities_of(
     from edge_seq.frontends.from_torch import from_training
     from edge_seq.training.loop import predict, train
 
-    config = TrainingConfig.model_validate(
-        {"cell": model, "hidden_size": 16, "epochs": epochs, "class_weights": "none", "dropout": 0.0, "seed": seed}
-    )
+    if recipe is None:
+        options = {"hidden_size": 16, "epochs": epochs, "class_weights": "none", "dropout": 0.0}
+    else:
+        options = recipe.training.model_dump()
+    config = TrainingConfig.model_validate({**options, "cell": model, "seed": seed})
     result = train(train_windows, validation, dataset.contract, num_classes, config)
     parameters = num_parameters(from_training(result, name=model, labels=dataset.labels))
     return softmax(predict(result, test.counts)).astype(np.float64), parameters
@@ -86,19 +96,21 @@ def share_table(dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
-def measure(dataset: Dataset, models: list[str], *, splits: int, epochs: int) -> str:
+def measure(dataset: Dataset, models: list[str], *, splits: int, epochs: int, recipe: RunConfig | None = None) -> str:
     """Scores over several splits by drive (60 % train, 15 % validation, 25 % test), as Markdown."""
     confusions: dict[str, list[NDArray[np.int64]]] = {model: [] for model in models}
     sizes: dict[str, int | None] = {}
     for seed in range(splits):
         split = split_by_group(dataset, validation_fraction=0.15, test_fraction=0.25, seed=seed)
         sides = (
-            windows_of(dataset, split.train),
+            windows_of(dataset, split.train, recipe.data.training_stride if recipe else None),
             windows_of(dataset, split.validation),
             windows_of(dataset, split.test),
         )
         for model in models:
-            probabilities, sizes[model] = probabilities_of(model, dataset, sides, epochs=epochs, seed=seed)
+            probabilities, sizes[model] = probabilities_of(
+                model, dataset, sides, epochs=epochs, recipe=recipe, seed=seed
+            )
             confusion = confusion_matrix(sides[2].labels, probabilities.argmax(axis=1), len(dataset.labels))
             confusions[model].append(confusion)
             score = f"accuracy {float(accuracy(confusion)):.3f}, macro-F1 {float(macro_f1(confusion)):.3f}"
@@ -120,14 +132,20 @@ def main() -> None:
     """Parse the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--splits", type=int, default=3, help="splits by drive, seeds 0, 1, ...")
-    parser.add_argument("--epochs", type=int, default=40, help="of every network")
+    parser.add_argument(
+        "--epochs", type=int, default=40, help="of every network; with a recipe, of the convolutional one"
+    )
+    parser.add_argument(
+        "--recipe", type=Path, help="how rnn, gru and lstm are trained; its training stride is for all models"
+    )
     parser.add_argument("--drives", type=int, default=CarStatesOptions.drives)
     parser.add_argument("--seed", type=int, default=CarStatesOptions.seed, help="of the simulator")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--output", type=Path, help="also write the Markdown here")
     given = parser.parse_args()
     dataset = simulate_car_states(CarStatesOptions(drives=given.drives, seed=given.seed))
-    scores = measure(dataset, given.models, splits=given.splits, epochs=given.epochs)
+    recipe = load_config(given.recipe) if given.recipe else None
+    scores = measure(dataset, given.models, splits=given.splits, epochs=given.epochs, recipe=recipe)
     report = share_table(dataset) + "\n\n" + scores
     print(report)  # noqa: T201 - a script
     if given.output is not None:

@@ -75,6 +75,13 @@ class ElfImage:
             raise ToolError(f"reading an image: no symbol {name}; it was built by another release. Build it again")
         return self.by_name[name].address
 
+    def place(self, address: int) -> str:
+        """A code address for a message: function and offset where one is known."""
+        for symbol in self.symbols:
+            if symbol.is_function and symbol.address <= address < symbol.address + symbol.size:
+                return f"{symbol.name}+{address - symbol.address:#x} ({address:#x})"
+        return f"{address:#x}"
+
 
 def _section(section: Any) -> Section:
     writable, empty = bool(section["sh_flags"] & 1), section["sh_type"] == "SHT_NOBITS"

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from edge_seq.errors import ConfigError
+from edge_seq.errors import ConfigError, ToolError
 from firmware_export import ctext
 from firmware_export.build import Compiler, compile_c
 from firmware_export.emit import RUNTIME_FOLDER
 from firmware_export.host import read_exports
 from firmware_export.target import BARE_FOLDER, CompilerChoice, Memory, Target, find_target_compiler
 
-_COMMON_FLAGS = ("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-g0")
-LINKER_SCRIPT = BARE_FOLDER / "es_link.ld"
+_COMMON_FLAGS = ("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0")
+LINKER_SCRIPT = "es_link.ld"
 _LINK_FLAGS = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=es_start")
 
 
@@ -65,9 +67,16 @@ def _memory_text(memory: Memory) -> str:
     )
 
 
+@cache
 def _stack_flags(compiler: Compiler) -> tuple[str, ...]:
-    """gcc writes the stack of each function and who calls whom beside the object."""
-    return ("-fcallgraph-info=su",) if "gcc" in compiler.name else ()
+    """gcc, from its version 10 on, writes the stack of each function and who calls whom beside the object."""
+    flags = ("-fcallgraph-info=su",)
+    command = [*compiler.command, *flags, "-E", "-x", "c", "-"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return flags if done.returncode == 0 and not done.stderr else ()
 
 
 def build_image(
@@ -103,8 +112,8 @@ def build_image(
     objects.mkdir(parents=True, exist_ok=True)
     models = output_folder / "es_image_models.c"
     models.write_text(_models_file(names), encoding="utf-8")
-    script = _memory_text(target.memory) + LINKER_SCRIPT.read_text(encoding="utf-8")
-    (output_folder / LINKER_SCRIPT.name).write_text(script, encoding="utf-8")
+    script = _memory_text(target.memory) + target.linker_script.read_text(encoding="utf-8")
+    (output_folder / LINKER_SCRIPT).write_text(script, encoding="utf-8")
     sources = [
         *(folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")),
         *(folder / f"{name}.c" for folder, name in zip(folders, names, strict=True)),
@@ -127,11 +136,14 @@ def build_image(
         f"-DES_MAIL_BUFFER_BYTES={target.memory.buffer_bytes}u",
         *(["-DES_TRACE"] if traced else []),
     ]
-    compiled = [
-        compile_c(tool, [source], objects / f"{source.stem}.o", flags=[*flags, "-c"], include_folders=includes)
-        for source in sources
-    ]
-    elf = _link(tool, choice, compiled, output_folder)
+    try:
+        compiled = [
+            compile_c(tool, [source], objects / f"{source.stem}.o", flags=[*flags, "-c"], include_folders=includes)
+            for source in sources
+        ]
+        elf = _link(tool, choice, compiled, output_folder)
+    except ToolError as error:
+        raise ToolError(f"{error}\n{choice.note}".strip()) from error
     return Image(elf, target, tool, names, traced, objects, semihosted)
 
 
@@ -146,7 +158,7 @@ def _link(tool: Compiler, choice: CompilerChoice, objects: Sequence[Path], outpu
             *choice.link_flags,
             *_LINK_FLAGS,
             "-T",
-            str(output_folder / LINKER_SCRIPT.name),
+            str(output_folder / LINKER_SCRIPT),
         ],
         libraries=choice.libraries,
     )

@@ -18,11 +18,13 @@ from firmware_export.host import DEFAULT_FLAGS, HostProgram, build_host, run_on_
 from firmware_export.image import Image, build_image
 from firmware_export.mail import MAIL_BYTES, Order, make_orders, open_answer, order_mark
 from firmware_export.qemu_machine import run_in_qemu
+from firmware_export.simavr_machine import run_in_simavr
 from firmware_export.target import (
     Emulator,
     HostEmulator,
     QemuSystemEmulator,
     QemuUserEmulator,
+    SimavrEmulator,
     Target,
     UnicornEmulator,
     find_emulator,
@@ -79,7 +81,7 @@ def build_for_target(
     """
     chosen = find_emulator(target, emulator)
     match chosen:
-        case UnicornEmulator() | QemuSystemEmulator():
+        case UnicornEmulator() | QemuSystemEmulator() | SimavrEmulator():
             semihosted = isinstance(chosen, QemuSystemEmulator)
             image = build_image(folders, output_folder, target, compiler=compiler, traced=traced, semihosted=semihosted)
             return TargetProgram(target, chosen, image.compiler.name, image)
@@ -129,6 +131,9 @@ def run_on_target(
             answers: Iterable[tuple[bytes, bytes]] = _run_in_unicorn(image, program.emulator, orders, timeout_s)
         case QemuSystemEmulator():
             answers = run_in_qemu(image, program.emulator, orders, mark=mark, timeout_s=timeout_s)
+        case SimavrEmulator():
+            ran = run_in_simavr(image, program.emulator, orders, timeout_s=timeout_s)
+            answers = [(answer.head, answer.words) for answer in ran]
         case _:
             raise ToolError(f"running {model.name} on {where}: an image does not run in {program.emulator.name}")
     rows = []

@@ -1,7 +1,8 @@
 """Targets: what to compile for and what to run it on. One TOML file in ``firmware_export/targets`` is one target.
 
 Adding one: write ``targets/<name>.toml``; ``edge-seq verify RUN --target <name>`` then knows it. A machine whose start
-is not there yet also needs ``runtime/port/bare/es_start_<start>.c``.
+is not there yet also needs ``runtime/port/bare/es_start_<start>.c``, and ``es_link_<start>.ld`` where its memory is not
+laid out as ``es_link.ld`` does it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge_seq.errors import ConfigError, ToolError
 from firmware_export.build import Compiler, find_compilers
+from firmware_export.simavr_driver import has_simavr
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -47,6 +49,7 @@ class CompilerChoice(_Table):
         link_flags: only when linking.
         libraries: behind the objects when linking.
         install: the command that installs it.
+        note: what it cannot do; said where it fails.
     """
 
     name: str
@@ -57,6 +60,7 @@ class CompilerChoice(_Table):
     link_flags: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     install: str
+    note: str = ""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> CompilerChoice:
@@ -142,6 +146,26 @@ class QemuUserEmulator(_Emulator):
         return shutil.which(self.program) is not None
 
 
+class SimavrEmulator(_Emulator):
+    """An AVR in ``libsimavr``, driven by a program of this project: states from memory, exact cycle counts.
+
+    Attributes:
+        mcu: what simavr calls it, for example ``atmega2560``.
+    """
+
+    kind: Literal["simavr"]
+    mcu: str
+
+    @property
+    def name(self) -> str:
+        """In reports."""
+        return "simavr"
+
+    def is_here(self) -> bool:
+        """Whether it can be built."""
+        return has_simavr()
+
+
 class HostEmulator(_Emulator):
     """No emulator: the program runs on this machine."""
 
@@ -157,7 +181,7 @@ class HostEmulator(_Emulator):
         return True
 
 
-Emulator = UnicornEmulator | QemuSystemEmulator | QemuUserEmulator | HostEmulator
+Emulator = UnicornEmulator | QemuSystemEmulator | QemuUserEmulator | SimavrEmulator | HostEmulator
 
 
 class Memory(_Table):
@@ -213,7 +237,7 @@ class Target(_Table):
         title: for people.
         start: which ``es_start_<start>.c``; empty where the target has an operating system.
         optimization: of the compiler.
-        defines: macros, for example storage qualifiers: ``ES_ROM=__flash``.
+        defines: macros, for example ``ES_KERNEL=ES_KERNEL_PLAIN``.
         sources: more files of the runtime, below ``firmware_export/runtime``, for example kernel variants.
         include_folders: more of them, below ``firmware_export/runtime``.
         compilers: in order of preference.
@@ -236,9 +260,15 @@ class Target(_Table):
     budgets: Budgets = Budgets()
     clock: Clock | None = None
 
+    @property
+    def linker_script(self) -> Path:
+        """Of a bare machine: that of its start, or the one for all others."""
+        own = BARE_FOLDER / f"es_link_{self.start}.ld"
+        return own if own.is_file() else BARE_FOLDER / "es_link.ld"
+
     @model_validator(mode="after")
     def _bare_machines_are_whole(self) -> Target:
-        bare = [emulator.kind for emulator in self.emulators if emulator.kind in ("unicorn", "qemu_system")]
+        bare = [emulator.kind for emulator in self.emulators if emulator.kind in ("unicorn", "qemu_system", "simavr")]
         if bare and (self.memory is None or not self.start):
             raise ValueError(f"an emulator of kind {bare[0]} needs start and the table [memory]")
         if not self.compilers and any(emulator.kind != "host" for emulator in self.emulators):

@@ -144,8 +144,4 @@ class UnicornMachine:
             )
 
     def _place(self) -> str:
-        pc = int(self._uc.reg_read(self._pc))
-        for symbol in self.elf.symbols:
-            if symbol.is_function and symbol.address <= pc < symbol.address + symbol.size:
-                return f"{symbol.name}+{pc - symbol.address:#x} ({pc:#x})"
-        return f"{pc:#x}"
+        return self.elf.place(int(self._uc.reg_read(self._pc)))

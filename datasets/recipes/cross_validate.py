@@ -3,8 +3,8 @@
     python datasets/recipes/cross_validate.py datasets/recipes/hapt.toml --folds 3
     python datasets/recipes/cross_validate.py datasets/recipes/hapt.toml training.cell=gru --seeds 0 1 2
 
-Predictions of all folds are pooled, then scored. The last epoch's weights are used, so no epoch is picked by the fold
-that is scored.
+A seed decides the folds too, so that several seeds are a repeated cross-validation. Predictions of all folds are
+pooled, then scored. The last epoch's weights are used, so no epoch is picked by the fold that is scored.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def cross_validate(config: RunConfig, *, folds: int, seed: int, forest: bool) ->
     windows = make_windows(split.train, length=contract.window_length, stride=stride, minimum_share=share)
     training = config.training.model_copy(update={"keep": "last", "early_stopping_patience": 0, "seed": seed})
     probabilities = np.zeros((len(windows.labels), num_classes))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for inside, outside in splitter.split(windows.labels, windows.labels, windows.groups):
         if forest:
             scores = random_forest_baseline(

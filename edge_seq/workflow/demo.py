@@ -25,7 +25,7 @@ STEPS_PER_CELL = 5  # train, quantize, evaluate, export, verify
 # datasets/recipes/car_states.toml, chosen there by cross-validation over drives; a test keeps the two alike.
 RECIPE = (
     "data.training_stride=10",
-    "training.epochs=25",
+    "training.epochs=50",
     "training.learning_rate=0.02",
     "training.class_weights=none",
     "training.augmentation.rotation=any",

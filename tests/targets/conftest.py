@@ -1,4 +1,5 @@
-"""Some models of the zoo that together reach every cell, preprocessing, pooling and readout, and their exports."""
+"""Some models of the zoo that together reach every cell, preprocessing, pooling and readout, their exports, and what
+the reference makes of them."""
 
 from __future__ import annotations
 
@@ -6,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.model import IntModel
 from firmware_export.emit import export_c
 from firmware_export.golden import make_golden
+from tests.targets.running import Case, counts_for
 from tests.zoo import awkward_models, random_counts
 
 CHOSEN = (
@@ -38,3 +41,13 @@ def folders(models: list[IntModel], tmp_path_factory: pytest.TempPathFactory) ->
         counts = random_counts(1, model.contract.window_length, model.input_size, sigma=500)
         export_c(model, make_golden(model, counts), root / model.name)
     return {model.name: root / model.name for model in models}
+
+
+@pytest.fixture(scope="session")
+def cases(models: list[IntModel], folders: dict[str, Path]) -> dict[str, Case]:
+    """A model, its export, counts and what the reference makes of these, by the model's name."""
+    return {
+        model.name: Case(model, folders[model.name], counts, run_reference(model, counts))
+        for model in models
+        for counts in [counts_for(model)]
+    }

@@ -3,9 +3,16 @@
 #ifndef ES_PORT_H
 #define ES_PORT_H
 
-/* Qualifier of large constant tables, in their definitions and in pointers to them; for example __flash on AVR. */
+/* Qualifier of large constant tables, in their definitions and in pointers to them. On AVR it is __flash where the
+ * compiler knows that word, which gcc does with -std=gnu99: without, tables and weights take RAM. Pointers of __flash
+ * have 16 bits, so tables and weights must lie in the first 64 kB of the flash; avr-gcc's linker scripts put them
+ * first. C++ has no __flash and may only pass such pointers on. */
 #ifndef ES_ROM
+#ifdef __FLASH
+#define ES_ROM __flash
+#else
 #define ES_ROM
+#endif
 #endif
 
 /* How one value of such a table is read; `address` points to it. */

@@ -58,7 +58,8 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_every_file_of_the_folder_is_a_target() -> None:
-    assert {"cortex_m0", "cortex_m3", "cortex_m33", "cortex_m4", "cortex_m7", "host"} <= set(target_names())
+    others = {"atmega2560", "atmega328p", "host", "powerpc", "riscv32imc"}
+    assert {f"cortex_m{number}" for number in (0, 3, 33, 4, 55, 7)} | others == set(target_names())
     for target in choose_targets(["all"]):
         assert target.title
         assert all(choice.install for choice in target.compilers)
@@ -73,6 +74,11 @@ def test_one_file_is_a_target(tmp_path: Path) -> None:
     assert (target.name, target.optimization, target.memory.stack_bytes) == ("some", "-O2", 4096)
 
 
+def test_a_start_may_have_a_linker_script_of_its_own() -> None:
+    assert load_target("atmega2560").linker_script.name == "es_link_avr.ld"
+    assert load_target("riscv32imc").linker_script.name == "es_link.ld"
+
+
 def test_an_unknown_target_lists_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"target 'cortex_m5' is not there\. Targets: .*cortex_m4.*host.*, or all"):
         choose_targets(["cortex_m5"])
@@ -83,7 +89,7 @@ def test_an_unknown_target_lists_those_there_are() -> None:
     [
         ("title = ", "some.toml cannot be read as TOML"),
         (BARE + "colour = 3\n", "memory.colour: Extra inputs"),
-        (BARE.replace('start = "cortex_m"', 'start = "z80"'), r"there is no es_start_z80\.c; there are \['cortex_m'"),
+        (BARE.replace('start = "cortex_m"', 'start = "z80"'), r"there is no es_start_z80\.c; there are .*'cortex_m'"),
         (BARE.replace('start = "cortex_m"', ""), "an emulator of kind unicorn needs start and the table"),
         (BARE.replace('"qemu_system"', '"bochs"'), r"emulators\.1.*'bochs'"),
         (BARE.replace('program = "no-such-program-gcc"', ""), "expected either program or module"),
@@ -116,6 +122,11 @@ def test_missing_tools_are_named_with_what_installs_them(tmp_path: Path, monkeyp
     monkeypatch.setattr(target_module.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(MissingToolError, match=r"unicorn, no-such-qemu not found .* pip install unicorn, or apt-get"):
         find_emulator(target)
+    monkeypatch.setattr(target_module, "has_simavr", lambda: False)
+    with pytest.raises(
+        MissingToolError, match=r"running atmega2560: simavr not found .* apt-get install libsimavr-dev"
+    ):
+        find_emulator(load_target("atmega2560"))
     monkeypatch.setattr(target_module, "find_compilers", lambda: ())
     with pytest.raises(MissingToolError, match=r"compiling for host: C compiler not found .*edge-seq\[compiler\]"):
         find_target_compiler(load_target("host"))

@@ -10,8 +10,8 @@ from edge_seq.data.source import load_source
 from edge_seq.workflow.config import SIMULATOR, load_config
 
 FOLDER = Path(__file__).parents[3] / "datasets" / "recipes"
-RECIPES = ("car_states", "hapt", "road_surface_tartu", "road_surface_tartu_2")
-SOURCES = ("road_surface_tartu_world", "road_surface_tartu_world_raw")
+RECIPES = ("car_states", "hapt", "road_surface_tartu")
+SOURCES = ("road_surface_tartu_difference",)
 
 
 def test_every_configuration_is_a_known_recipe_or_a_data_source() -> None:

@@ -25,7 +25,8 @@ static uintptr_t semihost(uintptr_t operation, const void *block)
 {
     register uintptr_t a0 __asm__("a0") = operation;
     register const void *a1 __asm__("a1") = block;
-    __asm__ volatile(".option push\n\t.option norvc\n\t.balign 16\n\t"
+    /* The three are one word each, on one page; aligned before norvc, as the linker pads with short instructions. */
+    __asm__ volatile(".balign 16\n\t.option push\n\t.option norvc\n\t"
                      "slli x0, x0, 0x1f\n\tebreak\n\tsrai x0, x0, 7\n\t.option pop"
                      : "+r"(a0)
                      : "r"(a1)

@@ -1,0 +1,58 @@
+"""A hundred thousand random steps of each cell on each target, of awkward sizes and extreme weights: every state."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import pytest
+
+from edge_seq.backends.reference_int import run_reference
+from edge_seq.ir.model import IntModel
+from firmware_export.emit import export_c
+from firmware_export.golden import make_golden
+from firmware_export.target import load_target, target_names
+from tests.targets.running import Case, run_cases
+from tests.zoo import CELLS, awkward_models, random_counts
+
+STEPS = 100_000
+# Of them, in hundredths, for each shape: most for those that an 8-bit part computes quickly.
+SHARES = {"small": 30, "small_extreme": 31, "one_extreme": 32, "carry_extreme": 5, "wide_extreme": 3}
+EMULATED = [name for name in target_names() if load_target(name).compilers]
+
+
+def random_case(model: IntModel, steps: int, root: Path) -> Case:
+    """Half of the streams of any count, half as a sensor gives them; three windows and a part of one more."""
+    time_steps = 3 * model.contract.window_length + 2
+    streams = -(-steps // time_steps)
+    seed = zlib.crc32(model.name.encode())
+    counts = random_counts(streams, time_steps, model.input_size, seed=seed)
+    counts[::2] = random_counts(len(counts[::2]), time_steps, model.input_size, seed=seed + 1, sigma=400)
+    export_c(model, make_golden(model, counts[:1]), root / model.name)
+    return Case(model, root / model.name, counts, run_reference(model, counts))
+
+
+@pytest.fixture(scope="module")
+def random_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Case]]:
+    """By cell."""
+    root = tmp_path_factory.mktemp("many")
+    models = {model.name: model for model in awkward_models()}
+    return {
+        cell: [
+            random_case(models[f"{cell}_{shape}"], STEPS * share // 100, root / cell) for shape, share in SHARES.items()
+        ]
+        for cell in CELLS
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("target", EMULATED)
+def test_a_hundred_thousand_steps(target: str, cell: str, random_cases: dict[str, list[Case]], tmp_path: Path) -> None:
+    steps = values = 0
+    for case, comparison in run_cases(random_cases[cell], tmp_path, target):
+        assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
+        steps += comparison.steps
+        values += comparison.values
+    print(f"{target}, {cell}: {steps:,} steps, {values:,} values, 0 mismatches")  # noqa: T201  # shown by pytest -s
+    assert steps >= STEPS
