@@ -35,7 +35,7 @@ def _source(table: str, words: NDArray[np.int32], kernels: str, note: str) -> st
     comment = ctext.comment(f"{note}\nWritten by firmware_export/tanh_source.py; a test compares.")
     array = ctext.array("int32_t", table, words, rom=True, public=True)
     includes = ctext.include("es_kernel.h") + ctext.include("es_tanh.h")
-    return f"{comment}{includes}\n#if ES_KERNEL {kernels} ES_KERNEL_PLAIN\n{array}#endif\n"
+    return f"{comment}{includes}\n#if {kernels}\n{array}#endif\n"
 
 
 def tanh_source() -> str:
@@ -43,7 +43,7 @@ def tanh_source() -> str:
     return _source(
         "es_tanh_table",
         packed_table().view(np.int32),
-        "==",
+        "ES_PLAIN_CELLS",
         "The activation table (SPEC.md, section 5): word k is base[k] * 2^16 + slope[k], for x from -8 + k / 16.",
     )
 
@@ -53,7 +53,7 @@ def tanh_dsp_source() -> str:
     return _source(
         "es_tanh_dsp_table",
         dsp_words(),
-        "!=",
+        "!ES_PLAIN_CELLS",
         "The activation table as the Thumb-2 kernels want it: word k is base[k] * 2^16 + slope[k] (es_tanh.c), less\n"
         "slope[k] * 4096 times the lowest four bits of k as a signed number, modulo 2^32. Then word + slope * low,\n"
         "low the low 16 bits of the argument as a signed number, is what the plain C computes of the low 12.",

@@ -13,7 +13,7 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
-#if ES_KERNEL != ES_KERNEL_PLAIN
+#if !ES_PLAIN_CELLS
 
 /* The own state's dot product is written out for so many double quads; more are done in a loop before. */
 #if defined(__OPTIMIZE_SIZE__)

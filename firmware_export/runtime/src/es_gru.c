@@ -5,7 +5,7 @@
 #include "es_tanh.h"
 #include "es_trace.h"
 
-#if ES_KERNEL == ES_KERNEL_PLAIN
+#if ES_PLAIN_CELLS
 
 enum { RESET_GATE, UPDATE_GATE, NEW_GATE_INPUT, NEW_GATE_HIDDEN };
 

@@ -2,7 +2,7 @@
 #include "es_kernel.h"
 #include "es_tanh.h"
 
-#if ES_KERNEL != ES_KERNEL_PLAIN
+#if !ES_PLAIN_CELLS
 #include "es_dsp.h"
 
 /* All units. frame->out: hidden state Q15, in and out; constants: the table, 2^30, 2^31 - 1, 2^14, end of the hidden

@@ -7,12 +7,15 @@
 #define ES_KERNEL_DSP 1    /* Thumb-2 with dual 16-bit multiply-accumulate: Cortex-M4, M7, M33 */
 #define ES_KERNEL_THUMB2 2 /* Thumb-2 without them: Cortex-M3 */
 #define ES_KERNEL_MVE 3    /* Helium for the LSTM, DSP for the other cells: Cortex-M55, M85 */
+#define ES_KERNEL_THUMB1 4 /* plain C around dot products for 16-bit Thumb: Cortex-M0, M0+ */
 
 #ifndef ES_KERNEL
-#if defined(ES_TRACE) || !defined(__GNUC__) || !defined(__thumb2__) || !defined(__ARM_ARCH_PROFILE)
+#if defined(ES_TRACE) || !defined(__GNUC__) || !defined(__thumb__) || !defined(__ARM_ARCH_PROFILE)
 #define ES_KERNEL ES_KERNEL_PLAIN
 #elif __ARM_ARCH_PROFILE != 'M' || defined(__ARM_BIG_ENDIAN)
 #define ES_KERNEL ES_KERNEL_PLAIN
+#elif !defined(__thumb2__)
+#define ES_KERNEL ES_KERNEL_THUMB1
 #elif defined(__ARM_FEATURE_MVE)
 #define ES_KERNEL ES_KERNEL_MVE
 #elif defined(__ARM_FEATURE_DSP)
@@ -21,5 +24,8 @@
 #define ES_KERNEL ES_KERNEL_THUMB2
 #endif
 #endif
+
+/* Whether the cells are those of plain C. */
+#define ES_PLAIN_CELLS (ES_KERNEL == ES_KERNEL_PLAIN || ES_KERNEL == ES_KERNEL_THUMB1)
 
 #endif

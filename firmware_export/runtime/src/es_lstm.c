@@ -5,7 +5,7 @@
 #include "es_tanh.h"
 #include "es_trace.h"
 
-#if ES_KERNEL == ES_KERNEL_PLAIN
+#if ES_PLAIN_CELLS
 
 enum { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
 

@@ -8,7 +8,8 @@
 #include "edge_seq.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define LANES 4u               /* quads in a group; units in a batch */
+#define LANES 4u               /* quads in a group; units in a vector */
+#define BATCH 16u              /* units whose sums are taken before their gates */
 #define WORDS_BYTES 16u        /* of the four rows' parts of a quad or pair */
 #define ROW_OFFSETS 0, 16, 32, 48 /* bytes from a row's part of a quad, or pair, to its part of the next */
 
@@ -74,45 +75,53 @@ ALWAYS_INLINE void add_pairs(int32_t *sums, uint32x4_t at, const int16_t *featur
     }
 }
 
-/* tanh of four arguments, Q15; see ES_DSP_TANH. */
-ALWAYS_INLINE int32x4_t tanh4(int32x4_t argument)
+/* tanh of four arguments, Q15, shifted right by `more`; see ES_DSP_TANH. The index saturates as a shift to the left. */
+#define TANH4(argument, more) vshrq_n_s32(tanh4_word(argument), 16 + (more))
+#define SIGMOID4(argument) vaddq_n_s32(TANH4(argument, 1), 16384)
+
+ALWAYS_INLINE int32x4_t tanh4_word(int32x4_t argument)
 {
-    const int32x4_t index = vminq_s32(vmaxq_s32(vshrq_n_s32(argument, 12), vdupq_n_s32(0)), vdupq_n_s32(255));
-    const int32x4_t word = vldrwq_gather_shifted_offset_s32(es_tanh_dsp_table, vreinterpretq_u32_s32(index));
-    const int32x4_t rise = vmullbq_int_s16(vreinterpretq_s16_s32(word), vreinterpretq_s16_s32(argument));
-    return vshrq_n_s32(vaddq_s32(word, rise), 16);
+    const uint32x4_t index = vshrq_n_u32(vqshluq_n_s32(argument, 12), 24);
+    const int32x4_t word = vldrwq_gather_shifted_offset_s32(es_tanh_dsp_table, index);
+    return vaddq_s32(word, vmullbq_int_s16(vreinterpretq_s16_s32(word), vreinterpretq_s16_s32(argument)));
 }
 
-ALWAYS_INLINE int32x4_t sigmoid4(int32x4_t argument)
-{
-    return vaddq_n_s32(vshrq_n_s32(tanh4(argument), 1), 16384);
-}
+/* y of one gate of the units, from their sums. */
+#define RESULT4(gate)                                                                            \
+    vmulhq_s32(vldrwq_s32(sums + BATCH * (gate)),                                                \
+               vshlq_n_s32(vldrhq_gather_offset_z_s32(&blocks->multiplier[gate], strides, active), 16))
 
-/* Gates and states of up to four units. sums [4, 4]: gate by gate; cell, hidden [4] */
-ALWAYS_INLINE void update_units(const es_block_t *blocks, const int32_t *sums, int16_t *cell, int16_t *hidden,
-                                int32_t frac_bits, mve_pred16_t active)
-{
-    const uint32x4_t strides = four(0, sizeof(es_block_t), 2 * sizeof(es_block_t), 3 * sizeof(es_block_t));
-    const int32x4_t operand_shifts = vreinterpretq_s32_u32(four(0, 0, (uint32_t)-8, (uint32_t)-8));
-    int32x4_t gates[4];
-    int32x4_t c, t, h;
-    unsigned gate;
+static const uint32_t block_strides[LANES] = {0, sizeof(es_block_t), 2 * sizeof(es_block_t), 3 * sizeof(es_block_t)};
+static const int32_t operand_shifts[LANES] = {0, 0, -8, -8};
 
-    for (gate = 0; gate < 4; gate++) {
-        const int32x4_t m = vldrhq_gather_offset_z_s32(&blocks->multiplier[gate], strides, active);
-        gates[gate] = vmulhq_s32(vldrwq_s32(sums + 4 * gate), vshlq_n_s32(m, 16));
+/* Gates and states of `left` units. sums [4, BATCH]: gate by gate; cell, hidden [left, to a multiple of four] */
+static __attribute__((noinline)) void update_units(const es_block_t *blocks, const int32_t *sums, int16_t *cell,
+                                                   int16_t *hidden, int32_t frac_bits, int32_t left)
+{
+    const uint32x4_t strides = vldrwq_u32(block_strides);
+
+    for (; left > 0; left -= (int32_t)LANES) {
+        const mve_pred16_t active = vctp32q((uint32_t)left);
+        int32x4_t c, t, h;
+
+        t = SIGMOID4(RESULT4(0));
+        t = vshlq_r_s32(vmulq_s32(t, TANH4(RESULT4(2), 0)), frac_bits - 15);
+        c = vmulq_s32(SIGMOID4(RESULT4(1)), vldrhq_z_s32(cell, active));
+        c = vrshrq_n_s32(vaddq_s32(c, t), 15);
+        c = vmovlbq_s16(vqmovnbq_s32(vreinterpretq_s16_s32(c), c));
+        vstrhq_p_s32(cell, c, active);
+        t = vaddq_n_s32(vshlq_r_s32(c, ES_ARGUMENT_FRAC_BITS - frac_bits), ES_ARGUMENT_ZERO);
+        h = vshrq_n_s32(vmulq_s32(SIGMOID4(RESULT4(3)), TANH4(t, 0)), 15);
+        h = vrshlq_s32(h, vldrwq_s32(operand_shifts));
+        vstrhq_s32(hidden, h); /* 0 beyond the units: their multipliers were read as 0, and so is their output gate */
+        blocks += LANES;
+        sums += LANES;
+        cell += LANES;
+        hidden += LANES;
     }
-    t = vshlq_r_s32(vmulq_s32(sigmoid4(gates[0]), tanh4(gates[2])), frac_bits - 15);
-    c = vldrhq_z_s32(cell, active);
-    c = vrshrq_n_s32(vaddq_s32(vmulq_s32(sigmoid4(gates[1]), c), t), 15);
-    c = vmovlbq_s16(vqmovnbq_s32(vdupq_n_s16(0), c));
-    vstrhq_p_s32(cell, c, active);
-    t = tanh4(vaddq_n_s32(vshlq_r_s32(c, ES_ARGUMENT_FRAC_BITS - frac_bits), ES_ARGUMENT_ZERO));
-    h = vrshlq_s32(vshrq_n_s32(vmulq_s32(sigmoid4(gates[3]), t), 15), operand_shifts);
-    vstrhq_s32(hidden, vpselq_s32(h, vdupq_n_s32(0), active));
 }
 
-/* Sums of `count` units, 1 .. 4, gate by gate. Any sizes. */
+/* Sums of `count` units, 1 .. BATCH, gate by gate. Any sizes. */
 static void sum_units(const es_layer_t *layer, const es_block_t *block, uint32_t weights, const int16_t *below,
                       const int16_t *own, int32_t *sums, unsigned count)
 {
@@ -134,23 +143,65 @@ static void sum_units(const es_layer_t *layer, const es_block_t *block, uint32_t
         add_quads(unit_sums, at, own, layer->own_quads);
         at = vaddq_n_u32(at, own_bytes);
         sums[0] = unit_sums[0];
-        sums[LANES] = unit_sums[1];
-        sums[2 * LANES] = unit_sums[2];
-        sums[3 * LANES] = unit_sums[3];
+        sums[BATCH] = unit_sums[1];
+        sums[2 * BATCH] = unit_sums[2];
+        sums[3 * BATCH] = unit_sums[3];
         sums++;
         block++;
     }
 }
 
-/* The same for a first layer of eight quads with up to eight channels: features and operands stay in registers. Lanes
- * beyond the pairs read weights of the unit's quads; they meet zeros. */
-static void sum_units_of_eight_quads(const es_layer_t *layer, const es_block_t *block, uint32_t weights,
-                                     const int16_t *features, const int16_t *own, int32_t *sums, unsigned count)
+/* One row of a pair of wide columns. */
+#define ADD_WIDE(sum, offset, x) \
+    ((sum) = vmladavaq_s16((sum), vreinterpretq_s16_s32(vldrwq_gather_base_s32(at, (offset))), (x)))
+
+/* Sums of a unit in a first layer of eight quads with up to eight pairs, if `many` more than four. Lanes beyond the
+ * pairs read weights of the unit's quads; they meet zeros. */
+#define SUM_UNIT(many)                                                                           \
+    do {                                                                                         \
+        int32_t sum0 = block->bias[0];                                                           \
+        int32_t sum1 = block->bias[1];                                                           \
+        int32_t sum2 = block->bias[2];                                                           \
+        int32_t sum3 = block->bias[3];                                                           \
+        ADD_WIDE(sum0, 0, x0);                                                                   \
+        ADD_WIDE(sum1, 4, x0);                                                                   \
+        ADD_WIDE(sum2, 8, x0);                                                                   \
+        ADD_WIDE(sum3, 12, x0);                                                                  \
+        if (many) {                                                                              \
+            ADD_WIDE(sum0, 64, x1);                                                              \
+            ADD_WIDE(sum1, 68, x1);                                                              \
+            ADD_WIDE(sum2, 72, x1);                                                              \
+            ADD_WIDE(sum3, 76, x1);                                                              \
+        }                                                                                        \
+        at = vaddq_n_u32(at, pairs_bytes);                                                       \
+        ADD_ROW(sum0, vldrwq_gather_base_s32(at, 0), fine0, coarse0);                            \
+        ADD_ROW(sum1, vldrwq_gather_base_s32(at, 4), fine0, coarse0);                            \
+        ADD_ROW(sum2, vldrwq_gather_base_s32(at, 8), fine0, coarse0);                            \
+        ADD_ROW(sum3, vldrwq_gather_base_s32(at, 12), fine0, coarse0);                           \
+        ADD_ROW(sum0, vldrwq_gather_base_s32(at, 64), fine1, coarse1);                           \
+        ADD_ROW(sum1, vldrwq_gather_base_s32(at, 68), fine1, coarse1);                           \
+        ADD_ROW(sum2, vldrwq_gather_base_s32(at, 72), fine1, coarse1);                           \
+        ADD_ROW(sum3, vldrwq_gather_base_s32(at, 76), fine1, coarse1);                           \
+        at = vaddq_n_u32(at, 8 * WORDS_BYTES);                                                   \
+        sums[0] = sum0;                                                                          \
+        sums[BATCH] = sum1;                                                                      \
+        sums[2 * BATCH] = sum2;                                                                  \
+        sums[3 * BATCH] = sum3;                                                                  \
+        sums++;                                                                                  \
+        block++;                                                                                 \
+        count--;                                                                                 \
+        __asm__ volatile("" : "+r"(count)); /* else gcc unrolls, and spills all it has loaded */ \
+    } while (count > 0)
+
+/* The same as sum_units: features and operands stay in registers. */
+static __attribute__((noinline)) void sum_units_of_eight_quads(const es_layer_t *layer, const es_block_t *block,
+                                                               uint32_t weights, const int16_t *features,
+                                                               const int16_t *own, int32_t *sums, unsigned count)
 {
     const uint32_t pairs_bytes = WORDS_BYTES * layer->wide_pairs;
-    const int32x4_t x_words =
-        vldrwq_z_s32((const int32_t *)(const void *)features, vctp32q(layer->wide_pairs));
-    const int16x8_t x = vreinterpretq_s16_s32(x_words);
+    const uint32_t more = layer->wide_pairs > LANES ? layer->wide_pairs - LANES : 0u;
+    const int32_t *const words = (const int32_t *)(const void *)features;
+    const int16x8_t x0 = vreinterpretq_s16_s32(vldrwq_z_s32(words, vctp32q(layer->wide_pairs)));
     const int32x4x2_t z0 = vld2q_s32((const int32_t *)(const void *)own);
     const int32x4x2_t z1 = vld2q_s32((const int32_t *)(const void *)(own + LANES * ES_QUAD));
     const int16x8_t fine0 = vreinterpretq_s16_s32(z0.val[0]);
@@ -159,55 +210,39 @@ static void sum_units_of_eight_quads(const es_layer_t *layer, const es_block_t *
     const int16x8_t coarse1 = vreinterpretq_s16_s32(z1.val[1]);
     uint32x4_t at = vaddq_n_u32(four(ROW_OFFSETS), weights);
 
-    for (; count > 0; count--) {
-        int32_t sum0 = block->bias[0];
-        int32_t sum1 = block->bias[1];
-        int32_t sum2 = block->bias[2];
-        int32_t sum3 = block->bias[3];
-        sum0 = vmladavaq_s16(sum0, vreinterpretq_s16_s32(vldrwq_gather_base_s32(at, 0)), x);
-        sum1 = vmladavaq_s16(sum1, vreinterpretq_s16_s32(vldrwq_gather_base_s32(at, 4)), x);
-        sum2 = vmladavaq_s16(sum2, vreinterpretq_s16_s32(vldrwq_gather_base_s32(at, 8)), x);
-        sum3 = vmladavaq_s16(sum3, vreinterpretq_s16_s32(vldrwq_gather_base_s32(at, 12)), x);
-        at = vaddq_n_u32(at, pairs_bytes);
-        ADD_ROW(sum0, vldrwq_gather_base_s32(at, 0), fine0, coarse0);
-        ADD_ROW(sum1, vldrwq_gather_base_s32(at, 4), fine0, coarse0);
-        ADD_ROW(sum2, vldrwq_gather_base_s32(at, 8), fine0, coarse0);
-        ADD_ROW(sum3, vldrwq_gather_base_s32(at, 12), fine0, coarse0);
-        ADD_ROW(sum0, vldrwq_gather_base_s32(at, 64), fine1, coarse1);
-        ADD_ROW(sum1, vldrwq_gather_base_s32(at, 68), fine1, coarse1);
-        ADD_ROW(sum2, vldrwq_gather_base_s32(at, 72), fine1, coarse1);
-        ADD_ROW(sum3, vldrwq_gather_base_s32(at, 76), fine1, coarse1);
-        at = vaddq_n_u32(at, 8 * WORDS_BYTES);
-        sums[0] = sum0;
-        sums[LANES] = sum1;
-        sums[2 * LANES] = sum2;
-        sums[3 * LANES] = sum3;
-        sums++;
-        block++;
+    if (more == 0) {
+        const int16x8_t x1 = x0; /* not used */
+        SUM_UNIT(0);
+    } else {
+        const int16x8_t x1 = vreinterpretq_s16_s32(vldrwq_z_s32(words + LANES, vctp32q(more)));
+        SUM_UNIT(1);
     }
 }
 
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     const uint32_t unit_bytes = WORDS_BYTES * ((uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
-    const int resident = layer->own_quads == 8 && layer->wide_pairs > 0 && layer->wide_pairs <= LANES;
+    const int resident = layer->own_quads == 8 && layer->wide_pairs > 0 && layer->wide_pairs <= 2 * LANES;
     int16_t *const cell = state + ES_QUAD * layer->own_quads;
     const es_block_t *block = layer->blocks;
     uint32_t weights = (uint32_t)layer->weights;
-    int32_t sums[4 * LANES] = {0};
+    int32_t sums[4 * BATCH];
     unsigned unit;
 
-    for (unit = 0; unit < layer->hidden_size; unit += LANES) {
+    for (unit = 0; unit < 4 * BATCH; unit += LANES) { /* lanes beyond the last unit are computed with, and not stored */
+        vstrwq_s32(sums + unit, vdupq_n_s32(0));
+    }
+    for (unit = 0; unit < layer->hidden_size; unit += BATCH) {
         const unsigned left = layer->hidden_size - unit;
-        const unsigned count = left < LANES ? left : LANES;
+        const unsigned count = left < BATCH ? left : BATCH;
         if (resident) {
             sum_units_of_eight_quads(layer, block, weights, below, state, sums, count);
         } else {
             sum_units(layer, block, weights, below, state, sums, count);
         }
-        update_units(block, sums, cell + unit, scratch + unit, layer->cell_frac_bits, vctp32q(left));
-        block += LANES;
-        weights += LANES * unit_bytes;
+        update_units(block, sums, cell + unit, scratch + unit, layer->cell_frac_bits, (int32_t)count);
+        block += BATCH;
+        weights += BATCH * unit_bytes;
     }
     for (unit = 0; unit < ES_QUAD * layer->own_quads; unit += 8) {
         const mve_pred16_t active = vctp16q(ES_QUAD * layer->own_quads - unit);

@@ -2,7 +2,7 @@
 #include "es_kernel.h"
 #include "es_tanh.h"
 
-#if ES_KERNEL != ES_KERNEL_PLAIN
+#if !ES_PLAIN_CELLS
 #include "es_dsp.h"
 
 /* All quads. frame->out: scratch, which gets hidden values in Q15; constants: the table, end of scratch. */

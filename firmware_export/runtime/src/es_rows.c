@@ -1,6 +1,7 @@
 #include "es_rows.h"
 
 #include "es_fixed.h"
+#include "es_kernel.h"
 
 /* The low byte as the signed weight of a fine column, without a conversion that C99 leaves to the compiler. */
 static inline int32_t fine_weight(int16_t word)
@@ -55,6 +56,7 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
     return weights;
 }
 
+#if ES_KERNEL != ES_KERNEL_THUMB1 /* which has es_rows_thumb1.c */
 const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
                                     int32_t *accumulators)
 {
@@ -101,3 +103,4 @@ const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_bl
     }
     return weights;
 }
+#endif
