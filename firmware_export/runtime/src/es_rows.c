@@ -10,11 +10,6 @@ static inline int32_t fine_weight(int16_t word)
     return (int32_t)shifted - 0x80;
 }
 
-static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
-{
-    return (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
-}
-
 /* Adds one row's part of a quad. A word serves twice: whole as the weight of a coarse column, its low byte as that of
  * the fine one. A macro, as gcc -Os makes a call of an inline function here, and that takes half as long again. */
 #define ADD_QUAD(accumulator, weights)                                                                    \
@@ -44,6 +39,11 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
 }
 
 #if ES_KERNEL != ES_KERNEL_THUMB1 /* which has es_rows_thumb1.c */
+static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
+{
+    return (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
+}
+
 /* weights [pairs, 4, 2], features [2 * pairs], accumulators [4] */
 static const ES_ROM int16_t *rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
                                         int32_t *accumulators)
