@@ -7,7 +7,7 @@
 
 #if ES_PLAIN_CELLS
 
-enum { RESET_GATE, UPDATE_GATE, NEW_GATE_INPUT, NEW_GATE_HIDDEN };
+enum gru_gate { RESET_GATE, UPDATE_GATE, NEW_GATE_INPUT, NEW_GATE_HIDDEN };
 
 /* Results of the four rows of a unit. Three rows see the input (reset, update, new gate's input part), three the state
  * (reset, update, new gate's hidden part). */
@@ -45,8 +45,12 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
 
     for (unit = 0; unit < layer->hidden_size; unit++) {
         int32_t results[ES_BLOCK_ROWS];
-        int32_t reset_argument, update_argument, new_hidden, new_argument;
-        int16_t keep, take;
+        int32_t reset_argument;
+        int32_t update_argument;
+        int32_t new_hidden;
+        int32_t new_argument;
+        int16_t keep;
+        int16_t take;
 
         weights = unit_rows(layer, layer->blocks + unit, weights, below, state, results);
         reset_argument = es_argument(results[RESET_GATE]);

@@ -7,7 +7,7 @@
 
 #if ES_PLAIN_CELLS
 
-enum { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
+enum lstm_gate { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
 
 /* c' = f c + i g: Q(15 + frac_bits) and Q30 brought to the same point; below 2^31 for any operands. */
 static inline int16_t cell_update(int16_t forget, int16_t cell, int16_t input, int16_t candidate, unsigned frac_bits)
@@ -28,7 +28,8 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
 
     for (unit = 0; unit < layer->hidden_size; unit++) {
         int32_t arguments[ES_BLOCK_ROWS];
-        int32_t squashed, product;
+        int32_t squashed;
+        int32_t product;
         unsigned gate;
 
         weights = es_rows4_block(layer, layer->blocks + unit, weights, below, state, arguments);
@@ -38,7 +39,7 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
         }
         cell[unit] = cell_update(es_sigmoid(arguments[FORGET_GATE]), cell[unit], es_sigmoid(arguments[INPUT_GATE]),
                                  es_tanh(arguments[CELL_GATE]), frac_bits);
-        squashed = cell[unit] * ((int32_t)1 << (ES_ARGUMENT_FRAC_BITS - frac_bits)) + ES_ARGUMENT_ZERO;
+        squashed = cell[unit] * es_power2(ES_ARGUMENT_FRAC_BITS - frac_bits) + ES_ARGUMENT_ZERO;
         product = (int32_t)es_sigmoid(arguments[OUTPUT_GATE]) * es_tanh(es_argument(squashed)); /* Q30 */
         scratch[unit] = (int16_t)(es_is_coarse(unit) ? es_round_shift(product, 23) : es_shift_right(product, 15));
     }
