@@ -100,7 +100,7 @@ def _avr(words: list[int], address: int) -> Iterator[tuple[str, int]]:
             yield "frame", 1
         elif word in (0x9509, 0x9519):  # icall, eicall
             yield "pointer", 0
-        elif word & 0xF000 == 0xD000:  # rcall
+        elif word & 0xE000 == 0xC000:  # rjmp, which may be a tail call, and rcall
             yield "call", here + 2 + 2 * _signed(word & 0xFFF, 12)
         elif word & 0xFE0C == 0x940C and at < len(words):  # call or jmp: a tail call
             yield "call", 2 * ((word >> 4 & 0x1F) << 17 | (word & 1) << 16 | words[at])

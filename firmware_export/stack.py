@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge_seq.errors import ToolError
 from firmware_export.code_scan import can_scan, scan
 from firmware_export.elf import ElfImage, read_elf
 from firmware_export.image import Image
+from firmware_export.sizes import is_product
 
-_NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"]*?(?:\\n(\d+) bytes \(([^)]*)\))?[^"]*"', re.MULTILINE)
+_NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \(([^)]*)\)', re.MULTILINE)
 _EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.MULTILINE)
 _USAGE = re.compile(r"^[^\t]*:(\w+)\t(\d+)\t(\S+)$", re.MULTILINE)
 _INDIRECT = "__indirect_call"
@@ -59,13 +60,10 @@ def _name(title: str) -> str:
     return title.rsplit(":", 1)[-1]
 
 
-def _function_addresses(elf: ElfImage) -> dict[int, str]:
-    return {symbol.address: symbol.name for symbol in elf.symbols if symbol.is_function}
-
-
 def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
     """Functions whose addresses are in the models: where calls through pointers go."""
-    functions = _function_addresses(elf)
+    product = {section.name for section in elf.sections if is_product(section)}
+    functions = {one.address: one.name for one in elf.symbols if one.is_function and one.section in product}
     width = 2 if elf.machine == "EM_AVR" else 4
     found = set()
     for name in names:
@@ -107,8 +105,7 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
             name = _name(title)
             if kind == "dynamic":
                 raise ToolError(f"measuring the stack: the frame of {name} has no bound; use no arrays of variable size")
-            if size:
-                bytes_of[name] = max(int(size), bytes_of.get(name, 0))  # of several statics of one name the largest
+            bytes_of[name] = max(int(size), bytes_of.get(name, 0))  # of several statics of one name the largest
         for source, callee in _EDGE.findall(text):
             calls.setdefault(_name(source), set()).update(pointers if callee == _INDIRECT else {_name(callee)})
     unknown = _read_machine_code(elf, bytes_of, calls, pointers)
@@ -119,18 +116,21 @@ def _read_machine_code(
     elf: ElfImage, bytes_of: dict[str, int], calls: dict[str, set[str]], pointers: frozenset[str]
 ) -> set[str]:
     """Add what the compiler does not say; returns the functions of which nothing is known."""
-    functions = _function_addresses(elf)
+    product = {section.name for section in elf.sections if is_product(section)}
+    code = [symbol for symbol in elf.symbols if symbol.section in product & {".text"}]
+    names = {symbol.address: symbol.name for symbol in code}
     unknown = set()
-    for symbol in (symbol for symbol in elf.symbols if symbol.is_function):
-        silent = not bytes_of.get(symbol.name)
+    for symbol, after in zip(code, [*code[1:], None], strict=True):
         if not can_scan(elf):
-            unknown |= {symbol.name} if symbol.name not in bytes_of else set()
+            unknown |= {symbol.name} - set(bytes_of)
             continue
-        scanned = scan(elf, symbol)
-        if silent:
+        # Assembly of the compiler's library may state no size.
+        size = symbol.size or (after.address - symbol.address if after else 0)
+        scanned = scan(elf, replace(symbol, size=size))
+        if not bytes_of.get(symbol.name):
             bytes_of[symbol.name] = scanned.frame
-        inside = range(symbol.address, symbol.address + max(symbol.size, 1))
-        called = {functions[address] for address in scanned.calls if address in functions and address not in inside}
+        inside = range(symbol.address, symbol.address + max(size, 1))
+        called = {names[address] for address in scanned.calls if address in names and address not in inside}
         calls.setdefault(symbol.name, set()).update(called | (pointers if scanned.through_pointers else set()))
     return unknown
 
