@@ -63,4 +63,6 @@ def measure_sizes(elf: ElfImage, names: Sequence[str]) -> Sizes:
 
 
 def _largest_first(symbols: Sequence[Symbol]) -> tuple[tuple[str, int], ...]:
-    return tuple((symbol.name, symbol.size) for symbol in sorted(symbols, key=lambda symbol: (-symbol.size, symbol.name)))
+    return tuple(
+        (symbol.name, symbol.size) for symbol in sorted(symbols, key=lambda symbol: (-symbol.size, symbol.name))
+    )

@@ -94,9 +94,7 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
     """
     texts = [path.read_text(encoding="utf-8") for path in sorted(image.objects.glob("*.[cs][iu]"))]
     if not texts:
-        raise ToolError(
-            f"measuring the stack on {image.target.name}: {image.compiler.name} wrote no figures; gcc does"
-        )
+        raise ToolError(f"measuring the stack on {image.target.name}: {image.compiler.name} wrote no figures; gcc does")
     pointers = pointed_to(elf, image.names)
     bytes_of: dict[str, int] = {}
     calls: dict[str, set[str]] = {}
@@ -104,7 +102,9 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
         for title, size, kind in (*_NODE.findall(text), *_USAGE.findall(text)):
             name = _name(title)
             if kind == "dynamic":
-                raise ToolError(f"measuring the stack: the frame of {name} has no bound; use no arrays of variable size")
+                raise ToolError(
+                    f"measuring the stack: the frame of {name} has no bound; use no arrays of variable size"
+                )
             bytes_of[name] = max(int(size), bytes_of.get(name, 0))  # of several statics of one name the largest
         for source, callee in _EDGE.findall(text):
             calls.setdefault(_name(source), set()).update(pointers if callee == _INDIRECT else {_name(callee)})
@@ -145,7 +145,9 @@ def deepest(frames: Frames, entry: str) -> DeepestStack:
 
     def path_from(name: str, above: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
         if name in above:
-            raise ToolError(f"measuring the stack: {' calls '.join((*above, name))}: a recursion, whose depth has no bound")
+            raise ToolError(
+                f"measuring the stack: {' calls '.join((*above, name))}: a recursion, whose depth has no bound"
+            )
         if name not in done:
             below = [path_from(called, (*above, name)) for called in sorted(frames.calls.get(name, ()))]
             longest = max(below, key=lambda path: sum(size for _, size in path), default=())

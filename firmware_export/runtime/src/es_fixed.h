@@ -30,7 +30,7 @@ static inline int32_t es_mulw(int32_t a, int16_t m)
  * then how long a step takes would depend on the data. */
 static inline int16_t es_saturate16(int32_t a)
 {
-#if defined(__ARM_FEATURE_SAT) && defined(__GNUC__) && !defined(ES_TRACE)
+#if defined(__ARM_FEATURE_SAT) && defined(__GNUC__)
     __asm__("ssat %0, #16, %1" : "=r"(a) : "r"(a));
     return (int16_t)a;
 #else
