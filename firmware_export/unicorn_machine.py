@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +29,41 @@ class _Architecture:
     pc: str
     link: str
     stack: str
+    arguments: tuple[str, ...]
     thumb: bool = False
 
 
 _ARCHITECTURES = {
     "arm": _Architecture(
-        "arm_const", "UC_ARCH_ARM", ("UC_MODE_THUMB", "UC_MODE_MCLASS"), "UC_CPU_ARM_", "PC", "LR", "SP", thumb=True
+        "arm_const",
+        "UC_ARCH_ARM",
+        ("UC_MODE_THUMB", "UC_MODE_MCLASS"),
+        "UC_CPU_ARM_",
+        "PC",
+        "LR",
+        "SP",
+        ("R0", "R1", "R2", "R3"),
+        thumb=True,
     ),
-    "riscv32": _Architecture("riscv_const", "UC_ARCH_RISCV", ("UC_MODE_RISCV32",), "UC_CPU_RISCV32_", "PC", "RA", "SP"),
+    "riscv32": _Architecture(
+        "riscv_const",
+        "UC_ARCH_RISCV",
+        ("UC_MODE_RISCV32",),
+        "UC_CPU_RISCV32_",
+        "PC",
+        "RA",
+        "SP",
+        ("A0", "A1", "A2", "A3"),
+    ),
     "ppc32": _Architecture(
-        "ppc_const", "UC_ARCH_PPC", ("UC_MODE_PPC32", "UC_MODE_BIG_ENDIAN"), "UC_CPU_PPC32_", "PC", "LR", "1"
+        "ppc_const",
+        "UC_ARCH_PPC",
+        ("UC_MODE_PPC32", "UC_MODE_BIG_ENDIAN"),
+        "UC_CPU_PPC32_",
+        "PC",
+        "LR",
+        "1",
+        ("3", "4", "5", "6"),
     ),
 }
 
@@ -68,11 +95,13 @@ class UnicornMachine:
             getattr(constants, f"UC_{name}_REG_{register}")
             for register in (self._architecture.pc, self._architecture.link, self._architecture.stack)
         )
+        self._arguments = [getattr(constants, f"UC_{name}_REG_{register}") for register in self._architecture.arguments]
         mode = sum(getattr(unicorn, part) for part in self._architecture.mode)
         self._uc: Any = unicorn.Uc(getattr(unicorn, self._architecture.arch), mode)
         if emulator.cpu:
             self._uc.ctl_set_cpu_model(getattr(constants, f"{self._architecture.prefix}{emulator.cpu}"))
         self._wait = self.elf.address_of("es_mail_wait")
+        self._limited = False
         self._load(image.target.memory)
         self._go(self.elf.address_of("es_start"), timeout_s=10.0)
 
@@ -116,29 +145,74 @@ class UnicornMachine:
         """
         self._go(self.link_address, timeout_s=timeout_s)
 
-    def on_block(self, callback: Callable[[int, int], None]) -> None:
-        """Call with address and bytes of every basic block that is executed, before it is."""
-        self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, lambda _uc, address, size, _data: callback(address, size))
+    def call(self, name: str, *arguments: int, timeout_s: float = 60.0) -> int:
+        """Call a function of the image with an empty stack; returns its result.
 
-    def on_instruction(self, callback: Callable[[int, int], None]) -> None:
-        """Call with address and bytes of every instruction, before it is executed. Slow."""
-        self._uc.hook_add(self._unicorn.UC_HOOK_CODE, lambda _uc, address, size, _data: callback(address, size))
+        Raises:
+            ToolError: where it faults, or does not return in time.
+        """
+        self.begin_call(name, *arguments)
+        self._go(self.elf.address_of(name), timeout_s=timeout_s)
+        return int(self._uc.reg_read(self._arguments[0]))
 
-    def _go(self, address: int, *, timeout_s: float) -> None:
+    def begin_call(self, name: str, *arguments: int) -> None:
+        """Bring the registers to the first instruction of a function."""
         thumb = 1 if self._architecture.thumb else 0
-        # The emulator's own timeout makes it three times slower.
-        alarm = threading.Timer(timeout_s, self._uc.emu_stop)
-        alarm.start()
+        for register, value in zip(self._arguments, arguments, strict=False):
+            self._uc.reg_write(register, value)
+        self._uc.reg_write(self._link, self._wait | thumb)
+        self._uc.reg_write(self._stack, self.elf.address_of("es_stack_top"))
+        self._uc.reg_write(self._pc, self.elf.address_of(name) | thumb)
+
+    def run_instructions(self, count: int) -> bool:
+        """Go on for so many instructions, or less where the function that was called returns; whether it did.
+
+        Raises:
+            ToolError: where it faults.
+        """
+        thumb = 1 if self._architecture.thumb else 0
+        self._start(int(self._uc.reg_read(self._pc)) | thumb, count)
+        return self._waits()
+
+    @contextmanager
+    def profile(self, instructions: Counter[int]) -> Iterator[None]:
+        """Count every instruction that is executed meanwhile, by address. Slow."""
+
+        def executed(_uc: Any, address: int, _size: int, _data: Any) -> None:
+            instructions[address] += 1
+
+        self._uc.ctl_flush_tb()  # a hook is not in what is translated already
+        hook = self._uc.hook_add(self._unicorn.UC_HOOK_CODE, executed)
         try:
-            self._uc.emu_start(address | thumb, self._wait)
+            yield
+        finally:
+            self._uc.hook_del(hook)
+            self._uc.ctl_flush_tb()
+
+    def _start(self, address: int, count: int = 0) -> None:
+        if bool(count) != self._limited:  # the limit is a hook too
+            self._uc.ctl_flush_tb()
+            self._limited = bool(count)
+        try:
+            self._uc.emu_start(address, self._wait, count=count)
         except self._error as error:
             raise ToolError(
                 f"running {self.image.target.name} in unicorn: {error} at {self._place()}; stack pointer "
                 f"{self.stack_pointer:#x}, lowest address of the stack {self.elf.address_of('es_stack_bottom'):#x}"
             ) from error
+
+    def _waits(self) -> bool:
+        return int(self._uc.reg_read(self._pc)) & (~1 if self._architecture.thumb else ~0) == self._wait
+
+    def _go(self, address: int, *, timeout_s: float) -> None:
+        # The emulator's own timeout makes it three times slower.
+        alarm = threading.Timer(timeout_s, self._uc.emu_stop)
+        alarm.start()
+        try:
+            self._start(address | (1 if self._architecture.thumb else 0))
         finally:
             alarm.cancel()
-        if self._uc.reg_read(self._pc) & ~thumb != self._wait:
+        if not self._waits():
             raise ToolError(
                 f"running {self.image.target.name} in unicorn: not done after {timeout_s:g} s, at {self._place()}"
             )

@@ -34,10 +34,16 @@ static inline int32_t es_mulw(int32_t a, int16_t m)
     return high * m + es_shift_right((int32_t)low * m, 16);
 }
 
-/* The nearest value that 16 bits hold. */
+/* The nearest value that 16 bits hold. In one instruction where the part has it, as compilers make branches of the C:
+ * then how long a step takes would depend on the data. */
 static inline int16_t es_saturate16(int32_t a)
 {
+#if defined(__ARM_FEATURE_SAT) && defined(__GNUC__)
+    __asm__("ssat %0, #16, %1" : "=r"(a) : "r"(a));
+    return (int16_t)a;
+#else
     return (int16_t)(a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a);
+#endif
 }
 
 #endif

@@ -21,9 +21,8 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
         weights = es_rows4_narrow(weights, pooled, model->head_quads, sums);
         for (row = 0; row < ES_BLOCK_ROWS && class_index < model->num_classes; row++) {
             logits[class_index] = es_mulw(sums[row], ES_ROM_INT16(&block->multiplier[row]));
-            if (logits[class_index] > logits[label]) { /* of equals the lowest index stays */
-                label = (uint16_t)class_index;
-            }
+            /* Of equals the lowest index stays. A product, not a branch: a step takes as long whichever label wins. */
+            label = (uint16_t)(label + (class_index - label) * (unsigned)(logits[class_index] > logits[label]));
             class_index++;
         }
         block++;
