@@ -13,7 +13,8 @@ from edge_seq.backends.trace import Trace, gate_names
 from edge_seq.parity.compare import Comparison
 from tests.targets.running import Case, build, run_case
 
-PLAIN = ("cortex_m0", "riscv32imc", "atmega2560", "powerpc")  # no kernel of their own
+PLAIN = ("riscv32imc", "atmega2560", "powerpc")  # no kernel of their own
+PLAIN_CELLS = ("cortex_m0", *PLAIN)  # dot products of their own at the most
 
 # The last column is not multiplied where their number is odd, as where a kernel takes two at a time.
 OWN_COLUMNS = "weights = es_rows4_narrow(weights, own, layer->own_quads, results);"
@@ -82,7 +83,7 @@ def test_a_last_column_that_is_dropped(target: str, cases: dict[str, Case], tmp_
     assert first.step > 0  # the state before was zero
 
 
-@pytest.mark.parametrize("target", PLAIN)
+@pytest.mark.parametrize("target", PLAIN_CELLS)
 def test_a_wrong_table_entry(target: str, cases: dict[str, Case], tmp_path: Path) -> None:
     """Of the cell at x = 0: slope and base are one word."""
     found = planted(
@@ -92,7 +93,7 @@ def test_a_wrong_table_entry(target: str, cases: dict[str, Case], tmp_path: Path
     assert found.first.name in {"layer0.cell_state", "layer0.hidden_state"}
 
 
-@pytest.mark.parametrize("target", PLAIN)
+@pytest.mark.parametrize("target", PLAIN_CELLS)
 def test_a_swapped_byte_order(target: str, cases: dict[str, Case], tmp_path: Path) -> None:
     """Which only a machine with the high byte first shows."""
     case = cases["lstm_car"]
