@@ -54,5 +54,5 @@ def count_in_qemu(
             f"measuring {model.name} on {image.target.name}: {len(each)} steps were counted, expected {len(counts)}; "
             f"is this {emulator.program} built with plugins? Try: {emulator.program} -plugin help"
         )
-    minimum, maximum, steps = counts_by_place(each, model.contract.window_length)
+    minimum, maximum, steps = counts_by_place(each[model.contract.window_length :], model.contract.window_length)
     return StepCounts("instructions", minimum, maximum, steps)

@@ -26,5 +26,6 @@ def count_in_simavr(
     answers = run_in_simavr(image, emulator, orders, timeout_s=timeout_s)
     for answer in answers:
         open_answer(answer.head, model, traced=image.traced, mark=mark, where=image.target.name)
-    minimum, maximum, steps = counts_by_place([answer.cycles for answer in answers], model.contract.window_length)
+    length = model.contract.window_length
+    minimum, maximum, steps = counts_by_place([answer.cycles for answer in answers[length:]], length)
     return StepCounts("cycles", minimum, maximum, steps, stack_bytes=max(answer.stack_bytes for answer in answers))

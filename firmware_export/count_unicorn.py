@@ -1,8 +1,7 @@
 """Steps counted in ``unicorn``, exactly and without a harness: the functions of the runtime are called one by one.
 
-Every instruction of a window is seen by a hook, which is slow. That later steps take exactly as many is then proven by
-the emulator's limit: after one instruction less a step has not returned, after one more it has. A step for which this
-is not so is run again, and seen by the hook.
+Counted are basic blocks, which is fast enough for ten thousand steps, and each block's instructions from its bytes. So an
+instruction that a condition skips is one too: it takes its cycle, and other counters have it.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from edge_seq.errors import ToolError
 from edge_seq.ir.model import IntModel
 from firmware_export.image import Image
 from firmware_export.mail import order_mark
-from firmware_export.step_counts import StepCounts
+from firmware_export.step_counts import StepCounts, counts_by_place
 from firmware_export.target import UnicornEmulator
 from firmware_export.unicorn_machine import UnicornMachine
 
 _PAINT = 0xA5
-_ENOUGH_DIFFERENT = 300  # steps that are not as the first ones; what differs need not be counted to the end
+_ENOUGH = 400  # steps, where their cost is seen to depend on the data
 
 
 class _Stepper:
@@ -38,30 +37,9 @@ class _Stepper:
             raise ToolError(f"measuring {model.name} on {image.target.name}: es_init failed with status {status}")
         self._context = int.from_bytes(self.machine.read(self.counts, 4), elf.byte_order)
 
-    def begin(self, sample: NDArray[np.int16]) -> None:
-        """Everything but the first instruction of a step."""
-        self.machine.write(self.counts, sample.astype(f"{self._mark}i2").tobytes())
-        self.machine.begin_call("es_step", self._context, self.counts)
-
     def run(self, sample: NDArray[np.int16]) -> None:
-        self.begin(sample)
+        self.machine.write(self.counts, sample.astype(f"{self._mark}i2").tobytes())
         self.machine.call("es_step", self._context, self.counts)
-
-    def profile(self, sample: NDArray[np.int16], instructions: Counter[int]) -> int:
-        """How many instructions a step takes, seen one by one."""
-        before = instructions.total()
-        with self.machine.profile(instructions):
-            self.run(sample)
-        return instructions.total() - before
-
-    def takes(self, sample: NDArray[np.int16], expected: int) -> bool:
-        """Whether a step takes exactly so many; if not, it is as if it had not begun."""
-        state = self.machine.read(self._contexts.address, self._contexts.size)
-        self.begin(sample)
-        if not self.machine.run_instructions(expected - 1) and self.machine.run_instructions(1):
-            return True
-        self.machine.write(self._contexts.address, state)
-        return False
 
     def paint(self) -> None:
         bottom, top = (self.machine.elf.address_of(f"es_stack_{end}") for end in ("bottom", "top"))
@@ -86,24 +64,34 @@ def count_in_unicorn(image: Image, emulator: UnicornEmulator, model: IntModel, c
     """
     length = model.contract.window_length
     stepper = _Stepper(image, emulator, model)
+    machine = stepper.machine
     stepper.paint()
     for sample in counts[:length]:
         stepper.run(sample)
-    instructions: Counter[int] = Counter()
-    first = [stepper.profile(sample, instructions) for sample in counts[length : 2 * length]]
-    minimum, maximum = np.array(first), np.array(first)
-    steps, different = length, 0
-    for index, sample in enumerate(counts[2 * length :]):
-        place = index % length
-        if different == _ENOUGH_DIFFERENT and place == 0:
-            break
-        if not stepper.takes(sample, first[place]):
-            different = min(different + 1, _ENOUGH_DIFFERENT)
-            found = stepper.profile(sample, Counter())
-            minimum[place], maximum[place] = min(minimum[place], found), max(maximum[place], found)
-        steps += 1
+    inside: dict[tuple[int, int], list[int]] = {}  # addresses of the instructions of a block
+    first_window: Counter[int] = Counter()
+    executed: Counter[tuple[int, int]] = Counter()
+    costs: list[int] = []
+    with machine.blocks(executed):
+        for index, sample in enumerate(counts[length:]):
+            executed.clear()
+            stepper.run(sample)
+            for block in executed.keys() - inside.keys():
+                inside[block] = machine.instructions_at(*block)
+            costs.append(sum(times * len(inside[block]) for block, times in executed.items()))
+            if index < length:
+                for block, times in executed.items():
+                    first_window.update(dict.fromkeys(inside[block], times))
+            elif len(costs) % length == 0 and len(costs) >= _ENOUGH and _varies(costs, length):
+                break
+    minimum, maximum, steps = counts_by_place(costs, length)
     by_function: Counter[str] = Counter()
-    for address, times in instructions.items():
-        function = stepper.machine.elf.function_at(address)
+    for address, times in first_window.items():
+        function = machine.elf.function_at(address)
         by_function[function.name if function else f"{address:#x}"] += times
     return StepCounts("instructions", minimum, maximum, steps, by_function, stepper.painted_over())
+
+
+def _varies(costs: list[int], length: int) -> bool:
+    minimum, maximum, _ = counts_by_place(costs, length)
+    return bool((minimum != maximum).any())

@@ -69,9 +69,9 @@ class StepCounts:
 
 
 def counts_by_place(costs: Sequence[int], window_length: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Minimum and maximum [T] of the costs of consecutive steps, from the second window on, and how many they were."""
+    """Minimum and maximum [T] of the costs of consecutive steps, window after window, and how many they were."""
     whole = len(costs) // window_length * window_length
-    table = np.array(costs[window_length:whole], dtype=np.int64).reshape(-1, window_length)
+    table = np.array(costs[:whole], dtype=np.int64).reshape(-1, window_length)
     return table.min(axis=0), table.max(axis=0), table.size
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,21 @@ class _Architecture:
     link: str
     stack: str
     arguments: tuple[str, ...]
+    length: Callable[[int], int]
     thumb: bool = False
+
+
+def _thumb_length(first: int) -> int:
+    """Bytes of an instruction by its first 16 bits."""
+    return 4 if first >= 0xE800 else 2
+
+
+def _riscv_length(first: int) -> int:
+    return 4 if first & 3 == 3 else 2
+
+
+def _word_length(_first: int) -> int:
+    return 4
 
 
 _ARCHITECTURES = {
@@ -43,6 +57,7 @@ _ARCHITECTURES = {
         "LR",
         "SP",
         ("R0", "R1", "R2", "R3"),
+        _thumb_length,
         thumb=True,
     ),
     "riscv32": _Architecture(
@@ -54,6 +69,7 @@ _ARCHITECTURES = {
         "RA",
         "SP",
         ("A0", "A1", "A2", "A3"),
+        _riscv_length,
     ),
     "ppc32": _Architecture(
         "ppc_const",
@@ -64,6 +80,7 @@ _ARCHITECTURES = {
         "LR",
         "1",
         ("3", "4", "5", "6"),
+        _word_length,
     ),
 }
 
@@ -101,7 +118,6 @@ class UnicornMachine:
         if emulator.cpu:
             self._uc.ctl_set_cpu_model(getattr(constants, f"{self._architecture.prefix}{emulator.cpu}"))
         self._wait = self.elf.address_of("es_mail_wait")
-        self._limited = False
         self._load(image.target.memory)
         self._go(self.elf.address_of("es_start"), timeout_s=10.0)
 
@@ -151,55 +167,36 @@ class UnicornMachine:
         Raises:
             ToolError: where it faults, or does not return in time.
         """
-        self.begin_call(name, *arguments)
+        for register, value in zip(self._arguments, arguments, strict=False):
+            self._uc.reg_write(register, value)
+        self._uc.reg_write(self._link, self._wait | (1 if self._architecture.thumb else 0))
+        self._uc.reg_write(self._stack, self.elf.address_of("es_stack_top"))
         self._go(self.elf.address_of(name), timeout_s=timeout_s)
         return int(self._uc.reg_read(self._arguments[0]))
 
-    def begin_call(self, name: str, *arguments: int) -> None:
-        """Bring the registers to the first instruction of a function."""
-        thumb = 1 if self._architecture.thumb else 0
-        for register, value in zip(self._arguments, arguments, strict=False):
-            self._uc.reg_write(register, value)
-        self._uc.reg_write(self._link, self._wait | thumb)
-        self._uc.reg_write(self._stack, self.elf.address_of("es_stack_top"))
-        self._uc.reg_write(self._pc, self.elf.address_of(name) | thumb)
-
-    def run_instructions(self, count: int) -> bool:
-        """Go on for so many instructions, or less where the function that was called returns; whether it did.
-
-        Raises:
-            ToolError: where it faults.
-        """
-        thumb = 1 if self._architecture.thumb else 0
-        self._start(int(self._uc.reg_read(self._pc)) | thumb, count)
-        return self._waits()
-
     @contextmanager
-    def profile(self, instructions: Counter[int]) -> Iterator[None]:
-        """Count every instruction that is executed meanwhile, by address. Slow."""
+    def blocks(self, executed: Counter[tuple[int, int]]) -> Iterator[None]:
+        """Count the basic blocks that are executed meanwhile, by address and bytes."""
 
-        def executed(_uc: Any, address: int, _size: int, _data: Any) -> None:
-            instructions[address] += 1
+        def on_block(_uc: Any, address: int, size: int, _data: Any) -> None:
+            executed[address, size] += 1
 
         self._uc.ctl_flush_tb()  # a hook is not in what is translated already
-        hook = self._uc.hook_add(self._unicorn.UC_HOOK_CODE, executed)
+        hook = self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, on_block)
         try:
             yield
         finally:
             self._uc.hook_del(hook)
             self._uc.ctl_flush_tb()
 
-    def _start(self, address: int, count: int = 0) -> None:
-        if bool(count) != self._limited:  # the limit is a hook too
-            self._uc.ctl_flush_tb()
-            self._limited = bool(count)
-        try:
-            self._uc.emu_start(address, self._wait, count=count)
-        except self._error as error:
-            raise ToolError(
-                f"running {self.image.target.name} in unicorn: {error} at {self._place()}; stack pointer "
-                f"{self.stack_pointer:#x}, lowest address of the stack {self.elf.address_of('es_stack_bottom'):#x}"
-            ) from error
+    def instructions_at(self, address: int, size: int) -> list[int]:
+        """Addresses of the instructions in some bytes of code."""
+        code = self.read(address, size)
+        found, at = [], 0
+        while at < size:
+            found.append(address + at)
+            at += self._architecture.length(int.from_bytes(code[at : at + 2], self.elf.byte_order))
+        return found
 
     def _waits(self) -> bool:
         return int(self._uc.reg_read(self._pc)) & (~1 if self._architecture.thumb else ~0) == self._wait
@@ -209,7 +206,12 @@ class UnicornMachine:
         alarm = threading.Timer(timeout_s, self._uc.emu_stop)
         alarm.start()
         try:
-            self._start(address | (1 if self._architecture.thumb else 0))
+            self._uc.emu_start(address | (1 if self._architecture.thumb else 0), self._wait)
+        except self._error as error:
+            raise ToolError(
+                f"running {self.image.target.name} in unicorn: {error} at {self._place()}; stack pointer "
+                f"{self.stack_pointer:#x}, lowest address of the stack {self.elf.address_of('es_stack_bottom'):#x}"
+            ) from error
         finally:
             alarm.cancel()
         if not self._waits():
