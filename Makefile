@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 
-.PHONY: help demo test test-all lint format clean
+.PHONY: help demo test test-all bench lint format clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,9 @@ test: $(VENV)/installed ## The default tests, under ten minutes.
 
 test-all: $(VENV)/installed ## All tests, the slow ones too.
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed ## What the reference models cost on every target: firmware_export/BENCH.md and bench.json.
+	$(BIN)/edge-seq bench --out firmware_export
 
 lint: $(VENV)/installed ## ruff and mypy.
 	$(BIN)/ruff check .

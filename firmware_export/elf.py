@@ -49,6 +49,7 @@ class ElfImage:
     Attributes:
         entry: address of the first instruction.
         byte_order: of the machine.
+        machine: its number's name, ``EM_ARM``, ``EM_AVR``, ``EM_RISCV``.
         segments: (address, bytes) to load.
         sections: allocated ones with something in them, in the order of addresses.
         symbols: functions and objects, in the order of addresses.
@@ -56,6 +57,7 @@ class ElfImage:
 
     entry: int
     byte_order: Literal["little", "big"]
+    machine: str
     segments: tuple[tuple[int, bytes], ...]
     sections: tuple[Section, ...]
     symbols: tuple[Symbol, ...]
@@ -75,12 +77,22 @@ class ElfImage:
             raise ToolError(f"reading an image: no symbol {name}; it was built by another release. Build it again")
         return self.by_name[name].address
 
+    def function_at(self, address: int) -> Symbol | None:
+        """The function whose code this is."""
+        found = (one for one in self.symbols if one.is_function and one.address <= address < one.address + one.size)
+        return next(found, None)
+
+    def memory(self, address: int, size: int) -> bytes:
+        """What is loaded there; fewer bytes, or none, where the image does not fill it."""
+        for start, data in self.segments:
+            if start <= address < start + len(data):
+                return data[address - start : address - start + size]
+        return b""
+
     def place(self, address: int) -> str:
         """A code address for a message: function and offset where one is known."""
-        for symbol in self.symbols:
-            if symbol.is_function and symbol.address <= address < symbol.address + symbol.size:
-                return f"{symbol.name}+{address - symbol.address:#x} ({address:#x})"
-        return f"{address:#x}"
+        symbol = self.function_at(address)
+        return f"{address:#x}" if symbol is None else f"{symbol.name}+{address - symbol.address:#x} ({address:#x})"
 
 
 def _section(section: Any) -> Section:
@@ -123,6 +135,7 @@ def read_elf(path: Path) -> ElfImage:
             return ElfImage(
                 entry=elf["e_entry"],
                 byte_order="little" if elf.little_endian else "big",
+                machine=elf["e_machine"],
                 segments=tuple(
                     (segment["p_paddr"], segment.data())
                     for segment in elf.iter_segments("PT_LOAD")

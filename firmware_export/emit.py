@@ -311,7 +311,13 @@ def _manifest(
             "saved_state": STATE_HEADER_BYTES + 4 * sizes.saved_words32 + 2 * sizes.state_words,
         },
         "range_proof": [
-            {"name": bound.name, "row": bound.row, "magnitude": bound.magnitude, "limit": bound.limit}
+            {
+                "name": bound.name,
+                "row": bound.row,
+                "magnitude": bound.magnitude,
+                "limit": bound.limit,
+                "slack": round(bound.slack, 4),
+            }
             for bound in range_bounds(model)
         ],
         "sources": [f"{model.name}.c", *runtime_sources],

@@ -102,7 +102,8 @@ def read_exports(
     return folders, manifests, names
 
 
-def _table_of_models(names: Sequence[str]) -> str:
+def models_table(names: Sequence[str]) -> str:
+    """C text of ``es_host_models``, the table of what a program or library for the host holds."""
     pointers = ", ".join(f"&{name}_model" for name in names)
     return (
         ctext.include("edge_seq.h")
@@ -140,7 +141,7 @@ def build_host(
     compiler = compiler or find_compiler()
     output.parent.mkdir(parents=True, exist_ok=True)
     table = output.with_name(f"{output.name}_models.c")
-    table.write_text(_table_of_models(names), encoding="utf-8")
+    table.write_text(models_table(names), encoding="utf-8")
     runtime = [folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")]
     compile_c(
         compiler,

@@ -69,14 +69,16 @@ def _memory_text(memory: Memory) -> str:
 
 @cache
 def _stack_flags(compiler: Compiler) -> tuple[str, ...]:
-    """gcc, from its version 10 on, writes the stack of each function and who calls whom beside the object."""
-    flags = ("-fcallgraph-info=su",)
-    command = [*compiler.command, *flags, "-E", "-x", "c", "-"]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    return flags if done.returncode == 0 and not done.stderr else ()
+    """gcc writes the stack of each function beside the object, from its version 10 on with who calls whom."""
+    for flags in (("-fcallgraph-info=su",), ("-fstack-usage",)):
+        command = [*compiler.command, *flags, "-E", "-x", "c", "-"]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            return ()
+        if done.returncode == 0 and not done.stderr:
+            return flags
+    return ()
 
 
 def build_image(

@@ -62,7 +62,13 @@ def samples_at_once(model: IntModel, *, buffer_bytes: int, traced: bool, keep: b
 
 
 def make_orders(
-    image: Image, model: IntModel, counts: NDArray[np.int16], *, mark: str, keep: bool = True
+    image: Image,
+    model: IntModel,
+    counts: NDArray[np.int16],
+    *,
+    mark: str,
+    keep: bool = True,
+    at_once: int | None = None,
 ) -> Iterator[Order]:
     """All samples of counts [B, T, C], window after window, each from a reset, as many at once as fit.
 
@@ -72,6 +78,7 @@ def make_orders(
         counts: int16 [B, T, C].
         mark: the machine's byte order, from :func:`order_mark`.
         keep: whether the words of each step are wanted.
+        at_once: at most so many samples an order.
 
     Raises:
         ToolError: where there is no room for one step.
@@ -81,7 +88,8 @@ def make_orders(
     flat = counts.reshape(-1, counts.shape[2])
     _, row_words = word_columns(model, traced=image.traced)
     room = image.target.memory.buffer_bytes
-    at_once = samples_at_once(model, buffer_bytes=room, traced=image.traced, keep=keep)
+    most = samples_at_once(model, buffer_bytes=room, traced=image.traced, keep=keep)
+    at_once = most if at_once is None else min(most, at_once)
     index = image.names.index(model.name)
     for first in range(0, len(flat), at_once):
         part = flat[first : first + at_once]

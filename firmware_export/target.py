@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_seq.errors import ConfigError, ToolError
+from firmware_export.budgets import Budgets
 from firmware_export.build import Compiler, find_compilers
 from firmware_export.simavr_driver import has_simavr
 
@@ -199,20 +200,6 @@ class Memory(_Table):
     ram_bytes: int = Field(gt=0)
     stack_bytes: int = Field(default=4096, gt=0, multiple_of=16)
     buffer_bytes: int = Field(default=65536, gt=0, multiple_of=4)
-
-
-class Budgets(_Table):
-    """What a model may cost; None is no limit.
-
-    Attributes:
-        max_flash, max_ram, max_stack: bytes.
-        max_instructions: of one window.
-    """
-
-    max_flash: int | None = Field(default=None, gt=0)
-    max_ram: int | None = Field(default=None, gt=0)
-    max_stack: int | None = Field(default=None, gt=0)
-    max_instructions: int | None = Field(default=None, gt=0)
 
 
 class Clock(_Table):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +29,58 @@ class _Architecture:
     pc: str
     link: str
     stack: str
+    arguments: tuple[str, ...]
+    length: Callable[[int], int]
     thumb: bool = False
+
+
+def _thumb_length(first: int) -> int:
+    """Bytes of an instruction by its first 16 bits."""
+    return 4 if first >= 0xE800 else 2
+
+
+def _riscv_length(first: int) -> int:
+    return 4 if first & 3 == 3 else 2
+
+
+def _word_length(_first: int) -> int:
+    return 4
 
 
 _ARCHITECTURES = {
     "arm": _Architecture(
-        "arm_const", "UC_ARCH_ARM", ("UC_MODE_THUMB", "UC_MODE_MCLASS"), "UC_CPU_ARM_", "PC", "LR", "SP", thumb=True
+        "arm_const",
+        "UC_ARCH_ARM",
+        ("UC_MODE_THUMB", "UC_MODE_MCLASS"),
+        "UC_CPU_ARM_",
+        "PC",
+        "LR",
+        "SP",
+        ("R0", "R1", "R2", "R3"),
+        _thumb_length,
+        thumb=True,
     ),
-    "riscv32": _Architecture("riscv_const", "UC_ARCH_RISCV", ("UC_MODE_RISCV32",), "UC_CPU_RISCV32_", "PC", "RA", "SP"),
+    "riscv32": _Architecture(
+        "riscv_const",
+        "UC_ARCH_RISCV",
+        ("UC_MODE_RISCV32",),
+        "UC_CPU_RISCV32_",
+        "PC",
+        "RA",
+        "SP",
+        ("A0", "A1", "A2", "A3"),
+        _riscv_length,
+    ),
     "ppc32": _Architecture(
-        "ppc_const", "UC_ARCH_PPC", ("UC_MODE_PPC32", "UC_MODE_BIG_ENDIAN"), "UC_CPU_PPC32_", "PC", "LR", "1"
+        "ppc_const",
+        "UC_ARCH_PPC",
+        ("UC_MODE_PPC32", "UC_MODE_BIG_ENDIAN"),
+        "UC_CPU_PPC32_",
+        "PC",
+        "LR",
+        "1",
+        ("3", "4", "5", "6"),
+        _word_length,
     ),
 }
 
@@ -68,6 +112,7 @@ class UnicornMachine:
             getattr(constants, f"UC_{name}_REG_{register}")
             for register in (self._architecture.pc, self._architecture.link, self._architecture.stack)
         )
+        self._arguments = [getattr(constants, f"UC_{name}_REG_{register}") for register in self._architecture.arguments]
         mode = sum(getattr(unicorn, part) for part in self._architecture.mode)
         self._uc: Any = unicorn.Uc(getattr(unicorn, self._architecture.arch), mode)
         if emulator.cpu:
@@ -116,21 +161,52 @@ class UnicornMachine:
         """
         self._go(self.link_address, timeout_s=timeout_s)
 
-    def on_block(self, callback: Callable[[int, int], None]) -> None:
-        """Call with address and bytes of every basic block that is executed, before it is."""
-        self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, lambda _uc, address, size, _data: callback(address, size))
+    def call(self, name: str, *arguments: int, timeout_s: float = 60.0) -> int:
+        """Call a function of the image with an empty stack; returns its result.
 
-    def on_instruction(self, callback: Callable[[int, int], None]) -> None:
-        """Call with address and bytes of every instruction, before it is executed. Slow."""
-        self._uc.hook_add(self._unicorn.UC_HOOK_CODE, lambda _uc, address, size, _data: callback(address, size))
+        Raises:
+            ToolError: where it faults, or does not return in time.
+        """
+        for register, value in zip(self._arguments, arguments, strict=False):
+            self._uc.reg_write(register, value)
+        self._uc.reg_write(self._link, self._wait | (1 if self._architecture.thumb else 0))
+        self._uc.reg_write(self._stack, self.elf.address_of("es_stack_top"))
+        self._go(self.elf.address_of(name), timeout_s=timeout_s)
+        return int(self._uc.reg_read(self._arguments[0]))
+
+    @contextmanager
+    def blocks(self, executed: Counter[tuple[int, int]]) -> Iterator[None]:
+        """Count the basic blocks that are executed meanwhile, by address and bytes."""
+
+        def on_block(_uc: Any, address: int, size: int, _data: Any) -> None:
+            executed[address, size] += 1
+
+        self._uc.ctl_flush_tb()  # a hook is not in what is translated already
+        hook = self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, on_block)
+        try:
+            yield
+        finally:
+            self._uc.hook_del(hook)
+            self._uc.ctl_flush_tb()
+
+    def instructions_at(self, address: int, size: int) -> list[int]:
+        """Addresses of the instructions in some bytes of code."""
+        code = self.read(address, size)
+        found, at = [], 0
+        while at < size:
+            found.append(address + at)
+            at += self._architecture.length(int.from_bytes(code[at : at + 2], self.elf.byte_order))
+        return found
+
+    def _waits(self) -> bool:
+        return int(self._uc.reg_read(self._pc)) & (~1 if self._architecture.thumb else ~0) == self._wait
 
     def _go(self, address: int, *, timeout_s: float) -> None:
-        thumb = 1 if self._architecture.thumb else 0
         # The emulator's own timeout makes it three times slower.
         alarm = threading.Timer(timeout_s, self._uc.emu_stop)
         alarm.start()
         try:
-            self._uc.emu_start(address | thumb, self._wait)
+            self._uc.emu_start(address | (1 if self._architecture.thumb else 0), self._wait)
         except self._error as error:
             raise ToolError(
                 f"running {self.image.target.name} in unicorn: {error} at {self._place()}; stack pointer "
@@ -138,7 +214,7 @@ class UnicornMachine:
             ) from error
         finally:
             alarm.cancel()
-        if self._uc.reg_read(self._pc) & ~thumb != self._wait:
+        if not self._waits():
             raise ToolError(
                 f"running {self.image.target.name} in unicorn: not done after {timeout_s:g} s, at {self._place()}"
             )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from edge_seq.errors import ConfigError, ModelError
 from edge_seq.ir.verify import check_model_name
 from edge_seq.training.config import TrainingConfig
+from firmware_export.budgets import Budgets
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -121,6 +122,7 @@ class RunConfig(_Table):
         name: of the model, a C identifier in lower case; prefixes generated symbols.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
         data, training, quantization: tables of their own.
+        budgets: what the model may cost on a target, for ``edge-seq measure``; before the target's own.
     """
 
     name: str = SIMULATOR
@@ -128,6 +130,7 @@ class RunConfig(_Table):
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     quantization: QuantizationConfig = QuantizationConfig()
+    budgets: Budgets = Budgets()
 
     @field_validator("name")
     @classmethod
@@ -225,7 +228,7 @@ def _describe(problem: Any) -> str:
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:
     """Every key that has an effect, with its default where none was given; ready for TOML and JSON."""
-    table: dict[str, Any] = config.model_dump(mode="json")
+    table: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)  # TOML has no word for None
     if config.data.source != SIMULATOR:
         del table["data"]["simulator"]
     return table

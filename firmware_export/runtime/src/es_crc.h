@@ -11,7 +11,7 @@ static inline uint32_t es_crc_byte(uint32_t crc, uint8_t byte)
 {
     unsigned bit;
     crc ^= byte;
-    for (bit = 0; bit < 8; bit++) {
+    for (bit = 0; bit < 8u; bit++) {
         crc = (crc & 1u) ? (crc >> 1) ^ 0xEDB88320u : crc >> 1;
     }
     return crc;

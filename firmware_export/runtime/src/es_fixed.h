@@ -11,10 +11,18 @@ static inline int32_t es_shift_right(int32_t a, unsigned n)
     return a < 0 ? ~(~a >> n) : a >> n;
 }
 
+/* 2^n, n 0 .. 30 */
+static inline int32_t es_power2(unsigned n)
+{
+    const uint32_t bit = (uint32_t)1 << n;
+    return (int32_t)bit;
+}
+
 /* floor(a / 2^n + 1/2): halves go up. |a| + 2^(n-1) must fit 32 bits. */
 static inline int32_t es_round_shift(int32_t a, unsigned n)
 {
-    return es_shift_right(a + (((int32_t)1 << n) >> 1), n);
+    const uint32_t half = ((uint32_t)1 << n) >> 1;
+    return es_shift_right(a + (int32_t)half, n);
 }
 
 /* floor(a m / 2^16) for any a and m without a long product: a = 2^16 high + low, and each of the two products fits 32
@@ -22,14 +30,20 @@ static inline int32_t es_round_shift(int32_t a, unsigned n)
 static inline int32_t es_mulw(int32_t a, int16_t m)
 {
     const int32_t high = es_shift_right(a, 16);
-    const int32_t low = (int32_t)((uint32_t)a & 0xFFFFu);
-    return high * m + es_shift_right(low * m, 16);
+    const uint32_t low = (uint32_t)a & 0xFFFFu;
+    return high * m + es_shift_right((int32_t)low * m, 16);
 }
 
-/* The nearest value that 16 bits hold. */
+/* The nearest value that 16 bits hold. In one instruction where the part has it, as compilers make branches of the C:
+ * then how long a step takes would depend on the data. */
 static inline int16_t es_saturate16(int32_t a)
 {
+#if defined(__ARM_FEATURE_SAT) && defined(__GNUC__)
+    __asm__("ssat %0, #16, %1" : "=r"(a) : "r"(a));
+    return (int16_t)a;
+#else
     return (int16_t)(a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a);
+#endif
 }
 
 #endif

@@ -1,5 +1,6 @@
 #include "es_kernel.h"
 #include "edge_seq.h"
+#include "es_cells.h"
 #include "es_operands.h"
 #include "es_rows.h"
 #include "es_tanh.h"
@@ -7,7 +8,7 @@
 
 #if ES_PLAIN_CELLS
 
-enum { RESET_GATE, UPDATE_GATE, NEW_GATE_INPUT, NEW_GATE_HIDDEN };
+enum gru_gate { RESET_GATE, UPDATE_GATE, NEW_GATE_INPUT, NEW_GATE_HIDDEN };
 
 /* Results of the four rows of a unit. Three rows see the input (reset, update, new gate's input part), three the state
  * (reset, update, new gate's hidden part). */
@@ -37,16 +38,21 @@ static const ES_ROM int16_t *unit_rows(const es_layer_t *layer, const ES_ROM es_
 
 /* r = sigmoid(..), z = sigmoid(..), n = tanh(n_x + r n_h), h' = (1 - z) n + z h. A block is one unit.
  * state: operands [4 * own_quads], hidden state Q15 [4 * own_quads] */
-void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+void es_gru_units(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch, unsigned first)
 {
-    const ES_ROM int16_t *weights = layer->weights;
+    const size_t unit_words = 6u * ((size_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
+    const ES_ROM int16_t *weights = layer->weights + first * unit_words;
     int16_t *const hidden = state + ES_QUAD * layer->own_quads;
     unsigned unit;
 
-    for (unit = 0; unit < layer->hidden_size; unit++) {
+    for (unit = first; unit < layer->hidden_size; unit++) {
         int32_t results[ES_BLOCK_ROWS];
-        int32_t reset_argument, update_argument, new_hidden, new_argument;
-        int16_t keep, take;
+        int32_t reset_argument;
+        int32_t update_argument;
+        int32_t new_hidden;
+        int32_t new_argument;
+        int16_t keep;
+        int16_t take;
 
         weights = unit_rows(layer, layer->blocks + unit, weights, below, state, results);
         reset_argument = es_argument(results[RESET_GATE]);
@@ -66,6 +72,13 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
         hidden[unit] = (int16_t)es_round_shift((int32_t)keep * hidden[unit] + (int32_t)take * es_tanh(new_argument), 15);
         scratch[unit] = es_operand(hidden[unit], unit);
     }
+}
+
+#if ES_KERNEL != ES_KERNEL_AVX2 /* which has es_gru_avx2.c */
+void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+{
+    es_gru_units(layer, below, state, scratch, 0);
     es_operands_replace(state, scratch, layer->hidden_size);
 }
+#endif
 #endif

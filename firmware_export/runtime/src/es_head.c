@@ -15,15 +15,16 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
     while (class_index < model->num_classes) {
         int32_t sums[ES_BLOCK_ROWS];
         unsigned row;
+        unsigned wins;
         for (row = 0; row < ES_BLOCK_ROWS; row++) {
             sums[row] = ES_ROM_INT32(&block->bias[row]);
         }
         weights = es_rows4_narrow(weights, pooled, model->head_quads, sums);
         for (row = 0; row < ES_BLOCK_ROWS && class_index < model->num_classes; row++) {
             logits[class_index] = es_mulw(sums[row], ES_ROM_INT16(&block->multiplier[row]));
-            if (logits[class_index] > logits[label]) { /* of equals the lowest index stays */
-                label = (uint16_t)class_index;
-            }
+            /* Of equals the lowest index stays. A product, not a branch: a step takes as long whichever label wins. */
+            wins = logits[class_index] > logits[label] ? 1u : 0u;
+            label = (uint16_t)(label + (class_index - label) * wins);
             class_index++;
         }
         block++;

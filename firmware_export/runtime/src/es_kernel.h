@@ -8,9 +8,12 @@
 #define ES_KERNEL_THUMB2 2 /* Thumb-2 without them: Cortex-M3 */
 #define ES_KERNEL_MVE 3    /* Helium for the LSTM, DSP for the other cells: Cortex-M55, M85 */
 #define ES_KERNEL_THUMB1 4 /* plain C around dot products for 16-bit Thumb: Cortex-M0, M0+ */
+#define ES_KERNEL_AVX2 5   /* hosts: eight units of an LSTM or a GRU at once, the rest plain C */
 
 #ifndef ES_KERNEL
-#if defined(ES_TRACE) || !defined(__GNUC__) || !defined(__thumb__) || !defined(__ARM_ARCH_PROFILE)
+#if defined(__AVX2__) && defined(__GNUC__) && !defined(ES_TRACE)
+#define ES_KERNEL ES_KERNEL_AVX2
+#elif defined(ES_TRACE) || !defined(__GNUC__) || !defined(__thumb__) || !defined(__ARM_ARCH_PROFILE)
 #define ES_KERNEL ES_KERNEL_PLAIN
 #elif __ARM_ARCH_PROFILE != 'M' || defined(__ARM_BIG_ENDIAN)
 #define ES_KERNEL ES_KERNEL_PLAIN
@@ -25,7 +28,7 @@
 #endif
 #endif
 
-/* Whether the cells are those of plain C. */
-#define ES_PLAIN_CELLS (ES_KERNEL == ES_KERNEL_PLAIN || ES_KERNEL == ES_KERNEL_THUMB1)
+/* Whether the plain C of the cells is there: all of it, or for what a kernel leaves over. */
+#define ES_PLAIN_CELLS (ES_KERNEL == ES_KERNEL_PLAIN || ES_KERNEL == ES_KERNEL_THUMB1 || ES_KERNEL == ES_KERNEL_AVX2)
 
 #endif

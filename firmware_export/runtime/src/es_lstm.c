@@ -1,5 +1,6 @@
 #include "es_kernel.h"
 #include "edge_seq.h"
+#include "es_cells.h"
 #include "es_operands.h"
 #include "es_rows.h"
 #include "es_tanh.h"
@@ -7,7 +8,7 @@
 
 #if ES_PLAIN_CELLS
 
-enum { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
+enum lstm_gate { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
 
 /* c' = f c + i g: Q(15 + frac_bits) and Q30 brought to the same point; below 2^31 for any operands. */
 static inline int16_t cell_update(int16_t forget, int16_t cell, int16_t input, int16_t candidate, unsigned frac_bits)
@@ -19,16 +20,18 @@ static inline int16_t cell_update(int16_t forget, int16_t cell, int16_t input, i
 
 /* i f o = sigmoid(..), g = tanh(..), c' = f c + i g, h' = o tanh(c'). A block is one unit.
  * state: operands [4 * own_quads], cell state [4 * own_quads] */
-void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+void es_lstm_units(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch, unsigned first)
 {
-    const ES_ROM int16_t *weights = layer->weights;
+    const size_t unit_words = 8u * ((size_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
+    const ES_ROM int16_t *weights = layer->weights + first * unit_words;
     const unsigned frac_bits = layer->cell_frac_bits;
     int16_t *const cell = state + ES_QUAD * layer->own_quads;
     unsigned unit;
 
-    for (unit = 0; unit < layer->hidden_size; unit++) {
+    for (unit = first; unit < layer->hidden_size; unit++) {
         int32_t arguments[ES_BLOCK_ROWS];
-        int32_t squashed, product;
+        int32_t squashed;
+        int32_t product;
         unsigned gate;
 
         weights = es_rows4_block(layer, layer->blocks + unit, weights, below, state, arguments);
@@ -38,10 +41,17 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
         }
         cell[unit] = cell_update(es_sigmoid(arguments[FORGET_GATE]), cell[unit], es_sigmoid(arguments[INPUT_GATE]),
                                  es_tanh(arguments[CELL_GATE]), frac_bits);
-        squashed = cell[unit] * ((int32_t)1 << (ES_ARGUMENT_FRAC_BITS - frac_bits)) + ES_ARGUMENT_ZERO;
+        squashed = cell[unit] * es_power2(ES_ARGUMENT_FRAC_BITS - frac_bits) + ES_ARGUMENT_ZERO;
         product = (int32_t)es_sigmoid(arguments[OUTPUT_GATE]) * es_tanh(es_argument(squashed)); /* Q30 */
         scratch[unit] = (int16_t)(es_is_coarse(unit) ? es_round_shift(product, 23) : es_shift_right(product, 15));
     }
+}
+
+#if ES_KERNEL != ES_KERNEL_AVX2 /* which has es_lstm_avx2.c */
+void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+{
+    es_lstm_units(layer, below, state, scratch, 0);
     es_operands_replace(state, scratch, layer->hidden_size);
 }
+#endif
 #endif

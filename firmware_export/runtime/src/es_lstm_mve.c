@@ -110,7 +110,7 @@ static __attribute__((noinline)) void update_units(const es_block_t *blocks, con
         c = vrshrq_n_s32(vaddq_s32(c, t), 15);
         c = vmovlbq_s16(vqmovnbq_s32(vreinterpretq_s16_s32(c), c));
         vstrhq_p_s32(cell, c, active);
-        t = vaddq_n_s32(vshlq_r_s32(c, ES_ARGUMENT_FRAC_BITS - frac_bits), ES_ARGUMENT_ZERO);
+        t = vaddq_n_s32(vshlq_r_s32(c, (int32_t)ES_ARGUMENT_FRAC_BITS - frac_bits), ES_ARGUMENT_ZERO);
         h = vshrq_n_s32(vmulq_s32(SIGMOID4(RESULT4(3)), TANH4(t, 0)), 15);
         h = vrshlq_s32(h, vldrwq_s32(operand_shifts));
         vstrhq_s32(hidden, h); /* 0 beyond the units: their multipliers were read as 0, and so is their output gate */

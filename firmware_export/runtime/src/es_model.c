@@ -10,7 +10,7 @@ size_t es_context_bytes(const es_model_t *model)
 
 static void clear_words32(int32_t *words, unsigned count)
 {
-    while (count > 0) {
+    while (count > 0u) {
         count--;
         words[count] = 0;
     }
@@ -18,7 +18,7 @@ static void clear_words32(int32_t *words, unsigned count)
 
 static void clear_words16(int16_t *words, unsigned count)
 {
-    while (count > 0) {
+    while (count > 0u) {
         count--;
         words[count] = 0;
     }
@@ -37,7 +37,7 @@ static void clear_states(es_context_t *context)
 
 static void begin_window(es_context_t *context)
 {
-    if (context->model->carry) {
+    if (context->model->carry != 0u) {
         clear_words32(context->pool_sum, context->model->pool_words);
         context->step_in_window = 0;
     } else {
@@ -47,6 +47,7 @@ static void begin_window(es_context_t *context)
 
 es_status_t es_init(const es_model_t *model, void *memory, size_t bytes, es_context_t **context)
 {
+    const uintptr_t alignment = ES_CONTEXT_ALIGNMENT;
     es_context_t *made;
 
     if (context == NULL) {
@@ -59,7 +60,7 @@ es_status_t es_init(const es_model_t *model, void *memory, size_t bytes, es_cont
     if (model->abi != ES_ABI) {
         return ES_ERROR_MODEL;
     }
-    if ((uintptr_t)memory % ES_CONTEXT_ALIGNMENT != 0) {
+    if ((uintptr_t)memory % alignment != 0u) {
         return ES_ERROR_ALIGNMENT;
     }
     if (bytes < es_context_bytes(model)) {
@@ -106,9 +107,12 @@ es_status_t es_step(es_context_t *context, const int16_t *counts)
         state += layer->state_words;
     }
     context->step_in_window++;
-    label_due = model->label_every_step || context->step_in_window == model->window_length;
+    label_due = 1;
+    if (model->label_every_step == 0u && context->step_in_window != model->window_length) {
+        label_due = 0;
+    }
     pooled = model->pool(context, below, label_due);
-    if (!label_due) {
+    if (label_due == 0) {
         return ES_OK;
     }
     es_head_step(context, pooled);

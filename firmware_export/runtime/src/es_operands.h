@@ -8,7 +8,7 @@
 
 static inline int es_is_coarse(unsigned unit)
 {
-    return (unit & 2u) != 0;
+    return (unit & 2u) != 0u;
 }
 
 /* Operand of a hidden value in Q15; -128 .. 128 for a coarse unit. */

@@ -13,7 +13,7 @@ const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int 
 static unsigned floor_log2(uint16_t count)
 {
     unsigned bits = 0;
-    while (count > 1) {
+    while (count > 1u) {
         count = (uint16_t)(count >> 1);
         bits++;
     }
@@ -30,8 +30,8 @@ const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int 
     for (unit = 0; unit < model->pool_words; unit++) {
         context->pool_sum[unit] += operands[unit];
     }
-    if (label_due) {
-        const unsigned index = model->num_reciprocals > 1 ? count - 1u : 0u;
+    if (label_due != 0) {
+        const unsigned index = model->num_reciprocals > 1u ? (unsigned)count - 1u : 0u;
         const int16_t reciprocal = ES_ROM_INT16(&model->pool_reciprocals[index]);
         const unsigned shift = floor_log2(count);
         for (unit = 0; unit < model->pool_words; unit++) {

@@ -7,7 +7,7 @@
 /* feature int16, shifted left and saturated */
 static inline int16_t scale_up(int16_t feature, uint16_t shift)
 {
-    return es_saturate16((int32_t)feature * ((int32_t)1 << shift));
+    return es_saturate16((int32_t)feature * es_power2(shift));
 }
 
 void es_preprocess_none(es_context_t *context, const int16_t *counts)
@@ -26,7 +26,7 @@ void es_preprocess_difference(es_context_t *context, const int16_t *counts)
     unsigned channel;
     for (channel = 0; channel < model->num_channels; channel++) {
         const int32_t count = counts[channel];
-        const int16_t feature = context->primed ? es_saturate16(count - context->memory[channel]) : 0;
+        const int16_t feature = context->primed != 0 ? es_saturate16(count - context->memory[channel]) : 0;
         context->memory[channel] = count;
         context->features[channel] = scale_up(feature, model->input_shift[channel]);
     }
@@ -40,10 +40,10 @@ void es_preprocess_gravity(es_context_t *context, const int16_t *counts)
     unsigned channel;
     for (channel = 0; channel < model->num_channels; channel++) {
         const int32_t count = counts[channel];
-        const int32_t target = count * ((int32_t)1 << GRAVITY_FRAC_BITS);
+        const int32_t target = count * es_power2(GRAVITY_FRAC_BITS);
         int32_t memory = target;
         int16_t feature;
-        if (context->primed) {
+        if (context->primed != 0) {
             memory = context->memory[channel];
             memory += es_shift_right(target - memory, model->gravity_shift);
         }

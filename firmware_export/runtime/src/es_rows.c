@@ -6,12 +6,8 @@
 /* The low byte as the signed weight of a fine column, without a conversion that C99 leaves to the compiler. */
 static inline int32_t fine_weight(int16_t word)
 {
-    return (int32_t)(((uint16_t)word & 0xFFu) ^ 0x80u) - 0x80;
-}
-
-static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
-{
-    return (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
+    const uint32_t shifted = ((uint32_t)word & 0xFFu) ^ 0x80u; /* 0 .. 255 */
+    return (int32_t)shifted - 0x80;
 }
 
 /* Adds one row's part of a quad. A word serves twice: whole as the weight of a coarse column, its low byte as that of
@@ -24,24 +20,10 @@ static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t 
                          second * coarse1;                                                                \
     } while (0)
 
-const ES_ROM int16_t *es_rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
-                                    int32_t *accumulators)
-{
-    for (; pairs > 0; pairs--) {
-        accumulators[0] += pair_product(weights, features);
-        accumulators[1] += pair_product(weights + 2, features);
-        accumulators[2] += pair_product(weights + 4, features);
-        accumulators[3] += pair_product(weights + 6, features);
-        weights += 8;
-        features += 2;
-    }
-    return weights;
-}
-
 const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
                                       int32_t *accumulators)
 {
-    for (; quads > 0; quads--) {
+    for (; quads > 0u; quads--) {
         const int32_t fine0 = operands[0];
         const int32_t fine1 = operands[1];
         const int32_t coarse0 = operands[2];
@@ -57,10 +39,30 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
 }
 
 #if ES_KERNEL != ES_KERNEL_THUMB1 /* which has es_rows_thumb1.c */
+static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
+{
+    return (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
+}
+
+/* weights [pairs, 4, 2], features [2 * pairs], accumulators [4] */
+static const ES_ROM int16_t *rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
+                                        int32_t *accumulators)
+{
+    for (; pairs > 0u; pairs--) {
+        accumulators[0] += pair_product(weights, features);
+        accumulators[1] += pair_product(weights + 2, features);
+        accumulators[2] += pair_product(weights + 4, features);
+        accumulators[3] += pair_product(weights + 6, features);
+        weights += 8;
+        features += 2;
+    }
+    return weights;
+}
+
 const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
                                     int32_t *accumulators)
 {
-    for (; pairs > 0; pairs--) {
+    for (; pairs > 0u; pairs--) {
         accumulators[0] += pair_product(weights, features);
         accumulators[1] += pair_product(weights + 2, features);
         accumulators[2] += pair_product(weights + 4, features);
@@ -73,7 +75,7 @@ const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t
 const ES_ROM int16_t *es_rows3_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
                                       int32_t *accumulators)
 {
-    for (; quads > 0; quads--) {
+    for (; quads > 0u; quads--) {
         const int32_t fine0 = operands[0];
         const int32_t fine1 = operands[1];
         const int32_t coarse0 = operands[2];
@@ -95,7 +97,7 @@ const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_bl
     for (row = 0; row < ES_BLOCK_ROWS; row++) {
         results[row] = ES_ROM_INT32(&block->bias[row]);
     }
-    weights = es_rows4_wide(weights, below, layer->wide_pairs, results);
+    weights = rows4_wide(weights, below, layer->wide_pairs, results);
     weights = es_rows4_narrow(weights, below, layer->below_quads, results);
     weights = es_rows4_narrow(weights, own, layer->own_quads, results);
     for (row = 0; row < ES_BLOCK_ROWS; row++) {

@@ -39,7 +39,8 @@ es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, 
 {
     es_context_t *context;
     es_status_t status;
-    uint16_t window, step;
+    uint16_t window;
+    uint16_t step;
 
     if (golden == NULL) {
         return ES_ERROR_ARGUMENT;
@@ -53,8 +54,7 @@ es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, 
         es_reset(context);
         for (step = 0; step < golden->num_steps; step++) {
             const int agrees = step_agrees(golden, context, window, step, &labels_seen);
-            const int last = step + 1u == golden->num_steps;
-            if (!agrees || (last && labels_seen != golden->num_labels)) {
+            if (!agrees || (step + 1u == golden->num_steps && labels_seen != golden->num_labels)) {
                 if (failed != NULL) {
                     failed->window = window;
                     failed->step = step;

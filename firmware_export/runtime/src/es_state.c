@@ -43,18 +43,20 @@ static uint32_t get32(const uint8_t *at)
 static int32_t get_signed32(const uint8_t *at)
 {
     const uint32_t bits = get32(at);
-    return bits & 0x80000000u ? -(int32_t)(~bits & 0x7FFFFFFFu) - 1 : (int32_t)bits;
+    const uint32_t others = ~bits & 0x7FFFFFFFu;
+    return (bits & 0x80000000u) != 0u ? -(int32_t)others - 1 : (int32_t)bits;
 }
 
 static int16_t get_signed16(const uint8_t *at)
 {
-    return (int16_t)((int32_t)(get16(at) ^ 0x8000u) - (int32_t)0x8000);
+    const uint16_t shifted = (uint16_t)(get16(at) ^ 0x8000u);
+    return (int16_t)((int32_t)shifted - (int32_t)0x8000);
 }
 
 static uint32_t crc_of(const uint8_t *bytes, size_t size)
 {
     uint32_t crc = ES_CRC_START;
-    while (size > 0) {
+    while (size > 0u) {
         crc = es_crc_byte(crc, *bytes);
         bytes++;
         size--;
@@ -73,7 +75,7 @@ uint32_t es_state_crc(const es_context_t *context)
     unsigned word;
     for (word = 0; word < context->model->state_words; word++) {
         uint8_t bytes[2];
-        put16(bytes, (uint16_t)context->states[word]);
+        (void)put16(bytes, (uint16_t)context->states[word]);
         crc = es_crc_byte(es_crc_byte(crc, bytes[0]), bytes[1]);
     }
     return es_crc_end(crc);
@@ -93,7 +95,8 @@ es_status_t es_state_save(const es_context_t *context, uint8_t *bytes, size_t si
         return ES_ERROR_SIZE;
     }
     for (index = 0; index < HASH_PREFIX; index++) {
-        *at++ = model->hash[index];
+        *at = model->hash[index];
+        at++;
     }
     at = put16(at, context->step_in_window);
     at = put16(at, (uint16_t)context->primed);
@@ -106,7 +109,7 @@ es_status_t es_state_save(const es_context_t *context, uint8_t *bytes, size_t si
     for (index = 0; index < model->state_words; index++) {
         at = put16(at, (uint16_t)context->states[index]);
     }
-    put32(at, crc_of(bytes, (size_t)(at - bytes)));
+    (void)put32(at, crc_of(bytes, es_state_bytes(model) - CRC_BYTES));
     return ES_OK;
 }
 
@@ -158,12 +161,12 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
             return 0;
         }
     }
-    if (step > model->window_length || get16(bytes + HASH_PREFIX + 2) > 1) {
+    if (step > model->window_length || get16(bytes + HASH_PREFIX + 2u) > 1u) {
         return 0;
     }
     for (index = 0; index < model->memory_words; index++) {
         const int32_t value = get_signed32(at);
-        const int32_t limit = (int32_t)1 << model->memory_bits;
+        const int32_t limit = es_power2(model->memory_bits);
         if (value < -limit || value >= limit) {
             return 0;
         }
@@ -196,7 +199,7 @@ es_status_t es_state_restore(es_context_t *context, const uint8_t *bytes, size_t
     }
     es_reset(context);
     context->step_in_window = get16(bytes + HASH_PREFIX);
-    context->primed = get16(bytes + HASH_PREFIX + 2);
+    context->primed = (int32_t)get16(bytes + HASH_PREFIX + 2u);
     at = bytes + HEADER_BYTES;
     for (index = 0; index < model->memory_words; index++) {
         context->memory[index] = get_signed32(at);

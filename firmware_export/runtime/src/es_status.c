@@ -2,7 +2,7 @@
 
 const char *es_status_text(es_status_t status)
 {
-    static const char *const texts[] = {
+    static const char *const texts[(unsigned)ES_ERROR_SELF_TEST + 1u] = {
         [ES_OK] = "ok",
         [ES_LABEL_READY] = "ok, a label is due",
         [ES_ERROR_ARGUMENT] = "a pointer is NULL",

@@ -9,7 +9,7 @@
 
 #define ES_ARGUMENT_MAX ((int32_t)0xFFFFF)   /* 20 bits, Q16, -8 to 8 */
 #define ES_ARGUMENT_ZERO ((int32_t)0x80000) /* stands for x = 0 */
-#define ES_ARGUMENT_FRAC_BITS 16
+#define ES_ARGUMENT_FRAC_BITS 16u
 
 /* base * 2^16 + slope: base -32767 .. 32767, slope 0 .. 32767 */
 extern const ES_ROM int32_t es_tanh_table[256];
@@ -27,9 +27,9 @@ static inline int32_t es_argument(int32_t a)
  * base + floor(slope (f + 1) / 2^16) = floor((word + slope f) / 2^16), which stays below 2^31 as the result does. */
 static inline int16_t es_tanh(int32_t argument)
 {
-    const int32_t word = ES_ROM_INT32(&es_tanh_table[argument >> 12]);
-    const int32_t slope = (int32_t)((uint32_t)word & 0xFFFFu);
-    return (int16_t)es_shift_right(word + slope * (argument & 0xFFF), 16);
+    const int32_t word = ES_ROM_INT32(&es_tanh_table[es_shift_right(argument, 12)]);
+    const uint32_t slope = (uint32_t)word & 0xFFFFu;
+    return (int16_t)es_shift_right(word + (int32_t)slope * (argument & 0xFFF), 16);
 }
 
 /* sigmoid, Q15, 0 .. 32767; the argument was halved by the row's multiplier: (1 + tanh(x / 2)) / 2. */

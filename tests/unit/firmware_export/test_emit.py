@@ -59,7 +59,14 @@ def test_manifest() -> None:
     assert manifest["bytes"]["weights"] == 128 * (4 * 2 + 32 + 6) + 4 * (32 + 6)
     assert manifest["bytes"]["tables"] == 1024 + 2
     assert manifest["bytes"]["context_32bit"] <= 400
-    assert all(bound["magnitude"] <= bound["limit"] for bound in manifest["range_proof"])
+    proof = {bound["name"]: bound for bound in manifest["range_proof"]}
+    gates = {f"layer0.{gate}_gate accumulator" for gate in ("input", "forget", "cell", "output")}
+    others = {"layer0.cell_state update", "head accumulator", "sum of states, times four"}
+    assert set(proof) == gates | others
+    for bound in proof.values():
+        assert set(bound) == {"name", "row", "magnitude", "limit", "slack"}
+        assert bound["magnitude"] <= bound["limit"]
+        assert bound["slack"] == pytest.approx(bound["limit"] / bound["magnitude"], rel=1e-4)
     assert {source for source in manifest["sources"] if source.startswith("runtime/")} <= set(runtime_files())
 
 

@@ -1,0 +1,49 @@
+"""edge-seq bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table, progress
+
+
+def command(
+    target: Annotated[
+        list[str] | None, typer.Option(help="Emulated target (again for several), or all, which is the default.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="car, har or big (again for several); all where not given.")
+    ] = None,
+    cell: Annotated[
+        list[str] | None, typer.Option(help="lstm, gru or rnn (again for several); all where not given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for BENCH.md and bench.json.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the reference models for every target, count, and compare with the limits and with other engines.
+
+    Exit code 1 where a limit of a target that can be run here is missed. `make bench` writes the table that the
+    repository keeps.
+
+    Example: edge-seq bench --target cortex_m4 --model car --json
+    """
+    from edge_seq.workflow.bench import bench, write_bench
+    from firmware_export.bench_report import CHECK_COLUMNS, ROW_COLUMNS, bench_table_row, check_row
+
+    with progress("measuring", 1, quiet=as_json) as update:
+        found = bench(target or [], model or [], cell or [], progress=update)
+    if out is not None:
+        write_bench(found, out)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_table("reference models: a window", ROW_COLUMNS, [bench_table_row(row) for row in found.rows])
+        print_table("limits", CHECK_COLUMNS, [check_row(check) for check in found.checks])
+        for reason in found.skipped:
+            print_line(f"not measured: {reason}")
+        print_line("all limits hold" if found.holds else "A LIMIT IS MISSED")
+    if not found.holds:
+        raise typer.Exit(CHECK_FAILED)

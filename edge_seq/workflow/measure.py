@@ -1,0 +1,89 @@
+"""edge-seq measure: what the C export of a run costs on targets, and whether it keeps to its budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edge_seq.errors import ParityError
+from edge_seq.ir.model import model_hash
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, save_json
+from firmware_export.budgets import Budgets, first_of
+from firmware_export.host import read_manifest
+from firmware_export.measure import check_budgets, measure, measurement_to_dict
+from firmware_export.target import MissingToolError, Target
+
+
+@dataclass(frozen=True)
+class MeasureReport:
+    """One table a target, and whether all budgets hold.
+
+    Attributes:
+        targets: from :func:`firmware_export.measure.measurement_to_dict`, with budgets and overruns.
+    """
+
+    targets: tuple[dict[str, Any], ...]
+
+    @property
+    def overruns(self) -> list[str]:
+        """What is over budget, in words."""
+        return [text for table in self.targets for text in table["over_budget"]]
+
+    @property
+    def holds(self) -> bool:
+        """Whether no budget is exceeded."""
+        return not self.overruns
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"holds": self.holds, "targets": list(self.targets)}
+
+
+def measure_run(
+    run: RunFolder,
+    targets: Sequence[Target],
+    budgets: Budgets,
+    *,
+    steps: int,
+    progress: Callable[..., None] = lambda *_args: None,
+) -> MeasureReport:
+    """Measure the C export of a run, and write reports/measure.json.
+
+    Args:
+        run: exported.
+        targets: on which.
+        budgets: before those of the run's configuration, which are before those of the target.
+        steps: how many to count at least.
+        progress: called with targets done, their number and a name.
+
+    Raises:
+        ParityError: where the export is stale.
+        ConfigError, ExportError, ToolError: as the steps say.
+    """
+    model = load_run_int(run)
+    exported = read_manifest(run.c_dir)["model_hash"]
+    if exported != model_hash(model):
+        raise ParityError(
+            f"measuring {run.path.name}: the C export is of model {str(exported)[:16]}..., the run's integer model is "
+            f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
+        )
+    of_run = load_run_config(run).budgets
+    tables = []
+    for index, target in enumerate(targets):
+        progress(index, len(targets), target.name)
+        limits = first_of(budgets, of_run, target.budgets)
+        table: dict[str, Any] = {"budgets": limits.model_dump(exclude_none=True), "over_budget": [], "unchecked": []}
+        try:
+            found = measure(run.c_dir, model, target, steps=steps)
+        except MissingToolError as error:
+            skipped = {"model": model.name, "target": target.name, "status": "skipped", "notes": [str(error)]}
+            tables.append({**skipped, **table, "unchecked": list(table["budgets"])})
+            continue
+        overruns, unchecked = check_budgets(found, limits)
+        table |= {"over_budget": [str(overrun) for overrun in overruns], "unchecked": unchecked}
+        tables.append({**measurement_to_dict(found), **table})
+    progress(len(targets), len(targets), "done")
+    report = MeasureReport(tuple(tables))
+    save_json(run.reports / "measure.json", report.to_dict())
+    return report

@@ -1,0 +1,58 @@
+"""Steps counted in QEMU, exactly: by a plugin of this project, for machines that ``unicorn`` does not know."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.errors import ToolError
+from edge_seq.ir.model import IntModel
+from firmware_export.build import compile_c, find_compiler
+from firmware_export.elf import read_elf
+from firmware_export.emit import RUNTIME_FOLDER
+from firmware_export.image import Image
+from firmware_export.mail import make_orders, order_mark
+from firmware_export.qemu_machine import run_in_qemu
+from firmware_export.step_counts import StepCounts, counts_by_place
+from firmware_export.target import QemuSystemEmulator
+
+_SOURCE = RUNTIME_FOLDER / "port" / "qemu" / "es_count_steps.c"
+_HARNESS = ".harness_text"
+
+
+def count_in_qemu(
+    image: Image, emulator: QemuSystemEmulator, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0
+) -> StepCounts:
+    """As :func:`firmware_export.count_unicorn.count_in_unicorn`, without the stack and without functions.
+
+    Args:
+        image: that holds the model; semihosted.
+        emulator: of the image's target.
+        model: to step.
+        counts: int16 [N, C].
+        timeout_s: for all steps.
+
+    Raises:
+        ToolError: where the plugin cannot be built, QEMU takes no plugins, or the firmware faults.
+    """
+    elf = read_elf(image.elf)
+    harness = next(section for section in elf.sections if section.name == _HARNESS)
+    orders = list(make_orders(image, model, counts[np.newaxis], mark=order_mark(elf.byte_order), keep=False))
+    with tempfile.TemporaryDirectory() as name:
+        plugin, found = Path(name) / "es_count_steps.so", Path(name) / "counts.txt"
+        compile_c(find_compiler(), [_SOURCE], plugin, flags=["-std=c99", "-O2", "-shared", "-fPIC"])
+        where = f"step={elf.address_of('es_step')},from={harness.address},to={harness.address + harness.size}"
+        arguments = (*emulator.arguments, "-plugin", f"{plugin},{where},out={found}")
+        counting = emulator.model_copy(update={"arguments": arguments})
+        run_in_qemu(image, counting, orders, mark=order_mark(elf.byte_order), timeout_s=timeout_s)
+        each = [int(line) for line in found.read_text(encoding="ascii").split()]
+    if len(each) != len(counts):
+        raise ToolError(
+            f"measuring {model.name} on {image.target.name}: {len(each)} steps were counted, expected {len(counts)}; "
+            f"is this {emulator.program} built with plugins? Try: {emulator.program} -plugin help"
+        )
+    minimum, maximum, steps = counts_by_place(each[model.contract.window_length :], model.contract.window_length)
+    return StepCounts("instructions", minimum, maximum, steps)

@@ -1,0 +1,104 @@
+"""The models of the bench: fixed shapes, weights from a fixed seed, quantized as a user's model is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
+from edge_seq.ir.model import FloatFormat, FloatModel, IntModel, Readout, SequenceModel
+from edge_seq.ir.rows import FloatRows
+from edge_seq.ir.verify import verify
+from edge_seq.quant.calibrate import calibrate
+from edge_seq.quant.quantize import quantize
+
+CELLS = ("lstm", "gru", "rnn")
+_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+_SEED = 20
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a reference model.
+
+    Attributes:
+        input_size, hidden_size, time_steps, num_classes: C, H, T, K.
+    """
+
+    input_size: int
+    hidden_size: int
+    time_steps: int
+    num_classes: int
+
+    def macs(self, cell: str) -> int:
+        """Multiply-accumulates of one window, of cells and head.
+
+        >>> Shape(3, 32, 50, 4).macs("lstm")
+        224128
+        """
+        of_step = _GATES[cell] * self.hidden_size * (self.input_size + self.hidden_size)
+        return self.time_steps * of_step + self.num_classes * self.hidden_size
+
+
+SHAPES = {"car": Shape(3, 32, 50, 4), "har": Shape(9, 32, 128, 6), "big": Shape(6, 64, 100, 6)}
+
+
+def _cell(kind: str, rng: np.random.Generator, inputs: int, hidden: int) -> Cell[FloatRows]:
+    limit = 1 / sqrt(hidden)
+
+    def rows(sees_input: int = 1, sees_hidden: int = 1) -> FloatRows:
+        shapes = ((hidden, inputs * sees_input), (hidden, hidden * sees_hidden), (hidden,))
+        weight_input, weight_hidden, bias = (rng.uniform(-limit, limit, shape).astype(np.float32) for shape in shapes)
+        return FloatRows(weight_input, weight_hidden, bias)
+
+    if kind == "lstm":
+        return Lstm(rows(), rows(), rows(), rows())
+    if kind == "gru":
+        return Gru(rows(), rows(), rows(1, 0), rows(0, 1))
+    return Rnn(rows())
+
+
+def reference_model(name: str, cell: str, *, shape: Shape | None = None) -> IntModel:
+    """One of the bench's models, or one of another shape.
+
+    Args:
+        name: of SHAPES.
+        cell: of CELLS.
+        shape: instead of that of the name.
+
+    >>> reference_model("car", "gru").hidden_sizes
+    (32,)
+    """
+    shape = shape or SHAPES[name]
+    rng = np.random.default_rng(_SEED)
+    channels = tuple(Channel(f"a{index}", "m/s^2", 800.0, 40.0) for index in range(shape.input_size))
+    head_limit = 1 / sqrt(shape.hidden_size)
+    head = rng.uniform(-head_limit, head_limit, (shape.num_classes, shape.hidden_size)).astype(np.float32)
+    model: FloatModel = SequenceModel(
+        name=name,
+        labels=tuple(f"class {index}" for index in range(shape.num_classes)),
+        contract=SensorContract(
+            sample_rate_hz=10.0,
+            channels=channels,
+            window_length=shape.time_steps,
+            window_stride=shape.time_steps,
+            preprocessing=Preprocessing("remove_gravity", 6),
+        ),
+        layers=(_cell(cell, rng, shape.input_size, shape.hidden_size),),
+        head=FloatRows(head, np.zeros((shape.num_classes, 0), np.float32), np.zeros(shape.num_classes, np.float32)),
+        readout=Readout("last", "window", "reset"),
+        number_format=FloatFormat(Normalisation((0.0,) * shape.input_size, (300.0,) * shape.input_size)),
+    )
+    verify(model)
+    return quantize(model, calibrate(model, reference_counts(shape, windows=8)))
+
+
+def reference_counts(shape: Shape, *, windows: int) -> NDArray[np.int16]:
+    """int16 [windows, T, C]: noise as loud as the model expects it."""
+    rng = np.random.default_rng(_SEED)
+    noise = rng.normal(0, 300, (windows, shape.time_steps, shape.input_size))
+    return np.clip(np.rint(noise), -(2**15), 2**15 - 1).astype(np.int16)

@@ -1,0 +1,175 @@
+/* What the kernels for x86 hosts with AVX2 share: the sums of eight blocks of four rows, and the gates of eight units.
+ * A row's pair of words is, to a dual 16-bit multiply-add, the weights of the coarse columns as it stands, and those of
+ * the fine ones after a sign extension of its bytes; one vector is four rows of two quads. KERNELS.md says more. */
+#ifndef ES_AVX2_H
+#define ES_AVX2_H
+
+#include "es_kernel.h"
+
+#if ES_KERNEL == ES_KERNEL_AVX2
+#include <immintrin.h>
+
+#include "edge_seq.h"
+#include "es_tanh.h"
+
+#define ES_AVX2_UNITS 8u /* blocks at once */
+
+/* Sums so far: of a block, rows 0 - 3 of even groups, then of odd ones. */
+typedef struct {
+    __m256i of[ES_AVX2_UNITS];
+} es_avx2_sums_t;
+
+static inline __m128i es_avx2_load_half(const void *at)
+{
+    return _mm_loadu_si128((const __m128i *)at);
+}
+
+/* sum + a0 b0 + a1 b1, 16 bits each, in each of eight lanes. */
+static inline __m256i es_avx2_dot(__m256i sum, __m256i a, __m256i b)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+}
+
+/* Weights of two groups, or of one beside zeros, for four rows; of three rows, the fourth is zero. */
+static inline __m256i es_avx2_groups(const int16_t *at, int whole, unsigned rows)
+{
+    if (rows == 4) {
+        return whole ? _mm256_loadu_si256((const __m256i *)(const void *)at)
+                     : _mm256_zextsi128_si256(es_avx2_load_half(at));
+    } else {
+        const __m128i three = _mm_setr_epi32(-1, -1, -1, 0);
+        const __m128i second = whole ? three : _mm_setzero_si128();
+        const __m128i even = _mm_maskload_epi32((const int *)(const void *)at, three);
+        return _mm256_set_m128i(_mm_maskload_epi32((const int *)(const void *)(at + 6), second), even);
+    }
+}
+
+/* Words `even` and `odd` of eight operands, or four features, each for the four rows of a half. */
+static inline __m256i es_avx2_spread(__m128i words, int even, int odd)
+{
+    const __m256i choice = _mm256_setr_epi32(even, even, even, even, odd, odd, odd, odd);
+    return _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(words), choice);
+}
+
+/* Wide weights: weights [.., pairs, rows, 2], blocks `stride` words apart; rows 3 or 4, a constant. */
+static inline void es_avx2_add_pairs(es_avx2_sums_t *sums, const int16_t *weights, uint32_t stride, unsigned rows,
+                                     const int16_t *features, unsigned pairs)
+{
+    for (; pairs > 0; pairs -= pairs > 1 ? 2 : 1) {
+        const int whole = pairs > 1;
+        const __m128i words = whole ? _mm_loadl_epi64((const __m128i *)(const void *)features)
+                                    : _mm_cvtsi32_si128(*(const int32_t *)(const void *)features);
+        const __m256i x = es_avx2_spread(words, 0, 1);
+        unsigned unit;
+        for (unit = 0; unit < ES_AVX2_UNITS; unit++) {
+            const int16_t *const at = weights + unit * stride;
+            const __m256i w = es_avx2_groups(at, whole, rows);
+            sums->of[unit] = es_avx2_dot(sums->of[unit], w, x);
+        }
+        weights += 4u * rows;
+        features += 4;
+    }
+}
+
+/* Narrow weights: weights [.., quads, rows, 2]. */
+static inline void es_avx2_add_quads(es_avx2_sums_t *sums, const int16_t *weights, uint32_t stride, unsigned rows,
+                                     const int16_t *operands, unsigned quads)
+{
+    for (; quads > 0; quads -= quads > 1 ? 2 : 1) {
+        const int whole = quads > 1;
+        const __m128i words =
+            whole ? es_avx2_load_half(operands) : _mm_loadl_epi64((const __m128i *)(const void *)operands);
+        const __m256i fine = es_avx2_spread(words, 0, 2);
+        const __m256i coarse = es_avx2_spread(words, 1, 3);
+        unsigned unit;
+        for (unit = 0; unit < ES_AVX2_UNITS; unit++) {
+            const int16_t *const at = weights + unit * stride;
+            const __m256i w = es_avx2_groups(at, whole, rows);
+            const __m256i bytes = _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8);
+            sums->of[unit] = es_avx2_dot(es_avx2_dot(sums->of[unit], w, coarse), bytes, fine);
+        }
+        weights += 4u * rows;
+        operands += 8;
+    }
+}
+
+/* es_mulw */
+static inline __m256i es_avx2_mulw(__m256i a, __m256i m)
+{
+    const __m256i high = _mm256_mullo_epi32(_mm256_srai_epi32(a, 16), m);
+    const __m256i low = _mm256_mullo_epi32(_mm256_and_si256(a, _mm256_set1_epi32(0xFFFF)), m);
+    return _mm256_add_epi32(high, _mm256_srai_epi32(low, 16));
+}
+
+/* Multipliers of two blocks, sums' order. */
+static inline __m256i es_avx2_multipliers(const es_block_t *a, const es_block_t *b)
+{
+    const __m128i first = _mm_loadl_epi64((const __m128i *)(const void *)a->multiplier);
+    const __m128i second = _mm_loadl_epi64((const __m128i *)(const void *)b->multiplier);
+    return _mm256_cvtepi16_epi32(_mm_unpacklo_epi64(first, second));
+}
+
+/* Sums of four rows of eight blocks to results of eight blocks of each row: results [4] */
+static inline void es_avx2_results(const es_avx2_sums_t *sums, const es_block_t *blocks, __m256i *results)
+{
+    __m256i pair[4]; /* blocks n and n + 4, rows in each half */
+    __m256i low[2], high[2];
+    unsigned n;
+    for (n = 0; n < 4; n++) {
+        const __m256i a = sums->of[n];
+        const __m256i b = sums->of[n + 4];
+        pair[n] = _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
+        pair[n] = es_avx2_mulw(pair[n], es_avx2_multipliers(&blocks[n], &blocks[n + 4]));
+    }
+    for (n = 0; n < 2; n++) {
+        low[n] = _mm256_unpacklo_epi32(pair[2 * n], pair[2 * n + 1]);
+        high[n] = _mm256_unpackhi_epi32(pair[2 * n], pair[2 * n + 1]);
+    }
+    results[0] = _mm256_unpacklo_epi64(low[0], low[1]);
+    results[1] = _mm256_unpackhi_epi64(low[0], low[1]);
+    results[2] = _mm256_unpacklo_epi64(high[0], high[1]);
+    results[3] = _mm256_unpackhi_epi64(high[0], high[1]);
+}
+
+/* Words of the table, one by one: the gather instruction takes longer. */
+static inline __m256i es_avx2_words(__m256i index)
+{
+    const int32_t *const t = es_tanh_table;
+    const __m128i low = _mm256_castsi256_si128(index);
+    const __m128i high = _mm256_extracti128_si256(index, 1);
+    return _mm256_setr_epi32(t[_mm_extract_epi32(low, 0)], t[_mm_extract_epi32(low, 1)], t[_mm_extract_epi32(low, 2)],
+                             t[_mm_extract_epi32(low, 3)], t[_mm_extract_epi32(high, 0)], t[_mm_extract_epi32(high, 1)],
+                             t[_mm_extract_epi32(high, 2)], t[_mm_extract_epi32(high, 3)]);
+}
+
+/* es_tanh(es_argument(a)), shifted right by `more` */
+static inline __m256i es_avx2_tanh(__m256i a, int more)
+{
+    const __m256i argument =
+        _mm256_min_epi32(_mm256_max_epi32(a, _mm256_setzero_si256()), _mm256_set1_epi32(ES_ARGUMENT_MAX));
+    const __m256i word = es_avx2_words(_mm256_srli_epi32(argument, 12));
+    const __m256i slope = _mm256_and_si256(word, _mm256_set1_epi32(0xFFFF));
+    const __m256i position = _mm256_and_si256(argument, _mm256_set1_epi32(0xFFF));
+    return _mm256_srai_epi32(_mm256_add_epi32(word, _mm256_madd_epi16(slope, position)), 16 + more);
+}
+
+/* es_sigmoid(es_argument(a)) */
+static inline __m256i es_avx2_sigmoid(__m256i a)
+{
+    return _mm256_add_epi32(es_avx2_tanh(a, 1), _mm256_set1_epi32(16384));
+}
+
+/* Eight values of 16 bits each, to and from 32. */
+static inline __m256i es_avx2_widen(const int16_t *at)
+{
+    return _mm256_cvtepi16_epi32(es_avx2_load_half(at));
+}
+
+static inline void es_avx2_store(int16_t *at, __m256i values)
+{
+    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(values, values), 0x08); /* saturates */
+    _mm_storeu_si128((__m128i *)(void *)at, _mm256_castsi256_si128(words));
+}
+
+#endif
+#endif

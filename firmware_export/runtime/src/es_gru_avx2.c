@@ -1,0 +1,64 @@
+/* es_gru.c for x86 hosts with AVX2: the same integers. */
+#include "es_kernel.h"
+
+#if ES_KERNEL == ES_KERNEL_AVX2
+#include "es_avx2.h"
+#include "es_cells.h"
+#include "es_operands.h"
+
+/* Results of eight units: reset gate, update gate, new gate's input part and hidden part. results [4] */
+static inline void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
+                                __m256i *results)
+{
+    const uint32_t stride = 6u * ((uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
+    const int16_t *const weights = layer->weights + (size_t)unit * stride;
+    const es_block_t *const blocks = layer->blocks + unit;
+    const __m256i third = _mm256_setr_epi32(0, 0, -1, 0, 0, 0, -1, 0);
+    es_avx2_sums_t sums;
+    __m256i input_part[ES_AVX2_UNITS];
+    unsigned n;
+
+    for (n = 0; n < ES_AVX2_UNITS; n++) {
+        sums.of[n] = _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias));
+    }
+    es_avx2_add_pairs(&sums, weights, stride, 3, below, layer->wide_pairs);
+    es_avx2_add_quads(&sums, weights + 6u * layer->wide_pairs, stride, 3, below, layer->below_quads);
+    for (n = 0; n < ES_AVX2_UNITS; n++) { /* the third sum makes room for that of the state; the fourth is its bias */
+        input_part[n] = _mm256_and_si256(sums.of[n], third);
+        sums.of[n] = _mm256_andnot_si256(third, sums.of[n]);
+    }
+    es_avx2_add_quads(&sums, weights + (stride - 6u * layer->own_quads), stride, 3, own, layer->own_quads);
+    for (n = 0; n < ES_AVX2_UNITS; n++) {
+        const __m256i state_part = _mm256_slli_si256(_mm256_and_si256(sums.of[n], third), 4);
+        sums.of[n] = _mm256_add_epi32(_mm256_andnot_si256(third, sums.of[n]), _mm256_add_epi32(state_part, input_part[n]));
+    }
+    es_avx2_results(&sums, blocks, results);
+}
+
+/* Products of a number of 0 .. 32767 and a signed 16-bit one are dual multiply-adds whose other part is 0. */
+void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+{
+    const __m256i operand_half = _mm256_setr_epi32(0, 0, 128, 128, 0, 0, 128, 128);
+    const __m256i operand_shift = _mm256_setr_epi32(0, 0, 8, 8, 0, 0, 8, 8);
+    int16_t *const hidden = state + ES_QUAD * layer->own_quads;
+    unsigned unit;
+
+    for (unit = 0; unit + ES_AVX2_UNITS <= layer->hidden_size; unit += ES_AVX2_UNITS) {
+        __m256i rows[ES_BLOCK_ROWS];
+        __m256i n, keep, take, h;
+
+        gate_results(layer, unit, below, state, rows);
+        n = _mm256_add_epi32(_mm256_add_epi32(rows[2], _mm256_srai_epi32(rows[3], 1)),
+                             es_avx2_mulw(rows[3], es_avx2_tanh(rows[0], 0)));
+        n = es_avx2_tanh(n, 0);
+        keep = es_avx2_sigmoid(rows[1]);
+        take = _mm256_sub_epi32(_mm256_set1_epi32(32767), keep);
+        h = _mm256_add_epi32(_mm256_madd_epi16(keep, es_avx2_widen(hidden + unit)), _mm256_madd_epi16(take, n));
+        h = _mm256_srai_epi32(_mm256_add_epi32(h, _mm256_set1_epi32(1 << 14)), 15);
+        es_avx2_store(hidden + unit, h);
+        es_avx2_store(scratch + unit, _mm256_srav_epi32(_mm256_add_epi32(h, operand_half), operand_shift));
+    }
+    es_gru_units(layer, below, state, scratch, unit);
+    es_operands_replace(state, scratch, layer->hidden_size);
+}
+#endif

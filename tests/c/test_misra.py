@@ -1,0 +1,105 @@
+"""What static analysis says of an exported car model: cppcheck with its MISRA C:2012 add-on, and gcc's -fanalyzer."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firmware_export.build import STRICT_FLAGS, Compiler, compile_c
+from firmware_export.emit import RUNTIME_FOLDER, export_c
+from firmware_export.golden import make_golden
+from tests.zoo import quantized_model, random_counts, spec
+
+DEVIATIONS = RUNTIME_FOLDER.parent / "misra_suppressions.txt"
+DOCUMENT = RUNTIME_FOLDER.parent / "MISRA.md"
+
+
+@pytest.fixture(scope="module")
+def car(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export of the size of the car model, preprocessing and mean pooling too."""
+    folder = tmp_path_factory.mktemp("car")
+    model = quantized_model(spec("lstm", 32, window_length=50, step="difference", pooling="mean"), name="car", seed=1)
+    export_c(model, make_golden(model, random_counts(1, 50, 3)), folder)
+    return folder
+
+
+def _sources(car: Path) -> list[str]:
+    manifest = json.loads((car / "manifest.json").read_text())
+    return [*manifest["sources"], *manifest["golden_sources"]]
+
+
+def _violations(folder: Path, sources: list[str], *options: str) -> set[str]:
+    """Lines "rule file:line" of the MISRA add-on, for the build that has plain C only."""
+    done = subprocess.run(
+        [
+            "cppcheck", "--std=c99", "-DES_KERNEL=0", "--addon=misra", "--quiet", "--template={id} {file}:{line}",
+            "-I.", "-Iruntime/include", "-Iruntime/src", *options, *sources,
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    said = set((done.stdout + done.stderr).splitlines())
+    if any("misra" in line and "not found" in line.lower() for line in said):
+        pytest.skip("this cppcheck comes without its MISRA add-on")
+    return said
+
+
+def _deviations() -> list[tuple[str, str]]:
+    """Rule and the end of a file's name, or "" for all files."""
+    lines = [line for line in DEVIATIONS.read_text().splitlines() if not line.startswith("//")]
+    return [(rule, where.removeprefix("*")) for rule, _, where in (line.partition(":") for line in lines)]
+
+
+@pytest.fixture(scope="module")
+def cppcheck() -> None:
+    if not shutil.which("cppcheck"):
+        pytest.skip("cppcheck is not on this machine; sudo apt-get install cppcheck")
+
+
+@pytest.mark.usefixtures("cppcheck")
+def test_misra_but_for_the_deviations(car: Path) -> None:
+    assert not _violations(car, _sources(car), f"--suppressions-list={DEVIATIONS}")
+
+
+@pytest.mark.usefixtures("cppcheck")
+def test_every_deviation_is_needed_and_the_add_on_works(car: Path) -> None:
+    found = [line.split() for line in _violations(car, _sources(car)) if line.startswith("misra")]
+    for rule, where in _deviations():
+        assert any(rule == seen and place.rpartition(":")[0].endswith(where) for seen, place in found), (rule, where)
+
+
+@pytest.mark.usefixtures("cppcheck")
+def test_a_required_rule_that_is_broken_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "bad.c").write_text(
+        "int f(int a);\nint f(int a)\n{\n    if (a) {\n        return 017;\n    }\n    return 1;\n}\n"
+    )
+    said = " ".join(_violations(tmp_path, ["bad.c"], f"--suppressions-list={DEVIATIONS}"))
+    assert "misra-c2012-14.4 bad.c:4" in said
+    assert "misra-c2012-7.1 bad.c:5" in said
+
+
+def test_every_deviation_has_its_reason() -> None:
+    reasons = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")]
+    for rule, where in _deviations():
+        number = rule.removeprefix("misra-c2012-")
+        assert any(re.search(rf"(^\| |, ){re.escape(number)}(,| \|)", line) and where in line for line in reasons), rule
+
+
+def test_gcc_analyzer(car: Path, tmp_path: Path) -> None:
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not on this machine; sudo apt-get install gcc")
+    for source in _sources(car):
+        compile_c(
+            Compiler("gcc", ("gcc",)),
+            [car / source],
+            tmp_path / "x.o",
+            flags=[*STRICT_FLAGS, "-O2", "-fanalyzer", "-c"],
+            include_folders=[car, car / "runtime" / "include", car / "runtime" / "src"],
+        )

@@ -1,0 +1,267 @@
+"""What `measure` states is what is in the linked image, and what the emulators see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_seq.errors import ToolError
+from firmware_export.budgets import Budgets, first_of
+from firmware_export.elf import read_elf
+from firmware_export.emit import export_c
+from firmware_export.golden import make_golden
+from firmware_export.host import read_manifest
+from firmware_export.image import Image, build_image
+from firmware_export.measure import check_budgets, estimate_latency, measure
+from firmware_export.reference_models import SHAPES, Shape, reference_counts, reference_model
+from firmware_export.run_target import build_for_target
+from firmware_export.sizes import measure_sizes
+from firmware_export.stack import Frames, deepest, deepest_stack, read_frames
+from firmware_export.step_counts import counts_by_place, stream_for_counting
+from firmware_export.target import MissingToolError, load_target, target_names
+
+SMALL = Shape(3, 6, 5, 3)
+BARE = [name for name in target_names() if load_target(name).memory is not None]
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The small shape of each cell, and the car's LSTM, by name."""
+    root = tmp_path_factory.mktemp("exports")
+    models = {cell: reference_model("car", cell, shape=SMALL) for cell in ("lstm", "gru", "rnn")}
+    for cell, model in models.items():
+        export_c(model, make_golden(model, reference_counts(SMALL, windows=1)), root / cell)
+    return {cell: root / cell for cell in models}
+
+
+def image_of(folder: Path, output: Path, name: str = "cortex_m4") -> Image:
+    try:
+        built = build_for_target(folder, output, load_target(name)).built
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert isinstance(built, Image)
+    return built
+
+
+@pytest.mark.parametrize("name", BARE)
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_every_bare_target(name: str, cell: str, exports: dict[str, Path]) -> None:
+    """The worst case of the stack bounds what was seen, and is near it; a window is the sum of its steps."""
+    model = reference_model("car", cell, shape=SMALL)
+    try:
+        found = measure(exports[cell], model, load_target(name), steps=20)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.sizes is not None
+    assert found.steps is not None
+    assert found.steps.steps == 20
+    assert [one.name for one in found.steps.classes] == ["first", "between", "last"]
+    assert (found.instructions is None) == (found.cycles is not None)
+    assert found.stack is not None
+    assert found.stack.unknown == ()
+    if found.steps.stack_bytes is not None:
+        assert found.steps.stack_bytes <= found.stack.bytes <= found.steps.stack_bytes + 64
+    assert found.latency is not None
+    assert 0 < found.latency.lowest_us <= found.latency.highest_us
+
+
+@pytest.mark.parametrize("name", ["cortex_m0", "cortex_m4", "atmega2560", "riscv32imc"])
+def test_sizes_are_those_of_the_linked_image(name: str, exports: dict[str, Path], tmp_path: Path) -> None:
+    image = image_of(exports["lstm"], tmp_path, name)
+    elf = read_elf(image.elf)
+    sizes = measure_sizes(elf, image.names)
+    loaded = sum(len(data) for _, data in elf.segments)
+    harness = [section for section in elf.sections if section.name.startswith((".harness", ".stack"))]
+    gaps = 16  # alignment between sections
+    assert 0 <= loaded - sum(section.flash_bytes for section in harness) - sizes.flash <= gaps
+    in_ram = sum(section.size for section in elf.sections if section.in_ram)
+    assert sizes.ram == in_ram - sum(section.size for section in harness if section.in_ram)
+    stated = read_manifest(exports["lstm"])["bytes"]
+    assert sizes.weights == stated["weights"]
+    if name != "atmega2560":  # pointers of 32 bits, and constants stay in flash
+        assert sizes.ram == stated["context_32bit"]
+    named = sum(size for _, size in sizes.flash_symbols)
+    assert named <= sizes.flash  # the rest has no symbol: literals, texts
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("name", ["cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "cortex_m55"])
+@pytest.mark.slow
+def test_a_step_takes_as_long_whatever_the_data(name: str, cell: str, tmp_path: Path) -> None:
+    model = reference_model("car", cell)
+    export_c(model, make_golden(model, reference_counts(SHAPES["car"], windows=1)), tmp_path)
+    try:
+        found = measure(tmp_path, model, load_target(name), steps=10_000)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.steps is not None
+    assert found.steps.steps == 10_000
+    assert found.steps.constant, found.steps.classes
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_few_steps_take_as_long_whatever_the_data(cell: str, exports: dict[str, Path]) -> None:
+    model = reference_model("car", cell, shape=SMALL)
+    try:
+        found = measure(exports[cell], model, load_target("cortex_m4"), steps=300)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.steps is not None
+    assert found.steps.constant, found.steps.classes
+
+
+def test_a_branch_on_data_is_seen(exports: dict[str, Path], tmp_path: Path) -> None:
+    import shutil
+
+    folder = Path(shutil.copytree(exports["lstm"], tmp_path / "export"))
+    source = folder / "runtime" / "src" / "es_preprocess.c"
+    text = source.read_text()
+    before = "        context->memory[channel] = memory;\n"
+    assert before in text
+    planted = "        if (count > 100) { volatile int n = 3; while (n > 0) { n--; } }\n"
+    source.write_text(text.replace(before, planted + before))
+    try:
+        found = measure(folder, reference_model("car", "lstm", shape=SMALL), load_target("cortex_m4"), steps=300)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.steps is not None
+    assert not found.steps.constant
+
+
+DEEP = """
+#include "edge_seq.h"
+__attribute__((noinline)) static int third(volatile int *at) { volatile char room[%d]; room[0] = 1; return *at + room[0]; }
+__attribute__((noinline)) static int second(volatile int *at) { volatile char room[100]; room[1] = 2; return third(at) + room[1]; }
+"""
+
+
+def with_deep_call(folder: Path, output: Path, room: str) -> Path:
+    """A copy of an export in which a step calls two functions with known arrays."""
+    import shutil
+
+    copy = Path(shutil.copytree(folder, output))
+    source = copy / "runtime" / "src" / "es_pool.c"
+    text = source.read_text()
+    before = "    (void)label_due;\n    return operands;"
+    assert before in text
+    call = "    { volatile int one = label_due; (void)second(&one); }\n    return operands;"
+    source.write_text(DEEP.replace("%d", room) + text.replace(before, call))
+    return copy
+
+
+def test_a_stack_that_is_too_deep_is_told_with_its_path(exports: dict[str, Path], tmp_path: Path) -> None:
+    model = reference_model("car", "rnn", shape=SMALL)
+    target = load_target("cortex_m4")
+    try:
+        plain = measure(exports["rnn"], model, target, steps=1)
+        found = measure(with_deep_call(exports["rnn"], tmp_path / "deep", "1000"), model, target, steps=1)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert plain.stack is not None
+    assert found.stack is not None
+    assert [name for name, _ in found.stack.path] == ["es_step", "es_pool_last", "second", "third"]
+    frames = dict(found.stack.path)
+    assert 1000 <= frames["third"] <= 1032
+    assert 100 <= frames["second"] <= 132
+    assert found.steps is not None
+    assert found.steps.stack_bytes == pytest.approx(found.stack.bytes, abs=1000)  # the room itself is not written to
+    assert found.steps.stack_bytes > plain.stack.bytes
+    (overrun,), _ = check_budgets(found, Budgets(max_stack=plain.stack.bytes))
+    over = found.stack.bytes - plain.stack.bytes
+    assert f"{over:,} over. third ({frames['third']:,}) costs most" in str(overrun)
+    assert check_budgets(found, Budgets(max_stack=found.stack.bytes)) == ([], [])
+
+
+def test_a_frame_without_a_bound_is_refused(exports: dict[str, Path], tmp_path: Path) -> None:
+    image = image_of(with_deep_call(exports["rnn"], tmp_path / "deep", "1 + (*at & 7)"), tmp_path / "built")
+    with pytest.raises(ToolError, match=r"frame of third has no bound; use no arrays of variable size"):
+        deepest_stack(image)
+
+
+def test_figures_that_the_compiler_does_not_write(exports: dict[str, Path], tmp_path: Path) -> None:
+    try:
+        image = build_image(exports["rnn"], tmp_path, load_target("cortex_m4"), compiler="zig")
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    with pytest.raises(ToolError, match=r"stack on cortex_m4: zig wrote no figures; gcc does"):
+        deepest_stack(image)
+
+
+def test_recursion_has_no_bound_and_the_deepest_path_wins() -> None:
+    calls = {"a": frozenset({"b", "c"}), "b": frozenset({"d"}), "c": frozenset(), "d": frozenset()}
+    frames = Frames({"a": 8, "b": 16, "c": 40, "d": 32}, calls)
+    assert deepest(frames, "a").path == (("a", 8), ("b", 16), ("d", 32))
+    assert deepest(frames, "a").bytes == 56
+    with pytest.raises(ToolError, match="a calls b calls d calls a: a recursion"):
+        deepest(Frames(frames.bytes_of, {**calls, "d": frozenset({"a"})}), "a")
+    assert deepest(Frames({"a": 8}, {"a": frozenset({"memcpy"})}), "a").unknown == ("memcpy",)
+
+
+def test_naked_kernels_have_the_frame_that_they_push(exports: dict[str, Path], tmp_path: Path) -> None:
+    """Nine registers are pushed and 18 words copied by the kernel, which the compiler knows nothing of."""
+    image = image_of(exports["lstm"], tmp_path)
+    frames = read_frames(image, read_elf(image.elf))
+    assert frames.bytes_of["es_lstm_units"] == 9 * 4 + 18 * 4
+
+
+def test_budgets_name_the_symbol_that_costs_most(exports: dict[str, Path]) -> None:
+    model = reference_model("car", "lstm", shape=SMALL)
+    try:
+        found = measure(exports["lstm"], model, load_target("cortex_m4"), steps=1)
+        on_avr = measure(exports["lstm"], model, load_target("atmega2560"), steps=1)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.sizes is not None
+    tight = Budgets(max_flash=100, max_ram=10, max_stack=20, max_instructions=30)
+    overruns, unchecked = check_budgets(found, tight)
+    assert unchecked == []
+    by_name = {overrun.budget: overrun for overrun in overruns}
+    assert set(by_name) == {"max_flash", "max_ram", "max_stack", "max_instructions"}
+    assert by_name["max_ram"].costliest == f"es_image_contexts ({found.sizes.ram})"
+    assert by_name["max_instructions"].costliest.startswith("es_lstm_units (")
+    text = str(by_name["max_flash"])
+    assert text.startswith(
+        f"cortex_m4: max_flash is 100, found {found.sizes.flash:,}: {found.sizes.flash - 100:,} over"
+    )
+    exact = Budgets(max_flash=found.sizes.flash, max_ram=found.sizes.ram)
+    assert check_budgets(found, exact) == ([], [])
+    assert check_budgets(on_avr, Budgets(max_instructions=1)) == ([], ["max_instructions"])
+
+
+def test_the_first_budget_that_is_given_counts() -> None:
+    merged = first_of(Budgets(max_ram=1), Budgets(max_ram=2, max_flash=3), Budgets(max_stack=4, max_flash=5))
+    assert merged == Budgets(max_ram=1, max_flash=3, max_stack=4)
+
+
+def test_an_estimate_says_what_it_rests_on(exports: dict[str, Path]) -> None:
+    model = reference_model("car", "rnn", shape=SMALL)
+    target = load_target("cortex_m4")
+    try:
+        found = measure(exports["rnn"], model, target, steps=1)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert target.clock is not None
+    assert found.steps is not None
+    assert found.instructions is not None
+    low, high = target.clock.cycles_per_instruction
+    latency = estimate_latency(found.steps, target.clock)
+    assert latency.lowest_us == pytest.approx(found.instructions * low / 80)
+    assert latency.highest_us == pytest.approx(found.instructions * high / 80)
+    assert latency.assumption.startswith("at 80 MHz, 1 to 1.6 cycles an instruction: in order")
+
+
+def test_what_has_no_image_is_not_measured(exports: dict[str, Path]) -> None:
+    model = reference_model("car", "rnn", shape=SMALL)
+    found = measure(exports["rnn"], model, load_target("host"), steps=1)
+    assert (found.sizes, found.stack_bytes, found.instructions, found.cycles, found.latency) == (None,) * 5
+    assert "not measured: a program of an operating system" in found.notes[0]
+
+
+def test_steps_by_place() -> None:
+    minimum, maximum, steps = counts_by_place([5, 3, 3, 9, 5, 3, 4, 9, 5], 4)
+    assert (minimum.tolist(), maximum.tolist(), steps) == ([5, 3, 3, 9], [5, 3, 4, 9], 8)
+    model = reference_model("car", "rnn", shape=SMALL)
+    stream = stream_for_counting(model, 61)
+    assert stream.shape == (SMALL.time_steps * 14, 3)
+    assert (stream.min(), stream.max()) == (-(2**15), 2**15 - 1)
