@@ -10,7 +10,7 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
     const ES_ROM es_block_t *block = model->head_blocks;
     int32_t *const logits = context->logits;
     unsigned class_index = 0;
-    uint16_t label = 0;
+    unsigned label = 0;
 
     while (class_index < model->num_classes) {
         int32_t sums[ES_BLOCK_ROWS];
@@ -24,10 +24,10 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
             logits[class_index] = es_mulw(sums[row], ES_ROM_INT16(&block->multiplier[row]));
             /* Of equals the lowest index stays. A product, not a branch: a step takes as long whichever label wins. */
             wins = logits[class_index] > logits[label] ? 1u : 0u;
-            label = (uint16_t)(label + (class_index - label) * wins);
+            label += (class_index - label) * wins;
             class_index++;
         }
         block++;
     }
-    context->label = label;
+    context->label = (uint16_t)label;
 }

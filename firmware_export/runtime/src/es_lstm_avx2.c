@@ -1,4 +1,5 @@
 /* es_lstm.c for x86 hosts with AVX2: the same integers. */
+#include "edge_seq.h"
 #include "es_kernel.h"
 
 #if ES_KERNEL == ES_KERNEL_AVX2
