@@ -55,10 +55,11 @@ def test_a_fault_on_a_target_is_located(run: Path) -> None:
     need("cortex_m4")
     header = run / "exports" / "c" / "runtime" / "src" / "es_fixed.h"
     right = header.read_text()
-    assert "(((int32_t)1 << n) >> 1)" in right
+    assert "a + (int32_t)half" in right
     header.write_text(
-        "#if defined(__arm__)\n#define ES_HALF(n) 0\n#else\n#define ES_HALF(n) (((int32_t)1 << (n)) >> 1)\n#endif\n"
-        + right.replace("(((int32_t)1 << n) >> 1)", "ES_HALF(n)")
+        "#if defined(__arm__)\n#define ES_HALF(half) (0 * (int32_t)(half))\n"
+        "#else\n#define ES_HALF(half) ((int32_t)(half))\n#endif\n"
+        + right.replace("a + (int32_t)half", "a + ES_HALF(half)")
     )
     result = edge_seq("verify", run, *FEW, "--target", "cortex_m4", "--json")
     assert result.code == 1
