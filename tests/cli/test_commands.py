@@ -15,7 +15,19 @@ import safetensors.numpy
 
 from tests.cli.conftest import Small, edge_seq, ok
 
-COMMANDS = ("demo", "simulate", "train", "evaluate", "quantize", "export", "verify", "run", "inspect")
+COMMANDS = (
+    "demo",
+    "simulate",
+    "train",
+    "evaluate",
+    "quantize",
+    "export",
+    "verify",
+    "measure",
+    "bench",
+    "run",
+    "inspect",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,153 @@
+"""`edge-seq measure` and `edge-seq bench`: tables, JSON, budgets and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmware_export.elf import read_elf
+from firmware_export.image import build_image
+from firmware_export.sizes import measure_sizes
+from firmware_export.target import MissingToolError, find_emulator, find_target_compiler, load_target, target_names
+from tests.cli.conftest import Small, edge_seq, ok
+
+ROW = {
+    "model",
+    "cell",
+    "target",
+    "instructions",
+    "cycles",
+    "instructions_per_mac",
+    "code_bytes",
+    "table_bytes",
+    "weight_bytes",
+    "ram_bytes",
+    "stack_bytes",
+}
+
+
+@pytest.fixture
+def run(small: Small, tmp_path: Path) -> Path:
+    """A copy of the small run, to be changed."""
+    return Path(shutil.copytree(small.run, tmp_path / "run"))
+
+
+def need(name: str) -> None:
+    try:
+        find_target_compiler(load_target(name))
+        find_emulator(load_target(name))
+    except MissingToolError as error:
+        pytest.skip(str(error))
+
+
+def test_every_target_has_a_row(run: Path) -> None:
+    report = ok("measure", run, "--target", "all", "--steps", "60", "--json").json
+    assert [row["target"] for row in report["targets"]] == list(target_names())
+    assert report["holds"] is True
+    for row in report["targets"]:
+        if row["status"] == "measured":
+            assert row["flash_bytes"] == row["code_bytes"] + row["table_bytes"] + row["weight_bytes"]
+            assert (row["instructions_per_window"] or row["cycles_per_window"]) > 0
+            assert row["steps_counted"] >= 60
+        else:
+            assert row["notes"], row
+    assert json.loads((run / "reports" / "measure.json").read_text()) == report
+
+
+def test_figures_are_those_of_the_linked_image(run: Path, tmp_path: Path) -> None:
+    need("cortex_m4")
+    (row,) = ok("measure", run, "--target", "cortex_m4", "--steps", "50", "--json").json["targets"]
+    image = build_image(run / "exports" / "c", tmp_path / "built", load_target("cortex_m4"))
+    sizes = measure_sizes(read_elf(image.elf), image.names)
+    assert (row["flash_bytes"], row["ram_bytes"]) == (sizes.flash, sizes.ram)
+
+
+def test_the_table_says_what_the_latency_rests_on(run: Path) -> None:
+    need("cortex_m4")
+    out = ok("measure", run, "--target", "cortex_m4", "--steps", "50").out
+    assert "latency is an estimate at 80 MHz, 1 to 1.6 cycles an instruction" in out
+    assert "the same whatever the data" in out
+
+
+@pytest.mark.parametrize("budget", ["flash", "ram", "stack", "instructions"])
+def test_over_budget_ends_with_1_and_names_the_costliest(budget: str, run: Path) -> None:
+    need("cortex_m4")
+    result = edge_seq("measure", run, "--target", "cortex_m4", "--steps", "50", f"--max-{budget}", "7", "--json")
+    assert result.code == 1
+    (text,) = result.json["targets"][0]["over_budget"]
+    assert text.startswith(f"cortex_m4: max_{budget} is 7, found ")
+    assert " costs most; reduce hidden_size" in text
+    assert result.json["holds"] is False
+
+
+def test_a_budget_of_the_configuration_counts_and_an_option_goes_first(run: Path) -> None:
+    need("cortex_m4")
+    config = run / "config.toml"
+    assert "[budgets]\n" in config.read_text()
+    config.write_text(config.read_text().replace("[budgets]\n", "[budgets]\nmax_ram = 8\n"))
+    result = edge_seq("measure", run, "--target", "cortex_m4", "--steps", "50")
+    assert result.code == 1
+    assert "OVER BUDGET cortex_m4: max_ram is 8, found " in result.out
+    ok("measure", run, "--target", "cortex_m4", "--steps", "50", "--max-ram", "4000")
+
+
+def test_a_stale_export_is_not_measured(run: Path) -> None:
+    manifest = run / "exports" / "c" / "manifest.json"
+    table = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps(table | {"model_hash": "0" * 64}))
+    result = edge_seq("measure", run, "--target", "cortex_m4")
+    assert result.code == 2
+    assert "the C export is of model 0000000000000000..." in result.err
+    assert "the export is stale. Run edge-seq export again" in result.err
+
+
+def test_a_missing_emulator_is_skipped_and_its_budget_not_checked(run: Path) -> None:
+    code = (
+        "import sys, importlib.util, shutil\n"
+        "find, which = importlib.util.find_spec, shutil.which\n"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'unicorn' else find(name, *a)\n"
+        "shutil.which = lambda name, *a, **k: None if 'qemu' in name else which(name, *a, **k)\n"
+        f"sys.argv = ['edge-seq', 'measure', {str(run)!r}, '--target', 'cortex_m4', '--max-ram', '1', '--json']\n"
+        "from edge_seq.cli import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["targets"]
+    assert row["status"] == "skipped"
+    assert row["unchecked"] == ["max_ram"]
+    assert "Install with: " in row["notes"][0]
+
+
+def test_bench_writes_the_table_that_the_repository_keeps(tmp_path: Path) -> None:
+    need("cortex_m4")
+    result = ok("bench", "--target", "cortex_m4", "--model", "car", "--cell", "rnn", "--out", tmp_path, "--json")
+    (row,) = result.json["rows"]
+    assert set(row) == ROW
+    assert (row["model"], row["cell"], row["target"]) == ("car", "rnn", "cortex_m4")
+    assert row["instructions"] <= 90_000
+    assert json.loads((tmp_path / "bench.json").read_text()) == result.json
+    text = (tmp_path / "BENCH.md").read_text()
+    assert f"| cortex_m4 | car | rnn | {row['instructions']:,} |" in text
+    assert f"| cortex_m4 | car | rnn | NNoM int8 | 269,000 | {row['instructions']:,} |" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "cars"), "bench: model 'cars' is not a reference model; give one of: car, har, big"),
+        (("--cell", "mlp"), "bench: cell 'mlp' is not a reference cell; give one of: lstm, gru, rnn"),
+        (("--target", "cortex_m5"), "cortex_m4"),
+    ],
+)
+def test_what_the_bench_does_not_have_is_refused(arguments: tuple[str, ...], message: str) -> None:
+    result = edge_seq("bench", *arguments)
+    assert result.code == 2
+    assert message in result.err
