@@ -4,10 +4,10 @@
 #include "es_kernel.h"
 
 /* The low byte as the signed weight of a fine column, without a conversion that C99 leaves to the compiler. */
-static inline int32_t fine_weight(int16_t word)
+static inline int16_t fine_weight(int16_t word)
 {
-    const uint32_t shifted = ((uint32_t)word & 0xFFu) ^ 0x80u; /* 0 .. 255 */
-    return (int32_t)shifted - 0x80;
+    const uint16_t low = (uint16_t)word & 0xFFu;
+    return (int16_t)((int16_t)(low ^ 0x80u) - 0x80);
 }
 
 /* Adds one row's part of a quad. A word serves twice: whole as the weight of a coarse column, its low byte as that of
@@ -16,18 +16,18 @@ static inline int32_t fine_weight(int16_t word)
     do {                                                                                                  \
         const int16_t first = ES_ROM_INT16(weights);                                                      \
         const int16_t second = ES_ROM_INT16((weights) + 1);                                               \
-        (accumulator) += fine_weight(first) * fine0 + first * coarse0 + fine_weight(second) * fine1 +     \
-                         second * coarse1;                                                                \
+        (accumulator) += (int32_t)fine_weight(first) * fine0 + (int32_t)first * coarse0 +                 \
+                         (int32_t)fine_weight(second) * fine1 + (int32_t)second * coarse1;                \
     } while (0)
 
 const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
                                       int32_t *accumulators)
 {
     for (; quads > 0u; quads--) {
-        const int32_t fine0 = operands[0];
-        const int32_t fine1 = operands[1];
-        const int32_t coarse0 = operands[2];
-        const int32_t coarse1 = operands[3];
+        const int16_t fine0 = operands[0];
+        const int16_t fine1 = operands[1];
+        const int16_t coarse0 = operands[2];
+        const int16_t coarse1 = operands[3];
         ADD_QUAD(accumulators[0], weights);
         ADD_QUAD(accumulators[1], weights + 2);
         ADD_QUAD(accumulators[2], weights + 4);
@@ -76,10 +76,10 @@ const ES_ROM int16_t *es_rows3_narrow(const ES_ROM int16_t *weights, const int16
                                       int32_t *accumulators)
 {
     for (; quads > 0u; quads--) {
-        const int32_t fine0 = operands[0];
-        const int32_t fine1 = operands[1];
-        const int32_t coarse0 = operands[2];
-        const int32_t coarse1 = operands[3];
+        const int16_t fine0 = operands[0];
+        const int16_t fine1 = operands[1];
+        const int16_t coarse0 = operands[2];
+        const int16_t coarse1 = operands[3];
         ADD_QUAD(accumulators[0], weights);
         ADD_QUAD(accumulators[1], weights + 2);
         ADD_QUAD(accumulators[2], weights + 4);
