@@ -15,7 +15,6 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
     while (class_index < model->num_classes) {
         int32_t sums[ES_BLOCK_ROWS];
         unsigned row;
-        unsigned wins;
         int32_t lead;
         for (row = 0; row < ES_BLOCK_ROWS; row++) {
             sums[row] = ES_ROM_INT32(&block->bias[row]);
@@ -26,8 +25,7 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
             /* Of equals the lowest index stays. |logit| <= 2^30, so that the difference fits; by its sign and not by a
              * branch, a step takes as long whichever label wins. */
             lead = logits[label] - logits[class_index];
-            wins = (unsigned)((uint32_t)lead >> 31);
-            label += (class_index - label) * wins;
+            label ^= (label ^ class_index) & (unsigned)es_shift_right(lead, 31);
             class_index++;
         }
         block++;

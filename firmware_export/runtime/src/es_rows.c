@@ -6,8 +6,8 @@
 /* The low byte as the signed weight of a fine column, without a conversion that C99 leaves to the compiler. */
 static inline int16_t fine_weight(int16_t word)
 {
-    const uint16_t low = (uint16_t)word & 0xFFu;
-    return (int16_t)((int16_t)(low ^ 0x80u) - 0x80);
+    const uint16_t raised = (uint16_t)(((uint16_t)word & 0xFFu) ^ 0x80u); /* 0 .. 255 */
+    return (int16_t)((int16_t)raised - 0x80);
 }
 
 /* Adds one row's part of a quad. A word serves twice: whole as the weight of a coarse column, its low byte as that of
