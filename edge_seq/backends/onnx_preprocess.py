@@ -8,8 +8,8 @@ from typing_extensions import assert_never
 
 from edge_seq.backends.onnx_fixed_point import floor_shift, rounding_shift, saturate16
 from edge_seq.backends.onnx_graph import BATCH, BOOL, INT32, Graph, Port, add_scan
-from edge_seq.backends.preprocess import GRAVITY_FRAC_BITS
 from edge_seq.ir.contract import Preprocessing, SensorContract
+from edge_seq.quant.fixed_point import GRAVITY_FRAC_BITS
 
 MEMORY, PRIMED = "preprocess.memory", "preprocess.primed"
 

@@ -14,10 +14,7 @@ from typing_extensions import assert_never
 
 from edge_seq.errors import DataError
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Normalisation, Preprocessing
-
-# Fractional bits of the low-pass that estimates gravity: enough that the slowest one (shift 12) comes within a quarter
-# of a count of a constant, few enough that 32 bits hold the difference of two extremes.
-GRAVITY_FRAC_BITS = 14
+from edge_seq.quant.fixed_point import GRAVITY_FRAC_BITS
 
 
 def check_counts(counts: NDArray[np.int16], num_channels: int, doing: str) -> None:

@@ -22,6 +22,9 @@ COARSE_DROP = FINE_FRAC_BITS - COARSE_FRAC_BITS
 FINE_LIMIT = 2**15  # |fine operand| <= 2^15
 COARSE_LIMIT = 2**7  # |coarse operand| <= 2^7, 128 included
 LOGIT_FRAC_BITS = 16
+# Of the low-pass that estimates gravity: enough that the slowest one (shift 12) comes within a quarter of a count of a
+# constant, few enough that 32 bits hold the difference of two extremes.
+GRAVITY_FRAC_BITS = 14
 
 
 def mulw(value: Int64, factor: Int64) -> Int64:

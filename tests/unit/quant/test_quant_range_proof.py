@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_seq.backends.reference_int import LayerState, reset_state, step
+from edge_seq.backends.reference_int import LayerState, reset_state, run_reference, step
 from edge_seq.errors import RangeProofError
 from edge_seq.ir.cells import CELL_NAMES, gates
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
@@ -17,8 +17,9 @@ from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 from edge_seq.quant.fixed_point import INT32_MAX
 from edge_seq.quant.range_proof import Bound, accumulator_bounds, prove_ranges, range_bounds
+from edge_seq.quant.tables import tanh_table
 from tests.spec_oracle import coarse, narrow_value
-from tests.zoo import extreme_model, extreme_rows, quantized_model, spec
+from tests.zoo import extreme_counts, extreme_model, extreme_rows, quantized_model, spec
 
 Terms = list[tuple[int, int, int]]  # (weight, lowest value, highest value)
 
@@ -180,3 +181,34 @@ def test_every_accumulator_of_a_model_has_a_bound(cell: str) -> None:
     for index, layer in enumerate(model.layers):
         assert {f"layer{index}.{gate} accumulator" for gate in gates(layer)} <= names
     assert {"head accumulator", "sum of states, times four"} <= names
+
+
+def test_bounds_of_fixed_formats_are_reached() -> None:
+    """Each in Python's integers, at the operands that bring it about."""
+    model = extreme_model(spec("lstm", 3, pooling="mean", step="remove_gravity"), seed=1)
+    frac_bits = model.number_format.cell_frac_bits[0]
+    bounds = {bound.name: bound.magnitude for bound in range_bounds(model)}
+    words = [word for base, slope in zip(*tanh_table(), strict=True) for word in [int(base) * 2**16 + int(slope)]]
+    slopes = [int(slope) for slope in tanh_table()[1]]
+    assert bounds["interpolation of tanh"] == max(
+        abs(word + slope * position) for word, slope in zip(words, slopes, strict=True) for position in range(4096)
+    )
+    assert bounds["gravity, difference to the sample"] >= 2**14 * (32767 + 32768)
+    assert bounds["layer0.hidden_state product"] == 32767 * 32767 + 2**22
+    assert bounds["layer0.cell_state argument"] == 32768 * 2 ** (16 - frac_bits) + 2**19
+    assert bounds["low product of mulw"] == 65535 * max(
+        *(int(rows.multiplier.max()) for rows in gates(model.layers[0]).values()),
+        int(model.head.multiplier.max()),
+        *model.number_format.pool_reciprocals,
+    )
+    assert bounds["difference of two logits"] == 2 * bounds["logits"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**16), cell=st.sampled_from(CELL_NAMES))
+def test_logits_and_means_stay_within_their_bounds(seed: int, cell: str) -> None:
+    model = extreme_model(spec(cell, 5, pooling="mean", window_length=3), seed=seed)
+    bounds = {bound.name: bound.magnitude for bound in prove_ranges(model)}
+    trace = run_reference(model, extreme_counts(6, model.input_size, seed=seed))
+    assert np.abs(trace.values["logits"]).max() <= bounds["logits"]
+    assert np.abs(trace.values["pooled"]).max() <= bounds["mean of states, scaled"]
