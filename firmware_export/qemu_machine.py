@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from edge_seq.errors import ToolError
+from firmware_export.emulator_process import run_emulator, words_of
 from firmware_export.image import Image
 from firmware_export.mail import MAIL_BYTES, Order
 from firmware_export.target import QemuSystemEmulator
-
-_WORDS_SHOWN = 2000
 
 
 def run_in_qemu(
@@ -39,14 +37,7 @@ def run_in_qemu(
             *(emulator.program, *emulator.arguments, "-nographic", "-monitor", "none", "-serial", "null"),
             *("-semihosting-config", "enable=on,target=native", "-kernel", str(elf)),
         ]
-        try:
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL
-            )
-        except OSError as error:
-            raise ToolError(f"{where}: it cannot be started ({error.strerror}); {emulator.install}") from error
-        except subprocess.TimeoutExpired as error:
-            raise ToolError(f"{where}: not done after {timeout_s:g} s; a fault stops the firmware") from error
+        done = run_emulator(command, folder, where=where, install=emulator.install, timeout_s=timeout_s)
         output = folder / "es_out.bin"
         delivered = output.read_bytes() if output.is_file() else b""
     answers = []
@@ -57,9 +48,8 @@ def run_in_qemu(
         position += MAIL_BYTES + order.word_bytes
         answers.append((answer, words))
     if len(delivered) != position:
-        says = done.stderr.decode("utf-8", "replace").strip()[-_WORDS_SHOWN:]
         raise ToolError(
             f"{where}: the firmware delivered {len(delivered)} bytes, expected {position}; exit code "
-            f"{done.returncode}, and it says: {says or 'nothing'}"
+            f"{done.returncode}, and it says: {words_of(done) or 'nothing'}"
         )
     return answers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from edge_seq.errors import ToolError
 from firmware_export.elf import ElfImage, read_elf
+from firmware_export.emulator_process import run_emulator, words_of
 from firmware_export.image import Image
 from firmware_export.mail import MAIL_BYTES, Order
 from firmware_export.simavr_driver import build_driver
@@ -19,7 +19,6 @@ from firmware_export.target import SimavrEmulator
 
 _DATA_SPACE = 0x800000  # where the linker puts the data memory
 _COST = struct.Struct("=QI")
-_WORDS_SHOWN = 2000
 
 
 @dataclass(frozen=True)
@@ -60,17 +59,9 @@ def run_in_simavr(
                 file.write(struct.pack("=3I", len(order.counts), order.words_offset, order.word_bytes))
                 file.write(order.head + order.counts)
         command = [str(driver), emulator.mcu, "flash.bin", *map(str, _places(elf))]
-        try:
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL
-            )
-        except OSError as error:
-            raise ToolError(f"{where}: the driver cannot be started ({error.strerror}); {emulator.install}") from error
-        except subprocess.TimeoutExpired as error:
-            raise ToolError(f"{where}: not done after {timeout_s:g} s; run fewer steps, or a smaller model") from error
+        done = run_emulator(command, folder, where=where, install=emulator.install, timeout_s=timeout_s)
         if done.returncode:
-            says = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-_WORDS_SHOWN:]
-            raise ToolError(f"{where}: {_with_places(elf, says) or f'exit code {done.returncode}'}")
+            raise ToolError(f"{where}: {_with_places(elf, words_of(done)) or f'exit code {done.returncode}'}")
         delivered = (folder / "es_out.bin").read_bytes()
     return _open(delivered, orders, where)
 

@@ -127,7 +127,7 @@ def test_what_the_driver_cannot_do_is_said(cases: dict[str, Case], tmp_path: Pat
     with pytest.raises(ToolError, match=r"in simavr: exit code 3"):
         machine.run()
     driver.chmod(0o600)
-    with pytest.raises(ToolError, match=r"the driver cannot be started \(.*\); apt-get install libsimavr-dev"):
+    with pytest.raises(ToolError, match=r"es_simavr cannot be started \(.*\); apt-get install libsimavr-dev"):
         machine.run()
 
 
