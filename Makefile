@@ -19,10 +19,10 @@ demo: $(VENV)/installed ## Simulate, train three cells, quantize, export, verify
 	$(BIN)/edge-seq demo --out $(RUN)
 
 test: $(VENV)/installed ## The default tests, under ten minutes.
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile
 
 test-all: $(VENV)/installed ## All tests, the slow ones too.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(VENV)/installed ## What the reference models cost on every target: firmware_export/BENCH.md and bench.json.
 	$(BIN)/edge-seq bench --out firmware_export
