@@ -5,7 +5,6 @@
 #if ES_KERNEL == ES_KERNEL_AVX2
 #include "es_avx2.h"
 #include "es_cells.h"
-#include "es_operands.h"
 
 /* Results of eight units: reset gate, update gate, new gate's input part and hidden part. results [4] */
 static inline void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
@@ -60,6 +59,6 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
         es_avx2_store(scratch + unit, _mm256_srav_epi32(_mm256_add_epi32(h, operand_half), operand_shift));
     }
     es_gru_units(layer, below, state, scratch, unit);
-    es_operands_replace(state, scratch, layer->hidden_size);
+    es_avx2_replace(state, scratch, layer->hidden_size);
 }
 #endif
