@@ -77,21 +77,35 @@ static inline void es_avx2_add_pairs(es_avx2_sums_t *sums, const int16_t *weight
     }
 }
 
-/* Narrow weights: weights [.., quads, rows, 2]. A fine weight b is used as b + 128, which two logic operations make of
- * its word, where a sign extension takes two shifts of which fewer run at once; 128 times all operands goes off again.
- * Sums wrap, and end where they would have. */
+/* Operands of two quads, or of one beside zeros. */
+static inline __m128i es_avx2_operands(const int16_t *at, int whole)
+{
+    return whole ? es_avx2_load_half(at) : _mm_loadl_epi64((const __m128i *)(const void *)at);
+}
+
+/* A fine weight b is used as b + 128, which logic operations make of its word, where a sign extension takes two shifts,
+ * of which fewer run at once. This is what takes the excess off each sum again; sums wrap, and end where they should. */
+static inline __m256i es_avx2_excess(const int16_t *operands, unsigned quads)
+{
+    __m256i excess = _mm256_setzero_si256();
+    for (; quads > 0; quads -= quads > 1 ? 2 : 1) {
+        const __m256i fine = es_avx2_spread(es_avx2_operands(operands, quads > 1), 0, 2);
+        excess = es_avx2_dot(excess, fine, _mm256_set1_epi16(-128));
+        operands += 8;
+    }
+    return excess;
+}
+
+/* Narrow weights: weights [.., quads, rows, 2]; without the excess. */
 static inline void es_avx2_add_quads(es_avx2_sums_t *sums, const int16_t *weights, uint32_t stride, unsigned rows,
                                      const int16_t *operands, unsigned quads)
 {
-    __m256i excess = _mm256_setzero_si256();
-    unsigned unit;
     for (; quads > 0; quads -= quads > 1 ? 2 : 1) {
         const int whole = quads > 1;
-        const __m128i words =
-            whole ? es_avx2_load_half(operands) : _mm_loadl_epi64((const __m128i *)(const void *)operands);
+        const __m128i words = es_avx2_operands(operands, whole);
         const __m256i fine = es_avx2_spread(words, 0, 2);
         const __m256i coarse = es_avx2_spread(words, 1, 3);
-        excess = es_avx2_dot(excess, fine, _mm256_set1_epi16(-128));
+        unsigned unit;
         for (unit = 0; unit < ES_AVX2_UNITS; unit++) {
             const __m256i w = es_avx2_groups(weights + unit * stride, whole, rows);
             const __m256i raised =
@@ -100,9 +114,6 @@ static inline void es_avx2_add_quads(es_avx2_sums_t *sums, const int16_t *weight
         }
         weights += 4u * rows;
         operands += 8;
-    }
-    for (unit = 0; unit < ES_AVX2_UNITS; unit++) {
-        sums->of[unit] = _mm256_add_epi32(sums->of[unit], excess);
     }
 }
 
