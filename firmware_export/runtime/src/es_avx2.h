@@ -36,17 +36,18 @@ static inline __m256i es_avx2_dot(__m256i sum, __m256i a, __m256i b)
 #endif
 }
 
-/* Weights of two groups, or of one beside zeros, for four rows; of three rows, the fourth is zero. */
+/* Weights of two groups, or of one beside zeros. Of three rows, those of an even group are lanes 0 - 2 of their half,
+ * those of an odd one lanes 1 - 3; the lane between has words of the other group, and its sum is dropped. */
 static inline __m256i es_avx2_groups(const int16_t *at, int whole, unsigned rows)
 {
     if (rows == 4) {
         return whole ? _mm256_loadu_si256((const __m256i *)(const void *)at)
                      : _mm256_zextsi128_si256(es_avx2_load_half(at));
+    } else if (whole) {
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(es_avx2_load_half(at)), es_avx2_load_half(at + 4), 1);
     } else {
         const __m128i three = _mm_setr_epi32(-1, -1, -1, 0);
-        const __m128i second = whole ? three : _mm_setzero_si128();
-        const __m128i even = _mm_maskload_epi32((const int *)(const void *)at, three);
-        return _mm256_set_m128i(_mm_maskload_epi32((const int *)(const void *)(at + 6), second), even);
+        return _mm256_zextsi128_si256(_mm_maskload_epi32((const int *)(const void *)at, three));
     }
 }
 
