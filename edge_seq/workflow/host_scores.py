@@ -1,4 +1,4 @@
-"""Integer logits of many windows: by the exported C at this machine's full speed, and by the reference that it equals."""
+"""Integer logits of many windows: by the exported C at this machine's full speed, or by the reference it equals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host library: the reference's logits and labels from the C that is compiled for this machine, and what goes wrong."""
+"""The host library: the reference's logits and labels from C compiled for this machine, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_every_compiler_and_kernel(compiler: Compiler, kernel: str, tmp_path: Pa
 @pytest.mark.skipif(not IS_X86, reason="kernels of x86")
 @pytest.mark.parametrize("flag", ["-mno-avx2", "-march=haswell"])
 def test_machines_with_less(flag: str, tmp_path: Path) -> None:
-    """What -march=native means elsewhere: the plain C, chosen without a word, or AVX2 without the newer dot products."""
+    """What -march=native means elsewhere: the plain C, chosen without a word, or AVX2 without newer dot products."""
     if flag == "-march=haswell" and not _has_avx2():
         pytest.skip("this machine has no AVX2")
     for cell in CELLS:
@@ -230,7 +230,9 @@ def test_counts_that_do_not_fit(library: HostLibrary) -> None:
 
 
 def test_a_length_without_a_label(library: HostLibrary) -> None:
-    with pytest.raises(ParityError, match="windows of 8 samples end without a label; expected 7 samples, or a multiple"):
+    with pytest.raises(
+        ParityError, match="windows of 8 samples end without a label; expected 7 samples, or a multiple"
+    ):
         infer_windows(library, random_counts(2, 8, 3))
 
 
@@ -240,7 +242,7 @@ def test_a_library_that_cannot_be_loaded(folder: Path, tmp_path: Path, monkeypat
         return output
 
     monkeypatch.setattr(host_library, "compile_c", compile_nothing)
-    with pytest.raises(ToolError, match=r"loading car.so, built of .*expected a library of this machine"):
+    with pytest.raises(ToolError, match=r"loading car\.so, built of .*expected a library of this machine"):
         load_host_library(folder, car(), tmp_path / "car.so")
 
 
@@ -254,7 +256,7 @@ def test_a_library_that_refuses(library: HostLibrary) -> None:
 
 
 def test_no_compiler_no_export_no_c(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ExportError, match="no manifest.json there"):
+    with pytest.raises(ExportError, match=r"no manifest\.json there"):
         load_host_library(tmp_path, car(), tmp_path / "car.so")
     with pytest.raises(ToolError, match="failed with exit code"):
         load_host_library(folder, car(), tmp_path / "car.so", flags=["-std=c99", "-DES_H=", "-not-a-flag"])

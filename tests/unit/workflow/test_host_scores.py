@@ -136,5 +136,5 @@ def test_the_rung_sees_a_fault_of_the_fast_kernel_alone(run: RunFolder) -> None:
 
 @needs_compiler
 def test_the_rung_refuses_a_stale_export(run: RunFolder) -> None:
-    with pytest.raises(ParityError, match="the export is stale. Run edge-seq export again"):
+    with pytest.raises(ParityError, match=r"the export is stale\. Run edge-seq export again"):
         host_library_rung("fast", run, model_of("lstm"), random_counts(2, 14, 3), find_compiler())
