@@ -62,17 +62,8 @@ def _cell(kind: str, rng: np.random.Generator, inputs: int, hidden: int) -> Cell
     return Rnn(rows())
 
 
-def reference_model(name: str, cell: str, *, shape: Shape | None = None) -> IntModel:
-    """One of the bench's models, or one of another shape.
-
-    Args:
-        name: of SHAPES.
-        cell: of CELLS.
-        shape: instead of that of the name.
-
-    >>> reference_model("car", "gru").hidden_sizes
-    (32,)
-    """
+def reference_float_model(name: str, cell: str, *, shape: Shape | None = None) -> FloatModel:
+    """One of the bench's models before it is quantized; arguments as of :func:`reference_model`."""
     shape = shape or SHAPES[name]
     rng = np.random.default_rng(_SEED)
     channels = tuple(Channel(f"a{index}", "m/s^2", 800.0, 40.0) for index in range(shape.input_size))
@@ -94,6 +85,22 @@ def reference_model(name: str, cell: str, *, shape: Shape | None = None) -> IntM
         number_format=FloatFormat(Normalisation((0.0,) * shape.input_size, (300.0,) * shape.input_size)),
     )
     verify(model)
+    return model
+
+
+def reference_model(name: str, cell: str, *, shape: Shape | None = None) -> IntModel:
+    """One of the bench's models, or one of another shape.
+
+    Args:
+        name: of SHAPES.
+        cell: of CELLS.
+        shape: instead of that of the name.
+
+    >>> reference_model("car", "gru").hidden_sizes
+    (32,)
+    """
+    shape = shape or SHAPES[name]
+    model = reference_float_model(name, cell, shape=shape)
     return quantize(model, calibrate(model, reference_counts(shape, windows=8)))
 
 

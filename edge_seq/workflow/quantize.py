@@ -11,7 +11,6 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.backends.reference_float import run_float
-from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.errors import DataError
 from edge_seq.ir.model import FloatModel, IntModel, deployed_bytes, model_hash, num_parameters, weight_bytes
 from edge_seq.ir.serialize import save_model
@@ -30,9 +29,10 @@ from edge_seq.workflow.folder import (
     load_windows,
     save_json,
 )
+from edge_seq.workflow.host_scores import BATCH, logits_on_host, reference_logits
 from edge_seq.workflow.prepare import split_note
 
-BATCH = 512
+STEPS_WORTH_A_BUILD = 500_000  # windows times samples; the reference takes longer for them than a build
 QUANTIZE_STEPS = 4
 
 Progress = Callable[[int, int, str], None]
@@ -45,19 +45,15 @@ def float_probabilities(model: FloatModel, counts: NDArray[np.int16]) -> NDArray
 
 
 def int_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Integer logits int64 [B, K], Q16, of the integer reference at the end of each window of int16 [B, T, C]."""
-    logits = []
-    for start in range(0, len(counts), BATCH):
-        last: dict[str, NDArray[np.int64]] = {}
-        for values in run_stream(model, counts[start : start + BATCH]):
-            last = values
-        if (last["label"] == NO_LABEL).any():
-            raise DataError(
-                f"evaluating {model.name}: windows of {counts.shape[1]} samples end without a label; the contract says "
-                f"{model.contract.window_length}"
-            )
-        logits.append(last["logits"])
-    return np.concatenate(logits)
+    """Integer logits int64 [B, K], Q16, at the end of each window of int16 [B, T, C]: those of the reference, by C
+    where that pays for its build and there is a compiler.
+
+    Raises:
+        DataError: where no label is due after T samples.
+        ParityError: where the C differs.
+    """
+    logits = logits_on_host(model, counts) if counts.shape[0] * counts.shape[1] >= STEPS_WORTH_A_BUILD else None
+    return reference_logits(model, counts) if logits is None else logits.astype(np.int64)
 
 
 def int_probabilities(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:

@@ -47,7 +47,7 @@ from edge_seq.workflow.folder import (
     load_windows,
 )
 from edge_seq.workflow.quantize import float_probabilities, int_probabilities
-from edge_seq.workflow.verify_c import host_rung, self_test_rung, target_rung
+from edge_seq.workflow.verify_c import host_library_rung, host_rung, self_test_rung, target_rung
 from firmware_export.build import find_compiler
 from firmware_export.target import Target
 
@@ -112,6 +112,7 @@ def verify_run(
         "integer reference = integer ONNX, window": lambda name: _int_window_rung(name, run, int_model, inputs),
         "integer reference = integer ONNX, step": lambda name: _int_step_rung(name, run, int_model, inputs),
         "integer reference = C on the host": lambda name: host_rung(name, run, int_model, streams, compiler),
+        "integer reference = C at full speed": lambda name: host_library_rung(name, run, int_model, streams, compiler),
         "C self-test on the golden vectors": lambda name: self_test_rung(name, run, compiler),
     }
     for target in targets:

@@ -18,8 +18,19 @@ from edge_seq.parity.ladder import Rung, comparison_rung
 from edge_seq.workflow.folder import RunFolder
 from firmware_export.build import Compiler
 from firmware_export.host import build_host, read_manifest, run_on_host, self_test_on_host
+from firmware_export.host_library import FAST_FLAGS, infer_windows, load_host_library
 from firmware_export.run_target import build_for_target, run_on_target
 from firmware_export.target import MissingToolError, Target, find_emulator, find_target_compiler
+
+
+def _require_fresh(run: RunFolder, model: IntModel) -> None:
+    """See that the C export is of the run's integer model."""
+    manifest = read_manifest(run.c_dir)
+    if manifest["model_hash"] != model_hash(model):
+        raise ParityError(
+            f"the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
+            f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
+        )
 
 
 def _climb_c(
@@ -39,12 +50,7 @@ def _climb_c(
     def reference(part: NDArray[np.int16]) -> Trace:
         return run_reference(model, part)
 
-    manifest = read_manifest(run.c_dir)
-    if manifest["model_hash"] != model_hash(model):
-        raise ParityError(
-            f"the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
-            f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
-        )
+    _require_fresh(run, model)
     with tempfile.TemporaryDirectory() as folder:
         comparison = compare_runs(counts, reference, build(Path(folder) / "plain", False))
         if not comparison.holds:
@@ -61,6 +67,31 @@ def host_rung(name: str, run: RunFolder, model: IntModel, counts: NDArray[np.int
         return lambda part: run_on_host(program, model, part)
 
     return _climb_c(name, run, model, counts, build, f"built with {compiler.name}")
+
+
+def host_library_rung(
+    name: str, run: RunFolder, model: IntModel, counts: NDArray[np.int16], compiler: Compiler
+) -> Rung:
+    """Integer reference = the library that evaluates windows at full speed: logits and label after the last sample of
+    int16 [B, T, C].
+
+    Raises:
+        ParityError, ExportError, ToolError: a stale or damaged export, or one that does not compile or load.
+    """
+
+    def reference(part: NDArray[np.int16]) -> Trace:
+        values = run_reference(model, part).values
+        return Trace({key: values[key][:, -1:] for key in ("logits", "label")})
+
+    def with_library(part: NDArray[np.int16]) -> Trace:
+        logits, labels = infer_windows(library, part)
+        return Trace({"logits": logits[:, np.newaxis], "label": labels[:, np.newaxis, np.newaxis]})
+
+    _require_fresh(run, model)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is loaded
+        library = load_host_library(run.c_dir, model, Path(folder) / "library.so", compiler=compiler)
+        comparison = compare_runs(counts, reference, with_library, first_step=counts.shape[1] - 1)
+    return comparison_rung(name, comparison, detail=f"built with {compiler.name} {' '.join(FAST_FLAGS)}")
 
 
 def self_test_rung(name: str, run: RunFolder, compiler: Compiler) -> Rung:

@@ -27,20 +27,27 @@ static inline __m128i es_avx2_load_half(const void *at)
 /* sum + a0 b0 + a1 b1, 16 bits each, in each of eight lanes. */
 static inline __m256i es_avx2_dot(__m256i sum, __m256i a, __m256i b)
 {
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+    return _mm256_dpwssd_epi32(sum, a, b);
+#elif defined(__AVXVNNI__)
+    return _mm256_dpwssd_avx_epi32(sum, a, b);
+#else
     return _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+#endif
 }
 
-/* Weights of two groups, or of one beside zeros, for four rows; of three rows, the fourth is zero. */
+/* Weights of two groups, or of one beside zeros. Of three rows, those of an even group are lanes 0 - 2 of their half,
+ * those of an odd one lanes 1 - 3; the lane between has words of the other group, and its sum is dropped. */
 static inline __m256i es_avx2_groups(const int16_t *at, int whole, unsigned rows)
 {
     if (rows == 4) {
         return whole ? _mm256_loadu_si256((const __m256i *)(const void *)at)
                      : _mm256_zextsi128_si256(es_avx2_load_half(at));
+    } else if (whole) {
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(es_avx2_load_half(at)), es_avx2_load_half(at + 4), 1);
     } else {
         const __m128i three = _mm_setr_epi32(-1, -1, -1, 0);
-        const __m128i second = whole ? three : _mm_setzero_si128();
-        const __m128i even = _mm_maskload_epi32((const int *)(const void *)at, three);
-        return _mm256_set_m128i(_mm_maskload_epi32((const int *)(const void *)(at + 6), second), even);
+        return _mm256_zextsi128_si256(_mm_maskload_epi32((const int *)(const void *)at, three));
     }
 }
 
@@ -71,22 +78,40 @@ static inline void es_avx2_add_pairs(es_avx2_sums_t *sums, const int16_t *weight
     }
 }
 
-/* Narrow weights: weights [.., quads, rows, 2]. */
+/* Operands of two quads, or of one beside zeros. */
+static inline __m128i es_avx2_operands(const int16_t *at, int whole)
+{
+    return whole ? es_avx2_load_half(at) : _mm_loadl_epi64((const __m128i *)(const void *)at);
+}
+
+/* A fine weight b is used as b + 128, which logic operations make of its word, where a sign extension takes two shifts,
+ * of which fewer run at once. This is what takes the excess off each sum again; sums wrap, and end where they should. */
+static inline __m256i es_avx2_excess(const int16_t *operands, unsigned quads)
+{
+    __m256i excess = _mm256_setzero_si256();
+    for (; quads > 0; quads -= quads > 1 ? 2 : 1) {
+        const __m256i fine = es_avx2_spread(es_avx2_operands(operands, quads > 1), 0, 2);
+        excess = es_avx2_dot(excess, fine, _mm256_set1_epi16(-128));
+        operands += 8;
+    }
+    return excess;
+}
+
+/* Narrow weights: weights [.., quads, rows, 2]; without the excess. */
 static inline void es_avx2_add_quads(es_avx2_sums_t *sums, const int16_t *weights, uint32_t stride, unsigned rows,
                                      const int16_t *operands, unsigned quads)
 {
     for (; quads > 0; quads -= quads > 1 ? 2 : 1) {
         const int whole = quads > 1;
-        const __m128i words =
-            whole ? es_avx2_load_half(operands) : _mm_loadl_epi64((const __m128i *)(const void *)operands);
+        const __m128i words = es_avx2_operands(operands, whole);
         const __m256i fine = es_avx2_spread(words, 0, 2);
         const __m256i coarse = es_avx2_spread(words, 1, 3);
         unsigned unit;
         for (unit = 0; unit < ES_AVX2_UNITS; unit++) {
-            const int16_t *const at = weights + unit * stride;
-            const __m256i w = es_avx2_groups(at, whole, rows);
-            const __m256i bytes = _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8);
-            sums->of[unit] = es_avx2_dot(es_avx2_dot(sums->of[unit], w, coarse), bytes, fine);
+            const __m256i w = es_avx2_groups(weights + unit * stride, whole, rows);
+            const __m256i raised =
+                _mm256_and_si256(_mm256_xor_si256(w, _mm256_set1_epi16(0x80)), _mm256_set1_epi16(0xFF));
+            sums->of[unit] = es_avx2_dot(es_avx2_dot(sums->of[unit], w, coarse), raised, fine);
         }
         weights += 4u * rows;
         operands += 8;
@@ -101,12 +126,19 @@ static inline __m256i es_avx2_mulw(__m256i a, __m256i m)
     return _mm256_add_epi32(high, _mm256_srai_epi32(low, 16));
 }
 
+/* es_mulw of 0 <= m <= 32767: of each product of 16-bit halves the part that counts, m's upper half being 0. */
+static inline __m256i es_avx2_mulw_positive(__m256i a, __m256i m)
+{
+    return _mm256_add_epi32(_mm256_madd_epi16(_mm256_srli_epi32(a, 16), m), _mm256_mulhi_epu16(a, m));
+}
+
 /* Multipliers of two blocks, sums' order. */
 static inline __m256i es_avx2_multipliers(const es_block_t *a, const es_block_t *b)
 {
-    const __m128i first = _mm_loadl_epi64((const __m128i *)(const void *)a->multiplier);
+    const __m256i first = _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)(const void *)a->multiplier));
     const __m128i second = _mm_loadl_epi64((const __m128i *)(const void *)b->multiplier);
-    return _mm256_cvtepi16_epi32(_mm_unpacklo_epi64(first, second));
+    const __m256i both = _mm256_blend_epi32(first, _mm256_broadcastq_epi64(second), 0x30);
+    return _mm256_unpacklo_epi16(both, _mm256_setzero_si256());
 }
 
 /* Sums of four rows of eight blocks to results of eight blocks of each row: results [4] */
@@ -118,8 +150,8 @@ static inline void es_avx2_results(const es_avx2_sums_t *sums, const es_block_t 
     for (n = 0; n < 4; n++) {
         const __m256i a = sums->of[n];
         const __m256i b = sums->of[n + 4];
-        pair[n] = _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20), _mm256_permute2x128_si256(a, b, 0x31));
-        pair[n] = es_avx2_mulw(pair[n], es_avx2_multipliers(&blocks[n], &blocks[n + 4]));
+        pair[n] = _mm256_add_epi32(_mm256_blend_epi32(a, b, 0xF0), _mm256_permute2x128_si256(a, b, 0x21));
+        pair[n] = es_avx2_mulw_positive(pair[n], es_avx2_multipliers(&blocks[n], &blocks[n + 4]));
     }
     for (n = 0; n < 2; n++) {
         low[n] = _mm256_unpacklo_epi32(pair[2 * n], pair[2 * n + 1]);
@@ -131,15 +163,15 @@ static inline void es_avx2_results(const es_avx2_sums_t *sums, const es_block_t 
     results[3] = _mm256_unpackhi_epi64(high[0], high[1]);
 }
 
-/* Words of the table, one by one: the gather instruction takes longer. */
+/* Words of the table, one by one */
 static inline __m256i es_avx2_words(__m256i index)
 {
     const int32_t *const t = es_tanh_table;
     const __m128i low = _mm256_castsi256_si128(index);
     const __m128i high = _mm256_extracti128_si256(index, 1);
-    return _mm256_setr_epi32(t[_mm_extract_epi32(low, 0)], t[_mm_extract_epi32(low, 1)], t[_mm_extract_epi32(low, 2)],
-                             t[_mm_extract_epi32(low, 3)], t[_mm_extract_epi32(high, 0)], t[_mm_extract_epi32(high, 1)],
-                             t[_mm_extract_epi32(high, 2)], t[_mm_extract_epi32(high, 3)]);
+    const uint64_t i01 = (uint64_t)_mm_cvtsi128_si64(low), i23 = (uint64_t)_mm_extract_epi64(low, 1);
+    const uint64_t i45 = (uint64_t)_mm_cvtsi128_si64(high), i67 = (uint64_t)_mm_extract_epi64(high, 1);
+    return _mm256_setr_epi32(t[(uint32_t)i01], t[i01 >> 32], t[(uint32_t)i23], t[i23 >> 32], t[(uint32_t)i45], t[i45 >> 32], t[(uint32_t)i67], t[i67 >> 32]);
 }
 
 /* es_tanh(es_argument(a)), shifted right by `more` */
@@ -169,6 +201,18 @@ static inline void es_avx2_store(int16_t *at, __m256i values)
 {
     const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(values, values), 0x08); /* saturates */
     _mm_storeu_si128((__m128i *)(void *)at, _mm256_castsi256_si128(words));
+}
+
+/* es_operands_replace, eight at once as they were stored: a load that spans two stores waits for both. */
+static inline void es_avx2_replace(int16_t *operands, const int16_t *scratch, unsigned hidden_size)
+{
+    unsigned unit;
+    for (unit = 0; unit + ES_AVX2_UNITS <= hidden_size; unit += ES_AVX2_UNITS) {
+        _mm_storeu_si128((__m128i *)(void *)(operands + unit), es_avx2_load_half(scratch + unit));
+    }
+    for (; unit < hidden_size; unit++) {
+        operands[unit] = scratch[unit];
+    }
 }
 
 #endif

@@ -5,33 +5,38 @@
 #if ES_KERNEL == ES_KERNEL_AVX2
 #include "es_avx2.h"
 #include "es_cells.h"
-#include "es_operands.h"
 
-/* Results of eight units: reset gate, update gate, new gate's input part and hidden part. results [4] */
+/* Results of eight units: reset gate, update gate, new gate's input part and hidden part. excess: of the operands of
+ * the layer below, and of the own ones. results [4] */
 static inline void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
-                                __m256i *results)
+                                const __m256i *excess, __m256i *results)
 {
     const uint32_t stride = 6u * ((uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
     const int16_t *const weights = layer->weights + (size_t)unit * stride;
     const es_block_t *const blocks = layer->blocks + unit;
-    const __m256i third = _mm256_setr_epi32(0, 0, -1, 0, 0, 0, -1, 0);
+    const __m256i zero = _mm256_set1_epi32(-1); /* of a shuffle: a byte of 0 */
+    /* Rows of the input: lanes 0 - 2, or 1 - 3 of an odd group, to 0 - 2; those of the state, to 0, 1 and 3. */
+    const __m256i lanes = _mm256_setr_epi32(0x03020100, 0x07060504, 0x0B0A0908, 0x0F0E0D0C, /* as they are */
+                                            0x07060504, 0x0B0A0908, 0x0F0E0D0C, 0x0F0E0D0C);
+    const __m256i input_lanes = _mm256_blend_epi32(lanes, zero, 0x88);
+    const __m256i state_lanes = _mm256_blend_epi32(_mm256_shuffle_epi32(lanes, 0xA4), zero, 0x44);
     es_avx2_sums_t sums;
-    __m256i input_part[ES_AVX2_UNITS];
+    __m256i inputs[ES_AVX2_UNITS];
     unsigned n;
 
     for (n = 0; n < ES_AVX2_UNITS; n++) {
-        sums.of[n] = _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias));
+        sums.of[n] = excess[0];
     }
     es_avx2_add_pairs(&sums, weights, stride, 3, below, layer->wide_pairs);
     es_avx2_add_quads(&sums, weights + 6u * layer->wide_pairs, stride, 3, below, layer->below_quads);
-    for (n = 0; n < ES_AVX2_UNITS; n++) { /* the third sum makes room for that of the state; the fourth is its bias */
-        input_part[n] = _mm256_and_si256(sums.of[n], third);
-        sums.of[n] = _mm256_andnot_si256(third, sums.of[n]);
+    for (n = 0; n < ES_AVX2_UNITS; n++) {
+        const __m256i bias = _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias));
+        inputs[n] = _mm256_add_epi32(bias, _mm256_shuffle_epi8(sums.of[n], input_lanes));
+        sums.of[n] = excess[1];
     }
     es_avx2_add_quads(&sums, weights + (stride - 6u * layer->own_quads), stride, 3, own, layer->own_quads);
     for (n = 0; n < ES_AVX2_UNITS; n++) {
-        const __m256i state_part = _mm256_slli_si256(_mm256_and_si256(sums.of[n], third), 4);
-        sums.of[n] = _mm256_add_epi32(_mm256_andnot_si256(third, sums.of[n]), _mm256_add_epi32(state_part, input_part[n]));
+        sums.of[n] = _mm256_add_epi32(inputs[n], _mm256_shuffle_epi8(sums.of[n], state_lanes));
     }
     es_avx2_results(&sums, blocks, results);
 }
@@ -41,6 +46,7 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
 {
     const __m256i operand_half = _mm256_setr_epi32(0, 0, 128, 128, 0, 0, 128, 128);
     const __m256i operand_shift = _mm256_setr_epi32(0, 0, 8, 8, 0, 0, 8, 8);
+    const __m256i excess[2] = {es_avx2_excess(below, layer->below_quads), es_avx2_excess(state, layer->own_quads)};
     int16_t *const hidden = state + ES_QUAD * layer->own_quads;
     unsigned unit;
 
@@ -48,7 +54,7 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
         __m256i rows[ES_BLOCK_ROWS];
         __m256i n, keep, take, h;
 
-        gate_results(layer, unit, below, state, rows);
+        gate_results(layer, unit, below, state, excess, rows);
         n = _mm256_add_epi32(_mm256_add_epi32(rows[2], _mm256_srai_epi32(rows[3], 1)),
                              es_avx2_mulw(rows[3], es_avx2_tanh(rows[0], 0)));
         n = es_avx2_tanh(n, 0);
@@ -60,6 +66,6 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
         es_avx2_store(scratch + unit, _mm256_srav_epi32(_mm256_add_epi32(h, operand_half), operand_shift));
     }
     es_gru_units(layer, below, state, scratch, unit);
-    es_operands_replace(state, scratch, layer->hidden_size);
+    es_avx2_replace(state, scratch, layer->hidden_size);
 }
 #endif

@@ -5,11 +5,10 @@
 #if ES_KERNEL == ES_KERNEL_AVX2
 #include "es_avx2.h"
 #include "es_cells.h"
-#include "es_operands.h"
 
-/* Results of the rows of eight units, gate by gate. results [4] */
+/* Results of the rows of eight units, gate by gate. excess: of all operands. results [4] */
 static inline void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
-                                __m256i *results)
+                                __m256i excess, __m256i *results)
 {
     const uint32_t stride = 8u * ((uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
     const int16_t *const weights = layer->weights + (size_t)unit * stride;
@@ -18,7 +17,7 @@ static inline void gate_results(const es_layer_t *layer, unsigned unit, const in
     unsigned n;
 
     for (n = 0; n < ES_AVX2_UNITS; n++) {
-        sums.of[n] = _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias));
+        sums.of[n] = _mm256_add_epi32(excess, _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias)));
     }
     es_avx2_add_pairs(&sums, weights, stride, 4, below, layer->wide_pairs);
     es_avx2_add_quads(&sums, weights + 8u * layer->wide_pairs, stride, 4, below, layer->below_quads);
@@ -32,6 +31,8 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
     const int frac_bits = layer->cell_frac_bits;
     const __m256i operand_half = _mm256_setr_epi32(0, 0, 1 << 22, 1 << 22, 0, 0, 1 << 22, 1 << 22);
     const __m256i operand_shift = _mm256_setr_epi32(15, 15, 23, 23, 15, 15, 23, 23);
+    const __m256i excess =
+        _mm256_add_epi32(es_avx2_excess(below, layer->below_quads), es_avx2_excess(state, layer->own_quads));
     int16_t *const cell = state + ES_QUAD * layer->own_quads;
     unsigned unit;
 
@@ -39,7 +40,7 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
         __m256i rows[ES_BLOCK_ROWS]; /* input, forget, cell, output gate */
         __m256i c, t;
 
-        gate_results(layer, unit, below, state, rows);
+        gate_results(layer, unit, below, state, excess, rows);
         t = _mm256_madd_epi16(es_avx2_sigmoid(rows[0]), es_avx2_tanh(rows[2], 0));
         t = _mm256_sra_epi32(t, _mm_cvtsi32_si128(15 - frac_bits));
         c = _mm256_madd_epi16(es_avx2_sigmoid(rows[1]), es_avx2_widen(cell + unit));
@@ -52,6 +53,6 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
         es_avx2_store(scratch + unit, _mm256_srav_epi32(_mm256_add_epi32(t, operand_half), operand_shift));
     }
     es_lstm_units(layer, below, state, scratch, unit);
-    es_operands_replace(state, scratch, layer->hidden_size);
+    es_avx2_replace(state, scratch, layer->hidden_size);
 }
 #endif

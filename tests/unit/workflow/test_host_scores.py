@@ -1,0 +1,140 @@
+"""Many windows by C: the reference's logits, without a compiler too, and never wrong ones."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import edge_seq.workflow.host_scores as host_scores
+import edge_seq.workflow.quantize as quantize_step
+from edge_seq.errors import DataError, ParityError, ToolError
+from edge_seq.ir.model import IntModel
+from edge_seq.workflow.folder import RunFolder
+from edge_seq.workflow.host_scores import logits_on_host, reference_logits
+from edge_seq.workflow.quantize import int_logits
+from edge_seq.workflow.verify_c import host_library_rung
+from firmware_export.build import find_compiler, find_compilers
+from firmware_export.emit import export_c
+from firmware_export.golden import make_golden
+from firmware_export.host_library import FAST_FLAGS, HostLibrary
+from tests.zoo import CELLS, quantized_model, random_counts, spec
+
+needs_compiler = pytest.mark.skipif(not find_compilers(), reason="no C compiler on this machine")
+
+
+def model_of(cell: str = "gru") -> IntModel:
+    return quantized_model(spec(cell, 9, step="difference"), name="car", seed=5)
+
+
+def no_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("firmware_export.build.find_compilers", lambda: ())
+
+
+@needs_compiler
+@pytest.mark.parametrize("cell", CELLS)
+def test_equal_to_the_reference(cell: str) -> None:
+    counts = random_counts(40, 14, 3, sigma=400)
+    logits = logits_on_host(model_of(cell), counts)
+    assert logits is not None
+    assert logits.dtype == np.int32
+    assert np.array_equal(logits, reference_logits(model_of(cell), counts))
+
+
+def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_compilers(monkeypatch)
+    monkeypatch.setattr(quantize_step, "STEPS_WORTH_A_BUILD", 1)
+    counts = random_counts(4, 7, 3, sigma=400)
+    assert logits_on_host(model_of(), counts) is None
+    assert np.array_equal(int_logits(model_of(), counts), reference_logits(model_of(), counts))
+
+
+def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> HostLibrary:
+        raise ToolError("compiling: no luck")
+
+    monkeypatch.setattr(host_scores, "load_host_library", fail)
+    assert logits_on_host(model_of(), random_counts(4, 7, 3)) is None
+
+
+def test_few_windows_are_not_worth_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(quantize_step, "logits_on_host", lambda _, counts: asked.append(len(counts)))
+    monkeypatch.setattr(quantize_step, "STEPS_WORTH_A_BUILD", 70)
+    for windows in (9, 10):
+        logits = int_logits(model_of(), random_counts(windows, 7, 3))
+        assert logits.shape == (windows, 4)
+        assert logits.dtype == np.int64
+    assert asked == [10]
+
+
+@needs_compiler
+def test_int_logits_by_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantize_step, "STEPS_WORTH_A_BUILD", 1)
+    monkeypatch.setattr(quantize_step, "reference_logits", None)  # it is not called
+    counts = random_counts(12, 7, 3, sigma=400)
+    logits = int_logits(model_of(), counts)
+    assert logits.dtype == np.int64
+    assert np.array_equal(logits, reference_logits(model_of(), counts))
+
+
+@needs_compiler
+def test_wrong_logits_are_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = host_scores.infer_windows
+
+    def one_off(library: HostLibrary, counts: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        logits, labels = right(library, counts)
+        return logits + np.int32(1), labels
+
+    monkeypatch.setattr(host_scores, "infer_windows", one_off)
+    with pytest.raises(ParityError, match=r"window 0 gives logits .* expected .* of the integer reference"):
+        logits_on_host(model_of(), random_counts(12, 7, 3))
+
+
+@needs_compiler
+def test_a_length_without_a_label() -> None:
+    with pytest.raises(DataError, match="windows of 8 samples end without a label; the contract says 7"):
+        logits_on_host(model_of(), random_counts(12, 8, 3))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    run = RunFolder(tmp_path)
+    export_c(model_of(), make_golden(model_of(), random_counts(1, 7, 3)), run.c_dir)
+    return run
+
+
+@needs_compiler
+def test_the_rung_holds(run: RunFolder) -> None:
+    rung = host_library_rung("fast", run, model_of(), random_counts(20, 14, 3), find_compiler())
+    assert rung.verdict == "holds"
+    assert rung.comparison is not None
+    assert rung.comparison.values == 20 * (4 + 1)
+    assert rung.detail.startswith("built with ")
+
+
+@needs_compiler
+def test_the_rung_sees_a_fault_of_the_fast_kernel_alone(run: RunFolder) -> None:
+    macros = [*find_compiler().command, *FAST_FLAGS, "-dM", "-E", "-x", "c", os.devnull]
+    if "__AVX2__" not in subprocess.run(macros, capture_output=True, text=True, check=True).stdout:
+        pytest.skip(f"the library takes the plain C on {platform.machine()}")
+    kernel = run.c_dir / "runtime" / "src" / "es_gru_avx2.c"
+    text = kernel.read_text()
+    assert "1 << 14" in text
+    kernel.write_text(text.replace("1 << 14", "0"))
+    rung = host_library_rung("fast", run, model_of(), random_counts(20, 14, 3), find_compiler())
+    assert rung.verdict == "failed"
+    assert rung.comparison is not None
+    assert rung.comparison.first is not None
+    assert rung.comparison.first.step == 13
+
+
+@needs_compiler
+def test_the_rung_refuses_a_stale_export(run: RunFolder) -> None:
+    with pytest.raises(ParityError, match=r"the export is stale\. Run edge-seq export again"):
+        host_library_rung("fast", run, model_of("lstm"), random_counts(2, 14, 3), find_compiler())
