@@ -15,10 +15,14 @@
 
 #if !ES_PLAIN_CELLS
 
-/* The own state's dot product is written out for so many double quads; more are done in a loop before. */
+/* For speed the own state's dot product is written out for so many double quads; more are done in a loop before. For
+ * size (-Os) there are three loops only: over pairs of features, or quads of operands below, and over own quads. */
 #if defined(__OPTIMIZE_SIZE__)
-#define ES_DSP_CHAIN 1u
-#elif ES_KERNEL == ES_KERNEL_THUMB2
+#define ES_DSP_SMALL 1
+#else
+#define ES_DSP_SMALL 0
+#endif
+#if ES_KERNEL == ES_KERNEL_THUMB2
 #define ES_DSP_CHAIN 4u
 #else
 #define ES_DSP_CHAIN 8u
@@ -28,7 +32,8 @@
 
 /* Copied to the stack by the kernel. An `enter` is where a dot product begins: it is written out for an even number of
  * groups, with one more group, or a loop, before it if need be; each of these ends with a jump to the next. The C puts
- * one of the numbers below there, the kernel makes an address of it. */
+ * one of the numbers below there, the kernel makes an address of it. For size, an `enter` is where the operands end,
+ * below_second is 0 if what is below are features, and the rest of this is not used. */
 typedef struct es_dsp_frame {
     const int16_t *below;   /* 0: features, or operands of the layer below */
     uint32_t below_enter;   /* 4 */
@@ -62,6 +67,17 @@ enum {
 #define ES_DSP_WIDE_CHAIN 2u
 
 /* Fills in everything but block, out, constants and end. */
+#if ES_DSP_SMALL
+static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *layer, const int16_t *below,
+                                     const int16_t *own)
+{
+    frame->below = below;
+    frame->below_enter = (uint32_t)(below + 2u * layer->wide_pairs + ES_QUAD * layer->below_quads); /* one is 0 */
+    frame->below_second = layer->below_quads;
+    frame->own = own;
+    frame->own_enter = (uint32_t)(own + ES_QUAD * layer->own_quads);
+}
+#else
 static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *layer, const int16_t *below,
                                      const int16_t *own)
 {
@@ -89,6 +105,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
         frame->below_looped = below + ES_QUAD * layer->below_quads;
     }
 }
+#endif
 
 /* ------------------------------------------------------------------------------------------------ dot products */
 
@@ -171,10 +188,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 
 /* --------------------------------------------------------------------------------------------- the skeleton */
 
-#if defined(__OPTIMIZE_SIZE__)
-#define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1\n\t"
-#define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\t"
-#elif ES_KERNEL == ES_KERNEL_THUMB2
+#if ES_KERNEL == ES_KERNEL_THUMB2
 #define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n\t"
 #define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\town_quads\n37:\n\town_quads\n38:\n\town_quads\n39:\n\t"
 #else
@@ -189,15 +203,39 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 #define ES_DSP_MAKE_ADDRESS(offset)                                              \
     "ldr r3, [sp, #" offset "]\n\tldrh r3, [r2, r3]\n\tadd r3, r3, r2\n\tstr r3, [sp, #" offset "]\n\t"
 
-/* From a call f(const es_dsp_frame_t *, const int16_t *weights) to the beginning of the first block. */
-#define ES_DSP_BEGIN                                                             \
+/* From a call f(const es_dsp_frame_t *, const int16_t *weights): the frame to the stack, lr to the weights. */
+#define ES_DSP_COPY_FRAME                                                        \
     "push {r4-r11, lr}\n\t"                                                      \
     "mov lr, r1\n\t"                                                             \
     "add r1, r0, #40\n\t"                                                        \
     "ldm r1, {r4-r11}\n\t"                                                       \
     "push {r4-r11}\n\t"                                                          \
     "ldm r0, {r1-r10}\n\t"                                                       \
-    "push {r1-r10}\n\t"                                                          \
+    "push {r1-r10}\n\t"
+
+/* ES_DSP_BEGIN: all that comes before the first block. ES_DSP_SUMS: the sums of a block, from the biases on: r6
+ * the block, r7 kept in the frame. */
+#if ES_DSP_SMALL
+#define ES_DSP_BEGIN ES_DSP_COPY_FRAME "ldrd r6, r7, [sp, #8]\n\t"
+#if ES_KERNEL != ES_KERNEL_THUMB2
+#define ES_DSP_SET_END(offset) "ldr r10, [sp, #" offset "]\n\t"
+#define ES_DSP_UNTIL_END(label, offset) "cmp r12, r10\n\tbne " label "\n\t"
+#else
+#define ES_DSP_SET_END(offset)
+#define ES_DSP_UNTIL_END(label, offset) "ldr r4, [sp, #" offset "]\n\tcmp r12, r4\n\tbne " label "\n\t"
+#endif
+#define ES_DSP_SUMS                                                              \
+    "ldm r6!, {r0-r3}\n\t"                                                       \
+    "strd r6, r7, [sp, #8]\n\t"                                                  \
+    "ldr r4, [sp, #56]\n\tldr r12, [sp]\n\t" ES_DSP_SET_END("4")                \
+    "cmp r4, #0\n\tbne 22f\n"                                                   \
+    "21:\n\tbelow_pair\n\t" ES_DSP_UNTIL_END("21b", "4") "b 23f\n"             \
+    "22:\n\tbelow_quad\n\t" ES_DSP_UNTIL_END("22b", "4")                        \
+    "23:\n\tldr r12, [sp, #36]\n\t" ES_DSP_SET_END("40")                        \
+    "24:\n\town_quad\n\t" ES_DSP_UNTIL_END("24b", "40")
+#else
+#define ES_DSP_BEGIN                                                             \
+    ES_DSP_COPY_FRAME                                                            \
     "adr r2, 20f\n\t"                                                            \
     ES_DSP_MAKE_ADDRESS("4") ES_DSP_MAKE_ADDRESS("40") ES_DSP_MAKE_ADDRESS("44") ES_DSP_MAKE_ADDRESS("48") \
     ES_DSP_MAKE_ADDRESS("56") ES_DSP_MAKE_ADDRESS("60")                          \
@@ -211,7 +249,6 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     ".balign 4\n"                                                                \
     "10:\n\t"
 
-/* The sums of a block, from the biases on: r6 the block, r7 kept in the frame. */
 #define ES_DSP_SUMS                                                                                    \
     "ldm r6!, {r0-r3}\n\t"                                                                             \
     "strd r6, r7, [sp, #8]\n\t"                                                                        \
@@ -226,6 +263,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "24:\n\tbelow_pairs\n"                                                                             \
     "25:\n\tldr r12, [sp, #36]\n\tldr pc, [sp, #40]\n"                                                 \
     ES_DSP_OWN_CHAIN
+#endif
 
 /* After the sums: r6 - r12 from the frame, results of the rows in r0 - r3.
  * ES_DSP_TANH: tanh of an argument, in the upper half of the same register; the lower half is anything. Both ends of the
