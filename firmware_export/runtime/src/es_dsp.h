@@ -13,7 +13,7 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
-#if !ES_PLAIN_CELLS
+#if ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB2
 
 /* For speed the own state's dot product is written out for so many double quads; more are done in a loop before. For
  * size (-Os) there are three loops only: over pairs of features, or quads of operands below, and over own quads. */
