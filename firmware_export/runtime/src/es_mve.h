@@ -7,6 +7,9 @@
 #ifndef ES_MVE_H
 #define ES_MVE_H
 
+#include "es_kernel.h"
+
+#if ES_KERNEL == ES_KERNEL_MVE
 #include <arm_mve.h>
 
 #include "edge_seq.h"
@@ -349,4 +352,5 @@ ES_MVE_INLINE void es_mve_replace(const es_layer_t *layer, int16_t *hidden, int1
     }
 }
 
+#endif
 #endif
