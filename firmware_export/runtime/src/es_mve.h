@@ -13,6 +13,7 @@
 #include <arm_mve.h>
 
 #include "edge_seq.h"
+#include "es_cells.h"
 #include "es_fixed.h"
 #include "es_tanh.h"
 
@@ -225,6 +226,31 @@ ES_MVE_PASS es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *
         : ES_MVE_CLOBBERS);
 }
 
+#if ES_MVE_ROWS == 3
+/* The column that stands alone, for four units at once. */
+ES_MVE_INLINE void es_mve_add_alone(const es_mve_blocks_t *blocks, int16_t feature)
+{
+    const uint32_t unit_bytes = blocks->unit_bytes;
+    const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), unit_bytes);
+    uint32_t weights = blocks->weights;
+    int32_t *sums = blocks->sums;
+    int32_t left;
+
+#pragma GCC unroll 1
+    for (left = (int32_t)blocks->count; left > 0; left -= (int32_t)ES_MVE_LANES) {
+        const int16_t *const at = (const int16_t *)weights;
+        const uint32x4_t lanes = vminq_u32(offsets, vdupq_n_u32(unit_bytes * ((uint32_t)left - 1u)));
+        int32x4x4_t sum = vld4q_s32(sums);
+        sum.val[0] = vmlaq_n_s32(sum.val[0], vldrhq_gather_offset_s32(at, lanes), feature);
+        sum.val[1] = vmlaq_n_s32(sum.val[1], vldrhq_gather_offset_s32(at + 1, lanes), feature);
+        sum.val[2] = vmlaq_n_s32(sum.val[2], vldrhq_gather_offset_s32(at + 2, lanes), feature);
+        vst4q_s32(sums, sum);
+        weights += ES_MVE_LANES * unit_bytes;
+        sums += ES_MVE_LANES * ES_BLOCK_ROWS;
+    }
+}
+#endif
+
 /* Any number of quads, in passes of eight and of up to four. */
 ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *operands, unsigned quads)
 {
@@ -245,8 +271,8 @@ ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *oper
 ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, const int16_t *own, unsigned first,
                                unsigned count, int32_t *sums)
 {
-    const uint32_t unit_bytes =
-        ES_MVE_GROUP_BYTES * ((uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
+    const uint32_t features_bytes = ES_MVE_GROUP_BYTES * layer->wide_pairs + 2u * ES_GRU_ALONE_WORDS * layer->wide_alone;
+    const uint32_t unit_bytes = features_bytes + ES_MVE_GROUP_BYTES * ((uint32_t)layer->below_quads + layer->own_quads);
     const es_block_t *const block = layer->blocks + first;
     es_mve_blocks_t blocks = {(uint32_t)layer->weights + first * unit_bytes, unit_bytes, sums, 8u, count};
     unsigned pair = 0;
@@ -256,7 +282,7 @@ ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, co
     if (layer->wide_pairs > 0u && layer->own_quads >= 2u * ES_MVE_LANES) {
         pair = layer->wide_pairs < ES_MVE_LANES ? layer->wide_pairs : ES_MVE_LANES;
         own_quad = 2u * ES_MVE_LANES;
-        es_mve_begin_eight(&blocks, block, below, pair, own, ES_MVE_GROUP_BYTES * layer->wide_pairs);
+        es_mve_begin_eight(&blocks, block, below, pair, own, features_bytes);
         blocks.weights += pair * ES_MVE_GROUP_BYTES;
     } else {
 #pragma GCC unroll 1
@@ -271,6 +297,12 @@ ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, co
         blocks.weights += done * ES_MVE_GROUP_BYTES;
         pair += done;
     }
+#if ES_MVE_ROWS == 3
+    if (layer->wide_alone != 0u) {
+        es_mve_add_alone(&blocks, below[2u * layer->wide_pairs]);
+        blocks.weights += 2u * ES_GRU_ALONE_WORDS;
+    }
+#endif
     es_mve_add_quads(&blocks, below, layer->below_quads);
     blocks.third = ES_MVE_ROWS == 4 ? 8u : 12u;
     blocks.weights += own_quad * ES_MVE_GROUP_BYTES;
