@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_seq.errors import ExportError
 from edge_seq.files import write_atomically
-from edge_seq.ir.cells import Cell, Rnn, cell_name
+from edge_seq.ir.cells import Cell, Gru, Rnn, cell_name
 from edge_seq.ir.contract import Preprocessing, contract_to_dict
 from edge_seq.ir.model import IntFormat, IntModel, model_hash
 from edge_seq.ir.rows import QUAD, padded
@@ -18,7 +18,7 @@ from edge_seq.ir.verify import verify
 from edge_seq.quant.range_proof import range_bounds
 from firmware_export import ctext
 from firmware_export.golden import GoldenVectors
-from firmware_export.layout import PackedRows, pack_consecutive, pack_layer
+from firmware_export.layout import PackedRows, gru_column_stands_alone, pack_consecutive, pack_layer
 from firmware_export.tanh_source import TABLE_BYTES
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
@@ -141,16 +141,18 @@ def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
     cell: Cell[Any] = model.layers[index]
     below = padded(model.hidden_sizes[index - 1]) // QUAD if index else 0
     prefix = f"{model.name}_layer{index}"
+    alone = not index and isinstance(cell, Gru) and gru_column_stands_alone(model.input_size)
     return {
         "step": f"es_{cell_name(cell)}_step",
         "blocks": f"{prefix}_blocks",
         "weights": f"{prefix}_weights",
         "hidden_size": ctext.unsigned(model.hidden_sizes[index]),
-        "wide_pairs": ctext.unsigned(0 if index else sizes.feature_words // 2),
+        "wide_pairs": ctext.unsigned(0 if index else sizes.feature_words // 2 - alone),
         "below_quads": ctext.unsigned(below),
         "own_quads": ctext.unsigned(padded(model.hidden_sizes[index]) // QUAD),
         "state_words": ctext.unsigned(sizes.layer_state_words[index]),
         "cell_frac_bits": ctext.unsigned(model.number_format.cell_frac_bits[index]),
+        "wide_alone": ctext.unsigned(int(alone)),
     }
 
 

@@ -41,10 +41,10 @@ class PackedRows:
         return 2 * self.weights.size + BLOCK_BYTES * len(self.bias)
 
 
-def _wide_words(rows: IntRows) -> Int16:
+def _wide_words(wide: Int16) -> Int16:
     """int16 [R, pairs, 2]: pairs of columns, an odd last one beside a zero."""
-    wide = np.pad(rows.wide, ((0, 0), (0, rows.wide.shape[1] % 2)))
-    return wide.reshape(len(wide), wide.shape[1] // 2, 2)
+    padded = np.pad(wide, ((0, 0), (0, wide.shape[1] % 2)))
+    return padded.reshape(len(padded), padded.shape[1] // 2, 2)
 
 
 def _narrow_words(narrow: NDArray[np.int8]) -> Int16:
@@ -77,26 +77,36 @@ def pack_consecutive(rows: IntRows) -> PackedRows:
         padded = np.pad(array, ((0, missing), *((0, 0),) * (array.ndim - 1)))
         return padded.reshape(len(padded) // BLOCK_ROWS, BLOCK_ROWS, *array.shape[1:])
 
-    parts = [_wide_words(rows), _narrow_words(rows.narrow_input), _narrow_words(rows.narrow_hidden)]
+    parts = [_wide_words(rows.wide), _narrow_words(rows.narrow_input), _narrow_words(rows.narrow_hidden)]
     return PackedRows(_in_order_of_use([blocks(part) for part in parts]), blocks(rows.bias), blocks(rows.multiplier))
 
 
 def _pack_lstm(cell: Lstm[IntRows]) -> PackedRows:
     gates = (cell.input_gate, cell.forget_gate, cell.cell_gate, cell.output_gate)
     parts = [
-        _by_gates(gates, _wide_words),
+        _by_gates(gates, lambda rows: _wide_words(rows.wide)),
         _by_gates(gates, lambda rows: _narrow_words(rows.narrow_input)),
         _by_gates(gates, lambda rows: _narrow_words(rows.narrow_hidden)),
     ]
     return PackedRows(_in_order_of_use(parts), _columns(gates, "bias"), _columns(gates, "multiplier"))
 
 
+def gru_column_stands_alone(columns: int) -> bool:
+    """Whether a GRU's last wide column is stored without a zero beside it: where the number is odd, and not one."""
+    return columns % 2 == 1 and columns > 1
+
+
 def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     see_input = (cell.reset_gate, cell.update_gate, cell.new_gate_input)
     see_state = (cell.reset_gate, cell.update_gate, cell.new_gate_hidden)
     all_rows = (cell.reset_gate, cell.update_gate, cell.new_gate_input, cell.new_gate_hidden)
+    columns = cell.reset_gate.wide.shape[1]
+    paired = columns - 1 if gru_column_stands_alone(columns) else columns
+    last = np.stack([rows.wide[:, paired:] for rows in see_input], axis=1)  # [H, 3, 1 or 0]
+    last = np.pad(last, ((0, 0), (0, 1), (0, 0))).reshape(len(last), 1, 2 * last.shape[2], 2)
     parts = [
-        _by_gates(see_input, _wide_words),
+        _by_gates(see_input, lambda rows: _wide_words(rows.wide[:, :paired])),
+        last,
         _by_gates(see_input, lambda rows: _narrow_words(rows.narrow_input)),
         _by_gates(see_state, lambda rows: _narrow_words(rows.narrow_hidden)),
     ]

@@ -77,7 +77,7 @@ def test_golden_vectors(part: str, cell: str, folders: dict[str, dict[str, Path]
         assert _self_tests(part, chosen, tmp_path / "firmware.elf", "-O2") == [f"{name}: ok" for name in chosen]
 
 
-@pytest.mark.parametrize("part", ["m4", "m55"])
+@pytest.mark.parametrize("part", ["m3", "m4", "m55"])
 @pytest.mark.parametrize("flags", [("-O0",), ("-O1",), ("-O3",), ("-Os",), ("-O2", "-DES_KERNEL=ES_KERNEL_PLAIN")])
 def test_golden_vectors_however_compiled(
     part: str, flags: tuple[str, ...], folders: dict[str, dict[str, Path]], tmp_path: Path

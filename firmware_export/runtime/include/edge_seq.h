@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-#define ES_ABI 1u            /* layout of the generated data; es_init refuses data of another */
+#define ES_ABI 2u            /* layout of the generated data; es_init refuses data of another */
 #define ES_BLOCK_ROWS 4u     /* rows computed together */
 #define ES_QUAD 4u           /* operands come in groups of four: two fine, two coarse */
 #define ES_HASH_BYTES 32u    /* SHA-256 of the model */
@@ -58,25 +58,27 @@ typedef struct es_block {
 } es_block_t;
 
 /* One time step of a layer.
- *   below    int16 [2 * wide_pairs] features, or int16 [4 * below_quads] operands of the layer below
+ *   below    int16 [C, padded to even] features, or int16 [4 * below_quads] operands of the layer below
  *   state    int16 [state_words], in and out
  *   scratch  int16 [4 * own_quads], any contents; holds the new operands while the old ones are still read */
 typedef void (*es_layer_step_t)(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 
 /* Weights are in the order in which they are used: block by block; in a block the wide ones by pairs of columns, then
  * the narrow ones of the layer below by quads, then those of the own state by quads; in a pair or quad row by row; for
- * each row two words. Of a pair: one word a column. Of a quad with the bytes b0 b1 (fine) b2 b3 (coarse):
+ * each row two words. Of a pair: one word a column. A GRU's last column that stands alone: a word for each of the three
+ * rows and a zero. Of a quad with the bytes b0 b1 (fine) b2 b3 (coarse):
  * 256 b2 + unsigned(b0), 256 b3 + unsigned(b1). */
 struct es_layer {
     es_layer_step_t step;
     const ES_ROM es_block_t *blocks;  /* [ceil(H / 4)] for RNN, [H] for GRU and LSTM */
     const ES_ROM int16_t *weights;
     uint16_t hidden_size;    /* H */
-    uint16_t wide_pairs;     /* ceil(C / 2) in the first layer, 0 above it */
+    uint16_t wide_pairs;     /* of columns: ceil(C / 2) in the first layer, less one if one stands alone; 0 above it */
     uint16_t below_quads;    /* ceil(H / 4) of the layer below; 0 in the first layer */
     uint16_t own_quads;      /* ceil(H / 4) */
     uint16_t state_words;    /* operands, and as much again for a GRU's hidden or an LSTM's cell state */
     uint16_t cell_frac_bits; /* LSTM: fractional bits of the cell state, 8 .. 15 */
+    uint16_t wide_alone;     /* GRU: 1 in the first layer if C is odd and not 1, else 0: the last column stands alone */
 };
 
 /* Features of one sample: int16 counts [C] to context->features. */

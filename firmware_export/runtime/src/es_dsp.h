@@ -13,12 +13,16 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
-#if !ES_PLAIN_CELLS
+#if ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB2
 
-/* The own state's dot product is written out for so many double quads; more are done in a loop before. */
+/* For speed the own state's dot product is written out for so many double quads; more are done in a loop before. For
+ * size (-Os) there are three loops only: over pairs of features, or quads of operands below, and over own quads. */
 #if defined(__OPTIMIZE_SIZE__)
-#define ES_DSP_CHAIN 1u
-#elif ES_KERNEL == ES_KERNEL_THUMB2
+#define ES_DSP_SMALL 1
+#else
+#define ES_DSP_SMALL 0
+#endif
+#if ES_KERNEL == ES_KERNEL_THUMB2
 #define ES_DSP_CHAIN 4u
 #else
 #define ES_DSP_CHAIN 8u
@@ -28,7 +32,9 @@
 
 /* Copied to the stack by the kernel. An `enter` is where a dot product begins: it is written out for an even number of
  * groups, with one more group, or a loop, before it if need be; each of these ends with a jump to the next. The C puts
- * one of the numbers below there, the kernel makes an address of it. */
+ * one of the numbers below there, the kernel makes an address of it. For size, an `enter` is where the operands end,
+ * below_second is 0 if what is below are features, below_third is not if a column stands alone, and the rest of this is
+ * not used. */
 typedef struct es_dsp_frame {
     const int16_t *below;   /* 0: features, or operands of the layer below */
     uint32_t below_enter;   /* 4 */
@@ -41,7 +47,7 @@ typedef struct es_dsp_frame {
     uint32_t own_third;     /* 48: after the single group */
     const int16_t *own_looped; /* 52: where the loop ends */
     uint32_t below_second;  /* 56 */
-    uint32_t below_third;   /* 60 */
+    uint32_t below_third;   /* 60; of a GRU's column that stands alone it is the last */
     const int16_t *below_looped; /* 64 */
     const void *end;        /* 68: the cell's */
 } es_dsp_frame_t;
@@ -57,11 +63,24 @@ enum {
     ES_DSP_BELOW_LOOP = 12,
     ES_DSP_OWN_LOOP = 14,
     ES_DSP_OWN_SINGLE = 16,
-    ES_DSP_OWN_END = 18 + 2 * ES_DSP_CHAIN
+    ES_DSP_WIDE_ALONE = 18,
+    ES_DSP_OWN_END = 20 + 2 * ES_DSP_CHAIN
 };
 #define ES_DSP_WIDE_CHAIN 2u
 
 /* Fills in everything but block, out, constants and end. */
+#if ES_DSP_SMALL
+static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *layer, const int16_t *below,
+                                     const int16_t *own)
+{
+    frame->below = below;
+    frame->below_enter = (uint32_t)(below + 2u * layer->wide_pairs + ES_QUAD * layer->below_quads); /* one is 0 */
+    frame->below_second = layer->below_quads;
+    frame->below_third = layer->wide_alone;
+    frame->own = own;
+    frame->own_enter = (uint32_t)(own + ES_QUAD * layer->own_quads);
+}
+#else
 static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *layer, const int16_t *below,
                                      const int16_t *own)
 {
@@ -77,8 +96,9 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     frame->below = below;
     if (layer->wide_pairs > 0) {
         const unsigned doubles = layer->wide_pairs / 2u;
-        const unsigned written = doubles < ES_DSP_WIDE_CHAIN ? doubles : ES_DSP_WIDE_CHAIN;
-        frame->below_third = ES_DSP_WIDE_END - 2u * written;
+        const unsigned most = layer->wide_alone != 0u ? 0u : ES_DSP_WIDE_CHAIN;
+        const unsigned written = doubles < most ? doubles : most;
+        frame->below_third = layer->wide_alone != 0u ? (uint32_t)ES_DSP_WIDE_ALONE : ES_DSP_WIDE_END - 2u * written;
         frame->below_second = (layer->wide_pairs & 1u) ? (uint32_t)ES_DSP_WIDE_SINGLE : frame->below_third;
         frame->below_enter = doubles > written ? (uint32_t)ES_DSP_WIDE_LOOP : frame->below_second;
         frame->below_looped = below + 4u * (doubles - written);
@@ -89,8 +109,18 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
         frame->below_looped = below + ES_QUAD * layer->below_quads;
     }
 }
+#endif
 
 /* ------------------------------------------------------------------------------------------------ dot products */
+
+/* Around a column that stands alone. For size, whether there is one is asked; what follows are the own operands. */
+#if ES_DSP_SMALL
+#define ES_DSP_IF_ALONE "ldr r4, [sp, #60]\n\tcmp r4, #0\n\tbeq 23f\n\t"
+#define ES_DSP_AFTER_PAIRS "b 23f\n\t"
+#else
+#define ES_DSP_IF_ALONE
+#define ES_DSP_AFTER_PAIRS "b 25f\n\t"
+#endif
 
 #if ES_KERNEL != ES_KERNEL_THUMB2
 /* As macros of the assembler, purged at the end of the kernel: C compilers need not take strings as long as these are
@@ -108,6 +138,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "smlad r0, r4, \\fine, r0\n\tsmlad r1, r5, \\fine, r1\n\t"                                         \
     "smlad r2, r6, \\fine, r2\n\tsmlad r3, r7, \\fine, r3\n\t"                                         \
     ".endm\n\t"                                                                                        \
+    ".macro below_alone\n\t" ES_DSP_AFTER_PAIRS ".endm\n\t"                                             \
     ES_DSP_GROUPS("below", "pair4", "quad4", "") ES_DSP_GROUPS("own", "pair4", "quad4", "")
 #define ES_DSP_MACROS3                                                                                 \
     ".macro pair3 features, third\n\t"                                                                 \
@@ -120,10 +151,14 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"                                              \
     "smlad r0, r4, \\fine, r0\n\tsmlad r1, r5, \\fine, r1\n\tsmlad \\third, r6, \\fine, \\third\n\t"    \
     ".endm\n\t"                                                                                        \
+    ".macro below_alone\n\t" ES_DSP_IF_ALONE                                                            \
+    "ldrsh r8, [r12]\n\tldrd r4, r5, [lr], #8\n\t"                                                    \
+    "smlabb r0, r4, r8, r0\n\tsmlatb r1, r4, r8, r1\n\tsmlabb r2, r5, r8, r2\n\t"                    \
+    ES_DSP_AFTER_PAIRS ".endm\n\t"                                                                     \
     ES_DSP_GROUPS("below", "pair3", "quad3", ", r2") ES_DSP_GROUPS("own", "pair3", "quad3", ", r3")
 #define ES_DSP_PURGE(rows)                                                                             \
     ".purgem pair" rows "\n\t.purgem quad" rows "\n\t"                                                 \
-    ".purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
+    ".purgem below_alone\n\t.purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
     ".purgem own_pair\n\t.purgem own_pairs\n\t.purgem own_quad\n\t.purgem own_quads\n\t"
 
 /* One pair or quad, and two, with their operands. */
@@ -143,6 +178,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
     "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
     ".endm\n\t"                                                                                        \
+    ".macro below_alone\n\t" ES_DSP_AFTER_PAIRS ".endm\n\t"                                             \
     ES_DSP_GROUPS("below", "r2", "pair_row r3\n\t", "quad_row r3\n\t")                                 \
     ES_DSP_GROUPS("own", "r2", "pair_row r3\n\t", "quad_row r3\n\t")
 #define ES_DSP_MACROS3                                                                                 \
@@ -154,10 +190,14 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
     "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
     ".endm\n\t"                                                                                        \
+    ".macro below_alone\n\t" ES_DSP_IF_ALONE                                                            \
+    "ldrsh r8, [r12]\n\tldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tldrsh r6, [lr], #4\n\t"          \
+    "mla r0, r4, r8, r0\n\tmla r1, r5, r8, r1\n\tmla r2, r6, r8, r2\n\t"                             \
+    ES_DSP_AFTER_PAIRS ".endm\n\t"                                                                     \
     ES_DSP_GROUPS("below", "r2", "", "") ES_DSP_GROUPS("own", "r3", "", "")
 #define ES_DSP_PURGE(rows)                                                                             \
     ".purgem pair_row\n\t.purgem quad_row\n\t"                                                         \
-    ".purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
+    ".purgem below_alone\n\t.purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
     ".purgem own_pair\n\t.purgem own_pairs\n\t.purgem own_quad\n\t.purgem own_quads\n\t"
 #define ES_DSP_GROUPS(part, third, pair_fourth, quad_fourth)                                           \
     ".macro " part "_pair\n\tldrsh r8, [r12], #2\n\tldrsh r9, [r12], #2\n\t"                           \
@@ -171,10 +211,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 
 /* --------------------------------------------------------------------------------------------- the skeleton */
 
-#if defined(__OPTIMIZE_SIZE__)
-#define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1\n\t"
-#define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\t"
-#elif ES_KERNEL == ES_KERNEL_THUMB2
+#if ES_KERNEL == ES_KERNEL_THUMB2
 #define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n\t"
 #define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\town_quads\n37:\n\town_quads\n38:\n\town_quads\n39:\n\t"
 #else
@@ -189,15 +226,39 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 #define ES_DSP_MAKE_ADDRESS(offset)                                              \
     "ldr r3, [sp, #" offset "]\n\tldrh r3, [r2, r3]\n\tadd r3, r3, r2\n\tstr r3, [sp, #" offset "]\n\t"
 
-/* From a call f(const es_dsp_frame_t *, const int16_t *weights) to the beginning of the first block. */
-#define ES_DSP_BEGIN                                                             \
+/* From a call f(const es_dsp_frame_t *, const int16_t *weights): the frame to the stack, lr to the weights. */
+#define ES_DSP_COPY_FRAME                                                        \
     "push {r4-r11, lr}\n\t"                                                      \
     "mov lr, r1\n\t"                                                             \
     "add r1, r0, #40\n\t"                                                        \
     "ldm r1, {r4-r11}\n\t"                                                       \
     "push {r4-r11}\n\t"                                                          \
     "ldm r0, {r1-r10}\n\t"                                                       \
-    "push {r1-r10}\n\t"                                                          \
+    "push {r1-r10}\n\t"
+
+/* ES_DSP_BEGIN: all that comes before the first block. ES_DSP_SUMS: the sums of a block, from the biases on: r6
+ * the block, r7 kept in the frame. */
+#if ES_DSP_SMALL
+#define ES_DSP_BEGIN ES_DSP_COPY_FRAME "ldrd r6, r7, [sp, #8]\n\t"
+#if ES_KERNEL != ES_KERNEL_THUMB2
+#define ES_DSP_SET_END(offset) "ldr r10, [sp, #" offset "]\n\t"
+#define ES_DSP_UNTIL_END(label, offset) "cmp r12, r10\n\tbne " label "\n\t"
+#else
+#define ES_DSP_SET_END(offset)
+#define ES_DSP_UNTIL_END(label, offset) "ldr r4, [sp, #" offset "]\n\tcmp r12, r4\n\tbne " label "\n\t"
+#endif
+#define ES_DSP_SUMS                                                              \
+    "ldm r6!, {r0-r3}\n\t"                                                       \
+    "strd r6, r7, [sp, #8]\n\t"                                                  \
+    "ldr r4, [sp, #56]\n\tldr r12, [sp]\n\t" ES_DSP_SET_END("4")                \
+    "cmp r4, #0\n\tbne 22f\n"                                                   \
+    "21:\n\tbelow_pair\n\t" ES_DSP_UNTIL_END("21b", "4") "below_alone\n"         \
+    "22:\n\tbelow_quad\n\t" ES_DSP_UNTIL_END("22b", "4")                        \
+    "23:\n\tldr r12, [sp, #36]\n\t" ES_DSP_SET_END("40")                        \
+    "24:\n\town_quad\n\t" ES_DSP_UNTIL_END("24b", "40")
+#else
+#define ES_DSP_BEGIN                                                             \
+    ES_DSP_COPY_FRAME                                                            \
     "adr r2, 20f\n\t"                                                            \
     ES_DSP_MAKE_ADDRESS("4") ES_DSP_MAKE_ADDRESS("40") ES_DSP_MAKE_ADDRESS("44") ES_DSP_MAKE_ADDRESS("48") \
     ES_DSP_MAKE_ADDRESS("56") ES_DSP_MAKE_ADDRESS("60")                          \
@@ -206,12 +267,11 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     ".balign 4\n"                                                                \
     "20:\n\t"                                                                    \
     ".hword 21f - 20b + 1, 22f - 20b + 1, 23f - 20b + 1, 24f - 20b + 1, 25f - 20b + 1\n\t" \
-    ".hword 26f - 20b + 1, 27f - 20b + 1, 33f - 20b + 1, 34f - 20b + 1\n\t"      \
+    ".hword 26f - 20b + 1, 27f - 20b + 1, 33f - 20b + 1, 34f - 20b + 1, 28f - 20b + 1\n\t" \
     ES_DSP_OWN_ENTRIES                                                           \
     ".balign 4\n"                                                                \
     "10:\n\t"
 
-/* The sums of a block, from the biases on: r6 the block, r7 kept in the frame. */
 #define ES_DSP_SUMS                                                                                    \
     "ldm r6!, {r0-r3}\n\t"                                                                             \
     "strd r6, r7, [sp, #8]\n\t"                                                                        \
@@ -222,10 +282,12 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "27:\n\tbelow_quads\n\tldr r4, [sp, #64]\n\tcmp r12, r4\n\tbne 27b\n\tb 25f\n"                      \
     "33:\n\town_quads\n\tldr r4, [sp, #52]\n\tcmp r12, r4\n\tbne 33b\n\tldr pc, [sp, #44]\n"            \
     "34:\n\town_quad\n\tldr pc, [sp, #48]\n"                                                           \
+    "28:\n\tbelow_alone\n"                                                                            \
     "23:\n\tbelow_pairs\n"                                                                             \
     "24:\n\tbelow_pairs\n"                                                                             \
     "25:\n\tldr r12, [sp, #36]\n\tldr pc, [sp, #40]\n"                                                 \
     ES_DSP_OWN_CHAIN
+#endif
 
 /* After the sums: r6 - r12 from the frame, results of the rows in r0 - r3.
  * ES_DSP_TANH: tanh of an argument, in the upper half of the same register; the lower half is anything. Both ends of the

@@ -23,6 +23,13 @@ static const ES_ROM int16_t *unit_rows(const es_layer_t *layer, const ES_ROM es_
     sums[1] = ES_ROM_INT32(&block->bias[UPDATE_GATE]);
     sums[2] = ES_ROM_INT32(&block->bias[NEW_GATE_INPUT]);
     weights = es_rows3_wide(weights, below, layer->wide_pairs, sums);
+    if (layer->wide_alone != 0u) {
+        const int32_t last = below[2u * layer->wide_pairs];
+        for (row = 0; row < 3u; row++) {
+            sums[row] += ES_ROM_INT16(weights + row) * last;
+        }
+        weights += ES_GRU_ALONE_WORDS;
+    }
     weights = es_rows3_narrow(weights, below, layer->below_quads, sums);
     results[NEW_GATE_INPUT] = sums[2];
     sums[2] = ES_ROM_INT32(&block->bias[NEW_GATE_HIDDEN]);
@@ -40,7 +47,7 @@ static const ES_ROM int16_t *unit_rows(const es_layer_t *layer, const ES_ROM es_
  * state: operands [4 * own_quads], hidden state Q15 [4 * own_quads] */
 void es_gru_units(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch, unsigned first)
 {
-    const size_t unit_words = 6u * ((size_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
+    const size_t unit_words = es_gru_unit_words(layer);
     const ES_ROM int16_t *weights = layer->weights + first * unit_words;
     int16_t *const hidden = state + ES_QUAD * layer->own_quads;
     unsigned unit;

@@ -11,7 +11,7 @@
 static inline void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
                                 const __m256i *excess, __m256i *results)
 {
-    const uint32_t stride = 6u * ((uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
+    const uint32_t stride = es_gru_unit_words(layer);
     const int16_t *const weights = layer->weights + (size_t)unit * stride;
     const es_block_t *const blocks = layer->blocks + unit;
     const __m256i zero = _mm256_set1_epi32(-1); /* of a shuffle: a byte of 0 */
@@ -28,7 +28,16 @@ static inline void gate_results(const es_layer_t *layer, unsigned unit, const in
         sums.of[n] = excess[0];
     }
     es_avx2_add_pairs(&sums, weights, stride, 3, below, layer->wide_pairs);
-    es_avx2_add_quads(&sums, weights + 6u * layer->wide_pairs, stride, 3, below, layer->below_quads);
+    if (layer->wide_alone != 0u) {
+        const __m256i last = _mm256_set1_epi32((uint16_t)below[2u * layer->wide_pairs]); /* beside a zero */
+        for (n = 0; n < ES_AVX2_UNITS; n++) {
+            const int16_t *const at = weights + n * stride + 6u * layer->wide_pairs;
+            const __m128i three = _mm_cvtepi16_epi32(_mm_loadl_epi64((const __m128i *)(const void *)at));
+            sums.of[n] = es_avx2_dot(sums.of[n], _mm256_zextsi128_si256(three), last);
+        }
+    }
+    es_avx2_add_quads(&sums, weights + (stride - 6u * ((uint32_t)layer->below_quads + layer->own_quads)), stride, 3,
+                      below, layer->below_quads);
     for (n = 0; n < ES_AVX2_UNITS; n++) {
         const __m256i bias = _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias));
         inputs[n] = _mm256_add_epi32(bias, _mm256_shuffle_epi8(sums.of[n], input_lanes));

@@ -2,7 +2,7 @@
 #include "es_kernel.h"
 #include "es_tanh.h"
 
-#if !ES_PLAIN_CELLS
+#if ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB2
 #include "es_dsp.h"
 
 /* All units. frame->out: hidden state Q15, in and out; constants: the table, 2^30, 2^31 - 1, 2^14, end of the hidden

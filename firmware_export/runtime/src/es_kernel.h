@@ -6,8 +6,8 @@
 #define ES_KERNEL_PLAIN 0  /* C99, everywhere */
 #define ES_KERNEL_DSP 1    /* Thumb-2 with dual 16-bit multiply-accumulate: Cortex-M4, M7, M33 */
 #define ES_KERNEL_THUMB2 2 /* Thumb-2 without them: Cortex-M3 */
-#define ES_KERNEL_MVE 3    /* Helium for the LSTM, DSP for the other cells: Cortex-M55, M85 */
-#define ES_KERNEL_THUMB1 4 /* plain C around dot products for 16-bit Thumb: Cortex-M0, M0+ */
+#define ES_KERNEL_MVE 3    /* Helium: Cortex-M55, M85 */
+#define ES_KERNEL_THUMB1 4 /* 16-bit Thumb: the LSTM, and dot products for the plain C of the others: Cortex-M0, M0+ */
 #define ES_KERNEL_AVX2 5   /* hosts: eight units of an LSTM or a GRU at once, the rest plain C */
 
 #ifndef ES_KERNEL

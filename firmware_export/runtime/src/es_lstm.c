@@ -6,7 +6,7 @@
 #include "es_tanh.h"
 #include "es_trace.h"
 
-#if ES_PLAIN_CELLS
+#if ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_THUMB1 /* which has es_lstm_thumb1.c */
 
 enum lstm_gate { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
 

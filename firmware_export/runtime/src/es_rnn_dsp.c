@@ -2,7 +2,7 @@
 #include "es_kernel.h"
 #include "es_tanh.h"
 
-#if !ES_PLAIN_CELLS
+#if ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB2
 #include "es_dsp.h"
 
 /* All quads. frame->out: scratch, which gets hidden values in Q15; constants: the table, end of scratch. */

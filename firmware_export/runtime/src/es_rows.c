@@ -28,11 +28,19 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
         const int16_t fine1 = operands[1];
         const int16_t coarse0 = operands[2];
         const int16_t coarse1 = operands[3];
+#if ES_PLAIN_CELLS
         ADD_QUAD(accumulators[0], weights);
         ADD_QUAD(accumulators[1], weights + 2);
         ADD_QUAD(accumulators[2], weights + 4);
         ADD_QUAD(accumulators[3], weights + 6);
         weights += 8;
+#else /* only the head comes here: once a window, and better small */
+        unsigned row;
+        for (row = 0; row < ES_BLOCK_ROWS; row++) {
+            ADD_QUAD(accumulators[row], weights);
+            weights += 2;
+        }
+#endif
         operands += ES_QUAD;
     }
     return weights;

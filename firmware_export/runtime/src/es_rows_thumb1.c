@@ -1,12 +1,7 @@
-/* The dot products of es_rows.c for parts with 16-bit Thumb only (Cortex-M0, M0+): the same integers.
- *
- * Eight registers can do arithmetic and six more can only be added to, so the sums of the rows live in the latter:
- *     r0, r1    two fine operands, or features      r4, r5    weights         r8 - r11  sums of the rows
- *     r2, r3    two coarse operands                 r6        address of the operands
- *     r12       where the operands end              r7        address of the weights
- * Four operands then serve four rows. Operands, features and weights are read as words; KERNELS.md tells the reasoning. */
+/* The dot products of es_rows.c for parts with 16-bit Thumb only (Cortex-M0, M0+): the same integers. */
 #include "es_kernel.h"
 #include "es_rows.h"
+#include "es_thumb1.h"
 
 #if ES_KERNEL == ES_KERNEL_THUMB1
 
@@ -14,37 +9,12 @@ typedef char es_thumb1_layer_is_as_assumed[offsetof(es_layer_t, wide_pairs) == 1
                                                ? 1
                                                : -1];
 
-/* One row of a pair: 7 instructions for 2 products. */
-#define PAIR_ROW(sum)                                                                        \
-    "ldm r7!, {r4}\n\t"                                                                      \
-    "sxth r5, r4\n\tmuls r5, r0, r5\n\tadd " sum ", r5\n\t"                                  \
-    "asrs r4, r4, #16\n\tmuls r4, r1, r4\n\tadd " sum ", r4\n\t"
-
-/* One row of a quad: 13 for 4. */
-#define QUAD_ROW(sum)                                                                        \
-    "ldm r7!, {r4}\n\t"                                                                      \
-    "sxtb r5, r4\n\tmuls r5, r0, r5\n\tadd " sum ", r5\n\t"                                  \
-    "sxth r5, r4\n\tmuls r5, r2, r5\n\tadd " sum ", r5\n\t"                                  \
-    "asrs r4, r4, #16\n\t"                                                                   \
-    "sxtb r5, r4\n\tmuls r5, r1, r5\n\tadd " sum ", r5\n\t"                                  \
-    "muls r4, r3, r4\n\tadd " sum ", r4\n\t"
-
-#define LOAD_PAIR "ldm r6!, {r0}\n\tasrs r1, r0, #16\n\tsxth r0, r0\n\t"
-#define LOAD_QUAD                                                                            \
-    "ldm r6!, {r0, r2}\n\tasrs r1, r0, #16\n\tsxth r0, r0\n\tasrs r3, r2, #16\n\tsxth r2, r2\n\t"
-#define UNTIL_END(label) "cmp r6, r12\n\tbne " label "\n\t"
-
-#define SAVE                                                                                 \
-    "push {r4-r7, lr}\n\tmov r4, r8\n\tmov r5, r9\n\tmov r6, r10\n\tmov r7, r11\n\tpush {r4-r7}\n\t"
-#define RESTORE                                                                              \
-    "mov r0, r7\n\tpop {r4-r7}\n\tmov r8, r4\n\tmov r9, r5\n\tmov r10, r6\n\tmov r11, r7\n\tpop {r4-r7, pc}\n\t"
-
 /* From r1, the number of groups of 2^shift bytes at r6, to r12. */
 #define SET_END(shift) "lsls r1, r1, #" shift "\n\tadds r1, r1, r6\n\tmov r12, r1\n\t"
 
 /* floor(sum m / 2^16) of a row to r0, which is stored; r1 multipliers, r6 results. */
-#define RESULT(sum, m_offset, offset)                                                        \
-    "mov r0, " sum "\n\tldrh r3, [r1, #" m_offset "]\n\t"                                    \
+#define RESULT(sum, m_offset, offset)                                                            \
+    "mov r0, " sum "\n\tldrh r3, [r1, #" m_offset "]\n\t"                                        \
     "asrs r2, r0, #16\n\tuxth r0, r0\n\tmuls r2, r3, r2\n\tmuls r0, r3, r0\n\tlsrs r0, r0, #16\n\t" \
     "adds r0, r0, r2\n\tstr r0, [r6, #" offset "]\n\t"
 
@@ -57,7 +27,7 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
 {
     __asm__ volatile(
         ".syntax unified\n\t"
-        SAVE
+        ES_THUMB1_SAVE
         "movs r7, r2\n\t"
         "ldm r1!, {r2, r4, r5, r6}\n\t"
         "mov r8, r2\n\tmov r9, r4\n\tmov r10, r5\n\tmov r11, r6\n\t"
@@ -68,8 +38,8 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
         "beq 2f\n\t"
         SET_END("2")
         "1:\n\t"
-        LOAD_PAIR PAIR_ROW("r8") PAIR_ROW("r9") PAIR_ROW("r10") PAIR_ROW("r11")
-        UNTIL_END("1b")
+        ES_THUMB1_LOAD_PAIR ES_THUMB1_PAIR_ROW("r8") ES_THUMB1_PAIR_ROW("r9") ES_THUMB1_PAIR_ROW("r10") ES_THUMB1_PAIR_ROW("r11")
+        ES_THUMB1_UNTIL_END("1b")
         "b 3f\n"
         "2:\n\t" /* the layer below, then the own state: the same loop */
         "ldrh r1, [r0, #16]\n\t"
@@ -81,29 +51,29 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
         "bl 4f\n\t"
         "pop {r0, r1}\n\tldr r6, [sp, #40]\n\t"
         RESULT("r8", "0", "0") RESULT("r9", "2", "4") RESULT("r10", "4", "8") RESULT("r11", "6", "12")
-        RESTORE
+        ES_THUMB1_RESTORE
         "4:\n\t"
-        LOAD_QUAD QUAD_ROW("r8") QUAD_ROW("r9") QUAD_ROW("r10") QUAD_ROW("r11")
-        UNTIL_END("4b")
+        ES_THUMB1_LOAD_QUAD ES_THUMB1_QUAD_ROW("r8") ES_THUMB1_QUAD_ROW("r9") ES_THUMB1_QUAD_ROW("r10") ES_THUMB1_QUAD_ROW("r11")
+        ES_THUMB1_UNTIL_END("4b")
         "bx lr\n\t");
 }
 
 /* A function of es_rows.h for three rows: r0 weights, r1 features or operands, r2 how many groups, r3 sums. */
-#define ROWS3(name, load, row, shift)                                                        \
-    __attribute__((naked)) const int16_t *name(const int16_t *weights __attribute__((unused)),  \
-                                               const int16_t *operands __attribute__((unused)), \
-                                               uint16_t groups __attribute__((unused)),      \
-                                               int32_t *sums __attribute__((unused)))        \
-    {                                                                                        \
-        __asm__ volatile(                                                                    \
-            ".syntax unified\n\t" SAVE                                                       \
-            "movs r7, r0\n\tmovs r6, r1\n\tmovs r1, r2\n\tbeq 2f\n\t" SET_END(shift)         \
-            "ldm r3!, {r0, r1, r2}\n\tpush {r3}\n\tmov r8, r0\n\tmov r9, r1\n\tmov r10, r2\n" \
-            "1:\n\t" load row("r8") row("r9") row("r10") UNTIL_END("1b")                     \
+#define ROWS3(name, load, row, shift)                                                            \
+    __attribute__((naked)) const int16_t *name(const int16_t *weights __attribute__((unused)),   \
+                                               const int16_t *operands __attribute__((unused)),  \
+                                               uint16_t groups __attribute__((unused)),          \
+                                               int32_t *sums __attribute__((unused)))            \
+    {                                                                                            \
+        __asm__ volatile(                                                                        \
+            ".syntax unified\n\t" ES_THUMB1_SAVE                                                 \
+            "movs r7, r0\n\tmovs r6, r1\n\tmovs r1, r2\n\tbeq 2f\n\t" SET_END(shift)             \
+            "ldm r3!, {r0, r1, r2}\n\tpush {r3}\n\tmov r8, r0\n\tmov r9, r1\n\tmov r10, r2\n"    \
+            "1:\n\t" load row("r8") row("r9") row("r10") ES_THUMB1_UNTIL_END("1b")               \
             "pop {r3}\n\tsubs r3, #12\n\tmov r0, r8\n\tmov r1, r9\n\tmov r2, r10\n\tstm r3!, {r0, r1, r2}\n" \
-            "2:\n\t" RESTORE);                                                               \
+            "2:\n\t" ES_THUMB1_RESTORE);                                                         \
     }
 
-ROWS3(es_rows3_wide, LOAD_PAIR, PAIR_ROW, "2")
-ROWS3(es_rows3_narrow, LOAD_QUAD, QUAD_ROW, "3")
+ROWS3(es_rows3_wide, ES_THUMB1_LOAD_PAIR, ES_THUMB1_PAIR_ROW, "2")
+ROWS3(es_rows3_narrow, ES_THUMB1_LOAD_QUAD, ES_THUMB1_QUAD_ROW, "3")
 #endif

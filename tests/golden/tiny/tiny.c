@@ -78,6 +78,7 @@ static const es_layer_t tiny_layers[3] = {
         .own_quads = 1u,
         .state_words = 8u,
         .cell_frac_bits = 15u,
+        .wide_alone = 0u,
     },
     {
         .step = es_gru_step,
@@ -89,6 +90,7 @@ static const es_layer_t tiny_layers[3] = {
         .own_quads = 1u,
         .state_words = 8u,
         .cell_frac_bits = 15u,
+        .wide_alone = 0u,
     },
     {
         .step = es_rnn_step,
@@ -100,6 +102,7 @@ static const es_layer_t tiny_layers[3] = {
         .own_quads = 2u,
         .state_words = 8u,
         .cell_frac_bits = 15u,
+        .wide_alone = 0u,
     },
 };
 

@@ -1,0 +1,388 @@
+/* What the Helium kernels of the three cells share: the sums of blocks, the activation, the operands. KERNELS.md tells
+ * the reasoning. Define ES_MVE_ROWS before: how many rows of a block see an operand, 4, or 3 in a GRU.
+ *
+ * A lane is a quad, or a pair of wide columns: a row's words of four of them are gathered at once, and multiplied with
+ * eight operands into one sum. Operands stay in registers while a pass goes over the blocks.
+ * There is no branch that depends on a number: how long a step takes depends on the model's sizes alone. */
+#ifndef ES_MVE_H
+#define ES_MVE_H
+
+#include "es_kernel.h"
+
+#if ES_KERNEL == ES_KERNEL_MVE
+#include <arm_mve.h>
+
+#include "edge_seq.h"
+#include "es_cells.h"
+#include "es_fixed.h"
+#include "es_tanh.h"
+
+#define ES_MVE_LANES 4u
+#define ES_MVE_BATCH 32u /* blocks whose sums are taken before their gates */
+#define ES_MVE_GROUP_BYTES (4u * ES_MVE_ROWS) /* weights of a pair or quad */
+#define ES_MVE_INLINE static inline __attribute__((always_inline))
+#define ES_MVE_PASS static __attribute__((noinline)) void
+
+/* ---------------------------------------------------------------------------------------------------- sums */
+
+/* The loops over blocks are assembly: gcc 12 spills in them. r4, r6, r8, r10 are the sums (of what sees features in a
+ * GRU: r4, r6, r8; the state: r4, r6, r10); %q[at] the addresses of the lanes' groups, lr the blocks left. */
+
+/* Words of two rows, or one, times features. */
+#define ES_MVE_WIDE2(sum_a, at_a, sum_b, at_b)                                                   \
+    "vldrw.u32 %q[a], " at_a "\n\tvldrw.u32 %q[b], " at_b "\n\t"                                 \
+    "vmladava.s16 " sum_a ", %q[a], %q[x]\n\tvmladava.s16 " sum_b ", %q[b], %q[x]\n\t"
+#define ES_MVE_WIDE1(sum, at) "vldrw.u32 %q[a], " at "\n\tvmladava.s16 " sum ", %q[a], %q[x]\n\t"
+
+/* Whole words times coarse operands, low bytes times fine ones. */
+#define ES_MVE_NARROW2(sum_a, at_a, sum_b, at_b, fine, coarse)                                   \
+    "vldrw.u32 %q[a], " at_a "\n\tvldrw.u32 %q[b], " at_b "\n\t"                                 \
+    "vmladava.s16 " sum_a ", %q[a], " coarse "\n\tvmladava.s16 " sum_b ", %q[b], " coarse "\n\t" \
+    "vmovlb.s8 %q[a], %q[a]\n\tvmovlb.s8 %q[b], %q[b]\n\t"                                       \
+    "vmladava.s16 " sum_a ", %q[a], " fine "\n\tvmladava.s16 " sum_b ", %q[b], " fine "\n\t"
+#define ES_MVE_NARROW1(sum, at, fine, coarse)                                                    \
+    "vldrw.u32 %q[a], " at "\n\tvmladava.s16 " sum ", %q[a], " coarse "\n\t"                     \
+    "vmovlb.s8 %q[a], %q[a]\n\tvmladava.s16 " sum ", %q[a], " fine "\n\t"
+
+#define ES_MVE_AT(offset) "[%q[at], #" offset "]"
+
+/* All rows: of the first four groups and of the next four. EIGHT_BYTES: from a pass's last groups to the next block. */
+#if ES_MVE_ROWS == 4
+#define ES_MVE_EIGHT_BYTES 128
+#define ES_MVE_WIDE(first)                                                                       \
+    ES_MVE_WIDE2("r4", first, "r6", ES_MVE_AT("4")) ES_MVE_WIDE2("r8", ES_MVE_AT("8"), "r10", ES_MVE_AT("12"))
+#define ES_MVE_NARROW(third, fine, coarse)                                                       \
+    ES_MVE_NARROW2("r4", ES_MVE_AT("0"), "r6", ES_MVE_AT("4"), fine, coarse)                     \
+    ES_MVE_NARROW2("r8", ES_MVE_AT("8"), "r10", ES_MVE_AT("12"), fine, coarse)
+#define ES_MVE_NARROW_NEXT(third, fine, coarse)                                                  \
+    ES_MVE_NARROW2("r4", ES_MVE_AT("64"), "r6", ES_MVE_AT("68"), fine, coarse)                   \
+    ES_MVE_NARROW2("r8", ES_MVE_AT("72"), "r10", ES_MVE_AT("76"), fine, coarse)
+#define ES_MVE_LOAD_SUMS "ldrd r4, r6, [%[sums]]\n\tldrd r8, r10, [%[sums], #8]\n\t"
+#define ES_MVE_STORE_SUMS "strd r8, r10, [%[sums], #8]\n\tstrd r4, r6, [%[sums]], #16\n\t"
+#else
+#define ES_MVE_EIGHT_BYTES 96
+#define ES_MVE_WIDE(first)                                                                       \
+    ES_MVE_WIDE2("r4", first, "r6", ES_MVE_AT("4")) ES_MVE_WIDE1("r8", ES_MVE_AT("8"))
+#define ES_MVE_NARROW(third, fine, coarse)                                                       \
+    ES_MVE_NARROW2("r4", ES_MVE_AT("0"), "r6", ES_MVE_AT("4"), fine, coarse)                     \
+    ES_MVE_NARROW1(third, ES_MVE_AT("8"), fine, coarse)
+#define ES_MVE_NARROW_NEXT(third, fine, coarse)                                                  \
+    ES_MVE_NARROW2("r4", ES_MVE_AT("48"), "r6", ES_MVE_AT("52"), fine, coarse)                   \
+    ES_MVE_NARROW1(third, ES_MVE_AT("56"), fine, coarse)
+#define ES_MVE_LOAD_SUMS "ldrd r4, r6, [%[sums]]\n\tldr r8, [%[sums], %[third]]\n\t"
+#define ES_MVE_STORE_SUMS "str r8, [%[sums], %[third]]\n\tstrd r4, r6, [%[sums]], #16\n\t"
+#endif
+
+/* A loop over the blocks, one at least. */
+#define ES_MVE_LOOP(body) "dls lr, %[count]\n1:\n\t" body "le lr, 1b"
+#define ES_MVE_CLOBBERS "r4", "r6", "r8", "r10", "lr", "cc", "memory"
+
+/* Operands of four quads, the fine pairs and the coarse ones apart. */
+typedef struct {
+    int16x8_t fine;
+    int16x8_t coarse;
+} es_mve_operands_t;
+
+/* Blocks that a pass goes over. */
+typedef struct {
+    uint32_t weights;    /* address of the first group that the pass uses, in the first block */
+    uint32_t unit_bytes; /* from there to the same in the next block */
+    int32_t *sums;       /* [count, 4] */
+    uint32_t third;      /* bytes to the sum of the third row: 8, or 12 for the own state's rows of a GRU */
+    unsigned count;      /* of blocks, at least 1 */
+} es_mve_blocks_t;
+
+/* Addresses of the lanes' groups. Lanes beyond `groups` read those of the last, and meet zeros. */
+ES_MVE_INLINE uint32x4_t es_mve_addresses(uint32_t weights, unsigned groups)
+{
+    const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), ES_MVE_GROUP_BYTES);
+    return vaddq_n_u32(vminq_u32(offsets, vdupq_n_u32(ES_MVE_GROUP_BYTES * (groups - 1u))), weights);
+}
+
+/* The same of four groups. */
+ES_MVE_INLINE uint32x4_t es_mve_addresses_of_four(uint32_t weights)
+{
+    return vaddq_n_u32(vmulq_n_u32(vidupq_n_u32(0, 1), ES_MVE_GROUP_BYTES), weights);
+}
+
+/* Up to four pairs of features; zero beyond. */
+ES_MVE_INLINE int16x8_t es_mve_features(const int16_t *features, unsigned pairs)
+{
+    return vreinterpretq_s16_s32(vldrwq_z_s32((const int32_t *)(const void *)features, vctp32q(pairs)));
+}
+
+/* Four quads. */
+ES_MVE_INLINE es_mve_operands_t es_mve_operands_of_four(const int16_t *operands)
+{
+    const int32x4x2_t words = vld2q_s32((const int32_t *)(const void *)operands);
+    es_mve_operands_t loaded;
+    loaded.fine = vreinterpretq_s16_s32(words.val[0]);
+    loaded.coarse = vreinterpretq_s16_s32(words.val[1]);
+    return loaded;
+}
+
+/* Up to four quads; zero beyond. */
+ES_MVE_INLINE es_mve_operands_t es_mve_operands(const int16_t *operands, unsigned quads)
+{
+    const int32_t *const words = (const int32_t *)(const void *)operands;
+    const uint32x4_t offsets = vshlq_n_u32(vidupq_n_u32(0, 1), 3);
+    es_mve_operands_t loaded;
+    loaded.fine = vreinterpretq_s16_s32(vldrwq_gather_offset_z_s32(words, offsets, vctp32q(quads)));
+    loaded.coarse = vreinterpretq_s16_s32(vldrwq_gather_offset_z_s32(words + 1, offsets, vctp32q(quads)));
+    return loaded;
+}
+
+/* Up to four pairs. */
+ES_MVE_PASS es_mve_add_pairs(const es_mve_blocks_t *blocks, const int16_t *features, unsigned pairs)
+{
+    uint32x4_t at = es_mve_addresses(blocks->weights, pairs);
+    int32_t *sums = blocks->sums;
+    int16x8_t a;
+    int16x8_t b;
+
+    __asm__ volatile(
+        ES_MVE_LOOP(
+            ES_MVE_LOAD_SUMS
+            ES_MVE_WIDE(ES_MVE_AT("0"))
+            "vadd.i32 %q[at], %q[at], %[unit_bytes]\n\t"
+            ES_MVE_STORE_SUMS)
+        : [at] "+w"(at), [sums] "+r"(sums), [a] "=&w"(a), [b] "=&w"(b)
+        : [x] "w"(es_mve_features(features, pairs)), [unit_bytes] "r"(blocks->unit_bytes), [third] "r"(blocks->third),
+          [count] "r"(blocks->count)
+        : ES_MVE_CLOBBERS);
+}
+
+/* Up to four quads. */
+ES_MVE_PASS es_mve_add_four(const es_mve_blocks_t *blocks, const int16_t *operands, unsigned quads)
+{
+    const es_mve_operands_t z = es_mve_operands(operands, quads);
+    uint32x4_t at = es_mve_addresses(blocks->weights, quads);
+    int32_t *sums = blocks->sums;
+    int16x8_t a;
+    int16x8_t b;
+
+    __asm__ volatile(
+        ES_MVE_LOOP(
+            ES_MVE_LOAD_SUMS
+            ES_MVE_NARROW("r8", "%q[fine]", "%q[coarse]")
+            "vadd.i32 %q[at], %q[at], %[unit_bytes]\n\t"
+            ES_MVE_STORE_SUMS)
+        : [at] "+w"(at), [sums] "+r"(sums), [a] "=&w"(a), [b] "=&w"(b)
+        : [fine] "w"(z.fine), [coarse] "w"(z.coarse), [unit_bytes] "r"(blocks->unit_bytes), [third] "r"(blocks->third),
+          [count] "r"(blocks->count)
+        : ES_MVE_CLOBBERS);
+}
+
+/* Eight quads. */
+ES_MVE_PASS es_mve_add_eight(const es_mve_blocks_t *blocks, const int16_t *operands)
+{
+    const es_mve_operands_t z0 = es_mve_operands_of_four(operands);
+    const es_mve_operands_t z1 = es_mve_operands_of_four(operands + ES_MVE_LANES * ES_QUAD);
+    uint32x4_t at = es_mve_addresses_of_four(blocks->weights);
+    int32_t *sums = blocks->sums;
+    int16x8_t a;
+    int16x8_t b;
+
+    __asm__ volatile(
+        ES_MVE_LOOP(
+            ES_MVE_LOAD_SUMS
+            ES_MVE_NARROW("r8", "%q[fine0]", "%q[coarse0]")
+            ES_MVE_NARROW_NEXT("r8", "%q[fine1]", "%q[coarse1]")
+            "vadd.i32 %q[at], %q[at], %[unit_bytes]\n\t"
+            ES_MVE_STORE_SUMS)
+        : [at] "+w"(at), [sums] "+r"(sums), [a] "=&w"(a), [b] "=&w"(b)
+        : [fine0] "w"(z0.fine), [coarse0] "w"(z0.coarse), [fine1] "w"(z1.fine), [coarse1] "w"(z1.coarse),
+          [unit_bytes] "r"(blocks->unit_bytes), [third] "r"(blocks->third), [count] "r"(blocks->count)
+        : ES_MVE_CLOBBERS);
+}
+
+/* Biases, the first pairs (up to four) and the first eight own quads at once, for a first layer of no more than these;
+ * quads_ahead: bytes from the first pair to the first quad. Lanes beyond the pairs read weights of the quads, and meet
+ * zeros. */
+ES_MVE_PASS es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *block, const int16_t *features,
+                               unsigned pairs, const int16_t *operands, uint32_t quads_ahead)
+{
+    const uint32_t rest = blocks->unit_bytes - quads_ahead;
+    const es_mve_operands_t z0 = es_mve_operands_of_four(operands);
+    const es_mve_operands_t z1 = es_mve_operands_of_four(operands + ES_MVE_LANES * ES_QUAD);
+    uint32x4_t at = es_mve_addresses_of_four(blocks->weights - rest);
+    int32_t *sums = blocks->sums;
+    int16x8_t a;
+    int16x8_t b;
+
+    __asm__ volatile(
+        ES_MVE_LOOP(
+            "ldrd r4, r6, [%[block]], #8\n\tldrd r8, r10, [%[block]], #16\n\t"
+            "vadd.i32 %q[at], %q[at], %[rest]\n\t"
+            ES_MVE_WIDE(ES_MVE_AT("0"))
+            "vadd.i32 %q[at], %q[at], %[quads_ahead]\n\t"
+            ES_MVE_NARROW("r10", "%q[fine0]", "%q[coarse0]")
+            ES_MVE_NARROW_NEXT("r10", "%q[fine1]", "%q[coarse1]")
+            "strd r8, r10, [%[sums], #8]\n\tstrd r4, r6, [%[sums]], #16\n\t")
+        : [at] "+w"(at), [sums] "+r"(sums), [block] "+r"(block), [a] "=&w"(a), [b] "=&w"(b)
+        : [x] "w"(es_mve_features(features, pairs)), [fine0] "w"(z0.fine), [coarse0] "w"(z0.coarse),
+          [fine1] "w"(z1.fine), [coarse1] "w"(z1.coarse), [rest] "r"(rest), [quads_ahead] "r"(quads_ahead),
+          [count] "r"(blocks->count)
+        : ES_MVE_CLOBBERS);
+}
+
+#if ES_MVE_ROWS == 3
+/* The column that stands alone, for four units at once. */
+ES_MVE_INLINE void es_mve_add_alone(const es_mve_blocks_t *blocks, int16_t feature)
+{
+    const uint32_t unit_bytes = blocks->unit_bytes;
+    const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), unit_bytes);
+    uint32_t weights = blocks->weights;
+    int32_t *sums = blocks->sums;
+    int32_t left;
+
+#pragma GCC unroll 1
+    for (left = (int32_t)blocks->count; left > 0; left -= (int32_t)ES_MVE_LANES) {
+        const int16_t *const at = (const int16_t *)weights;
+        const uint32x4_t lanes = vminq_u32(offsets, vdupq_n_u32(unit_bytes * ((uint32_t)left - 1u)));
+        int32x4x4_t sum = vld4q_s32(sums);
+        sum.val[0] = vmlaq_n_s32(sum.val[0], vldrhq_gather_offset_s32(at, lanes), feature);
+        sum.val[1] = vmlaq_n_s32(sum.val[1], vldrhq_gather_offset_s32(at + 1, lanes), feature);
+        sum.val[2] = vmlaq_n_s32(sum.val[2], vldrhq_gather_offset_s32(at + 2, lanes), feature);
+        vst4q_s32(sums, sum);
+        weights += ES_MVE_LANES * unit_bytes;
+        sums += ES_MVE_LANES * ES_BLOCK_ROWS;
+    }
+}
+#endif
+
+/* Any number of quads, in passes of eight and of up to four. */
+ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *operands, unsigned quads)
+{
+    while (quads > 0u) {
+        const unsigned done = quads >= 2u * ES_MVE_LANES ? 2u * ES_MVE_LANES : quads < ES_MVE_LANES ? quads : ES_MVE_LANES;
+        if (done == 2u * ES_MVE_LANES) {
+            es_mve_add_eight(blocks, operands);
+        } else {
+            es_mve_add_four(blocks, operands, done);
+        }
+        blocks->weights += done * ES_MVE_GROUP_BYTES;
+        operands += done * ES_QUAD;
+        quads -= done;
+    }
+}
+
+/* sums [count, 4] of `count` blocks, 1 .. ES_MVE_BATCH, from `first` on; zeros beyond, to a multiple of four blocks. */
+ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, const int16_t *own, unsigned first,
+                               unsigned count, int32_t *sums)
+{
+    const uint32_t features_bytes = ES_MVE_GROUP_BYTES * layer->wide_pairs + 2u * ES_GRU_ALONE_WORDS * layer->wide_alone;
+    const uint32_t unit_bytes = features_bytes + ES_MVE_GROUP_BYTES * ((uint32_t)layer->below_quads + layer->own_quads);
+    const es_block_t *const block = layer->blocks + first;
+    es_mve_blocks_t blocks = {(uint32_t)layer->weights + first * unit_bytes, unit_bytes, sums, 8u, count};
+    unsigned pair = 0;
+    unsigned own_quad = 0;
+    unsigned unit;
+
+    if (layer->wide_pairs > 0u && layer->own_quads >= 2u * ES_MVE_LANES) {
+        pair = layer->wide_pairs < ES_MVE_LANES ? layer->wide_pairs : ES_MVE_LANES;
+        own_quad = 2u * ES_MVE_LANES;
+        es_mve_begin_eight(&blocks, block, below, pair, own, features_bytes);
+        blocks.weights += pair * ES_MVE_GROUP_BYTES;
+    } else {
+#pragma GCC unroll 1
+        for (unit = 0; unit < count; unit++) {
+            vstrwq_s32(sums + ES_BLOCK_ROWS * unit, vldrwq_s32(block[unit].bias));
+        }
+    }
+    while (pair < layer->wide_pairs) {
+        const unsigned left = layer->wide_pairs - pair;
+        const unsigned done = left < ES_MVE_LANES ? left : ES_MVE_LANES;
+        es_mve_add_pairs(&blocks, below + 2u * pair, done);
+        blocks.weights += done * ES_MVE_GROUP_BYTES;
+        pair += done;
+    }
+#if ES_MVE_ROWS == 3
+    if (layer->wide_alone != 0u) {
+        es_mve_add_alone(&blocks, below[2u * layer->wide_pairs]);
+        blocks.weights += 2u * ES_GRU_ALONE_WORDS;
+    }
+#endif
+    es_mve_add_quads(&blocks, below, layer->below_quads);
+    blocks.third = ES_MVE_ROWS == 4 ? 8u : 12u;
+    blocks.weights += own_quad * ES_MVE_GROUP_BYTES;
+    es_mve_add_quads(&blocks, own + own_quad * ES_QUAD, layer->own_quads - own_quad);
+    for (unit = count; unit % ES_MVE_LANES != 0u; unit++) {
+        vstrwq_s32(sums + ES_BLOCK_ROWS * unit, vdupq_n_s32(0));
+    }
+}
+
+/* --------------------------------------------------------------------------------------------- gates and operands */
+
+/* tanh of four arguments, Q15, in the upper halves; the lower ones are anything. See ES_DSP_TANH. The index saturates as
+ * a shift to the left. */
+ES_MVE_INLINE int32x4_t es_mve_tanh(int32x4_t argument)
+{
+    const uint32x4_t index = vshrq_n_u32(vqshluq_n_s32(argument, 12), 24);
+    const int32x4_t word = vldrwq_gather_shifted_offset_s32(es_tanh_dsp_table, index);
+    return vaddq_s32(word, vmullbq_int_s16(vreinterpretq_s16_s32(word), vreinterpretq_s16_s32(argument)));
+}
+
+/* sigmoid, in the upper halves. */
+ES_MVE_INLINE int32x4_t es_mve_sigmoid(int32x4_t argument)
+{
+    return vaddq_n_s32(vshrq_n_s32(es_mve_tanh(argument), 1), (int32_t)1 << 30);
+}
+
+/* Products of upper halves. */
+ES_MVE_INLINE int32x4_t es_mve_product(int32x4_t a, int32x4_t b)
+{
+    return vmulltq_int_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
+}
+
+/* floor(a m / 2^16) where m is the lower or the upper half of a word. */
+#define ES_MVE_MULW_LOW(a, words) vmulhq_s32((a), vshllbq_n_s16(vreinterpretq_s16_s32(words), 16))
+#define ES_MVE_MULW_HIGH(a, words) vmulhq_s32((a), vshlltq_n_s16(vreinterpretq_s16_s32(words), 16))
+
+/* Offsets of the blocks of up to four units; beyond, that of the last. */
+ES_MVE_INLINE uint32x4_t es_mve_block_offsets(unsigned units)
+{
+    const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)sizeof(es_block_t));
+    return vminq_u32(offsets, vdupq_n_u32((uint32_t)sizeof(es_block_t) * (units - 1u)));
+}
+
+/* Results of four rows of up to four units. sums [4, 4], unit by unit; where they are 0, so is the result. */
+typedef struct {
+    int32x4_t row[ES_BLOCK_ROWS];
+} es_mve_results_t;
+
+ES_MVE_INLINE es_mve_results_t es_mve_results(const es_block_t *block, uint32x4_t offsets, const int32_t *sums)
+{
+    const int32_t *const multipliers = (const int32_t *)(const void *)block->multiplier;
+    const int32x4_t first = vldrwq_gather_offset_s32(multipliers, offsets);
+    const int32x4_t second = vldrwq_gather_offset_s32(multipliers + 1, offsets);
+    const int32x4x4_t sum = vld4q_s32(sums);
+    es_mve_results_t results;
+    results.row[0] = ES_MVE_MULW_LOW(sum.val[0], first);
+    results.row[1] = ES_MVE_MULW_HIGH(sum.val[1], first);
+    results.row[2] = ES_MVE_MULW_LOW(sum.val[2], second);
+    results.row[3] = ES_MVE_MULW_HIGH(sum.val[3], second);
+    return results;
+}
+
+/* Operands of hidden values in Q15. hidden, operands [4 * own_quads]; padding becomes zero in both. */
+ES_MVE_INLINE void es_mve_replace(const es_layer_t *layer, int16_t *hidden, int16_t *operands)
+{
+    static const int32_t shifts[ES_QUAD] = {0, 0, -8, -8};
+    const int32x4_t shift = vldrwq_s32(shifts);
+    unsigned quad;
+    unsigned unit;
+
+    for (unit = layer->hidden_size; unit < ES_QUAD * layer->own_quads; unit++) {
+        hidden[unit] = 0;
+    }
+#pragma GCC unroll 1
+    for (quad = layer->own_quads; quad > 0u; quad--) {
+        vstrhq_s32(operands, vrshlq_s32(vldrhq_s32(hidden), shift));
+        hidden += ES_QUAD;
+        operands += ES_QUAD;
+    }
+}
+
+#endif
+#endif
