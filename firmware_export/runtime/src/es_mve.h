@@ -227,26 +227,29 @@ ES_MVE_PASS es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *
 }
 
 #if ES_MVE_ROWS == 3
-/* The column that stands alone, for four units at once. */
+/* One row of the column that stands alone, for four units at once. */
+#define ES_MVE_ADD_ALONE(row)                                                                    \
+    vstrwq_scatter_base_s32(                                                                     \
+        at_sums, 4 * (row),                                                                      \
+        vmlaq_n_s32(vldrwq_gather_base_s32(at_sums, 4 * (row)),                                  \
+                    vldrhq_gather_offset_s32((const int16_t *)weights + (row), lanes), feature))
+
 ES_MVE_INLINE void es_mve_add_alone(const es_mve_blocks_t *blocks, int16_t feature)
 {
     const uint32_t unit_bytes = blocks->unit_bytes;
     const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), unit_bytes);
+    uint32x4_t at_sums = vaddq_n_u32(vshlq_n_u32(vidupq_n_u32(0, 1), 4), (uint32_t)blocks->sums);
     uint32_t weights = blocks->weights;
-    int32_t *sums = blocks->sums;
     int32_t left;
 
 #pragma GCC unroll 1
     for (left = (int32_t)blocks->count; left > 0; left -= (int32_t)ES_MVE_LANES) {
-        const int16_t *const at = (const int16_t *)weights;
         const uint32x4_t lanes = vminq_u32(offsets, vdupq_n_u32(unit_bytes * ((uint32_t)left - 1u)));
-        int32x4x4_t sum = vld4q_s32(sums);
-        sum.val[0] = vmlaq_n_s32(sum.val[0], vldrhq_gather_offset_s32(at, lanes), feature);
-        sum.val[1] = vmlaq_n_s32(sum.val[1], vldrhq_gather_offset_s32(at + 1, lanes), feature);
-        sum.val[2] = vmlaq_n_s32(sum.val[2], vldrhq_gather_offset_s32(at + 2, lanes), feature);
-        vst4q_s32(sums, sum);
+        ES_MVE_ADD_ALONE(0);
+        ES_MVE_ADD_ALONE(1);
+        ES_MVE_ADD_ALONE(2);
+        at_sums = vaddq_n_u32(at_sums, 4u * ES_MVE_LANES * ES_BLOCK_ROWS);
         weights += ES_MVE_LANES * unit_bytes;
-        sums += ES_MVE_LANES * ES_BLOCK_ROWS;
     }
 }
 #endif
