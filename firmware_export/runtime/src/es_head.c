@@ -23,7 +23,10 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
         for (row = 0; row < ES_BLOCK_ROWS && class_index < model->num_classes; row++) {
             logits[class_index] = es_mulw(sums[row], ES_ROM_INT16(&block->multiplier[row]));
             /* Of equals the lowest index stays. A product, not a branch: a step takes as long whichever label wins. */
-            wins = logits[class_index] > logits[label] ? 1u : 0u;
+            wins = 0;
+            if (logits[class_index] > logits[label]) {
+                wins = 1;
+            }
             label += (class_index - label) * wins;
             class_index++;
         }
