@@ -22,16 +22,18 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from edge_seq.data.recording import Side
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE
 from edge_seq.errors import ConfigError
 from edge_seq.files import stays_in_folder
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
+from edge_seq.tables import StrictTable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,11 +44,13 @@ else:
 DEFAULT_FILE_PATTERN = r"(?:^|/)(?P<label>[^\W\d_]+(?:_[^\W\d_]+)*)[^/]*$"
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+# Ends of files that hold recordings; a data source is a TOML file.
+RECORDING_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz", ".json", ".cbor", ".txt", ".gz")
+_SOURCE_FIELDS = {"channels", "sample_rate_hz", "window_length", "window_stride", "path"}
+_RUN_TABLES = {"data", "training", "quantization", "budgets"}
 
 
-class ChannelSource(_Table):
+class ChannelSource(StrictTable):
     """One channel of the contract and the column that holds it.
 
     Attributes:
@@ -64,14 +68,14 @@ class ChannelSource(_Table):
     column: str | None = None
 
 
-class PreprocessingSource(_Table):
+class PreprocessingSource(StrictTable):
     """See :class:`edge_seq.ir.contract.Preprocessing`."""
 
     step: PreprocessingStep = "none"
     gravity_shift: int = 6
 
 
-class DataSource(_Table):
+class DataSource(StrictTable):
     """Where recordings are, how to read them and under which contract.
 
     Attributes:
@@ -112,7 +116,7 @@ class DataSource(_Table):
     name: str = Field(min_length=1)
     path: str
     format: Literal["auto", "csv", "parquet"] = "auto"
-    split_files: dict[Side, str] = {}
+    split_files: dict[Side, str] = Field(default_factory=dict)
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     column_names: tuple[str, ...] = ()
 
@@ -127,7 +131,7 @@ class DataSource(_Table):
     label_column: str | None = "label"
     file_pattern: str = DEFAULT_FILE_PATTERN
     manifest: str | None = None
-    label_names: dict[str, str] = {}
+    label_names: dict[str, str] = Field(default_factory=dict)
     unlabelled_values: tuple[str | int, ...] = ()
     labels: tuple[str, ...] = ()
 
@@ -244,17 +248,48 @@ def parse_source(table: dict[str, Any], *, where: str) -> DataSource:
         raise ConfigError(f"{where}: {problems}. The fields are described in datasets/README.md") from error
 
 
+def is_recordings(path: Path) -> bool:
+    """Whether a path is a folder or, by its name, a file of recordings; neither is ever a table in TOML."""
+    return path.is_dir() or path.name.lower().endswith(RECORDING_SUFFIXES)
+
+
+def hint_for_recordings(path: Path) -> str:
+    """What to say to someone who gave recordings where a TOML file is wanted."""
+    what = "is a folder" if path.is_dir() else "holds recordings"
+    beside = path.with_name(path.name.split(".")[0] + ".toml")
+    told = (
+        f"Give {beside}, which lies beside it" if beside.is_file() else f"Make one: edge-seq data check {path} --write"
+    )
+    return (
+        f"{what}; a data source is wanted, a TOML file that says which columns to read and under which sensor "
+        f"contract (datasets/README.md). {told}"
+    )
+
+
+def is_source_table(table: Mapping[str, Any]) -> bool:
+    """Whether a table of a TOML file is meant as a data source."""
+    return bool(_SOURCE_FIELDS & table.keys())
+
+
 def load_source(path: Path) -> DataSource:
     """Read a data source from a TOML file of its own; paths in it are relative to ``path.parent``.
 
     Raises:
-        ConfigError: where the file is missing, is not TOML or does not validate.
+        ConfigError: where the file is missing, is not a data source in TOML or does not validate.
         ContractError: where the sensor contract breaks an invariant.
     """
+    if is_recordings(path):
+        raise ConfigError(f"{path} {hint_for_recordings(path)}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"data source {path} does not exist; give the path of a TOML file") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"data source {path} cannot be read as TOML: {error}") from error
+    if _RUN_TABLES & table.keys() and not _SOURCE_FIELDS & table.keys():
+        raise ConfigError(
+            f"{path} is the configuration of a run, where a data source is wanted (TOML with path, channels, "
+            f"sample_rate_hz, ...; see datasets/README.md). Give it as the configuration: edge-seq train {path}; the "
+            "data source is what data.source in it names"
+        )
     return parse_source(table, where=f"data source {path}")

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
 from edge_seq.errors import ConfigError, ModelError
 from edge_seq.ir.verify import check_model_name
+from edge_seq.tables import StrictTable
 from edge_seq.training.config import TrainingConfig
 from firmware_export.budgets import Budgets
 
@@ -35,11 +37,7 @@ def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
     return max(1, round(SIMULATED_WINDOW_S * sample_rate_hz)), max(1, round(SIMULATED_STRIDE_S * sample_rate_hz))
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SimulatorConfig(_Table):
+class SimulatorConfig(StrictTable):
     """What to simulate where ``data.source`` is ``car_states``; see :class:`edge_seq.data.simulator.CarStatesOptions`.
 
     Attributes:
@@ -67,7 +65,7 @@ class SimulatorConfig(_Table):
         return table
 
 
-class DataConfig(_Table):
+class DataConfig(StrictTable):
     """Which data, and how it is split.
 
     Attributes:
@@ -99,7 +97,7 @@ class DataConfig(_Table):
         return self
 
 
-class QuantizationConfig(_Table):
+class QuantizationConfig(StrictTable):
     """How the integer model is made.
 
     Attributes:
@@ -115,7 +113,7 @@ class QuantizationConfig(_Table):
     max_macro_f1_loss: float = Field(default=0.005, ge=0, le=1)
 
 
-class RunConfig(_Table):
+class RunConfig(StrictTable):
     """Everything that decides a run.
 
     Attributes:
@@ -160,6 +158,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     8
     """
     table = {} if path is None else _read_toml(path)
+    _refuse_data_source(table, path)
     _make_source_absolute(table, Path() if path is None else path.parent)
     for override in overrides:
         _override(table, override)
@@ -184,6 +183,13 @@ def read_config(path: Path) -> RunConfig:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    if (path / "config.toml").is_file():
+        raise ConfigError(f"{path} is the folder of a run; to train with its configuration give {path / 'config.toml'}")
+    if is_recordings(path):
+        raise ConfigError(
+            f"{path} is given as the configuration of a run, but it {hint_for_recordings(path)}, as in: edge-seq train "
+            "--data SOURCE.toml"
+        )
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -191,6 +197,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"configuration {path} cannot be read as TOML: {error}") from error
     return table
+
+
+def _refuse_data_source(table: Mapping[str, Any], path: Path | None) -> None:
+    if is_source_table(table):
+        raise ConfigError(
+            f"{path} is a data source, where the configuration of a run is wanted. Give it as such: edge-seq train "
+            f"--data {path}; or name it in a configuration, as data.source"
+        )
 
 
 def _make_source_absolute(table: dict[str, Any], base: Path) -> None:
