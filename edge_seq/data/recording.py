@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -25,6 +26,7 @@ class Recording:
         counts: int16 [T, C], raw counts in the contract's channel order.
         labels: int16 [T], index into the data set's labels, or UNLABELLED.
         split: ``train``, ``validation`` or ``test`` where the source gives the split, else None.
+        details: what else its file says of it: device, signature (kept, never verified).
     """
 
     name: str
@@ -32,6 +34,7 @@ class Recording:
     counts: NDArray[np.int16]
     labels: NDArray[np.int16]
     split: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,14 @@ class Dataset:
         contract: what all recordings hold to.
         labels: class names; the position is the class index.
         recordings: each with at least one sample.
+        notes: what was done to the recordings when they were read (units converted, resampled), or left undone.
     """
 
     name: str
     contract: SensorContract
     labels: tuple[str, ...]
     recordings: tuple[Recording, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_a_source_is_frozen():
     ("changes", "message"),
     [
         ({"colour": "red"}, "walks.toml: colour: Extra inputs are not permitted.*datasets/README.md"),
-        ({"format": "xlsx"}, "format: Input should be 'auto', 'csv' or 'parquet'"),
+        ({"format": "xlsx"}, "format: Input should be 'auto', 'csv', 'parquet', 'edge_impulse_json'"),
         ({"time_column": "t", "index_column": "i"}, "time_column and index_column are both given"),
         ({"split_files": {"train": "a.csv"}, "split_column": "s"}, "split_files and split_column are both given"),
         ({"split_files": {"training": "a.csv"}}, "split_files.training"),
