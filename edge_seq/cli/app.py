@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from edge_seq.cli import bench, demo, evaluate, export, inspect, measure, quantize, run, simulate, train, verify
+from edge_seq.cli import bench, data, demo, evaluate, export, inspect, measure, quantize, run, simulate, train, verify
 from edge_seq.cli.output import print_error, print_json_error
 from edge_seq.errors import EdgeSeqError, ToolError
 
@@ -41,6 +41,7 @@ app = typer.Typer(
 
 app.command("demo")(demo.command)
 app.command("simulate")(simulate.command)
+app.add_typer(data.app, name="data")
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)

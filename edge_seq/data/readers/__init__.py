@@ -7,7 +7,7 @@ name in ``DataSource.format``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge_seq.data import checks
@@ -107,8 +107,15 @@ def read_recordings(source: DataSource, *, base: Path) -> Iterator[RawRecording]
     checks.check_one_split_per_group(list(sides.values()))
 
 
-def read_signals(source: DataSource, *, base: Path) -> Iterator[Signal]:
+def read_signals(
+    source: DataSource, *, base: Path, on_error: Callable[[DataError], None] | None = None
+) -> Iterator[Signal]:
     """Signals one after the other, in the channels' units, not checked against the contract.
+
+    Args:
+        source: where the files are and what they hold.
+        base: folder to which ``source.path`` is relative.
+        on_error: takes what is wrong with a file, which is then left out; without it that is raised.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as :func:`read_dataset`, but for what checks would find.
@@ -120,10 +127,15 @@ def read_signals(source: DataSource, *, base: Path) -> Iterator[Signal]:
     intervals = read_intervals(table_of_intervals) if table_of_intervals else ()
     names: list[str] = []
     for file in files:
-        for table in _read_file(file, _reader_of(file, readers), source):
-            for signal in cut_signals(table, file, source, intervals, is_only=len(files) == 1):
-                names.append(signal.name)
-                yield signal
+        try:
+            for table in _read_file(file, _reader_of(file, readers), source):
+                for signal in cut_signals(table, file, source, intervals, is_only=len(files) == 1):
+                    names.append(signal.name)
+                    yield signal
+        except DataError as error:
+            if on_error is None:
+                raise
+            on_error(error)
     check_all_used(intervals, names)
 
 
