@@ -241,11 +241,19 @@ def _rate(time_s: NDArray[np.float64] | None, fields: dict[str, Any], said: list
         return
     steps = np.diff(time_s)
     rate = 1.0 / float(np.median(steps[steps > 0])) if (steps > 0).any() else 50.0
-    whole = round(rate)
-    fields["sample_rate_hz"] = float(whole if whole and abs(rate - whole) <= 0.03 * rate else f"{rate:.4g}")
+    fields["sample_rate_hz"] = _round_rate(rate)
     said.append(
         f"sample_rate_hz is {fields['sample_rate_hz']:g}, by the median period of the first file ({rate:.4g} Hz)"
     )
+
+
+def _round_rate(rate: float) -> float:
+    """The rate that was meant: exact halves stay (62.5 Hz), and what is within 3 % of a whole number is that."""
+    halves = round(2 * rate)
+    if abs(2 * rate - halves) <= 1e-3 * rate:
+        return halves / 2
+    whole = round(rate)
+    return float(whole if whole and abs(rate - whole) <= 0.03 * rate else f"{rate:.4g}")
 
 
 def _axes_of(numeric: Sequence[str]) -> list[str]:

@@ -172,7 +172,7 @@ def _reason(length_g: float, unit: Unit, *, is_steady: bool) -> tuple[Severity, 
         return (
             "warning",
             "no gravity in the data: it was removed, or the unit is wrong. A part on a device feels it, so that a "
-            'model of these fails there unless preprocessing is "remove_gravity" or "difference"; or record with gravity;',
+            'model of these fails there unless preprocessing is "remove_gravity" or "difference"; or record with it;',
         )
     if is_steady:
         power = abs(np.log2(length_g) - np.rint(np.log2(length_g))) < 0.1
