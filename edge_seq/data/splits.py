@@ -162,7 +162,7 @@ def _windows_of_groups(
     counts: dict[str, NDArray[np.int64]] = {}
     for recording in recordings:
         _, labels = label_windows(
-            recording.labels,
+            np.asarray(recording.labels),
             length=contract.window_length,
             stride=contract.window_stride,
             minimum_share=minimum_share,

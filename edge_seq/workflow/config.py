@@ -71,6 +71,8 @@ class DataConfig(StrictTable):
     Attributes:
         source: ``car_states`` for the built-in simulator, or the path of a data source (TOML, see datasets/README.md).
         simulator: options of the simulator; of no other source.
+        storage: ``memory``, or ``disk``: recordings are read one by one (Parquet files in parts), their counts kept
+            in a file of the run, and windows read from it as they are needed. The weights are the same.
         split: ``group``; ``window_leaking_groups`` puts windows of one group on both sides and flatters every figure.
         validation_fraction: share of the windows for validation, unless the source gives its own part.
         test_fraction: share of the windows for the test, unless the source gives its own part.
@@ -81,6 +83,7 @@ class DataConfig(StrictTable):
 
     source: str = SIMULATOR
     simulator: SimulatorConfig = SimulatorConfig()
+    storage: Literal["memory", "disk"] = "memory"
     split: str = "group"
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
@@ -93,6 +96,11 @@ class DataConfig(StrictTable):
             raise ValueError(
                 f"training_stride {self.training_stride} has no effect with split = 'window_leaking_groups', which "
                 "cuts all windows alike; leave it at 0"
+            )
+        if self.storage == "disk" and self.source == SIMULATOR:
+            raise ValueError(
+                f"storage 'disk' has no effect on source {SIMULATOR!r}, which is simulated in memory; write it to a "
+                "file with edge-seq simulate, or leave storage at 'memory'"
             )
         return self
 

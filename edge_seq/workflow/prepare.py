@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_seq.data.recording import Dataset, Recording, Windows
 from edge_seq.data.splits import check_split_kind, split_by_group, split_by_window_leaking_groups
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
+from edge_seq.errors import ConfigError
 from edge_seq.workflow.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
 
 Progress = Callable[[int, int], None]
@@ -37,8 +38,15 @@ class Prepared:
     calibration: NDArray[np.int16]
 
 
-def load_data(config: DataConfig, *, progress: Progress | None = None) -> tuple[Dataset, float]:
+def load_data(
+    config: DataConfig, *, progress: Progress | None = None, store: Path | None = None
+) -> tuple[Dataset, float]:
     """The data set that a configuration names, and the share of a window that its label must cover.
+
+    Args:
+        config: of the data.
+        progress: called while data are simulated.
+        store: folder for the samples, where the configuration keeps them on disk.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
@@ -53,6 +61,15 @@ def load_data(config: DataConfig, *, progress: Progress | None = None) -> tuple[
 
     path = Path(config.source)
     source = load_source(path)
+    if config.storage == "disk":
+        if store is None:
+            raise ConfigError(
+                "data.storage = 'disk' keeps samples in the folder of a run, and this command makes none; set it to "
+                "'memory'"
+            )
+        from edge_seq.data.store import store_dataset
+
+        return store_dataset(source, base=path.parent, folder=store), source.minimum_share
     return read_dataset(source, base=path.parent), source.minimum_share
 
 
@@ -64,15 +81,20 @@ def split_note(config: RunConfig) -> dict[str, Any]:
     return note
 
 
-def prepare(config: RunConfig, *, progress: Progress | None = None) -> Prepared:
+def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> Prepared:
     """Read or simulate, split, cut.
+
+    Args:
+        config: of the run.
+        progress: called while data are simulated.
+        store: folder for the samples, where the configuration keeps them on disk.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as the steps say.
     """
     data = config.data
     kind = check_split_kind(data.split)
-    dataset, minimum_share = load_data(data, progress=progress)
+    dataset, minimum_share = load_data(data, progress=progress, store=store)
     contract = dataset.contract
     if kind == "window_leaking_groups":
         train, validation, test = split_by_window_leaking_groups(
@@ -118,12 +140,12 @@ def _streams(recordings: Sequence[Recording], dataset: Dataset, config: Quantiza
     All have the same length: as many windows as asked for, or as the longest recording holds.
     """
     window = dataset.contract.window_length
-    longest = max(len(recording.labels) for recording in recordings)
-    length = window * max(1, min(config.calibration_windows_per_stream, longest // window))
-    starts = [
-        (index, start)
-        for index, recording in enumerate(recordings)
-        for start in range(0, len(recording.labels) - length + 1, length)
-    ]
-    chosen = np.unique(np.linspace(0, len(starts) - 1, min(config.calibration_streams, len(starts))).astype(int))
-    return np.stack([recordings[i].counts[start : start + length] for i, start in (starts[k] for k in chosen)])
+    lengths = np.array([len(recording.labels) for recording in recordings])
+    length = window * max(1, min(config.calibration_windows_per_stream, int(lengths.max()) // window))
+    ends = np.cumsum(lengths // length)  # streams up to and with each recording
+    chosen = np.unique(np.linspace(0, ends[-1] - 1, min(config.calibration_streams, int(ends[-1]))).astype(int))
+    of_recording = np.searchsorted(ends, chosen, side="right")
+    starts = (chosen - np.concatenate([[0], ends])[of_recording]) * length
+    return np.stack(
+        [recordings[i].counts[start : start + length] for i, start in zip(of_recording, starts, strict=True)]
+    )

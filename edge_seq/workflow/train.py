@@ -120,7 +120,7 @@ def train_run(
 
     run = start_run(path, config)
     if prepared is None:
-        prepared = prepare(config, progress=data_progress)
+        prepared = prepare(config, progress=data_progress, store=run.store)
     save_data(run, config, prepared)
 
     dataset = prepared.dataset
@@ -139,6 +139,7 @@ def train_run(
     save_model(model, run.float_model)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
+        "reading": list(dataset.notes),
         **split_note(config),
         "windows": {side: 0 if (windows := getattr(prepared, side)) is None else len(windows.labels) for side in SIDES},
         "groups": {

@@ -83,14 +83,19 @@ def load_dataset(path: Path) -> Dataset:
     return read_dataset(load_source(path), base=path.parent)
 
 
-def read_recordings(source: DataSource, *, base: Path) -> Iterator[RawRecording]:
+def read_recordings(source: DataSource, *, base: Path, in_parts: bool = False) -> Iterator[RawRecording]:
     """Recordings one after the other, so that a set that does not fit into memory can be read too.
+
+    Args:
+        source: where the files are and what they hold.
+        base: folder to which ``source.path`` is relative.
+        in_parts: whether a file of a format that can is read in parts; the rows of a recording must be together.
 
     Raises:
         as :func:`read_dataset`; what concerns all recordings together, at the end.
     """
     sides: dict[str, tuple[str, str | None]] = {}
-    for signal in read_signals(source, base=base):
+    for signal in read_signals(source, base=base, in_parts=in_parts):
         for one in make_recordings(signal, source):
             if one.name in sides:
                 raise DataError(
@@ -108,7 +113,7 @@ def read_recordings(source: DataSource, *, base: Path) -> Iterator[RawRecording]
 
 
 def read_signals(
-    source: DataSource, *, base: Path, on_error: Callable[[DataError], None] | None = None
+    source: DataSource, *, base: Path, on_error: Callable[[DataError], None] | None = None, in_parts: bool = False
 ) -> Iterator[Signal]:
     """Signals one after the other, in the channels' units, not checked against the contract.
 
@@ -116,6 +121,7 @@ def read_signals(
         source: where the files are and what they hold.
         base: folder to which ``source.path`` is relative.
         on_error: takes what is wrong with a file, which is then left out; without it that is raised.
+        in_parts: as for :func:`read_recordings`.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as :func:`read_dataset`, but for what checks would find.
@@ -128,7 +134,7 @@ def read_signals(
     names: list[str] = []
     for file in files:
         try:
-            for table in _read_file(file, _reader_of(file, readers), source):
+            for table in _read_file(file, _reader_of(file, readers), source, in_parts=in_parts):
                 for signal in cut_signals(table, file, source, intervals, is_only=len(files) == 1):
                     names.append(signal.name)
                     yield signal
@@ -139,8 +145,8 @@ def read_signals(
     check_all_used(intervals, names)
 
 
-def _read_file(file: SourceFile, reader: Reader, source: DataSource) -> Iterator[Table]:
-    """The file as one table, or in parts of whole recordings where the format can."""
+def _read_file(file: SourceFile, reader: Reader, source: DataSource, *, in_parts: bool) -> Iterator[Table]:
+    """The file as one table, or in parts of whole recordings where that is wanted and the format can."""
     _check_fields_fit(reader, source)
     options = ReadOptions(
         numeric=source.numeric_columns,
@@ -149,7 +155,7 @@ def _read_file(file: SourceFile, reader: Reader, source: DataSource) -> Iterator
         column_names=source.column_names,
         windows_array=source.windows_array,
     )
-    if reader.read_parts is not None and source.recording_column is not None:
+    if in_parts and reader.read_parts is not None and source.recording_column is not None:
         yield from reader.read_parts(file.path, options, source.recording_column)
     else:
         yield reader.read(file.path, options)
