@@ -19,7 +19,7 @@ from edge_seq.errors import DataError
 from tests.unit.data.data_builders import source_fields
 
 pa = pytest.importorskip("pyarrow")
-import pyarrow.parquet  # noqa: E402
+pa_parquet = pytest.importorskip("pyarrow.parquet")
 
 FIELDS = {"recording_column": "rec", "group_column": "who", "time_column": "t", "path": "set.parquet"}
 
@@ -37,7 +37,7 @@ def write_set(folder: Path, recordings: int = 12, *, order: Any = None, row_grou
     }
     order = np.arange(lengths.sum()) if order is None else order(lengths.sum())
     table = pa.table({name: values[order] for name, values in columns.items()})
-    pa.parquet.write_table(table, folder / "set.parquet", row_group_size=row_group_size)
+    pa_parquet.write_table(table, folder / "set.parquet", row_group_size=row_group_size)
     return source_fields(**FIELDS)
 
 
@@ -119,14 +119,14 @@ def test_what_cannot_be_stored_is_refused(tmp_path, monkeypatch):
     source = parse_source(write_set(tmp_path), where="test")
     with pytest.raises(DataError, match=r"unknown labels \['run'\]; known are \['walk'\]"):
         store_dataset(source.model_copy(update={"labels": ("walk",)}), base=tmp_path, folder=tmp_path / "store")
+    unlabelled = source.model_copy(update={"unlabelled_values": ("walk", "run")})
     with pytest.raises(DataError, match="no sample has a label"):
-        unlabelled = source.model_copy(update={"unlabelled_values": ("walk", "run")})
         store_dataset(unlabelled, base=tmp_path, folder=tmp_path / "store")
     write_set(tmp_path, order=lambda n: np.roll(np.arange(n), -10))
     with pytest.raises(DataError, match=r"recording r\d+ comes twice, .* or its rows are not together"):
         store_dataset(source, base=tmp_path, folder=tmp_path / "store")
     (tmp_path / "set.parquet").write_bytes(b"")
-    with pytest.raises(DataError, match="set.parquet: the file is empty"):
+    with pytest.raises(DataError, match=r"set.parquet: the file is empty"):
         store_dataset(source, base=tmp_path, folder=tmp_path / "store")
     (tmp_path / "set.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(DataError, match=r"set.parquet: cannot be read as Parquet"):

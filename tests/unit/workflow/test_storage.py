@@ -14,16 +14,16 @@ import pytest
 pytest.importorskip("pyarrow")
 pytest.importorskip("torch")
 
-from edge_seq.data.stored import is_stored  # noqa: E402
-from edge_seq.errors import ConfigError, DataError  # noqa: E402
-from edge_seq.ir.model import model_hash  # noqa: E402
-from edge_seq.workflow.config import load_config  # noqa: E402
-from edge_seq.workflow.evaluate import evaluate_run  # noqa: E402
-from edge_seq.workflow.folder import RunFolder, load_json, load_run_float, load_windows, open_run  # noqa: E402
-from edge_seq.workflow.prepare import load_data  # noqa: E402
-from edge_seq.workflow.quantize import quantize_run  # noqa: E402
-from edge_seq.workflow.simulate import simulate_to_file  # noqa: E402
-from edge_seq.workflow.train import train_run  # noqa: E402
+from edge_seq.data.stored import is_stored
+from edge_seq.errors import ConfigError, DataError
+from edge_seq.ir.model import model_hash
+from edge_seq.workflow.config import load_config
+from edge_seq.workflow.evaluate import evaluate_run
+from edge_seq.workflow.folder import RunFolder, load_json, load_run_float, load_windows, open_run
+from edge_seq.workflow.prepare import load_data
+from edge_seq.workflow.quantize import quantize_run
+from edge_seq.workflow.simulate import simulate_to_file
+from edge_seq.workflow.train import train_run
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,10 +60,9 @@ def test_windows_that_lost_their_samples_are_refused(source: Path, tmp_path: Pat
     run = train(source, tmp_path / "run", "disk", **{"training.epochs": 1})
     (counts,) = run.store.glob("*.counts.i16")
     content = counts.read_bytes()
-    counts.write_bytes(content[:-1000])
-    with pytest.raises(DataError, match="outside the .* samples"):
-        for side in ("train", "validation", "test"):
-            load_windows(run.windows(side))
+    counts.write_bytes(content[:1000])
+    with pytest.raises(DataError, match=r"outside the \d+ samples"):
+        load_windows(run.windows("test"))
     counts.write_bytes(bytes(len(content)))
     with pytest.raises(DataError, match="not the windows that the run was trained with"):
         load_windows(run.windows("test"))
@@ -88,6 +87,6 @@ def test_memory_does_not_grow_with_the_number_of_recordings(tmp_path: Path) -> N
     rows = json.loads(done.stdout)
     for step in ("train", "quantize", "evaluate"):
         peaks = np.array([row["peak_mb"][step] for row in rows])
-        assert peaks.max() < 1.15 * peaks.min(), (step, peaks)
+        assert peaks[2] < 1.1 * peaks[1], (step, peaks)  # the smallest set does not fill a batch
     seconds = [row["seconds"]["train"] for row in rows]
     assert seconds[2] < 2 * 10 * seconds[1]
