@@ -77,6 +77,9 @@ class DataConfig(StrictTable):
         validation_fraction: share of the windows for validation, unless the source gives its own part.
         test_fraction: share of the windows for the test, unless the source gives its own part.
         split_seed: of the choice of groups.
+        folds: of a cross-validation by group, at least 2; 0 for a single split. The test part is then one fold, and
+            test_fraction is not used; a test part that the source gives stays untouched.
+        fold: which fold is the test, 1 to ``folds``.
         training_stride: samples between training windows; the contract's stride where 0. Validation and test always
             use the contract's. Not with ``window_leaking_groups``.
     """
@@ -88,6 +91,8 @@ class DataConfig(StrictTable):
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
+    folds: int = Field(default=0, ge=0)
+    fold: int = Field(default=1, ge=1)
     training_stride: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -96,6 +101,12 @@ class DataConfig(StrictTable):
             raise ValueError(
                 f"training_stride {self.training_stride} has no effect with split = 'window_leaking_groups', which "
                 "cuts all windows alike; leave it at 0"
+            )
+        if self.folds == 1 or self.fold > max(self.folds, 1):
+            raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold of 1 to folds")
+        if self.folds and self.split == "window_leaking_groups":
+            raise ValueError(
+                "folds are by group and have no effect with split = 'window_leaking_groups'; leave them out"
             )
         if self.storage == "disk" and self.source == SIMULATOR:
             raise ValueError(

@@ -85,7 +85,7 @@ def evaluate_run(
     progress(0, EVALUATE_STEPS, "float model")
     results: dict[str, Any] = {
         "side": side,
-        **split_note(config),
+        **split_note(config, load_json(run.training) if run.training.is_file() else None),
         "model_hash": model_hash(model),
         "float": score(float_probabilities(model, windows.counts)),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import Dataset, Recording, Windows
-from edge_seq.data.splits import check_split_kind, split_by_group, split_by_window_leaking_groups
+from edge_seq.data.splits import (
+    Split,
+    check_split_kind,
+    split_by_fold,
+    split_by_group,
+    split_by_window_leaking_groups,
+)
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
 from edge_seq.errors import ConfigError
 from edge_seq.workflow.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
@@ -29,6 +35,7 @@ class Prepared:
         dataset: all recordings, with contract and labels.
         train, validation, test: windows; validation or test is None where its part is empty.
         calibration: int16 [B, T, C], streams of training recordings.
+        minimum_share: of a window that its label covers.
     """
 
     dataset: Dataset
@@ -36,6 +43,7 @@ class Prepared:
     validation: Windows | None
     test: Windows | None
     calibration: NDArray[np.int16]
+    minimum_share: float = DEFAULT_MINIMUM_SHARE
 
 
 def load_data(
@@ -73,11 +81,17 @@ def load_data(
     return read_dataset(source, base=path.parent), source.minimum_share
 
 
-def split_note(config: RunConfig) -> dict[str, Any]:
-    """What goes beside every figure: the kind of split, and a warning where it leaks."""
+def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What goes beside every figure: the kind of split, and a warning where it leaks, with what the training measured.
+
+    Args:
+        config: of the run.
+        training: its training.json, where ``train`` left the size of the leak.
+    """
     note: dict[str, Any] = {"split": config.data.split}
     if config.data.split == "window_leaking_groups":
-        note["warning"] = LEAK_WARNING
+        measured = (training or {}).get("leak_text")
+        note["warning"] = f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING
     return note
 
 
@@ -104,15 +118,10 @@ def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path 
             seed=data.split_seed,
             minimum_share=minimum_share,
         )
-        return Prepared(dataset, train, validation, test, _streams(dataset.recordings, dataset, config.quantization))
+        streams = _streams(dataset.recordings, dataset, config.quantization)
+        return Prepared(dataset, train, validation, test, streams, minimum_share)
 
-    split = split_by_group(
-        dataset,
-        validation_fraction=data.validation_fraction,
-        test_fraction=data.test_fraction,
-        seed=data.split_seed,
-        minimum_share=minimum_share,
-    )
+    split = _split(dataset, data, minimum_share)
 
     def cut(recordings: Sequence[Recording], stride: int) -> Windows | None:
         if not recordings:
@@ -131,6 +140,27 @@ def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path 
         validation=cut(split.validation, contract.window_stride),
         test=cut(split.test, contract.window_stride),
         calibration=_streams(split.train, dataset, config.quantization),
+        minimum_share=minimum_share,
+    )
+
+
+def _split(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
+    """The split by group, or the fold of a cross-validation by group."""
+    if data.folds:
+        return split_by_fold(
+            dataset,
+            folds=data.folds,
+            fold=data.fold,
+            seed=data.split_seed,
+            validation_fraction=data.validation_fraction,
+            minimum_share=minimum_share,
+        )
+    return split_by_group(
+        dataset,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        seed=data.split_seed,
+        minimum_share=minimum_share,
     )
 
 
