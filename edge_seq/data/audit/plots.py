@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -49,10 +50,15 @@ def draw_plots(result: Audit, folder: Path, *, kind: PlotFormat = "png") -> tupl
     return tuple(written)
 
 
+def _natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Key that puts `10` behind `9`."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part)
+
+
 def _labels(result: Audit, figure: Any) -> bool:
     """Windows of each class in each group, stacked."""
     labels = sorted({label for one in result.facts for label in one.windows})
-    groups = sorted({one.group for one in result.facts})[:_MAX_GROUPS]
+    groups = sorted({one.group for one in result.facts}, key=_natural)[:_MAX_GROUPS]
     axes = figure.add_subplot()
     bottom = np.zeros(len(groups))
     for label in labels:
@@ -62,7 +68,7 @@ def _labels(result: Audit, figure: Any) -> bool:
     axes.set_xticks(range(len(groups)), groups, rotation=90, fontsize=7)
     axes.set(ylabel="windows", title=f"{result.source.name}: windows of each class by group")
     if labels:
-        axes.legend(fontsize=8)
+        figure.legend(loc="outside right upper", fontsize=8)
     return bool(labels)
 
 
@@ -73,6 +79,12 @@ def _clock(result: Audit, figure: Any) -> bool:
     if timed:
         rate.scatter([one.rate_hz for one in timed], [100 * (one.jitter or 0.0) for one in timed], s=12)
         rate.axvline(result.source.sample_rate_hz, color="grey", linewidth=1, linestyle="--")
+    rate_hz = result.source.sample_rate_hz
+    rate.set_xlim(
+        min(0.9 * rate_hz, *(0.95 * (one.rate_hz or rate_hz) for one in timed), rate_hz),
+        max(1.1 * rate_hz, *(1.05 * (one.rate_hz or rate_hz) for one in timed), rate_hz),
+    )
+    rate.set_ylim(0, max(10.0, *(105 * (one.jitter or 0.0) for one in timed), 0.0))
     rate.set(xlabel="sample rate by the median period, Hz", ylabel="jitter (5 % to 95 %), % of a period")
     rate.set_title("rate and jitter; dashed: the contract")
     length.hist([one.samples / (one.rate_hz or result.source.sample_rate_hz) for one in result.facts], bins=30)
@@ -90,7 +102,7 @@ def _amplitudes(result: Audit, figure: Any) -> bool:
         axes.step(centres, np.maximum(counts, 0.5) / max(1, counts.sum()), where="mid", label=label)
     axes.set(yscale="log", xlabel="value, share of full scale", ylabel="share of samples")
     axes.set_title("amplitudes: a peak at an end is clipping, a single peak a dead axis")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left")
     return True
 
 
@@ -107,6 +119,7 @@ def _gravity(result: Audit, figure: Any) -> bool:
             axes.plot(*zip(*still, strict=True), "x", markersize=5, label=f"{name}: while still")
         drawn = True
     axes.axhline(1.0, color="grey", linewidth=1, linestyle="--")
+    axes.set_ylim(0, max(1.5, 1.05 * max((g.level for one in result.facts for g in one.gravity.values()), default=0.0)))
     axes.set(xlabel="recording", ylabel="g", title="length of the acceleration vector; dashed: gravity")
     if drawn:
         axes.legend(fontsize=8)
