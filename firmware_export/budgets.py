@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from edge_seq.tables import StrictTable
 
 
-class Budgets(BaseModel):
+class Budgets(StrictTable):
     """Limits of one model on one target; None is no limit.
 
     Attributes:
         max_flash, max_ram, max_stack: bytes.
         max_instructions: of one window.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_flash: int | None = Field(default=None, gt=0)
     max_ram: int | None = Field(default=None, gt=0)

@@ -13,7 +13,21 @@ from typing import Any
 
 import typer
 
-from edge_seq.cli import bench, demo, evaluate, export, inspect, measure, quantize, run, simulate, train, verify
+from edge_seq.cli import (
+    bench,
+    cross_validate,
+    data,
+    demo,
+    evaluate,
+    export,
+    inspect,
+    measure,
+    quantize,
+    run,
+    simulate,
+    train,
+    verify,
+)
 from edge_seq.cli.output import print_error, print_json_error
 from edge_seq.errors import EdgeSeqError, ToolError
 
@@ -21,6 +35,7 @@ UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
 # What to know after an interruption; files are replaced whole, so none is ever half written.
 AFTER_INTERRUPT = {
     "train": "it resumes with the same command",
+    "cross-validate": "it resumes with the same command",
     "demo": "the training resumes with the same command, the other steps start again",
     "run": "the stream was answered up to here",
 }
@@ -41,7 +56,9 @@ app = typer.Typer(
 
 app.command("demo")(demo.command)
 app.command("simulate")(simulate.command)
+app.add_typer(data.app, name="data")
 app.command("train")(train.command)
+app.command("cross-validate")(cross_validate.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)
 app.command("export")(export.command)

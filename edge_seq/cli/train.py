@@ -77,6 +77,8 @@ def command(
         return
     rows = [[side, str(summary["windows"][side]), str(summary["groups"][side])] for side in summary["windows"]]
     print_table(f"{summary['dataset']}: windows by side of the split", ["side", "windows", "groups"], rows)
+    for note in summary["reading"]:
+        print_line(f"while reading: {note}")
     print_warning(summary)
     best = summary["history"][summary["best_epoch"] - 1]
     print_line(

@@ -56,8 +56,8 @@ def check_rate(time_s: NDArray[np.float64], *, name: str, sample_rate_hz: float,
     if abs(found - sample_rate_hz) > tolerance * sample_rate_hz * (1 + _ROUNDING):
         raise ContractError(
             f"recording {name}: sampled at {found:.4g} Hz (median period), the sensor contract says "
-            f"{sample_rate_hz:g} Hz with a tolerance of {tolerance:.1%}. Resample it, or correct sample_rate_hz or "
-            "time_unit"
+            f"{sample_rate_hz:g} Hz with a tolerance of {tolerance:.1%}. Correct sample_rate_hz or time_unit, or ask "
+            'for resampling in the data source: resample = "lowpass" (or "linear")'
         )
 
 
@@ -77,7 +77,7 @@ def check_gaps(time_s: NDArray[np.float64], *, name: str, max_gap_s: float, samp
         longest = float(np.diff(time_s)[gaps].max())
         raise ContractError(
             f"recording {name}: {gaps.size} gaps longer than {max_gap_s:g} s at {sample_rate_hz:g} Hz (first at "
-            f"t={time_s[gaps[0]]:.6g} s, longest {longest:.4g} s). Resample it, raise max_gap_s, or cut it at its gaps "
+            f"t={time_s[gaps[0]]:.6g} s, longest {longest:.4g} s). Raise max_gap_s, or cut it at its gaps "
             'with on_gap = "split"'
         )
 

@@ -22,16 +22,20 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from edge_seq.data.recording import Side
+from edge_seq.data.resample import ResampleMethod
+from edge_seq.data.units import unit_of
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE
 from edge_seq.errors import ConfigError
 from edge_seq.files import stays_in_folder
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
+from edge_seq.tables import StrictTable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,19 +46,26 @@ else:
 DEFAULT_FILE_PATTERN = r"(?:^|/)(?P<label>[^\W\d_]+(?:_[^\W\d_]+)*)[^/]*$"
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+# Ends of files that hold recordings; a data source is a TOML file.
+RECORDING_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz", ".json", ".cbor", ".txt", ".gz")
+_SOURCE_FIELDS = {"channels", "sample_rate_hz", "window_length", "window_stride", "path"}
+_RUN_TABLES = {"data", "training", "quantization", "budgets"}
 
 
-class ChannelSource(_Table):
+class ChannelSource(StrictTable):
     """One channel of the contract and the column that holds it.
 
     Attributes:
         name: the channel's name in the contract.
-        unit: of the values in the column.
+        unit: of the channel in the contract.
         counts_per_unit: counts of the part for one unit; 1 where the unit is ``counts``.
         full_scale: largest magnitude the part can tell, in ``unit``.
         column: name of the column; the channel's name where it is not given.
+        column_unit: of the values in the column, by name; what the file says where it is not given, and ``unit`` where
+            the file says nothing.
+        column_full_scale: only with ``column_unit = "counts"``: what the largest count is worth, in ``unit``.
+        column_bits: only with ``column_unit = "counts"``: of a sample with its sign; 2^(bits - 1) counts are
+            ``column_full_scale``.
     """
 
     name: str
@@ -62,26 +73,45 @@ class ChannelSource(_Table):
     counts_per_unit: float
     full_scale: float
     column: str | None = None
+    column_unit: str | None = None
+    column_full_scale: float | None = Field(default=None, gt=0)
+    column_bits: int = Field(default=16, ge=2, le=32)
+
+    @model_validator(mode="after")
+    def _column_unit_is_known(self) -> ChannelSource:
+        if self.column_unit is not None and unit_of(self.column_unit) is None:
+            raise ValueError(
+                f"column_unit {self.column_unit!r} is unknown; give one of {list(get_args(Unit))}, or leave it out "
+                "where it is the channel's unit"
+            )
+        counts = self.column_unit is not None and unit_of(self.column_unit) == "counts" and self.unit != "counts"
+        if counts != (self.column_full_scale is not None):
+            raise ValueError(
+                'column_unit = "counts" and column_full_scale go together where the channel has a physical unit; give '
+                "both or neither"
+            )
+        return self
 
 
-class PreprocessingSource(_Table):
+class PreprocessingSource(StrictTable):
     """See :class:`edge_seq.ir.contract.Preprocessing`."""
 
     step: PreprocessingStep = "none"
     gravity_shift: int = 6
 
 
-class DataSource(_Table):
+class DataSource(StrictTable):
     """Where recordings are, how to read them and under which contract.
 
     Attributes:
         name: of the data set, used in reports.
         path: a file, or a folder with one file per recording (searched with its sub-folders). Relative to the base
             folder given to ``read_dataset``: the folder of the TOML file for one that stands alone.
-        format: ``auto`` goes by the end of each file's name.
+        format: ``auto`` goes by the end of each file's name; a ``.csv`` is then a plain one.
         split_files: split name to file inside ``path``, for sets that come as train and test files.
         delimiter: between columns of a CSV file.
-        column_names: of a CSV file without a header row, in the order of the file.
+        column_names: of a CSV file without a header row, in the order of the file; or of the last axis of windows.
+        windows_array: name of the windows in an NPZ file.
         recording_column: tells recordings apart inside one file; without it a file is one recording.
         group_column: drive, subject or session; without it (and without one in the manifest or file name) each
             recording is a group of its own.
@@ -89,16 +119,24 @@ class DataSource(_Table):
         index_column: number of each sample instead of a time. With neither, rows are taken as evenly sampled, in order.
         time_unit: of a ``time_column`` of numbers; leave it at ``s`` for a column of Parquet timestamps.
         split_column: ``train``, ``validation`` or ``test`` for each row, the same within a group.
-        label_from: ``column`` (``label_column``), ``file_name`` (``file_pattern``) or ``manifest``.
+        label_from: ``column`` (``label_column``), ``file_name`` (``file_pattern``), ``folder`` (the first below
+            ``path``; a second one is the group), ``manifest`` or ``intervals``.
         label_column: class of each row. An empty or null value is unlabelled.
         file_pattern: regular expression with the group ``label`` and, if wanted, ``group``; searched in the path below
             ``path``, with ``/`` between folders and without ``.csv``, ``.csv.gz`` or ``.parquet``.
         manifest: CSV file inside ``path`` with the columns ``file`` and ``label`` and, if wanted, ``group`` and
             ``split``; only the files it lists are read.
+        intervals: table of labelled intervals inside ``path``, CSV or an export of Label Studio (JSON).
+        interval_unit: of their start and end; ``time_unit`` where not given (s for formats with times of their own);
+            ``samples`` counts samples from 0.
+        interval_origin: ``clock``, the clock of the recording; ``start``, its first sample.
         label_names: value in the data to class name, for sets that store codes.
         unlabelled_values: values in the data that mean: no class.
         labels: class names in the order of the model's outputs; sorted names of what is found where not given.
         sample_rate_hz, channels, window_length, window_stride, preprocessing: the sensor contract.
+        recorded_rate_hz: rate of recordings without times, where it is not the contract's.
+        resample: ``none`` refuses another rate than the contract's; ``linear`` and ``lowpass`` bring every recording
+            onto the contract's, see :mod:`edge_seq.data.resample`.
         minimum_share: of a window that its label must cover, see ``make_windows``; 1.0 = windows lie fully inside one
             labelled segment.
         rate_tolerance: largest relative deviation of the median sample period from the contract's.
@@ -111,10 +149,13 @@ class DataSource(_Table):
 
     name: str = Field(min_length=1)
     path: str
-    format: Literal["auto", "csv", "parquet"] = "auto"
-    split_files: dict[Side, str] = {}
+    format: Literal[
+        "auto", "csv", "parquet", "edge_impulse_json", "edge_impulse_cbor", "npz", "edge_impulse_csv", "phone_csv"
+    ] = "auto"
+    split_files: dict[Side, str] = Field(default_factory=dict)
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     column_names: tuple[str, ...] = ()
+    windows_array: str = "X"
 
     recording_column: str | None = None
     group_column: str | None = None
@@ -123,11 +164,14 @@ class DataSource(_Table):
     time_unit: Literal["s", "ms", "us", "ns"] = "s"
     split_column: str | None = None
 
-    label_from: Literal["column", "file_name", "manifest"] = "column"
+    label_from: Literal["column", "file_name", "folder", "manifest", "intervals"] = "column"
     label_column: str | None = "label"
     file_pattern: str = DEFAULT_FILE_PATTERN
     manifest: str | None = None
-    label_names: dict[str, str] = {}
+    intervals: str | None = None
+    interval_unit: Literal["s", "ms", "us", "ns", "samples"] | None = None
+    interval_origin: Literal["clock", "start"] = "clock"
+    label_names: dict[str, str] = Field(default_factory=dict)
     unlabelled_values: tuple[str | int, ...] = ()
     labels: tuple[str, ...] = ()
 
@@ -136,6 +180,9 @@ class DataSource(_Table):
     window_length: int
     window_stride: int
     preprocessing: PreprocessingSource = PreprocessingSource()
+
+    recorded_rate_hz: float | None = Field(default=None, gt=0)
+    resample: ResampleMethod = "none"
 
     minimum_share: float = Field(default=DEFAULT_MINIMUM_SHARE, gt=0, le=1)
     rate_tolerance: float = Field(default=0.05, gt=0, lt=1)
@@ -176,8 +223,12 @@ class DataSource(_Table):
 
     @property
     def max_gap(self) -> float:
-        """Longest time between two samples, in seconds."""
-        return self.max_gap_s if self.max_gap_s is not None else 2.0 / self.sample_rate_hz
+        """Longest time between two samples, in seconds; of recordings at the contract's rate where not given."""
+        return self.max_gap_at(self.sample_rate_hz)
+
+    def max_gap_at(self, rate_hz: float) -> float:
+        """Longest time between two samples of a recording at this rate, in seconds."""
+        return self.max_gap_s if self.max_gap_s is not None else 2.0 / rate_hz
 
     @model_validator(mode="after")
     def _fields_fit_together(self) -> DataSource:
@@ -188,13 +239,19 @@ class DataSource(_Table):
             raise ValueError("split_files and split_column are both given; give one of them")
         if self.label_from == "column" and not self.label_column:
             raise ValueError('label_from is "column", so label_column must name the column that holds the class')
-        if (self.label_from == "manifest") != (self.manifest is not None):
-            raise ValueError('manifest and label_from = "manifest" go together; give both or neither')
+        for field in ("manifest", "intervals"):
+            if (self.label_from == field) != (getattr(self, field) is not None):
+                raise ValueError(f'{field} and label_from = "{field}" go together; give both or neither')
+        if self.label_from != "intervals" and (self.interval_unit or self.interval_origin != "clock"):
+            raise ValueError('interval_unit and interval_origin are of label_from = "intervals"; leave them out')
+        if self.recorded_rate_hz is not None and self.time_column:
+            raise ValueError("recorded_rate_hz is of recordings without times, and time_column is given; give one")
         if self.manifest is not None and self.split_files:
             raise ValueError("manifest and split_files are both given; put a column `split` into the manifest instead")
         for field, file in (
             *((f"split_files.{side}", file) for side, file in self.split_files.items()),
             ("manifest", self.manifest or ""),
+            ("intervals", self.intervals or ""),
         ):
             if not stays_in_folder(file):
                 raise ValueError(f"{field} is {file!r}; give a file inside path, without '..' and not absolute")
@@ -244,17 +301,48 @@ def parse_source(table: dict[str, Any], *, where: str) -> DataSource:
         raise ConfigError(f"{where}: {problems}. The fields are described in datasets/README.md") from error
 
 
+def is_recordings(path: Path) -> bool:
+    """Whether a path is a folder or, by its name, a file of recordings; neither is ever a table in TOML."""
+    return path.is_dir() or path.name.lower().endswith(RECORDING_SUFFIXES)
+
+
+def hint_for_recordings(path: Path) -> str:
+    """What to say to someone who gave recordings where a TOML file is wanted."""
+    what = "is a folder" if path.is_dir() else "holds recordings"
+    beside = path.with_name(path.name.split(".")[0] + ".toml")
+    told = (
+        f"Give {beside}, which lies beside it" if beside.is_file() else f"Make one: edge-seq data check {path} --write"
+    )
+    return (
+        f"{what}; a data source is wanted, a TOML file that says which columns to read and under which sensor "
+        f"contract (datasets/README.md). {told}"
+    )
+
+
+def is_source_table(table: Mapping[str, Any]) -> bool:
+    """Whether a table of a TOML file is meant as a data source."""
+    return bool(_SOURCE_FIELDS & table.keys())
+
+
 def load_source(path: Path) -> DataSource:
     """Read a data source from a TOML file of its own; paths in it are relative to ``path.parent``.
 
     Raises:
-        ConfigError: where the file is missing, is not TOML or does not validate.
+        ConfigError: where the file is missing, is not a data source in TOML or does not validate.
         ContractError: where the sensor contract breaks an invariant.
     """
+    if is_recordings(path):
+        raise ConfigError(f"{path} {hint_for_recordings(path)}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"data source {path} does not exist; give the path of a TOML file") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"data source {path} cannot be read as TOML: {error}") from error
+    if _RUN_TABLES & table.keys() and not _SOURCE_FIELDS & table.keys():
+        raise ConfigError(
+            f"{path} is the configuration of a run, where a data source is wanted (TOML with path, channels, "
+            f"sample_rate_hz, ...; see datasets/README.md). Give it as the configuration: edge-seq train {path}; the "
+            "data source is what data.source in it names"
+        )
     return parse_source(table, where=f"data source {path}")

@@ -100,6 +100,60 @@ def split_by_group(
     return split
 
 
+def split_by_fold(
+    dataset: Dataset,
+    *,
+    folds: int,
+    fold: int,
+    seed: int,
+    validation_fraction: float = 0.0,
+    minimum_share: float = DEFAULT_MINIMUM_SHARE,
+) -> Split:
+    """One part of a cross-validation by group: the fold is the test, every class in every fold.
+
+    Other seeds give other folds, so that several seeds are a repeated cross-validation. A test part that the source
+    gives takes no part in it and stays untouched; train and validation parts that it gives are one.
+
+    Args:
+        dataset: labelled recordings.
+        folds: how many, at least 2.
+        fold: which one, from 1.
+        seed: of the assignment of groups to folds.
+        validation_fraction: of the windows outside the fold, taken by group.
+        minimum_share: as will be given to ``make_windows``.
+
+    Raises:
+        ConfigError: folds, fold or fraction out of range.
+        DataError: a class has windows in too few groups.
+    """
+    if folds < 2 or not 1 <= fold <= folds:
+        raise ConfigError(f"fold {fold} of {folds}; give at least 2 folds, and one of 1 to {max(folds, 2)}")
+    _check_fractions(validation_fraction, 0.0)
+    pool = [one for one in dataset.recordings if one.split != "test"]
+    fold_of_group = assign_folds(dataset, pool, folds=folds, seed=seed, minimum_share=minimum_share)
+    sides = {group: "test" if found == fold - 1 else "train" for group, found in fold_of_group.items()}
+    if validation_fraction > 0:
+        rest = [one for one in pool if sides[one.group] == "train"]
+        sides |= _assign_groups(dataset, rest, {"validation": validation_fraction}, seed, minimum_share)
+    of_side = {side: tuple(one for one in pool if sides[one.group] == side) for side in SIDES}
+    split = Split(**of_side)
+    _check_split(dataset, split, minimum_share)
+    return split
+
+
+def assign_folds(
+    dataset: Dataset, recordings: Sequence[Recording], *, folds: int, seed: int, minimum_share: float
+) -> dict[str, int]:
+    """A fold for each group, 0 to ``folds`` - 1; every class in every fold, sizes as even as can be.
+
+    Raises:
+        DataError: a class has windows in too few groups.
+    """
+    names = [f"fold {number}" for number in range(1, folds + 1)]
+    sides = _assign(dataset, recordings, dict.fromkeys(names, 1 / folds), seed, minimum_share)
+    return {group: names.index(side) for group, side in sides.items()}
+
+
 def split_by_window_leaking_groups(
     dataset: Dataset,
     *,
@@ -162,7 +216,7 @@ def _windows_of_groups(
     counts: dict[str, NDArray[np.int64]] = {}
     for recording in recordings:
         _, labels = label_windows(
-            recording.labels,
+            np.asarray(recording.labels),
             length=contract.window_length,
             stride=contract.window_stride,
             minimum_share=minimum_share,
@@ -176,9 +230,17 @@ def _assign_groups(
     dataset: Dataset, recordings: Sequence[Recording], fractions: dict[str, float], seed: int, minimum_share: float
 ) -> dict[str, str]:
     """A side for each group of ``recordings``: ``train`` or one of ``fractions``."""
+    shares = {"train": 1.0 - sum(fractions.values()), **fractions}
+    return _assign(dataset, recordings, shares, seed, minimum_share)
+
+
+def _assign(
+    dataset: Dataset, recordings: Sequence[Recording], share_of: dict[str, float], seed: int, minimum_share: float
+) -> dict[str, str]:
+    """A side for each group of ``recordings``, close to the shares of the windows that each side is to have."""
     counts_of_group = _windows_of_groups(dataset, recordings, minimum_share)
     groups = list(counts_of_group)
-    sides = ["train", *fractions]
+    sides = list(share_of)
     counts = np.stack([counts_of_group[group] for group in groups])  # [G, K]
     present = (counts > 0).sum(axis=0)
     short = [f"{label} in {n}" for label, n in zip(dataset.labels, present, strict=True) if n < len(sides)]
@@ -188,7 +250,7 @@ def _assign_groups(
             f"{sides}; found {', '.join(short)} of {len(groups)} groups. Record more groups, merge classes, or set a "
             "fraction to 0"
         )
-    shares = np.array([1.0 - sum(fractions.values()), *fractions.values()])
+    shares = np.array(list(share_of.values()))
     rng = np.random.default_rng(seed)
     best: tuple[float, NDArray[np.int64]] | None = None
     for _ in range(max(20, min(200, 40_000 // len(groups)))):

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import UNLABELLED, Recording, Windows
+from edge_seq.data.stored import StoredRows, StoredWindows, as_array
 from edge_seq.errors import ConfigError, DataError
 
 DEFAULT_MINIMUM_SHARE = 0.6
@@ -101,6 +103,8 @@ def make_windows(
         ConfigError: where length, stride or minimum_share is out of range.
         DataError: where there is no recording or not one window.
     """
+    if recordings and isinstance(recordings[0].counts, StoredRows):
+        return _stored_windows(recordings, length, stride, minimum_share)
     if not recordings:
         raise DataError("cannot make windows: there are no recordings on this side of the split; give at least one")
     counts: list[NDArray[np.int16]] = []
@@ -116,15 +120,44 @@ def make_windows(
             sample_labels.append(sliding_window_view(recording.labels, length)[starts])
             groups.extend([recording.group] * len(found))
     if not counts:
-        longest = max(len(recording.labels) for recording in recordings)
-        raise DataError(
-            f"cannot make windows: none of {len(recordings)} recordings (longest {longest} samples) holds a window of "
-            f"{length} samples of which {minimum_share:.0%} have the label of the last; shorten window_length, lower "
-            "minimum_share or label more of the data"
-        )
+        raise _no_window(recordings, length, minimum_share)
     return Windows(
         counts=np.concatenate(counts),
         labels=np.concatenate(labels),
         groups=np.array(groups, dtype=np.str_),
         sample_labels=np.concatenate(sample_labels),
+    )
+
+
+def _stored_windows(recordings: Sequence[Recording], length: int, stride: int, minimum_share: float) -> Windows:
+    """As :func:`make_windows`, of recordings on disk: the windows stay there."""
+    starts: list[NDArray[np.int64]] = []
+    labels: list[NDArray[np.int16]] = []
+    names: list[str] = []
+    for recording in recordings:
+        rows = cast("StoredRows", recording.counts)
+        found, of_windows = label_windows(
+            np.asarray(recording.labels), length=length, stride=stride, minimum_share=minimum_share
+        )
+        starts.append(found + rows.first)
+        labels.append(of_windows)
+        names.append(recording.group)
+    joined = np.concatenate(starts)
+    if not joined.size:
+        raise _no_window(recordings, length, minimum_share)
+    counts, of_samples = cast("StoredRows", recordings[0].counts), cast("StoredRows", recordings[0].labels)
+    return Windows(
+        counts=as_array(StoredWindows(counts.file, joined, length)),
+        labels=np.concatenate(labels),
+        groups=np.repeat(np.array(names, dtype=np.str_), [len(one) for one in labels]),
+        sample_labels=as_array(StoredWindows(of_samples.file, joined, length)),
+    )
+
+
+def _no_window(recordings: Sequence[Recording], length: int, minimum_share: float) -> DataError:
+    longest = max(len(recording.labels) for recording in recordings)
+    return DataError(
+        f"cannot make windows: none of {len(recordings)} recordings (longest {longest} samples) holds a window of "
+        f"{length} samples of which {minimum_share:.0%} have the label of the last; shorten window_length, lower "
+        "minimum_share or label more of the data"
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from edge_seq.data.axes import axis_triples
 from edge_seq.errors import ConfigError
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.training.config import AugmentationConfig
@@ -40,27 +41,6 @@ class Augmenter:
     counts_per_unit: Tensor
     mean: Tensor
     scale: Tensor
-
-
-def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
-    """Channel indices of each x, y, z that share a name stem and a unit, for example ax, ay, az.
-
-    Names differ in one letter only, their last or their first: ``ax``, ``gyro_x``, ``x`` and ``x_acc`` all count.
-    """
-    by_name = {channel.name.lower(): index for index, channel in enumerate(contract.channels)}
-    triples = []
-    for name, index in by_name.items():
-        candidates = []
-        if name.endswith("x"):
-            candidates.append([name[:-1] + axis for axis in _AXES])
-        if name.startswith("x") and len(name) > 1:
-            candidates.append([axis + name[1:] for axis in _AXES])
-        for names in candidates:
-            units = {contract.channels[by_name[n]].unit for n in names if n in by_name}
-            if all(n in by_name for n in names) and len(units) == 1:
-                triples.append((index, by_name[names[1]], by_name[names[2]]))
-                break
-    return tuple(triples)
 
 
 def make_augmenter(config: AugmentationConfig, contract: SensorContract, normalisation: Normalisation) -> Augmenter:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
+from edge_seq.data.stored import blocks, is_stored
 from edge_seq.errors import ToolError
 from edge_seq.ir.contract import SensorContract
 from edge_seq.training.config import TrainingConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _SPECTRUM_BANDS = 6
 _TREES = 300
+MAX_STORED_WINDOWS = 20_000
 
 
 def window_statistics(features: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
@@ -87,7 +89,7 @@ def random_forest_baseline(
     """A random forest (Breiman 2001; 300 trees, classes weighed alike) on :func:`window_statistics`.
 
     Args:
-        train: windows to learn from.
+        train: windows to learn from; of windows on disk at most 20,000, spread evenly, since a forest holds them all.
         test: windows to predict.
         contract: what both hold to; its preprocessing is applied.
         num_classes: K; a class that is absent in training gets probability 0.
@@ -109,11 +111,17 @@ def random_forest_baseline(
     check_windows(train, contract, num_classes, role="training")
     check_windows(test, contract, num_classes, role="test")
     forest = RandomForestClassifier(_TREES, class_weight="balanced", random_state=seed, n_jobs=1)
-    forest.fit(window_statistics(preprocessed_counts(train.counts, contract)), train.labels)
+    counts, labels = train.counts, train.labels
+    if is_stored(counts) and len(labels) > MAX_STORED_WINDOWS:
+        chosen = np.unique(np.linspace(0, len(labels) - 1, MAX_STORED_WINDOWS).astype(int))
+        counts, labels = counts[chosen], labels[chosen]
+    forest.fit(window_statistics(preprocessed_counts(np.asarray(counts), contract)), labels)
     probabilities = np.zeros((len(test.labels), num_classes))
-    probabilities[:, forest.classes_] = forest.predict_proba(
-        window_statistics(preprocessed_counts(test.counts, contract))
-    )
+    start = 0
+    for block in blocks(test.counts, MAX_STORED_WINDOWS):
+        statistics = window_statistics(preprocessed_counts(block, contract))
+        probabilities[start : start + len(block), forest.classes_] = forest.predict_proba(statistics)
+        start += len(block)
     return probabilities
 
 

@@ -7,6 +7,7 @@ seeds its own from (seed, epoch).
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, config: TrainingConfi
         "format": FORMAT,
         "config": config.model_dump_json(),
         "fingerprint": fingerprint,
+        "edge_seq": importlib.metadata.version("edge-seq"),
         "progress": json.dumps(checkpoint.progress),
     }
     write_atomically(path, save(flat, metadata=metadata))
@@ -69,7 +71,8 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
 
     Raises:
         ModelError: the file is damaged or is no checkpoint.
-        ConfigError: it was made under another configuration, or with other data or another network.
+        ConfigError: it was made under another configuration, by another version of edge_seq, or with other data or
+            another network.
     """
     if not path.exists():
         return None
@@ -86,18 +89,29 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
         )
     try:
         written_under, progress = json.loads(metadata["config"]), json.loads(metadata["progress"])
-        written_with = metadata["fingerprint"]
+        written_with, written_by = metadata["fingerprint"], metadata.get("edge_seq", "an older version")
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"checkpoint {path} has unreadable metadata ({type(error).__name__}: {error}). Delete it to train from the "
             "start"
         ) from error
+    _refuse_other_version(path, written_by)
     _refuse_other_training(path, written_under, written_with, config, fingerprint)
     tensors: dict[str, Arrays] = {}
     for full_name, array in flat.items():
         section, _, name = full_name.partition("/")
         tensors.setdefault(section, {})[name] = np.array(array)
     return Checkpoint(progress=progress, tensors=tensors)
+
+
+def _refuse_other_version(path: Path, found: str) -> None:
+    installed = importlib.metadata.version("edge-seq")
+    if found != installed:
+        raise ConfigError(
+            f"cannot resume from {path}: it was written by edge_seq {found}, installed is {installed}, and the weights "
+            "would be those of neither. Install that version, give another folder, or delete the checkpoint to start "
+            "again"
+        )
 
 
 def _refuse_other_training(

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from edge_seq.tables import StrictTable
 
 CellName = Literal["rnn", "gru", "lstm"]
 
 
-class _Table(BaseModel):
-    """A table of a TOML file: unknown keys are refused, values never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class AugmentationConfig(_Table):
+class AugmentationConfig(StrictTable):
     """Random changes of each training window that leave its label true; drawn anew in every epoch.
 
     Attributes:
@@ -41,7 +37,7 @@ class AugmentationConfig(_Table):
         return self.rotation != "none" or max(self.scale, self.offset, self.noise) > 0
 
 
-class InitialisationConfig(_Table):
+class InitialisationConfig(StrictTable):
     """First values of the recurrent weights; see :mod:`edge_seq.training.initialise` for equations and sources.
 
     Attributes:
@@ -62,7 +58,7 @@ class InitialisationConfig(_Table):
         return self
 
 
-class TrainingConfig(_Table):
+class TrainingConfig(StrictTable):
     """Everything that decides a training besides the data and the sensor contract.
 
     Attributes:

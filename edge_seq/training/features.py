@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.preprocess import preprocess
 from edge_seq.data.recording import UNLABELLED, Windows
+from edge_seq.data.stored import is_stored
 from edge_seq.errors import ContractError, DataError
 from edge_seq.ir.contract import Normalisation, SensorContract
 
@@ -35,6 +39,8 @@ def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> 
 def fit_normalisation(counts: NDArray[np.int16], *, gain: float = 1.0) -> Normalisation:
     """Mean and standard deviation a channel, in counts, from training windows only.
 
+    Sums are whole numbers and exact, so that windows taken piece by piece give the same.
+
     A constant channel gets the scale 1, so that it becomes 0 instead of a division by zero.
 
     Args:
@@ -44,13 +50,34 @@ def fit_normalisation(counts: NDArray[np.int16], *, gain: float = 1.0) -> Normal
     >>> fit_normalisation(np.array([[[1, 7], [3, 7]]], dtype=np.int16))
     Normalisation(mean=(2.0, 7.0), scale=(1.0, 1.0))
     """
-    if counts.size == 0:
+    return fit_normalisation_in_pieces([counts], gain=gain)
+
+
+def fit_normalisation_in_pieces(pieces: Iterable[NDArray[np.int16]], *, gain: float = 1.0) -> Normalisation:
+    """As :func:`fit_normalisation`, of windows int16 [B, T, C] that come in pieces.
+
+    Raises:
+        DataError: there is no window.
+    """
+    count = 0
+    sums: list[int] = []
+    squares: list[int] = []
+    for piece in pieces:
+        values = piece.reshape(-1, piece.shape[-1]).astype(np.int64)
+        count += len(values)
+        sums = _added(sums, values.sum(axis=0).tolist())
+        squares = _added(squares, (values**2).sum(axis=0).tolist())
+    if count == 0:
         raise DataError("normalisation: there are no training windows to take mean and scale from; give at least one")
-    values = counts.reshape(-1, counts.shape[-1])
-    mean = values.mean(axis=0, dtype=np.float64)
-    scale = values.std(axis=0, dtype=np.float64)
-    scale = np.where(scale < 1e-6, 1.0, scale)
-    return Normalisation(mean=tuple(mean.tolist()), scale=tuple((scale / gain).tolist()))
+    mean = [total / count for total in sums]
+    # count^2 times the variance, in whole numbers
+    spread = [count * square - total * total for square, total in zip(squares, sums, strict=True)]
+    scale = [math.sqrt(one / (count * count)) for one in spread]
+    return Normalisation(mean=tuple(mean), scale=tuple((1.0 if one < 1e-6 else one) / gain for one in scale))
+
+
+def _added(totals: list[int], more: list[int]) -> list[int]:
+    return [total + one for total, one in zip(totals or [0] * len(more), more, strict=True)]
 
 
 def check_windows(windows: Windows, contract: SensorContract, num_classes: int, *, role: str) -> None:
@@ -86,7 +113,9 @@ def check_windows(windows: Windows, contract: SensorContract, num_classes: int, 
             f"{role} windows: window {int(np.argmax(outside))} has label {int(labels[outside][0])}; expected 0 to "
             f"{num_classes - 1}. Drop unlabelled windows before training"
         )
-    if windows.sample_labels is not None:
+    if windows.sample_labels is not None and not is_stored(
+        windows.sample_labels
+    ):  # stored ones were made by windows.py
         _check_sample_labels(windows, windows.sample_labels, num_classes, role)
 
 

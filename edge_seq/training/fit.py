@@ -23,6 +23,7 @@ from edge_seq.training.augment import Augmenter, augment
 from edge_seq.training.checkpoint import Arrays, Checkpoint, load_checkpoint, save_checkpoint
 from edge_seq.training.config import TrainingConfig
 from edge_seq.training.modules import SequenceClassifier
+from edge_seq.training.stored import StoredFeatures, StoredLabels
 
 _PREDICTION_BATCH = 1024
 _ONE_CYCLE_WARM_UP = 0.3  # share of all steps
@@ -50,14 +51,14 @@ class LabelledFeatures:
     """Windows as the network sees them.
 
     Attributes:
-        x: float32 [B, T, C].
+        x: float32 [B, T, C], in memory, or read when it is indexed (:class:`edge_seq.training.stored.StoredFeatures`).
         labels: int64 [B].
         sample_labels: int64 [B, T], UNLABELLED where a sample has none; needed for a loss after each sample only.
     """
 
-    x: Tensor
+    x: Tensor | StoredFeatures
     labels: Tensor
-    sample_labels: Tensor | None = None
+    sample_labels: Tensor | StoredLabels | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def fit(
     )
 
 
-def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+def class_weights(labels: Tensor | StoredLabels, num_classes: int) -> Tensor:
     """Weight of each class: labels / (classes present * labels of the class), 0 for an absent class.
 
     Args:
@@ -165,7 +166,9 @@ def class_weights(labels: Tensor, num_classes: int) -> Tensor:
     Returns:
         float32 [K].
     """
-    count = torch.bincount(labels[labels != UNLABELLED], minlength=num_classes).float()
+    parts = [labels] if isinstance(labels, Tensor) else labels.blocks()
+    counts = [torch.bincount(part[part != UNLABELLED], minlength=num_classes) for part in parts]
+    count = torch.stack(counts).sum(dim=0).float()
     present = count > 0
     return torch.where(present, count.sum() / (present.sum() * count.clamp(min=1)), torch.zeros(()))
 
@@ -186,12 +189,13 @@ def learning_rate_at(step: int, total_steps: int, config: TrainingConfig) -> flo
     return _half_cosine(peak, peak * _ONE_CYCLE_END, (step - warm_up) / max(1, total_steps - warm_up))
 
 
-def predict_module(module: nn.Module, x: Tensor) -> NDArray[np.float32]:
+def predict_module(module: nn.Module, x: Tensor | StoredFeatures) -> NDArray[np.float32]:
     """Logits float32 [B, K] of features float32 [B, T, C], without dropout; the module's mode is left as it was."""
     was_training = module.training
     module.eval()
     with torch.inference_mode():
-        logits = torch.cat([module(part) for part in torch.split(x, _PREDICTION_BATCH)])
+        starts = range(0, len(x), _PREDICTION_BATCH)
+        logits = torch.cat([module(x[start : start + _PREDICTION_BATCH]) for start in starts])
     module.train(was_training)
     result: NDArray[np.float32] = logits.numpy()
     return result
@@ -215,8 +219,8 @@ def _start(module: nn.Module, config: TrainingConfig) -> _Run:
 
 def _epoch(
     run: _Run,
-    train_x: Tensor,
-    targets: Tensor,
+    train_x: Tensor | StoredFeatures,
+    targets: Tensor | StoredLabels,
     validation: LabelledFeatures | None,
     weights: Tensor | None,
     num_classes: int,

@@ -19,15 +19,17 @@ from torch import nn
 
 from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
+from edge_seq.data.stored import blocks, is_stored
 from edge_seq.errors import ModelError
 from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict, verify_contract
 from edge_seq.training.augment import make_augmenter
 from edge_seq.training.checkpoint import CHECKPOINT_NAME
 from edge_seq.training.config import TrainingConfig
-from edge_seq.training.features import check_windows, fit_normalisation, preprocessed_counts
+from edge_seq.training.features import check_windows, fit_normalisation_in_pieces, preprocessed_counts
 from edge_seq.training.fit import EpochRecord, LabelledFeatures, Progress, fit, predict_module
 from edge_seq.training.initialise import initialise
 from edge_seq.training.modules import SequenceClassifier
+from edge_seq.training.stored import StoredFeatures, StoredLabels
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,13 @@ def train(
     check_windows(train, contract, num_classes, role="training")
     if validation is not None:
         check_windows(validation, contract, num_classes, role="validation")
-    counts = preprocessed_counts(train.counts, contract)
-    normalisation = fit_normalisation(counts, gain=config.input_gain)
+    pieces = (preprocessed_counts(block, contract) for block in blocks(train.counts))
+    normalisation = fit_normalisation_in_pieces(pieces, gain=config.input_gain)
     augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
     fitted = fit(
         build,
-        _labelled(train, counts, normalisation),
-        None
-        if validation is None
-        else _labelled(validation, preprocessed_counts(validation.counts, contract), normalisation),
+        _labelled(train, contract, normalisation),
+        None if validation is None else _labelled(validation, contract, normalisation),
         num_classes=num_classes,
         config=config,
         augmenter=augmenter,
@@ -212,12 +212,18 @@ def package_versions() -> dict[str, str]:
     }
 
 
-def _labelled(windows: Windows, counts: NDArray[np.int16], normalisation: Normalisation) -> LabelledFeatures:
-    """Windows and their preprocessed counts, as the network sees them."""
-    of_samples = windows.sample_labels
+def _labelled(windows: Windows, contract: SensorContract, normalisation: Normalisation) -> LabelledFeatures:
+    """Windows as the network sees them; those on disk stay there."""
+    of_samples, labels = windows.sample_labels, torch.from_numpy(windows.labels.astype(np.int64))
+    if is_stored(windows.counts):
+        return LabelledFeatures(
+            x=StoredFeatures(windows.counts, contract, normalisation),
+            labels=labels,
+            sample_labels=None if of_samples is None else StoredLabels(of_samples),
+        )
     return LabelledFeatures(
-        x=torch.from_numpy(normalise(counts, normalisation)),
-        labels=torch.from_numpy(windows.labels.astype(np.int64)),
+        x=torch.from_numpy(normalise(preprocessed_counts(windows.counts, contract), normalisation)),
+        labels=labels,
         sample_labels=None if of_samples is None else torch.from_numpy(of_samples.astype(np.int64)),
     )
 
@@ -236,9 +242,11 @@ def _fingerprint(
     digest = hashlib.sha256(json.dumps([contract_to_dict(contract), num_classes, shapes], sort_keys=True).encode())
     for windows in (train, validation):
         if windows is not None:
-            digest.update(np.ascontiguousarray(windows.counts).tobytes())
+            for block in blocks(windows.counts):
+                digest.update(block.tobytes())
             digest.update(np.ascontiguousarray(windows.labels).tobytes())
             if config.label_every == "sample" and windows.sample_labels is not None:
-                digest.update(np.ascontiguousarray(windows.sample_labels).tobytes())
+                for block in blocks(windows.sample_labels):
+                    digest.update(block.tobytes())
         digest.update(b"|")
     return digest.hexdigest()

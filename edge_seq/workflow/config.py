@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
 from edge_seq.errors import ConfigError, ModelError
 from edge_seq.ir.verify import check_model_name
+from edge_seq.tables import StrictTable
 from edge_seq.training.config import TrainingConfig
 from firmware_export.budgets import Budgets
 
@@ -35,11 +37,7 @@ def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
     return max(1, round(SIMULATED_WINDOW_S * sample_rate_hz)), max(1, round(SIMULATED_STRIDE_S * sample_rate_hz))
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SimulatorConfig(_Table):
+class SimulatorConfig(StrictTable):
     """What to simulate where ``data.source`` is ``car_states``; see :class:`edge_seq.data.simulator.CarStatesOptions`.
 
     Attributes:
@@ -67,26 +65,34 @@ class SimulatorConfig(_Table):
         return table
 
 
-class DataConfig(_Table):
+class DataConfig(StrictTable):
     """Which data, and how it is split.
 
     Attributes:
         source: ``car_states`` for the built-in simulator, or the path of a data source (TOML, see datasets/README.md).
         simulator: options of the simulator; of no other source.
+        storage: ``memory``, or ``disk``: recordings are read one by one (Parquet files in parts), their counts kept
+            in a file of the run, and windows read from it as they are needed. The weights are the same.
         split: ``group``; ``window_leaking_groups`` puts windows of one group on both sides and flatters every figure.
         validation_fraction: share of the windows for validation, unless the source gives its own part.
         test_fraction: share of the windows for the test, unless the source gives its own part.
         split_seed: of the choice of groups.
+        folds: of a cross-validation by group, at least 2; 0 for a single split. The test part is then one fold, and
+            test_fraction is not used; a test part that the source gives stays untouched.
+        fold: which fold is the test, 1 to ``folds``.
         training_stride: samples between training windows; the contract's stride where 0. Validation and test always
             use the contract's. Not with ``window_leaking_groups``.
     """
 
     source: str = SIMULATOR
     simulator: SimulatorConfig = SimulatorConfig()
+    storage: Literal["memory", "disk"] = "memory"
     split: str = "group"
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
+    folds: int = Field(default=0, ge=0)
+    fold: int = Field(default=1, ge=1)
     training_stride: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -96,10 +102,21 @@ class DataConfig(_Table):
                 f"training_stride {self.training_stride} has no effect with split = 'window_leaking_groups', which "
                 "cuts all windows alike; leave it at 0"
             )
+        if self.folds == 1 or self.fold > max(self.folds, 1):
+            raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold of 1 to folds")
+        if self.folds and self.split == "window_leaking_groups":
+            raise ValueError(
+                "folds are by group and have no effect with split = 'window_leaking_groups'; leave them out"
+            )
+        if self.storage == "disk" and self.source == SIMULATOR:
+            raise ValueError(
+                f"storage 'disk' has no effect on source {SIMULATOR!r}, which is simulated in memory; write it to a "
+                "file with edge-seq simulate, or leave storage at 'memory'"
+            )
         return self
 
 
-class QuantizationConfig(_Table):
+class QuantizationConfig(StrictTable):
     """How the integer model is made.
 
     Attributes:
@@ -115,7 +132,7 @@ class QuantizationConfig(_Table):
     max_macro_f1_loss: float = Field(default=0.005, ge=0, le=1)
 
 
-class RunConfig(_Table):
+class RunConfig(StrictTable):
     """Everything that decides a run.
 
     Attributes:
@@ -160,6 +177,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
     8
     """
     table = {} if path is None else _read_toml(path)
+    _refuse_data_source(table, path)
     _make_source_absolute(table, Path() if path is None else path.parent)
     for override in overrides:
         _override(table, override)
@@ -184,6 +202,13 @@ def read_config(path: Path) -> RunConfig:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    if (path / "config.toml").is_file():
+        raise ConfigError(f"{path} is the folder of a run; to train with its configuration give {path / 'config.toml'}")
+    if is_recordings(path):
+        raise ConfigError(
+            f"{path} is given as the configuration of a run, but it {hint_for_recordings(path)}, as in: edge-seq train "
+            "--data SOURCE.toml"
+        )
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -191,6 +216,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"configuration {path} cannot be read as TOML: {error}") from error
     return table
+
+
+def _refuse_data_source(table: Mapping[str, Any], path: Path | None) -> None:
+    if is_source_table(table):
+        raise ConfigError(
+            f"{path} is a data source, where the configuration of a run is wanted. Give it as such: edge-seq train "
+            f"--data {path}; or name it in a configuration, as data.source"
+        )
 
 
 def _make_source_absolute(table: dict[str, Any], base: Path) -> None:

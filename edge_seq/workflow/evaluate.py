@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ from edge_seq.workflow.quantize import float_probabilities, int_probabilities
 
 BASELINES = ("majority", "random_forest")
 BASELINES_OF = "baselines_of"  # hash of all that decides them
+BASELINES_BY = "baselines_by_scikit_learn"  # its version: another may grow another forest
 EVALUATE_STEPS = 3
 
 Progress = Callable[[int, int, str], None]
@@ -64,8 +66,11 @@ def evaluate_run(
     windows = load_windows(path, num_classes=model.num_classes)
     train = load_windows(run.windows("train"), num_classes=model.num_classes)
     key = _baselines_key(model, train, windows, seed)
-    kept = next((found for found in (*_scored_before(run, side), *earlier) if found.get(BASELINES_OF) == key), None)
-    if baselines and kept is None and importlib.util.find_spec("sklearn") is None:
+    forest_by = sklearn_version()
+    kept = next(
+        (found for found in (*_scored_before(run, side), *earlier) if _same_baselines(found, key, forest_by)), None
+    )
+    if baselines and kept is None and forest_by is None:
         raise ToolError(
             "edge-seq evaluate needs scikit-learn for the random forest, and it is not installed; "
             "pip install 'edge-seq[data]', or give --no-baselines"
@@ -80,7 +85,7 @@ def evaluate_run(
     progress(0, EVALUATE_STEPS, "float model")
     results: dict[str, Any] = {
         "side": side,
-        **split_note(config),
+        **split_note(config, load_json(run.training) if run.training.is_file() else None),
         "model_hash": model_hash(model),
         "float": score(float_probabilities(model, windows.counts)),
     }
@@ -89,14 +94,14 @@ def evaluate_run(
         results["int"] = score(int_probabilities(quantized, windows.counts))
     progress(2, EVALUATE_STEPS, "baselines")
     if kept is not None:
-        results |= {name: kept[name] for name in (*BASELINES, BASELINES_OF)}
+        results |= {name: kept[name] for name in (*BASELINES, BASELINES_OF, BASELINES_BY)}
     elif baselines:
         from edge_seq.training.baselines import majority_baseline, random_forest_baseline
 
         count, classes = len(windows.labels), model.num_classes
         results["majority"] = score(majority_baseline(train.labels, count, classes))
         results["random_forest"] = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
-        results[BASELINES_OF] = key
+        results |= {BASELINES_OF: key, BASELINES_BY: forest_by}
     save_json(run.metrics(side), results)
     progress(EVALUATE_STEPS, EVALUATE_STEPS, "done")
     return results
@@ -106,6 +111,18 @@ def _baselines_key(model: FloatModel, train: Windows, windows: Windows, seed: in
     contract = canonical_json(contract_to_dict(model.contract))
     parts = (windows_hash(train), windows_hash(windows), contract, str(seed), str(model.num_classes))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _same_baselines(found: Mapping[str, Any], key: str, forest_by: str | None) -> bool:
+    """Whether baselines kept are those that would be scored now; without scikit-learn any version's are."""
+    return found.get(BASELINES_OF) == key and (forest_by is None or found.get(BASELINES_BY) == forest_by)
+
+
+def sklearn_version() -> str | None:
+    """Version of scikit-learn; None where it is not installed."""
+    if importlib.util.find_spec("sklearn") is None:
+        return None
+    return importlib.metadata.version("scikit-learn")
 
 
 def _scored_before(run: RunFolder, side: str) -> list[dict[str, Any]]:

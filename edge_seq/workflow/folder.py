@@ -16,6 +16,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES, Windows
+from edge_seq.data.stored import RowFile, StoredWindows, as_array, blocks
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.files import json_text, write_atomically
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from edge_seq.workflow.config import RunConfig  # needs pydantic, which those that only look at a run do without
 
 HASHES = "hashes.json"
+STORE = "recordings"  # folder of samples, where windows are read as they are needed
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ class RunFolder:
     def calibration_streams(self) -> Path:
         """Raw counts of the calibration streams."""
         return self.path / "data" / "calibration.safetensors"
+
+    @property
+    def store(self) -> Path:
+        """Samples of all recordings, where windows are read as they are needed."""
+        return self.path / "data" / STORE
 
     @property
     def data_hashes(self) -> Path:
@@ -212,14 +219,16 @@ def load_json(path: Path) -> dict[str, Any]:
 
 
 def save_windows(path: Path, windows: Windows) -> None:
-    """Write windows as safetensors; groups as indices into a list of names."""
+    """Write windows as safetensors; groups as indices into a list of names, windows on disk as where they begin."""
     names, index = np.unique(windows.groups, return_inverse=True)
-    tensors = {
-        "counts": np.ascontiguousarray(windows.counts),
-        "labels": windows.labels,
-        "group": index.astype(np.int32),
-    }
+    tensors: dict[str, NDArray[Any]] = {"labels": windows.labels, "group": index.astype(np.int32)}
     metadata = {"groups": json.dumps(names.tolist())}
+    if isinstance(windows.counts, StoredWindows):
+        stored = windows.counts
+        tensors["starts"] = stored.starts
+        metadata["stored"] = json.dumps([stored.file.path.name, *stored.shape[1:]])
+    else:
+        tensors["counts"] = np.ascontiguousarray(windows.counts)
     write_atomically(path, safetensors.numpy.save(tensors, metadata=metadata))
 
 
@@ -239,7 +248,10 @@ def load_windows(path: Path, *, num_classes: int | None = None) -> Windows:
     try:
         tensors = safetensors.numpy.load(content)
         length = int.from_bytes(content[:8], "little")
-        names = np.array(json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["groups"]), dtype=np.str_)
+        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+        names = np.array(json.loads(metadata["groups"]), dtype=np.str_)
+        if "stored" in metadata:
+            tensors["counts"] = as_array(_stored_counts(path, tensors["starts"], json.loads(metadata["stored"])))
         _check_tensors(tensors, len(names), num_classes)
         windows = Windows(tensors["counts"], tensors["labels"], names[tensors["group"]])
     except (safetensors.SafetensorError, ValueError, KeyError, IndexError, TypeError) as error:
@@ -253,6 +265,21 @@ def load_windows(path: Path, *, num_classes: int | None = None) -> Windows:
             f"{windows_hash(windows)[:16]}..., {HASHES} says {str(expected)[:16]}...); run edge-seq train again"
         )
     return windows
+
+
+def _stored_counts(path: Path, starts: NDArray[np.int64], stored: list[Any]) -> StoredWindows:
+    """Windows on disk, beside the file ``path`` that says where they begin.
+
+    Raises:
+        ValueError: the file of samples leaves the run, or a window lies outside it.
+    """
+    name, length, channels = stored
+    if not isinstance(name, str) or Path(name).name != name:
+        raise ValueError(f"samples in {name!r}; expected a file of the run")
+    file = RowFile(path.parent / STORE / name, (int(channels),))
+    if starts.dtype != np.int64 or starts.ndim != 1 or starts.min() < 0 or starts.max() + length > file.num_rows:
+        raise ValueError(f"windows begin at {starts.dtype} {list(starts.shape)}, outside the {file.num_rows} samples")
+    return StoredWindows(file, starts, int(length))
 
 
 def _check_tensors(tensors: dict[str, NDArray[Any]], num_groups: int, num_classes: int | None) -> None:
@@ -281,7 +308,8 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], num_groups: int, num_classe
 def counts_hash(counts: np.ndarray[Any, np.dtype[np.int16]]) -> str:
     """SHA-256 of counts, little-endian, with their shape."""
     digest = hashlib.sha256(repr(counts.shape).encode())
-    digest.update(np.ascontiguousarray(counts, dtype="<i2").tobytes())
+    for block in blocks(counts):
+        digest.update(block.astype("<i2", copy=False).tobytes())
     return digest.hexdigest()
 
 

@@ -94,7 +94,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
     summary = {
         "model_hash": model_hash(quantized),
         "float_model_hash": model_hash(model),
-        **split_note(load_run_config(run)),
+        **split_note(load_run_config(run), load_json(run.training) if run.training.is_file() else None),
         "parameters": num_parameters(model),
         "weight_bytes": weight_bytes(quantized),
         "deployed_bytes": deployed_bytes(quantized),

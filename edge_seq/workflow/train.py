@@ -84,6 +84,16 @@ def save_data(run: RunFolder, config: RunConfig, prepared: Prepared) -> None:
     write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
 
 
+def _leak(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
+    """Where windows of one group are on both sides: what that is worth, measured."""
+    if config.data.split != "window_leaking_groups":
+        return {}
+    from edge_seq.workflow.leak import leak_text
+
+    leak, text = leak_text(prepared.dataset, seed=config.data.split_seed, minimum_share=prepared.minimum_share)
+    return {"leak": leak, "leak_text": text}
+
+
 def _holds_results(run: RunFolder) -> bool:
     """Whether anything was trained in it: an epoch at least."""
     return run.float_model.is_file() or (run.checkpoint_dir.is_dir() and any(run.checkpoint_dir.iterdir()))
@@ -120,10 +130,11 @@ def train_run(
 
     run = start_run(path, config)
     if prepared is None:
-        prepared = prepare(config, progress=data_progress)
+        prepared = prepare(config, progress=data_progress, store=run.store)
     save_data(run, config, prepared)
 
     dataset = prepared.dataset
+    leak = _leak(config, prepared)
     result = train(
         prepared.train,
         prepared.validation,
@@ -139,7 +150,9 @@ def train_run(
     save_model(model, run.float_model)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
-        **split_note(config),
+        "reading": list(dataset.notes),
+        **split_note(config, leak),
+        **leak,
         "windows": {side: 0 if (windows := getattr(prepared, side)) is None else len(windows.labels) for side in SIDES},
         "groups": {
             side: 0 if (windows := getattr(prepared, side)) is None else len(set(windows.groups.tolist()))

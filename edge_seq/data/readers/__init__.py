@@ -6,23 +6,42 @@ name in ``DataSource.format``.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge_seq.data import checks
-from edge_seq.data.readers import csv_file, parquet_file
-from edge_seq.data.readers.files import SourceFile, list_files
-from edge_seq.data.readers.recordings import RawRecording, cut_recordings, to_recording
-from edge_seq.data.readers.table import Reader, ReadOptions
+from edge_seq.data.readers import (
+    csv_file,
+    edge_impulse_cbor_file,
+    edge_impulse_csv_file,
+    edge_impulse_json_file,
+    npz_file,
+    parquet_file,
+    phone_csv_file,
+)
+from edge_seq.data.readers.files import find_intervals, list_files
+from edge_seq.data.readers.label_intervals import check_all_used, read_intervals
+from edge_seq.data.readers.recordings import RawRecording, make_recordings, to_recording
+from edge_seq.data.readers.signals import Signal, cut_signals
+from edge_seq.data.readers.source_file import SourceFile
+from edge_seq.data.readers.table import Reader, ReadOptions, Table
 from edge_seq.data.recording import Dataset
 from edge_seq.data.source import DataSource, load_source
-from edge_seq.errors import DataError
+from edge_seq.errors import ConfigError, DataError
 
 READERS: tuple[Reader, ...] = (
     csv_file.READER,
     parquet_file.READER,
+    edge_impulse_json_file.READER,
+    edge_impulse_cbor_file.READER,
+    npz_file.READER,
+    # Ends of names that a plain CSV has too: only where the data source names the format.
+    edge_impulse_csv_file.READER,
+    phone_csv_file.READER,
 )
 
-__all__ = ["READERS", "load_dataset", "read_dataset"]
+__all__ = ["READERS", "load_dataset", "read_dataset", "read_recordings", "read_signals"]
 
 
 def read_dataset(source: DataSource, *, base: Path) -> Dataset:
@@ -38,20 +57,10 @@ def read_dataset(source: DataSource, *, base: Path) -> Dataset:
     Raises:
         DataError: a file or the rows in it are not usable.
         ContractError: a recording does not hold to the sensor contract.
-        ToolError: pyarrow is not installed.
+        ConfigError: a field of the data source has no place in the format of a file.
+        ToolError: a package that reads a format is not installed.
     """
-    readers = tuple(reader for reader in READERS if source.format in ("auto", reader.name))
-    suffixes = tuple(suffix for reader in readers for suffix in reader.suffixes)
-    options = ReadOptions(
-        numeric=source.numeric_columns,
-        text=source.text_columns,
-        delimiter=source.delimiter,
-        column_names=source.column_names,
-    )
-    raw: list[RawRecording] = []
-    for file in list_files(source, base, suffixes):
-        raw += cut_recordings(_reader_of(file, readers).read(file.path, options), file, source)
-    _check_together(raw, source)
+    raw = list(read_recordings(source, base=base))
     labels = source.labels or tuple(sorted({value for one in raw for value in one.label_values if value}))
     if not labels:
         raise DataError(f"data source {source.name!r}: no sample has a label; expected at least one class")
@@ -60,6 +69,7 @@ def read_dataset(source: DataSource, *, base: Path) -> Dataset:
         contract=source.contract,
         labels=labels,
         recordings=tuple(to_recording(one, labels) for one in raw),
+        notes=count_notes(one.notes for one in raw),
     )
 
 
@@ -73,6 +83,115 @@ def load_dataset(path: Path) -> Dataset:
     return read_dataset(load_source(path), base=path.parent)
 
 
+def read_recordings(source: DataSource, *, base: Path, in_parts: bool = False) -> Iterator[RawRecording]:
+    """Recordings one after the other, so that a set that does not fit into memory can be read too.
+
+    Args:
+        source: where the files are and what they hold.
+        base: folder to which ``source.path`` is relative.
+        in_parts: whether a file of a format that can is read in parts; the rows of a recording must be together.
+
+    Raises:
+        as :func:`read_dataset`; what concerns all recordings together, at the end.
+    """
+    sides: dict[str, tuple[str, str | None]] = {}
+    for signal in read_signals(source, base=base, in_parts=in_parts):
+        for one in make_recordings(signal, source):
+            if one.name in sides:
+                raise DataError(
+                    f"recording {one.name} comes twice, in two files of data source {source.name!r}, or its rows are "
+                    "not together; give each recording a name of its own, or remove one of the files"
+                )
+            sides[one.name] = (one.group, one.split)
+            yield one
+    if not sides:
+        raise DataError(
+            f"data source {source.name!r}: every recording is shorter than a window of {source.window_length} samples; "
+            "shorten window_length"
+        )
+    checks.check_one_split_per_group(list(sides.values()))
+
+
+def read_signals(
+    source: DataSource, *, base: Path, on_error: Callable[[DataError], None] | None = None, in_parts: bool = False
+) -> Iterator[Signal]:
+    """Signals one after the other, in the channels' units, not checked against the contract.
+
+    Args:
+        source: where the files are and what they hold.
+        base: folder to which ``source.path`` is relative.
+        on_error: takes what is wrong with a file, which is then left out; without it that is raised.
+        in_parts: as for :func:`read_recordings`.
+
+    Raises:
+        DataError, ContractError, ConfigError, ToolError: as :func:`read_dataset`, but for what checks would find.
+    """
+    readers = tuple(reader for reader in READERS if source.format in ("auto", reader.name))
+    suffixes = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.suffixes))
+    files = list_files(source, base, suffixes)
+    table_of_intervals = find_intervals(source, base)
+    intervals = read_intervals(table_of_intervals) if table_of_intervals else ()
+    names: list[str] = []
+    for file in files:
+        try:
+            for table in _read_file(file, _reader_of(file, readers), source, in_parts=in_parts):
+                for signal in cut_signals(table, file, source, intervals, is_only=len(files) == 1):
+                    names.append(signal.name)
+                    yield signal
+        except DataError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+    check_all_used(intervals, names)
+
+
+def _read_file(file: SourceFile, reader: Reader, source: DataSource, *, in_parts: bool) -> Iterator[Table]:
+    """The file as one table, or in parts of whole recordings where that is wanted and the format can."""
+    _check_fields_fit(reader, source)
+    options = ReadOptions(
+        numeric=source.numeric_columns,
+        text=source.text_columns,
+        delimiter=source.delimiter,
+        column_names=source.column_names,
+        windows_array=source.windows_array,
+    )
+    if in_parts and reader.read_parts is not None and source.recording_column is not None:
+        yield from reader.read_parts(file.path, options, source.recording_column)
+    else:
+        yield reader.read(file.path, options)
+
+
+def _check_fields_fit(reader: Reader, source: DataSource) -> None:
+    clash = [
+        field
+        for field, has_own in (
+            ("time_column", reader.has_time),
+            ("index_column", reader.has_time),
+            ("recording_column", reader.has_recordings),
+        )
+        if has_own and getattr(source, field) is not None
+    ]
+    if clash:
+        raise ConfigError(
+            f"data source {source.name!r}: {clash[0]} has no place in the format {reader.name}, which says this "
+            "itself; leave it out"
+        )
+
+
+def count_notes(notes_of_recordings: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Each note once, with how many recordings it is of.
+
+    >>> count_notes([("resampled",), (), ("resampled",)])
+    ('resampled (2 of 3 recordings)',)
+    """
+    counted: Counter[str] = Counter()
+    total = 0
+    for notes in notes_of_recordings:
+        counted.update(notes)
+        total += 1
+    return tuple(f"{note} ({count} of {total} recordings)" for note, count in counted.items())
+
+
 def _reader_of(file: SourceFile, readers: tuple[Reader, ...]) -> Reader:
     if len(readers) == 1:  # the data source names the format, whatever the file is called
         return readers[0]
@@ -84,20 +203,3 @@ def _reader_of(file: SourceFile, readers: tuple[Reader, ...]) -> Reader:
         f"file {file.path.name}: no reader for its ending; known are {known}. Convert the file, or give `format` in "
         "the data source"
     )
-
-
-def _check_together(raw: list[RawRecording], source: DataSource) -> None:
-    if not raw:
-        raise DataError(
-            f"data source {source.name!r}: every recording is shorter than a window of {source.window_length} samples; "
-            "shorten window_length"
-        )
-    seen: set[str] = set()
-    for one in raw:
-        if one.name in seen:
-            raise DataError(
-                f"recording {one.name} comes twice, in two files of data source {source.name!r}; give each recording a "
-                "name of its own, or remove one of the files"
-            )
-        seen.add(one.name)
-    checks.check_one_split_per_group([(one.group, one.split) for one in raw])

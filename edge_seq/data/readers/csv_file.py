@@ -7,6 +7,9 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_seq.data.readers.table import (
     Reader,
     ReadOptions,
@@ -34,6 +37,39 @@ def read_csv(path: Path, options: ReadOptions) -> Table:
         _explain_text(pa, path, names, options, where)
         raise DataError(f"{where}: cannot be read as CSV: {error}") from error
     return finish_table(table, options, where=where)
+
+
+def header_of(path: Path, options: ReadOptions) -> list[str]:
+    """Names of the columns in the order of the file.
+
+    Raises:
+        DataError: the file is empty, or has no header and the data source names no columns.
+    """
+    first_row = _first_row(path, options, path.name)
+    return list(options.column_names) or first_row
+
+
+def read_integers(path: Path, column: str, options: ReadOptions) -> NDArray[np.int64] | None:
+    """A column of whole numbers of up to 19 digits, which a float64 would round; None where it holds others.
+
+    Raises:
+        ToolError: pyarrow is not installed.
+    """
+    pa = import_pyarrow()
+    names = list(options.column_names)
+    try:
+        table = pa.csv.read_csv(
+            str(path),
+            read_options=pa.csv.ReadOptions(use_threads=False, column_names=names or None),
+            parse_options=pa.csv.ParseOptions(delimiter=options.delimiter),
+            convert_options=pa.csv.ConvertOptions(column_types={column: pa.int64()}, include_columns=[column]),
+        )
+    except (pa.ArrowInvalid, OSError, EOFError):
+        return None
+    if table.column(column).null_count:
+        return None
+    numbers: NDArray[np.int64] = table.column(column).to_numpy()
+    return numbers
 
 
 def _first_row(path: Path, options: ReadOptions, where: str) -> list[str]:

@@ -5,33 +5,15 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from edge_seq.data.readers.label_folder import label_by_folder
+from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.data.source import DataSource
 from edge_seq.errors import DataError
 from edge_seq.files import stays_in_folder
 
 MANIFEST_COLUMNS = ("file", "label", "group", "split")
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file to read.
-
-    Attributes:
-        path: to open.
-        name: path below the source's folder without the format's suffix, for example ``walk/03``.
-        label: class of the whole file, where its name or the manifest tells it.
-        group: where its name or the manifest tells it.
-        split: where the source or the manifest tells it.
-    """
-
-    path: Path
-    name: str
-    label: str | None = None
-    group: str | None = None
-    split: str | None = None
 
 
 def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
@@ -63,8 +45,24 @@ def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple
     elif root.is_file():
         files = (SourceFile(root, _stem(root.name, suffixes)),)
     else:
-        files = _in_folder(root, suffixes)
-    return tuple(_read_name(file, source.file_pattern) for file in files) if source.label_from == "file_name" else files
+        files = _in_folder(root, suffixes, without=source.intervals)
+    if source.label_from == "file_name":
+        return tuple(_read_name(file, source.file_pattern) for file in files)
+    if source.label_from == "folder":
+        return tuple(label_by_folder(file) for file in files)
+    return files
+
+
+def find_intervals(source: DataSource, base: Path) -> Path | None:
+    """The table of intervals, inside ``path`` or, where that is a file, beside it; None where there is none.
+
+    Raises:
+        DataError: it does not exist.
+    """
+    if source.intervals is None:
+        return None
+    root = base / source.path
+    return _existing((root if root.is_dir() else root.parent) / source.intervals, "intervals")
 
 
 def _folder(source: DataSource, root: Path) -> Path:
@@ -85,9 +83,10 @@ def _stem(name: str, suffixes: Sequence[str]) -> str:
     return next((name[: -len(suffix)] for suffix in suffixes if name.lower().endswith(suffix)), name)
 
 
-def _in_folder(root: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
+def _in_folder(root: Path, suffixes: Sequence[str], *, without: str | None) -> tuple[SourceFile, ...]:
     paths = sorted(path for path in root.rglob("*") if path.name.lower().endswith(tuple(suffixes)) and path.is_file())
     visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+    visible = [path for path in visible if without is None or path != root / without]
     if not visible:
         raise DataError(f"folder {root} holds no file that ends in {list(suffixes)}; put one file per recording there")
     return tuple(SourceFile(path, _stem(path.relative_to(root).as_posix(), suffixes)) for path in visible)

@@ -1,25 +1,22 @@
-"""From the rows of a table to recordings: cut, put into order of channels, checked, in counts."""
+"""From signals to recordings: checked, resampled where that was asked for, cut at gaps, in counts."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data import checks
-from edge_seq.data.readers.files import SourceFile
-from edge_seq.data.readers.table import Table, TextColumn
-from edge_seq.data.recording import SIDES, UNLABELLED, Recording
+from edge_seq.data.readers.signals import Signal
+from edge_seq.data.recording import UNLABELLED, Recording
+from edge_seq.data.resample import resample
 from edge_seq.data.source import DataSource
-from edge_seq.errors import DataError
 from edge_seq.ir.contract import to_counts
 
 log = logging.getLogger(__name__)
-
-SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -27,9 +24,10 @@ class RawRecording:
     """A recording before the classes of the whole data set are known.
 
     Attributes:
-        name, group, counts, split: as in :class:`Recording`.
+        name, group, counts, split, details: as in :class:`Recording`.
         label_values: different class names of its samples; the empty text is unlabelled.
         label_codes: int64 [T], index into ``label_values``.
+        notes: what was done to it, or left undone.
     """
 
     name: str
@@ -38,126 +36,67 @@ class RawRecording:
     counts: NDArray[np.int16]
     label_values: tuple[str, ...]
     label_codes: NDArray[np.int64]
+    details: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def cut_recordings(table: Table, file: SourceFile, source: DataSource) -> tuple[RawRecording, ...]:
-    """Cut a table into recordings, check each against the contract and convert it to counts.
+def make_recordings(signal: Signal, source: DataSource) -> tuple[RawRecording, ...]:
+    """Check a signal against the contract and convert it to counts; several recordings where it is cut at gaps.
 
     Raises:
-        DataError, ContractError: see ``edge_seq.data.checks``.
+        DataError, ContractError: see ``edge_seq.data.checks`` and ``edge_seq.data.resample``.
     """
+    name, contract = signal.name, source.contract
+    checks.check_finite(signal.values, name=name, channel_names=contract.channel_names)
+    checks.check_saturation(signal.values, name=name, contract=contract, max_saturated_share=source.max_saturated_share)
+    if source.on_constant_axis == "error":
+        counts = to_counts(signal.values, contract)
+        checks.check_no_constant_axis(counts, name=name, channel_names=contract.channel_names)
+    pieces = _cut_at_gaps(signal.time_s, name, source)
     recordings: list[RawRecording] = []
-    for name, rows in _rows_of_recordings(table, file, source):
-        values = np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1)  # [T, C]
-        label_values, label_codes = _labels(table, file, source, rows)
-        whole = RawRecording(
-            name=name,
-            group=_one_value(table, source.group_column, rows, name, source) or file.group or name,
-            split=_check_split(_one_value(table, source.split_column, rows, name, source) or file.split, name),
-            counts=np.empty((0, 0), dtype=np.int16),
-            label_values=label_values,
-            label_codes=label_codes,
+    for number, piece in enumerate(pieces, start=1):
+        part = replace(
+            signal,
+            name=name if len(pieces) == 1 else f"{name}#{number}",
+            values=signal.values[piece],
+            time_s=None if signal.time_s is None else signal.time_s[piece],
+            label_codes=signal.label_codes[piece],
         )
-        channel_names = source.contract.channel_names
-        checks.check_finite(values, name=name, channel_names=channel_names)
-        checks.check_saturation(
-            values, name=name, contract=source.contract, max_saturated_share=source.max_saturated_share
-        )
-        counts = to_counts(values, source.contract)
-        if source.on_constant_axis == "error":
-            checks.check_no_constant_axis(counts, name=name, channel_names=channel_names)
-        pieces = _cut_at_gaps(_time_s(table, source, rows, name), name, source)
-        for number, piece in enumerate(pieces, start=1):
-            part = replace(
-                whole,
-                name=name if len(pieces) == 1 else f"{name}#{number}",
-                counts=counts[piece],
-                label_codes=label_codes[piece],
+        part = _at_the_rate(part, source)
+        if source.on_short == "skip" and len(part.values) < source.window_length:
+            log.warning("skipped recording %s: %d samples, shorter than a window", part.name, len(part.values))
+            continue
+        checks.check_long_enough(len(part.values), name=part.name, contract=contract)
+        recordings.append(
+            RawRecording(
+                name=part.name,
+                group=part.group,
+                split=part.split,
+                counts=to_counts(part.values, contract),
+                label_values=part.label_values,
+                label_codes=part.label_codes,
+                details=part.details,
+                notes=part.notes,
             )
-            if source.on_short == "skip" and len(part.counts) < source.window_length:
-                log.warning("skipped recording %s: %d samples, shorter than a window", part.name, len(part.counts))
-                continue
-            checks.check_long_enough(len(part.counts), name=part.name, contract=source.contract)
-            recordings.append(part)
+        )
     return tuple(recordings)
 
 
-def _rows_of_recordings(table: Table, file: SourceFile, source: DataSource) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Name and rows of each recording, in the order in which they first come."""
-    if source.recording_column is None:
-        yield file.name, np.arange(table.num_rows, dtype=np.int64)
-        return
-    column = table.text[source.recording_column]
-    order = np.argsort(column.codes, kind="stable")
-    edges = np.flatnonzero(np.diff(column.codes[order])) + 1
-    pieces = sorted(np.split(order, edges), key=lambda rows: int(rows[0]))
-    for rows in pieces:
-        name = column.values[int(column.codes[rows[0]])]
-        if not name:
-            raise DataError(
-                f"{table.where}: row {int(rows[0]) + 1} has no value in recording_column {source.recording_column!r}; "
-                "give every row one"
-            )
-        if not (source.time_column or source.index_column) and int(rows[-1] - rows[0]) != len(rows) - 1:
-            raise DataError(
-                f"recording {name}: its rows are mixed with those of others, and there is no time or index to order "
-                "them by; keep the rows of a recording together, or name a time_column or index_column"
-            )
-        yield name, rows.astype(np.int64)
-
-
-def _one_value(
-    table: Table, column_name: str | None, rows: NDArray[np.int64], name: str, source: DataSource
-) -> str | None:
-    """The one value of a column in the rows of a recording; None where there is no such column."""
-    if column_name is None:
-        return None
-    column = table.text[column_name]
-    values = [column.values[code] for code in np.unique(column.codes[rows])]
-    if len(values) != 1 or not values[0]:
-        hint = "" if source.recording_column else ", or name a recording_column if the file holds several recordings"
-        raise DataError(
-            f"recording {name}: column {column_name!r} holds {values}; expected one value for the whole recording. "
-            f"Correct the rows{hint}"
-        )
-    return str(values[0])
-
-
-def _check_split(split: str | None, name: str) -> str | None:
-    if split is not None and split not in SIDES:
-        raise DataError(f"recording {name}: split {split!r} is unknown; give one of {list(SIDES)}")
-    return split
-
-
-def _labels(
-    table: Table, file: SourceFile, source: DataSource, rows: NDArray[np.int64]
-) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Class names that occur in the rows, and for each row which."""
-    if source.label_from == "column":
-        assert source.label_column is not None  # DataSource refuses anything else
-        column = table.text[source.label_column]
-    else:
-        column = TextColumn(values=(file.label or "",), codes=np.zeros(table.num_rows, dtype=np.int64))
-    found, codes = np.unique(column.codes[rows], return_inverse=True)
-    unlabelled = {str(value) for value in source.unlabelled_values}
-    raw = [column.values[code] for code in found]
-    values = tuple("" if value in unlabelled else source.label_names.get(value, value) for value in raw)
-    return values, codes.astype(np.int64)
-
-
-def _time_s(table: Table, source: DataSource, rows: NDArray[np.int64], name: str) -> NDArray[np.float64] | None:
-    if source.time_column is not None:
-        return table.numeric[source.time_column][rows] * SECONDS_PER_UNIT[source.time_unit]
-    if source.index_column is not None:
-        index = table.numeric[source.index_column][rows]
-        fractions = np.flatnonzero(np.isfinite(index) & (index != np.rint(index)))
-        if fractions.size:
-            raise DataError(
-                f"recording {name}: index_column {source.index_column!r} holds {index[fractions[0]]:g} at row "
-                f"{int(fractions[0])}; expected whole numbers. A column of times is a time_column"
-            )
-        return index / source.sample_rate_hz
-    return None
+def _at_the_rate(part: Signal, source: DataSource) -> Signal:
+    """The signal at the contract's rate, where resampling was asked for and there are times; else as it is."""
+    if source.resample == "none" or part.time_s is None or len(part.time_s) < 2:
+        return part
+    values, codes = resample(
+        part.time_s,
+        part.values,
+        part.label_codes,
+        sample_rate_hz=source.sample_rate_hz,
+        method=source.resample,
+        name=part.name,
+    )
+    found = 1.0 / float(np.median(np.diff(part.time_s)))
+    note = f"resampled from {found:.3g} Hz to {source.sample_rate_hz:g} Hz, method {source.resample}"
+    return replace(part, values=values, label_codes=codes, time_s=None, notes=(*part.notes, note))
 
 
 def _cut_at_gaps(time_s: NDArray[np.float64] | None, name: str, source: DataSource) -> Sequence[slice]:
@@ -165,11 +104,16 @@ def _cut_at_gaps(time_s: NDArray[np.float64] | None, name: str, source: DataSour
     if time_s is None:
         return (slice(None),)
     checks.check_time_order(time_s, name=name)
-    checks.check_rate(time_s, name=name, sample_rate_hz=source.sample_rate_hz, tolerance=source.rate_tolerance)
+    rate_hz = source.sample_rate_hz
+    if source.resample == "none":
+        checks.check_rate(time_s, name=name, sample_rate_hz=rate_hz, tolerance=source.rate_tolerance)
+    elif len(time_s) > 1:
+        rate_hz = min(rate_hz, 1.0 / float(np.median(np.diff(time_s))))
+    max_gap_s = source.max_gap_at(rate_hz)
     if source.on_gap == "error":
-        checks.check_gaps(time_s, name=name, max_gap_s=source.max_gap, sample_rate_hz=source.sample_rate_hz)
+        checks.check_gaps(time_s, name=name, max_gap_s=max_gap_s, sample_rate_hz=rate_hz)
         return (slice(None),)
-    ends = [int(row) + 1 for row in checks.find_gaps(time_s, max_gap_s=source.max_gap)]
+    ends = [int(row) + 1 for row in checks.find_gaps(time_s, max_gap_s=max_gap_s)]
     return tuple(slice(first, end) for first, end in zip([0, *ends], [*ends, len(time_s)], strict=True))
 
 
@@ -179,6 +123,21 @@ def to_recording(raw: RawRecording, labels: tuple[str, ...]) -> Recording:
     Raises:
         DataError: a class is not in ``labels``.
     """
+    return Recording(
+        name=raw.name,
+        group=raw.group,
+        counts=raw.counts,
+        labels=label_index(raw, labels)[raw.label_codes],
+        split=raw.split,
+        details=raw.details,
+    )
+
+
+def label_index(raw: RawRecording, labels: tuple[str, ...]) -> NDArray[np.int16]:
+    """Class index of each of the recording's label values, int16.
+
+    Raises:
+        DataError: a class is not in ``labels``.
+    """
     checks.check_labels_known([value for value in raw.label_values if value], labels, name=raw.name)
-    index = np.array([labels.index(value) if value else UNLABELLED for value in raw.label_values], dtype=np.int16)
-    return Recording(name=raw.name, group=raw.group, counts=raw.counts, labels=index[raw.label_codes], split=raw.split)
+    return np.array([labels.index(value) if value else UNLABELLED for value in raw.label_values], dtype=np.int16)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,15 @@ class ReadOptions:
         numeric: columns read as float64.
         text: columns read as text, whatever they hold.
         delimiter: between columns of a text file.
-        column_names: of a text file without a header row; else empty.
+        column_names: of a text file without a header row, or of the last axis of windows; else empty.
+        windows_array: of an NPZ file.
     """
 
     numeric: tuple[str, ...]
     text: tuple[str, ...]
     delimiter: str = ","
     column_names: tuple[str, ...] = ()
+    windows_array: str = "X"
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,24 @@ class Table:
         numeric: float64 [N] each; a null is NaN.
         text: see :class:`TextColumn`.
         num_rows: N, at least 1.
+        time_s: float64 [N], seconds, where the format has a clock of its own.
+        units: name of the unit of a column, where the file says it.
+        recordings: which recording a row is of, where the format tells; ``#3`` is added to the file's name.
+        one_group: whether all recordings of the file are one group where nothing else says.
+        details: what else the file says of itself: device, signature.
+        notes: what a user has to know of how the file was read.
     """
 
     where: str
     numeric: dict[str, NDArray[np.float64]]
     text: dict[str, TextColumn]
     num_rows: int
+    time_s: NDArray[np.float64] | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    recordings: TextColumn | None = None
+    one_group: bool = False
+    details: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,12 +82,24 @@ class Reader:
     Attributes:
         name: value of the data source's ``format``.
         suffixes: ends of the names of its files, in lower case.
-        read: reads one file; raises DataError, ContractError (a column is missing) or ToolError (pyarrow is).
+        read: reads one file; raises DataError, ContractError (a column is missing) or ToolError (a package is).
+        has_time: whether the format has a clock of its own, so that a time_column or index_column has no place.
+        has_recordings: whether the format tells recordings apart, so that a recording_column has no place.
+        read_parts: reads one file in parts, each of whole recordings, so that it never lies in memory as a whole;
+            takes the column that tells recordings apart. None where a file is read at once.
     """
 
     name: str
     suffixes: tuple[str, ...]
     read: Callable[[Path, ReadOptions], Table]
+    has_time: bool = False
+    has_recordings: bool = False
+    read_parts: Callable[[Path, ReadOptions, str], Iterator[Table]] | None = None
+
+
+def constant_column(value: str, num_rows: int) -> TextColumn:
+    """A column with the same text in each row."""
+    return TextColumn(values=(value,), codes=np.zeros(num_rows, dtype=np.int64))
 
 
 def import_pyarrow() -> Any:

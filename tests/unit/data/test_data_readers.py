@@ -342,7 +342,7 @@ def test_a_recording_in_two_files_is_an_error(read):
     ("files", "changes", "message"),
     [
         ({}, {"path": "nowhere"}, "nowhere does not exist; path is relative to the folder of the TOML file"),
-        ({"notes.txt": "x"}, {}, r"holds no file that ends in \['.csv', '.csv.gz', '.parquet'\]"),
+        ({"notes.txt": "x"}, {}, r"holds no file that ends in \['.csv', '.csv.gz', '.parquet', '.json'"),
         ({"a.xlsx": "x"}, {"path": "a.xlsx"}, "a.xlsx: no reader for its ending; known are"),
         ({"a.csv": ONE_WALK}, {"split_files": {"test": "b.csv"}}, r"split_files.test: file .*b.csv does not exist"),
         ({"a.csv": ONE_WALK}, {"path": "a.csv", "split_files": {"test": "a.csv"}}, "a.csv is a file; with split_files"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_seq.data.audit.audit import audit
 from edge_seq.data.readers import load_dataset
 from edge_seq.data.recording import Dataset
 from edge_seq.data.source import DataSource, load_source
@@ -102,3 +103,20 @@ def test_the_example_of_the_readme_runs(monkeypatch):
     variables: dict[str, object] = {}
     exec(example.group(1), variables)
     assert variables["train"].counts.shape[1:] == (50, 3)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fan_vibration", {("warning", "clipping"), ("note", "unit")}),  # it clips at 8 g, and the fan never rests
+        ("road_surface_tartu", {("warning", "unit")}),  # the phone removed gravity
+        ("hapt", {("warning", "giveaway")}),  # a protocol of fixed order
+    ],
+)
+def test_data_check_says_what_is_known_of_the_real_sets(name, expected):
+    pytest.importorskip("sklearn")
+    load(name)  # skips where the recordings are missing
+    path = DATASETS / f"{name}.toml"
+    result = audit(load_source(path), base=path.parent)
+    assert result.is_usable
+    assert {(one.severity, one.check) for one in result.findings} == expected

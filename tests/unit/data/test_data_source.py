@@ -49,7 +49,7 @@ def test_a_source_is_frozen():
     ("changes", "message"),
     [
         ({"colour": "red"}, "walks.toml: colour: Extra inputs are not permitted.*datasets/README.md"),
-        ({"format": "xlsx"}, "format: Input should be 'auto', 'csv' or 'parquet'"),
+        ({"format": "xlsx"}, "format: Input should be 'auto', 'csv', 'parquet', 'edge_impulse_json'"),
         ({"time_column": "t", "index_column": "i"}, "time_column and index_column are both given"),
         ({"split_files": {"train": "a.csv"}, "split_column": "s"}, "split_files and split_column are both given"),
         ({"split_files": {"training": "a.csv"}}, "split_files.training"),
@@ -100,5 +100,39 @@ def test_a_missing_or_broken_toml_file_is_named(tmp_path):
     broken.write_bytes(b"name = '\xff'")
     with pytest.raises(ConfigError, match=r"broken.toml cannot be read as TOML"):
         load_source(broken)
-    with pytest.raises(ConfigError, match="cannot be read as TOML"):
+    with pytest.raises(ConfigError, match="is a folder; a data source is wanted"):
         load_source(tmp_path)
+
+
+def test_the_configuration_of_a_run_for_a_data_source_is_named_as_such(tmp_path):
+    path = tmp_path / "car.toml"
+    path.write_text('name = "car"\n[data]\nsource = "x.toml"\n[training]\ncell = "gru"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"car.toml is the configuration of a run.*edge-seq train .*car.toml"):
+        load_source(path)
+
+
+def test_recordings_for_a_data_source_are_named_as_such(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"drives.csv holds recordings; a data source is wanted.*data check .*--write"
+    ):
+        load_source(tmp_path / "drives.csv")
+    (tmp_path / "drives.toml").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"Give .*drives.toml, which lies beside it"):
+        load_source(tmp_path / "drives.csv")
+    with pytest.raises(ConfigError, match="is a folder; a data source is wanted"):
+        load_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sample_rate_hz": True}, "sample_rate_hz: .*true is neither a number nor a text"),
+        ({"window_length": True}, "window_length: .*true is neither a number nor a text"),
+        ({"sample_rate_hz": "50"}, "sample_rate_hz: .*the text '50' is no number"),
+        ({"unlabelled_values": [0, False]}, "unlabelled_values: .*false is neither"),
+        ({"max_gap_s": float("inf")}, "max_gap_s: .*finite"),
+    ],
+)
+def test_numbers_come_from_numbers(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_source(source_fields(**changes), where="x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import itertools
 import signal
 import subprocess
@@ -235,6 +236,19 @@ def test_resuming_another_training_is_refused(
     other_rate = dataclasses.replace(contract, sample_rate_hz=20.0)
     with pytest.raises(ConfigError, match="cannot resume"):
         train(train_windows, validation_windows, other_rate, 3, short, checkpoint_dir=tmp_path)
+
+
+def test_resuming_after_another_version_is_refused(
+    tmp_path: Path, train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    arguments = (train_windows, validation_windows, contract, 3, _config(epochs=1))
+    train(*arguments, checkpoint_dir=tmp_path)
+    path = tmp_path / CHECKPOINT_NAME
+    version = importlib.metadata.version("edge-seq").encode()
+    content = path.read_bytes().replace(b'"edge_seq":"' + version, b'"edge_seq":"' + b"9" * len(version))
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"cannot resume .*was written by edge_seq 9+, installed is"):
+        train(*arguments, checkpoint_dir=tmp_path)
 
 
 def test_a_damaged_checkpoint_is_refused(

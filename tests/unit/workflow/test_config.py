@@ -114,3 +114,38 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("name = = 3")
     with pytest.raises(ConfigError, match="cannot be read as TOML"):
         load_config(tmp_path / "config.toml")
+
+
+SOURCE = "sample_rate_hz = 50\nwindow_length = 4\n"
+
+
+def test_a_data_source_for_a_configuration_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "walks.toml").write_text(SOURCE)
+    with pytest.raises(ConfigError, match=r"walks\.toml is a data source.*edge-seq train --data .*walks\.toml"):
+        load_config(tmp_path / "walks.toml")
+
+
+def test_recordings_for_a_configuration_are_named_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"drives\.csv is given as the configuration .* holds recordings"):
+        load_config(tmp_path / "drives.csv")
+    with pytest.raises(ConfigError, match="is given as the configuration of a run, but it is a folder"):
+        load_config(tmp_path)
+
+
+def test_the_folder_of_a_run_for_a_configuration_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("")
+    with pytest.raises(ConfigError, match=r"is the folder of a run; .* give .*config\.toml"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "override", ["training.epochs=true", "data.split_seed=false", "quantization.max_macro_f1_loss=true"]
+)
+def test_true_is_no_number(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"(true|false) is neither a number nor a text"):
+        load_config(None, [override])
+
+
+def test_a_text_is_no_number() -> None:
+    with pytest.raises(ConfigError, match=r"training\.epochs: .*the text '3' is no number"):
+        load_config(None, ['training.epochs="3"'])

@@ -1,0 +1,193 @@
+"""Look at every recording of a data source once, then judge: one pass, a recording at a time in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.audit.axes import check_axes
+from edge_seq.data.audit.clock import check_clock
+from edge_seq.data.audit.copies import check_copies
+from edge_seq.data.audit.facts import Facts, facts_of
+from edge_seq.data.audit.finding import Finding, some
+from edge_seq.data.audit.giveaway import check_giveaways
+from edge_seq.data.audit.labels import check_labels
+from edge_seq.data.checks import check_contracts_match
+from edge_seq.data.readers import count_notes, read_signals
+from edge_seq.data.readers.signals import Signal
+from edge_seq.data.source import DataSource
+from edge_seq.errors import ContractError, DataError
+from edge_seq.ir.contract import SensorContract
+
+BINS = 100
+EXAMPLE_WINDOWS = 3
+_ORDER = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What is in a data set and what is wrong with it.
+
+    Attributes:
+        source: as it was read.
+        facts: of each recording.
+        findings: errors first, then warnings, then notes.
+        notes: what was done to the recordings when they were read.
+        histograms: int64 [C, 100], samples of each channel between -full_scale and full_scale.
+        examples: for each class a stretch of its samples, float64 [T, C], in the channels' units.
+    """
+
+    source: DataSource
+    facts: tuple[Facts, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    histograms: NDArray[np.int64]
+    examples: dict[str, NDArray[np.float64]]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether nothing was found that would spoil a training."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+
+def audit(
+    source: DataSource,
+    *,
+    base: Path,
+    model_contract: SensorContract | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Audit:
+    """Read and judge a data set.
+
+    Args:
+        source: the data source.
+        base: folder to which ``source.path`` is relative.
+        model_contract: of a model that the data are for, if there is one.
+        progress: called with the number of recordings looked at.
+
+    Raises:
+        DataError, ConfigError, ToolError: where nothing can be read at all.
+    """
+    unreadable: list[str] = []
+    facts: list[Facts] = []
+    notes: list[tuple[str, ...]] = []
+    histograms = np.zeros((len(source.channels), BINS), dtype=np.int64)
+    examples: dict[str, NDArray[np.float64]] = {}
+    for signal in read_signals(source, base=base, on_error=lambda error: unreadable.append(str(error))):
+        facts.append(facts_of(signal, source))
+        notes.append(signal.notes)
+        _add_histograms(histograms, signal, source)
+        _add_examples(examples, signal, source)
+        progress(len(facts))
+    if not facts:
+        raise DataError(unreadable[0] if unreadable else f"data source {source.name!r}: there is no recording")
+    findings = [
+        *(Finding("reading", "error", text) for text in unreadable),
+        *_names(facts),
+        *_contract(source, model_contract),
+        *check_labels(facts, source),
+        *check_clock(facts, source),
+        *check_axes(facts, source),
+        *check_copies(facts),
+        *check_giveaways(facts),
+    ]
+    return Audit(
+        source=source,
+        facts=tuple(facts),
+        findings=tuple(sorted(findings, key=lambda one: _ORDER[one.severity])),
+        notes=count_notes(notes),
+        histograms=histograms,
+        examples=examples,
+    )
+
+
+def _names(facts: list[Facts]) -> list[Finding]:
+    names = [one.name for one in facts]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if not twice:
+        return []
+    text = f"{len(twice)} names of recordings come twice ({some(twice)}). Give each recording a name of its own"
+    return [Finding("names", "error", text, tuple(twice))]
+
+
+def _contract(source: DataSource, model_contract: SensorContract | None) -> list[Finding]:
+    if model_contract is None:
+        return []
+    try:
+        check_contracts_match(model_contract, source.contract)
+    except ContractError as error:
+        return [Finding("contract", "error", str(error))]
+    return []
+
+
+def _add_histograms(histograms: NDArray[np.int64], signal: Signal, source: DataSource) -> None:
+    for index, channel in enumerate(source.channels):
+        share = (signal.values[:, index] / channel.full_scale + 1) / 2
+        bins = np.clip(np.nan_to_num(share) * BINS, 0, BINS - 1).astype(np.int64)
+        histograms[index] += np.bincount(bins, minlength=BINS)
+
+
+def _add_examples(examples: dict[str, NDArray[np.float64]], signal: Signal, source: DataSource) -> None:
+    for code, label in enumerate(signal.label_values):
+        if label and label not in examples:
+            first = int(np.argmax(signal.label_codes == code))
+            length = EXAMPLE_WINDOWS * source.window_length
+            piece = signal.label_codes[first : first + length] == code
+            stop = first + (len(piece) if piece.all() else int(np.argmin(piece)))
+            if stop - first >= source.window_length:
+                examples[label] = signal.values[first:stop].copy()
+
+
+def audit_to_dict(result: Audit) -> dict[str, Any]:
+    """Everything for machines: totals, recordings, findings; ready for JSON."""
+    source, facts = result.source, result.facts
+    labels = sorted({label for one in facts for label in one.labels if label})
+    groups = sorted({one.group for one in facts})
+    rates = [one.rate_hz for one in facts if one.rate_hz is not None]
+    return {
+        "name": source.name,
+        "usable": result.is_usable,
+        "recordings": len(facts),
+        "groups": len(groups),
+        "samples": sum(one.samples for one in facts),
+        "hours": round(sum(one.samples / (one.rate_hz or source.sample_rate_hz) for one in facts) / 3600, 4),
+        "rate_hz": {"lowest": min(rates), "median": float(np.median(rates)), "highest": max(rates)} if rates else None,
+        "largest_jitter": max((one.jitter for one in facts if one.jitter is not None), default=None),
+        "gaps": sum(one.gaps for one in facts),
+        "unlabelled_share": sum(one.labels.get("", 0) for one in facts) / max(1, sum(one.samples for one in facts)),
+        "labels": {
+            label: {
+                "windows": sum(one.windows.get(label, 0) for one in facts),
+                "samples": sum(one.labels.get(label, 0) for one in facts),
+                "recordings": sum(label in one.labels for one in facts),
+                "groups": len({one.group for one in facts if label in one.labels}),
+            }
+            for label in labels
+        },
+        "channels": {
+            channel.name: {
+                "unit": channel.unit,
+                "lowest": min(one.axes[index].lowest for one in facts),
+                "highest": max(one.axes[index].highest for one in facts),
+                "full_scale": channel.full_scale,
+            }
+            for index, channel in enumerate(source.channels)
+        },
+        "still_gravity_g": _still_gravity(facts),
+        "reading": list(result.notes),
+        "findings": [
+            {"check": one.check, "severity": one.severity, "message": one.message, "recordings": list(one.recordings)}
+            for one in result.findings
+        ],
+    }
+
+
+def _still_gravity(facts: tuple[Facts, ...]) -> float | None:
+    """Median over recordings of the vector's length while still, in g; None where nothing is still."""
+    found = [g.still_norm for one in facts for g in one.gravity.values() if g.still_norm is not None]
+    return float(np.median(found)) if found else None

@@ -1,0 +1,249 @@
+"""Clipping, dead axes, swapped axes, units that do not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.audit.facts import Facts
+from edge_seq.data.audit.finding import Finding, Severity, some
+from edge_seq.data.source import DataSource
+from edge_seq.data.units import GRAVITY_IN
+from edge_seq.ir.contract import Unit
+
+CLIPPED_WARNING, CLIPPED_ERROR = 0.002, 0.05  # share of a recording's samples
+STUCK_S, STUCK_SHARE = 2.0, 0.05
+NEAR = 0.15  # relative, of a factor between units
+NO_GRAVITY = 0.3  # g
+STEADY = 0.4  # spread of the mean vectors' lengths, below which they are gravity
+# One mounting: 70 % of the recordings within 30 degrees; a swap leads from beyond 50 to within 20 degrees.
+_CONSENSUS_SHARE, _INLIER_DEG, _OUTLIER_DEG, _MENDED_DEG, _MIN_RECORDINGS = 0.7, 30.0, 50.0, 20.0, 5
+_FEW_VALUES = 40
+
+Triple = tuple[int, int, int]
+
+
+def check_axes(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
+    """Findings of the samples of all recordings."""
+    found = [*_dead(facts, source), *_stuck(facts, source), *_clipping(facts, source), *_beyond(facts, source)]
+    for triple in facts[0].gravity if facts else ():
+        found += _units(facts, source, triple)
+        found += _swapped(facts, source, triple)
+    return found
+
+
+def _dead(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
+    found = []
+    for index, channel in enumerate(source.channels):
+        names = tuple(one.name for one in facts if one.axes[index].is_constant)
+        if names:
+            severity: Severity = "error" if source.on_constant_axis == "error" else "note"
+            found.append(
+                Finding(
+                    "dead axis",
+                    severity,
+                    f"channel {channel.name} never changes in {len(names)} of {len(facts)} recordings ({some(names)}). "
+                    "The axis is dead, or the unit far too coarse: leave the recordings or the channel out, or correct "
+                    "counts_per_unit",
+                    names,
+                )
+            )
+    return found
+
+
+def _stuck(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
+    found = []
+    for index, channel in enumerate(source.channels):
+        stuck = [
+            one
+            for one in facts
+            if not one.axes[index].is_constant
+            and one.axes[index].values > _FEW_VALUES
+            and one.axes[index].stuck_s > max(STUCK_S, STUCK_SHARE * one.samples / source.sample_rate_hz)
+        ]
+        if stuck:
+            names = tuple(one.name for one in stuck)
+            longest = max(one.axes[index].stuck_s for one in stuck)
+            found.append(
+                Finding(
+                    "dead axis",
+                    "error",
+                    f"channel {channel.name} stands still for up to {longest:.3g} s while others move, in {len(stuck)} "
+                    f"recordings ({some(names)}). Cut that part out, or leave the recordings out",
+                    names,
+                )
+            )
+    return found
+
+
+def _clipping(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
+    """Flat tops at the largest value that the channel takes anywhere: a part at its end stop, whatever its range is."""
+    found = []
+    for index, channel in enumerate(source.channels):
+        axes = [one.axes[index] for one in facts]
+        ends = (min(axis.lowest for axis in axes), max(axis.highest for axis in axes))
+        shares = np.array(
+            [
+                (axis.at_lowest if axis.lowest == ends[0] and ends[0] < 0 else 0.0)
+                + (axis.at_highest if axis.highest == ends[1] and ends[1] > 0 else 0.0)
+                if axis.values > _FEW_VALUES
+                else 0.0
+                for axis in axes
+            ]
+        )
+        if (shares > CLIPPED_WARNING).any():
+            worst = float(shares.max())
+            names = tuple(one.name for one, share in zip(facts, shares, strict=True) if share > CLIPPED_WARNING)
+            found.append(
+                Finding(
+                    "clipping",
+                    "error" if worst > CLIPPED_ERROR else "warning",
+                    f"channel {channel.name} stays at {ends[0]:.4g} or {ends[1]:.4g} {channel.unit} for up to "
+                    f"{worst:.1%} of a recording, in {len(names)} of them ({some(names)}): the part was at its end "
+                    "stop. Record with a larger full scale, or leave the recordings out",
+                    names,
+                )
+            )
+    return found
+
+
+def _beyond(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
+    found = []
+    for index, channel in enumerate(source.channels):
+        shares = [one.axes[index].beyond for one in facts]
+        bad = tuple(one.name for one, share in zip(facts, shares, strict=True) if share > source.max_saturated_share)
+        if bad:
+            largest = max(max(abs(one.axes[index].lowest), abs(one.axes[index].highest)) for one in facts)
+            found.append(
+                Finding(
+                    "full scale",
+                    "error",
+                    f"channel {channel.name}: up to {max(shares):.1%} of the samples lie beyond full_scale "
+                    f"{channel.full_scale:g} {channel.unit} (largest {largest:.4g}) in {len(bad)} recordings "
+                    f"({some(bad)}). Check the unit (column_unit), or correct full_scale",
+                    bad,
+                )
+            )
+    return found
+
+
+def _units(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list[Finding]:
+    unit = source.channels[triple[0]].unit
+    named = "/".join(source.channels[index].name for index in triple)
+    by_reason: dict[tuple[Severity, str], list[str]] = {}
+    still = 0
+    for one in facts:
+        gravity = one.gravity[triple]
+        still += gravity.still_norm is not None
+        length = gravity.level if gravity.still_norm is None else gravity.still_norm
+        is_steady = gravity.still_norm is not None or gravity.level_spread < STEADY
+        reason = _reason(length, unit, is_steady=is_steady)
+        if reason is not None:
+            by_reason.setdefault(reason, []).append(one.name)
+    found = [
+        Finding(
+            "unit",
+            severity,
+            f"{named}: {text} in {len(names)} of {len(facts)} recordings ({some(names)})",
+            tuple(names),
+        )
+        for (severity, text), names in by_reason.items()
+    ]
+    if not found and not still:
+        text = f"{named}: no still second in any recording, so gravity was looked for in the mean only; it is near 1 g"
+        found.append(Finding("unit", "note", text))
+    return found
+
+
+def _reason(length_g: float, unit: Unit, *, is_steady: bool) -> tuple[Severity, str] | None:
+    """Why a vector of this length is no gravity in this unit; None where it is, or where nothing can be said."""
+    if abs(length_g - 1.0) <= NEAR:
+        return None
+    for other, gravity in GRAVITY_IN.items() if is_steady else ():
+        if other != unit and abs(length_g * GRAVITY_IN[unit] / gravity - 1.0) <= NEAR:
+            return (
+                "error",
+                f'the resting vector has the length of gravity in {other}, not in {unit}; set column_unit = "{other}"',
+            )
+    if length_g < NO_GRAVITY and not is_steady:
+        return (
+            "warning",
+            "no gravity in the data: it was removed, or the unit is wrong. A part on a device feels it, so that a "
+            'model of these fails there unless preprocessing is "remove_gravity" or "difference"; or record with it;',
+        )
+    if is_steady:
+        power = abs(np.log2(length_g) - np.rint(np.log2(length_g))) < 0.1
+        cause = "the full scale was noted wrong by a power of two" if power else "a unit or a calibration is wrong"
+        return (
+            "error",
+            f"the resting vector is about {length_g:.2g} g long, expected 1 g: {cause}; correct column_unit or "
+            "column_full_scale",
+        )
+    return None
+
+
+def _swapped(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list[Finding]:
+    """Recordings whose gravity points along another axis than everybody's, and back after a swap of axes or signs.
+
+    Where recordings are single windows, groups are judged instead: somebody who turns over is no swapped axis.
+    """
+    votes: dict[str, list[str | None]] = {}
+    by_group = float(np.median([one.samples for one in facts])) <= 2 * source.window_length
+    for label in dict.fromkeys(label for one in facts for label in one.gravity[triple].directions):
+        directions_of: dict[str, list[tuple[float, float, float]]] = {}
+        for one in facts:
+            if label in one.gravity[triple].directions:
+                name = one.group if by_group else one.name
+                directions_of.setdefault(name, []).append(one.gravity[triple].directions[label])
+        having = list(directions_of)
+        vectors = np.array([np.mean(found, axis=0) for found in directions_of.values()])
+        lengths = np.linalg.norm(vectors, axis=1)
+        if len(having) < _MIN_RECORDINGS or np.median(lengths) < NO_GRAVITY:
+            continue
+        directions = vectors / np.maximum(lengths, 1e-12)[:, np.newaxis]
+        middle = np.median(directions, axis=0)
+        middle /= max(float(np.linalg.norm(middle)), 1e-12)
+        angles = _degrees(directions @ middle)
+        if (angles < _INLIER_DEG).mean() < _CONSENSUS_SHARE:
+            continue
+        for name, direction, angle in zip(having, directions, angles, strict=True):
+            votes.setdefault(name, []).append(_mending(direction, middle) if angle > _OUTLIER_DEG else None)
+    names = [source.channels[index].name for index in triple]
+    by_swap: dict[str, list[str]] = {}
+    for name, swaps in votes.items():
+        if swaps and all(swap is not None for swap in swaps):
+            by_swap.setdefault(str(swaps[0]), []).append(name)
+    return [
+        Finding(
+            "swapped axes",
+            "error",
+            f"gravity points along another axis than in the other recordings; it fits when {'/'.join(names)} are read "
+            f"as {_named(swap, names)}: {some(recordings)}. Correct the columns, or leave the recordings out",
+            tuple(recordings),
+        )
+        for swap, recordings in by_swap.items()
+    ]
+
+
+def _mending(direction: NDArray[np.float64], middle: NDArray[np.float64]) -> str | None:
+    """The swap of axes and signs (``+1-0+2``) after which a direction fits best; None where none makes it fit."""
+    best: tuple[int, float, str] | None = None
+    for order in permutations(range(3)):
+        for signs in product((1, -1), repeat=3):
+            angle = float(_degrees(np.array([(direction[list(order)] * signs) @ middle]))[0])
+            moved = sum(a != b for a, b in enumerate(order)) + sum(sign < 0 for sign in signs)
+            if angle < _MENDED_DEG and (best is None or (moved, angle) < best[:2]):
+                best = (moved, angle, "".join(f"{'+' if s > 0 else '-'}{o}" for o, s in zip(order, signs, strict=True)))
+    return best[2] if best else None
+
+
+def _named(swap: str, names: Sequence[str]) -> str:
+    parts = [swap[i : i + 2] for i in range(0, len(swap), 2)]
+    return "/".join(("-" if part[0] == "-" else "") + names[int(part[1])] for part in parts)
+
+
+def _degrees(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))

@@ -1,0 +1,200 @@
+"""Labels of long recordings as a table of intervals: CSV with start, end, label, or an export of Label Studio.
+
+CSV has the columns ``start``, ``end``, ``label`` and, where it is of several recordings, ``recording``. Label Studio's
+time series are read from its ``JSON`` and its ``JSON-MIN`` export. An interval holds the samples with start <= t < end;
+samples in none are unlabelled.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.errors import DataError
+
+COLUMNS = ("recording", "start", "end", "label")
+_LABEL_STUDIO_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # put before the name of every file that is uploaded
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A label from ``start`` up to, not including, ``end``, in the unit of the table.
+
+    Attributes:
+        where: file and line, for messages.
+        recording: its name; None where the table is of the only recording.
+        start, end: finite, start before end.
+        label: class.
+    """
+
+    where: str
+    recording: str | None
+    start: float
+    end: float
+    label: str
+
+
+def read_intervals(path: Path) -> tuple[Interval, ...]:
+    """Read a table of intervals, by the end of its name.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column, holds something that is no number, an interval that ends
+            before it starts, a region with several labels or a task with several annotations.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"intervals {path.name}: cannot be read: {error}") from error
+    found = _of_label_studio(text, path.name) if path.suffix.lower() == ".json" else _of_csv(text, path.name)
+    if not found:
+        raise DataError(f"intervals {path.name}: not one interval; expected start, end and label of at least one")
+    return found
+
+
+def label_samples(
+    intervals: Sequence[Interval], clock: NDArray[np.float64], *, name: str, is_only: bool
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Label the samples of a recording.
+
+    Args:
+        intervals: of all recordings.
+        clock: float64 [T], increasing: time of each sample in the unit of the intervals.
+        name: of the recording; intervals of this name, or of this name's last part, are its own.
+        is_only: whether intervals without a name are its own: there is no other recording.
+
+    Returns:
+        Label values, the first of them the empty text for unlabelled, and the code of each sample, int64 [T].
+
+    Raises:
+        DataError: two intervals overlap under different labels, or one lies outside the recording.
+    """
+    own = [one for one in intervals if _is_of(one, name, is_only=is_only)]
+    values = ("", *dict.fromkeys(one.label for one in own))
+    codes = np.zeros(len(clock), dtype=np.int64)
+    for one in own:
+        first, end = np.searchsorted(clock, [one.start, one.end], side="left")
+        if first >= end:
+            raise DataError(
+                f"{one.where}: the interval {one.start:g} to {one.end:g} holds no sample of recording {name}, which "
+                f"lasts from {clock[0]:.6g} to {clock[-1]:.6g}. Correct it, or interval_unit or interval_origin in the "
+                "data source"
+            )
+        code = values.index(one.label)
+        other = codes[first:end][(codes[first:end] != 0) & (codes[first:end] != code)]
+        if other.size:
+            raise DataError(
+                f"{one.where}: the interval {one.start:g} to {one.end:g} ({one.label}) of recording {name} overlaps "
+                f"with one of {values[int(other[0])]}; a sample has one label. Correct one of them"
+            )
+        codes[first:end] = code
+    return values, codes
+
+
+def check_all_used(intervals: Sequence[Interval], names: Sequence[str]) -> None:
+    """Check that every interval is of a recording that was read.
+
+    Raises:
+        DataError: naming the first that is not.
+    """
+    only = len(names) == 1
+    for one in intervals:
+        if not any(_is_of(one, name, is_only=only) for name in names):
+            of = "names no recording, and there are several" if one.recording is None else f"is of {one.recording!r}"
+            raise DataError(
+                f"{one.where}: the interval {one.start:g} to {one.end:g} {of}; expected one of {list(names)[:5]}"
+                f"{', ...' if len(names) > 5 else ''}. Correct the name, or remove the interval"
+            )
+
+
+def _is_of(one: Interval, name: str, *, is_only: bool) -> bool:
+    if one.recording is None:
+        return is_only
+    return one.recording in (name, name.rsplit("/", 1)[-1])
+
+
+def _of_csv(text: str, file: str) -> tuple[Interval, ...]:
+    try:
+        rows = list(csv.DictReader(text.splitlines(), restkey="", strict=True))
+    except csv.Error as error:
+        raise DataError(f"intervals {file}: cannot be read as CSV: {error}") from error
+    columns = [column.strip() for column in rows[0]] if rows else []
+    if rows and not set(COLUMNS[1:]) <= set(columns):
+        raise DataError(f"intervals {file}: columns {columns}; expected start, end, label and, if wanted, recording")
+    found = []
+    for line, row in enumerate(rows, start=2):
+        cells = {key.strip(): (value or "").strip() for key, value in row.items()}
+        where = f"intervals {file}, line {line}"
+        found.append(_interval(where, cells.get("recording") or None, cells["start"], cells["end"], cells["label"]))
+    return tuple(found)
+
+
+def _of_label_studio(text: str, file: str) -> tuple[Interval, ...]:
+    where = f"intervals {file}"
+    try:
+        tasks = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{where}: cannot be read as JSON: {error}") from error
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise DataError(f"{where}: expected a list of tasks, as Label Studio exports it (JSON or JSON-MIN)")
+    found: list[Interval] = []
+    for number, task in enumerate(tasks):
+        where_task = f"{where}, task {task.get('id', number)}"
+        recording = _recording_of(task)
+        for region in _regions(task, where_task):
+            labels = region.get("timeserieslabels")
+            if not isinstance(labels, list):
+                continue  # a region of another tag: a choice, a text
+            if len(labels) != 1:
+                raise DataError(f"{where_task}: a region has the labels {labels}; expected one. Correct the annotation")
+            found.append(_interval(where_task, recording, region.get("start"), region.get("end"), str(labels[0])))
+    return tuple(found)
+
+
+def _regions(task: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
+    """Regions of a task; from the full export those of its one annotation, from JSON-MIN every list of them."""
+    if "annotations" not in task:
+        lists = [value for value in task.values() if isinstance(value, list)]
+        return [region for one in lists for region in one if isinstance(region, dict)]
+    kept = [one for one in task["annotations"] if not one.get("was_cancelled")]
+    if len(kept) > 1:
+        raise DataError(
+            f"{where}: {len(kept)} annotations, and it is not clear which is right; keep one in Label Studio (cancel "
+            "or delete the others) and export again"
+        )
+    return [part["value"] for one in kept for part in one.get("result", []) if isinstance(part.get("value"), dict)]
+
+
+def _recording_of(task: Mapping[str, Any]) -> str | None:
+    """Name of the file that was labelled, without its end and without the eight characters Label Studio puts before."""
+    data = task.get("data", task)
+    texts = [task.get("file_upload"), *(data.values() if isinstance(data, dict) else ())]
+    name = next(
+        (one for one in texts if isinstance(one, str) and re.search(r"\.(csv|json|parquet)(\.gz)?$", one)), None
+    )
+    if name is None:
+        return None
+    return re.sub(r"\.\w+(\.gz)?$", "", _LABEL_STUDIO_PREFIX.sub("", name.rsplit("/", 1)[-1]))
+
+
+def _interval(where: str, recording: str | None, start: Any, end: Any, label: str) -> Interval:
+    try:
+        first, last = float(start), float(end)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{where}: start {start!r} and end {end!r}; expected numbers, in the unit of the data source's "
+            "interval_unit. Label Studio writes dates where its timeFormat is set; leave that out"
+        ) from error
+    if not (math.isfinite(first) and math.isfinite(last) and first < last):
+        raise DataError(f"{where}: the interval {first:g} to {last:g} does not end after it starts; correct it")
+    if not label:
+        raise DataError(f"{where}: the interval {first:g} to {last:g} has no label; give it one, or remove it")
+    return Interval(where, recording, first, last, label)

@@ -1,0 +1,216 @@
+"""From the rows of a table to signals: recordings in the channels' units, labelled, not yet checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.readers.label_intervals import Interval, label_samples
+from edge_seq.data.readers.source_file import SourceFile
+from edge_seq.data.readers.table import Table, TextColumn
+from edge_seq.data.recording import SIDES
+from edge_seq.data.source import ChannelSource, DataSource
+from edge_seq.data.units import conversion_factor, unit_named, unit_of
+from edge_seq.errors import ContractError, DataError
+from edge_seq.ir.contract import Unit
+
+SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A recording as it stands in its file, in the units of the channels.
+
+    Attributes:
+        name, group, split: as in :class:`edge_seq.data.recording.Recording`.
+        values: float64 [T, C].
+        time_s: float64 [T], or None where the rows are taken as evenly sampled, in order.
+        label_values: different class names of its samples; the empty text is unlabelled.
+        label_codes: int64 [T], index into ``label_values``.
+        details: what else its file says: device, signature.
+        notes: what was done to it, or left undone.
+    """
+
+    name: str
+    group: str
+    split: str | None
+    values: NDArray[np.float64]
+    time_s: NDArray[np.float64] | None
+    label_values: tuple[str, ...]
+    label_codes: NDArray[np.int64]
+    details: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def cut_signals(
+    table: Table, file: SourceFile, source: DataSource, intervals: Sequence[Interval] = (), *, is_only: bool = True
+) -> Iterator[Signal]:
+    """Cut a table into signals.
+
+    Args:
+        table: of one file, or a part of it.
+        file: what is known of it.
+        source: the data source.
+        intervals: labelled, of all recordings, where the labels come from there.
+        is_only: whether the file is the only one, so that intervals without a recording are its own.
+
+    Raises:
+        DataError: rows of recordings are mixed, a value that must be one for a recording is not.
+        ContractError: a unit is unknown, or does not lead to the channel's.
+    """
+    factors, notes = _unit_factors(table, source)
+    pieces = list(_rows_of_recordings(table, file, source))
+    for name, rows in pieces:
+        time_s = _time_s(table, source, rows, name)
+        if source.label_from == "intervals":
+            clock = _interval_clock(time_s, len(rows), source)
+            values, codes = label_samples(intervals, clock, name=name, is_only=is_only and len(pieces) == 1)
+            values = _class_names(values, source)
+        else:
+            values, codes = _labels(table, file, source, rows)
+        own_group = file.name if table.one_group else name
+        yield Signal(
+            name=name,
+            group=_one_value(table, source.group_column, rows, name, source) or file.group or own_group,
+            split=_check_split(_one_value(table, source.split_column, rows, name, source) or file.split, name),
+            values=np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1) * factors,
+            time_s=time_s,
+            label_values=values,
+            label_codes=codes,
+            details=table.details,
+            notes=(*notes, *table.notes),
+        )
+
+
+def _unit_factors(table: Table, source: DataSource) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """float64 [C], from the file's units to the channels', and a note for each change of unit."""
+    factors, changes = [], dict[str, list[str]]()
+    for channel, column in zip(source.channels, source.channel_columns, strict=True):
+        what = f"{table.where}, column {column!r}"
+        found = _unit_of_column(channel, table.units.get(column), what)
+        if found == "counts" and channel.column_full_scale is not None:
+            factors.append(channel.column_full_scale / 2.0 ** (channel.column_bits - 1))
+            scale = f"of {channel.column_bits} bits at +-{channel.column_full_scale:g} {channel.unit}"
+            changes.setdefault(f"counts {scale} read as {channel.unit}", []).append(channel.name)
+            continue
+        factors.append(conversion_factor(found, channel.unit, what=what))
+        if found != channel.unit:
+            changes.setdefault(f"{found} converted to {channel.unit}", []).append(channel.name)
+    return np.array(factors), tuple(f"{', '.join(names)}: {change}" for change, names in changes.items())
+
+
+def _unit_of_column(channel: ChannelSource, said: str | None, what: str) -> Unit:
+    """What the data source says, else what the file says, else the channel's unit.
+
+    Raises:
+        ContractError: file and data source say different units, or only the file does and it is not known.
+    """
+    if channel.column_unit is None:
+        return unit_named(said, what=f"{what} (as its file says)") if said else channel.unit
+    stated = unit_named(channel.column_unit, what=what)
+    in_file = unit_of(said or "")
+    if in_file is not None and in_file != stated:
+        raise ContractError(
+            f"{what}: the file says {said!r}, column_unit in the data source says {channel.column_unit!r}; correct or "
+            "leave out column_unit"
+        )
+    return stated
+
+
+def _rows_of_recordings(table: Table, file: SourceFile, source: DataSource) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Name and rows of each recording, in the order in which they first come."""
+    if table.recordings is None and source.recording_column is None:
+        yield file.name, np.arange(table.num_rows, dtype=np.int64)
+        return
+    column = table.recordings or table.text[str(source.recording_column)]
+    order = np.argsort(column.codes, kind="stable")
+    edges = np.flatnonzero(np.diff(column.codes[order])) + 1
+    pieces = sorted(np.split(order, edges), key=lambda rows: int(rows[0]))
+    for rows in pieces:
+        name = column.values[int(column.codes[rows[0]])]
+        if not name:
+            raise DataError(
+                f"{table.where}: row {int(rows[0]) + 1} has no value in recording_column {source.recording_column!r}; "
+                "give every row one"
+            )
+        if not (source.time_column or source.index_column) and int(rows[-1] - rows[0]) != len(rows) - 1:
+            raise DataError(
+                f"recording {name}: its rows are mixed with those of others, and there is no time or index to order "
+                "them by; keep the rows of a recording together, or name a time_column or index_column"
+            )
+        yield (name if table.recordings is None else file.name + name), rows.astype(np.int64)
+
+
+def _one_value(
+    table: Table, column_name: str | None, rows: NDArray[np.int64], name: str, source: DataSource
+) -> str | None:
+    """The one value of a column in the rows of a recording; None where there is no such column."""
+    if column_name is None:
+        return None
+    column = table.text[column_name]
+    values = [column.values[code] for code in np.unique(column.codes[rows])]
+    if len(values) != 1 or not values[0]:
+        hint = "" if source.recording_column else ", or name a recording_column if the file holds several recordings"
+        raise DataError(
+            f"recording {name}: column {column_name!r} holds {values}; expected one value for the whole recording. "
+            f"Correct the rows{hint}"
+        )
+    return str(values[0])
+
+
+def _check_split(split: str | None, name: str) -> str | None:
+    if split is not None and split not in SIDES:
+        raise DataError(f"recording {name}: split {split!r} is unknown; give one of {list(SIDES)}")
+    return split
+
+
+def _labels(
+    table: Table, file: SourceFile, source: DataSource, rows: NDArray[np.int64]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Class names that occur in the rows, and for each row which."""
+    if source.label_from == "column":
+        assert source.label_column is not None  # DataSource refuses anything else
+        column = table.text[source.label_column]
+    else:
+        column = TextColumn(values=(file.label or "",), codes=np.zeros(table.num_rows, dtype=np.int64))
+    found, codes = np.unique(column.codes[rows], return_inverse=True)
+    return _class_names([column.values[code] for code in found], source), codes.astype(np.int64)
+
+
+def _class_names(raw: Sequence[str], source: DataSource) -> tuple[str, ...]:
+    """Values in the data to class names; the empty text is unlabelled."""
+    unlabelled = {str(value) for value in source.unlabelled_values}
+    return tuple("" if value in unlabelled else source.label_names.get(value, value) for value in raw)
+
+
+def _time_s(table: Table, source: DataSource, rows: NDArray[np.int64], name: str) -> NDArray[np.float64] | None:
+    if table.time_s is not None:
+        return table.time_s[rows]
+    if source.time_column is not None:
+        return table.numeric[source.time_column][rows] * SECONDS_PER_UNIT[source.time_unit]
+    if source.index_column is not None:
+        index = table.numeric[source.index_column][rows]
+        fractions = np.flatnonzero(np.isfinite(index) & (index != np.rint(index)))
+        if fractions.size:
+            raise DataError(
+                f"recording {name}: index_column {source.index_column!r} holds {index[fractions[0]]:g} at row "
+                f"{int(fractions[0])}; expected whole numbers. A column of times is a time_column"
+            )
+        return index / (source.recorded_rate_hz or source.sample_rate_hz)
+    if source.recorded_rate_hz is not None:
+        return np.arange(len(rows)) / source.recorded_rate_hz
+    return None
+
+
+def _interval_clock(time_s: NDArray[np.float64] | None, count: int, source: DataSource) -> NDArray[np.float64]:
+    """Time of each sample in the unit of the intervals, float64 [T]."""
+    if source.interval_unit == "samples":
+        return np.arange(count, dtype=np.float64)
+    seconds = np.arange(count) / source.sample_rate_hz if time_s is None else time_s
+    if source.interval_origin == "start":
+        seconds = seconds - seconds[0]
+    unit = source.interval_unit or (source.time_unit if source.time_column else "s")
+    return seconds / SECONDS_PER_UNIT[unit]
