@@ -195,7 +195,12 @@ def _byte_checks(
         both = row["code_bytes"] + row["table_bytes"]
         needed = weights[model, cell]
         checks += [
-            Check(f"{target} {model} {cell}: bytes of code and tables", limits["code_and_tables"], None, both),
+            Check(
+                f"{target} {model} {cell}: bytes of code and tables",
+                limits["code_and_tables"],
+                limits["code_and_tables_aim"],
+                both,
+            ),
             Check(f"{target} {model} {cell}: bytes of RAM", limits["ram"], None, row["ram_bytes"]),
             Check(
                 f"{target} {model} {cell}: bytes of weights (the model's weights and biases have {needed:,})",

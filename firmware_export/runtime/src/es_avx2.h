@@ -171,7 +171,8 @@ static inline __m256i es_avx2_words(__m256i index)
     const __m128i high = _mm256_extracti128_si256(index, 1);
     const uint64_t i01 = (uint64_t)_mm_cvtsi128_si64(low), i23 = (uint64_t)_mm_extract_epi64(low, 1);
     const uint64_t i45 = (uint64_t)_mm_cvtsi128_si64(high), i67 = (uint64_t)_mm_extract_epi64(high, 1);
-    return _mm256_setr_epi32(t[(uint32_t)i01], t[i01 >> 32], t[(uint32_t)i23], t[i23 >> 32], t[(uint32_t)i45], t[i45 >> 32], t[(uint32_t)i67], t[i67 >> 32]);
+    return _mm256_setr_epi32(t[(uint32_t)i01], t[i01 >> 32], t[(uint32_t)i23], t[i23 >> 32], t[(uint32_t)i45],
+                             t[i45 >> 32], t[(uint32_t)i67], t[i67 >> 32]);
 }
 
 /* es_tanh(es_argument(a)), shifted right by `more` */

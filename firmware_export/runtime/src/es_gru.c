@@ -47,7 +47,7 @@ static const ES_ROM int16_t *unit_rows(const es_layer_t *layer, const ES_ROM es_
  * state: operands [4 * own_quads], hidden state Q15 [4 * own_quads] */
 void es_gru_units(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch, unsigned first)
 {
-    const size_t unit_words = es_gru_unit_words(layer);
+    const size_t unit_words = (size_t)es_gru_unit_words(layer);
     const ES_ROM int16_t *weights = layer->weights + first * unit_words;
     int16_t *const hidden = state + ES_QUAD * layer->own_quads;
     unsigned unit;

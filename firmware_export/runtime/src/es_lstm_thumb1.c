@@ -62,7 +62,8 @@ static __attribute__((naked, noinline)) void es_lstm_units(const frame_t *frame 
         ES_THUMB1_LOAD_QUAD
         ES_THUMB1_QUAD_ROW("r8") ES_THUMB1_QUAD_ROW("r9") ES_THUMB1_QUAD_ROW("r10") ES_THUMB1_QUAD_ROW("r11")
         ES_THUMB1_UNTIL_END("4b")
-        "ldr r0, [sp, #12]\n\tcmp r12, r0\n\tbne 3b\n\t" /* those were the operands of the layer below */
+        "ldr r0, [sp, #12]\n\tcmp r12, r0\n\tbne 3b\n\t"); /* those were the operands of the layer below */
+    __asm__ volatile( /* goes on; in two, as C99 promises strings of 4,095 characters */
         "ldr r6, [sp, #20]\n\tldr r5, [sp, #36]\n\tmovs r4, #1\n\tlsls r4, r4, #14\n\t"
         MULW("r10", "4") TANH "asrs r3, r0, #16\n\t"
         MULW("r8", "0") SIGMOID "muls r3, r0, r3\n\tldr r0, [sp, #40]\n\tasrs r3, r3, r0\n\t"
