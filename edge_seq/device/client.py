@@ -47,6 +47,7 @@ from edge_seq.ir.contract import SensorContract
 SEQUENCES = 1 << 16
 INDICES = 1 << 32
 WAITING_FRAMES = 4096  # of a stream, while a reply is waited for; beyond them the oldest is lost, and counted as lost
+MAX_BATCH = 255
 SELF_TEST_TIMEOUT_S = 60.0
 
 
@@ -281,7 +282,7 @@ class Device:
 
     # ------------------------------------------------------------------------------------------------------- streams
 
-    def stream(self, *, decisions: bool = False) -> Iterator[SampleBlock | Decision]:
+    def stream(self, *, decisions: bool = False, batch: int | None = None) -> Iterator[SampleBlock | Decision]:
         """Samples of the device's sensor as they come, until the caller stops.
 
         Losses are counted in the blocks. A port that vanishes is looked for (``Timing.reconnect_s``), a silent device
@@ -290,6 +291,8 @@ class Device:
         Args:
             decisions: the device also runs its model on the samples, from a reset; its labels come between the blocks,
                 each after the block that holds its sample.
+            batch: samples a frame, 1 to 255, as far as the device has room for them; by default those of 50 ms, at the
+                rate of the device's contract.
 
         Raises:
             PortLostError: where the port does not come back in time.
@@ -297,29 +300,38 @@ class Device:
         """
         self._require(Capability.SENSOR, "stream samples")
         flags = StreamFlag.SAMPLES | (StreamFlag.DECISIONS if decisions else StreamFlag.OFF)
+        switch = messages.pack_stream(flags, self._default_batch() if batch is None else batch)
         follow = _Follow(self.info)
         try:
-            self._start_stream(flags)
+            self._start_stream(switch)
             while True:
                 try:
                     frame = self._next_of_stream(time.monotonic() + self._timing.silence_s)
                     if frame is None:
-                        self._revive(flags, follow)
+                        self._revive(switch, follow)
                     elif (item := follow.take(frame)) is not None:
                         yield item
                 except PortLostError:
                     self.reconnect()
-                    self._revive(flags, follow, said_hello=True)
+                    self._revive(switch, follow, said_hello=True)
         finally:
             self._stop_stream()
 
-    def _start_stream(self, flags: StreamFlag) -> None:
+    def _default_batch(self) -> int:
+        """Samples of 50 ms; 1 where the device's rate is no number."""
+        text = self._texts(Item.GENERAL, 0, 3)[0]
+        try:
+            return int(min(max(float(text) / 20, 1), MAX_BATCH))
+        except (ValueError, OverflowError):
+            return 1
+
+    def _start_stream(self, switch: bytes) -> None:
         self._stream_frames.clear()
-        messages.unpack_stream_reply(self._request(Type.STREAM, messages.pack_stream(flags)))
+        messages.unpack_stream(self._request(Type.STREAM, switch))
 
     def _stop_stream(self) -> None:
         with suppress(DeviceError):  # one that is gone streams no more; the reason was raised where it was found
-            self._request(Type.STREAM, messages.pack_stream(StreamFlag.OFF))
+            self._request(Type.STREAM, messages.pack_stream(StreamFlag.OFF, 0))
         self._stream_frames.clear()
 
     def _next_of_stream(self, until: float) -> Frame | None:
@@ -330,13 +342,13 @@ class Device:
             self._receive(left)
         return self._stream_frames.popleft()
 
-    def _revive(self, flags: StreamFlag, follow: _Follow, *, said_hello: bool = False) -> None:
+    def _revive(self, switch: bytes, follow: _Follow, *, said_hello: bool = False) -> None:
         """After silence or a lost port: the device may have started anew, or may never have heard of the stream."""
         if not said_hello:
             self.hello()
         if self.info.boot != follow.boot:
             follow.restart(self.info.boot)
-        self._start_stream(flags)
+        self._start_stream(switch)
 
     def reconnect(self) -> None:
         """Open a port that vanished again, as soon as it is back, and say hello.

@@ -67,7 +67,8 @@ def encode_body(frame: Frame) -> bytes:
 
 def encode_frame(body: bytes) -> bytes:
     """A body between two delimiters; the first ends whatever the line carried before."""
-    return DELIMITER + cobs.encode(body) + DELIMITER
+    encoded: bytes = cobs.encode(body)
+    return DELIMITER + encoded + DELIMITER
 
 
 def decode_frame(encoded: bytes, *, limit: int = MAX_BODY_BYTES) -> Frame:

@@ -485,22 +485,17 @@ def unpack_cost(fields: bytes) -> Cost:
     return Cost(steps, last, lowest, highest, total, ticks_hz or None, unit)
 
 
-def pack_stream(flags: StreamFlag) -> bytes:
-    """Fields of STREAM."""
-    return bytes([flags])
+def pack_stream(flags: StreamFlag, batch: int) -> bytes:
+    """Fields of STREAM and of its reply: what is on, and samples a frame (0 in a request: as many as fit)."""
+    return bytes([flags, batch])
 
 
-def pack_stream_reply(flags: StreamFlag, next_index: int) -> bytes:
-    """Fields of the reply to STREAM."""
-    return struct.pack("<BI", flags, next_index)
-
-
-def unpack_stream_reply(fields: bytes) -> tuple[StreamFlag, int]:
-    """Inverse of :func:`pack_stream_reply`: what is on, and the index of the next sample."""
+def unpack_stream(fields: bytes) -> tuple[StreamFlag, int]:
+    """Inverse of :func:`pack_stream`."""
     reader = _Reader(fields, "STREAM")
-    flags, next_index = reader.numbers("BI")
+    flags, batch = reader.numbers("BB")
     reader.end()
-    return StreamFlag(flags & 3), next_index
+    return StreamFlag(flags & 3), batch
 
 
 @dataclass(frozen=True)
@@ -509,7 +504,7 @@ class Samples:
 
     Attributes:
         first_index: of the first; samples are counted from the start of the device, modulo 2^32.
-        dropped: samples since the start that the device took no care of in time, modulo 2^32.
+        dropped: samples that the device did not take in time since the stream was switched on, modulo 2^32.
         counts: int16 [n, C].
     """
 

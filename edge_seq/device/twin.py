@@ -46,15 +46,42 @@ from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import padded
 
-STREAM_SAMPLES = 8  # of a frame at most
+STREAM_SAMPLES = 16  # of a frame at most
 PASSED = SelfTest(0, 0, 0)
 FIFO_SAMPLES = 64  # that a sensor keeps until they are fetched
 
 
+REFUSALS = {
+    ErrorCode.VERSION: f"protocol version is {PROTOCOL_VERSION}",
+    ErrorCode.SESSION: "no session: say hello",
+    ErrorCode.SEQUENCE: "sequence number was used",
+    ErrorCode.TYPE: "no such request",
+    ErrorCode.LENGTH: "length is not that of the type",
+    ErrorCode.VALUE: "value is out of range",
+    ErrorCode.UNSUPPORTED: "this board has none",
+    ErrorCode.STATE: "state is damaged or of another model",
+}
+ANY = -1
+FIELD_BYTES = {
+    Type.HELLO: 0,
+    Type.DESCRIBE: 3,
+    Type.RESET: 0,
+    Type.PUSH: ANY,
+    Type.TRACE: ANY,
+    Type.ROW: 4,
+    Type.STATE_READ: 4,
+    Type.STATE_WRITE: ANY,
+    Type.STATE_RESTORE: 0,
+    Type.SELF_TEST: 0,
+    Type.COST: 0,
+    Type.STREAM: 2,
+}
+
+
 class _RefusedError(Exception):
-    def __init__(self, code: ErrorCode, text: str) -> None:
-        super().__init__(text)
-        self.code, self.text = code, text
+    def __init__(self, code: ErrorCode) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class Twin:
@@ -98,6 +125,8 @@ class Twin:
         self._flags = StreamFlag.OFF
         self._taken = self.samples_so_far()
         self._dropped = 0
+        self._batch = STREAM_SAMPLES
+        self._pending: list[NDArray[np.int16]] = []
         self._stream_sequence = 0
 
     def restart(self) -> None:
@@ -117,44 +146,46 @@ class Twin:
 
     def _answer(self, frame: Frame) -> bytes:
         if frame.version != PROTOCOL_VERSION:
-            return self._error(frame, ErrorCode.VERSION, f"protocol version is {PROTOCOL_VERSION}")
+            return self._error(frame, ErrorCode.VERSION)
         content = zlib.crc32(HEADER.pack(frame.version, frame.type, frame.sequence) + frame.fields)
         if frame.type != Type.HELLO:
             if not self._session:
-                return self._error(frame, ErrorCode.SESSION, "no session: say hello")
+                return self._error(frame, ErrorCode.SESSION)
             if frame.sequence == self._last[0]:
                 if content == self._last[1]:
                     return encode_frame(self._last_reply)
-                return self._error(frame, ErrorCode.SEQUENCE, "sequence number was used")
+                return self._error(frame, ErrorCode.SEQUENCE)
             if (frame.sequence - self._last[0]) % 65536 >= 32768:
-                return self._error(frame, ErrorCode.SEQUENCE, "sequence number was used")
+                return self._error(frame, ErrorCode.SEQUENCE)
         self._session, self._last = True, (frame.sequence, content)
         try:
             fields = self._serve(frame)
             self._last_reply = encode_body(Frame(frame.type | REPLY, frame.sequence, fields))
         except _RefusedError as refusal:
-            fields = messages.pack_error(frame.type, refusal.code, refusal.text)
+            fields = messages.pack_error(frame.type, refusal.code, REFUSALS[refusal.code])
             self._last_reply = encode_body(Frame(Type.ERROR, frame.sequence, fields))
         return encode_frame(self._last_reply)
 
     @staticmethod
-    def _error(frame: Frame, code: ErrorCode, text: str) -> bytes:
+    def _error(frame: Frame, code: ErrorCode) -> bytes:
         """Of a request that is not in order: no reply that is kept."""
-        fields = messages.pack_error(frame.type, code, text)
+        fields = messages.pack_error(frame.type, code, REFUSALS[code])
         return encode_frame(encode_body(Frame(Type.ERROR, frame.sequence, fields)))
 
     def _serve(self, frame: Frame) -> bytes:
         fields = frame.fields
+        expected = FIELD_BYTES.get(Type(frame.type)) if frame.type in set(Type) else None
+        if expected is None:
+            raise _RefusedError(ErrorCode.TYPE)
+        if expected not in (ANY, len(fields)):
+            raise _RefusedError(ErrorCode.LENGTH)
         match frame.type:
             case Type.HELLO:
-                _require_length(fields, 0)
                 self._flags = StreamFlag.OFF
                 return messages.pack_hello(self.hello())
             case Type.DESCRIBE:
-                _require_length(fields, 3)
                 return self._describe(fields[0], int.from_bytes(fields[1:], "little"))
             case Type.RESET:
-                _require_length(fields, 0)
                 self._reset()
                 return b""
             case Type.PUSH:
@@ -162,33 +193,27 @@ class Twin:
             case Type.TRACE:
                 return self._trace(self._counts(fields))
             case Type.ROW:
-                _require_length(fields, 4)
                 return self._part(
-                    fields, messages.pack_rows(self._row[np.newaxis], self.hello()) if self._steps else b""
+                    fields, messages.pack_rows(self._row[np.newaxis], self.hello()) if self._has_row else b""
                 )
             case Type.STATE_READ:
-                _require_length(fields, 4)
                 if fields == bytes(4):
                     self._saved[:] = self._save()
                 return self._part(fields, bytes(self._saved))
             case Type.STATE_WRITE:
                 return self._write_state(fields)
             case Type.STATE_RESTORE:
-                _require_length(fields, 0)
                 self._restore(bytes(self._saved))
                 return b""
             case Type.SELF_TEST:
-                _require_length(fields, 0)
                 self._reset()
                 return messages.pack_self_test(self._self_test)
             case Type.COST:
-                _require_length(fields, 0)
                 return messages.pack_cost(Cost(self._steps, 0, 0, 0, 0, None, "none"))
             case Type.STREAM:
-                _require_length(fields, 1)
-                return self._set_stream(fields[0])
+                return self._set_stream(fields[0], fields[1])
             case _:
-                raise _RefusedError(ErrorCode.TYPE, "no such request")
+                raise _RefusedError(ErrorCode.TYPE)
 
     def hello(self) -> Hello:
         """What the board says of itself."""
@@ -235,15 +260,15 @@ class Twin:
             case Item.LABEL if index < model.num_classes:
                 return messages.pack_texts([model.labels[index]])
             case _:
-                raise _RefusedError(ErrorCode.VALUE, "no such item")
+                raise _RefusedError(ErrorCode.VALUE)
 
     def _counts(self, fields: bytes) -> NDArray[np.int16]:
         try:
             counts = messages.unpack_counts(fields, self.model.input_size)
         except DeviceError:
-            raise _RefusedError(ErrorCode.LENGTH, "length is not that of the type") from None
+            raise _RefusedError(ErrorCode.LENGTH) from None
         if not len(counts):
-            raise _RefusedError(ErrorCode.VALUE, "no samples")
+            raise _RefusedError(ErrorCode.VALUE)
         return counts
 
     def _room(self) -> int:
@@ -251,7 +276,7 @@ class Twin:
 
     def _push(self, counts: NDArray[np.int16]) -> bytes:
         if 4 + self._labels_in(len(counts)) * (4 + 4 * self.model.num_classes) > self._room():
-            raise _RefusedError(ErrorCode.LENGTH, "labels do not fit the reply")
+            raise _RefusedError(ErrorCode.LENGTH)
         decisions = []
         for position, sample in enumerate(counts):
             self._step(sample)
@@ -268,7 +293,7 @@ class Twin:
 
     def _trace(self, counts: NDArray[np.int16]) -> bytes:
         if len(counts) > 1 and 2 + len(counts) * self.hello().row_bytes > self._room():
-            raise _RefusedError(ErrorCode.LENGTH, "rows do not fit the reply")
+            raise _RefusedError(ErrorCode.LENGTH)
         rows = []
         for sample in counts:
             self._step(sample)
@@ -279,26 +304,28 @@ class Twin:
     def _part(self, fields: bytes, content: bytes) -> bytes:
         (offset,) = struct.unpack("<I", fields)
         if offset >= len(content):
-            raise _RefusedError(ErrorCode.VALUE, "offset is beyond the end")
+            raise _RefusedError(ErrorCode.VALUE)
         return messages.pack_part(offset, content[offset : offset + self._room() - 4])
 
-    def _set_stream(self, flags: int) -> bytes:
+    def _set_stream(self, flags: int, batch: int) -> bytes:
         if flags > 3:
-            raise _RefusedError(ErrorCode.VALUE, "no such flag")
+            raise _RefusedError(ErrorCode.VALUE)
         if flags and self.recording is None:
-            raise _RefusedError(ErrorCode.UNSUPPORTED, "no sensor")
+            raise _RefusedError(ErrorCode.UNSUPPORTED)
         if flags and not self._flags:
             self._taken = self.samples_so_far()
         if flags & StreamFlag.DECISIONS:
             self._reset()
-        self._flags = StreamFlag(flags)
-        return messages.pack_stream_reply(self._flags, self._taken % 2**32)
+        self._flags, self._pending, self._dropped = StreamFlag(flags), [], 0
+        self._batch = STREAM_SAMPLES if batch == 0 else min(batch, STREAM_SAMPLES)
+        return messages.pack_stream(self._flags, self._batch)
 
     # ---------------------------------------------------------------------------------------------------------- model
 
     def _reset(self) -> None:
         self._state, self._ended = reset_state(self.model, 1), False
         self._pool_sum = self._state.pool_sum
+        self._has_row = False
 
     def _step(self, sample: NDArray[np.int16]) -> None:
         model = self.model
@@ -315,6 +342,7 @@ class Twin:
             pooled = np.pad(values["pooled"][0], (0, padded(model.hidden_sizes[-1]) - model.hidden_sizes[-1]))
         parts = [values["features"][0], *self._state_words(), pooled, values["logits"][0], values["label"][0]]
         self._row = np.concatenate(parts).astype(np.int32)
+        self._has_row = True
         self._decision = Decision(0, label, tuple(values["logits"][0].tolist())) if due else None
         self._steps += 1
 
@@ -355,10 +383,10 @@ class Twin:
 
     def _write_state(self, fields: bytes) -> bytes:
         if len(fields) < 5:
-            raise _RefusedError(ErrorCode.LENGTH, "length is not that of the type")
+            raise _RefusedError(ErrorCode.LENGTH)
         offset, part = messages.unpack_part(fields, "STATE_WRITE")
-        if offset + len(part) > len(self._saved):
-            raise _RefusedError(ErrorCode.VALUE, "offset is beyond the end")
+        if offset >= len(self._saved) or offset + len(part) > len(self._saved):
+            raise _RefusedError(ErrorCode.VALUE)
         self._saved[offset : offset + len(part)] = part
         return messages.pack_part(offset + len(part))
 
@@ -367,7 +395,7 @@ class Twin:
         if content[:8] != bytes.fromhex(model_hash(model))[:8] or content[-4:] != struct.pack(
             "<I", zlib.crc32(content[:-4])
         ):
-            raise _RefusedError(ErrorCode.STATE, "state is damaged or of another model")
+            raise _RefusedError(ErrorCode.STATE)
         count, primed = struct.unpack_from("<HH", content, 8)
         at = 12
 
@@ -388,6 +416,7 @@ class Twin:
             cell_state = second if isinstance(cell, Lstm) else np.zeros((1, 0), dtype=np.int64)
             layers.append(LayerState(operands, hidden, cell_state))
         remembered = memory.astype(np.int32) if self._remembers() else fresh.preprocess.memory
+        self._has_row = False
         self._ended = count == model.contract.window_length
         self._pool_sum = pool if self._pools() else fresh.pool_sum
         self._state = State(
@@ -405,38 +434,35 @@ class Twin:
         sent = b""
         so_far = self.samples_so_far()
         if so_far - self._taken > FIFO_SAMPLES:
+            sent += self._send_samples()
             self._dropped += so_far - FIFO_SAMPLES - self._taken
             self._taken = so_far - FIFO_SAMPLES
         while self._taken < so_far:
-            counts, decision = self._next_samples(so_far)
-            if self._flags & StreamFlag.SAMPLES:
-                first = (self._taken - len(counts)) % 2**32
-                fields = messages.pack_samples(Samples(first, self._dropped % 2**32, counts))
-                sent += self._unasked(Type.SAMPLES, fields)
-            if decision is not None:
-                decision = replace(decision, position=(self._taken - 1) % 2**32)
+            sent += self._take_sample(self.recording[self._taken % len(self.recording)])
+        return sent
+
+    def _take_sample(self, sample: NDArray[np.int16]) -> bytes:
+        index, sent = self._taken % 2**32, b""
+        self._taken += 1
+        if self._flags & StreamFlag.SAMPLES:
+            self._pending.append(sample)
+            if len(self._pending) == self._batch:
+                sent += self._send_samples()
+        if self._flags & StreamFlag.DECISIONS:
+            self._step(sample)
+            if self._decision is not None:
+                decision = replace(self._decision, position=index)
+                sent += self._send_samples()
                 sent += self._unasked(Type.DECISION, messages.pack_stream_decision(decision))
         return sent
 
-    def _next_samples(self, so_far: int) -> tuple[NDArray[np.int16], Decision | None]:
-        """Samples of a frame, and the decision that the last of them brought."""
-        assert self.recording is not None
-        counts: list[NDArray[np.int16]] = []
-        while self._taken < so_far and len(counts) < STREAM_SAMPLES:
-            sample = self.recording[self._taken % len(self.recording)]
-            self._taken += 1
-            counts.append(sample)
-            if self._flags & StreamFlag.DECISIONS:
-                self._step(sample)
-                if self._decision is not None:
-                    return np.stack(counts), self._decision
-        return np.stack(counts), None
+    def _send_samples(self) -> bytes:
+        if not self._pending:
+            return b""
+        first, counts = (self._taken - len(self._pending)) % 2**32, np.stack(self._pending)
+        self._pending = []
+        return self._unasked(Type.SAMPLES, messages.pack_samples(Samples(first, self._dropped % 2**32, counts)))
 
     def _unasked(self, kind: Type, fields: bytes) -> bytes:
         self._stream_sequence = (self._stream_sequence + 1) % 65536
         return encode_frame(encode_body(Frame(kind, self._stream_sequence, fields)))
-
-
-def _require_length(fields: bytes, expected: int) -> None:
-    if len(fields) != expected:
-        raise _RefusedError(ErrorCode.LENGTH, "length is not that of the type")

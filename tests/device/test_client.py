@@ -118,7 +118,7 @@ def test_a_stream_counts_what_the_device_drops_and_decides_as_the_reference() ->
     clock = iter([0] * 4 + [*range(0, 40, 3), 200, 203, 210] + [300] * 1000)
     twin = Twin(model, recording=recording, samples_so_far=lambda: next(clock))
     with attach(twin) as device:
-        items = list(islice(device.stream(decisions=True), 30))
+        items = list(islice(device.stream(decisions=True), 120))
     blocks = [item for item in items if isinstance(item, SampleBlock)]
     decisions = [item for item in items if isinstance(item, Decision)]
     indices = [index for block in blocks for index in range(block.first_index, block.first_index + len(block.counts))]
