@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -282,7 +282,9 @@ class Device:
 
     # ------------------------------------------------------------------------------------------------------- streams
 
-    def stream(self, *, decisions: bool = False, batch: int | None = None) -> Iterator[SampleBlock | Decision]:
+    def stream(
+        self, *, decisions: bool = False, batch: int | None = None
+    ) -> Generator[SampleBlock | Decision, None, None]:
         """Samples of the device's sensor as they come, until the caller stops.
 
         Losses are counted in the blocks. A port that vanishes is looked for (``Timing.reconnect_s``), a silent device

@@ -238,7 +238,9 @@ def off_rate_message(name: str, rate_hz: float, expected_hz: float) -> str:
     )
 
 
-def samples_of(device: Device, contract: SensorContract, *, warn: Warn) -> Generator[NDArray[np.int16] | Gap, None, None]:
+def samples_of(
+    device: Device, contract: SensorContract, *, warn: Warn
+) -> Generator[NDArray[np.int16] | Gap, None, None]:
     """Samples int16 [C] of a board's sensor, one by one, and the gaps between them, without end.
 
     Args:
