@@ -65,7 +65,15 @@ class Firmware:
     clock: Clock = "instructions"
 
 
-def _board_source(name: str, recording: NDArray[np.int16], rate_hz: float) -> str:
+def board_source(
+    name: str,
+    recording: NDArray[np.int16],
+    rate_hz: float,
+    *,
+    body_bytes: int = BODY_BYTES,
+    stream_bytes: int = STREAM_BYTES,
+) -> str:
+    """C text of a board's model, buffers and recording, for the ports below ``runtime/port/board_*``."""
     upper = ctext.macro_name(name)
     setup = {
         "model": f"&{name}_model",
@@ -90,8 +98,8 @@ def _board_source(name: str, recording: NDArray[np.int16], rate_hz: float) -> st
         [
             *(ctext.include(header) for header in ("es_board.h", f"{name}.h", f"{name}_golden.h")),
             f"static {name}_memory_t es_board_context;\n",
-            f"static uint8_t es_board_received[{BODY_BYTES}], es_board_reply[{BODY_BYTES}];\n",
-            f"static uint8_t es_board_stream[{STREAM_BYTES}], es_board_state[{upper}_STATE_BYTES];\n",
+            f"static uint8_t es_board_received[{body_bytes}], es_board_reply[{body_bytes}];\n",
+            f"static uint8_t es_board_stream[{stream_bytes}], es_board_state[{upper}_STATE_BYTES];\n",
             ctext.array("int16_t", "es_board_counts", recording.ravel(), shape="[samples, C]"),
             ctext.struct("es_wire_setup_t", "es_board_setup", setup),
             ctext.struct("es_board_recording_t", "es_board_recording", source),
@@ -136,7 +144,7 @@ def build_board(
         raise ConfigError(f"building a board of {name}: its sensor gives {rate_hz:g} samples a second; 0.1 to 10,000")
     output_folder.mkdir(parents=True, exist_ok=True)
     model = output_folder / "es_board_model.c"
-    model.write_text(_board_source(name, recording, rate_hz), encoding="utf-8")
+    model.write_text(board_source(name, recording, rate_hz), encoding="utf-8")
     sources = [
         *(folder / source for source in manifest["sources"]),
         *(folder / source for source in manifest["golden_sources"]),
