@@ -40,9 +40,12 @@ STREAM_BYTES = 1024
 MAX_RECORDING_BYTES = 1 << 20
 START_TIMEOUT_S = 10.0
 _QEMU_PORT = re.compile(rb"char device redirected to (\S+)")
-# Virtual time follows instructions, 32 ns each, and is held back where it runs ahead of the host's: counted costs are
-# the same in every run, and a second of the sensor lasts a second.
-_QEMU_TIME = ("-icount", "shift=5,align=on,sleep=on")
+Clock = Literal["instructions", "host"]
+CLOCKS: tuple[Clock, ...] = ("instructions", "host")
+# Of the emulated board. "instructions": 32 ns each, so that counted costs are the same in every run; a busy board's
+# sensor is some per cent slow. "host": the sensor keeps its rate, and counted costs say nothing.
+_QEMU_TIME: dict[Clock, tuple[str, ...]] = {"instructions": ("-icount", "shift=5,sleep=on"), "host": ()}
+_BOOT_RANDOM, _CLOCK_KIND = 0x21000000, 0x21000008  # read by es_board_qemu.c
 
 
 @dataclass(frozen=True)
@@ -53,14 +56,24 @@ class Firmware:
         kind: of the board.
         command: that starts it.
         name: of the model.
+        clock: of the emulated board; see :data:`CLOCKS`.
     """
 
     kind: BoardKind
     command: tuple[str, ...]
     name: str
+    clock: Clock = "instructions"
 
 
-def _board_source(name: str, recording: NDArray[np.int16], rate_hz: float) -> str:
+def board_source(
+    name: str,
+    recording: NDArray[np.int16],
+    rate_hz: float,
+    *,
+    body_bytes: int = BODY_BYTES,
+    stream_bytes: int = STREAM_BYTES,
+) -> str:
+    """C text of a board's model, buffers and recording, for the ports below ``runtime/port/board_*``."""
     upper = ctext.macro_name(name)
     setup = {
         "model": f"&{name}_model",
@@ -85,8 +98,8 @@ def _board_source(name: str, recording: NDArray[np.int16], rate_hz: float) -> st
         [
             *(ctext.include(header) for header in ("es_board.h", f"{name}.h", f"{name}_golden.h")),
             f"static {name}_memory_t es_board_context;\n",
-            f"static uint8_t es_board_received[{BODY_BYTES}], es_board_reply[{BODY_BYTES}];\n",
-            f"static uint8_t es_board_stream[{STREAM_BYTES}], es_board_state[{upper}_STATE_BYTES];\n",
+            f"static uint8_t es_board_received[{body_bytes}], es_board_reply[{body_bytes}];\n",
+            f"static uint8_t es_board_stream[{stream_bytes}], es_board_state[{upper}_STATE_BYTES];\n",
             ctext.array("int16_t", "es_board_counts", recording.ravel(), shape="[samples, C]"),
             ctext.struct("es_wire_setup_t", "es_board_setup", setup),
             ctext.struct("es_board_recording_t", "es_board_recording", source),
@@ -95,7 +108,13 @@ def _board_source(name: str, recording: NDArray[np.int16], rate_hz: float) -> st
 
 
 def build_board(
-    folder: Path, output_folder: Path, kind: BoardKind, *, recording: NDArray[np.int16], rate_hz: float
+    folder: Path,
+    output_folder: Path,
+    kind: BoardKind,
+    *,
+    recording: NDArray[np.int16],
+    rate_hz: float,
+    clock: Clock = "instructions",
 ) -> Firmware:
     """Compile an exported model with the wire protocol for a board that needs no hardware.
 
@@ -105,6 +124,8 @@ def build_board(
         kind: of the board.
         recording: int16 [n, C], what the board's sensor gives, over and over.
         rate_hz: samples a second of the sensor.
+        clock: of the emulated board: ``instructions`` (counted costs are the same in every run) or ``host`` (the sensor
+            keeps its rate, also a high one).
 
     Raises:
         MissingToolError: where a compiler or QEMU is missing; says what to install.
@@ -123,7 +144,7 @@ def build_board(
         raise ConfigError(f"building a board of {name}: its sensor gives {rate_hz:g} samples a second; 0.1 to 10,000")
     output_folder.mkdir(parents=True, exist_ok=True)
     model = output_folder / "es_board_model.c"
-    model.write_text(_board_source(name, recording, rate_hz), encoding="utf-8")
+    model.write_text(board_source(name, recording, rate_hz), encoding="utf-8")
     sources = [
         *(folder / source for source in manifest["sources"]),
         *(folder / source for source in manifest["golden_sources"]),
@@ -142,10 +163,12 @@ def build_board(
             find_compiler(), sources, output_folder / "board", flags=("-std=c99", "-O2"), include_folders=includes
         )
         return Firmware(kind, (str(program.resolve()),), name)
-    return _build_qemu(sources, includes, output_folder, name)
+    return _build_qemu(sources, includes, output_folder, name, clock)
 
 
-def _build_qemu(sources: Sequence[Path], includes: Sequence[Path], output_folder: Path, name: str) -> Firmware:
+def _build_qemu(
+    sources: Sequence[Path], includes: Sequence[Path], output_folder: Path, name: str, clock: Clock
+) -> Firmware:
     target = load_target("cortex_m4")
     emulator = find_emulator(target, "qemu_system")
     assert isinstance(emulator, QemuSystemEmulator)
@@ -177,10 +200,10 @@ def _build_qemu(sources: Sequence[Path], includes: Sequence[Path], output_folder
         libraries=choice.libraries,
     )
     command = (
-        *(emulator.program, *emulator.arguments, *_QEMU_TIME, "-display", "none", "-monitor", "none"),
+        *(emulator.program, *emulator.arguments, *_QEMU_TIME[clock], "-display", "none", "-monitor", "none"),
         *("-parallel", "none", "-net", "none", "-serial", "pty", "-kernel", str(elf.resolve())),
     )
-    return Firmware("qemu", command, name)
+    return Firmware("qemu", command, name, clock)
 
 
 @dataclass(frozen=True)
@@ -212,7 +235,9 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
         raise ConfigError(f"starting a board: {link} is there and is no link; give another path for the port's link")
     command = firmware.command
     if firmware.kind == "qemu":
-        command += ("-device", f"loader,addr=0x21000000,data={secrets.randbits(31)},data-len=4")
+        words = {_BOOT_RANDOM: secrets.randbits(31), _CLOCK_KIND: int(firmware.clock == "instructions")}
+        for address, word in words.items():
+            command += ("-device", f"loader,addr={address:#x},data={word:#x},data-len=4")
     try:
         # A session of its own: Ctrl-C goes to the command, which then ends the board.
         process = subprocess.Popen(
@@ -260,3 +285,27 @@ def _read_port(firmware: Firmware, process: subprocess.Popen[bytes]) -> str:
         f"starting a board: {Path(firmware.command[0]).name} named no port within {START_TIMEOUT_S:g} s; it says: "
         f"{said.decode('utf-8', 'replace')[-500:] or 'nothing'}"
     )
+
+
+def choose_board(name: str) -> BoardKind:
+    """A kind of board by name.
+
+    Raises:
+        ConfigError: where there is none of this name.
+    """
+    for kind in BOARDS:
+        if kind == name:
+            return kind
+    raise ConfigError(f"board {name!r} is unknown; give one of {', '.join(BOARDS)}")
+
+
+def choose_clock(name: str) -> Clock:
+    """A clock of an emulated board by name.
+
+    Raises:
+        ConfigError: where there is none of this name.
+    """
+    for clock in CLOCKS:
+        if clock == name:
+            return clock
+    raise ConfigError(f"clock {name!r} is unknown; give one of {', '.join(CLOCKS)}")

@@ -13,7 +13,21 @@ from typing import Any
 
 import typer
 
-from edge_seq.cli import bench, demo, evaluate, export, inspect, measure, quantize, record, run, simulate, train, verify
+from edge_seq.cli import (
+    bench,
+    demo,
+    device,
+    evaluate,
+    export,
+    inspect,
+    measure,
+    quantize,
+    record,
+    run,
+    simulate,
+    train,
+    verify,
+)
 from edge_seq.cli.output import print_error, print_json_error
 from edge_seq.errors import EdgeSeqError, ToolError
 
@@ -51,6 +65,7 @@ app.command("bench")(bench.command)
 app.command("run")(run.command)
 app.command("record")(record.command)
 app.command("inspect")(inspect.command)
+app.add_typer(device.app, name="device")
 
 
 def main() -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -180,6 +180,15 @@ class Device:
     def frame_errors(self) -> int:
         """How often something came that was no frame."""
         return self.counters.faults.total()
+
+    @contextmanager
+    def patience(self, timing: Timing) -> Iterator[None]:
+        """Be as patient as this for a while."""
+        before, self._timing = self._timing, timing
+        try:
+            yield
+        finally:
+            self._timing = before
 
     # ------------------------------------------------------------------------------------------------------ requests
 

@@ -14,6 +14,7 @@ from edge_seq.device.framing import MAX_BODY_BYTES, OVERHEAD_BYTES
 from edge_seq.errors import DeviceError
 from edge_seq.ir.contract import MAX_CHANNELS, MAX_WINDOW_LENGTH
 
+RUNTIME_VERSION = "0.1.0"  # ES_WIRE_RUNTIME
 REPLY = 0x80  # a reply's type is its request's with this bit
 HASH_BYTES = 32
 MIN_BODY_BYTES = 256  # every device takes and sends at least this

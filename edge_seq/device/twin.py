@@ -30,6 +30,7 @@ from edge_seq.device.framing import (
 )
 from edge_seq.device.messages import (
     REPLY,
+    RUNTIME_VERSION,
     Capability,
     Cost,
     Decision,
@@ -125,7 +126,7 @@ class Twin:
         self._flags = StreamFlag.OFF
         self._taken = self.samples_so_far()
         self._dropped = 0
-        self._batch = STREAM_SAMPLES
+        self._batch, self._has_index = STREAM_SAMPLES, False
         self._pending: list[NDArray[np.int16]] = []
         self._stream_sequence = 0
 
@@ -240,7 +241,7 @@ class Twin:
             memory_bytes=0,
             free_stack_bytes=None,
             frame_errors=self.frame_errors,
-            runtime_version="twin",
+            runtime_version=RUNTIME_VERSION,
             board="twin",
         )
 
@@ -316,7 +317,7 @@ class Twin:
             self._taken = self.samples_so_far()
         if flags & StreamFlag.DECISIONS:
             self._reset()
-        self._flags, self._pending, self._dropped = StreamFlag(flags), [], 0
+        self._flags, self._pending, self._dropped, self._has_index = StreamFlag(flags), [], 0, False
         self._batch = STREAM_SAMPLES if batch == 0 else min(batch, STREAM_SAMPLES)
         return messages.pack_stream(self._flags, self._batch)
 
@@ -435,14 +436,14 @@ class Twin:
         so_far = self.samples_so_far()
         if so_far - self._taken > FIFO_SAMPLES:
             sent += self._send_samples()
-            self._dropped += so_far - FIFO_SAMPLES - self._taken
+            self._dropped += so_far - FIFO_SAMPLES - self._taken if self._has_index else 0
             self._taken = so_far - FIFO_SAMPLES
         while self._taken < so_far:
             sent += self._take_sample(self.recording[self._taken % len(self.recording)])
         return sent
 
     def _take_sample(self, sample: NDArray[np.int16]) -> bytes:
-        index, sent = self._taken % 2**32, b""
+        index, sent, self._has_index = self._taken % 2**32, b"", True
         self._taken += 1
         if self._flags & StreamFlag.SAMPLES:
             self._pending.append(sample)

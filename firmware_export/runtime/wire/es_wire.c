@@ -738,10 +738,12 @@ void es_wire_receive(es_wire_t *wire, uint8_t byte)
 
 /* --------------------------------------------------------------------------------------------------------- stream */
 
-static size_t unasked_header(es_wire_t *wire, uint32_t type)
+/* Sends what nobody asked for; `size` bytes, of which the header is not there yet. */
+static void send_unasked(es_wire_t *wire, uint32_t type, size_t size)
 {
     wire->stream_sequence = (uint16_t)((wire->stream_sequence + (uint32_t)1) & 0xFFFFu);
-    return put_header(wire->setup->stream, type, wire->stream_sequence);
+    (void)put_header(wire->setup->stream, type, wire->stream_sequence);
+    send(wire, wire->setup->stream, size);
 }
 
 static void send_samples(es_wire_t *wire)
@@ -750,7 +752,7 @@ static void send_samples(es_wire_t *wire)
     if (wire->stream_size > 0u) {
         uint8_t *const body = wire->setup->stream;
         (void)put16(body, SAMPLES_HEADER - 2u, (uint32_t)((wire->stream_size - SAMPLES_HEADER) / sample_bytes));
-        send(wire, body, wire->stream_size);
+        send_unasked(wire, SAMPLES, wire->stream_size);
         wire->stream_size = 0;
     }
 }
@@ -762,8 +764,7 @@ static void collect_sample(es_wire_t *wire, const int16_t *counts, uint32_t inde
     size_t channel;
 
     if (wire->stream_size == 0u) {
-        size_t at = unasked_header(wire, SAMPLES);
-        at = put32(body, at, index);
+        size_t at = put32(body, HEADER_BYTES, index);
         at = put32(body, at, wire->dropped);
         wire->stream_size = put16(body, at, 0);
     }
@@ -778,11 +779,8 @@ static void collect_sample(es_wire_t *wire, const int16_t *counts, uint32_t inde
 static void send_decision(es_wire_t *wire, uint32_t index)
 {
     uint8_t *const body = wire->setup->stream;
-    size_t at;
     send_samples(wire);
-    at = unasked_header(wire, DECISION);
-    at = put32(body, at, index);
-    send(wire, body, put_label(wire, body, at));
+    send_unasked(wire, DECISION, put_label(wire, body, put32(body, HEADER_BYTES, index)));
 }
 
 static void take_sample(es_wire_t *wire, const int16_t *counts, uint32_t index)

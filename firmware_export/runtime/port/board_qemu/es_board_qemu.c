@@ -13,11 +13,16 @@
 #define UART_SEND_RECEIVE_INTERRUPT (1u | 2u | 8u)
 #define UART_RECEIVED 2u
 
+/* Timer 0 wakes the core for each sample. Timer 1 runs on and says how many there were, as an emulator that is short of
+ * time may make one interrupt of several. */
 #define TIMER_CONTROL REGISTER(0x40000000u)
-#define TIMER_VALUE REGISTER(0x40000004u)
 #define TIMER_RELOAD REGISTER(0x40000008u)
 #define TIMER_INTERRUPT REGISTER(0x4000000Cu)
-#define TIMER_ON (1u | 8u)
+#define TIMER_ON_WITH_INTERRUPT (1u | 8u)
+#define CLOCK_CONTROL REGISTER(0x40001000u)
+#define CLOCK_VALUE REGISTER(0x40001004u)
+#define CLOCK_RELOAD REGISTER(0x40001008u)
+#define CLOCK_ON 1u
 
 #define SYSTICK_CONTROL REGISTER(0xE000E010u)
 #define SYSTICK_RELOAD REGISTER(0xE000E014u)
@@ -31,9 +36,11 @@
 
 #define COPROCESSOR_ACCESS REGISTER(0xE000ED88u)
 
-/* QEMU is told to put a random number here; the next word counts starts, as nothing clears this memory. */
+/* QEMU is told to put a random number in the first word, and in the third 1 where time follows instructions; the second
+ * counts starts, as nothing clears this memory. */
 #define BOOT_RANDOM REGISTER(0x21000000u)
 #define BOOT_COUNT REGISTER(0x21000004u)
+#define COUNTS_INSTRUCTIONS REGISTER(0x21000008u)
 
 #define CLOCK_HZ 25000000u
 #define PAINT 0xA5A5A5A5u
@@ -43,10 +50,13 @@ extern uint32_t es_stack_bottom[], es_stack_top[];
 extern uint32_t es_data_load[], es_data_start[], es_data_end[], es_zero_start[], es_zero_end[];
 
 static struct {
-    volatile uint32_t given;   /* samples since the start */
     volatile uint32_t written; /* bytes put in the ring */
     volatile uint32_t read;    /* bytes taken from it */
+    uint32_t given;            /* samples since the start */
     uint32_t taken;            /* samples fetched or lost */
+    uint32_t period;           /* clocks from sample to sample */
+    uint32_t since_sample;     /* clocks */
+    uint32_t clock;
     uint32_t ticks;
     uint32_t systick;
     volatile uint8_t ring[RING_BYTES];
@@ -91,20 +101,33 @@ static uint32_t board_measure(void *port, es_wire_measure_t what)
     return (uint32_t)(word - es_stack_bottom) * 4u;
 }
 
+/* Samples since the start. */
+static uint32_t board_given(void)
+{
+    const uint32_t now = CLOCK_VALUE;
+    board.since_sample += board.clock - now; /* it counts down */
+    board.clock = now;
+    while (board.since_sample >= board.period) {
+        board.since_sample -= board.period;
+        board.given++;
+    }
+    return board.given;
+}
+
 static int board_sensor(void *port, int16_t *counts, uint32_t *index)
 {
     (void)port;
-    return es_board_sample(board.given, &board.taken, counts, index);
+    return es_board_sample(board_given(), &board.taken, counts, index);
 }
 
 void es_on_timer(void)
 {
     TIMER_INTERRUPT = 1u;
-    board.given++;
 }
 
 void es_on_uart(void)
 {
+    UART_INTERRUPT = UART_RECEIVED; /* first: a byte that comes while others are read raises it again */
     while ((UART_STATE & UART_HAS_BYTE) != 0u) {
         const uint8_t byte = (uint8_t)UART_DATA;
         if (board.written - board.read < RING_BYTES) {
@@ -112,7 +135,6 @@ void es_on_uart(void)
             board.written++;
         }
     }
-    UART_INTERRUPT = UART_RECEIVED;
 }
 
 static void board_start(void)
@@ -123,9 +145,12 @@ static void board_start(void)
     SYSTICK_CONTROL = SYSTICK_ON;
     UART_DIVIDER = CLOCK_HZ / 115200u;
     UART_CONTROL = UART_SEND_RECEIVE_INTERRUPT;
-    TIMER_RELOAD = (uint32_t)((uint64_t)CLOCK_HZ * 1000u / es_board_recording.rate_millihz) - 1u;
-    TIMER_VALUE = TIMER_RELOAD;
-    TIMER_CONTROL = TIMER_ON;
+    board.period = (uint32_t)((uint64_t)CLOCK_HZ * 1000u / es_board_recording.rate_millihz);
+    CLOCK_RELOAD = 0xFFFFFFFFu;
+    CLOCK_CONTROL = CLOCK_ON;
+    board.clock = CLOCK_VALUE;
+    TIMER_RELOAD = board.period - 1u;
+    TIMER_CONTROL = TIMER_ON_WITH_INTERRUPT;
     INTERRUPT_ENABLE = UART_INTERRUPTS | TIMER_INTERRUPTS;
 }
 
@@ -133,7 +158,7 @@ static void board_start(void)
 static void board_sleep(void)
 {
     __asm__ volatile("cpsid i" ::: "memory");
-    if (board.written == board.read && board.given == board.taken) {
+    if (board.written == board.read && board_given() == board.taken) {
         __asm__ volatile("wfi" ::: "memory");
     }
     __asm__ volatile("cpsie i" ::: "memory");
@@ -147,10 +172,11 @@ int main(void)
                                   .measure = board_measure,
                                   .sensor = board_sensor,
                                   .board = "qemu mps2-an386",
-                                  .tick_unit = "SysTick at 25 MHz, emulated",
                                   .ticks_hz = CLOCK_HZ};
 
     board_start();
+    port.tick_unit = COUNTS_INSTRUCTIONS != 0u ? "SysTick 25 MHz; an instruction is 0.8" /* 32 ns */
+                                               : "SysTick 25 MHz; emulated in host's time";
     port.boot = BOOT_RANDOM + BOOT_COUNT;
     setup = es_board_setup;
     setup.port = &port;
@@ -164,7 +190,7 @@ int main(void)
             es_wire_receive(&wire, byte);
         }
         if (wire.stream_flags == 0u) {
-            board.taken = board.given;
+            board.taken = board_given();
         }
         es_wire_poll(&wire);
         board_sleep();
