@@ -21,6 +21,7 @@ from edge_seq.cli import (
     export,
     inspect,
     measure,
+    monitor,
     quantize,
     record,
     run,
@@ -64,6 +65,7 @@ app.command("measure")(measure.command)
 app.command("bench")(bench.command)
 app.command("run")(run.command)
 app.command("record")(record.command)
+app.command("monitor")(monitor.command)
 app.command("inspect")(inspect.command)
 app.add_typer(device.app, name="device")
 
