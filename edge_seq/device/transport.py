@@ -47,7 +47,9 @@ class SerialTransport:
 
         self._port = port
         try:
-            self._serial: Any = serial.serial_for_url(port, baudrate=baud, timeout=0, write_timeout=write_timeout_s)
+            self._serial: Any = serial.serial_for_url(
+                port, baudrate=baud, timeout=0, write_timeout=write_timeout_s, exclusive=True
+            )
         except ValueError as error:
             raise DeviceError(
                 f"opening port {port}: {error}. Give a name such as /dev/ttyACM0 or COM3, or a URL such as "

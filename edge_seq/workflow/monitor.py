@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.device.client import Device, SampleBlock
+from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.device.messages import clean_text
 from edge_seq.ir.contract import SensorContract
 from edge_seq.metrics import softmax

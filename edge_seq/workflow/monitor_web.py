@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -18,8 +21,6 @@ NAMES = (LOOPBACK, "localhost")  # that a browser may have called this server by
 MAX_VIEWERS = 8
 TICK_S = 0.1
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -67,9 +68,21 @@ class MonitorServer:
         self._server.server_close()
 
 
+@cache
 def page() -> str:
     """The page, complete in itself."""
     return files("edge_seq.workflow").joinpath("monitor.html").read_text(encoding="utf-8")
+
+
+@cache
+def content_policy() -> str:
+    """What a browser may run and load for the page: its own script, by its hash, and this server's answers."""
+    script = page().partition("<script>")[2].partition("</script>")[0]
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 def is_own_host(host: str | None, port: int) -> bool:
@@ -89,8 +102,8 @@ def _handler(
         timeout = 30.0
 
         def do_GET(self) -> None:
-            port = self.server.server_address[1]
-            if not is_own_host(self.headers.get("Host"), int(port)):
+            assert isinstance(self.server, ThreadingHTTPServer)
+            if not is_own_host(self.headers.get("Host"), self.server.server_port):
                 self._answer(
                     HTTPStatus.FORBIDDEN, "text/plain", "this address is not served: open the URL as printed\n"
                 )
@@ -144,6 +157,7 @@ def _handler(
             self.wfile.write(content)
 
         def _send_headers(self) -> None:
+            self.send_header("Content-Security-Policy", content_policy())
             for name, value in _HEADERS.items():
                 self.send_header(name, value)
 
