@@ -112,8 +112,10 @@ def turns(model: IntModel, rng: np.random.Generator, count: int) -> list[bytes]:
     return sent
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_c_and_twin_send_the_same(pair: tuple[IntModel, np.ndarray, Path], seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "count"), [(0, 120), (1, 120), *[pytest.param(seed, 1000, marks=pytest.mark.slow) for seed in range(2, 6)]]
+)
+def test_c_and_twin_send_the_same(pair: tuple[IntModel, np.ndarray, Path], seed: int, count: int) -> None:
     model, recording, program = pair
     rng = np.random.default_rng(seed)
     now = 0
@@ -121,12 +123,12 @@ def test_c_and_twin_send_the_same(pair: tuple[IntModel, np.ndarray, Path], seed:
     twin = Twin(model, recording=recording, samples_so_far=clock, max_body_bytes=BODY)
     answered = 0
     with run_driver(program, clock) as receive:
-        for turn, data in enumerate(turns(model, rng, 250)):
+        for turn, data in enumerate(turns(model, rng, count)):
             now += int(rng.choice([0, 0, 1, 3, 20, 90]))
             expected, found = normal(twin.receive(data)), normal(receive(data))
             assert found == expected, (turn, data.hex())
             answered += len(found)
-    assert answered > 200
+    assert answered > 0.8 * count
 
 
 def test_the_client_and_c(pair: tuple[IntModel, np.ndarray, Path]) -> None:
