@@ -48,7 +48,6 @@ SEQUENCES = 1 << 16
 INDICES = 1 << 32
 WAITING_FRAMES = 4096  # of a stream, while a reply is waited for; beyond them the oldest is lost, and counted as lost
 MAX_BATCH = 255
-SELF_TEST_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ class Timing:
     Attributes:
         timeout_s: for a reply.
         retries: how often a request is sent again.
+        self_test_timeout_s: for the self-test, which runs many steps.
         silence_s: of a stream, after which the device is asked whether it is still there.
         reconnect_s: for how long a port that vanished is looked for.
         reconnect_every_s: how often.
@@ -65,6 +65,7 @@ class Timing:
 
     timeout_s: float = 1.0
     retries: int = 4
+    self_test_timeout_s: float = 60.0
     silence_s: float = 2.0
     reconnect_s: float = 10.0
     reconnect_every_s: float = 0.2
@@ -75,6 +76,7 @@ class Counters:
     """What went wrong on the way so far, and was mended or counted.
 
     Attributes:
+        received_bytes: of any kind.
         frames: good ones received.
         faults: what was received between delimiters and was no frame, by kind.
         strays: good frames that nobody waited for: late or doubled replies.
@@ -82,6 +84,7 @@ class Counters:
         reconnects: ports opened again.
     """
 
+    received_bytes: int = 0
     frames: int = 0
     faults: Counter[FrameFault] = field(default_factory=Counter)
     strays: int = 0
@@ -259,7 +262,7 @@ class Device:
 
     def self_test(self) -> SelfTest:
         """Run the golden vectors on the device; its states are those after a reset then."""
-        return messages.unpack_self_test(self._request(Type.SELF_TEST, timeout_s=SELF_TEST_TIMEOUT_S))
+        return messages.unpack_self_test(self._request(Type.SELF_TEST, timeout_s=self._timing.self_test_timeout_s))
 
     selftest = self_test
 
@@ -461,7 +464,9 @@ class Device:
 
     def _receive(self, timeout_s: float) -> None:
         """Wait for some bytes and sort the frames in them."""
-        split = split_frames(self._rest, self._transport.read(timeout_s), skipping=self._skipping)
+        received = self._transport.read(timeout_s)
+        self.counters.received_bytes += len(received)
+        split = split_frames(self._rest, received, skipping=self._skipping)
         self._rest, self._skipping = split.rest, split.skipping
         self.counters.faults.update(split.faults)
         self.counters.frames += len(split.frames)
@@ -482,20 +487,20 @@ class Device:
         timeout_s = self._timing.timeout_s if timeout_s is None else timeout_s
         self._sequence = (self._sequence + 1) % SEQUENCES
         encoded = encode_frame(encode_body(Frame(kind, self._sequence, fields)))
-        faults_before = self.frame_errors
+        frames_before, bytes_before = self.counters.frames, self.counters.received_bytes
         for attempt in range(1 + self._timing.retries):
             self.counters.retries += attempt > 0
             self._transport.write(encoded)
             reply = self._await_reply(kind, time.monotonic() + timeout_s)
             if reply is not None:
                 return reply
-        heard = self.frame_errors - faults_before
-        hint = (
-            f"{heard} pieces came that were no frames: is the baud rate that of the firmware, and is this port the "
-            "board's?"
-            if heard
-            else "Is the firmware with the wire protocol running, and at this baud rate?"
-        )
+        heard = self.counters.received_bytes - bytes_before
+        hint = "Is the firmware with the wire protocol running, and at this baud rate?"
+        if heard and self.counters.frames == frames_before:
+            hint = (
+                f"{heard} bytes came, and no frame in them: is the baud rate that of the firmware, and this port the "
+                "board's?"
+            )
         raise DeviceError(
             f"no answer to {kind.name} from {self.name} in {1 + self._timing.retries} tries of {timeout_s:g} s. {hint} "
             "Try: edge-seq device ping"

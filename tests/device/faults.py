@@ -99,7 +99,8 @@ class ScriptedTransport:
             time.sleep(0.001)
 
     def write(self, data: bytes) -> None:
-        self._waiting.append((time.monotonic() + self._delay, self._answer(data)))
+        answer = self._answer(data)
+        self._waiting.append((time.monotonic() + self._delay, answer))
 
     def close(self) -> None:
         pass
