@@ -38,6 +38,8 @@ AFTER_INTERRUPT = {
     "train": "it resumes with the same command",
     "demo": "the training resumes with the same command, the other steps start again",
     "run": "the stream was answered up to here",
+    "record": "what was recorded is in the file",
+    "monitor": "nothing was kept",
 }
 # typer may bring click's errors as its own; this one has the same name and methods in both.
 _UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")

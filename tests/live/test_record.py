@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import csv
+import errno
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from edge_seq.data.readers import load_dataset
+from edge_seq.device.client import Timing, connect
+from edge_seq.device.transport import LoopbackTransport
+from edge_seq.device.twin import Twin
+from edge_seq.errors import ContractError, DataError, PortLostError
+from edge_seq.ir.model import IntModel
+from edge_seq.workflow.record import Capture, SteadyWriter, record
 from firmware_export.board import RunningBoard
 from tests.cli.conftest import edge_seq, ok
-from tests.live.conftest import LABELS, recording
+from tests.live.conftest import LABELS, recording, vibration_model
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -177,3 +188,202 @@ def test_a_restart_begins_a_new_recording_of_the_same_session(board: RunningBoar
     ]
     marked = [row for row in rows_of(path) if row["lost_before"] != "0"]
     assert [row["lost_before"] for row in marked] == ["unknown"]
+
+
+class Recorded:
+    """A twin whose sensor gives samples as fast as they are fetched; at sample ``jump_at`` it leaves ``jump`` out."""
+
+    def __init__(self, model: IntModel, jump_at: int = -1, jump: int = 0) -> None:
+        self.given, self.jump_at, self.jump = 0, jump_at, jump
+        self.twin = Twin(model, recording=recording(), samples_so_far=self)
+        self.gone = False
+
+    def __call__(self) -> int:
+        self.given += 16
+        if 0 <= self.jump_at <= self.given:
+            self.given, self.jump_at = self.given + self.jump, -1
+        return self.given
+
+    def opener(self) -> LoopbackTransport:
+        if self.gone:
+            raise PortLostError("opening port twin: it is gone")
+        return LoopbackTransport(self.twin.receive)
+
+
+FAST = Timing(timeout_s=0.2, retries=1, silence_s=0.2, reconnect_s=0.3, reconnect_every_s=0.05)
+
+
+class FullFile(io.FileIO):
+    """A file on a disk with room for ``room`` bytes."""
+
+    room = 20_000
+
+    def write(self, data: Any) -> int:  # type: ignore[override]
+        taken = super().write(memoryview(data)[: max(0, self.room)])
+        self.room -= taken
+        if not taken and len(data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return taken
+
+
+def test_a_disk_that_fills_up_keeps_whole_rows(tmp_path: Path) -> None:
+    path, capture = tmp_path / "full.csv", Capture(1.0)
+    with (
+        connect(Recorded(vibration_model()).opener, timing=FAST) as device,
+        pytest.raises(DataError, match=r"full.csv: No space left on device. The [\d,]+ samples before it are in the"),
+    ):
+        record(
+            device,
+            path,
+            label_now=lambda: "still",
+            labels=LABELS,
+            capture=capture,
+            open_file=lambda path: FullFile(path, "w"),  # type: ignore[arg-type, return-value]
+        )
+    (one,) = load_dataset(path.with_suffix(".toml")).recordings
+    assert len(one.counts) == capture.samples == len(rows_of(path)) > 100
+    index = np.array([int(row["index"]) for row in rows_of(path)])
+    assert np.array_equal(one.counts, counts_at(index))
+
+
+def test_a_gap_is_marked_with_place_and_length_and_cuts_the_recording(tmp_path: Path) -> None:
+    path, told = tmp_path / "gap.csv", list[str]()
+    with connect(Recorded(vibration_model(), jump_at=1600, jump=200).opener, timing=FAST) as device:
+        capture = record(
+            device, path, label_now=lambda: "still", labels=LABELS, duration_s=2.0, warn=told.append, clock=Ticks()
+        )
+    (gap,) = capture.gaps
+    assert gap.lost is not None
+    assert 100 < gap.lost <= 200
+    assert capture.samples + capture.lost == 3200
+    assert f"gap before sample {gap.sample}: {gap.lost} lost" in told
+    marked = [(number, row) for number, row in enumerate(rows_of(path)) if row["lost_before"] != "0"]
+    assert [(number + gap.lost, row["lost_before"]) for number, row in marked] == [(gap.sample, str(gap.lost))]
+    index = np.array([int(row["index"]) for row in rows_of(path)])
+    assert np.diff(index).max() == gap.lost + 1
+    recordings = load_dataset(path.with_suffix(".toml")).recordings
+    assert [(one.name, one.group) for one in recordings] == [("gap.1#1", "gap"), ("gap.1#2", "gap")]
+    assert np.array_equal(np.concatenate([one.counts for one in recordings]), counts_at(index))
+
+
+class Ticks:
+    """A clock by which samples come at the contract's rate."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self.now, self.step_s = 0.0, step_s
+
+    def __call__(self) -> float:
+        self.now += self.step_s
+        return self.now
+
+
+def test_a_rate_that_is_not_the_contracts_is_told_and_fails_the_check(tmp_path: Path) -> None:
+    told = list[str]()
+    with connect(Recorded(vibration_model()).opener, timing=FAST) as device:
+        capture = record(
+            device,
+            tmp_path / "slow.csv",
+            label_now=lambda: "still",
+            labels=LABELS,
+            duration_s=10.0,
+            warn=told.append,
+            clock=Ticks(step_s=0.01),
+        )
+    assert not capture.rate_held
+    assert not capture.whole
+    assert [text for text in told if "the sensor contract says 1600 Hz with a tolerance of 5%" in text]
+
+
+def test_a_port_that_is_gone_leaves_what_was_recorded(tmp_path: Path) -> None:
+    path, board = tmp_path / "gone.csv", Recorded(vibration_model())
+    transports: list[LoopbackTransport] = []
+
+    def opener() -> LoopbackTransport:
+        transports.append(board.opener())
+        return transports[-1]
+
+    def pull_the_plug(capture: Capture) -> None:
+        if capture.samples > 1000:
+            board.gone = True
+            transports[-1].close()
+
+    with (
+        connect(opener, timing=FAST) as device,
+        pytest.raises(PortLostError, match=r"it is gone\. [\d,]+ samples were recorded, and stay in gone.csv"),
+    ):
+        record(device, path, label_now=lambda: "still", labels=LABELS, progress=pull_the_plug)
+    assert len(load_dataset(path.with_suffix(".toml")).recordings[0].counts) > 1000
+
+
+def test_a_port_that_comes_back_goes_on_behind_a_marked_gap(tmp_path: Path) -> None:
+    path, board = tmp_path / "back.csv", Recorded(vibration_model())
+    transports: list[LoopbackTransport] = []
+
+    def opener() -> LoopbackTransport:
+        transports.append(board.opener())
+        return transports[-1]
+
+    def unplug_once(capture: Capture) -> None:
+        if capture.samples > 1000 and len(transports) == 1:
+            board.given += 500
+            transports[-1].close()
+
+    with connect(opener, timing=FAST) as device:
+        capture = record(
+            device, path, label_now=lambda: "still", labels=LABELS, duration_s=2.0, progress=unplug_once, clock=Ticks()
+        )
+    assert (capture.reconnects, capture.num_gaps, capture.restarts) == (1, 1, 0)
+    assert capture.lost > 0
+    assert capture.samples + capture.lost == 3200
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "label", "@x", "t"])
+def test_a_channel_that_cannot_be_a_column_is_refused(name: str, tmp_path: Path) -> None:
+    model = vibration_model()
+    channels = (replace(model.contract.channels[0], name=name), *model.contract.channels[1:])
+    twin = Recorded(replace(model, contract=replace(model.contract, channels=channels)))
+    with connect(twin.opener, timing=FAST) as device, pytest.raises(ContractError, match="cannot be a column"):
+        record(device, tmp_path / "x.csv", label_now=lambda: "still", labels=LABELS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_without_a_usable_contract_is_said(tmp_path: Path) -> None:
+    model = vibration_model()
+    channels = (replace(model.contract.channels[0], unit="furlong"), *model.contract.channels[1:])  # type: ignore[arg-type]
+    twin = Recorded(replace(model, contract=replace(model.contract, channels=channels)))
+    with (
+        connect(twin.opener, timing=FAST) as device,
+        pytest.raises(ContractError, match=r"asking device for its sensor contract: .*unit 'furlong' is unknown"),
+    ):
+        record(device, tmp_path / "x.csv", label_now=lambda: "still", labels=LABELS)
+
+
+def test_a_disk_that_is_far_behind_is_said(tmp_path: Path) -> None:
+    held = threading.Event()
+
+    class SlowFile(io.FileIO):
+        def write(self, data: Any) -> int:  # type: ignore[override]
+            held.wait(20)
+            return super().write(data)
+
+    writer = SteadyWriter(SlowFile(tmp_path / "slow.csv", "w"), "slow.csv")  # type: ignore[arg-type]
+
+    def fill() -> None:
+        for _ in range(5000):
+            writer.put(b"row\n", 1)
+
+    with pytest.raises(DataError, match="the disk is 4096 blocks of samples behind the port"):
+        fill()
+    held.set()
+    writer.close()
+    assert writer.rows_written == (tmp_path / "slow.csv").read_bytes().count(b"\n") >= 4096
+
+
+def test_values_beyond_full_scale_are_counted_and_kept(tmp_path: Path) -> None:
+    model, path = vibration_model(), tmp_path / "x.csv"
+    twin = Recorded(model)
+    twin.twin.recording = np.full((10, 3), -32768, dtype=np.int16)
+    with connect(twin.opener, timing=FAST) as device:
+        capture = record(device, path, label_now=lambda: "still", labels=LABELS, duration_s=0.1, clock=Ticks())
+    assert capture.beyond_full_scale == capture.samples == 160
+    assert {row["ax"] for row in rows_of(path)} == {"-16"}
