@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -48,12 +49,12 @@ class Gap:
 
 
 def is_port(source: str) -> bool:
-    """Whether a text names a serial port and no file: ``/dev/...``, ``COM3``, or a URL of pyserial.
+    """Whether a text names a serial port and no file: ``/dev/...`` or a link to it, ``COM3``, or a URL of pyserial.
 
     >>> is_port("/dev/ttyACM0"), is_port("socket://localhost:7000"), is_port("COM4"), is_port("drive.csv")
     (True, True, True, False)
     """
-    return _PORT.match(source) is not None
+    return _PORT.match(source) is not None or Path(source).is_char_device()
 
 
 def contract_of(device: Device) -> tuple[SensorContract, tuple[str, ...]]:

@@ -341,7 +341,9 @@ def record(
         recorder.run(label_now, duration_s, progress)
     except DeviceError as error:
         kind = PortLostError if isinstance(error, PortLostError) else DeviceError
-        raise kind(f"{str(error).rstrip('.')}. {capture.samples:,} samples were recorded, and stay in {path.name}") from error
+        raise kind(
+            f"{str(error).rstrip('.')}. {capture.samples:,} samples were recorded, and stay in {path.name}"
+        ) from error
     finally:
         recorder.finish()
         try:

@@ -53,7 +53,17 @@ def test_an_error_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "train --help", "inspect RUN", "quantize RUN", "export RUN", "evaluate RUN", "run --help", "record --help"]
+    "command",
+    [
+        "--help",
+        "train --help",
+        "inspect RUN",
+        "quantize RUN",
+        "export RUN",
+        "evaluate RUN",
+        "run --help",
+        "record --help",
+    ],
 )
 def test_what_does_not_train_imports_no_torch(command: str, small: Small) -> None:
     arguments = [str(small.run) if word == "RUN" else word for word in command.split()]

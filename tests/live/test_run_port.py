@@ -22,6 +22,7 @@ from edge_seq.workflow.quantize import int_probabilities
 from firmware_export.board import RunningBoard
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import RATE_HZ, Exports, recording, vibration_model
+from tests.live.same_labels import decide_four_times
 from tests.live.socket_board import socket_board
 
 WINDOWS, WINDOW = 25, 80
@@ -52,6 +53,15 @@ def test_file_stream_evaluate_and_board_give_the_same_labels(
     assert of_stream == of_file
     assert of_board == expected
     assert f"edge-seq: 2,000 samples, {WINDOWS} labels; the model takes " in done.err
+
+
+def test_a_board_decides_on_its_stream_what_this_computer_decides(
+    exports: Exports, board: RunningBoard, tmp_path: Path
+) -> None:
+    labels = decide_four_times(exports.model, exports.onnx, board.port, tmp_path, windows=30)
+    assert len(set(labels["evaluate"])) > 1
+    assert len(labels["evaluate"]) == 30
+    assert labels["board"] == labels["stream"] == labels["file"] == labels["evaluate"]
 
 
 def test_a_gap_is_told_and_begins_a_new_window(exports: Exports) -> None:
@@ -151,6 +161,11 @@ def test_a_port_is_opened_for_one_program(board: RunningBoard) -> None:
 )
 def test_what_is_a_port(source: str, expected: bool) -> None:
     assert is_port(source) is expected
+
+
+def test_a_link_to_a_port_is_one(board: RunningBoard, tmp_path: Path) -> None:
+    (tmp_path / "board").symlink_to(board.port)
+    assert is_port(str(tmp_path / "board"))
 
 
 class Seconds:
