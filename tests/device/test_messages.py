@@ -142,5 +142,7 @@ def test_texts_are_clean_and_bounded() -> None:
     assert len(messages.clean_text(b"z" * 300)) == 255
     assert messages.cut_text("ü" * 30) == ("ü" * 20).encode()
     assert Cost(0, 0, 0, 0, 0, None, "").mean == 0
+    assert Cost(2, 3, 3, 5, 8, 1000, "").mean_us == 4000
+    assert HELLO.room_bytes == 1016
     with pytest.raises(DeviceError, match="2 texts, expected 3"):
         messages.unpack_texts(messages.pack_texts(["a", "b"]), 3)
