@@ -89,13 +89,13 @@ static size_t put32(uint8_t *body, size_t at, uint32_t value)
 /* Length and bytes, cut at the end of a UTF-8 character. */
 static size_t put_text(uint8_t *body, size_t at, const char *text)
 {
-    size_t length = 0;
-    size_t index;
-    while (length < TEXT_BYTES && text[length] != '\0') {
-        length++;
-    }
-    while (text[length] != '\0' && length > 0u && ((uint8_t)text[length] & 0xC0u) == 0x80u) {
-        length--;
+    size_t length = 0; /* of the characters that fit whole */
+    size_t index = 0;
+    while (text[index] != '\0' && index < TEXT_BYTES) {
+        index++;
+        if (((uint8_t)text[index] & 0xC0u) != 0x80u) {
+            length = index;
+        }
     }
     body[at] = (uint8_t)length;
     for (index = 0; index < length; index++) {
@@ -106,12 +106,13 @@ static size_t put_text(uint8_t *body, size_t at, const char *text)
 
 static size_t put_number(uint8_t *body, size_t at, uint32_t number)
 {
+    static const char decimals[] = "0123456789";
     char digits[11];
     size_t first = sizeof digits - 1u;
     digits[first] = '\0';
     do {
         first--;
-        digits[first] = (char)('0' + (char)(number % 10u));
+        digits[first] = decimals[number % 10u];
         number /= 10u;
     } while (number > 0u);
     return put_text(body, at, &digits[first]);
@@ -130,7 +131,8 @@ static uint32_t get32(const uint8_t *at)
 /* Two's complement without a conversion that C99 leaves to the compiler. */
 static int16_t get_signed16(const uint8_t *at)
 {
-    return (int16_t)((int32_t)(get16(at) ^ 0x8000u) - (int32_t)0x8000);
+    const uint16_t shifted = (uint16_t)(get16(at) ^ 0x8000u);
+    return (int16_t)((int32_t)shifted - (int32_t)0x8000);
 }
 
 /* int16 [C] of a sample */
@@ -167,10 +169,9 @@ static void send(const es_wire_t *wire, uint8_t *body, size_t size)
     const uint8_t delimiter = 0;
     const size_t end = put32(body, size, crc_of(body, size));
     size_t at = 0;
-    int more = 1;
 
     port->write(port->port, &delimiter, 1);
-    while (more) {
+    for (;;) {
         size_t run = 0;
         uint8_t code;
         while (run < 254u && at + run < end && body[at + run] != 0u) {
@@ -180,8 +181,10 @@ static void send(const es_wire_t *wire, uint8_t *body, size_t size)
         port->write(port->port, &code, 1);
         port->write(port->port, body + at, run);
         at += run;
-        more = at < end;
-        if (more && run < 254u) {
+        if (at >= end) {
+            break;
+        }
+        if (run < 254u) {
             at++; /* the zero that the code stands for */
         }
     }
@@ -228,7 +231,7 @@ static void step(es_wire_t *wire, const int16_t *counts)
 static size_t labels_in(const es_wire_t *wire, size_t samples)
 {
     const es_model_t *const model = wire->setup->model;
-    if (model->label_every_step) {
+    if (model->label_every_step != 0u) {
         return samples;
     }
     return ((size_t)(wire->context->step_in_window % model->window_length) + samples) / model->window_length;
@@ -254,14 +257,14 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
     }
     index -= model->state_words;
     if (index < model->pool_words) {
-        return wire->label_due ? (uint16_t)context->scratch[index] : 0u;
+        return wire->label_due != 0u ? (uint16_t)context->scratch[index] : 0u;
     }
     index -= model->pool_words;
     if (index < 2u * (size_t)model->num_classes) {
-        const uint32_t logit = wire->label_due ? (uint32_t)es_logits(context)[index / 2u] : 0u;
+        const uint32_t logit = wire->label_due != 0u ? (uint32_t)es_logits(context)[index / 2u] : 0u;
         return (index % 2u == 0u) ? logit & 0xFFFFu : logit >> 16;
     }
-    return wire->label_due ? es_label(context) : 0xFFFFu;
+    return wire->label_due != 0u ? es_label(context) : 0xFFFFu;
 }
 
 /* Bytes of the latest step's row from `offset` on, at most `size` of them. */
@@ -398,7 +401,7 @@ static refusal_t serve_push(es_wire_t *wire, const uint8_t *fields, size_t size)
     for (sample = 0; sample < samples; sample++) {
         get_counts(wire, fields + 2, sample, counts);
         step(wire, counts);
-        if (wire->label_due) {
+        if (wire->label_due != 0u) {
             at = put16(body, at, (uint32_t)sample);
             at = put_label(wire, body, at);
             labels++;
@@ -441,7 +444,7 @@ static refusal_t serve_row(es_wire_t *wire, const uint8_t *fields)
     const uint32_t offset = get32(fields);
     uint8_t *const body = wire->setup->reply;
     size_t at;
-    if (!wire->has_row || offset >= row_bytes(wire->setup->model)) {
+    if (wire->has_row == 0u || offset >= row_bytes(wire->setup->model)) {
         return VALUE;
     }
     at = put32(body, wire->reply_size, offset);
@@ -454,7 +457,7 @@ static refusal_t serve_state_read(es_wire_t *wire, const uint8_t *fields)
     const uint32_t offset = get32(fields);
     const size_t whole = es_state_bytes(wire->setup->model);
     uint8_t *const body = wire->setup->reply;
-    const uint8_t *const state = wire->setup->state;
+    uint8_t *const state = wire->setup->state;
     size_t at;
     size_t index;
 
@@ -465,7 +468,7 @@ static refusal_t serve_state_read(es_wire_t *wire, const uint8_t *fields)
         return VALUE;
     }
     if (offset == 0u) {
-        (void)es_state_save(wire->context, wire->setup->state, whole);
+        (void)es_state_save(wire->context, state, whole);
     }
     at = put32(body, wire->reply_size, offset);
     for (index = (size_t)offset; index < whole && index - (size_t)offset < room(wire) - 4u; index++) {
@@ -479,6 +482,7 @@ static refusal_t serve_state_write(es_wire_t *wire, const uint8_t *fields, size_
 {
     const size_t whole = es_state_bytes(wire->setup->model);
     uint8_t *const state = wire->setup->state;
+    uint8_t *const body = wire->setup->reply;
     uint32_t offset;
     size_t index;
 
@@ -495,7 +499,7 @@ static refusal_t serve_state_write(es_wire_t *wire, const uint8_t *fields, size_
     for (index = 0; index < size - 4u; index++) {
         state[(size_t)offset + index] = fields[4u + index];
     }
-    wire->reply_size = put32(wire->setup->reply, wire->reply_size, offset + (uint32_t)(size - 4u));
+    wire->reply_size = put32(body, wire->reply_size, offset + (uint32_t)(size - 4u));
     return NONE;
 }
 
@@ -515,6 +519,8 @@ static refusal_t serve_state_restore(es_wire_t *wire)
 static refusal_t serve_self_test(es_wire_t *wire)
 {
     const es_wire_setup_t *const setup = wire->setup;
+    void *const memory = setup->memory;
+    uint8_t *const body = setup->reply;
     es_place_t failed = {0, 0};
     es_status_t status;
     size_t at;
@@ -522,13 +528,13 @@ static refusal_t serve_self_test(es_wire_t *wire)
     if (setup->golden == NULL) {
         return UNSUPPORTED;
     }
-    status = es_self_test(setup->golden, setup->memory, setup->memory_bytes, &failed);
+    status = es_self_test(setup->golden, memory, setup->memory_bytes, &failed);
     /* The test ran in the memory of the context; it succeeded at the start, and nothing of it has changed. */
-    (void)es_init(setup->model, setup->memory, setup->memory_bytes, &wire->context);
+    (void)es_init(setup->model, memory, setup->memory_bytes, &wire->context);
     wire->has_row = 0;
-    at = put8(setup->reply, wire->reply_size, (uint8_t)status);
-    at = put16(setup->reply, at, failed.window);
-    wire->reply_size = put16(setup->reply, at, failed.step);
+    at = put8(body, wire->reply_size, (uint8_t)status);
+    at = put16(body, at, failed.window);
+    wire->reply_size = put16(body, at, failed.step);
     return NONE;
 }
 
@@ -550,6 +556,7 @@ static refusal_t serve_cost(es_wire_t *wire)
 static refusal_t serve_stream(es_wire_t *wire, const uint8_t *fields)
 {
     const size_t sample_bytes = 2u * (size_t)wire->setup->model->num_channels;
+    uint8_t *const body = wire->setup->reply;
     const size_t most = (wire->setup->stream_bytes - SAMPLES_HEADER - CRC_BYTES) / sample_bytes;
     if (fields[0] > (STREAM_SAMPLES | STREAM_DECISIONS)) {
         return VALUE;
@@ -565,8 +572,7 @@ static refusal_t serve_stream(es_wire_t *wire, const uint8_t *fields)
     if ((fields[0] & STREAM_DECISIONS) != 0u) {
         reset(wire);
     }
-    wire->reply_size = put8(wire->setup->reply, wire->reply_size, wire->stream_flags);
-    wire->reply_size = put8(wire->setup->reply, wire->reply_size, wire->stream_batch);
+    wire->reply_size = put8(body, put8(body, wire->reply_size, wire->stream_flags), wire->stream_batch);
     return NONE;
 }
 
@@ -652,7 +658,7 @@ static refusal_t check_order(const es_wire_t *wire, uint8_t version, uint8_t typ
     if (type == (uint8_t)HELLO) {
         return NONE;
     }
-    if (!wire->session) {
+    if (wire->session == 0u) {
         return SESSION;
     }
     return (ahead >= 0x8000u || (ahead == 0u && crc != wire->last_crc)) ? SEQUENCE : NONE;
@@ -661,6 +667,7 @@ static refusal_t check_order(const es_wire_t *wire, uint8_t version, uint8_t typ
 /* body [length], of which the checksum holds */
 static void take_request(es_wire_t *wire, const uint8_t *body, size_t length, uint32_t crc)
 {
+    uint8_t *const reply = wire->setup->reply;
     const uint8_t type = body[1];
     const uint32_t sequence = get16(body + 2);
     refusal_t refusal = check_order(wire, body[0], type, sequence, crc);
@@ -675,13 +682,13 @@ static void take_request(es_wire_t *wire, const uint8_t *body, size_t length, ui
         wire->session = 1;
         wire->last_sequence = (uint16_t)sequence;
         wire->last_crc = crc;
-        wire->reply_size = put_header(wire->setup->reply, (uint32_t)type | REPLY, sequence);
+        wire->reply_size = put_header(reply, (uint32_t)type | REPLY, sequence);
         refusal = serve(wire, type, body + HEADER_BYTES, length - HEADER_BYTES - CRC_BYTES);
         if (refusal != NONE) {
-            wire->reply_size = put_refusal(wire->setup->reply, type, sequence, refusal);
+            wire->reply_size = put_refusal(reply, type, sequence, refusal);
         }
     }
-    send(wire, wire->setup->reply, wire->reply_size);
+    send(wire, reply, wire->reply_size);
 }
 
 /* At a delimiter: whether what came before it is a frame. */
@@ -689,17 +696,18 @@ static void end_frame(es_wire_t *wire)
 {
     const uint8_t *const body = wire->setup->received;
     const size_t length = wire->length;
-    const int whole = !wire->too_long && wire->block_left == 0u && length >= HEADER_BYTES + CRC_BYTES;
-    uint32_t crc = 0;
+    uint32_t crc;
 
-    if (whole) {
-        crc = get32(body + length - CRC_BYTES);
-    }
-    if (whole && crc == crc_of(body, length - CRC_BYTES)) {
-        take_request(wire, body, length, crc);
-    } else {
+    if (wire->too_long != 0u || wire->block_left != 0u || length < HEADER_BYTES + CRC_BYTES) {
         wire->frame_errors++;
+        return;
     }
+    crc = get32(body + length - CRC_BYTES);
+    if (crc != crc_of(body, length - CRC_BYTES)) {
+        wire->frame_errors++;
+        return;
+    }
+    take_request(wire, body, length, crc);
 }
 
 static void store(es_wire_t *wire, uint8_t byte)
@@ -715,7 +723,7 @@ static void store(es_wire_t *wire, uint8_t byte)
 void es_wire_receive(es_wire_t *wire, uint8_t byte)
 {
     if (byte == 0u) {
-        if (wire->began) {
+        if (wire->began != 0u) {
             end_frame(wire);
         }
         wire->length = 0;
@@ -727,7 +735,7 @@ void es_wire_receive(es_wire_t *wire, uint8_t byte)
         store(wire, byte);
         wire->block_left--;
     } else {
-        if (wire->zero_due) {
+        if (wire->zero_due != 0u) {
             store(wire, 0);
         }
         wire->block_left = (uint8_t)(byte - 1u);
@@ -741,9 +749,10 @@ void es_wire_receive(es_wire_t *wire, uint8_t byte)
 /* Sends what nobody asked for; `size` bytes, of which the header is not there yet. */
 static void send_unasked(es_wire_t *wire, uint32_t type, size_t size)
 {
+    uint8_t *const body = wire->setup->stream;
     wire->stream_sequence = (uint16_t)((wire->stream_sequence + (uint32_t)1) & 0xFFFFu);
-    (void)put_header(wire->setup->stream, type, wire->stream_sequence);
-    send(wire, wire->setup->stream, size);
+    (void)put_header(body, type, wire->stream_sequence);
+    send(wire, body, size);
 }
 
 static void send_samples(es_wire_t *wire)
@@ -796,7 +805,7 @@ static void take_sample(es_wire_t *wire, const int16_t *counts, uint32_t index)
     }
     if ((wire->stream_flags & STREAM_DECISIONS) != 0u) {
         step(wire, counts);
-        if (wire->label_due) {
+        if (wire->label_due != 0u) {
             send_decision(wire, index);
         }
     }
@@ -820,6 +829,7 @@ void es_wire_poll(es_wire_t *wire)
 es_status_t es_wire_init(es_wire_t *wire, const es_wire_setup_t *setup)
 {
     static const es_wire_t fresh = {0};
+    void *memory;
 
     if (wire == NULL || setup == NULL || setup->port == NULL || setup->model == NULL || setup->contract == NULL ||
         setup->received == NULL || setup->reply == NULL || setup->stream == NULL) {
@@ -832,5 +842,6 @@ es_status_t es_wire_init(es_wire_t *wire, const es_wire_setup_t *setup)
     }
     *wire = fresh;
     wire->setup = setup;
-    return es_init(setup->model, setup->memory, setup->memory_bytes, &wire->context);
+    memory = setup->memory;
+    return es_init(setup->model, memory, setup->memory_bytes, &wire->context);
 }
