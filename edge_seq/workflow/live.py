@@ -54,7 +54,8 @@ def is_port(source: str) -> bool:
     >>> is_port("/dev/ttyACM0"), is_port("socket://localhost:7000"), is_port("COM4"), is_port("drive.csv")
     (True, True, True, False)
     """
-    return _PORT.match(source) is not None or Path(source).is_char_device()
+    path = Path(source)
+    return not path.is_file() and (_PORT.match(source) is not None or path.is_char_device())
 
 
 def contract_of(device: Device) -> tuple[SensorContract, tuple[str, ...]]:
