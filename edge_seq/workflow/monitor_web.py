@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import threading
 from base64 import b64encode
 from functools import cache
@@ -28,6 +28,15 @@ _HEADERS = {
 }
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads, block_on_close = True, False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that went away is no error."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
 class MonitorServer:
     """Serves a monitor's state; use as a context.
 
@@ -43,14 +52,12 @@ class MonitorServer:
         self.stopping = threading.Event()
         self._viewers = threading.BoundedSemaphore(MAX_VIEWERS)
         try:
-            self._server = ThreadingHTTPServer((LOOPBACK, port), _handler(state, self.stopping, self._viewers))
+            self._server = _Server((LOOPBACK, port), _handler(state, self.stopping, self._viewers))
         except (OSError, OverflowError) as error:
             raise ToolError(
                 f"serving the monitor on {LOOPBACK}:{port}: {getattr(error, 'strerror', None) or error}. Give another "
                 "--web-port, or none"
             ) from error
-        self._server.daemon_threads = True
-        self._server.block_on_close = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
 
     @property
@@ -141,7 +148,7 @@ def _handler(
                 last = stopping.is_set()
                 snapshot = state.snapshot(first_bin=next_bin, first_decision=next_decision)
                 next_bin, next_decision = snapshot["next_bin"], snapshot["next_decision"]
-                self.wfile.write(f"data: {json.dumps(snapshot, allow_nan=False)}\n\n".encode())
+                self.wfile.write(f"data: {json_text(snapshot, indent=None)}\n\n".encode())
                 self.wfile.flush()
                 if last:
                     return

@@ -267,6 +267,9 @@ def choose_labels(told: Sequence[str], given: Sequence[str], label: str | None) 
         ConfigError: where a class is empty or comes twice, or ``label`` is none of them.
     """
     labels = tuple(given) or tuple(told)
+    formulas = [name for name in labels if name[:1] in "=@" and name]
+    if formulas and not given:
+        raise ConfigError(f"record: the board calls classes {formulas}, formulas to a spreadsheet; give --labels")
     if not all(name.strip() == name and name for name in labels) or len(set(labels)) != len(labels):
         raise ConfigError(f"record: labels {list(labels)}; give each class once, and none that is empty")
     if label is not None and label not in labels:

@@ -24,9 +24,9 @@ from edge_seq.data.readers import load_dataset
 from edge_seq.device.client import Timing, connect
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import ContractError, DataError, PortLostError
+from edge_seq.errors import ConfigError, ContractError, DataError, PortLostError
 from edge_seq.ir.model import IntModel
-from edge_seq.workflow.record import Capture, SteadyWriter, record
+from edge_seq.workflow.record import Capture, SteadyWriter, choose_labels, record
 from firmware_export.board import RunningBoard
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import LABELS, recording, vibration_model
@@ -147,6 +147,12 @@ def test_wrong_use_is_said(arguments: list[str], message: str, board: RunningBoa
     assert result.code == 2
     assert message in result.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_of_a_board_that_are_formulas_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"the board calls classes \['=1\+1'\], formulas to a spreadsheet"):
+        choose_labels(["a", "=1+1"], [], None)
+    assert choose_labels(["=1+1"], ["-1", "+1"], None) == ("-1", "+1")
 
 
 def test_keys_choose_the_label(board: RunningBoard, tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,6 +163,25 @@ def test_a_port_is_opened_for_one_program(board: RunningBoard) -> None:
 )
 def test_what_is_a_port(source: str, expected: bool) -> None:
     assert is_port(source) is expected
+
+
+def test_ctrl_c_ends_a_run_and_the_boards_stream(exports: Exports, board: RunningBoard) -> None:
+    arguments = ["run", str(exports.onnx), "--source", board.port, "--json"]
+    code = f"import sys; sys.argv = ['edge-seq', *{arguments!r}]\nfrom edge_seq.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert "label" in json.loads(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted; the stream was answered up to here" in err
+    assert "the model takes " in err
+    with open_device(board.port) as device:
+        frames = device.counters.frames
+        device.cost()
+        time.sleep(0.3)
+        device.cost()
+        assert device.counters.frames == frames + 2, "the stream is off"
 
 
 def test_a_link_to_a_port_is_one(board: RunningBoard, tmp_path: Path) -> None:
