@@ -272,6 +272,22 @@ def test_a_gap_is_marked_with_place_and_length_and_cuts_the_recording(tmp_path: 
     assert np.array_equal(np.concatenate([one.counts for one in recordings]), counts_at(index))
 
 
+def test_recordings_in_one_folder_are_one_data_set(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with connect(Recorded(vibration_model()).opener, timing=FAST) as device:
+            record(
+                device,
+                tmp_path / f"{name}.csv",
+                label_now=lambda: "still",
+                labels=LABELS,
+                duration_s=0.1,
+                clock=Ticks(),
+            )
+    every = tmp_path / "all.toml"
+    every.write_text((tmp_path / "one.toml").read_text().replace('"one.csv"', '"."'))
+    assert [(one.name, one.group) for one in load_dataset(every).recordings] == [("one.1", "one"), ("two.1", "two")]
+
+
 class Ticks:
     """A clock by which samples come at the contract's rate."""
 

@@ -234,6 +234,6 @@ def peak_mb(arguments: list[str], stdin: str) -> float:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to read the peak from")
 def test_memory_is_below_150_mb_and_does_not_grow_with_the_stream(exports: Exports) -> None:
-    short, long = (peak_mb(["run", str(exports.onnx)], csv_of(np.tile(recording(), (n, 1)))) for n in (1, 12))
+    short, long = (peak_mb(["run", str(exports.onnx)], csv_of(np.tile(recording(), (n, 1)))) for n in (1, 8))
     assert short < 150
     assert long < short + 3
