@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import secrets
 import select
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +42,7 @@ BODY_BYTES = 4096
 STREAM_BYTES = 1024
 MAX_RECORDING_BYTES = 1 << 20
 START_TIMEOUT_S = 10.0
+_PR_SET_PDEATHSIG = 1
 _QEMU_PORT = re.compile(rb"char device redirected to (\S+)")
 Clock = Literal["instructions", "host"]
 CLOCKS: tuple[Clock, ...] = ("instructions", "host")
@@ -246,6 +250,7 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
     except OSError as error:
         raise ToolError(f"starting a board: {command[0]} cannot be started ({error.strerror})") from error
@@ -264,6 +269,11 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
         if link is not None and link.is_symlink():
             with suppress(OSError):
                 link.unlink()
+
+
+def _end_with_parent() -> None:
+    """In the board's process: end even where the command is killed without a chance to end it (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _read_port(firmware: Firmware, process: subprocess.Popen[bytes]) -> str:

@@ -19,6 +19,7 @@ class Faults:
     Attributes:
         change, drop, double, insert: probabilities of a byte.
         vanish_every: bytes after which the port is gone; 0 for never.
+        pull: set to make the port vanish once.
         rng: source of randomness.
     """
 
@@ -27,6 +28,7 @@ class Faults:
     double: float = 0.0
     insert: float = 0.0
     vanish_every: int = 0
+    pull: bool = False
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     planted: int = 0
     vanished: int = 0
@@ -68,12 +70,12 @@ class FaultyTransport:
         self._inner.close()
 
     def _use(self, size: int) -> None:
-        if self._faults.vanish_every:
-            self._left -= size
-            if self._left <= 0:
-                self._faults.vanished += 1
-                self._inner.close()
-                raise PortLostError("reading from a port: it is gone, as planned")
+        self._left -= size
+        if self._faults.pull or (self._faults.vanish_every and self._left <= 0):
+            self._faults.pull = False
+            self._faults.vanished += 1
+            self._inner.close()
+            raise PortLostError("reading from a port: it is gone, as planned")
 
 
 class ScriptedTransport:
