@@ -20,9 +20,11 @@ from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, Sens
 
 # As the defaults of a data source (edge_seq.data.source): what was good enough to train on.
 RATE_TOLERANCE, MAX_SATURATED_SHARE = 0.05, 0.05
-RATE_SPAN_S = 5.0  # over which the rate is measured; shorter spans would see the port's buffers
-RATE_SHORTEST_S = 2.0
-ARRIVAL_JITTER_S = 0.1  # by which a block may come early or late
+RATE_SPAN_S, RATE_SHORTEST_S = 5.0, 2.0  # over which the rate is measured
+DRIFT_SPAN_S, DRIFT_POINTS = 120.0, 480  # over which it is judged
+# How late a block may come: on a computer that is short of time, by as much as all buffers on the way hold; and the first
+# or the last block of a recording.
+BACKLOG_S, ARRIVAL_JITTER_S = 2.0, 0.3
 _PORT = re.compile(r"[A-Za-z0-9_+]+://|/dev/|COM\d+$")
 
 Warn = Callable[[str], None]
@@ -119,7 +121,7 @@ def require_contract(device: Device, contract: SensorContract) -> None:
 
 
 class RateMeter:
-    """Samples a second by the host's clock, over the last :data:`RATE_SPAN_S`; of bounded size.
+    """Samples a second by the host's clock; of bounded size.
 
     Args:
         expected_hz: of the contract.
@@ -128,40 +130,39 @@ class RateMeter:
 
     def __init__(self, expected_hz: float, clock: Clock = time.monotonic) -> None:
         self._expected_hz, self._clock = expected_hz, clock
-        self._points: deque[tuple[float, int]] = deque()
-        self._off_since: float | None = None
+        self._recent: deque[tuple[float, int]] = deque()
+        self._long: deque[tuple[float, int]] = deque()
 
     def add(self, end_index: int) -> None:
         """Samples up to ``end_index``, without it, are there."""
         now = self._clock()
-        if self._points and now - self._points[-1][0] < RATE_SPAN_S / 256:
-            return
-        self._points.append((now, end_index))
-        while now - self._points[0][0] > RATE_SPAN_S and len(self._points) > 2:
-            self._points.popleft()
-        off = self.rate_hz is not None and not rate_holds(self.rate_hz, self._expected_hz, self._span_s())
-        self._off_since = (now if self._off_since is None else self._off_since) if off else None
+        for points, span_s in ((self._recent, RATE_SPAN_S), (self._long, DRIFT_SPAN_S)):
+            if points and now - points[-1][0] < span_s / DRIFT_POINTS:
+                continue
+            points.append((now, end_index))
+            while now - points[0][0] > span_s and len(points) > 2:
+                points.popleft()
 
     def clear(self) -> None:
-        """Indices begin anew."""
-        self._points.clear()
-        self._off_since = None
-
-    def _span_s(self) -> float:
-        return self._points[-1][0] - self._points[0][0] if self._points else 0.0
+        """Indices begin anew, or samples are missing: time and samples do not belong together."""
+        self._recent.clear()
+        self._long.clear()
 
     @property
     def rate_hz(self) -> float | None:
-        """None where too little is known."""
-        span_s = self._span_s()
-        if span_s < RATE_SHORTEST_S:
-            return None
-        return (self._points[-1][1] - self._points[0][1]) / span_s
+        """Over the last :data:`RATE_SPAN_S`; None where too little is known."""
+        span_s, samples = _from_first_to_last(self._recent)
+        return samples / span_s if span_s >= RATE_SHORTEST_S else None
 
     @property
     def is_off(self) -> bool:
-        """Whether the rate has been another than the contract's for so long that no stall of the host explains it."""
-        return self._off_since is not None and self._points[-1][0] - self._off_since >= RATE_SPAN_S / 2
+        """Whether the rate is another than the contract's by more than blocks that come late explain."""
+        span_s, samples = _from_first_to_last(self._long)
+        return abs(samples / self._expected_hz - span_s) > RATE_TOLERANCE * span_s + BACKLOG_S
+
+
+def _from_first_to_last(points: deque[tuple[float, int]]) -> tuple[float, int]:
+    return (points[-1][0] - points[0][0], points[-1][1] - points[0][1]) if points else (0.0, 0)
 
 
 def rate_holds(rate_hz: float, expected_hz: float, span_s: float) -> bool:
@@ -263,7 +264,6 @@ def samples_of(
         if block.restarted or block.lost:
             index += block.lost
             yield Gap(index, None if block.restarted else block.lost)
-        if block.restarted:
             meter.clear()
         meter.add(block.first_index + len(block.counts))
         if meter.is_off:

@@ -217,7 +217,6 @@ def watch_board(device: Device, state: MonitorState, stop: threading.Event, mode
 def _take_block(block: SampleBlock, state: MonitorState, meter: RateMeter, watch: InputWatch) -> None:
     if block.restarted or block.lost:
         state.add_gap(Gap(state.samples + state.lost + block.lost, None if block.restarted else block.lost))
-    if block.restarted:
         meter.clear()
     meter.add(block.first_index + len(block.counts))
     state.rate_hz = meter.rate_hz

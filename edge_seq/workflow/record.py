@@ -431,9 +431,8 @@ class _Recorder:
         if capture.num_gaps <= TOLD_GAPS:
             last = capture.num_gaps == TOLD_GAPS
             self._warn(f"{gap}{'; further gaps are marked in the file, and not told here' if last else ''}")
-        if block.restarted:
-            capture.restarts += 1
-            self._rate.restart()
+        self._rate.gap(restarted=block.restarted)
+        capture.restarts += block.restarted
 
 
 class _Rate:
@@ -447,9 +446,10 @@ class _Rate:
         self._last: tuple[float, int] | None = None
         self._told = False
 
-    def restart(self) -> None:
+    def gap(self, *, restarted: bool) -> None:
         self._meter.clear()
-        self._first = self._last = None
+        if restarted:
+            self._first = self._last = None
 
     def add(self, block: SampleBlock, capture: Capture, name: str, warn: Warn) -> float:
         """Seconds since the capture began."""

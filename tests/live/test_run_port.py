@@ -197,22 +197,45 @@ class Seconds:
         return self.now
 
 
-def rate_after(stalls: dict[int, float], rate_hz: float = 100.0, change: float = 1.0) -> RateMeter:
-    """A meter after 30 s of blocks each 50 ms; stalls hold blocks back, which then come together."""
+def rate_after(
+    stalls: dict[int, float], *, change: float = 1.0, late_s: float = 0.0, rate_hz: float = 100.0
+) -> RateMeter:
+    """A meter after 60 s of blocks each 50 ms.
+
+    Args:
+        stalls: by block, for how long it is held back; those behind it then come together with it.
+        change: of the rate, after 30 s.
+        late_s: by which all blocks are late after 30 s.
+    """
     clock = Seconds()
     meter = RateMeter(rate_hz, clock)
-    for block in range(600):
-        clock.now = max(clock.now, block * 0.05 + stalls.get(block, 0.0))
-        meter.add(round(block * 0.05 * rate_hz * (change if block > 300 else 1)))
+    samples = 0.0
+    for block in range(1200):
+        late = block > 600
+        clock.now = max(clock.now, block * 0.05 + stalls.get(block, 0.0) + late * late_s)
+        samples += 0.05 * rate_hz * (change if late else 1)
+        meter.add(round(samples))
     return meter
 
 
-def test_a_stall_of_the_host_is_no_other_rate_and_a_doubled_rate_is() -> None:
-    assert not rate_after({}).is_off
-    assert not rate_after({580: 1.0}).is_off
-    assert not rate_after({200: 2.0, 400: 1.5}).is_off
-    doubled = rate_after({}, change=2.0)
-    assert doubled.is_off or doubled.rate_hz == pytest.approx(200, rel=0.02)
+@pytest.mark.parametrize("stalls", [{}, {1180: 1.0}, {200: 2.0, 400: 1.5}, {1199: 1.9}])
+def test_a_stall_of_the_host_is_no_other_rate(stalls: dict[int, float]) -> None:
+    assert not rate_after(stalls).is_off
+    assert not rate_after(stalls, late_s=0.9).is_off
+
+
+@pytest.mark.parametrize("change", [2.0, 1.25, 0.8, 0.5])
+def test_a_rate_that_changes_is_seen(change: float) -> None:
+    meter = rate_after({}, change=change)
+    assert meter.is_off
+    assert meter.rate_hz == pytest.approx(100 * change, rel=0.02)
+
+
+def test_a_meter_that_was_cleared_knows_nothing() -> None:
+    meter = rate_after({}, change=2.0)
+    meter.clear()
+    assert not meter.is_off
+    assert meter.rate_hz is None
 
 
 PEAK = (
