@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import ConfigError, ToolError
+from edge_seq.errors import ConfigError, ExportError, ToolError
 from firmware_export import ctext
 from firmware_export.build import Compiler, compile_c, find_compiler
 from firmware_export.emit import RUNTIME_FOLDER
@@ -146,6 +146,12 @@ def build_board(
         )
     if not 0.1 <= rate_hz <= 10_000:
         raise ConfigError(f"building a board of {name}: its sensor gives {rate_hz:g} samples a second; 0.1 to 10,000")
+    wire = folder / "runtime" / "wire"
+    if not (wire / "es_wire.c").is_file():
+        raise ExportError(
+            f"building a board of {name}: {folder} holds no runtime/wire/es_wire.c; an earlier release of edge_seq "
+            "made it. Run edge-seq export again"
+        )
     output_folder.mkdir(parents=True, exist_ok=True)
     model = output_folder / "es_board_model.c"
     model.write_text(board_source(name, recording, rate_hz), encoding="utf-8")
@@ -153,13 +159,13 @@ def build_board(
         *(folder / source for source in manifest["sources"]),
         *(folder / source for source in manifest["golden_sources"]),
         model,
-        WIRE_FOLDER / "es_wire.c",
+        wire / "es_wire.c",
         PORT_FOLDER / f"board_{kind}" / f"es_board_{kind}.c",
     ]
     includes = [
         *(folder / part for part in manifest["include_folders"]),
         folder / "runtime" / "src",
-        WIRE_FOLDER,
+        wire,
         PORT_FOLDER / "board",
     ]
     if kind == "posix":

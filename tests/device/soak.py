@@ -1,6 +1,6 @@
 """A soak of the wire: a line that changes 1 byte in 1,000 and loses 1 in 5,000, and a port that vanishes 20 times.
 
-Every sample that is accepted must be right, every one that is missing counted, every request done once, and memory flat.
+Every accepted sample must be right, every missing one counted, every request done once, and memory flat.
 
     python -m tests.device.soak --samples 500000 --requests 2000            # against the twin, in this process
     python -m tests.device.soak --port /tmp/board --run RUN --samples 50000     # edge-seq device emulate RUN
