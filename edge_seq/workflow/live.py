@@ -22,8 +22,8 @@ from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, Sens
 RATE_TOLERANCE, MAX_SATURATED_SHARE = 0.05, 0.05
 RATE_SPAN_S, RATE_SHORTEST_S = 5.0, 2.0  # over which the rate is measured
 DRIFT_SPAN_S, DRIFT_POINTS = 120.0, 480  # over which it is judged
-# How late a block may come: on a computer that is short of time, by what all buffers on the way hold; and the first or the
-# last block of a recording.
+# How late a block may come: on a computer that is short of time, by what all buffers on the way hold; and the first or
+# the last block of a recording.
 BACKLOG_S, ARRIVAL_JITTER_S = 2.0, 0.3
 _PORT = re.compile(r"[A-Za-z0-9_+]+://|/dev/|COM\d+$")
 

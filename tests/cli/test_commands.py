@@ -260,8 +260,8 @@ def test_run_sees_a_rate_that_doubles_after_the_first_window(small: Small) -> No
 
 
 def test_run_takes_a_jitter_of_the_median_in_a_later_window(small: Small) -> None:
-    times = [i / 10 for i in range(50)] + [5 + 0.09 * i + 0.3 * (i // 25) for i in range(50)]
-    times[75] -= 0.15
+    steps = np.where(np.arange(50) % 10 == 5, 0.19, 0.09)  # a median of 0.09 s, a mean of 0.1 s
+    times = [i / 10 for i in range(50)] + (4.91 + np.cumsum(steps)).tolist()
     stream = "t,ax,ay,az\n" + "".join(f"{t},{i % 3},{i % 2},9.{i % 5}\n" for i, t in enumerate(times))
     assert len(ok("run", small.run, "--json", stdin=stream).out.splitlines()) == 2
 
