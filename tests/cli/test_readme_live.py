@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Small
-from tests.cli.test_readme import readme_block
+from tests.cli.test_readme import README, readme_block
 
 
 def test_record_run_and_watch(small: Small, tmp_path: Path) -> None:
@@ -22,7 +22,8 @@ def test_record_run_and_watch(small: Small, tmp_path: Path) -> None:
     shutil.copytree(small.run, tmp_path / "run")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     options = {"cwd": tmp_path, "env": {**os.environ, "PATH": path}, "text": True}
-    emulate = readme_block("emulate").partition("#")[0].strip()
+    emulate = "edge-seq device emulate run --link board"
+    assert f"`{emulate}`" in README
     if shutil.which("qemu-system-arm") is None or shutil.which("arm-none-eabi-gcc") is None:
         emulate += " --board posix"
     board = subprocess.Popen(["sh", "-c", f"exec {emulate}"], stdout=subprocess.DEVNULL, **options)  # type: ignore[call-overload]

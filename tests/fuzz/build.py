@@ -19,24 +19,30 @@ FLAGS = ("-std=c99", "-O2", "-g", SANITIZERS, "-fno-sanitize-recover=all")
 MODEL = spec("gru", 2, channels=2, classes=2, window_length=2, step="difference", pooling="mean")
 
 
-def build_fuzzer(folder: Path, name: str = "fuzz_wire", *, flags: tuple[str, ...] = FLAGS) -> Path:
-    """Compile one: ``fuzz_wire`` or ``fuzz_decoder``.
+PROGRAMS = ("fuzz_wire", "fuzz_decoder")
+
+
+def build_fuzzers(folder: Path, *, flags: tuple[str, ...] = FLAGS) -> list[Path]:
+    """Compile them.
 
     Raises:
         ToolError: with clang's words, where its fuzzer runtime is not installed.
     """
-    clang = shutil.which("clang") or "clang"
+    clang = Compiler("clang", (shutil.which("clang") or "clang",))
     model = quantized_model(MODEL, name="fuzzed")
     sources, includes = export_board(model, folder, random_counts(1, 9, 2)[0], body_bytes=256, stream_bytes=64)
-    return compile_c(
-        Compiler("clang", (clang,)),
-        [*sources, Path(__file__).with_name("fuzz_wire.c")],
-        folder / name,
-        flags=[*flags, *(["-DFUZZ_DECODER"] if name == "fuzz_decoder" else [])],
-        include_folders=includes,
-    )
+    objects = [
+        compile_c(clang, [source], folder / f"{source.stem}.o", flags=[*flags, "-c"], include_folders=includes)
+        for source in sources
+    ]
+    main = Path(__file__).with_name("fuzz_wire.c")
+    defines: dict[str, list[str]] = {"fuzz_wire": [], "fuzz_decoder": ["-DFUZZ_DECODER"]}
+    return [
+        compile_c(clang, [*objects, main], folder / name, flags=[*flags, *defines[name]], include_folders=includes)
+        for name in PROGRAMS
+    ]
 
 
 if __name__ == "__main__":
-    for program in ("fuzz_wire", "fuzz_decoder"):
-        print(build_fuzzer(Path(sys.argv[1]), program))  # noqa: T201
+    for program in build_fuzzers(Path(sys.argv[1])):
+        print(program)  # noqa: T201
