@@ -184,6 +184,22 @@ def test_ctrl_c_ends_a_run_and_the_boards_stream(exports: Exports, board: Runnin
         assert device.counters.frames == frames + 2, "the stream is off"
 
 
+def test_a_board_that_restarts_is_told_and_begins_a_new_window(exports: Exports, board: RunningBoard) -> None:
+    arguments = ["run", str(exports.onnx), "--source", board.port, "--json", "--duration-s", "2"]
+    code = f"import sys; sys.argv = ['edge-seq', *{arguments!r}]\nfrom edge_seq.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    board.process.send_signal(signal.SIGUSR1)
+    out, err = process.communicate(timeout=40)
+    assert process.returncode == 0, err
+    lines = [json.loads(line) for line in out.splitlines()]
+    (gap,) = [line for line in lines if "gap_before_sample" in line]
+    assert gap["lost"] is None
+    assert "an unknown number of samples lost, the device started anew; the window begins anew" in err
+    assert lines[lines.index(gap) + 1]["sample"] == gap["gap_before_sample"] + WINDOW - 1
+
+
 def test_a_link_to_a_port_is_one(board: RunningBoard, tmp_path: Path) -> None:
     (tmp_path / "board").symlink_to(board.port)
     assert is_port(str(tmp_path / "board"))
