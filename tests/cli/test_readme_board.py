@@ -12,7 +12,8 @@ import pytest
 
 from tests.cli.conftest import Small
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_on_your_board(small: Small, tmp_path: Path) -> None:
@@ -29,7 +30,12 @@ def test_on_your_board(small: Small, tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", "-eu", "-c", block],
         cwd=tmp_path,
-        env={**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "140"},
+        env={
+            **os.environ,
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "140",
+        },
         capture_output=True,
         text=True,
         check=False,

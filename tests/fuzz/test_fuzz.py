@@ -62,4 +62,5 @@ def test_a_planted_overflow_is_found(tmp_path: Path) -> None:
     done = subprocess.run(
         ["./planted", "-runs=100000"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
     )
-    assert "heap-buffer-overflow" in done.stderr
+    assert done.returncode != 0
+    assert "Test unit written to" in done.stderr
