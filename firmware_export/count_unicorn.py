@@ -1,7 +1,7 @@
 """Steps counted in ``unicorn``, exactly and without a harness: the functions of the runtime are called one by one.
 
-Counted are basic blocks, which is fast enough for ten thousand steps, and each block's instructions from its bytes. So an
-instruction that a condition skips is one too: it takes its cycle, and other counters have it.
+Counted are basic blocks, which is fast enough for ten thousand steps, and each block's instructions from its bytes. So
+an instruction that a condition skips is one too: it takes its cycle, and other counters have it.
 """
 
 from __future__ import annotations

@@ -131,8 +131,10 @@ def test_a_branch_on_data_is_seen(exports: dict[str, Path], tmp_path: Path) -> N
 
 DEEP = """
 #include "edge_seq.h"
-__attribute__((noinline)) static int third(volatile int *at) { volatile char room[%d]; room[0] = 1; return *at + room[0]; }
-__attribute__((noinline)) static int second(volatile int *at) { volatile char room[100]; room[1] = 2; return third(at) + room[1]; }
+__attribute__((noinline)) static int third(volatile int *at)
+{ volatile char room[%d]; room[0] = 1; return *at + room[0]; }
+__attribute__((noinline)) static int second(volatile int *at)
+{ volatile char room[100]; room[1] = 2; return third(at) + room[1]; }
 """
 
 
