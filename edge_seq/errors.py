@@ -39,3 +39,27 @@ class ToolError(EdgeSeqError):
 
 class ParityError(EdgeSeqError):
     """Two implementations were to be compared and could not be, for example because their inputs differ."""
+
+
+class DeviceError(EdgeSeqError):
+    """A board on a port does not answer, or answers what cannot be used."""
+
+
+class PortLostError(DeviceError):
+    """The port is not there, or vanished; opening it again may help."""
+
+
+class DeviceRefusedError(DeviceError):
+    """The device understood a request and refused it.
+
+    Attributes:
+        code: of :class:`edge_seq.device.messages.ErrorCode`.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DeviceRestartedError(DeviceError):
+    """The device has started anew since the session began: its states are those after a reset."""

@@ -285,10 +285,11 @@ def _golden_source(model: IntModel, golden: GoldenVectors, digest: str) -> str:
 
 
 def runtime_files() -> dict[str, str]:
-    """The hand-written runtime, text by path below an export's folder (``runtime/src/es_lstm.c``)."""
+    """The hand-written runtime, text by path below an export's folder (``runtime/src/es_lstm.c``); the wire protocol is
+    in a folder of its own, as a firmware without a serial port leaves it out."""
     return {
         f"runtime/{part}/{file.name}": file.read_text(encoding="utf-8")
-        for part in ("include", "src")
+        for part in ("include", "src", "wire")
         for file in sorted((RUNTIME_FOLDER / part).glob("*.[ch]"))
     }
 
@@ -296,7 +297,7 @@ def runtime_files() -> dict[str, str]:
 def _manifest(
     model: IntModel, sizes: _Sizes, packed: list[PackedRows], head: PackedRows, digest: str
 ) -> dict[str, Any]:
-    runtime_sources = [path for path in runtime_files() if path.endswith(".c")]
+    runtime_sources = [path for path in runtime_files() if path.startswith("runtime/src/") and path.endswith(".c")]
     return {
         "manifest_version": MANIFEST_VERSION,
         "name": model.name,

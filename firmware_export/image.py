@@ -58,7 +58,8 @@ def _models_file(names: Sequence[str]) -> str:
     )
 
 
-def _memory_text(memory: Memory) -> str:
+def memory_text(memory: Memory) -> str:
+    """The regions and the stack, as every linker script of a bare machine begins."""
     return (
         "MEMORY\n{\n"
         f"    FLASH (rx) : ORIGIN = {memory.flash_origin:#x}, LENGTH = {memory.flash_bytes:#x}\n"
@@ -114,7 +115,7 @@ def build_image(
     objects.mkdir(parents=True, exist_ok=True)
     models = output_folder / "es_image_models.c"
     models.write_text(_models_file(names), encoding="utf-8")
-    script = _memory_text(target.memory) + target.linker_script.read_text(encoding="utf-8")
+    script = memory_text(target.memory) + target.linker_script.read_text(encoding="utf-8")
     (output_folder / LINKER_SCRIPT).write_text(script, encoding="utf-8")
     sources = [
         *(folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")),

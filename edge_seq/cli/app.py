@@ -18,11 +18,14 @@ from edge_seq.cli import (
     cross_validate,
     data,
     demo,
+    device,
     evaluate,
     export,
     inspect,
     measure,
+    monitor,
     quantize,
+    record,
     run,
     simulate,
     train,
@@ -38,6 +41,8 @@ AFTER_INTERRUPT = {
     "cross-validate": "it resumes with the same command",
     "demo": "the training resumes with the same command, the other steps start again",
     "run": "the stream was answered up to here",
+    "record": "what was recorded is in the file",
+    "monitor": "nothing was kept",
 }
 # typer may bring click's errors as its own; this one has the same name and methods in both.
 _UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -66,7 +71,10 @@ app.command("verify")(verify.command)
 app.command("measure")(measure.command)
 app.command("bench")(bench.command)
 app.command("run")(run.command)
+app.command("record")(record.command)
+app.command("monitor")(monitor.command)
 app.command("inspect")(inspect.command)
+app.add_typer(device.app, name="device")
 
 
 def main() -> None:

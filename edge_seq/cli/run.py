@@ -3,40 +3,77 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from edge_seq.cli.output import print_line, print_stderr_warning
-from edge_seq.errors import DataError
+from edge_seq.cli.output import BaudOption, print_line, print_stderr_warning
+from edge_seq.device.transport import DEFAULT_BAUD
+from edge_seq.errors import ConfigError, DataError
 from edge_seq.files import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from edge_seq.backends.onnx_run import OnnxModel
+    from edge_seq.workflow.live import Gap
 
 
 def _print_decisions(
-    model: OnnxModel, stream: TextIO, *, name: str, raw_counts: bool, time_column: str | None, as_json: bool
+    model: OnnxModel, samples: Iterable[NDArray[np.int16] | Gap], *, most: int | None, as_json: bool
 ) -> None:
-    from edge_seq.workflow.run import decide, read_samples
+    from edge_seq.workflow.live import Gap
+    from edge_seq.workflow.run import RunStats, decide
+
+    stats = RunStats()
+    try:
+        for decision in decide(model, at_most(samples, most), stats):
+            if isinstance(decision, Gap):
+                print_stderr_warning(f"{decision}; the window begins anew")
+                if as_json:
+                    print_line(json_text({"gap_before_sample": decision.sample, "lost": decision.lost}, indent=None))
+            elif as_json:
+                print_line(json_text(asdict(decision), indent=None))
+            else:
+                shares = "  ".join(f"{label} {share:.3f}" for label, share in decision.probabilities.items())
+                print_line(f"{decision.time_s:10.2f} s  {decision.label:<20} {shares}")
+            sys.stdout.flush()
+    finally:
+        sys.stderr.write(f"edge-seq: {stats}\n")
+
+
+def _run_text(
+    model: OnnxModel, stream: TextIO, *, name: str, raw_counts: bool, time_column: str | None, **options: Any
+) -> None:
+    from edge_seq.workflow.run import read_samples
 
     samples = read_samples(
         stream, model.contract, raw_counts=raw_counts, name=name, time_column=time_column, warn=print_stderr_warning
     )
-    for decision in decide(model, samples):
-        if as_json:
-            print_line(json_text(asdict(decision), indent=None))
-        else:
-            shares = "  ".join(f"{label} {share:.3f}" for label, share in decision.probabilities.items())
-            print_line(f"{decision.time_s:10.2f} s  {decision.label:<20} {shares}")
-        sys.stdout.flush()
+    _print_decisions(model, samples, **options)
+
+
+def _run_port(model: OnnxModel, port: str, baud: int, **options: Any) -> None:
+    from edge_seq.device.client import open_device
+    from edge_seq.workflow.live import samples_of
+
+    with open_device(port, baud=baud) as device:
+        samples = samples_of(device, model.contract, warn=print_stderr_warning)
+        with closing(samples):
+            _print_decisions(model, samples, **options)
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="Folder of an exported run, or a step model (.onnx).")],
-    source: Annotated[str, typer.Option(help="CSV file with a header, or - for standard input.")] = "-",
+    source: Annotated[
+        str, typer.Option(help="CSV file with a header, - for standard input, or the serial port of a board.")
+    ] = "-",
     kind: Annotated[
         str | None, typer.Option(help="Of a run folder: the int (if not given) or the float model.", show_default=False)
     ] = None,
@@ -51,27 +88,70 @@ def command(
             show_default=False,
         ),
     ] = None,
+    duration_s: Annotated[
+        float | None,
+        typer.Option(help="Stop after so many seconds of samples, by the contract's rate.", min=0, show_default=False),
+    ] = None,
+    baud: BaudOption = DEFAULT_BAUD,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Run an exported ONNX model over a stream, sample by sample, and print a label whenever one is due.
 
-    The stream must hold to the sensor contract: its rate and full scale are checked on the first window, gaps all the
-    way. Needs neither torch nor the run's data. Stops at the end of the stream.
+    The stream must hold to the sensor contract: its rate is checked all the way, its full scale on the first window; an
+    axis that stands still is warned of. In a file a gap is an error; on a port it is printed, and the window begins
+    anew. Needs neither torch nor the run's data. Stops at the end of the stream, and says on stderr how many samples a
+    second the model takes on this computer.
 
     Example: edge-seq run runs/demo/lstm --source drive.csv --json
+
+    Example: edge-seq run runs/demo/lstm/exports/onnx/int_step.onnx --source /dev/ttyACM0
     """
+    from edge_seq.workflow.live import is_port
     from edge_seq.workflow.run import open_step_model
 
+    if is_port(source) and (counts or time_column is not None):
+        raise ConfigError("--counts and --time-column say how a text is to be read, and a port gives none; leave them")
     opened = open_step_model(model, kind=kind)
-    if source == "-":
-        _print_decisions(
-            opened, sys.stdin, name="standard input", raw_counts=counts, time_column=time_column, as_json=as_json
-        )
-        return
+    most = None if duration_s is None else round(duration_s * opened.contract.sample_rate_hz)
+    text: dict[str, Any] = {"raw_counts": counts, "time_column": time_column, "most": most, "as_json": as_json}
+    if is_port(source):
+        _run_port(opened, source, baud, most=most, as_json=as_json)
+    elif source == "-":
+        _run_text(opened, sys.stdin, name="standard input", **text)
+    else:
+        with open_source_file(source) as stream:
+            _run_text(opened, stream, name=Path(source).name, **text)
+
+
+def at_most(samples: Iterable[NDArray[np.int16] | Gap], most: int | None) -> Iterable[NDArray[np.int16] | Gap]:
+    """So many samples, or all where ``most`` is None; those lost in a gap count."""
+    from edge_seq.workflow.live import Gap
+
+    left = most
+    for item in samples:
+        if left is not None:
+            left -= (item.lost or 0) if isinstance(item, Gap) else 1
+            if left < 0:
+                return
+        yield item
+        if left == 0:
+            return
+
+
+def open_source_file(source: str) -> TextIO:
+    """The text of a recording.
+
+    Raises:
+        DataError: where it is no file.
+    """
     path = Path(source)
     if path.is_dir():
-        raise DataError(f"source {source} is a folder; give one CSV file with a header, or - for standard input")
+        raise DataError(
+            f"source {source} is a folder; give one CSV file with a header, a port, or - for standard input"
+        )
     if not path.is_file():
-        raise DataError(f"source {source} does not exist; give a CSV file with a header, or - for standard input")
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        _print_decisions(opened, stream, name=path.name, raw_counts=counts, time_column=time_column, as_json=as_json)
+        raise DataError(
+            f"source {source} does not exist; give a CSV file with a header, a port such as /dev/ttyACM0 or COM3, or - "
+            "for standard input"
+        )
+    return path.open(encoding="utf-8-sig", newline="")

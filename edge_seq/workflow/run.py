@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,10 @@ from edge_seq.data.checks import check_finite, check_rate, check_saturation, fin
 from edge_seq.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
 from edge_seq.workflow.folder import RunFolder
+from edge_seq.workflow.live import MAX_SATURATED_SHARE, RATE_TOLERANCE, Gap, InputWatch, Warn, in_units
 
 TIME_COLUMNS = ("t", "time")  # taken for the time in seconds where none is named
-# As the defaults of a data source (edge_seq.data.source): what was good enough to train on.
-RATE_TOLERANCE, MAX_SATURATED_SHARE, MAX_GAP_PERIODS = 0.05, 0.05, 2.0
-
-Warn = Callable[[str], None]
+MAX_GAP_PERIODS = 2.0  # as the default of a data source
 
 
 @dataclass(frozen=True)
@@ -72,15 +71,59 @@ def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
     return model
 
 
-def decide(model: OnnxModel, samples: Iterable[NDArray[np.int16]]) -> Iterator[Decision]:
-    """Feed samples int16 [C] one by one; yields where the readout gives a label."""
+@dataclass
+class RunStats:
+    """What a run did so far; of fixed size.
+
+    Attributes:
+        samples: that the model was given.
+        labels: that it gave.
+        gaps: places where samples were missing.
+        busy_s: seconds that the model took for its samples.
+    """
+
+    samples: int = 0
+    labels: int = 0
+    gaps: int = 0
+    busy_s: float = 0.0
+
+    @property
+    def samples_per_second(self) -> float:
+        """That the model can take on this computer; 0 where it was given none."""
+        return self.samples / self.busy_s if self.busy_s else 0.0
+
+    def __str__(self) -> str:
+        gaps = f", {self.gaps} gaps" if self.gaps else ""
+        speed = f"; the model takes {self.samples_per_second:,.0f} samples a second here" if self.samples else ""
+        return f"{self.samples:,} samples, {self.labels:,} labels{gaps}{speed}"
+
+
+def decide(
+    model: OnnxModel, samples: Iterable[NDArray[np.int16] | Gap], stats: RunStats | None = None
+) -> Iterator[Decision | Gap]:
+    """Feed samples int16 [C] one by one; yields where the readout gives a label.
+
+    A gap resets the states, begins a new window, and is passed on; samples lost in it count in ``Decision.sample``.
+    """
+    stats = RunStats() if stats is None else stats
     states = initial_states(model, 1)
     names = [output.name for output in model.session.get_outputs()]
-    for index, counts in enumerate(samples):
+    index = -1
+    for counts in samples:
+        if isinstance(counts, Gap):
+            states, stats.gaps = initial_states(model, 1), stats.gaps + 1
+            index += counts.lost or 0
+            yield counts
+            continue
+        index += 1
+        began = time.perf_counter()
         outputs = dict(zip(names, model.session.run(names, {"counts": counts[np.newaxis], **states}), strict=True))
+        stats.busy_s += time.perf_counter() - began
+        stats.samples += 1
         states = {name: outputs[name + NEXT] for name in states}
         label = int(outputs["label"][0])
         if label >= 0:
+            stats.labels += 1
             probabilities = _probabilities(outputs)
             yield Decision(
                 sample=index,
@@ -122,7 +165,8 @@ def read_samples(
     """Samples int16 [C] from the lines of a CSV with a header, checked against the contract as they come.
 
     Columns are found by the channels' names. The first window (or all, where the stream is shorter) must hold to the
-    contract's rate and full scale; every sample must follow the one before in time, without a gap.
+    contract's rate and full scale, each later one to its rate; every sample must follow the one before in time, without
+    a gap.
 
     Args:
         lines: header first.
@@ -130,7 +174,8 @@ def read_samples(
         raw_counts: whether they are raw counts instead.
         name: of the stream, for messages.
         time_column: that holds the time in seconds; ``t`` or ``time``, if there is one, where None; empty for none.
-        warn: told once, when a later window has too many samples beyond full scale.
+        warn: told once when a later window has too many samples beyond full scale, and once of each axis that does not
+            change in a window.
 
     Raises:
         ContractError: where a channel has no column, the rate is another, there is a gap, or much is beyond full scale.
@@ -160,7 +205,8 @@ def read_samples(
             raise DataError(
                 f"{where}: {row} does not hold a number for each of {list(contract.channel_names)} ({error})"
             ) from error
-        check_finite(values, name=f"{name}, line {reader.line_num}", channel_names=contract.channel_names)
+        if not np.isfinite(values).all():  # asked first, as this is done for every sample
+            check_finite(values, name=f"{name}, line {reader.line_num}", channel_names=contract.channel_names)
         return _Row(reader.line_num, values, None if time_position is None else _time_of(row, time_position, where))
 
     parsed = (parse(row) for row in rows if row)
@@ -216,7 +262,7 @@ def _hold_to_contract(
     """Pass rows on; each is checked before it is passed, a window's share of saturated samples with its last."""
     block: list[_Row] = []
     previous: _Row | None = None
-    first, warned = True, False
+    first, watch = True, InputWatch(contract, name, warn)
     for row in rows:
         if previous is not None:
             _check_follows(previous, row, contract, name)
@@ -225,8 +271,9 @@ def _hold_to_contract(
         if len(block) >= max(2, contract.window_length):
             if first:
                 _check_block(block, contract, raw_counts=raw_counts, name=name)
-            elif not warned:
-                warned = _warn_of_saturation(block, contract, raw_counts=raw_counts, name=name, warn=warn)
+            else:
+                _check_later_rate(block, contract, name)
+            watch.look(_values(block, contract, raw_counts=raw_counts), f"up to line {row.line}")
             first, block = False, []
         yield row
     if first and block:
@@ -247,8 +294,10 @@ def _check_follows(previous: _Row, row: _Row, contract: SensorContract, name: st
             f"{where}: t = {row.time_s:g} s is not later than the sample before, t = {previous.time_s:g} s. Run each "
             f"recording by itself; or {_TIME_ADVICE}"
         )
-    times = np.array([previous.time_s, row.time_s])
-    if find_gaps(times, max_gap_s=MAX_GAP_PERIODS / contract.sample_rate_hz).size:
+    max_gap_s = MAX_GAP_PERIODS / contract.sample_rate_hz
+    if row.time_s - previous.time_s <= max_gap_s:
+        return
+    if find_gaps(np.array([previous.time_s, row.time_s]), max_gap_s=max_gap_s).size:
         raise ContractError(
             f"{where}: {row.time_s - previous.time_s:.4g} s after the sample before; the sensor contract says "
             f"{contract.sample_rate_hz:g} Hz, and at most {MAX_GAP_PERIODS:g} periods may pass. Resample it, or run "
@@ -257,21 +306,27 @@ def _check_follows(previous: _Row, row: _Row, contract: SensorContract, name: st
 
 
 def _check_block(block: Sequence[_Row], contract: SensorContract, *, raw_counts: bool, name: str) -> None:
-    times = np.array([row.time_s for row in block if row.time_s is not None])
-    check_rate(times, name=name, sample_rate_hz=contract.sample_rate_hz, tolerance=RATE_TOLERANCE)
-    values = np.concatenate([row.values for row in block])
-    if raw_counts:
-        values = values / np.array([channel.counts_per_unit for channel in contract.channels])
+    check_rate(_times(block), name=name, sample_rate_hz=contract.sample_rate_hz, tolerance=RATE_TOLERANCE)
+    values = _values(block, contract, raw_counts=raw_counts)
     check_saturation(values, name=name, contract=contract, max_saturated_share=MAX_SATURATED_SHARE)
 
 
-def _warn_of_saturation(
-    block: Sequence[_Row], contract: SensorContract, *, raw_counts: bool, name: str, warn: Warn
-) -> bool:
-    untimed = [_Row(row.line, row.values, None) for row in block]
-    try:
-        _check_block(untimed, contract, raw_counts=raw_counts, name=f"{name}, up to line {block[-1].line}")
-    except ContractError as error:
-        warn(str(error))
-        return True
-    return False
+def _check_later_rate(block: Sequence[_Row], contract: SensorContract, name: str) -> None:
+    """Of a later window: a few late times, or a sample lost, must not end a stream that has run for long."""
+    times = _times(block)
+    if len(times) < 2:
+        return
+    mean_hz = (len(times) - 1) / float(times[-1] - times[0])
+    if abs(mean_hz - contract.sample_rate_hz) > RATE_TOLERANCE * contract.sample_rate_hz:
+        where = f"{name}, lines {block[0].line} to {block[-1].line}"
+        check_rate(times, name=where, sample_rate_hz=contract.sample_rate_hz, tolerance=RATE_TOLERANCE)
+
+
+def _times(block: Sequence[_Row]) -> NDArray[np.float64]:
+    return np.array([row.time_s for row in block if row.time_s is not None])
+
+
+def _values(block: Sequence[_Row], contract: SensorContract, *, raw_counts: bool) -> NDArray[np.float64]:
+    """float64 [n, C] in the contract's units."""
+    values = np.concatenate([row.values for row in block])
+    return in_units(values, contract) if raw_counts else values

@@ -29,6 +29,7 @@ from edge_seq.backends.reference_float import run_float, run_float_stream
 from edge_seq.backends.reference_int import State, reset_state, run_reference, step
 from edge_seq.backends.trace import Trace
 from edge_seq.data.recording import Windows
+from edge_seq.device.client import Device
 from edge_seq.errors import ExportError, ModelError, ParityError, ToolError
 from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
@@ -48,6 +49,9 @@ from edge_seq.workflow.folder import (
 )
 from edge_seq.workflow.quantize import float_probabilities, int_probabilities
 from edge_seq.workflow.verify_c import host_library_rung, host_rung, self_test_rung, target_rung
+from edge_seq.workflow.verify_device import DEFAULT_STEPS, MODEL_RUNG, STEPS_RUNG, model_rung, steps_rung
+from edge_seq.workflow.verify_device import SELF_TEST_RUNG as BOARD_SELF_TEST_RUNG
+from edge_seq.workflow.verify_device import self_test_rung as board_self_test_rung
 from firmware_export.build import find_compiler
 from firmware_export.target import Target
 
@@ -80,6 +84,8 @@ def verify_run(
     max_windows: int = 500,
     extreme_windows: int = 100,
     targets: Sequence[Target] = (),
+    device: Device | None = None,
+    device_steps: int = DEFAULT_STEPS,
     progress: Progress = lambda *_: None,
 ) -> Ladder:
     """Compare each neighbour on the ladder; write reports/verify.json and reports/verify.xml.
@@ -90,14 +96,22 @@ def verify_run(
         max_windows: how many of them at most, spread evenly.
         extreme_windows: how many windows of random and extreme counts the exact rungs see besides.
         targets: to run the C export on besides the host, from :func:`firmware_export.target.choose_targets`.
+        device: a board to run it on too; one with another model or contract is the only rung then, and failed.
+        device_steps: how many steps at least, where there are.
         progress: called with rungs done, rungs in all, and the next rung's name.
 
     Raises:
         ConfigError, DataError, ModelError, ToolError: where a rung cannot be climbed at all.
+        DeviceError: where the board does not answer any more.
     """
     for report in (run.reports / "verify.json", run.reports / "verify.xml"):
         report.unlink(missing_ok=True)  # an interrupted verification must not leave the verdict of an earlier one
     float_model, int_model = load_run_float(run), load_run_int(run)
+    if device is not None:  # first: a wrong board is told of at once, and nothing is sent to it
+        try:
+            model_rung(device, int_model)
+        except ParityError as error:
+            return _write(run, Ladder(model_hash(int_model), "", (Rung(MODEL_RUNG, "exact", "failed", str(error)),)))
     inputs = _choose_inputs(run, side, int_model, max_windows, extreme_windows)
     limits = load_run_config(run).quantization
     streams = _streams(inputs.exact)
@@ -120,6 +134,10 @@ def verify_run(
             climbs[f"integer reference = C on {target.name}"] = partial(
                 target_rung, run=run, model=int_model, counts=streams, target=target
             )
+    if device is not None:
+        climbs[MODEL_RUNG] = lambda _: model_rung(device, int_model)
+        climbs[BOARD_SELF_TEST_RUNG] = lambda _: board_self_test_rung(device)
+        climbs[STEPS_RUNG] = lambda _: steps_rung(device, int_model, streams, min_steps=device_steps)
     rungs: list[Rung] = []
     for index, (name, climb) in enumerate(climbs.items()):
         progress(index, len(climbs), name)
@@ -129,7 +147,10 @@ def verify_run(
             # A stale, damaged or missing export has failed its rung, and says why; the others are still climbed.
             rungs.append(Rung(name, _kind_of(name), "failed", str(error)))
     progress(len(climbs), len(climbs), "done")
-    ladder = Ladder(model_hash(int_model), counts_hash(inputs.exact), tuple(rungs))
+    return _write(run, Ladder(model_hash(int_model), counts_hash(inputs.exact), tuple(rungs)))
+
+
+def _write(run: RunFolder, ladder: Ladder) -> Ladder:
     write_json(ladder, run.reports / "verify.json")
     write_junit(ladder, run.reports / "verify.xml")
     return ladder

@@ -31,17 +31,19 @@ class Result:
 EdgeSeq = Callable[..., Result]
 
 
-def edge_seq(*arguments: str | Path, stdin: str = "", cwd: Path | None = None) -> Result:
+def edge_seq(
+    *arguments: str | Path | float, stdin: str = "", cwd: Path | None = None, timeout_s: float = 300
+) -> Result:
     """Run the command as a user does: a process of its own."""
     command = [sys.executable, "-c", "from edge_seq.cli import main; main()", *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "140", "NO_COLOR": "1"}
     done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=300
+        command, input=stdin, capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=timeout_s
     )
     return Result(done.returncode, done.stdout, done.stderr)
 
 
-def ok(*arguments: str | Path, **options: Any) -> Result:
+def ok(*arguments: str | Path | float, **options: Any) -> Result:
     """Run a command that must succeed."""
     result = edge_seq(*arguments, **options)
     assert result.code == 0, f"{arguments} ended with {result.code}:\n{result.out}\n{result.err}"

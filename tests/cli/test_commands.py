@@ -26,6 +26,8 @@ COMMANDS = (
     "measure",
     "bench",
     "run",
+    "record",
+    "monitor",
     "inspect",
 )
 
@@ -63,7 +65,17 @@ def test_an_error_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "train --help", "inspect RUN", "quantize RUN", "export RUN", "evaluate RUN", "run --help"]
+    "command",
+    [
+        "--help",
+        "train --help",
+        "inspect RUN",
+        "quantize RUN",
+        "export RUN",
+        "evaluate RUN",
+        "run --help",
+        "record --help",
+    ],
 )
 def test_what_does_not_train_imports_no_torch(command: str, small: Small) -> None:
     arguments = [str(small.run) if word == "RUN" else word for word in command.split()]
@@ -235,11 +247,45 @@ def test_run_takes_the_lowest_count_and_unchecked_times(small: Small) -> None:
 
 
 def test_run_warns_once_of_saturation_that_begins_later(small: Small) -> None:
-    stream = "ax,ay,az\n" + "1,0,9\n" * 50 + "981,0,9\n" * 100
+    stream = "ax,ay,az\n" + "1,0,9\n2,1,8\n" * 25 + "981,0,9\n982,1,8\n" * 50
     result = ok("run", small.run, "--json", stdin=stream)
     assert len(result.out.splitlines()) == 3
     assert result.err.count("warning") == 1
     assert "up to line 101: 100.0% of channel ax lies beyond full scale" in result.err
+
+
+def test_run_warns_once_of_an_axis_that_stands_still(small: Small) -> None:
+    stream = "ax,ay,az\n" + "1,0,9\n2,1,8\n" * 25 + "1,0,9\n2,0,8\n" * 50
+    result = ok("run", small.run, "--json", stdin=stream)
+    assert len(result.out.splitlines()) == 3
+    assert result.err.count("warning") == 1
+    assert "up to line 101: channel ay is 0 in all of the last 50 samples. Is the axis dead" in result.err
+
+
+def test_run_sees_a_rate_that_doubles_after_the_first_window(small: Small) -> None:
+    times = [i / 10 for i in range(50)] + [5 + i / 20 for i in range(50)]
+    stream = "t,ax,ay,az\n" + "".join(f"{t},{i % 3},{i % 2},9.{i % 5}\n" for i, t in enumerate(times))
+    result = edge_seq("run", small.run, "--json", stdin=stream)
+    assert result.code == 2
+    assert len(result.out.splitlines()) == 2, "a label of the first window, an error in place of the second"
+    assert "lines 52 to 101: sampled at 20 Hz" in result.err
+
+
+def test_run_takes_a_jitter_of_the_median_in_a_later_window(small: Small) -> None:
+    steps = np.where(np.arange(50) % 10 == 5, 0.19, 0.09)  # a median of 0.09 s, a mean of 0.1 s
+    times = [i / 10 for i in range(50)] + (4.91 + np.cumsum(steps)).tolist()
+    stream = "t,ax,ay,az\n" + "".join(f"{t},{i % 3},{i % 2},9.{i % 5}\n" for i, t in enumerate(times))
+    assert len(ok("run", small.run, "--json", stdin=stream).out.splitlines()) == 2
+
+
+def test_run_says_how_many_samples_a_second_it_takes(small: Small) -> None:
+    result = ok("run", small.run, stdin=_first_windows(small, 2))
+    assert "edge-seq: 100 samples, 2 labels; the model takes " in result.err
+
+
+def test_run_stops_after_a_duration(small: Small) -> None:
+    result = ok("run", small.run, "--duration-s", "7.5", stdin=_first_windows(small, 2))
+    assert "edge-seq: 75 samples, 1 labels" in result.err
 
 
 def test_run_reads_a_file_with_a_byte_order_mark(small: Small, tmp_path: Path) -> None:

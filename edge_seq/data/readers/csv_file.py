@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from edge_seq.data.readers.table import (
 )
 from edge_seq.errors import DataError
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = (".csv", ".csv.gz")
+_TAIL_BYTES = 1 << 16
 
 
 def read_csv(path: Path, options: ReadOptions) -> Table:
@@ -116,14 +120,35 @@ def _is_number(text: str) -> bool:
 
 
 def _read(pa: Any, path: Path, names: list[str], options: ReadOptions, *, numbers: bool) -> Any:
+    torn = _torn_last_row(path, len(names), options.delimiter)
+
+    def skip_torn(row: Any) -> str:
+        if torn is None or row.text != torn:
+            return "error"
+        log.warning(
+            "%s: the last row %r has no end, as of a recording that was cut off; it is left out", path.name, torn
+        )
+        return "skip"
+
     types = dict.fromkeys(options.text, pa.string())
     types.update(dict.fromkeys(options.numeric, pa.float64() if numbers else pa.string()))
     return pa.csv.read_csv(
         str(path),
         read_options=pa.csv.ReadOptions(use_threads=False, column_names=names if options.column_names else None),
-        parse_options=pa.csv.ParseOptions(delimiter=options.delimiter),
+        parse_options=pa.csv.ParseOptions(delimiter=options.delimiter, invalid_row_handler=skip_torn),
         convert_options=pa.csv.ConvertOptions(column_types=types, include_columns=list(types)),
     )
+
+
+def _torn_last_row(path: Path, columns: int, delimiter: str) -> str | None:
+    """The last row, where it has neither an end nor all of its columns; None for any other."""
+    if path.name.lower().endswith(".gz"):
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        last = file.read().rpartition(b"\n")[2]
+    row = last.decode("utf-8", "replace")
+    return row if row and len(next(csv.reader([row], delimiter=delimiter), [])) < columns else None
 
 
 def _explain_text(pa: Any, path: Path, names: list[str], options: ReadOptions, where: str) -> None:

@@ -1,0 +1,200 @@
+"""edge-seq device: list, ping, info, selftest, emulate."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table
+from edge_seq.errors import ToolError
+
+PortOption = Annotated[str, typer.Option("--port", help="Serial port: /dev/ttyACM0, COM3, socket://host:port.")]
+BaudOption = Annotated[int, typer.Option(min=300, help="Of the firmware; no matter on USB.")]
+TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Seconds to wait for an answer.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A board on a serial port: find it, ask it, or emulate one.",
+    epilog="Start with: edge-seq device emulate RUN.",
+)
+
+
+@app.command("list")
+def list_command(as_json: JsonOption = False) -> None:
+    """List the serial ports of this machine.
+
+    Example: edge-seq device list --json
+    """
+    from edge_seq.workflow.device import list_ports
+
+    ports = list_ports()
+    if as_json:
+        print_json(ports)
+    elif ports:
+        rows = [[port["port"], port["description"], port["hardware_id"]] for port in ports]
+        print_table("serial ports", ["port", "description", "hardware"], rows)
+    else:
+        print_line("no serial port. Plug a board in, or start one without hardware: edge-seq device emulate RUN")
+
+
+@app.command("ping")
+def ping_command(
+    port: PortOption,
+    count: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
+    baud: BaudOption = 115200,
+    timeout: TimeoutOption = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """See whether a board answers, and how fast. Exit code 1 where an answer was missing, 2 where none came at all.
+
+    Example: edge-seq device ping --port /dev/ttyACM0
+    """
+    from dataclasses import asdict
+
+    from edge_seq.workflow.device import ping
+
+    result = ping(port, baud=baud, count=count, timeout_s=timeout)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        print_line(
+            f"{result.board} on {port}: {result.answered} of {result.sent} answers, {result.lowest_ms:.1f} to "
+            f"{result.highest_ms:.1f} ms, mean {result.mean_ms:.1f} ms; {result.frame_errors} frame errors"
+        )
+    if result.answered < result.sent:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _info_rows(info: dict[str, Any]) -> list[list[str]]:
+    contract, cost = info["contract"], info["cost"]
+    stack = "not known" if info["free_stack_bytes"] is None else f"{info['free_stack_bytes']:,} bytes"
+    rows = [
+        ["board", f"{info['board']}, runtime {info['runtime_version']}"],
+        ["model", info["model_hash"]],
+        ["labels", ", ".join(contract["labels"])],
+        ["rate", f"{contract['sample_rate_hz']} Hz, preprocessing {contract['preprocessing']}"],
+        ["window", f"{info['window_length']} samples, stride {contract['window_stride']}"],
+    ]
+    rows += [
+        [f"channel {index}", f"{name} [{unit}], {per_unit} counts a unit, full scale {scale}"]
+        for index, (name, unit, per_unit, scale) in enumerate(contract["channels"])
+    ]
+    return [
+        *rows,
+        ["memory", f"{info['context_bytes']:,} bytes of {info['memory_bytes']:,}"],
+        ["free stack", stack],
+        ["has", ", ".join(info["capabilities"]) or "nothing"],
+        ["cost of a step", f"{cost['mean']:,.1f} ticks over {cost['steps']:,} steps ({cost['unit']})"],
+        ["frame errors", f"{info['frame_errors']} since its start"],
+    ]
+
+
+@app.command("info")
+def info_command(
+    port: PortOption, baud: BaudOption = 115200, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
+) -> None:
+    """Print what a board says of itself: model, contract, memory, free stack, counted cost.
+
+    Example: edge-seq device info --port /dev/ttyACM0 --json
+    """
+    from edge_seq.workflow.device import describe
+
+    info = describe(port, baud=baud, timeout_s=timeout)
+    if as_json:
+        print_json(info)
+    else:
+        print_table(port, ["what", "value"], _info_rows(info))
+
+
+@app.command("selftest")
+def selftest_command(
+    port: PortOption, baud: BaudOption = 115200, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
+) -> None:
+    """Run the golden vectors in a board's flash on the board. Exit code 1 where it does not meet them.
+
+    Example: edge-seq device selftest --port /dev/ttyACM0
+    """
+    from edge_seq.workflow.device import self_test
+
+    result = self_test(port, baud=baud, timeout_s=timeout)
+    if as_json:
+        print_json(result)
+    elif result["passed"]:
+        print_line(f"{result['board']} on {port}: the golden vectors are met")
+    else:
+        print_line(
+            f"{result['board']} on {port}: THE GOLDEN VECTORS ARE NOT MET, status {result['status']}, first in window "
+            f"{result['window']}, time step {result['step']}: damaged flash or a wrong build"
+        )
+    if not result["passed"]:
+        raise typer.Exit(CHECK_FAILED)
+
+
+@app.command("emulate")
+def emulate_command(
+    run: Annotated[Path, typer.Argument(help="Folder of an exported run.")],
+    board: Annotated[str, typer.Option(help="qemu: an emulated Cortex-M4; posix: a process of this machine.")] = "qemu",
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Samples a second of its sensor; the contract's if not given.", show_default=False),
+    ] = None,
+    clock: Annotated[
+        str | None,
+        typer.Option(
+            help="Of qemu: instructions (counted costs are the same in every run) or host (the sensor keeps its rate, "
+            "also a high one). If not given: what suits the rate.",
+            show_default=False,
+        ),
+    ] = None,
+    link: Annotated[
+        Path | None, typer.Option(help="Make this path a symbolic link to the port.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the firmware of a run, start it on a board that needs no hardware, and print its port.
+
+    The sensor gives held-out windows of the run, over and over. The board ends with this command (Ctrl-C, SIGTERM).
+
+    Example: edge-seq device emulate runs/demo/lstm --link /tmp/board
+    """
+    from edge_seq.workflow.device import emulate
+    from edge_seq.workflow.folder import open_run
+    from firmware_export.board import choose_board, choose_clock
+
+    opened, kind = open_run(run), choose_board(board)
+    time_of = None if clock is None else choose_clock(clock)
+    asked = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with emulate(
+            opened,
+            kind=kind,
+            rate_hz=rate,
+            clock=time_of,
+            link=link,
+            progress=lambda text: None if as_json else print_line(f"{text} ..."),
+        ) as running:
+            if as_json:
+                print_json({"port": running.port, "board": kind, "process": running.process.pid}, one_line=True)
+            else:
+                print_line(
+                    f"port: {running.port}\nCtrl-C ends it; in another terminal: edge-seq device info --port "
+                    f"{running.port}"
+                )
+            sys.stdout.flush()
+            while not asked.wait(0.1):
+                if running.process.poll() is not None:
+                    raise ToolError(f"the board on {running.port} ended by itself with {running.process.returncode}")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,166 @@
+"""edge-seq monitor."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_seq.cli.output import BaudOption, JsonOption, print_json, print_line
+from edge_seq.cli.run import open_source_file
+from edge_seq.device.transport import DEFAULT_BAUD
+from edge_seq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge_seq.backends.onnx_run import OnnxModel
+    from edge_seq.workflow.monitor import MonitorState
+
+REDRAW_S = 0.2
+Watch = Callable[[threading.Event], None]
+
+
+def _open_model(model: Path | None) -> OnnxModel | None:
+    from edge_seq.workflow.run import open_step_model
+
+    return None if model is None else open_step_model(model)
+
+
+def _open_source(
+    stack: ExitStack, port: str | None, source: str | None, model: OnnxModel | None, baud: int, speed: float
+) -> tuple[MonitorState, Watch]:
+    """The state, and what fills it until it is told to stop."""
+    from edge_seq.device.client import open_device
+    from edge_seq.workflow import monitor
+
+    if port is not None:
+        device = stack.enter_context(open_device(port, baud=baud))
+        state = monitor.state_of_board(device, model)
+        return state, lambda stop: monitor.watch_board(device, state, stop, model)
+    assert source is not None
+    assert model is not None  # both were checked
+    file = stack.enter_context(open_source_file(source))
+    name = Path(source).name
+    of_file = monitor.state_of_file(name, model)
+    return of_file, lambda stop: monitor.watch_file(file, name, of_file, stop, model, speed=speed)
+
+
+class _Watcher(threading.Thread):
+    """Fills a state, and keeps the error that ended it."""
+
+    def __init__(self, watch: Watch, state: MonitorState) -> None:
+        super().__init__(name="edge-seq monitor: source", daemon=True)
+        self._watch, self._state = watch, state
+        self.stop_asked = threading.Event()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._watch(self.stop_asked)
+            self._state.ended = "the end of the recording"
+        except Exception as error:  # noqa: BLE001 - raised again by the command, in its own thread
+            self.error = error
+            self._state.ended = "an error"
+            self._state.say(str(error))
+
+    def stop(self) -> None:
+        self.stop_asked.set()
+        self.join(timeout=5)
+
+
+def _show(state: MonitorState, running: Callable[[], bool], *, plain: bool) -> None:
+    from rich.console import Console
+    from rich.live import Live
+
+    from edge_seq.cli.monitor_view import view
+
+    console = Console(file=sys.stdout, highlight=False)
+    if plain or not console.is_terminal:
+        while running():
+            time.sleep(REDRAW_S)
+        return
+    about = state.about()
+    with Live(console=console, auto_refresh=False, screen=True) as live:
+        while running():
+            live.update(view(about, state.snapshot(), width=console.width), refresh=True)
+            time.sleep(REDRAW_S)
+    console.print(view(about, state.snapshot(), width=console.width))
+
+
+def command(
+    port: Annotated[
+        str | None, typer.Option(help="Serial port of a board, or a URL of pyserial.", show_default=False)
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="CSV file to play instead of a board; needs --model.", show_default=False)
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Run folder or step model (.onnx) that decides here. If not given: the board decides."),
+    ] = None,
+    web: Annotated[bool, typer.Option("--web", help="Show it as a page, at the address that is printed.")] = False,
+    web_port: Annotated[int, typer.Option(help="Of the page; 0 takes one that is free.", min=0, max=65535)] = 0,
+    speed: Annotated[float, typer.Option(help="Of a file: so many times as fast as it was recorded.", min=0.01)] = 1.0,
+    duration_s: Annotated[float | None, typer.Option(help="End after so long.", min=0, show_default=False)] = None,
+    baud: BaudOption = DEFAULT_BAUD,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch a board, or a recording: signals, probabilities, decisions and what was lost, live.
+
+    In the terminal, or with --web as a page that only this computer can open. Ends with Ctrl-C, or with the recording.
+    With --json nothing is drawn, and all that is known is printed at the end.
+
+    Example: edge-seq monitor --port /dev/ttyACM0
+
+    Example: edge-seq monitor --source drive.csv --model runs/demo/lstm --speed 10 --web
+    """
+    if (port is None) == (source is None):
+        raise ConfigError("monitor: give --port for a board, or --source for a recording; one of them")
+    if source is not None and model is None:
+        raise ConfigError("monitor: a recording does not decide by itself; give --model RUN")
+    with ExitStack() as stack:
+        state, watch = _open_source(stack, port, source, _open_model(model), baud, speed)
+        watcher = _Watcher(watch, state)
+        stack.callback(watcher.stop)
+        until = None if duration_s is None else time.monotonic() + duration_s
+
+        def running() -> bool:
+            return watcher.is_alive() and (until is None or time.monotonic() < until)
+
+        if web:
+            from edge_seq.workflow.monitor_web import MonitorServer
+
+            server = stack.enter_context(MonitorServer(state, port=web_port))
+            sys.stderr.write(f"edge-seq: the monitor is at {server.url} (this computer only; Ctrl-C ends it)\n")
+            sys.stderr.flush()
+        watcher.start()
+        with suppress(KeyboardInterrupt):  # the usual end
+            _show(state, running, plain=as_json or web)
+            if web and source is not None and watcher.error is None:
+                _stay(until)
+        watcher.stop()
+    _report(state, watcher.error, as_json=as_json)
+
+
+def _stay(until: float | None) -> None:
+    """The page of a recording that is over stays until Ctrl-C."""
+    while until is None or time.monotonic() < until:
+        time.sleep(REDRAW_S)
+
+
+def _report(state: MonitorState, error: BaseException | None, *, as_json: bool) -> None:
+    if error is not None:
+        raise error
+    snapshot: dict[str, Any] = {**state.about(), **state.snapshot()}
+    if as_json:
+        print_json(snapshot)
+        return
+    print_line(
+        f"{snapshot['samples']:,} samples, {snapshot['next_decision']:,} decisions, {snapshot['frame_errors']} frame "
+        f"errors, {snapshot['gaps']} gaps, {snapshot['lost']} samples lost"
+    )

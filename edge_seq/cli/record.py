@@ -1,0 +1,167 @@
+"""edge-seq record."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_seq.cli.output import (
+    CHECK_FAILED,
+    BaudOption,
+    JsonOption,
+    print_json,
+    print_line,
+    print_stderr_warning,
+)
+from edge_seq.device.transport import DEFAULT_BAUD
+from edge_seq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edge_seq.ir.contract import SensorContract
+    from edge_seq.workflow.record import Capture
+
+
+@contextmanager
+def _labels_by_key(labels: tuple[str, ...]) -> Iterator[Callable[[], str | None]]:
+    from edge_seq.cli.keys import LABEL_KEYS, LabelKeys, key_presses
+
+    if not sys.stdin.isatty():
+        raise ConfigError("record: labels are chosen by key, and standard input is no terminal; give --label")
+    if len(labels) > len(LABEL_KEYS):
+        raise ConfigError(f"record: {len(labels)} labels, and {len(LABEL_KEYS)} keys; give fewer with --labels")
+    with key_presses() as pressed:
+        keys = LabelKeys(labels, pressed)
+        sys.stderr.write(f"keys: {keys.help}\n")
+        yield keys
+
+
+class _Progress:
+    """One line on stderr, where that is a terminal; rewritten four times a second."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._shown = not quiet and sys.stderr.isatty()
+        self._last_s = 0.0
+        self._wrote = False
+
+    def __call__(self, capture: Capture, label: str) -> None:
+        now_s = time.monotonic()
+        if not self._shown or now_s - self._last_s < 0.25:
+            return
+        self._last_s, self._wrote = now_s, True
+        line = progress_line(capture, label)
+        sys.stderr.write(f"\r\x1b[2K{line[: shutil.get_terminal_size().columns - 1]}")
+        sys.stderr.flush()
+
+    def warn(self, text: str) -> None:
+        self.end()
+        print_stderr_warning(text)
+
+    def end(self) -> None:
+        if self._wrote:
+            sys.stderr.write("\n")
+            self._wrote = False
+
+
+def progress_line(capture: Capture, label: str) -> str:
+    """What a recording is at, for people."""
+    rate = "measuring" if capture.rate_hz is None else f"{capture.rate_hz:,.1f} Hz"
+    gaps = f"{capture.num_gaps} gaps, {capture.lost} lost" if capture.num_gaps else "no gaps"
+    return (
+        f"{capture.samples / capture.expected_hz:8.1f} s  {capture.samples:,} samples  "
+        f"{rate} of {capture.expected_hz:g}  {gaps}  {capture.frame_errors} frame errors  label: {label or '(none)'}"
+    )
+
+
+def _print_summary(capture: Capture, path: Path) -> None:
+    rate = "not measured" if capture.mean_rate_hz is None else f"{capture.mean_rate_hz:,.2f} Hz"
+    print_line(f"{path}: {capture.samples:,} samples, {capture.samples / capture.expected_hz:.2f} s")
+    print_line(f"  rate    {rate}, the contract says {capture.expected_hz:g} Hz")
+    for label, samples in sorted(capture.by_label.items()):
+        print_line(f"  label   {label or '(none)'}: {samples:,} samples")
+    restarts = f", {capture.restarts} restarts of the board" if capture.restarts else ""
+    print_line(f"  gaps    {capture.num_gaps}, {capture.lost} samples lost{restarts}")
+    print_line(f"  wire    {capture.frame_errors} frame errors, {capture.reconnects} reconnects")
+    if capture.beyond_full_scale:
+        print_line(f"  beyond full scale: {capture.beyond_full_scale:,} samples; readers saturate them")
+    print_line("it is whole" if capture.whole else "IT IS NOT WHOLE: gaps, or another rate; see above")
+
+
+def _contract_of_run(run: Path) -> tuple[SensorContract, tuple[str, ...]]:
+    from edge_seq.ir.serialize import load_int_model
+    from edge_seq.workflow.folder import open_run
+
+    model = load_int_model(open_run(run).int_model)
+    return model.contract, model.labels
+
+
+def command(
+    port: Annotated[str, typer.Option(help="Serial port of the board, or a URL of pyserial.")],
+    out: Annotated[Path, typer.Option(help="CSV file to write; its data source (.toml) is written beside it.")],
+    label: Annotated[
+        str | None, typer.Option(help="Of all samples; without it keys choose.", show_default=False)
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Classes, with commas between them. If not given: those of the board.", show_default=False),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="A run whose sensor contract the board must have, and whose classes are used."),
+    ] = None,
+    duration_s: Annotated[
+        float | None, typer.Option(help="Stop after so many seconds of samples.", min=0, show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    baud: BaudOption = DEFAULT_BAUD,
+    as_json: JsonOption = False,
+) -> None:
+    """Record a board's sensor with labels, to a CSV that `edge-seq train --data FILE.toml` reads.
+
+    Labels are chosen by key while it records (1, 2, ... as shown; 0 none; q ends), or by --label. Samples are written
+    as they come: what ends the recording, a pulled plug too, costs at most the last second. Gaps are marked in the
+    column lost_before, and cut the recording when it is read. Ctrl-C ends it too. Exit code 1 where samples are
+    missing or the measured rate is not the contract's.
+
+    Example: edge-seq record --port /dev/ttyACM0 --out drive_07.csv --labels parked,normal_road,skid
+
+    Example: edge-seq record --port socket://localhost:7000 --out walk.csv --label walk --duration-s 60 --json
+    """
+    from edge_seq.device.client import open_device
+    from edge_seq.workflow.record import Capture, check_target, choose_labels, record
+
+    check_target(out, force=force)
+    contract, of_run = (None, ()) if run is None else _contract_of_run(run)
+    progress, capture = _Progress(quiet=as_json), Capture(1.0)
+    with open_device(port, baud=baud) as device:
+        told = of_run or device.contract().labels
+        classes = choose_labels(told, labels.split(",") if labels is not None else (), label)
+        by_key = nullcontext(lambda: label) if label is not None else _labels_by_key(classes)
+        with by_key as label_now:
+            # Ctrl-C is the usual end of a recording without a duration.
+            with suppress(KeyboardInterrupt):
+                record(
+                    device,
+                    out,
+                    label_now=label_now,
+                    labels=classes,
+                    contract=contract,
+                    duration_s=duration_s,
+                    force=force,
+                    warn=progress.warn,
+                    progress=lambda now: progress(now, (label if label is not None else label_now()) or ""),
+                    capture=capture,
+                )
+            progress.end()
+    if as_json:
+        print_json({"file": str(out), **capture.to_dict()})
+    else:
+        _print_summary(capture, out)
+    if not capture.whole:
+        raise typer.Exit(CHECK_FAILED)

@@ -1,0 +1,540 @@
+"""Messages as dataclasses, to and from the fields of a frame. What comes from a device is checked, length first."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.device.framing import MAX_BODY_BYTES, OVERHEAD_BYTES
+from edge_seq.errors import DeviceError
+from edge_seq.ir.contract import MAX_CHANNELS, MAX_WINDOW_LENGTH
+
+RUNTIME_VERSION = "0.1.0"  # ES_WIRE_RUNTIME
+REPLY = 0x80  # a reply's type is its request's with this bit
+HASH_BYTES = 32
+MIN_BODY_BYTES = 256  # every device takes and sends at least this
+TEXT_BYTES = 40  # of a text on the wire; longer ones are cut at a character
+NO_LABEL = 0xFFFF
+MAX_CLASSES = 256
+UNKNOWN_BYTES = 0xFFFFFFFF
+
+
+class Type(IntEnum):
+    """Requests; the device's own messages from 0xC0 on."""
+
+    HELLO = 0x01
+    DESCRIBE = 0x02
+    RESET = 0x03
+    PUSH = 0x04
+    TRACE = 0x05
+    ROW = 0x06
+    STATE_READ = 0x07
+    STATE_WRITE = 0x08
+    STATE_RESTORE = 0x09
+    SELF_TEST = 0x0A
+    COST = 0x0B
+    STREAM = 0x0C
+    SAMPLES = 0xC0
+    DECISION = 0xC1
+    ERROR = 0xFF
+
+
+class ErrorCode(IntEnum):
+    """Why a device refuses."""
+
+    VERSION = 1
+    SESSION = 2
+    SEQUENCE = 3
+    TYPE = 4
+    LENGTH = 5
+    VALUE = 6
+    UNSUPPORTED = 7
+    STATE = 8
+    RUNTIME = 9
+
+
+class Item(IntEnum):
+    """What DESCRIBE asks for."""
+
+    GENERAL = 0
+    CHANNEL = 1
+    LABEL = 2
+
+
+class StreamFlag(IntFlag):
+    """What a device sends by itself."""
+
+    OFF = 0
+    SAMPLES = 1
+    DECISIONS = 2
+
+
+class Capability(IntFlag):
+    """What a device has besides a model."""
+
+    NONE = 0
+    SELF_TEST = 1
+    SENSOR = 2
+    STATE = 4
+
+
+class _Reader:
+    """Takes fields from bytes; never beyond their end."""
+
+    def __init__(self, fields: bytes, what: str) -> None:
+        self._fields, self._at, self._what = fields, 0, what
+
+    def take(self, size: int) -> bytes:
+        if size > len(self._fields) - self._at:
+            raise DeviceError(
+                f"reading a {self._what} message: it ends after {len(self._fields)} bytes, expected at least "
+                f"{self._at + size}. Is the firmware of this release of edge_seq?"
+            )
+        self._at += size
+        return self._fields[self._at - size : self._at]
+
+    def numbers(self, form: str) -> tuple[int, ...]:
+        layout = struct.Struct("<" + form)
+        return layout.unpack(self.take(layout.size))
+
+    def text(self) -> str:
+        (length,) = self.numbers("B")
+        return clean_text(self.take(length))
+
+    def rest(self) -> bytes:
+        return self.take(len(self._fields) - self._at)
+
+    def end(self) -> None:
+        if self._at != len(self._fields):
+            raise DeviceError(
+                f"reading a {self._what} message: {len(self._fields)} bytes, expected {self._at}. Is the firmware of "
+                "this release of edge_seq?"
+            )
+
+
+def clean_text(raw: bytes) -> str:
+    """Text of a device, fit to be printed: bounded, what is no UTF-8 or no printable character becomes ``?``."""
+    text = raw[:255].decode("utf-8", "replace")
+    return "".join(character if character.isprintable() and character != "\ufffd" else "?" for character in text)
+
+
+def cut_text(text: str) -> bytes:
+    """UTF-8, cut to TEXT_BYTES at a character's end."""
+    return text.encode("utf-8")[:TEXT_BYTES].decode("utf-8", "ignore").encode("utf-8")
+
+
+def pack_text(text: str) -> bytes:
+    """Length and bytes of a text."""
+    raw = cut_text(text)
+    return bytes([len(raw)]) + raw
+
+
+@dataclass(frozen=True)
+class Hello:
+    """Who a device is.
+
+    Attributes:
+        model_hash: 64 hexadecimal digits.
+        boot: a number that differs from start to start.
+        abi: layout of the generated data, ES_ABI.
+        num_channels, num_classes, num_layers, window_length: C, K, L, T.
+        state_words: 16-bit words of all layers' states.
+        pool_words: of the pooled operands; 0 where the model does not pool.
+        label_every_step: a label after each sample; else at the end of each window.
+        carry: states live on after a window's end.
+        capabilities: what the device has besides a model.
+        max_body_bytes: largest body that it takes and sends.
+        state_bytes: of a saved state.
+        context_bytes: that the model needs.
+        memory_bytes: that the device has for it.
+        free_stack_bytes: never used since the start; None where the device does not know.
+        frame_errors: what came to the device since its start and was no frame.
+        runtime_version: of the runtime's release.
+        board: what the port calls itself.
+    """
+
+    model_hash: str
+    boot: int
+    abi: int
+    num_channels: int
+    num_classes: int
+    num_layers: int
+    window_length: int
+    state_words: int
+    pool_words: int
+    label_every_step: bool
+    carry: bool
+    capabilities: Capability
+    max_body_bytes: int
+    state_bytes: int
+    context_bytes: int
+    memory_bytes: int
+    free_stack_bytes: int | None
+    frame_errors: int
+    runtime_version: str
+    board: str
+
+    @property
+    def row_words(self) -> int:
+        """Values of a traced step: features, states, pooled operands, logits, label."""
+        return self.num_channels + self.state_words + self.pool_words + self.num_classes + 1
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a traced step on the wire."""
+        return 2 * self.row_words + 2 * self.num_classes
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes of fields that a frame of the device holds at most."""
+        return self.max_body_bytes - OVERHEAD_BYTES
+
+
+_HELLO = "IHHHHHHHBBHHIIIII"
+
+
+def pack_hello(hello: Hello) -> bytes:
+    """Fields of the reply to HELLO."""
+    numbers = struct.pack(
+        "<" + _HELLO,
+        hello.boot,
+        hello.abi,
+        hello.num_channels,
+        hello.num_classes,
+        hello.num_layers,
+        hello.window_length,
+        hello.state_words,
+        hello.pool_words,
+        hello.label_every_step,
+        hello.carry,
+        hello.capabilities,
+        hello.max_body_bytes,
+        hello.state_bytes,
+        hello.context_bytes,
+        hello.memory_bytes,
+        UNKNOWN_BYTES if hello.free_stack_bytes is None else hello.free_stack_bytes,
+        hello.frame_errors,
+    )
+    return bytes.fromhex(hello.model_hash) + numbers + pack_text(hello.runtime_version) + pack_text(hello.board)
+
+
+def unpack_hello(fields: bytes) -> Hello:
+    """Inverse of :func:`pack_hello`.
+
+    Raises:
+        DeviceError: where the sizes are not possible.
+    """
+    reader = _Reader(fields, "HELLO")
+    digest = reader.take(HASH_BYTES).hex()
+    boot, abi, channels, classes, layers, window, states, pools, every, carry, has, body, *last = reader.numbers(_HELLO)
+    state_bytes, context_bytes, memory_bytes, free_stack, frame_errors = last
+    version, board = reader.text(), reader.text()
+    reader.end()
+    for name, value, low, high in (
+        ("channels", channels, 1, MAX_CHANNELS),
+        ("classes", classes, 2, MAX_CLASSES),
+        ("layers", layers, 1, 8),
+        ("samples a window", window, 1, MAX_WINDOW_LENGTH),
+        ("bytes a frame", body, MIN_BODY_BYTES, MAX_BODY_BYTES),
+    ):
+        if not low <= value <= high:
+            raise DeviceError(
+                f"reading a HELLO message: {value} {name}, expected {low} to {high}. Build the firmware again"
+            )
+    return Hello(
+        model_hash=digest,
+        boot=boot,
+        abi=abi,
+        num_channels=channels,
+        num_classes=classes,
+        num_layers=layers,
+        window_length=window,
+        state_words=states,
+        pool_words=pools,
+        label_every_step=bool(every),
+        carry=bool(carry),
+        capabilities=Capability(has & 7),
+        max_body_bytes=body,
+        state_bytes=state_bytes,
+        context_bytes=context_bytes,
+        memory_bytes=memory_bytes,
+        free_stack_bytes=None if free_stack == UNKNOWN_BYTES else free_stack,
+        frame_errors=frame_errors,
+        runtime_version=version,
+        board=board,
+    )
+
+
+def pack_describe(item: Item, index: int) -> bytes:
+    """Fields of DESCRIBE."""
+    return struct.pack("<BH", item, index)
+
+
+def pack_texts(texts: Sequence[str]) -> bytes:
+    """Fields of the reply to DESCRIBE."""
+    return bytes([len(texts)]) + b"".join(pack_text(text) for text in texts)
+
+
+def unpack_texts(fields: bytes, expected: int) -> tuple[str, ...]:
+    """Inverse of :func:`pack_texts`.
+
+    Raises:
+        DeviceError: where there is another number of them.
+    """
+    reader = _Reader(fields, "DESCRIBE")
+    (found,) = reader.numbers("B")
+    if found != expected:
+        raise DeviceError(f"reading a DESCRIBE message: {found} texts, expected {expected}. Build the firmware again")
+    texts = tuple(reader.text() for _ in range(found))
+    reader.end()
+    return texts
+
+
+def pack_counts(counts: NDArray[np.int16]) -> bytes:
+    """Fields of PUSH and TRACE: counts int16 [n, C]."""
+    return struct.pack("<H", len(counts)) + counts.astype("<i2").tobytes()
+
+
+def unpack_counts(fields: bytes, num_channels: int) -> NDArray[np.int16]:
+    """Inverse of :func:`pack_counts`: int16 [n, C].
+
+    Raises:
+        DeviceError: where the length is not that of so many samples.
+    """
+    reader = _Reader(fields, "PUSH")
+    (samples,) = reader.numbers("H")
+    raw = reader.take(2 * samples * num_channels)
+    reader.end()
+    return np.frombuffer(raw, dtype="<i2").astype(np.int16).reshape(samples, num_channels)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A label that was due.
+
+    Attributes:
+        position: of its sample among those pushed, from 0; in a stream the index of the sample.
+        label: index of the class.
+        logits: Q16, one a class.
+    """
+
+    position: int
+    label: int
+    logits: tuple[int, ...]
+
+
+def _decision_form(num_classes: int, position: str) -> str:
+    return f"{position}H{num_classes}i"
+
+
+def pack_decisions(samples: int, decisions: Sequence[Decision], num_classes: int) -> bytes:
+    """Fields of the reply to PUSH."""
+    form = "<" + _decision_form(num_classes, "H")
+    packed = (struct.pack(form, decision.position, decision.label, *decision.logits) for decision in decisions)
+    return struct.pack("<HH", samples, len(decisions)) + b"".join(packed)
+
+
+def unpack_decisions(fields: bytes, num_classes: int, samples: int) -> list[Decision]:
+    """Inverse of :func:`pack_decisions`.
+
+    Raises:
+        DeviceError: where it is not of so many samples, or a label is none.
+    """
+    reader = _Reader(fields, "PUSH")
+    done, count = reader.numbers("HH")
+    if done != samples or count > samples:
+        raise DeviceError(
+            f"reading a PUSH message: {done} samples taken and {count} labels, expected {samples} samples and at most "
+            "as many labels"
+        )
+    decisions = [_decision(reader.numbers(_decision_form(num_classes, "H")), num_classes) for _ in range(count)]
+    reader.end()
+    return decisions
+
+
+def _decision(numbers: tuple[int, ...], num_classes: int) -> Decision:
+    position, label, *logits = numbers
+    if label >= num_classes:
+        raise DeviceError(f"reading a decision: label {label}, expected 0 to {num_classes - 1}")
+    return Decision(position, label, tuple(logits))
+
+
+def pack_stream_decision(decision: Decision) -> bytes:
+    """Fields of DECISION."""
+    form = "<" + _decision_form(len(decision.logits), "I")
+    return struct.pack(form, decision.position, decision.label, *decision.logits)
+
+
+def unpack_stream_decision(fields: bytes, num_classes: int) -> Decision:
+    """Inverse of :func:`pack_stream_decision`."""
+    reader = _Reader(fields, "DECISION")
+    decision = _decision(reader.numbers(_decision_form(num_classes, "I")), num_classes)
+    reader.end()
+    return decision
+
+
+def unpack_rows(raw: bytes, hello: Hello) -> NDArray[np.int32]:
+    """Traced steps, int32 [n, row_words], from whole rows as they come on the wire."""
+    words = hello.num_channels + hello.state_words + hello.pool_words
+    layout = np.dtype([("words", "<i2", (words,)), ("logits", "<i4", (hello.num_classes,)), ("label", "<i2", (1,))])
+    rows = np.frombuffer(raw, dtype=layout)
+    return np.concatenate([rows["words"].astype(np.int32), rows["logits"], rows["label"].astype(np.int32)], axis=1)
+
+
+def pack_rows(rows: NDArray[np.int32], hello: Hello) -> bytes:
+    """Inverse of :func:`unpack_rows`."""
+    words = hello.num_channels + hello.state_words + hello.pool_words
+    parts = [
+        row[:words].astype("<i2").tobytes() + row[words:-1].astype("<i4").tobytes() + row[-1:].astype("<i2").tobytes()
+        for row in rows
+    ]
+    return b"".join(parts)
+
+
+def pack_part(offset: int, content: bytes = b"") -> bytes:
+    """Fields of ROW, STATE_READ and STATE_WRITE, and of their replies: where a part lies, and the part."""
+    return struct.pack("<I", offset) + content
+
+
+def unpack_part(fields: bytes, what: str) -> tuple[int, bytes]:
+    """Inverse of :func:`pack_part`."""
+    reader = _Reader(fields, what)
+    (offset,) = reader.numbers("I")
+    return offset, reader.rest()
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What the golden vectors gave on the device.
+
+    Attributes:
+        status: es_status_t; 0 where they are met.
+        window, step: where they first are not.
+    """
+
+    status: int
+    window: int
+    step: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the device computes what the reference computed."""
+        return self.status == 0
+
+
+def pack_self_test(result: SelfTest) -> bytes:
+    """Fields of the reply to SELF_TEST."""
+    return struct.pack("<BHH", result.status, result.window, result.step)
+
+
+def unpack_self_test(fields: bytes) -> SelfTest:
+    """Inverse of :func:`pack_self_test`."""
+    reader = _Reader(fields, "SELF_TEST")
+    status, window, step = reader.numbers("BHH")
+    reader.end()
+    return SelfTest(status, window, step)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counted cost of the steps since the device started.
+
+    Attributes:
+        steps: how many were counted.
+        last, lowest, highest: ticks of a step; 0 before the first.
+        total: ticks of all.
+        ticks_hz: ticks a second; None where the port does not know.
+        unit: what a tick is, in the port's words.
+    """
+
+    steps: int
+    last: int
+    lowest: int
+    highest: int
+    total: int
+    ticks_hz: int | None
+    unit: str
+
+    @property
+    def mean(self) -> float:
+        """Ticks of a step."""
+        return self.total / self.steps if self.steps else 0.0
+
+    @property
+    def mean_us(self) -> float | None:
+        """Microseconds of a step, where the port knows its clock."""
+        return 1e6 * self.mean / self.ticks_hz if self.ticks_hz else None
+
+
+def pack_cost(cost: Cost) -> bytes:
+    """Fields of the reply to COST."""
+    numbers = struct.pack("<IIIIQI", cost.steps, cost.last, cost.lowest, cost.highest, cost.total, cost.ticks_hz or 0)
+    return numbers + pack_text(cost.unit)
+
+
+def unpack_cost(fields: bytes) -> Cost:
+    """Inverse of :func:`pack_cost`."""
+    reader = _Reader(fields, "COST")
+    steps, last, lowest, highest, total, ticks_hz = reader.numbers("IIIIQI")
+    unit = reader.text()
+    reader.end()
+    return Cost(steps, last, lowest, highest, total, ticks_hz or None, unit)
+
+
+def pack_stream(flags: StreamFlag, batch: int) -> bytes:
+    """Fields of STREAM and of its reply: what is on, and samples a frame (0 in a request: as many as fit)."""
+    return bytes([flags, batch])
+
+
+def unpack_stream(fields: bytes) -> tuple[StreamFlag, int]:
+    """Inverse of :func:`pack_stream`."""
+    reader = _Reader(fields, "STREAM")
+    flags, batch = reader.numbers("BB")
+    reader.end()
+    return StreamFlag(flags & 3), batch
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of the device's sensor, one after the other.
+
+    Attributes:
+        first_index: of the first; samples are counted from the start of the device, modulo 2^32.
+        dropped: samples that the device did not take in time since the stream was switched on, modulo 2^32.
+        counts: int16 [n, C].
+    """
+
+    first_index: int
+    dropped: int
+    counts: NDArray[np.int16]
+
+
+def pack_samples(samples: Samples) -> bytes:
+    """Fields of SAMPLES."""
+    return struct.pack("<II", samples.first_index, samples.dropped) + pack_counts(samples.counts)
+
+
+def unpack_samples(fields: bytes, num_channels: int) -> Samples:
+    """Inverse of :func:`pack_samples`."""
+    reader = _Reader(fields, "SAMPLES")
+    first, dropped = reader.numbers("II")
+    return Samples(first, dropped, unpack_counts(reader.rest(), num_channels))
+
+
+def pack_error(request: int, code: int, text: str) -> bytes:
+    """Fields of ERROR."""
+    return struct.pack("<BH", request, code) + pack_text(text)
+
+
+def unpack_error(fields: bytes) -> tuple[int, int, str]:
+    """Inverse of :func:`pack_error`: type of the request, code, text."""
+    reader = _Reader(fields, "ERROR")
+    request, code = reader.numbers("BH")
+    text = reader.text()
+    reader.end()
+    return request, code, text

@@ -1,0 +1,140 @@
+"""Where bytes come from and go to: a serial port or a URL of pyserial, or a twin of the device in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from edge_seq.errors import DeviceError, PortLostError
+
+DEFAULT_BAUD = 115200
+_READ_BYTES = 65536
+
+
+class Transport(Protocol):
+    """A port that is open. Every method raises :class:`PortLostError` where the port has vanished."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """What has come, or what comes first within the time; empty where nothing does."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of it."""
+
+    def close(self) -> None:
+        """Give the port back; may be called twice."""
+
+
+Opener = Callable[[], Transport]
+
+
+class SerialTransport:
+    """A port of pyserial, by name (``/dev/ttyACM0``, ``COM3``) or URL (``socket://host:port``, ``loop://``).
+
+    Args:
+        port: name or URL.
+        baud: symbols a second.
+        write_timeout_s: after which a port that takes no bytes counts as lost.
+
+    Raises:
+        PortLostError: where it cannot be opened.
+        DeviceError: where the URL is of no kind that pyserial knows.
+    """
+
+    def __init__(self, port: str, *, baud: int = DEFAULT_BAUD, write_timeout_s: float = 5.0) -> None:
+        import serial
+
+        self._port = port
+        try:
+            self._serial: Any = serial.serial_for_url(
+                port, baudrate=baud, timeout=0, write_timeout=write_timeout_s, exclusive=True
+            )
+        except ValueError as error:
+            raise DeviceError(
+                f"opening port {port}: {error}. Give a name such as /dev/ttyACM0 or COM3, or a URL such as "
+                "socket://host:port"
+            ) from error
+        except (OSError, serial.SerialException) as error:
+            raise PortLostError(
+                f"opening port {port}: {_reason(error)}. Is the board plugged in, and no other program on the port? "
+                "Try: edge-seq device list"
+            ) from error
+
+    def read(self, timeout_s: float) -> bytes:
+        """As :meth:`Transport.read`."""
+        try:
+            self._serial.timeout = timeout_s
+            first = self._serial.read(1)
+            if not first:
+                return b""
+            self._serial.timeout = 0
+            return bytes(first + self._serial.read(_READ_BYTES))
+        except (OSError, TypeError, AttributeError) as error:  # pyserial's answer to a port that was closed meanwhile
+            raise self._lost("reading from", error) from error
+
+    def write(self, data: bytes) -> None:
+        """As :meth:`Transport.write`."""
+        try:
+            self._serial.write(data)
+        except (OSError, TypeError, AttributeError) as error:
+            raise self._lost("writing to", error) from error
+
+    def close(self) -> None:
+        """As :meth:`Transport.close`."""
+        with suppress(OSError):
+            self._serial.close()
+
+    def _lost(self, doing: str, error: Exception) -> PortLostError:
+        return PortLostError(f"{doing} port {self._port}: it is gone ({_reason(error)}). Plug the board in again")
+
+
+def _reason(error: Exception) -> str:
+    """Short, without the port's name again."""
+    if isinstance(error, OSError) and error.strerror and error.errno is not None:
+        return error.strerror.partition(":")[0]
+    return str(error) or type(error).__name__
+
+
+class LoopbackTransport:
+    """A twin of the device on the other end: what is written is answered at once.
+
+    Args:
+        device: takes received bytes, returns those that it sends.
+    """
+
+    def __init__(self, device: Callable[[bytes], bytes]) -> None:
+        self._device, self._waiting, self._open = device, b"", True
+
+    def read(self, timeout_s: float) -> bytes:
+        """As :meth:`Transport.read`."""
+        self._require_open()
+        until = time.monotonic() + timeout_s
+        while True:
+            data, self._waiting = self._waiting + self._device(b""), b""
+            left = until - time.monotonic()
+            if data or left <= 0:
+                return data
+            time.sleep(min(left, 0.001))
+
+    def write(self, data: bytes) -> None:
+        """As :meth:`Transport.write`."""
+        self._require_open()
+        self._waiting += self._device(data)
+
+    def close(self) -> None:
+        """As :meth:`Transport.close`."""
+        self._open = False
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise PortLostError("using a loopback: it was closed. Open it again")
+
+
+def open_transport(port: str, *, baud: int = DEFAULT_BAUD) -> Transport:
+    """Open a port by name or URL.
+
+    Raises:
+        PortLostError, DeviceError: as :class:`SerialTransport`.
+    """
+    return SerialTransport(port, baud=baud)

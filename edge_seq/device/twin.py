@@ -1,0 +1,469 @@
+"""A device in this process: the protocol of SPEC.md with the integer reference in place of the C.
+
+For tests of whatever talks to a board. It answers byte for byte as ``runtime/wire/es_wire.c`` does, but for its name.
+
+    twin = Twin(model)
+    with connect(lambda: LoopbackTransport(twin.receive)) as device:
+        device.push(counts)
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.preprocess import PreprocessState
+from edge_seq.backends.reference_int import NO_LABEL, LayerState, State, reset_state, step
+from edge_seq.device import messages
+from edge_seq.device.framing import (
+    HEADER,
+    PROTOCOL_VERSION,
+    Frame,
+    encode_body,
+    encode_frame,
+    split_frames,
+)
+from edge_seq.device.messages import (
+    REPLY,
+    RUNTIME_VERSION,
+    Capability,
+    Cost,
+    Decision,
+    ErrorCode,
+    Hello,
+    Item,
+    Samples,
+    SelfTest,
+    StreamFlag,
+    Type,
+)
+from edge_seq.errors import DeviceError
+from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.rows import padded
+
+STREAM_SAMPLES = 16  # of a frame at most
+PASSED = SelfTest(0, 0, 0)
+FIFO_SAMPLES = 64  # that a sensor keeps until they are fetched
+
+
+REFUSALS = {
+    ErrorCode.VERSION: f"protocol version is {PROTOCOL_VERSION}",
+    ErrorCode.SESSION: "no session: say hello",
+    ErrorCode.SEQUENCE: "sequence number was used",
+    ErrorCode.TYPE: "no such request",
+    ErrorCode.LENGTH: "length is not that of the type",
+    ErrorCode.VALUE: "value is out of range",
+    ErrorCode.UNSUPPORTED: "this board has none",
+    ErrorCode.STATE: "state is damaged or of another model",
+}
+ANY = -1
+FIELD_BYTES = {
+    Type.HELLO: 0,
+    Type.DESCRIBE: 3,
+    Type.RESET: 0,
+    Type.PUSH: ANY,
+    Type.TRACE: ANY,
+    Type.ROW: 4,
+    Type.STATE_READ: 4,
+    Type.STATE_WRITE: ANY,
+    Type.STATE_RESTORE: 0,
+    Type.SELF_TEST: 0,
+    Type.COST: 0,
+    Type.STREAM: 2,
+}
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: ErrorCode) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Twin:
+    """A board with a model.
+
+    Args:
+        model: verified integer model.
+        recording: int16 [n, C], what the sensor gives, over and over; None for a board without a sensor.
+        samples_so_far: how many samples the sensor has given since its start, by whatever clock; may only grow.
+        max_body_bytes: largest body.
+        boot: see :attr:`Hello.boot`.
+        self_test: whose result the board gives.
+    """
+
+    def __init__(
+        self,
+        model: IntModel,
+        *,
+        recording: NDArray[np.int16] | None = None,
+        samples_so_far: Callable[[], int] = lambda: 0,
+        max_body_bytes: int = 1024,
+        boot: int = 1,
+        self_test: SelfTest = PASSED,
+    ) -> None:
+        self.model, self.recording, self.samples_so_far = model, recording, samples_so_far
+        self._max_body, self._boot, self._self_test = max_body_bytes, boot, self_test
+        # The window's end is left to this class: the reference clears states at once, the device with the next sample.
+        self._carrying = replace(model, readout=replace(model.readout, at_window_end="carry"))
+        self._power_up()
+
+    def _power_up(self) -> None:
+        self._reset()
+        self._row = np.zeros(0, dtype=np.int32)
+        self._decision: Decision | None = None
+        self._rest, self._skipping, self.frame_errors = b"", False, 0
+        self._session = False
+        self._last: tuple[int, int] = (0, 0)
+        self._last_reply = b""
+        self._saved = bytearray(self._state_bytes())
+        self._steps = 0
+        self._flags = StreamFlag.OFF
+        self._taken = self.samples_so_far()
+        self._dropped = 0
+        self._batch, self._has_index = STREAM_SAMPLES, False
+        self._pending: list[NDArray[np.int16]] = []
+        self._stream_sequence = 0
+
+    def restart(self) -> None:
+        """As if power was lost for a moment."""
+        self._boot += 1
+        self._power_up()
+
+    def receive(self, data: bytes) -> bytes:
+        """What the device sends after these bytes, if any: replies, then samples."""
+        split = split_frames(self._rest, data, skipping=self._skipping, limit=self._max_body)
+        self._rest, self._skipping = split.rest, split.skipping
+        self.frame_errors += len(split.faults)
+        sent = b"".join(self._answer(frame) for frame in split.frames)
+        return sent + self._stream()
+
+    # ------------------------------------------------------------------------------------------------------- requests
+
+    def _answer(self, frame: Frame) -> bytes:
+        if frame.version != PROTOCOL_VERSION:
+            return self._error(frame, ErrorCode.VERSION)
+        content = zlib.crc32(HEADER.pack(frame.version, frame.type, frame.sequence) + frame.fields)
+        if frame.type != Type.HELLO:
+            if not self._session:
+                return self._error(frame, ErrorCode.SESSION)
+            if frame.sequence == self._last[0]:
+                if content == self._last[1]:
+                    return encode_frame(self._last_reply)
+                return self._error(frame, ErrorCode.SEQUENCE)
+            if (frame.sequence - self._last[0]) % 65536 >= 32768:
+                return self._error(frame, ErrorCode.SEQUENCE)
+        self._session, self._last = True, (frame.sequence, content)
+        try:
+            fields = self._serve(frame)
+            self._last_reply = encode_body(Frame(frame.type | REPLY, frame.sequence, fields))
+        except _RefusedError as refusal:
+            fields = messages.pack_error(frame.type, refusal.code, REFUSALS[refusal.code])
+            self._last_reply = encode_body(Frame(Type.ERROR, frame.sequence, fields))
+        return encode_frame(self._last_reply)
+
+    @staticmethod
+    def _error(frame: Frame, code: ErrorCode) -> bytes:
+        """Of a request that is not in order: no reply that is kept."""
+        fields = messages.pack_error(frame.type, code, REFUSALS[code])
+        return encode_frame(encode_body(Frame(Type.ERROR, frame.sequence, fields)))
+
+    def _serve(self, frame: Frame) -> bytes:
+        fields = frame.fields
+        expected = FIELD_BYTES.get(Type(frame.type)) if frame.type in set(Type) else None
+        if expected is None:
+            raise _RefusedError(ErrorCode.TYPE)
+        if expected not in (ANY, len(fields)):
+            raise _RefusedError(ErrorCode.LENGTH)
+        match frame.type:
+            case Type.HELLO:
+                self._flags = StreamFlag.OFF
+                return messages.pack_hello(self.hello())
+            case Type.DESCRIBE:
+                return self._describe(fields[0], int.from_bytes(fields[1:], "little"))
+            case Type.RESET:
+                self._reset()
+                return b""
+            case Type.PUSH:
+                return self._push(self._counts(fields))
+            case Type.TRACE:
+                return self._trace(self._counts(fields))
+            case Type.ROW:
+                return self._part(
+                    fields, messages.pack_rows(self._row[np.newaxis], self.hello()) if self._has_row else b""
+                )
+            case Type.STATE_READ:
+                if fields == bytes(4):
+                    self._saved[:] = self._save()
+                return self._part(fields, bytes(self._saved))
+            case Type.STATE_WRITE:
+                return self._write_state(fields)
+            case Type.STATE_RESTORE:
+                self._restore(bytes(self._saved))
+                return b""
+            case Type.SELF_TEST:
+                self._reset()
+                return messages.pack_self_test(self._self_test)
+            case Type.COST:
+                return messages.pack_cost(Cost(self._steps, 0, 0, 0, 0, None, "none"))
+            case Type.STREAM:
+                return self._set_stream(fields[0], fields[1])
+            case _:
+                raise _RefusedError(ErrorCode.TYPE)
+
+    def hello(self) -> Hello:
+        """What the board says of itself."""
+        model = self.model
+        capabilities = Capability.SELF_TEST | Capability.STATE
+        if self.recording is not None:
+            capabilities |= Capability.SENSOR
+        return Hello(
+            model_hash=model_hash(model),
+            boot=self._boot,
+            abi=1,
+            num_channels=model.input_size,
+            num_classes=model.num_classes,
+            num_layers=len(model.layers),
+            window_length=model.contract.window_length,
+            state_words=sum(len(word) for word in self._state_words()),
+            pool_words=padded(model.hidden_sizes[-1]) if model.readout.pooling == "mean" else 0,
+            label_every_step=model.readout.label_every == "sample",
+            carry=model.readout.at_window_end == "carry",
+            capabilities=capabilities,
+            max_body_bytes=self._max_body,
+            state_bytes=self._state_bytes(),
+            context_bytes=0,
+            memory_bytes=0,
+            free_stack_bytes=None,
+            frame_errors=self.frame_errors,
+            runtime_version=RUNTIME_VERSION,
+            board="twin",
+        )
+
+    def _describe(self, kind: int, index: int) -> bytes:
+        model, contract = self.model, self.model.contract
+        match kind:
+            case Item.GENERAL if index == 0:
+                step_name = contract.preprocessing.step
+                shift = f", shift {contract.preprocessing.gravity_shift}" if step_name == "remove_gravity" else ""
+                return messages.pack_texts(
+                    [repr(contract.sample_rate_hz), step_name + shift, str(contract.window_stride)]
+                )
+            case Item.CHANNEL if index < contract.num_channels:
+                channel = contract.channels[index]
+                numbers = [repr(channel.counts_per_unit), repr(channel.full_scale)]
+                return messages.pack_texts([channel.name, channel.unit, *numbers])
+            case Item.LABEL if index < model.num_classes:
+                return messages.pack_texts([model.labels[index]])
+            case _:
+                raise _RefusedError(ErrorCode.VALUE)
+
+    def _counts(self, fields: bytes) -> NDArray[np.int16]:
+        try:
+            counts = messages.unpack_counts(fields, self.model.input_size)
+        except DeviceError:
+            raise _RefusedError(ErrorCode.LENGTH) from None
+        if not len(counts):
+            raise _RefusedError(ErrorCode.VALUE)
+        return counts
+
+    def _room(self) -> int:
+        return self._max_body - 8
+
+    def _push(self, counts: NDArray[np.int16]) -> bytes:
+        if 4 + self._labels_in(len(counts)) * (4 + 4 * self.model.num_classes) > self._room():
+            raise _RefusedError(ErrorCode.LENGTH)
+        decisions = []
+        for position, sample in enumerate(counts):
+            self._step(sample)
+            if self._decision is not None:
+                decisions.append(replace(self._decision, position=position))
+        return messages.pack_decisions(len(counts), decisions, self.model.num_classes)
+
+    def _labels_in(self, samples: int) -> int:
+        """How many labels are due in the next samples."""
+        if self.model.readout.label_every == "sample":
+            return samples
+        since_began = 0 if self._ended else self._state.step_in_window
+        return (since_began + samples) // self.model.contract.window_length
+
+    def _trace(self, counts: NDArray[np.int16]) -> bytes:
+        if len(counts) > 1 and 2 + len(counts) * self.hello().row_bytes > self._room():
+            raise _RefusedError(ErrorCode.LENGTH)
+        rows = []
+        for sample in counts:
+            self._step(sample)
+            rows.append(self._row)
+        packed = messages.pack_rows(np.stack(rows), self.hello())
+        return struct.pack("<H", len(counts)) + packed[: self._room() - 2]
+
+    def _part(self, fields: bytes, content: bytes) -> bytes:
+        (offset,) = struct.unpack("<I", fields)
+        if offset >= len(content):
+            raise _RefusedError(ErrorCode.VALUE)
+        return messages.pack_part(offset, content[offset : offset + self._room() - 4])
+
+    def _set_stream(self, flags: int, batch: int) -> bytes:
+        if flags > 3:
+            raise _RefusedError(ErrorCode.VALUE)
+        if flags and self.recording is None:
+            raise _RefusedError(ErrorCode.UNSUPPORTED)
+        if flags and not self._flags:
+            self._taken = self.samples_so_far()
+        if flags & StreamFlag.DECISIONS:
+            self._reset()
+        self._flags, self._pending, self._dropped, self._has_index = StreamFlag(flags), [], 0, False
+        self._batch = STREAM_SAMPLES if batch == 0 else min(batch, STREAM_SAMPLES)
+        return messages.pack_stream(self._flags, self._batch)
+
+    # ---------------------------------------------------------------------------------------------------------- model
+
+    def _reset(self) -> None:
+        self._state, self._ended = reset_state(self.model, 1), False
+        self._pool_sum = self._state.pool_sum
+        self._has_row = False
+
+    def _step(self, sample: NDArray[np.int16]) -> None:
+        model = self.model
+        if self._ended and model.readout.at_window_end == "reset":
+            self._state = reset_state(model, 1)
+        before = self._state.pool_sum
+        self._state, values = step(self._carrying, sample[np.newaxis], self._state)
+        self._pool_sum = before + self._state.layers[-1].operands  # also after the window's last sample
+        self._ended = self._state.step_in_window == 0
+        label = int(values["label"][0, 0])
+        due = label != NO_LABEL
+        pooled = np.zeros(0, dtype=np.int64)
+        if model.readout.pooling == "mean":
+            pooled = np.pad(values["pooled"][0], (0, padded(model.hidden_sizes[-1]) - model.hidden_sizes[-1]))
+        parts = [values["features"][0], *self._state_words(), pooled, values["logits"][0], values["label"][0]]
+        self._row = np.concatenate(parts).astype(np.int32)
+        self._has_row = True
+        self._decision = Decision(0, label, tuple(values["logits"][0].tolist())) if due else None
+        self._steps += 1
+
+    def _state_words(self) -> list[NDArray[np.int64]]:
+        words = []
+        for cell, layer in zip(self.model.layers, self._state.layers, strict=True):
+            words.append(layer.operands[0])
+            if isinstance(cell, Lstm):
+                words.append(layer.cell[0])
+            elif isinstance(cell, Gru):
+                words.append(layer.hidden[0])
+        return words
+
+    def _remembers(self) -> bool:
+        return self.model.contract.preprocessing.step != "none"
+
+    def _pools(self) -> bool:
+        return self.model.readout.pooling == "mean"
+
+    def _state_bytes(self) -> int:
+        words = sum(len(word) for word in self._state_words())
+        memory = self.model.input_size if self._remembers() else 0
+        pool = padded(self.model.hidden_sizes[-1]) if self._pools() else 0
+        return 16 + 4 * (memory + pool) + 2 * words
+
+    def _save(self) -> bytes:
+        """SPEC.md, section 13."""
+        state, model = self._state, self.model
+        # After the window's last sample the device still holds what that sample left.
+        count = model.contract.window_length if self._ended else state.step_in_window
+        content = bytes.fromhex(model_hash(model))[:8] + struct.pack("<HH", count, state.preprocess.primed)
+        if self._remembers():
+            content += state.preprocess.memory[0].astype("<i4").tobytes()
+        if self._pools():
+            content += self._pool_sum[0].astype("<i4").tobytes()
+        content += b"".join(word.astype("<i2").tobytes() for word in self._state_words())
+        return content + struct.pack("<I", zlib.crc32(content))
+
+    def _write_state(self, fields: bytes) -> bytes:
+        if len(fields) < 5:
+            raise _RefusedError(ErrorCode.LENGTH)
+        offset, part = messages.unpack_part(fields, "STATE_WRITE")
+        if offset >= len(self._saved) or offset + len(part) > len(self._saved):
+            raise _RefusedError(ErrorCode.VALUE)
+        self._saved[offset : offset + len(part)] = part
+        return messages.pack_part(offset + len(part))
+
+    def _restore(self, content: bytes) -> None:
+        model = self.model
+        if content[:8] != bytes.fromhex(model_hash(model))[:8] or content[-4:] != struct.pack(
+            "<I", zlib.crc32(content[:-4])
+        ):
+            raise _RefusedError(ErrorCode.STATE)
+        count, primed = struct.unpack_from("<HH", content, 8)
+        at = 12
+
+        def take(dtype: str, size: int) -> NDArray[np.int64]:
+            nonlocal at
+            array = np.frombuffer(content, dtype=dtype, count=size, offset=at).astype(np.int64)
+            at += array.size * np.dtype(dtype).itemsize
+            return array[np.newaxis]
+
+        fresh = reset_state(model, 1)
+        memory = take("<i4", model.input_size if self._remembers() else 0)
+        pool = take("<i4", padded(model.hidden_sizes[-1]) if self._pools() else 0)
+        layers = []
+        for cell, size in zip(model.layers, map(padded, model.hidden_sizes), strict=True):
+            operands = take("<i2", size)
+            second = take("<i2", 0 if isinstance(cell, Rnn) else size)
+            hidden = second if isinstance(cell, Gru) else operands
+            cell_state = second if isinstance(cell, Lstm) else np.zeros((1, 0), dtype=np.int64)
+            layers.append(LayerState(operands, hidden, cell_state))
+        remembered = memory.astype(np.int32) if self._remembers() else fresh.preprocess.memory
+        self._has_row = False
+        self._ended = count == model.contract.window_length
+        self._pool_sum = pool if self._pools() else fresh.pool_sum
+        self._state = State(
+            tuple(layers),
+            PreprocessState(bool(primed), remembered),
+            fresh.pool_sum if self._ended else self._pool_sum,
+            0 if self._ended else count,
+        )
+
+    # --------------------------------------------------------------------------------------------------------- stream
+
+    def _stream(self) -> bytes:
+        if not self._flags or self.recording is None:
+            return b""
+        sent = b""
+        so_far = self.samples_so_far()
+        if so_far - self._taken > FIFO_SAMPLES:
+            sent += self._send_samples()
+            self._dropped += so_far - FIFO_SAMPLES - self._taken if self._has_index else 0
+            self._taken = so_far - FIFO_SAMPLES
+        while self._taken < so_far:
+            sent += self._take_sample(self.recording[self._taken % len(self.recording)])
+        return sent
+
+    def _take_sample(self, sample: NDArray[np.int16]) -> bytes:
+        index, sent, self._has_index = self._taken % 2**32, b"", True
+        self._taken += 1
+        if self._flags & StreamFlag.SAMPLES:
+            self._pending.append(sample)
+            if len(self._pending) == self._batch:
+                sent += self._send_samples()
+        if self._flags & StreamFlag.DECISIONS:
+            self._step(sample)
+            if self._decision is not None:
+                decision = replace(self._decision, position=index)
+                sent += self._send_samples()
+                sent += self._unasked(Type.DECISION, messages.pack_stream_decision(decision))
+        return sent
+
+    def _send_samples(self) -> bytes:
+        if not self._pending:
+            return b""
+        first, counts = (self._taken - len(self._pending)) % 2**32, np.stack(self._pending)
+        self._pending = []
+        return self._unasked(Type.SAMPLES, messages.pack_samples(Samples(first, self._dropped % 2**32, counts)))
+
+    def _unasked(self, kind: Type, fields: bytes) -> bytes:
+        self._stream_sequence = (self._stream_sequence + 1) % 65536
+        return encode_frame(encode_body(Frame(kind, self._stream_sequence, fields)))

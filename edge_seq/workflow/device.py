@@ -1,0 +1,153 @@
+"""edge-seq device: what is on a port, and a board that needs no hardware."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.recording import SIDES
+from edge_seq.device.client import Device, Timing, open_device
+from edge_seq.device.messages import Capability, Cost
+from edge_seq.device.transport import DEFAULT_BAUD
+from edge_seq.errors import DeviceError
+from edge_seq.workflow.folder import RunFolder, load_run_int, load_windows
+from firmware_export.board import BoardKind, Clock, RunningBoard, build_board, start_board
+
+RECORDING_BYTES = 1 << 16
+INSTRUCTIONS_UP_TO_HZ = 200.0  # beyond, an emulated board whose time follows instructions gives too few samples
+
+
+def list_ports() -> list[dict[str, str]]:
+    """The serial ports of this machine: name, description and hardware id of each."""
+    from serial.tools.list_ports import comports
+
+    return [
+        {"port": str(port.device), "description": str(port.description), "hardware_id": str(port.hwid)}
+        for port in sorted(comports())
+    ]
+
+
+@dataclass(frozen=True)
+class Ping:
+    """What some round trips took.
+
+    Attributes:
+        sent, answered: hellos.
+        lowest_ms, mean_ms, highest_ms: of the round trips.
+        frame_errors: what came and was no frame.
+        board: what the device calls itself.
+    """
+
+    sent: int
+    answered: int
+    lowest_ms: float
+    mean_ms: float
+    highest_ms: float
+    frame_errors: int
+    board: str
+
+
+def ping(port: str, *, baud: int = DEFAULT_BAUD, count: int = 5, timeout_s: float = 1.0) -> Ping:
+    """Say hello some times, each time once.
+
+    Raises:
+        DeviceError, PortLostError: where nothing answers at all, or the port is not there.
+    """
+    with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
+        board = device.info.board
+        errors = device.frame_errors
+        once = Timing(timeout_s=timeout_s, retries=0)
+        taken = [one for one in (_round_trip(device, once) for _ in range(count)) if one is not None]
+        if not taken:
+            raise DeviceError(f"pinging {port}: it answered once and then to none of {count}; try it with --timeout 5")
+        return Ping(
+            count, len(taken), min(taken), sum(taken) / len(taken), max(taken), device.frame_errors - errors, board
+        )
+
+
+def _round_trip(device: Device, timing: Timing) -> float | None:
+    """Milliseconds, or None where no answer came."""
+    began = time.monotonic()
+    with device.patience(timing):
+        try:
+            device.hello()
+        except DeviceError:
+            return None
+    return 1000 * (time.monotonic() - began)
+
+
+def cost_table(cost: Cost) -> dict[str, Any]:
+    """Ready for JSON."""
+    return {**asdict(cost), "mean": cost.mean, "mean_us": cost.mean_us}
+
+
+def describe(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> dict[str, Any]:
+    """All that a device says of itself: hello, contract, cost; ready for JSON."""
+    with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
+        contract = asdict(device.contract())
+        capabilities = [str(one.name).lower() for one in Capability if one in device.info.capabilities]
+        return {
+            "port": port,
+            **asdict(device.info),
+            "capabilities": capabilities,
+            "contract": contract,
+            "cost": cost_table(device.cost()),
+        }
+
+
+def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> dict[str, Any]:
+    """Run the golden vectors on the device; ready for JSON."""
+    with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
+        result = device.self_test()
+        return {"port": port, "board": device.info.board, "passed": result.passed, **asdict(result)}
+
+
+def recording_of(run: RunFolder) -> NDArray[np.int16]:
+    """int16 [n, C]: held-out windows one after the other, as many as RECORDING_BYTES hold."""
+    side = next(side for side in ("test", "validation", *SIDES) if run.windows(side).is_file())
+    counts = load_windows(run.windows(side)).counts
+    whole = max(1, RECORDING_BYTES // (counts[0].nbytes))
+    return np.ascontiguousarray(counts[:whole].reshape(-1, counts.shape[2]))
+
+
+@contextmanager
+def emulate(
+    run: RunFolder,
+    *,
+    kind: BoardKind = "qemu",
+    rate_hz: float | None = None,
+    clock: Clock | None = None,
+    link: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Iterator[RunningBoard]:
+    """Build the firmware of an exported run and start it on a board that needs no hardware.
+
+    Args:
+        run: folder of an exported run.
+        kind: ``qemu`` (a Cortex-M4) or ``posix`` (a process).
+        rate_hz: of the board's sensor, which gives held-out windows over and over; the contract's if not given.
+        clock: of the emulated Cortex-M4; by default what suits the rate.
+        link: made a symbolic link to the port.
+        progress: called with what is being done.
+
+    Raises:
+        ConfigError, ExportError, ToolError: as the steps say.
+    """
+    model = load_run_int(run)
+    rate = model.contract.sample_rate_hz if rate_hz is None else rate_hz
+    if clock is None:
+        clock = "instructions" if rate <= INSTRUCTIONS_UP_TO_HZ else "host"
+    with tempfile.TemporaryDirectory(prefix="edge_seq_board_") as folder:
+        progress("building the firmware")
+        firmware = build_board(run.c_dir, Path(folder), kind, recording=recording_of(run), rate_hz=rate, clock=clock)
+        progress("starting the board")
+        with start_board(firmware, link=link) as board:
+            yield board

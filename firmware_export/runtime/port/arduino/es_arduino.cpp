@@ -1,0 +1,44 @@
+#include "es_arduino.h"
+
+bool EsArduino::begin(Stream &stream, const es_wire_setup_t &setup, uint32_t boot)
+{
+    stream_ = &stream;
+    setup_ = setup;
+    setup_.port = &port_;
+    port_.port = this;
+    port_.write = write;
+    port_.measure = measure;
+    port_.sensor = sensor_ == nullptr ? nullptr : sample;
+    port_.board = name_;
+    port_.tick_unit = "micros()";
+    port_.ticks_hz = 1000000u;
+    port_.boot = boot;
+    ready_ = es_wire_init(&wire_, &setup_) == ES_OK;
+    return ready_;
+}
+
+void EsArduino::loop()
+{
+    if (!ready_) {
+        return;
+    }
+    while (stream_->available() > 0) {
+        es_wire_receive(&wire_, static_cast<uint8_t>(stream_->read()));
+    }
+    es_wire_poll(&wire_);
+}
+
+void EsArduino::write(void *port, const uint8_t *bytes, size_t count)
+{
+    (void)static_cast<EsArduino *>(port)->stream_->write(bytes, count);
+}
+
+uint32_t EsArduino::measure(void *, es_wire_measure_t what)
+{
+    return what == ES_WIRE_TICKS ? static_cast<uint32_t>(micros()) : ES_WIRE_UNKNOWN;
+}
+
+int EsArduino::sample(void *port, int16_t *counts, uint32_t *index)
+{
+    return static_cast<EsArduino *>(port)->sensor_(counts, index) ? 1 : 0;
+}

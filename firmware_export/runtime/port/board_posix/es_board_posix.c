@@ -1,0 +1,167 @@
+/* A board that is a process on a pseudo-terminal: prints the name of its port and answers there. SIGUSR1 starts the
+ * device anew, as a reset does. Ends with its standard input. */
+#define _XOPEN_SOURCE 700
+
+#include "es_board.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAIT_MS 1000 /* for a host that does not read; then what is to be sent is lost, as on a wire */
+
+typedef struct board {
+    int port;
+    int lost;            /* the host does not read */
+    size_t waiting;
+    struct timespec start;
+    uint32_t taken;
+    uint8_t out[8192];
+} board_t;
+
+static volatile sig_atomic_t reset_asked;
+
+static void on_signal(int number)
+{
+    (void)number;
+    reset_asked = 1;
+}
+
+static void board_flush(board_t *board)
+{
+    size_t sent = 0;
+    while (sent < board->waiting) {
+        struct pollfd ready = {.fd = board->port, .events = POLLOUT, .revents = 0};
+        const int timeout = board->lost ? 0 : WAIT_MS;
+        ssize_t written;
+        if (poll(&ready, 1, timeout) <= 0 && errno != EINTR) {
+            board->lost = 1;
+            break;
+        }
+        written = write(board->port, board->out + sent, board->waiting - sent);
+        if (written > 0) {
+            board->lost = 0;
+            sent += (size_t)written;
+        }
+    }
+    board->waiting = 0;
+}
+
+static void board_write(void *port, const uint8_t *bytes, size_t count)
+{
+    board_t *const board = port;
+    for (; count > 0; count--) {
+        if (board->waiting == sizeof board->out) {
+            board_flush(board);
+        }
+        board->out[board->waiting] = *bytes;
+        board->waiting++;
+        bytes++;
+    }
+}
+
+static uint32_t board_measure(void *port, es_wire_measure_t what)
+{
+    struct timespec now;
+    (void)port;
+    if (what != ES_WIRE_TICKS) {
+        return ES_WIRE_UNKNOWN;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)now.tv_sec * 1000000000u + (uint32_t)now.tv_nsec;
+}
+
+static int board_sensor(void *port, int16_t *counts, uint32_t *index)
+{
+    board_t *const board = port;
+    struct timespec now;
+    int64_t elapsed_us;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    elapsed_us = (int64_t)(now.tv_sec - board->start.tv_sec) * 1000000 + (now.tv_nsec - board->start.tv_nsec) / 1000;
+    return es_board_sample((uint32_t)(elapsed_us * es_board_recording.rate_millihz / 1000000000), &board->taken, counts,
+                           index);
+}
+
+/* The terminal's other end stays open here too, so that hosts may come and go. */
+static int open_port(int *other)
+{
+    struct termios raw;
+    const int port = posix_openpt(O_RDWR | O_NOCTTY);
+    const char *name;
+    if (port < 0 || grantpt(port) != 0 || unlockpt(port) != 0 || (name = ptsname(port)) == NULL) {
+        return -1;
+    }
+    *other = open(name, O_RDWR | O_NOCTTY);
+    if (*other < 0 || tcgetattr(*other, &raw) != 0) {
+        return -1;
+    }
+    raw.c_iflag = 0;
+    raw.c_oflag = 0;
+    raw.c_lflag = 0;
+    raw.c_cflag = CS8 | CREAD | CLOCAL;
+    if (tcsetattr(*other, TCSANOW, &raw) != 0 || fcntl(port, F_SETFL, O_NONBLOCK) != 0) {
+        return -1;
+    }
+    printf("%s\n", name);
+    fflush(stdout);
+    return port;
+}
+
+int main(void)
+{
+    static board_t board;
+    es_wire_port_t port = {.port = &board,
+                           .write = board_write,
+                           .measure = board_measure,
+                           .sensor = board_sensor,
+                           .board = "posix",
+                           .tick_unit = "ns of the host's clock",
+                           .ticks_hz = 1000000000u,
+                           .boot = 0};
+    es_wire_setup_t setup = es_board_setup;
+    struct sigaction action;
+    es_wire_t wire;
+    int other = -1;
+
+    setup.port = &port;
+    action.sa_handler = on_signal;
+    action.sa_flags = 0;
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGUSR1, &action, NULL);
+    board.port = open_port(&other);
+    reset_asked = 1;
+    port.boot = (uint32_t)time(NULL) ^ ((uint32_t)getpid() << 16);
+    while (board.port >= 0) {
+        struct pollfd ready[2] = {{.fd = board.port, .events = POLLIN, .revents = 0},
+                                  {.fd = STDIN_FILENO, .events = POLLIN, .revents = 0}};
+        uint8_t bytes[512];
+        ssize_t got;
+        ssize_t index;
+        if (reset_asked) {
+            reset_asked = 0;
+            port.boot++;
+            board.taken = 0;
+            (void)clock_gettime(CLOCK_MONOTONIC, &board.start);
+            if (es_wire_init(&wire, &setup) != ES_OK) {
+                return 1;
+            }
+        }
+        (void)poll(ready, 2, wire.stream_flags != 0u ? 1 : 200);
+        if ((ready[1].revents & (POLLIN | POLLHUP)) != 0 && read(STDIN_FILENO, bytes, 1) <= 0) {
+            return 0;
+        }
+        got = read(board.port, bytes, sizeof bytes);
+        for (index = 0; index < got; index++) {
+            es_wire_receive(&wire, bytes[index]);
+        }
+        es_wire_poll(&wire);
+        board_flush(&board);
+    }
+    return 1;
+}

@@ -1,0 +1,69 @@
+#include "es_stm32_hal.h"
+
+#define WRITE_TIMEOUT_MS 1000u
+
+static void stm32_write(void *port, const uint8_t *bytes, size_t count)
+{
+    const es_stm32_t *const board = port;
+    if (count > 0u) {
+        (void)HAL_UART_Transmit(board->uart, bytes, (uint16_t)count, WRITE_TIMEOUT_MS);
+    }
+}
+
+static uint32_t stm32_measure(void *port, es_wire_measure_t what)
+{
+    (void)port;
+    return what == ES_WIRE_TICKS ? DWT->CYCCNT : ES_WIRE_UNKNOWN;
+}
+
+es_status_t es_stm32_begin(es_stm32_t *board, UART_HandleTypeDef *uart, const es_wire_setup_t *setup,
+                           int (*sensor)(void *port, int16_t *counts, uint32_t *index), uint32_t boot)
+{
+    es_status_t status;
+
+    CoreDebug->DEMCR |= CoreDebug_DEMCR_TRCENA_Msk;
+    DWT->CYCCNT = 0;
+    DWT->CTRL |= DWT_CTRL_CYCCNTENA_Msk;
+
+    board->uart = uart;
+    board->written = 0;
+    board->read = 0;
+    board->port.port = board;
+    board->port.write = stm32_write;
+    board->port.measure = stm32_measure;
+    board->port.sensor = sensor;
+    board->port.board = "stm32";
+    board->port.tick_unit = "DWT cycles";
+    board->port.ticks_hz = SystemCoreClock;
+    board->port.boot = boot;
+    board->setup = *setup;
+    board->setup.port = &board->port;
+    status = es_wire_init(&board->wire, &board->setup);
+    if (status == ES_OK) {
+        (void)HAL_UART_Receive_IT(uart, &board->next, 1);
+    }
+    return status;
+}
+
+void es_stm32_received(es_stm32_t *board)
+{
+    /* A byte too many overwrites an old one: its frame fails its checksum, and the host sends it again. */
+    board->ring[board->written % ES_STM32_RING_BYTES] = board->next;
+    board->written++;
+    (void)HAL_UART_Receive_IT(board->uart, &board->next, 1);
+}
+
+void es_stm32_failed(es_stm32_t *board)
+{
+    (void)HAL_UART_Receive_IT(board->uart, &board->next, 1);
+}
+
+void es_stm32_loop(es_stm32_t *board)
+{
+    while (board->written != board->read) {
+        const uint8_t byte = board->ring[board->read % ES_STM32_RING_BYTES];
+        board->read++;
+        es_wire_receive(&board->wire, byte);
+    }
+    es_wire_poll(&board->wire);
+}

@@ -1,0 +1,206 @@
+"""`edge-seq device` and `edge-seq verify --port` with boards that need no hardware, as a user starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_seq.device.client import Timing, open_device
+from edge_seq.ir.serialize import load_int_model
+from tests.cli.conftest import Small, edge_seq, ok
+
+FEW = ("--windows", "20", "--extreme", "8")
+NEEDS_QEMU = pytest.mark.skipif(
+    not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
+    reason="no emulated board on this machine; sudo apt-get install qemu-system-arm gcc-arm-none-eabi",
+)
+NEEDS_CC = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler on this machine; sudo apt-get install gcc")
+# The emulated Cortex-M4 is in the default tests through the README's part "On your board".
+BOARDS = [pytest.param("qemu", marks=[NEEDS_QEMU, pytest.mark.slow]), pytest.param("posix", marks=NEEDS_CC)]
+
+
+@contextmanager
+def emulated(run: Path, *options: str | Path) -> Iterator[dict[str, object]]:
+    """`edge-seq device emulate` in another terminal; what it printed as JSON, with the command's process."""
+    command = [sys.executable, "-c", "from edge_seq.cli import main; main()", "device", "emulate", str(run), "--json"]
+    process = subprocess.Popen(
+        [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        yield {**json.loads(line), "command": process}
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def is_there(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+def gone_within(process: int, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while is_there(process) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not is_there(process)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_board_is_found_asked_and_verified(small: Small, board: str, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small.run, tmp_path / "run"))
+    with emulated(run, "--board", board) as started:
+        port = str(started["port"])
+        pinged = ok("device", "ping", "--port", port, "--count", "3", "--json").json
+        assert (pinged["sent"], pinged["answered"], pinged["frame_errors"]) == (3, 3, 0)
+        info = ok("device", "info", "--port", port, "--json").json
+        assert info["contract"]["labels"] == list(load_int_model(run / "model.int.safetensors").labels)
+        assert "golden vectors are met" in ok("device", "selftest", "--port", port).out
+        ladder = ok("verify", run, *FEW, "--port", port, "--port-steps", "2000", "--json").json
+        last = ladder["rungs"][-1]
+        assert (last["name"], last["verdict"]) == ("integer reference = C on the board", "holds")
+        assert last["comparison"]["steps"] >= 2000
+        assert last["comparison"]["mismatches"] == 0
+        assert last["figures"]["ticks_a_step"] > 0
+        assert ("free_stack_bytes" in last["figures"]) == (board == "qemu")
+        assert json.loads((run / "reports" / "verify.json").read_text()) == ladder
+        assert "free stack" in ok("device", "info", "--port", port).out
+
+
+@NEEDS_CC
+def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Small, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(small.run, tmp_path / "other"))
+    source = other / "exports" / "c" / "small.c"
+    text = (
+        source.read_text()
+        .replace('"parked"', '"at rest"')
+        .replace('.sample_rate_hz = "10.0"', '.sample_rate_hz = "50.0"')
+    )
+    source.write_text(re.sub(r"(small_hash\[32\] = \{\s*)\d+", r"\g<1>0", text))
+    with emulated(other, "--board", "posix") as started:
+        port = str(started["port"])
+        result = edge_seq("verify", small.run, "--port", port, "--json")
+        assert result.code == 1
+        (rung,) = result.json["rungs"]
+        assert rung["verdict"] == "failed"
+        for words in ("model is 00", "sample_rate_hz is '50.0', the run's '10.0'", "labels is ('at rest', "):
+            assert words in rung["detail"]
+        assert "No sample was sent. Flash the firmware of this run" in rung["detail"]
+        assert "IT DOES NOT HOLD" in edge_seq("verify", small.run, "--port", port).out
+        assert ok("device", "info", "--port", port, "--json").json["cost"]["steps"] == 0
+
+
+@pytest.mark.parametrize(
+    ("board", "number"),
+    [
+        pytest.param("qemu", signal.SIGTERM, marks=NEEDS_QEMU),
+        pytest.param("qemu", signal.SIGKILL, marks=[NEEDS_QEMU, pytest.mark.slow]),
+        pytest.param("posix", signal.SIGINT, marks=NEEDS_CC),
+        pytest.param("posix", signal.SIGKILL, marks=NEEDS_CC),
+    ],
+)
+def test_the_board_ends_with_the_command(small: Small, board: str, number: signal.Signals, tmp_path: Path) -> None:
+    if number == signal.SIGKILL and sys.platform != "linux":
+        pytest.skip("only Linux tells a process of its parent's death")
+    link = tmp_path / "board"
+    with emulated(small.run, "--board", board, "--link", link) as started:
+        command, board_process = started["command"], int(str(started["process"]))
+        assert isinstance(command, subprocess.Popen)
+        assert started["port"] == str(link)
+        assert link.exists()
+        assert is_there(board_process)
+        command.send_signal(number)
+        assert command.wait(10) == (-9 if number == signal.SIGKILL else 0)
+        assert gone_within(board_process, 5)
+        assert link.is_symlink() == (number == signal.SIGKILL)
+
+
+@NEEDS_CC
+def test_a_board_that_restarts_and_one_that_is_pulled_out(small: Small, tmp_path: Path) -> None:
+    """A stream through both: marked, counted, and every sample right."""
+    from edge_seq.device.client import SampleBlock
+    from edge_seq.workflow.device import recording_of
+    from edge_seq.workflow.folder import open_run
+
+    recording, link = recording_of(open_run(small.run)), tmp_path / "board"
+    timing = Timing(timeout_s=0.5, silence_s=0.3, reconnect_s=20.0)
+    blocks: list[SampleBlock] = []
+
+    def take(items: Iterator[object], count: int) -> None:
+        for _ in range(count):
+            block = next(items)
+            assert isinstance(block, SampleBlock)
+            wanted = (block.first_index + np.arange(len(block.counts))) % len(recording)
+            assert np.array_equal(block.counts, recording[wanted])
+            blocks.append(block)
+
+    with emulated(small.run, "--board", "posix", "--rate", "500", "--link", link) as first:
+        device = open_device(str(link), timing=timing)
+        items = device.stream(batch=10)
+        take(items, 20)
+        os.kill(int(str(first["process"])), signal.SIGUSR1)
+        take(items, 20)
+        assert [block.restarted for block in blocks].count(True) == 1
+    with emulated(small.run, "--board", "posix", "--rate", "500", "--link", link):
+        take(items, 20)
+        assert [block.restarted for block in blocks].count(True) == 2
+        assert device.counters.reconnects == 1
+        items.close()  # type: ignore[attr-defined]
+        device.close()
+
+
+def test_what_cannot_be_opened_or_does_not_answer_says_so() -> None:
+    for command in (("device", "ping"), ("device", "info")):
+        result = edge_seq(*command, "--port", "/dev/no_such_port")
+        assert result.code == 2
+        assert "opening port /dev/no_such_port: " in result.err
+        assert "edge-seq device list" in result.err
+    result = edge_seq("device", "info", "--port", "loop://", "--timeout", "0.05", "--json")
+    assert (result.code, result.json["error"]) == (2, "DeviceError")
+    result = edge_seq("device", "ping", "--port", "nonsense://x")
+    assert result.code == 2
+    assert "/dev/ttyACM0" in result.err
+
+
+def test_wrong_use_says_what_there_is(small: Small, tmp_path: Path) -> None:
+    for option, words in (
+        (("--board", "vax"), "give one of qemu, posix"),
+        (("--clock", "sun"), "give one of instructions, host"),
+        (("--board", "posix", "--rate", "1e9"), "0.1 to 10,000"),
+        (("--board", "posix", "--link", str(small.drives)), "is there and is no link"),
+    ):
+        result = edge_seq("device", "emulate", small.run, *option)
+        assert result.code == 2, result.out
+        assert words in result.err
+    result = edge_seq("device", "emulate", tmp_path)
+    assert result.code == 2
+    assert "is not the folder of a run" in result.err
+
+
+def test_help_has_an_example_and_ports_are_listed() -> None:
+    from edge_seq.cli import device
+
+    for command in device.app.registered_commands:
+        assert f"Example: edge-seq device {command.name}" in str(command.callback.__doc__)
+    assert "--link" in ok("device", "emulate", "--help").out
+    assert isinstance(ok("device", "list", "--json").json, list)
+    assert ok("device", "list").out

@@ -1,0 +1,157 @@
+"""``es_wire.c`` answers byte for byte as the twin does: requests, refusals, retries, garbage, streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_seq.device import messages
+from edge_seq.device.client import connect
+from edge_seq.device.framing import Frame, decode_frame, encode_body, encode_frame
+from edge_seq.device.messages import Type
+from edge_seq.device.transport import LoopbackTransport
+from edge_seq.device.twin import Twin
+from edge_seq.ir.model import IntModel
+from firmware_export.board import WIRE_FOLDER
+from tests.device.c_device import build_driver, run_driver
+from tests.zoo import awkward_specs, quantized_model, random_counts, spec
+
+SHAPES = {
+    "car": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
+    "deep": awkward_specs("gru")["deep"],
+    "one": awkward_specs("rnn")["one"],
+    "carry": awkward_specs("lstm")["carry"],
+    "long rows": spec("gru", 61, channels=5, classes=9, window_length=3),
+}
+BODY = 256
+
+
+@pytest.fixture(scope="module", params=list(SHAPES))
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[IntModel, np.ndarray, Path]:
+    model = quantized_model(SHAPES[request.param], name="board", amplitude=3.0)
+    model = replace(model, labels=("straße" * 8, *model.labels[1:]))
+    recording = random_counts(1, 37, model.input_size)[0]
+    program = build_driver(model, tmp_path_factory.mktemp("c"), recording, body_bytes=BODY)
+    return model, recording, program
+
+
+def normal(sent: bytes) -> list[Frame]:
+    """Frames, without what a twin cannot have."""
+    frames = [decode_frame(encoded) for encoded in sent.split(b"\0") if encoded]
+    for index, frame in enumerate(frames):
+        if frame.type == Type.HELLO | messages.REPLY:
+            hello = replace(messages.unpack_hello(frame.fields), context_bytes=0, memory_bytes=0)
+            frames[index] = replace(frame, fields=messages.pack_hello(hello))
+    return frames
+
+
+def requests(model: IntModel, rng: np.random.Generator) -> list[tuple[int, bytes]]:
+    """Type and fields, right and wrong ones."""
+    counts = random_counts(1, 60, model.input_size, seed=int(rng.integers(1000)))[0]
+
+    def some(most: int) -> bytes:
+        return messages.pack_counts(counts[: rng.integers(0, most)])
+
+    def part(most: int, size: int) -> bytes:
+        return messages.pack_part(int(rng.integers(0, most)), rng.bytes(size))
+
+    return [
+        (Type.HELLO, b""),
+        *[(Type.DESCRIBE, messages.pack_describe(rng.integers(0, 4), int(rng.integers(0, 6)))) for _ in range(6)],  # type: ignore[arg-type]
+        (Type.RESET, b""),
+        *[(Type.PUSH, some(12)) for _ in range(6)],
+        *[(Type.TRACE, some(4)) for _ in range(4)],
+        (Type.TRACE, messages.pack_counts(counts[:1])),
+        *[(Type.ROW, part(400, 0)) for _ in range(3)],
+        (Type.STATE_READ, messages.pack_part(0)),
+        (Type.STATE_READ, part(400, 0)),
+        (Type.STATE_WRITE, part(400, int(rng.integers(0, 40)))),
+        (Type.STATE_RESTORE, b""),
+        (Type.SELF_TEST, b""),
+        (Type.COST, b""),
+        *[(Type.STREAM, rng.bytes(2)) for _ in range(2)],
+        (Type.STREAM, bytes([rng.integers(0, 4), rng.integers(0, 20)])),
+        (0, b""),
+        (0x0D, b""),
+        (0xC0, b"abc"),
+        *[(int(rng.integers(1, 13)), rng.bytes(int(rng.integers(0, 12)))) for _ in range(6)],
+    ]
+
+
+def turns(model: IntModel, rng: np.random.Generator, count: int) -> list[bytes]:
+    """What a wild host sends: sequence numbers old, new and repeated, other versions, damage, garbage."""
+    sequence, sent = 65530, []
+    last = encode_frame(encode_body(Frame(Type.HELLO, sequence, b"")))
+    if rng.random() < 0.8:
+        sent.append(last)
+    choices = requests(model, rng)
+    for _ in range(count):
+        kind, fields = choices[rng.integers(len(choices))]
+        way = rng.random()
+        if way < 0.1:
+            sent.append(last)
+            continue
+        if way < 0.15:
+            sent.append(rng.bytes(int(rng.integers(1, 600))))
+            continue
+        if way < 0.9:
+            sequence = (sequence + int(rng.integers(1, 3))) % 65536
+        elif way < 0.93:
+            sequence = int(rng.integers(65536))
+        version = 1 if rng.random() < 0.97 else int(rng.integers(256))
+        last = encode_frame(encode_body(Frame(int(kind), sequence, fields, version)))
+        if way > 0.97:
+            at = int(rng.integers(len(last)))
+            sent.append(last[:at] + rng.bytes(1) + last[at + 1 :])
+        else:
+            sent.append(last)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("seed", "count"), [(0, 120), (1, 120), *[pytest.param(seed, 1000, marks=pytest.mark.slow) for seed in range(2, 6)]]
+)
+def test_c_and_twin_send_the_same(pair: tuple[IntModel, np.ndarray, Path], seed: int, count: int) -> None:
+    model, recording, program = pair
+    rng = np.random.default_rng(seed)
+    now = 0
+    clock: Callable[[], int] = lambda: now  # noqa: E731
+    twin = Twin(model, recording=recording, samples_so_far=clock, max_body_bytes=BODY)
+    answered = 0
+    with run_driver(program, clock) as receive:
+        for turn, data in enumerate(turns(model, rng, count)):
+            now += int(rng.choice([0, 0, 1, 3, 20, 90]))
+            expected, found = normal(twin.receive(data)), normal(receive(data))
+            assert found == expected, (turn, data.hex())
+            answered += len(found)
+    assert answered > 0.8 * count
+
+
+def test_the_client_and_c(pair: tuple[IntModel, np.ndarray, Path]) -> None:
+    model, recording, program = pair
+    counts = random_counts(1, 30, model.input_size, seed=5)[0]
+    twin = Twin(model, recording=recording, max_body_bytes=BODY)
+    with run_driver(program) as receive, connect(lambda: LoopbackTransport(receive)) as device:
+        assert device.self_test().passed
+        rows, state = device.trace(counts), device.save_state()
+        decisions = device.push(counts)
+        device.restore_state(state)
+        assert device.push(counts) == decisions
+        contract = device.contract()
+    with connect(lambda: LoopbackTransport(twin.receive)) as device:
+        assert np.array_equal(device.trace(counts), rows)
+        assert device.save_state() == state
+        assert device.push(counts) == decisions
+        assert device.contract() == contract
+
+
+def test_the_runtimes_version_is_that_of_the_package() -> None:
+    import importlib.metadata
+
+    header = (WIRE_FOLDER / "es_wire.h").read_text()
+    assert f'ES_WIRE_RUNTIME "{messages.RUNTIME_VERSION}"' in header
+    assert importlib.metadata.version("edge-seq") == messages.RUNTIME_VERSION

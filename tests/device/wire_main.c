@@ -1,0 +1,122 @@
+/* The device's side of the wire, driven by a test: no clock, so that it does the same in every run.
+ *
+ * stdin: for each turn the number of samples that the sensor has given so far, 32 bits, the number of bytes received,
+ * 32 bits, and those. stdout: for each turn the number of bytes sent, 32 bits, and those. All in this machine's order. */
+#include "es_board.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FIFO 64u
+
+typedef struct driver {
+    uint32_t given;
+    uint32_t taken;
+    uint32_t waiting;
+    uint8_t out[1u << 20];
+} driver_t;
+
+static void driver_write(void *port, const uint8_t *bytes, size_t count)
+{
+    driver_t *const driver = port;
+    memcpy(driver->out + driver->waiting, bytes, count);
+    driver->waiting += (uint32_t)count;
+}
+
+static uint32_t driver_measure(void *port, es_wire_measure_t what)
+{
+    (void)port;
+#ifdef DRIVER_BARE
+    static uint32_t ticks;
+    ticks += ticks % 7u + 1u;
+    return what == ES_WIRE_TICKS ? ticks : ES_WIRE_UNKNOWN;
+#else
+    return what == ES_WIRE_TICKS ? 0u : ES_WIRE_UNKNOWN;
+#endif
+}
+
+static int driver_sensor(void *port, int16_t *counts, uint32_t *index)
+{
+    driver_t *const driver = port;
+    if (driver->given - driver->taken > FIFO) {
+        driver->taken = driver->given - FIFO;
+    }
+    return es_board_sample(driver->given, &driver->taken, counts, index);
+}
+
+#ifdef DRIVER_BARE
+/* What a program, not a host, can do wrong. */
+static int refuses_wrong_setups(es_wire_t *wire, const es_wire_setup_t *right)
+{
+    es_wire_setup_t wrong[12];
+    size_t index;
+    for (index = 0; index < sizeof wrong / sizeof wrong[0]; index++) {
+        wrong[index] = *right;
+    }
+    wrong[0].port = NULL;
+    wrong[1].model = NULL;
+    wrong[2].contract = NULL;
+    wrong[3].received = NULL;
+    wrong[4].reply = NULL;
+    wrong[5].stream = NULL;
+    wrong[6].body_bytes = ES_WIRE_MIN_BODY - 1u;
+    wrong[7].body_bytes = ES_WIRE_MAX_BODY + 1u;
+    wrong[8].stream_bytes = 1;
+    wrong[9].stream_bytes = ES_WIRE_MAX_BODY + 1u;
+    wrong[10].memory_bytes = 1;
+    wrong[11].memory = NULL;
+    for (index = 0; index < sizeof wrong / sizeof wrong[0]; index++) {
+        if (es_wire_init(wire, &wrong[index]) == ES_OK) {
+            return 0;
+        }
+    }
+    return es_wire_init(NULL, right) != ES_OK && es_wire_init(wire, NULL) != ES_OK;
+}
+#endif
+
+int main(void)
+{
+    static driver_t driver;
+    static uint8_t received[1u << 16];
+    static es_wire_t wire;
+    const es_wire_port_t port = {&driver, driver_write, driver_measure, driver_sensor, "twin", "none", 0, 1};
+    es_wire_setup_t setup = es_board_setup;
+    uint32_t head[2];
+#ifdef DRIVER_BARE
+    es_wire_port_t bare; /* without a sensor; its setup without self-test and states */
+#endif
+
+    setup.port = &port;
+#ifdef DRIVER_BARE
+    if (!refuses_wrong_setups(&wire, &setup)) {
+        return 3;
+    }
+    setup.state = NULL;
+    setup.golden = NULL;
+    bare = port;
+    bare.sensor = NULL;
+    setup.port = &bare;
+#endif
+    if (es_wire_init(&wire, &setup) != ES_OK) {
+        return 1;
+    }
+    while (fread(head, sizeof head, 1, stdin) == 1) {
+        uint32_t index;
+        driver.given = head[0];
+        if (head[1] > sizeof received || fread(received, 1, head[1], stdin) != head[1]) {
+            return 2;
+        }
+        if (wire.stream_flags == 0u) {
+            driver.taken = driver.given;
+        }
+        for (index = 0; index < head[1]; index++) {
+            es_wire_receive(&wire, received[index]);
+        }
+        es_wire_poll(&wire);
+        fwrite(&driver.waiting, sizeof driver.waiting, 1, stdout);
+        fwrite(driver.out, 1, driver.waiting, stdout);
+        fflush(stdout);
+        driver.waiting = 0;
+    }
+    return 0;
+}

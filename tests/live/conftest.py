@@ -1,0 +1,68 @@
+"""A board as a process on a pseudo-terminal, with a model of 3 axes at 1.6 kHz, and the ONNX exports of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_seq.backends.onnx_int import export_onnx_int
+from edge_seq.ir.contract import Channel
+from edge_seq.ir.model import IntModel
+from firmware_export.board import Firmware, RunningBoard, build_board, start_board
+from firmware_export.emit import export_c
+from firmware_export.golden import make_golden
+from tests.zoo import quantized_model, random_counts, spec
+
+RATE_HZ = 1600.0
+LABELS = ("still", "turning", "worn <b>bearing</b>", "broken")
+
+
+def vibration_model(*, rate_hz: float = RATE_HZ, window_length: int = 80) -> IntModel:
+    """A small GRU with a contract as of a vibration sensor."""
+    model = quantized_model(spec("gru", 6, window_length=window_length, step="difference"))
+    channels = tuple(Channel(name, "g", 2048.0, 16.0) for name in ("ax", "ay", "az"))
+    contract = replace(model.contract, sample_rate_hz=rate_hz, channels=channels)
+    return replace(model, name="vibration", labels=LABELS, contract=contract)
+
+
+def recording() -> NDArray[np.int16]:
+    """int16 [1000, 3], what the board's sensor gives, over and over."""
+    return random_counts(1, 1000, 3)[0] // 4
+
+
+@dataclass(frozen=True)
+class Exports:
+    """A model, its C and its ONNX step model."""
+
+    model: IntModel
+    c: Path
+    onnx: Path
+
+
+@pytest.fixture(scope="session")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
+    folder = tmp_path_factory.mktemp("vibration")
+    model = vibration_model()
+    export_c(model, make_golden(model, random_counts(1, 80, 3)), folder / "c")
+    onnx = folder / "int_step.onnx"
+    onnx.write_bytes(export_onnx_int(model, form="step").SerializeToString(deterministic=True))
+    return Exports(model, folder / "c", onnx)
+
+
+@pytest.fixture(scope="session")
+def firmware(exports: Exports, tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    if os.name != "posix":
+        pytest.skip("a board as a process needs pseudo-terminals")
+    return build_board(exports.c, tmp_path_factory.mktemp("board"), "posix", recording=recording(), rate_hz=RATE_HZ)
+
+
+@pytest.fixture
+def board(firmware: Firmware) -> Iterator[RunningBoard]:
+    with start_board(firmware) as running:
+        yield running

@@ -1,0 +1,247 @@
+"""edge-seq monitor: rings that stay small, a view, a server that only this computer reaches."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from edge_seq.cli.monitor_view import plot, view
+from edge_seq.errors import ToolError
+from edge_seq.workflow.live import Gap
+from edge_seq.workflow.monitor import BINS, DECISIONS, MESSAGES, MonitorState
+from edge_seq.workflow.monitor_web import MAX_VIEWERS, MonitorServer
+from firmware_export.board import RunningBoard
+from tests.cli.conftest import edge_seq, ok
+from tests.live.conftest import LABELS, Exports, recording, vibration_model
+
+
+def some_state(**changes: object) -> MonitorState:
+    contract = vibration_model().contract
+    state = MonitorState("board", "the board (posix)", contract, LABELS)
+    state.add_samples(recording())
+    state.add_decision(0.1, 2, [0.1, 0.2, 0.6, 0.1])
+    return replace(state, **changes)  # type: ignore[arg-type]
+
+
+def test_nothing_grows_with_the_stream() -> None:
+    state = some_state()
+    for index in range(3000):
+        state.add_samples(recording()[:100])
+        state.add_decision(index, 1, [0.0, 1.0, 0.0, 0.0])
+        state.add_gap(Gap(index, 1))
+    snapshot = state.snapshot()
+    sizes = (len(snapshot["bins"]), len(snapshot["decisions"]), len(snapshot["messages"]))
+    assert sizes == (BINS, DECISIONS, MESSAGES)
+    assert (snapshot["samples"], snapshot["next_decision"], snapshot["lost"]) == (301_000, 3001, 3000)
+
+
+def test_a_viewer_gets_what_is_new() -> None:
+    state = some_state()
+    first = state.snapshot()
+    assert len(first["bins"]) == 1000 // state.bin_samples
+    state.add_samples(recording()[:270])
+    state.add_decision(0.2, 0, [1.0, 0.0, 0.0, 0.0])
+    then = state.snapshot(first_bin=first["next_bin"], first_decision=first["next_decision"])
+    assert [one["n"] for one in then["decisions"]] == [1]
+    assert len(then["bins"]) == then["next_bin"] - first["next_bin"] > 0
+
+
+def test_a_bin_holds_the_least_and_the_largest() -> None:
+    state = some_state()
+    counts = recording()[: state.bin_samples]
+    expected = np.stack([counts.min(axis=0), counts.max(axis=0)], axis=1).ravel() / 2048
+    assert np.allclose(state.snapshot()["bins"][0], expected, rtol=1e-4)
+
+
+def shown(state: MonitorState, width: int = 100) -> str:
+    console = Console(width=width, record=True, file=Path(os.devnull).open("w"), force_terminal=True)  # noqa: SIM115
+    console.print(view(state.about(), state.snapshot(), width=width))
+    console.file.close()
+    return console.export_text()
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_the_terminal_view_shows_everything_within_its_width(width: int) -> None:
+    state = some_state(frame_errors=3)
+    state.add_gap(Gap(1000, 7))
+    text = shown(state, width)
+    for part in ("edge-seq monitor board", "worn <b>", "60.0 %", "ax", "3 frame errors", "1 gaps", "7 lost"):
+        assert part in text
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_terminal_view_before_the_first_sample() -> None:
+    empty = MonitorState("board", "the board", vibration_model().contract, LABELS)
+    assert "waiting for the first decision" in shown(empty)
+
+
+def test_what_a_device_says_cannot_steer_the_terminal() -> None:
+    state = some_state()
+    state.say("label \x1b[2J\x07 [bold]x[/bold]")
+    text = shown(state)
+    assert "\x1b" not in text
+    assert "label ?[2J? [bold]x[/bold]" in text
+
+
+def test_a_flat_signal_and_no_signal_are_drawn() -> None:
+    assert plot([], 4, 0, 0) == ["\u2800" * 4] * 3
+    assert plot([(1, 1)] * 8, 4, 1, 1)[2] == "\u28c0" * 4
+
+
+def ask(server: MonitorServer, path: str, host: str | None = None) -> http.client.HTTPResponse:
+    address = server.url.removeprefix("http://").rstrip("/")
+    connection = http.client.HTTPConnection(address, timeout=10)
+    connection.request("GET", path, headers={"Host": host or address})
+    return connection.getresponse()
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    with MonitorServer(some_state()) as server:
+        answer = ask(server, "/")
+        text = answer.read().decode()
+        assert answer.status == 200
+        assert "script-src 'sha256-" in (answer.getheader("Content-Security-Policy") or "")
+        assert "http://" not in text
+        assert "https://" not in text
+        assert json.loads(ask(server, "/about").read())["labels"] == list(LABELS)
+        assert json.loads(ask(server, "/snapshot").read())["samples"] == 1000
+        assert ask(server, "/etc/passwd").status == 404
+        assert ask(server, "/../monitor.html").status == 404
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]:{port}"])
+def test_another_name_for_this_address_is_refused(host: str) -> None:
+    with MonitorServer(some_state()) as server:
+        port = server.url.rstrip("/").rpartition(":")[2]
+        for path in ("/", "/snapshot", "/events"):
+            assert ask(server, path, host.format(port=port)).status == 403
+
+
+def test_events_bring_what_is_new_to_each_viewer_and_viewers_are_few() -> None:
+    state = some_state()
+    with MonitorServer(state) as server:
+        viewers = [urlopen(server.url + "events", timeout=10) for _ in range(MAX_VIEWERS)]
+        for viewer in viewers:
+            first = json.loads(viewer.readline().removeprefix(b"data: "))
+            assert len(first["bins"]) == first["next_bin"]
+            assert len(first["decisions"]) == 1
+        assert ask(server, "/events").status == 503
+        state.add_decision(0.2, 0, [1.0, 0.0, 0.0, 0.0])
+        seen: list[int] = []
+        while not seen:
+            line = viewers[0].readline()
+            if line.startswith(b"data: "):
+                seen = [one["n"] for one in json.loads(line.removeprefix(b"data: "))["decisions"]]
+        assert seen == [1]
+        for viewer in viewers:
+            viewer.close()
+        until = time.monotonic() + 10
+        while (status := ask(server, "/events").status) != 200 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert status == 200, "a viewer that went away makes room"
+
+
+def test_a_taken_port_is_said() -> None:
+    with MonitorServer(some_state()) as server:
+        port = int(server.url.rstrip("/").rpartition(":")[2])
+        with pytest.raises(ToolError, match=f"127.0.0.1:{port}: Address already in use. Give another --web-port"):
+            MonitorServer(some_state(), port=port)
+
+
+def test_a_board_is_watched(board: RunningBoard, exports: Exports) -> None:
+    for model in ([], ["--model", exports.onnx]):
+        seen = ok("monitor", "--port", board.port, *model, "--duration-s", "2.5", "--json").json
+        assert seen["samples"] > 1600
+        assert abs(seen["next_decision"] - seen["samples"] // 80) <= 1
+        assert (seen["frame_errors"], seen["gaps"], seen["labels"]) == (0, 0, list(LABELS))
+        assert seen["rate_hz"] == pytest.approx(1600, rel=0.1)
+
+
+def test_a_recording_is_watched(exports: Exports, tmp_path: Path) -> None:
+    rows = "".join(f"{i / 1600},{a / 2048},{b / 2048},{c / 2048}\n" for i, (a, b, c) in enumerate(recording().tolist()))
+    path = tmp_path / "one.csv"
+    path.write_text("t,ax,ay,az\n" + rows)
+    seen = ok("monitor", "--source", path, "--model", exports.onnx, "--speed", "100", "--json").json
+    assert (seen["samples"], seen["next_decision"], seen["ended"]) == (1000, 12, "the end of the recording")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give --port for a board, or --source"),
+        (["--port", "/dev/x", "--source", "x.csv"], "give --port for a board, or --source"),
+        (["--source", "x.csv"], "a recording does not decide by itself; give --model RUN"),
+        (["--port", "/dev/none"], "opening port /dev/none"),
+    ],
+)
+def test_wrong_use_is_said(arguments: list[str], message: str) -> None:
+    result = edge_seq("monitor", *arguments)
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_an_error_in_the_recording_ends_the_monitor(exports: Exports, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("t,ax,ay,az\n0,1,2,x\n")
+    result = edge_seq("monitor", "--source", tmp_path / "bad.csv", "--model", exports.onnx)
+    assert result.code == 2
+    assert "bad.csv, line 2" in result.err
+
+
+@pytest.fixture
+def web_monitor(board: RunningBoard) -> Iterator[str]:
+    """The address of a monitor of a board, as a process of its own."""
+    code = "import sys; from edge_seq.cli import main; main()"
+    command = [sys.executable, "-c", code, "monitor", "--port", board.port, "--web"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "the monitor is at http://127.0.0.1:" in line
+    yield line.partition("the monitor is at ")[2].split()[0]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert "0 frame errors, 0 gaps, 0 samples lost" in out
+
+
+def test_the_page_in_a_browser(web_monitor: str, tmp_path: Path) -> None:
+    from tests.live.browser import browser
+
+    with browser(tmp_path) as page:
+        page.get(web_monitor)
+        until = time.monotonic() + 20
+        while page.find_element("id", "label").text not in LABELS:
+            assert time.monotonic() < until, page.page_source[:2000]
+            time.sleep(0.1)
+        assert page.find_element("id", "state").text == "live"
+        names = [one.text for one in page.find_elements("css selector", ".share .name")]
+        assert names == list(LABELS), "labels of a board are text, never markup"
+        drawn = "const c = document.querySelector('#channels canvas'), d = c.getContext('2d').getImageData(0, 0, "
+        drawn += "c.width, c.height).data; return d.some((value) => value > 0)"
+        assert page.execute_script(drawn)
+        before = page.find_element("id", "numbers").text
+        page.find_element("tag name", "body").send_keys("p")
+        assert page.find_element("id", "pause").get_attribute("aria-pressed") == "true"
+        time.sleep(0.3)
+        still = page.find_element("id", "numbers").text
+        time.sleep(0.5)
+        assert page.find_element("id", "numbers").text == still
+        page.find_element("id", "pause").click()
+        time.sleep(0.5)
+        assert page.find_element("id", "numbers").text not in (before, still)
+        for width in (390, 1280):
+            page.set_window_size(width, 900)
+            assert page.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.get_log("browser") == []
