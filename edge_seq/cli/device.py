@@ -31,7 +31,7 @@ def list_command(as_json: JsonOption = False) -> None:
 
     Example: edge-seq device list --json
     """
-    from edge_seq.workflow.device import list_ports
+    from edge_seq.device.transport import list_ports
 
     ports = list_ports()
     if as_json:

@@ -326,8 +326,7 @@ class Device:
                     elif (item := follow.take(frame)) is not None:
                         yield item
                 except PortLostError:
-                    self.reconnect()
-                    self._revive(switch, follow, said_hello=True)
+                    self._recover(switch, follow)
         finally:
             self._stop_stream()
 
@@ -364,11 +363,24 @@ class Device:
             follow.restart(self.info.boot)
         self._start_stream(switch)
 
+    def _recover(self, switch: bytes, follow: _Follow) -> None:
+        """After a lost port, which may be lost again while it comes back."""
+        until = time.monotonic() + self._timing.reconnect_s
+        while True:
+            self.reconnect()
+            try:
+                self._revive(switch, follow, said_hello=True)
+                return
+            except PortLostError:
+                if time.monotonic() >= until:
+                    raise
+
     def reconnect(self) -> None:
-        """Open a port that vanished again, as soon as it is back, and say hello.
+        """Open a port that vanished again, as soon as it is back and the device answers, and say hello.
 
         Raises:
             PortLostError: where it does not come back in time.
+            DeviceError: where the device does not answer in time, or is another.
         """
         self._transport.close()
         before = self.info
@@ -379,7 +391,7 @@ class Device:
                 self._forget_bytes()
                 self.info = self._say_hello()
                 break
-            except PortLostError:
+            except DeviceError:  # lost again, or a device that is still starting
                 self._transport.close()
                 if time.monotonic() >= until:
                     raise

@@ -138,3 +138,13 @@ def open_transport(port: str, *, baud: int = DEFAULT_BAUD) -> Transport:
         PortLostError, DeviceError: as :class:`SerialTransport`.
     """
     return SerialTransport(port, baud=baud)
+
+
+def list_ports() -> list[dict[str, str]]:
+    """The serial ports of this machine: name, description and hardware id of each."""
+    from serial.tools.list_ports import comports
+
+    return [
+        {"port": str(port.device), "description": str(port.description), "hardware_id": str(port.hwid)}
+        for port in sorted(comports())
+    ]

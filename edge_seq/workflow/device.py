@@ -25,16 +25,6 @@ RECORDING_BYTES = 1 << 16
 INSTRUCTIONS_UP_TO_HZ = 200.0  # beyond, an emulated board whose time follows instructions gives too few samples
 
 
-def list_ports() -> list[dict[str, str]]:
-    """The serial ports of this machine: name, description and hardware id of each."""
-    from serial.tools.list_ports import comports
-
-    return [
-        {"port": str(port.device), "description": str(port.description), "hardware_id": str(port.hwid)}
-        for port in sorted(comports())
-    ]
-
-
 @dataclass(frozen=True)
 class Ping:
     """What some round trips took.

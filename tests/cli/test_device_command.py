@@ -88,7 +88,7 @@ def test_a_board_is_found_asked_and_verified(small: Small, board: str, tmp_path:
 
 @NEEDS_CC
 def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Small, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(small.run, tmp_path / "other"))
+    run, other = (Path(shutil.copytree(small.run, tmp_path / name)) for name in ("run", "other"))
     source = other / "exports" / "c" / "small.c"
     text = (
         source.read_text()
@@ -98,14 +98,14 @@ def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Sm
     source.write_text(re.sub(r"(small_hash\[32\] = \{\s*)\d+", r"\g<1>0", text))
     with emulated(other, "--board", "posix") as started:
         port = str(started["port"])
-        result = edge_seq("verify", small.run, "--port", port, "--json")
+        result = edge_seq("verify", run, "--port", port, "--json")
         assert result.code == 1
         (rung,) = result.json["rungs"]
         assert rung["verdict"] == "failed"
         for words in ("model is 00", "sample_rate_hz is '50.0', the run's '10.0'", "labels is ('at rest', "):
             assert words in rung["detail"]
         assert "No sample was sent. Flash the firmware of this run" in rung["detail"]
-        assert "IT DOES NOT HOLD" in edge_seq("verify", small.run, "--port", port).out
+        assert "IT DOES NOT HOLD" in edge_seq("verify", run, "--port", port).out
         assert ok("device", "info", "--port", port, "--json").json["cost"]["steps"] == 0
 
 

@@ -181,13 +181,42 @@ def test_a_restart_in_a_stream_is_marked_and_the_stream_goes_on() -> None:
 
 
 def test_a_port_that_vanishes_comes_back_and_every_loss_is_counted() -> None:
+    """Also one that vanishes again before it said a word, or before a sample came."""
     twin, _ = streaming()
-    faults = Faults(vanish_every=3000)
-    with attach(twin, faults) as device:
-        taken = blocks(device.stream(), 300)
-        assert device.counters.reconnects == faults.vanished > 1
+    faults = Faults()
+    lives = iter([3000, 20, 130, 3000, 130, 130, *[3000] * 100])
+
+    def opener() -> Transport:
+        faults.vanish_every = next(lives)
+        return FaultyTransport(LoopbackTransport(twin.receive), faults)
+
+    with connect(opener, timing=QUICK) as device:
+        items = device.stream()
+        taken = blocks(items, 300)
+        assert 3 <= device.counters.reconnects < faults.vanished
+        faults.vanish_every = 0
+        items.close()  # type: ignore[attr-defined]
     require_all_accounted(taken)
     assert not any(block.restarted for block in taken)
+
+
+def test_a_device_that_starts_slowly_is_waited_for() -> None:
+    twin, _ = streaming()
+    opened = 0
+
+    def opener() -> Transport:
+        nonlocal opened
+        opened += 1
+        return ScriptedTransport(lambda _: b"") if opened == 2 else LoopbackTransport(twin.receive)
+
+    with connect(opener, timing=replace(HASTY, timeout_s=0.02, reconnect_s=5.0)) as device:
+        items = device.stream()
+        first = next(items)
+        device.close()
+        taken = blocks(items, 100)
+        assert isinstance(first, SampleBlock)
+        require_all_accounted([first, *taken])
+        assert (opened, device.counters.reconnects) == (3, 1)
 
 
 def test_a_port_that_does_not_come_back_ends_the_stream() -> None:

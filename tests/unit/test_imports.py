@@ -105,6 +105,17 @@ def test_only_onnx_backends_import_onnx() -> None:
     assert offenders(rest, ("onnx", "onnxruntime")) == []
 
 
+def test_only_the_device_part_imports_serial_ports_and_frames() -> None:
+    rest = without(sources("edge_seq", "firmware_export"), "edge_seq/device")
+    assert offenders(rest, ("serial", "cobs")) == []
+
+
+def test_the_device_part_knows_the_middle_alone() -> None:
+    others = tuple(f"edge_seq.{name}" for name in ("cli", "data", "frontends", "parity", "training", "workflow"))
+    heavy = tuple(HEAVY - {"serial"})
+    assert offenders(sources("edge_seq/device"), (*others, *heavy, "firmware_export")) == []
+
+
 def test_firmware_export_does_not_import_commands_or_training() -> None:
     parts = tuple(f"edge_seq.{name}" for name in ("cli", "data", "frontends", "training", "workflow"))
     assert offenders(sources("firmware_export"), parts) == []
