@@ -47,6 +47,7 @@ from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import padded
 
+ABI = 2  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
 STREAM_SAMPLES = 16  # of a frame at most
 PASSED = SelfTest(0, 0, 0)
 FIFO_SAMPLES = 64  # that a sensor keeps until they are fetched
@@ -225,7 +226,7 @@ class Twin:
         return Hello(
             model_hash=model_hash(model),
             boot=self._boot,
-            abi=1,
+            abi=ABI,
             num_channels=model.input_size,
             num_classes=model.num_classes,
             num_layers=len(model.layers),
