@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import JsonOption, estimate, percent, print_json, print_table, print_warning, progress
+from edge_seq.cli.output import (
+    JsonOption,
+    estimate,
+    percent,
+    print_json,
+    print_reliability,
+    print_table,
+    print_warning,
+    progress,
+)
 
 CLASSIFIERS = {
     "float": "float model",
@@ -65,6 +74,7 @@ def command(
         metrics_rows(results),
     )
     print_warning(results)
+    print_reliability(results["reliability"], side=side)
     shown = "int" if "int" in results else "float"
     labels = [score["label"] for score in results[shown]["classes"]]
     rows = [[label, *map(str, row)] for label, row in zip(labels, results[shown]["confusion"], strict=True)]

@@ -102,6 +102,21 @@ def test_evaluate_prints_every_classifier_and_the_confusion(small: Small) -> Non
         assert title in text
 
 
+def test_a_temperature_was_fitted_on_validation_windows_and_mends_them(small: Small) -> None:
+    temperature = json.loads((small.run / "training.json").read_text())["temperature"]
+    assert temperature["windows"] > 0
+    for result in (
+        ok("evaluate", small.run, "--side", "validation", "--json").json,
+        ok("quantize", small.run, "--json").json,
+    ):
+        assert result["reliability"]["temperature"] == temperature
+        for model in ("float", "int"):
+            before, after = (result["reliability"]["models"][model][when] for when in ("before", "after"))
+            assert after["negative_log_likelihood"] < before["negative_log_likelihood"]
+            assert len(after["bins"]) == 15
+    assert "validation windows" in ok("evaluate", small.run).out
+
+
 def test_evaluate_refuses_an_unknown_side(small: Small) -> None:
     result = edge_seq("evaluate", small.run, "--side", "holdout")
     assert result.code == 2
