@@ -111,6 +111,10 @@ class RunFolder:
         """Metrics on a side of the split."""
         return self.path / f"metrics.{side}.json"
 
+    def stream_metrics(self, side: str) -> Path:
+        """Scores on whole recordings of a side of the split."""
+        return self.path / f"stream.{side}.json"
+
     def command(self, name: str) -> str:
         """The command that does a step of this run again, to be pasted into a shell."""
         path = shlex.quote(str(self.path))

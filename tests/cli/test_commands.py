@@ -117,6 +117,30 @@ def test_a_temperature_was_fitted_on_validation_windows_and_mends_them(small: Sm
     assert "validation windows" in ok("evaluate", small.run).out
 
 
+def test_evaluate_scores_whole_recordings(small: Small) -> None:
+    results = ok("evaluate", small.run, "--stream", "--json").json
+    assert json.loads((small.run / "stream.test.json").read_text()) == results
+    for model in ("float", "int"):
+        assert results[model]["recordings"] == results[model]["groups"] > 1
+        assert results[model]["hours"] == pytest.approx(results[model]["recordings"] * 120 / 3600, rel=0.01)
+        assert results[model]["tolerance_s"] == 5.0
+        assert sum(one["events"] for one in results[model]["classes"]) > 0
+    text = ok("evaluate", small.run, "--stream", "--tolerance-s", "0").out
+    assert "false alarms/h" in text
+    assert "an event reaches 0 s beyond its end" in text
+    alone = edge_seq("evaluate", small.run, "--tolerance-s", "3")
+    assert (alone.code, "only --stream has" in alone.err) == (2, True)
+
+
+def test_streams_of_other_recordings_are_refused(small: Small, tmp_path: Path) -> None:
+    run = shutil.copytree(small.run, tmp_path / "run")
+    hashes = json.loads((run / "data" / "hashes.json").read_text())
+    (run / "data" / "hashes.json").write_text(json.dumps({**hashes, "validation": "0" * 64}))
+    result = edge_seq("evaluate", run, "--stream", "--side", "validation")
+    assert result.code == 2
+    assert "the validation recordings are others than those it was trained with" in result.err
+
+
 def test_evaluate_refuses_an_unknown_side(small: Small) -> None:
     result = edge_seq("evaluate", small.run, "--side", "holdout")
     assert result.code == 2
