@@ -25,7 +25,7 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
             /* Of equals the lowest index stays. |logit| <= 2^30, so that the difference fits; by its sign and not by a
              * branch, a step takes as long whichever label wins. */
             lead = logits[label] - logits[class_index];
-            label ^= (label ^ class_index) & (unsigned)es_shift_right(lead, 31);
+            label ^= (label ^ class_index) & (unsigned)es_negative(lead);
             class_index++;
         }
         block++;
