@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from edge_seq.cli import bench, demo, evaluate, export, inspect, measure, quantize, run, simulate, train, verify
+from edge_seq.cli import bench, decide, demo, evaluate, export, inspect, measure, quantize, run, simulate, train, verify
 from edge_seq.cli.output import print_error, print_json_error
 from edge_seq.errors import EdgeSeqError, ToolError
 
@@ -44,6 +44,7 @@ app.command("simulate")(simulate.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)
+app.command("decide")(decide.command)
 app.command("export")(export.command)
 app.command("verify")(verify.command)
 app.command("measure")(measure.command)

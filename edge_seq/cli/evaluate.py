@@ -45,7 +45,12 @@ def metrics_rows(results: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-STREAM_CLASSIFIERS = {"float": "float model", "int": "integer model"}
+STREAM_CLASSIFIERS = {
+    "float": "float model",
+    "int": "integer model",
+    "float_decided": "float, decided",
+    "int_decided": "integer, decided",
+}
 
 
 def _number(value: dict[str, Any] | None, digits: int = 1) -> str:

@@ -27,10 +27,12 @@ def _print_decisions(
     )
     for decision in decide(model, samples):
         if as_json:
-            print_line(json_text(asdict(decision), indent=None))
+            shown = {name: value for name, value in asdict(decision).items() if (name, value) != ("decision", None)}
+            print_line(json_text(shown, indent=None))
         else:
             shares = "  ".join(f"{label} {share:.3f}" for label, share in decision.probabilities.items())
-            print_line(f"{decision.time_s:10.2f} s  {decision.label:<20} {shares}")
+            decided = "" if decision.decision is None else f"{decision.decision:<20} "
+            print_line(f"{decision.time_s:10.2f} s  {decided}{decision.label:<20} {shares}")
         sys.stdout.flush()
 
 
@@ -56,7 +58,8 @@ def command(
     """Run an exported ONNX model over a stream, sample by sample, and print a label whenever one is due.
 
     The stream must hold to the sensor contract: its rate and full scale are checked on the first window, gaps all the
-    way. Needs neither torch nor the run's data. Stops at the end of the stream.
+    way. Needs neither torch nor the run's data. Stops at the end of the stream. With a decision stage, what it decides
+    stands before the label.
 
     Example: edge-seq run runs/demo/lstm --source drive.csv --json
     """

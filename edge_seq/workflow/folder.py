@@ -73,6 +73,11 @@ class RunFolder:
         return self.path / "quantization.json"
 
     @property
+    def decision(self) -> Path:
+        """The decision stage and how it was chosen."""
+        return self.path / "decision.json"
+
+    @property
     def calibration_streams(self) -> Path:
         """Raw counts of the calibration streams."""
         return self.path / "data" / "calibration.safetensors"

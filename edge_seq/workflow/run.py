@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.backends.onnx_metadata import DECISION
 from edge_seq.backends.onnx_run import KINDS, OnnxModel, initial_states, load_onnx
 from edge_seq.backends.onnx_window import NEXT
 from edge_seq.data.checks import check_finite, check_rate, check_saturation, find_gaps
@@ -19,6 +20,7 @@ from edge_seq.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
 from edge_seq.workflow.folder import RunFolder
 
+UNKNOWN = "unknown"  # a decision, where no class leads by enough
 TIME_COLUMNS = ("t", "time")  # taken for the time in seconds where none is named
 # As the defaults of a data source (edge_seq.data.source): what was good enough to train on.
 RATE_TOLERANCE, MAX_SATURATED_SHARE, MAX_GAP_PERIODS = 0.05, 0.05, 2.0
@@ -35,12 +37,14 @@ class Decision:
         time_s: its time from the start of the stream, by the contract's rate.
         label: name of the class.
         probabilities: by class name.
+        decision: what the decision stage makes of the labels so far, ``UNKNOWN`` or a class; None without a stage.
     """
 
     sample: int
     time_s: float
     label: str
     probabilities: dict[str, float]
+    decision: str | None = None
 
 
 def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
@@ -87,6 +91,7 @@ def decide(model: OnnxModel, samples: Iterable[NDArray[np.int16]]) -> Iterator[D
                 time_s=index / model.contract.sample_rate_hz,
                 label=model.labels[label],
                 probabilities=dict(zip(model.labels, probabilities, strict=True)),
+                decision=(*model.labels, UNKNOWN)[int(outputs[DECISION][0])] if DECISION in outputs else None,
             )
 
 

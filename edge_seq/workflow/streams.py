@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.backends.decision import StageNumbers, decide_stream
 from edge_seq.backends.reference_float import run_float_stream
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.data.recording import SIDES, Recording
@@ -209,6 +210,13 @@ def evaluate_streams(
         "labels": model.labels,
         **{name: score([timeline_of(s, s.labels) for s in made]) for name, made in streams.items()},
     }
+    stage = None if quantized is None else quantized.readout.decision
+    if stage is not None:
+        numbers = StageNumbers.of(stage)
+        results["stage"] = asdict(stage)
+        for name, made in streams.items():
+            decided = [timeline_of(s, decide_stream(numbers, s.logits[None])[0]) for s in made]
+            results[f"{name}_decided"] = score(decided)
     save_json(run.stream_metrics(side), results)
     progress(STREAM_STEPS, STREAM_STEPS, "done")
     return results

@@ -21,6 +21,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "quantize",
+    "decide",
     "export",
     "verify",
     "measure",
@@ -129,6 +130,47 @@ def test_evaluate_scores_whole_recordings(small: Small) -> None:
     assert "an event reaches 0 s beyond its end" in text
     alone = edge_seq("evaluate", small.run, "--tolerance-s", "3")
     assert (alone.code, "only --stream has" in alone.err) == (2, True)
+
+
+def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small: Small, tmp_path: Path) -> None:
+    run = shutil.copytree(small.run, tmp_path / "run")
+    summary = ok("decide", run, "--max-extra-delay-s", "20", "--unknown-margin", "0.75", "--json").json
+    assert json.loads((run / "decision.json").read_text()) == summary
+    assert summary["stage"]["unknown_margin"] == 49152
+    assert summary["decisions"]["event_f1"] >= summary["labels"]["event_f1"] - 0.002
+    streams = ok("evaluate", run, "--stream", "--json").json
+    assert streams["stage"] == summary["stage"]
+    assert streams["int_decided"]["unknown_share"] > 0
+    assert ok("inspect", run, "--json").json["readout"]["decision"] == summary["stage"]
+    stale = edge_seq("verify", run, "--max-windows", "10")
+    assert (stale.code, "stale" in stale.out) == (1, True)
+    ok("export", run)
+    ladder = ok("verify", run, "--max-windows", "40", "--json").json
+    traced = next(rung for rung in ladder["rungs"] if rung["name"].endswith("ONNX, traced"))
+    assert traced["comparison"]["names"][-2:] == ["scores", "decision"]
+    lines = ok("run", run, "--json", stdin=_first_windows(small, 4)).out.splitlines()
+    labels = {*_labels_of(run), "unknown"}
+    assert {json.loads(line)["decision"] for line in lines} <= labels
+    assert "taken out" in ok("decide", run, "--remove").out
+    assert "decision" not in ok("inspect", run, "--json").json["readout"]
+
+
+def _labels_of(run: Path) -> list[str]:
+    return list(load_int_model(run / "model.int.safetensors").labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--remove", "--allow-unknown"], "--remove takes the stage out and searches none"),
+        (["--allow-unknown", "--unknown-margin", "1"], "give one of both"),
+        (["--unknown-margin", "9"], "unknown_margin is 9.0; give 0 to 8 logits"),
+        (["--max-extra-delay-s", "-1"], "max_extra_delay_s is -1.0; give 0 or more seconds"),
+    ],
+)
+def test_decide_refuses_what_does_not_go_together(options: list[str], message: str, small: Small) -> None:
+    result = edge_seq("decide", small.run, *options)
+    assert (result.code, message in result.err) == (2, True), result.err
 
 
 def test_streams_of_other_recordings_are_refused(small: Small, tmp_path: Path) -> None:
