@@ -13,7 +13,21 @@ from typing import Any
 
 import typer
 
-from edge_seq.cli import bench, decide, demo, evaluate, export, inspect, measure, quantize, run, simulate, train, verify
+from edge_seq.cli import (
+    bench,
+    decide,
+    demo,
+    evaluate,
+    export,
+    inspect,
+    measure,
+    quantize,
+    robustness,
+    run,
+    simulate,
+    train,
+    verify,
+)
 from edge_seq.cli.output import print_error, print_json_error
 from edge_seq.errors import EdgeSeqError, ToolError
 
@@ -49,6 +63,7 @@ app.command("export")(export.command)
 app.command("verify")(verify.command)
 app.command("measure")(measure.command)
 app.command("bench")(bench.command)
+app.command("robustness")(robustness.command)
 app.command("run")(run.command)
 app.command("inspect")(inspect.command)
 

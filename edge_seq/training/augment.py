@@ -16,11 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from edge_seq.data.axes import AXES, axis_triples
 from edge_seq.errors import ConfigError
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.training.config import AugmentationConfig
-
-_AXES = "xyz"
 
 
 @dataclass(frozen=True)
@@ -40,27 +39,6 @@ class Augmenter:
     counts_per_unit: Tensor
     mean: Tensor
     scale: Tensor
-
-
-def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
-    """Channel indices of each x, y, z that share a name stem and a unit, for example ax, ay, az.
-
-    Names differ in one letter only, their last or their first: ``ax``, ``gyro_x``, ``x`` and ``x_acc`` all count.
-    """
-    by_name = {channel.name.lower(): index for index, channel in enumerate(contract.channels)}
-    triples = []
-    for name, index in by_name.items():
-        candidates = []
-        if name.endswith("x"):
-            candidates.append([name[:-1] + axis for axis in _AXES])
-        if name.startswith("x") and len(name) > 1:
-            candidates.append([axis + name[1:] for axis in _AXES])
-        for names in candidates:
-            units = {contract.channels[by_name[n]].unit for n in names if n in by_name}
-            if all(n in by_name for n in names) and len(units) == 1:
-                triples.append((index, by_name[names[1]], by_name[names[2]]))
-                break
-    return tuple(triples)
 
 
 def make_augmenter(config: AugmentationConfig, contract: SensorContract, normalisation: Normalisation) -> Augmenter:
@@ -138,7 +116,7 @@ def random_rotations(batch: int, config: AugmentationConfig, generator: torch.Ge
         axis = axis / axis.norm(dim=1, keepdim=True)
     else:
         axis = torch.zeros(batch, 3)
-        axis[:, _AXES.index(config.vertical_axis)] = 1.0
+        axis[:, AXES.index(config.vertical_axis)] = 1.0
     half_angle = torch.deg2rad((2 * torch.rand(batch, 1, generator=generator) - 1) * config.max_degrees) / 2
     return _rotation_of_quaternion(torch.cat([half_angle.cos(), half_angle.sin() * axis], dim=1))
 

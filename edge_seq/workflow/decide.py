@@ -73,14 +73,22 @@ def decisions_of(streams: Sequence[LabelStream], stages: Sequence[DecisionStage]
 
 
 def search(
-    model: IntModel, streams: Sequence[LabelStream], stages: Sequence[DecisionStage], *, max_extra_delay_s: float
+    model: IntModel,
+    streams: Sequence[LabelStream],
+    stages: Sequence[DecisionStage],
+    *,
+    max_extra_delay_s: float,
+    none_allowed: bool = True,
 ) -> tuple[Trial, Trial]:
     """The labels as they are, and the best stage.
 
     The objective is the macro-F1 of events; a stage is allowed if the median detection delay grows by at most
     ``max_extra_delay_s``. Of stages within 0.2 points of the best that of the least flicker is taken, of those the
     first of the grid, which is the simplest. Where none beats the labels as they are in F1 or, within 0.2 points, in
-    flicker, the best is no stage.
+    flicker, the best is no stage, unless ``none_allowed`` says that there must be one.
+
+    Raises:
+        DataError: there must be one, and each has a longer delay.
     """
     contract = model.contract
 
@@ -96,8 +104,14 @@ def search(
     plain = trial(None, [stream.labels for stream in streams])
     limit = (plain.delay_median_s or 0.0) + max_extra_delay_s
     made = decisions_of(streams, stages)
-    trials = [plain, *(trial(stage, given) for stage, given in zip(stages, made, strict=True))]
-    allowed = [t for t in trials if t is plain or (t.delay_median_s is not None and t.delay_median_s <= limit)]
+    trials = [trial(stage, given) for stage, given in zip(stages, made, strict=True)]
+    allowed = [plain] if none_allowed else []
+    allowed += [t for t in trials if t.delay_median_s is not None and t.delay_median_s <= limit]
+    if not allowed:
+        raise DataError(
+            f"decide: none of {len(trials)} stages keeps the median detection delay within {limit:g} s; give a larger "
+            "--max-extra-delay-s, or a smaller --unknown-margin"
+        )
     highest = max(t.event_f1 for t in allowed)
     near = [t for t in allowed if t.event_f1 >= highest - _TIE]
     return plain, min(near, key=lambda t: t.flicker_per_minute)
@@ -118,7 +132,7 @@ def decide_run(
         run: folder of a quantized run.
         max_extra_delay_s: by which the median detection delay may grow; half of a window where None.
         allow_unknown: let the search use a margin for "unknown".
-        unknown_margin: in logits, whatever the search finds; with it the search uses no other.
+        unknown_margin: in logits; with it the search uses no other, and the model gets a stage in any case.
         remove: take the stage out of the model instead.
         progress: called with steps done, steps in all, and what is being done.
 
@@ -149,7 +163,7 @@ def decide_run(
         return summary
 
     progress(0, DECIDE_STEPS, "reading validation recordings")
-    recordings = load_recordings(run, "validation")
+    recordings = load_recordings(run, "validation").recordings
     progress(1, DECIDE_STEPS, "running the integer model")
     streams = int_streams(model, recordings)
     if not streams:
@@ -159,7 +173,7 @@ def decide_run(
     if unknown_margin is not None:
         margin = round(unknown_margin * ONE_LOGIT)
         stages = [replace(stage, unknown_margin=margin) for stage in stages]
-    plain, best = search(model, streams, stages, max_extra_delay_s=extra)
+    plain, best = search(model, streams, stages, max_extra_delay_s=extra, none_allowed=unknown_margin is None)
     decided = replace(model, readout=replace(model.readout, decision=best.stage))
     save_model(decided, run.int_model)
     summary = {

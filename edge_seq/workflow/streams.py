@@ -53,9 +53,15 @@ class LabelStream:
     labels: NDArray[np.int64]
 
 
-def load_recordings(
-    run: RunFolder, side: str, *, progress: Callable[[int, int], None] | None = None
-) -> list[Recording]:
+@dataclass(frozen=True)
+class SideRecordings:
+    """Recordings of one side of a split, and the share of a window that its label must cover."""
+
+    recordings: tuple[Recording, ...]
+    minimum_share: float
+
+
+def load_recordings(run: RunFolder, side: str) -> SideRecordings:
     """The recordings of one side of a run's split, read or simulated again, and seen to be those of the training.
 
     Raises:
@@ -71,7 +77,7 @@ def load_recordings(
             f"run {run.path.name}: split = {data.split!r} has parts of each recording on every side, so there is no "
             "stream to score; train with split = 'group'"
         )
-    dataset, minimum_share = load_data(data, progress=progress)
+    dataset, minimum_share = load_data(data)
     split = split_by_group(
         dataset,
         validation_fraction=data.validation_fraction,
@@ -95,7 +101,7 @@ def load_recordings(
             f"windows {windows_hash(windows)[:16]}..., {run.data_hashes.name} says {str(expected)[:16]}...); restore "
             "them, or train again"
         )
-    return list(recordings)
+    return SideRecordings(recordings, minimum_share)
 
 
 def _batches(recordings: Sequence[Recording]) -> Iterator[tuple[list[Recording], NDArray[np.int16]]]:
@@ -186,7 +192,7 @@ def evaluate_streams(
     contract = model.contract
     tolerance = tolerance_of(model) if tolerance_s is None else tolerance_s
     progress(0, STREAM_STEPS, "reading recordings")
-    recordings = load_recordings(run, side)
+    recordings = load_recordings(run, side).recordings
 
     def score(timelines: list[Timeline]) -> dict[str, Any]:
         metrics: StreamMetrics = score_streams(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from edge_seq.data.recording import Recording
+from edge_seq.errors import DataError
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
 from edge_seq.workflow.decide import ONE_LOGIT, candidates, decisions_of, search
@@ -55,6 +57,12 @@ def test_noise_is_taken_out_at_the_price_of_a_delay_within_the_limit() -> None:
 def test_without_noise_there_is_nothing_to_gain_and_no_stage() -> None:
     gain, _, delay, stage = _search(_streams(noise=0.0), extra=2.0)
     assert (gain, delay, stage) == (0.0, 0.0, None)
+
+
+def test_where_there_must_be_a_stage_and_each_is_too_late() -> None:
+    slow = [DecisionStage(min_labels=30)]
+    with pytest.raises(DataError, match=r"none of 1 stages keeps the median detection delay within 0 s; give a larger"):
+        search(MODEL, _streams(noise=0.0), slow, max_extra_delay_s=0.0, none_allowed=False)
 
 
 def test_the_grid_follows_the_rate_of_labels() -> None:
