@@ -51,7 +51,7 @@ class Sweep:
 
 SWEEPS: tuple[Sweep, ...] = (
     Sweep("mounting_angle", "mounting angle, degrees", (0, 5, 10, 20, 30, 45, 60, 90, 180), 0, mounted_at),
-    Sweep("noise", "noise, share of full scale", (0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1), 0, with_noise),
+    Sweep("noise", "noise, share of full scale", (0, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2), 0, with_noise),
     Sweep(
         "rate",
         "sample rate, times the contract's",
