@@ -60,4 +60,6 @@ def command(
         print_json(summary)
         return
     print_summary(summary)
+    if "note" in summary:
+        print_line(summary["note"])
     print_line(f"next: edge-seq export {shlex.quote(str(run))}")

@@ -109,6 +109,9 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         "reliability": {"side": side, **reliability(windows.labels, temperature_of_run(run), logits)},
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
     }
+    if run.decision.is_file():  # it was of the integer model that is replaced
+        summary["note"] = f"the decision stage went with the earlier integer model; run {run.command('decide')} again"
+        run.decision.unlink()
     save_model(quantized, run.int_model)
     save_json(run.quantization, summary)
     progress(QUANTIZE_STEPS, QUANTIZE_STEPS, "done")

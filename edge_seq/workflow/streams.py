@@ -29,6 +29,7 @@ from edge_seq.workflow.folder import (
     windows_hash,
 )
 from edge_seq.workflow.prepare import load_data, split_note
+from edge_seq.workflow.reliability import BATCH
 
 STREAMS_AT_ONCE = 16
 STREAM_STEPS = 3
@@ -145,13 +146,28 @@ def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[La
     for part, counts in _batches(recordings):
         missing = -counts.shape[1] % window
         whole = np.pad(counts, ((0, 0), (0, missing), (0, 0)), mode="edge")
-        values = run_float_stream(model, whole).values["logits"]
         each = model.readout.label_every == "sample"
         due = np.arange(0 if each else window - 1, whole.shape[1], 1 if each else window)
-        logits = values[:, due].astype(np.float64)
+        logits = _float_logits_of_streams(model, whole)[:, due]
         fixed = np.rint(logits * 2.0**LOGIT_FRAC_BITS).astype(np.int64)
         streams += [_cut(r, due, fixed[i], logits[i].argmax(axis=1)) for i, r in enumerate(part)]
     return streams
+
+
+def _float_logits_of_streams(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
+    """float64 [B, n T, K] of int16 [B, n T, C].
+
+    The reference keeps every value of every step, so where windows begin from zero it is given some of them at a time;
+    a stream that carries its states goes through it alone.
+    """
+    resets = model.readout.at_window_end == "reset"
+    parts = counts.reshape(-1, model.contract.window_length, counts.shape[2]) if resets else counts
+    at_once = BATCH if resets else 1
+    logits = [
+        run_float_stream(model, parts[start : start + at_once]).values["logits"].astype(np.float64)
+        for start in range(0, len(parts), at_once)
+    ]
+    return np.concatenate(logits).reshape(*counts.shape[:2], -1)
 
 
 def timeline_of(stream: LabelStream, given: NDArray[np.int64]) -> Timeline:

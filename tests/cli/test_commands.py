@@ -151,6 +151,7 @@ def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small:
     labels = {*_labels_of(run), "unknown"}
     assert {json.loads(line)["decision"] for line in lines} <= labels
     assert "taken out" in ok("decide", run, "--remove").out
+    assert "the decision stage went with the earlier integer model" in ok("quantize", run).out
     assert "decision" not in ok("inspect", run, "--json").json["readout"]
 
 
