@@ -41,11 +41,13 @@ class Temperature:
     Attributes:
         value: by which the head was divided; 1 where none was fitted.
         windows: validation windows behind it; 0 where none was fitted.
+        groups: of these windows; of few groups a temperature may not carry over to others.
         note: why none was fitted, or that the value is at the end of its range; empty otherwise.
     """
 
     value: float = 1.0
     windows: int = 0
+    groups: int = 0
     note: str = ""
 
 
@@ -97,7 +99,7 @@ def fit_temperature(labels: NDArray[np.integer[Any]], logits: NDArray[np.floatin
     for end in (low, high):
         if slope(end) * (1 if end == low else -1) >= 0:
             note = f"at the end of its range, {TEMPERATURE_MIN} to {TEMPERATURE_MAX}: the windows do not tell it"
-            return Temperature(1 / end, len(z), note)
+            return Temperature(1 / end, len(z), note=note)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)

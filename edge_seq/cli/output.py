@@ -114,9 +114,8 @@ def print_reliability(result: dict[str, Any], *, side: str) -> None:
     """Temperature and calibration error before and after, from :mod:`edge_seq.workflow.reliability`."""
     temperature = result["temperature"]
     note = f"; {temperature['note']}" if temperature["note"] else ""
-    fitted = f"temperature {temperature['value']:.3f}, of {temperature['windows']} validation windows{note}"
-    if not temperature["windows"]:
-        fitted = f"no temperature{note}"
+    windows = f"{temperature['windows']} validation windows of {temperature['groups']} groups"
+    fitted = f"temperature {temperature['value']:.3f}, of {windows}" if temperature["windows"] else "no temperature"
     rows = [
         [
             {"float": "float model", "int": "integer model"}[name],
@@ -127,4 +126,4 @@ def print_reliability(result: dict[str, Any], *, side: str) -> None:
     ]
     columns = ["classifier", "calibration error before", "after", "neg. log-likelihood before", "after"]
     print_table(f"calibration on {side} windows", columns, rows)
-    print_line(fitted)
+    print_line(fitted + note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ def with_temperature(model: FloatModel, validation: Windows | None) -> tuple[Flo
     if validation is None or len(validation.labels) == 0:
         return model, Temperature(note=NO_VALIDATION)
     temperature = fit_temperature(validation.labels, float_logits(model, validation.counts))
+    temperature = replace(temperature, groups=len(set(validation.groups.tolist())))
     return fold_temperature(model, temperature.value), temperature
 
 
@@ -45,7 +46,7 @@ def temperature_of_run(run: RunFolder) -> Temperature:
     if found is None:
         return Temperature(note=TRAINED_WITHOUT)
     try:
-        return Temperature(float(found["value"]), int(found["windows"]), str(found["note"]))
+        return Temperature(float(found["value"]), int(found["windows"]), int(found["groups"]), str(found["note"]))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"reading {run.training.name}: temperature {found!r} is not as edge-seq train writes it "

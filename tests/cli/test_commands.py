@@ -106,7 +106,7 @@ def test_evaluate_prints_every_classifier_and_the_confusion(small: Small) -> Non
 
 def test_a_temperature_was_fitted_on_validation_windows_and_mends_them(small: Small) -> None:
     temperature = json.loads((small.run / "training.json").read_text())["temperature"]
-    assert temperature["windows"] > 0
+    assert temperature["windows"] > temperature["groups"] > 0
     for result in (
         ok("evaluate", small.run, "--side", "validation", "--json").json,
         ok("quantize", small.run, "--json").json,

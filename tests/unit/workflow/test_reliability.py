@@ -27,7 +27,8 @@ def test_before_is_what_the_model_gave_before_it_was_folded() -> None:
     model = random_float_model(spec("rnn", 3, window_length=4), amplitude=4.0)
     counts = random_counts(60, 4, 3, sigma=300)
     labels = np.random.default_rng(0).integers(0, 4, 60).astype(np.int16)
-    folded, temperature = with_temperature(model, Windows(counts, labels, np.array(["a"] * 60)))
+    folded, temperature = with_temperature(model, Windows(counts, labels, np.array(["a", "b"] * 30)))
+    assert (temperature.windows, temperature.groups) == (60, 2)
     before, after = float_logits(model, counts), float_logits(folded, counts)
     result = reliability(labels, temperature, {"float": after})["models"]["float"]
     plain = reliability(labels, Temperature(), {"float": before})["models"]["float"]
@@ -39,8 +40,8 @@ def test_before_is_what_the_model_gave_before_it_was_folded() -> None:
 def test_runs_of_earlier_releases_and_damaged_ones(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     assert "trained by a release that fitted no temperature" in temperature_of_run(run).note
-    save_json(run.training, {"temperature": {"value": 2.0, "windows": 9, "note": ""}})
-    assert temperature_of_run(run) == Temperature(2.0, 9)
+    save_json(run.training, {"temperature": {"value": 2.0, "windows": 9, "groups": 3, "note": ""}})
+    assert temperature_of_run(run) == Temperature(2.0, 9, 3)
     save_json(run.training, {"temperature": {"value": "hot"}})
     with pytest.raises(DataError, match=r"is not as edge-seq train writes it .* train the run again"):
         temperature_of_run(run)
