@@ -120,6 +120,10 @@ class RunFolder:
         """Scores on whole recordings of a side of the split."""
         return self.path / f"stream.{side}.json"
 
+    def stream_timelines(self, side: str) -> Path:
+        """Truth and decisions at each sample of these recordings."""
+        return self.reports / f"stream.{side}.safetensors"
+
     def command(self, name: str) -> str:
         """The command that does a step of this run again, to be pasted into a shell."""
         path = shlex.quote(str(self.path))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.backends.decision import StageNumbers, decide_stream
@@ -16,6 +18,7 @@ from edge_seq.data.recording import SIDES, Recording
 from edge_seq.data.splits import check_split_kind, split_by_group
 from edge_seq.data.windows import make_windows
 from edge_seq.errors import ConfigError, DataError
+from edge_seq.files import write_atomically
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.streaming import StreamMetrics, Timeline, hold, score_streams
@@ -197,7 +200,8 @@ def evaluate_streams(
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:
-        What was written to stream.<side>.json: name of the classifier to its scores.
+        What was written to stream.<side>.json: name of the classifier to its scores. The timelines themselves are in
+        reports/stream.<side>.safetensors.
 
     Raises:
         ConfigError, DataError, ModelError: as the steps say.
@@ -230,15 +234,30 @@ def evaluate_streams(
         **split_note(config),
         "model_hash": model_hash(quantized if quantized is not None else model),
         "labels": model.labels,
-        **{name: score([timeline_of(s, s.labels) for s in made]) for name, made in streams.items()},
     }
+    timelines = {name: [timeline_of(s, s.labels) for s in made] for name, made in streams.items()}
     stage = None if quantized is None else quantized.readout.decision
     if stage is not None:
         numbers = StageNumbers.of(stage)
         results["stage"] = asdict(stage)
         for name, made in streams.items():
             decided = [timeline_of(s, decide_stream(numbers, s.logits[None])[0]) for s in made]
-            results[f"{name}_decided"] = score(decided)
+            timelines[f"{name}_decided"] = decided
+    results |= {name: score(lines) for name, lines in timelines.items()}
+    _save_timelines(run.stream_timelines(side), streams, timelines)
     save_json(run.stream_metrics(side), results)
     progress(STREAM_STEPS, STREAM_STEPS, "done")
     return results
+
+
+def _save_timelines(path: Path, streams: dict[str, list[LabelStream]], timelines: dict[str, list[Timeline]]) -> None:
+    """What a report draws: ``<recording>/labels`` and ``<recording>/<classifier>``, int16 [T] each.
+
+    As in :class:`Timeline`: labels below 0 are none, decisions are -1 before the first and K where unknown.
+    """
+    tensors: dict[str, NDArray[np.int16]] = {}
+    for name, lines in timelines.items():
+        for stream, line in zip(streams[name.removesuffix("_decided")], lines, strict=True):
+            tensors[f"{stream.recording.name}/labels"] = stream.recording.labels.astype(np.int16)
+            tensors[f"{stream.recording.name}/{name}"] = line.decisions.astype(np.int16)
+    write_atomically(path, safetensors.numpy.save(tensors))

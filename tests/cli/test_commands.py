@@ -127,6 +127,14 @@ def test_evaluate_scores_whole_recordings(small: Small) -> None:
         assert results[model]["hours"] == pytest.approx(results[model]["recordings"] * 120 / 3600, rel=0.01)
         assert results[model]["tolerance_s"] == 5.0
         assert sum(one["events"] for one in results[model]["classes"]) > 0
+    lines = safetensors.numpy.load((small.run / "reports" / "stream.test.safetensors").read_bytes())
+    recordings = {name.split("/")[0] for name in lines}
+    assert len(recordings) == results["int"]["recordings"]
+    for name in recordings:
+        truth, decided = lines[f"{name}/labels"], lines[f"{name}/int"]
+        assert truth.shape == decided.shape == (1200,)
+        assert (decided[:49] == -1).all()  # no label before the end of the first window of 50
+        assert (decided[49:] >= 0).all()
     text = ok("evaluate", small.run, "--stream", "--tolerance-s", "0").out
     assert "an event reaches 0 s beyond its end" in text
     alone = edge_seq("evaluate", small.run, "--tolerance-s", "3")
