@@ -41,7 +41,7 @@ def test_every_target_decides_as_the_reference(name: str, tmp_path: Path) -> Non
     assert comparison.names[-2:] == ("scores", "decision")
 
 
-@pytest.mark.parametrize("name", ["cortex_m3", "cortex_m4", "cortex_m55"])
+@pytest.mark.parametrize("name", ["cortex_m3", "cortex_m4", pytest.param("cortex_m55", marks=pytest.mark.slow)])
 def test_it_takes_as_long_whatever_is_decided(name: str, tmp_path: Path) -> None:
     model, plain = exported(tmp_path / "staged"), exported(tmp_path / "plain", None)
     try:
