@@ -48,7 +48,7 @@ def planted(
 @pytest.mark.parametrize(
     ("path", "pattern", "replacement"),
     [
-        ("runtime/src/es_fixed.h", r"\(\(int32_t\)1 << n\) >> 1", "0"),
+        ("runtime/src/es_fixed.h", r"\(\(uint32_t\)1 << n\) >> 1", "0"),
         ("lstm_car.c", r"(lstm_car_layer0_blocks\[\d+\] = \{\s*\{\.bias = \{-?)(\d+)", r"\g<1>9\g<2>"),
     ],
 )

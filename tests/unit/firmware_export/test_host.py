@@ -70,7 +70,7 @@ def test_planted_faults_are_seen_and_located(folder: Path, tmp_path: Path) -> No
             "FORGET_GATE, INPUT_GATE, CELL",
             "layer0.cell_state",
         ),
-        "runtime/src/es_fixed.h": (r"\(\(int32_t\)1 << n\) >> 1", "0", "layer0.cell_state"),
+        "runtime/src/es_fixed.h": (r"\(\(uint32_t\)1 << n\) >> 1", "0", "layer0.cell_state"),
     }
     for name, (pattern, replacement, first) in plants.items():
         path = folder / name
