@@ -134,6 +134,19 @@ def macro_f1(confusion: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     return _ratio(_ratio(2 * right, total).sum(axis=-1), (total > 0).sum(axis=-1))
 
 
+def _confidence_bins(
+    labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Windows, sum of confidences and windows with the right label, each [15], by bin of confidence."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0.0, 1.0, ECE_BINS + 1)[1:-1]
+    bins = np.digitize(confidence, edges, right=True)
+    confidences = np.bincount(bins, weights=confidence, minlength=ECE_BINS).astype(np.float64)
+    rights = np.bincount(bins, weights=right, minlength=ECE_BINS).astype(np.float64)
+    return np.bincount(bins, minlength=ECE_BINS).astype(np.int64), confidences, rights
+
+
 def expected_calibration_error(labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]) -> float:
     """Mean gap between confidence and accuracy over 15 bins of equal width.
 
@@ -141,12 +154,53 @@ def expected_calibration_error(labels: NDArray[np.integer[Any]], probabilities: 
         labels: [B], 0..K-1.
         probabilities: [B, K].
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    edges = np.linspace(0.0, 1.0, ECE_BINS + 1)[1:-1]
-    bins = np.digitize(confidence, edges, right=True)
-    gap = np.bincount(bins, weights=right - confidence, minlength=ECE_BINS)
-    return float(np.abs(gap).sum() / len(labels))
+    _, confidences, rights = _confidence_bins(labels, probabilities)
+    return float(np.abs(rights - confidences).sum() / len(labels))
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """One bar of a reliability diagram: windows whose highest probability is in (low, high].
+
+    Attributes:
+        low, high: ends of the bin.
+        windows: how many.
+        confidence: mean of their highest probabilities; None where there is no window.
+        accuracy: share of them with the right label; None where there is no window.
+    """
+
+    low: float
+    high: float
+    windows: int
+    confidence: float | None
+    accuracy: float | None
+
+
+def reliability_bins(
+    labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]
+) -> tuple[ReliabilityBin, ...]:
+    """The bins of :func:`expected_calibration_error`, to be drawn (DeGroot and Fienberg 1983; Guo et al. 2017).
+
+    Args:
+        labels: [B], 0..K-1.
+        probabilities: [B, K].
+
+    >>> bins = reliability_bins(np.array([0, 1]), np.array([[0.99, 0.01], [0.98, 0.02]]))
+    >>> bins[-1].windows, bins[-1].accuracy
+    (2, 0.5)
+    """
+    windows, confidences, rights = _confidence_bins(labels, probabilities)
+    edges = np.linspace(0.0, 1.0, ECE_BINS + 1).tolist()
+    return tuple(
+        ReliabilityBin(
+            low=edges[index],
+            high=edges[index + 1],
+            windows=count,
+            confidence=float(confidences[index] / count) if count else None,
+            accuracy=float(rights[index] / count) if count else None,
+        )
+        for index, count in enumerate(windows.tolist())
+    )
 
 
 def evaluate_predictions(

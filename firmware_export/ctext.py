@@ -102,9 +102,9 @@ def _initialiser(fields: Mapping[str, str]) -> str:
     return "".join(f"{_INDENT}.{field} = {value},\n" for field, value in fields.items())
 
 
-def struct(c_type: str, name: str, fields: Mapping[str, str]) -> str:
-    """A constant structure with external linkage, by designated initialisers; values are C expressions."""
-    return f"const {c_type} {name} = {{\n{_initialiser(fields)}}};\n"
+def struct(c_type: str, name: str, fields: Mapping[str, str], *, public: bool = True) -> str:
+    """A constant structure, by designated initialisers; values are C expressions; of the file only, unless public."""
+    return f"{'' if public else 'static '}const {c_type} {name} = {{\n{_initialiser(fields)}}};\n"
 
 
 def struct_array(

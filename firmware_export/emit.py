@@ -12,7 +12,7 @@ from edge_seq.errors import ExportError
 from edge_seq.files import write_atomically
 from edge_seq.ir.cells import Cell, Gru, Rnn, cell_name
 from edge_seq.ir.contract import Preprocessing, contract_to_dict
-from edge_seq.ir.model import IntFormat, IntModel, model_hash
+from edge_seq.ir.model import IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.ir.rows import QUAD, padded
 from edge_seq.ir.verify import verify
 from edge_seq.quant.range_proof import range_bounds
@@ -26,6 +26,7 @@ MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 CONTEXT_HEADER_BYTES_32BIT = 36  # sizeof(es_context_t) where a pointer has four bytes; a test compiles it
 STATE_HEADER_BYTES = 16
+DECISION_CODES = 4  # words of a decision stage besides its scores
 
 _PREPROCESS = {
     "none": "es_preprocess_none",
@@ -46,6 +47,7 @@ class _Sizes:
     scratch_words: int
     pool_words: int
     num_classes: int
+    decision_words: int
 
     @property
     def state_words(self) -> int:
@@ -53,7 +55,7 @@ class _Sizes:
 
     @property
     def saved_words32(self) -> int:
-        return self.memory_words + self.pool_words
+        return self.memory_words + self.pool_words + self.decision_words
 
     @property
     def context_words32(self) -> int:
@@ -75,6 +77,7 @@ def _sizes(model: IntModel) -> _Sizes:
         scratch_words=max(operands),
         pool_words=operands[-1] if model.readout.pooling == "mean" else 0,
         num_classes=model.num_classes,
+        decision_words=0 if model.readout.decision is None else model.num_classes + DECISION_CODES,
     )
 
 
@@ -187,7 +190,29 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "pool_reciprocals": f"{name}_pool_reciprocals" if readout.pooling == "mean" else "NULL",
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
+        **_decision_fields(model, sizes),
     }
+
+
+def _decision_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
+    """Not named where there is no stage: what C does not name is 0."""
+    if model.readout.decision is None:
+        return {}
+    return {"decision": f"&{model.name}_decision", "decision_words": ctext.unsigned(sizes.decision_words)}
+
+
+def _decision_text(model: IntModel) -> list[str]:
+    stage = model.readout.decision
+    if stage is None:
+        return []
+    fields = {
+        "step": "es_decision_step",
+        "hysteresis": str(stage.hysteresis),
+        "unknown_margin": str(stage.unknown_margin),
+        "smoothing_shift": ctext.unsigned(stage.smoothing_shift),
+        "min_labels": ctext.unsigned(stage.min_labels),
+    }
+    return [ctext.struct("es_decision_t", f"{model.name}_decision", fields, public=False), "\n"]
 
 
 def _preprocessing_text(preprocessing: Preprocessing) -> str:
@@ -239,6 +264,7 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head
         ctext.text_array(f"{name}_labels", model.labels, shape="[K]"),
         ctext.struct_array("es_layer_t", f"{name}_layers", layers, shape="[L], from the input up"),
         "\n",
+        *_decision_text(model),
         ctext.struct("es_model_t", f"{name}_model", _model_fields(model, sizes)),
         "\n",
         _contract_text(model),
@@ -263,12 +289,17 @@ def _golden_source(model: IntModel, golden: GoldenVectors, digest: str) -> str:
         ctext.array("int32_t", f"{prefix}_logits", golden.logits.ravel(), shape="[W, L, K], Q16", rom=True),
         ctext.array("uint16_t", f"{prefix}_labels", golden.labels.ravel(), shape="[W, L]", rom=True),
     ]
+    decided = golden.decisions is not None
+    if golden.decisions is not None:
+        decisions = golden.decisions.ravel()
+        arrays.append(ctext.array("uint16_t", f"{prefix}_decisions", decisions, shape="[W, L]", rom=True))
     fields = {
         "model": f"&{model.name}_model",
         "num_windows": ctext.unsigned(windows),
         "num_steps": ctext.unsigned(num_steps),
         "num_labels": ctext.unsigned(golden.labels.shape[1]),
         **{field: f"{prefix}_{field}" for field in ("counts", "state_crc", "logits", "labels")},
+        **({"decisions": f"{prefix}_decisions"} if decided else {}),
     }
     return "".join(
         [
@@ -306,7 +337,7 @@ def _manifest(
         "hidden_sizes": list(model.hidden_sizes),
         "labels": list(model.labels),
         "contract": contract_to_dict(model.contract),
-        "readout": vars(model.readout),
+        "readout": readout_to_dict(model.readout),
         "bytes": {
             "weights": sum(rows.num_bytes for rows in packed) + head.num_bytes,
             "tables": TABLE_BYTES + 2 * len(model.number_format.pool_reciprocals),

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.reference_int import NO_LABEL, LayerState, reset_state, step
+from edge_seq.backends.reference_int import NO_LABEL, LayerState, begin_window, reset_state, step
 from edge_seq.errors import ExportError
 from edge_seq.ir.cells import Cell, Gru, Lstm
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import IntRows
 
 _MAX_16_BIT = 2**16 - 1
+UNKNOWN = 0xFFFE  # ES_UNKNOWN of edge_seq.h
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class GoldenVectors:
         state_crc: uint32 [W, N], CRC-32 of all layers' states after each step.
         logits: int32 [W, L, K], Q16.
         labels: uint16 [W, L].
+        decisions: uint16 [W, L], ``UNKNOWN`` where it is unknown; None without a decision stage.
     """
 
     model_hash: str
@@ -34,6 +36,7 @@ class GoldenVectors:
     state_crc: NDArray[np.uint32]
     logits: NDArray[np.int32]
     labels: NDArray[np.uint16]
+    decisions: NDArray[np.uint16] | None = None
 
 
 def _state_words(cell: Cell[IntRows], state: LayerState) -> list[NDArray[np.int64]]:
@@ -74,7 +77,7 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
     resets = model.readout.at_window_end == "reset"
     state = reset_state(model, windows)
     crc = np.zeros((windows, num_steps), dtype=np.uint32)
-    logits, labels = [], []
+    logits, labels, decisions = [], [], []
     for t in range(num_steps):
         state, values = step(carrying, counts[:, t], state)
         words = [
@@ -85,8 +88,9 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
         if values["label"][0, 0] != NO_LABEL:
             logits.append(values["logits"])
             labels.append(values["label"][:, 0])
+            decisions.append(values["decision"][:, 0] if "decision" in values else labels[-1])
         if resets and state.step_in_window == 0:
-            state = reset_state(model, windows)
+            state = begin_window(model, state)
     if not labels:
         raise ExportError(
             f"golden vectors of {model.name}: no label is due in {num_steps} samples; give whole windows of "
@@ -98,4 +102,12 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
         crc,
         np.stack(logits, axis=1).astype(np.int32),
         np.stack(labels, axis=1).astype(np.uint16),
+        _as_c_gives_them(model, np.stack(decisions, axis=1)),
     )
+
+
+def _as_c_gives_them(model: IntModel, decisions: NDArray[np.int64]) -> NDArray[np.uint16] | None:
+    """``ES_UNKNOWN`` for unknown; None without a decision stage."""
+    if model.readout.decision is None:
+        return None
+    return np.where(decisions == model.num_classes, UNKNOWN, decisions).astype(np.uint16)

@@ -38,6 +38,9 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
         take("pooled", model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
     take("logits", model.num_classes)
     take("label", 1)
+    if model.readout.decision is not None:
+        take("scores", model.num_classes)
+        take("decision", 1)
     if traced:
         for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
             names = gate_names(cell)

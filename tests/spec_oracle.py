@@ -242,6 +242,11 @@ class Oracle:
     layers: list[LayerMemory] = field(default_factory=list)
     total: list[int] = field(default_factory=list)  # S
     t: int = 0
+    s: list[int] = field(default_factory=list)  # of the decision stage, which a window's end does not touch
+    d: int = 0
+    p: int = 0
+    r: int = 0
+    primed: bool = False
 
     def __post_init__(self) -> None:
         self.reset()
@@ -252,6 +257,38 @@ class Oracle:
         self.memory = []
         self.layers = [LayerMemory([0] * n, [0] * n, [0] * n) for n in sizes]
         self.total, self.t = [0] * sizes[-1], 0
+
+    def decide(self, logits: list[int]) -> Values:
+        """Section 14."""
+        stage = self.model.readout.decision
+        assert stage is not None
+        top = max(logits)
+        x = [max(s32(value - top), -(2**19)) for value in logits]
+        if self.primed:
+            self.s = [s + s32(a - s) // 2**stage.smoothing_shift for s, a in zip(self.s, x, strict=True)]
+        else:
+            self.s = x
+        if not all(-(2**19) <= s <= 0 for s in self.s):
+            raise OutOfRangeError(f"scores {self.s} left [-2^19, 0]")
+        b = self.s.index(max(self.s))
+        g = max(s for k, s in enumerate(self.s) if k != b)
+        if self.s[b] - g < stage.unknown_margin:
+            q = 0
+        elif self.d > 0 and self.s[b] - self.s[self.d - 1] < stage.hysteresis:
+            q = self.d
+        else:
+            q = b + 1
+        if q == self.d:
+            self.r = 0
+        elif q == self.p:
+            self.r += 1
+        else:
+            self.r = 1
+        self.p = q
+        if self.r >= stage.min_labels or not self.primed:
+            self.d, self.r = q, 0
+        self.primed = True
+        return {"scores": list(self.s), "decision": [len(logits) if self.d == 0 else self.d - 1]}
 
     def features(self, x: list[int]) -> list[int]:
         preprocessing = self.model.contract.preprocessing
@@ -301,12 +338,16 @@ class Oracle:
         if readout.pooling == "mean":
             values["pooled"] = [0] * len(below)
         values |= {"logits": [0] * model.num_classes, "label": [NO_LABEL]}
+        if readout.decision is not None:
+            values |= {"scores": [0] * model.num_classes, "decision": [NO_LABEL]}
         if at_end or readout.label_every == "sample":
             operands = self.pooled(below)
             logits = row_results(model.head, [], operands, [])
             if readout.pooling == "mean":
                 values["pooled"] = operands
             values |= {"logits": logits, "label": [logits.index(max(logits))]}
+            if readout.decision is not None:
+                values |= self.decide(logits)
         if at_end:
             if readout.at_window_end == "reset":
                 self.reset()

@@ -7,13 +7,14 @@ Everything is seeded and built with numpy alone.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatFormat,
@@ -70,6 +71,7 @@ def spec(
     pooling: Pooling = "last",
     label_every: LabelEvery = "window",
     at_window_end: AtWindowEnd = "reset",
+    decision: DecisionStage | None = None,
 ) -> Spec:
     """A :class:`Spec` whose layers are all of one cell."""
     return Spec(
@@ -79,7 +81,7 @@ def spec(
         classes,
         window_length,
         Preprocessing(step, gravity_shift),  # type: ignore[arg-type]  # verify() refuses an unknown step
-        Readout(pooling, label_every, at_window_end),
+        Readout(pooling, label_every, at_window_end, decision),
     )
 
 
@@ -133,7 +135,7 @@ def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitud
         contract=_contract(spec),
         layers=layers,
         head=_float_rows(rng, spec.classes, spec.hidden[-1], 0, amplitude=amplitude, bias=0.02),
-        readout=spec.readout,
+        readout=replace(spec.readout, decision=None),  # which is of integer models
         number_format=FloatFormat(
             Normalisation(tuple(rng.uniform(-50, 50, spec.channels)), tuple(rng.uniform(150, 500, spec.channels)))
         ),
@@ -146,7 +148,14 @@ def quantized_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: 
     """A random float model, calibrated on random counts and quantized: numbers as a user's model has them."""
     model = random_float_model(spec, name=name, seed=seed, amplitude=amplitude)
     counts = random_counts(8, spec.window_length, spec.channels, seed=seed, sigma=300.0)
-    return quantize(model, calibrate(model, counts))
+    return with_decision(quantize(model, calibrate(model, counts)), spec.readout.decision)
+
+
+def with_decision(model: IntModel, stage: DecisionStage | None) -> IntModel:
+    """The model with a decision stage, or without."""
+    decided: IntModel = replace(model, readout=replace(model.readout, decision=stage))
+    verify(decided)
+    return decided
 
 
 def _extreme_narrow(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.int8]:
@@ -253,6 +262,14 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
     return model
 
 
+# One a cell, so that each stands beside another way of giving labels; extreme logits reach the ends of the scores.
+DECISIONS = {
+    "rnn": spec("rnn", 4, classes=5, window_length=3, decision=DecisionStage(1, 2**15, 2, 2**13), pooling="mean"),
+    "gru": spec("gru", 5, label_every="sample", at_window_end="carry", decision=DecisionStage(3, 2**16, 4, 2**12)),
+    "lstm": spec("lstm", 3, classes=2, window_length=4, label_every="sample", decision=DecisionStage(0, 2**14, 1, 0)),
+}
+
+
 def awkward_specs(cell: str) -> dict[str, Spec]:
     """Shapes by name, each odd in another way; together they reach every branch of a step."""
     mixed = {"rnn": ("rnn", "lstm"), "gru": ("gru", "rnn", "gru"), "lstm": ("lstm", "gru")}[cell]
@@ -279,6 +296,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             Preprocessing("remove_gravity", 1),
             Readout("mean", "window", "reset"),
         ),
+        "decided": DECISIONS[cell],
     }
 
 

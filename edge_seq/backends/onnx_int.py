@@ -9,6 +9,9 @@ Two forms, made of the same step:
   each window gives the ``logits`` [batch, K] and ``label`` [batch] of the last sample; a label after each sample gives
   [batch, time, K] and [batch, time]. ``time`` is free: windows of the contract's length follow each other as in a
   stream, so after a part of a window no label is due (-1).
+
+With a decision stage both give ``decision`` too, shaped as ``label``: -1 where none is due, K where it is unknown. A
+window form decides from a reset, as everything in it begins there; the step form's states carry the stage over windows.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ import numpy as np
 import onnx
 
 from edge_seq.backends import onnx_fixed_point as fixed
+from edge_seq.backends.onnx_decision import Decided, decide, decision_states
 from edge_seq.backends.onnx_graph import BATCH, INT16, INT32, INT64, TIME, Form, Graph, Port, add_scan, to_model
 from edge_seq.backends.onnx_int_cells import cell_states, scaled_rows, step_cell
-from edge_seq.backends.onnx_metadata import COUNTS, LABEL, LOGITS, metadata_of, require_form, seal
+from edge_seq.backends.onnx_metadata import COUNTS, DECISION, LABEL, LOGITS, metadata_of, require_form, seal
 from edge_seq.backends.onnx_preprocess import preprocess_states, preprocess_step
 from edge_seq.backends.onnx_window import (
     POOL_SUM,
@@ -41,6 +45,11 @@ TRACE = "trace."  # prefix of the outputs that only a trace has
 
 def int_states(model: IntModel) -> tuple[Port, ...]:
     """Inputs of the step model besides ``counts``, in order; all zero (false) after a reset."""
+    return (*_window_states(model), *decision_states(model))
+
+
+def _window_states(model: IntModel) -> tuple[Port, ...]:
+    """Those that a window's end concerns."""
     layers = [port for index, cell in enumerate(model.layers) for port in cell_states(cell, index)]
     return (*preprocess_states(model.contract), *layers, *window_states(model, INT32))
 
@@ -54,12 +63,18 @@ class _Step:
         label: int64 [batch, 1].
         states: the next states, by name.
         traced: what else a trace wants, int32 [batch, N]: value and N, by name.
+        decided: of the decision stage; None without one.
     """
 
     logits: str
     label: str
     states: dict[str, str]
     traced: dict[str, tuple[str, int]]
+    decided: Decided | None
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Name and value, int64 [batch, 1], of what is decided: the label, and the decision where there is a stage."""
+        return [(LABEL, self.label), *([(DECISION, self.decided.decision)] if self.decided else [])]
 
 
 def _features(graph: Graph, model: IntModel, counts: str, states: dict[str, str]) -> tuple[str, dict[str, str]]:
@@ -107,7 +122,12 @@ def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *,
     computed = scaled_rows(graph, (model.head,), below, width, 0, "head")
     logits = where_due(graph, model, moment, computed, graph.scalar(0), "due_logits")
     label = label_of(graph, model, moment, computed)
-    return _Step(logits, label, begin_again(graph, model, moment, after, int_states(model)), traced)
+    stage, decided = model.readout.decision, None
+    if stage is not None:
+        decided = decide(graph, model, stage, moment, computed, states)
+        after |= decided.states
+    after = begin_again(graph, model, moment, after, _window_states(model), decision_states(model))
+    return _Step(logits, label, after, traced, decided)
 
 
 def _step_model(model: IntModel) -> onnx.ModelProto:
@@ -117,7 +137,10 @@ def _step_model(model: IntModel) -> onnx.ModelProto:
     step = _step(graph, model, counts.name, states)
     outputs = [
         Port(graph.rename(step.logits, LOGITS), INT32, (BATCH, model.num_classes)),
-        Port(graph.add("Squeeze", step.label, graph.axes(1), name=LABEL), INT64, (BATCH,)),
+        *(
+            Port(graph.add("Squeeze", value, graph.axes(1), name=name), INT64, (BATCH,))
+            for name, value in step.columns()
+        ),
         *(port.renamed(step.states[port.name]) for port in ports),
     ]
     doc = "edge_seq integer model, one sample; SPEC.md. States are zero after a reset."
@@ -134,39 +157,53 @@ def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
     states = {port.name: graph.unique(port.name) for port in ports}
     sample = Port(graph.unique("sample"), INT16, (BATCH, model.input_size))
     step = _step(body, model, sample.name, states, trace=trace)
-    results = [Port(step.logits, INT32, (BATCH, model.num_classes)), Port(step.label, INT64, (BATCH, 1))]
-    traced = step.traced | {LOGITS: (step.logits, model.num_classes), LABEL: (step.label, 1)} if trace else {}
+    columns = step.columns()
+    results = [
+        Port(step.logits, INT32, (BATCH, model.num_classes)),
+        *(Port(value, INT64, (BATCH, 1)) for _, value in columns),
+    ]
+    shipped = len(results)
+    traced = _traced(step, model.num_classes) if trace else {}
     for name, (value, width) in traced.items():
-        dtype = INT64 if name == LABEL else INT32
+        dtype = INT64 if name in (LABEL, DECISION) else INT32
         results.append(Port(body.rename(value, f"step_{TRACE}{name}"), dtype, (BATCH, width)))
-    all_logits, all_labels, *_ = add_scan(
+    all_logits, *rest = add_scan(
         graph,
         body,
         [*(port.renamed(states[port.name]) for port in ports), sample],
         [*(port.renamed(step.states[port.name]) for port in ports), *results],
         start,
         (counts.name,),
-        ("all_logits", "all_labels", *(f"{TRACE}{name}" for name in traced)),
+        ("all_logits", *(f"all_{name}s" for name, _ in columns), *(f"{TRACE}{name}" for name in traced)),
     )
-    outputs = [*_readout(graph, model, all_logits, all_labels)]
-    for name, port in zip(traced, results[2:], strict=True):
+    outputs = _readout(graph, model, all_logits, dict(zip((name for name, _ in columns), rest, strict=False)))
+    for name, port in zip(traced, results[shipped:], strict=True):
         outputs.append(Port(f"{TRACE}{name}", port.dtype, (BATCH, TIME, port.shape[1])))
     doc = "edge_seq integer model, windows from a reset; SPEC.md."
     metadata = metadata_of(model, form="window")
     return seal(to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata))
 
 
-def _readout(graph: Graph, model: IntModel, all_logits: str, all_labels: str) -> tuple[Port, Port]:
-    """``logits`` and ``label`` of each sample, or of the last."""
-    labels = graph.add("Squeeze", all_labels, graph.axes(2), name="labels")
+def _traced(step: _Step, num_classes: int) -> dict[str, tuple[str, int]]:
+    """All that a trace holds: value and width by name, in the order of computation."""
+    traced = step.traced | {LOGITS: (step.logits, num_classes), LABEL: (step.label, 1)}
+    if step.decided is not None:
+        traced |= {"scores": (step.decided.scores, num_classes), DECISION: (step.decided.decision, 1)}
+    return traced
+
+
+def _readout(graph: Graph, model: IntModel, all_logits: str, columns: dict[str, str]) -> list[Port]:
+    """``logits``, ``label`` and ``decision`` of each sample, or of the last."""
+    flat = {name: graph.add("Squeeze", value, graph.axes(2), name=f"{name}s") for name, value in columns.items()}
     if model.readout.label_every == "sample":
         logits = Port(graph.rename(all_logits, LOGITS), INT32, (BATCH, TIME, model.num_classes))
-        return logits, Port(graph.rename(labels, LABEL), INT64, (BATCH, TIME))
+        return [logits, *(Port(graph.rename(value, name), INT64, (BATCH, TIME)) for name, value in flat.items())]
     last = graph.scalar(-1, np.int64)
-    return (
-        Port(graph.add("Gather", all_logits, last, axis=1, name=LOGITS), INT32, (BATCH, model.num_classes)),
-        Port(graph.add("Gather", labels, last, axis=1, name=LABEL), INT64, (BATCH,)),
+    logits = Port(graph.add("Gather", all_logits, last, axis=1, name=LOGITS), INT32, (BATCH, model.num_classes))
+    labels = (
+        Port(graph.add("Gather", value, last, axis=1, name=name), INT64, (BATCH,)) for name, value in flat.items()
     )
+    return [logits, *labels]
 
 
 def export_onnx_int(model: IntModel, *, form: Form, trace: bool = False) -> onnx.ModelProto:

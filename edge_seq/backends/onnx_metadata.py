@@ -5,7 +5,6 @@ No time and no place is in it: the same model gives the same bytes.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -18,9 +17,9 @@ from edge_seq.backends.onnx_graph import FORMS, OPSET, Form
 from edge_seq.errors import ExportError
 from edge_seq.files import write_atomically
 from edge_seq.ir.contract import contract_to_dict
-from edge_seq.ir.model import FloatModel, IntFormat, IntModel, model_hash
+from edge_seq.ir.model import FloatModel, IntFormat, IntModel, model_hash, readout_to_dict
 
-COUNTS, LOGITS, PROBABILITIES, LABEL = "counts", "logits", "probabilities", "label"
+COUNTS, LOGITS, PROBABILITIES, LABEL, DECISION = "counts", "logits", "probabilities", "label", "decision"
 PREFIX = "edge_seq."
 SEAL = f"{PREFIX}content_sha256"
 FORMAT_VERSION = 1
@@ -45,7 +44,7 @@ def metadata_of(model: FloatModel | IntModel, *, form: Form) -> dict[str, str]:
         "name": model.name,
         "labels": json.dumps(model.labels),
         "contract": json.dumps(contract_to_dict(model.contract), sort_keys=True),
-        "readout": json.dumps(dataclasses.asdict(model.readout), sort_keys=True),
+        "readout": json.dumps(readout_to_dict(model.readout), sort_keys=True),
         "model_sha256": model_hash(model),
         "version": importlib.metadata.version("edge-seq"),
         "opset": str(OPSET),

@@ -23,7 +23,7 @@ from edge_seq.backends.trace import Trace, gate_names, trace_names
 from edge_seq.errors import ContractError, ModelError, ParityError
 from edge_seq.ir.cells import Gru
 from edge_seq.ir.contract import SensorContract, contract_from_dict
-from edge_seq.ir.model import FloatModel, IntModel, Readout, model_hash
+from edge_seq.ir.model import FloatModel, IntModel, Readout, model_hash, readout_from_dict
 
 Arrays = dict[str, NDArray[Any]]
 Kind = Literal["float", "int"]
@@ -111,7 +111,7 @@ def _read_metadata(proto: onnx.ModelProto, metadata: Mapping[str, str], what: st
         form = FORM_OF[metadata[f"{PREFIX}form"]]
         labels = tuple(str(label) for label in json.loads(metadata[f"{PREFIX}labels"]))
         contract = contract_from_dict(json.loads(metadata[f"{PREFIX}contract"]))
-        readout = Readout(**json.loads(metadata[f"{PREFIX}readout"]))
+        readout = readout_from_dict(json.loads(metadata[f"{PREFIX}readout"]))
         model_sha256 = metadata[f"{PREFIX}model_sha256"]
     except (KeyError, TypeError, ValueError, ContractError) as error:
         raise ModelError(

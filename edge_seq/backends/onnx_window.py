@@ -60,12 +60,17 @@ def label_of(graph: Graph, model: FloatModel | IntModel, moment: Moment, logits:
 
 
 def begin_again(
-    graph: Graph, model: FloatModel | IntModel, moment: Moment, states: Mapping[str, str], ports: tuple[Port, ...]
+    graph: Graph,
+    model: FloatModel | IntModel,
+    moment: Moment,
+    states: Mapping[str, str],
+    ports: tuple[Port, ...],
+    lasting: tuple[Port, ...] = (),
 ) -> dict[str, str]:
     """The states with which the next sample begins, as values named ``<state>.next``.
 
-    At a window's end all are zero where ``at_window_end`` is ``reset``; only the sum and the count where it is
-    ``carry``.
+    At a window's end those of ``ports`` are zero where ``at_window_end`` is ``reset``; only the sum and the count where
+    it is ``carry``. Those of ``lasting`` live on.
     """
     inside = graph.add("Not", moment.ends)
     keep = {
@@ -81,4 +86,4 @@ def begin_again(
             result[port.name] = graph.add(op, states[port.name], keep[port.dtype], name=name)
         else:
             result[port.name] = graph.rename(states[port.name], name)
-    return result
+    return result | {port.name: graph.rename(states[port.name], port.name + NEXT) for port in lasting}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edge_seq.backends.decision import DecisionState, StageNumbers, decide, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.cells import Gru, Lstm, Rnn
@@ -56,12 +57,14 @@ class State:
         preprocess: what preprocessing remembers.
         pool_sum: int64 [B, padded(H)], sum of the last layer's operands since the window began.
         step_in_window: samples since the window began.
+        decision: of the decision stage; None without one.
     """
 
     layers: tuple[LayerState, ...]
     preprocess: PreprocessState
     pool_sum: Int64
     step_in_window: int
+    decision: DecisionState | None = None
 
 
 def reset_state(model: IntModel, batch: int) -> State:
@@ -72,7 +75,15 @@ def reset_state(model: IntModel, batch: int) -> State:
         cell_state = zeros if isinstance(cell, Lstm) else np.zeros((batch, 0), dtype=np.int64)
         layers.append(LayerState(operands=zeros, hidden=zeros, cell=cell_state))
     pool_sum = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
-    return State(tuple(layers), initial_state(batch, model.input_size), pool_sum, 0)
+    decision = None if model.readout.decision is None else reset_decision(batch, model.num_classes)
+    return State(tuple(layers), initial_state(batch, model.input_size), pool_sum, 0, decision)
+
+
+def begin_window(model: IntModel, state: State) -> State:
+    """State with which a window begins after another; the decision stage lives on."""
+    if model.readout.at_window_end == "reset":
+        return replace(reset_state(model, len(state.pool_sum)), decision=state.decision)
+    return replace(state, pool_sum=np.zeros_like(state.pool_sum), step_in_window=0)
 
 
 def _accumulate(rows: IntRows, features: Int64, operands_below: Int64, operands_own: Int64) -> Int64:
@@ -214,13 +225,14 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
         below = layer.operands
 
     count = state.step_in_window + 1
-    state = State(tuple(layer_states), preprocess_state, state.pool_sum + below, count)
+    state = State(tuple(layer_states), preprocess_state, state.pool_sum + below, count, state.decision)
     window_ends = count == model.contract.window_length
     batch = len(counts)
     logits = np.zeros((batch, model.num_classes), dtype=np.int64)
     label = np.full((batch, 1), NO_LABEL, dtype=np.int64)
     pooled = np.zeros((batch, model.hidden_sizes[-1]), dtype=np.int64)
-    if window_ends or model.readout.label_every == "sample":
+    due = window_ends or model.readout.label_every == "sample"
+    if due:
         operands = _pool(model, state)
         pooled = operands[:, : model.hidden_sizes[-1]]
         none = np.zeros((batch, 0), dtype=np.int64)
@@ -229,13 +241,13 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
     if model.readout.pooling == "mean":
         values["pooled"] = pooled
     values |= {"logits": logits, "label": label}
-
-    if window_ends:
-        if model.readout.at_window_end == "reset":
-            state = reset_state(model, batch)
-        else:
-            state = replace(state, pool_sum=np.zeros_like(state.pool_sum), step_in_window=0)
-    return state, values
+    if model.readout.decision is not None and state.decision is not None:
+        values |= {"scores": np.zeros_like(logits), "decision": np.full((batch, 1), NO_LABEL, dtype=np.int64)}
+        if due:
+            after, decision = decide(StageNumbers.of(model.readout.decision), logits, state.decision)
+            state = replace(state, decision=after)
+            values |= {"scores": after.scores, "decision": decision[:, None]}
+    return begin_window(model, state) if window_ends else state, values
 
 
 def run_stream(model: IntModel, counts: NDArray[np.int16]) -> Iterator[dict[str, Int64]]:

@@ -20,7 +20,8 @@ class Trace:
     Attributes:
         values: array [B, T, N] by name, in the order in which a step computes them: ``features`` (after preprocessing),
             for each layer ``layer0.<gate>`` (pre-activation) and ``layer0.cell_state`` / ``layer0.hidden_state``, then
-            ``pooled``, ``logits`` (zero where no label was due) and ``label`` (N = 1; -1 where no label was due).
+            ``pooled``, ``logits`` (zero where no label was due) and ``label`` (N = 1; -1 where no label was due), and
+            of a decision stage ``scores`` and ``decision``, in the same way (K where it is unknown).
     """
 
     values: Mapping[str, NDArray[Any]]
@@ -62,4 +63,5 @@ def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
         for name in (*gate_names(cell), *state_names(cell))
     ]
     pooled = ["pooled"] if model.readout.pooling == "mean" else []
-    return ("features", *layers, *pooled, "logits", "label")
+    decided = () if model.readout.decision is None else ("scores", "decision")
+    return ("features", *layers, *pooled, "logits", "label", *decided)

@@ -17,6 +17,7 @@ from edge_seq.cli import (
     bench,
     cross_validate,
     data,
+    decide,
     demo,
     device,
     evaluate,
@@ -26,6 +27,7 @@ from edge_seq.cli import (
     monitor,
     quantize,
     record,
+    robustness,
     run,
     simulate,
     train,
@@ -66,10 +68,12 @@ app.command("train")(train.command)
 app.command("cross-validate")(cross_validate.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)
+app.command("decide")(decide.command)
 app.command("export")(export.command)
 app.command("verify")(verify.command)
 app.command("measure")(measure.command)
 app.command("bench")(bench.command)
+app.command("robustness")(robustness.command)
 app.command("run")(run.command)
 app.command("record")(record.command)
 app.command("monitor")(monitor.command)

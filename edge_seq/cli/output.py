@@ -109,3 +109,22 @@ def estimate(value: dict[str, Any]) -> str:
     if value["low"] is None:
         return percent(value["value"])
     return f"{percent(value['value'])} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"
+
+
+def print_reliability(result: dict[str, Any], *, side: str) -> None:
+    """Temperature and calibration error before and after, from :mod:`edge_seq.workflow.reliability`."""
+    temperature = result["temperature"]
+    note = f"; {temperature['note']}" if temperature["note"] else ""
+    windows = f"{temperature['windows']} validation windows of {temperature['groups']} groups"
+    fitted = f"temperature {temperature['value']:.3f}, of {windows}" if temperature["windows"] else "no temperature"
+    rows = [
+        [
+            {"float": "float model", "int": "integer model"}[name],
+            *(percent(model[when]["expected_calibration_error"]) for when in ("before", "after")),
+            *(f"{model[when]['negative_log_likelihood']:.4f}" for when in ("before", "after")),
+        ]
+        for name, model in result["models"].items()
+    ]
+    columns = ["classifier", "calibration error before", "after", "neg. log-likelihood before", "after"]
+    print_table(f"calibration on {side} windows", columns, rows)
+    print_line(fitted + note)

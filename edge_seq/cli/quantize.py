@@ -14,6 +14,7 @@ from edge_seq.cli.output import (
     percent,
     print_json,
     print_line,
+    print_reliability,
     print_table,
     print_warning,
     progress,
@@ -33,6 +34,7 @@ def print_summary(summary: dict[str, Any]) -> None:
         f"{percent(cost['agreement_rate'])} of {cost['windows']} {cost['side']} windows; |dp| mean "
         f"{cost['mean_abs_probability_error']:.4f}, max {cost['max_abs_probability_error']:.4f}"
     )
+    print_reliability(summary["reliability"], side=summary["reliability"]["side"])
     rows = [[s["name"], str(s["saturated"]), str(s["values"]), percent(s["share"])] for s in summary["saturation"]]
     print_table("saturation on the calibration streams", ["value", "saturated", "of", "share"], rows)
     tightest = sorted(summary["range_proof"], key=lambda bound: bound["slack"])[:5]
@@ -58,4 +60,6 @@ def command(
         print_json(summary)
         return
     print_summary(summary)
+    if "note" in summary:
+        print_line(summary["note"])
     print_line(f"next: edge-seq export {shlex.quote(str(run))}")

@@ -39,10 +39,12 @@ def _print_decisions(
                 if as_json:
                     print_line(json_text({"gap_before_sample": decision.sample, "lost": decision.lost}, indent=None))
             elif as_json:
-                print_line(json_text(asdict(decision), indent=None))
+                shown = {name: value for name, value in asdict(decision).items() if (name, value) != ("decision", None)}
+                print_line(json_text(shown, indent=None))
             else:
                 shares = "  ".join(f"{label} {share:.3f}" for label, share in decision.probabilities.items())
-                print_line(f"{decision.time_s:10.2f} s  {decision.label:<20} {shares}")
+                decided = "" if decision.decision is None else f"{decision.decision:<20} "
+                print_line(f"{decision.time_s:10.2f} s  {decided}{decision.label:<20} {shares}")
             sys.stdout.flush()
     finally:
         sys.stderr.write(f"edge-seq: {stats}\n")
@@ -100,7 +102,7 @@ def command(
     The stream must hold to the sensor contract: its rate is checked all the way, its full scale on the first window; an
     axis that stands still is warned of. In a file a gap is an error; on a port it is printed, and the window begins
     anew. Needs neither torch nor the run's data. Stops at the end of the stream, and says on stderr how many samples a
-    second the model takes on this computer.
+    second the model takes on this computer. With a decision stage, what it decides stands before the label.
 
     Example: edge-seq run runs/demo/lstm --source drive.csv --json
 

@@ -1,10 +1,13 @@
-"""Which channels are x, y and z of one sensor."""
+"""Which channels are the three axes of one sensor, and rotations of them."""
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_seq.ir.contract import SensorContract
 
-_AXES = "xyz"
+AXES = "xyz"
 
 
 def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
@@ -17,12 +20,25 @@ def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
     for name, index in by_name.items():
         candidates = []
         if name.endswith("x"):
-            candidates.append([name[:-1] + axis for axis in _AXES])
+            candidates.append([name[:-1] + axis for axis in AXES])
         if name.startswith("x") and len(name) > 1:
-            candidates.append([axis + name[1:] for axis in _AXES])
+            candidates.append([axis + name[1:] for axis in AXES])
         for names in candidates:
             units = {contract.channels[by_name[n]].unit for n in names if n in by_name}
             if all(n in by_name for n in names) and len(units) == 1:
                 triples.append((index, by_name[names[1]], by_name[names[2]]))
                 break
     return tuple(triples)
+
+
+def rotation_about(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
+    """Rotation matrix float64 [3, 3] about a unit vector (Rodrigues 1840): I + sin(a) K + (1 - cos(a)) K K.
+
+    >>> (rotation_about(np.array([0.0, 0.0, 1.0]), 90.0) @ [1, 0, 0]).round(12).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    x, y, z = axis
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    angle = np.radians(degrees)
+    rotation: NDArray[np.float64] = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return rotation

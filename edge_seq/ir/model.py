@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_seq.ir.cells import Cell, gates, hidden_size
 from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
 
 Pooling = Literal["last", "mean"]
@@ -29,11 +30,28 @@ class Readout:
         label_every: a label at the end of each window, or after each sample.
         at_window_end: ``reset`` makes each window start from zero states, as in training, so that a stream gives the
             same labels as the windows it is cut into; ``carry`` keeps the states and begins a new mean only.
+        decision: what makes decisions of labels, in an integer model; None leaves it out.
     """
 
     pooling: Pooling = "last"
     label_every: LabelEvery = "window"
     at_window_end: AtWindowEnd = "reset"
+    decision: DecisionStage | None = None
+
+
+def readout_to_dict(readout: Readout) -> dict[str, Any]:
+    """Ready for JSON. A decision stage that is not there is not mentioned: such models keep their hash and files."""
+    return {name: value for name, value in dataclasses.asdict(readout).items() if (name, value) != ("decision", None)}
+
+
+def readout_from_dict(data: dict[str, Any]) -> Readout:
+    """Inverse of :func:`readout_to_dict`; not verified.
+
+    Raises:
+        TypeError: where a field is unknown.
+    """
+    stage = data.get("decision")
+    return Readout(**{**data, "decision": None if stage is None else DecisionStage(**stage)})
 
 
 @dataclass(frozen=True)
@@ -151,7 +169,8 @@ def model_hash(model: FloatModel | IntModel) -> str:
     The name of the model is not part of it.
     """
     digest = hashlib.sha256()
-    described = [dataclasses.asdict(part) for part in (model.contract, model.readout, model.number_format)]
+    contract, number_format = dataclasses.asdict(model.contract), dataclasses.asdict(model.number_format)
+    described = [contract, readout_to_dict(model.readout), number_format]
     digest.update(canonical_json([model.labels, *described]).encode())
     layers: tuple[Cell[Any], ...] = model.layers
     named = [(f"layer{i}.{name}", rows) for i, cell in enumerate(layers) for name, rows in gates(cell).items()]

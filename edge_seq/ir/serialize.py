@@ -21,10 +21,11 @@ from edge_seq.ir.model import (
     FloatModel,
     IntFormat,
     IntModel,
-    Readout,
     SequenceModel,
     canonical_json,
     model_hash,
+    readout_from_dict,
+    readout_to_dict,
 )
 from edge_seq.ir.rows import FloatRows, IntRows
 from edge_seq.ir.verify import verify
@@ -54,7 +55,7 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
         "labels": model.labels,
         "contract": contract_to_dict(model.contract),
         "cells": [cell_name(cell) for cell in layers],
-        "readout": dataclasses.asdict(model.readout),
+        "readout": readout_to_dict(model.readout),
         "number_format": dataclasses.asdict(model.number_format),
         "sha256": model_hash(model),
     }
@@ -184,6 +185,6 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         contract=contract_from_dict(header["contract"]),
         layers=tuple(layers),
         head=head,
-        readout=Readout(**header["readout"]),
+        readout=readout_from_dict(header["readout"]),
         number_format=cast(Any, number_format),  # one of the two, as `kind` says; verify() checks that it fits the rows
     )

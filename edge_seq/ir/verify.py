@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge_seq.errors import ModelError
 from edge_seq.ir.cells import CELL_NAMES, Cell, Gru, Lstm, Rnn, gates, hidden_size
 from edge_seq.ir.contract import verify_contract
+from edge_seq.ir.decision import MIN_LABELS_MAX, SCORE_LIMIT, SMOOTHING_SHIFT_MAX, DecisionStage
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
 from edge_seq.ir.rows import FloatRows, IntRows, padded
 
@@ -116,6 +117,28 @@ def _verify_number_format(model: FloatModel | IntModel) -> None:
             )
 
 
+def _verify_decision(model: FloatModel | IntModel) -> None:
+    stage = model.readout.decision
+    if stage is None:
+        return
+    _require(
+        isinstance(stage, DecisionStage) and isinstance(model.number_format, IntFormat),
+        f"readout.decision is {stage!r} in a model with {type(model.number_format).__name__}; expected a DecisionStage "
+        "in an integer model, whose logits its numbers are of: quantize first, then give it one",
+    )
+    for field, low, high in (
+        ("smoothing_shift", 0, SMOOTHING_SHIFT_MAX),
+        ("hysteresis", 0, SCORE_LIMIT),
+        ("min_labels", 1, MIN_LABELS_MAX),
+        ("unknown_margin", 0, SCORE_LIMIT),
+    ):
+        value = getattr(stage, field)
+        _require(
+            isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
+            f"readout.decision.{field} is {value!r}; expected a whole number of {low} to {high}",
+        )
+
+
 def pool_reciprocals(model: FloatModel | IntModel) -> tuple[int, ...]:
     """floor(2^(14 + floor(log2 t)) / t) for the t at which a mean is taken (SPEC.md, section 8)."""
     if model.readout.pooling != "mean":
@@ -171,6 +194,7 @@ def verify(model: FloatModel | IntModel) -> None:
     _require_rows(model.head, rows_type, "head")
     _verify_rows(model.head, "head", (inputs, 0), len(labels), False)
     _verify_number_format(model)
+    _verify_decision(model)
     if isinstance(model.number_format, IntFormat):
         from edge_seq.quant.range_proof import prove_ranges  # the proof needs the arithmetic, which needs the IR
 

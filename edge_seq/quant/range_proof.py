@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_seq.errors import RangeProofError
 from edge_seq.ir.cells import Cell, Gru, Lstm, gates
+from edge_seq.ir.decision import SCORE_LIMIT
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 from edge_seq.quant.fixed_point import (
@@ -149,6 +150,8 @@ def range_bounds(model: IntModel) -> tuple[Bound, ...]:
     logits = _largest("logits", _scaled_bounds(model.head))
     bounds += [logits, replace(logits, name="difference of two logits", magnitude=2 * logits.magnitude)]
     bounds += _pool_bounds(model)
+    if model.readout.decision is not None:
+        bounds.append(Bound("decision score, and difference of two", -1, SCORE_LIMIT))
     bounds.append(Bound("low product of mulw", -1, (2**MULTIPLIER_SHIFT - 1) * max(_multipliers(model))))
     bounds.append(Bound("interpolation of tanh", -1, _table_bound()))
     return tuple(bounds)

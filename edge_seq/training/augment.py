@@ -16,12 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edge_seq.data.axes import axis_triples
+from edge_seq.data.axes import AXES, axis_triples
 from edge_seq.errors import ConfigError
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.training.config import AugmentationConfig
-
-_AXES = "xyz"
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def random_rotations(batch: int, config: AugmentationConfig, generator: torch.Ge
         axis = axis / axis.norm(dim=1, keepdim=True)
     else:
         axis = torch.zeros(batch, 3)
-        axis[:, _AXES.index(config.vertical_axis)] = 1.0
+        axis[:, AXES.index(config.vertical_axis)] = 1.0
     half_angle = torch.deg2rad((2 * torch.rand(batch, 1, generator=generator) - 1) * config.max_degrees) / 2
     return _rotation_of_quaternion(torch.cat([half_angle.cos(), half_angle.sin() * axis], dim=1))
 

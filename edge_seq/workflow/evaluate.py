@@ -12,7 +12,7 @@ from edge_seq.data.recording import Windows
 from edge_seq.errors import DataError, ToolError
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash
-from edge_seq.metrics import Metrics, evaluate_predictions
+from edge_seq.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.workflow.folder import (
     RunFolder,
     load_json,
@@ -24,7 +24,8 @@ from edge_seq.workflow.folder import (
     windows_hash,
 )
 from edge_seq.workflow.prepare import split_note
-from edge_seq.workflow.quantize import float_probabilities, int_probabilities
+from edge_seq.workflow.quantize import real_logits
+from edge_seq.workflow.reliability import float_logits, reliability, temperature_of_run
 
 BASELINES = ("majority", "random_forest")
 BASELINES_OF = "baselines_of"  # hash of all that decides them
@@ -83,15 +84,18 @@ def evaluate_run(
         return metrics.to_dict()
 
     progress(0, EVALUATE_STEPS, "float model")
+    logits = {"float": float_logits(model, windows.counts)}
     results: dict[str, Any] = {
         "side": side,
         **split_note(config, load_json(run.training) if run.training.is_file() else None),
         "model_hash": model_hash(model),
-        "float": score(float_probabilities(model, windows.counts)),
+        "float": score(softmax(logits["float"])),
     }
     progress(1, EVALUATE_STEPS, "integer model")
     if quantized is not None:
-        results["int"] = score(int_probabilities(quantized, windows.counts))
+        logits["int"] = real_logits(quantized, windows.counts)
+        results["int"] = score(softmax(logits["int"]))
+    results["reliability"] = reliability(windows.labels, temperature_of_run(run), logits)
     progress(2, EVALUATE_STEPS, "baselines")
     if kept is not None:
         results |= {name: kept[name] for name in (*BASELINES, BASELINES_OF, BASELINES_BY)}

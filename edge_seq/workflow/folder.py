@@ -75,6 +75,11 @@ class RunFolder:
         return self.path / "quantization.json"
 
     @property
+    def decision(self) -> Path:
+        """The decision stage and how it was chosen."""
+        return self.path / "decision.json"
+
+    @property
     def calibration_streams(self) -> Path:
         """Raw counts of the calibration streams."""
         return self.path / "data" / "calibration.safetensors"
@@ -117,6 +122,14 @@ class RunFolder:
     def metrics(self, side: str) -> Path:
         """Metrics on a side of the split."""
         return self.path / f"metrics.{side}.json"
+
+    def stream_metrics(self, side: str) -> Path:
+        """Scores on whole recordings of a side of the split."""
+        return self.path / f"stream.{side}.json"
+
+    def stream_timelines(self, side: str) -> Path:
+        """Truth and decisions at each sample of these recordings."""
+        return self.reports / f"stream.{side}.safetensors"
 
     def command(self, name: str) -> str:
         """The command that does a step of this run again, to be pasted into a shell."""

@@ -9,7 +9,16 @@ from typing import Any
 from edge_seq.errors import ModelError
 from edge_seq.ir.cells import cell_name
 from edge_seq.ir.contract import contract_to_dict
-from edge_seq.ir.model import FloatModel, IntFormat, IntModel, deployed_bytes, model_hash, num_parameters, weight_bytes
+from edge_seq.ir.model import (
+    FloatModel,
+    IntFormat,
+    IntModel,
+    deployed_bytes,
+    model_hash,
+    num_parameters,
+    readout_to_dict,
+    weight_bytes,
+)
 from edge_seq.ir.serialize import load_model
 from edge_seq.quant.range_proof import range_bounds
 from edge_seq.workflow.folder import RunFolder
@@ -38,7 +47,7 @@ def inspect_path(path: Path) -> dict[str, Any]:
             "model_hash": exported.model_sha256,
             "labels": exported.labels,
             "contract": contract_to_dict(exported.contract),
-            "readout": asdict(exported.readout),
+            "readout": readout_to_dict(exported.readout),
         }
     return describe(load_model(path))
 
@@ -51,7 +60,7 @@ def describe(model: FloatModel | IntModel) -> dict[str, Any]:
         "model_hash": model_hash(model),
         "labels": model.labels,
         "contract": contract_to_dict(model.contract),
-        "readout": asdict(model.readout),
+        "readout": readout_to_dict(model.readout),
         "number_format": asdict(model.number_format),
         "layers": [
             {"cell": cell_name(cell), "hidden_size": size, "gates": list(vars(cell))}

@@ -10,12 +10,11 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.backends.reference_float import run_float
 from edge_seq.errors import DataError
 from edge_seq.ir.model import FloatModel, IntModel, deployed_bytes, model_hash, num_parameters, weight_bytes
 from edge_seq.ir.serialize import save_model
 from edge_seq.metrics import softmax
-from edge_seq.parity.ladder import QuantisationCost, quantisation_cost
+from edge_seq.parity.ladder import quantisation_cost
 from edge_seq.quant.calibrate import calibrate, count_saturation
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.quant.quantize import quantize
@@ -29,8 +28,9 @@ from edge_seq.workflow.folder import (
     load_windows,
     save_json,
 )
-from edge_seq.workflow.host_scores import BATCH, logits_on_host, reference_logits
+from edge_seq.workflow.host_scores import logits_on_host, reference_logits
 from edge_seq.workflow.prepare import split_note
+from edge_seq.workflow.reliability import float_logits, reliability, temperature_of_run
 
 STEPS_WORTH_A_BUILD = 500_000  # windows times samples; the reference takes longer for them than a build
 QUANTIZE_STEPS = 4
@@ -40,8 +40,7 @@ Progress = Callable[[int, int, str], None]
 
 def float_probabilities(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
     """Probabilities float64 [B, K] of the float reference at the end of each window of int16 [B, T, C]."""
-    logits = [run_float(model, counts[i : i + BATCH]).logits for i in range(0, len(counts), BATCH)]
-    return softmax(np.concatenate(logits))
+    return softmax(float_logits(model, counts))
 
 
 def int_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
@@ -58,12 +57,12 @@ def int_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
 
 def int_probabilities(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
     """Probabilities float64 [B, K] from the integer logits."""
-    return softmax(int_logits(model, counts) / 2.0**LOGIT_FRAC_BITS)
+    return softmax(real_logits(model, counts))
 
 
-def measure_cost(float_model: FloatModel, int_model: IntModel, counts: NDArray[np.int16]) -> QuantisationCost:
-    """Compare float and integer model on windows int16 [B, T, C]."""
-    return quantisation_cost(float_probabilities(float_model, counts), int_probabilities(int_model, counts))
+def real_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
+    """What the integer logits stand for, float64 [B, K]."""
+    return int_logits(model, counts) / 2.0**LOGIT_FRAC_BITS
 
 
 def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dict[str, Any]:
@@ -89,7 +88,8 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
     progress(next(steps), QUANTIZE_STEPS, "quantizing")
     quantized = quantize(model, calibration)
     progress(next(steps), QUANTIZE_STEPS, f"measuring the cost on {side} windows")
-    cost = measure_cost(model, quantized, windows.counts)
+    logits = {"float": float_logits(model, windows.counts), "int": real_logits(quantized, windows.counts)}
+    cost = quantisation_cost(softmax(logits["float"]), softmax(logits["int"]))
     progress(next(steps), QUANTIZE_STEPS, "counting saturation, proving ranges")
     summary = {
         "model_hash": model_hash(quantized),
@@ -103,8 +103,12 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         "cell_frac_bits": quantized.number_format.cell_frac_bits,
         "saturation": [{**asdict(s), "share": s.share} for s in count_saturation(quantized, streams)],
         "cost": {"side": side, **asdict(cost)},
+        "reliability": {"side": side, **reliability(windows.labels, temperature_of_run(run), logits)},
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
     }
+    if run.decision.is_file():  # it was of the integer model that is replaced
+        summary["note"] = f"the decision stage went with the earlier integer model; run {run.command('decide')} again"
+        run.decision.unlink()
     save_model(quantized, run.int_model)
     save_json(run.quantization, summary)
     progress(QUANTIZE_STEPS, QUANTIZE_STEPS, "done")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.backends.onnx_metadata import DECISION
 from edge_seq.backends.onnx_run import KINDS, OnnxModel, initial_states, load_onnx
 from edge_seq.backends.onnx_window import NEXT
 from edge_seq.data.checks import check_finite, check_rate, check_saturation, find_gaps
@@ -21,6 +22,7 @@ from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
 from edge_seq.workflow.folder import RunFolder
 from edge_seq.workflow.live import MAX_SATURATED_SHARE, RATE_TOLERANCE, Gap, InputWatch, Warn, in_units
 
+UNKNOWN = "unknown"  # a decision, where no class leads by enough
 TIME_COLUMNS = ("t", "time")  # taken for the time in seconds where none is named
 MAX_GAP_PERIODS = 2.0  # as the default of a data source
 
@@ -34,12 +36,14 @@ class Decision:
         time_s: its time from the start of the stream, by the contract's rate.
         label: name of the class.
         probabilities: by class name.
+        decision: what the decision stage makes of the labels so far, ``UNKNOWN`` or a class; None without a stage.
     """
 
     sample: int
     time_s: float
     label: str
     probabilities: dict[str, float]
+    decision: str | None = None
 
 
 def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
@@ -130,6 +134,7 @@ def decide(
                 time_s=index / model.contract.sample_rate_hz,
                 label=model.labels[label],
                 probabilities=dict(zip(model.labels, probabilities, strict=True)),
+                decision=(*model.labels, UNKNOWN)[int(outputs[DECISION][0])] if DECISION in outputs else None,
             )
 
 

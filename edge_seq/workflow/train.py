@@ -16,6 +16,7 @@ from edge_seq.files import write_atomically
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import Readout, canonical_json
 from edge_seq.ir.serialize import save_model
+from edge_seq.temperature import fold_into_weights
 from edge_seq.workflow.config import RunConfig
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -29,6 +30,7 @@ from edge_seq.workflow.folder import (
     windows_hash,
 )
 from edge_seq.workflow.prepare import Prepared, prepare, split_note
+from edge_seq.workflow.reliability import TEMPERATURE, with_temperature
 
 if TYPE_CHECKING:
     from edge_seq.training.fit import EpochRecord
@@ -125,7 +127,7 @@ def train_run(
     from edge_seq.training.runtime import require_torch
 
     require_torch("train")
-    from edge_seq.frontends.from_torch import from_training
+    from edge_seq.frontends.from_torch import HEAD_PREFIX, from_training
     from edge_seq.training.loop import train
 
     run = start_run(path, config)
@@ -144,9 +146,11 @@ def train_run(
         checkpoint_dir=run.checkpoint_dir,
         progress=epoch_progress,
     )
-    write_atomically(run.torch_weights, safetensors.numpy.save(dict(result.state_dict)))
     readout = Readout(config.training.pooling, config.training.label_every, config.at_window_end)
-    model = from_training(result, name=config.name, labels=dataset.labels, readout=readout)
+    trained = from_training(result, name=config.name, labels=dataset.labels, readout=readout)
+    model, temperature = with_temperature(trained, prepared.validation)
+    weights = fold_into_weights(result.state_dict, temperature.value, HEAD_PREFIX)
+    write_atomically(run.torch_weights, safetensors.numpy.save(weights))
     save_model(model, run.float_model)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
@@ -159,6 +163,7 @@ def train_run(
             for side in SIDES
         },
         "best_epoch": result.best_epoch,
+        TEMPERATURE: dataclasses.asdict(temperature),
         "history": [dataclasses.asdict(record) for record in result.history],
         "seed": result.seed,
         "seconds": result.seconds,

@@ -195,7 +195,8 @@ def _streams(counts: NDArray[np.int16]) -> NDArray[np.int16]:
 def _due(model: FloatModel | IntModel, trace: Trace) -> Trace:
     """Logits and labels at the steps at which a window model gives them."""
     first = _first_due(model)
-    return Trace({name: np.asarray(trace.values[name][:, first:]) for name in ("logits", "label")})
+    names = ("logits", "label", *(("decision",) if model.readout.decision else ()))
+    return Trace({name: np.asarray(trace.values[name][:, first:]) for name in names})
 
 
 def _first_due(model: FloatModel | IntModel) -> int:
@@ -204,10 +205,10 @@ def _first_due(model: FloatModel | IntModel) -> int:
 
 def _window_outputs(model: OnnxModel, counts: NDArray[np.int16]) -> Trace:
     outputs = run_window(model, counts)
-    logits, label = outputs["logits"], outputs["label"]
+    named = {name: outputs[name] for name in ("logits", "label", "decision") if name in outputs}
     if model.readout.label_every == "window":
-        logits, label = logits[:, np.newaxis], label[:, np.newaxis]
-    return Trace({"logits": logits, "label": label[..., np.newaxis]})
+        named = {name: array[:, np.newaxis] for name, array in named.items()}
+    return Trace({name: array if name == "logits" else array[..., np.newaxis] for name, array in named.items()})
 
 
 # ------------------------------------------------------------------------------------------------------ what is there
@@ -309,7 +310,7 @@ def _step_outputs(model: OnnxModel, counts: NDArray[np.int16], dtype: type[np.ge
         {
             **{name.removesuffix(NEXT): array for name, array in outputs.items() if name.endswith(NEXT)},
             "logits": outputs["logits"],
-            "label": outputs["label"][:, np.newaxis],
+            **{name: outputs[name][:, np.newaxis] for name in ("label", "decision") if name in outputs},
         }
         for outputs in run_steps_onnx(model, counts)
     ]
@@ -387,6 +388,9 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
     if model.readout.pooling == "mean":
         values["pool_sum"] = state.pool_sum[:, : model.hidden_sizes[-1]]
     values["step_in_window"] = np.full((batch, 1), state.step_in_window)
+    if state.decision is not None:
+        decision = vars(state.decision).items()
+        values |= {f"decision.{name}": array.reshape(batch, -1) for name, array in decision}
     return {name: array.astype(np.int64) for name, array in values.items()}
 
 
@@ -397,7 +401,8 @@ def _int_step_rung(name: str, run: RunFolder, model: IntModel, inputs: _Inputs) 
         state, steps = reset_state(model, len(counts)), []
         for t in range(counts.shape[1]):
             state, values = step(model, counts[:, t], state)
-            steps.append({**states_after_step(model, state), "logits": values["logits"], "label": values["label"]})
+            given: dict[str, NDArray[np.int64]] = {n: values[n] for n in ("logits", "label", "decision") if n in values}
+            steps.append({**states_after_step(model, state), **given})
         return Trace({key: np.stack([values[key] for values in steps], axis=1) for key in steps[0]})
 
     return comparison_rung(

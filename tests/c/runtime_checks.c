@@ -23,6 +23,7 @@ typedef struct {
     es_status_t status[STEPS];
     uint32_t crc[STEPS];
     uint16_t label[STEPS];
+    uint16_t decision[STEPS];
     int32_t logit[STEPS];
 } seen_t;
 
@@ -38,6 +39,10 @@ static void step_once(const case_t *test, es_context_t *context, unsigned step, 
     seen->status[step] = es_step(context, counts_at(test, step));
     seen->crc[step] = es_state_crc(context);
     seen->label[step] = es_label(context);
+    seen->decision[step] = es_decision(context);
+    if (test->model->decision == NULL) {
+        seen->decision[step] = (uint16_t)(es_decision(context) == es_label(context) ? 0 : 1);
+    }
     seen->logit[step] = es_logits(context)[test->model->num_classes - 1u];
 }
 
@@ -46,7 +51,7 @@ static int same(const seen_t *a, const seen_t *b, unsigned from)
     unsigned step;
     for (step = from; step < STEPS; step++) {
         if (a->status[step] != b->status[step] || a->crc[step] != b->crc[step] || a->label[step] != b->label[step] ||
-            a->logit[step] != b->logit[step]) {
+            a->decision[step] != b->decision[step] || a->logit[step] != b->logit[step]) {
             return 0;
         }
     }
@@ -112,6 +117,7 @@ static void check_reset(unsigned index, const seen_t *alone)
     }
     es_reset(context);
     CHECK(index, es_label(context) == ES_NO_LABEL && es_logits(context)[0] == 0);
+    CHECK(index, es_decision(context) == ES_NO_LABEL);
     for (step = 0; step < STEPS; step++) {
         step_once(test, context, step, &seen);
     }
@@ -236,7 +242,9 @@ static void check_bad_states(unsigned index)
     const es_model_t *const model = test->model;
     const size_t size = es_state_bytes(model);
     const size_t pool_at = 12u + 4u * (size_t)model->memory_words;
-    const size_t states_at = pool_at + 4u * (size_t)model->pool_words;
+    const size_t stage_at = pool_at + 4u * (size_t)model->pool_words;
+    const size_t codes_at = stage_at + 4u * (size_t)model->num_classes;
+    const size_t states_at = stage_at + 4u * (size_t)model->decision_words;
     uint8_t *const good = (uint8_t *)malloc(size);
     uint8_t *const bad = (uint8_t *)malloc(size);
     void *memory;
@@ -274,6 +282,15 @@ static void check_bad_states(unsigned index)
         const uint32_t limit = 32768u * (good[8] + 256u * good[9]);
         WITH(put(bad + pool_at, limit + 1u, 4));
         WITH(put(bad + pool_at, 0u - limit - 1u, 4));
+    }
+    if (model->decision != NULL) {
+        WITH(put(bad + stage_at, 1, 4));
+        WITH(put(bad + stage_at, 0u - 524289u, 4));
+        WITH(put(bad + codes_at, model->num_classes + 1u, 4));
+        WITH(put(bad + codes_at, 0u - 1u, 4));
+        WITH(put(bad + codes_at + 4, model->num_classes + 1u, 4));
+        WITH(put(bad + codes_at + 8, model->decision->min_labels, 4));
+        WITH(put(bad + codes_at + 12, 2, 4));
     }
     if (model->layers[0].hidden_size > 2) { /* unit 2 is coarse */
         WITH(put(bad + states_at + 4, 129, 2));
@@ -317,6 +334,7 @@ static void check_self_test(unsigned index)
     uint32_t *const crc = (uint32_t *)with_last_changed(right.state_crc, steps, sizeof *crc);
     uint16_t *const label = (uint16_t *)with_last_changed(right.labels, labels, sizeof *label);
     int32_t *const logit = (int32_t *)with_last_changed(right.logits, labels * test->model->num_classes, sizeof *logit);
+    uint16_t *decision = NULL;
     es_golden_t golden = right;
     es_place_t place = {7, 7};
 
@@ -340,6 +358,14 @@ static void check_self_test(unsigned index)
     golden.logits = logit;
     CHECK(index, es_self_test(&golden, memory, bytes, &place) == ES_ERROR_SELF_TEST);
     CHECK(index, place.window == right.num_windows - 1);
+    CHECK(index, (right.decisions != NULL) == (test->model->decision != NULL));
+    if (right.decisions != NULL) {
+        decision = (uint16_t *)with_last_changed(right.decisions, labels, sizeof *decision);
+        golden = right;
+        golden.decisions = decision;
+        CHECK(index, es_self_test(&golden, memory, bytes, &place) == ES_ERROR_SELF_TEST);
+        CHECK(index, place.window == right.num_windows - 1);
+    }
     golden = right;
     golden.num_labels = (uint16_t)(golden.num_labels + 1u);
     CHECK(index, es_self_test(&golden, memory, bytes, NULL) == ES_ERROR_SELF_TEST);
@@ -347,6 +373,7 @@ static void check_self_test(unsigned index)
     CHECK(index, es_self_test(&golden, memory, bytes, NULL) == ES_ERROR_SELF_TEST);
     free(crc);
     free(label);
+    free(decision);
     free(logit);
     free(memory);
 }

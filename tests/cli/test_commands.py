@@ -21,10 +21,12 @@ COMMANDS = (
     "train",
     "evaluate",
     "quantize",
+    "decide",
     "export",
     "verify",
     "measure",
     "bench",
+    "robustness",
     "run",
     "record",
     "monitor",
@@ -112,6 +114,106 @@ def test_evaluate_prints_every_classifier_and_the_confusion(small: Small) -> Non
     text = ok("evaluate", small.run).out
     for title in ("float model", "integer model", "random forest", "majority guess", "confusion", "skid"):
         assert title in text
+
+
+def test_a_temperature_was_fitted_on_validation_windows_and_mends_them(small: Small) -> None:
+    temperature = json.loads((small.run / "training.json").read_text())["temperature"]
+    assert temperature["windows"] > temperature["groups"] > 0
+    for result in (
+        ok("evaluate", small.run, "--side", "validation", "--json").json,
+        ok("quantize", small.run, "--json").json,
+    ):
+        assert result["reliability"]["temperature"] == temperature
+        for model in ("float", "int"):
+            before, after = (result["reliability"]["models"][model][when] for when in ("before", "after"))
+            assert after["negative_log_likelihood"] < before["negative_log_likelihood"]
+            assert len(after["bins"]) == 15
+    assert "validation windows" in ok("evaluate", small.run).out
+
+
+def test_evaluate_scores_whole_recordings(small: Small) -> None:
+    results = ok("evaluate", small.run, "--stream", "--json").json
+    assert json.loads((small.run / "stream.test.json").read_text()) == results
+    for model in ("float", "int"):
+        assert results[model]["recordings"] == results[model]["groups"] > 1
+        assert results[model]["hours"] == pytest.approx(results[model]["recordings"] * 120 / 3600, rel=0.01)
+        assert results[model]["tolerance_s"] == 5.0
+        assert sum(one["events"] for one in results[model]["classes"]) > 0
+    lines = safetensors.numpy.load((small.run / "reports" / "stream.test.safetensors").read_bytes())
+    recordings = {name.split("/")[0] for name in lines}
+    assert len(recordings) == results["int"]["recordings"]
+    for name in recordings:
+        truth, decided = lines[f"{name}/labels"], lines[f"{name}/int"]
+        assert truth.shape == decided.shape == (1200,)
+        assert (decided[:49] == -1).all()  # no label before the end of the first window of 50
+        assert (decided[49:] >= 0).all()
+    text = ok("evaluate", small.run, "--stream", "--tolerance-s", "0").out
+    assert "an event reaches 0 s beyond its end" in text
+    alone = edge_seq("evaluate", small.run, "--tolerance-s", "3")
+    assert (alone.code, "only --stream has" in alone.err) == (2, True)
+
+
+def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small: Small, tmp_path: Path) -> None:
+    run = shutil.copytree(small.run, tmp_path / "run")
+    summary = ok("decide", run, "--max-extra-delay-s", "20", "--unknown-margin", "0.002", "--json").json
+    assert json.loads((run / "decision.json").read_text()) == summary
+    assert summary["stage"]["unknown_margin"] == 131
+    assert summary["decisions"]["event_f1"] >= summary["labels"]["event_f1"] - 0.002
+    streams = ok("evaluate", run, "--stream", "--json").json
+    assert {"float_decided", "int_decided"} <= set(streams)
+    assert streams["stage"] == summary["stage"]
+    assert ok("inspect", run, "--json").json["readout"]["decision"] == summary["stage"]
+    ok("export", run)
+    ladder = ok("verify", run, "--windows", "20", "--extreme", "8", "--json").json
+    traced = next(rung for rung in ladder["rungs"] if rung["name"].endswith("ONNX, traced"))
+    assert traced["comparison"]["names"][-2:] == ["scores", "decision"]
+    lines = ok("run", run, "--json", stdin=_first_windows(small, 4)).out.splitlines()
+    labels = {*_labels_of(run), "unknown"}
+    assert {json.loads(line)["decision"] for line in lines} <= labels
+    assert "taken out" in ok("decide", run, "--remove").out
+    assert "the decision stage went with the earlier integer model" in ok("quantize", run).out
+    assert "decision" not in ok("inspect", run, "--json").json["readout"]
+
+
+def _labels_of(run: Path) -> list[str]:
+    from edge_seq.ir.serialize import load_int_model
+
+    return list(load_int_model(run / "model.int.safetensors").labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--remove", "--allow-unknown"], "--remove takes the stage out and searches none"),
+        (["--allow-unknown", "--unknown-margin", "1"], "give one of both"),
+        (["--unknown-margin", "9"], "unknown_margin is 9.0; give 0 to 8 logits"),
+        (["--max-extra-delay-s", "-1"], "max_extra_delay_s is -1.0; give 0 or more seconds"),
+    ],
+)
+def test_decide_refuses_what_does_not_go_together(options: list[str], message: str, small: Small) -> None:
+    result = edge_seq("decide", small.run, *options)
+    assert (result.code, message in result.err) == (2, True), result.err
+
+
+def test_robustness_sweeps_disturbed_recordings(small: Small) -> None:
+    results = ok("robustness", small.run, "--sweep", "full_scale", "--no-plot", "--json").json
+    assert json.loads((small.run / "reports" / "robustness.test.json").read_text()) == results
+    (sweep,) = results["sweeps"]
+    as_trained = next(point for point in sweep["points"] if point["value"] == sweep["nominal"])
+    scored = ok("evaluate", small.run, "--no-baselines", "--json").json
+    for model in ("float", "int"):
+        assert as_trained[model]["accuracy"] == scored[model]["accuracy"]
+    result = edge_seq("robustness", small.run, "--sweep", "colour")
+    assert (result.code, "there is no sweep 'colour'" in result.err) == (2, True)
+
+
+def test_streams_of_other_recordings_are_refused(small: Small, tmp_path: Path) -> None:
+    run = shutil.copytree(small.run, tmp_path / "run")
+    hashes = json.loads((run / "data" / "hashes.json").read_text())
+    (run / "data" / "hashes.json").write_text(json.dumps({**hashes, "validation": "0" * 64}))
+    result = edge_seq("evaluate", run, "--stream", "--side", "validation")
+    assert result.code == 2
+    assert "the validation recordings are others than those it was trained with" in result.err
 
 
 def test_evaluate_refuses_an_unknown_side(small: Small) -> None:

@@ -61,6 +61,10 @@ def test_shipped_window_graph_gives_logits_and_label(name: str) -> None:
         counts = _all_kinds_of_counts(model, 5, time_steps)
         reference = run_reference(model, counts)
         outputs = run_window(shipped, counts)
+        if model.readout.decision is not None:
+            decisions = reference.values["decision"][:, :, 0]
+            last = decisions if model.readout.label_every == "sample" else decisions[:, -1]
+            assert np.array_equal(outputs["decision"], last)
         if model.readout.label_every == "sample":
             assert np.array_equal(outputs["logits"], reference.values["logits"])
             assert np.array_equal(outputs["label"], reference.values["label"][:, :, 0])
@@ -86,6 +90,8 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
             values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
         if isinstance(cell, Lstm):
             values[f"layer{index}.cell_state"] = layer.cell[:, :size]
+    if state.decision is not None:
+        values |= {f"decision.{name}": array.reshape(batch, -1) for name, array in vars(state.decision).items()}
     return values
 
 
@@ -100,6 +106,8 @@ def test_step_model_carries_the_states_of_the_reference(name: str) -> None:
         state, values = step(model, counts[:, t], state)
         assert np.array_equal(outputs["logits"], values["logits"])
         assert np.array_equal(outputs["label"], values["label"][:, 0])
+        if model.readout.decision is not None:
+            assert np.array_equal(outputs["decision"], values["decision"][:, 0])
         expected = _states_of_reference(model, state)
         for output, found in outputs.items():
             if output.endswith(NEXT):

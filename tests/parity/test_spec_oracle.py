@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.cells import Rnn
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
-from edge_seq.ir.model import IntModel
+from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.model import IntModel, Readout
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import pool_reciprocals, verify
 from tests.spec_oracle import TABLE, OutOfRangeError, arg, mulw, run_oracle, s16, sig, tanh
@@ -136,6 +137,21 @@ def test_the_longest_sums_of_states(label_every: str) -> None:
     assert mismatches(model, counts)[0] == 0
     mean = run_reference(model, counts).values["pooled"][0, -1]
     assert np.abs(mean - np.array([-32767, 32767, -128])).max() <= 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_decision_stage(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stage = DecisionStage(
+        smoothing_shift=int(rng.integers(0, 9)),
+        hysteresis=int(rng.integers(0, 2 ** rng.integers(1, 20))),
+        min_labels=int(rng.choice([1, 2, 5, 255])),
+        unknown_margin=int(rng.integers(0, 2 ** rng.integers(1, 20))),
+    )
+    pooling, label_every, at_window_end = READOUTS[seed]
+    shape = spec(CELLS[seed % 3], 4, classes=2 + seed, window_length=2 + seed % 3, decision=stage)
+    readout = Readout(pooling, label_every, at_window_end, stage)  # type: ignore[arg-type]
+    check(replace(shape, readout=readout), seed=seed)
 
 
 def test_a_changed_number_is_noticed() -> None:

@@ -17,7 +17,10 @@ CORE = (
     "edge_seq/quant",
     "edge_seq/errors.py",
     "edge_seq/files.py",
-    *(f"edge_seq/backends/{name}.py" for name in ("preprocess", "reference_int", "reference_float", "trace")),
+    *(
+        f"edge_seq/backends/{name}.py"
+        for name in ("decision", "preprocess", "reference_int", "reference_float", "trace")
+    ),
 )
 CORE_MODULES = [
     "edge_seq",

@@ -26,7 +26,8 @@ extern "C" {
 #define ES_BLOCK_ROWS 4u     /* rows computed together */
 #define ES_QUAD 4u           /* operands come in groups of four: two fine, two coarse */
 #define ES_HASH_BYTES 32u    /* SHA-256 of the model */
-#define ES_NO_LABEL 0xFFFFu  /* es_label() before the first label is due */
+#define ES_NO_LABEL 0xFFFFu  /* es_label() and es_decision() before the first label is due */
+#define ES_UNKNOWN 0xFFFEu   /* es_decision() where no class leads by enough */
 
 /* ---------------------------------------------------------------------------------------------------- status */
 
@@ -87,6 +88,18 @@ typedef void (*es_preprocess_t)(es_context_t *context, const int16_t *counts);
 /* Takes one step's operands in; returns what the head sees, int16 [4 * head_quads], if a label is due. */
 typedef const int16_t *(*es_pool_t)(es_context_t *context, const int16_t *operands, int label_due);
 
+/* Takes the latest logits and label in; what it remembers is in the context. */
+typedef void (*es_decision_step_t)(es_context_t *context);
+
+/* What makes decisions of labels, smoothed, with hysteresis, a minimum duration and "unknown" (SPEC.md, section 14). */
+typedef struct es_decision {
+    es_decision_step_t step;
+    int32_t hysteresis;       /* 0 .. 2^19, Q16 */
+    int32_t unknown_margin;   /* 0 .. 2^19, Q16 */
+    uint16_t smoothing_shift; /* 0 .. 8 */
+    uint16_t min_labels;      /* 1 .. 255 */
+} es_decision_t;
+
 struct es_model {
     uint16_t abi;              /* ES_ABI */
     uint16_t num_channels;     /* C, 1 .. 64 */
@@ -113,6 +126,8 @@ struct es_model {
     const ES_ROM int16_t *pool_reciprocals; /* [num_reciprocals], or NULL */
     const char *const *labels;              /* [K], UTF-8 */
     const uint8_t *hash;                    /* [ES_HASH_BYTES], model_hash of the manifest */
+    const es_decision_t *decision;          /* NULL: none; generated data without one do not name it */
+    uint16_t decision_words;                /* int32 words that it remembers: K + 4, or 0 */
 };
 
 /* What the input must be: for a log, or for a host to compare before it sends samples. Numbers as decimal text. */
@@ -139,7 +154,7 @@ struct es_context {
     const es_model_t *model;
     int32_t *memory;         /* [memory_words] what preprocessing remembers */
     int32_t *pool_sum;       /* [pool_words] sum of operands since the window began */
-    int32_t *logits;         /* [K] Q16, of the latest label */
+    int32_t *logits;         /* [K] Q16, of the latest label; behind them [decision_words] of the decision stage */
     int16_t *features;       /* [feature_words] */
     int16_t *states;         /* [state_words], layer after layer; padding stays zero */
     int16_t *scratch;        /* [scratch_words] */
@@ -183,6 +198,10 @@ const int32_t *es_logits(const es_context_t *context);
 /* Index of the latest label, 0 .. K-1; ES_NO_LABEL before the first. */
 uint16_t es_label(const es_context_t *context);
 
+/* What the decision stage makes of the labels so far: 0 .. K-1, ES_UNKNOWN, or ES_NO_LABEL before the first. Of a model
+ * without a stage it is the latest label. */
+uint16_t es_decision(const es_context_t *context);
+
 /* Name of a label, or "" if there is no such label. */
 const char *es_label_text(const es_model_t *model, uint16_t label);
 
@@ -210,6 +229,7 @@ typedef struct es_golden {
     const ES_ROM uint32_t *state_crc; /* [W, N], es_state_crc() after each step */
     const ES_ROM int32_t *logits;     /* [W, L, K] */
     const ES_ROM uint16_t *labels;    /* [W, L] */
+    const ES_ROM uint16_t *decisions; /* [W, L] as es_decision() gives them; NULL without a decision stage */
 } es_golden_t;
 
 /* Where a self-test failed. */
@@ -238,6 +258,8 @@ void es_preprocess_gravity(es_context_t *context, const int16_t *counts);
 
 const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int label_due);
+
+void es_decision_step(es_context_t *context);
 
 #ifdef __cplusplus
 }

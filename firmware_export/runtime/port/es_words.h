@@ -1,6 +1,7 @@
-/* What a step is compared by, as int32 words: features, states as they lie in memory, pooled operands, logits, label.
- * Where no label is due, pooled operands and logits are 0 and the label is -1. Built with ES_TRACE, four pre-activations
- * a unit follow, layer by layer, gate by gate. For the one file of a program that includes it. */
+/* What a step is compared by, as int32 words: features, states as they lie in memory, pooled operands, logits, label; of
+ * a decision stage its scores and the decision (K: unknown). Where no label is due, pooled operands, logits and scores
+ * are 0, label and decision -1. Built with ES_TRACE, four pre-activations a unit follow, layer by layer, gate by gate.
+ * For the one file of a program that includes it. */
 #ifndef ES_WORDS_H
 #define ES_WORDS_H
 
@@ -11,7 +12,8 @@
 
 static size_t es_words_plain(const es_model_t *model)
 {
-    return (size_t)model->num_channels + model->state_words + model->pool_words + model->num_classes + 1u;
+    const size_t decided = model->decision != NULL ? (size_t)model->num_classes + 1u : 0u;
+    return (size_t)model->num_channels + model->state_words + model->pool_words + model->num_classes + 1u + decided;
 }
 
 #ifdef ES_TRACE
@@ -73,6 +75,17 @@ static int32_t *es_words_put16(int32_t *row, const int16_t *words, size_t count,
     return row;
 }
 
+static void es_words_put_decision(const es_context_t *context, int label_due, int32_t *row)
+{
+    const unsigned num_classes = context->model->num_classes;
+    const uint16_t decision = es_decision(context);
+    unsigned index;
+    for (index = 0; index < num_classes; index++) {
+        *row++ = label_due ? context->logits[num_classes + index] : 0;
+    }
+    *row = label_due ? (int32_t)(decision == ES_UNKNOWN ? num_classes : decision) : -1;
+}
+
 /* After each step. */
 static void es_words_put(const es_context_t *context, int label_due, int32_t *row)
 {
@@ -84,7 +97,10 @@ static void es_words_put(const es_context_t *context, int label_due, int32_t *ro
     for (index = 0; index < model->num_classes; index++) {
         *row++ = label_due ? es_logits(context)[index] : 0;
     }
-    *row = label_due ? (int32_t)es_label(context) : -1;
+    *row++ = label_due ? (int32_t)es_label(context) : -1;
+    if (context->model->decision != NULL) {
+        es_words_put_decision(context, label_due, row);
+    }
 }
 
 #endif

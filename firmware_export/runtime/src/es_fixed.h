@@ -11,11 +11,24 @@ static inline int32_t es_shift_right(int32_t a, unsigned n)
     return a < 0 ? ~(~a >> n) : a >> n;
 }
 
+/* All ones if a is negative, else 0: a choice without a branch, so that a step takes as long whatever is chosen. */
+static inline uint32_t es_negative(int32_t a)
+{
+    return (uint32_t)0 - ((uint32_t)a >> 31);
+}
+
 /* 2^n, n 0 .. 30 */
 static inline int32_t es_power2(unsigned n)
 {
     const uint32_t bit = (uint32_t)1 << n;
     return (int32_t)bit;
+}
+
+/* The number whose two's complement is `bits`, without a conversion that C99 leaves to the compiler. */
+static inline int32_t es_signed32(uint32_t bits)
+{
+    const uint32_t others = ~bits & 0x7FFFFFFFu;
+    return (bits & 0x80000000u) != 0u ? -(int32_t)others - 1 : (int32_t)bits;
 }
 
 /* floor(a / 2^n + 1/2): halves go up. |a| + 2^(n-1) must fit 32 bits. */

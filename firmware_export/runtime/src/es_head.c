@@ -15,19 +15,17 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
     while (class_index < model->num_classes) {
         int32_t sums[ES_BLOCK_ROWS];
         unsigned row;
-        unsigned wins;
+        int32_t lead;
         for (row = 0; row < ES_BLOCK_ROWS; row++) {
             sums[row] = ES_ROM_INT32(&block->bias[row]);
         }
         weights = es_rows4_narrow(weights, pooled, model->head_quads, sums);
         for (row = 0; row < ES_BLOCK_ROWS && class_index < model->num_classes; row++) {
             logits[class_index] = es_mulw(sums[row], ES_ROM_INT16(&block->multiplier[row]));
-            /* Of equals the lowest index stays. A product, not a branch: a step takes as long whichever label wins. */
-            wins = 0;
-            if (logits[class_index] > logits[label]) {
-                wins = 1;
-            }
-            label += (class_index - label) * wins;
+            /* Of equals the lowest index stays. |logit| <= 2^30, so that the difference fits; by its sign and not by a
+             * branch, a step takes as long whichever label wins. */
+            lead = logits[label] - logits[class_index];
+            label ^= (label ^ class_index) & (unsigned)es_negative(lead);
             class_index++;
         }
         block++;

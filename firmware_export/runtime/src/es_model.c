@@ -1,10 +1,11 @@
 /* A model over time: preprocessing, layers, pooling, head (SPEC.md, section 7). */
 #include "edge_seq.h"
+#include "es_decision.h"
 #include "es_head.h"
 
 size_t es_context_bytes(const es_model_t *model)
 {
-    return ES_CONTEXT_BYTES((size_t)model->memory_words + model->pool_words + model->num_classes,
+    return ES_CONTEXT_BYTES((size_t)model->memory_words + model->pool_words + model->num_classes + model->decision_words,
                             (size_t)model->feature_words + model->state_words + model->scratch_words);
 }
 
@@ -71,7 +72,7 @@ es_status_t es_init(const es_model_t *model, void *memory, size_t bytes, es_cont
     made->memory = (int32_t *)(void *)(made + 1);
     made->pool_sum = made->memory + model->memory_words;
     made->logits = made->pool_sum + model->pool_words;
-    made->features = (int16_t *)(void *)(made->logits + model->num_classes);
+    made->features = (int16_t *)(void *)(made->logits + model->num_classes + model->decision_words);
     made->states = made->features + model->feature_words;
     made->scratch = made->states + model->state_words;
     clear_words16(made->features, model->feature_words); /* the padding is never written again */
@@ -83,7 +84,7 @@ es_status_t es_init(const es_model_t *model, void *memory, size_t bytes, es_cont
 void es_reset(es_context_t *context)
 {
     clear_states(context);
-    clear_words32(context->logits, context->model->num_classes);
+    clear_words32(context->logits, (unsigned)context->model->num_classes + context->model->decision_words);
     context->label = ES_NO_LABEL;
 }
 
@@ -116,6 +117,9 @@ es_status_t es_step(es_context_t *context, const int16_t *counts)
         return ES_OK;
     }
     es_head_step(context, pooled);
+    if (model->decision != NULL) {
+        model->decision->step(context);
+    }
     return ES_LABEL_READY;
 }
 
@@ -127,6 +131,24 @@ const int32_t *es_logits(const es_context_t *context)
 uint16_t es_label(const es_context_t *context)
 {
     return context->label;
+}
+
+uint16_t es_decision(const es_context_t *context)
+{
+    const es_model_t *const model = context->model;
+    const int32_t *const state = context->logits + model->num_classes + model->num_classes;
+    uint16_t decision = ES_UNKNOWN;
+    if (model->decision == NULL) {
+        decision = context->label;
+    } else if (state[ES_DECISION_PRIMED] == 0) {
+        decision = ES_NO_LABEL;
+    } else if (state[ES_DECISION_DECIDED] > 0) {
+        const int32_t class_index = state[ES_DECISION_DECIDED] - 1;
+        decision = (uint16_t)class_index;
+    } else {
+        /* unknown */
+    }
+    return decision;
 }
 
 const char *es_label_text(const es_model_t *model, uint16_t label)

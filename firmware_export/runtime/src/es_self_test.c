@@ -30,6 +30,9 @@ static int step_agrees(const es_golden_t *golden, es_context_t *context, size_t 
                           ES_ROM_UINT16(golden->labels + index))) {
             return 0;
         }
+        if (golden->decisions != NULL && es_decision(context) != ES_ROM_UINT16(golden->decisions + index)) {
+            return 0;
+        }
         ++*labels_seen;
     }
     return es_state_crc(context) == ES_ROM_UINT32(golden->state_crc + window * golden->num_steps + step);

@@ -1,11 +1,12 @@
 /* Saved states. All numbers little-endian:
  *   8 bytes   first bytes of the model's hash
  *   2 bytes   step in window          2 bytes   1 if preprocessing has seen a sample, else 0
- *   4 bytes   each word of preprocessing's memory, then each of the pooling sum
+ *   4 bytes   each word of preprocessing's memory, then each of the pooling sum, then each of the decision stage
  *   2 bytes   each word of the layers' states
  *   4 bytes   CRC-32 of all before */
 #include "edge_seq.h"
 #include "es_crc.h"
+#include "es_decision.h"
 #include "es_fixed.h"
 #include "es_operands.h"
 
@@ -39,12 +40,9 @@ static uint32_t get32(const uint8_t *at)
     return get16(at) | ((uint32_t)get16(at + 2) << 16);
 }
 
-/* Two's complement without a conversion that C99 leaves to the compiler. */
 static int32_t get_signed32(const uint8_t *at)
 {
-    const uint32_t bits = get32(at);
-    const uint32_t others = ~bits & 0x7FFFFFFFu;
-    return (bits & 0x80000000u) != 0u ? -(int32_t)others - 1 : (int32_t)bits;
+    return es_signed32(get32(at));
 }
 
 static int16_t get_signed16(const uint8_t *at)
@@ -66,7 +64,7 @@ static uint32_t crc_of(const uint8_t *bytes, size_t size)
 
 size_t es_state_bytes(const es_model_t *model)
 {
-    return ES_STATE_BYTES((size_t)model->memory_words + model->pool_words, model->state_words);
+    return ES_STATE_BYTES((size_t)model->memory_words + model->pool_words + model->decision_words, model->state_words);
 }
 
 uint32_t es_state_crc(const es_context_t *context)
@@ -105,6 +103,9 @@ es_status_t es_state_save(const es_context_t *context, uint8_t *bytes, size_t si
     }
     for (index = 0; index < model->pool_words; index++) {
         at = put32(at, (uint32_t)context->pool_sum[index]);
+    }
+    for (index = 0; index < model->decision_words; index++) {
+        at = put32(at, (uint32_t)context->logits[(size_t)model->num_classes + index]);
     }
     for (index = 0; index < model->state_words; index++) {
         at = put16(at, (uint16_t)context->states[index]);
@@ -146,6 +147,38 @@ static int layers_valid(const es_model_t *model, const uint8_t *at)
     return 1;
 }
 
+/* [decision_words] of four bytes each: scores, what is decided and pending, the run, whether a label was seen. */
+static int decision_valid(const es_model_t *model, const uint8_t *at)
+{
+    unsigned index;
+    int32_t highest;
+    for (index = 0; index < model->decision_words; index++) {
+        const int32_t value = get_signed32(at);
+        at += 4;
+        if (index < model->num_classes) {
+            if (value > 0 || value < -ES_SCORE_LIMIT) {
+                return 0;
+            }
+            continue;
+        }
+        switch (index - model->num_classes) {
+        case ES_DECISION_RUN:
+            highest = (int32_t)model->decision->min_labels - 1;
+            break;
+        case ES_DECISION_PRIMED:
+            highest = 1;
+            break;
+        default:
+            highest = (int32_t)model->num_classes;
+            break;
+        }
+        if (value < 0 || value > highest) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 static int state_valid(const es_model_t *model, const uint8_t *bytes)
 {
     const uint8_t *at = bytes + HEADER_BYTES;
@@ -178,7 +211,10 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
         }
         at += 4;
     }
-    return layers_valid(model, at);
+    if (!decision_valid(model, at)) {
+        return 0;
+    }
+    return layers_valid(model, at + 4u * (size_t)model->decision_words);
 }
 
 es_status_t es_state_restore(es_context_t *context, const uint8_t *bytes, size_t size)
@@ -207,6 +243,10 @@ es_status_t es_state_restore(es_context_t *context, const uint8_t *bytes, size_t
     }
     for (index = 0; index < model->pool_words; index++) {
         context->pool_sum[index] = get_signed32(at);
+        at += 4;
+    }
+    for (index = 0; index < model->decision_words; index++) {
+        context->logits[(size_t)model->num_classes + index] = get_signed32(at);
         at += 4;
     }
     for (index = 0; index < model->state_words; index++) {

@@ -12,13 +12,14 @@ import pytest
 
 from edge_seq.errors import ExportError, ModelError, RangeProofError
 from edge_seq.ir.cells import Rnn
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel, model_hash
 from firmware_export import emit as emit_module
 from firmware_export.emit import MANIFEST, RUNTIME_FOLDER, emit, export_c, runtime_files, write_artifacts
 from firmware_export.golden import make_golden
 from firmware_export.tanh_source import tanh_dsp_source, tanh_source
 from tests.golden.tiny_model import FOLDER, tiny_counts, tiny_export, tiny_model
-from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, spec
+from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, spec, with_decision
 
 
 def export_of(model: IntModel) -> dict[str, str]:
@@ -47,6 +48,22 @@ def test_generated_files_hold_data_only(cell: str) -> None:
         definitions = [line for line in code.splitlines() if "=" in line and not line.startswith("    ")]
         assert definitions
         assert all(line.startswith(("static const ", "const ")) for line in definitions), definitions
+
+
+def test_a_decision_stage_is_named_only_where_there_is_one() -> None:
+    plain = quantized_model(spec("rnn", 3), name="car")
+    staged = with_decision(plain, DecisionStage(1, 2000, 3, 40))
+    texts = export_of(staged)
+    assert "static const es_decision_t car_decision = {" in texts["car.c"]
+    for field in (".hysteresis = 2000,", ".smoothing_shift = 1u,", ".decision_words = 8u,"):
+        assert field in texts["car.c"]
+    assert ".decisions = car_golden_decisions," in texts["car_golden.c"]
+    assert json.loads(texts[MANIFEST])["readout"]["decision"]["min_labels"] == 3
+    without = export_of(plain)
+    assert not any("decision" in text for name, text in without.items() if name != MANIFEST)
+    more = {n: json.loads(t[MANIFEST])["bytes"] for n, t in (("staged", texts), ("plain", without))}
+    assert more["staged"]["context_32bit"] - more["plain"]["context_32bit"] == 4 * 8
+    assert more["staged"]["saved_state"] - more["plain"]["saved_state"] == 4 * 8
 
 
 def test_manifest() -> None:

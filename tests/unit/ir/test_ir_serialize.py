@@ -18,6 +18,7 @@ import safetensors.numpy
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.errors import EdgeSeqError, ModelError
 from edge_seq.ir.cells import gates
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model, load_model, save_model
 from tests.zoo import CELLS, awkward_models, awkward_specs, quantized_model, random_counts, random_float_model, spec
@@ -363,6 +364,8 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
 
 
 def changed(value: Any, path: tuple[Any, ...]) -> Any:
+    if value is None:  # a decision stage that is not there
+        return DecisionStage()
     if not path:
         return value + "x" if isinstance(value, str) else value + 1
     key, *rest = path
@@ -371,7 +374,18 @@ def changed(value: Any, path: tuple[Any, ...]) -> Any:
     return replace(value, **{key: changed(getattr(value, key), tuple(rest))})
 
 
-@pytest.mark.parametrize("model", [FLOAT, INT], ids=["float", "int"])
+STAGED = replace(INT, readout=replace(INT.readout, decision=DecisionStage(1, 2, 3, 4)))
+
+
+def test_a_decision_stage_survives_the_file_and_is_not_in_files_without(tmp_path: Path) -> None:
+    save_model(STAGED, tmp_path / "staged.safetensors")
+    assert load_int_model(tmp_path / "staged.safetensors").readout == STAGED.readout
+    save_model(INT, tmp_path / "plain.safetensors")
+    assert b"smoothing_shift" not in (tmp_path / "plain.safetensors").read_bytes()
+    assert b'\\"decision\\"' not in (tmp_path / "plain.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("model", [FLOAT, INT, STAGED], ids=["float", "int", "staged"])
 def test_the_hash_changes_with_labels_contract_readout_and_format(model: FloatModel | IntModel) -> None:
     seen = {model_hash(model)}
     count = 1

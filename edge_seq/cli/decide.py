@@ -1,0 +1,90 @@
+"""edge-seq decide."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, progress
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """The stage, and what it gains on the recordings that it was chosen on."""
+    stage = summary["stage"]
+    if "labels" not in summary:
+        print_line("the decision stage was taken out of the integer model")
+        return
+    rows = [
+        [
+            title,
+            percent(figures["event_f1"]),
+            "-" if figures["delay_median_s"] is None else f"{figures['delay_median_s']:.1f}",
+            f"{figures['flicker_per_minute']:.2f}",
+        ]
+        for title, figures in (("labels", summary["labels"]), ("decisions", summary["decisions"]))
+    ]
+    print_table(
+        f"{summary['recordings']} validation recordings, {summary['tried']} stages tried, median delay at most "
+        f"{summary['max_extra_delay_s']:g} s longer",
+        ["", "event macro-F1", "median delay s", "changes/min"],
+        rows,
+    )
+    if stage is None:
+        print_line("no stage is better than the labels as they are; the model has none")
+        return
+    print_line(
+        f"smoothing by 1/{2 ** stage['smoothing_shift']}, hysteresis {stage['hysteresis'] / 65536:g} logits, at least "
+        f"{stage['min_labels']} labels, unknown below {stage['unknown_margin'] / 65536:g} logits"
+    )
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="Folder of a quantized run.")],
+    max_extra_delay_s: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds by which the median detection delay may grow. If not given: half of a window.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help='Search a margin below which the decision is "unknown", too.')
+    ] = False,
+    unknown_margin: Annotated[
+        float | None,
+        typer.Option(
+            help='The decision is "unknown" where the first class leads by less: logits, 1 is odds of 2.7 to 1.',
+            show_default=False,
+        ),
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the stage out of the model.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose what makes decisions of labels, smoothing, hysteresis and minimum duration, on validation recordings.
+
+    The stage becomes part of the integer model: export again afterwards. What it gains on recordings that nothing was
+    chosen on: edge-seq evaluate RUN --stream.
+
+    Example: edge-seq decide runs/car --max-extra-delay-s 1
+    """
+    from edge_seq.workflow.decide import decide_run
+    from edge_seq.workflow.folder import open_run
+
+    opened = open_run(run)
+    with progress("deciding", 1, quiet=as_json) as update:
+        summary = decide_run(
+            opened,
+            max_extra_delay_s=max_extra_delay_s,
+            allow_unknown=allow_unknown,
+            unknown_margin=unknown_margin,
+            remove=remove,
+            progress=update,
+        )
+    if as_json:
+        print_json(summary)
+        return
+    print_summary(summary)
+    print_line(f"next: edge-seq evaluate {shlex.quote(str(run))} --stream")

@@ -1,0 +1,30 @@
+"""The decision stage: how labels, as they come, become something to act upon (SPEC.md, section 14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCORE_LIMIT = 2**19  # scores are in [-SCORE_LIMIT, 0], Q16: a class can fall behind by odds of e^8 and no more
+SMOOTHING_SHIFT_MAX = 8
+MIN_LABELS_MAX = 255
+
+
+@dataclass(frozen=True)
+class DecisionStage:
+    """Smoothing, hysteresis, minimum duration and "unknown", of logits that a temperature made comparable.
+
+    Attributes:
+        smoothing_shift: 0 to 8; each score moves by 1 / 2^smoothing_shift of the way to its new value at each label.
+            0 does not smooth.
+        hysteresis: 0 to 2^19, Q16; another class takes over only where it leads by so much: in logits, the logarithm of
+            odds. 0 takes any lead.
+        min_labels: 1 to 255; another decision must be asked for by so many labels in a row, so that each lasts at least
+            as long. 1 follows at once.
+        unknown_margin: 0 to 2^19, Q16; where the first class does not lead the second by so much, the decision is
+            unknown. 0 never is.
+    """
+
+    smoothing_shift: int = 0
+    hysteresis: int = 0
+    min_labels: int = 1
+    unknown_margin: int = 0

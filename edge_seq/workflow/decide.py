@@ -1,0 +1,195 @@
+"""edge-seq decide: choose the decision stage of a run's integer model on its validation recordings."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.decision import StageNumbers, decide_stream
+from edge_seq.errors import ConfigError, DataError
+from edge_seq.ir.decision import MIN_LABELS_MAX, SCORE_LIMIT, DecisionStage
+from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.serialize import save_model
+from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
+from edge_seq.streaming import count_streams
+from edge_seq.workflow.folder import RunFolder, load_run_int, save_json
+from edge_seq.workflow.streams import LabelStream, int_streams, load_recordings, timeline_of, tolerance_of
+
+DECIDE_STEPS = 3
+SMOOTHING_SHIFTS = (0, 1, 2, 3, 4, 5)
+HYSTERESES = (0.0, 0.5, 1.0, 2.0, 3.0)  # logits
+UNKNOWN_MARGINS = (0.0, 0.5)  # logits
+MIN_LABELS_S = (0.0, 0.5, 1.0, 2.0)  # as time; what it makes of labels depends on how often they come
+ONE_LOGIT = 1 << LOGIT_FRAC_BITS
+_TIE = 0.002  # of F1: so small a lead on some dozen events is none, and the calmer of the two is taken
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One stage on the validation streams.
+
+    Attributes:
+        stage: None for the labels as they are.
+        event_f1: macro-F1 of events.
+        flicker_per_minute: changes of what is decided.
+        delay_median_s: None where nothing was hit.
+    """
+
+    stage: DecisionStage | None
+    event_f1: float
+    flicker_per_minute: float
+    delay_median_s: float | None
+
+
+def candidates(model: IntModel, *, allow_unknown: bool) -> list[DecisionStage]:
+    """The grid: few values of each number, times turned into labels."""
+    contract = model.contract
+    labels_per_s = contract.sample_rate_hz
+    if model.readout.label_every == "window":
+        labels_per_s /= contract.window_length
+    min_labels = sorted({int(np.clip(round(s * labels_per_s), 1, MIN_LABELS_MAX)) for s in MIN_LABELS_S} | {1, 2})
+    margins = UNKNOWN_MARGINS if allow_unknown else (0.0,)
+    return [
+        DecisionStage(shift, round(lead * ONE_LOGIT), labels, round(margin * ONE_LOGIT))
+        for shift, lead, labels, margin in itertools.product(SMOOTHING_SHIFTS, HYSTERESES, min_labels, margins)
+    ]
+
+
+def decisions_of(streams: Sequence[LabelStream], stages: Sequence[DecisionStage]) -> list[list[NDArray[np.int64]]]:
+    """Decisions int64 [L] for each stage and each stream."""
+    numbers = StageNumbers.of(*stages)
+    of_streams = []
+    for stream in streams:
+        logits = np.broadcast_to(stream.logits, (len(stages), *stream.logits.shape))
+        of_streams.append(decide_stream(numbers, logits))
+    return [[made[index] for made in of_streams] for index in range(len(stages))]
+
+
+def search(
+    model: IntModel,
+    streams: Sequence[LabelStream],
+    stages: Sequence[DecisionStage],
+    *,
+    max_extra_delay_s: float,
+    none_allowed: bool = True,
+) -> tuple[Trial, Trial]:
+    """The labels as they are, and the best stage.
+
+    The objective is the macro-F1 of events; a stage is allowed if the median detection delay grows by at most
+    ``max_extra_delay_s``. Of stages within 0.2 points of the best that of the least flicker is taken, of those the
+    first of the grid, which is the simplest. Where none beats the labels as they are in F1 or, within 0.2 points, in
+    flicker, the best is no stage, unless ``none_allowed`` says that there must be one.
+
+    Raises:
+        DataError: there must be one, and each has a longer delay.
+    """
+    contract = model.contract
+
+    def trial(stage: DecisionStage | None, given: Sequence[NDArray[np.int64]]) -> Trial:
+        figures = count_streams(
+            [timeline_of(stream, labels) for stream, labels in zip(streams, given, strict=True)],
+            num_classes=model.num_classes,
+            sample_rate_hz=contract.sample_rate_hz,
+            tolerance_s=tolerance_of(model),
+        )
+        return Trial(stage, *figures)
+
+    plain = trial(None, [stream.labels for stream in streams])
+    limit = (plain.delay_median_s or 0.0) + max_extra_delay_s
+    made = decisions_of(streams, stages)
+    trials = [trial(stage, given) for stage, given in zip(stages, made, strict=True)]
+    allowed = [plain] if none_allowed else []
+    allowed += [t for t in trials if t.delay_median_s is not None and t.delay_median_s <= limit]
+    if not allowed:
+        raise DataError(
+            f"decide: none of {len(trials)} stages keeps the median detection delay within {limit:g} s; give a larger "
+            "--max-extra-delay-s, or a smaller --unknown-margin"
+        )
+    highest = max(t.event_f1 for t in allowed)
+    near = [t for t in allowed if t.event_f1 >= highest - _TIE]
+    return plain, min(near, key=lambda t: t.flicker_per_minute)
+
+
+def decide_run(
+    run: RunFolder,
+    *,
+    max_extra_delay_s: float | None = None,
+    allow_unknown: bool = False,
+    unknown_margin: float | None = None,
+    remove: bool = False,
+    progress: Progress = lambda *_: None,
+) -> dict[str, Any]:
+    """Choose a stage on the validation recordings, never on others, and make it part of the integer model.
+
+    Args:
+        run: folder of a quantized run.
+        max_extra_delay_s: by which the median detection delay may grow; half of a window where None.
+        allow_unknown: let the search use a margin for "unknown".
+        unknown_margin: in logits; with it the search uses no other, and the model gets a stage in any case.
+        remove: take the stage out of the model instead.
+        progress: called with steps done, steps in all, and what is being done.
+
+    Returns:
+        What was written to decision.json: the stage, and what it and the labels as they are score on validation.
+
+    Raises:
+        ConfigError: the run is not quantized, or options do not go together.
+        DataError: there are no validation recordings, or a number is out of range.
+    """
+    if remove and (max_extra_delay_s is not None or allow_unknown or unknown_margin is not None):
+        raise ConfigError("decide: --remove takes the stage out and searches none; give it without other options")
+    if allow_unknown and unknown_margin is not None:
+        raise ConfigError("decide: --allow-unknown searches a margin and --unknown-margin gives one; give one of both")
+    margin_limit = SCORE_LIMIT / ONE_LOGIT
+    if unknown_margin is not None and not 0 <= unknown_margin <= margin_limit:
+        raise DataError(f"decide: unknown_margin is {unknown_margin}; give 0 to {margin_limit:g} logits")
+    model = load_run_int(run)
+    model = replace(model, readout=replace(model.readout, decision=None))
+    window_s = tolerance_of(model)
+    extra = window_s / 2 if max_extra_delay_s is None else max_extra_delay_s
+    if extra < 0:
+        raise DataError(f"decide: max_extra_delay_s is {extra}; give 0 or more seconds")
+    if remove:
+        save_model(model, run.int_model)
+        summary: dict[str, Any] = {"model_hash": model_hash(model), "stage": None}
+        save_json(run.decision, summary)
+        return summary
+
+    progress(0, DECIDE_STEPS, "reading validation recordings")
+    recordings = load_recordings(run, "validation").recordings
+    progress(1, DECIDE_STEPS, "running the integer model")
+    streams = int_streams(model, recordings)
+    if not streams:
+        raise DataError(f"decide: no label is due in the {len(recordings)} validation recordings; record longer ones")
+    progress(2, DECIDE_STEPS, "searching")
+    stages = candidates(model, allow_unknown=allow_unknown)
+    if unknown_margin is not None:
+        margin = round(unknown_margin * ONE_LOGIT)
+        stages = [replace(stage, unknown_margin=margin) for stage in stages]
+    plain, best = search(model, streams, stages, max_extra_delay_s=extra, none_allowed=unknown_margin is None)
+    decided = replace(model, readout=replace(model.readout, decision=best.stage))
+    save_model(decided, run.int_model)
+    summary = {
+        "model_hash": model_hash(decided),
+        "stage": None if best.stage is None else asdict(best.stage),
+        "objective": "macro-F1 of events on validation recordings",
+        "max_extra_delay_s": extra,
+        "tried": len(stages),
+        "recordings": len(recordings),
+        "labels": _figures(plain),
+        "decisions": _figures(best),
+    }
+    save_json(run.decision, summary)
+    progress(DECIDE_STEPS, DECIDE_STEPS, "done")
+    return summary
+
+
+def _figures(trial: Trial) -> dict[str, Any]:
+    return {name: value for name, value in asdict(trial).items() if name != "stage"}

@@ -1,0 +1,58 @@
+"""The decision stage on every emulated target: the same decisions, in a constant number of instructions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_seq.backends.reference_int import run_reference
+from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.model import IntModel
+from edge_seq.parity.compare import compare
+from firmware_export.emit import export_c
+from firmware_export.golden import make_golden
+from firmware_export.measure import measure
+from firmware_export.run_target import build_for_target, run_on_target
+from firmware_export.target import MissingToolError, load_target, target_names
+from tests.zoo import quantized_model, random_counts, spec, with_decision
+
+BARE = [name for name in target_names() if load_target(name).memory is not None]
+STAGE = DecisionStage(smoothing_shift=2, hysteresis=2**13, min_labels=2, unknown_margin=2**12)
+SHAPE = spec("gru", 4, classes=5, window_length=3, label_every="sample", at_window_end="carry")
+
+
+def exported(folder: Path, stage: DecisionStage | None = STAGE) -> IntModel:
+    model = with_decision(quantized_model(SHAPE, name="staged", amplitude=3.0), stage)
+    export_c(model, make_golden(model, random_counts(1, 6, 3, sigma=300)), folder)
+    return model
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_every_target_decides_as_the_reference(name: str, tmp_path: Path) -> None:
+    model = exported(tmp_path / "export")
+    try:
+        program = build_for_target(tmp_path / "export", tmp_path / "build", load_target(name))
+        counts = random_counts(4, 60, 3, seed=1, sigma=300)
+        comparison = compare(run_reference(model, counts), run_on_target(program, model, counts))
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert comparison.holds, comparison.first
+    assert comparison.names[-2:] == ("scores", "decision")
+
+
+@pytest.mark.parametrize("name", ["cortex_m3", "cortex_m4", pytest.param("cortex_m55", marks=pytest.mark.slow)])
+def test_it_takes_as_long_whatever_is_decided(name: str, tmp_path: Path) -> None:
+    model, plain = exported(tmp_path / "staged"), exported(tmp_path / "plain", None)
+    try:
+        found = measure(tmp_path / "staged", model, load_target(name), steps=300)
+        without = measure(tmp_path / "plain", plain, load_target(name), steps=300)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.steps is not None
+    assert without.steps is not None
+    assert found.steps.constant, found.steps.classes
+    assert found.stack is not None
+    assert found.stack.unknown == ()
+    each = (found.steps.window - without.steps.window) / SHAPE.window_length
+    assert 60 < each < 70 * SHAPE.classes, f"{each} instructions a label"

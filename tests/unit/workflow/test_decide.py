@@ -1,0 +1,83 @@
+"""The search for a decision stage: what it prefers, what it must not take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge_seq.data.recording import Recording
+from edge_seq.errors import DataError
+from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.model import IntModel
+from edge_seq.workflow.decide import ONE_LOGIT, candidates, decisions_of, search
+from edge_seq.workflow.streams import LabelStream
+from tests.zoo import quantized_model, spec
+
+MODEL = quantized_model(spec("rnn", 3, label_every="sample", window_length=10))
+
+
+def _streams(noise: float, recordings: int = 4) -> list[LabelStream]:
+    """Labels that are right on average: each sample, the true class leads by one and noise."""
+    rng = np.random.default_rng(1)
+    streams = []
+    for index in range(recordings):
+        labels = np.repeat(rng.permutation(np.arange(12) % 4), 40).astype(np.int16)
+        logits = np.rint((np.eye(4)[labels] + rng.normal(0, noise, (480, 4))) * ONE_LOGIT).astype(np.int64)
+        recording = Recording(f"r{index}", f"g{index}", np.zeros((480, 3), dtype=np.int16), labels)
+        streams.append(LabelStream(recording, np.arange(480), logits, logits.argmax(axis=1)))
+    return streams
+
+
+def _search(streams: list[LabelStream], *, extra: float) -> tuple[float, float, float, DecisionStage | None]:
+    plain, best = search(MODEL, streams, candidates(MODEL, allow_unknown=False), max_extra_delay_s=extra)
+    assert best.delay_median_s is not None
+    assert plain.delay_median_s is not None
+    return (
+        best.event_f1 - plain.event_f1,
+        best.flicker_per_minute,
+        best.delay_median_s - plain.delay_median_s,
+        best.stage,
+    )
+
+
+def test_noise_is_taken_out_at_the_price_of_a_delay_within_the_limit() -> None:
+    streams = _streams(noise=0.8)
+    gain, flicker, delay, stage = _search(streams, extra=2.0)
+    assert stage is not None
+    assert gain > 0.2
+    assert flicker < 60 * 10 / 40 * 1.5  # the truth changes every 40 samples of 10 a second
+    assert 0 < delay <= 2.0
+    less, _, at_once, _ = _search(streams, extra=0.2)
+    assert at_once <= 0.2
+    assert less < gain
+
+
+def test_without_noise_there_is_nothing_to_gain_and_no_stage() -> None:
+    gain, _, delay, stage = _search(_streams(noise=0.0), extra=2.0)
+    assert (gain, delay, stage) == (0.0, 0.0, None)
+
+
+def test_where_there_must_be_a_stage_and_each_is_too_late() -> None:
+    slow = [DecisionStage(min_labels=30)]
+    with pytest.raises(DataError, match=r"none of 1 stages keeps the median detection delay within 0 s; give a larger"):
+        search(MODEL, _streams(noise=0.0), slow, max_extra_delay_s=0.0, none_allowed=False)
+
+
+def test_the_grid_follows_the_rate_of_labels() -> None:
+    def min_labels(model: IntModel) -> set[int]:
+        return {stage.min_labels for stage in candidates(model, allow_unknown=False)}
+
+    assert min_labels(MODEL) == {1, 2, 5, 10, 20}
+    assert min_labels(replace(MODEL, readout=replace(MODEL.readout, label_every="window"))) == {1, 2}
+    margins = {stage.unknown_margin for stage in candidates(MODEL, allow_unknown=True)}
+    assert margins == {0, ONE_LOGIT // 2}
+
+
+def test_decisions_come_by_stage_and_stream() -> None:
+    streams = _streams(noise=0.5, recordings=2)
+    stages = [DecisionStage(), DecisionStage(min_labels=255)]
+    plain, slow = decisions_of(streams, stages)
+    assert [np.array_equal(p, s.labels) for p, s in zip(plain, streams, strict=True)] == [True, True]
+    assert all(len(np.unique(given)) == 1 for given in slow)

@@ -1,0 +1,90 @@
+"""Sweeps: names, the same draw at every value, the plot, what is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_seq.data.recording import Recording
+from edge_seq.errors import ConfigError, DataError, ToolError
+from edge_seq.workflow.robustness import (
+    SWEEP_NAMES,
+    SWEEPS,
+    choose_sweeps,
+    disturbed_windows,
+    draw,
+    require_matplotlib,
+)
+from tests.zoo import random_counts, random_float_model, spec
+
+_PLAIN = random_float_model(spec("rnn", 3)).contract
+_NAMES = ("ax", "ay", "az")
+CONTRACT = replace(
+    _PLAIN, channels=tuple(replace(c, name=name) for c, name in zip(_PLAIN.channels, _NAMES, strict=True))
+)
+
+
+def _recordings(lengths: tuple[int, ...] = (60, 80)) -> list[Recording]:
+    return [
+        Recording(f"r{i}", f"g{i}", random_counts(1, n, 3, seed=i, sigma=300)[0], np.zeros(n, dtype=np.int16))
+        for i, n in enumerate(lengths)
+    ]
+
+
+def _windows(name: str, value: float, lengths: tuple[int, ...] = (60, 80)) -> np.ndarray:
+    sweep = next(sweep for sweep in SWEEPS if sweep.name == name)
+    return disturbed_windows(_recordings(lengths), CONTRACT, sweep, value, minimum_share=0.6, seed=0).counts
+
+
+def test_all_sweeps_or_those_named() -> None:
+    assert choose_sweeps(()) == SWEEPS
+    assert [sweep.name for sweep in choose_sweeps(["rate", "noise"])] == ["noise", "rate"]
+    with pytest.raises(ConfigError, match=r"no sweep 'colour'; give some of \['mounting_angle', 'noise', 'rate'"):
+        choose_sweeps(["colour"])
+
+
+def test_each_sweep_holds_its_nominal_value_and_begins_or_turns_there() -> None:
+    for sweep in SWEEPS:
+        assert sweep.nominal in sweep.values
+        assert len(set(sweep.values)) == len(sweep.values)
+    plain = _windows("noise", 0)
+    for name in SWEEP_NAMES:
+        assert np.array_equal(_windows(name, next(s.nominal for s in SWEEPS if s.name == name)), plain)
+
+
+def test_noise_grows_and_does_not_change_otherwise() -> None:
+    plain = _windows("noise", 0).astype(float)
+    little, much = _windows("noise", 0.001) - plain, _windows("noise", 0.01) - plain
+    assert np.corrcoef(little.ravel(), much.ravel())[0, 1] > 0.99
+    assert np.array_equal(_windows("mounting_angle", 30), _windows("mounting_angle", 30))
+
+
+def test_recordings_that_become_too_short_are_left_out_or_refused() -> None:
+    assert len(_windows("rate", 0.5, (12, 80))) == len(_windows("rate", 0.5, (80,)))
+    with pytest.raises(
+        DataError, match=r"at sample rate, times the contract's 0.5 no recording is as long as a window"
+    ):
+        _windows("rate", 0.5, (12,))
+
+
+def _point(value: float) -> dict[str, Any]:
+    score = {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}, "macro_f1": {"value": 0.8, "low": 0.7, "high": 0.9}}
+    return {"value": value, "windows": 9, "float": score, "int": score}
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    sweep = {"name": "rate", "quantity": "rate", "nominal": 1.0, "points": [_point(0.5), _point(1.0)]}
+    draw({"sweeps": [sweep, sweep]}, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_without_matplotlib_it_is_said_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(ToolError, match=r"pip install 'edge-seq.data.', or give --no-plot"):
+        require_matplotlib()
