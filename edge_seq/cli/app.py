@@ -13,7 +13,20 @@ from typing import Any
 
 import typer
 
-from edge_seq.cli import bench, demo, evaluate, export, inspect, measure, quantize, run, simulate, train, verify
+from edge_seq.cli import (
+    bench,
+    compare,
+    demo,
+    evaluate,
+    export,
+    inspect,
+    measure,
+    quantize,
+    run,
+    simulate,
+    train,
+    verify,
+)
 from edge_seq.cli.output import print_error, print_json_error
 from edge_seq.errors import EdgeSeqError, ToolError
 
@@ -22,6 +35,7 @@ UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
 AFTER_INTERRUPT = {
     "train": "it resumes with the same command",
     "demo": "the training resumes with the same command, the other steps start again",
+    "compare": "finished trainings are kept, and the same command continues",
     "run": "the stream was answered up to here",
 }
 # typer may bring click's errors as its own; this one has the same name and methods in both.
@@ -48,6 +62,7 @@ app.command("export")(export.command)
 app.command("verify")(verify.command)
 app.command("measure")(measure.command)
 app.command("bench")(bench.command)
+app.command("compare")(compare.command)
 app.command("run")(run.command)
 app.command("inspect")(inspect.command)
 

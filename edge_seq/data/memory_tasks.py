@@ -74,18 +74,14 @@ def make_memory_windows(task: MemoryTask, *, time_steps: int, count: int, seed: 
     )
 
 
-def _recall(
-    rng: np.random.Generator, count: int, time_steps: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _recall(rng: np.random.Generator, count: int, time_steps: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     labels = rng.integers(0, 4, count)
     signal = np.zeros((count, time_steps, 2))
     signal[:, 0] = np.stack([2 * (labels % 2) - 1, 2 * (labels // 2) - 1], axis=1)
     return signal, labels
 
 
-def _latch(
-    rng: np.random.Generator, count: int, time_steps: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _latch(rng: np.random.Generator, count: int, time_steps: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     is_pulse = rng.random((count, time_steps)) < (PULSES_PER_WINDOW - 1) / time_steps
     is_pulse[:, 0] = True
     direction = rng.choice(np.array([-1, 1]), (count, time_steps)) * is_pulse

@@ -25,6 +25,7 @@ COMMANDS = (
     "verify",
     "measure",
     "bench",
+    "compare",
     "run",
     "inspect",
 )

@@ -214,7 +214,7 @@ def load_compare_config(
     for layer in (_PRESETS[kind], _QUICK[kind] if quick else {}):
         _merge(table, layer)
     if any(given.get(size) for size in sizes):
-        given = {**dict.fromkeys(sizes, []), **given}
+        given = {**{size: [] for size in sizes}, **given}
     _merge(table, given)
     for override in overrides:
         _override(table, override)
@@ -272,8 +272,7 @@ def _override(table: dict[str, Any], override: str) -> None:
         raise ConfigError("comparison: task cannot be set; give it as the first argument of edge-seq compare")
     if len(parts) == 2 and parts[0] == "training" and parts[1] in SET_BY_POINT:
         raise ConfigError(
-            f"comparison: training.{parts[1]} cannot be set, it is decided by the comparison: "
-            f"{SET_BY_POINT[parts[1]]}"
+            f"comparison: training.{parts[1]} cannot be set, it is decided by the comparison: {SET_BY_POINT[parts[1]]}"
         )
     _merge(table, nested)
 

@@ -17,7 +17,7 @@ import numpy as np
 from edge_seq.errors import ConfigError, ToolError
 from edge_seq.ir.cells import CELL_NAMES
 from edge_seq.ir.contract import SensorContract
-from edge_seq.ir.model import IntModel, Readout, weight_bytes
+from edge_seq.ir.model import IntModel, Readout
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.training.config import CellName, TrainingConfig
@@ -164,9 +164,7 @@ def units_of_size(
             return size.value
         case "parameters":
             return most_units(
-                lambda units: count_parameters(
-                    cell, units, input_size=contract.num_channels, num_classes=len(labels)
-                ),
+                lambda units: count_parameters(cell, units, input_size=contract.num_channels, num_classes=len(labels)),
                 size.value,
                 f"{cell}: {size}",
             )

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import cast
 
 import numpy as np
@@ -132,7 +132,7 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
         stride = data.window_stride or dataset.contract.window_stride
         return dataclasses.replace(dataset.contract, window_length=time_steps, window_stride=stride)
 
-    @lru_cache(maxsize=None)
+    @cache
     def split_of(seed: int) -> Split:
         """With the windows of the data's own contract, so that the same groups are scored at each window length."""
         return split_by_group(
@@ -148,9 +148,7 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
         terms, split = contract(time_steps), split_of(seed)
 
         def cut(recordings: tuple[Recording, ...]) -> Windows:
-            return make_windows(
-                recordings, length=time_steps, stride=terms.window_stride, minimum_share=minimum_share
-            )
+            return make_windows(recordings, length=time_steps, stride=terms.window_stride, minimum_share=minimum_share)
 
         return PointData(
             terms, dataset.labels, _at_most(cut(split.train), data.max_training_windows), cut(split.validation)

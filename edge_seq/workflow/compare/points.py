@@ -133,7 +133,9 @@ def weights_name(cell: CellName, first_weights: FirstWeights) -> WeightsName:
     return "orthogonal" if cell == "rnn" and first_weights != "default" else first_weights
 
 
-def candidates_of(config: CompareConfig, hidden_size_of: Callable[[CellName, Size], int]) -> dict[Size, list[Candidate]]:
+def candidates_of(
+    config: CompareConfig, hidden_size_of: Callable[[CellName, Size], int]
+) -> dict[Size, list[Candidate]]:
     """The candidates at each size; one shape may stand at several sizes.
 
     Args:

@@ -15,7 +15,7 @@ from edge_seq.workflow.compare.points import Candidate, Point, Shape
 
 Result = Mapping[str, Any]  # of a training, from trial.run_point
 _SCORES = {"accuracy": accuracy, "macro_f1": macro_f1}
-# Student's t, 97.5 % quantile by degrees of freedom from 1 on; beyond, the last is used, which widens an interval a bit.
+# Student's t, 97.5 % quantile by degrees of freedom from 1 on; beyond, the last is used (a bit too wide).
 _STUDENT = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,

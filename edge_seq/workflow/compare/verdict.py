@@ -121,7 +121,7 @@ def _overlap(a: Estimate, b: Estimate) -> bool:
 
 
 def _price(one: CandidateFigures) -> tuple[float, ...]:
-    """Cost of a step. All shapes of a comparison are measured or none is, but for one that does not fit: it comes last."""
+    """Cost of a step. All shapes of a comparison are measured or none is; one that does not fit comes last."""
     cost = one.other["cost"]
     match cost["status"]:
         case "measured":

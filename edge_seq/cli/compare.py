@@ -1,0 +1,175 @@
+"""edge-seq compare."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_seq.cli.output import (
+    CHECK_FAILED,
+    JsonOption,
+    estimate,
+    percent,
+    print_json,
+    print_line,
+    print_table,
+    progress,
+)
+
+COLUMNS = (
+    "cell",
+    "first weights",
+    "units",
+    "T",
+    "score [95 %]",
+    "integer",
+    "training",
+    "parameters",
+    "flash",
+    "RAM",
+    "a step",
+    "gradient oldest : newest, before",
+    "after",
+)
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0e}" if value < 0.01 else f"{value:.2g}"
+
+
+def compare_row(one: dict[str, Any]) -> list[str]:
+    """One candidate as a row of COLUMNS."""
+    cost, gradient, integer = one["cost"], one["gradient"], one["integer"]
+    return [
+        one["cell"],
+        one["first_weights"],
+        str(one["hidden_size"]),
+        str(one["time_steps"]),
+        estimate(one["interval"]),
+        percent(integer["score"]) if integer["status"] == "measured" else "refused",
+        f"{one['training_cpu_seconds']:.1f} s",
+        _number(cost["parameters"]),
+        _number(cost.get("flash_bytes")),
+        _number(cost.get("ram_bytes")),
+        _number(cost.get("per_step")),
+        _ratio(gradient["oldest_to_newest_before"]),
+        _ratio(gradient["oldest_to_newest_after"]),
+    ]
+
+
+def _print_result(result: dict[str, Any], out: Path) -> None:
+    config = result["config"]
+    for size in result["sizes"]:
+        rows = [compare_row(one) for one in result["candidates"] if size["name"] in one["sizes"]]
+        print_table(f"{result['task']}, {size['name']}: {config['score']}, {config['seeds']} seeds", COLUMNS, rows)
+    print_line(f"data: {result['data_note']}")
+    costs = [one["cost"] for one in result["candidates"]]
+    measured = next((cost for cost in costs if cost["status"] == "measured"), None)
+    if measured:
+        print_line(f"cost on {measured['target']}: {measured['detail']}; a step in {measured['unit']}, integer model")
+    for reason in dict.fromkeys(cost["reason"] for cost in costs if cost["status"] != "measured"):
+        print_line(f"cost not measured: {reason}")
+    for key, reason in result["failures"].items():
+        print_line(f"FAILED {key}: {reason}")
+    if result["takeovers"]:
+        print_line(f"{result['takeovers']} trials were taken over from workers that had fallen silent")
+    if result["solved_up_to"]:
+        solved = [
+            f"{one['cell']} {one['hidden_size']} {one['first_weights']} {one['time_steps'] or 'nowhere'}"
+            for one in result["solved_up_to"]
+        ]
+        print_line(f"at least 95 % right up to T: {', '.join(solved)}")
+    for verdict in result["verdicts"][1:]:
+        print_line(f"{verdict['scope']}: {verdict['why']}")
+    if result["verdicts"]:
+        print_line(f"OF ALL: {result['verdicts'][0]['why']}")
+    print_line(f"all figures: {out / 'comparison.json'}; plots: {', '.join(result['plots']) or 'none, no matplotlib'}")
+
+
+def command(
+    task: Annotated[
+        str, typer.Argument(help="car_states (simulated), recall, latch, or a data source (TOML).")
+    ] = "car_states",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the comparison; made, or continued.")] = Path(
+        "runs/compare"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="The form that takes under 30 minutes on 2 cores.")] = False,
+    cell: Annotated[list[str] | None, typer.Option(help="rnn, gru or lstm (again for several); all.")] = None,
+    hidden_size: Annotated[list[int] | None, typer.Option(help="Units, the same for each cell (again).")] = None,
+    parameters: Annotated[
+        list[int] | None, typer.Option(help="Budget of parameters; each cell gets the units that fit (again).")
+    ] = None,
+    instructions: Annotated[
+        list[int] | None, typer.Option(help="Budget of instructions of a step on the target (again).")
+    ] = None,
+    window_length: Annotated[list[int] | None, typer.Option(help="T in samples (again).")] = None,
+    first_weights: Annotated[
+        list[str] | None, typer.Option(help="default (torch's), forget_bias or chrono (again).")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Trainings of each candidate.")] = None,
+    target: Annotated[str | None, typer.Option(help="Where cost is measured; none for nowhere.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine that share the trainings.")] = 1,
+    storage: Annotated[
+        str | None, typer.Option(help="URL of a database that workers on several machines share.")
+    ] = None,
+    study_name: Annotated[str, typer.Option(help="Name of the comparison in the database.")] = "edge_seq compare",
+    heartbeat_s: Annotated[int, typer.Option(min=1, help="Seconds between two signs of life of a worker.")] = 15,
+    grace_s: Annotated[int, typer.Option(min=2, help="Silence after which a trial is taken over.")] = 60,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
+    ] = None,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print the configuration as JSON and stop.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Vanilla RNN, GRU or LSTM: measured on your data, with equal units or equal budgets, and said in words.
+
+    Trains each cell with torch's first weights and with good ones, at several window lengths, several times; measures
+    accuracy with intervals, training time, cost on a target, and how far back the gradient reaches. Never looks at the
+    test part. Interrupted, it continues with the same command; the same command started again, here or with --storage
+    on another machine, helps. Exit code 1 where a training failed.
+
+    Example: edge-seq compare datasets/hapt.toml --quick --workers 2 --out runs/compare_hapt
+    """
+    from edge_seq.workflow.compare.config import load_compare_config
+
+    options = {
+        "cells": cell,
+        "hidden_sizes": hidden_size,
+        "parameters": parameters,
+        "instructions": instructions,
+        "window_lengths": window_length,
+        "first_weights": first_weights,
+        "seeds": seeds,
+        "target": "" if target == "none" else target,
+    }
+    config = load_compare_config(task, quick=quick, options=options, overrides=override or [])
+    if show_config:
+        print_json(config.model_dump(mode="json"))
+        return
+
+    from edge_seq.workflow.compare.run import Where, compare_cells
+    from edge_seq.workflow.compare.study import Heartbeat
+
+    where = Where(out, storage, study_name, workers, Heartbeat(heartbeat_s, grace_s))
+    typed = shlex.join(["edge-seq", *sys.argv[1:]])
+    if storage is not None:
+        typed = typed.replace(storage, "URL")
+    with progress("comparing", 1, quiet=as_json) as update:
+        result = compare_cells(config, where, command=typed, progress=update)
+    if as_json:
+        print_json(result)
+    else:
+        _print_result(result, out)
+    if result["failures"]:
+        raise typer.Exit(CHECK_FAILED)
