@@ -4,9 +4,9 @@
 follow; the label of the window is the cue. It is the memory task of Hochreiter & Schmidhuber (1997, experiment 2) with
 noise as distractor: a network must carry something over T steps that nothing reminds it of.
 
-**latch**: pulses up and down come at random, three a window on average and always one at the start; the label is the
-direction of the last one. As the flip-flop of Bengio, Simard & Frasconi (1994): a state has to be held against noise,
-and to be overwritten.
+**latch**: one channel; the first sample is a pulse up or down, and in the first quarter of the window others may come
+(one on average), which overwrite it; the label is the direction of the last one. A bit has to be set, overwritten, and
+held against noise over three quarters of the window (the latching of Bengio, Simard & Frasconi 1994, with overwriting).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LABELS: dict[str, tuple[str, ...]] = {
 _CHANNELS: dict[str, tuple[str, ...]] = {"recall": ("bit0", "bit1"), "latch": ("pulse",)}
 AMPLITUDE = 4000  # of a cue or a pulse, counts
 NOISE: dict[str, float] = {"recall": 0.3, "latch": 0.1}  # standard deviation, as a share of the amplitude
-PULSES_PER_WINDOW = 3
+FURTHER_PULSES = 1  # on average, in the first quarter of a window of the latch
 SAMPLE_RATE_HZ = 100.0  # a number that the contract needs and nothing depends on
 
 
@@ -82,7 +82,9 @@ def _recall(rng: np.random.Generator, count: int, time_steps: int) -> tuple[NDAr
 
 
 def _latch(rng: np.random.Generator, count: int, time_steps: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    is_pulse = rng.random((count, time_steps)) < (PULSES_PER_WINDOW - 1) / time_steps
+    quarter = max(1, time_steps // 4)
+    is_pulse = np.zeros((count, time_steps), dtype=np.bool_)
+    is_pulse[:, :quarter] = rng.random((count, quarter)) < FURTHER_PULSES / quarter
     is_pulse[:, 0] = True
     direction = rng.choice(np.array([-1, 1]), (count, time_steps)) * is_pulse
     last = np.where(is_pulse, np.arange(time_steps), 0).max(axis=1)

@@ -175,8 +175,22 @@ _PRESETS: dict[str, dict[str, Any]] = {
 }
 # What the quick form takes instead: fewer lengths, three seeds, one learning rate, fewer and shorter trainings.
 _QUICK: dict[str, dict[str, Any]] = {
-    "recall": {"parameters": [], "window_lengths": [16, 32, 64, 256], "learning_rates": [0.01], "seeds": 3},
-    "latch": {"parameters": [], "window_lengths": [32, 64, 128], "learning_rates": [0.01], "seeds": 3},
+    "recall": {
+        "parameters": [],
+        "window_lengths": [16, 32, 64, 256],
+        "learning_rates": [0.01],
+        "seeds": 3,
+        "training": {"batch_size": 32},
+        "memory": {"training_windows": 1024},
+    },
+    "latch": {
+        "parameters": [],
+        "window_lengths": [32, 64, 128],
+        "learning_rates": [0.01],
+        "seeds": 3,
+        "training": {"batch_size": 32},
+        "memory": {"training_windows": 1024},
+    },
     SIMULATOR: {
         "window_lengths": [10, 25, 50],
         "learning_rates": [0.01],

@@ -25,6 +25,7 @@ from edge_seq.workflow.compare.points import Shape, Size
 from firmware_export.emit import export_c
 from firmware_export.golden import make_golden
 from firmware_export.measure import Measurement, measure, measurement_to_dict
+from firmware_export.step_counts import StepCounts
 from firmware_export.target import MissingToolError, Target
 
 MOST_UNITS = 256  # that a budget is looked at with
@@ -140,9 +141,16 @@ def cost_of_shape(
         "status": "measured",
         "unit": found.steps.unit,
         "per_window": found.steps.window,
-        "per_step": round(found.steps.window / shape.time_steps),
+        "per_step": _of_step(found.steps),
         "latency_estimate": table["latency_estimate"],
     }
+
+
+def _of_step(steps: StepCounts) -> int:
+    """A step between the first and the last of a window, so that it does not depend on the window's length; of a window
+    that has none, the last."""
+    classes = {one.name: one.maximum for one in steps.classes}
+    return classes.get("between", classes["last"])
 
 
 def units_of_size(

@@ -247,7 +247,7 @@ def _result(
     every = list(dict.fromkeys(candidate for of_size in candidates.values() for candidate in of_size))
     found = {one: figures for one in every if (figures := figures_of(one, config, standing.results, costs))}
     versions: dict[str, str] = next((result["versions"] for result in standing.results.values()), {})
-    verdicts = _verdicts(candidates, found)
+    verdicts = _verdicts(config, candidates, found)
     return {
         "format": FORMAT,
         "fields": FIELDS,
@@ -271,11 +271,19 @@ def _result(
     }
 
 
-def _verdicts(candidates: dict[Size, list[Candidate]], found: dict[Candidate, CandidateFigures]) -> list[Verdict]:
+def _verdicts(
+    config: CompareConfig, candidates: dict[Size, list[Candidate]], found: dict[Candidate, CandidateFigures]
+) -> list[Verdict]:
     """One over all, the first; one for each size and window length."""
     if not found:
         return []
-    verdicts = [decide("all that was compared", list(found.values()))]
+    overall = list(found.values())
+    scope = "all that was compared"
+    if config.is_memory_task:  # where the length of the window is how hard it is, and no choice
+        longest = max(config.window_lengths)
+        overall = [one for one in overall if one.candidate.time_steps == longest] or overall
+        scope = f"all sizes, T = {longest}"
+    verdicts = [decide(scope, overall)]
     for size, of_size in candidates.items():
         for time_steps in sorted({candidate.time_steps for candidate in of_size}):
             figures = [found[one] for one in of_size if one.time_steps == time_steps and one in found]
