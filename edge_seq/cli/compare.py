@@ -79,6 +79,10 @@ def _print_result(result: dict[str, Any], out: Path) -> None:
         print_line(f"cost not measured: {reason}")
     for key, reason in result["failures"].items():
         print_line(f"FAILED {key}: {reason}")
+    if result["trainings_left"]:
+        print_line(
+            f"{result['trainings_left']} trainings are left; the same command with --workers 1 or more continues"
+        )
     if result["takeovers"]:
         print_line(f"{result['takeovers']} trials were taken over from workers that had fallen silent")
     if result["solved_up_to"]:
@@ -89,8 +93,8 @@ def _print_result(result: dict[str, Any], out: Path) -> None:
         print_line(f"at least 95 % right up to T: {', '.join(solved)}")
     for verdict in result["verdicts"][1:]:
         print_line(f"{verdict['scope']}: {verdict['why']}")
-    if result["verdicts"]:
-        print_line(f"OF ALL: {result['verdicts'][0]['why']}")
+    overall = result["verdicts"][0]
+    print_line(f"OVER {overall['scope'].upper()}: {overall['why']}")
     print_line(f"all figures: {out / 'comparison.json'}; plots: {', '.join(result['plots']) or 'none, no matplotlib'}")
 
 
@@ -116,7 +120,9 @@ def command(
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings of each candidate.")] = None,
     target: Annotated[str | None, typer.Option(help="Where cost is measured; none for nowhere.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine that share the trainings.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes on this machine that share the trainings; 0 reports what is finished.")
+    ] = 1,
     storage: Annotated[
         str | None, typer.Option(help="URL of a database that workers on several machines share.")
     ] = None,

@@ -154,7 +154,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "hidden_sizes": [16],
         "parameters": [1186],
         "first_weights": ["default", "forget_bias", "chrono"],
-        "window_lengths": [32, 64, 128, 256],
+        "window_lengths": [16, 32, 64, 128],
         "learning_rates": [0.003, 0.01],
         "training": _MEMORY_TRAINING,
     },
@@ -185,7 +185,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     },
     "latch": {
         "parameters": [],
-        "window_lengths": [32, 64, 128],
+        "window_lengths": [16, 32, 64],
         "learning_rates": [0.01],
         "seeds": 3,
         "training": {"batch_size": 32},

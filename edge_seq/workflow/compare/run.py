@@ -60,6 +60,7 @@ FIELDS = {
     "verdicts": "which candidate is taken, among which (scope), level_with_best, and why, in words",
     "rules": "what verdicts go by",
     "solved_up_to": "of memory tasks: longest window with a mean accuracy of at least 95 %, by cell and first weights",
+    "trainings": "with a result; trainings_left: neither done nor failed yet",
     "failures": "trainings without a result, and why",
     "takeovers": "trials that were taken over from a worker that had fallen silent",
 }
@@ -75,7 +76,7 @@ class Where:
         out: folder of the comparison.
         storage: URL of a database; None takes a file in ``out``.
         study_name: in the database.
-        workers: processes of this machine; 1 works in this one.
+        workers: processes of this machine; 1 works in this one; 0 trains nothing and reports what is finished.
         heartbeat: how workers know of each other.
     """
 
@@ -129,11 +130,13 @@ def compare_cells(
     died = 0
     if where.workers == 1:
         work_here(job, study, source, progress=tell)
-    else:
+    elif where.workers > 1:
         died = work_in_processes(job, study, where.workers, where.out, progress=tell)
     standing = study.standing(points)
     costs = _costs(candidates, config, source, target, where.out, progress)
-    result = _result(config, source, candidates, units, standing, costs) | {
+    if not standing.results:
+        raise DataError(f"comparison: none of {len(points)} trainings has a result yet{_first_reason(standing)}")
+    result = _result(config, source, candidates, units, standing, costs, len(points)) | {
         "command": command,
         "storage": shown_storage(storage),
         "workers_died": died,
@@ -151,8 +154,8 @@ def _check_before(where: Where) -> None:
     require_torch("compare")
     require_optuna()
     check_can_write(where.out)
-    if where.workers < 1:
-        raise ConfigError(f"comparison: {where.workers} workers; give at least 1")
+    if where.workers < 0:
+        raise ConfigError(f"comparison: {where.workers} workers; give at least 1, or 0 to report what is finished")
     if where.heartbeat.interval_s < 1 or where.heartbeat.grace_s <= where.heartbeat.interval_s:
         raise ConfigError(
             f"comparison: a sign of life every {where.heartbeat.interval_s} s and a grace of {where.heartbeat.grace_s} "
@@ -163,6 +166,11 @@ def _check_before(where: Where) -> None:
 
         if not (where.out / STUDY_FILE).is_file():
             raise ConfigError(f"{where.out} exists and is not the folder of a comparison; give another --out")
+
+
+def _first_reason(standing: Standing) -> str:
+    """Why the first training failed, where all did."""
+    return "".join(f"; {key} failed: {why}" for key, why in list(standing.refused.items())[:1])
 
 
 def _units(config: CompareConfig, source: Source, target: Target | None) -> dict[str, dict[str, int]]:
@@ -243,6 +251,7 @@ def _result(
     units: dict[str, dict[str, int]],
     standing: Standing,
     costs: dict[Shape, dict[str, Any]],
+    number_of_points: int,
 ) -> dict[str, Any]:
     every = list(dict.fromkeys(candidate for of_size in candidates.values() for candidate in of_size))
     found = {one: figures for one in every if (figures := figures_of(one, config, standing.results, costs))}
@@ -266,6 +275,7 @@ def _result(
         "rules": list(RULES),
         "solved_up_to": _solved(found) if config.is_memory_task else None,
         "trainings": len(standing.results),
+        "trainings_left": number_of_points - standing.done,
         "failures": standing.refused,
         "takeovers": standing.takeovers,
     }
@@ -275,8 +285,6 @@ def _verdicts(
     config: CompareConfig, candidates: dict[Size, list[Candidate]], found: dict[Candidate, CandidateFigures]
 ) -> list[Verdict]:
     """One over all, the first; one for each size and window length."""
-    if not found:
-        return []
     overall = list(found.values())
     scope = "all that was compared"
     if config.is_memory_task:  # where the length of the window is how hard it is, and no choice

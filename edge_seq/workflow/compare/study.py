@@ -204,7 +204,7 @@ class Study:
         while True:
             with _quiet():
                 optuna.storages.fail_stale_trials(self._study)
-            standing = self._fill_queue(points)
+            standing = self.fill_queue(points)
             progress(standing)
             if standing.done == len(by_key):
                 return
@@ -219,7 +219,7 @@ class Study:
                     if len(superseded) == before:
                         raise
 
-    def _fill_queue(self, points: Sequence[Point]) -> Standing:
+    def fill_queue(self, points: Sequence[Point]) -> Standing:
         """Put every point into the queue that is neither done nor in work nor there already."""
         standing = self.standing(points)
         there = {*standing.results, *standing.refused, *standing.running, *standing.waiting}

@@ -106,6 +106,7 @@ def work_in_processes(
     Raises:
         ToolError: all ended, and there is work left; with the last words of the first.
     """
+    study.fill_queue(job.points)
     paths = [logs / f"worker_{index}.log" for index in range(count)]
     with ExitStack() as stack:
         processes = [_start(job, path, stack) for path in paths]
