@@ -201,7 +201,7 @@ _QUICK: dict[str, dict[str, Any]] = {
     "data": {
         "learning_rates": [0.01],
         "seeds": 3,
-        "training": {"epochs": 12},
+        "training": {"epochs": 10, "batch_size": 64},
         "data": {"max_training_windows": 2000},
     },
 }

@@ -94,6 +94,7 @@ class Study:
         require_optuna()
         self.heartbeat = heartbeat
         self._study = _open(storage, name, heartbeat)
+        self._read: dict[int, dict[str, Any]] = {}  # results of finished trials, which do not change any more
 
     def agree_on_plan(self, wanted: Mapping[str, Any], resolve: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """The plan that the study is made under; the first worker writes it.
@@ -138,7 +139,9 @@ class Study:
             if key not in keys:
                 continue
             if trial.state == state.COMPLETE:
-                results.setdefault(key, json.loads(trial.user_attrs[RESULT]))
+                if trial.number not in self._read:
+                    self._read[trial.number] = json.loads(trial.user_attrs[RESULT])
+                results.setdefault(key, self._read[trial.number])
             elif trial.state in in_work:
                 in_work[trial.state].add(key)
             elif REFUSED in trial.user_attrs:
@@ -308,13 +311,13 @@ def _open(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
                 time.sleep(0.5)  # two workers that make the tables at the same time
     except (ImportError, NoSuchModuleError) as error:
         raise ToolError(
-            f"comparison: no driver for the database {_scheme(storage)}: {error}. Install one with pip, for example "
-            "psycopg2-binary for PostgreSQL"
+            f"comparison: no driver for the database {_scheme(storage)}: {error.__cause__ or error}. Install one and "
+            "name it, for example pip install psycopg2-binary and --storage postgresql+psycopg2://..."
         ) from error
     except ArgumentError as error:
         raise ConfigError(
             f"comparison: --storage {_scheme(storage)!r} is no URL of a database; expected for example "
-            "postgresql://user@host/database or sqlite:////folder/study.db"
+            "postgresql+psycopg2://user@host/database or sqlite:////folder/study.db"
         ) from error
     except DatabaseError as error:
         raise ToolError(

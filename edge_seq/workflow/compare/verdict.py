@@ -14,7 +14,8 @@ RULES = (
     "learning rate, of those tried, with the best mean.",
     "Its interval is the hull of two 95 % intervals: Student's over seeds (each has its own split, weights and order), "
     "and the bootstrap over groups where data come by group.",
-    "A candidate is level with the best one where their intervals overlap.",
+    "A candidate is level with the best one where their intervals overlap and its own does not reach down to what a "
+    "constant guess would score.",
     "Of those that are level the cheapest is taken: fewest instructions (or cycles) of a step on the target; fewest "
     "multiply-accumulates of a step where that was not measured; of equal ones the shorter window, then the better "
     "score.",
@@ -61,7 +62,7 @@ def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
         figures: of at least one candidate, all of one comparison.
     """
     best = max(figures, key=lambda one: (one.interval.value, -_price(one)[0]))
-    level = tuple(sorted((one for one in figures if _overlap(one.interval, best.interval)), key=_order))
+    level = tuple(sorted((one for one in figures if _is_level(one, best)), key=_order))
     if _low(best.interval) <= best.majority:
         why = (
             f"No cell: the best, {_name(best)} with {best.interval}, cannot be told from a constant guess, which has "
@@ -70,6 +71,11 @@ def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
         return Verdict(scope, None, best, level, why)
     pick = level[0]
     return Verdict(scope, pick, best, level, _why(pick, best, level, figures))
+
+
+def _is_level(one: CandidateFigures, best: CandidateFigures) -> bool:
+    """Whether intervals overlap; of what cannot be told from a constant guess only the best itself."""
+    return one is best or (_overlap(one.interval, best.interval) and _low(one.interval) > one.majority)
 
 
 def _why(

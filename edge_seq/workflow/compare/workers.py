@@ -21,7 +21,7 @@ from edge_seq.workflow.compare.points import Candidate, Point
 from edge_seq.workflow.compare.study import Heartbeat, Standing, Study
 from edge_seq.workflow.compare.trial import run_point
 
-POLL_S = 0.5
+POLL_S = 2.0
 PATIENCE_S = 10.0  # for workers to end after they were asked to
 
 
@@ -161,7 +161,10 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def main() -> None:
-    """A worker process: reads its job from standard input, works, and ends with 1 where it could not."""
+    """A worker process: reads its job from standard input, works, and ends with 1 where it could not.
+
+    Without the process that started it, it ends after its training.
+    """
     import signal
 
     # Being asked to end is as an interruption: the trial goes back into the queue at once.
@@ -171,7 +174,13 @@ def main() -> None:
         source = open_source(job.config)
         study = Study(job.storage, job.study_name, job.heartbeat)
         study.agree_on_plan({**job.plan, "data": source.fingerprint}, dict)
-        work_here(job, study, source)
+        parent = os.getppid()
+
+        def end_without_parent(_standing: Standing) -> None:
+            if os.getppid() != parent:
+                sys.exit("edge-seq: the process that started this worker is gone")
+
+        work_here(job, study, source, progress=end_without_parent)
     except EdgeSeqError as error:
         sys.stderr.write(f"edge-seq: error: {error}\n")
         sys.exit(1)

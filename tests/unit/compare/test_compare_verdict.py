@@ -144,6 +144,12 @@ def test_what_learned_nothing_is_not_taken() -> None:
     assert verdict.to_dict()["cell"] is None
 
 
+def test_luck_is_not_level_with_the_best() -> None:
+    verdict = decide("x", [figures("rnn", [50, 50, 99, 52], 100), figures("lstm", [95, 96, 94, 95], 400)])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "lstm"  # that of the rnn overlaps, as it reaches from a guess to 100 %
+
+
 def test_without_a_target_multiply_accumulates_are_the_price_and_what_does_not_fit_comes_last() -> None:
     skipped = {"status": "skipped"}
     verdict = decide("x", [figures("rnn", [90] * 4, 100, **skipped), figures("gru", [90] * 4, 300, **skipped)])
