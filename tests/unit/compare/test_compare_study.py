@@ -160,7 +160,7 @@ def test_another_plan_is_refused_with_what_differs(tmp_path: Path) -> None:
         (
             "nothing at all",
             ConfigError,
-            "is no URL of a database; expected for example postgresql\+psycopg2://user@host",
+            r"is no URL of a database; expected for example postgresql\+psycopg2://user@host",
         ),
         ("nodatabase://host/x", ToolError, "no driver for the database nodatabase"),
         ("sqlite:////nowhere/at/all.db", ToolError, "the database sqlite cannot be used: unable to open database file"),
