@@ -9,13 +9,16 @@ from typing import Any
 from edge_seq.metrics import Estimate
 from edge_seq.workflow.compare.summary import CandidateFigures, paired_difference
 
+MARGIN = 0.01  # of the score, below which a difference is not worth anything
 RULES = (
     "The score of a candidate is its mean over seeds on windows of groups that its trainings did not see, at the "
     "learning rate, of those tried, with the best mean.",
     "Its interval is the hull of two 95 % intervals: Student's over seeds (each has its own split, weights and order), "
     "and the bootstrap over groups where data come by group.",
-    "A candidate is level with the best one where their intervals overlap and its own does not reach down to what a "
-    "constant guess would score.",
+    "A candidate is level with the best one where its mean lies within the best one's interval and the difference seed "
+    "by seed cannot be told from 0 (Student's 95 % interval; each seed gives both the same data). That is the rule of "
+    "one standard error of Breiman et al. (1984) with a 95 % interval. Less than a point below the best is level too. "
+    "An interval that reaches down to what a constant guess would score is level with nothing.",
     "Of those that are level the cheapest is taken: fewest instructions (or cycles) of a step on the target; fewest "
     "multiply-accumulates of a step where that was not measured; of equal ones the shorter window, then the better "
     "score.",
@@ -74,8 +77,16 @@ def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
 
 
 def _is_level(one: CandidateFigures, best: CandidateFigures) -> bool:
-    """Whether intervals overlap; of what cannot be told from a constant guess only the best itself."""
-    return one is best or (_overlap(one.interval, best.interval) and _low(one.interval) > one.majority)
+    """Whether a candidate is as good as the best one, as far as can be told."""
+    if one is best:
+        return True
+    if _low(one.interval) <= one.majority:
+        return False
+    if best.interval.value - one.interval.value < MARGIN:
+        return True
+    difference = paired_difference(best, one)
+    leads = difference is not None and difference.low is not None and difference.low > 0
+    return one.interval.value >= _low(best.interval) and not leads
 
 
 def _why(
@@ -88,21 +99,14 @@ def _why(
     beaten = [one for one in figures if one not in level]
     if pick is not best:
         sentences.append(
-            f"{_name(best)} scores best, {best.interval} at {_price_text(best)}, but the intervals overlap, so the "
+            f"{_name(best)} scores best, {best.interval} at {_price_text(best)}, but {_too_close(pick, best)}: the "
             f"cheapest of the {len(level)} that are level is taken."
         )
-        difference = paired_difference(best, pick)
-        if difference is not None and difference.low is not None and difference.low > 0:
-            sentences.append(
-                f"Seed by seed the better one does lead, by {100 * difference.value:.1f} points "
-                f"[{100 * difference.low:.1f}, {100 * (difference.high or 0):.1f}]: if these points are worth the "
-                "price, take it, or give more --seeds."
-            )
     elif len(level) > 1:
         others = " and ".join(_name(one) for one in level[1:3]) + (" and others" if len(level) > 3 else "")
         sentences.append(f"It scores best and is the cheapest of those level with it ({others}).")
     else:
-        sentences.append("It scores best, and no other interval reaches its own.")
+        sentences.append("It scores best, and no other is level with it.")
     cheaper = [one for one in beaten if _price(one) < _price(pick)]
     if cheaper:
         runner_up = max(cheaper, key=lambda one: one.interval.value)
@@ -119,11 +123,17 @@ def _low(interval: Estimate) -> float:
     return interval.value if interval.low is None else interval.low
 
 
-def _overlap(a: Estimate, b: Estimate) -> bool:
-    def high(one: Estimate) -> float:
-        return one.value if one.high is None else one.high
-
-    return _low(a) <= high(b) and _low(b) <= high(a)
+def _too_close(pick: CandidateFigures, best: CandidateFigures) -> str:
+    """Why the two are level."""
+    overlap = _low(best.interval) <= (pick.interval.value if pick.interval.high is None else pick.interval.high)
+    intervals = "their intervals overlap" if overlap else "less than a point apart"
+    difference = paired_difference(best, pick)
+    if difference is None or difference.low is None or difference.high is None:
+        return intervals
+    return (
+        f"{intervals} (seed by seed {100 * difference.value:+.1f} points [{100 * difference.low:.1f}, "
+        f"{100 * difference.high:.1f}])"
+    )
 
 
 def _price(one: CandidateFigures) -> tuple[float, ...]:

@@ -115,25 +115,42 @@ def test_a_clear_winner_is_taken_and_the_best_of_the_cheaper_named() -> None:
     verdict = decide("x", [figures("rnn", [60, 62, 61, 59], 100), figures("lstm", [95, 96, 95, 94], 400)])
     assert verdict.pick is verdict.best
     assert verdict.pick.candidate.cell == "lstm"
-    assert "no other interval reaches its own" in verdict.why
+    assert "no other is level with it" in verdict.why
     assert "The best of the cheaper ones, rnn of 4 units (chrono, T = 50), has only 60.5 %" in verdict.why
 
 
 def test_where_intervals_overlap_the_cheaper_wins_and_the_words_say_so() -> None:
-    verdict = decide("x", [figures("rnn", [92, 95, 90, 94], 100), figures("lstm", [95, 96, 94, 95], 400)])
+    verdict = decide("x", [figures("rnn", [96, 92, 97, 91], 100), figures("lstm", [97, 94, 96, 95], 400)])
     assert verdict.pick is not None
     assert verdict.pick.candidate.cell == "rnn"
     assert verdict.best.candidate.cell == "lstm"
-    assert "the intervals overlap, so the cheapest of the 2 that are level is taken" in verdict.why
+    assert "their intervals overlap (seed by seed +1.5 points [-1.8, 4.8]): the cheapest of the 2" in verdict.why
     assert "100 instructions a step" in verdict.why
 
 
-def test_a_lead_seed_by_seed_is_said_although_intervals_overlap() -> None:
+def test_a_lead_seed_by_seed_is_no_level_although_intervals_overlap() -> None:
     rnn, lstm = figures("rnn", [80, 86, 90, 94], 100), figures("lstm", [82, 88, 92, 96], 400)
     difference = paired_difference(lstm, rnn)
     assert difference is not None
     assert (difference.low, difference.high) == pytest.approx((0.02, 0.02))
-    assert "Seed by seed the better one does lead, by 2.0 points [2.0, 2.0]" in decide("x", [rnn, lstm]).why
+    verdict = decide("x", [rnn, lstm])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "lstm"
+
+
+def test_to_be_unreliable_is_no_merit() -> None:
+    """An interval so wide that it overlaps is not enough: the mean has to lie within that of the best."""
+    verdict = decide("x", [figures("rnn", [60, 99, 61, 90], 100), figures("lstm", [93, 94, 93, 92], 400)])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "lstm"
+
+
+def test_less_than_a_point_is_not_worth_anything() -> None:
+    rnn, lstm = figures("rnn", [99, 99, 99, 99], 100), figures("lstm", [100, 100, 100, 99], 400)
+    verdict = decide("x", [rnn, lstm])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "rnn"
+    assert "(seed by seed +0.7 points" in verdict.why or "(seed by seed +0.8 points" in verdict.why
 
 
 def test_what_learned_nothing_is_not_taken() -> None:
