@@ -9,93 +9,20 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import (
-    CHECK_FAILED,
-    JsonOption,
-    estimate,
-    percent,
-    print_json,
-    print_line,
-    print_table,
-    progress,
-)
-
-COLUMNS = (
-    "cell",
-    "first weights",
-    "units",
-    "T",
-    "score [95 %]",
-    "integer",
-    "training",
-    "parameters",
-    "flash",
-    "RAM",
-    "a step",
-    "gradient oldest : newest, before",
-    "after",
-)
-
-
-def _number(value: int | None) -> str:
-    return "-" if value is None else f"{value:,}"
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0e}" if value < 0.01 else f"{value:.2g}"
-
-
-def compare_row(one: dict[str, Any]) -> list[str]:
-    """One candidate as a row of COLUMNS."""
-    cost, gradient, integer = one["cost"], one["gradient"], one["integer"]
-    return [
-        one["cell"],
-        one["first_weights"],
-        str(one["hidden_size"]),
-        str(one["time_steps"]),
-        estimate(one["interval"]),
-        percent(integer["score"]) if integer["status"] == "measured" else "refused",
-        f"{one['training_cpu_seconds']:.1f} s",
-        _number(cost["parameters"]),
-        _number(cost.get("flash_bytes")),
-        _number(cost.get("ram_bytes")),
-        _number(cost.get("per_step")),
-        _ratio(gradient["oldest_to_newest_before"]),
-        _ratio(gradient["oldest_to_newest_after"]),
-    ]
+from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table, progress
 
 
 def _print_result(result: dict[str, Any], out: Path) -> None:
+    from edge_seq.workflow.compare.text import LEGEND, columns, notes, rows_of_size, verdict_lines
+
     config = result["config"]
     for size in result["sizes"]:
-        rows = [compare_row(one) for one in result["candidates"] if size["name"] in one["sizes"]]
-        print_table(f"{result['task']}, {size['name']}: {config['score']}, {config['seeds']} seeds", COLUMNS, rows)
-    print_line(f"data: {result['data_note']}")
-    costs = [one["cost"] for one in result["candidates"]]
-    measured = next((cost for cost in costs if cost["status"] == "measured"), None)
-    if measured:
-        print_line(f"cost on {measured['target']}: {measured['detail']}; a step in {measured['unit']}, integer model")
-    for reason in dict.fromkeys(cost["reason"] for cost in costs if cost["status"] != "measured"):
-        print_line(f"cost not measured: {reason}")
-    for key, reason in result["failures"].items():
-        print_line(f"FAILED {key}: {reason}")
-    if result["trainings_left"]:
-        print_line(
-            f"{result['trainings_left']} trainings are left; the same command with --workers 1 or more continues"
-        )
-    if result["takeovers"]:
-        print_line(f"{result['takeovers']} trials were taken over from workers that had fallen silent")
-    if result["solved_up_to"]:
-        solved = [
-            f"{one['cell']} {one['hidden_size']} {one['first_weights']} {one['time_steps'] or 'nowhere'}"
-            for one in result["solved_up_to"]
-        ]
-        print_line(f"at least 95 % right up to T: {', '.join(solved)}")
-    for verdict in result["verdicts"][1:]:
-        print_line(f"{verdict['scope']}: {verdict['why']}")
-    overall = result["verdicts"][0]
-    print_line(f"OVER {overall['scope'].upper()}: {overall['why']}")
-    print_line(f"all figures: {out / 'comparison.json'}; plots: {', '.join(result['plots']) or 'none, no matplotlib'}")
+        title = f"{result['task']}, {size['name']}: {config['score']}, {config['seeds']} seeds"
+        print_table(title, columns(result), rows_of_size(result, size))
+    for line in (LEGEND, *notes(result), *verdict_lines(result)):
+        print_line(line)
+    plots = ", ".join(result["plots"]) or "none, as matplotlib is not installed"
+    print_line(f"all figures: {out / 'comparison.json'}, {out / 'comparison.md'}; plots: {plots}")
 
 
 def command(

@@ -117,6 +117,10 @@ def test_the_same_command_repeats_nothing_and_prints_a_table(compared: Path) -> 
     assert "cost not measured: no target was asked for" in result.out
     assert "OVER ALL SIZES, T = 12: " in result.out
     assert "comparing" in result.err
+    text = (compared / "comparison.md").read_text(encoding="utf-8")
+    assert text.startswith("# recall: RNN, GRU or LSTM\n\n```\nedge-seq compare recall --quick")
+    assert text.count("\n| rnn |") + text.count("\n| lstm |") == 10
+    assert "- OVER ALL SIZES, T = 12: " in text
 
 
 def test_another_configuration_is_refused_with_what_differs(compared: Path) -> None:

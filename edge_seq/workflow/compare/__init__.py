@@ -2,5 +2,5 @@
 
 Read in this order: ``config`` (what is compared), ``points`` (each training), ``data`` (windows of a point), ``trial``
 (one training, measured), ``cost`` (what a shape costs on a target), ``study`` (many trials, any number of workers),
-``summary`` (figures with intervals), ``verdict`` (rules and words), ``run`` (all of it, in order).
+``summary`` (figures with intervals), ``verdict`` (rules and words), ``text`` and ``plots``, ``run`` (all of it).
 """

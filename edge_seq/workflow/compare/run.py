@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_seq.errors import ConfigError, DataError
+from edge_seq.files import write_atomically
 from edge_seq.training.runtime import require_torch
 from edge_seq.workflow.compare.config import CompareConfig
 from edge_seq.workflow.compare.cost import cost_of_shape, units_of_size
@@ -27,6 +28,7 @@ from edge_seq.workflow.compare.study import (
     storage_of_folder,
 )
 from edge_seq.workflow.compare.summary import CandidateFigures, figures_of
+from edge_seq.workflow.compare.text import to_markdown
 from edge_seq.workflow.compare.verdict import RULES, Verdict, decide
 from edge_seq.workflow.compare.workers import Job, work_here, work_in_processes
 from edge_seq.workflow.folder import check_can_write, load_json, save_json
@@ -34,7 +36,7 @@ from firmware_export.emit import runtime_files
 from firmware_export.target import Target, load_target
 
 FORMAT = "edge_seq.compare/1"
-COMPARISON, COSTS = "comparison.json", "costs.json"
+COMPARISON, MARKDOWN, COSTS = "comparison.json", "comparison.md", "costs.json"
 SOLVED = 0.95  # mean accuracy from which a memory task counts as solved
 
 FIELDS = {
@@ -145,6 +147,7 @@ def compare_cells(
     save_json(where.out / COMPARISON, result)
     progress(len(points), len(points), "drawing")
     result["plots"] = _draw(result, where.out)
+    write_atomically(where.out / MARKDOWN, to_markdown(result))
     save_json(where.out / COMPARISON, result)
     return result
 
