@@ -52,8 +52,10 @@ def candidate_row(one: dict[str, Any]) -> list[str]:
 
 
 def rows_of_size(result: dict[str, Any], size: dict[str, Any]) -> list[list[str]]:
-    """Rows of all candidates at a size."""
-    return [candidate_row(one) for one in result["candidates"] if size["name"] in one["sizes"]]
+    """Rows of all candidates at a size, short windows first, cells in the order of the comparison."""
+    cells = result["config"]["cells"]
+    chosen = [one for one in result["candidates"] if size["name"] in one["sizes"]]
+    return [candidate_row(one) for one in sorted(chosen, key=lambda one: (one["time_steps"], cells.index(one["cell"])))]
 
 
 def notes(result: dict[str, Any]) -> list[str]:
@@ -112,4 +114,6 @@ def _number(value: int | None) -> str:
 
 
 def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0e}" if not 0.01 <= value < 1000 else f"{value:.2g}"
+    if value in (None, 0):
+        return "-" if value is None else "0"  # below what float32 holds
+    return f"{value:.0e}" if not 0.01 <= value < 1000 else f"{value:.2g}"
