@@ -11,7 +11,7 @@ without labels is left out of balanced accuracy, as scikit-learn does; both hold
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -253,6 +253,28 @@ def evaluate_predictions(
         bootstrap=bootstrap,
         seed=seed,
     )
+
+
+def estimate_over_groups(
+    by_group: NDArray[np.integer[Any]],
+    score: Callable[[NDArray[np.integer[Any]]], NDArray[np.float64]],
+    *,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """A score of confusion matrices that are kept by group, with its interval over groups.
+
+    Args:
+        by_group: int [G, K, K], one matrix a group; the sum over several trainings where there were several.
+        score: :func:`accuracy`, :func:`balanced_accuracy` or :func:`macro_f1`.
+        bootstrap: resamples of the groups; 0 leaves the interval out.
+        seed: of the resampling.
+
+    >>> estimate_over_groups(np.array([[[3, 1], [0, 4]]]), accuracy)  # one group has no interval
+    Estimate(value=0.875, low=None, high=None)
+    """
+    whole = np.asarray(by_group, dtype=np.int64)
+    return Estimate(float(score(whole.sum(axis=0))), *_interval(score(_resample(whole, bootstrap, seed))))
 
 
 def _check(

@@ -15,6 +15,7 @@ import typer
 
 from edge_seq.cli import (
     bench,
+    compare,
     cross_validate,
     data,
     decide,
@@ -42,6 +43,7 @@ AFTER_INTERRUPT = {
     "train": "it resumes with the same command",
     "cross-validate": "it resumes with the same command",
     "demo": "the training resumes with the same command, the other steps start again",
+    "compare": "finished trainings are kept, and the same command continues",
     "run": "the stream was answered up to here",
     "record": "what was recorded is in the file",
     "monitor": "nothing was kept",
@@ -74,6 +76,7 @@ app.command("verify")(verify.command)
 app.command("measure")(measure.command)
 app.command("bench")(bench.command)
 app.command("robustness")(robustness.command)
+app.command("compare")(compare.command)
 app.command("run")(run.command)
 app.command("record")(record.command)
 app.command("monitor")(monitor.command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,13 +42,14 @@ class InitialisationConfig(StrictTable):
 
     Attributes:
         recurrent: ``orthogonal`` hidden-to-hidden weights for each gate, or torch's ``default``.
-        forget_bias: bias of the LSTM's forget gate and of the GRU's update gate where chrono is off.
+        forget_bias: bias of the LSTM's forget gate and of the GRU's update gate where chrono is off; ``default`` leaves
+            all gates as torch draws them.
         chrono_max_steps: longest dependency in samples that the gates are spread over; ``window`` takes the window
             length of the contract; ``none`` turns it off.
     """
 
     recurrent: Literal["orthogonal", "default"] = "orthogonal"
-    forget_bias: float = Field(default=1.0, ge=-10, le=10)
+    forget_bias: Annotated[float, Field(ge=-10, le=10)] | Literal["default"] = 1.0
     chrono_max_steps: Literal["window", "none"] | int = "window"
 
     @model_validator(mode="after")

@@ -41,13 +41,15 @@ def initialise(module: SequenceClassifier, config: InitialisationConfig, *, wind
                     nn.init.orthogonal_(gate)
             bias_ih, bias_hh = parameters[f"bias_ih_l{layer}"], parameters[f"bias_hh_l{layer}"]
             keep = _keep_bias(recurrent.hidden_size, config, window_length)
+            if keep is None:
+                continue
             _set_gate_bias(recurrent, bias_ih, bias_hh, keep, mirror_input_gate=config.chrono_max_steps != "none")
 
 
-def _keep_bias(hidden_size: int, config: InitialisationConfig, window_length: int) -> Tensor:
-    """Bias [H] of the gate that keeps the state."""
+def _keep_bias(hidden_size: int, config: InitialisationConfig, window_length: int) -> Tensor | None:
+    """Bias [H] of the gate that keeps the state; None where torch's own stay."""
     if config.chrono_max_steps == "none":
-        return torch.full((hidden_size,), config.forget_bias)
+        return None if config.forget_bias == "default" else torch.full((hidden_size,), config.forget_bias)
     max_steps = window_length if config.chrono_max_steps == "window" else config.chrono_max_steps
     longest = max(float(max_steps), 3.0)
     return torch.empty(hidden_size).uniform_(1.0, longest - 1.0).log()

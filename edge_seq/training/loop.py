@@ -91,7 +91,7 @@ def train(
         ConfigError: options that do not fit each other or the data, or a checkpoint of another training.
         ModelError: a damaged checkpoint.
     """
-    build = build or (lambda: _first_weights(contract, num_classes, config))
+    build = build or (lambda: first_weights(contract, num_classes, config))
     started = time.perf_counter()
     verify_contract(contract)
     check_windows(train, contract, num_classes, role="training")
@@ -127,7 +127,8 @@ def train(
     )
 
 
-def _first_weights(contract: SensorContract, num_classes: int, config: TrainingConfig) -> nn.Module:
+def first_weights(contract: SensorContract, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
+    """The network before its training, drawn from torch's global generator."""
     module = build_classifier(contract.num_channels, num_classes, config)
     initialise(module, config.initialisation, window_length=contract.window_length)
     return module

@@ -242,16 +242,16 @@ def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
     try:
         return RunConfig.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(_describe(problem) for problem in error.errors(include_url=False))
+        problems = "; ".join(config_problem(problem, RunConfig) for problem in error.errors(include_url=False))
         raise ConfigError(f"{where}: {problems}. `edge-seq train --help` shows how to list all keys") from error
 
 
-def _describe(problem: Any) -> str:
-    """One problem that pydantic found; for an unknown key with the keys that its table takes."""
+def config_problem(problem: Any, root: type[BaseModel]) -> str:
+    """One problem that pydantic found in a table of ``root``; for an unknown key with the keys that its table takes."""
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        table: type[BaseModel] = RunConfig
+        table: type[BaseModel] = root
         for part in location[:-1]:
             table = table.model_fields[part].annotation  # type: ignore[assignment]
         of_table = f"keys of {'.'.join(location[:-1])}" if location[:-1] else "keys at the top"

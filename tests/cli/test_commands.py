@@ -27,6 +27,7 @@ COMMANDS = (
     "measure",
     "bench",
     "robustness",
+    "compare",
     "run",
     "record",
     "monitor",

@@ -97,3 +97,14 @@ def test_forget_bias_without_chrono() -> None:
         initialise(module, config, window_length=50)
         np.testing.assert_array_equal(_gate_bias(module, 1), 2.0)
         assert np.abs(_gate_bias(module, 0)).max() < 0.2
+
+
+def test_default_gates_stay_as_torch_draws_them() -> None:
+    for cell in ("gru", "lstm"):
+        torch.manual_seed(3)
+        module = SequenceClassifier(input_size=2, num_classes=2, cell=cell, hidden_size=4)
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        config = InitialisationConfig(recurrent="default", forget_bias="default", chrono_max_steps="none")
+        initialise(module, config, window_length=50)
+        for name, value in module.state_dict().items():
+            assert torch.equal(value, before[name]), name

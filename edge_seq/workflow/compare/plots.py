@@ -1,0 +1,124 @@
+"""Plots of a comparison: score over the window length, and how far back gradients reach. PNG and SVG."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from edge_seq.files import replace_when_done
+
+# Okabe & Ito (2008): told apart by colour-blind readers too; the kind of first weights is told by the line.
+COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}
+LINES = {"default": "--", "forget_bias": ":", "orthogonal": "-", "chrono": "-"}
+MARKERS = {"default": "o", "forget_bias": "^", "orthogonal": "s", "chrono": "s"}
+FORMATS = ("png", "svg")
+
+
+def has_matplotlib() -> bool:
+    """Whether plots can be drawn; it is not imported."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def draw_comparison(result: dict[str, Any], out: Path) -> list[str]:
+    """Draw what :func:`edge_seq.workflow.compare.run.compare_cells` found.
+
+    Returns:
+        names of the files in ``out``.
+    """
+    names = []
+    for index, size in enumerate(result["sizes"]):
+        chosen = [one for one in result["candidates"] if size["name"] in one["sizes"]]
+        if not chosen:
+            continue
+        suffix = "" if index == 0 else f"_{size['value']}_{size['kind']}"
+        names += _save(_scores(result, size, chosen), out, f"scores{suffix}")
+        names += _save(_gradients(result, size, chosen), out, f"gradients{suffix}")
+    return names
+
+
+def _save(figure: Any, out: Path, name: str) -> list[str]:
+    import matplotlib
+
+    for ending in FORMATS:
+        with (
+            replace_when_done(out / f"{name}.{ending}") as path,
+            matplotlib.rc_context({"svg.hashsalt": "edge_seq", "svg.fonttype": "none"}),
+        ):
+            metadata = {"Date": None} if ending == "svg" else {"Software": None}
+            figure.savefig(path, format=ending, dpi=120, metadata=metadata)
+    return [f"{name}.{ending}" for ending in FORMATS]
+
+
+def _series(chosen: list[dict[str, Any]]) -> dict[tuple[str, str, int], list[dict[str, Any]]]:
+    """Candidates of each cell and kind of first weights, by window length."""
+    series: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    for one in sorted(chosen, key=lambda one: one["time_steps"]):
+        series.setdefault((one["cell"], one["first_weights"], one["hidden_size"]), []).append(one)
+    return series
+
+
+def _scores(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> Any:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator, ScalarFormatter
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    series = _series(chosen)
+    for index, ((cell, weights, units), ones) in enumerate(series.items()):
+        shift = 1.0 + 0.012 * (index - len(series) / 2)  # so that bars do not hide each other
+        values = [100 * one["interval"]["value"] for one in ones]
+        low = [v - 100 * _or(one["interval"]["low"], v / 100) for v, one in zip(values, ones, strict=True)]
+        high = [100 * _or(one["interval"]["high"], v / 100) - v for v, one in zip(values, ones, strict=True)]
+        axes.errorbar(
+            [shift * one["time_steps"] for one in ones],
+            values,
+            yerr=[[max(0.0, x) for x in low], [max(0.0, x) for x in high]],
+            color=COLOURS[cell],
+            linestyle=LINES[weights],
+            marker=MARKERS[weights],
+            markersize=4,
+            capsize=2,
+            label=f"{cell} {units}, {weights}",
+        )
+    majority = 100 * chosen[0]["majority"]
+    if result["config"]["score"] == "accuracy":
+        axes.axhline(majority, color="grey", linewidth=0.8)
+        axes.annotate("constant guess", (1.0, majority), xycoords=("axes fraction", "data"), ha="right", va="bottom")
+    lengths = sorted({one["time_steps"] for one in chosen})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(lengths)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("window length T, samples")
+    axes.set_ylabel(f"{result['config']['score'].replace('_', ' ')}, %")
+    axes.set_title(f"{result['task']}, {size['name']}: mean and 95 % interval over {result['config']['seeds']} seeds")
+    axes.legend(fontsize="small")
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def _gradients(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> Any:
+    """Before and after the training, at the longest window."""
+    from matplotlib.figure import Figure
+
+    longest = max(one["time_steps"] for one in chosen)
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, when in zip(panels, ("before", "after"), strict=True):
+        for (cell, weights, units), ones in _series([c for c in chosen if c["time_steps"] == longest]).items():
+            norms = ones[0]["gradient"][when]
+            axes.plot(norms, color=COLOURS[cell], linestyle=LINES[weights], label=f"{cell} {units}, {weights}")
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=1e-12)
+        axes.set_xlabel("k, steps back from the newest sample")
+        axes.set_title(f"{when} the training")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("mean norm of dL / dx[T - 1 - k]")
+    panels[1].legend(fontsize="small")
+    figure.suptitle(f"{result['task']}, {size['name']}, T = {longest}: what the loss feels of an input k steps back")
+    return figure
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value

@@ -1,0 +1,119 @@
+"""A comparison as text: the rows of its tables, and all of it in Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COLUMNS = (
+    "cell",
+    "first weights",
+    "units",
+    "T",
+    "{score}, % [95 %]",
+    "integer",
+    "CPU s",
+    "parameters",
+    "flash",
+    "RAM",
+    "a step",
+    "oldest : newest before",
+    "after",
+)
+LEGEND = (
+    "integer: score of the integer model; CPU s: processor time of a training; flash and RAM in bytes, a step in "
+    "instructions or cycles, of the integer model on the target; oldest : newest: norm of the gradient of the loss "
+    "with respect to the oldest input of the window, as a share of that to the newest, before and after the training"
+)
+
+
+def columns(result: dict[str, Any]) -> list[str]:
+    """Headings of the table of a comparison."""
+    return [column.format(score=result["config"]["score"].replace("_", " ")) for column in COLUMNS]
+
+
+def candidate_row(one: dict[str, Any]) -> list[str]:
+    """One candidate as a row under :func:`columns`."""
+    cost, gradient, integer = one["cost"], one["gradient"], one["integer"]
+    return [
+        one["cell"],
+        one["first_weights"],
+        str(one["hidden_size"]),
+        str(one["time_steps"]),
+        _interval(one["interval"]),
+        f"{100 * integer['score']:.1f}" if integer["status"] == "measured" else "refused",
+        f"{one['training_cpu_seconds']:.1f}",
+        _number(cost["parameters"]),
+        _number(cost.get("flash_bytes")),
+        _number(cost.get("ram_bytes")),
+        _number(cost.get("per_step")),
+        _ratio(gradient["oldest_to_newest_before"]),
+        _ratio(gradient["oldest_to_newest_after"]),
+    ]
+
+
+def rows_of_size(result: dict[str, Any], size: dict[str, Any]) -> list[list[str]]:
+    """Rows of all candidates at a size, short windows first, cells in the order of the comparison."""
+    cells = result["config"]["cells"]
+    chosen = [one for one in result["candidates"] if size["name"] in one["sizes"]]
+    return [candidate_row(one) for one in sorted(chosen, key=lambda one: (one["time_steps"], cells.index(one["cell"])))]
+
+
+def notes(result: dict[str, Any]) -> list[str]:
+    """What has to be said beside the tables, a line each."""
+    lines = [f"data: {result['data_note']}"]
+    costs = [one["cost"] for one in result["candidates"]]
+    for found in dict.fromkeys((c["target"], c["detail"], c["unit"]) for c in costs if c["status"] == "measured"):
+        lines.append("cost on {}: {}; a step in {}".format(*found))
+    lines += [f"cost not measured: {why}" for why in dict.fromkeys(c.get("reason") for c in costs) if why]
+    lines += [f"FAILED {key}: {why}" for key, why in result["failures"].items()]
+    if result["trainings_left"]:
+        left = f"{result['trainings_left']} trainings are left"
+        lines.append(f"{left}; the same command with --workers 1 or more continues")
+    if result["takeovers"]:
+        lines.append(f"{result['takeovers']} trials were taken over from workers that had fallen silent")
+    if result["solved_up_to"]:
+        solved = [
+            f"{one['cell']} {one['hidden_size']} {one['first_weights']} {one['time_steps'] or 'nowhere'}"
+            for one in result["solved_up_to"]
+        ]
+        lines.append(f"at least 95 % right up to T: {', '.join(solved)}")
+    return lines
+
+
+def verdict_lines(result: dict[str, Any]) -> list[str]:
+    """The verdicts, the one over all last."""
+    first, *others = result["verdicts"]
+    return [*(f"{one['scope']}: {one['why']}" for one in others), f"OVER {first['scope'].upper()}: {first['why']}"]
+
+
+def to_markdown(result: dict[str, Any]) -> str:
+    """Command, tables, notes, verdicts and rules."""
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
+    seeds = result["config"]["seeds"]
+    lines = [f"# {result['task']}: RNN, GRU or LSTM", "", "```", result["command"], "```", ""]
+    for size in result["sizes"]:
+        lines += [f"## {size['name']}, {seeds} seeds", "", _row(columns(result)), _row(["---"] * len(COLUMNS))]
+        lines += [*map(_row, rows_of_size(result, size)), ""]
+    lines += [f"{LEGEND[0].upper()}{LEGEND[1:]}.", "", *(f"- {note}" for note in notes(result)), ""]
+    lines += ["## Verdict", "", *(f"- {line}" for line in verdict_lines(result)), ""]
+    lines += ["Rules:", "", *(f"{index}. {rule}" for index, rule in enumerate(result["rules"], 1)), ""]
+    return "\n".join([*lines, f"Made with {versions}."]) + "\n"
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval(value: dict[str, Any]) -> str:
+    mean = f"{100 * value['value']:.1f}"
+    return mean if value["low"] is None else f"{mean} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ratio(value: float | None) -> str:
+    if value in (None, 0):
+        return "-" if value is None else "0"  # below what float32 holds
+    return f"{value:.0e}" if not 0.01 <= value < 1000 else f"{value:.2g}"

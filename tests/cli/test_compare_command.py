@@ -1,0 +1,208 @@
+"""`edge-seq compare`: two real workers, one killed; figures, plots, words and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("optuna")
+
+from edge_seq.workflow.compare.config import load_compare_config
+from edge_seq.workflow.compare.points import candidates_of, points_of
+from edge_seq.workflow.compare.study import STUDY_NAME, Heartbeat, Standing, Study, storage_of_folder
+from tests.cli.conftest import Small, edge_seq, ok
+
+SMALL = (
+    *("--quick", "--window-length", "6", "--window-length", "12", "--hidden-size", "4", "--seeds", "2"),
+    *("--cell", "rnn", "--cell", "lstm", "--target", "none", "--set", "training.epochs=2"),
+    *("--set", "memory.training_windows=128", "--set", "memory.scored_windows=64"),
+)
+HASTE = ("--heartbeat-s", "1", "--grace-s", "3")
+
+
+def standing(out: Path) -> Standing:
+    options = {"window_lengths": [6, 12], "hidden_sizes": [4], "seeds": 2, "cells": ["rnn", "lstm"], "target": ""}
+    config = load_compare_config("recall", quick=True, options=options)
+    points = points_of(config, candidates_of(config, lambda _cell, size: size.value))
+    return Study(storage_of_folder(out), STUDY_NAME, Heartbeat()).standing(points)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two processes share a study, as on two machines; the first is killed in a training."""
+    out = tmp_path_factory.mktemp("compare") / "study"
+    # Long enough that the first worker is in a training when it is killed.
+    slow = "import time\nimport edge_seq.workflow.compare.workers as w\nrun = w.run_point\ndef wait(*a):\n"
+    slow += "    open('started', 'w').close(); time.sleep(60)\n    return run(*a)\nw.run_point = wait\n"
+    arguments = ["edge-seq", "compare", "recall", *SMALL, *HASTE, "--out", str(out)]
+    code = f"{slow}import sys\nsys.argv = {arguments!r}\nfrom edge_seq.cli import main\nmain()"
+    killed = subprocess.Popen([sys.executable, "-c", code], cwd=out.parent, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (out.parent / "started").exists():
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    other = subprocess.Popen(
+        [sys.executable, "-c", "from edge_seq.cli import main; main()", *arguments[1:]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=60)
+    _, errors = other.communicate(timeout=240)
+    assert other.returncode == 0, errors
+    return out
+
+
+def comparison(out: Path) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
+    return table
+
+
+def test_the_trial_of_the_killed_process_was_taken_over(compared: Path) -> None:
+    result = comparison(compared)
+    assert result["takeovers"] == 1
+    assert (result["trainings"], result["trainings_left"]) == (2 * 2 * (2 + 3), 0)
+    assert all(None not in one["scores"] for one in result["candidates"])
+
+
+def test_the_comparison_describes_itself(compared: Path) -> None:
+    result = comparison(compared)
+    named = {field.partition("[")[0] for field in result["fields"]}
+    assert named <= result.keys()
+    assert result["command"].startswith("edge-seq compare recall --quick")
+    assert result["config"]["training"]["epochs"] == 2
+    (lstm,) = [
+        one
+        for one in result["candidates"]
+        if (one["cell"], one["first_weights"], one["time_steps"]) == ("lstm", "chrono", 12)
+    ]
+    assert lstm["cost"]["parameters"] == 4 * 4 * (2 + 4 + 1) + 4 * 5
+    assert lstm["cost"]["status"] == "skipped"
+    assert len(lstm["gradient"]["before"]) == len(lstm["gradient"]["after"]) == 12
+    assert 0 <= lstm["interval"]["low"] <= lstm["interval"]["value"] <= lstm["interval"]["high"] <= 1
+    assert lstm["integer"]["status"] == "measured"
+    assert lstm["integer"]["agreement"] > 0.9
+    scopes = [verdict["scope"] for verdict in result["verdicts"]]
+    assert scopes == ["all sizes, T = 12", "4 units, T = 6", "4 units, T = 12"]
+    assert result["rules"]
+
+
+def test_plots_are_drawn(compared: Path) -> None:
+    names = comparison(compared)["plots"]
+    assert names == ["scores.png", "scores.svg", "gradients.png", "gradients.svg"]
+    for name in names:
+        content = (compared / name).read_bytes()
+        assert content.startswith(b"\x89PNG" if name.endswith("png") else b"<?xml")
+        assert len(content) < 200_000
+
+
+def test_the_same_command_repeats_nothing_and_prints_a_table(compared: Path) -> None:
+    before = standing(compared)
+    result = ok("compare", "recall", *SMALL, "--out", compared, "--workers", "2")
+    assert standing(compared) == before
+    assert "recall, 4 units: accuracy, 2 seeds" in result.out
+    assert "cost not measured: no target was asked for" in result.out
+    assert "OVER ALL SIZES, T = 12: " in result.out
+    assert "comparing" in result.err
+    text = (compared / "comparison.md").read_text(encoding="utf-8")
+    assert text.startswith("# recall: RNN, GRU or LSTM\n\n```\nedge-seq compare recall --quick")
+    assert text.count("\n| rnn |") + text.count("\n| lstm |") == 10
+    assert "- OVER ALL SIZES, T = 12: " in text
+
+
+def test_another_configuration_is_refused_with_what_differs(compared: Path) -> None:
+    result = edge_seq("compare", "recall", *SMALL, "--out", compared, "--set", "training.epochs=3", "--json")
+    assert result.code == 2
+    assert result.json["error"] == "ConfigError"
+    assert "config.training.epochs 2 there, 3 now" in result.json["message"]
+
+
+def test_what_is_finished_can_be_reported_before_the_rest(compared: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(compared, tmp_path / "copy")
+    empty = edge_seq("compare", "recall", *SMALL, "--out", tmp_path / "new", "--workers", "0")
+    assert empty.code == 2
+    assert "none of 20 trainings has a result yet" in empty.err
+    assert ok("compare", "recall", *SMALL, "--out", copy, "--workers", "0", "--json").json["trainings"] == 20
+
+
+def test_own_data_come_by_group_and_equal_budgets_choose_the_units(small: Small, tmp_path: Path) -> None:
+    source = small.drives.with_suffix(".toml")
+    arguments = ("--quick", "--window-length", "25", "--parameters", "300", "--cell", "gru")
+    few = ("--seeds", "2", "--set", "training.epochs=1", "--first-weights", "chrono", "--target", "cortex_m4")
+    result = ok("compare", source, *arguments, *few, "--out", tmp_path / "study", "--json").json
+    assert result["sizes"][0]["units"] == {"gru": 7}  # 3 * 7 * (3 + 7 + 1) + 7 + 4 * (7 + 1) = 270
+    for one in result["candidates"]:
+        assert one["groups"] > 2
+        assert one["over_groups"]["low"] < one["over_groups"]["value"] < one["over_groups"]["high"]
+        assert one["cost"]["parameters"] <= 300
+        assert one["cost"]["status"] == "skipped" or one["cost"]["flash_bytes"] > one["cost"]["weight_bytes"] > 300
+    assert "groups put aside as the test part, not looked at" in result["data_note"]
+
+
+def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
+    code = (
+        "import edge_seq.workflow.compare.workers as w\nfrom edge_seq.errors import ConfigError\nrun = w.run_point\n"
+        "def fail(point, *a):\n    if point.key == 'rnn-4-default-T6-lr0.01-s0': raise ConfigError('the loss is nan')\n"
+        "    return run(point, *a)\nw.run_point = fail\nimport sys\n"
+        f"sys.argv = {['edge-seq', 'compare', 'recall', *SMALL]!r}\n"
+        f"sys.argv += ['--first-weights', 'default', '--out', {str(tmp_path / 'study')!r}]\n"
+        "from edge_seq.cli import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "140"}
+    )
+    assert done.returncode == 1, done.stderr
+    assert "FAILED rnn-4-default-T6-lr0.01-s0: the loss is nan" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--cell", "mlp"), "cells.0: Input should be 'rnn', 'gru' or 'lstm'"),
+        (("--target", "cortex_m5"), "target 'cortex_m5' is not there"),
+        (("--heartbeat-s", "9", "--grace-s", "5"), "a sign of life every 9 s and a grace of 5 s"),
+        (("--storage", "nothing"), "is no URL of a database"),
+        (("--parameters", "9"), "rnn: 9 parameters: one unit already needs 12; give a larger budget"),
+    ],
+)
+def test_wrong_use_ends_with_2(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    result = edge_seq("compare", "recall", *arguments, "--out", tmp_path / "study")
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_a_folder_of_something_else_is_refused(small: Small) -> None:
+    result = edge_seq("compare", "recall", "--out", small.run)
+    assert result.code == 2
+    assert "exists and is not the folder of a comparison; give another --out" in result.err
+
+
+def test_a_window_length_that_the_data_do_not_hold_is_refused_before_any_training(small: Small, tmp_path: Path) -> None:
+    result = edge_seq("compare", small.drives.with_suffix(".toml"), "--window-length", "9000", "--out", tmp_path / "x")
+    assert result.code == 2
+    assert "windows of 9000 samples: cannot make windows" in result.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_show_config_prints_all_keys_and_imports_no_torch() -> None:
+    config = ok("compare", "latch", "--quick", "--show-config").json
+    assert config["task"] == "latch"
+    assert config["seeds"] == 3
+    code = "import sys; sys.argv = ['edge-seq', 'compare', '--help']\nfrom edge_seq.cli.app import app\n"
+    code += (
+        "try:\n    app()\nexcept SystemExit:\n    pass\nassert not {'torch', 'optuna', 'matplotlib'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

@@ -1,0 +1,40 @@
+"""A worker process of the tests: each training is a line in a file, and the first may wait for a file to appear.
+
+Arguments: folder, name of the worker, ``wait`` or ``go``.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from edge_seq.workflow.compare.points import Candidate, Point
+from edge_seq.workflow.compare.study import STUDY_NAME, Heartbeat, Study, storage_of_folder
+
+POINTS = [Point(Candidate("gru", 4, 8, "chrono"), 0.01, seed) for seed in range(4)]
+HEARTBEAT = Heartbeat(interval_s=1, grace_s=2)
+
+
+def open_study(folder: Path) -> Study:
+    return Study(storage_of_folder(folder), STUDY_NAME, HEARTBEAT)
+
+
+def main() -> None:
+    folder, name, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+    def run(point: Point) -> dict[str, Any]:
+        with (folder / "log").open("a") as log:
+            log.write(f"{name} {point.seed}\n")
+        while mode == "wait" and not (folder / "go").exists():
+            time.sleep(0.02)
+        return {"by": name, "score": point.seed}
+
+    study = open_study(folder)
+    study.agree_on_plan({"a": 1}, lambda: {"b": 2})
+    study.work(POINTS, run, lambda result: result["score"])
+
+
+if __name__ == "__main__":
+    main()

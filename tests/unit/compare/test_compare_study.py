@@ -1,0 +1,181 @@
+"""Several workers, one study: nothing twice, nothing lost, whoever is killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("optuna")
+
+from edge_seq.errors import ConfigError, ToolError
+from edge_seq.workflow.compare import study as study_module
+from edge_seq.workflow.compare.points import Point
+from edge_seq.workflow.compare.study import MOST_LOST, Heartbeat, Study, shown_storage
+from tests.unit.compare.study_worker import POINTS, open_study
+
+ROOT = Path(__file__).parents[3]
+
+
+def start(folder: Path, name: str, mode: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.unit.compare.study_worker", str(folder), name, mode]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, out
+
+
+def log(folder: Path) -> list[str]:
+    path = folder / "log"
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def run(point: Point) -> dict[str, Any]:
+    return {"by": "here", "score": point.seed}
+
+
+def work(study: Study, how: Callable[[Point], dict[str, Any]] = run) -> None:
+    study.work(POINTS, how, lambda result: result["score"])
+
+
+def test_the_trial_of_a_killed_worker_is_taken_over(tmp_path: Path) -> None:
+    killed = start(tmp_path, "killed", "wait")
+    wait_for(lambda: log(tmp_path))
+    other = start(tmp_path, "other", "go")
+    wait_for(lambda: len(log(tmp_path)) == 4)  # it did all others, and waits for the one in work
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=60)
+    end(other)
+    lost = log(tmp_path)[0].split()[1]
+    assert log(tmp_path)[-1] == f"other {lost}"
+    assert sorted(line.split()[1] for line in log(tmp_path)) == sorted(["0", "1", "2", "3", lost])
+    standing = open_study(tmp_path).standing(POINTS)
+    assert {result["by"] for result in standing.results.values()} == {"other"}
+    assert (standing.done, standing.takeovers) == (4, 1)
+
+
+def test_a_worker_that_was_only_stopped_gives_way_when_it_comes_back(tmp_path: Path) -> None:
+    stopped = start(tmp_path, "stopped", "wait")
+    wait_for(lambda: log(tmp_path))
+    stopped.send_signal(signal.SIGSTOP)
+    end(start(tmp_path, "other", "go"))
+    (tmp_path / "go").touch()
+    stopped.send_signal(signal.SIGCONT)
+    end(stopped)
+    standing = open_study(tmp_path).standing(POINTS)
+    assert {result["by"] for result in standing.results.values()} == {"other"}
+    assert standing.takeovers == 1
+
+
+def test_workers_that_start_together_do_nothing_twice(tmp_path: Path) -> None:
+    for process in [start(tmp_path, "a", "go"), start(tmp_path, "b", "go")]:
+        end(process)
+    assert sorted(line.split()[1] for line in log(tmp_path)) == ["0", "1", "2", "3"]
+
+
+def test_what_is_finished_is_not_repeated_and_what_was_interrupted_is(tmp_path: Path) -> None:
+    done: list[int] = []
+
+    def interrupted(point: Point) -> dict[str, Any]:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(point.seed)
+        return run(point)
+
+    with pytest.raises(KeyboardInterrupt):
+        work(open_study(tmp_path), interrupted)
+
+    def counted(point: Point) -> dict[str, Any]:
+        done.append(point.seed)
+        return run(point)
+
+    work(open_study(tmp_path), counted)
+    assert sorted(done) == [0, 1, 2, 3]
+    work(open_study(tmp_path), counted)
+    assert len(done) == 4
+    assert open_study(tmp_path).standing(POINTS).takeovers == 0
+
+
+def test_a_training_that_cannot_be_done_is_an_answer_and_not_tried_again(tmp_path: Path) -> None:
+    tries: list[int] = []
+
+    def fails(point: Point) -> dict[str, Any]:
+        tries.append(point.seed)
+        if point.seed == 2:
+            raise ConfigError("training: the loss became nan")
+        return run(point)
+
+    work(open_study(tmp_path), fails)
+    work(open_study(tmp_path), fails)
+    assert sorted(tries) == [0, 1, 2, 3]
+    standing = open_study(tmp_path).standing(POINTS)
+    assert standing.refused == {POINTS[2].key: "training: the loss became nan"}
+    assert standing.done == 4
+
+
+def test_a_defect_is_raised_and_a_point_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
+    def breaks(point: Point) -> dict[str, Any]:
+        if point.seed == 1:
+            raise RuntimeError("defect")
+        return run(point)
+
+    for _ in range(MOST_LOST):
+        with pytest.raises(RuntimeError, match="defect"):
+            work(open_study(tmp_path), breaks)
+    work(open_study(tmp_path), breaks)
+    assert "its worker died 3 times" in open_study(tmp_path).standing(POINTS).refused[POINTS[1].key]
+
+
+def test_another_plan_is_refused_with_what_differs(tmp_path: Path) -> None:
+    wanted = {"config": {"seeds": 3, "training": {"epochs": 20}}, "data": "abc"}
+    resolved = open_study(tmp_path).agree_on_plan(wanted, lambda: {"units": 7})["resolved"]
+    assert resolved == {"units": 7}
+    again = open_study(tmp_path).agree_on_plan(wanted, lambda: pytest.fail("worked out twice"))
+    assert again == {**wanted, "resolved": {"units": 7}}
+    changed = {"config": {"seeds": 3, "training": {"epochs": 40}}, "data": "xyz"}
+    with pytest.raises(ConfigError) as caught:
+        open_study(tmp_path).agree_on_plan(changed, dict)
+    assert 'config.training.epochs 20 there, 40 now; data "abc" there, "xyz" now' in str(caught.value)
+    assert "Give the same command to continue it, or another --out" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("storage", "kind", "message"),
+    [
+        (
+            "nothing at all",
+            ConfigError,
+            r"is no URL of a database; expected for example postgresql\+psycopg2://user@host",
+        ),
+        ("nodatabase://host/x", ToolError, "no driver for the database nodatabase"),
+        ("sqlite:////nowhere/at/all.db", ToolError, "the database sqlite cannot be used: unable to open database file"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_refused_without_its_password(
+    storage: str, kind: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study_module, "_OPEN_TRIES", 1)
+    with pytest.raises(kind, match=message):
+        Study(storage, "name", Heartbeat())
+    assert shown_storage("postgresql://user:secret@host/x") == "postgresql://user:***@host/x"
+
+
+def test_without_optuna_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(ToolError, match=r"needs optuna, which is not installed; pip install 'edge-seq\[compare\]'"):
+        study_module.require_optuna()

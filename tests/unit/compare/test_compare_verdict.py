@@ -1,0 +1,185 @@
+"""Figures and verdicts, from results whose right answer is known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_seq.workflow.compare.config import CompareConfig
+from edge_seq.workflow.compare.points import Candidate, Point
+from edge_seq.workflow.compare.summary import (
+    CandidateFigures,
+    figures_of,
+    gradient_reach,
+    over_seeds,
+    paired_difference,
+    student,
+)
+from edge_seq.workflow.compare.verdict import decide
+
+SEEDS = 4
+CONFIG = CompareConfig(task="recall", hidden_sizes=(4,), seeds=SEEDS)
+
+
+def result(right: int, of: int = 100, *, groups: int = 1) -> dict[str, Any]:
+    """A training with so many right of two equal classes, the same in each group."""
+    half = of // 2
+    matrix = [[right // 2, half - right // 2], [half - (right - right // 2), right - right // 2]]
+    return {
+        "groups": {f"g{index}": matrix for index in range(groups)},
+        "windows": {"train": 10, "scored": of * groups},
+        "seconds": 2.0,
+        "cpu_seconds": 1.0,
+        "parameters": 7,
+        "train_loss": [1.0],
+        "validation_accuracy": [right / of],
+        "gradient": {"before": [1.0, 0.1], "after": [1.0, 0.5]},
+        "integer": {
+            "status": "measured",
+            "confusion": matrix,
+            "float_confusion": matrix,
+            "agreement": 1.0,
+            "weight_bytes": 9,
+        },
+        "versions": {},
+    }
+
+
+def cost(per_step: int, **change: Any) -> dict[str, Any]:
+    return {
+        "status": "measured",
+        "per_step": per_step,
+        "macs_per_step": per_step,
+        "unit": "instructions",
+        "flash_bytes": 4000,
+        "parameters": 7,
+        **change,
+    }
+
+
+def figures(cell: str, rights: list[int], per_step: int, **change: Any) -> CandidateFigures:
+    candidate = Candidate(cell, 4, 50, "chrono")
+    results = {Point(candidate, 0.01, seed).key: result(right) for seed, right in enumerate(rights)}
+    found = figures_of(candidate, CONFIG, results, {candidate.shape: cost(per_step, **change)})
+    assert found is not None
+    return found
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    found = over_seeds([0.5, 0.6, 0.7])
+    half = 4.303 * 0.1 / math.sqrt(3)
+    assert (found.value, found.low, found.high) == pytest.approx((0.6, 0.6 - half, 0.6 + half))
+    assert over_seeds([0.9]).low is None
+    assert over_seeds([0.1, 0.9]).low == 0.0
+    assert student(1) > student(5) > student(30) == student(1000)
+
+
+def test_it_covers_the_true_mean_19_times_of_20() -> None:
+    rng = np.random.default_rng(0)
+    estimates = [over_seeds(rng.normal(0.5, 0.02, 4).tolist()) for _ in range(2000)]
+    covered = np.mean([(one.low or 0) <= 0.5 <= (one.high or 0) for one in estimates])
+    assert 0.94 < covered < 0.96
+
+
+def test_groups_that_differ_widen_the_interval() -> None:
+    candidate = Candidate("gru", 4, 50, "chrono")
+    same = {Point(candidate, 0.01, seed).key: result(80, groups=6) for seed in range(SEEDS)}
+    costs = {candidate.shape: cost(10)}
+    narrow = figures_of(candidate, CONFIG, same, costs)
+    for one in same.values():
+        one["groups"] |= {"g0": result(20)["groups"]["g0"], "g1": result(40)["groups"]["g0"]}
+    wide = figures_of(candidate, CONFIG, same, costs)
+    assert narrow is not None
+    assert wide is not None
+    assert narrow.over_seeds.low == narrow.over_seeds.high == narrow.over_groups.low
+    assert wide.over_seeds.low == wide.over_seeds.high  # the seeds agree
+    assert wide.interval.low == wide.over_groups.low < wide.interval.value - 0.1
+
+
+def test_the_best_learning_rate_is_taken_and_others_are_on_record() -> None:
+    config = CONFIG.model_copy(update={"learning_rates": (0.01, 0.1)})
+    candidate = Candidate("gru", 4, 50, "chrono")
+    results = {Point(candidate, rate, 0).key: result(right) for rate, right in ((0.01, 60), (0.1, 90))}
+    found = figures_of(candidate, config, results, {candidate.shape: cost(10)})
+    assert found is not None
+    assert found.learning_rate == 0.1
+    assert found.scores == (0.9, None, None, None)
+    assert found.other["score_by_learning_rate"] == {"0.01": 0.6, "0.1": 0.9}
+    assert figures_of(candidate, config, {}, {}) is None
+
+
+def test_a_clear_winner_is_taken_and_the_best_of_the_cheaper_named() -> None:
+    verdict = decide("x", [figures("rnn", [60, 62, 61, 59], 100), figures("lstm", [95, 96, 95, 94], 400)])
+    assert verdict.pick is verdict.best
+    assert verdict.pick.candidate.cell == "lstm"
+    assert "no other is level with it" in verdict.why
+    assert "The best of the cheaper ones, rnn of 4 units (chrono, T = 50), has only 60.5 %" in verdict.why
+
+
+def test_where_intervals_overlap_the_cheaper_wins_and_the_words_say_so() -> None:
+    verdict = decide("x", [figures("rnn", [96, 92, 97, 91], 100), figures("lstm", [97, 94, 96, 95], 400)])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "rnn"
+    assert verdict.best.candidate.cell == "lstm"
+    assert "their intervals overlap (seed by seed +1.5 points [-1.8, 4.8]): the cheapest of the 2" in verdict.why
+    assert "100 instructions a step" in verdict.why
+
+
+def test_a_lead_seed_by_seed_is_no_level_although_intervals_overlap() -> None:
+    rnn, lstm = figures("rnn", [80, 86, 90, 94], 100), figures("lstm", [82, 88, 92, 96], 400)
+    difference = paired_difference(lstm, rnn)
+    assert difference is not None
+    assert (difference.low, difference.high) == pytest.approx((0.02, 0.02))
+    verdict = decide("x", [rnn, lstm])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "lstm"
+
+
+def test_to_be_unreliable_is_no_merit() -> None:
+    """An interval so wide that it overlaps is not enough: the mean has to lie within that of the best."""
+    verdict = decide("x", [figures("rnn", [60, 99, 61, 90], 100), figures("lstm", [93, 94, 93, 92], 400)])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "lstm"
+
+
+def test_less_than_a_point_is_not_worth_anything() -> None:
+    rnn, lstm = figures("rnn", [99, 99, 99, 99], 100), figures("lstm", [100, 100, 100, 99], 400)
+    verdict = decide("x", [rnn, lstm])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "rnn"
+    assert "(seed by seed +0.7 points" in verdict.why or "(seed by seed +0.8 points" in verdict.why
+
+
+def test_what_learned_nothing_is_not_taken() -> None:
+    verdict = decide("x", [figures("rnn", [50, 52, 49, 51], 100), figures("lstm", [51, 49, 53, 50], 400)])
+    assert verdict.pick is None
+    assert verdict.why.startswith("No cell: the best, lstm")
+    assert "cannot be told from a constant guess, which has 50.0 %" in verdict.why
+    assert verdict.to_dict()["cell"] is None
+
+
+def test_luck_is_not_level_with_the_best() -> None:
+    verdict = decide("x", [figures("rnn", [50, 50, 99, 52], 100), figures("lstm", [95, 96, 94, 95], 400)])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "lstm"  # that of the rnn overlaps, as it reaches from a guess to 100 %
+
+
+def test_without_a_target_multiply_accumulates_are_the_price_and_what_does_not_fit_comes_last() -> None:
+    skipped = {"status": "skipped"}
+    verdict = decide("x", [figures("rnn", [90] * 4, 100, **skipped), figures("gru", [90] * 4, 300, **skipped)])
+    assert "100 multiply-accumulates a step and 7 parameters" in verdict.why
+    verdict = decide("x", [figures("rnn", [90] * 4, 100, status="failed"), figures("gru", [90] * 4, 300)])
+    assert verdict.pick is not None
+    assert verdict.pick.candidate.cell == "gru"
+
+
+def test_how_far_back_the_gradient_reaches() -> None:
+    assert gradient_reach(np.array([1.0, 0.0, 0.0])) == 0
+    assert gradient_reach(np.ones(10)) == 8
+    assert gradient_reach(np.zeros(3)) is None
+    found = figures("rnn", [90] * 4, 100)
+    assert found.other["gradient"]["oldest_to_newest_before"] == pytest.approx(0.1)
+    assert found.other["gradient"]["reach_after"] == 1
