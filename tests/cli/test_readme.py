@@ -31,8 +31,9 @@ def test_from_a_csv_to_running_c(tmp_path: Path) -> None:
         pytest.skip("the README's last command needs a C compiler called cc")
     (tmp_path / "demo.c").write_text(readme_block("demo.c"))
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    # A target whose tools are missing is skipped, and said to be.
     done = subprocess.run(
-        ["sh", "-eu", "-c", readme_block("shell")],
+        ["sh", "-eu", "-c", readme_block("shell") + readme_block("chip")],
         cwd=tmp_path,
         env={**os.environ, "PATH": path},
         capture_output=True,
