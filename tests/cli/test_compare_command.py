@@ -116,6 +116,7 @@ def test_the_same_command_repeats_nothing_and_prints_a_table(compared: Path) -> 
     assert "recall, 4 units: accuracy, 2 seeds" in result.out
     assert "cost not measured: no target was asked for" in result.out
     assert "OVER ALL SIZES, T = 12: " in result.out
+    assert "readout: the last hidden state" in result.out
     assert "comparing" in result.err
     text = (compared / "comparison.md").read_text(encoding="utf-8")
     assert text.startswith("# recall: RNN, GRU or LSTM\n\n```\nedge-seq compare recall --quick")
@@ -158,6 +159,7 @@ def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
         "def fail(point, *a):\n    if point.key == 'rnn-4-default-T6-lr0.01-s0': raise ConfigError('the loss is nan')\n"
         "    return run(point, *a)\nw.run_point = fail\nimport sys\n"
         f"sys.argv = {['edge-seq', 'compare', 'recall', *SMALL]!r}\n"
+        "del sys.argv[6:8]\n"  # one window length is enough
         f"sys.argv += ['--first-weights', 'default', '--out', {str(tmp_path / 'study')!r}]\n"
         "from edge_seq.cli import main\nmain()"
     )

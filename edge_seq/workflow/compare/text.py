@@ -24,6 +24,11 @@ LEGEND = (
     "instructions or cycles, of the integer model on the target; oldest : newest: norm of the gradient of the loss "
     "with respect to the oldest input of the window, as a share of that to the newest, before and after the training"
 )
+_READOUT = {
+    "last": "readout: the last hidden state, so that a cell has to remember; where the mean of all states will do, "
+    "compare once more with --set training.pooling=mean, the answer may be another",
+    "mean": "readout: the mean of all hidden states, which remembers in the cell's place",
+}
 
 
 def columns(result: dict[str, Any]) -> list[str]:
@@ -60,7 +65,7 @@ def rows_of_size(result: dict[str, Any], size: dict[str, Any]) -> list[list[str]
 
 def notes(result: dict[str, Any]) -> list[str]:
     """What has to be said beside the tables, a line each."""
-    lines = [f"data: {result['data_note']}"]
+    lines = [f"data: {result['data_note']}", _READOUT[result["config"]["training"]["pooling"]]]
     costs = [one["cost"] for one in result["candidates"]]
     for found in dict.fromkeys((c["target"], c["detail"], c["unit"]) for c in costs if c["status"] == "measured"):
         lines.append("cost on {}: {}; a step in {}".format(*found))
