@@ -68,7 +68,10 @@ def _self_tests(part: str, folders: dict[str, Path], output: Path, *flags: str) 
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("part", PARTS)
+# An M7 and an M33 take the kernels of an M4.
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=pytest.mark.slow) if part in ("m7", "m33") else part for part in PARTS]
+)
 def test_golden_vectors(part: str, cell: str, folders: dict[str, dict[str, Path]], tmp_path: Path) -> None:
     models = folders[cell]
     at_once = 4 if part == "m0" else len(models)  # a Cortex-M0 has little flash

@@ -139,6 +139,7 @@ def test_what_is_finished_can_be_reported_before_the_rest(compared: Path, tmp_pa
     assert ok("compare", "recall", *SMALL, "--out", copy, "--workers", "0", "--json").json["trainings"] == 20
 
 
+@pytest.mark.slow
 def test_own_data_come_by_group_and_equal_budgets_choose_the_units(small: Small, tmp_path: Path) -> None:
     source = small.drives.with_suffix(".toml")
     arguments = ("--quick", "--window-length", "25", "--parameters", "300", "--cell", "gru")

@@ -25,6 +25,7 @@ def folder(small: Small, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_finished_run_of_a_relative_source_resumes(folder: Path) -> None:
     arguments = (*ARGUMENTS, "--epochs", "2", "--json")
     first = ok(*arguments, cwd=folder).json

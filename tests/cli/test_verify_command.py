@@ -247,7 +247,7 @@ def test_without_a_compiler_it_says_what_to_install(run: Path) -> None:
     import subprocess
     import sys
 
-    (run / "reports").mkdir()
+    (run / "reports").mkdir(exist_ok=True)
     (run / "reports" / "verify.json").write_text('{"holds": true}')
     code = (
         "import sys, firmware_export.build as b; b.find_compilers = lambda: ()\n"

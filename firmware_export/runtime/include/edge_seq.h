@@ -92,7 +92,7 @@ typedef const int16_t *(*es_pool_t)(es_context_t *context, const int16_t *operan
 typedef void (*es_decision_step_t)(es_context_t *context);
 
 /* What makes decisions of labels, smoothed, with hysteresis, a minimum duration and "unknown" (SPEC.md, section 14). */
-typedef struct es_decision {
+typedef struct {
     es_decision_step_t step;
     int32_t hysteresis;       /* 0 .. 2^19, Q16 */
     int32_t unknown_margin;   /* 0 .. 2^19, Q16 */

@@ -148,6 +148,7 @@ def test_a_users_native_build_shows_every_state(tmp_path: Path) -> None:
                 assert np.array_equal(values, expected[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not IS_X86 or not sys.platform.startswith("linux"), reason="sanitizers of gcc on Linux")
 def test_sanitizers(tmp_path: Path) -> None:
     """A program of its own, as a sanitizer must be there before Python is: no read beyond the weights of the last unit,
