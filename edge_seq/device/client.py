@@ -46,6 +46,7 @@ from edge_seq.ir.contract import SensorContract
 
 SEQUENCES = 1 << 16
 INDICES = 1 << 32
+MOST_AHEAD = 1 << 26  # samples lost at once, 11 hours at 1.6 kHz; an index beyond is no loss that anyone could tell
 WAITING_FRAMES = 4096  # of a stream, while a reply is waited for; beyond them the oldest is lost, and counted as lost
 MAX_BATCH = 255
 
@@ -138,13 +139,16 @@ class SampleBlock:
         first_index: of the first, counted since the start of the device; does not wrap.
         counts: int16 [n, C].
         lost: samples missing between the block before and this one, wherever they were lost; 0 for the first block.
-        restarted: the device started anew before this block: indices begin anew, and what was lost is not known.
+        restarted: the device started anew before this block, or its index went back or far ahead: indices begin anew,
+            and what was lost is not known.
+        dropped: of those lost, samples that the device itself did not take in time; the others were lost on the line.
     """
 
     first_index: int
     counts: NDArray[np.int16]
     lost: int = 0
     restarted: bool = False
+    dropped: int = 0
 
 
 class Device:
@@ -162,7 +166,8 @@ class Device:
         self._opener, self._timing = opener, timing
         self._transport: Transport = opener()
         self._sequence = random.SystemRandom().randrange(SEQUENCES)
-        self._forget_bytes()
+        self._stream_frames: deque[Frame] = deque(maxlen=WAITING_FRAMES)
+        self._forget_line()
         try:
             self.info = self._say_hello()
         except BaseException:
@@ -316,6 +321,7 @@ class Device:
         flags = StreamFlag.SAMPLES | (StreamFlag.DECISIONS if decisions else StreamFlag.OFF)
         switch = messages.pack_stream(flags, self._default_batch() if batch is None else batch)
         follow = _Follow(self.info)
+        self._stream_frames.clear()  # of a stream before this one
         try:
             self._start_stream(switch)
             while True:
@@ -339,7 +345,6 @@ class Device:
             return 1
 
     def _start_stream(self, switch: bytes) -> None:
-        self._stream_frames.clear()
         messages.unpack_stream(self._request(Type.STREAM, switch))
 
     def _stop_stream(self) -> None:
@@ -358,10 +363,13 @@ class Device:
     def _revive(self, switch: bytes, follow: _Follow, *, said_hello: bool = False) -> None:
         """After silence or a lost port: the device may have started anew, or may never have heard of the stream."""
         if not said_hello:
-            self.hello()
+            hello = self._say_hello()
+            self._require_same_model(hello)
+            self.info = hello
         if self.info.boot != follow.boot:
+            self._stream_frames.clear()  # of the start before; their indices are not those of this start
             follow.restart(self.info.boot)
-        self._start_stream(switch)
+        self._start_stream(switch)  # what waits of the same start stays: its samples are whole
 
     def _recover(self, switch: bytes, follow: _Follow) -> None:
         """After a lost port, which may be lost again while it comes back."""
@@ -383,13 +391,12 @@ class Device:
             DeviceError: where the device does not answer in time, or is another.
         """
         self._transport.close()
-        before = self.info
         until = time.monotonic() + self._timing.reconnect_s
         while True:
             try:
                 self._transport = self._opener()
-                self._forget_bytes()
-                self.info = self._say_hello()
+                self._forget_line()
+                hello = self._say_hello()
                 break
             except DeviceError:  # lost again, or a device that is still starting
                 self._transport.close()
@@ -397,10 +404,21 @@ class Device:
                     raise
                 time.sleep(self._timing.reconnect_every_s)
         self.counters.reconnects += 1
-        if self.info.model_hash != before.model_hash:
+        self._require_same_model(hello)
+        self.info = hello
+
+    def _require_same_model(self, hello: Hello) -> None:
+        """Of every HELLO within a stream: a board may be flashed anew, or be another, behind the same name."""
+        before = self.info
+        if hello.model_hash != before.model_hash:
             raise DeviceError(
-                f"opening port {self.name} again: it is a device with model {self.info.model_hash[:16]}..., before it "
+                f"going on with port {self.name}: it is a device with model {hello.model_hash[:16]}..., before it "
                 f"was {before.model_hash[:16]}...; start again"
+            )
+        if _layout(hello) != _layout(before):
+            raise DeviceError(
+                f"going on with port {self.name}: it has the same model as before and another layout of its messages: "
+                "the firmware was changed; start again"
             )
 
     # ----------------------------------------------------------------------------------------------------- the parts
@@ -469,9 +487,9 @@ class Device:
 
     # ------------------------------------------------------------------------------------------------------- the wire
 
-    def _forget_bytes(self) -> None:
+    def _forget_line(self) -> None:
+        """Of a port that was closed: half a frame, and replies. Whole frames of a stream stay."""
         self._rest, self._skipping = b"", False
-        self._stream_frames: deque[Frame] = deque(maxlen=WAITING_FRAMES)
         self._replies: deque[Frame] = deque(maxlen=WAITING_FRAMES)
 
     def _receive(self, timeout_s: float) -> None:
@@ -560,6 +578,8 @@ class _Follow:
         self._channels, self._classes = info.num_channels, info.num_classes
         self._next: int | None = None
         self._restarted = False
+        self._last: NDArray[np.int16] = np.zeros((0, info.num_channels), dtype=np.int16)  # ends before _next
+        self._dropped = 0
         self.boot = info.boot
 
     def restart(self, boot: int) -> None:
@@ -581,12 +601,38 @@ class _Follow:
         if not len(samples.counts):
             return None
         ahead = 0 if self._next is None else _signed(samples.first_index - self._next)
-        if ahead < 0:
-            return None
-        first = samples.first_index if self._next is None else self._next + ahead
-        self._next = first + len(samples.counts)
+        counts = samples.counts
+        if ahead < 0 and self._repeats(counts, -ahead):
+            counts, ahead = counts[-ahead:], 0
+            if not len(counts):
+                return None
+        if self._next is None:
+            first = samples.first_index
+        elif 0 <= ahead <= MOST_AHEAD:
+            first = self._next + ahead
+        else:  # a device that started anew unseen, or a frame that lies: what was lost is not known
+            first, ahead, self._restarted = samples.first_index, 0, True
+        self._next, self._last = first + len(counts), counts
         restarted, self._restarted = self._restarted, False
-        return SampleBlock(first, samples.counts, ahead, restarted)
+        # The device counts from 0 again when its stream is switched on.
+        dropped = samples.dropped - self._dropped if samples.dropped >= self._dropped else samples.dropped
+        self._dropped = samples.dropped
+        return SampleBlock(first, counts, ahead, restarted, min(dropped, ahead))
+
+    def _repeats(self, counts: NDArray[np.int16], back: int) -> bool:
+        """Whether samples from ``back`` before the next on were there already, as far as the last block reaches."""
+        if back > len(self._last):
+            return False
+        seen = self._last[len(self._last) - back :][: len(counts)]
+        return bool(np.array_equal(counts[: len(seen)], seen))
+
+
+def _layout(hello: Hello) -> tuple[object, ...]:
+    """What the fields of a device's messages depend on, and what it may be asked for."""
+    return (
+        *(hello.abi, hello.num_channels, hello.num_classes, hello.window_length, hello.label_every_step, hello.carry),
+        *(hello.state_words, hello.pool_words, hello.state_bytes, hello.max_body_bytes, hello.capabilities),
+    )
 
 
 def _signed(difference: int) -> int:

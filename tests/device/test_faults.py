@@ -14,7 +14,7 @@ import pytest
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.device import messages
-from edge_seq.device.client import Decision, Device, SampleBlock, Timing, connect, open_device
+from edge_seq.device.client import Decision, Device, SampleBlock, Timing, _Follow, connect, open_device
 from edge_seq.device.framing import Frame, encode_body, encode_frame, split_frames
 from edge_seq.device.messages import Type
 from edge_seq.device.transport import LoopbackTransport, Transport
@@ -341,3 +341,122 @@ def test_waiting_frames_and_rests_are_bounded() -> None:
         assert len(rest) <= 4200
     assert skipping
     assert faults == 1
+
+
+def test_a_board_flashed_anew_behind_an_open_port_ends_the_stream() -> None:
+    """The port stays, and so may the boot number: only the model says that it is another."""
+    twin, clock = streaming()
+    other = Twin(quantized_model(spec("gru", 5, window_length=7)), recording=COUNTS, samples_so_far=clock)
+    now = [twin]
+    with connect(lambda: LoopbackTransport(lambda data: now[0].receive(data)), timing=QUICK) as device:
+        items = device.stream()
+        next(items)
+        before = device.info
+        now[0] = other
+        with pytest.raises(DeviceError, match=r"going on with port device: it is a device with model .*; start again"):
+            blocks(items, 100000)
+        assert device.info == before
+
+
+def test_another_firmware_with_the_same_model_ends_the_stream() -> None:
+    twin, clock = streaming()
+    now = [twin]
+    with connect(lambda: LoopbackTransport(lambda data: now[0].receive(data)), timing=QUICK) as device:
+        items = device.stream()
+        next(items)
+        now[0] = Twin(MODEL, recording=COUNTS, samples_so_far=clock, max_body_bytes=512)
+        with pytest.raises(DeviceError, match="the same model as before and another layout"):
+            blocks(items, 100000)
+
+
+def sample_frames(*parts: tuple[int, int, int]) -> list[Frame]:
+    """Frames of (first index, samples, dropped so far)."""
+    return [
+        Frame(
+            Type.SAMPLES,
+            0,
+            messages.pack_samples(
+                messages.Samples(first % 2**32, dropped, COUNTS[np.arange(first, first + size) % 210])
+            ),
+        )
+        for first, size, dropped in parts
+    ]
+
+
+def followed(*parts: tuple[int, int, int]) -> list[SampleBlock]:
+    follow = _Follow(Twin(MODEL).hello())
+    taken = [follow.take(frame) for frame in sample_frames(*parts)]
+    return [block for block in taken if isinstance(block, SampleBlock)]
+
+
+def test_a_repeated_block_is_dropped_and_an_overlap_trimmed() -> None:
+    taken = followed((0, 8, 0), (0, 8, 0), (4, 8, 0), (12, 3, 0), (13, 2, 0), (15, 1, 0))
+    assert [(block.first_index, len(block.counts), block.lost, block.restarted) for block in taken] == [
+        (0, 8, 0, False),
+        (8, 4, 0, False),
+        (12, 3, 0, False),
+        (15, 1, 0, False),
+    ]
+    for block in taken:
+        check_block(block)
+
+
+def test_an_index_that_goes_back_is_a_restart_and_nothing_vanishes() -> None:
+    """As of a device whose boot number does not change."""
+    taken = followed((100, 8, 0), (0, 8, 0), (8, 8, 0), (20, 4, 0))
+    assert [(block.first_index, block.lost, block.restarted) for block in taken] == [
+        (100, 0, False),
+        (0, 0, True),
+        (8, 0, False),
+        (20, 4, False),
+    ]
+
+
+def test_one_index_far_ahead_does_not_make_later_samples_vanish() -> None:
+    taken = followed((0, 8, 0), (2**30, 8, 0), (16, 8, 0), (24, 8, 0))
+    assert [(block.first_index, block.lost, block.restarted) for block in taken] == [
+        (0, 0, False),
+        (2**30, 0, True),
+        (16, 0, True),
+        (24, 0, False),
+    ]
+
+
+def test_indices_wrap_without_a_loss() -> None:
+    taken = followed((2**32 - 8, 8, 0), (0, 8, 0), (10, 8, 0))
+    assert [(block.first_index, block.lost, block.restarted) for block in taken] == [
+        (2**32 - 8, 0, False),
+        (2**32, 0, False),
+        (2**32 + 10, 2, False),
+    ]
+
+
+def test_loss_on_the_line_and_in_the_device_are_told_apart() -> None:
+    """Also where the stream was switched on again in between, and the device counts from 0."""
+    taken = followed((0, 8, 5), (10, 8, 7), (20, 8, 7), (33, 8, 10), (45, 8, 3), (53, 8, 3))
+    assert [(block.lost, block.dropped) for block in taken] == [(0, 0), (2, 2), (2, 0), (5, 3), (4, 3), (0, 0)]
+
+
+def test_what_waits_of_a_stream_outlives_a_pause_of_the_host() -> None:
+    """The host stalls, its stream's frames wait, silence follows: they are whole, and none is lost."""
+    twin, clock = streaming()
+    pause = False
+
+    def paused() -> int:
+        return twin._taken if pause else clock()
+
+    twin.samples_so_far = paused
+    with attach(twin) as device:
+        items = device.stream()
+        taken = blocks(items, 3)
+        while len(device._stream_frames) < 20:
+            device._receive(0.01)
+        pause = True
+        follow_frames = len(device._stream_frames)
+        device._revive(messages.pack_stream(messages.StreamFlag.SAMPLES, 16), _Follow(device.info))
+        assert len(device._stream_frames) == follow_frames
+        pause = False
+        taken += blocks(items, 40)
+        items.close()  # type: ignore[attr-defined]
+    require_all_accounted(taken)
+    assert not any(block.restarted for block in taken)
