@@ -35,9 +35,10 @@ def view(about: dict[str, Any], snapshot: dict[str, Any], *, width: int) -> Rend
 def _decision_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) -> Panel:
     decisions = snapshot["decisions"]
     title = Text.assemble(("edge-seq monitor ", "bold"), about["source"])
+    decider = Text(f"decided by {about['decider']}")  # names of others, no markup
     if not decisions:
         body: RenderableType = Text("waiting for the first decision", style="dim")
-        return Panel(body, title=title, title_align="left", subtitle=f"decided by {about['decider']}")
+        return Panel(body, title=title, title_align="left", subtitle=decider)
     last = decisions[-1]
     table = Table.grid(padding=(0, 1))
     table.add_column(max_width=max(12, width // 3), no_wrap=True)
@@ -49,7 +50,7 @@ def _decision_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int)
         chosen = index == last["label"]
         name = Text(("▶ " if chosen else "  ") + about["labels"][index], style="bold" if chosen else "")
         table.add_row(name, _bar(share, bar, colour_of(index)), f"{100 * share:5.1f} %")
-    return Panel(table, title=title, title_align="left", subtitle=f"decided by {about['decider']}")
+    return Panel(table, title=title, title_align="left", subtitle=decider)
 
 
 def _bar(share: float, width: int, colour: str) -> Text:

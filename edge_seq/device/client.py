@@ -456,7 +456,8 @@ class Device:
             )
         return rows
 
-    def _read_parts(self, kind: Type, wanted: int, content: bytes = b"") -> bytes:
+    def _read_parts(self, kind: Type, wanted: int, begun: bytes = b"") -> bytes:
+        content = bytearray(begun)  # grows in place: a device may send it byte by byte
         while len(content) < wanted:
             fields = self._request(kind, messages.pack_part(len(content)))
             offset, part = messages.unpack_part(fields, kind.name)
@@ -466,7 +467,7 @@ class Device:
                     f"{wanted - len(content)} at {len(content)}. Is the firmware of this release of edge_seq?"
                 )
             content += part
-        return content
+        return bytes(content)
 
     def _texts(self, item: Item, index: int, expected: int) -> tuple[str, ...]:
         return messages.unpack_texts(self._request(Type.DESCRIBE, messages.pack_describe(item, index)), expected)

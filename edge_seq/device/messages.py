@@ -22,6 +22,7 @@ TEXT_BYTES = 40  # of a text on the wire; longer ones are cut at a character
 NO_LABEL = 0xFFFF
 MAX_CLASSES = 256
 UNKNOWN_BYTES = 0xFFFFFFFF
+MAX_STATE_BYTES = 1 << 20
 
 
 class Type(IntEnum):
@@ -235,12 +236,15 @@ def unpack_hello(fields: bytes) -> Hello:
     state_bytes, context_bytes, memory_bytes, free_stack, frame_errors = last
     version, board = reader.text(), reader.text()
     reader.end()
+    # Of a saved state, SPEC.md, section 13, with room for what a decision stage remembers; a board without any says 0.
+    most_state = min(MAX_STATE_BYTES, 16 + 4 * (channels + pools + 4 * classes + 64) + 2 * states)
     for name, value, low, high in (
         ("channels", channels, 1, MAX_CHANNELS),
         ("classes", classes, 2, MAX_CLASSES),
         ("layers", layers, 1, 8),
         ("samples a window", window, 1, MAX_WINDOW_LENGTH),
-        ("bytes a frame", body, MIN_BODY_BYTES, MAX_BODY_BYTES),
+        ("bytes a frame", body, max(MIN_BODY_BYTES, least_body_bytes(channels, classes)), MAX_BODY_BYTES),
+        ("bytes of a saved state", state_bytes, 17 if has & Capability.STATE else 0, most_state),
     ):
         if not low <= value <= high:
             raise DeviceError(
@@ -268,6 +272,11 @@ def unpack_hello(fields: bytes) -> Hello:
         runtime_version=version,
         board=board,
     )
+
+
+def least_body_bytes(num_channels: int, num_classes: int) -> int:
+    """Of a device that can answer one pushed sample with its label, and send one sample of its sensor."""
+    return OVERHEAD_BYTES + max(8 + 4 * num_classes, 10 + 2 * num_channels)
 
 
 def pack_describe(item: Item, index: int) -> bytes:

@@ -46,10 +46,18 @@ class SerialTransport:
         import serial
 
         self._port = port
+        # RFC 2217 has no limit of time for writing in pyserial; its socket tells where the other end is gone.
+        limit_s = None if port.lower().startswith("rfc2217:") else write_timeout_s
         try:
             self._serial: Any = serial.serial_for_url(
-                port, baudrate=baud, timeout=0, write_timeout=write_timeout_s, exclusive=True
+                port, baudrate=baud, timeout=0, write_timeout=limit_s, exclusive=True
             )
+            self._timeout_s = 0.0
+        except NotImplementedError as error:
+            raise DeviceError(
+                f"opening port {port}: pyserial cannot open this kind with the settings needed ({_reason(error)}). Use "
+                "the port's own name, or socket://host:port"
+            ) from error
         except ValueError as error:
             raise DeviceError(
                 f"opening port {port}: {error}. Give a name such as /dev/ttyACM0 or COM3, or a URL such as "
@@ -64,11 +72,11 @@ class SerialTransport:
     def read(self, timeout_s: float) -> bytes:
         """As :meth:`Transport.read`."""
         try:
-            self._serial.timeout = timeout_s
+            self._wait_at_most(timeout_s)
             first = self._serial.read(1)
             if not first:
                 return b""
-            self._serial.timeout = 0
+            self._wait_at_most(0.0)
             return bytes(first + self._serial.read(_READ_BYTES))
         except (OSError, TypeError, AttributeError) as error:  # pyserial's answer to a port that was closed meanwhile
             raise self._lost("reading from", error) from error
@@ -84,6 +92,12 @@ class SerialTransport:
         """As :meth:`Transport.close`."""
         with suppress(OSError):
             self._serial.close()
+
+    def _wait_at_most(self, timeout_s: float) -> None:
+        """Each change sets the port up anew in the system, so only changes are passed on."""
+        if timeout_s != self._timeout_s:
+            self._serial.timeout = timeout_s
+            self._timeout_s = timeout_s
 
     def _lost(self, doing: str, error: Exception) -> PortLostError:
         return PortLostError(f"{doing} port {self._port}: it is gone ({_reason(error)}). Plug the board in again")

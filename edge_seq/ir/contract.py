@@ -22,6 +22,7 @@ PreprocessingStep = Literal["none", "difference", "remove_gravity"]
 COUNT_MIN, COUNT_MAX = -32768, 32767
 MAX_CHANNELS = 64
 MAX_WINDOW_LENGTH = 16383
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6  # from a sample in 17 minutes to the fastest converters; times stay finite
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,8 @@ def verify_contract(contract: SensorContract) -> None:
             raise ContractError(f"sensor contract: {message}")
 
     require(
-        math.isfinite(contract.sample_rate_hz) and contract.sample_rate_hz > 0,
-        f"sample_rate_hz is {contract.sample_rate_hz}; give a positive number of samples a second",
+        MIN_RATE_HZ <= contract.sample_rate_hz <= MAX_RATE_HZ,
+        f"sample_rate_hz is {contract.sample_rate_hz}; give {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} samples a second",
     )
     require(
         1 <= contract.num_channels <= MAX_CHANNELS,

@@ -123,11 +123,24 @@ def test_rows_there_and_back() -> None:
         ("num_layers", 9, "9 layers, expected 1 to 8"),
         ("window_length", 16384, "16384 samples a window, expected 1 to 16383"),
         ("max_body_bytes", 255, "255 bytes a frame, expected 256 to 4096"),
+        ("state_bytes", 16, "16 bytes of a saved state, expected 17 to 476"),
+        ("state_bytes", 477, "477 bytes of a saved state, expected 17 to 476"),
+        ("state_bytes", 2**32 - 1, "4294967295 bytes of a saved state"),
     ],
 )
 def test_a_hello_that_is_not_possible_is_refused(field: str, value: int, words: str) -> None:
     with pytest.raises(DeviceError, match=words):
         messages.unpack_hello(messages.pack_hello(replace(HELLO, **{field: value})))
+
+
+def test_fields_of_a_hello_must_fit_each_other() -> None:
+    """A frame must hold one label's logits; a state is bounded by the words that it is of."""
+    many = replace(HELLO, num_classes=256, max_body_bytes=1039)
+    with pytest.raises(DeviceError, match="1039 bytes a frame, expected 1040 to 4096"):
+        messages.unpack_hello(messages.pack_hello(many))
+    assert messages.unpack_hello(messages.pack_hello(replace(many, max_body_bytes=1040))).room_bytes == 1032
+    without = replace(HELLO, capabilities=Capability.NONE, state_bytes=0)
+    assert messages.unpack_hello(messages.pack_hello(without)) == without
 
 
 def test_decisions_that_are_not_possible_are_refused() -> None:

@@ -82,3 +82,61 @@ def test_a_closed_port_says_so() -> None:
         serial.read(0.1)
     with pytest.raises(PortLostError, match="it is gone"):
         serial.write(b"x")
+
+
+class CountingPort:
+    """Takes the place of a port of pyserial."""
+
+    def __init__(self) -> None:
+        self.set: list[float] = []
+
+    @property
+    def timeout(self) -> float:
+        return self.set[-1]
+
+    @timeout.setter
+    def timeout(self, value: float) -> None:
+        self.set.append(value)
+
+    def read(self, size: int) -> bytes:
+        return b""
+
+
+def test_rfc2217_is_opened_without_a_limit_for_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pyserial's refuses one when it is opened, with NotImplementedError."""
+    import serial
+
+    asked: list[float | None] = []
+
+    def opened(url: str, *, write_timeout: float | None, **_: object) -> CountingPort:
+        asked.append(write_timeout)
+        if url.startswith("rfc2217") and write_timeout is not None:
+            raise NotImplementedError("write_timeout is currently not supported")
+        return CountingPort()
+
+    monkeypatch.setattr(serial, "serial_for_url", opened)
+    SerialTransport("rfc2217://localhost:1")
+    SerialTransport("/dev/ttyX")
+    assert asked == [None, 5.0]
+
+
+def test_a_kind_of_port_that_takes_no_settings_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    import serial
+
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("write_timeout is currently not supported")
+
+    monkeypatch.setattr(serial, "serial_for_url", refuse)
+    with pytest.raises(DeviceError, match=r"opening port odd://x: pyserial cannot open this kind .*write_timeout is"):
+        SerialTransport("odd://x")
+
+
+def test_a_timeout_that_stays_is_not_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import serial
+
+    port = CountingPort()
+    monkeypatch.setattr(serial, "serial_for_url", lambda *_, **__: port)
+    transport = SerialTransport("/dev/ttyX")
+    for timeout_s in (0.0, 0.5, 0.5, 0.0):
+        assert transport.read(timeout_s) == b""
+    assert port.set == [0.5, 0.0]

@@ -96,6 +96,16 @@ def test_what_a_device_says_cannot_steer_the_terminal() -> None:
     assert "label ?[2J? [bold]x[/bold]" in text
 
 
+@pytest.mark.parametrize("name", ["[/]", "[bold]x[/red]", "[link=file:///x]y[/link]"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_boards_name_is_no_markup(name: str, begun: bool) -> None:
+    state = some_state() if begun else MonitorState("board", "", vibration_model().contract, LABELS)
+    state.decider = state.source = f"the board ({name})"
+    text = shown(state)
+    assert f"decided by the board ({name})" in text
+    assert f"edge-seq monitor the board ({name})" in text
+
+
 def test_a_flat_signal_and_no_signal_are_drawn() -> None:
     assert plot([], 4, 0, 0) == ["\u2800" * 4] * 3
     assert plot([(1, 1)] * 8, 4, 1, 1)[2] == "\u28c0" * 4

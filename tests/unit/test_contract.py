@@ -44,7 +44,11 @@ def test_the_count_limit_is_full_scale_in_counts_and_fits_int16():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"sample_rate_hz": 0.0}, "sample_rate_hz is 0.0; give a positive number"),
+        ({"sample_rate_hz": 0.0}, "sample_rate_hz is 0.0; give 0.001 to 1e\\+06 samples a second"),
+        ({"sample_rate_hz": 9e-4}, "sample_rate_hz is 0.0009; give 0.001 to"),
+        ({"sample_rate_hz": 5e-324}, "sample_rate_hz is 5e-324; give 0.001 to"),
+        ({"sample_rate_hz": 1000001.0}, "sample_rate_hz is 1000001.0; give 0.001 to"),
+        ({"sample_rate_hz": -50.0}, "sample_rate_hz is -50.0; give 0.001 to"),
         ({"sample_rate_hz": math.inf}, "sample_rate_hz is inf"),
         ({"sample_rate_hz": math.nan}, "sample_rate_hz is nan"),
         ({"channels": ()}, "0 channels; give 1 to 64"),
