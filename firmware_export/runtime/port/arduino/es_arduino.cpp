@@ -30,7 +30,20 @@ void EsArduino::loop()
 
 void EsArduino::write(void *port, const uint8_t *bytes, size_t count)
 {
-    (void)static_cast<EsArduino *>(port)->stream_->write(bytes, count);
+    // A Stream may take a part only. What it does not take in time is lost, as on a wire, and its frame with it.
+    Stream &stream = *static_cast<EsArduino *>(port)->stream_;
+    uint32_t since = static_cast<uint32_t>(micros());
+    while (count > 0) {
+        const size_t taken = stream.write(bytes, count);
+        const uint32_t now = static_cast<uint32_t>(micros());
+        if (taken > 0) {
+            bytes += taken;
+            count -= taken < count ? taken : count;
+            since = now;
+        } else if (now - since > ES_ARDUINO_WRITE_US) {
+            return;
+        }
+    }
 }
 
 uint32_t EsArduino::measure(void *, es_wire_measure_t what)

@@ -11,7 +11,15 @@
 //                                             received, reply, sizeof received, stream, sizeof stream, state};
 //     static EsArduino board("my board");
 //
-//     void setup() { Serial.begin(115200); board.begin(Serial, setup_of_wire, analogRead(A0) ^ micros()); }
+//     // Another number at each start: analogRead(A0) ^ micros() would often be the same. Counted in the EEPROM; where
+//     // there is none, in flash or a backup register, or from the part's random number generator.
+//     static uint32_t next_boot() { // with #include <EEPROM.h>; on ESP also EEPROM.begin(4) before, EEPROM.commit() after
+//         uint32_t boot;
+//         EEPROM.get(0, boot);
+//         EEPROM.put(0, ++boot);
+//         return boot;
+//     }
+//     void setup() { Serial.begin(115200); board.begin(Serial, setup_of_wire, next_boot()); }
 //     void loop() { board.loop(); }
 #ifndef ES_ARDUINO_H
 #define ES_ARDUINO_H
@@ -20,6 +28,8 @@
 
 #include "es_wire.h"
 
+#define ES_ARDUINO_WRITE_US 1000000u // after which a stream that takes no byte has lost what was to be sent
+
 class EsArduino {
   public:
     // One sample, int16 counts [C] and its index, counted from the start with the lost ones; false where none has come.
@@ -27,7 +37,7 @@ class EsArduino {
 
     explicit EsArduino(const char *name, Sensor sensor = nullptr) : name_(name), sensor_(sensor) {}
 
-    // Once, in setup(): `boot` should be another number at each start. False where a buffer is too small.
+    // Once, in setup(): `boot` must be another number at each start, so that a host sees the restart. False where a buffer is too small.
     bool begin(Stream &stream, const es_wire_setup_t &setup, uint32_t boot);
 
     // As often as loop() runs.

@@ -77,15 +77,28 @@ static uint32_t board_measure(void *port, es_wire_measure_t what)
     return (uint32_t)now.tv_sec * 1000000000u + (uint32_t)now.tv_nsec;
 }
 
+/* Modulo 2^32, as indices are. Seconds and microseconds apart: their product with a rate of up to 10^9 mHz would
+ * overflow within hours. The part of a sample that the whole seconds leave goes on to the microseconds. */
+static uint32_t samples_in(int64_t seconds, int64_t us, int64_t rate_millihz)
+{
+    const int64_t whole = seconds * rate_millihz; /* below 2^63 for 290 years at 10^9 mHz */
+    return (uint32_t)(uint64_t)(whole / 1000 + ((whole % 1000) * 1000000 + us * rate_millihz) / 1000000000);
+}
+
 static int board_sensor(void *port, int16_t *counts, uint32_t *index)
 {
     board_t *const board = port;
     struct timespec now;
-    int64_t elapsed_us;
+    int64_t seconds;
+    int64_t ns;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    elapsed_us = (int64_t)(now.tv_sec - board->start.tv_sec) * 1000000 + (now.tv_nsec - board->start.tv_nsec) / 1000;
-    return es_board_sample((uint32_t)(elapsed_us * es_board_recording.rate_millihz / 1000000000), &board->taken, counts,
-                           index);
+    seconds = now.tv_sec - board->start.tv_sec;
+    ns = now.tv_nsec - board->start.tv_nsec;
+    if (ns < 0) {
+        seconds--;
+        ns += 1000000000;
+    }
+    return es_board_sample(samples_in(seconds, ns / 1000, es_board_recording.rate_millihz), &board->taken, counts, index);
 }
 
 /* The terminal's other end stays open here too, so that hosts may come and go. */

@@ -16,6 +16,12 @@ static uint32_t stm32_measure(void *port, es_wire_measure_t what)
     return what == ES_WIRE_TICKS ? DWT->CYCCNT : ES_WIRE_UNKNOWN;
 }
 
+/* The HAL may be busy, for example while it sends: then es_stm32_loop asks again, or nothing would come any more. */
+static void stm32_listen(es_stm32_t *board)
+{
+    board->deaf = HAL_UART_Receive_IT(board->uart, &board->next, 1) != HAL_OK;
+}
+
 es_status_t es_stm32_begin(es_stm32_t *board, UART_HandleTypeDef *uart, const es_wire_setup_t *setup,
                            int (*sensor)(void *port, int16_t *counts, uint32_t *index), uint32_t boot)
 {
@@ -28,6 +34,7 @@ es_status_t es_stm32_begin(es_stm32_t *board, UART_HandleTypeDef *uart, const es
     board->uart = uart;
     board->written = 0;
     board->read = 0;
+    board->deaf = 0;
     board->port.port = board;
     board->port.write = stm32_write;
     board->port.measure = stm32_measure;
@@ -40,7 +47,7 @@ es_status_t es_stm32_begin(es_stm32_t *board, UART_HandleTypeDef *uart, const es
     board->setup.port = &board->port;
     status = es_wire_init(&board->wire, &board->setup);
     if (status == ES_OK) {
-        (void)HAL_UART_Receive_IT(uart, &board->next, 1);
+        stm32_listen(board);
     }
     return status;
 }
@@ -50,16 +57,19 @@ void es_stm32_received(es_stm32_t *board)
     /* A byte too many overwrites an old one: its frame fails its checksum, and the host sends it again. */
     board->ring[board->written % ES_STM32_RING_BYTES] = board->next;
     board->written++;
-    (void)HAL_UART_Receive_IT(board->uart, &board->next, 1);
+    stm32_listen(board);
 }
 
 void es_stm32_failed(es_stm32_t *board)
 {
-    (void)HAL_UART_Receive_IT(board->uart, &board->next, 1);
+    stm32_listen(board);
 }
 
 void es_stm32_loop(es_stm32_t *board)
 {
+    if (board->deaf) {
+        stm32_listen(board);
+    }
     while (board->written != board->read) {
         const uint8_t byte = board->ring[board->read % ES_STM32_RING_BYTES];
         board->read++;

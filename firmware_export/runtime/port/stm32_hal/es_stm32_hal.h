@@ -25,6 +25,7 @@ typedef struct es_stm32 {
     volatile uint32_t written; /* bytes that came */
     uint32_t read;             /* bytes that were taken */
     uint8_t ring[ES_STM32_RING_BYTES];
+    volatile int deaf;         /* the HAL refused to receive; es_stm32_loop asks again */
     uint8_t next;              /* where the interrupt puts the byte that comes */
 } es_stm32_t;
 
