@@ -27,7 +27,7 @@ def fuzzers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_the_device_takes_whatever_comes(fuzzers: list[Path], tmp_path: Path) -> None:
-    for program, length in zip(fuzzers, (200, 40), strict=True):
+    for program, length in zip(fuzzers, (200, 700), strict=True):
         command = [
             str(program),
             "-seed=1",
