@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ _PR_SET_PDEATHSIG = 1
 _QEMU_PORT = re.compile(rb"char device redirected to (\S+)")
 Clock = Literal["instructions", "host"]
 CLOCKS: tuple[Clock, ...] = ("instructions", "host")
+_Name = TypeVar("_Name", bound=str)
 # Of the emulated board. "instructions": 32 ns each, so that counted costs are the same in every run; a busy board's
 # sensor is some per cent slow. "host": the sensor keeps its rate, and counted costs say nothing.
 _QEMU_TIME: dict[Clock, tuple[str, ...]] = {"instructions": ("-icount", "shift=5,sleep=on"), "host": ()}
@@ -309,10 +310,7 @@ def choose_board(name: str) -> BoardKind:
     Raises:
         ConfigError: where there is none of this name.
     """
-    for kind in BOARDS:
-        if kind == name:
-            return kind
-    raise ConfigError(f"board {name!r} is unknown; give one of {', '.join(BOARDS)}")
+    return _chosen("board", name, BOARDS)
 
 
 def choose_clock(name: str) -> Clock:
@@ -321,7 +319,11 @@ def choose_clock(name: str) -> Clock:
     Raises:
         ConfigError: where there is none of this name.
     """
-    for clock in CLOCKS:
-        if clock == name:
-            return clock
-    raise ConfigError(f"clock {name!r} is unknown; give one of {', '.join(CLOCKS)}")
+    return _chosen("clock", name, CLOCKS)
+
+
+def _chosen(what: str, name: str, known: tuple[_Name, ...]) -> _Name:
+    for one in known:
+        if one == name:
+            return one
+    raise ConfigError(f"{what} {name!r} is unknown; give one of {', '.join(known)}")

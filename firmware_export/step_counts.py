@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.ir.model import IntModel
+from edge_seq.parity.extremes import extreme_makers, windows_in_turn
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,6 @@ def stream_for_counting(model: IntModel, steps: int, *, seed: int = 0) -> NDArra
     """int16 [N, C]: a window, then whole windows with at least so many steps; noise over all 16 bits, both ends at
     random, constants, a walk, silence, each for a window, in turn."""
     rng = np.random.default_rng(seed)
-    low, high = -(2**15), 2**15 - 1
-    length = model.contract.window_length
-    shape = (length, model.input_size)
-    makers = (
-        lambda: rng.integers(low, high + 1, shape),
-        lambda: rng.choice(np.array([low, high]), shape),
-        lambda: np.broadcast_to(rng.choice(np.array([low, high]), (1, model.input_size)), shape),
-        lambda: np.clip(np.cumsum(rng.integers(-3000, 3001, shape), axis=0), low, high),
-        lambda: rng.normal(0, 300, shape),
-        lambda: np.zeros(shape),
-    )
-    windows = 1 + -(-steps // length)
-    return np.concatenate([np.asarray(makers[index % len(makers)]()) for index in range(windows)]).astype(np.int16)
+    shape = (model.contract.window_length, model.input_size)
+    makers = (*extreme_makers(rng, shape), lambda: rng.normal(0, 300, shape), lambda: np.zeros(shape))
+    return np.concatenate(windows_in_turn(makers, 1 + -(-steps // shape[0]))).astype(np.int16)

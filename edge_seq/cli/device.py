@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table
+from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.errors import ToolError
 
 PortOption = Annotated[str, typer.Option("--port", help="Serial port: /dev/ttyACM0, COM3, socket://host:port.")]
@@ -47,7 +48,7 @@ def list_command(as_json: JsonOption = False) -> None:
 def ping_command(
     port: PortOption,
     count: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
-    baud: BaudOption = 115200,
+    baud: BaudOption = DEFAULT_BAUD,
     timeout: TimeoutOption = 1.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -97,7 +98,7 @@ def _info_rows(info: dict[str, Any]) -> list[list[str]]:
 
 @app.command("info")
 def info_command(
-    port: PortOption, baud: BaudOption = 115200, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
+    port: PortOption, baud: BaudOption = DEFAULT_BAUD, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
 ) -> None:
     """Print what a board says of itself: model, contract, memory, free stack, counted cost.
 
@@ -114,7 +115,7 @@ def info_command(
 
 @app.command("selftest")
 def selftest_command(
-    port: PortOption, baud: BaudOption = 115200, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
+    port: PortOption, baud: BaudOption = DEFAULT_BAUD, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
 ) -> None:
     """Run the golden vectors in a board's flash on the board. Exit code 1 where it does not meet them.
 
@@ -161,7 +162,7 @@ def emulate_command(
 
     The sensor gives held-out windows of the run, over and over. The board ends with this command (Ctrl-C, SIGTERM).
 
-    Example: edge-seq device emulate runs/demo/lstm --link /tmp/board
+    Example: edge-seq device emulate runs/demo/lstm --link board
     """
     from edge_seq.workflow.device import emulate
     from edge_seq.workflow.folder import open_run

@@ -269,8 +269,6 @@ class Device:
         """Run the golden vectors on the device; its states are those after a reset then."""
         return messages.unpack_self_test(self._request(Type.SELF_TEST, timeout_s=self._timing.self_test_timeout_s))
 
-    selftest = self_test
-
     def cost(self) -> Cost:
         """Counted cost of the steps since the device started."""
         return messages.unpack_cost(self._request(Type.COST))

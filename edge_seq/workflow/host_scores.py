@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.errors import DataError, ParityError, ToolError
 from edge_seq.ir.model import IntModel
+from edge_seq.workflow.reliability import BATCH
 from firmware_export.emit import export_c
 from firmware_export.golden import make_golden
 from firmware_export.host_library import infer_windows, load_host_library
 
-BATCH = 512
 SPOT_WINDOWS = 8  # compared with the reference each time
 
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_seq.errors import ParityError
-from edge_seq.ir.model import model_hash
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, save_json
+from edge_seq.workflow.verify_c import require_fresh
 from firmware_export.budgets import Budgets, first_of
-from firmware_export.host import read_manifest
 from firmware_export.measure import check_budgets, measure, measurement_to_dict
 from firmware_export.target import MissingToolError, Target
 
@@ -62,12 +60,7 @@ def measure_run(
         ConfigError, ExportError, ToolError: as the steps say.
     """
     model = load_run_int(run)
-    exported = read_manifest(run.c_dir)["model_hash"]
-    if exported != model_hash(model):
-        raise ParityError(
-            f"measuring {run.path.name}: the C export is of model {str(exported)[:16]}..., the run's integer model is "
-            f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
-        )
+    require_fresh(run, model, doing=f"measuring {run.path.name}: ")
     of_run = load_run_config(run).budgets
     tables = []
     for index, target in enumerate(targets):

@@ -35,6 +35,7 @@ from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.metrics import confusion_matrix, macro_f1
 from edge_seq.parity.compare import Comparison, compare_runs
+from edge_seq.parity.extremes import extreme_makers, windows_in_turn
 from edge_seq.parity.ladder import Kind, Ladder, Rung, comparison_rung, quantisation_cost, write_json, write_junit
 from edge_seq.training.runtime import has_torch
 from edge_seq.workflow.config import QuantizationConfig
@@ -56,7 +57,6 @@ from firmware_export.build import find_compiler
 from firmware_export.target import Target
 
 FLOAT_TOLERANCE = 2e-4  # of logits and states: sums in another order; a swapped gate is a thousand times more
-COST_RUNG = "cost of integers"
 STREAM_WINDOWS = 2  # the step rungs run windows two by two, so that what a window's end resets is seen
 
 Progress = Callable[[int, int, str], None]
@@ -75,6 +75,21 @@ class _Inputs:
     side: Windows
     held_out: NDArray[np.int16]
     exact: NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """A rung to be climbed.
+
+    Attributes:
+        name: of the rung.
+        run: takes the name, gives the rung; its errors mean that the rung failed.
+        kind: of a rung that could not be climbed.
+    """
+
+    name: str
+    run: Callable[[str], Rung]
+    kind: Kind = "exact"
 
 
 def verify_run(
@@ -109,43 +124,55 @@ def verify_run(
     float_model, int_model = load_run_float(run), load_run_int(run)
     if device is not None:  # first: a wrong board is told of at once, and nothing is sent to it
         try:
-            model_rung(device, int_model)
+            same_model = model_rung(device, int_model)
         except ParityError as error:
             return _write(run, Ladder(model_hash(int_model), "", (Rung(MODEL_RUNG, "exact", "failed", str(error)),)))
     inputs = _choose_inputs(run, side, int_model, max_windows, extreme_windows)
     limits = load_run_config(run).quantization
     streams = _streams(inputs.exact)
     compiler = find_compiler()  # a machine without one is told so at once, rather than told that C failed
-    climbs: dict[str, Callable[[str], Rung]] = {
-        "exports = what the models give": lambda name: _exports_rung(name, run, int_model),
-        "torch = float reference": lambda name: _torch_rung(name, run, float_model, inputs),
-        "float reference = float ONNX, window": lambda name: _float_window_rung(name, run, float_model, inputs),
-        "float reference = float ONNX, step": lambda name: _float_step_rung(name, run, float_model, inputs),
-        COST_RUNG: lambda name: _cost_rung(name, float_model, int_model, inputs, limits),
-        "integer reference = integer ONNX, traced": lambda name: _trace_rung(name, int_model, inputs),
-        "integer reference = integer ONNX, window": lambda name: _int_window_rung(name, run, int_model, inputs),
-        "integer reference = integer ONNX, step": lambda name: _int_step_rung(name, run, int_model, inputs),
-        "integer reference = C on the host": lambda name: host_rung(name, run, int_model, streams, compiler),
-        "integer reference = C at full speed": lambda name: host_library_rung(name, run, int_model, streams, compiler),
-        "C self-test on the golden vectors": lambda name: self_test_rung(name, run, compiler),
-    }
+    climbs = [
+        _Climb("exports = what the models give", lambda name: _exports_rung(name, run, int_model)),
+        _Climb("torch = float reference", lambda name: _torch_rung(name, run, float_model, inputs), "budget"),
+        _Climb(
+            "float reference = float ONNX, window",
+            lambda name: _float_window_rung(name, run, float_model, inputs),
+            "budget",
+        ),
+        _Climb(
+            "float reference = float ONNX, step",
+            lambda name: _float_step_rung(name, run, float_model, inputs),
+            "budget",
+        ),
+        _Climb("cost of integers", lambda name: _cost_rung(name, float_model, int_model, inputs, limits), "cost"),
+        _Climb("integer reference = integer ONNX, traced", lambda name: _trace_rung(name, int_model, inputs)),
+        _Climb("integer reference = integer ONNX, window", lambda name: _int_window_rung(name, run, int_model, inputs)),
+        _Climb("integer reference = integer ONNX, step", lambda name: _int_step_rung(name, run, int_model, inputs)),
+        _Climb("integer reference = C on the host", lambda name: host_rung(name, run, int_model, streams, compiler)),
+        _Climb(
+            "integer reference = C at full speed",
+            lambda name: host_library_rung(name, run, int_model, streams, compiler),
+        ),
+        _Climb("C self-test on the golden vectors", lambda name: self_test_rung(name, run, compiler)),
+    ]
     for target in targets:
         if target.name != "host":  # which has its rung in any case
-            climbs[f"integer reference = C on {target.name}"] = partial(
-                target_rung, run=run, model=int_model, counts=streams, target=target
-            )
+            on_target = partial(target_rung, run=run, model=int_model, counts=streams, target=target)
+            climbs.append(_Climb(f"integer reference = C on {target.name}", on_target))
     if device is not None:
-        climbs[MODEL_RUNG] = lambda _: model_rung(device, int_model)
-        climbs[BOARD_SELF_TEST_RUNG] = lambda _: board_self_test_rung(device)
-        climbs[STEPS_RUNG] = lambda _: steps_rung(device, int_model, streams, min_steps=device_steps)
+        climbs += [
+            _Climb(MODEL_RUNG, lambda _: same_model),
+            _Climb(BOARD_SELF_TEST_RUNG, lambda _: board_self_test_rung(device)),
+            _Climb(STEPS_RUNG, lambda _: steps_rung(device, int_model, streams, min_steps=device_steps)),
+        ]
     rungs: list[Rung] = []
-    for index, (name, climb) in enumerate(climbs.items()):
-        progress(index, len(climbs), name)
+    for index, climb in enumerate(climbs):
+        progress(index, len(climbs), climb.name)
         try:
-            rungs.append(climb(name))
+            rungs.append(climb.run(climb.name))
         except (ExportError, ModelError, ParityError, ToolError) as error:
             # A stale, damaged or missing export has failed its rung, and says why; the others are still climbed.
-            rungs.append(Rung(name, _kind_of(name), "failed", str(error)))
+            rungs.append(Rung(climb.name, climb.kind, "failed", str(error)))
     progress(len(climbs), len(climbs), "done")
     return _write(run, Ladder(model_hash(int_model), counts_hash(inputs.exact), tuple(rungs)))
 
@@ -154,13 +181,6 @@ def _write(run: RunFolder, ladder: Ladder) -> Ladder:
     write_json(ladder, run.reports / "verify.json")
     write_junit(ladder, run.reports / "verify.xml")
     return ladder
-
-
-def _kind_of(name: str) -> Kind:
-    """Of a rung that could not be climbed."""
-    if name == COST_RUNG:
-        return "cost"
-    return "budget" if "float reference" in name else "exact"
 
 
 def _choose_inputs(run: RunFolder, side: str, model: IntModel, max_windows: int, extreme: int) -> _Inputs:
@@ -174,17 +194,8 @@ def _choose_inputs(run: RunFolder, side: str, model: IntModel, max_windows: int,
 def extreme_counts(windows: int, time_steps: int, channels: int) -> NDArray[np.int16]:
     """int16 [windows, time_steps, channels]: in turn noise over all 16 bits, both ends at random, one end constant, and
     a walk that ends anywhere; what a sensor never gives and no implementation may get wrong."""
-    rng = np.random.default_rng(0)
-    low, high = -(2**15), 2**15 - 1
-    shape = (time_steps, channels)
-    makers: list[Callable[[], NDArray[Any]]] = [
-        lambda: rng.integers(low, high + 1, shape),
-        lambda: rng.choice(np.array([low, high]), shape),
-        lambda: np.broadcast_to(rng.choice(np.array([low, high]), (1, channels)), shape),
-        lambda: np.clip(np.cumsum(rng.integers(-3000, 3001, shape), axis=0), low, high),
-    ]
-    made = [makers[index % len(makers)]() for index in range(windows)]
-    return np.array(made, dtype=np.int16).reshape(windows, time_steps, channels)
+    makers = extreme_makers(np.random.default_rng(0), (time_steps, channels))
+    return np.array(windows_in_turn(makers, windows), dtype=np.int16).reshape(windows, time_steps, channels)
 
 
 def _streams(counts: NDArray[np.int16]) -> NDArray[np.int16]:

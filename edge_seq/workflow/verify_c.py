@@ -23,12 +23,22 @@ from firmware_export.run_target import build_for_target, run_on_target
 from firmware_export.target import MissingToolError, Target, find_emulator, find_target_compiler
 
 
-def _require_fresh(run: RunFolder, model: IntModel) -> None:
-    """See that the C export is of the run's integer model."""
+def require_fresh(run: RunFolder, model: IntModel, *, doing: str = "") -> None:
+    """See that the C export is of the run's integer model.
+
+    Args:
+        run: exported.
+        model: of the run.
+        doing: begins the message, with its colon.
+
+    Raises:
+        ExportError: where there is no export.
+        ParityError: where it is of another model.
+    """
     manifest = read_manifest(run.c_dir)
     if manifest["model_hash"] != model_hash(model):
         raise ParityError(
-            f"the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
+            f"{doing}the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
             f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
         )
 
@@ -50,7 +60,7 @@ def _climb_c(
     def reference(part: NDArray[np.int16]) -> Trace:
         return run_reference(model, part)
 
-    _require_fresh(run, model)
+    require_fresh(run, model)
     with tempfile.TemporaryDirectory() as folder:
         comparison = compare_runs(counts, reference, build(Path(folder) / "plain", False))
         if not comparison.holds:
@@ -87,7 +97,7 @@ def host_library_rung(
         logits, labels = infer_windows(library, part)
         return Trace({"logits": logits[:, np.newaxis], "label": labels[:, np.newaxis, np.newaxis]})
 
-    _require_fresh(run, model)
+    require_fresh(run, model)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is loaded
         library = load_host_library(run.c_dir, model, Path(folder) / "library.so", compiler=compiler)
         comparison = compare_runs(counts, reference, with_library, first_step=counts.shape[1] - 1)

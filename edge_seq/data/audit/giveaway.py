@@ -21,7 +21,7 @@ _MAX_SEGMENTS = 3000
 _EPOCH_S = 1e8  # a time beyond three years is a date
 _MOSTLY = 0.9
 
-_TODO = {
+_ADVICE = {
     "recordings": "The classes were recorded in different ways, and a network may learn that instead. Record all "
     "classes alike: same lengths, times and devices, in mixed order",
     "stretches": "The order or the lengths of a protocol were always the same. A window that starts from zero cannot "
@@ -122,7 +122,7 @@ def _judge(
         "giveaway",
         "error" if sure and certain == "error" else "warning",
         f"the {name} alone tells the class: mean recall {reached:.0%} over {len(y)} {unit} by group, chance is "
-        f"{chance:.0%}. {_TODO[unit]}",
+        f"{chance:.0%}. {_ADVICE[unit]}",
     )
 
 
