@@ -236,21 +236,21 @@ def rate_after(
 
 @pytest.mark.parametrize("stalls", [{}, {1180: 1.0}, {200: 2.0, 400: 1.5}, {1199: 1.9}])
 def test_a_stall_of_the_host_is_no_other_rate(stalls: dict[int, float]) -> None:
-    assert not rate_after(stalls).is_off
-    assert not rate_after(stalls, late_s=0.9).is_off
+    assert rate_after(stalls).off_hz is None
+    assert rate_after(stalls, late_s=0.9).off_hz is None
 
 
 @pytest.mark.parametrize("change", [2.0, 1.25, 0.8, 0.5])
 def test_a_rate_that_changes_is_seen(change: float) -> None:
     meter = rate_after({}, change=change)
-    assert meter.is_off
+    assert meter.off_hz is not None
     assert meter.rate_hz == pytest.approx(100 * change, rel=0.02)
 
 
 def test_a_meter_that_was_cleared_knows_nothing() -> None:
     meter = rate_after({}, change=2.0)
     meter.clear()
-    assert not meter.is_off
+    assert meter.off_hz is None
     assert meter.rate_hz is None
 
 
