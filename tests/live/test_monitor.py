@@ -134,15 +134,18 @@ def watched(board: Recorded, until: Callable[[MonitorState], bool]) -> MonitorSt
 
 
 def test_time_goes_on_when_the_board_starts_anew() -> None:
-    board = Recorded(vibration_model())
+    board, restarts = Recorded(vibration_model()), 0
+    answer = board.twin.receive
 
-    def until(state: MonitorState) -> bool:
-        if state.samples > 3200 and not state.restarts:
-            board.given = 0
+    def receive(data: bytes) -> bytes:
+        nonlocal restarts
+        if board.given > 3200 and not restarts:
+            restarts, board.given = 1, 0
             board.twin.restart()
-        return state.restarts == 1 and state.samples > 6400
+        return answer(data)
 
-    state = watched(board, until)
+    board.twin.receive = receive  # type: ignore[method-assign]
+    state = watched(board, lambda state: state.restarts == 1 and state.samples > 6400)
     times = [one["t"] for one in state.snapshot()["decisions"]]
     assert times == sorted(times)
     assert times[-1] == pytest.approx(state.samples / 1600, abs=0.1)
