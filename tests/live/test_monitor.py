@@ -139,34 +139,34 @@ def test_time_goes_on_when_the_board_starts_anew() -> None:
 
     def receive(data: bytes) -> bytes:
         nonlocal restarts
-        if board.given > 3200 and not restarts:
+        if board.given > 800 and not restarts:
             restarts, board.given = 1, 0
             board.twin.restart()
         return answer(data)
 
     board.twin.receive = receive  # type: ignore[method-assign]
-    state = watched(board, lambda state: state.restarts == 1 and state.samples > 6400)
+    state = watched(board, lambda state: state.restarts == 1 and state.samples > 1600)
     times = [one["t"] for one in state.snapshot()["decisions"]]
     assert times == sorted(times)
     assert times[-1] == pytest.approx(state.samples / 1600, abs=0.1)
 
 
 def test_frame_errors_are_shown_while_no_sample_comes() -> None:
-    board = Recorded(vibration_model(), last=1600)
+    board = Recorded(vibration_model(), last=400)
     answer = board.twin.receive
 
     def receive(data: bytes) -> bytes:
-        return answer(data) + (b"\0x" if board.given == 1600 else b"")
+        return answer(data) + (b"\0x" if board.given == 400 else b"")
 
     board.twin.receive = receive  # type: ignore[method-assign]
-    state = watched(board, lambda state: state.samples > 1500 and state.snapshot()["frame_errors"] > 3)
+    state = watched(board, lambda state: state.samples > 300 and state.snapshot()["frame_errors"] > 3)
     assert state.snapshot()["rate_hz"] is None
 
 
 def test_a_rate_that_is_off_is_said_once() -> None:
-    state = watched(Recorded(vibration_model()), lambda state: len(state.snapshot()["messages"]) > 0)
+    state = watched(Recorded(vibration_model(rate_hz=50.0)), lambda state: len(state.snapshot()["messages"]) > 0)
     (message,) = state.snapshot()["messages"]
-    assert "by this computer's clock, the sensor contract says 1600 Hz" in message
+    assert "by this computer's clock, the sensor contract says 50 Hz" in message
 
 
 def test_messages_are_told_whole() -> None:
