@@ -15,6 +15,8 @@ from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.errors import ToolError
 
+# What ends `emulate`; a terminal that is closed too, where there are such. Then nothing of it is left behind.
+ENDS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
 PortOption = Annotated[str, typer.Option("--port", help="Serial port: /dev/ttyACM0, COM3, socket://host:port.")]
 BaudOption = Annotated[int, typer.Option(min=300, help="Of the firmware; no matter on USB.")]
 TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Seconds to wait for an answer.")]
@@ -160,7 +162,8 @@ def emulate_command(
 ) -> None:
     """Build the firmware of a run, start it on a board that needs no hardware, and print its port.
 
-    The sensor gives held-out windows of the run, over and over. The board ends with this command (Ctrl-C, SIGTERM).
+    The sensor gives held-out windows of the run, over and over. The board ends with this command (Ctrl-C, SIGTERM, a
+    terminal that is closed).
 
     Example: edge-seq device emulate runs/demo/lstm --link board
     """
@@ -175,7 +178,7 @@ def emulate_command(
     def stop(_number: int, _frame: FrameType | None) -> None:
         asked.set()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in ENDS}
     try:
         with emulate(
             opened,

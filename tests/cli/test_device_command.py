@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,22 +34,26 @@ BOARDS = [pytest.param("qemu", marks=[NEEDS_QEMU, pytest.mark.slow]), pytest.par
 
 @contextmanager
 def emulated(run: Path, *options: str | Path) -> Iterator[dict[str, object]]:
-    """`edge-seq device emulate` in another terminal; what it printed as JSON, with the command's process."""
+    """`edge-seq device emulate` in another terminal: what it printed as JSON, the command's process, and the folder
+    for what it builds, which is removed here, as a command that was killed cannot."""
     command = [sys.executable, "-c", "from edge_seq.cli import main; main()", "device", "emulate", str(run), "--json"]
-    process = subprocess.Popen(
-        [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        yield {**json.loads(line), "command": process}
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [*command, *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": folder},
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            yield {**json.loads(line), "command": process, "folder": Path(folder)}
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
 
 
 def is_there(process: int) -> bool:
@@ -115,6 +120,7 @@ def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Sm
         pytest.param("qemu", signal.SIGTERM, marks=NEEDS_QEMU),
         pytest.param("qemu", signal.SIGKILL, marks=[NEEDS_QEMU, pytest.mark.slow]),
         pytest.param("posix", signal.SIGINT, marks=NEEDS_CC),
+        pytest.param("posix", signal.SIGHUP, marks=NEEDS_CC),
         pytest.param("posix", signal.SIGKILL, marks=NEEDS_CC),
     ],
 )
@@ -131,7 +137,9 @@ def test_the_board_ends_with_the_command(small: Small, board: str, number: signa
         command.send_signal(number)
         assert command.wait(10) == (-9 if number == signal.SIGKILL else 0)
         assert gone_within(board_process, 5)
-        assert link.is_symlink() == (number == signal.SIGKILL)
+        killed = number == signal.SIGKILL
+        assert link.is_symlink() == killed
+        assert bool(list(Path(str(started["folder"])).iterdir())) == killed
 
 
 @NEEDS_CC

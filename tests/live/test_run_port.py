@@ -21,7 +21,7 @@ from edge_seq.errors import ContractError, PortLostError
 from edge_seq.ir.contract import Channel
 from edge_seq.workflow.live import RateMeter, contract_of, is_port, require_contract
 from edge_seq.workflow.quantize import int_probabilities
-from firmware_export.board import RunningBoard
+from firmware_export.board import Firmware, RunningBoard, start_board
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import RATE_HZ, Exports, recording, vibration_model
 from tests.live.same_labels import decide_four_times
@@ -276,3 +276,16 @@ def test_memory_is_below_150_mb_and_does_not_grow_with_the_stream(exports: Expor
     short, long = (peak_mb(["run", str(exports.onnx)], csv_of(np.tile(recording(), (n, 1)))) for n in (1, 8))
     assert short < 150
     assert long < short + 3
+
+
+def test_a_link_to_the_port_goes_with_the_board_unless_it_points_elsewhere(firmware: Firmware, tmp_path: Path) -> None:
+    link = tmp_path / "board"
+    with start_board(firmware, link=link) as first:
+        assert first.port == str(link)
+        with start_board(firmware, link=link):
+            port = link.readlink()
+    assert not link.is_symlink(), "the second board's own link went with it"
+    with start_board(firmware, link=link):
+        link.unlink()
+        link.symlink_to(port)
+    assert link.readlink() == port
