@@ -11,14 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table
+from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.errors import ToolError
 
 # What ends `emulate`; a terminal that is closed too, where there are such. Then nothing of it is left behind.
 ENDS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
 PortOption = Annotated[str, typer.Option("--port", help="Serial port: /dev/ttyACM0, COM3, socket://host:port.")]
-BaudOption = Annotated[int, typer.Option(min=300, help="Of the firmware; no matter on USB.")]
 TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Seconds to wait for an answer.")]
 
 app = typer.Typer(

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.checks import check_saturation
-from edge_seq.device.client import Device, DeviceContract, SampleBlock, expected_contract
+from edge_seq.device.client import Device, SampleBlock
+from edge_seq.device.contract import contract_differences
 from edge_seq.errors import ContractError
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
 
@@ -85,26 +86,6 @@ def contract_of(device: Device) -> tuple[SensorContract, tuple[str, ...]]:
             f"asking {device.name} for its sensor contract: {error}. Build the firmware again with edge-seq export"
         ) from error
     return contract, told.labels
-
-
-def contract_differences(device: Device, contract: SensorContract) -> list[str]:
-    """What a device's sensor contract has otherwise than ``contract``; the stride is of no matter to a stream."""
-    told, wanted = device.contract(), expected_contract(contract, ())
-    pairs: list[tuple[str, object, object]] = [
-        ("sample_rate_hz", told.sample_rate_hz, wanted.sample_rate_hz),
-        ("window_length", device.info.window_length, contract.window_length),
-        ("preprocessing", told.preprocessing, wanted.preprocessing),
-        ("channels", _names(told), _names(wanted)),
-    ]
-    if _names(told) == _names(wanted):
-        for mine, theirs in zip(wanted.channels, told.channels, strict=True):
-            for position, field in enumerate(("unit", "counts_per_unit", "full_scale"), start=1):
-                pairs.append((f"{field} of {mine[0]}", theirs[position], mine[position]))
-    return [f"{field}: board {found}, model {expected}" for field, found, expected in pairs if found != expected]
-
-
-def _names(contract: DeviceContract) -> list[str]:
-    return [channel[0] for channel in contract.channels]
 
 
 def require_contract(device: Device, contract: SensorContract) -> None:

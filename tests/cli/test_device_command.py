@@ -107,7 +107,7 @@ def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Sm
         assert result.code == 1
         (rung,) = result.json["rungs"]
         assert rung["verdict"] == "failed"
-        for words in ("model is 00", "sample_rate_hz is '50.0', the run's '10.0'", "labels is ('at rest', "):
+        for words in ("model hash: board 00", "sample_rate_hz: board 50.0, model 10.0", "labels: board ['at rest', "):
             assert words in rung["detail"]
         assert "No sample was sent. Flash the firmware of this run" in rung["detail"]
         assert "IT DOES NOT HOLD" in edge_seq("verify", run, "--port", port).out

@@ -17,10 +17,11 @@ import pytest
 from edge_seq.device.client import Timing, connect, open_device
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import ContractError, PortLostError
+from edge_seq.errors import ContractError, ParityError, PortLostError
 from edge_seq.ir.contract import Channel
 from edge_seq.workflow.live import RateMeter, contract_of, is_port, require_contract
 from edge_seq.workflow.quantize import int_probabilities
+from edge_seq.workflow.verify_device import require_same_board
 from firmware_export.board import Firmware, RunningBoard, start_board
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import RATE_HZ, Exports, recording, vibration_model
@@ -118,6 +119,26 @@ def test_a_board_with_another_contract_is_refused_before_a_sample(exports: Expor
                 require_contract(device, model.contract)
         assert message in str(error.value)
         assert "Flash the firmware that was exported with this model" in str(error.value)
+
+
+def test_verify_refuses_what_is_not_the_runs_and_names_it() -> None:
+    model = vibration_model()
+    other = replace(model, labels=("cold", *model.labels[1:]), contract=replace(model.contract, window_stride=7))
+    for shown, states, words in (
+        (other, 0, ("window_stride: board 7, model 80", "labels: board ['cold', ", "model hash: board ")),
+        (model, 2, ("values of a step: board ",)),
+    ):
+        twin = Twin(shown)
+        hello = twin.hello()
+        changed = replace(hello, state_words=hello.state_words + states)
+        twin.hello = lambda changed=changed: changed  # type: ignore[method-assign, misc]
+        with connect(lambda twin=twin: LoopbackTransport(twin.receive)) as device:  # type: ignore[misc]
+            with pytest.raises(ParityError) as error:
+                require_same_board(device, model)
+            assert device.cost().steps == 0
+        for word in words:
+            assert word in str(error.value)
+        assert "No sample was sent. Flash the firmware of this run" in str(error.value)
 
 
 def test_a_port_takes_no_options_of_a_text(exports: Exports) -> None:
