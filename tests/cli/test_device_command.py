@@ -23,13 +23,17 @@ from edge_seq.ir.serialize import load_int_model
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "20", "--extreme", "8")
+HAS_QEMU = bool(shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc"))
 NEEDS_QEMU = pytest.mark.skipif(
-    not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
+    not HAS_QEMU,
     reason="no emulated board on this machine; sudo apt-get install qemu-system-arm gcc-arm-none-eabi",
 )
 NEEDS_CC = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler on this machine; sudo apt-get install gcc")
-# The emulated Cortex-M4 is in the default tests through the README's part "On your board".
-BOARDS = [pytest.param("qemu", marks=[NEEDS_QEMU, pytest.mark.slow]), pytest.param("posix", marks=NEEDS_CC)]
+# The default tests have the emulated Cortex-M4 through the README's part "On your board", and a process where it is not.
+BOARDS = [
+    pytest.param("qemu", marks=[NEEDS_QEMU, pytest.mark.slow]),
+    pytest.param("posix", marks=[NEEDS_CC, *([pytest.mark.slow] if HAS_QEMU else [])]),
+]
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from edge_seq.ir.model import IntModel
 from firmware_export.board import Firmware, RunningBoard, build_board, start_board
 from firmware_export.emit import export_c
 from firmware_export.golden import make_golden
+from tests.once import made_once
 from tests.zoo import quantized_model, random_counts, spec
 
 RATE_HZ = 1600.0
@@ -52,12 +53,15 @@ class Exports:
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    folder = tmp_path_factory.mktemp("vibration")
     model = vibration_model()
-    export_c(model, make_golden(model, random_counts(1, 80, 3)), folder / "c")
-    onnx = folder / "int_step.onnx"
-    onnx.write_bytes(export_onnx_int(model, form="step").SerializeToString(deterministic=True))
-    return Exports(model, folder / "c", onnx)
+
+    def make(folder: Path) -> None:
+        export_c(model, make_golden(model, random_counts(1, 80, 3)), folder / "c")
+        onnx = export_onnx_int(model, form="step").SerializeToString(deterministic=True)
+        (folder / "int_step.onnx").write_bytes(onnx)
+
+    folder = made_once(tmp_path_factory, "vibration", make)
+    return Exports(model, folder / "c", folder / "int_step.onnx")
 
 
 @pytest.fixture(scope="session")
