@@ -15,8 +15,6 @@ from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.errors import ToolError
 
-# What ends `emulate`; a terminal that is closed too, where there are such. Then nothing of it is left behind.
-ENDS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if sys.platform != "win32" else [])]
 PortOption = Annotated[str, typer.Option("--port", help="Serial port: /dev/ttyACM0, COM3, socket://host:port.")]
 TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Seconds to wait for an answer.")]
 
@@ -138,6 +136,14 @@ def selftest_command(
         raise typer.Exit(CHECK_FAILED)
 
 
+def _what_ends() -> list[signal.Signals]:
+    """Of `emulate`: then nothing of it is left behind."""
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
+        ends.append(signal.SIGHUP)  # a terminal that is closed
+    return ends
+
+
 @app.command("emulate")
 def emulate_command(
     run: Annotated[Path, typer.Argument(help="Folder of an exported run.")],
@@ -177,7 +183,7 @@ def emulate_command(
     def stop(_number: int, _frame: FrameType | None) -> None:
         asked.set()
 
-    before = {number: signal.signal(number, stop) for number in ENDS}
+    before = {number: signal.signal(number, stop) for number in _what_ends()}
     try:
         with emulate(
             opened,

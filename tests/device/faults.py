@@ -76,7 +76,7 @@ class LineRecord:
     def begin(self) -> None:
         """A port was opened."""
         self._sent_rest = self._came_rest = b""
-        self._under_way: deque[bytes] = deque(maxlen=1000)
+        self._under_way: deque[bytes] = deque(maxlen=5000)  # more than a port gives at once
 
     def pass_on(self, sent: bytes, came: bytes) -> None:
         """Some bytes, as they went in and as they came out."""

@@ -12,6 +12,12 @@ import atheris
 with atheris.instrument_imports(include=["edge_seq.device"]):
     from tests.fuzz.python_decoder import one_input
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Until the end of the options' runs; an exception ends the process."""
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -82,19 +83,20 @@ def test_a_planted_overflow_is_found(tmp_path: Path) -> None:
     assert "Test unit written to" in done.stderr
 
 
-PYTHON_FUZZER = "import runpy; runpy.run_module('tests.fuzz.atheris_decoder', run_name='__main__', alter_sys=True)"
-PLANTED_CHECK = "from edge_seq.device import framing; framing.OVERHEAD_BYTES = 3; "  # a body of 3 bytes is let through
+PLANTED = "from edge_seq.device import framing; framing.OVERHEAD_BYTES = 3"  # a body of 3 bytes is let through
 
 
-@pytest.mark.parametrize("planted", ["", PLANTED_CHECK], ids=["as it is", "planted"])
+@pytest.mark.parametrize("planted", ["", PLANTED], ids=["as it is", "planted"])
 def test_the_host_takes_whatever_comes(planted: str, tmp_path: Path) -> None:
     """Guided by coverage; `tests/device/test_framing.py` gives the same function what hypothesis thinks of."""
-    pytest.importorskip("atheris", reason="atheris has no wheel for this system or this release of Python")
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed; it has wheels for Linux on x86-64: pip install 'edge-seq[test]'")
     (tmp_path / "corpus").mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-c", planted + PYTHON_FUZZER]
+    code = "\n".join(["from tests.fuzz import atheris_decoder", planted, "atheris_decoder.main()"])
+    runs = 100_000 if planted else 5000  # at most; it ends with the finding
     done = subprocess.run(
-        [*command, "-seed=1", "-runs=5000", "-max_len=400", "-len_control=0", "corpus"],
+        [sys.executable, "-c", code, "-seed=1", f"-runs={runs}", "-max_len=400", "-len_control=0", "corpus"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
