@@ -124,6 +124,14 @@ class RateMeter:
             while now - points[0][0] > span_s and len(points) > 2:
                 points.popleft()
 
+    def gap(self, lost: int) -> bool:
+        """So many samples are missing before the next. Whether measuring begins anew: where time and index do not agree
+        on how long that was, as after this computer slept."""
+        anew = bool(self._recent) and abs(lost / self._expected_hz - self._clock() + self._recent[-1][0]) > BACKLOG_S
+        if anew:
+            self.clear()
+        return anew
+
     def clear(self) -> None:
         """Indices begin anew."""
         self._recent.clear()
@@ -258,6 +266,8 @@ def samples_of(
             yield Gap(index, None if block.restarted else block.lost)
         if block.restarted:
             meter.clear()
+        elif block.lost:
+            meter.gap(block.lost)
         meter.add(block.first_index + len(block.counts))
         if (off_hz := meter.off_hz) is not None:
             raise ContractError(off_rate_message(device.name, off_hz, contract.sample_rate_hz))

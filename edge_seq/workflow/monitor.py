@@ -236,6 +236,8 @@ def _watch_board_decide(device: Device, state: MonitorState, meter: RateMeter, t
             if first is None or item.restarted:  # a board that started anew counts from 0; time goes on
                 first = item.first_index - state.samples - state.lost
                 meter.clear()
+            elif item.lost:
+                meter.gap(item.lost)
             if item.restarted or item.lost:
                 state.add_gap(Gap(state.samples + state.lost + item.lost, None if item.restarted else item.lost))
             meter.add(item.first_index + len(item.counts))

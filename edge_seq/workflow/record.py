@@ -463,13 +463,12 @@ class _Recorder:
         if capture.num_gaps <= TOLD_GAPS:
             last = capture.num_gaps == TOLD_GAPS
             self._warn(f"{gap}{'; further gaps are marked in the file, and not told here' if last else ''}")
-        if block.restarted:
-            self._rate.restart()
+        self._rate.gap(block.lost, restarted=block.restarted)
         capture.restarts += block.restarted
 
 
 class _Rate:
-    """The rate over the last seconds, and over the whole capture since the device last started anew."""
+    """The rate over the last seconds, and over the whole capture since measuring last began anew."""
 
     def __init__(self, expected_hz: float, clock: Clock) -> None:
         self._expected_hz, self._clock = expected_hz, clock
@@ -484,10 +483,12 @@ class _Rate:
         """Now."""
         return self._meter.rate_hz
 
-    def restart(self) -> None:
-        """Indices begin anew; samples that are lost have theirs."""
-        self._meter.clear()
-        self._first = self._last = None
+    def gap(self, lost: int, *, restarted: bool) -> None:
+        """Samples that are lost have their indices; after a restart these begin anew."""
+        if restarted:
+            self._meter.clear()
+        if restarted or self._meter.gap(lost):
+            self._first = self._last = None
 
     def add(self, block: SampleBlock, capture: Capture, name: str, warn: Warn) -> float:
         """Seconds since the capture began."""

@@ -268,6 +268,22 @@ def test_a_rate_that_changes_is_seen(change: float) -> None:
     assert meter.rate_hz == pytest.approx(100 * change, rel=0.02)
 
 
+@pytest.mark.parametrize(("lost_s", "passed_s", "anew"), [(30.0, 31.0, False), (3600.0, 1.0, True), (1.0, 60.0, True)])
+def test_a_gap_on_which_time_and_index_do_not_agree_begins_measuring_anew(
+    lost_s: float, passed_s: float, anew: bool
+) -> None:
+    """A computer that slept, or a board whose index jumps, is of no other rate."""
+    clock = Seconds()
+    meter = RateMeter(100.0, clock)
+    for index in range(100):
+        clock.now = index / 10
+        meter.add(10 * index)
+    clock.now += passed_s
+    assert meter.gap(round(100 * lost_s)) == anew
+    meter.add(990 + round(100 * lost_s))
+    assert meter.off_hz is None
+
+
 def test_a_meter_that_was_cleared_knows_nothing() -> None:
     meter = rate_after({}, change=2.0)
     meter.clear()
