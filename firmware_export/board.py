@@ -236,7 +236,8 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
 
     Args:
         firmware: from :func:`build_board`.
-        link: a path that is made a symbolic link to the port, so that the port keeps its name from start to start.
+        link: a path that is made a symbolic link to the port, so that the port keeps its name from start to start;
+            removed at the end, unless by then it points elsewhere.
 
     Raises:
         ToolError: where it cannot be started, or names no port in time.
@@ -261,6 +262,7 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
         )
     except OSError as error:
         raise ToolError(f"starting a board: {command[0]} cannot be started ({error.strerror})") from error
+    port = None
     try:
         port = _read_port(firmware, process)
         if link is not None:
@@ -273,9 +275,10 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-        if link is not None and link.is_symlink():
+        if link is not None and port is not None:
             with suppress(OSError):
-                link.unlink()
+                if str(link.readlink()) == port:
+                    link.unlink()
 
 
 def _end_with_parent() -> None:

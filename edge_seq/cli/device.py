@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table
+from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.errors import ToolError
 
 PortOption = Annotated[str, typer.Option("--port", help="Serial port: /dev/ttyACM0, COM3, socket://host:port.")]
-BaudOption = Annotated[int, typer.Option(min=300, help="Of the firmware; no matter on USB.")]
 TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Seconds to wait for an answer.")]
 
 app = typer.Typer(
@@ -137,6 +136,14 @@ def selftest_command(
         raise typer.Exit(CHECK_FAILED)
 
 
+def _what_ends() -> list[signal.Signals]:
+    """Of `emulate`: then nothing of it is left behind."""
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
+        ends.append(signal.SIGHUP)  # a terminal that is closed
+    return ends
+
+
 @app.command("emulate")
 def emulate_command(
     run: Annotated[Path, typer.Argument(help="Folder of an exported run.")],
@@ -160,7 +167,8 @@ def emulate_command(
 ) -> None:
     """Build the firmware of a run, start it on a board that needs no hardware, and print its port.
 
-    The sensor gives held-out windows of the run, over and over. The board ends with this command (Ctrl-C, SIGTERM).
+    The sensor gives held-out windows of the run, over and over. The board ends with this command (Ctrl-C, SIGTERM, a
+    terminal that is closed).
 
     Example: edge-seq device emulate runs/demo/lstm --link board
     """
@@ -175,7 +183,7 @@ def emulate_command(
     def stop(_number: int, _frame: FrameType | None) -> None:
         asked.set()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in _what_ends()}
     try:
         with emulate(
             opened,

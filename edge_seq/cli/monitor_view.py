@@ -130,10 +130,11 @@ def _history_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) 
 def _counters(about: dict[str, Any], snapshot: dict[str, Any]) -> Text:
     rate = "measuring" if snapshot["rate_hz"] is None else f"{snapshot['rate_hz']:,.1f} Hz"
     text = Text(f" {snapshot['samples']:,} samples   {rate} of {about['expected_hz']:g}   ")
+    dropped = snapshot["dropped_by_board"]
     for number, name in (
         (snapshot["frame_errors"], "frame errors"),
         (snapshot["gaps"], "gaps"),
-        (snapshot["lost"], "lost"),
+        (snapshot["lost"], f"lost ({dropped:,} on the board)" if dropped else "lost"),
         (snapshot["reconnects"], "reconnects"),
         (snapshot["restarts"], "restarts"),
     ):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
-BaudOption = Annotated[int, typer.Option(help="Of the firmware; of no matter on USB.", min=1)]
+BaudOption = Annotated[
+    int, typer.Option(help="Of the board's port, as its firmware sets it; of no matter on USB.", min=300)
+]
 
 CHECK_FAILED = 1
 PARAMETERS_NOTE = "a gate's two biases, which torch keeps, are summed and count once"

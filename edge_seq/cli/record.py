@@ -86,7 +86,8 @@ def _print_summary(capture: Capture, path: Path) -> None:
     for label, samples in sorted(capture.by_label.items()):
         print_line(f"  label   {label or '(none)'}: {samples:,} samples")
     restarts = f", {capture.restarts} restarts of the board" if capture.restarts else ""
-    print_line(f"  gaps    {capture.num_gaps}, {capture.lost} samples lost{restarts}")
+    dropped = f" ({capture.dropped} of them on the board)" if capture.dropped else ""
+    print_line(f"  gaps    {capture.num_gaps}, {capture.lost} samples lost{dropped}{restarts}")
     print_line(f"  wire    {capture.frame_errors} frame errors, {capture.reconnects} reconnects")
     if capture.beyond_full_scale:
         print_line(f"  beyond full scale: {capture.beyond_full_scale:,} samples; readers saturate them")

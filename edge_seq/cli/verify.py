@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table, progress
+from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table, progress
 from edge_seq.device.transport import DEFAULT_BAUD
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def command(
     port: Annotated[
         str | None, typer.Option(help="Run it on the board on this serial port too.", show_default=False)
     ] = None,
-    baud: Annotated[int, typer.Option(min=300, help="Of the board's port.")] = DEFAULT_BAUD,
+    baud: BaudOption = DEFAULT_BAUD,
     port_steps: Annotated[int, typer.Option(min=1, help="Steps to run on the board, at least.")] = 10_000,
     as_json: JsonOption = False,
 ) -> None:

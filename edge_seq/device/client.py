@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from edge_seq.device import messages
 from edge_seq.device.framing import (
+    FAULTS,
     PROTOCOL_VERSION,
     Frame,
     FrameFault,
@@ -49,6 +50,7 @@ INDICES = 1 << 32
 MOST_AHEAD = 1 << 26  # samples lost at once, 11 hours at 1.6 kHz; an index beyond is no loss that anyone could tell
 WAITING_FRAMES = 4096  # of a stream, while a reply is waited for; beyond them the oldest is lost, and counted as lost
 MAX_BATCH = 255
+TICK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Timing:
 
 @dataclass
 class Counters:
-    """What went wrong on the way so far, and was mended or counted.
+    """What went wrong on the way so far, and was mended or counted. Another thread may read it.
 
     Attributes:
         received_bytes: of any kind.
@@ -83,14 +85,16 @@ class Counters:
         strays: good frames that nobody waited for: late or doubled replies.
         retries: requests sent again.
         reconnects: ports opened again.
+        dropped: samples of streams that devices themselves did not take in time; lost ones, as those on the line.
     """
 
     received_bytes: int = 0
     frames: int = 0
-    faults: Counter[FrameFault] = field(default_factory=Counter)
+    faults: Counter[FrameFault] = field(default_factory=lambda: Counter(dict.fromkeys(FAULTS, 0)))
     strays: int = 0
     retries: int = 0
     reconnects: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ class Device:
         self._transport: Transport = opener()
         self._sequence = random.SystemRandom().randrange(SEQUENCES)
         self._stream_frames: deque[Frame] = deque(maxlen=WAITING_FRAMES)
+        self._tick, self._ticked_s = _no_tick, 0.0
         self._forget_line()
         try:
             self.info = self._say_hello()
@@ -298,7 +303,7 @@ class Device:
     # ------------------------------------------------------------------------------------------------------- streams
 
     def stream(
-        self, *, decisions: bool = False, batch: int | None = None
+        self, *, decisions: bool = False, batch: int | None = None, tick: Callable[[], None] = lambda: None
     ) -> Generator[SampleBlock | Decision, None, None]:
         """Samples of the device's sensor as they come, until the caller stops.
 
@@ -310,6 +315,7 @@ class Device:
                 each after the block that holds its sample.
             batch: samples a frame, 1 to 255, as far as the device has room for them; by default those of 50 ms, at the
                 rate of the device's contract.
+            tick: called about every :data:`TICK_S`, whether samples come or not; what it raises ends the stream.
 
         Raises:
             PortLostError: where the port does not come back in time.
@@ -320,6 +326,7 @@ class Device:
         switch = messages.pack_stream(flags, self._default_batch() if batch is None else batch)
         follow = _Follow(self.info)
         self._stream_frames.clear()  # of a stream before this one
+        self._tick = tick
         try:
             self._start_stream(switch)
             while True:
@@ -328,10 +335,12 @@ class Device:
                     if frame is None:
                         self._revive(switch, follow)
                     elif (item := follow.take(frame)) is not None:
+                        self.counters.dropped += item.dropped if isinstance(item, SampleBlock) else 0
                         yield item
                 except PortLostError:
                     self._recover(switch, follow)
         finally:
+            self._tick = _no_tick
             self._stop_stream()
 
     def _default_batch(self) -> int:
@@ -346,8 +355,14 @@ class Device:
         messages.unpack_stream(self._request(Type.STREAM, switch))
 
     def _stop_stream(self) -> None:
-        with suppress(DeviceError):  # one that is gone streams no more; the reason was raised where it was found
-            self._request(Type.STREAM, messages.pack_stream(StreamFlag.OFF, 0))
+        once = replace(self._timing, retries=0)
+        for _ in range(1 + self._timing.retries):
+            heard = self.counters.received_bytes
+            with suppress(DeviceError), self.patience(once):
+                self._request(Type.STREAM, messages.pack_stream(StreamFlag.OFF, 0))
+                break
+            if self.counters.received_bytes == heard:
+                break  # one that is gone streams no more; the reason was raised where it was found
         self._stream_frames.clear()
 
     def _next_of_stream(self, until: float) -> Frame | None:
@@ -400,6 +415,7 @@ class Device:
                 self._transport.close()
                 if time.monotonic() >= until:
                     raise
+                self._keep_ticking()
                 time.sleep(self._timing.reconnect_every_s)
         self.counters.reconnects += 1
         self._require_same_model(hello)
@@ -492,8 +508,9 @@ class Device:
         self._replies: deque[Frame] = deque(maxlen=WAITING_FRAMES)
 
     def _receive(self, timeout_s: float) -> None:
-        """Wait for some bytes and sort the frames in them."""
-        received = self._transport.read(timeout_s)
+        """Wait for some bytes, for a short while, and sort the frames in them."""
+        self._keep_ticking()
+        received = self._transport.read(min(timeout_s, TICK_S))
         self.counters.received_bytes += len(received)
         split = split_frames(self._rest, received, skipping=self._skipping)
         self._rest, self._skipping = split.rest, split.skipping
@@ -502,6 +519,12 @@ class Device:
         for frame in split.frames:
             of_stream = frame.type in (Type.SAMPLES, Type.DECISION) and frame.version == PROTOCOL_VERSION
             (self._stream_frames if of_stream else self._replies).append(frame)
+
+    def _keep_ticking(self) -> None:
+        now_s = time.monotonic()
+        if now_s - self._ticked_s >= TICK_S:
+            self._ticked_s = now_s
+            self._tick()
 
     def _request(self, kind: Type, fields: bytes = b"", *, timeout_s: float | None = None) -> bytes:
         """Send a request until it is answered; the device does it once, however often it comes.
@@ -624,6 +647,10 @@ class _Follow:
             return False
         seen = self._last[len(self._last) - back :][: len(counts)]
         return bool(np.array_equal(counts[: len(seen)], seen))
+
+
+def _no_tick() -> None:
+    """Outside a stream nobody waits to be called."""
 
 
 def _layout(hello: Hello) -> tuple[object, ...]:

@@ -120,7 +120,11 @@ class _Reader:
 
 def clean_text(raw: bytes) -> str:
     """Text of a device, fit to be printed: bounded, what is no UTF-8 or no printable character becomes ``?``."""
-    text = raw[:255].decode("utf-8", "replace")
+    return printable(raw[:255].decode("utf-8", "replace"))
+
+
+def printable(text: str) -> str:
+    """A text that may hold words of others: what is no printable character becomes ``?``."""
     return "".join(character if character.isprintable() and character != "\ufffd" else "?" for character in text)
 
 

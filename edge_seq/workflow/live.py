@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.checks import check_saturation
-from edge_seq.device.client import Device, DeviceContract, SampleBlock, expected_contract
+from edge_seq.device.client import Device, SampleBlock
+from edge_seq.device.contract import contract_differences
 from edge_seq.errors import ContractError
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
 
@@ -87,26 +88,6 @@ def contract_of(device: Device) -> tuple[SensorContract, tuple[str, ...]]:
     return contract, told.labels
 
 
-def contract_differences(device: Device, contract: SensorContract) -> list[str]:
-    """What a device's sensor contract has otherwise than ``contract``; the stride is of no matter to a stream."""
-    told, wanted = device.contract(), expected_contract(contract, ())
-    pairs: list[tuple[str, object, object]] = [
-        ("sample_rate_hz", told.sample_rate_hz, wanted.sample_rate_hz),
-        ("window_length", device.info.window_length, contract.window_length),
-        ("preprocessing", told.preprocessing, wanted.preprocessing),
-        ("channels", _names(told), _names(wanted)),
-    ]
-    if _names(told) == _names(wanted):
-        for mine, theirs in zip(wanted.channels, told.channels, strict=True):
-            for position, field in enumerate(("unit", "counts_per_unit", "full_scale"), start=1):
-                pairs.append((f"{field} of {mine[0]}", theirs[position], mine[position]))
-    return [f"{field}: board {found}, model {expected}" for field, found, expected in pairs if found != expected]
-
-
-def _names(contract: DeviceContract) -> list[str]:
-    return [channel[0] for channel in contract.channels]
-
-
 def require_contract(device: Device, contract: SensorContract) -> None:
     """See that a device's samples are what a model was made for, before one is taken.
 
@@ -134,7 +115,7 @@ class RateMeter:
         self._long: deque[tuple[float, int]] = deque()
 
     def add(self, end_index: int) -> None:
-        """Samples up to ``end_index``, without it, are there."""
+        """Samples up to ``end_index``, without it, are there; those that were lost count, as the sensor gave them."""
         now = self._clock()
         for points, span_s in ((self._recent, RATE_SPAN_S), (self._long, DRIFT_SPAN_S)):
             if points and now - points[-1][0] < span_s / DRIFT_POINTS:
@@ -143,22 +124,34 @@ class RateMeter:
             while now - points[0][0] > span_s and len(points) > 2:
                 points.popleft()
 
+    def gap(self, lost: int) -> bool:
+        """So many samples are missing before the next. Whether measuring begins anew: where time and index do not agree
+        on how long that was, as after this computer slept."""
+        anew = bool(self._recent) and abs(lost / self._expected_hz - self._clock() + self._recent[-1][0]) > BACKLOG_S
+        if anew:
+            self.clear()
+        return anew
+
     def clear(self) -> None:
-        """Indices begin anew, or samples are missing: time and samples do not belong together."""
+        """Indices begin anew."""
         self._recent.clear()
         self._long.clear()
 
     @property
     def rate_hz(self) -> float | None:
-        """Over the last :data:`RATE_SPAN_S`; None where too little is known."""
+        """Over the last :data:`RATE_SPAN_S`; None where too little is known, or nothing came for some time."""
+        if self._recent and self._clock() - self._recent[-1][0] > RATE_SHORTEST_S:
+            return None
         span_s, samples = _from_first_to_last(self._recent)
         return samples / span_s if span_s >= RATE_SHORTEST_S else None
 
     @property
-    def is_off(self) -> bool:
-        """Whether the rate is another than the contract's by more than blocks that come late explain."""
+    def off_hz(self) -> float | None:
+        """The rate where it is another than the contract's, by more than blocks that come late explain; else None."""
         span_s, samples = _from_first_to_last(self._long)
-        return abs(samples / self._expected_hz - span_s) > RATE_TOLERANCE * span_s + BACKLOG_S
+        if abs(samples / self._expected_hz - span_s) <= RATE_TOLERANCE * span_s + BACKLOG_S:
+            return None
+        return samples / span_s if span_s else float("inf")
 
 
 def _from_first_to_last(points: deque[tuple[float, int]]) -> tuple[float, int]:
@@ -242,7 +235,12 @@ def off_rate_message(name: str, rate_hz: float, expected_hz: float) -> str:
 
 
 def samples_of(
-    device: Device, contract: SensorContract, *, warn: Warn
+    device: Device,
+    contract: SensorContract,
+    *,
+    warn: Warn,
+    meter: RateMeter | None = None,
+    tick: Callable[[], None] = lambda: None,
 ) -> Generator[NDArray[np.int16] | Gap, None, None]:
     """Samples int16 [C] of a board's sensor, one by one, and the gaps between them, without end.
 
@@ -250,24 +248,29 @@ def samples_of(
         device: that said hello.
         contract: of the model that they are for.
         warn: told once of each dead axis and of saturation.
+        meter: of the contract's rate, to be read by the caller.
+        tick: as of :meth:`edge_seq.device.client.Device.stream`.
 
     Raises:
         ContractError: where the board's contract is another, or its sensor's rate.
         DeviceError, PortLostError: as :meth:`edge_seq.device.client.Device.stream`.
     """
     require_contract(device, contract)
-    meter = RateMeter(contract.sample_rate_hz)
+    meter = RateMeter(contract.sample_rate_hz) if meter is None else meter
     watch = InputWatch(contract, device.name, warn)
     index = 0
-    for block in device.stream():
+    for block in device.stream(tick=tick):
         assert isinstance(block, SampleBlock)  # decisions were not asked for
         if block.restarted or block.lost:
             index += block.lost
             yield Gap(index, None if block.restarted else block.lost)
+        if block.restarted:
             meter.clear()
+        elif block.lost:
+            meter.gap(block.lost)
         meter.add(block.first_index + len(block.counts))
-        if meter.is_off:
-            raise ContractError(off_rate_message(device.name, meter.rate_hz or 0.0, contract.sample_rate_hz))
+        if (off_hz := meter.off_hz) is not None:
+            raise ContractError(off_rate_message(device.name, off_hz, contract.sample_rate_hz))
         watch.add(in_units(block.counts, contract))
         index += len(block.counts)
         yield from block.counts

@@ -5,28 +5,37 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.device.client import Device, SampleBlock
+from edge_seq.device.client import Counters, Device
 from edge_seq.device.messages import Decision as BoardDecision
-from edge_seq.device.messages import clean_text
+from edge_seq.device.messages import clean_text, printable
 from edge_seq.ir.contract import SensorContract
 from edge_seq.metrics import softmax
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
-from edge_seq.workflow.live import Gap, InputWatch, RateMeter, contract_of, in_units, require_contract, samples_of
+from edge_seq.workflow.live import (
+    Gap,
+    InputWatch,
+    RateMeter,
+    contract_of,
+    in_units,
+    off_rate_message,
+    require_contract,
+    samples_of,
+)
 
 if TYPE_CHECKING:
     from edge_seq.backends.onnx_run import OnnxModel
     from edge_seq.workflow.run import Decision
 
 BINS = 600  # of the signals' picture
-DECISIONS, MESSAGES = 200, 20
+DECISIONS, MESSAGES, MESSAGE_CHARACTERS = 200, 20, 1000
 SHOWN_S = 10.0  # seconds of signals, where the rate allows
 
 
@@ -56,19 +65,19 @@ class MonitorState:
         decider: who decides.
         contract: of the samples.
         labels: class names, fit to be printed.
+        counters: of the wire; all zero where there is none.
     """
 
     source: str
     decider: str
     contract: SensorContract
     labels: tuple[str, ...]
+    counters: Counters = field(default_factory=Counters)
     shown_s: float = SHOWN_S
     samples: int = 0
     lost: int = 0
     gaps: int = 0
     restarts: int = 0
-    frame_errors: int = 0
-    reconnects: int = 0
     rate_hz: float | None = None
     ended: str | None = None
     _messages: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
@@ -127,7 +136,7 @@ class MonitorState:
     def say(self, text: str) -> None:
         """A warning, for people; what a terminal would obey is taken out."""
         with self._lock:
-            self._messages.append(f"{time.monotonic() - self._began_s:.1f} s: {clean_text(text.encode()[:400])}")
+            self._messages.append(f"{time.monotonic() - self._began_s:.1f} s: {printable(text[:MESSAGE_CHARACTERS])}")
 
     def about(self) -> dict[str, Any]:
         """What does not change."""
@@ -156,10 +165,11 @@ class MonitorState:
                 ],
                 "samples": self.samples,
                 "lost": self.lost,
+                "dropped_by_board": self.counters.dropped,
                 "gaps": self.gaps,
                 "restarts": self.restarts,
-                "frame_errors": self.frame_errors,
-                "reconnects": self.reconnects,
+                "frame_errors": self.counters.faults.total(),
+                "reconnects": self.counters.reconnects,
                 "rate_hz": None if self.rate_hz is None else round(self.rate_hz, 1),
                 "seconds": round(time.monotonic() - self._began_s, 1),
                 "messages": list(self._messages),
@@ -183,7 +193,11 @@ def state_of_board(device: Device, model: OnnxModel | None) -> MonitorState:
     if model is not None:
         require_contract(device, model.contract)
         labels, decider = model.labels, f"{model.kind} model {model.model_sha256[:12]} on this computer"
-    return MonitorState(clean(device.name), clean(decider), contract, tuple(map(clean, labels)))
+    return MonitorState(clean(device.name), clean(decider), contract, tuple(map(clean, labels)), device.counters)
+
+
+class _StoppedError(Exception):
+    """Nobody watches any more."""
 
 
 def watch_board(device: Device, state: MonitorState, stop: threading.Event, model: OnnxModel | None) -> None:
@@ -192,48 +206,46 @@ def watch_board(device: Device, state: MonitorState, stop: threading.Event, mode
     Raises:
         DeviceError, PortLostError: as :meth:`edge_seq.device.client.Device.stream`.
     """
-    if model is not None:
-        samples = samples_of(device, model.contract, warn=state.say)
-        with closing(samples):
-            _watch_model(_counted(samples, device, state), state, model, stop)
-        return
     meter = RateMeter(state.contract.sample_rate_hz)
+
+    def tick() -> None:
+        state.rate_hz = meter.rate_hz
+        if stop.is_set():
+            raise _StoppedError
+
+    with suppress(_StoppedError):
+        if model is None:
+            _watch_board_decide(device, state, meter, tick)
+        else:
+            samples = samples_of(device, model.contract, warn=state.say, meter=meter, tick=tick)
+            with closing(samples):
+                _watch_model(samples, state, model, stop)
+
+
+def _watch_board_decide(device: Device, state: MonitorState, meter: RateMeter, tick: Callable[[], None]) -> None:
     watch = InputWatch(state.contract, state.source, state.say)
-    first: int | None = None
-    with closing(device.stream(decisions=True)) as stream:
+    first: int | None = None  # index of the sample at time 0
+    rate_told = False
+    with closing(device.stream(decisions=True, tick=tick)) as stream:
         for item in stream:
-            if stop.is_set():
-                return
             if isinstance(item, BoardDecision):
                 probabilities = softmax(np.array(item.logits, dtype=np.float64) / 2.0**LOGIT_FRAC_BITS)
                 time_s = (item.position - (first or 0)) / state.contract.sample_rate_hz
                 state.add_decision(time_s, item.label, probabilities)
                 continue
-            first = item.first_index if first is None or item.restarted else first
-            _take_block(item, state, meter, watch)
-            state.frame_errors, state.reconnects = device.frame_errors, device.counters.reconnects
-
-
-def _take_block(block: SampleBlock, state: MonitorState, meter: RateMeter, watch: InputWatch) -> None:
-    if block.restarted or block.lost:
-        state.add_gap(Gap(state.samples + state.lost + block.lost, None if block.restarted else block.lost))
-        meter.clear()
-    meter.add(block.first_index + len(block.counts))
-    state.rate_hz = meter.rate_hz
-    watch.add(in_units(block.counts, state.contract))
-    state.add_samples(block.counts)
-
-
-def _counted(
-    samples: Iterable[NDArray[np.int16] | Gap], device: Device, state: MonitorState
-) -> Iterator[NDArray[np.int16] | Gap]:
-    meter = RateMeter(state.contract.sample_rate_hz)
-    for index, item in enumerate(samples):
-        if not isinstance(item, Gap):
-            meter.add(index + 1)
-            state.rate_hz = meter.rate_hz
-        state.frame_errors, state.reconnects = device.frame_errors, device.counters.reconnects
-        yield item
+            if first is None or item.restarted:  # a board that started anew counts from 0; time goes on
+                first = item.first_index - state.samples - state.lost
+                meter.clear()
+            elif item.lost:
+                meter.gap(item.lost)
+            if item.restarted or item.lost:
+                state.add_gap(Gap(state.samples + state.lost + item.lost, None if item.restarted else item.lost))
+            meter.add(item.first_index + len(item.counts))
+            if (off_hz := meter.off_hz) is not None and not rate_told:
+                rate_told = True
+                state.say(off_rate_message(state.source, off_hz, state.contract.sample_rate_hz))
+            watch.add(in_units(item.counts, state.contract))
+            state.add_samples(item.counts)
 
 
 def state_of_file(name: str, model: OnnxModel) -> MonitorState:

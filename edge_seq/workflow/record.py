@@ -9,7 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -60,6 +60,7 @@ class Capture:
         rate_held: whether no rate measured was another than the contract's.
         frame_errors: pieces that came and were no frames.
         reconnects: of the port.
+        dropped: of the lost samples, those that the board itself did not take in time.
         beyond_full_scale: samples with a value that readers will saturate, as the contract says.
     """
 
@@ -75,6 +76,7 @@ class Capture:
     rate_held: bool = True
     frame_errors: int = 0
     reconnects: int = 0
+    dropped: int = 0
     beyond_full_scale: int = 0
 
     @property
@@ -97,6 +99,7 @@ class Capture:
             "rate_holds": self.rate_held,
             "frame_errors": self.frame_errors,
             "reconnects": self.reconnects,
+            "dropped_by_board": self.dropped,
             "beyond_full_scale": self.beyond_full_scale,
             "whole": self.whole,
         }
@@ -106,18 +109,22 @@ class SteadyWriter:
     """Appends bytes to a file in a thread of its own, so that a slow disk does not keep a port waiting.
 
     Each piece goes to the system as it comes, and to the disk about once a second. Where the file takes no more, what
-    it took stays, cut at the end of the last whole piece.
+    it took stays, cut at the end of the last whole piece, and is brought to the disk.
 
     Args:
         file: unbuffered, open for writing, empty.
         name: for messages.
+
+    Attributes:
+        rows_written: that the system took.
+        rows_on_disk: of these, what it brought to the disk.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         self._file, self._name = file, name
         self._waiting: queue.Queue[tuple[bytes, int] | None] = queue.Queue(WAITING_BLOCKS)
         self._error: OSError | None = None
-        self.rows_written = 0
+        self.rows_written = self.rows_on_disk = 0
         self._thread = threading.Thread(target=self._run, name="edge-seq record: disk", daemon=True)
         self._thread.start()
 
@@ -148,11 +155,14 @@ class SteadyWriter:
         self._raise_error()
 
     def _raise_error(self) -> None:
-        if self._error is not None:
-            raise DataError(
-                f"recording to {self._name}: {self._error.strerror or self._error}. The {self.rows_written:,} samples "
-                "before it are in the file and can be read; make room, and record on into another file"
-            ) from self._error
+        if self._error is None:
+            return
+        unsure = self.rows_written - self.rows_on_disk
+        later = f", {unsure:,} more were written and may not have come to the disk" if unsure else ""
+        raise DataError(
+            f"recording to {self._name}: {self._error.strerror or self._error}. The first {self.rows_on_disk:,} "
+            f"samples are on the disk and can be read{later}; make room there, and record on into another file"
+        ) from self._error
 
     def _run(self) -> None:
         synced, dirty = time.monotonic(), False
@@ -161,14 +171,16 @@ class SteadyWriter:
                 item = self._waiting.get(timeout=SYNC_EVERY_S)
             except queue.Empty:
                 item = (b"", 0)
-            if self._error is None:
-                try:
-                    dirty = self._write(*item) or dirty if item is not None else dirty
-                    if dirty and (item is None or time.monotonic() - synced >= SYNC_EVERY_S):
-                        os.fsync(self._file.fileno())
-                        synced, dirty = time.monotonic(), False
-                except OSError as error:
-                    self._error = error
+            try:
+                if item is not None and self._error is None:
+                    dirty = self._write(*item) or dirty
+                # Once more at the end, whatever ended it; not after a sync that failed, which the next would hide.
+                if dirty and (item is None or time.monotonic() - synced >= SYNC_EVERY_S):
+                    dirty = False
+                    os.fsync(self._file.fileno())
+                    synced, self.rows_on_disk = time.monotonic(), self.rows_written
+            except OSError as error:
+                self._error = self._error or error
             if item is None:
                 return
 
@@ -360,6 +372,10 @@ def _open(path: Path, force: bool) -> BinaryIO:
     return path.open("wb" if force else "xb", buffering=0)
 
 
+class _EndedError(Exception):
+    """The end of the recording was asked for."""
+
+
 class _Recorder:
     """Takes blocks of a stream, and brings what they hold to the file and to the figures."""
 
@@ -386,12 +402,22 @@ class _Recorder:
         self._writer.put(self._rows.header(), 0)
         most = None if duration_s is None else max(1, round(duration_s * self._contract.sample_rate_hz))
         capture = self._capture
-        with closing(self._device.stream()) as stream:  # closing it switches the device's stream off
+
+        def label_or_end() -> str:
+            if (label := label_now()) is None:
+                raise _EndedError
+            return label
+
+        def tick() -> None:  # also where no samples come
+            label_or_end()
+            self._look_at_the_wire()
+            progress(capture)
+
+        # Closing the stream switches the device's off.
+        with suppress(_EndedError), closing(self._device.stream(tick=tick)) as stream:
             for block in stream:
                 assert isinstance(block, SampleBlock)  # decisions were not asked for
-                label = label_now()
-                if label is None:
-                    break
+                label = label_or_end()
                 self._mark_gap(block)
                 if most is not None:
                     left = most - capture.samples - capture.lost
@@ -404,6 +430,13 @@ class _Recorder:
     def finish(self) -> None:
         """Figures of the whole capture."""
         self._rate.finish(self._capture)
+        self._look_at_the_wire()
+
+    def _look_at_the_wire(self) -> None:
+        capture, counters = self._capture, self._device.counters
+        capture.rate_hz = self._rate.rate_hz
+        capture.frame_errors, capture.reconnects = counters.faults.total(), counters.reconnects
+        capture.dropped = counters.dropped
 
     def _take(self, block: SampleBlock, label: str) -> None:
         if not len(block.counts):
@@ -415,8 +448,7 @@ class _Recorder:
         capture.samples += len(block.counts)
         capture.by_label[label] = capture.by_label.get(label, 0) + len(block.counts)
         capture.beyond_full_scale += int((np.abs(block.counts.astype(np.int32)) > self._limits).any(axis=1).sum())
-        capture.frame_errors = self._device.frame_errors
-        capture.reconnects = self._device.counters.reconnects
+        self._look_at_the_wire()
         self._watch.add(in_units(block.counts, self._contract))
 
     def _mark_gap(self, block: SampleBlock) -> None:
@@ -431,12 +463,12 @@ class _Recorder:
         if capture.num_gaps <= TOLD_GAPS:
             last = capture.num_gaps == TOLD_GAPS
             self._warn(f"{gap}{'; further gaps are marked in the file, and not told here' if last else ''}")
-        self._rate.gap(restarted=block.restarted)
+        self._rate.gap(block.lost, restarted=block.restarted)
         capture.restarts += block.restarted
 
 
 class _Rate:
-    """The rate over the last seconds, and over the whole capture since the device last started anew."""
+    """The rate over the last seconds, and over the whole capture since measuring last began anew."""
 
     def __init__(self, expected_hz: float, clock: Clock) -> None:
         self._expected_hz, self._clock = expected_hz, clock
@@ -446,9 +478,16 @@ class _Rate:
         self._last: tuple[float, int] | None = None
         self._told = False
 
-    def gap(self, *, restarted: bool) -> None:
-        self._meter.clear()
+    @property
+    def rate_hz(self) -> float | None:
+        """Now."""
+        return self._meter.rate_hz
+
+    def gap(self, lost: int, *, restarted: bool) -> None:
+        """Samples that are lost have their indices; after a restart these begin anew."""
         if restarted:
+            self._meter.clear()
+        if restarted or self._meter.gap(lost):
             self._first = self._last = None
 
     def add(self, block: SampleBlock, capture: Capture, name: str, warn: Warn) -> float:
@@ -457,10 +496,10 @@ class _Rate:
         self._meter.add(end)
         self._last = (self._clock(), end)
         self._first = self._first or self._last
-        capture.rate_hz = self._meter.rate_hz
-        if self._meter.is_off and not self._told:
+        off_hz = self._meter.off_hz
+        if off_hz is not None and not self._told:
             self._told, capture.rate_held = True, False
-            warn(off_rate_message(name, self._meter.rate_hz or 0.0, self._expected_hz))
+            warn(off_rate_message(name, off_hz, self._expected_hz))
         return self._last[0] - self._began_s
 
     def finish(self, capture: Capture) -> None:

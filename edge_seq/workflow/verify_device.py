@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.backends.trace import Trace
-from edge_seq.device.client import Device, DeviceContract, expected_contract
+from edge_seq.device.client import Device
+from edge_seq.device.contract import contract_differences
 from edge_seq.errors import ParityError
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.parity.compare import compare_runs
@@ -29,30 +28,17 @@ def require_same_board(device: Device, model: IntModel) -> None:
         ParityError: naming all that differs, with both values.
     """
     info = device.info
-    found = device.contract()
-    expected = expected_contract(model.contract, model.labels)
-    differences = [
-        f"{field.name} is {_short(getattr(found, field.name))}, the run's {_short(getattr(expected, field.name))}"
-        for field in fields(DeviceContract)
-        if getattr(found, field.name) != getattr(expected, field.name)
-    ]
-    if info.window_length != model.contract.window_length:
-        differences.append(f"window_length is {info.window_length}, the run's {model.contract.window_length}")
+    differences = contract_differences(device, model.contract, model.labels)
     if info.model_hash != model_hash(model):
-        differences.insert(0, f"model is {info.model_hash[:16]}..., the run's {model_hash(model)[:16]}...")
+        differences.insert(0, f"model hash: board {info.model_hash[:16]}..., model {model_hash(model)[:16]}...")
     _, row_words = word_columns(model, traced=False)
     if not differences and info.row_words != row_words:
-        differences.append(f"a step has {info.row_words} values, the run's {row_words}")
+        differences.append(f"values of a step: board {info.row_words}, model {row_words}")
     if differences:
         raise ParityError(
             f"the board on {device.name} ({info.board}) is not the run's: {'; '.join(differences)}. No sample was "
             "sent. Flash the firmware of this run (edge-seq export, then build it), or verify the run that it is of"
         )
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def model_rung(device: Device, model: IntModel) -> Rung:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.once import made_once
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,12 @@ class Small:
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
-    """A GRU of 5 units (an awkward size) on 12 simulated drives."""
-    folder = tmp_path_factory.mktemp("small")
+    """A GRU of 5 units (an awkward size) on 12 simulated drives; the run is this worker's own."""
+    shared, folder = made_once(tmp_path_factory, "small", _make_small), tmp_path_factory.mktemp("small")
+    return Small(Path(shutil.copytree(shared / "run", folder / "run")), shared / "drives.csv")
+
+
+def _make_small(folder: Path) -> None:
     drives = folder / "drives.csv"
     ok("simulate", "--out", drives, "--drives", "12", "--duration-s", "120", "--seed", "3")
     run = folder / "run"
@@ -72,4 +79,3 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     )
     ok("quantize", run)
     ok("export", run)
-    return Small(run, drives)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,33 +23,41 @@ from edge_seq.ir.serialize import load_int_model
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "20", "--extreme", "8")
+HAS_QEMU = bool(shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc"))
 NEEDS_QEMU = pytest.mark.skipif(
-    not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
+    not HAS_QEMU,
     reason="no emulated board on this machine; sudo apt-get install qemu-system-arm gcc-arm-none-eabi",
 )
 NEEDS_CC = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler on this machine; sudo apt-get install gcc")
-# The emulated Cortex-M4 is in the default tests through the README's part "On your board".
-BOARDS = [pytest.param("qemu", marks=[NEEDS_QEMU, pytest.mark.slow]), pytest.param("posix", marks=NEEDS_CC)]
+# The default tests have the emulated Cortex-M4 through the README's part "On your board"; a process without one.
+BOARDS = [
+    pytest.param("qemu", marks=[NEEDS_QEMU, pytest.mark.slow]),
+    pytest.param("posix", marks=[NEEDS_CC, *([pytest.mark.slow] if HAS_QEMU else [])]),
+]
 
 
 @contextmanager
 def emulated(run: Path, *options: str | Path) -> Iterator[dict[str, object]]:
-    """`edge-seq device emulate` in another terminal; what it printed as JSON, with the command's process."""
+    """`edge-seq device emulate` in another terminal: what it printed as JSON, the command's process, and the folder
+    for what it builds, which is removed here, as a command that was killed cannot."""
     command = [sys.executable, "-c", "from edge_seq.cli import main; main()", "device", "emulate", str(run), "--json"]
-    process = subprocess.Popen(
-        [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
-        line = process.stdout.readline()
-        assert line, process.stderr.read()
-        yield {**json.loads(line), "command": process}
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(
+            [*command, *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": folder},
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            line = process.stdout.readline()
+            assert line, process.stderr.read()
+            yield {**json.loads(line), "command": process, "folder": Path(folder)}
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
 
 
 def is_there(process: int) -> bool:
@@ -98,14 +107,14 @@ def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Sm
     source.write_text(re.sub(r"(small_hash\[32\] = \{\s*)\d+", r"\g<1>0", text))
     with emulated(other, "--board", "posix") as started:
         port = str(started["port"])
-        result = edge_seq("verify", run, "--port", port, "--json")
+        result = edge_seq("verify", run, "--port", port)
         assert result.code == 1
-        (rung,) = result.json["rungs"]
+        assert "IT DOES NOT HOLD" in result.out
+        (rung,) = json.loads((run / "reports" / "verify.json").read_text())["rungs"]
         assert rung["verdict"] == "failed"
-        for words in ("model is 00", "sample_rate_hz is '50.0', the run's '10.0'", "labels is ('at rest', "):
+        for words in ("model hash: board 00", "sample_rate_hz: board 50.0, model 10.0", "labels: board ['at rest', "):
             assert words in rung["detail"]
         assert "No sample was sent. Flash the firmware of this run" in rung["detail"]
-        assert "IT DOES NOT HOLD" in edge_seq("verify", run, "--port", port).out
         assert ok("device", "info", "--port", port, "--json").json["cost"]["steps"] == 0
 
 
@@ -115,6 +124,7 @@ def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Sm
         pytest.param("qemu", signal.SIGTERM, marks=NEEDS_QEMU),
         pytest.param("qemu", signal.SIGKILL, marks=[NEEDS_QEMU, pytest.mark.slow]),
         pytest.param("posix", signal.SIGINT, marks=NEEDS_CC),
+        pytest.param("posix", signal.SIGHUP, marks=NEEDS_CC),
         pytest.param("posix", signal.SIGKILL, marks=NEEDS_CC),
     ],
 )
@@ -131,7 +141,9 @@ def test_the_board_ends_with_the_command(small: Small, board: str, number: signa
         command.send_signal(number)
         assert command.wait(10) == (-9 if number == signal.SIGKILL else 0)
         assert gone_within(board_process, 5)
-        assert link.is_symlink() == (number == signal.SIGKILL)
+        killed = number == signal.SIGKILL
+        assert link.is_symlink() == killed
+        assert bool(list(Path(str(started["folder"])).iterdir())) == killed
 
 
 @NEEDS_CC

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -45,3 +46,9 @@ def test_on_your_board(small: Small, tmp_path: Path) -> None:
     for words in ("5 of 5 answers", "free stack", "golden vectors are met", "integer reference = C on the board"):
         assert words in done.stdout
     assert "it holds" in done.stdout
+    last = json.loads((tmp_path / "run" / "reports" / "verify.json").read_text())["rungs"][-1]
+    assert (last["name"], last["verdict"]) == ("integer reference = C on the board", "holds")
+    assert last["comparison"]["steps"] >= 10_000
+    assert last["comparison"]["mismatches"] == 0
+    assert last["figures"]["ticks_a_step"] > 0
+    assert last["figures"]["free_stack_bytes"] > 0

@@ -20,6 +20,10 @@ def test_record_run_and_watch(small: Small, tmp_path: Path) -> None:
     if os.name != "posix":
         pytest.skip("emulated boards need pseudo-terminals")
     shutil.copytree(small.run, tmp_path / "run")
+    block = readme_block("live")
+    monitor = "edge-seq monitor --port board --duration-s"
+    assert f"{monitor} 5" in block
+    block = block.replace(f"{monitor} 5", f"{monitor} 2")  # it shows what comes, for as long as one likes
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     options = {"cwd": tmp_path, "env": {**os.environ, "PATH": path}, "text": True}
     emulate = "edge-seq device emulate run --link board"
@@ -34,7 +38,7 @@ def test_record_run_and_watch(small: Small, tmp_path: Path) -> None:
             assert time.monotonic() < until
             time.sleep(0.1)
         done = subprocess.run(
-            ["sh", "-eu", "-c", readme_block("live")],
+            ["sh", "-eu", "-c", block],
             capture_output=True,
             check=False,
             timeout=200,
@@ -44,7 +48,7 @@ def test_record_run_and_watch(small: Small, tmp_path: Path) -> None:
         board.send_signal(signal.SIGINT)
         board.wait(20)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert "drive_07.csv: 60 samples, 6.00 s" in done.stdout
+    assert "drive_07.csv: 50 samples, 5.00 s" in done.stdout
     assert "it is whole" in done.stdout
-    assert done.stderr.count("edge-seq: 60 samples, 1 labels; the model takes ") == 2
+    assert done.stderr.count("edge-seq: 50 samples, 1 labels; the model takes ") == 2
     assert (tmp_path / "drive_07.toml").is_file()

@@ -19,12 +19,22 @@ from firmware_export.golden import make_golden
 from tests.zoo import random_counts
 
 HERE = Path(__file__).parent
+WIRE = WIRE_FOLDER / "es_wire.c"
 
 
 def export_board(
-    model: IntModel, folder: Path, recording: NDArray[np.int16], *, body_bytes: int, stream_bytes: int
+    model: IntModel,
+    folder: Path,
+    recording: NDArray[np.int16],
+    *,
+    body_bytes: int,
+    stream_bytes: int,
+    wire: Path = WIRE,
 ) -> tuple[list[Path], list[Path]]:
-    """Export a model, and what makes a board of it; the sources but for a port, and the include folders."""
+    """Export a model, and what makes a board of it; the sources but for a port, and the include folders.
+
+    ``wire`` may be another ``es_wire.c``, with a planted defect.
+    """
     counts = random_counts(2, 2 * model.contract.window_length, model.input_size)
     export_c(model, make_golden(model, counts), folder)
     board = folder / "es_board_model.c"
@@ -34,7 +44,7 @@ def export_board(
     sources = [
         *sorted((folder / "runtime" / "src").glob("*.c")),
         *sorted(folder.glob("*.c")),
-        WIRE_FOLDER / "es_wire.c",
+        wire,
     ]
     includes = [folder, folder / "runtime/include", folder / "runtime/src", WIRE_FOLDER, PORT_FOLDER / "board"]
     return sources, includes

@@ -1,8 +1,11 @@
-"""Ports with planted faults."""
+"""Ports with planted faults, and a record of what they left whole."""
 
 from __future__ import annotations
 
+import struct
 import time
+import zlib
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -51,16 +54,83 @@ class Faults:
         return bytes(spoiled + data[last:])
 
 
-class FaultyTransport:
-    """A port on which faults happen."""
+class LineRecord:
+    """Which frames a bad line left whole: told by what went in and what came out, with no part of the client.
 
-    def __init__(self, inner: Transport, faults: Faults) -> None:
+    Args:
+        samples: room for so many indices of samples, from the first that came out whole.
+
+    Attributes:
+        whole: frames that came out between two zeros as they went in.
+        damaged: what else came out between two zeros.
+        base: index of the first sample that came out whole; None before.
+        delivered: bool [samples], by index from ``base``: in a frame that came out whole.
+    """
+
+    def __init__(self, samples: int) -> None:
+        self.whole = self.damaged = 0
+        self.base: int | None = None
+        self.delivered = np.zeros(samples, dtype=bool)
+        self.begin()
+
+    def begin(self) -> None:
+        """A port was opened."""
+        self._sent_rest = self._came_rest = b""
+        self._under_way: deque[bytes] = deque(maxlen=5000)  # more than a port gives at once
+
+    def pass_on(self, sent: bytes, came: bytes) -> None:
+        """Some bytes, as they went in and as they came out."""
+        *ended, self._sent_rest = (self._sent_rest + sent).split(b"\0")
+        self._under_way.extend(filter(None, ended))
+        *ended, self._came_rest = (self._came_rest + came).split(b"\0")
+        for encoded in filter(None, ended):
+            if encoded in self._under_way:
+                while self._under_way.popleft() != encoded:
+                    pass
+                self._take(_unstuffed(encoded))
+            else:
+                self.damaged += 1
+
+    def _take(self, body: bytes) -> None:
+        # The end of a frame, where a port is opened while the board sends, is none.
+        if len(body) < 8 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
+            self.damaged += 1
+            return
+        self.whole += 1
+        if body[1] == 0xC0:  # SAMPLES
+            index, _, size = struct.unpack_from("<IIH", body, 4)
+            self.base = index if self.base is None else self.base
+            at = index - self.base
+            assert 0 <= at <= len(self.delivered) - size, f"sample {index}, room for {len(self.delivered)}"
+            self.delivered[at : at + size] = True
+
+
+def _unstuffed(encoded: bytes) -> bytes:
+    """COBS undone; what is none gives no frame either."""
+    body, at, code = bytearray(), 0, 255
+    while at < len(encoded):
+        code = encoded[at]
+        body += encoded[at + 1 : at + code] + (b"\0" if code < 255 else b"")
+        at += code
+    return bytes(body[:-1] if code < 255 else body)
+
+
+class FaultyTransport:
+    """A port on which faults happen; what comes out of it may be recorded."""
+
+    def __init__(self, inner: Transport, faults: Faults, record: LineRecord | None = None) -> None:
         self._inner, self._faults, self._left = inner, faults, faults.vanish_every
+        self._record = record
+        if record is not None:
+            record.begin()
 
     def read(self, timeout_s: float) -> bytes:
         data = self._inner.read(timeout_s)
         self._use(len(data))
-        return self._faults.spoil(data)
+        came = self._faults.spoil(data)
+        if self._record is not None:
+            self._record.pass_on(data, came)
+        return came
 
     def write(self, data: bytes) -> None:
         self._use(len(data))

@@ -1,13 +1,7 @@
-"""What a device may send, taken apart by the host: one input, and what must hold. Shared by all fuzzers of it.
-
-Under atheris, which is guided by coverage (``pip install atheris``; no dependency of the tests):
-
-    python -m tests.fuzz.python_decoder -runs=1000000 -max_len=400 CORPUS
-"""
+"""What a device may send, taken apart by the host: one input, and what must hold. Shared by all fuzzers of it."""
 
 from __future__ import annotations
 
-import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -68,23 +62,3 @@ def one_input(data: bytes) -> None:
     if len(body) >= framing.OVERHEAD_BYTES:
         (frame,) = framing.split_frames(b"junk", framing.encode_frame(body)).frames
         assert frame.fields == data[4:200]
-
-
-def main() -> None:
-    """Run atheris."""
-    import atheris
-
-    for module in (framing, messages):
-        for name, function in list(vars(module).items()):
-            if (
-                callable(function)
-                and getattr(function, "__module__", "") == module.__name__
-                and not isinstance(function, type)
-            ):
-                setattr(module, name, atheris.instrument_func(function))
-    atheris.Setup(sys.argv, one_input)
-    atheris.Fuzz()
-
-
-if __name__ == "__main__":
-    main()

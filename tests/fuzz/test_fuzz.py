@@ -1,66 +1,114 @@
-"""A few seconds of each fuzzer of the device's side; `tests/fuzz/README.md` records the long runs. The host's side is
-fuzzed by `tests/device/test_framing.py`."""
+"""A few seconds of each fuzzer, and what they can find; `tests/fuzz/README.md` records the long runs."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edge_seq.errors import ToolError
-from tests.fuzz.build import FLAGS, build_fuzzers
+from tests.device.c_device import WIRE
+from tests.fuzz.build import BODY_BYTES, FLAGS, build_fuzzers, write_seeds
+
+ROOT = Path(__file__).parents[2]
+LONGEST = BODY_BYTES + 64  # of an input: room for a frame that is too long
+QUICK = tuple("-O1" if flag == "-O2" else flag for flag in FLAGS if flag != "-g")
+EDGES = ("-std=c99", "-O1", "-g", "-fno-inline", "-fsanitize=fuzzer")  # counts those of the source alone
 
 
-@pytest.fixture(scope="module")
-def fuzzers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def built(folder: Path, flags: tuple[str, ...], wire: Path = WIRE) -> list[Path]:
+    """fuzz_wire, fuzz_decoder"""
     if shutil.which("clang") is None:
         pytest.skip("clang is not on this machine; sudo apt-get install clang")
-    quick = tuple(flag for flag in FLAGS if flag not in ("-O2", "-g"))
     try:
-        return build_fuzzers(tmp_path_factory.mktemp("fuzz"), flags=(*quick, "-O1"))
+        return build_fuzzers(folder, flags=flags, wire=wire)
     except ToolError as error:
         if "libclang_rt" not in str(error):
             raise
         pytest.skip("clang's fuzzer runtime is not on this machine; sudo apt-get install libclang-rt-dev")
 
 
-def test_the_device_takes_whatever_comes(fuzzers: list[Path], tmp_path: Path) -> None:
-    for program, length in zip(fuzzers, (200, 700), strict=True):
-        command = [
-            str(program),
-            "-seed=1",
-            "-runs=2000",
-            f"-max_len={length}",
-            "-timeout=20",
-            f"-artifact_prefix={tmp_path}/",
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+def run(program: Path, folder: Path, *options: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [str(program), "-seed=1", "-timeout=20", f"-artifact_prefix={folder}/", *map(str, options)]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=120)
+
+
+def test_the_device_takes_whatever_comes(tmp_path: Path) -> None:
+    wire, decoder = built(tmp_path / "built", QUICK)
+    seeds = write_seeds(tmp_path / "seeds")
+    for done in (
+        run(wire, tmp_path, "-runs=2000", "-max_len=200"),
+        run(decoder, tmp_path, "-runs=20000", f"-max_len={LONGEST}", "-len_control=0", seeds),
+    ):
         assert done.returncode == 0, done.stderr[-3000:]
-        assert "Done 2000 runs" in done.stderr
+        assert re.search(r"Done \d+ runs", done.stderr)
+
+
+def test_every_edge_of_the_decoder_is_reached_with_short_inputs(tmp_path: Path) -> None:
+    """Frames that are too long, blocks that end early, checksums that hold: LONGEST bytes have room for all."""
+    if shutil.which("llvm-symbolizer") is None:
+        pytest.skip("llvm-symbolizer is not on this machine; sudo apt-get install llvm")
+    _, decoder = built(tmp_path / "built", EDGES)
+    seeds = write_seeds(tmp_path / "seeds")
+    options = (f"-max_len={LONGEST}", "-len_control=0", "-print_coverage=1")
+    done = run(decoder, tmp_path, "-runs=50000", *options, seeds)
+    assert done.returncode == 0, done.stderr[-3000:]
+    reached = re.findall(r"^COVERED_FUNC: hits: \d+ edges: (\d+)/(\d+) (\w+) ", done.stderr, re.MULTILINE)
+    edges = {name: (int(some), int(of)) for some, of, name in reached}
+    for name in ("es_wire_receive", "store", "end_frame"):
+        assert edges[name][0] == edges[name][1], f"{name}: {edges[name]}"
 
 
 def test_a_planted_overflow_is_found(tmp_path: Path) -> None:
     """The sanitizers are on, and the fuzzer gets there: a decoder that stores one byte too many."""
-    if shutil.which("clang") is None:
-        pytest.skip("clang is not on this machine; sudo apt-get install clang")
-    (tmp_path / "planted.c").write_text(
-        "#include <stddef.h>\n#include <stdint.h>\n#include <stdlib.h>\n"
-        "int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);\n"
-        "int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)\n{\n"
-        "    uint8_t *const buffer = malloc(4);\n    size_t at;\n"
-        "    for (at = 0; at < size && at <= 4u; at++) {\n        buffer[at] = data[at];\n    }\n"
-        "    free(buffer);\n    return 0;\n}\n"
-    )
-    built = subprocess.run(
-        ["clang", *FLAGS, "planted.c", "-o", "planted"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    if "libclang_rt" in built.stderr:
-        pytest.skip("clang's fuzzer runtime is not on this machine; sudo apt-get install libclang-rt-dev")
-    assert built.returncode == 0, built.stderr
-    done = subprocess.run(
-        ["./planted", "-runs=100000"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
-    )
+    bound = "if (wire->length < wire->setup->body_bytes) {"
+    text = WIRE.read_text(encoding="utf-8")
+    assert text.count(bound) == 1
+    planted = tmp_path / "es_wire.c"
+    planted.write_text(text.replace(bound, bound.replace("<", "<=")), encoding="utf-8")
+    _, decoder = built(tmp_path / "built", QUICK, planted)
+    seeds = write_seeds(tmp_path / "seeds")
+    # None of what it begins with is too long; the bound is passed only by what it makes of them.
+    assert run(decoder, tmp_path, *seeds.iterdir()).returncode == 0
+    done = run(decoder, tmp_path, "-runs=1000000", f"-max_len={LONGEST}", "-len_control=0", seeds)
     assert done.returncode != 0
+    assert "AddressSanitizer: global-buffer-overflow" in done.stderr
+    assert "in store" in done.stderr
     assert "Test unit written to" in done.stderr
+
+
+PLANTED = "from edge_seq.device import framing; framing.OVERHEAD_BYTES = 3"  # a body of 3 bytes is let through
+
+
+@pytest.mark.parametrize("planted", ["", PLANTED], ids=["as it is", "planted"])
+def test_the_host_takes_whatever_comes(planted: str, tmp_path: Path) -> None:
+    """Guided by coverage; `tests/device/test_framing.py` gives the same function what hypothesis thinks of."""
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed; it has wheels for Linux on x86-64: pip install 'edge-seq[test]'")
+    (tmp_path / "corpus").mkdir()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    code = "\n".join(["from tests.fuzz import atheris_decoder", planted, "atheris_decoder.main()"])
+    runs = 100_000 if planted else 5000  # at most; it ends with the finding
+    done = subprocess.run(
+        [sys.executable, "-c", code, "-seed=1", f"-runs={runs}", "-max_len=400", "-len_control=0", "corpus"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        timeout=120,
+    )
+    if planted:
+        assert done.returncode != 0
+        assert "Uncaught Python exception" in done.stdout
+        assert "unpack requires a buffer of 4 bytes" in done.stdout
+    else:
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert "Done 5000 runs" in done.stderr

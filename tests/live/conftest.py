@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +13,16 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx_int import export_onnx_int
+from edge_seq.device.client import Timing
+from edge_seq.device.transport import LoopbackTransport
+from edge_seq.device.twin import Twin
+from edge_seq.errors import PortLostError
 from edge_seq.ir.contract import Channel
 from edge_seq.ir.model import IntModel
 from firmware_export.board import Firmware, RunningBoard, build_board, start_board
 from firmware_export.emit import export_c
 from firmware_export.golden import make_golden
+from tests.once import made_once
 from tests.zoo import quantized_model, random_counts, spec
 
 RATE_HZ = 1600.0
@@ -47,12 +53,15 @@ class Exports:
 
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Exports:
-    folder = tmp_path_factory.mktemp("vibration")
     model = vibration_model()
-    export_c(model, make_golden(model, random_counts(1, 80, 3)), folder / "c")
-    onnx = folder / "int_step.onnx"
-    onnx.write_bytes(export_onnx_int(model, form="step").SerializeToString(deterministic=True))
-    return Exports(model, folder / "c", onnx)
+
+    def make(folder: Path) -> None:
+        export_c(model, make_golden(model, random_counts(1, 80, 3)), folder / "c")
+        onnx = export_onnx_int(model, form="step").SerializeToString(deterministic=True)
+        (folder / "int_step.onnx").write_bytes(onnx)
+
+    folder = made_once(tmp_path_factory, "vibration", make)
+    return Exports(model, folder / "c", folder / "int_step.onnx")
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +75,46 @@ def firmware(exports: Exports, tmp_path_factory: pytest.TempPathFactory) -> Firm
 def board(firmware: Firmware) -> Iterator[RunningBoard]:
     with start_board(firmware) as running:
         yield running
+
+
+class Recorded:
+    """A twin whose sensor gives samples as fast as they are fetched.
+
+    Args:
+        model: of the twin.
+        jump_at, jump: at this sample, so many are left out.
+        last: no sample comes after it.
+        at_once: samples that have come whenever the twin is asked.
+    """
+
+    def __init__(
+        self, model: IntModel, *, jump_at: int = -1, jump: int = 0, last: int = sys.maxsize, at_once: int = 16
+    ) -> None:
+        self.given, self.jump_at, self.jump, self.last, self.at_once = 0, jump_at, jump, last, at_once
+        self.twin = Twin(model, recording=recording(), samples_so_far=self)
+        self.gone = False
+
+    def __call__(self) -> int:
+        self.given = min(self.given + self.at_once, self.last)
+        if 0 <= self.jump_at <= self.given:
+            self.given, self.jump_at = self.given + self.jump, -1
+        return self.given
+
+    def opener(self) -> LoopbackTransport:
+        if self.gone:
+            raise PortLostError("opening port twin: it is gone")
+        return LoopbackTransport(self.twin.receive)
+
+
+FAST = Timing(timeout_s=0.2, retries=1, silence_s=0.2, reconnect_s=0.3, reconnect_every_s=0.05)
+
+
+class Ticks:
+    """A clock by which samples come at the contract's rate."""
+
+    def __init__(self, step_s: float = 0.0) -> None:
+        self.now, self.step_s = 0.0, step_s
+
+    def __call__(self) -> float:
+        self.now += self.step_s
+        return self.now

@@ -8,8 +8,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
@@ -19,13 +21,14 @@ import pytest
 from rich.console import Console
 
 from edge_seq.cli.monitor_view import plot, view
+from edge_seq.device.client import Counters, connect
 from edge_seq.errors import ToolError
 from edge_seq.workflow.live import Gap
-from edge_seq.workflow.monitor import BINS, DECISIONS, MESSAGES, MonitorState
+from edge_seq.workflow.monitor import BINS, DECISIONS, MESSAGES, MonitorState, state_of_board, watch_board
 from edge_seq.workflow.monitor_web import MAX_VIEWERS, MonitorServer
 from firmware_export.board import RunningBoard
 from tests.cli.conftest import edge_seq, ok
-from tests.live.conftest import LABELS, Exports, recording, vibration_model
+from tests.live.conftest import FAST, LABELS, Exports, Recorded, recording, vibration_model
 
 
 def some_state(**changes: object) -> MonitorState:
@@ -75,11 +78,19 @@ def shown(state: MonitorState, width: int = 100) -> str:
 
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_the_terminal_view_shows_everything_within_its_width(width: int) -> None:
-    state = some_state(frame_errors=3)
+    state = some_state(counters=Counters(faults=Counter(crc=3), dropped=5))
     state.add_gap(Gap(1000, 7))
     text = shown(state, width)
-    for part in ("edge-seq monitor board", "worn <b>", "60.0 %", "ax", "3 frame errors", "1 gaps", "7 lost"):
-        assert part in text
+    for part in (
+        "edge-seq monitor board",
+        "worn <b>",
+        "60.0 %",
+        "ax",
+        "3 frame errors",
+        "1 gaps",
+        "7 lost (5 on the board)",
+    ):
+        assert part in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= width
 
 
@@ -104,6 +115,66 @@ def test_a_boards_name_is_no_markup(name: str, begun: bool) -> None:
     text = shown(state)
     assert f"decided by the board ({name})" in text
     assert f"edge-seq monitor the board ({name})" in text
+
+
+def watched(board: Recorded, until: Callable[[MonitorState], bool]) -> MonitorState:
+    """What a monitor of a twin knows when it is stopped."""
+    with connect(board.opener, timing=FAST) as device:
+        state, stop = state_of_board(device, None), threading.Event()
+        watcher = threading.Thread(target=watch_board, args=(device, state, stop, None))
+        watcher.start()
+        last_s = time.monotonic() + 10
+        while not until(state) and watcher.is_alive() and time.monotonic() < last_s:
+            time.sleep(0.01)
+        stop.set()
+        watcher.join(2)
+        assert not watcher.is_alive(), "it is stopped in silence too"
+        assert until(state)
+    return state
+
+
+def test_time_goes_on_when_the_board_starts_anew() -> None:
+    board, restarts = Recorded(vibration_model()), 0
+    answer = board.twin.receive
+
+    def receive(data: bytes) -> bytes:
+        nonlocal restarts
+        if board.given > 800 and not restarts:
+            restarts, board.given = 1, 0
+            board.twin.restart()
+        return answer(data)
+
+    board.twin.receive = receive  # type: ignore[method-assign]
+    state = watched(board, lambda state: state.restarts == 1 and state.samples > 1600)
+    times = [one["t"] for one in state.snapshot()["decisions"]]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(state.samples / 1600, abs=0.1)
+
+
+def test_frame_errors_are_shown_while_no_sample_comes() -> None:
+    board = Recorded(vibration_model(), last=400)
+    answer = board.twin.receive
+
+    def receive(data: bytes) -> bytes:
+        return answer(data) + (b"\0x" if board.given == 400 else b"")
+
+    board.twin.receive = receive  # type: ignore[method-assign]
+    state = watched(board, lambda state: state.samples > 300 and state.snapshot()["frame_errors"] > 3)
+    assert state.snapshot()["rate_hz"] is None
+
+
+def test_a_rate_that_is_off_is_said_once() -> None:
+    state = watched(Recorded(vibration_model(rate_hz=50.0)), lambda state: len(state.snapshot()["messages"]) > 0)
+    (message,) = state.snapshot()["messages"]
+    assert "by this computer's clock, the sensor contract says 50 Hz" in message
+
+
+def test_messages_are_told_whole() -> None:
+    state = some_state()
+    state.say("x" * 900 + "\x1b")
+    assert state.snapshot()["messages"][0].endswith("s: " + "x" * 900 + "?")
+    state.say("y" * 5000)
+    assert len(state.snapshot()["messages"][1]) < 1100
 
 
 def test_a_flat_signal_and_no_signal_are_drawn() -> None:

@@ -23,13 +23,11 @@ from numpy.typing import NDArray
 from edge_seq.data.readers import load_dataset
 from edge_seq.device.client import Timing, connect
 from edge_seq.device.transport import LoopbackTransport
-from edge_seq.device.twin import Twin
 from edge_seq.errors import ConfigError, ContractError, DataError, PortLostError
-from edge_seq.ir.model import IntModel
 from edge_seq.workflow.record import Capture, SteadyWriter, choose_labels, record
 from firmware_export.board import RunningBoard
 from tests.cli.conftest import edge_seq, ok
-from tests.live.conftest import LABELS, recording, vibration_model
+from tests.live.conftest import FAST, LABELS, Recorded, Ticks, recording, vibration_model
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -120,7 +118,10 @@ def test_a_full_disk_is_said_and_what_was_written_stays(board: RunningBoard, tmp
         "record", "--port", board.port, "--out", tmp_path / "full.csv", "--label", "still", "--force", "--json"
     )
     assert result.code == 2
-    assert "recording to full.csv: No space left on device. The 0 samples before it are in the file" in result.err
+    assert (
+        "recording to full.csv: No space left on device. The first 0 samples are on the disk and can be read; make"
+        in result.err
+    )
     assert result.json["error"] == "DataError"
 
 
@@ -196,29 +197,6 @@ def test_a_restart_begins_a_new_recording_of_the_same_session(board: RunningBoar
     assert [row["lost_before"] for row in marked] == ["unknown"]
 
 
-class Recorded:
-    """A twin whose sensor gives samples as fast as they are fetched; at sample ``jump_at`` it leaves ``jump`` out."""
-
-    def __init__(self, model: IntModel, jump_at: int = -1, jump: int = 0) -> None:
-        self.given, self.jump_at, self.jump = 0, jump_at, jump
-        self.twin = Twin(model, recording=recording(), samples_so_far=self)
-        self.gone = False
-
-    def __call__(self) -> int:
-        self.given += 16
-        if 0 <= self.jump_at <= self.given:
-            self.given, self.jump_at = self.given + self.jump, -1
-        return self.given
-
-    def opener(self) -> LoopbackTransport:
-        if self.gone:
-            raise PortLostError("opening port twin: it is gone")
-        return LoopbackTransport(self.twin.receive)
-
-
-FAST = Timing(timeout_s=0.2, retries=1, silence_s=0.2, reconnect_s=0.3, reconnect_every_s=0.05)
-
-
 class FullFile(io.FileIO):
     """A file on a disk with room for ``room`` bytes."""
 
@@ -236,7 +214,9 @@ def test_a_disk_that_fills_up_keeps_whole_rows(tmp_path: Path) -> None:
     path, capture = tmp_path / "full.csv", Capture(1.0)
     with (
         connect(Recorded(vibration_model()).opener, timing=FAST) as device,
-        pytest.raises(DataError, match=r"full.csv: No space left on device. The [\d,]+ samples before it are in the"),
+        pytest.raises(
+            DataError, match=r"No space left on device. The first [\d,]{3,} samples are on the disk and can be read; "
+        ),
     ):
         record(
             device,
@@ -250,6 +230,93 @@ def test_a_disk_that_fills_up_keeps_whole_rows(tmp_path: Path) -> None:
     assert len(one.counts) == capture.samples == len(rows_of(path)) > 100
     index = np.array([int(row["index"]) for row in rows_of(path)])
     assert np.array_equal(one.counts, counts_at(index))
+
+
+def test_a_disk_that_fails_to_take_what_was_written_is_said_with_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_seq.workflow.record.SYNC_EVERY_S", 0.0)
+    path, synced = tmp_path / "failing.csv", 0
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        nonlocal synced
+        if synced == 3:
+            raise OSError(errno.EIO, "Input/output error")
+        synced += 1
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    writer = SteadyWriter(path.open("wb", buffering=0), path.name)  # type: ignore[arg-type]
+
+    def fill() -> None:
+        for _ in range(4):
+            writer.put(b"row\n" * 10, 10)
+            until = time.monotonic() + 10
+            while writer.rows_on_disk < writer.rows_written and writer.rows_written < 40:
+                assert time.monotonic() < until
+                time.sleep(0.001)
+        writer.close()
+
+    with pytest.raises(
+        DataError, match=r"Input/output error. The first 30 samples are on the disk and can be read, 10 mo"
+    ):
+        fill()
+    assert (writer.rows_on_disk, synced) == (30, 3)
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["no samples come", "the port is gone"])
+def test_the_end_is_heard_in_silence_too(gone: bool, tmp_path: Path) -> None:
+    board, transports = Recorded(vibration_model(), last=1600), list[LoopbackTransport]()
+    heard_s: list[float] = []
+
+    def opener() -> LoopbackTransport:
+        transports.append(board.opener())
+        return transports[-1]
+
+    def label_now() -> str | None:
+        if board.given < 1600:
+            return "still"
+        if not heard_s:
+            board.gone = gone
+            if gone:
+                transports[-1].close()
+        heard_s.append(time.monotonic())
+        return "still" if time.monotonic() - heard_s[0] < 0.5 else None
+
+    with connect(opener, timing=Timing()) as device:
+        began_s = time.monotonic()
+        capture = record(device, tmp_path / "silent.csv", label_now=label_now, labels=LABELS, clock=Ticks())
+    assert time.monotonic() - began_s < 4
+    assert 1500 < capture.samples <= 1600
+
+
+def test_a_rate_is_watched_through_gaps(tmp_path: Path) -> None:
+    """Lost samples have their numbers: they say nothing against the rate, and hide nothing. Of 80 a twin keeps 64."""
+    for step_s, holds in ((0.0501, True), (0.1, False)):
+        board = Recorded(vibration_model(), at_once=80)
+        told = list[str]()
+        with connect(board.opener, timing=FAST) as device:
+            capture = record(
+                device,
+                tmp_path / f"{holds}.csv",
+                label_now=lambda: "still",
+                labels=LABELS,
+                duration_s=20.0,
+                warn=told.append,
+                clock=lambda board=board, step_s=step_s: board.given / 80 * step_s,  # type: ignore[misc]
+            )
+        assert capture.num_gaps > 100
+        assert capture.rate_held == holds
+        assert any("samples a second by this computer's clock" in text for text in told) == (not holds)
+
+
+def test_samples_that_the_board_dropped_are_told_apart(tmp_path: Path) -> None:
+    with connect(Recorded(vibration_model(), jump_at=1600, jump=200).opener, timing=FAST) as device:
+        capture = record(
+            device, tmp_path / "x.csv", label_now=lambda: "still", labels=LABELS, duration_s=2.0, clock=Ticks()
+        )
+    assert capture.to_dict()["dropped_by_board"] == capture.lost > 100
 
 
 def test_a_gap_is_marked_with_place_and_length_and_cuts_the_recording(tmp_path: Path) -> None:
@@ -286,17 +353,6 @@ def test_recordings_in_one_folder_are_one_data_set(tmp_path: Path) -> None:
     every = tmp_path / "all.toml"
     every.write_text((tmp_path / "one.toml").read_text().replace('"one.csv"', '"."'))
     assert [(one.name, one.group) for one in load_dataset(every).recordings] == [("one.1", "one"), ("two.1", "two")]
-
-
-class Ticks:
-    """A clock by which samples come at the contract's rate."""
-
-    def __init__(self, step_s: float = 0.0) -> None:
-        self.now, self.step_s = 0.0, step_s
-
-    def __call__(self) -> float:
-        self.now += self.step_s
-        return self.now
 
 
 def test_a_rate_that_is_not_the_contracts_is_told_and_fails_the_check(tmp_path: Path) -> None:

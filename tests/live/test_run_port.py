@@ -17,11 +17,12 @@ import pytest
 from edge_seq.device.client import Timing, connect, open_device
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import ContractError, PortLostError
+from edge_seq.errors import ContractError, ParityError, PortLostError
 from edge_seq.ir.contract import Channel
 from edge_seq.workflow.live import RateMeter, contract_of, is_port, require_contract
 from edge_seq.workflow.quantize import int_probabilities
-from firmware_export.board import RunningBoard
+from edge_seq.workflow.verify_device import require_same_board
+from firmware_export.board import Firmware, RunningBoard, start_board
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import RATE_HZ, Exports, recording, vibration_model
 from tests.live.same_labels import decide_four_times
@@ -118,6 +119,26 @@ def test_a_board_with_another_contract_is_refused_before_a_sample(exports: Expor
                 require_contract(device, model.contract)
         assert message in str(error.value)
         assert "Flash the firmware that was exported with this model" in str(error.value)
+
+
+def test_verify_refuses_what_is_not_the_runs_and_names_it() -> None:
+    model = vibration_model()
+    other = replace(model, labels=("cold", *model.labels[1:]), contract=replace(model.contract, window_stride=7))
+    for shown, states, words in (
+        (other, 0, ("window_stride: board 7, model 80", "labels: board ['cold', ", "model hash: board ")),
+        (model, 2, ("values of a step: board ",)),
+    ):
+        twin = Twin(shown)
+        hello = twin.hello()
+        changed = replace(hello, state_words=hello.state_words + states)
+        twin.hello = lambda changed=changed: changed  # type: ignore[method-assign, misc]
+        with connect(lambda twin=twin: LoopbackTransport(twin.receive)) as device:  # type: ignore[misc]
+            with pytest.raises(ParityError) as error:
+                require_same_board(device, model)
+            assert device.cost().steps == 0
+        for word in words:
+            assert word in str(error.value)
+        assert "No sample was sent. Flash the firmware of this run" in str(error.value)
 
 
 def test_a_port_takes_no_options_of_a_text(exports: Exports) -> None:
@@ -236,21 +257,37 @@ def rate_after(
 
 @pytest.mark.parametrize("stalls", [{}, {1180: 1.0}, {200: 2.0, 400: 1.5}, {1199: 1.9}])
 def test_a_stall_of_the_host_is_no_other_rate(stalls: dict[int, float]) -> None:
-    assert not rate_after(stalls).is_off
-    assert not rate_after(stalls, late_s=0.9).is_off
+    assert rate_after(stalls).off_hz is None
+    assert rate_after(stalls, late_s=0.9).off_hz is None
 
 
 @pytest.mark.parametrize("change", [2.0, 1.25, 0.8, 0.5])
 def test_a_rate_that_changes_is_seen(change: float) -> None:
     meter = rate_after({}, change=change)
-    assert meter.is_off
+    assert meter.off_hz is not None
     assert meter.rate_hz == pytest.approx(100 * change, rel=0.02)
+
+
+@pytest.mark.parametrize(("lost_s", "passed_s", "anew"), [(30.0, 31.0, False), (3600.0, 1.0, True), (1.0, 60.0, True)])
+def test_a_gap_on_which_time_and_index_do_not_agree_begins_measuring_anew(
+    lost_s: float, passed_s: float, anew: bool
+) -> None:
+    """A computer that slept, or a board whose index jumps, is of no other rate."""
+    clock = Seconds()
+    meter = RateMeter(100.0, clock)
+    for index in range(100):
+        clock.now = index / 10
+        meter.add(10 * index)
+    clock.now += passed_s
+    assert meter.gap(round(100 * lost_s)) == anew
+    meter.add(990 + round(100 * lost_s))
+    assert meter.off_hz is None
 
 
 def test_a_meter_that_was_cleared_knows_nothing() -> None:
     meter = rate_after({}, change=2.0)
     meter.clear()
-    assert not meter.is_off
+    assert meter.off_hz is None
     assert meter.rate_hz is None
 
 
@@ -276,3 +313,16 @@ def test_memory_is_below_150_mb_and_does_not_grow_with_the_stream(exports: Expor
     short, long = (peak_mb(["run", str(exports.onnx)], csv_of(np.tile(recording(), (n, 1)))) for n in (1, 8))
     assert short < 150
     assert long < short + 3
+
+
+def test_a_link_to_the_port_goes_with_the_board_unless_it_points_elsewhere(firmware: Firmware, tmp_path: Path) -> None:
+    link = tmp_path / "board"
+    with start_board(firmware, link=link) as first:
+        assert first.port == str(link)
+        with start_board(firmware, link=link):
+            port = link.readlink()
+    assert not link.is_symlink(), "the second board's own link went with it"
+    with start_board(firmware, link=link):
+        link.unlink()
+        link.symlink_to(port)
+    assert link.readlink() == port

@@ -5,8 +5,8 @@
 
 #include "es_wire.h"
 
-/* Samples that the sensor keeps until they are fetched; older ones are lost. */
-#define ES_BOARD_FIFO 256u
+/* Samples that the sensor keeps until they are fetched, as many as parts with the largest memory; older ones are lost. */
+#define ES_BOARD_FIFO 1024u
 
 typedef struct es_board_recording {
     const int16_t *counts; /* [samples, C] */

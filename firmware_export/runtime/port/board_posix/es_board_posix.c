@@ -85,9 +85,9 @@ static uint32_t samples_in(int64_t seconds, int64_t us, int64_t rate_millihz)
     return (uint32_t)(uint64_t)(whole / 1000 + ((whole % 1000) * 1000000 + us * rate_millihz) / 1000000000);
 }
 
-static int board_sensor(void *port, int16_t *counts, uint32_t *index)
+/* Samples since the start. */
+static uint32_t board_given(const board_t *board)
 {
-    board_t *const board = port;
     struct timespec now;
     int64_t seconds;
     int64_t ns;
@@ -98,7 +98,13 @@ static int board_sensor(void *port, int16_t *counts, uint32_t *index)
         seconds--;
         ns += 1000000000;
     }
-    return es_board_sample(samples_in(seconds, ns / 1000, es_board_recording.rate_millihz), &board->taken, counts, index);
+    return samples_in(seconds, ns / 1000, es_board_recording.rate_millihz);
+}
+
+static int board_sensor(void *port, int16_t *counts, uint32_t *index)
+{
+    board_t *const board = port;
+    return es_board_sample(board_given(board), &board->taken, counts, index);
 }
 
 /* The terminal's other end stays open here too, so that hosts may come and go. */
@@ -168,6 +174,9 @@ int main(void)
         (void)poll(ready, 2, wire.stream_flags != 0u ? 1 : 200);
         if ((ready[1].revents & (POLLIN | POLLHUP)) != 0 && read(STDIN_FILENO, bytes, 1) <= 0) {
             return 0;
+        }
+        if (wire.stream_flags == 0u) { /* a stream begins with the sample that comes next */
+            board.taken = board_given(&board);
         }
         got = read(board.port, bytes, sizeof bytes);
         for (index = 0; index < got; index++) {

@@ -16,10 +16,22 @@ static uint32_t stm32_measure(void *port, es_wire_measure_t what)
     return what == ES_WIRE_TICKS ? DWT->CYCCNT : ES_WIRE_UNKNOWN;
 }
 
-/* The HAL may be busy, for example while it sends: then es_stm32_loop asks again, or nothing would come any more. */
+/* In an interrupt, or with interrupts off. The HAL may be busy, for example while it sends: then es_stm32_loop asks
+ * again, or nothing would come any more. It is busy, too, where an error left it receiving: then the next byte clears
+ * the flag, and asking in vain until then does no harm. */
 static void stm32_listen(es_stm32_t *board)
 {
     board->deaf = HAL_UART_Receive_IT(board->uart, &board->next, 1) != HAL_OK;
+}
+
+/* Outside of interrupts. With them on, a byte could come once the HAL listens and before the flag is stored: its
+ * interrupt might be refused in its turn, and what it notes would be overwritten, and nothing received ever after. */
+static void stm32_listen_alone(es_stm32_t *board)
+{
+    const uint32_t mask = __get_PRIMASK();
+    __disable_irq();
+    stm32_listen(board);
+    __set_PRIMASK(mask);
 }
 
 es_status_t es_stm32_begin(es_stm32_t *board, UART_HandleTypeDef *uart, const es_wire_setup_t *setup,
@@ -47,7 +59,7 @@ es_status_t es_stm32_begin(es_stm32_t *board, UART_HandleTypeDef *uart, const es
     board->setup.port = &board->port;
     status = es_wire_init(&board->wire, &board->setup);
     if (status == ES_OK) {
-        stm32_listen(board);
+        stm32_listen_alone(board);
     }
     return status;
 }
@@ -68,7 +80,7 @@ void es_stm32_failed(es_stm32_t *board)
 void es_stm32_loop(es_stm32_t *board)
 {
     if (board->deaf) {
-        stm32_listen(board);
+        stm32_listen_alone(board);
     }
     while (board->written != board->read) {
         const uint8_t byte = board->ring[board->read % ES_STM32_RING_BYTES];

@@ -24,7 +24,7 @@ typedef struct es_stm32 {
     es_wire_t wire;
     volatile uint32_t written; /* bytes that came */
     uint32_t read;             /* bytes that were taken */
-    uint8_t ring[ES_STM32_RING_BYTES];
+    volatile uint8_t ring[ES_STM32_RING_BYTES]; /* as `written`, or a compiler might read it before that */
     volatile int deaf;         /* the HAL refused to receive; es_stm32_loop asks again */
     uint8_t next;              /* where the interrupt puts the byte that comes */
 } es_stm32_t;

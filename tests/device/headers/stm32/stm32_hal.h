@@ -24,6 +24,10 @@ extern uint32_t SystemCoreClock;
 #define CoreDebug_DEMCR_TRCENA_Msk (1uL << 24)
 #define DWT_CTRL_CYCCNTENA_Msk 1uL
 
+uint32_t __get_PRIMASK(void);
+void __set_PRIMASK(uint32_t priMask);
+void __disable_irq(void);
+
 HAL_StatusTypeDef HAL_UART_Transmit(UART_HandleTypeDef *huart, const uint8_t *pData, uint16_t Size, uint32_t Timeout);
 HAL_StatusTypeDef HAL_UART_Receive_IT(UART_HandleTypeDef *huart, uint8_t *pData, uint16_t Size);
 
