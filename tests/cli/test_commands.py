@@ -28,6 +28,7 @@ COMMANDS = (
     "bench",
     "robustness",
     "compare",
+    "report",
     "run",
     "record",
     "monitor",

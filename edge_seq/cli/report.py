@@ -1,0 +1,42 @@
+"""edge-seq report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_seq.cli.output import JsonOption, print_json, print_line, print_table
+
+
+def command(
+    path: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_COMPARISON", help="Folder of a run or a comparison, or comparison.json.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The page; in the folder if not given.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one HTML page that shows a run or a comparison: a model card with all figures. Needs no network, no torch.
+
+    Sections whose step was not done yet name its command. Exit code 2 where a file is damaged.
+
+    Example: edge-seq report runs/car --out car.html
+    """
+    from edge_seq.workflow.report.figures import RunFigures, summary_rows
+    from edge_seq.workflow.report.write import to_dict, write_report
+
+    figures, place = write_report(path, out)
+    if as_json:
+        print_json({**to_dict(figures), "page": str(place)})
+        return
+    if isinstance(figures, RunFigures):
+        print_table(figures.name, ["what", "found"], summary_rows(figures))
+        for section, missing in figures.missing.items():
+            print_line(f"no {section} yet: {missing}")
+    else:
+        rows = [[one["scope"], one["pick"] or "none", one["why"]] for one in figures.table["verdicts"]]
+        print_table(figures.name, ["among", "take", "why"], rows)
+    print_line(f"page: {place}")

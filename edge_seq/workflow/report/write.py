@@ -1,0 +1,36 @@
+"""Figures to a file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edge_seq.files import write_atomically
+from edge_seq.workflow.folder import check_can_write
+from edge_seq.workflow.report.comparison_page import comparison_page
+from edge_seq.workflow.report.figures import ComparisonFigures, RunFigures, gather, reading
+from edge_seq.workflow.report.run_page import run_page
+
+
+def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | ComparisonFigures, Path]:
+    """Gather, draw, write; gives the figures and where the page is.
+
+    Raises:
+        ConfigError: no run and no comparison, or a path that cannot be written.
+        DataError, ModelError: a damaged file.
+    """
+    folder = path if path.is_dir() else path.parent
+    with reading(path.name):
+        figures = gather(path)
+        is_run = isinstance(figures, RunFigures)
+        page = run_page(figures) if isinstance(figures, RunFigures) else comparison_page(figures)
+    place = out or (folder / "reports" / "report.html" if is_run else folder / "report.html")
+    check_can_write(place.parent)
+    write_atomically(place, page)
+    return figures, place
+
+
+def to_dict(figures: RunFigures | ComparisonFigures) -> dict[str, Any]:
+    """Ready for JSON."""
+    return {"kind": "run" if isinstance(figures, RunFigures) else "comparison", **asdict(figures)}
