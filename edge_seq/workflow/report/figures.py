@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +278,7 @@ def _right_share(lanes: dict[str, Any]) -> float:
 
 def _segments(values: Any, rate: float) -> tuple[Segment, ...]:
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
-    return tuple(Segment(a / rate, b / rate, int(values[a])) for a, b in zip(edges, edges[1:], strict=False))
+    return tuple(Segment(a / rate, b / rate, int(values[a])) for a, b in pairwise(edges))
 
 
 def _signals(run: RunFolder, names: set[str]) -> dict[str, dict[str, tuple[tuple[float, float], ...]]]:
@@ -307,7 +308,8 @@ def limits_of(run: RunFigures) -> list[str]:
     """What the model is not for, as far as its own figures tell."""
     contract, lines = run.model["contract"], list(run.stale)
     lines.append(
-        f"Only for signals as in the sensor contract: {contract['sample_rate_hz']:g} Hz, the same axes, units and range."
+        f"Only for signals as in the sensor contract: {contract['sample_rate_hz']:g} Hz, "
+        "the same axes, units and range."
     )
     if run.config["data"]["source"] == "car_states":
         lines.append("Trained on simulated recordings alone: nothing here is a figure of a real car.")
@@ -349,7 +351,8 @@ def _limits_of_robustness(robustness: dict[str, Any] | None) -> list[str]:
         if bad:
             first = min(bad, key=lambda value: abs(value - sweep["nominal"]))
             lines.append(
-                f"{sweep['quantity']}: at {first:g} accuracy is {100 * score[first]:.1f} %, {100 * nominal:.1f} % as trained."
+                f"{sweep['quantity']}: at {first:g} accuracy is {100 * score[first]:.1f} %, "
+                f"{100 * nominal:.1f} % as trained."
             )
     return lines
 

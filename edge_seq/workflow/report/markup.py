@@ -28,7 +28,7 @@ def text_of(value: Child) -> Html:
     return Html("" if value is None else html.escape(str(value), quote=True))
 
 
-def tag(name: str, *children: Child, **attributes: Child) -> Html:
+def tag(name: str, /, *children: Child, **attributes: Child) -> Html:
     """An element. ``class_`` is class, other underscores are hyphens; an attribute that is None is left out.
 
     >>> tag("p", "a < b", class_="note", aria_label='"x"')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge_seq.workflow.report.figures import RunFigures, estimate, limits_of, summary_rows
-from edge_seq.workflow.report.markup import Html, bullets, code_block, facts, join, table, tag
+from edge_seq.workflow.report.markup import Child, Html, bullets, code_block, facts, join, table, tag
 from edge_seq.workflow.report.page import Section, missing, page
 from edge_seq.workflow.report.svg import Axis, Lane, Series, line_chart, reliability_chart, timeline
 
@@ -38,8 +38,8 @@ def _card(run: RunFigures) -> Html:
     contract = run.model["contract"]
     channels = ", ".join(f"{one['name']} ({one['unit']})" for one in contract["channels"])
     use = (
-        f"Tells {', '.join(run.model['labels'])} apart from {channels} at {contract['sample_rate_hz']:g} Hz, from windows "
-        f"of {contract['window_length'] / contract['sample_rate_hz']:g} s."
+        f"Tells {', '.join(run.model['labels'])} apart from {channels} at {contract['sample_rate_hz']:g} Hz, "
+        f"from windows of {contract['window_length'] / contract['sample_rate_hz']:g} s."
     )
     rows = [
         [one["name"], one["unit"], f"{one['counts_per_unit']:g}", f"{one['full_scale']:g}"]
@@ -55,7 +55,9 @@ def _card(run: RunFigures) -> Html:
 
 
 def _data(run: RunFigures) -> Html:
-    rows = [[s.name, f"{s.windows:,}", len(s.groups), *(f"{n:,}" for n in s.per_class)] for s in run.sides]
+    rows: list[list[Child]] = [
+        [s.name, f"{s.windows:,}", len(s.groups), *(f"{n:,}" for n in s.per_class)] for s in run.sides
+    ]
     names = [(f"{side.name} groups", ", ".join(side.groups)) for side in run.sides]
     return join(
         [
@@ -235,7 +237,7 @@ def _integers(run: RunFigures) -> Html:
         [
             tag(
                 "p",
-                f"Same label on {_percent(q['cost']['agreement_rate'])} of {q['cost']['windows']:,} {q['cost']['side']} windows; "
+                f"Same label on {_percent(q['cost']['agreement_rate'])} of {q['cost']['windows']:,} windows; "
                 f"probabilities differ by {q['cost']['max_abs_probability_error']:.4f} at most.",
             ),
             table("Saturation by layer and gate, on calibration streams", ["where", "values", "share"], saturation),
