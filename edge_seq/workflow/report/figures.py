@@ -337,7 +337,7 @@ def _limits_of_metrics(metrics: dict[str, Any]) -> list[str]:
     weak = [one for one in shown["classes"] if one["recall"] is not None]
     if weak:
         worst = min(weak, key=lambda one: one["recall"])
-        lines.append(f"Misses most of {worst['label']}: {100 * worst['recall']:.1f} % of its windows are found.")
+        lines.append(f"Weakest on {worst['label']}: {100 * worst['recall']:.1f} % of its windows are found.")
     return lines
 
 

@@ -10,7 +10,7 @@ from edge_seq.workflow.report.markup import Html, join, tag
 
 COLOURS = 8
 WIDTH, HEIGHT = 380.0, 250.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 10.0, 40.0
+LEFT, RIGHT, TOP, BOTTOM = 58.0, 16.0, 10.0, 40.0
 DASHES = (None, "5 4", "2 3", "8 3 2 3")
 
 
@@ -236,7 +236,7 @@ def timeline(
     """
 
     def at(second: float) -> float:
-        return STRIP_LEFT + second / seconds * (STRIP_WIDTH - STRIP_LEFT - 12)
+        return STRIP_LEFT + second / seconds * (STRIP_WIDTH - STRIP_LEFT - 20)
 
     parts, y = [], 6.0
     for index, (name, bins) in enumerate(signals):
