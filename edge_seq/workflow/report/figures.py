@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from typing import Any
 import numpy as np
 import safetensors
 import safetensors.numpy
+from numpy.typing import NDArray
 
+from edge_seq import __version__
 from edge_seq.data.recording import SIDES
 from edge_seq.errors import ConfigError, DataError, EdgeSeqError
-from edge_seq.ir.model import model_hash
+from edge_seq.ir.model import FloatModel, IntModel, model_hash
+from edge_seq.ir.serialize import load_int_model
 from edge_seq.workflow.folder import (
     RunFolder,
     load_json,
@@ -30,6 +34,10 @@ from edge_seq.workflow.inspect import describe
 COMPARISON, COMPARISON_FORMAT = "comparison.json", "edge_seq.compare/1"
 SIGNAL_BINS = 400
 TIMELINES = 3
+MAX_SEGMENTS = 600  # of a lane; what changes more often is drawn in steps, or a page of hours would be of megabytes
+
+
+Signals = dict[str, tuple[tuple[float, float], ...]]  # channel to (least, largest) of equal stretches of time
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class RecordingTimeline:
         name: of the recording.
         seconds: how long.
         right_share: share of labelled samples at which the decision shown last is right.
+        step_s: 0, or where segments are the most frequent label of equal steps, how long a step is.
         lanes: ``labels`` and classifiers, to their segments.
         signals: channel to (least, largest) in its unit over equal stretches of time; empty where not readable.
     """
@@ -66,8 +75,9 @@ class RecordingTimeline:
     name: str
     seconds: float
     right_share: float
+    step_s: float
     lanes: dict[str, tuple[Segment, ...]]
-    signals: dict[str, tuple[tuple[float, float], ...]]
+    signals: Signals
 
 
 @dataclass(frozen=True)
@@ -82,9 +92,11 @@ class RunFigures:
         sides: windows by side.
         training, quantization, metrics, decision, stream, robustness, verify, measure: the tables of these steps.
         timelines: recordings of the test part; the worst, the median and the best.
+        timelines_note: why they have no signals; empty where they have.
         hashes: of data and models.
+        versions: of what trained it, and of what made the report.
         missing: section to the command that makes it.
-        stale: sections that are of another model than the run's, in words.
+        stale: section to what is of another model than the run's, in words; a CI can tell by it and by exit code 1.
         commands: that make the run and this report again.
     """
 
@@ -102,10 +114,12 @@ class RunFigures:
     verify: dict[str, Any] | None
     measure: dict[str, Any] | None
     timelines: tuple[RecordingTimeline, ...]
+    timelines_note: str
     hashes: dict[str, str]
-    missing: dict[str, str] = field(default_factory=dict)
-    stale: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
+    versions: dict[str, str]
+    missing: dict[str, str]
+    stale: dict[str, str]
+    commands: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -171,103 +185,182 @@ def gather_run(run: RunFolder) -> RunFigures:
         ConfigError: training did not finish.
         DataError, ModelError: a file is damaged.
     """
-    from edge_seq.ir.serialize import load_int_model
-
     float_model = load_run_float(run)
     int_model = load_int_model(run.int_model) if run.int_model.is_file() else None
     shown = describe(int_model or float_model)
-    files = {
-        "training": (run.training, run.command("train")),
-        "quantization": (run.quantization, run.command("quantize")),
-        "metrics": (run.metrics("test"), run.command("evaluate")),
-        "decision": (run.decision, run.command("decide")),
-        "stream": (run.stream_metrics("test"), f"{run.command('evaluate')} --stream"),
-        "robustness": (run.reports / "robustness.test.json", run.command("robustness")),
-        "verify": (run.reports / "verify.json", run.command("verify")),
-        "measure": (run.reports / "measure.json", f"{run.command('measure')} --target cortex_m4"),
-    }
-    tables = {name: load_json(path) if path.is_file() else None for name, (path, _) in files.items()}
-    missing = {name: files[name][1] for name, table in tables.items() if table is None}
-    hashes = {"float model": model_hash(float_model)}
-    if int_model is not None:
-        hashes["integer model"] = model_hash(int_model)
-    if run.data_hashes.is_file():
-        hashes |= {f"data: {name}": str(value) for name, value in load_json(run.data_hashes).items()}
-    sides = []
-    for side in SIDES:
-        if run.windows(side).is_file():
-            windows = load_windows(run.windows(side), num_classes=float_model.num_classes)
-            counts = np.bincount(windows.labels, minlength=float_model.num_classes)
-            groups = tuple(sorted(set(windows.groups.tolist())))
-            sides.append(SideFigures(side, len(windows.labels), groups, tuple(counts.tolist())))
+    paths = _paths(run)
+    tables = {name: load_json(path) if path.is_file() else None for name, path in paths.items()}
+    timelines, note = _timelines(run, shown)
+    with reading(paths["training"].name):
+        versions = (tables["training"] or {}).get("versions", {}) | {"edge_seq, of this page": __version__}
     return RunFigures(
         name=run.path.absolute().name,
         path=str(run.path),
         model=shown,
         config=load_run_config(run).model_dump(mode="json"),
-        sides=tuple(sides),
+        sides=_sides(run, float_model.num_classes),
         **tables,
-        timelines=_timelines(run, shown),
-        hashes=hashes,
-        missing=missing,
-        stale=_stale(tables, hashes),
+        timelines=timelines,
+        timelines_note=note,
+        hashes=_hashes(run, float_model, int_model, tables),
+        versions=versions,
+        missing={name: command for name, command in _steps(run).items() if tables[name] is None},
+        stale=_stale(run, tables, float_model, int_model),
         commands=_commands(run, tables),
     )
 
 
-def _stale(tables: dict[str, dict[str, Any] | None], hashes: dict[str, str]) -> tuple[str, ...]:
-    """Sections of another model than the run now holds."""
-    expected = {"metrics": "float model", "stream": "integer model", "robustness": "integer model"}
-    expected |= {"verify": "integer model"}
-    lines = []
-    for name, kind in expected.items():
+def _paths(run: RunFolder) -> dict[str, Path]:
+    """Section to the table that its step writes."""
+    return {
+        "training": run.training,
+        "quantization": run.quantization,
+        "metrics": run.metrics("test"),
+        "decision": run.decision,
+        "stream": run.stream_metrics("test"),
+        "robustness": run.reports / "robustness.test.json",
+        "verify": run.reports / "verify.json",
+        "measure": run.reports / "measure.json",
+    }
+
+
+def _steps(run: RunFolder) -> dict[str, str]:
+    """Section to the command that makes it; without those that this run cannot have."""
+    steps = {
+        "training": run.command("train"),
+        "quantization": run.command("quantize"),
+        "metrics": run.command("evaluate"),
+        "decision": run.command("decide"),
+        "stream": f"{run.command('evaluate')} --stream",
+        "robustness": run.command("robustness"),
+        "verify": f"{run.command('export')} && {run.command('verify')}",
+        "measure": f"{run.command('measure')} --target cortex_m4",
+    }
+    if not run.windows("validation").is_file():
+        del steps["decision"]  # it is chosen on validation recordings
+    return steps
+
+
+def _sides(run: RunFolder, num_classes: int) -> tuple[SideFigures, ...]:
+    sides = []
+    for side in SIDES:
+        if run.windows(side).is_file():
+            windows = load_windows(run.windows(side), num_classes=num_classes)
+            counts = np.bincount(windows.labels, minlength=num_classes)
+            groups = tuple(sorted(set(windows.groups.tolist())))
+            sides.append(SideFigures(side, len(windows.labels), groups, tuple(counts.tolist())))
+    return tuple(sides)
+
+
+def _hashes(
+    run: RunFolder, float_model: FloatModel, int_model: IntModel | None, tables: dict[str, dict[str, Any] | None]
+) -> dict[str, str]:
+    hashes = {"float model": model_hash(float_model)}
+    if int_model is not None:
+        hashes["integer model"] = model_hash(int_model)
+    if tables["verify"] is not None:
+        hashes["inputs of the parity ladder"] = str(tables["verify"].get("input_hash"))
+    if run.data_hashes.is_file():
+        hashes |= {f"data: {name}": str(value) for name, value in load_json(run.data_hashes).items()}
+    return hashes
+
+
+def _stale(
+    run: RunFolder, tables: dict[str, dict[str, Any] | None], float_model: FloatModel, int_model: IntModel | None
+) -> dict[str, str]:
+    """Sections of another model than the run now holds.
+
+    The labels of an integer model do not depend on its decision stage, so what scores labels is not stale by it.
+    """
+    of_float = model_hash(float_model)
+    exact = of_float if int_model is None else model_hash(int_model)
+    labels = exact if int_model is None else model_hash(without_decision(int_model))
+    expected = [("metrics", "model_hash", {of_float}), ("metrics", "int_model_hash", {labels, None})]
+    expected += [("quantization", "float_model_hash", {of_float}), ("quantization", "model_hash", {labels})]
+    expected += [("robustness", "model_hash", {exact, labels})]
+    expected += [(name, "model_hash", {exact}) for name in ("decision", "stream", "verify", "measure")]
+    lines, steps = {}, _steps(run)
+    for name, key, allowed in expected:
         table = tables[name]
-        if table is not None and kind in hashes and table.get("model_hash") != hashes[kind]:
-            found = str(table.get("model_hash"))[:16]
-            lines.append(f"{name}: of model {found}, the run now holds {hashes[kind][:16]}; do this step again")
-    return tuple(lines)
+        if table is not None and table.get(key) not in allowed:
+            now = next(one for one in allowed if one is not None)
+            found = f"model {str(table[key])[:16]}" if table.get(key) else "a model that it does not name"
+            again = steps.get(name, run.command("decide"))
+            lines[name] = f"{name} is of {found}, the run now holds {now[:16]}; do it again: {again}"
+    return lines
 
 
 def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple[str, ...]:
-    """From the configuration to this report."""
+    """From the configuration to this report, with the options that tables tell of."""
     lines = [run.command("train"), run.command("quantize")]
-    lines += [run.command("decide")] if tables["decision"] else []
+    decision = tables["decision"]
+    if decision is not None and decision.get("stage") is not None:
+        options = f" --max-extra-delay-s {decision['max_extra_delay_s']:g}"
+        options += " --allow-unknown" if decision.get("allow_unknown") else ""
+        margin = decision.get("unknown_margin")
+        lines.append(run.command("decide") + options + (f" --unknown-margin {margin:g}" if margin is not None else ""))
     lines += [run.command("evaluate"), f"{run.command('evaluate')} --stream"]
-    lines += [run.command("export"), run.command("verify")]
-    targets = [table["target"] for table in (tables["measure"] or {}).get("targets", [])] or ["cortex_m4"]
-    lines.append(f"{run.command('measure')} {' '.join(f'--target {name}' for name in targets)}")
+    ladder, measured = tables["verify"] or {}, (tables["measure"] or {}).get("targets", [])
+    climbed = [one["name"].removeprefix(TARGET_RUNG) for one in ladder.get("rungs", [])]
+    climbed = [name for name in climbed if name in target_names()]
+    lines += [run.command("export"), run.command("verify") + _options("--target", climbed)]
+    targets = _options("--target", [one["target"] for one in measured] or ["cortex_m4"])
+    limits = [set(one["budgets"].items()) for one in measured]
+    budgets = sorted(set.intersection(*limits)) if limits else []
+    given = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
+    lines.append(f"{run.command('measure')}{targets}{given}")
     return (*lines, run.command("robustness"), run.command("report"))
 
 
-def _timelines(run: RunFolder, model: dict[str, Any]) -> tuple[RecordingTimeline, ...]:
-    """The worst, the median and the best recording of the test part, with their signals where they can be read."""
+def _options(name: str, values: Sequence[str]) -> str:
+    return "".join(f" {name} {shlex.quote(value)}" for value in values)
+
+
+def _timelines(run: RunFolder, model: dict[str, Any]) -> tuple[tuple[RecordingTimeline, ...], str]:
+    """The worst, the median and the best recording of the test part, with their signals where they can be read, and why
+    they cannot."""
     path = run.stream_timelines("test")
     if not path.is_file():
-        return ()
+        return (), ""
     rate = float(model["contract"]["sample_rate_hz"])
     try:
         tensors = safetensors.numpy.load(path.read_bytes())
     except (safetensors.SafetensorError, ValueError) as error:
-        raise DataError(f"reading {path.name}: damaged ({error}); run edge-seq evaluate --stream again") from error
+        raise DataError(f"reading {path.name}: damaged ({error}); run {run.command('evaluate')} --stream again") from error
     with reading(path.name):
-        by_name: dict[str, dict[str, Any]] = {}
+        by_name: dict[str, dict[str, NDArray[np.int16]]] = {}
         for key, value in tensors.items():
             name, lane = key.rsplit("/", 1)
             by_name.setdefault(name, {})[lane] = value
         shares = {name: _right_share(lanes) for name, lanes in by_name.items()}
         ranked = sorted(shares, key=lambda name: (shares[name], name))
-        places = sorted({0, len(ranked) // 2, len(ranked) - 1})[:TIMELINES]
-        signals = _signals(run, {ranked[place] for place in places})
-        return tuple(
-            RecordingTimeline(
-                name=name,
-                seconds=len(by_name[name]["labels"]) / rate,
-                right_share=shares[name],
-                lanes={lane: _segments(values, rate) for lane, values in sorted(by_name[name].items())},
-                signals=signals.get(name, {}),
-            )
-            for name in (ranked[place] for place in places)
-        )
+        chosen = [ranked[place] for place in sorted({0, len(ranked) // 2, len(ranked) - 1})][:TIMELINES]
+        signals, note = _signals(run, set(chosen))
+        made = [_timeline(name, by_name[name], rate, shares[name], signals.get(name, {})) for name in chosen]
+    return tuple(made), note
+
+
+def _timeline(
+    name: str, lanes: dict[str, NDArray[np.int16]], rate: float, right_share: float, signals: Signals
+) -> RecordingTimeline:
+    samples = len(lanes["labels"])
+    long = max(np.count_nonzero(np.diff(values)) for values in lanes.values()) >= MAX_SEGMENTS
+    step = -(-samples // MAX_SEGMENTS) if long else 1
+    segments = {lane: _segments(_most_frequent(values, step), step, samples, rate) for lane, values in lanes.items()}
+    return RecordingTimeline(
+        name=name,
+        seconds=samples / rate,
+        right_share=right_share,
+        step_s=step / rate if long else 0.0,
+        lanes=dict(sorted(segments.items())),
+        signals=signals,
+    )
+
+
+def _most_frequent(values: NDArray[np.int16], step: int) -> NDArray[np.int64]:
+    """The most frequent value of each ``step`` values: [T] to [ceil(T / step)]; of equally frequent ones the lowest."""
+    parts = (values[start : start + step].astype(np.int64) for start in range(0, len(values), step))
+    return np.array([np.bincount(part - part.min()).argmax() + part.min() for part in parts], dtype=np.int64)
 
 
 def _right_share(lanes: dict[str, Any]) -> float:
@@ -276,21 +369,24 @@ def _right_share(lanes: dict[str, Any]) -> float:
     return float((lanes[best] == lanes["labels"])[known].mean()) if known.any() else 0.0
 
 
-def _segments(values: Any, rate: float) -> tuple[Segment, ...]:
+def _segments(values: NDArray[np.int64], step: int, samples: int, rate: float) -> tuple[Segment, ...]:
+    """Runs of equal values, each of ``step`` samples."""
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
-    return tuple(Segment(a / rate, b / rate, int(values[a])) for a, b in pairwise(edges))
+    return tuple(
+        Segment(a * step / rate, min(b * step, samples) / rate, int(values[a])) for a, b in pairwise(edges)
+    )
 
 
-def _signals(run: RunFolder, names: set[str]) -> dict[str, dict[str, tuple[tuple[float, float], ...]]]:
-    """Envelopes of the channels; nothing where the recordings are gone or changed, for the timeline stands without."""
+def _signals(run: RunFolder, names: set[str]) -> tuple[dict[str, Signals], str]:
+    """Envelopes of the channels, by recording; where recordings are gone or changed none, and why."""
     from edge_seq.workflow.streams import load_recordings
 
     try:
         recordings = load_recordings(run, "test").recordings
-    except (EdgeSeqError, OSError):
-        return {}
+    except (EdgeSeqError, OSError) as error:
+        return {}, f"no signals are drawn, as the recordings cannot be read: {error}"
     channels = load_run_float(run).contract.channels
-    found: dict[str, dict[str, tuple[tuple[float, float], ...]]] = {}
+    found: dict[str, Signals] = {}
     for recording in recordings:
         if recording.name in names:
             parts = np.array_split(recording.counts, min(SIGNAL_BINS, len(recording.counts)))
@@ -301,12 +397,12 @@ def _signals(run: RunFolder, names: set[str]) -> dict[str, dict[str, tuple[tuple
                 )
                 for c, one in enumerate(channels)
             }
-    return found
+    return found, ""
 
 
 def limits_of(run: RunFigures) -> list[str]:
     """What the model is not for, as far as its own figures tell."""
-    contract, lines = run.model["contract"], list(run.stale)
+    contract, lines = run.model["contract"], [f"STALE: {line}" for line in run.stale.values()]
     lines.append(
         f"Only for signals as in the sensor contract: {contract['sample_rate_hz']:g} Hz, "
         "the same axes, units and range."
