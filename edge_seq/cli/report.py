@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, print_json, print_line, print_table
+from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table
 
 
 def command(
@@ -21,22 +21,27 @@ def command(
 ) -> None:
     """Write one HTML page that shows a run or a comparison: a model card with all figures. Needs no network, no torch.
 
-    Sections whose step was not done yet name its command. Exit code 2 where a file is damaged.
+    Sections whose step was not done yet name its command. Exit code 1 where a section is of another model than the run
+    now holds (the page is written, and marks it), 2 where a file is damaged.
 
     Example: edge-seq report runs/car --out car.html
     """
-    from edge_seq.workflow.report.figures import RunFigures, summary_rows
+    from edge_seq.workflow.report.figures import RunFigures, limits_of, summary_rows
     from edge_seq.workflow.report.write import to_dict, write_report
 
     figures, place = write_report(path, out)
     if as_json:
         print_json({**to_dict(figures), "page": str(place)})
-        return
-    if isinstance(figures, RunFigures):
+    elif isinstance(figures, RunFigures):
         print_table(figures.name, ["what", "found"], summary_rows(figures))
+        for limit in limits_of(figures):
+            print_line(limit)
         for section, missing in figures.missing.items():
             print_line(f"no {section} yet: {missing}")
+        print_line(f"page: {place}")
     else:
         rows = [[one["scope"], one["pick"] or "none", one["why"]] for one in figures.table["verdicts"]]
         print_table(figures.name, ["among", "take", "why"], rows)
-    print_line(f"page: {place}")
+        print_line(f"page: {place}")
+    if isinstance(figures, RunFigures) and figures.stale:
+        raise typer.Exit(CHECK_FAILED)

@@ -77,7 +77,7 @@ def chart(title: str, draw: Draw, *, legend: bool = True, description: str = "")
 
 
 def _svg(figure: Any, label: str) -> Html:
-    """The figure as an element of the page: scaled by it, in its colours and font, with no id that nothing refers to."""
+    """The figure as an element of the page: scaled by it, in its colours and font, without ids that nothing uses."""
     buffer = StringIO()
     figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     text = buffer.getvalue()
@@ -88,7 +88,7 @@ def _svg(figure: Any, label: str) -> Html:
     text = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in wanted else "", text)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda found: THEME.get(found[0], found[0]), text)
     text = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font: \1px system-ui, sans-serif", text)
-    text = text.replace("<text style=\"", "<text style=\"fill: currentColor; ").replace("xlink:href", "href")
+    text = text.replace('<text style="', '<text style="fill: currentColor; ').replace("xlink:href", "href")
     image = tag("svg", Html("\n" + text[: text.rindex("</svg>")]), role="img", aria_label=label)
     return Html(image.replace("<svg", f"<svg {box[0] if box else ''}", 1))
 

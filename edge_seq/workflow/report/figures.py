@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,9 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq import __version__
 from edge_seq.data.recording import SIDES
 from edge_seq.errors import ConfigError, DataError, EdgeSeqError
-from edge_seq.ir.model import FloatModel, IntModel, model_hash
+from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -30,8 +30,15 @@ from edge_seq.workflow.folder import (
     open_run,
 )
 from edge_seq.workflow.inspect import describe
+from edge_seq.workflow.verify_c import TARGET_RUNG
+from firmware_export.target import target_names
 
 COMPARISON, COMPARISON_FORMAT = "comparison.json", "edge_seq.compare/1"
+TITLES = {"int": "integer model", "float": "float model"}
+STREAM_TITLES = {
+    **{"int": "integer", "int_decided": "integer, decided"},
+    **{"float": "float", "float_decided": "float, decided"},
+}
 SIGNAL_BINS = 400
 TIMELINES = 3
 MAX_SEGMENTS = 600  # of a lane; what changes more often is drawn in steps, or a page of hours would be of megabytes
@@ -95,7 +102,9 @@ class RunFigures:
         timelines_note: why they have no signals; empty where they have.
         hashes: of data and models.
         versions: of what trained it, and of what made the report.
-        missing: section to the command that makes it.
+        files: section to the name of its table.
+        steps: section to the command that makes it.
+        missing: the sections that were not made yet, to the command that makes them.
         stale: section to what is of another model than the run's, in words; a CI can tell by it and by exit code 1.
         commands: that make the run and this report again.
     """
@@ -117,6 +126,8 @@ class RunFigures:
     timelines_note: str
     hashes: dict[str, str]
     versions: dict[str, str]
+    files: dict[str, str]
+    steps: dict[str, str]
     missing: dict[str, str]
     stale: dict[str, str]
     commands: tuple[str, ...]
@@ -190,9 +201,12 @@ def gather_run(run: RunFolder) -> RunFigures:
     shown = describe(int_model or float_model)
     paths = _paths(run)
     tables = {name: load_json(path) if path.is_file() else None for name, path in paths.items()}
+    steps = _steps(run)
     timelines, note = _timelines(run, shown)
     with reading(paths["training"].name):
-        versions = (tables["training"] or {}).get("versions", {}) | {"edge_seq, of this page": __version__}
+        versions = (tables["training"] or {}).get("versions", {}) | {
+            "edge_seq, of this page": importlib.metadata.version("edge-seq")
+        }
     return RunFigures(
         name=run.path.absolute().name,
         path=str(run.path),
@@ -204,7 +218,9 @@ def gather_run(run: RunFolder) -> RunFigures:
         timelines_note=note,
         hashes=_hashes(run, float_model, int_model, tables),
         versions=versions,
-        missing={name: command for name, command in _steps(run).items() if tables[name] is None},
+        files={name: path.name for name, path in paths.items()},
+        steps=steps,
+        missing={name: command for name, command in steps.items() if tables[name] is None},
         stale=_stale(run, tables, float_model, int_model),
         commands=_commands(run, tables),
     )
@@ -275,11 +291,15 @@ def _stale(
     of_float = model_hash(float_model)
     exact = of_float if int_model is None else model_hash(int_model)
     labels = exact if int_model is None else model_hash(without_decision(int_model))
-    expected = [("metrics", "model_hash", {of_float}), ("metrics", "int_model_hash", {labels, None})]
+    expected: list[tuple[str, str, set[str | None]]] = [
+        ("metrics", "model_hash", {of_float}),
+        ("metrics", "int_model_hash", {labels, None}),
+    ]
     expected += [("quantization", "float_model_hash", {of_float}), ("quantization", "model_hash", {labels})]
     expected += [("robustness", "model_hash", {exact, labels})]
     expected += [(name, "model_hash", {exact}) for name in ("decision", "stream", "verify", "measure")]
-    lines, steps = {}, _steps(run)
+    lines: dict[str, str] = {}
+    steps = _steps(run)
     for name, key, allowed in expected:
         table = tables[name]
         if table is not None and table.get(key) not in allowed:
@@ -326,7 +346,9 @@ def _timelines(run: RunFolder, model: dict[str, Any]) -> tuple[tuple[RecordingTi
     try:
         tensors = safetensors.numpy.load(path.read_bytes())
     except (safetensors.SafetensorError, ValueError) as error:
-        raise DataError(f"reading {path.name}: damaged ({error}); run {run.command('evaluate')} --stream again") from error
+        raise DataError(
+            f"reading {path.name}: damaged ({error}); run {run.command('evaluate')} --stream again"
+        ) from error
     with reading(path.name):
         by_name: dict[str, dict[str, NDArray[np.int16]]] = {}
         for key, value in tensors.items():
@@ -372,9 +394,7 @@ def _right_share(lanes: dict[str, Any]) -> float:
 def _segments(values: NDArray[np.int64], step: int, samples: int, rate: float) -> tuple[Segment, ...]:
     """Runs of equal values, each of ``step`` samples."""
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
-    return tuple(
-        Segment(a * step / rate, min(b * step, samples) / rate, int(values[a])) for a, b in pairwise(edges)
-    )
+    return tuple(Segment(a * step / rate, min(b * step, samples) / rate, int(values[a])) for a, b in pairwise(edges))
 
 
 def _signals(run: RunFolder, names: set[str]) -> tuple[dict[str, Signals], str]:
@@ -415,7 +435,7 @@ def limits_of(run: RunFigures) -> list[str]:
     if test is not None:
         lines.append(f"Scored on {test.windows:,} windows of {len(test.groups)} groups; others may differ more.")
         few = [n for n, count in zip(run.model["labels"], test.per_class, strict=True) if count < 100]
-        lines += [f"Fewer than 100 test windows: {', '.join(few)}; their figures are uncertain."] if few else []
+        lines += [f"Fewer than 100 test windows: {some_of(few)}; their figures are uncertain."] if few else []
     if run.metrics is not None:
         lines += _limits_of_metrics(run.metrics)
     if run.decision is None or run.decision.get("stage") is None:
@@ -454,14 +474,21 @@ def _limits_of_robustness(robustness: dict[str, Any] | None) -> list[str]:
 
 
 def summary_rows(run: RunFigures) -> list[list[str]]:
-    """A few lines for the terminal and the head of the page."""
+    """The figures in short, for the terminal and the head of the page."""
     layers = ", ".join(f"{one['cell']} of {one['hidden_size']} units" for one in run.model["layers"])
-    rows = [["model", layers], ["classes", ", ".join(run.model["labels"])]]
-    if run.metrics is not None:
-        for name, title in (("int", "integer model, test"), ("float", "float model, test")):
-            if name in run.metrics:
-                a, f = run.metrics[name]["accuracy"], run.metrics[name]["macro_f1"]
-                rows.append([title, f"{estimate(a)} right, macro-F1 {estimate(f)}"])
+    rows = [["model", layers], ["classes", some_of(run.model["labels"])]]
+    rows.append(["windows", ", ".join(f"{side.windows:,} {side.name}" for side in run.sides) or "none kept"])
+    found = run.metrics or {}
+    for name, title in (*TITLES.items(), ("random_forest", "random forest")):
+        if name in found:
+            a, f = found[name]["accuracy"], found[name]["macro_f1"]
+            rows.append([f"{title}, test", f"{estimate(a)} right, macro-F1 {estimate(f)}"])
+    for name, one in found.get("reliability", {}).get("models", {}).items():
+        before, after = (one[when]["expected_calibration_error"] for when in ("before", "after"))
+        rows.append([f"{TITLES[name]}, calibration error", f"{percent(after)}, {percent(before)} before"])
+    for name, title in STREAM_TITLES.items():
+        if (scores := (run.stream or {}).get(name)) is not None:
+            rows.append([f"{title}, as a stream", stream_words(scores)])
     if run.quantization is not None:
         rows.append(["weights in flash", f"{run.quantization['deployed_bytes']:,} bytes"])
     if run.verify is not None:
@@ -469,8 +496,27 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
         rows.append(["parity", ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))])
     for one in (run.measure or {}).get("targets", []):
         if one["status"] == "measured":
-            rows.append([one["target"], f"{one['flash_bytes']:,} bytes of flash, {one['ram_bytes']:,} of RAM"])
+            over = ", OVER BUDGET" if one["over_budget"] else ""
+            rows.append([one["target"], f"{one['flash_bytes']:,} bytes of flash, {one['ram_bytes']:,} of RAM{over}"])
     return rows
+
+
+def stream_words(scores: dict[str, Any]) -> str:
+    """Scores of whole recordings in a line."""
+    alarms, delay = scores["false_alarms_per_hour"]["value"], scores["delay_median_s"]["value"]
+    late = "nothing hit" if delay is None else f"median delay {delay:.1f} s"
+    return f"event macro-F1 {estimate(scores['event_f1'])}, {alarms:,.0f} false alarms an hour, {late}"
+
+
+def some_of(names: Sequence[str], most: int = 12) -> str:
+    """Names, the first of them where they are many."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def percent(value: float | None) -> str:
+    """A share; ``-`` where there is none."""
+    return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def estimate(value: dict[str, Any]) -> str:

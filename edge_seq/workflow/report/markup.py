@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-VOID = {"meta", "br", "line", "rect", "circle", "path", "polyline", "polygon"}
+VOID = {"meta", "link"}
 
 
 class Html(str):
@@ -46,13 +46,29 @@ def join(parts: Sequence[Child]) -> Html:
     return Html("".join(map(text_of, parts)))
 
 
-def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Child]], *, note: str = "") -> Html:
+def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Child]], *, class_: str | None = None) -> Html:
     """A table with a caption, in a box that scrolls by itself where the page is narrow."""
     head = tag("tr", *(tag("th", column, scope="col") for column in columns))
     body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows]
-    made = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body))
-    box = tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
-    return join([box, tag("p", note, class_="note") if note else None])
+    made = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body), class_=class_)
+    return tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def figures(drawn: Iterable[Html]) -> Html:
+    """Figures beside each other where there is room."""
+    return tag("div", *drawn, class_="figures")
+
+
+def meter(value: int | None, limit: int | None) -> Html:
+    """A number, and where it has a limit the limit and a bar of how much of it is used.
+
+    >>> meter(7, None)
+    '7'
+    """
+    if value is None or limit is None:
+        return text_of("-" if value is None else f"{value:,}")
+    used = tag("span", style=f"width:{min(100.0, 100 * value / limit):.1f}%", class_="over" if value > limit else None)
+    return join([f"{value:,} of {limit:,}", tag("span", used, class_="meter", aria_hidden="true")])
 
 
 def facts(pairs: Sequence[tuple[str, Child]]) -> Html:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_seq.workflow.report.charts import NUM_COLOURS
 from edge_seq.workflow.report.markup import Child, Html, join, tag
 
 STYLE = Path(__file__).with_name("report.css")
-_SERIES = "\n".join(f".s{i} {{ stroke:var(--c{i}) }} .f{i} {{ fill:var(--c{i}) }}" for i in range(8))
+_SWATCHES = "".join(f".k{i}{{background:var(--c{i})}}" for i in range(NUM_COLOURS))
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Section:
     body: Html
 
 
-def missing(command: str) -> Html:
+def missing(command: str, what: str = "Not made yet.") -> Html:
     """In place of figures that were not made."""
-    return tag("p", "Not made yet. This makes it: ", tag("code", command), class_="missing")
+    return tag("p", f"{what} This makes it: ", tag("code", command), class_="missing")
 
 
 def page(title: str, subtitle: Child, sections: Sequence[Section]) -> str:
@@ -51,8 +52,8 @@ def page(title: str, subtitle: Child, sections: Sequence[Section]) -> str:
             tag("meta", charset="utf-8"),
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
             tag("title", title),
-            Html('<link rel="icon" href="data:,">'),
-            Html(f"<style>{STYLE.read_text(encoding='utf-8')}{_SERIES}</style>"),
+            tag("link", rel="icon", href="data:,"),
+            Html(f"<style>{STYLE.read_text(encoding='utf-8')}{_SWATCHES}</style>"),
         ]
     )
     return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{join(body)}</body></html>\n'

@@ -2,67 +2,115 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from edge_seq.workflow.report.figures import RunFigures, estimate, limits_of, summary_rows
-from edge_seq.workflow.report.markup import Child, Html, bullets, code_block, facts, join, table, tag
+from edge_seq.workflow.report import charts
+from edge_seq.workflow.report.figures import (
+    STREAM_TITLES,
+    TITLES,
+    RunFigures,
+    estimate,
+    limits_of,
+    percent,
+    reading,
+    some_of,
+    summary_rows,
+)
+from edge_seq.workflow.report.markup import Child, Html, bullets, code_block, facts, figures, join, meter, table, tag
 from edge_seq.workflow.report.page import Section, missing, page
-from edge_seq.workflow.report.svg import Axis, Lane, Series, line_chart, reliability_chart, timeline
+from edge_seq.workflow.robustness import draw_sweep
 
-TITLES = {"float": "float model", "int": "integer model"}
+MANY_CLASSES = 16  # from here on a confusion matrix is a picture, and its largest confusions a table
+LARGEST_CONFUSIONS = 20
 
 
 def run_page(run: RunFigures) -> str:
-    """The whole page of a run."""
-    parts = (
-        ("card", "What it is", _card(run)),
-        ("data", "Data and splits", _data(run)),
-        ("training", "Training", _training(run)),
-        ("scores", "Scores on the test part", _scores(run)),
-        ("reliability", "How far its probabilities can be believed", _reliability(run)),
-        ("stream", "As a stream", _stream(run)),
-        ("robustness", "Robustness", _robustness(run)),
-        ("integers", "What integers cost", _integers(run)),
-        ("parity", "Parity ladder", _parity(run)),
-        ("cost", "Cost on targets", _cost(run)),
-        ("reproduce", "Versions, hashes, commands", _reproduce(run)),
+    """The whole page of a run.
+
+    Raises:
+        DataError: a table is not as its command writes it.
+        ToolError: matplotlib is not installed.
+    """
+    parts: tuple[tuple[str, str, str, Callable[[RunFigures], Html]], ...] = (
+        ("data", "Data and splits", "data", _data),
+        ("training", "Training", "training", _training),
+        ("scores", "Scores on the test part", "metrics", _scores),
+        ("reliability", "How far its probabilities can be believed", "metrics", _reliability),
+        ("stream", "As a stream", "stream", _stream),
+        ("robustness", "Robustness", "robustness", _robustness),
+        ("integers", "What integers cost", "quantization", _integers),
+        ("parity", "Parity ladder", "verify", _parity),
+        ("cost", "Cost on targets", "measure", _cost),
+        ("reproduce", "Versions, hashes, commands", "training", _reproduce),
     )
-    return page(run.model["name"], f"run {run.name}", [Section(*part) for part in parts])
+    sections = []
+    for anchor, title, name, draw in parts:
+        with reading(run.files.get(name, name)):
+            sections.append(Section(anchor, title, join([_stale_note(run, name), draw(run)])))
+    with reading("the tables of the run"):
+        card = Section("card", "What it is", _card(run))
+    return page(run.model["name"], f"run {run.name}", [card, *sections])
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
+def _stale_note(run: RunFigures, name: str) -> Html | None:
+    return tag("p", f"Stale: {run.stale[name]}", class_="warning") if name in run.stale else None
 
 
 def _card(run: RunFigures) -> Html:
     contract = run.model["contract"]
-    channels = ", ".join(f"{one['name']} ({one['unit']})" for one in contract["channels"])
+    channels = some_of([f"{one['name']} ({one['unit']})" for one in contract["channels"]])
     use = (
-        f"Tells {', '.join(run.model['labels'])} apart from {channels} at {contract['sample_rate_hz']:g} Hz, "
+        f"Tells {some_of(run.model['labels'])} apart from {channels} at {contract['sample_rate_hz']:g} Hz, "
         f"from windows of {contract['window_length'] / contract['sample_rate_hz']:g} s."
     )
-    rows = [
-        [one["name"], one["unit"], f"{one['counts_per_unit']:g}", f"{one['full_scale']:g}"]
-        for one in contract["channels"]
-    ]
     return join(
         [
             facts([(row[0], row[1]) for row in summary_rows(run)]),
             *(tag("h3", "Intended use"), tag("p", use), tag("h3", "Limits"), bullets(limits_of(run))),
-            table("Sensor contract", ["channel", "unit", "counts a unit", "full scale"], rows),
+            *(tag("h3", "Sensor contract"), _contract(run)),
         ]
     )
 
 
-def _data(run: RunFigures) -> Html:
-    rows: list[list[Child]] = [
-        [s.name, f"{s.windows:,}", len(s.groups), *(f"{n:,}" for n in s.per_class)] for s in run.sides
+def _contract(run: RunFigures) -> Html:
+    contract, readout = run.model["contract"], run.model["readout"]
+    rate = contract["sample_rate_hz"]
+    preprocessing = ", ".join(f"{key} {value}" for key, value in contract["preprocessing"].items())
+    label = "after each sample" if readout["label_every"] == "sample" else "at the end of each window"
+    stage = readout.get("decision")
+    pairs = [
+        ("sample rate", f"{rate:g} Hz"),
+        ("window", f"{contract['window_length']} samples, {contract['window_length'] / rate:g} s"),
+        ("stride", f"{contract['window_stride']} samples, {contract['window_stride'] / rate:g} s"),
+        ("preprocessing", preprocessing),
+        ("label", f"{label}, of the {readout['pooling']} of its states"),
+        ("states at a window's end", readout["at_window_end"]),
+        ("decision stage", ", ".join(f"{key} {value}" for key, value in stage.items()) if stage else "none"),
     ]
-    names = [(f"{side.name} groups", ", ".join(side.groups)) for side in run.sides]
+    rows = [
+        [one["name"], one["unit"], f"{one['counts_per_unit']:g}", f"± {one['full_scale']:g}"]
+        for one in contract["channels"]
+    ]
+    return join(
+        [facts(pairs), table("Channels, in their order", ["channel", "unit", "counts a unit", "full scale"], rows)]
+    )
+
+
+def _data(run: RunFigures) -> Html:
+    by_class: list[list[Child]] = [
+        [label, *(f"{side.per_class[index]:,}" for side in run.sides)]
+        for index, label in enumerate(run.model["labels"])
+    ]
+    by_class.append(["all", *(f"{side.windows:,}" for side in run.sides)])
+    by_class.append(["groups", *(f"{len(side.groups):,}" for side in run.sides)])
+    names = [(f"{side.name} groups", some_of(side.groups, 40)) for side in run.sides]
+    data = run.config["data"]
     return join(
         [
-            table("Windows by side and class", ["side", "windows", "groups", *run.model["labels"]], rows),
-            tag("p", f"Split: {run.config['data']['split']}; source: {run.config['data']['source']}"),
+            table("Windows by class and side", ["class", *(side.name for side in run.sides)], by_class),
+            tag("p", f"Split by: {data['split'].replace('_', ' ')}. Source: {data['source']}."),
             facts(names),
         ]
     )
@@ -74,27 +122,31 @@ def _training(run: RunFigures) -> Html:
     history = run.training["history"]
     epochs = [one["epoch"] for one in history]
 
-    def series(name: str, key: str, colour: int) -> Series:
-        return Series(name, epochs, [one.get(key) for one in history], colour=colour)
+    def series(**keys: str) -> dict[str, list[float | None]]:
+        found = {name.replace("_", "-"): [one.get(key) for one in history] for name, key in keys.items()}
+        return {name: values for name, values in found.items() if any(value is not None for value in values)}
 
-    loss = [series("training", "train_loss", 0), series("validation", "validation_loss", 1)]
-    score = [series("accuracy", "validation_accuracy", 0), series("macro-F1", "validation_macro_f1", 1)]
-    charts = (
-        line_chart("Loss", loss, Axis("epoch"), Axis("loss")),
-        line_chart("Validation", score, Axis("epoch"), Axis("score", limits=(0, 1), percent=True)),
+    loss = series(training="train_loss", validation="validation_loss")
+    score = series(accuracy="validation_accuracy", macro_F1="validation_macro_f1")
+    shown = [charts.chart("Loss", charts.lines(epochs, loss, x_label="epoch", y_label="loss"))]
+    if score:
+        shown.append(charts.chart("Score on validation windows", charts.scores(epochs, score, x_label="epoch")))
+    text = (
+        f"Best epoch {run.training['best_epoch']} of {len(history)}, seed {run.training['seed']}, "
+        f"{run.training['seconds']:.0f} s."
     )
-    text = f"Best epoch {run.training['best_epoch']} of {len(history)}, seed {run.training['seed']}."
-    return join([tag("p", text), tag("div", *charts, class_="figures")])
+    return join([tag("p", text), figures(shown)])
 
 
 def _confusion(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
+    """Rows are the truth; each cell shows windows and their share of the row."""
     rows = []
     for label, row in zip(labels, matrix, strict=True):
         total = max(1, sum(row))
         cells = [
             tag(
                 "td",
-                n,
+                f"{n:,}",
                 tag("small", f"{100 * n / total:.0f} %"),
                 style=f"background:color-mix(in srgb, var(--heat) {45 * n / total:.0f}%, transparent)",
             )
@@ -104,6 +156,15 @@ def _confusion(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
     head = tag("tr", tag("th", "truth, by row", scope="col"), *(tag("th", label, scope="col") for label in labels))
     made = tag("table", tag("caption", title), tag("thead", head), tag("tbody", *rows), class_="heat")
     return tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=title)
+
+
+def _confusion_of_many(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
+    picture = charts.chart(title, charts.heat_map(matrix), legend=False)
+    pairs = [(n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
+    pairs.sort(key=lambda one: (-one[0], one[1], one[2]))
+    rows = [[labels[i], labels[j], f"{n:,}"] for n, i, j in pairs[:LARGEST_CONFUSIONS]]
+    shown = f"{min(len(pairs), LARGEST_CONFUSIONS)} of {len(pairs):,} confusions, the most frequent"
+    return join([figures([picture]), table(shown, ["truth", "label given", "windows"], rows)])
 
 
 def _scores(run: RunFigures) -> Html:
@@ -117,114 +178,96 @@ def _scores(run: RunFigures) -> Html:
         if name in run.metrics
     ]
     parts = [table("95 % intervals over groups", ["classifier", "accuracy", "balanced accuracy", "macro-F1"], rows)]
-    for name in found:
-        classes = [
-            [
-                *(one["label"], one["support"], _percent(one["precision"]), _percent(one["recall"])),
-                "-"
-                if one["f1"] is None
-                else estimate({"value": one["f1"], "low": one.get("f1_low"), "high": one.get("f1_high")}),
-            ]
-            for one in run.metrics[name]["classes"]
-        ]
-        parts.append(table(f"By class, {TITLES[name]}", ["class", "windows", "precision", "recall", "F1"], classes))
-        parts.append(_confusion(f"Confusion matrix, {TITLES[name]}", run.metrics[name]["confusion"], labels))
+    parts += [_by_class(TITLES[name], run.metrics[name]["classes"]) for name in found]
+    draw = _confusion if len(labels) < MANY_CLASSES else _confusion_of_many
+    parts += [
+        draw(
+            f"Confusion matrix, {TITLES[name]}: windows, and share of the truth", run.metrics[name]["confusion"], labels
+        )
+        for name in found
+    ]
     return join(parts)
+
+
+def _by_class(title: str, classes: list[dict[str, Any]]) -> Html:
+    rows = []
+    for one in classes:
+        f1 = (
+            "-"
+            if one["f1"] is None
+            else estimate({"value": one["f1"], "low": one.get("f1_low"), "high": one.get("f1_high")})
+        )
+        rows.append([one["label"], f"{one['support']:,}", percent(one["precision"]), percent(one["recall"]), f1])
+    return table(f"By class, {title}", ["class", "windows", "precision", "recall", "F1"], rows)
 
 
 def _reliability(run: RunFigures) -> Html:
     found = (run.metrics or {}).get("reliability")
     if found is None:
-        return missing(run.missing.get("metrics") or f"edge-seq evaluate {run.path}")
-    charts = []
+        return missing(run.steps["metrics"])
+    shown = []
     for name, model in found["models"].items():
-        curves, errors = [], []
-        for colour, when in enumerate(("before", "after")):
-            bins = [one for one in model[when]["bins"] if one["windows"]]
-            at = [one["confidence"] for one in bins]
-            curves.append(
-                Series(f"{when} the temperature", at, [b["accuracy"] for b in bins], colour=colour, markers=True)
-            )
-            errors.append(f"{when} {_percent(model[when]['expected_calibration_error'])}")
-        text = f"{TITLES[name]}: expected calibration error {', '.join(errors)}"
-        charts.append(reliability_chart(text, curves, description=text))
-    return join([tag("p", f"Temperature {found['temperature']['value']:.3f}"), tag("div", *charts, class_="figures")])
+        curves = {
+            f"{when} the temperature": [
+                (one["confidence"], one["accuracy"]) for one in model[when]["bins"] if one["windows"]
+            ]
+            for when in ("before", "after")
+        }
+        errors = (f"{when} {percent(model[when]['expected_calibration_error'])}" for when in ("before", "after"))
+        title = f"{TITLES[name]}: expected calibration error {', '.join(errors)}"
+        shown.append(charts.chart(title, charts.reliability(curves)))
+    temperature = found["temperature"]
+    note = f"Temperature {temperature['value']:.3f}, of {temperature['windows']:,} validation windows."
+    return join([tag("p", f"{note} {temperature['note']}"), figures(shown)])
 
 
 def _stream(run: RunFigures) -> Html:
     if run.stream is None:
         return missing(run.missing["stream"])
-    titles = {**TITLES, "float_decided": "float, decided", "int_decided": "integer, decided"}
-    rows = []
-    for name, title in titles.items():
-        if name in run.stream:
-            one = run.stream[name]
-            values = [
-                _plain(one[key])
-                for key in ("false_alarms_per_hour", "delay_median_s", "delay_p95_s", "flicker_per_minute")
-            ]
-            rows.append([title, estimate(one["event_f1"]), *values])
-    columns = [
-        "classifier",
-        "event macro-F1",
-        "false alarms an hour",
-        "median delay s",
-        "95 % delay s",
-        "changes a minute",
+    keys = ("false_alarms_per_hour", "fragments_per_hit", "delay_median_s", "delay_p95_s", "flicker_per_minute")
+    rows = [
+        [title, estimate(one["event_f1"]), *(_plain(one[key]) for key in keys)]
+        for name, title in STREAM_TITLES.items()
+        if (one := run.stream.get(name)) is not None
     ]
+    columns = ["classifier", "event macro-F1", "false alarms an hour", "fragments a hit"]
+    columns += ["median delay, s", "95 % delay, s", "changes a minute"]
     parts = [table("Whole recordings, as events", columns, rows)]
+    if "decision" in run.missing:
+        parts.append(missing(run.missing["decision"], "A decision stage was not chosen yet."))
     lanes = {"labels": "truth", "float": "float", "int": "integer", "int_decided": "decided"}
     for one in run.timelines:
-        shown = [
-            Lane(title, [(s.start_s, s.end_s, s.label) for s in one.lanes[key]])
+        shown = {
+            title: [(s.start_s, s.end_s, s.label) for s in one.lanes[key]]
             for key, title in lanes.items()
             if key in one.lanes
-        ]
-        title = f"Recording {one.name}: right {_percent(one.right_share)} of the time"
-        parts.append(
-            timeline(
-                title,
-                list(one.signals.items()),
-                shown,
-                seconds=one.seconds,
-                labels=run.model["labels"],
-                description=title,
-            )
-        )
+        }
+        steps = f"; the most frequent label of each {one.step_s:g} s" if one.step_s else ""
+        title = f"Recording {one.name}: right {percent(one.right_share)} of the time{steps}"
+        parts.append(charts.timeline(title, one.signals, shown, seconds=one.seconds, labels=run.model["labels"]))
+    if run.timelines_note:
+        parts.append(tag("p", f"{run.timelines_note[0].upper()}{run.timelines_note[1:]}", class_="note"))
     return join(parts)
 
 
 def _plain(value: Any) -> str:
     value = value["value"] if isinstance(value, dict) else value
-    return "-" if value is None else f"{value:.1f}"
+    return "-" if value is None else f"{value:,.1f}"
 
 
 def _robustness(run: RunFigures) -> Html:
     if run.robustness is None:
         return missing(run.missing["robustness"])
-    charts = []
-    for sweep in run.robustness["sweeps"]:
-        points = sweep["points"]
-        places = list(range(len(points)))
-        shown = [one.get("int", one["float"]) for one in points]
-        series = [
-            Series(
-                title,
-                places,
-                [s[key]["value"] for s in shown],
-                [s[key]["low"] for s in shown],
-                [s[key]["high"] for s in shown],
-                colour,
-                0,
-                True,
-            )
-            for colour, (key, title) in enumerate((("accuracy", "accuracy"), ("macro_f1", "macro-F1")))
-        ]
-        ticks = [(float(i), f"{one['value']:g}") for i, one in enumerate(points)]
-        axis = Axis(sweep["quantity"], ticks=ticks)
-        score = Axis("score", limits=(0, 1), percent=True)
-        charts.append(line_chart(sweep["name"].replace("_", " "), series, axis, score))
-    return tag("div", *charts, class_="figures")
+    return figures(charts.chart(_words(one["name"]), partial(_draw_sweep, one)) for one in run.robustness["sweeps"])
+
+
+def _draw_sweep(sweep: dict[str, Any], axes: Any) -> None:
+    draw_sweep(axes, sweep)
+    charts.percent_axis(axes.yaxis)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _integers(run: RunFigures) -> Html:
@@ -232,14 +275,15 @@ def _integers(run: RunFigures) -> Html:
         return missing(run.missing["quantization"])
     q = run.quantization
     saturation = [[s["name"], f"{s['saturated']:,}", f"{100 * s['share']:.3f} %"] for s in q["saturation"]]
-    proof = [[b["name"], f"{b['magnitude']:,}", f"{b['slack']:.1f} times"] for b in q["range_proof"]]
+    proof = [[b["name"], f"{b['magnitude']:,}", f"{b['slack']:,.1f} times"] for b in q["range_proof"]]
+    words = (
+        f"Same label on {percent(q['cost']['agreement_rate'])} of {q['cost']['windows']:,} {q['cost']['side']} "
+        f"windows; probabilities differ by {q['cost']['max_abs_probability_error']:.4f} at most, "
+        f"{q['cost']['mean_abs_probability_error']:.4f} in the mean."
+    )
     return join(
         [
-            tag(
-                "p",
-                f"Same label on {_percent(q['cost']['agreement_rate'])} of {q['cost']['windows']:,} windows; "
-                f"probabilities differ by {q['cost']['max_abs_probability_error']:.4f} at most.",
-            ),
+            tag("p", words),
             table("Saturation by layer and gate, on calibration streams", ["where", "values", "share"], saturation),
             table(
                 "Range proof: the most that any input can reach, and the room left", ["sum", "reaches", "room"], proof
@@ -252,51 +296,43 @@ def _parity(run: RunFigures) -> Html:
     if run.verify is None:
         return missing(run.missing["verify"])
     words = {"holds": "good", "failed": "bad"}
-    rows = [
-        [
-            *(r["name"], tag("span", r["verdict"], class_=words.get(r["verdict"]))),
-            f"{r['comparison']['values']:,}" if r["comparison"] else "-",
-            f"{r['comparison']['mismatches']:,}" if r["comparison"] else "-",
-            r["detail"],
+    rows: list[list[Child]] = []
+    for rung in run.verify["rungs"]:
+        compared = rung["comparison"] or {}
+        counts = [
+            f"{compared[key]:,}" if key in compared else "-" for key in ("windows", "steps", "values", "mismatches")
         ]
-        for r in run.verify["rungs"]
-    ]
-    return table("Each export against its neighbour", ["rung", "verdict", "values", "differ", "detail"], rows)
+        verdict = tag("span", rung["verdict"], class_=words.get(rung["verdict"]))
+        rows.append([rung["name"], verdict, rung["kind"], *counts, rung["detail"]])
+    columns = ["rung", "verdict", "kind", "windows", "steps", "values", "differ", "detail"]
+    return table("Each export against its neighbour", columns, rows, class_="wordy")
 
 
 def _cost(run: RunFigures) -> Html:
     if run.measure is None:
         return missing(run.missing["measure"])
-    rows = []
+    columns = {
+        "flash": ("flash_bytes", "max_flash"),
+        "RAM": ("ram_bytes", "max_ram"),
+        "stack": ("stack_bytes", "max_stack"),
+        "instructions": ("instructions_per_window", "max_instructions"),
+    }
+    rows: list[list[Child]] = []
     for one in run.measure["targets"]:
-        limits = one["budgets"]
+        cells = [meter(one.get(key), one["budgets"].get(limit)) for key, limit in columns.values()]
+        verdict = tag("span", "over budget", class_="bad") if one["over_budget"] else one["status"]
+        rows.append([one["target"], *cells, _latency(one.get("latency_estimate")), verdict])
+    caption = "Bytes, and instructions of a window; with a bar where there is a budget"
+    notes = [text for one in run.measure["targets"] for text in one["over_budget"]]
+    for one in run.measure["targets"]:
+        said = [one.get("detail"), (one.get("latency_estimate") or {}).get("assumption"), *one["notes"]]
+        notes += [f"{one['target']}: {text}" for text in said if text]
+    return join([table(caption, ["target", *columns, "latency, estimated", "verdict"], rows), bullets(notes)])
 
-        def cell(key: str, limit: str, one: dict[str, Any] = one, limits: dict[str, Any] = limits) -> str:
-            value = "-" if one.get(key) is None else f"{one[key]:,}"
-            return f"{value} of {limits[limit]:,}" if limit in limits else value
 
-        verdict = "over budget" if one["over_budget"] else one["status"]
-        rows.append(
-            [
-                *(
-                    one["target"],
-                    cell("flash_bytes", "max_flash"),
-                    cell("ram_bytes", "max_ram"),
-                    cell("stack_bytes", "max_stack"),
-                ),
-                *(
-                    cell("instructions_per_window", "max_instructions"),
-                    tag("span", verdict, class_="bad" if one["over_budget"] else None),
-                ),
-            ]
-        )
-    return table(
-        "Bytes, and instructions of a window; of the budget where there is one",
-        ["target", "flash", "RAM", "stack", "instructions", "verdict"],
-        rows,
-    )
+def _latency(found: dict[str, Any] | None) -> str:
+    return "-" if found is None else f"{found['lowest_us'] / 1000:.2f} to {found['highest_us'] / 1000:.2f} ms"
 
 
 def _reproduce(run: RunFigures) -> Html:
-    versions = (run.training or {}).get("versions", {})
-    return join([facts([*versions.items(), *run.hashes.items()]), tag("h3", "Commands"), code_block(run.commands)])
+    return join([facts([*run.versions.items(), *run.hashes.items()]), tag("h3", "Commands"), code_block(run.commands)])

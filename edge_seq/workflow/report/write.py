@@ -9,7 +9,7 @@ from typing import Any
 from edge_seq.files import write_atomically
 from edge_seq.workflow.folder import check_can_write
 from edge_seq.workflow.report.comparison_page import comparison_page
-from edge_seq.workflow.report.figures import ComparisonFigures, RunFigures, gather, reading
+from edge_seq.workflow.report.figures import COMPARISON, ComparisonFigures, RunFigures, gather, reading
 from edge_seq.workflow.report.run_page import run_page
 
 
@@ -19,13 +19,16 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
     Raises:
         ConfigError: no run and no comparison, or a path that cannot be written.
         DataError, ModelError: a damaged file.
+        ToolError: matplotlib is not installed.
     """
-    folder = path if path.is_dir() else path.parent
-    with reading(path.name):
-        figures = gather(path)
-        is_run = isinstance(figures, RunFigures)
-        page = run_page(figures) if isinstance(figures, RunFigures) else comparison_page(figures)
-    place = out or (folder / "reports" / "report.html" if is_run else folder / "report.html")
+    figures = gather(path)
+    if isinstance(figures, RunFigures):
+        place, page = out or path / "reports" / "report.html", run_page(figures)
+    else:
+        folder = path if path.is_dir() else path.parent
+        place = out or folder / "report.html"
+        with reading(COMPARISON):
+            page = comparison_page(figures)
     check_can_write(place.parent)
     write_atomically(place, page)
     return figures, place
