@@ -172,15 +172,15 @@ def timeline(
         heights = [0.75] * len(signals) + [0.33 * len(lanes)]
         figure = figures.Figure(figsize=(STRIP_WIDTH, sum(heights) + 0.5), layout="constrained")
         rows = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-        for index, (axes, (name, bins)) in enumerate(zip(rows, signals.items(), strict=False)):
+        for axes, (name, bins) in zip(rows, signals.items(), strict=False):
             at = (np.arange(len(bins)) + 0.5) * seconds / len(bins)
             low, high = np.array(bins).T
-            axes.fill_between(at, low, high, color=f"C{index % NUM_COLOURS}", linewidth=0.8)
+            axes.fill_between(at, low, high, color="black", linewidth=0.8)
             axes.set_ylabel(name, rotation=0, ha="right", va="center")
             axes.tick_params(labelsize=8)
         _draw_lanes(rows[-1], lanes, seconds, labels)
         drawing = _svg(figure, title)
-    box = tag("div", drawing, class_="scroll strip", tabindex=0, role="region", aria_label=title)
+    box = tag("div", drawing, class_="scroll strip", tabindex=0, role="region", aria_label=title)  # legend between
     shown = {label for lane in lanes.values() for _, _, label in lane}
     return tag("figure", tag("figcaption", title), _legend(shown, labels), box, class_="wide")
 

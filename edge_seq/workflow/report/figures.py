@@ -40,7 +40,6 @@ STREAM_TITLES = {
     **{"float": "float", "float_decided": "float, decided"},
 }
 SIGNAL_BINS = 400
-TIMELINES = 3
 MAX_SEGMENTS = 600  # of a lane; what changes more often is drawn in steps, or a page of hours would be of megabytes
 
 
@@ -72,6 +71,7 @@ class RecordingTimeline:
 
     Attributes:
         name: of the recording.
+        rank: which it is, by ``right_share``.
         seconds: how long.
         right_share: share of labelled samples at which the decision shown last is right.
         step_s: 0, or where segments are the most frequent label of equal steps, how long a step is.
@@ -80,6 +80,7 @@ class RecordingTimeline:
     """
 
     name: str
+    rank: str
     seconds: float
     right_share: float
     step_s: float
@@ -355,15 +356,29 @@ def _timelines(run: RunFolder, model: dict[str, Any]) -> tuple[tuple[RecordingTi
             name, lane = key.rsplit("/", 1)
             by_name.setdefault(name, {})[lane] = value
         shares = {name: _right_share(lanes) for name, lanes in by_name.items()}
+        if not shares:
+            return (), ""
         ranked = sorted(shares, key=lambda name: (shares[name], name))
-        chosen = [ranked[place] for place in sorted({0, len(ranked) // 2, len(ranked) - 1})][:TIMELINES]
+        chosen = _ranks(ranked)
         signals, note = _signals(run, set(chosen))
-        made = [_timeline(name, by_name[name], rate, shares[name], signals.get(name, {})) for name in chosen]
+        made = [
+            _timeline(name, rank, by_name[name], rate, shares[name], signals.get(name, {}))
+            for name, rank in chosen.items()
+        ]
     return tuple(made), note
 
 
+def _ranks(ranked: Sequence[str]) -> dict[str, str]:
+    """Of names from the worst to the best: the worst, the median, the best, as far as there are three."""
+    count = len(ranked)
+    if count == 1:
+        return {ranked[0]: "the only one"}
+    chosen = {0: "worst", count // 2: "median", count - 1: "best"}
+    return {ranked[place]: f"the {rank} of {count}" for place, rank in chosen.items()}
+
+
 def _timeline(
-    name: str, lanes: dict[str, NDArray[np.int16]], rate: float, right_share: float, signals: Signals
+    name: str, rank: str, lanes: dict[str, NDArray[np.int16]], rate: float, right_share: float, signals: Signals
 ) -> RecordingTimeline:
     samples = len(lanes["labels"])
     long = max(np.count_nonzero(np.diff(values)) for values in lanes.values()) >= MAX_SEGMENTS
@@ -371,6 +386,7 @@ def _timeline(
     segments = {lane: _segments(_most_frequent(values, step), step, samples, rate) for lane, values in lanes.items()}
     return RecordingTimeline(
         name=name,
+        rank=rank,
         seconds=samples / rate,
         right_share=right_share,
         step_s=step / rate if long else 0.0,
@@ -486,14 +502,14 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
     for name, one in found.get("reliability", {}).get("models", {}).items():
         before, after = (one[when]["expected_calibration_error"] for when in ("before", "after"))
         rows.append([f"{TITLES[name]}, calibration error", f"{percent(after)}, {percent(before)} before"])
-    for name, title in STREAM_TITLES.items():
+    for name, title in list(STREAM_TITLES.items())[: 2 if "int" in (run.stream or {}) else None]:
         if (scores := (run.stream or {}).get(name)) is not None:
             rows.append([f"{title}, as a stream", stream_words(scores)])
     if run.quantization is not None:
         rows.append(["weights in flash", f"{run.quantization['deployed_bytes']:,} bytes"])
     if run.verify is not None:
         tally = Counter(one["verdict"] for one in run.verify["rungs"])
-        rows.append(["parity", ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))])
+        rows.append(["parity", "rungs: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))])
     for one in (run.measure or {}).get("targets", []):
         if one["status"] == "measured":
             over = ", OVER BUDGET" if one["over_budget"] else ""

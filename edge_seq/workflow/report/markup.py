@@ -50,8 +50,18 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Child]],
     """A table with a caption, in a box that scrolls by itself where the page is narrow."""
     head = tag("tr", *(tag("th", column, scope="col") for column in columns))
     body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows]
-    made = tag("table", tag("caption", caption), tag("thead", head), tag("tbody", *body), class_=class_)
-    return tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return captioned(caption, tag("table", tag("thead", head), tag("tbody", *body), class_=class_))
+
+
+def captioned(caption: str, made: Html) -> Html:
+    """What may be wider than a phone, in a box that scrolls by itself, below its caption, which does not."""
+    box = tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return tag("figure", tag("figcaption", caption), box, class_="wide")
+
+
+def side_by_side(parts: Iterable[Html]) -> Html:
+    """Parts of any width beside each other where there is room."""
+    return tag("div", *parts, class_="beside")
 
 
 def figures(drawn: Iterable[Html]) -> Html:

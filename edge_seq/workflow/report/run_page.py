@@ -18,12 +18,26 @@ from edge_seq.workflow.report.figures import (
     some_of,
     summary_rows,
 )
-from edge_seq.workflow.report.markup import Child, Html, bullets, code_block, facts, figures, join, meter, table, tag
+from edge_seq.workflow.report.markup import (
+    Child,
+    Html,
+    bullets,
+    captioned,
+    code_block,
+    facts,
+    figures,
+    join,
+    meter,
+    side_by_side,
+    table,
+    tag,
+)
 from edge_seq.workflow.report.page import Section, missing, page
 from edge_seq.workflow.robustness import draw_sweep
 
 MANY_CLASSES = 16  # from here on a confusion matrix is a picture, and its largest confusions a table
 LARGEST_CONFUSIONS = 20
+ERROR_KEYS = ("rms_error", "max_abs_error", "rms")
 
 
 def run_page(run: RunFigures) -> str:
@@ -154,8 +168,7 @@ def _confusion(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
         ]
         rows.append(tag("tr", tag("th", label, scope="row"), *cells))
     head = tag("tr", tag("th", "truth, by row", scope="col"), *(tag("th", label, scope="col") for label in labels))
-    made = tag("table", tag("caption", title), tag("thead", head), tag("tbody", *rows), class_="heat")
-    return tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=title)
+    return captioned(title, tag("table", tag("thead", head), tag("tbody", *rows), class_="heat"))
 
 
 def _confusion_of_many(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
@@ -178,14 +191,13 @@ def _scores(run: RunFigures) -> Html:
         if name in run.metrics
     ]
     parts = [table("95 % intervals over groups", ["classifier", "accuracy", "balanced accuracy", "macro-F1"], rows)]
-    parts += [_by_class(TITLES[name], run.metrics[name]["classes"]) for name in found]
+    parts.append(side_by_side(_by_class(TITLES[name], run.metrics[name]["classes"]) for name in found))
     draw = _confusion if len(labels) < MANY_CLASSES else _confusion_of_many
-    parts += [
-        draw(
-            f"Confusion matrix, {TITLES[name]}: windows, and share of the truth", run.metrics[name]["confusion"], labels
-        )
+    shown = [
+        draw(f"Confusion matrix, {TITLES[name]}: windows, share of the truth", run.metrics[name]["confusion"], labels)
         for name in found
     ]
+    parts.append(side_by_side(shown))
     return join(parts)
 
 
@@ -243,7 +255,7 @@ def _stream(run: RunFigures) -> Html:
             if key in one.lanes
         }
         steps = f"; the most frequent label of each {one.step_s:g} s" if one.step_s else ""
-        title = f"Recording {one.name}: right {percent(one.right_share)} of the time{steps}"
+        title = f"Recording {one.name}, {one.rank}: right {percent(one.right_share)} of the time{steps}"
         parts.append(charts.timeline(title, one.signals, shown, seconds=one.seconds, labels=run.model["labels"]))
     if run.timelines_note:
         parts.append(tag("p", f"{run.timelines_note[0].upper()}{run.timelines_note[1:]}", class_="note"))
@@ -274,22 +286,34 @@ def _integers(run: RunFigures) -> Html:
     if run.quantization is None:
         return missing(run.missing["quantization"])
     q = run.quantization
-    saturation = [[s["name"], f"{s['saturated']:,}", f"{100 * s['share']:.3f} %"] for s in q["saturation"]]
-    proof = [[b["name"], f"{b['magnitude']:,}", f"{b['slack']:,.1f} times"] for b in q["range_proof"]]
     words = (
         f"Same label on {percent(q['cost']['agreement_rate'])} of {q['cost']['windows']:,} {q['cost']['side']} "
         f"windows; probabilities differ by {q['cost']['max_abs_probability_error']:.4f} at most, "
         f"{q['cost']['mean_abs_probability_error']:.4f} in the mean."
     )
-    return join(
+    errors = {one["name"]: one for one in q.get("by_gate", [])}
+    gates = [
         [
-            tag("p", words),
-            table("Saturation by layer and gate, on calibration streams", ["where", "values", "share"], saturation),
-            table(
-                "Range proof: the most that any input can reach, and the room left", ["sum", "reaches", "room"], proof
-            ),
+            *(s["name"], f"{s['saturated']:,}", f"{100 * s['share']:.3f} %"),
+            *(f"{errors[s['name']][key]:.5f}" if s["name"] in errors else "-" for key in ERROR_KEYS),
         ]
-    )
+        for s in q["saturation"]
+    ]
+    counted = {s["name"] for s in q["saturation"]}
+    gates += [
+        [name, "-", "-", *(f"{one[key]:.5f}" for key in ERROR_KEYS)]
+        for name, one in errors.items()
+        if name not in counted
+    ]
+    columns = ["where", "saturated", "share", "error, rms", "largest error", "float value, rms"]
+    proof = [[b["name"], f"{b['magnitude']:,}", f"{b['slack']:,.2f} times"] for b in q["range_proof"]]
+    shown = [
+        table("By layer and gate, on calibration streams: integer against float", columns, gates),
+        table("Range proof: the most that any input can reach, and the room left", ["sum", "reaches", "room"], proof),
+    ]
+    if not errors:
+        shown.append(missing(run.steps["quantization"], "Errors of each gate were not measured yet."))
+    return join([tag("p", words), *shown])
 
 
 def _parity(run: RunFigures) -> Html:
@@ -320,6 +344,8 @@ def _cost(run: RunFigures) -> Html:
     rows: list[list[Child]] = []
     for one in run.measure["targets"]:
         cells = [meter(one.get(key), one["budgets"].get(limit)) for key, limit in columns.values()]
+        if one.get("cycles_per_window"):
+            cells[-1] = Html(f"{one['cycles_per_window']:,} cycles")
         verdict = tag("span", "over budget", class_="bad") if one["over_budget"] else one["status"]
         rows.append([one["target"], *cells, _latency(one.get("latency_estimate")), verdict])
     caption = "Bytes, and instructions of a window; with a bar where there is a budget"
@@ -331,7 +357,10 @@ def _cost(run: RunFigures) -> Html:
 
 
 def _latency(found: dict[str, Any] | None) -> str:
-    return "-" if found is None else f"{found['lowest_us'] / 1000:.2f} to {found['highest_us'] / 1000:.2f} ms"
+    if found is None:
+        return "-"
+    ends = dict.fromkeys(f"{found[key] / 1000:.2f}" for key in ("lowest_us", "highest_us"))
+    return f"{' to '.join(ends)} ms"
 
 
 def _reproduce(run: RunFigures) -> Html:
