@@ -68,6 +68,8 @@ def chart(title: str, draw: Draw, *, legend: bool = True, description: str = "")
         figure = figures.Figure(figsize=SIZE, layout="constrained")
         axes = figure.subplots()
         draw(axes)
+        if axes.get_yscale() == "log":  # whose own texts are formulas, which are not set here, as names may hold a "$"
+            axes.yaxis.set_major_formatter("{x:g}")
         if axes.get_legend() is not None:
             axes.get_legend().remove()
         if legend and axes.get_legend_handles_labels()[1]:
@@ -175,7 +177,7 @@ def timeline(
         for axes, (name, bins) in zip(rows, signals.items(), strict=False):
             at = (np.arange(len(bins)) + 0.5) * seconds / len(bins)
             low, high = np.array(bins).T
-            axes.fill_between(at, low, high, color="black", linewidth=0.8)
+            axes.fill_between(at, low, high, color="#7f7f7f", linewidth=0.8)
             axes.set_ylabel(name, rotation=0, ha="right", va="center")
             axes.tick_params(labelsize=8)
         _draw_lanes(rows[-1], lanes, seconds, labels)

@@ -22,7 +22,7 @@ def comparison_page(comparison: ComparisonFigures) -> str:
     c = comparison.table
     first, *others = c["verdicts"]
     verdict = join([tag("p", first["why"], class_="verdict"), bullets([f"{v['scope']}: {v['why']}" for v in others])])
-    tables = [table(size["name"], columns(c), rows_of_size(c, size)) for size in c["sizes"]]
+    tables = [table(size["name"], columns(c), rows_of_size(c, size), class_="many") for size in c["sizes"]]
     parts = (
         ("verdict", "Verdict", verdict),
         ("scores", "Score over window length", _scores(c)),

@@ -218,7 +218,7 @@ def _reliability(run: RunFigures) -> Html:
     if found is None:
         return missing(run.steps["metrics"])
     shown = []
-    for name, model in found["models"].items():
+    for name, model in sorted(found["models"].items(), reverse=True):  # the integer model first
         curves = {
             f"{when} the temperature": [
                 (one["confidence"], one["accuracy"]) for one in model[when]["bins"] if one["windows"]
@@ -226,7 +226,7 @@ def _reliability(run: RunFigures) -> Html:
             for when in ("before", "after")
         }
         errors = (f"{when} {percent(model[when]['expected_calibration_error'])}" for when in ("before", "after"))
-        title = f"{TITLES[name]}: expected calibration error {', '.join(errors)}"
+        title = f"{TITLES[name].capitalize()}: calibration error {', '.join(errors)}"
         shown.append(charts.chart(title, charts.reliability(curves)))
     temperature = found["temperature"]
     note = f"Temperature {temperature['value']:.3f}, of {temperature['windows']:,} validation windows."
