@@ -18,6 +18,7 @@ from edge_seq.workflow.export import export_run
 from edge_seq.workflow.folder import check_can_write, open_run, save_json
 from edge_seq.workflow.prepare import prepare, split_note
 from edge_seq.workflow.quantize import quantize_run
+from edge_seq.workflow.report.write import write_report
 from edge_seq.workflow.train import train_run
 from edge_seq.workflow.verify import verify_run
 
@@ -43,7 +44,7 @@ def run_demo(
     """Simulate once; train, quantize, evaluate, export and verify each cell; choose by validation macro-F1.
 
     Args:
-        out: folder that gets a run for each cell and ``demo.json``.
+        out: folder that gets a run for each cell, ``demo.json``, and a report in the run of the chosen cell.
         overrides: of the configuration, ``section.key=value``; not of cell and name, which the demo sets.
         progress: called with steps done, steps in all, and what is being done.
 
@@ -106,6 +107,7 @@ def run_demo(
         "holds": all(ladder.holds for ladder in ladders.values()),
         "seconds": time.perf_counter() - started,
     }
+    result["report"] = str(write_report(out / result["chosen"])[1])
     save_json(out / "demo.json", result)
     return result, ladders
 

@@ -204,27 +204,28 @@ def gather_run(run: RunFolder) -> RunFigures:
     tables = {name: load_json(path) if path.is_file() else None for name, path in paths.items()}
     steps = _steps(run)
     timelines, note = _timelines(run, shown)
-    with reading(paths["training"].name):
-        versions = (tables["training"] or {}).get("versions", {}) | {
-            "edge_seq, of this page": importlib.metadata.version("edge-seq")
-        }
-    return RunFigures(
-        name=run.path.absolute().name,
-        path=str(run.path),
-        model=shown,
-        config=load_run_config(run).model_dump(mode="json"),
-        sides=_sides(run, float_model.num_classes),
-        **tables,
-        timelines=timelines,
-        timelines_note=note,
-        hashes=_hashes(run, float_model, int_model, tables),
-        versions=versions,
-        files={name: path.name for name, path in paths.items()},
-        steps=steps,
-        missing={name: command for name, command in steps.items() if tables[name] is None},
-        stale=_stale(run, tables, float_model, int_model),
-        commands=_commands(run, tables),
-    )
+    with reading(f"the tables of run {run.path.name}"):
+        return RunFigures(
+            name=run.path.absolute().name,
+            path=str(run.path),
+            model=shown,
+            config=load_run_config(run).model_dump(mode="json"),
+            sides=_sides(run, float_model.num_classes),
+            **tables,
+            timelines=timelines,
+            timelines_note=note,
+            hashes=_hashes(run, float_model, int_model, tables),
+            versions={**(tables["training"] or {}).get("versions", {}), **_own_version()},
+            files={name: path.name for name, path in paths.items()},
+            steps=steps,
+            missing={name: command for name, command in steps.items() if tables[name] is None},
+            stale=_stale(run, tables, float_model, int_model),
+            commands=_commands(run, tables),
+        )
+
+
+def _own_version() -> dict[str, str]:
+    return {"edge_seq, of this page": importlib.metadata.version("edge-seq")}
 
 
 def _paths(run: RunFolder) -> dict[str, Path]:

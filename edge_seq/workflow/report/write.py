@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edge_seq.errors import ConfigError
 from edge_seq.files import write_atomically
 from edge_seq.workflow.folder import check_can_write
 from edge_seq.workflow.report.comparison_page import comparison_page
@@ -21,6 +22,10 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
         DataError, ModelError: a damaged file.
         ToolError: matplotlib is not installed.
     """
+    if out is not None and out.is_dir():
+        raise ConfigError(
+            f"report: cannot write to {out}, which is a folder; give the name of a page, such as {out}/car.html"
+        )
     figures = gather(path)
     if isinstance(figures, RunFigures):
         place, page = out or path / "reports" / "report.html", run_page(figures)
