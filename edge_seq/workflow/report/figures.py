@@ -136,7 +136,7 @@ class RunFigures:
 
 @dataclass(frozen=True)
 class ComparisonFigures:
-    """A comparison: its folder's name and comparison.json, whose ``fields`` say what is what."""
+    """A comparison: its folder's name and its comparison.json, whose ``fields`` say what is what."""
 
     name: str
     table: dict[str, Any]
@@ -204,28 +204,29 @@ def gather_run(run: RunFolder) -> RunFigures:
     tables = {name: load_json(path) if path.is_file() else None for name, path in paths.items()}
     steps = _steps(run)
     timelines, note = _timelines(run, shown)
-    with reading(f"the tables of run {run.path.name}"):
-        return RunFigures(
-            name=run.path.absolute().name,
-            path=str(run.path),
-            model=shown,
-            config=load_run_config(run).model_dump(mode="json"),
-            sides=_sides(run, float_model.num_classes),
-            **tables,
-            timelines=timelines,
-            timelines_note=note,
-            hashes=_hashes(run, float_model, int_model, tables),
-            versions={**(tables["training"] or {}).get("versions", {}), **_own_version()},
-            files={name: path.name for name, path in paths.items()},
-            steps=steps,
-            missing={name: command for name, command in steps.items() if tables[name] is None},
-            stale=_stale(run, tables, float_model, int_model),
-            commands=_commands(run, tables),
-        )
+    return RunFigures(
+        name=run.path.absolute().name,
+        path=str(run.path),
+        model=shown,
+        config=load_run_config(run).model_dump(mode="json"),
+        sides=_sides(run, float_model.num_classes),
+        **tables,
+        timelines=timelines,
+        timelines_note=note,
+        hashes=_hashes(run, float_model, int_model, tables),
+        versions=_versions(run, tables),
+        files={name: path.name for name, path in paths.items()},
+        steps=steps,
+        missing={name: command for name, command in steps.items() if tables[name] is None},
+        stale=_stale(run, tables, float_model, int_model),
+        commands=_commands(run, tables),
+    )
 
 
-def _own_version() -> dict[str, str]:
-    return {"edge_seq, of this page": importlib.metadata.version("edge-seq")}
+def _versions(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> dict[str, str]:
+    with reading(run.training.name):
+        trained = {name: str(version) for name, version in (tables["training"] or {}).get("versions", {}).items()}
+    return {**trained, "edge_seq, of this page": importlib.metadata.version("edge-seq")}
 
 
 def _paths(run: RunFolder) -> dict[str, Path]:
@@ -293,44 +294,49 @@ def _stale(
     of_float = model_hash(float_model)
     exact = of_float if int_model is None else model_hash(int_model)
     labels = exact if int_model is None else model_hash(without_decision(int_model))
-    expected: list[tuple[str, str, set[str | None]]] = [
-        ("metrics", "model_hash", {of_float}),
-        ("metrics", "int_model_hash", {labels, None}),
+    expected: list[tuple[str, str, tuple[str | None, ...]]] = [
+        ("metrics", "model_hash", (of_float,)),
+        ("metrics", "int_model_hash", (labels, None)),
+        ("quantization", "float_model_hash", (of_float,)),
+        ("quantization", "model_hash", (labels,)),
+        ("robustness", "model_hash", (exact, labels)),
+        *((name, "model_hash", (exact,)) for name in ("decision", "stream", "verify", "measure")),
     ]
-    expected += [("quantization", "float_model_hash", {of_float}), ("quantization", "model_hash", {labels})]
-    expected += [("robustness", "model_hash", {exact, labels})]
-    expected += [(name, "model_hash", {exact}) for name in ("decision", "stream", "verify", "measure")]
     lines: dict[str, str] = {}
     steps = _steps(run)
     for name, key, allowed in expected:
         table = tables[name]
         if table is not None and table.get(key) not in allowed:
-            now = next(one for one in allowed if one is not None)
             found = f"model {str(table[key])[:16]}" if table.get(key) else "a model that it does not name"
             again = steps.get(name, run.command("decide"))
-            lines[name] = f"{name} is of {found}, the run now holds {now[:16]}; do it again: {again}"
+            lines[name] = f"{name} is of {found}, the run now holds {str(allowed[0])[:16]}; do it again: {again}"
     return lines
 
 
 def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple[str, ...]:
     """From the configuration to this report, with the options that tables tell of."""
     lines = [run.command("train"), run.command("quantize")]
-    decision = tables["decision"]
-    if decision is not None and decision.get("stage") is not None:
-        options = f" --max-extra-delay-s {decision['max_extra_delay_s']:g}"
-        options += " --allow-unknown" if decision.get("allow_unknown") else ""
-        margin = decision.get("unknown_margin")
-        lines.append(run.command("decide") + options + (f" --unknown-margin {margin:g}" if margin is not None else ""))
-    lines += [run.command("evaluate"), f"{run.command('evaluate')} --stream"]
-    ladder, measured = tables["verify"] or {}, (tables["measure"] or {}).get("targets", [])
-    climbed = [one["name"].removeprefix(TARGET_RUNG) for one in ladder.get("rungs", [])]
-    climbed = [name for name in climbed if name in target_names()]
-    lines += [run.command("export"), run.command("verify") + _options("--target", climbed)]
-    targets = _options("--target", [one["target"] for one in measured] or ["cortex_m4"])
-    limits = [set(one["budgets"].items()) for one in measured]
-    budgets = sorted(set.intersection(*limits)) if limits else []
-    given = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
-    lines.append(f"{run.command('measure')}{targets}{given}")
+    paths = _paths(run)
+    with reading(paths["decision"].name):
+        decision = tables["decision"]
+        if decision is not None and decision.get("stage") is not None:
+            options = f" --max-extra-delay-s {decision['max_extra_delay_s']:g}"
+            options += " --allow-unknown" if decision.get("allow_unknown") else ""
+            if decision.get("unknown_margin") is not None:
+                options += f" --unknown-margin {decision['unknown_margin']:g}"
+            lines.append(run.command("decide") + options)
+    lines += [run.command("evaluate"), f"{run.command('evaluate')} --stream", run.command("export")]
+    with reading(paths["verify"].name):
+        climbed = [one["name"].removeprefix(TARGET_RUNG) for one in (tables["verify"] or {}).get("rungs", [])]
+        targets = [name for name in climbed if name in target_names()]
+        lines.append(run.command("verify") + _options("--target", targets))
+    with reading(paths["measure"].name):
+        measured = (tables["measure"] or {}).get("targets", [])
+        targets = [one["target"] for one in measured] or ["cortex_m4"]
+        limits = [set(one["budgets"].items()) for one in measured]
+        budgets = sorted(set.intersection(*limits)) if limits else []  # of all targets: so they were given
+        given = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
+        lines.append(run.command("measure") + _options("--target", targets) + given)
     return (*lines, run.command("robustness"), run.command("report"))
 
 
