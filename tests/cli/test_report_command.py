@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from edge_seq.errors import ConfigError, DataError, ToolError
 from edge_seq.workflow.decide import decide_run
@@ -130,6 +131,13 @@ def figures_of(path: Path) -> RunFigures:
     return found
 
 
+def save_timelines(run: Path, labels: NDArray[np.int16]) -> None:
+    """One recording, that the integer model decides as it is."""
+    signals = np.zeros((2, 3, 3), dtype=np.int16)
+    tensors = {"a/labels": labels, "a/int": labels, "a/signals": signals}
+    (run / "reports" / "stream.test.safetensors").write_bytes(safetensors.numpy.save(tensors))
+
+
 def change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
@@ -187,7 +195,7 @@ def test_every_command_of_the_page_can_be_given(run: Path) -> None:
     assert commands[7].endswith("--target cortex_m4 --max-flash 100 --max-ram 100000")
 
 
-def test_the_timeline_shows_truth_and_decisions(run: Path) -> None:
+def test_the_timeline_shows_signals_truth_and_decisions(run: Path, small: Small) -> None:
     figures = figures_of(run)
     lanes = figures.timelines[0].lanes
     assert set(lanes) == {"labels", "float", "int", "float_decided", "int_decided"}
@@ -199,13 +207,20 @@ def test_the_timeline_shows_truth_and_decisions(run: Path) -> None:
     shares = [one.right_share for one in figures.timelines]
     assert shares == sorted(shares)
     assert [one.rank.split()[1] for one in figures.timelines] == ["worst", "median", "best"][-len(shares) :]
-    assert len(figures.timelines[0].signals) == 3
+    assert list(figures.timelines[0].signals) == ["ax, m/s^2", "ay, m/s^2", "az, m/s^2"]
+    for name, bins in figures.timelines[0].signals.items():
+        channel = next(one for one in figures.model["contract"]["channels"] if name.startswith(one["name"]))
+        recorded = np.loadtxt(small.drives, delimiter=",", skiprows=1, usecols=int("xyz".index(name[1])) + 2, dtype=str)
+        groups = np.loadtxt(small.drives, delimiter=",", skiprows=1, usecols=0, dtype=str)
+        values = recorded[groups == figures.timelines[0].name].astype(float)
+        assert len(bins) == 400
+        assert max(high for _, high in bins) == pytest.approx(values.max(), abs=1 / channel["counts_per_unit"])
+        assert min(low for low, _ in bins) == pytest.approx(values.min(), abs=1 / channel["counts_per_unit"])
 
 
 def test_a_long_restless_timeline_is_drawn_in_steps(run: Path) -> None:
     labels = np.tile(np.array([0, 1, 1], dtype=np.int16), 40_000)
-    tensors = {f"a/{lane}": labels for lane in ("labels", "int")}
-    (run / "reports" / "stream.test.safetensors").write_bytes(safetensors.numpy.save(tensors))
+    save_timelines(run, labels)
     figures = figures_of(run)
     (one,) = figures.timelines
     assert (one.rank, one.seconds, one.step_s) == ("the only one", 12_000.0, 20.0)
@@ -217,22 +232,9 @@ def test_a_long_restless_timeline_is_drawn_in_steps(run: Path) -> None:
 
 def test_as_many_changes_as_can_be_drawn_are_drawn(run: Path) -> None:
     labels = np.arange(MAX_SEGMENTS, dtype=np.int16) % 2
-    (run / "reports" / "stream.test.safetensors").write_bytes(
-        safetensors.numpy.save({"a/labels": labels, "a/int": labels})
-    )
+    save_timelines(run, labels)
     (one,) = figures_of(run).timelines
     assert (one.step_s, len(one.lanes["int"])) == (0.0, MAX_SEGMENTS)
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_timeline_stands_without_its_recordings_and_says_so(run: Path) -> None:
-    text = (run / "config.toml").read_text()
-    source = next(line for line in text.splitlines() if line.startswith("source = "))
-    (run / "config.toml").write_text(text.replace(source, 'source = "gone.toml"'))
-    figures = figures_of(run)
-    assert figures.timelines[0].signals == {}
-    assert "no signals are drawn, as the recordings cannot be read" in figures.timelines_note
-    assert "No signals are drawn" in run_page(figures)
 
 
 def test_what_is_missing_is_named_with_its_command(small: Small, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES
-from edge_seq.errors import ConfigError, DataError, EdgeSeqError
+from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
 from edge_seq.workflow.folder import (
@@ -30,6 +30,7 @@ from edge_seq.workflow.folder import (
     open_run,
 )
 from edge_seq.workflow.inspect import describe
+from edge_seq.workflow.streams import SIGNALS
 from edge_seq.workflow.verify_c import TARGET_RUNG
 from firmware_export.target import target_names
 
@@ -39,7 +40,6 @@ STREAM_TITLES = {
     **{"int": "integer", "int_decided": "integer, decided"},
     **{"float": "float", "float_decided": "float, decided"},
 }
-SIGNAL_BINS = 400
 MAX_SEGMENTS = 600  # of a lane; what changes more often is drawn in steps, or a page of hours would be of megabytes
 
 
@@ -76,7 +76,7 @@ class RecordingTimeline:
         right_share: share of labelled samples at which the decision shown last is right.
         step_s: 0, or where segments are the most frequent label of equal steps, how long a step is.
         lanes: ``labels`` and classifiers, to their segments.
-        signals: channel to (least, largest) in its unit over equal stretches of time; empty where not readable.
+        signals: channel to (least, largest) in its unit over equal stretches of time.
     """
 
     name: str
@@ -100,7 +100,6 @@ class RunFigures:
         sides: windows by side.
         training, quantization, metrics, decision, stream, robustness, verify, measure: the tables of these steps.
         timelines: recordings of the test part; the worst, the median and the best.
-        timelines_note: why they have no signals; empty where they have.
         hashes: of data and models.
         versions: of what trained it, and of what made the report.
         files: section to the name of its table.
@@ -124,7 +123,6 @@ class RunFigures:
     verify: dict[str, Any] | None
     measure: dict[str, Any] | None
     timelines: tuple[RecordingTimeline, ...]
-    timelines_note: str
     hashes: dict[str, str]
     versions: dict[str, str]
     files: dict[str, str]
@@ -203,7 +201,6 @@ def gather_run(run: RunFolder) -> RunFigures:
     paths = _paths(run)
     tables = {name: load_json(path) if path.is_file() else None for name, path in paths.items()}
     steps = _steps(run)
-    timelines, note = _timelines(run, shown)
     return RunFigures(
         name=run.path.absolute().name,
         path=str(run.path),
@@ -211,8 +208,7 @@ def gather_run(run: RunFolder) -> RunFigures:
         config=load_run_config(run).model_dump(mode="json"),
         sides=_sides(run, float_model.num_classes),
         **tables,
-        timelines=timelines,
-        timelines_note=note,
+        timelines=_timelines(run, shown["contract"]),
         hashes=_hashes(run, float_model, int_model, tables),
         versions=_versions(run, tables),
         files={name: path.name for name, path in paths.items()},
@@ -344,40 +340,35 @@ def _options(name: str, values: Sequence[str]) -> str:
     return "".join(f" {name} {shlex.quote(value)}" for value in values)
 
 
-def _timelines(run: RunFolder, model: dict[str, Any]) -> tuple[tuple[RecordingTimeline, ...], str]:
-    """The worst, the median and the best recording of the test part, with their signals where they can be read, and why
-    they cannot."""
+def _timelines(run: RunFolder, contract: dict[str, Any]) -> tuple[RecordingTimeline, ...]:
+    """The worst, the median and the best recording of the test part."""
     path = run.stream_timelines("test")
     if not path.is_file():
-        return (), ""
-    rate = float(model["contract"]["sample_rate_hz"])
+        return ()
     try:
         tensors = safetensors.numpy.load(path.read_bytes())
     except (safetensors.SafetensorError, ValueError) as error:
-        raise DataError(
-            f"reading {path.name}: damaged ({error}); run {run.command('evaluate')} --stream again"
-        ) from error
+        again = f"{run.command('evaluate')} --stream"
+        raise DataError(f"reading {path.name}: damaged ({error}); run {again} again") from error
     with reading(path.name):
         by_name: dict[str, dict[str, NDArray[np.int16]]] = {}
         for key, value in tensors.items():
             name, lane = key.rsplit("/", 1)
             by_name.setdefault(name, {})[lane] = value
+        signals = {name: _signals(lanes.pop(SIGNALS), contract) for name, lanes in by_name.items()}
         shares = {name: _right_share(lanes) for name, lanes in by_name.items()}
-        if not shares:
-            return (), ""
-        ranked = sorted(shares, key=lambda name: (shares[name], name))
-        chosen = _ranks(ranked)
-        signals, note = _signals(run, set(chosen))
-        made = [
-            _timeline(name, rank, by_name[name], rate, shares[name], signals.get(name, {}))
-            for name, rank in chosen.items()
-        ]
-    return tuple(made), note
+        ranks = _ranks(sorted(shares, key=lambda name: (shares[name], name)))
+        rate = float(contract["sample_rate_hz"])
+        return tuple(
+            _timeline(name, rank, by_name[name], rate, shares[name], signals[name]) for name, rank in ranks.items()
+        )
 
 
 def _ranks(ranked: Sequence[str]) -> dict[str, str]:
     """Of names from the worst to the best: the worst, the median, the best, as far as there are three."""
     count = len(ranked)
+    if count == 0:
+        return {}
     if count == 1:
         return {ranked[0]: "the only one"}
     chosen = {0: "worst", count // 2: "median", count - 1: "best"}
@@ -420,27 +411,14 @@ def _segments(values: NDArray[np.int64], step: int, samples: int, rate: float) -
     return tuple(Segment(a * step / rate, min(b * step, samples) / rate, int(values[a])) for a, b in pairwise(edges))
 
 
-def _signals(run: RunFolder, names: set[str]) -> tuple[dict[str, Signals], str]:
-    """Envelopes of the channels, by recording; where recordings are gone or changed none, and why."""
-    from edge_seq.workflow.streams import load_recordings
-
-    try:
-        recordings = load_recordings(run, "test").recordings
-    except (EdgeSeqError, OSError) as error:
-        return {}, f"no signals are drawn, as the recordings cannot be read: {error}"
-    channels = load_run_float(run).contract.channels
-    found: dict[str, Signals] = {}
-    for recording in recordings:
-        if recording.name in names:
-            parts = np.array_split(recording.counts, min(SIGNAL_BINS, len(recording.counts)))
-            found[recording.name] = {
-                f"{one.name}, {one.unit}": tuple(
-                    (float(p[:, c].min()) / one.counts_per_unit, float(p[:, c].max()) / one.counts_per_unit)
-                    for p in parts
-                )
-                for c, one in enumerate(channels)
-            }
-    return found, ""
+def _signals(envelope: NDArray[np.int16], contract: dict[str, Any]) -> Signals:
+    """Counts [2, bins, C] as each channel's (least, largest), in its unit."""
+    return {
+        f"{one['name']}, {one['unit']}": tuple(
+            (float(low), float(high)) for low, high in (envelope[:, :, index] / one["counts_per_unit"]).T
+        )
+        for index, one in enumerate(contract["channels"])
+    }
 
 
 def limits_of(run: RunFigures) -> list[str]:

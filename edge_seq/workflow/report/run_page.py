@@ -259,8 +259,6 @@ def _stream(run: RunFigures) -> Html:
         steps = f"; the most frequent label of each {one.step_s:g} s" if one.step_s else ""
         title = f"Recording {one.name}, {one.rank}: right {percent(one.right_share)} of the time{steps}"
         parts.append(charts.timeline(title, one.signals, shown, seconds=one.seconds, labels=run.model["labels"]))
-    if run.timelines_note:
-        parts.append(tag("p", f"{run.timelines_note[0].upper()}{run.timelines_note[1:]}", class_="note"))
     return join(parts)
 
 
