@@ -53,7 +53,7 @@ def run_demo(
 
     Raises:
         ConfigError: an override of cell or name, or a folder that cannot be written to.
-        ToolError: torch or scikit-learn is not installed.
+        ToolError: torch, scikit-learn or matplotlib is not installed.
         EdgeSeqError: as the steps say.
     """
     _check_before(out, overrides)
@@ -123,5 +123,6 @@ def _check_before(out: Path, overrides: Sequence[str]) -> None:
             )
     check_can_write(out)
     require_torch("demo")
-    if importlib.util.find_spec("sklearn") is None:
-        raise ToolError("edge-seq demo needs scikit-learn, which is not installed; pip install 'edge-seq[data]'")
+    for module, package in (("sklearn", "scikit-learn"), ("matplotlib", "matplotlib")):
+        if importlib.util.find_spec(module) is None:
+            raise ToolError(f"edge-seq demo needs {package}, which is not installed; pip install 'edge-seq[data]'")

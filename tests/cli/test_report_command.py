@@ -107,7 +107,7 @@ def whole(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
     evaluate_run(run)
     evaluate_streams(run)
     run_robustness(run, names=("noise",), plot=False)
-    verify_run(run, windows=10, extreme=4)
+    verify_run(run, max_windows=10, extreme_windows=4)
     measure_run(run, choose_targets(("cortex_m4",)), Budgets(max_flash=100, max_ram=100_000), steps=60)
     return path
 
