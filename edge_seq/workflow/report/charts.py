@@ -126,13 +126,17 @@ def scores(x: Sequence[float], series: Mapping[str, Sequence[float | None]], *, 
     return draw
 
 
-def reliability(curves: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
-    """Share right over confidence by bin; on the diagonal a probability means what it says."""
+def reliability(curves: Mapping[str, Sequence[tuple[float, float, int]]]) -> Draw:
+    """Share right over confidence by bin of (confidence, share right, windows), the dot as large as its share of the
+    windows; on the diagonal a probability means what it says."""
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1.2, label="as it should be")
         for name, points in curves.items():
-            axes.plot(*np.array(points).reshape(-1, 2).T, marker="o", markersize=4, label=name)
+            confidence, right, windows = np.array(points, dtype=np.float64).reshape(-1, 3).T
+            (line,) = axes.plot(confidence, right, linewidth=1, label=name)
+            area = 8 + 200 * windows / max(1.0, windows.sum())
+            axes.scatter(confidence, right, s=area, color=line.get_color(), zorder=3)
         axes.set(xlabel="confidence: probability of the label given", ylabel="share right", xlim=(0, 1), ylim=(0, 1.02))
         percent_axis(axes.xaxis)
         percent_axis(axes.yaxis)

@@ -222,7 +222,7 @@ def _reliability(run: RunFigures) -> Html:
     for name, model in sorted(found["models"].items(), reverse=True):  # the integer model first
         curves = {
             f"{when} the temperature": [
-                (one["confidence"], one["accuracy"]) for one in model[when]["bins"] if one["windows"]
+                (one["confidence"], one["accuracy"], one["windows"]) for one in model[when]["bins"] if one["windows"]
             ]
             for when in ("before", "after")
         }
@@ -231,7 +231,9 @@ def _reliability(run: RunFigures) -> Html:
         shown.append(charts.chart(title, charts.reliability(curves)))
     temperature = found["temperature"]
     note = f"Temperature {temperature['value']:.3f}, of {temperature['windows']:,} validation windows."
-    return join([tag("p", f"{note} {temperature['note']}"), figures(shown)])
+    return join(
+        [tag("p", f"{note} {temperature['note']} A dot is as large as its share of the windows."), figures(shown)]
+    )
 
 
 def _stream(run: RunFigures) -> Html:
