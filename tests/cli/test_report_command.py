@@ -267,10 +267,15 @@ def test_without_validation_part_no_decision_is_asked_for(run: Path) -> None:
         for one in json.loads((run / "training.json").read_text())["history"]
     ]
     change(run / "training.json", history=history)
+    metrics = json.loads((run / "metrics.test.json").read_text())
+    none = {"value": 1.0, "windows": 0, "groups": 0, "note": "the run has no validation windows: give some"}
+    change(run / "metrics.test.json", reliability={**metrics["reliability"], "temperature": none})
     figures = figures_of(run)
     assert figures.missing == {}
     page = run_page(figures)
     assert "Score on validation windows" not in page
+    assert re.search(r"<p>The run has no validation windows.*\. A dot is as large as", page)
+    assert re.search(r"Integer model: calibration error [0-9.]+ %<", page)
     check_page(page)
 
 
@@ -360,8 +365,13 @@ def test_names_with_markup_stay_text(run: Path) -> None:
         json.dumps(figures.model).replace('"skid"', json.dumps(HOSTILE_LABEL)).replace('"ax"', json.dumps(MARKUP))
     )
     side = replace(figures.sides[0], name=MARKUP, groups=(MARKUP,))
+    colour = '#000000 id="text_1" font: 9px x'  # what is replaced in tags stays in texts
     lines = [
-        replace(one, name=HOSTILE_LABEL, signals={HOSTILE_LABEL: next(iter(one.signals.values()))})
+        replace(
+            one,
+            name=HOSTILE_LABEL,
+            signals={name: next(iter(one.signals.values())) for name in (HOSTILE_LABEL, colour)},
+        )
         for one in figures.timelines
     ]
     hostile = replace(figures, name=MARKUP, model={**model, "name": MARKUP}, sides=(side,), timelines=tuple(lines))
@@ -370,6 +380,7 @@ def test_names_with_markup_stay_text(run: Path) -> None:
     assert MARKUP not in page
     assert "$\\frac" in page
     assert "静止" in page
+    assert f">{colour}</text>" in page
 
 
 def test_300_classes_make_a_page_that_can_still_be_opened(run: Path) -> None:

@@ -58,7 +58,7 @@ def _styled(title: str) -> Iterator[Any]:
         yield figure
 
 
-def chart(title: str, draw: Draw, *, legend: bool = True, description: str = "") -> Html:
+def chart(title: str, draw: Draw, *, legend: bool = True) -> Html:
     """One pair of axes with its caption; ``draw`` gets matplotlib's axes.
 
     Raises:
@@ -74,7 +74,7 @@ def chart(title: str, draw: Draw, *, legend: bool = True, description: str = "")
             axes.get_legend().remove()
         if legend and axes.get_legend_handles_labels()[1]:
             figure.legend(loc="outside lower center", ncols=2)
-        drawing = _svg(figure, description or title)
+        drawing = _svg(figure, title)
     return tag("figure", tag("figcaption", title), drawing)
 
 
@@ -82,17 +82,21 @@ def _svg(figure: Any, label: str) -> Html:
     """The figure as an element of the page: scaled by it, in its colours and font, without ids that nothing uses."""
     buffer = StringIO()
     figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    opening, text = text.split(">", 1)
+    opening, text = buffer.getvalue().split("<svg", 1)[1].split(">", 1)
     box = re.search(r'viewBox="[^"]*"', opening)
-    wanted = set(re.findall(r'(?:url\(#|href="#)([^")]*)', text))
-    text = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in wanted else "", text)
-    text = re.sub(r"#[0-9a-f]{6}\b", lambda found: THEME.get(found[0], found[0]), text)
-    text = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font: \1px system-ui, sans-serif", text)
-    text = text.replace('<text style="', '<text style="fill: currentColor; ').replace("xlink:href", "href")
-    image = tag("svg", Html("\n" + text[: text.rindex("</svg>")]), role="img", aria_label=label)
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]*)', text))
+    # Tags alone, so that no name that is written in the figure changes; in text "<" and ">" are escaped.
+    drawn = re.sub(r"<[^>]*>", lambda found: _themed(found[0], used), text[: text.rindex("</svg>")])
+    image = tag("svg", Html("\n" + drawn), role="img", aria_label=label)
     return Html(image.replace("<svg", f"<svg {box[0] if box else ''}", 1))
+
+
+def _themed(element: str, used: set[str]) -> str:
+    """A tag of matplotlib's as one of the page."""
+    element = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", element)
+    element = re.sub(r"#[0-9a-f]{6}\b", lambda found: THEME.get(found[0], found[0]), element)
+    element = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font: \1px system-ui, sans-serif", element)
+    return element.replace('<text style="', '<text style="fill: currentColor; ').replace("xlink:href", "href")
 
 
 def percent_axis(axis: Any) -> None:

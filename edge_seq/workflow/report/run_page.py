@@ -218,22 +218,24 @@ def _reliability(run: RunFigures) -> Html:
     found = (run.metrics or {}).get("reliability")
     if found is None:
         return missing(run.steps["metrics"])
+    temperature = found["temperature"]
+    fitted = temperature["windows"] > 0
     shown = []
     for name, model in sorted(found["models"].items(), reverse=True):  # the integer model first
-        curves = {
-            f"{when} the temperature": [
-                (one["confidence"], one["accuracy"], one["windows"]) for one in model[when]["bins"] if one["windows"]
-            ]
-            for when in ("before", "after")
-        }
-        errors = (f"{when} {percent(model[when]['expected_calibration_error'])}" for when in ("before", "after"))
+        curves, errors = {}, []
+        for when in ("before", "after") if fitted else ("after",):
+            bins = [one for one in model[when]["bins"] if one["windows"]]
+            curve = f"{when} the temperature" if fitted else "as trained"
+            curves[curve] = [(one["confidence"], one["accuracy"], one["windows"]) for one in bins]
+            error = percent(model[when]["expected_calibration_error"])
+            errors.append(f"{when} {error}" if fitted else error)
         title = f"{TITLES[name].capitalize()}: calibration error {', '.join(errors)}"
         shown.append(charts.chart(title, charts.reliability(curves)))
-    temperature = found["temperature"]
-    note = f"Temperature {temperature['value']:.3f}, of {temperature['windows']:,} validation windows."
-    return join(
-        [tag("p", f"{note} {temperature['note']} A dot is as large as its share of the windows."), figures(shown)]
+    words = (
+        [f"Temperature {temperature['value']:.3f}, of {temperature['windows']:,} validation windows"] if fitted else []
     )
+    words += [f"{temperature['note'][0].upper()}{temperature['note'][1:]}"] if temperature["note"] else []
+    return join([tag("p", ". ".join([*words, "A dot is as large as its share of the windows."])), figures(shown)])
 
 
 def _stream(run: RunFigures) -> Html:
@@ -315,7 +317,7 @@ def _integers(run: RunFigures) -> Html:
     ]
     if not errors:
         shown.append(missing(run.steps["quantization"], "Errors of each gate were not measured yet."))
-    return join([tag("p", words), *shown])
+    return join([tag("p", words), side_by_side(shown)])
 
 
 def _parity(run: RunFigures) -> Html:
