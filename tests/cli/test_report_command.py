@@ -436,6 +436,42 @@ def test_a_run_that_was_not_trained_to_its_end_is_refused(run: Path) -> None:
         write_report(run)
 
 
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        (None, "No decision stage: each window gets one of the classes"),
+        ({"unknown_margin": 0}, "Its decisions are never unknown"),
+        ({"unknown_margin": 9}, None),
+    ],
+)
+def test_the_limits_say_what_becomes_of_the_unknown(stage: Any, words: str | None, whole: Path) -> None:
+    figures = figures_of(whole)
+    model = {**figures.model, "readout": {**figures.model["readout"], "decision": stage}}
+    limits = limits_of(replace(figures, model=model))
+    found = [line for line in limits if "decision stage" in line or "unknown" in line]
+    assert [line[: len(words or "")] for line in found] == ([] if words is None else [words])
+
+
+def test_failed_parity_and_overruns_are_limits(whole: Path) -> None:
+    figures = figures_of(whole)
+    assert figures.verify is not None
+    failed = {**figures.verify, "rungs": [{"verdict": "failed"}]}
+    one = {"target": "m4", "status": "measured", "over_budget": ["max_ram is 1, found 2"]}
+    limits = limits_of(replace(figures, verify=failed, measure={"targets": [one]}))
+    assert "PARITY FAILED: an export does not compute what was scored. Do not deploy it." in limits
+    assert "OVER BUDGET max_ram is 1, found 2" in limits
+
+
+def test_a_disturbance_that_costs_5_points_is_a_limit(whole: Path) -> None:
+    def point(value: float, accuracy: float) -> dict[str, Any]:
+        return {"value": value, "float": {"accuracy": {"value": accuracy}}}
+
+    points = [point(0.5, 0.1), point(1, 0.9), point(1.1, 0.86), point(1.2, 0.8)]
+    sweep = {"quantity": "rate", "nominal": 1, "points": points}
+    limits = limits_of(replace(figures_of(whole), robustness={"sweeps": [sweep]}))
+    assert "rate: at 1.2 accuracy is 80.0 %, 90.0 % as trained." in limits
+
+
 def test_a_page_is_not_written_over_a_folder_or_into_a_file(run: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot write to .*config.toml is a file"):
         write_report(run, run / "config.toml" / "page.html")

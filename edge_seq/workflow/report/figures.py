@@ -21,6 +21,7 @@ from edge_seq.data.recording import SIDES
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
+from edge_seq.score_text import estimate, percent
 from edge_seq.workflow.folder import (
     RunFolder,
     load_json,
@@ -439,8 +440,11 @@ def limits_of(run: RunFigures) -> list[str]:
         lines += [f"Fewer than 100 test windows: {some_of(few)}; their figures are uncertain."] if few else []
     if run.metrics is not None:
         lines += _limits_of_metrics(run.metrics)
-    if run.decision is None or run.decision.get("stage") is None:
+    stage = run.model["readout"].get("decision")
+    if stage is None:
         lines.append("No decision stage: each window gets one of the classes, also where it is none of them.")
+    elif not stage["unknown_margin"]:
+        lines.append("Its decisions are never unknown: each is one of the classes, also where it is none of them.")
     lines += _limits_of_robustness(run.robustness)
     if run.verify is not None and any(one["verdict"] == "failed" for one in run.verify["rungs"]):
         lines.append("PARITY FAILED: an export does not compute what was scored. Do not deploy it.")
@@ -513,15 +517,3 @@ def some_of(names: Sequence[str], most: int = 12) -> str:
     """Names, the first of them where they are many."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def percent(value: float | None) -> str:
-    """A share; ``-`` where there is none."""
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def estimate(value: dict[str, Any]) -> str:
-    """A score in percent with its interval."""
-    if value["low"] is None:
-        return f"{100 * value['value']:.1f} %"
-    return f"{100 * value['value']:.1f} % [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"

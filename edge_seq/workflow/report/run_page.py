@@ -6,14 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from edge_seq.score_text import estimate, percent
 from edge_seq.workflow.report import charts
 from edge_seq.workflow.report.figures import (
     STREAM_TITLES,
     TITLES,
     RunFigures,
-    estimate,
     limits_of,
-    percent,
     reading,
     some_of,
     summary_rows,
