@@ -26,7 +26,8 @@ def command(
 
     Example: edge-seq report runs/car --out car.html
     """
-    from edge_seq.workflow.report.figures import RunFigures, limits_of, summary_rows
+    from edge_seq.workflow.report.figures import RunFigures
+    from edge_seq.workflow.report.words import limits_of, summary_rows
     from edge_seq.workflow.report.write import to_dict, write_report
 
     figures, place = write_report(path, out)

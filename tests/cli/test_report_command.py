@@ -25,9 +25,11 @@ from edge_seq.workflow.export import export_run
 from edge_seq.workflow.folder import RunFolder
 from edge_seq.workflow.measure import measure_run
 from edge_seq.workflow.report import charts
-from edge_seq.workflow.report.figures import MAX_SEGMENTS, RunFigures, gather, limits_of
+from edge_seq.workflow.report.figures import RunFigures, gather
 from edge_seq.workflow.report.markup import tag
 from edge_seq.workflow.report.run_page import run_page
+from edge_seq.workflow.report.timelines import MAX_SEGMENTS
+from edge_seq.workflow.report.words import limits_of
 from edge_seq.workflow.report.write import write_report
 from edge_seq.workflow.robustness import run_robustness
 from edge_seq.workflow.streams import evaluate_streams

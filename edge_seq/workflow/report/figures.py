@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
-from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
-from edge_seq.score_text import estimate, percent
 from edge_seq.workflow.folder import (
     RunFolder,
     load_json,
@@ -29,22 +22,14 @@ from edge_seq.workflow.folder import (
     load_run_float,
     load_windows,
     open_run,
+    reading,
 )
 from edge_seq.workflow.inspect import describe
-from edge_seq.workflow.streams import SIGNALS
+from edge_seq.workflow.report.timelines import RecordingTimeline, read_timelines
 from edge_seq.workflow.verify_c import TARGET_RUNG
 from firmware_export.target import target_names
 
 COMPARISON, COMPARISON_FORMAT = "comparison.json", "edge_seq.compare/1"
-TITLES = {"int": "integer model", "float": "float model"}
-STREAM_TITLES = {
-    **{"int": "integer", "int_decided": "integer, decided"},
-    **{"float": "float", "float_decided": "float, decided"},
-}
-MAX_SEGMENTS = 600  # of a lane; what changes more often is drawn in steps, or a page of hours would be of megabytes
-
-
-Signals = dict[str, tuple[tuple[float, float], ...]]  # channel to (least, largest) of equal stretches of time
 
 
 @dataclass(frozen=True)
@@ -55,38 +40,6 @@ class SideFigures:
     windows: int
     groups: tuple[str, ...]
     per_class: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A class that holds from ``start_s`` to ``end_s``; K is unknown, below 0 is none."""
-
-    start_s: float
-    end_s: float
-    label: int
-
-
-@dataclass(frozen=True)
-class RecordingTimeline:
-    """One recording as a stream.
-
-    Attributes:
-        name: of the recording.
-        rank: which it is, by ``right_share``.
-        seconds: how long.
-        right_share: share of labelled samples at which the decision shown last is right.
-        step_s: 0, or where segments are the most frequent label of equal steps, how long a step is.
-        lanes: ``labels`` and classifiers, to their segments.
-        signals: channel to (least, largest) in its unit over equal stretches of time.
-    """
-
-    name: str
-    rank: str
-    seconds: float
-    right_share: float
-    step_s: float
-    lanes: dict[str, tuple[Segment, ...]]
-    signals: Signals
 
 
 @dataclass(frozen=True)
@@ -139,21 +92,6 @@ class ComparisonFigures:
 
     name: str
     table: dict[str, Any]
-
-
-@contextmanager
-def reading(name: str) -> Iterator[None]:
-    """What a table lacks, or holds in another form than its command writes, becomes one message.
-
-    Raises:
-        DataError: naming the table.
-    """
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise DataError(
-            f"reading {name}: not as its command writes it ({type(error).__name__}: {error}); make it again"
-        ) from error
 
 
 def gather(path: Path) -> RunFigures | ComparisonFigures:
@@ -209,7 +147,7 @@ def gather_run(run: RunFolder) -> RunFigures:
         config=load_run_config(run).model_dump(mode="json"),
         sides=_sides(run, float_model.num_classes),
         **tables,
-        timelines=_timelines(run, shown["contract"]),
+        timelines=read_timelines(run, shown["contract"]),
         hashes=_hashes(run, float_model, int_model, tables),
         versions=_versions(run, tables),
         files={name: path.name for name, path in paths.items()},
@@ -339,181 +277,3 @@ def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple
 
 def _options(name: str, values: Sequence[str]) -> str:
     return "".join(f" {name} {shlex.quote(value)}" for value in values)
-
-
-def _timelines(run: RunFolder, contract: dict[str, Any]) -> tuple[RecordingTimeline, ...]:
-    """The worst, the median and the best recording of the test part."""
-    path = run.stream_timelines("test")
-    if not path.is_file():
-        return ()
-    try:
-        tensors = safetensors.numpy.load(path.read_bytes())
-    except (safetensors.SafetensorError, ValueError) as error:
-        again = f"{run.command('evaluate')} --stream"
-        raise DataError(f"reading {path.name}: damaged ({error}); run {again} again") from error
-    with reading(path.name):
-        by_name: dict[str, dict[str, NDArray[np.int16]]] = {}
-        for key, value in tensors.items():
-            name, lane = key.rsplit("/", 1)
-            by_name.setdefault(name, {})[lane] = value
-        signals = {name: _signals(lanes.pop(SIGNALS), contract) for name, lanes in by_name.items()}
-        shares = {name: _right_share(lanes) for name, lanes in by_name.items()}
-        ranks = _ranks(sorted(shares, key=lambda name: (shares[name], name)))
-        rate = float(contract["sample_rate_hz"])
-        return tuple(
-            _timeline(name, rank, by_name[name], rate, shares[name], signals[name]) for name, rank in ranks.items()
-        )
-
-
-def _ranks(ranked: Sequence[str]) -> dict[str, str]:
-    """Of names from the worst to the best: the worst, the median, the best, as far as there are three."""
-    count = len(ranked)
-    if count == 0:
-        return {}
-    if count == 1:
-        return {ranked[0]: "the only one"}
-    chosen = {0: "worst", count // 2: "median", count - 1: "best"}
-    return {ranked[place]: f"the {rank} of {count}" for place, rank in chosen.items()}
-
-
-def _timeline(
-    name: str, rank: str, lanes: dict[str, NDArray[np.int16]], rate: float, right_share: float, signals: Signals
-) -> RecordingTimeline:
-    samples = len(lanes["labels"])
-    long = max(np.count_nonzero(np.diff(values)) for values in lanes.values()) >= MAX_SEGMENTS
-    step = -(-samples // MAX_SEGMENTS) if long else 1
-    segments = {lane: _segments(_most_frequent(values, step), step, samples, rate) for lane, values in lanes.items()}
-    return RecordingTimeline(
-        name=name,
-        rank=rank,
-        seconds=samples / rate,
-        right_share=right_share,
-        step_s=step / rate if long else 0.0,
-        lanes=dict(sorted(segments.items())),
-        signals=signals,
-    )
-
-
-def _most_frequent(values: NDArray[np.int16], step: int) -> NDArray[np.int64]:
-    """The most frequent value of each ``step`` values: [T] to [ceil(T / step)]; of equally frequent ones the lowest."""
-    parts = (values[start : start + step].astype(np.int64) for start in range(0, len(values), step))
-    return np.array([np.bincount(part - part.min()).argmax() + part.min() for part in parts], dtype=np.int64)
-
-
-def _right_share(lanes: dict[str, Any]) -> float:
-    best = next(name for name in ("int_decided", "int", "float") if name in lanes)
-    known = lanes["labels"] >= 0
-    return float((lanes[best] == lanes["labels"])[known].mean()) if known.any() else 0.0
-
-
-def _segments(values: NDArray[np.int64], step: int, samples: int, rate: float) -> tuple[Segment, ...]:
-    """Runs of equal values, each of ``step`` samples."""
-    edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
-    return tuple(Segment(a * step / rate, min(b * step, samples) / rate, int(values[a])) for a, b in pairwise(edges))
-
-
-def _signals(envelope: NDArray[np.int16], contract: dict[str, Any]) -> Signals:
-    """Counts [2, bins, C] as each channel's (least, largest), in its unit."""
-    return {
-        f"{one['name']}, {one['unit']}": tuple(
-            (float(low), float(high)) for low, high in (envelope[:, :, index] / one["counts_per_unit"]).T
-        )
-        for index, one in enumerate(contract["channels"])
-    }
-
-
-def limits_of(run: RunFigures) -> list[str]:
-    """What the model is not for, as far as its own figures tell."""
-    contract, lines = run.model["contract"], [f"STALE: {line}" for line in run.stale.values()]
-    lines.append(
-        f"Only for signals as in the sensor contract: {contract['sample_rate_hz']:g} Hz, "
-        "the same axes, units and range."
-    )
-    if run.config["data"]["source"] == "car_states":
-        lines.append("Trained on simulated recordings alone: nothing here is a figure of a real car.")
-    if run.config["training"]["augmentation"]["rotation"] == "none":
-        lines.append("Trained for one mounting: turn the sensor, and it has not seen such signals.")
-    test = next((side for side in run.sides if side.name == "test"), None)
-    if test is not None:
-        lines.append(f"Scored on {test.windows:,} windows of {len(test.groups)} groups; others may differ more.")
-        few = [n for n, count in zip(run.model["labels"], test.per_class, strict=True) if count < 100]
-        lines += [f"Fewer than 100 test windows: {some_of(few)}; their figures are uncertain."] if few else []
-    if run.metrics is not None:
-        lines += _limits_of_metrics(run.metrics)
-    stage = run.model["readout"].get("decision")
-    if stage is None:
-        lines.append("No decision stage: each window gets one of the classes, also where it is none of them.")
-    elif not stage["unknown_margin"]:
-        lines.append("Its decisions are never unknown: each is one of the classes, also where it is none of them.")
-    lines += _limits_of_robustness(run.robustness)
-    if run.verify is not None and any(one["verdict"] == "failed" for one in run.verify["rungs"]):
-        lines.append("PARITY FAILED: an export does not compute what was scored. Do not deploy it.")
-    lines += [f"OVER BUDGET {text}" for one in (run.measure or {}).get("targets", []) for text in one["over_budget"]]
-    return lines
-
-
-def _limits_of_metrics(metrics: dict[str, Any]) -> list[str]:
-    shown = metrics.get("int", metrics["float"])
-    lines = [str(metrics["warning"])] if "warning" in metrics else []
-    weak = [one for one in shown["classes"] if one["recall"] is not None]
-    if weak:
-        worst = min(weak, key=lambda one: one["recall"])
-        lines.append(f"Weakest on {worst['label']}: {100 * worst['recall']:.1f} % of its windows are found.")
-    return lines
-
-
-def _limits_of_robustness(robustness: dict[str, Any] | None) -> list[str]:
-    """Where a disturbance first costs 5 points of accuracy."""
-    lines = []
-    for sweep in (robustness or {}).get("sweeps", []):
-        score = {one["value"]: one.get("int", one["float"])["accuracy"]["value"] for one in sweep["points"]}
-        nominal = score[sweep["nominal"]]
-        bad = [value for value in score if score[value] < nominal - 0.05]
-        if bad:
-            first = min(bad, key=lambda value: abs(value - sweep["nominal"]))
-            lines.append(
-                f"{sweep['quantity']}: at {first:g} accuracy is {100 * score[first]:.1f} %, "
-                f"{100 * nominal:.1f} % as trained."
-            )
-    return lines
-
-
-def summary_rows(run: RunFigures) -> list[list[str]]:
-    """The figures in short, for the terminal and the head of the page."""
-    layers = ", ".join(f"{one['cell']} of {one['hidden_size']} units" for one in run.model["layers"])
-    rows = [["model", layers], ["classes", some_of(run.model["labels"])]]
-    rows.append(["windows", ", ".join(f"{side.windows:,} {side.name}" for side in run.sides) or "none kept"])
-    found = run.metrics or {}
-    for name, title in (*TITLES.items(), ("random_forest", "random forest")):
-        if name in found:
-            a, f = found[name]["accuracy"], found[name]["macro_f1"]
-            rows.append([f"{title}, test", f"{estimate(a)} right, macro-F1 {estimate(f)}"])
-    for name, one in found.get("reliability", {}).get("models", {}).items():
-        before, after = (one[when]["expected_calibration_error"] for when in ("before", "after"))
-        rows.append([f"{TITLES[name]}, calibration error", f"{percent(after)}, {percent(before)} before"])
-    for name, title in list(STREAM_TITLES.items())[: 2 if "int" in (run.stream or {}) else None]:
-        if (scores := (run.stream or {}).get(name)) is not None:
-            rows.append([f"{title}, as a stream", stream_words(scores)])
-    if run.quantization is not None:
-        rows.append(["weights in flash", f"{run.quantization['deployed_bytes']:,} bytes"])
-    if run.verify is not None:
-        tally = Counter(one["verdict"] for one in run.verify["rungs"])
-        rows.append(["parity", "rungs: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))])
-    for one in (run.measure or {}).get("targets", []):
-        if one["status"] == "measured":
-            over = ", OVER BUDGET" if one["over_budget"] else ""
-            rows.append([one["target"], f"{one['flash_bytes']:,} bytes of flash, {one['ram_bytes']:,} of RAM{over}"])
-    return rows
-
-
-def stream_words(scores: dict[str, Any]) -> str:
-    """Scores of whole recordings in a line."""
-    alarms, delay = scores["false_alarms_per_hour"]["value"], scores["delay_median_s"]["value"]
-    late = "nothing hit" if delay is None else f"median delay {delay:.1f} s"
-    return f"event macro-F1 {estimate(scores['event_f1'])}, {alarms:,.0f} false alarms an hour, {late}"
-
-
-def some_of(names: Sequence[str], most: int = 12) -> str:
-    """Names, the first of them where they are many."""
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -7,16 +7,9 @@ from functools import partial
 from typing import Any
 
 from edge_seq.score_text import estimate, percent
+from edge_seq.workflow.folder import reading
 from edge_seq.workflow.report import charts
-from edge_seq.workflow.report.figures import (
-    STREAM_TITLES,
-    TITLES,
-    RunFigures,
-    limits_of,
-    reading,
-    some_of,
-    summary_rows,
-)
+from edge_seq.workflow.report.figures import RunFigures
 from edge_seq.workflow.report.markup import (
     Child,
     Html,
@@ -32,6 +25,7 @@ from edge_seq.workflow.report.markup import (
     tag,
 )
 from edge_seq.workflow.report.page import Section, missing, page
+from edge_seq.workflow.report.words import STREAM_TITLES, TITLES, limits_of, some_of, summary_rows
 from edge_seq.workflow.robustness import draw_sweep
 
 MANY_CLASSES = 16  # from here on a confusion matrix is a picture, and its largest confusions a table
