@@ -464,6 +464,28 @@ def test_failed_parity_and_overruns_are_limits(whole: Path) -> None:
     assert "OVER BUDGET max_ram is 1, found 2" in limits
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_cost_has_a_bar_for_each_budget_and_the_functions_that_cost_most(whole: Path) -> None:
+    one = {
+        **{"target": "m4", "status": "measured", "notes": ["a note"], "over_budget": ["max_ram is 100, found 200"]},
+        **{"flash_bytes": 500, "ram_bytes": 200, "stack_bytes": 7, "instructions_per_window": 1234},
+        **{"budgets": {"max_flash": 1000, "max_ram": 100}, "instructions_by_function": {"dot": 30, "tanh": 10}},
+        "latency_estimate": {"lowest_us": 1000.0, "highest_us": 2000.0, "assumption": "at 1 MHz"},
+    }
+    skipped = {"target": "m0", "status": "skipped", "notes": ["no compiler"], "over_budget": [], "budgets": {}}
+    cycles = {**one, "target": "avr", "cycles_per_window": 9000, "latency_estimate": None, "over_budget": []}
+    page = run_page(replace(figures_of(whole), measure={"targets": [one, skipped, cycles]}))
+    check_page(page)
+    assert '500 of 1,000<span class="meter" aria-hidden="true"><span style="width:50.0%"></span>' in page
+    assert '200 of 100<span class="meter" aria-hidden="true"><span style="width:100.0%" class="over"></span>' in page
+    assert '<td>1,234</td><td>1.00 to 2.00 ms</td><td><span class="bad">over budget</span></td>' in page
+    assert "<td>9,000 cycles</td><td>-</td><td>measured</td>" in page
+    assert "<td>-</td><td>skipped</td>" in page
+    for note in ("m4: a note", "m4: at 1 MHz", "m0: no compiler"):
+        assert f"<li>{note}</li>" in page
+    assert '<th scope="row">dot</th><td>30</td><td>75.0 %</td>' in page
+
+
 def test_a_disturbance_that_costs_5_points_is_a_limit(whole: Path) -> None:
     def point(value: float, accuracy: float) -> dict[str, Any]:
         return {"value": value, "float": {"accuracy": {"value": accuracy}}}

@@ -30,6 +30,7 @@ from edge_seq.workflow.robustness import draw_sweep
 
 MANY_CLASSES = 16  # from here on a confusion matrix is a picture, and its largest confusions a table
 LARGEST_CONFUSIONS = 20
+LARGEST_FUNCTIONS = 8
 ERROR_KEYS = ("rms_error", "max_abs_error", "rms")
 
 
@@ -350,7 +351,17 @@ def _cost(run: RunFigures) -> Html:
     for one in run.measure["targets"]:
         said = [one.get("detail"), (one.get("latency_estimate") or {}).get("assumption"), *one["notes"]]
         notes += [f"{one['target']}: {text}" for text in said if text]
-    return join([table(caption, ["target", *columns, "latency, estimated", "verdict"], rows), bullets(notes)])
+    columns_of_cost = ["target", *columns, "latency, estimated", "verdict"]
+    functions = [_functions(one) for one in run.measure["targets"] if one.get("instructions_by_function")]
+    return join([table(caption, columns_of_cost, rows), bullets(notes), side_by_side(functions)])
+
+
+def _functions(measured: dict[str, Any]) -> Html:
+    """Where the instructions of a window go on a target, most first."""
+    counts = measured["instructions_by_function"]
+    whole = sum(counts.values())
+    rows = [[name, f"{count:,}", percent(count / whole)] for name, count in list(counts.items())[:LARGEST_FUNCTIONS]]
+    return table(f"{measured['target']}: a window", ["function", "instructions", "share"], rows)
 
 
 def _latency(found: dict[str, Any] | None) -> str:
