@@ -40,13 +40,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Scores of one class; None where the divisor is 0 (no prediction, no label, or neither)."""
+    """Scores of one class, F1 with its interval; None where the divisor is 0 (no prediction, no label, or neither)."""
 
     label: str
     support: int
     precision: float | None
     recall: float | None
     f1: float | None
+    f1_low: float | None = None
+    f1_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,7 @@ def evaluate_predictions(
         **estimates,
         majority_accuracy=float(confusion.sum(axis=1).max() / len(labels)),
         expected_calibration_error=expected_calibration_error(labels, probabilities),
-        classes=tuple(_class_score(confusion, k, name) for k, name in enumerate(label_names)),
+        classes=tuple(_class_score(confusion, resampled, k, name) for k, name in enumerate(label_names)),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         bootstrap=bootstrap,
         seed=seed,
@@ -330,14 +332,19 @@ def _interval(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
     return float(low), float(high)
 
 
-def _class_score(confusion: NDArray[np.int64], k: int, name: str) -> ClassScore:
+def _class_score(confusion: NDArray[np.int64], resampled: NDArray[np.int64], k: int, name: str) -> ClassScore:
     right, support, predicted = int(confusion[k, k]), int(confusion[k].sum()), int(confusion[:, k].sum())
+    total = resampled[..., k, :].sum(axis=-1) + resampled[..., :, k].sum(axis=-1)
+    occurs = total > 0  # a resample without the class says nothing of it
+    low, high = _interval((2 * resampled[..., k, k] / np.maximum(total, 1))[occurs])
     return ClassScore(
         label=name,
         support=support,
         precision=right / predicted if predicted else None,
         recall=right / support if support else None,
         f1=2 * right / (support + predicted) if support + predicted else None,
+        f1_low=low,
+        f1_high=high,
     )
 
 

@@ -105,7 +105,7 @@ def _to_operands(hidden_q15: Int64) -> Int64:
     return np.where(coarse, rounding_shift(hidden_q15, COARSE_DROP), hidden_q15)
 
 
-def _sigmoid_q15(argument: Int64) -> Int64:
+def sigmoid_q15(argument: Int64) -> Int64:
     """floor((1 + tanh) / 2) in Q15, 0 to 32767; the argument was halved by the row's multiplier."""
     return (table_tanh(argument) >> 1) + (1 << (FINE_FRAC_BITS - 1))
 
@@ -136,7 +136,7 @@ def _step_gru(
     new = scaled(cell.new_gate_input) + (new_hidden >> 1) + mulw(new_hidden, table_tanh(reset))
     new_argument = table_argument(check_int32(new, "a GRU's new gate"))
 
-    keep = _sigmoid_q15(update)
+    keep = sigmoid_q15(update)
     take = 2**FINE_FRAC_BITS - 1 - keep
     old = state.hidden[:, : keep.shape[1]]
     blend = check_int32(keep * old + take * table_tanh(new_argument), "a hidden state's update")
@@ -158,9 +158,9 @@ def _step_lstm(
         "cell_gate": argument(cell.cell_gate),
         "output_gate": argument(cell.output_gate),
     }
-    write = _sigmoid_q15(arguments["input_gate"])
-    keep = _sigmoid_q15(arguments["forget_gate"])
-    show = _sigmoid_q15(arguments["output_gate"])
+    write = sigmoid_q15(arguments["input_gate"])
+    keep = sigmoid_q15(arguments["forget_gate"])
+    show = sigmoid_q15(arguments["output_gate"])
     candidate = table_tanh(arguments["cell_gate"])
 
     old = state.cell[:, : keep.shape[1]]

@@ -28,6 +28,7 @@ from edge_seq.cli import (
     monitor,
     quantize,
     record,
+    report,
     robustness,
     run,
     simulate,
@@ -77,6 +78,7 @@ app.command("measure")(measure.command)
 app.command("bench")(bench.command)
 app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
+app.command("report")(report.command)
 app.command("run")(run.command)
 app.command("record")(record.command)
 app.command("monitor")(monitor.command)

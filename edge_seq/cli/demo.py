@@ -74,5 +74,6 @@ def command(
         print_line(
             f"{result['seconds']:.0f} s. Firmware of the chosen model: {out / result['chosen'] / 'exports' / 'c'}"
         )
+        print_line(f"All of it as a page, to be opened in a browser: {result['report']}")
     if not result["holds"]:
         raise typer.Exit(CHECK_FAILED)

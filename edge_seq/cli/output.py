@@ -11,6 +11,8 @@ import typer
 
 from edge_seq.errors import EdgeSeqError
 from edge_seq.files import json_text
+from edge_seq.score_text import estimate as estimate
+from edge_seq.score_text import percent as percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,18 +101,6 @@ def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[
             bar.update(task, completed=completed, total=total, note=note)
 
         yield update
-
-
-def percent(value: float | None) -> str:
-    """A share for a table; ``-`` where there is none."""
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def estimate(value: dict[str, Any]) -> str:
-    """A score with its interval, from :class:`edge_seq.metrics.Estimate` as a table."""
-    if value["low"] is None:
-        return percent(value["value"])
-    return f"{percent(value['value'])} [{100 * value['low']:.1f}, {100 * value['high']:.1f}]"
 
 
 def print_reliability(result: dict[str, Any], *, side: str) -> None:

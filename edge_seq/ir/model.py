@@ -146,6 +146,11 @@ def weight_bytes(model: IntModel) -> int:
     return total + model.num_classes * (sizes[-1] + 4)
 
 
+def without_decision(model: IntModel) -> IntModel:
+    """The same model without a decision stage, on which its labels do not depend."""
+    return dataclasses.replace(model, readout=dataclasses.replace(model.readout, decision=None))
+
+
 def deployed_bytes(model: IntModel) -> int:
     """Bytes of all arrays of an integer model as they lie in flash: weights padded to quads, biases, multipliers."""
     every_rows = [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]

@@ -68,7 +68,7 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
     """
     check_counts(counts, model.input_size, f"calibrating {model.name}")
     if model.readout.at_window_end == "reset":
-        counts = _cut_at_resets(counts, model.contract.window_length)
+        counts = cut_at_resets(counts, model.contract.window_length)
     features = preprocess(counts, model.contract.preprocessing).astype(np.int64)
     cell_states: list[list[NDArray[Any]]] = [[] for _ in model.layers]
     moments = [np.zeros((0, 0))] * (len(model.layers) + 1)
@@ -107,7 +107,7 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
     ]
 
 
-def _cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.int16]:
+def cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.int16]:
     """Streams as the windows that a device with a reset at each window's end sees: [B, T, C] to [B n, window, C]."""
     whole = counts.shape[1] // window_length
     if whole <= 1:

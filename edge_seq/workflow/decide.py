@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_seq.backends.decision import StageNumbers, decide_stream
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.decision import MIN_LABELS_MAX, SCORE_LIMIT, DecisionStage
-from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.model import IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import save_model
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.streaming import count_streams
@@ -150,8 +150,7 @@ def decide_run(
     margin_limit = SCORE_LIMIT / ONE_LOGIT
     if unknown_margin is not None and not 0 <= unknown_margin <= margin_limit:
         raise DataError(f"decide: unknown_margin is {unknown_margin}; give 0 to {margin_limit:g} logits")
-    model = load_run_int(run)
-    model = replace(model, readout=replace(model.readout, decision=None))
+    model = without_decision(load_run_int(run))
     window_s = tolerance_of(model)
     extra = window_s / 2 if max_extra_delay_s is None else max_extra_delay_s
     if extra < 0:
@@ -181,6 +180,8 @@ def decide_run(
         "stage": None if best.stage is None else asdict(best.stage),
         "objective": "macro-F1 of events on validation recordings",
         "max_extra_delay_s": extra,
+        "allow_unknown": allow_unknown,
+        "unknown_margin": unknown_margin,
         "tried": len(stages),
         "recordings": len(recordings),
         "labels": _figures(plain),

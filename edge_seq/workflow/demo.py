@@ -18,6 +18,7 @@ from edge_seq.workflow.export import export_run
 from edge_seq.workflow.folder import check_can_write, open_run, save_json
 from edge_seq.workflow.prepare import prepare, split_note
 from edge_seq.workflow.quantize import quantize_run
+from edge_seq.workflow.report.write import write_report
 from edge_seq.workflow.train import train_run
 from edge_seq.workflow.verify import verify_run
 
@@ -43,7 +44,7 @@ def run_demo(
     """Simulate once; train, quantize, evaluate, export and verify each cell; choose by validation macro-F1.
 
     Args:
-        out: folder that gets a run for each cell and ``demo.json``.
+        out: folder that gets a run for each cell, ``demo.json``, and a report in the run of the chosen cell.
         overrides: of the configuration, ``section.key=value``; not of cell and name, which the demo sets.
         progress: called with steps done, steps in all, and what is being done.
 
@@ -52,7 +53,7 @@ def run_demo(
 
     Raises:
         ConfigError: an override of cell or name, or a folder that cannot be written to.
-        ToolError: torch or scikit-learn is not installed.
+        ToolError: torch, scikit-learn or matplotlib is not installed.
         EdgeSeqError: as the steps say.
     """
     _check_before(out, overrides)
@@ -106,6 +107,7 @@ def run_demo(
         "holds": all(ladder.holds for ladder in ladders.values()),
         "seconds": time.perf_counter() - started,
     }
+    result["report"] = str(write_report(out / result["chosen"])[1])
     save_json(out / "demo.json", result)
     return result, ladders
 
@@ -121,5 +123,6 @@ def _check_before(out: Path, overrides: Sequence[str]) -> None:
             )
     check_can_write(out)
     require_torch("demo")
-    if importlib.util.find_spec("sklearn") is None:
-        raise ToolError("edge-seq demo needs scikit-learn, which is not installed; pip install 'edge-seq[data]'")
+    for module, package in (("sklearn", "scikit-learn"), ("matplotlib", "matplotlib")):
+        if importlib.util.find_spec(module) is None:
+            raise ToolError(f"edge-seq demo needs {package}, which is not installed; pip install 'edge-seq[data]'")

@@ -11,7 +11,7 @@ from typing import Any
 from edge_seq.data.recording import Windows
 from edge_seq.errors import DataError, ToolError
 from edge_seq.ir.contract import contract_to_dict
-from edge_seq.ir.model import FloatModel, canonical_json, model_hash
+from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
 from edge_seq.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -94,6 +94,7 @@ def evaluate_run(
     progress(1, EVALUATE_STEPS, "integer model")
     if quantized is not None:
         logits["int"] = real_logits(quantized, windows.counts)
+        results["int_model_hash"] = model_hash(without_decision(quantized))  # labels do not depend on the stage
         results["int"] = score(softmax(logits["int"]))
     results["reliability"] = reliability(windows.labels, temperature_of_run(run), logits)
     progress(2, EVALUATE_STEPS, "baselines")

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -229,6 +231,21 @@ def load_json(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise DataError(f"reading {path.name}: a {type(table).__name__}, expected a table in JSON; make it again")
     return table
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """What a table lacks, or holds in another form than its command writes, becomes one message.
+
+    Raises:
+        DataError: naming the table.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise DataError(
+            f"reading {name}: not as its command writes it ({type(error).__name__}: {error}); make it again"
+        ) from error
 
 
 def save_windows(path: Path, windows: Windows) -> None:

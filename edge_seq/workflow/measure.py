@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge_seq.ir.model import model_hash
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, save_json
 from edge_seq.workflow.verify_c import require_fresh
 from firmware_export.budgets import Budgets, first_of
@@ -18,9 +19,11 @@ class MeasureReport:
     """One table a target, and whether all budgets hold.
 
     Attributes:
+        model_hash: of the integer model that was measured.
         targets: from :func:`firmware_export.measure.measurement_to_dict`, with budgets and overruns.
     """
 
+    model_hash: str
     targets: tuple[dict[str, Any], ...]
 
     @property
@@ -35,7 +38,7 @@ class MeasureReport:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"holds": self.holds, "targets": list(self.targets)}
+        return {"model_hash": self.model_hash, "holds": self.holds, "targets": list(self.targets)}
 
 
 def measure_run(
@@ -77,6 +80,6 @@ def measure_run(
         table |= {"over_budget": [str(overrun) for overrun in overruns], "unchecked": unchecked}
         tables.append({**measurement_to_dict(found), **table})
     progress(len(targets), len(targets), "done")
-    report = MeasureReport(tuple(tables))
+    report = MeasureReport(model_hash(model), tuple(tables))
     save_json(run.reports / "measure.json", report.to_dict())
     return report

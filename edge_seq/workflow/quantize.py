@@ -17,6 +17,7 @@ from edge_seq.metrics import softmax
 from edge_seq.parity.ladder import quantisation_cost
 from edge_seq.quant.calibrate import calibrate, count_saturation
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
+from edge_seq.quant.gate_error import gate_errors
 from edge_seq.quant.quantize import quantize
 from edge_seq.quant.range_proof import range_bounds
 from edge_seq.workflow.folder import (
@@ -102,6 +103,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         "input_shift": quantized.number_format.input_shift,
         "cell_frac_bits": quantized.number_format.cell_frac_bits,
         "saturation": [{**asdict(s), "share": s.share} for s in count_saturation(quantized, streams)],
+        "by_gate": [asdict(error) for error in gate_errors(model, quantized, streams)],
         "cost": {"side": side, **asdict(cost)},
         "reliability": {"side": side, **reliability(windows.labels, temperature_of_run(run), logits)},
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],

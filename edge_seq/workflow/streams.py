@@ -36,6 +36,8 @@ from edge_seq.workflow.reliability import BATCH
 
 STREAMS_AT_ONCE = 16
 STREAM_STEPS = 3
+SIGNALS = "signals"  # beside labels and classifiers, in the file of timelines
+ENVELOPE_BINS = 400
 
 Progress = Callable[[int, int, str], None]
 
@@ -251,7 +253,8 @@ def evaluate_streams(
 
 
 def _save_timelines(path: Path, streams: dict[str, list[LabelStream]], timelines: dict[str, list[Timeline]]) -> None:
-    """What a report draws: ``<recording>/labels`` and ``<recording>/<classifier>``, int16 [T] each.
+    """What a report draws: ``<recording>/labels`` and ``<recording>/<classifier>``, int16 [T] each, and
+    ``<recording>/signals`` from :func:`envelope`.
 
     As in :class:`Timeline`: labels below 0 are none, decisions are -1 before the first and K where unknown.
     """
@@ -260,4 +263,15 @@ def _save_timelines(path: Path, streams: dict[str, list[LabelStream]], timelines
         for stream, line in zip(streams[name.removesuffix("_decided")], lines, strict=True):
             tensors[f"{stream.recording.name}/labels"] = stream.recording.labels.astype(np.int16)
             tensors[f"{stream.recording.name}/{name}"] = line.decisions.astype(np.int16)
+            tensors[f"{stream.recording.name}/{SIGNALS}"] = envelope(stream.recording.counts)
     write_atomically(path, safetensors.numpy.save(tensors))
+
+
+def envelope(counts: NDArray[np.int16]) -> NDArray[np.int16]:
+    """int16 [2, bins, C]: the least and the largest of at most ``ENVELOPE_BINS`` equal stretches of int16 [T, C].
+
+    >>> envelope(np.arange(800, dtype=np.int16)[:, None])[:, :3, 0].tolist()
+    [[0, 2, 4], [1, 3, 5]]
+    """
+    parts = np.array_split(counts, min(ENVELOPE_BINS, len(counts)))
+    return np.stack([[part.min(axis=0) for part in parts], [part.max(axis=0) for part in parts]])

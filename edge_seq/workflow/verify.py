@@ -49,7 +49,7 @@ from edge_seq.workflow.folder import (
     load_windows,
 )
 from edge_seq.workflow.quantize import float_probabilities, int_probabilities
-from edge_seq.workflow.verify_c import host_library_rung, host_rung, self_test_rung, target_rung
+from edge_seq.workflow.verify_c import TARGET_RUNG, host_library_rung, host_rung, self_test_rung, target_rung
 from edge_seq.workflow.verify_device import DEFAULT_STEPS, MODEL_RUNG, STEPS_RUNG, model_rung, steps_rung
 from edge_seq.workflow.verify_device import SELF_TEST_RUNG as BOARD_SELF_TEST_RUNG
 from edge_seq.workflow.verify_device import self_test_rung as board_self_test_rung
@@ -158,7 +158,7 @@ def verify_run(
     for target in targets:
         if target.name != "host":  # which has its rung in any case
             on_target = partial(target_rung, run=run, model=int_model, counts=streams, target=target)
-            climbs.append(_Climb(f"integer reference = C on {target.name}", on_target))
+            climbs.append(_Climb(f"{TARGET_RUNG}{target.name}", on_target))
     if device is not None:
         climbs += [
             _Climb(MODEL_RUNG, lambda _: same_model),

@@ -22,6 +22,8 @@ from firmware_export.host_library import FAST_FLAGS, infer_windows, load_host_li
 from firmware_export.run_target import build_for_target, run_on_target
 from firmware_export.target import MissingToolError, Target, find_emulator, find_target_compiler
 
+TARGET_RUNG = "integer reference = C on "  # and the target's name
+
 
 def require_fresh(run: RunFolder, model: IntModel, *, doing: str = "") -> None:
     """See that the C export is of the run's integer model.

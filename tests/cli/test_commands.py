@@ -28,6 +28,7 @@ COMMANDS = (
     "bench",
     "robustness",
     "compare",
+    "report",
     "run",
     "record",
     "monitor",
@@ -76,6 +77,7 @@ def test_an_error_is_json_where_json_was_asked_for(tmp_path: Path) -> None:
         "quantize RUN",
         "export RUN",
         "evaluate RUN",
+        "report RUN",
         "run --help",
         "record --help",
     ],
@@ -95,6 +97,9 @@ def test_what_does_not_train_imports_no_torch(command: str, small: Small) -> Non
 def test_evaluate_scores_models_and_baselines(small: Small) -> None:
     results = ok("evaluate", small.run, "--side", "validation", "--json").json
     assert set(results) >= {"float", "int", "majority", "random_forest"}
+    quantization = json.loads((small.run / "quantization.json").read_text())
+    assert results["model_hash"] == quantization["float_model_hash"]
+    assert results["int_model_hash"] == quantization["model_hash"]
     assert results["float"]["num_windows"] == sum(map(sum, results["float"]["confusion"]))
 
 

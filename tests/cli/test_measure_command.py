@@ -51,6 +51,7 @@ def test_every_target_has_a_row(run: Path) -> None:
     report = ok("measure", run, "--target", "all", "--steps", "60", "--json").json
     assert [row["target"] for row in report["targets"]] == list(target_names())
     assert report["holds"] is True
+    assert report["model_hash"] == json.loads((run / "exports" / "c" / "manifest.json").read_text())["model_hash"]
     for row in report["targets"]:
         if row["status"] == "measured":
             assert row["flash_bytes"] == row["code_bytes"] + row["table_bytes"] + row["weight_bytes"]

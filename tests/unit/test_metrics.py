@@ -71,8 +71,22 @@ def test_interval_holds_the_value_and_is_seeded() -> None:
         assert estimate.low is not None
         assert estimate.high is not None
         assert estimate.low < estimate.value < estimate.high
+    for one in metrics.classes:
+        assert one.f1 is not None
+        assert one.f1_low is not None
+        assert one.f1_high is not None
+        assert one.f1_low < one.f1 < one.f1_high
     assert _evaluate(*_sample()) == metrics
     assert _evaluate(*_sample(), seed=1) != metrics
+
+
+def test_the_interval_of_a_class_is_over_resamples_that_hold_it() -> None:
+    """Class 3 is in one of eight groups, always right: what a resample without that group would give is not 0."""
+    groups = (np.arange(80) % 8).astype(str)
+    labels = np.where(groups == "0", 3, 0)
+    rare, absent = (_evaluate(labels, np.eye(4)[labels], groups).classes[index] for index in (3, 2))
+    assert (rare.f1, rare.f1_low, rare.f1_high) == (1.0, 1.0, 1.0)
+    assert (absent.f1, absent.f1_low, absent.f1_high) == (None, None, None)
 
 
 def test_groups_that_agree_within_widen_the_interval() -> None:
@@ -99,6 +113,7 @@ def test_no_interval_without_groups_or_resamples(num_groups: int, bootstrap: int
     metrics = _evaluate(*_sample(num_groups), bootstrap=bootstrap)
     assert metrics.accuracy.low is None
     assert metrics.accuracy.high is None
+    assert {(one.f1_low, one.f1_high) for one in metrics.classes} == {(None, None)}
     assert str(metrics.accuracy) == f"{100 * metrics.accuracy.value:.1f} %"
 
 

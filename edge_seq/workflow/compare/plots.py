@@ -28,13 +28,18 @@ def draw_comparison(result: dict[str, Any], out: Path) -> list[str]:
     """
     names = []
     for index, size in enumerate(result["sizes"]):
-        chosen = [one for one in result["candidates"] if size["name"] in one["sizes"]]
+        chosen = candidates_of(result, size)
         if not chosen:
             continue
         suffix = "" if index == 0 else f"_{size['value']}_{size['kind']}"
         names += _save(_scores(result, size, chosen), out, f"scores{suffix}")
         names += _save(_gradients(result, size, chosen), out, f"gradients{suffix}")
     return names
+
+
+def candidates_of(result: dict[str, Any], size: dict[str, Any]) -> list[dict[str, Any]]:
+    """Candidates at one of ``result["sizes"]``."""
+    return [one for one in result["candidates"] if size["name"] in one["sizes"]]
 
 
 def _save(figure: Any, out: Path, name: str) -> list[str]:
@@ -60,10 +65,19 @@ def _series(chosen: list[dict[str, Any]]) -> dict[tuple[str, str, int], list[dic
 
 def _scores(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> Any:
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullLocator, ScalarFormatter
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
+    draw_scores(axes, result, chosen)
+    axes.set_title(f"{result['task']}, {size['name']}: mean and 95 % interval over {result['config']['seeds']} seeds")
+    axes.legend(fontsize="small")
+    return figure
+
+
+def draw_scores(axes: Any, result: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
+    """Score of some candidates with its interval, over the window length."""
+    from matplotlib.ticker import NullLocator, ScalarFormatter
+
     series = _series(chosen)
     for index, ((cell, weights, units), ones) in enumerate(series.items()):
         shift = 1.0 + 0.012 * (index - len(series) / 2)  # so that bars do not hide each other
@@ -85,39 +99,47 @@ def _scores(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str,
     if result["config"]["score"] == "accuracy":
         axes.axhline(majority, color="grey", linewidth=0.8)
         axes.annotate("constant guess", (1.0, majority), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    lengths = sorted({one["time_steps"] for one in chosen})
     axes.set_xscale("log", base=2)
-    axes.set_xticks(lengths)
+    axes.set_xticks(sorted({one["time_steps"] for one in chosen}))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel("window length T, samples")
     axes.set_ylabel(f"{result['config']['score'].replace('_', ' ')}, %")
-    axes.set_title(f"{result['task']}, {size['name']}: mean and 95 % interval over {result['config']['seeds']} seeds")
-    axes.legend(fontsize="small")
     axes.grid(alpha=0.3)
-    return figure
 
 
 def _gradients(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> Any:
-    """Before and after the training, at the longest window."""
+    """Before and after the training."""
     from matplotlib.figure import Figure
 
-    longest = max(one["time_steps"] for one in chosen)
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, when in zip(panels, ("before", "after"), strict=True):
-        for (cell, weights, units), ones in _series([c for c in chosen if c["time_steps"] == longest]).items():
-            norms = ones[0]["gradient"][when]
-            axes.plot(norms, color=COLOURS[cell], linestyle=LINES[weights], label=f"{cell} {units}, {weights}")
-        axes.set_yscale("log")
-        axes.set_ylim(bottom=1e-12)
-        axes.set_xlabel("k, steps back from the newest sample")
+        draw_gradients(axes, chosen, when)
         axes.set_title(f"{when} the training")
-        axes.grid(alpha=0.3)
-    panels[0].set_ylabel("mean norm of dL / dx[T - 1 - k]")
+    panels[1].set_ylabel("")
     panels[1].legend(fontsize="small")
-    figure.suptitle(f"{result['task']}, {size['name']}, T = {longest}: what the loss feels of an input k steps back")
+    of = f"{result['task']}, {size['name']}, T = {longest_window(chosen)}"
+    figure.suptitle(f"{of}: what the loss feels of an input k steps back")
     return figure
+
+
+def longest_window(chosen: list[dict[str, Any]]) -> int:
+    """T at which gradients are drawn."""
+    return max(int(one["time_steps"]) for one in chosen)
+
+
+def draw_gradients(axes: Any, chosen: list[dict[str, Any]], when: str) -> None:
+    """Norm of the gradient with respect to the input k steps back, ``before`` or ``after`` the training."""
+    longest = longest_window(chosen)
+    for (cell, weights, units), ones in _series([c for c in chosen if c["time_steps"] == longest]).items():
+        norms = ones[0]["gradient"][when]
+        axes.plot(norms, color=COLOURS[cell], linestyle=LINES[weights], label=f"{cell} {units}, {weights}")
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=1e-12)
+    axes.set_xlabel("k, steps back from the newest sample")
+    axes.set_ylabel("mean norm of dL / dx[T - 1 - k]")
+    axes.grid(alpha=0.3)
 
 
 def _or(value: float | None, other: float) -> float:

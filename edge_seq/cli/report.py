@@ -1,0 +1,48 @@
+"""edge-seq report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table
+
+
+def command(
+    path: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_COMPARISON", help="Folder of a run or a comparison, or comparison.json.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The page; in the folder if not given.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one HTML page that shows a run or a comparison: a model card with all figures. Needs no network, no torch.
+
+    Sections whose step was not done yet name its command. Exit code 1 where a section is of another model than the run
+    now holds (the page is written, and marks it), 2 where a file is damaged.
+
+    Example: edge-seq report runs/car --out car.html
+    """
+    from edge_seq.workflow.report.figures import RunFigures
+    from edge_seq.workflow.report.words import limits_of, summary_rows
+    from edge_seq.workflow.report.write import to_dict, write_report
+
+    figures, place = write_report(path, out)
+    if as_json:
+        print_json({**to_dict(figures), "page": str(place)})
+    elif isinstance(figures, RunFigures):
+        print_table(figures.name, ["what", "found"], summary_rows(figures))
+        for limit in limits_of(figures):
+            print_line(limit)
+        for section, missing in figures.missing.items():
+            print_line(f"no {section} yet: {missing}")
+        print_line(f"page: {place}")
+    else:
+        rows = [[one["scope"], one["pick"] or "none", one["why"]] for one in figures.table["verdicts"]]
+        print_table(figures.name, ["among", "take", "why"], rows)
+        print_line(f"page: {place}")
+    if isinstance(figures, RunFigures) and figures.stale:
+        raise typer.Exit(CHECK_FAILED)

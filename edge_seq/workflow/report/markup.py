@@ -1,0 +1,96 @@
+"""HTML as values: text is escaped by construction, what is markup says so by its type."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+VOID = {"meta", "link"}
+
+
+class Html(str):
+    """Markup; everything else that goes into a page is text and is escaped."""
+
+    __slots__ = ()
+
+
+Child = str | int | float | None
+
+
+def text_of(value: Child) -> Html:
+    """Markup as it is, text escaped, None as nothing.
+
+    >>> text_of("<b>"), text_of(Html("<b>"))
+    ('&lt;b&gt;', '<b>')
+    """
+    if isinstance(value, Html):
+        return value
+    return Html("" if value is None else html.escape(str(value), quote=True))
+
+
+def tag(name: str, /, *children: Child, **attributes: Child) -> Html:
+    """An element. ``class_`` is class, other underscores are hyphens; an attribute that is None is left out.
+
+    >>> tag("p", "a < b", class_="note", aria_label='"x"')
+    '<p class="note" aria-label="&quot;x&quot;">a &lt; b</p>'
+    """
+    named = (("class" if key == "class_" else key.replace("_", "-"), value) for key, value in attributes.items())
+    opened = "".join(f' {key}="{html.escape(str(value), quote=True)}"' for key, value in named if value is not None)
+    if name in VOID and not children:
+        return Html(f"<{name}{opened}/>")
+    return Html(f"<{name}{opened}>{''.join(map(text_of, children))}</{name}>")
+
+
+def join(parts: Sequence[Child]) -> Html:
+    """Parts one after the other."""
+    return Html("".join(map(text_of, parts)))
+
+
+def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Child]], *, class_: str | None = None) -> Html:
+    """A table with a caption, in a box that scrolls by itself where the page is narrow."""
+    head = tag("tr", *(tag("th", column, scope="col") for column in columns))
+    body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows]
+    return captioned(caption, tag("table", tag("thead", head), tag("tbody", *body), class_=class_))
+
+
+def captioned(caption: str, made: Html) -> Html:
+    """What may be wider than a phone, in a box that scrolls by itself, below its caption, which does not."""
+    box = tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
+    return tag("figure", tag("figcaption", caption), box, class_="wide")
+
+
+def side_by_side(parts: Iterable[Html]) -> Html:
+    """Parts of any width beside each other where there is room."""
+    return tag("div", *parts, class_="beside")
+
+
+def figures(drawn: Iterable[Html]) -> Html:
+    """Figures beside each other where there is room."""
+    return tag("div", *drawn, class_="figures")
+
+
+def meter(value: int | None, limit: int | None) -> Html:
+    """A number, and where it has a limit the limit and a bar of how much of it is used.
+
+    >>> meter(7, None)
+    '7'
+    """
+    if value is None or limit is None:
+        return text_of("-" if value is None else f"{value:,}")
+    used = tag("span", style=f"width:{min(100.0, 100 * value / limit):.1f}%", class_="over" if value > limit else None)
+    return join([f"{value:,} of {limit:,}", tag("span", used, class_="meter", aria_hidden="true")])
+
+
+def facts(pairs: Sequence[tuple[str, Child]]) -> Html:
+    """Names and values."""
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs), class_="facts")
+
+
+def bullets(lines: Sequence[Child]) -> Html:
+    """A list."""
+    return tag("ul", *(tag("li", line) for line in lines))
+
+
+def code_block(lines: Sequence[str]) -> Html:
+    """Commands to paste."""
+    return tag("pre", tag("code", "\n".join(lines)), tabindex=0)

@@ -1,0 +1,607 @@
+"""edge-seq report: a page of a run and of a comparison, what is missing or stale, errors, what a browser shows."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from edge_seq.errors import ConfigError, DataError, ToolError
+from edge_seq.workflow.decide import decide_run
+from edge_seq.workflow.evaluate import evaluate_run
+from edge_seq.workflow.export import export_run
+from edge_seq.workflow.folder import RunFolder
+from edge_seq.workflow.measure import measure_run
+from edge_seq.workflow.report import charts
+from edge_seq.workflow.report.figures import RunFigures, gather
+from edge_seq.workflow.report.markup import tag
+from edge_seq.workflow.report.run_page import run_page
+from edge_seq.workflow.report.timelines import MAX_SEGMENTS
+from edge_seq.workflow.report.words import limits_of
+from edge_seq.workflow.report.write import write_report
+from edge_seq.workflow.robustness import run_robustness
+from edge_seq.workflow.streams import evaluate_streams
+from edge_seq.workflow.verify import verify_run
+from firmware_export.budgets import Budgets
+from firmware_export.target import choose_targets
+from tests.cli.conftest import Small, edge_seq, ok
+from tests.live.browser import browser
+
+pytest.importorskip("matplotlib")
+
+MOST_BYTES = 3_000_000
+VOID = ("meta", "link")
+MARKUP = "<img src=x onerror=alert(1)>"
+HOSTILE_LABEL = (
+    f'{MARKUP}"&\\n$\\frac 静止'  # markup, quotes, what matplotlib would read as a formula, a script it lacks
+)
+TABLES = {
+    "training": "training.json",
+    "quantization": "quantization.json",
+    "metrics": "metrics.test.json",
+    "stream": "stream.test.json",
+    "robustness": "reports/robustness.test.json",
+    "verify": "reports/verify.json",
+    "measure": "reports/measure.json",
+}
+
+
+class Tags(HTMLParser):
+    """Checks that elements nest, and keeps addresses and ids."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.names: set[str] = set()
+        self.addresses: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._keep(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._keep(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def _keep(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.add(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+
+def check_page(text: str) -> None:
+    """Well-formed, of one file, without scripts, small."""
+    tags = Tags(text)
+    assert all(address.startswith(("#", "data:")) for address in tags.addresses), tags.addresses
+    assert {address[1:] for address in tags.addresses if address.startswith("#")} <= set(tags.ids)
+    assert len(tags.ids) == len(set(tags.ids))
+    assert not {"script", "img", "iframe", "object"} & tags.names
+    assert "url(http" not in text
+    assert "@import" not in text
+    assert len(text.encode()) < MOST_BYTES
+
+
+@pytest.fixture(scope="module")
+def whole(small: Small, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on which every step was done."""
+    path = Path(shutil.copytree(small.run, tmp_path_factory.mktemp("whole") / "run"))
+    run = RunFolder(path)
+    decide_run(run, unknown_margin=0.002, max_extra_delay_s=20)
+    export_run(run)
+    evaluate_run(run)
+    evaluate_streams(run)
+    run_robustness(run, names=("noise",), plot=False)
+    verify_run(run, max_windows=10, extreme_windows=4)
+    measure_run(run, choose_targets(("cortex_m4",)), Budgets(max_flash=100, max_ram=100_000), steps=60)
+    return path
+
+
+@pytest.fixture
+def run(whole: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return Path(shutil.copytree(whole, tmp_path / "run"))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Charts are their captions, for tests that look at words alone: most of the time goes into charts."""
+    monkeypatch.setattr(charts, "chart", lambda title, *_args, **_options: tag("figure", title))
+    monkeypatch.setattr(charts, "timeline", lambda title, *_args, **_options: tag("figure", title))
+
+
+def figures_of(path: Path) -> RunFigures:
+    found = gather(path)
+    assert isinstance(found, RunFigures)
+    return found
+
+
+def save_timelines(run: Path, labels: NDArray[np.int16]) -> None:
+    """One recording, that the integer model decides as it is."""
+    signals = np.zeros((2, 3, 3), dtype=np.int16)
+    tensors = {"a/labels": labels, "a/int": labels, "a/signals": signals}
+    (run / "reports" / "stream.test.safetensors").write_bytes(safetensors.numpy.save(tensors))
+
+
+def change(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def comparison(task: str = "<b>car</b>") -> dict[str, Any]:
+    interval = {"value": 0.9, "low": 0.8, "high": 0.95}
+    one = {
+        **{"name": "gru 4", "cell": "gru", "hidden_size": 4, "first_weights": "default", "sizes": ["4 units"]},
+        **{"interval": interval, "training_cpu_seconds": 1.0, "integer": {"status": "refused", "reasons": []}},
+        "gradient": {
+            **{"before": [1.0, 0.1, 0.0], "after": [1.0, 0.1, 0.0]},
+            **{"oldest_to_newest_before": 0.1, "oldest_to_newest_after": 0.0},
+        },
+        "cost": {"status": "unmeasured", "parameters": 100, "macs_per_step": 90},
+        "majority": 0.25,
+    }
+    config = {"cells": ["gru"], "window_lengths": [8, 16], "score": "accuracy", "training": {"pooling": "last"}}
+    return {
+        **{"format": "edge_seq.compare/1", "task": task, "command": "edge-seq compare", "versions": {"numpy": "2"}},
+        **{"config": {**config, "seeds": 2}, "sizes": [{"name": "4 units"}, {"name": "8 units"}]},
+        "candidates": [{**one, "time_steps": 8}, {**one, "time_steps": 16}],
+        "verdicts": [{"scope": "all", "pick": "gru 4", "why": "Take gru."}],
+        **{"rules": ["one"], "data_note": "simulated", "failures": {}, "trainings_left": 1, "takeovers": 0},
+        "solved_up_to": None,
+    }
+
+
+def test_a_run_as_page_json_and_table(run: Path) -> None:
+    out = run.parent / "page.html"
+    found = ok("report", run, "--out", out, "--json").json
+    assert (found["kind"], found["page"], found["missing"], found["stale"]) == ("run", str(out), {}, {})
+    for name, file in TABLES.items():
+        assert found[name] == json.loads((run / file).read_text())
+    text = out.read_text()
+    check_page(text)
+    for heading in ("Intended use", "Limits", "Sensor contract", "Range proof", "Confusion matrix, integer model"):
+        assert heading in text
+    assert "By layer and gate" in text
+    assert "Not made yet" not in text
+    table = ok("report", run)
+    accuracy = found["metrics"]["int"]["accuracy"]["value"]
+    for printed in (table.out, text):
+        assert f"{100 * accuracy:.1f} %" in printed
+        assert "event macro-F1" in printed
+        assert "Only for signals as in the sensor contract: 10 Hz" in printed
+    assert f"page: {run / 'reports' / 'report.html'}" in table.out
+
+
+def test_every_command_of_the_page_can_be_given(run: Path) -> None:
+    commands = figures_of(run).commands
+    assert [command.split()[1] for command in commands] == [
+        *("train", "quantize", "decide", "evaluate", "evaluate", "export", "verify", "measure", "robustness", "report")
+    ]
+    assert commands[2].endswith("--max-extra-delay-s 20 --unknown-margin 0.002")
+    assert commands[7].endswith("--target cortex_m4 --max-flash 100 --max-ram 100000")
+
+
+def test_the_timeline_shows_signals_truth_and_decisions(run: Path, small: Small) -> None:
+    figures = figures_of(run)
+    lanes = figures.timelines[0].lanes
+    assert set(lanes) == {"labels", "float", "int", "float_decided", "int_decided"}
+    stored = safetensors.numpy.load((run / "reports" / "stream.test.safetensors").read_bytes())
+    name = figures.timelines[0].name
+    for lane, segments in lanes.items():
+        drawn = np.concatenate([np.full(round(10 * (s.end_s - s.start_s)), s.label) for s in segments])
+        np.testing.assert_array_equal(drawn, stored[f"{name}/{lane}"])
+    shares = [one.right_share for one in figures.timelines]
+    assert shares == sorted(shares)
+    assert [one.rank.split()[1] for one in figures.timelines] == ["worst", "median", "best"][-len(shares) :]
+    assert list(figures.timelines[0].signals) == ["ax, m/s^2", "ay, m/s^2", "az, m/s^2"]
+    for name, bins in figures.timelines[0].signals.items():
+        channel = next(one for one in figures.model["contract"]["channels"] if name.startswith(one["name"]))
+        recorded = np.loadtxt(small.drives, delimiter=",", skiprows=1, usecols=int("xyz".index(name[1])) + 2, dtype=str)
+        groups = np.loadtxt(small.drives, delimiter=",", skiprows=1, usecols=0, dtype=str)
+        values = recorded[groups == figures.timelines[0].name].astype(float)
+        assert len(bins) == 400
+        assert max(high for _, high in bins) == pytest.approx(values.max(), abs=1 / channel["counts_per_unit"])
+        assert min(low for low, _ in bins) == pytest.approx(values.min(), abs=1 / channel["counts_per_unit"])
+
+
+def test_a_long_restless_timeline_is_drawn_in_steps(run: Path) -> None:
+    labels = np.tile(np.array([0, 1, 1], dtype=np.int16), 40_000)
+    save_timelines(run, labels)
+    figures = figures_of(run)
+    (one,) = figures.timelines
+    assert (one.rank, one.seconds, one.step_s) == ("the only one", 12_000.0, 20.0)
+    assert [(s.start_s, s.end_s, s.label) for s in one.lanes["int"]] == [(0.0, 12_000.0, 1)]
+    page = run_page(figures)
+    assert "the most frequent label of each 20 s" in page
+    assert len(page) < MOST_BYTES
+
+
+def test_as_many_changes_as_can_be_drawn_are_drawn(run: Path) -> None:
+    labels = np.arange(MAX_SEGMENTS, dtype=np.int16) % 2
+    save_timelines(run, labels)
+    (one,) = figures_of(run).timelines
+    assert (one.step_s, len(one.lanes["int"])) == (0.0, MAX_SEGMENTS)
+
+
+def test_what_is_missing_is_named_with_its_command(small: Small, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(small.run, tmp_path / "run"))
+    for left in ("quantization.json", "model.int.safetensors", "training.json", *TABLES.values(), "decision.json"):
+        (path / left).unlink(missing_ok=True)
+    result = ok("report", path)
+    for name, command in (
+        ("training", f"train {path / 'config.toml'} --out {path}"),
+        ("quantization", f"quantize {path}"),
+        ("metrics", f"evaluate {path}"),
+        ("decision", f"decide {path}"),
+        ("stream", f"evaluate {path} --stream"),
+        ("robustness", f"robustness {path}"),
+        ("verify", f"export {path} && edge-seq verify {path}"),
+        ("measure", f"measure {path} --target cortex_m4"),
+    ):
+        assert f"no {name} yet: edge-seq {command}\n" in result.out
+    page = (path / "reports" / "report.html").read_text()
+    assert page.count("Not made yet. This makes it: ") == 8  # the metrics stand for two sections
+    check_page(page)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_validation_part_no_decision_is_asked_for(run: Path) -> None:
+    (run / "data" / "validation.safetensors").unlink()
+    (run / "decision.json").unlink()
+    history = [
+        {key: None if key.startswith("validation") else value for key, value in one.items()}
+        for one in json.loads((run / "training.json").read_text())["history"]
+    ]
+    change(run / "training.json", history=history)
+    metrics = json.loads((run / "metrics.test.json").read_text())
+    none = {"value": 1.0, "windows": 0, "groups": 0, "note": "the run has no validation windows: give some"}
+    change(run / "metrics.test.json", reliability={**metrics["reliability"], "temperature": none})
+    figures = figures_of(run)
+    assert figures.missing == {}
+    page = run_page(figures)
+    assert "Score on validation windows" not in page
+    assert re.search(r"<p>The run has no validation windows.*\. A dot is as large as", page)
+    assert re.search(r"Integer model: calibration error [0-9.]+ %<", page)
+    check_page(page)
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("name", [*(name for name in TABLES if name != "training"), "decision"])
+def test_a_section_of_another_model_is_told(name: str, run: Path) -> None:
+    change(run / TABLES.get(name, "decision.json"), model_hash="0" * 64)
+    found = figures_of(run)
+    assert list(found.stale) == [name]
+    assert f"{name} is of model {'0' * 16}, the run now holds" in found.stale[name]
+    assert f"do it again: {found.steps[name]}" in found.stale[name]
+    assert f"Limits</h3><ul><li>STALE: {name} is of model" in run_page(found)
+
+
+def test_a_stale_report_ends_with_1_and_a_measurement_without_a_model_is_stale(run: Path) -> None:
+    measured = json.loads((run / "reports" / "measure.json").read_text())
+    del measured["model_hash"]
+    (run / "reports" / "measure.json").write_text(json.dumps(measured))
+    result = edge_seq("report", run, "--json")
+    assert result.code == 1
+    assert "measure is of a model that it does not name" in result.json["stale"]["measure"]
+    figures = figures_of(run)
+    assert "Stale: measure is of a model" in run_page(figures)
+    assert limits_of(figures)[0].startswith("STALE: measure is of a model")
+
+
+def test_an_integer_model_made_after_the_scores_makes_them_stale(run: Path) -> None:
+    change(run / "metrics.test.json", int_model_hash="1" * 64)
+    assert list(figures_of(run).stale) == ["metrics"]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("name", "file"), TABLES.items())
+@pytest.mark.parametrize("content", ["{", "[]", '{"rungs": 3}'])
+def test_a_damaged_table_of_a_run_is_named(name: str, file: str, content: str, run: Path) -> None:
+    (run / file).write_text(content)
+    with pytest.raises(
+        DataError, match=rf"reading {Path(file).name}: (not a table|a list|not as its command)"
+    ) as error:
+        write_report(run)
+    assert "make it again" in str(error.value), name
+    assert not (run / "reports" / "report.html").exists()
+
+
+def test_damaged_timelines_are_named(run: Path) -> None:
+    (run / "reports" / "stream.test.safetensors").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"reading stream.test.safetensors: damaged .* --stream again"):
+        write_report(run)
+    (run / "reports" / "stream.test.safetensors").write_bytes(safetensors.numpy.save({"a/int": np.zeros(3, np.int16)}))
+    with pytest.raises(DataError, match=r"reading stream.test.safetensors: not as its command writes it"):
+        write_report(run)
+
+
+def test_hashes_that_are_no_table_are_named(run: Path) -> None:
+    (run / "data" / "hashes.json").write_text("3")
+    with pytest.raises(DataError, match=r"reading hashes.json: a int, expected a table"):
+        write_report(run)
+
+
+def test_a_table_whose_options_cannot_be_read_is_told(run: Path) -> None:
+    change(run / "reports" / "measure.json", targets=[3])
+    with pytest.raises(DataError, match=r"reading measure.json: not as its command writes it \(TypeError"):
+        write_report(run)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_class_absent_in_the_test_part_is_shown_as_such(run: Path) -> None:
+    metrics = json.loads((run / "metrics.test.json").read_text())
+    for name in ("float", "int"):
+        scores = metrics[name]
+        scores["confusion"] = [
+            [0 if 3 in (i, j) else n for j, n in enumerate(r)] for i, r in enumerate(scores["confusion"])
+        ]
+        scores["classes"][3] |= {"support": 0, "precision": None, "recall": None, "f1": None, "f1_low": None}
+    change(run / "metrics.test.json", **metrics)
+    page = run_page(figures_of(run))
+    assert "<td>0</td><td>-</td><td>-</td><td>-</td>" in page
+    assert "Weakest on skid" not in page
+
+
+def test_names_with_markup_stay_text(run: Path) -> None:
+    text = json.dumps(HOSTILE_LABEL, ensure_ascii=False)[1:-1]
+    for file in (*TABLES.values(), "decision.json"):
+        (run / file).write_text((run / file).read_text().replace("skid", text).replace("gcc", text))
+    figures = figures_of(run)
+    model = json.loads(
+        json.dumps(figures.model).replace('"skid"', json.dumps(HOSTILE_LABEL)).replace('"ax"', json.dumps(MARKUP))
+    )
+    side = replace(figures.sides[0], name=MARKUP, groups=(MARKUP,))
+    colour = '#000000 id="text_1" font: 9px x'  # what is replaced in tags stays in texts
+    lines = [
+        replace(
+            one,
+            name=HOSTILE_LABEL,
+            signals={name: next(iter(one.signals.values())) for name in (HOSTILE_LABEL, colour)},
+        )
+        for one in figures.timelines
+    ]
+    hostile = replace(figures, name=MARKUP, model={**model, "name": MARKUP}, sides=(side,), timelines=tuple(lines))
+    page = run_page(replace(hostile, commands=(MARKUP,), stale={"verify": MARKUP}, hashes={MARKUP: MARKUP}))
+    check_page(page)
+    assert MARKUP not in page
+    assert "$\\frac" in page
+    assert "静止" in page
+    assert f">{colour}</text>" in page
+
+
+def test_300_classes_make_a_page_that_can_still_be_opened(run: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = [f"class_{index:03}" for index in range(300)]
+    confusion = rng.integers(0, 9, (300, 300))
+    one = {"support": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5, "f1_low": None, "f1_high": None}
+    figures = figures_of(run)
+    assert figures.metrics is not None
+    metrics = dict(figures.metrics)
+    for name in ("float", "int"):
+        classes = [{"label": label, **one} for label in labels]
+        metrics[name] = {**metrics[name], "confusion": confusion.tolist(), "classes": classes}
+    sides = tuple(replace(side, per_class=(1,) * 300) for side in figures.sides)
+    page = run_page(replace(figures, model={**figures.model, "labels": labels}, metrics=metrics, sides=sides))
+    check_page(page)
+    off = confusion - np.diag(np.diag(confusion))
+    assert f"20 of {np.count_nonzero(off):,} confusions, the most frequent" in page
+    assert "<td>class_001</td><td>8</td>" in page or ">8</td>" in page
+    assert "class_011 and 288 more apart" in page
+
+
+def test_without_matplotlib_it_says_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ToolError, match=r"needs matplotlib to draw its charts.*pip install 'edge-seq.data.'"):
+        write_report(run)
+
+
+def test_a_comparison_as_page_with_values_escaped(tmp_path: Path) -> None:
+    (tmp_path / "comparison.json").write_text(json.dumps(comparison()))
+    result = ok("report", tmp_path)
+    assert "Take gru." in result.out
+    text = (tmp_path / "report.html").read_text()
+    check_page(text)
+    assert "&lt;b&gt;car&lt;/b&gt;" in text
+    assert "<b>car" not in text
+    assert "1 trainings are left" in text
+    found = ok("report", tmp_path / "comparison.json", "--json").json
+    assert (found["kind"], found["table"]) == ("comparison", comparison())
+
+
+def test_what_is_no_run_and_no_comparison_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    for path in (tmp_path, tmp_path / "notes.txt", tmp_path / "nowhere"):
+        with pytest.raises(ConfigError, match=r"is neither the folder of a run \(config.toml\) nor of a comparison"):
+            write_report(path)
+    assert edge_seq("report", tmp_path).code == 2
+
+
+def test_a_run_that_was_not_trained_to_its_end_is_refused(run: Path) -> None:
+    (run / "model.float.safetensors").unlink()
+    with pytest.raises(ConfigError, match="holds no trained model; run edge-seq train"):
+        write_report(run)
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        (None, "No decision stage: each window gets one of the classes"),
+        ({"unknown_margin": 0}, "Its decisions are never unknown"),
+        ({"unknown_margin": 9}, None),
+    ],
+)
+def test_the_limits_say_what_becomes_of_the_unknown(stage: Any, words: str | None, whole: Path) -> None:
+    figures = figures_of(whole)
+    model = {**figures.model, "readout": {**figures.model["readout"], "decision": stage}}
+    limits = limits_of(replace(figures, model=model))
+    found = [line for line in limits if "decision stage" in line or "unknown" in line]
+    assert [line[: len(words or "")] for line in found] == ([] if words is None else [words])
+
+
+def test_failed_parity_and_overruns_are_limits(whole: Path) -> None:
+    figures = figures_of(whole)
+    assert figures.verify is not None
+    failed = {**figures.verify, "rungs": [{"verdict": "failed"}]}
+    one = {"target": "m4", "status": "measured", "over_budget": ["max_ram is 1, found 2"]}
+    limits = limits_of(replace(figures, verify=failed, measure={"targets": [one]}))
+    assert "PARITY FAILED: an export does not compute what was scored. Do not deploy it." in limits
+    assert "OVER BUDGET max_ram is 1, found 2" in limits
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_cost_has_a_bar_for_each_budget_and_the_functions_that_cost_most(whole: Path) -> None:
+    one = {
+        **{"target": "m4", "status": "measured", "notes": ["a note"], "over_budget": ["max_ram is 100, found 200"]},
+        **{"flash_bytes": 500, "ram_bytes": 200, "stack_bytes": 7, "instructions_per_window": 1234},
+        **{"budgets": {"max_flash": 1000, "max_ram": 100}, "instructions_by_function": {"dot": 30, "tanh": 10}},
+        "latency_estimate": {"lowest_us": 1000.0, "highest_us": 2000.0, "assumption": "at 1 MHz"},
+    }
+    skipped = {"target": "m0", "status": "skipped", "notes": ["no compiler"], "over_budget": [], "budgets": {}}
+    cycles = {**one, "target": "avr", "cycles_per_window": 9000, "latency_estimate": None, "over_budget": []}
+    page = run_page(replace(figures_of(whole), measure={"targets": [one, skipped, cycles]}))
+    check_page(page)
+    assert '500 of 1,000<span class="meter" aria-hidden="true"><span style="width:50.0%"></span>' in page
+    assert '200 of 100<span class="meter" aria-hidden="true"><span style="width:100.0%" class="over"></span>' in page
+    assert '<td>1,234</td><td>1.00 to 2.00 ms</td><td><span class="bad">over budget</span></td>' in page
+    assert "<td>9,000 cycles</td><td>-</td><td>measured</td>" in page
+    assert "<td>-</td><td>skipped</td>" in page
+    for note in ("m4: a note", "m4: at 1 MHz", "m0: no compiler"):
+        assert f"<li>{note}</li>" in page
+    assert '<th scope="row">dot</th><td>30</td><td>75.0 %</td>' in page
+
+
+def test_a_disturbance_that_costs_5_points_is_a_limit(whole: Path) -> None:
+    def point(value: float, accuracy: float) -> dict[str, Any]:
+        return {"value": value, "float": {"accuracy": {"value": accuracy}}}
+
+    points = [point(0.5, 0.1), point(1, 0.9), point(1.1, 0.86), point(1.2, 0.8)]
+    sweep = {"quantity": "rate", "nominal": 1, "points": points}
+    limits = limits_of(replace(figures_of(whole), robustness={"sweeps": [sweep]}))
+    assert "rate: at 1.2 accuracy is 80.0 %, 90.0 % as trained." in limits
+
+
+def test_a_page_is_not_written_over_a_folder_or_into_a_file(run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot write to .*config.toml is a file"):
+        write_report(run, run / "config.toml" / "page.html")
+    with pytest.raises(ConfigError, match="which is a folder; give the name of a page"):
+        write_report(run, run / "data")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not a table in JSON"),
+        ('{"format": "other"}', "format 'other', expected 'edge_seq.compare/1'"),
+        ('{"format": "edge_seq.compare/1"}', "not as its command writes it (KeyError: 'verdicts')"),
+    ],
+)
+def test_a_damaged_comparison_is_named(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "comparison.json").write_text(content)
+    with pytest.raises(DataError, match=re.escape(message)):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.fixture(scope="module")
+def pages(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "comparison.json").write_text(json.dumps(comparison()))
+    places = {"run": folder / "run.html", "comparison": folder / "comparison.html"}
+    write_report(whole, places["run"])
+    write_report(folder, places["comparison"])
+    return places
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browser(tmp_path_factory.mktemp("browser")) as page:
+        yield page
+
+
+def show(chrome: Any, page: Path, width: int, scheme: str = "light") -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    chrome.get(page.as_uri())
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_a_browser_shows_it_without_network_or_errors(
+    kind: str, width: int, pages: dict[str, Path], chrome: Any
+) -> None:
+    show(chrome, pages[kind], width)
+    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
+    assert chrome.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert chrome.get_log("browser") == []
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison"])
+def test_charts_can_be_read_on_a_phone_and_their_text_is_text(kind: str, pages: dict[str, Path], chrome: Any) -> None:
+    show(chrome, pages[kind], 390)
+    heights = chrome.execute_script(
+        "return [...document.querySelectorAll('figure svg text')].map(t => [t.textContent, t.getBBox().height *"
+        " t.ownerSVGElement.getBoundingClientRect().width / t.ownerSVGElement.viewBox.baseVal.width])"
+    )
+    assert {"run": "epoch", "comparison": "window length T, samples"}[kind] in {text for text, _ in heights}
+    assert min(height for _, height in heights) > 7, heights
+    unnamed = "return document.querySelectorAll('svg:not([role=img][aria-label])').length"
+    assert chrome.execute_script(unnamed) == 0
+
+
+# Contrast of WCAG 2: (lighter + 0.05) / (darker + 0.05) of relative luminances.
+CONTRAST = """
+const linear = v => v <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);
+const luminance = c => {
+  const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => linear(v / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const page = luminance(getComputedStyle(document.querySelector('section')).backgroundColor);
+const contrast = c => { const l = luminance(c); return (Math.max(l, page) + 0.05) / (Math.min(l, page) + 0.05) };
+const styles = (selector, key) => [...document.querySelectorAll(selector)].map(e => getComputedStyle(e)[key]);
+const texts = styles('svg text', 'fill').map(contrast);
+const words = styles('h2, p, li, td, dt, dd, th, figcaption', 'color').map(contrast);
+const lines = styles('svg path', 'stroke').filter(s => s.startsWith('rgb(')).map(contrast);
+return [Math.min(...texts), Math.min(...words), Math.min(...lines), page];
+"""
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_stands_out_from_the_page_in_both_themes(
+    kind: str, scheme: str, pages: dict[str, Path], chrome: Any
+) -> None:
+    show(chrome, pages[kind], 1280, scheme)
+    texts, words, lines, page = chrome.execute_script(CONTRAST)
+    assert (page > 0.5) == (scheme == "light")
+    assert min(texts, words) >= 4.5  # what WCAG 2.1 asks of text
+    assert lines >= 1.5  # the faintest are grids; curves have more
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison"])
+def test_it_prints_in_light_colours_on_a_few_pages(kind: str, pages: dict[str, Path], chrome: Any) -> None:
+    show(chrome, pages[kind], 1280, "dark")
+    printed = base64.b64decode(chrome.execute_cdp_cmd("Page.printToPDF", {})["data"])
+    assert printed.startswith(b"%PDF")
+    assert printed.count(b"/Type /Page\n") in range(2, 16)
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    ink = "return getComputedStyle(document.querySelector('section')).color"
+    assert chrome.execute_script(ink) == "rgb(27, 27, 25)"
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
