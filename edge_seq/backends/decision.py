@@ -32,6 +32,21 @@ class DecisionState:
     primed: Int64
 
 
+def decision_words(state: DecisionState) -> Int64:
+    """int64 [B, K + 4]: all of a state, in the order in which it is saved (SPEC.md, section 13)."""
+    scores, *codes = vars(state).values()
+    return np.concatenate([scores, np.stack(codes, axis=1)], axis=1)
+
+
+def decision_of_words(stage: DecisionStage, num_classes: int, words: Int64) -> DecisionState | None:
+    """Inverse of :func:`decision_words`; None where a word is outside its range (SPEC.md, section 14)."""
+    scores, codes = words[:, :num_classes], words[:, num_classes:]
+    highest = np.array([num_classes, num_classes, stage.min_labels - 1, 1])
+    if (scores > 0).any() or (scores < -SCORE_LIMIT).any() or (codes < 0).any() or (codes > highest).any():
+        return None
+    return DecisionState(scores, *codes.T)
+
+
 @dataclass(frozen=True)
 class StageNumbers:
     """A stage's numbers, int64 [] or [B]: one for all streams, or for each its own, as a search wants it."""

@@ -14,6 +14,7 @@ import pytest
 from edge_seq.device import messages
 from edge_seq.device.framing import Frame, encode_body, encode_frame
 from edge_seq.device.messages import Type
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
 from firmware_export.board import WIRE_FOLDER
 from firmware_export.build import Compiler, compile_c
@@ -25,6 +26,7 @@ from tests.zoo import quantized_model, random_counts, spec
 MODELS = {
     "window": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
     "sample": spec("gru", 61, channels=5, classes=9, window_length=3, label_every="sample"),
+    "decided": spec("rnn", 5, channels=5, window_length=3, decision=DecisionStage(unknown_margin=2**14)),
 }
 
 

@@ -206,7 +206,9 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
         at += 4;
     }
     for (index = 0; index < model->pool_words; index++) {
-        if (!operand_within(get_signed32(at), index, step)) {
+        const int32_t sum = get_signed32(at);
+        if (!operand_within(sum, index, step) ||
+            (index >= model->layers[model->num_layers - 1u].hidden_size && sum != 0)) {
             return 0;
         }
         at += 4;
