@@ -256,8 +256,8 @@ class Device:
 
         Returns:
             int32 [n, row_words]: for each step features [C], states [state_words], pooled operands [pool_words],
-            logits [K], label, and of a decision stage scores [K] and decision (K: unknown); where no label was due
-            zeros, label and decision -1.
+            logits [K], label, and of a decision stage scores [K], excess of a distance and decision (K: unknown); where
+            no label was due zeros, label and decision -1.
         """
         counts = self._checked(counts)
         info = self.info

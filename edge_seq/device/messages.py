@@ -76,13 +76,14 @@ class StreamFlag(IntFlag):
 
 
 class Capability(IntFlag):
-    """What a device has: golden vectors, a sensor, room for a saved state, a decision stage in its model."""
+    """What a device has: golden vectors, a sensor, room for a state; in its model a decision stage, a distance."""
 
     NONE = 0
     SELF_TEST = 1
     SENSOR = 2
     STATE = 4
     DECISION = 8
+    DISTANCE = 16
 
 
 class _Reader:
@@ -188,13 +189,18 @@ class Hello:
 
     @property
     def row_words(self) -> int:
-        """Values of a traced step: features, states, pooled operands, logits, label; of a stage scores, decision."""
-        return self._plain_words + (1 + self.decides) * (self.num_classes + 1)
+        """Values of a traced step: features, states, pooled operands, logits, label; of a decision stage scores, excess
+        of a distance, decision."""
+        return self._plain_words + (1 + self.decides) * (self.num_classes + 1) + self._by_distance
 
     @property
     def row_bytes(self) -> int:
         """Bytes of a traced step on the wire."""
-        return 2 * self.row_words + (1 + self.decides) * 2 * self.num_classes
+        return self.row_layout.itemsize
+
+    @property
+    def _by_distance(self) -> bool:
+        return self.decides and Capability.DISTANCE in self.capabilities
 
     @property
     def _plain_words(self) -> int:
@@ -204,7 +210,8 @@ class Hello:
     def row_layout(self) -> np.dtype[np.void]:
         """Of a traced step on the wire."""
         fields = [("words", "<i2", self._plain_words), ("logits", "<i4", self.num_classes), ("label", "<i2", 1)]
-        decided = [("scores", "<i4", self.num_classes), ("decision", "<i2", 1)] if self.decides else []
+        excess = [("excess", "<i4", 1)] if self._by_distance else []
+        decided = [("scores", "<i4", self.num_classes), *excess, ("decision", "<i2", 1)] if self.decides else []
         return np.dtype([(name, kind, (size,)) for name, kind, size in (*fields, *decided)])
 
     @property

@@ -225,8 +225,9 @@ class Twin:
         capabilities = Capability.SELF_TEST | Capability.STATE
         if self.recording is not None:
             capabilities |= Capability.SENSOR
-        if model.readout.decision is not None:
+        if (stage := model.readout.decision) is not None:
             capabilities |= Capability.DECISION
+            capabilities |= Capability.NONE if stage.unknown_distance is None else Capability.DISTANCE
         return Hello(
             model_hash=model_hash(model),
             boot=self._boot,
@@ -347,7 +348,7 @@ class Twin:
         pooled = np.zeros(0, dtype=np.int64)
         if model.readout.pooling == "mean":
             pooled = np.pad(values["pooled"][0], (0, padded(model.hidden_sizes[-1]) - model.hidden_sizes[-1]))
-        named = [values[name][0] for name in ("logits", "label", "scores", "decision") if name in values]
+        named = [values[name][0] for name in ("logits", "label", "scores", "excess", "decision") if name in values]
         parts = [values["features"][0], *self._state_words(), pooled, *named]
         self._row = np.concatenate(parts).astype(np.int32)
         self._has_row = True

@@ -3,6 +3,7 @@
 #include "es_wire.h"
 
 #include "es_crc.h"
+#include "es_decision.h"
 
 #define HEADER_BYTES 4u
 #define CRC_BYTES 4u
@@ -50,6 +51,7 @@ typedef enum refusal {
 #define HAS_SENSOR 2u
 #define HAS_STATE 4u
 #define HAS_DECISION 8u
+#define HAS_DISTANCE 16u
 
 static const char *refusal_text(refusal_t refusal)
 {
@@ -244,10 +246,16 @@ static size_t label_bytes(const es_model_t *model)
     return 2u + 4u * (size_t)model->num_classes + (model->decision != NULL ? 2u : 0u);
 }
 
+/* Whether the decision stage, if there is one, sees a distance. */
+static int has_distance(const es_model_t *model)
+{
+    return model->decision_words > model->num_classes + ES_DECISION_EXCESS;
+}
+
 /* Bytes of a traced step. */
 static size_t row_bytes(const es_model_t *model)
 {
-    const size_t scores = model->decision != NULL ? 4u * (size_t)model->num_classes : 0u;
+    const size_t scores = model->decision != NULL ? 4u * ((size_t)model->decision_words - ES_DECISION_EXCESS) : 0u;
     return 2u * ((size_t)model->num_channels + model->state_words + model->pool_words) + label_bytes(model) + scores;
 }
 
@@ -264,7 +272,8 @@ static uint32_t half_of(int32_t word, size_t index)
     return (index % 2u == 0u) ? (uint32_t)word & 0xFFFFu : (uint32_t)word >> 16;
 }
 
-/* One of the 16-bit words of a label that was due: logits, label; of a decision stage scores, decision. */
+/* One of the 16-bit words of a label that was due: logits, label; of a decision stage scores, excess of a distance,
+ * decision. */
 static uint32_t label_word(const es_context_t *context, size_t index)
 {
     const size_t num_classes = context->model->num_classes;
@@ -279,6 +288,10 @@ static uint32_t label_word(const es_context_t *context, size_t index)
     if (index < 2u * num_classes) {
         return half_of(context->logits[num_classes + index / 2u], index);
     }
+    index -= 2u * num_classes;
+    if (index < 2u && has_distance(context->model)) {
+        return half_of(context->logits[2u * num_classes + ES_DECISION_EXCESS], index);
+    }
     return decision_of(context);
 }
 
@@ -288,6 +301,7 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
 {
     const es_context_t *const context = wire->context;
     const es_model_t *const model = context->model;
+    const int at_end = 2u * index + 2u == row_bytes(model);
     if (index < model->num_channels) {
         return (uint16_t)context->features[index];
     }
@@ -303,7 +317,7 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
     if (wire->label_due != 0u) {
         return label_word(context, index);
     }
-    return (index == 2u * (size_t)model->num_classes || index == 4u * (size_t)model->num_classes + 1u) ? 0xFFFFu : 0u;
+    return (index == 2u * (size_t)model->num_classes || at_end) ? 0xFFFFu : 0u;
 }
 
 /* Bytes of the latest step's row from `offset` on, at most `size` of them. */
@@ -364,7 +378,8 @@ static refusal_t serve_hello(es_wire_t *wire)
     at = put8(body, at, (uint8_t)model->carry);
     at = put16(body, at,
                (setup->golden != NULL ? HAS_SELF_TEST : 0u) | (port->sensor != NULL ? HAS_SENSOR : 0u) |
-                   (setup->state != NULL ? HAS_STATE : 0u) | (model->decision != NULL ? HAS_DECISION : 0u));
+                   (setup->state != NULL ? HAS_STATE : 0u) | (model->decision != NULL ? HAS_DECISION : 0u) |
+                   (has_distance(model) ? HAS_DISTANCE : 0u));
     at = put16(body, at, (uint32_t)setup->body_bytes);
     at = put32(body, at, (uint32_t)es_state_bytes(model));
     at = put32(body, at, (uint32_t)es_context_bytes(model));

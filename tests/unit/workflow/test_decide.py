@@ -26,7 +26,8 @@ def _streams(noise: float, recordings: int = 4) -> list[LabelStream]:
         labels = np.repeat(rng.permutation(np.arange(12) % 4), 40).astype(np.int16)
         logits = np.rint((np.eye(4)[labels] + rng.normal(0, noise, (480, 4))) * ONE_LOGIT).astype(np.int64)
         recording = Recording(f"r{index}", f"g{index}", np.zeros((480, 3), dtype=np.int16), labels)
-        streams.append(LabelStream(recording, np.arange(480), logits, logits.argmax(axis=1)))
+        operands = np.zeros((480, 3), dtype=np.int16)
+        streams.append(LabelStream(recording, np.arange(480), logits, logits.argmax(axis=1), operands))
     return streams
 
 
