@@ -65,8 +65,8 @@ def command(
     unknown_distance: Annotated[
         float | None,
         typer.Option(
-            help='The decision is "unknown" where what the head sees (the last state, or the mean) is farther from what '
-            "is usual for its label than all but this share of the right labels on validation: for example 0.05.",
+            help='The decision is "unknown" where what the head sees (last state, or mean) is farther from what is '
+            "usual for its label than all but this share of the right labels on validation: for example 0.05.",
             show_default=False,
         ),
     ] = None,

@@ -21,7 +21,7 @@ from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
 from firmware_export.board import WIRE_FOLDER
 from tests.device.c_device import build_driver, run_driver
-from tests.zoo import DECISIONS, awkward_specs, quantized_model, random_counts, spec
+from tests.zoo import DECISIONS, DISTANCES, awkward_specs, quantized_model, random_counts, spec
 
 SHAPES = {
     "car": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
@@ -30,6 +30,7 @@ SHAPES = {
     "carry": awkward_specs("lstm")["carry"],
     "long rows": spec("gru", 61, channels=5, classes=9, window_length=3),
     "decided": DECISIONS["rnn"],
+    "distance": DISTANCES["gru"],
     "decided, long rows": spec(
         "gru", 61, classes=9, label_every="sample", decision=DecisionStage(2, 2**14, 3, 2**13), step="remove_gravity"
     ),

@@ -129,6 +129,9 @@ def test_rows_there_and_back() -> None:
     packed = messages.pack_rows(decided, decides)
     assert len(packed) == 3 * decides.row_bytes == 3 * (HELLO.row_bytes + 4 * 4 + 2)
     assert np.array_equal(messages.unpack_rows(packed, decides), decided)
+    distant = replace(HELLO, capabilities=Capability.DECISION | Capability.DISTANCE)
+    excess = np.concatenate([decided[:, :-1], [[2**18], [-(2**18)], [0]], decided[:, -1:]], axis=1).astype(np.int32)
+    assert np.array_equal(messages.unpack_rows(messages.pack_rows(excess, distant), distant), excess)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from edge_seq.ir.model import IntModel
 from edge_seq.parity.ladder import Rung
 from edge_seq.workflow.verify_device import model_rung, self_test_rung, steps_rung
 from tests.device.c_device import build_driver, run_driver
-from tests.zoo import DECISIONS, quantized_model, random_counts, with_decision
+from tests.zoo import DECISIONS, DISTANCES, quantized_model, random_counts, some_distance, with_decision
 
 # What a compiler or a hand could get wrong in es_decision.c.
 FAULTS = {
@@ -25,6 +25,9 @@ FAULTS = {
     "hysteresis of another class": ("equal(code, decided)", "equal(code, decided + 1)"),
     "what was asked for is forgotten": ("state[ES_DECISION_PENDING] = target", "state[ES_DECISION_PENDING] = decided"),
     "the run one too long": ("less(run, (int32_t)stage->min_labels)", "less(run, (int32_t)stage->min_labels + 1)"),
+    "the distance of another label": ("(size_t)context->label *", "(size_t)(context->label ^ 1u) *"),
+    "all units as if they were fine": ("es_is_coarse(unit) ? (int32_t)seen[unit] : ", ""),
+    "the distance not smoothed": ("(context) - *excess, shift", "(context) - *excess, 0"),
     "a margin to another class": ("behind = select(leads, first, score)", "behind = score"),
 }  # fmt: skip
 
@@ -36,9 +39,12 @@ def climb(program: Path, model: IntModel, counts: np.ndarray) -> tuple[Rung, Run
         return self_test_rung(device), steps_rung(device, model, counts, min_steps=10**6)
 
 
-@pytest.fixture(scope="module", params=list(DECISIONS))
+SHAPES = {**DECISIONS, **{f"{cell} with a distance": shape for cell, shape in DISTANCES.items()}}
+
+
+@pytest.fixture(scope="module", params=list(SHAPES))
 def model(request: pytest.FixtureRequest) -> IntModel:
-    return quantized_model(DECISIONS[request.param], name="board", amplitude=3.0)
+    return quantized_model(SHAPES[request.param], name="board", amplitude=3.0)
 
 
 def test_every_score_and_decision_of_a_board_is_compared(model: IntModel, tmp_path: Path) -> None:
@@ -48,7 +54,10 @@ def test_every_score_and_decision_of_a_board_is_compared(model: IntModel, tmp_pa
     assert (self_test.verdict, steps.verdict) == ("holds", "holds"), steps.detail
     assert steps.comparison is not None
     assert steps.comparison.steps == 360
-    assert steps.comparison.names[-2:] == ("scores", "decision")
+    stage = model.readout.decision
+    assert stage is not None
+    by_distance = () if stage.unknown_distance is None else ("excess",)
+    assert steps.comparison.names[-2 - len(by_distance) :] == ("scores", *by_distance, "decision")
 
 
 def test_a_board_without_the_stage_is_refused(model: IntModel, tmp_path: Path) -> None:
@@ -65,7 +74,8 @@ def test_a_board_without_the_stage_is_refused(model: IntModel, tmp_path: Path) -
 @pytest.mark.parametrize("name", list(FAULTS))
 def test_a_fault_in_the_stage_is_found(name: str, tmp_path: Path) -> None:
     right, wrong = FAULTS[name]
-    stage = DecisionStage(smoothing_shift=1, hysteresis=2**14, min_labels=3, unknown_margin=2**13)
+    distance = some_distance(4, 5, radius=350)
+    stage = DecisionStage(1, hysteresis=2**14, min_labels=3, unknown_margin=2**13, unknown_distance=distance)
     shape = replace(DECISIONS["gru"], readout=replace(DECISIONS["gru"].readout, decision=stage))
     model = quantized_model(shape, name="board", amplitude=12.0)  # logits that differ by more than scores can
     counts = random_counts(6, 60, model.input_size, sigma=300)
@@ -73,14 +83,14 @@ def test_a_fault_in_the_stage_is_found(name: str, tmp_path: Path) -> None:
     assert (scores == -SCORE_LIMIT).any()
 
     def spoil(folder: Path) -> None:
-        source = folder / "runtime" / "src" / "es_decision.c"
-        text = source.read_text()
-        assert text.count(right) == 1
-        source.write_text(text.replace(right, wrong))
+        texts = {path: path.read_text() for path in (folder / "runtime" / "src").glob("es_d*.c")}
+        (place,) = (path for path, text in texts.items() if right in text)
+        assert texts[place].count(right) == 1
+        place.write_text(texts[place].replace(right, wrong))
 
     program = build_driver(model, tmp_path, random_counts(1, 9, model.input_size)[0], spoil=spoil)
     _, steps = climb(program, model, counts)
     assert steps.verdict == "failed"
     assert steps.comparison is not None
     assert steps.comparison.first is not None
-    assert steps.comparison.first.name in ("scores", "decision")
+    assert steps.comparison.first.name in ("scores", "excess", "decision")
