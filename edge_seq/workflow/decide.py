@@ -158,10 +158,12 @@ def search(
         if t.delay_median_s is not None and t.delay_median_s <= limit and t.unknown_of_right <= max_unknown_of_right
     ]
     if not allowed:
-        unknown = "" if max_unknown_of_right == 1 else f" and {max_unknown_of_right:.1%} of the right labels known"
+        unknown = (
+            "" if max_unknown_of_right == 1 else f", and at most {max_unknown_of_right:.1%} of right labels unknown"
+        )
         raise DataError(
             f"decide: none of {len(trials)} stages keeps the median detection delay within {limit:g} s{unknown}; give "
-            "a larger --max-extra-delay-s, or a smaller --unknown-margin"
+            "a larger --max-extra-delay-s, a smaller --unknown-margin or a larger --unknown-distance"
         )
     highest = max(t.event_f1 for t in allowed)
     near = [t for t in allowed if t.event_f1 >= highest - _TIE]

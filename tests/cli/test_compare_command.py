@@ -125,7 +125,7 @@ def test_the_same_command_repeats_nothing_and_prints_a_table(compared: Path) -> 
 
 
 def test_readouts_are_compared_and_told_apart(tmp_path: Path) -> None:
-    """Both on a target: a mean costs a little more, and the verdict says which is taken, over both and of each alone."""
+    """A mean costs a little more on the target, and the verdict says which is taken, of both and of each alone."""
     few = ("--window-length", "6", "--hidden-size", "4", "--seeds", "2", "--cell", "rnn", "--set", "training.epochs=2")
     windows = ("--set", "memory.training_windows=128", "--set", "memory.scored_windows=64")
     readouts = ("--readout", "last", "--readout", "mean", "--first-weights", "default")

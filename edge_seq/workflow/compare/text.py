@@ -32,8 +32,8 @@ _READOUT_NOTES: dict[tuple[str, ...], str] = {
     ("mean",): "readout: the mean of all hidden states, which remembers in the cell's place",
 }
 _BOTH_READOUTS = (
-    "readouts: the last hidden state, so that a cell has to remember, and the mean of all, which remembers in the cell's "
-    "place; where none is named the last is meant"
+    "readouts: the last hidden state, so that a cell has to remember, and the mean of all, which remembers in the "
+    "cell's place; where none is named the last is meant"
 )
 
 

@@ -94,7 +94,7 @@ def test_a_distance_keeps_all_but_the_share_of_right_labels_within(share: float)
             else:
                 wrong.append(bool(is_beyond))
     for right in beyond.values():
-        assert share - 0.03 <= np.mean(right) <= share  # few distances are as many as there are units of Q7
+        assert share - 0.05 <= np.mean(right) <= share  # few distances are as many as there are units of Q7
     assert np.mean(wrong) > 0.99, "where the label is wrong, the state is that of another class"
 
 
@@ -118,7 +118,7 @@ def test_no_stage_turns_more_of_the_right_labels_unknown_than_allowed() -> None:
     assert best.stage.unknown_distance == distance
     assert best.unknown_of_right <= 0.1
     never = [replace(stages[0], unknown_distance=replace(distance, radii=(0, 0, 0, 0)))]
-    with pytest.raises(DataError, match=r"within 5\.\d+ s and 100\.0% of the right labels known; give"):
+    with pytest.raises(DataError, match=r"within 5 s, and at most 0\.0% of right labels unknown; give"):
         search(MODEL, streams, never, **bound, max_unknown_of_right=0.0)  # type: ignore[arg-type]
 
 
