@@ -26,7 +26,7 @@ MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
 CONTEXT_HEADER_BYTES_32BIT = 36  # sizeof(es_context_t) where a pointer has four bytes; a test compiles it
 STATE_HEADER_BYTES = 16
-DECISION_CODES = 4  # words of a decision stage besides its scores
+DECISION_CODES = 4  # words of a decision stage besides its scores and a distance's excess
 
 _PREPROCESS = {
     "none": "es_preprocess_none",
@@ -68,6 +68,8 @@ class _Sizes:
 
 def _sizes(model: IntModel) -> _Sizes:
     operands = [padded(size) for size in model.hidden_sizes]
+    stage = model.readout.decision
+    by_distance = stage is not None and stage.unknown_distance is not None
     return _Sizes(
         memory_words=0 if model.contract.preprocessing.step == "none" else model.input_size,
         feature_words=model.input_size + model.input_size % 2,
@@ -77,7 +79,7 @@ def _sizes(model: IntModel) -> _Sizes:
         scratch_words=max(operands),
         pool_words=operands[-1] if model.readout.pooling == "mean" else 0,
         num_classes=model.num_classes,
-        decision_words=0 if model.readout.decision is None else model.num_classes + DECISION_CODES,
+        decision_words=0 if stage is None else model.num_classes + DECISION_CODES + by_distance,
     )
 
 
@@ -205,14 +207,31 @@ def _decision_text(model: IntModel) -> list[str]:
     stage = model.readout.decision
     if stage is None:
         return []
+    name, distance = model.name, stage.unknown_distance
+    parts, named = [], {}
+    if distance is not None:
+        flat = [value for row in distance.centroids for value in row]
+        parts = [
+            ctext.array("int8_t", f"{name}_centroids", flat, shape="[K, H], Q7", rom=True),
+            ctext.array("int32_t", f"{name}_radii", distance.radii, shape="[K], Q7", rom=True),
+            ctext.struct(
+                "es_distance_t",
+                f"{name}_distance",
+                {"excess": "es_distance_excess", "centroids": f"{name}_centroids", "radii": f"{name}_radii"},
+                public=False,
+            ),
+            "\n",
+        ]
+        named = {"distance": f"&{name}_distance"}
     fields = {
         "step": "es_decision_step",
         "hysteresis": str(stage.hysteresis),
         "unknown_margin": str(stage.unknown_margin),
         "smoothing_shift": ctext.unsigned(stage.smoothing_shift),
         "min_labels": ctext.unsigned(stage.min_labels),
+        **named,
     }
-    return [ctext.struct("es_decision_t", f"{model.name}_decision", fields, public=False), "\n"]
+    return [*parts, ctext.struct("es_decision_t", f"{name}_decision", fields, public=False), "\n"]
 
 
 def _preprocessing_text(preprocessing: Preprocessing) -> str:

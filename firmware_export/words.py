@@ -40,6 +40,8 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
     take("label", 1)
     if model.readout.decision is not None:
         take("scores", model.num_classes)
+        if model.readout.decision.unknown_distance is not None:
+            take("excess", 1)
         take("decision", 1)
     if traced:
         for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):

@@ -243,6 +243,7 @@ class Oracle:
     total: list[int] = field(default_factory=list)  # S
     t: int = 0
     s: list[int] = field(default_factory=list)  # of the decision stage, which a window's end does not touch
+    e: int = 0
     d: int = 0
     p: int = 0
     r: int = 0
@@ -258,7 +259,20 @@ class Oracle:
         self.layers = [LayerMemory([0] * n, [0] * n, [0] * n) for n in sizes]
         self.total, self.t = [0] * sizes[-1], 0
 
-    def decide(self, logits: list[int]) -> Values:
+    def excess(self, v: list[int], label: int) -> int:
+        """Section 14: by how much ``v`` is beyond the label's radius."""
+        stage = self.model.readout.decision
+        assert stage is not None
+        assert stage.unknown_distance is not None
+        y = 0
+        for j, (value, c) in enumerate(zip(v, stage.unknown_distance.centroids[label], strict=True)):
+            in_q7 = value if coarse(j) else rshift(value, 8)
+            if not -128 <= in_q7 <= 128:
+                raise OutOfRangeError(f"unit {j} is {in_q7} in Q7")
+            y = s32(y + abs(in_q7 - c))
+        return s32(y - stage.unknown_distance.radii[label])
+
+    def decide(self, logits: list[int], v: list[int]) -> Values:
         """Section 14."""
         stage = self.model.readout.decision
         assert stage is not None
@@ -268,11 +282,18 @@ class Oracle:
             self.s = [s + s32(a - s) // 2**stage.smoothing_shift for s, a in zip(self.s, x, strict=True)]
         else:
             self.s = x
+        by_distance: Values = {}
+        if stage.unknown_distance is not None:
+            y = self.excess(v, logits.index(top))
+            self.e = y if not self.primed else self.e + s32(y - self.e) // 2**stage.smoothing_shift
+            if not -(2**18) <= self.e <= 2**18:
+                raise OutOfRangeError(f"excess {self.e} left [-2^18, 2^18]")
+            by_distance = {"excess": [self.e]}
         if not all(-(2**19) <= s <= 0 for s in self.s):
             raise OutOfRangeError(f"scores {self.s} left [-2^19, 0]")
         b = self.s.index(max(self.s))
         g = max(s for k, s in enumerate(self.s) if k != b)
-        if self.s[b] - g < stage.unknown_margin:
+        if self.s[b] - g < stage.unknown_margin or (by_distance and self.e > 0):
             q = 0
         elif self.d > 0 and self.s[b] - self.s[self.d - 1] < stage.hysteresis:
             q = self.d
@@ -288,7 +309,7 @@ class Oracle:
         if self.r >= stage.min_labels or not self.primed:
             self.d, self.r = q, 0
         self.primed = True
-        return {"scores": list(self.s), "decision": [len(logits) if self.d == 0 else self.d - 1]}
+        return {"scores": list(self.s), **by_distance, "decision": [len(logits) if self.d == 0 else self.d - 1]}
 
     def features(self, x: list[int]) -> list[int]:
         preprocessing = self.model.contract.preprocessing
@@ -339,7 +360,8 @@ class Oracle:
             values["pooled"] = [0] * len(below)
         values |= {"logits": [0] * model.num_classes, "label": [NO_LABEL]}
         if readout.decision is not None:
-            values |= {"scores": [0] * model.num_classes, "decision": [NO_LABEL]}
+            excess = {} if readout.decision.unknown_distance is None else {"excess": [0]}
+            values |= {"scores": [0] * model.num_classes, **excess, "decision": [NO_LABEL]}
         if at_end or readout.label_every == "sample":
             operands = self.pooled(below)
             logits = row_results(model.head, [], operands, [])
@@ -347,7 +369,7 @@ class Oracle:
                 values["pooled"] = operands
             values |= {"logits": logits, "label": [logits.index(max(logits))]}
             if readout.decision is not None:
-                values |= self.decide(logits)
+                values |= self.decide(logits, operands)
         if at_end:
             if readout.at_window_end == "reset":
                 self.reset()

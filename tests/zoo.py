@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
-from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatFormat,
@@ -262,11 +262,38 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
     return model
 
 
+def some_distance(classes: int, units: int, *, radius: int) -> UnknownDistance:
+    """Centroids at and between the ends, radii about ``radius``."""
+    rng = np.random.default_rng(classes * 1000 + units)
+    centroids = rng.choice(np.array([-128, 127, 0, 40, -40]), (classes, units))
+    radii = rng.integers(radius // 2, 2 * radius, classes)
+    return UnknownDistance(tuple(tuple(row) for row in centroids.tolist()), tuple(radii.tolist()))
+
+
 # One a cell, so that each stands beside another way of giving labels; extreme logits reach the ends of the scores.
 DECISIONS = {
     "rnn": spec("rnn", 4, classes=5, window_length=3, decision=DecisionStage(1, 2**15, 2, 2**13), pooling="mean"),
     "gru": spec("gru", 5, label_every="sample", at_window_end="carry", decision=DecisionStage(3, 2**16, 4, 2**12)),
     "lstm": spec("lstm", 3, classes=2, window_length=4, label_every="sample", decision=DecisionStage(0, 2**14, 1, 0)),
+}
+# Likewise with a distance, on the mean and on the last operands, over several layers and one.
+DISTANCES = {
+    "rnn": spec(
+        *("rnn", 3, 6), window_length=3, decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 6, radius=500))
+    ),
+    "gru": spec(
+        *("gru", 7),
+        classes=3,
+        pooling="mean",
+        label_every="sample",
+        decision=DecisionStage(2, 2**14, 2, 0, some_distance(3, 7, radius=500)),
+    ),
+    "lstm": spec(
+        *("lstm", 5),
+        window_length=4,
+        at_window_end="carry",
+        decision=DecisionStage(0, 0, 1, 0, some_distance(4, 5, radius=350)),
+    ),
 }
 
 
@@ -297,6 +324,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             Readout("mean", "window", "reset"),
         ),
         "decided": DECISIONS[cell],
+        "distance": DISTANCES[cell],
     }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage
-from edge_seq.quant.fixed_point import Int64, check_int32
+from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, DecisionStage, UnknownDistance
+from edge_seq.ir.rows import is_coarse
+from edge_seq.quant.fixed_point import COARSE_DROP, Int64, check_int32, rounding_shift
 
 UNKNOWN_CODE = 0  # of `decided` and `pending`; class k is k + 1, so that all is 0 after a reset
 
@@ -23,6 +24,8 @@ class DecisionState:
         pending: int64 [B], what the label before asked for, coded alike.
         run: int64 [B], labels in a row that asked for ``pending`` where that is not decided, below min_labels.
         primed: int64 [B], 1 once a label was seen.
+        excess: int64 [B], Q7, smoothed: by how much what the head sees is beyond its label's radius; None without a
+            distance.
     """
 
     scores: Int64
@@ -30,6 +33,23 @@ class DecisionState:
     pending: Int64
     run: Int64
     primed: Int64
+    excess: Int64 | None = None
+
+
+def decision_words(state: DecisionState) -> Int64:
+    """int64 [B, K + 4 or 5]: all of a state, in the order in which it is saved (SPEC.md, section 13)."""
+    scores, *others = (value for value in vars(state).values() if value is not None)
+    return np.concatenate([scores, np.stack(others, axis=1)], axis=1)
+
+
+def decision_of_words(stage: DecisionStage, num_classes: int, words: Int64) -> DecisionState | None:
+    """Inverse of :func:`decision_words`; None where a word is outside its range (SPEC.md, section 14)."""
+    scores, others = words[:, :num_classes], words[:, num_classes:]
+    lowest = np.array([0, 0, 0, 0, -DISTANCE_LIMIT])[: others.shape[1]]
+    highest = np.array([num_classes, num_classes, stage.min_labels - 1, 1, DISTANCE_LIMIT])[: others.shape[1]]
+    if (scores > 0).any() or (scores < -SCORE_LIMIT).any() or (others < lowest).any() or (others > highest).any():
+        return None
+    return DecisionState(scores, *others.T)
 
 
 @dataclass(frozen=True)
@@ -44,23 +64,47 @@ class StageNumbers:
     @staticmethod
     def of(*stages: DecisionStage) -> StageNumbers:
         """[] of one stage, [N] of several."""
-        columns = [[getattr(stage, name) for stage in stages] for name in vars(stages[0])]
+        columns = [[getattr(stage, field.name) for stage in stages] for field in fields(StageNumbers)]
         return StageNumbers(*(np.array(c if len(stages) > 1 else c[0], dtype=np.int64) for c in columns))
 
 
-def reset_decision(batch: int, num_classes: int) -> DecisionState:
+def seen_q7(operands: Int64) -> Int64:
+    """Operands [B, H], fine units Q15 and coarse ones Q7, all in Q7, -128 to 128."""
+    return np.where(is_coarse(operands.shape[1]), operands, rounding_shift(operands, COARSE_DROP))
+
+
+def excess_of(distance: UnknownDistance, operands: Int64, label: Int64) -> Int64:
+    """By how much the head's operands are beyond their label's radius.
+
+    Args:
+        distance: of the stage.
+        operands: int64 [B, H], what the head sees.
+        label: int64 [B].
+
+    Returns:
+        int64 [B], Q7: sum over the units of |v - centroid[label]|, less radius[label].
+    """
+    gaps = np.abs(seen_q7(operands) - np.array(distance.centroids, dtype=np.int64)[label])
+    return np.asarray(gaps.sum(axis=1) - np.array(distance.radii, dtype=np.int64)[label])
+
+
+def reset_decision(batch: int, num_classes: int, *, by_distance: bool = False) -> DecisionState:
     """State after a reset, for ``batch`` streams."""
     zero = np.zeros(batch, dtype=np.int64)
-    return DecisionState(np.zeros((batch, num_classes), dtype=np.int64), zero, zero, zero, zero)
+    scores = np.zeros((batch, num_classes), dtype=np.int64)
+    return DecisionState(scores, zero, zero, zero, zero, zero if by_distance else None)
 
 
-def decide(numbers: StageNumbers, logits: Int64, state: DecisionState) -> tuple[DecisionState, Int64]:
+def decide(
+    numbers: StageNumbers, logits: Int64, state: DecisionState, excess: Int64 | None = None
+) -> tuple[DecisionState, Int64]:
     """One label.
 
     Args:
         numbers: of the stage.
         logits: int64 [B, K], Q16.
         state: from :func:`reset_decision` or the label before.
+        excess: int64 [B], of :func:`excess_of`; None without a distance, as in ``state``.
 
     Returns:
         the next state, and the decision int64 [B]: 0..K-1, or K for unknown.
@@ -68,14 +112,18 @@ def decide(numbers: StageNumbers, logits: Int64, state: DecisionState) -> tuple[
     rows = np.arange(len(logits))
     gaps = check_int32(logits - logits.max(axis=1, keepdims=True), "the gap to the largest logit")
     fresh = np.maximum(gaps, -SCORE_LIMIT)
-    shift = (numbers.smoothing_shift * state.primed)[:, None]
-    scores = state.scores + ((fresh - state.scores) >> shift)
+    shift = numbers.smoothing_shift * state.primed
+    scores = state.scores + ((fresh - state.scores) >> shift[:, None])
 
     best = scores.argmax(axis=1)  # the first of equals
     second, first = np.sort(scores, axis=1)[:, -2:].T
     lead = first - scores[rows, np.maximum(state.decided - 1, 0)]
     target = np.where((state.decided != UNKNOWN_CODE) & (lead < numbers.hysteresis), state.decided, best + 1)
     target = np.where(first - second < numbers.unknown_margin, UNKNOWN_CODE, target)
+    smoothed = None
+    if state.excess is not None and excess is not None:
+        smoothed = state.excess + ((excess - state.excess) >> shift)
+        target = np.where(smoothed > 0, UNKNOWN_CODE, target)
 
     run = np.where(target == state.decided, 0, np.where(target == state.pending, state.run + 1, 1))
     follow = (run >= numbers.min_labels) | (state.primed == 0)
@@ -85,20 +133,23 @@ def decide(numbers: StageNumbers, logits: Int64, state: DecisionState) -> tuple[
         pending=target,
         run=np.where(follow, 0, run),
         primed=np.ones_like(state.primed),
+        excess=smoothed,
     )
     num_classes = logits.shape[1]
     return after, np.where(after.decided == UNKNOWN_CODE, num_classes, after.decided - 1)
 
 
-def decide_stream(numbers: StageNumbers, logits: Int64) -> NDArray[np.int64]:
-    """Decisions int64 [B, L] of logits int64 [B, L, K], from a reset.
+def decide_stream(numbers: StageNumbers, logits: Int64, excess: Int64 | None = None) -> NDArray[np.int64]:
+    """Decisions int64 [B, L] of logits int64 [B, L, K] and, with a distance, its excess int64 [B, L], from a reset.
 
     >>> stage = StageNumbers.of(DecisionStage(min_labels=2))
     >>> decide_stream(stage, np.array([[[9, 0], [0, 9], [9, 0], [0, 9], [0, 9]]])).tolist()
     [[0, 0, 0, 0, 1]]
     """
-    state = reset_decision(len(logits), logits.shape[2])
+    state = reset_decision(len(logits), logits.shape[2], by_distance=excess is not None)
     decisions = np.zeros(logits.shape[:2], dtype=np.int64)
     for index in range(logits.shape[1]):
-        state, decisions[:, index] = decide(numbers, logits[:, index], state)
+        state, decisions[:, index] = decide(
+            numbers, logits[:, index], state, None if excess is None else excess[:, index]
+        )
     return decisions

@@ -10,21 +10,25 @@ import numpy as np
 from edge_seq.backends import onnx_fixed_point as fixed
 from edge_seq.backends.onnx_graph import BATCH, BOOL, INT32, INT64, Graph, Port
 from edge_seq.backends.onnx_window import NO_LABEL, Moment, where_due
-from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage
+from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage, UnknownDistance
 from edge_seq.ir.model import IntModel
+from edge_seq.ir.rows import is_coarse
+from edge_seq.quant.fixed_point import COARSE_DROP
 
 PREFIX = "decision."
-SCORES, DECIDED, PENDING, RUN, PRIMED = (
-    f"{PREFIX}{name}" for name in ("scores", "decided", "pending", "run", "primed")
+SCORES, DECIDED, PENDING, RUN, PRIMED, EXCESS = (
+    f"{PREFIX}{name}" for name in ("scores", "decided", "pending", "run", "primed", "excess")
 )
 
 
 def decision_states(model: IntModel) -> tuple[Port, ...]:
     """States of the stage, zero (false) after a reset, which a window's end does not touch; none without a stage."""
-    if model.readout.decision is None:
+    stage = model.readout.decision
+    if stage is None:
         return ()
-    codes = (Port(name, INT32, (BATCH, 1)) for name in (DECIDED, PENDING, RUN))
-    return Port(SCORES, INT32, (BATCH, model.num_classes)), *codes, Port(PRIMED, BOOL, (BATCH, 1))
+    by_distance = () if stage.unknown_distance is None else (EXCESS,)
+    numbers = (Port(name, INT32, (BATCH, 1)) for name in (DECIDED, PENDING, RUN, *by_distance))
+    return Port(SCORES, INT32, (BATCH, model.num_classes)), *numbers, Port(PRIMED, BOOL, (BATCH, 1))
 
 
 @dataclass(frozen=True)
@@ -34,21 +38,43 @@ class Decided:
     Attributes:
         decision: int64 [batch, 1], 0..K-1, K for unknown, -1 where no label is due.
         scores: int32 [batch, K], 0 where no label is due.
+        excess: int32 [batch, 1], 0 where no label is due; None without a distance.
         states: the next states, by name.
     """
 
     decision: str
     scores: str
+    excess: str | None
     states: dict[str, str]
 
 
+def _smoothed(graph: Graph, stage: DecisionStage, fresh: str, before: str, primed: str) -> str:
+    """s + floor((x - s) / 2^n), or x at the first label."""
+    way = graph.add("Sub", fresh, before)
+    moved = graph.add("Add", before, fixed.floor_shift(graph, way, stage.smoothing_shift))
+    return graph.add("Where", primed, moved, fresh)
+
+
 def _scores(graph: Graph, stage: DecisionStage, logits: str, states: Mapping[str, str]) -> str:
-    """s + floor((x - s) / 2^n), or x at the first label; x the gap to the largest logit, at least -2^19."""
+    """Of x, the gap to the largest logit, at least -2^19."""
     largest = graph.add("ReduceMax", logits, graph.axes(1), keepdims=1)
     fresh = graph.add("Max", graph.add("Sub", logits, largest), graph.scalar(-SCORE_LIMIT))
-    way = graph.add("Sub", fresh, states[SCORES])
-    moved = graph.add("Add", states[SCORES], fixed.floor_shift(graph, way, stage.smoothing_shift))
-    return graph.add("Where", states[PRIMED], moved, fresh)
+    return _smoothed(graph, stage, fresh, states[SCORES], states[PRIMED])
+
+
+def _excess(graph: Graph, distance: UnknownDistance, operands: str, logits: str) -> str:
+    """Sum of |v - centroid|, all in Q7, less the radius, of the label: int32 [batch, 1]."""
+    centroids = np.array(distance.centroids, dtype=np.int32)
+    drop = np.where(is_coarse(centroids.shape[1]), 0, COARSE_DROP)
+    shifts = fixed.Shifts.of(drop, drop > 0)
+    names = {key: graph.constant(values, f"distance.{key}") for key, values in vars(shifts).items()}
+    seen = fixed.shift_by(graph, operands, names["half"], names["low_bits"], names["divisor"])
+    label = graph.add("ArgMax", logits, axis=1, keepdims=0)
+    centroid = graph.add("Gather", graph.constant(centroids, "distance.centroids"), label, axis=0)
+    radii = np.array(distance.radii, dtype=np.int32)[:, np.newaxis]
+    radius = graph.add("Gather", graph.constant(radii, "distance.radii"), label, axis=0)
+    gaps = graph.add("Abs", graph.add("Sub", seen, centroid))
+    return graph.add("Sub", graph.add("ReduceSum", gaps, graph.axes(1), keepdims=1), radius)
 
 
 def _target(graph: Graph, stage: DecisionStage, scores: str, decided: str) -> str:
@@ -69,7 +95,14 @@ def _target(graph: Graph, stage: DecisionStage, scores: str, decided: str) -> st
 
 
 def decide(
-    graph: Graph, model: IntModel, stage: DecisionStage, moment: Moment, logits: str, states: Mapping[str, str]
+    graph: Graph,
+    model: IntModel,
+    stage: DecisionStage,
+    moment: Moment,
+    *,
+    operands: str,
+    logits: str,
+    states: Mapping[str, str],
 ) -> Decided:
     """One step of the stage; where no label is due, its states stay as they are.
 
@@ -78,12 +111,19 @@ def decide(
         model: of the stage.
         stage: its numbers.
         moment: whether a label is due.
+        operands: int32 [batch, H], what the head saw.
         logits: int32 [batch, K], also where none is due.
         states: by name.
     """
     one, decided = graph.scalar(1), states[DECIDED]
     scores = _scores(graph, stage, logits, states)
     target = _target(graph, stage, scores, decided)
+    by_distance = {}
+    if stage.unknown_distance is not None:
+        fresh = _excess(graph, stage.unknown_distance, operands, logits)
+        excess = _smoothed(graph, stage, fresh, states[EXCESS], states[PRIMED])
+        by_distance[EXCESS] = excess
+        target = graph.add("Where", graph.add("Greater", excess, graph.scalar(0)), graph.scalar(0), target)
     again = graph.add("Equal", target, states[PENDING])
     longer = graph.add("Where", again, graph.add("Add", states[RUN], one), one)
     run = graph.add("Where", graph.add("Equal", target, decided), graph.scalar(0), longer)
@@ -94,6 +134,7 @@ def decide(
         DECIDED: graph.add("Where", follows, target, decided),
         PENDING: target,
         RUN: graph.add("Where", follows, graph.scalar(0), run),
+        **by_distance,
     }
     after = {name: where_due(graph, model, moment, value, states[name], f"{name}.due") for name, value in after.items()}
     always = graph.add("Equal", decided, decided)  # true, in the shape of the batch
@@ -105,5 +146,8 @@ def decide(
     return Decided(
         decision=where_due(graph, model, moment, decision, none, "decision_column"),
         scores=where_due(graph, model, moment, scores, graph.scalar(0), "due_scores"),
+        excess=where_due(graph, model, moment, by_distance[EXCESS], graph.scalar(0), "due_excess")
+        if by_distance
+        else None,
         states={**after, PRIMED: seen},
     )

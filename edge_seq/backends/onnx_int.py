@@ -124,7 +124,7 @@ def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *,
     label = label_of(graph, model, moment, computed)
     stage, decided = model.readout.decision, None
     if stage is not None:
-        decided = decide(graph, model, stage, moment, computed, states)
+        decided = decide(graph, model, stage, moment, operands=below, logits=computed, states=states)
         after |= decided.states
     after = begin_again(graph, model, moment, after, _window_states(model), decision_states(model))
     return _Step(logits, label, after, traced, decided)
@@ -188,7 +188,10 @@ def _traced(step: _Step, num_classes: int) -> dict[str, tuple[str, int]]:
     """All that a trace holds: value and width by name, in the order of computation."""
     traced = step.traced | {LOGITS: (step.logits, num_classes), LABEL: (step.label, 1)}
     if step.decided is not None:
-        traced |= {"scores": (step.decided.scores, num_classes), DECISION: (step.decided.decision, 1)}
+        traced["scores"] = (step.decided.scores, num_classes)
+        if step.decided.excess is not None:
+            traced["excess"] = (step.decided.excess, 1)
+        traced[DECISION] = (step.decided.decision, 1)
     return traced
 
 

@@ -108,12 +108,13 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     return Trace({name: values[name] for name in trace_names(model)})
 
 
-def run_float_stream(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
+def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input: bool = False) -> Trace:
     """Run streams in which windows follow each other, as a device does (SPEC.md, section 7).
 
     Args:
         model: float model.
         counts: int16 [B, n T, C], raw counts of n whole windows.
+        head_input: also give what the head sees, ``head_input`` [B, n T, H], which a reset leaves alone.
 
     Returns:
         Trace of hidden and cell states *after* each step, reset ones where a window's end resets them, and of the
@@ -139,4 +140,6 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     if model.readout.label_every == "window":
         logits[:, :, :-1] = 0
     values["logits"] = logits.reshape(batch, time_steps, -1)
+    if head_input:
+        values["head_input"] = top.reshape(batch, time_steps, -1)
     return Trace(values)

@@ -5,14 +5,14 @@ Every number is an int64 that is checked to fit 32 bits where C uses 32 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.decision import DecisionState, StageNumbers, decide, reset_decision
+from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.cells import Gru, Lstm, Rnn
@@ -75,7 +75,9 @@ def reset_state(model: IntModel, batch: int) -> State:
         cell_state = zeros if isinstance(cell, Lstm) else np.zeros((batch, 0), dtype=np.int64)
         layers.append(LayerState(operands=zeros, hidden=zeros, cell=cell_state))
     pool_sum = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
-    decision = None if model.readout.decision is None else reset_decision(batch, model.num_classes)
+    stage, decision = model.readout.decision, None
+    if stage is not None:
+        decision = reset_decision(batch, model.num_classes, by_distance=stage.unknown_distance is not None)
     return State(tuple(layers), initial_state(batch, model.input_size), pool_sum, 0, decision)
 
 
@@ -108,6 +110,14 @@ def _to_operands(hidden_q15: Int64) -> Int64:
 def sigmoid_q15(argument: Int64) -> Int64:
     """floor((1 + tanh) / 2) in Q15, 0 to 32767; the argument was halved by the row's multiplier."""
     return (table_tanh(argument) >> 1) + (1 << (FINE_FRAC_BITS - 1))
+
+
+def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
+    """What the head saw in a step that gave ``values`` and a label: int64 [B, H], fine units Q15, coarse ones Q7."""
+    if model.readout.pooling == "mean":
+        return values["pooled"]
+    last = values[f"layer{len(model.layers) - 1}.hidden_state"]
+    return _to_operands(last) if isinstance(model.layers[-1], Gru) else last
 
 
 def _pad_units(values: Int64, size: int) -> Int64:
@@ -241,12 +251,21 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
     if model.readout.pooling == "mean":
         values["pooled"] = pooled
     values |= {"logits": logits, "label": label}
-    if model.readout.decision is not None and state.decision is not None:
-        values |= {"scores": np.zeros_like(logits), "decision": np.full((batch, 1), NO_LABEL, dtype=np.int64)}
+    stage = model.readout.decision
+    if stage is not None and state.decision is not None:
+        shown, decision = (
+            reset_decision(batch, model.num_classes, by_distance=stage.unknown_distance is not None),
+            label,
+        )
         if due:
-            after, decision = decide(StageNumbers.of(model.readout.decision), logits, state.decision)
-            state = replace(state, decision=after)
-            values |= {"scores": after.scores, "decision": decision[:, None]}
+            distance = stage.unknown_distance
+            excess = None if distance is None else excess_of(distance, pooled, label[:, 0])
+            shown, decided = decide(StageNumbers.of(stage), logits, state.decision, excess)
+            state, decision = replace(state, decision=shown), decided[:, None]
+        values["scores"] = shown.scores
+        if shown.excess is not None:
+            values["excess"] = shown.excess[:, None]
+        values["decision"] = decision
     return begin_window(model, state) if window_ends else state, values
 
 

@@ -21,7 +21,8 @@ class Trace:
         values: array [B, T, N] by name, in the order in which a step computes them: ``features`` (after preprocessing),
             for each layer ``layer0.<gate>`` (pre-activation) and ``layer0.cell_state`` / ``layer0.hidden_state``, then
             ``pooled``, ``logits`` (zero where no label was due) and ``label`` (N = 1; -1 where no label was due), and
-            of a decision stage ``scores`` and ``decision``, in the same way (K where it is unknown).
+            of a decision stage ``scores``, with a distance ``excess`` (N = 1), and ``decision``, in the same way (K
+            where it is unknown).
     """
 
     values: Mapping[str, NDArray[Any]]
@@ -63,5 +64,7 @@ def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
         for name in (*gate_names(cell), *state_names(cell))
     ]
     pooled = ["pooled"] if model.readout.pooling == "mean" else []
-    decided = () if model.readout.decision is None else ("scores", "decision")
+    stage = model.readout.decision
+    by_distance = () if stage is None or stage.unknown_distance is None else ("excess",)
+    decided = () if stage is None else ("scores", *by_distance, "decision")
     return ("features", *layers, *pooled, "logits", "label", *decided)

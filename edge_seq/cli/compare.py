@@ -45,6 +45,9 @@ def command(
     first_weights: Annotated[
         list[str] | None, typer.Option(help="default (torch's), forget_bias or chrono (again).")
     ] = None,
+    readout: Annotated[
+        list[str] | None, typer.Option(help="last (state) or mean (of all states) (again for both); last.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings of each candidate.")] = None,
     target: Annotated[str | None, typer.Option(help="Where cost is measured; none for nowhere.")] = None,
     workers: Annotated[
@@ -83,6 +86,7 @@ def command(
         "instructions": instructions,
         "window_lengths": window_length,
         "first_weights": first_weights,
+        "readouts": readout,
         "seeds": seeds,
         "target": "" if target == "none" else target,
     }

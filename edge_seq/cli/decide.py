@@ -38,7 +38,9 @@ def print_summary(summary: dict[str, Any]) -> None:
     print_line(
         f"smoothing by 1/{2 ** stage['smoothing_shift']}, hysteresis {stage['hysteresis'] / 65536:g} logits, at least "
         f"{stage['min_labels']} labels, unknown below {stage['unknown_margin'] / 65536:g} logits"
+        + ("" if summary["unknown_distance"] is None else " or beyond its label's distance")
     )
+    print_line(f"{percent(summary['decisions']['unknown_of_right'])} of the right labels are decided unknown")
 
 
 def command(
@@ -57,6 +59,14 @@ def command(
         float | None,
         typer.Option(
             help='The decision is "unknown" where the first class leads by less: logits, 1 is odds of 2.7 to 1.',
+            show_default=False,
+        ),
+    ] = None,
+    unknown_distance: Annotated[
+        float | None,
+        typer.Option(
+            help='The decision is "unknown" where what the head sees (last state, or mean) is farther from what is '
+            "usual for its label than all but this share of the right labels on validation: for example 0.05.",
             show_default=False,
         ),
     ] = None,
@@ -80,6 +90,7 @@ def command(
             max_extra_delay_s=max_extra_delay_s,
             allow_unknown=allow_unknown,
             unknown_margin=unknown_margin,
+            unknown_distance=unknown_distance,
             remove=remove,
             progress=update,
         )

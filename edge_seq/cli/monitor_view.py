@@ -21,6 +21,10 @@ def colour_of(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
+def _colour_of_decision(about: dict[str, Any], decision: int) -> str:
+    return colour_of(decision) if decision < len(about["labels"]) else "dim"
+
+
 def view(about: dict[str, Any], snapshot: dict[str, Any], *, width: int) -> RenderableType:
     """All of the monitor, ``width`` characters wide."""
     return Group(
@@ -40,6 +44,7 @@ def _decision_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int)
         body: RenderableType = Text("waiting for the first decision", style="dim")
         return Panel(body, title=title, title_align="left", subtitle=decider)
     last = decisions[-1]
+    unknown = [] if last["d"] < len(about["labels"]) else [Text(f"▶ {about['unknown']}", style="bold")]
     table = Table.grid(padding=(0, 1))
     table.add_column(max_width=max(12, width // 3), no_wrap=True)
     table.add_column()
@@ -47,10 +52,10 @@ def _decision_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int)
     names = min(max(12, width // 3), 2 + max(map(len, about["labels"])))
     bar = max(10, width - names - 14)
     for index, share in enumerate(last["p"][:CLASSES_SHOWN]):
-        chosen = index == last["label"]
+        chosen = index == last["d"]
         name = Text(("▶ " if chosen else "  ") + about["labels"][index], style="bold" if chosen else "")
         table.add_row(name, _bar(share, bar, colour_of(index)), f"{100 * share:5.1f} %")
-    return Panel(table, title=title, title_align="left", subtitle=decider)
+    return Panel(Group(table, *unknown), title=title, title_align="left", subtitle=decider)
 
 
 def _bar(share: float, width: int, colour: str) -> Text:
@@ -119,11 +124,13 @@ def _history_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) 
     decisions = snapshot["decisions"]
     strip = Text()
     for one in decisions[-(width - 4) :]:
-        strip.append("█", style=colour_of(one["label"]))
+        strip.append("█", style=_colour_of_decision(about, one["d"]))
     table = Table.grid(padding=(0, 2))
     for one in reversed(decisions[-HISTORY_SHOWN:]):
-        name = Text(about["labels"][one["label"]], style=colour_of(one["label"]))
-        table.add_row(f"{one['t']:10.2f} s", name, f"{100 * one['p'][one['label']]:5.1f} %")
+        label, decided = about["labels"][one["label"]], [*about["labels"], about["unknown"]][one["d"]]
+        of_label = "" if one["d"] == one["label"] else f"  label {label}"
+        name = Text(decided, style=_colour_of_decision(about, one["d"]))
+        table.add_row(f"{one['t']:10.2f} s", name, Text(f"{100 * one['p'][one['label']]:5.1f} %{of_label}"))
     return Panel(Group(strip, table), title=f"decisions, {snapshot['next_decision']:,} so far", title_align="left")
 
 

@@ -249,8 +249,8 @@ class Device:
         for first in range(0, len(counts), at_once):
             part = counts[first : first + at_once]
             fields = self._request(Type.PUSH, messages.pack_counts(part))
-            due = messages.unpack_decisions(fields, self.info.num_classes, len(part))
-            decisions += [Decision(first + one.position, one.label, one.logits) for one in due]
+            due = messages.unpack_decisions(fields, self.info.num_classes, len(part), decides=self.info.decides)
+            decisions += [replace(one, position=first + one.position) for one in due]
         return decisions
 
     def trace(self, counts: NDArray[np.int16]) -> NDArray[np.int32]:
@@ -261,7 +261,8 @@ class Device:
 
         Returns:
             int32 [n, row_words]: for each step features [C], states [state_words], pooled operands [pool_words],
-            logits [K] and label; zeros and a label of -1 where none was due.
+            logits [K], label, and of a decision stage scores [K], excess of a distance and decision (K: unknown); where
+            no label was due zeros, label and decision -1.
         """
         counts = self._checked(counts)
         info = self.info
@@ -452,7 +453,7 @@ class Device:
     def _samples_at_once(self) -> int:
         """How many samples fit a request, with their labels in the reply."""
         info = self.info
-        labels = (info.room_bytes - 4) // (4 + 4 * info.num_classes)
+        labels = (info.room_bytes - 4) // (4 + 4 * info.num_classes + 2 * info.decides)
         # A window may be half over: n samples see at most n // T + 1 ends.
         samples = labels if info.label_every_step else max(1, (labels - 1) * info.window_length)
         return min(samples, self._samples_that_fit_a_request())
@@ -597,7 +598,7 @@ class _Follow:
     """Makes blocks of the frames of a stream: unwraps indices, counts what is missing."""
 
     def __init__(self, info: Hello) -> None:
-        self._channels, self._classes = info.num_channels, info.num_classes
+        self._channels, self._classes, self._decides = info.num_channels, info.num_classes, info.decides
         self._next: int | None = None
         self._restarted = False
         self._last: NDArray[np.int16] = np.zeros((0, info.num_channels), dtype=np.int16)  # ends before _next
@@ -615,10 +616,10 @@ class _Follow:
             DeviceError: where the fields are not possible.
         """
         if frame.type == Type.DECISION:
-            decision = messages.unpack_stream_decision(frame.fields, self._classes)
+            decision = messages.unpack_stream_decision(frame.fields, self._classes, decides=self._decides)
             if self._next is None:
                 return None  # of samples that this stream never saw
-            return Decision(self._next + _signed(decision.position - self._next), decision.label, decision.logits)
+            return replace(decision, position=self._next + _signed(decision.position - self._next))
         samples = messages.unpack_samples(frame.fields, self._channels)
         if not len(samples.counts):
             return None

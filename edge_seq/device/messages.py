@@ -76,12 +76,14 @@ class StreamFlag(IntFlag):
 
 
 class Capability(IntFlag):
-    """What a device has besides a model."""
+    """What a device has: golden vectors, a sensor, room for a state; in its model a decision stage, a distance."""
 
     NONE = 0
     SELF_TEST = 1
     SENSOR = 2
     STATE = 4
+    DECISION = 8
+    DISTANCE = 16
 
 
 class _Reader:
@@ -185,14 +187,36 @@ class Hello:
     board: str
 
     @property
+    def decides(self) -> bool:
+        """Whether the model has a decision stage."""
+        return Capability.DECISION in self.capabilities
+
+    @property
     def row_words(self) -> int:
-        """Values of a traced step: features, states, pooled operands, logits, label."""
-        return self.num_channels + self.state_words + self.pool_words + self.num_classes + 1
+        """Values of a traced step: features, states, pooled operands, logits, label; of a decision stage scores, excess
+        of a distance, decision."""
+        return self._plain_words + (1 + self.decides) * (self.num_classes + 1) + self._by_distance
 
     @property
     def row_bytes(self) -> int:
         """Bytes of a traced step on the wire."""
-        return 2 * self.row_words + 2 * self.num_classes
+        return self.row_layout.itemsize
+
+    @property
+    def _by_distance(self) -> bool:
+        return self.decides and Capability.DISTANCE in self.capabilities
+
+    @property
+    def _plain_words(self) -> int:
+        return self.num_channels + self.state_words + self.pool_words
+
+    @property
+    def row_layout(self) -> np.dtype[np.void]:
+        """Of a traced step on the wire."""
+        fields = [("words", "<i2", self._plain_words), ("logits", "<i4", self.num_classes), ("label", "<i2", 1)]
+        excess = [("excess", "<i4", 1)] if self._by_distance else []
+        decided = [("scores", "<i4", self.num_classes), *excess, ("decision", "<i2", 1)] if self.decides else []
+        return np.dtype([(name, kind, (size,)) for name, kind, size in (*fields, *decided)])
 
     @property
     def room_bytes(self) -> int:
@@ -241,13 +265,14 @@ def unpack_hello(fields: bytes) -> Hello:
     version, board = reader.text(), reader.text()
     reader.end()
     # Of a saved state, SPEC.md, section 13, with room for what a decision stage remembers; a board without any says 0.
+    decides = bool(has & Capability.DECISION)
     most_state = min(MAX_STATE_BYTES, 16 + 4 * (channels + pools + 4 * classes + 64) + 2 * states)
     for name, value, low, high in (
         ("channels", channels, 1, MAX_CHANNELS),
         ("classes", classes, 2, MAX_CLASSES),
         ("layers", layers, 1, 8),
         ("samples a window", window, 1, MAX_WINDOW_LENGTH),
-        ("bytes a frame", body, max(MIN_BODY_BYTES, least_body_bytes(channels, classes)), MAX_BODY_BYTES),
+        ("bytes a frame", body, max(MIN_BODY_BYTES, least_body_bytes(channels, classes, decides)), MAX_BODY_BYTES),
         ("bytes of a saved state", state_bytes, 17 if has & Capability.STATE else 0, most_state),
     ):
         if not low <= value <= high:
@@ -266,7 +291,7 @@ def unpack_hello(fields: bytes) -> Hello:
         pool_words=pools,
         label_every_step=bool(every),
         carry=bool(carry),
-        capabilities=Capability(has & 7),
+        capabilities=Capability(has & sum(Capability)),
         max_body_bytes=body,
         state_bytes=state_bytes,
         context_bytes=context_bytes,
@@ -278,9 +303,9 @@ def unpack_hello(fields: bytes) -> Hello:
     )
 
 
-def least_body_bytes(num_channels: int, num_classes: int) -> int:
+def least_body_bytes(num_channels: int, num_classes: int, decides: bool) -> int:
     """Of a device that can answer one pushed sample with its label, and send one sample of its sensor."""
-    return OVERHEAD_BYTES + max(8 + 4 * num_classes, 10 + 2 * num_channels)
+    return OVERHEAD_BYTES + max(8 + 4 * num_classes + 2 * decides, 10 + 2 * num_channels)
 
 
 def pack_describe(item: Item, index: int) -> bytes:
@@ -334,25 +359,39 @@ class Decision:
         position: of its sample among those pushed, from 0; in a stream the index of the sample.
         label: index of the class.
         logits: Q16, one a class.
+        decision: what the model's decision stage makes of the labels up to this one: a class, or K for unknown; None
+            without a stage.
     """
 
     position: int
     label: int
     logits: tuple[int, ...]
+    decision: int | None = None
 
 
-def _decision_form(num_classes: int, position: str) -> str:
-    return f"{position}H{num_classes}i"
+def _pack_decision(decision: Decision, position: str) -> bytes:
+    decided = b"" if decision.decision is None else struct.pack("<H", decision.decision)
+    form = f"<{position}H{len(decision.logits)}i"
+    return struct.pack(form, decision.position, decision.label, *decision.logits) + decided
 
 
-def pack_decisions(samples: int, decisions: Sequence[Decision], num_classes: int) -> bytes:
+def _unpack_decision(reader: _Reader, num_classes: int, position: str, decides: bool) -> Decision:
+    at, label, *logits = reader.numbers(f"{position}H{num_classes}i")
+    (decision,) = reader.numbers("H") if decides else (None,)
+    if label >= num_classes:
+        raise DeviceError(f"reading a decision: label {label}, expected 0 to {num_classes - 1}")
+    if decision is not None and decision > num_classes:
+        raise DeviceError(f"reading a decision: decision {decision}, expected 0 to {num_classes}")
+    return Decision(at, label, tuple(logits), decision)
+
+
+def pack_decisions(samples: int, decisions: Sequence[Decision]) -> bytes:
     """Fields of the reply to PUSH."""
-    form = "<" + _decision_form(num_classes, "H")
-    packed = (struct.pack(form, decision.position, decision.label, *decision.logits) for decision in decisions)
+    packed = (_pack_decision(decision, "H") for decision in decisions)
     return struct.pack("<HH", samples, len(decisions)) + b"".join(packed)
 
 
-def unpack_decisions(fields: bytes, num_classes: int, samples: int) -> list[Decision]:
+def unpack_decisions(fields: bytes, num_classes: int, samples: int, *, decides: bool) -> list[Decision]:
     """Inverse of :func:`pack_decisions`.
 
     Raises:
@@ -365,48 +404,39 @@ def unpack_decisions(fields: bytes, num_classes: int, samples: int) -> list[Deci
             f"reading a PUSH message: {done} samples taken and {count} labels, expected {samples} samples and at most "
             "as many labels"
         )
-    decisions = [_decision(reader.numbers(_decision_form(num_classes, "H")), num_classes) for _ in range(count)]
+    decisions = [_unpack_decision(reader, num_classes, "H", decides) for _ in range(count)]
     reader.end()
     return decisions
 
 
-def _decision(numbers: tuple[int, ...], num_classes: int) -> Decision:
-    position, label, *logits = numbers
-    if label >= num_classes:
-        raise DeviceError(f"reading a decision: label {label}, expected 0 to {num_classes - 1}")
-    return Decision(position, label, tuple(logits))
-
-
 def pack_stream_decision(decision: Decision) -> bytes:
     """Fields of DECISION."""
-    form = "<" + _decision_form(len(decision.logits), "I")
-    return struct.pack(form, decision.position, decision.label, *decision.logits)
+    return _pack_decision(decision, "I")
 
 
-def unpack_stream_decision(fields: bytes, num_classes: int) -> Decision:
+def unpack_stream_decision(fields: bytes, num_classes: int, *, decides: bool) -> Decision:
     """Inverse of :func:`pack_stream_decision`."""
     reader = _Reader(fields, "DECISION")
-    decision = _decision(reader.numbers(_decision_form(num_classes, "I")), num_classes)
+    decision = _unpack_decision(reader, num_classes, "I", decides)
     reader.end()
     return decision
 
 
 def unpack_rows(raw: bytes, hello: Hello) -> NDArray[np.int32]:
     """Traced steps, int32 [n, row_words], from whole rows as they come on the wire."""
-    words = hello.num_channels + hello.state_words + hello.pool_words
-    layout = np.dtype([("words", "<i2", (words,)), ("logits", "<i4", (hello.num_classes,)), ("label", "<i2", (1,))])
-    rows = np.frombuffer(raw, dtype=layout)
-    return np.concatenate([rows["words"].astype(np.int32), rows["logits"], rows["label"].astype(np.int32)], axis=1)
+    rows = np.frombuffer(raw, dtype=hello.row_layout)
+    return np.concatenate([rows[name].astype(np.int32) for name in rows.dtype.names or ()], axis=1)
 
 
 def pack_rows(rows: NDArray[np.int32], hello: Hello) -> bytes:
     """Inverse of :func:`unpack_rows`."""
-    words = hello.num_channels + hello.state_words + hello.pool_words
-    parts = [
-        row[:words].astype("<i2").tobytes() + row[words:-1].astype("<i4").tobytes() + row[-1:].astype("<i2").tobytes()
-        for row in rows
-    ]
-    return b"".join(parts)
+    packed = np.zeros(len(rows), dtype=hello.row_layout)
+    at = 0
+    for name in packed.dtype.names or ():
+        size = packed[name].shape[1]
+        packed[name] = rows[:, at : at + size]
+        at += size
+    return packed.tobytes()
 
 
 def pack_part(offset: int, content: bytes = b"") -> bytes:

@@ -17,8 +17,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.backends.decision import decision_of_words, decision_words
 from edge_seq.backends.preprocess import PreprocessState
-from edge_seq.backends.reference_int import NO_LABEL, LayerState, State, reset_state, step
+from edge_seq.backends.reference_int import NO_LABEL, LayerState, State, begin_window, reset_state, step
 from edge_seq.device import messages
 from edge_seq.device.framing import (
     HEADER,
@@ -45,7 +46,8 @@ from edge_seq.device.messages import (
 from edge_seq.errors import DeviceError
 from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel, model_hash
-from edge_seq.ir.rows import padded
+from edge_seq.ir.rows import is_coarse, padded
+from edge_seq.quant.fixed_point import COARSE_LIMIT, FINE_LIMIT
 
 ABI = 2  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
 STREAM_SAMPLES = 16  # of a frame at most
@@ -223,6 +225,9 @@ class Twin:
         capabilities = Capability.SELF_TEST | Capability.STATE
         if self.recording is not None:
             capabilities |= Capability.SENSOR
+        if (stage := model.readout.decision) is not None:
+            capabilities |= Capability.DECISION
+            capabilities |= Capability.NONE if stage.unknown_distance is None else Capability.DISTANCE
         return Hello(
             model_hash=model_hash(model),
             boot=self._boot,
@@ -277,14 +282,15 @@ class Twin:
         return self._max_body - 8
 
     def _push(self, counts: NDArray[np.int16]) -> bytes:
-        if 4 + self._labels_in(len(counts)) * (4 + 4 * self.model.num_classes) > self._room():
+        label_bytes = 4 + 4 * self.model.num_classes + 2 * (self.model.readout.decision is not None)
+        if 4 + self._labels_in(len(counts)) * label_bytes > self._room():
             raise _RefusedError(ErrorCode.LENGTH)
         decisions = []
         for position, sample in enumerate(counts):
             self._step(sample)
             if self._decision is not None:
                 decisions.append(replace(self._decision, position=position))
-        return messages.pack_decisions(len(counts), decisions, self.model.num_classes)
+        return messages.pack_decisions(len(counts), decisions)
 
     def _labels_in(self, samples: int) -> int:
         """How many labels are due in the next samples."""
@@ -331,8 +337,8 @@ class Twin:
 
     def _step(self, sample: NDArray[np.int16]) -> None:
         model = self.model
-        if self._ended and model.readout.at_window_end == "reset":
-            self._state = reset_state(model, 1)
+        if self._ended:
+            self._state = begin_window(model, self._state)
         before = self._state.pool_sum
         self._state, values = step(self._carrying, sample[np.newaxis], self._state)
         self._pool_sum = before + self._state.layers[-1].operands  # also after the window's last sample
@@ -342,10 +348,12 @@ class Twin:
         pooled = np.zeros(0, dtype=np.int64)
         if model.readout.pooling == "mean":
             pooled = np.pad(values["pooled"][0], (0, padded(model.hidden_sizes[-1]) - model.hidden_sizes[-1]))
-        parts = [values["features"][0], *self._state_words(), pooled, values["logits"][0], values["label"][0]]
+        named = [values[name][0] for name in ("logits", "label", "scores", "excess", "decision") if name in values]
+        parts = [values["features"][0], *self._state_words(), pooled, *named]
         self._row = np.concatenate(parts).astype(np.int32)
         self._has_row = True
-        self._decision = Decision(0, label, tuple(values["logits"][0].tolist())) if due else None
+        decided = int(values["decision"][0, 0]) if "decision" in values else None
+        self._decision = Decision(0, label, tuple(values["logits"][0].tolist()), decided) if due else None
         self._steps += 1
 
     def _state_words(self) -> list[NDArray[np.int64]]:
@@ -368,7 +376,12 @@ class Twin:
         words = sum(len(word) for word in self._state_words())
         memory = self.model.input_size if self._remembers() else 0
         pool = padded(self.model.hidden_sizes[-1]) if self._pools() else 0
-        return 16 + 4 * (memory + pool) + 2 * words
+        return 16 + 4 * (memory + pool + self._decision_words().size) + 2 * words
+
+    def _decision_words(self) -> NDArray[np.int64]:
+        """[1, N], none without a decision stage."""
+        decision = self._state.decision
+        return np.zeros((1, 0), dtype=np.int64) if decision is None else decision_words(decision)
 
     def _save(self) -> bytes:
         """SPEC.md, section 13."""
@@ -380,6 +393,7 @@ class Twin:
             content += state.preprocess.memory[0].astype("<i4").tobytes()
         if self._pools():
             content += self._pool_sum[0].astype("<i4").tobytes()
+        content += self._decision_words().astype("<i4").tobytes()
         content += b"".join(word.astype("<i2").tobytes() for word in self._state_words())
         return content + struct.pack("<I", zlib.crc32(content))
 
@@ -410,6 +424,11 @@ class Twin:
         fresh = reset_state(model, 1)
         memory = take("<i4", model.input_size if self._remembers() else 0)
         pool = take("<i4", padded(model.hidden_sizes[-1]) if self._pools() else 0)
+        decision, stage = None, model.readout.decision
+        if stage is not None:
+            decision = decision_of_words(stage, model.num_classes, take("<i4", self._decision_words().size))
+            if decision is None:
+                raise _RefusedError(ErrorCode.STATE)
         layers = []
         for cell, size in zip(model.layers, map(padded, model.hidden_sizes), strict=True):
             operands = take("<i2", size)
@@ -417,6 +436,8 @@ class Twin:
             hidden = second if isinstance(cell, Gru) else operands
             cell_state = second if isinstance(cell, Lstm) else np.zeros((1, 0), dtype=np.int64)
             layers.append(LayerState(operands, hidden, cell_state))
+        if count > model.contract.window_length or primed > 1 or not self._possible(count, memory, pool, layers):
+            raise _RefusedError(ErrorCode.STATE)
         remembered = memory.astype(np.int32) if self._remembers() else fresh.preprocess.memory
         self._has_row = False
         self._ended = count == model.contract.window_length
@@ -426,7 +447,24 @@ class Twin:
             PreprocessState(bool(primed), remembered),
             fresh.pool_sum if self._ended else self._pool_sum,
             0 if self._ended else count,
+            decision,
         )
+
+    def _possible(
+        self, count: int, memory: NDArray[np.int64], pool: NDArray[np.int64], layers: list[LayerState]
+    ) -> bool:
+        """Whether a state's words are in the ranges on which the proof rests, and its padding is zero."""
+        limit = {"none": 0, "difference": 2**15, "remove_gravity": 2**29}[self.model.contract.preprocessing.step]
+        if (memory < -limit).any() or (memory >= limit).any():
+            return False
+        if (np.abs(pool) > count * np.where(is_coarse(pool.shape[1]), COARSE_LIMIT, FINE_LIMIT)).any():
+            return False
+        for layer, size in zip(layers, self.model.hidden_sizes, strict=True):
+            coarse = layer.operands[0, is_coarse(layer.operands.shape[1])]
+            padding = [words[:, size:] for words in (layer.operands, layer.hidden, layer.cell)]
+            if (np.abs(coarse) > COARSE_LIMIT).any() or any(words.any() for words in padding):
+                return False
+        return not pool[:, self.model.hidden_sizes[-1] :].any()
 
     # --------------------------------------------------------------------------------------------------------- stream
 

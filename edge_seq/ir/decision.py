@@ -7,6 +7,21 @@ from dataclasses import dataclass
 SCORE_LIMIT = 2**19  # scores are in [-SCORE_LIMIT, 0], Q16: a class can fall behind by odds of e^8 and no more
 SMOOTHING_SHIFT_MAX = 8
 MIN_LABELS_MAX = 255
+DISTANCE_LIMIT = 2**18  # distances are in [0, DISTANCE_LIMIT], Q7: 1024 units, each at most 2 away
+CENTROID_MIN, CENTROID_MAX = -128, 127
+
+
+@dataclass(frozen=True)
+class UnknownDistance:
+    """Where what the head sees is farther from what is usual for its label than a radius, the decision is unknown.
+
+    Attributes:
+        centroids: [K][H], -128 to 127, Q7: what the head usually sees, unit by unit, where a label is right.
+        radii: [K], 0 to 2^18, Q7: how far, in the sum of the units' magnitudes, it may be from the label's centroid.
+    """
+
+    centroids: tuple[tuple[int, ...], ...]
+    radii: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -22,9 +37,11 @@ class DecisionStage:
             as long. 1 follows at once.
         unknown_margin: 0 to 2^19, Q16; where the first class does not lead the second by so much, the decision is
             unknown. 0 never is.
+        unknown_distance: makes it unknown by distance too; None does not.
     """
 
     smoothing_shift: int = 0
     hysteresis: int = 0
     min_labels: int = 1
     unknown_margin: int = 0
+    unknown_distance: UnknownDistance | None = None

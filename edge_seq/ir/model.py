@@ -13,7 +13,7 @@ import numpy as np
 
 from edge_seq.ir.cells import Cell, gates, hidden_size
 from edge_seq.ir.contract import Normalisation, SensorContract
-from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
 
 Pooling = Literal["last", "mean"]
@@ -40,8 +40,16 @@ class Readout:
 
 
 def readout_to_dict(readout: Readout) -> dict[str, Any]:
-    """Ready for JSON. A decision stage that is not there is not mentioned: such models keep their hash and files."""
-    return {name: value for name, value in dataclasses.asdict(readout).items() if (name, value) != ("decision", None)}
+    """Ready for JSON. A decision stage, or its distance, that is not there is not mentioned: such models keep their
+    hash and files."""
+    data = dataclasses.asdict(readout)
+    stage = data.pop("decision")
+    return data if stage is None else {**data, "decision": stage_to_dict(stage)}
+
+
+def stage_to_dict(stage: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a decision stage, ready for JSON."""
+    return {name: value for name, value in stage.items() if (name, value) != ("unknown_distance", None)}
 
 
 def readout_from_dict(data: dict[str, Any]) -> Readout:
@@ -51,6 +59,10 @@ def readout_from_dict(data: dict[str, Any]) -> Readout:
         TypeError: where a field is unknown.
     """
     stage = data.get("decision")
+    if stage is not None and stage.get("unknown_distance") is not None:
+        distance = UnknownDistance(**stage["unknown_distance"])
+        distance = UnknownDistance(tuple(tuple(row) for row in distance.centroids), tuple(distance.radii))
+        stage = {**stage, "unknown_distance": distance}
     return Readout(**{**data, "decision": None if stage is None else DecisionStage(**stage)})
 
 

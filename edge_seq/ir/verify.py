@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 from edge_seq.errors import ModelError
 from edge_seq.ir.cells import CELL_NAMES, Cell, Gru, Lstm, Rnn, gates, hidden_size
 from edge_seq.ir.contract import verify_contract
-from edge_seq.ir.decision import MIN_LABELS_MAX, SCORE_LIMIT, SMOOTHING_SHIFT_MAX, DecisionStage
+from edge_seq.ir.decision import (
+    CENTROID_MAX,
+    CENTROID_MIN,
+    DISTANCE_LIMIT,
+    MIN_LABELS_MAX,
+    SCORE_LIMIT,
+    SMOOTHING_SHIFT_MAX,
+    DecisionStage,
+    UnknownDistance,
+)
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
 from edge_seq.ir.rows import FloatRows, IntRows, padded
 
@@ -134,9 +143,37 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
     ):
         value = getattr(stage, field)
         _require(
-            isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
+            _is_whole(value, low, high),
             f"readout.decision.{field} is {value!r}; expected a whole number of {low} to {high}",
         )
+    if stage.unknown_distance is not None:
+        _verify_distance(stage.unknown_distance, model.num_classes, model.hidden_sizes[-1])
+
+
+def _is_whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _verify_distance(distance: UnknownDistance, num_classes: int, units: int) -> None:
+    what = "readout.decision.unknown_distance"
+    _require(
+        isinstance(distance, UnknownDistance),
+        f"{what} is a {type(distance).__name__}; expected an UnknownDistance, or None",
+    )
+    sizes = [len(row) for row in distance.centroids]
+    _require(
+        sizes == [units] * num_classes,
+        f"{what}.centroids has rows of {sizes} units; expected {num_classes} of {units}, one a class, as many as the "
+        "head sees: choose the distance again (edge-seq decide)",
+    )
+    _require(
+        all(_is_whole(value, CENTROID_MIN, CENTROID_MAX) for row in distance.centroids for value in row),
+        f"{what}.centroids has a value that is no whole number of {CENTROID_MIN} to {CENTROID_MAX}",
+    )
+    _require(
+        len(distance.radii) == num_classes and all(_is_whole(value, 0, DISTANCE_LIMIT) for value in distance.radii),
+        f"{what}.radii is {list(distance.radii)}; expected {num_classes} whole numbers of 0 to {DISTANCE_LIMIT}",
+    )
 
 
 def pool_reciprocals(model: FloatModel | IntModel) -> tuple[int, ...]:

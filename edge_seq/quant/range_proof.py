@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_seq.errors import RangeProofError
 from edge_seq.ir.cells import Cell, Gru, Lstm, gates
-from edge_seq.ir.decision import SCORE_LIMIT
+from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, UnknownDistance
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 from edge_seq.quant.fixed_point import (
@@ -140,6 +140,12 @@ def _table_bound() -> int:
     return int(np.abs(np.stack([word, word + slope * ((1 << POSITION_BITS) - 1)])).max())
 
 
+def _distance_bounds(distance: UnknownDistance) -> NDArray[np.int64]:
+    """int64 [K]: each unit is in -COARSE_LIMIT .. COARSE_LIMIT, so its gap is largest from the end that is farther."""
+    centroids = np.array(distance.centroids, dtype=np.int64)
+    return np.asarray((np.abs(centroids) + COARSE_LIMIT).sum(axis=1, dtype=np.int64))
+
+
 def range_bounds(model: IntModel) -> tuple[Bound, ...]:
     """The bound of every accumulator and of what else needs more than 16 bits, whether it holds or not."""
     bounds = _preprocessing_bounds(model)
@@ -152,6 +158,9 @@ def range_bounds(model: IntModel) -> tuple[Bound, ...]:
     bounds += _pool_bounds(model)
     if model.readout.decision is not None:
         bounds.append(Bound("decision score, and difference of two", -1, SCORE_LIMIT))
+        if model.readout.decision.unknown_distance is not None:
+            bounds.append(_largest("distance", _distance_bounds(model.readout.decision.unknown_distance)))
+            bounds.append(Bound("excess of a distance, and difference of two", -1, 2 * DISTANCE_LIMIT))
     bounds.append(Bound("low product of mulw", -1, (2**MULTIPLIER_SHIFT - 1) * max(_multipliers(model))))
     bounds.append(Bound("interpolation of tanh", -1, _table_bound()))
     return tuple(bounds)

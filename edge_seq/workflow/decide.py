@@ -10,15 +10,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.decision import StageNumbers, decide_stream
+from edge_seq.backends.decision import excess_of, seen_q7
 from edge_seq.errors import ConfigError, DataError
-from edge_seq.ir.decision import MIN_LABELS_MAX, SCORE_LIMIT, DecisionStage
-from edge_seq.ir.model import IntModel, model_hash, without_decision
+from edge_seq.ir.decision import (
+    CENTROID_MAX,
+    CENTROID_MIN,
+    DISTANCE_LIMIT,
+    MIN_LABELS_MAX,
+    SCORE_LIMIT,
+    DecisionStage,
+    UnknownDistance,
+)
+from edge_seq.ir.model import IntModel, model_hash, stage_to_dict, without_decision
 from edge_seq.ir.serialize import save_model
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.streaming import count_streams
 from edge_seq.workflow.folder import RunFolder, load_run_int, save_json
-from edge_seq.workflow.streams import LabelStream, int_streams, load_recordings, timeline_of, tolerance_of
+from edge_seq.workflow.streams import (
+    LabelStream,
+    decisions_of_stages,
+    int_streams,
+    load_recordings,
+    timeline_of,
+    tolerance_of,
+)
 
 DECIDE_STEPS = 3
 SMOOTHING_SHIFTS = (0, 1, 2, 3, 4, 5)
@@ -40,12 +55,43 @@ class Trial:
         event_f1: macro-F1 of events.
         flicker_per_minute: changes of what is decided.
         delay_median_s: None where nothing was hit.
+        unknown_of_right: share of the right labels with which the decision was unknown.
     """
 
     stage: DecisionStage | None
     event_f1: float
     flicker_per_minute: float
     delay_median_s: float | None
+    unknown_of_right: float
+
+
+def fit_distance(
+    model: IntModel, training: Sequence[LabelStream], validation: Sequence[LabelStream], *, share: float
+) -> UnknownDistance:
+    """What is usual where a label is right: centroids of training streams, radii of validation streams.
+
+    The radius of a class is the least that keeps at most ``share`` of its right labels on validation beyond it. A class
+    without right labels on both is never unknown by distance.
+    """
+    right = [stream.labels == stream.truth for stream in training]
+    seen = np.concatenate([seen_q7(s.operands[kept].astype(np.int64)) for s, kept in zip(training, right, strict=True)])
+    of = np.concatenate([stream.labels[kept] for stream, kept in zip(training, right, strict=True)])
+    centroids = np.zeros((model.num_classes, model.hidden_sizes[-1]), dtype=np.int64)
+    for label in np.unique(of):
+        centroids[label] = np.clip(np.rint(seen[of == label].mean(axis=0)), CENTROID_MIN, CENTROID_MAX)
+    usual = UnknownDistance(tuple(tuple(row) for row in centroids.tolist()), (0,) * model.num_classes)
+
+    distances: list[list[int]] = [[] for _ in range(model.num_classes)]
+    for stream in validation:
+        found = excess_of(usual, stream.operands.astype(np.int64), stream.labels)  # the distance, with a radius of 0
+        kept = stream.labels == stream.truth
+        for label, distance in zip(stream.labels[kept], found[kept], strict=True):
+            distances[label].append(int(distance))
+    radii = [
+        sorted(found)[len(found) - 1 - int(share * len(found))] if found and label in of else DISTANCE_LIMIT
+        for label, found in enumerate(distances)
+    ]
+    return replace(usual, radii=tuple(radii))
 
 
 def candidates(model: IntModel, *, allow_unknown: bool) -> list[DecisionStage]:
@@ -64,11 +110,7 @@ def candidates(model: IntModel, *, allow_unknown: bool) -> list[DecisionStage]:
 
 def decisions_of(streams: Sequence[LabelStream], stages: Sequence[DecisionStage]) -> list[list[NDArray[np.int64]]]:
     """Decisions int64 [L] for each stage and each stream."""
-    numbers = StageNumbers.of(*stages)
-    of_streams = []
-    for stream in streams:
-        logits = np.broadcast_to(stream.logits, (len(stages), *stream.logits.shape))
-        of_streams.append(decide_stream(numbers, logits))
+    of_streams = [decisions_of_stages(stages, stream) for stream in streams]
     return [[made[index] for made in of_streams] for index in range(len(stages))]
 
 
@@ -79,16 +121,18 @@ def search(
     *,
     max_extra_delay_s: float,
     none_allowed: bool = True,
+    max_unknown_of_right: float = 1.0,
 ) -> tuple[Trial, Trial]:
     """The labels as they are, and the best stage.
 
     The objective is the macro-F1 of events; a stage is allowed if the median detection delay grows by at most
-    ``max_extra_delay_s``. Of stages within 0.2 points of the best that of the least flicker is taken, of those the
-    first of the grid, which is the simplest. Where none beats the labels as they are in F1 or, within 0.2 points, in
-    flicker, the best is no stage, unless ``none_allowed`` says that there must be one.
+    ``max_extra_delay_s`` and at most ``max_unknown_of_right`` of the right labels are decided unknown. Of stages within
+    0.2 points of the best that of the least flicker is taken, of those the first of the grid, which is the simplest.
+    Where none beats the labels as they are in F1 or, within 0.2 points, in flicker, the best is no stage, unless
+    ``none_allowed`` says that there must be one.
 
     Raises:
-        DataError: there must be one, and each has a longer delay.
+        DataError: there must be one, and none is allowed.
     """
     contract = model.contract
 
@@ -99,18 +143,27 @@ def search(
             sample_rate_hz=contract.sample_rate_hz,
             tolerance_s=tolerance_of(model),
         )
-        return Trial(stage, *figures)
+        right = [stream.labels == stream.truth for stream in streams]
+        lost = sum(int((labels[kept] == model.num_classes).sum()) for labels, kept in zip(given, right, strict=True))
+        return Trial(stage, *figures, unknown_of_right=lost / max(1, sum(int(kept.sum()) for kept in right)))
 
     plain = trial(None, [stream.labels for stream in streams])
     limit = (plain.delay_median_s or 0.0) + max_extra_delay_s
     made = decisions_of(streams, stages)
     trials = [trial(stage, given) for stage, given in zip(stages, made, strict=True)]
     allowed = [plain] if none_allowed else []
-    allowed += [t for t in trials if t.delay_median_s is not None and t.delay_median_s <= limit]
+    allowed += [
+        t
+        for t in trials
+        if t.delay_median_s is not None and t.delay_median_s <= limit and t.unknown_of_right <= max_unknown_of_right
+    ]
     if not allowed:
+        unknown = (
+            "" if max_unknown_of_right == 1 else f", and at most {max_unknown_of_right:.1%} of right labels unknown"
+        )
         raise DataError(
-            f"decide: none of {len(trials)} stages keeps the median detection delay within {limit:g} s; give a larger "
-            "--max-extra-delay-s, or a smaller --unknown-margin"
+            f"decide: none of {len(trials)} stages keeps the median detection delay within {limit:g} s{unknown}; give "
+            "a larger --max-extra-delay-s, a smaller --unknown-margin or a larger --unknown-distance"
         )
     highest = max(t.event_f1 for t in allowed)
     near = [t for t in allowed if t.event_f1 >= highest - _TIE]
@@ -123,6 +176,7 @@ def decide_run(
     max_extra_delay_s: float | None = None,
     allow_unknown: bool = False,
     unknown_margin: float | None = None,
+    unknown_distance: float | None = None,
     remove: bool = False,
     progress: Progress = lambda *_: None,
 ) -> dict[str, Any]:
@@ -133,6 +187,9 @@ def decide_run(
         max_extra_delay_s: by which the median detection delay may grow; half of a window where None.
         allow_unknown: let the search use a margin for "unknown".
         unknown_margin: in logits; with it the search uses no other, and the model gets a stage in any case.
+        unknown_distance: make it unknown by distance too, so far that at most this share of the right labels of each
+            class on validation is beyond; then no stage is taken that turns more of the right labels unknown, and the
+            model gets one in any case.
         remove: take the stage out of the model instead.
         progress: called with steps done, steps in all, and what is being done.
 
@@ -143,13 +200,16 @@ def decide_run(
         ConfigError: the run is not quantized, or options do not go together.
         DataError: there are no validation recordings, or a number is out of range.
     """
-    if remove and (max_extra_delay_s is not None or allow_unknown or unknown_margin is not None):
+    chosen = (max_extra_delay_s, unknown_margin, unknown_distance)
+    if remove and (allow_unknown or any(value is not None for value in chosen)):
         raise ConfigError("decide: --remove takes the stage out and searches none; give it without other options")
     if allow_unknown and unknown_margin is not None:
         raise ConfigError("decide: --allow-unknown searches a margin and --unknown-margin gives one; give one of both")
     margin_limit = SCORE_LIMIT / ONE_LOGIT
     if unknown_margin is not None and not 0 <= unknown_margin <= margin_limit:
         raise DataError(f"decide: unknown_margin is {unknown_margin}; give 0 to {margin_limit:g} logits")
+    if unknown_distance is not None and not 0 <= unknown_distance < 1:
+        raise DataError(f"decide: unknown_distance is {unknown_distance}; give a share of 0 to below 1, such as 0.05")
     model = without_decision(load_run_int(run))
     window_s = tolerance_of(model)
     extra = window_s / 2 if max_extra_delay_s is None else max_extra_delay_s
@@ -172,12 +232,24 @@ def decide_run(
     if unknown_margin is not None:
         margin = round(unknown_margin * ONE_LOGIT)
         stages = [replace(stage, unknown_margin=margin) for stage in stages]
-    plain, best = search(model, streams, stages, max_extra_delay_s=extra, none_allowed=unknown_margin is None)
+    if unknown_distance is not None:
+        training = int_streams(model, load_recordings(run, "train").recordings)
+        distance = fit_distance(model, training, streams, share=unknown_distance)
+        stages = [replace(stage, unknown_distance=distance) for stage in stages]
+    plain, best = search(
+        model,
+        streams,
+        stages,
+        max_extra_delay_s=extra,
+        none_allowed=unknown_margin is None and unknown_distance is None,
+        max_unknown_of_right=1.0 if unknown_distance is None else unknown_distance,
+    )
     decided = replace(model, readout=replace(model.readout, decision=best.stage))
     save_model(decided, run.int_model)
     summary = {
         "model_hash": model_hash(decided),
-        "stage": None if best.stage is None else asdict(best.stage),
+        "stage": None if best.stage is None else stage_to_dict(asdict(best.stage)),
+        "unknown_distance": unknown_distance,
         "objective": "macro-F1 of events on validation recordings",
         "max_extra_delay_s": extra,
         "allow_unknown": allow_unknown,

@@ -28,6 +28,8 @@ DRIFT_SPAN_S, DRIFT_POINTS = 120.0, 480  # over which it is judged
 BACKLOG_S, ARRIVAL_JITTER_S = 2.0, 0.3
 _PORT = re.compile(r"[A-Za-z0-9_+]+://|/dev/|COM\d+$")
 
+UNKNOWN = "unknown"  # a decision, where no class leads by enough
+
 Warn = Callable[[str], None]
 Clock = Callable[[], float]
 

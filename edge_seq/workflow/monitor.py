@@ -20,6 +20,7 @@ from edge_seq.ir.contract import SensorContract
 from edge_seq.metrics import softmax
 from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.workflow.live import (
+    UNKNOWN,
     Gap,
     InputWatch,
     RateMeter,
@@ -47,12 +48,14 @@ class Shown:
         number: of the decision, from 0.
         time_s: since the stream's start, by the contract's rate.
         label: index of the class.
+        decision: what a decision stage makes of the labels up to this one, K for unknown; the label without a stage.
         probabilities: [K].
     """
 
     number: int
     time_s: float
     label: int
+    decision: int
     probabilities: tuple[float, ...]
 
 
@@ -126,11 +129,14 @@ class MonitorState:
             self._num_bins += 1
         self.say(str(gap))
 
-    def add_decision(self, time_s: float, label: int, probabilities: Iterable[float]) -> None:
-        """A label, as an index, with the probabilities [K] of all."""
+    def add_decision(
+        self, time_s: float, label: int, probabilities: Iterable[float], decision: int | None = None
+    ) -> None:
+        """A label, as an index, with the probabilities [K] of all, and what a decision stage, if there is one, says."""
         with self._lock:
             rounded = tuple(round(float(value), 4) for value in probabilities)
-            self._decisions.append(Shown(self._num_decisions, round(time_s, 3), label, rounded))
+            decided = label if decision is None else decision
+            self._decisions.append(Shown(self._num_decisions, round(time_s, 3), label, decided, rounded))
             self._num_decisions += 1
 
     def say(self, text: str) -> None:
@@ -144,6 +150,7 @@ class MonitorState:
             "source": self.source,
             "decider": self.decider,
             "labels": self.labels,
+            "unknown": UNKNOWN,
             "channels": [{"name": clean(c.name), "unit": c.unit} for c in self.contract.channels],
             "expected_hz": self.contract.sample_rate_hz,
             "bins": BINS,
@@ -161,7 +168,8 @@ class MonitorState:
                 "bins": bins,
                 "next_decision": self._num_decisions,
                 "decisions": [
-                    {"n": one.number, "t": one.time_s, "label": one.label, "p": one.probabilities} for one in decisions
+                    {"n": one.number, "t": one.time_s, "label": one.label, "d": one.decision, "p": one.probabilities}
+                    for one in decisions
                 ],
                 "samples": self.samples,
                 "lost": self.lost,
@@ -231,7 +239,7 @@ def _watch_board_decide(device: Device, state: MonitorState, meter: RateMeter, t
             if isinstance(item, BoardDecision):
                 probabilities = softmax(np.array(item.logits, dtype=np.float64) / 2.0**LOGIT_FRAC_BITS)
                 time_s = (item.position - (first or 0)) / state.contract.sample_rate_hz
-                state.add_decision(time_s, item.label, probabilities)
+                state.add_decision(time_s, item.label, probabilities, item.decision)
                 continue
             if first is None or item.restarted:  # a board that started anew counts from 0; time goes on
                 first = item.first_index - state.samples - state.lost
@@ -309,4 +317,6 @@ def _watch_model(
 
 
 def _add_named(decision: Decision, state: MonitorState, model: OnnxModel) -> None:
-    state.add_decision(decision.time_s, model.labels.index(decision.label), decision.probabilities.values())
+    names = (*model.labels, UNKNOWN)
+    decided = None if decision.decision is None else names.index(decision.decision)
+    state.add_decision(decision.time_s, names.index(decision.label), decision.probabilities.values(), decided)

@@ -20,9 +20,8 @@ from edge_seq.data.checks import check_finite, check_rate, check_saturation, fin
 from edge_seq.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
 from edge_seq.workflow.folder import RunFolder
-from edge_seq.workflow.live import MAX_SATURATED_SHARE, RATE_TOLERANCE, Gap, InputWatch, Warn, in_units
+from edge_seq.workflow.live import MAX_SATURATED_SHARE, RATE_TOLERANCE, UNKNOWN, Gap, InputWatch, Warn, in_units
 
-UNKNOWN = "unknown"  # a decision, where no class leads by enough
 TIME_COLUMNS = ("t", "time")  # taken for the time in seconds where none is named
 MAX_GAP_PERIODS = 2.0  # as the default of a data source
 

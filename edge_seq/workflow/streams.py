@@ -11,16 +11,18 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.backends.decision import StageNumbers, decide_stream
+from edge_seq.backends.decision import StageNumbers, decide_stream, excess_of
 from edge_seq.backends.reference_float import run_float_stream
-from edge_seq.backends.reference_int import NO_LABEL, run_stream
+from edge_seq.backends.reference_int import NO_LABEL, head_operands, run_stream
 from edge_seq.data.recording import SIDES, Recording
 from edge_seq.data.splits import check_split_kind, split_by_group
 from edge_seq.data.windows import make_windows
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.files import write_atomically
-from edge_seq.ir.model import FloatModel, IntModel, model_hash
-from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
+from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.model import FloatModel, IntModel, model_hash, stage_to_dict
+from edge_seq.ir.rows import is_coarse
+from edge_seq.quant.fixed_point import COARSE_LIMIT, FINE_LIMIT, LOGIT_FRAC_BITS
 from edge_seq.streaming import StreamMetrics, Timeline, hold, score_streams
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -51,12 +53,29 @@ class LabelStream:
         due: int64 [L], the samples after which a label was due.
         logits: int64 [L, K], Q16.
         labels: int64 [L], the label of each.
+        operands: int16 [L, H], what the head saw, fine units Q15 and coarse ones Q7.
     """
 
     recording: Recording
     due: NDArray[np.int64]
     logits: NDArray[np.int64]
     labels: NDArray[np.int64]
+    operands: NDArray[np.int16]
+
+    @property
+    def truth(self) -> NDArray[np.integer[Any]]:
+        """[L], the recording's label at the sample of each; below 0 where it has none."""
+        return self.recording.labels[self.due]
+
+
+def decisions_of_stages(stages: Sequence[DecisionStage], stream: LabelStream) -> NDArray[np.int64]:
+    """Decisions int64 [N, L] of N stages, which have one distance or none, on one stream."""
+    distance = stages[0].unknown_distance
+    logits = np.broadcast_to(stream.logits, (len(stages), *stream.logits.shape))
+    if distance is None:
+        return decide_stream(StageNumbers.of(*stages), logits)
+    excess = excess_of(distance, stream.operands.astype(np.int64), stream.labels)
+    return decide_stream(StageNumbers.of(*stages), logits, np.broadcast_to(excess, logits.shape[:2]))
 
 
 @dataclass(frozen=True)
@@ -120,32 +139,38 @@ def _batches(recordings: Sequence[Recording]) -> Iterator[tuple[list[Recording],
 
 
 def _cut(
-    recording: Recording, due: NDArray[np.int64], logits: NDArray[np.int64], labels: NDArray[np.int64]
+    recording: Recording,
+    due: NDArray[np.int64],
+    logits: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    operands: NDArray[np.int16],
 ) -> LabelStream:
     """Without what was only padding."""
     inside = due < len(recording.labels)
-    return LabelStream(recording, due[inside], logits[inside], labels[inside])
+    return LabelStream(recording, due[inside], logits[inside], labels[inside], operands[inside])
 
 
 def int_streams(model: IntModel, recordings: Sequence[Recording]) -> list[LabelStream]:
     """Run the integer reference over whole recordings, each from a reset, carrying or resetting as the model says."""
     streams: list[LabelStream] = []
     for part, counts in _batches(recordings):
-        due, logits, labels = [], [], []
+        due, logits, labels, operands = [], [], [], []
         for t, values in enumerate(run_stream(model, counts)):
             if values["label"][0, 0] != NO_LABEL:
                 due.append(t)
                 logits.append(values["logits"])
                 labels.append(values["label"][:, 0])
+                operands.append(head_operands(model, values).astype(np.int16))
         if not due:
             continue
-        all_logits, all_labels, moments = np.stack(logits, axis=1), np.stack(labels, axis=1), np.array(due)
-        streams += [_cut(r, moments, all_logits[i], all_labels[i]) for i, r in enumerate(part)]
+        given = [np.stack(values, axis=1) for values in (logits, labels, operands)]  # [B, L, ...] each
+        streams += [_cut(r, np.array(due), *(values[i] for values in given)) for i, r in enumerate(part)]
     return streams
 
 
 def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[LabelStream]:
-    """The same of the float reference; its logits are rounded to Q16, its labels are those before."""
+    """The same of the float reference; its logits are rounded to Q16, what its head saw to an integer model's operands,
+    its labels are those before."""
     streams: list[LabelStream] = []
     window = model.contract.window_length
     for part, counts in _batches(recordings):
@@ -153,14 +178,16 @@ def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[La
         whole = np.pad(counts, ((0, 0), (0, missing), (0, 0)), mode="edge")
         each = model.readout.label_every == "sample"
         due = np.arange(0 if each else window - 1, whole.shape[1], 1 if each else window)
-        logits = _float_logits_of_streams(model, whole)[:, due]
+        logits, seen = (values[:, due] for values in _float_streams(model, whole))
         fixed = np.rint(logits * 2.0**LOGIT_FRAC_BITS).astype(np.int64)
-        streams += [_cut(r, due, fixed[i], logits[i].argmax(axis=1)) for i, r in enumerate(part)]
+        one = np.where(is_coarse(seen.shape[2]), COARSE_LIMIT, FINE_LIMIT)
+        operands = np.clip(np.rint(seen * one), -one, one - 1).astype(np.int16)
+        streams += [_cut(r, due, fixed[i], logits[i].argmax(axis=1), operands[i]) for i, r in enumerate(part)]
     return streams
 
 
-def _float_logits_of_streams(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """float64 [B, n T, K] of int16 [B, n T, C].
+def _float_streams(model: FloatModel, counts: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logits float64 [B, n T, K] and what the head sees, [B, n T, H], of int16 [B, n T, C].
 
     The reference keeps every value of every step, so where windows begin from zero it is given some of them at a time;
     a stream that carries its states goes through it alone.
@@ -168,11 +195,13 @@ def _float_logits_of_streams(model: FloatModel, counts: NDArray[np.int16]) -> ND
     resets = model.readout.at_window_end == "reset"
     parts = counts.reshape(-1, model.contract.window_length, counts.shape[2]) if resets else counts
     at_once = BATCH if resets else 1
-    logits = [
-        run_float_stream(model, parts[start : start + at_once]).values["logits"].astype(np.float64)
-        for start in range(0, len(parts), at_once)
-    ]
-    return np.concatenate(logits).reshape(*counts.shape[:2], -1)
+    logits, seen = [], []
+    for start in range(0, len(parts), at_once):
+        values = run_float_stream(model, parts[start : start + at_once], head_input=True).values
+        logits.append(values["logits"].astype(np.float64))
+        seen.append(values["head_input"].astype(np.float64))
+    shape = (*counts.shape[:2], -1)
+    return np.concatenate(logits).reshape(shape), np.concatenate(seen).reshape(shape)
 
 
 def timeline_of(stream: LabelStream, given: NDArray[np.int64]) -> Timeline:
@@ -240,11 +269,9 @@ def evaluate_streams(
     timelines = {name: [timeline_of(s, s.labels) for s in made] for name, made in streams.items()}
     stage = None if quantized is None else quantized.readout.decision
     if stage is not None:
-        numbers = StageNumbers.of(stage)
-        results["stage"] = asdict(stage)
+        results["stage"] = stage_to_dict(asdict(stage))
         for name, made in streams.items():
-            decided = [timeline_of(s, decide_stream(numbers, s.logits[None])[0]) for s in made]
-            timelines[f"{name}_decided"] = decided
+            timelines[f"{name}_decided"] = [timeline_of(s, decisions_of_stages([stage], s)[0]) for s in made]
     results |= {name: score(lines) for name, lines in timelines.items()}
     _save_timelines(run.stream_timelines(side), streams, timelines)
     save_json(run.stream_metrics(side), results)

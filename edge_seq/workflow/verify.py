@@ -401,7 +401,7 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
     values["step_in_window"] = np.full((batch, 1), state.step_in_window)
     if state.decision is not None:
         decision = vars(state.decision).items()
-        values |= {f"decision.{name}": array.reshape(batch, -1) for name, array in decision}
+        values |= {f"decision.{name}": array.reshape(batch, -1) for name, array in decision if array is not None}
     return {name: array.astype(np.int64) for name, array in values.items()}
 
 

@@ -282,6 +282,9 @@ static void check_bad_states(unsigned index)
         const uint32_t limit = 32768u * (good[8] + 256u * good[9]);
         WITH(put(bad + pool_at, limit + 1u, 4));
         WITH(put(bad + pool_at, 0u - limit - 1u, 4));
+        if (model->layers[model->num_layers - 1u].hidden_size % 4 != 0) {
+            WITH(put(bad + stage_at - 4, 1, 4)); /* padding */
+        }
     }
     if (model->decision != NULL) {
         WITH(put(bad + stage_at, 1, 4));
@@ -291,6 +294,10 @@ static void check_bad_states(unsigned index)
         WITH(put(bad + codes_at + 4, model->num_classes + 1u, 4));
         WITH(put(bad + codes_at + 8, model->decision->min_labels, 4));
         WITH(put(bad + codes_at + 12, 2, 4));
+        if (model->decision->distance != NULL) {
+            WITH(put(bad + codes_at + 16, 262145u, 4));
+            WITH(put(bad + codes_at + 16, 0u - 262145u, 4));
+        }
     }
     if (model->layers[0].hidden_size > 2) { /* unit 2 is coarse */
         WITH(put(bad + states_at + 4, 129, 2));

@@ -161,10 +161,12 @@ def test_evaluate_scores_whole_recordings(small: Small) -> None:
 
 def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small: Small, tmp_path: Path) -> None:
     run = shutil.copytree(small.run, tmp_path / "run")
-    summary = ok("decide", run, "--max-extra-delay-s", "20", "--unknown-margin", "0.002", "--json").json
+    options = ("--max-extra-delay-s", "20", "--unknown-margin", "0.002", "--unknown-distance", "0.3")
+    summary = ok("decide", run, *options, "--json").json
     assert json.loads((run / "decision.json").read_text()) == summary
     assert summary["stage"]["unknown_margin"] == 131
-    assert summary["decisions"]["event_f1"] >= summary["labels"]["event_f1"] - 0.002
+    assert summary["decisions"]["unknown_of_right"] <= 0.3
+    assert len(summary["stage"]["unknown_distance"]["radii"]) == 4
     streams = ok("evaluate", run, "--stream", "--json").json
     assert {"float_decided", "int_decided"} <= set(streams)
     assert streams["stage"] == summary["stage"]
@@ -172,7 +174,7 @@ def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small:
     ok("export", run)
     ladder = ok("verify", run, "--windows", "20", "--extreme", "8", "--json").json
     traced = next(rung for rung in ladder["rungs"] if rung["name"].endswith("ONNX, traced"))
-    assert traced["comparison"]["names"][-2:] == ["scores", "decision"]
+    assert traced["comparison"]["names"][-3:] == ["scores", "excess", "decision"]
     lines = ok("run", run, "--json", stdin=_first_windows(small, 4)).out.splitlines()
     labels = {*_labels_of(run), "unknown"}
     assert {json.loads(line)["decision"] for line in lines} <= labels
@@ -193,6 +195,8 @@ def _labels_of(run: Path) -> list[str]:
         (["--remove", "--allow-unknown"], "--remove takes the stage out and searches none"),
         (["--allow-unknown", "--unknown-margin", "1"], "give one of both"),
         (["--unknown-margin", "9"], "unknown_margin is 9.0; give 0 to 8 logits"),
+        (["--unknown-distance", "1"], "unknown_distance is 1.0; give a share of 0 to below 1"),
+        (["--remove", "--unknown-distance", "0.1"], "--remove takes the stage out and searches none"),
         (["--max-extra-delay-s", "-1"], "max_extra_delay_s is -1.0; give 0 or more seconds"),
     ],
 )

@@ -124,6 +124,29 @@ def test_the_same_command_repeats_nothing_and_prints_a_table(compared: Path) -> 
     assert "- OVER ALL SIZES, T = 12: " in text
 
 
+def test_readouts_are_compared_and_told_apart(tmp_path: Path) -> None:
+    """A mean costs a little more on the target, and the verdict says which is taken, of both and of each alone."""
+    few = ("--window-length", "6", "--hidden-size", "4", "--seeds", "2", "--cell", "rnn", "--set", "training.epochs=2")
+    windows = ("--set", "memory.training_windows=128", "--set", "memory.scored_windows=64")
+    readouts = ("--readout", "last", "--readout", "mean", "--first-weights", "default")
+    result = ok("compare", "recall", "--quick", *few, *windows, *readouts, "--out", tmp_path / "both", "--json").json
+    assert [one["readout"] for one in result["candidates"]] == ["last", "mean"]
+    scopes = [verdict["scope"] for verdict in result["verdicts"]]
+    of_length = "4 units, T = 6"
+    assert scopes[1:] == [of_length, f"{of_length}, last state", f"{of_length}, mean of states"]
+    last, mean = (one["cost"] for one in result["candidates"])
+    assert last["parameters"] == mean["parameters"]
+    if last["status"] == "measured":
+        assert 0 < mean["per_step"] - last["per_step"] < 100
+    text = (tmp_path / "both" / "comparison.md").read_text(encoding="utf-8")
+    assert "| rnn | default | 4 | 6 | last |" in text
+    assert "| rnn | default | 4 | 6 | mean |" in text
+    assert "- readouts: the last hidden state" in text
+    refused = edge_seq("compare", "recall", "--set", "training.pooling=mean", "--show-config")
+    assert refused.code == 2
+    assert "training.pooling cannot be set, it is decided by the comparison: give --readout" in refused.err
+
+
 def test_another_configuration_is_refused_with_what_differs(compared: Path) -> None:
     result = edge_seq("compare", "recall", *SMALL, "--out", compared, "--set", "training.epochs=3", "--json")
     assert result.code == 2

@@ -13,13 +13,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_seq.device.client import Timing, open_device
-from edge_seq.ir.serialize import load_int_model
+from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.serialize import load_int_model, save_model
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "20", "--extreme", "8")
@@ -77,11 +79,15 @@ def gone_within(process: int, seconds: float) -> bool:
 @pytest.mark.parametrize("board", BOARDS)
 def test_a_board_is_found_asked_and_verified(small: Small, board: str, tmp_path: Path) -> None:
     run = Path(shutil.copytree(small.run, tmp_path / "run"))
+    model, stage = load_int_model(run / "model.int.safetensors"), DecisionStage(1, 2**12, 2, 2**11)
+    save_model(replace(model, readout=replace(model.readout, decision=stage)), run / "model.int.safetensors")
+    ok("export", run)
     with emulated(run, "--board", board) as started:
         port = str(started["port"])
         pinged = ok("device", "ping", "--port", port, "--count", "3", "--json").json
         assert (pinged["sent"], pinged["answered"], pinged["frame_errors"]) == (3, 3, 0)
         info = ok("device", "info", "--port", port, "--json").json
+        assert "decision" in info["capabilities"]
         assert info["contract"]["labels"] == list(load_int_model(run / "model.int.safetensors").labels)
         assert "golden vectors are met" in ok("device", "selftest", "--port", port).out
         ladder = ok("verify", run, *FEW, "--port", port, "--port-steps", "2000", "--json").json
@@ -89,6 +95,7 @@ def test_a_board_is_found_asked_and_verified(small: Small, board: str, tmp_path:
         assert (last["name"], last["verdict"]) == ("integer reference = C on the board", "holds")
         assert last["comparison"]["steps"] >= 2000
         assert last["comparison"]["mismatches"] == 0
+        assert last["comparison"]["names"][-4:] == ["logits", "label", "scores", "decision"]
         assert last["figures"]["ticks_a_step"] > 0
         assert ("free_stack_bytes" in last["figures"]) == (board == "qemu")
         assert json.loads((run / "reports" / "verify.json").read_text()) == ladder

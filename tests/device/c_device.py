@@ -59,10 +59,12 @@ def build_driver(
     stream_bytes: int = 0,
     compiler: Compiler | None = None,
     flags: Sequence[str] = ("-std=c99", "-O1"),
+    spoil: Callable[[Path], None] = lambda _: None,
 ) -> Path:
-    """Compile the device and its driver."""
+    """Compile the device and its driver; ``spoil`` may plant a fault in the export's folder before."""
     stream_bytes = stream_bytes or 18 + 2 * model.input_size * 16
     sources, includes = export_board(model, folder, recording, body_bytes=body_bytes, stream_bytes=stream_bytes)
+    spoil(folder)
     return compile_c(
         compiler or find_compiler(), [*sources, HERE / "wire_main.c"], folder / "driver", flags=flags,
         include_folders=includes,

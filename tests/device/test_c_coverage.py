@@ -14,17 +14,20 @@ import pytest
 from edge_seq.device import messages
 from edge_seq.device.framing import Frame, encode_body, encode_frame
 from edge_seq.device.messages import Type
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
 from firmware_export.board import WIRE_FOLDER
 from firmware_export.build import Compiler, compile_c
 from firmware_export.emit import RUNTIME_FOLDER
 from tests.device.c_device import HERE, export_board
 from tests.device.test_c_wire import turns
-from tests.zoo import quantized_model, random_counts, spec
+from tests.zoo import DISTANCES, quantized_model, random_counts, spec
 
 MODELS = {
     "window": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
     "sample": spec("gru", 61, channels=5, classes=9, window_length=3, label_every="sample"),
+    "distance": DISTANCES["lstm"],
+    "decided": spec("rnn", 5, channels=5, window_length=3, decision=DecisionStage(unknown_margin=2**14)),
 }
 
 

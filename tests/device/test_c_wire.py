@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,17 @@ import numpy as np
 import pytest
 
 from edge_seq.device import messages
-from edge_seq.device.client import connect
+from edge_seq.device.client import Device, connect
 from edge_seq.device.framing import Frame, decode_frame, encode_body, encode_frame
 from edge_seq.device.messages import Type
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
+from edge_seq.errors import DeviceRefusedError
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
 from firmware_export.board import WIRE_FOLDER
 from tests.device.c_device import build_driver, run_driver
-from tests.zoo import awkward_specs, quantized_model, random_counts, spec
+from tests.zoo import DECISIONS, DISTANCES, awkward_specs, quantized_model, random_counts, spec
 
 SHAPES = {
     "car": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
@@ -26,6 +29,11 @@ SHAPES = {
     "one": awkward_specs("rnn")["one"],
     "carry": awkward_specs("lstm")["carry"],
     "long rows": spec("gru", 61, channels=5, classes=9, window_length=3),
+    "decided": DECISIONS["rnn"],
+    "distance": DISTANCES["gru"],
+    "decided, long rows": spec(
+        "gru", 61, classes=9, label_every="sample", decision=DecisionStage(2, 2**14, 3, 2**13), step="remove_gravity"
+    ),
 }
 BODY = 256
 
@@ -147,6 +155,41 @@ def test_the_client_and_c(pair: tuple[IntModel, np.ndarray, Path]) -> None:
         assert device.save_state() == state
         assert device.push(counts) == decisions
         assert device.contract() == contract
+
+
+def test_states_that_are_not_possible_are_refused_by_both(pair: tuple[IntModel, np.ndarray, Path]) -> None:
+    """Each 16-bit half of a saved state in turn set to an extreme, the checksum put right."""
+    model, recording, program = pair
+    twin = Twin(model, recording=recording, max_body_bytes=BODY)
+    counts = random_counts(1, 12, model.input_size, seed=3)[0]
+    outcomes = []
+    with (
+        run_driver(program) as receive,
+        connect(lambda: LoopbackTransport(receive)) as real,
+        connect(lambda: LoopbackTransport(twin.receive)) as other,
+    ):
+        devices = (real, other)
+        for device in devices:
+            device.push(counts)
+        content = real.save_state()[:-4]
+        # Of long states every word of the head, of what is 32 bits wide, and some of the layers'.
+        for at in [*range(8, min(len(content), 140), 2), *range(140, len(content) - 1, 38)]:
+            for value in (b"\xff\x7f", b"\x00\x80", b"\x02\x00"):
+                wrong = content[:at] + value + content[at + 2 :]
+                outcomes.append(restored := [taken(device, wrong) for device in devices])
+                assert restored[0] == restored[1], (at, value)
+        assert real.save_state() == other.save_state()
+    assert any(first is None for first, _ in outcomes)
+    assert any(first is not None for first, _ in outcomes)
+
+
+def taken(device: Device, content: bytes) -> str | None:
+    """What a device says against a saved state without its checksum; None where it takes it."""
+    try:
+        device.restore_state(content + zlib.crc32(content).to_bytes(4, "little"))
+    except DeviceRefusedError as refusal:
+        return str(refusal).partition(":")[2]
+    return None
 
 
 def test_the_runtimes_version_is_that_of_the_package() -> None:

@@ -15,6 +15,8 @@ from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
 from edge_seq.errors import DeviceError, DeviceRefusedError
 from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.parity.compare import compare
+from firmware_export.words import trace_of_words
 from tests.zoo import awkward_specs, quantized_model, random_counts, spec
 
 FAST = Timing(timeout_s=0.2, retries=1, silence_s=0.2)
@@ -51,19 +53,22 @@ def test_push_and_trace_give_what_the_reference_gives(name: str, body: int) -> N
     counts = random_counts(1, 40, model.input_size)[0]
     expected = run_reference(model, counts[np.newaxis])
     with attach(Twin(model, max_body_bytes=body)) as device:
-        rows = device.trace(counts)
-        assert np.array_equal(rows[:, -1], expected.values["label"][0, :, 0])
-        assert np.array_equal(rows[:, -1 - model.num_classes : -1], expected.values["logits"][0])
+        rows = trace_of_words(model, device.trace(counts)[np.newaxis], traced=False)
+        comparison = compare(expected, rows)
+        assert comparison.holds, comparison.first
+        assert ("decision" in comparison.names) == (name in ("decided", "distance"))
         device.reset()
         decisions = device.push(counts)
     due = [t for t, label in enumerate(expected.values["label"][0, :, 0]) if label >= 0]
     assert [one.position for one in decisions] == due
     assert [one.logits for one in decisions] == [tuple(expected.values["logits"][0, t]) for t in due]
     assert [one.label for one in decisions] == expected.values["label"][0, due, 0].tolist()
+    decided = expected.values["decision"][0, due, 0].tolist() if name in ("decided", "distance") else [None] * len(due)
+    assert [one.decision for one in decisions] == decided
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-@pytest.mark.parametrize("name", ["deep", "stream", "car"])
+@pytest.mark.parametrize("name", ["deep", "stream", "car", "decided", "distance"])
 def test_a_saved_state_goes_on_where_it_was(cell: str, name: str) -> None:
     model = quantized_model(awkward_specs(cell)[name])
     counts = random_counts(1, 30, model.input_size)[0]

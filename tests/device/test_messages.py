@@ -37,6 +37,7 @@ HELLO = Hello(
 )
 COUNTS = np.array([[1, -2, 3], [-32768, 32767, 0]], dtype=np.int16)
 DECISIONS = [Decision(0, 3, (1, -(2**31), 2**31 - 1, 0)), Decision(1, 0, (0, 0, 0, 0))]
+DECIDED = [replace(DECISIONS[0], decision=4), replace(DECISIONS[1], decision=2)]
 SAMPLES = Samples(2**32 - 1, 5, COUNTS)
 
 WAYS: dict[str, tuple[bytes, Callable[[bytes], Any], Any]] = {
@@ -49,14 +50,24 @@ WAYS: dict[str, tuple[bytes, Callable[[bytes], Any], Any]] = {
     "texts": (messages.pack_texts(["a", "", "ü"]), lambda f: messages.unpack_texts(f, 3), ("a", "", "ü")),
     "counts": (messages.pack_counts(COUNTS), lambda f: messages.unpack_counts(f, 3).tolist(), COUNTS.tolist()),
     "decisions": (
-        messages.pack_decisions(2, DECISIONS, 4),
-        lambda f: messages.unpack_decisions(f, 4, 2),
+        messages.pack_decisions(2, DECISIONS),
+        lambda f: messages.unpack_decisions(f, 4, 2, decides=False),
         DECISIONS,
+    ),
+    "decisions of a stage": (
+        messages.pack_decisions(2, DECIDED),
+        lambda f: messages.unpack_decisions(f, 4, 2, decides=True),
+        DECIDED,
     ),
     "decision of a stream": (
         messages.pack_stream_decision(DECISIONS[0]),
-        lambda f: messages.unpack_stream_decision(f, 4),
+        lambda f: messages.unpack_stream_decision(f, 4, decides=False),
         DECISIONS[0],
+    ),
+    "decision of a stage in a stream": (
+        messages.pack_stream_decision(DECIDED[0]),
+        lambda f: messages.unpack_stream_decision(f, 4, decides=True),
+        DECIDED[0],
     ),
     "self-test": (
         messages.pack_self_test(SelfTest(7, 65535, 1)),
@@ -112,6 +123,15 @@ def test_rows_there_and_back() -> None:
     packed = messages.pack_rows(rows, HELLO)
     assert len(packed) == 3 * HELLO.row_bytes
     assert np.array_equal(messages.unpack_rows(packed, HELLO), rows)
+    decides = replace(HELLO, capabilities=Capability.DECISION)
+    scores = rng.integers(-(2**19), 1, (3, 4)).astype(np.int32)
+    decided = np.concatenate([rows, scores, [[-1], [4], [0]]], axis=1).astype(np.int32)
+    packed = messages.pack_rows(decided, decides)
+    assert len(packed) == 3 * decides.row_bytes == 3 * (HELLO.row_bytes + 4 * 4 + 2)
+    assert np.array_equal(messages.unpack_rows(packed, decides), decided)
+    distant = replace(HELLO, capabilities=Capability.DECISION | Capability.DISTANCE)
+    excess = np.concatenate([decided[:, :-1], [[2**18], [-(2**18)], [0]], decided[:, -1:]], axis=1).astype(np.int32)
+    assert np.array_equal(messages.unpack_rows(messages.pack_rows(excess, distant), distant), excess)
 
 
 @pytest.mark.parametrize(
@@ -139,15 +159,19 @@ def test_fields_of_a_hello_must_fit_each_other() -> None:
     with pytest.raises(DeviceError, match="1039 bytes a frame, expected 1040 to 4096"):
         messages.unpack_hello(messages.pack_hello(many))
     assert messages.unpack_hello(messages.pack_hello(replace(many, max_body_bytes=1040))).room_bytes == 1032
+    with pytest.raises(DeviceError, match="1040 bytes a frame, expected 1042 to 4096"):
+        messages.unpack_hello(messages.pack_hello(replace(many, max_body_bytes=1040, capabilities=Capability.DECISION)))
     without = replace(HELLO, capabilities=Capability.NONE, state_bytes=0)
     assert messages.unpack_hello(messages.pack_hello(without)) == without
 
 
 def test_decisions_that_are_not_possible_are_refused() -> None:
     with pytest.raises(DeviceError, match="2 samples taken and 2 labels, expected 3 samples"):
-        messages.unpack_decisions(messages.pack_decisions(2, DECISIONS, 4), 4, 3)
+        messages.unpack_decisions(messages.pack_decisions(2, DECISIONS), 4, 3, decides=False)
     with pytest.raises(DeviceError, match="label 3, expected 0 to 2"):
-        messages.unpack_stream_decision(messages.pack_stream_decision(Decision(0, 3, (1, 2, 3))), 3)
+        messages.unpack_stream_decision(messages.pack_stream_decision(Decision(0, 3, (1, 2, 3))), 3, decides=False)
+    with pytest.raises(DeviceError, match="decision 4, expected 0 to 3"):
+        messages.unpack_stream_decision(messages.pack_stream_decision(Decision(0, 2, (1, 2, 3), 4)), 3, decides=True)
 
 
 def test_texts_are_clean_and_bounded() -> None:

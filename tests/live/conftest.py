@@ -18,6 +18,7 @@ from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
 from edge_seq.errors import PortLostError
 from edge_seq.ir.contract import Channel
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
 from firmware_export.board import Firmware, RunningBoard, build_board, start_board
 from firmware_export.emit import export_c
@@ -30,8 +31,9 @@ LABELS = ("still", "turning", "worn <b>bearing</b>", "broken")
 
 
 def vibration_model(*, rate_hz: float = RATE_HZ, window_length: int = 80) -> IntModel:
-    """A small GRU with a contract as of a vibration sensor."""
-    model = quantized_model(spec("gru", 6, window_length=window_length, step="difference"))
+    """A small GRU with a contract as of a vibration sensor, and a decision stage."""
+    stage = DecisionStage(smoothing_shift=1, hysteresis=2**10, min_labels=2, unknown_margin=2**12)
+    model = quantized_model(spec("gru", 6, window_length=window_length, step="difference", decision=stage))
     channels = tuple(Channel(name, "g", 2048.0, 16.0) for name in ("ax", "ay", "az"))
     contract = replace(model.contract, sample_rate_hz=rate_hz, channels=channels)
     return replace(model, name="vibration", labels=LABELS, contract=contract)

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx_run import load_onnx
+from edge_seq.backends.reference_int import run_reference
 from edge_seq.device.client import SampleBlock, open_device
 from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.ir.model import IntModel
+from edge_seq.workflow.live import UNKNOWN
 from edge_seq.workflow.quantize import int_probabilities
 from edge_seq.workflow.run import Decision, decide
 from tests.cli.conftest import ok
@@ -34,12 +36,24 @@ def stream_of(port: str, num_samples: int) -> tuple[NDArray[np.int16], list[Boar
 
 
 def decide_four_times(model: IntModel, onnx: Path, port: str, folder: Path, *, windows: int) -> dict[str, list[str]]:
-    """The labels of so many windows of a board's stream, by who decided; a model that resets after each window."""
+    """The labels of so many windows of a board's stream, by who decided; a model that resets after each window. Of a
+    model with a decision stage each with what the stage made of it."""
     contract = model.contract
     length = contract.window_length
     counts, own, first = stream_of(port, windows * length)
-    by_board = [model.labels[one.label] for one in own if one.position - first < len(counts)]
-    one_by_one = [one.label for one in decide(load_onnx(onnx), counts) if isinstance(one, Decision)]
+    names = (*model.labels, UNKNOWN)
+
+    def named(label: str, decision: str | None) -> str:
+        return label if decision is None else f"{label}, decided {decision}"
+
+    by_board = [
+        named(names[one.label], None if one.decision is None else names[one.decision])
+        for one in own
+        if one.position - first < len(counts)
+    ]
+    one_by_one = [
+        named(one.label, one.decision) for one in decide(load_onnx(onnx), counts) if isinstance(one, Decision)
+    ]
     per_unit = np.array([channel.counts_per_unit for channel in contract.channels])
     lines = [
         ",".join([repr(index / contract.sample_rate_hz), *map(repr, values)])
@@ -47,11 +61,16 @@ def decide_four_times(model: IntModel, onnx: Path, port: str, folder: Path, *, w
     ]
     path = folder / "stream.csv"
     path.write_text("\n".join([",".join(["t", *contract.channel_names]), *lines]) + "\n")
-    of_file = [json.loads(line)["label"] for line in ok("run", onnx, "--source", path, "--json").out.splitlines()]
+    printed = [json.loads(line) for line in ok("run", onnx, "--source", path, "--json").out.splitlines()]
+    of_file = [named(one["label"], one.get("decision")) for one in printed]
     evaluated = int_probabilities(model, counts.reshape(windows, length, -1)).argmax(axis=1)
+    decided: list[str | None] = [None] * windows
+    if model.readout.decision is not None:
+        due = run_reference(model, counts[np.newaxis]).values["decision"][0, length - 1 :: length, 0]
+        decided = [names[decision] for decision in due]
     return {
         "board": by_board,
         "stream": one_by_one,
         "file": of_file,
-        "evaluate": [model.labels[label] for label in evaluated],
+        "evaluate": [named(names[label], decision) for label, decision in zip(evaluated, decided, strict=True)],
     }

@@ -23,7 +23,7 @@ from rich.console import Console
 from edge_seq.cli.monitor_view import plot, view
 from edge_seq.device.client import Counters, connect
 from edge_seq.errors import ToolError
-from edge_seq.workflow.live import Gap
+from edge_seq.workflow.live import UNKNOWN, Gap
 from edge_seq.workflow.monitor import BINS, DECISIONS, MESSAGES, MonitorState, state_of_board, watch_board
 from edge_seq.workflow.monitor_web import MAX_VIEWERS, MonitorServer
 from firmware_export.board import RunningBoard
@@ -60,6 +60,18 @@ def test_a_viewer_gets_what_is_new() -> None:
     then = state.snapshot(first_bin=first["next_bin"], first_decision=first["next_decision"])
     assert [one["n"] for one in then["decisions"]] == [1]
     assert len(then["bins"]) == then["next_bin"] - first["next_bin"] > 0
+
+
+def test_decisions_of_a_stage_are_shown_with_the_labels_they_were_made_of() -> None:
+    state = some_state()
+    state.add_decision(0.2, 2, [0.1, 0.2, 0.6, 0.1], 1)
+    state.add_decision(0.3, 2, [0.2, 0.3, 0.4, 0.1], len(LABELS))
+    assert [(one["label"], one["d"]) for one in state.snapshot()["decisions"]] == [(2, 2), (2, 1), (2, 4)]
+    lines = [line.strip("│ ") for line in shown(state).splitlines()]
+    assert "▶ unknown" in lines
+    assert f"0.30 s  unknown              40.0 %  label {LABELS[2]}".split() in [line.split() for line in lines]
+    assert f"0.20 s {LABELS[1]} 60.0 % label {LABELS[2]}".split() in [line.split() for line in lines]
+    assert f"0.10 s {LABELS[2]} 60.0 %".split() in [line.split() for line in lines]
 
 
 def test_a_bin_holds_the_least_and_the_largest() -> None:
@@ -303,7 +315,7 @@ def test_the_page_in_a_browser(web_monitor: str, tmp_path: Path) -> None:
     with browser(tmp_path) as page:
         page.get(web_monitor)
         until = time.monotonic() + 20
-        while page.find_element("id", "label").text not in LABELS:
+        while page.find_element("id", "label").text not in (*LABELS, UNKNOWN):
             assert time.monotonic() < until, page.page_source[:2000]
             time.sleep(0.1)
         assert page.find_element("id", "state").text == "live"

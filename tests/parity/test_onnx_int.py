@@ -91,7 +91,8 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
         if isinstance(cell, Lstm):
             values[f"layer{index}.cell_state"] = layer.cell[:, :size]
     if state.decision is not None:
-        values |= {f"decision.{name}": array.reshape(batch, -1) for name, array in vars(state.decision).items()}
+        decision = vars(state.decision).items()
+        values |= {f"decision.{name}": array.reshape(batch, -1) for name, array in decision if array is not None}
     return values
 
 

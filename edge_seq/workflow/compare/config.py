@@ -24,6 +24,7 @@ else:
 
 BUILT_IN_TASKS = (SIMULATOR, *MEMORY_TASKS)
 FirstWeights = Literal["default", "forget_bias", "chrono"]
+Readout = Literal["last", "mean"]
 Positive = Annotated[int, Field(ge=1)]
 # Keys of `training` that each point sets itself, and what to do instead.
 SET_BY_POINT = {
@@ -32,6 +33,7 @@ SET_BY_POINT = {
     "num_layers": "cells are compared in one layer",
     "learning_rate": "set learning_rates, of which each cell takes what suits it best",
     "initialisation": "give --first-weights",
+    "pooling": "give --readout",
     "seed": "give --seeds",
     "keep": "the last epoch is kept, since the windows that would choose one are those that are scored",
 }
@@ -86,6 +88,8 @@ class CompareConfig(_Table):
             with a bias of 1; ``chrono``, orthogonal recurrent weights and gates spread over the window. A vanilla RNN
             has no gates, so that for it the last two are one, called ``orthogonal``.
         window_lengths: T, in samples.
+        readouts: what the head sees: the ``last`` hidden state, so that a cell has to remember, or the ``mean`` of all,
+            which remembers in its place.
         learning_rates: each tried; the best by mean score is taken for each cell, size, T and kind of first weights.
         seeds: how many trainings of each.
         score: what cells are compared by.
@@ -104,6 +108,7 @@ class CompareConfig(_Table):
     instructions: tuple[Positive, ...] = ()
     first_weights: tuple[FirstWeights, ...] = Field(default=("default", "chrono"), min_length=1)
     window_lengths: tuple[Annotated[int, Field(ge=2, le=16383)], ...] = Field(default=(50,), min_length=1)
+    readouts: tuple[Readout, ...] = Field(default=("last",), min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(default=(0.01,), min_length=1)
     seeds: int = Field(default=5, ge=2, le=1000)
     score: Literal["accuracy", "macro_f1"] = "accuracy"
@@ -120,7 +125,8 @@ class CompareConfig(_Table):
             raise ValueError("no size to compare at; give hidden_sizes, parameters or instructions")
         if self.instructions and not self.target:
             raise ValueError(f"instructions {list(self.instructions)} need a target to count them on; give target")
-        for name in ("cells", "hidden_sizes", "parameters", "instructions", "first_weights", "window_lengths"):
+        axes = ("cells", "hidden_sizes", "parameters", "instructions", "first_weights", "window_lengths", "readouts")
+        for name in axes:
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} {list(values)} repeat; give each once")
@@ -133,14 +139,13 @@ class CompareConfig(_Table):
 
 
 _MEMORY_TRAINING = {
-    "pooling": "last",
     "epochs": 20,
     "batch_size": 64,
     "dropout": 0.0,
     "weight_decay": 0.0,
     "class_weights": "none",
 }
-_DATA_TRAINING = {"pooling": "last", "epochs": 20, "batch_size": 128, "class_weights": "none"}
+_DATA_TRAINING = {"epochs": 20, "batch_size": 128, "class_weights": "none"}
 _PRESETS: dict[str, dict[str, Any]] = {
     "recall": {
         "hidden_sizes": [16],

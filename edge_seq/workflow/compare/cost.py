@@ -17,7 +17,7 @@ import numpy as np
 from edge_seq.errors import ConfigError, ToolError
 from edge_seq.ir.cells import CELL_NAMES
 from edge_seq.ir.contract import SensorContract
-from edge_seq.ir.model import IntModel, Readout
+from edge_seq.ir.model import IntModel, Pooling, Readout
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.training.config import CellName, TrainingConfig
@@ -89,7 +89,7 @@ def untrained_model(shape: Shape, contract: SensorContract, labels: tuple[str, .
         labels=labels,
         contract=terms,
         normalisation=normalisation,
-        readout=Readout(pooling=base.pooling, label_every=base.label_every),
+        readout=Readout(pooling=shape.readout, label_every=base.label_every),
     )
     noise = np.random.default_rng(0).normal(0, _LOUDNESS, (4, shape.time_steps, contract.num_channels))
     return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)))
@@ -160,8 +160,10 @@ def units_of_size(
     labels: tuple[str, ...],
     base: TrainingConfig,
     target: Target | None,
+    *,
+    readout: Pooling = "last",
 ) -> int:
-    """Units of a cell at a size.
+    """Units of a cell at a size; a budget of instructions is kept with this readout.
 
     Raises:
         ConfigError: a budget that not even one unit keeps to.
@@ -177,7 +179,7 @@ def units_of_size(
                 f"{cell}: {size}",
             )
         case _:
-            return _units_of_instructions(cell, size, contract, labels, base, target)
+            return _units_of_instructions(cell, size, contract, labels, base, target, readout)
 
 
 def _units_of_instructions(
@@ -187,12 +189,13 @@ def _units_of_instructions(
     labels: tuple[str, ...],
     base: TrainingConfig,
     target: Target | None,
+    readout: Pooling,
 ) -> int:
     known: dict[int, int] = {}
 
     def of_step(units: int) -> int:
         if units not in known:
-            cost = cost_of_shape(Shape(cell, units, STEPS_FOR_BUDGET), contract, labels, base, target)
+            cost = cost_of_shape(Shape(cell, units, STEPS_FOR_BUDGET, readout), contract, labels, base, target)
             if cost["status"] != "measured":
                 raise ToolError(
                     f"comparison: a budget of {size} needs a target to count on, and {cell} with {units} units was not "

@@ -11,6 +11,7 @@ from edge_seq.files import replace_when_done
 # Okabe & Ito (2008): told apart by colour-blind readers too; the kind of first weights is told by the line.
 COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}
 LINES = {"default": "--", "forget_bias": ":", "orthogonal": "-", "chrono": "-"}
+WIDTHS = {"last": 1.5, "mean": 3.0}  # a mean is read out of more
 MARKERS = {"default": "o", "forget_bias": "^", "orthogonal": "s", "chrono": "s"}
 FORMATS = ("png", "svg")
 
@@ -55,12 +56,21 @@ def _save(figure: Any, out: Path, name: str) -> list[str]:
     return [f"{name}.{ending}" for ending in FORMATS]
 
 
-def _series(chosen: list[dict[str, Any]]) -> dict[tuple[str, str, int], list[dict[str, Any]]]:
-    """Candidates of each cell and kind of first weights, by window length."""
-    series: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+def _series(chosen: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Candidates of each cell, units, kind of first weights and readout, by window length; under a name for people."""
+    series: dict[str, list[dict[str, Any]]] = {}
     for one in sorted(chosen, key=lambda one: one["time_steps"]):
-        series.setdefault((one["cell"], one["first_weights"], one["hidden_size"]), []).append(one)
+        readout = "" if one["readout"] == "last" else ", mean of states"
+        series.setdefault(f"{one['cell']} {one['hidden_size']}, {one['first_weights']}{readout}", []).append(one)
     return series
+
+
+def _style(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "color": COLOURS[one["cell"]],
+        "linestyle": LINES[one["first_weights"]],
+        "linewidth": WIDTHS[one["readout"]],
+    }
 
 
 def _scores(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> Any:
@@ -79,7 +89,7 @@ def draw_scores(axes: Any, result: dict[str, Any], chosen: list[dict[str, Any]])
     from matplotlib.ticker import NullLocator, ScalarFormatter
 
     series = _series(chosen)
-    for index, ((cell, weights, units), ones) in enumerate(series.items()):
+    for index, (label, ones) in enumerate(series.items()):
         shift = 1.0 + 0.012 * (index - len(series) / 2)  # so that bars do not hide each other
         values = [100 * one["interval"]["value"] for one in ones]
         low = [v - 100 * _or(one["interval"]["low"], v / 100) for v, one in zip(values, ones, strict=True)]
@@ -88,12 +98,12 @@ def draw_scores(axes: Any, result: dict[str, Any], chosen: list[dict[str, Any]])
             [shift * one["time_steps"] for one in ones],
             values,
             yerr=[[max(0.0, x) for x in low], [max(0.0, x) for x in high]],
-            color=COLOURS[cell],
-            linestyle=LINES[weights],
-            marker=MARKERS[weights],
+            **_style(ones[0]),
+            marker=MARKERS[ones[0]["first_weights"]],
             markersize=4,
+            elinewidth=1.5,
             capsize=2,
-            label=f"{cell} {units}, {weights}",
+            label=label,
         )
     majority = 100 * chosen[0]["majority"]
     if result["config"]["score"] == "accuracy":
@@ -132,9 +142,8 @@ def longest_window(chosen: list[dict[str, Any]]) -> int:
 def draw_gradients(axes: Any, chosen: list[dict[str, Any]], when: str) -> None:
     """Norm of the gradient with respect to the input k steps back, ``before`` or ``after`` the training."""
     longest = longest_window(chosen)
-    for (cell, weights, units), ones in _series([c for c in chosen if c["time_steps"] == longest]).items():
-        norms = ones[0]["gradient"][when]
-        axes.plot(norms, color=COLOURS[cell], linestyle=LINES[weights], label=f"{cell} {units}, {weights}")
+    for label, ones in _series([c for c in chosen if c["time_steps"] == longest]).items():
+        axes.plot(ones[0]["gradient"][when], **_style(ones[0]), label=label)
     axes.set_yscale("log")
     axes.set_ylim(bottom=1e-12)
     axes.set_xlabel("k, steps back from the newest sample")

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Literal
 
 from edge_seq.training.config import CellName, InitialisationConfig, TrainingConfig
-from edge_seq.workflow.compare.config import CompareConfig, FirstWeights
+from edge_seq.workflow.compare.config import CompareConfig, FirstWeights, Readout
 
 SizeKind = Literal["units", "parameters", "instructions"]
 WeightsName = Literal["default", "orthogonal", "forget_bias", "chrono"]
@@ -45,11 +45,16 @@ class Shape:
         cell: of which kind.
         hidden_size: H.
         time_steps: T.
+        readout: what the head sees.
     """
 
     cell: CellName
     hidden_size: int
     time_steps: int
+    readout: Readout = "last"
+
+    def __str__(self) -> str:
+        return f"{self.cell}-{self.hidden_size}-T{self.time_steps}{'' if self.readout == 'last' else '-mean'}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Candidate:
     """What a comparison chooses between; one training of it for each learning rate and seed.
 
     Attributes:
-        cell, hidden_size, time_steps: its shape.
+        cell, hidden_size, time_steps, readout: its shape.
         first_weights: how its weights are drawn.
     """
 
@@ -65,14 +70,20 @@ class Candidate:
     hidden_size: int
     time_steps: int
     first_weights: WeightsName
+    readout: Readout = "last"
 
     @property
     def shape(self) -> Shape:
         """What its cost depends on."""
-        return Shape(self.cell, self.hidden_size, self.time_steps)
+        return Shape(self.cell, self.hidden_size, self.time_steps, self.readout)
+
+    @property
+    def how(self) -> str:
+        """First weights, and the readout where it is not the last state."""
+        return self.first_weights if self.readout == "last" else f"{self.first_weights}, mean of states"
 
     def __str__(self) -> str:
-        return f"{self.cell} {self.hidden_size} ({self.first_weights}), T = {self.time_steps}"
+        return f"{self.cell} {self.hidden_size} ({self.how}), T = {self.time_steps}"
 
 
 @dataclass(frozen=True)
@@ -95,9 +106,14 @@ class Point:
 
         >>> Point(Candidate("gru", 16, 64, "chrono"), 0.01, 2).key
         'gru-16-chrono-T64-lr0.01-s2'
+        >>> Point(Candidate("gru", 16, 64, "chrono", "mean"), 0.01, 2).key
+        'gru-16-chrono-mean-T64-lr0.01-s2'
         """
         c = self.candidate
-        return f"{c.cell}-{c.hidden_size}-{c.first_weights}-T{c.time_steps}-lr{self.learning_rate:g}-s{self.seed}"
+        readout = "" if c.readout == "last" else f"-{c.readout}"
+        return (
+            f"{c.cell}-{c.hidden_size}-{c.first_weights}{readout}-T{c.time_steps}-lr{self.learning_rate:g}-s{self.seed}"
+        )
 
     def training(self, base: TrainingConfig) -> TrainingConfig:
         """The configuration of this training."""
@@ -107,6 +123,7 @@ class Point:
                 "cell": self.candidate.cell,
                 "hidden_size": self.candidate.hidden_size,
                 "num_layers": 1,
+                "pooling": self.candidate.readout,
                 "learning_rate": self.learning_rate,
                 "initialisation": _INITIALISATION[self.candidate.first_weights].model_dump(),
                 "seed": self.seed,
@@ -145,8 +162,10 @@ def candidates_of(
     return {
         size: list(
             dict.fromkeys(
-                Candidate(cell, hidden_size_of(cell, size), time_steps, weights_name(cell, weights))
-                for time_steps, cell, weights in product(config.window_lengths, config.cells, config.first_weights)
+                Candidate(cell, hidden_size_of(cell, size), time_steps, weights_name(cell, weights), readout)
+                for time_steps, readout, cell, weights in product(
+                    config.window_lengths, config.readouts, config.cells, config.first_weights
+                )
             )
         )
         for size in sizes_of(config)

@@ -13,7 +13,7 @@ from typing import Any
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.files import write_atomically
 from edge_seq.training.runtime import require_torch
-from edge_seq.workflow.compare.config import CompareConfig
+from edge_seq.workflow.compare.config import CompareConfig, Readout
 from edge_seq.workflow.compare.cost import cost_of_shape, units_of_size
 from edge_seq.workflow.compare.data import Source, check_windows_of_all, open_source
 from edge_seq.workflow.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
@@ -28,7 +28,7 @@ from edge_seq.workflow.compare.study import (
     storage_of_folder,
 )
 from edge_seq.workflow.compare.summary import CandidateFigures, figures_of
-from edge_seq.workflow.compare.text import to_markdown
+from edge_seq.workflow.compare.text import READOUTS, to_markdown
 from edge_seq.workflow.compare.verdict import RULES, Verdict, decide
 from edge_seq.workflow.compare.workers import Job, work_here, work_in_processes
 from edge_seq.workflow.folder import check_can_write, load_json, save_json
@@ -47,7 +47,7 @@ FIELDS = {
     "data_note": "what was trained on, what was scored, what was put aside",
     "config": "all that decides the figures; `edge-seq compare TASK --show-config` prints the same keys",
     "sizes": "what is the same for all cells: kind (units, parameters, instructions of a step), value; units by cell",
-    "candidates": "one for each cell, units, first weights and window length; figures over all its seeds",
+    "candidates": "one for each cell, units, first weights, window length and readout; figures over all its seeds",
     "candidates[].scores": "by seed, 0 to 1; null where the training failed",
     "candidates[].over_seeds": "mean score and Student's 95 % interval over seeds",
     "candidates[].over_groups": "score of all seeds together, 95 % interval by group bootstrap; null without groups",
@@ -177,11 +177,13 @@ def _first_reason(standing: Standing) -> str:
 
 
 def _units(config: CompareConfig, source: Source, target: Target | None) -> dict[str, dict[str, int]]:
-    """Hidden size of each cell at each size."""
+    """Hidden size of each cell at each size, the same for all readouts: a budget holds with the dearest, the mean."""
     contract = source.contract(min(config.window_lengths))
+    readout: Readout = "mean" if "mean" in config.readouts else "last"
     return {
         str(size): {
-            cell: units_of_size(cell, size, contract, source.labels, config.training, target) for cell in config.cells
+            cell: units_of_size(cell, size, contract, source.labels, config.training, target, readout=readout)
+            for cell in config.cells
         }
         for size in sizes_of(config)
     }
@@ -218,7 +220,6 @@ def _costs(
     described = [
         *(runtime_files().items()),
         None if target is None else target.model_dump(mode="json"),
-        config.training.pooling,
         config.training.label_every,
         source.labels,
         asdict(source.contract(2)),
@@ -227,7 +228,7 @@ def _costs(
     kept = _kept_costs(out / COSTS, key)
     costs: dict[Shape, dict[str, Any]] = {}
     for index, shape in enumerate(shapes):
-        name = f"{shape.cell}-{shape.hidden_size}-T{shape.time_steps}"
+        name = str(shape)
         progress(index, len(shapes), f"measuring {name} on {config.target or 'nothing'}")
         costs[shape] = kept.get(name) or cost_of_shape(
             shape, source.contract(2), source.labels, config.training, target
@@ -287,7 +288,7 @@ def _result(
 def _verdicts(
     config: CompareConfig, candidates: dict[Size, list[Candidate]], found: dict[Candidate, CandidateFigures]
 ) -> list[Verdict]:
-    """One over all, the first; one for each size and window length."""
+    """One over all, the first; one for each size and window length, of several readouts also for each alone."""
     overall = list(found.values())
     scope = "all that was compared"
     if config.is_memory_task:  # where the length of the window is how hard it is, and no choice
@@ -298,8 +299,12 @@ def _verdicts(
     for size, of_size in candidates.items():
         for time_steps in sorted({candidate.time_steps for candidate in of_size}):
             figures = [found[one] for one in of_size if one.time_steps == time_steps and one in found]
-            if figures:
-                verdicts.append(decide(f"{size}, T = {time_steps}", figures))
+            scopes = {f"{size}, T = {time_steps}": figures}
+            if len(config.readouts) > 1:
+                for readout in config.readouts:
+                    with_it = [one for one in figures if one.candidate.readout == readout]
+                    scopes[f"{size}, T = {time_steps}, {READOUTS[readout]}"] = with_it
+            verdicts += [decide(scope, among) for scope, among in scopes.items() if among]
     return verdicts
 
 
@@ -307,7 +312,7 @@ def _solved(found: dict[Candidate, CandidateFigures]) -> list[dict[str, Any]]:
     """How far each cell with each kind of first weights remembers."""
     table: dict[tuple[str, int, str], int | None] = {}
     for one, figures in found.items():
-        key = (one.cell, one.hidden_size, one.first_weights)
+        key = (one.cell, one.hidden_size, one.how)
         solved = one.time_steps if figures.other["accuracy"] >= SOLVED else 0
         table[key] = max(table.get(key) or 0, solved) or None
     return [

@@ -9,6 +9,7 @@ COLUMNS = (
     "first weights",
     "units",
     "T",
+    "readout",
     "{score}, % [95 %]",
     "integer",
     "CPU s",
@@ -24,11 +25,16 @@ LEGEND = (
     "instructions or cycles, of the integer model on the target; oldest : newest: norm of the gradient of the loss "
     "with respect to the oldest input of the window, as a share of that to the newest, before and after the training"
 )
-_READOUT = {
-    "last": "readout: the last hidden state, so that a cell has to remember; where the mean of all states will do, "
-    "compare once more with --set training.pooling=mean, the answer may be another",
-    "mean": "readout: the mean of all hidden states, which remembers in the cell's place",
+READOUTS: dict[str, str] = {"last": "last state", "mean": "mean of states"}
+_READOUT_NOTES: dict[tuple[str, ...], str] = {
+    ("last",): "readout: the last hidden state, so that a cell has to remember; where the mean of all states will do, "
+    "compare with --readout last --readout mean, the answer may be another",
+    ("mean",): "readout: the mean of all hidden states, which remembers in the cell's place",
 }
+_BOTH_READOUTS = (
+    "readouts: the last hidden state, so that a cell has to remember, and the mean of all, which remembers in the "
+    "cell's place; where none is named the last is meant"
+)
 
 
 def columns(result: dict[str, Any]) -> list[str]:
@@ -44,6 +50,7 @@ def candidate_row(one: dict[str, Any]) -> list[str]:
         one["first_weights"],
         str(one["hidden_size"]),
         str(one["time_steps"]),
+        one["readout"],
         _interval(one["interval"]),
         f"{100 * integer['score']:.1f}" if integer["status"] == "measured" else "refused",
         f"{one['training_cpu_seconds']:.1f}",
@@ -57,15 +64,18 @@ def candidate_row(one: dict[str, Any]) -> list[str]:
 
 
 def rows_of_size(result: dict[str, Any], size: dict[str, Any]) -> list[list[str]]:
-    """Rows of all candidates at a size, short windows first, cells in the order of the comparison."""
+    """Rows of all candidates at a size, short windows first, readouts and cells in the order of the comparison."""
     cells = result["config"]["cells"]
     chosen = [one for one in result["candidates"] if size["name"] in one["sizes"]]
-    return [candidate_row(one) for one in sorted(chosen, key=lambda one: (one["time_steps"], cells.index(one["cell"])))]
+    readouts = result["config"]["readouts"]
+    chosen.sort(key=lambda one: (one["time_steps"], readouts.index(one["readout"]), cells.index(one["cell"])))
+    return [candidate_row(one) for one in chosen]
 
 
 def notes(result: dict[str, Any]) -> list[str]:
     """What has to be said beside the tables, a line each."""
-    lines = [f"data: {result['data_note']}", _READOUT[result["config"]["training"]["pooling"]]]
+    readout = _READOUT_NOTES.get(tuple(result["config"]["readouts"]), _BOTH_READOUTS)
+    lines = [f"data: {result['data_note']}", readout]
     costs = [one["cost"] for one in result["candidates"]]
     for found in dict.fromkeys((c["target"], c["detail"], c["unit"]) for c in costs if c["status"] == "measured"):
         lines.append("cost on {}: {}; a step in {}".format(*found))

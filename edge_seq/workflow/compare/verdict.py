@@ -116,7 +116,7 @@ def _why(
 
 def _name(one: CandidateFigures) -> str:
     c = one.candidate
-    return f"{c.cell} of {c.hidden_size} units ({c.first_weights}, T = {c.time_steps})"
+    return f"{c.cell} of {c.hidden_size} units ({c.how}, T = {c.time_steps})"
 
 
 def _low(interval: Estimate) -> float:

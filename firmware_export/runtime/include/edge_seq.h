@@ -27,7 +27,7 @@ extern "C" {
 #define ES_QUAD 4u           /* operands come in groups of four: two fine, two coarse */
 #define ES_HASH_BYTES 32u    /* SHA-256 of the model */
 #define ES_NO_LABEL 0xFFFFu  /* es_label() and es_decision() before the first label is due */
-#define ES_UNKNOWN 0xFFFEu   /* es_decision() where no class leads by enough */
+#define ES_UNKNOWN 0xFFFEu   /* es_decision() where no class leads by enough, or the states are far from usual ones */
 
 /* ---------------------------------------------------------------------------------------------------- status */
 
@@ -91,6 +91,16 @@ typedef const int16_t *(*es_pool_t)(es_context_t *context, const int16_t *operan
 /* Takes the latest logits and label in; what it remembers is in the context. */
 typedef void (*es_decision_step_t)(es_context_t *context);
 
+/* By how much what the head saw at the latest label is beyond the label's radius, Q7. */
+typedef int32_t (*es_distance_excess_t)(const es_context_t *context);
+
+/* What is usual for each label, of what the head sees. */
+typedef struct {
+    es_distance_excess_t excess;
+    const ES_ROM int8_t *centroids; /* [K, H of the last layer], Q7 */
+    const ES_ROM int32_t *radii;    /* [K], 0 .. 2^18, Q7 */
+} es_distance_t;
+
 /* What makes decisions of labels, smoothed, with hysteresis, a minimum duration and "unknown" (SPEC.md, section 14). */
 typedef struct {
     es_decision_step_t step;
@@ -98,6 +108,7 @@ typedef struct {
     int32_t unknown_margin;   /* 0 .. 2^19, Q16 */
     uint16_t smoothing_shift; /* 0 .. 8 */
     uint16_t min_labels;      /* 1 .. 255 */
+    const es_distance_t *distance; /* NULL: none; generated data without one do not name it */
 } es_decision_t;
 
 struct es_model {
@@ -127,7 +138,7 @@ struct es_model {
     const char *const *labels;              /* [K], UTF-8 */
     const uint8_t *hash;                    /* [ES_HASH_BYTES], model_hash of the manifest */
     const es_decision_t *decision;          /* NULL: none; generated data without one do not name it */
-    uint16_t decision_words;                /* int32 words that it remembers: K + 4, or 0 */
+    uint16_t decision_words;                /* int32 words that it remembers: K + 4, with a distance K + 5, or 0 */
 };
 
 /* What the input must be: for a log, or for a host to compare before it sends samples. Numbers as decimal text. */
@@ -260,6 +271,7 @@ const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int 
 const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int label_due);
 
 void es_decision_step(es_context_t *context);
+int32_t es_distance_excess(const es_context_t *context);
 
 #ifdef __cplusplus
 }

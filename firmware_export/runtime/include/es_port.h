@@ -16,6 +16,9 @@
 #endif
 
 /* How one value of such a table is read; `address` points to it. */
+#ifndef ES_ROM_INT8
+#define ES_ROM_INT8(address) (*(address))
+#endif
 #ifndef ES_ROM_INT16
 #define ES_ROM_INT16(address) (*(address))
 #endif

@@ -1,18 +1,20 @@
 /* What a step is compared by, as int32 words: features, states as they lie in memory, pooled operands, logits, label; of
- * a decision stage its scores and the decision (K: unknown). Where no label is due, pooled operands, logits and scores
- * are 0, label and decision -1. Built with ES_TRACE, four pre-activations a unit follow, layer by layer, gate by gate.
+ * a decision stage its scores, of a distance its excess, and the decision (K: unknown). Where no label is due, pooled
+ * operands, logits, scores and excess are 0, label and decision -1. Built with ES_TRACE, four pre-activations a unit follow, layer by layer, gate by gate.
  * For the one file of a program that includes it. */
 #ifndef ES_WORDS_H
 #define ES_WORDS_H
 
 #include "edge_seq.h"
+#include "es_decision.h"
 #include "es_trace.h"
 
 #define ES_WORDS_GATES 4u
 
 static size_t es_words_plain(const es_model_t *model)
 {
-    const size_t decided = model->decision != NULL ? (size_t)model->num_classes + 1u : 0u;
+    /* Of what the stage remembers all but four words is shown, and the decision. */
+    const size_t decided = model->decision != NULL ? (size_t)model->decision_words - ES_DECISION_EXCESS + 1u : 0u;
     return (size_t)model->num_channels + model->state_words + model->pool_words + model->num_classes + 1u + decided;
 }
 
@@ -82,6 +84,9 @@ static void es_words_put_decision(const es_context_t *context, int label_due, in
     unsigned index;
     for (index = 0; index < num_classes; index++) {
         *row++ = label_due ? context->logits[num_classes + index] : 0;
+    }
+    if (context->model->decision->distance != NULL) {
+        *row++ = label_due ? context->logits[2u * num_classes + ES_DECISION_EXCESS] : 0;
     }
     *row = label_due ? (int32_t)(decision == ES_UNKNOWN ? num_classes : decision) : -1;
 }

@@ -78,6 +78,11 @@ void es_decision_step(es_context_t *context)
 
     smooth(scores, logits, num_classes, logits[context->label], shift);
     target = wanted(stage, scores, num_classes, decided);
+    if (stage->distance != NULL) {
+        int32_t *const excess = &state[ES_DECISION_EXCESS];
+        *excess += es_shift_right(stage->distance->excess(context) - *excess, shift);
+        target = select(less(0, *excess), 0, target);
+    }
     run = select(equal(target, state[ES_DECISION_PENDING]), state[ES_DECISION_RUN] + 1, 1);
     run = select(equal(target, decided), 0, run);
     follows = ~less(run, (int32_t)stage->min_labels) | equal(state[ES_DECISION_PRIMED], 0);

@@ -7,4 +7,12 @@
 /* Logits and label of the pooled operands [4 * head_quads], written to the context. */
 void es_head_step(es_context_t *context, const int16_t *pooled);
 
+/* What the head saw at the latest label: the mean of the operands, or the last layer's operands. */
+static inline const int16_t *es_head_sees(const es_context_t *context)
+{
+    const es_model_t *const model = context->model;
+    const unsigned operands_at = (unsigned)model->state_words - model->layers[model->num_layers - 1u].state_words;
+    return model->pool_words != 0u ? context->scratch : context->states + operands_at;
+}
+
 #endif

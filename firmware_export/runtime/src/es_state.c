@@ -147,7 +147,8 @@ static int layers_valid(const es_model_t *model, const uint8_t *at)
     return 1;
 }
 
-/* [decision_words] of four bytes each: scores, what is decided and pending, the run, whether a label was seen. */
+/* [decision_words] of four bytes each: scores, what is decided and pending, the run, whether a label was seen, and of a
+ * distance its excess. */
 static int decision_valid(const es_model_t *model, const uint8_t *at)
 {
     unsigned index;
@@ -160,6 +161,9 @@ static int decision_valid(const es_model_t *model, const uint8_t *at)
                 return 0;
             }
             continue;
+        }
+        if (index - model->num_classes == ES_DECISION_EXCESS) {
+            return within(value, ES_DISTANCE_LIMIT); /* the last word */
         }
         switch (index - model->num_classes) {
         case ES_DECISION_RUN:
@@ -206,7 +210,9 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
         at += 4;
     }
     for (index = 0; index < model->pool_words; index++) {
-        if (!operand_within(get_signed32(at), index, step)) {
+        const int32_t sum = get_signed32(at);
+        if (!operand_within(sum, index, step) ||
+            (index >= model->layers[model->num_layers - 1u].hidden_size && sum != 0)) {
             return 0;
         }
         at += 4;

@@ -3,6 +3,7 @@
 #include "es_wire.h"
 
 #include "es_crc.h"
+#include "es_decision.h"
 
 #define HEADER_BYTES 4u
 #define CRC_BYTES 4u
@@ -49,6 +50,8 @@ typedef enum refusal {
 #define HAS_SELF_TEST 1u
 #define HAS_SENSOR 2u
 #define HAS_STATE 4u
+#define HAS_DECISION 8u
+#define HAS_DISTANCE 16u
 
 static const char *refusal_text(refusal_t refusal)
 {
@@ -237,17 +240,68 @@ static size_t labels_in(const es_wire_t *wire, size_t samples)
     return ((size_t)(wire->context->step_in_window % model->window_length) + samples) / model->window_length;
 }
 
+/* Bytes of a label with its logits and, of a model with a decision stage, its decision. */
+static size_t label_bytes(const es_model_t *model)
+{
+    return 2u + 4u * (size_t)model->num_classes + (model->decision != NULL ? 2u : 0u);
+}
+
+/* Whether the decision stage, if there is one, sees a distance. */
+static int has_distance(const es_model_t *model)
+{
+    return model->decision_words > model->num_classes + ES_DECISION_EXCESS;
+}
+
 /* Bytes of a traced step. */
 static size_t row_bytes(const es_model_t *model)
 {
-    return 2u * ((size_t)model->num_channels + model->state_words + model->pool_words) + 4u * (size_t)model->num_classes + 2u;
+    const size_t scores = model->decision != NULL ? 4u * ((size_t)model->decision_words - ES_DECISION_EXCESS) : 0u;
+    return 2u * ((size_t)model->num_channels + model->state_words + model->pool_words) + label_bytes(model) + scores;
 }
 
-/* One of the 16-bit words of the latest step: features, states, pooled operands, logits low half first, label. */
+/* What the decision stage makes of the labels up to the latest: 0 .. K-1, or K for unknown. */
+static uint32_t decision_of(const es_context_t *context)
+{
+    const uint16_t decision = es_decision(context);
+    return decision == ES_UNKNOWN ? context->model->num_classes : decision;
+}
+
+/* One of the two halves of a 32-bit word, the low one first. */
+static uint32_t half_of(int32_t word, size_t index)
+{
+    return (index % 2u == 0u) ? (uint32_t)word & 0xFFFFu : (uint32_t)word >> 16;
+}
+
+/* One of the 16-bit words of a label that was due: logits, label; of a decision stage scores, excess of a distance,
+ * decision. */
+static uint32_t label_word(const es_context_t *context, size_t index)
+{
+    const size_t num_classes = context->model->num_classes;
+    if (index < 2u * num_classes) {
+        return half_of(context->logits[index / 2u], index);
+    }
+    index -= 2u * num_classes;
+    if (index == 0u) {
+        return es_label(context);
+    }
+    index--;
+    if (index < 2u * num_classes) {
+        return half_of(context->logits[num_classes + index / 2u], index);
+    }
+    index -= 2u * num_classes;
+    if (index < 2u && has_distance(context->model)) {
+        return half_of(context->logits[2u * num_classes + ES_DECISION_EXCESS], index);
+    }
+    return decision_of(context);
+}
+
+/* One of the 16-bit words of the latest step: features, states, pooled operands, then as label_word; of a label that
+ * is not due zeros, the label and the decision all ones. */
 static uint32_t row_word(const es_wire_t *wire, size_t index)
 {
     const es_context_t *const context = wire->context;
     const es_model_t *const model = context->model;
+    const int at_end = 2u * index + 2u == row_bytes(model);
     if (index < model->num_channels) {
         return (uint16_t)context->features[index];
     }
@@ -260,11 +314,10 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
         return wire->label_due != 0u ? (uint16_t)context->scratch[index] : 0u;
     }
     index -= model->pool_words;
-    if (index < 2u * (size_t)model->num_classes) {
-        const uint32_t logit = wire->label_due != 0u ? (uint32_t)es_logits(context)[index / 2u] : 0u;
-        return (index % 2u == 0u) ? logit & 0xFFFFu : logit >> 16;
+    if (wire->label_due != 0u) {
+        return label_word(context, index);
     }
-    return wire->label_due != 0u ? es_label(context) : 0xFFFFu;
+    return (index == 2u * (size_t)model->num_classes || at_end) ? 0xFFFFu : 0u;
 }
 
 /* Bytes of the latest step's row from `offset` on, at most `size` of them. */
@@ -285,6 +338,9 @@ static size_t put_label(const es_wire_t *wire, uint8_t *body, size_t at)
     at = put16(body, at, es_label(wire->context));
     for (index = 0; index < wire->setup->model->num_classes; index++) {
         at = put32(body, at, (uint32_t)es_logits(wire->context)[index]);
+    }
+    if (wire->setup->model->decision != NULL) {
+        at = put16(body, at, decision_of(wire->context));
     }
     return at;
 }
@@ -322,7 +378,8 @@ static refusal_t serve_hello(es_wire_t *wire)
     at = put8(body, at, (uint8_t)model->carry);
     at = put16(body, at,
                (setup->golden != NULL ? HAS_SELF_TEST : 0u) | (port->sensor != NULL ? HAS_SENSOR : 0u) |
-                   (setup->state != NULL ? HAS_STATE : 0u));
+                   (setup->state != NULL ? HAS_STATE : 0u) | (model->decision != NULL ? HAS_DECISION : 0u) |
+                   (has_distance(model) ? HAS_DISTANCE : 0u));
     at = put16(body, at, (uint32_t)setup->body_bytes);
     at = put32(body, at, (uint32_t)es_state_bytes(model));
     at = put32(body, at, (uint32_t)es_context_bytes(model));
@@ -394,7 +451,7 @@ static refusal_t serve_push(es_wire_t *wire, const uint8_t *fields, size_t size)
         return refusal;
     }
     samples = (size_t)get16(fields);
-    if (labels_in(wire, samples) > (room(wire) - 4u) / (4u + 4u * (size_t)wire->setup->model->num_classes)) {
+    if (labels_in(wire, samples) > (room(wire) - 4u) / (2u + label_bytes(wire->setup->model))) {
         return LENGTH;
     }
     at = put32(body, wire->reply_size, 0);

@@ -23,7 +23,7 @@ extern "C" {
 #define ES_WIRE_UNKNOWN 0xFFFFFFFFu  /* es_wire_measure_t: the port cannot tell */
 
 /* Least sizes of the buffers, for C channels and K classes. */
-#define ES_WIRE_BODY_BYTES(K) (16u + 4u * (size_t)(K) > ES_WIRE_MIN_BODY ? 16u + 4u * (size_t)(K) : ES_WIRE_MIN_BODY)
+#define ES_WIRE_BODY_BYTES(K) (18u + 4u * (size_t)(K) > ES_WIRE_MIN_BODY ? 18u + 4u * (size_t)(K) : ES_WIRE_MIN_BODY)
 #define ES_WIRE_STREAM_BYTES(C, K) (18u + 2u * (size_t)(C) + 4u * (size_t)(K))
 
 typedef enum es_wire_measure {

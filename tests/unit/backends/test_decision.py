@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edge_seq.backends.decision import StageNumbers, decide, decide_stream, reset_decision
-from edge_seq.backends.reference_int import run_reference
+from edge_seq.backends.decision import StageNumbers, decide, decide_stream, excess_of, reset_decision, seen_q7
+from edge_seq.backends.reference_int import head_operands, run_reference
 from edge_seq.errors import ModelError
-from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage
+from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage, UnknownDistance
 from edge_seq.ir.model import Readout, model_hash, readout_from_dict, readout_to_dict
 from edge_seq.ir.verify import verify
 from edge_seq.quant.range_proof import range_bounds
-from tests.zoo import quantized_model, random_counts, random_float_model, spec, with_decision
+from tests.zoo import DISTANCES, quantized_model, random_counts, random_float_model, spec, with_decision
 
 ONE = 2**16  # a logit of 1
 
@@ -65,6 +66,92 @@ def test_smoothing_moves_by_a_part_and_begins_at_the_first_label() -> None:
 def test_scores_stop_at_odds_of_e_to_the_8() -> None:
     state, _ = decide(StageNumbers.of(DecisionStage()), np.array([[2**30, -(2**30), 0]]), reset_decision(1, 3))
     assert state.scores[0].tolist() == [0, -SCORE_LIMIT, -SCORE_LIMIT]
+
+
+NEAR = UnknownDistance(centroids=((100, -50, 0, 127), (0, 0, 0, -128)), radii=(10, 0))
+
+
+def test_the_distance_is_the_sum_of_gaps_of_the_labels_own_centroid() -> None:
+    operands = np.array(
+        [[100 << 8, -50 << 8, 0, 127], [(100 << 8) + 128, -50 << 8, 9, 127], [-(2**15), 2**15 - 1, 128, 128]]
+    )
+    assert seen_q7(operands).tolist() == [[100, -50, 0, 127], [101, -50, 9, 127], [-128, 128, 128, 128]]
+    assert excess_of(NEAR, operands, np.array([0, 0, 0])).tolist() == [-10, 0, 228 + 178 + 128 + 1 - 10]
+    assert excess_of(NEAR, operands, np.array([1, 1, 1])).tolist() == [405, 101 + 50 + 9 + 255, 3 * 128 + 256]
+
+
+def test_unknown_beyond_the_radius_smoothed_and_for_as_long_as_any_other_decision() -> None:
+    leads, none = (4.0, 0.0), DecisionStage(unknown_distance=NEAR)
+    logits = np.rint(np.array([[leads] * 6]) * ONE).astype(np.int64)
+
+    def after(stage: DecisionStage, *excess: int) -> list[int]:
+        return decide_stream(StageNumbers.of(stage), logits[:, : len(excess)], np.array([excess]))[0].tolist()
+
+    assert after(none, -1, 0, 1, 0, 9) == [0, 0, 2, 0, 2]  # not at the radius, but beyond
+    assert after(replace(none, smoothing_shift=1), -8, 4, 8, 1, 1) == [0, 0, 2, 2, 2]  # -8, -2, 3, 2, 1
+    assert after(replace(none, min_labels=3), -1, 5, 5, 5, -1, -1) == [0, 0, 0, 2, 2, 2]
+    assert after(none, 7) == [2], "also at the first label"
+    assert after(DecisionStage(hysteresis=3 * ONE, unknown_distance=NEAR), -1, 1, -1) == [0, 2, 0]
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_the_distance_is_of_what_the_head_sees(cell: str) -> None:
+    model = quantized_model(DISTANCES[cell], amplitude=3.0)
+    stage = model.readout.decision
+    assert stage is not None
+    assert stage.unknown_distance is not None
+    values = run_reference(model, random_counts(5, 60, 3, sigma=300)).values
+    due = values["label"][0, :, 0] >= 0
+    each = {name: array[:, due].reshape(-1, array.shape[2]) for name, array in values.items()}
+    fresh = excess_of(stage.unknown_distance, head_operands(model, each), each["label"][:, 0])
+    excess = fresh.reshape(5, -1)
+    decisions = decide_stream(StageNumbers.of(stage), values["logits"][:, due], excess)
+    assert np.array_equal(decisions, values["decision"][:, due, 0])
+    assert (decisions == model.num_classes).any()
+    assert (decisions != model.num_classes).any()
+    if stage.smoothing_shift == 0:
+        assert np.array_equal(excess, values["excess"][:, due, 0])
+    assert (values["excess"][:, ~due] == 0).all()
+
+
+def test_a_model_with_a_distance_keeps_it_and_one_without_does_not_mention_it() -> None:
+    model = quantized_model(DISTANCES["lstm"])
+    stage = model.readout.decision
+    assert stage is not None
+    assert readout_from_dict(json.loads(json.dumps(readout_to_dict(model.readout)))) == model.readout
+    without = with_decision(model, replace(stage, unknown_distance=None))
+    assert "unknown_distance" not in readout_to_dict(without.readout)["decision"]
+    bounds = {bound.name: bound.magnitude for bound in range_bounds(model)}
+    assert bounds["excess of a distance, and difference of two"] == 2**19
+    assert 5 * 128 < bounds["distance"] <= 5 * 256
+    assert bounds.keys() - {bound.name for bound in range_bounds(without)} == {
+        "distance",
+        "excess of a distance, and difference of two",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"centroids": ((0,) * 5,) * 3}, r"centroids has rows of \[5, 5, 5\] units; expected 4 of 5"),
+        ({"centroids": ((0,) * 4,) * 4}, r"centroids has rows of \[4, 4, 4, 4\] units; expected 4 of 5"),
+        ({"centroids": ((0, 0, 0, 0, 128),) * 4}, "centroids has a value that is no whole number of -128 to 127"),
+        ({"centroids": ((0, 0, 0, 0, 0.5),) * 4}, "centroids has a value that is no whole number"),
+        ({"radii": (1, 2, 3)}, r"radii is \[1, 2, 3\]; expected 4 whole numbers of 0 to 262144"),
+        ({"radii": (1, 2, 3, -1)}, "expected 4 whole numbers of 0 to 262144"),
+        ({"radii": (1, 2, 3, 2**18 + 1)}, "expected 4 whole numbers of 0 to 262144"),
+        ({"radii": (1, 2, 3, True)}, "expected 4 whole numbers of 0 to 262144"),
+    ],
+)
+def test_a_distance_that_does_not_fit_is_refused(change: dict[str, Any], words: str) -> None:
+    model = quantized_model(DISTANCES["lstm"])
+    stage = model.readout.decision
+    assert stage is not None
+    assert stage.unknown_distance is not None
+    with pytest.raises(ModelError, match=words):
+        with_decision(model, replace(stage, unknown_distance=replace(stage.unknown_distance, **change)))
+    with pytest.raises(ModelError, match="unknown_distance is a str; expected an UnknownDistance, or None"):
+        with_decision(model, replace(stage, unknown_distance="far"))  # type: ignore[arg-type]
 
 
 def test_several_stages_side_by_side_are_each_of_them() -> None:

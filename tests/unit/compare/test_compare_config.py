@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,20 @@ def test_the_grid_holds_each_training_once() -> None:
     _, shared = grid(parameters=[4])  # a shape at two sizes is trained once
     assert len(shared) == len(grid()[1])
     assert config.seeds == 2
+
+
+def test_readouts_are_an_axis_and_the_last_state_is_what_it_was() -> None:
+    _, plain = grid()
+    config, points = grid(readouts=["last", "mean"])
+    assert len(points) == 2 * len(plain)
+    assert {point.key for point in plain} < {point.key for point in points}
+    assert {point.training(config.training).pooling for point in plain} == {"last"}
+    mean = next(one for one in points if one.key == "gru-4-chrono-mean-T16-lr0.01-s1")
+    assert mean.training(TrainingConfig(pooling="last")).pooling == "mean"
+    assert str(mean.candidate) == "gru 4 (chrono, mean of states), T = 16"
+    assert str(mean.candidate.shape) == "gru-4-T16-mean"
+    last = replace(mean.candidate, readout="last")
+    assert (str(last), str(last.shape)) == ("gru 4 (chrono), T = 16", "gru-4-T16")
 
 
 def test_a_point_sets_cell_weights_rate_and_seed_and_keeps_the_last_epoch() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_seq.workflow.compare.config import CompareConfig
+from edge_seq.workflow.compare.config import CompareConfig, Readout
 from edge_seq.workflow.compare.points import Candidate, Point
 from edge_seq.workflow.compare.summary import (
     CandidateFigures,
@@ -60,8 +60,8 @@ def cost(per_step: int, **change: Any) -> dict[str, Any]:
     }
 
 
-def figures(cell: str, rights: list[int], per_step: int, **change: Any) -> CandidateFigures:
-    candidate = Candidate(cell, 4, 50, "chrono")
+def figures(cell: str, rights: list[int], per_step: int, readout: Readout = "last", **change: Any) -> CandidateFigures:
+    candidate = Candidate(cell, 4, 50, "chrono", readout)
     results = {Point(candidate, 0.01, seed).key: result(right) for seed, right in enumerate(rights)}
     found = figures_of(candidate, CONFIG, results, {candidate.shape: cost(per_step, **change)})
     assert found is not None
@@ -109,6 +109,18 @@ def test_the_best_learning_rate_is_taken_and_others_are_on_record() -> None:
     assert found.scores == (0.9, None, None, None)
     assert found.other["score_by_learning_rate"] == {"0.01": 0.6, "0.1": 0.9}
     assert figures_of(candidate, config, {}, {}) is None
+
+
+def test_a_readout_can_be_what_makes_a_cheap_cell_level() -> None:
+    """As on hapt: a vanilla RNN forgets, and a mean of its states remembers in its place."""
+    plain, gated = figures("rnn", [73, 70, 74, 72], 100), figures("gru", [93, 94, 92, 95], 300)
+    pooled = figures("rnn", [94, 92, 95, 93], 120, readout="mean")
+    assert decide("x", [plain, gated]).pick is gated
+    verdict = decide("x", [plain, gated, pooled])
+    assert verdict.pick is pooled
+    assert verdict.why.startswith("Take rnn of 4 units (chrono, mean of states, T = 50): 93.5 %")
+    assert "The best of the cheaper ones, rnn of 4 units (chrono, T = 50), has only 72.2 %" in verdict.why
+    assert pooled.to_dict()["readout"] == "mean"
 
 
 def test_a_clear_winner_is_taken_and_the_best_of_the_cheaper_named() -> None:

@@ -19,7 +19,7 @@ from firmware_export.emit import MANIFEST, RUNTIME_FOLDER, emit, export_c, runti
 from firmware_export.golden import make_golden
 from firmware_export.tanh_source import tanh_dsp_source, tanh_source
 from tests.golden.tiny_model import FOLDER, tiny_counts, tiny_export, tiny_model
-from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, spec, with_decision
+from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, some_distance, spec, with_decision
 
 
 def export_of(model: IntModel) -> dict[str, str]:
@@ -64,6 +64,18 @@ def test_a_decision_stage_is_named_only_where_there_is_one() -> None:
     more = {n: json.loads(t[MANIFEST])["bytes"] for n, t in (("staged", texts), ("plain", without))}
     assert more["staged"]["context_32bit"] - more["plain"]["context_32bit"] == 4 * 8
     assert more["staged"]["saved_state"] - more["plain"]["saved_state"] == 4 * 8
+
+
+def test_a_distance_is_named_only_where_there_is_one() -> None:
+    staged = with_decision(quantized_model(spec("rnn", 3), name="car"), DecisionStage(1, 2000, 3, 40))
+    distant = with_decision(staged, DecisionStage(1, 2000, 3, 40, some_distance(4, 3, radius=100)))
+    texts, without = export_of(distant), export_of(staged)
+    for words in (".distance = &car_distance,", ".decision_words = 9u,", "car_centroids[12] = {", "car_radii[4] = {"):
+        assert words in texts["car.c"]
+    assert "distance" not in without["car.c"]
+    more = {n: json.loads(t[MANIFEST])["bytes"] for n, t in (("distant", texts), ("staged", without))}
+    assert more["distant"]["context_32bit"] - more["staged"]["context_32bit"] == 4
+    assert more["distant"]["saved_state"] - more["staged"]["saved_state"] == 4
 
 
 def test_manifest() -> None:

@@ -18,7 +18,7 @@ import safetensors.numpy
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.errors import EdgeSeqError, ModelError
 from edge_seq.ir.cells import gates
-from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model, load_model, save_model
 from tests.zoo import CELLS, awkward_models, awkward_specs, quantized_model, random_counts, random_float_model, spec
@@ -375,6 +375,9 @@ def changed(value: Any, path: tuple[Any, ...]) -> Any:
 
 
 STAGED = replace(INT, readout=replace(INT.readout, decision=DecisionStage(1, 2, 3, 4)))
+UNITS = INT.hidden_sizes[-1]
+FAR = UnknownDistance(tuple(tuple(range(k, k + UNITS)) for k in range(INT.num_classes)), tuple(range(INT.num_classes)))
+DISTANT = replace(INT, readout=replace(INT.readout, decision=DecisionStage(1, 2, 3, 4, FAR)))
 
 
 def test_a_decision_stage_survives_the_file_and_is_not_in_files_without(tmp_path: Path) -> None:
@@ -382,10 +385,13 @@ def test_a_decision_stage_survives_the_file_and_is_not_in_files_without(tmp_path
     assert load_int_model(tmp_path / "staged.safetensors").readout == STAGED.readout
     save_model(INT, tmp_path / "plain.safetensors")
     assert b"smoothing_shift" not in (tmp_path / "plain.safetensors").read_bytes()
+    assert b"unknown_distance" not in (tmp_path / "staged.safetensors").read_bytes()
+    save_model(DISTANT, tmp_path / "distant.safetensors")
+    assert load_int_model(tmp_path / "distant.safetensors").readout == DISTANT.readout
     assert b'\\"decision\\"' not in (tmp_path / "plain.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("model", [FLOAT, INT, STAGED], ids=["float", "int", "staged"])
+@pytest.mark.parametrize("model", [FLOAT, INT, STAGED, DISTANT], ids=["float", "int", "staged", "distant"])
 def test_the_hash_changes_with_labels_contract_readout_and_format(model: FloatModel | IntModel) -> None:
     seen = {model_hash(model)}
     count = 1

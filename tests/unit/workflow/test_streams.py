@@ -36,6 +36,9 @@ def test_the_integer_reference_over_each_recording(label_every: str, at_window_e
         assert np.array_equal(stream.due, due)
         assert np.array_equal(stream.labels, alone["label"][0, due, 0])
         assert np.array_equal(stream.logits, alone["logits"][0, due])
+        hidden = alone["layer0.hidden_state"][0, due]
+        assert np.array_equal(stream.operands[:, [0, 1, 4]], hidden[:, [0, 1, 4]])
+        assert np.array_equal(stream.operands[:, 2:4], (hidden[:, 2:4] + 128) >> 8)
 
 
 @pytest.mark.parametrize(("label_every", "at_window_end"), READOUTS)
@@ -45,6 +48,9 @@ def test_float_streams_give_labels_at_the_same_samples(label_every: str, at_wind
     for stream in int_streams(quantized_model(shape), _recordings()):
         other = floats[stream.recording.name]
         assert np.array_equal(stream.due, other.due)
+        assert np.abs(stream.operands[:, :2].astype(int) - other.operands[:, :2]).mean() < 2**15 / 20
+        assert np.abs(stream.operands[:, 2:4].astype(int) - other.operands[:, 2:4]).mean() < 2**7 / 20
+        assert (other.operands != 0).any(axis=1).all()
         if at_window_end == "reset":
             window = stream.recording.counts[None, :7]
             first = run_float(random_float_model(shape), window).logits[0]
