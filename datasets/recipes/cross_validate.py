@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from edge_seq.data.recording import select_windows
 from edge_seq.data.splits import assign_folds, split_by_group
 from edge_seq.data.windows import make_windows
-from edge_seq.errors import DataError, EdgeSeqError
+from edge_seq.errors import ConfigError, DataError, EdgeSeqError
 from edge_seq.metrics import accuracy, confusion_matrix, estimate_over_groups, macro_f1, softmax
 from edge_seq.training.baselines import random_forest_baseline
 from edge_seq.training.loop import predict, train
@@ -46,6 +46,8 @@ def cross_validate(config: RunConfig, *, folds: int, seed: int, forest: bool) ->
     Raises:
         ConfigError, DataError: as the steps say.
     """
+    if folds < 2:
+        raise ConfigError(f"cross-validation: {folds} folds; give at least 2")
     dataset, share = load_data(config.data)
     part = split_by_group(
         dataset,
