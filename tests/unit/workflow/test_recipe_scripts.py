@@ -1,4 +1,4 @@
-"""The scripts that recipes are chosen and scored by: cross-validation on the train part, several seeds on the test part."""
+"""The scripts that recipes are chosen and scored by: cross-validation on the train part, seeds on the test part."""
 
 from __future__ import annotations
 
