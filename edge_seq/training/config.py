@@ -72,6 +72,8 @@ class TrainingConfig(StrictTable):
             in both cases.
         input_gain: standard deviation that the features of the training windows are scaled to. Above 1 the first layer
             works in the bend of its functions from the start, and learns amplitudes sooner.
+        channel_gains: the same of single channels by name, instead of input_gain; for those where what tells the
+            classes apart is small beside the largest swings.
         epochs: passes over the training windows.
         batch_size: windows in a step of the optimiser.
         learning_rate: peak of the schedule.
@@ -99,6 +101,7 @@ class TrainingConfig(StrictTable):
     pooling: Literal["last", "mean"] = "mean"
     label_every: Literal["window", "sample"] = "window"
     input_gain: float = Field(default=1.0, gt=0, le=100)
+    channel_gains: dict[str, Annotated[float, Field(gt=0, le=100, strict=True)]] = Field(default={})
     epochs: int = Field(default=40, ge=1, le=100_000)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=0.01, gt=0, le=10)

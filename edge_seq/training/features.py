@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge_seq.backends.preprocess import preprocess
 from edge_seq.data.recording import UNLABELLED, Windows
 from edge_seq.data.stored import is_stored
-from edge_seq.errors import ContractError, DataError
+from edge_seq.errors import ConfigError, ContractError, DataError
 from edge_seq.ir.contract import Normalisation, SensorContract
 
 
@@ -36,7 +36,7 @@ def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> 
     return preprocess(counts, contract.preprocessing)
 
 
-def fit_normalisation(counts: NDArray[np.int16], *, gain: float = 1.0) -> Normalisation:
+def fit_normalisation(counts: NDArray[np.int16], *, gain: float | Sequence[float] = 1.0) -> Normalisation:
     """Mean and standard deviation a channel, in counts, from training windows only.
 
     Sums are whole numbers and exact, so that windows taken piece by piece give the same.
@@ -45,7 +45,7 @@ def fit_normalisation(counts: NDArray[np.int16], *, gain: float = 1.0) -> Normal
 
     Args:
         counts: int16 [B, T, C], preprocessed.
-        gain: standard deviation that the normalised features get.
+        gain: standard deviation that the normalised features get; one, or one a channel [C].
 
     >>> fit_normalisation(np.array([[[1, 7], [3, 7]]], dtype=np.int16))
     Normalisation(mean=(2.0, 7.0), scale=(1.0, 1.0))
@@ -53,7 +53,9 @@ def fit_normalisation(counts: NDArray[np.int16], *, gain: float = 1.0) -> Normal
     return fit_normalisation_in_pieces([counts], gain=gain)
 
 
-def fit_normalisation_in_pieces(pieces: Iterable[NDArray[np.int16]], *, gain: float = 1.0) -> Normalisation:
+def fit_normalisation_in_pieces(
+    pieces: Iterable[NDArray[np.int16]], *, gain: float | Sequence[float] = 1.0
+) -> Normalisation:
     """As :func:`fit_normalisation`, of windows int16 [B, T, C] that come in pieces.
 
     Raises:
@@ -72,8 +74,25 @@ def fit_normalisation_in_pieces(pieces: Iterable[NDArray[np.int16]], *, gain: fl
     mean = [total / count for total in sums]
     # count^2 times the variance, in whole numbers
     spread = [count * square - total * total for square, total in zip(squares, sums, strict=True)]
-    scale = [math.sqrt(one / (count * count)) for one in spread]
-    return Normalisation(mean=tuple(mean), scale=tuple((1.0 if one < 1e-6 else one) / gain for one in scale))
+    deviations = [math.sqrt(one / (count * count)) for one in spread]
+    gains = [float(gain)] * len(mean) if isinstance(gain, int | float) else list(gain)
+    scale = [(1.0 if one < 1e-6 else one) / factor for one, factor in zip(deviations, gains, strict=True)]
+    return Normalisation(mean=tuple(mean), scale=tuple(scale))
+
+
+def gains_of(contract: SensorContract, gain: float, channel_gains: Mapping[str, float]) -> tuple[float, ...]:
+    """The gain of each channel [C]: its own by name, or ``gain``.
+
+    Raises:
+        ConfigError: a name that is no channel's.
+    """
+    unknown = sorted(set(channel_gains) - set(contract.channel_names))
+    if unknown:
+        raise ConfigError(
+            f"training: channel_gains name {unknown}, which the sensor contract does not have; its channels are "
+            f"{list(contract.channel_names)}"
+        )
+    return tuple(channel_gains.get(name, gain) for name in contract.channel_names)
 
 
 def _added(totals: list[int], more: list[int]) -> list[int]:

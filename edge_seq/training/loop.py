@@ -25,7 +25,7 @@ from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict
 from edge_seq.training.augment import make_augmenter
 from edge_seq.training.checkpoint import CHECKPOINT_NAME
 from edge_seq.training.config import TrainingConfig
-from edge_seq.training.features import check_windows, fit_normalisation_in_pieces, preprocessed_counts
+from edge_seq.training.features import check_windows, fit_normalisation_in_pieces, gains_of, preprocessed_counts
 from edge_seq.training.fit import EpochRecord, LabelledFeatures, Progress, fit, predict_module
 from edge_seq.training.initialise import initialise
 from edge_seq.training.modules import SequenceClassifier
@@ -97,8 +97,9 @@ def train(
     check_windows(train, contract, num_classes, role="training")
     if validation is not None:
         check_windows(validation, contract, num_classes, role="validation")
+    gains = gains_of(contract, config.input_gain, config.channel_gains)
     pieces = (preprocessed_counts(block, contract) for block in blocks(train.counts))
-    normalisation = fit_normalisation_in_pieces(pieces, gain=config.input_gain)
+    normalisation = fit_normalisation_in_pieces(pieces, gain=gains)
     augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
     fitted = fit(
         build,

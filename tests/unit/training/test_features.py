@@ -7,9 +7,9 @@ import pytest
 
 from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
-from edge_seq.errors import ContractError, DataError, EdgeSeqError
+from edge_seq.errors import ConfigError, ContractError, DataError, EdgeSeqError
 from edge_seq.ir.contract import Normalisation, Preprocessing, SensorContract
-from edge_seq.training.features import check_windows, fit_normalisation, preprocessed_counts
+from edge_seq.training.features import check_windows, fit_normalisation, gains_of, preprocessed_counts
 
 
 def test_training_features_have_unit_variance(train_windows: Windows, contract: SensorContract) -> None:
@@ -30,6 +30,18 @@ def test_a_gain_is_the_standard_deviation_that_features_get(train_windows: Windo
     assert not normalise(
         np.full((4, 5, 2), 17, dtype=np.int16), fit_normalisation(np.full((4, 5, 2), 17), gain=6)
     ).any()
+
+
+def test_a_channel_can_have_a_gain_of_its_own(train_windows: Windows, contract: SensorContract) -> None:
+    gains = gains_of(contract, 2.0, {contract.channel_names[1]: 20.0})
+    assert gains == (2.0, 20.0, 2.0)
+    features = normalise(train_windows.counts, fit_normalisation(train_windows.counts, gain=gains))
+    np.testing.assert_allclose(features.std(axis=(0, 1)), gains, rtol=1e-5)
+
+
+def test_a_gain_for_a_channel_that_is_not_there_is_refused(contract: SensorContract) -> None:
+    with pytest.raises(ConfigError, match=r"channel_gains name \['gx'\], which the sensor contract does not have; its"):
+        gains_of(contract, 1.0, {"gx": 20.0})
 
 
 def test_a_constant_channel_becomes_zero() -> None:

@@ -9,7 +9,9 @@ from edge_seq.training.config import AugmentationConfig, TrainingConfig
 
 
 def test_defaults_and_round_trip() -> None:
-    config = TrainingConfig(cell="gru", augmentation=AugmentationConfig(rotation="any"))
+    config = TrainingConfig(
+        cell="gru", channel_gains={"gx": 20, "gy": 0.5}, augmentation=AugmentationConfig(rotation="any")
+    )
     assert TrainingConfig.model_validate(config.model_dump(mode="json")) == config
     assert config.augmentation.is_active
     assert not TrainingConfig().augmentation.is_active
@@ -26,6 +28,9 @@ def test_values_never_change() -> None:
         ({"cell": "transformer"}, "cell: .*'rnn', 'gru' or 'lstm'"),
         ({"learning_rat": 0.1}, "learning_rat: Extra inputs are not permitted"),
         ({"input_gain": 0.0}, "input_gain: .*greater than 0"),
+        ({"channel_gains": {"gx": 101}}, "channel_gains.gx: .*less than or equal to 100"),
+        ({"channel_gains": {"gx": "20"}}, "channel_gains.gx: .*valid number"),
+        ({"channel_gains": {"gx": True}}, "channel_gains.gx: .*valid number"),
         ({"hidden_size": 0}, "hidden_size: .*greater than or equal to 1"),
         ({"augmentation": {"max_degrees": 200}}, "augmentation.max_degrees: .*less than or equal to 180"),
         ({"initialisation": {"chrono_max_steps": 2}}, "give at least 3, 'window' or 'none'"),
