@@ -23,6 +23,7 @@ def _print_result(result: dict[str, Any], out: Path) -> None:
         print_line(line)
     plots = ", ".join(result["plots"]) or "none, as matplotlib is not installed"
     print_line(f"all figures: {out / 'comparison.json'}, {out / 'comparison.md'}; plots: {plots}")
+    print_line(f"as a page: edge-seq report {shlex.quote(str(out))}")
 
 
 def command(

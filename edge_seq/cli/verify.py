@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,5 +86,6 @@ def command(
         print_table(f"{run.name}: the ladder of neighbours", columns, ladder_rows(ladder))
         skipped = f", {ladder.skipped} of {len(ladder.rungs)} rungs skipped" if ladder.skipped else ""
         print_line(("it holds" if ladder.holds else "IT DOES NOT HOLD") + skipped)
+        print_line(f"as a page, with all else of the run: edge-seq report {shlex.quote(str(run))}")
     if not ladder.holds:
         raise typer.Exit(CHECK_FAILED)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
+from edge_seq.data.stored import blocks
 from edge_seq.errors import DataError, ParityError, ToolError
 from edge_seq.ir.model import IntModel
 from edge_seq.workflow.reliability import BATCH
@@ -61,7 +62,7 @@ def logits_on_host(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int
             library = load_host_library(Path(folder) / "c", model, Path(folder) / "library.so")
         except ToolError:
             return None
-        logits, _ = infer_windows(library, counts)
+        logits = np.concatenate([infer_windows(library, block)[0] for block in blocks(counts)])
     differs = (logits[chosen] != expected).any(axis=1)
     if differs.any():
         first = int(differs.argmax())

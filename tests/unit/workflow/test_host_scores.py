@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import edge_seq.workflow.host_scores as host_scores
 import edge_seq.workflow.quantize as quantize_step
+from edge_seq.data.stored import RowFile, StoredWindows, as_array, blocks
 from edge_seq.errors import DataError, ParityError, ToolError
 from edge_seq.ir.model import IntModel
 from edge_seq.workflow.folder import RunFolder
@@ -22,7 +23,7 @@ from edge_seq.workflow.verify_c import host_library_rung
 from firmware_export.build import find_compiler, find_compilers
 from firmware_export.emit import export_c
 from firmware_export.golden import make_golden
-from firmware_export.host_library import FAST_FLAGS, HostLibrary
+from firmware_export.host_library import FAST_FLAGS, HostLibrary, infer_windows
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
 needs_compiler = pytest.mark.skipif(not find_compilers(), reason="no C compiler on this machine")
@@ -44,6 +45,26 @@ def test_equal_to_the_reference(cell: str) -> None:
     assert logits is not None
     assert logits.dtype == np.int32
     assert np.array_equal(logits, reference_logits(model_of(cell), counts))
+
+
+@needs_compiler
+def test_windows_on_disk_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = random_counts(1, 200, 3, sigma=400)[0]
+    (tmp_path / "samples.bin").write_bytes(counts.astype("<i2").tobytes())
+    starts = np.arange(0, 150, 7, dtype=np.int64)
+    stored = as_array(StoredWindows(RowFile(tmp_path / "samples.bin", (3,)), starts, 14))
+    lengths: list[int] = []
+
+    def in_memory(library: HostLibrary, part: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        lengths.append(len(part))
+        return infer_windows(library, part)
+
+    monkeypatch.setattr(host_scores, "infer_windows", in_memory)
+    monkeypatch.setattr(host_scores, "blocks", lambda array: blocks(array, 8))
+    logits = logits_on_host(model_of(), stored)
+    assert lengths == [8, 8, 6]
+    assert logits is not None
+    assert np.array_equal(logits, reference_logits(model_of(), np.stack([counts[s : s + 14] for s in starts])))
 
 
 def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
