@@ -102,6 +102,7 @@ def bench_row(model: str, cell: str, found: Measurement) -> dict[str, Any]:
         "weight_bytes": sizes and sizes.weights,
         "ram_bytes": sizes and sizes.ram,
         "stack_bytes": found.stack_bytes,
+        "instructions_by_function": dict(found.steps.by_function.most_common()) if found.steps else {},
     }
 
 

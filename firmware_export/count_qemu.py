@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ _HARNESS = ".harness_text"
 def count_in_qemu(
     image: Image, emulator: QemuSystemEmulator, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0
 ) -> StepCounts:
-    """As :func:`firmware_export.count_unicorn.count_in_unicorn`, without the stack and without functions.
+    """As :func:`firmware_export.count_unicorn.count_in_unicorn`, without the stack.
 
     Args:
         image: that holds the model; semihosted.
@@ -44,15 +45,27 @@ def count_in_qemu(
     with tempfile.TemporaryDirectory() as name:
         plugin, found = Path(name) / "es_count_steps.so", Path(name) / "counts.txt"
         compile_c(find_compiler(), [_SOURCE], plugin, flags=["-std=c99", "-O2", "-shared", "-fPIC"])
-        where = f"step={elf.address_of('es_step')},from={harness.address},to={harness.address + harness.size}"
-        arguments = (*emulator.arguments, "-plugin", f"{plugin},{where},out={found}")
+        length = model.contract.window_length
+        code = [(one.address, one.address + one.size) for one in elf.symbols if one.is_function]
+        places = {
+            "step": elf.address_of("es_step"),
+            "from": harness.address,
+            "to": harness.address + harness.size,
+            "begin": min(begin for begin, _ in code),
+            "end": max(end for _, end in code),
+            "window": length,
+        }
+        said = ",".join(f"{name}={value}" for name, value in places.items())
+        arguments = (*emulator.arguments, "-plugin", f"{plugin},{said},out={found}")
         counting = emulator.model_copy(update={"arguments": arguments})
         run_in_qemu(image, counting, orders, mark=order_mark(elf.byte_order), timeout_s=timeout_s)
-        each = [int(line) for line in found.read_text(encoding="ascii").split()]
+        lines = [[int(number) for number in line.split()] for line in found.read_text(encoding="ascii").splitlines()]
+    each = [numbers[0] for numbers in lines if len(numbers) == 1]
+    executed = Counter({numbers[0]: numbers[1] for numbers in lines if len(numbers) == 2})
     if len(each) != len(counts):
         raise ToolError(
             f"measuring {model.name} on {image.target.name}: {len(each)} steps were counted, expected {len(counts)}; "
             f"is this {emulator.program} built with plugins? Try: {emulator.program} -plugin help"
         )
-    minimum, maximum, steps = counts_by_place(each[model.contract.window_length :], model.contract.window_length)
-    return StepCounts("instructions", minimum, maximum, steps)
+    minimum, maximum, steps = counts_by_place(each[length:], length)
+    return StepCounts("instructions", minimum, maximum, steps, elf.count_by_function(executed))

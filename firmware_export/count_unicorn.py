@@ -85,10 +85,7 @@ def count_in_unicorn(image: Image, emulator: UnicornEmulator, model: IntModel, c
             elif len(costs) % length == 0 and len(costs) >= _ENOUGH and _varies(costs, length):
                 break
     minimum, maximum, steps = counts_by_place(costs, length)
-    by_function: Counter[str] = Counter()
-    for address, times in first_window.items():
-        function = machine.elf.function_at(address)
-        by_function[function.name if function else f"{address:#x}"] += times
+    by_function = machine.elf.count_by_function(first_window)
     return StepCounts("instructions", minimum, maximum, steps, by_function, stepper.painted_over())
 
 

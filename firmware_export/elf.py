@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +83,14 @@ class ElfImage:
         """The function whose code this is."""
         found = (one for one in self.symbols if one.is_function and one.address <= address < one.address + one.size)
         return next(found, None)
+
+    def count_by_function(self, times: Mapping[int, int]) -> Counter[str]:
+        """How often instructions of each function ran, of how often each address did."""
+        found: Counter[str] = Counter()
+        for address, number in times.items():
+            function = self.function_at(address)
+            found[function.name if function else f"{address:#x}"] += number
+        return found
 
     def memory(self, address: int, size: int) -> bytes:
         """What is loaded there; fewer bytes, or none, where the image does not fill it."""

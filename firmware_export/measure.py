@@ -224,6 +224,7 @@ def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
         "stack_path": [list(one) for one in stack.path] if stack else [],
         "instructions_per_window": measurement.instructions,
         "cycles_per_window": measurement.cycles,
+        "instructions_by_function": dict(steps.by_function.most_common()) if steps else {},
         **counted,
         "latency_estimate": measurement.latency and asdict(measurement.latency),
         "notes": list(measurement.notes),

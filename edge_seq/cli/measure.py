@@ -10,6 +10,7 @@ import typer
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table, progress
 
 COLUMNS = ("target", "code", "tables", "weights", "flash", "RAM", "stack", "seen", "window", "latency (estimate)")
+FUNCTION_COLUMNS = ("function", "instructions", "share")
 
 
 def _number(value: int | None) -> str:
@@ -25,6 +26,13 @@ def measure_row(table: dict[str, Any]) -> list[str]:
     estimate = f"{latency['lowest_us'] / 1000:.2f} to {latency['highest_us'] / 1000:.2f} ms" if latency else "-"
     sizes = [_number(table.get(name)) for name in (*bytes_of, "stack_bytes_seen")]
     return [table["target"], *sizes, window, estimate]
+
+
+def function_rows(table: dict[str, Any]) -> list[list[str]]:
+    """Functions of a target under FUNCTION_COLUMNS, the costliest first."""
+    counts = table["instructions_by_function"]
+    whole = sum(counts.values())
+    return [[name, f"{count:,}", f"{100 * count / whole:.1f} %"] for name, count in counts.items()]
 
 
 def step_lines(table: dict[str, Any]) -> list[str]:
@@ -54,6 +62,7 @@ def command(
     max_stack: Annotated[int | None, typer.Option(min=1, help="Budget: bytes of the deepest stack.")] = None,
     max_instructions: Annotated[int | None, typer.Option(min=1, help="Budget: instructions of a window.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps to count at least, on random and extreme counts.")] = 10_000,
+    functions: Annotated[bool, typer.Option("--functions", help="Show where the instructions of a window go.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what a model costs on a chip: flash, RAM, stack, instructions of a step and a window.
@@ -79,6 +88,8 @@ def command(
         rows = [measure_row(table) for table in report.targets]
         print_table(f"{run.name}: bytes, and instructions of a window", COLUMNS, rows)
         for table in report.targets:
+            if functions and table.get("instructions_by_function"):
+                print_table(f"{table['target']}: a window", FUNCTION_COLUMNS, function_rows(table))
             for line in step_lines(table):
                 print_line(line)
         for overrun in report.overruns:

@@ -29,6 +29,7 @@ ROW = {
     "weight_bytes",
     "ram_bytes",
     "stack_bytes",
+    "instructions_by_function",
 }
 
 
@@ -58,6 +59,20 @@ def test_every_target_has_a_row(run: Path) -> None:
         else:
             assert row["notes"], row
     assert json.loads((run / "reports" / "measure.json").read_text()) == report
+
+
+@pytest.mark.parametrize("target", ["cortex_m4", "cortex_m55"])
+def test_where_the_instructions_go(target: str, run: Path) -> None:
+    need(target)
+    (row,) = ok("measure", run, "--target", target, "--steps", "50", "--json").json["targets"]
+    found = row["instructions_by_function"]
+    assert sum(found.values()) == row["instructions_per_window"]
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    assert next(iter(found)).startswith(("es_gru", "es_lstm", "es_rnn", "es_mve"))
+    out = ok("measure", run, "--target", target, "--steps", "50", "--functions").out
+    name, most = next(iter(found.items()))
+    assert f"{name} " in out
+    assert f"{most:,}" in out
 
 
 def test_figures_are_those_of_the_linked_image(run: Path, tmp_path: Path) -> None:
@@ -133,6 +148,7 @@ def test_bench_writes_the_table_that_the_repository_keeps(tmp_path: Path) -> Non
     assert set(row) == ROW
     assert (row["model"], row["cell"], row["target"]) == ("car", "rnn", "cortex_m4")
     assert row["instructions"] <= 90_000
+    assert sum(row["instructions_by_function"].values()) == row["instructions"]
     assert json.loads((tmp_path / "bench.json").read_text()) == result.json
     text = (tmp_path / "BENCH.md").read_text()
     assert f"| cortex_m4 | car | rnn | {row['instructions']:,} |" in text

@@ -57,14 +57,21 @@ def run_case(program: TargetProgram, case: Case) -> Comparison:
 
 
 def run_cases(
-    cases: Iterable[Case], output: Path, name: str, *, compiler: str = "", emulator: str = "", **options: bool
+    cases: Iterable[Case],
+    output: Path,
+    target: str | Target,
+    *,
+    compiler: str = "",
+    emulator: str = "",
+    **options: bool,
 ) -> Iterator[tuple[Case, Comparison]]:
     """Each case with what a target gives compared with the reference; in one image where they fit into one."""
     together = list(cases)
-    memory = load_target(name).memory
+    loaded = load_target(target) if isinstance(target, str) else target
+    memory = loaded.memory
     small = memory is not None and memory.ram_bytes < ONE_BY_ONE
     for index, group in enumerate([[case] for case in together] if small else [together]):
         folders = [case.folder for case in group]
-        program = build(folders, output / str(index), name, compiler=compiler, emulator=emulator, **options)
+        program = build(folders, output / str(index), loaded, compiler=compiler, emulator=emulator, **options)
         for case in group:
             yield case, run_case(program, case)

@@ -1,10 +1,11 @@
-/* QEMU TCG plugin: how many instructions each call of a function takes, from its first to its return.
+/* QEMU TCG plugin: how many instructions each call of a function takes, from its first to its return, and which.
  *
- *     -plugin es_count_steps.so,step=ADDRESS,from=ADDRESS,to=ADDRESS,out=FILE
+ *     -plugin es_count_steps.so,step=ADDRESS,from=ADDRESS,to=ADDRESS,begin=ADDRESS,end=ADDRESS,window=CALLS,out=FILE
  *
- * step: of the function. It has returned as soon as an instruction of the harness runs, which lies in [from, to). out:
- * one count a line, in the order of the calls. Interface version 1 of plugins, declared here so that no header of QEMU
- * is needed. */
+ * step: of the function. It has returned as soon as an instruction of the harness runs, which lies in [from, to); all
+ * code lies in [begin, end). out: one count a line, in the order of the calls; then, for each address that was executed
+ * in the second `window` calls, a line "ADDRESS TIMES". Interface version 1 of plugins, declared here so that no header
+ * of QEMU is needed. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -23,35 +24,38 @@ void qemu_plugin_register_atexit_cb(plugin_id_t id, ended_t callback, void *data
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *instruction);
-void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *instruction, int operation, void *to,
-                                                uint64_t value);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *instruction, executed_t callback, int registers,
                                             void *data);
 int qemu_plugin_install(plugin_id_t id, const void *info, int argc, char **argv);
 extern int qemu_plugin_version;
 
-enum { NO_REGISTERS = 0, ADD = 0 };
+enum { NO_REGISTERS = 0 };
 
 int qemu_plugin_version = 1;
-static uint64_t instructions, step, from, to;
+static uint64_t step, from, to, begin, end, window;
+static uint64_t calls, instructions;
+static uint64_t *times; /* [end - begin], of the second window */
 static int stepping;
 static FILE *out;
 
-static void on_step(unsigned int cpu, void *data)
+static void on_executed(unsigned int cpu, void *data)
 {
+    const uint64_t address = (uint64_t)(uintptr_t)data;
     (void)cpu;
-    (void)data;
-    instructions = 1; /* this one; it is not added inline, as the order of the two is not told */
-    stepping = 1;
-}
-
-static void on_harness(unsigned int cpu, void *data)
-{
-    (void)cpu;
-    (void)data;
-    if (stepping) {
+    if (address == step && !stepping) {
+        stepping = 1;
+        instructions = 0;
+        calls++;
+    }
+    if (stepping && from <= address && address < to) {
         fprintf(out, "%" PRIu64 "\n", instructions);
         stepping = 0;
+    }
+    if (stepping) {
+        instructions++;
+        if (window < calls && calls <= 2 * window && begin <= address && address < end) {
+            times[address - begin]++;
+        }
     }
 }
 
@@ -61,22 +65,35 @@ static void on_translated(plugin_id_t id, struct qemu_plugin_tb *block)
     (void)id;
     for (index = 0; index < qemu_plugin_tb_n_insns(block); index++) {
         struct qemu_plugin_insn *const one = qemu_plugin_tb_get_insn(block, index);
-        const uint64_t address = qemu_plugin_insn_vaddr(one);
-        if (address == step) {
-            qemu_plugin_register_vcpu_insn_exec_cb(one, on_step, NO_REGISTERS, NULL);
-        } else if (from <= address && address < to) {
-            qemu_plugin_register_vcpu_insn_exec_cb(one, on_harness, NO_REGISTERS, NULL);
-        } else {
-            qemu_plugin_register_vcpu_insn_exec_inline(one, ADD, &instructions, 1);
-        }
+        void *const address = (void *)(uintptr_t)qemu_plugin_insn_vaddr(one);
+        qemu_plugin_register_vcpu_insn_exec_cb(one, on_executed, NO_REGISTERS, address);
     }
 }
 
 static void on_end(plugin_id_t id, void *data)
 {
+    uint64_t at;
     (void)id;
     (void)data;
+    for (at = 0; at < end - begin; at++) {
+        if (times[at] > 0) {
+            fprintf(out, "%" PRIu64 " %" PRIu64 "\n", begin + at, times[at]);
+        }
+    }
     fclose(out);
+}
+
+static uint64_t *place_of(const char *name)
+{
+    static const char *const names[] = {"step", "from", "to", "begin", "end", "window"};
+    static uint64_t *const places[] = {&step, &from, &to, &begin, &end, &window};
+    size_t index;
+    for (index = 0; index < sizeof names / sizeof names[0]; index++) {
+        if (strcmp(name, names[index]) == 0) {
+            return places[index];
+        }
+    }
+    return NULL;
 }
 
 int qemu_plugin_install(plugin_id_t id, const void *info, int argc, char **argv)
@@ -89,19 +106,16 @@ int qemu_plugin_install(plugin_id_t id, const void *info, int argc, char **argv)
             return -1;
         }
         *value++ = 0;
-        if (strcmp(argv[index], "step") == 0) {
-            step = strtoull(value, NULL, 0);
-        } else if (strcmp(argv[index], "from") == 0) {
-            from = strtoull(value, NULL, 0);
-        } else if (strcmp(argv[index], "to") == 0) {
-            to = strtoull(value, NULL, 0);
-        } else if (strcmp(argv[index], "out") == 0) {
+        if (strcmp(argv[index], "out") == 0) {
             out = fopen(value, "w");
+        } else if (place_of(argv[index]) != NULL) {
+            *place_of(argv[index]) = strtoull(value, NULL, 0);
         } else {
             return -1;
         }
     }
-    if (out == NULL) {
+    times = end > begin ? calloc((size_t)(end - begin), sizeof *times) : NULL;
+    if (out == NULL || times == NULL) {
         return -1;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translated);

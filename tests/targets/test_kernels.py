@@ -1,0 +1,79 @@
+"""Every kernel on a target that takes it, with sizes that reach each loop and remainder: every step, every state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_seq.backends.reference_int import run_reference
+from edge_seq.ir.model import IntModel
+from firmware_export.emit import export_c
+from firmware_export.golden import make_golden
+from firmware_export.target import load_target
+from tests.targets.running import Case, run_cases
+from tests.zoo import CELLS, awkward_models, extreme_counts, extreme_model, quantized_model, random_counts, spec
+
+# A Cortex-M7 and an M33 take the kernels of an M4; those of hosts are tried in tests/c and test_host_library.py.
+THUMB1, THUMB2, HELIUM = "cortex_m0", ("cortex_m3", "cortex_m4"), "cortex_m55"
+BUILDS = {
+    **{level: {"optimization": level} for level in ("-O0", "-O1", "-O3", "-Os")},
+    "plain": {"defines": ("ES_KERNEL=ES_KERNEL_PLAIN",)},
+}
+
+
+def _kernel_models(cell: str) -> list[IntModel]:
+    """The awkward models of a cell, and sizes that reach every loop and remainder of the kernels."""
+    large = {
+        "loops": spec(cell, 75, 10, channels=13, window_length=3, label_every="sample"),
+        "even": spec(cell, 80, 24, channels=12, window_length=3),
+        "odd": spec(cell, 68, 6, channels=9, classes=9, window_length=3, at_window_end="carry"),
+        "har": spec(cell, 32, channels=9, classes=6, window_length=12),
+    }
+    models = awkward_models((cell,))
+    for seed, (name, shape) in enumerate(large.items()):
+        models.append(quantized_model(shape, name=f"{cell}_{name}", seed=seed, amplitude=3.0))
+        models.append(extreme_model(shape, name=f"{cell}_{name}_extreme", seed=seed))
+    return models
+
+
+def _hard_counts(model: IntModel) -> NDArray[np.int16]:
+    """int16 [W, N, C]: moderate, anything, and patterns of extremes."""
+    steps, channels = min(2 * model.contract.window_length, 60), model.input_size
+    moderate = random_counts(2, steps, channels, seed=1, sigma=500)
+    return np.concatenate([moderate, random_counts(1, steps, channels, seed=2), extreme_counts(steps, channels)])
+
+
+@pytest.fixture(scope="module")
+def kernel_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Case]]:
+    """By cell."""
+    root = tmp_path_factory.mktemp("kernels")
+    found: dict[str, list[Case]] = {}
+    for cell in CELLS:
+        for model in _kernel_models(cell):
+            counts = _hard_counts(model)
+            export_c(model, make_golden(model, counts[:1]), root / model.name)
+            found.setdefault(cell, []).append(Case(model, root / model.name, counts, run_reference(model, counts)))
+    return found
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("name", [THUMB1, *THUMB2, HELIUM])
+def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, list[Case]], tmp_path: Path) -> None:
+    target = load_target(name)
+    assert target.memory is not None
+    roomy = target.model_copy(update={"memory": target.memory.model_copy(update={"flash_bytes": 0x80000})})
+    for case, comparison in run_cases(kernel_cases[cell], tmp_path, roomy):
+        assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("name", [*THUMB2, HELIUM])
+def test_however_it_is_compiled(name: str, build: str, kernel_cases: dict[str, list[Case]], tmp_path: Path) -> None:
+    ends = ("loops", "wide_extreme", "odd", "mixed")
+    cases = [case for of_cell in kernel_cases.values() for case in of_cell if case.model.name.endswith(ends)]
+    assert len(cases) == len(CELLS) * len(ends)
+    for case, comparison in run_cases(cases, tmp_path, load_target(name).model_copy(update=BUILDS[build])):
+        assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
