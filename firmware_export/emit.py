@@ -347,6 +347,8 @@ def runtime_files() -> dict[str, str]:
 def _manifest(
     model: IntModel, sizes: _Sizes, packed: list[PackedRows], head: PackedRows, digest: str
 ) -> dict[str, Any]:
+    stage = model.readout.decision
+    of_distance = 0 if stage is None or stage.unknown_distance is None else stage.unknown_distance.num_bytes
     runtime_sources = [path for path in runtime_files() if path.startswith("runtime/src/") and path.endswith(".c")]
     return {
         "manifest_version": MANIFEST_VERSION,
@@ -359,7 +361,7 @@ def _manifest(
         "readout": readout_to_dict(model.readout),
         "bytes": {
             "weights": sum(rows.num_bytes for rows in packed) + head.num_bytes,
-            "tables": TABLE_BYTES + 2 * len(model.number_format.pool_reciprocals),
+            "tables": TABLE_BYTES + 2 * len(model.number_format.pool_reciprocals) + of_distance,
             "context_32bit": CONTEXT_HEADER_BYTES_32BIT + 4 * sizes.context_words32 + 2 * sizes.context_words16,
             "saved_state": STATE_HEADER_BYTES + 4 * sizes.saved_words32 + 2 * sizes.state_words,
         },

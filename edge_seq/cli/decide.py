@@ -11,6 +11,19 @@ import typer
 from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, progress
 
 
+def stage_text(stage: dict[str, Any]) -> str:
+    """A decision stage's numbers, for people."""
+    distance = stage.get("unknown_distance")
+    beyond = ""
+    if distance is not None:
+        radii = [radius / 128 for radius in distance["radii"]]
+        beyond = f" or beyond its label's radius, {min(radii):.2f} to {max(radii):.2f}"
+    return (
+        f"smoothing by 1/{2 ** stage['smoothing_shift']}, hysteresis {stage['hysteresis'] / 65536:g} logits, at least "
+        f"{stage['min_labels']} labels, unknown below {stage['unknown_margin'] / 65536:g} logits{beyond}"
+    )
+
+
 def print_summary(summary: dict[str, Any]) -> None:
     """The stage, and what it gains on the recordings that it was chosen on."""
     stage = summary["stage"]
@@ -35,11 +48,7 @@ def print_summary(summary: dict[str, Any]) -> None:
     if stage is None:
         print_line("no stage is better than the labels as they are; the model has none")
         return
-    print_line(
-        f"smoothing by 1/{2 ** stage['smoothing_shift']}, hysteresis {stage['hysteresis'] / 65536:g} logits, at least "
-        f"{stage['min_labels']} labels, unknown below {stage['unknown_margin'] / 65536:g} logits"
-        + ("" if summary["unknown_distance"] is None else " or beyond its label's distance")
-    )
+    print_line(stage_text(stage))
     print_line(f"{percent(summary['decisions']['unknown_of_right'])} of the right labels are decided unknown")
 
 

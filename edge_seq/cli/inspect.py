@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edge_seq.cli.decide import stage_text
 from edge_seq.cli.output import PARAMETERS_NOTE, JsonOption, print_json, print_line, print_table
 
 
@@ -40,6 +41,8 @@ def command(
     if "layers" in summary:
         rows = [[str(i), layer["cell"], str(layer["hidden_size"])] for i, layer in enumerate(summary["layers"])]
         print_table("layers", ["layer", "cell", "hidden size"], rows)
+    if (stage := summary["readout"].get("decision")) is not None:
+        print_line(f"decision stage: {stage_text(stage)}")
     for name, title in (
         ("parameters", f"parameters ({PARAMETERS_NOTE})"),
         ("weight_bytes", "bytes of weights and biases"),

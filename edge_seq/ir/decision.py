@@ -23,6 +23,11 @@ class UnknownDistance:
     centroids: tuple[tuple[int, ...], ...]
     radii: tuple[int, ...]
 
+    @property
+    def num_bytes(self) -> int:
+        """In flash: a byte a unit and class, four a radius."""
+        return sum(map(len, self.centroids)) + 4 * len(self.radii)
+
 
 @dataclass(frozen=True)
 class DecisionStage:

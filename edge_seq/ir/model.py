@@ -164,9 +164,12 @@ def without_decision(model: IntModel) -> IntModel:
 
 
 def deployed_bytes(model: IntModel) -> int:
-    """Bytes of all arrays of an integer model as they lie in flash: weights padded to quads, biases, multipliers."""
+    """Bytes of all arrays of an integer model as they lie in flash: weights padded to quads, biases, multipliers, and
+    what a distance compares with."""
     every_rows = [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]
-    return sum(int(array.nbytes) for rows in every_rows for array in vars(rows).values())
+    distance = None if model.readout.decision is None else model.readout.decision.unknown_distance
+    of_distance = 0 if distance is None else distance.num_bytes
+    return sum(int(array.nbytes) for rows in every_rows for array in vars(rows).values()) + of_distance
 
 
 def canonical_json(data: Any) -> str:

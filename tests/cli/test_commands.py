@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -171,6 +172,10 @@ def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small:
     assert {"float_decided", "int_decided"} <= set(streams)
     assert streams["stage"] == summary["stage"]
     assert ok("inspect", run, "--json").json["readout"]["decision"] == summary["stage"]
+    inspected = ok("inspect", run).out
+    assert re.search(
+        r"decision stage: smoothing by 1/\d+, .*unknown below [\d.]+ logits or beyond its label", inspected
+    )
     ok("export", run)
     ladder = ok("verify", run, "--windows", "20", "--extreme", "8", "--json").json
     traced = next(rung for rung in ladder["rungs"] if rung["name"].endswith("ONNX, traced"))

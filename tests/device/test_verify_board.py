@@ -11,6 +11,7 @@ import pytest
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.device.client import connect
 from edge_seq.device.transport import LoopbackTransport
+from edge_seq.errors import ParityError
 from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.ladder import Rung
@@ -42,7 +43,12 @@ def climb(program: Path, model: IntModel, counts: np.ndarray) -> tuple[Rung, Run
 SHAPES = {**DECISIONS, **{f"{cell} with a distance": shape for cell, shape in DISTANCES.items()}}
 
 
-@pytest.fixture(scope="module", params=list(SHAPES))
+QUICK = ("rnn", "gru with a distance")
+
+
+@pytest.fixture(
+    scope="module", params=[name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SHAPES]
+)
 def model(request: pytest.FixtureRequest) -> IntModel:
     return quantized_model(SHAPES[request.param], name="board", amplitude=3.0)
 
@@ -60,9 +66,8 @@ def test_every_score_and_decision_of_a_board_is_compared(model: IntModel, tmp_pa
     assert steps.comparison.names[-2 - len(by_distance) :] == ("scores", *by_distance, "decision")
 
 
-def test_a_board_without_the_stage_is_refused(model: IntModel, tmp_path: Path) -> None:
-    from edge_seq.errors import ParityError
-
+def test_a_board_without_the_stage_is_refused(tmp_path: Path) -> None:
+    model = quantized_model(DECISIONS["lstm"], name="board")
     plain = with_decision(model, None)
     program = build_driver(plain, tmp_path, random_counts(1, 9, model.input_size)[0])
     with run_driver(program) as receive, connect(lambda: LoopbackTransport(receive)) as device:

@@ -20,8 +20,8 @@ from tests.zoo import quantized_model, random_counts, some_distance, spec, with_
 
 BARE = [name for name in target_names() if load_target(name).memory is not None]
 STAGE = DecisionStage(smoothing_shift=2, hysteresis=2**13, min_labels=2, unknown_margin=2**12)
-DISTANT = replace(STAGE, unknown_distance=some_distance(5, 4, radius=300))
-SHAPE = spec("gru", 4, classes=5, window_length=3, label_every="sample", at_window_end="carry")
+DISTANT = replace(STAGE, unknown_distance=some_distance(4, 16, radius=1000))
+SHAPE = spec("gru", 16, window_length=3, label_every="sample", at_window_end="carry")
 
 
 def exported(folder: Path, stage: DecisionStage | None = STAGE) -> IntModel:
@@ -43,7 +43,7 @@ def test_every_target_decides_as_the_reference(name: str, tmp_path: Path) -> Non
     assert comparison.names[-3:] == ("scores", "excess", "decision")
 
 
-@pytest.mark.parametrize(("stage", "least", "most"), [(STAGE, 60, 70 * 5), (DISTANT, 80, 70 * 5 + 30 * 4 + 60)])
+@pytest.mark.parametrize(("stage", "least", "most"), [(STAGE, 60, 70 * 4), (DISTANT, 60 + 8 * 16, 70 * 4 + 20 * 16)])
 @pytest.mark.parametrize("name", ["cortex_m3", "cortex_m4", pytest.param("cortex_m55", marks=pytest.mark.slow)])
 def test_it_takes_as_long_whatever_is_decided(
     name: str, stage: DecisionStage, least: int, most: int, tmp_path: Path

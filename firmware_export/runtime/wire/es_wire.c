@@ -301,7 +301,7 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
 {
     const es_context_t *const context = wire->context;
     const es_model_t *const model = context->model;
-    const int at_end = 2u * index + 2u == row_bytes(model);
+    const size_t word = index;
     if (index < model->num_channels) {
         return (uint16_t)context->features[index];
     }
@@ -317,7 +317,7 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
     if (wire->label_due != 0u) {
         return label_word(context, index);
     }
-    return (index == 2u * (size_t)model->num_classes || at_end) ? 0xFFFFu : 0u;
+    return (index == 2u * (size_t)model->num_classes || 2u * word + 2u == row_bytes(model)) ? 0xFFFFu : 0u;
 }
 
 /* Bytes of the latest step's row from `offset` on, at most `size` of them. */

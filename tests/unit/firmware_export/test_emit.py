@@ -13,7 +13,7 @@ import pytest
 from edge_seq.errors import ExportError, ModelError, RangeProofError
 from edge_seq.ir.cells import Rnn
 from edge_seq.ir.decision import DecisionStage
-from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.model import IntModel, deployed_bytes, model_hash
 from firmware_export import emit as emit_module
 from firmware_export.emit import MANIFEST, RUNTIME_FOLDER, emit, export_c, runtime_files, write_artifacts
 from firmware_export.golden import make_golden
@@ -76,6 +76,8 @@ def test_a_distance_is_named_only_where_there_is_one() -> None:
     more = {n: json.loads(t[MANIFEST])["bytes"] for n, t in (("distant", texts), ("staged", without))}
     assert more["distant"]["context_32bit"] - more["staged"]["context_32bit"] == 4
     assert more["distant"]["saved_state"] - more["staged"]["saved_state"] == 4
+    assert more["distant"]["tables"] - more["staged"]["tables"] == 4 * 3 + 4 * 4
+    assert deployed_bytes(distant) - deployed_bytes(staged) == 4 * 3 + 4 * 4
 
 
 def test_manifest() -> None:

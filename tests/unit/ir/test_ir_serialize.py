@@ -391,6 +391,23 @@ def test_a_decision_stage_survives_the_file_and_is_not_in_files_without(tmp_path
     assert b'\\"decision\\"' not in (tmp_path / "plain.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("centroids", 5, r"does not describe its tensors \(TypeError"),
+        ("centroids", [1, 2, 3, 4], r"does not describe its tensors \(TypeError"),
+        ("centroids", [[0]], r"centroids has rows of \[1\] units; expected 4 of"),
+        ("radii", [1, 2, 3, 2.5], r"radii is \[1, 2, 3, 2.5\]; expected 4 whole numbers of 0 to 262144"),
+        ("radii", [1, 2, 3, 5], "content has SHA-256"),
+        ("colour", "red", r"does not describe its tensors \(TypeError"),
+    ],
+)
+def test_a_changed_distance_is_refused(field: str, value: object, message: str, tmp_path: Path) -> None:
+    change = set_field("readout", "decision", "unknown_distance", field, value=value)
+    with pytest.raises(ModelError, match=message):
+        load_model(rewritten(tmp_path, header=change, model=DISTANT))
+
+
 @pytest.mark.parametrize("model", [FLOAT, INT, STAGED, DISTANT], ids=["float", "int", "staged", "distant"])
 def test_the_hash_changes_with_labels_contract_readout_and_format(model: FloatModel | IntModel) -> None:
     seen = {model_hash(model)}
