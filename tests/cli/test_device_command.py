@@ -19,7 +19,11 @@ import numpy as np
 import pytest
 
 from edge_seq.device.client import Timing, open_device
+from edge_seq.errors import ConfigError
 from edge_seq.ir.serialize import load_int_model
+from edge_seq.workflow.device import emulate, recording_of
+from edge_seq.workflow.folder import open_run
+from firmware_export.board import choose_clock
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "20", "--extreme", "8")
@@ -150,8 +154,6 @@ def test_the_board_ends_with_the_command(small: Small, board: str, number: signa
 def test_a_board_that_restarts_and_one_that_is_pulled_out(small: Small, tmp_path: Path) -> None:
     """A stream through both: marked, counted, and every sample right."""
     from edge_seq.device.client import SampleBlock
-    from edge_seq.workflow.device import recording_of
-    from edge_seq.workflow.folder import open_run
 
     recording, link = recording_of(open_run(small.run)), tmp_path / "board"
     timing = Timing(timeout_s=0.5, silence_s=0.3, reconnect_s=20.0)
@@ -194,15 +196,18 @@ def test_what_cannot_be_opened_or_does_not_answer_says_so() -> None:
 
 
 def test_wrong_use_says_what_there_is(small: Small, tmp_path: Path) -> None:
-    for option, words in (
-        (("--board", "vax"), "give one of qemu, posix"),
-        (("--clock", "sun"), "give one of instructions, host"),
-        (("--board", "posix", "--rate", "1e9"), "0.1 to 10,000"),
-        (("--board", "posix", "--link", str(small.drives)), "is there and is no link"),
+    run = open_run(small.run)
+    for options, words in (
+        ({"rate_hz": 1e9}, "0.1 to 10,000"),
+        ({"link": small.drives}, "is there and is no link"),
     ):
-        result = edge_seq("device", "emulate", small.run, *option)
-        assert result.code == 2, result.out
-        assert words in result.err
+        with pytest.raises(ConfigError, match=words), emulate(run, kind="posix", **options):  # type: ignore[arg-type]
+            pass
+    with pytest.raises(ConfigError, match="give one of instructions, host"):
+        choose_clock("sun")
+    result = edge_seq("device", "emulate", small.run, "--board", "vax")
+    assert result.code == 2
+    assert "give one of qemu, posix" in result.err
     result = edge_seq("device", "emulate", tmp_path)
     assert result.code == 2
     assert "is not the folder of a run" in result.err
