@@ -30,7 +30,7 @@ def require_same_board(device: Device, model: IntModel) -> None:
     info = device.info
     differences = contract_differences(device, model.contract, model.labels)
     if info.model_hash != model_hash(model):
-        differences.insert(0, f"model hash: board {info.model_hash[:16]}..., model {model_hash(model)[:16]}...")
+        differences.insert(0, f"model is {info.model_hash[:16]}..., the run's {model_hash(model)[:16]}...")
     _, row_words = word_columns(model, traced=False)
     if not differences and info.row_words != row_words:
         differences.append(f"values of a step: board {info.row_words}, model {row_words}")

@@ -20,8 +20,12 @@ import numpy as np
 import pytest
 
 from edge_seq.device.client import Timing, open_device
+from edge_seq.errors import ConfigError
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.serialize import load_int_model, save_model
+from edge_seq.workflow.device import emulate, recording_of
+from edge_seq.workflow.folder import open_run
+from firmware_export.board import choose_clock
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "20", "--extreme", "8")
@@ -119,7 +123,7 @@ def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Sm
         assert "IT DOES NOT HOLD" in result.out
         (rung,) = json.loads((run / "reports" / "verify.json").read_text())["rungs"]
         assert rung["verdict"] == "failed"
-        for words in ("model hash: board 00", "sample_rate_hz: board 50.0, model 10.0", "labels: board ['at rest', "):
+        for words in ("model is 00", "sample_rate_hz: board 50.0, model 10.0", "labels: board ['at rest', "):
             assert words in rung["detail"]
         assert "No sample was sent. Flash the firmware of this run" in rung["detail"]
         assert ok("device", "info", "--port", port, "--json").json["cost"]["steps"] == 0
@@ -157,8 +161,6 @@ def test_the_board_ends_with_the_command(small: Small, board: str, number: signa
 def test_a_board_that_restarts_and_one_that_is_pulled_out(small: Small, tmp_path: Path) -> None:
     """A stream through both: marked, counted, and every sample right."""
     from edge_seq.device.client import SampleBlock
-    from edge_seq.workflow.device import recording_of
-    from edge_seq.workflow.folder import open_run
 
     recording, link = recording_of(open_run(small.run)), tmp_path / "board"
     timing = Timing(timeout_s=0.5, silence_s=0.3, reconnect_s=20.0)
@@ -201,15 +203,18 @@ def test_what_cannot_be_opened_or_does_not_answer_says_so() -> None:
 
 
 def test_wrong_use_says_what_there_is(small: Small, tmp_path: Path) -> None:
-    for option, words in (
-        (("--board", "vax"), "give one of qemu, posix"),
-        (("--clock", "sun"), "give one of instructions, host"),
-        (("--board", "posix", "--rate", "1e9"), "0.1 to 10,000"),
-        (("--board", "posix", "--link", str(small.drives)), "is there and is no link"),
+    run = open_run(small.run)
+    for options, words in (
+        ({"rate_hz": 1e9}, "0.1 to 10,000"),
+        ({"link": small.drives}, "is there and is no link"),
     ):
-        result = edge_seq("device", "emulate", small.run, *option)
-        assert result.code == 2, result.out
-        assert words in result.err
+        with pytest.raises(ConfigError, match=words), emulate(run, kind="posix", **options):  # type: ignore[arg-type]
+            pass
+    with pytest.raises(ConfigError, match="give one of instructions, host"):
+        choose_clock("sun")
+    result = edge_seq("device", "emulate", small.run, "--board", "vax")
+    assert result.code == 2
+    assert "give one of qemu, posix" in result.err
     result = edge_seq("device", "emulate", tmp_path)
     assert result.code == 2
     assert "is not the folder of a run" in result.err

@@ -5,36 +5,47 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.device.twin import Twin
+from edge_seq.device.twin import FIFO_SAMPLES, Twin
 from edge_seq.ir.model import IntModel
 
-TimeToSamples = Callable[[float], float]
+JUMP_AT_S = 0.2
 
 
 class _Sensor:
-    """Gives its first sample when the stream begins."""
+    """Gives its first sample when the stream begins, and never more at once than a twin keeps: a stall loses none."""
 
-    def __init__(self, samples_after: TimeToSamples) -> None:
-        self._samples_after = samples_after
+    def __init__(self, rate_hz: float, jump: int) -> None:
+        self._rate_hz, self._jump, self._given = rate_hz, jump, 0
         self._began: float | None = None
 
     def begin(self) -> None:
         self._began = self._began or time.monotonic()
 
     def __call__(self) -> int:
-        return 0 if self._began is None else int(self._samples_after(time.monotonic() - self._began))
+        if self._began is None:
+            return 0
+        seconds = time.monotonic() - self._began
+        self._given = min(int(seconds * self._rate_hz), self._given + FIFO_SAMPLES)
+        return self._given + (self._jump if seconds > JUMP_AT_S else 0)
 
 
 @contextmanager
-def socket_board(model: IntModel, recording: NDArray[np.int16], *, samples_after: TimeToSamples) -> Iterator[str]:
-    """The port of a board whose sensor has given ``samples_after(seconds)`` samples since its stream began."""
-    sensor = _Sensor(samples_after)
+def socket_board(model: IntModel, recording: NDArray[np.int16], *, rate_hz: float, jump: int = 0) -> Iterator[str]:
+    """The port of a board whose sensor gives its first sample when the stream begins.
+
+    Args:
+        model: of the board.
+        recording: int16 [n, C], over and over.
+        rate_hz: of the sensor.
+        jump: so many samples come at once after :data:`JUMP_AT_S`, more than the board keeps.
+    """
+    sensor = _Sensor(rate_hz, jump)
     twin = Twin(model, recording=recording, samples_so_far=sensor)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.1)

@@ -47,7 +47,7 @@ def test_file_stream_evaluate_and_board_give_the_same_labels(
     assert len(set(expected)) > 1
     (tmp_path / "same.csv").write_text(csv_of(counts))
     of_file = ok("run", exports.onnx, "--source", tmp_path / "same.csv", "--json").out.splitlines()
-    with socket_board(model, counts, samples_after=lambda seconds: seconds * RATE_HZ) as port:
+    with socket_board(model, counts, rate_hz=RATE_HZ) as port:
         done = ok("run", exports.onnx, "--source", port, "--duration-s", WINDOWS * WINDOW / RATE_HZ, "--json")
     of_stream = done.out.splitlines()
     with open_device(board.port) as device:
@@ -68,10 +68,7 @@ def test_a_board_decides_on_its_stream_what_this_computer_decides(
 
 
 def test_a_gap_is_told_and_begins_a_new_window(exports: Exports) -> None:
-    def with_a_jump(seconds: float) -> float:
-        return seconds * RATE_HZ + (1000 if seconds > 0.2 else 0)
-
-    with socket_board(exports.model, recording(), samples_after=with_a_jump) as port:
+    with socket_board(exports.model, recording(), rate_hz=RATE_HZ, jump=1000) as port:
         done = ok("run", exports.onnx, "--source", port, "--duration-s", "1.5", "--json")
     lines = [json.loads(line) for line in done.out.splitlines()]
     (gap,) = [line for line in lines if "gap_before_sample" in line]
@@ -83,7 +80,7 @@ def test_a_gap_is_told_and_begins_a_new_window(exports: Exports) -> None:
 
 
 def test_a_sensor_of_another_rate_ends_the_run(exports: Exports) -> None:
-    with socket_board(exports.model, recording(), samples_after=lambda seconds: seconds * 800) as port:
+    with socket_board(exports.model, recording(), rate_hz=800.0) as port:
         result = edge_seq("run", exports.onnx, "--source", port, "--json")
     assert result.code == 2
     assert "samples a second by this computer's clock, the sensor contract says 1600 Hz" in result.err
@@ -92,7 +89,7 @@ def test_a_sensor_of_another_rate_ends_the_run(exports: Exports) -> None:
 def test_an_axis_that_stands_still_is_told_once(exports: Exports) -> None:
     counts = recording().copy()
     counts[:, 1] = 5
-    with socket_board(exports.model, counts, samples_after=lambda seconds: seconds * RATE_HZ) as port:
+    with socket_board(exports.model, counts, rate_hz=RATE_HZ) as port:
         result = ok("run", exports.onnx, "--source", port, "--duration-s", "0.5")
     assert result.err.count("warning") == 1
     assert "channel ay is 0.00244141 in all of the last" in result.err
@@ -125,7 +122,7 @@ def test_verify_refuses_what_is_not_the_runs_and_names_it() -> None:
     model = vibration_model()
     other = replace(model, labels=("cold", *model.labels[1:]), contract=replace(model.contract, window_stride=7))
     for shown, states, words in (
-        (other, 0, ("window_stride: board 7, model 80", "labels: board ['cold', ", "model hash: board ")),
+        (other, 0, ("window_stride: board 7, model 80", "labels: board ['cold', ", "model is ")),
         (model, 2, ("values of a step: board ",)),
     ):
         twin = Twin(shown)
