@@ -68,7 +68,7 @@ def test_floats_hold_within_the_tolerance_and_a_nan_never() -> None:
 def test_the_tolerance_of_large_cell_states_grows_with_them_and_of_nothing_else() -> None:
     def differ(name: str, size: float, by: float) -> bool:
         values = np.array([[[size, 1.0]]])
-        return not compare(Trace({name: values}), Trace({name: values + [0.0, by]}), tolerance=1e-4).holds
+        return not compare(Trace({name: values}), Trace({name: np.add(values, [0.0, by])}), tolerance=1e-4).holds
 
     assert not differ("layer0.cell_state", 100.0, 0.009)
     assert differ("layer0.cell_state", 100.0, 0.011)
