@@ -280,6 +280,8 @@ def _torch_rung(name: str, run: RunFolder, model: FloatModel, inputs: _Inputs) -
 
 def _float_rung(name: str, comparison: Comparison) -> Rung:
     detail = f"largest difference {comparison.max_abs_error:.1e}, allowed {FLOAT_TOLERANCE:.0e}"
+    if any(one.endswith(".cell_state") for one in comparison.names):
+        detail += ", of cell states times their largest"
     return comparison_rung(name, comparison, tolerance=FLOAT_TOLERANCE, detail=detail)
 
 

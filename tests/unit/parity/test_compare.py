@@ -65,6 +65,21 @@ def test_floats_hold_within_the_tolerance_and_a_nan_never() -> None:
     assert compare(expected, nan, tolerance=1e9).mismatches == 6
 
 
+def test_the_tolerance_of_large_cell_states_grows_with_them_and_of_nothing_else() -> None:
+    def differ(name: str, size: float, by: float) -> bool:
+        values = np.array([[[size, 1.0]]])
+        return not compare(Trace({name: values}), Trace({name: np.add(values, [0.0, by])}), tolerance=1e-4).holds
+
+    assert not differ("layer0.cell_state", 100.0, 0.009)
+    assert differ("layer0.cell_state", 100.0, 0.011)
+    assert differ("layer0.cell_state", 0.5, 2e-4)
+    assert differ("logits", 100.0, 0.009)
+    nan = np.array([[[np.nan, 1.0]]])
+    assert not compare(Trace({"layer0.cell_state": nan}), Trace({"layer0.cell_state": nan}), tolerance=1e-4).holds
+    one = Trace({"layer0.cell_state": np.array([[[100, 1]]])})
+    assert not compare(one, Trace({"layer0.cell_state": np.array([[[100, 2]]])})).holds
+
+
 def test_only_the_names_asked_for_are_compared() -> None:
     found = changed(trace(), "logits", (0, 0, 0), 777)
     assert compare(trace(), found, names=("features",)).holds

@@ -11,7 +11,8 @@ from edge_seq.data.source import load_source
 from edge_seq.workflow.config import SIMULATOR, load_config
 
 FOLDER = Path(__file__).parents[3] / "datasets" / "recipes"
-RECIPES = ("car_states", "hapt", "road_surface_tartu")
+WINDOW_LENGTH = {"hapt": 128, "road_surface_tartu": 50, "fan_vibration": 100}
+RECIPES = ("car_states", *WINDOW_LENGTH)
 SOURCES = ("road_surface_tartu_difference",)
 
 
@@ -28,7 +29,8 @@ def test_recipe(name: str) -> None:
         assert config.data.source == SIMULATOR
     else:
         contract = load_source(Path(config.data.source)).contract
-        assert contract.window_length == (128 if name == "hapt" else 50)
+        assert contract.window_length == WINDOW_LENGTH[name]
+        assert set(config.training.channel_gains) <= set(contract.channel_names)
         # All groups train, so nothing may be picked by a part that is not there.
         assert config.data.validation_fraction == 0
         assert config.training.keep == "last"
