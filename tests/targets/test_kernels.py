@@ -70,7 +70,7 @@ def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, 
 
 
 @pytest.mark.parametrize("build", BUILDS)
-@pytest.mark.parametrize("name", [*THUMB2, HELIUM])
+@pytest.mark.parametrize("name", [pytest.param(THUMB2[0], marks=pytest.mark.slow), *THUMB2[1:], HELIUM])
 def test_however_it_is_compiled(name: str, build: str, kernel_cases: dict[str, list[Case]], tmp_path: Path) -> None:
     ends = ("loops", "wide_extreme", "odd", "mixed")
     cases = [case for of_cell in kernel_cases.values() for case in of_cell if case.model.name.endswith(ends)]

@@ -26,7 +26,14 @@ COMBINATIONS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "compiler", "emulator"), COMBINATIONS, ids=["-".join(c) for c in COMBINATIONS])
+@pytest.mark.parametrize(
+    ("name", "compiler", "emulator"),
+    [
+        # zig compiles a C library for PowerPC first, which takes half a minute.
+        pytest.param(*one, id="-".join(one), marks=pytest.mark.slow if one[:2] == ("powerpc", "zig") else ())
+        for one in COMBINATIONS
+    ],
+)
 def test_every_step_and_state(name: str, compiler: str, emulator: str, cases: dict[str, Case], tmp_path: Path) -> None:
     compared = 0
     for case, comparison in run_cases(cases.values(), tmp_path, name, compiler=compiler, emulator=emulator):
