@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from edge_seq.backends.decision import excess_of
 from edge_seq.backends.reference_int import head_operands, run_stream
@@ -70,13 +71,6 @@ def margins(stream: LabelStream) -> NDArray[np.int64]:
     return np.asarray(first - second)
 
 
-def auroc(known: NDArray[np.int64], unknown: NDArray[np.int64]) -> float:
-    """How often a window of the unknown class scores above a known one; a tie is half."""
-    below = np.searchsorted(np.sort(known), unknown, side="left")
-    within = np.searchsorted(np.sort(known), unknown, side="right")
-    return float((below + within).mean() / 2 / len(known))
-
-
 def measure(config: RunConfig, prepared: Prepared, left_out: int) -> list[str]:
     """A row of the table."""
     labels = tuple(name for index, name in enumerate(prepared.dataset.labels) if index != left_out)
@@ -108,7 +102,7 @@ def measure(config: RunConfig, prepared: Prepared, left_out: int) -> list[str]:
         cells += [
             f"{(score > 0)[is_unknown].mean():.1%}",
             f"{(score > 0)[known_right].mean():.1%}",
-            f"{auroc(score[~is_unknown], score[is_unknown]):.2f}",
+            f"{roc_auc_score(is_unknown, score):.2f}",
         ]
     sys.stderr.write(f"{cells}\n")
     return cells

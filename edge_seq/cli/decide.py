@@ -9,19 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, progress
-
-
-def stage_text(stage: dict[str, Any]) -> str:
-    """A decision stage's numbers, for people."""
-    distance = stage.get("unknown_distance")
-    beyond = ""
-    if distance is not None:
-        radii = [radius / 128 for radius in distance["radii"]]
-        beyond = f" or beyond its label's radius, {min(radii):.2f} to {max(radii):.2f}"
-    return (
-        f"smoothing by 1/{2 ** stage['smoothing_shift']}, hysteresis {stage['hysteresis'] / 65536:g} logits, at least "
-        f"{stage['min_labels']} labels, unknown below {stage['unknown_margin'] / 65536:g} logits{beyond}"
-    )
+from edge_seq.figure_text import stage_text
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table, progress
+from edge_seq.figure_text import FUNCTION_COLUMNS, function_rows
 
 COLUMNS = ("target", "code", "tables", "weights", "flash", "RAM", "stack", "seen", "window", "latency (estimate)")
-FUNCTION_COLUMNS = ("function", "instructions", "share")
 
 
 def _number(value: int | None) -> str:
@@ -26,13 +26,6 @@ def measure_row(table: dict[str, Any]) -> list[str]:
     estimate = f"{latency['lowest_us'] / 1000:.2f} to {latency['highest_us'] / 1000:.2f} ms" if latency else "-"
     sizes = [_number(table.get(name)) for name in (*bytes_of, "stack_bytes_seen")]
     return [table["target"], *sizes, window, estimate]
-
-
-def function_rows(table: dict[str, Any]) -> list[list[str]]:
-    """Functions of a target under FUNCTION_COLUMNS, the costliest first."""
-    counts = table["instructions_by_function"]
-    whole = sum(counts.values())
-    return [[name, f"{count:,}", f"{100 * count / whole:.1f} %"] for name, count in counts.items()]
 
 
 def step_lines(table: dict[str, Any]) -> list[str]:

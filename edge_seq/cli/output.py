@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_seq.errors import EdgeSeqError
+from edge_seq.figure_text import estimate as estimate
+from edge_seq.figure_text import percent as percent
 from edge_seq.files import json_text
-from edge_seq.score_text import estimate as estimate
-from edge_seq.score_text import percent as percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -453,7 +453,7 @@ class Device:
     def _samples_at_once(self) -> int:
         """How many samples fit a request, with their labels in the reply."""
         info = self.info
-        labels = (info.room_bytes - 4) // (4 + 4 * info.num_classes + 2 * info.decides)
+        labels = (info.room_bytes - 4) // messages.label_bytes(info.num_classes, info.decides)
         # A window may be half over: n samples see at most n // T + 1 ends.
         samples = labels if info.label_every_step else max(1, (labels - 1) * info.window_length)
         return min(samples, self._samples_that_fit_a_request())

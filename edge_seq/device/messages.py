@@ -303,9 +303,14 @@ def unpack_hello(fields: bytes) -> Hello:
     )
 
 
+def label_bytes(num_classes: int, decides: bool) -> int:
+    """Of a label in the reply to PUSH: position, label, logits, decision."""
+    return 4 + 4 * num_classes + 2 * decides
+
+
 def least_body_bytes(num_channels: int, num_classes: int, decides: bool) -> int:
     """Of a device that can answer one pushed sample with its label, and send one sample of its sensor."""
-    return OVERHEAD_BYTES + max(8 + 4 * num_classes + 2 * decides, 10 + 2 * num_channels)
+    return OVERHEAD_BYTES + max(4 + label_bytes(num_classes, decides), 10 + 2 * num_channels)
 
 
 def pack_describe(item: Item, index: int) -> bytes:

@@ -282,8 +282,8 @@ class Twin:
         return self._max_body - 8
 
     def _push(self, counts: NDArray[np.int16]) -> bytes:
-        label_bytes = 4 + 4 * self.model.num_classes + 2 * (self.model.readout.decision is not None)
-        if 4 + self._labels_in(len(counts)) * label_bytes > self._room():
+        each = messages.label_bytes(self.model.num_classes, self.model.readout.decision is not None)
+        if 4 + self._labels_in(len(counts)) * each > self._room():
             raise _RefusedError(ErrorCode.LENGTH)
         decisions = []
         for position, sample in enumerate(counts):

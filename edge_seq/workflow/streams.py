@@ -286,11 +286,12 @@ def _save_timelines(path: Path, streams: dict[str, list[LabelStream]], timelines
     As in :class:`Timeline`: labels below 0 are none, decisions are -1 before the first and K where unknown.
     """
     tensors: dict[str, NDArray[np.int16]] = {}
+    for recording in {stream.recording.name: stream.recording for made in streams.values() for stream in made}.values():
+        tensors[f"{recording.name}/labels"] = recording.labels.astype(np.int16)
+        tensors[f"{recording.name}/{SIGNALS}"] = envelope(recording.counts)
     for name, lines in timelines.items():
         for stream, line in zip(streams[name.removesuffix("_decided")], lines, strict=True):
-            tensors[f"{stream.recording.name}/labels"] = stream.recording.labels.astype(np.int16)
             tensors[f"{stream.recording.name}/{name}"] = line.decisions.astype(np.int16)
-            tensors[f"{stream.recording.name}/{SIGNALS}"] = envelope(stream.recording.counts)
     write_atomically(path, safetensors.numpy.save(tensors))
 
 

@@ -450,6 +450,7 @@ def test_a_run_that_was_not_trained_to_its_end_is_refused(run: Path) -> None:
         (None, "No decision stage: each window gets one of the classes"),
         ({"unknown_margin": 0}, "Its decisions are never unknown"),
         ({"unknown_margin": 9}, None),
+        ({"unknown_margin": 0, "unknown_distance": {"centroids": [[1]], "radii": [2]}}, None),
     ],
 )
 def test_the_limits_say_what_becomes_of_the_unknown(stage: Any, words: str | None, whole: Path) -> None:
@@ -458,6 +459,19 @@ def test_the_limits_say_what_becomes_of_the_unknown(stage: Any, words: str | Non
     limits = limits_of(replace(figures, model=model))
     found = [line for line in limits if "decision stage" in line or "unknown" in line]
     assert [line[: len(words or "")] for line in found] == ([] if words is None else [words])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_distance_is_told_and_its_option_given(run: Path) -> None:
+    change(run / "decision.json", unknown_distance=0.05)
+    figures = figures_of(run)
+    assert figures.commands[2].endswith("--unknown-margin 0.002 --unknown-distance 0.05")
+    stage = {**figures.model["readout"]["decision"], "unknown_distance": {"centroids": [[1] * 5], "radii": [128, 640]}}
+    page = run_page(
+        replace(figures, model={**figures.model, "readout": {**figures.model["readout"], "decision": stage}})
+    )
+    assert "or beyond its label&#x27;s radius, 1.00 to 5.00</dd>" in page
+    assert "centroids" not in page
 
 
 def test_failed_parity_and_overruns_are_limits(whole: Path) -> None:

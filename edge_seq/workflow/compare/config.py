@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge_seq.data.memory_tasks import MEMORY_TASKS
 from edge_seq.errors import ConfigError
+from edge_seq.ir.model import Pooling
 from edge_seq.training.config import CellName, TrainingConfig
 from edge_seq.workflow.config import SIMULATOR, SimulatorConfig, config_problem
 
@@ -24,7 +25,6 @@ else:
 
 BUILT_IN_TASKS = (SIMULATOR, *MEMORY_TASKS)
 FirstWeights = Literal["default", "forget_bias", "chrono"]
-Readout = Literal["last", "mean"]
 Positive = Annotated[int, Field(ge=1)]
 # Keys of `training` that each point sets itself, and what to do instead.
 SET_BY_POINT = {
@@ -108,7 +108,7 @@ class CompareConfig(_Table):
     instructions: tuple[Positive, ...] = ()
     first_weights: tuple[FirstWeights, ...] = Field(default=("default", "chrono"), min_length=1)
     window_lengths: tuple[Annotated[int, Field(ge=2, le=16383)], ...] = Field(default=(50,), min_length=1)
-    readouts: tuple[Readout, ...] = Field(default=("last",), min_length=1)
+    readouts: tuple[Pooling, ...] = Field(default=("last",), min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(default=(0.01,), min_length=1)
     seeds: int = Field(default=5, ge=2, le=1000)
     score: Literal["accuracy", "macro_f1"] = "accuracy"

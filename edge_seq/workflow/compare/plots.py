@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_seq.files import replace_when_done
+from edge_seq.workflow.compare.text import candidates_at, how_of
 
 # Okabe & Ito (2008): told apart by colour-blind readers too; the kind of first weights is told by the line.
 COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}
@@ -29,18 +30,13 @@ def draw_comparison(result: dict[str, Any], out: Path) -> list[str]:
     """
     names = []
     for index, size in enumerate(result["sizes"]):
-        chosen = candidates_of(result, size)
+        chosen = candidates_at(result, size)
         if not chosen:
             continue
         suffix = "" if index == 0 else f"_{size['value']}_{size['kind']}"
         names += _save(_scores(result, size, chosen), out, f"scores{suffix}")
         names += _save(_gradients(result, size, chosen), out, f"gradients{suffix}")
     return names
-
-
-def candidates_of(result: dict[str, Any], size: dict[str, Any]) -> list[dict[str, Any]]:
-    """Candidates at one of ``result["sizes"]``."""
-    return [one for one in result["candidates"] if size["name"] in one["sizes"]]
 
 
 def _save(figure: Any, out: Path, name: str) -> list[str]:
@@ -60,8 +56,8 @@ def _series(chosen: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Candidates of each cell, units, kind of first weights and readout, by window length; under a name for people."""
     series: dict[str, list[dict[str, Any]]] = {}
     for one in sorted(chosen, key=lambda one: one["time_steps"]):
-        readout = "" if one["readout"] == "last" else ", mean of states"
-        series.setdefault(f"{one['cell']} {one['hidden_size']}, {one['first_weights']}{readout}", []).append(one)
+        name = f"{one['cell']} {one['hidden_size']}, {how_of(one['first_weights'], one['readout'])}"
+        series.setdefault(name, []).append(one)
     return series
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
+from edge_seq.ir.model import Pooling
 from edge_seq.training.config import CellName, InitialisationConfig, TrainingConfig
-from edge_seq.workflow.compare.config import CompareConfig, FirstWeights, Readout
+from edge_seq.workflow.compare.config import CompareConfig, FirstWeights
+from edge_seq.workflow.compare.text import how_of
 
 SizeKind = Literal["units", "parameters", "instructions"]
 WeightsName = Literal["default", "orthogonal", "forget_bias", "chrono"]
@@ -51,7 +53,7 @@ class Shape:
     cell: CellName
     hidden_size: int
     time_steps: int
-    readout: Readout = "last"
+    readout: Pooling = "last"
 
     def __str__(self) -> str:
         return f"{self.cell}-{self.hidden_size}-T{self.time_steps}{'' if self.readout == 'last' else '-mean'}"
@@ -70,7 +72,7 @@ class Candidate:
     hidden_size: int
     time_steps: int
     first_weights: WeightsName
-    readout: Readout = "last"
+    readout: Pooling = "last"
 
     @property
     def shape(self) -> Shape:
@@ -80,7 +82,7 @@ class Candidate:
     @property
     def how(self) -> str:
         """First weights, and the readout where it is not the last state."""
-        return self.first_weights if self.readout == "last" else f"{self.first_weights}, mean of states"
+        return how_of(self.first_weights, self.readout)
 
     def __str__(self) -> str:
         return f"{self.cell} {self.hidden_size} ({self.how}), T = {self.time_steps}"

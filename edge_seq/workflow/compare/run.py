@@ -12,8 +12,9 @@ from typing import Any
 
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.files import write_atomically
+from edge_seq.ir.model import Pooling
 from edge_seq.training.runtime import require_torch
-from edge_seq.workflow.compare.config import CompareConfig, Readout
+from edge_seq.workflow.compare.config import CompareConfig
 from edge_seq.workflow.compare.cost import cost_of_shape, units_of_size
 from edge_seq.workflow.compare.data import Source, check_windows_of_all, open_source
 from edge_seq.workflow.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
@@ -28,15 +29,14 @@ from edge_seq.workflow.compare.study import (
     storage_of_folder,
 )
 from edge_seq.workflow.compare.summary import CandidateFigures, figures_of
-from edge_seq.workflow.compare.text import READOUTS, to_markdown
+from edge_seq.workflow.compare.text import COMPARISON, FORMAT, READOUTS, to_markdown
 from edge_seq.workflow.compare.verdict import RULES, Verdict, decide
 from edge_seq.workflow.compare.workers import Job, work_here, work_in_processes
 from edge_seq.workflow.folder import check_can_write, load_json, save_json
 from firmware_export.emit import runtime_files
 from firmware_export.target import Target, load_target
 
-FORMAT = "edge_seq.compare/1"
-COMPARISON, MARKDOWN, COSTS = "comparison.json", "comparison.md", "costs.json"
+MARKDOWN, COSTS = "comparison.md", "costs.json"
 SOLVED = 0.95  # mean accuracy from which a memory task counts as solved
 
 FIELDS = {
@@ -179,7 +179,7 @@ def _first_reason(standing: Standing) -> str:
 def _units(config: CompareConfig, source: Source, target: Target | None) -> dict[str, dict[str, int]]:
     """Hidden size of each cell at each size, the same for all readouts: a budget holds with the dearest, the mean."""
     contract = source.contract(min(config.window_lengths))
-    readout: Readout = "mean" if "mean" in config.readouts else "last"
+    readout: Pooling = "mean" if "mean" in config.readouts else "last"
     return {
         str(size): {
             cell: units_of_size(cell, size, contract, source.labels, config.training, target, readout=readout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+FORMAT, COMPARISON = "edge_seq.compare/1", "comparison.json"
 COLUMNS = (
     "cell",
     "first weights",
@@ -37,6 +38,20 @@ _BOTH_READOUTS = (
 )
 
 
+def how_of(first_weights: str, readout: str) -> str:
+    """How a candidate differs from others of its cell and units: first weights, and a readout that is not the last.
+
+    >>> how_of("chrono", "last"), how_of("chrono", "mean")
+    ('chrono', 'chrono, mean of states')
+    """
+    return first_weights if readout == "last" else f"{first_weights}, {READOUTS[readout]}"
+
+
+def candidates_at(result: dict[str, Any], size: dict[str, Any]) -> list[dict[str, Any]]:
+    """Candidates at one of ``result["sizes"]``."""
+    return [one for one in result["candidates"] if size["name"] in one["sizes"]]
+
+
 def columns(result: dict[str, Any]) -> list[str]:
     """Headings of the table of a comparison."""
     return [column.format(score=result["config"]["score"].replace("_", " ")) for column in COLUMNS]
@@ -66,7 +81,7 @@ def candidate_row(one: dict[str, Any]) -> list[str]:
 def rows_of_size(result: dict[str, Any], size: dict[str, Any]) -> list[list[str]]:
     """Rows of all candidates at a size, short windows first, readouts and cells in the order of the comparison."""
     cells = result["config"]["cells"]
-    chosen = [one for one in result["candidates"] if size["name"] in one["sizes"]]
+    chosen = candidates_at(result, size)
     readouts = result["config"]["readouts"]
     chosen.sort(key=lambda one: (one["time_steps"], readouts.index(one["readout"]), cells.index(one["cell"])))
     return [candidate_row(one) for one in chosen]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from edge_seq.workflow.compare.plots import candidates_of, draw_gradients, draw_scores, longest_window
-from edge_seq.workflow.compare.text import LEGEND, columns, notes, rows_of_size
+from edge_seq.workflow.compare.plots import draw_gradients, draw_scores, longest_window
+from edge_seq.workflow.compare.text import LEGEND, candidates_at, columns, notes, rows_of_size
 from edge_seq.workflow.report.charts import chart
 from edge_seq.workflow.report.figures import ComparisonFigures
 from edge_seq.workflow.report.markup import Html, bullets, code_block, facts, figures, join, table, tag
@@ -36,7 +36,7 @@ def comparison_page(comparison: ComparisonFigures) -> str:
 
 def _sizes(c: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Sizes of which a training is finished, with their candidates."""
-    return [(size["name"], chosen) for size in c["sizes"] if (chosen := candidates_of(c, size))]
+    return [(size["name"], chosen) for size in c["sizes"] if (chosen := candidates_at(c, size))]
 
 
 def _scores(c: dict[str, Any]) -> Html:

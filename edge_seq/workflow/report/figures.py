@@ -15,6 +15,7 @@ from edge_seq.data.recording import SIDES
 from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
+from edge_seq.workflow.compare.text import COMPARISON, FORMAT
 from edge_seq.workflow.folder import (
     RunFolder,
     load_json,
@@ -28,8 +29,6 @@ from edge_seq.workflow.inspect import describe
 from edge_seq.workflow.report.timelines import RecordingTimeline, read_timelines
 from edge_seq.workflow.verify_c import TARGET_RUNG
 from firmware_export.target import target_names
-
-COMPARISON, COMPARISON_FORMAT = "comparison.json", "edge_seq.compare/1"
 
 
 @dataclass(frozen=True)
@@ -119,9 +118,9 @@ def gather_comparison(path: Path) -> ComparisonFigures:
         DataError: damaged, or of another format.
     """
     table = load_json(path)
-    if table.get("format") != COMPARISON_FORMAT:
+    if table.get("format") != FORMAT:
         raise DataError(
-            f"reading {path.name}: format {table.get('format')!r}, expected {COMPARISON_FORMAT!r}; make it again with "
+            f"reading {path.name}: format {table.get('format')!r}, expected {FORMAT!r}; make it again with "
             "edge-seq compare"
         )
     return ComparisonFigures(path.absolute().parent.name, table)
@@ -153,7 +152,7 @@ def gather_run(run: RunFolder) -> RunFigures:
         files={name: path.name for name, path in paths.items()},
         steps=steps,
         missing={name: command for name, command in steps.items() if tables[name] is None},
-        stale=_stale(run, tables, float_model, int_model),
+        stale=_stale(run, tables, steps, float_model, int_model),
         commands=_commands(run, tables),
     )
 
@@ -220,7 +219,11 @@ def _hashes(
 
 
 def _stale(
-    run: RunFolder, tables: dict[str, dict[str, Any] | None], float_model: FloatModel, int_model: IntModel | None
+    run: RunFolder,
+    tables: dict[str, dict[str, Any] | None],
+    steps: dict[str, str],
+    float_model: FloatModel,
+    int_model: IntModel | None,
 ) -> dict[str, str]:
     """Sections of another model than the run now holds.
 
@@ -238,7 +241,6 @@ def _stale(
         *((name, "model_hash", (exact,)) for name in ("decision", "stream", "verify", "measure")),
     ]
     lines: dict[str, str] = {}
-    steps = _steps(run)
     for name, key, allowed in expected:
         table = tables[name]
         if table is not None and table.get(key) not in allowed:
@@ -257,8 +259,9 @@ def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple
         if decision is not None and decision.get("stage") is not None:
             options = f" --max-extra-delay-s {decision['max_extra_delay_s']:g}"
             options += " --allow-unknown" if decision.get("allow_unknown") else ""
-            if decision.get("unknown_margin") is not None:
-                options += f" --unknown-margin {decision['unknown_margin']:g}"
+            for given in ("unknown_margin", "unknown_distance"):
+                if decision.get(given) is not None:
+                    options += f" --{given.replace('_', '-')} {decision[given]:g}"
             lines.append(run.command("decide") + options)
     lines += [run.command("evaluate"), f"{run.command('evaluate')} --stream", run.command("export")]
     with reading(paths["verify"].name):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from edge_seq.score_text import estimate, percent
+from edge_seq.figure_text import FUNCTION_COLUMNS, estimate, function_rows, percent, stage_text
 from edge_seq.workflow.folder import reading
 from edge_seq.workflow.report import charts
 from edge_seq.workflow.report.figures import RunFigures
@@ -95,7 +95,7 @@ def _contract(run: RunFigures) -> Html:
         ("preprocessing", preprocessing),
         ("label", f"{label}, of the {readout['pooling']} of its states"),
         ("states at a window's end", readout["at_window_end"]),
-        ("decision stage", ", ".join(f"{key} {value}" for key, value in stage.items()) if stage else "none"),
+        ("decision stage", stage_text(stage) if stage else "none"),
     ]
     rows = [
         [one["name"], one["unit"], f"{one['counts_per_unit']:g}", f"± {one['full_scale']:g}"]
@@ -358,10 +358,7 @@ def _cost(run: RunFigures) -> Html:
 
 def _functions(measured: dict[str, Any]) -> Html:
     """Where the instructions of a window go on a target, most first."""
-    counts = measured["instructions_by_function"]
-    whole = sum(counts.values())
-    rows = [[name, f"{count:,}", percent(count / whole)] for name, count in list(counts.items())[:LARGEST_FUNCTIONS]]
-    return table(f"{measured['target']}: a window", ["function", "instructions", "share"], rows)
+    return table(f"{measured['target']}: a window", FUNCTION_COLUMNS, function_rows(measured, LARGEST_FUNCTIONS))
 
 
 def _latency(found: dict[str, Any] | None) -> str:

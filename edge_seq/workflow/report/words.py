@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from edge_seq.score_text import estimate, percent
+from edge_seq.figure_text import estimate, percent
 from edge_seq.workflow.report.figures import RunFigures
 
 TITLES = {"int": "integer model", "float": "float model"}
@@ -37,7 +37,7 @@ def limits_of(run: RunFigures) -> list[str]:
     stage = run.model["readout"].get("decision")
     if stage is None:
         lines.append("No decision stage: each window gets one of the classes, also where it is none of them.")
-    elif not stage["unknown_margin"]:
+    elif not stage["unknown_margin"] and stage.get("unknown_distance") is None:
         lines.append("Its decisions are never unknown: each is one of the classes, also where it is none of them.")
     lines += _limits_of_robustness(run.robustness)
     if run.verify is not None and any(one["verdict"] == "failed" for one in run.verify["rungs"]):

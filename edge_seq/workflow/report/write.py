@@ -8,9 +8,10 @@ from typing import Any
 
 from edge_seq.errors import ConfigError
 from edge_seq.files import write_atomically
+from edge_seq.workflow.compare.text import COMPARISON
 from edge_seq.workflow.folder import check_can_write, reading
 from edge_seq.workflow.report.comparison_page import comparison_page
-from edge_seq.workflow.report.figures import COMPARISON, ComparisonFigures, RunFigures, gather
+from edge_seq.workflow.report.figures import ComparisonFigures, RunFigures, gather
 from edge_seq.workflow.report.run_page import run_page
 
 
