@@ -85,10 +85,16 @@ def port_sources(target: Target) -> list[Path]:
     return [BARE_FOLDER / f"{name}.c" for name in ("es_harness", "es_memory", f"es_start_{target.start}", *waits)]
 
 
+# They take its kernels, so the second compiler looks at them in the slow tests.
+LIKE_M4 = ("cortex_m7", "cortex_m33")
+
+
 @pytest.mark.parametrize(
     ("name", "compiler", "traced"),
     [
-        (name, choice.name, traced)
+        pytest.param(
+            name, choice.name, traced, marks=pytest.mark.slow if not choice.program and name in LIKE_M4 else ()
+        )
         for name in target_names()
         for choice in load_target(name).compilers
         # clang is slow to start, and sees no more in what the hook adds than gcc

@@ -69,7 +69,9 @@ def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, 
         assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
 
 
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize(
+    "build", [pytest.param(one, marks=pytest.mark.slow) if one == "-O1" else one for one in BUILDS]
+)
 @pytest.mark.parametrize("name", [pytest.param(THUMB2[0], marks=pytest.mark.slow), *THUMB2[1:], HELIUM])
 def test_however_it_is_compiled(name: str, build: str, kernel_cases: dict[str, list[Case]], tmp_path: Path) -> None:
     ends = ("loops", "wide_extreme", "odd", "mixed")

@@ -44,8 +44,17 @@ def image_of(folder: Path, output: Path, name: str = "cortex_m4") -> Image:
     return built
 
 
-@pytest.mark.parametrize("name", BARE)
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        # Parts that take the kernels of an M4 are measured with one cell by default.
+        pytest.param(
+            name, cell, marks=pytest.mark.slow if name in ("cortex_m7", "cortex_m33") and cell != "lstm" else ()
+        )
+        for name in BARE
+        for cell in ("lstm", "gru", "rnn")
+    ],
+)
 def test_every_bare_target(name: str, cell: str, exports: dict[str, Path]) -> None:
     """The worst case of the stack bounds what was seen, and is near it; a window is the sum of its steps."""
     model = reference_model("car", cell, shape=SMALL)
