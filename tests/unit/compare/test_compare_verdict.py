@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_seq.workflow.compare.config import CompareConfig, Readout
+from edge_seq.ir.model import Pooling
+from edge_seq.workflow.compare.config import CompareConfig
 from edge_seq.workflow.compare.points import Candidate, Point
 from edge_seq.workflow.compare.summary import (
     CandidateFigures,
@@ -60,7 +61,7 @@ def cost(per_step: int, **change: Any) -> dict[str, Any]:
     }
 
 
-def figures(cell: str, rights: list[int], per_step: int, readout: Readout = "last", **change: Any) -> CandidateFigures:
+def figures(cell: str, rights: list[int], per_step: int, readout: Pooling = "last", **change: Any) -> CandidateFigures:
     candidate = Candidate(cell, 4, 50, "chrono", readout)
     results = {Point(candidate, 0.01, seed).key: result(right) for seed, right in enumerate(rights)}
     found = figures_of(candidate, CONFIG, results, {candidate.shape: cost(per_step, **change)})
