@@ -30,9 +30,10 @@ BUILDS = [
     ("clang", ("-std=c99", "-O2")),
     ("clang", ("-std=c99", "-O3")),
     ("clang", SANITIZED),
-    ("zig", ("-std=c99", "-O0")),  # zig adds undefined-behaviour traps here
+    ("zig", ("-std=c99", "-O0")),  # zig adds undefined-behaviour traps here, and takes long to start the first time
     ("zig", ("-std=c99", "-O2")),  # and -O3 is the same to zig
 ]
+SLOW = [("zig", ("-std=c99", "-O0")), ("clang", ("-std=c99", "-O3"))]  # others come near: sanitizers, and -O2
 
 
 def counts_for(model: IntModel, steps: int, *, seed: int = 0) -> NDArray[np.int16]:
@@ -80,7 +81,13 @@ def test_a_million_steps_of_each_cell(
     assert steps >= STEPS_FOR_EACH_CELL
 
 
-@pytest.mark.parametrize(("name", "flags"), BUILDS, ids=[f"{name}{''.join(flags[1:])}" for name, flags in BUILDS])
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        pytest.param(*one, id=f"{one[0]}{''.join(one[1][1:])}", marks=pytest.mark.slow if one in SLOW else ())
+        for one in BUILDS
+    ],
+)
 def test_every_build_agrees(
     name: str,
     flags: tuple[str, ...],

@@ -85,7 +85,7 @@ def port_sources(target: Target) -> list[Path]:
     return [BARE_FOLDER / f"{name}.c" for name in ("es_harness", "es_memory", f"es_start_{target.start}", *waits)]
 
 
-# They take its kernels, so the second compiler looks at them in the slow tests.
+# They take its kernels, so the second compiler and the hook are looked at in the slow tests.
 LIKE_M4 = ("cortex_m7", "cortex_m33")
 
 
@@ -93,7 +93,10 @@ LIKE_M4 = ("cortex_m7", "cortex_m33")
     ("name", "compiler", "traced"),
     [
         pytest.param(
-            name, choice.name, traced, marks=pytest.mark.slow if not choice.program and name in LIKE_M4 else ()
+            name,
+            choice.name,
+            traced,
+            marks=pytest.mark.slow if name in LIKE_M4 and (traced or not choice.program) else (),
         )
         for name in target_names()
         for choice in load_target(name).compilers

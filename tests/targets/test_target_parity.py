@@ -24,7 +24,7 @@ COMBINATIONS = [
     # The second opinions: zig in the first emulator, the first compiler in the others.
     if emulator is target.emulators[0] or choice is target.compilers[0]
 ]
-ZIG = ("cortex_m0", "cortex_m3", "cortex_m4", "cortex_m55")
+ZIG = ("cortex_m0", "cortex_m4", "cortex_m55")
 
 
 @pytest.mark.parametrize(
