@@ -18,8 +18,9 @@ pytest.importorskip("torch")
 pytest.importorskip("optuna")
 
 from edge_seq.workflow.compare.config import load_compare_config
+from edge_seq.workflow.compare.database import Heartbeat, storage_of_folder
 from edge_seq.workflow.compare.points import candidates_of, points_of
-from edge_seq.workflow.compare.study import STUDY_NAME, Heartbeat, Standing, Study, storage_of_folder
+from edge_seq.workflow.compare.study import STUDY_NAME, Standing, Study
 from tests.cli.conftest import Small, edge_seq, ok
 
 SMALL = (

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edge_seq.workflow.compare.database import Heartbeat, storage_of_folder
 from edge_seq.workflow.compare.points import Candidate, Point
-from edge_seq.workflow.compare.study import STUDY_NAME, Heartbeat, Study, storage_of_folder
+from edge_seq.workflow.compare.study import STUDY_NAME, Study
 
 POINTS = [Point(Candidate("gru", 4, 8, "chrono"), 0.01, seed) for seed in range(4)]
 HEARTBEAT = Heartbeat(interval_s=1, grace_s=2)
@@ -33,7 +34,7 @@ def main() -> None:
 
     study = open_study(folder)
     study.agree_on_plan({"a": 1}, lambda: {"b": 2})
-    study.work(POINTS, run, lambda result: result["score"])
+    study.work(POINTS, run, lambda result: result["score"], warn=sys.stdout.write)
 
 
 if __name__ == "__main__":
