@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -22,32 +20,7 @@ from edge_seq.workflow.compare import study as study_module
 from edge_seq.workflow.compare.database import Heartbeat, shown_storage
 from edge_seq.workflow.compare.points import Point
 from edge_seq.workflow.compare.study import MOST_LOST, Study
-from tests.unit.compare.study_worker import POINTS, open_study
-
-ROOT = Path(__file__).parents[3]
-
-
-def start(folder: Path, name: str, mode: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.unit.compare.study_worker", str(folder), name, mode]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def end(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=90)
-    assert process.returncode == 0, out
-    return out
-
-
-def log(folder: Path) -> list[str]:
-    path = folder / "log"
-    return path.read_text().splitlines() if path.is_file() else []
+from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, wait_for
 
 
 def run(point: Point) -> dict[str, Any]:
