@@ -9,7 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table, progress
+from edge_seq.cli.output import (
+    CHECK_FAILED,
+    JsonOption,
+    print_json,
+    print_line,
+    print_stderr_warning,
+    print_table,
+    progress,
+)
 
 
 def _print_result(result: dict[str, Any], out: Path) -> None:
@@ -96,15 +104,14 @@ def command(
         print_json(config.model_dump(mode="json"))
         return
 
+    from edge_seq.workflow.compare.database import Heartbeat
     from edge_seq.workflow.compare.run import Where, compare_cells
-    from edge_seq.workflow.compare.study import Heartbeat
 
     where = Where(out, storage, study_name, workers, Heartbeat(heartbeat_s, grace_s))
-    typed = shlex.join(["edge-seq", *sys.argv[1:]])
-    if storage is not None:
-        typed = typed.replace(storage, "URL")
+    words = sys.argv[1:] if storage is None else [word.replace(storage, "URL") for word in sys.argv[1:]]
+    typed = shlex.join(["edge-seq", *words])
     with progress("comparing", 1, quiet=as_json) as update:
-        result = compare_cells(config, where, command=typed, progress=update)
+        result = compare_cells(config, where, command=typed, progress=update, warn=print_stderr_warning)
     if as_json:
         print_json(result)
     else:

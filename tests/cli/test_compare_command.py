@@ -17,47 +17,18 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
 
-from edge_seq.workflow.compare.config import load_compare_config
-from edge_seq.workflow.compare.points import candidates_of, points_of
-from edge_seq.workflow.compare.study import STUDY_NAME, Heartbeat, Standing, Study, storage_of_folder
+from edge_seq.workflow.compare.database import storage_of_folder
+from tests.cli.comparing import HASTE, SMALL, standing, start, start_and_hang
 from tests.cli.conftest import Small, edge_seq, ok
-
-SMALL = (
-    *("--quick", "--window-length", "6", "--window-length", "12", "--hidden-size", "4", "--seeds", "2"),
-    *("--cell", "rnn", "--cell", "lstm", "--target", "none", "--set", "training.epochs=2"),
-    *("--set", "memory.training_windows=128", "--set", "memory.scored_windows=64"),
-)
-HASTE = ("--heartbeat-s", "1", "--grace-s", "3")
-
-
-def standing(out: Path) -> Standing:
-    options = {"window_lengths": [6, 12], "hidden_sizes": [4], "seeds": 2, "cells": ["rnn", "lstm"], "target": ""}
-    config = load_compare_config("recall", quick=True, options=options)
-    points = points_of(config, candidates_of(config, lambda _cell, size: size.value))
-    return Study(storage_of_folder(out), STUDY_NAME, Heartbeat()).standing(points)
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two processes share a study, as on two machines; the first is killed in a training."""
     out = tmp_path_factory.mktemp("compare") / "study"
-    # Long enough that the first worker is in a training when it is killed.
-    slow = "import time\nimport edge_seq.workflow.compare.workers as w\nrun = w.run_point\ndef wait(*a):\n"
-    slow += "    open('started', 'w').close(); time.sleep(60)\n    return run(*a)\nw.run_point = wait\n"
-    arguments = ["edge-seq", "compare", "recall", *SMALL, *HASTE, "--out", str(out)]
-    code = f"{slow}import sys\nsys.argv = {arguments!r}\nfrom edge_seq.cli import main\nmain()"
-    killed = subprocess.Popen([sys.executable, "-c", code], cwd=out.parent, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not (out.parent / "started").exists():
-        assert killed.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    other = subprocess.Popen(
-        [sys.executable, "-c", "from edge_seq.cli import main; main()", *arguments[1:]],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    arguments = ("compare", "recall", *SMALL, *HASTE, "--out", str(out))
+    killed = start_and_hang(*arguments, mark=out.parent / "started", after=0)
+    other = start(*arguments)
     time.sleep(1)
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=60)
@@ -110,9 +81,9 @@ def test_plots_are_drawn(compared: Path) -> None:
 
 
 def test_the_same_command_repeats_nothing_and_prints_a_table(compared: Path) -> None:
-    before = standing(compared)
+    before = standing(storage_of_folder(compared))
     result = ok("compare", "recall", *SMALL, "--out", compared, "--workers", "2")
-    assert standing(compared) == before
+    assert standing(storage_of_folder(compared)) == before
     assert "recall, 4 units: accuracy, 2 seeds" in result.out
     assert "cost not measured: no target was asked for" in result.out
     assert "OVER ALL SIZES, T = 12: " in result.out

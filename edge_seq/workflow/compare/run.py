@@ -17,17 +17,15 @@ from edge_seq.training.runtime import require_torch
 from edge_seq.workflow.compare.config import CompareConfig
 from edge_seq.workflow.compare.cost import cost_of_shape, units_of_size
 from edge_seq.workflow.compare.data import Source, check_windows_of_all, open_source
-from edge_seq.workflow.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
-from edge_seq.workflow.compare.study import (
-    DEFAULT_HEARTBEAT,
-    STUDY_NAME,
+from edge_seq.workflow.compare.database import (
+    STUDY_FILE,
     Heartbeat,
-    Standing,
-    Study,
-    require_optuna,
+    check_storage,
     shown_storage,
     storage_of_folder,
 )
+from edge_seq.workflow.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
+from edge_seq.workflow.compare.study import DEFAULT_HEARTBEAT, STUDY_NAME, Standing, Study, require_optuna
 from edge_seq.workflow.compare.summary import CandidateFigures, figures_of
 from edge_seq.workflow.compare.text import COMPARISON, FORMAT, READOUTS, to_markdown
 from edge_seq.workflow.compare.verdict import RULES, Verdict, decide
@@ -68,6 +66,7 @@ FIELDS = {
 }
 
 Progress = Callable[[int, int, str], None]
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,12 @@ class Where:
 
 
 def compare_cells(
-    config: CompareConfig, where: Where, *, command: str = "", progress: Progress = lambda *_: None
+    config: CompareConfig,
+    where: Where,
+    *,
+    command: str = "",
+    progress: Progress = lambda *_: None,
+    warn: Warn = lambda _text: None,
 ) -> dict[str, Any]:
     """Answer "vanilla RNN, GRU or LSTM?" by measurement; continues a study that was interrupted.
 
@@ -99,13 +103,16 @@ def compare_cells(
         where: where and by whom.
         command: what was typed, to be kept.
         progress: called with trainings done, their number, and what is being done.
+        warn: called with a sentence for each result of this process that is dropped.
 
     Returns:
         What was written to comparison.json, see :data:`FIELDS`.
 
     Raises:
-        ConfigError: a folder that cannot be used, or that holds a comparison of another configuration.
-        ToolError: torch or Optuna is missing, a database cannot be reached, a budget of instructions cannot be counted.
+        ConfigError: a folder that cannot be used, or that holds a comparison of another configuration; a storage that
+            is no URL.
+        ToolError: torch, Optuna or a driver is missing, a database cannot be reached, or a budget of instructions
+            cannot be counted.
         DataError, ContractError: as the data's.
     """
     _check_before(where)
@@ -131,7 +138,7 @@ def compare_cells(
     tell = _teller(points, progress)
     died = 0
     if where.workers == 1:
-        work_here(job, study, source, progress=tell)
+        work_here(job, study, source, progress=tell, warn=warn)
     elif where.workers > 1:
         died = work_in_processes(job, study, where.workers, where.out, progress=tell)
     standing = study.standing(points)
@@ -156,6 +163,8 @@ def _check_before(where: Where) -> None:
     """All that can be known before the long work."""
     require_torch("compare")
     require_optuna()
+    if where.storage is not None:
+        check_storage(where.storage)
     check_can_write(where.out)
     if where.workers < 0:
         raise ConfigError(f"comparison: {where.workers} workers; give at least 1, or 0 to report what is finished")
@@ -164,11 +173,9 @@ def _check_before(where: Where) -> None:
             f"comparison: a sign of life every {where.heartbeat.interval_s} s and a grace of {where.heartbeat.grace_s} "
             "s; give at least 1 s, and a grace that is longer"
         )
-    if where.out.is_dir() and any(where.out.iterdir()) and where.storage is None:
-        from edge_seq.workflow.compare.study import STUDY_FILE
-
-        if not (where.out / STUDY_FILE).is_file():
-            raise ConfigError(f"{where.out} exists and is not the folder of a comparison; give another --out")
+    in_use = where.out.is_dir() and any(where.out.iterdir())
+    if where.storage is None and in_use and not (where.out / STUDY_FILE).is_file():
+        raise ConfigError(f"{where.out} exists and is not the folder of a comparison; give another --out")
 
 
 def _first_reason(standing: Standing) -> str:

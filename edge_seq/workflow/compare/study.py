@@ -1,10 +1,9 @@
 """Trainings as trials of an Optuna study, so that any number of workers share them and none is done twice.
 
-A study is a database: a file (SQLite) in the folder of the comparison, or any URL that SQLAlchemy takes, for workers on
-many machines. Every point of the grid is put in the queue as a trial; workers take trials until all points have one
-that is finished. A worker tells the database that it lives; a trial whose worker fell silent is failed by whichever
-worker looks next, and its point goes into the queue again. (Optuna's file journal knows no such heartbeat, its
-databases do, so there is one kind of storage.)
+Every point of the grid is put in the queue as a trial; workers take trials until all points have one that is finished.
+A worker tells the database that it lives; a trial whose worker fell silent is failed by whichever worker looks next,
+and its point goes into the queue again. A worker that was only slow then finds its trial ended, and drops its result.
+(Optuna's file journal knows no such heartbeat, its databases do, so there is one kind of storage.)
 
 Two workers that start at the same time may both put a point into the queue; the later of the two trials is given up
 when it is taken.
@@ -13,44 +12,25 @@ when it is taken.
 from __future__ import annotations
 
 import json
-import sqlite3
+import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_seq.errors import ConfigError, EdgeSeqError, ToolError
 from edge_seq.workflow.compare.config import config_differences
+from edge_seq.workflow.compare.database import Heartbeat, database_errors, open_study, quiet
 from edge_seq.workflow.compare.points import Point
 
 if TYPE_CHECKING:
     import optuna
 
-STUDY_FILE = "study.db"
 STUDY_NAME = "edge_seq compare"
 PLAN = "plan"  # user attribute of a study: what it compares
 POINT, RESULT, REFUSED, INTERRUPTED = "point", "result", "refused", "interrupted"  # user attributes of a trial
 MOST_LOST = 3  # workers that may die over one point before it is given up
-_SQLITE_PATIENCE_S = 60.0
-_OPEN_TRIES = 5
-
-
-@dataclass(frozen=True)
-class Heartbeat:
-    """How workers know of each other.
-
-    Attributes:
-        interval_s: between two signs of life.
-        grace_s: silence after which a trial is taken over.
-    """
-
-    interval_s: int = 15
-    grace_s: int = 60
-
-
 DEFAULT_HEARTBEAT = Heartbeat()
 
 
@@ -87,13 +67,16 @@ class Study:
         heartbeat: of this worker.
 
     Raises:
-        ToolError: Optuna or the driver of the database is missing, or the database cannot be reached.
+        ToolError: Optuna or the driver of the database is missing, or the database cannot be reached; all methods
+            raise it too, where the database goes away.
     """
 
     def __init__(self, storage: str, name: str, heartbeat: Heartbeat) -> None:
         require_optuna()
         self.heartbeat = heartbeat
-        self._study = _open(storage, name, heartbeat)
+        self._url = storage
+        self._study = open_study(storage, name, heartbeat)
+        self._storage: Any = self._study._storage  # of a type that has no signs of life, which this one has
         self._read: dict[int, dict[str, Any]] = {}  # results of finished trials, which do not change any more
 
     def agree_on_plan(self, wanted: Mapping[str, Any], resolve: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
@@ -109,11 +92,12 @@ class Study:
         Raises:
             ConfigError: the study was made under another plan; names what differs.
         """
-        stored = self._study.user_attrs.get(PLAN)
-        if stored is None:
-            plan = {**wanted, "resolved": dict(resolve())}
-            self._study.set_user_attr(PLAN, json.dumps(plan))
-            stored = self._study.user_attrs[PLAN]
+        with database_errors(self._url):
+            stored = self._study.user_attrs.get(PLAN)
+            if stored is None:
+                plan = {**wanted, "resolved": dict(resolve())}
+                self._study.set_user_attr(PLAN, json.dumps(plan))
+                stored = self._study.user_attrs[PLAN]
         found: dict[str, Any] = json.loads(stored)
         resolved = found.pop("resolved")
         differences = config_differences(found, json.loads(json.dumps(wanted)))
@@ -134,7 +118,9 @@ class Study:
         lost: dict[str, int] = {}
         in_work: dict[Any, set[str]] = {state.RUNNING: set(), state.WAITING: set()}
         keys = {point.key for point in points}
-        for trial in self._study.get_trials(deepcopy=False):
+        with database_errors(self._url):
+            trials = self._study.get_trials(deepcopy=False)
+        for trial in trials:
             key = trial.user_attrs.get(POINT)
             if key not in keys:
                 continue
@@ -168,6 +154,7 @@ class Study:
         score: Callable[[Mapping[str, Any]], float],
         *,
         progress: Callable[[Standing], None] = lambda _standing: None,
+        warn: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Take trials until every point is done, by whomever.
 
@@ -176,51 +163,35 @@ class Study:
             run: does one training; its result is ready for JSON. An :class:`EdgeSeqError` is kept as the answer.
             score: of a result, for Optuna's own tables.
             progress: called before each trial, and while waiting for other workers.
+            warn: called with a sentence for each result that is dropped.
         """
         import optuna
 
         by_key = {point.key: point for point in points}
-        choices = _choices(points)
-        superseded: list[int] = []  # trials that another worker took over while we were silent
-
-        def objective(trial: optuna.trial.Trial) -> float:
-            point = by_key.get(trial.user_attrs.get(POINT, ""))
-            for name, values in choices.items():
-                trial.suggest_categorical(name, values)  # for Optuna's tables; fixed by what was put in the queue
-            if point is None or self._is_taken(trial, point.key):
-                raise optuna.TrialPruned("another trial does this")
-            try:
-                result = run(point)
-            except EdgeSeqError as error:
-                trial.set_user_attr(REFUSED, str(error))
-                raise
-            except KeyboardInterrupt:
-                trial.set_user_attr(INTERRUPTED, True)
-                raise
-            try:
-                trial.set_user_attr(RESULT, json.dumps(result))
-            except optuna.exceptions.UpdateFinishedTrialError:
-                superseded.append(trial.number)
-                raise
-            return score(result)
-
         while True:
-            with _quiet():
+            with database_errors(self._url), quiet():
                 optuna.storages.fail_stale_trials(self._study)
             standing = self.fill_queue(points)
             progress(standing)
             if standing.done == len(by_key):
                 return
-            if not standing.waiting:
-                time.sleep(min(1.0, self.heartbeat.interval_s))
-                continue
-            with _quiet():
-                before = len(superseded)
+            with database_errors(self._url):
+                trial = self._take()
+                if trial is None:
+                    time.sleep(min(1.0, self.heartbeat.interval_s))
+                    continue
+                key = trial.user_attrs.get(POINT, "")
                 try:
-                    self._study.optimize(objective, n_trials=1, catch=(EdgeSeqError,))
-                except (optuna.exceptions.UpdateFinishedTrialError, ValueError):  # Optuna's answers to a finished trial
-                    if len(superseded) == before:
-                        raise
+                    self._describe(trial, points)
+                    if key not in by_key or self._is_done_elsewhere(trial, key):
+                        self._end(trial, optuna.trial.TrialState.PRUNED)
+                    else:
+                        self._work_on(trial, by_key[key], run, score)
+                except optuna.exceptions.UpdateFinishedTrialError:
+                    warn(
+                        f"{key} was taken over from this worker, which had given no sign of life for "
+                        f"{self.heartbeat.grace_s} s; its own result is dropped"
+                    )
 
     def fill_queue(self, points: Sequence[Point]) -> Standing:
         """Put every point into the queue that is neither done nor in work nor there already."""
@@ -228,46 +199,93 @@ class Study:
         there = {*standing.results, *standing.refused, *standing.running, *standing.waiting}
         missing = [point for point in points if point.key not in there]
         for point in missing:
-            with _quiet():
+            with database_errors(self._url), quiet():
                 self._study.enqueue_trial(_parameters(point), user_attrs={POINT: point.key})
         return self.standing(points) if missing else standing
 
-    def _is_taken(self, mine: optuna.trial.Trial, key: str) -> bool:
-        """Whether another trial of the point is finished, or was started before."""
+    # What follows asks and tells the storage itself. Optuna's own loop cannot be used: where a trial was ended by
+    # another worker it fails with an assertion, and a worker that dies between taking a trial and its first sign of
+    # life leaves one that is never taken over.
+
+    def _take(self) -> optuna.trial.Trial | None:
+        """The first trial of the queue that no other worker takes; None if there is none."""
         import optuna
 
         state = optuna.trial.TrialState
-        started = {t.number: t.datetime_start for t in self._study.get_trials(deepcopy=False)}
-        for other in self._study.get_trials(deepcopy=False):
-            if other.number == mine.number or other.user_attrs.get(POINT) != key:
-                continue
-            if other.state == state.COMPLETE:
-                return True
-            if other.state == state.RUNNING and other.datetime_start is not None:
-                mine_started = started[mine.number] or other.datetime_start
-                if (other.datetime_start, other.number) < (mine_started, mine.number):
-                    return True
-        return False
+        for waiting in self._study.get_trials(deepcopy=False, states=(state.WAITING,)):
+            self._storage.record_heartbeat(waiting._trial_id)
+            with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                if self._storage.set_trial_state_values(waiting._trial_id, state.RUNNING):
+                    return optuna.trial.Trial(self._study, waiting._trial_id)
+        return None
 
+    def _describe(self, trial: optuna.trial.Trial, points: Sequence[Point]) -> None:
+        """The trial's parameters in Optuna's tables; which ones was fixed when it was put in the queue."""
+        for name, values in _choices(points).items():
+            trial.suggest_categorical(name, values)
 
-def storage_of_folder(folder: Path) -> str:
-    """URL of the database file in the folder of a comparison; the file is made if it is not there.
+    def _is_done_elsewhere(self, mine: optuna.trial.Trial, key: str) -> bool:
+        """Whether another trial of the point is finished, or in work since before: trials are taken in their order."""
+        import optuna
 
-    In write-ahead mode, so that workers that read do not wait for one that writes. That mode needs a file system of
-    this machine; workers on several machines need a database server.
-    """
-    path = folder.absolute() / STUDY_FILE
-    with sqlite3.connect(path, timeout=_SQLITE_PATIENCE_S) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    connection.close()
-    return f"sqlite:///{path}"
+        state = optuna.trial.TrialState
+        return any(
+            other.state == state.COMPLETE or (other.state == state.RUNNING and other.number < mine.number)
+            for other in self._study.get_trials(deepcopy=False)
+            if other.number != mine.number and other.user_attrs.get(POINT) == key
+        )
 
+    def _work_on(
+        self,
+        trial: optuna.trial.Trial,
+        point: Point,
+        run: Callable[[Point], dict[str, Any]],
+        score: Callable[[Mapping[str, Any]], float],
+    ) -> None:
+        """Do one trial.
 
-def shown_storage(storage: str) -> str:
-    """The URL without its password."""
-    from sqlalchemy.engine import make_url
+        Raises:
+            UpdateFinishedTrialError: another worker has ended it; nothing of ours was kept.
+        """
+        from optuna.exceptions import UpdateFinishedTrialError
+        from optuna.trial import TrialState
 
-    return make_url(storage).render_as_string(hide_password=True)
+        try:
+            with self._signs_of_life(trial):
+                result = run(point)
+        except EdgeSeqError as error:
+            trial.set_user_attr(REFUSED, str(error))
+            self._end(trial, TrialState.FAIL)
+        except BaseException as error:
+            with suppress(UpdateFinishedTrialError):
+                if isinstance(error, KeyboardInterrupt):
+                    trial.set_user_attr(INTERRUPTED, True)
+                self._end(trial, TrialState.FAIL)
+            raise
+        else:
+            trial.set_user_attr(RESULT, json.dumps(result))
+            self._end(trial, TrialState.COMPLETE, score(result))
+
+    def _end(self, trial: optuna.trial.Trial, state: optuna.trial.TrialState, *values: float) -> None:
+        self._storage.set_trial_state_values(trial._trial_id, state, values or None)
+
+    @contextmanager
+    def _signs_of_life(self, trial: optuna.trial.Trial) -> Iterator[None]:
+        """One at each interval. Where the database does not take one, the next may get through."""
+        stop = threading.Event()
+
+        def give() -> None:
+            while not stop.wait(self.heartbeat.interval_s):
+                with suppress(ToolError), database_errors(self._url):
+                    self._storage.record_heartbeat(trial._trial_id)
+
+        thread = threading.Thread(target=give, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
 
 
 def require_optuna() -> None:
@@ -282,56 +300,6 @@ def require_optuna() -> None:
         raise ToolError("edge-seq compare needs optuna, which is not installed; pip install 'edge-seq[compare]'")
 
 
-def _open(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
-    import optuna
-    from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
-
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # results and errors are ours to tell
-    try:
-        patience = {"timeout": _SQLITE_PATIENCE_S} if storage.startswith("sqlite") else {}
-        for remaining in reversed(range(_OPEN_TRIES)):
-            try:
-                with _quiet():
-                    backend = optuna.storages.RDBStorage(
-                        storage,
-                        engine_kwargs={"connect_args": patience},
-                        heartbeat_interval=heartbeat.interval_s,
-                        grace_period=heartbeat.grace_s,
-                    )
-                    return optuna.create_study(
-                        storage=backend,
-                        study_name=name,
-                        direction="maximize",
-                        sampler=optuna.samplers.RandomSampler(),
-                        load_if_exists=True,
-                    )
-            except DatabaseError:
-                if not remaining:
-                    raise
-                time.sleep(0.5)  # two workers that make the tables at the same time
-    except (ImportError, NoSuchModuleError) as error:
-        raise ToolError(
-            f"comparison: no driver for the database {_scheme(storage)}: {error.__cause__ or error}. Install one and "
-            "name it, for example pip install psycopg2-binary and --storage postgresql+psycopg2://..."
-        ) from error
-    except ArgumentError as error:
-        raise ConfigError(
-            f"comparison: --storage {_scheme(storage)!r} is no URL of a database; expected for example "
-            "postgresql+psycopg2://user@host/database or sqlite:////folder/study.db"
-        ) from error
-    except DatabaseError as error:
-        raise ToolError(
-            f"comparison: the database {_scheme(storage)} cannot be used: {str(error.orig).strip()}. Check that it "
-            "runs, and the address, the user and the password in --storage"
-        ) from error
-    raise AssertionError("unreachable")
-
-
-def _scheme(storage: str) -> str:
-    """What of a URL can be shown although it may not parse."""
-    return storage.partition("://")[0]
-
-
 def _parameters(point: Point) -> dict[str, Any]:
     return {**asdict(point.candidate), "learning_rate": point.learning_rate, "seed": point.seed}
 
@@ -340,13 +308,3 @@ def _choices(points: Sequence[Point]) -> dict[str, list[Any]]:
     """Every value of each parameter on the grid, in one order for all workers."""
     tables = [_parameters(point) for point in points]
     return {name: sorted({table[name] for table in tables}) for name in tables[0]}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Optuna warns that heartbeats are experimental; whether they work is tested here."""
-    from optuna.exceptions import ExperimentalWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        yield

@@ -17,8 +17,9 @@ from edge_seq.errors import EdgeSeqError, ToolError
 from edge_seq.metrics import accuracy, macro_f1
 from edge_seq.workflow.compare.config import CompareConfig, parse_compare_config
 from edge_seq.workflow.compare.data import Source, open_source
+from edge_seq.workflow.compare.database import Heartbeat
 from edge_seq.workflow.compare.points import Candidate, Point
-from edge_seq.workflow.compare.study import Heartbeat, Standing, Study
+from edge_seq.workflow.compare.study import Standing, Study
 from edge_seq.workflow.compare.trial import run_point
 
 POLL_S = 2.0
@@ -75,7 +76,12 @@ def job_from_json(text: str) -> Job:
 
 
 def work_here(
-    job: Job, study: Study, source: Source, *, progress: Callable[[Standing], None] = lambda _standing: None
+    job: Job,
+    study: Study,
+    source: Source,
+    *,
+    progress: Callable[[Standing], None] = lambda _standing: None,
+    warn: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Take trials in this process until all points are done."""
     metric = accuracy if job.config.score == "accuracy" else macro_f1
@@ -85,7 +91,7 @@ def work_here(
 
         return float(metric(np.array(list(result["groups"].values())).sum(axis=0)))
 
-    study.work(job.points, lambda point: run_point(point, source, job.config), score, progress=progress)
+    study.work(job.points, lambda point: run_point(point, source, job.config), score, progress=progress, warn=warn)
 
 
 def work_in_processes(
@@ -180,7 +186,10 @@ def main() -> None:
             if os.getppid() != parent:
                 sys.exit("edge-seq: the process that started this worker is gone")
 
-        work_here(job, study, source, progress=end_without_parent)
+        def warn(text: str) -> None:
+            sys.stderr.write(f"edge-seq: warning: {text}\n")
+
+        work_here(job, study, source, progress=end_without_parent, warn=warn)
     except EdgeSeqError as error:
         sys.stderr.write(f"edge-seq: error: {error}\n")
         sys.exit(1)

@@ -1,24 +1,53 @@
 """A worker process of the tests: each training is a line in a file, and the first may wait for a file to appear.
 
-Arguments: folder, name of the worker, ``wait`` or ``go``.
+Arguments: folder, name of the worker, ``wait`` or ``go``, URL of a database (else a file in the folder).
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edge_seq.workflow.compare.database import Heartbeat, storage_of_folder
 from edge_seq.workflow.compare.points import Candidate, Point
-from edge_seq.workflow.compare.study import STUDY_NAME, Heartbeat, Study, storage_of_folder
+from edge_seq.workflow.compare.study import STUDY_NAME, Study
 
 POINTS = [Point(Candidate("gru", 4, 8, "chrono"), 0.01, seed) for seed in range(4)]
 HEARTBEAT = Heartbeat(interval_s=1, grace_s=2)
 
 
-def open_study(folder: Path) -> Study:
-    return Study(storage_of_folder(folder), STUDY_NAME, HEARTBEAT)
+ROOT = Path(__file__).parents[3]
+
+
+def open_study(folder: Path, storage: str | None = None) -> Study:
+    return Study(storage or storage_of_folder(folder), STUDY_NAME, HEARTBEAT)
+
+
+def start(folder: Path, name: str, mode: str, *storage: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.unit.compare.study_worker", str(folder), name, mode, *storage]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    out, _ = process.communicate(timeout=90)
+    assert process.returncode == 0, out
+    return out
+
+
+def log(folder: Path) -> list[str]:
+    path = folder / "log"
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def main() -> None:
@@ -31,9 +60,9 @@ def main() -> None:
             time.sleep(0.02)
         return {"by": name, "score": point.seed}
 
-    study = open_study(folder)
+    study = open_study(folder, *sys.argv[4:])
     study.agree_on_plan({"a": 1}, lambda: {"b": 2})
-    study.work(POINTS, run, lambda result: result["score"])
+    study.work(POINTS, run, lambda result: result["score"], warn=sys.stdout.write)
 
 
 if __name__ == "__main__":

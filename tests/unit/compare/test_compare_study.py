@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +15,12 @@ import pytest
 pytest.importorskip("optuna")
 
 from edge_seq.errors import ConfigError, ToolError
+from edge_seq.workflow.compare import database
 from edge_seq.workflow.compare import study as study_module
+from edge_seq.workflow.compare.database import Heartbeat, shown_storage
 from edge_seq.workflow.compare.points import Point
-from edge_seq.workflow.compare.study import MOST_LOST, Heartbeat, Study, shown_storage
-from tests.unit.compare.study_worker import POINTS, open_study
-
-ROOT = Path(__file__).parents[3]
-
-
-def start(folder: Path, name: str, mode: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.unit.compare.study_worker", str(folder), name, mode]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def end(process: subprocess.Popen[str]) -> None:
-    out, _ = process.communicate(timeout=90)
-    assert process.returncode == 0, out
-
-
-def log(folder: Path) -> list[str]:
-    path = folder / "log"
-    return path.read_text().splitlines() if path.is_file() else []
+from edge_seq.workflow.compare.study import MOST_LOST, Study
+from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, wait_for
 
 
 def run(point: Point) -> dict[str, Any]:
@@ -76,7 +54,7 @@ def test_a_worker_that_was_only_stopped_gives_way_when_it_comes_back(tmp_path: P
     end(start(tmp_path, "other", "go"))
     (tmp_path / "go").touch()
     stopped.send_signal(signal.SIGCONT)
-    end(stopped)
+    assert "was taken over from this worker" in end(stopped)
     standing = open_study(tmp_path).standing(POINTS)
     assert {result["by"] for result in standing.results.values()} == {"other"}
     assert standing.takeovers == 1
@@ -86,6 +64,92 @@ def test_workers_that_start_together_do_nothing_twice(tmp_path: Path) -> None:
     for process in [start(tmp_path, "a", "go"), start(tmp_path, "b", "go")]:
         end(process)
     assert sorted(line.split()[1] for line in log(tmp_path)) == ["0", "1", "2", "3"]
+
+
+def test_a_trial_is_taken_by_one_of_two_workers_that_reach_for_it_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have read that it waits before either writes that it does not: SQLite alone does not keep them apart."""
+    from optuna.storages import RDBStorage
+
+    both = threading.Barrier(2)
+    check = RDBStorage.check_trial_is_updatable
+    open_study(tmp_path).fill_queue(POINTS)
+    done: list[int] = []
+
+    def meet(storage: RDBStorage, *what: Any) -> None:  # called between reading and writing
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        check(storage, *what)
+
+    def counted(point: Point) -> dict[str, Any]:
+        done.append(point.seed)
+        return run(point)
+
+    monkeypatch.setattr(RDBStorage, "check_trial_is_updatable", meet)
+    studies = [open_study(tmp_path), open_study(tmp_path)]
+    workers = [threading.Thread(target=work, args=(study, counted)) for study in studies]
+    for one in workers:
+        one.start()
+    for one in workers:
+        one.join(60)
+    assert sorted(done) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("ended_as", ["COMPLETE", "FAIL"])
+def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another(tmp_path: Path, ended_as: str) -> None:
+    """Between the two steps that keep a result: it is written, then its trial is told to be finished."""
+    import optuna
+
+    slow, other = open_study(tmp_path), open_study(tmp_path)
+    warnings: list[str] = []
+    taken_over: list[str] = []
+
+    def score(result: Mapping[str, Any]) -> float:
+        if not taken_over:
+            taken_over.append(ended_as)
+            (trial,) = other._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+            other._end(trial, optuna.trial.TrialState[ended_as], *([0.0] if ended_as == "COMPLETE" else []))
+            work(other)
+        return float(result["score"])
+
+    slow.work(POINTS, run, score, warn=warnings.append)
+    expected = f"{POINTS[0].key} was taken over from this worker, which had given no sign of life for 2 s"
+    assert warnings == [f"{expected}; its own result is dropped"]
+    standing = open_study(tmp_path).standing(POINTS)
+    assert {key: result["score"] for key, result in standing.results.items()} == {p.key: p.seed for p in POINTS}
+    finished = slow._study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    assert len(finished) == len(POINTS)
+
+
+@pytest.mark.parametrize("error", [ConfigError("nan"), KeyboardInterrupt(), RuntimeError("defect")])
+def test_an_error_in_a_trial_that_was_taken_over_changes_nothing_of_it(tmp_path: Path, error: BaseException) -> None:
+    import optuna
+
+    slow, other = open_study(tmp_path), open_study(tmp_path)
+    warnings: list[str] = []
+
+    def fails(point: Point) -> dict[str, Any]:
+        (trial,) = other._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+        other._end(trial, optuna.trial.TrialState.FAIL)
+        work(other)
+        raise error
+
+    raises = nullcontext() if isinstance(error, ConfigError) else pytest.raises(type(error))
+    with raises:
+        slow.work(POINTS, fails, lambda result: result["score"], warn=warnings.append)
+    assert len(warnings) == isinstance(error, ConfigError)
+    standing = open_study(tmp_path).standing(POINTS)
+    assert (len(standing.results), standing.refused, standing.takeovers) == (4, {}, 1)
+
+
+def test_a_worker_that_dies_before_its_first_sign_of_life_is_missed_too(tmp_path: Path) -> None:
+    dead = open_study(tmp_path)
+    dead.fill_queue(POINTS)
+    assert dead._take() is not None  # and nothing more
+    work(open_study(tmp_path))
+    standing = open_study(tmp_path).standing(POINTS)
+    assert (standing.done, standing.takeovers) == (4, 1)
 
 
 def test_what_is_finished_is_not_repeated_and_what_was_interrupted_is(tmp_path: Path) -> None:
@@ -157,22 +221,30 @@ def test_another_plan_is_refused_with_what_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("storage", "kind", "message"),
     [
-        (
-            "nothing at all",
-            ConfigError,
-            r"is no URL of a database; expected for example postgresql\+psycopg2://user@host",
-        ),
-        ("nodatabase://host/x", ToolError, "no driver for the database nodatabase"),
+        ("nothing at all", ConfigError, r"--storage \(without ://\) is no URL of a database; expected for example"),
+        ("user:secret@host/x", ConfigError, r"is no URL of a database"),
+        ("postgresql:/user:secret@host/x", ConfigError, r"is no URL of a database"),
+        ("postgresql://user:secret/x", ConfigError, r"--storage postgresql://... is no URL of a database"),
+        ("postgresql://user:my@secret@host/x", ConfigError, "has more than one @, so that it is not clear where the"),
+        ("nodatabase://user:secret@host/x", ToolError, "no driver for the database nodatabase"),
+        ("postgresql+psycopg2://user:secret@host/x", ToolError, r"pip install 'edge-seq\[compare-postgresql\]'"),
         ("sqlite:////nowhere/at/all.db", ToolError, "the database sqlite cannot be used: unable to open database file"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_refused_without_its_password(
     storage: str, kind: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study_module, "_OPEN_TRIES", 1)
-    with pytest.raises(kind, match=message):
+    monkeypatch.setattr(database, "_OPEN_TRIES", 1)
+    monkeypatch.setitem(sys.modules, "psycopg2", None)  # as if it were not installed
+    with pytest.raises(kind, match=message) as caught:
         Study(storage, "name", Heartbeat())
+    assert "secret" not in str(caught.value)
+
+
+def test_a_url_is_shown_without_its_password() -> None:
     assert shown_storage("postgresql://user:secret@host/x") == "postgresql://user:***@host/x"
+    options = "postgresql://host/x?user=me&password=secret&sslpassword=secret"
+    assert shown_storage(options) == "postgresql://host/x?user=me"
 
 
 def test_without_optuna_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
