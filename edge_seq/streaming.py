@@ -14,7 +14,8 @@ label given last, which holds until the next one. Definitions, of a class k:
 - *fragments of a hit*: detections that match the event; 1 is whole, more is fragmentation (Ward et al. 2011).
 - *detection delay*: from an event's first sample to the first at which k is decided, 0 if it was decided before. Hits
   only, and not of events with which a recording begins, whose true beginning nobody saw.
-- *flicker*: changes of what is decided in a minute; beside it the changes of the truth.
+- *flicker*: changes of what is decided in a minute, from one labelled sample to the next, over unlabelled time too;
+  beside it the changes of the truth.
 
 Rates are per labelled time. Unknown (no class) is no detection; its share of the labelled time is given.
 Intervals are 95 %, by resampling groups as in :mod:`edge_seq.metrics`; where a resample has no delay, it is left out.
@@ -187,8 +188,9 @@ def _count_class(timeline: Timeline, k: int, tolerance: int) -> tuple[list[int],
 def _count(timeline: Timeline, num_classes: int, tolerance: int) -> _Counts:
     labels, decisions = timeline.labels, timeline.decisions
     labelled = labels >= 0
-    changed = (decisions[1:] != decisions[:-1]) & (decisions[:-1] != UNDECIDED) & labelled[1:]
-    true_changed = (labels[1:] != labels[:-1]) & labelled[1:] & labelled[:-1]
+    decided, truth = decisions[labelled], labels[labelled]
+    changed = (decided[1:] != decided[:-1]) & (decided[:-1] != UNDECIDED)
+    true_changed = truth[1:] != truth[:-1]
     right, unknown = labelled & (decisions == labels), labelled & (decisions == num_classes)
     clock = [labelled.sum(), right.sum(), unknown.sum(), changed.sum(), true_changed.sum()]
     per_class = [_count_class(timeline, k, tolerance) for k in range(num_classes)]

@@ -71,7 +71,8 @@ def test_unknown_and_unlabelled_time() -> None:
     assert metrics.hours == pytest.approx(4 / 3600)
     assert metrics.unknown_share == 1 / 4  # unlabelled time does not count
     assert metrics.classes[2].detections == metrics.classes[2].false_alarms == 0
-    assert metrics.true_changes_per_minute == 0
+    assert metrics.true_changes_per_minute == 60 / 4  # across it
+    assert metrics.flicker_per_minute.value == 2 * 60 / 4  # 0 to unknown to 1; before the first label there is none
     assert score(line("00..11", "002221")).classes[2].false_alarms == 1  # reaches into labelled time
 
 
