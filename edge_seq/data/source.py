@@ -261,11 +261,9 @@ class DataSource(StrictTable):
             raise ValueError(f"two channels read the same column: {list(columns)}; give each channel its own")
         for column in set(self.numeric_columns) & set(self.text_columns):
             raise ValueError(f"column {column!r} is used both as a number and as a name; give two different columns")
-        for what, name in (
-            ("name", self.name),
-            *(("label", one) for one in (*self.labels, *self.label_names.values())),
-        ):
-            check_name(name, ValueError, what=what, remedy="Rename it in the data source")
+        check_name(self.name, ValueError, what="name", remedy="Rename the data source")
+        for label in (*self.labels, *self.label_names.values()):
+            check_name(label, ValueError, what="label", remedy="Rename it in the data source")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels {list(self.labels)} repeat; give each class once")
         if self.labels:

@@ -19,6 +19,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.errors import ConfigError, DataError, ToolError
+from edge_seq.workflow.compare.plots import draw_comparison
 from edge_seq.workflow.decide import decide_run
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
@@ -413,8 +414,17 @@ def test_300_classes_make_a_page_that_can_still_be_opened(run: Path) -> None:
 
 def test_without_matplotlib_it_says_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ToolError, match=r"needs matplotlib to draw its charts.*pip install 'edge-seq.data.'"):
+    with pytest.raises(ToolError, match=r"edge-seq report needs matplotlib, .*pip install 'edge-seq.data.'"):
         write_report(run)
+
+
+def test_plots_of_a_comparison_take_a_dollar_as_it_is(tmp_path: Path) -> None:
+    names = draw_comparison(comparison(r"$\foo$"), tmp_path)
+    assert names == ["scores.png", "scores.svg", "gradients.png", "gradients.svg"]
+    assert r"$\foo$, 4 units: mean and 95 %" in (tmp_path / "scores.svg").read_text()
+    gradients = (tmp_path / "gradients.svg").read_text()
+    assert r"$\foo$, 4 units" in gradients
+    assert "mathdefault" not in gradients
 
 
 def test_a_comparison_as_page_with_values_escaped(tmp_path: Path) -> None:
