@@ -320,7 +320,7 @@ def _over_resamples(
     bootstrap: int,
     seed: int,
 ) -> list[NDArray[np.float64]]:
-    """Each score of the confusion matrices of groups drawn with replacement, [R, ...]; R is 0 with less than two groups.
+    """Each score of the confusion matrices of groups drawn with replacement, [R, ...]; R is 0 below two groups.
 
     A part of the resamples at a time: all matrices of 300 classes are 720 MB.
     """
