@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_seq.data import readers
 from edge_seq.data.audit.audit import Audit, audit
 from edge_seq.data.audit.facts import anchors_of
 from edge_seq.data.audit.giveaway import cross_validated_recall
 from edge_seq.data.audit.plots import draw_plots
 from edge_seq.data.guess import guess_source
+from edge_seq.data.readers import csv_file
 from edge_seq.data.source import load_source, parse_source
 from edge_seq.errors import ConfigError, DataError, ToolError
 from edge_seq.ir.contract import Channel, SensorContract
@@ -381,6 +383,28 @@ def test_a_feature_that_tells_the_group_only_is_no_giveaway():
     assert reached < 0.8
     assert cross_validated_recall(y[:, None].astype(float), y, groups) == 1.0
     assert cross_validated_recall(by_group, y, np.array(["a"] * 200)) is None
+
+
+def test_a_file_is_looked_at_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "PART_BYTES", 20_000)
+    read_whole: list[Path] = []
+    whole = dataclasses.replace(csv_file.READER, read=lambda path, options: read_whole.append(path))
+    monkeypatch.setattr(readers, "READERS", (whole,))
+    result = check(clean(), tmp_path)
+    assert (len(result.facts), result.findings, read_whole) == (36, (), [])
+
+
+def test_recordings_whose_rows_lie_apart_are_looked_at_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "PART_BYTES", 20_000)
+    fields = write(clean(), tmp_path)
+    expected = audit(parse_source(fields, where="test"), base=tmp_path)
+    header, *lines = (tmp_path / "takes.csv").read_text().splitlines()
+    by_time = sorted(lines, key=lambda line: float(line.split(",")[2]))
+    (tmp_path / "takes.csv").write_text("\n".join([header, *by_time]) + "\n")
+    result = audit(parse_source(fields, where="test"), base=tmp_path)
+    assert result.is_usable
+    assert sum(one.samples for one in result.facts) == sum(one.samples for one in expected.facts)
+    assert {one.name for one in result.facts} == {one.name for one in expected.facts}
 
 
 # The command's function
