@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 import shutil
@@ -596,6 +597,32 @@ def test_charts_can_be_read_on_a_phone_and_their_text_is_text(kind: str, pages: 
     assert chrome.execute_script(unnamed) == 0
 
 
+def right_edge(chrome: Any, box: Any) -> NDArray[np.uint8]:
+    """Pixels of the right edge of an element, uint8 [height, 3]."""
+    image = pytest.importorskip("PIL.Image").open(io.BytesIO(box.screenshot_as_png)).convert("RGB")
+    return np.asarray(image)[2:-2, -2]
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_wide_table_on_a_phone_is_shaded_where_there_is_more(
+    kind: str, scheme: str, pages: dict[str, Path], chrome: Any
+) -> None:
+    show(chrome, pages[kind], 390, scheme)
+    wide = "return [...document.querySelectorAll('.scroll')].find(e => e.scrollWidth > e.clientWidth + 100)"
+    box = chrome.execute_script(wide)
+    card = np.array(json.loads(chrome.execute_script(CARD)))
+    beginning = right_edge(chrome, box)
+    chrome.execute_script("arguments[0].scrollLeft = 1e6", box)
+    end = right_edge(chrome, box)
+    assert (beginning != card).any(axis=1).mean() > 0.9
+    assert (end != card).any(axis=1).mean() < 0.4  # text, and lines between rows
+    assert chrome.execute_script(
+        "return [...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth)"
+    )
+
+
+CARD = "return getComputedStyle(document.querySelector('section')).backgroundColor.replace(/rgb.(.*)./, '[$1]')"
 # Contrast of WCAG 2: (lighter + 0.05) / (darker + 0.05) of relative luminances.
 CONTRAST = """
 const linear = v => v <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);
