@@ -40,6 +40,18 @@ def stage_text(stage: dict[str, Any]) -> str:
     )
 
 
+def latency_text(estimate: dict[str, float] | None) -> str:
+    """A latency estimate of reports/measure.json; ``-`` where there is none.
+
+    >>> latency_text({"lowest_us": 1000.0, "highest_us": 2000.0}), latency_text({"lowest_us": 9.0, "highest_us": 9.0})
+    ('1.00 to 2.00 ms', '0.01 ms')
+    """
+    if estimate is None:
+        return "-"
+    ends = dict.fromkeys(f"{estimate[key] / 1000:.2f}" for key in ("lowest_us", "highest_us"))
+    return f"{' to '.join(ends)} ms"
+
+
 def function_rows(measured: dict[str, Any], most: int | None = None) -> list[list[str]]:
     """Where the instructions of a window go on a target of reports/measure.json, under FUNCTION_COLUMNS, most first."""
     counts = measured["instructions_by_function"]

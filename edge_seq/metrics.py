@@ -11,7 +11,8 @@ without labels is left out of balanced accuracy, as scikit-learn does; both hold
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from edge_seq.errors import DataError
 
 ECE_BINS = 15
-_RESAMPLES_AT_ONCE = 256
+_RESAMPLES_AT_ONCE, _BYTES_AT_ONCE = 256, 1 << 24  # of confusion matrices, which grow with the square of the classes
 
 
 @dataclass(frozen=True)
@@ -239,10 +240,11 @@ def evaluate_predictions(
     by_group = np.zeros((len(names), num_classes, num_classes), dtype=np.int64)
     np.add.at(by_group, (group_index, labels.astype(np.int64), predictions), 1)
     confusion = by_group.sum(axis=0)
-    resampled = _resample(by_group, bootstrap, seed)
+    scores = (accuracy, balanced_accuracy, macro_f1)
+    *resampled, f1_resampled = _over_resamples((*scores, _class_f1), by_group, bootstrap, seed)
     estimates = {
-        score.__name__: Estimate(float(score(confusion)), *_interval(score(resampled)))
-        for score in (accuracy, balanced_accuracy, macro_f1)
+        score.__name__: Estimate(float(score(confusion)), *_interval(values))
+        for score, values in zip(scores, resampled, strict=True)
     }
     return Metrics(
         num_windows=len(labels),
@@ -250,7 +252,7 @@ def evaluate_predictions(
         **estimates,
         majority_accuracy=float(confusion.sum(axis=1).max() / len(labels)),
         expected_calibration_error=expected_calibration_error(labels, probabilities),
-        classes=tuple(_class_score(confusion, resampled, k, name) for k, name in enumerate(label_names)),
+        classes=tuple(_class_score(confusion, f1_resampled[:, k], k, name) for k, name in enumerate(label_names)),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         bootstrap=bootstrap,
         seed=seed,
@@ -276,7 +278,8 @@ def estimate_over_groups(
     Estimate(value=0.875, low=None, high=None)
     """
     whole = np.asarray(by_group, dtype=np.int64)
-    return Estimate(float(score(whole.sum(axis=0))), *_interval(score(_resample(whole, bootstrap, seed))))
+    (resampled,) = _over_resamples((score,), whole, bootstrap, seed)
+    return Estimate(float(score(whole.sum(axis=0))), *_interval(resampled))
 
 
 def _check(
@@ -311,18 +314,33 @@ def _check(
         raise DataError(f"evaluation: bootstrap is {bootstrap}; give the number of resamples, 0 for no intervals")
 
 
-def _resample(by_group: NDArray[np.int64], bootstrap: int, seed: int) -> NDArray[np.int64]:
-    """Confusion matrices [R, K, K] of groups drawn with replacement; R is 0 with fewer than two groups."""
-    num_groups = len(by_group)
+def _over_resamples(
+    scores: Sequence[Callable[[NDArray[np.int64]], NDArray[np.float64]]],
+    by_group: NDArray[np.int64],
+    bootstrap: int,
+    seed: int,
+) -> list[NDArray[np.float64]]:
+    """Each score of the confusion matrices of groups drawn with replacement, [R, ...]; R is 0 below two groups.
+
+    A part of the resamples at a time: all matrices of 300 classes are 720 MB.
+    """
+    parts = [[score(confusions) for score in scores] for confusions in _resample(by_group, bootstrap, seed)]
+    return [np.concatenate(values) for values in zip(*parts, strict=True)]
+
+
+def _resample(by_group: NDArray[np.int64], bootstrap: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Confusion matrices [..., K, K] of groups drawn with replacement, in parts, the first of which is empty."""
+    num_groups, of_one = len(by_group), by_group.shape[1:]
+    yield np.empty((0, *of_one), dtype=np.int64)
     if num_groups < 2:
-        return np.empty((0, *by_group.shape[1:]), dtype=np.int64)
+        return
     generator = np.random.default_rng(seed)
-    parts = [np.empty((0, *by_group.shape[1:]), dtype=np.int64)]
-    for start in range(0, bootstrap, _RESAMPLES_AT_ONCE):
-        rows = min(_RESAMPLES_AT_ONCE, bootstrap - start)
+    at_once = min(_RESAMPLES_AT_ONCE, max(1, _BYTES_AT_ONCE // (8 * math.prod(of_one))))
+    for start in range(0, bootstrap, at_once):
+        # A draw is one after the other, so the sizes of the parts change none.
+        rows = min(at_once, bootstrap - start)
         times_drawn = generator.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=rows)
-        parts.append(np.tensordot(times_drawn, by_group, axes=1))
-    return np.concatenate(parts)
+        yield np.tensordot(times_drawn, by_group, axes=1)
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
@@ -332,11 +350,16 @@ def _interval(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
     return float(low), float(high)
 
 
-def _class_score(confusion: NDArray[np.int64], resampled: NDArray[np.int64], k: int, name: str) -> ClassScore:
+def _class_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """F1 of each class, [..., K, K] to [..., K]; NaN where the class is neither among labels nor predictions."""
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    return np.where(total > 0, _ratio(2 * right, total), np.nan)
+
+
+def _class_score(confusion: NDArray[np.int64], f1_resampled: NDArray[np.float64], k: int, name: str) -> ClassScore:
     right, support, predicted = int(confusion[k, k]), int(confusion[k].sum()), int(confusion[:, k].sum())
-    total = resampled[..., k, :].sum(axis=-1) + resampled[..., :, k].sum(axis=-1)
-    occurs = total > 0  # a resample without the class says nothing of it
-    low, high = _interval((2 * resampled[..., k, k] / np.maximum(total, 1))[occurs])
+    low, high = _interval(f1_resampled[np.isfinite(f1_resampled)])  # a resample without the class says nothing of it
     return ClassScore(
         label=name,
         support=support,

@@ -8,6 +8,9 @@ A seed decides the folds too, so that several seeds are a repeated cross-validat
 recipe's training_stride, scored ones with the contract's stride. Predictions of all folds are pooled, then scored. The
 last epoch's weights are used, so no epoch is picked by the fold that is scored.
 
+What `edge-seq cross-validate` does not: it puts a test part aside where the source gives none, takes validation groups
+as train, writes no runs, scores the random forest on the same folds, and compares two recipes window by window.
+
 One JSON line a seed. With --against, a last line holds the differences from the earlier file, window by window on the
 same folds: the mean over seeds, each seed's, and a 95 % interval by resampling groups.
 """

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table, progress
-from edge_seq.figure_text import FUNCTION_COLUMNS, function_rows
+from edge_seq.figure_text import FUNCTION_COLUMNS, function_rows, latency_text
 
 COLUMNS = ("target", "code", "tables", "weights", "flash", "RAM", "stack", "seen", "window", "latency (estimate)")
 
@@ -22,10 +22,8 @@ def measure_row(table: dict[str, Any]) -> list[str]:
     bytes_of = ("code_bytes", "table_bytes", "weight_bytes", "flash_bytes", "ram_bytes", "stack_bytes")
     cycles = table.get("cycles_per_window")
     window = f"{cycles:,} cycles" if cycles else _number(table.get("instructions_per_window"))
-    latency = table.get("latency_estimate")
-    estimate = f"{latency['lowest_us'] / 1000:.2f} to {latency['highest_us'] / 1000:.2f} ms" if latency else "-"
     sizes = [_number(table.get(name)) for name in (*bytes_of, "stack_bytes_seen")]
-    return [table["target"], *sizes, window, estimate]
+    return [table["target"], *sizes, window, latency_text(table.get("latency_estimate"))]
 
 
 def step_lines(table: dict[str, Any]) -> list[str]:

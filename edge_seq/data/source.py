@@ -35,6 +35,7 @@ from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE
 from edge_seq.errors import ConfigError
 from edge_seq.files import stays_in_folder
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
+from edge_seq.names import check_name
 from edge_seq.tables import StrictTable
 
 if sys.version_info >= (3, 11):
@@ -260,6 +261,9 @@ class DataSource(StrictTable):
             raise ValueError(f"two channels read the same column: {list(columns)}; give each channel its own")
         for column in set(self.numeric_columns) & set(self.text_columns):
             raise ValueError(f"column {column!r} is used both as a number and as a name; give two different columns")
+        check_name(self.name, ValueError, what="name", remedy="Rename the data source")
+        for label in (*self.labels, *self.label_names.values()):
+            check_name(label, ValueError, what="label", remedy="Rename it in the data source")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"labels {list(self.labels)} repeat; give each class once")
         if self.labels:

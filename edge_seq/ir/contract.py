@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.errors import ContractError
+from edge_seq.names import check_name
 
 Unit = Literal["m/s^2", "g", "mg", "rad/s", "deg/s", "counts"]
 PreprocessingStep = Literal["none", "difference", "remove_gravity"]
@@ -127,6 +128,12 @@ def verify_contract(contract: SensorContract) -> None:
     require(len(set(names)) == len(names), f"channel names {list(names)} repeat; give each channel a name of its own")
     for channel in contract.channels:
         require(bool(channel.name), "a channel has an empty name; name it as the column of the data is named")
+        check_name(
+            channel.name,
+            ContractError,
+            what="sensor contract: channel",
+            remedy="Rename the column, or name the channel otherwise and give its column",
+        )
         require(
             channel.unit in get_args(Unit),
             f"channel {channel.name}: unit {channel.unit!r} is unknown; give one of {list(get_args(Unit))}",

@@ -23,6 +23,7 @@ from edge_seq.ir.decision import (
 )
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
 from edge_seq.ir.rows import FloatRows, IntRows, padded
+from edge_seq.names import check_name
 
 MAX_HIDDEN_SIZE = 1024
 MAX_LAYERS = 8
@@ -202,6 +203,8 @@ def verify(model: FloatModel | IntModel) -> None:
         and len(set(labels)) == len(labels),
         f"labels {list(labels)} must be 2 to {MAX_CLASSES} different names",
     )
+    for label in labels:
+        check_name(label, ModelError, what="label", remedy="Rename the class in the data, and train again")
     for field, allowed in (("pooling", Pooling), ("label_every", LabelEvery), ("at_window_end", AtWindowEnd)):
         value = getattr(model.readout, field)
         _require(value in get_args(allowed), f"readout.{field} is {value!r}; expected one of {list(get_args(allowed))}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from edge_seq.data.source import load_source
+from edge_seq.drawing import require_matplotlib
 from edge_seq.errors import ConfigError
 from edge_seq.files import write_atomically
 from edge_seq.workflow.folder import check_can_write, load_run_float, open_run
@@ -43,13 +44,14 @@ def check_data(
 
     Raises:
         ConfigError: options that do not fit, a path that is no data source, a file in the way.
-        DataError, ContractError, ToolError: nothing can be read.
+        DataError, ContractError, ToolError: nothing can be read, or pictures are asked for and matplotlib is missing.
     """
     from edge_seq.data.audit.audit import audit, audit_to_dict
 
     if plot_format not in PLOT_FORMATS:
         raise ConfigError(f"data check: plots as {plot_format!r} are unknown; give one of {list(PLOT_FORMATS)}")
     if plots is not None:
+        require_matplotlib("data check --plots")
         check_can_write(plots)
     model_contract = None if run is None else load_run_float(open_run(run)).contract
     assumptions: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from edge_seq.device.client import Device, SampleBlock
 from edge_seq.errors import ConfigError, ContractError, DataError, DeviceError, PortLostError
 from edge_seq.files import write_atomically
 from edge_seq.ir.contract import SensorContract
+from edge_seq.names import check_name
 from edge_seq.workflow.folder import check_can_write
 from edge_seq.workflow.live import (
     Clock,
@@ -276,7 +277,7 @@ def choose_labels(told: Sequence[str], given: Sequence[str], label: str | None) 
     """The classes of a recording: those given, or else those that the board tells.
 
     Raises:
-        ConfigError: where a class is empty or comes twice, or ``label`` is none of them.
+        ConfigError: where a class is empty, comes twice or cannot be printed, or ``label`` is none of them.
     """
     labels = tuple(given) or tuple(told)
     formulas = [name for name in labels if name[:1] in "=@" and name]
@@ -288,6 +289,8 @@ def choose_labels(told: Sequence[str], given: Sequence[str], label: str | None) 
         if given:
             raise ConfigError(f"record: --label {label!r} is none of --labels {list(labels)}")
         labels = (*labels, label)
+    for name in labels:
+        check_name(name, ConfigError, what="record: label", remedy="Give another --label or --labels")
     return labels
 
 

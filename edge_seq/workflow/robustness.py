@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +14,8 @@ from edge_seq.data.axes import axis_triples
 from edge_seq.data.disturb import at_rate, mounted_at, with_full_scale, with_noise
 from edge_seq.data.recording import Recording, Windows
 from edge_seq.data.windows import make_windows
-from edge_seq.errors import ConfigError, DataError, ToolError
-from edge_seq.files import replace_when_done
+from edge_seq.drawing import plain_figures, require_matplotlib, save
+from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel, model_hash
 from edge_seq.metrics import evaluate_predictions, softmax
@@ -122,19 +121,6 @@ def _scores(models: dict[str, FloatModel | IntModel], windows: Windows, seed: in
     return scores
 
 
-def require_matplotlib() -> None:
-    """See that curves can be drawn, before the long work.
-
-    Raises:
-        ToolError: matplotlib is not installed.
-    """
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ToolError(
-            "edge-seq robustness needs matplotlib to draw its curves, and it is not installed; pip install "
-            "'edge-seq[data]', or give --no-plot"
-        )
-
-
 def draw_sweep(axes: Any, sweep: dict[str, Any]) -> None:
     """Accuracy and macro-F1 of the integer model over a sweep with 95 % intervals, the float model dashed."""
     points = sweep["points"]
@@ -158,18 +144,14 @@ def draw_sweep(axes: Any, sweep: dict[str, Any]) -> None:
 
 def draw(results: dict[str, Any], path: Path) -> None:
     """A panel a sweep."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     sweeps = results["sweeps"]
-    figure = Figure(figsize=(4.2 * len(sweeps), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(sweeps), squeeze=False)[0]
-    for axes, sweep in zip(panels, sweeps, strict=True):
-        draw_sweep(axes, sweep)
-    panels[0].legend(fontsize=7)
-    with replace_when_done(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    with plain_figures() as new_figure:
+        figure = new_figure(figsize=(4.2 * len(sweeps), 3.6), layout="constrained")
+        panels = figure.subplots(1, len(sweeps), squeeze=False)[0]
+        for axes, sweep in zip(panels, sweeps, strict=True):
+            draw_sweep(axes, sweep)
+        panels[0].legend(fontsize=7)
+        save(figure, path, dpi=110)
 
 
 def run_robustness(
@@ -198,7 +180,7 @@ def run_robustness(
     """
     chosen = choose_sweeps(names)
     if plot:
-        require_matplotlib()
+        require_matplotlib("edge-seq robustness", instead="give --no-plot")
     model = load_run_float(run)
     models: dict[str, FloatModel | IntModel] = {"float": model}
     if run.int_model.is_file():

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_seq.cli.measure import measure_row
 from firmware_export.elf import read_elf
 from firmware_export.image import build_image
 from firmware_export.sizes import measure_sizes
@@ -82,6 +83,18 @@ def test_figures_are_those_of_the_linked_image(run: Path, tmp_path: Path) -> Non
     image = build_image(run / "exports" / "c", tmp_path / "built", load_target("cortex_m4"))
     sizes = measure_sizes(read_elf(image.elf), image.names)
     assert (row["flash_bytes"], row["ram_bytes"]) == (sizes.flash, sizes.ram)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        ({"lowest_us": 1000.0, "highest_us": 2000.0}, "1.00 to 2.00 ms"),
+        ({"lowest_us": 1000.0, "highest_us": 1001.0}, "1.00 ms"),
+        (None, "-"),
+    ],
+)
+def test_a_latency_is_a_range_where_its_ends_differ(estimate: dict[str, float] | None, text: str) -> None:
+    assert measure_row({"target": "m4", "latency_estimate": estimate})[-1] == text
 
 
 def test_the_table_says_what_the_latency_rests_on(run: Path) -> None:

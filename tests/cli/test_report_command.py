@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 import shutil
@@ -19,6 +20,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.errors import ConfigError, DataError, ToolError
+from edge_seq.workflow.compare.plots import draw_comparison
 from edge_seq.workflow.decide import decide_run
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
@@ -413,8 +415,17 @@ def test_300_classes_make_a_page_that_can_still_be_opened(run: Path) -> None:
 
 def test_without_matplotlib_it_says_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ToolError, match=r"needs matplotlib to draw its charts.*pip install 'edge-seq.data.'"):
+    with pytest.raises(ToolError, match=r"edge-seq report needs matplotlib, .*pip install 'edge-seq.data.'"):
         write_report(run)
+
+
+def test_plots_of_a_comparison_take_a_dollar_as_it_is(tmp_path: Path) -> None:
+    names = draw_comparison(comparison(r"$\foo$"), tmp_path)
+    assert names == ["scores.png", "scores.svg", "gradients.png", "gradients.svg"]
+    assert r"$\foo$, 4 units: mean and 95 %" in (tmp_path / "scores.svg").read_text()
+    gradients = (tmp_path / "gradients.svg").read_text()
+    assert r"$\foo$, 4 units" in gradients
+    assert "mathdefault" not in gradients
 
 
 def test_a_comparison_as_page_with_values_escaped(tmp_path: Path) -> None:
@@ -586,6 +597,32 @@ def test_charts_can_be_read_on_a_phone_and_their_text_is_text(kind: str, pages: 
     assert chrome.execute_script(unnamed) == 0
 
 
+def right_edge(chrome: Any, box: Any) -> NDArray[np.uint8]:
+    """Pixels of the right edge of an element, uint8 [height, 3]."""
+    image = pytest.importorskip("PIL.Image").open(io.BytesIO(box.screenshot_as_png)).convert("RGB")
+    return np.asarray(image)[2:-2, -2]
+
+
+@pytest.mark.parametrize("kind", ["run", "comparison"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_wide_table_on_a_phone_is_shaded_where_there_is_more(
+    kind: str, scheme: str, pages: dict[str, Path], chrome: Any
+) -> None:
+    show(chrome, pages[kind], 390, scheme)
+    wide = "return [...document.querySelectorAll('.scroll')].find(e => e.scrollWidth > e.clientWidth + 100)"
+    box = chrome.execute_script(wide)
+    card = np.array(json.loads(chrome.execute_script(CARD)))
+    beginning = right_edge(chrome, box)
+    chrome.execute_script("arguments[0].scrollLeft = 1e6", box)
+    end = right_edge(chrome, box)
+    assert (beginning != card).any(axis=1).mean() > 0.9
+    assert (end != card).any(axis=1).mean() < 0.4  # text, and lines between rows
+    assert chrome.execute_script(
+        "return [...document.querySelectorAll('pre')].every(e => e.scrollWidth <= e.clientWidth)"
+    )
+
+
+CARD = "return getComputedStyle(document.querySelector('section')).backgroundColor.replace(/rgb.(.*)./, '[$1]')"
 # Contrast of WCAG 2: (lighter + 0.05) / (darker + 0.05) of relative luminances.
 CONTRAST = """
 const linear = v => v <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);

@@ -153,6 +153,8 @@ def test_wrong_use_is_said(arguments: list[str], message: str, board: RunningBoa
 def test_classes_of_a_board_that_are_formulas_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"the board calls classes \['=1\+1'\], formulas to a spreadsheet"):
         choose_labels(["a", "=1+1"], [], None)
+    with pytest.raises(ConfigError, match=r"record: label 'a\\x1bc': holds U\+001B; .* Give another --label"):
+        choose_labels(["a", "b"], [], "a\x1bc")
     assert choose_labels(["=1+1"], ["-1", "+1"], None) == ("-1", "+1")
 
 

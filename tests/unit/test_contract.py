@@ -56,6 +56,10 @@ def test_the_count_limit_is_full_scale_in_counts_and_fits_int16():
         ({"channels": (ax, ax)}, "channel names .* repeat"),
         ({"channels": (dataclasses.replace(ax, name=""),)}, "a channel has an empty name"),
         (
+            {"channels": (dataclasses.replace(ax, name="a\0x"),)},
+            r"channel 'a\\x00x': holds U\+0000; .* Rename the column, or name the channel otherwise",
+        ),
+        (
             {"channels": (dataclasses.replace(ax, unit="furlong"),)},
             "channel ax: unit 'furlong' is unknown; give one of",
         ),

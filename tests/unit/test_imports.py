@@ -17,6 +17,7 @@ CORE = (
     "edge_seq/quant",
     "edge_seq/errors.py",
     "edge_seq/files.py",
+    "edge_seq/names.py",
     *(
         f"edge_seq/backends/{name}.py"
         for name in ("decision", "preprocess", "reference_int", "reference_float", "trace")

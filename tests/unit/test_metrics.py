@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from edge_seq import metrics as metrics_module
 from edge_seq.errors import DataError
 from edge_seq.metrics import (
     Metrics,
@@ -87,6 +89,22 @@ def test_the_interval_of_a_class_is_over_resamples_that_hold_it() -> None:
     rare, absent = (_evaluate(labels, np.eye(4)[labels], groups).classes[index] for index in (3, 2))
     assert (rare.f1, rare.f1_low, rare.f1_high) == (1.0, 1.0, 1.0)
     assert (absent.f1, absent.f1_low, absent.f1_high) == (None, None, None)
+
+
+def test_memory_of_the_bootstrap_does_not_grow_with_its_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matrices of 1,000 resamples of 150 classes are 180 MB."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 150, 2000)
+    probabilities = np.eye(150)[generator.integers(0, 150, 2000)]
+    groups = (np.arange(2000) % 10).astype(str)
+    tracemalloc.start()
+    in_parts = evaluate_predictions(labels, probabilities, groups, label_names=[str(k) for k in range(150)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
+    monkeypatch.setattr(metrics_module, "_BYTES_AT_ONCE", 1)  # one at a time: the same draws, the same figures
+    one_by_one = evaluate_predictions(labels, probabilities, groups, label_names=[str(k) for k in range(150)])
+    assert one_by_one == in_parts
 
 
 def test_groups_that_agree_within_widen_the_interval() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,21 +73,16 @@ def audit(
     Raises:
         DataError, ConfigError, ToolError: where nothing can be read at all.
     """
-    unreadable: list[str] = []
-    facts: list[Facts] = []
-    notes: list[tuple[str, ...]] = []
-    histograms = np.zeros((len(source.channels), BINS), dtype=np.int64)
-    examples: dict[str, NDArray[np.float64]] = {}
-    for signal in read_signals(source, base=base, on_error=lambda error: unreadable.append(str(error))):
-        facts.append(facts_of(signal, source))
-        notes.append(signal.notes)
-        _add_histograms(histograms, signal, source)
-        _add_examples(examples, signal, source)
-        progress(len(facts))
+    seen = _look(source, base, progress, in_parts=True)
+    if source.recording_column is not None and _names(seen.facts):  # rows of a recording may lie apart in their file
+        seen = _look(source, base, progress, in_parts=False)
+    facts = seen.facts
     if not facts:
-        raise DataError(unreadable[0] if unreadable else f"data source {source.name!r}: there is no recording")
+        raise DataError(
+            seen.unreadable[0] if seen.unreadable else f"data source {source.name!r}: there is no recording"
+        )
     findings = [
-        *(Finding("reading", "error", text) for text in unreadable),
+        *(Finding("reading", "error", text) for text in seen.unreadable),
         *_names(facts),
         *_contract(source, model_contract),
         *check_labels(facts, source),
@@ -100,10 +95,34 @@ def audit(
         source=source,
         facts=tuple(facts),
         findings=tuple(sorted(findings, key=lambda one: _ORDER[one.severity])),
-        notes=count_notes(notes),
-        histograms=histograms,
-        examples=examples,
+        notes=count_notes(seen.notes),
+        histograms=seen.histograms,
+        examples=seen.examples,
     )
+
+
+@dataclass
+class _Seen:
+    """What is kept of recordings that were looked at: see :class:`Audit`; and why files could not be read."""
+
+    histograms: NDArray[np.int64]
+    unreadable: list[str] = field(default_factory=list)
+    facts: list[Facts] = field(default_factory=list)
+    notes: list[tuple[str, ...]] = field(default_factory=list)
+    examples: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in_parts: bool) -> _Seen:
+    seen = _Seen(np.zeros((len(source.channels), BINS), dtype=np.int64))
+    for signal in read_signals(
+        source, base=base, on_error=lambda error: seen.unreadable.append(str(error)), in_parts=in_parts
+    ):
+        seen.facts.append(facts_of(signal, source))
+        seen.notes.append(signal.notes)
+        _add_histograms(seen.histograms, signal, source)
+        _add_examples(seen.examples, signal, source)
+        progress(len(seen.facts))
+    return seen
 
 
 def _names(facts: list[Facts]) -> list[Finding]:

@@ -10,8 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_seq.data.audit.audit import BINS, Audit
-from edge_seq.errors import ToolError
-from edge_seq.files import replace_when_done
+from edge_seq.drawing import plain_figures, save
 
 PlotFormat = Literal["png", "svg"]
 _MAX_GROUPS = 60
@@ -23,14 +22,7 @@ def draw_plots(result: Audit, folder: Path, *, kind: PlotFormat = "png") -> tupl
     Returns:
         The files written: ``labels``, ``clock``, ``amplitudes``, ``gravity``, ``examples``; those without data are
         left out.
-
-    Raises:
-        ToolError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ToolError("plots need matplotlib, which is not installed; pip install 'edge-seq[data]'") from error
     written = []
     drawings: dict[str, Callable[[Audit, Any], bool]] = {
         "labels": _labels,
@@ -39,14 +31,13 @@ def draw_plots(result: Audit, folder: Path, *, kind: PlotFormat = "png") -> tupl
         "gravity": _gravity,
         "examples": _examples,
     }
-    for name, draw in drawings.items():
-        figure = Figure(figsize=(9, 5), layout="constrained")
-        if draw(result, figure):
-            path = folder / f"{name}.{kind}"
-            with replace_when_done(path) as temporary:
-                metadata = {"Date": None} if kind == "svg" else {}
-                figure.savefig(temporary, format=kind, dpi=110, metadata=metadata)
-            written.append(path)
+    with plain_figures() as new_figure:
+        for name, draw in drawings.items():
+            figure = new_figure(figsize=(9, 5), layout="constrained")
+            if draw(result, figure):
+                path = folder / f"{name}.{kind}"
+                save(figure, path, dpi=110)
+                written.append(path)
     return tuple(written)
 
 

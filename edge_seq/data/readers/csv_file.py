@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,28 +20,46 @@ from edge_seq.data.readers.table import (
     finish_table,
     first_non_number,
     import_pyarrow,
+    whole_recordings,
 )
 from edge_seq.errors import DataError
 
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".csv", ".csv.gz")
+PART_BYTES = 1 << 20
 _TAIL_BYTES = 1 << 16
 
 
 def read_csv(path: Path, options: ReadOptions) -> Table:
     """Read the columns asked for; see :class:`Reader`."""
     pa = import_pyarrow()
-    where = path.name
-    first_row = _first_row(path, options, where)
-    names = list(options.column_names) or first_row
-    check_header(names, options, where=where)
+    names = _names(path, options)
     try:
-        table = _read(pa, path, names, options, numbers=True)
+        with _opened(pa, path, names, options, numbers=True) as batches:
+            table = batches.read_all()
     except (pa.ArrowInvalid, OSError, EOFError) as error:
-        _explain_text(pa, path, names, options, where)
-        raise DataError(f"{where}: cannot be read as CSV: {error}") from error
-    return finish_table(table, options, where=where)
+        raise _explained(pa, path, names, options, error) from error
+    return finish_table(table, options, where=path.name)
+
+
+def read_csv_parts(path: Path, options: ReadOptions, recording_column: str) -> Iterator[Table]:
+    """Read the columns asked for in parts of some ten thousand rows, each of whole recordings; see :class:`Reader`."""
+    pa = import_pyarrow()
+    names = _names(path, options)
+    try:
+        with _opened(pa, path, names, options, numbers=True) as batches:
+            for part in whole_recordings(batches.schema, batches, recording_column):
+                yield finish_table(part, options, where=path.name)
+    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        raise _explained(pa, path, names, options, error) from error
+
+
+def _names(path: Path, options: ReadOptions) -> list[str]:
+    """Names of the file's columns, in its order; those asked for are among them."""
+    names = header_of(path, options)
+    check_header(names, options, where=path.name)
+    return names
 
 
 def header_of(path: Path, options: ReadOptions) -> list[str]:
@@ -119,7 +138,8 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _read(pa: Any, path: Path, names: list[str], options: ReadOptions, *, numbers: bool) -> Any:
+def _opened(pa: Any, path: Path, names: list[str], options: ReadOptions, *, numbers: bool) -> Any:
+    """A pyarrow.csv.CSVStreamingReader, which gives batches of rows."""
     torn = _torn_last_row(path, len(names), options.delimiter)
 
     def skip_torn(row: Any) -> str:
@@ -132,9 +152,11 @@ def _read(pa: Any, path: Path, names: list[str], options: ReadOptions, *, number
 
     types = dict.fromkeys(options.text, pa.string())
     types.update(dict.fromkeys(options.numeric, pa.float64() if numbers else pa.string()))
-    return pa.csv.read_csv(
+    return pa.csv.open_csv(
         str(path),
-        read_options=pa.csv.ReadOptions(use_threads=False, column_names=names if options.column_names else None),
+        read_options=pa.csv.ReadOptions(
+            use_threads=False, block_size=PART_BYTES, column_names=names if options.column_names else None
+        ),
         parse_options=pa.csv.ParseOptions(delimiter=options.delimiter, invalid_row_handler=skip_torn),
         convert_options=pa.csv.ConvertOptions(column_types=types, include_columns=list(types)),
     )
@@ -151,19 +173,23 @@ def _torn_last_row(path: Path, columns: int, delimiter: str) -> str | None:
     return row if row and len(next(csv.reader([row], delimiter=delimiter), [])) < columns else None
 
 
-def _explain_text(pa: Any, path: Path, names: list[str], options: ReadOptions, where: str) -> None:
-    """Raise a DataError with column, row and value where a numeric column holds text; else return."""
+def _explained(pa: Any, path: Path, names: list[str], options: ReadOptions, error: Exception) -> DataError:
+    """What to say where reading ended in an error: column, row and value where a numeric column holds text."""
+    rows = 0
     try:
-        table = _read(pa, path, names, options, numbers=False)
+        with _opened(pa, path, names, options, numbers=False) as batches:
+            for batch in batches:
+                for name in options.numeric:
+                    row, value = first_non_number(batch.column(name))
+                    if not _is_number(value or "nan"):
+                        return DataError(
+                            f"{path.name}: column {name!r} must hold numbers, but data row {rows + row + 1} holds "
+                            f"{value!r}; correct the row or name another column"
+                        )
+                rows += batch.num_rows
     except (pa.ArrowInvalid, OSError, EOFError):
-        return  # not a matter of one value: the caller reports the parser's words
-    for name in options.numeric:
-        row, value = first_non_number(table.column(name))
-        if not _is_number(value or "nan"):
-            raise DataError(
-                f"{where}: column {name!r} must hold numbers, but data row {row + 1} holds {value!r}; correct the "
-                "row or name another column"
-            )
+        pass  # not a matter of one value: the parser's words tell
+    return DataError(f"{path.name}: cannot be read as CSV: {error}")
 
 
-READER = Reader(name="csv", suffixes=SUFFIXES, read=read_csv)
+READER = Reader(name="csv", suffixes=SUFFIXES, read=read_csv, read_parts=read_csv_parts)

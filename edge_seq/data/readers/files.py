@@ -12,6 +12,7 @@ from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.data.source import DataSource
 from edge_seq.errors import DataError
 from edge_seq.files import stays_in_folder
+from edge_seq.names import check_name
 
 MANIFEST_COLUMNS = ("file", "label", "group", "split")
 
@@ -26,7 +27,7 @@ def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple
 
     Raises:
         DataError: a file or folder is missing, a folder holds no such file, a name does not match ``file_pattern``, or
-            the manifest is not usable.
+            the manifest is not usable, or a file's name cannot be printed.
     """
     root = base / source.path
     if not root.exists():
@@ -46,6 +47,8 @@ def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple
         files = (SourceFile(root, _stem(root.name, suffixes)),)
     else:
         files = _in_folder(root, suffixes, without=source.intervals)
+    for file in files:
+        check_name(file.name, DataError, what="file", remedy="Rename the file")
     if source.label_from == "file_name":
         return tuple(_read_name(file, source.file_pattern) for file in files)
     if source.label_from == "folder":
@@ -123,6 +126,7 @@ def _from_manifest(name: str, root: Path, suffixes: Sequence[str]) -> tuple[Sour
             raise DataError(
                 f"manifest {name}, line {number}: has fewer values than the header; give one for each column"
             )
+        check_name(line["file"], DataError, what=f"manifest {name}, line {number}: file", remedy="Correct the line")
         if not stays_in_folder(line["file"]):
             raise DataError(
                 f"manifest {name}, line {number}: file {line['file']!r} is outside the source's path; give a path "

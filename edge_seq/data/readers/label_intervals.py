@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.errors import DataError
+from edge_seq.names import check_name
 
 COLUMNS = ("recording", "start", "end", "label")
 _LABEL_STUDIO_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # put before the name of every file that is uploaded
@@ -197,4 +198,5 @@ def _interval(where: str, recording: str | None, start: Any, end: Any, label: st
         raise DataError(f"{where}: the interval {first:g} to {last:g} does not end after it starts; correct it")
     if not label:
         raise DataError(f"{where}: the interval {first:g} to {last:g} has no label; give it one, or remove it")
+    check_name(label, DataError, what=f"{where}: label", remedy="Rename it in the table")
     return Interval(where, recording, first, last, label)

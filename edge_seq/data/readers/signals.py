@@ -16,6 +16,7 @@ from edge_seq.data.source import ChannelSource, DataSource
 from edge_seq.data.units import conversion_factor, unit_named, unit_of
 from edge_seq.errors import ContractError, DataError
 from edge_seq.ir.contract import Unit
+from edge_seq.names import check_name
 
 SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -58,7 +59,8 @@ def cut_signals(
         is_only: whether the file is the only one, so that intervals without a recording are its own.
 
     Raises:
-        DataError: rows of recordings are mixed, a value that must be one for a recording is not.
+        DataError: rows of recordings are mixed, a value that must be one for a recording is not, the name of a
+            recording, group or class cannot be printed.
         ContractError: a unit is unknown, or does not lead to the channel's.
     """
     factors, notes = _unit_factors(table, source)
@@ -72,9 +74,12 @@ def cut_signals(
         else:
             values, codes = _labels(table, file, source, rows)
         own_group = file.name if table.one_group else name
+        group = _one_value(table, source.group_column, rows, name, source) or file.group or own_group
+        for kind, one in (("group", group), *(("label", value) for value in values)):
+            check_name(one, DataError, what=f"recording {name}: {kind}", remedy="Rename it in the data")
         yield Signal(
             name=name,
-            group=_one_value(table, source.group_column, rows, name, source) or file.group or own_group,
+            group=group,
             split=_check_split(_one_value(table, source.split_column, rows, name, source) or file.split, name),
             values=np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1) * factors,
             time_s=time_s,
@@ -136,6 +141,7 @@ def _rows_of_recordings(table: Table, file: SourceFile, source: DataSource) -> I
                 f"{table.where}: row {int(rows[0]) + 1} has no value in recording_column {source.recording_column!r}; "
                 "give every row one"
             )
+        check_name(name, DataError, what=f"{table.where}: recording", remedy="Rename it in the data")
         if not (source.time_column or source.index_column) and int(rows[-1] - rows[0]) != len(rows) - 1:
             raise DataError(
                 f"recording {name}: its rows are mixed with those of others, and there is no time or index to order "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,8 +146,45 @@ def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> N
         )
 
 
-def finish_table(arrow_table: Any, options: ReadOptions, *, where: str) -> Table:
+def whole_recordings(schema: Any, batches: Iterable[Any], recording_column: str) -> Iterator[Any]:
+    """Put batches together to tables that end where a recording does, so that one recording is in one table.
+
+    Args:
+        schema: of the batches.
+        batches: ``pyarrow.RecordBatch``.
+        recording_column: a new value begins another recording.
+
+    Yields:
+        ``pyarrow.Table``; one without rows where there are none.
+    """
+    pa = import_pyarrow()
+    waiting = [schema.empty_table()]
+    for batch in batches:
+        part = pa.Table.from_batches([batch])
+        before = sum(len(one) for one in waiting)
+        last = waiting[-1].slice(len(waiting[-1]) - 1) if before else waiting[-1]
+        column = pa.concat_tables([last, part]).column(recording_column)
+        differs = pa.compute.not_equal(column.slice(1), column.slice(0, max(0, len(column) - 1))).fill_null(True)
+        changes = np.flatnonzero(differs.to_numpy())
+        if changes.size:
+            end = int(changes[-1]) + 1 - len(last)
+            yield pa.concat_tables([*waiting, part.slice(0, end)])
+            waiting = []
+            part = part.slice(end)
+        waiting.append(part)
+    yield pa.concat_tables(waiting)
+
+
+def finish_table(
+    arrow_table: Any, options: ReadOptions, *, where: str, first_ticks: dict[str, int] | None = None
+) -> Table:
     """Convert the columns asked for from a ``pyarrow.Table``.
+
+    Args:
+        arrow_table: of a file, or of a part of it.
+        options: columns.
+        where: the file, for messages.
+        first_ticks: of columns of timestamps, from the first part of the file on; filled here.
 
     Raises:
         DataError: there are no rows, or a numeric column holds something that is not a number.
@@ -156,19 +193,23 @@ def finish_table(arrow_table: Any, options: ReadOptions, *, where: str) -> Table
         raise DataError(f"{where}: there is a header ({arrow_table.column_names}) but not one row; record some data")
     return Table(
         where=where,
-        numeric={name: _numbers(arrow_table.column(name), name, where) for name in options.numeric},
+        numeric={
+            name: _numbers(arrow_table.column(name), name, where, {} if first_ticks is None else first_ticks)
+            for name in options.numeric
+        },
         text={name: _texts(arrow_table.column(name)) for name in options.text},
         num_rows=arrow_table.num_rows,
     )
 
 
-def _numbers(column: Any, name: str, where: str) -> NDArray[np.float64]:
+def _numbers(column: Any, name: str, where: str, first_ticks: dict[str, int]) -> NDArray[np.float64]:
     pa = import_pyarrow()
     kind = column.type
     if pa.types.is_timestamp(kind):
         per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
         ticks = column.cast(pa.int64())
-        seconds: NDArray[np.float64] = (ticks.to_numpy() - (ticks[0].as_py() or 0)) / float(per_second)
+        first = first_ticks.setdefault(name, ticks[0].as_py() or 0)
+        seconds: NDArray[np.float64] = (ticks.to_numpy() - first) / float(per_second)
         return seconds
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         row, text = first_non_number(column)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
-from edge_seq.files import replace_when_done
+from edge_seq.drawing import plain_figures, save
 from edge_seq.workflow.compare.text import candidates_at, how_of
 
 # Okabe & Ito (2008): told apart by colour-blind readers too; the kind of first weights is told by the line.
@@ -15,11 +14,6 @@ LINES = {"default": "--", "forget_bias": ":", "orthogonal": "-", "chrono": "-"}
 WIDTHS = {"last": 1.5, "mean": 3.0}  # a mean is read out of more
 MARKERS = {"default": "o", "forget_bias": "^", "orthogonal": "s", "chrono": "s"}
 FORMATS = ("png", "svg")
-
-
-def has_matplotlib() -> bool:
-    """Whether plots can be drawn; it is not imported."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw_comparison(result: dict[str, Any], out: Path) -> list[str]:
@@ -34,22 +28,14 @@ def draw_comparison(result: dict[str, Any], out: Path) -> list[str]:
         if not chosen:
             continue
         suffix = "" if index == 0 else f"_{size['value']}_{size['kind']}"
-        names += _save(_scores(result, size, chosen), out, f"scores{suffix}")
-        names += _save(_gradients(result, size, chosen), out, f"gradients{suffix}")
+        with plain_figures() as new_figure:
+            for name, draw in (("scores", _draw_scores), ("gradients", _draw_gradients)):
+                figure = new_figure(layout="constrained")
+                draw(figure, result, size, chosen)
+                for ending in FORMATS:
+                    save(figure, out / f"{name}{suffix}.{ending}", dpi=120)
+                    names.append(f"{name}{suffix}.{ending}")
     return names
-
-
-def _save(figure: Any, out: Path, name: str) -> list[str]:
-    import matplotlib
-
-    for ending in FORMATS:
-        with (
-            replace_when_done(out / f"{name}.{ending}") as path,
-            matplotlib.rc_context({"svg.hashsalt": "edge_seq", "svg.fonttype": "none"}),
-        ):
-            metadata = {"Date": None} if ending == "svg" else {"Software": None}
-            figure.savefig(path, format=ending, dpi=120, metadata=metadata)
-    return [f"{name}.{ending}" for ending in FORMATS]
 
 
 def _series(chosen: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -69,15 +55,12 @@ def _style(one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _scores(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+def _draw_scores(figure: Any, result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
+    figure.set_size_inches(7, 4.5)
     axes = figure.subplots()
     draw_scores(axes, result, chosen)
     axes.set_title(f"{result['task']}, {size['name']}: mean and 95 % interval over {result['config']['seeds']} seeds")
     axes.legend(fontsize="small")
-    return figure
 
 
 def draw_scores(axes: Any, result: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
@@ -114,11 +97,9 @@ def draw_scores(axes: Any, result: dict[str, Any], chosen: list[dict[str, Any]])
     axes.grid(alpha=0.3)
 
 
-def _gradients(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> Any:
+def _draw_gradients(figure: Any, result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
     """Before and after the training."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure.set_size_inches(9, 4.2)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, when in zip(panels, ("before", "after"), strict=True):
         draw_gradients(axes, chosen, when)
@@ -127,7 +108,6 @@ def _gradients(result: dict[str, Any], size: dict[str, Any], chosen: list[dict[s
     panels[1].legend(fontsize="small")
     of = f"{result['task']}, {size['name']}, T = {longest_window(chosen)}"
     figure.suptitle(f"{of}: what the loss feels of an input k steps back")
-    return figure
 
 
 def longest_window(chosen: list[dict[str, Any]]) -> int:

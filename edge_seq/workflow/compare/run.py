@@ -329,6 +329,7 @@ def _solved(found: dict[Candidate, CandidateFigures]) -> list[dict[str, Any]]:
 
 
 def _draw(result: dict[str, Any], out: Path) -> list[str]:
-    from edge_seq.workflow.compare.plots import draw_comparison, has_matplotlib
+    from edge_seq.drawing import has_matplotlib
+    from edge_seq.workflow.compare.plots import draw_comparison
 
     return draw_comparison(result, out) if has_matplotlib() else []

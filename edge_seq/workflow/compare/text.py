@@ -100,7 +100,7 @@ def notes(result: dict[str, Any]) -> list[str]:
         left = f"{result['trainings_left']} trainings are left"
         lines.append(f"{left}; the same command with --workers 1 or more continues")
     if result["takeovers"]:
-        lines.append(f"{result['takeovers']} trials were taken over from workers that had fallen silent")
+        lines.append(f"trials taken over from workers that had fallen silent: {result['takeovers']}")
     if result["solved_up_to"]:
         solved = [
             f"{one['cell']} {one['hidden_size']} {one['first_weights']} {one['time_steps'] or 'nowhere'}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_seq.errors import ToolError
+from edge_seq.drawing import plain_figures, plain_log_ticks, require_matplotlib
 from edge_seq.workflow.report.markup import Html, tag
 
 NUM_COLOURS = 10  # of matplotlib's cycle, C0 to C9; report.css has them as --c0 to --c9, for light and dark
@@ -26,7 +25,7 @@ THEME = {
 SIZE = (4.9, 3.3)  # inches of 72 units: a text of 9 units is legible on a phone, whose page is 340 wide
 STRIP_WIDTH = 12.5
 _STYLE = {
-    **{"svg.fonttype": "none", "svg.image_inline": True, "text.parse_math": False, "font.size": 9.5},
+    **{"svg.image_inline": True, "font.size": 9.5},
     **{"figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none"},
     **{"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8.5},
     **{"axes.grid": True, "grid.alpha": 0.3},
@@ -40,22 +39,14 @@ Lane = Sequence[tuple[float, float, int]]
 
 @contextmanager
 def _styled(title: str) -> Iterator[Any]:
-    """The module of figures, in the page's style; ids in the SVG depend on ``title``.
+    """matplotlib's ``Figure``, in the page's style; ids in the SVG depend on ``title``.
 
     Raises:
         ToolError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-        from matplotlib import figure
-    except ImportError as error:
-        raise ToolError(
-            "edge-seq report needs matplotlib to draw its charts, and it is not installed; pip install 'edge-seq[data]'"
-        ) from error
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": title}), warnings.catch_warnings():
-        # Widths are measured with a font that may lack a name's script; the browser shows it with one that has it.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
-        yield figure
+    require_matplotlib("edge-seq report")
+    with plain_figures({**_STYLE, "svg.hashsalt": title}) as new_figure:
+        yield new_figure
 
 
 def chart(title: str, draw: Draw, *, legend: bool = True) -> Html:
@@ -64,12 +55,10 @@ def chart(title: str, draw: Draw, *, legend: bool = True) -> Html:
     Raises:
         ToolError: matplotlib is not installed.
     """
-    with _styled(title) as figures:
-        figure = figures.Figure(figsize=SIZE, layout="constrained")
+    with _styled(title) as new_figure:
+        figure = new_figure(figsize=SIZE, layout="constrained")
         axes = figure.subplots()
         draw(axes)
-        if axes.get_yscale() == "log":  # whose own texts are formulas, which are not set here, as names may hold a "$"
-            axes.yaxis.set_major_formatter("{x:g}")
         if axes.get_legend() is not None:
             axes.get_legend().remove()
         if legend and axes.get_legend_handles_labels()[1]:
@@ -80,6 +69,7 @@ def chart(title: str, draw: Draw, *, legend: bool = True) -> Html:
 
 def _svg(figure: Any, label: str) -> Html:
     """The figure as an element of the page: scaled by it, in its colours and font, without ids that nothing uses."""
+    plain_log_ticks(figure)
     buffer = StringIO()
     figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     opening, text = buffer.getvalue().split("<svg", 1)[1].split(">", 1)
@@ -178,9 +168,9 @@ def timeline(
         seconds: how long.
         labels: K names.
     """
-    with _styled(title) as figures:
+    with _styled(title) as new_figure:
         heights = [0.75] * len(signals) + [0.33 * len(lanes)]
-        figure = figures.Figure(figsize=(STRIP_WIDTH, sum(heights) + 0.5), layout="constrained")
+        figure = new_figure(figsize=(STRIP_WIDTH, sum(heights) + 0.5), layout="constrained")
         rows = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, (name, bins) in zip(rows, signals.items(), strict=False):
             at = (np.arange(len(bins)) + 0.5) * seconds / len(bins)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from edge_seq.figure_text import FUNCTION_COLUMNS, estimate, function_rows, percent, stage_text
+from edge_seq.figure_text import FUNCTION_COLUMNS, estimate, function_rows, latency_text, percent, stage_text
 from edge_seq.workflow.folder import reading
 from edge_seq.workflow.report import charts
 from edge_seq.workflow.report.figures import RunFigures
@@ -345,7 +345,7 @@ def _cost(run: RunFigures) -> Html:
         if one.get("cycles_per_window"):
             cells[-1] = Html(f"{one['cycles_per_window']:,} cycles")
         verdict = tag("span", "over budget", class_="bad") if one["over_budget"] else one["status"]
-        rows.append([one["target"], *cells, _latency(one.get("latency_estimate")), verdict])
+        rows.append([one["target"], *cells, latency_text(one.get("latency_estimate")), verdict])
     caption = "Bytes, and instructions of a window; with a bar where there is a budget"
     notes = [text for one in run.measure["targets"] for text in one["over_budget"]]
     for one in run.measure["targets"]:
@@ -359,13 +359,6 @@ def _cost(run: RunFigures) -> Html:
 def _functions(measured: dict[str, Any]) -> Html:
     """Where the instructions of a window go on a target, most first."""
     return table(f"{measured['target']}: a window", FUNCTION_COLUMNS, function_rows(measured, LARGEST_FUNCTIONS))
-
-
-def _latency(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return "-"
-    ends = dict.fromkeys(f"{found[key] / 1000:.2f}" for key in ("lowest_us", "highest_us"))
-    return f"{' to '.join(ends)} ms"
 
 
 def _reproduce(run: RunFigures) -> Html:

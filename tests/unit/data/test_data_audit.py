@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_seq.data import readers
 from edge_seq.data.audit.audit import Audit, audit
 from edge_seq.data.audit.facts import anchors_of
 from edge_seq.data.audit.giveaway import cross_validated_recall
 from edge_seq.data.audit.plots import draw_plots
 from edge_seq.data.guess import guess_source
+from edge_seq.data.readers import csv_file
 from edge_seq.data.source import load_source, parse_source
-from edge_seq.errors import ConfigError, DataError
+from edge_seq.errors import ConfigError, DataError, ToolError
 from edge_seq.ir.contract import Channel, SensorContract
 from edge_seq.workflow.data_check import check_data
 
@@ -382,6 +385,28 @@ def test_a_feature_that_tells_the_group_only_is_no_giveaway():
     assert cross_validated_recall(by_group, y, np.array(["a"] * 200)) is None
 
 
+def test_a_file_is_looked_at_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "PART_BYTES", 20_000)
+    read_whole: list[Path] = []
+    whole = dataclasses.replace(csv_file.READER, read=lambda path, options: read_whole.append(path))
+    monkeypatch.setattr(readers, "READERS", (whole,))
+    result = check(clean(), tmp_path)
+    assert (len(result.facts), result.findings, read_whole) == (36, (), [])
+
+
+def test_recordings_whose_rows_lie_apart_are_looked_at_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "PART_BYTES", 20_000)
+    fields = write(clean(), tmp_path)
+    expected = audit(parse_source(fields, where="test"), base=tmp_path)
+    header, *lines = (tmp_path / "takes.csv").read_text().splitlines()
+    by_time = sorted(lines, key=lambda line: float(line.split(",")[2]))
+    (tmp_path / "takes.csv").write_text("\n".join([header, *by_time]) + "\n")
+    result = audit(parse_source(fields, where="test"), base=tmp_path)
+    assert result.is_usable
+    assert sum(one.samples for one in result.facts) == sum(one.samples for one in expected.facts)
+    assert {one.name for one in result.facts} == {one.name for one in expected.facts}
+
+
 # The command's function
 
 
@@ -404,6 +429,28 @@ def test_the_summary_is_json_and_the_pictures_are_drawn(source_file, tmp_path):
         names = [Path(file).name for file in summary["plots"]]
         assert names == [f"{name}.{kind}" for name in ("labels", "clock", "amplitudes", "gravity", "examples")]
         assert all(Path(file).stat().st_size > 5000 for file in summary["plots"])
+
+
+def test_names_in_pictures_are_no_formulas(tmp_path):
+    pytest.importorskip("matplotlib")
+    takes = [dataclasses.replace(take, group=f"a${take.group}$", label=rf"$\foo {take.label}") for take in clean(6)]
+    axes = [
+        {"name": f"${axis}$", "column": axis, "unit": "g", "counts_per_unit": 4096, "full_scale": 8} for axis in AXES
+    ]
+    result = audit(parse_source(write(takes, tmp_path, channels=axes), where="test"), base=tmp_path)
+    for kind in ("png", "svg"):
+        files = {path.name: path for path in draw_plots(result, tmp_path / "plots", kind=kind)}
+    labels, amplitudes = files["labels.svg"].read_text(), files["amplitudes.svg"].read_text()
+    assert all(f">{text}</text>" in labels for text in ("a$car0$", r"$\foo parked"))
+    assert ">$ax$ (+-8 g)</text>" in amplitudes
+    assert "mathdefault" not in amplitudes
+
+
+def test_without_matplotlib_it_is_said_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ToolError, match="data check --plots needs matplotlib, and it is not installed; pip install"):
+        check_data(tmp_path / "gone.csv", plots=tmp_path / "plots")
+    assert not (tmp_path / "plots").exists()
 
 
 def test_pictures_leave_out_what_there_is_not(tmp_path):

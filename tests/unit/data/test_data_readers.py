@@ -430,3 +430,53 @@ def test_a_missing_pyarrow_says_what_to_install(read, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ToolError, match=r"pyarrow is missing. Install it with: pip install edge-seq\[data\]"):
         read({"a.csv": ONE_WALK})
+
+
+# Names that a terminal would obey, that turn the direction of text, that are half of a character
+
+
+@pytest.mark.parametrize(
+    ("files", "changes", "message"),
+    [
+        (
+            {"a.csv": rows_csv("ax,ay,label", label="w\x1b[2J")},
+            {},
+            r"recording a: label 'w\\x1b\[2J': holds U\+001B;",
+        ),
+        ({"a.csv": rows_csv("ax,ay,label", label="\u202eklaw")}, {}, r"label '\\u202eklaw': holds U\+202E"),
+        ({"a.csv": rows_csv("ax,ay,label", label='"two\nlines"')}, {}, r"label 'two\\nlines': holds U\+000A"),
+        ({"a.csv": rows_csv("ax,ay,label", label=256 * "w")}, {}, r"label 'w{40}\.\.\.': has 256 characters; expected"),
+        ({"a.csv": rows_csv("ax,ay,label,g", g="\x07")}, {"group_column": "g"}, r"recording a: group '\\x07': holds"),
+        (
+            {"a.csv": rows_csv("ax,ay,label,r", r="\x7f1")},
+            {"recording_column": "r"},
+            r"a.csv: recording '\\x7f1'",
+        ),
+        ({"a\x1b.csv": ONE_WALK}, {}, r"file 'a\\x1b': holds U\+001B; .* Rename the file"),
+        ({"a\udcff.csv": ONE_WALK}, {}, r"file 'a\\udcff': holds U\+DCFF"),
+        (
+            {"1.csv": rows_csv("ax,ay"), "list.csv": "file,label\n1\x1b.csv,walk\n"},
+            {"label_from": "manifest", "manifest": "list.csv"},
+            r"manifest list.csv, line 2: file '1\\x1b.csv': holds U\+001B; .* Correct the line",
+        ),
+        (
+            {"1.csv": rows_csv("ax,ay"), "list.csv": "file,label\n1.csv,wa\u2028lk\n"},
+            {"label_from": "manifest", "manifest": "list.csv"},
+            r"recording 1: label 'wa\\u2028lk': holds U\+2028; .* Rename it in the data",
+        ),
+        (
+            {"a.csv": rows_csv("ax,ay"), "labels.csv": "start,end,label\n0,0.4,wa\x1blk\n"},
+            {"label_from": "intervals", "intervals": "labels.csv"},
+            r"intervals labels.csv, line 2: label 'wa\\x1blk': holds U\+001B; .* Rename it in the table",
+        ),
+    ],
+)
+def test_names_that_cannot_be_printed_are_refused(read, files, changes, message):
+    with pytest.raises(DataError, match=message):
+        read(files, **changes)
+
+
+def test_names_of_any_script_are_taken(read):
+    dataset = read({"größe $x$.csv": rows_csv("ax,ay,label", label="静止 <b>&\\n")})
+    assert dataset.labels == ("静止 <b>&\\n",)
+    assert dataset.recordings[0].name == "größe $x$"

@@ -1,4 +1,4 @@
-"""Samples on disk read like arrays in memory, from Parquet in parts."""
+"""Samples on disk read like arrays in memory, from CSV and Parquet in parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_seq.data.readers import parquet_file, read_dataset
+from edge_seq.data import readers
+from edge_seq.data.readers import csv_file, parquet_file, read_dataset, read_signals
 from edge_seq.data.recording import select_windows
 from edge_seq.data.source import parse_source
 from edge_seq.data.splits import split_by_group, split_by_window_leaking_groups
@@ -19,12 +20,12 @@ from edge_seq.errors import DataError
 from tests.unit.data.data_builders import source_fields
 
 pa = pytest.importorskip("pyarrow")
-pa_parquet = pytest.importorskip("pyarrow.parquet")
+pa_csv, pa_parquet = pytest.importorskip("pyarrow.csv"), pytest.importorskip("pyarrow.parquet")
 
 FIELDS = {"recording_column": "rec", "group_column": "who", "time_column": "t", "path": "set.parquet"}
 
 
-def write_set(folder: Path, recordings: int = 12, *, order: Any = None, row_group_size: int = 1000) -> dict[str, Any]:
+def write_set(folder: Path, recordings: int = 12, *, order: Any = None, kind: str = "parquet") -> dict[str, Any]:
     rng = np.random.default_rng(0)
     lengths = rng.integers(20, 60, size=recordings)
     columns = {
@@ -37,8 +38,11 @@ def write_set(folder: Path, recordings: int = 12, *, order: Any = None, row_grou
     }
     order = np.arange(lengths.sum()) if order is None else order(lengths.sum())
     table = pa.table({name: values[order] for name, values in columns.items()})
-    pa_parquet.write_table(table, folder / "set.parquet", row_group_size=row_group_size)
-    return source_fields(**FIELDS)
+    if kind == "csv":
+        pa_csv.write_csv(table, folder / "set.csv")
+    else:
+        pa_parquet.write_table(table, folder / "set.parquet", row_group_size=1000)
+    return source_fields(**{**FIELDS, "path": f"set.{kind}"})
 
 
 @pytest.fixture
@@ -71,11 +75,13 @@ def test_a_file_that_was_cut_off_or_is_missing_is_named(file, tmp_path):
         RowFile(tmp_path / "none.i16", (2,))
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize("part_rows", [7, 64, 10_000])
 @pytest.mark.parametrize("labels", [(), ("run", "walk"), ("walk", "run")])
-def test_a_stored_set_is_the_set_in_memory(tmp_path, monkeypatch, part_rows, labels):
+def test_a_stored_set_is_the_set_in_memory(tmp_path, monkeypatch, kind, part_rows, labels):
     monkeypatch.setattr(parquet_file, "PART_ROWS", part_rows)
-    source = parse_source({**write_set(tmp_path), "labels": labels}, where="test")
+    monkeypatch.setattr(csv_file, "PART_BYTES", 60 * part_rows)
+    source = parse_source({**write_set(tmp_path, kind=kind), "labels": labels}, where="test")
     memory = read_dataset(source, base=tmp_path)
     stored = store_dataset(source, base=tmp_path, folder=tmp_path / "store")
     assert (stored.labels, stored.contract) == (memory.labels, memory.contract)
@@ -92,6 +98,51 @@ def test_a_stored_set_is_the_set_in_memory(tmp_path, monkeypatch, part_rows, lab
     chosen = select_windows(on_disk, np.array([5, 2]))
     assert is_stored(chosen.counts)
     assert (np.asarray(chosen.counts) == in_memory.counts[[5, 2]]).all()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_no_more_than_a_recording_and_a_part_is_in_memory(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(parquet_file, "PART_ROWS", 30)
+    monkeypatch.setattr(csv_file, "PART_BYTES", 60 * 30)
+    source = parse_source(write_set(tmp_path, kind=kind), where="test")
+    whole = list(read_signals(source, base=tmp_path))
+    rows: list[int] = []
+    monkeypatch.setattr(readers, "cut_signals", lambda table, *_, **__: iter(rows.append(table.num_rows) or ()))
+    list(read_signals(source, base=tmp_path, in_parts=True))
+    assert sum(rows) == sum(len(signal.values) for signal in whole)
+    assert max(rows) <= max(len(signal.values) for signal in whole) + 60
+    assert len(rows) > 8
+
+
+def test_parts_have_one_clock(tmp_path, monkeypatch):
+    """A column of timestamps is counted from the file's first row, whichever part a recording is in."""
+    monkeypatch.setattr(parquet_file, "PART_ROWS", 30)
+    source = parse_source(write_set(tmp_path), where="test")
+    table = pa_parquet.read_table(tmp_path / "set.parquet")
+    ticks = pa.array(1_700_000_000_000 + 100 * np.arange(len(table)), pa.timestamp("ms"))
+    pa_parquet.write_table(table.set_column(table.column_names.index("t"), "t", ticks), tmp_path / "set.parquet")
+    whole, parts = (list(read_signals(source, base=tmp_path, in_parts=in_parts)) for in_parts in (False, True))
+    assert [one.time_s[0] for one in whole] == [one.time_s[0] for one in parts]
+    assert whole[-1].time_s[-1] == pytest.approx((len(table) - 1) / 10)
+
+
+def test_text_in_a_later_part_is_named_by_its_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "PART_BYTES", 60 * 30)
+    source = parse_source(write_set(tmp_path, kind="csv"), where="test")
+    lines = (tmp_path / "set.csv").read_text().splitlines()
+    cells = lines[301].split(",")
+    lines[301] = ",".join([*cells[:3], "much", *cells[4:]])
+    (tmp_path / "set.csv").write_text("\n".join(lines) + "\n")
+    for in_parts in (False, True):
+        with pytest.raises(DataError, match=r"column 'ax' must hold numbers, but data row 301 holds 'much'"):
+            list(read_signals(source, base=tmp_path, in_parts=in_parts))
+
+
+def test_a_header_without_rows_is_named_in_parts_too(tmp_path):
+    for kind in ("csv", "parquet"):
+        source = parse_source(write_set(tmp_path, 1, order=lambda _: np.arange(0), kind=kind), where="test")
+        with pytest.raises(DataError, match=rf"set.{kind}: there is a header .* but not one row"):
+            list(read_signals(source, base=tmp_path, in_parts=True))
 
 
 def test_splits_are_those_in_memory(tmp_path):

@@ -57,6 +57,14 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     "one label": (lambda: replace(FLOAT, labels=("a",)), "labels \\['a'\\] must be 2 to 256 different names"),
     "labels that repeat": (lambda: replace(FLOAT, labels=("a", "b", "c", "a")), "different names"),
     "a label that is empty": (lambda: replace(FLOAT, labels=("a", "b", "c", "")), "different names"),
+    "a label of two lines": (
+        lambda: replace(FLOAT, labels=("a", "b", "c", "d\nd")),
+        r"label 'd\\nd': holds U\+000A; expected printable characters, at most 255\. Rename the class in the data",
+    ),
+    "a label that is too long": (
+        lambda: replace(FLOAT, labels=("a", "b", "c", 256 * "d")),
+        "label 'd{40}\\.\\.\\.': has 256 characters; expected",
+    ),
     "a label that is no text": (lambda: replace(FLOAT, labels=("a", "b", "c", [1])), "different names"),
     "too many labels": (lambda: replace(FLOAT, labels=tuple(map(str, range(MAX_CLASSES + 1)))), "must be 2 to 256"),
     "pooling": (

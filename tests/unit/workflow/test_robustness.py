@@ -12,13 +12,14 @@ import pytest
 
 from edge_seq.data.recording import Recording
 from edge_seq.errors import ConfigError, DataError, ToolError
+from edge_seq.workflow.folder import RunFolder
 from edge_seq.workflow.robustness import (
     SWEEP_NAMES,
     SWEEPS,
     choose_sweeps,
     disturbed_windows,
     draw,
-    require_matplotlib,
+    run_robustness,
 )
 from tests.zoo import random_counts, random_float_model, spec
 
@@ -84,7 +85,7 @@ def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_without_matplotlib_it_is_said_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_it_is_said_before_the_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ToolError, match=r"pip install 'edge-seq.data.', or give --no-plot"):
-        require_matplotlib()
+        run_robustness(RunFolder(tmp_path))
