@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from edge_seq.errors import ConfigError, ExportError, ToolError
 from firmware_export import ctext
-from firmware_export.build import Compiler, compile_c, find_compiler
+from firmware_export.build import build_program, compile_c, compile_objects, find_compiler
 from firmware_export.emit import RUNTIME_FOLDER
 from firmware_export.host import read_manifest
 from firmware_export.image import memory_text
@@ -170,15 +170,20 @@ def build_board(
         PORT_FOLDER / "board",
     ]
     if kind == "posix":
-        program = compile_c(
-            find_compiler(), sources, output_folder / "board", flags=("-std=c99", "-O2"), include_folders=includes
+        program = build_program(
+            find_compiler(),
+            sources,
+            output_folder / "board",
+            root=folder,
+            flags=("-std=c99", "-O2"),
+            include_folders=includes,
         )
         return Firmware(kind, (str(program.resolve()),), name)
-    return _build_qemu(sources, includes, output_folder, name, clock)
+    return _build_qemu(folder, sources, includes, output_folder, name, clock)
 
 
 def _build_qemu(
-    sources: Sequence[Path], includes: Sequence[Path], output_folder: Path, name: str, clock: Clock
+    folder: Path, sources: Sequence[Path], includes: Sequence[Path], output_folder: Path, name: str, clock: Clock
 ) -> Firmware:
     target = load_target("cortex_m4")
     emulator = find_emulator(target, "qemu_system")
@@ -192,16 +197,14 @@ def _build_qemu(
         *("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0"),
         target.optimization,
     ]
-    objects = [
-        compile_c(
-            Compiler(tool.name, tool.command),
-            [source],
-            output_folder / "objects" / f"{source.stem}.o",
-            flags=[*flags, "-c"],
-            include_folders=includes,
-        )
-        for source in [*sources, BARE_FOLDER / "es_memory.c"]
-    ]
+    objects = compile_objects(
+        tool,
+        [*sources, BARE_FOLDER / "es_memory.c"],
+        output_folder / "objects",
+        root=folder,
+        flags=flags,
+        include_folders=includes,
+    )
     link = ["-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=es_start", "-T", str(script)]
     elf = compile_c(
         tool,

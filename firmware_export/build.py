@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,18 +78,40 @@ def compile_c(
     flags: Sequence[str] = (),
     include_folders: Sequence[Path] = (),
     libraries: Sequence[str] = (),
+    root: Path | None = None,
+    environment: Mapping[str, str] | None = None,
     timeout_s: float = 300.0,
 ) -> Path:
     """Compile and link to ``output`` (or only compile, with ``-c`` in the flags).
 
+    Args:
+        compiler: that is to do it.
+        sources: C files, or objects to link.
+        output: what is made; its folder is made too.
+        flags: before all else.
+        include_folders: searched in this order.
+        libraries: last, for the linker.
+        root: folder that the compiler works in, if not this process's.
+        environment: variables for the compiler besides this process's.
+        timeout_s: after which it is stopped.
+
     Raises:
         ToolError: with the compiler's own words where it fails, or where it cannot be started.
     """
-    includes = [f"-I{folder}" for folder in include_folders]
-    command = [*compiler.command, *flags, *includes, *map(str, sources), *libraries, "-o", str(output)]
+    includes = [f"-I{folder.absolute()}" for folder in include_folders]
+    files = [str(source.absolute()) for source in sources]
+    command = [*compiler.command, *flags, *includes, *files, *libraries, "-o", str(output.absolute())]
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            cwd=root,
+            env={**os.environ, **(environment or {})},
+        )
     except OSError as error:
         raise ToolError(
             f"compiling {output.name}: {compiler.name} cannot be started ({error.strerror}); install it or "
@@ -102,3 +126,58 @@ def compile_c(
             f"says:\n{words}"
         )
     return output
+
+
+def compile_objects(
+    compiler: Compiler,
+    sources: Sequence[Path],
+    folder: Path,
+    *,
+    root: Path,
+    flags: Sequence[str] = (),
+    include_folders: Sequence[Path] = (),
+    environment: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Compile each source to an object of its name in ``folder``, as many at once as this machine has cores.
+
+    ``root`` is the folder of the export, in which the compiler works: one with a cache before it (ccache, with
+    ``CCACHE_BASEDIR``) then sees the same paths for every export, and compiles a runtime once. The rest is as for
+    :func:`compile_c`.
+
+    Raises:
+        ToolError: as :func:`compile_c`, of the first source that fails.
+    """
+
+    def compile_one(source: Path) -> Path:
+        return compile_c(
+            compiler,
+            [source],
+            folder / f"{source.stem}.o",
+            flags=[*flags, "-c"],
+            include_folders=include_folders,
+            root=root,
+            environment=environment,
+        )
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return list(pool.map(compile_one, sources))
+
+
+def build_program(
+    compiler: Compiler,
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    root: Path,
+    flags: Sequence[str] = (),
+    include_folders: Sequence[Path] = (),
+    link_flags: Sequence[str] = (),
+) -> Path:
+    """Compile each source, in a folder beside ``output``, and link them to a program for this machine.
+
+    Raises:
+        ToolError: as :func:`compile_c`.
+    """
+    folder = output.with_name(f"{output.name}_objects")
+    objects = compile_objects(compiler, sources, folder, root=root, flags=flags, include_folders=include_folders)
+    return compile_c(compiler, objects, output, flags=[*flags, *link_flags])

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from edge_seq.errors import ToolError
 from edge_seq.ir.model import IntModel
 from firmware_export.build import compile_c, find_compiler
-from firmware_export.elf import read_elf
 from firmware_export.emit import RUNTIME_FOLDER
 from firmware_export.image import Image
 from firmware_export.mail import make_orders, order_mark
@@ -39,7 +38,7 @@ def count_in_qemu(
     Raises:
         ToolError: where the plugin cannot be built, QEMU takes no plugins, or the firmware faults.
     """
-    elf = read_elf(image.elf)
+    elf = image.content
     harness = next(section for section in elf.sections if section.name == _HARNESS)
     orders = list(make_orders(image, model, counts[np.newaxis], mark=order_mark(elf.byte_order), keep=False))
     with tempfile.TemporaryDirectory() as name:

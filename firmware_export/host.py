@@ -17,7 +17,7 @@ from edge_seq.errors import ExportError, ParityError, ToolError
 from edge_seq.files import stays_in_folder
 from edge_seq.ir.model import IntModel
 from firmware_export import ctext
-from firmware_export.build import Compiler, compile_c, find_compiler
+from firmware_export.build import Compiler, build_program, find_compiler
 from firmware_export.emit import MANIFEST, MANIFEST_VERSION, RUNTIME_FOLDER
 from firmware_export.words import require_same_model, require_usable_counts, trace_of_words, word_columns
 
@@ -143,7 +143,7 @@ def build_host(
     table = output.with_name(f"{output.name}_models.c")
     table.write_text(models_table(names), encoding="utf-8")
     runtime = [folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")]
-    compile_c(
+    build_program(
         compiler,
         [
             *runtime,
@@ -152,6 +152,7 @@ def build_host(
             table,
         ],
         output,
+        root=folders[0],
         flags=[*flags, *(["-DES_TRACE"] if traced else [])],
         include_folders=[
             *(folders[0] / folder for folder in ("runtime/include", "runtime/src")),
@@ -250,7 +251,14 @@ def self_test_on_host(folder: Path, output: Path, *, compiler: Compiler | None =
     main.write_text(ctext.self_test_program(name), encoding="utf-8")
     sources = [folder / source for source in (*manifest["sources"], *manifest["golden_sources"])]
     includes = [folder / part for part in manifest["include_folders"]]
-    compile_c(compiler or find_compiler(), [*sources, main], output, flags=DEFAULT_FLAGS, include_folders=includes)
+    build_program(
+        compiler or find_compiler(),
+        [*sources, main],
+        output,
+        root=folder,
+        flags=DEFAULT_FLAGS,
+        include_folders=includes,
+    )
     done = subprocess.run([str(output)], capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         raise ParityError(f"self-test of {name}: {done.stdout.strip() or f'exit code {done.returncode}'}")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_seq.errors import ParityError, ToolError
 from edge_seq.ir.model import IntModel
-from firmware_export.build import Compiler, compile_c, find_compiler
+from firmware_export.build import Compiler, build_program, find_compiler
 from firmware_export.emit import RUNTIME_FOLDER
 from firmware_export.host import models_table, read_manifest
 from firmware_export.words import require_same_model, require_usable_counts
@@ -73,11 +73,13 @@ def load_host_library(
     output.parent.mkdir(parents=True, exist_ok=True)
     table = output.with_name(f"{output.name}_models.c")
     table.write_text(models_table([name]), encoding="utf-8")
-    compile_c(
+    build_program(
         compiler or find_compiler(),
         [*(folder / source for source in manifest["sources"]), RUNTIME_FOLDER / "port" / "host_library.c", table],
         output,
-        flags=[*flags, "-shared", "-fPIC"],
+        root=folder,
+        flags=[*flags, "-fPIC"],
+        link_flags=["-shared"],
         include_folders=[*(folder / part for part in manifest["include_folders"]), folder / "runtime" / "src"],
     )
     try:

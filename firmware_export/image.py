@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from edge_seq.errors import ConfigError, ToolError
 from firmware_export import ctext
-from firmware_export.build import Compiler, compile_c
+from firmware_export.build import Compiler, compile_c, compile_objects
+from firmware_export.elf import ElfImage, read_elf
 from firmware_export.emit import RUNTIME_FOLDER
 from firmware_export.host import read_exports
 from firmware_export.target import BARE_FOLDER, CompilerChoice, Memory, Target, find_target_compiler
@@ -18,6 +19,7 @@ from firmware_export.target import BARE_FOLDER, CompilerChoice, Memory, Target, 
 _COMMON_FLAGS = ("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0")
 LINKER_SCRIPT = "es_link.ld"
 _LINK_FLAGS = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=es_start")
+_NO_CACHE = {"CCACHE_DISABLE": "1"}  # ccache 4.7 gives back objects, but not what -fcallgraph-info writes beside them
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Image:
         compiler: that made it, with its name.
         names: the models, in the order of their index.
         traced: whether gates are in the trace too; what ships is the build without.
-        objects: folder of the objects, with the compiler's figures of stacks beside them.
+        objects: folder of the objects, with the compiler's figures of stacks beside them if they were asked for.
         semihosted: whether it fetches and delivers by itself; else an emulator reaches into its memory.
     """
 
@@ -41,6 +43,15 @@ class Image:
     traced: bool
     objects: Path
     semihosted: bool = False
+
+    @cached_property
+    def content(self) -> ElfImage:
+        """What is in the file, read once.
+
+        Raises:
+            ToolError: as :func:`firmware_export.elf.read_elf`.
+        """
+        return read_elf(self.elf)
 
 
 def _models_file(names: Sequence[str]) -> str:
@@ -90,6 +101,7 @@ def build_image(
     compiler: str | None = None,
     traced: bool = False,
     semihosted: bool = False,
+    stack_figures: bool = False,
 ) -> Image:
     """Compile what is in one or more export folders, with the runtime that is in the first, into one image.
 
@@ -100,6 +112,7 @@ def build_image(
         compiler: name of one of the target's, or the preferred one.
         traced: build with the hook that shows every gate.
         semihosted: for an emulator that cannot be reached into.
+        stack_figures: have the compiler write the stack of each function, if it can.
 
     Raises:
         MissingToolError: where there is no compiler; says what to install.
@@ -132,7 +145,7 @@ def build_image(
     ]
     flags = [
         *_COMMON_FLAGS,
-        *_stack_flags(tool),
+        *(_stack_flags(tool) if stack_figures else ()),
         target.optimization,
         *choice.flags,
         *(f"-D{define}" for define in target.defines),
@@ -140,10 +153,15 @@ def build_image(
         *(["-DES_TRACE"] if traced else []),
     ]
     try:
-        compiled = [
-            compile_c(tool, [source], objects / f"{source.stem}.o", flags=[*flags, "-c"], include_folders=includes)
-            for source in sources
-        ]
+        compiled = compile_objects(
+            tool,
+            sources,
+            objects,
+            root=folders[0],
+            flags=flags,
+            include_folders=includes,
+            environment=_NO_CACHE if stack_figures else None,
+        )
         elf = _link(tool, choice, compiled, output_folder)
     except ToolError as error:
         raise ToolError(f"{error}\n{choice.note}".strip()) from error

@@ -17,7 +17,6 @@ from firmware_export.budgets import Budgets
 from firmware_export.count_qemu import count_in_qemu
 from firmware_export.count_simavr import count_in_simavr
 from firmware_export.count_unicorn import count_in_unicorn
-from firmware_export.elf import read_elf
 from firmware_export.host import HostProgram
 from firmware_export.image import Image
 from firmware_export.run_target import build_for_target
@@ -129,7 +128,7 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
         ToolError, ExportError: where it does not compile, or the firmware faults.
     """
     with tempfile.TemporaryDirectory() as name:
-        program = build_for_target(folder, Path(name), target)
+        program = build_for_target(folder, Path(name), target, stack_figures=True)
         if isinstance(program.built, HostProgram):
             note = (
                 f"not measured: a program of an operating system, run in {program.emulator.name}, has no image whose "
@@ -137,7 +136,7 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
             )
             return Measurement(model.name, target.name, program.detail, None, None, None, None, (note,))
         image = program.built
-        elf = read_elf(image.elf)
+        elf = image.content
         notes = []
         try:
             stack = deepest_stack(image)
@@ -149,6 +148,13 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
         counted = _count(image, program.emulator, model, stream_for_counting(model, steps))
         if counted.stack_bytes is None:
             notes.append(f"stack as it was seen: not measured, {program.emulator.name} does not show it")
+        elif stack is not None and counted.stack_bytes > stack.bytes:
+            notes.append(
+                f"worst-case stack not measured: {counted.stack_bytes} bytes were seen, more than the {stack.bytes} "
+                f"along {' > '.join(function for function, _ in stack.path)}; the call graph lacks a call, please "
+                "report this"
+            )
+            stack = None
         sizes = measure_sizes(elf, image.names)
         latency = None if target.clock is None else estimate_latency(counted, target.clock)
         return Measurement(model.name, target.name, program.detail, sizes, stack, counted, latency, tuple(notes))

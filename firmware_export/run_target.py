@@ -13,7 +13,6 @@ from typing_extensions import assert_never
 from edge_seq.backends.trace import Trace
 from edge_seq.errors import ToolError
 from edge_seq.ir.model import IntModel
-from firmware_export.elf import read_elf
 from firmware_export.host import DEFAULT_FLAGS, HostProgram, build_host, run_on_host
 from firmware_export.image import Image, build_image
 from firmware_export.mail import MAIL_BYTES, Order, make_orders, open_answer, order_mark
@@ -64,6 +63,7 @@ def build_for_target(
     compiler: str | None = None,
     emulator: str | None = None,
     traced: bool = False,
+    stack_figures: bool = False,
 ) -> TargetProgram:
     """Compile exported models for a target, with the first of its compilers and emulators that is on this machine.
 
@@ -74,6 +74,7 @@ def build_for_target(
         compiler: name of one of the target's.
         emulator: kind of one of the target's.
         traced: build with the hook that shows every gate.
+        stack_figures: as :func:`firmware_export.image.build_image`; a program of an operating system has none.
 
     Raises:
         MissingToolError: where a compiler or an emulator is missing; says what to install.
@@ -82,8 +83,15 @@ def build_for_target(
     chosen = find_emulator(target, emulator)
     match chosen:
         case UnicornEmulator() | QemuSystemEmulator() | SimavrEmulator():
-            semihosted = isinstance(chosen, QemuSystemEmulator)
-            image = build_image(folders, output_folder, target, compiler=compiler, traced=traced, semihosted=semihosted)
+            image = build_image(
+                folders,
+                output_folder,
+                target,
+                compiler=compiler,
+                traced=traced,
+                semihosted=isinstance(chosen, QemuSystemEmulator),
+                stack_figures=stack_figures,
+            )
             return TargetProgram(target, chosen, image.compiler.name, image)
         case QemuUserEmulator() | HostEmulator():
             tool, choice = find_target_compiler(target, compiler)
@@ -124,7 +132,7 @@ def run_on_target(
         return run_on_host(program.built, model, counts, timeout_s=timeout_s)
     image, where = program.built, program.target.name
     require_usable_counts(model, counts, image.names, where=where)
-    mark = order_mark(read_elf(image.elf).byte_order)
+    mark = order_mark(image.content.byte_order)
     orders = list(make_orders(image, model, counts, mark=mark))
     match program.emulator:
         case UnicornEmulator():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_seq.errors import ToolError
-from firmware_export.elf import ElfImage, read_elf
+from firmware_export.elf import ElfImage
 from firmware_export.emulator_process import run_emulator, words_of
 from firmware_export.image import Image
 from firmware_export.mail import MAIL_BYTES, Order
@@ -47,7 +47,7 @@ def run_in_simavr(
         ToolError: where the driver cannot be built or run, is not done in time, or the firmware faults.
     """
     where = f"running {image.target.name} in simavr"
-    elf = read_elf(image.elf)
+    elf = image.content
     driver = image.elf.resolve().with_name("es_simavr")
     if not driver.is_file():
         build_driver(driver)

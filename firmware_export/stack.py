@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from edge_seq.errors import ToolError
 from firmware_export.code_scan import can_scan, scan
-from firmware_export.elf import ElfImage, read_elf
+from firmware_export.elf import ElfImage
 from firmware_export.image import Image
 from firmware_export.sizes import is_product
 
@@ -90,11 +90,19 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
     """The call graph of an image.
 
     Raises:
-        ToolError: where the compiler wrote no figures, or a frame has no bound.
+        ToolError: where the compiler wrote no figures, or not beside each object, or a frame has no bound.
     """
-    texts = [path.read_text(encoding="utf-8") for path in sorted(image.objects.glob("*.[cs][iu]"))]
-    if not texts:
+    figures = {path.stem: path for path in sorted(image.objects.glob("*.[cs][iu]"))}
+    if not figures:
         raise ToolError(f"measuring the stack on {image.target.name}: {image.compiler.name} wrote no figures; gcc does")
+    missing = sorted({path.stem for path in image.objects.glob("*.o")} - set(figures))
+    if missing:
+        raise ToolError(
+            f"measuring the stack on {image.target.name}: {image.compiler.name} wrote no figures beside "
+            f"{', '.join(f'{stem}.o' for stem in missing)}, and did beside others; a compiler cache may lose them: "
+            "build without it"
+        )
+    texts = [path.read_text(encoding="utf-8") for path in figures.values()]
     pointers = pointed_to(elf, image.names)
     bytes_of: dict[str, int] = {}
     calls: dict[str, set[str]] = {}
@@ -165,6 +173,6 @@ def deepest_stack(image: Image) -> DeepestStack:
     Raises:
         ToolError: where the compiler wrote no figures, a frame has no bound, or a function calls itself.
     """
-    elf = read_elf(image.elf)
+    elf = image.content
     frames = read_frames(image, elf)
     return max((deepest(frames, entry) for entry in ENTRIES), key=lambda found: found.bytes)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_seq.errors import ToolError
-from firmware_export.elf import ElfImage, read_elf
 from firmware_export.image import Image
 from firmware_export.target import Memory, UnicornEmulator
 
@@ -102,7 +101,7 @@ class UnicornMachine:
         except ImportError as error:
             raise ToolError(f"running {image.target.name}: unicorn is not installed; {emulator.install}") from error
         self.image = image
-        self.elf: ElfImage = read_elf(image.elf)
+        self.elf = image.content
         self._error = unicorn.UcError
         self._unicorn = unicorn
         self._architecture = _ARCHITECTURES[emulator.architecture]

@@ -18,6 +18,7 @@ from firmware_export.build import Compiler, compile_c
 from firmware_export.host import HostProgram, run_chunks, run_on_host
 from tests.zoo import CELLS, extreme_counts, random_counts
 
+pytestmark = pytest.mark.usefixtures("uncached")
 STEPS_FOR_EACH_CELL = 1_000_000
 SANITIZED = ("-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 BUILDS = [

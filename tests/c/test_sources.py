@@ -27,6 +27,7 @@ from firmware_export.target import (
 from tests.golden.tiny_model import tiny_counts, tiny_model
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
+pytestmark = pytest.mark.usefixtures("uncached")
 HERE = Path(__file__).parent
 EXAMPLES = RUNTIME_FOLDER.parent / "examples"
 ARM = Compiler("arm-none-eabi-gcc", ("arm-none-eabi-gcc", "-mthumb"))

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from edge_seq.cli.measure import measure_row
-from firmware_export.elf import read_elf
 from firmware_export.image import build_image
 from firmware_export.sizes import measure_sizes
 from firmware_export.target import MissingToolError, find_emulator, find_target_compiler, load_target, target_names
@@ -81,7 +80,7 @@ def test_figures_are_those_of_the_linked_image(run: Path, tmp_path: Path) -> Non
     need("cortex_m4")
     (row,) = ok("measure", run, "--target", "cortex_m4", "--steps", "50", "--json").json["targets"]
     image = build_image(run / "exports" / "c", tmp_path / "built", load_target("cortex_m4"))
-    sizes = measure_sizes(read_elf(image.elf), image.names)
+    sizes = measure_sizes(image.content, image.names)
     assert (row["flash_bytes"], row["ram_bytes"]) == (sizes.flash, sizes.ram)
 
 

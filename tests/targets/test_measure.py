@@ -8,7 +8,6 @@ import pytest
 
 from edge_seq.errors import ToolError
 from firmware_export.budgets import Budgets, first_of
-from firmware_export.elf import read_elf
 from firmware_export.emit import export_c
 from firmware_export.golden import make_golden
 from firmware_export.host import read_manifest
@@ -17,7 +16,7 @@ from firmware_export.measure import check_budgets, estimate_latency, measure
 from firmware_export.reference_models import SHAPES, Shape, reference_counts, reference_model
 from firmware_export.run_target import build_for_target
 from firmware_export.sizes import measure_sizes
-from firmware_export.stack import Frames, deepest, deepest_stack, read_frames
+from firmware_export.stack import DeepestStack, Frames, deepest, deepest_stack, read_frames
 from firmware_export.step_counts import counts_by_place, stream_for_counting
 from firmware_export.target import MissingToolError, load_target, target_names
 
@@ -37,7 +36,7 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def image_of(folder: Path, output: Path, name: str = "cortex_m4") -> Image:
     try:
-        built = build_for_target(folder, output, load_target(name)).built
+        built = build_for_target(folder, output, load_target(name), stack_figures=True).built
     except MissingToolError as error:
         pytest.skip(str(error))
     assert isinstance(built, Image)
@@ -80,7 +79,7 @@ def test_every_bare_target(name: str, cell: str, exports: dict[str, Path]) -> No
 @pytest.mark.parametrize("name", ["cortex_m0", "cortex_m4", "atmega2560", "riscv32imc"])
 def test_sizes_are_those_of_the_linked_image(name: str, exports: dict[str, Path], tmp_path: Path) -> None:
     image = image_of(exports["lstm"], tmp_path, name)
-    elf = read_elf(image.elf)
+    elf = image.content
     sizes = measure_sizes(elf, image.names)
     loaded = sum(len(data) for _, data in elf.segments)
     harness = [section for section in elf.sections if section.name.startswith((".harness", ".stack"))]
@@ -202,11 +201,35 @@ def test_a_frame_without_a_bound_is_refused(exports: dict[str, Path], tmp_path: 
 
 def test_figures_that_the_compiler_does_not_write(exports: dict[str, Path], tmp_path: Path) -> None:
     try:
-        image = build_image(exports["rnn"], tmp_path, load_target("cortex_m4"), compiler="zig")
+        image = build_image(exports["rnn"], tmp_path, load_target("cortex_m4"), compiler="zig", stack_figures=True)
     except MissingToolError as error:
         pytest.skip(str(error))
     with pytest.raises(ToolError, match=r"stack on cortex_m4: zig wrote no figures; gcc does"):
         deepest_stack(image)
+
+
+def test_figures_that_are_lost_on_the_way(exports: dict[str, Path], tmp_path: Path) -> None:
+    """A cache that gives back objects alone: the frames can be read from machine code, but not who calls whom."""
+    image = image_of(exports["rnn"], tmp_path)
+    assert deepest_stack(image).bytes > 0
+    for figures in image.objects.glob("es_rnn*.[cs][iu]"):
+        figures.unlink()
+    with pytest.raises(ToolError, match=r"gcc wrote no figures beside es_rnn\.o, .* a compiler cache may lose them"):
+        deepest_stack(image)
+
+
+def test_a_bound_below_what_was_seen_is_none(exports: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = reference_model("car", "rnn", shape=SMALL)
+    monkeypatch.setattr("firmware_export.measure.deepest_stack", lambda _: DeepestStack(8, (("es_step", 8),)))
+    try:
+        found = measure(exports["rnn"], model, load_target("cortex_m4"), steps=1)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.stack is None
+    assert found.steps is not None
+    assert found.stack_bytes == found.steps.stack_bytes
+    (note,) = (note for note in found.notes if note.startswith("worst-case stack"))
+    assert "bytes were seen, more than the 8 along es_step; the call graph lacks a call" in note
 
 
 def test_recursion_has_no_bound_and_the_deepest_path_wins() -> None:
@@ -222,7 +245,7 @@ def test_recursion_has_no_bound_and_the_deepest_path_wins() -> None:
 def test_naked_kernels_have_the_frame_that_they_push(exports: dict[str, Path], tmp_path: Path) -> None:
     """Nine registers are pushed and 18 words copied by the kernel, which the compiler knows nothing of."""
     image = image_of(exports["lstm"], tmp_path)
-    frames = read_frames(image, read_elf(image.elf))
+    frames = read_frames(image, image.content)
     assert frames.bytes_of["es_lstm_units"] == 9 * 4 + 18 * 4
 
 

@@ -260,7 +260,7 @@ def test_a_library_that_cannot_be_loaded(folder: Path, tmp_path: Path, monkeypat
         output.write_bytes(b"no library")
         return output
 
-    monkeypatch.setattr(host_library, "compile_c", compile_nothing)
+    monkeypatch.setattr(host_library, "build_program", compile_nothing)
     with pytest.raises(ToolError, match=r"loading car\.so, built of .*expected a library of this machine"):
         load_host_library(folder, car(), tmp_path / "car.so")
 
