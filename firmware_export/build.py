@@ -138,7 +138,8 @@ def compile_objects(
     include_folders: Sequence[Path] = (),
     environment: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Compile each source to an object of its name in ``folder``, as many at once as this machine has cores.
+    """Compile each source to an object in ``folder``, as many at once as this machine has cores; in the objects' names
+    are their places, as a model may have the name of a source.
 
     ``root`` is the folder of the export, in which the compiler works: one with a cache before it (ccache, with
     ``CCACHE_BASEDIR``) then sees the same paths for every export, and compiles a runtime once. The rest is as for
@@ -148,11 +149,11 @@ def compile_objects(
         ToolError: as :func:`compile_c`, of the first source that fails.
     """
 
-    def compile_one(source: Path) -> Path:
+    def compile_one(place: int, source: Path) -> Path:
         return compile_c(
             compiler,
             [source],
-            folder / f"{source.stem}.o",
+            folder / f"{place:02}_{source.stem}.o",
             flags=[*flags, "-c"],
             include_folders=include_folders,
             root=root,
@@ -160,7 +161,7 @@ def compile_objects(
         )
 
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return list(pool.map(compile_one, sources))
+        return list(pool.map(compile_one, range(len(sources)), sources))
 
 
 def build_program(

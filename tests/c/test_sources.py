@@ -18,6 +18,7 @@ from firmware_export.simavr_driver import SOURCE as DRIVER
 from firmware_export.simavr_driver import has_simavr
 from firmware_export.target import (
     BARE_FOLDER,
+    CompilerChoice,
     MissingToolError,
     Target,
     find_target_compiler,
@@ -86,19 +87,17 @@ def port_sources(target: Target) -> list[Path]:
     return [BARE_FOLDER / f"{name}.c" for name in ("es_harness", "es_memory", f"es_start_{target.start}", *waits)]
 
 
-# They take its kernels, so the second compiler and the hook are looked at in the slow tests.
-LIKE_M4 = ("cortex_m7", "cortex_m33")
+def _seen_elsewhere(name: str, choice: CompilerChoice, traced: tuple[str, ...]) -> bool:
+    """What others of the default tests see: parts that take the kernels of an M4, and zig, slow to start, which is one
+    front end for all targets."""
+    like_m4 = name in ("cortex_m7", "cortex_m33")
+    return (like_m4 and bool(traced)) or (not choice.program and name not in ("cortex_m4", "cortex_m55"))
 
 
 @pytest.mark.parametrize(
     ("name", "compiler", "traced"),
     [
-        pytest.param(
-            name,
-            choice.name,
-            traced,
-            marks=pytest.mark.slow if name in LIKE_M4 and (traced or not choice.program) else (),
-        )
+        pytest.param(name, choice.name, traced, marks=pytest.mark.slow if _seen_elsewhere(name, choice, traced) else ())
         for name in target_names()
         for choice in load_target(name).compilers
         # clang is slow to start, and sees no more in what the hook adds than gcc

@@ -64,7 +64,11 @@ def some_of(case: Case, every: int) -> Case:
     return Case(case.model, case.folder, counts, run_reference(case.model, counts))
 
 
-@pytest.mark.parametrize("name", target_names())
+@pytest.mark.parametrize(
+    "name",
+    # The two ATmega run the same instructions, and simavr takes long.
+    [pytest.param(name, marks=pytest.mark.slow if name == "atmega2560" else ()) for name in target_names()],
+)
 def test_every_step_and_state(name: str, car: Case, hapt: Case, tmp_path: Path) -> None:
     every = 8 if name.startswith("atmega") else 1  # simavr takes two seconds for a window
     for case, comparison in run_cases([some_of(car, every), some_of(hapt, every)], tmp_path, name):

@@ -50,6 +50,17 @@ def test_run_and_chunks(folder: Path, tmp_path: Path) -> None:
 
 
 @needs_compiler
+def test_a_model_may_have_the_name_of_a_source(tmp_path: Path) -> None:
+    model = replace(car(), name="host_main")
+    counts = random_counts(3, 7, 3, sigma=300)
+    export_c(model, make_golden(model, counts[:1]), tmp_path / "c")
+    program = build_host(tmp_path / "c", tmp_path / "program")
+    expected = run_reference(model, counts).values
+    for name, values in run_on_host(program, model, counts).values.items():
+        assert np.array_equal(values, expected[name])
+
+
+@needs_compiler
 def test_stale_export(folder: Path, tmp_path: Path) -> None:
     program = build_host(folder, tmp_path / "program")
     other = replace(car(), labels=("a", "b", "c", "d"))
