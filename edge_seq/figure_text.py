@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 FUNCTION_COLUMNS = ("function", "instructions", "share")
+# What is scored on windows, by its key in metrics; the first two are the models of a run.
+CLASSIFIERS = {
+    "float": "float model",
+    "int": "integer model",
+    "random_forest": "random forest",
+    "majority": "majority guess",
+}
 
 
 def percent(value: float | None) -> str:

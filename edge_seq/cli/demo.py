@@ -19,6 +19,7 @@ from edge_seq.cli.output import (
     print_warning,
     progress,
 )
+from edge_seq.figure_text import CLASSIFIERS
 
 
 def command(
@@ -54,9 +55,17 @@ def command(
             ]
             for cell, scores in result["cells"].items()
         ]
-        for name, title in (("random_forest", "random forest"), ("majority", "majority guess")):
+        for name in ("random_forest", "majority"):
             rows.append(
-                [title, "-", estimate(result[name]["accuracy"]), estimate(result[name]["macro_f1"]), "-", "-", "-"]
+                [
+                    CLASSIFIERS[name],
+                    "-",
+                    estimate(result[name]["accuracy"]),
+                    estimate(result[name]["macro_f1"]),
+                    "-",
+                    "-",
+                    "-",
+                ]
             )
         columns = ["integer model", "validation F1", "accuracy", "macro-F1", "float F1", "parameters", "bytes"]
         print_table("car states, test drives that no training saw (95 % intervals over drives)", columns, rows)

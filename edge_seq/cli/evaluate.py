@@ -18,16 +18,10 @@ from edge_seq.cli.output import (
     progress,
 )
 from edge_seq.errors import ConfigError
+from edge_seq.figure_text import CLASSIFIERS
 
 if TYPE_CHECKING:
     from edge_seq.workflow.folder import RunFolder
-
-CLASSIFIERS = {
-    "float": "float model",
-    "int": "integer model",
-    "random_forest": "random forest",
-    "majority": "majority guess",
-}
 
 
 def metrics_rows(results: dict[str, Any]) -> list[list[str]]:

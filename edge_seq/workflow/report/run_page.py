@@ -6,7 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from edge_seq.figure_text import FUNCTION_COLUMNS, estimate, function_rows, latency_text, percent, stage_text
+from edge_seq.figure_text import (
+    CLASSIFIERS,
+    FUNCTION_COLUMNS,
+    estimate,
+    function_rows,
+    latency_text,
+    percent,
+    stage_text,
+)
 from edge_seq.workflow.folder import reading
 from edge_seq.workflow.report import charts
 from edge_seq.workflow.report.figures import RunFigures
@@ -179,10 +187,9 @@ def _scores(run: RunFigures) -> Html:
         return missing(run.missing["metrics"])
     labels = list(run.model["labels"])
     found = [name for name in TITLES if name in run.metrics or name == "float"]  # which is always scored
-    every = {**TITLES, "random_forest": "random forest", "majority": "constant guess"}
     rows = [
         [title, *(estimate(run.metrics[name][key]) for key in ("accuracy", "balanced_accuracy", "macro_f1"))]
-        for name, title in every.items()
+        for name, title in {**TITLES, **CLASSIFIERS}.items()
         if name in run.metrics
     ]
     parts = [table("95 % intervals over groups", ["classifier", "accuracy", "balanced accuracy", "macro-F1"], rows)]

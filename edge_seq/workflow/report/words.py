@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from edge_seq.figure_text import estimate, percent
+from edge_seq.figure_text import CLASSIFIERS, estimate, percent
 from edge_seq.workflow.report.figures import RunFigures
 
-TITLES = {"int": "integer model", "float": "float model"}
+TITLES = {name: CLASSIFIERS[name] for name in ("int", "float")}
 STREAM_TITLES = {
     **{"int": "integer", "int_decided": "integer, decided"},
     **{"float": "float", "float_decided": "float, decided"},
@@ -78,7 +78,7 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
     rows = [["model", layers], ["classes", some_of(run.model["labels"])]]
     rows.append(["windows", ", ".join(f"{side.windows:,} {side.name}" for side in run.sides) or "none kept"])
     found = run.metrics or {}
-    for name, title in (*TITLES.items(), ("random_forest", "random forest")):
+    for name, title in (*TITLES.items(), ("random_forest", CLASSIFIERS["random_forest"])):
         if name in found:
             a, f = found[name]["accuracy"], found[name]["macro_f1"]
             rows.append([f"{title}, test", f"{estimate(a)} right, macro-F1 {estimate(f)}"])
@@ -92,7 +92,8 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
         rows.append(["weights in flash", f"{run.quantization['deployed_bytes']:,} bytes"])
     if run.verify is not None:
         tally = Counter(one["verdict"] for one in run.verify["rungs"])
-        rows.append(["parity", "rungs: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))])
+        total = len(run.verify["rungs"])
+        rows.append(["parity", ", ".join(f"{verdict}: {n} of {total} rungs" for verdict, n in sorted(tally.items()))])
     for one in (run.measure or {}).get("targets", []):
         if one["status"] == "measured":
             over = ", OVER BUDGET" if one["over_budget"] else ""
