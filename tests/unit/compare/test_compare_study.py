@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 pytest.importorskip("optuna")
 
@@ -251,3 +253,11 @@ def test_without_optuna_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ToolError, match=r"needs optuna, which is not installed; pip install 'edge-seq\[compare\]'"):
         study_module.require_optuna()
+
+
+def test_no_optuna_is_admitted_that_does_not_say_that_a_trial_was_ended_by_another() -> None:
+    """UpdateFinishedTrialError came with 4.3.0."""
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    (optuna,) = (Requirement(found) for found in re.findall(r'"(optuna\b[^"]*)"', project))
+    assert not optuna.specifier.contains("4.2.1")
+    assert optuna.specifier.contains("4.3.0")
