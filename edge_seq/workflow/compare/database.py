@@ -6,11 +6,12 @@ that is said of a URL shows its password.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,6 +135,21 @@ def open_study(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
                     raise
                 time.sleep(0.5)  # two workers that make the tables at the same time
     raise AssertionError("unreachable")
+
+
+def set_if_absent(study: optuna.Study, name: str, value: str) -> None:
+    """A user attribute of a study, left as it is where it is there already.
+
+    Optuna's own way overwrites it. Here the table's rule decides, one row for each study and name, whoever comes first.
+    """
+    from optuna.storages._rdb.models import StudyUserAttributeModel
+    from sqlalchemy import insert
+    from sqlalchemy.exc import IntegrityError
+
+    storage: Any = study._storage
+    row = {"study_id": study._study_id, "key": name, "value_json": json.dumps(value)}
+    with suppress(IntegrityError), storage._backend.engine.begin() as connection:
+        connection.execute(insert(StudyUserAttributeModel).values(row))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_seq.errors import ConfigError, EdgeSeqError, ToolError
 from edge_seq.workflow.compare.config import config_differences
-from edge_seq.workflow.compare.database import Heartbeat, database_errors, open_study, quiet
+from edge_seq.workflow.compare.database import Heartbeat, database_errors, open_study, quiet, set_if_absent
 from edge_seq.workflow.compare.points import Point
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Study:
             stored = self._study.user_attrs.get(PLAN)
             if stored is None:
                 plan = {**wanted, "resolved": dict(resolve())}
-                self._study.set_user_attr(PLAN, json.dumps(plan))
+                set_if_absent(self._study, PLAN, json.dumps(plan))  # another may have been first meanwhile
                 stored = self._study.user_attrs[PLAN]
         found: dict[str, Any] = json.loads(stored)
         resolved = found.pop("resolved")

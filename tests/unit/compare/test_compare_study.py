@@ -220,6 +220,28 @@ def test_another_plan_is_refused_with_what_differs(tmp_path: Path) -> None:
     assert "Give the same command to continue it, or another --out" in str(caught.value)
 
 
+def test_the_first_of_two_workers_that_work_out_a_plan_together_is_kept(tmp_path: Path) -> None:
+    first, second, third = (open_study(tmp_path) for _ in range(3))
+
+    def overtaken() -> dict[str, Any]:
+        first.agree_on_plan({"epochs": 20}, lambda: {"units": 7})
+        return {"units": 8}
+
+    assert second.agree_on_plan({"epochs": 20}, overtaken) == {"epochs": 20, "resolved": {"units": 7}}
+    assert third.agree_on_plan({"epochs": 20}, dict)["resolved"] == {"units": 7}
+
+
+def test_a_worker_of_another_plan_that_was_overtaken_is_refused(tmp_path: Path) -> None:
+    first, second = open_study(tmp_path), open_study(tmp_path)
+
+    def overtaken() -> dict[str, Any]:
+        first.agree_on_plan({"epochs": 20}, dict)
+        return {}
+
+    with pytest.raises(ConfigError, match="made under another configuration: epochs 20 there, 40 now"):
+        second.agree_on_plan({"epochs": 40}, overtaken)
+
+
 @pytest.mark.parametrize(
     ("storage", "kind", "message"),
     [
