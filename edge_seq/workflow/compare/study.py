@@ -254,8 +254,7 @@ class Study:
             with self._signs_of_life(trial):
                 result = run(point)
         except EdgeSeqError as error:
-            trial.set_user_attr(REFUSED, str(error))
-            self._end(trial, TrialState.FAIL)
+            self._finish(trial, REFUSED, str(error), TrialState.FAIL)
         except BaseException as error:
             with suppress(UpdateFinishedTrialError):
                 if isinstance(error, KeyboardInterrupt):
@@ -263,8 +262,23 @@ class Study:
                 self._end(trial, TrialState.FAIL)
             raise
         else:
-            trial.set_user_attr(RESULT, json.dumps(result))
-            self._end(trial, TrialState.COMPLETE, score(result))
+            self._finish(trial, RESULT, json.dumps(result), TrialState.COMPLETE, score(result))
+
+    def _finish(
+        self, trial: optuna.trial.Trial, name: str, answer: str, state: optuna.trial.TrialState, *values: float
+    ) -> None:
+        """Keep what a training gave; where the database is away, try again until the grace is over."""
+        deadline = time.monotonic() + self.heartbeat.grace_s
+        while True:
+            try:
+                with database_errors(self._url):
+                    trial.set_user_attr(name, answer)
+                    self._end(trial, state, *values)
+                return
+            except ToolError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(min(1.0, self.heartbeat.interval_s))
 
     def _end(self, trial: optuna.trial.Trial, state: optuna.trial.TrialState, *values: float) -> None:
         self._storage.set_trial_state_values(trial._trial_id, state, values or None)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,8 @@ def work_in_processes(
         how many of them died before the end; the others took over their trials.
 
     Raises:
-        ToolError: all ended, and there is work left; with the last words of the first.
+        ToolError: all ended, and there is work left; with the last words of the first. The database cannot be reached
+            before they start, or after they ended.
     """
     study.fill_queue(job.points)
     paths = [logs / f"worker_{index}.log" for index in range(count)]
@@ -118,7 +119,8 @@ def work_in_processes(
         processes = [_start(job, path, stack) for path in paths]
         try:
             while any(process.poll() is None for process in processes):
-                progress(study.standing(job.points))
+                with suppress(ToolError):  # a database that is away may come back; the workers know what to do
+                    progress(study.standing(job.points))
                 time.sleep(POLL_S)
         except BaseException:
             _stop(processes)

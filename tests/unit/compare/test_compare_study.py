@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -205,6 +206,58 @@ def test_a_defect_is_raised_and_a_point_that_kills_its_workers_is_given_up(tmp_p
             work(open_study(tmp_path), breaks)
     work(open_study(tmp_path), breaks)
     assert "its worker died 3 times" in open_study(tmp_path).standing(POINTS).refused[POINTS[1].key]
+
+
+@pytest.mark.parametrize("step", ["set_trial_user_attr", "set_trial_state_values"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_database_that_is_away_when_a_training_ends_costs_nothing(
+    step: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = open_study(tmp_path)
+    trained: list[int] = []
+
+    def run_and_lose_the_database(point: Point) -> dict[str, Any]:
+        trained.append(point.seed)
+        if point.seed == 0:
+            go_away(study, step, monkeypatch, times=2)
+            if refused:
+                raise ConfigError("nan")
+        return run(point)
+
+    work(study, run_and_lose_the_database)
+    standing = open_study(tmp_path).standing(POINTS)
+    assert sorted(trained) == [0, 1, 2, 3]
+    assert (len(standing.results), len(standing.refused)) == ((3, 1) if refused else (4, 0))
+
+
+def test_a_database_that_stays_away_when_a_training_ends_is_an_error_after_the_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = open_study(tmp_path)
+
+    def run_and_lose_the_database(point: Point) -> dict[str, Any]:
+        go_away(study, "set_trial_user_attr", monkeypatch, times=10**6)
+        return run(point)
+
+    began = time.monotonic()
+    with pytest.raises(ToolError, match="the database sqlite cannot be used: away"):
+        work(study, run_and_lose_the_database)
+    assert time.monotonic() - began >= study.heartbeat.grace_s
+
+
+def go_away(study: Study, step: str, monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+    """Let that step of the storage fail so many times."""
+    from optuna.exceptions import StorageInternalError
+
+    do, failed = getattr(study._storage, step), []
+
+    def fail_or_do(*what: Any, **more: Any) -> Any:
+        if len(failed) < times:
+            failed.append(step)
+            raise StorageInternalError("commit") from OSError("away")
+        return do(*what, **more)
+
+    monkeypatch.setattr(study._storage, step, fail_or_do)
 
 
 def test_another_plan_is_refused_with_what_differs(tmp_path: Path) -> None:
