@@ -103,7 +103,8 @@ def open_study(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
     """The study of that name; made if it is not there.
 
     Raises:
-        ConfigError, ToolError: as :func:`check_storage` and :func:`database_errors`.
+        ConfigError, ToolError: as :func:`check_storage` and :func:`database_errors`; or another version of Optuna made
+            the tables.
     """
     import optuna
     from optuna.exceptions import StorageInternalError
@@ -134,6 +135,11 @@ def open_study(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
                 if not remaining:
                     raise
                 time.sleep(0.5)  # two workers that make the tables at the same time
+            except RuntimeError as error:  # Optuna's, of tables that another version of it made
+                raise ToolError(
+                    f"comparison: the database {url.drivername} cannot be used with this Optuna: {error} Or give "
+                    "another --out (with --storage: an empty database) to start anew"
+                ) from error
     raise AssertionError("unreachable")
 
 

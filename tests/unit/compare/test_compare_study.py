@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -20,7 +21,7 @@ pytest.importorskip("optuna")
 from edge_seq.errors import ConfigError, ToolError
 from edge_seq.workflow.compare import database
 from edge_seq.workflow.compare import study as study_module
-from edge_seq.workflow.compare.database import Heartbeat, shown_storage
+from edge_seq.workflow.compare.database import STUDY_FILE, Heartbeat, shown_storage
 from edge_seq.workflow.compare.points import Point
 from edge_seq.workflow.compare.study import MOST_LOST, Study
 from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, wait_for
@@ -316,6 +317,20 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(
     with pytest.raises(kind, match=message) as caught:
         Study(storage, "name", Heartbeat())
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [("v0.9.0.a", "optuna storage upgrade"), ("v99.0.0.a", "pip install -U optuna")]
+)
+def test_tables_of_another_optuna_are_refused_with_what_to_do(tmp_path: Path, version: str, advice: str) -> None:
+    open_study(tmp_path)
+    with sqlite3.connect(tmp_path / STUDY_FILE) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    connection.close()
+    with pytest.raises(ToolError, match="the database sqlite cannot be used with this Optuna: ") as caught:
+        open_study(tmp_path)
+    assert advice in str(caught.value)
+    assert "Or give another --out (with --storage: an empty database)" in str(caught.value)
 
 
 def test_a_url_is_shown_without_its_password() -> None:
