@@ -26,6 +26,7 @@ STUDY_FILE = "study.db"
 _SQLITE_PATIENCE_S = 60.0
 _CONNECT_TIMEOUT_S = 10
 _OPEN_TRIES = 5
+_SHOWN_OPTIONS = {"host", "port", "user", "dbname", "sslmode", "connect_timeout", "charset"}  # a driver may know others
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,12 @@ def storage_of_folder(folder: Path) -> str:
 
 
 def shown_storage(storage: str) -> str:
-    """The URL without its password, be it before the host or an option behind the question mark."""
+    """The URL without its password, and of the options behind the question mark only those that hold no secret."""
     from sqlalchemy.engine import make_url
 
     url = make_url(storage)
-    secrets = [option for option in url.query if "pass" in option]
-    return url.difference_update_query(secrets).render_as_string(hide_password=True)
+    hidden = url.query.keys() - _SHOWN_OPTIONS
+    return url.difference_update_query(hidden).render_as_string(hide_password=True)
 
 
 def check_storage(storage: str) -> URL:

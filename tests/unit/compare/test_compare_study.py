@@ -335,8 +335,22 @@ def test_tables_of_another_optuna_are_refused_with_what_to_do(tmp_path: Path, ve
 
 def test_a_url_is_shown_without_its_password() -> None:
     assert shown_storage("postgresql://user:secret@host/x") == "postgresql://user:***@host/x"
-    options = "postgresql://host/x?user=me&password=secret&sslpassword=secret"
-    assert shown_storage(options) == "postgresql://host/x?user=me"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "password=secret&sslpassword=secret",
+        "PGPASSWORD=secret",
+        "token=secret",
+        "odbc_connect=DRIVER%3Dx%3BPWD%3Dsecret",
+        "options=-c%20x%3Dsecret&options=secret",
+    ],
+)
+def test_options_of_a_url_that_may_hold_a_secret_are_not_shown(secret: str) -> None:
+    assert shown_storage(f"postgresql://host/x?user=me&{secret}&sslmode=require") == (
+        "postgresql://host/x?sslmode=require&user=me"
+    )
 
 
 def test_without_optuna_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
