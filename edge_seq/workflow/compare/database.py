@@ -47,12 +47,22 @@ def storage_of_folder(folder: Path) -> str:
 
     In write-ahead mode: a commit waits for the disk only once, and other programs can read meanwhile. That mode needs a
     file system of this machine; workers on several machines need a database server.
+
+    Raises:
+        ConfigError: the name of the folder has a character that this SQLAlchemy cannot put into a URL.
     """
+    from sqlalchemy.engine import URL, make_url
+
     path = folder.absolute() / STUDY_FILE
+    url = URL.create("sqlite", database=str(path)).render_as_string()
+    if make_url(url).database != str(path):
+        raise ConfigError(
+            f"comparison: SQLAlchemy 2.0 and older have no URL for {path}; give --out without ? in its name"
+        )
     with sqlite3.connect(path, timeout=_SQLITE_PATIENCE_S) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
-    return f"sqlite:///{path}"
+    return url
 
 
 def shown_storage(storage: str) -> str:

@@ -319,6 +319,30 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["a?b", "a%3Fb", "a b+c", "a{b}#c", "ä"])
+def test_the_file_lies_in_its_folder_whatever_the_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    open_study(folder).fill_queue(POINTS)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with sqlite3.connect(folder / STUDY_FILE) as connection:
+        assert connection.execute("SELECT count(*) FROM trials").fetchone() == (len(POINTS),)
+    connection.close()
+
+
+def test_a_folder_that_an_older_sqlalchemy_has_no_url_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.engine import URL
+
+    folder = tmp_path / "a?b"
+    folder.mkdir()
+    monkeypatch.setattr(URL, "render_as_string", lambda url: f"sqlite:///{url.database}")
+    with pytest.raises(ConfigError, match=r"have no URL for .*; give --out without \? in its name"):
+        open_study(folder)
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("version", "advice"), [("v0.9.0.a", "optuna storage upgrade"), ("v99.0.0.a", "pip install -U optuna")]
 )
