@@ -183,7 +183,7 @@ class Study:
                 key = trial.user_attrs.get(POINT, "")
                 try:
                     self._describe(trial, points)
-                    if key not in by_key or self._is_done_elsewhere(trial, key):
+                    if key not in by_key or self._is_done_elsewhere(trial, key, points):
                         self._end(trial, optuna.trial.TrialState.PRUNED)
                     else:
                         self._work_on(trial, by_key[key], run, score)
@@ -224,15 +224,16 @@ class Study:
         for name, values in _choices(points).items():
             trial.suggest_categorical(name, values)
 
-    def _is_done_elsewhere(self, mine: optuna.trial.Trial, key: str) -> bool:
-        """Whether another trial of the point is finished, or in work since before: trials are taken in their order."""
+    def _is_done_elsewhere(self, mine: optuna.trial.Trial, key: str, points: Sequence[Point]) -> bool:
+        """Whether the point is done, or in work since before in another trial: trials are taken in their order."""
         import optuna
 
-        state = optuna.trial.TrialState
-        return any(
-            other.state == state.COMPLETE or (other.state == state.RUNNING and other.number < mine.number)
-            for other in self._study.get_trials(deepcopy=False)
-            if other.number != mine.number and other.user_attrs.get(POINT) == key
+        standing = self.standing(points)
+        running = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+        return (
+            key in standing.results
+            or key in standing.refused
+            or any(other.number < mine.number and other.user_attrs.get(POINT) == key for other in running)
         )
 
     def _work_on(

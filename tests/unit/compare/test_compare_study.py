@@ -209,6 +209,28 @@ def test_a_defect_is_raised_and_a_point_that_kills_its_workers_is_given_up(tmp_p
     assert "its worker died 3 times" in open_study(tmp_path).standing(POINTS).refused[POINTS[1].key]
 
 
+@pytest.mark.parametrize("error", [ConfigError("nan"), RuntimeError("defect")])
+def test_a_point_that_was_given_up_is_not_tried_again_by_its_waiting_duplicate(
+    tmp_path: Path, error: Exception
+) -> None:
+    study, tries = open_study(tmp_path), []
+    for _ in range(MOST_LOST + 1):  # as workers do that start together
+        study._study.enqueue_trial({}, user_attrs={"point": POINTS[1].key}, skip_if_exists=False)
+
+    def fails(point: Point) -> dict[str, Any]:
+        if point.seed == 1:
+            tries.append(point.seed)
+            raise error
+        return run(point)
+
+    expected = 1 if isinstance(error, ConfigError) else MOST_LOST
+    for _ in range(MOST_LOST + 1):
+        with suppress(RuntimeError):
+            work(study, fails)
+    assert len(tries) == expected
+    assert list(study.standing(POINTS).refused) == [POINTS[1].key]
+
+
 @pytest.mark.parametrize("step", ["set_trial_user_attr", "set_trial_state_values"])
 @pytest.mark.parametrize("refused", [False, True])
 def test_a_database_that_is_away_when_a_training_ends_costs_nothing(
