@@ -15,6 +15,7 @@ from typing import Any
 
 from edge_seq.errors import EdgeSeqError, ToolError
 from edge_seq.metrics import accuracy, macro_f1
+from edge_seq.stderr import print_stderr_error, print_stderr_warning
 from edge_seq.workflow.compare.config import CompareConfig, parse_compare_config
 from edge_seq.workflow.compare.data import Source, open_source
 from edge_seq.workflow.compare.database import Heartbeat
@@ -188,12 +189,9 @@ def main() -> None:
             if os.getppid() != parent:
                 sys.exit("edge-seq: the process that started this worker is gone")
 
-        def warn(text: str) -> None:
-            sys.stderr.write(f"edge-seq: warning: {text}\n")
-
-        work_here(job, study, source, progress=end_without_parent, warn=warn)
+        work_here(job, study, source, progress=end_without_parent, warn=print_stderr_warning)
     except EdgeSeqError as error:
-        sys.stderr.write(f"edge-seq: error: {error}\n")
+        print_stderr_error(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ pytest.importorskip("optuna")
 
 from edge_seq.errors import ToolError
 from edge_seq.workflow.compare import workers
-from edge_seq.workflow.compare.config import load_compare_config
+from edge_seq.workflow.compare.config import CompareConfig, load_compare_config
 from edge_seq.workflow.compare.points import Point
 from edge_seq.workflow.compare.study import Standing
 from edge_seq.workflow.compare.workers import Job, work_in_processes
@@ -54,3 +55,23 @@ def test_a_database_that_is_away_for_a_moment_stops_no_workers(tmp_path: Path, m
     assert [process.returncode for process in started] == [0, 0]
     assert died == 0
     assert seen[-1] == len(POINTS)
+
+
+def test_a_worker_says_errors_and_warnings_as_commands_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge_seq.cli import output
+
+    assert workers.print_stderr_warning is output.print_stderr_warning
+
+    def fail(_config: CompareConfig) -> None:
+        raise ToolError("no data")
+
+    job = Job(load_compare_config("recall"), "", "", HEARTBEAT, {}, ())
+    monkeypatch.setattr("sys.stdin", io.StringIO(job.to_json()))
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(workers, "open_source", fail)
+    with pytest.raises(SystemExit) as ended:
+        workers.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "edge-seq: error: no data\n"
