@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,9 @@ def test_a_trial_is_taken_by_one_of_two_workers_that_reach_for_it_at_once(
 
 
 @pytest.mark.parametrize("ended_as", ["COMPLETE", "FAIL"])
-def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another(tmp_path: Path, ended_as: str) -> None:
+def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another(
+    tmp_path: Path, ended_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the two steps that keep a result: it is written, then its trial is told to be finished."""
     import optuna
 
@@ -109,15 +111,18 @@ def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another
     warnings: list[str] = []
     taken_over: list[str] = []
 
-    def score(result: Mapping[str, Any]) -> float:
+    end_trial = slow._end
+
+    def overtaken(trial: optuna.trial.Trial, *how: Any) -> None:
         if not taken_over:
             taken_over.append(ended_as)
-            (trial,) = other._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
-            other._end(trial, optuna.trial.TrialState[ended_as], *([0.0] if ended_as == "COMPLETE" else []))
+            (running,) = other._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+            other._end(running, optuna.trial.TrialState[ended_as], *([0.0] if ended_as == "COMPLETE" else []))
             work(other)
-        return float(result["score"])
+        end_trial(trial, *how)
 
-    slow.work(POINTS, run, score, warn=warnings.append)
+    monkeypatch.setattr(slow, "_end", overtaken)
+    slow.work(POINTS, run, lambda result: result["score"], warn=warnings.append)
     expected = f"{POINTS[0].key} was taken over from this worker, which had given no sign of life for 2 s"
     assert warnings == [f"{expected}; its own result is dropped"]
     standing = open_study(tmp_path).standing(POINTS)
