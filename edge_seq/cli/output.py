@@ -13,6 +13,8 @@ from edge_seq.errors import EdgeSeqError
 from edge_seq.figure_text import estimate as estimate
 from edge_seq.figure_text import percent as percent
 from edge_seq.files import json_text
+from edge_seq.stderr import print_stderr_error
+from edge_seq.stderr import print_stderr_warning as print_stderr_warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,12 +42,7 @@ def print_error(error: EdgeSeqError, *, as_json: bool, one_line: bool = False) -
     """The error on stderr, and as JSON on stdout where JSON was asked for."""
     if as_json:
         print_json_error(type(error).__name__, str(error), one_line=one_line)
-    sys.stderr.write(f"edge-seq: error: {error}\n")
-
-
-def print_stderr_warning(text: str) -> None:
-    """A warning on stderr, while results go on."""
-    sys.stderr.write(f"edge-seq: warning: {text}\n")
+    print_stderr_error(error)
 
 
 def print_line(text: str) -> None:

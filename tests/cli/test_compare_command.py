@@ -148,6 +148,19 @@ def test_own_data_come_by_group_and_equal_budgets_choose_the_units(small: Small,
     assert "groups put aside as the test part, not looked at" in result["data_note"]
 
 
+def test_machines_that_keep_the_same_data_in_other_folders_share_a_study(small: Small, tmp_path: Path) -> None:
+    storage = storage_of_folder(tmp_path)
+    sizes = ("--quick", "--window-length", "25", "--hidden-size", "2", "--cell", "rnn", "--first-weights", "default")
+    few = (*sizes, "--seeds", "2", "--target", "none", "--set", "training.epochs=1", "--storage", storage)
+    for machine in ("one", "other"):
+        folder = tmp_path / machine
+        folder.mkdir()
+        for end in (".csv", ".toml"):
+            shutil.copy(small.drives.with_suffix(end), folder)
+        result = ok("compare", folder / "drives.toml", *few, "--out", folder / "study", "--workers", "2", "--json").json
+        assert (result["trainings"], result["trainings_left"]) == (2, 0)
+
+
 def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
     code = (
         "import edge_seq.workflow.compare.workers as w\nfrom edge_seq.errors import ConfigError\nrun = w.run_point\n"

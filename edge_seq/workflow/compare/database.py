@@ -6,11 +6,12 @@ that is said of a URL shows its password.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ STUDY_FILE = "study.db"
 _SQLITE_PATIENCE_S = 60.0
 _CONNECT_TIMEOUT_S = 10
 _OPEN_TRIES = 5
+_SHOWN_OPTIONS = {"host", "port", "user", "dbname", "sslmode", "connect_timeout", "charset"}  # a driver may know others
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,31 @@ def storage_of_folder(folder: Path) -> str:
 
     In write-ahead mode: a commit waits for the disk only once, and other programs can read meanwhile. That mode needs a
     file system of this machine; workers on several machines need a database server.
+
+    Raises:
+        ConfigError: the name of the folder has a character that this SQLAlchemy cannot put into a URL.
     """
+    from sqlalchemy.engine import URL, make_url
+
     path = folder.absolute() / STUDY_FILE
+    url = URL.create("sqlite", database=str(path)).render_as_string()
+    if make_url(url).database != str(path):
+        raise ConfigError(
+            f"comparison: SQLAlchemy 2.0 and older have no URL for {path}; give --out without ? in its name"
+        )
     with sqlite3.connect(path, timeout=_SQLITE_PATIENCE_S) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     connection.close()
-    return f"sqlite:///{path}"
+    return url
 
 
 def shown_storage(storage: str) -> str:
-    """The URL without its password, be it before the host or an option behind the question mark."""
+    """The URL without its password, and of the options behind the question mark only those that hold no secret."""
     from sqlalchemy.engine import make_url
 
     url = make_url(storage)
-    secrets = [option for option in url.query if "pass" in option]
-    return url.difference_update_query(secrets).render_as_string(hide_password=True)
+    hidden = url.query.keys() - _SHOWN_OPTIONS
+    return url.difference_update_query(hidden).render_as_string(hide_password=True)
 
 
 def check_storage(storage: str) -> URL:
@@ -102,7 +114,8 @@ def open_study(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
     """The study of that name; made if it is not there.
 
     Raises:
-        ConfigError, ToolError: as :func:`check_storage` and :func:`database_errors`.
+        ConfigError, ToolError: as :func:`check_storage` and :func:`database_errors`; or another version of Optuna made
+            the tables.
     """
     import optuna
     from optuna.exceptions import StorageInternalError
@@ -133,7 +146,27 @@ def open_study(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
                 if not remaining:
                     raise
                 time.sleep(0.5)  # two workers that make the tables at the same time
+            except RuntimeError as error:  # Optuna's, of tables that another version of it made
+                raise ToolError(
+                    f"comparison: the database {url.drivername} cannot be used with this Optuna: {error} Or give "
+                    "another --out (with --storage: an empty database) to start anew"
+                ) from error
     raise AssertionError("unreachable")
+
+
+def set_if_absent(study: optuna.Study, name: str, value: str) -> None:
+    """A user attribute of a study, left as it is where it is there already.
+
+    Optuna's own way overwrites it. Here the table's rule decides, one row for each study and name, whoever comes first.
+    """
+    from optuna.storages._rdb.models import StudyUserAttributeModel
+    from sqlalchemy import insert
+    from sqlalchemy.exc import IntegrityError
+
+    storage: Any = study._storage
+    row = {"study_id": study._study_id, "key": name, "value_json": json.dumps(value)}
+    with suppress(IntegrityError), storage._backend.engine.begin() as connection:
+        connection.execute(insert(StudyUserAttributeModel).values(row))
 
 
 @contextmanager

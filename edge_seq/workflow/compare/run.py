@@ -124,7 +124,9 @@ def compare_cells(
     where.out.mkdir(parents=True, exist_ok=True)
     storage = where.storage or storage_of_folder(where.out)
     study = Study(storage, where.study_name, where.heartbeat)
-    wanted = {"config": config.model_dump(mode="json"), "data": source.fingerprint}
+    # Without the source's folder, which differs between machines: the fingerprint tells whether data are the same.
+    table = config.model_dump(mode="json") | {"task": Path(config.task).name}
+    wanted = {"config": table, "data": source.fingerprint}
 
     def resolve() -> dict[str, Any]:
         progress(0, 1, "choosing hidden sizes")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_seq.errors import ConfigError, EdgeSeqError, ToolError
 from edge_seq.workflow.compare.config import config_differences
-from edge_seq.workflow.compare.database import Heartbeat, database_errors, open_study, quiet
+from edge_seq.workflow.compare.database import Heartbeat, database_errors, open_study, quiet, set_if_absent
 from edge_seq.workflow.compare.points import Point
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Study:
             stored = self._study.user_attrs.get(PLAN)
             if stored is None:
                 plan = {**wanted, "resolved": dict(resolve())}
-                self._study.set_user_attr(PLAN, json.dumps(plan))
+                set_if_absent(self._study, PLAN, json.dumps(plan))  # another may have been first meanwhile
                 stored = self._study.user_attrs[PLAN]
         found: dict[str, Any] = json.loads(stored)
         resolved = found.pop("resolved")
@@ -183,7 +183,7 @@ class Study:
                 key = trial.user_attrs.get(POINT, "")
                 try:
                     self._describe(trial, points)
-                    if key not in by_key or self._is_done_elsewhere(trial, key):
+                    if key not in by_key or self._is_done_elsewhere(trial, key, points):
                         self._end(trial, optuna.trial.TrialState.PRUNED)
                     else:
                         self._work_on(trial, by_key[key], run, score)
@@ -224,15 +224,16 @@ class Study:
         for name, values in _choices(points).items():
             trial.suggest_categorical(name, values)
 
-    def _is_done_elsewhere(self, mine: optuna.trial.Trial, key: str) -> bool:
-        """Whether another trial of the point is finished, or in work since before: trials are taken in their order."""
+    def _is_done_elsewhere(self, mine: optuna.trial.Trial, key: str, points: Sequence[Point]) -> bool:
+        """Whether the point is done, or in work since before in another trial: trials are taken in their order."""
         import optuna
 
-        state = optuna.trial.TrialState
-        return any(
-            other.state == state.COMPLETE or (other.state == state.RUNNING and other.number < mine.number)
-            for other in self._study.get_trials(deepcopy=False)
-            if other.number != mine.number and other.user_attrs.get(POINT) == key
+        standing = self.standing(points)
+        running = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+        return (
+            key in standing.results
+            or key in standing.refused
+            or any(other.number < mine.number and other.user_attrs.get(POINT) == key for other in running)
         )
 
     def _work_on(
@@ -254,8 +255,7 @@ class Study:
             with self._signs_of_life(trial):
                 result = run(point)
         except EdgeSeqError as error:
-            trial.set_user_attr(REFUSED, str(error))
-            self._end(trial, TrialState.FAIL)
+            self._finish(trial, REFUSED, str(error), TrialState.FAIL)
         except BaseException as error:
             with suppress(UpdateFinishedTrialError):
                 if isinstance(error, KeyboardInterrupt):
@@ -263,8 +263,23 @@ class Study:
                 self._end(trial, TrialState.FAIL)
             raise
         else:
-            trial.set_user_attr(RESULT, json.dumps(result))
-            self._end(trial, TrialState.COMPLETE, score(result))
+            self._finish(trial, RESULT, json.dumps(result), TrialState.COMPLETE, score(result))
+
+    def _finish(
+        self, trial: optuna.trial.Trial, name: str, answer: str, state: optuna.trial.TrialState, *values: float
+    ) -> None:
+        """Keep what a training gave; where the database is away, try again until the grace is over."""
+        deadline = time.monotonic() + self.heartbeat.grace_s
+        while True:
+            try:
+                with database_errors(self._url):
+                    trial.set_user_attr(name, answer)
+                    self._end(trial, state, *values)
+                return
+            except ToolError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(min(1.0, self.heartbeat.interval_s))
 
     def _end(self, trial: optuna.trial.Trial, state: optuna.trial.TrialState, *values: float) -> None:
         self._storage.set_trial_state_values(trial._trial_id, state, values or None)

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_seq.errors import EdgeSeqError, ToolError
 from edge_seq.metrics import accuracy, macro_f1
+from edge_seq.stderr import print_stderr_error, print_stderr_warning
 from edge_seq.workflow.compare.config import CompareConfig, parse_compare_config
 from edge_seq.workflow.compare.data import Source, open_source
 from edge_seq.workflow.compare.database import Heartbeat
@@ -110,7 +111,8 @@ def work_in_processes(
         how many of them died before the end; the others took over their trials.
 
     Raises:
-        ToolError: all ended, and there is work left; with the last words of the first.
+        ToolError: all ended, and there is work left; with the last words of the first. The database cannot be reached
+            before they start, or after they ended.
     """
     study.fill_queue(job.points)
     paths = [logs / f"worker_{index}.log" for index in range(count)]
@@ -118,7 +120,8 @@ def work_in_processes(
         processes = [_start(job, path, stack) for path in paths]
         try:
             while any(process.poll() is None for process in processes):
-                progress(study.standing(job.points))
+                with suppress(ToolError):  # a database that is away may come back; the workers know what to do
+                    progress(study.standing(job.points))
                 time.sleep(POLL_S)
         except BaseException:
             _stop(processes)
@@ -186,12 +189,9 @@ def main() -> None:
             if os.getppid() != parent:
                 sys.exit("edge-seq: the process that started this worker is gone")
 
-        def warn(text: str) -> None:
-            sys.stderr.write(f"edge-seq: warning: {text}\n")
-
-        work_here(job, study, source, progress=end_without_parent, warn=warn)
+        work_here(job, study, source, progress=end_without_parent, warn=print_stderr_warning)
     except EdgeSeqError as error:
-        sys.stderr.write(f"edge-seq: error: {error}\n")
+        print_stderr_error(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)

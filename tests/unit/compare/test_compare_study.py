@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 pytest.importorskip("optuna")
 
 from edge_seq.errors import ConfigError, ToolError
 from edge_seq.workflow.compare import database
 from edge_seq.workflow.compare import study as study_module
-from edge_seq.workflow.compare.database import Heartbeat, shown_storage
+from edge_seq.workflow.compare.database import STUDY_FILE, Heartbeat, shown_storage
 from edge_seq.workflow.compare.points import Point
 from edge_seq.workflow.compare.study import MOST_LOST, Study
 from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, wait_for
@@ -97,7 +101,9 @@ def test_a_trial_is_taken_by_one_of_two_workers_that_reach_for_it_at_once(
 
 
 @pytest.mark.parametrize("ended_as", ["COMPLETE", "FAIL"])
-def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another(tmp_path: Path, ended_as: str) -> None:
+def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another(
+    tmp_path: Path, ended_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the two steps that keep a result: it is written, then its trial is told to be finished."""
     import optuna
 
@@ -105,15 +111,18 @@ def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another
     warnings: list[str] = []
     taken_over: list[str] = []
 
-    def score(result: Mapping[str, Any]) -> float:
+    end_trial = slow._end
+
+    def overtaken(trial: optuna.trial.Trial, *how: Any) -> None:
         if not taken_over:
             taken_over.append(ended_as)
-            (trial,) = other._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
-            other._end(trial, optuna.trial.TrialState[ended_as], *([0.0] if ended_as == "COMPLETE" else []))
+            (running,) = other._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
+            other._end(running, optuna.trial.TrialState[ended_as], *([0.0] if ended_as == "COMPLETE" else []))
             work(other)
-        return float(result["score"])
+        end_trial(trial, *how)
 
-    slow.work(POINTS, run, score, warn=warnings.append)
+    monkeypatch.setattr(slow, "_end", overtaken)
+    slow.work(POINTS, run, lambda result: result["score"], warn=warnings.append)
     expected = f"{POINTS[0].key} was taken over from this worker, which had given no sign of life for 2 s"
     assert warnings == [f"{expected}; its own result is dropped"]
     standing = open_study(tmp_path).standing(POINTS)
@@ -205,6 +214,80 @@ def test_a_defect_is_raised_and_a_point_that_kills_its_workers_is_given_up(tmp_p
     assert "its worker died 3 times" in open_study(tmp_path).standing(POINTS).refused[POINTS[1].key]
 
 
+@pytest.mark.parametrize("error", [ConfigError("nan"), RuntimeError("defect")])
+def test_a_point_that_was_given_up_is_not_tried_again_by_its_waiting_duplicate(
+    tmp_path: Path, error: Exception
+) -> None:
+    study, tries = open_study(tmp_path), []
+    for _ in range(MOST_LOST + 1):  # as workers do that start together
+        study._study.enqueue_trial({}, user_attrs={"point": POINTS[1].key}, skip_if_exists=False)
+
+    def fails(point: Point) -> dict[str, Any]:
+        if point.seed == 1:
+            tries.append(point.seed)
+            raise error
+        return run(point)
+
+    expected = 1 if isinstance(error, ConfigError) else MOST_LOST
+    for _ in range(MOST_LOST + 1):
+        with suppress(RuntimeError):
+            work(study, fails)
+    assert len(tries) == expected
+    assert list(study.standing(POINTS).refused) == [POINTS[1].key]
+
+
+@pytest.mark.parametrize("step", ["set_trial_user_attr", "set_trial_state_values"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_database_that_is_away_when_a_training_ends_costs_nothing(
+    step: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = open_study(tmp_path)
+    trained: list[int] = []
+
+    def run_and_lose_the_database(point: Point) -> dict[str, Any]:
+        trained.append(point.seed)
+        if point.seed == 0:
+            go_away(study, step, monkeypatch, times=2)
+            if refused:
+                raise ConfigError("nan")
+        return run(point)
+
+    work(study, run_and_lose_the_database)
+    standing = open_study(tmp_path).standing(POINTS)
+    assert sorted(trained) == [0, 1, 2, 3]
+    assert (len(standing.results), len(standing.refused)) == ((3, 1) if refused else (4, 0))
+
+
+def test_a_database_that_stays_away_when_a_training_ends_is_an_error_after_the_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = open_study(tmp_path)
+
+    def run_and_lose_the_database(point: Point) -> dict[str, Any]:
+        go_away(study, "set_trial_user_attr", monkeypatch, times=10**6)
+        return run(point)
+
+    began = time.monotonic()
+    with pytest.raises(ToolError, match="the database sqlite cannot be used: away"):
+        work(study, run_and_lose_the_database)
+    assert time.monotonic() - began >= study.heartbeat.grace_s
+
+
+def go_away(study: Study, step: str, monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+    """Let that step of the storage fail so many times."""
+    from optuna.exceptions import StorageInternalError
+
+    do, failed = getattr(study._storage, step), []
+
+    def fail_or_do(*what: Any, **more: Any) -> Any:
+        if len(failed) < times:
+            failed.append(step)
+            raise StorageInternalError("commit") from OSError("away")
+        return do(*what, **more)
+
+    monkeypatch.setattr(study._storage, step, fail_or_do)
+
+
 def test_another_plan_is_refused_with_what_differs(tmp_path: Path) -> None:
     wanted = {"config": {"seeds": 3, "training": {"epochs": 20}}, "data": "abc"}
     resolved = open_study(tmp_path).agree_on_plan(wanted, lambda: {"units": 7})["resolved"]
@@ -216,6 +299,28 @@ def test_another_plan_is_refused_with_what_differs(tmp_path: Path) -> None:
         open_study(tmp_path).agree_on_plan(changed, dict)
     assert 'config.training.epochs 20 there, 40 now; data "abc" there, "xyz" now' in str(caught.value)
     assert "Give the same command to continue it, or another --out" in str(caught.value)
+
+
+def test_the_first_of_two_workers_that_work_out_a_plan_together_is_kept(tmp_path: Path) -> None:
+    first, second, third = (open_study(tmp_path) for _ in range(3))
+
+    def overtaken() -> dict[str, Any]:
+        first.agree_on_plan({"epochs": 20}, lambda: {"units": 7})
+        return {"units": 8}
+
+    assert second.agree_on_plan({"epochs": 20}, overtaken) == {"epochs": 20, "resolved": {"units": 7}}
+    assert third.agree_on_plan({"epochs": 20}, dict)["resolved"] == {"units": 7}
+
+
+def test_a_worker_of_another_plan_that_was_overtaken_is_refused(tmp_path: Path) -> None:
+    first, second = open_study(tmp_path), open_study(tmp_path)
+
+    def overtaken() -> dict[str, Any]:
+        first.agree_on_plan({"epochs": 20}, dict)
+        return {}
+
+    with pytest.raises(ConfigError, match="made under another configuration: epochs 20 there, 40 now"):
+        second.agree_on_plan({"epochs": 40}, overtaken)
 
 
 @pytest.mark.parametrize(
@@ -241,13 +346,73 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["a?b", "a%3Fb", "a b+c", "a{b}#c", "ä"])
+def test_the_file_lies_in_its_folder_whatever_the_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    open_study(folder).fill_queue(POINTS)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with sqlite3.connect(folder / STUDY_FILE) as connection:
+        assert connection.execute("SELECT count(*) FROM trials").fetchone() == (len(POINTS),)
+    connection.close()
+
+
+def test_a_folder_that_an_older_sqlalchemy_has_no_url_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.engine import URL
+
+    folder = tmp_path / "a?b"
+    folder.mkdir()
+    monkeypatch.setattr(URL, "render_as_string", lambda url: f"sqlite:///{url.database}")
+    with pytest.raises(ConfigError, match=r"have no URL for .*; give --out without \? in its name"):
+        open_study(folder)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "advice"), [("v0.9.0.a", "optuna storage upgrade"), ("v99.0.0.a", "pip install -U optuna")]
+)
+def test_tables_of_another_optuna_are_refused_with_what_to_do(tmp_path: Path, version: str, advice: str) -> None:
+    open_study(tmp_path)
+    with sqlite3.connect(tmp_path / STUDY_FILE) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
+    connection.close()
+    with pytest.raises(ToolError, match="the database sqlite cannot be used with this Optuna: ") as caught:
+        open_study(tmp_path)
+    assert advice in str(caught.value)
+    assert "Or give another --out (with --storage: an empty database)" in str(caught.value)
+
+
 def test_a_url_is_shown_without_its_password() -> None:
     assert shown_storage("postgresql://user:secret@host/x") == "postgresql://user:***@host/x"
-    options = "postgresql://host/x?user=me&password=secret&sslpassword=secret"
-    assert shown_storage(options) == "postgresql://host/x?user=me"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "password=secret&sslpassword=secret",
+        "PGPASSWORD=secret",
+        "token=secret",
+        "odbc_connect=DRIVER%3Dx%3BPWD%3Dsecret",
+        "options=-c%20x%3Dsecret&options=secret",
+    ],
+)
+def test_options_of_a_url_that_may_hold_a_secret_are_not_shown(secret: str) -> None:
+    assert shown_storage(f"postgresql://host/x?user=me&{secret}&sslmode=require") == (
+        "postgresql://host/x?sslmode=require&user=me"
+    )
 
 
 def test_without_optuna_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(ToolError, match=r"needs optuna, which is not installed; pip install 'edge-seq\[compare\]'"):
         study_module.require_optuna()
+
+
+def test_no_optuna_is_admitted_that_does_not_say_that_a_trial_was_ended_by_another() -> None:
+    """UpdateFinishedTrialError came with 4.3.0."""
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
+    (optuna,) = (Requirement(found) for found in re.findall(r'"(optuna\b[^"]*)"', project))
+    assert not optuna.specifier.contains("4.2.1")
+    assert optuna.specifier.contains("4.3.0")
