@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from edge_seq.errors import ContractError, DataError, ToolError
 
 
+class RowsApartError(DataError):
+    """Rows of a recording lie in several parts of a file: it has to be read as a whole."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """Which columns to read, and how a text file is laid out.
@@ -86,7 +90,7 @@ class Reader:
         has_time: whether the format has a clock of its own, so that a time_column or index_column has no place.
         has_recordings: whether the format tells recordings apart, so that a recording_column has no place.
         read_parts: reads one file in parts, each of whole recordings, so that it never lies in memory as a whole;
-            takes the column that tells recordings apart. None where a file is read at once.
+            takes the column that tells recordings apart, raises RowsApartError too. None where a file is read at once.
     """
 
     name: str
@@ -156,7 +160,24 @@ def whole_recordings(schema: Any, batches: Iterable[Any], recording_column: str)
 
     Yields:
         ``pyarrow.Table``; one without rows where there are none.
+
+    Raises:
+        RowsApartError: a recording comes back that a table before held.
     """
+    known: set[str] = set()
+    for table in _cut_at_changes(schema, batches, recording_column):
+        names = _texts(table.column(recording_column)).values
+        again = next((name for name in names if name in known), None)
+        if again is not None:
+            raise RowsApartError(
+                f"recording {again}: its rows are not together, as in a file that is read in parts; sort the "
+                "rows by recording"
+            )
+        known.update(names)
+        yield table
+
+
+def _cut_at_changes(schema: Any, batches: Iterable[Any], recording_column: str) -> Iterator[Any]:
     pa = import_pyarrow()
     waiting = [schema.empty_table()]
     for batch in batches:
