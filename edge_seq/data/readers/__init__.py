@@ -151,15 +151,16 @@ def _cut_tables(
     """Signals of the tables of one file.
 
     Raises:
-        RowsApartError: a recording comes back in a later table, also where an earlier one is found wrong before that:
-            half of a recording is not what its intervals are of.
+        RowsApartError: a recording comes back in a later table, also where intervals do not fit to an earlier one: they
+            are of whole recordings.
         DataError, ContractError: as :func:`cut_signals`.
     """
     for table in tables:
         try:
             yield from cut_signals(table, file, source, intervals, is_only=is_only)
         except DataError:
-            _check_rows_are_together(tables)
+            if source.label_from == "intervals":
+                _check_rows_are_together(tables)
             raise
 
 

@@ -138,8 +138,8 @@ def _rows_of_recordings(table: Table, file: SourceFile, source: DataSource) -> I
         name = column.values[int(column.codes[rows[0]])]
         if not name:
             raise DataError(
-                f"{table.where}: row {int(rows[0]) + 1} has no value in recording_column {source.recording_column!r}; "
-                "give every row one"
+                f"{table.where}: row {table.first_row + int(rows[0]) + 1} has no value in recording_column "
+                f"{source.recording_column!r}; give every row one"
             )
         check_name(name, DataError, what=f"{table.where}: recording", remedy="Rename it in the data")
         if not (source.time_column or source.index_column) and int(rows[-1] - rows[0]) != len(rows) - 1:
