@@ -120,7 +120,8 @@ def read_signals(
     Args:
         source: where the files are and what they hold.
         base: folder to which ``source.path`` is relative.
-        on_error: takes what is wrong with a file, which is then left out; without it that is raised.
+        on_error: takes what is wrong with a file, the rest of which is then left out; without it that is raised. Of a
+            file that is read in parts, the recordings of the parts before were given already.
         in_parts: as for :func:`read_recordings`; where those rows are not together, the fault is a RowsApartError.
 
     Raises:
