@@ -2,9 +2,10 @@
 
     python datasets/measure_memory.py --times 1 10 100
     python datasets/measure_memory.py --times 1 10 --storage memory      # for comparison: everything in memory
+    python datasets/measure_memory.py --times 1 15 --data-check          # of `data check`, on CSV files
 
 Each step is a process of its own; its peak is what the system says (resident set). The recordings are noise with
-another amplitude in each class, in one Parquet file that is written in parts.
+another amplitude in each class, in one file that is written in parts: Parquet, for ``--data-check`` CSV.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 RECORDINGS, SAMPLES, RATE_HZ = 30, 3000, 50
 CLASSES = ("rest", "smooth", "rough")
 SOURCE = """
 name = "many"
-path = "many.parquet"
+path = "{path}"
 recording_column = "recording"
 group_column = "recording"
 time_column = "t"
@@ -35,52 +37,56 @@ sample_rate_hz = 50
 window_length = 100
 window_stride = 50
 channels = [
-    { name = "ax", unit = "g", counts_per_unit = 4096, full_scale = 8 },
-    { name = "ay", unit = "g", counts_per_unit = 4096, full_scale = 8 },
-    { name = "az", unit = "g", counts_per_unit = 4096, full_scale = 8 },
+    {{ name = "ax", unit = "g", counts_per_unit = 4096, full_scale = 8 }},
+    {{ name = "ay", unit = "g", counts_per_unit = 4096, full_scale = 8 }},
+    {{ name = "az", unit = "g", counts_per_unit = 4096, full_scale = 8 }},
 ]
 """
 
 
-def write_recordings(folder: Path, times: int) -> Path:
-    """Write the Parquet file and its data source; a row group holds 30 recordings."""
+WRITERS = {".csv": pc.CSVWriter, ".parquet": pq.ParquetWriter}
+
+
+def write_recordings(folder: Path, times: int, *, suffix: str, as_one: bool = False) -> Path:
+    """Write ``many.parquet`` or ``many.csv`` and its data source, 30 recordings at a time, or all rows as one."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     writer: Any = None
     for part in range(times):
-        names = [f"r{part * RECORDINGS + index:06d}" for index in range(RECORDINGS)]
+        rows = np.arange(part * RECORDINGS * SAMPLES, (part + 1) * RECORDINGS * SAMPLES)
+        of_recording, place = (0 * rows, rows) if as_one else np.divmod(rows, SAMPLES)
         which = np.repeat(np.tile(np.arange(3), RECORDINGS), SAMPLES // 3)
         columns: dict[str, Any] = {
-            "recording": np.repeat(names, SAMPLES),
-            "t": np.tile(np.arange(SAMPLES) / RATE_HZ, RECORDINGS),
+            "recording": np.char.mod("r%06d", of_recording),
+            "t": place / RATE_HZ,
             "label": np.array(CLASSES)[which],
         }
         for axis in ("ax", "ay", "az"):
             amplitude = np.array([0.01, 0.1, 0.5])[which]
             columns[axis] = (rng.normal(size=len(which)) * amplitude + (axis == "az")).astype(np.float32)
         table = pa.table(columns)
-        writer = writer or pq.ParquetWriter(folder / "many.parquet", table.schema)
+        writer = writer or WRITERS[suffix](folder / f"many{suffix}", table.schema)
         writer.write_table(table)
     writer.close()
-    (folder / "many.toml").write_text(SOURCE, encoding="utf-8")
+    (folder / "many.toml").write_text(SOURCE.format(path=f"many{suffix}"), encoding="utf-8")
     return folder / "many.toml"
 
 
-def measure(arguments: list[str]) -> tuple[float, float]:
-    """Run an edge-seq command in a process of its own; peak memory in MB and seconds."""
+def measure(arguments: list[str], *, expected: tuple[int, ...] = (0,)) -> tuple[float, float]:
+    """Run an edge-seq command in a process of its own, to one of the exit codes; peak memory in MB and seconds."""
     started = time.perf_counter()
     code = "import sys; from edge_seq.cli import main; sys.argv[0] = 'edge-seq'; main()"
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode not in expected:
         raise SystemExit(f"edge-seq {' '.join(arguments)} ended with {process.returncode}")
     return usage.ru_maxrss / 1024, time.perf_counter() - started
 
 
 def measure_steps(folder: Path, times: int, storage: str) -> dict[str, Any]:
     """Peak memory and seconds of each step on a set of ``times`` 30 recordings."""
-    source = write_recordings(folder / str(times), times)
+    source = write_recordings(folder / str(times), times, suffix=".parquet")
     run = str(folder / str(times) / f"run_{storage}")
     train = ["train", "--data", str(source), "--out", run, "--json", "--cell", "gru", "--epochs", "1"]
     steps = {
@@ -97,11 +103,30 @@ def measure_steps(folder: Path, times: int, storage: str) -> dict[str, Any]:
     }
 
 
+def measure_data_check(folder: Path, times: int) -> dict[str, Any]:
+    """Peak memory and seconds of `data check` on a CSV file of ``times`` 30 recordings; the same rows as one recording;
+    and without a data source, which is guessed."""
+    many = write_recordings(folder / str(times), times, suffix=".csv")
+    one = write_recordings(folder / f"{times}_as_one", times, suffix=".csv", as_one=True)
+    csv = many.with_suffix(".csv")
+    measured = {
+        name: measure(["data", "check", str(path), "--json"], expected=(0, 1))  # 1: read, and faults are found
+        for name, path in (("many", many), ("one", one), ("guessed", csv))
+    }
+    return {
+        "recordings": RECORDINGS * times,
+        "file_mb": round(csv.stat().st_size / 1e6, 1),
+        "peak_mb": {name: round(peak, 1) for name, (peak, _) in measured.items()},
+        "seconds": {name: round(seconds, 1) for name, (_, seconds) in measured.items()},
+    }
+
+
 def main() -> None:
     """Parse, measure, print a line for each size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, nargs="+", default=[1, 10, 100])
     parser.add_argument("--storage", choices=("disk", "memory"), default="disk")
+    parser.add_argument("--data-check", action="store_true", help="measure `data check` instead, on CSV files")
     parser.add_argument("--folder", type=Path, default=None, help="kept; else a temporary one")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -109,7 +134,10 @@ def main() -> None:
         folder = options.folder or Path(temporary)
         rows = []
         for times in options.times:
-            rows.append(measure_steps(folder, times, options.storage))
+            if options.data_check:
+                rows.append(measure_data_check(folder, times))
+            else:
+                rows.append(measure_steps(folder, times, options.storage))
             if not options.json:
                 sys.stdout.write(json.dumps(rows[-1]) + "\n")
                 sys.stdout.flush()

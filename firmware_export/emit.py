@@ -28,6 +28,15 @@ CONTEXT_HEADER_BYTES_32BIT = 36  # sizeof(es_context_t) where a pointer has four
 STATE_HEADER_BYTES = 16
 DECISION_CODES = 4  # words of a decision stage besides its scores and a distance's excess
 
+_STANDARD_HEADERS = (
+    "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
+    "stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype"
+)
+_HEADERS_OF_PORTS = "arduino arm_mve eeprom fcntl immintrin poll termios unistd"
+_HEADERS_OF_C_LIBRARIES = "alloca endian features newlib strings"  # that their standard headers include
+# A model's header of such a name would be found in the place of the system's, as an export's folder is searched first.
+SYSTEM_HEADERS = frozenset(f"{_STANDARD_HEADERS} {_HEADERS_OF_PORTS} {_HEADERS_OF_C_LIBRARIES}".split())
+
 _PREPROCESS = {
     "none": "es_preprocess_none",
     "difference": "es_preprocess_difference",
@@ -403,6 +412,11 @@ def emit(model: IntModel, golden: GoldenVectors) -> dict[str, str]:
         raise ExportError(
             f"exporting {name} as C: names that begin with es_ or end with _golden, and edge_seq, are those of other "
             "files; give the model another name"
+        )
+    if name in SYSTEM_HEADERS:
+        raise ExportError(
+            f"exporting {name} as C: {name}.h is the name of a system's header, which the runtime or that system "
+            "includes; give the model another name"
         )
     digest = model_hash(model)
     if golden.model_hash != digest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -73,6 +72,7 @@ class Server:
 def server() -> Iterator[Server]:
     """Skips the test where PostgreSQL or its driver is not there."""
     pytest.importorskip("psycopg2", reason="psycopg2 is not installed: pip install 'edge-seq[compare-postgresql]'")
+    pwd = pytest.importorskip("pwd", reason="PostgreSQL is started for tests only where there are users as in Unix")
     found = shutil.which("initdb") or max(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")), default=None)
     if found is None:
         pytest.skip("no PostgreSQL server is installed: no initdb on the path or in Debian's folder")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_seq.device.framing import MAX_BODY_BYTES, OVERHEAD_BYTES
 from edge_seq.errors import DeviceError
 from edge_seq.ir.contract import MAX_CHANNELS, MAX_WINDOW_LENGTH
+from edge_seq.names import is_printable
 
 RUNTIME_VERSION = "0.1.0"  # ES_WIRE_RUNTIME
 REPLY = 0x80  # a reply's type is its request's with this bit
@@ -127,7 +128,7 @@ def clean_text(raw: bytes) -> str:
 
 def printable(text: str) -> str:
     """A text that may hold words of others: what is no printable character becomes ``?``."""
-    return "".join(character if character.isprintable() and character != "\ufffd" else "?" for character in text)
+    return "".join(character if is_printable(character) and character != "\ufffd" else "?" for character in text)
 
 
 def cut_text(text: str) -> bytes:

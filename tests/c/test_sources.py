@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_export.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
+from firmware_export.build import STRICT_FLAGS, Compiler, compile_c, compile_objects, find_compiler
 from firmware_export.emit import RUNTIME_FOLDER, export_c
 from firmware_export.golden import make_golden
 from firmware_export.simavr_driver import SOURCE as DRIVER
@@ -183,18 +183,16 @@ def test_cpp_program_links(tiny: Path, compilers: dict[str, Compiler], tmp_path:
         '#include "tiny.h"\n#include "tiny_golden.h"\nstatic tiny_memory_t memory;\n'
         "int main() { return es_self_test(&tiny_golden, &memory, sizeof memory, nullptr); }\n"
     )
-    objects = []
-    for index, source in enumerate(all_sources(tiny)):
-        output = tmp_path / f"{index}.o"
-        objects.append(
-            compile_c(compilers["gcc"], [source], output, flags=["-std=c99", "-c"], include_folders=[*INCLUDES, tiny])
-        )
+    includes = [*INCLUDES, tiny]
+    objects = compile_objects(
+        compilers["gcc"], all_sources(tiny), tmp_path, root=tiny, flags=["-std=c99"], include_folders=includes
+    )
     program = compile_c(
         Compiler("g++", ("g++",)),
         [tmp_path / "main.cpp", *objects],
         tmp_path / "main",
         flags=["-Wall", "-Wextra", "-Werror"],
-        include_folders=[*INCLUDES, tiny],
+        include_folders=includes,
     )
     assert subprocess.run([str(program)], check=False).returncode == 0
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import runpy
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -16,6 +19,7 @@ pytest.importorskip("optuna")
 
 from edge_seq.errors import ToolError
 from edge_seq.workflow.compare.points import Point
+from tests import postgresql as postgresql_of_tests
 from tests.cli.comparing import HASTE, SMALL, standing, start, start_and_hang
 from tests.cli.conftest import edge_seq, ok
 from tests.postgresql import PASSWORD, Server, server
@@ -24,6 +28,14 @@ from tests.unit.compare.study_worker import HEARTBEAT, POINTS, end, log, open_st
 
 FEW = (*SMALL, "--first-weights", "default")
 OF_THE_RUN = {"command", "storage", "takeovers", "seconds_of_this_command", "training_seconds", "training_cpu_seconds"}
+
+
+def test_a_system_without_users_as_in_unix_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pwd", None)
+    monkeypatch.setitem(sys.modules, "psycopg2", ModuleType("psycopg2"))
+    anew = runpy.run_path(postgresql_of_tests.__file__)
+    with pytest.raises(pytest.skip.Exception, match="users as in Unix"), anew["server"]():
+        pass
 
 
 @pytest.fixture(scope="module")

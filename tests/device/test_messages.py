@@ -177,6 +177,7 @@ def test_decisions_that_are_not_possible_are_refused() -> None:
 def test_texts_are_clean_and_bounded() -> None:
     assert messages.clean_text(b"a\x1b[31m\n\xff\xe2\x80\xae" + b"z" * 300).startswith("a?[31m???z")
     assert len(messages.clean_text(b"z" * 300)) == 255
+    assert messages.clean_text("می\u200cرود a\u00a0b".encode()) == "می\u200cرود a\u00a0b"
     assert messages.cut_text("ü" * 30) == ("ü" * 20).encode()
     assert Cost(0, 0, 0, 0, 0, None, "").mean == 0
     assert Cost(2, 3, 3, 5, 8, 1000, "").mean_us == 4000

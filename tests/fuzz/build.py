@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_seq.device.framing import Frame, encode_body, encode_frame
 from edge_seq.device.messages import Type
-from firmware_export.build import Compiler, compile_c
+from firmware_export.build import Compiler, compile_c, compile_objects
 from tests.device.c_device import WIRE, export_board
 from tests.zoo import quantized_model, random_counts, spec
 
@@ -34,10 +34,7 @@ def build_fuzzers(folder: Path, *, flags: tuple[str, ...] = FLAGS, wire: Path = 
     sources, includes = export_board(
         model, folder, random_counts(1, 9, 2)[0], body_bytes=BODY_BYTES, stream_bytes=64, wire=wire
     )
-    objects = [
-        compile_c(clang, [source], folder / f"{source.stem}.o", flags=[*flags, "-c"], include_folders=includes)
-        for source in sources
-    ]
+    objects = compile_objects(clang, sources, folder / "objects", root=folder, flags=flags, include_folders=includes)
     main = Path(__file__).with_name("fuzz_wire.c")
     defines: dict[str, list[str]] = {"fuzz_wire": [], "fuzz_decoder": ["-DFUZZ_DECODER"]}
     return [

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_seq.device import framing, messages
 from edge_seq.errors import DeviceError
+from edge_seq.names import is_printable
 
 HELLO = messages.Hello(
     *("00" * 32, 1, 1, 3, 4, 1, 50, 8, 4, False, False, messages.Capability(7), 256, 100, 200, 300),
@@ -39,7 +40,7 @@ def take_apart(fields: bytes) -> None:
             continue
         for text in found if isinstance(found, tuple) else vars(found).values() if hasattr(found, "__dict__") else ():
             if isinstance(text, str):
-                assert text.isprintable()
+                assert all(map(is_printable, text))
                 assert len(text) <= 255
 
 

@@ -11,7 +11,7 @@ import pytest
 import firmware_export.simavr_machine as simavr_machine
 from edge_seq.errors import ToolError
 from firmware_export import simavr_driver
-from firmware_export.elf import ElfImage, read_elf
+from firmware_export.elf import ElfImage
 from firmware_export.emit import export_c
 from firmware_export.golden import make_golden
 from firmware_export.image import Image, build_image
@@ -54,7 +54,7 @@ def sections_of(elf: ElfImage, names: set[str]) -> dict[str, str]:
 @pytest.mark.parametrize("name", AVR)
 def test_tables_and_weights_are_not_in_ram(name: str, cases: dict[str, Case], tmp_path: Path) -> None:
     target = load_target(name)
-    elf = read_elf(image_of(cases["lstm_car"].folder, tmp_path / "right", target).elf)
+    elf = image_of(cases["lstm_car"].folder, tmp_path / "right", target).content
     assert {constant: elf.by_name[constant].size for constant in CONSTANTS} == CONSTANTS
     assert set(sections_of(elf, set(CONSTANTS)).values()) == {".rodata"}
     assert all(elf.by_name[constant].address + size <= 0x10000 for constant, size in CONSTANTS.items())
@@ -67,7 +67,7 @@ def test_tables_and_weights_are_not_in_ram(name: str, cases: dict[str, Case], tm
         with pytest.raises(ToolError, match=r"region `RAM' overflowed"):
             image_of(cases["lstm_car"].folder, tmp_path / "wrong", wrong)
     else:
-        elf = read_elf(image_of(cases["lstm_car"].folder, tmp_path / "wrong", wrong).elf)
+        elf = image_of(cases["lstm_car"].folder, tmp_path / "wrong", wrong).content
         assert set(sections_of(elf, set(CONSTANTS)).values()) == {".data"}
 
 

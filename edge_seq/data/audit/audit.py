@@ -20,6 +20,7 @@ from edge_seq.data.audit.labels import check_labels
 from edge_seq.data.checks import check_contracts_match
 from edge_seq.data.readers import count_notes, read_signals
 from edge_seq.data.readers.signals import Signal
+from edge_seq.data.readers.table import RowsApartError
 from edge_seq.data.source import DataSource
 from edge_seq.errors import ContractError, DataError
 from edge_seq.ir.contract import SensorContract
@@ -73,8 +74,9 @@ def audit(
     Raises:
         DataError, ConfigError, ToolError: where nothing can be read at all.
     """
-    seen = _look(source, base, progress, in_parts=True)
-    if source.recording_column is not None and _names(seen.facts):  # rows of a recording may lie apart in their file
+    try:
+        seen = _look(source, base, progress, in_parts=True)
+    except RowsApartError:
         seen = _look(source, base, progress, in_parts=False)
     facts = seen.facts
     if not facts:
@@ -113,10 +115,19 @@ class _Seen:
 
 
 def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in_parts: bool) -> _Seen:
+    """Look at every recording.
+
+    Raises:
+        RowsApartError: in parts that cannot be done.
+    """
     seen = _Seen(np.zeros((len(source.channels), BINS), dtype=np.int64))
-    for signal in read_signals(
-        source, base=base, on_error=lambda error: seen.unreadable.append(str(error)), in_parts=in_parts
-    ):
+
+    def keep(error: DataError) -> None:
+        if isinstance(error, RowsApartError):
+            raise error
+        seen.unreadable.append(str(error))
+
+    for signal in read_signals(source, base=base, on_error=keep, in_parts=in_parts):
         seen.facts.append(facts_of(signal, source))
         seen.notes.append(signal.notes)
         _add_histograms(seen.histograms, signal, source)

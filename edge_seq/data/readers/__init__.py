@@ -21,11 +21,11 @@ from edge_seq.data.readers import (
     phone_csv_file,
 )
 from edge_seq.data.readers.files import find_intervals, list_files
-from edge_seq.data.readers.label_intervals import check_all_used, read_intervals
+from edge_seq.data.readers.label_intervals import Interval, check_all_used, read_intervals
 from edge_seq.data.readers.recordings import RawRecording, make_recordings, to_recording
 from edge_seq.data.readers.signals import Signal, cut_signals
 from edge_seq.data.readers.source_file import SourceFile
-from edge_seq.data.readers.table import Reader, ReadOptions, Table
+from edge_seq.data.readers.table import Reader, ReadOptions, RowsApartError, Table
 from edge_seq.data.recording import Dataset
 from edge_seq.data.source import DataSource, load_source
 from edge_seq.errors import ConfigError, DataError
@@ -99,8 +99,8 @@ def read_recordings(source: DataSource, *, base: Path, in_parts: bool = False) -
         for one in make_recordings(signal, source):
             if one.name in sides:
                 raise DataError(
-                    f"recording {one.name} comes twice, in two files of data source {source.name!r}, or its rows are "
-                    "not together; give each recording a name of its own, or remove one of the files"
+                    f"recording {one.name} comes twice, in two files of data source {source.name!r}; give each "
+                    "recording a name of its own, or remove one of the files"
                 )
             sides[one.name] = (one.group, one.split)
             yield one
@@ -120,8 +120,9 @@ def read_signals(
     Args:
         source: where the files are and what they hold.
         base: folder to which ``source.path`` is relative.
-        on_error: takes what is wrong with a file, which is then left out; without it that is raised.
-        in_parts: as for :func:`read_recordings`.
+        on_error: takes what is wrong with a file, the rest of which is then left out; without it that is raised. Of a
+            file that is read in parts, the recordings of the parts before were given already.
+        in_parts: as for :func:`read_recordings`; where those rows are not together, the fault is a RowsApartError.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as :func:`read_dataset`, but for what checks would find.
@@ -134,15 +135,45 @@ def read_signals(
     names: list[str] = []
     for file in files:
         try:
-            for table in _read_file(file, _reader_of(file, readers), source, in_parts=in_parts):
-                for signal in cut_signals(table, file, source, intervals, is_only=len(files) == 1):
-                    names.append(signal.name)
-                    yield signal
+            tables = _read_file(file, _reader_of(file, readers), source, in_parts=in_parts)
+            for signal in _cut_tables(tables, file, source, intervals, is_only=len(files) == 1):
+                names.append(signal.name)
+                yield signal
         except DataError as error:
             if on_error is None:
                 raise
             on_error(error)
     check_all_used(intervals, names)
+
+
+def _cut_tables(
+    tables: Iterator[Table], file: SourceFile, source: DataSource, intervals: Sequence[Interval], *, is_only: bool
+) -> Iterator[Signal]:
+    """Signals of the tables of one file.
+
+    Raises:
+        RowsApartError: a recording comes back in a later table, also where intervals do not fit to an earlier one: they
+            are of whole recordings.
+        DataError, ContractError: as :func:`cut_signals`.
+    """
+    for table in tables:
+        try:
+            yield from cut_signals(table, file, source, intervals, is_only=is_only)
+        except DataError:
+            if source.label_from == "intervals":
+                _check_rows_are_together(tables)
+            raise
+
+
+def _check_rows_are_together(tables: Iterator[Table]) -> None:
+    """Read what is left, for nothing else than a RowsApartError."""
+    try:
+        for _ in tables:
+            pass
+    except RowsApartError:
+        raise
+    except DataError:
+        pass  # the first fault is the one to tell
 
 
 def _read_file(file: SourceFile, reader: Reader, source: DataSource, *, in_parts: bool) -> Iterator[Table]:

@@ -49,8 +49,7 @@ def read_csv_parts(path: Path, options: ReadOptions, recording_column: str) -> I
     names = _names(path, options)
     try:
         with _opened(pa, path, names, options, numbers=True) as batches:
-            for part in whole_recordings(batches.schema, batches, recording_column):
-                yield finish_table(part, options, where=path.name)
+            yield from whole_recordings(batches.schema, batches, recording_column, options, where=path.name)
     except (pa.ArrowInvalid, OSError, EOFError) as error:
         raise _explained(pa, path, names, options, error) from error
 

@@ -48,7 +48,7 @@ def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple
     else:
         files = _in_folder(root, suffixes, without=source.intervals)
     for file in files:
-        check_name(file.name, DataError, what="file", remedy="Rename the file")
+        _check_path(file.name, what="file", remedy="Rename the file")
     if source.label_from == "file_name":
         return tuple(_read_name(file, source.file_pattern) for file in files)
     if source.label_from == "folder":
@@ -80,6 +80,12 @@ def _existing(path: Path, what: str) -> Path:
     if not path.is_file():
         raise DataError(f"{what}: file {path} does not exist; correct the name, it is relative to the source's path")
     return path
+
+
+def _check_path(path: str, *, what: str, remedy: str) -> None:
+    """Check each part: the length of a name is limited, that of a path below the source is not."""
+    for part in path.split("/"):
+        check_name(part, DataError, what=what, remedy=remedy)
 
 
 def _stem(name: str, suffixes: Sequence[str]) -> str:
@@ -126,7 +132,7 @@ def _from_manifest(name: str, root: Path, suffixes: Sequence[str]) -> tuple[Sour
             raise DataError(
                 f"manifest {name}, line {number}: has fewer values than the header; give one for each column"
             )
-        check_name(line["file"], DataError, what=f"manifest {name}, line {number}: file", remedy="Correct the line")
+        _check_path(line["file"], what=f"manifest {name}, line {number}: file", remedy="Correct the line")
         if not stays_in_folder(line["file"]):
             raise DataError(
                 f"manifest {name}, line {number}: file {line['file']!r} is outside the source's path; give a path "

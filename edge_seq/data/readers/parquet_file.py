@@ -40,15 +40,13 @@ def read_parquet_parts(path: Path, options: ReadOptions, recording_column: str) 
     where = path.name
     if path.stat().st_size == 0:
         raise DataError(f"{where}: the file is empty; expected a Parquet file with one row per sample")
-    first_ticks: dict[str, int] = {}
     try:
         with pa.parquet.ParquetFile(str(path), memory_map=False, pre_buffer=False) as file:
             check_header(list(file.schema_arrow.names), options, where=where)
             columns = list(options.numeric + options.text)
             batches = file.iter_batches(batch_size=PART_ROWS, columns=columns, use_threads=False)
             schema = pa.schema([file.schema_arrow.field(name) for name in columns])
-            for part in whole_recordings(schema, batches, recording_column):
-                yield finish_table(part, options, where=where, first_ticks=first_ticks)
+            yield from whole_recordings(schema, batches, recording_column, options, where=where)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{where}: cannot be read as Parquet: {error}") from error
 

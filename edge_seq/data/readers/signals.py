@@ -73,13 +73,13 @@ def cut_signals(
             values = _class_names(values, source)
         else:
             values, codes = _labels(table, file, source, rows)
-        own_group = file.name if table.one_group else name
-        group = _one_value(table, source.group_column, rows, name, source) or file.group or own_group
-        for kind, one in (("group", group), *(("label", value) for value in values)):
+        own_group = file.name if table.one_group else name  # checked before, by the parts of its path
+        said_group = _one_value(table, source.group_column, rows, name, source) or file.group
+        for kind, one in (("group", said_group or ""), *(("label", value) for value in values)):
             check_name(one, DataError, what=f"recording {name}: {kind}", remedy="Rename it in the data")
         yield Signal(
             name=name,
-            group=group,
+            group=said_group or own_group,
             split=_check_split(_one_value(table, source.split_column, rows, name, source) or file.split, name),
             values=np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1) * factors,
             time_s=time_s,
@@ -138,8 +138,8 @@ def _rows_of_recordings(table: Table, file: SourceFile, source: DataSource) -> I
         name = column.values[int(column.codes[rows[0]])]
         if not name:
             raise DataError(
-                f"{table.where}: row {int(rows[0]) + 1} has no value in recording_column {source.recording_column!r}; "
-                "give every row one"
+                f"{table.where}: row {table.first_row + int(rows[0]) + 1} has no value in recording_column "
+                f"{source.recording_column!r}; give every row one"
             )
         check_name(name, DataError, what=f"{table.where}: recording", remedy="Rename it in the data")
         if not (source.time_column or source.index_column) and int(rows[-1] - rows[0]) != len(rows) - 1:

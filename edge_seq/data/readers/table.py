@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 from edge_seq.errors import ContractError, DataError, ToolError
 
 
+class RowsApartError(DataError):
+    """Rows of a recording lie in several parts of a file: it has to be read as a whole."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """Which columns to read, and how a text file is laid out.
@@ -61,6 +65,7 @@ class Table:
         one_group: whether all recordings of the file are one group where nothing else says.
         details: what else the file says of itself: device, signature.
         notes: what a user has to know of how the file was read.
+        first_row: place in the file of the first row, from 0, for messages.
     """
 
     where: str
@@ -73,6 +78,7 @@ class Table:
     one_group: bool = False
     details: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    first_row: int = 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ class Reader:
         has_time: whether the format has a clock of its own, so that a time_column or index_column has no place.
         has_recordings: whether the format tells recordings apart, so that a recording_column has no place.
         read_parts: reads one file in parts, each of whole recordings, so that it never lies in memory as a whole;
-            takes the column that tells recordings apart. None where a file is read at once.
+            takes the column that tells recordings apart, raises RowsApartError too. None where a file is read at once.
     """
 
     name: str
@@ -146,17 +152,41 @@ def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> N
         )
 
 
-def whole_recordings(schema: Any, batches: Iterable[Any], recording_column: str) -> Iterator[Any]:
-    """Put batches together to tables that end where a recording does, so that one recording is in one table.
+def whole_recordings(
+    schema: Any, batches: Iterable[Any], recording_column: str, options: ReadOptions, *, where: str
+) -> Iterator[Table]:
+    """Put the batches of a file together to tables that end where a recording does: one recording is in one table.
 
     Args:
         schema: of the batches.
         batches: ``pyarrow.RecordBatch``.
-        recording_column: a new value begins another recording.
+        recording_column: a new value begins another recording; one of the columns asked for.
+        options: columns.
+        where: the file, for messages.
 
-    Yields:
-        ``pyarrow.Table``; one without rows where there are none.
+    Raises:
+        RowsApartError: a recording comes back that a table before held.
+        DataError: as :func:`finish_table`.
     """
+    known: set[str] = set()
+    first_ticks: dict[str, int] = {}
+    first_row = 0
+    for arrow_table in _cut_at_changes(schema, batches, recording_column):
+        table = finish_table(arrow_table, options, where=where, first_ticks=first_ticks, first_row=first_row)
+        first_row += table.num_rows
+        names = table.text[recording_column].values
+        again = next((name for name in names if name in known), None)
+        if again is not None:
+            raise RowsApartError(
+                f"recording {again}: its rows are not together, and the file is read in parts; sort its rows by "
+                "recording"
+            )
+        known.update(names)
+        yield table
+
+
+def _cut_at_changes(schema: Any, batches: Iterable[Any], recording_column: str) -> Iterator[Any]:
+    """``pyarrow.Table`` up to the last change of a batch; one without rows where there are none."""
     pa = import_pyarrow()
     waiting = [schema.empty_table()]
     for batch in batches:
@@ -176,7 +206,12 @@ def whole_recordings(schema: Any, batches: Iterable[Any], recording_column: str)
 
 
 def finish_table(
-    arrow_table: Any, options: ReadOptions, *, where: str, first_ticks: dict[str, int] | None = None
+    arrow_table: Any,
+    options: ReadOptions,
+    *,
+    where: str,
+    first_ticks: dict[str, int] | None = None,
+    first_row: int = 0,
 ) -> Table:
     """Convert the columns asked for from a ``pyarrow.Table``.
 
@@ -185,6 +220,7 @@ def finish_table(
         options: columns.
         where: the file, for messages.
         first_ticks: of columns of timestamps, from the first part of the file on; filled here.
+        first_row: place of the first row in the file.
 
     Raises:
         DataError: there are no rows, or a numeric column holds something that is not a number.
@@ -199,6 +235,7 @@ def finish_table(
         },
         text={name: _texts(arrow_table.column(name)) for name in options.text},
         num_rows=arrow_table.num_rows,
+        first_row=first_row,
     )
 
 

@@ -407,6 +407,32 @@ def test_recordings_whose_rows_lie_apart_are_looked_at_as_one(tmp_path, monkeypa
     assert {one.name for one in result.facts} == {one.name for one in expected.facts}
 
 
+@pytest.mark.parametrize("part_bytes", [1 << 20, 4_000])
+@pytest.mark.parametrize("rows_apart", [200, 4])
+def test_intervals_of_recordings_whose_rows_lie_apart(tmp_path, monkeypatch, part_bytes, rows_apart):
+    """In no part is a whole recording, so that an interval may hold no sample of what is there."""
+    monkeypatch.setattr(csv_file, "PART_BYTES", part_bytes)
+    rng = np.random.default_rng(0)
+    lines = ["take,t,ax,ay,az"]
+    for piece in range(4):
+        for k in range(piece // 2 * rows_apart, (piece // 2 + 1) * rows_apart):
+            x, y, z = rng.normal(size=3)
+            lines.append(f"{'ab'[piece % 2]},{k / RATE},{x:.4f},{y:.4f},{z:.4f}")
+    half, end = rows_apart / RATE, 2 * rows_apart / RATE
+    (tmp_path / "takes.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "spans.csv").write_text(
+        "recording,start,end,label\n" + "".join(f"{name},0,{half},rest\n{name},{half},{end},drive\n" for name in "ab")
+    )
+    fields = write(clean(3), tmp_path / "..", label_from="intervals", intervals="spans.csv")
+    for column in ("label_column", "group_column", "split_column"):
+        fields.pop(column, None)
+    result = audit(parse_source(fields, where="test"), base=tmp_path)
+    assert not [finding for finding in result.findings if finding.check in ("reading", "names")]
+    assert {one.name: one.labels for one in result.facts} == {
+        name: {"rest": rows_apart, "drive": rows_apart} for name in "ab"
+    }
+
+
 # The command's function
 
 

@@ -480,3 +480,35 @@ def test_names_of_any_script_are_taken(read):
     dataset = read({"größe $x$.csv": rows_csv("ax,ay,label", label="静止 <b>&\\n")})
     assert dataset.labels == ("静止 <b>&\\n",)
     assert dataset.recordings[0].name == "größe $x$"
+
+
+# Letters that are kept apart in a word, letters that are joined, a space that ends no line, an emoji of several
+
+
+@pytest.mark.parametrize("label", ["می\u200cرود", "क्\u200dष", "a\u00a0b", "a\u3000b", "👩\u200d🚗"])
+def test_names_with_joiners_and_spaces_are_taken(read, label):
+    assert read({"a.csv": rows_csv("ax,ay,label", label=label)}).labels == (label,)
+
+
+@pytest.mark.parametrize("label", ["a\u200eb", "a\u200bb", "a\u2066b", "a\tb"])
+def test_other_marks_without_a_shape_are_not(read, label):
+    with pytest.raises(DataError, match=r"holds U\+"):
+        read({"a.csv": rows_csv("ax,ay,label", label=label)})
+
+
+@pytest.mark.parametrize("manifest", [False, True])
+def test_a_path_may_be_longer_than_a_name(read, manifest):
+    name = "/".join(["d" * 100] * 3) + "/a"
+    files = {f"{name}.csv": rows_csv("ax,ay,label")}
+    changes = {}
+    if manifest:
+        files["list.csv"] = f"file,label\n{name}.csv,walk\n"
+        changes = {"label_from": "manifest", "manifest": "list.csv"}
+    (one,) = read(files, **changes).recordings
+    assert (one.name, one.group) == (name, name)
+
+
+def test_a_part_of_a_path_is_as_long_as_a_name(read):
+    files = {"list.csv": f"file,label\nd/{'a' * 256}.csv,walk\n"}
+    with pytest.raises(DataError, match=r"line 2: file 'a{40}\.\.\.': has 260 characters; expected"):
+        read(files, label_from="manifest", manifest="list.csv")

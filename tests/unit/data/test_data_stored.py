@@ -138,6 +138,21 @@ def test_text_in_a_later_part_is_named_by_its_row(tmp_path, monkeypatch):
             list(read_signals(source, base=tmp_path, in_parts=in_parts))
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_blank_recording_in_a_later_part_is_named_by_its_row(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(parquet_file, "PART_ROWS", 30)
+    monkeypatch.setattr(csv_file, "PART_BYTES", 60 * 30)
+    source = parse_source(write_set(tmp_path, kind=kind), where="test")
+    table = (pa_csv.read_csv if kind == "csv" else pa_parquet.read_table)(tmp_path / f"set.{kind}")
+    names = table.column("rec").to_pylist()
+    names[300] = ""
+    table = table.set_column(table.column_names.index("rec"), "rec", pa.array(names))
+    (pa_csv.write_csv if kind == "csv" else pa_parquet.write_table)(table, tmp_path / f"set.{kind}")
+    for in_parts in (False, True):
+        with pytest.raises(DataError, match=r"row 301 has no value in recording_column 'rec'"):
+            list(read_signals(source, base=tmp_path, in_parts=in_parts))
+
+
 def test_a_header_without_rows_is_named_in_parts_too(tmp_path):
     for kind in ("csv", "parquet"):
         source = parse_source(write_set(tmp_path, 1, order=lambda _: np.arange(0), kind=kind), where="test")
@@ -174,7 +189,7 @@ def test_what_cannot_be_stored_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="no sample has a label"):
         store_dataset(unlabelled, base=tmp_path, folder=tmp_path / "store")
     write_set(tmp_path, order=lambda n: np.roll(np.arange(n), -10))
-    with pytest.raises(DataError, match=r"recording r\d+ comes twice, .* or its rows are not together"):
+    with pytest.raises(DataError, match=r"recording r\d+: its rows are not together"):
         store_dataset(source, base=tmp_path, folder=tmp_path / "store")
     (tmp_path / "set.parquet").write_bytes(b"")
     with pytest.raises(DataError, match=r"set.parquet: the file is empty"):

@@ -15,7 +15,15 @@ from edge_seq.ir.cells import Rnn
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel, deployed_bytes, model_hash
 from firmware_export import emit as emit_module
-from firmware_export.emit import MANIFEST, RUNTIME_FOLDER, emit, export_c, runtime_files, write_artifacts
+from firmware_export.emit import (
+    MANIFEST,
+    RUNTIME_FOLDER,
+    SYSTEM_HEADERS,
+    emit,
+    export_c,
+    runtime_files,
+    write_artifacts,
+)
 from firmware_export.golden import make_golden
 from firmware_export.tanh_source import tanh_dsp_source, tanh_source
 from tests.golden.tiny_model import FOLDER, tiny_counts, tiny_export, tiny_model
@@ -128,6 +136,20 @@ def test_write_artifacts(tmp_path: Path) -> None:
 def test_names_of_other_files_are_refused(name: str) -> None:
     with pytest.raises(ExportError, match=f"exporting {name} as C: names that begin"):
         export_of(replace(tiny_model(), name=name))
+
+
+@pytest.mark.parametrize("name", ["stdint", "string", "limits", "features", "arduino"])
+def test_names_of_system_headers_are_refused(name: str) -> None:
+    with pytest.raises(ExportError, match=f"exporting {name} as C: {name}.h is the name of a system's header"):
+        export_of(replace(tiny_model(), name=name))
+
+
+def test_system_headers_are_all_that_the_runtime_includes() -> None:
+    sources = [path for path in RUNTIME_FOLDER.rglob("*") if path.suffix in (".c", ".h", ".cpp", ".ino", ".S")]
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    included = {name.lower() for text in texts for name in re.findall(r"#\s*include\s*<(\w+)\.h>", text)}
+    assert {"stdint", "stddef", "string", "arduino"} <= included
+    assert included <= SYSTEM_HEADERS
 
 
 def test_float_model_is_refused() -> None:

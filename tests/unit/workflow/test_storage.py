@@ -90,3 +90,13 @@ def test_memory_does_not_grow_with_the_number_of_recordings(tmp_path: Path) -> N
         assert peaks[2] < 1.1 * peaks[1], (step, peaks)  # the smallest set does not fill a batch
     seconds = [row["seconds"]["train"] for row in rows]
     assert seconds[2] < 2 * 10 * seconds[1]
+
+
+@pytest.mark.slow
+def test_memory_of_data_check_does_not_grow_with_the_number_of_recordings(tmp_path: Path) -> None:
+    script = ROOT / "datasets" / "measure_memory.py"
+    command = [sys.executable, str(script), "--times", "1", "10", "--data-check", "--folder", str(tmp_path), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    small, large = json.loads(done.stdout)
+    assert large["file_mb"] > 9 * small["file_mb"]
+    assert large["peak_mb"]["many"] < 1.2 * small["peak_mb"]["many"]
