@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -159,6 +160,11 @@ def test_machines_that_keep_the_same_data_in_other_folders_share_a_study(small: 
             shutil.copy(small.drives.with_suffix(end), folder)
         result = ok("compare", folder / "drives.toml", *few, "--out", folder / "study", "--workers", "2", "--json").json
         assert (result["trainings"], result["trainings_left"]) == (2, 0)
+    source = folder / "drives.toml"
+    source.write_text(f"minimum_share = 0.9\n{source.read_text()}")
+    refused = edge_seq("compare", source, *few, "--out", tmp_path / "third")
+    assert refused.code == 2, "windows are cut in another way"
+    assert re.search(r"data \"\w+\" there, \"\w+\" now", refused.err), refused.err
 
 
 def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
         contract=contract,
         windows=windows,
         has_groups=True,
-        fingerprint=_dataset_hash(dataset),
+        fingerprint=_dataset_hash(dataset, minimum_share),
         note=f"{len(put_aside)} groups put aside as the test part, not looked at; {len(groups)} groups split anew for "
         f"each seed, {data.scored_fraction:.0%} of the windows scored",
     )
@@ -194,8 +194,9 @@ def _at_most(windows: Windows, most: int) -> Windows:
     return select_windows(windows, spread(len(windows.labels), most)) if most else windows
 
 
-def _dataset_hash(dataset: Dataset) -> str:
-    digest = hashlib.sha256(canonical_json([contract_to_dict(dataset.contract), dataset.labels]).encode())
+def _dataset_hash(dataset: Dataset, minimum_share: float) -> str:
+    terms = [contract_to_dict(dataset.contract), dataset.labels, minimum_share]
+    digest = hashlib.sha256(canonical_json(terms).encode())
     for recording in dataset.recordings:
         digest.update(canonical_json([recording.name, recording.group, recording.split]).encode())
         digest.update(counts_hash(recording.counts).encode())
