@@ -228,8 +228,9 @@ class Study:
         """Whether the point is done, or in work since before in another trial: trials are taken in their order."""
         import optuna
 
-        standing = self.standing(points)
+        # In this order: one that ends between the two is seen as in work, and one that ended before as done.
         running = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+        standing = self.standing(points)
         return (
             key in standing.results
             or key in standing.refused

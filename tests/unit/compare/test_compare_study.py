@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from edge_seq.workflow.compare import database
 from edge_seq.workflow.compare import study as study_module
 from edge_seq.workflow.compare.database import STUDY_FILE, Heartbeat, shown_storage
 from edge_seq.workflow.compare.points import Point
-from edge_seq.workflow.compare.study import MOST_LOST, Study
+from edge_seq.workflow.compare.study import MOST_LOST, Standing, Study
 from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, wait_for
 
 
@@ -234,6 +235,26 @@ def test_a_point_that_was_given_up_is_not_tried_again_by_its_waiting_duplicate(
             work(study, fails)
     assert len(tries) == expected
     assert list(study.standing(POINTS).refused) == [POINTS[1].key]
+
+
+def test_a_duplicate_sees_that_the_first_ended_while_it_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from optuna.trial import TrialState
+
+    one, other, point = open_study(tmp_path), open_study(tmp_path), POINTS[0]
+    for _ in range(2):
+        one._study.enqueue_trial({}, user_attrs={"point": point.key}, skip_if_exists=False)
+    first, second = one._take(), other._take()
+    assert first is not None
+    assert second is not None
+    ask = other.standing
+
+    def first_ends_meanwhile(points: Sequence[Point]) -> Standing:
+        found = ask(points)
+        one._finish(first, "result", json.dumps(run(point)), TrialState.COMPLETE, 1.0)
+        return found
+
+    monkeypatch.setattr(other, "standing", first_ends_meanwhile)
+    assert other._is_done_elsewhere(second, point.key, POINTS)
 
 
 @pytest.mark.parametrize("step", ["set_trial_user_attr", "set_trial_state_values"])
