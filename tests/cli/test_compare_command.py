@@ -158,7 +158,7 @@ def test_machines_that_keep_the_same_data_in_other_folders_share_a_study(small: 
         folder.mkdir()
         for end in (".csv", ".toml"):
             shutil.copy(small.drives.with_suffix(end), folder)
-        result = ok("compare", folder / "drives.toml", *few, "--out", folder / "study", "--workers", "2", "--json").json
+        result = ok("compare", folder / "drives.toml", *few, "--out", folder / "study", "--json").json
         assert (result["trainings"], result["trainings_left"]) == (2, 0)
     source = folder / "drives.toml"
     source.write_text(f"minimum_share = 0.9\n{source.read_text()}")

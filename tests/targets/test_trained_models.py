@@ -66,8 +66,11 @@ def some_of(case: Case, every: int) -> Case:
 
 @pytest.mark.parametrize(
     "name",
-    # The two ATmega run the same instructions, and simavr takes long.
-    [pytest.param(name, marks=pytest.mark.slow if name == "atmega2560" else ()) for name in target_names()],
+    # These run the instructions of others: the two ATmega the same ones, an M7 and an M33 those of an M4.
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in ("atmega2560", "cortex_m7", "cortex_m33") else ())
+        for name in target_names()
+    ],
 )
 def test_every_step_and_state(name: str, car: Case, hapt: Case, tmp_path: Path) -> None:
     every = 8 if name.startswith("atmega") else 1  # simavr takes two seconds for a window
