@@ -10,28 +10,28 @@ from pathlib import Path
 
 import pytest
 
-COMPILERS = (
-    *("cc", "gcc", "clang", "arm-none-eabi-gcc", "avr-gcc", "riscv64-unknown-elf-gcc", "powerpc-linux-gnu-gcc"),
-)
+CROSS_COMPILERS = ("arm-none-eabi-gcc", "avr-gcc", "riscv64-unknown-elf-gcc", "powerpc-linux-gnu-gcc")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests interrupt what they start, in the background too, where a shell turns these signals off."""
+    """Let tests interrupt what they start, in the background too, where a shell turns these signals off; and let them
+    compile each source once, where ccache is there."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    if shutil.which("ccache") and "PYTEST_XDIST_WORKER" not in os.environ:
-        _compile_once(config)
+    ccache = shutil.which("ccache")
+    if ccache and "PYTEST_XDIST_WORKER" not in os.environ:
+        _compile_once(config, ccache)
 
 
-def _compile_once(config: pytest.Config) -> None:
+def _compile_once(config: pytest.Config, ccache: str) -> None:
     """Put ccache before the compilers, empty, for this test run and what it starts: tests build the same runtime for
     the same target again and again."""
     folder = Path(tempfile.mkdtemp(prefix="edge_seq_ccache_"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-    for name in COMPILERS:
+    for name in ("cc", "gcc", "clang", *CROSS_COMPILERS):
         if shutil.which(name):
-            (folder / name).symlink_to(str(shutil.which("ccache")))
+            (folder / name).symlink_to(ccache)
     patch = pytest.MonkeyPatch()
     config.add_cleanup(patch.undo)
     patch.setenv("PATH", str(folder), prepend=os.pathsep)

@@ -56,17 +56,8 @@ def command(
             for cell, scores in result["cells"].items()
         ]
         for name in ("random_forest", "majority"):
-            rows.append(
-                [
-                    CLASSIFIERS[name],
-                    "-",
-                    estimate(result[name]["accuracy"]),
-                    estimate(result[name]["macro_f1"]),
-                    "-",
-                    "-",
-                    "-",
-                ]
-            )
+            scores = [estimate(result[name][key]) for key in ("accuracy", "macro_f1")]
+            rows.append([CLASSIFIERS[name], "-", *scores, "-", "-", "-"])
         columns = ["integer model", "validation F1", "accuracy", "macro-F1", "float F1", "parameters", "bytes"]
         print_table("car states, test drives that no training saw (95 % intervals over drives)", columns, rows)
         print_warning(result)
