@@ -19,12 +19,12 @@ import numpy as np
 from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.data.splits import split_by_group
 from edge_seq.data.windows import make_windows
-from edge_seq.files import write_atomically
 from edge_seq.ir.model import num_parameters
-from edge_seq.metrics import accuracy, confusion_matrix, macro_f1, softmax
+from edge_seq.pipeline.config import RunConfig, load_config
+from edge_seq.scores.metrics import accuracy, confusion_matrix, macro_f1, softmax
+from edge_seq.support.files import write_atomically
 from edge_seq.training.baselines import convolutional_baseline, majority_baseline, random_forest_baseline
 from edge_seq.training.config import TrainingConfig
-from edge_seq.workflow.config import RunConfig, load_config
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,12 +24,12 @@ from edge_seq.backends.reference_int import head_operands, run_stream
 from edge_seq.data.recording import Recording, Windows
 from edge_seq.frontends.from_torch import from_training
 from edge_seq.ir.model import IntModel, Readout
+from edge_seq.pipeline.config import RunConfig, load_config
+from edge_seq.pipeline.prepare import Prepared, prepare
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.training.loop import train
-from edge_seq.workflow.config import RunConfig, load_config
 from edge_seq.workflow.decide import fit_distance
-from edge_seq.workflow.prepare import Prepared, prepare
 from edge_seq.workflow.reliability import with_temperature
 from edge_seq.workflow.streams import LabelStream
 

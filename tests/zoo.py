@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX, INT32_MAX
+from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
@@ -26,13 +28,11 @@ from edge_seq.ir.model import (
     Readout,
     SequenceModel,
 )
+from edge_seq.ir.range_proof import FEATURE_LIMIT
 from edge_seq.ir.rows import FloatRows, IntRows, effective_weights, is_coarse, padded
 from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import calibrate
-from edge_seq.quant.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX, INT32_MAX
 from edge_seq.quant.quantize import quantize
-from edge_seq.quant.range_proof import FEATURE_LIMIT
-from edge_seq.quant.tables import ARGUMENT_OFFSET
 
 CELLS = ("rnn", "gru", "lstm")
 

@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from edge_seq.data.recording import select_windows
 from edge_seq.data.splits import assign_folds, split_by_group
 from edge_seq.data.windows import make_windows
-from edge_seq.errors import ConfigError, DataError, EdgeSeqError
-from edge_seq.metrics import accuracy, confusion_matrix, estimate_over_groups, macro_f1, softmax
+from edge_seq.pipeline.config import RunConfig, load_config
+from edge_seq.pipeline.prepare import load_data
+from edge_seq.scores.metrics import accuracy, confusion_matrix, estimate_over_groups, macro_f1, softmax
+from edge_seq.support.errors import ConfigError, DataError, EdgeSeqError
 from edge_seq.training.baselines import random_forest_baseline
 from edge_seq.training.loop import predict, train
-from edge_seq.workflow.config import RunConfig, load_config
-from edge_seq.workflow.prepare import load_data
 
 Score = Callable[[NDArray[Any]], NDArray[np.float64]]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import COARSE_DROP, Int64, check_int32, rounding_shift
 from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, DecisionStage, UnknownDistance
 from edge_seq.ir.rows import is_coarse
-from edge_seq.quant.fixed_point import COARSE_DROP, Int64, check_int32, rounding_shift
 
 UNKNOWN_CODE = 0  # of `decided` and `pending`; class k is k + 1, so that all is 0 after a reset
 

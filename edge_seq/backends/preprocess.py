@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.errors import DataError
+from edge_seq.arithmetic.fixed_point import GRAVITY_FRAC_BITS
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Normalisation, Preprocessing
-from edge_seq.quant.fixed_point import GRAVITY_FRAC_BITS
+from edge_seq.support.errors import DataError
 
 
 def check_counts(counts: NDArray[np.int16], num_channels: int, doing: str) -> None:

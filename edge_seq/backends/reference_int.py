@@ -12,13 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
-from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
-from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
-from edge_seq.ir.model import IntModel
-from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, padded
-from edge_seq.quant.fixed_point import (
+from edge_seq.arithmetic.fixed_point import (
     COARSE_DROP,
     FINE_FRAC_BITS,
     Int64,
@@ -28,7 +22,13 @@ from edge_seq.quant.fixed_point import (
     rounding_shift,
     saturate16,
 )
-from edge_seq.quant.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, table_argument, table_tanh
+from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, table_argument, table_tanh
+from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
+from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
+from edge_seq.backends.trace import Trace, trace_names
+from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.model import IntModel
+from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, padded
 
 NO_LABEL = -1
 

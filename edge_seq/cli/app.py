@@ -36,7 +36,7 @@ from edge_seq.cli import (
     verify,
 )
 from edge_seq.cli.output import print_error, print_json_error
-from edge_seq.errors import EdgeSeqError, ToolError
+from edge_seq.support.errors import EdgeSeqError, ToolError
 
 UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
 # What to know after an interruption; files are replaced whole, so none is ever half written.

@@ -21,7 +21,7 @@ from edge_seq.cli.output import (
 
 
 def _print_result(result: dict[str, Any], out: Path) -> None:
-    from edge_seq.workflow.compare.text import LEGEND, columns, notes, rows_of_size, verdict_lines
+    from edge_seq.compare.text import LEGEND, columns, notes, rows_of_size, verdict_lines
 
     config = result["config"]
     for size in result["sizes"]:
@@ -86,7 +86,7 @@ def command(
 
     Example: edge-seq compare datasets/hapt.toml --quick --workers 2 --out runs/compare_hapt
     """
-    from edge_seq.workflow.compare.config import load_compare_config
+    from edge_seq.compare.config import load_compare_config
 
     options = {
         "cells": cell,
@@ -104,8 +104,8 @@ def command(
         print_json(config.model_dump(mode="json"))
         return
 
-    from edge_seq.workflow.compare.database import Heartbeat
-    from edge_seq.workflow.compare.run import Where, compare_cells
+    from edge_seq.compare.database import Heartbeat
+    from edge_seq.compare.run import Where, compare_cells
 
     where = Where(out, storage, study_name, workers, Heartbeat(heartbeat_s, grace_s))
     words = sys.argv[1:] if storage is None else [word.replace(storage, "URL") for word in sys.argv[1:]]

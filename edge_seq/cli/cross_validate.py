@@ -32,7 +32,7 @@ def command(
 
     Example: edge-seq cross-validate datasets/recipes/hapt.toml --folds 5 --repeats 2 --out runs/hapt_folds
     """
-    from edge_seq.workflow.config import load_config, quote
+    from edge_seq.pipeline.config import load_config, quote
     from edge_seq.workflow.cross_validate import cross_validate
 
     overrides = ([] if data is None else [f"data.source={quote(str(data))}"]) + (override or [])

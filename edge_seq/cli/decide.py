@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, progress
-from edge_seq.figure_text import stage_text
+from edge_seq.support.figure_text import stage_text
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from edge_seq.cli.output import (
     print_warning,
     progress,
 )
-from edge_seq.figure_text import CLASSIFIERS
+from edge_seq.support.figure_text import CLASSIFIERS
 
 
 def command(

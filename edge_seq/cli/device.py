@@ -13,7 +13,7 @@ import typer
 
 from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table
 from edge_seq.device.transport import DEFAULT_BAUD
-from edge_seq.errors import ToolError
+from edge_seq.support.errors import ToolError
 
 PortOption = Annotated[str, typer.Option("--port", help="Serial port: /dev/ttyACM0, COM3, socket://host:port.")]
 TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Seconds to wait for an answer.")]
@@ -174,7 +174,7 @@ def emulate_command(
     """
     from edge_seq.workflow.device import emulate
     from edge_seq.workflow.folder import open_run
-    from firmware_export.board import choose_board, choose_clock
+    from firmware_export.running.board import choose_board, choose_clock
 
     opened, kind = open_run(run), choose_board(board)
     time_of = None if clock is None else choose_clock(clock)

@@ -17,8 +17,8 @@ from edge_seq.cli.output import (
     print_warning,
     progress,
 )
-from edge_seq.errors import ConfigError
-from edge_seq.figure_text import CLASSIFIERS
+from edge_seq.support.errors import ConfigError
+from edge_seq.support.figure_text import CLASSIFIERS
 
 if TYPE_CHECKING:
     from edge_seq.workflow.folder import RunFolder

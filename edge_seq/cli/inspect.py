@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_seq.cli.output import PARAMETERS_NOTE, JsonOption, print_json, print_line, print_table
-from edge_seq.figure_text import stage_text
+from edge_seq.support.figure_text import stage_text
 
 
 def print_contract(contract: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_table, progress
-from edge_seq.figure_text import FUNCTION_COLUMNS, function_rows, latency_text
+from edge_seq.support.figure_text import FUNCTION_COLUMNS, function_rows, latency_text
 
 COLUMNS = ("target", "code", "tables", "weights", "flash", "RAM", "stack", "seen", "window", "latency (estimate)")
 
@@ -66,8 +66,8 @@ def command(
     """
     from edge_seq.workflow.folder import open_run
     from edge_seq.workflow.measure import measure_run
-    from firmware_export.budgets import Budgets
-    from firmware_export.target import choose_targets
+    from firmware_export.toolchain.budgets import Budgets
+    from firmware_export.toolchain.target import choose_targets
 
     targets = choose_targets(target)
     limits = Budgets(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack, max_instructions=max_instructions)

@@ -15,18 +15,18 @@ import typer
 from edge_seq.cli.output import BaudOption, JsonOption, print_json, print_line
 from edge_seq.cli.run import open_source_file
 from edge_seq.device.transport import DEFAULT_BAUD
-from edge_seq.errors import ConfigError
+from edge_seq.support.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edge_seq.backends.onnx_run import OnnxModel
-    from edge_seq.workflow.monitor import MonitorState
+    from edge_seq.backends.onnx.run import OnnxModel
+    from edge_seq.live.monitor import MonitorState
 
 REDRAW_S = 0.2
 Watch = Callable[[threading.Event], None]
 
 
 def _open_model(model: Path | None) -> OnnxModel | None:
-    from edge_seq.workflow.run import open_step_model
+    from edge_seq.live.run import open_step_model
 
     return None if model is None else open_step_model(model)
 
@@ -36,7 +36,7 @@ def _open_source(
 ) -> tuple[MonitorState, Watch]:
     """The state, and what fills it until it is told to stop."""
     from edge_seq.device.client import open_device
-    from edge_seq.workflow import monitor
+    from edge_seq.live import monitor
 
     if port is not None:
         device = stack.enter_context(open_device(port, baud=baud))
@@ -133,7 +133,7 @@ def command(
             return watcher.is_alive() and (until is None or time.monotonic() < until)
 
         if web:
-            from edge_seq.workflow.monitor_web import MonitorServer
+            from edge_seq.live.monitor_web import MonitorServer
 
             server = stack.enter_context(MonitorServer(state, port=web_port))
             sys.stderr.write(f"edge-seq: the monitor is at {server.url} (this computer only; Ctrl-C ends it)\n")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_seq.errors import EdgeSeqError
-from edge_seq.figure_text import estimate as estimate
-from edge_seq.figure_text import percent as percent
-from edge_seq.files import json_text
-from edge_seq.stderr import print_stderr_error
-from edge_seq.stderr import print_stderr_warning as print_stderr_warning
+from edge_seq.support.errors import EdgeSeqError
+from edge_seq.support.figure_text import estimate as estimate
+from edge_seq.support.figure_text import percent as percent
+from edge_seq.support.files import json_text
+from edge_seq.support.stderr import print_stderr_error
+from edge_seq.support.stderr import print_stderr_warning as print_stderr_warning
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,11 +21,11 @@ from edge_seq.cli.output import (
     print_stderr_warning,
 )
 from edge_seq.device.transport import DEFAULT_BAUD
-from edge_seq.errors import ConfigError
+from edge_seq.support.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge_seq.ir.contract import SensorContract
-    from edge_seq.workflow.record import Capture
+    from edge_seq.live.record import Capture
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def command(
     Example: edge-seq record --port socket://localhost:7000 --out walk.csv --label walk --duration-s 60 --json
     """
     from edge_seq.device.client import open_device
-    from edge_seq.workflow.record import Capture, check_target, choose_labels, record
+    from edge_seq.live.record import Capture, check_target, choose_labels, record
 
     check_target(out, force=force)
     contract, of_run = (None, ()) if run is None else _contract_of_run(run)

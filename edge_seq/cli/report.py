@@ -26,9 +26,9 @@ def command(
 
     Example: edge-seq report runs/car --out car.html
     """
-    from edge_seq.workflow.report.figures import RunFigures
-    from edge_seq.workflow.report.words import limits_of, summary_rows
-    from edge_seq.workflow.report.write import to_dict, write_report
+    from edge_seq.report.figures import RunFigures
+    from edge_seq.report.words import limits_of, summary_rows
+    from edge_seq.report.write import to_dict, write_report
 
     figures, place = write_report(path, out)
     if as_json:

@@ -12,8 +12,8 @@ import typer
 
 from edge_seq.cli.output import BaudOption, print_line, print_stderr_warning
 from edge_seq.device.transport import DEFAULT_BAUD
-from edge_seq.errors import ConfigError, DataError
-from edge_seq.files import json_text
+from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.files import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from edge_seq.backends.onnx_run import OnnxModel
-    from edge_seq.workflow.live import Gap
+    from edge_seq.backends.onnx.run import OnnxModel
+    from edge_seq.live.samples import Gap
 
 
 def _print_decisions(
     model: OnnxModel, samples: Iterable[NDArray[np.int16] | Gap], *, most: int | None, as_json: bool
 ) -> None:
-    from edge_seq.workflow.live import Gap
-    from edge_seq.workflow.run import RunStats, decide
+    from edge_seq.live.run import RunStats, decide
+    from edge_seq.live.samples import Gap
 
     stats = RunStats()
     try:
@@ -53,7 +53,7 @@ def _print_decisions(
 def _run_text(
     model: OnnxModel, stream: TextIO, *, name: str, raw_counts: bool, time_column: str | None, **options: Any
 ) -> None:
-    from edge_seq.workflow.run import read_samples
+    from edge_seq.live.run import read_samples
 
     samples = read_samples(
         stream, model.contract, raw_counts=raw_counts, name=name, time_column=time_column, warn=print_stderr_warning
@@ -63,7 +63,7 @@ def _run_text(
 
 def _run_port(model: OnnxModel, port: str, baud: int, **options: Any) -> None:
     from edge_seq.device.client import open_device
-    from edge_seq.workflow.live import samples_of
+    from edge_seq.live.samples import samples_of
 
     with open_device(port, baud=baud) as device:
         samples = samples_of(device, model.contract, warn=print_stderr_warning)
@@ -108,8 +108,8 @@ def command(
 
     Example: edge-seq run runs/demo/lstm/exports/onnx/int_step.onnx --source /dev/ttyACM0
     """
-    from edge_seq.workflow.live import is_port
-    from edge_seq.workflow.run import open_step_model
+    from edge_seq.live.run import open_step_model
+    from edge_seq.live.samples import is_port
 
     if is_port(source) and (counts or time_column is not None):
         raise ConfigError("--counts and --time-column say how a text is to be read, and a port gives none; leave them")
@@ -127,7 +127,7 @@ def command(
 
 def at_most(samples: Iterable[NDArray[np.int16] | Gap], most: int | None) -> Iterable[NDArray[np.int16] | Gap]:
     """So many samples, or all where ``most`` is None; those lost in a gap count."""
-    from edge_seq.workflow.live import Gap
+    from edge_seq.live.samples import Gap
 
     left = most
     for item in samples:

@@ -40,7 +40,7 @@ def command(
 
     Example: edge-seq train --data datasets/hapt.toml --cell gru --hidden-size 32 --out runs/hapt
     """
-    from edge_seq.workflow.config import config_to_dict, dump_config, load_config, quote
+    from edge_seq.pipeline.config import config_to_dict, dump_config, load_config, quote
 
     options = {
         "data.source": None if data is None else quote(str(data)),

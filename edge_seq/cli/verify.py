@@ -59,7 +59,7 @@ def command(
     from edge_seq.device.client import open_device
     from edge_seq.workflow.folder import open_run
     from edge_seq.workflow.verify import verify_run
-    from firmware_export.target import choose_targets
+    from firmware_export.toolchain.target import choose_targets
 
     targets = choose_targets(target or [])
     opened = open_run(run)

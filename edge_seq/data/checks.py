@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import ContractError, DataError
 from edge_seq.ir.contract import SensorContract
+from edge_seq.support.errors import ContractError, DataError
 
 _ROUNDING = 1e-6  # relative; time columns are decimal numbers with few digits
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from edge_seq.data.axes import axis_triples, rotation_about
 from edge_seq.data.recording import Recording
-from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.contract import SensorContract
+from edge_seq.support.errors import ConfigError, DataError
 
 RATE_MIN, RATE_MAX = 0.25, 4.0
 _SINC_SIDE = 16

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.readers import READERS
-from edge_seq.data.readers.csv_file import header_of
-from edge_seq.data.readers.phone_csv_file import unit_in_name
+from edge_seq.data.readers.formats.csv_file import header_of
+from edge_seq.data.readers.formats.phone_csv_file import unit_in_name
 from edge_seq.data.readers.table import ReadOptions, import_pyarrow
 from edge_seq.data.recording import SIDES
 from edge_seq.data.source import DEFAULT_FILE_PATTERN, DataSource, parse_source
 from edge_seq.data.units import GRAVITY_IN, unit_of
-from edge_seq.errors import DataError, EdgeSeqError
 from edge_seq.ir.contract import Unit
+from edge_seq.support.errors import DataError, EdgeSeqError
 
 WINDOW_S = 2.0
 _TIME = ("seconds_elapsed", "time", "timestamp", "t", "elapsed")

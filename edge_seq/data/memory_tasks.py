@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
-from edge_seq.errors import ConfigError
 from edge_seq.ir.contract import Channel, SensorContract
+from edge_seq.support.errors import ConfigError
 
 MemoryTask = Literal["recall", "latch"]
 MEMORY_TASKS: tuple[str, ...] = get_args(MemoryTask)

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import ContractError
+from edge_seq.support.errors import ContractError
 
 ResampleMethod = Literal["none", "linear", "lowpass"]
 MAX_LINEAR_RATIO = 1.5

@@ -32,11 +32,11 @@ from edge_seq.data.recording import Side
 from edge_seq.data.resample import ResampleMethod
 from edge_seq.data.units import unit_of
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE
-from edge_seq.errors import ConfigError
-from edge_seq.files import stays_in_folder
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
-from edge_seq.names import check_name
-from edge_seq.tables import StrictTable
+from edge_seq.support.errors import ConfigError
+from edge_seq.support.files import stays_in_folder
+from edge_seq.support.names import check_name
+from edge_seq.support.tables import StrictTable
 
 if sys.version_info >= (3, 11):
     import tomllib

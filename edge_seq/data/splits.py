@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_seq.data.checks import check_one_split_per_group
 from edge_seq.data.recording import SIDES, Dataset, Recording, Windows, select_windows
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, label_windows, make_windows
-from edge_seq.errors import ConfigError, DataError
+from edge_seq.support.errors import ConfigError, DataError
 
 SplitKind = Literal["group", "window_leaking_groups"]
 

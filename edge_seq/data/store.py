@@ -14,8 +14,8 @@ from edge_seq.data.readers.recordings import RawRecording
 from edge_seq.data.recording import UNLABELLED, Dataset, Recording
 from edge_seq.data.source import DataSource
 from edge_seq.data.stored import RowFile, StoredRows, as_array
-from edge_seq.errors import DataError
-from edge_seq.files import replace_when_done
+from edge_seq.support.errors import DataError
+from edge_seq.support.files import replace_when_done
 
 _CHUNK = 1 << 20
 

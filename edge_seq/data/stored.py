@@ -15,7 +15,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import DataError
+from edge_seq.support.errors import DataError
 
 BLOCK = 1024  # windows in memory at a time
 _ITEM = np.dtype("<i2")

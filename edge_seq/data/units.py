@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from edge_seq.errors import ContractError
 from edge_seq.ir.contract import Unit
+from edge_seq.support.errors import ContractError
 
 STANDARD_GRAVITY = 9.80665  # m/s^2 in 1 g, by definition
 DEGREES_IN_RADIAN = 57.29577951308232

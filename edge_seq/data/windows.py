@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.recording import UNLABELLED, Recording, Windows
 from edge_seq.data.stored import StoredRows, StoredWindows, as_array
-from edge_seq.errors import ConfigError, DataError
+from edge_seq.support.errors import ConfigError, DataError
 
 DEFAULT_MINIMUM_SHARE = 0.6
 

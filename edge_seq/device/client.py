@@ -42,8 +42,8 @@ from edge_seq.device.messages import (
     Type,
 )
 from edge_seq.device.transport import DEFAULT_BAUD, Opener, Transport, open_transport
-from edge_seq.errors import DeviceError, DeviceRefusedError, DeviceRestartedError, PortLostError
 from edge_seq.ir.contract import SensorContract
+from edge_seq.support.errors import DeviceError, DeviceRefusedError, DeviceRestartedError, PortLostError
 
 SEQUENCES = 1 << 16
 INDICES = 1 << 32

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.device.framing import MAX_BODY_BYTES, OVERHEAD_BYTES
-from edge_seq.errors import DeviceError
 from edge_seq.ir.contract import MAX_CHANNELS, MAX_WINDOW_LENGTH
-from edge_seq.names import is_printable
+from edge_seq.support.errors import DeviceError
+from edge_seq.support.names import is_printable
 
 RUNTIME_VERSION = "0.1.0"  # ES_WIRE_RUNTIME
 REPLY = 0x80  # a reply's type is its request's with this bit

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from edge_seq.errors import DeviceError, PortLostError
+from edge_seq.support.errors import DeviceError, PortLostError
 
 DEFAULT_BAUD = 115200
 _READ_BYTES = 65536

@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT
 from edge_seq.backends.decision import decision_of_words, decision_words
 from edge_seq.backends.preprocess import PreprocessState
 from edge_seq.backends.reference_int import NO_LABEL, LayerState, State, begin_window, reset_state, step
@@ -43,11 +44,10 @@ from edge_seq.device.messages import (
     StreamFlag,
     Type,
 )
-from edge_seq.errors import DeviceError
 from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import is_coarse, padded
-from edge_seq.quant.fixed_point import COARSE_LIMIT, FINE_LIMIT
+from edge_seq.support.errors import DeviceError
 
 ABI = 2  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
 STREAM_SAMPLES = 16  # of a frame at most

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import ModelError
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.model import FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
+from edge_seq.support.errors import ModelError
 
 if TYPE_CHECKING:
     from edge_seq.training.loop import TrainingResult

@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import ContractError
-from edge_seq.names import check_name
+from edge_seq.support.errors import ContractError
+from edge_seq.support.names import check_name
 
 Unit = Literal["m/s^2", "g", "mg", "rad/s", "deg/s", "counts"]
 PreprocessingStep = Literal["none", "difference", "remove_gravity"]

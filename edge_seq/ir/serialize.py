@@ -12,8 +12,6 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.errors import ContractError, ModelError
-from edge_seq.files import write_atomically
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, cell_name, gates
 from edge_seq.ir.contract import Normalisation, contract_from_dict, contract_to_dict
 from edge_seq.ir.model import (
@@ -29,6 +27,8 @@ from edge_seq.ir.model import (
 )
 from edge_seq.ir.rows import FloatRows, IntRows
 from edge_seq.ir.verify import verify
+from edge_seq.support.errors import ContractError, ModelError
+from edge_seq.support.files import write_atomically
 
 FORMAT_VERSION = 1
 _KEY = "edge_seq"

@@ -8,7 +8,6 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import ModelError
 from edge_seq.ir.cells import CELL_NAMES, Cell, Gru, Lstm, Rnn, gates, hidden_size
 from edge_seq.ir.contract import verify_contract
 from edge_seq.ir.decision import (
@@ -22,8 +21,10 @@ from edge_seq.ir.decision import (
     UnknownDistance,
 )
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
+from edge_seq.ir.range_proof import prove_ranges
 from edge_seq.ir.rows import FloatRows, IntRows, padded
-from edge_seq.names import check_name
+from edge_seq.support.errors import ModelError
+from edge_seq.support.names import check_name
 
 MAX_HIDDEN_SIZE = 1024
 MAX_LAYERS = 8
@@ -236,8 +237,6 @@ def verify(model: FloatModel | IntModel) -> None:
     _verify_number_format(model)
     _verify_decision(model)
     if isinstance(model.number_format, IntFormat):
-        from edge_seq.quant.range_proof import prove_ranges  # the proof needs the arithmetic, which needs the IR
-
         prove_ranges(model)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.trace import Trace
-from edge_seq.errors import ParityError
+from edge_seq.support.errors import ParityError
 
 
 @dataclass(frozen=True)

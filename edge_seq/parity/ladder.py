@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.files import write_atomically
 from edge_seq.parity.compare import Comparison
+from edge_seq.support.files import write_atomically
 
 Verdict = Literal["holds", "failed", "skipped"]
 

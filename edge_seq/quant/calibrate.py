@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import INT16_MAX, INT16_MIN
+from edge_seq.arithmetic.tables import ARGUMENT_MAX
 from edge_seq.backends.preprocess import check_counts, preprocess
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_stream
 from edge_seq.ir.cells import Lstm
 from edge_seq.ir.model import FloatModel, IntModel
-from edge_seq.quant.fixed_point import INT16_MAX, INT16_MIN
-from edge_seq.quant.tables import ARGUMENT_MAX
 
 # Of all cell states seen, this share must fit 16 bits; the rest saturates, far out where tanh is flat. A bit of range
 # costs a bit of resolution: on a car-state LSTM with |c| up to 18.4 and 99.9 % below 12.1, the mean change of a

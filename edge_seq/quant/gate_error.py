@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS, Int64
+from edge_seq.arithmetic.tables import table_tanh
 from edge_seq.backends.reference_float import run_float, sigmoid
 from edge_seq.backends.reference_int import run_stream, sigmoid_q15
 from edge_seq.backends.trace import gate_names, state_names
@@ -14,8 +16,6 @@ from edge_seq.ir.cells import Gru
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import is_coarse
 from edge_seq.quant.calibrate import cut_at_resets
-from edge_seq.quant.fixed_point import COARSE_DROP, FINE_FRAC_BITS, Int64
-from edge_seq.quant.tables import table_tanh
 
 WINDOWS_AT_ONCE = 256  # the float reference keeps every value of every step
 SIGMOID_GATES = ("input_gate", "forget_gate", "output_gate", "reset_gate", "update_gate")

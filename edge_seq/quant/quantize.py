@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.errors import ModelError, RangeProofError
+from edge_seq.arithmetic.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT32_MAX, MULTIPLIER_MAX, MULTIPLIER_SHIFT
+from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
+from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, padded
 from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import Calibration
-from edge_seq.quant.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT32_MAX, MULTIPLIER_MAX, MULTIPLIER_SHIFT
-from edge_seq.quant.range_proof import accumulator_bounds
 from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
-from edge_seq.quant.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
+from edge_seq.support.errors import ModelError, RangeProofError
 
 FEATURE_UNIT_TARGET = 2048  # a feature of one standard deviation stays below this many counts, 16 deviations fit
 

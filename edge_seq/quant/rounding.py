@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import FINE_FRAC_BITS, INT16_MAX
 from edge_seq.ir.rows import QUAD, is_coarse
-from edge_seq.quant.fixed_point import FINE_FRAC_BITS, INT16_MAX
 
 NARROW_MIN, NARROW_MAX = -128, 127
 # Share of each second moment that counts as noise: keeps the inverse tame where columns all but coincide.

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
 from edge_seq.data.stored import blocks, is_stored
-from edge_seq.errors import ToolError
 from edge_seq.ir.contract import SensorContract
+from edge_seq.support.errors import ToolError
 from edge_seq.training.config import TrainingConfig
 from edge_seq.training.features import check_windows, preprocessed_counts
 
@@ -147,7 +147,7 @@ def convolutional_baseline(
     Raises:
         as :func:`edge_seq.training.loop.train`; ConfigError for windows of fewer than 5 samples.
     """
-    from edge_seq.metrics import softmax
+    from edge_seq.scores.metrics import softmax
     from edge_seq.training import loop
     from edge_seq.training.modules import ConvolutionalBaseline
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from edge_seq.errors import ConfigError, ModelError
-from edge_seq.files import write_atomically
+from edge_seq.support.errors import ConfigError, ModelError
+from edge_seq.support.files import write_atomically
 from edge_seq.training.config import TrainingConfig
 
 CHECKPOINT_NAME = "checkpoint.safetensors"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edge_seq.tables import StrictTable
+from edge_seq.support.tables import StrictTable
 
 CellName = Literal["rnn", "gru", "lstm"]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edge_seq.backends.preprocess import preprocess
 from edge_seq.data.recording import UNLABELLED, Windows
 from edge_seq.data.stored import is_stored
-from edge_seq.errors import ConfigError, ContractError, DataError
 from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.support.errors import ConfigError, ContractError, DataError
 
 
 def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> NDArray[np.int16]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge_seq.data.recording import UNLABELLED
-from edge_seq.errors import ConfigError, ModelError
-from edge_seq.metrics import accuracy, confusion_matrix, macro_f1
+from edge_seq.scores.metrics import accuracy, confusion_matrix, macro_f1
+from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.training.augment import Augmenter, augment
 from edge_seq.training.checkpoint import Arrays, Checkpoint, load_checkpoint, save_checkpoint
 from edge_seq.training.config import TrainingConfig

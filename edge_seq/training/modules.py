@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from edge_seq.errors import ConfigError
+from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import CellName
 
 _CELLS: dict[CellName, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}

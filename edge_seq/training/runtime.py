@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from edge_seq.errors import ToolError
+from edge_seq.support.errors import ToolError
 
 
 def has_torch() -> bool:

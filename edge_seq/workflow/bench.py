@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edge_seq.errors import ConfigError
-from edge_seq.files import json_text, write_atomically
-from firmware_export.bench import Bench, run_bench
-from firmware_export.bench_report import bench_markdown
-from firmware_export.reference_models import CELLS, SHAPES
-from firmware_export.target import ALL_TARGETS, choose_targets
+from edge_seq.support.errors import ConfigError
+from edge_seq.support.files import json_text, write_atomically
+from firmware_export.measuring.bench import Bench, run_bench
+from firmware_export.measuring.bench_report import bench_markdown
+from firmware_export.measuring.reference_models import CELLS, SHAPES
+from firmware_export.toolchain.target import ALL_TARGETS, choose_targets
 
 
 def bench(

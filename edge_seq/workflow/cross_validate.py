@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import ConfigError
-from edge_seq.metrics import evaluate_predictions
-from edge_seq.workflow.config import RunConfig
+from edge_seq.pipeline.config import RunConfig
+from edge_seq.scores.metrics import evaluate_predictions
+from edge_seq.support.errors import ConfigError
 from edge_seq.workflow.folder import (
     check_can_write,
     load_run_float,

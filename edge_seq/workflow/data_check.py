@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from edge_seq.data.source import load_source
-from edge_seq.drawing import require_matplotlib
-from edge_seq.errors import ConfigError
-from edge_seq.files import write_atomically
+from edge_seq.support.drawing import require_matplotlib
+from edge_seq.support.errors import ConfigError
+from edge_seq.support.files import write_atomically
 from edge_seq.workflow.folder import check_can_write, load_run_float, open_run
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.backends.decision import excess_of, seen_q7
-from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.decision import (
     CENTROID_MAX,
     CENTROID_MIN,
@@ -23,8 +23,8 @@ from edge_seq.ir.decision import (
 )
 from edge_seq.ir.model import IntModel, model_hash, stage_to_dict, without_decision
 from edge_seq.ir.serialize import save_model
-from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
-from edge_seq.streaming import count_streams
+from edge_seq.scores.streaming import count_streams
+from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.workflow.folder import RunFolder, load_run_int, save_json
 from edge_seq.workflow.streams import (
     LabelStream,

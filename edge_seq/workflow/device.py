@@ -17,9 +17,9 @@ from edge_seq.data.recording import SIDES
 from edge_seq.device.client import Device, Timing, open_device
 from edge_seq.device.messages import Capability, Cost
 from edge_seq.device.transport import DEFAULT_BAUD
-from edge_seq.errors import DeviceError
+from edge_seq.support.errors import DeviceError
 from edge_seq.workflow.folder import RunFolder, load_run_int, load_windows
-from firmware_export.board import BoardKind, Clock, RunningBoard, build_board, start_board
+from firmware_export.running.board import BoardKind, Clock, RunningBoard, build_board, start_board
 
 RECORDING_BYTES = 1 << 16
 INSTRUCTIONS_UP_TO_HZ = 200.0  # beyond, an emulated board whose time follows instructions gives too few samples

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_seq.data.recording import Windows
-from edge_seq.errors import DataError, ToolError
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
-from edge_seq.metrics import Metrics, evaluate_predictions, softmax
+from edge_seq.pipeline.prepare import split_note
+from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
+from edge_seq.support.errors import DataError, ToolError
 from edge_seq.workflow.folder import (
     RunFolder,
     load_json,
@@ -23,7 +24,6 @@ from edge_seq.workflow.folder import (
     save_json,
     windows_hash,
 )
-from edge_seq.workflow.prepare import split_note
 from edge_seq.workflow.quantize import real_logits
 from edge_seq.workflow.reliability import float_logits, reliability, temperature_of_run
 

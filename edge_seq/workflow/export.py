@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx_float import export_onnx_float
-from edge_seq.backends.onnx_graph import FORMS
-from edge_seq.backends.onnx_int import export_onnx_int
+from edge_seq.backends.onnx.float_export import export_onnx_float
+from edge_seq.backends.onnx.graph import FORMS
+from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.data.recording import SIDES
-from edge_seq.files import write_atomically
 from edge_seq.ir.model import IntModel
+from edge_seq.support.files import write_atomically
 from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, load_windows
-from firmware_export.emit import MANIFEST, emit, runtime_files
-from firmware_export.golden import make_golden
+from firmware_export.emission.emit import MANIFEST, emit, runtime_files
+from firmware_export.emission.golden import make_golden
 
 GOLDEN_WINDOWS = 4
 

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES, Windows
 from edge_seq.data.stored import RowFile, StoredWindows, as_array, blocks
-from edge_seq.errors import ConfigError, DataError
-from edge_seq.files import json_text, write_atomically
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model
+from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.files import json_text, write_atomically
 
 if TYPE_CHECKING:
-    from edge_seq.workflow.config import RunConfig  # needs pydantic, which those that only look at a run do without
+    from edge_seq.pipeline.config import RunConfig  # needs pydantic, which those that only look at a run do without
 
 HASHES = "hashes.json"
 STORE = "recordings"  # folder of samples, where windows are read as they are needed
@@ -172,14 +172,14 @@ def open_run(path: Path) -> RunFolder:
 
 def load_run_config(run: RunFolder) -> RunConfig:
     """The resolved configuration of a run."""
-    from edge_seq.workflow.config import read_config
+    from edge_seq.pipeline.config import read_config
 
     return read_config(run.config)
 
 
 def save_run_config(run: RunFolder, config: RunConfig) -> None:
     """Write the resolved configuration."""
-    from edge_seq.workflow.config import dump_config
+    from edge_seq.pipeline.config import dump_config
 
     write_atomically(run.config, dump_config(config))
 

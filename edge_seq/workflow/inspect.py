@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge_seq.errors import ModelError
 from edge_seq.ir.cells import cell_name
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import (
@@ -19,8 +18,9 @@ from edge_seq.ir.model import (
     readout_to_dict,
     weight_bytes,
 )
+from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.serialize import load_model
-from edge_seq.quant.range_proof import range_bounds
+from edge_seq.support.errors import ModelError
 from edge_seq.workflow.folder import RunFolder
 
 
@@ -38,7 +38,7 @@ def inspect_path(path: Path) -> dict[str, Any]:
             raise ModelError(f"inspecting {path.name}: a folder without a model; expected the folder of a trained run")
         return describe(load_model(found))
     if path.suffix == ".onnx":
-        from edge_seq.backends.onnx_run import load_onnx
+        from edge_seq.backends.onnx.run import load_onnx
 
         exported = load_onnx(path)
         return {

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_seq.ir.model import model_hash
+from edge_seq.parity.c_rungs import require_fresh
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, save_json
-from edge_seq.workflow.verify_c import require_fresh
-from firmware_export.budgets import Budgets, first_of
-from firmware_export.measure import check_budgets, measure, measurement_to_dict
-from firmware_export.target import MissingToolError, Target
+from firmware_export.measuring.measure import check_budgets, measure, measurement_to_dict
+from firmware_export.toolchain.budgets import Budgets, first_of
+from firmware_export.toolchain.target import MissingToolError, Target
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class MeasureReport:
 
     Attributes:
         model_hash: of the integer model that was measured.
-        targets: from :func:`firmware_export.measure.measurement_to_dict`, with budgets and overruns.
+        targets: from :func:`firmware_export.measuring.measure.measurement_to_dict`, with budgets and overruns.
     """
 
     model_hash: str

@@ -10,16 +10,18 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.errors import DataError
+from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.ir.model import FloatModel, IntModel, deployed_bytes, model_hash, num_parameters, weight_bytes
+from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.serialize import save_model
-from edge_seq.metrics import softmax
 from edge_seq.parity.ladder import quantisation_cost
+from edge_seq.pipeline.host_scores import logits_on_host, reference_logits
+from edge_seq.pipeline.prepare import split_note
 from edge_seq.quant.calibrate import calibrate, count_saturation
-from edge_seq.quant.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.quant.gate_error import gate_errors
 from edge_seq.quant.quantize import quantize
-from edge_seq.quant.range_proof import range_bounds
+from edge_seq.scores.metrics import softmax
+from edge_seq.support.errors import DataError
 from edge_seq.workflow.folder import (
     RunFolder,
     counts_hash,
@@ -29,8 +31,6 @@ from edge_seq.workflow.folder import (
     load_windows,
     save_json,
 )
-from edge_seq.workflow.host_scores import logits_on_host, reference_logits
-from edge_seq.workflow.prepare import split_note
 from edge_seq.workflow.reliability import float_logits, reliability, temperature_of_run
 
 STEPS_WORTH_A_BUILD = 500_000  # windows times samples; the reference takes longer for them than a build

@@ -10,10 +10,16 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.reference_float import run_float
 from edge_seq.data.recording import Windows
-from edge_seq.errors import DataError
 from edge_seq.ir.model import FloatModel
-from edge_seq.metrics import expected_calibration_error, reliability_bins, softmax
-from edge_seq.temperature import NO_VALIDATION, Temperature, fit_temperature, fold_temperature, negative_log_likelihood
+from edge_seq.scores.metrics import expected_calibration_error, reliability_bins, softmax
+from edge_seq.scores.temperature import (
+    NO_VALIDATION,
+    Temperature,
+    fit_temperature,
+    fold_temperature,
+    negative_log_likelihood,
+)
+from edge_seq.support.errors import DataError
 from edge_seq.workflow.folder import RunFolder, load_json
 
 BATCH = 512

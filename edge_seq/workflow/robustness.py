@@ -14,13 +14,13 @@ from edge_seq.data.axes import axis_triples
 from edge_seq.data.disturb import at_rate, mounted_at, with_full_scale, with_noise
 from edge_seq.data.recording import Recording, Windows
 from edge_seq.data.windows import make_windows
-from edge_seq.drawing import plain_figures, require_matplotlib, save
-from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel, model_hash
-from edge_seq.metrics import evaluate_predictions, softmax
+from edge_seq.pipeline.prepare import split_note
+from edge_seq.scores.metrics import evaluate_predictions, softmax
+from edge_seq.support.drawing import plain_figures, require_matplotlib, save
+from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, save_json
-from edge_seq.workflow.prepare import split_note
 from edge_seq.workflow.quantize import real_logits
 from edge_seq.workflow.reliability import float_logits
 from edge_seq.workflow.streams import load_recordings

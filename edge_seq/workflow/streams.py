@@ -11,19 +11,20 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, LOGIT_FRAC_BITS
 from edge_seq.backends.decision import StageNumbers, decide_stream, excess_of
 from edge_seq.backends.reference_float import run_float_stream
 from edge_seq.backends.reference_int import NO_LABEL, head_operands, run_stream
 from edge_seq.data.recording import SIDES, Recording
 from edge_seq.data.splits import check_split_kind, split_by_group
 from edge_seq.data.windows import make_windows
-from edge_seq.errors import ConfigError, DataError
-from edge_seq.files import write_atomically
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, stage_to_dict
 from edge_seq.ir.rows import is_coarse
-from edge_seq.quant.fixed_point import COARSE_LIMIT, FINE_LIMIT, LOGIT_FRAC_BITS
-from edge_seq.streaming import StreamMetrics, Timeline, hold, score_streams
+from edge_seq.pipeline.prepare import load_data, split_note
+from edge_seq.scores.streaming import StreamMetrics, Timeline, hold, score_streams
+from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.files import write_atomically
 from edge_seq.workflow.folder import (
     RunFolder,
     load_json,
@@ -33,7 +34,6 @@ from edge_seq.workflow.folder import (
     save_json,
     windows_hash,
 )
-from edge_seq.workflow.prepare import load_data, split_note
 from edge_seq.workflow.reliability import BATCH
 
 STREAMS_AT_ONCE = 16
@@ -222,7 +222,7 @@ def evaluate_streams(
     tolerance_s: float | None = None,
     progress: Progress = lambda *_: None,
 ) -> dict[str, Any]:
-    """Score the models of a run on whole recordings; definitions in :mod:`edge_seq.streaming`.
+    """Score the models of a run on whole recordings; definitions in :mod:`edge_seq.scores.streaming`.
 
     Args:
         run: folder of the run.

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import safetensors.numpy
 
 from edge_seq.data.recording import SIDES
-from edge_seq.errors import ConfigError
-from edge_seq.files import write_atomically
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import Readout, canonical_json
 from edge_seq.ir.serialize import save_model
-from edge_seq.temperature import fold_into_weights
-from edge_seq.workflow.config import RunConfig
+from edge_seq.pipeline.config import RunConfig
+from edge_seq.pipeline.prepare import Prepared, prepare, split_note
+from edge_seq.scores.temperature import fold_into_weights
+from edge_seq.support.errors import ConfigError
+from edge_seq.support.files import write_atomically
 from edge_seq.workflow.folder import (
     RunFolder,
     check_can_write,
@@ -29,7 +30,6 @@ from edge_seq.workflow.folder import (
     save_windows,
     windows_hash,
 )
-from edge_seq.workflow.prepare import Prepared, prepare, split_note
 from edge_seq.workflow.reliability import TEMPERATURE, with_temperature
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _leak(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
     """Where windows of one group are on both sides: what that is worth, measured."""
     if config.data.split != "window_leaking_groups":
         return {}
-    from edge_seq.workflow.leak import leak_text
+    from edge_seq.pipeline.leak import leak_text
 
     leak, text = leak_text(prepared.dataset, seed=config.data.split_seed, minimum_share=prepared.minimum_share)
     return {"leak": leak, "leak_text": text}

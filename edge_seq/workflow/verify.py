@@ -12,10 +12,11 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx_graph import Form
-from edge_seq.backends.onnx_int import export_onnx_int
-from edge_seq.backends.onnx_metadata import content_hash, content_hash_of_bytes
-from edge_seq.backends.onnx_run import (
+from edge_seq.backends.extremes import extreme_makers, windows_in_turn
+from edge_seq.backends.onnx.graph import Form
+from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.backends.onnx.metadata import content_hash, content_hash_of_bytes
+from edge_seq.backends.onnx.run import (
     OnnxModel,
     load_onnx,
     open_onnx,
@@ -24,21 +25,24 @@ from edge_seq.backends.onnx_run import (
     run_window,
     trace_of,
 )
-from edge_seq.backends.onnx_window import NEXT
+from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.reference_float import run_float, run_float_stream
 from edge_seq.backends.reference_int import State, reset_state, run_reference, step
 from edge_seq.backends.trace import Trace
 from edge_seq.data.recording import Windows
 from edge_seq.device.client import Device
-from edge_seq.errors import ExportError, ModelError, ParityError, ToolError
 from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
-from edge_seq.metrics import confusion_matrix, macro_f1
+from edge_seq.parity.c_rungs import TARGET_RUNG, host_library_rung, host_rung, self_test_rung, target_rung
 from edge_seq.parity.compare import Comparison, compare_runs
-from edge_seq.parity.extremes import extreme_makers, windows_in_turn
+from edge_seq.parity.device_rungs import DEFAULT_STEPS, MODEL_RUNG, STEPS_RUNG, model_rung, steps_rung
+from edge_seq.parity.device_rungs import SELF_TEST_RUNG as BOARD_SELF_TEST_RUNG
+from edge_seq.parity.device_rungs import self_test_rung as board_self_test_rung
 from edge_seq.parity.ladder import Kind, Ladder, Rung, comparison_rung, quantisation_cost, write_json, write_junit
+from edge_seq.pipeline.config import QuantizationConfig
+from edge_seq.scores.metrics import confusion_matrix, macro_f1
+from edge_seq.support.errors import ExportError, ModelError, ParityError, ToolError
 from edge_seq.training.runtime import has_torch
-from edge_seq.workflow.config import QuantizationConfig
 from edge_seq.workflow.export import render_c, render_onnx
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -49,12 +53,8 @@ from edge_seq.workflow.folder import (
     load_windows,
 )
 from edge_seq.workflow.quantize import float_probabilities, int_probabilities
-from edge_seq.workflow.verify_c import TARGET_RUNG, host_library_rung, host_rung, self_test_rung, target_rung
-from edge_seq.workflow.verify_device import DEFAULT_STEPS, MODEL_RUNG, STEPS_RUNG, model_rung, steps_rung
-from edge_seq.workflow.verify_device import SELF_TEST_RUNG as BOARD_SELF_TEST_RUNG
-from edge_seq.workflow.verify_device import self_test_rung as board_self_test_rung
-from firmware_export.build import find_compiler
-from firmware_export.target import Target
+from firmware_export.toolchain.build import find_compiler
+from firmware_export.toolchain.target import Target
 
 FLOAT_TOLERANCE = 2e-4  # of logits and states: sums in another order; a swapped gate is a thousand times more
 STREAM_WINDOWS = 2  # the step rungs run windows two by two, so that what a window's end resets is seen
@@ -110,7 +110,7 @@ def verify_run(
         side: whose windows are compared.
         max_windows: how many of them at most, spread evenly.
         extreme_windows: how many windows of random and extreme counts the exact rungs see besides.
-        targets: to run the C export on besides the host, from :func:`firmware_export.target.choose_targets`.
+        targets: to run the C export on besides the host, from :func:`firmware_export.toolchain.target.choose_targets`.
         device: a board to run it on too; one with another model or contract is the only rung then, and failed.
         device_steps: how many steps at least, where there are.
         progress: called with rungs done, rungs in all, and the next rung's name.

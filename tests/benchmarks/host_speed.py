@@ -25,17 +25,17 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx_float import export_onnx_float
-from edge_seq.backends.onnx_int import export_onnx_int
+from edge_seq.backends.onnx.float_export import export_onnx_float
+from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.ir.contract import Preprocessing
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
-from firmware_export.build import find_compiler
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.host_library import FAST_FLAGS, infer_windows, load_host_library
-from firmware_export.reference_models import CELLS, SHAPES, reference_counts, reference_float_model
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.measuring.reference_models import CELLS, SHAPES, reference_counts, reference_float_model
+from firmware_export.toolchain.build import find_compiler
+from firmware_export.toolchain.host_library import FAST_FLAGS, infer_windows, load_host_library
 
 BATCHES = (1, 16, 256)
 COMMAND = "python -m tests.benchmarks.host_speed --out firmware_export/HOST_SPEED.md"

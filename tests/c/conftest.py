@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edge_seq.ir.model import IntModel
-from firmware_export.build import Compiler, find_compilers
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.host import HostProgram, build_host
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.build import Compiler, find_compilers
+from firmware_export.toolchain.host import HostProgram, build_host
 from tests.zoo import awkward_models, random_counts
 
 BuildZoo = Callable[..., HostProgram]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware_export.build import Compiler, compile_c
-from firmware_export.emit import RUNTIME_FOLDER
+from firmware_export.emission.emit import RUNTIME_FOLDER
+from firmware_export.toolchain.build import Compiler, compile_c
 from tests.c.cases import cases_header
 
 HERE = Path(__file__).parent / "big_endian"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware_export.build import STRICT_FLAGS, Compiler, compile_c
-from firmware_export.emit import RUNTIME_FOLDER, export_c
-from firmware_export.golden import make_golden
+from firmware_export.emission.emit import RUNTIME_FOLDER, export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c
 from tests.zoo import quantized_model, random_counts, spec
 
 DEVIATIONS = RUNTIME_FOLDER.parent / "misra_suppressions.txt"

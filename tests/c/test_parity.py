@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.errors import ToolError
 from edge_seq.ir.cells import cell_name
 from edge_seq.ir.model import IntModel
-from firmware_export.build import Compiler, compile_c
-from firmware_export.host import HostProgram, run_chunks, run_on_host
+from edge_seq.support.errors import ToolError
+from firmware_export.toolchain.build import Compiler, compile_c
+from firmware_export.toolchain.host import HostProgram, run_chunks, run_on_host
 from tests.zoo import CELLS, extreme_counts, random_counts
 
 pytestmark = pytest.mark.usefixtures("uncached")

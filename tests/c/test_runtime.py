@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_seq.arithmetic.fixed_point import mulw, rounding_shift, saturate16
+from edge_seq.arithmetic.tables import ARGUMENT_MAX, table_tanh
 from edge_seq.ir.model import IntModel
-from edge_seq.quant.fixed_point import mulw, rounding_shift, saturate16
-from edge_seq.quant.tables import ARGUMENT_MAX, table_tanh
-from firmware_export.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
-from firmware_export.emit import RUNTIME_FOLDER, export_c
-from firmware_export.golden import make_golden
+from firmware_export.emission.emit import RUNTIME_FOLDER, export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
 from tests.c.cases import cases_header
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from firmware_export.build import STRICT_FLAGS, Compiler, compile_c, compile_objects, find_compiler
-from firmware_export.emit import RUNTIME_FOLDER, export_c
-from firmware_export.golden import make_golden
-from firmware_export.simavr_driver import SOURCE as DRIVER
-from firmware_export.simavr_driver import has_simavr
-from firmware_export.target import (
+from firmware_export.emission.emit import RUNTIME_FOLDER, export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c, compile_objects, find_compiler
+from firmware_export.toolchain.simavr_driver import SOURCE as DRIVER
+from firmware_export.toolchain.simavr_driver import has_simavr
+from firmware_export.toolchain.target import (
     BARE_FOLDER,
     CompilerChoice,
     MissingToolError,

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge_seq.workflow.compare.config import load_compare_config
-from edge_seq.workflow.compare.database import Heartbeat
-from edge_seq.workflow.compare.points import candidates_of, points_of
-from edge_seq.workflow.compare.study import STUDY_NAME, Standing, Study
+from edge_seq.compare.config import load_compare_config
+from edge_seq.compare.database import Heartbeat
+from edge_seq.compare.points import candidates_of, points_of
+from edge_seq.compare.study import STUDY_NAME, Standing, Study
 
 SMALL = (
     *("--quick", "--window-length", "6", "--window-length", "12", "--hidden-size", "4", "--seeds", "2"),
@@ -24,7 +24,7 @@ _COMMAND = "from edge_seq.cli import main; main()"
 _HANG = """
 import sys, time
 from pathlib import Path
-import edge_seq.workflow.compare.workers as workers
+import edge_seq.compare.workers as workers
 run, calls = workers.run_point, []
 def run_or_hang(*arguments):
     calls.append(1)

@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
 
-from edge_seq.workflow.compare.database import storage_of_folder
+from edge_seq.compare.database import storage_of_folder
 from tests.cli.comparing import HASTE, SMALL, standing, start, start_and_hang
 from tests.cli.conftest import Small, edge_seq, ok
 
@@ -169,7 +169,7 @@ def test_machines_that_keep_the_same_data_in_other_folders_share_a_study(small: 
 
 def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
     code = (
-        "import edge_seq.workflow.compare.workers as w\nfrom edge_seq.errors import ConfigError\nrun = w.run_point\n"
+        "import edge_seq.compare.workers as w\nfrom edge_seq.support.errors import ConfigError\nrun = w.run_point\n"
         "def fail(point, *a):\n    if point.key == 'rnn-4-default-T6-lr0.01-s0': raise ConfigError('the loss is nan')\n"
         "    return run(point, *a)\nw.run_point = fail\nimport sys\n"
         f"sys.argv = {['edge-seq', 'compare', 'recall', *SMALL]!r}\n"

@@ -17,8 +17,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
 
-from edge_seq.errors import ToolError
-from edge_seq.workflow.compare.points import Point
+from edge_seq.compare.points import Point
+from edge_seq.support.errors import ToolError
 from tests import postgresql as postgresql_of_tests
 from tests.cli.comparing import HASTE, SMALL, standing, start, start_and_hang
 from tests.cli.conftest import edge_seq, ok

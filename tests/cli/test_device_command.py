@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 
 from edge_seq.device.client import Timing, open_device
-from edge_seq.errors import ConfigError
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.serialize import load_int_model, save_model
+from edge_seq.support.errors import ConfigError
 from edge_seq.workflow.device import emulate, recording_of
 from edge_seq.workflow.folder import open_run
-from firmware_export.board import choose_clock
+from firmware_export.running.board import choose_clock
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "20", "--extreme", "8")

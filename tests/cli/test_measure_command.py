@@ -12,9 +12,15 @@ from pathlib import Path
 import pytest
 
 from edge_seq.cli.measure import measure_row
-from firmware_export.image import build_image
-from firmware_export.sizes import measure_sizes
-from firmware_export.target import MissingToolError, find_emulator, find_target_compiler, load_target, target_names
+from firmware_export.measuring.sizes import measure_sizes
+from firmware_export.toolchain.image import build_image
+from firmware_export.toolchain.target import (
+    MissingToolError,
+    find_emulator,
+    find_target_compiler,
+    load_target,
+    target_names,
+)
 from tests.cli.conftest import Small, edge_seq, ok
 
 ROW = {

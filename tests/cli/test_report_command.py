@@ -19,25 +19,25 @@ import pytest
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.errors import ConfigError, DataError, ToolError
-from edge_seq.workflow.compare.plots import draw_comparison
+from edge_seq.compare.plots import draw_comparison
+from edge_seq.report import charts
+from edge_seq.report.figures import RunFigures, gather
+from edge_seq.report.markup import tag
+from edge_seq.report.run_page import run_page
+from edge_seq.report.timelines import MAX_SEGMENTS
+from edge_seq.report.words import limits_of
+from edge_seq.report.write import write_report
+from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.workflow.decide import decide_run
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
 from edge_seq.workflow.folder import RunFolder
 from edge_seq.workflow.measure import measure_run
-from edge_seq.workflow.report import charts
-from edge_seq.workflow.report.figures import RunFigures, gather
-from edge_seq.workflow.report.markup import tag
-from edge_seq.workflow.report.run_page import run_page
-from edge_seq.workflow.report.timelines import MAX_SEGMENTS
-from edge_seq.workflow.report.words import limits_of
-from edge_seq.workflow.report.write import write_report
 from edge_seq.workflow.robustness import run_robustness
 from edge_seq.workflow.streams import evaluate_streams
 from edge_seq.workflow.verify import verify_run
-from firmware_export.budgets import Budgets
-from firmware_export.target import choose_targets
+from firmware_export.toolchain.budgets import Budgets
+from firmware_export.toolchain.target import choose_targets
 from tests.cli.conftest import Small, edge_seq, ok
 from tests.live.browser import browser
 

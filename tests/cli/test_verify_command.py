@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_seq.backends.onnx_int import export_onnx_int
-from edge_seq.backends.onnx_metadata import save_onnx
+from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.backends.onnx.metadata import save_onnx
 from edge_seq.ir.cells import Gru
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import IntRows
@@ -92,8 +92,8 @@ def test_wrong_weights_in_the_c_export_are_located(
     run: Path, fault: type[with_swapped_gates], first: str, tmp_path: Path
 ) -> None:
     """The generated file is that of a faulty exporter; its hash and manifest claim the right model."""
-    from firmware_export.emit import export_c
-    from firmware_export.golden import make_golden
+    from firmware_export.emission.emit import export_c
+    from firmware_export.emission.golden import make_golden
 
     model = load_int_model(run / "model.int.safetensors")
     wrong = fault(model)
@@ -137,7 +137,7 @@ def test_a_c_export_that_does_not_compile_fails_with_the_compilers_words(run: Pa
 
 def forge(path: Path, change: Callable[[onnx.ModelProto], None], target: Path | None = None) -> None:
     """Change an exported file and seal it again, so that only the numbers or the exporter can tell."""
-    from edge_seq.backends.onnx_metadata import SEAL, content_hash
+    from edge_seq.backends.onnx.metadata import SEAL, content_hash
 
     proto = onnx.load_model(path)
     change(proto)
@@ -149,7 +149,7 @@ def forge(path: Path, change: Callable[[onnx.ModelProto], None], target: Path | 
 
 def test_wrong_weights_in_the_onnx_export_are_located(run: Path, tmp_path: Path) -> None:
     """An exporter that swaps two gates and yet claims the right model."""
-    from edge_seq.backends.onnx_metadata import PREFIX
+    from edge_seq.backends.onnx.metadata import PREFIX
 
     model = load_int_model(run / "model.int.safetensors")
 
@@ -251,7 +251,7 @@ def test_without_a_compiler_it_says_what_to_install(run: Path) -> None:
     (run / "reports").mkdir(exist_ok=True)
     (run / "reports" / "verify.json").write_text('{"holds": true}')
     code = (
-        "import sys, firmware_export.build as b; b.find_compilers = lambda: ()\n"
+        "import sys, firmware_export.toolchain.build as b; b.find_compilers = lambda: ()\n"
         f"sys.argv = ['edge-seq', 'verify', {str(run)!r}, '--windows', '4', '--extreme', '4']\n"
         "from edge_seq.cli import main; main()\n"
     )

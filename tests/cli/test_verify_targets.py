@@ -11,7 +11,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from firmware_export.target import MissingToolError, find_emulator, find_target_compiler, load_target, target_names
+from firmware_export.toolchain.target import (
+    MissingToolError,
+    find_emulator,
+    find_target_compiler,
+    load_target,
+    target_names,
+)
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "8", "--extreme", "8")

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.ir.model import IntModel
-from firmware_export.board import PORT_FOLDER, WIRE_FOLDER, board_source
-from firmware_export.build import Compiler, compile_c, find_compiler
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.running.board import PORT_FOLDER, WIRE_FOLDER, board_source
+from firmware_export.toolchain.build import Compiler, compile_c, find_compiler
 from tests.zoo import random_counts
 
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge_seq.device.transport import Transport
-from edge_seq.errors import PortLostError
+from edge_seq.support.errors import PortLostError
 
 
 @dataclass

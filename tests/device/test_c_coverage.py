@@ -16,9 +16,9 @@ from edge_seq.device.framing import Frame, encode_body, encode_frame
 from edge_seq.device.messages import Type
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
-from firmware_export.board import WIRE_FOLDER
-from firmware_export.build import Compiler, compile_c
-from firmware_export.emit import RUNTIME_FOLDER
+from firmware_export.emission.emit import RUNTIME_FOLDER
+from firmware_export.running.board import WIRE_FOLDER
+from firmware_export.toolchain.build import Compiler, compile_c
 from tests.device.c_device import HERE, export_board
 from tests.device.test_c_wire import turns
 from tests.zoo import DISTANCES, quantized_model, random_counts, spec

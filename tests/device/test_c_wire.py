@@ -16,10 +16,10 @@ from edge_seq.device.framing import Frame, decode_frame, encode_body, encode_fra
 from edge_seq.device.messages import Type
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import DeviceRefusedError
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
-from firmware_export.board import WIRE_FOLDER
+from edge_seq.support.errors import DeviceRefusedError
+from firmware_export.running.board import WIRE_FOLDER
 from tests.device.c_device import build_driver, run_driver
 from tests.zoo import DECISIONS, DISTANCES, awkward_specs, quantized_model, random_counts, spec
 

@@ -13,10 +13,10 @@ from edge_seq.device.client import Decision, Device, SampleBlock, Timing, connec
 from edge_seq.device.messages import Capability, SelfTest
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import DeviceError, DeviceRefusedError
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.parity.compare import compare
-from firmware_export.words import trace_of_words
+from edge_seq.support.errors import DeviceError, DeviceRefusedError
+from firmware_export.emission.words import trace_of_words
 from tests.zoo import awkward_specs, quantized_model, random_counts, spec
 
 FAST = Timing(timeout_s=0.2, retries=1, silence_s=0.2)

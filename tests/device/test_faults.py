@@ -19,7 +19,7 @@ from edge_seq.device.framing import Frame, encode_body, encode_frame, split_fram
 from edge_seq.device.messages import Type
 from edge_seq.device.transport import LoopbackTransport, Transport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import DeviceError, DeviceRefusedError, DeviceRestartedError, PortLostError
+from edge_seq.support.errors import DeviceError, DeviceRefusedError, DeviceRestartedError, PortLostError
 from tests.device.faults import Faults, FaultyTransport, ScriptedTransport
 from tests.zoo import quantized_model, random_counts, spec
 

@@ -16,7 +16,7 @@ from edge_seq.device.framing import (
     encoded_limit,
     split_frames,
 )
-from firmware_export.emit import RUNTIME_FOLDER
+from firmware_export.emission.emit import RUNTIME_FOLDER
 from tests.fuzz.python_decoder import one_input
 
 FRAMES = st.builds(

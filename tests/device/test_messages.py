@@ -11,7 +11,7 @@ import pytest
 
 from edge_seq.device import messages
 from edge_seq.device.messages import Capability, Cost, Decision, Hello, Item, Samples, SelfTest, StreamFlag
-from edge_seq.errors import DeviceError
+from edge_seq.support.errors import DeviceError
 
 HELLO = Hello(
     model_hash="ab" * 32,

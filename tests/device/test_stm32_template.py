@@ -10,8 +10,8 @@ import pytest
 from edge_seq.device import messages
 from edge_seq.device.framing import Frame, encode_body, encode_frame, split_frames
 from edge_seq.device.messages import REPLY, Type
-from firmware_export.board import PORT_FOLDER
-from firmware_export.build import compile_c, find_compiler
+from firmware_export.running.board import PORT_FOLDER
+from firmware_export.toolchain.build import compile_c, find_compiler
 from tests.device.c_device import HERE, export_board
 from tests.zoo import quantized_model, random_counts, spec
 

@@ -13,7 +13,7 @@ import pytest
 from edge_seq.device.client import Timing, open_device
 from edge_seq.device.transport import LoopbackTransport, SerialTransport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import DeviceError, PortLostError
+from edge_seq.support.errors import DeviceError, PortLostError
 from tests.zoo import quantized_model, random_counts, spec
 
 MODEL = quantized_model(spec("gru", 5, window_length=7))

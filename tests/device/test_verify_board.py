@@ -11,11 +11,11 @@ import pytest
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.device.client import connect
 from edge_seq.device.transport import LoopbackTransport
-from edge_seq.errors import ParityError
 from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage
 from edge_seq.ir.model import IntModel
+from edge_seq.parity.device_rungs import model_rung, self_test_rung, steps_rung
 from edge_seq.parity.ladder import Rung
-from edge_seq.workflow.verify_device import model_rung, self_test_rung, steps_rung
+from edge_seq.support.errors import ParityError
 from tests.device.c_device import build_driver, run_driver
 from tests.zoo import DECISIONS, DISTANCES, quantized_model, random_counts, some_distance, with_decision
 

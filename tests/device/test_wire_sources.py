@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware_export.board import PORT_FOLDER, WIRE_FOLDER
-from firmware_export.build import STRICT_FLAGS, Compiler, compile_c
-from firmware_export.emit import RUNTIME_FOLDER
+from firmware_export.emission.emit import RUNTIME_FOLDER
+from firmware_export.running.board import PORT_FOLDER, WIRE_FOLDER
+from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c
 
 HEADERS = Path(__file__).parent / "headers"
 INCLUDES = [RUNTIME_FOLDER / "include", RUNTIME_FOLDER / "src", WIRE_FOLDER, PORT_FOLDER / "board"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_seq.device.framing import Frame, encode_body, encode_frame
 from edge_seq.device.messages import Type
-from firmware_export.build import Compiler, compile_c, compile_objects
+from firmware_export.toolchain.build import Compiler, compile_c, compile_objects
 from tests.device.c_device import WIRE, export_board
 from tests.zoo import quantized_model, random_counts, spec
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from edge_seq.device import framing, messages
-from edge_seq.errors import DeviceError
-from edge_seq.names import is_printable
+from edge_seq.support.errors import DeviceError
+from edge_seq.support.names import is_printable
 
 HELLO = messages.Hello(
     *("00" * 32, 1, 1, 3, 4, 1, 50, 8, 4, False, False, messages.Capability(7), 256, 100, 200, 300),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.errors import ToolError
+from edge_seq.support.errors import ToolError
 from tests.device.c_device import WIRE
 from tests.fuzz.build import BODY_BYTES, FLAGS, build_fuzzers, write_seeds
 

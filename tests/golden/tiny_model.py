@@ -14,8 +14,8 @@ from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
 from edge_seq.ir.model import IntFormat, IntModel, Readout, SequenceModel
 from edge_seq.ir.rows import IntRows, padded
-from firmware_export.emit import emit
-from firmware_export.golden import make_golden
+from firmware_export.emission.emit import emit
+from firmware_export.emission.golden import make_golden
 
 FOLDER = Path(__file__).parent / "tiny"
 

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx_int import export_onnx_int
+from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.device.client import Timing
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import PortLostError
 from edge_seq.ir.contract import Channel
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
-from firmware_export.board import Firmware, RunningBoard, build_board, start_board
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
+from edge_seq.support.errors import PortLostError
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.running.board import Firmware, RunningBoard, build_board, start_board
 from tests.once import made_once
 from tests.zoo import quantized_model, random_counts, spec
 

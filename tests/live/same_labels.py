@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx_run import load_onnx
+from edge_seq.backends.onnx.run import load_onnx
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.device.client import SampleBlock, open_device
 from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.ir.model import IntModel
-from edge_seq.workflow.live import UNKNOWN
+from edge_seq.live.run import Decision, decide
+from edge_seq.live.samples import UNKNOWN
 from edge_seq.workflow.quantize import int_probabilities
-from edge_seq.workflow.run import Decision, decide
 from tests.cli.conftest import ok
 
 

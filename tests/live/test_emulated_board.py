@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edge_seq.data.readers import load_dataset
-from firmware_export.board import RunningBoard, build_board, start_board
-from firmware_export.target import MissingToolError
+from firmware_export.running.board import RunningBoard, build_board, start_board
+from firmware_export.toolchain.target import MissingToolError
 from tests.cli.conftest import ok
 from tests.live.conftest import RATE_HZ, Exports, recording
 from tests.live.same_labels import decide_four_times

@@ -22,11 +22,11 @@ from rich.console import Console
 
 from edge_seq.cli.monitor_view import plot, view
 from edge_seq.device.client import Counters, connect
-from edge_seq.errors import ToolError
-from edge_seq.workflow.live import UNKNOWN, Gap
-from edge_seq.workflow.monitor import BINS, DECISIONS, MESSAGES, MonitorState, state_of_board, watch_board
-from edge_seq.workflow.monitor_web import MAX_VIEWERS, MonitorServer
-from firmware_export.board import RunningBoard
+from edge_seq.live.monitor import BINS, DECISIONS, MESSAGES, MonitorState, state_of_board, watch_board
+from edge_seq.live.monitor_web import MAX_VIEWERS, MonitorServer
+from edge_seq.live.samples import UNKNOWN, Gap
+from edge_seq.support.errors import ToolError
+from firmware_export.running.board import RunningBoard
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import FAST, LABELS, Exports, Recorded, recording, vibration_model
 

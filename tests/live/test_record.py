@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from edge_seq.data.readers import load_dataset
 from edge_seq.device.client import Timing, connect
 from edge_seq.device.transport import LoopbackTransport
-from edge_seq.errors import ConfigError, ContractError, DataError, PortLostError
-from edge_seq.workflow.record import Capture, SteadyWriter, choose_labels, record
-from firmware_export.board import RunningBoard
+from edge_seq.live.record import Capture, SteadyWriter, choose_labels, record
+from edge_seq.support.errors import ConfigError, ContractError, DataError, PortLostError
+from firmware_export.running.board import RunningBoard
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import FAST, LABELS, Recorded, Ticks, recording, vibration_model
 
@@ -237,7 +237,7 @@ def test_a_disk_that_fills_up_keeps_whole_rows(tmp_path: Path) -> None:
 def test_a_disk_that_fails_to_take_what_was_written_is_said_with_what_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_seq.workflow.record.SYNC_EVERY_S", 0.0)
+    monkeypatch.setattr("edge_seq.live.record.SYNC_EVERY_S", 0.0)
     path, synced = tmp_path / "failing.csv", 0
     real = os.fsync
 

@@ -17,12 +17,12 @@ import pytest
 from edge_seq.device.client import Timing, connect, open_device
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
-from edge_seq.errors import ContractError, ParityError, PortLostError
 from edge_seq.ir.contract import Channel
-from edge_seq.workflow.live import RateMeter, contract_of, is_port, require_contract
+from edge_seq.live.samples import RateMeter, contract_of, is_port, require_contract
+from edge_seq.parity.device_rungs import require_same_board
+from edge_seq.support.errors import ContractError, ParityError, PortLostError
 from edge_seq.workflow.quantize import int_probabilities
-from edge_seq.workflow.verify_device import require_same_board
-from firmware_export.board import Firmware, RunningBoard, start_board
+from firmware_export.running.board import Firmware, RunningBoard, start_board
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import RATE_HZ, Exports, recording, vibration_model
 from tests.live.same_labels import decide_four_times

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_seq.backends import onnx_float
-from edge_seq.backends.onnx_float import export_onnx_float
-from edge_seq.backends.onnx_run import open_onnx, run_steps_onnx, run_window
+from edge_seq.backends.onnx import float_export as onnx_float
+from edge_seq.backends.onnx.float_export import export_onnx_float
+from edge_seq.backends.onnx.run import open_onnx, run_steps_onnx, run_window
 from edge_seq.backends.reference_float import run_float
 from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
-from edge_seq.metrics import softmax
+from edge_seq.scores.metrics import softmax
 from tests import zoo
 
 # Measured: 6e-6 at the most, after 23 steps of lively states; logits are some units large.

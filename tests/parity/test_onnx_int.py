@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_seq.backends import onnx_fixed_point, onnx_int_cells
-from edge_seq.backends.onnx_graph import Graph
-from edge_seq.backends.onnx_int import export_onnx_int
-from edge_seq.backends.onnx_run import initial_states, open_onnx, run_steps_onnx, run_trace_onnx, run_window, trace_of
-from edge_seq.backends.onnx_window import NEXT
+from edge_seq.backends.onnx import fixed_point as onnx_fixed_point
+from edge_seq.backends.onnx import int_cells as onnx_int_cells
+from edge_seq.backends.onnx.graph import Graph
+from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.backends.onnx.run import initial_states, open_onnx, run_steps_onnx, run_trace_onnx, run_window, trace_of
+from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.reference_int import State, reset_state, run_reference, step
 from edge_seq.backends.trace import trace_names
 from edge_seq.ir.cells import Gru, Lstm, Rnn

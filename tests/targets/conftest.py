@@ -9,8 +9,8 @@ import pytest
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.model import IntModel
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
 from tests.targets.running import Case, counts_for
 from tests.zoo import awkward_models, random_counts
 

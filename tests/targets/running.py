@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from edge_seq.backends.trace import Trace
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.compare import Comparison, compare
-from firmware_export.run_target import TargetProgram, build_for_target, run_on_target
-from firmware_export.target import MissingToolError, Target, load_target
+from firmware_export.running.run_target import TargetProgram, build_for_target, run_on_target
+from firmware_export.toolchain.target import MissingToolError, Target, load_target
 from tests.zoo import extreme_counts, random_counts
 
 ONE_BY_ONE = 0x1000  # bytes of RAM: parts with less hold one model of the tests at a time

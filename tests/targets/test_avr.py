@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import firmware_export.simavr_machine as simavr_machine
-from edge_seq.errors import ToolError
-from firmware_export import simavr_driver
-from firmware_export.elf import ElfImage
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.image import Image, build_image
-from firmware_export.mail import Order, make_orders
-from firmware_export.simavr_machine import SimavrAnswer, run_in_simavr
-from firmware_export.target import MissingToolError, SimavrEmulator, Target, load_target
+import firmware_export.running.simavr_machine as simavr_machine
+from edge_seq.support.errors import ToolError
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.running.mail import Order, make_orders
+from firmware_export.running.simavr_machine import SimavrAnswer, run_in_simavr
+from firmware_export.toolchain import simavr_driver
+from firmware_export.toolchain.elf import ElfImage
+from firmware_export.toolchain.image import Image, build_image
+from firmware_export.toolchain.target import MissingToolError, SimavrEmulator, Target, load_target
 from tests.targets.running import Case
 from tests.zoo import quantized_model, random_counts, spec
 

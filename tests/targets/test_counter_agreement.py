@@ -10,14 +10,14 @@ from types import ModuleType
 
 import pytest
 
-from firmware_export.ctext import array
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.host import read_manifest
-from firmware_export.measure import measure
-from firmware_export.reference_models import SHAPES, reference_counts, reference_model
-from firmware_export.step_counts import stream_for_counting
-from firmware_export.target import MissingToolError, find_target_compiler, load_target
+from firmware_export.emission.ctext import array
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.measuring.measure import measure
+from firmware_export.measuring.reference_models import SHAPES, reference_counts, reference_model
+from firmware_export.measuring.step_counts import stream_for_counting
+from firmware_export.toolchain.host import read_manifest
+from firmware_export.toolchain.target import MissingToolError, find_target_compiler, load_target
 
 COUNTER = Path(__file__).parents[3] / "shared" / "tools" / "count_instructions"
 HARNESS = ("main", "bench_begin", "bench_end")

@@ -11,11 +11,11 @@ from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.compare import compare
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.measure import measure
-from firmware_export.run_target import build_for_target, run_on_target
-from firmware_export.target import MissingToolError, load_target, target_names
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.measuring.measure import measure
+from firmware_export.running.run_target import build_for_target, run_on_target
+from firmware_export.toolchain.target import MissingToolError, load_target, target_names
 from tests.zoo import quantized_model, random_counts, some_distance, spec, with_decision
 
 BARE = [name for name in target_names() if load_target(name).memory is not None]

@@ -9,9 +9,9 @@ import pytest
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.model import IntModel
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.target import load_target, target_names
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.target import load_target, target_names
 from tests.targets.running import Case, run_cases
 from tests.zoo import CELLS, awkward_models, random_counts
 

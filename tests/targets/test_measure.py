@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.errors import ToolError
-from firmware_export.budgets import Budgets, first_of
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.host import read_manifest
-from firmware_export.image import Image, build_image
-from firmware_export.measure import check_budgets, estimate_latency, measure
-from firmware_export.reference_models import SHAPES, Shape, reference_counts, reference_model
-from firmware_export.run_target import build_for_target
-from firmware_export.sizes import measure_sizes
-from firmware_export.stack import DeepestStack, Frames, deepest, deepest_stack, read_frames
-from firmware_export.step_counts import counts_by_place, stream_for_counting
-from firmware_export.target import MissingToolError, load_target, target_names
+from edge_seq.support.errors import ToolError
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.measuring.measure import check_budgets, estimate_latency, measure
+from firmware_export.measuring.reference_models import SHAPES, Shape, reference_counts, reference_model
+from firmware_export.measuring.sizes import measure_sizes
+from firmware_export.measuring.stack import DeepestStack, Frames, deepest, deepest_stack, read_frames
+from firmware_export.measuring.step_counts import counts_by_place, stream_for_counting
+from firmware_export.running.run_target import build_for_target
+from firmware_export.toolchain.budgets import Budgets, first_of
+from firmware_export.toolchain.host import read_manifest
+from firmware_export.toolchain.image import Image, build_image
+from firmware_export.toolchain.target import MissingToolError, load_target, target_names
 
 SMALL = Shape(3, 6, 5, 3)
 BARE = [name for name in target_names() if load_target(name).memory is not None]
@@ -222,7 +222,7 @@ def test_figures_that_are_lost_on_the_way(exports: dict[str, Path], tmp_path: Pa
 
 def test_a_bound_below_what_was_seen_is_none(exports: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     model = reference_model("car", "rnn", shape=SMALL)
-    monkeypatch.setattr("firmware_export.measure.deepest_stack", lambda _: DeepestStack(8, (("es_step", 8),)))
+    monkeypatch.setattr("firmware_export.measuring.measure.deepest_stack", lambda _: DeepestStack(8, (("es_step", 8),)))
     try:
         found = measure(exports["rnn"], model, load_target("cortex_m4"), steps=1)
     except MissingToolError as error:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edge_seq.backends.trace import trace_names
-from edge_seq.errors import ParityError, ToolError
-from firmware_export.run_target import run_on_target
-from firmware_export.target import Target, load_target, target_names
+from edge_seq.support.errors import ParityError, ToolError
+from firmware_export.running.run_target import run_on_target
+from firmware_export.toolchain.target import Target, load_target, target_names
 from tests.targets.running import Case, build, run_case, run_cases
 
 COMBINATIONS = [

@@ -15,9 +15,9 @@ from edge_seq.data.source import load_source
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.serialize import load_int_model
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.target import target_names
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.target import target_names
 from tests.targets.running import Case, run_cases
 from tests.zoo import extreme_counts, random_counts
 

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 
-from edge_seq.errors import ContractError
 from edge_seq.ir.contract import (
     MAX_WINDOW_LENGTH,
     Channel,
@@ -19,6 +18,7 @@ from edge_seq.ir.contract import (
     to_counts,
     verify_contract,
 )
+from edge_seq.support.errors import ContractError
 
 CONTRACT = SensorContract(
     sample_rate_hz=50.0,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.drawing import has_matplotlib, plain_figures, require_matplotlib, save
-from edge_seq.errors import ToolError
+from edge_seq.support.drawing import has_matplotlib, plain_figures, require_matplotlib, save
+from edge_seq.support.errors import ToolError
 
 FORMULAS = ("a$b$c", r"$\foo$", "$")  # drawn as formulas the second ends in an error, the first loses its signs
 

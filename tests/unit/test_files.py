@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.files import replace_when_done, stays_in_folder, write_atomically
+from edge_seq.support.files import replace_when_done, stays_in_folder, write_atomically
 
 
 def names_in(folder: Path) -> list[str]:

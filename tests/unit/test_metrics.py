@@ -10,9 +10,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from edge_seq import metrics as metrics_module
-from edge_seq.errors import DataError
-from edge_seq.metrics import (
+from edge_seq.scores import metrics as metrics_module
+from edge_seq.scores.metrics import (
     Metrics,
     confusion_matrix,
     evaluate_predictions,
@@ -20,6 +19,7 @@ from edge_seq.metrics import (
     macro_f1,
     softmax,
 )
+from edge_seq.support.errors import DataError
 
 NAMES = ("a", "b", "c", "d")
 
@@ -192,7 +192,7 @@ def test_refusals(change: dict[str, object], message: str) -> None:
 
 def test_metrics_and_training_config_import_no_torch() -> None:
     code = (
-        "import sys, edge_seq.metrics, edge_seq.training.config, edge_seq.training.features, "
+        "import sys, edge_seq.scores.metrics, edge_seq.training.config, edge_seq.training.features, "
         "edge_seq.training.baselines, edge_seq.frontends.from_torch; "
         "print(sorted({'torch', 'sklearn'} & set(sys.modules)))"
     )

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from edge_seq.errors import DataError
-from edge_seq.streaming import StreamMetrics, Timeline, count_streams, hold, runs, score_streams
+from edge_seq.scores.streaming import StreamMetrics, Timeline, count_streams, hold, runs, score_streams
+from edge_seq.support.errors import DataError
 
 NAMES = ("calm", "shake", "skid")
 

@@ -9,12 +9,11 @@ import pytest
 
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.errors import DataError, ModelError
 from edge_seq.ir.model import model_hash
-from edge_seq.metrics import ECE_BINS, expected_calibration_error, reliability_bins, softmax
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
-from edge_seq.temperature import (
+from edge_seq.scores.metrics import ECE_BINS, expected_calibration_error, reliability_bins, softmax
+from edge_seq.scores.temperature import (
     TEMPERATURE_MAX,
     TEMPERATURE_MIN,
     fit_temperature,
@@ -22,6 +21,7 @@ from edge_seq.temperature import (
     fold_temperature,
     negative_log_likelihood,
 )
+from edge_seq.support.errors import DataError, ModelError
 from tests.zoo import quantized_model, random_counts, random_float_model, spec
 
 

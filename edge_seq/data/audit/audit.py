@@ -22,8 +22,8 @@ from edge_seq.data.readers import count_notes, read_signals
 from edge_seq.data.readers.signals import Signal
 from edge_seq.data.readers.table import RowsApartError
 from edge_seq.data.source import DataSource
-from edge_seq.errors import ContractError, DataError
 from edge_seq.ir.contract import SensorContract
+from edge_seq.support.errors import ContractError, DataError
 
 BINS = 100
 EXAMPLE_WINDOWS = 3

@@ -137,7 +137,7 @@ def cross_validated_recall(values: NDArray[np.float64], y: NDArray[np.intp], gro
     Raises:
         ToolError: scikit-learn is missing.
     """
-    from edge_seq.errors import ToolError
+    from edge_seq.support.errors import ToolError
 
     try:
         from sklearn.model_selection import GroupKFold

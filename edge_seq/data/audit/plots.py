@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_seq.data.audit.audit import BINS, Audit
-from edge_seq.drawing import plain_figures, save
+from edge_seq.support.drawing import plain_figures, save
 
 PlotFormat = Literal["png", "svg"]
 _MAX_GROUPS = 60

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge_seq.data import checks
-from edge_seq.data.readers import (
+from edge_seq.data.readers.files import find_intervals, list_files
+from edge_seq.data.readers.formats import (
     csv_file,
     edge_impulse_cbor_file,
     edge_impulse_csv_file,
@@ -20,7 +21,6 @@ from edge_seq.data.readers import (
     parquet_file,
     phone_csv_file,
 )
-from edge_seq.data.readers.files import find_intervals, list_files
 from edge_seq.data.readers.label_intervals import Interval, check_all_used, read_intervals
 from edge_seq.data.readers.recordings import RawRecording, make_recordings, to_recording
 from edge_seq.data.readers.signals import Signal, cut_signals
@@ -28,7 +28,7 @@ from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.data.readers.table import Reader, ReadOptions, RowsApartError, Table
 from edge_seq.data.recording import Dataset
 from edge_seq.data.source import DataSource, load_source
-from edge_seq.errors import ConfigError, DataError
+from edge_seq.support.errors import ConfigError, DataError
 
 READERS: tuple[Reader, ...] = (
     csv_file.READER,

@@ -10,9 +10,9 @@ from pathlib import Path
 from edge_seq.data.readers.label_folder import label_by_folder
 from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.data.source import DataSource
-from edge_seq.errors import DataError
-from edge_seq.files import stays_in_folder
-from edge_seq.names import check_name
+from edge_seq.support.errors import DataError
+from edge_seq.support.files import stays_in_folder
+from edge_seq.support.names import check_name
 
 MANIFEST_COLUMNS = ("file", "label", "group", "split")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge_seq.data.readers.source_file import SourceFile
-from edge_seq.errors import DataError
+from edge_seq.support.errors import DataError
 
 
 def label_by_folder(file: SourceFile) -> SourceFile:

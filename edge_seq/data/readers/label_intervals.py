@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import DataError
-from edge_seq.names import check_name
+from edge_seq.support.errors import DataError
+from edge_seq.support.names import check_name
 
 COLUMNS = ("recording", "start", "end", "label")
 _LABEL_STUDIO_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # put before the name of every file that is uploaded

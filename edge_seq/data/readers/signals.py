@@ -14,9 +14,9 @@ from edge_seq.data.readers.table import Table, TextColumn
 from edge_seq.data.recording import SIDES
 from edge_seq.data.source import ChannelSource, DataSource
 from edge_seq.data.units import conversion_factor, unit_named, unit_of
-from edge_seq.errors import ContractError, DataError
 from edge_seq.ir.contract import Unit
-from edge_seq.names import check_name
+from edge_seq.support.errors import ContractError, DataError
+from edge_seq.support.names import check_name
 
 SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.errors import ContractError, DataError, ToolError
+from edge_seq.support.errors import ContractError, DataError, ToolError
 
 
 class RowsApartError(DataError):

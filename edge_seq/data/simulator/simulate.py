@@ -18,8 +18,8 @@ from edge_seq.data.simulator.road import make_tracks
 from edge_seq.data.simulator.sensor import CHANNELS, draw_sensor, sample
 from edge_seq.data.simulator.spectrum import FloatArray, apply_response, coloured_noise, second_order
 from edge_seq.data.simulator.vehicle import GRAVITY, Vehicle, draw_vehicle
-from edge_seq.errors import ConfigError
 from edge_seq.ir.contract import Preprocessing, SensorContract, verify_contract
+from edge_seq.support.errors import ConfigError
 
 DATASET_NAME = "car_states"
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 5.0, 100.0

@@ -1,5 +1,5 @@
 /* An exported model as a shared library of this machine: whole windows at once, in memory of the caller.
- * firmware_export/host_library.py builds and calls it. */
+ * firmware_export/toolchain/host_library.py builds and calls it. */
 #include "edge_seq.h"
 
 extern const es_model_t *const es_host_models[];

@@ -1,5 +1,5 @@
 /* The activation table (SPEC.md, section 5): word k is base[k] * 2^16 + slope[k], for x from -8 + k / 16.
- * Written by firmware_export/tanh_source.py; a test compares. */
+ * Written by firmware_export/emission/tanh_source.py; a test compares. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 

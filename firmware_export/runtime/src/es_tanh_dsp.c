@@ -1,7 +1,7 @@
 /* The activation table as the Thumb-2 kernels want it: word k is base[k] * 2^16 + slope[k] (es_tanh.c), less
  * slope[k] * 4096 times the lowest four bits of k as a signed number, modulo 2^32. Then word + slope * low,
  * low the low 16 bits of the argument as a signed number, is what the plain C computes of the low 12.
- * Written by firmware_export/tanh_source.py; a test compares. */
+ * Written by firmware_export/emission/tanh_source.py; a test compares. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 

@@ -11,11 +11,11 @@ import pytest
 
 from edge_seq.backends.decision import StageNumbers, decide, decide_stream, excess_of, reset_decision, seen_q7
 from edge_seq.backends.reference_int import head_operands, run_reference
-from edge_seq.errors import ModelError
 from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage, UnknownDistance
 from edge_seq.ir.model import Readout, model_hash, readout_from_dict, readout_to_dict
+from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.verify import verify
-from edge_seq.quant.range_proof import range_bounds
+from edge_seq.support.errors import ModelError
 from tests.zoo import DISTANCES, quantized_model, random_counts, random_float_model, spec, with_decision
 
 ONE = 2**16  # a logit of 1

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge_seq.workflow.compare.database import Heartbeat, storage_of_folder
-from edge_seq.workflow.compare.points import Candidate, Point
-from edge_seq.workflow.compare.study import STUDY_NAME, Study
+from edge_seq.compare.database import Heartbeat, storage_of_folder
+from edge_seq.compare.points import Candidate, Point
+from edge_seq.compare.study import STUDY_NAME, Study
 
 POINTS = [Point(Candidate("gru", 4, 8, "chrono"), 0.01, seed) for seed in range(4)]
 HEARTBEAT = Heartbeat(interval_s=1, grace_s=2)

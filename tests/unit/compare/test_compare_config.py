@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.errors import ConfigError
-from edge_seq.training.config import TrainingConfig
-from edge_seq.workflow.compare.config import (
+from edge_seq.compare.config import (
     BUILT_IN_TASKS,
     CompareConfig,
     config_differences,
     load_compare_config,
     parse_compare_config,
 )
-from edge_seq.workflow.compare.cost import count_parameters, most_units
-from edge_seq.workflow.compare.points import Point, Size, candidates_of, points_of, sizes_of
+from edge_seq.compare.cost import count_parameters, most_units
+from edge_seq.compare.points import Point, Size, candidates_of, points_of, sizes_of
+from edge_seq.support.errors import ConfigError
+from edge_seq.training.config import TrainingConfig
 
 
 @pytest.mark.parametrize("task", [*BUILT_IN_TASKS, "some/source.toml"])

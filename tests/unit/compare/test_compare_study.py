@@ -19,12 +19,12 @@ from packaging.requirements import Requirement
 
 pytest.importorskip("optuna")
 
-from edge_seq.errors import ConfigError, ToolError
-from edge_seq.workflow.compare import database
-from edge_seq.workflow.compare import study as study_module
-from edge_seq.workflow.compare.database import STUDY_FILE, Heartbeat, shown_storage
-from edge_seq.workflow.compare.points import Point
-from edge_seq.workflow.compare.study import MOST_LOST, Standing, Study
+from edge_seq.compare import database
+from edge_seq.compare import study as study_module
+from edge_seq.compare.database import STUDY_FILE, Heartbeat, shown_storage
+from edge_seq.compare.points import Point
+from edge_seq.compare.study import MOST_LOST, Standing, Study
+from edge_seq.support.errors import ConfigError, ToolError
 from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, wait_for
 
 

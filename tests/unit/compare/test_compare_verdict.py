@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_seq.ir.model import Pooling
-from edge_seq.workflow.compare.config import CompareConfig
-from edge_seq.workflow.compare.points import Candidate, Point
-from edge_seq.workflow.compare.summary import (
+from edge_seq.compare.config import CompareConfig
+from edge_seq.compare.points import Candidate, Point
+from edge_seq.compare.summary import (
     CandidateFigures,
     figures_of,
     gradient_reach,
@@ -19,7 +18,8 @@ from edge_seq.workflow.compare.summary import (
     paired_difference,
     student,
 )
-from edge_seq.workflow.compare.verdict import decide
+from edge_seq.compare.verdict import decide
+from edge_seq.ir.model import Pooling
 
 SEEDS = 4
 CONFIG = CompareConfig(task="recall", hidden_sizes=(4,), seeds=SEEDS)

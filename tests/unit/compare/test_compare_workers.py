@@ -14,12 +14,12 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
 
-from edge_seq.errors import ToolError
-from edge_seq.workflow.compare import workers
-from edge_seq.workflow.compare.config import CompareConfig, load_compare_config
-from edge_seq.workflow.compare.points import Point
-from edge_seq.workflow.compare.study import Standing
-from edge_seq.workflow.compare.workers import Job, work_in_processes
+from edge_seq.compare import workers
+from edge_seq.compare.config import CompareConfig, load_compare_config
+from edge_seq.compare.points import Point
+from edge_seq.compare.study import Standing
+from edge_seq.compare.workers import Job, work_in_processes
+from edge_seq.support.errors import ToolError
 from tests.unit.compare.study_worker import HEARTBEAT, POINTS
 
 

@@ -19,10 +19,10 @@ from edge_seq.data.audit.facts import anchors_of
 from edge_seq.data.audit.giveaway import cross_validated_recall
 from edge_seq.data.audit.plots import draw_plots
 from edge_seq.data.guess import guess_source
-from edge_seq.data.readers import csv_file
+from edge_seq.data.readers.formats import csv_file
 from edge_seq.data.source import load_source, parse_source
-from edge_seq.errors import ConfigError, DataError, ToolError
 from edge_seq.ir.contract import Channel, SensorContract
+from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.workflow.data_check import check_data
 
 pytest.importorskip("pyarrow")

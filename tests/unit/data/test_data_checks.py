@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_seq.data import checks
-from edge_seq.errors import ContractError, DataError
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+from edge_seq.support.errors import ContractError, DataError
 
 CONTRACT = SensorContract(
     sample_rate_hz=50.0,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_seq.data.recording import UNLABELLED
-from edge_seq.errors import ConfigError, ContractError, DataError
+from edge_seq.support.errors import ConfigError, ContractError, DataError
 from tests.unit.data.data_builders import rows_csv
 
 AXES = ("ax", "ay")

@@ -11,7 +11,7 @@ import pytest
 
 from edge_seq.data.readers import READERS, load_dataset
 from edge_seq.data.recording import UNLABELLED
-from edge_seq.errors import ContractError, DataError, ToolError
+from edge_seq.support.errors import ContractError, DataError, ToolError
 from tests.unit.data.data_builders import rows_csv, source_fields
 
 ONE_WALK = rows_csv("t,ax,ay,label")

@@ -5,8 +5,8 @@ import tomli_w
 from pydantic import ValidationError
 
 from edge_seq.data.source import DataSource, load_source, parse_source
-from edge_seq.errors import ConfigError, ContractError
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+from edge_seq.support.errors import ConfigError, ContractError
 from tests.unit.data.data_builders import source_fields
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from edge_seq.data.recording import SIDES, Recording
 from edge_seq.data.splits import Split, check_split_kind, split_by_group, split_by_window_leaking_groups
-from edge_seq.errors import ConfigError, DataError
+from edge_seq.support.errors import ConfigError, DataError
 from tests.unit.data.data_builders import make_dataset
 
 

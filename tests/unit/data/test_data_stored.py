@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from edge_seq.data import readers
-from edge_seq.data.readers import csv_file, parquet_file, read_dataset, read_signals
+from edge_seq.data.readers import read_dataset, read_signals
+from edge_seq.data.readers.formats import csv_file, parquet_file
 from edge_seq.data.recording import select_windows
 from edge_seq.data.source import parse_source
 from edge_seq.data.splits import split_by_group, split_by_window_leaking_groups
 from edge_seq.data.store import store_dataset
 from edge_seq.data.stored import RowFile, StoredRows, StoredWindows, blocks, is_stored
 from edge_seq.data.windows import make_windows
-from edge_seq.errors import DataError
+from edge_seq.support.errors import DataError
 from tests.unit.data.data_builders import source_fields
 
 pa = pytest.importorskip("pyarrow")

@@ -5,7 +5,7 @@ import pytest
 
 from edge_seq.data.recording import UNLABELLED, Recording, Windows, select_windows
 from edge_seq.data.windows import label_windows, make_windows
-from edge_seq.errors import ConfigError, DataError
+from edge_seq.support.errors import ConfigError, DataError
 
 
 def recording(labels: list[int], *, name: str = "r", group: str = "g", first: int = 0) -> Recording:

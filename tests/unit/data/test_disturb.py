@@ -8,8 +8,8 @@ import pytest
 from edge_seq.data.axes import axis_triples, rotation_about
 from edge_seq.data.disturb import at_rate, interpolate, mounted_at, with_full_scale, with_noise
 from edge_seq.data.recording import Recording
-from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.contract import Channel, SensorContract
+from edge_seq.support.errors import ConfigError, DataError
 
 CONTRACT = SensorContract(
     10.0, tuple(Channel(name, "g", 1000.0, 4.0) for name in ("ax", "ay", "az")), window_length=10, window_stride=5

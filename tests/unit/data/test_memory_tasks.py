@@ -7,8 +7,8 @@ import pytest
 
 from edge_seq.data.memory_tasks import AMPLITUDE, LABELS, MEMORY_TASKS, MemoryTask, make_memory_windows, memory_contract
 from edge_seq.data.recording import Windows
-from edge_seq.errors import ConfigError
 from edge_seq.ir.contract import verify_contract
+from edge_seq.support.errors import ConfigError
 
 
 def draw(task: MemoryTask, time_steps: int = 40, count: int = 400, seed: int = 0) -> Windows:

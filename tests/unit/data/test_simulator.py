@@ -10,8 +10,8 @@ from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.data.simulator.course import SLIPPERY, lay_out
 from edge_seq.data.simulator.drive import PARKED, SKID, plan_drive
 from edge_seq.data.simulator.vehicle import draw_vehicle
-from edge_seq.errors import ConfigError, ContractError
 from edge_seq.ir.contract import verify_contract
+from edge_seq.support.errors import ConfigError, ContractError
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.errors import ToolError
-from firmware_export.build import Compiler, compile_c, find_compiler, find_compilers
+from edge_seq.support.errors import ToolError
+from firmware_export.toolchain.build import Compiler, compile_c, find_compiler, find_compilers
 
 
 def hide_compilers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from firmware_export import ctext
+from firmware_export.emission import ctext
 
 
 def test_string_literals_survive_any_text() -> None:

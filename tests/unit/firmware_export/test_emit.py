@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_seq.errors import ExportError, ModelError, RangeProofError
 from edge_seq.ir.cells import Rnn
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import IntModel, deployed_bytes, model_hash
-from firmware_export import emit as emit_module
-from firmware_export.emit import (
+from edge_seq.support.errors import ExportError, ModelError, RangeProofError
+from firmware_export.emission import emit as emit_module
+from firmware_export.emission.emit import (
     MANIFEST,
     RUNTIME_FOLDER,
     SYSTEM_HEADERS,
@@ -24,8 +24,8 @@ from firmware_export.emit import (
     runtime_files,
     write_artifacts,
 )
-from firmware_export.golden import make_golden
-from firmware_export.tanh_source import tanh_dsp_source, tanh_source
+from firmware_export.emission.golden import make_golden
+from firmware_export.emission.tanh_source import tanh_dsp_source, tanh_source
 from tests.golden.tiny_model import FOLDER, tiny_counts, tiny_export, tiny_model
 from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, some_distance, spec, with_decision
 

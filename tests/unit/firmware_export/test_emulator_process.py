@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.errors import ToolError
-from firmware_export.emulator_process import run_emulator, words_of
+from edge_seq.support.errors import ToolError
+from firmware_export.running.emulator_process import run_emulator, words_of
 
 
 def run(*command: str, folder: Path, timeout_s: float = 30.0) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.errors import ExportError
 from edge_seq.ir.model import model_hash
-from firmware_export.golden import make_golden
+from edge_seq.support.errors import ExportError
+from firmware_export.emission.golden import make_golden
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.errors import ExportError, ParityError, ToolError
 from edge_seq.ir.model import IntModel
-from firmware_export.build import find_compilers
-from firmware_export.emit import MANIFEST, export_c
-from firmware_export.golden import make_golden
-from firmware_export.host import HostProgram, build_host, read_manifest, run_chunks, run_on_host
+from edge_seq.support.errors import ExportError, ParityError, ToolError
+from firmware_export.emission.emit import MANIFEST, export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.build import find_compilers
+from firmware_export.toolchain.host import HostProgram, build_host, read_manifest, run_chunks, run_on_host
 from tests.zoo import quantized_model, random_counts, spec
 
 needs_compiler = pytest.mark.skipif(not find_compilers(), reason="no C compiler on this machine")

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import firmware_export.host_library as host_library
+import firmware_export.toolchain.host_library as host_library
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.errors import ExportError, ParityError, ToolError
 from edge_seq.ir.model import IntModel
-from firmware_export.build import STRICT_FLAGS, Compiler, compile_c, find_compilers
-from firmware_export.emit import RUNTIME_FOLDER, export_c
-from firmware_export.golden import make_golden
-from firmware_export.host import build_host, run_on_host
-from firmware_export.host_library import FAST_FLAGS, HostLibrary, infer_windows, load_host_library
+from edge_seq.support.errors import ExportError, ParityError, ToolError
+from firmware_export.emission.emit import RUNTIME_FOLDER, export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c, find_compilers
+from firmware_export.toolchain.host import build_host, run_on_host
+from firmware_export.toolchain.host_library import FAST_FLAGS, HostLibrary, infer_windows, load_host_library
 from tests.zoo import (
     CELLS,
     Spec,
@@ -279,7 +279,7 @@ def test_no_compiler_no_export_no_c(folder: Path, tmp_path: Path, monkeypatch: p
         load_host_library(tmp_path, car(), tmp_path / "car.so")
     with pytest.raises(ToolError, match="failed with exit code"):
         load_host_library(folder, car(), tmp_path / "car.so", flags=["-std=c99", "-DES_H=", "-not-a-flag"])
-    monkeypatch.setattr("firmware_export.build.find_compilers", lambda: ())
+    monkeypatch.setattr("firmware_export.toolchain.build.find_compilers", lambda: ())
     with pytest.raises(ToolError, match="looking for a C compiler: found none"):
         load_host_library(folder, car(), tmp_path / "car.so")
 

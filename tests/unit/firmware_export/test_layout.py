@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.cells import Gru, Lstm, Rnn, gates
 from edge_seq.ir.rows import IntRows, effective_weights
-from firmware_export.layout import pack_consecutive, pack_layer
+from firmware_export.emission.layout import pack_consecutive, pack_layer
 from tests.zoo import CELLS, extreme_model, spec
 
 Values = NDArray[np.int64]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import firmware_export.target as target_module
-from edge_seq.errors import ConfigError
-from firmware_export.image import build_image
-from firmware_export.target import (
+import firmware_export.toolchain.target as target_module
+from edge_seq.support.errors import ConfigError
+from firmware_export.toolchain.image import build_image
+from firmware_export.toolchain.target import (
     MissingToolError,
     choose_targets,
     find_emulator,

@@ -16,11 +16,11 @@ import pytest
 import safetensors.numpy
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.errors import EdgeSeqError, ModelError
 from edge_seq.ir.cells import gates
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model, load_model, save_model
+from edge_seq.support.errors import EdgeSeqError, ModelError
 from tests.zoo import CELLS, awkward_models, awkward_specs, quantized_model, random_counts, random_float_model, spec
 
 FLOAT: FloatModel = random_float_model(spec("lstm", 5, pooling="mean", step="remove_gravity"))

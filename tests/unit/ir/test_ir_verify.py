@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_seq.errors import ContractError, ModelError, RangeProofError
 from edge_seq.ir.cells import CELL_NAMES, Rnn, gates
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.verify import MAX_CLASSES, MAX_HIDDEN_SIZE, MAX_LAYERS, verify
+from edge_seq.support.errors import ContractError, ModelError, RangeProofError
 from tests.zoo import extreme_model, quantized_model, random_float_model, spec
 
 Model = Any

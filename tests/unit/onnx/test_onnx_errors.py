@@ -8,13 +8,13 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_seq.backends.onnx_float import export_onnx_float
-from edge_seq.backends.onnx_graph import FORMS
-from edge_seq.backends.onnx_int import export_onnx_int
-from edge_seq.backends.onnx_metadata import save_onnx, seal
-from edge_seq.backends.onnx_run import load_onnx, open_onnx, require_made_from, run_steps_onnx, run_window
-from edge_seq.errors import DataError, ExportError, ModelError, ParityError
+from edge_seq.backends.onnx.float_export import export_onnx_float
+from edge_seq.backends.onnx.graph import FORMS
+from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.backends.onnx.metadata import save_onnx, seal
+from edge_seq.backends.onnx.run import load_onnx, open_onnx, require_made_from, run_steps_onnx, run_window
 from edge_seq.ir.model import IntModel
+from edge_seq.support.errors import DataError, ExportError, ModelError, ParityError
 from tests import zoo
 
 

@@ -13,11 +13,11 @@ import onnx
 import pytest
 from onnx import helper, shape_inference
 
-from edge_seq.backends.onnx_float import export_onnx_float, node_weights
-from edge_seq.backends.onnx_graph import FORMS, Form
-from edge_seq.backends.onnx_int import export_onnx_int
-from edge_seq.backends.onnx_metadata import save_onnx
-from edge_seq.backends.onnx_run import load_onnx
+from edge_seq.backends.onnx.float_export import export_onnx_float, node_weights
+from edge_seq.backends.onnx.graph import FORMS, Form
+from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.backends.onnx.metadata import save_onnx
+from edge_seq.backends.onnx.run import load_onnx
 from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import model_hash
@@ -184,8 +184,8 @@ def test_opset_and_file_format_are_those_of_old_runtimes() -> None:
 
 DIGESTS = """
 import hashlib
-from edge_seq.backends.onnx_float import export_onnx_float
-from edge_seq.backends.onnx_int import export_onnx_int
+from edge_seq.backends.onnx.float_export import export_onnx_float
+from edge_seq.backends.onnx.int_export import export_onnx_int
 from tests import zoo
 shape = zoo.awkward_specs("lstm")["deep"]
 for form in ("window", "step"):

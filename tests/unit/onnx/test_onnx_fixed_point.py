@@ -9,10 +9,10 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from edge_seq.backends import onnx_fixed_point as nodes
-from edge_seq.backends.onnx_graph import INT32, Graph, Port, to_model
-from edge_seq.quant import fixed_point as definition
-from edge_seq.quant.tables import ARGUMENT_MAX, table_argument, table_tanh
+from edge_seq.arithmetic import fixed_point as definition
+from edge_seq.arithmetic.tables import ARGUMENT_MAX, table_argument, table_tanh
+from edge_seq.backends.onnx import fixed_point as nodes
+from edge_seq.backends.onnx.graph import INT32, Graph, Port, to_model
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 

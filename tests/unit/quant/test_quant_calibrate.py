@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.preprocess import preprocess
 from edge_seq.backends.reference_float import run_float
-from edge_seq.errors import DataError
 from edge_seq.ir.cells import Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify
 from edge_seq.quant.calibrate import CELL_QUANTILE, Calibration, Saturation, calibrate, count_saturation
+from edge_seq.support.errors import DataError
 from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, spec
 
 SEEN: Calibration = calibrate(random_float_model(spec("lstm", 2)), random_counts(2, 7, 3, sigma=300.0))

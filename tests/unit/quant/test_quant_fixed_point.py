@@ -5,8 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge_seq.errors import RangeProofError
-from edge_seq.quant.fixed_point import (
+from edge_seq.arithmetic.fixed_point import (
     INT16_MAX,
     INT16_MIN,
     INT32_MAX,
@@ -17,6 +16,7 @@ from edge_seq.quant.fixed_point import (
     rounding_shift,
     saturate16,
 )
+from edge_seq.support.errors import RangeProofError
 from tests import spec_oracle
 
 int32 = st.integers(INT32_MIN, INT32_MAX) | st.sampled_from([INT32_MIN, INT32_MAX, -1, 0, 1, -(2**16), 2**16 - 1])

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.errors import ModelError, RangeProofError
 from edge_seq.ir.cells import CELL_NAMES, gates
 from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, is_coarse
 from edge_seq.ir.verify import verify
-from edge_seq.metrics import softmax
 from edge_seq.quant.calibrate import Calibration, calibrate
 from edge_seq.quant.quantize import quantize
-from edge_seq.quant.range_proof import accumulator_bounds
+from edge_seq.scores.metrics import softmax
+from edge_seq.support.errors import ModelError, RangeProofError
 from tests.spec_oracle import narrow_value
 from tests.zoo import extreme_counts, random_counts, random_float_model, spec
 

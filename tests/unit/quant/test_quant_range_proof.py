@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_seq.arithmetic.fixed_point import INT32_MAX
+from edge_seq.arithmetic.tables import tanh_table
 from edge_seq.backends.reference_int import LayerState, reset_state, run_reference, step
-from edge_seq.errors import RangeProofError
 from edge_seq.ir.cells import CELL_NAMES, gates
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
 from edge_seq.ir.model import IntModel
+from edge_seq.ir.range_proof import Bound, accumulator_bounds, prove_ranges, range_bounds
 from edge_seq.ir.rows import IntRows
-from edge_seq.quant.fixed_point import INT32_MAX
-from edge_seq.quant.range_proof import Bound, accumulator_bounds, prove_ranges, range_bounds
-from edge_seq.quant.tables import tanh_table
+from edge_seq.support.errors import RangeProofError
 from tests.spec_oracle import coarse, narrow_value
 from tests.zoo import extreme_counts, extreme_model, extreme_rows, quantized_model, spec
 

@@ -7,8 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from edge_seq.backends.reference_int import sigmoid_q15
-from edge_seq.quant.tables import (
+from edge_seq.arithmetic.tables import (
     ARGUMENT_FRAC_BITS,
     ARGUMENT_MAX,
     ARGUMENT_OFFSET,
@@ -17,6 +16,7 @@ from edge_seq.quant.tables import (
     table_tanh,
     tanh_table,
 )
+from edge_seq.backends.reference_int import sigmoid_q15
 from tests import spec_oracle
 
 ARGUMENTS = np.arange(ARGUMENT_MAX + 1, dtype=np.int64)

@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edge_seq.errors import ConfigError  # noqa: E402
 from edge_seq.ir.contract import Channel, Normalisation, SensorContract  # noqa: E402
+from edge_seq.support.errors import ConfigError  # noqa: E402
 from edge_seq.training.augment import augment, axis_triples, make_augmenter, random_rotations  # noqa: E402
 from edge_seq.training.config import AugmentationConfig  # noqa: E402
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edge_seq.data.recording import Windows
-from edge_seq.errors import DataError, ToolError
 from edge_seq.ir.contract import SensorContract
+from edge_seq.support.errors import DataError, ToolError
 from edge_seq.training.baselines import (
     convolutional_baseline,
     majority_baseline,

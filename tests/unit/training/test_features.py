@@ -7,8 +7,8 @@ import pytest
 
 from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
-from edge_seq.errors import ConfigError, ContractError, DataError, EdgeSeqError
 from edge_seq.ir.contract import Normalisation, Preprocessing, SensorContract
+from edge_seq.support.errors import ConfigError, ContractError, DataError, EdgeSeqError
 from edge_seq.training.features import check_windows, fit_normalisation, gains_of, preprocessed_counts
 
 

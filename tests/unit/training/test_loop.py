@@ -17,8 +17,8 @@ torch = pytest.importorskip("torch")
 
 from edge_seq.backends.preprocess import normalise  # noqa: E402
 from edge_seq.data.recording import UNLABELLED, Windows  # noqa: E402
-from edge_seq.errors import ConfigError, ContractError, DataError, ModelError  # noqa: E402
 from edge_seq.ir.contract import Channel, SensorContract  # noqa: E402
+from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError  # noqa: E402
 from edge_seq.training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from edge_seq.training.config import AugmentationConfig, InitialisationConfig, TrainingConfig  # noqa: E402
 from edge_seq.training.fit import EpochRecord, class_weights, learning_rate_at  # noqa: E402

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edge_seq.errors import ConfigError  # noqa: E402
+from edge_seq.support.errors import ConfigError  # noqa: E402
 from edge_seq.training.config import InitialisationConfig  # noqa: E402
 from edge_seq.training.initialise import initialise  # noqa: E402
 from edge_seq.training.modules import ConvolutionalBaseline, SequenceClassifier  # noqa: E402

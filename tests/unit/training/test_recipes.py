@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_seq.data.source import load_source
-from edge_seq.workflow.config import SIMULATOR, load_config
+from edge_seq.pipeline.config import SIMULATOR, load_config
 
 FOLDER = Path(__file__).parents[3] / "datasets" / "recipes"
 WINDOW_LENGTH = {"hapt": 128, "road_surface_tartu": 50, "fan_vibration": 100}

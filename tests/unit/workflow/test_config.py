@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.errors import ConfigError
-from edge_seq.workflow.config import RunConfig, dump_config, load_config, quote, read_config
+from edge_seq.pipeline.config import RunConfig, dump_config, load_config, quote, read_config
+from edge_seq.support.errors import ConfigError
 
 
 def test_defaults_survive_a_round_trip(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from edge_seq.backends.decision import excess_of
 from edge_seq.data.recording import Recording
-from edge_seq.errors import DataError
 from edge_seq.ir.decision import DISTANCE_LIMIT, DecisionStage
 from edge_seq.ir.model import IntModel
+from edge_seq.support.errors import DataError
 from edge_seq.workflow.decide import ONE_LOGIT, candidates, decisions_of, fit_distance, search
 from edge_seq.workflow.streams import LabelStream
 from tests.zoo import quantized_model, spec

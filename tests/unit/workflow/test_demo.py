@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_seq.errors import ConfigError, ToolError
+from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.workflow.demo import run_demo
 
 

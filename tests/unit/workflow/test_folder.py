@@ -12,8 +12,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
-from edge_seq.errors import ConfigError, DataError
-from edge_seq.workflow.config import RunConfig
+from edge_seq.pipeline.config import RunConfig
+from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.workflow.folder import (
     RunFolder,
     counts_hash,

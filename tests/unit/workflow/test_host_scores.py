@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import edge_seq.workflow.host_scores as host_scores
+import edge_seq.pipeline.host_scores as host_scores
 import edge_seq.workflow.quantize as quantize_step
 from edge_seq.data.stored import RowFile, StoredWindows, as_array, blocks
-from edge_seq.errors import DataError, ParityError, ToolError
 from edge_seq.ir.model import IntModel
+from edge_seq.parity.c_rungs import host_library_rung
+from edge_seq.pipeline.host_scores import logits_on_host, reference_logits
+from edge_seq.support.errors import DataError, ParityError, ToolError
 from edge_seq.workflow.folder import RunFolder
-from edge_seq.workflow.host_scores import logits_on_host, reference_logits
 from edge_seq.workflow.quantize import int_logits
-from edge_seq.workflow.verify_c import host_library_rung
-from firmware_export.build import find_compiler, find_compilers
-from firmware_export.emit import export_c
-from firmware_export.golden import make_golden
-from firmware_export.host_library import FAST_FLAGS, HostLibrary, infer_windows
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.build import find_compiler, find_compilers
+from firmware_export.toolchain.host_library import FAST_FLAGS, HostLibrary, infer_windows
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
 needs_compiler = pytest.mark.skipif(not find_compilers(), reason="no C compiler on this machine")
@@ -34,7 +34,7 @@ def model_of(cell: str = "gru") -> IntModel:
 
 
 def no_compilers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("firmware_export.build.find_compilers", lambda: ())
+    monkeypatch.setattr("firmware_export.toolchain.build.find_compilers", lambda: ())
 
 
 @needs_compiler

@@ -9,12 +9,12 @@ import pytest
 
 from edge_seq.data.recording import Dataset, Recording
 from edge_seq.data.splits import split_by_fold
-from edge_seq.errors import ConfigError, DataError
 from edge_seq.ir.contract import Channel, SensorContract
-from edge_seq.workflow import leak as leak_module
-from edge_seq.workflow.config import load_config, quote
-from edge_seq.workflow.leak import leak_text, measure_leak
-from edge_seq.workflow.prepare import LEAK_WARNING, prepare, split_note
+from edge_seq.pipeline import leak as leak_module
+from edge_seq.pipeline.config import load_config, quote
+from edge_seq.pipeline.leak import leak_text, measure_leak
+from edge_seq.pipeline.prepare import LEAK_WARNING, prepare, split_note
+from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.workflow.simulate import simulate_to_file
 from tests.unit.data.data_builders import make_dataset
 

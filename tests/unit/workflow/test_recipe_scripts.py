@@ -11,9 +11,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from edge_seq.errors import ConfigError, DataError
+from edge_seq.pipeline.config import RunConfig, load_config, quote
+from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.training import baselines
-from edge_seq.workflow.config import RunConfig, load_config, quote
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.folder import load_json, load_windows, open_run
 from edge_seq.workflow.simulate import simulate_to_file
@@ -59,7 +59,7 @@ def test_every_train_group_is_scored_once_and_no_test_group(
     config: RunConfig, validated: list[dict[str, object]]
 ) -> None:
     from edge_seq.data.splits import split_by_group
-    from edge_seq.workflow.prepare import load_data
+    from edge_seq.pipeline.prepare import load_data
 
     dataset, share = load_data(config.data)
     split = split_by_group(dataset, validation_fraction=0, test_fraction=0.2, seed=0, minimum_share=share)

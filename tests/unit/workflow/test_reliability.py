@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edge_seq.data.recording import Windows
-from edge_seq.errors import DataError
-from edge_seq.temperature import Temperature
+from edge_seq.scores.temperature import Temperature
+from edge_seq.support.errors import DataError
 from edge_seq.workflow.folder import RunFolder, save_json
 from edge_seq.workflow.reliability import float_logits, reliability, temperature_of_run, with_temperature
 from tests.zoo import random_counts, random_float_model, spec

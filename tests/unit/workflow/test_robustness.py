@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_seq.data.recording import Recording
-from edge_seq.errors import ConfigError, DataError, ToolError
+from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.workflow.folder import RunFolder
 from edge_seq.workflow.robustness import (
     SWEEP_NAMES,

@@ -4,7 +4,7 @@
 
 #include "edge_seq.h"
 
-/* What to do and what came of it, in the byte order of the machine. firmware_export/mail.py has the same layout. */
+/* What to do and what came of it, in the byte order of the machine. firmware_export/running/mail.py has the same layout. */
 typedef struct es_mail {
     uint32_t model;        /* in: index into es_image_models */
     uint32_t begin;        /* in: 1: make the context anew; 0: go on */

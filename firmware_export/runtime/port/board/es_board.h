@@ -1,5 +1,5 @@
 /* What the boards of this project that need no hardware have in common: a model, buffers, and a sensor that gives a
- * recording over and over. firmware_export/board.py generates the file that defines them. */
+ * recording over and over. firmware_export/running/board.py generates the file that defines them. */
 #ifndef ES_BOARD_H
 #define ES_BOARD_H
 

@@ -1,0 +1,1 @@
+"""Fixed-point primitives and the activation table: below everything that computes integers."""

@@ -1,0 +1,1 @@
+"""The ONNX exporters and what runs their files. The only place that imports onnx and onnxruntime."""

@@ -1,0 +1,153 @@
+"""The decision stage (SPEC.md, section 14) as nodes on int32 tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_seq.arithmetic.fixed_point import COARSE_DROP
+from edge_seq.backends.onnx import fixed_point as fixed
+from edge_seq.backends.onnx.graph import BATCH, BOOL, INT32, INT64, Graph, Port
+from edge_seq.backends.onnx.window import NO_LABEL, Moment, where_due
+from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage, UnknownDistance
+from edge_seq.ir.model import IntModel
+from edge_seq.ir.rows import is_coarse
+
+PREFIX = "decision."
+SCORES, DECIDED, PENDING, RUN, PRIMED, EXCESS = (
+    f"{PREFIX}{name}" for name in ("scores", "decided", "pending", "run", "primed", "excess")
+)
+
+
+def decision_states(model: IntModel) -> tuple[Port, ...]:
+    """States of the stage, zero (false) after a reset, which a window's end does not touch; none without a stage."""
+    stage = model.readout.decision
+    if stage is None:
+        return ()
+    by_distance = () if stage.unknown_distance is None else (EXCESS,)
+    numbers = (Port(name, INT32, (BATCH, 1)) for name in (DECIDED, PENDING, RUN, *by_distance))
+    return Port(SCORES, INT32, (BATCH, model.num_classes)), *numbers, Port(PRIMED, BOOL, (BATCH, 1))
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What the stage gave.
+
+    Attributes:
+        decision: int64 [batch, 1], 0..K-1, K for unknown, -1 where no label is due.
+        scores: int32 [batch, K], 0 where no label is due.
+        excess: int32 [batch, 1], 0 where no label is due; None without a distance.
+        states: the next states, by name.
+    """
+
+    decision: str
+    scores: str
+    excess: str | None
+    states: dict[str, str]
+
+
+def _smoothed(graph: Graph, stage: DecisionStage, fresh: str, before: str, primed: str) -> str:
+    """s + floor((x - s) / 2^n), or x at the first label."""
+    way = graph.add("Sub", fresh, before)
+    moved = graph.add("Add", before, fixed.floor_shift(graph, way, stage.smoothing_shift))
+    return graph.add("Where", primed, moved, fresh)
+
+
+def _scores(graph: Graph, stage: DecisionStage, logits: str, states: Mapping[str, str]) -> str:
+    """Of x, the gap to the largest logit, at least -2^19."""
+    largest = graph.add("ReduceMax", logits, graph.axes(1), keepdims=1)
+    fresh = graph.add("Max", graph.add("Sub", logits, largest), graph.scalar(-SCORE_LIMIT))
+    return _smoothed(graph, stage, fresh, states[SCORES], states[PRIMED])
+
+
+def _excess(graph: Graph, distance: UnknownDistance, operands: str, logits: str) -> str:
+    """Sum of |v - centroid|, all in Q7, less the radius, of the label: int32 [batch, 1]."""
+    centroids = np.array(distance.centroids, dtype=np.int32)
+    drop = np.where(is_coarse(centroids.shape[1]), 0, COARSE_DROP)
+    shifts = fixed.Shifts.of(drop, drop > 0)
+    names = {key: graph.constant(values, f"distance.{key}") for key, values in vars(shifts).items()}
+    seen = fixed.shift_by(graph, operands, names["half"], names["low_bits"], names["divisor"])
+    label = graph.add("ArgMax", logits, axis=1, keepdims=0)
+    centroid = graph.add("Gather", graph.constant(centroids, "distance.centroids"), label, axis=0)
+    radii = np.array(distance.radii, dtype=np.int32)[:, np.newaxis]
+    radius = graph.add("Gather", graph.constant(radii, "distance.radii"), label, axis=0)
+    gaps = graph.add("Abs", graph.add("Sub", seen, centroid))
+    return graph.add("Sub", graph.add("ReduceSum", gaps, graph.axes(1), keepdims=1), radius)
+
+
+def _target(graph: Graph, stage: DecisionStage, scores: str, decided: str) -> str:
+    """What this label asks for: 0 unknown, k + 1 class k; int32 [batch, 1]."""
+    best = graph.int32(graph.add("ArgMax", scores, axis=1, keepdims=1))
+    first_two, _ = graph.add_many("TopK", [scores, graph.axes(2)], ["first_two", "first_two.index"], axis=1)
+    first, second = (
+        graph.add("Gather", first_two, graph.constant(np.array([index], dtype=np.int64), "column"), axis=1)
+        for index in range(2)
+    )
+    of_decided = graph.add("Max", graph.add("Sub", decided, graph.scalar(1)), graph.scalar(0))
+    held = graph.add("GatherElements", scores, graph.add("Cast", of_decided, to=INT64), axis=1)
+    small_lead = graph.add("Less", graph.add("Sub", first, held), graph.scalar(stage.hysteresis))
+    keeps = graph.add("And", small_lead, graph.add("Greater", decided, graph.scalar(0)))
+    target = graph.add("Where", keeps, decided, graph.add("Add", best, graph.scalar(1)))
+    close = graph.add("Less", graph.add("Sub", first, second), graph.scalar(stage.unknown_margin))
+    return graph.add("Where", close, graph.scalar(0), target)
+
+
+def decide(
+    graph: Graph,
+    model: IntModel,
+    stage: DecisionStage,
+    moment: Moment,
+    *,
+    operands: str,
+    logits: str,
+    states: Mapping[str, str],
+) -> Decided:
+    """One step of the stage; where no label is due, its states stay as they are.
+
+    Args:
+        graph: to append to.
+        model: of the stage.
+        stage: its numbers.
+        moment: whether a label is due.
+        operands: int32 [batch, H], what the head saw.
+        logits: int32 [batch, K], also where none is due.
+        states: by name.
+    """
+    one, decided = graph.scalar(1), states[DECIDED]
+    scores = _scores(graph, stage, logits, states)
+    target = _target(graph, stage, scores, decided)
+    by_distance = {}
+    if stage.unknown_distance is not None:
+        fresh = _excess(graph, stage.unknown_distance, operands, logits)
+        excess = _smoothed(graph, stage, fresh, states[EXCESS], states[PRIMED])
+        by_distance[EXCESS] = excess
+        target = graph.add("Where", graph.add("Greater", excess, graph.scalar(0)), graph.scalar(0), target)
+    again = graph.add("Equal", target, states[PENDING])
+    longer = graph.add("Where", again, graph.add("Add", states[RUN], one), one)
+    run = graph.add("Where", graph.add("Equal", target, decided), graph.scalar(0), longer)
+    long_enough = graph.add("GreaterOrEqual", run, graph.scalar(stage.min_labels))
+    follows = graph.add("Or", long_enough, graph.add("Not", states[PRIMED]))
+    after = {
+        SCORES: scores,
+        DECIDED: graph.add("Where", follows, target, decided),
+        PENDING: target,
+        RUN: graph.add("Where", follows, graph.scalar(0), run),
+        **by_distance,
+    }
+    after = {name: where_due(graph, model, moment, value, states[name], f"{name}.due") for name, value in after.items()}
+    always = graph.add("Equal", decided, decided)  # true, in the shape of the batch
+    seen = always if model.readout.label_every == "sample" else graph.add("Or", states[PRIMED], moment.ends)
+    is_unknown = graph.add("Equal", after[DECIDED], graph.scalar(0))
+    known = graph.add("Where", is_unknown, graph.scalar(model.num_classes), graph.add("Sub", after[DECIDED], one))
+    decision = graph.add("Cast", known, to=INT64)
+    none = graph.scalar(NO_LABEL, np.int64)
+    return Decided(
+        decision=where_due(graph, model, moment, decision, none, "decision_column"),
+        scores=where_due(graph, model, moment, scores, graph.scalar(0), "due_scores"),
+        excess=where_due(graph, model, moment, by_distance[EXCESS], graph.scalar(0), "due_excess")
+        if by_distance
+        else None,
+        states={**after, PRIMED: seen},
+    )

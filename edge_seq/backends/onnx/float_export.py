@@ -1,0 +1,233 @@
+"""The float model as ONNX: standard RNN, GRU and LSTM nodes, written directly (tracing froze axes and lost biases).
+
+Raw counts go in; preprocessing and normalisation are in the graph. Two forms:
+
+- ``window``: ``counts`` int16 [batch, time, C], one window from a reset; ``time`` is free. A label at the end of a
+  window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch] after the last sample
+  given. A label after each sample gives [batch, time, K] and [batch, time].
+- ``step``: ``counts`` int16 [batch, C] and the states in; the same outputs of this sample and the states out, each as
+  ``<state>.next``. States are zero (false) after a reset. Where no label is due, ``logits`` and ``probabilities`` are 0
+  and ``label`` is -1. At a window's end it begins again as SPEC.md, section 7, says, so that a stream gives the labels
+  of its windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, to_model
+from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES, metadata_of, require_form, seal
+from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step, preprocess_window
+from edge_seq.backends.onnx.window import (
+    POOL_SUM,
+    STEP_IN_WINDOW,
+    begin_again,
+    count_sample,
+    label_of,
+    where_due,
+    window_states,
+)
+from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, cell_name, gates, hidden_size
+from edge_seq.ir.model import FloatModel
+from edge_seq.ir.rows import FloatRows
+from edge_seq.ir.verify import verify
+
+Float32 = NDArray[np.float32]
+HIDDEN, CELL = "hidden_state", "cell_state"
+
+# The order in which ONNX stacks gates (z r h; i o f c): the gate that gives the input's part, and the state's part.
+GATE_ORDER: dict[type, tuple[tuple[str, str], ...]] = {
+    Rnn: (("hidden", "hidden"),),
+    Gru: (
+        ("update_gate", "update_gate"),
+        ("reset_gate", "reset_gate"),
+        ("new_gate_input", "new_gate_hidden"),
+    ),
+    Lstm: (
+        ("input_gate", "input_gate"),
+        ("output_gate", "output_gate"),
+        ("forget_gate", "forget_gate"),
+        ("cell_gate", "cell_gate"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class NodeWeights:
+    """What a recurrent node of ONNX takes, one direction.
+
+    Attributes:
+        w: float32 [1, G H, I], input weights.
+        r: float32 [1, G H, H], recurrent weights.
+        b: float32 [1, 2 G H], input biases, then recurrent biases. A model has one bias a gate, which stands in the
+            first half; only a GRU's new gate has two, as the reset gate multiplies the second.
+    """
+
+    w: Float32
+    r: Float32
+    b: Float32
+
+
+def node_weights(cell: Cell[FloatRows]) -> NodeWeights:
+    """Stack a cell's gates as ONNX orders them."""
+    named = gates(cell)
+    order = GATE_ORDER[type(cell)]
+    recurrent_bias = [np.zeros_like(named[own].bias) if own == seen else named[own].bias for seen, own in order]
+    return NodeWeights(
+        w=np.concatenate([named[seen].weight_input for seen, _ in order])[None],
+        r=np.concatenate([named[own].weight_hidden for _, own in order])[None],
+        b=np.concatenate([*(named[seen].bias for seen, _ in order), *recurrent_bias])[None],
+    )
+
+
+def float_states(model: FloatModel) -> tuple[Port, ...]:
+    """Inputs of the step model besides ``counts``, in order; all zero (false) after a reset.
+
+    ``layer0.hidden_state`` float32 [batch, H], for an LSTM also ``layer0.cell_state``; those of preprocessing and of
+    the window are as in the integer model, but ``pool_sum`` is float32.
+    """
+    layers = [
+        Port(f"layer{index}.{name}", FLOAT, (BATCH, hidden_size(cell)))
+        for index, cell in enumerate(model.layers)
+        for name in ((HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,))
+    ]
+    return (*preprocess_states(model.contract), *layers, *window_states(model, FLOAT))
+
+
+def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
+    """(features - mean) / scale in float32; the whole part of the mean is subtracted in integers, exactly."""
+    mean = np.array(model.number_format.normalisation.mean, dtype=np.float64)
+    whole = np.clip(np.rint(mean), -(2**20), 2**20)
+    centred = graph.add("Sub", features, graph.constant(whole.astype(np.int32), "mean.whole"))
+    real = graph.add("Cast", centred, to=FLOAT)
+    rest = graph.add("Sub", real, graph.constant((mean - whole).astype(np.float32), "mean.rest"))
+    scale = np.array(model.number_format.normalisation.scale, dtype=np.float32)
+    return graph.add("Div", rest, graph.constant(scale, "scale"), name="normalised")
+
+
+def _recurrent(
+    graph: Graph, cell: Cell[FloatRows], index: int, sequence: str, start: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """One layer over [time, batch, I]: its outputs [time, 1, batch, H] and last states [1, batch, H], hidden first.
+
+    Args:
+        graph: to append to.
+        cell: of the model.
+        index: of the layer.
+        sequence: float32 [time, batch, I].
+        start: initial states [1, batch, H], hidden first; empty for zeros.
+    """
+    weights, prefix = node_weights(cell), f"layer{index}"
+    constants = [graph.constant(getattr(weights, part), f"{prefix}.{part}") for part in ("w", "r", "b")]
+    attributes = {"hidden_size": hidden_size(cell)}
+    if isinstance(cell, Gru):
+        attributes["linear_before_reset"] = 1  # r * (U h + b), as PyTorch and cuDNN have it
+    no_lengths = ("",) if start else ()
+    states = (HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,)
+    outputs, *last = graph.add_many(
+        cell_name(cell).upper(),
+        [sequence, *constants, *no_lengths, *start],
+        [f"{prefix}.outputs", *(f"{prefix}.{state}.last" for state in states)],
+        **attributes,
+    )
+    return outputs, tuple(last)
+
+
+def _logits(graph: Graph, model: FloatModel, state: str) -> str:
+    """[..., H] to [..., K]."""
+    product = graph.add("MatMul", state, graph.constant(model.head.weight_input.T, "head.weights"))
+    return graph.add("Add", product, graph.constant(model.head.bias, "head.bias"))
+
+
+def _pooled(graph: Graph, model: FloatModel, outputs: str, last: str) -> str:
+    """What the head sees, of outputs [time, batch, H] and last state [1, batch, H]: [batch, H] or [batch, time, H]."""
+    each = model.readout.label_every == "sample"
+    if model.readout.pooling == "last":
+        return graph.add("Transpose", outputs, perm=[1, 0, 2]) if each else graph.add("Squeeze", last, graph.axes(0))
+    if not each:
+        return graph.add("ReduceMean", outputs, graph.axes(0), keepdims=0)
+    sums = graph.add("CumSum", outputs, graph.scalar(0, np.int64))
+    time = graph.add("Squeeze", graph.add("Shape", outputs, start=0, end=1), graph.axes(0))
+    one = graph.scalar(1, np.int64)
+    counts = graph.add("Range", one, graph.add("Add", time, one), one)
+    column = graph.add("Unsqueeze", graph.add("Cast", counts, to=FLOAT), graph.axes(1, 2))
+    return graph.add("Transpose", graph.add("Div", sums, column), perm=[1, 0, 2])
+
+
+def _window_model(model: FloatModel) -> onnx.ModelProto:
+    graph = Graph()
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, TIME, model.input_size))
+    features = preprocess_window(graph, graph.int32(counts.name), model.contract)
+    sequence = graph.add("Transpose", _normalise(graph, model, features), perm=[1, 0, 2])
+    last = ""
+    for index, cell in enumerate(model.layers):
+        outputs, (last, *_) = _recurrent(graph, cell, index, sequence, ())
+        sequence = graph.add("Squeeze", outputs, graph.axes(1))
+    logits = graph.rename(_logits(graph, model, _pooled(graph, model, sequence, last)), LOGITS)
+    graph.add("Softmax", logits, axis=-1, name=PROBABILITIES)
+    graph.add("ArgMax", logits, axis=-1, keepdims=0, name=LABEL)
+    free = (BATCH, TIME) if model.readout.label_every == "sample" else (BATCH,)
+    shape = (*free, model.num_classes)
+    outputs_ = [Port(LOGITS, FLOAT, shape), Port(PROBABILITIES, FLOAT, shape), Port(LABEL, INT64, free)]
+    doc = "edge_seq float model, one window from a reset."
+    metadata = metadata_of(model, form="window")
+    return seal(to_model(graph, [counts], outputs_, name=model.name, doc=doc, metadata=metadata))
+
+
+def _step_model(model: FloatModel) -> onnx.ModelProto:
+    graph, ports = Graph(), float_states(model)
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.input_size))
+    states = {port.name: graph.unique(port.name) for port in ports}
+    feature, after = preprocess_step(graph, graph.int32(counts.name), states, model.contract.preprocessing)
+    below = _normalise(graph, model, feature)
+    first = graph.axes(0)
+    for index, cell in enumerate(model.layers):
+        names = [port.name for port in ports if port.name.startswith(f"layer{index}.")]
+        start = tuple(graph.add("Unsqueeze", states[name], first) for name in names)
+        _, last = _recurrent(graph, cell, index, graph.add("Unsqueeze", below, first), start)
+        after |= {name: graph.add("Squeeze", value, first) for name, value in zip(names, last, strict=True)}
+        below = after[f"layer{index}.{HIDDEN}"]
+
+    moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+    after[STEP_IN_WINDOW] = moment.count
+    if model.readout.pooling == "mean":
+        after[POOL_SUM] = graph.add("Add", states[POOL_SUM], below)
+        below = graph.add("Div", after[POOL_SUM], graph.add("Cast", moment.count, to=FLOAT))
+    computed = _logits(graph, model, below)
+    nothing = graph.scalar(0, np.float32)
+    logits = where_due(graph, model, moment, computed, nothing, LOGITS)
+    probabilities = graph.add("Softmax", computed, axis=-1)
+    probabilities = where_due(graph, model, moment, probabilities, nothing, PROBABILITIES)
+    column = label_of(graph, model, moment, computed)
+    label = graph.add("Squeeze", column, graph.axes(1), name=LABEL)
+    following = begin_again(graph, model, moment, after, ports)
+    shape = (BATCH, model.num_classes)
+    outputs = [
+        Port(logits, FLOAT, shape),
+        Port(probabilities, FLOAT, shape),
+        Port(label, INT64, (BATCH,)),
+        *(port.renamed(following[port.name]) for port in ports),
+    ]
+    doc = "edge_seq float model, one sample. States are zero after a reset."
+    metadata = metadata_of(model, form="step")
+    return seal(to_model(graph, [counts, *ports], outputs, name=model.name, doc=doc, metadata=metadata))
+
+
+def export_onnx_float(model: FloatModel, *, form: Form) -> onnx.ModelProto:
+    """Print a float model as ONNX.
+
+    Args:
+        model: float model.
+        form: ``window`` or ``step``.
+
+    Raises:
+        ModelError: where the model breaks an invariant.
+        ExportError: where there is no such form.
+    """
+    require_form(form)
+    verify(model)
+    return _step_model(model) if form == "step" else _window_model(model)

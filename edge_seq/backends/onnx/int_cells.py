@@ -1,0 +1,172 @@
+"""Rows and cells of SPEC.md, sections 4 and 6, as nodes. The rows of all gates of a cell are one matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS
+from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
+from edge_seq.backends.onnx import fixed_point as fixed
+from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
+from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, gates, hidden_size
+from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
+
+Int32 = NDArray[np.int32]
+OPERANDS, HIDDEN, CELL = "operands", "hidden_state", "cell_state"
+
+
+def cell_states(cell: Cell[IntRows], index: int) -> tuple[Port, ...]:
+    """States of a layer, int32 [batch, H], without the operands' padding: ``layer0.operands`` for all cells,
+    ``layer0.hidden_state`` (Q15) for a GRU, ``layer0.cell_state`` for an LSTM."""
+    names = {Rnn: (OPERANDS,), Gru: (OPERANDS, HIDDEN), Lstm: (OPERANDS, CELL)}[type(cell)]
+    return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in names)
+
+
+def _matrix(rows: IntRows, inputs: int, hidden: int) -> Int32:
+    """int32 [inputs + hidden, R], what each input and operand is multiplied with; zeros where rows do not see it."""
+    seen = rows.wide.astype(np.int32) if rows.wide.shape[1] else effective_weights(rows.narrow_input)
+    own = effective_weights(rows.narrow_hidden)
+    matrix = np.zeros((inputs + hidden, len(rows.bias)), dtype=np.int32)
+    if seen.shape[1]:
+        matrix[:inputs] = seen[:, :inputs].T  # the padding beyond meets zeros
+    if own.shape[1]:
+        matrix[inputs:] = own[:, :hidden].T
+    return matrix
+
+
+def scaled_rows(graph: Graph, rows: Sequence[IntRows], seen: str, inputs: int, hidden: int, name: str) -> str:
+    """y = mulw(acc, m) of several groups of rows side by side.
+
+    Args:
+        graph: to append to.
+        rows: groups of R rows, for example gates.
+        seen: int32 [batch, inputs + hidden], what the rows see: inputs, then the layer's own operands.
+        inputs: number of inputs.
+        hidden: number of own operands.
+        name: prefix of the constants.
+
+    Returns:
+        int32 [batch, groups * R].
+    """
+    matrix = np.concatenate([_matrix(group, inputs, hidden) for group in rows], axis=1)
+    bias = np.concatenate([group.bias for group in rows])
+    multiplier = np.concatenate([group.multiplier for group in rows]).astype(np.int32)
+    product = graph.add("MatMul", seen, graph.constant(matrix, f"{name}.weights"))
+    accumulator = graph.add("Add", product, graph.constant(bias, f"{name}.bias"), name=f"{name}.accumulator")
+    return fixed.mulw(graph, accumulator, graph.constant(multiplier, f"{name}.multiplier"))
+
+
+def _split(graph: Graph, value: str, names: Sequence[str], sizes: Sequence[int]) -> tuple[str, ...]:
+    """Split columns."""
+    return graph.add_many("Split", [value, graph.axes(*sizes)], names, axis=1)
+
+
+def _to_operands(graph: Graph, hidden_q15: str, size: int, name: str) -> str:
+    """Fine units keep Q15; coarse ones are rounded to Q7."""
+    coarse = is_coarse(size)
+    return _shift_units(graph, hidden_q15, np.where(coarse, COARSE_DROP, 0), coarse, name)
+
+
+def _shift_units(graph: Graph, value: str, bits: NDArray[np.integer[Any]], rounds: NDArray[np.bool_], name: str) -> str:
+    """Shift each unit by its own number of bits."""
+    shifts = fixed.Shifts.of(bits, rounds)
+    half, low_bits, divisor = (
+        graph.constant(getattr(shifts, field), f"{name}.operands_{field}") for field in ("half", "low_bits", "divisor")
+    )
+    return fixed.shift_by(graph, value, half, low_bits, divisor)
+
+
+Traced = dict[str, tuple[str, int]]  # value and width by name
+GATES = "gates"  # arguments of the gates that go straight into the table, side by side in canonical order
+
+
+def step_cell(
+    graph: Graph, cell: Cell[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
+) -> tuple[str, dict[str, str], Traced]:
+    """One step of one layer.
+
+    Args:
+        graph: to append to.
+        cell: of the model.
+        index: of the layer.
+        inputs: int32 [batch, I] features or operands of the layer below, and I.
+        states: tensors by the names of :func:`cell_states`.
+        cell_frac_bits: e, of an LSTM.
+
+    Returns:
+        The operands int32 [batch, H], the next states, and what a trace wants: ``gates`` int32 [batch, G H], what a GRU
+        has of its new gate, and states.
+    """
+    prefix, size = f"layer{index}", hidden_size(cell)
+    own = states[f"{prefix}.{OPERANDS}"]
+    seen = graph.add("Concat", inputs[0], own, axis=1)
+    y = scaled_rows(graph, tuple(gates(cell).values()), seen, inputs[1], size, prefix)
+    match cell:
+        case Rnn():
+            argument = fixed.table_argument(graph, y, name=f"{prefix}.gates")
+            operands = _to_operands(graph, fixed.table_tanh(graph, argument), size, prefix)
+            return operands, {f"{prefix}.{OPERANDS}": operands}, {GATES: (argument, size), HIDDEN: (operands, size)}
+        case Gru():
+            return _step_gru(graph, prefix, size, y, states)
+        case Lstm():
+            return _step_lstm(graph, prefix, size, y, states, cell_frac_bits)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _step_gru(
+    graph: Graph, prefix: str, size: int, y: str, states: dict[str, str]
+) -> tuple[str, dict[str, str], Traced]:
+    y_gates, y_input, y_hidden = _split(
+        graph, y, [f"{prefix}.{name}" for name in ("y", "new_gate_input", "new_gate_hidden")], (2 * size, size, size)
+    )
+    argument = fixed.table_argument(graph, y_gates, name=f"{prefix}.gates")
+    reset, update_tanh = _split(
+        graph, fixed.table_tanh(graph, argument), (f"{prefix}.reset_tanh", f"{prefix}.update_tanh"), (size, size)
+    )
+    half = graph.add("Add", y_input, fixed.floor_shift(graph, y_hidden, 1))
+    total = graph.add("Add", half, fixed.mulw(graph, y_hidden, reset, factor_is_signed=True))
+    new_argument = fixed.table_argument(graph, total, name=f"{prefix}.new_gate")
+
+    keep = fixed.sigmoid_of_tanh(graph, update_tanh)
+    take = graph.add("Sub", graph.scalar((1 << FINE_FRAC_BITS) - 1), keep)
+    kept = graph.add("Mul", keep, states[f"{prefix}.{HIDDEN}"])
+    blend = graph.add("Add", kept, graph.add("Mul", take, fixed.table_tanh(graph, new_argument)))
+    hidden = fixed.rounding_shift(graph, blend, FINE_FRAC_BITS)
+    operands = _to_operands(graph, hidden, size, prefix)
+    traced = {
+        GATES: (argument, 2 * size),
+        "new_gate_hidden": (y_hidden, size),
+        "new_gate": (new_argument, size),
+        HIDDEN: (hidden, size),
+    }
+    return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{HIDDEN}": hidden}, traced
+
+
+def _step_lstm(
+    graph: Graph, prefix: str, size: int, y: str, states: dict[str, str], cell_frac_bits: int
+) -> tuple[str, dict[str, str], Traced]:
+    argument = fixed.table_argument(graph, y, name=f"{prefix}.gates")
+    # The canonical order of the gates: input, forget, cell, output.
+    names = [f"{prefix}.{name}_tanh" for name in ("write", "keep", "candidate", "show")]
+    write_tanh, keep_tanh, candidate, show_tanh = _split(
+        graph, fixed.table_tanh(graph, argument), names, (size, size, size, size)
+    )
+    write, keep, show = (fixed.sigmoid_of_tanh(graph, value) for value in (write_tanh, keep_tanh, show_tanh))
+    written = fixed.floor_shift(graph, graph.add("Mul", write, candidate), FINE_FRAC_BITS - cell_frac_bits)
+    total = graph.add("Add", graph.add("Mul", keep, states[f"{prefix}.{CELL}"]), written)
+    new = fixed.saturate16(graph, fixed.rounding_shift(graph, total, FINE_FRAC_BITS))
+
+    scaled = graph.add("Mul", new, graph.scalar(1 << (ARGUMENT_FRAC_BITS - cell_frac_bits)))
+    cell_argument = fixed.table_argument(graph, graph.add("Add", scaled, graph.scalar(ARGUMENT_OFFSET)))
+    product = graph.add("Mul", show, fixed.table_tanh(graph, cell_argument))  # Q30
+    coarse = is_coarse(size)
+    bits = np.where(coarse, FINE_FRAC_BITS + COARSE_DROP, FINE_FRAC_BITS).astype(np.int32)
+    operands = _shift_units(graph, product, bits, coarse, prefix)
+    traced = {GATES: (argument, 4 * size), CELL: (new, size), HIDDEN: (operands, size)}
+    return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{CELL}": new}, traced

@@ -1,0 +1,229 @@
+"""The integer model as ONNX: the arithmetic of SPEC.md with standard operators on int32 tensors, no float anywhere.
+
+Two forms, made of the same step:
+
+- ``step``: ``counts`` int16 [batch, C] and the states in; ``logits`` int32 [batch, K] (Q16), ``label`` int64 [batch]
+  and the states out, each as ``<state>.next``. All states are zero (false) after a reset. ``logits`` are 0 and
+  ``label`` is -1 where no label is due. Each stream of a batch counts its own samples.
+- ``window``: ``counts`` int16 [batch, time, C]; a ``Scan`` of the step over time from a reset. A label at the end of
+  each window gives the ``logits`` [batch, K] and ``label`` [batch] of the last sample; a label after each sample gives
+  [batch, time, K] and [batch, time]. ``time`` is free: windows of the contract's length follow each other as in a
+  stream, so after a part of a window no label is due (-1).
+
+With a decision stage both give ``decision`` too, shaped as ``label``: -1 where none is due, K where it is unknown. A
+window form decides from a reset, as everything in it begins there; the step form's states carry the stage over windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from edge_seq.backends.onnx import fixed_point as fixed
+from edge_seq.backends.onnx.decision import Decided, decide, decision_states
+from edge_seq.backends.onnx.graph import BATCH, INT16, INT32, INT64, TIME, Form, Graph, Port, add_scan, to_model
+from edge_seq.backends.onnx.int_cells import cell_states, scaled_rows, step_cell
+from edge_seq.backends.onnx.metadata import COUNTS, DECISION, LABEL, LOGITS, metadata_of, require_form, seal
+from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step
+from edge_seq.backends.onnx.window import (
+    POOL_SUM,
+    STEP_IN_WINDOW,
+    begin_again,
+    count_sample,
+    label_of,
+    where_due,
+    window_states,
+)
+from edge_seq.ir.model import IntModel
+from edge_seq.ir.verify import verify
+from edge_seq.support.errors import ExportError
+
+TRACE = "trace."  # prefix of the outputs that only a trace has
+
+
+def int_states(model: IntModel) -> tuple[Port, ...]:
+    """Inputs of the step model besides ``counts``, in order; all zero (false) after a reset."""
+    return (*_window_states(model), *decision_states(model))
+
+
+def _window_states(model: IntModel) -> tuple[Port, ...]:
+    """Those that a window's end concerns."""
+    layers = [port for index, cell in enumerate(model.layers) for port in cell_states(cell, index)]
+    return (*preprocess_states(model.contract), *layers, *window_states(model, INT32))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What a step computed.
+
+    Attributes:
+        logits: int32 [batch, K].
+        label: int64 [batch, 1].
+        states: the next states, by name.
+        traced: what else a trace wants, int32 [batch, N]: value and N, by name.
+        decided: of the decision stage; None without one.
+    """
+
+    logits: str
+    label: str
+    states: dict[str, str]
+    traced: dict[str, tuple[str, int]]
+    decided: Decided | None
+
+    def columns(self) -> list[tuple[str, str]]:
+        """Name and value, int64 [batch, 1], of what is decided: the label, and the decision where there is a stage."""
+        return [(LABEL, self.label), *([(DECISION, self.decided.decision)] if self.decided else [])]
+
+
+def _features(graph: Graph, model: IntModel, counts: str, states: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """Preprocessed counts, shifted and saturated: int32 [batch, C]; and what preprocessing remembers."""
+    feature, after = preprocess_step(graph, graph.int32(counts), states, model.contract.preprocessing)
+    factor = np.left_shift(1, np.array(model.number_format.input_shift, dtype=np.int64)).astype(np.int32)
+    shifted = graph.add("Mul", feature, graph.constant(factor, "input_factor"))
+    return fixed.saturate16(graph, shifted, name="features"), after
+
+
+def _mean(graph: Graph, model: IntModel, pool_sum: str, count: str) -> str:
+    """rshift(mulw(4 S, R), floor(log2 t)); R and the shift are those of each stream's count t, or of T alone."""
+    each = model.readout.label_every == "sample"
+    counts = range(1, model.contract.window_length + 1) if each else (model.contract.window_length,)
+    bits = np.array([t.bit_length() - 1 for t in counts])
+    shifts = fixed.Shifts.of(bits, bits > 0)
+    tables = {"reciprocal": np.array(model.number_format.pool_reciprocals, dtype=np.int32), **vars(shifts)}
+    names = {key: graph.constant(values, f"pool.{key}") for key, values in tables.items()}
+    if each:
+        index = graph.add("Sub", count, graph.scalar(1))
+        names = {key: graph.add("Gather", table, index, axis=0) for key, table in names.items()}
+    scaled = fixed.mulw(graph, graph.add("Mul", pool_sum, graph.scalar(4)), names["reciprocal"])
+    return fixed.shift_by(graph, scaled, names["half"], names["low_bits"], names["divisor"])
+
+
+def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *, trace: bool = False) -> _Step:
+    """SPEC.md, section 7, of int16 [batch, C] counts and the states by name."""
+    below, after = _features(graph, model, counts, states)
+    width = model.input_size
+    traced = {"features": (below, width)}
+    for index, cell in enumerate(model.layers):
+        cell_frac_bits = model.number_format.cell_frac_bits[index]
+        below, layer_after, values = step_cell(graph, cell, index, (below, width), states, cell_frac_bits)
+        width = model.hidden_sizes[index]
+        after |= layer_after
+        traced |= {f"layer{index}.{name}": value for name, value in values.items()}
+
+    moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+    after[STEP_IN_WINDOW] = moment.count
+    if model.readout.pooling == "mean":
+        after[POOL_SUM] = graph.add("Add", states[POOL_SUM], below)
+        below = _mean(graph, model, after[POOL_SUM], moment.count)
+        if trace:
+            traced["pooled"] = (where_due(graph, model, moment, below, graph.scalar(0), "pooled"), width)
+    computed = scaled_rows(graph, (model.head,), below, width, 0, "head")
+    logits = where_due(graph, model, moment, computed, graph.scalar(0), "due_logits")
+    label = label_of(graph, model, moment, computed)
+    stage, decided = model.readout.decision, None
+    if stage is not None:
+        decided = decide(graph, model, stage, moment, operands=below, logits=computed, states=states)
+        after |= decided.states
+    after = begin_again(graph, model, moment, after, _window_states(model), decision_states(model))
+    return _Step(logits, label, after, traced, decided)
+
+
+def _step_model(model: IntModel) -> onnx.ModelProto:
+    graph, ports = Graph(), int_states(model)
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.input_size))
+    states = {port.name: graph.unique(port.name) for port in ports}
+    step = _step(graph, model, counts.name, states)
+    outputs = [
+        Port(graph.rename(step.logits, LOGITS), INT32, (BATCH, model.num_classes)),
+        *(
+            Port(graph.add("Squeeze", value, graph.axes(1), name=name), INT64, (BATCH,))
+            for name, value in step.columns()
+        ),
+        *(port.renamed(step.states[port.name]) for port in ports),
+    ]
+    doc = "edge_seq integer model, one sample; SPEC.md. States are zero after a reset."
+    metadata = metadata_of(model, form="step")
+    return seal(to_model(graph, [counts, *ports], outputs, name=model.name, doc=doc, metadata=metadata))
+
+
+def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
+    graph, ports = Graph(), int_states(model)
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, TIME, model.input_size))
+    start = [graph.zeros(port, like=counts.name) for port in ports]
+
+    body = graph.body()
+    states = {port.name: graph.unique(port.name) for port in ports}
+    sample = Port(graph.unique("sample"), INT16, (BATCH, model.input_size))
+    step = _step(body, model, sample.name, states, trace=trace)
+    columns = step.columns()
+    results = [
+        Port(step.logits, INT32, (BATCH, model.num_classes)),
+        *(Port(value, INT64, (BATCH, 1)) for _, value in columns),
+    ]
+    shipped = len(results)
+    traced = _traced(step, model.num_classes) if trace else {}
+    for name, (value, width) in traced.items():
+        dtype = INT64 if name in (LABEL, DECISION) else INT32
+        results.append(Port(body.rename(value, f"step_{TRACE}{name}"), dtype, (BATCH, width)))
+    all_logits, *rest = add_scan(
+        graph,
+        body,
+        [*(port.renamed(states[port.name]) for port in ports), sample],
+        [*(port.renamed(step.states[port.name]) for port in ports), *results],
+        start,
+        (counts.name,),
+        ("all_logits", *(f"all_{name}s" for name, _ in columns), *(f"{TRACE}{name}" for name in traced)),
+    )
+    outputs = _readout(graph, model, all_logits, dict(zip((name for name, _ in columns), rest, strict=False)))
+    for name, port in zip(traced, results[shipped:], strict=True):
+        outputs.append(Port(f"{TRACE}{name}", port.dtype, (BATCH, TIME, port.shape[1])))
+    doc = "edge_seq integer model, windows from a reset; SPEC.md."
+    metadata = metadata_of(model, form="window")
+    return seal(to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata))
+
+
+def _traced(step: _Step, num_classes: int) -> dict[str, tuple[str, int]]:
+    """All that a trace holds: value and width by name, in the order of computation."""
+    traced = step.traced | {LOGITS: (step.logits, num_classes), LABEL: (step.label, 1)}
+    if step.decided is not None:
+        traced["scores"] = (step.decided.scores, num_classes)
+        if step.decided.excess is not None:
+            traced["excess"] = (step.decided.excess, 1)
+        traced[DECISION] = (step.decided.decision, 1)
+    return traced
+
+
+def _readout(graph: Graph, model: IntModel, all_logits: str, columns: dict[str, str]) -> list[Port]:
+    """``logits``, ``label`` and ``decision`` of each sample, or of the last."""
+    flat = {name: graph.add("Squeeze", value, graph.axes(2), name=f"{name}s") for name, value in columns.items()}
+    if model.readout.label_every == "sample":
+        logits = Port(graph.rename(all_logits, LOGITS), INT32, (BATCH, TIME, model.num_classes))
+        return [logits, *(Port(graph.rename(value, name), INT64, (BATCH, TIME)) for name, value in flat.items())]
+    last = graph.scalar(-1, np.int64)
+    logits = Port(graph.add("Gather", all_logits, last, axis=1, name=LOGITS), INT32, (BATCH, model.num_classes))
+    labels = (
+        Port(graph.add("Gather", value, last, axis=1, name=name), INT64, (BATCH,)) for name, value in flat.items()
+    )
+    return [logits, *labels]
+
+
+def export_onnx_int(model: IntModel, *, form: Form, trace: bool = False) -> onnx.ModelProto:
+    """Print an integer model as ONNX.
+
+    Args:
+        model: integer model.
+        form: ``window`` or ``step``.
+        trace: for ``window``: also give every value of a trace, as ``trace.<name>`` [batch, time, N], to see where two
+            implementations part; all nodes of the shipped graph are there, in the same order.
+
+    Raises:
+        ModelError, RangeProofError: where the model breaks an invariant.
+        ExportError: where there is no such form, or a trace is asked of the step form.
+    """
+    require_form(form)
+    if trace and form != "window":
+        raise ExportError("exporting integer ONNX: only form 'window' has a trace; ask for that, or for trace=False")
+    verify(model)
+    return _step_model(model) if form == "step" else _window_model(model, trace)

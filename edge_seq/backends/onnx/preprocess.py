@@ -1,0 +1,86 @@
+"""The integer step between raw counts and the first layer (SPEC.md, section 3) as nodes; float and integer graphs share
+it. :mod:`edge_seq.backends.preprocess` is the definition."""
+
+from __future__ import annotations
+
+import numpy as np
+from typing_extensions import assert_never
+
+from edge_seq.arithmetic.fixed_point import GRAVITY_FRAC_BITS
+from edge_seq.backends.onnx.fixed_point import floor_shift, rounding_shift, saturate16
+from edge_seq.backends.onnx.graph import BATCH, BOOL, INT32, Graph, Port, add_scan
+from edge_seq.ir.contract import Preprocessing, SensorContract
+
+MEMORY, PRIMED = "preprocess.memory", "preprocess.primed"
+
+
+def preprocess_states(contract: SensorContract) -> tuple[Port, ...]:
+    """What the step remembers: int32 [batch, C] and bool [batch, 1]; zeros after a reset. Nothing for ``none``."""
+    if contract.preprocessing.step == "none":
+        return ()
+    return Port(MEMORY, INT32, (BATCH, contract.num_channels)), Port(PRIMED, BOOL, (BATCH, 1))
+
+
+def preprocess_step(
+    graph: Graph, counts: str, states: dict[str, str], preprocessing: Preprocessing
+) -> tuple[str, dict[str, str]]:
+    """One sample.
+
+    Args:
+        graph: to append to.
+        counts: int32 [batch, C].
+        states: tensors by the names of :func:`preprocess_states`.
+        preprocessing: of the contract.
+
+    Returns:
+        features int32 [batch, C] and the next states.
+    """
+    match preprocessing.step:
+        case "none":
+            return counts, {}
+        case "difference":
+            change = graph.add("Sub", counts, states[MEMORY])
+            feature = graph.add("Where", states[PRIMED], change, graph.scalar(0))
+            memory = counts
+        case "remove_gravity":
+            target = graph.add("Mul", counts, graph.scalar(1 << GRAVITY_FRAC_BITS))
+            way = graph.add("Sub", target, states[MEMORY])
+            part = floor_shift(graph, way, preprocessing.gravity_shift)
+            memory = graph.add("Where", states[PRIMED], graph.add("Add", states[MEMORY], part), target)
+            feature = graph.add("Sub", counts, rounding_shift(graph, memory, GRAVITY_FRAC_BITS))
+        case unreachable:
+            assert_never(unreachable)
+    primed = graph.add("Or", states[PRIMED], graph.scalar(1, np.bool_))  # true, for each stream of the batch
+    return saturate16(graph, feature), {MEMORY: memory, PRIMED: primed}
+
+
+def preprocess_window(graph: Graph, counts: str, contract: SensorContract) -> str:
+    """A whole window from a reset: int32 [batch, time, C] counts to features of the same shape.
+
+    A difference is one subtraction of shifted slices, which every runtime has. The low-pass of ``remove_gravity`` with
+    its rounding in each step needs a ``Scan``.
+    """
+    match contract.preprocessing.step:
+        case "none":
+            return counts
+        case "difference":
+            first = graph.add("Slice", counts, graph.axes(0), graph.axes(1), graph.axes(1))
+            all_but_last = graph.add("Slice", counts, graph.axes(0), graph.axes(-1), graph.axes(1))
+            before = graph.add("Concat", first, all_but_last, axis=1)
+            return saturate16(graph, graph.add("Sub", counts, before))
+        case "remove_gravity":
+            return _scan(graph, counts, contract)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _scan(graph: Graph, counts: str, contract: SensorContract) -> str:
+    ports = preprocess_states(contract)
+    start = [graph.zeros(port, like=counts) for port in ports]
+    body = graph.body()
+    before = {port.name: graph.unique(port.name) for port in ports}
+    sample = Port(graph.unique("sample"), INT32, (BATCH, contract.num_channels))
+    feature, after = preprocess_step(body, sample.name, before, contract.preprocessing)
+    outputs = [*(port.renamed(after[port.name]) for port in ports), sample.renamed(feature)]
+    inputs = [*(port.renamed(before[port.name]) for port in ports), sample]
+    return add_scan(graph, body, inputs, outputs, start, (counts,), ("features",))[0]

@@ -1,0 +1,237 @@
+"""Loading exported ONNX files with every check that can be made, and running them in ONNX Runtime on one thread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from edge_seq.backends.onnx.graph import FORMS, OPSET, Form
+from edge_seq.backends.onnx.int_cells import GATES
+from edge_seq.backends.onnx.int_export import TRACE, export_onnx_int
+from edge_seq.backends.onnx.metadata import COUNTS, FORMAT_VERSION, PREFIX, SEAL, content_hash
+from edge_seq.backends.onnx.window import NEXT
+from edge_seq.backends.preprocess import check_counts
+from edge_seq.backends.trace import Trace, gate_names, trace_names
+from edge_seq.ir.cells import Gru
+from edge_seq.ir.contract import SensorContract, contract_from_dict
+from edge_seq.ir.model import FloatModel, IntModel, Readout, model_hash, readout_from_dict
+from edge_seq.support.errors import ContractError, ModelError, ParityError
+
+Arrays = dict[str, NDArray[Any]]
+Kind = Literal["float", "int"]
+KINDS: dict[str, Kind] = {"float": "float", "int": "int"}
+FORM_OF: dict[str, Form] = {form: form for form in FORMS}
+ERRORS_ONLY = 3  # severity from which ONNX Runtime prints; what keeps it from running a model is an exception
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """An exported model, checked and ready to run.
+
+    Attributes:
+        proto: the graph.
+        session: of ONNX Runtime, one thread.
+        kind: ``float`` or ``int``.
+        form: ``window`` or ``step``.
+        labels: [K] class names.
+        contract: what the input must be.
+        readout: pooling and when labels come.
+        model_sha256: hash of the model it was exported from.
+    """
+
+    proto: onnx.ModelProto
+    session: Any
+    kind: Kind
+    form: Form
+    labels: tuple[str, ...]
+    contract: SensorContract
+    readout: Readout
+    model_sha256: str
+
+
+def load_onnx(path: Path) -> OnnxModel:
+    """Read and check an exported file.
+
+    Raises:
+        ModelError: where the file is missing, truncated, no ONNX, not of edge_seq, of another operator set, changed
+            after it was exported, or refused by ONNX Runtime.
+    """
+    if not path.is_file():
+        raise ModelError(
+            f"loading {path.name}: there is no such file in {path.parent.name or 'this folder'}; run edge-seq export"
+        )
+    try:
+        proto = onnx.load_model_from_string(path.read_bytes())
+    except DecodeError as error:
+        raise ModelError(
+            f"loading {path.name}: not a whole ONNX file ({error}); it was truncated or is something else. Export it "
+            "again"
+        ) from error
+    return open_onnx(proto, what=path.name)
+
+
+def open_onnx(proto: onnx.ModelProto, *, what: str = "ONNX model") -> OnnxModel:
+    """Check an exported model and make it ready to run; errors as of :func:`load_onnx`, naming it ``what``."""
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    if f"{PREFIX}kind" not in metadata:
+        raise ModelError(
+            f"loading {what}: no edge_seq metadata in it; it was truncated, emptied, or exported by something else. "
+            "Expected a file of edge-seq export"
+        )
+    opsets = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
+    if opsets != {"ai.onnx": OPSET}:
+        raise ModelError(
+            f"loading {what}: it is of operator set {opsets}; expected ai.onnx {OPSET}, which edge_seq writes. "
+            "Export it again"
+        )
+    version = metadata.get(f"{PREFIX}format_version")
+    if version != str(FORMAT_VERSION):
+        raise ModelError(
+            f"loading {what}: metadata of format {version}; this release reads {FORMAT_VERSION}. Export it again"
+        )
+    if metadata.get(SEAL) != content_hash(proto):
+        raise ModelError(
+            f"loading {what}: content has SHA-256 {content_hash(proto)[:16]}..., its metadata say "
+            f"{str(metadata.get(SEAL))[:16]}...: it was changed after it was exported. Export it again"
+        )
+    return _read_metadata(proto, metadata, what)
+
+
+def _read_metadata(proto: onnx.ModelProto, metadata: Mapping[str, str], what: str) -> OnnxModel:
+    try:
+        kind = KINDS[metadata[f"{PREFIX}kind"]]
+        form = FORM_OF[metadata[f"{PREFIX}form"]]
+        labels = tuple(str(label) for label in json.loads(metadata[f"{PREFIX}labels"]))
+        contract = contract_from_dict(json.loads(metadata[f"{PREFIX}contract"]))
+        readout = readout_from_dict(json.loads(metadata[f"{PREFIX}readout"]))
+        model_sha256 = metadata[f"{PREFIX}model_sha256"]
+    except (KeyError, TypeError, ValueError, ContractError) as error:
+        raise ModelError(
+            f"loading {what}: its metadata cannot be read ({type(error).__name__}: {error}); expected kind, form, "
+            "labels, contract, readout and hash as edge-seq export writes them. Export it again"
+        ) from error
+    return OnnxModel(proto, _session(proto, what), kind, form, labels, contract, readout, model_sha256)
+
+
+def _session(proto: onnx.ModelProto, what: str) -> Any:
+    """A session on one thread, which always adds in the same order; its warnings are not printed, its errors raised."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    try:
+        return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the classes of its errors are in a private module
+        raise ModelError(
+            f"loading {what}: ONNX Runtime {onnxruntime.__version__} refuses it ({error}). Export it again, or "
+            f"install a release that runs operator set {OPSET}"
+        ) from error
+
+
+def require_made_from(onnx_model: OnnxModel, model: FloatModel | IntModel, *, what: str = "ONNX model") -> None:
+    """See that an export belongs to a model.
+
+    Raises:
+        ParityError: where the hashes differ: the export is stale.
+    """
+    expected = model_hash(model)
+    if onnx_model.model_sha256 != expected:
+        raise ParityError(
+            f"{what} was exported from a model with SHA-256 {onnx_model.model_sha256[:16]}..., this model has "
+            f"{expected[:16]}...: the export is stale. Run edge-seq export again"
+        )
+
+
+def _require(onnx_model: OnnxModel, form: Form) -> None:
+    if onnx_model.form != form:
+        raise ModelError(f"running ONNX: this is a {onnx_model.form} model; load the {form} model of the export")
+
+
+def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
+    """Run windows, each from a reset.
+
+    Args:
+        onnx_model: of form ``window``.
+        counts: int16 [B, T, C], raw counts.
+
+    Returns:
+        Outputs by name; shapes in :mod:`edge_seq.backends.onnx.int_export` and
+        :mod:`edge_seq.backends.onnx.float_export`.
+
+    Raises:
+        ModelError: where the model is of the other form.
+        DataError: where counts are not int16 [B, T, C] with at least one step.
+    """
+    _require(onnx_model, "window")
+    check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
+    names = [output.name for output in onnx_model.session.get_outputs()]
+    return dict(zip(names, onnx_model.session.run(names, {COUNTS: counts}), strict=True))
+
+
+def initial_states(onnx_model: OnnxModel, batch: int) -> Arrays:
+    """States of a step model after a reset: zeros, by name."""
+    dtypes = {"tensor(int32)": np.int32, "tensor(float)": np.float32, "tensor(bool)": np.bool_}
+    return {
+        port.name: np.zeros((batch, port.shape[1]), dtype=dtypes[port.type])
+        for port in onnx_model.session.get_inputs()
+        if port.name != COUNTS
+    }
+
+
+def run_steps_onnx(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Iterator[Arrays]:
+    """Feed streams sample by sample, carrying the states.
+
+    Args:
+        onnx_model: of form ``step``.
+        counts: int16 [B, T, C], raw counts of B streams from a reset.
+
+    Yields:
+        For each time step its outputs by name, states as ``<state>.next``.
+
+    Raises:
+        ModelError: where the model is of the other form.
+        DataError: where counts are not int16 [B, T, C] with at least one step.
+    """
+    _require(onnx_model, "step")
+    check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
+    names = [output.name for output in onnx_model.session.get_outputs()]
+    states = initial_states(onnx_model, len(counts))
+    for t in range(counts.shape[1]):
+        outputs = dict(zip(names, onnx_model.session.run(names, {COUNTS: counts[:, t], **states}), strict=True))
+        states = {name: outputs[name + NEXT] for name in states}
+        yield outputs
+
+
+def run_trace_onnx(model: IntModel, counts: NDArray[np.int16]) -> Trace:
+    """Run the integer window graph with every value as an output.
+
+    Args:
+        model: integer model.
+        counts: int16 [B, T, C], raw counts; any T, windows follow each other.
+
+    Returns:
+        Trace of int64 arrays [B, T, N], comparable with that of the reference.
+    """
+    return trace_of(model, open_onnx(export_onnx_int(model, form="window", trace=True)), counts)
+
+
+def trace_of(model: IntModel, onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Trace:
+    """What a graph exported with ``trace=True`` gives, in the form of a trace."""
+    outputs = run_window(onnx_model, counts)
+    values = {name.removeprefix(TRACE): array for name, array in outputs.items() if name.startswith(TRACE)}
+    for index, cell in enumerate(model.layers):
+        names = ("reset_gate", "update_gate") if isinstance(cell, Gru) else gate_names(cell)
+        stacked = values.pop(f"layer{index}.{GATES}")
+        columns = np.split(stacked, len(names), axis=2)
+        values |= {f"layer{index}.{name}": column for name, column in zip(names, columns, strict=True)}
+    return Trace({name: values[name].astype(np.int64) for name in trace_names(model)})

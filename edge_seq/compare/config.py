@@ -1,0 +1,306 @@
+"""What a comparison is told: one frozen, validated table, and what each task begins with."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge_seq.data.memory_tasks import MEMORY_TASKS
+from edge_seq.ir.model import Pooling
+from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, config_problem
+from edge_seq.support.errors import ConfigError
+from edge_seq.training.config import CellName, TrainingConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BUILT_IN_TASKS = (SIMULATOR, *MEMORY_TASKS)
+FirstWeights = Literal["default", "forget_bias", "chrono"]
+Positive = Annotated[int, Field(ge=1)]
+# Keys of `training` that each point sets itself, and what to do instead.
+SET_BY_POINT = {
+    "cell": "give --cell",
+    "hidden_size": "give --hidden-size, --parameters or --instructions",
+    "num_layers": "cells are compared in one layer",
+    "learning_rate": "set learning_rates, of which each cell takes what suits it best",
+    "initialisation": "give --first-weights",
+    "pooling": "give --readout",
+    "seed": "give --seeds",
+    "keep": "the last epoch is kept, since the windows that would choose one are those that are scored",
+}
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CompareData(_Table):
+    """Data of a task with recordings.
+
+    Attributes:
+        simulator: of the task ``car_states``.
+        test_fraction: share of the windows that is put aside and not looked at, unless the source gives a test part.
+        split_seed: of the choice of the groups that are put aside.
+        scored_fraction: share of the rest that is scored; other groups for each seed, the same for each cell.
+        window_stride: samples between windows; the contract's where 0.
+        max_training_windows: of each training, spread evenly; all where 0.
+    """
+
+    simulator: SimulatorConfig = SimulatorConfig()
+    test_fraction: float = Field(default=0.2, ge=0, lt=1)
+    split_seed: int = Field(default=0, ge=0)
+    scored_fraction: float = Field(default=0.3, gt=0, lt=1)
+    window_stride: int = Field(default=0, ge=0)
+    max_training_windows: int = Field(default=0, ge=0)
+
+
+class MemoryData(_Table):
+    """Data of a memory task; drawn anew for each seed, the same for each cell.
+
+    Attributes:
+        training_windows, scored_windows: how many.
+    """
+
+    training_windows: Positive = 2048
+    scored_windows: Positive = 512
+
+
+class CompareConfig(_Table):
+    """Everything that decides the figures of a comparison.
+
+    Attributes:
+        task: ``car_states``, ``recall``, ``latch``, or the path of a data source (TOML, see datasets/README.md).
+        cells: which.
+        hidden_sizes: H, the same for each cell.
+        parameters: budgets; each cell gets the most units that fit.
+        instructions: budgets of a step on ``target`` (cycles where it counts cycles); each cell gets the most units
+            that fit.
+        first_weights: torch's ``default``; ``forget_bias``, orthogonal recurrent weights and gates that keep the state
+            with a bias of 1; ``chrono``, orthogonal recurrent weights and gates spread over the window. A vanilla RNN
+            has no gates, so that for it the last two are one, called ``orthogonal``.
+        window_lengths: T, in samples.
+        readouts: what the head sees: the ``last`` hidden state, so that a cell has to remember, or the ``mean`` of all,
+            which remembers in its place.
+        learning_rates: each tried; the best by mean score is taken for each cell, size, T and kind of first weights.
+        seeds: how many trainings of each.
+        score: what cells are compared by.
+        target: where cost is measured; empty for nowhere.
+        training: everything else about each training.
+        data: of a task with recordings.
+        memory: of a memory task.
+        gradient_windows: scored windows that the norms of gradients are averaged over.
+        integer_windows: scored windows that the integer model is run on, spread evenly.
+    """
+
+    task: str = SIMULATOR
+    cells: tuple[CellName, ...] = Field(default=("rnn", "gru", "lstm"), min_length=1)
+    hidden_sizes: tuple[Annotated[int, Field(ge=1, le=512)], ...] = ()
+    parameters: tuple[Positive, ...] = ()
+    instructions: tuple[Positive, ...] = ()
+    first_weights: tuple[FirstWeights, ...] = Field(default=("default", "chrono"), min_length=1)
+    window_lengths: tuple[Annotated[int, Field(ge=2, le=16383)], ...] = Field(default=(50,), min_length=1)
+    readouts: tuple[Pooling, ...] = Field(default=("last",), min_length=1)
+    learning_rates: tuple[Annotated[float, Field(gt=0, le=10)], ...] = Field(default=(0.01,), min_length=1)
+    seeds: int = Field(default=5, ge=2, le=1000)
+    score: Literal["accuracy", "macro_f1"] = "accuracy"
+    target: str = "cortex_m4"
+    training: TrainingConfig = TrainingConfig()
+    data: CompareData = CompareData()
+    memory: MemoryData = MemoryData()
+    gradient_windows: Positive = 128
+    integer_windows: Positive = 1000
+
+    @model_validator(mode="after")
+    def _options_fit_together(self) -> CompareConfig:
+        if not (self.hidden_sizes or self.parameters or self.instructions):
+            raise ValueError("no size to compare at; give hidden_sizes, parameters or instructions")
+        if self.instructions and not self.target:
+            raise ValueError(f"instructions {list(self.instructions)} need a target to count them on; give target")
+        axes = ("cells", "hidden_sizes", "parameters", "instructions", "first_weights", "window_lengths", "readouts")
+        for name in axes:
+            values = getattr(self, name)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name} {list(values)} repeat; give each once")
+        return self
+
+    @property
+    def is_memory_task(self) -> bool:
+        """Whether windows are drawn, not cut from recordings."""
+        return self.task in MEMORY_TASKS
+
+
+_MEMORY_TRAINING = {
+    "epochs": 20,
+    "batch_size": 64,
+    "dropout": 0.0,
+    "weight_decay": 0.0,
+    "class_weights": "none",
+}
+_DATA_TRAINING = {"epochs": 20, "batch_size": 128, "class_weights": "none"}
+_PRESETS: dict[str, dict[str, Any]] = {
+    "recall": {
+        "hidden_sizes": [16],
+        "parameters": [1284],
+        "first_weights": ["default", "forget_bias", "chrono"],
+        "window_lengths": [16, 32, 64, 128, 256],
+        "learning_rates": [0.003, 0.01],
+        "training": _MEMORY_TRAINING,
+    },
+    "latch": {
+        "hidden_sizes": [16],
+        "parameters": [1186],
+        "first_weights": ["default", "forget_bias", "chrono"],
+        "window_lengths": [16, 32, 64, 128],
+        "learning_rates": [0.003, 0.01],
+        "training": _MEMORY_TRAINING,
+    },
+    SIMULATOR: {
+        "hidden_sizes": [16],
+        "parameters": [1348],
+        "window_lengths": [10, 25, 50, 100],
+        "learning_rates": [0.005, 0.02],
+        "training": {**_DATA_TRAINING, "epochs": 40},
+        "data": {"window_stride": 10},
+    },
+    "data": {
+        "hidden_sizes": [16],
+        "window_lengths": [16, 64, 256],
+        "learning_rates": [0.003, 0.01],
+        "training": _DATA_TRAINING,
+    },
+}
+# What the quick form takes instead: fewer lengths, three seeds, one learning rate, fewer and shorter trainings.
+_QUICK: dict[str, dict[str, Any]] = {
+    "recall": {
+        "parameters": [],
+        "window_lengths": [16, 32, 64, 256],
+        "learning_rates": [0.01],
+        "seeds": 3,
+        "training": {"batch_size": 32},
+        "memory": {"training_windows": 1024},
+    },
+    "latch": {
+        "parameters": [],
+        "window_lengths": [16, 32, 64],
+        "learning_rates": [0.01],
+        "seeds": 3,
+        "training": {"batch_size": 32},
+        "memory": {"training_windows": 1024},
+    },
+    SIMULATOR: {
+        "window_lengths": [10, 25, 50],
+        "learning_rates": [0.01],
+        "seeds": 3,
+        "training": {"epochs": 15},
+        "data": {"window_stride": 25},
+    },
+    "data": {
+        "learning_rates": [0.01],
+        "seeds": 3,
+        "training": {"epochs": 10, "batch_size": 64},
+        "data": {"max_training_windows": 2000},
+    },
+}
+
+
+def load_compare_config(
+    task: str, *, quick: bool = False, options: Mapping[str, Any] | None = None, overrides: Sequence[str] = ()
+) -> CompareConfig:
+    """What is compared: the task's own values, those of the quick form, options, then overrides.
+
+    Args:
+        task: a built-in task or the path of a data source, relative to the current folder.
+        quick: the form that is done in under half an hour on two cores.
+        options: top keys of :class:`CompareConfig`; None leaves one out.
+        overrides: ``key=value`` or ``section.key=value``, value as in TOML.
+
+    Raises:
+        ConfigError: naming each key that is unknown, out of range, set by the comparison itself or without effect.
+    """
+    given = {key: value for key, value in (options or {}).items() if value is not None}
+    sizes = ("hidden_sizes", "parameters", "instructions")
+    table: dict[str, Any] = {}
+    kind = task if task in BUILT_IN_TASKS else "data"
+    for layer in (_PRESETS[kind], _QUICK[kind] if quick else {}):
+        _merge(table, layer)
+    if any(given.get(size) for size in sizes):
+        given = {**{size: [] for size in sizes}, **given}
+    _merge(table, given)
+    for override in overrides:
+        _override(table, override)
+    table["task"] = task if task in BUILT_IN_TASKS else os.path.abspath(task)  # noqa: PTH100 - keeps symbolic links
+    _refuse_what_has_no_effect(table)
+    return parse_compare_config(table)
+
+
+def parse_compare_config(table: Mapping[str, Any]) -> CompareConfig:
+    """Validate a table.
+
+    Raises:
+        ConfigError: naming each key that is missing, unknown or out of range.
+    """
+    try:
+        return CompareConfig.model_validate(table)
+    except ValidationError as error:
+        problems = "; ".join(config_problem(problem, CompareConfig) for problem in error.errors(include_url=False))
+        raise ConfigError(f"comparison: {problems}. `edge-seq compare --help` shows how to list all keys") from error
+
+
+def config_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], *, prefix: str = "") -> list[str]:
+    """Keys in which two nested tables differ, in words: ``training.epochs 20 there, 40 now``."""
+    differences = []
+    for key in sorted(found.keys() | wanted.keys()):
+        there, now = found.get(key), wanted.get(key)
+        if isinstance(there, Mapping) and isinstance(now, Mapping):
+            differences += config_differences(there, now, prefix=f"{prefix}{key}.")
+        elif there != now:
+            differences.append(f"{prefix}{key} {json.dumps(there)} there, {json.dumps(now)} now")
+    return differences
+
+
+def _merge(table: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(table.get(key), dict):
+            _merge(table[key], value)
+        else:
+            table[key] = deepcopy(value)
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise ConfigError(f"override {override!r}: expected section.key=value, for example training.epochs=40")
+    try:
+        value: Any = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    nested: Any = value
+    for part in reversed(parts):
+        nested = {part: nested}
+    if parts == ["task"]:
+        raise ConfigError("comparison: task cannot be set; give it as the first argument of edge-seq compare")
+    if len(parts) == 2 and parts[0] == "training" and parts[1] in SET_BY_POINT:
+        raise ConfigError(
+            f"comparison: training.{parts[1]} cannot be set, it is decided by the comparison: {SET_BY_POINT[parts[1]]}"
+        )
+    _merge(table, nested)
+
+
+def _refuse_what_has_no_effect(table: Mapping[str, Any]) -> None:
+    task = table["task"]
+    if task in MEMORY_TASKS and "data" in table:
+        raise ConfigError(f"comparison: data has no effect on the task {task}, which has no recordings; leave it out")
+    if task not in MEMORY_TASKS and "memory" in table:
+        raise ConfigError(f"comparison: memory has no effect on {Path(task).name}; it is for {list(MEMORY_TASKS)}")
+    if task != SIMULATOR and "simulator" in table.get("data", {}):
+        raise ConfigError(f"comparison: data.simulator has no effect on {Path(task).name}; it is for {SIMULATOR}")

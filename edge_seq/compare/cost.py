@@ -1,0 +1,210 @@
+"""What a network of a shape costs: parameters by formula, flash, RAM and instructions by building and counting.
+
+Cost does not depend on what was learned, only on the shape: the weights in flash have a fixed size and the kernels take
+the same time whatever the data. So a shape is measured once, with untrained weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_seq.compare.points import Shape, Size
+from edge_seq.ir.cells import CELL_NAMES
+from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.model import IntModel, Pooling, Readout
+from edge_seq.quant.calibrate import calibrate
+from edge_seq.quant.quantize import quantize
+from edge_seq.support.errors import ConfigError, ToolError
+from edge_seq.training.config import CellName, TrainingConfig
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.measuring.measure import Measurement, measure, measurement_to_dict
+from firmware_export.measuring.step_counts import StepCounts
+from firmware_export.toolchain.target import MissingToolError, Target
+
+MOST_UNITS = 256  # that a budget is looked at with
+GATES: dict[CellName, int] = {"rnn": 1, "gru": 3, "lstm": 4}
+STEPS_FOR_BUDGET = 8  # a step between the first and the last costs the same in a window of any length
+_LOUDNESS = 300  # standard deviation of the counts of the untrained model
+
+
+def count_parameters(cell: CellName, hidden_size: int, *, input_size: int, num_classes: int) -> int:
+    """Trainable numbers of one layer and the head, as :func:`edge_seq.ir.model.num_parameters` counts them.
+
+    G H (C + H + 1), G = 1, 3 or 4 gates; H more for the second bias of the GRU's new gate; K (H + 1) for the head.
+
+    >>> count_parameters("lstm", 16, input_size=3, num_classes=4)
+    1348
+    """
+    gates = GATES[cell] * hidden_size * (input_size + hidden_size + 1)
+    return gates + (hidden_size if cell == "gru" else 0) + num_classes * (hidden_size + 1)
+
+
+def count_macs(cell: CellName, hidden_size: int, *, input_size: int) -> int:
+    """Multiply-accumulates of a step, without the head."""
+    return GATES[cell] * hidden_size * (input_size + hidden_size)
+
+
+def most_units(cost: Callable[[int], int], budget: int, what: str) -> int:
+    """The most units whose cost keeps to a budget; cost grows with units.
+
+    Args:
+        cost: of so many units.
+        budget: that it may be.
+        what: names both in the message, for example ``gru: 1,000 parameters``.
+
+    Raises:
+        ConfigError: not even one unit fits.
+
+    >>> most_units(lambda units: 10 * units, 75, "example")
+    7
+    """
+    if cost(1) > budget:
+        raise ConfigError(f"{what}: one unit already needs {cost(1):,}; give a larger budget")
+    low, high = 1, MOST_UNITS
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if cost(middle) <= budget else (low, middle - 1)
+    return low
+
+
+def untrained_model(shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig) -> IntModel:
+    """An integer model of a shape, with first weights from a fixed seed."""
+    from edge_seq.frontends.from_torch import from_torch
+    from edge_seq.training.untrained import untrained_weights
+
+    terms = dataclasses.replace(contract, window_length=shape.time_steps)
+    weights, normalisation = untrained_weights(
+        terms, len(labels), cell=shape.cell, hidden_size=shape.hidden_size, loudness=_LOUDNESS
+    )
+    model = from_torch(
+        weights,
+        name="compared",
+        labels=labels,
+        contract=terms,
+        normalisation=normalisation,
+        readout=Readout(pooling=shape.readout, label_every=base.label_every),
+    )
+    noise = np.random.default_rng(0).normal(0, _LOUDNESS, (4, shape.time_steps, contract.num_channels))
+    return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)))
+
+
+def measure_shape(
+    shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig, target: Target
+) -> Measurement:
+    """Build a shape for a target and count its steps.
+
+    Raises:
+        MissingToolError: a compiler or an emulator is missing.
+        ToolError: it does not compile or does not fit.
+    """
+    model = untrained_model(shape, contract, labels, base)
+    counts = np.zeros((1, shape.time_steps, contract.num_channels), np.int16)
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder) / "c"
+        export_c(model, make_golden(model, counts), exported)
+        return measure(exported, model, target, steps=1)
+
+
+def cost_of_shape(
+    shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig, target: Target | None
+) -> dict[str, Any]:
+    """All that a shape costs, ready for JSON; where it could not be measured, ``status`` and ``reason`` say why."""
+    sizes = {"input_size": contract.num_channels}
+    cost: dict[str, Any] = {
+        **dataclasses.asdict(shape),
+        "parameters": count_parameters(shape.cell, shape.hidden_size, **sizes, num_classes=len(labels)),
+        "macs_per_step": count_macs(shape.cell, shape.hidden_size, **sizes),
+        "target": None if target is None else target.name,
+    }
+    if target is None:
+        return {**cost, "status": "skipped", "reason": "no target was asked for"}
+    try:
+        found = measure_shape(shape, contract, labels, base, target)
+    except MissingToolError as error:
+        return {**cost, "status": "skipped", "reason": str(error)}
+    except ToolError as error:
+        return {**cost, "status": "failed", "reason": str(error)}
+    if found.sizes is None or found.steps is None:
+        return {**cost, "status": "skipped", "reason": "; ".join(found.notes)}
+    table = measurement_to_dict(found)
+    kept = ("detail", "code_bytes", "table_bytes", "weight_bytes", "flash_bytes", "ram_bytes", "stack_bytes")
+    return {
+        **cost,
+        **{name: table[name] for name in kept},
+        "status": "measured",
+        "unit": found.steps.unit,
+        "per_window": found.steps.window,
+        "per_step": _of_step(found.steps),
+        "latency_estimate": table["latency_estimate"],
+    }
+
+
+def _of_step(steps: StepCounts) -> int:
+    """A step between the first and the last of a window, so that it does not depend on the window's length; of a window
+    that has none, the last."""
+    classes = {one.name: one.maximum for one in steps.classes}
+    return classes.get("between", classes["last"])
+
+
+def units_of_size(
+    cell: CellName,
+    size: Size,
+    contract: SensorContract,
+    labels: tuple[str, ...],
+    base: TrainingConfig,
+    target: Target | None,
+    *,
+    readout: Pooling = "last",
+) -> int:
+    """Units of a cell at a size; a budget of instructions is kept with this readout.
+
+    Raises:
+        ConfigError: a budget that not even one unit keeps to.
+        ToolError: a budget of instructions where nothing can be counted.
+    """
+    match size.kind:
+        case "units":
+            return size.value
+        case "parameters":
+            return most_units(
+                lambda units: count_parameters(cell, units, input_size=contract.num_channels, num_classes=len(labels)),
+                size.value,
+                f"{cell}: {size}",
+            )
+        case _:
+            return _units_of_instructions(cell, size, contract, labels, base, target, readout)
+
+
+def _units_of_instructions(
+    cell: CellName,
+    size: Size,
+    contract: SensorContract,
+    labels: tuple[str, ...],
+    base: TrainingConfig,
+    target: Target | None,
+    readout: Pooling,
+) -> int:
+    known: dict[int, int] = {}
+
+    def of_step(units: int) -> int:
+        if units not in known:
+            cost = cost_of_shape(Shape(cell, units, STEPS_FOR_BUDGET, readout), contract, labels, base, target)
+            if cost["status"] != "measured":
+                raise ToolError(
+                    f"comparison: a budget of {size} needs a target to count on, and {cell} with {units} units was not "
+                    f"measured ({cost['reason']}). Install what is missing, or give a budget of --parameters"
+                )
+            known[units] = cost["per_step"]
+        return known[units]
+
+    return most_units(of_step, size.value, f"{cell}: {size} of a step")
+
+
+assert set(GATES) == set(CELL_NAMES)  # a cell that is added has a number of gates

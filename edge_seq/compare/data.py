@@ -1,0 +1,204 @@
+"""Windows of a point: drawn for a memory task, cut from recordings for all others.
+
+Of recordings, a test part is put aside first and never looked at: a comparison is a choice, and a test part that was
+chosen by is none any more. The rest is split by group anew for each seed, the same way for each cell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.compare.config import CompareConfig
+from edge_seq.data.memory_tasks import LABELS, MemoryTask, make_memory_windows, memory_contract
+from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
+from edge_seq.data.splits import Split, split_by_group
+from edge_seq.data.windows import make_windows
+from edge_seq.ir.contract import SensorContract, contract_to_dict
+from edge_seq.ir.model import canonical_json
+from edge_seq.pipeline.config import DataConfig
+from edge_seq.pipeline.prepare import load_data
+from edge_seq.support.errors import DataError
+from edge_seq.workflow.folder import counts_hash, windows_hash
+
+CALIBRATION_WINDOWS = 128
+_TRAINING, _SCORED = 0, 1
+
+
+@dataclass(frozen=True)
+class PointData:
+    """What a training learns from and is scored on.
+
+    Attributes:
+        contract: of both, with the point's window length.
+        labels: K class names.
+        train: windows to learn from.
+        scored: windows of other groups.
+    """
+
+    contract: SensorContract
+    labels: tuple[str, ...]
+    train: Windows
+    scored: Windows
+
+    @property
+    def calibration_counts(self) -> NDArray[np.int16]:
+        """Training windows int16 [B, T, C] that ranges are found on, spread evenly."""
+        return self.train.counts[spread(len(self.train.labels), CALIBRATION_WINDOWS)]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the windows of a comparison come from.
+
+    Attributes:
+        name: for people.
+        labels: K class names.
+        contract: of windows of T samples.
+        windows: of a window length and a seed; the last few are kept, as all cells use the same.
+        has_groups: whether windows belong to groups that are fewer than themselves.
+        fingerprint: SHA-256 of all that the windows depend on besides the configuration.
+        note: what was put aside.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    contract: Callable[[int], SensorContract]
+    windows: Callable[[int, int], PointData]
+    has_groups: bool
+    fingerprint: str
+    note: str
+
+
+def open_source(config: CompareConfig, *, progress: Callable[[int, int], None] | None = None) -> Source:
+    """Read or simulate, and put the test part aside.
+
+    Raises:
+        DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
+    """
+    return _memory_source(config) if config.is_memory_task else _recorded_source(config, progress)
+
+
+def _memory_source(config: CompareConfig) -> Source:
+    task = cast(MemoryTask, config.task)
+    memory = config.memory
+
+    def draw(time_steps: int, seed: int, part: int, count: int) -> Windows:
+        return make_memory_windows(task, time_steps=time_steps, count=count, seed=(seed, part))
+
+    @lru_cache(maxsize=4)
+    def windows(time_steps: int, seed: int) -> PointData:
+        return PointData(
+            memory_contract(task, time_steps),
+            LABELS[task],
+            train=draw(time_steps, seed, _TRAINING, memory.training_windows),
+            scored=draw(time_steps, seed, _SCORED, memory.scored_windows),
+        )
+
+    first = draw(min(config.window_lengths), 0, _TRAINING, 64)
+    return Source(
+        name=task,
+        labels=LABELS[task],
+        contract=lambda time_steps: memory_contract(task, time_steps),
+        windows=windows,
+        has_groups=False,
+        fingerprint=windows_hash(first),
+        note=f"each training on {memory.training_windows:,} windows of its own, scored on {memory.scored_windows:,} "
+        "others; drawn anew for each seed",
+    )
+
+
+def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None] | None) -> Source:
+    data = config.data
+    dataset, minimum_share = load_data(DataConfig(source=config.task, simulator=data.simulator), progress=progress)
+    aside = split_by_group(
+        dataset,
+        validation_fraction=0.0,
+        test_fraction=data.test_fraction,
+        seed=data.split_seed,
+        minimum_share=minimum_share,
+    )
+    # A validation part that the source gives is no test part: it joins the rest, which is split anew for each seed.
+    rest = tuple(dataclasses.replace(r, split=None) for r in (*aside.train, *aside.validation))
+
+    def contract(time_steps: int) -> SensorContract:
+        stride = data.window_stride or dataset.contract.window_stride
+        return dataclasses.replace(dataset.contract, window_length=time_steps, window_stride=stride)
+
+    @cache
+    def split_of(seed: int) -> Split:
+        """With the windows of the data's own contract, so that the same groups are scored at each window length."""
+        return split_by_group(
+            dataclasses.replace(dataset, recordings=rest),
+            validation_fraction=data.scored_fraction,
+            test_fraction=0.0,
+            seed=seed,
+            minimum_share=minimum_share,
+        )
+
+    @lru_cache(maxsize=4)
+    def windows(time_steps: int, seed: int) -> PointData:
+        terms, split = contract(time_steps), split_of(seed)
+
+        def cut(recordings: tuple[Recording, ...]) -> Windows:
+            return make_windows(recordings, length=time_steps, stride=terms.window_stride, minimum_share=minimum_share)
+
+        return PointData(
+            terms, dataset.labels, _at_most(cut(split.train), data.max_training_windows), cut(split.validation)
+        )
+
+    groups = {recording.group for recording in rest}
+    put_aside = {recording.group for recording in aside.test}
+    return Source(
+        name=dataset.name,
+        labels=dataset.labels,
+        contract=contract,
+        windows=windows,
+        has_groups=True,
+        fingerprint=_dataset_hash(dataset, minimum_share),
+        note=f"{len(put_aside)} groups put aside as the test part, not looked at; {len(groups)} groups split anew for "
+        f"each seed, {data.scored_fraction:.0%} of the windows scored",
+    )
+
+
+def check_windows_of_all(source: Source, config: CompareConfig) -> None:
+    """Cut the windows of each length for one seed, before long work.
+
+    Raises:
+        DataError: naming the window length for which a class has too few groups, or nothing can be cut.
+    """
+    for time_steps in config.window_lengths:
+        try:
+            source.windows(time_steps, 0)
+        except DataError as error:
+            raise DataError(f"windows of {time_steps} samples: {error}. Or leave this window length out") from error
+
+
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """Indices of at most so many of ``count`` windows, spread evenly.
+
+    >>> spread(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def _at_most(windows: Windows, most: int) -> Windows:
+    return select_windows(windows, spread(len(windows.labels), most)) if most else windows
+
+
+def _dataset_hash(dataset: Dataset, minimum_share: float) -> str:
+    terms = [contract_to_dict(dataset.contract), dataset.labels, minimum_share]
+    digest = hashlib.sha256(canonical_json(terms).encode())
+    for recording in dataset.recordings:
+        digest.update(canonical_json([recording.name, recording.group, recording.split]).encode())
+        digest.update(counts_hash(recording.counts).encode())
+        digest.update(np.ascontiguousarray(recording.labels, dtype="<i2").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,131 @@
+"""Plots of a comparison: score over the window length, and how far back gradients reach. PNG and SVG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edge_seq.compare.text import candidates_at, how_of
+from edge_seq.support.drawing import plain_figures, save
+
+# Okabe & Ito (2008): told apart by colour-blind readers too; the kind of first weights is told by the line.
+COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}
+LINES = {"default": "--", "forget_bias": ":", "orthogonal": "-", "chrono": "-"}
+WIDTHS = {"last": 1.5, "mean": 3.0}  # a mean is read out of more
+MARKERS = {"default": "o", "forget_bias": "^", "orthogonal": "s", "chrono": "s"}
+FORMATS = ("png", "svg")
+
+
+def draw_comparison(result: dict[str, Any], out: Path) -> list[str]:
+    """Draw what :func:`edge_seq.compare.run.compare_cells` found.
+
+    Returns:
+        names of the files in ``out``.
+    """
+    names = []
+    for index, size in enumerate(result["sizes"]):
+        chosen = candidates_at(result, size)
+        if not chosen:
+            continue
+        suffix = "" if index == 0 else f"_{size['value']}_{size['kind']}"
+        with plain_figures() as new_figure:
+            for name, draw in (("scores", _draw_scores), ("gradients", _draw_gradients)):
+                figure = new_figure(layout="constrained")
+                draw(figure, result, size, chosen)
+                for ending in FORMATS:
+                    save(figure, out / f"{name}{suffix}.{ending}", dpi=120)
+                    names.append(f"{name}{suffix}.{ending}")
+    return names
+
+
+def _series(chosen: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Candidates of each cell, units, kind of first weights and readout, by window length; under a name for people."""
+    series: dict[str, list[dict[str, Any]]] = {}
+    for one in sorted(chosen, key=lambda one: one["time_steps"]):
+        name = f"{one['cell']} {one['hidden_size']}, {how_of(one['first_weights'], one['readout'])}"
+        series.setdefault(name, []).append(one)
+    return series
+
+
+def _style(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "color": COLOURS[one["cell"]],
+        "linestyle": LINES[one["first_weights"]],
+        "linewidth": WIDTHS[one["readout"]],
+    }
+
+
+def _draw_scores(figure: Any, result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
+    figure.set_size_inches(7, 4.5)
+    axes = figure.subplots()
+    draw_scores(axes, result, chosen)
+    axes.set_title(f"{result['task']}, {size['name']}: mean and 95 % interval over {result['config']['seeds']} seeds")
+    axes.legend(fontsize="small")
+
+
+def draw_scores(axes: Any, result: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
+    """Score of some candidates with its interval, over the window length."""
+    from matplotlib.ticker import NullLocator, ScalarFormatter
+
+    series = _series(chosen)
+    for index, (label, ones) in enumerate(series.items()):
+        shift = 1.0 + 0.012 * (index - len(series) / 2)  # so that bars do not hide each other
+        values = [100 * one["interval"]["value"] for one in ones]
+        low = [v - 100 * _or(one["interval"]["low"], v / 100) for v, one in zip(values, ones, strict=True)]
+        high = [100 * _or(one["interval"]["high"], v / 100) - v for v, one in zip(values, ones, strict=True)]
+        axes.errorbar(
+            [shift * one["time_steps"] for one in ones],
+            values,
+            yerr=[[max(0.0, x) for x in low], [max(0.0, x) for x in high]],
+            **_style(ones[0]),
+            marker=MARKERS[ones[0]["first_weights"]],
+            markersize=4,
+            elinewidth=1.5,
+            capsize=2,
+            label=label,
+        )
+    majority = 100 * chosen[0]["majority"]
+    if result["config"]["score"] == "accuracy":
+        axes.axhline(majority, color="grey", linewidth=0.8)
+        axes.annotate("constant guess", (1.0, majority), xycoords=("axes fraction", "data"), ha="right", va="bottom")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sorted({one["time_steps"] for one in chosen}))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("window length T, samples")
+    axes.set_ylabel(f"{result['config']['score'].replace('_', ' ')}, %")
+    axes.grid(alpha=0.3)
+
+
+def _draw_gradients(figure: Any, result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
+    """Before and after the training."""
+    figure.set_size_inches(9, 4.2)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, when in zip(panels, ("before", "after"), strict=True):
+        draw_gradients(axes, chosen, when)
+        axes.set_title(f"{when} the training")
+    panels[1].set_ylabel("")
+    panels[1].legend(fontsize="small")
+    of = f"{result['task']}, {size['name']}, T = {longest_window(chosen)}"
+    figure.suptitle(f"{of}: what the loss feels of an input k steps back")
+
+
+def longest_window(chosen: list[dict[str, Any]]) -> int:
+    """T at which gradients are drawn."""
+    return max(int(one["time_steps"]) for one in chosen)
+
+
+def draw_gradients(axes: Any, chosen: list[dict[str, Any]], when: str) -> None:
+    """Norm of the gradient with respect to the input k steps back, ``before`` or ``after`` the training."""
+    longest = longest_window(chosen)
+    for label, ones in _series([c for c in chosen if c["time_steps"] == longest]).items():
+        axes.plot(ones[0]["gradient"][when], **_style(ones[0]), label=label)
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=1e-12)
+    axes.set_xlabel("k, steps back from the newest sample")
+    axes.set_ylabel("mean norm of dL / dx[T - 1 - k]")
+    axes.grid(alpha=0.3)
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value

@@ -1,0 +1,182 @@
+"""The grid: each training that a comparison needs, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+from edge_seq.compare.config import CompareConfig, FirstWeights
+from edge_seq.compare.text import how_of
+from edge_seq.ir.model import Pooling
+from edge_seq.training.config import CellName, InitialisationConfig, TrainingConfig
+
+SizeKind = Literal["units", "parameters", "instructions"]
+WeightsName = Literal["default", "orthogonal", "forget_bias", "chrono"]
+
+_INITIALISATION: dict[WeightsName, InitialisationConfig] = {
+    "default": InitialisationConfig(recurrent="default", forget_bias="default", chrono_max_steps="none"),
+    "orthogonal": InitialisationConfig(recurrent="orthogonal", forget_bias="default", chrono_max_steps="none"),
+    "forget_bias": InitialisationConfig(recurrent="orthogonal", forget_bias=1.0, chrono_max_steps="none"),
+    "chrono": InitialisationConfig(recurrent="orthogonal", chrono_max_steps="window"),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is the same for all cells: units, or a budget of which each cell takes as many units as fit.
+
+    Attributes:
+        kind: of what.
+        value: how many; instructions are of one step on the comparison's target.
+    """
+
+    kind: SizeKind
+    value: int
+
+    def __str__(self) -> str:
+        return f"{self.value:,} {self.kind}"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network, as far as its cost goes.
+
+    Attributes:
+        cell: of which kind.
+        hidden_size: H.
+        time_steps: T.
+        readout: what the head sees.
+    """
+
+    cell: CellName
+    hidden_size: int
+    time_steps: int
+    readout: Pooling = "last"
+
+    def __str__(self) -> str:
+        return f"{self.cell}-{self.hidden_size}-T{self.time_steps}{'' if self.readout == 'last' else '-mean'}"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a comparison chooses between; one training of it for each learning rate and seed.
+
+    Attributes:
+        cell, hidden_size, time_steps, readout: its shape.
+        first_weights: how its weights are drawn.
+    """
+
+    cell: CellName
+    hidden_size: int
+    time_steps: int
+    first_weights: WeightsName
+    readout: Pooling = "last"
+
+    @property
+    def shape(self) -> Shape:
+        """What its cost depends on."""
+        return Shape(self.cell, self.hidden_size, self.time_steps, self.readout)
+
+    @property
+    def how(self) -> str:
+        """First weights, and the readout where it is not the last state."""
+        return how_of(self.first_weights, self.readout)
+
+    def __str__(self) -> str:
+        return f"{self.cell} {self.hidden_size} ({self.how}), T = {self.time_steps}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One training.
+
+    Attributes:
+        candidate: of what.
+        learning_rate: peak of the schedule.
+        seed: of data, split and weights, 0 to the number of seeds - 1.
+    """
+
+    candidate: Candidate
+    learning_rate: float
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Names the point in a study.
+
+        >>> Point(Candidate("gru", 16, 64, "chrono"), 0.01, 2).key
+        'gru-16-chrono-T64-lr0.01-s2'
+        >>> Point(Candidate("gru", 16, 64, "chrono", "mean"), 0.01, 2).key
+        'gru-16-chrono-mean-T64-lr0.01-s2'
+        """
+        c = self.candidate
+        readout = "" if c.readout == "last" else f"-{c.readout}"
+        return (
+            f"{c.cell}-{c.hidden_size}-{c.first_weights}{readout}-T{c.time_steps}-lr{self.learning_rate:g}-s{self.seed}"
+        )
+
+    def training(self, base: TrainingConfig) -> TrainingConfig:
+        """The configuration of this training."""
+        return TrainingConfig.model_validate(
+            {
+                **base.model_dump(),
+                "cell": self.candidate.cell,
+                "hidden_size": self.candidate.hidden_size,
+                "num_layers": 1,
+                "pooling": self.candidate.readout,
+                "learning_rate": self.learning_rate,
+                "initialisation": _INITIALISATION[self.candidate.first_weights].model_dump(),
+                "seed": self.seed,
+                "keep": "last",
+            }
+        )
+
+
+def sizes_of(config: CompareConfig) -> tuple[Size, ...]:
+    """The sizes of a comparison, units first."""
+    return (
+        *(Size("units", value) for value in config.hidden_sizes),
+        *(Size("parameters", value) for value in config.parameters),
+        *(Size("instructions", value) for value in config.instructions),
+    )
+
+
+def weights_name(cell: CellName, first_weights: FirstWeights) -> WeightsName:
+    """What a kind of first weights is for a cell.
+
+    >>> weights_name("rnn", "chrono"), weights_name("rnn", "forget_bias"), weights_name("lstm", "chrono")
+    ('orthogonal', 'orthogonal', 'chrono')
+    """
+    return "orthogonal" if cell == "rnn" and first_weights != "default" else first_weights
+
+
+def candidates_of(
+    config: CompareConfig, hidden_size_of: Callable[[CellName, Size], int]
+) -> dict[Size, list[Candidate]]:
+    """The candidates at each size; one shape may stand at several sizes.
+
+    Args:
+        config: of the comparison.
+        hidden_size_of: units of a cell at a size.
+    """
+    return {
+        size: list(
+            dict.fromkeys(
+                Candidate(cell, hidden_size_of(cell, size), time_steps, weights_name(cell, weights), readout)
+                for time_steps, readout, cell, weights in product(
+                    config.window_lengths, config.readouts, config.cells, config.first_weights
+                )
+            )
+        )
+        for size in sizes_of(config)
+    }
+
+
+def points_of(config: CompareConfig, candidates: dict[Size, list[Candidate]]) -> list[Point]:
+    """Every training, each once; all of one seed before the next, so that a comparison that is cut short has figures
+    for every candidate; short windows first."""
+    every = dict.fromkeys(candidate for of_size in candidates.values() for candidate in of_size)
+    ordered = sorted(every, key=lambda candidate: candidate.time_steps)
+    return [Point(c, rate, seed) for seed, c, rate in product(range(config.seeds), ordered, config.learning_rates)]

@@ -1,0 +1,337 @@
+"""The whole of `edge-seq compare`: grid, trials, costs, figures, verdicts, files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_seq.compare.config import CompareConfig
+from edge_seq.compare.cost import cost_of_shape, units_of_size
+from edge_seq.compare.data import Source, check_windows_of_all, open_source
+from edge_seq.compare.database import (
+    STUDY_FILE,
+    Heartbeat,
+    check_storage,
+    shown_storage,
+    storage_of_folder,
+)
+from edge_seq.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
+from edge_seq.compare.study import DEFAULT_HEARTBEAT, STUDY_NAME, Standing, Study, require_optuna
+from edge_seq.compare.summary import CandidateFigures, figures_of
+from edge_seq.compare.text import COMPARISON, FORMAT, READOUTS, to_markdown
+from edge_seq.compare.verdict import RULES, Verdict, decide
+from edge_seq.compare.workers import Job, work_here, work_in_processes
+from edge_seq.ir.model import Pooling
+from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.files import write_atomically
+from edge_seq.training.runtime import require_torch
+from edge_seq.workflow.folder import check_can_write, load_json, save_json
+from firmware_export.emission.emit import runtime_files
+from firmware_export.toolchain.target import Target, load_target
+
+MARKDOWN, COSTS = "comparison.md", "costs.json"
+SOLVED = 0.95  # mean accuracy from which a memory task counts as solved
+
+FIELDS = {
+    "format": "name and version of this layout",
+    "command": "what was typed",
+    "task": "name of the data",
+    "labels": "[K] class names, in the order of confusion matrices (row is the label, column the prediction)",
+    "data_note": "what was trained on, what was scored, what was put aside",
+    "config": "all that decides the figures; `edge-seq compare TASK --show-config` prints the same keys",
+    "sizes": "what is the same for all cells: kind (units, parameters, instructions of a step), value; units by cell",
+    "candidates": "one for each cell, units, first weights, window length and readout; figures over all its seeds",
+    "candidates[].scores": "by seed, 0 to 1; null where the training failed",
+    "candidates[].over_seeds": "mean score and Student's 95 % interval over seeds",
+    "candidates[].over_groups": "score of all seeds together, 95 % interval by group bootstrap; null without groups",
+    "candidates[].interval": "mean score and the hull of both intervals, which verdicts go by",
+    "candidates[].majority": "share of the most frequent label: what a constant guess scores in accuracy",
+    "candidates[].integer": "the integer model beside the float model on the same windows",
+    "candidates[].gradient": "mean norm of the gradient of the loss with respect to the normalised input k steps back, "
+    "index k from 0 (newest sample), mean over seeds, before and after the training; reach: k within which 90 % lies",
+    "candidates[].cost": "parameters; multiply-accumulates of a step; on the target flash, RAM and stack in bytes, "
+    "instructions (or cycles, see unit) of a step and of a window; status and reason where it was not measured",
+    "candidates[].training_seconds": "wall time of a training, mean over seeds; training_cpu_seconds: processor time",
+    "verdicts": "which candidate is taken, among which (scope), level_with_best, and why, in words",
+    "rules": "what verdicts go by",
+    "solved_up_to": "of memory tasks: longest window with a mean accuracy of at least 95 %, by cell and first weights",
+    "trainings": "with a result; trainings_left: neither done nor failed yet",
+    "failures": "trainings without a result, and why",
+    "takeovers": "trials that were taken over from a worker that had fallen silent",
+}
+
+Progress = Callable[[int, int, str], None]
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where trials are kept and who works on them; nothing of it changes a figure.
+
+    Attributes:
+        out: folder of the comparison.
+        storage: URL of a database; None takes a file in ``out``.
+        study_name: in the database.
+        workers: processes of this machine; 1 works in this one; 0 trains nothing and reports what is finished.
+        heartbeat: how workers know of each other.
+    """
+
+    out: Path
+    storage: str | None = None
+    study_name: str = STUDY_NAME
+    workers: int = 1
+    heartbeat: Heartbeat = DEFAULT_HEARTBEAT
+
+
+def compare_cells(
+    config: CompareConfig,
+    where: Where,
+    *,
+    command: str = "",
+    progress: Progress = lambda *_: None,
+    warn: Warn = lambda _text: None,
+) -> dict[str, Any]:
+    """Answer "vanilla RNN, GRU or LSTM?" by measurement; continues a study that was interrupted.
+
+    Args:
+        config: what is compared.
+        where: where and by whom.
+        command: what was typed, to be kept.
+        progress: called with trainings done, their number, and what is being done.
+        warn: called with a sentence for each result of this process that is dropped.
+
+    Returns:
+        What was written to comparison.json, see :data:`FIELDS`.
+
+    Raises:
+        ConfigError: a folder that cannot be used, or that holds a comparison of another configuration; a storage that
+            is no URL.
+        ToolError: torch, Optuna or a driver is missing, a database cannot be reached, or a budget of instructions
+            cannot be counted.
+        DataError, ContractError: as the data's.
+    """
+    _check_before(where)
+    target = load_target(config.target) if config.target else None
+    started = time.perf_counter()
+    progress(0, 1, "reading data")
+    source = open_source(config, progress=lambda done, total: progress(0, 1, f"simulating drive {done} of {total}"))
+    check_windows_of_all(source, config)
+    where.out.mkdir(parents=True, exist_ok=True)
+    storage = where.storage or storage_of_folder(where.out)
+    study = Study(storage, where.study_name, where.heartbeat)
+    # Without the source's folder, which differs between machines: the fingerprint tells whether data are the same.
+    table = config.model_dump(mode="json") | {"task": Path(config.task).name}
+    wanted = {"config": table, "data": source.fingerprint}
+
+    def resolve() -> dict[str, Any]:
+        progress(0, 1, "choosing hidden sizes")
+        return {"units": _units(config, source, target)}
+
+    plan = study.agree_on_plan(wanted, resolve)
+    units: dict[str, dict[str, int]] = plan["resolved"]["units"]
+    candidates = candidates_of(config, lambda cell, size: units[str(size)][cell])
+    points = points_of(config, candidates)
+    job = Job(config, storage, where.study_name, where.heartbeat, wanted, tuple(points))
+    tell = _teller(points, progress)
+    died = 0
+    if where.workers == 1:
+        work_here(job, study, source, progress=tell, warn=warn)
+    elif where.workers > 1:
+        died = work_in_processes(job, study, where.workers, where.out, progress=tell)
+    standing = study.standing(points)
+    costs = _costs(candidates, config, source, target, where.out, progress)
+    if not standing.results:
+        raise DataError(f"comparison: none of {len(points)} trainings has a result yet{_first_reason(standing)}")
+    result = _result(config, source, candidates, units, standing, costs, len(points)) | {
+        "command": command,
+        "storage": shown_storage(storage),
+        "workers_died": died,
+        "seconds_of_this_command": time.perf_counter() - started,
+    }
+    save_json(where.out / COMPARISON, result)
+    progress(len(points), len(points), "drawing")
+    result["plots"] = _draw(result, where.out)
+    write_atomically(where.out / MARKDOWN, to_markdown(result))
+    save_json(where.out / COMPARISON, result)
+    return result
+
+
+def _check_before(where: Where) -> None:
+    """All that can be known before the long work."""
+    require_torch("compare")
+    require_optuna()
+    if where.storage is not None:
+        check_storage(where.storage)
+    check_can_write(where.out)
+    if where.workers < 0:
+        raise ConfigError(f"comparison: {where.workers} workers; give at least 1, or 0 to report what is finished")
+    if where.heartbeat.interval_s < 1 or where.heartbeat.grace_s <= where.heartbeat.interval_s:
+        raise ConfigError(
+            f"comparison: a sign of life every {where.heartbeat.interval_s} s and a grace of {where.heartbeat.grace_s} "
+            "s; give at least 1 s, and a grace that is longer"
+        )
+    in_use = where.out.is_dir() and any(where.out.iterdir())
+    if where.storage is None and in_use and not (where.out / STUDY_FILE).is_file():
+        raise ConfigError(f"{where.out} exists and is not the folder of a comparison; give another --out")
+
+
+def _first_reason(standing: Standing) -> str:
+    """Why the first training failed, where all did."""
+    return "".join(f"; {key} failed: {why}" for key, why in list(standing.refused.items())[:1])
+
+
+def _units(config: CompareConfig, source: Source, target: Target | None) -> dict[str, dict[str, int]]:
+    """Hidden size of each cell at each size, the same for all readouts: a budget holds with the dearest, the mean."""
+    contract = source.contract(min(config.window_lengths))
+    readout: Pooling = "mean" if "mean" in config.readouts else "last"
+    return {
+        str(size): {
+            cell: units_of_size(cell, size, contract, source.labels, config.training, target, readout=readout)
+            for cell in config.cells
+        }
+        for size in sizes_of(config)
+    }
+
+
+def _teller(points: list[Point], progress: Progress) -> Callable[[Standing], None]:
+    """Progress of trials, with an estimate of the time left: a training takes time in proportion to its window."""
+    weight = {point.key: point.candidate.time_steps for point in points}
+    began = time.perf_counter()
+    first: list[int] = []
+
+    def tell(standing: Standing) -> None:
+        done = sum(weight[key] for key in (*standing.results, *standing.refused))
+        first.append(done)
+        note = ", ".join(standing.running[:2])
+        if done > first[0]:
+            left = (sum(weight.values()) - done) * (time.perf_counter() - began) / (done - first[0])
+            note = f"about {max(1, round(left / 60))} min left; {note}"
+        progress(standing.done, len(points), note)
+
+    return tell
+
+
+def _costs(
+    candidates: dict[Size, list[Candidate]],
+    config: CompareConfig,
+    source: Source,
+    target: Target | None,
+    out: Path,
+    progress: Progress,
+) -> dict[Shape, dict[str, Any]]:
+    """Cost of each shape; those measured before with the same runtime and target are read from the folder."""
+    shapes = list(dict.fromkeys(candidate.shape for of_size in candidates.values() for candidate in of_size))
+    described = [
+        *(runtime_files().items()),
+        None if target is None else target.model_dump(mode="json"),
+        config.training.label_every,
+        source.labels,
+        asdict(source.contract(2)),
+    ]
+    key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+    kept = _kept_costs(out / COSTS, key)
+    costs: dict[Shape, dict[str, Any]] = {}
+    for index, shape in enumerate(shapes):
+        name = str(shape)
+        progress(index, len(shapes), f"measuring {name} on {config.target or 'nothing'}")
+        costs[shape] = kept.get(name) or cost_of_shape(
+            shape, source.contract(2), source.labels, config.training, target
+        )
+        if costs[shape]["status"] == "measured":
+            kept[name] = costs[shape]
+            save_json(out / COSTS, {"key": key, "shapes": kept})
+    return costs
+
+
+def _kept_costs(path: Path, key: str) -> dict[str, Any]:
+    try:
+        table = load_json(path) if path.is_file() else {}
+    except DataError:
+        return {}  # made anew
+    shapes: dict[str, Any] = table["shapes"] if table.get("key") == key else {}
+    return shapes
+
+
+def _result(
+    config: CompareConfig,
+    source: Source,
+    candidates: dict[Size, list[Candidate]],
+    units: dict[str, dict[str, int]],
+    standing: Standing,
+    costs: dict[Shape, dict[str, Any]],
+    number_of_points: int,
+) -> dict[str, Any]:
+    every = list(dict.fromkeys(candidate for of_size in candidates.values() for candidate in of_size))
+    found = {one: figures for one in every if (figures := figures_of(one, config, standing.results, costs))}
+    versions: dict[str, str] = next((result["versions"] for result in standing.results.values()), {})
+    verdicts = _verdicts(config, candidates, found)
+    return {
+        "format": FORMAT,
+        "fields": FIELDS,
+        "task": source.name,
+        "labels": list(source.labels),
+        "data_note": source.note,
+        "data_fingerprint": source.fingerprint,
+        "config": config.model_dump(mode="json"),
+        "versions": versions,
+        "sizes": [{**asdict(size), "name": str(size), "units": units[str(size)]} for size in candidates],
+        "candidates": [
+            {**figures.to_dict(), "sizes": [str(size) for size, of_size in candidates.items() if one in of_size]}
+            for one, figures in found.items()
+        ],
+        "verdicts": [verdict.to_dict() for verdict in verdicts],
+        "rules": list(RULES),
+        "solved_up_to": _solved(found) if config.is_memory_task else None,
+        "trainings": len(standing.results),
+        "trainings_left": number_of_points - standing.done,
+        "failures": standing.refused,
+        "takeovers": standing.takeovers,
+    }
+
+
+def _verdicts(
+    config: CompareConfig, candidates: dict[Size, list[Candidate]], found: dict[Candidate, CandidateFigures]
+) -> list[Verdict]:
+    """One over all, the first; one for each size and window length, of several readouts also for each alone."""
+    overall = list(found.values())
+    scope = "all that was compared"
+    if config.is_memory_task:  # where the length of the window is how hard it is, and no choice
+        longest = max(config.window_lengths)
+        overall = [one for one in overall if one.candidate.time_steps == longest] or overall
+        scope = f"all sizes, T = {longest}"
+    verdicts = [decide(scope, overall)]
+    for size, of_size in candidates.items():
+        for time_steps in sorted({candidate.time_steps for candidate in of_size}):
+            figures = [found[one] for one in of_size if one.time_steps == time_steps and one in found]
+            scopes = {f"{size}, T = {time_steps}": figures}
+            if len(config.readouts) > 1:
+                for readout in config.readouts:
+                    with_it = [one for one in figures if one.candidate.readout == readout]
+                    scopes[f"{size}, T = {time_steps}, {READOUTS[readout]}"] = with_it
+            verdicts += [decide(scope, among) for scope, among in scopes.items() if among]
+    return verdicts
+
+
+def _solved(found: dict[Candidate, CandidateFigures]) -> list[dict[str, Any]]:
+    """How far each cell with each kind of first weights remembers."""
+    table: dict[tuple[str, int, str], int | None] = {}
+    for one, figures in found.items():
+        key = (one.cell, one.hidden_size, one.how)
+        solved = one.time_steps if figures.other["accuracy"] >= SOLVED else 0
+        table[key] = max(table.get(key) or 0, solved) or None
+    return [
+        {"cell": cell, "hidden_size": units, "first_weights": weights, "time_steps": longest}
+        for (cell, units, weights), longest in table.items()
+    ]
+
+
+def _draw(result: dict[str, Any], out: Path) -> list[str]:
+    from edge_seq.compare.plots import draw_comparison
+    from edge_seq.support.drawing import has_matplotlib
+
+    return draw_comparison(result, out) if has_matplotlib() else []

@@ -1,0 +1,215 @@
+"""Figures of candidates, with intervals, from the results of their trainings. numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.compare.config import CompareConfig
+from edge_seq.compare.points import Candidate, Point, Shape
+from edge_seq.scores.metrics import Estimate, accuracy, estimate_over_groups, macro_f1
+
+Result = Mapping[str, Any]  # of a training, from trial.run_point
+_SCORES = {"accuracy": accuracy, "macro_f1": macro_f1}
+# Student's t, 97.5 % quantile by degrees of freedom from 1 on; beyond, the last is used (a bit too wide).
+_STUDENT = (
+    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
+    2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
+)  # fmt: skip
+GRADIENT_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class CandidateFigures:
+    """What was found of a candidate, at the learning rate that suits it best.
+
+    Attributes:
+        candidate: of whom.
+        learning_rate: with the best mean score of those tried.
+        scores: of the seeds, in their order; None for one that failed.
+        over_seeds: mean of the scores, with Student's interval over seeds.
+        over_groups: score of all seeds together, with the interval over groups; bounds None where there are no groups.
+        interval: the hull of both intervals; what verdicts go by.
+        majority: share of the most frequent label, what a constant guess would reach.
+        other: everything else, ready for JSON.
+    """
+
+    candidate: Candidate
+    learning_rate: float
+    scores: tuple[float | None, ...]
+    over_seeds: Estimate
+    over_groups: Estimate
+    interval: Estimate
+    majority: float
+    other: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "name": str(self.candidate),
+            **asdict(self.candidate),
+            "learning_rate": self.learning_rate,
+            "scores": list(self.scores),
+            "over_seeds": asdict(self.over_seeds),
+            "over_groups": asdict(self.over_groups),
+            "interval": asdict(self.interval),
+            "majority": self.majority,
+            **self.other,
+        }
+
+
+def over_seeds(scores: Sequence[float]) -> Estimate:
+    """Mean with Student's 95 % interval, kept within 0 to 1; no interval for fewer than two scores.
+
+    >>> over_seeds([0.5, 0.7, 0.6])
+    Estimate(value=0.6, low=0.3515..., high=0.8484...)
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Estimate(mean, None, None)
+    half = student(len(values) - 1) * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+    return Estimate(mean, max(0.0, mean - half), min(1.0, mean + half))
+
+
+def student(degrees: int) -> float:
+    """97.5 % quantile of Student's t."""
+    return _STUDENT[min(degrees, len(_STUDENT)) - 1]
+
+
+def paired_difference(a: CandidateFigures, b: CandidateFigures) -> Estimate | None:
+    """Mean of a - b over the seeds that both have, with Student's interval; None for fewer than two such seeds.
+
+    Data, split and groups of a seed are the same for both, so what one split does to both cancels.
+    """
+    pairs = [(x, y) for x, y in zip(a.scores, b.scores, strict=True) if x is not None and y is not None]
+    if len(pairs) < 2:
+        return None
+    differences = np.array([x - y for x, y in pairs])
+    half = student(len(pairs) - 1) * float(differences.std(ddof=1)) / float(np.sqrt(len(pairs)))
+    mean = float(differences.mean())
+    return Estimate(mean, mean - half, mean + half)
+
+
+def figures_of(
+    candidate: Candidate,
+    config: CompareConfig,
+    results: Mapping[str, Result],
+    costs: Mapping[Shape, Mapping[str, Any]],
+) -> CandidateFigures | None:
+    """Figures of one candidate.
+
+    Args:
+        candidate: of whom.
+        config: of the comparison.
+        results: of finished trainings, by the key of their point.
+        costs: by shape.
+
+    Returns:
+        None where not one of its trainings gave a result.
+    """
+    by_rate: dict[float, dict[int, Result]] = {}
+    for rate in config.learning_rates:
+        keys = {seed: Point(candidate, rate, seed).key for seed in range(config.seeds)}
+        found = {seed: results[key] for seed, key in keys.items() if key in results}
+        if found:
+            by_rate[rate] = found
+    if not by_rate:
+        return None
+    means = {rate: float(np.mean([_score(r, config) for r in found.values()])) for rate, found in by_rate.items()}
+    rate = max(means, key=lambda one: means[one])
+    chosen = by_rate[rate]
+    scores = tuple(_score(chosen[seed], config) if seed in chosen else None for seed in range(config.seeds))
+    spread = over_seeds([score for score in scores if score is not None])
+    matrices = _by_group(list(chosen.values()))
+    grouped = estimate_over_groups(matrices, _SCORES[config.score])
+    total = matrices.sum(axis=0)
+    other = {
+        "trained": len(chosen),
+        "score_by_learning_rate": {f"{one:g}": means[one] for one in means},
+        "confusion": total.tolist(),
+        "accuracy": float(accuracy(total)),
+        "macro_f1": float(macro_f1(total)),
+        "groups": len(matrices) if grouped.low is not None else None,
+        "windows": next(iter(chosen.values()))["windows"],
+        "training_seconds": _mean(chosen, "seconds"),
+        "training_cpu_seconds": _mean(chosen, "cpu_seconds"),
+        "integer": _integer(list(chosen.values()), config),
+        "gradient": _gradient(list(chosen.values())),
+        "train_loss": [r["train_loss"] for r in chosen.values()],
+        "validation_accuracy": [r["validation_accuracy"] for r in chosen.values()],
+        "cost": dict(costs[candidate.shape]),
+    }
+    majority = float(total.sum(axis=1).max() / total.sum())
+    return CandidateFigures(candidate, rate, scores, spread, grouped, hull(spread, grouped), majority, other)
+
+
+def hull(over_seeds: Estimate, over_groups: Estimate) -> Estimate:
+    """The mean over seeds with the wider of what both intervals reach on each side."""
+    lows = [one.low for one in (over_seeds, over_groups) if one.low is not None]
+    highs = [one.high for one in (over_seeds, over_groups) if one.high is not None]
+    return Estimate(over_seeds.value, min(lows, default=None), max(highs, default=None))
+
+
+def _score(result: Result, config: CompareConfig) -> float:
+    total = np.array(list(result["groups"].values())).sum(axis=0)
+    return float(_SCORES[config.score](total))
+
+
+def _by_group(results: Sequence[Result]) -> NDArray[np.int64]:
+    """Confusion matrices of all seeds, summed by group: int64 [G, K, K]."""
+    sums: dict[str, NDArray[np.int64]] = {}
+    for result in results:
+        for group, matrix in result["groups"].items():
+            sums[group] = sums.get(group, 0) + np.array(matrix, dtype=np.int64)
+    return np.stack([sums[group] for group in sorted(sums)])
+
+
+def _mean(results: Mapping[int, Result], name: str) -> float:
+    return float(np.mean([result[name] for result in results.values()]))
+
+
+def _integer(results: Sequence[Result], config: CompareConfig) -> dict[str, Any]:
+    """Score of integer and float model on the same windows, all seeds together."""
+    measured = [result["integer"] for result in results if result["integer"]["status"] == "measured"]
+    refused = [result["integer"]["reason"] for result in results if result["integer"]["status"] != "measured"]
+    if not measured:
+        return {"status": "refused", "reasons": refused}
+    score = _SCORES[config.score]
+    of = {key: np.array([one[key] for one in measured]).sum(axis=0) for key in ("confusion", "float_confusion")}
+    return {
+        "status": "measured",
+        "score": float(score(of["confusion"])),
+        "float_score": float(score(of["float_confusion"])),
+        "windows": int(of["confusion"].sum()),
+        "agreement": float(np.mean([one["agreement"] for one in measured])),
+        "weight_bytes": measured[0]["weight_bytes"],
+        "reasons": refused,
+    }
+
+
+def _gradient(results: Sequence[Result]) -> dict[str, Any]:
+    """Norms by k, mean over seeds; the oldest against the newest; and how far back most of it reaches."""
+    table: dict[str, Any] = {}
+    for when in ("before", "after"):
+        norms = np.mean([result["gradient"][when] for result in results], axis=0)
+        table[when] = [float(f"{value:.6g}") for value in norms]
+        table[f"oldest_to_newest_{when}"] = float(norms[-1] / norms[0]) if norms[0] > 0 else None
+        table[f"reach_{when}"] = gradient_reach(norms)
+    return table
+
+
+def gradient_reach(norms: NDArray[np.float64]) -> int | None:
+    """How many steps back 90 % of the sum of the norms [T] lies; None where all are 0.
+
+    >>> gradient_reach(np.array([5.0, 4.0, 1.0]))
+    1
+    """
+    total = norms.sum()
+    if not total > 0:
+        return None
+    return int(np.searchsorted(np.cumsum(norms), GRADIENT_SHARE * total - 1e-12 * total))

@@ -1,0 +1,97 @@
+"""One training of a comparison, and everything that is measured of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.compare.config import CompareConfig
+from edge_seq.compare.data import PointData, Source, spread
+from edge_seq.compare.points import Point
+from edge_seq.data.recording import Windows, select_windows
+from edge_seq.ir.model import num_parameters, weight_bytes
+from edge_seq.quant.calibrate import calibrate
+from edge_seq.quant.quantize import quantize
+from edge_seq.scores.metrics import confusion_matrix
+from edge_seq.support.errors import ModelError
+from edge_seq.workflow.quantize import int_logits
+
+SIGNIFICANT_DIGITS = 6  # of what is stored many times
+
+
+def run_point(point: Point, source: Source, config: CompareConfig) -> dict[str, Any]:
+    """Train, score in float and in integers, and follow the gradient back.
+
+    Returns:
+        ready for JSON: ``groups`` (group to confusion matrix [K][K], row is the label), ``seconds`` and ``cpu_seconds``
+        of the training, ``parameters``, ``train_loss`` and ``validation_accuracy`` by epoch, ``gradient`` with the
+        norms [T] ``before`` and ``after`` the training, ``integer`` with its confusion matrix, that of the float model
+        on the same windows, and ``weight_bytes``; or why there is no integer model.
+
+    Raises:
+        ConfigError: where the loss is not finite.
+        DataError, ContractError: as the data's.
+    """
+    from edge_seq.frontends.from_torch import from_training
+    from edge_seq.training.gradients import input_gradients
+    from edge_seq.training.loop import predict, train
+
+    data = source.windows(point.candidate.time_steps, point.seed)
+    cpu_before = time.process_time()
+    result = train(data.train, data.scored, data.contract, len(data.labels), point.training(config.training))
+    cpu_seconds = time.process_time() - cpu_before
+    predictions = predict(result, data.scored.counts).argmax(axis=1)
+    followed = spread(len(predictions), config.gradient_windows)
+    gradients = input_gradients(result, select_windows(data.scored, followed))
+    model = from_training(result, name="compared", labels=data.labels)
+    return {
+        "groups": _by_group(data.scored, predictions, len(data.labels), merge=not source.has_groups),
+        "windows": {"train": len(data.train.labels), "scored": len(data.scored.labels)},
+        "seconds": result.seconds,
+        "cpu_seconds": cpu_seconds,
+        "parameters": num_parameters(model),
+        "train_loss": [_short(record.train_loss) for record in result.history],
+        "validation_accuracy": [_short(record.validation_accuracy or 0.0) for record in result.history],
+        "gradient": {
+            "before": [_short(value) for value in gradients.before.tolist()],
+            "after": [_short(value) for value in gradients.after.tolist()],
+        },
+        "integer": _integer(model, data, predictions, config.integer_windows),
+        "versions": dict(result.versions),
+    }
+
+
+def _integer(model: Any, data: PointData, predictions: NDArray[np.int64], most: int) -> dict[str, Any]:
+    """The integer model of the training, scored on some of the windows beside the float model."""
+    try:
+        quantized = quantize(model, calibrate(model, data.calibration_counts))
+    except ModelError as error:  # no multiplier at which the range proof holds
+        return {"status": "refused", "reason": str(error)}
+    picked = spread(len(predictions), most)
+    truth, of_float = data.scored.labels[picked], predictions[picked]
+    of_int, classes = int_logits(quantized, data.scored.counts[picked]).argmax(axis=1), len(data.labels)
+    return {
+        "status": "measured",
+        "weight_bytes": weight_bytes(quantized),
+        "confusion": confusion_matrix(truth, of_int, classes).tolist(),
+        "float_confusion": confusion_matrix(truth, of_float, classes).tolist(),
+        "agreement": _short(float((of_int == of_float).mean())),
+    }
+
+
+def _by_group(windows: Windows, predictions: NDArray[np.int64], classes: int, *, merge: bool) -> dict[str, Any]:
+    """Confusion matrix of each group; of all windows as one where each is a group of its own."""
+    if merge:
+        return {"all": confusion_matrix(windows.labels, predictions, classes).tolist()}
+    return {
+        str(group): confusion_matrix(windows.labels[at], predictions[at], classes).tolist()
+        for group in np.unique(windows.groups)
+        for at in [windows.groups == group]
+    }
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")

@@ -1,0 +1,96 @@
+"""CSV of loggers on phones: a time in seconds or nanoseconds under one of several names, one column an axis.
+
+The time is the first of these columns that is there: ``seconds_elapsed``, ``time``, ``timestamp``, ``t``, ``elapsed``,
+or one that begins so (``Time (s)``). Its unit is what the name says in brackets or after an underscore (``(ms)``,
+``_ns``), and else seconds or nanoseconds by the size of its steps. A unit in the brackets of an axis, as in
+``Acceleration x (m/s^2)``, is the unit of that column.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.readers.formats.csv_file import SUFFIXES, header_of, read_csv, read_integers
+from edge_seq.data.readers.table import Reader, ReadOptions, Table
+from edge_seq.support.errors import DataError
+
+TIME_NAMES = ("seconds_elapsed", "time", "timestamp", "t", "elapsed", "loggingtime")
+PER_SECOND = {"s": 1, "sec": 1, "seconds": 1, "ms": 10**3, "us": 10**6, "µs": 10**6, "ns": 10**9}
+_SMALLEST_NS_STEP = 1e5  # 10 kHz; and 100,000 seconds between two samples is no recording
+_LARGEST_S_STEP = 10.0
+_UNIT_IN_NAME = re.compile(r"[\(\[]([^\)\]]+)[\)\]]\s*$")
+
+
+def read_phone_csv(path: Path, options: ReadOptions) -> Table:
+    """Read the columns asked for and the times; see :class:`Reader`."""
+    header = header_of(path, options)
+    column = time_column_of(header)
+    if column is None:
+        raise DataError(
+            f'{path.name}: no column of times; looked for {list(TIME_NAMES)} in {header}. Take format = "csv" and name '
+            "the time_column"
+        )
+    table = read_csv(path, options)
+    ticks = _ticks(path, column, options)
+    return replace(
+        table,
+        time_s=_seconds(ticks, _per_second(column, ticks, path.name)),
+        units={name: unit for name in header if (unit := unit_in_name(name)) is not None},
+    )
+
+
+def _ticks(path: Path, column: str, options: ReadOptions) -> NDArray[Any]:
+    """The times as they stand in the file: int64 [N] where they are whole, else float64 [N]."""
+    whole = read_integers(path, column, options)
+    return read_csv(path, replace(options, numeric=(column,), text=())).numeric[column] if whole is None else whole
+
+
+def time_column_of(header: list[str]) -> str | None:
+    """The column of times among names; None where there is none."""
+    by_name = {re.split(r"[\s\(\[]", name.strip().lower(), maxsplit=1)[0]: name for name in reversed(header)}
+    by_stem = {re.sub(r"_(s|ms|us|ns)$", "", short): name for short, name in by_name.items()}
+    return next((names[known] for known in TIME_NAMES for names in (by_name, by_stem) if known in names), None)
+
+
+def unit_in_name(name: str) -> str | None:
+    """What stands in brackets at the end of a column's name.
+
+    >>> unit_in_name("Acceleration x (m/s^2)"), unit_in_name("ax")
+    ('m/s^2', None)
+    """
+    match = _UNIT_IN_NAME.search(name)
+    return match.group(1).strip() if match else None
+
+
+def _per_second(column: str, ticks: NDArray[Any], where: str) -> int:
+    named = unit_in_name(column) or (column.rsplit("_", 1)[1] if "_" in column else "")
+    if named.lower() in PER_SECOND:
+        return PER_SECOND[named.lower()]
+    if column.strip().lower() == "seconds_elapsed" or len(ticks) < 2:
+        return 1
+    step = float(np.median(np.diff(ticks.astype(np.float64))))
+    if step >= _SMALLEST_NS_STEP:
+        return PER_SECOND["ns"]
+    if step <= _LARGEST_S_STEP:
+        return 1
+    raise DataError(
+        f"{where}: column {column!r} goes up by {step:g} a sample, which is neither seconds nor nanoseconds. Take "
+        f'format = "csv", time_column = {column!r} and the time_unit, "ms" or "us"'
+    )
+
+
+def _seconds(ticks: NDArray[Any], per_second: int) -> NDArray[np.float64]:
+    """Whole seconds and the rest apart: nanoseconds since 1970 do not fit into a float64."""
+    if np.issubdtype(ticks.dtype, np.integer):
+        whole, rest = np.divmod(ticks.astype(np.int64), per_second)
+        return whole.astype(np.float64) + rest.astype(np.float64) / per_second
+    return ticks.astype(np.float64) / per_second
+
+
+READER = Reader(name="phone_csv", suffixes=SUFFIXES, read=read_phone_csv, has_time=True)

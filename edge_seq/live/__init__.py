@@ -1,0 +1,1 @@
+"""Recording, running and watching a stream of samples."""

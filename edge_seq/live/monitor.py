@@ -1,0 +1,322 @@
+"""What a monitor shows, kept in rings of fixed size: signals, decisions, losses; and where it comes from."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
+from edge_seq.device.client import Counters, Device
+from edge_seq.device.messages import Decision as BoardDecision
+from edge_seq.device.messages import clean_text, printable
+from edge_seq.ir.contract import SensorContract
+from edge_seq.live.samples import (
+    UNKNOWN,
+    Gap,
+    InputWatch,
+    RateMeter,
+    contract_of,
+    in_units,
+    off_rate_message,
+    require_contract,
+    samples_of,
+)
+from edge_seq.scores.metrics import softmax
+
+if TYPE_CHECKING:
+    from edge_seq.backends.onnx.run import OnnxModel
+    from edge_seq.live.run import Decision
+
+BINS = 600  # of the signals' picture
+DECISIONS, MESSAGES, MESSAGE_CHARACTERS = 200, 20, 1000
+SHOWN_S = 10.0  # seconds of signals, where the rate allows
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A decision as it is shown.
+
+    Attributes:
+        number: of the decision, from 0.
+        time_s: since the stream's start, by the contract's rate.
+        label: index of the class.
+        decision: what a decision stage makes of the labels up to this one, K for unknown; the label without a stage.
+        probabilities: [K].
+    """
+
+    number: int
+    time_s: float
+    label: int
+    decision: int
+    probabilities: tuple[float, ...]
+
+
+@dataclass
+class MonitorState:
+    """What is known now. Filled by one thread, read by others; every part is of bounded size.
+
+    Attributes:
+        source: where the samples come from, for people.
+        decider: who decides.
+        contract: of the samples.
+        labels: class names, fit to be printed.
+        counters: of the wire; all zero where there is none.
+    """
+
+    source: str
+    decider: str
+    contract: SensorContract
+    labels: tuple[str, ...]
+    counters: Counters = field(default_factory=Counters)
+    shown_s: float = SHOWN_S
+    samples: int = 0
+    lost: int = 0
+    gaps: int = 0
+    restarts: int = 0
+    rate_hz: float | None = None
+    ended: str | None = None
+    _messages: deque[str] = field(default_factory=lambda: deque(maxlen=MESSAGES))
+    _decisions: deque[Shown] = field(default_factory=lambda: deque(maxlen=DECISIONS))
+    _bins: deque[tuple[float, ...]] = field(default_factory=lambda: deque(maxlen=BINS))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _open_bin: list[NDArray[np.float64]] = field(default_factory=list)
+    _open_size: int = 0
+    _num_bins: int = 0
+    _num_decisions: int = 0
+    _began_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def bin_samples(self) -> int:
+        """Samples drawn as one column, from their least to their largest value."""
+        return max(1, round(self.shown_s * self.contract.sample_rate_hz / BINS))
+
+    def add_samples(self, counts: NDArray[np.int16]) -> None:
+        """Counts int16 [n, C]."""
+        values = in_units(counts, self.contract)
+        with self._lock:
+            self.samples += len(values)
+            while len(values):
+                room = self.bin_samples - self._open_size
+                self._open_bin.append(values[:room])
+                self._open_size += len(values[:room])
+                values = values[room:]
+                if self._open_size == self.bin_samples:
+                    self._close_bin()
+
+    def _close_bin(self) -> None:
+        block = np.concatenate(self._open_bin)
+        pairs = np.stack([block.min(axis=0), block.max(axis=0)], axis=1)  # [C, 2]
+        self._bins.append(tuple(float(f"{value:.5g}") for value in pairs.ravel()))
+        self._open_bin, self._open_size = [], 0
+        self._num_bins += 1
+
+    def add_gap(self, gap: Gap) -> None:
+        """A hole in the signals."""
+        with self._lock:
+            self.gaps += 1
+            self.lost += gap.lost or 0
+            self.restarts += gap.lost is None
+            self._open_bin, self._open_size = [], 0
+            self._bins.append(())  # drawn as a break
+            self._num_bins += 1
+        self.say(str(gap))
+
+    def add_decision(
+        self, time_s: float, label: int, probabilities: Iterable[float], decision: int | None = None
+    ) -> None:
+        """A label, as an index, with the probabilities [K] of all, and what a decision stage, if there is one, says."""
+        with self._lock:
+            rounded = tuple(round(float(value), 4) for value in probabilities)
+            decided = label if decision is None else decision
+            self._decisions.append(Shown(self._num_decisions, round(time_s, 3), label, decided, rounded))
+            self._num_decisions += 1
+
+    def say(self, text: str) -> None:
+        """A warning, for people; what a terminal would obey is taken out."""
+        with self._lock:
+            self._messages.append(f"{time.monotonic() - self._began_s:.1f} s: {printable(text[:MESSAGE_CHARACTERS])}")
+
+    def about(self) -> dict[str, Any]:
+        """What does not change."""
+        return {
+            "source": self.source,
+            "decider": self.decider,
+            "labels": self.labels,
+            "unknown": UNKNOWN,
+            "channels": [{"name": clean(c.name), "unit": c.unit} for c in self.contract.channels],
+            "expected_hz": self.contract.sample_rate_hz,
+            "bins": BINS,
+            "bin_s": self.bin_samples / self.contract.sample_rate_hz,
+            "decisions": DECISIONS,
+        }
+
+    def snapshot(self, *, first_bin: int = 0, first_decision: int = 0) -> dict[str, Any]:
+        """What is known now, ready for JSON; of bins and decisions those from the given number on that are kept."""
+        with self._lock:
+            bins = list(self._bins)[max(0, len(self._bins) - max(0, self._num_bins - first_bin)) :]
+            decisions = [one for one in self._decisions if one.number >= first_decision]
+            return {
+                "next_bin": self._num_bins,
+                "bins": bins,
+                "next_decision": self._num_decisions,
+                "decisions": [
+                    {"n": one.number, "t": one.time_s, "label": one.label, "d": one.decision, "p": one.probabilities}
+                    for one in decisions
+                ],
+                "samples": self.samples,
+                "lost": self.lost,
+                "dropped_by_board": self.counters.dropped,
+                "gaps": self.gaps,
+                "restarts": self.restarts,
+                "frame_errors": self.counters.faults.total(),
+                "reconnects": self.counters.reconnects,
+                "rate_hz": None if self.rate_hz is None else round(self.rate_hz, 1),
+                "seconds": round(time.monotonic() - self._began_s, 1),
+                "messages": list(self._messages),
+                "ended": self.ended,
+            }
+
+
+def clean(text: str) -> str:
+    """Text of others, fit to be printed."""
+    return clean_text(text.encode())
+
+
+def state_of_board(device: Device, model: OnnxModel | None) -> MonitorState:
+    """The state of a monitor of a board; its own decisions are shown, or those of ``model`` on this computer.
+
+    Raises:
+        ContractError: where the board's contract is not usable, or not the model's.
+    """
+    contract, labels = contract_of(device)
+    decider = f"the board ({device.info.board}), model {device.info.model_hash[:12]}"
+    if model is not None:
+        require_contract(device, model.contract)
+        labels, decider = model.labels, f"{model.kind} model {model.model_sha256[:12]} on this computer"
+    return MonitorState(clean(device.name), clean(decider), contract, tuple(map(clean, labels)), device.counters)
+
+
+class _StoppedError(Exception):
+    """Nobody watches any more."""
+
+
+def watch_board(device: Device, state: MonitorState, stop: threading.Event, model: OnnxModel | None) -> None:
+    """Fill a state from a board until ``stop`` is set.
+
+    Raises:
+        DeviceError, PortLostError: as :meth:`edge_seq.device.client.Device.stream`.
+    """
+    meter = RateMeter(state.contract.sample_rate_hz)
+
+    def tick() -> None:
+        state.rate_hz = meter.rate_hz
+        if stop.is_set():
+            raise _StoppedError
+
+    with suppress(_StoppedError):
+        if model is None:
+            _watch_board_decide(device, state, meter, tick)
+        else:
+            samples = samples_of(device, model.contract, warn=state.say, meter=meter, tick=tick)
+            with closing(samples):
+                _watch_model(samples, state, model, stop)
+
+
+def _watch_board_decide(device: Device, state: MonitorState, meter: RateMeter, tick: Callable[[], None]) -> None:
+    watch = InputWatch(state.contract, state.source, state.say)
+    first: int | None = None  # index of the sample at time 0
+    rate_told = False
+    with closing(device.stream(decisions=True, tick=tick)) as stream:
+        for item in stream:
+            if isinstance(item, BoardDecision):
+                probabilities = softmax(np.array(item.logits, dtype=np.float64) / 2.0**LOGIT_FRAC_BITS)
+                time_s = (item.position - (first or 0)) / state.contract.sample_rate_hz
+                state.add_decision(time_s, item.label, probabilities, item.decision)
+                continue
+            if first is None or item.restarted:  # a board that started anew counts from 0; time goes on
+                first = item.first_index - state.samples - state.lost
+                meter.clear()
+            elif item.lost:
+                meter.gap(item.lost)
+            if item.restarted or item.lost:
+                state.add_gap(Gap(state.samples + state.lost + item.lost, None if item.restarted else item.lost))
+            meter.add(item.first_index + len(item.counts))
+            if (off_hz := meter.off_hz) is not None and not rate_told:
+                rate_told = True
+                state.say(off_rate_message(state.source, off_hz, state.contract.sample_rate_hz))
+            watch.add(in_units(item.counts, state.contract))
+            state.add_samples(item.counts)
+
+
+def state_of_file(name: str, model: OnnxModel) -> MonitorState:
+    """The state of a monitor of a recording, which a model on this computer decides on."""
+    decider = f"{model.kind} model {model.model_sha256[:12]} on this computer"
+    return MonitorState(clean(name), clean(decider), model.contract, tuple(map(clean, model.labels)))
+
+
+def watch_file(
+    lines: TextIO, name: str, state: MonitorState, stop: threading.Event, model: OnnxModel, *, speed: float
+) -> None:
+    """Fill a state from the lines of a recording, ``speed`` times as fast as it was recorded.
+
+    Raises:
+        ContractError, DataError: as :func:`edge_seq.live.run.read_samples`.
+    """
+    from edge_seq.live.run import read_samples
+
+    samples = read_samples(lines, model.contract, raw_counts=False, name=name, warn=state.say)
+    paced = _paced(samples, model.contract.sample_rate_hz * speed, stop)
+    _watch_model(_metered(paced, state, speed), state, model, stop)
+
+
+def _paced(samples: Iterable[NDArray[np.int16]], rate_hz: float, stop: threading.Event) -> Iterator[NDArray[np.int16]]:
+    began_s = time.monotonic()
+    for index, sample in enumerate(samples):
+        ahead_s = index / rate_hz - (time.monotonic() - began_s)
+        if ahead_s > 0.02 and stop.wait(ahead_s):
+            return
+        yield sample
+
+
+def _metered(
+    samples: Iterable[NDArray[np.int16]], state: MonitorState, speed: float
+) -> Iterator[NDArray[np.int16] | Gap]:
+    meter = RateMeter(state.contract.sample_rate_hz * speed)
+    for index, sample in enumerate(samples):
+        meter.add(index + 1)
+        state.rate_hz = None if meter.rate_hz is None else meter.rate_hz / speed
+        yield sample
+
+
+def _watch_model(
+    samples: Iterable[NDArray[np.int16] | Gap], state: MonitorState, model: OnnxModel, stop: threading.Event
+) -> None:
+    from edge_seq.live.run import decide
+
+    def seen() -> Iterator[NDArray[np.int16] | Gap]:
+        for item in samples:
+            if stop.is_set():
+                return
+            if isinstance(item, Gap):
+                state.add_gap(item)
+            else:
+                state.add_samples(item[np.newaxis])
+            yield item
+
+    for decision in decide(model, seen()):
+        if not isinstance(decision, Gap):
+            _add_named(decision, state, model)
+
+
+def _add_named(decision: Decision, state: MonitorState, model: OnnxModel) -> None:
+    names = (*model.labels, UNKNOWN)
+    decided = None if decision.decision is None else names.index(decision.decision)
+    state.add_decision(decision.time_s, names.index(decision.label), decision.probabilities.values(), decided)

@@ -1,0 +1,336 @@
+"""edge-seq run: an exported step model over a stream of samples, one at a time, the state carried along. No torch."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.onnx.metadata import DECISION
+from edge_seq.backends.onnx.run import KINDS, OnnxModel, initial_states, load_onnx
+from edge_seq.backends.onnx.window import NEXT
+from edge_seq.data.checks import check_finite, check_rate, check_saturation, find_gaps
+from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
+from edge_seq.live.samples import MAX_SATURATED_SHARE, RATE_TOLERANCE, UNKNOWN, Gap, InputWatch, Warn, in_units
+from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
+from edge_seq.workflow.folder import RunFolder
+
+TIME_COLUMNS = ("t", "time")  # taken for the time in seconds where none is named
+MAX_GAP_PERIODS = 2.0  # as the default of a data source
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A label for the samples so far.
+
+    Attributes:
+        sample: index of the sample after which it was given, from 0.
+        time_s: its time from the start of the stream, by the contract's rate.
+        label: name of the class.
+        probabilities: by class name.
+        decision: what the decision stage makes of the labels so far, ``UNKNOWN`` or a class; None without a stage.
+    """
+
+    sample: int
+    time_s: float
+    label: str
+    probabilities: dict[str, float]
+    decision: str | None = None
+
+
+def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
+    """The step model of a run folder, or the one in an ONNX file.
+
+    Args:
+        path: folder or file.
+        kind: ``int`` or ``float``, of a run folder; ``int`` where it is None.
+
+    Raises:
+        ConfigError: another kind, or a kind for a file.
+        ModelError: where there is no model, or it is no step model.
+    """
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"running {path.name}: kind {kind!r} is unknown; give one of {sorted(KINDS)}")
+    if path.is_dir():
+        path = RunFolder(path).onnx(kind or "int", "step")
+    elif kind is not None:
+        raise ConfigError(
+            f"running {path.name}: kind {kind!r} chooses among the exports of a run folder, and this is none; leave "
+            "--kind away, or give the run's folder"
+        )
+    model = load_onnx(path)
+    if model.form != "step":
+        raise ModelError(
+            f"running {path.name}: a {model.form} model, which takes whole windows; expected the step model of the "
+            f"same export, {model.kind}_step.onnx"
+        )
+    return model
+
+
+@dataclass
+class RunStats:
+    """What a run did so far; of fixed size.
+
+    Attributes:
+        samples: that the model was given.
+        labels: that it gave.
+        gaps: places where samples were missing.
+        busy_s: seconds that the model took for its samples.
+    """
+
+    samples: int = 0
+    labels: int = 0
+    gaps: int = 0
+    busy_s: float = 0.0
+
+    @property
+    def samples_per_second(self) -> float:
+        """That the model can take on this computer; 0 where it was given none."""
+        return self.samples / self.busy_s if self.busy_s else 0.0
+
+    def __str__(self) -> str:
+        gaps = f", {self.gaps} gaps" if self.gaps else ""
+        speed = f"; the model takes {self.samples_per_second:,.0f} samples a second here" if self.samples else ""
+        return f"{self.samples:,} samples, {self.labels:,} labels{gaps}{speed}"
+
+
+def decide(
+    model: OnnxModel, samples: Iterable[NDArray[np.int16] | Gap], stats: RunStats | None = None
+) -> Iterator[Decision | Gap]:
+    """Feed samples int16 [C] one by one; yields where the readout gives a label.
+
+    A gap resets the states, begins a new window, and is passed on; samples lost in it count in ``Decision.sample``.
+    """
+    stats = RunStats() if stats is None else stats
+    states = initial_states(model, 1)
+    names = [output.name for output in model.session.get_outputs()]
+    index = -1
+    for counts in samples:
+        if isinstance(counts, Gap):
+            states, stats.gaps = initial_states(model, 1), stats.gaps + 1
+            index += counts.lost or 0
+            yield counts
+            continue
+        index += 1
+        began = time.perf_counter()
+        outputs = dict(zip(names, model.session.run(names, {"counts": counts[np.newaxis], **states}), strict=True))
+        stats.busy_s += time.perf_counter() - began
+        stats.samples += 1
+        states = {name: outputs[name + NEXT] for name in states}
+        label = int(outputs["label"][0])
+        if label >= 0:
+            stats.labels += 1
+            probabilities = _probabilities(outputs)
+            yield Decision(
+                sample=index,
+                time_s=index / model.contract.sample_rate_hz,
+                label=model.labels[label],
+                probabilities=dict(zip(model.labels, probabilities, strict=True)),
+                decision=(*model.labels, UNKNOWN)[int(outputs[DECISION][0])] if DECISION in outputs else None,
+            )
+
+
+def _probabilities(outputs: dict[str, NDArray[Any]]) -> list[float]:
+    if "probabilities" in outputs:
+        values = outputs["probabilities"][0]
+    else:
+        from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
+        from edge_seq.scores.metrics import softmax
+
+        values = softmax(outputs["logits"][0].astype(np.float64) / 2.0**LOGIT_FRAC_BITS)
+    return [round(float(value), 6) for value in values]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of a stream: its number, values float64 [1, C] as they stand in it, and its time in seconds."""
+
+    line: int
+    values: NDArray[np.float64]
+    time_s: float | None
+
+
+def read_samples(
+    lines: Iterable[str],
+    contract: SensorContract,
+    *,
+    raw_counts: bool,
+    name: str,
+    time_column: str | None = None,
+    warn: Warn = lambda _: None,
+) -> Iterator[NDArray[np.int16]]:
+    """Samples int16 [C] from the lines of a CSV with a header, checked against the contract as they come.
+
+    Columns are found by the channels' names. The first window (or all, where the stream is shorter) must hold to the
+    contract's rate and full scale, each later one to its rate; every sample must follow the one before in time, without
+    a gap.
+
+    Args:
+        lines: header first.
+        contract: whose units the values are in.
+        raw_counts: whether they are raw counts instead.
+        name: of the stream, for messages.
+        time_column: that holds the time in seconds; ``t`` or ``time``, if there is one, where None; empty for none.
+        warn: told once when a later window has too many samples beyond full scale, and once of each axis that does not
+            change in a window.
+
+    Raises:
+        ContractError: where a channel has no column, the rate is another, there is a gap, or much is beyond full scale.
+        DataError: where a line is short, a value no number or not finite, a raw count beyond 16 bits, or a time not
+            later than the one before.
+    """
+    reader = csv.reader(lines)
+    rows = _read_rows(reader, name)
+    header = next(rows, None)
+    if header is None:
+        raise DataError(f"stream {name} is empty; expected a header with the channels {list(contract.channel_names)}")
+    columns = [column.strip().removeprefix("\ufeff") for column in header]  # some programs begin a file with a mark
+    missing = [channel for channel in contract.channel_names if columns.count(channel) != 1]
+    if missing:
+        raise ContractError(
+            f"stream {name}: the header {columns} must hold each channel of the model once; {missing} it does not. "
+            "Rename the columns"
+        )
+    positions = [columns.index(channel) for channel in contract.channel_names]
+    time_position = _find_time(columns, contract, time_column, name)
+
+    def parse(row: Sequence[str]) -> _Row:
+        where = f"stream {name}, line {reader.line_num}"
+        try:
+            values = np.array([[float(row[position]) for position in positions]])
+        except (IndexError, ValueError) as error:
+            raise DataError(
+                f"{where}: {row} does not hold a number for each of {list(contract.channel_names)} ({error})"
+            ) from error
+        if not np.isfinite(values).all():  # asked first, as this is done for every sample
+            check_finite(values, name=f"{name}, line {reader.line_num}", channel_names=contract.channel_names)
+        return _Row(reader.line_num, values, None if time_position is None else _time_of(row, time_position, where))
+
+    parsed = (parse(row) for row in rows if row)
+    for row in _hold_to_contract(parsed, contract, raw_counts=raw_counts, name=name, warn=warn):
+        if not raw_counts:
+            yield to_counts(row.values, contract)[0]
+            continue
+        if row.values.min() < COUNT_MIN or row.values.max() > COUNT_MAX or (row.values != np.rint(row.values)).any():
+            raise DataError(
+                f"stream {name}, line {row.line}: {row.values[0].tolist()} are no raw counts; expected whole numbers "
+                f"from {COUNT_MIN} to {COUNT_MAX}. Leave --counts away for values in the contract's units"
+            )
+        yield row.values[0].astype(np.int16)
+
+
+def _read_rows(reader: Any, name: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"stream {name}, after line {reader.line_num}: not text in UTF-8 ({error}); save it as UTF-8"
+        ) from error
+    except csv.Error as error:
+        raise DataError(f"stream {name}, after line {reader.line_num}: not a CSV ({error}); expected text") from error
+
+
+def _find_time(columns: Sequence[str], contract: SensorContract, wanted: str | None, name: str) -> int | None:
+    """Position of the time, or None."""
+    if wanted is None:
+        found = [column for column in TIME_COLUMNS if columns.count(column) == 1]
+        return columns.index(found[0]) if found and found[0] not in contract.channel_names else None
+    if wanted and columns.count(wanted) != 1:
+        raise ConfigError(f"stream {name}: the header {columns} must hold the time column {wanted!r} once")
+    return columns.index(wanted) if wanted else None
+
+
+def _time_of(row: Sequence[str], position: int, where: str) -> float:
+    try:
+        time_s = float(row[position])
+    except (IndexError, ValueError) as error:
+        raise DataError(f"{where}: {row} holds no time in seconds ({error}); {_TIME_ADVICE}") from error
+    if not math.isfinite(time_s):
+        raise DataError(f"{where}: the time {time_s} is not finite; {_TIME_ADVICE}")
+    return time_s
+
+
+_TIME_ADVICE = "name the column that does with --time-column, or check no times with --time-column ''"
+
+
+def _hold_to_contract(
+    rows: Iterable[_Row], contract: SensorContract, *, raw_counts: bool, name: str, warn: Warn
+) -> Iterator[_Row]:
+    """Pass rows on; each is checked before it is passed, a window's share of saturated samples with its last."""
+    block: list[_Row] = []
+    previous: _Row | None = None
+    first, watch = True, InputWatch(contract, name, warn)
+    for row in rows:
+        if previous is not None:
+            _check_follows(previous, row, contract, name)
+        previous = row
+        block.append(row)
+        if len(block) >= max(2, contract.window_length):
+            if first:
+                _check_block(block, contract, raw_counts=raw_counts, name=name)
+            else:
+                _check_later_rate(block, contract, name)
+            watch.look(_values(block, contract, raw_counts=raw_counts), f"up to line {row.line}")
+            first, block = False, []
+        yield row
+    if first and block:
+        _check_block(block, contract, raw_counts=raw_counts, name=name)
+        if len(block) < contract.window_length:
+            warn(
+                f"stream {name} has {len(block)} samples, a window has {contract.window_length}: a model that gives a "
+                "label at the end of a window gives none"
+            )
+
+
+def _check_follows(previous: _Row, row: _Row, contract: SensorContract, name: str) -> None:
+    if previous.time_s is None or row.time_s is None:
+        return
+    where = f"stream {name}, line {row.line}"
+    if row.time_s <= previous.time_s:
+        raise DataError(
+            f"{where}: t = {row.time_s:g} s is not later than the sample before, t = {previous.time_s:g} s. Run each "
+            f"recording by itself; or {_TIME_ADVICE}"
+        )
+    max_gap_s = MAX_GAP_PERIODS / contract.sample_rate_hz
+    if row.time_s - previous.time_s <= max_gap_s:
+        return
+    if find_gaps(np.array([previous.time_s, row.time_s]), max_gap_s=max_gap_s).size:
+        raise ContractError(
+            f"{where}: {row.time_s - previous.time_s:.4g} s after the sample before; the sensor contract says "
+            f"{contract.sample_rate_hz:g} Hz, and at most {MAX_GAP_PERIODS:g} periods may pass. Resample it, or run "
+            f"the parts by themselves; or {_TIME_ADVICE}"
+        )
+
+
+def _check_block(block: Sequence[_Row], contract: SensorContract, *, raw_counts: bool, name: str) -> None:
+    check_rate(_times(block), name=name, sample_rate_hz=contract.sample_rate_hz, tolerance=RATE_TOLERANCE)
+    values = _values(block, contract, raw_counts=raw_counts)
+    check_saturation(values, name=name, contract=contract, max_saturated_share=MAX_SATURATED_SHARE)
+
+
+def _check_later_rate(block: Sequence[_Row], contract: SensorContract, name: str) -> None:
+    """Of a later window: a few late times, or a sample lost, must not end a stream that has run for long."""
+    times = _times(block)
+    if len(times) < 2:
+        return
+    mean_hz = (len(times) - 1) / float(times[-1] - times[0])
+    if abs(mean_hz - contract.sample_rate_hz) > RATE_TOLERANCE * contract.sample_rate_hz:
+        where = f"{name}, lines {block[0].line} to {block[-1].line}"
+        check_rate(times, name=where, sample_rate_hz=contract.sample_rate_hz, tolerance=RATE_TOLERANCE)
+
+
+def _times(block: Sequence[_Row]) -> NDArray[np.float64]:
+    return np.array([row.time_s for row in block if row.time_s is not None])
+
+
+def _values(block: Sequence[_Row], contract: SensorContract, *, raw_counts: bool) -> NDArray[np.float64]:
+    """float64 [n, C] in the contract's units."""
+    values = np.concatenate([row.values for row in block])
+    return in_units(values, contract) if raw_counts else values

@@ -1,0 +1,1 @@
+"""From a configuration to data, windows and scores, without a run folder."""

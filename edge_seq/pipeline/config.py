@@ -1,0 +1,293 @@
+"""The configuration of a run: one TOML file, validated, every value overridable as ``section.key=value``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
+from edge_seq.ir.verify import check_model_name
+from edge_seq.support.errors import ConfigError, ModelError
+from edge_seq.support.tables import StrictTable
+from edge_seq.training.config import TrainingConfig
+from firmware_export.toolchain.budgets import Budgets
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SIMULATOR = "car_states"
+SIMULATED_WINDOW_S, SIMULATED_STRIDE_S = 5.0, 2.5
+
+
+def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
+    """Window length and stride of simulated car states in samples: 5 s and 2.5 s, as ST's car-state kit has them.
+
+    >>> simulated_windows(10.0), simulated_windows(26.0)
+    ((50, 25), (130, 65))
+    """
+    return max(1, round(SIMULATED_WINDOW_S * sample_rate_hz)), max(1, round(SIMULATED_STRIDE_S * sample_rate_hz))
+
+
+class SimulatorConfig(StrictTable):
+    """What to simulate where ``data.source`` is ``car_states``; see :class:`edge_seq.data.simulator.CarStatesOptions`.
+
+    Attributes:
+        drives: how many.
+        drive_duration_s: length of each.
+        sample_rate_hz: rate of the sensor.
+        window_length, window_stride: of the contract, samples; where not given, 5 s and 2.5 s at the rate.
+        seed: of all that is random in it.
+    """
+
+    drives: int = 48
+    drive_duration_s: float = 300.0
+    sample_rate_hz: float = 10.0
+    window_length: int = 50
+    window_stride: int = 25
+    seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _windows_follow_the_rate(cls, table: Any) -> Any:
+        rate = table.get("sample_rate_hz") if isinstance(table, dict) else None
+        if isinstance(rate, int | float) and 0 < rate < 1e6:
+            length, stride = simulated_windows(rate)
+            return {"window_length": length, "window_stride": stride, **table}
+        return table
+
+
+class DataConfig(StrictTable):
+    """Which data, and how it is split.
+
+    Attributes:
+        source: ``car_states`` for the built-in simulator, or the path of a data source (TOML, see datasets/README.md).
+        simulator: options of the simulator; of no other source.
+        storage: ``memory``, or ``disk``: recordings are read one by one (Parquet files in parts), their counts kept
+            in a file of the run, and windows read from it as they are needed. The weights are the same.
+        split: ``group``; ``window_leaking_groups`` puts windows of one group on both sides and flatters every figure.
+        validation_fraction: share of the windows for validation, unless the source gives its own part.
+        test_fraction: share of the windows for the test, unless the source gives its own part.
+        split_seed: of the choice of groups.
+        folds: of a cross-validation by group, at least 2; 0 for a single split. The test part is then one fold, and
+            test_fraction is not used; a test part that the source gives stays untouched.
+        fold: which fold is the test, 1 to ``folds``.
+        training_stride: samples between training windows; the contract's stride where 0. Validation and test always
+            use the contract's. Not with ``window_leaking_groups``.
+    """
+
+    source: str = SIMULATOR
+    simulator: SimulatorConfig = SimulatorConfig()
+    storage: Literal["memory", "disk"] = "memory"
+    split: str = "group"
+    validation_fraction: float = Field(default=0.2, ge=0, lt=1)
+    test_fraction: float = Field(default=0.2, ge=0, lt=1)
+    split_seed: int = Field(default=0, ge=0)
+    folds: int = Field(default=0, ge=0)
+    fold: int = Field(default=1, ge=1)
+    training_stride: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _options_fit_the_split(self) -> DataConfig:
+        if self.training_stride and self.split == "window_leaking_groups":
+            raise ValueError(
+                f"training_stride {self.training_stride} has no effect with split = 'window_leaking_groups', which "
+                "cuts all windows alike; leave it at 0"
+            )
+        if self.folds == 1 or self.fold > max(self.folds, 1):
+            raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold of 1 to folds")
+        if self.folds and self.split == "window_leaking_groups":
+            raise ValueError(
+                "folds are by group and have no effect with split = 'window_leaking_groups'; leave them out"
+            )
+        if self.storage == "disk" and self.source == SIMULATOR:
+            raise ValueError(
+                f"storage 'disk' has no effect on source {SIMULATOR!r}, which is simulated in memory; write it to a "
+                "file with edge-seq simulate, or leave storage at 'memory'"
+            )
+        return self
+
+
+class QuantizationConfig(StrictTable):
+    """How the integer model is made.
+
+    Attributes:
+        calibration_streams: how many streams of training recordings are observed.
+        calibration_windows_per_stream: how long each is; long streams show how far a cell state can drift.
+        min_agreement_rate: share of held-out windows on which float and integer model must give the same label.
+        max_macro_f1_loss: largest loss of macro-F1, as a share of 1.
+    """
+
+    calibration_streams: int = Field(default=128, ge=1)
+    calibration_windows_per_stream: int = Field(default=4, ge=1)
+    min_agreement_rate: float = Field(default=0.99, ge=0, le=1)
+    max_macro_f1_loss: float = Field(default=0.005, ge=0, le=1)
+
+
+class RunConfig(StrictTable):
+    """Everything that decides a run.
+
+    Attributes:
+        name: of the model, a C identifier in lower case; prefixes generated symbols.
+        at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
+        data, training, quantization: tables of their own.
+        budgets: what the model may cost on a target, for ``edge-seq measure``; before the target's own.
+    """
+
+    name: str = SIMULATOR
+    at_window_end: Literal["reset", "carry"] = "reset"
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    quantization: QuantizationConfig = QuantizationConfig()
+    budgets: Budgets = Budgets()
+
+    @field_validator("name")
+    @classmethod
+    def _name_of_a_model(cls, name: str) -> str:
+        try:
+            check_model_name(name)
+        except ModelError as error:  # pydantic takes a ValueError
+            raise ValueError(str(error)) from error
+        return name
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's configuration.
+
+    Args:
+        path: TOML file; None takes the defaults. ``data.source`` in it is relative to the folder of this file.
+        overrides: ``section.key=value``, value as in TOML; a value that is no TOML is taken as text. ``data.source``
+            here is relative to the current folder.
+
+    Returns:
+        The configuration, ``data.source`` as an absolute path, so that it means the same from any folder.
+
+    Raises:
+        ConfigError: naming each key that is unknown, out of range or without effect, and the file.
+
+    >>> load_config(None, ["training.cell=gru", "training.hidden_size=8"]).training.hidden_size
+    8
+    """
+    table = {} if path is None else _read_toml(path)
+    _refuse_data_source(table, path)
+    _make_source_absolute(table, Path() if path is None else path.parent)
+    for override in overrides:
+        _override(table, override)
+    _make_source_absolute(table, Path())
+    where = "configuration" if path is None else f"configuration {path}"
+    data = table.get("data")
+    if isinstance(data, dict) and "simulator" in data and data.get("source", SIMULATOR) != SIMULATOR:
+        raise ConfigError(
+            f"{where}: data.simulator has no effect on source {str(data['source'])!r}; leave data.simulator out, or "
+            f"set data.source to {SIMULATOR!r}"
+        )
+    return parse_config(table, where=where)
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a configuration that :func:`dump_config` wrote; nothing in it is relative to anything.
+
+    Raises:
+        ConfigError: as :func:`load_config`.
+    """
+    return parse_config(_read_toml(path), where=f"configuration {path}")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if (path / "config.toml").is_file():
+        raise ConfigError(f"{path} is the folder of a run; to train with its configuration give {path / 'config.toml'}")
+    if is_recordings(path):
+        raise ConfigError(
+            f"{path} is given as the configuration of a run, but it {hint_for_recordings(path)}, as in: edge-seq train "
+            "--data SOURCE.toml"
+        )
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"configuration {path} does not exist; give the path of a TOML file") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"configuration {path} cannot be read as TOML: {error}") from error
+    return table
+
+
+def _refuse_data_source(table: Mapping[str, Any], path: Path | None) -> None:
+    if is_source_table(table):
+        raise ConfigError(
+            f"{path} is a data source, where the configuration of a run is wanted. Give it as such: edge-seq train "
+            f"--data {path}; or name it in a configuration, as data.source"
+        )
+
+
+def _make_source_absolute(table: dict[str, Any], base: Path) -> None:
+    data = table.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if isinstance(data, dict) and isinstance(source, str) and source != SIMULATOR:
+        data["source"] = os.path.abspath(base / source)  # noqa: PTH100 - Path has none that keeps symbolic links
+
+
+def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
+    """Validate a table.
+
+    Raises:
+        ConfigError: naming each key that is missing, unknown or out of range.
+    """
+    try:
+        return RunConfig.model_validate(table)
+    except ValidationError as error:
+        problems = "; ".join(config_problem(problem, RunConfig) for problem in error.errors(include_url=False))
+        raise ConfigError(f"{where}: {problems}. `edge-seq train --help` shows how to list all keys") from error
+
+
+def config_problem(problem: Any, root: type[BaseModel]) -> str:
+    """One problem that pydantic found in a table of ``root``; for an unknown key with the keys that its table takes."""
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        table: type[BaseModel] = root
+        for part in location[:-1]:
+            table = table.model_fields[part].annotation  # type: ignore[assignment]
+        of_table = f"keys of {'.'.join(location[:-1])}" if location[:-1] else "keys at the top"
+        return f"{key}: unknown key (found {problem['input']!r}); {of_table}: {', '.join(table.model_fields)}"
+    return f"{key}: {problem['msg']} (found {problem['input']!r})"
+
+
+def config_to_dict(config: RunConfig) -> dict[str, Any]:
+    """Every key that has an effect, with its default where none was given; ready for TOML and JSON."""
+    table: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)  # TOML has no word for None
+    if config.data.source != SIMULATOR:
+        del table["data"]["simulator"]
+    return table
+
+
+def dump_config(config: RunConfig) -> str:
+    """The configuration as TOML, with every default written out."""
+    return tomli_w.dumps(config_to_dict(config))
+
+
+def quote(text: str) -> str:
+    """A text as the value of an override, whatever is in it."""
+    return json.dumps(text, ensure_ascii=False)  # a TOML string takes the same escapes
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = [part.strip() for part in key.split(".")]
+    if not equals or not all(parts):
+        raise ConfigError(f"override {override!r}: expected section.key=value, for example training.hidden_size=32")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"override {override!r}: {part} is a value, not a table; expected section.key=value")
+    table[parts[-1]] = value

@@ -1,0 +1,181 @@
+"""Configuration -> recordings -> split by group -> windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.recording import Dataset, Recording, Windows
+from edge_seq.data.splits import (
+    Split,
+    check_split_kind,
+    split_by_fold,
+    split_by_group,
+    split_by_window_leaking_groups,
+)
+from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
+from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
+from edge_seq.support.errors import ConfigError
+
+Progress = Callable[[int, int], None]
+
+LEAK_WARNING = "windows of one group are on both sides of the split (window_leaking_groups): every figure is too good"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data, ready to train on.
+
+    Attributes:
+        dataset: all recordings, with contract and labels.
+        train, validation, test: windows; validation or test is None where its part is empty.
+        calibration: int16 [B, T, C], streams of training recordings.
+        minimum_share: of a window that its label covers.
+    """
+
+    dataset: Dataset
+    train: Windows
+    validation: Windows | None
+    test: Windows | None
+    calibration: NDArray[np.int16]
+    minimum_share: float = DEFAULT_MINIMUM_SHARE
+
+
+def load_data(
+    config: DataConfig, *, progress: Progress | None = None, store: Path | None = None
+) -> tuple[Dataset, float]:
+    """The data set that a configuration names, and the share of a window that its label must cover.
+
+    Args:
+        config: of the data.
+        progress: called while data are simulated.
+        store: folder for the samples, where the configuration keeps them on disk.
+
+    Raises:
+        DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
+    """
+    if config.source == SIMULATOR:
+        from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
+
+        options = CarStatesOptions(**config.simulator.model_dump())
+        return simulate_car_states(options, progress=progress), DEFAULT_MINIMUM_SHARE
+    from edge_seq.data.readers import read_dataset
+    from edge_seq.data.source import load_source
+
+    path = Path(config.source)
+    source = load_source(path)
+    if config.storage == "disk":
+        if store is None:
+            raise ConfigError(
+                "data.storage = 'disk' keeps samples in the folder of a run, and this command makes none; set it to "
+                "'memory'"
+            )
+        from edge_seq.data.store import store_dataset
+
+        return store_dataset(source, base=path.parent, folder=store), source.minimum_share
+    return read_dataset(source, base=path.parent), source.minimum_share
+
+
+def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What goes beside every figure: the kind of split, and a warning where it leaks, with what the training measured.
+
+    Args:
+        config: of the run.
+        training: its training.json, where ``train`` left the size of the leak.
+    """
+    note: dict[str, Any] = {"split": config.data.split}
+    if config.data.split == "window_leaking_groups":
+        measured = (training or {}).get("leak_text")
+        note["warning"] = f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING
+    return note
+
+
+def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> Prepared:
+    """Read or simulate, split, cut.
+
+    Args:
+        config: of the run.
+        progress: called while data are simulated.
+        store: folder for the samples, where the configuration keeps them on disk.
+
+    Raises:
+        DataError, ContractError, ConfigError, ToolError: as the steps say.
+    """
+    data = config.data
+    kind = check_split_kind(data.split)
+    dataset, minimum_share = load_data(data, progress=progress, store=store)
+    contract = dataset.contract
+    if kind == "window_leaking_groups":
+        train, validation, test = split_by_window_leaking_groups(
+            dataset,
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            seed=data.split_seed,
+            minimum_share=minimum_share,
+        )
+        streams = _streams(dataset.recordings, dataset, config.quantization)
+        return Prepared(dataset, train, validation, test, streams, minimum_share)
+
+    split = _split(dataset, data, minimum_share)
+
+    def cut(recordings: Sequence[Recording], stride: int) -> Windows | None:
+        if not recordings:
+            return None
+        return make_windows(recordings, length=contract.window_length, stride=stride, minimum_share=minimum_share)
+
+    train_windows = make_windows(
+        split.train,
+        length=contract.window_length,
+        stride=data.training_stride or contract.window_stride,
+        minimum_share=minimum_share,
+    )
+    return Prepared(
+        dataset=dataset,
+        train=train_windows,
+        validation=cut(split.validation, contract.window_stride),
+        test=cut(split.test, contract.window_stride),
+        calibration=_streams(split.train, dataset, config.quantization),
+        minimum_share=minimum_share,
+    )
+
+
+def _split(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
+    """The split by group, or the fold of a cross-validation by group."""
+    if data.folds:
+        return split_by_fold(
+            dataset,
+            folds=data.folds,
+            fold=data.fold,
+            seed=data.split_seed,
+            validation_fraction=data.validation_fraction,
+            minimum_share=minimum_share,
+        )
+    return split_by_group(
+        dataset,
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        seed=data.split_seed,
+        minimum_share=minimum_share,
+    )
+
+
+def _streams(recordings: Sequence[Recording], dataset: Dataset, config: QuantizationConfig) -> NDArray[np.int16]:
+    """Streams of whole windows from recordings, spread evenly over them: int16 [B, T, C].
+
+    All have the same length: as many windows as asked for, or as the longest recording holds.
+    """
+    window = dataset.contract.window_length
+    lengths = np.array([len(recording.labels) for recording in recordings])
+    length = window * max(1, min(config.calibration_windows_per_stream, int(lengths.max()) // window))
+    ends = np.cumsum(lengths // length)  # streams up to and with each recording
+    chosen = np.unique(np.linspace(0, ends[-1] - 1, min(config.calibration_streams, int(ends[-1]))).astype(int))
+    of_recording = np.searchsorted(ends, chosen, side="right")
+    starts = (chosen - np.concatenate([[0], ends])[of_recording]) * length
+    return np.stack(
+        [recordings[i].counts[start : start + length] for i, start in zip(of_recording, starts, strict=True)]
+    )

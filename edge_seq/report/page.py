@@ -1,0 +1,59 @@
+"""The page around sections: one file, no network, light and dark, on a phone and on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_seq.report.charts import NUM_COLOURS
+from edge_seq.report.markup import Child, Html, join, tag
+
+STYLE = Path(__file__).with_name("report.css")
+_SWATCHES = "".join(f".k{i}{{background:var(--c{i})}}" for i in range(NUM_COLOURS))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor, its heading, what is in it."""
+
+    anchor: str
+    title: str
+    body: Html
+
+
+def missing(command: str, what: str = "Not made yet.") -> Html:
+    """In place of figures that were not made."""
+    return tag("p", f"{what} This makes it: ", tag("code", command), class_="missing")
+
+
+def page(title: str, subtitle: Child, sections: Sequence[Section]) -> str:
+    """The whole file."""
+    links = tag("ul", *(tag("li", tag("a", one.title, href=f"#{one.anchor}")) for one in sections))
+    body = [
+        tag("header", tag("h1", title), tag("p", subtitle), tag("nav", links, aria_label="sections")),
+        tag(
+            "main",
+            *(
+                tag(
+                    "section",
+                    tag("h2", one.title, id=f"{one.anchor}-title"),
+                    one.body,
+                    id=one.anchor,
+                    aria_labelledby=f"{one.anchor}-title",
+                )
+                for one in sections
+            ),
+        ),
+        tag("footer", "Made by edge-seq report; everything is in this file."),
+    ]
+    head = join(
+        [
+            tag("meta", charset="utf-8"),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("title", title),
+            tag("link", rel="icon", href="data:,"),
+            Html(f"<style>{STYLE.read_text(encoding='utf-8')}{_SWATCHES}</style>"),
+        ]
+    )
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>{join(body)}</body></html>\n'

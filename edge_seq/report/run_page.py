@@ -1,0 +1,372 @@
+"""The page of a run: its model card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from edge_seq.report import charts
+from edge_seq.report.figures import RunFigures
+from edge_seq.report.markup import (
+    Child,
+    Html,
+    bullets,
+    captioned,
+    code_block,
+    facts,
+    figures,
+    join,
+    meter,
+    side_by_side,
+    table,
+    tag,
+)
+from edge_seq.report.page import Section, missing, page
+from edge_seq.report.words import STREAM_TITLES, TITLES, limits_of, some_of, summary_rows
+from edge_seq.support.figure_text import (
+    CLASSIFIERS,
+    FUNCTION_COLUMNS,
+    estimate,
+    function_rows,
+    latency_text,
+    percent,
+    stage_text,
+)
+from edge_seq.workflow.folder import reading
+from edge_seq.workflow.robustness import draw_sweep
+
+MANY_CLASSES = 16  # from here on a confusion matrix is a picture, and its largest confusions a table
+LARGEST_CONFUSIONS = 20
+LARGEST_FUNCTIONS = 8
+ERROR_KEYS = ("rms_error", "max_abs_error", "rms")
+
+
+def run_page(run: RunFigures) -> str:
+    """The whole page of a run.
+
+    Raises:
+        DataError: a table is not as its command writes it.
+        ToolError: matplotlib is not installed.
+    """
+    parts: tuple[tuple[str, str, str, Callable[[RunFigures], Html]], ...] = (
+        ("data", "Data and splits", "data", _data),
+        ("training", "Training", "training", _training),
+        ("scores", "Scores on the test part", "metrics", _scores),
+        ("reliability", "How far its probabilities can be believed", "metrics", _reliability),
+        ("stream", "As a stream", "stream", _stream),
+        ("robustness", "Robustness", "robustness", _robustness),
+        ("integers", "What integers cost", "quantization", _integers),
+        ("parity", "Parity ladder", "verify", _parity),
+        ("cost", "Cost on targets", "measure", _cost),
+        ("reproduce", "Versions, hashes, commands", "training", _reproduce),
+    )
+    sections = []
+    for anchor, title, name, draw in parts:
+        with reading(run.files.get(name, name)):
+            sections.append(Section(anchor, title, join([_stale_note(run, name), draw(run)])))
+    with reading("the tables of the run"):
+        card = Section("card", "What it is", _card(run))
+    return page(run.model["name"], f"run {run.name}", [card, *sections])
+
+
+def _stale_note(run: RunFigures, name: str) -> Html | None:
+    return tag("p", f"Stale: {run.stale[name]}", class_="warning") if name in run.stale else None
+
+
+def _card(run: RunFigures) -> Html:
+    contract = run.model["contract"]
+    channels = some_of([f"{one['name']} ({one['unit']})" for one in contract["channels"]])
+    use = (
+        f"Tells {some_of(run.model['labels'])} apart from {channels} at {contract['sample_rate_hz']:g} Hz, "
+        f"from windows of {contract['window_length'] / contract['sample_rate_hz']:g} s."
+    )
+    return join(
+        [
+            facts([(row[0], row[1]) for row in summary_rows(run)]),
+            *(tag("h3", "Intended use"), tag("p", use), tag("h3", "Limits"), bullets(limits_of(run))),
+            *(tag("h3", "Sensor contract"), _contract(run)),
+        ]
+    )
+
+
+def _contract(run: RunFigures) -> Html:
+    contract, readout = run.model["contract"], run.model["readout"]
+    rate = contract["sample_rate_hz"]
+    preprocessing = ", ".join(f"{key} {value}" for key, value in contract["preprocessing"].items())
+    label = "after each sample" if readout["label_every"] == "sample" else "at the end of each window"
+    stage = readout.get("decision")
+    pairs = [
+        ("sample rate", f"{rate:g} Hz"),
+        ("window", f"{contract['window_length']} samples, {contract['window_length'] / rate:g} s"),
+        ("stride", f"{contract['window_stride']} samples, {contract['window_stride'] / rate:g} s"),
+        ("preprocessing", preprocessing),
+        ("label", f"{label}, of the {readout['pooling']} of its states"),
+        ("states at a window's end", readout["at_window_end"]),
+        ("decision stage", stage_text(stage) if stage else "none"),
+    ]
+    rows = [
+        [one["name"], one["unit"], f"{one['counts_per_unit']:g}", f"± {one['full_scale']:g}"]
+        for one in contract["channels"]
+    ]
+    return join(
+        [facts(pairs), table("Channels, in their order", ["channel", "unit", "counts a unit", "full scale"], rows)]
+    )
+
+
+def _data(run: RunFigures) -> Html:
+    by_class: list[list[Child]] = [
+        [label, *(f"{side.per_class[index]:,}" for side in run.sides)]
+        for index, label in enumerate(run.model["labels"])
+    ]
+    by_class.append(["all", *(f"{side.windows:,}" for side in run.sides)])
+    by_class.append(["groups", *(f"{len(side.groups):,}" for side in run.sides)])
+    names = [(f"{side.name} groups", some_of(side.groups, 40)) for side in run.sides]
+    data = run.config["data"]
+    return join(
+        [
+            table("Windows by class and side", ["class", *(side.name for side in run.sides)], by_class),
+            tag("p", f"Split by: {data['split'].replace('_', ' ')}. Source: {data['source']}."),
+            facts(names),
+        ]
+    )
+
+
+def _training(run: RunFigures) -> Html:
+    if run.training is None:
+        return missing(run.missing["training"])
+    history = run.training["history"]
+    epochs = [one["epoch"] for one in history]
+
+    def series(**keys: str) -> dict[str, list[float | None]]:
+        found = {name.replace("_", "-"): [one.get(key) for one in history] for name, key in keys.items()}
+        return {name: values for name, values in found.items() if any(value is not None for value in values)}
+
+    loss = series(training="train_loss", validation="validation_loss")
+    score = series(accuracy="validation_accuracy", macro_F1="validation_macro_f1")
+    shown = [charts.chart("Loss", charts.lines(epochs, loss, x_label="epoch", y_label="loss"))]
+    if score:
+        shown.append(charts.chart("Score on validation windows", charts.scores(epochs, score, x_label="epoch")))
+    text = (
+        f"Best epoch {run.training['best_epoch']} of {len(history)}, seed {run.training['seed']}, "
+        f"{run.training['seconds']:.0f} s."
+    )
+    return join([tag("p", text), figures(shown)])
+
+
+def _confusion(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
+    """Rows are the truth; each cell shows windows and their share of the row."""
+    rows = []
+    for label, row in zip(labels, matrix, strict=True):
+        total = max(1, sum(row))
+        cells = [
+            tag(
+                "td",
+                f"{n:,}",
+                tag("small", f"{100 * n / total:.0f} %"),
+                style=f"background:color-mix(in srgb, var(--heat) {45 * n / total:.0f}%, transparent)",
+            )
+            for n in row
+        ]
+        rows.append(tag("tr", tag("th", label, scope="row"), *cells))
+    head = tag("tr", tag("th", "truth, by row", scope="col"), *(tag("th", label, scope="col") for label in labels))
+    return captioned(title, tag("table", tag("thead", head), tag("tbody", *rows), class_="heat"))
+
+
+def _confusion_of_many(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
+    picture = charts.chart(title, charts.heat_map(matrix), legend=False)
+    pairs = [(n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
+    pairs.sort(key=lambda one: (-one[0], one[1], one[2]))
+    rows = [[labels[i], labels[j], f"{n:,}"] for n, i, j in pairs[:LARGEST_CONFUSIONS]]
+    shown = f"{min(len(pairs), LARGEST_CONFUSIONS)} of {len(pairs):,} confusions, the most frequent"
+    return join([figures([picture]), table(shown, ["truth", "label given", "windows"], rows)])
+
+
+def _scores(run: RunFigures) -> Html:
+    if run.metrics is None:
+        return missing(run.missing["metrics"])
+    labels = list(run.model["labels"])
+    found = [name for name in TITLES if name in run.metrics or name == "float"]  # which is always scored
+    rows = [
+        [title, *(estimate(run.metrics[name][key]) for key in ("accuracy", "balanced_accuracy", "macro_f1"))]
+        for name, title in {**TITLES, **CLASSIFIERS}.items()
+        if name in run.metrics
+    ]
+    parts = [table("95 % intervals over groups", ["classifier", "accuracy", "balanced accuracy", "macro-F1"], rows)]
+    parts.append(side_by_side(_by_class(TITLES[name], run.metrics[name]["classes"]) for name in found))
+    draw = _confusion if len(labels) < MANY_CLASSES else _confusion_of_many
+    shown = [
+        draw(f"Confusion matrix, {TITLES[name]}: windows, share of the truth", run.metrics[name]["confusion"], labels)
+        for name in found
+    ]
+    parts.append(side_by_side(shown))
+    return join(parts)
+
+
+def _by_class(title: str, classes: list[dict[str, Any]]) -> Html:
+    rows = []
+    for one in classes:
+        f1 = (
+            "-"
+            if one["f1"] is None
+            else estimate({"value": one["f1"], "low": one.get("f1_low"), "high": one.get("f1_high")})
+        )
+        rows.append([one["label"], f"{one['support']:,}", percent(one["precision"]), percent(one["recall"]), f1])
+    return table(f"By class, {title}", ["class", "windows", "precision", "recall", "F1"], rows)
+
+
+def _reliability(run: RunFigures) -> Html:
+    found = (run.metrics or {}).get("reliability")
+    if found is None:
+        return missing(run.steps["metrics"])
+    temperature = found["temperature"]
+    fitted = temperature["windows"] > 0
+    shown = []
+    for name, model in sorted(found["models"].items(), reverse=True):  # the integer model first
+        curves, errors = {}, []
+        for when in ("before", "after") if fitted else ("after",):
+            bins = [one for one in model[when]["bins"] if one["windows"]]
+            curve = f"{when} the temperature" if fitted else "as trained"
+            curves[curve] = [(one["confidence"], one["accuracy"], one["windows"]) for one in bins]
+            error = percent(model[when]["expected_calibration_error"])
+            errors.append(f"{when} {error}" if fitted else error)
+        title = f"{TITLES[name].capitalize()}: calibration error {', '.join(errors)}"
+        shown.append(charts.chart(title, charts.reliability(curves)))
+    words = (
+        [f"Temperature {temperature['value']:.3f}, of {temperature['windows']:,} validation windows"] if fitted else []
+    )
+    words += [f"{temperature['note'][0].upper()}{temperature['note'][1:]}"] if temperature["note"] else []
+    return join([tag("p", ". ".join([*words, "A dot is as large as its share of the windows."])), figures(shown)])
+
+
+def _stream(run: RunFigures) -> Html:
+    if run.stream is None:
+        return missing(run.missing["stream"])
+    keys = ("false_alarms_per_hour", "fragments_per_hit", "delay_median_s", "delay_p95_s", "flicker_per_minute")
+    rows = [
+        [title, estimate(one["event_f1"]), *(_plain(one[key]) for key in keys)]
+        for name, title in STREAM_TITLES.items()
+        if name in run.stream or name == "float"  # which is always scored
+        for one in [run.stream[name]]
+    ]
+    columns = ["classifier", "event macro-F1", "false alarms an hour", "fragments a hit"]
+    columns += ["median delay, s", "95 % delay, s", "changes a minute"]
+    parts = [table("Whole recordings, as events", columns, rows)]
+    if "decision" in run.missing:
+        parts.append(missing(run.missing["decision"], "A decision stage was not chosen yet."))
+    lanes = {"labels": "truth", "float": "float", "int": "integer", "int_decided": "decided"}
+    for one in run.timelines:
+        shown = {
+            title: [(s.start_s, s.end_s, s.label) for s in one.lanes[key]]
+            for key, title in lanes.items()
+            if key in one.lanes
+        }
+        steps = f"; the most frequent label of each {one.step_s:g} s" if one.step_s else ""
+        title = f"Recording {one.name}, {one.rank}: right {percent(one.right_share)} of the time{steps}"
+        parts.append(charts.timeline(title, one.signals, shown, seconds=one.seconds, labels=run.model["labels"]))
+    return join(parts)
+
+
+def _plain(value: Any) -> str:
+    value = value["value"] if isinstance(value, dict) else value
+    return "-" if value is None else f"{value:,.1f}"
+
+
+def _robustness(run: RunFigures) -> Html:
+    if run.robustness is None:
+        return missing(run.missing["robustness"])
+    return figures(charts.chart(_words(one["name"]), partial(_draw_sweep, one)) for one in run.robustness["sweeps"])
+
+
+def _draw_sweep(sweep: dict[str, Any], axes: Any) -> None:
+    draw_sweep(axes, sweep)
+    charts.percent_axis(axes.yaxis)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _integers(run: RunFigures) -> Html:
+    if run.quantization is None:
+        return missing(run.missing["quantization"])
+    q = run.quantization
+    words = (
+        f"Same label on {percent(q['cost']['agreement_rate'])} of {q['cost']['windows']:,} {q['cost']['side']} "
+        f"windows; probabilities differ by {q['cost']['max_abs_probability_error']:.4f} at most, "
+        f"{q['cost']['mean_abs_probability_error']:.4f} in the mean."
+    )
+    errors = {one["name"]: one for one in q.get("by_gate", [])}
+    gates = [
+        [
+            *(s["name"], f"{s['saturated']:,}", f"{100 * s['share']:.3f} %"),
+            *(f"{errors[s['name']][key]:.5f}" if s["name"] in errors else "-" for key in ERROR_KEYS),
+        ]
+        for s in q["saturation"]
+    ]
+    counted = {s["name"] for s in q["saturation"]}
+    gates += [
+        [name, "-", "-", *(f"{one[key]:.5f}" for key in ERROR_KEYS)]
+        for name, one in errors.items()
+        if name not in counted
+    ]
+    columns = ["where", "saturated", "share", "error, rms", "largest error", "float value, rms"]
+    proof = [[b["name"], f"{b['magnitude']:,}", f"{b['slack']:,.2f} times"] for b in q["range_proof"]]
+    shown = [
+        table("By layer and gate, on calibration streams: integer against float", columns, gates),
+        table("Range proof: the most that any input can reach, and the room left", ["sum", "reaches", "room"], proof),
+    ]
+    if not errors:
+        shown.append(missing(run.steps["quantization"], "Errors of each gate were not measured yet."))
+    return join([tag("p", words), side_by_side(shown)])
+
+
+def _parity(run: RunFigures) -> Html:
+    if run.verify is None:
+        return missing(run.missing["verify"])
+    words = {"holds": "good", "failed": "bad"}
+    rows: list[list[Child]] = []
+    for rung in run.verify["rungs"]:
+        compared = rung["comparison"] or {}
+        counts = [
+            f"{compared[key]:,}" if key in compared else "-" for key in ("windows", "steps", "values", "mismatches")
+        ]
+        verdict = tag("span", rung["verdict"], class_=words.get(rung["verdict"]))
+        rows.append([rung["name"], verdict, rung["kind"], *counts, rung["detail"]])
+    columns = ["rung", "verdict", "kind", "windows", "steps", "values", "differ", "detail"]
+    return table("Each export against its neighbour", columns, rows, class_="wordy")
+
+
+def _cost(run: RunFigures) -> Html:
+    if run.measure is None:
+        return missing(run.missing["measure"])
+    columns = {
+        "flash": ("flash_bytes", "max_flash"),
+        "RAM": ("ram_bytes", "max_ram"),
+        "stack": ("stack_bytes", "max_stack"),
+        "instructions": ("instructions_per_window", "max_instructions"),
+    }
+    rows: list[list[Child]] = []
+    for one in run.measure["targets"]:
+        cells = [meter(one.get(key), one["budgets"].get(limit)) for key, limit in columns.values()]
+        if one.get("cycles_per_window"):
+            cells[-1] = Html(f"{one['cycles_per_window']:,} cycles")
+        verdict = tag("span", "over budget", class_="bad") if one["over_budget"] else one["status"]
+        rows.append([one["target"], *cells, latency_text(one.get("latency_estimate")), verdict])
+    caption = "Bytes, and instructions of a window; with a bar where there is a budget"
+    notes = [text for one in run.measure["targets"] for text in one["over_budget"]]
+    for one in run.measure["targets"]:
+        said = [one.get("detail"), (one.get("latency_estimate") or {}).get("assumption"), *one["notes"]]
+        notes += [f"{one['target']}: {text}" for text in said if text]
+    columns_of_cost = ["target", *columns, "latency, estimated", "verdict"]
+    functions = [_functions(one) for one in run.measure["targets"] if one.get("instructions_by_function")]
+    return join([table(caption, columns_of_cost, rows), bullets(notes), side_by_side(functions)])
+
+
+def _functions(measured: dict[str, Any]) -> Html:
+    """Where the instructions of a window go on a target, most first."""
+    return table(f"{measured['target']}: a window", FUNCTION_COLUMNS, function_rows(measured, LARGEST_FUNCTIONS))
+
+
+def _reproduce(run: RunFigures) -> Html:
+    return join([facts([*run.versions.items(), *run.hashes.items()]), tag("h3", "Commands"), code_block(run.commands)])

@@ -1,0 +1,135 @@
+"""Recordings as a report draws them: signals, what was true and what was decided, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from edge_seq.support.errors import DataError
+from edge_seq.workflow.folder import RunFolder, reading
+from edge_seq.workflow.streams import SIGNALS
+
+MAX_SEGMENTS = 600  # of a lane; what changes more often is drawn in steps, or a page of hours would be of megabytes
+
+
+Signals = dict[str, tuple[tuple[float, float], ...]]  # channel to (least, largest) of equal stretches of time
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A class that holds from ``start_s`` to ``end_s``; K is unknown, below 0 is none."""
+
+    start_s: float
+    end_s: float
+    label: int
+
+
+@dataclass(frozen=True)
+class RecordingTimeline:
+    """One recording as a stream.
+
+    Attributes:
+        name: of the recording.
+        rank: which it is, by ``right_share``.
+        seconds: how long.
+        right_share: share of labelled samples at which the decision shown last is right.
+        step_s: 0, or where segments are the most frequent label of equal steps, how long a step is.
+        lanes: ``labels`` and classifiers, to their segments.
+        signals: channel to (least, largest) in its unit over equal stretches of time.
+    """
+
+    name: str
+    rank: str
+    seconds: float
+    right_share: float
+    step_s: float
+    lanes: dict[str, tuple[Segment, ...]]
+    signals: Signals
+
+
+def read_timelines(run: RunFolder, contract: dict[str, Any]) -> tuple[RecordingTimeline, ...]:
+    """The worst, the median and the best recording of the test part."""
+    path = run.stream_timelines("test")
+    if not path.is_file():
+        return ()
+    try:
+        tensors = safetensors.numpy.load(path.read_bytes())
+    except (safetensors.SafetensorError, ValueError) as error:
+        again = f"{run.command('evaluate')} --stream"
+        raise DataError(f"reading {path.name}: damaged ({error}); run {again} again") from error
+    with reading(path.name):
+        by_name: dict[str, dict[str, NDArray[np.int16]]] = {}
+        for key, value in tensors.items():
+            name, lane = key.rsplit("/", 1)
+            by_name.setdefault(name, {})[lane] = value
+        signals = {name: _signals(lanes.pop(SIGNALS), contract) for name, lanes in by_name.items()}
+        shares = {name: _right_share(lanes) for name, lanes in by_name.items()}
+        ranks = _ranks(sorted(shares, key=lambda name: (shares[name], name)))
+        rate = float(contract["sample_rate_hz"])
+        return tuple(
+            _timeline(name, rank, by_name[name], rate, shares[name], signals[name]) for name, rank in ranks.items()
+        )
+
+
+def _ranks(ranked: Sequence[str]) -> dict[str, str]:
+    """Of names from the worst to the best: the worst, the median, the best, as far as there are three."""
+    count = len(ranked)
+    if count == 0:
+        return {}
+    if count == 1:
+        return {ranked[0]: "the only one"}
+    chosen = {0: "worst", count // 2: "median", count - 1: "best"}
+    return {ranked[place]: f"the {rank} of {count}" for place, rank in chosen.items()}
+
+
+def _timeline(
+    name: str, rank: str, lanes: dict[str, NDArray[np.int16]], rate: float, right_share: float, signals: Signals
+) -> RecordingTimeline:
+    samples = len(lanes["labels"])
+    long = max(np.count_nonzero(np.diff(values)) for values in lanes.values()) >= MAX_SEGMENTS
+    step = -(-samples // MAX_SEGMENTS) if long else 1
+    segments = {lane: _segments(_most_frequent(values, step), step, samples, rate) for lane, values in lanes.items()}
+    return RecordingTimeline(
+        name=name,
+        rank=rank,
+        seconds=samples / rate,
+        right_share=right_share,
+        step_s=step / rate if long else 0.0,
+        lanes=dict(sorted(segments.items())),
+        signals=signals,
+    )
+
+
+def _most_frequent(values: NDArray[np.int16], step: int) -> NDArray[np.int64]:
+    """The most frequent value of each ``step`` values: [T] to [ceil(T / step)]; of equally frequent ones the lowest."""
+    parts = (values[start : start + step].astype(np.int64) for start in range(0, len(values), step))
+    return np.array([np.bincount(part - part.min()).argmax() + part.min() for part in parts], dtype=np.int64)
+
+
+def _right_share(lanes: dict[str, Any]) -> float:
+    best = next(name for name in ("int_decided", "int", "float") if name in lanes)
+    known = lanes["labels"] >= 0
+    return float((lanes[best] == lanes["labels"])[known].mean()) if known.any() else 0.0
+
+
+def _segments(values: NDArray[np.int64], step: int, samples: int, rate: float) -> tuple[Segment, ...]:
+    """Runs of equal values, each of ``step`` samples."""
+    edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    return tuple(Segment(a * step / rate, min(b * step, samples) / rate, int(values[a])) for a, b in pairwise(edges))
+
+
+def _signals(envelope: NDArray[np.int16], contract: dict[str, Any]) -> Signals:
+    """Counts [2, bins, C] as each channel's (least, largest), in its unit."""
+    return {
+        f"{one['name']}, {one['unit']}": tuple(
+            (float(low), float(high)) for low, high in (envelope[:, :, index] / one["counts_per_unit"]).T
+        )
+        for index, one in enumerate(contract["channels"])
+    }

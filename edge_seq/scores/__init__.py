@@ -1,0 +1,1 @@
+"""Metrics with intervals, event scores of streams, temperature."""

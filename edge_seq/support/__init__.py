@@ -1,0 +1,1 @@
+"""What every part uses: errors, files, names, tables, text of figures."""

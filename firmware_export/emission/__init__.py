@@ -1,0 +1,1 @@
+"""Integer model in, C sources out."""

@@ -1,0 +1,113 @@
+"""Golden vectors: what the integer reference gave for a few windows, to travel with a model into its firmware."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.reference_int import NO_LABEL, LayerState, begin_window, reset_state, step
+from edge_seq.ir.cells import Cell, Gru, Lstm
+from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.rows import IntRows
+from edge_seq.support.errors import ExportError
+
+_MAX_16_BIT = 2**16 - 1
+UNKNOWN = 0xFFFE  # ES_UNKNOWN of edge_seq.h
+
+
+@dataclass(frozen=True)
+class GoldenVectors:
+    """W windows of N samples, each from a reset, in which L labels are due.
+
+    Attributes:
+        model_hash: of the model whose reference gave them.
+        counts: int16 [W, N, C], raw counts.
+        state_crc: uint32 [W, N], CRC-32 of all layers' states after each step.
+        logits: int32 [W, L, K], Q16.
+        labels: uint16 [W, L].
+        decisions: uint16 [W, L], ``UNKNOWN`` where it is unknown; None without a decision stage.
+    """
+
+    model_hash: str
+    counts: NDArray[np.int16]
+    state_crc: NDArray[np.uint32]
+    logits: NDArray[np.int32]
+    labels: NDArray[np.uint16]
+    decisions: NDArray[np.uint16] | None = None
+
+
+def _state_words(cell: Cell[IntRows], state: LayerState) -> list[NDArray[np.int64]]:
+    """The arrays [W, padded(H)] that C keeps for a layer, in its order."""
+    match cell:
+        case Lstm():
+            return [state.operands, state.cell]
+        case Gru():
+            return [state.operands, state.hidden]
+        case _:
+            return [state.operands]
+
+
+def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
+    """Run the reference.
+
+    Args:
+        model: verified integer model.
+        counts: int16 [W, N, C], raw counts; a few windows, as they go into flash.
+
+    Raises:
+        ExportError: where the counts do not fit the model or no label is due in them.
+    """
+    if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.input_size or not counts.size:
+        raise ExportError(
+            f"golden vectors of {model.name}: counts are {counts.dtype} {list(counts.shape)}; expected int16 "
+            f"[windows, steps, {model.input_size}] with at least one of each"
+        )
+    windows, num_steps, _ = counts.shape
+    if max(windows, num_steps) > _MAX_16_BIT:
+        raise ExportError(
+            f"golden vectors of {model.name}: {windows} windows of {num_steps} samples; at most {_MAX_16_BIT} of each. "
+            "Give fewer: they are stored in flash"
+        )
+    # The reference clears the states as a window ends, C as the next one begins; until then they can be looked at.
+    # So the window's end is left to this loop.
+    carrying = replace(model, readout=replace(model.readout, at_window_end="carry"))
+    resets = model.readout.at_window_end == "reset"
+    state = reset_state(model, windows)
+    crc = np.zeros((windows, num_steps), dtype=np.uint32)
+    logits, labels, decisions = [], [], []
+    for t in range(num_steps):
+        state, values = step(carrying, counts[:, t], state)
+        words = [
+            array for cell, layer in zip(model.layers, state.layers, strict=True) for array in _state_words(cell, layer)
+        ]
+        rows = np.ascontiguousarray(np.concatenate(words, axis=1).astype("<i2"))
+        crc[:, t] = [zlib.crc32(row.tobytes()) for row in rows]
+        if values["label"][0, 0] != NO_LABEL:
+            logits.append(values["logits"])
+            labels.append(values["label"][:, 0])
+            decisions.append(values["decision"][:, 0] if "decision" in values else labels[-1])
+        if resets and state.step_in_window == 0:
+            state = begin_window(model, state)
+    if not labels:
+        raise ExportError(
+            f"golden vectors of {model.name}: no label is due in {num_steps} samples; give whole windows of "
+            f"{model.contract.window_length}"
+        )
+    return GoldenVectors(
+        model_hash(model),
+        counts.copy(),
+        crc,
+        np.stack(logits, axis=1).astype(np.int32),
+        np.stack(labels, axis=1).astype(np.uint16),
+        _as_c_gives_them(model, np.stack(decisions, axis=1)),
+    )
+
+
+def _as_c_gives_them(model: IntModel, decisions: NDArray[np.int64]) -> NDArray[np.uint16] | None:
+    """``ES_UNKNOWN`` for unknown; None without a decision stage."""
+    if model.readout.decision is None:
+        return None
+    return np.where(decisions == model.num_classes, UNKNOWN, decisions).astype(np.uint16)

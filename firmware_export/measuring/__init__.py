@@ -1,0 +1,1 @@
+"""Flash, RAM, stack and instructions."""

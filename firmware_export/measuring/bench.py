@@ -1,0 +1,253 @@
+"""The bench: what the reference models cost on every target, beside the peers, against the limits."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edge_seq.ir.model import IntModel, weight_bytes
+from edge_seq.support.errors import ToolError
+from firmware_export.emission.emit import export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.measuring.measure import Measurement, measure
+from firmware_export.measuring.reference_models import CELLS, SHAPES, reference_counts, reference_model
+from firmware_export.toolchain.target import MissingToolError, Target
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+REFERENCE = Path(__file__).parent / "bench_reference.toml"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A limit and what was found.
+
+    Attributes:
+        what: is limited.
+        must, aim: at most so much; aim is None where there is none of its own.
+        found: None where it could not be measured, for the reason in ``note``.
+        note: why not.
+    """
+
+    what: str
+    must: float
+    aim: float | None
+    found: float | None
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether what must be is; None where it is not known."""
+        return None if self.found is None else self.found <= self.must
+
+    @property
+    def aim_met(self) -> bool | None:
+        """Whether the aim is met."""
+        return None if self.found is None or self.aim is None else self.found <= self.aim
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What was found.
+
+    Attributes:
+        rows: one a model, cell and target.
+        checks: the limits.
+        skipped: targets, or models on targets, that were not measured, and why.
+        reference: the data file: peers and limits.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    checks: tuple[Check, ...]
+    skipped: tuple[str, ...]
+    reference: dict[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        """Whether no limit that was measured is missed."""
+        return all(check.met is not False for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        checks = [{**vars(check), "met": check.met, "aim_met": check.aim_met} for check in self.checks]
+        return {"holds": self.holds, "rows": list(self.rows), "checks": checks, "skipped": list(self.skipped)}
+
+
+def load_reference() -> dict[str, Any]:
+    """The peers' figures and the limits."""
+    reference: dict[str, Any] = tomllib.loads(REFERENCE.read_text(encoding="utf-8"))
+    return reference
+
+
+def bench_row(model: str, cell: str, found: Measurement) -> dict[str, Any]:
+    """One row of the table that the repository keeps."""
+    macs = SHAPES[model].macs(cell)
+    sizes = found.sizes
+    return {
+        "model": model,
+        "cell": cell,
+        "target": found.target,
+        "instructions": found.instructions,
+        "cycles": found.cycles,
+        "instructions_per_mac": None if found.instructions is None else round(found.instructions / macs, 3),
+        "code_bytes": sizes and sizes.code,
+        "table_bytes": sizes and sizes.tables,
+        "weight_bytes": sizes and sizes.weights,
+        "ram_bytes": sizes and sizes.ram,
+        "stack_bytes": found.stack_bytes,
+        "instructions_by_function": dict(found.steps.by_function.most_common()) if found.steps else {},
+    }
+
+
+def run_bench(
+    targets: Sequence[Target],
+    *,
+    models: Sequence[str] = tuple(SHAPES),
+    cells: Sequence[str] = CELLS,
+    progress: Callable[..., None] = lambda *_args: None,
+) -> Bench:
+    """Build and count the reference models.
+
+    Args:
+        targets: on which.
+        models: names of shapes.
+        cells: of ``rnn``, ``gru``, ``lstm``.
+        progress: called with measurements done, their number and a name.
+
+    Raises:
+        ToolError: where a model does not compile for another reason than that it is too large.
+    """
+    rows, skipped = [], []
+    pairs = [(name, cell) for name in models for cell in cells]
+    with tempfile.TemporaryDirectory() as folder:
+        exported = {pair: _export(Path(folder), *pair) for pair in pairs}
+        for index, target in enumerate(targets):
+            for at, pair in enumerate(pairs):
+                progress(index * len(pairs) + at, len(targets) * len(pairs), f"{target.name} {' '.join(pair)}")
+                try:
+                    found = measure(exported[pair][1], exported[pair][0], target, steps=1)
+                except MissingToolError as error:
+                    skipped.append(f"{target.name}: {error}")
+                    break
+                except ToolError as error:
+                    if not _is_too_large(error):
+                        raise
+                    skipped.append(f"{target.name}: {' '.join(pair)} does not fit its memory")
+                    continue
+                if found.sizes is None:
+                    skipped.append(f"{target.name}: {found.notes[0]}")
+                    break
+                rows.append(bench_row(*pair, found))
+        reference = load_reference()
+        weights = {pair: weight_bytes(model) for pair, (model, _) in exported.items()}
+        checks = [*_instruction_checks(reference, rows), *_byte_checks(reference, rows, weights)]
+        if subject := _byte_subject(reference, targets, exported):
+            checks += _builds_for_checks(reference, subject, Path(folder), rows)
+    return Bench(tuple(rows), tuple(checks), tuple(skipped), reference)
+
+
+def _export(folder: Path, name: str, cell: str) -> tuple[IntModel, Path]:
+    model = reference_model(name, cell)
+    output = folder / f"{name}_{cell}"
+    export_c(model, make_golden(model, reference_counts(SHAPES[name], windows=1)), output)
+    return model, output
+
+
+def _is_too_large(error: ToolError) -> bool:
+    """Whether it is the linker that says so."""
+    text = str(error)
+    return any(words in text for words in ("overflowed by", "will not fit in region", "end beyond the first 64 kB"))
+
+
+def _find(rows: Sequence[dict[str, Any]], model: str, cell: str, target: str) -> dict[str, Any] | None:
+    wanted = (model, cell, target)
+    return next((row for row in rows if (row["model"], row["cell"], row["target"]) == wanted), None)
+
+
+def _instruction_checks(reference: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[Check]:
+    checks = []
+    for limit in reference["limits"]:
+        model, cell, target = limit["model"], limit["cell"], limit["target"]
+        row = _find(rows, model, cell, target)
+        found = None if row is None else row["instructions"]
+        note = "not measured" if found is None else ""
+        what = f"{target} {model} {cell}: instructions of a window"
+        checks.append(Check(what, limit["must"], limit["aim"], found, note))
+    return checks
+
+
+def _byte_checks(
+    reference: dict[str, Any], rows: Sequence[dict[str, Any]], weights: dict[tuple[str, str], int]
+) -> list[Check]:
+    limits = reference["bytes"]
+    target, model = limits["target"], limits["model"]
+    checks = []
+    for cell in CELLS:
+        row = _find(rows, model, cell, target)
+        if row is None:
+            continue
+        both = row["code_bytes"] + row["table_bytes"]
+        needed = weights[model, cell]
+        checks += [
+            Check(
+                f"{target} {model} {cell}: bytes of code and tables",
+                limits["code_and_tables"],
+                limits["code_and_tables_aim"],
+                both,
+            ),
+            Check(f"{target} {model} {cell}: bytes of RAM", limits["ram"], None, row["ram_bytes"]),
+            Check(
+                f"{target} {model} {cell}: bytes of weights (the model's weights and biases have {needed:,})",
+                int(needed * (1 + limits["weights_over"])),
+                None,
+                row["weight_bytes"],
+            ),
+        ]
+    return checks
+
+
+@dataclass(frozen=True)
+class _Subject:
+    target: Target
+    model: str
+    exported: dict[str, tuple[IntModel, Path]]
+
+
+def _byte_subject(
+    reference: dict[str, Any], targets: Sequence[Target], exported: dict[tuple[str, str], tuple[IntModel, Path]]
+) -> _Subject | None:
+    limits = reference["bytes"]
+    target = next((one for one in targets if one.name == limits["target"]), None)
+    of_cell = {cell: found for (name, cell), found in exported.items() if name == limits["model"]}
+    return None if target is None or not of_cell else _Subject(target, limits["model"], of_cell)
+
+
+def _builds_for_checks(
+    reference: dict[str, Any], subject: _Subject, folder: Path, rows: Sequence[dict[str, Any]]
+) -> list[Check]:
+    """What needs builds of its own: -Os, and a window twice as long."""
+    limits, checks = reference["bytes"], []
+    small = subject.target.model_copy(update={"optimization": "-Os"})
+    for cell, (model, exported) in subject.exported.items():
+        row = _find(rows, subject.model, cell, subject.target.name)
+        if row is None:
+            continue
+        where = f"{subject.target.name} {subject.model} {cell}"
+        sizes = measure(exported, model, small, steps=1).sizes
+        both = sizes.code + sizes.tables if sizes else None
+        checks.append(Check(f"{where}: bytes of code and tables, -Os", limits["code_and_tables_os"], None, both))
+        shape = replace(SHAPES[subject.model], time_steps=2 * SHAPES[subject.model].time_steps)
+        longer = reference_model(subject.model, cell, shape=shape)
+        output = folder / f"{subject.model}_{cell}_longer"
+        export_c(longer, make_golden(longer, reference_counts(shape, windows=1)), output)
+        sizes = measure(output, longer, subject.target, steps=1).sizes
+        what = f"{where}: bytes of RAM, window twice as long"
+        checks.append(Check(what, row["ram_bytes"], None, sizes.ram if sizes else None))
+    return checks

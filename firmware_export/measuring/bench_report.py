@@ -1,0 +1,92 @@
+"""The bench as the Markdown that the repository keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from firmware_export.measuring.bench import Bench, Check
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(columns)} |", f"|{'|'.join('---' for _ in columns)}|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _cost(row: dict[str, Any]) -> str:
+    return f"{row['cycles']:,} cycles" if row["instructions"] is None else f"{row['instructions']:,}"
+
+
+def _verdict(met: bool | None, note: str = "") -> str:
+    return note or "-" if met is None else "met" if met else "**missed**"
+
+
+def check_row(check: Check) -> list[str]:
+    """What, found, must, verdict, aim, verdict."""
+    aim = ["-", "-"] if check.aim is None else [_number(check.aim), _verdict(check.aim_met)]
+    return [check.what, _number(check.found), _number(check.must), _verdict(check.met, check.note), *aim]
+
+
+CHECK_COLUMNS = ("what", "found", "must", "", "aim", "")
+ROW_COLUMNS = ("target", "model", "cell", "instructions", "a MAC", "code", "tables", "weights", "RAM", "stack")
+
+
+def bench_table_row(row: dict[str, Any]) -> list[str]:
+    """A row under ROW_COLUMNS."""
+    sizes = [_number(row[f"{name}_bytes"]) for name in ("code", "table", "weight", "ram", "stack")]
+    return [row["target"], row["model"], row["cell"], _cost(row), _number(row["instructions_per_mac"]), *sizes]
+
+
+def _peer_rows(bench: Bench) -> list[list[str]]:
+    rows = []
+    for peer in bench.reference["peers"]:
+        for target, figures in peer["instructions"].items():
+            for model, instructions in figures.items():
+                ours = [
+                    row["instructions"]
+                    for row in bench.rows
+                    if (row["target"], row["model"], row["cell"]) == (target, model, peer["cell"])
+                ]
+                mine = ours[0] if ours else None
+                ratio = "-" if not mine else f"{instructions / mine:.2f}"
+                rows.append([target, model, peer["cell"], peer["name"], _number(instructions), _number(mine), ratio])
+    return sorted(rows)
+
+
+def bench_markdown(bench: Bench) -> str:
+    """Text of BENCH.md."""
+    peer_bytes = [
+        [peer["name"], _number(peer["code_and_tables"]), _number(peer["weights"]), peer["ram"]]
+        for peer in bench.reference["peer_bytes"]
+    ]
+    ours = [
+        [
+            f"edge_seq {row['cell']}",
+            _number(row["code_bytes"] + row["table_bytes"]),
+            _number(row["weight_bytes"]),
+            f"{row['ram_bytes']:,} + stack {row['stack_bytes']:,}",
+        ]
+        for row in bench.rows
+        if row["target"] == bench.reference["bytes"]["target"] and row["model"] == bench.reference["bytes"]["model"]
+    ]
+    skipped = "".join(f"* {reason}\n" for reason in bench.skipped) or "Nothing.\n"
+    return (
+        "# What the reference models cost\n\n"
+        "Written by `make bench`; do not edit. One whole window, preprocessing, head and arg-max included, weights\n"
+        "from a fixed seed. car: input 3, hidden 32, T = 50, 4 classes; har: 9, 32, 128, 6; big: 6, 64, 100, 6. Bytes\n"
+        "are of the linked image without its harness; stack is the worst case along the call graph. Instructions are\n"
+        "not cycles; where the emulator counts cycles, those stand there.\n\n"
+        "## Limits\n\n"
+        + _table(CHECK_COLUMNS, [check_row(check) for check in bench.checks])
+        + "\n## All\n\n"
+        + _table(ROW_COLUMNS, [bench_table_row(row) for row in bench.rows])
+        + f"\n## Beside the peers\n\nTheir figures: {bench.reference['source']}. The ratio is theirs to ours.\n\n"
+        + _table(("target", "model", "cell", "peer", "instructions", "ours", "ratio"), _peer_rows(bench))
+        + "\nBytes on Cortex-M4, car (theirs: LSTM):\n\n"
+        + _table(("engine", "code and tables", "weights", "RAM"), [*peer_bytes, *ours])
+        + f"\n## Not measured\n\n{skipped}"
+    )

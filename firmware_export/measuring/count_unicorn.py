@@ -1,0 +1,95 @@
+"""Steps counted in ``unicorn``, exactly and without a harness: the functions of the runtime are called one by one.
+
+Counted are basic blocks, which is fast enough for ten thousand steps, and each block's instructions from its bytes. So
+an instruction that a condition skips is one too: it takes its cycle, and other counters have it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.ir.model import IntModel
+from edge_seq.support.errors import ToolError
+from firmware_export.measuring.step_counts import StepCounts, counts_by_place
+from firmware_export.running.mail import order_mark
+from firmware_export.running.unicorn_machine import UnicornMachine
+from firmware_export.toolchain.image import Image
+from firmware_export.toolchain.target import UnicornEmulator
+
+_PAINT = 0xA5
+_ENOUGH = 400  # steps, where their cost is seen to depend on the data
+
+
+class _Stepper:
+    """A context of a model in a machine, and its steps."""
+
+    def __init__(self, image: Image, emulator: UnicornEmulator, model: IntModel) -> None:
+        self.machine = UnicornMachine(image, emulator)
+        elf = self.machine.elf
+        self._mark = order_mark(elf.byte_order)
+        self.counts = elf.address_of("es_mail_buffer")
+        self._contexts = elf.by_name["es_image_contexts"]
+        arguments = (elf.address_of(f"{model.name}_model"), self._contexts.address, self._contexts.size, self.counts)
+        if status := self.machine.call("es_init", *arguments):
+            raise ToolError(f"measuring {model.name} on {image.target.name}: es_init failed with status {status}")
+        self._context = int.from_bytes(self.machine.read(self.counts, 4), elf.byte_order)
+
+    def run(self, sample: NDArray[np.int16]) -> None:
+        self.machine.write(self.counts, sample.astype(f"{self._mark}i2").tobytes())
+        self.machine.call("es_step", self._context, self.counts)
+
+    def paint(self) -> None:
+        bottom, top = (self.machine.elf.address_of(f"es_stack_{end}") for end in ("bottom", "top"))
+        self.machine.write(bottom, bytes([_PAINT]) * (top - bottom))
+
+    def painted_over(self) -> int:
+        bottom, top = (self.machine.elf.address_of(f"es_stack_{end}") for end in ("bottom", "top"))
+        return len(self.machine.read(bottom, top - bottom).lstrip(bytes([_PAINT])))
+
+
+def count_in_unicorn(image: Image, emulator: UnicornEmulator, model: IntModel, counts: NDArray[np.int16]) -> StepCounts:
+    """Count the instructions of each step of a stream, from the second window on.
+
+    Args:
+        image: that holds the model; not semihosted.
+        emulator: of the image's target.
+        model: to step.
+        counts: int16 [N, C], two windows or more, from
+            :func:`firmware_export.measuring.step_counts.stream_for_counting`.
+
+    Raises:
+        ToolError: where the firmware faults.
+    """
+    length = model.contract.window_length
+    stepper = _Stepper(image, emulator, model)
+    machine = stepper.machine
+    stepper.paint()
+    for sample in counts[:length]:
+        stepper.run(sample)
+    inside: dict[tuple[int, int], list[int]] = {}  # addresses of the instructions of a block
+    first_window: Counter[int] = Counter()
+    executed: Counter[tuple[int, int]] = Counter()
+    costs: list[int] = []
+    with machine.blocks(executed):
+        for index, sample in enumerate(counts[length:]):
+            executed.clear()
+            stepper.run(sample)
+            for block in executed.keys() - inside.keys():
+                inside[block] = machine.instructions_at(*block)
+            costs.append(sum(times * len(inside[block]) for block, times in executed.items()))
+            if index < length:
+                for block, times in executed.items():
+                    first_window.update(dict.fromkeys(inside[block], times))
+            elif len(costs) % length == 0 and len(costs) >= _ENOUGH and _varies(costs, length):
+                break
+    minimum, maximum, steps = counts_by_place(costs, length)
+    by_function = machine.elf.count_by_function(first_window)
+    return StepCounts("instructions", minimum, maximum, steps, by_function, stepper.painted_over())
+
+
+def _varies(costs: list[int], length: int) -> bool:
+    minimum, maximum, _ = counts_by_place(costs, length)
+    return bool((minimum != maximum).any())

@@ -1,0 +1,237 @@
+"""What an exported model costs on a target: flash, RAM, stack, instructions, and an estimate of the latency."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from edge_seq.ir.model import IntModel
+from edge_seq.support.errors import ToolError
+from firmware_export.measuring.count_qemu import count_in_qemu
+from firmware_export.measuring.count_simavr import count_in_simavr
+from firmware_export.measuring.count_unicorn import count_in_unicorn
+from firmware_export.measuring.sizes import Sizes, measure_sizes
+from firmware_export.measuring.stack import DeepestStack, deepest_stack
+from firmware_export.measuring.step_counts import StepCounts, stream_for_counting
+from firmware_export.running.run_target import build_for_target
+from firmware_export.toolchain.budgets import Budgets
+from firmware_export.toolchain.host import HostProgram
+from firmware_export.toolchain.image import Image
+from firmware_export.toolchain.target import (
+    Clock,
+    Emulator,
+    HostEmulator,
+    QemuSystemEmulator,
+    QemuUserEmulator,
+    SimavrEmulator,
+    Target,
+    UnicornEmulator,
+)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """An estimate of the time for a window, at a clock.
+
+    Attributes:
+        lowest_us, highest_us: microseconds.
+        assumption: what it rests on.
+    """
+
+    lowest_us: float
+    highest_us: float
+    assumption: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a model costs on a target; None where it was not measured, for which there is a note.
+
+    Attributes:
+        model, target: names.
+        detail: compiler and emulator.
+        sizes: of the linked image, without the harness.
+        stack: the worst case along the call graph.
+        steps: instructions or cycles, and the stack as it was seen.
+        latency: of a window.
+        notes: what was not measured, and why.
+    """
+
+    model: str
+    target: str
+    detail: str
+    sizes: Sizes | None
+    stack: DeepestStack | None
+    steps: StepCounts | None
+    latency: Latency | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def stack_bytes(self) -> int | None:
+        """The worst case; where it is not known, what was seen."""
+        if self.stack is not None:
+            return self.stack.bytes
+        return None if self.steps is None else self.steps.stack_bytes
+
+    @property
+    def instructions(self) -> int | None:
+        """Of a window, where instructions were counted."""
+        return self.steps.window if self.steps is not None and self.steps.unit == "instructions" else None
+
+    @property
+    def cycles(self) -> int | None:
+        """Of a window, where cycles were counted."""
+        return self.steps.window if self.steps is not None and self.steps.unit == "cycles" else None
+
+
+@dataclass(frozen=True)
+class Overrun:
+    """A budget that is exceeded.
+
+    Attributes:
+        target: on which.
+        budget: its name, for example ``max_ram``.
+        found, limit: what was measured and what it may be.
+        costliest: the symbol that costs most, and how much.
+    """
+
+    target: str
+    budget: str
+    found: int
+    limit: int
+    costliest: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.target}: {self.budget} is {self.limit:,}, found {self.found:,}: {self.found - self.limit:,} over. "
+            f"{self.costliest} costs most; reduce hidden_size or the number of layers, or raise {self.budget}"
+        )
+
+
+def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_000) -> Measurement:
+    """Build a model for a target, and find out what it costs there.
+
+    Args:
+        folder: written by :func:`firmware_export.emission.emit.export_c`.
+        model: that was exported there.
+        target: from :func:`firmware_export.toolchain.target.load_target`.
+        steps: how many to count at least, on random and extreme counts; two windows are always run.
+
+    Raises:
+        MissingToolError: where a compiler or an emulator is missing; says what to install.
+        ToolError, ExportError: where it does not compile, or the firmware faults.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        program = build_for_target(folder, Path(name), target, stack_figures=True)
+        if isinstance(program.built, HostProgram):
+            note = (
+                f"not measured: a program of an operating system, run in {program.emulator.name}, has no image whose "
+                "sections could be told apart, and its instructions are not counted"
+            )
+            return Measurement(model.name, target.name, program.detail, None, None, None, None, (note,))
+        image = program.built
+        elf = image.content
+        notes = []
+        try:
+            stack = deepest_stack(image)
+            if stack.unknown:
+                notes.append(f"worst-case stack without {', '.join(stack.unknown)}, of which the compiler says nothing")
+        except ToolError as error:
+            stack = None
+            notes.append(f"worst-case stack not measured: {error}")
+        counted = _count(image, program.emulator, model, stream_for_counting(model, steps))
+        if counted.stack_bytes is None:
+            notes.append(f"stack as it was seen: not measured, {program.emulator.name} does not show it")
+        elif stack is not None and counted.stack_bytes > stack.bytes:
+            notes.append(
+                f"worst-case stack not measured: {counted.stack_bytes} bytes were seen, more than the {stack.bytes} "
+                f"along {' > '.join(function for function, _ in stack.path)}; the call graph lacks a call, please "
+                "report this"
+            )
+            stack = None
+        sizes = measure_sizes(elf, image.names)
+        latency = None if target.clock is None else estimate_latency(counted, target.clock)
+        return Measurement(model.name, target.name, program.detail, sizes, stack, counted, latency, tuple(notes))
+
+
+def _count(image: Image, emulator: Emulator, model: IntModel, counts: NDArray[np.int16]) -> StepCounts:
+    match emulator:
+        case UnicornEmulator():
+            return count_in_unicorn(image, emulator, model, counts)
+        case QemuSystemEmulator():
+            return count_in_qemu(image, emulator, model, counts)
+        case SimavrEmulator():
+            return count_in_simavr(image, emulator, model, counts)
+        case QemuUserEmulator() | HostEmulator():
+            raise ToolError(f"measuring {model.name} on {image.target.name}: an image does not run in {emulator.name}")
+        case unreachable:
+            assert_never(unreachable)
+
+
+def estimate_latency(steps: StepCounts, clock: Clock) -> Latency:
+    """Of a window at a clock: cycles as counted, or instructions times what one may take."""
+    us = 1e6 * steps.window / clock.hz
+    at = f"at {clock.hz / 1e6:g} MHz"
+    if steps.unit == "cycles":
+        return Latency(us, us, f"{at}, cycles as counted")
+    low, high = clock.cycles_per_instruction
+    return Latency(us * low, us * high, f"{at}, {low:g} to {high:g} cycles an instruction: {clock.reason}")
+
+
+def check_budgets(measurement: Measurement, budgets: Budgets) -> tuple[list[Overrun], list[str]]:
+    """The budgets that are exceeded, and the names of those that cannot be checked as nothing was measured."""
+    sizes, stack, steps = measurement.sizes, measurement.stack, measurement.steps
+    functions = [] if steps is None else steps.by_function.most_common(1)
+    found: dict[str, tuple[int | None, list[tuple[str, int]]]] = {
+        "max_flash": (sizes.flash if sizes else None, list(sizes.flash_symbols if sizes else ())),
+        "max_ram": (sizes.ram if sizes else None, list(sizes.ram_symbols if sizes else ())),
+        "max_stack": (measurement.stack_bytes, sorted(stack.path if stack else (), key=lambda one: -one[1])),
+        "max_instructions": (measurement.instructions, functions),
+    }
+    overruns, unchecked = [], []
+    for name, limit in budgets.model_dump(exclude_none=True).items():
+        value, symbols = found[name]
+        if value is None:
+            unchecked.append(name)
+        elif value > limit:
+            costliest = f"{symbols[0][0]} ({symbols[0][1]:,})" if symbols else "the model"
+            overruns.append(Overrun(measurement.target, name, value, limit, costliest))
+    return overruns, unchecked
+
+
+def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
+    """For JSON."""
+    sizes, steps, stack = measurement.sizes, measurement.steps, measurement.stack
+    counted: dict[str, Any] = {"steps_counted": 0, "constant_time": None, "step_classes": []}
+    if steps is not None:
+        classes = [
+            {"class": one.name, f"{steps.unit}_min": one.minimum, f"{steps.unit}_max": one.maximum}
+            for one in steps.classes
+        ]
+        counted = {"steps_counted": steps.steps, "constant_time": steps.constant, "step_classes": classes}
+    return {
+        "model": measurement.model,
+        "target": measurement.target,
+        "status": "measured" if sizes else "not measured",
+        "detail": measurement.detail,
+        "code_bytes": sizes and sizes.code,
+        "table_bytes": sizes and sizes.tables,
+        "weight_bytes": sizes and sizes.weights,
+        "flash_bytes": sizes and sizes.flash,
+        "ram_bytes": sizes and sizes.ram,
+        "stack_bytes": measurement.stack_bytes,
+        "stack_bytes_seen": steps and steps.stack_bytes,
+        "stack_path": [list(one) for one in stack.path] if stack else [],
+        "instructions_per_window": measurement.instructions,
+        "cycles_per_window": measurement.cycles,
+        "instructions_by_function": dict(steps.by_function.most_common()) if steps else {},
+        **counted,
+        "latency_estimate": measurement.latency and asdict(measurement.latency),
+        "notes": list(measurement.notes),
+    }

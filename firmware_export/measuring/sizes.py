@@ -1,0 +1,68 @@
+"""Where the bytes of an image go, from the linked file: every byte of the product is in exactly one part.
+
+The harness (start, mail, its buffers and the emulator's stack) has sections of its own and is in none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from firmware_export.toolchain.elf import ElfImage, Section, Symbol
+
+_WEIGHTS = r"(layer\d+|head)_(weights|blocks)"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of the product in an image.
+
+    Attributes:
+        code: instructions and the literals among them.
+        tables: the activation table and all other constants: description of the model, labels, contract.
+        weights: weights, biases and multipliers, with padding.
+        ram: static: contexts of the models, and what else the runtime keeps there.
+        flash_symbols, ram_symbols: name and bytes, the largest first.
+    """
+
+    code: int
+    tables: int
+    weights: int
+    ram: int
+    flash_symbols: tuple[tuple[str, int], ...]
+    ram_symbols: tuple[tuple[str, int], ...]
+
+    @property
+    def flash(self) -> int:
+        """All of it."""
+        return self.code + self.tables + self.weights
+
+
+def is_product(section: Section) -> bool:
+    """Whether a section is one that a user's firmware has too."""
+    return not section.name.startswith((".harness", ".stack"))
+
+
+def measure_sizes(elf: ElfImage, names: Sequence[str]) -> Sizes:
+    """Split what is in a linked image.
+
+    Args:
+        elf: of the image.
+        names: of the models in it.
+    """
+    sections = {section.name: section for section in elf.sections if is_product(section)}
+    weights_name = re.compile(f"(?:{'|'.join(map(re.escape, names))})_{_WEIGHTS}")
+    in_flash = [s for s in elf.symbols if s.section in sections and sections[s.section].flash_bytes and s.size]
+    in_ram = [s for s in elf.symbols if s.section in sections and sections[s.section].in_ram and s.size]
+    code = sum(section.flash_bytes for section in sections.values() if section.name == ".text")
+    weights = sum(symbol.size for symbol in in_flash if weights_name.fullmatch(symbol.name))
+    flash = sum(section.flash_bytes for section in sections.values())
+    ram = sum(section.size for section in sections.values() if section.in_ram)
+    return Sizes(code, flash - code - weights, weights, ram, _largest_first(in_flash), _largest_first(in_ram))
+
+
+def _largest_first(symbols: Sequence[Symbol]) -> tuple[tuple[str, int], ...]:
+    return tuple(
+        (symbol.name, symbol.size) for symbol in sorted(symbols, key=lambda symbol: (-symbol.size, symbol.name))
+    )

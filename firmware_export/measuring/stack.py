@@ -1,0 +1,178 @@
+"""The deepest stack of a step: the compiler's figures along the call graph.
+
+gcc writes, beside each object, every function with its frame and whom it calls (``-fcallgraph-info=su``; an older one,
+only the frames: then the calls are read from the machine code). Calls through
+pointers go to the functions whose addresses are in the models of the image. Functions of which gcc says nothing, or
+that are naked, are read as machine code (:mod:`firmware_export.measuring.code_scan`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from edge_seq.support.errors import ToolError
+from firmware_export.measuring.code_scan import can_scan, scan
+from firmware_export.measuring.sizes import is_product
+from firmware_export.toolchain.elf import ElfImage
+from firmware_export.toolchain.image import Image
+
+_NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \(([^)]*)\)', re.MULTILINE)
+_EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.MULTILINE)
+_USAGE = re.compile(r"^[^\t]*:(\w+)\t(\d+)\t(\S+)$", re.MULTILINE)
+_INDIRECT = "__indirect_call"
+ENTRIES = ("es_step", "es_init", "es_reset")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A call graph.
+
+    Attributes:
+        bytes_of: frame by function.
+        calls: whom a function calls.
+        unknown: functions without a figure; they count nothing.
+    """
+
+    bytes_of: Mapping[str, int]
+    calls: Mapping[str, frozenset[str]]
+    unknown: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class DeepestStack:
+    """The worst case.
+
+    Attributes:
+        bytes: of all frames on the path.
+        path: function and bytes, from the function that is called on.
+        unknown: functions whose frames are not known, and not in the sum.
+    """
+
+    bytes: int
+    path: tuple[tuple[str, int], ...]
+    unknown: tuple[str, ...] = ()
+
+
+def _name(title: str) -> str:
+    """Of a static function the title has the file too."""
+    return title.rsplit(":", 1)[-1]
+
+
+def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
+    """Functions whose addresses are in the models: where calls through pointers go."""
+    product = {section.name for section in elf.sections if is_product(section)}
+    functions = {one.address: one.name for one in elf.symbols if one.is_function and one.section in product}
+    width = 2 if elf.machine == "EM_AVR" else 4
+    found = set()
+    for name in names:
+        for part in ("model", "layers"):
+            symbol = elf.by_name[f"{name}_{part}"]
+            data = elf.memory(_load_address(elf, symbol.address), symbol.size)
+            for at in range(0, len(data) - width + 1, width):
+                pointer = int.from_bytes(data[at : at + width], elf.byte_order)
+                # AVR counts words; Thumb marks its code.
+                address = 2 * pointer if elf.machine == "EM_AVR" else pointer & ~(elf.machine == "EM_ARM")
+                found.add(functions.get(address, ""))
+    return frozenset(found - {""})
+
+
+def _load_address(elf: ElfImage, address: int) -> int:
+    """Where in the flash something lies that is copied to RAM."""
+    data = next((section for section in elf.sections if section.name == ".data"), None)
+    if data is None or not data.address <= address < data.address + data.size:
+        return address
+    return address - data.address + elf.address_of("es_data_load")
+
+
+def read_frames(image: Image, elf: ElfImage) -> Frames:
+    """The call graph of an image.
+
+    Raises:
+        ToolError: where the compiler wrote no figures, or not beside each object, or a frame has no bound.
+    """
+    figures = {path.stem: path for path in sorted(image.objects.glob("*.[cs][iu]"))}
+    if not figures:
+        raise ToolError(f"measuring the stack on {image.target.name}: {image.compiler.name} wrote no figures; gcc does")
+    missing = sorted({path.stem for path in image.objects.glob("*.o")} - set(figures))
+    if missing:
+        raise ToolError(
+            f"measuring the stack on {image.target.name}: {image.compiler.name} wrote no figures beside "
+            f"{', '.join(f'{stem}.o' for stem in missing)}, and did beside others; a compiler cache may lose them: "
+            "build without it"
+        )
+    texts = [path.read_text(encoding="utf-8") for path in figures.values()]
+    pointers = pointed_to(elf, image.names)
+    bytes_of: dict[str, int] = {}
+    calls: dict[str, set[str]] = {}
+    for text in texts:
+        for title, size, kind in (*_NODE.findall(text), *_USAGE.findall(text)):
+            name = _name(title)
+            if kind == "dynamic":
+                raise ToolError(
+                    f"measuring the stack: the frame of {name} has no bound; use no arrays of variable size"
+                )
+            bytes_of[name] = max(int(size), bytes_of.get(name, 0))  # of several statics of one name the largest
+        for source, callee in _EDGE.findall(text):
+            calls.setdefault(_name(source), set()).update(pointers if callee == _INDIRECT else {_name(callee)})
+    unknown = _read_machine_code(elf, bytes_of, calls, pointers)
+    return Frames(bytes_of, {name: frozenset(called) for name, called in calls.items()}, frozenset(unknown))
+
+
+def _read_machine_code(
+    elf: ElfImage, bytes_of: dict[str, int], calls: dict[str, set[str]], pointers: frozenset[str]
+) -> set[str]:
+    """Add what the compiler does not say; returns the functions of which nothing is known."""
+    product = {section.name for section in elf.sections if is_product(section)}
+    code = [symbol for symbol in elf.symbols if symbol.section in product & {".text"}]
+    names = {symbol.address: symbol.name for symbol in code}
+    unknown = set()
+    for symbol, after in zip(code, [*code[1:], None], strict=True):
+        if not can_scan(elf):
+            unknown |= {symbol.name} - set(bytes_of)
+            continue
+        # Assembly of the compiler's library may state no size.
+        size = symbol.size or (after.address - symbol.address if after else 0)
+        scanned = scan(elf, replace(symbol, size=size))
+        if not bytes_of.get(symbol.name):
+            bytes_of[symbol.name] = scanned.frame
+        inside = range(symbol.address, symbol.address + max(size, 1))
+        called = {names[address] for address in scanned.calls if address in names and address not in inside}
+        calls.setdefault(symbol.name, set()).update(called | (pointers if scanned.through_pointers else set()))
+    return unknown
+
+
+def deepest(frames: Frames, entry: str) -> DeepestStack:
+    """The path with the largest sum of frames.
+
+    Raises:
+        ToolError: where a function calls itself, directly or not.
+    """
+    done: dict[str, tuple[tuple[str, int], ...]] = {}
+
+    def path_from(name: str, above: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+        if name in above:
+            raise ToolError(
+                f"measuring the stack: {' calls '.join((*above, name))}: a recursion, whose depth has no bound"
+            )
+        if name not in done:
+            below = [path_from(called, (*above, name)) for called in sorted(frames.calls.get(name, ()))]
+            longest = max(below, key=lambda path: sum(size for _, size in path), default=())
+            done[name] = ((name, frames.bytes_of.get(name, 0)), *longest)
+        return done[name]
+
+    path = path_from(entry, ())
+    reached = {name for name in done if name in frames.unknown or name not in frames.bytes_of}
+    return DeepestStack(sum(size for _, size in path), path, tuple(sorted(reached)))
+
+
+def deepest_stack(image: Image) -> DeepestStack:
+    """The worst case of what a user calls: a step, or the making of a context.
+
+    Raises:
+        ToolError: where the compiler wrote no figures, a frame has no bound, or a function calls itself.
+    """
+    elf = image.content
+    frames = read_frames(image, elf)
+    return max((deepest(frames, entry) for entry in ENTRIES), key=lambda found: found.bytes)

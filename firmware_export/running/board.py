@@ -1,0 +1,335 @@
+"""Boards without hardware: firmware with the wire protocol, in QEMU or as a process, on a pseudo-terminal."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.support.errors import ConfigError, ExportError, ToolError
+from firmware_export.emission import ctext
+from firmware_export.emission.emit import RUNTIME_FOLDER
+from firmware_export.toolchain.build import build_program, compile_c, compile_objects, find_compiler
+from firmware_export.toolchain.host import read_manifest
+from firmware_export.toolchain.image import memory_text
+from firmware_export.toolchain.target import (
+    BARE_FOLDER,
+    QemuSystemEmulator,
+    find_emulator,
+    find_target_compiler,
+    load_target,
+)
+
+BoardKind = Literal["qemu", "posix"]
+BOARDS: tuple[BoardKind, ...] = ("qemu", "posix")
+WIRE_FOLDER = RUNTIME_FOLDER / "wire"
+PORT_FOLDER = RUNTIME_FOLDER / "port"
+BODY_BYTES = 4096
+STREAM_BYTES = 1024
+MAX_RECORDING_BYTES = 1 << 20
+START_TIMEOUT_S = 10.0
+_PR_SET_PDEATHSIG = 1
+_QEMU_PORT = re.compile(rb"char device redirected to (\S+)")
+Clock = Literal["instructions", "host"]
+CLOCKS: tuple[Clock, ...] = ("instructions", "host")
+_Name = TypeVar("_Name", bound=str)
+# Of the emulated board. "instructions": 32 ns each, so that counted costs are the same in every run; a busy board's
+# sensor is some per cent slow. "host": the sensor keeps its rate, and counted costs say nothing.
+_QEMU_TIME: dict[Clock, tuple[str, ...]] = {"instructions": ("-icount", "shift=5,sleep=on"), "host": ()}
+_BOOT_RANDOM, _CLOCK_KIND = 0x21000000, 0x21000008  # read by es_board_qemu.c
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A built board.
+
+    Attributes:
+        kind: of the board.
+        command: that starts it.
+        name: of the model.
+        clock: of the emulated board; see :data:`CLOCKS`.
+    """
+
+    kind: BoardKind
+    command: tuple[str, ...]
+    name: str
+    clock: Clock = "instructions"
+
+
+def board_source(
+    name: str,
+    recording: NDArray[np.int16],
+    rate_hz: float,
+    *,
+    body_bytes: int = BODY_BYTES,
+    stream_bytes: int = STREAM_BYTES,
+) -> str:
+    """C text of a board's model, buffers and recording, for the ports below ``runtime/port/board_*``."""
+    upper = ctext.macro_name(name)
+    setup = {
+        "model": f"&{name}_model",
+        "contract": f"&{name}_contract",
+        "golden": f"&{name}_golden",
+        "memory": "&es_board_context",
+        "memory_bytes": "sizeof es_board_context",
+        "received": "es_board_received",
+        "reply": "es_board_reply",
+        "body_bytes": "sizeof es_board_received",
+        "stream": "es_board_stream",
+        "stream_bytes": "sizeof es_board_stream",
+        "state": "es_board_state",
+    }
+    source = {
+        "counts": "es_board_counts",
+        "samples": ctext.unsigned(len(recording)),
+        "rate_millihz": ctext.unsigned(round(1000 * rate_hz)),
+        "num_channels": ctext.unsigned(recording.shape[1]),
+    }
+    return "".join(
+        [
+            *(ctext.include(header) for header in ("es_board.h", f"{name}.h", f"{name}_golden.h")),
+            f"static {name}_memory_t es_board_context;\n",
+            f"static uint8_t es_board_received[{body_bytes}], es_board_reply[{body_bytes}];\n",
+            f"static uint8_t es_board_stream[{stream_bytes}], es_board_state[{upper}_STATE_BYTES];\n",
+            ctext.array("int16_t", "es_board_counts", recording.ravel(), shape="[samples, C]"),
+            ctext.struct("es_wire_setup_t", "es_board_setup", setup),
+            ctext.struct("es_board_recording_t", "es_board_recording", source),
+        ]
+    )
+
+
+def build_board(
+    folder: Path,
+    output_folder: Path,
+    kind: BoardKind,
+    *,
+    recording: NDArray[np.int16],
+    rate_hz: float,
+    clock: Clock = "instructions",
+) -> Firmware:
+    """Compile an exported model with the wire protocol for a board that needs no hardware.
+
+    Args:
+        folder: written by :func:`firmware_export.emission.emit.export_c`.
+        output_folder: for what is built.
+        kind: of the board.
+        recording: int16 [n, C], what the board's sensor gives, over and over.
+        rate_hz: samples a second of the sensor.
+        clock: of the emulated board: ``instructions`` (counted costs are the same in every run) or ``host`` (the sensor
+            keeps its rate, also a high one).
+
+    Raises:
+        MissingToolError: where a compiler or QEMU is missing; says what to install.
+        ToolError, ExportError: as :func:`firmware_export.toolchain.build.compile_c` and ``read_manifest``.
+        ConfigError: where the recording or the rate is not usable.
+    """
+    manifest = read_manifest(folder)
+    name = str(manifest["name"])
+    channels = len(manifest["contract"]["channels"])
+    if recording.ndim != 2 or recording.shape[1] != channels or not 0 < recording.nbytes <= MAX_RECORDING_BYTES:
+        raise ConfigError(
+            f"building a board of {name}: the recording is {recording.dtype} {list(recording.shape)}, expected int16 "
+            f"[samples, {channels}] of 1 to {MAX_RECORDING_BYTES:,} bytes"
+        )
+    if not 0.1 <= rate_hz <= 10_000:
+        raise ConfigError(f"building a board of {name}: its sensor gives {rate_hz:g} samples a second; 0.1 to 10,000")
+    wire = folder / "runtime" / "wire"
+    if not (wire / "es_wire.c").is_file():
+        raise ExportError(
+            f"building a board of {name}: {folder} holds no runtime/wire/es_wire.c; an earlier release of edge_seq "
+            "made it. Run edge-seq export again"
+        )
+    output_folder.mkdir(parents=True, exist_ok=True)
+    model = output_folder / "es_board_model.c"
+    model.write_text(board_source(name, recording, rate_hz), encoding="utf-8")
+    sources = [
+        *(folder / source for source in manifest["sources"]),
+        *(folder / source for source in manifest["golden_sources"]),
+        model,
+        wire / "es_wire.c",
+        PORT_FOLDER / f"board_{kind}" / f"es_board_{kind}.c",
+    ]
+    includes = [
+        *(folder / part for part in manifest["include_folders"]),
+        folder / "runtime" / "src",
+        wire,
+        PORT_FOLDER / "board",
+    ]
+    if kind == "posix":
+        program = build_program(
+            find_compiler(),
+            sources,
+            output_folder / "board",
+            root=folder,
+            flags=("-std=c99", "-O2"),
+            include_folders=includes,
+        )
+        return Firmware(kind, (str(program.resolve()),), name)
+    return _build_qemu(folder, sources, includes, output_folder, name, clock)
+
+
+def _build_qemu(
+    folder: Path, sources: Sequence[Path], includes: Sequence[Path], output_folder: Path, name: str, clock: Clock
+) -> Firmware:
+    target = load_target("cortex_m4")
+    emulator = find_emulator(target, "qemu_system")
+    assert isinstance(emulator, QemuSystemEmulator)
+    tool, choice = find_target_compiler(target)
+    assert target.memory is not None
+    script = output_folder / "es_board.ld"
+    script.write_text(memory_text(target.memory) + (BARE_FOLDER / "es_link.ld").read_text(encoding="utf-8"))
+    flags = [
+        *choice.flags,
+        *("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0"),
+        target.optimization,
+    ]
+    objects = compile_objects(
+        tool,
+        [*sources, BARE_FOLDER / "es_memory.c"],
+        output_folder / "objects",
+        root=folder,
+        flags=flags,
+        include_folders=includes,
+    )
+    link = ["-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=es_start", "-T", str(script)]
+    elf = compile_c(
+        tool,
+        objects,
+        output_folder / "board.elf",
+        flags=[*choice.flags, "-g0", *choice.link_flags, *link],
+        libraries=choice.libraries,
+    )
+    command = (
+        *(emulator.program, *emulator.arguments, *_QEMU_TIME[clock], "-display", "none", "-monitor", "none"),
+        *("-parallel", "none", "-net", "none", "-serial", "pty", "-kernel", str(elf.resolve())),
+    )
+    return Firmware("qemu", command, name, clock)
+
+
+@dataclass(frozen=True)
+class RunningBoard:
+    """A board that was started.
+
+    Attributes:
+        port: of its pseudo-terminal.
+        process: the emulator, or the board itself.
+    """
+
+    port: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[RunningBoard]:
+    """Start a board; it ends with the block, however that ends.
+
+    Args:
+        firmware: from :func:`build_board`.
+        link: a path that is made a symbolic link to the port, so that the port keeps its name from start to start;
+            removed at the end, unless by then it points elsewhere.
+
+    Raises:
+        ToolError: where it cannot be started, or names no port in time.
+        ConfigError: where the link's path is taken by something else.
+    """
+    if link is not None and link.exists() and not link.is_symlink():
+        raise ConfigError(f"starting a board: {link} is there and is no link; give another path for the port's link")
+    command = firmware.command
+    if firmware.kind == "qemu":
+        words = {_BOOT_RANDOM: secrets.randbits(31), _CLOCK_KIND: int(firmware.clock == "instructions")}
+        for address, word in words.items():
+            command += ("-device", f"loader,addr={address:#x},data={word:#x},data-len=4")
+    try:
+        # A session of its own: Ctrl-C goes to the command, which then ends the board.
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
+    except OSError as error:
+        raise ToolError(f"starting a board: {command[0]} cannot be started ({error.strerror})") from error
+    port = None
+    try:
+        port = _read_port(firmware, process)
+        if link is not None:
+            link.unlink(missing_ok=True)
+            link.symlink_to(port)
+        yield RunningBoard(str(link) if link is not None else port, process)
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        if link is not None and port is not None:
+            with suppress(OSError):
+                if str(link.readlink()) == port:
+                    link.unlink()
+
+
+def _end_with_parent() -> None:
+    """In the board's process: end even where the command is killed without a chance to end it (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _read_port(firmware: Firmware, process: subprocess.Popen[bytes]) -> str:
+    assert process.stdout is not None
+    said = b""
+    until = time.monotonic() + START_TIMEOUT_S
+    while (left := until - time.monotonic()) > 0:
+        readable, _, _ = select.select([process.stdout], [], [], left)
+        more = os.read(process.stdout.fileno(), 4096) if readable else b""
+        said += more
+        whole, newline, _ = said.rpartition(b"\n")
+        if newline and firmware.kind == "posix":
+            return whole.decode()
+        if newline and (found := _QEMU_PORT.search(whole)):
+            return found[1].decode()
+        if readable and not more:
+            break
+    raise ToolError(
+        f"starting a board: {Path(firmware.command[0]).name} named no port within {START_TIMEOUT_S:g} s; it says: "
+        f"{said.decode('utf-8', 'replace')[-500:] or 'nothing'}"
+    )
+
+
+def choose_board(name: str) -> BoardKind:
+    """A kind of board by name.
+
+    Raises:
+        ConfigError: where there is none of this name.
+    """
+    return _chosen("board", name, BOARDS)
+
+
+def choose_clock(name: str) -> Clock:
+    """A clock of an emulated board by name.
+
+    Raises:
+        ConfigError: where there is none of this name.
+    """
+    return _chosen("clock", name, CLOCKS)
+
+
+def _chosen(what: str, name: str, known: tuple[_Name, ...]) -> _Name:
+    for one in known:
+        if one == name:
+            return one
+    raise ConfigError(f"{what} {name!r} is unknown; give one of {', '.join(known)}")

@@ -1,0 +1,120 @@
+"""The mail between an emulator and the firmware that it runs (``runtime/port/bare/es_mail.h``)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.ir.model import IntModel
+from edge_seq.support.errors import ToolError
+from firmware_export.emission.words import word_columns
+from firmware_export.toolchain.image import Image
+
+_FIELDS = 7
+_HASH_BYTES = 32
+MAIL_BYTES = 4 * _FIELDS + _HASH_BYTES
+
+
+@dataclass(frozen=True)
+class Order:
+    """Some samples to run, in the byte order of the machine.
+
+    Attributes:
+        head: of the mail, as far as it goes in.
+        counts: the samples, for the start of the buffer.
+        samples: how many.
+        words_offset: where in the buffer the words begin, bytes.
+        word_bytes: how many bytes of them there will be.
+    """
+
+    head: bytes
+    counts: bytes
+    samples: int
+    words_offset: int
+    word_bytes: int
+
+
+def order_mark(byte_order: Literal["little", "big"]) -> str:
+    """As struct and numpy want it."""
+    return "<" if byte_order == "little" else ">"
+
+
+def samples_at_once(model: IntModel, *, buffer_bytes: int, traced: bool, keep: bool) -> int:
+    """How many samples fit the buffer, with their words if they are kept.
+
+    Raises:
+        ToolError: where there is no room for one.
+    """
+    _, words = word_columns(model, traced=traced)
+    each = 2 * model.input_size + (4 * words if keep else 0)
+    samples = (buffer_bytes - 4) // each
+    if samples < 1:
+        raise ToolError(
+            f"running {model.name}: a step needs {each} bytes of the harness's buffer, which has {buffer_bytes}; raise "
+            "memory.buffer_bytes of the target, or run a smaller model"
+        )
+    return samples
+
+
+def make_orders(
+    image: Image,
+    model: IntModel,
+    counts: NDArray[np.int16],
+    *,
+    mark: str,
+    keep: bool = True,
+    at_once: int | None = None,
+) -> Iterator[Order]:
+    """All samples of counts [B, T, C], window after window, each from a reset, as many at once as fit.
+
+    Args:
+        image: that holds the model.
+        model: to run.
+        counts: int16 [B, T, C].
+        mark: the machine's byte order, from :func:`order_mark`.
+        keep: whether the words of each step are wanted.
+        at_once: at most so many samples an order.
+
+    Raises:
+        ToolError: where there is no room for one step.
+    """
+    if image.target.memory is None:
+        raise ToolError(f"running {model.name}: {image.target.name} is not a bare machine")
+    flat = counts.reshape(-1, counts.shape[2])
+    _, row_words = word_columns(model, traced=image.traced)
+    room = image.target.memory.buffer_bytes
+    most = samples_at_once(model, buffer_bytes=room, traced=image.traced, keep=keep)
+    at_once = most if at_once is None else min(most, at_once)
+    index = image.names.index(model.name)
+    for first in range(0, len(flat), at_once):
+        part = flat[first : first + at_once]
+        yield Order(
+            head=struct.pack(f"{mark}5I", index, first == 0, len(part), counts.shape[1], keep),
+            counts=part.astype(f"{mark}i2").tobytes(),
+            samples=len(part),
+            words_offset=(part.size + 1) // 2 * 4,
+            word_bytes=4 * row_words * len(part) if keep else 0,
+        )
+
+
+def open_answer(answer: bytes, model: IntModel, *, traced: bool, mark: str, where: str) -> str:
+    """Check the head of an answer; returns the hash of the model that ran.
+
+    Raises:
+        ToolError: where the firmware could not make a context, or its words are not those of this release.
+    """
+    *_, status, row_words = struct.unpack(f"{mark}{_FIELDS}I", answer[: 4 * _FIELDS])
+    if status:
+        raise ToolError(f"running {model.name} on {where}: es_init failed with status {status}; see es_status_t")
+    _, expected = word_columns(model, traced=traced)
+    if row_words != expected:
+        raise ToolError(
+            f"running {model.name} on {where}: a step has {row_words} words, expected {expected}; the image is of "
+            "another release. Build it again"
+        )
+    return answer[4 * _FIELDS :].hex()

@@ -1,0 +1,55 @@
+"""A bare machine under QEMU: the firmware fetches its mail from a file and delivers to another, by semihosting."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_seq.support.errors import ToolError
+from firmware_export.running.emulator_process import run_emulator, words_of
+from firmware_export.running.mail import MAIL_BYTES, Order
+from firmware_export.toolchain.image import Image
+from firmware_export.toolchain.target import QemuSystemEmulator
+
+
+def run_in_qemu(
+    image: Image, emulator: QemuSystemEmulator, orders: Sequence[Order], *, mark: str, timeout_s: float
+) -> list[tuple[bytes, bytes]]:
+    """Run all orders in one run of the emulator.
+
+    Returns:
+        For each order the head of its answer and the words behind it.
+
+    Raises:
+        ToolError: where QEMU cannot be started, fails, is not done in time, or the firmware delivers too little.
+    """
+    where = f"running {image.target.name} in {emulator.program}"
+    elf = image.elf.resolve()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (folder / "es_in.bin").open("wb") as file:
+            for order in orders:
+                file.write(order.head)
+                file.write(struct.pack(f"{mark}I", len(order.counts)) + order.counts)
+        command = [
+            *(emulator.program, *emulator.arguments, "-nographic", "-monitor", "none", "-serial", "null"),
+            *("-semihosting-config", "enable=on,target=native", "-kernel", str(elf)),
+        ]
+        done = run_emulator(command, folder, where=where, install=emulator.install, timeout_s=timeout_s)
+        output = folder / "es_out.bin"
+        delivered = output.read_bytes() if output.is_file() else b""
+    answers = []
+    position = 0
+    for order in orders:
+        answer = delivered[position : position + MAIL_BYTES]
+        words = delivered[position + MAIL_BYTES : position + MAIL_BYTES + order.word_bytes]
+        position += MAIL_BYTES + order.word_bytes
+        answers.append((answer, words))
+    if len(delivered) != position:
+        raise ToolError(
+            f"{where}: the firmware delivered {len(delivered)} bytes, expected {position}; exit code "
+            f"{done.returncode}, and it says: {words_of(done) or 'nothing'}"
+        )
+    return answers

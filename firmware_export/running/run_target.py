@@ -1,0 +1,167 @@
+"""Exported models on a target: build for it, run it in its emulator, and bring it into the common form of a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from edge_seq.backends.trace import Trace
+from edge_seq.ir.model import IntModel
+from edge_seq.support.errors import ToolError
+from firmware_export.emission.words import require_same_model, require_usable_counts, trace_of_words, word_columns
+from firmware_export.running.mail import MAIL_BYTES, Order, make_orders, open_answer, order_mark
+from firmware_export.running.qemu_machine import run_in_qemu
+from firmware_export.running.simavr_machine import run_in_simavr
+from firmware_export.running.unicorn_machine import UnicornMachine
+from firmware_export.toolchain.host import DEFAULT_FLAGS, HostProgram, build_host, run_on_host
+from firmware_export.toolchain.image import Image, build_image
+from firmware_export.toolchain.target import (
+    Emulator,
+    HostEmulator,
+    QemuSystemEmulator,
+    QemuUserEmulator,
+    SimavrEmulator,
+    Target,
+    UnicornEmulator,
+    find_emulator,
+    find_target_compiler,
+)
+
+
+@dataclass(frozen=True)
+class TargetProgram:
+    """Exported models, built for a target and ready to run.
+
+    Attributes:
+        target: that it is for.
+        emulator: that runs it.
+        compiler: name of the one that made it.
+        built: an image for a bare machine, or a program.
+    """
+
+    target: Target
+    emulator: Emulator
+    compiler: str
+    built: Image | HostProgram
+
+    @property
+    def detail(self) -> str:
+        """For a report: what it was built with and ran in."""
+        return f"built with {self.compiler}, run in {self.emulator.name}"
+
+
+def build_for_target(
+    folders: Path | Sequence[Path],
+    output_folder: Path,
+    target: Target,
+    *,
+    compiler: str | None = None,
+    emulator: str | None = None,
+    traced: bool = False,
+    stack_figures: bool = False,
+) -> TargetProgram:
+    """Compile exported models for a target, with the first of its compilers and emulators that is on this machine.
+
+    Args:
+        folders: written by :func:`firmware_export.emission.emit.export_c`.
+        output_folder: for what is built.
+        target: from :func:`firmware_export.toolchain.target.load_target`.
+        compiler: name of one of the target's.
+        emulator: kind of one of the target's.
+        traced: build with the hook that shows every gate.
+        stack_figures: as :func:`firmware_export.toolchain.image.build_image`; a program of an operating system has
+            none.
+
+    Raises:
+        MissingToolError: where a compiler or an emulator is missing; says what to install.
+        ToolError, ExportError: as :func:`firmware_export.toolchain.image.build_image`.
+    """
+    chosen = find_emulator(target, emulator)
+    match chosen:
+        case UnicornEmulator() | QemuSystemEmulator() | SimavrEmulator():
+            image = build_image(
+                folders,
+                output_folder,
+                target,
+                compiler=compiler,
+                traced=traced,
+                semihosted=isinstance(chosen, QemuSystemEmulator),
+                stack_figures=stack_figures,
+            )
+            return TargetProgram(target, chosen, image.compiler.name, image)
+        case QemuUserEmulator() | HostEmulator():
+            tool, choice = find_target_compiler(target, compiler)
+            user = isinstance(chosen, QemuUserEmulator)
+            flags = [*choice.flags, *choice.link_flags, "-std=c99", target.optimization] if user else DEFAULT_FLAGS
+            program = build_host(
+                folders,
+                output_folder / "program",
+                compiler=tool,
+                flags=flags,
+                emulator=(chosen.program,) if isinstance(chosen, QemuUserEmulator) else (),
+                traced=traced,
+            )
+            return TargetProgram(target, chosen, tool.name, program)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def run_on_target(
+    program: TargetProgram, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0
+) -> Trace:
+    """Run streams or windows from a reset, as :func:`firmware_export.toolchain.host.run_on_host` does on the host.
+
+    Args:
+        program: from :func:`build_for_target`.
+        model: that the program is to hold; its hash is compared.
+        counts: int16 [B, T, C], raw counts; T may be any length, windows follow each other.
+        timeout_s: for what the emulator is given at once.
+
+    Returns:
+        Trace of int64 arrays [B, T, N] by the names of ``trace_names``; without gates unless the build is traced.
+
+    Raises:
+        ParityError: where the program holds another model (a stale export) or the counts do not fit.
+        ToolError: where the firmware faults, or the emulator fails.
+    """
+    if isinstance(program.built, HostProgram):
+        return run_on_host(program.built, model, counts, timeout_s=timeout_s)
+    image, where = program.built, program.target.name
+    require_usable_counts(model, counts, image.names, where=where)
+    mark = order_mark(image.content.byte_order)
+    orders = list(make_orders(image, model, counts, mark=mark))
+    match program.emulator:
+        case UnicornEmulator():
+            answers: Iterable[tuple[bytes, bytes]] = _run_in_unicorn(image, program.emulator, orders, timeout_s)
+        case QemuSystemEmulator():
+            answers = run_in_qemu(image, program.emulator, orders, mark=mark, timeout_s=timeout_s)
+        case SimavrEmulator():
+            ran = run_in_simavr(image, program.emulator, orders, timeout_s=timeout_s)
+            answers = [(answer.head, answer.words) for answer in ran]
+        case _:
+            raise ToolError(f"running {model.name} on {where}: an image does not run in {program.emulator.name}")
+    rows = []
+    for answer, raw in answers:
+        found = open_answer(answer, model, traced=image.traced, mark=mark, where=where)
+        require_same_model(model, found, where=where)
+        rows.append(np.frombuffer(raw, dtype=f"{mark}i4").astype(np.int32))
+    _, row_words = word_columns(model, traced=image.traced)
+    return trace_of_words(model, np.concatenate(rows).reshape(*counts.shape[:2], row_words), traced=image.traced)
+
+
+def _run_in_unicorn(
+    image: Image, emulator: UnicornEmulator, orders: Sequence[Order], timeout_s: float
+) -> Iterator[tuple[bytes, bytes]]:
+    """For each order the head of its answer and the words behind it."""
+    machine = UnicornMachine(image, emulator)
+    head, buffer = (machine.elf.address_of(name) for name in ("es_mail", "es_mail_buffer"))
+    for order in orders:
+        machine.write(head, order.head)
+        machine.write(buffer, order.counts)
+        machine.resume(timeout_s=timeout_s)
+        yield machine.read(head, MAIL_BYTES), machine.read(buffer + order.words_offset, order.word_bytes)

@@ -1,0 +1,1 @@
+"""Compilers, images and host programs."""

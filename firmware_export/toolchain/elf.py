@@ -1,0 +1,167 @@
+"""Linked images: what is loaded where, symbols, and sections. Needs ``pyelftools``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from edge_seq.support.errors import ToolError
+
+_THUMB_BIT = 1
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function or an object.
+
+    Attributes:
+        name: in C.
+        address: without the bit that marks Thumb code.
+        size: bytes.
+        section: that holds it.
+        is_function: code.
+    """
+
+    name: str
+    address: int
+    size: int
+    section: str
+    is_function: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """An allocated section: its size in memory and in the file that is flashed (0 for zeros and the stack)."""
+
+    name: str
+    address: int
+    size: int
+    flash_bytes: int
+    in_ram: bool
+
+
+@dataclass(frozen=True)
+class ElfImage:
+    """What a linked file holds.
+
+    Attributes:
+        entry: address of the first instruction.
+        byte_order: of the machine.
+        machine: its number's name, ``EM_ARM``, ``EM_AVR``, ``EM_RISCV``.
+        segments: (address, bytes) to load.
+        sections: allocated ones with something in them, in the order of addresses.
+        symbols: functions and objects, in the order of addresses.
+    """
+
+    entry: int
+    byte_order: Literal["little", "big"]
+    machine: str
+    segments: tuple[tuple[int, bytes], ...]
+    sections: tuple[Section, ...]
+    symbols: tuple[Symbol, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, Symbol]:
+        """Symbols by name; of several statics of one name, any."""
+        return {symbol.name: symbol for symbol in self.symbols}
+
+    def address_of(self, name: str) -> int:
+        """Address of a symbol.
+
+        Raises:
+            ToolError: where the image has none of this name.
+        """
+        if name not in self.by_name:
+            raise ToolError(f"reading an image: no symbol {name}; it was built by another release. Build it again")
+        return self.by_name[name].address
+
+    def function_at(self, address: int) -> Symbol | None:
+        """The function whose code this is."""
+        found = (one for one in self.symbols if one.is_function and one.address <= address < one.address + one.size)
+        return next(found, None)
+
+    def count_by_function(self, times: Mapping[int, int]) -> Counter[str]:
+        """How often instructions of each function ran, of how often each address did."""
+        found: Counter[str] = Counter()
+        for address, number in times.items():
+            function = self.function_at(address)
+            found[function.name if function else f"{address:#x}"] += number
+        return found
+
+    def memory(self, address: int, size: int) -> bytes:
+        """What is loaded there; fewer bytes, or none, where the image does not fill it."""
+        for start, data in self.segments:
+            if start <= address < start + len(data):
+                return data[address - start : address - start + size]
+        return b""
+
+    def place(self, address: int) -> str:
+        """A code address for a message: function and offset where one is known."""
+        symbol = self.function_at(address)
+        return f"{address:#x}" if symbol is None else f"{symbol.name}+{address - symbol.address:#x} ({address:#x})"
+
+
+def _section(section: Any) -> Section:
+    writable, empty = bool(section["sh_flags"] & 1), section["sh_type"] == "SHT_NOBITS"
+    in_ram = writable or empty
+    return Section(section.name, section["sh_addr"], section["sh_size"], 0 if empty else section["sh_size"], in_ram)
+
+
+def read_elf(path: Path) -> ElfImage:
+    """Read a linked image.
+
+    Raises:
+        ToolError: where ``pyelftools`` is missing, or the file is not an image with symbols.
+    """
+    try:
+        from elftools.common.exceptions import ELFError
+        from elftools.elf.elffile import ELFFile
+    except ImportError as error:
+        raise ToolError(f'reading {path.name}: pyelftools is not installed; pip install "edge-seq[targets]"') from error
+    try:
+        with path.open("rb") as file:
+            elf = ELFFile(file)
+            table = elf.get_section_by_name(".symtab")
+            if table is None:
+                raise ToolError(f"reading {path.name}: it has no symbols; link it without stripping")
+            thumb = elf["e_machine"] == "EM_ARM"
+            names = [section.name for section in elf.iter_sections()]
+            kinds = {"STT_FUNC": True, "STT_OBJECT": False}
+            symbols = [
+                Symbol(
+                    symbol.name,
+                    symbol["st_value"] & ~(_THUMB_BIT if thumb and kinds.get(symbol["st_info"]["type"]) else 0),
+                    symbol["st_size"],
+                    names[symbol["st_shndx"]] if isinstance(symbol["st_shndx"], int) else "",
+                    kinds.get(symbol["st_info"]["type"], False),
+                )
+                for symbol in table.iter_symbols()
+                if symbol.name and (symbol["st_info"]["type"] in kinds or symbol["st_info"]["bind"] == "STB_GLOBAL")
+            ]
+            return ElfImage(
+                entry=elf["e_entry"],
+                byte_order="little" if elf.little_endian else "big",
+                machine=elf["e_machine"],
+                segments=tuple(
+                    (segment["p_paddr"], segment.data())
+                    for segment in elf.iter_segments("PT_LOAD")
+                    if segment["p_filesz"]
+                ),
+                sections=tuple(
+                    sorted(
+                        (
+                            _section(section)
+                            for section in elf.iter_sections()
+                            if section["sh_flags"] & 2 and section["sh_size"]
+                        ),
+                        key=lambda section: section.address,
+                    )
+                ),
+                symbols=tuple(sorted(symbols, key=lambda symbol: (symbol.address, symbol.name))),
+            )
+    except (OSError, ELFError) as error:
+        raise ToolError(f"reading {path.name}: not an image ({error}); build it again") from error

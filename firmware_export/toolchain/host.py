@@ -1,0 +1,264 @@
+"""Exported C on this machine: build it, run it, and bring what it did into the common form of a trace."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.trace import Trace
+from edge_seq.ir.model import IntModel
+from edge_seq.support.errors import ExportError, ParityError, ToolError
+from edge_seq.support.files import stays_in_folder
+from firmware_export.emission import ctext
+from firmware_export.emission.emit import MANIFEST, MANIFEST_VERSION, RUNTIME_FOLDER
+from firmware_export.emission.words import require_same_model, require_usable_counts, trace_of_words, word_columns
+from firmware_export.toolchain.build import Compiler, build_program, find_compiler
+
+DEFAULT_FLAGS = ("-std=c99", "-O2")
+_HASH_BYTES = 32
+_CHUNK_STEPS = 1 << 16
+
+
+@dataclass(frozen=True)
+class HostProgram:
+    """A program that runs the exported models in it.
+
+    Attributes:
+        command: program and leading arguments (an emulator, for a program of another machine).
+        names: the models, in the order of their index.
+        traced: whether gates are in the trace too; what ships is the build without.
+    """
+
+    command: tuple[str, ...]
+    names: tuple[str, ...]
+    traced: bool = False
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an export.
+
+    Raises:
+        ExportError: where the folder has none, it is not one that this release wrote, or it names files elsewhere.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ExportError(f"reading the C export in {folder.name}: no {MANIFEST} there; export the model with export_c")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        version = manifest["manifest_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExportError(
+            f"reading {folder.name}/{MANIFEST}: not a manifest ({error}); export the model again"
+        ) from error
+    if version != MANIFEST_VERSION:
+        raise ExportError(
+            f"reading {folder.name}/{MANIFEST}: version {version}; this release reads {MANIFEST_VERSION}. Export again"
+        )
+    missing = sorted({"name", "model_hash", "sources"} - set(manifest))
+    if missing:
+        raise ExportError(f"reading {folder.name}/{MANIFEST}: it lacks {', '.join(missing)}; export the model again")
+    _check_paths(folder, manifest)
+    return dict(manifest)
+
+
+def _check_paths(folder: Path, manifest: dict[str, Any]) -> None:
+    """See that what a manifest has compiled lies in its folder."""
+    paths = [f"{manifest['name']}.c"]
+    for field in ("sources", "golden_sources", "include_folders"):
+        entries = manifest.get(field, [])
+        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+            raise ExportError(
+                f"reading {folder.name}/{MANIFEST}: {field} is not a list of file names; export the model again"
+            )
+        paths += entries
+    for path in paths:
+        if not stays_in_folder(path):
+            raise ExportError(
+                f"reading {folder.name}/{MANIFEST}: it names {path!r}, expected paths inside the folder, without '..'; "
+                "export the model again"
+            )
+
+
+def read_exports(
+    folders: Path | Sequence[Path], *, what: str
+) -> tuple[list[Path], list[dict[str, Any]], tuple[str, ...]]:
+    """Export folders that are to be built into one program: the folders, their manifests, the models' names.
+
+    Raises:
+        ExportError: where a folder is not an export, or two hold models of one name.
+    """
+    folders = [folders] if isinstance(folders, Path) else list(folders)
+    manifests = [read_manifest(folder) for folder in folders]
+    names = tuple(str(manifest["name"]) for manifest in manifests)
+    if len(set(names)) != len(names):
+        raise ExportError(f"building {what}: models {list(names)} repeat a name; export them with other names")
+    return folders, manifests, names
+
+
+def models_table(names: Sequence[str]) -> str:
+    """C text of ``es_host_models``, the table of what a program or library for the host holds."""
+    pointers = ", ".join(f"&{name}_model" for name in names)
+    return (
+        ctext.include("edge_seq.h")
+        + "".join(ctext.include(f"{name}.h") for name in names)
+        + "extern const es_model_t *const es_host_models[];\nextern const unsigned es_host_num_models;\n"
+        + f"const es_model_t *const es_host_models[] = {{{pointers}}};\n"
+        + f"const unsigned es_host_num_models = {len(names)}u;\n"
+    )
+
+
+def build_host(
+    folders: Path | Sequence[Path],
+    output: Path,
+    *,
+    compiler: Compiler | None = None,
+    flags: Sequence[str] = DEFAULT_FLAGS,
+    emulator: Sequence[str] = (),
+    traced: bool = False,
+) -> HostProgram:
+    """Compile what is in one or more export folders, with the runtime that is in the first, into one program.
+
+    Args:
+        folders: written by :func:`firmware_export.emission.emit.export_c`.
+        output: the program; a file beside it lists the models.
+        compiler: of this machine, or the preferred one.
+        flags: for the compiler.
+        emulator: what the program is run with, where it is one of another machine.
+        traced: build with the hook that shows every gate.
+
+    Raises:
+        ToolError: where there is no compiler, or with the words of one that fails.
+        ExportError: where a folder is not an export, or two hold models of one name.
+    """
+    folders, manifests, names = read_exports(folders, what=output.name)
+    compiler = compiler or find_compiler()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    table = output.with_name(f"{output.name}_models.c")
+    table.write_text(models_table(names), encoding="utf-8")
+    runtime = [folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")]
+    build_program(
+        compiler,
+        [
+            *runtime,
+            *(folder / f"{name}.c" for folder, name in zip(folders, names, strict=True)),
+            RUNTIME_FOLDER / "port" / "host_main.c",
+            table,
+        ],
+        output,
+        root=folders[0],
+        flags=[*flags, *(["-DES_TRACE"] if traced else [])],
+        include_folders=[
+            *(folders[0] / folder for folder in ("runtime/include", "runtime/src")),
+            *folders,
+        ],
+    )
+    return HostProgram((*emulator, str(output)), names, traced)
+
+
+def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeout_s: float) -> NDArray[np.int32]:
+    """int32 [B, T, words] of one run of the program."""
+    windows, time_steps, _ = counts.shape
+    command = [*program.command, str(program.names.index(model.name)), str(time_steps)]
+    try:
+        done = subprocess.run(
+            command, input=counts.astype("<i2").tobytes(), capture_output=True, timeout=timeout_s, check=False
+        )
+    except OSError as error:
+        raise ToolError(
+            f"running {model.name} on the host: {command[0]} cannot be started ({error.strerror}); build it again"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(f"running {model.name} on the host: not done after {timeout_s:g} s") from error
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip()[:3000]
+        raise ToolError(f"running {model.name} on the host: exit code {done.returncode}, and it says:\n{words}")
+    require_same_model(model, done.stdout[:_HASH_BYTES].hex(), where="the host")
+    _, row_words = word_columns(model, traced=program.traced)
+    values = np.frombuffer(done.stdout, dtype="<i4", offset=_HASH_BYTES)
+    if values.size != 1 + windows * time_steps * row_words or values[0] != row_words:
+        raise ToolError(
+            f"running {model.name} on the host: it wrote {values.size - 1} words, expected {windows} x {time_steps} x "
+            f"{row_words}; the program is of another release. Build it again"
+        )
+    return values[1:].reshape(windows, time_steps, row_words)
+
+
+def run_chunks(
+    program: HostProgram,
+    model: IntModel,
+    counts: NDArray[np.int16],
+    *,
+    chunk_steps: int = _CHUNK_STEPS,
+    timeout_s: float = 600.0,
+) -> Iterator[tuple[slice, Trace]]:
+    """As :func:`run_on_host`, some windows at a time, so that a million steps need little memory.
+
+    Yields:
+        Which windows, and their trace.
+    """
+    require_usable_counts(model, counts, program.names, where="the host")
+    at_once = max(1, chunk_steps // counts.shape[1])
+    for start in range(0, len(counts), at_once):
+        part = slice(start, min(start + at_once, len(counts)))
+        words = _run(program, model, counts[part], timeout_s)
+        yield part, trace_of_words(model, words, traced=program.traced)
+
+
+def run_on_host(program: HostProgram, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0) -> Trace:
+    """Run streams or windows from a reset, as :func:`edge_seq.backends.reference_int.run_reference` does.
+
+    Args:
+        program: from :func:`build_host`.
+        model: that the program is to hold; its hash is compared.
+        counts: int16 [B, T, C], raw counts; T may be any length, windows follow each other.
+        timeout_s: for a chunk of some 65,000 steps.
+
+    Returns:
+        Trace of int64 arrays [B, T, N] by the names of ``trace_names``; without gates unless the build is traced.
+
+    Raises:
+        ParityError: where the program holds another model (a stale export) or the counts do not fit.
+        ToolError: where the program fails.
+    """
+    traces = [trace for _, trace in run_chunks(program, model, counts, timeout_s=timeout_s)]
+    return Trace({name: np.concatenate([trace.values[name] for trace in traces]) for name in traces[0].values})
+
+
+def self_test_on_host(folder: Path, output: Path, *, compiler: Compiler | None = None) -> None:
+    """Build the golden vectors of an export into a program and run the self-test that travels with the firmware.
+
+    Args:
+        folder: written by :func:`firmware_export.emission.emit.export_c`.
+        output: the program.
+        compiler: of this machine, or the preferred one.
+
+    Raises:
+        ToolError: where there is no compiler, or with the words of one that fails.
+        ExportError: where the folder is not an export.
+        ParityError: where the self-test fails; names window and step.
+    """
+    manifest = read_manifest(folder)
+    name = str(manifest["name"])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    main = output.with_name(f"{output.name}_main.c")
+    main.write_text(ctext.self_test_program(name), encoding="utf-8")
+    sources = [folder / source for source in (*manifest["sources"], *manifest["golden_sources"])]
+    includes = [folder / part for part in manifest["include_folders"]]
+    build_program(
+        compiler or find_compiler(),
+        [*sources, main],
+        output,
+        root=folder,
+        flags=DEFAULT_FLAGS,
+        include_folders=includes,
+    )
+    done = subprocess.run([str(output)], capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise ParityError(f"self-test of {name}: {done.stdout.strip() or f'exit code {done.returncode}'}")

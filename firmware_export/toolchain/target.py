@@ -1,0 +1,357 @@
+"""Targets: what to compile for and what to run it on. One TOML file in ``firmware_export/targets`` is one target.
+
+Adding one: write ``targets/<name>.toml``; ``edge-seq verify RUN --target <name>`` then knows it. A machine whose start
+is not there yet also needs ``runtime/port/bare/es_start_<start>.c``, and ``es_link_<start>.ld`` where its memory is not
+laid out as ``es_link.ld`` does it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge_seq.support.errors import ConfigError, ToolError
+from firmware_export.toolchain.budgets import Budgets
+from firmware_export.toolchain.build import Compiler, find_compilers
+from firmware_export.toolchain.simavr_driver import has_simavr
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+TARGETS_FOLDER = Path(__file__).parents[1] / "targets"
+BARE_FOLDER = Path(__file__).parents[1] / "runtime" / "port" / "bare"
+ALL_TARGETS = "all"
+
+
+class MissingToolError(ToolError):
+    """A compiler or an emulator is not on this machine; the message has the commands that install it."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CompilerChoice(_Table):
+    """One way to compile for the target; the first that is on the machine is taken.
+
+    Attributes:
+        name: to ask for it by, and in reports.
+        program: on the path; or
+        module: of Python, run as ``python -m module``.
+        arguments: before all others, for example zig's ``cc``.
+        flags: for the part.
+        link_flags: only when linking.
+        libraries: behind the objects when linking.
+        install: the command that installs it.
+        note: what it cannot do; said where it fails.
+    """
+
+    name: str
+    program: str = ""
+    module: str = ""
+    arguments: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    link_flags: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    install: str
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> CompilerChoice:
+        if bool(self.program) == bool(self.module):
+            raise ValueError("expected either program or module")
+        return self
+
+    def find(self) -> Compiler | None:
+        """The compiler, or None where it is not on this machine."""
+        if self.module:
+            if importlib.util.find_spec(self.module) is None:
+                return None
+            return Compiler(self.name, (sys.executable, "-m", self.module, *self.arguments))
+        path = shutil.which(self.program)
+        return None if path is None else Compiler(self.name, (path, *self.arguments))
+
+
+class _Emulator(_Table):
+    install: str
+
+
+class UnicornEmulator(_Emulator):
+    """The emulator in the ``unicorn`` wheel: states from memory, exact instruction counts.
+
+    Attributes:
+        architecture: ``arm`` (M profile), ``riscv32`` or ``ppc32``.
+        cpu: what ``unicorn`` calls it, without ``UC_CPU_..._``; empty for its default.
+    """
+
+    kind: Literal["unicorn"]
+    architecture: Literal["arm", "riscv32", "ppc32"]
+    cpu: str = ""
+
+    @property
+    def name(self) -> str:
+        """In reports."""
+        return "unicorn"
+
+    def is_here(self) -> bool:
+        """Whether it can be started."""
+        return importlib.util.find_spec("unicorn") is not None and importlib.util.find_spec("elftools") is not None
+
+
+class QemuSystemEmulator(_Emulator):
+    """A whole machine under QEMU; the firmware fetches and delivers through semihosting.
+
+    Attributes:
+        program: for example ``qemu-system-arm``.
+        arguments: machine and processor.
+    """
+
+    kind: Literal["qemu_system"]
+    program: str
+    arguments: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """In reports."""
+        return self.program
+
+    def is_here(self) -> bool:
+        """Whether it can be started."""
+        return shutil.which(self.program) is not None
+
+
+class QemuUserEmulator(_Emulator):
+    """A program of the target's Linux, built of the host's main file and linked statically.
+
+    Attributes:
+        program: for example ``qemu-ppc``.
+    """
+
+    kind: Literal["qemu_user"]
+    program: str
+
+    @property
+    def name(self) -> str:
+        """In reports."""
+        return self.program
+
+    def is_here(self) -> bool:
+        """Whether it can be started."""
+        return shutil.which(self.program) is not None
+
+
+class SimavrEmulator(_Emulator):
+    """An AVR in ``libsimavr``, driven by a program of this project: states from memory, exact cycle counts.
+
+    Attributes:
+        mcu: what simavr calls it, for example ``atmega2560``.
+    """
+
+    kind: Literal["simavr"]
+    mcu: str
+
+    @property
+    def name(self) -> str:
+        """In reports."""
+        return "simavr"
+
+    def is_here(self) -> bool:
+        """Whether it can be built."""
+        return has_simavr()
+
+
+class HostEmulator(_Emulator):
+    """No emulator: the program runs on this machine."""
+
+    kind: Literal["host"]
+
+    @property
+    def name(self) -> str:
+        """In reports."""
+        return "this machine"
+
+    def is_here(self) -> bool:
+        """Always."""
+        return True
+
+
+Emulator = UnicornEmulator | QemuSystemEmulator | QemuUserEmulator | SimavrEmulator | HostEmulator
+
+
+class Memory(_Table):
+    """The memory of the part that is emulated, bytes.
+
+    Attributes:
+        flash_origin, flash_bytes, ram_origin, ram_bytes: where code and data go.
+        stack_bytes: reserved for the stack, at the start of the RAM.
+        buffer_bytes: for the counts and states that the harness exchanges; no part of the product.
+    """
+
+    flash_origin: int = Field(ge=0)
+    flash_bytes: int = Field(gt=0)
+    ram_origin: int = Field(ge=0)
+    ram_bytes: int = Field(gt=0)
+    stack_bytes: int = Field(default=4096, gt=0, multiple_of=16)
+    buffer_bytes: int = Field(default=65536, gt=0, multiple_of=4)
+
+
+class Clock(_Table):
+    """For the estimate of a latency.
+
+    Attributes:
+        hz: of the core.
+        cycles_per_instruction: lowest and highest, with the assumption in ``reason``.
+        reason: why.
+    """
+
+    hz: float = Field(gt=0)
+    cycles_per_instruction: tuple[float, float]
+    reason: str
+
+
+class Target(_Table):
+    """One target; the fields of its TOML file.
+
+    Attributes:
+        name: of the file.
+        title: for people.
+        start: which ``es_start_<start>.c``; empty where the target has an operating system.
+        optimization: of the compiler.
+        defines: macros, for example ``ES_KERNEL=ES_KERNEL_PLAIN``.
+        sources: more files of the runtime, below ``firmware_export/runtime``, for example kernel variants.
+        include_folders: more of them, below ``firmware_export/runtime``.
+        compilers: in order of preference.
+        emulators: in order of preference.
+        memory: of a bare machine.
+        budgets: for ``edge-seq measure``.
+        clock: for the estimate of a latency.
+    """
+
+    name: str
+    title: str
+    start: str = ""
+    optimization: str = "-O2"
+    defines: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    include_folders: tuple[str, ...] = ()
+    compilers: tuple[CompilerChoice, ...] = ()
+    emulators: tuple[Annotated[Emulator, Field(discriminator="kind")], ...] = Field(min_length=1)
+    memory: Memory | None = None
+    budgets: Budgets = Budgets()
+    clock: Clock | None = None
+
+    @property
+    def linker_script(self) -> Path:
+        """Of a bare machine: that of its start, or the one for all others."""
+        own = BARE_FOLDER / f"es_link_{self.start}.ld"
+        return own if own.is_file() else BARE_FOLDER / "es_link.ld"
+
+    @model_validator(mode="after")
+    def _bare_machines_are_whole(self) -> Target:
+        bare = [emulator.kind for emulator in self.emulators if emulator.kind in ("unicorn", "qemu_system", "simavr")]
+        if bare and (self.memory is None or not self.start):
+            raise ValueError(f"an emulator of kind {bare[0]} needs start and the table [memory]")
+        if not self.compilers and any(emulator.kind != "host" for emulator in self.emulators):
+            raise ValueError("expected at least one table [[compilers]]")
+        if self.start and not (BARE_FOLDER / f"es_start_{self.start}.c").is_file():
+            starts = sorted(path.stem.removeprefix("es_start_") for path in BARE_FOLDER.glob("es_start_*.c"))
+            raise ValueError(f"start {self.start!r}: there is no es_start_{self.start}.c; there are {starts}")
+        return self
+
+
+def target_names(folder: Path = TARGETS_FOLDER) -> tuple[str, ...]:
+    """The targets there are, by name."""
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
+
+
+def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
+    """Read and check one target.
+
+    Raises:
+        ConfigError: where there is no such target (with those there are), or its file is not usable (naming each key).
+
+    >>> load_target("cortex_m4").title
+    'Arm Cortex-M4F'
+    """
+    names = target_names(folder)
+    if name not in names:
+        raise ConfigError(
+            f"target {name!r} is not there. Targets: {', '.join(names)}, or {ALL_TARGETS}. A new one is a file "
+            "firmware_export/targets/<name>.toml"
+        )
+    path = folder / f"{name}.toml"
+    try:
+        return Target.model_validate({**tomllib.loads(path.read_text(encoding="utf-8")), "name": name})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"target {name}: {path.name} cannot be read as TOML: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        )
+        raise ConfigError(f"target {name}: {path.name}: {problems}") from error
+
+
+def choose_targets(names: list[str] | tuple[str, ...], folder: Path = TARGETS_FOLDER) -> tuple[Target, ...]:
+    """The targets asked for, each once, in the order asked; ``all`` is every one there is.
+
+    Raises:
+        ConfigError: as :func:`load_target`.
+    """
+    wanted = [part for name in names for part in (target_names(folder) if name == ALL_TARGETS else (name,))]
+    return tuple(load_target(name, folder) for name in dict.fromkeys(wanted))
+
+
+def find_target_compiler(target: Target, name: str | None = None) -> tuple[Compiler, CompilerChoice]:
+    """The preferred compiler of a target that is on this machine, or the one asked for.
+
+    Raises:
+        MissingToolError: where there is none; says what to install.
+    """
+    if not target.compilers:
+        choices = [
+            (compiler, CompilerChoice(name=compiler.name, program=compiler.name, install=""))
+            for compiler in find_compilers()
+        ]
+        found = [choice for choice in choices if name in (None, choice[0].name)]
+        if found:
+            return found[0]
+        raise MissingToolError(
+            f"compiling for {target.name}: {name or 'C compiler'} not found on this machine. Install gcc or clang, or: "
+            'pip install "edge-seq[compiler]"'
+        )
+    for choice in target.compilers:
+        if name in (None, choice.name) and (compiler := choice.find()) is not None:
+            return compiler, choice
+    wanted = [choice for choice in target.compilers if name in (None, choice.name)] or list(target.compilers)
+    raise MissingToolError(
+        f"compiling for {target.name}: {name or ', '.join(choice.name for choice in wanted)} not found on this "
+        f"machine. Install with: {', or '.join(choice.install for choice in wanted)}"
+    )
+
+
+def find_emulator(target: Target, kind: str | None = None) -> Emulator:
+    """The preferred emulator of a target that is on this machine, or that of the kind asked for.
+
+    Raises:
+        ConfigError: where the target has none of this kind.
+        MissingToolError: where there is none; says what to install.
+    """
+    candidates = [emulator for emulator in target.emulators if kind in (None, emulator.kind)]
+    if not candidates:
+        kinds = ", ".join(emulator.kind for emulator in target.emulators)
+        raise ConfigError(f"target {target.name} has no emulator of kind {kind!r}; it has: {kinds}")
+    for emulator in candidates:
+        if emulator.is_here():
+            return emulator
+    raise MissingToolError(
+        f"running {target.name}: {', '.join(emulator.name for emulator in candidates)} not found on this machine. "
+        f"Install with: {', or '.join(emulator.install for emulator in candidates)}"
+    )
