@@ -214,7 +214,7 @@ def test_a_board_that_restarts_is_told_and_begins_a_new_window(exports: Exports,
     lines = [json.loads(line) for line in out.splitlines()]
     (gap,) = [line for line in lines if "gap_before_sample" in line]
     assert gap["lost"] is None
-    assert "an unknown number of samples lost, the device started anew; the window begins anew" in err
+    assert "an unknown number of samples lost, the device restarted; the window begins anew" in err
     assert lines[lines.index(gap) + 1]["sample"] == gap["gap_before_sample"] + WINDOW - 1
 
 
