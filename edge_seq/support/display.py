@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 
 PLAIN_WIDTH = 140  # characters; without a terminal the width is a guess, and a wide guess keeps rows whole
@@ -66,3 +67,37 @@ def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         for row in rows
     )
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@contextmanager
+def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[..., None]]:
+    """Show a progress bar on stderr.
+
+    Args:
+        description: Text before the bar.
+        total: Number of steps.
+        quiet: Show nothing.
+
+    Yields:
+        ``update(completed, total=None, note="")``.
+    """
+    if quiet:
+        yield lambda *_args, **_kwargs: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=total, note="")
+
+        def update(completed: int, total: int | None = None, note: str = "") -> None:
+            bar.update(task, completed=completed, total=total, note=note)
+
+        yield update
