@@ -157,7 +157,7 @@ def test_a_blank_recording_in_a_later_part_is_named_by_its_row(tmp_path, monkeyp
 def test_a_header_without_rows_is_named_in_parts_too(tmp_path):
     for kind in ("csv", "parquet"):
         source = parse_source(write_set(tmp_path, 1, order=lambda _: np.arange(0), kind=kind), where="test")
-        with pytest.raises(DataError, match=rf"set.{kind}: there is a header .* but not one row"):
+        with pytest.raises(DataError, match=rf"set.{kind}: there is a header .* but no row"):
             list(read_signals(source, base=tmp_path, in_parts=True))
 
 
