@@ -1,4 +1,4 @@
-"""Formats that people have: Edge Impulse, phones, windows, intervals, folders; units by name and other rates."""
+"""Formats: Edge Impulse, phone loggers, windows, intervals, folders; conversion of units and rates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def channels(**more: Any) -> list[dict[str, Any]]:
 
 
 def acquisition(count: int = 8, units: str = "m/s2", interval_ms: float = 100, **payload: Any) -> dict[str, Any]:
-    """An acquisition file of Edge Impulse, ax rising by 1 g / 100 a sample and ay falling."""
+    """Make an acquisition file of Edge Impulse in which ax rises by 1 g / 100 per sample and ay falls."""
     return {
         "protected": {"ver": "v1", "alg": "HS256", "iat": 1564128599},
         "signature": "b0ee",
@@ -145,7 +145,7 @@ def test_edge_impulse_csv_has_its_time_first_in_milliseconds(read):
         read({"walk.1.csv": edge_impulse_csv()}, **source, index_column="i")
 
 
-# Phones
+# Phone loggers
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whole data sets from files: layouts that people have, and what is wrong with them."""
+"""Whole data sets from files: usual layouts, and a clear error for each fault."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ONE_WALK = rows_csv("t,ax,ay,label")
 
 
 def with_row(text: str, row: int, **values: str) -> str:
-    """CSV text with values of data row ``row`` (from 0) replaced."""
+    """Replace values in data row ``row`` (from 0) of a CSV text."""
     lines = text.splitlines()
     cells = dict(zip(lines[0].split(","), lines[row + 1].split(","), strict=True))
     lines[row + 1] = ",".join({**cells, **values}.values())
     return "\n".join(lines) + "\n"
 
 
-# What people have
+# Usual layouts
 
 
 def test_one_csv_file_is_one_recording_in_counts(read):
@@ -259,7 +259,7 @@ def test_load_dataset_goes_by_the_folder_of_the_toml_file(tmp_path, monkeypatch)
     assert load_dataset(toml).name == "walks"
 
 
-# What is wrong with it
+# Faults
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,7 @@ def test_a_missing_pyarrow_says_what_to_install(read, monkeypatch):
         read({"a.csv": ONE_WALK})
 
 
-# Names that a terminal would obey, that turn the direction of text, that are half of a character
+# Refused names: terminal control sequences, marks that turn the direction of text, halves of surrogate pairs
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_names_of_any_script_are_taken(read):
     assert dataset.recordings[0].name == "größe $x$"
 
 
-# Letters that are kept apart in a word, letters that are joined, a space that ends no line, an emoji of several
+# Accepted names: a zero-width non-joiner, a zero-width joiner, special spaces, an emoji of several characters
 
 
 @pytest.mark.parametrize("label", ["می\u200cرود", "क्\u200dष", "a\u00a0b", "a\u3000b", "👩\u200d🚗"])

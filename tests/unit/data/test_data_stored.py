@@ -1,4 +1,4 @@
-"""Samples on disk read like arrays in memory, from CSV and Parquet in parts."""
+"""Samples on disk behave like arrays in memory; CSV and Parquet files are read in parts."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_no_more_than_a_recording_and_a_part_is_in_memory(tmp_path, monkeypatch,
 
 
 def test_parts_have_one_clock(tmp_path, monkeypatch):
-    """A column of timestamps is counted from the file's first row, whichever part a recording is in."""
+    """Timestamps count from the first row of the file, whichever part a recording is in."""
     monkeypatch.setattr(parquet_file, "PART_ROWS", 30)
     source = parse_source(write_set(tmp_path), where="test")
     table = pa_parquet.read_table(tmp_path / "set.parquet")
