@@ -10,7 +10,6 @@ import numpy as np
 from edge_seq.data.audit.facts import Facts
 from edge_seq.data.audit.finding import Finding, some
 
-COPY_SHARE = 0.5  # of the shorter one's anchors
 MIN_SHARED = 3  # anchors in common, below which a pair is not reported
 _COMMON = 20  # a stretch in more recordings than this is not a copy, but a pattern of the sensor
 
