@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from edge_seq.support.errors import ConfigError
+
 
 @contextmanager
 def replace_when_done(path: Path) -> Iterator[Path]:
@@ -67,3 +69,16 @@ def stays_in_folder(name: str) -> bool:
     """
     path = PureWindowsPath(name)  # understands both kinds of slashes, and drives
     return not (path.drive or path.root or ".." in path.parts)
+
+
+def check_can_write(path: Path) -> None:
+    """See that a folder exists or can be made, before long work whose result goes there.
+
+    Raises:
+        ConfigError: naming what is in the way.
+    """
+    existing = next(part for part in (path, *path.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"cannot write to {path}: {existing} is a file; give another path")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write to {path}: no right to write in {existing}; give another path, or its rights")
