@@ -64,8 +64,8 @@ def conversion_factor(found: Unit, wanted: Unit, *, what: str) -> float:
     Raises:
         ContractError: the units measure different quantities, or one of them is ``counts``.
 
-    >>> conversion_factor("g", "mg", what="ax"), round(conversion_factor("deg/s", "rad/s", what="gx"), 5)
-    (1000.0, 0.01745)
+    >>> conversion_factor("mg", "g", what="ax"), round(conversion_factor("deg/s", "rad/s", what="gx"), 5)
+    (0.001, 0.01745)
     """
     if found == wanted:
         return 1.0
