@@ -31,14 +31,21 @@ class HostProgram:
     """A program that runs the exported models in it.
 
     Attributes:
-        command: program and leading arguments (an emulator, for a program of another machine).
+        path: the program's file.
         names: the models, in the order of their index.
+        emulator: command that runs the program, where it is one of another machine.
         traced: whether gates are in the trace too; what ships is the build without.
     """
 
-    command: tuple[str, ...]
+    path: Path
     names: tuple[str, ...]
+    emulator: tuple[str, ...] = ()
     traced: bool = False
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that starts it. The path is absolute, as a bare file name would be looked up on PATH."""
+        return (*self.emulator, str(self.path.absolute()))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def build_host(
             *folders,
         ],
     )
-    return HostProgram((*emulator, str(output)), names, traced)
+    return HostProgram(output.absolute(), names, tuple(emulator), traced)
 
 
 def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeout_s: float) -> NDArray[np.int32]:
@@ -259,6 +266,6 @@ def self_test_on_host(folder: Path, output: Path, *, compiler: Compiler | None =
         flags=DEFAULT_FLAGS,
         include_folders=includes,
     )
-    done = subprocess.run([str(output)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([str(output.absolute())], capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         raise ParityError(f"self-test of {name}: {done.stdout.strip() or f'exit code {done.returncode}'}")
