@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
+]
 BaudOption = Annotated[
     int, typer.Option(help="Of the board's port, as its firmware sets it; of no matter on USB.", min=300)
 ]
