@@ -1,5 +1,5 @@
-/* Reads raw counts from stdin, one sample a line, and prints a label whenever one is due.
- * Built of car.c, car_golden.c and the files in runtime/src, with -I runtime/include. */
+/* Reads raw counts from stdin, one sample per line, and prints a label whenever one is due.
+ * Build it with car.c, car_golden.c and the files in runtime/src, with -I runtime/include. */
 #include <stdio.h>
 
 #include "car.h"
@@ -20,7 +20,7 @@ static int read_counts(int16_t *counts)
 
 int main(void)
 {
-    static car_memory_t memory; /* all that the model needs; nothing is allocated anywhere */
+    static car_memory_t memory; /* all memory that the model needs; nothing is allocated */
     int16_t counts[CAR_NUM_CHANNELS];
     es_context_t *context;
 
