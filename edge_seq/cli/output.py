@@ -18,6 +18,10 @@ from edge_seq.support.stderr import print_stderr_error
 from edge_seq.support.stderr import print_stderr_warning as print_stderr_warning
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
+]
 BaudOption = Annotated[
     int, typer.Option(help="Of the board's port, as its firmware sets it; of no matter on USB.", min=300)
 ]

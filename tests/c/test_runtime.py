@@ -16,6 +16,13 @@ from edge_seq.ir.model import IntModel
 from firmware_export.emission.emit import RUNTIME_FOLDER, export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
+from firmware_export.toolchain.target import (
+    MissingToolError,
+    QemuUserEmulator,
+    find_emulator,
+    find_target_compiler,
+    load_target,
+)
 from tests.c.cases import cases_header
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
@@ -34,24 +41,48 @@ def runtime_sources() -> list[Path]:
     return sorted((RUNTIME_FOLDER / "src").glob("*.c"))
 
 
+def interface_checks(folders: dict[str, Path], compiler: Compiler, output: Path, *flags: str) -> Path:
+    """The program of runtime_checks.c, with every model of the zoo in it."""
+    output.mkdir()
+    (output / "cases.h").write_text(cases_header(list(folders)))
+    generated = [folder / f"{name}{part}.c" for name, folder in folders.items() for part in ("", "_golden")]
+    return compile_c(
+        compiler,
+        [*runtime_sources(), *generated, HERE / "runtime_checks.c"],
+        output / "checks",
+        flags=[*STRICT_FLAGS, *flags],
+        include_folders=[RUNTIME_FOLDER / "include", output, *folders.values()],
+    )
+
+
+def require_no_failure(command: list[str], num_models: int) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
+    assert f"{num_models} models, 0 failures" in done.stdout
+
+
 @pytest.mark.parametrize(
     "flags", [("-O2",), ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")]
 )
 def test_interface_over_the_zoo(
     flags: tuple[str, ...], zoo_folders: dict[str, Path], compiler: Compiler, tmp_path: Path
 ) -> None:
-    (tmp_path / "cases.h").write_text(cases_header(list(zoo_folders)))
-    generated = [folder / f"{name}{part}.c" for name, folder in zoo_folders.items() for part in ("", "_golden")]
-    program = compile_c(
-        compiler,
-        [*runtime_sources(), *generated, HERE / "runtime_checks.c"],
-        tmp_path / "checks",
-        flags=[*STRICT_FLAGS, *flags],
-        include_folders=[RUNTIME_FOLDER / "include", tmp_path, *zoo_folders.values()],
-    )
-    done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
-    assert f"{len(zoo_folders)} models, 0 failures" in done.stdout
+    program = interface_checks(zoo_folders, compiler, tmp_path / "built", *flags)
+    require_no_failure([str(program)], len(zoo_folders))
+
+
+def test_interface_on_a_big_endian_machine(zoo_folders: dict[str, Path], tmp_path: Path) -> None:
+    """No word of the runtime, of the data or of a saved state depends on byte order."""
+    target = load_target("powerpc")
+    try:
+        compiler, choice = find_target_compiler(target)
+        emulator = find_emulator(target)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert isinstance(emulator, QemuUserEmulator)
+    program = interface_checks(zoo_folders, compiler, tmp_path / "built", "-O2", *choice.flags, *choice.link_flags)
+    assert program.read_bytes()[:6] == b"\x7fELF\x01\x02", "expected 32 bits, the high byte first"
+    require_no_failure([emulator.program, str(program)], len(zoo_folders))
 
 
 def build_demo(folder: Path, compiler: Compiler) -> Path:

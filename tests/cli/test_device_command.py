@@ -45,7 +45,7 @@ BOARDS = [
 def emulated(run: Path, *options: str | Path) -> Iterator[dict[str, object]]:
     """`edge-seq device emulate` in another terminal: what it printed as JSON, the command's process, and the folder
     for what it builds, which is removed here, as a command that was killed cannot."""
-    command = [sys.executable, "-c", "from edge_seq.cli import main; main()", "device", "emulate", str(run), "--json"]
+    command = [sys.executable, "-m", "edge_seq", "device", "emulate", str(run), "--json"]
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [*command, *map(str, options)],

@@ -25,8 +25,7 @@ def test_on_your_board(small: Small, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()
     command = folder / "edge-seq"
-    code = "from edge_seq.cli import main; main()"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}" "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m edge_seq "$@"\n')
     command.chmod(0o755)
     done = subprocess.run(
         ["sh", "-eu", "-c", block],
