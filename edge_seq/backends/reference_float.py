@@ -90,7 +90,7 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
         gives a label only per window, as they cost little here and training losses may use them.
 
     Raises:
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     check_counts(counts, model.input_size, f"running {model.name}")
     values: dict[str, NDArray[Any]] = {"features": float_features(model, counts)}

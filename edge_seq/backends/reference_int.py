@@ -273,7 +273,7 @@ def run_stream(model: IntModel, counts: NDArray[np.int16]) -> Iterator[dict[str,
     """Run int16 [B, T, C] counts from a reset, for any T, and yield the traced values of each step.
 
     Raises:
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     check_counts(counts, model.input_size, f"running {model.name}")
     state = reset_state(model, len(counts))
@@ -293,7 +293,7 @@ def run_reference(model: IntModel, counts: NDArray[np.int16]) -> Trace:
         Trace of int64 arrays [B, T, N].
 
     Raises:
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     steps = list(run_stream(model, counts))
     return Trace({name: np.stack([values[name] for values in steps], axis=1) for name in trace_names(model)})

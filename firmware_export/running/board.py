@@ -315,7 +315,7 @@ def choose_board(name: str) -> BoardKind:
     """Return the kind of board with the given name.
 
     Raises:
-        ConfigError: where there is none of this name.
+        ConfigError: there is none with this name.
     """
     return _chosen("board", name, BOARDS)
 
@@ -324,7 +324,7 @@ def choose_clock(name: str) -> Clock:
     """Return the clock of an emulated board with the given name.
 
     Raises:
-        ConfigError: where there is none of this name.
+        ConfigError: there is none with this name.
     """
     return _chosen("clock", name, CLOCKS)
 

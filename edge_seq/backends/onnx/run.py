@@ -169,8 +169,8 @@ def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
         their shapes.
 
     Raises:
-        ModelError: where the model is of the other form.
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        ModelError: the model has the other form.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     _require(onnx_model, "window")
     check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
@@ -199,8 +199,8 @@ def run_steps_onnx(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Iterator
         The outputs of each time step by name; states are named ``<state>.next``.
 
     Raises:
-        ModelError: where the model is of the other form.
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        ModelError: the model has the other form.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     _require(onnx_model, "step")
     check_counts(counts, onnx_model.contract.num_channels, "running ONNX")

@@ -1,4 +1,4 @@
-"""Target files: what is in them, and what is said where they or their tools are missing or wrong."""
+"""Target files: their content, and the errors if they or their tools are missing or wrong."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_file_of_the_folder_is_a_target() -> None:
 
 
 def test_one_file_is_a_target(tmp_path: Path) -> None:
-    """A target is added by one file."""
+    """One file is enough to add a target."""
     target = load_target("some", write(tmp_path, BARE))
     assert target.memory is not None
     assert (target.name, target.optimization, target.memory.stack_bytes) == ("some", "-O2", 4096)

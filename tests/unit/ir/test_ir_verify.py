@@ -1,4 +1,4 @@
-"""Every message of verify(), each raised by the smallest change of a good model."""
+"""Every message of verify(), each raised by the smallest change of a valid model."""
 
 from __future__ import annotations
 
