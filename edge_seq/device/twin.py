@@ -58,13 +58,13 @@ FIFO_SAMPLES = 64  # samples that the sensor keeps until they are read
 
 REFUSALS = {
     ErrorCode.VERSION: f"protocol version is {PROTOCOL_VERSION}",
-    ErrorCode.SESSION: "no session: say hello",
-    ErrorCode.SEQUENCE: "sequence number was used",
+    ErrorCode.SESSION: "no session: send HELLO first",
+    ErrorCode.SEQUENCE: "sequence number is not new",
     ErrorCode.TYPE: "no such request",
-    ErrorCode.LENGTH: "length is not that of the type",
+    ErrorCode.LENGTH: "wrong length for this request",
     ErrorCode.VALUE: "value is out of range",
-    ErrorCode.UNSUPPORTED: "this board has none",
-    ErrorCode.STATE: "state is damaged or of another model",
+    ErrorCode.UNSUPPORTED: "not supported by this board",
+    ErrorCode.STATE: "state is damaged or from another model",
 }
 ANY = -1
 FIELD_BYTES = {

@@ -113,12 +113,12 @@ def _verify_number_format(model: FloatModel | IntModel) -> None:
             shifts = number_format.input_shift
             _require(
                 len(shifts) == channels and all(isinstance(s, int) and 0 <= s <= INPUT_SHIFT_MAX for s in shifts),
-                f"input_shift is {list(shifts)}; expected {channels} whole numbers of 0 to {INPUT_SHIFT_MAX}",
+                f"input_shift is {list(shifts)}; expected {channels} whole numbers from 0 to {INPUT_SHIFT_MAX}",
             )
             bits = number_format.cell_frac_bits
             _require(
                 len(bits) == len(model.layers) and all(isinstance(b, int) and b in CELL_FRAC_BITS for b in bits),
-                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} whole numbers of 8 to 15",
+                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} whole numbers from 8 to 15",
             )
             expected = pool_reciprocals(model)
             _require(
@@ -135,7 +135,7 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
     _require(
         isinstance(stage, DecisionStage) and isinstance(model.number_format, IntFormat),
         f"readout.decision is {stage!r} in a model with {type(model.number_format).__name__}; expected a DecisionStage "
-        "in an integer model, whose logits its numbers are of: quantize first, then give it one",
+        "in an integer model, as its parameters are in units of integer logits: quantize first, then add the stage",
     )
     for field, low, high in (
         ("smoothing_shift", 0, SMOOTHING_SHIFT_MAX),
@@ -146,7 +146,7 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
         value = getattr(stage, field)
         _require(
             _is_whole(value, low, high),
-            f"readout.decision.{field} is {value!r}; expected a whole number of {low} to {high}",
+            f"readout.decision.{field} is {value!r}; expected a whole number from {low} to {high}",
         )
     if stage.unknown_distance is not None:
         _verify_distance(stage.unknown_distance, model.num_classes, model.hidden_sizes[-1])
@@ -170,11 +170,11 @@ def _verify_distance(distance: UnknownDistance, num_classes: int, units: int) ->
     )
     _require(
         all(_is_whole(value, CENTROID_MIN, CENTROID_MAX) for row in distance.centroids for value in row),
-        f"{what}.centroids has a value that is no whole number of {CENTROID_MIN} to {CENTROID_MAX}",
+        f"{what}.centroids has a value that is not a whole number from {CENTROID_MIN} to {CENTROID_MAX}",
     )
     _require(
         len(distance.radii) == num_classes and all(_is_whole(value, 0, DISTANCE_LIMIT) for value in distance.radii),
-        f"{what}.radii is {list(distance.radii)}; expected {num_classes} whole numbers of 0 to {DISTANCE_LIMIT}",
+        f"{what}.radii is {list(distance.radii)}; expected {num_classes} whole numbers from 0 to {DISTANCE_LIMIT}",
     )
 
 

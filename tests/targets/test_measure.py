@@ -231,7 +231,7 @@ def test_a_bound_below_what_was_seen_is_none(exports: dict[str, Path], monkeypat
     assert found.steps is not None
     assert found.stack_bytes == found.steps.stack_bytes
     (note,) = (note for note in found.notes if note.startswith("worst-case stack"))
-    assert "bytes were seen, more than the 8 along es_step; the call graph lacks a call" in note
+    assert "bytes were observed, more than the 8 along es_step; the call graph lacks a call" in note
 
 
 def test_recursion_has_no_bound_and_the_deepest_path_wins() -> None:

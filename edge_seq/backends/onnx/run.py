@@ -89,7 +89,7 @@ def open_onnx(proto: onnx.ModelProto, *, what: str = "ONNX model") -> OnnxModel:
     opsets = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
     if opsets != {"ai.onnx": OPSET}:
         raise ModelError(
-            f"loading {what}: it is of operator set {opsets}; expected ai.onnx {OPSET}, which edge_seq writes. "
+            f"loading {what}: it has operator set {opsets}; expected ai.onnx {OPSET}, which edge_seq writes. "
             "Export it again"
         )
     version = metadata.get(f"{PREFIX}format_version")

@@ -135,12 +135,12 @@ def test_a_model_with_a_distance_keeps_it_and_one_without_does_not_mention_it() 
     [
         ({"centroids": ((0,) * 5,) * 3}, r"centroids has rows of \[5, 5, 5\] units; expected 4 of 5"),
         ({"centroids": ((0,) * 4,) * 4}, r"centroids has rows of \[4, 4, 4, 4\] units; expected 4 of 5"),
-        ({"centroids": ((0, 0, 0, 0, 128),) * 4}, "centroids has a value that is no whole number of -128 to 127"),
-        ({"centroids": ((0, 0, 0, 0, 0.5),) * 4}, "centroids has a value that is no whole number"),
-        ({"radii": (1, 2, 3)}, r"radii is \[1, 2, 3\]; expected 4 whole numbers of 0 to 262144"),
-        ({"radii": (1, 2, 3, -1)}, "expected 4 whole numbers of 0 to 262144"),
-        ({"radii": (1, 2, 3, 2**18 + 1)}, "expected 4 whole numbers of 0 to 262144"),
-        ({"radii": (1, 2, 3, True)}, "expected 4 whole numbers of 0 to 262144"),
+        ({"centroids": ((0, 0, 0, 0, 128),) * 4}, "centroids has a value that is not a whole number from -128 to 127"),
+        ({"centroids": ((0, 0, 0, 0, 0.5),) * 4}, "centroids has a value that is not a whole number"),
+        ({"radii": (1, 2, 3)}, r"radii is \[1, 2, 3\]; expected 4 whole numbers from 0 to 262144"),
+        ({"radii": (1, 2, 3, -1)}, "expected 4 whole numbers from 0 to 262144"),
+        ({"radii": (1, 2, 3, 2**18 + 1)}, "expected 4 whole numbers from 0 to 262144"),
+        ({"radii": (1, 2, 3, True)}, "expected 4 whole numbers from 0 to 262144"),
     ],
 )
 def test_a_distance_that_does_not_fit_is_refused(change: dict[str, Any], words: str) -> None:
@@ -212,7 +212,7 @@ def test_models_without_a_stage_do_not_mention_it() -> None:
 )
 def test_numbers_out_of_range_are_refused(field: str, value: Any, allowed: str) -> None:
     with pytest.raises(
-        ModelError, match=rf"readout\.decision\.{field} is {value}; expected a whole number of {allowed}"
+        ModelError, match=rf"readout\.decision\.{field} is {value}; expected a whole number from {allowed}"
     ):
         with_decision(quantized_model(spec("rnn", 3)), replace(DecisionStage(), **{field: value}))
 

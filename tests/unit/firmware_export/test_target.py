@@ -80,7 +80,7 @@ def test_a_start_may_have_a_linker_script_of_its_own() -> None:
 
 
 def test_an_unknown_target_lists_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"target 'cortex_m5' is not there\. Targets: .*cortex_m4.*host.*, or all"):
+    with pytest.raises(ConfigError, match=r"target 'cortex_m5' does not exist\. Targets: .*cortex_m4.*host.*, or all"):
         choose_targets(["cortex_m5"])
 
 

@@ -397,7 +397,7 @@ def test_a_decision_stage_survives_the_file_and_is_not_in_files_without(tmp_path
         ("centroids", 5, r"does not describe its tensors \(TypeError"),
         ("centroids", [1, 2, 3, 4], r"does not describe its tensors \(TypeError"),
         ("centroids", [[0]], r"centroids has rows of \[1\] units; expected 4 of"),
-        ("radii", [1, 2, 3, 2.5], r"radii is \[1, 2, 3, 2.5\]; expected 4 whole numbers of 0 to 262144"),
+        ("radii", [1, 2, 3, 2.5], r"radii is \[1, 2, 3, 2.5\]; expected 4 whole numbers from 0 to 262144"),
         ("radii", [1, 2, 3, 5], "content has SHA-256"),
         ("colour", "red", r"does not describe its tensors \(TypeError"),
     ],
