@@ -28,17 +28,29 @@ GRAVITY_FRAC_BITS = 14
 
 
 def mulw(value: Int64, factor: Int64) -> Int64:
-    """floor(value * factor / 2^16), int32 times int16. One instruction on ARMv7E-M (SMULWB), six on ARMv6-M."""
+    """floor(value * factor / 2^16), int32 times int16. One instruction on ARMv7E-M (SMULWB), six on ARMv6-M.
+
+    >>> mulw(np.array([100000, -3]), np.array([32767, 1])).tolist()
+    [49998, -1]
+    """
     return (value * factor) >> MULTIPLIER_SHIFT
 
 
 def rounding_shift(value: Int64, bits: int) -> Int64:
-    """floor(value / 2^bits + 1/2): halves round up. With 0 bits the value is unchanged."""
+    """floor(value / 2^bits + 1/2): halves round up. With 0 bits the value is unchanged.
+
+    >>> rounding_shift(np.array([3, -3]), 1).tolist()
+    [2, -1]
+    """
     return (value + ((1 << bits) >> 1)) >> bits
 
 
 def saturate16(value: Int64) -> Int64:
-    """The nearest value that fits 16 bits."""
+    """The nearest value that fits 16 bits.
+
+    >>> saturate16(np.array([40000, -40000, 5])).tolist()
+    [32767, -32768, 5]
+    """
     return np.clip(value, INT16_MIN, INT16_MAX)
 
 

@@ -55,6 +55,9 @@ def table_tanh(argument: Int64) -> Int64:
 
     Args:
         argument: integers of any shape, 0 to 2^20 - 1.
+
+    >>> table_tanh(np.array([0, 2**19, 2**20 - 1])).tolist()
+    [-32767, 1, 32767]
     """
     base, slope = tanh_table()
     cell = argument >> POSITION_BITS

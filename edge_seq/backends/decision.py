@@ -68,7 +68,11 @@ class StageNumbers:
 
 
 def seen_q7(operands: Int64) -> Int64:
-    """Convert operands [B, H], fine units in Q15 and coarse ones in Q7, to Q7, -128 to 128."""
+    """Convert operands [B, H], fine units in Q15 and coarse ones in Q7, to Q7, -128 to 128.
+
+    >>> seen_q7(np.array([[256, -256, 5, 7]])).tolist()
+    [[1, -1, 5, 7]]
+    """
     return np.where(is_coarse(operands.shape[1]), operands, rounding_shift(operands, COARSE_DROP))
 
 

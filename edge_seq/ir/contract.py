@@ -186,6 +186,11 @@ def to_counts(values: NDArray[np.floating[Any]], contract: SensorContract) -> ND
 
     Returns:
         int16 [..., C].
+
+    >>> axis = Channel("ax", "g", counts_per_unit=8192, full_scale=2)
+    >>> contract = SensorContract(100.0, (axis,), window_length=50, window_stride=25)
+    >>> to_counts(np.array([[0.5], [-3.0]]), contract).tolist()
+    [[4096], [-16384]]
     """
     per_unit = np.array([c.counts_per_unit for c in contract.channels], dtype=np.float64)
     limit = np.array([c.count_limit for c in contract.channels], dtype=np.float64)

@@ -108,7 +108,11 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
 
 
 def cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.int16]:
-    """Cut streams into the windows of a device that resets at each window's end: [B, T, C] to [B n, window, C]."""
+    """Cut streams into the windows of a device that resets at each window's end: [B, T, C] to [B n, window, C].
+
+    >>> cut_at_resets(np.zeros((2, 10, 3), dtype=np.int16), 4).shape
+    (4, 4, 3)
+    """
     whole = counts.shape[1] // window_length
     if whole <= 1:
         return counts[:, :window_length]

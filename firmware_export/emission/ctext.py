@@ -15,7 +15,7 @@ def string_literal(text: str) -> str:
     """A C string literal in UTF-8. Bytes that are not plain ASCII become octal escapes, and no trigraph can occur.
 
     >>> string_literal('a "b"\\n')
-    '"a \\\\"b\\\\"\\\\012"'
+    '"a \\\\042b\\\\042\\\\012"'
     """
     plain = set(range(0x20, 0x7F)) - set(b'"\\?')
     return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode("utf-8")) + '"'
