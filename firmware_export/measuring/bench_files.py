@@ -1,4 +1,4 @@
-"""edge-seq bench: the reference models on targets; what was asked for is checked before anything is built."""
+"""edge-seq bench: measures the reference models on targets. Arguments are checked before anything is built."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bench(
     *,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
-    """Run the bench; nothing given means all there are.
+    """Run the bench. An empty list means all targets, models or cells.
 
     Raises:
         ConfigError: a target, model or cell does not exist.
