@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 
-.PHONY: help demo test test-all bench lint format clean
+.PHONY: help demo test test-all bench docs lint format clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,8 +24,15 @@ test: $(VENV)/installed ## The default tests, under ten minutes.
 test-all: $(VENV)/installed ## All tests, the slow ones too.
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-bench: $(VENV)/installed ## What the reference models cost on every target: firmware_export/BENCH.md and bench.json.
-	$(BIN)/edge-seq bench --out firmware_export
+bench: $(VENV)/installed ## What the reference models cost on every target: BENCH.md and bench.json in docs/results.
+	$(BIN)/edge-seq bench --out docs/results
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/docs ## The documentation as a site, with the reference of commands and API: build/site/index.html.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(VENV)/installed ## ruff and mypy.
 	$(BIN)/ruff check .
