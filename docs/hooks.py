@@ -1,9 +1,10 @@
 """What the documentation site needs beyond mkdocs: pages from elsewhere in the repository, and the command reference.
 
-Documents stay where a reader of the repository, or of the wheel, looks for them: SPEC.md beside the C runtime, README.md
-beside the data sources. ``INCLUDED`` names the page that each of them becomes. Links between documents are written for
-the repository; ``on_page_markdown`` turns them into links between pages. A link to a source file, which has no page,
-becomes its text. A link to a file that does not exist stays as it is, and ``mkdocs build --strict`` refuses it.
+Documents stay where a reader of the repository, or of the wheel, looks for them: SPEC.md beside the C runtime,
+README.md beside the data sources. ``INCLUDED`` names the page that each of them becomes. Links between documents are
+written for the repository; ``on_page_markdown`` turns them into links between pages. A link to a source file, which has
+no page, becomes its text. A link to a file that does not exist stays as it is, and ``mkdocs build --strict`` refuses
+it.
 """
 
 from __future__ import annotations
@@ -59,11 +60,6 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
     """Turn links between files of the repository into links between pages."""
     return link_pages(markdown, page.file.src_uri)
-
-
-def on_page_content(html: str, **_: Any) -> str:
-    """Leave out the roles that docstrings write before a name: ``:func:`` and its like."""
-    return re.sub(r":(?:func|class|mod|meth|data|attr):(?=<code>)", "", html)
 
 
 # -------------------------------------------------------------------------------------------------------------- links

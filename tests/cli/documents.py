@@ -14,7 +14,8 @@ README, TUTORIAL, HOW_TO = ROOT / "README.md", ROOT / "docs" / "tutorial.md", RO
 
 def blocks(document: Path) -> dict[str, str]:
     """Text of each marked block of a document, by name, in the document's order."""
-    found = re.findall(r"<!-- tested: ([\w. -]+) -->\n```\w+\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    text = document.read_text(encoding="utf-8")
+    found = re.findall(r"<!-- tested: ([\w. -]+) -->\n```\w+\n(.*?)```", text, re.DOTALL)
     assert found, f"{document.name} has no block marked `tested`"
     assert len(dict(found)) == len(found), f"{document.name} has two blocks of one name"
     return dict(found)

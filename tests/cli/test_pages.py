@@ -26,7 +26,7 @@ def _folder(small: Small, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("describe-your-data.md", ("wrote guess.toml", "usable", "plots/labels.png", "next: edge-seq quantize from_disk")),
+        ("describe-your-data.md", ("wrote guess.toml", "usable", "plots/labels.png", "edge-seq quantize from_disk")),
         ("run-on-a-computer.md", ('"probabilities"',)),
         ("decide.md", ("validation recordings", "event macro-F1", "it holds")),
         ("cross-validate.md", ("3 folds by group", "integer model: accuracy")),

@@ -1,4 +1,4 @@
-"""The README's commands and its C program, run as they stand; with them the page on targets, which goes on with the run."""
+"""The README's commands and its C program, run as they stand, and the page on targets, which continues with its run."""
 
 from __future__ import annotations
 

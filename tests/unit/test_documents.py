@@ -17,8 +17,9 @@ LINK = re.compile(r"\[[^\[\]]*\]\(([^()\s]+)\)")
 PARENTS = ("data", "device")
 
 
-def _hooks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
+def _module(name: str) -> ModuleType:
+    """A module of the documentation's build."""
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -26,7 +27,7 @@ def _hooks() -> ModuleType:
     return module
 
 
-HOOKS = _hooks()
+HOOKS = _module("hooks")
 COMMANDS: dict[str, Any] = dict(HOOKS.commands())
 
 
@@ -94,7 +95,7 @@ def test_commands_and_options_exist(path: Path) -> None:
 
 
 def test_a_command_that_does_not_exist_is_found() -> None:
-    text = "Say `edge-seq fly run` or\n\n```sh\nedge-seq verify run --targets cortex_m4\nedge-seq data check x.csv\n```\n"
+    text = "`edge-seq fly run`\n\n```sh\nedge-seq verify run --targets cortex_m4\nedge-seq data check x.csv\n```\n"
     found = [unknown_in(line) for line in command_lines(text)]
     assert sorted(found) == ["", "command fly", "options ['--targets'] of verify"]
 
@@ -123,7 +124,7 @@ def test_the_command_reference_has_every_command_and_option() -> None:
         ("[w](../../firmware_export/runtime/wire/es_wire.h)", "how-to/decide.md", "w"),
         ("[n](nothing.md)", "concepts.md", "[n](nothing.md)"),
         ("[h](#here) [w](mailto:a@b)", "concepts.md", "[h](#here) [w](mailto:a@b)"),
-        ("```c\na[i](firmware_export/SPEC.md)\n```\n", "project/DESIGN.md", "```c\na[i](firmware_export/SPEC.md)\n```\n"),
+        ("```c\na[i](DESIGN.md)\n```\n", "project/DESIGN.md", "```c\na[i](DESIGN.md)\n```\n"),
     ],
 )
 def test_links_between_files_become_links_between_pages(markdown: str, page: str, expected: str) -> None:
@@ -132,3 +133,14 @@ def test_links_between_files_become_links_between_pages(markdown: str, page: str
 
 def test_every_included_document_is_there() -> None:
     assert [source for source in HOOKS.INCLUDED.values() if not (ROOT / source).is_file()] == []
+
+
+def test_docstrings_become_markdown() -> None:
+    pytest.importorskip("griffe")
+    as_markdown = _module("docstrings").as_markdown
+    assert as_markdown("See :func:`run` on [K][H], [W, T, C].") == "See `run` on [K]\\[H], [W, T, C]."
+    example = "Sum.\n\n    >>> [1][0]\n    1\n\nMore."
+    assert as_markdown(example) == "Sum.\n\n    ```pycon\n    >>> [1][0]\n    1\n    ```\n\nMore."
+    assert (
+        as_markdown("Args:\n    a, b: sides.\n    c: of it.") == "Args:\n    a: see `b`.\n    b: sides.\n    c: of it."
+    )

@@ -92,7 +92,7 @@ def read_recordings(source: DataSource, *, base: Path, in_parts: bool = False) -
         in_parts: whether a file of a format that can is read in parts; the rows of a recording must be together.
 
     Raises:
-        as :func:`read_dataset`; what concerns all recordings together, at the end.
+        DataError: The errors of :func:`read_dataset`. Faults that concern all recordings together come at the end.
     """
     sides: dict[str, tuple[str, str | None]] = {}
     for signal in read_signals(source, base=base, in_parts=in_parts):
