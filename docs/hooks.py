@@ -136,8 +136,8 @@ def _command_section(name: str, command: Any) -> str:
     usage = " ".join([name, *("[OPTIONS]" for _ in options[:1]), *map(_argument, arguments)])
     lines = [f"## {name}", "", "```text", usage, "```", "", *_help_lines(command.help or ""), ""]
     if parameters:
-        lines += ["| | | default |", "|---|---|---|"]
-        lines += [f"| {_names(one)} | {_cell(one.help or '')} | {_default(one)} |" for one in [*arguments, *options]]
+        lines += ["| option | meaning | default |", "|---|---|---|"]
+        lines += [f"| {_names(one)} | {_meaning(one)} | {_default(one)} |" for one in [*arguments, *options]]
         lines.append("")
     return "\n".join(lines)
 
@@ -151,9 +151,13 @@ def _names(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return f"`{_argument(parameter)}`"
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
-    again = " (may be repeated)" if parameter.multiple else ""
-    required = " (required)" if parameter.required else ""
-    return names + again + required
+    return f"{names} (required)" if parameter.required else names
+
+
+def _meaning(parameter: Any) -> str:
+    text = parameter.help or ""
+    says_so = re.search(r"repeat|again|several", text) is not None
+    return _cell(f"{text} May be repeated." if getattr(parameter, "multiple", False) and not says_so else text)
 
 
 def _default(parameter: Any) -> str:
