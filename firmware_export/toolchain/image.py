@@ -1,4 +1,4 @@
-"""Firmware images of exported models: for a bare machine, with the start, harness and linker script of this project."""
+"""Firmware images of exported models for a bare machine, with this project's start code, harness and linker script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firmware_export.toolchain.target import BARE_FOLDER, CompilerChoice, Memory
 _COMMON_FLAGS = ("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0")
 LINKER_SCRIPT = "es_link.ld"
 _LINK_FLAGS = ("-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=es_start")
-_NO_CACHE = {"CCACHE_DISABLE": "1"}  # ccache 4.7 gives back objects, but not what -fcallgraph-info writes beside them
+_NO_CACHE = {"CCACHE_DISABLE": "1"}  # ccache 4.7 restores objects, but not the files of -fcallgraph-info
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Image:
     """A linked firmware image.
 
     Attributes:
-        elf: the file.
-        target: that it is for.
-        compiler: that made it, with its name.
-        names: the models, in the order of their index.
-        traced: whether gates are in the trace too; what ships is the build without.
-        objects: folder of the objects, with the compiler's figures of stacks beside them if they were asked for.
-        semihosted: whether it fetches and delivers by itself; else an emulator reaches into its memory.
+        elf: path of the ELF file.
+        target: target that it was built for.
+        compiler: compiler that built it.
+        names: names of the models, in the order of their index.
+        traced: True if the trace contains gates too. Firmware to ship is built without.
+        objects: folder of the objects; the compiler's stack figures lie beside them if they were requested.
+        semihosted: True if the firmware transfers data by semihosting; False if the emulator accesses its memory.
     """
 
     elf: Path
@@ -46,16 +46,16 @@ class Image:
 
     @cached_property
     def content(self) -> ElfImage:
-        """What is in the file, read once.
+        """Content of the ELF file, read once.
 
         Raises:
-            ToolError: as :func:`firmware_export.toolchain.elf.read_elf`.
+            ToolError: see :func:`firmware_export.toolchain.elf.read_elf`.
         """
         return read_elf(self.elf)
 
 
 def _models_file(names: Sequence[str]) -> str:
-    """The models of an image, and memory for one context of any of them."""
+    """C text of the table of models in an image, and of the memory for one context of any of them."""
     members = " ".join(f"{name}_memory_t {name};" for name in names)
     pointers = ", ".join(f"&{name}_model" for name in names)
     return (
@@ -70,7 +70,7 @@ def _models_file(names: Sequence[str]) -> str:
 
 
 def memory_text(memory: Memory) -> str:
-    """The regions and the stack, as every linker script of a bare machine begins."""
+    """Head of a linker script for a bare machine: memory regions and stack size."""
     return (
         "MEMORY\n{\n"
         f"    FLASH (rx) : ORIGIN = {memory.flash_origin:#x}, LENGTH = {memory.flash_bytes:#x}\n"
@@ -81,7 +81,7 @@ def memory_text(memory: Memory) -> str:
 
 @cache
 def _stack_flags(compiler: Compiler) -> tuple[str, ...]:
-    """gcc writes the stack of each function beside the object, from its version 10 on with who calls whom."""
+    """Options that make gcc write each function's stack beside the object; since gcc 10 with the call graph."""
     for flags in (("-fcallgraph-info=su",), ("-fstack-usage",)):
         command = [*compiler.command, *flags, "-E", "-x", "c", "-"]
         try:
@@ -103,22 +103,22 @@ def build_image(
     semihosted: bool = False,
     stack_figures: bool = False,
 ) -> Image:
-    """Compile what is in one or more export folders, with the runtime that is in the first, into one image.
+    """Compile one or more exports into one image, with the runtime from the first.
 
     Args:
-        folders: written by :func:`firmware_export.emission.emit.export_c`.
-        output_folder: for ``firmware.elf``, the objects and the linker's memory map.
-        target: a bare one.
-        compiler: name of one of the target's, or the preferred one.
-        traced: build with the hook that shows every gate.
-        semihosted: for an emulator that cannot be reached into.
-        stack_figures: have the compiler write the stack of each function, if it can.
+        folders: export folders, written by :func:`firmware_export.emission.emit.export_c`.
+        output_folder: folder for ``firmware.elf``, the objects and the linker script.
+        target: target without an operating system.
+        compiler: name of one of the target's compilers; None takes the preferred one.
+        traced: build with the hook that records every gate.
+        semihosted: transfer data by semihosting, for an emulator whose memory is not accessible.
+        stack_figures: let the compiler write the stack of each function, if it can.
 
     Raises:
-        MissingToolError: where there is no compiler; says what to install.
-        ToolError: with the words of a compiler that fails, or of a linker that finds the memory too small.
-        ExportError: where a folder is not an export, or two hold models of one name.
-        ConfigError: where the target is not a bare machine.
+        MissingToolError: there is no compiler; the message says what to install.
+        ToolError: the compiler fails, or the memory is too small for the linker; the message holds their output.
+        ExportError: a folder is not an export, or two models have the same name.
+        ConfigError: the target is not a bare machine.
     """
     if target.memory is None or not target.start:
         raise ConfigError(f"building an image for {target.name}: it is not a bare machine; use build_host")

@@ -128,7 +128,7 @@ def test_a_restart_between_requests_is_told_of_and_nothing_was_run() -> None:
     with attach(twin) as device:
         device.push(COUNTS[:3])
         twin.restart()
-        with pytest.raises(DeviceRestartedError, match="has started anew since this session began"):
+        with pytest.raises(DeviceRestartedError, match="has restarted since this session began"):
             device.push(COUNTS[3:7])
         boot = device.info.boot
         assert device.hello().boot == boot + 1
@@ -245,7 +245,7 @@ def test_another_board_on_the_port_ends_the_stream() -> None:
         items = device.stream()
         next(items)
         device.close()
-        with pytest.raises(DeviceError, match="it is a device with model"):
+        with pytest.raises(DeviceError, match="the device now has model"):
             blocks(items, 100000)
 
 
@@ -353,7 +353,9 @@ def test_a_board_flashed_anew_behind_an_open_port_ends_the_stream() -> None:
         next(items)
         before = device.info
         now[0] = other
-        with pytest.raises(DeviceError, match=r"going on with port device: it is a device with model .*; start again"):
+        with pytest.raises(
+            DeviceError, match=r"continuing on port device: the device now has .*Start the stream again"
+        ):
             blocks(items, 100000)
         assert device.info == before
 
@@ -365,7 +367,7 @@ def test_another_firmware_with_the_same_model_ends_the_stream() -> None:
         items = device.stream()
         next(items)
         now[0] = Twin(MODEL, recording=COUNTS, samples_so_far=clock, max_body_bytes=512)
-        with pytest.raises(DeviceError, match="the same model as before and another layout"):
+        with pytest.raises(DeviceError, match="the model is the same as before, the layout"):
             blocks(items, 100000)
 
 

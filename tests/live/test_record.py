@@ -189,7 +189,7 @@ def test_a_restart_begins_a_new_recording_of_the_same_session(board: RunningBoar
     assert process.returncode == 1, err
     assert (result["restarts"], result["gaps"], result["whole"]) == (1, 1, False)
     assert result["first_gaps"][0]["lost"] is None
-    assert "an unknown number of samples lost, the device started anew" in err
+    assert "an unknown number of samples lost, the device restarted" in err
     dataset = load_dataset(path.with_suffix(".toml"))
     assert [(one.name, one.group) for one in dataset.recordings] == [
         ("restart.1", "restart"),
