@@ -38,10 +38,12 @@ def test_recipe(name: str) -> None:
 
 def test_documents_hold_no_placeholder_and_name_recipes_that_exist() -> None:
     root = FOLDER.parents[1]
-    folders = (root, root / "datasets", FOLDER, root / "firmware_export")
-    documents = [path for folder in folders for path in folder.glob("*.md")]
-    assert len(documents) > 5
+    documents = [*root.glob("*.md"), *(path for name in ("datasets", "docs") for path in (root / name).rglob("*.md"))]
+    documents += (root / "firmware_export").glob("*.md")
+    assert len(documents) > 30
+    named: set[str] = set()
     for document in documents:
-        assert not re.search(r"@[A-Z0-9_]+@", document.read_text(encoding="utf-8")), document
-    named = re.findall(r"recipes/(\w+)\.toml", (root / "README.md").read_text(encoding="utf-8"))
-    assert {"car_states"} <= set(named) - {"NAME"} <= set(RECIPES)
+        text = document.read_text(encoding="utf-8")
+        assert not re.search(r"@[A-Z0-9_]+@", text), document
+        named |= set(re.findall(r"recipes/(\w+)\.toml", text))
+    assert {"car_states", "hapt"} <= named - {"NAME"} <= {*RECIPES, *SOURCES}

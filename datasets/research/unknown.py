@@ -1,7 +1,7 @@
 """Measure how many windows of a class that no training saw are called unknown: by margin and by distance, alike tuned.
 
-    python datasets/measure_unknown.py datasets/recipes/hapt.toml --validation-fraction 0.25     # some minutes
-    python datasets/measure_unknown.py datasets/recipes/car_states.toml --pooling last
+    python datasets/research/unknown.py datasets/recipes/hapt.toml --validation-fraction 0.25     # some minutes
+    python datasets/research/unknown.py datasets/recipes/car_states.toml --pooling last
 
 Each class in turn is left out of training and validation. Both thresholds are set on validation windows so that 5 % of
 the right labels are beyond; what is shown is of test windows. Everything comes from the library: data, training,
