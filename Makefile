@@ -25,7 +25,7 @@ test-all: $(VENV)/installed ## All tests, the slow ones too.
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(VENV)/installed ## What the reference models cost on every target: BENCH.md and bench.json in docs/results.
-	$(BIN)/edge-seq bench --out docs/results
+	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results
 
 $(VENV)/docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
