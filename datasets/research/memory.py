@@ -75,8 +75,7 @@ def write_recordings(folder: Path, times: int, *, suffix: str, as_one: bool = Fa
 def measure(arguments: list[str], *, expected: tuple[int, ...] = (0,)) -> tuple[float, float]:
     """Run an edge-seq command in a process of its own, to one of the exit codes; peak memory in MB and seconds."""
     started = time.perf_counter()
-    code = "import sys; from edge_seq.cli import main; sys.argv[0] = 'edge-seq'; main()"
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "edge_seq", *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in expected:

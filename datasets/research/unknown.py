@@ -26,7 +26,7 @@ from edge_seq.frontends.from_torch import from_training
 from edge_seq.ir.model import IntModel, Readout
 from edge_seq.pipeline.config import RunConfig, load_config
 from edge_seq.pipeline.decision_search import fit_distance
-from edge_seq.pipeline.prepare import Prepared, prepare
+from edge_seq.pipeline.prepare import PreparedData, prepare
 from edge_seq.pipeline.reliability import with_temperature
 from edge_seq.pipeline.streams import LabelStream
 from edge_seq.quant.calibrate import calibrate
@@ -71,7 +71,7 @@ def margins(stream: LabelStream) -> NDArray[np.int64]:
     return np.asarray(first - second)
 
 
-def measure(config: RunConfig, prepared: Prepared, left_out: int) -> list[str]:
+def measure(config: RunConfig, prepared: PreparedData, left_out: int) -> list[str]:
     """A row of the table."""
     labels = tuple(name for index, name in enumerate(prepared.dataset.labels) if index != left_out)
     assert prepared.validation is not None

@@ -1,4 +1,4 @@
-"""The recipes that the documents' figures come from can be read, and keep to what was promised."""
+"""The recipes behind the figures in the documents are valid and use the options that the documents state."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_recipe(name: str) -> None:
         contract = load_source(Path(config.data.source)).contract
         assert contract.window_length == WINDOW_LENGTH[name]
         assert set(config.training.channel_gains) <= set(contract.channel_names)
-        # All groups train, so nothing may be picked by a part that is not there.
+        # All groups are in the training part, so there is no validation part to choose an epoch by.
         assert config.data.validation_fraction == 0
         assert config.training.keep == "last"
 
