@@ -144,3 +144,10 @@ def test_docstrings_become_markdown() -> None:
     assert (
         as_markdown("Args:\n    a, b: sides.\n    c: of it.") == "Args:\n    a: see `b`.\n    b: sides.\n    c: of it."
     )
+
+
+def test_the_api_reference_has_every_public_name_once() -> None:
+    import edge_seq
+
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^::: edge_seq\.(\w+)$", page, re.MULTILINE)) == sorted(edge_seq.__all__)
