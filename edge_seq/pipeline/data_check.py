@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,12 @@ import tomli_w
 from edge_seq.data.source import load_source
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.drawing import require_matplotlib
-from edge_seq.support.errors import ConfigError
+from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
 
 if TYPE_CHECKING:
     from edge_seq.data.audit.plots import PlotFormat
+    from edge_seq.data.guess import Guess
 
 PLOT_FORMATS = ("png", "svg")
 
@@ -40,7 +42,7 @@ def check_data(
         progress: called with the number of recordings looked at.
 
     Returns:
-        Totals, findings and, where a source was guessed, what was taken for granted.
+        Totals, findings and, where a source was guessed, what was taken for granted and what each column was taken for.
 
     Raises:
         ConfigError: options that do not fit, a path that is no data source, a file in the way.
@@ -53,7 +55,7 @@ def check_data(
     if plots is not None:
         require_matplotlib("data check --plots")
         check_can_write(plots)
-    assumptions: tuple[str, ...] = ()
+    guess: Guess | None = None
     if path.suffix == ".toml":
         if write is not None:
             raise ConfigError(f"data check: {path} is a data source already; leave --write out")
@@ -61,12 +63,35 @@ def check_data(
     else:
         from edge_seq.data.guess import guess_source
 
-        guess = guess_source(path)
-        source, base, assumptions = guess.source, guess.base, guess.assumptions
         if write is not None:
-            _write_source(write, {**guess.fields, "path": str(path.absolute())}, assumptions)
-    result = audit(source, base=base, model_contract=model_contract, progress=progress)
-    summary = {"path": str(path), **audit_to_dict(result), "assumptions": list(assumptions)}
+            _check_target(write)
+        guess = guess_source(path)
+        source, base = guess.source, guess.base
+        if write is not None:
+            _write_source(write, guess)
+    try:
+        result = audit(
+            source,
+            base=base,
+            model_contract=model_contract,
+            progress=progress,
+            problems=guess.problems if guess is not None else (),
+        )
+    except DataError as error:
+        if write is None:
+            raise
+        raise type(error)(f"{error}. The guessed data source is in {write}; correct it there") from error
+    summary = {"path": str(path), **audit_to_dict(result), "assumptions": [], "columns": [], "header": "", "rate": ""}
+    if guess is not None:
+        summary.update(
+            assumptions=list(guess.assumptions),
+            columns=[
+                {"column": one.column, "role": one.role, "detail": one.detail, "reason": one.reason}
+                for one in guess.columns
+            ],
+            header=guess.header,
+            rate=guess.rate,
+        )
     if write is not None:
         summary["source_file"] = str(write)
     if plots is not None:
@@ -76,10 +101,23 @@ def check_data(
     return summary
 
 
-def _write_source(path: Path, fields: dict[str, Any], assumptions: tuple[str, ...]) -> None:
+def _check_target(path: Path) -> None:
     if path.exists():
         raise ConfigError(f"data check: {path} exists; give another --write")
     check_can_write(path.parent)
-    notes = "".join(f"#   {one}\n" for one in assumptions)
+
+
+def _write_source(path: Path, guess: Guess) -> None:
+    """Write a guessed data source, with its ``path`` relative to the file."""
+    recordings = (guess.base / guess.fields["path"]).absolute()
+    try:
+        relative = Path(os.path.relpath(recordings, path.absolute().parent)).as_posix()
+    except ValueError:  # another drive
+        relative = str(recordings)
+    notes = "".join(f"#   {_one_line(one)}\n" for one in (*guess.problems, *guess.assumptions))
     text = f"# Written by edge-seq data check. What it took for granted; correct what is wrong:\n{notes}\n"
-    write_atomically(path, text + tomli_w.dumps(fields))
+    write_atomically(path, text + tomli_w.dumps({**guess.fields, "path": relative}))
+
+
+def _one_line(text: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in text)

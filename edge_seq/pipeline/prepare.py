@@ -20,7 +20,7 @@ from edge_seq.data.splits import (
 )
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
 from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
-from edge_seq.support.errors import ConfigError
+from edge_seq.support.errors import ConfigError, DataError
 
 Progress = Callable[[int, int], None]
 
@@ -126,6 +126,13 @@ def prepare_dataset(
         DataError, ConfigError: the recordings cannot be split like that, or hold no window.
     """
     contract = dataset.contract
+    if len(dataset.labels) < 2:
+        raise DataError(
+            f"data set {dataset.name!r} has one class only, {dataset.labels[0]!r}; expected at least two, since with "
+            "one "
+            "there is nothing to tell apart. Record the other states too. For states that cannot be recorded, train on "
+            "the normal ones you can tell apart and let `edge-seq decide` call the rest unknown by distance"
+        )
     if check_split_kind(data.split) == "window_leaking_groups":
         train, validation, test = split_by_window_leaking_groups(
             dataset,

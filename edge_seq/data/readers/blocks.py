@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def cut_blocks(signal: Signal, source: DataSource) -> Iterator[Signal]:
         return
     codes = signal.label_codes
     edges = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]]).tolist()
-    for stretch, (first, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for stretch, (first, end) in enumerate(pairwise(edges)):
         if not signal.label_values[int(codes[first])]:
             continue
         count = min(blocks, (end - first + gap) // (2 * gap))

@@ -59,7 +59,12 @@ def seconds_of_dates(texts: Sequence[str], *, where: str, column: str) -> NDArra
             f"{where}: column {column!r} must hold dates or times of day, but row {row + 1} holds {stripped[row]!r}; "
             "correct the row, or set time_unit to the unit of its numbers (s, ms, us, ns)"
         )
-    return min(found, key=lambda one: float(np.nanmax(one) - np.nanmin(one)) if np.isfinite(one).any() else 0.0)
+    return min(found, key=_duration)
+
+
+def _duration(seconds: NDArray[np.float64]) -> float:
+    known = seconds[np.isfinite(seconds)]
+    return float(known.max() - known.min()) if known.size else 0.0
 
 
 def _parsed(texts: Sequence[str], form: re.Pattern[str]) -> NDArray[np.float64] | None:

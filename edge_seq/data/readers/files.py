@@ -150,7 +150,8 @@ def _folders_of_sensors(root: Path, sensor_files: Mapping[str, str]) -> tuple[So
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise DataError(
-                f"folder {folder} holds {names[0]} but not {missing}; expected the file of each sensor. Add it, move the "
+                f"folder {folder} holds {names[0]} but not {missing}; expected the file of each sensor. Add it, move "
+                "the "
                 "folder away, or leave the sensor out of sensor_files"
             )
         relative = folder.relative_to(root).as_posix()
@@ -197,7 +198,8 @@ def _side_of_folder(file: SourceFile, source: DataSource) -> SourceFile:
     side = next((one for one, folder in source.split_folders.items() if folder == top), None)
     if side is None:
         raise DataError(
-            f"file {file.name}: lies in none of the folders {list(source.split_folders.values())} of split_folders; move "
+            f"file {file.name}: lies in none of the folders {list(source.split_folders.values())} of split_folders; "
+            "move "
             "it, or leave it out with `exclude`"
         )
     return replace(file, split=side)

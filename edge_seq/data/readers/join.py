@@ -45,7 +45,8 @@ def join(sensors: Sequence[Sensor], *, name: str) -> Sensor:
     for one in sensors:
         if not np.isfinite(one.time_s).all() or (np.diff(one.time_s)[~one.breaks[1:]] <= 0).any():
             raise DataError(
-                f"recording {name}: the times of {sorted(one.columns)} do not increase, so its sensors cannot be joined; "
+                f"recording {name}: the times of {sorted(one.columns)} do not increase, so its sensors cannot be "
+                "joined; "
                 "sort the rows and drop duplicates, or use one sensor"
             )
     first = sensors[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def _pieces(signal: Signal, source: DataSource) -> list[slice]:
     """Pieces of a signal between breaks and gaps."""
     edges = [0, *signal.breaks.tolist(), len(signal.values)]
     pieces = []
-    for first, end in zip(edges[:-1], edges[1:], strict=True):
+    for first, end in pairwise(edges):
         time_s = None if signal.time_s is None else signal.time_s[first:end]
         for piece in _cut_at_gaps(time_s, signal.name, source):
             pieces.append(slice(first + (piece.start or 0), end if piece.stop is None else first + piece.stop))

@@ -40,7 +40,7 @@ class ReadOptions:
     numeric: tuple[str, ...]
     text: tuple[str, ...]
     dates: tuple[str, ...] = ()
-    layout: Layout = Layout()
+    layout: Layout = field(default_factory=Layout)
     windows_array: str = "X"
     axes_order: str = "NTC"
     values_per_sample: int | None = None
@@ -257,7 +257,8 @@ def finish_table(
         DataError: there are no rows, or a numeric column holds something that is not a number.
     """
     if arrow_table.num_rows == 0:
-        raise DataError(f"{where}: there is a header ({arrow_table.column_names}) but no row; record some data")
+        names = [name for name in arrow_table.column_names if name not in (BREAK, RECORDING)]
+        raise DataError(f"{where}: there is a header ({names}) but no row; record some data")
     ticks = {} if first_ticks is None else first_ticks
     numeric = {name: _numbers(arrow_table.column(name), name, where, ticks) for name in options.numeric}
     numeric.update({name: _dates(arrow_table.column(name), name, where, ticks) for name in options.dates})

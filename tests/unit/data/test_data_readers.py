@@ -271,7 +271,12 @@ def test_load_dataset_goes_by_the_folder_of_the_toml_file(tmp_path, monkeypatch)
         (rows_csv("ax,label"), {}, ContractError, r"columns \['ay'\] are missing; the file has \['ax', 'label'\]"),
         (rows_csv("AX,ay,label"), {}, ContractError, "'ax' may be 'AX'"),
         (rows_csv("ax,ay,ay,label"), {}, DataError, r"column names \['ay'\] occur more than once"),
-        (ONE_WALK.split("\n", 1)[1].replace("walk", "1"), {}, DataError, "holds only numbers and no line before .* no header"),
+        (
+            ONE_WALK.split("\n", 1)[1].replace("walk", "1"),
+            {},
+            DataError,
+            "holds only numbers and no line before .* no header",
+        ),
         (with_row(ONE_WALK, 4, ay="broken"), {}, DataError, r"1 of 8 rows .*line 6: column 'ay' holds 'broken'"),
         (with_row(ONE_WALK, 4, ay=""), {}, DataError, r"recording a: 1 values are missing .*row 4, channel ay, nan"),
         (with_row(ONE_WALK, 4, ay="nan"), {}, DataError, r"row 4, channel ay, nan"),

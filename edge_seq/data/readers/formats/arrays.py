@@ -174,9 +174,8 @@ def texts_of(array: NDArray[Any], count: int, length: int, name: str, where: str
     Raises:
         DataError: the array has another length or type.
     """
-    if array.ndim == 2 and array.shape[0] == count and array.shape[1] > 1 and array.dtype.kind in "iufb":
-        if (np.isin(array, (0, 1)).all()) and (array.sum(axis=1) == 1).all():
-            array = array.argmax(axis=1)
+    if _is_one_hot(array, count):
+        array = array.argmax(axis=1)
     array = array.reshape(-1) if array.size == count else array
     if array.dtype.kind == "f" and (array == np.rint(array)).all():
         array = array.astype(np.int64)
@@ -191,6 +190,12 @@ def texts_of(array: NDArray[Any], count: int, length: int, name: str, where: str
     values = tuple(dict.fromkeys(texts))
     index = {value: code for code, value in enumerate(values)}
     return TextColumn(values, np.repeat(np.array([index[one] for one in texts], dtype=np.int64), length))
+
+
+def _is_one_hot(array: NDArray[Any], count: int) -> bool:
+    if array.ndim != 2 or array.shape[0] != count or array.shape[1] < 2 or array.dtype.kind not in "iufb":
+        return False
+    return bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
 def _table_of_vectors(arrays: Arrays, options: ReadOptions) -> Table:

@@ -103,7 +103,8 @@ def _read_rows_of_windows(path: Path, options: ReadOptions, per_sample: int) -> 
     check_header((*names, *options.text), options, where=path.name)
     if options.text or options.dates:
         raise DataError(
-            f"{path.name}: rows are windows of {list(names)} and hold no column {[*options.text, *options.dates]}; give "
+            f"{path.name}: rows are windows of {list(names)} and hold no column {[*options.text, *options.dates]}; "
+            "give "
             'the class with label_from = "file_name", "folder" or "manifest", and leave out columns of times'
         )
     lost = Lost()

@@ -1,1 +1,1 @@
-"""Tables in text files: the dialect is found or stated, then rows are read in blocks; rows that are torn are counted."""
+"""Tables in text files: the dialect is found or stated, rows are read in blocks, torn rows are counted."""

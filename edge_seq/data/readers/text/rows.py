@@ -48,7 +48,7 @@ class Lost:
             DataError: more were lost than ``share`` of the rows.
         """
         counted = self.count - self.torn_end
-        if counted > share * self.rows:
+        if counted > share * self.rows or self.count == self.rows > 0:
             raise DataError(
                 f"{where}: {self.count} of {self.rows} rows are torn or garbage ({self}); at most {share:.1%} may be. "
                 "Correct the rows or the dialect (delimiter, decimal, skip_rows), or raise max_lost_share in the data "

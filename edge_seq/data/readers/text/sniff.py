@@ -96,7 +96,8 @@ def _encoding(sample: bytes, where: str) -> str:
     control = len(sample) - len(sample.translate(None, _CONTROL))
     if control > 0.01 * len(sample):
         raise DataError(
-            f"{where}: is not a text file ({control} control characters at its start); give `format` in the data source if it is of another "
+            f"{where}: is not a text file ({control} control characters at its start); give `format` in the data "
+            "source if it is of another "
             "format"
         )
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -251,9 +252,9 @@ class _Sniffer:
         for index in range(end - 1, skip - 1, -1):
             if self.lines[index].lstrip().startswith(comment):
                 cells = cells_of(_without(_bare(self.lines[index], comment), row_end), delimiter)
-                if len(cells) == width > 1 and not any(is_number(cell, decimal) for cell in cells):
-                    if not _are_units(cells) and (delimiter != " " or _looks_like_names(cells)):
-                        return index, cells
+                is_words = len(cells) == width > 1 and not any(is_number(cell, decimal) for cell in cells)
+                if is_words and not _are_units(cells) and (delimiter != " " or _looks_like_names(cells)):
+                    return index, cells
         if first == 0 and split and not any(is_number(cell, decimal) for cell in split[0][1]):
             return split[0][0], split[0][1]
         return None, []
