@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.guess.columns import SENSOR_TITLES, Axis, ColumnRole, Kind, bare_name, sensors_in, unit_of_name
 from edge_seq.data.guess.look import Look
-from edge_seq.data.guess.scale import Measured, Scale, scale_of
+from edge_seq.data.guess.scale import Measured, Scale, is_gravity, scale_of
 from edge_seq.data.layout import sensor_of
 from edge_seq.data.units import unit_of
 
@@ -46,7 +46,7 @@ def choose_channels(
         parts = [(stem, sensors[stem]) for stem in chosen]
     tables: dict[str, dict[str, Any]] = {}
     for stem, axes in parts:
-        scale = _scale(looks, axes)
+        scale = _scale(looks, axes, is_alone=len(parts) == 1)
         said += scale.said
         for axis in axes:
             tables[axis.column] = scale.fields
@@ -106,7 +106,7 @@ def _varies(looks: Sequence[Look], name: str) -> bool:
     return any(len(np.unique(look.numbers[name][:1000])) > 1 for look in looks)
 
 
-def _scale(looks: Sequence[Look], axes: Sequence[Axis]) -> Scale:
+def _scale(looks: Sequence[Look], axes: Sequence[Axis], *, is_alone: bool) -> Scale:
     names = [one.column for one in axes]
     kind = axes[0].kind
     stated = {unit for look in looks for name in names if (unit := _stated(look, name)) is not None}
@@ -119,7 +119,9 @@ def _scale(looks: Sequence[Look], axes: Sequence[Axis]) -> Scale:
     if kind == "magnetic" and unit is None:
         unit = "uT"
     turning = kind in ("rotation", "orientation") or unit in ("deg/s", "rad/s", "mdps", "mrad/s")
-    levels = _levels(values) if len(names) == 3 and not turning else np.empty(0)
+    levels = _levels(values) if len(names) == 3 else np.empty(0)
+    if axes[0].stem == "g" and unit is None and is_alone and is_gravity(levels):
+        turning = False  # gx, gy, gz without an accelerometer: acceleration in g
     scale = scale_of(title, unit, not turning, Measured(largest, levels, is_whole), preamble)
     return scale
 

@@ -160,22 +160,13 @@ def kind_of(tokens: Iterable[str]) -> Kind:
 
 
 def sensors_in(columns: Sequence[str]) -> dict[str, list[Axis]]:
-    """Axes of each sensor, by its stem; a sensor has at least two different axes.
-
-    A single letter g is a gyroscope only beside an accelerometer; alone it is the unit.
-    """
+    """Axes of each sensor, by its stem; a sensor has at least two different axes."""
     by_stem: dict[str, list[Axis]] = {}
     for column in columns:
         axis = axis_of(column)
         if axis is not None and axis.axis not in {one.axis for one in by_stem.get(axis.stem, [])}:
             by_stem.setdefault(axis.stem, []).append(axis)
-    found = {stem: axes for stem, axes in by_stem.items() if len(axes) >= 2}
-    kinds = {axes[0].kind for axes in found.values()}
-    if "g" in found and "rotation" in kinds and "acceleration" not in kinds:
-        others = [one for stem, axes in found.items() if stem != "g" for one in axes]
-        if not any(one.kind == "rotation" for one in others) or others:
-            found["g"] = [Axis(one.column, one.stem, one.axis, "acceleration") for one in found["g"]]
-    return found
+    return {stem: axes for stem, axes in by_stem.items() if len(axes) >= 2}
 
 
 def unit_of_name(name: str) -> str | None:

@@ -128,6 +128,11 @@ def _by_size(measured: Measured, of_gravity: bool) -> tuple[str, str] | None:
     return "rad/s", f"by the size of its values (up to {measured.largest:.4g})"
 
 
+def is_gravity(levels: NDArray[np.float64]) -> bool:
+    """True if mean vectors are as long as gravity in some unit."""
+    return _nearest(levels, _GRAVITY, near=_NEAR)[0] is not None
+
+
 def _nearest(levels: NDArray[np.float64], known: Mapping[str, float], *, near: float) -> tuple[str | None, float]:
     """Find the unit in which most stretches are as long as gravity, and their median length; None below a third."""
     best: tuple[int, str | None, float] = (0, None, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,11 +133,12 @@ def spread(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
         return time_s
     steps, counts = np.diff(time_s[first]), np.diff(first)
     period = float(steps.sum() / counts.sum()) if len(steps) < 3 else float(np.median(steps) / np.mean(counts))
-    period = float(np.median(steps / counts)) if np.all(counts == counts[0]) else period
+    if np.all(counts == counts[0]):
+        period = float(np.median(steps / counts))
     is_gap = (steps > 1.5 * counts * period) & (steps > 1.5 * np.median(steps))
     edges = np.concatenate([[0], np.flatnonzero(is_gap) + 1, [len(first)]])
-    out = time_s.copy()
-    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+    out: NDArray[np.float64] = time_s.copy()
+    for start, stop in pairwise(edges.tolist()):
         begin = int(first[start])
         end = int(first[stop]) if stop < len(first) else len(time_s)
         last = int(first[stop - 1])

@@ -18,6 +18,7 @@ from edge_seq.data.units import unit_of
 from edge_seq.support.errors import DataError
 
 MAX_LINE = 1_000_000  # characters
+_BLANKS_COUNT = 0.75
 _SAMPLE_BYTES, _SAMPLE_LINES = 1 << 18, 400
 _COMMENTS = ("#", "%", "//")
 _BOMS = (
@@ -202,6 +203,8 @@ class _Sniffer:
                 alike = [cells for cells in split if len(cells) == width]
                 numbers = sum(is_number(cell) or is_number(cell, ",") for cells in alike for cell in cells)
                 score = count / len(split) * (0.1 + numbers / (width * count))
+            if delimiter == " ":  # a tab or the blank after a comma is one too
+                score *= _BLANKS_COUNT
             if score > best[0] + 1e-9:
                 best = (score, delimiter, end)
         return best[1], best[2]
@@ -341,11 +344,17 @@ def _is_unit(cell: str) -> bool:
     return unit_of(text) is not None or text in {"s", "ms", "us", "µs", "ns", "sec", "-", "n/a", "ut", "µt", "hz", "%"}
 
 
+_KNOWN_NAME = re.compile(
+    r"(.*[^a-z])?([xyz]|t|ms|us|ns|id|seq|label|class|activity|state|user|subject|session|time\w*|date\w*|clock|epoch"
+    r"|\w*timestamp|millis|micros|seconds|acc\w*|gyro?\w*|mag\w*|omega\w*|rot\w*)([^a-z].*)?|[agmw][xyz]|\w+[a-z][XYZ]"
+    r"|(?i:(acc|accel|gyr|gyro|mag|rot)\w*[xyz])",
+    re.ASCII,
+)
+
+
 def _looks_like_names(cells: Sequence[str]) -> bool:
     """True if a cell is a word that tables of sensors use."""
-    known = r"(time|timestamp|label|class|acc\w*|gyro?\w*|mag\w*|[agm]?_?[xyz]|[agm][xyz]|t|ms|id|seq|activity|user)"
-    return (
-        any(re.fullmatch(known, re.split(r"[\s(\[]", cell.lower())[0]) for cell in cells)
-        and len(set(cells)) == len(cells)
-        and not all(_is_unit(cell) for cell in cells if cell)
-    )
+    if len(set(cells)) < len(cells) or all(_is_unit(cell) for cell in cells if cell):
+        return False
+    words = [re.split(r"[(\[]", cell)[0] for cell in cells]
+    return any(_KNOWN_NAME.fullmatch(word) or _KNOWN_NAME.fullmatch(word.lower()) for word in words)
