@@ -167,6 +167,7 @@ class DataSource(StrictTable):
         max_gap_s: longest time between two samples. Default: two sample periods, so that one lost sample is accepted.
         max_saturated_share: largest share of a recording's samples beyond full scale. A larger one means a wrong unit.
         on_gap: ``error``, or ``split`` the recording there into two.
+        on_missing: ``error``, or ``split`` the recording at samples with a missing value, which are left out.
         on_short: ``error``, or ``skip`` recordings shorter than a window (logged).
         on_constant_axis: ``error``, or ``allow`` an axis that never changes in a recording.
         time_blocks: number of blocks into which each stretch of one label is cut, with a window left out between two
@@ -242,6 +243,7 @@ class DataSource(StrictTable):
     max_saturated_share: float = Field(default=0.05, ge=0, le=1)
     on_gap: Literal["error", "split"] = "error"
     on_short: Literal["error", "skip"] = "error"
+    on_missing: Literal["error", "split"] = "error"
     on_constant_axis: Literal["error", "allow"] = "error"
     time_blocks: int | None = Field(default=None, ge=3)
 

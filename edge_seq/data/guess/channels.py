@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.guess.columns import SENSOR_TITLES, Axis, ColumnRole, Kind, bare_name, sensors_in, unit_of_name
+from edge_seq.data.guess.columns import (
+    SENSOR_TITLES,
+    Axis,
+    ColumnRole,
+    Kind,
+    bare_name,
+    kind_of,
+    sensors_in,
+    tokens_of,
+    unit_of_name,
+)
 from edge_seq.data.guess.look import Look
 from edge_seq.data.guess.scale import Measured, Scale, is_gravity, scale_of
 from edge_seq.data.layout import sensor_of
@@ -99,6 +109,9 @@ def _why_not(name: str, sensors: dict[str, list[Axis]], chosen: Sequence[str]) -
                     return "magnetometer: its values depend on the place; name it as a channel to use it"
                 case _:
                     return f"{SENSOR_TITLES[axes[0].kind]}: another sensor is used"
+    kind = kind_of(tokens_of(name))
+    if kind == "orientation":
+        return "an angle: a phone computes it, the sensor on a device does not give it"
     return "its name gives no axis x, y or z of a sensor"
 
 

@@ -84,6 +84,9 @@ def _intervals(draft: Draft, table: Path) -> None:
                 break
     for label in labels:
         draft.classes[label].add("all")
+        unit = str(draft.fields.get("interval_unit", draft.fields.get("time_unit", "s")))
+        longest = max(one.end - one.start for one in intervals if one.label == label)
+        draft.lengths.append(int(longest * SECONDS_PER_UNIT.get(unit, 1.0) * draft.fields["sample_rate_hz"]))
     draft.said.append(
         f"{table.name} is a table of intervals with the classes {', '.join(labels[:6])}, start and end in "
         f"{draft.fields.get('interval_unit', draft.fields.get('time_unit', 's'))} from "
@@ -106,6 +109,8 @@ def _classes_of_columns(draft: Draft) -> None:
         for one, of in set(zip(labels, groups, strict=True)):
             if one:
                 draft.classes[one].add(of)
+        edges = [n for n in range(1, len(labels)) if (labels[n], groups[n]) != (labels[n - 1], groups[n - 1])]
+        draft.lengths += np.diff([0, *edges, len(labels)]).tolist()
         if look.segments:
             for one in set(labels):
                 draft.classes[one] |= {f"{look.name}#{n}" for n in range(len(look.segments))}

@@ -18,16 +18,17 @@ _KINDS: dict[Kind, frozenset[str]] = {
         "heading",
     }),
     "magnetic": frozenset({
-        "mag", "magn", "magnet", "magnetic", "magnetometer", "magneto", "magnetfeld", "compass", "m",
+        "mag", "magn", "magnet", "magnetic", "magnetometer", "magneto", "magnetfeld", "compass", "m", "b",
     }),
     "rotation": frozenset({
-        "gyr", "gyro", "gyros", "gyroscope", "gyroskop", "rot", "rotation", "rotationrate", "omega", "angular",
+        "gy", "gyr", "gyro", "gyros", "gyroscope", "gyroskop", "rot", "rotation", "rotationrate", "omega", "angular",
         "angvel", "w", "g",
     }),
     "gravity": frozenset({"gravity", "grav"}),
     "linear": frozenset({"linear", "lin", "user", "useracceleration", "linacc", "linearacceleration", "body"}),
     "acceleration": frozenset({
-        "acc", "accel", "accelero", "accelerometer", "acceleration", "accelerometre", "beschleunigung", "a", "total",
+        "ac", "acc", "accel", "accelero", "accelerometer", "acceleration", "accelerometre", "beschleunigung", "a",
+        "total",
         "totalacceleration", "adxl", "vib", "vibration",
     }),
 }  # fmt: skip

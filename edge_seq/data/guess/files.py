@@ -16,6 +16,7 @@ from edge_seq.data.readers.table import Reader
 from edge_seq.data.readers.text.sniff import sniff
 from edge_seq.support.errors import DataError
 
+_MANY_MORE = 3  # times as many files of one format as of the next
 _NOTES = re.compile(
     r"^(readme|license|licence|notes?|changelog|authors|metadata|annotations?|device|info)\b", re.IGNORECASE
 )
@@ -93,7 +94,15 @@ def find_files(path: Path) -> Found:
     passed += [(one.relative_to(path).as_posix(), "its name is not that of a recording") for one in sorted(notes)]
     if not data:
         raise DataError(f"{path}: only {sorted(one.name for one in notes)}, which hold no recordings; give recordings")
-    kinds = {readers[one].name for one in data}
+    counts = Counter(readers[one].name for one in data)
+    kinds = set(counts)
+    (top, most), *rest = counts.most_common()
+    if rest and most >= _MANY_MORE * rest[0][1]:
+        passed += [
+            (one.relative_to(path).as_posix(), f"most files are {top}") for one in data if readers[one].name != top
+        ]
+        data = [one for one in data if readers[one].name == top]
+        kinds = {top}
     if len(kinds) > 1:
         raise DataError(
             f"{path}: files of several formats ({sorted({one.suffix for one in data})}); give one of them, or a data "

@@ -7,6 +7,7 @@ import numpy as np
 from edge_seq.data.guess.draft import Draft
 
 _FEW_GROUPS, _BLOCKS = 3, 5
+_MOST_MISSING = 0.05
 _WINDOWS_FOR_BLOCKS, _SHORTEST_WINDOW = 5, 16  # three blocks with a window between them hold five windows
 
 
@@ -38,6 +39,7 @@ def windows_and_groups(draft: Draft) -> None:
             '= "skip")'
         )
     _allow_still_axes(draft)
+    _allow_missing(draft)
     has_split = (
         any(name in fields for name in ("split_files", "split_folders", "split_column")) or draft.found.info_labels
     )
@@ -45,11 +47,8 @@ def windows_and_groups(draft: Draft) -> None:
     if len(draft.classes) > 1 and not has_split and min(map(len, draft.classes.values())) < _FEW_GROUPS:
         few = min(draft.classes, key=lambda one: len(draft.classes[one]))
         fields["time_blocks"] = _BLOCKS
-        if (
-            lengths
-            and (fits := min(lengths) // _WINDOWS_FOR_BLOCKS) < fields["window_length"]
-            and fits >= _SHORTEST_WINDOW
-        ):
+        fits = min(draft.lengths or lengths, default=0) // _WINDOWS_FOR_BLOCKS
+        if _SHORTEST_WINDOW <= fits < fields["window_length"]:
             fields["window_length"], fields["window_stride"] = fits, max(1, fits // 2)
         draft.said.append(
             f"class {few!r} is in {len(draft.classes[few])} groups, too few for a split by group, so each stretch of "
@@ -60,6 +59,32 @@ def windows_and_groups(draft: Draft) -> None:
             "it out"
         )
     draft.said.append(f"windows of {fields['window_length']} samples, every {fields['window_stride']}")
+
+
+def _allow_missing(draft: Draft) -> None:
+    """Cut recordings at samples with a missing value, if there are some but few."""
+    fields = draft.fields
+    if draft.found.sensors or draft.sensor is not None:
+        return
+    columns = [channel.get("column", channel["name"]) for channel in fields["channels"]]
+    rows = [
+        ~np.isfinite(np.stack([look.numbers[name] for name in columns], axis=1)).all(axis=1)
+        for look in draft.looks
+        if all(name in look.numbers for name in columns)
+    ]
+    share = float(np.concatenate(rows).mean()) if rows else 0.0
+    if 0 < share <= _MOST_MISSING:
+        fields["on_missing"], fields["on_short"] = "split", "skip"
+        draft.said.append(
+            f'samples with a missing value ({share:.2%}) are left out, and cut a recording (on_missing = "split")'
+        )
+    elif share > _MOST_MISSING:
+        lacking = [name for name in columns if any(not np.isfinite(look.numbers[name]).all() for look in draft.looks)]
+        draft.problems.append(
+            f"{share:.1%} of the samples lack a value of a channel ({', '.join(lacking[:6])}); leave these channels "
+            "out, or "
+            "interpolate them before reading"
+        )
 
 
 def _allow_still_axes(draft: Draft) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from edge_seq.data.guess.look import (
 )
 from edge_seq.data.readers.foreign import reading
 from edge_seq.support.errors import DataError
+
+MOST_EXCLUDED = 50
 
 
 def name_of(path: Path, found: Found) -> str:
@@ -44,6 +47,12 @@ def look_at_all(draft: Draft) -> None:
     for path, why in unreadable:
         draft.problems.append(f"{path.name} cannot be read: {why}")
     common = Counter(look.columns for look in draft.looks).most_common(1)[0][0]
+    apart = [look for look in draft.looks if not set(common) & set(look.columns)]
+    if apart and found.is_folder:
+        other = f"its columns ({', '.join(apart[0].columns[:4])}) are not those of the recordings"
+        passed = tuple((look.path.relative_to(found.root).as_posix(), other) for look in apart)
+        draft.found = replace(found, passed_over=(*found.passed_over, *passed))
+        draft.looks = [look for look in draft.looks if look not in apart]
     others = [look for look in draft.looks if look.columns != common]
     strange = [look for look in others if not set(common) <= set(look.columns)]
     if strange:
@@ -91,6 +100,12 @@ def say_files(draft: Draft) -> None:
         names = [f"{name} ({why})" for name, why in found.passed_over[:4]]
         more = len(found.passed_over) - len(names)
         draft.said.append(f"files passed over: {', '.join(names)}" + (f" and {more} more" if more else ""))
+    if found.is_folder and not found.sensors and not found.info_labels and not found.patterns:
+        known = (*found.reader.suffixes, *found.reader.more_suffixes)
+        others = sorted({name.rsplit("/", 1)[-1] for name, _ in found.passed_over if name.lower().endswith(known)})
+        if (others and found.intervals is None) or len(others) > 1:
+            draft.fields["exclude"] = others[:MOST_EXCLUDED]
+            draft.said.append(f"exclude is {', '.join(others[:4])}")
     if found.is_folder and not found.sensors and not found.info_labels and found.patterns:
         draft.fields["files"] = found.patterns[0] if len(found.patterns) == 1 else list(found.patterns)
         draft.said.append(f"files is {draft.fields['files']!r}")

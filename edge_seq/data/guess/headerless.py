@@ -12,12 +12,32 @@ _AXES = ("ax", "ay", "az", "gx", "gy", "gz", "mx", "my", "mz")
 _RUNS = 50  # a column whose value stays for so many rows on average says who or what, not how it moves
 
 
+def _pamap2() -> list[str]:
+    """Names of the 54 columns of PAMAP2 (Reiss and Stricker, 2012), by its description of the files."""
+    of_sensor = [
+        "temperature",
+        *(f"acc16_{axis}" for axis in "xyz"),
+        *(f"acc6_{axis}" for axis in "xyz"),
+        *(f"gyro_{axis}" for axis in "xyz"),
+        *(f"mag_{axis}" for axis in "xyz"),
+        *(f"orientation_{n}" for n in range(4)),
+    ]
+    return [
+        "timestamp",
+        "activity",
+        "heart_rate",
+        *(f"{at}_{one}" for at in ("hand", "chest", "ankle") for one in of_sensor),
+    ]
+
+
 def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
     """Names of all columns, in order, and why.
 
     Texts with few values are classes, or dates; numbers that rise are times; whole numbers that hardly change are
     groups; the other numbers are axes, where there are three, six or nine of them.
     """
+    if len(look.columns) == len(pamap2 := _pamap2()) and rises(look.numbers.get(look.columns[0], np.zeros(1))):
+        return pamap2, ["54 columns of which the first rises, as in the data set PAMAP2; activity 0 is none there"]
     names, reasons = [], []
     moving = [name for name in look.columns if _moves(look, name)]
     axes = dict(zip(moving, _AXES, strict=False)) if len(moving) in (3, 6, 9) else {}

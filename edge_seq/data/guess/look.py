@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from edge_seq.data.layout import BLANK_LINE, Layout
 from edge_seq.data.readers.foreign import opened, reading
-from edge_seq.data.readers.formats.arrays import Arrays
+from edge_seq.data.readers.formats.arrays import Arrays, vector, vectors_of
 from edge_seq.data.readers.formats.hdf5_file import open_hdf5
 from edge_seq.data.readers.formats.mat_file import open_mat
 from edge_seq.data.readers.formats.npy_file import open_npy
 from edge_seq.data.readers.formats.npz_file import open_npz
 from edge_seq.data.readers.formats.parquet_file import parquet_columns
 from edge_seq.data.readers.table import BREAK, RECORDING, Reader, ReadOptions, import_pyarrow
-from edge_seq.data.readers.text.dialect import Dialect, cells_of, is_number, is_value
+from edge_seq.data.readers.text.dialect import Dialect, is_number, is_value
 from edge_seq.data.readers.text.rows import Lost, blocks
 from edge_seq.data.readers.text.sniff import numbered_lines, sniff, text_of
 from edge_seq.data.units import unit_in_name
@@ -173,13 +173,13 @@ def open_arrays(path: Path, kind: str) -> Any:
 
 def look_at_vectors(path: Path, name: str, arrays: Arrays, title: str) -> Look:
     """Look at a file with a vector for each column."""
-    sizes = Counter(int(np.prod(shape)) for shape in arrays.shapes.values() if _is_vector(shape))
+    columns = {one: vector(arrays, one) for one in vectors_of(arrays.shapes)}
+    sizes = Counter(len(values) for values in columns.values())
     count = max((size for size in sizes if size > 1), key=lambda size: sizes[size], default=0)
     numbers: dict[str, NDArray[np.float64]] = {}
     texts: dict[str, list[str]] = {}
-    for one, shape in arrays.shapes.items():
-        if _is_vector(shape) and int(np.prod(shape)) == count:
-            values = arrays.get(one).reshape(-1)
+    for one, values in columns.items():
+        if len(values) == count:
             if values.dtype.kind in "iufb":
                 numbers[one] = values.astype(np.float64)
             else:
@@ -198,10 +198,6 @@ def look_at_vectors(path: Path, name: str, arrays: Arrays, title: str) -> Look:
         units={},
         rows=count,
     )
-
-
-def _is_vector(shape: Sequence[int]) -> bool:
-    return len(shape) == 1 or (len(shape) == 2 and 1 in shape)
 
 
 def _of_arrow(
@@ -239,8 +235,7 @@ def _numeric_columns(path: Path, dialect: Dialect) -> tuple[str, ...]:
     with opened(path) as file, text_of(file, dialect.encoding, path.name) as text:
         for number, line in numbered_lines(text, path.name):
             if number > dialect.first_line and line.strip() and not line.lstrip().startswith(dialect.comment):
-                cells = cells_of(line.rstrip().removesuffix(dialect.row_end), dialect.delimiter)
-                cells = cells[:-1] if len(cells) == len(dialect.names) + 1 and not cells[-1] else cells
+                cells = dialect.cells(line)
                 if len(cells) == len(dialect.names):
                     rows.append(cells)
             if len(rows) >= _SAMPLE_LINES:
@@ -263,17 +258,15 @@ def _recording_break(path: Path, dialect: Dialect, numeric: Sequence[str]) -> st
     indices = [n for n, name in enumerate(dialect.names) if name in numeric]
     with opened(path) as file, text_of(file, dialect.encoding, path.name) as text:
         for number, line in numbered_lines(text, path.name):
-            bare = line.strip()
+            bare = dialect.split_clock(line)[1].strip()
             if number <= dialect.first_line:
                 continue
             if not bare:
                 blanks += last_was_row
                 last_was_row = False
                 continue
-            cells = cells_of(line.rstrip().removesuffix(dialect.row_end), dialect.delimiter)
-            if len(cells) in (len(dialect.names), len(dialect.names) + 1) and all(
-                is_value(cells[n], dialect.decimal) for n in indices
-            ):
+            cells = dialect.cells(line)
+            if len(cells) == len(dialect.names) and all(is_value(cells[n], dialect.decimal) for n in indices):
                 rows += 1
                 last_was_row = True
             elif len(bare) < 60 and bare != (dialect.header or "").strip() and not any(map(_is_float, cells)):

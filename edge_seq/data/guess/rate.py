@@ -29,19 +29,21 @@ def find_clock(draft: Draft) -> None:
     recording = draft.fields.get("recording_column")
     clocks: list[Clock] = []
     problems: list[str] = []
+    why: dict[str, str] = {}
     for name in first.columns:
         if name in draft.roles:
             continue
         if name in first.numbers:
             if axis_of(name) is not None and not is_time_name(name):
                 continue
-            found = clock_of(name, _one_recording(first, first.numbers[name], recording))
+            found = clock_of(name, _one_recording(first, first.numbers[name], recording, draft.sensor))
         else:
             found = clock_of_texts(name, first.texts[name][:2000])
         if isinstance(found, Clock):
             clocks.append(found)
         elif isinstance(found, str):
             problems.append(found)
+            why[name] = found
             if "number of samples" in found and is_index_name(name):
                 problems.pop()
     if clocks:
@@ -72,7 +74,7 @@ def find_clock(draft: Draft) -> None:
             if name in first.numbers
             and name not in draft.roles
             and is_index_name(name)
-            and (np.diff(_one_recording(first, first.numbers[name], recording)) == 1).mean() > 0.9
+            and (np.diff(_one_recording(first, first.numbers[name], recording, draft.sensor)) == 1).mean() > 0.9
         ),
         None,
     )
@@ -81,11 +83,20 @@ def find_clock(draft: Draft) -> None:
         draft.take(index, "index", "", "it counts samples by 1")
         draft.said.append(f"samples are counted by the column {index!r}")
     for problem in problems:
-        draft.problems.append(f"{problem}. Set time_column and time_unit in the data source, or rename the column")
+        draft.problems.append(
+            f"{problem}. Set time_column and time_unit (or index_column) in the data source, or rename the column"
+        )
+    for name, reason in why.items():
+        if name not in draft.roles:
+            draft.take(name, "unused", "", reason)
 
 
-def _one_recording(look: Look, values: NDArray[np.float64], recording: str | None) -> NDArray[np.float64]:
+def _one_recording(
+    look: Look, values: NDArray[np.float64], recording: str | None, sensor: tuple[str, str] | None
+) -> NDArray[np.float64]:
     """Values of the first recording of a file: up to a change of its name, or to where they fall back."""
+    if sensor is not None:
+        return values[[one == sensor[1] for one in look.texts[sensor[0]]]]
     if recording is not None and recording in look.texts:
         names = look.texts[recording]
         values = values[[one == names[0] for one in names]]
@@ -128,7 +139,7 @@ def find_rate(draft: Draft) -> None:
             continue
         if seconds is None:
             break
-        seconds = _one_recording(look, seconds, draft.fields.get("recording_column"))
+        seconds = _one_recording(look, seconds, draft.fields.get("recording_column"), draft.sensor)
         if draft.fields.get("repeated_times") == "spread":
             seconds = spread(seconds)
         step = median_step(seconds)

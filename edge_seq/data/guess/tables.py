@@ -41,6 +41,8 @@ def fields_of_tables(draft: Draft) -> None:
     columns = draft.looks[0].columns
     _named_columns(draft, columns)
     sensor_column = _long_format(draft)
+    if sensor_column is not None:
+        draft.sensor = (sensor_column, next(iter(_wanted_sensors(draft, sensor_column)), ""))
     find_clock(draft)
     find_rate(draft)
     find_classes(draft)
@@ -64,11 +66,32 @@ def fields_of_tables(draft: Draft) -> None:
             draft.take(one.column, one.role, one.detail, one.reason)
     for name in columns:
         if name not in draft.roles and not draft.found.sensors:
-            draft.take(name, "unused", "", "a text of no known use")
+            _unused_text(draft, name)
     draft.roles = {name: draft.roles[name] for name in (*columns, *draft.roles) if name in draft.roles}
     _dialect(draft)
     draft.fields["window_length"] = max(2, round(WINDOW_S * draft.fields["sample_rate_hz"]))
     draft.fields["window_stride"] = max(1, draft.fields["window_length"] // 2)
+
+
+def _unused_text(draft: Draft, name: str) -> None:
+    """Note a column of text that is not used; where it should hold numbers, that is a problem."""
+    texts = [text for look in draft.looks for text in look.texts.get(name, ())]
+    known = [text for text in texts if text]
+    if not known:
+        draft.take(name, "unused", "", "it is empty")
+        return
+    dialect = draft.looks[0].dialect
+    is_headerless = dialect is not None and not dialect.has_header
+    with_digits = sum(any(one.isdigit() for one in text) for text in known)
+    if axis_of(name) is not None or (
+        is_headerless and with_digits > 0.5 * len(known) and len(set(known)) > max(20, 0.2 * len(known))
+    ):
+        draft.problems.append(
+            f"column {name!r} should hold numbers, but it holds texts such as {known[0][:40]!r}; correct the "
+            "delimiter, the "
+            "decimal mark or the header in the data source (delimiter, decimal, skip_rows, column_names)"
+        )
+    draft.take(name, "unused", "", f"a text of no known use, such as {known[0][:30]!r}")
 
 
 def _name_headerless(draft: Draft) -> None:
@@ -198,14 +221,19 @@ def _long_format(draft: Draft) -> str | None:
     return None
 
 
+def _wanted_sensors(draft: Draft, column: str) -> list[str]:
+    """Names of an accelerometer and a gyroscope in a column that names sensors."""
+    values = sorted(distinct(draft, column) - {""})
+    kinds = {value: kind_of(tokens_of(value)) for value in values}
+    wanted = [value for value in values if kinds[value] == "acceleration"][:1]
+    wanted = wanted or [value for value in values if kinds[value] == "linear"][:1]
+    return wanted + [value for value in values if kinds[value] == "rotation"][:1]
+
+
 def _channels_in_rows(draft: Draft, column: str, numeric: Sequence[str]) -> None:
     values = sorted(distinct(draft, column) - {""})
     draft.take(column, "sensor", ", ".join(values), "it names the sensor of each row")
-    kinds = {value: kind_of(tokens_of(value)) for value in values}
-    wanted = [value for value in values if kinds[value] == "acceleration"][:1] or [
-        value for value in values if kinds[value] == "linear"
-    ][:1]
-    wanted += [value for value in values if kinds[value] == "rotation"][:1]
+    wanted = _wanted_sensors(draft, column)
     axes = [one for group in sensors_in(list(numeric)).values() for one in group]
     if not axes or not wanted:
         raise DataError(

@@ -11,7 +11,8 @@ import numpy as np
 from edge_seq.data.guess.columns import GROUP_NAMES, LABEL_NAMES, ColumnRole
 from edge_seq.data.guess.files import Found
 from edge_seq.data.guess.look import KEPT_ROWS, Look
-from edge_seq.data.readers.formats.arrays import SIDE_NAMES, SPLIT, Arrays, sides_of, texts_of
+from edge_seq.data.guess.times import rises
+from edge_seq.data.readers.formats.arrays import SIDE_NAMES, SPLIT, Arrays, sides_of, texts_of, vectors_of
 from edge_seq.data.readers.formats.npy_file import beside
 from edge_seq.support.errors import DataError
 
@@ -42,16 +43,7 @@ def windows_in(arrays: Arrays, found: Found) -> WindowsGuess | None:
     """
     solid = {name: shape for name, shape in arrays.shapes.items() if len(shape) in (3, 4)}
     if not solid:
-        flat = {
-            name: shape
-            for name, shape in arrays.shapes.items()
-            if len(shape) == 2 and 1 < min(shape) <= _FEW_CHANNELS and max(shape) > 4 * min(shape)
-        }
-        if len(flat) == 1:
-            return _one_recording(arrays, *next(iter(flat.items())))
-        if any(len(shape) == 1 or (len(shape) == 2 and 1 in shape) for shape in arrays.shapes.values()) and not (
-            found.reader.name == "npz" and len(arrays.shapes) < 2
-        ):
+        if vectors_of(arrays.shapes):
             return None
         raise DataError(
             f"{arrays.where}: no array of windows [windows, samples, channels]; the file has {dict(arrays.shapes)}"
@@ -100,11 +92,6 @@ def windows_in(arrays: Arrays, found: Found) -> WindowsGuess | None:
     return WindowsGuess(fields, said, title, names, length, look, roles, classes)
 
 
-def _one_recording(arrays: Arrays, name: str, shape: tuple[int, ...]) -> WindowsGuess | None:
-    del arrays, name, shape
-    return None
-
-
 def _pattern(name: str, arrays: Arrays) -> tuple[str, dict[str, str]]:
     for side in SIDE_NAMES:
         for text in (f"_{side}", f"{side}_", f".{side}"):
@@ -134,7 +121,7 @@ def _order(shape: tuple[int, ...]) -> tuple[str, int, int]:
 def _texts(
     arrays: Arrays, found: Found, fields: dict[str, Any], said: list[str], windows: str, count: int, has_sides: bool
 ) -> tuple[list[ColumnRole], dict[str, list[str]]]:
-    names = {name.lower(): name for name in arrays.shapes}
+    names = {name.rsplit("/", 1)[-1].lower(): name for name in arrays.shapes}
     side = next((one for one in SIDE_NAMES if one in windows.lower().split("_")), "") if has_sides else ""
     roles, texts = [], {}
     label_names = (*sorted(LABEL_NAMES), "y", "targets")
@@ -166,6 +153,7 @@ def is_window_per_row(look: Look) -> bool:
         and not look.dialect.has_header
         and len(look.columns) >= MANY_COLUMNS
         and len(look.numbers) == len(look.columns)
+        and not any(rises(look.numbers[name]) for name in look.columns[:2])
     )
 
 

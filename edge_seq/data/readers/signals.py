@@ -79,6 +79,8 @@ def cut_signals(
         else:
             values, codes = _labels(table, file, source, rows)
         own_group = file.name if table.one_group else name  # the parts of file.name were checked before
+        if table.one_group and (side := _side(table, rows)) is not None:
+            own_group = f"{file.name} {side}"
         if table.one_group and source.time_blocks is not None:
             block = number * source.time_blocks // len(pieces)
             if block and (number - 1) * source.time_blocks // len(pieces) != block:
@@ -87,18 +89,29 @@ def cut_signals(
         said_group = _one_value(table, source.group_column, rows, name, source) or file.group
         for kind, one in (("group", said_group or ""), *(("label", value) for value in values)):
             check_name(one, DataError, what=f"recording {name}: {kind}", remedy="Rename it in the data")
+        values_of_channels = np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1)
+        own_notes = (*notes, *table.notes)
+        if source.on_missing == "split" and not (kept := np.isfinite(values_of_channels).all(axis=1)).all():
+            breaks = np.union1d(breaks, np.flatnonzero(~kept))
+            breaks = np.unique(np.cumsum(kept)[np.maximum(breaks, 1) - 1])
+            breaks = breaks[(breaks > 0) & (breaks < kept.sum())]
+            rows, values_of_channels, codes = rows[kept], values_of_channels[kept], codes[kept]
+            time_s = None if time_s is None else time_s[kept]
+            own_notes += ("samples with missing values were left out",)
+            if not len(rows):
+                continue
         yield Signal(
             name=name,
             group=said_group or own_group,
             split=_check_split(
                 _one_value(table, source.split_column, rows, name, source) or _side(table, rows) or file.split, name
             ),
-            values=np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1) * factors,
+            values=values_of_channels * factors,
             time_s=time_s,
             label_values=values,
             label_codes=codes,
             details=table.details,
-            notes=(*notes, *table.notes),
+            notes=own_notes,
             breaks=breaks,
             lost=table.lost if number == 0 else "",
         )

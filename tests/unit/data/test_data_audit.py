@@ -19,6 +19,7 @@ from edge_seq.data.audit.facts import anchors_of
 from edge_seq.data.audit.giveaway import cross_validated_recall
 from edge_seq.data.audit.plots import draw_plots
 from edge_seq.data.guess import guess_source
+from edge_seq.data.readers.formats import csv_file
 from edge_seq.data.readers.text import rows as text_rows
 from edge_seq.data.source import load_source, parse_source
 from edge_seq.ir.contract import Channel, SensorContract

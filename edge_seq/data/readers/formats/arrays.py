@@ -21,6 +21,7 @@ from edge_seq.data.readers.table import ReadOptions, Table, TextColumn, check_he
 from edge_seq.support.errors import ContractError, DataError
 
 SPLIT = "{split}"
+MOST_COLUMNS = 12  # of a matrix whose columns are signals
 SIDE_NAMES = {
     "train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
     "dev": "validation", "test": "test", "testing": "test",
@@ -60,10 +61,8 @@ def table_of_arrays(arrays: Arrays, options: ReadOptions) -> Table:
         DataError, ContractError: an array is missing, or has another shape or type than expected.
     """
     sides = sides_of(arrays.shapes, options.windows_array) if SPLIT in options.windows_array else {"": ""}
-    if options.windows_array not in arrays.shapes and SPLIT not in options.windows_array:
-        vectors = [name for name in options.columns if name in arrays.shapes]
-        if vectors and len(vectors) == len(options.columns):
-            return _table_of_vectors(arrays, options)
+    if {*options.numeric, *options.dates} <= set(vectors_of(arrays.shapes)):
+        return _table_of_vectors(arrays, options)
     wanted = [_named(name, side) for side in sides for name in (options.windows_array, *options.text)]
     missing = [name for name in wanted if name not in arrays.shapes]
     if missing or not sides:
@@ -91,6 +90,29 @@ def table_of_arrays(arrays: Arrays, options: ReadOptions) -> Table:
         one_group=True,
         splits=TextColumn(tuple(sides.values()), np.repeat(np.arange(len(counts), dtype=np.int64), counts)),
     )
+
+
+def vectors_of(shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[str, int | None]]:
+    """Columns that arrays give: a vector is one, and a matrix [T, C] of few columns one for each, ``acc.x``, ``m.1``.
+
+    >>> vectors_of({"t": [100, 1], "acc": [100, 3]})
+    {'t': ('t', None), 'acc.x': ('acc', 0), 'acc.y': ('acc', 1), 'acc.z': ('acc', 2)}
+    """
+    found: dict[str, tuple[str, int | None]] = {}
+    for name, shape in shapes.items():
+        if len(shape) == 1 or (len(shape) == 2 and 1 in shape):
+            found[name] = (name, None)
+        elif len(shape) == 2 and shape[1] <= MOST_COLUMNS and shape[0] > shape[1]:
+            ends = "xyz" if shape[1] == 3 else [str(n + 1) for n in range(shape[1])]
+            found.update({f"{name}.{end}": (name, n) for n, end in enumerate(ends)})
+    return found
+
+
+def vector(arrays: Arrays, column: str) -> NDArray[Any]:
+    """Read a column of :func:`vectors_of`, [T]."""
+    name, index = vectors_of(arrays.shapes)[column]
+    array = arrays.get(name)
+    return array.reshape(-1) if index is None else array[:, index]
 
 
 def sides_of(names: Sequence[str] | Mapping[str, Any], pattern: str) -> dict[str, str]:
@@ -199,7 +221,7 @@ def _is_one_hot(array: NDArray[Any], count: int) -> bool:
 
 
 def _table_of_vectors(arrays: Arrays, options: ReadOptions) -> Table:
-    numbers = {name: arrays.get(name).reshape(-1) for name in (*options.numeric, *options.dates)}
+    numbers = {name: vector(arrays, name) for name in (*options.numeric, *options.dates)}
     lengths = {name: len(one) for name, one in numbers.items()}
     if len(set(lengths.values())) != 1 or any(one.dtype.kind not in "iufb" for one in numbers.values()):
         raise DataError(
@@ -212,6 +234,6 @@ def _table_of_vectors(arrays: Arrays, options: ReadOptions) -> Table:
     return Table(
         where=arrays.where,
         numeric={name: one.astype(np.float64) for name, one in numbers.items()},
-        text={name: texts_of(arrays.get(name), count, 1, name, arrays.where) for name in options.text},
+        text={name: texts_of(vector(arrays, name), count, 1, name, arrays.where) for name in options.text},
         num_rows=count,
     )

@@ -47,4 +47,4 @@ def read_npy(path: Path, options: ReadOptions) -> Table:
         return table_of_arrays(arrays, replace(options, windows_array=path.stem))
 
 
-READER = Reader(name="npy", title="NPY", suffixes=(".npy",), read=read_npy, has_time=True, has_recordings=True)
+READER = Reader(name="npy", title="NPY", suffixes=(".npy",), read=read_npy)

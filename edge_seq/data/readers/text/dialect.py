@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 DELIMITERS = (",", ";", "\t", "|", " ")
 NO_VALUE = ("", "NA", "N/A", "#N/A", "na", "n/a", "nan", "NaN", "NAN", "-nan", "-NaN", "null", "NULL", "None")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf", re.ASCII)
+CLOCK = "clock"
+CLOCK_PREFIX = re.compile(r"\s*((?:\d{4}-\d{2}-\d{2}[T ])?\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?)\s*->\s?")
 _NAMES_OF_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blanks"}
 
 
@@ -29,6 +31,8 @@ class Dialect:
         comment: texts that begin a line to pass over.
         row_end: text at the end of each row that is dropped.
         header: the line with the names, which may come again where a logger restarts.
+        has_clock: True if a serial monitor wrote the time of day and an arrow before each line; that time is the first
+            column, ``clock``.
     """
 
     encoding: str
@@ -42,6 +46,20 @@ class Dialect:
     comment: tuple[str, ...] = ("#", "%", "//")
     row_end: str = ""
     header: str | None = None
+    has_clock: bool = False
+
+    def split_clock(self, line: str) -> tuple[str, str]:
+        """Split off the time that a serial monitor writes before each line; an empty text without one."""
+        match = CLOCK_PREFIX.match(line) if self.has_clock else None
+        return (match[1], line[match.end() :]) if match else ("", line)
+
+    def cells(self, line: str) -> list[str]:
+        """Cells of a row, without what ends each row."""
+        clock, rest = self.split_clock(line)
+        rest = rest.rstrip().removesuffix(self.row_end) if self.row_end else rest
+        cells = cells_of(rest, self.delimiter)
+        cells = [clock, *cells] if self.has_clock else cells
+        return cells[:-1] if len(cells) == len(self.names) + 1 and not cells[-1] else cells
 
     def __str__(self) -> str:
         """One line for the user."""
@@ -52,6 +70,8 @@ class Dialect:
         parts.append("header" if self.has_header else "no header")
         if self.preamble:
             parts.append(f"{len(self.preamble)} lines before the header passed over")
+        if self.has_clock:
+            parts.append("a time of day and an arrow before each line")
         if self.units:
             parts.append("a row of units")
         if self.row_end:

@@ -108,6 +108,7 @@ class _Block:
 
     def add(self, number: int, line: str) -> None:
         """Add a line: a row, a comment, the end of a recording, or garbage."""
+        clock, line = self.dialect.split_clock(line)
         bare = line.strip()
         if self._marker is not None and self._marker.fullmatch(bare):
             self._end_recording()
@@ -119,7 +120,8 @@ class _Block:
         elif bare == self._header:
             self._is_break = True
         else:
-            self._add_row(number, bare if self._delimiter != "\t" else line)
+            row = bare if self._delimiter != "\t" else line
+            self._add_row(number, f"{clock}{self.dialect.delimiter}{row}" if self.dialect.has_clock else row)
 
     def _end_recording(self) -> None:
         if self._in_recording:

@@ -7,13 +7,13 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 from edge_seq.data.layout import Layout
 from edge_seq.data.readers.foreign import opened
-from edge_seq.data.readers.text.dialect import DELIMITERS, Dialect, cells_of, is_number, is_value
+from edge_seq.data.readers.text.dialect import CLOCK, CLOCK_PREFIX, DELIMITERS, Dialect, cells_of, is_number, is_value
 from edge_seq.data.units import unit_of
 from edge_seq.support.errors import DataError
 
@@ -52,7 +52,13 @@ def sniff(path: Path, layout: Layout, wanted: Sequence[str] = ()) -> Dialect:
     encoding = layout.encoding or _encoding(sample, path.name)
     with text_of(io.BytesIO(sample), encoding, path.name) as text:
         lines = _first_lines(text, path.name, is_whole=is_whole)
-    return _Sniffer(path.name, lines, encoding, layout, tuple(name.strip() for name in wanted)).dialect()
+    clocked = [CLOCK_PREFIX.sub("", line, count=1) for line in lines]
+    has_clock = sum(one != line for one, line in zip(clocked, lines, strict=True)) > 0.6 * len(lines)
+    names = tuple(name for name in map(str.strip, wanted) if not (has_clock and name == CLOCK))
+    if has_clock and layout.column_names:
+        layout = replace(layout, column_names=layout.column_names[1:])
+    dialect = _Sniffer(path.name, clocked if has_clock else lines, encoding, layout, names).dialect()
+    return replace(dialect, has_clock=True, names=(CLOCK, *dialect.names)) if has_clock else dialect
 
 
 def text_of(file: IO[bytes], encoding: str, where: str) -> io.TextIOWrapper:
