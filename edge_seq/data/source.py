@@ -163,7 +163,7 @@ class DataSource(StrictTable):
             to the contract's rate; see :mod:`edge_seq.data.resample`.
         minimum_share: share of a window that its label must cover; see ``make_windows``. With 1.0 a window lies fully
             inside one labelled segment.
-        rate_tolerance: largest relative deviation of the sample rate, from the median period, from the contract's.
+        rate_tolerance: largest relative deviation of the sample rate, from the typical period, from the contract's.
         max_gap_s: longest time between two samples. Default: two sample periods, so that one lost sample is accepted.
         max_saturated_share: largest share of a recording's samples beyond full scale. A larger one means a wrong unit.
         on_gap: ``error``, or ``split`` the recording there into two.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.axes import axis_triples
 from edge_seq.data.checks import find_gaps
+from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.signals import Signal
 from edge_seq.data.source import DataSource
 from edge_seq.data.units import GRAVITY_IN
@@ -76,7 +77,7 @@ class Facts:
         name, group, split: see :class:`edge_seq.data.recording.Recording`.
         samples: number of samples, T.
         start_s: time of the first sample; None without times.
-        rate_hz: sample rate from the median period; None without times.
+        rate_hz: sample rate from the typical period; None without times.
         jitter: difference of the 95 % and the 5 % quantile of the periods, as a share of the median; None without
             times.
         gaps, longest_gap_s: number of gaps longer than the data source allows, and the longest of them.
@@ -163,7 +164,7 @@ def _clock_facts(time_s: NDArray[np.float64] | None, source: DataSource) -> dict
         return {**nothing, "disorder": disorder}
     median = float(np.median(forward))
     low, high = np.quantile(forward, [0.05, 0.95])
-    rate_hz = 1.0 / median
+    rate_hz = 1.0 / typical_period(forward)
     limit = source.max_gap_at(min(source.sample_rate_hz, rate_hz) if source.resample != "none" else rate_hz)
     gaps = find_gaps(known, max_gap_s=limit)
     return {

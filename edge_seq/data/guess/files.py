@@ -111,6 +111,8 @@ def find_files(path: Path) -> Found:
     reader = readers[data[0]]
     if reader.name == "csv":
         return _of_tables(path, reader, data, passed)
+    if reader.name == "npy":  # the largest holds the windows, the others labels and groups
+        data.sort(key=lambda one: one.stat().st_size, reverse=True)
     return Found(path, True, reader, tuple(data), tuple(passed))
 
 

@@ -100,9 +100,10 @@ def say_files(draft: Draft) -> None:
         names = [f"{name} ({why})" for name, why in found.passed_over[:4]]
         more = len(found.passed_over) - len(names)
         draft.said.append(f"files passed over: {', '.join(names)}" + (f" and {more} more" if more else ""))
-    if found.is_folder and not found.sensors and not found.info_labels and not found.patterns:
+    if found.is_folder and not found.sensors and not found.info_labels:
         known = (*found.reader.suffixes, *found.reader.more_suffixes)
-        others = sorted({name.rsplit("/", 1)[-1] for name, _ in found.passed_over if name.lower().endswith(known)})
+        ends = tuple(one.lstrip("*") for one in found.patterns) or known
+        others = sorted({name.rsplit("/", 1)[-1] for name, _ in found.passed_over if name.lower().endswith(ends)})
         if (others and found.intervals is None) or len(others) > 1:
             draft.fields["exclude"] = others[:MOST_EXCLUDED]
             draft.said.append(f"exclude is {', '.join(others[:4])}")

@@ -7,6 +7,7 @@ import numpy as np
 from edge_seq.data.guess.look import Look
 from edge_seq.data.guess.times import rises
 from edge_seq.data.readers.clock import is_date
+from edge_seq.data.readers.text.dialect import CLOCK
 
 _AXES = ("ax", "ay", "az", "gx", "gy", "gz", "mx", "my", "mz")
 _RUNS = 50  # a column whose value stays for so many rows on average says who or what, not how it moves
@@ -30,14 +31,19 @@ def _pamap2() -> list[str]:
     ]
 
 
+PAMAP2 = _pamap2()
+
+
 def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
     """Names of all columns, in order, and why.
 
     Texts with few values are classes, or dates; numbers that rise are times; whole numbers that hardly change are
     groups; the other numbers are axes, where there are three, six or nine of them.
     """
-    if len(look.columns) == len(pamap2 := _pamap2()) and rises(look.numbers.get(look.columns[0], np.zeros(1))):
-        return pamap2, ["54 columns of which the first rises, as in the data set PAMAP2; activity 0 is none there"]
+    if len(look.columns) == len(PAMAP2) and rises(look.numbers.get(look.columns[0], np.zeros(1))):
+        return list(PAMAP2), [
+            "54 columns of which the first rises, as in the data set PAMAP2; activity 0 is none there"
+        ]
     names, reasons = [], []
     moving = [name for name in look.columns if _moves(look, name)]
     axes = dict(zip(moving, _AXES, strict=False)) if len(moving) in (3, 6, 9) else {}
@@ -49,7 +55,9 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
     times = [name for name in look.columns if name not in moving and _is_time(look, name)]
     steady = [name for name in look.columns if name in look.numbers and name not in moving and name not in times]
     for name in look.columns:
-        if name in axes:
+        if name == CLOCK:
+            names.append(name)
+        elif name in axes:
             names.append(axes[name])
         elif name in words and name == words[0]:
             names.append("label")

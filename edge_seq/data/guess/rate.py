@@ -165,9 +165,9 @@ def find_rate(draft: Draft) -> None:
         f"{min(rates):.4g} Hz" if max(rates) < 1.005 * min(rates) else f"{min(rates):.4g} to {max(rates):.4g} Hz"
     )
     draft.rate = (
-        f"{spread_of_rates} by the median period of {len(rates)} files, jitter up to {max(jitters):.0%} of a period"
+        f"{spread_of_rates} by the mean period of {len(rates)} files, jitter up to {max(jitters):.0%} of a period"
     )
-    draft.said.append(f"sample_rate_hz is {rate:g}, by the median period of all files ({spread_of_rates})")
+    draft.said.append(f"sample_rate_hz is {rate:g}, by the mean period of all files ({spread_of_rates})")
     off = max(abs(one - rate) for one in rates) / rate
     if off > 0.05:
         method = "linear" if max(rates) <= 1.5 * rate else "lowpass"

@@ -20,7 +20,7 @@ from edge_seq.data.guess.columns import (
     tokens_of,
 )
 from edge_seq.data.guess.draft import Draft, distinct, is_fraction
-from edge_seq.data.guess.headerless import names_of_columns
+from edge_seq.data.guess.headerless import PAMAP2, names_of_columns
 from edge_seq.data.guess.look import (
     Look,
     look_at_text,
@@ -116,6 +116,8 @@ def _name_headerless(draft: Draft) -> None:
         )
     draft.looks = renamed
     draft.fields["column_names"] = list(names)
+    if names == PAMAP2:
+        draft.fields["unlabelled_values"] = ["0"]
     draft.said.append(f"there is no header; the columns are taken as {', '.join(names)} ({'; '.join(reasons)})")
 
 
@@ -124,9 +126,9 @@ def _dialect(draft: Draft) -> None:
     dialects = [look.dialect for look in draft.looks if look.dialect is not None]
     if not dialects:
         return
-    for name in ("delimiter", "decimal", "encoding"):
+    for name, usual in (("delimiter", ","), ("decimal", "."), ("encoding", "utf-8")):
         values = {getattr(one, name) for one in dialects}
-        if len(values) == 1 and (value := values.pop()) not in (",", ".", "utf-8", "utf-8-sig"):
+        if len(values) == 1 and not (value := values.pop()).startswith(usual):
             draft.fields[name] = value
     rules = {look.recording_break for look in draft.looks}
     if rules - {None}:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.guess.columns import INDEX_NAMES, TIME_WORDS, bare_name, tokens_of
+from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.clock import SECONDS_PER_UNIT, is_date, seconds_of_dates
 from edge_seq.data.units import unit_in_name
 
@@ -92,13 +93,13 @@ def unit_by_size(ticks: NDArray[np.float64], step: float) -> tuple[str, str] | N
 
 
 def median_step(ticks: NDArray[np.float64]) -> float | None:
-    """Median step forward, per sample where several share a stamp; None if times do not increase."""
+    """Typical step forward, per sample where several share a stamp; None if times do not increase."""
     known = ticks[np.isfinite(ticks)]
     steps = np.diff(known)
     if steps.size == 0 or not (steps > 0).any():
         return None
     if (steps == 0).mean() < 0.02:
-        return float(np.median(steps[steps > 0]))
+        return typical_period(steps[steps > 0])
     changes = np.flatnonzero(steps > 0)
     stamps = known[np.concatenate([[0], changes + 1])]
     return float(np.median(np.diff(stamps)) / (np.diff(np.concatenate([changes, [len(steps)]])).mean()))

@@ -58,9 +58,7 @@ def windows_in(arrays: Arrays, found: Found) -> WindowsGuess | None:
     if found.reader.name != "npy":
         fields["windows_array"] = pattern
     else:
-        fields["files"] = found.files[0].name if found.is_folder else ()
-        if not found.is_folder:
-            fields.pop("files")
+        fields.update(_npy_files(found, arrays, said))
     if order != "NTC":
         fields["axes_order"] = order
         said.append(
@@ -90,6 +88,28 @@ def windows_in(arrays: Arrays, found: Found) -> WindowsGuess | None:
     )  # fmt: skip
     title = f"windows {name} {list(shape)}"
     return WindowsGuess(fields, said, title, names, length, look, roles, classes)
+
+
+def _npy_files(found: Found, arrays: Arrays, said: list[str]) -> dict[str, Any]:
+    """Which NPY files of a folder hold windows: one, or one for each side of the split."""
+    del arrays
+    if not found.is_folder:
+        return {}
+    stems = {path.stem: path.name for path in found.files}
+    for stem in stems:
+        for side in SIDE_NAMES:
+            if stem.endswith(f"_{side}"):
+                sides = sides_of(stems, f"{stem[: -len(side)]}{SPLIT}")
+                files = {meant: stems[f"{stem[: -len(side)]}{one}"] for one, meant in sides.items()}
+                if stem[: -len(side)] == f"{windows_stem(found)}_" and {"train", "test"} <= files.keys():
+                    said.append(f"the split is as the files are named: {', '.join(files.values())}")
+                    return {"split_files": files}
+    return {"files": found.files[0].name}
+
+
+def windows_stem(found: Found) -> str:
+    """Name of the windows' file without the side of the split."""
+    return found.files[0].stem.partition("_")[0]
 
 
 def _pattern(name: str, arrays: Arrays) -> tuple[str, dict[str, str]]:
