@@ -12,7 +12,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX, INT32_MAX
 from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.kinds import CELL_NAMES, CellName, Layer, kind_named
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatFormat,
@@ -34,7 +34,7 @@ from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 
-CELLS = ("rnn", "gru", "lstm")
+CELLS = CELL_NAMES
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Spec:
     """The shape of a model.
 
     Attributes:
-        cells: one a layer, of ``rnn``, ``gru``, ``lstm``.
+        cells: one a layer, of ``CELLS``.
         hidden: hidden size of each layer.
         channels: C.
         classes: K.
@@ -51,7 +51,7 @@ class Spec:
         readout: pooling and when labels come.
     """
 
-    cells: tuple[str, ...]
+    cells: tuple[CellName, ...]
     hidden: tuple[int, ...]
     channels: int = 3
     classes: int = 4
@@ -61,7 +61,7 @@ class Spec:
 
 
 def spec(
-    cell: str,
+    cell: CellName,
     *hidden: int,
     channels: int = 3,
     classes: int = 4,
@@ -110,15 +110,20 @@ def _float_rows(
     return FloatRows(uniform(rows, inputs), uniform(rows, hidden), uniform(rows) * np.float32(bias))
 
 
-def _float_cell(rng: np.random.Generator, kind: str, inputs: int, hidden: int, amplitude: float) -> Cell[FloatRows]:
-    def rows(sees_input: int = 1, sees_hidden: int = 1) -> FloatRows:
-        return _float_rows(rng, hidden, inputs * sees_input, hidden * sees_hidden, amplitude=amplitude)
-
-    if kind == "rnn":
-        return Rnn(rows())
-    if kind == "gru":
-        return Gru(rows(), rows(), rows(1, 0), rows(0, 1))
-    return Lstm(rows(), rows(), rows(), rows())
+def _float_cell(
+    rng: np.random.Generator, kind: CellName, inputs: int, hidden: int, amplitude: float
+) -> Layer[FloatRows]:
+    entry = kind_named(kind)
+    rows = {
+        group.name: _float_rows(rng, hidden, inputs * group.sees_input, hidden * group.sees_state, amplitude=amplitude)
+        for group in entry.rows
+    }
+    constants = {
+        one.name: rng.uniform(max(one.lowest, -1.0), min(one.highest, 1.0), one.shape(hidden)).astype(np.float32)
+        for one in entry.constants
+    }
+    layer: Layer[FloatRows] = entry.layer(**rows, **constants)
+    return layer
 
 
 def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: float = 2.0) -> FloatModel:
@@ -219,21 +224,24 @@ def _tied_head(rng: np.random.Generator, classes: int, hidden: int) -> IntRows:
     return IntRows(**{**lively, "bias": np.clip(lively["bias"], -1000, 1000)})
 
 
-def _extreme_cell(rng: np.random.Generator, kind: str, wide: int, below: int, hidden: int) -> Cell[IntRows]:
-    def rows(sees_input: int = 1, sees_hidden: int = 1) -> IntRows:
-        return extreme_rows(
+def _extreme_cell(rng: np.random.Generator, kind: CellName, wide: int, below: int, hidden: int) -> Layer[IntRows]:
+    entry = kind_named(kind)
+    rows = {
+        group.name: extreme_rows(
             rng,
             hidden,
-            wide=wide * sees_input,
-            narrow_input=below * sees_input,
-            narrow_hidden=hidden * sees_hidden,
+            wide=wide * group.sees_input,
+            narrow_input=below * group.sees_input,
+            narrow_hidden=hidden * group.sees_state,
         )
-
-    if kind == "rnn":
-        return Rnn(rows())
-    if kind == "gru":
-        return Gru(rows(), rows(), rows(1, 0), rows(0, 1))
-    return Lstm(rows(), rows(), rows(), rows())
+        for group in entry.rows
+    }
+    constants = {
+        one.name: rng.choice(np.array([one.int_lowest, one.zero, one.int_highest]), one.shape(hidden)).astype(np.int32)
+        for one in entry.constants
+    }
+    layer: Layer[IntRows] = entry.layer(**rows, **constants)
+    return layer
 
 
 def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:

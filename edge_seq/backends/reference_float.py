@@ -1,4 +1,4 @@
-"""The float model in numpy: what torch computed, without torch. Equations in :mod:`edge_seq.ir.cells`."""
+"""The float model in numpy: what torch computed, without torch. Equations in :mod:`edge_seq.ir.kinds`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing_extensions import assert_never
 
 from edge_seq.backends.preprocess import check_counts, normalise, preprocess
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 

@@ -26,7 +26,7 @@ from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, tabl
 from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import Gru, LayerKind, Lstm, Rnn, StateName, kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, padded
 
@@ -39,13 +39,30 @@ class LayerState:
 
     Attributes:
         operands: what matrices and the head see: fine units Q15, coarse units Q7.
-        hidden: the hidden state; a GRU keeps Q15 for all units, in other cells it *is* the operands.
-        cell: an LSTM's cell state; empty in other cells.
+        hidden: the hidden state, with 16 bits for all units where the kind saves it; else it *is* the operands.
+        cell: the cell state; [B, 0] in kinds without one.
     """
 
     operands: Int64
     hidden: Int64
     cell: Int64
+
+
+def saved_states(kind: LayerKind, state: LayerState) -> dict[StateName, Int64]:
+    """The arrays [B, padded(H)] that are kept of a layer, in the order in which they lie in C and are saved."""
+    arrays: dict[StateName, Int64] = {
+        "operands": state.operands,
+        "hidden_state": state.hidden,
+        "cell_state": state.cell,
+    }
+    return {name: arrays[name] for name in kind.saved}
+
+
+def layer_state(kind: LayerKind, saved: Mapping[StateName, Int64]) -> LayerState:
+    """Inverse of :func:`saved_states`."""
+    operands = saved["operands"]
+    hidden = saved["hidden_state"] if kind.hidden_is_saved else operands
+    return LayerState(operands, hidden, saved.get("cell_state", np.zeros((len(operands), 0), dtype=np.int64)))
 
 
 @dataclass(frozen=True)
@@ -71,9 +88,8 @@ def reset_state(model: IntModel, batch: int) -> State:
     """State after a reset, for ``batch`` windows side by side."""
     layers = []
     for cell, size in zip(model.layers, model.hidden_sizes, strict=True):
-        zeros = np.zeros((batch, padded(size)), dtype=np.int64)
-        cell_state = zeros if isinstance(cell, Lstm) else np.zeros((batch, 0), dtype=np.int64)
-        layers.append(LayerState(operands=zeros, hidden=zeros, cell=cell_state))
+        zeros: Int64 = np.zeros((batch, padded(size)), dtype=np.int64)
+        layers.append(layer_state(kind_of(cell), dict.fromkeys(kind_of(cell).saved, zeros)))
     pool_sum = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
     stage, decision = model.readout.decision, None
     if stage is not None:
@@ -117,7 +133,7 @@ def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
     if model.readout.pooling == "mean":
         return values["pooled"]
     last = values[f"layer{len(model.layers) - 1}.hidden_state"]
-    return _to_operands(last) if isinstance(model.layers[-1], Gru) else last
+    return _to_operands(last) if kind_of(model.layers[-1]).hidden_is_saved else last
 
 
 def _pad_units(values: Int64, size: int) -> Int64:
@@ -228,9 +244,8 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
                 assert_never(unreachable)
         size = model.hidden_sizes[index]
         values |= {f"layer{index}.{name}": array for name, array in traced.items()}
-        if isinstance(cell, Lstm):
-            values[f"layer{index}.cell_state"] = layer.cell[:, :size]
-        values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
+        states: dict[StateName, Int64] = {"cell_state": layer.cell, "hidden_state": layer.hidden}
+        values |= {f"layer{index}.{name}": states[name][:, :size] for name in kind_of(cell).state_names}
         layer_states.append(layer)
         below = layer.operands
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.kinds import CellName, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 RECURRENT_PREFIX, HEAD_PREFIX = "recurrent.", "head."
 
-_CELL_OF_GATES = {1: "rnn", 3: "gru", 4: "lstm"}
+_CELL_OF_GATES: dict[int, CellName] = {1: "rnn", 3: "gru", 4: "lstm"}
 _LAYER_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 Array = NDArray[np.float32]
@@ -93,7 +94,7 @@ def from_torch(
     """
     _refuse_unsupported(state_dict, recurrent_prefix)
     arrays = {key: _to_float32(key, value) for key, value in state_dict.items()}
-    layers: list[Cell[FloatRows]] = []
+    layers: list[Layer[FloatRows]] = []
     while f"{recurrent_prefix}weight_ih_l{len(layers)}" in arrays:
         layers.append(_take_layer(arrays, recurrent_prefix, len(layers)))
     if not layers:
@@ -141,7 +142,7 @@ def _to_float32(key: str, value: Any) -> Array:
     return array.astype(np.float32)
 
 
-def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Cell[FloatRows]:
+def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Layer[FloatRows]:
     """Remove one layer's tensors from ``arrays`` and convert them."""
     names = {tensor: f"{prefix}{tensor}_l{layer}" for tensor in _LAYER_TENSORS}
     weight_ih, weight_hh = arrays.pop(names["weight_ih"]), arrays.pop(names["weight_hh"], None)
@@ -173,7 +174,7 @@ def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Cell[Float
             return Rnn(hidden=gate(0))
         case "lstm":
             return Lstm(input_gate=gate(0), forget_gate=gate(1), cell_gate=gate(2), output_gate=gate(3))
-        case _:
+        case "gru":
             new = slice(2 * size, 3 * size)
             return Gru(
                 reset_gate=gate(0),
@@ -185,6 +186,8 @@ def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Cell[Float
                     bias_hh[new],
                 ),
             )
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _take_head(arrays: dict[str, Array], prefix: str) -> FloatRows:

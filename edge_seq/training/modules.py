@@ -6,11 +6,28 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
+from edge_seq.ir.kinds import CellName
 from edge_seq.support.errors import ConfigError
-from edge_seq.training.config import CellName
 
-_CELLS: dict[CellName, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+Recurrent = nn.RNN | nn.GRU | nn.LSTM
+
+
+def recurrent_module(cell: CellName, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> Recurrent:
+    """Recurrent layers: float32 [B, T, I] to states [B, T, H] of the last layer and what the module calls its state.
+
+    Parameters have torch's names, and a bias is stacked in the order in which the kind's gates are traced.
+    """
+    match cell:
+        case "rnn":
+            return nn.RNN(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+        case "gru":
+            return nn.GRU(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+        case "lstm":
+            return nn.LSTM(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+        case unreachable:
+            assert_never(unreachable)
 
 
 class SequenceClassifier(nn.Module):
@@ -38,7 +55,8 @@ class SequenceClassifier(nn.Module):
         super().__init__()
         self.pooling = pooling
         between_layers = dropout if num_layers > 1 else 0.0
-        self.recurrent = _CELLS[cell](input_size, hidden_size, num_layers, batch_first=True, dropout=between_layers)
+        self.cell = cell
+        self.recurrent = recurrent_module(cell, input_size, hidden_size, num_layers, between_layers)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden_size, num_classes)
 

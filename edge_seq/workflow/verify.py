@@ -27,11 +27,11 @@ from edge_seq.backends.onnx.run import (
 )
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.reference_float import run_float, run_float_stream
-from edge_seq.backends.reference_int import State, reset_state, run_reference, step
+from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
 from edge_seq.data.recording import Windows
 from edge_seq.device.client import Device
-from edge_seq.ir.cells import Gru, Lstm
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.parity.c_rungs import TARGET_RUNG, host_library_rung, host_rung, self_test_rung, target_rung
 from edge_seq.parity.compare import Comparison, compare_runs
@@ -392,12 +392,8 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
         values["preprocess.memory"] = state.preprocess.memory
         values["preprocess.primed"] = np.full((batch, 1), state.preprocess.primed)
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-        layer = state.layers[index]
-        values[f"layer{index}.operands"] = layer.operands[:, :size]
-        if isinstance(cell, Gru):
-            values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
-        if isinstance(cell, Lstm):
-            values[f"layer{index}.cell_state"] = layer.cell[:, :size]
+        saved = saved_states(kind_of(cell), state.layers[index])
+        values |= {f"layer{index}.{name}": array[:, :size] for name, array in saved.items()}
     if model.readout.pooling == "mean":
         values["pool_sum"] = state.pool_sum[:, : model.hidden_sizes[-1]]
     values["step_in_window"] = np.full((batch, 1), state.step_in_window)

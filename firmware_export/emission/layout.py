@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn
 from edge_seq.ir.rows import QUAD, IntRows, effective_weights
 
 BLOCK_ROWS = 4
@@ -91,9 +91,9 @@ def _pack_lstm(cell: Lstm[IntRows]) -> PackedRows:
     return PackedRows(_in_order_of_use(parts), _columns(gates, "bias"), _columns(gates, "multiplier"))
 
 
-def gru_column_stands_alone(columns: int) -> bool:
-    """Whether a GRU's last wide column is stored without a zero beside it: where the number is odd, and not one."""
-    return columns % 2 == 1 and columns > 1
+def last_column_stands_alone(layer: Layer[IntRows], columns: int) -> bool:
+    """Whether the last wide column is stored without a zero beside it: a GRU's, where their number is odd but not 1."""
+    return isinstance(layer, Gru) and columns % 2 == 1 and columns > 1
 
 
 def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
@@ -101,7 +101,7 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     see_state = (cell.reset_gate, cell.update_gate, cell.new_gate_hidden)
     all_rows = (cell.reset_gate, cell.update_gate, cell.new_gate_input, cell.new_gate_hidden)
     columns = cell.reset_gate.wide.shape[1]
-    paired = columns - 1 if gru_column_stands_alone(columns) else columns
+    paired = columns - 1 if last_column_stands_alone(cell, columns) else columns
     last = np.stack([rows.wide[:, paired:] for rows in see_input], axis=1)  # [H, 3, 1 or 0]
     last = np.pad(last, ((0, 0), (0, 1), (0, 0))).reshape(len(last), 1, 2 * last.shape[2], 2)
     parts = [
@@ -113,7 +113,7 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     return PackedRows(_in_order_of_use(parts), _columns(all_rows, "bias"), _columns(all_rows, "multiplier"))
 
 
-def pack_layer(cell: Cell[IntRows]) -> PackedRows:
+def pack_layer(cell: Layer[IntRows]) -> PackedRows:
     """One layer's rows in the order of use."""
     match cell:
         case Rnn():

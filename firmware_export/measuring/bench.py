@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge_seq.ir.kinds import CellName
 from edge_seq.ir.model import IntModel, weight_bytes
 from edge_seq.support.errors import ToolError
 from firmware_export.emission.emit import export_c
@@ -86,7 +87,7 @@ def load_reference() -> dict[str, Any]:
     return reference
 
 
-def bench_row(model: str, cell: str, found: Measurement) -> dict[str, Any]:
+def bench_row(model: str, cell: CellName, found: Measurement) -> dict[str, Any]:
     """One row of the table that the repository keeps."""
     macs = SHAPES[model].macs(cell)
     sizes = found.sizes
@@ -110,7 +111,7 @@ def run_bench(
     targets: Sequence[Target],
     *,
     models: Sequence[str] = tuple(SHAPES),
-    cells: Sequence[str] = CELLS,
+    cells: Sequence[CellName] = CELLS,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
     """Build and count the reference models.
@@ -118,7 +119,7 @@ def run_bench(
     Args:
         targets: on which.
         models: names of shapes.
-        cells: of ``rnn``, ``gru``, ``lstm``.
+        cells: of CELLS.
         progress: called with measurements done, their number and a name.
 
     Raises:
@@ -153,7 +154,7 @@ def run_bench(
     return Bench(tuple(rows), tuple(checks), tuple(skipped), reference)
 
 
-def _export(folder: Path, name: str, cell: str) -> tuple[IntModel, Path]:
+def _export(folder: Path, name: str, cell: CellName) -> tuple[IntModel, Path]:
     model = reference_model(name, cell)
     output = folder / f"{name}_{cell}"
     export_c(model, make_golden(model, reference_counts(SHAPES[name], windows=1)), output)
@@ -184,7 +185,7 @@ def _instruction_checks(reference: dict[str, Any], rows: Sequence[dict[str, Any]
 
 
 def _byte_checks(
-    reference: dict[str, Any], rows: Sequence[dict[str, Any]], weights: dict[tuple[str, str], int]
+    reference: dict[str, Any], rows: Sequence[dict[str, Any]], weights: dict[tuple[str, CellName], int]
 ) -> list[Check]:
     limits = reference["bytes"]
     target, model = limits["target"], limits["model"]
@@ -217,11 +218,11 @@ def _byte_checks(
 class _Subject:
     target: Target
     model: str
-    exported: dict[str, tuple[IntModel, Path]]
+    exported: dict[CellName, tuple[IntModel, Path]]
 
 
 def _byte_subject(
-    reference: dict[str, Any], targets: Sequence[Target], exported: dict[tuple[str, str], tuple[IntModel, Path]]
+    reference: dict[str, Any], targets: Sequence[Target], exported: dict[tuple[str, CellName], tuple[IntModel, Path]]
 ) -> _Subject | None:
     limits = reference["bytes"]
     target = next((one for one in targets if one.name == limits["target"]), None)

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 
 from edge_seq.backends.reference_float import run_float  # noqa: E402
 from edge_seq.frontends.from_torch import from_torch, from_training  # noqa: E402
-from edge_seq.ir.cells import Gru  # noqa: E402
 from edge_seq.ir.contract import Channel, Normalisation, SensorContract  # noqa: E402
+from edge_seq.ir.kinds import Gru  # noqa: E402
 from edge_seq.ir.model import Readout, num_parameters  # noqa: E402
 from edge_seq.support.errors import ModelError  # noqa: E402
 from edge_seq.training.config import TrainingConfig  # noqa: E402

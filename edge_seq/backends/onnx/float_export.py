@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
 from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, to_model
 from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES, metadata_of, require_form, seal
@@ -31,29 +32,18 @@ from edge_seq.backends.onnx.window import (
     where_due,
     window_states,
 )
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, cell_name, gates, hidden_size
+from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn, StateName, hidden_size, kind_of
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 
 Float32 = NDArray[np.float32]
-HIDDEN, CELL = "hidden_state", "cell_state"
+HIDDEN: StateName = "hidden_state"
 
-# The order in which ONNX stacks gates (z r h; i o f c): the gate that gives the input's part, and the state's part.
-GATE_ORDER: dict[type, tuple[tuple[str, str], ...]] = {
-    Rnn: (("hidden", "hidden"),),
-    Gru: (
-        ("update_gate", "update_gate"),
-        ("reset_gate", "reset_gate"),
-        ("new_gate_input", "new_gate_hidden"),
-    ),
-    Lstm: (
-        ("input_gate", "input_gate"),
-        ("output_gate", "output_gate"),
-        ("forget_gate", "forget_gate"),
-        ("cell_gate", "cell_gate"),
-    ),
-}
+
+def _states(layer: Layer[FloatRows]) -> tuple[StateName, ...]:
+    """A layer's states, the hidden state first."""
+    return (HIDDEN, *(name for name in kind_of(layer).state_names if name != HIDDEN))
 
 
 @dataclass(frozen=True)
@@ -72,15 +62,29 @@ class NodeWeights:
     b: Float32
 
 
-def node_weights(cell: Cell[FloatRows]) -> NodeWeights:
+def gate_order(layer: Layer[FloatRows]) -> tuple[tuple[FloatRows, FloatRows], ...]:
+    """The order in which ONNX stacks gates (z r h; i o f c): rows that give the input's part, and the state's part."""
+    match layer:
+        case Rnn():
+            return ((layer.hidden, layer.hidden),)
+        case Gru():
+            update, reset = layer.update_gate, layer.reset_gate
+            return ((update, update), (reset, reset), (layer.new_gate_input, layer.new_gate_hidden))
+        case Lstm():
+            order = (layer.input_gate, layer.output_gate, layer.forget_gate, layer.cell_gate)
+            return tuple((gate, gate) for gate in order)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def node_weights(cell: Layer[FloatRows]) -> NodeWeights:
     """Stack a cell's gates as ONNX orders them."""
-    named = gates(cell)
-    order = GATE_ORDER[type(cell)]
-    recurrent_bias = [np.zeros_like(named[own].bias) if own == seen else named[own].bias for seen, own in order]
+    order = gate_order(cell)
+    recurrent_bias = [np.zeros_like(own.bias) if own is seen else own.bias for seen, own in order]
     return NodeWeights(
-        w=np.concatenate([named[seen].weight_input for seen, _ in order])[None],
-        r=np.concatenate([named[own].weight_hidden for _, own in order])[None],
-        b=np.concatenate([*(named[seen].bias for seen, _ in order), *recurrent_bias])[None],
+        w=np.concatenate([seen.weight_input for seen, _ in order])[None],
+        r=np.concatenate([own.weight_hidden for _, own in order])[None],
+        b=np.concatenate([*(seen.bias for seen, _ in order), *recurrent_bias])[None],
     )
 
 
@@ -93,7 +97,7 @@ def float_states(model: FloatModel) -> tuple[Port, ...]:
     layers = [
         Port(f"layer{index}.{name}", FLOAT, (BATCH, hidden_size(cell)))
         for index, cell in enumerate(model.layers)
-        for name in ((HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,))
+        for name in _states(cell)
     ]
     return (*preprocess_states(model.contract), *layers, *window_states(model, FLOAT))
 
@@ -110,7 +114,7 @@ def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
 
 
 def _recurrent(
-    graph: Graph, cell: Cell[FloatRows], index: int, sequence: str, start: tuple[str, ...]
+    graph: Graph, cell: Layer[FloatRows], index: int, sequence: str, start: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
     """One layer over [time, batch, I]: its outputs [time, 1, batch, H] and last states [1, batch, H], hidden first.
 
@@ -127,11 +131,10 @@ def _recurrent(
     if isinstance(cell, Gru):
         attributes["linear_before_reset"] = 1  # r * (U h + b), as PyTorch and cuDNN have it
     no_lengths = ("",) if start else ()
-    states = (HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,)
     outputs, *last = graph.add_many(
-        cell_name(cell).upper(),
+        kind_of(cell).name.upper(),
         [sequence, *constants, *no_lengths, *start],
-        [f"{prefix}.outputs", *(f"{prefix}.{state}.last" for state in states)],
+        [f"{prefix}.outputs", *(f"{prefix}.{state}.last" for state in _states(cell))],
         **attributes,
     )
     return outputs, tuple(last)

@@ -13,18 +13,19 @@ from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, gates, hidden_size
+from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn, StateName, hidden_size, kind_of, row_groups
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 
 Int32 = NDArray[np.int32]
-OPERANDS, HIDDEN, CELL = "operands", "hidden_state", "cell_state"
+OPERANDS: StateName = "operands"
+HIDDEN: StateName = "hidden_state"
+CELL: StateName = "cell_state"
 
 
-def cell_states(cell: Cell[IntRows], index: int) -> tuple[Port, ...]:
-    """States of a layer, int32 [batch, H], without the operands' padding: ``layer0.operands`` for all cells,
+def cell_states(cell: Layer[IntRows], index: int) -> tuple[Port, ...]:
+    """What is saved of a layer, int32 [batch, H], without padding: ``layer0.operands`` for all kinds, for example
     ``layer0.hidden_state`` (Q15) for a GRU, ``layer0.cell_state`` for an LSTM."""
-    names = {Rnn: (OPERANDS,), Gru: (OPERANDS, HIDDEN), Lstm: (OPERANDS, CELL)}[type(cell)]
-    return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in names)
+    return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in kind_of(cell).saved)
 
 
 def _matrix(rows: IntRows, inputs: int, hidden: int) -> Int32:
@@ -86,7 +87,7 @@ GATES = "gates"  # arguments of the gates that go straight into the table, side 
 
 
 def step_cell(
-    graph: Graph, cell: Cell[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
+    graph: Graph, cell: Layer[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
 ) -> tuple[str, dict[str, str], Traced]:
     """One step of one layer.
 
@@ -105,7 +106,7 @@ def step_cell(
     prefix, size = f"layer{index}", hidden_size(cell)
     own = states[f"{prefix}.{OPERANDS}"]
     seen = graph.add("Concat", inputs[0], own, axis=1)
-    y = scaled_rows(graph, tuple(gates(cell).values()), seen, inputs[1], size, prefix)
+    y = scaled_rows(graph, tuple(row_groups(cell).values()), seen, inputs[1], size, prefix)
     match cell:
         case Rnn():
             argument = fixed.table_argument(graph, y, name=f"{prefix}.gates")

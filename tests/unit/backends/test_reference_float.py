@@ -9,8 +9,8 @@ import pytest
 
 from edge_seq.backends.reference_float import float_features, run_float, sigmoid
 from edge_seq.backends.trace import trace_names
-from edge_seq.ir.cells import CELL_NAMES, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Normalisation
+from edge_seq.ir.kinds import CELL_NAMES, Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.support.errors import DataError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_seq.ir.cells import Gru, Lstm, Rnn, gates
+from edge_seq.ir.kinds import Gru, Lstm, Rnn, row_groups
 from edge_seq.ir.rows import IntRows, effective_weights
 from firmware_export.emission.layout import pack_consecutive, pack_layer
 from tests.zoo import CELLS, extreme_model, spec
@@ -86,7 +86,7 @@ def test_layers_read_back(cell_name: str, layer: int) -> None:
     cell = extreme_model(spec(cell_name, 5, 6), seed=7).layers[layer]
     packed = pack_layer(cell)
     words = iter(packed.weights.tolist())
-    named = gates(cell)
+    named = row_groups(cell)
     hidden = (5, 6)[layer]
     match cell:
         case Lstm():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_seq.ir.cells import CELL_NAMES, cell_name, gates, hidden_size
+from edge_seq.ir.kinds import CELL_NAMES, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import num_parameters, weight_bytes
 from edge_seq.ir.rows import effective_weights, is_coarse, padded
 from tests.spec_oracle import narrow_value
@@ -61,10 +61,10 @@ def test_padded_and_is_coarse() -> None:
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_names_and_sizes_of_cells(cell: str) -> None:
     layer = random_float_model(spec(cell, 5)).layers[0]
-    assert cell_name(layer) == cell
+    assert kind_of(layer).name == cell
     assert hidden_size(layer) == 5
     assert (
-        list(gates(layer))
+        list(row_groups(layer))
         == {
             "rnn": ["hidden"],
             "gru": ["reset_gate", "update_gate", "new_gate_input", "new_gate_hidden"],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_seq.ir.cells import CELL_NAMES, Rnn, gates
+from edge_seq.ir.kinds import CELL_NAMES, Rnn, row_groups
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.verify import MAX_CLASSES, MAX_HIDDEN_SIZE, MAX_LAYERS, verify
 from edge_seq.support.errors import ContractError, ModelError, RangeProofError
@@ -23,7 +23,7 @@ INT: IntModel = quantized_model(spec("gru", 5, 3, pooling="mean"))
 
 def with_rows(model: Model, layer: int, gate: str, **change: object) -> Model:
     cell = model.layers[layer]
-    changed = replace(cell, **{gate: replace(gates(cell)[gate], **change)})
+    changed = replace(cell, **{gate: replace(row_groups(cell)[gate], **change)})
     layers = list(model.layers)
     layers[layer] = changed
     return replace(model, layers=tuple(layers))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.preprocess import preprocess
 from edge_seq.backends.reference_float import run_float
-from edge_seq.ir.cells import Lstm, Rnn
+from edge_seq.ir.kinds import Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify

@@ -9,7 +9,7 @@ import pytest
 
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.backends.trace import gate_names, state_names
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import AtWindowEnd, FloatModel, IntModel
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.gate_error import gate_errors
@@ -26,7 +26,7 @@ def models(cell: str, at_window_end: AtWindowEnd = "reset") -> tuple[FloatModel,
 def test_each_gate_and_state_is_near_the_float_model(cell: str) -> None:
     model, quantized = models(cell)
     errors = gate_errors(model, quantized, random_counts(8, 20, model.input_size))
-    names = [*gate_names(model.layers[0]), *state_names(model.layers[0])]
+    names = [*kind_of(model.layers[0]).gate_names, *kind_of(model.layers[0]).state_names]
     assert [one.name for one in errors] == [f"layer0.{name}" for name in names if name != "new_gate_hidden"]
     for one in errors:
         assert 0 < one.rms_error <= one.max_abs_error

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.ir.cells import CELL_NAMES, gates
+from edge_seq.ir.kinds import CELL_NAMES, row_groups
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, is_coarse
@@ -51,9 +51,9 @@ class Pair:
 
 def pairs(model: FloatModel, quantized: IntModel) -> list[Pair]:
     found = [
-        Pair(name, index == 0, real, gates(quantized.layers[index])[name])  # type: ignore[type-var]
+        Pair(name, index == 0, real, row_groups(quantized.layers[index])[name])  # type: ignore[type-var]
         for index, cell in enumerate(model.layers)
-        for name, real in gates(cell).items()
+        for name, real in row_groups(cell).items()
     ]
     return [*found, Pair("head", False, model.head, quantized.head)]
 
@@ -81,7 +81,7 @@ def float_models(draw: st.DrawFn, means: tuple[float, ...]) -> FloatModel:
         return rows
 
     layers = tuple(
-        replace(layer, **{name: stretch(rows) for name, rows in gates(layer).items()}) for layer in model.layers
+        replace(layer, **{name: stretch(rows) for name, rows in row_groups(layer).items()}) for layer in model.layers
     )
     normalisation = replace(
         model.number_format.normalisation,
@@ -254,7 +254,7 @@ def calibration_of(model: FloatModel, **change: object) -> Calibration:
 
 def test_a_layer_that_no_scale_fits_is_named() -> None:
     model = random_float_model(spec("gru", 5, 3))
-    cell = replace(model.layers[1], new_gate_hidden=scaled(gates(model.layers[1])["new_gate_hidden"], 1e6, 1.0))  # type: ignore[type-var]
+    cell = replace(model.layers[1], new_gate_hidden=scaled(row_groups(model.layers[1])["new_gate_hidden"], 1e6, 1.0))  # type: ignore[type-var]
     with pytest.raises(RangeProofError, match=r"quantizing layer1\.new_gate_hidden: row"):
         quantize(replace(model, layers=(model.layers[0], cell)), calibration_of(model))
 
@@ -298,7 +298,7 @@ def test_rows_without_weights() -> None:
     model = random_float_model(spec("lstm", 3))
     model = replace(
         model,
-        layers=(replace(model.layers[0], **{n: scaled(r, 0, 0) for n, r in gates(model.layers[0]).items()}),),
+        layers=(replace(model.layers[0], **{n: scaled(r, 0, 0) for n, r in row_groups(model.layers[0]).items()}),),
         head=scaled(model.head, 0.0, 0.0),
     )
     quantized = quantize(model, calibrate(model, np.zeros((1, 7, 3), dtype=np.int16)))
@@ -325,7 +325,7 @@ def test_accumulators_use_the_range_they_have() -> None:
     """The bound of a row is near 2^31 or its weights fill their types: otherwise the scale was too coarse."""
     model = random_float_model(spec("gru", 33), amplitude=4.0)
     quantized = quantize(model, calibrate(model, random_counts(4, 7, 3, sigma=300.0)))
-    for rows in gates(quantized.layers[0]).values():
+    for rows in row_groups(quantized.layers[0]).values():
         full = np.abs(rows.narrow_hidden.astype(int)).max(axis=1, initial=0) >= 110
         full |= np.abs(rows.wide.astype(int)).max(axis=1, initial=0) >= 30000
         assert (full | (accumulator_bounds(rows) > 0.85 * 2**31)).all()
