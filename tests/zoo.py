@@ -16,7 +16,8 @@ from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX,
 from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
-from edge_seq.ir.kinds import CELL_NAMES, CellName, Layer, kind_named
+from edge_seq.ir.kind_names import CELL_NAMES, CellName
+from edge_seq.ir.kinds import Layer, kind_named
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatFormat,

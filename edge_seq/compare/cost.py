@@ -16,7 +16,8 @@ import numpy as np
 
 from edge_seq.compare.points import Shape, Size
 from edge_seq.ir.contract import SensorContract
-from edge_seq.ir.kinds import CellName, kind_named
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import IntModel, Pooling, Readout
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_seq.compare.text import candidates_at, how_of
-from edge_seq.ir.kinds import CELL_NAMES
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.support.drawing import plain_figures, save
 
 # Okabe & Ito (2008): told apart by colour-blind readers too; the kind of first weights is told by the line.

@@ -9,7 +9,8 @@ from typing import Literal
 
 from edge_seq.compare.config import CompareConfig, FirstWeights
 from edge_seq.compare.text import how_of
-from edge_seq.ir.kinds import CellName, kind_named
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import Pooling
 from edge_seq.training.config import InitialisationConfig, TrainingConfig
 

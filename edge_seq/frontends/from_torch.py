@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.ir.contract import Normalisation, SensorContract
-from edge_seq.ir.kinds import CellName, Gru, Layer, Lstm, Rnn
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify

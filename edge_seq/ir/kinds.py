@@ -12,20 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, get_args
+from typing import Any, Generic, Literal
 
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edge_seq.ir.kind_names import KIND_NAMES, KindName
 from edge_seq.ir.rows import Rows
-
-# The kinds that carry a state from step to step, as they are typed and saved. A kind that is not recurrent (a dense
-# layer, a causal convolution) gets a Literal of its own beside this one, and KindName is the union of both.
-CellName = Literal["rnn", "gru", "lstm"]
-KindName = CellName
-
-CELL_NAMES: tuple[CellName, ...] = get_args(CellName)
-KIND_NAMES: tuple[KindName, ...] = get_args(KindName)
 
 # What a result of a row is used for: argument of a sigmoid (which is halved for the tanh table), argument of a tanh, or
 # a number as it is.

@@ -25,7 +25,8 @@ from edge_seq.arithmetic.fixed_point import (
 )
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, POSITION_BITS, tanh_table
 from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, UnknownDistance
-from edge_seq.ir.kinds import KIND_NAMES, Gru, Layer, Lstm, Rnn, kind_of, row_groups
+from edge_seq.ir.kind_names import KIND_NAMES
+from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn, kind_of, row_groups
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 from edge_seq.support.errors import RangeProofError

@@ -13,7 +13,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Normalisation, contract_from_dict, contract_to_dict
-from edge_seq.ir.kinds import KIND_NAMES, Layer, kind_named, kind_of
+from edge_seq.ir.kind_names import KIND_NAMES
+from edge_seq.ir.kinds import Layer, kind_named, kind_of
 from edge_seq.ir.model import (
     FloatFormat,
     FloatModel,

@@ -19,17 +19,8 @@ from edge_seq.ir.decision import (
     DecisionStage,
     UnknownDistance,
 )
-from edge_seq.ir.kinds import (
-    KIND_NAMES,
-    LAYER_TYPES,
-    Constant,
-    Layer,
-    RowGroup,
-    constants_of,
-    hidden_size,
-    kind_of,
-    row_groups,
-)
+from edge_seq.ir.kind_names import KIND_NAMES
+from edge_seq.ir.kinds import LAYER_TYPES, Constant, Layer, RowGroup, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
 from edge_seq.ir.range_proof import prove_ranges
 from edge_seq.ir.rows import FloatRows, IntRows, padded

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edge_seq.ir.kinds import CellName
+from edge_seq.ir.kind_names import CellName
 from edge_seq.support.tables import StrictTable
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import assert_never
 
-from edge_seq.ir.kinds import CellName
+from edge_seq.ir.kind_names import CellName
 from edge_seq.support.errors import ConfigError
 
 Recurrent = nn.RNN | nn.GRU | nn.LSTM

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_seq.ir.kinds import CellName
+from edge_seq.ir.kind_names import CellName
 from edge_seq.parity.ladder import Ladder
 from edge_seq.pipeline.config import RunConfig, load_config
 from edge_seq.pipeline.prepare import prepare, split_note

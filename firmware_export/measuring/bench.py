@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edge_seq.ir.kinds import CellName
+from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import IntModel, weight_bytes
 from edge_seq.support.errors import ToolError
 from firmware_export.emission.emit import export_c

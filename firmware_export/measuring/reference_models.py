@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
-from edge_seq.ir.kinds import CellName, Layer, kind_named
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import Layer, kind_named
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify

@@ -12,7 +12,8 @@ from edge_seq.backends.onnx import float_export as onnx_float
 from edge_seq.backends.onnx.float_export import export_onnx_float
 from edge_seq.backends.onnx.run import open_onnx, run_steps_onnx, run_window
 from edge_seq.backends.reference_float import run_float
-from edge_seq.ir.kinds import CellName, Gru, Rnn, row_groups
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import Gru, Rnn, row_groups
 from edge_seq.ir.model import FloatModel
 from edge_seq.scores.metrics import softmax
 from tests import zoo

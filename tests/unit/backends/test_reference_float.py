@@ -10,7 +10,8 @@ import pytest
 from edge_seq.backends.reference_float import float_features, run_float, sigmoid
 from edge_seq.backends.trace import trace_names
 from edge_seq.ir.contract import Normalisation
-from edge_seq.ir.kinds import CELL_NAMES, Gru, Lstm, Rnn
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.support.errors import DataError

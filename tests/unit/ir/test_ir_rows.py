@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_seq.ir.kinds import CELL_NAMES, hidden_size, kind_of, row_groups
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import hidden_size, kind_of, row_groups
 from edge_seq.ir.model import num_parameters, weight_bytes
 from edge_seq.ir.rows import effective_weights, is_coarse, padded
 from tests.spec_oracle import narrow_value

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_seq.ir.kinds import CELL_NAMES, Rnn, row_groups
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import Rnn, row_groups
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.verify import MAX_CLASSES, MAX_HIDDEN_SIZE, MAX_LAYERS, verify
 from edge_seq.support.errors import ContractError, ModelError, RangeProofError

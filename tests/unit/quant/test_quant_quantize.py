@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.ir.kinds import CELL_NAMES, row_groups
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import row_groups
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, is_coarse

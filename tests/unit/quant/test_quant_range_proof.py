@@ -13,7 +13,8 @@ from edge_seq.arithmetic.fixed_point import INT32_MAX
 from edge_seq.arithmetic.tables import tanh_table
 from edge_seq.backends.reference_int import LayerState, reset_state, run_reference, step
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
-from edge_seq.ir.kinds import CELL_NAMES, row_groups
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import row_groups
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.range_proof import Bound, accumulator_bounds, prove_ranges, range_bounds
 from edge_seq.ir.rows import IntRows
