@@ -25,13 +25,13 @@ from edge_seq.data.recording import Recording, Windows
 from edge_seq.frontends.from_torch import from_training
 from edge_seq.ir.model import IntModel, Readout
 from edge_seq.pipeline.config import RunConfig, load_config
+from edge_seq.pipeline.decision_search import fit_distance
 from edge_seq.pipeline.prepare import Prepared, prepare
+from edge_seq.pipeline.reliability import with_temperature
+from edge_seq.pipeline.streams import LabelStream
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.training.loop import train
-from edge_seq.workflow.decide import fit_distance
-from edge_seq.workflow.reliability import with_temperature
-from edge_seq.workflow.streams import LabelStream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,13 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
+from edge_seq.data.window_file import load_windows
 from edge_seq.pipeline.config import RunConfig, load_config
+from edge_seq.pipeline.logits import float_probabilities, int_probabilities
 from edge_seq.scores.metrics import accuracy, confusion_matrix, estimate_over_groups, macro_f1
 from edge_seq.support.errors import EdgeSeqError
 from edge_seq.support.files import write_atomically
 from edge_seq.training.baselines import random_forest_baseline
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, load_windows, open_run
-from edge_seq.workflow.quantize import float_probabilities, int_probabilities, quantize_run
+from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, open_run
+from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
 
 Score = Callable[[NDArray[Any]], NDArray[np.float64]]

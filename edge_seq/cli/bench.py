@@ -30,7 +30,7 @@ def command(
 
     Example: edge-seq bench --target cortex_m4 --model car --json
     """
-    from edge_seq.workflow.bench import bench, write_bench
+    from firmware_export.measuring.bench_files import bench, write_bench
     from firmware_export.measuring.bench_report import CHECK_COLUMNS, ROW_COLUMNS, bench_table_row, check_row
 
     with progress("measuring", 1, quiet=as_json) as update:

@@ -33,14 +33,15 @@ def check(
 
     Example: edge-seq data check datasets/hapt.toml --plots plots
     """
-    from edge_seq.workflow.data_check import check_data
+    from edge_seq.pipeline.data_check import check_data
+    from edge_seq.workflow.folder import load_run_float, open_run
 
     with progress("reading recordings", 0, quiet=as_json) as update:
         summary = check_data(
             path,
             plots=plots,
             plot_format=plot_format,  # type: ignore[arg-type]  # checked there
-            run=run,
+            model_contract=None if run is None else load_run_float(open_run(run)).contract,
             write=write,
             progress=lambda done: update(done, done),
         )

@@ -26,7 +26,7 @@ Watch = Callable[[threading.Event], None]
 
 
 def _open_model(model: Path | None) -> OnnxModel | None:
-    from edge_seq.live.run import open_step_model
+    from edge_seq.workflow.export import open_step_model
 
     return None if model is None else open_step_model(model)
 

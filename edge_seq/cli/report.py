@@ -28,7 +28,7 @@ def command(
     """
     from edge_seq.report.figures import RunFigures
     from edge_seq.report.words import limits_of, summary_rows
-    from edge_seq.report.write import to_dict, write_report
+    from edge_seq.workflow.report import to_dict, write_report
 
     figures, place = write_report(path, out)
     if as_json:

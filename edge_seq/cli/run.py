@@ -108,8 +108,8 @@ def command(
 
     Example: edge-seq run runs/demo/lstm/exports/onnx/int_step.onnx --source /dev/ttyACM0
     """
-    from edge_seq.live.run import open_step_model
     from edge_seq.live.samples import is_port
+    from edge_seq.workflow.export import open_step_model
 
     if is_port(source) and (counts or time_column is not None):
         raise ConfigError("--counts and --time-column say how a text is to be read, and a port gives none; leave them")

@@ -28,7 +28,7 @@ def command(
 
     Example: edge-seq simulate --drives 12 --out drives.csv && edge-seq train --data drives.toml
     """
-    from edge_seq.workflow.simulate import simulate_to_file
+    from edge_seq.pipeline.simulate import simulate_to_file
 
     with progress("simulating", drives, quiet=as_json) as update:
         summary = simulate_to_file(

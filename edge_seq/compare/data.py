@@ -20,13 +20,13 @@ from edge_seq.compare.config import CompareConfig
 from edge_seq.data.memory_tasks import LABELS, MemoryTask, make_memory_windows, memory_contract
 from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
 from edge_seq.data.splits import Split, split_by_group
+from edge_seq.data.window_file import counts_hash, windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import SensorContract, contract_to_dict
 from edge_seq.ir.model import canonical_json
 from edge_seq.pipeline.config import DataConfig
 from edge_seq.pipeline.prepare import load_data
 from edge_seq.support.errors import DataError
-from edge_seq.workflow.folder import counts_hash, windows_hash
 
 CALIBRATION_WINDOWS = 128
 _TRAINING, _SCORED = 0, 1

@@ -28,9 +28,9 @@ from edge_seq.compare.verdict import RULES, Verdict, decide
 from edge_seq.compare.workers import Job, work_here, work_in_processes
 from edge_seq.ir.model import Pooling
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.support.files import write_atomically
+from edge_seq.support.files import check_can_write, write_atomically
+from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.training.runtime import require_torch
-from edge_seq.workflow.folder import check_can_write, load_json, save_json
 from firmware_export.emission.emit import runtime_files
 from firmware_export.toolchain.target import Target, load_target
 

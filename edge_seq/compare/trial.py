@@ -13,11 +13,11 @@ from edge_seq.compare.data import PointData, Source, spread
 from edge_seq.compare.points import Point
 from edge_seq.data.recording import Windows, select_windows
 from edge_seq.ir.model import num_parameters, weight_bytes
+from edge_seq.pipeline.logits import int_logits
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import confusion_matrix
 from edge_seq.support.errors import ModelError
-from edge_seq.workflow.quantize import int_logits
 
 SIGNIFICANT_DIGITS = 6  # of what is stored many times
 

@@ -1,1 +1,1 @@
-"""Models of other frameworks in, the float model out."""
+"""Frontends: each converts models of another framework to the float model."""

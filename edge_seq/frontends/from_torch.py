@@ -1,10 +1,10 @@
-"""From a torch ``state_dict`` to the float model: the only place that knows torch's gate order.
+"""Convert a torch ``state_dict`` to the float model. Only this module knows torch's gate order.
 
 torch stacks the gates of a layer in blocks of H rows (torch.nn.LSTM, torch.nn.GRU, "Variables"): LSTM i, f, g, o; GRU
-r, z, n. It keeps two biases, which are summed here, except in the GRU's new gate, where the reset gate multiplies the
+r, z, n. It keeps two biases. They are summed here, except in the GRU's new gate, where the reset gate multiplies the
 hidden part with its bias: n = tanh(W_n x + b_in + r * (W_hn h + b_hn)).
 
-Takes arrays or torch tensors and imports no torch.
+The functions take arrays or torch tensors. torch is not imported.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ Array = NDArray[np.float32]
 def from_training(
     result: TrainingResult, *, name: str, labels: Sequence[str], readout: Readout | None = None
 ) -> FloatModel:
-    """The float model of a training.
+    """Convert a training result to a float model.
 
     Args:
-        result: of :func:`edge_seq.training.loop.train`.
+        result: result of :func:`edge_seq.training.loop.train`.
         name: C identifier in lower case.
         labels: K class names, in the order of the class indices.
-        readout: how labels are given; the training's pooling and ``label_every`` where it is not given.
+        readout: pooling, and when labels are given; None takes both from the training configuration.
 
     Raises:
-        ModelError: as :func:`from_torch`.
+        ModelError: the same cases as :func:`from_torch`.
     """
     if readout is None:
         readout = Readout(pooling=result.config.pooling, label_every=result.config.label_every)
@@ -72,26 +72,26 @@ def from_torch(
     recurrent_prefix: str = RECURRENT_PREFIX,
     head_prefix: str = HEAD_PREFIX,
 ) -> FloatModel:
-    """Convert weights of one torch.nn.RNN (tanh), GRU or LSTM with a linear head.
+    """Convert the weights of one torch.nn.RNN (tanh), GRU or LSTM with a linear head.
 
-    The cell is known by its number of gates. A bias that is not there was switched off and counts as 0. Weights do not
-    tell tanh from torch.nn.RNN's ``nonlinearity="relu"``; the first rung of ``verify`` does.
+    The number of gates tells the kind of cell. A missing bias was switched off in torch and counts as 0. The weights do
+    not show whether torch.nn.RNN used tanh or ``nonlinearity="relu"``; the first rung of ``verify`` finds a relu.
 
     Args:
         state_dict: float tensors or arrays by torch's names, ``<prefix>weight_ih_l0`` and so on.
         name: C identifier in lower case.
         labels: K class names.
-        contract: what the input must be; its channels are the input size.
-        normalisation: which the network was trained with.
-        readout: pooling and when labels come.
-        recurrent_prefix: of the recurrent module's names.
-        head_prefix: of the linear layer's names.
+        contract: sensor contract; the number of its channels is the input size.
+        normalisation: mean and scale that the network was trained with.
+        readout: pooling, and when labels are given.
+        recurrent_prefix: prefix of the recurrent module's names.
+        head_prefix: prefix of the linear layer's names.
 
     Returns:
-        a verified model.
+        float model, verified.
 
     Raises:
-        ModelError: tensors that are missing, not supported or of the wrong shape.
+        ModelError: a tensor is missing, not supported or of the wrong shape.
     """
     _refuse_unsupported(state_dict, recurrent_prefix)
     arrays = {key: _to_float32(key, value) for key, value in state_dict.items()}
@@ -123,7 +123,7 @@ def from_torch(
 
 
 def _refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
-    """Name what torch's recurrent modules can do and this project cannot."""
+    """Refuse options of torch's recurrent modules that this project does not support, by name."""
     for suffix, option in (("_reverse", "bidirectional=True"), ("weight_hr_l0", "proj_size")):
         found = [key for key in state_dict if key.startswith(prefix) and key.endswith(suffix)]
         if found:
@@ -134,7 +134,7 @@ def _refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
 
 
 def _to_float32(key: str, value: Any) -> Array:
-    """A copy as float32; torch tensors are detached."""
+    """Copy an array or a torch tensor as float32. Tensors are detached first."""
     array = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
     if not np.issubdtype(array.dtype, np.floating):
         raise ModelError(

@@ -32,9 +32,8 @@ from edge_seq.live.samples import (
     require_contract,
 )
 from edge_seq.support.errors import ConfigError, ContractError, DataError, DeviceError, PortLostError
-from edge_seq.support.files import write_atomically
+from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.names import check_name
-from edge_seq.workflow.folder import check_can_write
 
 MARK = "# Written by edge-seq record.\n"
 BEFORE, AFTER = ("recording", "session", "index", "t"), ("label", "lost_before", "received_s")

@@ -7,20 +7,18 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.metadata import DECISION
-from edge_seq.backends.onnx.run import KINDS, OnnxModel, initial_states, load_onnx
+from edge_seq.backends.onnx.run import OnnxModel, initial_states
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.data.checks import check_finite, check_rate, check_saturation, find_gaps
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
 from edge_seq.live.samples import MAX_SATURATED_SHARE, RATE_TOLERANCE, UNKNOWN, Gap, InputWatch, Warn, in_units
-from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
-from edge_seq.workflow.folder import RunFolder
+from edge_seq.support.errors import ConfigError, ContractError, DataError
 
 TIME_COLUMNS = ("t", "time")  # taken for the time in seconds where none is named
 MAX_GAP_PERIODS = 2.0  # as the default of a data source
@@ -43,35 +41,6 @@ class Decision:
     label: str
     probabilities: dict[str, float]
     decision: str | None = None
-
-
-def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
-    """The step model of a run folder, or the one in an ONNX file.
-
-    Args:
-        path: folder or file.
-        kind: ``int`` or ``float``, of a run folder; ``int`` where it is None.
-
-    Raises:
-        ConfigError: another kind, or a kind for a file.
-        ModelError: where there is no model, or it is no step model.
-    """
-    if kind is not None and kind not in KINDS:
-        raise ConfigError(f"running {path.name}: kind {kind!r} is unknown; give one of {sorted(KINDS)}")
-    if path.is_dir():
-        path = RunFolder(path).onnx(kind or "int", "step")
-    elif kind is not None:
-        raise ConfigError(
-            f"running {path.name}: kind {kind!r} chooses among the exports of a run folder, and this is none; leave "
-            "--kind away, or give the run's folder"
-        )
-    model = load_onnx(path)
-    if model.form != "step":
-        raise ModelError(
-            f"running {path.name}: a {model.form} model, which takes whole windows; expected the step model of the "
-            f"same export, {model.kind}_step.onnx"
-        )
-    return model
 
 
 @dataclass

@@ -11,43 +11,20 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.backends.trace import Trace
-from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.model import IntModel
 from edge_seq.parity.compare import Runner, compare_runs
 from edge_seq.parity.ladder import Rung, comparison_rung
-from edge_seq.support.errors import ParityError
-from edge_seq.workflow.folder import RunFolder
 from firmware_export.running.run_target import build_for_target, run_on_target
 from firmware_export.toolchain.build import Compiler
-from firmware_export.toolchain.host import build_host, read_manifest, run_on_host, self_test_on_host
+from firmware_export.toolchain.host import build_host, run_on_host, self_test_on_host
 from firmware_export.toolchain.host_library import FAST_FLAGS, infer_windows, load_host_library
 from firmware_export.toolchain.target import MissingToolError, Target, find_emulator, find_target_compiler
 
 TARGET_RUNG = "integer reference = C on "  # and the target's name
 
 
-def require_fresh(run: RunFolder, model: IntModel, *, doing: str = "") -> None:
-    """See that the C export is of the run's integer model.
-
-    Args:
-        run: exported.
-        model: of the run.
-        doing: begins the message, with its colon.
-
-    Raises:
-        ExportError: where there is no export.
-        ParityError: where it is of another model.
-    """
-    manifest = read_manifest(run.c_dir)
-    if manifest["model_hash"] != model_hash(model):
-        raise ParityError(
-            f"{doing}the C export is of model {str(manifest['model_hash'])[:16]}..., the run's integer model is "
-            f"{model_hash(model)[:16]}...: the export is stale. Run edge-seq export again"
-        )
-
-
-def _climb_c(
+def _compare_builds(
     name: str,
-    run: RunFolder,
     model: IntModel,
     counts: NDArray[np.int16],
     build: Callable[[Path, bool], Runner],
@@ -62,7 +39,6 @@ def _climb_c(
     def reference(part: NDArray[np.int16]) -> Trace:
         return run_reference(model, part)
 
-    require_fresh(run, model)
     with tempfile.TemporaryDirectory() as folder:
         comparison = compare_runs(counts, reference, build(Path(folder) / "plain", False))
         if not comparison.holds:
@@ -71,19 +47,17 @@ def _climb_c(
     return comparison_rung(name, comparison, detail=detail)
 
 
-def host_rung(name: str, run: RunFolder, model: IntModel, counts: NDArray[np.int16], compiler: Compiler) -> Rung:
+def host_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int16], compiler: Compiler) -> Rung:
     """Integer reference = C on the host."""
 
     def build(folder: Path, traced: bool) -> Runner:
-        program = build_host(run.c_dir, folder / "host", compiler=compiler, traced=traced)
+        program = build_host(sources, folder / "host", compiler=compiler, traced=traced)
         return lambda part: run_on_host(program, model, part)
 
-    return _climb_c(name, run, model, counts, build, f"built with {compiler.name}")
+    return _compare_builds(name, model, counts, build, f"built with {compiler.name}")
 
 
-def host_library_rung(
-    name: str, run: RunFolder, model: IntModel, counts: NDArray[np.int16], compiler: Compiler
-) -> Rung:
+def host_library_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int16], compiler: Compiler) -> Rung:
     """Integer reference = the library that evaluates windows at full speed: logits and label after the last sample of
     int16 [B, T, C].
 
@@ -99,21 +73,20 @@ def host_library_rung(
         logits, labels = infer_windows(library, part)
         return Trace({"logits": logits[:, np.newaxis], "label": labels[:, np.newaxis, np.newaxis]})
 
-    require_fresh(run, model)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is loaded
-        library = load_host_library(run.c_dir, model, Path(folder) / "library.so", compiler=compiler)
+        library = load_host_library(sources, model, Path(folder) / "library.so", compiler=compiler)
         comparison = compare_runs(counts, reference, with_library, first_step=counts.shape[1] - 1)
     return comparison_rung(name, comparison, detail=f"built with {compiler.name} {' '.join(FAST_FLAGS)}")
 
 
-def self_test_rung(name: str, run: RunFolder, compiler: Compiler) -> Rung:
+def self_test_rung(name: str, sources: Path, compiler: Compiler) -> Rung:
     """The golden vectors that travel with the export, run as the firmware runs them."""
     with tempfile.TemporaryDirectory() as folder:
-        self_test_on_host(run.c_dir, Path(folder) / "self_test", compiler=compiler)
+        self_test_on_host(sources, Path(folder) / "self_test", compiler=compiler)
     return Rung(name, "exact", "holds", f"built with {compiler.name}")
 
 
-def target_rung(name: str, run: RunFolder, model: IntModel, counts: NDArray[np.int16], target: Target) -> Rung:
+def target_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int16], target: Target) -> Rung:
     """Integer reference = C on a target; skipped, with what installs it, where a tool is missing."""
     try:
         compiler, _ = find_target_compiler(target)
@@ -122,8 +95,8 @@ def target_rung(name: str, run: RunFolder, model: IntModel, counts: NDArray[np.i
         return Rung(name, "exact", "skipped", str(error))
 
     def build(folder: Path, traced: bool) -> Runner:
-        program = build_for_target(run.c_dir, folder, target, traced=traced)
+        program = build_for_target(sources, folder, target, traced=traced)
         return lambda part: run_on_target(program, model, part)
 
     detail = f"built with {compiler.name}, run in {emulator.name}"
-    return _climb_c(name, run, model, counts, build, detail)
+    return _compare_builds(name, model, counts, build, detail)

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_seq.parity.compare import Comparison
 from edge_seq.support.files import write_atomically
 
@@ -55,32 +52,6 @@ def comparison_rung(name: str, comparison: Comparison, *, tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
-class QuantisationCost:
-    """What integers cost, measured on labelled windows that training did not see.
-
-    Attributes:
-        agreement_rate: share of windows with the same label from float and integer model.
-        mean_abs_probability_error: mean over windows of the largest difference of a probability.
-        max_abs_probability_error: largest difference of a probability.
-        windows: how many.
-    """
-
-    agreement_rate: float
-    mean_abs_probability_error: float
-    max_abs_probability_error: float
-    windows: int
-
-
-def quantisation_cost(
-    float_probabilities: NDArray[np.floating[Any]], int_probabilities: NDArray[np.floating[Any]]
-) -> QuantisationCost:
-    """Compare probabilities [B, K] of the float and the integer model, window by window."""
-    worst = np.abs(float_probabilities - int_probabilities).max(axis=1)
-    same = float_probabilities.argmax(axis=1) == int_probabilities.argmax(axis=1)
-    return QuantisationCost(float(same.mean()), float(worst.mean()), float(worst.max()), len(same))
-
-
-@dataclass(frozen=True)
 class Ladder:
     """All rungs of one verification.
 
@@ -96,13 +67,13 @@ class Ladder:
 
     @property
     def holds(self) -> bool:
-        """No rung failed, and at least one exact rung was climbed."""
-        climbed = any(rung.kind == "exact" and rung.verdict == "holds" for rung in self.rungs)
-        return climbed and all(rung.verdict != "failed" for rung in self.rungs)
+        """No rung failed, and at least one exact rung holds."""
+        held = any(rung.kind == "exact" and rung.verdict == "holds" for rung in self.rungs)
+        return held and all(rung.verdict != "failed" for rung in self.rungs)
 
     @property
     def skipped(self) -> int:
-        """How many rungs were not climbed."""
+        """Number of rungs that were not tried."""
         return sum(rung.verdict == "skipped" for rung in self.rungs)
 
     def to_dict(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from edge_seq.report.markup import (
     tag,
 )
 from edge_seq.report.page import Section, missing, page
+from edge_seq.report.sweeps import draw_sweep
 from edge_seq.report.words import STREAM_TITLES, TITLES, limits_of, some_of, summary_rows
 from edge_seq.support.figure_text import (
     CLASSIFIERS,
@@ -33,8 +34,7 @@ from edge_seq.support.figure_text import (
     percent,
     stage_text,
 )
-from edge_seq.workflow.folder import reading
-from edge_seq.workflow.robustness import draw_sweep
+from edge_seq.support.json_tables import reading
 
 MANY_CLASSES = 16  # from here on a confusion matrix is a picture, and its largest confusions a table
 LARGEST_CONFUSIONS = 20

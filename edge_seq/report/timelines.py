@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from edge_seq.pipeline.timelines import SIGNALS
 from edge_seq.support.errors import DataError
-from edge_seq.workflow.folder import RunFolder, reading
-from edge_seq.workflow.streams import SIGNALS
+from edge_seq.support.json_tables import reading
 
 MAX_SEGMENTS = 600  # of a lane; what changes more often is drawn in steps, or a page of hours would be of megabytes
 
@@ -54,16 +55,23 @@ class RecordingTimeline:
     signals: Signals
 
 
-def read_timelines(run: RunFolder, contract: dict[str, Any]) -> tuple[RecordingTimeline, ...]:
-    """The worst, the median and the best recording of the test part."""
-    path = run.stream_timelines("test")
+def read_timelines(path: Path, contract: dict[str, Any], *, command: str) -> tuple[RecordingTimeline, ...]:
+    """Read the worst, the median and the best recording.
+
+    Args:
+        path: File that :func:`edge_seq.pipeline.timelines.save_timelines` wrote. Nothing is drawn where it is missing.
+        contract: Sensor contract, as a table.
+        command: Command that writes the file again, for messages.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     if not path.is_file():
         return ()
     try:
         tensors = safetensors.numpy.load(path.read_bytes())
     except (safetensors.SafetensorError, ValueError) as error:
-        again = f"{run.command('evaluate')} --stream"
-        raise DataError(f"reading {path.name}: damaged ({error}); run {again} again") from error
+        raise DataError(f"reading {path.name}: damaged ({error}); run {command} again") from error
     with reading(path.name):
         by_name: dict[str, dict[str, NDArray[np.int16]]] = {}
         for key, value in tensors.items():

@@ -1,1 +1,1 @@
-"""Metrics with intervals, event scores of streams, temperature."""
+"""Scores: window metrics with confidence intervals, event scores of streams, and temperature scaling."""

@@ -1,11 +1,11 @@
-"""Scores of a classifier, with intervals that respect groups. numpy only.
+"""Scores of a classifier on windows, with confidence intervals over groups. numpy only.
 
 Windows of one drive, subject or session resemble each other, so a test set of thousands of windows may hold no more
 than a dozen independent observations. The intervals come from resampling whole groups with replacement (a group or
 cluster bootstrap, Efron & Tibshirani 1993, chapter 8; percentile interval).
 
-A class that is neither among the labels nor among the predictions of a sample is left out of its macro-F1, and a class
-without labels is left out of balanced accuracy, as scikit-learn does; both hold in every resample too.
+Macro-F1 leaves out a class that has neither labels nor predictions, and balanced accuracy leaves out a class without
+labels, as scikit-learn does. The same rules apply in every resample.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from edge_seq.support.errors import DataError
 
 ECE_BINS = 15
-_RESAMPLES_AT_ONCE, _BYTES_AT_ONCE = 256, 1 << 24  # of confusion matrices, which grow with the square of the classes
+# Limits of a batch of confusion matrices, whose size grows with the square of the number of classes.
+_RESAMPLES_AT_ONCE, _BYTES_AT_ONCE = 256, 1 << 24
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A score and its 95 % interval over groups; the bounds are None where there are fewer than two groups."""
+    """A score and its 95 % confidence interval over groups. The bounds are None with fewer than two groups."""
 
     value: float
     low: float | None
@@ -41,7 +42,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Scores of one class, F1 with its interval; None where the divisor is 0 (no prediction, no label, or neither)."""
+    """Scores of one class, and the interval of its F1.
+
+    A score is None where its divisor is 0: precision without predictions, recall without labels, F1 without either.
+    """
 
     label: str
     support: int
@@ -57,18 +61,18 @@ class Metrics:
     """Scores of one classifier on one set of windows.
 
     Attributes:
-        num_windows: B.
-        num_groups: distinct groups among them.
-        accuracy: share of windows with the right label.
+        num_windows: number of windows, B.
+        num_groups: number of distinct groups.
+        accuracy: share of windows whose label was predicted.
         balanced_accuracy: mean recall of the classes that occur.
         macro_f1: mean F1 of the classes that occur or are predicted.
-        majority_accuracy: share of the most frequent label, what a constant guess would reach here.
-        expected_calibration_error: 15 bins of equal width, mean of |accuracy - confidence| weighted by windows
+        majority_accuracy: share of the most frequent label; the accuracy of a constant guess.
+        expected_calibration_error: mean of |accuracy - confidence| over 15 bins of equal width, weighted by windows
             (Guo et al. 2017, "On calibration of modern neural networks").
-        classes: one score a class, in the order of the label names.
-        confusion: [K][K] windows; row is the label, column the prediction.
-        bootstrap: resamples behind the intervals.
-        seed: of the resampling.
+        classes: scores of each class, in the order of the label names.
+        confusion: [K][K] number of windows; the row is the label, the column the prediction.
+        bootstrap: number of resamples behind the intervals.
+        seed: seed of the resampling.
     """
 
     num_windows: int
@@ -84,12 +88,12 @@ class Metrics:
     seed: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists, numbers and None, ready for JSON."""
+        """Give the scores as plain dictionaries, sequences, numbers and None, ready for JSON."""
         return dataclasses.asdict(self)
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
-    """Probabilities of logits along the last axis, in float64, without overflow.
+    """Compute probabilities from logits along the last axis, in float64 and without overflow.
 
     >>> softmax(np.array([[0.0, 0.0]])).tolist()
     [[0.5, 0.5]]
@@ -103,7 +107,7 @@ def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 def confusion_matrix(
     labels: NDArray[np.integer[Any]], predictions: NDArray[np.integer[Any]], num_classes: int
 ) -> NDArray[np.int64]:
-    """Count windows: row is the label, column the prediction.
+    """Count the windows of each label and prediction: the row is the label, the column the prediction.
 
     Args:
         labels: [B], 0..K-1.
@@ -118,20 +122,20 @@ def confusion_matrix(
 
 
 def accuracy(confusion: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Share of windows on the diagonal: [..., K, K] to [...]; 0 for an empty matrix."""
+    """Share of windows on the diagonal: int [..., K, K] to float64 [...]. An empty matrix gives 0."""
     right = np.trace(confusion, axis1=-2, axis2=-1)
     return _ratio(right, confusion.sum(axis=(-2, -1)))
 
 
 def balanced_accuracy(confusion: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Mean recall of the classes with labels: [..., K, K] to [...]."""
+    """Mean recall of the classes with labels: int [..., K, K] to float64 [...]."""
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     support = confusion.sum(axis=-1)
     return _ratio(_ratio(right, support).sum(axis=-1), (support > 0).sum(axis=-1))
 
 
 def macro_f1(confusion: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-    """Mean F1 of the classes with labels or predictions: [..., K, K] to [...]."""
+    """Mean F1 of the classes with labels or predictions: int [..., K, K] to float64 [...]."""
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
     return _ratio(_ratio(2 * right, total).sum(axis=-1), (total > 0).sum(axis=-1))
@@ -140,7 +144,7 @@ def macro_f1(confusion: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
 def _confidence_bins(
     labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Windows, sum of confidences and windows with the right label, each [15], by bin of confidence."""
+    """Number of windows, sum of confidences and number of right predictions in each bin of confidence, each [15]."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0.0, 1.0, ECE_BINS + 1)[1:-1]
@@ -163,13 +167,13 @@ def expected_calibration_error(labels: NDArray[np.integer[Any]], probabilities: 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """One bar of a reliability diagram: windows whose highest probability is in (low, high].
+    """One bar of a reliability diagram: the windows whose highest probability is in (low, high].
 
     Attributes:
         low, high: ends of the bin.
-        windows: how many.
-        confidence: mean of their highest probabilities; None where there is no window.
-        accuracy: share of them with the right label; None where there is no window.
+        windows: number of windows in the bin.
+        confidence: mean of their highest probabilities; None for an empty bin.
+        accuracy: share of them whose label was predicted; None for an empty bin.
     """
 
     low: float
@@ -182,7 +186,9 @@ class ReliabilityBin:
 def reliability_bins(
     labels: NDArray[np.integer[Any]], probabilities: NDArray[np.floating[Any]]
 ) -> tuple[ReliabilityBin, ...]:
-    """The bins of :func:`expected_calibration_error`, to be drawn (DeGroot and Fienberg 1983; Guo et al. 2017).
+    """Compute the bins of a reliability diagram (DeGroot and Fienberg 1983; Guo et al. 2017).
+
+    They are the bins of :func:`expected_calibration_error`.
 
     Args:
         labels: [B], 0..K-1.
@@ -215,19 +221,19 @@ def evaluate_predictions(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> Metrics:
-    """Score probabilities against labels. The prediction is the first class of the highest probability.
+    """Score probabilities against labels. The prediction is the class with the highest probability, the first on a tie.
 
     Args:
         labels: int [B], 0..K-1.
-        probabilities: float [B, K], rows sum to 1; of logits take :func:`softmax`.
+        probabilities: float [B, K], rows sum to 1; convert logits with :func:`softmax`.
         groups: str [B], drive, subject or session of each window.
         label_names: K names.
-        bootstrap: resamples of the groups; 0 leaves the intervals out.
-        seed: of the resampling.
+        bootstrap: number of resamples of the groups; 0 leaves the intervals out.
+        seed: seed of the resampling.
 
     Raises:
-        DataError: no windows, lengths or class numbers that do not fit, a label out of range, rows that are no
-            probabilities.
+        DataError: there are no windows, lengths or numbers of classes differ, a label is out of range, or a row is not
+            a distribution.
 
     >>> metrics = evaluate_predictions(np.array([0, 1]), np.eye(2), np.array(["a", "b"]), label_names=("no", "yes"))
     >>> metrics.accuracy.value, metrics.majority_accuracy
@@ -266,13 +272,13 @@ def estimate_over_groups(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """A score of confusion matrices that are kept by group, with its interval over groups.
+    """Score confusion matrices that are kept by group, with a confidence interval over groups.
 
     Args:
-        by_group: int [G, K, K], one matrix a group; the sum over several trainings where there were several.
+        by_group: int [G, K, K], one matrix a group; for several trainings, the sum of their matrices.
         score: :func:`accuracy`, :func:`balanced_accuracy` or :func:`macro_f1`.
-        bootstrap: resamples of the groups; 0 leaves the interval out.
-        seed: of the resampling.
+        bootstrap: number of resamples of the groups; 0 leaves the interval out.
+        seed: seed of the resampling.
 
     >>> estimate_over_groups(np.array([[[3, 1], [0, 4]]]), accuracy)  # one group has no interval
     Estimate(value=0.875, low=None, high=None)
@@ -320,16 +326,16 @@ def _over_resamples(
     bootstrap: int,
     seed: int,
 ) -> list[NDArray[np.float64]]:
-    """Each score of the confusion matrices of groups drawn with replacement, [R, ...]; R is 0 below two groups.
+    """Apply each score to the confusion matrices of all resamples: [R, ...]; R is 0 with fewer than two groups.
 
-    A part of the resamples at a time: all matrices of 300 classes are 720 MB.
+    The resamples are made in batches, because 1,000 matrices of 300 classes would take 720 MB.
     """
     parts = [[score(confusions) for score in scores] for confusions in _resample(by_group, bootstrap, seed)]
     return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 
 def _resample(by_group: NDArray[np.int64], bootstrap: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Confusion matrices [..., K, K] of groups drawn with replacement, in parts, the first of which is empty."""
+    """Yield batches of confusion matrices [..., K, K] of groups drawn with replacement. The first batch is empty."""
     num_groups, of_one = len(by_group), by_group.shape[1:]
     yield np.empty((0, *of_one), dtype=np.int64)
     if num_groups < 2:
@@ -337,7 +343,7 @@ def _resample(by_group: NDArray[np.int64], bootstrap: int, seed: int) -> Iterato
     generator = np.random.default_rng(seed)
     at_once = min(_RESAMPLES_AT_ONCE, max(1, _BYTES_AT_ONCE // (8 * math.prod(of_one))))
     for start in range(0, bootstrap, at_once):
-        # A draw is one after the other, so the sizes of the parts change none.
+        # The generator draws row after row, so the size of the batches does not change the result.
         rows = min(at_once, bootstrap - start)
         times_drawn = generator.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=rows)
         yield np.tensordot(times_drawn, by_group, axes=1)
@@ -351,7 +357,7 @@ def _interval(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
 
 
 def _class_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """F1 of each class, [..., K, K] to [..., K]; NaN where the class is neither among labels nor predictions."""
+    """F1 of each class, [..., K, K] to [..., K]; NaN for a class with neither labels nor predictions."""
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
     return np.where(total > 0, _ratio(2 * right, total), np.nan)
@@ -359,7 +365,7 @@ def _class_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 
 def _class_score(confusion: NDArray[np.int64], f1_resampled: NDArray[np.float64], k: int, name: str) -> ClassScore:
     right, support, predicted = int(confusion[k, k]), int(confusion[k].sum()), int(confusion[:, k].sum())
-    low, high = _interval(f1_resampled[np.isfinite(f1_resampled)])  # a resample without the class says nothing of it
+    low, high = _interval(f1_resampled[np.isfinite(f1_resampled)])  # not every resample has the class
     return ClassScore(
         label=name,
         support=support,
@@ -372,6 +378,6 @@ def _class_score(confusion: NDArray[np.int64], f1_resampled: NDArray[np.float64]
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
-    """Elementwise quotient, 0 where the divisor is 0."""
+    """Elementwise quotient of counts; 0 where the divisor is 0."""
     result: NDArray[np.float64] = np.asarray(numerator, dtype=np.float64) / np.maximum(denominator, 1)
     return result

@@ -1,25 +1,26 @@
-"""Scores of a classifier on whole recordings, as a user meets it: events, alarms, delays. numpy only.
+"""Scores of a classifier on whole recordings, as a user sees it: events, false alarms, delays. numpy only.
 
-A recording is a timeline of samples. At each sample stand the true label (or none) and what is decided so far: the
-label given last, which holds until the next one. Definitions, of a class k:
+A recording is a timeline of samples. Each sample has a true label (or none) and a decision: the last label that the
+classifier gave, which holds until the next one. Definitions for a class k:
 
-- *event*: a longest run of samples whose true label is k. *Detection*: a longest run of samples at which k is decided.
-- An event reaches to its end and ``tolerance_s`` beyond it, but not into the next event of its class: a label is about
-  the window before it, so a decision comes late. Event and detection *match* if they share a sample (the segments that
-  overlap of Ward, Lukowicz and Gellersen 2011, "Performance metrics for activity recognition"; the collar, here at the
-  offset alone, of Mesaros, Heittola and Virtanen 2016, "Metrics for polyphonic sound event detection").
-- *hit*: an event with a match; *miss*: one without. *False alarm*: a detection without a match, unless it lies in
-  unlabelled time altogether. Precision is the share of detections that are no false alarms, recall the share of events
-  that are hit, F1 their harmonic mean; the macro-F1 is over the classes with events or detections.
-- *fragments of a hit*: detections that match the event; 1 is whole, more is fragmentation (Ward et al. 2011).
-- *detection delay*: from an event's first sample to the first at which k is decided, 0 if it was decided before. Hits
-  only, and not of events with which a recording begins, whose true beginning nobody saw.
-- *flicker*: changes of what is decided in a minute, from one labelled sample to the next, over unlabelled time too;
-  beside it the changes of the truth.
+- *Event*: a longest run of samples whose true label is k. *Detection*: a longest run of samples with the decision k.
+- *Match*: an event and a detection match if they share a sample. For this the event is extended by ``tolerance_s``
+  beyond its end, but not into the next event of its class. A label describes the window before it, so a decision comes
+  late. (Overlapping segments: Ward, Lukowicz and Gellersen 2011, "Performance metrics for activity recognition". The
+  collar, here at the offset only: Mesaros, Heittola and Virtanen 2016, "Metrics for polyphonic sound event detection".)
+- *Hit*: an event with a match. *Miss*: an event without one. *False alarm*: a detection without a match, at least one
+  sample of which is labelled. A detection without a match in unlabelled time is not counted.
+- *Precision*: share of detections that are no false alarms. *Recall*: share of events that are hits. *F1*: their
+  harmonic mean. The macro-F1 is the mean over the classes with events or detections.
+- *Fragments of a hit*: number of detections that match the event. More than 1 is fragmentation (Ward et al. 2011).
+- *Detection delay*: time from the first sample of an event to the first sample with the decision k, 0 if k was decided
+  already. Only hits count, and not an event at the start of a recording, because its true start is unknown.
+- *Flicker*: changes of the decision per minute, from each labelled sample to the next labelled one. The changes of the
+  true label are given beside it.
 
-Rates are per labelled time. Unknown (no class) is no detection; its share of the labelled time is given.
-Intervals are 95 %, by resampling groups as in :mod:`edge_seq.scores.metrics`; where a resample has no delay, it is left
-out.
+Rates are per labelled time. The decision "unknown" (no class) is not a detection; its share of the labelled time is
+given. Intervals are 95 % intervals from resampling groups, as in :mod:`edge_seq.scores.metrics`. A resample without any
+delay is left out of the intervals of the delays.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ from numpy.typing import NDArray
 from edge_seq.scores.metrics import Estimate
 from edge_seq.support.errors import DataError
 
-UNDECIDED = -1  # before the first label of a stream
+UNDECIDED = -1  # decision before the first label of a stream
 _TALLY = ("events", "hits", "detections", "false_alarms", "fragments", "fragmented")
 _CLOCK = ("samples", "right", "unknown", "changes", "true_changes")
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """One recording as a stream.
+    """Labels and decisions of one recording, sample by sample.
 
     Attributes:
         group: drive, subject or session.
         labels: int [T], 0..K-1; anything below 0 is unlabelled.
-        decisions: int [T], 0..K-1 after each sample; K is unknown, UNDECIDED before the first.
+        decisions: int [T], decision after each sample, 0..K-1; K is unknown, UNDECIDED is before the first label.
     """
 
     group: str
@@ -57,7 +58,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class ClassStream:
-    """Scores of one class; None where the divisor is 0. Terms as the module defines them."""
+    """Scores of one class. A score is None where its divisor is 0. The module defines the terms."""
 
     label: str
     events: int
@@ -77,24 +78,24 @@ class ClassStream:
 
 @dataclass(frozen=True)
 class StreamMetrics:
-    """Scores over all classes, and one for each. Terms as the module defines them.
+    """Scores over all classes, and of each class. The module defines the terms.
 
     Attributes:
-        recordings, groups: how many.
+        recordings, groups: number of recordings and of groups.
         hours: labelled time.
-        tolerance_s: how far an event reaches beyond its end.
-        event_f1: macro-F1 over classes.
-        recall: share of events that are hit.
-        precision: share of detections that match.
-        false_alarms_per_hour: of all classes together.
-        fragments_per_hit: mean; 1 is none.
-        delay_median_s, delay_p95_s: median and 95th percentile of the detection delays; None without any.
-        flicker_per_minute: changes of what is decided.
-        true_changes_per_minute: changes of the truth.
-        right_share: of the labelled time, in which the true label is decided.
-        unknown_share: of the labelled time.
-        classes: in the order of the labels.
-        bootstrap, seed: of the intervals.
+        tolerance_s: time by which an event is extended beyond its end.
+        event_f1: macro-F1 of events.
+        recall: share of events that are hits.
+        precision: share of detections that are no false alarms.
+        false_alarms_per_hour: false alarms of all classes together.
+        fragments_per_hit: mean number of fragments; 1 means that no event is fragmented.
+        delay_median_s, delay_p95_s: median and 95th percentile of the detection delays; None without any delay.
+        flicker_per_minute: changes of the decision.
+        true_changes_per_minute: changes of the true label.
+        right_share: share of the labelled time in which the decision is the true label.
+        unknown_share: share of the labelled time in which the decision is unknown.
+        classes: scores of each class, in the order of the labels.
+        bootstrap, seed: number of resamples behind the intervals, and their seed.
     """
 
     recordings: int
@@ -117,18 +118,18 @@ class StreamMetrics:
     seed: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists, numbers and None, ready for JSON."""
+        """Give the scores as plain dictionaries, sequences, numbers and None, ready for JSON."""
         return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)
 class _Counts:
-    """What was counted in some timelines.
+    """Counts of one or several timelines.
 
     Attributes:
-        tally: int64 [K, 6], as ``_TALLY`` names it.
-        clock: int64 [5], as ``_CLOCK`` names it.
-        delays: for each class, in samples.
+        tally: int64 [K, 6]; ``_TALLY`` names the columns.
+        clock: int64 [5]; ``_CLOCK`` names the entries.
+        delays: detection delays of each class, in samples.
     """
 
     tally: NDArray[np.int64]
@@ -137,7 +138,7 @@ class _Counts:
 
 
 def runs(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Longest runs of equal values: int64 [N, 3], start, stop (exclusive) and value.
+    """Find the longest runs of equal values: int64 [N, 3], each row start, stop (exclusive) and value.
 
     >>> runs(np.array([7, 7, 3])).tolist()
     [[0, 2, 7], [2, 3, 3]]
@@ -148,7 +149,15 @@ def runs(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 
 
 def hold(due: NDArray[np.integer[Any]], given: NDArray[np.integer[Any]], length: int) -> NDArray[np.int64]:
-    """What is decided at each of ``length`` samples, where ``given`` [L] came after the samples ``due`` [L], ascending.
+    """Hold each label until the next one: the decision at each sample.
+
+    Args:
+        due: int [L], ascending; the sample after which each label was given.
+        given: int [L], the labels.
+        length: number of samples, T.
+
+    Returns:
+        int64 [T]; UNDECIDED before the first label.
 
     >>> hold(np.array([1, 3]), np.array([5, 6]), 5).tolist()
     [-1, 5, 5, 6, 6]
@@ -160,7 +169,7 @@ def hold(due: NDArray[np.integer[Any]], given: NDArray[np.integer[Any]], length:
 
 
 def _count_class(timeline: Timeline, k: int, tolerance: int) -> tuple[list[int], list[int]]:
-    """The row of the tally, and the delays in samples, of one class."""
+    """Count one class: its row of the tally, and its delays in samples."""
     length = len(timeline.labels)
     events = [(start, stop) for start, stop, value in runs(timeline.labels).tolist() if value == k]
     detections = [(start, stop) for start, stop, value in runs(timeline.decisions).tolist() if value == k]
@@ -215,12 +224,12 @@ def _by_group(timelines: Sequence[Timeline], counts: Sequence[_Counts], num_clas
 
 
 def _divide(numerator: NDArray[Any], denominator: NDArray[Any]) -> NDArray[np.float64]:
-    """Elementwise quotient, 0 where the divisor is 0."""
+    """Elementwise quotient of counts; 0 where the divisor is 0."""
     return np.asarray(numerator / np.maximum(denominator, 1), dtype=np.float64)
 
 
 def _f1(tally: NDArray[np.int64]) -> NDArray[np.float64]:
-    """F1 of events, [..., K, 6] to [..., K]; 0 where there is neither event nor detection."""
+    """F1 of events, [..., K, 6] to [..., K]; 0 for a class with neither events nor detections."""
     events, hits, detections, alarms = (tally[..., i] for i in range(4))
     recall, precision = _divide(hits, events), _divide(detections - alarms, detections)
     return np.asarray(2 * recall * precision / np.where(recall + precision > 0, recall + precision, 1.0))
@@ -233,7 +242,7 @@ def macro_event_f1(tally: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _scores(tally: NDArray[np.int64], clock: NDArray[np.int64], rate_hz: float) -> dict[str, NDArray[np.float64]]:
-    """Scores [...] by name, of tally [..., K, 6] and clock [..., 5]."""
+    """Compute the scores [...] by name, from tally [..., K, 6] and clock [..., 5]."""
     events, hits, detections, alarms, fragments, _ = np.moveaxis(tally.sum(axis=-2), -1, 0)
     samples, right, _, changes, _ = np.moveaxis(clock, -1, 0)
     return {
@@ -256,18 +265,20 @@ def score_streams(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> StreamMetrics:
-    """Score streams; every term is defined at the top of this module.
+    """Score streams. The top of this module defines the terms.
 
     Args:
-        timelines: one a recording.
+        timelines: one timeline for each recording.
         label_names: K names.
-        sample_rate_hz: of all of them.
-        tolerance_s: how far an event reaches beyond its end; a window's length is fair to a classifier of windows.
-        bootstrap: resamples of the groups; 0 leaves the intervals out.
-        seed: of the resampling.
+        sample_rate_hz: sample rate of all timelines.
+        tolerance_s: time by which an event is extended beyond its end; the length of a window suits a classifier of
+            windows.
+        bootstrap: number of resamples of the groups; 0 leaves the intervals out.
+        seed: seed of the resampling.
 
     Raises:
-        DataError: there is no timeline or no labelled sample, lengths differ, or a label or decision is out of range.
+        DataError: there is no timeline or no labelled sample, lengths differ, or a label, a decision or a number is out
+            of range.
 
     >>> line = Timeline("a", np.array([0, 0, 0, 1, 1, 1]), np.array([-1, 0, 0, 0, 1, 1]))
     >>> metrics = score_streams([line], label_names=("no", "yes"), sample_rate_hz=1.0, tolerance_s=0.0)
@@ -310,7 +321,11 @@ def score_streams(
 def count_streams(
     timelines: Sequence[Timeline], *, num_classes: int, sample_rate_hz: float, tolerance_s: float
 ) -> tuple[float, float, float | None]:
-    """What a search looks at, without intervals: macro-F1 of events, flicker a minute, median delay in seconds."""
+    """Compute the scores that a search compares, without intervals.
+
+    Returns:
+        macro-F1 of events, flicker per minute, and median detection delay in seconds (None without any delay).
+    """
     tolerance = round(tolerance_s * sample_rate_hz)
     counts = [_count(timeline, num_classes, tolerance) for timeline in timelines]
     tally, clock = sum(c.tally for c in counts), sum(c.clock for c in counts)
@@ -342,12 +357,12 @@ def _check(
     if not sample_rate_hz > 0 or not tolerance_s >= 0 or bootstrap < 0:
         raise DataError(
             f"scoring streams: sample_rate_hz {sample_rate_hz}, tolerance_s {tolerance_s}, bootstrap {bootstrap}; "
-            "expected a positive rate, and the others not below 0"
+            "expected a positive rate, and 0 or more for the others"
         )
 
 
 def _draw(num_groups: int, bootstrap: int, seed: int) -> NDArray[np.int64]:
-    """How often each group is in each resample: [R, G]; R is 0 with fewer than two groups."""
+    """Number of times that each group is in each resample: [R, G]; R is 0 with fewer than two groups."""
     rows = bootstrap if num_groups >= 2 else 0
     share = np.full(num_groups, 1 / num_groups)
     return np.random.default_rng(seed).multinomial(num_groups, share, size=rows).astype(np.int64)
@@ -361,7 +376,7 @@ def _estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
 
 
 def _delay(delays: list[NDArray[np.float64]], drawn: NDArray[np.int64], quantile: float) -> Estimate | None:
-    """A quantile over all delays, each of ``delays`` those of a group."""
+    """Estimate a quantile of all delays. ``delays`` holds one array for each group."""
     every = np.concatenate(delays)
     if not every.size:
         return None

@@ -1,13 +1,14 @@
-"""Temperature scaling: one number by which logits are divided, so that a probability means how often it is right.
+"""Temperature scaling: logits are divided by one number, so that a probability of 0.8 is right 80 % of the time.
 
-Fitted by the negative log-likelihood of held-out windows (Guo et al. 2017, "On calibration of modern neural networks",
-section 4.2) and folded into the head of the float model: W / T and b / T. Quantisation then makes calibrated integer
-logits of it, and the chip divides nothing. The label does not change, as all logits are divided alike. numpy only.
+The temperature T minimises the negative log-likelihood of held-out windows (Guo et al. 2017, "On calibration of modern
+neural networks", section 4.2). It is folded into the head of the float model: W / T and b / T. The quantised model then
+has calibrated integer logits, and the chip needs no division. The labels stay the same, because all logits are divided
+by the same number. numpy only.
 
-What it is fitted on is the validation part, never the test part, and never the training part, whose logits are those of
-windows learnt by heart and would give a temperature that is too low. Without a validation part it stays 1, and says so.
-The validation part may also have chosen the epoch that was kept, so what it reports of itself is a little too good; the
-test part tells.
+The temperature is fitted on the validation part only. The test part must stay unseen. The training part would give too
+low a temperature, because the network has learnt its windows. Without a validation part the temperature stays 1 and a
+note says so. The validation part may also have chosen the epoch that was kept, so its own calibration figures are
+slightly optimistic; the figures of the test part are not.
 """
 
 from __future__ import annotations
@@ -25,23 +26,23 @@ from edge_seq.ir.verify import verify
 from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import DataError, ModelError
 
-# Windows that are told apart without a mistake ask for a temperature of 0; beyond these ends the data say no more.
+# Windows that are classified without a mistake have their optimum at a temperature of 0. The range keeps it useful.
 TEMPERATURE_MIN, TEMPERATURE_MAX = 0.1, 10.0
 _BISECTIONS = 60
 NO_VALIDATION = (
-    "the run has no validation windows, so no temperature was fitted: give data.validation_fraction above 0 (training "
-    "windows would make the model too sure, test windows must not be looked at)"
+    "the run has no validation windows, so no temperature was fitted: set data.validation_fraction above 0 (training "
+    "windows would make the model overconfident, and test windows must stay unseen)"
 )
 
 
 @dataclass(frozen=True)
 class Temperature:
-    """A temperature and where it is from.
+    """A temperature and the data it was fitted on.
 
     Attributes:
-        value: by which the head was divided; 1 where none was fitted.
-        windows: validation windows behind it; 0 where none was fitted.
-        groups: of these windows; of few groups a temperature may not carry over to others.
+        value: divisor of the head's weights and biases; 1 if none was fitted.
+        windows: number of validation windows it was fitted on; 0 if none was fitted.
+        groups: number of their groups; a temperature from few groups may not suit others.
         note: why none was fitted, or that the value is at the end of its range; empty otherwise.
     """
 
@@ -52,7 +53,7 @@ class Temperature:
 
 
 def negative_log_likelihood(labels: NDArray[np.integer[Any]], logits: NDArray[np.floating[Any]]) -> float:
-    """Mean of -log p(label), in nats.
+    """Compute the mean of -log p(label), in nats.
 
     Args:
         labels: [B], 0..K-1.
@@ -68,17 +69,20 @@ def negative_log_likelihood(labels: NDArray[np.integer[Any]], logits: NDArray[np
 
 
 def fit_temperature(labels: NDArray[np.integer[Any]], logits: NDArray[np.floating[Any]]) -> Temperature:
-    """The temperature of the lowest negative log-likelihood.
+    """Find the temperature with the lowest negative log-likelihood.
 
-    With beta = 1 / T the likelihood of softmax(beta z) is convex in beta; its slope, mean over windows of
-    sum_k p_k(beta) z_k - z_label, is brought to 0 by bisection.
+    With beta = 1 / T the negative log-likelihood of softmax(beta z) is convex in beta. Bisection finds the zero of its
+    slope, which is the mean over windows of sum_k p_k(beta) z_k - z_label.
 
     Args:
-        labels: [B], 0..K-1, of windows that training did not see.
-        logits: [B, K], as the float model gives them.
+        labels: int [B], 0..K-1, of windows that the training did not use.
+        logits: float [B, K], logits of the float model.
+
+    Returns:
+        temperature, with ``groups`` left at 0; a note if it is at the end of its range.
 
     Raises:
-        DataError: there is no window, or the two do not fit.
+        DataError: there is no window, or the number of labels and of rows differ.
 
     >>> z = np.array([[4.0, 0.0]] * 4)
     >>> round(4 / fit_temperature(np.array([0, 0, 0, 1]), z).value, 3)  # three of four are right: log 3
@@ -98,7 +102,7 @@ def fit_temperature(labels: NDArray[np.integer[Any]], logits: NDArray[np.floatin
     low, high = 1 / TEMPERATURE_MAX, 1 / TEMPERATURE_MIN
     for end in (low, high):
         if slope(end) * (1 if end == low else -1) >= 0:
-            note = f"at the end of its range, {TEMPERATURE_MIN} to {TEMPERATURE_MAX}: the windows do not tell it"
+            note = f"at the end of its range, {TEMPERATURE_MIN} to {TEMPERATURE_MAX}: the windows do not determine it"
             return Temperature(1 / end, len(z), note=note)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
@@ -107,10 +111,10 @@ def fit_temperature(labels: NDArray[np.integer[Any]], logits: NDArray[np.floatin
 
 
 def fold_temperature(model: FloatModel, temperature: float) -> FloatModel:
-    """The model whose logits are those of ``model``, divided.
+    """Divide the head of a float model by a temperature, so that its logits are divided by it.
 
     Raises:
-        ModelError: the temperature is not a positive number, or the model is no float model.
+        ModelError: the temperature is not a positive number, or the model is not a float model.
     """
     if not isinstance(model.number_format, FloatFormat) or not (np.isfinite(temperature) and temperature > 0):
         raise ModelError(
@@ -124,7 +128,13 @@ def fold_temperature(model: FloatModel, temperature: float) -> FloatModel:
 
 
 def fold_into_weights(weights: Mapping[str, NDArray[Any]], temperature: float, prefix: str) -> dict[str, NDArray[Any]]:
-    """The same for arrays by torch's names: those of the linear layer, which begin with ``prefix``."""
+    """Divide the weights of a torch linear layer by a temperature.
+
+    Args:
+        weights: arrays by torch's names.
+        temperature: divisor.
+        prefix: prefix of the linear layer's names; the other arrays are returned unchanged.
+    """
     return {name: _divide(w, temperature) if name.startswith(prefix) else w for name, w in weights.items()}
 
 

@@ -1,1 +1,1 @@
-"""What every part uses: errors, files, names, tables, text of figures."""
+"""Helpers that every part uses: errors, files, names, tables, formatted figures, drawing."""

@@ -1,4 +1,4 @@
-"""How matplotlib is used wherever something is drawn: text is text, never a formula; equal figures are equal files."""
+"""Settings of matplotlib for every plot. Text is never read as a formula, and equal figures give equal files."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 from edge_seq.support.errors import ToolError
 from edge_seq.support.files import replace_when_done
 
-# Names of classes, groups, channels and files are drawn, and any of them may hold a "$".
+# Plots show names of classes, groups, channels and files, and any of them may hold a "$".
 _PLAIN = {"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "edge_seq"}
 
 
 def has_matplotlib() -> bool:
-    """Whether something can be drawn; matplotlib is not imported."""
+    """True if matplotlib is installed. It is not imported."""
     return importlib.util.find_spec("matplotlib") is not None
 
 
 def require_matplotlib(what: str, *, instead: str = "") -> None:
-    """See that something can be drawn, before the work that leads to it.
+    """Check that matplotlib is installed. Call this before the work whose result is drawn.
 
     Args:
-        what: needs it.
-        instead: what else can be done, for the message.
+        what: name of the command or option that draws; begins the message.
+        instead: another way out, which the message offers too.
 
     Raises:
         ToolError: matplotlib is not installed.
@@ -40,10 +40,10 @@ def require_matplotlib(what: str, *, instead: str = "") -> None:
 
 @contextmanager
 def plain_figures(style: Mapping[str, Any] | None = None) -> Iterator[Any]:
-    """matplotlib's ``Figure``, for figures that are made, drawn and saved inside.
+    """Give matplotlib's ``Figure`` class. Make, draw and save figures inside the ``with`` block.
 
     Args:
-        style: further settings of matplotlib.
+        style: more matplotlib settings (rcParams).
 
     >>> with plain_figures() as new_figure:  # doctest: +SKIP
     ...     figure = new_figure(figsize=(4, 3))
@@ -54,13 +54,13 @@ def plain_figures(style: Mapping[str, Any] | None = None) -> Iterator[Any]:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({**_PLAIN, **(style or {})}), warnings.catch_warnings():
-        # A script that the font lacks is drawn as boxes; in a page the browser's font has it.
+        # Characters that the font lacks are drawn as boxes in a PNG. In a page, the browser finds a font that has them.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         yield Figure
 
 
 def plain_log_ticks(figure: Any) -> None:
-    """Numbers at logarithmic axes as plain text; matplotlib's own are formulas."""
+    """Write tick labels of logarithmic axes as plain text. matplotlib writes them as formulas by default."""
     from matplotlib.ticker import LogFormatter, LogFormatterMathtext
 
     for axes in figure.axes:
@@ -68,11 +68,11 @@ def plain_log_ticks(figure: Any) -> None:
             if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
                 axis.set_major_formatter("{x:g}")
             if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
-                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))  # only where there are few others
+                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))  # it labels few of them
 
 
 def save(figure: Any, path: Path, *, dpi: int) -> None:
-    """Write a figure as what the path's end says, PNG or SVG."""
+    """Write a figure as PNG or SVG, whichever the suffix of the path says."""
     kind = path.suffix.removeprefix(".")
     plain_log_ticks(figure)
     with replace_when_done(path) as temporary:

@@ -1,12 +1,12 @@
-"""Every error this project raises on purpose.
+"""All errors that this project raises on purpose.
 
-One root, and a child for each thing that a caller would do differently. Messages say what was being done, what was
-found, what was expected and what to do next.
+There is one root, and one child for each case that a caller handles differently. A message says what was being done,
+what was found, what was expected and what to do next.
 """
 
 
 class EdgeSeqError(Exception):
-    """Root of all errors raised on purpose; the command line prints it without a traceback and exits 2."""
+    """Root of all errors raised on purpose. The command line prints it without a traceback and exits with code 2."""
 
 
 class DataError(EdgeSeqError):
@@ -14,7 +14,7 @@ class DataError(EdgeSeqError):
 
 
 class ContractError(DataError):
-    """Data and sensor contract do not fit: rate, channels, unit, range, window."""
+    """The data do not match the sensor contract: rate, channels, unit, range or window."""
 
 
 class ConfigError(EdgeSeqError):
@@ -26,7 +26,7 @@ class ModelError(EdgeSeqError):
 
 
 class RangeProofError(ModelError):
-    """A model for which freedom from overflow cannot be proven."""
+    """The model cannot be proven free of overflow."""
 
 
 class ExportError(EdgeSeqError):
@@ -38,22 +38,22 @@ class ToolError(EdgeSeqError):
 
 
 class ParityError(EdgeSeqError):
-    """Two implementations were to be compared and could not be, for example because their inputs differ."""
+    """Two implementations cannot be compared, for example because their inputs differ."""
 
 
 class DeviceError(EdgeSeqError):
-    """A board on a port does not answer, or answers what cannot be used."""
+    """A board on a port does not answer, or its answer is not usable."""
 
 
 class PortLostError(DeviceError):
-    """The port is not there, or vanished; opening it again may help."""
+    """The port does not exist, or it has disappeared. Opening it again may help."""
 
 
 class DeviceRefusedError(DeviceError):
     """The device understood a request and refused it.
 
     Attributes:
-        code: of :class:`edge_seq.device.messages.ErrorCode`.
+        code: value of :class:`edge_seq.device.messages.ErrorCode`.
     """
 
     def __init__(self, message: str, code: int) -> None:
@@ -62,4 +62,4 @@ class DeviceRefusedError(DeviceError):
 
 
 class DeviceRestartedError(DeviceError):
-    """The device has started anew since the session began: its states are those after a reset."""
+    """The device has restarted since the session began, so its states were reset."""

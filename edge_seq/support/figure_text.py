@@ -1,11 +1,11 @@
-"""How figures are written, in a terminal and on a page."""
+"""Formatting of figures, the same for a terminal and for a page."""
 
 from __future__ import annotations
 
 from typing import Any
 
 FUNCTION_COLUMNS = ("function", "instructions", "share")
-# What is scored on windows, by its key in metrics; the first two are the models of a run.
+# Key in the metrics, and name, of each classifier that is scored on windows. The first two are the models of a run.
 CLASSIFIERS = {
     "float": "float model",
     "int": "integer model",
@@ -15,7 +15,7 @@ CLASSIFIERS = {
 
 
 def percent(value: float | None) -> str:
-    """A share for a table; ``-`` where there is none.
+    """Format a share as a percentage, and None as ``-``.
 
     >>> percent(0.5), percent(None)
     ('50.0 %', '-')
@@ -24,7 +24,7 @@ def percent(value: float | None) -> str:
 
 
 def estimate(value: dict[str, Any]) -> str:
-    """A score with its interval, from :class:`edge_seq.scores.metrics.Estimate` as a table.
+    """Format a score and its interval, given as the dictionary of an :class:`edge_seq.scores.metrics.Estimate`.
 
     >>> estimate({"value": 0.5, "low": 0.25, "high": 0.75})
     '50.0 % [25.0, 75.0]'
@@ -35,7 +35,7 @@ def estimate(value: dict[str, Any]) -> str:
 
 
 def stage_text(stage: dict[str, Any]) -> str:
-    """A decision stage's numbers, for people."""
+    """Describe the settings of a decision stage in one sentence."""
     distance = stage.get("unknown_distance")
     beyond = ""
     if distance is not None:
@@ -48,7 +48,7 @@ def stage_text(stage: dict[str, Any]) -> str:
 
 
 def latency_text(estimate: dict[str, float] | None) -> str:
-    """A latency estimate of reports/measure.json; ``-`` where there is none.
+    """Format a latency estimate of reports/measure.json in ms, and None as ``-``.
 
     >>> latency_text({"lowest_us": 1000.0, "highest_us": 2000.0}), latency_text({"lowest_us": 9.0, "highest_us": 9.0})
     ('1.00 to 2.00 ms', '0.01 ms')
@@ -60,7 +60,14 @@ def latency_text(estimate: dict[str, float] | None) -> str:
 
 
 def function_rows(measured: dict[str, Any], most: int | None = None) -> list[list[str]]:
-    """Where the instructions of a window go on a target of reports/measure.json, under FUNCTION_COLUMNS, most first."""
+    """Rows of a table of instructions by function, for one window on one target of reports/measure.json.
+
+    The columns are FUNCTION_COLUMNS. The function with the most instructions comes first.
+
+    Args:
+        measured: entry of the target.
+        most: largest number of rows; None gives all.
+    """
     counts = measured["instructions_by_function"]
     whole = sum(counts.values())
     return [[name, f"{count:,}", percent(count / whole)] for name, count in list(counts.items())[:most]]

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one (beside, then renamed); names that may not leave a folder."""
+"""Atomic writing of files (a temporary file is renamed), and a check of relative paths from untrusted files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from edge_seq.support.errors import ConfigError
+
 
 @contextmanager
 def replace_when_done(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; renamed to ``path`` on success, removed on an error.
+    """Give a temporary path beside ``path``. It is renamed to ``path`` on success and removed on an error.
 
     >>> with replace_when_done(Path("report.json")) as temporary:  # doctest: +SKIP
     ...     temporary.write_text("{}")
@@ -34,7 +36,7 @@ def replace_when_done(path: Path) -> Iterator[Path]:
 
 
 def json_text(data: Any, *, indent: int | None = 2) -> str:
-    """JSON that every parser reads: numbers that JSON has no word for (NaN, infinity) become null.
+    """Write JSON that every parser reads. NaN and infinity, which JSON does not know, become null.
 
     >>> json_text({"share": float("nan"), "of": (1, 2)}, indent=None)
     '{"share": null, "of": [1, 2]}'
@@ -58,12 +60,25 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def stays_in_folder(name: str) -> bool:
-    """Whether a relative path that a file of others names stays below the folder it is joined to, on any system.
+    """True if a relative path from an untrusted file stays inside the folder it is joined to, on any system.
 
-    Goes by the text: links in the folder are the business of who made it.
+    Only the text of the path is checked. Symbolic links inside the folder are not followed.
 
     >>> stays_in_folder("runtime/src/es_lstm.c"), stays_in_folder("runtime/../../x.c"), stays_in_folder("/etc/passwd")
     (True, False, False)
     """
-    path = PureWindowsPath(name)  # takes both kinds of slashes, and knows drives
+    path = PureWindowsPath(name)  # understands both kinds of slashes, and drives
     return not (path.drive or path.root or ".." in path.parts)
+
+
+def check_can_write(path: Path) -> None:
+    """See that a folder exists or can be made, before long work whose result goes there.
+
+    Raises:
+        ConfigError: naming what is in the way.
+    """
+    existing = next(part for part in (path, *path.absolute().parents) if part.exists())
+    if not existing.is_dir():
+        raise ConfigError(f"cannot write to {path}: {existing} is a file; give another path")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write to {path}: no right to write in {existing}; give another path, or its rights")

@@ -1,25 +1,29 @@
-"""What a name may be: of a class, group, recording, channel. Names end in terminals, C, HTML and models as they are."""
+"""Rules for names of classes, groups, recordings and channels.
+
+Names are written unchanged to terminals, C, HTML and models, so control characters are refused.
+"""
 
 from __future__ import annotations
 
 import unicodedata
 
 MAX_CHARACTERS = 255
-_JOINERS = "\u200c\u200d"  # in the spelling of Persian and Hindi words, and inside emoji
+_JOINERS = "\u200c\u200d"  # needed to spell Persian and Hindi words, and inside emoji
 
 
 def check_name(name: str, error: type[Exception], *, what: str, remedy: str) -> None:
     r"""Check that a name can be printed and is not too long.
 
     Args:
-        name: as it was found.
-        error: to raise.
-        what: whose name it is; begins the message.
-        remedy: what to do about it; ends the message.
+        name: name to check.
+        error: class of the error to raise.
+        what: kind of thing that has the name; begins the message.
+        remedy: advice to the user; ends the message.
 
     Raises:
-        error: naming the first character that cannot be printed (:func:`is_printable`): line ends and other control
-            characters, marks that turn the direction of text, half of a surrogate pair.
+        error: the name is too long, or has a character that :func:`is_printable` refuses. The message names the first
+            one. Line ends and other control characters, marks that turn the direction of text, and halves of surrogate
+            pairs are refused.
 
     >>> check_name("Straße 静止", ValueError, what="label", remedy="")
     >>> check_name("a\x1b[2J", ValueError, what="label", remedy="Rename it.")
@@ -36,5 +40,5 @@ def check_name(name: str, error: type[Exception], *, what: str, remedy: str) -> 
 
 
 def is_printable(character: str) -> bool:
-    """By :meth:`str.isprintable`; and spaces of any width, and the marks that join letters or keep them apart."""
+    """True for what :meth:`str.isprintable` accepts, spaces of any width, and zero-width joiners and non-joiners."""
     return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"

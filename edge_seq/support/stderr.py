@@ -1,4 +1,4 @@
-"""What processes of this project say on stderr, in one form: commands, and the workers that they start."""
+"""Errors and warnings on stderr, in the same form for commands and for the worker processes that they start."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from edge_seq.support.errors import EdgeSeqError
 
 
 def print_stderr_error(error: EdgeSeqError) -> None:
-    """An error on stderr."""
+    """Print an error to stderr."""
     sys.stderr.write(f"edge-seq: error: {error}\n")
 
 
 def print_stderr_warning(text: str) -> None:
-    """A warning on stderr, while results go on."""
+    """Print a warning to stderr. The command continues."""
     sys.stderr.write(f"edge-seq: warning: {text}\n")

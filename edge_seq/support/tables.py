@@ -1,4 +1,4 @@
-"""Tables of TOML files: frozen, unknown keys refused, numbers only from numbers."""
+"""Base class for tables of TOML files. Tables are frozen, and unknown keys and texts for numbers are refused."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 
 class StrictTable(BaseModel):
-    """A table whose values never change.
+    """A table whose values cannot be changed.
 
-    Unknown keys, NaN and infinity are refused, and so are ``true`` and ``"10"`` where a number is wanted, which
-    pydantic would read as 1 and 10.
+    Unknown keys, NaN and infinity are refused. Where a number is expected, ``true`` and ``"10"`` are refused too;
+    pydantic alone would read them as 1 and 10.
 
     >>> class Sensor(StrictTable):
     ...     rate_hz: float
@@ -38,7 +38,7 @@ class StrictTable(BaseModel):
 
 
 def _leaves(annotation: Any) -> set[Any]:
-    """The types that an annotation is made of; ``str`` for a Literal of texts."""
+    """Types that an annotation consists of. A Literal counts as the types of its values."""
     if get_origin(annotation) is None:
         return {annotation}
     arguments = get_args(annotation)

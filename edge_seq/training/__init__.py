@@ -1,1 +1,4 @@
-"""Training: torch modules, the loop, augmentation, baselines. Only ``config`` and ``features`` are free of torch."""
+"""Training: torch modules, the training loop, augmentation and baselines.
+
+These modules import no torch: ``baselines`` (at import), ``checkpoint``, ``config``, ``features`` and ``runtime``.
+"""

@@ -1,12 +1,13 @@
-"""Random changes of training windows: the part mounted at another angle, another amplitude, bias, noise.
+"""Augmentation of training windows: another mounting angle, another amplitude, a sensor bias, noise.
 
-A rotation R acts on physical values, while the network sees normalised counts. With counts = k * physical (k counts a
-unit, a channel) and x = (counts - mean) / scale, rotating the physical values is an affine map of x:
+A rotation R acts on physical values, while the network sees normalised counts. Let counts = k * physical, with k the
+counts per unit of each channel, and x = (counts - mean) / scale. Then rotating the physical values is an affine map of
+x:
 
     x' = A x + b,   A = diag(k / scale) M diag(scale / k),   b = (diag(k) M diag(1 / k) mean - mean) / scale
 
-with M = factor * R on each triple of axes and factor alone on other channels. The contract's preprocessing is linear,
-so that rotating after it equals rotating before it, up to the rounding of a count.
+M is factor * R on each triple of axes, and the factor alone on the other channels. The contract's preprocessing is
+linear, so rotating after it equals rotating before it, up to the rounding of counts.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from edge_seq.training.config import AugmentationConfig
 
 @dataclass(frozen=True)
 class Augmenter:
-    """What :func:`augment` needs, computed once.
+    """Constants of :func:`augment`, computed once.
 
     Attributes:
-        config: what to draw.
+        config: kinds and sizes of the random changes.
         triples: channel indices (x, y, z) of each rotated triple.
         counts_per_unit: float32 [C].
-        mean: float32 [C], counts.
-        scale: float32 [C], counts.
+        mean: float32 [C], mean of the normalisation, counts.
+        scale: float32 [C], scale of the normalisation, counts.
     """
 
     config: AugmentationConfig
@@ -42,10 +43,10 @@ class Augmenter:
 
 
 def make_augmenter(config: AugmentationConfig, contract: SensorContract, normalisation: Normalisation) -> Augmenter:
-    """Prepare augmentation under a contract.
+    """Prepare the augmentation of windows under a contract.
 
     Raises:
-        ConfigError: rotation is asked for and no three channels form a triple.
+        ConfigError: the configuration asks for rotation, but no three channels form a triple of axes.
     """
     triples = axis_triples(contract)
     if config.rotation != "none" and not triples:
@@ -63,11 +64,11 @@ def make_augmenter(config: AugmentationConfig, contract: SensorContract, normali
 
 
 def augment(x: Tensor, augmenter: Augmenter, generator: torch.Generator) -> Tensor:
-    """One draw for each window.
+    """Change each window at random, with draws of its own.
 
     Args:
         x: float32 [B, T, C], normalised features.
-        augmenter: from :func:`make_augmenter`.
+        augmenter: result of :func:`make_augmenter`.
         generator: source of every draw.
 
     Returns:
@@ -105,8 +106,8 @@ def random_rotations(batch: int, config: AugmentationConfig, generator: torch.Ge
     """Draw rotation matrices.
 
     Returns:
-        float32 [B, 3, 3]: about the vertical axis or about an axis uniform on the sphere, with an angle uniform in
-        +-max_degrees; for ``any`` with 180 degrees uniform over all rotations (Shoemake 1992, random unit quaternions).
+        float32 [B, 3, 3]. The axis is the vertical axis, or uniform on the sphere for ``any``; the angle is uniform in
+        +-max_degrees. ``any`` with 180 degrees is uniform over all rotations (Shoemake 1992, random unit quaternions).
     """
     if config.rotation == "any" and config.max_degrees == 180.0:
         quaternion = torch.randn(batch, 4, generator=generator)
@@ -122,7 +123,7 @@ def random_rotations(batch: int, config: AugmentationConfig, generator: torch.Ge
 
 
 def _rotation_of_quaternion(quaternion: Tensor) -> Tensor:
-    """Unit quaternions (w, x, y, z) [B, 4] to rotation matrices [B, 3, 3]."""
+    """Convert unit quaternions (w, x, y, z) [B, 4] to rotation matrices [B, 3, 3]."""
     w, x, y, z = quaternion.unbind(dim=1)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],

@@ -1,4 +1,4 @@
-"""What a recurrent network must beat: the majority guess, a random forest on window statistics, a convolutional net."""
+"""Baselines for recurrent networks: majority guess, random forest on window statistics, convolutional network."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MAX_STORED_WINDOWS = 20_000
 
 
 def window_statistics(features: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
-    """Describe each window by numbers that do not depend on where in it something happens.
+    """Compute statistics of each window that do not depend on when something happens in it.
 
-    For each channel and for the magnitude of all channels: mean, standard deviation, minimum, maximum, the 5, 25, 50,
-    75 and 95 % quantiles, mean absolute difference of neighbouring samples, and the logarithm of the power of the
-    mean-free signal in 6 bands of equal width; then the correlation of each pair of channels.
+    Each channel, and the magnitude of all channels, gives its mean, standard deviation, minimum, maximum, 5, 25, 50, 75
+    and 95 % quantiles, mean absolute difference of neighbouring samples, and the logarithm of the power in 6 frequency
+    bands of equal width, without the mean. The correlation of each pair of channels follows.
 
     Args:
-        features: [B, T, C], counts or normalised.
+        features: [B, T, C], counts or normalised features.
 
     Returns:
         float64 [B, 16 (C + 1) + C (C - 1) / 2].
@@ -49,14 +49,14 @@ def window_statistics(features: NDArray[np.floating | np.integer]) -> NDArray[np
 
 
 def _band_powers(signals: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Logarithm of the power in each band, without the mean: a list of [B, C + 1]."""
+    """Logarithm of the power in each frequency band, without the mean: a list of float64 [B, C + 1]."""
     spectrum = np.abs(np.fft.rfft(signals - signals.mean(axis=1, keepdims=True), axis=1)) ** 2
     bands = np.array_split(spectrum[:, 1:], _SPECTRUM_BANDS, axis=1)
     return [np.log1p(band.sum(axis=1)) for band in bands]
 
 
 def _correlations(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correlation of each pair of channels, 0 for a constant channel: [B, C (C - 1) / 2]."""
+    """Correlation of each pair of channels, 0 with a constant channel: float64 [B, C (C - 1) / 2]."""
     centred = x - x.mean(axis=1, keepdims=True)
     norm = np.sqrt((centred**2).sum(axis=1, keepdims=True))
     unit = centred / np.where(norm == 0, 1.0, norm)
@@ -66,15 +66,15 @@ def _correlations(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def majority_baseline(labels: NDArray[np.int16], num_windows: int, num_classes: int) -> NDArray[np.float64]:
-    """The shares of the classes in training, whatever the window.
+    """Predict the shares of the classes in training, the same for every window.
 
     Args:
-        labels: int16 [B], of the training windows.
-        num_windows: rows to return.
+        labels: int16 [B], labels of the training windows.
+        num_windows: number of windows to predict.
         num_classes: K.
 
     Returns:
-        probabilities float64 [num_windows, K].
+        probabilities, float64 [num_windows, K].
 
     >>> majority_baseline(np.array([1, 1, 0, 1], dtype=np.int16), 1, 2).tolist()
     [[0.25, 0.75]]
@@ -86,21 +86,22 @@ def majority_baseline(labels: NDArray[np.int16], num_windows: int, num_classes: 
 def random_forest_baseline(
     train: Windows, test: Windows, contract: SensorContract, num_classes: int, *, seed: int
 ) -> NDArray[np.float64]:
-    """A random forest (Breiman 2001; 300 trees, classes weighed alike) on :func:`window_statistics`.
+    """Train a random forest (Breiman 2001; 300 trees, balanced classes) on :func:`window_statistics`, and predict.
 
     Args:
-        train: windows to learn from; of windows on disk at most 20,000, spread evenly, since a forest holds them all.
+        train: windows to learn from. At most 20,000 windows on disk are used, evenly spread, because the forest keeps
+            all of them in memory.
         test: windows to predict.
-        contract: what both hold to; its preprocessing is applied.
+        contract: sensor contract of both; its preprocessing is applied.
         num_classes: K; a class that is absent in training gets probability 0.
-        seed: of the forest.
+        seed: seed of the forest.
 
     Returns:
-        probabilities float64 [B, K] of the test windows.
+        probabilities of the test windows, float64 [B, K].
 
     Raises:
-        ToolError: scikit-learn is missing.
-        DataError, ContractError: windows that cannot be used.
+        ToolError: scikit-learn is not installed.
+        DataError, ContractError: windows are not usable; see :func:`edge_seq.training.features.check_windows`.
     """
     try:
         from sklearn.ensemble import RandomForestClassifier
@@ -136,16 +137,17 @@ def convolutional_baseline(
     checkpoint_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[TrainingResult, NDArray[np.float64]]:
-    """Train :class:`edge_seq.training.modules.ConvolutionalBaseline` by the same loop and options.
+    """Train :class:`edge_seq.training.modules.ConvolutionalBaseline` with the same loop and options, and predict.
 
-    Of the configuration, ``cell``, ``hidden_size``, ``num_layers``, ``pooling``, ``initialisation`` do not apply, and
-    the loss is taken once a window.
+    The options ``cell``, ``hidden_size``, ``num_layers``, ``pooling`` and ``initialisation`` do not apply. The loss is
+    always that of whole windows.
 
     Returns:
-        the training result and the probabilities float64 [B, K] of the test windows.
+        training result, and probabilities of the test windows, float64 [B, K].
 
     Raises:
-        as :func:`edge_seq.training.loop.train`; ConfigError for windows of fewer than 5 samples.
+        DataError, ContractError, ConfigError, ModelError: the same cases as :func:`edge_seq.training.loop.train`.
+            ConfigError also if windows have fewer than 5 samples.
     """
     from edge_seq.scores.metrics import softmax
     from edge_seq.training import loop

@@ -1,8 +1,8 @@
-"""A training that was interrupted continues where it was.
+"""Checkpoints: an interrupted training continues where it stopped.
 
-One safetensors file holds everything, so that a crash can never leave weights of one epoch beside the progress of
-another: tensors in the body, progress as JSON in the metadata. Random generators need not be stored: every epoch
-seeds its own from (seed, epoch).
+One safetensors file holds everything: tensors in the body, progress as JSON in the metadata. So a crash cannot leave
+the weights of one epoch beside the progress of another. The states of random generators need not be stored, because
+every epoch seeds its own generators from (seed, epoch).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State after some epochs.
+    """State of a training between two epochs.
 
     Attributes:
-        progress: epochs done, history, best epoch; plain JSON.
-        tensors: weights, best weights, averaged weights and optimiser moments, by section and name.
+        progress: history and best epoch, as plain JSON values.
+        tensors: weights, averaged weights, best weights and optimiser moments, by section and name.
     """
 
     progress: dict[str, Any]
@@ -42,13 +42,13 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, *, config: TrainingConfig, fingerprint: str) -> None:
-    """Write all of it, or nothing.
+    """Write a checkpoint atomically.
 
     Args:
-        path: file to replace.
-        checkpoint: what to write.
-        config: under which it was made.
-        fingerprint: of data and network, so that it is not continued with others.
+        path: file to write or replace.
+        checkpoint: state to write.
+        config: configuration of the training.
+        fingerprint: hash of data and network, so that the training is not resumed with others.
     """
     flat = {
         f"{section}/{name}": array for section, arrays in checkpoint.tensors.items() for name, array in arrays.items()
@@ -67,12 +67,12 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
     """Read a checkpoint, if there is one.
 
     Returns:
-        None where no file is there.
+        checkpoint; None if there is no file.
 
     Raises:
-        ModelError: the file is damaged or is no checkpoint.
-        ConfigError: it was made under another configuration, by another version of edge_seq, or with other data or
-            another network.
+        ModelError: the file is damaged or is not a checkpoint.
+        ConfigError: the checkpoint was written by another version of edge_seq, or with another configuration, other
+            data or another network.
     """
     if not path.exists():
         return None
@@ -108,9 +108,9 @@ def _refuse_other_version(path: Path, found: str) -> None:
     installed = importlib.metadata.version("edge-seq")
     if found != installed:
         raise ConfigError(
-            f"cannot resume from {path}: it was written by edge_seq {found}, installed is {installed}, and the weights "
-            "would be those of neither. Install that version, give another folder, or delete the checkpoint to start "
-            "again"
+            f"cannot resume from {path}: it was written by edge_seq {found}, installed is {installed}, and mixing "
+            "versions would give weights that neither can reproduce. Install that version, give another folder, or "
+            "delete the checkpoint to start again"
         )
 
 
@@ -130,6 +130,6 @@ def _refuse_other_training(
         )
     if written_with != fingerprint:
         raise ConfigError(
-            f"cannot resume from {path}: the training data, the sensor contract or the network are not those it was "
+            f"cannot resume from {path}: the training data, the sensor contract or the network differ from those it was "
             "written with. Give another folder, or delete the checkpoint to start again"
         )

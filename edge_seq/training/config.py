@@ -1,4 +1,4 @@
-"""What a training is told: one frozen, validated table, read from TOML by the command line. Imports no torch."""
+"""Configuration of a training: one frozen, validated table that the command line reads from TOML. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class AugmentationConfig(StrictTable):
     """Random changes of each training window that leave its label true; drawn anew in every epoch.
 
     Attributes:
-        rotation: of every triple of axes that share a unit, all by the same rotation, as a part mounted at another
-            angle would see it: ``none``; ``about_vertical``, about ``vertical_axis``; ``any``, about any axis.
+        rotation: rotation of the sensor, as if it were mounted at another angle: ``none``, ``about_vertical`` (about
+            ``vertical_axis``) or ``any`` (about any axis). All triples of axes rotate alike.
         max_degrees: largest angle; 180 with ``any`` draws uniformly from all rotations.
-        vertical_axis: which axis of the triple points up, for ``about_vertical``.
+        vertical_axis: axis of the triple that points up, for ``about_vertical``.
         scale: standard deviation of the natural logarithm of one amplitude factor a window (0.1: about 10 %).
         offset: standard deviation of a constant added to each channel of a window, in normalised units (sensor bias).
         noise: standard deviation of white noise added to each sample, in normalised units.
@@ -32,7 +32,7 @@ class AugmentationConfig(StrictTable):
 
     @property
     def is_active(self) -> bool:
-        """Whether anything is changed at all."""
+        """True if windows are changed at all."""
         return self.rotation != "none" or max(self.scale, self.offset, self.noise) > 0
 
 
@@ -63,35 +63,35 @@ class TrainingConfig(StrictTable):
 
     Attributes:
         cell: recurrent cell.
-        hidden_size: H, units a layer.
+        hidden_size: number of hidden units of each layer, H.
         num_layers: recurrent layers.
         pooling: the head sees the ``last`` hidden state or the running ``mean`` of all hidden states.
-        label_every: loss at the end of each ``window`` on its label, or after each ``sample`` on the label of that
-            sample, from the state so far; samples without a label do not count. Validation is at the end of each window
-            in both cases.
+        label_every: ``window`` takes the loss after the last sample of each window, with the window's label. ``sample``
+            takes it after each sample, with the label of that sample; samples without a label do not count. Validation
+            is at the end of each window in both cases.
         input_gain: standard deviation that the features of the training windows are scaled to. Above 1 the first layer
-            works in the bend of its functions from the start, and learns amplitudes sooner.
-        channel_gains: the same of single channels by name, instead of input_gain; for those where what tells the
-            classes apart is small beside the largest swings.
+            starts in the curved part of its activation functions, and learns amplitudes sooner.
+        channel_gains: standard deviation of single channels by name, instead of input_gain. Useful for a channel in
+            which the classes differ by amounts that are small compared with its largest values.
         epochs: passes over the training windows.
         batch_size: windows in a step of the optimiser.
         learning_rate: peak of the schedule.
-        weight_decay: of AdamW; weight matrices only, never biases.
+        weight_decay: weight decay of AdamW, for weight matrices only, not for biases.
         schedule: ``one_cycle`` (Smith 2018) or ``cosine``, over all steps of all epochs.
         gradient_clip_norm: largest 2-norm of the whole gradient.
-        class_weights: ``balanced`` weighs each class by windows / (classes * windows of the class); by labelled samples
-            instead of windows where there is a loss after each sample.
+        class_weights: ``balanced`` weighs each class by windows / (classes * windows of the class). With
+            ``label_every = "sample"`` it counts labelled samples instead of windows.
         early_stopping_patience: epochs without a better validation score before stopping; 0 never stops early.
-        keep: which weights are the result: best validation ``macro_f1`` (ties: lower loss), best validation ``loss``,
-            or those after the ``last`` epoch, for which validation windows may be left out.
-        weight_average_decay: decay a step of an exponential moving average of the weights, which is then what is
-            validated and kept; 0 turns it off.
+        keep: epoch whose weights are the result: the best validation ``macro_f1`` (ties: lower loss), the best
+            validation ``loss``, or the ``last`` epoch, which needs no validation windows.
+        weight_average_decay: decay per step of an exponential moving average of the weights. If it is above 0, the
+            averaged weights are validated and kept; 0 turns averaging off.
         dropout: probability, on the input of the head and between layers.
         label_smoothing: probability mass spread over all classes.
         augmentation: random changes of training windows.
         initialisation: first values of the weights.
-        seed: of every random choice.
-        num_threads: of torch while training; part of the configuration since sums may round otherwise.
+        seed: seed of every random choice.
+        num_threads: number of torch threads. It is part of the configuration because it may change how sums round.
     """
 
     cell: CellName = "lstm"

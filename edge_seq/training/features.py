@@ -1,4 +1,4 @@
-"""From raw counts to what a network in float sees. numpy only; identical in training, prediction and baselines."""
+"""Preparation of raw counts for a float network, the same in training, prediction and baselines. numpy only."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from edge_seq.support.errors import ConfigError, ContractError, DataError
 
 
 def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> NDArray[np.int16]:
-    """Apply the contract's integer step to windows that fit the contract.
+    """Apply the contract's integer preprocessing to windows.
 
     Args:
         counts: int16 [B, T, C], raw counts; T may differ from the contract's window length.
-        contract: says channels and preprocessing.
+        contract: sensor contract with the channels and the preprocessing.
 
     Returns:
         int16 [B, T, C].
 
     Raises:
-        ContractError: where the array is not int16 [B, T, C] with the contract's C.
+        ContractError: the array is not int16 [B, T, C] with the contract's C.
     """
     if counts.ndim != 3 or counts.dtype != np.int16 or counts.shape[2] != contract.num_channels:
         raise ContractError(
@@ -37,15 +37,14 @@ def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> 
 
 
 def fit_normalisation(counts: NDArray[np.int16], *, gain: float | Sequence[float] = 1.0) -> Normalisation:
-    """Mean and standard deviation a channel, in counts, from training windows only.
+    """Compute mean and standard deviation of each channel, in counts. Pass training windows only.
 
-    Sums are whole numbers and exact, so that windows taken piece by piece give the same.
-
-    A constant channel gets the scale 1, so that it becomes 0 instead of a division by zero.
+    Sums are exact integers, so windows in several pieces give the same result. A constant channel gets the scale
+    1 / gain, so that no division by zero occurs.
 
     Args:
         counts: int16 [B, T, C], preprocessed.
-        gain: standard deviation that the normalised features get; one, or one a channel [C].
+        gain: standard deviation of the normalised features, one for all channels or one for each [C].
 
     >>> fit_normalisation(np.array([[[1, 7], [3, 7]]], dtype=np.int16))
     Normalisation(mean=(2.0, 7.0), scale=(1.0, 1.0))
@@ -56,7 +55,9 @@ def fit_normalisation(counts: NDArray[np.int16], *, gain: float | Sequence[float
 def fit_normalisation_in_pieces(
     pieces: Iterable[NDArray[np.int16]], *, gain: float | Sequence[float] = 1.0
 ) -> Normalisation:
-    """As :func:`fit_normalisation`, of windows int16 [B, T, C] that come in pieces.
+    """Compute the normalisation of windows that come in several pieces, each int16 [B, T, C].
+
+    The result is that of :func:`fit_normalisation` for all windows together.
 
     Raises:
         DataError: there is no window.
@@ -72,7 +73,7 @@ def fit_normalisation_in_pieces(
     if count == 0:
         raise DataError("normalisation: there are no training windows to take mean and scale from; give at least one")
     mean = [total / count for total in sums]
-    # count^2 times the variance, in whole numbers
+    # count^2 times the variance, an exact integer.
     spread = [count * square - total * total for square, total in zip(squares, sums, strict=True)]
     deviations = [math.sqrt(one / (count * count)) for one in spread]
     gains = [float(gain)] * len(mean) if isinstance(gain, int | float) else list(gain)
@@ -81,10 +82,10 @@ def fit_normalisation_in_pieces(
 
 
 def gains_of(contract: SensorContract, gain: float, channel_gains: Mapping[str, float]) -> tuple[float, ...]:
-    """The gain of each channel [C]: its own by name, or ``gain``.
+    """Give the gain of each channel [C]: the one under its name, or else ``gain``.
 
     Raises:
-        ConfigError: a name that is no channel's.
+        ConfigError: a name is not a channel of the contract.
     """
     unknown = sorted(set(channel_gains) - set(contract.channel_names))
     if unknown:
@@ -100,18 +101,18 @@ def _added(totals: list[int], more: list[int]) -> list[int]:
 
 
 def check_windows(windows: Windows, contract: SensorContract, num_classes: int, *, role: str) -> None:
-    """Check that windows can be trained or scored on.
+    """Check that windows can be used for training or scoring.
 
     Args:
-        windows: to check.
-        contract: which they must fit.
+        windows: windows to check.
+        contract: sensor contract that they must fit.
         num_classes: K.
-        role: ``training``, ``validation`` or ``test``, for the message.
+        role: ``training``, ``validation`` or ``test``; begins the message.
 
     Raises:
-        DataError: no windows, arrays of different lengths, a label outside 0..K-1, labels of samples that are neither
-            that nor UNLABELLED or that end in another label than the window's.
-        ContractError: windows of another length or other channels than the contract's.
+        DataError: there are no windows, arrays differ in length, a label is outside 0..K-1, the label of a sample is
+            neither in that range nor UNLABELLED, or the last sample of a window has another label than the window.
+        ContractError: the length of the windows or the number of channels is not the contract's.
     """
     counts, labels, groups = windows.counts, windows.labels, windows.groups
     if len(counts) == 0:
@@ -134,7 +135,7 @@ def check_windows(windows: Windows, contract: SensorContract, num_classes: int, 
         )
     if windows.sample_labels is not None and not is_stored(
         windows.sample_labels
-    ):  # stored ones were made by windows.py
+    ):  # those on disk were cut by make_windows
         _check_sample_labels(windows, windows.sample_labels, num_classes, role)
 
 

@@ -1,4 +1,4 @@
-"""Optimise any network with logits [B, K]: the loop over epochs, which can be interrupted and resumed exactly."""
+"""Training of any network that gives logits [B, K]. An interrupted training resumes exactly."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4  # of the peak learning rate
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One line of the history; epochs count from 1, validation fields are None without validation windows."""
+    """Record of one epoch. Epochs count from 1. The validation fields are None without validation windows."""
 
     epoch: int
     learning_rate: float
@@ -48,12 +48,12 @@ Progress = Callable[[EpochRecord], None]
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """Windows as the network sees them.
+    """Windows as the network sees them: normalised features and labels.
 
     Attributes:
-        x: float32 [B, T, C], in memory, or read when it is indexed (:class:`edge_seq.training.stored.StoredFeatures`).
+        x: float32 [B, T, C], in memory or on disk (:class:`edge_seq.training.stored.StoredFeatures`).
         labels: int64 [B].
-        sample_labels: int64 [B, T], UNLABELLED where a sample has none; needed for a loss after each sample only.
+        sample_labels: int64 [B, T], UNLABELLED for a sample without a label; only needed for a loss after each sample.
     """
 
     x: Tensor | StoredFeatures
@@ -63,7 +63,7 @@ class LabelledFeatures:
 
 @dataclass(frozen=True)
 class Fitted:
-    """Outcome of :func:`fit`: weights kept, the epoch they are from, the history of all epochs."""
+    """Result of :func:`fit`: the weights that were kept, their epoch, and the records of all epochs."""
 
     state_dict: dict[str, NDArray[np.float32]]
     best_epoch: int
@@ -72,7 +72,7 @@ class Fitted:
 
 @dataclass
 class _Run:
-    """What changes while training; all of it is in a checkpoint."""
+    """State that changes during training. A checkpoint holds all of it."""
 
     module: nn.Module
     optimizer: torch.optim.AdamW
@@ -94,24 +94,24 @@ def fit(
     fingerprint: str = "",
     progress: Progress | None = None,
 ) -> Fitted:
-    """Train a network; the same arguments give the same weights, interrupted or not.
+    """Train a network. The same arguments give the same weights, whether the training was interrupted or not.
 
     Args:
-        build: makes the network; called once, with torch's generator seeded.
+        build: makes the network; called once, after torch's generator is seeded.
         train: windows to learn from.
-        validation: windows that choose the epoch; None only with ``keep = "last"``.
+        validation: windows that choose the epoch; None is allowed with ``keep = "last"`` only.
         num_classes: K.
-        config: everything else.
-        augmenter: random changes of training windows.
-        checkpoint_path: written after each epoch and resumed from, if given.
-        fingerprint: of data and network, kept in the checkpoint.
-        progress: called after each epoch.
+        config: all other options.
+        augmenter: random changes of training windows; None changes nothing.
+        checkpoint_path: file that is written after each epoch, and resumed from if it exists; None writes none.
+        fingerprint: hash of data and network, kept in the checkpoint.
+        progress: called with the record of each epoch.
 
     Raises:
-        ConfigError: no validation windows where some are needed, loss each sample for a network that has no steps or
-            for windows whose samples have no labels of their own, a checkpoint of another training, a loss that is not
-            finite.
-        ModelError: a damaged checkpoint.
+        ConfigError: validation windows are needed but missing; ``label_every = "sample"`` with a network that gives no
+            logits after each sample, or with windows that have no labels of samples; the checkpoint is of another
+            training; the loss is not finite.
+        ModelError: the checkpoint is damaged.
     """
     if validation is None and config.keep != "last":
         raise ConfigError(
@@ -157,7 +157,7 @@ def fit(
 
 
 def class_weights(labels: Tensor | StoredLabels, num_classes: int) -> Tensor:
-    """Weight of each class: labels / (classes present * labels of the class), 0 for an absent class.
+    """Compute the weight of each class: labels / (classes present * labels of the class), 0 for an absent class.
 
     Args:
         labels: int64 of any shape; UNLABELLED does not count.
@@ -174,11 +174,11 @@ def class_weights(labels: Tensor | StoredLabels, num_classes: int) -> Tensor:
 
 
 def learning_rate_at(step: int, total_steps: int, config: TrainingConfig) -> float:
-    """Learning rate of a step of the optimiser, counted from 0.
+    """Learning rate of a step of the optimiser. Steps count from 0.
 
     One-cycle (Smith 2018, "A disciplined approach to neural network hyper-parameters"): half a cosine up from 1/25 of
-    the peak over 30 % of the steps, half a cosine down to 1e-4 of it. Cosine: half a cosine from the peak to 0. Being a
-    function of the step, it needs no state in a checkpoint.
+    the peak over 30 % of the steps, then half a cosine down to 1e-4 of the peak. Cosine: half a cosine from the peak to
+    0. The rate depends on the step alone, so a checkpoint needs no state of the schedule.
     """
     peak = config.learning_rate
     if config.schedule == "cosine":
@@ -190,7 +190,10 @@ def learning_rate_at(step: int, total_steps: int, config: TrainingConfig) -> flo
 
 
 def predict_module(module: nn.Module, x: Tensor | StoredFeatures) -> NDArray[np.float32]:
-    """Logits float32 [B, K] of features float32 [B, T, C], without dropout; the module's mode is left as it was."""
+    """Compute logits float32 [B, K] from features float32 [B, T, C], without dropout.
+
+    The module's training or evaluation mode is the same afterwards.
+    """
     was_training = module.training
     module.eval()
     with torch.inference_mode():
@@ -206,7 +209,10 @@ def _half_cosine(start: float, end: float, share: float) -> float:
 
 
 def _start(module: nn.Module, config: TrainingConfig) -> _Run:
-    """Fresh optimiser; weight decay on matrices only, since decayed gate biases would forget what chrono set."""
+    """Start a training with a new optimiser.
+
+    Only matrices decay. Decay of the gate biases would undo the chrono initialisation.
+    """
     matrices = [p for p in module.parameters() if p.ndim >= 2]
     biases = [p for p in module.parameters() if p.ndim < 2]
     optimizer = torch.optim.AdamW(
@@ -227,7 +233,11 @@ def _epoch(
     config: TrainingConfig,
     augmenter: Augmenter | None,
 ) -> EpochRecord:
-    """One pass over the training windows (targets int64 [B] or [B, T]), validation, the choice of weights to keep."""
+    """Train for one epoch, validate, and keep the weights if they are the best so far.
+
+    Args:
+        targets: int64 [B], or [B, T] for a loss after each sample.
+    """
     started = time.perf_counter()
     epoch = len(run.history) + 1
     generator = _seed_epoch(config.seed, epoch)
@@ -261,7 +271,7 @@ def _epoch(
 def _optimise(
     run: _Run, x: Tensor, targets: Tensor, rate: float, weights: Tensor | None, config: TrainingConfig
 ) -> float:
-    """One step of the optimiser on targets int64 [B], or [B, T] for each sample; the loss before it."""
+    """Do one step of the optimiser on targets int64 [B] or [B, T]. Returns the loss before the step."""
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     if targets.ndim == 2 and isinstance(run.module, SequenceClassifier):
@@ -279,7 +289,7 @@ def _optimise(
 
 
 def _average(run: _Run, step: int, decay: float) -> None:
-    """Exponential moving average of the weights, over fewer steps at first so that it forgets the random start."""
+    """Update the exponential moving average of the weights. It is shorter at first, to forget the random start."""
     weight = 1.0 - min(decay, (1 + step) / (10 + step))
     for name, value in run.module.state_dict().items():
         if decay == 0.0:
@@ -291,7 +301,7 @@ def _average(run: _Run, step: int, decay: float) -> None:
 def _validate(
     run: _Run, validation: LabelledFeatures, weights: Tensor | None, num_classes: int
 ) -> tuple[float, float, float]:
-    """Loss, accuracy and macro-F1 of the averaged weights."""
+    """Compute loss, accuracy and macro-F1 of the averaged weights on the validation windows."""
     current = _copy(run.module.state_dict())
     run.module.load_state_dict(run.average)
     logits = predict_module(run.module, validation.x)
@@ -302,14 +312,14 @@ def _validate(
 
 
 def _is_better(record: EpochRecord, run: _Run, config: TrainingConfig) -> bool:
-    """Whether this epoch's weights are the ones to keep so far."""
+    """True if this epoch's weights are the best so far."""
     if config.keep == "last" or run.best_epoch == 0:
         return True
     return _score(record, config) > _score(run.history[run.best_epoch - 1], config)
 
 
 def _score(record: EpochRecord, config: TrainingConfig) -> tuple[float, float]:
-    """Higher is better. Macro-F1 is what is reported and weighs classes alike; the loss settles its many ties."""
+    """Score of an epoch; higher is better. The macro-F1 has many ties, which the loss decides."""
     loss = math.inf if record.validation_loss is None else record.validation_loss
     f1 = 0.0 if record.validation_macro_f1 is None else record.validation_macro_f1
     return (-loss, f1) if config.keep == "loss" else (f1, -loss)

@@ -1,11 +1,11 @@
-"""How much the loss feels of an input k steps back: the vanishing gradient made visible.
+"""Gradient of the loss with respect to the input k steps back. It shows vanishing and exploding gradients.
 
-For a window with the loss L after its last sample T - 1, the norm is
+Let L be the loss of a window after its last sample T - 1, and x the normalised features. The norm is
 
     g(k) = mean over windows of || dL / dx[T - 1 - k] ||_2,  k = 0 .. T - 1
 
-with x the normalised features. By the chain rule it holds the product of k Jacobians dh[t] / dh[t - 1], which shrinks
-or grows exponentially with k (Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013).
+By the chain rule it contains the product of k Jacobians dh[t] / dh[t - 1], which shrinks or grows exponentially with k
+(Hochreiter 1991; Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class InputGradients:
     """Norms of the gradient of the loss with respect to the input k steps back, before and after a training.
 
     Attributes:
-        before, after: float64 [T], index k.
+        before, after: g(k), float64 [T], indexed by k.
     """
 
     before: NDArray[np.float64]
@@ -37,11 +37,11 @@ class InputGradients:
 
 
 def input_gradients(result: TrainingResult, windows: Windows) -> InputGradients:
-    """Norms for the first weights of a training, and for those it ended with.
+    """Compute the norms for the initial weights of a training, and for the weights that it kept.
 
     Args:
-        result: of a training of a recurrent classifier.
-        windows: to average over, with labels.
+        result: training result of a recurrent classifier.
+        windows: labelled windows to average over.
     """
     features = normalise(preprocessed_counts(windows.counts, result.contract), result.normalisation)
     x, labels = torch.from_numpy(features), torch.from_numpy(windows.labels.astype(np.int64))
@@ -54,11 +54,11 @@ def input_gradients(result: TrainingResult, windows: Windows) -> InputGradients:
 
 
 def input_gradient_norms(module: SequenceClassifier, x: torch.Tensor, labels: torch.Tensor) -> NDArray[np.float64]:
-    """g(k), float64 [T], of features float32 [B, T, C] and labels int64 [B], without dropout."""
+    """Compute g(k), float64 [T], from features float32 [B, T, C] and labels int64 [B], without dropout."""
     was_training = module.training
     module.eval()
     x = x.detach().clone().requires_grad_(True)
-    loss = F.cross_entropy(module(x), labels, reduction="sum")  # summed: a window's gradient is not divided by B
+    loss = F.cross_entropy(module(x), labels, reduction="sum")  # "sum": gradients are not divided by B
     (gradient,) = torch.autograd.grad(loss, x)
     module.train(was_training)
     norms: NDArray[np.float64] = gradient.double().norm(dim=2).mean(dim=0).flip(0).numpy()

@@ -1,4 +1,4 @@
-"""First values of recurrent weights.
+"""Initial values of recurrent weights.
 
 Orthogonal hidden-to-hidden weights keep the norm of a state over many steps (Saxe, McClelland & Ganguli 2014,
 "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks"). A forget gate that starts open
@@ -27,8 +27,8 @@ def initialise(module: SequenceClassifier, config: InitialisationConfig, *, wind
     """Set the recurrent weights in place, drawing from torch's global generator.
 
     Args:
-        module: to change.
-        config: which rules apply.
+        module: network to change.
+        config: rules that apply.
         window_length: T of the contract, for ``chrono_max_steps = "window"``.
     """
     recurrent = module.recurrent
@@ -49,7 +49,7 @@ def initialise(module: SequenceClassifier, config: InitialisationConfig, *, wind
 
 
 def _keep_bias(hidden_size: int, config: InitialisationConfig, window_length: int) -> Tensor | None:
-    """Bias [H] of the gate that keeps the state; None where torch's own stay."""
+    """Bias [H] of the gate that keeps the state; None leaves torch's biases unchanged."""
     if config.chrono_max_steps == "none":
         return None if config.forget_bias == "default" else torch.full((hidden_size,), config.forget_bias)
     max_steps = window_length if config.chrono_max_steps == "window" else config.chrono_max_steps

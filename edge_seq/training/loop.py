@@ -34,19 +34,20 @@ from edge_seq.training.stored import StoredFeatures, StoredLabels
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained network and how it came about.
+    """A trained network and the record of its training.
 
     Attributes:
-        state_dict: weights by torch's names, float32; of a :class:`SequenceClassifier` unless a baseline was trained.
-        normalisation: of the training windows; the network expects features normalised so.
-        contract: what the windows held to.
+        state_dict: weights by torch's names, float32. They are of a :class:`SequenceClassifier`, unless ``build`` made
+            another network.
+        normalisation: mean and scale of the training windows, which the network's input needs.
+        contract: sensor contract of the windows.
         num_classes: K.
-        history: one record an epoch.
-        best_epoch: the epoch the weights are from, counted from 1.
-        config: as given.
-        seed: of every random choice.
-        versions: of Python and of the packages that the numbers depend on.
-        seconds: wall time of this call; after a resume, of the epochs since.
+        history: record of each epoch.
+        best_epoch: epoch that the weights are from, counted from 1.
+        config: configuration of the training.
+        seed: seed of every random choice.
+        versions: versions of Python and of the packages that the numbers depend on.
+        seconds: wall time of this call. After a resume, earlier epochs are not included.
     """
 
     state_dict: Mapping[str, NDArray[np.float32]]
@@ -72,24 +73,25 @@ def train(
     checkpoint_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainingResult:
-    """Train a :class:`SequenceClassifier`, or what ``build`` makes.
+    """Train a :class:`SequenceClassifier`, or the network that ``build`` makes.
 
-    The same arguments give the same weights, interrupted or not.
+    The same arguments give the same weights, whether the training was interrupted or not.
 
     Args:
-        train: windows to learn from; the normalisation is taken from these alone.
-        validation: windows of other groups, which choose the epoch to keep; None only with ``keep = "last"``.
-        contract: what both hold to.
+        train: windows to learn from; the normalisation is computed from these alone.
+        validation: windows of other groups, which choose the epoch; None is allowed with ``keep = "last"`` only.
+        contract: sensor contract of both.
         num_classes: K.
-        config: everything else.
-        build: makes another network, from features float32 [B, T, C] to logits [B, K]; called with torch seeded.
-        checkpoint_dir: where ``checkpoint.safetensors`` is written after each epoch and resumed from.
+        config: all other options.
+        build: makes another network, from features float32 [B, T, C] to logits [B, K]; called after torch is seeded.
+        checkpoint_dir: folder in which ``checkpoint.safetensors`` is written after each epoch, and from which the
+            training resumes; None writes none.
         progress: called with the record of each epoch.
 
     Raises:
-        DataError, ContractError: windows that cannot be used.
-        ConfigError: options that do not fit each other or the data, or a checkpoint of another training.
-        ModelError: a damaged checkpoint.
+        DataError, ContractError: windows are not usable; see :func:`edge_seq.training.features.check_windows`.
+        ConfigError: options do not fit each other or the data, or the checkpoint is of another training.
+        ModelError: the checkpoint is damaged.
     """
     build = build or (lambda: first_weights(contract, num_classes, config))
     started = time.perf_counter()
@@ -129,14 +131,14 @@ def train(
 
 
 def first_weights(contract: SensorContract, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
-    """The network before its training, drawn from torch's global generator."""
+    """Build the network with its initial weights, drawn from torch's global generator."""
     module = build_classifier(contract.num_channels, num_classes, config)
     initialise(module, config.initialisation, window_length=contract.window_length)
     return module
 
 
 def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
-    """The network that a configuration describes, with torch's first weights."""
+    """Build the network of a configuration, with torch's own initial weights."""
     return SequenceClassifier(
         input_size=input_size,
         num_classes=num_classes,
@@ -149,14 +151,14 @@ def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) 
 
 
 def classifier_of(result: TrainingResult) -> SequenceClassifier:
-    """The trained network of a result, in evaluation mode."""
+    """Build the trained network of a result, in evaluation mode."""
     module = build_classifier(result.contract.num_channels, result.num_classes, result.config)
     load_weights(module, result)
     return module
 
 
 def load_weights(module: nn.Module, result: TrainingResult) -> None:
-    """Put the weights of a result into a network of the same shape and set evaluation mode."""
+    """Load the weights of a result into a network of the same shape, and set evaluation mode."""
     module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in result.state_dict.items()})
     module.eval()
 
@@ -164,18 +166,18 @@ def load_weights(module: nn.Module, result: TrainingResult) -> None:
 def predict(
     result: TrainingResult, counts: NDArray[np.int16], *, module: nn.Module | None = None
 ) -> NDArray[np.float32]:
-    """Logits after the last sample of each window.
+    """Compute the logits after the last sample of each window.
 
     Args:
-        result: of a training.
-        counts: int16 [B, T, C], raw counts; T may differ from the contract's.
-        module: the network of the result; built where it is not given, which only a recurrent classifier can be.
+        result: training result.
+        counts: int16 [B, T, C], raw counts; T may differ from the contract's window length.
+        module: network with the weights of the result; None builds the recurrent classifier of the configuration.
 
     Returns:
         float32 [B, K].
 
     Raises:
-        ContractError: channels other than the contract's.
+        ContractError: the counts are not int16 [B, T, C] with the contract's C.
     """
     features = normalise(preprocessed_counts(counts, result.contract), result.normalisation)
     return predict_module(classifier_of(result) if module is None else module, torch.from_numpy(features))
@@ -189,23 +191,31 @@ def logits_of_weights(
     normalisation: Normalisation,
     counts: NDArray[np.int16],
 ) -> NDArray[np.float32]:
-    """Logits float32 [B, K] of saved weights by torch's names, as :func:`predict` gives them for a result.
+    """Compute the logits float32 [B, K] of saved weights, as :func:`predict` does for a result.
+
+    Args:
+        state_dict: weights by torch's names.
+        config: configuration of the training.
+        contract: sensor contract.
+        num_classes: K.
+        normalisation: mean and scale that the network was trained with.
+        counts: int16 [B, T, C], raw counts.
 
     Raises:
-        ModelError: where the weights are not those of the network that the configuration describes.
-        ContractError: channels other than the contract's.
+        ModelError: the weights do not fit the network of the configuration.
+        ContractError: the counts are not int16 [B, T, C] with the contract's C.
     """
     module = build_classifier(contract.num_channels, num_classes, config)
     try:
         module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state_dict.items()})
     except RuntimeError as error:
-        raise ModelError(f"loading saved weights: they are not those of the configured network ({error})") from error
+        raise ModelError(f"loading saved weights: they do not fit the configured network ({error})") from error
     features = normalise(preprocessed_counts(counts, contract), normalisation)
     return predict_module(module.eval(), torch.from_numpy(features))
 
 
 def package_versions() -> dict[str, str]:
-    """Versions that the numbers of a training depend on."""
+    """Versions of Python and of the packages that the numbers of a training depend on."""
     return {
         "edge_seq": importlib.metadata.version("edge-seq"),
         "numpy": np.__version__,
@@ -215,7 +225,7 @@ def package_versions() -> dict[str, str]:
 
 
 def _labelled(windows: Windows, contract: SensorContract, normalisation: Normalisation) -> LabelledFeatures:
-    """Windows as the network sees them; those on disk stay there."""
+    """Normalise windows for the network. Windows on disk stay on disk."""
     of_samples, labels = windows.sample_labels, torch.from_numpy(windows.labels.astype(np.int64))
     if is_stored(windows.counts):
         return LabelledFeatures(
@@ -238,7 +248,7 @@ def _fingerprint(
     num_classes: int,
     config: TrainingConfig,
 ) -> str:
-    """Hash of all that decides a training besides its configuration."""
+    """Hash of everything that determines a training except its configuration."""
     with torch.random.fork_rng(devices=[]):
         shapes = {name: list(value.shape) for name, value in build().state_dict().items()}
     digest = hashlib.sha256(json.dumps([contract_to_dict(contract), num_classes, shapes], sort_keys=True).encode())

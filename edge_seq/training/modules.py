@@ -1,4 +1,4 @@
-"""Networks: the recurrent classifier, and the convolutional network it is compared with."""
+"""Networks: the recurrent classifier, and a convolutional network as a baseline."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def recurrent_module(cell: CellName, input_size: int, hidden_size: int, num_laye
 class SequenceClassifier(nn.Module):
     """Recurrent layers and a linear head on the last hidden state or on the mean of all hidden states.
 
-    The mean is a running sum divided by the number of samples seen, so both forms work sample by sample. State dict:
-    ``recurrent.weight_ih_l0`` ... named and with gates ordered as torch does, ``head.weight`` [K, H], ``head.bias``
-    [K].
+    The mean is a running sum divided by the number of samples so far, so both forms work sample by sample. The state
+    dict holds ``recurrent.weight_ih_l0`` and so on, with torch's names and gate order, ``head.weight`` [K, H] and
+    ``head.bias`` [K].
 
     >>> SequenceClassifier(input_size=3, num_classes=4, cell="gru", hidden_size=8)(torch.zeros(2, 50, 3)).shape
     torch.Size([2, 4])

@@ -1,4 +1,4 @@
-"""Whether training can run here; imports nothing that may be missing."""
+"""Checks that torch is installed. Nothing here imports an optional package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from edge_seq.support.errors import ToolError
 
 
 def has_torch() -> bool:
-    """Whether torch is installed; it is not imported."""
+    """True if torch is installed. It is not imported."""
     return importlib.util.find_spec("torch") is not None
 
 
@@ -16,7 +16,7 @@ def require_torch(command: str) -> None:
     """Check that torch is installed.
 
     Raises:
-        ToolError: saying which command needs it and how to install it.
+        ToolError: torch is not installed; the message names the command and how to install torch.
     """
     if not has_torch():
         raise ToolError(f"edge-seq {command} needs torch, which is not installed; pip install 'edge-seq[train]'")

@@ -1,4 +1,4 @@
-"""Windows on disk as the network sees them: read, preprocessed and normalised when they are indexed."""
+"""Features and labels of windows on disk. They are read, preprocessed and normalised when they are indexed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Index = Tensor | slice
 
 
 class StoredFeatures:
-    """Stands for a Tensor float32 [B, T, C]; gives the same numbers."""
+    """Features on disk. Indexing gives the same numbers as a Tensor float32 [B, T, C] in memory."""
 
     def __init__(self, counts: NDArray[np.int16], contract: SensorContract, normalisation: Normalisation) -> None:
         self._counts, self._contract, self._normalisation = counts, contract, normalisation
@@ -32,7 +32,7 @@ class StoredFeatures:
 
 
 class StoredLabels:
-    """Stands for a Tensor int64 [B, T]: the class of each sample."""
+    """Class of each sample, on disk. Indexing gives the same numbers as a Tensor int64 [B, T] in memory."""
 
     def __init__(self, labels: NDArray[np.int16]) -> None:
         self._labels = labels
@@ -44,7 +44,7 @@ class StoredLabels:
         return torch.from_numpy(self._labels[_numpy(index)].astype(np.int64))
 
     def blocks(self) -> Iterator[Tensor]:
-        """All of it, piece by piece."""
+        """Yield all labels, block by block."""
         for start in range(0, len(self), BLOCK):
             yield self[start : start + BLOCK]
 

@@ -1,4 +1,4 @@
-"""First weights of a network that nobody trained: of its cost they say as much as trained ones."""
+"""Weights of an untrained network. Its cost (memory, instructions) is that of a trained one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from edge_seq.training.loop import build_classifier
 def untrained_weights(
     contract: SensorContract, num_classes: int, *, cell: CellName, hidden_size: int, loudness: float
 ) -> tuple[dict[str, NDArray[np.float32]], Normalisation]:
-    """torch's first weights from a fixed seed, by torch's names, and a normalisation to them.
+    """Draw torch's initial weights of a one-layer network from a fixed seed.
 
     Args:
-        contract: whose channels are the input.
+        contract: sensor contract; its channels are the input.
         num_classes: K.
-        cell, hidden_size: of one layer.
+        cell: cell of the layer.
+        hidden_size: H.
         loudness: standard deviation of the input, counts.
+
+    Returns:
+        weights by torch's names, float32, and a normalisation with mean 0 and the scale ``loudness``.
     """
     config = TrainingConfig(cell=cell, hidden_size=hidden_size)
     with torch.random.fork_rng(devices=[]):

@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.data.window_file import load_windows
 from edge_seq.pipeline.config import RunConfig
+from edge_seq.pipeline.logits import float_probabilities, int_probabilities
 from edge_seq.scores.metrics import evaluate_predictions
 from edge_seq.support.errors import ConfigError
-from edge_seq.workflow.folder import (
-    check_can_write,
-    load_run_float,
-    load_run_int,
-    load_windows,
-    open_run,
-    save_json,
-)
-from edge_seq.workflow.quantize import float_probabilities, int_probabilities, quantize_run
+from edge_seq.support.files import check_can_write
+from edge_seq.support.json_tables import save_json
+from edge_seq.workflow.folder import load_run_float, load_run_int, open_run
+from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
 
 Progress = Callable[[int, int, str], None]

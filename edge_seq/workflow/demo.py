@@ -12,13 +12,15 @@ from edge_seq.ir.kind_names import CellName
 from edge_seq.parity.ladder import Ladder
 from edge_seq.pipeline.config import RunConfig, load_config
 from edge_seq.pipeline.prepare import prepare, split_note
-from edge_seq.report.write import write_report
 from edge_seq.support.errors import ConfigError, ToolError
+from edge_seq.support.files import check_can_write
+from edge_seq.support.json_tables import save_json
 from edge_seq.training.runtime import require_torch
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
-from edge_seq.workflow.folder import check_can_write, open_run, save_json
+from edge_seq.workflow.folder import open_run
 from edge_seq.workflow.quantize import quantize_run
+from edge_seq.workflow.report import write_report
 from edge_seq.workflow.train import train_run
 from edge_seq.workflow.verify import verify_run
 

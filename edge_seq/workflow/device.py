@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES
+from edge_seq.data.window_file import load_windows
 from edge_seq.device.client import Device, Timing, open_device
 from edge_seq.device.messages import Capability, Cost
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.errors import DeviceError
-from edge_seq.workflow.folder import RunFolder, load_run_int, load_windows
+from edge_seq.workflow.export import emitted_c
+from edge_seq.workflow.folder import RunFolder, load_run_int
 from firmware_export.running.board import BoardKind, Clock, RunningBoard, build_board, start_board
 
 RECORDING_BYTES = 1 << 16
@@ -137,7 +139,8 @@ def emulate(
         clock = "instructions" if rate <= INSTRUCTIONS_UP_TO_HZ else "host"
     with tempfile.TemporaryDirectory(prefix="edge_seq_board_") as folder:
         progress("building the firmware")
-        firmware = build_board(run.c_dir, Path(folder), kind, recording=recording_of(run), rate_hz=rate, clock=clock)
+        with emitted_c(run, model, doing=f"emulating {run.path.name}") as sources:
+            firmware = build_board(sources, Path(folder), kind, recording=recording_of(run), rate_hz=rate, clock=clock)
         progress("starting the board")
         with start_board(firmware, link=link) as board:
             yield board

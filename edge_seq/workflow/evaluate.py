@@ -9,23 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edge_seq.data.recording import Windows
+from edge_seq.data.window_file import load_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
+from edge_seq.pipeline.logits import float_logits, real_logits
 from edge_seq.pipeline.prepare import split_note
+from edge_seq.pipeline.reliability import reliability
 from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.support.errors import DataError, ToolError
-from edge_seq.workflow.folder import (
-    RunFolder,
-    load_json,
-    load_run_config,
-    load_run_float,
-    load_run_int,
-    load_windows,
-    save_json,
-    windows_hash,
-)
-from edge_seq.workflow.quantize import real_logits
-from edge_seq.workflow.reliability import float_logits, reliability, temperature_of_run
+from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, temperature_of_run
 
 BASELINES = ("majority", "random_forest")
 BASELINES_OF = "baselines_of"  # hash of all that decides them

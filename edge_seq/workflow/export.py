@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx.float_export import export_onnx_float
-from edge_seq.backends.onnx.graph import FORMS
-from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.backends.onnx.run import KINDS, OnnxModel, load_onnx
 from edge_seq.data.recording import SIDES
+from edge_seq.data.window_file import load_windows
 from edge_seq.ir.model import IntModel
-from edge_seq.support.files import write_atomically
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, load_windows
-from firmware_export.emission.emit import MANIFEST, emit, runtime_files
-from firmware_export.emission.golden import make_golden
-
-GOLDEN_WINDOWS = 4
+from edge_seq.parity.export_rungs import require_unchanged
+from edge_seq.pipeline import exports
+from edge_seq.pipeline.export_folder import ExportFolder
+from edge_seq.support.errors import ConfigError, ModelError
+from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int
 
 
 def export_run(run: RunFolder) -> dict[str, int]:
@@ -25,41 +28,70 @@ def export_run(run: RunFolder) -> dict[str, int]:
         Bytes of each file by its path in the run folder.
 
     Raises:
-        ConfigError, ModelError, ExportError: as the steps say; then nothing is written.
+        ConfigError, ModelError, ExportError: a step failed; then nothing is written.
     """
-    files = {**render_onnx(run), **render_c(run, load_run_int(run))}
-    # The manifest last: a folder with a manifest is complete.
-    for name in sorted(files, key=lambda name: (name.endswith(MANIFEST), name)):
-        write_atomically(run.path / name, files[name])
-    return {name: len(files[name]) for name in sorted(files)}
+    folder = run.exports.path
+    written = exports.write_exports(render_run(run, load_run_int(run)), folder)
+    place = folder.relative_to(run.path).as_posix()
+    return {f"{place}/{name}": size for name, size in written.items()}
 
 
-def render_onnx(run: RunFolder) -> dict[str, bytes]:
-    """The ONNX files of a run: content by path in the run folder."""
-    float_model, int_model = load_run_float(run), load_run_int(run)
-    files = {}
-    for form in FORMS:
-        for kind, proto in (
-            ("float", export_onnx_float(float_model, form=form)),
-            ("int", export_onnx_int(int_model, form=form)),
-        ):
-            path = run.onnx(kind, form).relative_to(run.path).as_posix()
-            files[path] = proto.SerializeToString(deterministic=True)
-    return files
+def render_run(run: RunFolder, model: IntModel) -> dict[str, bytes]:
+    """Render all exports of a run: content by path in its folder of exports."""
+    return {**exports.render_onnx(model, load_run_float(run)), **exports.render_c(model, golden_counts_of(run))}
 
 
-def render_c(run: RunFolder, model: IntModel) -> dict[str, bytes]:
-    """The C files of a run, generated ones and the runtime: content by path in the run folder."""
-    folder = run.c_dir.relative_to(run.path).as_posix()
-    texts = {**emit(model, make_golden(model, _golden_counts(run))), **runtime_files()}
-    return {f"{folder}/{name}": text.encode("utf-8") for name, text in texts.items()}
+@contextmanager
+def emitted_c(run: RunFolder, model: IntModel, *, doing: str) -> Iterator[Path]:
+    """Give a temporary folder of C sources, emitted in this process and equal to the run's export.
+
+    What is compiled and run is this copy. So a file that somebody put into the export is never run.
+
+    Args:
+        run: Folder of an exported run.
+        model: Integer model of the run.
+        doing: Begins the message, for example ``measuring car``.
+
+    Raises:
+        ParityError: naming the exported files that differ.
+    """
+    rendered = exports.render_c(model, golden_counts_of(run))
+    require_unchanged(run.exports.path, rendered, doing=doing)
+    with tempfile.TemporaryDirectory(prefix="edge_seq_c_") as folder:
+        exports.write_exports(rendered, Path(folder))
+        yield ExportFolder(Path(folder)).c_dir
 
 
-def _golden_counts(run: RunFolder) -> NDArray[np.int16]:
-    """A few windows for the self-test, of different classes where there are."""
+def golden_counts_of(run: RunFolder) -> NDArray[np.int16]:
+    """Choose windows for the self-test of a run's C, from validation where there is one."""
     side = next(side for side in ("validation", "test", *SIDES) if run.windows(side).is_file())
-    windows = load_windows(run.windows(side))
-    _, first_of_class = np.unique(windows.labels, return_index=True)
-    others = np.setdiff1d(np.arange(len(windows.labels)), first_of_class)
-    chosen = np.concatenate([first_of_class, others])[:GOLDEN_WINDOWS]
-    return np.ascontiguousarray(windows.counts[chosen])
+    return exports.golden_counts(load_windows(run.windows(side)))
+
+
+def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
+    """The step model of a run folder, or the one in an ONNX file.
+
+    Args:
+        path: folder or file.
+        kind: ``int`` or ``float``, of a run folder; ``int`` where it is None.
+
+    Raises:
+        ConfigError: another kind, or a kind for a file.
+        ModelError: where there is no model, or it is no step model.
+    """
+    if kind is not None and kind not in KINDS:
+        raise ConfigError(f"running {path.name}: kind {kind!r} is unknown; give one of {sorted(KINDS)}")
+    if path.is_dir():
+        path = RunFolder(path).exports.onnx(kind or "int", "step")
+    elif kind is not None:
+        raise ConfigError(
+            f"running {path.name}: kind {kind!r} chooses among the exports of a run folder, and this is none; leave "
+            "--kind away, or give the run's folder"
+        )
+    model = load_onnx(path)
+    if model.form != "step":
+        raise ModelError(
+            f"running {path.name}: a {model.form} model, which takes whole windows; expected the step model of the "
+            f"same export, {model.kind}_step.onnx"
+        )
+    return model

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_seq.ir.model import model_hash
-from edge_seq.parity.c_rungs import require_fresh
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, save_json
+from edge_seq.support.json_tables import save_json
+from edge_seq.workflow.export import emitted_c
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int
 from firmware_export.measuring.measure import check_budgets, measure, measurement_to_dict
 from firmware_export.toolchain.budgets import Budgets, first_of
 from firmware_export.toolchain.target import MissingToolError, Target
@@ -63,22 +64,26 @@ def measure_run(
         ConfigError, ExportError, ToolError: as the steps say.
     """
     model = load_run_int(run)
-    require_fresh(run, model, doing=f"measuring {run.path.name}: ")
     of_run = load_run_config(run).budgets
     tables = []
-    for index, target in enumerate(targets):
-        progress(index, len(targets), target.name)
-        limits = first_of(budgets, of_run, target.budgets)
-        table: dict[str, Any] = {"budgets": limits.model_dump(exclude_none=True), "over_budget": [], "unchecked": []}
-        try:
-            found = measure(run.c_dir, model, target, steps=steps)
-        except MissingToolError as error:
-            skipped = {"model": model.name, "target": target.name, "status": "skipped", "notes": [str(error)]}
-            tables.append({**skipped, **table, "unchecked": list(table["budgets"])})
-            continue
-        overruns, unchecked = check_budgets(found, limits)
-        table |= {"over_budget": [str(overrun) for overrun in overruns], "unchecked": unchecked}
-        tables.append({**measurement_to_dict(found), **table})
+    with emitted_c(run, model, doing=f"measuring {run.path.name}") as sources:
+        for index, target in enumerate(targets):
+            progress(index, len(targets), target.name)
+            limits = first_of(budgets, of_run, target.budgets)
+            table: dict[str, Any] = {
+                "budgets": limits.model_dump(exclude_none=True),
+                "over_budget": [],
+                "unchecked": [],
+            }
+            try:
+                found = measure(sources, model, target, steps=steps)
+            except MissingToolError as error:
+                skipped = {"model": model.name, "target": target.name, "status": "skipped", "notes": [str(error)]}
+                tables.append({**skipped, **table, "unchecked": list(table["budgets"])})
+                continue
+            overruns, unchecked = check_budgets(found, limits)
+            table |= {"over_budget": [str(overrun) for overrun in overruns], "unchecked": unchecked}
+            tables.append({**measurement_to_dict(found), **table})
     progress(len(targets), len(targets), "done")
     report = MeasureReport(model_hash(model), tuple(tables))
     save_json(run.reports / "measure.json", report.to_dict())

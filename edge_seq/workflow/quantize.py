@@ -10,60 +10,25 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
-from edge_seq.ir.model import FloatModel, IntModel, deployed_bytes, model_hash, num_parameters, weight_bytes
+from edge_seq.data.window_file import counts_hash, load_windows
+from edge_seq.ir.model import deployed_bytes, model_hash, num_parameters, weight_bytes
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.serialize import save_model
-from edge_seq.parity.ladder import quantisation_cost
-from edge_seq.pipeline.host_scores import logits_on_host, reference_logits
+from edge_seq.parity.cost import quantisation_cost
+from edge_seq.pipeline.logits import float_logits, real_logits
 from edge_seq.pipeline.prepare import split_note
+from edge_seq.pipeline.reliability import reliability
 from edge_seq.quant.calibrate import calibrate, count_saturation
 from edge_seq.quant.gate_error import gate_errors
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import DataError
-from edge_seq.workflow.folder import (
-    RunFolder,
-    counts_hash,
-    load_json,
-    load_run_config,
-    load_run_float,
-    load_windows,
-    save_json,
-)
-from edge_seq.workflow.reliability import float_logits, reliability, temperature_of_run
+from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run
 
-STEPS_WORTH_A_BUILD = 500_000  # windows times samples; the reference takes longer for them than a build
 QUANTIZE_STEPS = 4
 
 Progress = Callable[[int, int, str], None]
-
-
-def float_probabilities(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Probabilities float64 [B, K] of the float reference at the end of each window of int16 [B, T, C]."""
-    return softmax(float_logits(model, counts))
-
-
-def int_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Integer logits int64 [B, K], Q16, at the end of each window of int16 [B, T, C]: those of the reference, by C
-    where that pays for its build and there is a compiler.
-
-    Raises:
-        DataError: where no label is due after T samples.
-        ParityError: where the C differs.
-    """
-    logits = logits_on_host(model, counts) if counts.shape[0] * counts.shape[1] >= STEPS_WORTH_A_BUILD else None
-    return reference_logits(model, counts) if logits is None else logits.astype(np.int64)
-
-
-def int_probabilities(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Probabilities float64 [B, K] from the integer logits."""
-    return softmax(real_logits(model, counts))
-
-
-def real_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """What the integer logits stand for, float64 [B, K]."""
-    return int_logits(model, counts) / 2.0**LOGIT_FRAC_BITS
 
 
 def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dict[str, Any]:

@@ -11,26 +11,18 @@ from typing import TYPE_CHECKING, Any
 import safetensors.numpy
 
 from edge_seq.data.recording import SIDES
+from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import Readout, canonical_json
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.prepare import Prepared, prepare, split_note
+from edge_seq.pipeline.reliability import TEMPERATURE, with_temperature
 from edge_seq.scores.temperature import fold_into_weights
 from edge_seq.support.errors import ConfigError
-from edge_seq.support.files import write_atomically
-from edge_seq.workflow.folder import (
-    RunFolder,
-    check_can_write,
-    counts_hash,
-    load_json,
-    load_run_config,
-    save_json,
-    save_run_config,
-    save_windows,
-    windows_hash,
-)
-from edge_seq.workflow.reliability import TEMPERATURE, with_temperature
+from edge_seq.support.files import check_can_write, write_atomically
+from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config
 
 if TYPE_CHECKING:
     from edge_seq.training.fit import EpochRecord

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -109,13 +108,12 @@ def test_a_board_is_found_asked_and_verified(small: Small, board: str, tmp_path:
 @NEEDS_CC
 def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Small, tmp_path: Path) -> None:
     run, other = (Path(shutil.copytree(small.run, tmp_path / name)) for name in ("run", "other"))
-    source = other / "exports" / "c" / "small.c"
-    text = (
-        source.read_text()
-        .replace('"parked"', '"at rest"')
-        .replace('.sample_rate_hz = "10.0"', '.sample_rate_hz = "50.0"')
+    model = load_int_model(other / "model.int.safetensors")
+    contract = replace(model.contract, sample_rate_hz=50.0)
+    save_model(
+        replace(model, labels=("at rest", *model.labels[1:]), contract=contract), other / "model.int.safetensors"
     )
-    source.write_text(re.sub(r"(small_hash\[32\] = \{\s*)\d+", r"\g<1>0", text))
+    ok("export", other)
     with emulated(other, "--board", "posix") as started:
         port = str(started["port"])
         result = edge_seq("verify", run, "--port", port)
@@ -123,7 +121,7 @@ def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Sm
         assert "IT DOES NOT HOLD" in result.out
         (rung,) = json.loads((run / "reports" / "verify.json").read_text())["rungs"]
         assert rung["verdict"] == "failed"
-        for words in ("model is 00", "sample_rate_hz: board 50.0, model 10.0", "labels: board ['at rest', "):
+        for words in ("model is ", "sample_rate_hz: board 50.0, model 10.0", "labels: board ['at rest', "):
             assert words in rung["detail"]
         assert "No sample was sent. Flash the firmware of this run" in rung["detail"]
         assert ok("device", "info", "--port", port, "--json").json["cost"]["steps"] == 0

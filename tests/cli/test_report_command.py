@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 
 from edge_seq.compare.plots import draw_comparison
 from edge_seq.report import charts
-from edge_seq.report.figures import RunFigures, gather
+from edge_seq.report.figures import RunFigures
 from edge_seq.report.markup import tag
 from edge_seq.report.run_page import run_page
 from edge_seq.report.timelines import MAX_SEGMENTS
 from edge_seq.report.words import limits_of
-from edge_seq.report.write import write_report
 from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.workflow.decide import decide_run
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
 from edge_seq.workflow.folder import RunFolder
 from edge_seq.workflow.measure import measure_run
+from edge_seq.workflow.report import gather, write_report
 from edge_seq.workflow.robustness import run_robustness
 from edge_seq.workflow.streams import evaluate_streams
 from edge_seq.workflow.verify import verify_run

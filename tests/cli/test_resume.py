@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.workflow.folder import RunFolder, load_json
+from edge_seq.support.json_tables import load_json
+from edge_seq.workflow.folder import RunFolder
 from tests.cli.conftest import Small, edge_seq, ok
 
 ARGUMENTS = ("train", "--data", "drives.toml", "--out", "run", "--cell", "gru", "--hidden-size", "4")

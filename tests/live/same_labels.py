@@ -15,7 +15,7 @@ from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.ir.model import IntModel
 from edge_seq.live.run import Decision, decide
 from edge_seq.live.samples import UNKNOWN
-from edge_seq.workflow.quantize import int_probabilities
+from edge_seq.pipeline.logits import int_probabilities
 from tests.cli.conftest import ok
 
 

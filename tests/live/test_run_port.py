@@ -20,8 +20,8 @@ from edge_seq.device.twin import Twin
 from edge_seq.ir.contract import Channel
 from edge_seq.live.samples import RateMeter, contract_of, is_port, require_contract
 from edge_seq.parity.device_rungs import require_same_board
+from edge_seq.pipeline.logits import int_probabilities
 from edge_seq.support.errors import ContractError, ParityError, PortLostError
-from edge_seq.workflow.quantize import int_probabilities
 from firmware_export.running.board import Firmware, RunningBoard, start_board
 from tests.cli.conftest import edge_seq, ok
 from tests.live.conftest import RATE_HZ, Exports, recording, vibration_model

@@ -22,8 +22,8 @@ from edge_seq.data.guess import guess_source
 from edge_seq.data.readers.formats import csv_file
 from edge_seq.data.source import load_source, parse_source
 from edge_seq.ir.contract import Channel, SensorContract
+from edge_seq.pipeline.data_check import check_data
 from edge_seq.support.errors import ConfigError, DataError, ToolError
-from edge_seq.workflow.data_check import check_data
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
@@ -553,8 +553,6 @@ def test_what_cannot_be_guessed_is_said(tmp_path, files, path, message):
 def test_options_that_do_not_fit_are_refused(source_file, tmp_path):
     with pytest.raises(ConfigError, match="plots as 'gif' are unknown"):
         check_data(source_file, plots=tmp_path, plot_format="gif")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="is not the folder of a run"):
-        check_data(source_file, run=tmp_path / "run")
 
 
 def test_data_for_another_model_are_found(source_file):

@@ -11,9 +11,9 @@ from edge_seq.backends.decision import excess_of
 from edge_seq.data.recording import Recording
 from edge_seq.ir.decision import DISTANCE_LIMIT, DecisionStage
 from edge_seq.ir.model import IntModel
+from edge_seq.pipeline.decision_search import ONE_LOGIT, candidates, decisions_of, fit_distance, search
+from edge_seq.pipeline.streams import LabelStream
 from edge_seq.support.errors import DataError
-from edge_seq.workflow.decide import ONE_LOGIT, candidates, decisions_of, fit_distance, search
-from edge_seq.workflow.streams import LabelStream
 from tests.zoo import quantized_model, spec
 
 MODEL = quantized_model(spec("rnn", 3, label_every="sample", window_length=10))

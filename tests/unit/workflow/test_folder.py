@@ -12,21 +12,11 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
+from edge_seq.data.window_file import counts_hash, load_windows, save_windows, windows_hash
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.workflow.folder import (
-    RunFolder,
-    counts_hash,
-    load_json,
-    load_run_float,
-    load_run_int,
-    load_windows,
-    open_run,
-    save_json,
-    save_run_config,
-    save_windows,
-    windows_hash,
-)
+from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, open_run, save_run_config
 from edge_seq.workflow.quantize import load_streams
 from edge_seq.workflow.train import start_run
 

@@ -14,8 +14,8 @@ from edge_seq.pipeline import leak as leak_module
 from edge_seq.pipeline.config import load_config, quote
 from edge_seq.pipeline.leak import leak_text, measure_leak
 from edge_seq.pipeline.prepare import LEAK_WARNING, prepare, split_note
+from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.workflow.simulate import simulate_to_file
 from tests.unit.data.data_builders import make_dataset
 
 MIXED = {f"d{d}": [0, 1, 0, 1] for d in range(10)}

@@ -11,12 +11,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from edge_seq.data.window_file import load_windows
 from edge_seq.pipeline.config import RunConfig, load_config, quote
+from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.json_tables import load_json
 from edge_seq.training import baselines
 from edge_seq.workflow.evaluate import evaluate_run
-from edge_seq.workflow.folder import load_json, load_windows, open_run
-from edge_seq.workflow.simulate import simulate_to_file
+from edge_seq.workflow.folder import open_run
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")

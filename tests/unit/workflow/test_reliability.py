@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from edge_seq.data.recording import Windows
+from edge_seq.pipeline.logits import float_logits
+from edge_seq.pipeline.reliability import reliability, with_temperature
 from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import DataError
-from edge_seq.workflow.folder import RunFolder, save_json
-from edge_seq.workflow.reliability import float_logits, reliability, temperature_of_run, with_temperature
+from edge_seq.support.json_tables import save_json
+from edge_seq.workflow.folder import RunFolder, temperature_of_run
 from tests.zoo import random_counts, random_float_model, spec
 
 

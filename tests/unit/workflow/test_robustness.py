@@ -11,16 +11,11 @@ import numpy as np
 import pytest
 
 from edge_seq.data.recording import Recording
+from edge_seq.pipeline.robustness import SWEEP_NAMES, SWEEPS, choose_sweeps, disturbed_windows
+from edge_seq.report.sweeps import draw
 from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.workflow.folder import RunFolder
-from edge_seq.workflow.robustness import (
-    SWEEP_NAMES,
-    SWEEPS,
-    choose_sweeps,
-    disturbed_windows,
-    draw,
-    run_robustness,
-)
+from edge_seq.workflow.robustness import run_robustness
 from tests.zoo import random_counts, random_float_model, spec
 
 _PLAIN = random_float_model(spec("rnn", 3)).contract

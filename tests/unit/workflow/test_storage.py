@@ -15,14 +15,16 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("torch")
 
 from edge_seq.data.stored import is_stored
+from edge_seq.data.window_file import load_windows
 from edge_seq.ir.model import model_hash
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.prepare import load_data
+from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.json_tables import load_json
 from edge_seq.workflow.evaluate import evaluate_run
-from edge_seq.workflow.folder import RunFolder, load_json, load_run_float, load_windows, open_run
+from edge_seq.workflow.folder import RunFolder, load_run_float, open_run
 from edge_seq.workflow.quantize import quantize_run
-from edge_seq.workflow.simulate import simulate_to_file
 from edge_seq.workflow.train import train_run
 
 ROOT = Path(__file__).parents[3]

@@ -11,9 +11,10 @@ from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.data.recording import Recording
 from edge_seq.pipeline.config import load_config
+from edge_seq.pipeline.streams import float_streams, int_streams, timeline_of, tolerance_of
 from edge_seq.support.errors import ConfigError
 from edge_seq.workflow.folder import RunFolder, save_run_config
-from edge_seq.workflow.streams import float_streams, int_streams, load_recordings, timeline_of, tolerance_of
+from edge_seq.workflow.streams import load_recordings
 from tests.zoo import quantized_model, random_counts, random_float_model, spec
 
 READOUTS = [("window", "reset"), ("sample", "reset"), ("window", "carry"), ("sample", "carry")]

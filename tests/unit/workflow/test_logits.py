@@ -11,15 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import edge_seq.pipeline.host_scores as host_scores
-import edge_seq.workflow.quantize as quantize_step
+import edge_seq.pipeline.logits as windows_logits
 from edge_seq.data.stored import RowFile, StoredWindows, as_array, blocks
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.c_rungs import host_library_rung
-from edge_seq.pipeline.host_scores import logits_on_host, reference_logits
+from edge_seq.pipeline.logits import int_logits, logits_on_host, reference_logits
 from edge_seq.support.errors import DataError, ParityError, ToolError
-from edge_seq.workflow.folder import RunFolder
-from edge_seq.workflow.quantize import int_logits
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.build import find_compiler, find_compilers
@@ -59,8 +56,8 @@ def test_windows_on_disk_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.
         lengths.append(len(part))
         return infer_windows(library, part)
 
-    monkeypatch.setattr(host_scores, "infer_windows", in_memory)
-    monkeypatch.setattr(host_scores, "blocks", lambda array: blocks(array, 8))
+    monkeypatch.setattr(windows_logits, "infer_windows", in_memory)
+    monkeypatch.setattr(windows_logits, "blocks", lambda array: blocks(array, 8))
     logits = logits_on_host(model_of(), stored)
     assert lengths == [8, 8, 6]
     assert logits is not None
@@ -69,7 +66,7 @@ def test_windows_on_disk_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.
 
 def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     no_compilers(monkeypatch)
-    monkeypatch.setattr(quantize_step, "STEPS_WORTH_A_BUILD", 1)
+    monkeypatch.setattr(windows_logits, "STEPS_WORTH_A_BUILD", 1)
     counts = random_counts(4, 7, 3, sigma=400)
     assert logits_on_host(model_of(), counts) is None
     assert np.array_equal(int_logits(model_of(), counts), reference_logits(model_of(), counts))
@@ -79,14 +76,14 @@ def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> HostLibrary:
         raise ToolError("compiling: no luck")
 
-    monkeypatch.setattr(host_scores, "load_host_library", fail)
+    monkeypatch.setattr(windows_logits, "load_host_library", fail)
     assert logits_on_host(model_of(), random_counts(4, 7, 3)) is None
 
 
 def test_few_windows_are_not_worth_a_build(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(quantize_step, "logits_on_host", lambda _, counts: asked.append(len(counts)))
-    monkeypatch.setattr(quantize_step, "STEPS_WORTH_A_BUILD", 70)
+    monkeypatch.setattr(windows_logits, "logits_on_host", lambda _, counts: asked.append(len(counts)))
+    monkeypatch.setattr(windows_logits, "STEPS_WORTH_A_BUILD", 70)
     for windows in (9, 10):
         logits = int_logits(model_of(), random_counts(windows, 7, 3))
         assert logits.shape == (windows, 4)
@@ -96,8 +93,8 @@ def test_few_windows_are_not_worth_a_build(monkeypatch: pytest.MonkeyPatch) -> N
 
 @needs_compiler
 def test_int_logits_by_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantize_step, "STEPS_WORTH_A_BUILD", 1)
-    monkeypatch.setattr(quantize_step, "reference_logits", None)  # it is not called
+    monkeypatch.setattr(windows_logits, "STEPS_WORTH_A_BUILD", 1)
+    monkeypatch.setattr(windows_logits, "reference_logits", None)  # it is not called
     counts = random_counts(12, 7, 3, sigma=400)
     logits = int_logits(model_of(), counts)
     assert logits.dtype == np.int64
@@ -106,13 +103,13 @@ def test_int_logits_by_c(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_compiler
 def test_wrong_logits_are_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = host_scores.infer_windows
+    right = windows_logits.infer_windows
 
     def one_off(library: HostLibrary, counts: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         logits, labels = right(library, counts)
         return logits + np.int32(1), labels
 
-    monkeypatch.setattr(host_scores, "infer_windows", one_off)
+    monkeypatch.setattr(windows_logits, "infer_windows", one_off)
     with pytest.raises(ParityError, match=r"window 0 gives logits .* expected .* of the integer reference"):
         logits_on_host(model_of(), random_counts(12, 7, 3))
 
@@ -124,15 +121,14 @@ def test_a_length_without_a_label() -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
-    run = RunFolder(tmp_path)
-    export_c(model_of(), make_golden(model_of(), random_counts(1, 7, 3)), run.c_dir)
-    return run
+def exported(tmp_path: Path) -> Path:
+    export_c(model_of(), make_golden(model_of(), random_counts(1, 7, 3)), tmp_path)
+    return tmp_path
 
 
 @needs_compiler
-def test_the_rung_holds(run: RunFolder) -> None:
-    rung = host_library_rung("fast", run, model_of(), random_counts(20, 14, 3), find_compiler())
+def test_the_rung_holds(exported: Path) -> None:
+    rung = host_library_rung("fast", exported, model_of(), random_counts(20, 14, 3), find_compiler())
     assert rung.verdict == "holds"
     assert rung.comparison is not None
     assert rung.comparison.values == 20 * (4 + 1)
@@ -140,22 +136,16 @@ def test_the_rung_holds(run: RunFolder) -> None:
 
 
 @needs_compiler
-def test_the_rung_sees_a_fault_of_the_fast_kernel_alone(run: RunFolder) -> None:
+def test_the_rung_sees_a_fault_of_the_fast_kernel_alone(exported: Path) -> None:
     macros = [*find_compiler().command, *FAST_FLAGS, "-dM", "-E", "-x", "c", os.devnull]
     if "__AVX2__" not in subprocess.run(macros, capture_output=True, text=True, check=True).stdout:
         pytest.skip(f"the library takes the plain C on {platform.machine()}")
-    kernel = run.c_dir / "runtime" / "src" / "es_gru_avx2.c"
+    kernel = exported / "runtime" / "src" / "es_gru_avx2.c"
     text = kernel.read_text()
     assert "1 << 14" in text
     kernel.write_text(text.replace("1 << 14", "0"))
-    rung = host_library_rung("fast", run, model_of(), random_counts(20, 14, 3), find_compiler())
+    rung = host_library_rung("fast", exported, model_of(), random_counts(20, 14, 3), find_compiler())
     assert rung.verdict == "failed"
     assert rung.comparison is not None
     assert rung.comparison.first is not None
     assert rung.comparison.first.step == 13
-
-
-@needs_compiler
-def test_the_rung_refuses_a_stale_export(run: RunFolder) -> None:
-    with pytest.raises(ParityError, match=r"the export is stale\. Run edge-seq export again"):
-        host_library_rung("fast", run, model_of("lstm"), random_counts(2, 14, 3), find_compiler())

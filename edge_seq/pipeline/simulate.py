@@ -14,8 +14,7 @@ from edge_seq.data.recording import Dataset
 from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.pipeline.config import simulated_windows
 from edge_seq.support.errors import ConfigError, ToolError
-from edge_seq.support.files import replace_when_done, write_atomically
-from edge_seq.workflow.folder import check_can_write
+from edge_seq.support.files import check_can_write, replace_when_done, write_atomically
 
 MARK = "# Written by edge-seq simulate.\n"
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 
 from edge_seq.data.source import load_source
+from edge_seq.ir.contract import SensorContract
 from edge_seq.support.drawing import require_matplotlib
 from edge_seq.support.errors import ConfigError
-from edge_seq.support.files import write_atomically
-from edge_seq.workflow.folder import check_can_write, load_run_float, open_run
+from edge_seq.support.files import check_can_write, write_atomically
 
 if TYPE_CHECKING:
     from edge_seq.data.audit.plots import PlotFormat
@@ -25,7 +25,7 @@ def check_data(
     *,
     plots: Path | None = None,
     plot_format: PlotFormat = "png",
-    run: Path | None = None,
+    model_contract: SensorContract | None = None,
     write: Path | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def check_data(
         path: a data source (TOML), a file of recordings or a folder of them; for the last two a source is guessed.
         plots: folder for pictures.
         plot_format: ``png`` or ``svg``.
-        run: folder of a run; its model's contract is compared.
+        model_contract: Sensor contract of a model, compared with that of the data.
         write: TOML file for the guessed data source; for a file or a folder only, and never over another file.
         progress: called with the number of recordings looked at.
 
@@ -53,7 +53,6 @@ def check_data(
     if plots is not None:
         require_matplotlib("data check --plots")
         check_can_write(plots)
-    model_contract = None if run is None else load_run_float(open_run(run)).contract
     assumptions: tuple[str, ...] = ()
     if path.suffix == ".toml":
         if write is not None:

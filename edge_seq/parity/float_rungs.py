@@ -1,0 +1,110 @@
+"""The rungs of the float model: torch, the float reference and float ONNX, equal within a tolerance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from edge_seq.backends.reference_float import run_float, run_float_stream
+from edge_seq.backends.trace import Trace
+from edge_seq.ir.model import FloatModel
+from edge_seq.parity.compare import Comparison, compare_runs
+from edge_seq.parity.inputs import Inputs, streams_of
+from edge_seq.parity.ladder import Rung, comparison_rung
+from edge_seq.parity.onnx_outputs import due_outputs, first_due, open_export, step_outputs, window_outputs
+from edge_seq.support.errors import ModelError
+from edge_seq.training.runtime import has_torch
+
+if TYPE_CHECKING:
+    from edge_seq.training.config import TrainingConfig  # needs pydantic, which a verification from Python does without
+
+# Largest difference of logits and states. Sums in another order differ less; a swapped gate differs a thousand times
+# more.
+FLOAT_TOLERANCE = 2e-4
+
+
+def torch_rung(name: str, weights_path: Path, config: TrainingConfig, model: FloatModel, inputs: Inputs) -> Rung:
+    """torch = float reference: logits at the end of each held-out window.
+
+    Args:
+        name: Name of the rung.
+        weights_path: safetensors file of the weights under torch's names.
+        config: Training configuration, which describes the network.
+        model: Float model made from the weights.
+        inputs: Windows to compare.
+
+    Raises:
+        ModelError: the file of weights is damaged.
+    """
+    if not has_torch():
+        return Rung(name, "budget", "skipped", "torch is not installed; pip install 'edge-seq[train]'")
+    if not weights_path.is_file():
+        return Rung(name, "budget", "skipped", "the run holds no torch weights; train it again")
+    from edge_seq.training.loop import logits_of_weights
+
+    try:
+        weights = safetensors.numpy.load(weights_path.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise ModelError(
+            f"reading {weights_path.name}: no safetensors file, or a damaged one ({error}). Train the run again"
+        ) from error
+
+    def with_torch(counts: NDArray[np.int16]) -> Trace:
+        normalisation = model.number_format.normalisation
+        logits = logits_of_weights(weights, config, model.contract, model.num_classes, normalisation, counts)
+        return Trace({"logits": logits[:, np.newaxis]})
+
+    comparison = compare_runs(
+        inputs.held_out,
+        with_torch,
+        lambda counts: Trace({"logits": run_float(model, counts).values["logits"][:, -1:]}),
+        tolerance=FLOAT_TOLERANCE,
+        first_step=model.contract.window_length - 1,
+    )
+    return _float_rung(name, comparison)
+
+
+def float_window_rung(name: str, path: Path, model: FloatModel, inputs: Inputs) -> Rung:
+    """Float reference = float ONNX, windows."""
+    exported = open_export(path, model)
+    comparison = compare_runs(
+        inputs.held_out,
+        lambda counts: _logits_only(due_outputs(model, run_float(model, counts))),
+        lambda counts: _logits_only(window_outputs(exported, counts)),
+        tolerance=FLOAT_TOLERANCE,
+        first_step=first_due(model),
+    )
+    return _float_rung(name, comparison)
+
+
+def float_step_rung(name: str, path: Path, model: FloatModel, inputs: Inputs) -> Rung:
+    """Float reference = float ONNX, streams step by step, all states."""
+    exported = open_export(path, model)
+
+    def with_onnx(counts: NDArray[np.int16]) -> Trace:
+        return step_outputs(exported, counts, np.float64)
+
+    comparison = compare_runs(
+        streams_of(inputs.held_out),
+        lambda counts: run_float_stream(model, counts),
+        with_onnx,
+        tolerance=FLOAT_TOLERANCE,
+    )
+    return _float_rung(name, comparison)
+
+
+def _float_rung(name: str, comparison: Comparison) -> Rung:
+    detail = f"largest difference {comparison.max_abs_error:.1e}, allowed {FLOAT_TOLERANCE:.0e}"
+    if any(one.endswith(".cell_state") for one in comparison.names):
+        detail += ", of cell states times their largest"
+    return comparison_rung(name, comparison, tolerance=FLOAT_TOLERANCE, detail=detail)
+
+
+def _logits_only(trace: Trace) -> Trace:
+    """Leave labels out: two float logits that are all but equal may change places."""
+    return Trace({"logits": trace.values["logits"]})

@@ -1,0 +1,81 @@
+"""The rungs of the integer model in ONNX Runtime: every step and every state, exactly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.backends.onnx.run import open_onnx, trace_of
+from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
+from edge_seq.backends.trace import Trace
+from edge_seq.ir.kinds import kind_of
+from edge_seq.ir.model import IntModel
+from edge_seq.parity.compare import compare_runs
+from edge_seq.parity.inputs import Inputs, streams_of
+from edge_seq.parity.ladder import Rung, comparison_rung
+from edge_seq.parity.onnx_outputs import due_outputs, first_due, open_export, step_outputs, window_outputs
+
+
+def trace_rung(name: str, model: IntModel, inputs: Inputs) -> Rung:
+    """Integer reference = integer ONNX, every value of every step.
+
+    The traced graph holds all nodes of the exported one, in the same order.
+    """
+    traced = open_onnx(export_onnx_int(model, form="window", trace=True), what="the traced graph")
+    comparison = compare_runs(
+        inputs.exact, lambda counts: run_reference(model, counts), lambda counts: trace_of(model, traced, counts)
+    )
+    return comparison_rung(name, comparison)
+
+
+def int_window_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Rung:
+    """Integer reference = the exported window model: logits, labels, decisions."""
+    exported = open_export(path, model)
+    comparison = compare_runs(
+        inputs.exact,
+        lambda counts: due_outputs(model, run_reference(model, counts)),
+        lambda counts: window_outputs(exported, counts),
+        first_step=first_due(model),
+    )
+    return comparison_rung(name, comparison)
+
+
+def int_step_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Rung:
+    """Integer reference = the exported step model, streams step by step, all states."""
+    exported = open_export(path, model)
+
+    def reference(counts: NDArray[np.int16]) -> Trace:
+        state, steps = reset_state(model, len(counts)), []
+        for t in range(counts.shape[1]):
+            state, values = step(model, counts[:, t], state)
+            given: dict[str, NDArray[np.int64]] = {n: values[n] for n in ("logits", "label", "decision") if n in values}
+            steps.append({**states_after_step(model, state), **given})
+        return Trace({key: np.stack([values[key] for values in steps], axis=1) for key in steps[0]})
+
+    return comparison_rung(
+        name,
+        compare_runs(streams_of(inputs.exact), reference, lambda counts: step_outputs(exported, counts, np.int64)),
+    )
+
+
+def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int64]]:
+    """The reference's state under the names and shapes of the step model's states."""
+    batch = len(state.pool_sum)
+    values: dict[str, NDArray[Any]] = {}
+    if model.contract.preprocessing.step != "none":
+        values["preprocess.memory"] = state.preprocess.memory
+        values["preprocess.primed"] = np.full((batch, 1), state.preprocess.primed)
+    for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
+        saved = saved_states(kind_of(cell), state.layers[index])
+        values |= {f"layer{index}.{name}": array[:, :size] for name, array in saved.items()}
+    if model.readout.pooling == "mean":
+        values["pool_sum"] = state.pool_sum[:, : model.hidden_sizes[-1]]
+    values["step_in_window"] = np.full((batch, 1), state.step_in_window)
+    if state.decision is not None:
+        decision = vars(state.decision).items()
+        values |= {f"decision.{name}": array.reshape(batch, -1) for name, array in decision if array is not None}
+    return {name: array.astype(np.int64) for name, array in values.items()}

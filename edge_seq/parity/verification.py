@@ -1,0 +1,246 @@
+"""The whole ladder for one model: which rungs there are, in which order, and which are not tried."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.window_file import counts_hash
+from edge_seq.device.client import Device
+from edge_seq.ir.model import FloatModel, IntModel, model_hash
+from edge_seq.parity import c_rungs, device_rungs
+from edge_seq.parity.cost import MAX_MACRO_F1_LOSS, MIN_AGREEMENT_RATE, cost_rung
+from edge_seq.parity.export_rungs import changed_files, describe_changes, exports_rung
+from edge_seq.parity.float_rungs import float_step_rung, float_window_rung, torch_rung
+from edge_seq.parity.inputs import Inputs, streams_of
+from edge_seq.parity.int_rungs import int_step_rung, int_window_rung, trace_rung
+from edge_seq.parity.ladder import Kind, Ladder, Rung
+from edge_seq.pipeline.export_folder import ExportFolder
+from edge_seq.pipeline.exports import write_exports
+from edge_seq.support.errors import ExportError, ModelError, ParityError, ToolError
+from firmware_export.toolchain.build import find_compiler
+from firmware_export.toolchain.target import Target
+
+if TYPE_CHECKING:
+    from edge_seq.training.config import TrainingConfig
+
+Progress = Callable[[int, int, str], None]
+
+EXPORTS_RUNG = "exported files are up to date"
+
+
+@dataclass(frozen=True)
+class TorchWeights:
+    """The trained network, for the first rung.
+
+    Attributes:
+        path: safetensors file of the weights under torch's names.
+        config: Training configuration, which describes the network.
+    """
+
+    path: Path
+    config: TrainingConfig
+
+
+@dataclass(frozen=True)
+class FloatSide:
+    """What the rungs of the float model need.
+
+    Attributes:
+        model: Float model that the integer model was made from.
+        torch: Trained network; None where the model did not come from torch.
+        min_agreement_rate: Least share of windows with the same label from both models.
+        max_macro_f1_loss: Largest loss of macro-F1, as a share of 1.
+    """
+
+    model: FloatModel
+    torch: TorchWeights | None = None
+    min_agreement_rate: float = MIN_AGREEMENT_RATE
+    max_macro_f1_loss: float = MAX_MACRO_F1_LOSS
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A rung to try.
+
+    Attributes:
+        name: Name of the rung.
+        run: Takes the name and gives the rung; its errors mean that the rung failed.
+        kind: Kind of a rung that failed by an error.
+        uses: Exported files that the rung rests on: a path, or the start of several.
+    """
+
+    name: str
+    run: Callable[[str], Rung]
+    kind: Kind = "exact"
+    uses: str | None = None
+
+
+def verify_models(
+    model: IntModel,
+    inputs: Inputs,
+    rendered: Mapping[str, bytes],
+    *,
+    exports: ExportFolder | None = None,
+    float_side: FloatSide | None = None,
+    targets: Sequence[Target] = (),
+    device: Device | None = None,
+    device_steps: int = device_rungs.DEFAULT_STEPS,
+    progress: Progress = lambda *_: None,
+) -> Ladder:
+    """Compare each neighbour on the ladder.
+
+    C is compiled from the rendered sources alone, never from a folder: a file that somebody changed is named by the
+    first rung, is not run, and each rung that rests on it is not tried.
+
+    Args:
+        model: Integer model.
+        inputs: Windows to compare, from :func:`edge_seq.parity.inputs.choose_inputs`.
+        rendered: Exported files of the models as they are now: content by path in a folder of exports.
+        exports: Folder of exports to check; None verifies the rendered files alone.
+        float_side: Float model and its limits; None leaves the float rungs out.
+        targets: Emulated targets, from :func:`firmware_export.toolchain.target.choose_targets`.
+        device: A board. One with another model or contract is the only rung then, and failed.
+        device_steps: Least number of steps on the board, where there are so many.
+        progress: Called with rungs done, rungs in all, and the next rung's name.
+
+    Raises:
+        ToolError: there is no C compiler.
+        DeviceError: the board stopped answering.
+    """
+    if device is not None:  # first, so that a wrong board is named at once and nothing is sent to it
+        try:
+            same_model = device_rungs.model_rung(device, model)
+        except ParityError as error:
+            wrong = Rung(device_rungs.MODEL_RUNG, "exact", "failed", str(error))
+            return Ladder(model_hash(model), "", (wrong,))
+    compiler = find_compiler()  # a machine without one hears of it at once
+    streams = streams_of(inputs.exact)
+    changed = () if exports is None else changed_files(exports.path, rendered)
+    with tempfile.TemporaryDirectory() as folder:
+        own = ExportFolder(Path(folder))
+        write_exports(rendered, own.path)
+        onnx, sources = exports or own, own.c_dir
+        attempts: list[_Attempt] = []
+        if exports is not None:
+            attempts.append(_Attempt(EXPORTS_RUNG, lambda name: exports_rung(name, changed, rendered)))
+        if float_side is not None:
+            attempts += _float_attempts(model, inputs, float_side, onnx)
+        attempts += [
+            _Attempt("integer reference = integer ONNX, traced", lambda name: trace_rung(name, model, inputs)),
+            _Attempt(
+                "integer reference = integer ONNX, window",
+                lambda name: int_window_rung(name, onnx.onnx("int", "window"), model, inputs),
+                uses="onnx/int_window.onnx",
+            ),
+            _Attempt(
+                "integer reference = integer ONNX, step",
+                lambda name: int_step_rung(name, onnx.onnx("int", "step"), model, inputs),
+                uses="onnx/int_step.onnx",
+            ),
+            _Attempt(
+                "integer reference = C on the host",
+                lambda name: c_rungs.host_rung(name, sources, model, streams, compiler),
+                uses="c/",
+            ),
+            _Attempt(
+                "integer reference = C at full speed",
+                lambda name: c_rungs.host_library_rung(name, sources, model, streams, compiler),
+                uses="c/",
+            ),
+            _Attempt(
+                "C self-test on the golden vectors",
+                lambda name: c_rungs.self_test_rung(name, sources, compiler),
+                uses="c/",
+            ),
+            *_target_attempts(model, streams, targets, sources),
+        ]
+        if device is not None:
+            attempts += [
+                _Attempt(device_rungs.MODEL_RUNG, lambda _: same_model),
+                _Attempt(device_rungs.SELF_TEST_RUNG, lambda _: device_rungs.self_test_rung(device)),
+                _Attempt(
+                    device_rungs.STEPS_RUNG,
+                    lambda _: device_rungs.steps_rung(device, model, streams, min_steps=device_steps),
+                ),
+            ]
+        rungs = _try_all(attempts, changed, progress)
+    return Ladder(model_hash(model), counts_hash(inputs.exact), rungs)
+
+
+def _float_attempts(model: IntModel, inputs: Inputs, side: FloatSide, onnx: ExportFolder) -> list[_Attempt]:
+    attempts = []
+    if (torch := side.torch) is not None:
+        attempts.append(
+            _Attempt(
+                "torch = float reference",
+                lambda name: torch_rung(name, torch.path, torch.config, side.model, inputs),
+                "budget",
+            )
+        )
+    return [
+        *attempts,
+        _Attempt(
+            "float reference = float ONNX, window",
+            lambda name: float_window_rung(name, onnx.onnx("float", "window"), side.model, inputs),
+            "budget",
+            uses="onnx/float_window.onnx",
+        ),
+        _Attempt(
+            "float reference = float ONNX, step",
+            lambda name: float_step_rung(name, onnx.onnx("float", "step"), side.model, inputs),
+            "budget",
+            uses="onnx/float_step.onnx",
+        ),
+        _Attempt(
+            "cost of integers",
+            lambda name: cost_rung(
+                name,
+                side.model,
+                model,
+                inputs.side,
+                min_agreement_rate=side.min_agreement_rate,
+                max_macro_f1_loss=side.max_macro_f1_loss,
+            ),
+            "cost",
+        ),
+    ]
+
+
+def _target_attempts(
+    model: IntModel, streams: NDArray[np.int16], targets: Sequence[Target], sources: Path
+) -> list[_Attempt]:
+    return [
+        _Attempt(
+            f"{c_rungs.TARGET_RUNG}{target.name}",
+            partial(c_rungs.target_rung, sources=sources, model=model, counts=streams, target=target),
+            uses="c/",
+        )
+        for target in targets
+        if target.name != "host"  # the host has its rung in any case
+    ]
+
+
+def _try_all(attempts: Sequence[_Attempt], changed: Sequence[str], progress: Progress) -> tuple[Rung, ...]:
+    """Run each attempt; one that rests on changed files is skipped, one that ends with an error has failed."""
+    rungs: list[Rung] = []
+    for index, attempt in enumerate(attempts):
+        progress(index, len(attempts), attempt.name)
+        rests_on = [path for path in changed if attempt.uses is not None and path.startswith(attempt.uses)]
+        if rests_on:
+            detail = f"not tried: {describe_changes(rests_on)}"
+            rungs.append(Rung(attempt.name, attempt.kind, "skipped", detail))
+            continue
+        try:
+            rungs.append(attempt.run(attempt.name))
+        except (ExportError, ModelError, ParityError, ToolError) as error:
+            rungs.append(Rung(attempt.name, attempt.kind, "failed", str(error)))
+    progress(len(attempts), len(attempts), "done")
+    return tuple(rungs)

@@ -1,0 +1,26 @@
+"""Where exported files lie in their folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ExportFolder:
+    """Paths in a folder of exports.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def c_dir(self) -> Path:
+        """Folder of the exported C."""
+        return self.path / "c"
+
+    def onnx(self, kind: str, form: str) -> Path:
+        """Path of one ONNX file: kind ``float`` or ``int``, form ``window`` or ``step``."""
+        return self.path / "onnx" / f"{kind}_{form}.onnx"

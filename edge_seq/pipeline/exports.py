@@ -1,0 +1,79 @@
+"""The models as files to ship: ONNX and C, rendered in memory, and where each file lies in a folder of exports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.backends.onnx.float_export import export_onnx_float
+from edge_seq.backends.onnx.graph import FORMS
+from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.data.recording import Windows
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.support.files import write_atomically
+from firmware_export.emission.emit import MANIFEST, emit, runtime_files
+from firmware_export.emission.golden import make_golden
+
+GOLDEN_WINDOWS = 4
+
+
+def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> dict[str, bytes]:
+    """Render the ONNX files.
+
+    Args:
+        int_model: Integer model.
+        float_model: Float model; its files are left out where it is None.
+
+    Returns:
+        Content by path in the folder of exports.
+
+    Raises:
+        ModelError, ExportError: a model breaks an invariant.
+    """
+    files = {}
+    for form in FORMS:
+        protos = {"int": export_onnx_int(int_model, form=form)}
+        if float_model is not None:
+            protos["float"] = export_onnx_float(float_model, form=form)
+        for kind, proto in protos.items():
+            files[f"onnx/{kind}_{form}.onnx"] = proto.SerializeToString(deterministic=True)
+    return files
+
+
+def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, bytes]:
+    """Render the C files: generated data, golden vectors and the runtime.
+
+    Args:
+        model: Integer model.
+        golden_counts: int16 [W, T, C], windows of the self-test.
+
+    Returns:
+        Content by path in the folder of exports.
+
+    Raises:
+        ModelError, ExportError: the model breaks an invariant, or its name cannot be exported.
+    """
+    texts = {**emit(model, make_golden(model, golden_counts)), **runtime_files()}
+    return {f"c/{name}": text.encode("utf-8") for name, text in texts.items()}
+
+
+def golden_counts(windows: Windows) -> NDArray[np.int16]:
+    """Choose windows for the self-test, of different classes where there are: int16 [at most 4, T, C]."""
+    _, first_of_class = np.unique(windows.labels, return_index=True)
+    others = np.setdiff1d(np.arange(len(windows.labels)), first_of_class)
+    chosen = np.concatenate([first_of_class, others])[:GOLDEN_WINDOWS]
+    return np.ascontiguousarray(windows.counts[chosen])
+
+
+def write_exports(files: Mapping[str, bytes], folder: Path) -> dict[str, int]:
+    """Write rendered files below a folder, the manifest last: a folder with a manifest is complete.
+
+    Returns:
+        Bytes of each file by its path in the folder, sorted by path.
+    """
+    for name in sorted(files, key=lambda name: (name.endswith(MANIFEST), name)):
+        write_atomically(folder / name, files[name])
+    return {name: len(files[name]) for name in sorted(files)}

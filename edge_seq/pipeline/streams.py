@@ -1,0 +1,143 @@
+"""Whole recordings as streams: what float and integer models give, sample after sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, LOGIT_FRAC_BITS
+from edge_seq.backends.decision import StageNumbers, decide_stream, excess_of
+from edge_seq.backends.reference_float import run_float_stream
+from edge_seq.backends.reference_int import NO_LABEL, head_operands, run_stream
+from edge_seq.data.recording import Recording
+from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.rows import is_coarse
+from edge_seq.pipeline.logits import BATCH
+from edge_seq.scores.streaming import Timeline, hold
+
+STREAMS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class LabelStream:
+    """What a model gave over one recording, from a reset.
+
+    Attributes:
+        recording: that it ran over.
+        due: int64 [L], the samples after which a label was due.
+        logits: int64 [L, K], Q16.
+        labels: int64 [L], the label of each.
+        operands: int16 [L, H], what the head saw, fine units Q15 and coarse ones Q7.
+    """
+
+    recording: Recording
+    due: NDArray[np.int64]
+    logits: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    operands: NDArray[np.int16]
+
+    @property
+    def truth(self) -> NDArray[np.integer[Any]]:
+        """[L], the recording's label at the sample of each; below 0 where it has none."""
+        return self.recording.labels[self.due]
+
+
+def decisions_of_stages(stages: Sequence[DecisionStage], stream: LabelStream) -> NDArray[np.int64]:
+    """Decisions int64 [N, L] of N stages, which have one distance or none, on one stream."""
+    distance = stages[0].unknown_distance
+    logits = np.broadcast_to(stream.logits, (len(stages), *stream.logits.shape))
+    if distance is None:
+        return decide_stream(StageNumbers.of(*stages), logits)
+    excess = excess_of(distance, stream.operands.astype(np.int64), stream.labels)
+    return decide_stream(StageNumbers.of(*stages), logits, np.broadcast_to(excess, logits.shape[:2]))
+
+
+def _batches(recordings: Sequence[Recording]) -> Iterator[tuple[list[Recording], NDArray[np.int16]]]:
+    """Recordings of like length side by side, int16 [B, T, C], the shorter ones held at their last sample."""
+    ordered = sorted(recordings, key=lambda recording: len(recording.labels))
+    for start in range(0, len(ordered), STREAMS_AT_ONCE):
+        part = ordered[start : start + STREAMS_AT_ONCE]
+        longest = len(part[-1].labels)
+        yield part, np.stack([np.pad(r.counts, ((0, longest - len(r.labels)), (0, 0)), mode="edge") for r in part])
+
+
+def _cut(
+    recording: Recording,
+    due: NDArray[np.int64],
+    logits: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    operands: NDArray[np.int16],
+) -> LabelStream:
+    """Without what was only padding."""
+    inside = due < len(recording.labels)
+    return LabelStream(recording, due[inside], logits[inside], labels[inside], operands[inside])
+
+
+def int_streams(model: IntModel, recordings: Sequence[Recording]) -> list[LabelStream]:
+    """Run the integer reference over whole recordings, each from a reset, carrying or resetting as the model says."""
+    streams: list[LabelStream] = []
+    for part, counts in _batches(recordings):
+        due, logits, labels, operands = [], [], [], []
+        for t, values in enumerate(run_stream(model, counts)):
+            if values["label"][0, 0] != NO_LABEL:
+                due.append(t)
+                logits.append(values["logits"])
+                labels.append(values["label"][:, 0])
+                operands.append(head_operands(model, values).astype(np.int16))
+        if not due:
+            continue
+        given = [np.stack(values, axis=1) for values in (logits, labels, operands)]  # [B, L, ...] each
+        streams += [_cut(r, np.array(due), *(values[i] for values in given)) for i, r in enumerate(part)]
+    return streams
+
+
+def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[LabelStream]:
+    """The same of the float reference; its logits are rounded to Q16, what its head saw to an integer model's operands,
+    its labels are those before."""
+    streams: list[LabelStream] = []
+    window = model.contract.window_length
+    for part, counts in _batches(recordings):
+        missing = -counts.shape[1] % window
+        whole = np.pad(counts, ((0, 0), (0, missing), (0, 0)), mode="edge")
+        each = model.readout.label_every == "sample"
+        due = np.arange(0 if each else window - 1, whole.shape[1], 1 if each else window)
+        logits, seen = (values[:, due] for values in _float_streams(model, whole))
+        fixed = np.rint(logits * 2.0**LOGIT_FRAC_BITS).astype(np.int64)
+        one = np.where(is_coarse(seen.shape[2]), COARSE_LIMIT, FINE_LIMIT)
+        operands = np.clip(np.rint(seen * one), -one, one - 1).astype(np.int16)
+        streams += [_cut(r, due, fixed[i], logits[i].argmax(axis=1), operands[i]) for i, r in enumerate(part)]
+    return streams
+
+
+def _float_streams(model: FloatModel, counts: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Logits float64 [B, n T, K] and what the head sees, [B, n T, H], of int16 [B, n T, C].
+
+    The reference keeps every value of every step, so where windows begin from zero it is given some of them at a time;
+    a stream that carries its states goes through it alone.
+    """
+    resets = model.readout.at_window_end == "reset"
+    parts = counts.reshape(-1, model.contract.window_length, counts.shape[2]) if resets else counts
+    at_once = BATCH if resets else 1
+    logits, seen = [], []
+    for start in range(0, len(parts), at_once):
+        values = run_float_stream(model, parts[start : start + at_once], head_input=True).values
+        logits.append(values["logits"].astype(np.float64))
+        seen.append(values["head_input"].astype(np.float64))
+    shape = (*counts.shape[:2], -1)
+    return np.concatenate(logits).reshape(shape), np.concatenate(seen).reshape(shape)
+
+
+def timeline_of(stream: LabelStream, given: NDArray[np.int64]) -> Timeline:
+    """What is decided at each sample of a recording, where ``given`` [L] came with the labels that were due."""
+    recording = stream.recording
+    return Timeline(recording.group, recording.labels, hold(stream.due, given, len(recording.labels)))
+
+
+def tolerance_of(model: FloatModel | IntModel) -> float:
+    """A window's length in seconds: so late may a label be about what was."""
+    return model.contract.window_length / model.contract.sample_rate_hz
