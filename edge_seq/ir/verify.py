@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, get_args
 
@@ -90,13 +91,14 @@ def _sizes_seen(group: RowGroup, inputs: int, hidden: int) -> tuple[int, int]:
 
 def _verify_constant(constant: Constant, array: NDArray[Any], what: str, *, hidden: int, is_int: bool) -> None:
     _require_array(array, np.int32 if is_int else np.float32, constant.shape(hidden), what)
-    low, high = (
-        (constant.int_lowest, constant.int_highest) if is_int else (float(constant.lowest), float(constant.highest))
-    )
+    expected, remedy = f"{constant.int_lowest} to {constant.int_highest}", "Quantize again"
+    low, high = float(constant.int_lowest), float(constant.int_highest)
+    if not is_int:
+        low, high, remedy = constant.lowest, constant.highest, "Train again"
+        expected = f"{low} to {high}" if math.isfinite(high) else "finite numbers"
     _require(
         bool(np.isfinite(array).all()) and low <= array.min() and array.max() <= high,
-        f"{what} has values of {array.min()} to {array.max()}; expected {low} to {high}. "
-        + ("Quantize again" if is_int else "Train again"),
+        f"{what} has values of {array.min()} to {array.max()}; expected {expected}. {remedy}",
     )
 
 
