@@ -284,6 +284,7 @@ DECISIONS = {
     "rnn": spec("rnn", 4, classes=5, window_length=3, decision=DecisionStage(1, 2**15, 2, 2**13), pooling="mean"),
     "gru": spec("gru", 5, label_every="sample", at_window_end="carry", decision=DecisionStage(3, 2**16, 4, 2**12)),
     "lstm": spec("lstm", 3, classes=2, window_length=4, label_every="sample", decision=DecisionStage(0, 2**14, 1, 0)),
+    "fastgrnn": spec("fastgrnn", 7, classes=3, window_length=6, decision=DecisionStage(2, 2**13, 3, 2**12)),
 }
 # Likewise with a distance, on the mean and on the last operands, over several layers and one.
 DISTANCES = {
@@ -303,12 +304,24 @@ DISTANCES = {
         at_window_end="carry",
         decision=DecisionStage(0, 0, 1, 0, some_distance(4, 5, radius=350)),
     ),
+    "fastgrnn": spec(
+        *("fastgrnn", 6),
+        classes=5,
+        window_length=3,
+        label_every="sample",
+        decision=DecisionStage(1, 2**14, 3, 2**11, some_distance(5, 6, radius=400)),
+    ),
 }
 
 
 def awkward_specs(cell: str) -> dict[str, Spec]:
     """Shapes by name, each odd in another way; together they reach every branch of a step."""
-    mixed = {"rnn": ("rnn", "lstm"), "gru": ("gru", "rnn", "gru"), "lstm": ("lstm", "gru")}[cell]
+    mixed: tuple[CellName, ...] = {
+        "rnn": ("rnn", "lstm"),
+        "gru": ("gru", "rnn", "gru"),
+        "lstm": ("lstm", "gru"),
+        "fastgrnn": ("lstm", "fastgrnn", "gru"),
+    }[cell]  # type: ignore[assignment]
     return {
         "small": spec(cell, 5),
         "one": spec(

@@ -26,7 +26,7 @@ from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, tabl
 from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.kinds import Gru, LayerKind, Lstm, Rnn, StateName, kind_of
+from edge_seq.ir.kinds import FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, padded
 
@@ -202,6 +202,26 @@ def _step_lstm(
     return LayerState(operands, operands, _pad_units(new, size)), arguments
 
 
+def _step_fastgrnn(
+    cell: FastGrnn[IntRows], features: Int64, below: Int64, state: LayerState
+) -> tuple[LayerState, dict[str, Int64]]:
+    new = mulw(_accumulate(cell.new_gate, features, below, state.operands), integers(cell.new_gate.multiplier))
+    # The gate's argument is that of the new gate, halved for the sigmoid, and its own offset.
+    update = check_int32((new >> 1) + integers(cell.update_offset), "a FastGRNN's update gate")
+    arguments = {"update_gate": table_argument(update), "new_gate": table_argument(new)}
+
+    keep = sigmoid_q15(arguments["update_gate"])
+    take = check_int32(
+        integers(cell.zeta) * (2**FINE_FRAC_BITS - keep) + integers(cell.nu), "the weight of a FastGRNN's new gate"
+    )  # zeta (1 - z) + nu, Q30
+    old = state.hidden[:, : keep.shape[1]]
+    # mulw of Q30 by Q15 is Q29, and so is half of the old state's part.
+    blend = check_int32((keep * old >> 1) + mulw(take, table_tanh(arguments["new_gate"])), "a hidden state's update")
+    hidden = saturate16(rounding_shift(blend, FINE_FRAC_BITS - 1))
+    size = state.hidden.shape[1]
+    return LayerState(_pad_units(_to_operands(hidden), size), _pad_units(hidden, size), state.cell), arguments
+
+
 def _pool(model: IntModel, state: State) -> Int64:
     """What the head sees: the operands of the last layer, or their mean since the window began."""
     if model.readout.pooling == "last":
@@ -240,6 +260,8 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
                 layer, traced = _step_gru(cell, inputs, below, layer)
             case Lstm():
                 layer, traced = _step_lstm(cell, inputs, below, layer, model.number_format.cell_frac_bits[index])
+            case FastGrnn():
+                layer, traced = _step_fastgrnn(cell, inputs, below, layer)
             case unreachable:
                 assert_never(unreachable)
         size = model.hidden_sizes[index]

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 # Kinds that carry a state from step to step. A kind that is not recurrent (a dense layer, a causal convolution) gets a
 # Literal of its own beside this one, and KindName is the union of both.
-CellName = Literal["rnn", "gru", "lstm"]
+CellName = Literal["rnn", "gru", "lstm", "fastgrnn"]
 KindName = CellName
 
 CELL_NAMES: tuple[CellName, ...] = get_args(CellName)

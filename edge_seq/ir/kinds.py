@@ -10,6 +10,7 @@ Whoever needs more than the entry says dispatches with ``match`` and ``assert_ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal
@@ -17,6 +18,7 @@ from typing import Any, Generic, Literal
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.ir.kind_names import KIND_NAMES, KindName
 from edge_seq.ir.rows import Rows
 
@@ -252,7 +254,56 @@ _LSTM = LayerKind(
 )
 
 
-Layer = Rnn[Rows] | Gru[Rows] | Lstm[Rows]
+@dataclass(frozen=True)
+class FastGrnn(Generic[Rows]):
+    """FastGRNN: gate and candidate share one pair of matrices (Kusupati et al. 2018, NeurIPS, equation 3).
+
+    p = W x + U h + b_n, z = sigmoid(p + d), c = tanh(p), h' = (zeta (1 - z) + nu) c + z h,
+    with d = b_z - b_n, the difference of the paper's two biases. The hidden state may leave [-1, 1]: it can reach
+    zeta + nu / (1 - z).
+
+    Attributes:
+        new_gate: p, H rows.
+        update_offset: d, [H].
+        zeta, nu: [1], 0 to 1.
+    """
+
+    new_gate: Rows
+    update_offset: NDArray[Any]
+    zeta: NDArray[Any]
+    nu: NDArray[Any]
+
+
+_FASTGRNN = LayerKind(
+    name="fastgrnn",
+    layer=FastGrnn,
+    rows=(RowGroup("new_gate", "tanh"),),
+    traced=(Traced("update_gate", "sigmoid"), Traced("new_gate", "tanh")),
+    saved=("operands", "hidden_state"),
+    calibrated="hidden_state",
+    constants=(
+        # Added to half of the new gate's result, which holds half of the table's offset; so this holds the other half.
+        Constant(
+            name="update_offset",
+            per_unit=True,
+            first=0.0,
+            lowest=-math.inf,
+            highest=math.inf,
+            frac_bits=ARGUMENT_FRAC_BITS - 1,
+            zero=ARGUMENT_OFFSET // 2,
+            int_lowest=-(2**30),
+            int_highest=2**30,
+        ),
+        # A training begins with the sigmoids of 1 and -4, as the authors' code does.
+        Constant("zeta", False, 1 / (1 + math.exp(-1)), 0.0, 1.0, 15, 0, 0, 2**15 - 1, in_state_units=True),
+        Constant("nu", False, 1 / (1 + math.exp(4)), 0.0, 1.0, 30, 0, 0, 2**30, in_state_units=True),
+    ),
+    keep_gate="update_gate",
+    tanh_is_a_factor=True,
+)
+
+
+Layer = Rnn[Rows] | Gru[Rows] | Lstm[Rows] | FastGrnn[Rows]
 
 
 def kind_named(name: KindName) -> LayerKind:
@@ -268,6 +319,8 @@ def kind_named(name: KindName) -> LayerKind:
             return _GRU
         case "lstm":
             return _LSTM
+        case "fastgrnn":
+            return _FASTGRNN
         case unreachable:
             assert_never(unreachable)
 
@@ -281,6 +334,8 @@ def kind_of(layer: Layer[Any]) -> LayerKind:
             return _GRU
         case Lstm():
             return _LSTM
+        case FastGrnn():
+            return _FASTGRNN
         case unreachable:
             assert_never(unreachable)
 

@@ -26,7 +26,7 @@ from edge_seq.arithmetic.fixed_point import (
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, POSITION_BITS, tanh_table
 from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, UnknownDistance
 from edge_seq.ir.kind_names import KIND_NAMES
-from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn, kind_of, row_groups
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, kind_of, row_groups
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 from edge_seq.support.errors import RangeProofError
@@ -108,6 +108,8 @@ def _layer_bounds(layer: Layer[IntRows], cell_frac_bits: int) -> list[Bound]:
             return bounds + _gru_bounds(layer)
         case Lstm():
             return bounds + _lstm_bounds(cell_frac_bits)
+        case FastGrnn():
+            return bounds + _fastgrnn_bounds(layer)
         case unknown:
             _refuse(unknown)
 
@@ -139,6 +141,18 @@ def _lstm_bounds(cell_frac_bits: int) -> list[Bound]:
         Bound("cell_state update", -1, update + 2 ** (FINE_FRAC_BITS - 1)),
         Bound("cell_state argument", -1, argument),
         Bound("hidden_state product", -1, product),
+    ]
+
+
+def _fastgrnn_bounds(layer: FastGrnn[IntRows]) -> list[Bound]:
+    gate = (_scaled_bounds(layer.new_gate) >> 1) + 1 + np.abs(integers(layer.update_offset))
+    write = int(layer.zeta[0]) * 2**FINE_FRAC_BITS + int(layer.nu[0])
+    added = (write * TANH_MAX >> MULTIPLIER_SHIFT) + 1
+    update = (SIGMOID_MAX * FINE_LIMIT >> 1) + 1 + added + 2 ** (FINE_FRAC_BITS - 2)
+    return [
+        _largest("update_gate sum", gate),
+        Bound("weight of the new gate", -1, write),
+        Bound("hidden_state update", -1, update),
     ]
 
 

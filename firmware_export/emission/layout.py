@@ -5,14 +5,14 @@ A block is four rows that are computed together. Only the order of numbers is de
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.rows import QUAD, IntRows, effective_weights
 
 BLOCK_ROWS = 4
@@ -70,7 +70,7 @@ def _columns(gates: tuple[IntRows, ...], field: str) -> NDArray[Any]:
 
 
 def pack_consecutive(rows: IntRows) -> PackedRows:
-    """Four consecutive rows a block, the last block padded with rows of zeros: vanilla RNN and head."""
+    """Four consecutive rows a block, the last block padded with rows of zeros: vanilla RNN, FastGRNN and head."""
     missing = -len(rows.bias) % BLOCK_ROWS
 
     def blocks(array: NDArray[Any]) -> NDArray[Any]:
@@ -113,6 +113,22 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     return PackedRows(_in_order_of_use(parts), _columns(all_rows, "bias"), _columns(all_rows, "multiplier"))
 
 
+def _two_words(numbers: NDArray[np.int32]) -> Int16:
+    """int16 [N, 2]: the low half, then the high half of each number."""
+    low = (numbers & 0xFFFF).astype(np.uint16).view(np.int16)
+    return np.stack([low, (numbers >> 16).astype(np.int16)], axis=-1)
+
+
+def _pack_fastgrnn(cell: FastGrnn[IntRows]) -> PackedRows:
+    """Blocks as of an RNN; before the first zeta and nu, after the weights of each the offsets of its four units."""
+    rows = pack_consecutive(cell.new_gate)
+    num_blocks = len(rows.bias)
+    offsets = np.pad(cell.update_offset, (0, num_blocks * BLOCK_ROWS - len(cell.update_offset)))
+    blocks = [rows.weights.reshape(num_blocks, -1), _two_words(offsets).reshape(num_blocks, -1)]
+    scalars = _two_words(np.concatenate([cell.zeta, cell.nu])).ravel()
+    return replace(rows, weights=np.concatenate([scalars, np.concatenate(blocks, axis=1).ravel()]))
+
+
 def pack_layer(cell: Layer[IntRows]) -> PackedRows:
     """One layer's rows in the order of use."""
     match cell:
@@ -122,5 +138,7 @@ def pack_layer(cell: Layer[IntRows]) -> PackedRows:
             return _pack_gru(cell)
         case Lstm():
             return _pack_lstm(cell)
+        case FastGrnn():
+            return _pack_fastgrnn(cell)
         case unreachable:
             assert_never(unreachable)

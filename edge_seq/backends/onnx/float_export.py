@@ -1,4 +1,4 @@
-"""The float model as ONNX: standard RNN, GRU and LSTM nodes, written directly (tracing froze axes and lost biases).
+"""The float model as ONNX: standard nodes, written directly (tracing froze axes and lost biases).
 
 Raw counts go in; preprocessing and normalisation are in the graph. Two forms:
 
@@ -20,7 +20,7 @@ import onnx
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, to_model
+from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, add_scan, to_model
 from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step, preprocess_window
 from edge_seq.backends.onnx.window import (
@@ -32,7 +32,7 @@ from edge_seq.backends.onnx.window import (
     where_due,
     window_states,
 )
-from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn, StateName, hidden_size, kind_of
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
@@ -44,6 +44,9 @@ HIDDEN: StateName = "hidden_state"
 def _states(layer: Layer[FloatRows]) -> tuple[StateName, ...]:
     """A layer's states, the hidden state first."""
     return (HIDDEN, *(name for name in kind_of(layer).state_names if name != HIDDEN))
+
+
+NodeLayer = Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows]  # kinds for which ONNX has a node
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class NodeWeights:
     b: Float32
 
 
-def gate_order(layer: Layer[FloatRows]) -> tuple[tuple[FloatRows, FloatRows], ...]:
+def gate_order(layer: NodeLayer) -> tuple[tuple[FloatRows, FloatRows], ...]:
     """The order in which ONNX stacks gates (z r h; i o f c): rows that give the input's part, and the state's part."""
     match layer:
         case Rnn():
@@ -77,7 +80,7 @@ def gate_order(layer: Layer[FloatRows]) -> tuple[tuple[FloatRows, FloatRows], ..
             assert_never(unreachable)
 
 
-def node_weights(cell: Layer[FloatRows]) -> NodeWeights:
+def node_weights(cell: NodeLayer) -> NodeWeights:
     """Stack a cell's gates as ONNX orders them."""
     order = gate_order(cell)
     recurrent_bias = [np.zeros_like(own.bias) if own is seen else own.bias for seen, own in order]
@@ -125,6 +128,50 @@ def _recurrent(
         sequence: float32 [time, batch, I].
         start: initial states [1, batch, H], hidden first; empty for zeros.
     """
+    match cell:
+        case Rnn() | Gru() | Lstm():
+            return _node(graph, cell, index, sequence, start)
+        case FastGrnn():
+            return _fastgrnn_scan(graph, cell, index, sequence, start)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _fastgrnn_scan(
+    graph: Graph, cell: FastGrnn[FloatRows], index: int, sequence: str, start: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """A ``Scan`` over time, as no node exists; arguments and results as of :func:`_recurrent`."""
+    prefix, size = f"layer{index}", hidden_size(cell)
+    rows = cell.new_gate
+    product = graph.add("MatMul", sequence, graph.constant(rows.weight_input.T, f"{prefix}.w"))
+    seen = graph.add("Add", product, graph.constant(rows.bias, f"{prefix}.b"))
+    if start:
+        first = graph.add("Squeeze", start[0], graph.axes(0))
+    else:
+        zero = onnx.helper.make_tensor("zero", FLOAT, [1], [0.0])
+        first = graph.add("ConstantOfShape", graph.add("Shape", seen, start=1), value=zero)
+
+    recurrent = graph.constant(rows.weight_hidden.T, f"{prefix}.r")
+    offset, zeta, nu = (graph.constant(array, f"{prefix}.{name}") for name, array in constants_of(cell).items())
+    body = graph.body()
+    own, slice_ = (Port(graph.unique(f"{prefix}.{name}"), FLOAT, (BATCH, size)) for name in ("state", "seen"))
+    new = body.add("Add", slice_.name, body.add("MatMul", own.name, recurrent))
+    update = body.add("Sigmoid", body.add("Add", new, offset))
+    left = body.add("Sub", body.scalar(1, np.float32), update)
+    take = body.add("Add", body.add("Mul", zeta, left), nu)
+    added = body.add("Mul", take, body.add("Tanh", new))
+    hidden = own.renamed(body.add("Add", added, body.add("Mul", update, own.name), name=f"{prefix}.{HIDDEN}"))
+    output = own.renamed(body.rename(hidden.name, f"{prefix}.output"))
+    (last,), (outputs,) = add_scan(
+        graph, body, [own, slice_], [hidden, output], [first], (seen,), (f"{prefix}.outputs",), axis=0
+    )
+    return graph.add("Unsqueeze", outputs, graph.axes(1)), (graph.add("Unsqueeze", last, graph.axes(0)),)
+
+
+def _node(
+    graph: Graph, cell: NodeLayer, index: int, sequence: str, start: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """A recurrent node; arguments and results as of :func:`_recurrent`."""
     weights, prefix = node_weights(cell), f"layer{index}"
     constants = [graph.constant(getattr(weights, part), f"{prefix}.{part}") for part in ("w", "r", "b")]
     attributes = {"hidden_size": hidden_size(cell)}

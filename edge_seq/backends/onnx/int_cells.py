@@ -13,7 +13,7 @@ from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
-from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn, StateName, hidden_size, kind_of, row_groups
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 
 Int32 = NDArray[np.int32]
@@ -116,6 +116,8 @@ def step_cell(
             return _step_gru(graph, prefix, size, y, states)
         case Lstm():
             return _step_lstm(graph, prefix, size, y, states, cell_frac_bits)
+        case FastGrnn():
+            return _step_fastgrnn(graph, cell, prefix, y, states)
         case unreachable:
             assert_never(unreachable)
 
@@ -171,3 +173,24 @@ def _step_lstm(
     operands = _shift_units(graph, product, bits, coarse, prefix)
     traced = {GATES: (argument, 4 * size), CELL: (new, size), HIDDEN: (operands, size)}
     return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{CELL}": new}, traced
+
+
+def _step_fastgrnn(
+    graph: Graph, cell: FastGrnn[IntRows], prefix: str, y: str, states: dict[str, str]
+) -> tuple[str, dict[str, str], Traced]:
+    size = hidden_size(cell)
+    offset, zeta, nu = (graph.constant(array, f"{prefix}.{name}") for name, array in constants_of(cell).items())
+    update = graph.add("Add", fixed.floor_shift(graph, y, 1), offset)
+    argument = fixed.table_argument(graph, graph.add("Concat", update, y, axis=1), name=f"{prefix}.gates")
+    names = (f"{prefix}.update_tanh", f"{prefix}.new_tanh")
+    update_tanh, new_tanh = _split(graph, fixed.table_tanh(graph, argument), names, (size, size))
+
+    keep = fixed.sigmoid_of_tanh(graph, update_tanh)
+    left = graph.add("Sub", graph.scalar(1 << FINE_FRAC_BITS), keep)
+    take = graph.add("Add", graph.add("Mul", zeta, left), nu)  # Q30
+    kept = fixed.floor_shift(graph, graph.add("Mul", keep, states[f"{prefix}.{HIDDEN}"]), 1)  # Q29
+    blend = graph.add("Add", kept, fixed.mulw(graph, take, new_tanh, factor_is_signed=True))
+    hidden = fixed.saturate16(graph, fixed.rounding_shift(graph, blend, FINE_FRAC_BITS - 1))
+    operands = _to_operands(graph, hidden, size, prefix)
+    traced = {GATES: (argument, 2 * size), HIDDEN: (hidden, size)}
+    return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{HIDDEN}": hidden}, traced

@@ -51,7 +51,7 @@ typedef struct es_layer es_layer_t;
 typedef struct es_model es_model_t;
 typedef struct es_context es_context_t;
 
-/* Constants of four rows: RNN and head: four consecutive rows (those beyond the last are zero); LSTM: input, forget,
+/* Constants of four rows: RNN, FastGRNN, head: four consecutive rows (those beyond the last are zero); LSTM: input, forget,
  * cell and output gate of one unit; GRU: reset gate, update gate, new gate's input part and hidden part of one unit. */
 typedef struct es_block {
     int32_t bias[ES_BLOCK_ROWS];
@@ -68,16 +68,17 @@ typedef void (*es_layer_step_t)(const es_layer_t *layer, const int16_t *below, i
  * the narrow ones of the layer below by quads, then those of the own state by quads; in a pair or quad row by row; for
  * each row two words. Of a pair: one word a column. A GRU's last column that stands alone: a word for each of the three
  * rows and a zero. Of a quad with the bytes b0 b1 (fine) b2 b3 (coarse):
- * 256 b2 + unsigned(b0), 256 b3 + unsigned(b1). */
+ * 256 b2 + unsigned(b0), 256 b3 + unsigned(b1). A FastGRNN has numbers of 32 bits among them, as two words, low half
+ * first: zeta and nu before the first block, the update gate's offsets of four units at the end of each block. */
 struct es_layer {
     es_layer_step_t step;
-    const ES_ROM es_block_t *blocks;  /* [ceil(H / 4)] for RNN, [H] for GRU and LSTM */
+    const ES_ROM es_block_t *blocks;  /* [ceil(H / 4)] for RNN and FastGRNN, [H] for GRU and LSTM */
     const ES_ROM int16_t *weights;
     uint16_t hidden_size;    /* H */
     uint16_t wide_pairs;     /* of columns: ceil(C / 2) in the first layer, less one if one stands alone; 0 above it */
     uint16_t below_quads;    /* ceil(H / 4) of the layer below; 0 in the first layer */
     uint16_t own_quads;      /* ceil(H / 4) */
-    uint16_t state_words;    /* operands, and as much again for a GRU's hidden or an LSTM's cell state */
+    uint16_t state_words;    /* operands, and as much again for the hidden or cell state of all kinds but RNN */
     uint16_t cell_frac_bits; /* LSTM: fractional bits of the cell state, 8 .. 15 */
     uint16_t wide_alone;     /* GRU: 1 in the first layer if C is odd and not 1, else 0: the last column stands alone */
 };
@@ -262,6 +263,7 @@ es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, 
 void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+void es_fastgrnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 
 void es_preprocess_none(es_context_t *context, const int16_t *counts);
 void es_preprocess_difference(es_context_t *context, const int16_t *counts);

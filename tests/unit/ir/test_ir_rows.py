@@ -69,6 +69,7 @@ def test_names_and_sizes_of_cells(cell: str) -> None:
         == {
             "rnn": ["hidden"],
             "gru": ["reset_gate", "update_gate", "new_gate_input", "new_gate_hidden"],
+            "fastgrnn": ["new_gate"],
             "lstm": ["input_gate", "forget_gate", "cell_gate", "output_gate"],
         }[cell]
     )
@@ -80,6 +81,11 @@ def test_names_and_sizes_of_cells(cell: str) -> None:
         # I=3, H=(5, 2), K=4. Parameters: gates (H (I + H) + biases) a layer, then the head's K (H + 1).
         ("rnn", (5 * 8 + 5) + (2 * 7 + 2) + 12, (5 * (6 + 5 + 4)) + (2 * (5 + 2 + 4)) + 4 * (2 + 4)),
         ("gru", (15 * 8 + 20) + (6 * 7 + 8) + 12, (15 * 11 + 20 * 4) + (6 * 7 + 8 * 4) + 4 * (2 + 4)),
+        (
+            "fastgrnn",  # a bias more a unit, zeta and nu, all of four bytes in an integer model
+            (5 * 8 + 5 + 5 + 2) + (2 * 7 + 2 + 2 + 2) + 12,
+            (5 * (6 + 5 + 4 + 4) + 8) + (2 * (5 + 2 + 4 + 4) + 8) + 4 * (2 + 4),
+        ),
         ("lstm", (20 * 8 + 20) + (8 * 7 + 8) + 12, (20 * (6 + 5 + 4)) + (8 * (5 + 2 + 4)) + 4 * (2 + 4)),
     ],
 )
