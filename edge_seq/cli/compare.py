@@ -12,6 +12,7 @@ import typer
 from edge_seq.cli.output import (
     CHECK_FAILED,
     JsonOption,
+    SetOption,
     print_json,
     print_line,
     print_stderr_warning,
@@ -69,10 +70,7 @@ def command(
     study_name: Annotated[str, typer.Option(help="Name of the comparison in the database.")] = "edge_seq compare",
     heartbeat_s: Annotated[int, typer.Option(min=1, help="Seconds between two signs of life of a worker.")] = 15,
     grace_s: Annotated[int, typer.Option(min=2, help="Silence after which a trial is taken over.")] = 60,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
-    ] = None,
+    override: SetOption = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration as JSON and stop.")
     ] = False,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.cli.output import JsonOption, estimate, percent, print_json, print_line, print_table, progress
+from edge_seq.cli.output import JsonOption, SetOption, estimate, percent, print_json, print_line, print_table, progress
 
 
 def command(
@@ -20,10 +20,7 @@ def command(
     data: Annotated[Path | None, typer.Option("--data", help="Data source (TOML); same as data.source.")] = None,
     folds: Annotated[int, typer.Option(help="Parts by group, at least 2.")] = 5,
     repeats: Annotated[int, typer.Option(help="Cross-validations with other folds and seeds.")] = 1,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
-    ] = None,
+    override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a configuration by cross-validation over groups: every group is tested once in a repeat.

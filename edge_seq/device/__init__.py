@@ -1,1 +1,1 @@
-"""A board on a serial port: frames, messages, ports, a client, and a twin of the device for tests (SPEC.md, part 2)."""
+"""A board on a serial port: frames, messages, transports, a client, and a simulated device (SPEC.md, part 2)."""

@@ -1,4 +1,4 @@
-"""The host's side of the wire: requests with timeouts and retries, streams with every loss counted.
+"""Host side of the wire protocol: requests with timeouts and retries, and streams in which every loss is counted.
 
 with open_device("/dev/ttyACM0") as device:
     device.reset()
@@ -47,23 +47,23 @@ from edge_seq.support.errors import DeviceError, DeviceRefusedError, DeviceResta
 
 SEQUENCES = 1 << 16
 INDICES = 1 << 32
-MOST_AHEAD = 1 << 26  # samples lost at once, 11 hours at 1.6 kHz; an index beyond is no loss that anyone could tell
-WAITING_FRAMES = 4096  # of a stream, while a reply is waited for; beyond them the oldest is lost, and counted as lost
+MOST_AHEAD = 1 << 26  # largest believable loss at once, samples (11 hours at 1.6 kHz); beyond it the index is wrong
+WAITING_FRAMES = 4096  # stream frames kept while waiting for a reply; beyond them the oldest is lost and counted
 MAX_BATCH = 255
 TICK_S = 0.2
 
 
 @dataclass(frozen=True)
 class Timing:
-    """How patient a client is.
+    """Timeouts and retries of a client.
 
     Attributes:
-        timeout_s: for a reply.
+        timeout_s: longest wait for a reply.
         retries: how often a request is sent again.
-        self_test_timeout_s: for the self-test, which runs many steps.
-        silence_s: of a stream, after which the device is asked whether it is still there.
-        reconnect_s: for how long a port that vanished is looked for.
-        reconnect_every_s: how often.
+        self_test_timeout_s: longest wait for the self-test, which runs many steps.
+        silence_s: a stream that is silent for this time makes the client ask whether the device is still there.
+        reconnect_s: how long the client tries to reopen a port that vanished.
+        reconnect_every_s: time between these attempts.
     """
 
     timeout_s: float = 1.0
@@ -76,16 +76,16 @@ class Timing:
 
 @dataclass
 class Counters:
-    """What went wrong on the way so far, and was mended or counted. Another thread may read it.
+    """Transmission errors so far, corrected or counted. Other threads may read them.
 
     Attributes:
-        received_bytes: of any kind.
-        frames: good ones received.
-        faults: what was received between delimiters and was no frame, by kind.
-        strays: good frames that nobody waited for: late or doubled replies.
+        received_bytes: bytes received, of any kind.
+        frames: valid frames received.
+        faults: invalid frames received, by kind of fault.
+        strays: valid frames that no request waited for, such as late or repeated replies.
         retries: requests sent again.
-        reconnects: ports opened again.
-        dropped: samples of streams that devices themselves did not take in time; lost ones, as those on the line.
+        reconnects: how often a port was reopened.
+        dropped: stream samples that the device was too late to read. They are lost, like samples lost on the line.
     """
 
     received_bytes: int = 0
@@ -99,14 +99,14 @@ class Counters:
 
 @dataclass(frozen=True)
 class DeviceContract:
-    """What a device says of its input and output; texts are cut to TEXT_BYTES.
+    """Sensor contract and labels as a device reports them. All are texts, cut to ``TEXT_BYTES`` bytes.
 
     Attributes:
-        sample_rate_hz: as decimal text.
-        preprocessing: with its shift, for example ``remove_gravity, shift 6``.
-        window_stride: as decimal text.
-        channels: name, unit, counts a unit and full scale of each, as text.
-        labels: of the classes.
+        sample_rate_hz: sample rate in Hz, decimal text.
+        preprocessing: preprocessing step with its shift, for example ``remove_gravity, shift 6``.
+        window_stride: window stride in samples, decimal text.
+        channels: name, unit, counts per unit and full scale of each channel.
+        labels: class labels.
     """
 
     sample_rate_hz: str
@@ -117,7 +117,7 @@ class DeviceContract:
 
 
 def expected_contract(contract: SensorContract, labels: tuple[str, ...]) -> DeviceContract:
-    """What a device with this contract says."""
+    """Return what a device reports if its model has this contract and these labels."""
 
     def cut(text: str) -> str:
         return messages.clean_text(messages.cut_text(text))
@@ -137,15 +137,15 @@ def expected_contract(contract: SensorContract, labels: tuple[str, ...]) -> Devi
 
 @dataclass(frozen=True)
 class SampleBlock:
-    """Samples of a stream, one after the other.
+    """Consecutive samples of a stream.
 
     Attributes:
-        first_index: of the first, counted since the start of the device; does not wrap.
-        counts: int16 [n, C].
-        lost: samples missing between the block before and this one, wherever they were lost; 0 for the first block.
-        restarted: the device started anew before this block, or its index went back or far ahead: indices begin anew,
-            and what was lost is not known.
-        dropped: of those lost, samples that the device itself did not take in time; the others were lost on the line.
+        first_index: index of the first sample, counted since the start of the device; does not wrap.
+        counts: raw counts, int16 [n, C].
+        lost: samples missing between the previous block and this one, wherever they were lost; 0 for the first block.
+        restarted: True if the device restarted before this block, or its index jumped back or far ahead. Indices start
+            again, and the number of lost samples is unknown.
+        dropped: how many of the lost samples the device was too late to read; the others were lost on the line.
     """
 
     first_index: int
@@ -156,12 +156,12 @@ class SampleBlock:
 
 
 class Device:
-    """A device that said hello. Make one with :func:`open_device` or :func:`connect`.
+    """An open device that has answered HELLO. Create one with :func:`open_device` or :func:`connect`.
 
     Attributes:
-        name: of the port, for messages.
-        info: what the device last said of itself.
-        counters: what went wrong on the way.
+        name: name of the port, used in messages.
+        info: the device's latest reply to HELLO.
+        counters: transmission errors so far.
     """
 
     def __init__(self, name: str, opener: Opener, timing: Timing) -> None:
@@ -186,17 +186,17 @@ class Device:
         self.close()
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         self._transport.close()
 
     @property
     def frame_errors(self) -> int:
-        """How often something came that was no frame."""
+        """Number of invalid frames received."""
         return self.counters.faults.total()
 
     @contextmanager
     def patience(self, timing: Timing) -> Iterator[None]:
-        """Be as patient as this for a while."""
+        """Use other timeouts within a ``with`` block."""
         before, self._timing = self._timing, timing
         try:
             yield
@@ -206,16 +206,16 @@ class Device:
     # ------------------------------------------------------------------------------------------------------ requests
 
     def hello(self) -> Hello:
-        """Begin a new session: the device's streams are off, its states stay.
+        """Start a new session. The device's streams are switched off; its states stay.
 
         Raises:
-            DeviceError: where nothing answers, or another protocol does.
+            DeviceError: no device answers, or it speaks another protocol version.
         """
         self.info = self._say_hello()
         return self.info
 
     def contract(self) -> DeviceContract:
-        """What the device says of its input and output."""
+        """Ask the device for its sensor contract and labels."""
         rate, preprocessing, stride = self._texts(Item.GENERAL, 0, 3)
         channels = [self._texts(Item.CHANNEL, index, 4) for index in range(self.info.num_channels)]
         labels = [self._texts(Item.LABEL, index, 1)[0] for index in range(self.info.num_classes)]
@@ -228,20 +228,21 @@ class Device:
         )
 
     def reset(self) -> None:
-        """Zero states and a new window."""
+        """Set all states to zero and start a new window."""
         self._empty(Type.RESET)
 
     def push(self, counts: NDArray[np.int16]) -> list[Decision]:
-        """Run samples.
+        """Run the model on samples.
 
         Args:
-            counts: int16 [n, C], raw counts, any n.
+            counts: raw counts, int16 [n, C], n >= 1.
 
         Returns:
-            The labels that were due; their positions count from the first of these samples.
+            The labels that were due. Their positions count from the first of these samples.
 
         Raises:
-            DeviceRestartedError: where the device started anew since the session began; no sample was pushed since.
+            DeviceError: ``counts`` has another dtype or shape, or the device does not answer.
+            DeviceRestartedError: the device restarted since the session began. No sample was pushed since.
         """
         counts = self._checked(counts)
         at_once = self._samples_at_once()
@@ -254,15 +255,15 @@ class Device:
         return decisions
 
     def trace(self, counts: NDArray[np.int16]) -> NDArray[np.int32]:
-        """Run samples and see everything.
+        """Run the model on samples and return all intermediate values.
 
         Args:
-            counts: int16 [n, C], raw counts, any n.
+            counts: raw counts, int16 [n, C], n >= 1.
 
         Returns:
-            int32 [n, row_words]: for each step features [C], states [state_words], pooled operands [pool_words],
-            logits [K], label, and of a decision stage scores [K], excess of a distance and decision (K: unknown); where
-            no label was due zeros, label and decision -1.
+            int32 [n, row_words]. Each row holds features [C], states [state_words], pooled operands [pool_words],
+            logits [K] and label. A decision stage adds scores [K], the excess of its distance (if it has one) and the
+            decision (K: unknown). In steps without a label, logits and scores are 0, label and decision are -1.
         """
         counts = self._checked(counts)
         info = self.info
@@ -272,28 +273,29 @@ class Device:
         return messages.unpack_rows(b"".join(raw), info)
 
     def self_test(self) -> SelfTest:
-        """Run the golden vectors on the device; its states are those after a reset then."""
+        """Run the golden vectors on the device. Afterwards its states are those of a reset."""
         return messages.unpack_self_test(self._request(Type.SELF_TEST, timeout_s=self._timing.self_test_timeout_s))
 
     def cost(self) -> Cost:
-        """Counted cost of the steps since the device started."""
+        """Ask for the measured cost of the model steps since the device started."""
         return messages.unpack_cost(self._request(Type.COST))
 
     def save_state(self) -> bytes:
-        """Everything that the next step depends on; SPEC.md, section 13."""
+        """Read the saved state: everything that the next step depends on (SPEC.md, section 13)."""
         self._require(Capability.STATE, "save a state")
         return self._read_parts(Type.STATE_READ, self.info.state_bytes)
 
     def restore_state(self, state: bytes) -> None:
-        """Go on where a saved state was.
+        """Continue from a saved state.
 
         Raises:
-            DeviceRefusedError: where it is damaged or of another model; the device's states stay.
+            DeviceError: the state has another size, or the device cannot restore states.
+            DeviceRefusedError: the state is damaged or from another model. The device's states stay as they were.
         """
         self._require(Capability.STATE, "restore a state")
         if len(state) != self.info.state_bytes:
             raise DeviceError(
-                f"restoring a state on {self.name}: {len(state)} bytes, expected {self.info.state_bytes}; it is of "
+                f"restoring a state on {self.name}: {len(state)} bytes, expected {self.info.state_bytes}; it is from "
                 "another model"
             )
         step = self.info.room_bytes - 4
@@ -306,27 +308,28 @@ class Device:
     def stream(
         self, *, decisions: bool = False, batch: int | None = None, tick: Callable[[], None] = lambda: None
     ) -> Generator[SampleBlock | Decision, None, None]:
-        """Samples of the device's sensor as they come, until the caller stops.
+        """Yield the samples of the device's sensor as they arrive, until the caller stops.
 
-        Losses are counted in the blocks. A port that vanishes is looked for (``Timing.reconnect_s``), a silent device
-        is asked, one that started anew is told to stream again.
+        Each block counts the samples lost before it. The client reopens a port that vanishes (``Timing.reconnect_s``),
+        asks a silent device whether it is still there, and tells a device that restarted to stream again.
 
         Args:
-            decisions: the device also runs its model on the samples, from a reset; its labels come between the blocks,
-                each after the block that holds its sample.
-            batch: samples a frame, 1 to 255, as far as the device has room for them; by default those of 50 ms, at the
-                rate of the device's contract.
-            tick: called about every :data:`TICK_S`, whether samples come or not; what it raises ends the stream.
+            decisions: the device also resets its model and runs it on the samples. Each label comes after the block
+                that holds its sample.
+            batch: samples per frame, 1 to 255, limited by the device's frame size. By default the samples of 50 ms at
+                the rate of the device's contract.
+            tick: called about every :data:`TICK_S` seconds, whether samples arrive or not. An exception that it raises
+                ends the stream.
 
         Raises:
-            PortLostError: where the port does not come back in time.
-            DeviceError: where the device does not answer any more.
+            PortLostError: the port does not come back in time.
+            DeviceError: the device has no sensor, or does not answer any more.
         """
         self._require(Capability.SENSOR, "stream samples")
         flags = StreamFlag.SAMPLES | (StreamFlag.DECISIONS if decisions else StreamFlag.OFF)
         switch = messages.pack_stream(flags, self._default_batch() if batch is None else batch)
         follow = _Follow(self.info)
-        self._stream_frames.clear()  # of a stream before this one
+        self._stream_frames.clear()  # frames of an earlier stream
         self._tick = tick
         try:
             self._start_stream(switch)
@@ -345,7 +348,7 @@ class Device:
             self._stop_stream()
 
     def _default_batch(self) -> int:
-        """Samples of 50 ms; 1 where the device's rate is no number."""
+        """Samples in 50 ms; 1 if the device's sample rate is not a number."""
         text = self._texts(Item.GENERAL, 0, 3)[0]
         try:
             return int(min(max(float(text) / 20, 1), MAX_BATCH))
@@ -363,7 +366,7 @@ class Device:
                 self._request(Type.STREAM, messages.pack_stream(StreamFlag.OFF, 0))
                 break
             if self.counters.received_bytes == heard:
-                break  # one that is gone streams no more; the reason was raised where it was found
+                break  # the device is gone; the error was raised where this was noticed
         self._stream_frames.clear()
 
     def _next_of_stream(self, until: float) -> Frame | None:
@@ -375,18 +378,21 @@ class Device:
         return self._stream_frames.popleft()
 
     def _revive(self, switch: bytes, follow: _Follow, *, said_hello: bool = False) -> None:
-        """After silence or a lost port: the device may have started anew, or may never have heard of the stream."""
+        """Start the stream again after silence or a lost port.
+
+        The device may have restarted, or may never have received the request to stream.
+        """
         if not said_hello:
             hello = self._say_hello()
             self._require_same_model(hello)
             self.info = hello
         if self.info.boot != follow.boot:
-            self._stream_frames.clear()  # of the start before; their indices are not those of this start
+            self._stream_frames.clear()  # from before the restart; their indices are not valid any more
             follow.restart(self.info.boot)
-        self._start_stream(switch)  # what waits of the same start stays: its samples are whole
+        self._start_stream(switch)  # waiting frames of the same start stay valid
 
     def _recover(self, switch: bytes, follow: _Follow) -> None:
-        """After a lost port, which may be lost again while it comes back."""
+        """Reopen a lost port and start the stream again. The port may be lost again meanwhile."""
         until = time.monotonic() + self._timing.reconnect_s
         while True:
             self.reconnect()
@@ -398,11 +404,11 @@ class Device:
                     raise
 
     def reconnect(self) -> None:
-        """Open a port that vanished again, as soon as it is back and the device answers, and say hello.
+        """Reopen a port that vanished, as soon as it is back and the device answers HELLO.
 
         Raises:
-            PortLostError: where it does not come back in time.
-            DeviceError: where the device does not answer in time, or is another.
+            PortLostError: the port does not come back in time.
+            DeviceError: the device does not answer in time, or has another model or message layout.
         """
         self._transport.close()
         until = time.monotonic() + self._timing.reconnect_s
@@ -412,7 +418,7 @@ class Device:
                 self._forget_line()
                 hello = self._say_hello()
                 break
-            except DeviceError:  # lost again, or a device that is still starting
+            except DeviceError:  # the port is lost again, or the device is still starting
                 self._transport.close()
                 if time.monotonic() >= until:
                     raise
@@ -423,17 +429,17 @@ class Device:
         self.info = hello
 
     def _require_same_model(self, hello: Hello) -> None:
-        """Of every HELLO within a stream: a board may be flashed anew, or be another, behind the same name."""
+        """Check a HELLO within a stream: behind the same port name there may be another board, or new firmware."""
         before = self.info
         if hello.model_hash != before.model_hash:
             raise DeviceError(
-                f"going on with port {self.name}: it is a device with model {hello.model_hash[:16]}..., before it "
-                f"was {before.model_hash[:16]}...; start again"
+                f"continuing on port {self.name}: the device now has model {hello.model_hash[:16]}..., before it "
+                f"had {before.model_hash[:16]}.... Start the stream again"
             )
         if _layout(hello) != _layout(before):
             raise DeviceError(
-                f"going on with port {self.name}: it has the same model as before and another layout of its messages: "
-                "the firmware was changed; start again"
+                f"continuing on port {self.name}: the model is the same as before, the layout of its messages is not: "
+                "the firmware was changed. Start the stream again"
             )
 
     # ----------------------------------------------------------------------------------------------------- the parts
@@ -451,10 +457,10 @@ class Device:
         return (self.info.room_bytes - 2) // (2 * self.info.num_channels)
 
     def _samples_at_once(self) -> int:
-        """How many samples fit a request, with their labels in the reply."""
+        """Number of samples that fit one request, with their labels in the reply."""
         info = self.info
         labels = (info.room_bytes - 4) // messages.label_bytes(info.num_classes, info.decides)
-        # A window may be half over: n samples see at most n // T + 1 ends.
+        # The first window may have begun earlier, so n samples hold at most n // T + 1 window ends.
         samples = labels if info.label_every_step else max(1, (labels - 1) * info.window_length)
         return min(samples, self._samples_that_fit_a_request())
 
@@ -472,7 +478,7 @@ class Device:
         return rows
 
     def _read_parts(self, kind: Type, wanted: int, begun: bytes = b"") -> bytes:
-        content = bytearray(begun)  # grows in place: a device may send it byte by byte
+        content = bytearray(begun)  # grows in place, as a device may send one byte at a time
         while len(content) < wanted:
             fields = self._request(kind, messages.pack_part(len(content)))
             offset, part = messages.unpack_part(fields, kind.name)
@@ -494,7 +500,7 @@ class Device:
     def _require(self, capability: Capability, doing: str) -> None:
         if capability not in self.info.capabilities:
             raise DeviceError(
-                f"{self.name} ({self.info.board}) cannot {doing}: its port gives none. Has: "
+                f"{self.name} ({self.info.board}) cannot {doing}: its port does not support it. Supported: "
                 f"{', '.join(one.name or '' for one in Capability if one in self.info.capabilities) or 'nothing'}"
             )
 
@@ -504,12 +510,12 @@ class Device:
     # ------------------------------------------------------------------------------------------------------- the wire
 
     def _forget_line(self) -> None:
-        """Of a port that was closed: half a frame, and replies. Whole frames of a stream stay."""
+        """Drop partial frames and replies of a port that was closed. Complete stream frames stay."""
         self._rest, self._skipping = b"", False
         self._replies: deque[Frame] = deque(maxlen=WAITING_FRAMES)
 
     def _receive(self, timeout_s: float) -> None:
-        """Wait for some bytes, for a short while, and sort the frames in them."""
+        """Wait briefly for bytes, and put each frame in them into the queue of replies or of stream frames."""
         self._keep_ticking()
         received = self._transport.read(min(timeout_s, TICK_S))
         self.counters.received_bytes += len(received)
@@ -528,14 +534,15 @@ class Device:
             self._tick()
 
     def _request(self, kind: Type, fields: bytes = b"", *, timeout_s: float | None = None) -> bytes:
-        """Send a request until it is answered; the device does it once, however often it comes.
+        """Send a request until it is answered. The device executes it once, even if it arrives several times.
 
         Returns:
-            The reply's fields.
+            The fields of the reply.
 
         Raises:
-            DeviceRefusedError: with the device's code and words; DeviceRestartedError: where it forgot the session.
-            DeviceError: where no answer came.
+            DeviceRefusedError: the device refused; the error holds its code and text.
+            DeviceRestartedError: the device restarted since the session began.
+            DeviceError: the device did not answer.
         """
         timeout_s = self._timing.timeout_s if timeout_s is None else timeout_s
         self._sequence = (self._sequence + 1) % SEQUENCES
@@ -587,7 +594,7 @@ class Device:
         _, code, text = messages.unpack_error(frame.fields)
         if code == ErrorCode.SESSION:
             raise DeviceRestartedError(
-                f"{kind.name} to {self.name}: the device has started anew since this session began, so its states are "
+                f"{kind.name} to {self.name}: the device has restarted since this session began, so its states are "
                 "those after a reset. Begin again with the first sample"
             )
         name = ErrorCode(code).name if code in set(ErrorCode) else "unknown"
@@ -595,30 +602,30 @@ class Device:
 
 
 class _Follow:
-    """Makes blocks of the frames of a stream: unwraps indices, counts what is missing."""
+    """Turns the frames of a stream into blocks: unwraps indices and counts missing samples."""
 
     def __init__(self, info: Hello) -> None:
         self._channels, self._classes, self._decides = info.num_channels, info.num_classes, info.decides
         self._next: int | None = None
         self._restarted = False
-        self._last: NDArray[np.int16] = np.zeros((0, info.num_channels), dtype=np.int16)  # ends before _next
+        self._last: NDArray[np.int16] = np.zeros((0, info.num_channels), dtype=np.int16)  # latest block
         self._dropped = 0
         self.boot = info.boot
 
     def restart(self, boot: int) -> None:
-        """The device started anew: indices begin anew."""
+        """Note that the device restarted: its indices start again."""
         self.boot, self._next, self._restarted = boot, None, True
 
     def take(self, frame: Frame) -> SampleBlock | Decision | None:
-        """A block or decision; None for a frame whose samples were there already.
+        """Return the block or decision of a frame; None if its samples were received before.
 
         Raises:
-            DeviceError: where the fields are not possible.
+            DeviceError: the fields of the frame are not valid.
         """
         if frame.type == Type.DECISION:
             decision = messages.unpack_stream_decision(frame.fields, self._classes, decides=self._decides)
             if self._next is None:
-                return None  # of samples that this stream never saw
+                return None  # belongs to samples that this stream never received
             return replace(decision, position=self._next + _signed(decision.position - self._next))
         samples = messages.unpack_samples(frame.fields, self._channels)
         if not len(samples.counts):
@@ -633,17 +640,17 @@ class _Follow:
             first = samples.first_index
         elif 0 <= ahead <= MOST_AHEAD:
             first = self._next + ahead
-        else:  # a device that started anew unseen, or a frame that lies: what was lost is not known
+        else:  # an unnoticed restart or a wrong index: the loss is unknown
             first, ahead, self._restarted = samples.first_index, 0, True
         self._next, self._last = first + len(counts), counts
         restarted, self._restarted = self._restarted, False
-        # The device counts from 0 again when its stream is switched on.
+        # The device restarts its count of dropped samples when its stream is switched on.
         dropped = samples.dropped - self._dropped if samples.dropped >= self._dropped else samples.dropped
         self._dropped = samples.dropped
         return SampleBlock(first, counts, ahead, restarted, min(dropped, ahead))
 
     def _repeats(self, counts: NDArray[np.int16], back: int) -> bool:
-        """Whether samples from ``back`` before the next on were there already, as far as the last block reaches."""
+        """True if samples from ``back`` before the next expected one repeat the latest block, as far as it reaches."""
         if back > len(self._last):
             return False
         seen = self._last[len(self._last) - back :][: len(counts)]
@@ -651,11 +658,11 @@ class _Follow:
 
 
 def _no_tick() -> None:
-    """Outside a stream nobody waits to be called."""
+    """Default tick outside a stream: nothing to do."""
 
 
 def _layout(hello: Hello) -> tuple[object, ...]:
-    """What the fields of a device's messages depend on, and what it may be asked for."""
+    """Properties of a device that its message layout and abilities depend on."""
     return (
         *(hello.abi, hello.num_channels, hello.num_classes, hello.window_length, hello.label_every_step, hello.carry),
         *(hello.state_words, hello.pool_words, hello.state_bytes, hello.max_body_bytes, hello.capabilities),
@@ -663,15 +670,15 @@ def _layout(hello: Hello) -> tuple[object, ...]:
 
 
 def _signed(difference: int) -> int:
-    """The nearest number that is so modulo 2^32."""
+    """``difference`` modulo 2^32, as the number nearest to 0."""
     return (difference + INDICES // 2) % INDICES - INDICES // 2
 
 
 def connect(opener: Opener, *, name: str = "device", timing: Timing | None = None) -> Device:
-    """A device on any transport, for example a twin in this process.
+    """Open a device on any transport, for example a simulated device in this process.
 
     Raises:
-        DeviceError, PortLostError: as :func:`open_device`.
+        DeviceError, PortLostError: see :func:`open_device`.
     """
     return Device(name, opener, timing or Timing())
 
@@ -683,16 +690,16 @@ def open_device(
     timing: Timing | None = None,
     wrap: Callable[[Transport], Transport] = lambda transport: transport,
 ) -> Device:
-    """Open a port, by name or URL of pyserial, and say hello.
+    """Open a port, by name or URL of pyserial, and send HELLO.
 
     Args:
-        port: for example ``/dev/ttyACM0``, ``COM3`` or ``socket://host:port``.
-        baud: of the firmware; no matter on USB.
-        timing: how patient to be.
-        wrap: put around each transport that is opened, for tests.
+        port: port name or URL, for example ``/dev/ttyACM0``, ``COM3`` or ``socket://host:port``.
+        baud: baud rate. Must match the firmware; USB serial ports ignore it.
+        timing: timeouts and retries.
+        wrap: function applied to each transport that is opened; used by tests.
 
     Raises:
-        PortLostError: where the port cannot be opened.
-        DeviceError: where no device answers, or one of another protocol.
+        PortLostError: the port cannot be opened.
+        DeviceError: no device answers, or it speaks another protocol version.
     """
     return Device(port, lambda: wrap(open_transport(port, baud=baud)), timing or Timing())

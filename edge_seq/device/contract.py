@@ -1,20 +1,21 @@
-"""What a device says of its input and output, compared with what a model was made for."""
+"""Compares the sensor contract that a device reports with the contract of a model."""
 
 from __future__ import annotations
 
 from edge_seq.device.client import Device, DeviceContract, expected_contract
 from edge_seq.ir.contract import SensorContract
 
-_SHOWN = 200  # characters of a value
+_SHOWN = 200  # longest value in a message, characters
 
 
 def contract_differences(device: Device, contract: SensorContract, labels: tuple[str, ...] | None = None) -> list[str]:
-    """What a device's sensor contract has otherwise than ``contract``: each field, with both values.
+    """Describe each field in which a device's sensor contract differs from ``contract``, with both values.
 
     Args:
-        device: that said hello.
-        contract: of the model.
-        labels: of the model: these, and the stride, are compared too; None where only samples matter.
+        device: an open device.
+        contract: the model's sensor contract.
+        labels: the model's class labels. If given, the labels and the window stride are compared too; pass None if
+            only the samples matter.
     """
     told, wanted = device.contract(), expected_contract(contract, labels or ())
     pairs: list[tuple[str, object, object]] = [

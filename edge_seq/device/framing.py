@@ -1,4 +1,4 @@
-"""Frames as pure functions of bytes: COBS between zero bytes, a header, a CRC-32 at the end.
+"""Frames as pure functions of bytes: a header, fields and a CRC-32, COBS-encoded between zero bytes.
 
 >>> body = encode_body(Frame(type=0x03, sequence=7, fields=b""))
 >>> decode_frame(encode_frame(body).strip(b"\\0")) == Frame(type=0x03, sequence=7, fields=b"")
@@ -16,7 +16,7 @@ from cobs import cobs
 
 PROTOCOL_VERSION = 1
 DELIMITER = b"\0"
-MAX_BODY_BYTES = 4096  # of any device; each says in its hello what it takes
+MAX_BODY_BYTES = 4096  # upper limit for any device; each device reports its own in HELLO
 HEADER = struct.Struct("<BBH")
 CRC = struct.Struct("<I")
 OVERHEAD_BYTES = HEADER.size + CRC.size
@@ -27,13 +27,13 @@ FAULTS: tuple[FrameFault, ...] = ("cobs", "short", "long", "crc")
 
 @dataclass(frozen=True)
 class Frame:
-    """One message as it lies between two delimiters.
+    """One message, decoded.
 
     Attributes:
-        type: of the message, 0 to 255.
-        sequence: of the request, 0 to 65535; a reply has that of its request.
-        fields: what the type says.
-        version: of the protocol.
+        type: type of the message, 0 to 255.
+        sequence: sequence number of the request, 0 to 65535. A reply carries the number of its request.
+        fields: payload; its layout depends on the type.
+        version: protocol version.
     """
 
     type: int
@@ -43,10 +43,10 @@ class Frame:
 
 
 class FrameFaultError(ValueError):
-    """Bytes between two delimiters that are no frame.
+    """The bytes between two delimiters are not a valid frame.
 
     Attributes:
-        fault: which check failed.
+        fault: the check that failed.
     """
 
     def __init__(self, fault: FrameFault) -> None:
@@ -55,27 +55,31 @@ class FrameFaultError(ValueError):
 
 
 def encoded_limit(body_bytes: int) -> int:
-    """Bytes that a body of so many can take between its delimiters."""
+    """Largest size in bytes of a COBS-encoded body of ``body_bytes`` bytes, without delimiters."""
     return body_bytes + (body_bytes + 253) // 254 + 1
 
 
 def encode_body(frame: Frame) -> bytes:
-    """Header, fields, checksum; not yet stuffed."""
+    """Header, fields and CRC-32 of a frame, before COBS encoding."""
     head = HEADER.pack(frame.version, frame.type, frame.sequence) + frame.fields
     return head + CRC.pack(zlib.crc32(head))
 
 
 def encode_frame(body: bytes) -> bytes:
-    """A body between two delimiters; the first ends whatever the line carried before."""
+    """COBS-encode a body and put it between two delimiters. The first one ends whatever the line carried before."""
     encoded: bytes = cobs.encode(body)
     return DELIMITER + encoded + DELIMITER
 
 
 def decode_frame(encoded: bytes, *, limit: int = MAX_BODY_BYTES) -> Frame:
-    """What lies between two delimiters, not empty.
+    """Decode the bytes between two delimiters.
 
     Raises:
-        FrameFaultError: where it is no frame: longer than the limit, not COBS, too short, or damaged.
+            Args:
+                encoded: the bytes without delimiters; not empty.
+                limit: largest body, bytes.
+
+        FrameFaultError: the bytes are longer than the limit, not COBS, too short, or fail the CRC.
     """
     if len(encoded) > encoded_limit(limit):
         raise FrameFaultError("long")
@@ -95,13 +99,13 @@ def decode_frame(encoded: bytes, *, limit: int = MAX_BODY_BYTES) -> Frame:
 
 @dataclass(frozen=True)
 class Split:
-    """What some more bytes brought.
+    """Result of :func:`split_frames`.
 
     Attributes:
-        frames: the whole ones, in order.
-        faults: what was no frame, in order.
-        rest: bytes after the last delimiter, to be given again with the next bytes; bounded.
-        skipping: the rest is of a frame that is too long and was thrown away; it ends at the next delimiter.
+        frames: complete frames, in order.
+        faults: one fault for each invalid piece, in order.
+        rest: bytes after the last delimiter, to be passed to the next call; bounded.
+        skipping: True while a frame that is too long is discarded, up to the next delimiter.
     """
 
     frames: tuple[Frame, ...]
@@ -111,13 +115,19 @@ class Split:
 
 
 def split_frames(rest: bytes, received: bytes, *, skipping: bool = False, limit: int = MAX_BODY_BYTES) -> Split:
-    """Take received bytes apart. Anything may be in them; what is no frame is a fault, and the next frame is whole.
+    """Split received bytes into frames.
+
+        The bytes are untrusted. Each piece that is not a frame counts as a fault and does not spoil the frame after it.
 
     Args:
-        rest: of the split before.
-        received: bytes that came since.
-        skipping: of the split before.
+        rest: ``rest`` of the previous split.
+        received: bytes received since.
+        skipping: ``skipping`` of the previous split.
         limit: largest body, bytes.
+
+    >>> split = split_frames(b"", encode_frame(encode_body(Frame(type=3, sequence=7, fields=b""))) + b"rest")
+    >>> len(split.frames), split.faults, split.rest
+    (1, (), b'rest')
     """
     *whole, rest = (rest + received).split(DELIMITER)
     frames: list[Frame] = []

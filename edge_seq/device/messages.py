@@ -1,4 +1,7 @@
-"""Messages as dataclasses, to and from the fields of a frame. What comes from a device is checked, length first."""
+"""Messages as dataclasses, packed to and unpacked from the fields of a frame.
+
+Bytes from a device are untrusted: lengths are checked first, then values.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from edge_seq.support.errors import DeviceError
 from edge_seq.support.names import is_printable
 
 RUNTIME_VERSION = "0.1.0"  # ES_WIRE_RUNTIME
-REPLY = 0x80  # a reply's type is its request's with this bit
+REPLY = 0x80  # the type of a reply is the type of its request with this bit set
 HASH_BYTES = 32
 MIN_BODY_BYTES = 256  # every device takes and sends at least this
-TEXT_BYTES = 40  # of a text on the wire; longer ones are cut at a character
+TEXT_BYTES = 40  # longest text on the wire; longer ones are cut at a character boundary
 NO_LABEL = 0xFFFF
 MAX_CLASSES = 256
 UNKNOWN_BYTES = 0xFFFFFFFF
@@ -27,7 +30,7 @@ MAX_STATE_BYTES = 1 << 20
 
 
 class Type(IntEnum):
-    """Requests; the device's own messages from 0xC0 on."""
+    """Message types: requests, and from 0xC0 on the messages that a device sends by itself."""
 
     HELLO = 0x01
     DESCRIBE = 0x02
@@ -47,7 +50,7 @@ class Type(IntEnum):
 
 
 class ErrorCode(IntEnum):
-    """Why a device refuses."""
+    """Reason why a device refuses a request."""
 
     VERSION = 1
     SESSION = 2
@@ -61,7 +64,7 @@ class ErrorCode(IntEnum):
 
 
 class Item(IntEnum):
-    """What DESCRIBE asks for."""
+    """Kind of text that DESCRIBE asks for."""
 
     GENERAL = 0
     CHANNEL = 1
@@ -69,7 +72,7 @@ class Item(IntEnum):
 
 
 class StreamFlag(IntFlag):
-    """What a device sends by itself."""
+    """Messages that a device sends by itself while it streams."""
 
     OFF = 0
     SAMPLES = 1
@@ -77,7 +80,7 @@ class StreamFlag(IntFlag):
 
 
 class Capability(IntFlag):
-    """What a device has: golden vectors, a sensor, room for a state; in its model a decision stage, a distance."""
+    """What a device has (golden vectors, sensor, memory for a state) and its model (decision stage, distance)."""
 
     NONE = 0
     SELF_TEST = 1
@@ -88,7 +91,7 @@ class Capability(IntFlag):
 
 
 class _Reader:
-    """Takes fields from bytes; never beyond their end."""
+    """Reads values from the fields of a message, never beyond their end."""
 
     def __init__(self, fields: bytes, what: str) -> None:
         self._fields, self._at, self._what = fields, 0, what
@@ -122,48 +125,52 @@ class _Reader:
 
 
 def clean_text(raw: bytes) -> str:
-    """Text of a device, fit to be printed: bounded, what is no UTF-8 or no printable character becomes ``?``."""
+    """Decode a device's text for printing: at most 255 bytes; what is not UTF-8 or not printable becomes ``?``."""
     return printable(raw[:255].decode("utf-8", "replace"))
 
 
 def printable(text: str) -> str:
-    """A text that may hold words of others: what is no printable character becomes ``?``."""
+    """Make untrusted text safe to print: unprintable characters become ``?``.
+
+    >>> printable("a\\x1b[2J")
+    'a?[2J'
+    """
     return "".join(character if is_printable(character) and character != "\ufffd" else "?" for character in text)
 
 
 def cut_text(text: str) -> bytes:
-    """UTF-8, cut to TEXT_BYTES at a character's end."""
+    """Encode as UTF-8, cut to at most :data:`TEXT_BYTES` at a character boundary."""
     return text.encode("utf-8")[:TEXT_BYTES].decode("utf-8", "ignore").encode("utf-8")
 
 
 def pack_text(text: str) -> bytes:
-    """Length and bytes of a text."""
+    """Length byte and UTF-8 bytes of a text."""
     raw = cut_text(text)
     return bytes([len(raw)]) + raw
 
 
 @dataclass(frozen=True)
 class Hello:
-    """Who a device is.
+    """Identity and sizes of a device, as it reports them in HELLO.
 
     Attributes:
-        model_hash: 64 hexadecimal digits.
-        boot: a number that differs from start to start.
-        abi: layout of the generated data, ES_ABI.
+        model_hash: hash of the model, 64 hexadecimal digits.
+        boot: number that differs from one start of the device to the next.
+        abi: version of the layout of the generated data, ES_ABI.
         num_channels, num_classes, num_layers, window_length: C, K, L, T.
-        state_words: 16-bit words of all layers' states.
-        pool_words: of the pooled operands; 0 where the model does not pool.
-        label_every_step: a label after each sample; else at the end of each window.
-        carry: states live on after a window's end.
-        capabilities: what the device has besides a model.
-        max_body_bytes: largest body that it takes and sends.
-        state_bytes: of a saved state.
-        context_bytes: that the model needs.
-        memory_bytes: that the device has for it.
-        free_stack_bytes: never used since the start; None where the device does not know.
-        frame_errors: what came to the device since its start and was no frame.
-        runtime_version: of the runtime's release.
-        board: what the port calls itself.
+        state_words: size of all layers' states, 16-bit words.
+        pool_words: size of the pooled operands, 16-bit words; 0 if the model does not pool.
+        label_every_step: True if a label is due after each sample, False if at the end of each window.
+        carry: True if states are carried over the end of a window.
+        capabilities: abilities of the device besides running its model.
+        max_body_bytes: largest body that the device receives and sends.
+        state_bytes: size of a saved state.
+        context_bytes: memory that the model needs.
+        memory_bytes: memory that the device has for the model.
+        free_stack_bytes: stack that was never used since the start; None if the device does not know.
+        frame_errors: pieces received by the device since its start that were not valid frames.
+        runtime_version: release of the C runtime.
+        board: name that the port of the runtime gives itself.
     """
 
     model_hash: str
@@ -189,18 +196,21 @@ class Hello:
 
     @property
     def decides(self) -> bool:
-        """Whether the model has a decision stage."""
+        """True if the model has a decision stage."""
         return Capability.DECISION in self.capabilities
 
     @property
     def row_words(self) -> int:
-        """Values of a traced step: features, states, pooled operands, logits, label; of a decision stage scores, excess
-        of a distance, decision."""
+        """Number of values of a traced step.
+
+        These are features, states, pooled operands, logits and label; with a decision stage also its scores, its excess
+        of distance (if it has a distance) and its decision.
+        """
         return self._plain_words + (1 + self.decides) * (self.num_classes + 1) + self._by_distance
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a traced step on the wire."""
+        """Size of a traced step on the wire, bytes."""
         return self.row_layout.itemsize
 
     @property
@@ -213,7 +223,7 @@ class Hello:
 
     @property
     def row_layout(self) -> np.dtype[np.void]:
-        """Of a traced step on the wire."""
+        """Structured dtype of a traced step on the wire."""
         fields = [("words", "<i2", self._plain_words), ("logits", "<i4", self.num_classes), ("label", "<i2", 1)]
         excess = [("excess", "<i4", 1)] if self._by_distance else []
         decided = [("scores", "<i4", self.num_classes), *excess, ("decision", "<i2", 1)] if self.decides else []
@@ -221,7 +231,7 @@ class Hello:
 
     @property
     def room_bytes(self) -> int:
-        """Bytes of fields that a frame of the device holds at most."""
+        """Largest size of the fields of a frame of this device, bytes."""
         return self.max_body_bytes - OVERHEAD_BYTES
 
 
@@ -257,7 +267,7 @@ def unpack_hello(fields: bytes) -> Hello:
     """Inverse of :func:`pack_hello`.
 
     Raises:
-        DeviceError: where the sizes are not possible.
+        DeviceError: the reply is too short or too long, or a size is out of range.
     """
     reader = _Reader(fields, "HELLO")
     digest = reader.take(HASH_BYTES).hex()
@@ -265,7 +275,8 @@ def unpack_hello(fields: bytes) -> Hello:
     state_bytes, context_bytes, memory_bytes, free_stack, frame_errors = last
     version, board = reader.text(), reader.text()
     reader.end()
-    # Of a saved state, SPEC.md, section 13, with room for what a decision stage remembers; a board without any says 0.
+    # Largest size of a saved state (SPEC.md, section 13), with room for the memory of a decision stage. A board that
+    # cannot save states says 0.
     decides = bool(has & Capability.DECISION)
     most_state = min(MAX_STATE_BYTES, 16 + 4 * (channels + pools + 4 * classes + 64) + 2 * states)
     for name, value, low, high in (
@@ -305,12 +316,12 @@ def unpack_hello(fields: bytes) -> Hello:
 
 
 def label_bytes(num_classes: int, decides: bool) -> int:
-    """Of a label in the reply to PUSH: position, label, logits, decision."""
+    """Size of one label in the reply to PUSH, bytes: position, label, logits, and decision if ``decides``."""
     return 4 + 4 * num_classes + 2 * decides
 
 
 def least_body_bytes(num_channels: int, num_classes: int, decides: bool) -> int:
-    """Of a device that can answer one pushed sample with its label, and send one sample of its sensor."""
+    """Smallest body size of a device that can answer one pushed sample with its label and send one sensor sample."""
     return OVERHEAD_BYTES + max(4 + label_bytes(num_classes, decides), 10 + 2 * num_channels)
 
 
@@ -328,7 +339,7 @@ def unpack_texts(fields: bytes, expected: int) -> tuple[str, ...]:
     """Inverse of :func:`pack_texts`.
 
     Raises:
-        DeviceError: where there is another number of them.
+        DeviceError: the number of texts is not ``expected``.
     """
     reader = _Reader(fields, "DESCRIBE")
     (found,) = reader.numbers("B")
@@ -348,7 +359,7 @@ def unpack_counts(fields: bytes, num_channels: int) -> NDArray[np.int16]:
     """Inverse of :func:`pack_counts`: int16 [n, C].
 
     Raises:
-        DeviceError: where the length is not that of so many samples.
+        DeviceError: the length does not match the number of samples.
     """
     reader = _Reader(fields, "PUSH")
     (samples,) = reader.numbers("H")
@@ -362,11 +373,11 @@ class Decision:
     """A label that was due.
 
     Attributes:
-        position: of its sample among those pushed, from 0; in a stream the index of the sample.
-        label: index of the class.
-        logits: Q16, one a class.
-        decision: what the model's decision stage makes of the labels up to this one: a class, or K for unknown; None
-            without a stage.
+        position: index of its sample among the samples pushed, from 0; in a stream the stream index of the sample.
+        label: class index.
+        logits: one per class, Q16.
+        decision: output of the decision stage after this label: a class index, or K for unknown. None if the model has
+            no decision stage.
     """
 
     position: int
@@ -401,7 +412,7 @@ def unpack_decisions(fields: bytes, num_classes: int, samples: int, *, decides: 
     """Inverse of :func:`pack_decisions`.
 
     Raises:
-        DeviceError: where it is not of so many samples, or a label is none.
+        DeviceError: the reply is not for ``samples`` samples, or a label or decision is not a class.
     """
     reader = _Reader(fields, "PUSH")
     done, count = reader.numbers("HH")
@@ -429,7 +440,7 @@ def unpack_stream_decision(fields: bytes, num_classes: int, *, decides: bool) ->
 
 
 def unpack_rows(raw: bytes, hello: Hello) -> NDArray[np.int32]:
-    """Traced steps, int32 [n, row_words], from whole rows as they come on the wire."""
+    """Traced steps int32 [n, row_words] from complete rows as sent on the wire."""
     rows = np.frombuffer(raw, dtype=hello.row_layout)
     return np.concatenate([rows[name].astype(np.int32) for name in rows.dtype.names or ()], axis=1)
 
@@ -446,7 +457,7 @@ def pack_rows(rows: NDArray[np.int32], hello: Hello) -> bytes:
 
 
 def pack_part(offset: int, content: bytes = b"") -> bytes:
-    """Fields of ROW, STATE_READ and STATE_WRITE, and of their replies: where a part lies, and the part."""
+    """Fields of ROW, STATE_READ and STATE_WRITE and of their replies: byte offset of a part, and its content."""
     return struct.pack("<I", offset) + content
 
 
@@ -459,11 +470,11 @@ def unpack_part(fields: bytes, what: str) -> tuple[int, bytes]:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What the golden vectors gave on the device.
+    """Result of running the golden vectors on the device.
 
     Attributes:
-        status: es_status_t; 0 where they are met.
-        window, step: where they first are not.
+        status: es_status_t; 0 if all values match.
+        window, step: position of the first mismatch.
     """
 
     status: int
@@ -472,7 +483,7 @@ class SelfTest:
 
     @property
     def passed(self) -> bool:
-        """Whether the device computes what the reference computed."""
+        """True if the device computed the same values as the reference."""
         return self.status == 0
 
 
@@ -491,14 +502,14 @@ def unpack_self_test(fields: bytes) -> SelfTest:
 
 @dataclass(frozen=True)
 class Cost:
-    """Counted cost of the steps since the device started.
+    """Measured cost of the model steps since the device started.
 
     Attributes:
-        steps: how many were counted.
-        last, lowest, highest: ticks of a step; 0 before the first.
-        total: ticks of all.
-        ticks_hz: ticks a second; None where the port does not know.
-        unit: what a tick is, in the port's words.
+        steps: number of steps measured.
+        last, lowest, highest: ticks of one step; 0 before the first.
+        total: ticks of all steps.
+        ticks_hz: ticks per second; None if the port does not know.
+        unit: name that the port gives to a tick, for example ``cycles``.
     """
 
     steps: int
@@ -511,12 +522,12 @@ class Cost:
 
     @property
     def mean(self) -> float:
-        """Ticks of a step."""
+        """Mean ticks per step."""
         return self.total / self.steps if self.steps else 0.0
 
     @property
     def mean_us(self) -> float | None:
-        """Microseconds of a step, where the port knows its clock."""
+        """Mean microseconds per step; None if the port does not know its clock."""
         return 1e6 * self.mean / self.ticks_hz if self.ticks_hz else None
 
 
@@ -536,7 +547,7 @@ def unpack_cost(fields: bytes) -> Cost:
 
 
 def pack_stream(flags: StreamFlag, batch: int) -> bytes:
-    """Fields of STREAM and of its reply: what is on, and samples a frame (0 in a request: as many as fit)."""
+    """Fields of STREAM and of its reply: flags, and samples per frame (0 in a request: as many as fit)."""
     return bytes([flags, batch])
 
 
@@ -550,12 +561,12 @@ def unpack_stream(fields: bytes) -> tuple[StreamFlag, int]:
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of the device's sensor, one after the other.
+    """Consecutive samples of the device's sensor.
 
     Attributes:
-        first_index: of the first; samples are counted from the start of the device, modulo 2^32.
-        dropped: samples that the device did not take in time since the stream was switched on, modulo 2^32.
-        counts: int16 [n, C].
+        first_index: index of the first sample, counted from the start of the device, modulo 2^32.
+        dropped: samples that the device was too late to read since the stream was switched on, modulo 2^32.
+        counts: raw counts, int16 [n, C].
     """
 
     first_index: int
@@ -581,7 +592,7 @@ def pack_error(request: int, code: int, text: str) -> bytes:
 
 
 def unpack_error(fields: bytes) -> tuple[int, int, str]:
-    """Inverse of :func:`pack_error`: type of the request, code, text."""
+    """Inverse of :func:`pack_error`: type of the request, error code, text."""
     reader = _Reader(fields, "ERROR")
     request, code = reader.numbers("BH")
     text = reader.text()

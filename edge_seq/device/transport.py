@@ -1,4 +1,4 @@
-"""Where bytes come from and go to: a serial port or a URL of pyserial, or a twin of the device in this process."""
+"""Byte transports: a serial port or URL of pyserial, or a simulated device in this process."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _READ_BYTES = 65536
 
 
 class Transport(Protocol):
-    """A port that is open. Every method raises :class:`PortLostError` where the port has vanished."""
+    """An open port. Every method raises :class:`PortLostError` if the port has vanished."""
 
     def read(self, timeout_s: float) -> bytes:
-        """What has come, or what comes first within the time; empty where nothing does."""
+        """Return the bytes received so far, or wait up to ``timeout_s`` seconds for some. Empty on timeout."""
 
     def write(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all bytes."""
 
     def close(self) -> None:
-        """Give the port back; may be called twice."""
+        """Close the port. May be called more than once."""
 
 
 Opener = Callable[[], Transport]
@@ -34,19 +34,19 @@ class SerialTransport:
 
     Args:
         port: name or URL.
-        baud: symbols a second.
-        write_timeout_s: after which a port that takes no bytes counts as lost.
+        baud: baud rate, symbols per second.
+        write_timeout_s: a port that accepts no bytes for this time counts as lost, seconds.
 
     Raises:
-        PortLostError: where it cannot be opened.
-        DeviceError: where the URL is of no kind that pyserial knows.
+        PortLostError: the port cannot be opened.
+        DeviceError: pyserial does not know this kind of URL, or cannot open it with the settings needed.
     """
 
     def __init__(self, port: str, *, baud: int = DEFAULT_BAUD, write_timeout_s: float = 5.0) -> None:
         import serial
 
         self._port = port
-        # RFC 2217 has no limit of time for writing in pyserial; its socket tells where the other end is gone.
+        # pyserial's RFC 2217 port supports no write timeout; its socket reports when the other end is gone.
         limit_s = None if port.lower().startswith("rfc2217:") else write_timeout_s
         try:
             self._serial: Any = serial.serial_for_url(
@@ -78,7 +78,7 @@ class SerialTransport:
                 return b""
             self._wait_at_most(0.0)
             return bytes(first + self._serial.read(_READ_BYTES))
-        except (OSError, TypeError, AttributeError) as error:  # pyserial's answer to a port that was closed meanwhile
+        except (OSError, TypeError, AttributeError) as error:  # pyserial raises these if the port was closed meanwhile
             raise self._lost("reading from", error) from error
 
     def write(self, data: bytes) -> None:
@@ -94,7 +94,7 @@ class SerialTransport:
             self._serial.close()
 
     def _wait_at_most(self, timeout_s: float) -> None:
-        """Each change sets the port up anew in the system, so only changes are passed on."""
+        """Set the read timeout. Setting it reconfigures the system's port, so only changes are passed on."""
         if timeout_s != self._timeout_s:
             self._serial.timeout = timeout_s
             self._timeout_s = timeout_s
@@ -104,17 +104,17 @@ class SerialTransport:
 
 
 def _reason(error: Exception) -> str:
-    """Short, without the port's name again."""
+    """Short reason of an error, without repeating the port's name."""
     if isinstance(error, OSError) and error.strerror and error.errno is not None:
         return error.strerror.partition(":")[0]
     return str(error) or type(error).__name__
 
 
 class LoopbackTransport:
-    """A twin of the device on the other end: what is written is answered at once.
+    """A simulated device at the other end, which answers at once.
 
     Args:
-        device: takes received bytes, returns those that it sends.
+        device: function that takes the received bytes and returns the bytes that it sends.
     """
 
     def __init__(self, device: Callable[[bytes], bytes]) -> None:
@@ -149,13 +149,13 @@ def open_transport(port: str, *, baud: int = DEFAULT_BAUD) -> Transport:
     """Open a port by name or URL.
 
     Raises:
-        PortLostError, DeviceError: as :class:`SerialTransport`.
+        PortLostError, DeviceError: see :class:`SerialTransport`.
     """
     return SerialTransport(port, baud=baud)
 
 
 def list_ports() -> list[dict[str, str]]:
-    """The serial ports of this machine: name, description and hardware id of each."""
+    """List the serial ports of this machine: port, description and hardware ID of each."""
     from serial.tools.list_ports import comports
 
     return [

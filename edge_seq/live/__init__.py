@@ -1,1 +1,1 @@
-"""Recording, running and watching a stream of samples."""
+"""Record, classify and watch a stream of samples."""

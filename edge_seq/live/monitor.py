@@ -1,4 +1,4 @@
-"""What a monitor shows, kept in rings of fixed size: signals, decisions, losses; and where it comes from."""
+"""State of a monitor (signals, decisions, losses, in buffers of fixed size), and the sources that fill it."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ if TYPE_CHECKING:
     from edge_seq.backends.onnx.run import OnnxModel
     from edge_seq.live.run import Decision
 
-BINS = 600  # of the signals' picture
+BINS = 600  # columns of the signal plot
 DECISIONS, MESSAGES, MESSAGE_CHARACTERS = 200, 20, 1000
-SHOWN_S = 10.0  # seconds of signals, where the rate allows
+SHOWN_S = 10.0  # length of the signal plot, seconds, if the sample rate allows
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A decision as it is shown.
+    """A decision as the monitor shows it.
 
     Attributes:
-        number: of the decision, from 0.
-        time_s: since the stream's start, by the contract's rate.
-        label: index of the class.
-        decision: what a decision stage makes of the labels up to this one, K for unknown; the label without a stage.
-        probabilities: [K].
+        number: number of the decision, from 0.
+        time_s: time since the start of the stream at the contract's rate, seconds.
+        label: class index of the model's label.
+        decision: class index from the decision stage, K for unknown; the label if there is no decision stage.
+        probabilities: probability of each class, [K].
     """
 
     number: int
@@ -61,14 +61,21 @@ class Shown:
 
 @dataclass
 class MonitorState:
-    """What is known now. Filled by one thread, read by others; every part is of bounded size.
+    """Current state of a monitor. One thread writes it, others read it; every part has a bounded size.
 
     Attributes:
-        source: where the samples come from, for people.
-        decider: who decides.
-        contract: of the samples.
-        labels: class names, fit to be printed.
-        counters: of the wire; all zero where there is none.
+        source: name of the source of the samples, to show.
+        decider: name of the device or model that decides, to show.
+        contract: sensor contract of the samples.
+        labels: class names, safe to print.
+        counters: transmission errors; all zero if the source is not a device.
+        shown_s: length of the signal plot, seconds.
+        samples: samples received.
+        lost: samples known to be missing.
+        gaps: number of gaps.
+        restarts: number of device restarts.
+        rate_hz: measured sample rate; None if it is not known yet.
+        ended: reason why the source ended; None while it runs.
     """
 
     source: str
@@ -95,11 +102,11 @@ class MonitorState:
 
     @property
     def bin_samples(self) -> int:
-        """Samples drawn as one column, from their least to their largest value."""
+        """Number of samples drawn as one column, from their minimum to their maximum."""
         return max(1, round(self.shown_s * self.contract.sample_rate_hz / BINS))
 
     def add_samples(self, counts: NDArray[np.int16]) -> None:
-        """Counts int16 [n, C]."""
+        """Add raw counts, int16 [n, C]."""
         values = in_units(counts, self.contract)
         with self._lock:
             self.samples += len(values)
@@ -119,20 +126,20 @@ class MonitorState:
         self._num_bins += 1
 
     def add_gap(self, gap: Gap) -> None:
-        """A hole in the signals."""
+        """Add a gap in the signals."""
         with self._lock:
             self.gaps += 1
             self.lost += gap.lost or 0
             self.restarts += gap.lost is None
             self._open_bin, self._open_size = [], 0
-            self._bins.append(())  # drawn as a break
+            self._bins.append(())  # an empty bin is drawn as a break
             self._num_bins += 1
         self.say(str(gap))
 
     def add_decision(
         self, time_s: float, label: int, probabilities: Iterable[float], decision: int | None = None
     ) -> None:
-        """A label, as an index, with the probabilities [K] of all, and what a decision stage, if there is one, says."""
+        """Add a label (class index), the class probabilities [K], and the decision if there is a decision stage."""
         with self._lock:
             rounded = tuple(round(float(value), 4) for value in probabilities)
             decided = label if decision is None else decision
@@ -140,12 +147,12 @@ class MonitorState:
             self._num_decisions += 1
 
     def say(self, text: str) -> None:
-        """A warning, for people; what a terminal would obey is taken out."""
+        """Add a warning to show. Characters that would control a terminal are removed."""
         with self._lock:
             self._messages.append(f"{time.monotonic() - self._began_s:.1f} s: {printable(text[:MESSAGE_CHARACTERS])}")
 
     def about(self) -> dict[str, Any]:
-        """What does not change."""
+        """The part of the state that does not change, ready for JSON."""
         return {
             "source": self.source,
             "decider": self.decider,
@@ -159,7 +166,7 @@ class MonitorState:
         }
 
     def snapshot(self, *, first_bin: int = 0, first_decision: int = 0) -> dict[str, Any]:
-        """What is known now, ready for JSON; of bins and decisions those from the given number on that are kept."""
+        """The current state, ready for JSON, with the kept bins and decisions from the given numbers on."""
         with self._lock:
             bins = list(self._bins)[max(0, len(self._bins) - max(0, self._num_bins - first_bin)) :]
             decisions = [one for one in self._decisions if one.number >= first_decision]
@@ -186,15 +193,19 @@ class MonitorState:
 
 
 def clean(text: str) -> str:
-    """Text of others, fit to be printed."""
+    """Make untrusted text safe to print."""
     return clean_text(text.encode())
 
 
 def state_of_board(device: Device, model: OnnxModel | None) -> MonitorState:
-    """The state of a monitor of a board; its own decisions are shown, or those of ``model`` on this computer.
+    """Create the state of a monitor for a board.
+
+        Args:
+            device: an open device.
+            model: model on this computer whose decisions are shown; None shows the board's own.
 
     Raises:
-        ContractError: where the board's contract is not usable, or not the model's.
+        ContractError: the board's contract is not usable, or differs from the model's.
     """
     contract, labels = contract_of(device)
     decider = f"the board ({device.info.board}), model {device.info.model_hash[:12]}"
@@ -205,14 +216,14 @@ def state_of_board(device: Device, model: OnnxModel | None) -> MonitorState:
 
 
 class _StoppedError(Exception):
-    """Nobody watches any more."""
+    """The monitor was closed."""
 
 
 def watch_board(device: Device, state: MonitorState, stop: threading.Event, model: OnnxModel | None) -> None:
-    """Fill a state from a board until ``stop`` is set.
+    """Fill the state from a board until ``stop`` is set.
 
     Raises:
-        DeviceError, PortLostError: as :meth:`edge_seq.device.client.Device.stream`.
+        DeviceError, PortLostError: see :meth:`edge_seq.device.client.Device.stream`.
     """
     meter = RateMeter(state.contract.sample_rate_hz)
 
@@ -241,7 +252,7 @@ def _watch_board_decide(device: Device, state: MonitorState, meter: RateMeter, t
                 time_s = (item.position - (first or 0)) / state.contract.sample_rate_hz
                 state.add_decision(time_s, item.label, probabilities, item.decision)
                 continue
-            if first is None or item.restarted:  # a board that started anew counts from 0; time goes on
+            if first is None or item.restarted:  # a board that restarted counts from 0; the time shown continues
                 first = item.first_index - state.samples - state.lost
                 meter.clear()
             elif item.lost:
@@ -257,7 +268,7 @@ def _watch_board_decide(device: Device, state: MonitorState, meter: RateMeter, t
 
 
 def state_of_file(name: str, model: OnnxModel) -> MonitorState:
-    """The state of a monitor of a recording, which a model on this computer decides on."""
+    """Create the state of a monitor for a recording that a model on this computer classifies."""
     decider = f"{model.kind} model {model.model_sha256[:12]} on this computer"
     return MonitorState(clean(name), clean(decider), model.contract, tuple(map(clean, model.labels)))
 
@@ -265,10 +276,10 @@ def state_of_file(name: str, model: OnnxModel) -> MonitorState:
 def watch_file(
     lines: TextIO, name: str, state: MonitorState, stop: threading.Event, model: OnnxModel, *, speed: float
 ) -> None:
-    """Fill a state from the lines of a recording, ``speed`` times as fast as it was recorded.
+    """Fill the state from the lines of a recording, ``speed`` times as fast as it was recorded.
 
     Raises:
-        ContractError, DataError: as :func:`edge_seq.live.run.read_samples`.
+        ContractError, DataError: see :func:`edge_seq.live.run.read_samples`.
     """
     from edge_seq.live.run import read_samples
 

@@ -1,4 +1,4 @@
-"""The monitor as a page: a server of the standard library, on the loopback address alone, that only answers reads."""
+"""The monitor as a web page: a server of the standard library that listens on loopback only and answers only reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_seq.support.errors import ToolError
 from edge_seq.support.files import json_text
 
 LOOPBACK = "127.0.0.1"
-NAMES = (LOOPBACK, "localhost")  # that a browser may have called this server by
+NAMES = (LOOPBACK, "localhost")  # host names under which a browser may reach this server
 MAX_VIEWERS = 8
 TICK_S = 0.1
 _HEADERS = {
@@ -32,20 +32,20 @@ class _Server(ThreadingHTTPServer):
     daemon_threads, block_on_close = True, False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that went away is no error."""
+        """Ignore connections that the browser closed."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 class MonitorServer:
-    """Serves a monitor's state; use as a context.
+    """Serves a monitor's state as a web page. Use it in a ``with`` statement.
 
     Args:
-        state: to be shown.
-        port: 0 for any that is free.
+        state: state to show.
+        port: TCP port; 0 takes any free one.
 
     Raises:
-        ToolError: where the port is taken.
+        ToolError: the port is taken.
     """
 
     def __init__(self, state: MonitorState, *, port: int = 0) -> None:
@@ -62,7 +62,7 @@ class MonitorServer:
 
     @property
     def url(self) -> str:
-        """Of the page."""
+        """URL of the page."""
         return f"http://{LOOPBACK}:{self._server.server_port}/"
 
     def __enter__(self) -> MonitorServer:
@@ -77,13 +77,13 @@ class MonitorServer:
 
 @cache
 def page() -> str:
-    """The page, complete in itself."""
+    """HTML text of the page, complete with style and script."""
     return files("edge_seq.live").joinpath("monitor.html").read_text(encoding="utf-8")
 
 
 @cache
 def content_policy() -> str:
-    """What a browser may run and load for the page: its own script, by its hash, and this server's answers."""
+    """Content-Security-Policy of the page: only its own script, by hash, and this server's answers are allowed."""
     script = page().partition("<script>")[2].partition("</script>")[0]
     digest = b64encode(sha256(script.encode()).digest()).decode()
     return (
@@ -93,7 +93,7 @@ def content_policy() -> str:
 
 
 def is_own_host(host: str | None, port: int) -> bool:
-    """Whether a Host header is this server's own; a page of another site that got a name to lead here has another.
+    """True if a Host header names this server. A site whose name was made to resolve here (DNS rebinding) has another.
 
     >>> is_own_host("localhost:8000", 8000), is_own_host("evil.example:8000", 8000), is_own_host(None, 8000)
     (True, False, False)
@@ -169,6 +169,6 @@ def _handler(
                 self.send_header(name, value)
 
         def log_message(self, *_: Any) -> None:
-            """Nothing is printed for a request."""
+            """Print nothing for a request."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""edge-seq record: a labelled capture of a board's sensor, in a CSV that the readers take, written as it comes."""
+"""edge-seq record: record a board's sensor with labels to a CSV that the readers accept, written as samples arrive."""
 
 from __future__ import annotations
 
@@ -37,31 +37,31 @@ from edge_seq.support.names import check_name
 
 MARK = "# Written by edge-seq record.\n"
 BEFORE, AFTER = ("recording", "session", "index", "t"), ("label", "lost_before", "received_s")
-UNKNOWN = "unknown"  # in the column lost_before, where the device started anew
+UNKNOWN = "unknown"  # value of the column lost_before after a restart of the device
 SYNC_EVERY_S = 1.0
-WAITING_BLOCKS = 4096  # between the port and the disk; some minutes of samples
-LISTED_GAPS, TOLD_GAPS = 1000, 20  # in the summary, and while recording; the file marks all
+WAITING_BLOCKS = 4096  # queue between port and disk; some minutes of samples
+LISTED_GAPS, TOLD_GAPS = 1000, 20  # gaps in the summary, and warnings while recording; the file marks all gaps
 
 
 @dataclass
 class Capture:
-    """What was recorded so far; of bounded size.
+    """Statistics of a recording so far, in bounded memory.
 
     Attributes:
         expected_hz: the contract's rate.
         samples: rows handed to the file.
         lost: samples known to be missing, in all gaps.
-        gaps: the first of them.
-        num_gaps: all.
-        restarts: of the device.
-        by_label: samples of each label; the empty text is unlabelled.
-        rate_hz: measured now, over the last seconds; None at the beginning.
-        mean_rate_hz: measured over the whole capture; None where it was too short to tell.
-        rate_held: whether no rate measured was another than the contract's.
-        frame_errors: pieces that came and were no frames.
-        reconnects: of the port.
-        dropped: of the lost samples, those that the board itself did not take in time.
-        beyond_full_scale: samples with a value that readers will saturate, as the contract says.
+        gaps: the first gaps, at most :data:`LISTED_GAPS`.
+        num_gaps: number of all gaps.
+        restarts: restarts of the device.
+        by_label: number of samples per label; the empty text is unlabelled.
+        rate_hz: sample rate over the last seconds; None at the beginning.
+        mean_rate_hz: sample rate over the whole recording; None if it was too short to tell.
+        rate_held: True if every measured rate agreed with the contract's.
+        frame_errors: pieces received that were not valid frames.
+        reconnects: how often the port was reopened.
+        dropped: how many of the lost samples the board itself was too late to read.
+        beyond_full_scale: samples with a value beyond full scale, which readers will saturate.
     """
 
     expected_hz: float
@@ -81,11 +81,11 @@ class Capture:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing and the rate is the contract's."""
+        """True if no sample is missing and the rate agreed with the contract's."""
         return self.num_gaps == 0 and self.rate_held
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """The statistics, ready for JSON."""
         return {
             "samples": self.samples,
             "duration_s": self.samples / self.expected_hz,
@@ -106,18 +106,18 @@ class Capture:
 
 
 class SteadyWriter:
-    """Appends bytes to a file in a thread of its own, so that a slow disk does not keep a port waiting.
+    """Appends bytes to a file in its own thread, so that a slow disk does not block reading the port.
 
-    Each piece goes to the system as it comes, and to the disk about once a second. Where the file takes no more, what
-    it took stays, cut at the end of the last whole piece, and is brought to the disk.
+    Each piece is written as it comes, and synced to disk about once per second. If a write fails, the file is cut at
+    the end of the last complete piece and synced.
 
     Args:
-        file: unbuffered, open for writing, empty.
-        name: for messages.
+        file: unbuffered file, open for writing, empty.
+        name: name of the file, for messages.
 
     Attributes:
-        rows_written: that the system took.
-        rows_on_disk: of these, what it brought to the disk.
+        rows_written: rows that the operating system has accepted.
+        rows_on_disk: rows of these that are synced to disk.
     """
 
     def __init__(self, file: BinaryIO, name: str) -> None:
@@ -129,10 +129,10 @@ class SteadyWriter:
         self._thread.start()
 
     def put(self, piece: bytes, rows: int) -> None:
-        """Hand over whole rows.
+        """Queue complete rows.
 
         Raises:
-            DataError: where the file took no more, now or before, or the disk is too far behind.
+            DataError: writing failed, now or before, or the disk is too far behind.
         """
         self._raise_error()
         try:
@@ -144,12 +144,12 @@ class SteadyWriter:
             ) from None
 
     def close(self) -> None:
-        """Write what waits, bring it to the disk, and close the file.
+        """Write what is queued, sync it to disk and close the file.
 
         Raises:
-            DataError: where the file took no more.
+            DataError: writing failed.
         """
-        self._waiting.put(None)  # the thread always takes, so this waits for the disk at most
+        self._waiting.put(None)  # the thread never stops taking, so this waits only for the disk
         self._thread.join()
         self._file.close()
         self._raise_error()
@@ -174,7 +174,7 @@ class SteadyWriter:
             try:
                 if item is not None and self._error is None:
                     dirty = self._write(*item) or dirty
-                # Once more at the end, whatever ended it; not after a sync that failed, which the next would hide.
+                # Sync once more at the end, however it ended. Do not repeat a failed sync: a later one could hide it.
                 if dirty and (item is None or time.monotonic() - synced >= SYNC_EVERY_S):
                     dirty = False
                     os.fsync(self._file.fileno())
@@ -199,12 +199,12 @@ class SteadyWriter:
         try:
             self._file.truncate(length)
         except OSError:
-            return  # no regular file; the error that is raised says what happened
+            return  # not a regular file; the error that is raised says what happened
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Makes rows of samples: the contract's units with digits enough to give back every count."""
+    """Turns samples into CSV rows, in the contract's units, with enough digits to recover every count."""
 
     contract: SensorContract
     session: str
@@ -232,7 +232,7 @@ def _csv_line(cells: Sequence[str]) -> bytes:
 
 
 def source_of(contract: SensorContract, path: Path, labels: Sequence[str]) -> dict[str, Any]:
-    """The data source of a recording at ``path``: gaps cut it, and so does a restart; all parts are of one group."""
+    """Data source for a recording at ``path``. Gaps and restarts split it; all its parts form one group."""
     return {
         "name": path.stem,
         "path": path.name,
@@ -242,7 +242,7 @@ def source_of(contract: SensorContract, path: Path, labels: Sequence[str]) -> di
         "label_column": "label",
         "labels": list(labels),
         "sample_rate_hz": contract.sample_rate_hz,
-        "max_gap_s": 1.5 / contract.sample_rate_hz,  # not one sample is passed over
+        "max_gap_s": 1.5 / contract.sample_rate_hz,  # a single missing sample is a gap
         "on_gap": "split",
         "on_short": "skip",
         "window_length": contract.window_length,
@@ -259,10 +259,10 @@ def source_of(contract: SensorContract, path: Path, labels: Sequence[str]) -> di
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """See, before a port is opened, that the file may be written.
+    """Check that the file may be written, before a port is opened.
 
     Raises:
-        ConfigError: another ending, a folder that cannot be written to, or a file there and no ``force``.
+        ConfigError: the name does not end in .csv, the folder is not writable, or a file exists without ``force``.
     """
     if path.suffix != ".csv":
         raise ConfigError(f"record: {path.name} ends in {path.suffix!r}; give a file that ends in .csv")
@@ -273,10 +273,10 @@ def check_target(path: Path, *, force: bool) -> None:
 
 
 def choose_labels(told: Sequence[str], given: Sequence[str], label: str | None) -> tuple[str, ...]:
-    """The classes of a recording: those given, or else those that the board tells.
+    """Choose the classes of a recording: those given, or else those that the board reports.
 
     Raises:
-        ConfigError: where a class is empty, comes twice or cannot be printed, or ``label`` is none of them.
+        ConfigError: a class is empty, repeated or not printable, or ``label`` is not one of the given classes.
     """
     labels = tuple(given) or tuple(told)
     formulas = [name for name in labels if name[:1] in "=@" and name]
@@ -294,7 +294,7 @@ def choose_labels(told: Sequence[str], given: Sequence[str], label: str | None) 
 
 
 def _check_channel_names(contract: SensorContract, name: str) -> None:
-    """Names come from the board; those of other columns, and what a spreadsheet takes for a formula, are refused."""
+    """Refuse channel names (from the board) that equal another column or that a spreadsheet takes for a formula."""
     for channel in contract.channel_names:
         if channel in (*BEFORE, *AFTER) or channel[0] in "=+-@":
             raise ContractError(
@@ -318,30 +318,32 @@ def record(
     capture: Capture | None = None,
     open_file: Callable[[Path], BinaryIO] | None = None,
 ) -> Capture:
-    """Record a board's sensor to ``path`` (CSV), and how to read it to the data source beside it (``.toml``).
+    """Record a board's sensor to ``path`` (CSV), and write the data source that reads it beside it (``.toml``).
 
-    One row a sample, in the contract's units: ``recording`` (a new one after a restart of the device), ``session``,
-    ``index`` (the device's number of the sample), ``t`` (seconds, by that number and the contract's rate), the
-    channels, ``label``, ``lost_before`` (samples missing before this one), ``received_s`` (this computer's clock).
+    The file has one row per sample, with the columns ``recording`` (a new one after a restart of the device),
+    ``session``, ``index`` (the device's index of the sample), ``t`` (index divided by the contract's rate, seconds),
+    the channels in the contract's units, ``label``, ``lost_before`` (samples missing before this one) and
+    ``received_s`` (this computer's clock, seconds since the start).
 
     Args:
-        device: that said hello.
-        label_now: asked for each block; the empty text is no label, None ends the recording.
-        labels: the classes.
-        contract: which the board's must equal; its own where None.
-        duration_s: of samples by the contract's rate, lost ones too; None for no end.
-        force: replace files that are there.
-        warn: told of each gap (the first twenty), a rate that is off, a dead axis, saturation.
-        progress: told after each block.
-        clock: seconds.
-        capture: filled as the recording goes on, also where it ends with an error.
-        open_file: for tests.
+        device: an open device.
+        path: CSV file to write.
+        label_now: called for each block; returns the label, the empty text for none, or None to end the recording.
+        labels: names of the classes, for the data source.
+        contract: contract that the board's must equal; None accepts the board's contract.
+        duration_s: length of the recording at the contract's rate, lost samples included; None for no limit.
+        force: replace existing files.
+        warn: called for each of the first twenty gaps, a wrong rate, a constant channel and saturation.
+        progress: called after each block.
+        clock: function that returns the time in seconds.
+        capture: statistics to fill while recording; valid also if the recording ends with an error.
+        open_file: opens the file; for tests.
 
     Raises:
-        ConfigError: as :func:`check_target`.
-        ContractError: where the board's contract is another, or not usable.
-        DataError: where the file takes no more: what it took stays.
-        DeviceError, PortLostError: as :meth:`edge_seq.device.client.Device.stream`; what was recorded stays.
+        ConfigError: see :func:`check_target`.
+        ContractError: the board's contract differs, or is not usable.
+        DataError: writing failed; the rows written before stay.
+        DeviceError, PortLostError: see :meth:`edge_seq.device.client.Device.stream`; the rows written before stay.
     """
     check_target(path, force=force)
     told, _ = contract_of(device)
@@ -375,11 +377,11 @@ def _open(path: Path, force: bool) -> BinaryIO:
 
 
 class _EndedError(Exception):
-    """The end of the recording was asked for."""
+    """The caller ended the recording."""
 
 
 class _Recorder:
-    """Takes blocks of a stream, and brings what they hold to the file and to the figures."""
+    """Takes the blocks of a stream, writes their samples to the file and updates the statistics."""
 
     def __init__(
         self,
@@ -400,7 +402,7 @@ class _Recorder:
     def run(
         self, label_now: Callable[[], str | None], duration_s: float | None, progress: Callable[[Capture], None]
     ) -> None:
-        """Until ``label_now`` says None, or the duration is over."""
+        """Record until ``label_now`` returns None or the duration is over."""
         self._writer.put(self._rows.header(), 0)
         most = None if duration_s is None else max(1, round(duration_s * self._contract.sample_rate_hz))
         capture = self._capture
@@ -410,12 +412,12 @@ class _Recorder:
                 raise _EndedError
             return label
 
-        def tick() -> None:  # also where no samples come
+        def tick() -> None:  # called even if no samples arrive
             label_or_end()
             self._look_at_the_wire()
             progress(capture)
 
-        # Closing the stream switches the device's off.
+        # Closing the generator also switches the device's stream off.
         with suppress(_EndedError), closing(self._device.stream(tick=tick)) as stream:
             for block in stream:
                 assert isinstance(block, SampleBlock)  # decisions were not asked for
@@ -430,7 +432,7 @@ class _Recorder:
                     break
 
     def finish(self) -> None:
-        """Figures of the whole capture."""
+        """Compute the statistics of the whole recording."""
         self._rate.finish(self._capture)
         self._look_at_the_wire()
 
@@ -464,13 +466,13 @@ class _Recorder:
             capture.gaps.append(gap)
         if capture.num_gaps <= TOLD_GAPS:
             last = capture.num_gaps == TOLD_GAPS
-            self._warn(f"{gap}{'; further gaps are marked in the file, and not told here' if last else ''}")
+            self._warn(f"{gap}{'; further gaps are marked in the file and not shown here' if last else ''}")
         self._rate.gap(block.lost, restarted=block.restarted)
         capture.restarts += block.restarted
 
 
 class _Rate:
-    """The rate over the last seconds, and over the whole capture since measuring last began anew."""
+    """Measures the rate over the last seconds, and over the recording since the measurement last started again."""
 
     def __init__(self, expected_hz: float, clock: Clock) -> None:
         self._expected_hz, self._clock = expected_hz, clock
@@ -482,18 +484,18 @@ class _Rate:
 
     @property
     def rate_hz(self) -> float | None:
-        """Now."""
+        """Current sample rate, Hz."""
         return self._meter.rate_hz
 
     def gap(self, lost: int, *, restarted: bool) -> None:
-        """Samples that are lost have their indices; after a restart these begin anew."""
+        """Note a gap. Lost samples keep their indices; after a restart the indices start again."""
         if restarted:
             self._meter.clear()
         if restarted or self._meter.gap(lost):
             self._first = self._last = None
 
     def add(self, block: SampleBlock, capture: Capture, name: str, warn: Warn) -> float:
-        """Seconds since the capture began."""
+        """Note a block; returns the seconds since the recording began."""
         end = block.first_index + len(block.counts)
         self._meter.add(end)
         self._last = (self._clock(), end)

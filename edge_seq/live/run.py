@@ -1,4 +1,4 @@
-"""edge-seq run: an exported step model over a stream of samples, one at a time, the state carried along. No torch."""
+"""edge-seq run: run an exported step model on a stream, one sample at a time, carrying the state. Needs no torch."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
 from edge_seq.live.samples import MAX_SATURATED_SHARE, RATE_TOLERANCE, UNKNOWN, Gap, InputWatch, Warn, in_units
 from edge_seq.support.errors import ConfigError, ContractError, DataError
 
-TIME_COLUMNS = ("t", "time")  # taken for the time in seconds where none is named
-MAX_GAP_PERIODS = 2.0  # as the default of a data source
+TIME_COLUMNS = ("t", "time")  # default names of the time column, seconds
+MAX_GAP_PERIODS = 2.0  # the default of a data source
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A label for the samples so far.
+    """A label for the samples up to one.
 
     Attributes:
-        sample: index of the sample after which it was given, from 0.
-        time_s: its time from the start of the stream, by the contract's rate.
-        label: name of the class.
-        probabilities: by class name.
-        decision: what the decision stage makes of the labels so far, ``UNKNOWN`` or a class; None without a stage.
+        sample: index of the latest sample, from 0.
+        time_s: time of that sample since the start of the stream at the contract's rate, seconds.
+        label: class name.
+        probabilities: probability of each class, by name.
+        decision: output of the decision stage, a class name or ``UNKNOWN``; None if there is no decision stage.
     """
 
     sample: int
@@ -45,13 +45,13 @@ class Decision:
 
 @dataclass
 class RunStats:
-    """What a run did so far; of fixed size.
+    """Statistics of a run so far.
 
     Attributes:
-        samples: that the model was given.
-        labels: that it gave.
-        gaps: places where samples were missing.
-        busy_s: seconds that the model took for its samples.
+        samples: samples given to the model.
+        labels: labels that the model gave.
+        gaps: gaps in the samples.
+        busy_s: time spent in the model, seconds.
     """
 
     samples: int = 0
@@ -61,7 +61,7 @@ class RunStats:
 
     @property
     def samples_per_second(self) -> float:
-        """That the model can take on this computer; 0 where it was given none."""
+        """Samples per second that the model can process on this computer; 0 before the first sample."""
         return self.samples / self.busy_s if self.busy_s else 0.0
 
     def __str__(self) -> str:
@@ -73,9 +73,9 @@ class RunStats:
 def decide(
     model: OnnxModel, samples: Iterable[NDArray[np.int16] | Gap], stats: RunStats | None = None
 ) -> Iterator[Decision | Gap]:
-    """Feed samples int16 [C] one by one; yields where the readout gives a label.
+    """Run the model on samples int16 [C] one by one; yields a decision whenever the model gives a label.
 
-    A gap resets the states, begins a new window, and is passed on; samples lost in it count in ``Decision.sample``.
+    A gap resets the states, starts a new window and is yielded too. Lost samples count in ``Decision.sample``.
     """
     stats = RunStats() if stats is None else stats
     states = initial_states(model, 1)
@@ -119,7 +119,7 @@ def _probabilities(outputs: dict[str, NDArray[Any]]) -> list[float]:
 
 @dataclass(frozen=True)
 class _Row:
-    """One line of a stream: its number, values float64 [1, C] as they stand in it, and its time in seconds."""
+    """One line of a stream: line number, values float64 [1, C] as written, and time in seconds if there is one."""
 
     line: int
     values: NDArray[np.float64]
@@ -135,32 +135,33 @@ def read_samples(
     time_column: str | None = None,
     warn: Warn = lambda _: None,
 ) -> Iterator[NDArray[np.int16]]:
-    """Samples int16 [C] from the lines of a CSV with a header, checked against the contract as they come.
+    """Read samples int16 [C] from the lines of a CSV with a header, and check them against the contract.
 
-    Columns are found by the channels' names. The first window (or all, where the stream is shorter) must hold to the
-    contract's rate and full scale, each later one to its rate; every sample must follow the one before in time, without
-    a gap.
+    Columns are found by channel name. The first window (or the whole stream, if it is shorter) must match the
+    contract's rate and full scale; each later window must match the rate. Each sample must follow the previous one in
+    time without a gap.
 
     Args:
-        lines: header first.
-        contract: whose units the values are in.
-        raw_counts: whether they are raw counts instead.
-        name: of the stream, for messages.
-        time_column: that holds the time in seconds; ``t`` or ``time``, if there is one, where None; empty for none.
-        warn: told once when a later window has too many samples beyond full scale, and once of each axis that does not
-            change in a window.
+        lines: lines of the CSV, header first.
+        contract: sensor contract; values are in its units.
+        raw_counts: True if the values are raw counts instead.
+        name: name of the stream, for messages.
+        time_column: column of the time in seconds. None takes ``t`` or ``time`` if there is one; empty text takes none.
+        warn: called once if a later window has too many samples beyond full scale, and once for each channel that is
+            constant in a window.
 
     Raises:
-        ContractError: where a channel has no column, the rate is another, there is a gap, or much is beyond full scale.
-        DataError: where a line is short, a value no number or not finite, a raw count beyond 16 bits, or a time not
-            later than the one before.
+        ConfigError: the header does not hold ``time_column`` once.
+        ContractError: a channel has no column, the rate differs, there is a gap, or too much is beyond full scale.
+        DataError: a line is short, a value is not a finite number, a raw count does not fit 16 bits, or a time is not
+            later than the previous one.
     """
     reader = csv.reader(lines)
     rows = _read_rows(reader, name)
     header = next(rows, None)
     if header is None:
         raise DataError(f"stream {name} is empty; expected a header with the channels {list(contract.channel_names)}")
-    columns = [column.strip().removeprefix("\ufeff") for column in header]  # some programs begin a file with a mark
+    columns = [column.strip().removeprefix("\ufeff") for column in header]  # some programs write a byte order mark
     missing = [channel for channel in contract.channel_names if columns.count(channel) != 1]
     if missing:
         raise ContractError(
@@ -178,7 +179,7 @@ def read_samples(
             raise DataError(
                 f"{where}: {row} does not hold a number for each of {list(contract.channel_names)} ({error})"
             ) from error
-        if not np.isfinite(values).all():  # asked first, as this is done for every sample
+        if not np.isfinite(values).all():  # a cheap test first, as it runs for every sample
             check_finite(values, name=f"{name}, line {reader.line_num}", channel_names=contract.channel_names)
         return _Row(reader.line_num, values, None if time_position is None else _time_of(row, time_position, where))
 
@@ -189,7 +190,7 @@ def read_samples(
             continue
         if row.values.min() < COUNT_MIN or row.values.max() > COUNT_MAX or (row.values != np.rint(row.values)).any():
             raise DataError(
-                f"stream {name}, line {row.line}: {row.values[0].tolist()} are no raw counts; expected whole numbers "
+                f"stream {name}, line {row.line}: {row.values[0].tolist()} are not raw counts; expected whole numbers "
                 f"from {COUNT_MIN} to {COUNT_MAX}. Leave --counts away for values in the contract's units"
             )
         yield row.values[0].astype(np.int16)
@@ -207,7 +208,7 @@ def _read_rows(reader: Any, name: str) -> Iterator[list[str]]:
 
 
 def _find_time(columns: Sequence[str], contract: SensorContract, wanted: str | None, name: str) -> int | None:
-    """Position of the time, or None."""
+    """Index of the time column, or None."""
     if wanted is None:
         found = [column for column in TIME_COLUMNS if columns.count(column) == 1]
         return columns.index(found[0]) if found and found[0] not in contract.channel_names else None
@@ -232,7 +233,7 @@ _TIME_ADVICE = "name the column that does with --time-column, or check no times 
 def _hold_to_contract(
     rows: Iterable[_Row], contract: SensorContract, *, raw_counts: bool, name: str, warn: Warn
 ) -> Iterator[_Row]:
-    """Pass rows on; each is checked before it is passed, a window's share of saturated samples with its last."""
+    """Yield rows after checking each; a window's rate and saturation are checked with its last row."""
     block: list[_Row] = []
     previous: _Row | None = None
     first, watch = True, InputWatch(contract, name, warn)
@@ -285,7 +286,7 @@ def _check_block(block: Sequence[_Row], contract: SensorContract, *, raw_counts:
 
 
 def _check_later_rate(block: Sequence[_Row], contract: SensorContract, name: str) -> None:
-    """Of a later window: a few late times, or a sample lost, must not end a stream that has run for long."""
+    """Check the rate of a later window. A few late times or a lost sample must not end a long stream."""
     times = _times(block)
     if len(times) < 2:
         return
@@ -300,6 +301,6 @@ def _times(block: Sequence[_Row]) -> NDArray[np.float64]:
 
 
 def _values(block: Sequence[_Row], contract: SensorContract, *, raw_counts: bool) -> NDArray[np.float64]:
-    """float64 [n, C] in the contract's units."""
+    """Values of the rows, float64 [n, C], in the contract's units."""
     values = np.concatenate([row.values for row in block])
     return in_units(values, contract) if raw_counts else values

@@ -1,4 +1,4 @@
-"""A board's sensor as a source of samples: its contract is checked before the first one, every loss is marked."""
+"""A board's sensor as a source of samples. The contract is checked before the first sample; every loss is marked."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from edge_seq.device.contract import contract_differences
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
 from edge_seq.support.errors import ContractError
 
-# As the defaults of a data source (edge_seq.data.source): what was good enough to train on.
+# The defaults of a data source (edge_seq.data.source): what was good enough for training is good enough here.
 RATE_TOLERANCE, MAX_SATURATED_SHARE = 0.05, 0.05
-RATE_SPAN_S, RATE_SHORTEST_S = 5.0, 2.0  # over which the rate is measured
-DRIFT_SPAN_S, DRIFT_POINTS = 120.0, 480  # over which it is judged
-# How late a block may come: on a computer that is short of time, by what all buffers on the way hold; and the first or
-# the last block of a recording.
+RATE_SPAN_S, RATE_SHORTEST_S = 5.0, 2.0  # longest and shortest span to measure the rate over
+DRIFT_SPAN_S, DRIFT_POINTS = 120.0, 480  # span over which the rate is compared with the contract, and points kept of it
+# Longest believable delay of a block: on a busy computer (all buffers on the way are full), and of the first or last
+# block of a recording.
 BACKLOG_S, ARRIVAL_JITTER_S = 2.0, 0.3
 _PORT = re.compile(r"[A-Za-z0-9_+]+://|/dev/|COM\d+$")
 
-UNKNOWN = "unknown"  # a decision, where no class leads by enough
+UNKNOWN = "unknown"  # decision if no class leads by enough
 
 Warn = Callable[[str], None]
 Clock = Callable[[], float]
@@ -36,25 +36,23 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Gap:
-    """Samples that are missing.
+    """A gap: samples that are missing.
 
     Attributes:
-        sample: index of the first sample after the gap; from 0 at the stream's start, the lost ones count.
-        lost: how many; None where the device started anew, so that nobody knows.
+        sample: index of the first sample after the gap, from 0 at the start of the stream; lost samples count.
+        lost: number of missing samples; None if the device restarted, as the number is unknown then.
     """
 
     sample: int
     lost: int | None
 
     def __str__(self) -> str:
-        lost = (
-            "an unknown number of samples lost, the device started anew" if self.lost is None else f"{self.lost} lost"
-        )
+        lost = "an unknown number of samples lost, the device restarted" if self.lost is None else f"{self.lost} lost"
         return f"gap before sample {self.sample}: {lost}"
 
 
 def is_port(source: str) -> bool:
-    """Whether a text names a serial port and no file: ``/dev/...`` or a link to it, ``COM3``, or a URL of pyserial.
+    """True if a text names a serial port (``/dev/...`` or a link to it, ``COM3``, a URL of pyserial) and not a file.
 
     >>> is_port("/dev/ttyACM0"), is_port("socket://localhost:7000"), is_port("COM4"), is_port("drive.csv")
     (True, True, True, False)
@@ -64,10 +62,10 @@ def is_port(source: str) -> bool:
 
 
 def contract_of(device: Device) -> tuple[SensorContract, tuple[str, ...]]:
-    """The sensor contract and the class names that a device tells.
+    """Ask a device for its sensor contract and class names.
 
     Raises:
-        ContractError: where they are no usable contract.
+        ContractError: the device's texts do not form a valid contract.
     """
     told = device.contract()
     step, _, shift = told.preprocessing.partition(", shift ")
@@ -91,10 +89,10 @@ def contract_of(device: Device) -> tuple[SensorContract, tuple[str, ...]]:
 
 
 def require_contract(device: Device, contract: SensorContract) -> None:
-    """See that a device's samples are what a model was made for, before one is taken.
+    """Check that a device's sensor contract equals the model's, before the first sample is taken.
 
     Raises:
-        ContractError: naming each field that differs, with both values.
+        ContractError: the contracts differ; the message names each field with both values.
     """
     if differences := contract_differences(device, contract):
         raise ContractError(
@@ -104,11 +102,11 @@ def require_contract(device: Device, contract: SensorContract) -> None:
 
 
 class RateMeter:
-    """Samples a second by the host's clock; of bounded size.
+    """Measures the sample rate by the host's clock, in bounded memory.
 
     Args:
-        expected_hz: of the contract.
-        clock: seconds.
+        expected_hz: sample rate of the contract.
+        clock: function that returns the time in seconds.
     """
 
     def __init__(self, expected_hz: float, clock: Clock = time.monotonic) -> None:
@@ -117,7 +115,7 @@ class RateMeter:
         self._long: deque[tuple[float, int]] = deque()
 
     def add(self, end_index: int) -> None:
-        """Samples up to ``end_index``, without it, are there; those that were lost count, as the sensor gave them."""
+        """Note that the samples before ``end_index`` have arrived. Lost samples count, as the sensor produced them."""
         now = self._clock()
         for points, span_s in ((self._recent, RATE_SPAN_S), (self._long, DRIFT_SPAN_S)):
             if points and now - points[-1][0] < span_s / DRIFT_POINTS:
@@ -127,21 +125,25 @@ class RateMeter:
                 points.popleft()
 
     def gap(self, lost: int) -> bool:
-        """So many samples are missing before the next. Whether measuring begins anew: where time and index do not agree
-        on how long that was, as after this computer slept."""
+        """Note that ``lost`` samples are missing before the next one.
+
+        Returns:
+            True if the measurement starts again, because time and index disagree on the length of the gap (as after
+            this computer slept).
+        """
         anew = bool(self._recent) and abs(lost / self._expected_hz - self._clock() + self._recent[-1][0]) > BACKLOG_S
         if anew:
             self.clear()
         return anew
 
     def clear(self) -> None:
-        """Indices begin anew."""
+        """Start the measurement again, as after a restart of the device."""
         self._recent.clear()
         self._long.clear()
 
     @property
     def rate_hz(self) -> float | None:
-        """Over the last :data:`RATE_SPAN_S`; None where too little is known, or nothing came for some time."""
+        """Rate over the last :data:`RATE_SPAN_S` seconds; None if too little is known or nothing came for a while."""
         if self._recent and self._clock() - self._recent[-1][0] > RATE_SHORTEST_S:
             return None
         span_s, samples = _from_first_to_last(self._recent)
@@ -149,7 +151,7 @@ class RateMeter:
 
     @property
     def off_hz(self) -> float | None:
-        """The rate where it is another than the contract's, by more than blocks that come late explain; else None."""
+        """The measured rate if it differs from the contract's by more than late blocks explain; else None."""
         span_s, samples = _from_first_to_last(self._long)
         if abs(samples / self._expected_hz - span_s) <= RATE_TOLERANCE * span_s + BACKLOG_S:
             return None
@@ -161,12 +163,12 @@ def _from_first_to_last(points: deque[tuple[float, int]]) -> tuple[float, int]:
 
 
 def rate_holds(rate_hz: float, expected_hz: float, span_s: float) -> bool:
-    """Whether a rate measured over ``span_s`` is the contract's, within the tolerance and the jitter of arrival."""
+    """True if a rate measured over ``span_s`` seconds equals the contract's within tolerance and arrival jitter."""
     return abs(rate_hz - expected_hz) <= expected_hz * (RATE_TOLERANCE + ARRIVAL_JITTER_S / span_s)
 
 
 def constant_channels(values: NDArray[np.generic], contract: SensorContract) -> tuple[str, ...]:
-    """Names of the channels that do not change in values [n, C]; none where n < 2."""
+    """Names of the channels that are constant in values [n, C]; empty if n < 2."""
     if len(values) < 2:
         return ()
     still = (values == values[0]).all(axis=0)
@@ -174,12 +176,12 @@ def constant_channels(values: NDArray[np.generic], contract: SensorContract) -> 
 
 
 class InputWatch:
-    """Warns once of each axis that stands still for a window, and once of a window with much beyond full scale.
+    """Warns once about each channel that is constant for a window, and once about a window with much saturation.
 
     Args:
-        contract: of the samples.
-        name: of the stream, for messages.
-        warn: told.
+        contract: sensor contract of the samples.
+        name: name of the stream, for messages.
+        warn: function that takes the warning.
     """
 
     def __init__(self, contract: SensorContract, name: str, warn: Warn) -> None:
@@ -189,7 +191,7 @@ class InputWatch:
         self._told: set[str] = set()
 
     def add(self, values: NDArray[np.float64]) -> None:
-        """Samples float64 [n, C] in the contract's units."""
+        """Add samples float64 [n, C] in the contract's units."""
         self._block.append(values)
         self._size += len(values)
         if self._size >= max(2, self._contract.window_length):
@@ -198,7 +200,7 @@ class InputWatch:
             self._block, self._size = [], 0
 
     def look(self, block: NDArray[np.float64], where: str) -> None:
-        """At a whole window, float64 [n, C], that ends ``where``."""
+        """Check a whole window, float64 [n, C], whose end is described by ``where``."""
         for channel in constant_channels(block, self._contract):
             if channel not in self._told:
                 self._told.add(channel)
@@ -222,13 +224,13 @@ class InputWatch:
 
 
 def in_units(counts: NDArray[np.int16] | NDArray[np.float64], contract: SensorContract) -> NDArray[np.float64]:
-    """Counts [n, C] as float64 [n, C] in each channel's unit."""
+    """Convert counts [n, C] to float64 [n, C] in each channel's unit."""
     per_unit = np.array([channel.counts_per_unit for channel in contract.channels], dtype=np.float64)
     return np.divide(counts, per_unit, dtype=np.float64)
 
 
 def off_rate_message(name: str, rate_hz: float, expected_hz: float) -> str:
-    """What to say of a board whose rate is another."""
+    """Message for a stream whose measured rate differs from the contract's."""
     return (
         f"stream {name}: {rate_hz:.4g} samples a second by this computer's clock, the sensor contract says "
         f"{expected_hz:g} Hz with a tolerance of {RATE_TOLERANCE:.0%}. Correct the sensor's rate in the firmware, or "
@@ -244,18 +246,18 @@ def samples_of(
     meter: RateMeter | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Generator[NDArray[np.int16] | Gap, None, None]:
-    """Samples int16 [C] of a board's sensor, one by one, and the gaps between them, without end.
+    """Yield the samples int16 [C] of a board's sensor one by one, and the gaps between them, without end.
 
     Args:
-        device: that said hello.
-        contract: of the model that they are for.
-        warn: told once of each dead axis and of saturation.
-        meter: of the contract's rate, to be read by the caller.
-        tick: as of :meth:`edge_seq.device.client.Device.stream`.
+        device: an open device.
+        contract: sensor contract of the model that takes the samples.
+        warn: called once for each constant channel and once for saturation.
+        meter: rate meter for the contract's rate, for callers that read it.
+        tick: see :meth:`edge_seq.device.client.Device.stream`.
 
     Raises:
-        ContractError: where the board's contract is another, or its sensor's rate.
-        DeviceError, PortLostError: as :meth:`edge_seq.device.client.Device.stream`.
+        ContractError: the board's contract differs, or the measured rate of its sensor does.
+        DeviceError, PortLostError: see :meth:`edge_seq.device.client.Device.stream`.
     """
     require_contract(device, contract)
     meter = RateMeter(contract.sample_rate_hz) if meter is None else meter

@@ -1,4 +1,4 @@
-"""What integers cost in each layer and gate: how far its activation is from that of the float model."""
+"""Quantisation error by gate: how far each gate's activation is from that of the float model."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class GateError:
     """Difference between integer and float model in one gate's activation or one state.
 
     Attributes:
-        name: as in the trace, for example ``layer0.forget_gate``.
-        rms_error: root of the mean square of the differences.
-        max_abs_error: the largest.
-        rms: root of the mean square of the float model's values; gates lie within [-1, 1], cell states anywhere.
+        name: name in the trace, for example ``layer0.forget_gate``.
+        rms_error: root mean square of the differences.
+        max_abs_error: largest absolute difference.
+        rms: root mean square of the float model's values. Gates lie within [-1, 1]; cell states have no bound.
     """
 
     name: str
@@ -37,18 +37,18 @@ class GateError:
 
 
 def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16]) -> tuple[GateError, ...]:
-    """Compare activations of gates, and states, at every step of the same streams.
+    """Compare gate activations and states of two models at every step of the same streams.
 
-    Values that are no argument of a function are left out, such as a GRU's ``new_gate_hidden``: ``new_gate`` shows what
-    became of it.
+    Values without an activation of their own are left out, such as a GRU's ``new_gate_hidden``, which is part of
+    ``new_gate``.
 
     Args:
         model: float model.
-        quantized: the integer model made from it.
-        counts: int16 [B, T, C], raw counts; cut into windows for a model that resets at a window's end.
+        quantized: integer model made from it.
+        counts: raw counts, int16 [B, T, C]; cut into windows for a model that resets at a window's end.
 
     Returns:
-        In the order of computation.
+        One error per gate and state, in the order of computation.
     """
     if model.readout.at_window_end == "reset":
         counts = cut_at_resets(counts, model.contract.window_length)
@@ -84,18 +84,18 @@ def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16
 
 
 def _activated(use: Use, traced: NDArray[np.float32]) -> NDArray[np.float64]:
-    """float64 [B, H] of what the float trace has of a gate before its activation."""
+    """Activation of a gate, float64 [B, H], from the float trace (which has pre-activations)."""
     return (sigmoid(traced) if use == "sigmoid" else np.tanh(traced)).astype(np.float64)
 
 
 def _real(use: Use, traced: Int64) -> NDArray[np.float64]:
-    """float64 [B, H], the activation that traced integers of a gate stand for."""
+    """Activation of a gate, float64 [B, H], from the integer trace."""
     return (sigmoid_q15(traced) if use == "sigmoid" else table_tanh(traced)) / 2.0**FINE_FRAC_BITS
 
 
 def _state_frac_bits(kind: LayerKind, state: StateName, size: int, cell_frac_bits: int) -> NDArray[np.int64]:
-    """int64 [H], the binary point of each unit of a traced state."""
+    """Fractional bits of each unit of a traced state, int64 [H]."""
     if state == kind.calibrated:
         return np.full(size, cell_frac_bits)
-    coarse = is_coarse(size) & (not kind.hidden_is_saved)  # what is kept beside the operands is Q15 for all units
+    coarse = is_coarse(size) & (not kind.hidden_is_saved)  # beside the operands all units are Q15
     return np.where(coarse, FINE_FRAC_BITS - COARSE_DROP, FINE_FRAC_BITS)

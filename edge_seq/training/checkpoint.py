@@ -130,6 +130,6 @@ def _refuse_other_training(
         )
     if written_with != fingerprint:
         raise ConfigError(
-            f"cannot resume from {path}: the training data, the sensor contract or the network differ from those it was "
-            "written with. Give another folder, or delete the checkpoint to start again"
+            f"cannot resume from {path}: the training data, the sensor contract or the network differ from those it "
+            "was written with. Give another folder, or delete the checkpoint to start again"
         )

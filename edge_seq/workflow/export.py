@@ -69,15 +69,15 @@ def golden_counts_of(run: RunFolder) -> NDArray[np.int16]:
 
 
 def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
-    """The step model of a run folder, or the one in an ONNX file.
+    """Open the step model of a run folder or of an ONNX file.
 
     Args:
-        path: folder or file.
-        kind: ``int`` or ``float``, of a run folder; ``int`` where it is None.
+        path: Run folder or ONNX file.
+        kind: Export of a run folder to open, ``int`` (default) or ``float``; None for a file.
 
     Raises:
-        ConfigError: another kind, or a kind for a file.
-        ModelError: where there is no model, or it is no step model.
+        ConfigError: the kind is unknown, or was given for a file.
+        ModelError: there is no model, or it is not a step model.
     """
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"running {path.name}: kind {kind!r} is unknown; give one of {sorted(KINDS)}")

@@ -1,1 +1,1 @@
-"""Flash, RAM, stack and instructions."""
+"""Measure flash, RAM, stack and instructions of exported models."""

@@ -1,4 +1,4 @@
-"""The bench: what the reference models cost on every target, beside the peers, against the limits."""
+"""The bench: cost of the reference models on every target, compared with other engines and with limits."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ REFERENCE = Path(__file__).parent / "bench_reference.toml"
 
 @dataclass(frozen=True)
 class Check:
-    """A limit and what was found.
+    """A limit and the measured value.
 
     Attributes:
-        what: is limited.
-        must, aim: at most so much; aim is None where there is none of its own.
-        found: None where it could not be measured, for the reason in ``note``.
-        note: why not.
+        what: name of the limited quantity.
+        must: limit; a larger value fails.
+        aim: goal, a tighter limit that may be missed; None if there is none.
+        found: measured value; None if it could not be measured.
+        note: reason why it could not be measured.
     """
 
     what: str
@@ -45,24 +46,24 @@ class Check:
 
     @property
     def met(self) -> bool | None:
-        """Whether what must be is; None where it is not known."""
+        """True if the limit is met, None if it was not measured."""
         return None if self.found is None else self.found <= self.must
 
     @property
     def aim_met(self) -> bool | None:
-        """Whether the aim is met."""
+        """True if the goal is met, None if it was not measured or there is no goal."""
         return None if self.found is None or self.aim is None else self.found <= self.aim
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What was found.
+    """Results of the bench.
 
     Attributes:
-        rows: one a model, cell and target.
-        checks: the limits.
-        skipped: targets, or models on targets, that were not measured, and why.
-        reference: the data file: peers and limits.
+        rows: one row per model, cell and target.
+        checks: limits with measured values.
+        skipped: targets, or models on targets, that were not measured, with the reason.
+        reference: figures of other engines, and limits (content of ``bench_reference.toml``).
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -72,23 +73,23 @@ class Bench:
 
     @property
     def holds(self) -> bool:
-        """Whether no limit that was measured is missed."""
+        """True if every limit that was measured is met."""
         return all(check.met is not False for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The results, ready for JSON."""
         checks = [{**vars(check), "met": check.met, "aim_met": check.aim_met} for check in self.checks]
         return {"holds": self.holds, "rows": list(self.rows), "checks": checks, "skipped": list(self.skipped)}
 
 
 def load_reference() -> dict[str, Any]:
-    """The peers' figures and the limits."""
+    """Read the figures of other engines and the limits."""
     reference: dict[str, Any] = tomllib.loads(REFERENCE.read_text(encoding="utf-8"))
     return reference
 
 
 def bench_row(model: str, cell: CellName, found: Measurement) -> dict[str, Any]:
-    """One row of the table that the repository keeps."""
+    """One row of the table of results."""
     macs = SHAPES[model].macs(cell)
     sizes = found.sizes
     return {
@@ -114,16 +115,16 @@ def run_bench(
     cells: Sequence[CellName] = CELLS,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
-    """Build and count the reference models.
+    """Build and measure the reference models.
 
     Args:
-        targets: on which.
-        models: names of shapes.
-        cells: of CELLS.
-        progress: called with measurements done, their number and a name.
+        targets: targets to measure on.
+        models: names of shapes, keys of ``SHAPES``.
+        cells: any of ``CELLS``.
+        progress: called with the number of measurements done, their total, and a name.
 
     Raises:
-        ToolError: where a model does not compile for another reason than that it is too large.
+        ToolError: a model does not compile, for another reason than its size.
     """
     rows, skipped = [], []
     pairs = [(name, cell) for name in models for cell in cells]
@@ -162,7 +163,7 @@ def _export(folder: Path, name: str, cell: CellName) -> tuple[IntModel, Path]:
 
 
 def _is_too_large(error: ToolError) -> bool:
-    """Whether it is the linker that says so."""
+    """True if the error comes from a linker or assembler that found the model too large."""
     text = str(error)
     return any(words in text for words in ("overflowed by", "will not fit in region", "end beyond the first 64 kB"))
 
@@ -233,7 +234,7 @@ def _byte_subject(
 def _builds_for_checks(
     reference: dict[str, Any], subject: _Subject, folder: Path, rows: Sequence[dict[str, Any]]
 ) -> list[Check]:
-    """What needs builds of its own: -Os, and a window twice as long."""
+    """Checks that need additional builds: with -Os, and with a window twice as long."""
     limits, checks = reference["bytes"], []
     small = subject.target.model_copy(update={"optimization": "-Os"})
     for cell, (model, exported) in subject.exported.items():

@@ -26,8 +26,8 @@ def bench(
     """Run the bench; nothing given means all there are.
 
     Raises:
-        ConfigError: where a target, model or cell is not there.
-        ToolError: where one does not compile or run.
+        ConfigError: a target, model or cell does not exist.
+        ToolError: a model does not compile or run.
     """
     return run_bench(
         choose_targets(tuple(targets) or (ALL_TARGETS,)),

@@ -1,4 +1,4 @@
-"""The bench as the Markdown that the repository keeps."""
+"""The results of the bench as Markdown (BENCH.md)."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def _verdict(met: bool | None, note: str = "") -> str:
 
 
 def check_row(check: Check) -> list[str]:
-    """What, found, must, verdict, aim, verdict."""
+    """Table row of a check, under :data:`CHECK_COLUMNS`."""
     aim = ["-", "-"] if check.aim is None else [_number(check.aim), _verdict(check.aim_met)]
     return [check.what, _number(check.found), _number(check.must), _verdict(check.met, check.note), *aim]
 
 
-CHECK_COLUMNS = ("what", "found", "must", "", "aim", "")
+CHECK_COLUMNS = ("what", "found", "limit", "", "goal", "")
 ROW_COLUMNS = ("target", "model", "cell", "instructions", "a MAC", "code", "tables", "weights", "RAM", "stack")
 
 
 def bench_table_row(row: dict[str, Any]) -> list[str]:
-    """A row under ROW_COLUMNS."""
+    """Table row of a measurement, under :data:`ROW_COLUMNS`."""
     sizes = [_number(row[f"{name}_bytes"]) for name in ("code", "table", "weight", "ram", "stack")]
     return [row["target"], row["model"], row["cell"], _cost(row), _number(row["instructions_per_mac"]), *sizes]
 

@@ -1,7 +1,7 @@
-"""What the machine code of a function says of the stack, for functions of which the compiler says nothing.
+"""Reads the stack use of a function from its machine code, for functions without a figure from the compiler.
 
-Those are naked functions of this project and functions of the compiler's library, which are assembly. Read are the
-instructions that such code uses: pushes, room below the stack pointer, and direct calls.
+These are naked functions of this project, and assembly functions of the compiler's library. Only the instructions that
+such code uses are decoded: pushes, subtractions from the stack pointer, and calls.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import dataclass
 
 from firmware_export.toolchain.elf import ElfImage, Symbol
 
-_AVR_RETURN_BYTES = 3  # with 16-bit program counters 2
+_AVR_RETURN_BYTES = 3  # 2 on parts with a 16-bit program counter
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """Of one function.
+    """Stack use and calls of one function.
 
     Attributes:
-        frame: bytes that it pushes or reserves, all together.
-        calls: addresses that it calls.
-        through_pointers: whether it calls others through pointers.
+        frame: bytes that it pushes or reserves in total.
+        calls: addresses that it calls directly.
+        through_pointers: True if it also calls through pointers.
     """
 
     frame: int
@@ -30,16 +30,16 @@ class Scanned:
 
 
 def can_scan(elf: ElfImage) -> bool:
-    """Whether the instruction set is one that is read here."""
+    """True if this module can decode the image's instruction set."""
     return elf.machine in ("EM_ARM", "EM_AVR")
 
 
 def scan(elf: ElfImage, function: Symbol) -> Scanned:
-    """Read a function.
+    """Scan the machine code of a function.
 
     Args:
-        elf: of the image, for Thumb or AVR.
-        function: of it.
+        elf: image for Thumb or AVR.
+        function: function of the image.
     """
     code = elf.memory(function.address, function.size)
     words = [int.from_bytes(code[index : index + 2], "little") for index in range(0, len(code) - 1, 2)]
@@ -81,7 +81,7 @@ def _thumb_immediate(first: int, second: int) -> int:
     value = (first >> 10 & 1) << 11 | (second >> 12 & 7) << 8 | second & 0xFF
     if first == 0xF2AD or value < 0x100:
         return value
-    return (0x80 | value & 0x7F) << (32 - (value >> 7))  # a rotated byte; the doubled ones are no sizes of frames
+    return (0x80 | value & 0x7F) << (32 - (value >> 7))  # a rotated byte; frame sizes never use the repeated forms
 
 
 def _thumb_offset(first: int, second: int) -> int:

@@ -1,4 +1,4 @@
-"""Steps counted in QEMU, exactly: by a plugin of this project, for machines that ``unicorn`` does not know."""
+"""Counts the instructions of steps exactly with a QEMU plugin, for machines that ``unicorn`` does not know."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _HARNESS = ".harness_text"
 def count_in_qemu(
     image: Image, emulator: QemuSystemEmulator, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0
 ) -> StepCounts:
-    """As :func:`firmware_export.measuring.count_unicorn.count_in_unicorn`, without the stack.
+    """Like :func:`firmware_export.measuring.count_unicorn.count_in_unicorn`, but without the stack.
 
     Args:
-        image: that holds the model; semihosted.
-        emulator: of the image's target.
-        model: to step.
-        counts: int16 [N, C].
-        timeout_s: for all steps.
+        image: semihosted image that contains the model.
+        emulator: emulator of the image's target.
+        model: model to run.
+        counts: raw counts, int16 [N, C].
+        timeout_s: time limit for all steps, seconds.
 
     Raises:
-        ToolError: where the plugin cannot be built, QEMU takes no plugins, or the firmware faults.
+        ToolError: the plugin cannot be built, QEMU does not support plugins, or the firmware faults.
     """
     elf = image.content
     harness = next(section for section in elf.sections if section.name == _HARNESS)

@@ -1,4 +1,4 @@
-"""Steps counted in simavr: cycles, as an AVR takes them, and the stack as it was."""
+"""Counts the cycles and the stack of steps on a simulated AVR."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from firmware_export.toolchain.target import SimavrEmulator
 def count_in_simavr(
     image: Image, emulator: SimavrEmulator, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0
 ) -> StepCounts:
-    """As :func:`firmware_export.measuring.count_unicorn.count_in_unicorn`, in cycles and without functions.
+    """Like :func:`firmware_export.measuring.count_unicorn.count_in_unicorn`, but in cycles and not by function.
 
     Raises:
-        ToolError: where the firmware faults.
+        ToolError: the firmware faults.
     """
     mark = order_mark("little")
     orders = list(make_orders(image, model, counts[np.newaxis], mark=mark, keep=False, at_once=1))

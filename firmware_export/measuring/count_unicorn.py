@@ -1,7 +1,7 @@
-"""Steps counted in ``unicorn``, exactly and without a harness: the functions of the runtime are called one by one.
+"""Counts the instructions of steps exactly in ``unicorn``, by calling functions of the runtime without a harness.
 
-Counted are basic blocks, which is fast enough for ten thousand steps, and each block's instructions from its bytes. So
-an instruction that a condition skips is one too: it takes its cycle, and other counters have it.
+It counts basic blocks, which is fast enough for ten thousand steps, and the instructions of each block from its bytes.
+An instruction that a condition skips therefore counts: it takes a cycle, and other counters count it too.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from firmware_export.toolchain.image import Image
 from firmware_export.toolchain.target import UnicornEmulator
 
 _PAINT = 0xA5
-_ENOUGH = 400  # steps, where their cost is seen to depend on the data
+_ENOUGH = 400  # steps, if their cost turns out to depend on the data
 
 
 class _Stepper:
-    """A context of a model in a machine, and its steps."""
+    """A context of a model in a machine, to run step by step."""
 
     def __init__(self, image: Image, emulator: UnicornEmulator, model: IntModel) -> None:
         self.machine = UnicornMachine(image, emulator)
@@ -54,14 +54,14 @@ def count_in_unicorn(image: Image, emulator: UnicornEmulator, model: IntModel, c
     """Count the instructions of each step of a stream, from the second window on.
 
     Args:
-        image: that holds the model; not semihosted.
-        emulator: of the image's target.
-        model: to step.
-        counts: int16 [N, C], two windows or more, from
+        image: image without semihosting that contains the model.
+        emulator: emulator of the image's target.
+        model: model to run.
+        counts: raw counts, int16 [N, C], at least two windows, from
             :func:`firmware_export.measuring.step_counts.stream_for_counting`.
 
     Raises:
-        ToolError: where the firmware faults.
+        ToolError: the firmware faults.
     """
     length = model.contract.window_length
     stepper = _Stepper(image, emulator, model)
@@ -69,7 +69,7 @@ def count_in_unicorn(image: Image, emulator: UnicornEmulator, model: IntModel, c
     stepper.paint()
     for sample in counts[:length]:
         stepper.run(sample)
-    inside: dict[tuple[int, int], list[int]] = {}  # addresses of the instructions of a block
+    inside: dict[tuple[int, int], list[int]] = {}  # addresses of the instructions of each block
     first_window: Counter[int] = Counter()
     executed: Counter[tuple[int, int]] = Counter()
     costs: list[int] = []

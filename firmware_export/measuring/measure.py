@@ -1,4 +1,4 @@
-"""What an exported model costs on a target: flash, RAM, stack, instructions, and an estimate of the latency."""
+"""Measures what an exported model costs on a target: flash, RAM, stack, instructions, and an estimated latency."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from firmware_export.toolchain.target import (
 
 @dataclass(frozen=True)
 class Latency:
-    """An estimate of the time for a window, at a clock.
+    """Estimated time to process a window.
 
     Attributes:
-        lowest_us, highest_us: microseconds.
-        assumption: what it rests on.
+        lowest_us, highest_us: range of the time, microseconds.
+        assumption: clock and cycles per instruction that the estimate assumes.
     """
 
     lowest_us: float
@@ -51,16 +51,16 @@ class Latency:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a model costs on a target; None where it was not measured, for which there is a note.
+    """Cost of a model on a target. A value is None if it was not measured; a note gives the reason.
 
     Attributes:
-        model, target: names.
+        model, target: names of the model and the target.
         detail: compiler and emulator.
-        sizes: of the linked image, without the harness.
-        stack: the worst case along the call graph.
-        steps: instructions or cycles, and the stack as it was seen.
-        latency: of a window.
-        notes: what was not measured, and why.
+        sizes: sizes of the linked image, without the harness.
+        stack: worst-case stack along the call graph.
+        steps: counted instructions or cycles, and the largest stack observed.
+        latency: estimated time per window.
+        notes: what was not measured, with the reason.
     """
 
     model: str
@@ -74,19 +74,19 @@ class Measurement:
 
     @property
     def stack_bytes(self) -> int | None:
-        """The worst case; where it is not known, what was seen."""
+        """Worst-case stack in bytes, or the largest stack observed if the worst case is not known."""
         if self.stack is not None:
             return self.stack.bytes
         return None if self.steps is None else self.steps.stack_bytes
 
     @property
     def instructions(self) -> int | None:
-        """Of a window, where instructions were counted."""
+        """Instructions per window, if instructions were counted."""
         return self.steps.window if self.steps is not None and self.steps.unit == "instructions" else None
 
     @property
     def cycles(self) -> int | None:
-        """Of a window, where cycles were counted."""
+        """Cycles per window, if cycles were counted."""
         return self.steps.window if self.steps is not None and self.steps.unit == "cycles" else None
 
 
@@ -95,10 +95,11 @@ class Overrun:
     """A budget that is exceeded.
 
     Attributes:
-        target: on which.
-        budget: its name, for example ``max_ram``.
-        found, limit: what was measured and what it may be.
-        costliest: the symbol that costs most, and how much.
+        target: name of the target.
+        budget: name of the budget, for example ``max_ram``.
+        found: measured value.
+        limit: largest allowed value.
+        costliest: symbol that costs most, with its cost.
     """
 
     target: str
@@ -115,17 +116,17 @@ class Overrun:
 
 
 def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_000) -> Measurement:
-    """Build a model for a target, and find out what it costs there.
+    """Build a model for a target and measure its cost there.
 
     Args:
-        folder: written by :func:`firmware_export.emission.emit.export_c`.
-        model: that was exported there.
-        target: from :func:`firmware_export.toolchain.target.load_target`.
-        steps: how many to count at least, on random and extreme counts; two windows are always run.
+        folder: export folder, written by :func:`firmware_export.emission.emit.export_c`.
+        model: the exported model.
+        target: target from :func:`firmware_export.toolchain.target.load_target`.
+        steps: least number of steps to count, on random and extreme counts; two windows are always run.
 
     Raises:
-        MissingToolError: where a compiler or an emulator is missing; says what to install.
-        ToolError, ExportError: where it does not compile, or the firmware faults.
+        MissingToolError: a compiler or an emulator is missing; the message says what to install.
+        ToolError, ExportError: the export does not compile, or the firmware faults.
     """
     with tempfile.TemporaryDirectory() as name:
         program = build_for_target(folder, Path(name), target, stack_figures=True)
@@ -141,18 +142,20 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
         try:
             stack = deepest_stack(image)
             if stack.unknown:
-                notes.append(f"worst-case stack without {', '.join(stack.unknown)}, of which the compiler says nothing")
+                notes.append(
+                    f"worst-case stack without {', '.join(stack.unknown)}, which have no figure from the compiler"
+                )
         except ToolError as error:
             stack = None
             notes.append(f"worst-case stack not measured: {error}")
         counted = _count(image, program.emulator, model, stream_for_counting(model, steps))
         if counted.stack_bytes is None:
-            notes.append(f"stack as it was seen: not measured, {program.emulator.name} does not show it")
+            notes.append(f"observed stack: not measured, {program.emulator.name} does not show it")
         elif stack is not None and counted.stack_bytes > stack.bytes:
             notes.append(
-                f"worst-case stack not measured: {counted.stack_bytes} bytes were seen, more than the {stack.bytes} "
-                f"along {' > '.join(function for function, _ in stack.path)}; the call graph lacks a call, please "
-                "report this"
+                f"worst-case stack not measured: {counted.stack_bytes} bytes were observed, more than the "
+                f"{stack.bytes} along {' > '.join(function for function, _ in stack.path)}; the call graph lacks a "
+                "call, please report this"
             )
             stack = None
         sizes = measure_sizes(elf, image.names)
@@ -175,7 +178,7 @@ def _count(image: Image, emulator: Emulator, model: IntModel, counts: NDArray[np
 
 
 def estimate_latency(steps: StepCounts, clock: Clock) -> Latency:
-    """Of a window at a clock: cycles as counted, or instructions times what one may take."""
+    """Estimate the latency of a window, from counted cycles or from instructions times cycles per instruction."""
     us = 1e6 * steps.window / clock.hz
     at = f"at {clock.hz / 1e6:g} MHz"
     if steps.unit == "cycles":
@@ -185,7 +188,7 @@ def estimate_latency(steps: StepCounts, clock: Clock) -> Latency:
 
 
 def check_budgets(measurement: Measurement, budgets: Budgets) -> tuple[list[Overrun], list[str]]:
-    """The budgets that are exceeded, and the names of those that cannot be checked as nothing was measured."""
+    """Return the budgets that are exceeded, and the names of those that were not measured and cannot be checked."""
     sizes, stack, steps = measurement.sizes, measurement.stack, measurement.steps
     functions = [] if steps is None else steps.by_function.most_common(1)
     found: dict[str, tuple[int | None, list[tuple[str, int]]]] = {
@@ -206,7 +209,7 @@ def check_budgets(measurement: Measurement, budgets: Budgets) -> tuple[list[Over
 
 
 def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
-    """For JSON."""
+    """The measurement, ready for JSON."""
     sizes, steps, stack = measurement.sizes, measurement.steps, measurement.stack
     counted: dict[str, Any] = {"steps_counted": 0, "constant_time": None, "step_classes": []}
     if steps is not None:

@@ -1,4 +1,4 @@
-"""The models of the bench: fixed shapes, weights from a fixed seed, quantized as a user's model is."""
+"""Models of the bench: fixed shapes, and weights from a fixed seed, quantized in the same way as a user's model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SEED = 20
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a reference model.
+    """Shape of a reference model.
 
     Attributes:
         input_size, hidden_size, time_steps, num_classes: C, H, T, K.
@@ -35,7 +35,7 @@ class Shape:
     num_classes: int
 
     def macs(self, cell: CellName) -> int:
-        """Multiply-accumulates of one window, of cells and head.
+        """Number of multiply-accumulates for one window, in cells and head.
 
         >>> Shape(3, 32, 50, 4).macs("lstm")
         224128
@@ -65,7 +65,7 @@ def _layer(name: CellName, rng: np.random.Generator, inputs: int, hidden: int) -
 
 
 def reference_float_model(name: str, cell: CellName, *, shape: Shape | None = None) -> FloatModel:
-    """One of the bench's models before it is quantized; arguments as of :func:`reference_model`."""
+    """A model of the bench before quantization. See :func:`reference_model` for the arguments."""
     shape = shape or SHAPES[name]
     rng = np.random.default_rng(_SEED)
     channels = tuple(Channel(f"a{index}", "m/s^2", 800.0, 40.0) for index in range(shape.input_size))
@@ -91,12 +91,12 @@ def reference_float_model(name: str, cell: CellName, *, shape: Shape | None = No
 
 
 def reference_model(name: str, cell: CellName, *, shape: Shape | None = None) -> IntModel:
-    """One of the bench's models, or one of another shape.
+    """A quantized model of the bench.
 
     Args:
-        name: of SHAPES.
-        cell: of CELLS.
-        shape: instead of that of the name.
+        name: name of a shape in ``SHAPES``.
+        cell: one of ``CELLS``.
+        shape: replaces the shape of that name.
 
     >>> reference_model("car", "gru").hidden_sizes
     (32,)
@@ -107,7 +107,7 @@ def reference_model(name: str, cell: CellName, *, shape: Shape | None = None) ->
 
 
 def reference_counts(shape: Shape, *, windows: int) -> NDArray[np.int16]:
-    """int16 [windows, T, C]: noise as loud as the model expects it."""
+    """Random counts int16 [windows, T, C], with the amplitude that the model expects."""
     rng = np.random.default_rng(_SEED)
     noise = rng.normal(0, 300, (windows, shape.time_steps, shape.input_size))
     return np.clip(np.rint(noise), -(2**15), 2**15 - 1).astype(np.int16)

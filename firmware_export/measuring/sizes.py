@@ -1,6 +1,6 @@
-"""Where the bytes of an image go, from the linked file: every byte of the product is in exactly one part.
+"""Splits the bytes of a linked image into code, tables, weights and RAM. Every byte of the product counts exactly once.
 
-The harness (start, mail, its buffers and the emulator's stack) has sections of its own and is in none.
+The harness (start code, mailbox, buffers and the emulator's stack) lies in separate sections and does not count.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _WEIGHTS = r"(layer\d+|head)_(weights|blocks)"
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of the product in an image.
+    """Sizes of the product in an image, bytes.
 
     Attributes:
         code: instructions and the literals among them.
-        tables: the activation table and all other constants: description of the model, labels, contract.
+        tables: activation tables and all other constants, such as the model's description, labels and contract.
         weights: weights, biases and multipliers, with padding.
-        ram: static: contexts of the models, and what else the runtime keeps there.
-        flash_symbols, ram_symbols: name and bytes, the largest first.
+        ram: static RAM: contexts of the models, and anything else that the runtime keeps there.
+        flash_symbols, ram_symbols: (name, bytes) of each symbol, the largest first.
     """
 
     code: int
@@ -35,21 +35,21 @@ class Sizes:
 
     @property
     def flash(self) -> int:
-        """All of it."""
+        """Total flash: code, tables and weights."""
         return self.code + self.tables + self.weights
 
 
 def is_product(section: Section) -> bool:
-    """Whether a section is one that a user's firmware has too."""
+    """True if a section belongs to the product, and not to the harness."""
     return not section.name.startswith((".harness", ".stack"))
 
 
 def measure_sizes(elf: ElfImage, names: Sequence[str]) -> Sizes:
-    """Split what is in a linked image.
+    """Measure the sizes of a linked image.
 
     Args:
-        elf: of the image.
-        names: of the models in it.
+        elf: content of the image.
+        names: names of the models in it.
     """
     sections = {section.name: section for section in elf.sections if is_product(section)}
     weights_name = re.compile(f"(?:{'|'.join(map(re.escape, names))})_{_WEIGHTS}")

@@ -1,9 +1,9 @@
-"""The deepest stack of a step: the compiler's figures along the call graph.
+"""Worst-case stack of a step: the compiler's stack figures summed along the call graph.
 
-gcc writes, beside each object, every function with its frame and whom it calls (``-fcallgraph-info=su``; an older one,
-only the frames: then the calls are read from the machine code). Calls through
-pointers go to the functions whose addresses are in the models of the image. Functions of which gcc says nothing, or
-that are naked, are read as machine code (:mod:`firmware_export.measuring.code_scan`).
+With ``-fcallgraph-info=su``, gcc writes every function with its frame and its calls beside each object. An older gcc
+writes only the frames; the calls are then read from the machine code. Calls through pointers go to the functions whose
+addresses are in the models of the image. The machine code is also read for naked functions and for functions without
+a figure from gcc (:mod:`firmware_export.measuring.code_scan`).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ ENTRIES = ("es_step", "es_init", "es_reset")
 
 @dataclass(frozen=True)
 class Frames:
-    """A call graph.
+    """A call graph with stack frames.
 
     Attributes:
-        bytes_of: frame by function.
-        calls: whom a function calls.
-        unknown: functions without a figure; they count nothing.
+        bytes_of: frame of each function, bytes.
+        calls: functions that each function calls.
+        unknown: functions whose frame is not known; they count as 0 bytes.
     """
 
     bytes_of: Mapping[str, int]
@@ -42,12 +42,12 @@ class Frames:
 
 @dataclass(frozen=True)
 class DeepestStack:
-    """The worst case.
+    """The call path with the largest stack.
 
     Attributes:
-        bytes: of all frames on the path.
-        path: function and bytes, from the function that is called on.
-        unknown: functions whose frames are not known, and not in the sum.
+        bytes: sum of all frames on the path.
+        path: (function, bytes), beginning with the function that a user calls.
+        unknown: functions whose frame is not known and not in the sum.
     """
 
     bytes: int
@@ -56,12 +56,12 @@ class DeepestStack:
 
 
 def _name(title: str) -> str:
-    """Of a static function the title has the file too."""
+    """Name of a function in the call graph, without the file that gcc adds for static functions."""
     return title.rsplit(":", 1)[-1]
 
 
 def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
-    """Functions whose addresses are in the models: where calls through pointers go."""
+    """Functions whose addresses are stored in the models: the possible targets of calls through pointers."""
     product = {section.name for section in elf.sections if is_product(section)}
     functions = {one.address: one.name for one in elf.symbols if one.is_function and one.section in product}
     width = 2 if elf.machine == "EM_AVR" else 4
@@ -72,14 +72,14 @@ def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
             data = elf.memory(_load_address(elf, symbol.address), symbol.size)
             for at in range(0, len(data) - width + 1, width):
                 pointer = int.from_bytes(data[at : at + width], elf.byte_order)
-                # AVR counts words; Thumb marks its code.
+                # An AVR code address counts 16-bit words; a Thumb code address has bit 0 set.
                 address = 2 * pointer if elf.machine == "EM_AVR" else pointer & ~(elf.machine == "EM_ARM")
                 found.add(functions.get(address, ""))
     return frozenset(found - {""})
 
 
 def _load_address(elf: ElfImage, address: int) -> int:
-    """Where in the flash something lies that is copied to RAM."""
+    """Address in flash of data that the start code copies to RAM; other addresses are returned unchanged."""
     data = next((section for section in elf.sections if section.name == ".data"), None)
     if data is None or not data.address <= address < data.address + data.size:
         return address
@@ -87,10 +87,10 @@ def _load_address(elf: ElfImage, address: int) -> int:
 
 
 def read_frames(image: Image, elf: ElfImage) -> Frames:
-    """The call graph of an image.
+    """Read the call graph of an image.
 
     Raises:
-        ToolError: where the compiler wrote no figures, or not beside each object, or a frame has no bound.
+        ToolError: the compiler wrote no figures, or not for each object, or a frame has no bound.
     """
     figures = {path.stem: path for path in sorted(image.objects.glob("*.[cs][iu]"))}
     if not figures:
@@ -113,7 +113,7 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
                 raise ToolError(
                     f"measuring the stack: the frame of {name} has no bound; use no arrays of variable size"
                 )
-            bytes_of[name] = max(int(size), bytes_of.get(name, 0))  # of several statics of one name the largest
+            bytes_of[name] = max(int(size), bytes_of.get(name, 0))  # static functions may share a name
         for source, callee in _EDGE.findall(text):
             calls.setdefault(_name(source), set()).update(pointers if callee == _INDIRECT else {_name(callee)})
     unknown = _read_machine_code(elf, bytes_of, calls, pointers)
@@ -123,7 +123,7 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
 def _read_machine_code(
     elf: ElfImage, bytes_of: dict[str, int], calls: dict[str, set[str]], pointers: frozenset[str]
 ) -> set[str]:
-    """Add what the compiler does not say; returns the functions of which nothing is known."""
+    """Add frames and calls that the compiler did not report; returns the functions that remain unknown."""
     product = {section.name for section in elf.sections if is_product(section)}
     code = [symbol for symbol in elf.symbols if symbol.section in product & {".text"}]
     names = {symbol.address: symbol.name for symbol in code}
@@ -132,7 +132,7 @@ def _read_machine_code(
         if not can_scan(elf):
             unknown |= {symbol.name} - set(bytes_of)
             continue
-        # Assembly of the compiler's library may state no size.
+        # Assembly functions of the compiler's library may have no size.
         size = symbol.size or (after.address - symbol.address if after else 0)
         scanned = scan(elf, replace(symbol, size=size))
         if not bytes_of.get(symbol.name):
@@ -144,10 +144,10 @@ def _read_machine_code(
 
 
 def deepest(frames: Frames, entry: str) -> DeepestStack:
-    """The path with the largest sum of frames.
+    """Find the call path from ``entry`` with the largest sum of frames.
 
     Raises:
-        ToolError: where a function calls itself, directly or not.
+        ToolError: a function calls itself, directly or indirectly.
     """
     done: dict[str, tuple[tuple[str, int], ...]] = {}
 
@@ -168,10 +168,10 @@ def deepest(frames: Frames, entry: str) -> DeepestStack:
 
 
 def deepest_stack(image: Image) -> DeepestStack:
-    """The worst case of what a user calls: a step, or the making of a context.
+    """Find the worst-case stack of the functions that a user calls: ``es_step``, ``es_init`` and ``es_reset``.
 
     Raises:
-        ToolError: where the compiler wrote no figures, a frame has no bound, or a function calls itself.
+        ToolError: the compiler wrote no figures, a frame has no bound, or a function calls itself.
     """
     elf = image.content
     frames = read_frames(image, elf)

@@ -1,4 +1,4 @@
-"""What steps cost: the instructions or cycles of each, by its place in the window."""
+"""Cost of steps: instructions or cycles by position in the window."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from edge_seq.ir.model import IntModel
 
 @dataclass(frozen=True)
 class ClassOfSteps:
-    """Steps that do the same work but for their place in the window.
+    """Cost of the steps that do the same work.
 
     Attributes:
-        name: ``first`` (clears what the window before left), ``between``, ``last`` (gives the label).
+        name: ``first`` (clears the state of the previous window), ``between``, or ``last`` (gives the label).
         minimum, maximum: instructions or cycles of one step.
     """
 
@@ -30,14 +30,14 @@ class ClassOfSteps:
 
 @dataclass(frozen=True)
 class StepCounts:
-    """Every step of a stream of windows, from the second window on, counted.
+    """Cost of every step of a stream of windows, from the second window on.
 
     Attributes:
         unit: what was counted.
-        minimum, maximum: int64 [T], by place in the window.
-        steps: how many steps.
-        by_function: instructions of one window by function, where they are known.
-        stack_bytes: the most that a step was seen to use; None where it was not looked at.
+        minimum, maximum: cost by position in the window, int64 [T].
+        steps: number of steps counted.
+        by_function: instructions of one window by function; empty if they are not known.
+        stack_bytes: largest stack of a step that was observed; None if it was not.
     """
 
     unit: Literal["instructions", "cycles"]
@@ -49,17 +49,17 @@ class StepCounts:
 
     @property
     def window(self) -> int:
-        """Of one window, at the most."""
+        """Largest cost of one window."""
         return int(self.maximum.sum())
 
     @property
     def constant(self) -> bool:
-        """Whether every step costs the same whatever the data: at each place of the window minimum equals maximum."""
+        """True if the cost does not depend on the data: minimum equals maximum at each position of the window."""
         return bool((self.minimum == self.maximum).all())
 
     @property
     def classes(self) -> tuple[ClassOfSteps, ...]:
-        """Steps by what they do."""
+        """Costs by class of step."""
         length = len(self.minimum)
         places = {"first": slice(0, 1), "between": slice(1, length - 1), "last": slice(length - 1, length)}
         return tuple(
@@ -70,15 +70,18 @@ class StepCounts:
 
 
 def counts_by_place(costs: Sequence[int], window_length: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Minimum and maximum [T] of the costs of consecutive steps, window after window, and how many they were."""
+    """Minimum and maximum [T] of the costs of consecutive steps by position in the window, and the number of steps."""
     whole = len(costs) // window_length * window_length
     table = np.array(costs[:whole], dtype=np.int64).reshape(-1, window_length)
     return table.min(axis=0), table.max(axis=0), table.size
 
 
 def stream_for_counting(model: IntModel, steps: int, *, seed: int = 0) -> NDArray[np.int16]:
-    """int16 [N, C]: a window, then whole windows with at least so many steps; noise over all 16 bits, both ends at
-    random, constants, a walk, silence, each for a window, in turn."""
+    """Make a stream int16 [N, C] for counting: one window, then whole windows with at least ``steps`` steps.
+
+    Windows of different kinds take turns: noise over all 16 bits, random extremes, constants, a random walk, Gaussian
+    noise, and zeros.
+    """
     rng = np.random.default_rng(seed)
     shape = (model.contract.window_length, model.input_size)
     makers = (*extreme_makers(rng, shape), lambda: rng.normal(0, 300, shape), lambda: np.zeros(shape))

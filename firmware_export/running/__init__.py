@@ -1,1 +1,1 @@
-"""Programs on emulated targets."""
+"""Run programs and boards in emulators."""

@@ -1,4 +1,4 @@
-"""Boards without hardware: firmware with the wire protocol, in QEMU or as a process, on a pseudo-terminal."""
+"""Emulated boards: firmware with the wire protocol, run in QEMU or as a process, reached through a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 from edge_seq.support.errors import ConfigError, ExportError, ToolError
 from firmware_export.emission import ctext
 from firmware_export.emission.emit import RUNTIME_FOLDER
-from firmware_export.toolchain.build import build_program, compile_c, compile_objects, find_compiler
+from firmware_export.toolchain.build import build_program, find_compiler
 from firmware_export.toolchain.host import read_manifest
-from firmware_export.toolchain.image import memory_text
+from firmware_export.toolchain.image import build_firmware
 from firmware_export.toolchain.target import (
     BARE_FOLDER,
     QemuSystemEmulator,
     find_emulator,
-    find_target_compiler,
     load_target,
 )
 
@@ -47,21 +46,22 @@ _QEMU_PORT = re.compile(rb"char device redirected to (\S+)")
 Clock = Literal["instructions", "host"]
 CLOCKS: tuple[Clock, ...] = ("instructions", "host")
 _Name = TypeVar("_Name", bound=str)
-# Of the emulated board. "instructions": 32 ns each, so that counted costs are the same in every run; a busy board's
-# sensor is some per cent slow. "host": the sensor keeps its rate, and counted costs say nothing.
+# Time base of the emulated board. "instructions": 32 ns per instruction, so measured costs are the same in every run,
+# but the sensor of a busy board is a few per cent slow. "host": the sensor keeps its rate, but measured costs mean
+# nothing.
 _QEMU_TIME: dict[Clock, tuple[str, ...]] = {"instructions": ("-icount", "shift=5,sleep=on"), "host": ()}
 _BOOT_RANDOM, _CLOCK_KIND = 0x21000000, 0x21000008  # read by es_board_qemu.c
 
 
 @dataclass(frozen=True)
 class Firmware:
-    """A built board.
+    """A built emulated board.
 
     Attributes:
-        kind: of the board.
-        command: that starts it.
-        name: of the model.
-        clock: of the emulated board; see :data:`CLOCKS`.
+        kind: kind of the board.
+        command: command that starts it.
+        name: name of its model.
+        clock: time base of a QEMU board; see :data:`CLOCKS`.
     """
 
     kind: BoardKind
@@ -78,7 +78,7 @@ def board_source(
     body_bytes: int = BODY_BYTES,
     stream_bytes: int = STREAM_BYTES,
 ) -> str:
-    """C text of a board's model, buffers and recording, for the ports below ``runtime/port/board_*``."""
+    """C text that gives the ports in ``runtime/port/board_*`` their model, buffers and recording."""
     upper = ctext.macro_name(name)
     setup = {
         "model": f"&{name}_model",
@@ -121,21 +121,21 @@ def build_board(
     rate_hz: float,
     clock: Clock = "instructions",
 ) -> Firmware:
-    """Compile an exported model with the wire protocol for a board that needs no hardware.
+    """Compile an exported model and the wire protocol for an emulated board.
 
     Args:
-        folder: written by :func:`firmware_export.emission.emit.export_c`.
-        output_folder: for what is built.
-        kind: of the board.
-        recording: int16 [n, C], what the board's sensor gives, over and over.
-        rate_hz: samples a second of the sensor.
-        clock: of the emulated board: ``instructions`` (counted costs are the same in every run) or ``host`` (the sensor
-            keeps its rate, also a high one).
+        folder: export folder, written by :func:`firmware_export.emission.emit.export_c`.
+        output_folder: folder for the files that are built.
+        kind: ``qemu`` or ``posix`` (a process of this machine).
+        recording: raw counts of the board's sensor, int16 [n, C], played in a loop.
+        rate_hz: sample rate of the sensor, 0.1 to 10,000 Hz.
+        clock: time base of a QEMU board: ``instructions`` (measured costs are the same in every run) or ``host`` (the
+            sensor keeps its rate, even a high one).
 
     Raises:
-        MissingToolError: where a compiler or QEMU is missing; says what to install.
-        ToolError, ExportError: as :func:`firmware_export.toolchain.build.compile_c` and ``read_manifest``.
-        ConfigError: where the recording or the rate is not usable.
+        MissingToolError: a compiler or QEMU is missing; the message says what to install.
+        ToolError, ExportError: see :func:`firmware_export.toolchain.build.compile_c` and ``read_manifest``.
+        ConfigError: the recording or the rate is not usable.
     """
     manifest = read_manifest(folder)
     name = str(manifest["name"])
@@ -179,54 +179,26 @@ def build_board(
             include_folders=includes,
         )
         return Firmware(kind, (str(program.resolve()),), name)
-    return _build_qemu(folder, sources, includes, output_folder, name, clock)
-
-
-def _build_qemu(
-    folder: Path, sources: Sequence[Path], includes: Sequence[Path], output_folder: Path, name: str, clock: Clock
-) -> Firmware:
     target = load_target("cortex_m4")
     emulator = find_emulator(target, "qemu_system")
     assert isinstance(emulator, QemuSystemEmulator)
-    tool, choice = find_target_compiler(target)
-    assert target.memory is not None
-    script = output_folder / "es_board.ld"
-    script.write_text(memory_text(target.memory) + (BARE_FOLDER / "es_link.ld").read_text(encoding="utf-8"))
-    flags = [
-        *choice.flags,
-        *("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0"),
-        target.optimization,
-    ]
-    objects = compile_objects(
-        tool,
-        [*sources, BARE_FOLDER / "es_memory.c"],
-        output_folder / "objects",
-        root=folder,
-        flags=flags,
-        include_folders=includes,
-    )
-    link = ["-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=es_start", "-T", str(script)]
-    elf = compile_c(
-        tool,
-        objects,
-        output_folder / "board.elf",
-        flags=[*choice.flags, "-g0", *choice.link_flags, *link],
-        libraries=choice.libraries,
+    built = build_firmware(
+        target, [*sources, BARE_FOLDER / "es_memory.c"], output_folder, root=folder, include_folders=includes
     )
     command = (
         *(emulator.program, *emulator.arguments, *_QEMU_TIME[clock], "-display", "none", "-monitor", "none"),
-        *("-parallel", "none", "-net", "none", "-serial", "pty", "-kernel", str(elf.resolve())),
+        *("-parallel", "none", "-net", "none", "-serial", "pty", "-kernel", str(built.elf.resolve())),
     )
-    return Firmware("qemu", command, name, clock)
+    return Firmware(kind, command, name, clock)
 
 
 @dataclass(frozen=True)
 class RunningBoard:
-    """A board that was started.
+    """A running board.
 
     Attributes:
-        port: of its pseudo-terminal.
-        process: the emulator, or the board itself.
+        port: path of its pseudo-terminal.
+        process: process of the emulator, or of the board itself.
     """
 
     port: str
@@ -235,26 +207,26 @@ class RunningBoard:
 
 @contextmanager
 def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[RunningBoard]:
-    """Start a board; it ends with the block, however that ends.
+    """Start a board for the length of a ``with`` block.
 
     Args:
-        firmware: from :func:`build_board`.
-        link: a path that is made a symbolic link to the port, so that the port keeps its name from start to start;
-            removed at the end, unless by then it points elsewhere.
+        firmware: board from :func:`build_board`.
+        link: path for a symbolic link to the port, which gives the port the same name in every run. It is removed at
+            the end, unless it points elsewhere by then.
 
     Raises:
-        ToolError: where it cannot be started, or names no port in time.
-        ConfigError: where the link's path is taken by something else.
+        ToolError: the board cannot be started, or does not report its port in time.
+        ConfigError: ``link`` exists and is not a symbolic link.
     """
     if link is not None and link.exists() and not link.is_symlink():
-        raise ConfigError(f"starting a board: {link} is there and is no link; give another path for the port's link")
+        raise ConfigError(f"starting a board: {link} exists and is not a link; give another path for the port's link")
     command = firmware.command
     if firmware.kind == "qemu":
         words = {_BOOT_RANDOM: secrets.randbits(31), _CLOCK_KIND: int(firmware.clock == "instructions")}
         for address, word in words.items():
             command += ("-device", f"loader,addr={address:#x},data={word:#x},data-len=4")
     try:
-        # A session of its own: Ctrl-C goes to the command, which then ends the board.
+        # In its own session, so that Ctrl-C reaches only the command, which then ends the board.
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -285,7 +257,7 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
 
 
 def _end_with_parent() -> None:
-    """In the board's process: end even where the command is killed without a chance to end it (Linux)."""
+    """Let the board's process end with the command, even if the command is killed (Linux). Runs in that process."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -311,19 +283,19 @@ def _read_port(firmware: Firmware, process: subprocess.Popen[bytes]) -> str:
 
 
 def choose_board(name: str) -> BoardKind:
-    """A kind of board by name.
+    """Return the kind of board with the given name.
 
     Raises:
-        ConfigError: where there is none of this name.
+        ConfigError: there is none with this name.
     """
     return _chosen("board", name, BOARDS)
 
 
 def choose_clock(name: str) -> Clock:
-    """A clock of an emulated board by name.
+    """Return the clock of an emulated board with the given name.
 
     Raises:
-        ConfigError: where there is none of this name.
+        ConfigError: there is none with this name.
     """
     return _chosen("clock", name, CLOCKS)
 

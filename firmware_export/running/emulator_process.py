@@ -1,4 +1,4 @@
-"""An emulator as a process of this machine, that ends by itself."""
+"""Runs an emulator as a process of this machine until it ends."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _WORDS_SHOWN = 2000
 def run_emulator(
     command: Sequence[str], folder: Path, *, where: str, install: str, timeout_s: float
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run an emulator in a folder to its end, whatever its exit code.
+    """Run an emulator until it ends, whatever its exit code.
 
     Args:
         command: program and arguments.
-        folder: to run in.
-        where: begins the message of an error.
-        install: how to get the program.
-        timeout_s: after which it is ended.
+        folder: working folder.
+        where: start of error messages.
+        install: command that installs the program, for error messages.
+        timeout_s: time limit, seconds.
 
     Raises:
-        ToolError: where it cannot be started or is not done in time.
+        ToolError: the emulator cannot be started, or is not done in time.
     """
     try:
         return subprocess.run(
@@ -40,5 +40,5 @@ def run_emulator(
 
 
 def words_of(done: subprocess.CompletedProcess[bytes]) -> str:
-    """The end of what it said, on stderr or else on stdout."""
+    """The end of the emulator's output on stderr, or on stdout if stderr is empty."""
     return (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-_WORDS_SHOWN:]

@@ -1,4 +1,4 @@
-"""The mail between an emulator and the firmware that it runs (``runtime/port/bare/es_mail.h``)."""
+"""The mailbox between an emulator and its firmware (``runtime/port/bare/es_mail.h``): orders in, answers out."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MAIL_BYTES = 4 * _FIELDS + _HASH_BYTES
 
 @dataclass(frozen=True)
 class Order:
-    """Some samples to run, in the byte order of the machine.
+    """An order to run some samples, in the byte order of the machine.
 
     Attributes:
-        head: of the mail, as far as it goes in.
-        counts: the samples, for the start of the buffer.
-        samples: how many.
-        words_offset: where in the buffer the words begin, bytes.
-        word_bytes: how many bytes of them there will be.
+        head: the fields of the mailbox that the emulator writes.
+        counts: raw counts, to be written to the start of the buffer.
+        samples: number of samples.
+        words_offset: offset of the answer's words in the buffer, bytes.
+        word_bytes: size of these words, bytes.
     """
 
     head: bytes
@@ -40,15 +40,15 @@ class Order:
 
 
 def order_mark(byte_order: Literal["little", "big"]) -> str:
-    """As struct and numpy want it."""
+    """Byte order character for struct and numpy."""
     return "<" if byte_order == "little" else ">"
 
 
 def samples_at_once(model: IntModel, *, buffer_bytes: int, traced: bool, keep: bool) -> int:
-    """How many samples fit the buffer, with their words if they are kept.
+    """Number of samples that fit the buffer, with their words if they are kept.
 
     Raises:
-        ToolError: where there is no room for one.
+        ToolError: the buffer is too small for one sample.
     """
     _, words = word_columns(model, traced=traced)
     each = 2 * model.input_size + (4 * words if keep else 0)
@@ -70,18 +70,18 @@ def make_orders(
     keep: bool = True,
     at_once: int | None = None,
 ) -> Iterator[Order]:
-    """All samples of counts [B, T, C], window after window, each from a reset, as many at once as fit.
+    """Yield orders for all samples of ``counts``, window after window; each order holds as many samples as fit.
 
     Args:
-        image: that holds the model.
-        model: to run.
-        counts: int16 [B, T, C].
-        mark: the machine's byte order, from :func:`order_mark`.
-        keep: whether the words of each step are wanted.
-        at_once: at most so many samples an order.
+        image: image that contains the model.
+        model: model to run.
+        counts: raw counts, int16 [B, T, C].
+        mark: byte order of the machine, from :func:`order_mark`.
+        keep: True to return the words of each step.
+        at_once: largest number of samples per order; None for as many as fit.
 
     Raises:
-        ToolError: where there is no room for one step.
+        ToolError: the buffer is too small for one step, or the target is not a bare machine.
     """
     if image.target.memory is None:
         raise ToolError(f"running {model.name}: {image.target.name} is not a bare machine")
@@ -103,10 +103,10 @@ def make_orders(
 
 
 def open_answer(answer: bytes, model: IntModel, *, traced: bool, mark: str, where: str) -> str:
-    """Check the head of an answer; returns the hash of the model that ran.
+    """Check the mailbox fields of an answer; returns the hash of the model that ran.
 
     Raises:
-        ToolError: where the firmware could not make a context, or its words are not those of this release.
+        ToolError: the firmware could not create a context, or its words have another layout than in this release.
     """
     *_, status, row_words = struct.unpack(f"{mark}{_FIELDS}I", answer[: 4 * _FIELDS])
     if status:

@@ -1,4 +1,4 @@
-"""A bare machine under QEMU: the firmware fetches its mail from a file and delivers to another, by semihosting."""
+"""Runs firmware on a bare machine in QEMU. It reads orders from a file and writes answers to one, by semihosting."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def run_in_qemu(
     """Run all orders in one run of the emulator.
 
     Returns:
-        For each order the head of its answer and the words behind it.
+        For each order, the mailbox fields of its answer and the words after them.
 
     Raises:
-        ToolError: where QEMU cannot be started, fails, is not done in time, or the firmware delivers too little.
+        ToolError: QEMU cannot be started, fails or is not done in time, or the firmware writes too few bytes.
     """
     where = f"running {image.target.name} in {emulator.program}"
     elf = image.elf.resolve()

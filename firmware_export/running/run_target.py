@@ -1,4 +1,4 @@
-"""Exported models on a target: build for it, run it in its emulator, and bring it into the common form of a trace."""
+"""Build exported models for a target, run them in its emulator, and convert the output to a trace."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from firmware_export.toolchain.target import (
 
 @dataclass(frozen=True)
 class TargetProgram:
-    """Exported models, built for a target and ready to run.
+    """Exported models built for a target, ready to run.
 
     Attributes:
-        target: that it is for.
-        emulator: that runs it.
-        compiler: name of the one that made it.
-        built: an image for a bare machine, or a program.
+        target: target that it was built for.
+        emulator: emulator that runs it.
+        compiler: name of the compiler that built it.
+        built: image for a bare machine, or program for an operating system.
     """
 
     target: Target
@@ -51,7 +51,7 @@ class TargetProgram:
 
     @property
     def detail(self) -> str:
-        """For a report: what it was built with and ran in."""
+        """Compiler and emulator, for a report."""
         return f"built with {self.compiler}, run in {self.emulator.name}"
 
 
@@ -65,21 +65,21 @@ def build_for_target(
     traced: bool = False,
     stack_figures: bool = False,
 ) -> TargetProgram:
-    """Compile exported models for a target, with the first of its compilers and emulators that is on this machine.
+    """Compile exported models for a target, with its first compiler and emulator that are installed.
 
     Args:
-        folders: written by :func:`firmware_export.emission.emit.export_c`.
-        output_folder: for what is built.
-        target: from :func:`firmware_export.toolchain.target.load_target`.
-        compiler: name of one of the target's.
-        emulator: kind of one of the target's.
-        traced: build with the hook that shows every gate.
-        stack_figures: as :func:`firmware_export.toolchain.image.build_image`; a program of an operating system has
-            none.
+        folders: export folders, written by :func:`firmware_export.emission.emit.export_c`.
+        output_folder: folder for the files that are built.
+        target: target from :func:`firmware_export.toolchain.target.load_target`.
+        compiler: name of one of the target's compilers; None takes the preferred one.
+        emulator: kind of one of the target's emulators; None takes the preferred one.
+        traced: build with the hook that records every gate.
+        stack_figures: see :func:`firmware_export.toolchain.image.build_image`; no effect for a program of an operating
+            system.
 
     Raises:
-        MissingToolError: where a compiler or an emulator is missing; says what to install.
-        ToolError, ExportError: as :func:`firmware_export.toolchain.image.build_image`.
+        MissingToolError: a compiler or an emulator is missing; the message says what to install.
+        ToolError, ExportError: see :func:`firmware_export.toolchain.image.build_image`.
     """
     chosen = find_emulator(target, emulator)
     match chosen:
@@ -114,20 +114,20 @@ def build_for_target(
 def run_on_target(
     program: TargetProgram, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0
 ) -> Trace:
-    """Run streams or windows from a reset, as :func:`firmware_export.toolchain.host.run_on_host` does on the host.
+    """Run each stream or window from a reset, as :func:`firmware_export.toolchain.host.run_on_host` does on the host.
 
     Args:
-        program: from :func:`build_for_target`.
-        model: that the program is to hold; its hash is compared.
-        counts: int16 [B, T, C], raw counts; T may be any length, windows follow each other.
-        timeout_s: for what the emulator is given at once.
+        program: program from :func:`build_for_target`.
+        model: model to run; its hash must equal the hash in the program.
+        counts: raw counts, int16 [B, T, C]. T may be any length; windows follow each other.
+        timeout_s: time limit for one call of the emulator, seconds.
 
     Returns:
-        Trace of int64 arrays [B, T, N] by the names of ``trace_names``; without gates unless the build is traced.
+        Trace of int64 arrays [B, T, N], named as in ``trace_names``; without gates unless the build is traced.
 
     Raises:
-        ParityError: where the program holds another model (a stale export) or the counts do not fit.
-        ToolError: where the firmware faults, or the emulator fails.
+        ParityError: the program contains another model (a stale export), or the counts do not fit.
+        ToolError: the firmware faults, or the emulator fails.
     """
     if isinstance(program.built, HostProgram):
         return run_on_host(program.built, model, counts, timeout_s=timeout_s)
@@ -157,7 +157,7 @@ def run_on_target(
 def _run_in_unicorn(
     image: Image, emulator: UnicornEmulator, orders: Sequence[Order], timeout_s: float
 ) -> Iterator[tuple[bytes, bytes]]:
-    """For each order the head of its answer and the words behind it."""
+    """Yield, for each order, the mailbox fields of its answer and the words after them."""
     machine = UnicornMachine(image, emulator)
     head, buffer = (machine.elf.address_of(name) for name in ("es_mail", "es_mail_buffer"))
     for order in orders:

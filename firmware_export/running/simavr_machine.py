@@ -1,4 +1,4 @@
-"""An AVR in ``libsimavr``: the driver fills the mail of a firmware image and reads what came of it, cycle by cycle."""
+"""Runs firmware on a simulated AVR: a driver program with ``libsimavr`` passes orders and counts cycles."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from firmware_export.toolchain.image import Image
 from firmware_export.toolchain.simavr_driver import build_driver
 from firmware_export.toolchain.target import SimavrEmulator
 
-_DATA_SPACE = 0x800000  # where the linker puts the data memory
+_DATA_SPACE = 0x800000  # offset that the linker adds to addresses in data memory
 _COST = struct.Struct("=QI")
 
 
 @dataclass(frozen=True)
 class SimavrAnswer:
-    """What came of an order.
+    """Answer to an order.
 
     Attributes:
-        head: of the mail.
-        words: of the steps, if they were kept.
-        cycles: of all calls of ``es_step``, from its first instruction to its return.
-        stack_bytes: the most that one of them took, with the return address.
+        head: fields of the mailbox.
+        words: words of the steps, if they were kept.
+        cycles: cycles of all calls of ``es_step``, each from its first instruction to its return.
+        stack_bytes: largest stack of one call, with the return address.
     """
 
     head: bytes
@@ -44,7 +44,7 @@ def run_in_simavr(
     """Run all orders in one run of the emulator.
 
     Raises:
-        ToolError: where the driver cannot be built or run, is not done in time, or the firmware faults.
+        ToolError: the driver cannot be built or run, it is not done in time, or the firmware faults.
     """
     where = f"running {image.target.name} in simavr"
     elf = image.content
@@ -67,7 +67,7 @@ def run_in_simavr(
 
 
 def _flash(elf: ElfImage) -> bytes:
-    """The program memory from address 0 on; what is not in the image is erased."""
+    """Content of the program memory from address 0; bytes that are not in the image are erased (0xFF)."""
     memory = bytearray()
     for address, data in elf.segments:
         memory.extend(b"\xff" * (address + len(data) - len(memory)))
@@ -76,13 +76,13 @@ def _flash(elf: ElfImage) -> bytes:
 
 
 def _places(elf: ElfImage) -> list[int]:
-    """What the driver wants to know, in its order."""
+    """Addresses that the driver takes as arguments, in their order."""
     code = [elf.address_of(name) for name in ("es_mail_wait", "es_step")]
     return code + [elf.address_of(name) - _DATA_SPACE for name in ("es_mail", "es_mail_buffer", "es_stack_bottom")]
 
 
 def _with_places(elf: ElfImage, says: str) -> str:
-    """The driver knows addresses only."""
+    """Replace the addresses in the driver's output by function names, as the driver knows only addresses."""
     return re.sub(r"(?<= at )\d+$", lambda address: elf.place(int(address.group())), says, flags=re.MULTILINE)
 
 

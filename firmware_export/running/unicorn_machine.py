@@ -1,4 +1,4 @@
-"""A bare machine in the ``unicorn`` emulator: loads an image, starts it, and stops wherever the firmware waits."""
+"""A bare machine in the ``unicorn`` emulator: loads an image, runs it, and stops when the firmware waits for orders."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from firmware_export.toolchain.image import Image
 from firmware_export.toolchain.target import Memory, UnicornEmulator
 
 _PAGE = 0x1000
-_ARM_SYSTEM_SPACE = (0xE000E000, 0x1000)  # of the core: only what the start writes to
+_ARM_SYSTEM_SPACE = (0xE000E000, 0x1000)  # the part of the core's registers that the start code writes to
 
 
 @dataclass(frozen=True)
 class _Architecture:
-    """What differs between architectures, as ``unicorn`` names it."""
+    """Differences between architectures, with the names that ``unicorn`` uses."""
 
     module: str
     arch: str
@@ -34,7 +34,7 @@ class _Architecture:
 
 
 def _thumb_length(first: int) -> int:
-    """Bytes of an instruction by its first 16 bits."""
+    """Length in bytes of an instruction, from its first 16 bits."""
     return 4 if first >= 0xE800 else 2
 
 
@@ -85,14 +85,14 @@ _ARCHITECTURES = {
 
 
 class UnicornMachine:
-    """An image that has started and waits for its first mail.
+    """A machine whose firmware has started and waits for its first order.
 
     Args:
-        image: not semihosted.
-        emulator: of the image's target.
+        image: image without semihosting.
+        emulator: emulator of the image's target.
 
     Raises:
-        ToolError: where ``unicorn`` is missing, or the firmware does not come to wait.
+        ToolError: ``unicorn`` is missing, or the firmware does not reach the point where it waits.
     """
 
     def __init__(self, image: Image, emulator: UnicornEmulator) -> None:
@@ -136,16 +136,16 @@ class UnicornMachine:
 
     @property
     def stack_pointer(self) -> int:
-        """Address."""
+        """Stack pointer."""
         return int(self._uc.reg_read(self._stack))
 
     @property
     def link_address(self) -> int:
-        """Where the function that runs will return to, at its first instruction."""
+        """Return address, valid at the first instruction of a function."""
         return int(self._uc.reg_read(self._link)) & (~1 if self._architecture.thumb else ~0)
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes of memory."""
+        """Read bytes from memory."""
         return bytes(self._uc.mem_read(address, size))
 
     def write(self, address: int, data: bytes) -> None:
@@ -153,18 +153,18 @@ class UnicornMachine:
         self._uc.mem_write(address, data)
 
     def resume(self, *, timeout_s: float) -> None:
-        """Let the firmware do what is in the mail, until it waits again.
+        """Let the firmware execute the order in the mailbox, until it waits again.
 
         Raises:
-            ToolError: where it faults, or does not come back in time.
+            ToolError: the firmware faults, or is not done in time.
         """
         self._go(self.link_address, timeout_s=timeout_s)
 
     def call(self, name: str, *arguments: int, timeout_s: float = 60.0) -> int:
-        """Call a function of the image with an empty stack; returns its result.
+        """Call a function of the image with an empty stack, and return its result.
 
         Raises:
-            ToolError: where it faults, or does not return in time.
+            ToolError: the function faults, or does not return in time.
         """
         for register, value in zip(self._arguments, arguments, strict=False):
             self._uc.reg_write(register, value)
@@ -175,12 +175,12 @@ class UnicornMachine:
 
     @contextmanager
     def blocks(self, executed: Counter[tuple[int, int]]) -> Iterator[None]:
-        """Count the basic blocks that are executed meanwhile, by address and bytes."""
+        """Count the basic blocks executed within a ``with`` block, by address and size in bytes."""
 
         def on_block(_uc: Any, address: int, size: int, _data: Any) -> None:
             executed[address, size] += 1
 
-        self._uc.ctl_flush_tb()  # a hook is not in what is translated already
+        self._uc.ctl_flush_tb()  # code that is already translated does not call a new hook
         hook = self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, on_block)
         try:
             yield
@@ -189,7 +189,7 @@ class UnicornMachine:
             self._uc.ctl_flush_tb()
 
     def instructions_at(self, address: int, size: int) -> list[int]:
-        """Addresses of the instructions in some bytes of code."""
+        """Addresses of the instructions in ``size`` bytes of code."""
         code = self.read(address, size)
         found, at = [], 0
         while at < size:
@@ -201,7 +201,7 @@ class UnicornMachine:
         return int(self._uc.reg_read(self._pc)) & (~1 if self._architecture.thumb else ~0) == self._wait
 
     def _go(self, address: int, *, timeout_s: float) -> None:
-        # The emulator's own timeout makes it three times slower.
+        # A timer of this process, as the emulator's own timeout makes it three times slower.
         alarm = threading.Timer(timeout_s, self._uc.emu_stop)
         alarm.start()
         try:

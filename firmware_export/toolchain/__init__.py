@@ -1,1 +1,1 @@
-"""Compilers, images and host programs."""
+"""Compilers, targets, firmware images and host programs."""

@@ -1,4 +1,4 @@
-"""What a model may cost on a target."""
+"""Budgets: limits of what a model may cost on a target."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from edge_seq.support.tables import StrictTable
 
 
 class Budgets(StrictTable):
-    """Limits of one model on one target; None is no limit.
+    """Limits for one model on one target. None means no limit.
 
     Attributes:
-        max_flash, max_ram, max_stack: bytes.
-        max_instructions: of one window.
+        max_flash, max_ram, max_stack: largest size, bytes.
+        max_instructions: largest number of instructions per window.
     """
 
     max_flash: int | None = Field(default=None, gt=0)
@@ -22,7 +22,7 @@ class Budgets(StrictTable):
 
 
 def first_of(*budgets: Budgets) -> Budgets:
-    """For each limit the first that is given.
+    """Merge budgets. The first one that gives a limit decides it.
 
     >>> first_of(Budgets(max_ram=100), Budgets(max_ram=200, max_flash=5000)).max_flash
     5000

@@ -1,4 +1,4 @@
-"""C compilers of the host: find them, and let them compile."""
+"""Find the host's C compilers and compile with them."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ STRICT_FLAGS: tuple[str, ...] = (
     "-Werror",
 )
 _ON_PATH = ("gcc", "clang", "cc")
-_WORDS_SHOWN = 3000  # of a compiler that fails
+_WORDS_SHOWN = 3000  # longest part of a compiler's output in an error, characters
 
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C compiler that takes the options of gcc.
+    """A C compiler that accepts gcc's options.
 
     Attributes:
-        name: ``gcc``, ``clang``, ``cc``, ``zig``, or what the caller calls it.
+        name: ``gcc``, ``clang``, ``cc``, ``zig``, or a name chosen by the caller.
         command: program and leading arguments.
     """
 
@@ -45,7 +45,7 @@ class Compiler:
 
 
 def find_compilers() -> tuple[Compiler, ...]:
-    """Host compilers in order of preference: gcc, clang, cc on the path, then the one in the ``ziglang`` wheel."""
+    """List host compilers in order of preference: gcc, clang, cc on the path, then the one in the ``ziglang`` wheel."""
     found = [Compiler(name, (path,)) for name in _ON_PATH if (path := shutil.which(name))]
     if importlib.util.find_spec("ziglang") is not None:
         found.append(Compiler("zig", (sys.executable, "-m", "ziglang", "cc")))
@@ -53,10 +53,10 @@ def find_compilers() -> tuple[Compiler, ...]:
 
 
 def find_compiler(name: str | None = None) -> Compiler:
-    """The preferred host compiler, or the one asked for by name.
+    """Find the preferred host compiler, or the one with the given name.
 
     Raises:
-        ToolError: where there is none; says what to install.
+        ToolError: there is none; the message says what to install.
     """
     compilers = find_compilers()
     for compiler in compilers:
@@ -85,18 +85,21 @@ def compile_c(
     """Compile and link to ``output`` (or only compile, with ``-c`` in the flags).
 
     Args:
-        compiler: that is to do it.
+        compiler: compiler to use.
         sources: C files, or objects to link.
-        output: what is made; its folder is made too.
-        flags: before all else.
-        include_folders: searched in this order.
-        libraries: last, for the linker.
-        root: folder that the compiler works in, if not this process's.
-        environment: variables for the compiler besides this process's.
-        timeout_s: after which it is stopped.
+        output: file to create; its folder is created too.
+        flags: options, placed before the other arguments.
+        include_folders: include folders, searched in this order.
+        libraries: linker options for libraries, placed last.
+        root: working folder of the compiler; None for that of this process.
+        environment: environment variables for the compiler, added to those of this process.
+        timeout_s: time limit, seconds.
 
     Raises:
-        ToolError: with the compiler's own words where it fails, or where it cannot be started.
+            Returns:
+                ``output``.
+
+        ToolError: the compiler cannot be started, takes too long, or fails; the message holds its output.
     """
     includes = [f"-I{folder.absolute()}" for folder in include_folders]
     files = [str(source.absolute()) for source in sources]
@@ -138,15 +141,19 @@ def compile_objects(
     include_folders: Sequence[Path] = (),
     environment: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Compile each source to an object in ``folder``, as many at once as this machine has cores; in the objects' names
-    are their places, as a model may have the name of a source.
+    """Compile each source to an object in ``folder``, in parallel on all cores.
 
-    ``root`` is the folder of the export, in which the compiler works: one with a cache before it (ccache, with
-    ``CCACHE_BASEDIR``) then sees the same paths for every export, and compiles a runtime once. The rest is as for
-    :func:`compile_c`.
+    The name of an object begins with its position, as a model may have the same name as a source.
+
+    ``root`` is the export folder and the compiler's working folder. A compiler cache (ccache with ``CCACHE_BASEDIR``)
+    then sees the same relative paths for every export and compiles the runtime only once. The other arguments are those
+    of :func:`compile_c`.
 
     Raises:
-        ToolError: as :func:`compile_c`, of the first source that fails.
+            Returns:
+                Paths of the objects, in the order of the sources.
+
+        ToolError: see :func:`compile_c`; raised for the first source that fails.
     """
 
     def compile_one(place: int, source: Path) -> Path:
@@ -174,10 +181,10 @@ def build_program(
     include_folders: Sequence[Path] = (),
     link_flags: Sequence[str] = (),
 ) -> Path:
-    """Compile each source, in a folder beside ``output``, and link them to a program for this machine.
+    """Compile each source in a folder beside ``output``, and link a program for this machine.
 
     Raises:
-        ToolError: as :func:`compile_c`.
+        ToolError: see :func:`compile_c`.
     """
     folder = output.with_name(f"{output.name}_objects")
     objects = compile_objects(compiler, sources, folder, root=root, flags=flags, include_folders=include_folders)

@@ -1,4 +1,4 @@
-"""Linked images: what is loaded where, symbols, and sections. Needs ``pyelftools``."""
+"""Reads linked ELF images: loaded segments, sections and symbols. Needs ``pyelftools``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _THUMB_BIT = 1
 
 @dataclass(frozen=True)
 class Symbol:
-    """A function or an object.
+    """A function or data object in an image.
 
     Attributes:
-        name: in C.
-        address: without the bit that marks Thumb code.
-        size: bytes.
-        section: that holds it.
-        is_function: code.
+        name: name in C.
+        address: address, without the bit that marks Thumb code.
+        size: size, bytes.
+        section: name of the section that holds it.
+        is_function: True for code.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Section:
-    """An allocated section: its size in memory and in the file that is flashed (0 for zeros and the stack)."""
+    """An allocated section, with its size in memory and in flash (0 for zero-initialised data and the stack), bytes."""
 
     name: str
     address: int
@@ -46,15 +46,15 @@ class Section:
 
 @dataclass(frozen=True)
 class ElfImage:
-    """What a linked file holds.
+    """Content of a linked image.
 
     Attributes:
         entry: address of the first instruction.
-        byte_order: of the machine.
-        machine: its number's name, ``EM_ARM``, ``EM_AVR``, ``EM_RISCV``.
-        segments: (address, bytes) to load.
-        sections: allocated ones with something in them, in the order of addresses.
-        symbols: functions and objects, in the order of addresses.
+        byte_order: byte order of the machine.
+        machine: ELF name of the machine, for example ``EM_ARM``, ``EM_AVR``, ``EM_RISCV``.
+        segments: (address, bytes) of each segment to load.
+        sections: allocated sections that are not empty, in order of address.
+        symbols: functions and data objects, in order of address.
     """
 
     entry: int
@@ -66,26 +66,26 @@ class ElfImage:
 
     @cached_property
     def by_name(self) -> dict[str, Symbol]:
-        """Symbols by name; of several statics of one name, any."""
+        """Symbols by name. Of several static symbols with one name, any is kept."""
         return {symbol.name: symbol for symbol in self.symbols}
 
     def address_of(self, name: str) -> int:
-        """Address of a symbol.
+        """Return the address of a symbol.
 
         Raises:
-            ToolError: where the image has none of this name.
+            ToolError: the image has no symbol of this name.
         """
         if name not in self.by_name:
             raise ToolError(f"reading an image: no symbol {name}; it was built by another release. Build it again")
         return self.by_name[name].address
 
     def function_at(self, address: int) -> Symbol | None:
-        """The function whose code this is."""
+        """Return the function whose code holds this address, or None."""
         found = (one for one in self.symbols if one.is_function and one.address <= address < one.address + one.size)
         return next(found, None)
 
     def count_by_function(self, times: Mapping[int, int]) -> Counter[str]:
-        """How often instructions of each function ran, of how often each address did."""
+        """Sum execution counts per address to counts per function."""
         found: Counter[str] = Counter()
         for address, number in times.items():
             function = self.function_at(address)
@@ -93,14 +93,14 @@ class ElfImage:
         return found
 
     def memory(self, address: int, size: int) -> bytes:
-        """What is loaded there; fewer bytes, or none, where the image does not fill it."""
+        """Return the bytes loaded at an address. Fewer than ``size``, or none, if the image does not fill it."""
         for start, data in self.segments:
             if start <= address < start + len(data):
                 return data[address - start : address - start + size]
         return b""
 
     def place(self, address: int) -> str:
-        """A code address for a message: function and offset where one is known."""
+        """Describe a code address for a message, with function and offset if they are known."""
         symbol = self.function_at(address)
         return f"{address:#x}" if symbol is None else f"{symbol.name}+{address - symbol.address:#x} ({address:#x})"
 
@@ -115,7 +115,7 @@ def read_elf(path: Path) -> ElfImage:
     """Read a linked image.
 
     Raises:
-        ToolError: where ``pyelftools`` is missing, or the file is not an image with symbols.
+        ToolError: ``pyelftools`` is missing, or the file is not an image with symbols.
     """
     try:
         from elftools.common.exceptions import ELFError

@@ -1,4 +1,4 @@
-"""Exported C on this machine: build it, run it, and bring what it did into the common form of a trace."""
+"""Build exported C for this machine, run it, and convert its output to a trace."""
 
 from __future__ import annotations
 
@@ -28,24 +28,31 @@ _CHUNK_STEPS = 1 << 16
 
 @dataclass(frozen=True)
 class HostProgram:
-    """A program that runs the exported models in it.
+    """A program that contains exported models and runs them.
 
     Attributes:
-        command: program and leading arguments (an emulator, for a program of another machine).
-        names: the models, in the order of their index.
-        traced: whether gates are in the trace too; what ships is the build without.
+        path: path of the program.
+        names: names of the models, in the order of their index.
+        emulator: command that runs the program if it is for another machine; empty for a program of the host.
+        traced: True if the trace contains gates too. Firmware to ship is built without.
     """
 
-    command: tuple[str, ...]
+    path: Path
     names: tuple[str, ...]
+    emulator: tuple[str, ...] = ()
     traced: bool = False
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that starts it. The path is absolute, as a bare file name would be looked up on PATH."""
+        return (*self.emulator, str(self.path.absolute()))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an export.
+    """Read the manifest of an export.
 
     Raises:
-        ExportError: where the folder has none, it is not one that this release wrote, or it names files elsewhere.
+        ExportError: the folder has no manifest, another release wrote it, or it names files outside the folder.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -69,7 +76,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_paths(folder: Path, manifest: dict[str, Any]) -> None:
-    """See that what a manifest has compiled lies in its folder."""
+    """Check that all files a manifest names lie in its folder."""
     paths = [f"{manifest['name']}.c"]
     for field in ("sources", "golden_sources", "include_folders"):
         entries = manifest.get(field, [])
@@ -89,10 +96,10 @@ def _check_paths(folder: Path, manifest: dict[str, Any]) -> None:
 def read_exports(
     folders: Path | Sequence[Path], *, what: str
 ) -> tuple[list[Path], list[dict[str, Any]], tuple[str, ...]]:
-    """Export folders that are to be built into one program: the folders, their manifests, the models' names.
+    """Read the export folders to build into one program; returns the folders, their manifests and the models' names.
 
     Raises:
-        ExportError: where a folder is not an export, or two hold models of one name.
+        ExportError: a folder is not an export, or two models have the same name.
     """
     folders = [folders] if isinstance(folders, Path) else list(folders)
     manifests = [read_manifest(folder) for folder in folders]
@@ -103,7 +110,7 @@ def read_exports(
 
 
 def models_table(names: Sequence[str]) -> str:
-    """C text of ``es_host_models``, the table of what a program or library for the host holds."""
+    """C text of ``es_host_models``, the table of models in a program or library for the host."""
     pointers = ", ".join(f"&{name}_model" for name in names)
     return (
         ctext.include("edge_seq.h")
@@ -123,19 +130,19 @@ def build_host(
     emulator: Sequence[str] = (),
     traced: bool = False,
 ) -> HostProgram:
-    """Compile what is in one or more export folders, with the runtime that is in the first, into one program.
+    """Compile one or more exports into one program, with the runtime from the first.
 
     Args:
-        folders: written by :func:`firmware_export.emission.emit.export_c`.
-        output: the program; a file beside it lists the models.
-        compiler: of this machine, or the preferred one.
-        flags: for the compiler.
-        emulator: what the program is run with, where it is one of another machine.
-        traced: build with the hook that shows every gate.
+        folders: export folders, written by :func:`firmware_export.emission.emit.export_c`.
+        output: program to create; a C file with the table of models is written beside it.
+        compiler: compiler to use; None takes the preferred one.
+        flags: options for the compiler.
+        emulator: command that runs the program, if it is for another machine.
+        traced: build with the hook that records every gate.
 
     Raises:
-        ToolError: where there is no compiler, or with the words of one that fails.
-        ExportError: where a folder is not an export, or two hold models of one name.
+        ToolError: there is no compiler, or it fails; the message holds its output.
+        ExportError: a folder is not an export, or two models have the same name.
     """
     folders, manifests, names = read_exports(folders, what=output.name)
     compiler = compiler or find_compiler()
@@ -159,11 +166,11 @@ def build_host(
             *folders,
         ],
     )
-    return HostProgram((*emulator, str(output)), names, traced)
+    return HostProgram(output.absolute(), names, tuple(emulator), traced)
 
 
 def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeout_s: float) -> NDArray[np.int32]:
-    """int32 [B, T, words] of one run of the program."""
+    """Run the program once; returns int32 [B, T, words]."""
     windows, time_steps, _ = counts.shape
     command = [*program.command, str(program.names.index(model.name)), str(time_steps)]
     try:
@@ -185,7 +192,7 @@ def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeo
     if values.size != 1 + windows * time_steps * row_words or values[0] != row_words:
         raise ToolError(
             f"running {model.name} on the host: it wrote {values.size - 1} words, expected {windows} x {time_steps} x "
-            f"{row_words}; the program is of another release. Build it again"
+            f"{row_words}; the program was built by another release. Build it again"
         )
     return values[1:].reshape(windows, time_steps, row_words)
 
@@ -198,10 +205,10 @@ def run_chunks(
     chunk_steps: int = _CHUNK_STEPS,
     timeout_s: float = 600.0,
 ) -> Iterator[tuple[slice, Trace]]:
-    """As :func:`run_on_host`, some windows at a time, so that a million steps need little memory.
+    """Like :func:`run_on_host`, but a few windows at a time, so that a million steps need little memory.
 
     Yields:
-        Which windows, and their trace.
+        The range of windows, and their trace.
     """
     require_usable_counts(model, counts, program.names, where="the host")
     at_once = max(1, chunk_steps // counts.shape[1])
@@ -212,37 +219,37 @@ def run_chunks(
 
 
 def run_on_host(program: HostProgram, model: IntModel, counts: NDArray[np.int16], *, timeout_s: float = 600.0) -> Trace:
-    """Run streams or windows from a reset, as :func:`edge_seq.backends.reference_int.run_reference` does.
+    """Run each stream or window from a reset, as :func:`edge_seq.backends.reference_int.run_reference` does.
 
     Args:
-        program: from :func:`build_host`.
-        model: that the program is to hold; its hash is compared.
-        counts: int16 [B, T, C], raw counts; T may be any length, windows follow each other.
-        timeout_s: for a chunk of some 65,000 steps.
+        program: program from :func:`build_host`.
+        model: model to run; its hash must equal the hash in the program.
+        counts: raw counts, int16 [B, T, C]. T may be any length; windows follow each other.
+        timeout_s: time limit for a chunk of about 65,000 steps, seconds.
 
     Returns:
-        Trace of int64 arrays [B, T, N] by the names of ``trace_names``; without gates unless the build is traced.
+        Trace of int64 arrays [B, T, N], named as in ``trace_names``; without gates unless the build is traced.
 
     Raises:
-        ParityError: where the program holds another model (a stale export) or the counts do not fit.
-        ToolError: where the program fails.
+        ParityError: the program contains another model (a stale export), or the counts do not fit.
+        ToolError: the program fails.
     """
     traces = [trace for _, trace in run_chunks(program, model, counts, timeout_s=timeout_s)]
     return Trace({name: np.concatenate([trace.values[name] for trace in traces]) for name in traces[0].values})
 
 
 def self_test_on_host(folder: Path, output: Path, *, compiler: Compiler | None = None) -> None:
-    """Build the golden vectors of an export into a program and run the self-test that travels with the firmware.
+    """Build an export with its golden vectors into a program, and run the self-test that firmware runs too.
 
     Args:
-        folder: written by :func:`firmware_export.emission.emit.export_c`.
-        output: the program.
-        compiler: of this machine, or the preferred one.
+        folder: export folder, written by :func:`firmware_export.emission.emit.export_c`.
+        output: program to create.
+        compiler: compiler to use; None takes the preferred one.
 
     Raises:
-        ToolError: where there is no compiler, or with the words of one that fails.
-        ExportError: where the folder is not an export.
-        ParityError: where the self-test fails; names window and step.
+        ToolError: there is no compiler, or it fails; the message holds its output.
+        ExportError: the folder is not an export.
+        ParityError: the self-test fails; the message names window and step.
     """
     manifest = read_manifest(folder)
     name = str(manifest["name"])
@@ -259,6 +266,6 @@ def self_test_on_host(folder: Path, output: Path, *, compiler: Compiler | None =
         flags=DEFAULT_FLAGS,
         include_folders=includes,
     )
-    done = subprocess.run([str(output)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([str(output.absolute())], capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         raise ParityError(f"self-test of {name}: {done.stdout.strip() or f'exit code {done.returncode}'}")

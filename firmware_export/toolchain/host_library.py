@@ -1,7 +1,7 @@
-"""Exported C on this machine at full speed: a shared library in this process, which reads windows where numpy has them.
+"""Run exported C at full speed: a shared library in this process that reads windows directly from numpy arrays.
 
-:mod:`firmware_export.toolchain.host` runs a program of its own and sees every state of every step; this gives what a
-window ends with, and nothing is copied.
+:mod:`firmware_export.toolchain.host` runs a separate program and records every state of every step. This module returns
+only the result of each window, and copies nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from firmware_export.emission.words import require_same_model, require_usable_co
 from firmware_export.toolchain.build import Compiler, build_program, find_compiler
 from firmware_export.toolchain.host import models_table, read_manifest
 
-# All that this machine has, but for copies in 512 bits: gcc makes them right after states were stored in parts, and the
-# copy waits for all stores. AVX-512's registers and dot products on 256 bits are used.
+# Use every instruction of this machine except 512-bit copies: gcc places them right after states were stored in parts,
+# and such a copy stalls until all stores are done. AVX-512's registers and dot products are used at 256 bits.
 _NO_WIDE_COPIES = ("-mprefer-vector-width=256",) if platform.machine().lower() in ("x86_64", "amd64") else ()
 FAST_FLAGS = ("-std=c99", "-O3", "-march=native", *_NO_WIDE_COPIES)
 _HASH_BYTES = 32
@@ -33,12 +33,12 @@ _ARGUMENTS = (_POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _POINTER, _POINTER)
 
 @dataclass(frozen=True)
 class HostLibrary:
-    """A loaded library with one model in it.
+    """A loaded library that contains one model.
 
     Attributes:
-        name: of the model, as the export has it.
-        model: that is in it.
-        library: as ctypes loaded it.
+        name: name of the model in the export.
+        model: the model in the library.
+        library: the library as loaded by ctypes.
     """
 
     name: str
@@ -57,16 +57,16 @@ def load_host_library(
     """Compile an export for this machine into a shared library, and load it.
 
     Args:
-        folder: written by :func:`firmware_export.emission.emit.export_c`.
-        model: that the export is to hold; its hash is compared.
-        output: the library. A file that is loaded already must not be built again: give each build a path of its own.
-        compiler: of this machine, or the preferred one.
-        flags: for the compiler; by default all that this machine has.
+        folder: export folder, written by :func:`firmware_export.emission.emit.export_c`.
+        model: the exported model; its hash must equal the hash in the export.
+        output: library to create. Give each build its own path, as a loaded file must not be overwritten.
+        compiler: compiler to use; None takes the preferred one.
+        flags: options for the compiler; by default optimised for exactly this machine.
 
     Raises:
-        ToolError: where there is no compiler, with the words of one that fails, or where the library cannot be loaded.
-        ExportError: where the folder is not an export.
-        ParityError: where the export is of another model.
+        ToolError: there is no compiler, it fails (the message holds its output), or the library cannot be loaded.
+        ExportError: the folder is not an export.
+        ParityError: the export contains another model.
     """
     manifest = read_manifest(folder)
     name = str(manifest["name"])
@@ -97,18 +97,18 @@ def load_host_library(
 
 
 def infer_windows(library: HostLibrary, counts: NDArray[np.int16]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Run windows, each from a reset.
+    """Classify windows, each from a reset.
 
     Args:
-        library: from :func:`load_host_library`.
-        counts: int16 [B, T, C], raw counts, read in place if they are contiguous. A label must be due after T samples.
+        library: library from :func:`load_host_library`.
+        counts: raw counts, int16 [B, T, C], read in place if contiguous. A label must be due after T samples.
 
     Returns:
-        logits int32 [B, K], Q16, and labels int32 [B], those of the integer reference after the last sample.
+        Logits int32 [B, K] in Q16, and labels int32 [B]; both equal the integer reference after the last sample.
 
     Raises:
-        ParityError: where the counts do not fit, or no label is due after T samples.
-        ToolError: where the library refuses to run.
+        ParityError: the counts do not fit, or no label is due after T samples.
+        ToolError: the library refuses to run.
     """
     model = library.model
     require_usable_counts(model, counts, (library.name,), where="the host")

@@ -1,4 +1,4 @@
-"""The program that drives an AVR in ``libsimavr`` (``runtime/port/simavr/es_simavr.c``), built on this machine."""
+"""Builds the program that drives a simulated AVR with ``libsimavr`` (``runtime/port/simavr/es_simavr.c``)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROBE = "#include <simavr/sim_avr.h>\nint main(void) { return avr_make_mcu_by_n
 
 @cache
 def has_simavr() -> bool:
-    """Whether this machine has the library with its header, and a compiler that links it."""
+    """True if this machine has libsimavr with its header, and a compiler that links it."""
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "probe.c"
         source.write_text(_PROBE, encoding="utf-8")
@@ -28,9 +28,9 @@ def has_simavr() -> bool:
 
 
 def build_driver(output: Path) -> Path:
-    """Compile the program.
+    """Compile the driver program to ``output``.
 
     Raises:
-        ToolError: where there is no compiler or no libsimavr, with the compiler's words.
+        ToolError: there is no compiler or no libsimavr; the message holds the compiler's output.
     """
     return compile_c(find_compiler(), [SOURCE], output, flags=["-std=c99", "-O2"], libraries=_LIBRARIES)

@@ -1,8 +1,8 @@
-"""Targets: what to compile for and what to run it on. One TOML file in ``firmware_export/targets`` is one target.
+"""Targets: what to compile for and where to run it. Each TOML file in ``firmware_export/targets`` is one target.
 
-Adding one: write ``targets/<name>.toml``; ``edge-seq verify RUN --target <name>`` then knows it. A machine whose start
-is not there yet also needs ``runtime/port/bare/es_start_<start>.c``, and ``es_link_<start>.ld`` where its memory is not
-laid out as ``es_link.ld`` does it.
+To add a target, write ``targets/<name>.toml``; ``edge-seq verify RUN --target <name>`` then knows it. A machine that
+needs new start code also needs ``runtime/port/bare/es_start_<start>.c``, and ``es_link_<start>.ld`` if ``es_link.ld``
+does not fit its memory layout.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ALL_TARGETS = "all"
 
 
 class MissingToolError(ToolError):
-    """A compiler or an emulator is not on this machine; the message has the commands that install it."""
+    """A compiler or an emulator is not installed; the message holds the commands that install it."""
 
 
 class _Table(BaseModel):
@@ -39,18 +39,18 @@ class _Table(BaseModel):
 
 
 class CompilerChoice(_Table):
-    """One way to compile for the target; the first that is on the machine is taken.
+    """One way to compile for the target. The first compiler that is installed is used.
 
     Attributes:
-        name: to ask for it by, and in reports.
-        program: on the path; or
-        module: of Python, run as ``python -m module``.
-        arguments: before all others, for example zig's ``cc``.
-        flags: for the part.
-        link_flags: only when linking.
-        libraries: behind the objects when linking.
-        install: the command that installs it.
-        note: what it cannot do; said where it fails.
+        name: name for selecting the compiler and for reports.
+        program: program on the path. Give either this or ``module``.
+        module: Python module, run as ``python -m module``.
+        arguments: leading arguments, for example ``cc`` for zig.
+        flags: options that select the processor.
+        link_flags: options for linking only.
+        libraries: libraries, placed after the objects when linking.
+        install: command that installs the compiler.
+        note: known limitation; added to the message if compiling fails.
     """
 
     name: str
@@ -70,7 +70,7 @@ class CompilerChoice(_Table):
         return self
 
     def find(self) -> Compiler | None:
-        """The compiler, or None where it is not on this machine."""
+        """Return the compiler, or None if it is not installed."""
         if self.module:
             if importlib.util.find_spec(self.module) is None:
                 return None
@@ -84,11 +84,11 @@ class _Emulator(_Table):
 
 
 class UnicornEmulator(_Emulator):
-    """The emulator in the ``unicorn`` wheel: states from memory, exact instruction counts.
+    """The emulator in the ``unicorn`` wheel. It accesses the firmware's memory and counts instructions exactly.
 
     Attributes:
-        architecture: ``arm`` (M profile), ``riscv32`` or ``ppc32``.
-        cpu: what ``unicorn`` calls it, without ``UC_CPU_..._``; empty for its default.
+        architecture: processor family, ``arm`` (M profile), ``riscv32`` or ``ppc32``.
+        cpu: processor name in ``unicorn``, without ``UC_CPU_..._``; empty for its default.
     """
 
     kind: Literal["unicorn"]
@@ -97,20 +97,20 @@ class UnicornEmulator(_Emulator):
 
     @property
     def name(self) -> str:
-        """In reports."""
+        """Name for reports."""
         return "unicorn"
 
     def is_here(self) -> bool:
-        """Whether it can be started."""
+        """True if the emulator can be started."""
         return importlib.util.find_spec("unicorn") is not None and importlib.util.find_spec("elftools") is not None
 
 
 class QemuSystemEmulator(_Emulator):
-    """A whole machine under QEMU; the firmware fetches and delivers through semihosting.
+    """A whole machine in QEMU. The firmware transfers data by semihosting.
 
     Attributes:
-        program: for example ``qemu-system-arm``.
-        arguments: machine and processor.
+        program: QEMU program, for example ``qemu-system-arm``.
+        arguments: options that select machine and processor.
     """
 
     kind: Literal["qemu_system"]
@@ -119,19 +119,19 @@ class QemuSystemEmulator(_Emulator):
 
     @property
     def name(self) -> str:
-        """In reports."""
+        """Name for reports."""
         return self.program
 
     def is_here(self) -> bool:
-        """Whether it can be started."""
+        """True if the emulator can be started."""
         return shutil.which(self.program) is not None
 
 
 class QemuUserEmulator(_Emulator):
-    """A program of the target's Linux, built of the host's main file and linked statically.
+    """QEMU user mode: runs a statically linked Linux program for the target, built from the host's main file.
 
     Attributes:
-        program: for example ``qemu-ppc``.
+        program: QEMU program, for example ``qemu-ppc``.
     """
 
     kind: Literal["qemu_user"]
@@ -139,19 +139,19 @@ class QemuUserEmulator(_Emulator):
 
     @property
     def name(self) -> str:
-        """In reports."""
+        """Name for reports."""
         return self.program
 
     def is_here(self) -> bool:
-        """Whether it can be started."""
+        """True if the emulator can be started."""
         return shutil.which(self.program) is not None
 
 
 class SimavrEmulator(_Emulator):
-    """An AVR in ``libsimavr``, driven by a program of this project: states from memory, exact cycle counts.
+    """A simulated AVR in ``libsimavr``, driven by a program of this project. It counts cycles exactly.
 
     Attributes:
-        mcu: what simavr calls it, for example ``atmega2560``.
+        mcu: name of the part in simavr, for example ``atmega2560``.
     """
 
     kind: Literal["simavr"]
@@ -159,11 +159,11 @@ class SimavrEmulator(_Emulator):
 
     @property
     def name(self) -> str:
-        """In reports."""
+        """Name for reports."""
         return "simavr"
 
     def is_here(self) -> bool:
-        """Whether it can be built."""
+        """True if the driver program can be built."""
         return has_simavr()
 
 
@@ -174,11 +174,11 @@ class HostEmulator(_Emulator):
 
     @property
     def name(self) -> str:
-        """In reports."""
+        """Name for reports."""
         return "this machine"
 
     def is_here(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
 
@@ -186,12 +186,12 @@ Emulator = UnicornEmulator | QemuSystemEmulator | QemuUserEmulator | SimavrEmula
 
 
 class Memory(_Table):
-    """The memory of the part that is emulated, bytes.
+    """Memory of the emulated part.
 
     Attributes:
-        flash_origin, flash_bytes, ram_origin, ram_bytes: where code and data go.
-        stack_bytes: reserved for the stack, at the start of the RAM.
-        buffer_bytes: for the counts and states that the harness exchanges; no part of the product.
+        flash_origin, flash_bytes, ram_origin, ram_bytes: addresses and sizes in bytes of the memory for code and data.
+        stack_bytes: size of the stack, reserved at the start of the RAM.
+        buffer_bytes: size of the buffer for counts and states that the harness exchanges; not part of the product.
     """
 
     flash_origin: int = Field(ge=0)
@@ -203,12 +203,12 @@ class Memory(_Table):
 
 
 class Clock(_Table):
-    """For the estimate of a latency.
+    """Clock and cycles per instruction, for estimating latency.
 
     Attributes:
-        hz: of the core.
-        cycles_per_instruction: lowest and highest, with the assumption in ``reason``.
-        reason: why.
+        hz: clock frequency of the core, Hz.
+        cycles_per_instruction: lowest and highest number of cycles per instruction.
+        reason: assumption behind these numbers.
     """
 
     hz: float = Field(gt=0)
@@ -217,21 +217,21 @@ class Clock(_Table):
 
 
 class Target(_Table):
-    """One target; the fields of its TOML file.
+    """One target, with the fields of its TOML file.
 
     Attributes:
-        name: of the file.
-        title: for people.
-        start: which ``es_start_<start>.c``; empty where the target has an operating system.
-        optimization: of the compiler.
+        name: name of the file, without ``.toml``.
+        title: description for reports.
+        start: selects the start code ``es_start_<start>.c``; empty if the target has an operating system.
+        optimization: optimisation option of the compiler.
         defines: macros, for example ``ES_KERNEL=ES_KERNEL_PLAIN``.
-        sources: more files of the runtime, below ``firmware_export/runtime``, for example kernel variants.
-        include_folders: more of them, below ``firmware_export/runtime``.
-        compilers: in order of preference.
-        emulators: in order of preference.
-        memory: of a bare machine.
-        budgets: for ``edge-seq measure``.
-        clock: for the estimate of a latency.
+        sources: additional runtime sources below ``firmware_export/runtime``, for example kernel variants.
+        include_folders: additional include folders below ``firmware_export/runtime``.
+        compilers: compilers, in order of preference.
+        emulators: emulators, in order of preference.
+        memory: memory of a bare machine.
+        budgets: default budgets for ``edge-seq measure``.
+        clock: clock for estimating latency.
     """
 
     name: str
@@ -249,7 +249,7 @@ class Target(_Table):
 
     @property
     def linker_script(self) -> Path:
-        """Of a bare machine: that of its start, or the one for all others."""
+        """Linker script of a bare machine: the one for its start code if it exists, else the common one."""
         own = BARE_FOLDER / f"es_link_{self.start}.ld"
         return own if own.is_file() else BARE_FOLDER / "es_link.ld"
 
@@ -267,7 +267,7 @@ class Target(_Table):
 
 
 def target_names(folder: Path = TARGETS_FOLDER) -> tuple[str, ...]:
-    """The targets there are, by name."""
+    """Names of all targets, sorted."""
     return tuple(sorted(path.stem for path in folder.glob("*.toml")))
 
 
@@ -275,7 +275,7 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
     """Read and check one target.
 
     Raises:
-        ConfigError: where there is no such target (with those there are), or its file is not usable (naming each key).
+        ConfigError: there is no such target (the message lists all), or its file is not valid (it names each key).
 
     >>> load_target("cortex_m4").title
     'Arm Cortex-M4F'
@@ -283,7 +283,7 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
     names = target_names(folder)
     if name not in names:
         raise ConfigError(
-            f"target {name!r} is not there. Targets: {', '.join(names)}, or {ALL_TARGETS}. A new one is a file "
+            f"target {name!r} does not exist. Targets: {', '.join(names)}, or {ALL_TARGETS}. A new one is a file "
             "firmware_export/targets/<name>.toml"
         )
     path = folder / f"{name}.toml"
@@ -300,20 +300,20 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
 
 
 def choose_targets(names: list[str] | tuple[str, ...], folder: Path = TARGETS_FOLDER) -> tuple[Target, ...]:
-    """The targets asked for, each once, in the order asked; ``all`` is every one there is.
+    """Load the named targets, each once, in the given order. ``all`` stands for every target.
 
     Raises:
-        ConfigError: as :func:`load_target`.
+        ConfigError: see :func:`load_target`.
     """
     wanted = [part for name in names for part in (target_names(folder) if name == ALL_TARGETS else (name,))]
     return tuple(load_target(name, folder) for name in dict.fromkeys(wanted))
 
 
 def find_target_compiler(target: Target, name: str | None = None) -> tuple[Compiler, CompilerChoice]:
-    """The preferred compiler of a target that is on this machine, or the one asked for.
+    """Find a target's preferred compiler that is installed, or the one with the given name.
 
     Raises:
-        MissingToolError: where there is none; says what to install.
+        MissingToolError: there is none; the message says what to install.
     """
     if not target.compilers:
         choices = [
@@ -338,11 +338,11 @@ def find_target_compiler(target: Target, name: str | None = None) -> tuple[Compi
 
 
 def find_emulator(target: Target, kind: str | None = None) -> Emulator:
-    """The preferred emulator of a target that is on this machine, or that of the kind asked for.
+    """Find a target's preferred emulator that is installed, or the one of the given kind.
 
     Raises:
-        ConfigError: where the target has none of this kind.
-        MissingToolError: where there is none; says what to install.
+        ConfigError: the target has no emulator of this kind.
+        MissingToolError: none is installed; the message says what to install.
     """
     candidates = [emulator for emulator in target.emulators if kind in (None, emulator.kind)]
     if not candidates:

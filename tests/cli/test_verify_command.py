@@ -174,4 +174,4 @@ def test_verify_before_export_says_what_to_do(run: Path) -> None:
     shutil.rmtree(run / "exports")
     result = edge_seq("verify", run, *FEW)
     assert result.code == 2
-    assert result.err.strip() == f"error: run run holds no exports; run edge-seq export {run}"
+    assert result.err.splitlines()[-1] == f"edge-seq: error: run run holds no exports; run edge-seq export {run}"

@@ -1,4 +1,4 @@
-"""The client against a twin of the device: every message, and what it gives against the reference."""
+"""The client against a simulated device: every message, and its results against the reference."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_damaged_state_is_refused_and_changes_nothing() -> None:
             device.restore_state(state[:-1] + bytes([state[-1] ^ 1]))
         assert caught.value.code == 8
         assert device.save_state() == state
-        with pytest.raises(DeviceError, match=r"expected .*; it is of another model"):
+        with pytest.raises(DeviceError, match=r"expected .*; it is from another model"):
             device.restore_state(state[:-1])
 
 

@@ -1,4 +1,4 @@
-"""edge-seq run on a port: the labels of the file, of evaluate and of the board; small, and of constant size."""
+"""edge-seq run on a port gives the labels of a file, of evaluate and of the board, in small and constant memory."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_a_board_that_restarts_is_told_and_begins_a_new_window(exports: Exports,
     lines = [json.loads(line) for line in out.splitlines()]
     (gap,) = [line for line in lines if "gap_before_sample" in line]
     assert gap["lost"] is None
-    assert "an unknown number of samples lost, the device started anew; the window begins anew" in err
+    assert "an unknown number of samples lost, the device restarted; the window begins anew" in err
     assert lines[lines.index(gap) + 1]["sample"] == gap["gap_before_sample"] + WINDOW - 1
 
 
@@ -269,7 +269,7 @@ def test_a_rate_that_changes_is_seen(change: float) -> None:
 def test_a_gap_on_which_time_and_index_do_not_agree_begins_measuring_anew(
     lost_s: float, passed_s: float, anew: bool
 ) -> None:
-    """A computer that slept, or a board whose index jumps, is of no other rate."""
+    """A computer that slept, or an index that jumps, does not count as another rate."""
     clock = Seconds()
     meter = RateMeter(100.0, clock)
     for index in range(100):

@@ -1,12 +1,12 @@
-/* What a compiler or a part may need to be told, in one place. The defaults suit every part that reads constants and
- * variables alike (all Cortex-M, RISC-V, hosts). Define any of these before this header is read, for example with -D. */
+/* Settings for compilers and parts. The defaults suit every part that reads constants and variables in the same way
+ * (all Cortex-M, RISC-V, hosts). To change one, define it before this header is included, for example with -D. */
 #ifndef ES_PORT_H
 #define ES_PORT_H
 
-/* Qualifier of large constant tables, in their definitions and in pointers to them. On AVR it is __flash where the
- * compiler knows that word, which gcc does with -std=gnu99: without, tables and weights take RAM. Pointers of __flash
+/* Qualifier of large constant tables, in their definitions and in pointers to them. On AVR it is __flash if the
+ * compiler knows that keyword, as gcc does with -std=gnu99; otherwise tables and weights take RAM. __flash pointers
  * have 16 bits, so tables and weights must lie in the first 64 kB of the flash; avr-gcc's linker scripts put them
- * first. C++ has no __flash and may only pass such pointers on. */
+ * there. C++ has no __flash and may only pass such pointers on. */
 #ifndef ES_ROM
 #ifdef __FLASH
 #define ES_ROM __flash
@@ -15,7 +15,7 @@
 #endif
 #endif
 
-/* How one value of such a table is read; `address` points to it. */
+/* Read one value of such a table; `address` points to it. */
 #ifndef ES_ROM_INT8
 #define ES_ROM_INT8(address) (*(address))
 #endif
@@ -32,8 +32,8 @@
 #define ES_ROM_UINT32(address) (*(address))
 #endif
 
-/* Weights begin at a multiple of four bytes where the compiler can be asked for it: fast kernels read whole words.
- * The plain C works without. */
+/* Aligns weights to four bytes, if the compiler has a way to say so: fast kernels read whole words. The plain C
+ * does not need it. */
 #ifndef ES_WORD_ALIGNED
 #if defined(__GNUC__) || defined(__clang__)
 #define ES_WORD_ALIGNED __attribute__((aligned(4)))

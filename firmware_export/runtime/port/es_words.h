@@ -1,7 +1,8 @@
-/* What a step is compared by, as int32 words: features, states as they lie in memory, pooled operands, logits, label; of
- * a decision stage its scores, of a distance its excess, and the decision (K: unknown). Where no label is due, pooled
- * operands, logits, scores and excess are 0, label and decision -1. Built with ES_TRACE, four pre-activations a unit follow, layer by layer, gate by gate.
- * For the one file of a program that includes it. */
+/* The values of a step that are compared, as int32 words: features, states in the order of memory, pooled operands,
+ * logits and label; with a decision stage its scores, the excess of its distance (if it has one) and the decision
+ * (K: unknown). If no label is due, pooled operands, logits, scores and excess are 0, label and decision are -1. In
+ * a build with ES_TRACE, four pre-activations per unit follow, layer by layer, gate by gate. Include this in only
+ * one file of a program. */
 #ifndef ES_WORDS_H
 #define ES_WORDS_H
 
@@ -13,13 +14,13 @@
 
 static size_t es_words_plain(const es_model_t *model)
 {
-    /* Of what the stage remembers all but four words is shown, and the decision. */
+    /* All words of the stage's memory except four, and the decision. */
     const size_t decided = model->decision != NULL ? (size_t)model->decision_words - ES_DECISION_EXCESS + 1u : 0u;
     return (size_t)model->num_channels + model->state_words + model->pool_words + model->num_classes + 1u + decided;
 }
 
 #ifdef ES_TRACE
-/* Where the gates of the step that runs go, and the model they belong to; a hook has no other way to know. */
+/* Destination of the current step's gates, and their model. Global, as the hook gets neither as a parameter. */
 static int32_t *es_words_gates;
 static const es_model_t *es_words_model;
 
@@ -50,13 +51,13 @@ static size_t es_words_traced(const es_model_t *model)
 }
 #endif
 
-/* Words of a step. */
+/* Number of words of a step. */
 static size_t es_words_count(const es_model_t *model)
 {
     return es_words_plain(model) + es_words_traced(model);
 }
 
-/* Before each step: where its words go, int32 [es_words_count]. */
+/* Call before each step. row: destination of its words, int32 [es_words_count]. */
 static void es_words_begin(const es_model_t *model, int32_t *row)
 {
 #ifdef ES_TRACE
@@ -91,7 +92,7 @@ static void es_words_put_decision(const es_context_t *context, int label_due, in
     *row = label_due ? (int32_t)(decision == ES_UNKNOWN ? num_classes : decision) : -1;
 }
 
-/* After each step. */
+/* Call after each step, with the same row. */
 static void es_words_put(const es_context_t *context, int label_due, int32_t *row)
 {
     const es_model_t *const model = context->model;

@@ -1,4 +1,4 @@
-/* An exported model as a shared library of this machine: whole windows at once, in memory of the caller.
+/* An exported model as a shared library for this machine. It runs whole windows in the caller's memory.
  * firmware_export/toolchain/host_library.py builds and calls it. */
 #include "edge_seq.h"
 
@@ -9,20 +9,21 @@ size_t es_library_bytes(void);
 int es_library_windows(const int16_t *counts, size_t windows, size_t steps, void *memory, size_t bytes, int32_t *logits,
                        int32_t *labels);
 
-/* [ES_HASH_BYTES] of the model. */
+/* Hash of the model, [ES_HASH_BYTES]. */
 const uint8_t *es_library_hash(void)
 {
     return es_host_models[0]->hash;
 }
 
-/* Of the memory that es_library_windows wants. */
+/* Size of the memory that es_library_windows needs, bytes. */
 size_t es_library_bytes(void)
 {
     return es_context_bytes(es_host_models[0]);
 }
 
-/* Runs windows, each from a reset. counts [windows, steps, C], logits [windows, K], labels [windows]: those due after
- * the last sample; a label of -1 and no logits where none is due. Returns an es_status_t. */
+/* Runs windows, each from a reset. counts [windows, steps, C]. logits [windows, K] and labels [windows] are those
+ * after the last sample of each window; if no label is due there, the label is -1 and the logits are 0. Returns an
+ * es_status_t. */
 int es_library_windows(const int16_t *counts, size_t windows, size_t steps, void *memory, size_t bytes, int32_t *logits,
                        int32_t *labels)
 {

@@ -2,9 +2,9 @@
  *
  *     program MODEL STEPS < counts > values
  *
- * MODEL is an index into es_host_models; after each STEPS samples the context is reset. stdin: int16 counts, low byte
- * first. stdout: the model's hash (32 bytes), the number of words a step, then for each step that many int32 words, low
- * byte first, as in es_words.h. */
+ * MODEL is an index into es_host_models; the context is reset after every STEPS samples. stdin: int16 counts, low
+ * byte first. stdout: the model's hash (32 bytes), the number of words per step, then that many int32 words for
+ * each step, low byte first, as in es_words.h. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +23,7 @@ static void put_word(unsigned char *at, int32_t value)
     at[3] = (unsigned char)((bits >> 24) & 0xFFu);
 }
 
-/* counts int16 [C]; 0 at the end of the input */
+/* Reads counts int16 [C]; returns 0 at the end of the input. */
 static int read_counts(const es_model_t *model, int16_t *counts)
 {
     unsigned channel;

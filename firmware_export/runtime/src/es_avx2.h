@@ -1,6 +1,7 @@
-/* What the kernels for x86 hosts with AVX2 share: the sums of eight blocks of four rows, and the gates of eight units.
- * A row's pair of words is, to a dual 16-bit multiply-add, the weights of the coarse columns as it stands, and those of
- * the fine ones after a sign extension of its bytes; one vector is four rows of two quads. KERNELS.md says more. */
+/* Shared by the kernels for x86 hosts with AVX2: the sums of eight blocks of four rows, and the gates of eight
+ * units. For a dual 16-bit multiply-add, a row's pair of words holds the weights of the coarse columns; after sign
+ * extension of its low bytes, it holds those of the fine columns. One vector is four rows of two quads. See
+ * KERNELS.md. */
 #ifndef ES_AVX2_H
 #define ES_AVX2_H
 
@@ -14,7 +15,7 @@
 
 #define ES_AVX2_UNITS 8u /* blocks at once */
 
-/* Sums so far: of a block, rows 0 - 3 of even groups, then of odd ones. */
+/* Partial sums. Those of a block are rows 0 - 3 for even groups, then rows 0 - 3 for odd groups. */
 typedef struct {
     __m256i of[ES_AVX2_UNITS];
 } es_avx2_sums_t;
@@ -24,7 +25,7 @@ static inline __m128i es_avx2_load_half(const void *at)
     return _mm_loadu_si128((const __m128i *)at);
 }
 
-/* sum + a0 b0 + a1 b1, 16 bits each, in each of eight lanes. */
+/* sum + a0 b0 + a1 b1 in each of eight lanes; a and b are pairs of 16-bit numbers. */
 static inline __m256i es_avx2_dot(__m256i sum, __m256i a, __m256i b)
 {
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
@@ -36,8 +37,9 @@ static inline __m256i es_avx2_dot(__m256i sum, __m256i a, __m256i b)
 #endif
 }
 
-/* Weights of two groups, or of one beside zeros. Of three rows, those of an even group are lanes 0 - 2 of their half,
- * those of an odd one lanes 1 - 3; the lane between has words of the other group, and its sum is dropped. */
+/* Loads the weights of two groups, or of one group and zeros. With three rows, those of an even group are lanes 0 -
+ * 2 of their half, those of an odd group lanes 1 - 3. The remaining lane holds words of the other group; its sum is
+ * ignored. */
 static inline __m256i es_avx2_groups(const int16_t *at, int whole, unsigned rows)
 {
     if (rows == 4) {
@@ -51,14 +53,14 @@ static inline __m256i es_avx2_groups(const int16_t *at, int whole, unsigned rows
     }
 }
 
-/* Words `even` and `odd` of eight operands, or four features, each for the four rows of a half. */
+/* Spreads the words `even` and `odd` of eight operands, or of four features, each over the four rows of a half. */
 static inline __m256i es_avx2_spread(__m128i words, int even, int odd)
 {
     const __m256i choice = _mm256_setr_epi32(even, even, even, even, odd, odd, odd, odd);
     return _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(words), choice);
 }
 
-/* Wide weights: weights [.., pairs, rows, 2], blocks `stride` words apart; rows 3 or 4, a constant. */
+/* Adds wide columns: weights [.., pairs, rows, 2], blocks `stride` words apart; rows: constant, 3 or 4. */
 static inline void es_avx2_add_pairs(es_avx2_sums_t *sums, const int16_t *weights, uint32_t stride, unsigned rows,
                                      const int16_t *features, unsigned pairs)
 {
@@ -78,14 +80,15 @@ static inline void es_avx2_add_pairs(es_avx2_sums_t *sums, const int16_t *weight
     }
 }
 
-/* Operands of two quads, or of one beside zeros. */
+/* Loads the operands of two quads, or of one quad and zeros. */
 static inline __m128i es_avx2_operands(const int16_t *at, int whole)
 {
     return whole ? es_avx2_load_half(at) : _mm_loadl_epi64((const __m128i *)(const void *)at);
 }
 
-/* A fine weight b is used as b + 128, which logic operations make of its word, where a sign extension takes two shifts,
- * of which fewer run at once. This is what takes the excess off each sum again; sums wrap, and end where they should. */
+/* Correction for each sum. A fine weight b is used as b + 128, which takes logic operations only; a sign extension
+ * would take two shifts, and fewer shifts run in parallel. This function returns -128 times the fine operands, to
+ * be added to each sum. Sums may wrap meanwhile; the final sum is correct. */
 static inline __m256i es_avx2_excess(const int16_t *operands, unsigned quads)
 {
     __m256i excess = _mm256_setzero_si256();
@@ -97,7 +100,7 @@ static inline __m256i es_avx2_excess(const int16_t *operands, unsigned quads)
     return excess;
 }
 
-/* Narrow weights: weights [.., quads, rows, 2]; without the excess. */
+/* Adds narrow columns: weights [.., quads, rows, 2]. The correction of es_avx2_excess must be added too. */
 static inline void es_avx2_add_quads(es_avx2_sums_t *sums, const int16_t *weights, uint32_t stride, unsigned rows,
                                      const int16_t *operands, unsigned quads)
 {
@@ -118,7 +121,7 @@ static inline void es_avx2_add_quads(es_avx2_sums_t *sums, const int16_t *weight
     }
 }
 
-/* es_mulw */
+/* es_mulw in each lane */
 static inline __m256i es_avx2_mulw(__m256i a, __m256i m)
 {
     const __m256i high = _mm256_mullo_epi32(_mm256_srai_epi32(a, 16), m);
@@ -126,13 +129,13 @@ static inline __m256i es_avx2_mulw(__m256i a, __m256i m)
     return _mm256_add_epi32(high, _mm256_srai_epi32(low, 16));
 }
 
-/* es_mulw of 0 <= m <= 32767: of each product of 16-bit halves the part that counts, m's upper half being 0. */
+/* es_mulw for 0 <= m <= 32767: the upper half of m is 0, so two products of 16-bit halves are enough. */
 static inline __m256i es_avx2_mulw_positive(__m256i a, __m256i m)
 {
     return _mm256_add_epi32(_mm256_madd_epi16(_mm256_srli_epi32(a, 16), m), _mm256_mulhi_epu16(a, m));
 }
 
-/* Multipliers of two blocks, sums' order. */
+/* Multipliers of two blocks, in the order of the sums. */
 static inline __m256i es_avx2_multipliers(const es_block_t *a, const es_block_t *b)
 {
     const __m256i first = _mm256_castsi128_si256(_mm_loadl_epi64((const __m128i *)(const void *)a->multiplier));
@@ -141,7 +144,7 @@ static inline __m256i es_avx2_multipliers(const es_block_t *a, const es_block_t 
     return _mm256_unpacklo_epi16(both, _mm256_setzero_si256());
 }
 
-/* Sums of four rows of eight blocks to results of eight blocks of each row: results [4] */
+/* Turns the sums of four rows of eight blocks into results of eight blocks for each row: results [4] */
 static inline void es_avx2_results(const es_avx2_sums_t *sums, const es_block_t *blocks, __m256i *results)
 {
     __m256i pair[4]; /* blocks n and n + 4, rows in each half */
@@ -163,7 +166,7 @@ static inline void es_avx2_results(const es_avx2_sums_t *sums, const es_block_t 
     results[3] = _mm256_unpackhi_epi64(high[0], high[1]);
 }
 
-/* Words of the table, one by one */
+/* Loads words of the activation table one by one. */
 static inline __m256i es_avx2_words(__m256i index)
 {
     const int32_t *const t = es_tanh_table;
@@ -175,7 +178,7 @@ static inline __m256i es_avx2_words(__m256i index)
                              t[i45 >> 32], t[(uint32_t)i67], t[i67 >> 32]);
 }
 
-/* es_tanh(es_argument(a)), shifted right by `more` */
+/* es_tanh(es_argument(a)) in each lane, shifted right by `more` */
 static inline __m256i es_avx2_tanh(__m256i a, int more)
 {
     const __m256i argument =
@@ -186,13 +189,13 @@ static inline __m256i es_avx2_tanh(__m256i a, int more)
     return _mm256_srai_epi32(_mm256_add_epi32(word, _mm256_madd_epi16(slope, position)), 16 + more);
 }
 
-/* es_sigmoid(es_argument(a)) */
+/* es_sigmoid(es_argument(a)) in each lane */
 static inline __m256i es_avx2_sigmoid(__m256i a)
 {
     return _mm256_add_epi32(es_avx2_tanh(a, 1), _mm256_set1_epi32(16384));
 }
 
-/* Eight values of 16 bits each, to and from 32. */
+/* Load eight 16-bit values as 32-bit ones, and store them. */
 static inline __m256i es_avx2_widen(const int16_t *at)
 {
     return _mm256_cvtepi16_epi32(es_avx2_load_half(at));
@@ -204,7 +207,7 @@ static inline void es_avx2_store(int16_t *at, __m256i values)
     _mm_storeu_si128((__m128i *)(void *)at, _mm256_castsi256_si128(words));
 }
 
-/* es_operands_replace, eight at once as they were stored: a load that spans two stores waits for both. */
+/* es_operands_replace, eight at a time as they were stored: a load that spans two stores would wait for both. */
 static inline void es_avx2_replace(int16_t *operands, const int16_t *scratch, unsigned hidden_size)
 {
     unsigned unit;

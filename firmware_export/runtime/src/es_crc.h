@@ -6,7 +6,7 @@
 
 #define ES_CRC_START 0xFFFFFFFFu
 
-/* Takes one byte in; begin with ES_CRC_START. */
+/* Adds one byte; start with ES_CRC_START. */
 static inline uint32_t es_crc_byte(uint32_t crc, uint8_t byte)
 {
     unsigned bit;
@@ -17,7 +17,7 @@ static inline uint32_t es_crc_byte(uint32_t crc, uint8_t byte)
     return crc;
 }
 
-/* The checksum of all bytes taken in. */
+/* Returns the checksum of all bytes added. */
 static inline uint32_t es_crc_end(uint32_t crc)
 {
     return crc ^ 0xFFFFFFFFu;

@@ -1,5 +1,5 @@
-/* The decision stage (SPEC.md, section 14): what to make of labels as they come. Of every class at every label, and by
- * masks and not by branches, so that it takes as long whatever is decided. */
+/* The decision stage (SPEC.md, section 14): turns labels into decisions. It processes every class at every label, with
+ * masks instead of branches, so that its time does not depend on the decision. */
 #include "es_decision.h"
 
 #include "es_fixed.h"
@@ -16,14 +16,14 @@ static inline uint32_t equal(int32_t a, int32_t b)
     return ~(less(a, b) | less(b, a));
 }
 
-/* a where mask is all ones, b where it is 0 */
+/* a if mask is all ones, b if it is 0 */
 static inline int32_t select(uint32_t mask, int32_t a, int32_t b)
 {
     const uint32_t chosen = ((uint32_t)a & mask) | ((uint32_t)b & ~mask);
     return es_signed32(chosen);
 }
 
-/* Moves the scores [K] towards how far each logit is behind the largest. */
+/* Moves each score [K] towards the difference between its logit and the largest logit. */
 static void smooth(int32_t *scores, const int32_t *logits, unsigned num_classes, int32_t largest, unsigned shift)
 {
     unsigned k;
@@ -34,7 +34,7 @@ static void smooth(int32_t *scores, const int32_t *logits, unsigned num_classes,
     }
 }
 
-/* What the scores [K] ask for, where `decided` stands: 0 unknown, k + 1 class k. */
+/* Target of the scores [K], given the current decision: 0 unknown, k + 1 class k. */
 static int32_t wanted(const es_decision_t *stage, const int32_t *scores, unsigned num_classes, int32_t decided)
 {
     const uint32_t is_class = less(0, decided);

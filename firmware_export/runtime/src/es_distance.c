@@ -1,9 +1,9 @@
-/* How far what the head saw is from what is usual for its label (SPEC.md, section 14). */
+/* Distance of the head's input from the centroid of its label (SPEC.md, section 14). */
 #include "es_fixed.h"
 #include "es_head.h"
 #include "es_operands.h"
 
-/* The sum of H <= 1024 gaps of at most 2^8 is at most 2^18, and so is a radius. */
+/* No overflow: the sum of H <= 1024 gaps of at most 2^8 is at most 2^18, and a radius is at most 2^18. */
 int32_t es_distance_excess(const es_context_t *context)
 {
     const es_model_t *const model = context->model;

@@ -1,11 +1,11 @@
-/* What the DSP kernels of the three cells share: the dot products of a block, as assembly text, and the frame of
- * pointers that they keep on the stack. KERNELS.md tells the reasoning.
+/* Shared by the Thumb-2 kernels of the three cells: the dot products of a block, as assembly text, and the frame of
+ * pointers that they keep on the stack. KERNELS.md explains the design.
  *
- * A cell's kernel is one naked function: it needs all fourteen registers, r7 too, which is not to be had in an asm
- * statement without optimisation. In the dot products:
+ * A cell's kernel is one naked function: it needs all fourteen registers, even r7, which an asm statement cannot use
+ * without optimisation. In the dot products:
  *     r0 - r3   sums of the four rows          r4 - r7   one word of weights for each row
  *     r8 - r11  eight operands, or features    r12       address of the operands        lr   of the weights
- * There is no branch that depends on a number: how long a step takes depends on the model's sizes alone. */
+ * No branch depends on data: the time of a step depends only on the model's sizes. */
 #ifndef ES_DSP_H
 #define ES_DSP_H
 
@@ -15,8 +15,9 @@
 
 #if ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB2
 
-/* For speed the own state's dot product is written out for so many double quads; more are done in a loop before. For
- * size (-Os) there are three loops only: over pairs of features, or quads of operands below, and over own quads. */
+/* For speed, the dot product with the own state is unrolled for ES_DSP_CHAIN double quads; a loop before it handles
+ * further ones. For size (-Os), there are only three loops: over pairs of features, over quads of operands below, and
+ * over own quads. */
 #if defined(__OPTIMIZE_SIZE__)
 #define ES_DSP_SMALL 1
 #else
@@ -30,31 +31,32 @@
 
 /* ------------------------------------------------------------------------------------------------------ the frame */
 
-/* Copied to the stack by the kernel. An `enter` is where a dot product begins: it is written out for an even number of
- * groups, with one more group, or a loop, before it if need be; each of these ends with a jump to the next. The C puts
- * one of the numbers below there, the kernel makes an address of it. For size, an `enter` is where the operands end,
- * below_second is 0 if what is below are features, below_third is not if a column stands alone, and the rest of this is
- * not used. */
+/* Parameters of a kernel, which copies them to the stack; the numbers are offsets in bytes. An `enter` says where a
+ * dot product begins: its code is unrolled for an even number of groups, with a single group or a loop before it if
+ * needed, and each of these parts ends with a jump to the next. The C code stores one of the numbers of the enum
+ * below, and the kernel turns it into an address. For size, an `enter` is instead the end of the operands,
+ * below_second is 0 if the input is features, below_third is not 0 if a column stands alone, and the other fields
+ * for entries and loops are not used. */
 typedef struct es_dsp_frame {
     const int16_t *below;   /* 0: features, or operands of the layer below */
     uint32_t below_enter;   /* 4 */
     const es_block_t *block; /* 8, to r6 */
-    int16_t *out;           /* 12, to r7: what the cell writes */
-    uint32_t constants[5];  /* 16, to r8 - r12: the cell's */
+    int16_t *out;           /* 12, to r7: output of the cell */
+    uint32_t constants[5];  /* 16, to r8 - r12: constants of the cell */
     const int16_t *own;     /* 36: operands of this layer */
     uint32_t own_enter;     /* 40 */
     uint32_t own_second;    /* 44: after the loop */
     uint32_t own_third;     /* 48: after the single group */
     const int16_t *own_looped; /* 52: where the loop ends */
     uint32_t below_second;  /* 56 */
-    uint32_t below_third;   /* 60; of a GRU's column that stands alone it is the last */
+    uint32_t below_third;   /* 60; the last one for a GRU's column that stands alone */
     const int16_t *below_looped; /* 64 */
-    const void *end;        /* 68: the cell's */
+    const void *end;        /* 68: used by the cell */
 } es_dsp_frame_t;
 
 typedef char es_dsp_frame_has_18_words[sizeof(es_dsp_frame_t) == 72 ? 1 : -1];
 
-/* Bytes into the table of entries, which is ES_DSP_BEGIN. */
+/* Offsets in bytes into the table of entries in ES_DSP_BEGIN. */
 enum {
     ES_DSP_WIDE_LOOP = 0,
     ES_DSP_WIDE_SINGLE = 2,
@@ -68,7 +70,7 @@ enum {
 };
 #define ES_DSP_WIDE_CHAIN 2u
 
-/* Fills in everything but block, out, constants and end. */
+/* Fills in all fields except block, out, constants and end. */
 #if ES_DSP_SMALL
 static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *layer, const int16_t *below,
                                      const int16_t *own)
@@ -113,7 +115,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 
 /* ------------------------------------------------------------------------------------------------ dot products */
 
-/* Around a column that stands alone. For size, whether there is one is asked; what follows are the own operands. */
+/* Code around a column that stands alone. For size, it tests whether there is one. The own operands come next. */
 #if ES_DSP_SMALL
 #define ES_DSP_IF_ALONE "ldr r4, [sp, #60]\n\tcmp r4, #0\n\tbeq 23f\n\t"
 #define ES_DSP_AFTER_PAIRS "b 23f\n\t"
@@ -123,9 +125,10 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 #endif
 
 #if ES_KERNEL != ES_KERNEL_THUMB2
-/* As macros of the assembler, purged at the end of the kernel: C compilers need not take strings as long as these are
- * written out. `pair4`: a pair of wide columns for four rows, sums in r0 - r3; `quad4`: whole words with the coarse
- * operands, low bytes with the fine ones. `pair3`, `quad3`: three rows, sums in r0, r1 and `third`. */
+/* These are macros of the assembler, purged at the end of the kernel, as C compilers need not accept strings as
+ * long as their expansions. `pair4`: a pair of wide columns for four rows, sums in r0 - r3. `quad4`: whole words
+ * times coarse operands, low bytes times fine ones. `pair3`, `quad3`: the same for three rows, sums in r0, r1 and
+ * `third`. */
 #define ES_DSP_MACROS4                                                                                 \
     ".macro pair4 features\n\t"                                                                        \
     "ldm lr!, {r4-r7}\n\t"                                                                             \
@@ -161,15 +164,15 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     ".purgem below_alone\n\t.purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
     ".purgem own_pair\n\t.purgem own_pairs\n\t.purgem own_quad\n\t.purgem own_quads\n\t"
 
-/* One pair or quad, and two, with their operands. */
+/* One and two pairs or quads, with loading their operands. */
 #define ES_DSP_GROUPS(part, pair, quad, third)                                                         \
     ".macro " part "_pair\n\tldr r8, [r12], #4\n\t" pair " r8" third "\n\t.endm\n\t"                   \
     ".macro " part "_pairs\n\tldm r12!, {r8, r9}\n\t" pair " r8" third "\n\t" pair " r9" third "\n\t.endm\n\t" \
     ".macro " part "_quad\n\tldrd r8, r9, [r12], #8\n\t" quad " r8, r9" third "\n\t.endm\n\t"          \
     ".macro " part "_quads\n\tldm r12!, {r8-r11}\n\t" quad " r8, r9" third "\n\t" quad " r10, r11" third "\n\t.endm\n\t"
 #else
-/* Without dual multiplication: one column at a time, each weight loaded with its sign. */
-#define ES_DSP_MACROS4                                                                                 \
+/* Without dual multiplication: one column at a time; each weight is loaded with sign extension. */
+#define ES_DSP_ROWS                                                                                    \
     ".macro pair_row sum\n\t"                                                                          \
     "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
     ".endm\n\t"                                                                                        \
@@ -177,19 +180,14 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
     "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
     "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
-    ".endm\n\t"                                                                                        \
+    ".endm\n\t"
+#define ES_DSP_MACROS4                                                                                 \
+    ES_DSP_ROWS                                                                                       \
     ".macro below_alone\n\t" ES_DSP_AFTER_PAIRS ".endm\n\t"                                             \
     ES_DSP_GROUPS("below", "r2", "pair_row r3\n\t", "quad_row r3\n\t")                                 \
     ES_DSP_GROUPS("own", "r2", "pair_row r3\n\t", "quad_row r3\n\t")
 #define ES_DSP_MACROS3                                                                                 \
-    ".macro pair_row sum\n\t"                                                                          \
-    "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
-    ".endm\n\t"                                                                                        \
-    ".macro quad_row sum\n\t"                                                                          \
-    "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
-    "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
-    "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
-    ".endm\n\t"                                                                                        \
+    ES_DSP_ROWS                                                                                       \
     ".macro below_alone\n\t" ES_DSP_IF_ALONE                                                            \
     "ldrsh r8, [r12]\n\tldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tldrsh r6, [lr], #4\n\t"          \
     "mla r0, r4, r8, r0\n\tmla r1, r5, r8, r1\n\tmla r2, r6, r8, r2\n\t"                             \
@@ -226,7 +224,8 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 #define ES_DSP_MAKE_ADDRESS(offset)                                              \
     "ldr r3, [sp, #" offset "]\n\tldrh r3, [r2, r3]\n\tadd r3, r3, r2\n\tstr r3, [sp, #" offset "]\n\t"
 
-/* From a call f(const es_dsp_frame_t *, const int16_t *weights): the frame to the stack, lr to the weights. */
+/* At the start of f(const es_dsp_frame_t *, const int16_t *weights): copies the frame to the stack, and the address of
+ * the weights to lr. */
 #define ES_DSP_COPY_FRAME                                                        \
     "push {r4-r11, lr}\n\t"                                                      \
     "mov lr, r1\n\t"                                                             \
@@ -236,8 +235,8 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "ldm r0, {r1-r10}\n\t"                                                       \
     "push {r1-r10}\n\t"
 
-/* ES_DSP_BEGIN: all that comes before the first block. ES_DSP_SUMS: the sums of a block, from the biases on: r6
- * the block, r7 kept in the frame. */
+/* ES_DSP_BEGIN: everything before the first block. ES_DSP_SUMS: the sums of a block, starting from the biases. r6:
+ * block; r7 is kept in the frame. */
 #if ES_DSP_SMALL
 #define ES_DSP_BEGIN ES_DSP_COPY_FRAME "ldrd r6, r7, [sp, #8]\n\t"
 #if ES_KERNEL != ES_KERNEL_THUMB2
@@ -289,14 +288,15 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     ES_DSP_OWN_CHAIN
 #endif
 
-/* After the sums: r6 - r12 from the frame, results of the rows in r0 - r3.
- * ES_DSP_TANH: tanh of an argument, in the upper half of the same register; the lower half is anything. Both ends of the
- * table are flat, so a saturated index is enough. The others: products of upper (T) and lower (B) halves; r4 is lost. */
+/* ES_DSP_RESULTS, after the sums: loads r6 - r12 from the frame and computes the results of the rows in r0 - r3.
+ * ES_DSP_TANH: tanh of an argument, in the upper half of the same register; the lower half is undefined. Both ends of
+ * the table are flat, so saturating the index is enough. The others: products of upper (T) and lower (B) halves; r4 is
+ * overwritten. */
 #define ES_DSP_INDEX(value, table) "usat r4, #8, " value ", asr #12\n\tldr r4, [" table ", r4, lsl #2]\n\t"
 #define ES_DSP_TANH(value, table) ES_DSP_INDEX(value, table) ES_DSP_INTERPOLATE(value)
 #if ES_KERNEL != ES_KERNEL_THUMB2
 #define ES_DSP_RESULTS                                                           \
-    "ldm sp, {r4-r12}\n\t" /* r4 and r5 are of no use */                         \
+    "ldm sp, {r4-r12}\n\t" /* r4 and r5 are not used */                         \
     "ldm r6!, {r4, r5}\n\t"                                                      \
     "smulwb r0, r0, r4\n\tsmulwt r1, r1, r4\n\tsmulwb r2, r2, r5\n\tsmulwt r3, r3, r5\n\t"
 #define ES_DSP_INTERPOLATE(value) "smlabb " value ", r4, " value ", r4\n\t"
@@ -314,7 +314,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 #define ES_DSP_INTERPOLATE(value)                                                \
     "sxth " value ", " value "\n\tuxth r5, r4\n\tmla " value ", r5, " value ", r4\n\t"
 #define ES_DSP_MUL_TT(to, a, b) "asr r4, " a ", #16\n\tasr " to ", " b ", #16\n\tmul " to ", r4, " to "\n\t"
-#define ES_DSP_MLA_TB(to, a, b, sum) "asr r4, " a ", #16\n\tmla " to ", r4, " b ", " sum "\n\t" /* b has its sign */
+#define ES_DSP_MLA_TB(to, a, b, sum) "asr r4, " a ", #16\n\tmla " to ", r4, " b ", " sum "\n\t" /* b is signed */
 #define ES_DSP_MLA_TT(to, a, b, sum)                                             \
     "asr r4, " a ", #16\n\tasr " b ", " b ", #16\n\tmla " to ", r4, " b ", " sum "\n\t"
 #define ES_DSP_MLAW_T(to, a, b, sum)                                             \
@@ -323,15 +323,16 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 
 #define ES_DSP_RETURN "add sp, sp, #72\n\tpop {r4-r11, pc}\n\t"
 
-/* A kernel's definition; it takes the parameters in registers. */
+/* Head of a kernel's definition. The kernel takes its parameters in registers. */
 #define ES_DSP_KERNEL(name)                                                                            \
     static __attribute__((naked, noinline)) void name(const es_dsp_frame_t *frame __attribute__((unused)), \
                                                       const int16_t *weights __attribute__((unused)))
 
 /* ----------------------------------------------------------------------------------------------- operands */
 
-/* The operands of hidden values in Q15. hidden, operands [4 * own_quads], aligned for words; padding becomes zero.
- * rshift(h, 8) of two values in a word: (h + 128) / 2 in both halves, then a shift of each by the other 7. */
+/* Computes the operands of hidden values in Q15. hidden, operands [4 * own_quads], aligned to words; padding
+ * becomes zero. rshift(h, 8) of two values in a word: (h + 128) / 2 in both halves, then a shift of each half by
+ * the remaining 7. */
 static inline void es_dsp_operands(int16_t *operands, const int16_t *hidden, const es_layer_t *layer)
 {
     const int16_t *const end = hidden + ES_QUAD * layer->own_quads;

@@ -10,8 +10,8 @@
 
 enum gru_gate { RESET_GATE, UPDATE_GATE, NEW_GATE_INPUT, NEW_GATE_HIDDEN };
 
-/* Results of the four rows of a unit. Three rows see the input (reset, update, new gate's input part), three the state
- * (reset, update, new gate's hidden part). */
+/* Computes the results of the four rows of a unit. Three rows see the input (reset, update, new gate's input part),
+ * three see the state (reset, update, new gate's hidden part). */
 static const ES_ROM int16_t *unit_rows(const es_layer_t *layer, const ES_ROM es_block_t *block,
                                        const ES_ROM int16_t *weights, const int16_t *below, const int16_t *own,
                                        int32_t *results)
@@ -65,7 +65,7 @@ void es_gru_units(const es_layer_t *layer, const int16_t *below, int16_t *state,
         reset_argument = es_argument(results[RESET_GATE]);
         update_argument = es_argument(results[UPDATE_GATE]);
         new_hidden = results[NEW_GATE_HIDDEN];
-        /* r = (1 + tanh) / 2: half of n_h, and the other half times tanh, as mulw by Q15 halves */
+        /* r = (1 + tanh) / 2, so r n_h is half of n_h plus half of n_h times tanh; mulw by a Q15 value also halves */
         new_argument = es_argument(results[NEW_GATE_INPUT] + es_shift_right(new_hidden, 1) +
                                    es_mulw(new_hidden, es_tanh(reset_argument)));
         ES_TRACE_GATE(layer, 0, unit, reset_argument);
@@ -81,7 +81,7 @@ void es_gru_units(const es_layer_t *layer, const int16_t *below, int16_t *state,
     }
 }
 
-#if ES_KERNEL != ES_KERNEL_AVX2 /* which has es_gru_avx2.c */
+#if ES_KERNEL != ES_KERNEL_AVX2 /* then es_gru_avx2.c defines it */
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     es_gru_units(layer, below, state, scratch, 0);

@@ -1,4 +1,4 @@
-/* es_gru.c for x86 hosts with AVX2: the same integers. */
+/* es_gru.c for x86 hosts with AVX2. It computes the same integers. */
 #include "edge_seq.h"
 #include "es_kernel.h"
 
@@ -6,17 +6,17 @@
 #include "es_avx2.h"
 #include "es_cells.h"
 
-/* Results of eight units: reset gate, update gate, new gate's input part and hidden part. excess: of the operands of
- * the layer below, and of the own ones. results [4] */
+/* Computes the results of eight units: reset gate, update gate, new gate's input part and hidden part. excess:
+ * es_avx2_excess of the operands of the layer below and of the own operands. results [4] */
 static inline void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
                                 const __m256i *excess, __m256i *results)
 {
     const uint32_t stride = es_gru_unit_words(layer);
     const int16_t *const weights = layer->weights + (size_t)unit * stride;
     const es_block_t *const blocks = layer->blocks + unit;
-    const __m256i zero = _mm256_set1_epi32(-1); /* of a shuffle: a byte of 0 */
-    /* Rows of the input: lanes 0 - 2, or 1 - 3 of an odd group, to 0 - 2; those of the state, to 0, 1 and 3. */
-    const __m256i lanes = _mm256_setr_epi32(0x03020100, 0x07060504, 0x0B0A0908, 0x0F0E0D0C, /* as they are */
+    const __m256i zero = _mm256_set1_epi32(-1); /* makes a shuffle write zero bytes */
+    /* Rows of the input move from lanes 0 - 2 (odd groups: 1 - 3) to lanes 0 - 2; rows of the state to 0, 1 and 3. */
+    const __m256i lanes = _mm256_setr_epi32(0x03020100, 0x07060504, 0x0B0A0908, 0x0F0E0D0C, /* unchanged */
                                             0x07060504, 0x0B0A0908, 0x0F0E0D0C, 0x0F0E0D0C);
     const __m256i input_lanes = _mm256_blend_epi32(lanes, zero, 0x88);
     const __m256i state_lanes = _mm256_blend_epi32(_mm256_shuffle_epi32(lanes, 0xA4), zero, 0x44);
@@ -50,7 +50,7 @@ static inline void gate_results(const es_layer_t *layer, unsigned unit, const in
     es_avx2_results(&sums, blocks, results);
 }
 
-/* Products of a number of 0 .. 32767 and a signed 16-bit one are dual multiply-adds whose other part is 0. */
+/* A product of a number in 0 .. 32767 and a signed 16-bit one is a dual multiply-add whose other product is 0. */
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     const __m256i operand_half = _mm256_setr_epi32(0, 0, 128, 128, 0, 0, 128, 128);

@@ -1,4 +1,4 @@
-/* es_gru.c for parts with Thumb-2, with DSP instructions or without: the same integers. */
+/* es_gru.c for parts with Thumb-2, with or without DSP instructions. It computes the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
@@ -6,7 +6,7 @@
 #include "es_dsp.h"
 
 /* All units. frame->out: hidden state Q15, in and out; constants: the table, 2^30, 2^31 - 1, 2^14, end of the hidden
- * state. The operands are left as they are: all units read them. */
+ * state. The operands do not change, as all units read them. */
 ES_DSP_KERNEL(es_gru_units)
 {
     __asm__ volatile(

@@ -1,4 +1,4 @@
-/* es_gru.c for parts with Helium: the same integers. */
+/* es_gru.c for parts with Helium. It computes the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
@@ -6,7 +6,8 @@
 #define ES_MVE_ROWS 3
 #include "es_mve.h"
 
-/* Gates and states of groups of four units, or of one group of fewer: `units`. sums [4 groups, 4]; hidden [4 groups]. */
+/* Updates gates and states of `groups` groups of four units, or of one group of fewer `units`. sums [4 groups, 4];
+ * hidden [4 groups]. */
 static __attribute__((noinline)) void update_groups(const es_block_t *block, const int32_t *sums, int16_t *hidden,
                                                     unsigned units, unsigned groups)
 {

@@ -22,8 +22,8 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
         weights = es_rows4_narrow(weights, pooled, model->head_quads, sums);
         for (row = 0; row < ES_BLOCK_ROWS && class_index < model->num_classes; row++) {
             logits[class_index] = es_mulw(sums[row], ES_ROM_INT16(&block->multiplier[row]));
-            /* Of equals the lowest index stays. |logit| <= 2^30, so that the difference fits; by its sign and not by a
-             * branch, a step takes as long whichever label wins. */
+            /* Among equal logits the lowest index wins. |logit| <= 2^30, so the difference fits. Its sign selects
+             * without a branch, so that the time of a step does not depend on the label. */
             lead = logits[label] - logits[class_index];
             label ^= (label ^ class_index) & (unsigned)es_negative(lead);
             class_index++;

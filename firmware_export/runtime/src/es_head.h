@@ -4,10 +4,10 @@
 
 #include "edge_seq.h"
 
-/* Logits and label of the pooled operands [4 * head_quads], written to the context. */
+/* Computes logits and label from the pooled operands [4 * head_quads], and writes them to the context. */
 void es_head_step(es_context_t *context, const int16_t *pooled);
 
-/* What the head saw at the latest label: the mean of the operands, or the last layer's operands. */
+/* Input of the head at the latest label: the mean of the operands, or the last layer's operands. [4 * head_quads] */
 static inline const int16_t *es_head_sees(const es_context_t *context)
 {
     const es_model_t *const model = context->model;

@@ -1,14 +1,15 @@
-/* Which kernels are compiled: one choice for all files, by what the compiler says of the part. Override with
- * -DES_KERNEL=ES_KERNEL_PLAIN, and so on. All give the same integers; KERNELS.md says what each costs. */
+/* Selects the kernels to compile, for all files, from the compiler's description of the part. To override it,
+ * define for example -DES_KERNEL=ES_KERNEL_PLAIN. All kernels compute the same integers; KERNELS.md says what each
+ * costs. */
 #ifndef ES_KERNEL_H
 #define ES_KERNEL_H
 
-#define ES_KERNEL_PLAIN 0  /* C99, everywhere */
+#define ES_KERNEL_PLAIN 0  /* C99, for every part */
 #define ES_KERNEL_DSP 1    /* Thumb-2 with dual 16-bit multiply-accumulate: Cortex-M4, M7, M33 */
-#define ES_KERNEL_THUMB2 2 /* Thumb-2 without them: Cortex-M3 */
+#define ES_KERNEL_THUMB2 2 /* Thumb-2 without that instruction: Cortex-M3 */
 #define ES_KERNEL_MVE 3    /* Helium: Cortex-M55, M85 */
-#define ES_KERNEL_THUMB1 4 /* 16-bit Thumb: the LSTM, and dot products for the plain C of the others: Cortex-M0, M0+ */
-#define ES_KERNEL_AVX2 5   /* hosts: eight units of an LSTM or a GRU at once, the rest plain C */
+#define ES_KERNEL_THUMB1 4 /* 16-bit Thumb (LSTM; dot products for the plain C of other cells): Cortex-M0, M0+ */
+#define ES_KERNEL_AVX2 5   /* x86 hosts: eight units of an LSTM or a GRU at once, the rest plain C */
 
 #ifndef ES_KERNEL
 #if defined(__AVX2__) && defined(__GNUC__) && !defined(ES_TRACE)
@@ -28,7 +29,7 @@
 #endif
 #endif
 
-/* Whether the plain C of the cells is there: all of it, or for what a kernel leaves over. */
+/* True if the plain C of the cells is compiled, for all units or for those that a kernel leaves over. */
 #define ES_PLAIN_CELLS (ES_KERNEL == ES_KERNEL_PLAIN || ES_KERNEL == ES_KERNEL_THUMB1 || ES_KERNEL == ES_KERNEL_AVX2)
 
 #endif

@@ -6,11 +6,12 @@
 #include "es_tanh.h"
 #include "es_trace.h"
 
-#if ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_THUMB1 /* which has es_lstm_thumb1.c */
+#if ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_THUMB1 /* then es_lstm_thumb1.c defines the step */
 
 enum lstm_gate { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
 
-/* c' = f c + i g: Q(15 + frac_bits) and Q30 brought to the same point; below 2^31 for any operands. */
+/* c' = f c + i g. The products, Q(15 + frac_bits) and Q30, are brought to the same Q format; the sum is below 2^31 for
+ * any operands. */
 static inline int16_t cell_update(int16_t forget, int16_t cell, int16_t input, int16_t candidate, unsigned frac_bits)
 {
     const int32_t kept = (int32_t)forget * cell;
@@ -47,7 +48,7 @@ void es_lstm_units(const es_layer_t *layer, const int16_t *below, int16_t *state
     }
 }
 
-#if ES_KERNEL != ES_KERNEL_AVX2 /* which has es_lstm_avx2.c */
+#if ES_KERNEL != ES_KERNEL_AVX2 /* then es_lstm_avx2.c defines it */
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     es_lstm_units(layer, below, state, scratch, 0);

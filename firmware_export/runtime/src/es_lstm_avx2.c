@@ -1,4 +1,4 @@
-/* es_lstm.c for x86 hosts with AVX2: the same integers. */
+/* es_lstm.c for x86 hosts with AVX2. It computes the same integers. */
 #include "edge_seq.h"
 #include "es_kernel.h"
 
@@ -6,7 +6,8 @@
 #include "es_avx2.h"
 #include "es_cells.h"
 
-/* Results of the rows of eight units, gate by gate. excess: of all operands. results [4] */
+/* Computes the results of the rows of eight units, gate by gate. excess: es_avx2_excess of all operands. results
+ * [4] */
 static inline void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
                                 __m256i excess, __m256i *results)
 {
@@ -25,7 +26,7 @@ static inline void gate_results(const es_layer_t *layer, unsigned unit, const in
     es_avx2_results(&sums, blocks, results);
 }
 
-/* Products of a number of 0 .. 32767 and a signed 16-bit one are dual multiply-adds whose other part is 0. */
+/* A product of a number in 0 .. 32767 and a signed 16-bit one is a dual multiply-add whose other product is 0. */
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     const int frac_bits = layer->cell_frac_bits;

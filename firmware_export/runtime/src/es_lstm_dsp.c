@@ -1,12 +1,12 @@
-/* es_lstm.c for parts with Thumb-2, with DSP instructions or without: the same integers. */
+/* es_lstm.c for parts with Thumb-2, with or without DSP instructions. It computes the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
 #if ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB2
 #include "es_dsp.h"
 
-/* All units. frame->out: cell state; constants: 16 - cell_frac_bits, the table, 2^30, the table's middle, bytes from
- * the cell state to scratch; end: of the cell state. Scratch gets hidden values in Q15. */
+/* All units. frame->out: cell state; constants: 16 - cell_frac_bits, the table, 2^30, the table's middle, bytes
+ * from the cell state to scratch; frame->end: end of the cell state. Hidden values in Q15 are written to scratch. */
 ES_DSP_KERNEL(es_lstm_units)
 {
     __asm__ volatile(
@@ -27,7 +27,7 @@ ES_DSP_KERNEL(es_lstm_units)
         ES_DSP_MLA_TB("r0", "r1", "r5", "r0") /* + f c */
         "add r0, r0, #16384\n\t"
         "ssat r0, #16, r0, asr #15\n\t"
-        "lsl r1, r0, r8\n\t" /* the squashed argument, less 2^19: the index is signed, the table's middle its origin */
+        "lsl r1, r0, r8\n\t" /* argument of tanh(c), less 2^19: a signed index from the table's middle */
         "ssat r4, #8, r1, asr #12\n\t"
         "ldr r4, [r11, r4, lsl #2]\n\t"
         ES_DSP_INTERPOLATE("r1")

@@ -1,4 +1,4 @@
-/* es_lstm.c for parts with Helium: the same integers. */
+/* es_lstm.c for parts with Helium. It computes the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
@@ -6,8 +6,9 @@
 #define ES_MVE_ROWS 4
 #include "es_mve.h"
 
-/* Gates and states of groups of four units, or of one group of fewer: `units`. sums [4 groups, 4]; cell, hidden
- * [4 groups]. Beyond the units the sums are 0, so the input and output gate are too, and the cell state stays 0. */
+/* Updates gates and states of `groups` groups of four units, or of one group of fewer `units`. sums [4 groups, 4];
+ * cell, hidden [4 groups]. In lanes beyond the units the sums are 0, so input and output gate are 0 and the cell
+ * state stays 0. */
 static __attribute__((noinline)) void update_groups(const es_block_t *block, const int32_t *sums, int16_t *cell,
                                                     int16_t *hidden, int32_t frac_bits, unsigned units, unsigned groups)
 {

@@ -1,4 +1,4 @@
-/* es_lstm.c for parts with 16-bit Thumb only (Cortex-M0, M0+): the same integers. */
+/* es_lstm.c for parts with 16-bit Thumb only (Cortex-M0, M0+). It computes the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
@@ -7,13 +7,13 @@
 #include "es_operands.h"
 #include "es_thumb1.h"
 
-/* Copied to the stack by the kernel. */
+/* Parameters of the kernel, which copies them to the stack. The numbers are offsets in bytes. */
 typedef struct {
     const int16_t *below;      /* 0: features, or operands of the layer below */
     const int16_t *below_end;  /* 4 */
     const int16_t *own;        /* 8 */
     const int16_t *own_end;    /* 12 */
-    uint32_t below_quads;      /* 16: 0 if what is below are features */
+    uint32_t below_quads;      /* 16: 0 if the input is features */
     const es_block_t *block;   /* 20 */
     int16_t *cell;             /* 24 */
     const int16_t *cell_end;   /* 28 */
@@ -25,19 +25,20 @@ typedef struct {
 
 typedef char frame_has_12_words[sizeof(frame_t) == 48 ? 1 : -1];
 
-/* floor(sum m / 2^16) in r0; r6 the multipliers. */
+/* Computes floor(sum m / 2^16) in r0. r6: multipliers. */
 #define MULW(sum, offset)                                                                        \
     "mov r0, " sum "\n\tldrh r1, [r6, #" offset "]\n\tasrs r2, r0, #16\n\tuxth r0, r0\n\t"       \
     "muls r2, r1, r2\n\tmuls r0, r1, r0\n\tlsrs r0, r0, #16\n\tadds r0, r0, r2\n\t"
 
-/* tanh of r0, in the upper half of r0; r5 the table. Both ends of the table are flat, so a saturated index is enough. */
+/* Computes tanh of r0 in the upper half of r0. r5: table. Both ends of the table are flat, so saturating the index is
+ * enough. */
 #define TANH                                                                                     \
     "asrs r1, r0, #12\n\tcmp r1, #255\n\tbls 9f\n\tmvns r1, r1\n\tasrs r1, r1, #31\n\tuxtb r1, r1\n" \
     "9:\n\tlsls r1, r1, #2\n\tldr r1, [r5, r1]\n\tlsls r0, r0, #20\n\tlsrs r0, r0, #20\n\t"      \
     "uxth r2, r1\n\tmuls r0, r2, r0\n\tadds r0, r0, r1\n\t"
 #define SIGMOID TANH "asrs r0, r0, #17\n\tadds r0, r0, r4\n\t" /* r4 is 2^14 */
 
-/* All units. Between the dot products r7 alone is kept: the address of the weights. */
+/* All units. Between the dot products only r7, the address of the weights, is kept. */
 static __attribute__((naked, noinline)) void es_lstm_units(const frame_t *frame __attribute__((unused)),
                                                            const int16_t *weights __attribute__((unused)))
 {
@@ -62,15 +63,15 @@ static __attribute__((naked, noinline)) void es_lstm_units(const frame_t *frame 
         ES_THUMB1_LOAD_QUAD
         ES_THUMB1_QUAD_ROW("r8") ES_THUMB1_QUAD_ROW("r9") ES_THUMB1_QUAD_ROW("r10") ES_THUMB1_QUAD_ROW("r11")
         ES_THUMB1_UNTIL_END("4b")
-        "ldr r0, [sp, #12]\n\tcmp r12, r0\n\tbne 3b\n\t"); /* those were the operands of the layer below */
-    __asm__ volatile( /* goes on; in two, as C99 promises strings of 4,095 characters */
+        "ldr r0, [sp, #12]\n\tcmp r12, r0\n\tbne 3b\n\t"); /* repeat: these were the operands of the layer below */
+    __asm__ volatile( /* continues; split in two, as C99 guarantees strings of only 4,095 characters */
         "ldr r6, [sp, #20]\n\tldr r5, [sp, #36]\n\tmovs r4, #1\n\tlsls r4, r4, #14\n\t"
         MULW("r10", "4") TANH "asrs r3, r0, #16\n\t"
         MULW("r8", "0") SIGMOID "muls r3, r0, r3\n\tldr r0, [sp, #40]\n\tasrs r3, r3, r0\n\t"
         MULW("r9", "2") SIGMOID
         "ldr r1, [sp, #24]\n\tmovs r2, #0\n\tldrsh r2, [r1, r2]\n\tmuls r0, r2, r0\n\t"
         "adds r3, r3, r0\n\tadds r3, r3, r4\n\tasrs r3, r3, #15\n\t"
-        "sxth r0, r3\n\tcmp r0, r3\n\tbeq 5f\n\t" /* else saturates: 2^15 - 1, or its complement */
+        "sxth r0, r3\n\tcmp r0, r3\n\tbeq 5f\n\t" /* else saturate: 2^15 - 1, or its complement */
         "asrs r3, r3, #31\n\tlsls r0, r4, #1\n\tsubs r0, #1\n\teors r3, r0\n"
         "5:\n\tstrh r3, [r1]\n\t"
         "ldr r1, [sp, #44]\n\tlsls r3, r3, r1\n\tlsls r0, r4, #5\n\tadds r0, r0, r3\n\t"
@@ -90,7 +91,7 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
     unsigned unit;
 
     frame.below = below;
-    frame.below_end = below + 2u * layer->wide_pairs + ES_QUAD * layer->below_quads; /* one of them is 0 */
+    frame.below_end = below + 2u * layer->wide_pairs + ES_QUAD * layer->below_quads; /* one of the two is 0 */
     frame.own = state;
     frame.own_end = cell;
     frame.below_quads = layer->below_quads;

@@ -1,4 +1,4 @@
-/* A model over time: preprocessing, layers, pooling, head (SPEC.md, section 7). */
+/* One step of a model: preprocessing, layers, pooling, head, decision stage (SPEC.md, section 7). */
 #include "edge_seq.h"
 #include "es_decision.h"
 #include "es_head.h"
@@ -25,7 +25,7 @@ static void clear_words16(int16_t *words, unsigned count)
     }
 }
 
-/* States, sums and counts as after a reset; the latest label stays. */
+/* Clears states, sums and counters as a reset does; the latest label stays. */
 static void clear_states(es_context_t *context)
 {
     const es_model_t *const model = context->model;
@@ -75,7 +75,7 @@ es_status_t es_init(const es_model_t *model, void *memory, size_t bytes, es_cont
     made->features = (int16_t *)(void *)(made->logits + model->num_classes + model->decision_words);
     made->states = made->features + model->feature_words;
     made->scratch = made->states + model->state_words;
-    clear_words16(made->features, model->feature_words); /* the padding is never written again */
+    clear_words16(made->features, model->feature_words); /* nothing writes the padding afterwards */
     es_reset(made);
     *context = made;
     return ES_OK;

@@ -1,9 +1,10 @@
-/* What the Helium kernels of the three cells share: the sums of blocks, the activation, the operands. KERNELS.md tells
- * the reasoning. Define ES_MVE_ROWS before: how many rows of a block see an operand, 4, or 3 in a GRU.
+/* Shared by the Helium kernels of the three cells: the sums of blocks, the activation, the operands. KERNELS.md
+ * explains the design. Define ES_MVE_ROWS before including this: the rows of a block that see an operand, 4, or 3
+ * in a GRU.
  *
- * A lane is a quad, or a pair of wide columns: a row's words of four of them are gathered at once, and multiplied with
- * eight operands into one sum. Operands stay in registers while a pass goes over the blocks.
- * There is no branch that depends on a number: how long a step takes depends on the model's sizes alone. */
+ * A lane is a quad, or a pair of wide columns. A row's words of four lanes are gathered at once, multiplied by
+ * eight operands and added to one sum. Operands stay in registers while a pass goes over the blocks. No branch
+ * depends on data: the time of a step depends only on the model's sizes. */
 #ifndef ES_MVE_H
 #define ES_MVE_H
 
@@ -18,17 +19,18 @@
 #include "es_tanh.h"
 
 #define ES_MVE_LANES 4u
-#define ES_MVE_BATCH 32u /* blocks whose sums are taken before their gates */
+#define ES_MVE_BATCH 32u /* blocks whose sums are computed before their gates */
 #define ES_MVE_GROUP_BYTES (4u * ES_MVE_ROWS) /* weights of a pair or quad */
 #define ES_MVE_INLINE static inline __attribute__((always_inline))
 #define ES_MVE_PASS static __attribute__((noinline)) void
 
 /* ---------------------------------------------------------------------------------------------------- sums */
 
-/* The loops over blocks are assembly: gcc 12 spills in them. r4, r6, r8, r10 are the sums (of what sees features in a
- * GRU: r4, r6, r8; the state: r4, r6, r10); %q[at] the addresses of the lanes' groups, lr the blocks left. */
+/* The loops over blocks are assembly, as gcc 12 spills registers in them. r4, r6, r8, r10: sums (in a GRU r4, r6,
+ * r8 for the rows that see features, r4, r6, r10 for those that see the state); %q[at]: addresses of the lanes'
+ * groups; lr: blocks left. */
 
-/* Words of two rows, or one, times features. */
+/* Words of two rows, or of one, times features. */
 #define ES_MVE_WIDE2(sum_a, at_a, sum_b, at_b)                                                   \
     "vldrw.u32 %q[a], " at_a "\n\tvldrw.u32 %q[b], " at_b "\n\t"                                 \
     "vmladava.s16 " sum_a ", %q[a], %q[x]\n\tvmladava.s16 " sum_b ", %q[b], %q[x]\n\t"
@@ -46,9 +48,8 @@
 
 #define ES_MVE_AT(offset) "[%q[at], #" offset "]"
 
-/* All rows: of the first four groups and of the next four. EIGHT_BYTES: from a pass's last groups to the next block. */
+/* All rows, for the first four groups and for the next four. */
 #if ES_MVE_ROWS == 4
-#define ES_MVE_EIGHT_BYTES 128
 #define ES_MVE_WIDE(first)                                                                       \
     ES_MVE_WIDE2("r4", first, "r6", ES_MVE_AT("4")) ES_MVE_WIDE2("r8", ES_MVE_AT("8"), "r10", ES_MVE_AT("12"))
 #define ES_MVE_NARROW(third, fine, coarse)                                                       \
@@ -60,7 +61,6 @@
 #define ES_MVE_LOAD_SUMS "ldrd r4, r6, [%[sums]]\n\tldrd r8, r10, [%[sums], #8]\n\t"
 #define ES_MVE_STORE_SUMS "strd r8, r10, [%[sums], #8]\n\tstrd r4, r6, [%[sums]], #16\n\t"
 #else
-#define ES_MVE_EIGHT_BYTES 96
 #define ES_MVE_WIDE(first)                                                                       \
     ES_MVE_WIDE2("r4", first, "r6", ES_MVE_AT("4")) ES_MVE_WIDE1("r8", ES_MVE_AT("8"))
 #define ES_MVE_NARROW(third, fine, coarse)                                                       \
@@ -73,45 +73,45 @@
 #define ES_MVE_STORE_SUMS "str r8, [%[sums], %[third]]\n\tstrd r4, r6, [%[sums]], #16\n\t"
 #endif
 
-/* A loop over the blocks, one at least. */
+/* A loop over the blocks, at least one. */
 #define ES_MVE_LOOP(body) "dls lr, %[count]\n1:\n\t" body "le lr, 1b"
 #define ES_MVE_CLOBBERS "r4", "r6", "r8", "r10", "lr", "cc", "memory"
 
-/* Operands of four quads, the fine pairs and the coarse ones apart. */
+/* Operands of four quads, with the fine pairs separated from the coarse ones. */
 typedef struct {
     int16x8_t fine;
     int16x8_t coarse;
 } es_mve_operands_t;
 
-/* Blocks that a pass goes over. */
+/* The blocks of a pass. */
 typedef struct {
     uint32_t weights;    /* address of the first group that the pass uses, in the first block */
-    uint32_t unit_bytes; /* from there to the same in the next block */
+    uint32_t unit_bytes; /* from there to the same group of the next block */
     int32_t *sums;       /* [count, 4] */
-    uint32_t third;      /* bytes to the sum of the third row: 8, or 12 for the own state's rows of a GRU */
-    unsigned count;      /* of blocks, at least 1 */
+    uint32_t third;      /* offset of the third row's sum: 8, or 12 for a GRU's rows that see the own state */
+    unsigned count;      /* number of blocks, at least 1 */
 } es_mve_blocks_t;
 
-/* Addresses of the lanes' groups. Lanes beyond `groups` read those of the last, and meet zeros. */
+/* Addresses of the lanes' groups. Lanes beyond `groups` read the last group; their operands are zero. */
 ES_MVE_INLINE uint32x4_t es_mve_addresses(uint32_t weights, unsigned groups)
 {
     const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), ES_MVE_GROUP_BYTES);
     return vaddq_n_u32(vminq_u32(offsets, vdupq_n_u32(ES_MVE_GROUP_BYTES * (groups - 1u))), weights);
 }
 
-/* The same of four groups. */
+/* The same for exactly four groups. */
 ES_MVE_INLINE uint32x4_t es_mve_addresses_of_four(uint32_t weights)
 {
     return vaddq_n_u32(vmulq_n_u32(vidupq_n_u32(0, 1), ES_MVE_GROUP_BYTES), weights);
 }
 
-/* Up to four pairs of features; zero beyond. */
+/* Loads up to four pairs of features; the lanes beyond are zero. */
 ES_MVE_INLINE int16x8_t es_mve_features(const int16_t *features, unsigned pairs)
 {
     return vreinterpretq_s16_s32(vldrwq_z_s32((const int32_t *)(const void *)features, vctp32q(pairs)));
 }
 
-/* Four quads. */
+/* Loads the operands of four quads. */
 ES_MVE_INLINE es_mve_operands_t es_mve_operands_of_four(const int16_t *operands)
 {
     const int32x4x2_t words = vld2q_s32((const int32_t *)(const void *)operands);
@@ -121,7 +121,7 @@ ES_MVE_INLINE es_mve_operands_t es_mve_operands_of_four(const int16_t *operands)
     return loaded;
 }
 
-/* Up to four quads; zero beyond. */
+/* Loads the operands of up to four quads; the lanes beyond are zero. */
 ES_MVE_INLINE es_mve_operands_t es_mve_operands(const int16_t *operands, unsigned quads)
 {
     const int32_t *const words = (const int32_t *)(const void *)operands;
@@ -132,7 +132,7 @@ ES_MVE_INLINE es_mve_operands_t es_mve_operands(const int16_t *operands, unsigne
     return loaded;
 }
 
-/* Up to four pairs. */
+/* Adds up to four pairs. */
 ES_MVE_PASS es_mve_add_pairs(const es_mve_blocks_t *blocks, const int16_t *features, unsigned pairs)
 {
     uint32x4_t at = es_mve_addresses(blocks->weights, pairs);
@@ -152,7 +152,7 @@ ES_MVE_PASS es_mve_add_pairs(const es_mve_blocks_t *blocks, const int16_t *featu
         : ES_MVE_CLOBBERS);
 }
 
-/* Up to four quads. */
+/* Adds up to four quads. */
 ES_MVE_PASS es_mve_add_four(const es_mve_blocks_t *blocks, const int16_t *operands, unsigned quads)
 {
     const es_mve_operands_t z = es_mve_operands(operands, quads);
@@ -173,7 +173,7 @@ ES_MVE_PASS es_mve_add_four(const es_mve_blocks_t *blocks, const int16_t *operan
         : ES_MVE_CLOBBERS);
 }
 
-/* Eight quads. */
+/* Adds eight quads. */
 ES_MVE_PASS es_mve_add_eight(const es_mve_blocks_t *blocks, const int16_t *operands)
 {
     const es_mve_operands_t z0 = es_mve_operands_of_four(operands);
@@ -196,9 +196,9 @@ ES_MVE_PASS es_mve_add_eight(const es_mve_blocks_t *blocks, const int16_t *opera
         : ES_MVE_CLOBBERS);
 }
 
-/* Biases, the first pairs (up to four) and the first eight own quads at once, for a first layer of no more than these;
- * quads_ahead: bytes from the first pair to the first quad. Lanes beyond the pairs read weights of the quads, and meet
- * zeros. */
+/* Sets the sums to the biases and adds up to four first pairs and the first eight own quads in one pass, for a first
+ * layer. quads_ahead: bytes from the first pair to the first quad. Lanes beyond the pairs read weights of the quads;
+ * their features are zero. */
 ES_MVE_PASS es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *block, const int16_t *features,
                                unsigned pairs, const int16_t *operands, uint32_t quads_ahead)
 {
@@ -227,7 +227,7 @@ ES_MVE_PASS es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *
 }
 
 #if ES_MVE_ROWS == 3
-/* One row of the column that stands alone, for four units at once. */
+/* Adds one row of the column that stands alone, for four units at once. */
 #define ES_MVE_ADD_ALONE(row)                                                                    \
     vstrwq_scatter_base_s32(                                                                     \
         at_sums, 4 * (row),                                                                      \
@@ -254,7 +254,7 @@ ES_MVE_INLINE void es_mve_add_alone(const es_mve_blocks_t *blocks, int16_t featu
 }
 #endif
 
-/* Any number of quads, in passes of eight and of up to four. */
+/* Adds any number of quads, in passes of eight and of up to four. */
 ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *operands, unsigned quads)
 {
     while (quads > 0u) {
@@ -270,7 +270,8 @@ ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *oper
     }
 }
 
-/* sums [count, 4] of `count` blocks, 1 .. ES_MVE_BATCH, from `first` on; zeros beyond, to a multiple of four blocks. */
+/* Computes sums [count, 4] of `count` blocks (1 .. ES_MVE_BATCH) from `first` on, and sets the sums beyond to zero,
+ * up to a multiple of four blocks. */
 ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, const int16_t *own, unsigned first,
                                unsigned count, int32_t *sums)
 {
@@ -317,8 +318,8 @@ ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, co
 
 /* --------------------------------------------------------------------------------------------- gates and operands */
 
-/* tanh of four arguments, Q15, in the upper halves; the lower ones are anything. See ES_DSP_TANH. The index saturates as
- * a shift to the left. */
+/* tanh of four arguments, Q15, in the upper halves; the lower halves are undefined. See ES_DSP_TANH. A saturating left
+ * shift limits the index. */
 ES_MVE_INLINE int32x4_t es_mve_tanh(int32x4_t argument)
 {
     const uint32x4_t index = vshrq_n_u32(vqshluq_n_s32(argument, 12), 24);
@@ -326,30 +327,30 @@ ES_MVE_INLINE int32x4_t es_mve_tanh(int32x4_t argument)
     return vaddq_s32(word, vmullbq_int_s16(vreinterpretq_s16_s32(word), vreinterpretq_s16_s32(argument)));
 }
 
-/* sigmoid, in the upper halves. */
+/* sigmoid of four arguments, Q15, in the upper halves. */
 ES_MVE_INLINE int32x4_t es_mve_sigmoid(int32x4_t argument)
 {
     return vaddq_n_s32(vshrq_n_s32(es_mve_tanh(argument), 1), (int32_t)1 << 30);
 }
 
-/* Products of upper halves. */
+/* Products of the upper halves. */
 ES_MVE_INLINE int32x4_t es_mve_product(int32x4_t a, int32x4_t b)
 {
     return vmulltq_int_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
 }
 
-/* floor(a m / 2^16) where m is the lower or the upper half of a word. */
+/* floor(a m / 2^16); m is the lower or the upper half of each word. */
 #define ES_MVE_MULW_LOW(a, words) vmulhq_s32((a), vshllbq_n_s16(vreinterpretq_s16_s32(words), 16))
 #define ES_MVE_MULW_HIGH(a, words) vmulhq_s32((a), vshlltq_n_s16(vreinterpretq_s16_s32(words), 16))
 
-/* Offsets of the blocks of up to four units; beyond, that of the last. */
+/* Offsets of the blocks of up to four units; lanes beyond have the offset of the last. */
 ES_MVE_INLINE uint32x4_t es_mve_block_offsets(unsigned units)
 {
     const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)sizeof(es_block_t));
     return vminq_u32(offsets, vdupq_n_u32((uint32_t)sizeof(es_block_t) * (units - 1u)));
 }
 
-/* Results of four rows of up to four units. sums [4, 4], unit by unit; where they are 0, so is the result. */
+/* Results of four rows for up to four units, from sums [4, 4], unit by unit. If a sum is 0, so is its result. */
 typedef struct {
     int32x4_t row[ES_BLOCK_ROWS];
 } es_mve_results_t;
@@ -368,7 +369,7 @@ ES_MVE_INLINE es_mve_results_t es_mve_results(const es_block_t *block, uint32x4_
     return results;
 }
 
-/* Operands of hidden values in Q15. hidden, operands [4 * own_quads]; padding becomes zero in both. */
+/* Computes the operands of hidden values in Q15. hidden, operands [4 * own_quads]; padding becomes zero in both. */
 ES_MVE_INLINE void es_mve_replace(const es_layer_t *layer, int16_t *hidden, int16_t *operands)
 {
     static const int32_t shifts[ES_QUAD] = {0, 0, -8, -8};

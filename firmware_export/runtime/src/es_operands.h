@@ -1,4 +1,5 @@
-/* Operands: what rows multiply. The first two units of a quad are fine, Q15; the other two coarse, Q7. */
+/* Operands: hidden values in the format that rows multiply. In a quad, the first two units are fine (Q15), the
+ * other two coarse (Q7). */
 #ifndef ES_OPERANDS_H
 #define ES_OPERANDS_H
 
@@ -11,13 +12,13 @@ static inline int es_is_coarse(unsigned unit)
     return (unit & 2u) != 0u;
 }
 
-/* Operand of a hidden value in Q15; -128 .. 128 for a coarse unit. */
+/* Operand of a hidden value in Q15. For a coarse unit it is -128 .. 128. */
 static inline int16_t es_operand(int16_t hidden, unsigned unit)
 {
     return es_is_coarse(unit) ? (int16_t)es_round_shift(hidden, 8) : hidden;
 }
 
-/* The new operands take the place of the old ones, once all rows have read those. */
+/* Replaces the old operands by the new ones, once all rows have read the old ones. */
 static inline void es_operands_replace(int16_t *operands, const int16_t *scratch, uint16_t hidden_size)
 {
     uint16_t unit;

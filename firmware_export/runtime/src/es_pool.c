@@ -1,4 +1,4 @@
-/* What the head sees: the last operands, or their mean since the window began (SPEC.md, section 8). */
+/* Pooling, the input of the head: the last operands, or their mean since the window began (SPEC.md, section 8). */
 #include "edge_seq.h"
 #include "es_fixed.h"
 

@@ -1,4 +1,4 @@
-/* Raw counts to features (SPEC.md, section 3). */
+/* Preprocessing: raw counts to features (SPEC.md, section 3). */
 #include "edge_seq.h"
 #include "es_fixed.h"
 
@@ -19,7 +19,7 @@ void es_preprocess_none(es_context_t *context, const int16_t *counts)
     }
 }
 
-/* x[t] - x[t - 1]; 0 for the first sample. memory: the sample before */
+/* x[t] - x[t - 1]; 0 for the first sample. memory: the previous sample */
 void es_preprocess_difference(es_context_t *context, const int16_t *counts)
 {
     const es_model_t *const model = context->model;
@@ -33,7 +33,7 @@ void es_preprocess_difference(es_context_t *context, const int16_t *counts)
     context->primed = 1;
 }
 
-/* x minus a one-pole low-pass of x that begins at the first sample. memory: the low-pass, counts * 2^14 */
+/* x minus a one-pole low-pass of x that starts at the first sample. memory: the low-pass, counts * 2^14 */
 void es_preprocess_gravity(es_context_t *context, const int16_t *counts)
 {
     const es_model_t *const model = context->model;

@@ -1,11 +1,11 @@
-/* es_rnn.c for parts with Thumb-2, with DSP instructions or without: the same integers. */
+/* es_rnn.c for parts with Thumb-2, with or without DSP instructions. It computes the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 
 #if ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB2
 #include "es_dsp.h"
 
-/* All quads. frame->out: scratch, which gets hidden values in Q15; constants: the table, end of scratch. */
+/* All quads. frame->out: scratch, for hidden values in Q15; constants: the table, end of scratch. */
 ES_DSP_KERNEL(es_rnn_quads)
 {
     __asm__ volatile(

@@ -1,4 +1,4 @@
-/* es_rnn.c for parts with Helium: the same integers. */
+/* es_rnn.c for parts with Helium. It computes the same integers. */
 #include "es_kernel.h"
 #include "es_tanh.h"
 

@@ -3,15 +3,16 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
-/* The low byte as the signed weight of a fine column, without a conversion that C99 leaves to the compiler. */
+/* The low byte as the signed weight of a fine column, without an implementation-defined conversion. */
 static inline int16_t fine_weight(int16_t word)
 {
     const uint16_t raised = (uint16_t)(((uint16_t)word & 0xFFu) ^ 0x80u); /* 0 .. 255 */
     return (int16_t)((int16_t)raised - 0x80);
 }
 
-/* Adds one row's part of a quad. A word serves twice: whole as the weight of a coarse column, its low byte as that of
- * the fine one. A macro, as gcc -Os makes a call of an inline function here, and that takes half as long again. */
+/* Adds one row of a quad. Each word is used twice: as a whole it is the weight of a coarse column, its low byte is the
+ * weight of a fine one. This is a macro because gcc -Os would call an inline function here, which takes 1.5 times as
+ * long. */
 #define ADD_QUAD(accumulator, weights)                                                                    \
     do {                                                                                                  \
         const int16_t first = ES_ROM_INT16(weights);                                                      \
@@ -34,7 +35,7 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
         ADD_QUAD(accumulators[2], weights + 4);
         ADD_QUAD(accumulators[3], weights + 6);
         weights += 8;
-#else /* only the head comes here: once a window, and better small */
+#else /* only the head uses this, so small code is better */
         unsigned row;
         for (row = 0; row < ES_BLOCK_ROWS; row++) {
             ADD_QUAD(accumulators[row], weights);
@@ -46,7 +47,7 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
     return weights;
 }
 
-#if ES_KERNEL != ES_KERNEL_THUMB1 /* which has es_rows_thumb1.c */
+#if ES_KERNEL != ES_KERNEL_THUMB1 /* then es_rows_thumb1.c defines them */
 static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
 {
     return (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];

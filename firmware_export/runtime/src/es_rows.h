@@ -1,6 +1,6 @@
-/* Dot products of the rows of a block (SPEC.md, section 4). Every function returns the address behind the weights it
- * used, as weights are stored in the order of use. No sum can overflow: the range proof of the model bounds every
- * partial sum in every order by 2^31 - 1. */
+/* Dot products of the rows of a block (SPEC.md, section 4). Every function returns the address after the weights
+ * that it used, as weights are stored in the order of use. No sum can overflow: the range proof of the model bounds
+ * every partial sum, in any order, by 2^31 - 1. */
 #ifndef ES_ROWS_H
 #define ES_ROWS_H
 
@@ -20,7 +20,7 @@ const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t
 const ES_ROM int16_t *es_rows3_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
                                       int32_t *accumulators);
 
-/* A whole block of a layer whose four rows see input and state. The accumulators begin at the biases.
+/* A whole block of a layer whose four rows all see input and state. The accumulators start at the biases.
  * results [4]: floor(accumulator * multiplier / 2^16) */
 const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_block_t *block,
                                      const ES_ROM int16_t *weights, const int16_t *below, const int16_t *own,

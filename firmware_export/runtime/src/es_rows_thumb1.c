@@ -1,4 +1,4 @@
-/* The dot products of es_rows.c for parts with 16-bit Thumb only (Cortex-M0, M0+): the same integers. */
+/* The dot products of es_rows.c for parts with 16-bit Thumb only (Cortex-M0, M0+). They compute the same integers. */
 #include "es_kernel.h"
 #include "es_rows.h"
 #include "es_thumb1.h"
@@ -9,10 +9,10 @@ typedef char es_thumb1_layer_is_as_assumed[offsetof(es_layer_t, wide_pairs) == 1
                                                ? 1
                                                : -1];
 
-/* From r1, the number of groups of 2^shift bytes at r6, to r12. */
+/* Sets r12 to the end of the r1 groups of 2^shift bytes at r6. */
 #define SET_END(shift) "lsls r1, r1, #" shift "\n\tadds r1, r1, r6\n\tmov r12, r1\n\t"
 
-/* floor(sum m / 2^16) of a row to r0, which is stored; r1 multipliers, r6 results. */
+/* Computes floor(sum m / 2^16) of a row in r0 and stores it. r1: multipliers, r6: results. */
 #define RESULT(sum, m_offset, offset)                                                            \
     "mov r0, " sum "\n\tldrh r3, [r1, #" m_offset "]\n\t"                                        \
     "asrs r2, r0, #16\n\tuxth r0, r0\n\tmuls r2, r3, r2\n\tmuls r0, r3, r0\n\tlsrs r0, r0, #16\n\t" \
@@ -31,7 +31,7 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
         "movs r7, r2\n\t"
         "ldm r1!, {r2, r4, r5, r6}\n\t"
         "mov r8, r2\n\tmov r9, r4\n\tmov r10, r5\n\tmov r11, r6\n\t"
-        "push {r0, r1}\n\t" /* layer and multipliers; own is at 44, results at 48 */
+        "push {r0, r1}\n\t" /* layer and multipliers; own is at sp + 44, results at sp + 48 */
         "movs r6, r3\n\t"
         "ldrh r1, [r0, #14]\n\t"
         "cmp r1, #0\n\t"
@@ -41,7 +41,7 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
         ES_THUMB1_LOAD_PAIR ES_THUMB1_PAIR_ROW("r8") ES_THUMB1_PAIR_ROW("r9") ES_THUMB1_PAIR_ROW("r10") ES_THUMB1_PAIR_ROW("r11")
         ES_THUMB1_UNTIL_END("1b")
         "b 3f\n"
-        "2:\n\t" /* the layer below, then the own state: the same loop */
+        "2:\n\t" /* the layer below, then the own state, with the same loop */
         "ldrh r1, [r0, #16]\n\t"
         SET_END("3")
         "bl 4f\n"
@@ -58,7 +58,8 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
         "bx lr\n\t");
 }
 
-/* A function of es_rows.h for three rows: r0 weights, r1 features or operands, r2 how many groups, r3 sums. */
+/* Defines a function of es_rows.h for three rows. r0: weights, r1: features or operands, r2: number of groups, r3:
+ * sums. */
 #define ROWS3(name, load, row, shift)                                                            \
     __attribute__((naked)) const int16_t *name(const int16_t *weights __attribute__((unused)),   \
                                                const int16_t *operands __attribute__((unused)),  \

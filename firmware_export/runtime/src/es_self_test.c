@@ -12,7 +12,7 @@ static int label_agrees(const es_context_t *context, const ES_ROM int32_t *logit
     return es_label(context) == label;
 }
 
-/* One step of a window; `labels_seen` counts the labels of the window. */
+/* Runs one step of a window and compares it. `labels_seen` counts the labels of the window. */
 static int step_agrees(const es_golden_t *golden, es_context_t *context, size_t window, size_t step, size_t *labels_seen)
 {
     const size_t num_channels = golden->model->num_channels;

@@ -1,9 +1,9 @@
-/* Saved states. All numbers little-endian:
+/* Saved states. All numbers are little-endian:
  *   8 bytes   first bytes of the model's hash
  *   2 bytes   step in window          2 bytes   1 if preprocessing has seen a sample, else 0
- *   4 bytes   each word of preprocessing's memory, then each of the pooling sum, then each of the decision stage
- *   2 bytes   each word of the layers' states
- *   4 bytes   CRC-32 of all before */
+ *   4 bytes   for each word of preprocessing's memory, then of the pooling sum, then of the decision stage
+ *   2 bytes   for each word of the layers' states
+ *   4 bytes   CRC-32 of all bytes before */
 #include "edge_seq.h"
 #include "es_crc.h"
 #include "es_decision.h"
@@ -14,7 +14,7 @@
 #define HEADER_BYTES 12u
 #define CRC_BYTES 4u
 
-/* |operand| at most */
+/* Largest magnitude of an operand. */
 #define FINE_LIMIT ((int32_t)32768)
 #define COARSE_LIMIT ((int32_t)128)
 
@@ -119,13 +119,13 @@ static int within(int32_t value, int32_t limit)
     return -limit <= value && value <= limit;
 }
 
-/* What an operand, or a sum of `count` of them, can be: the bounds on which the model's range proof rests. */
+/* Checks an operand, or a sum of `count` operands, against the bounds that the model's range proof relies on. */
 static int operand_within(int32_t value, unsigned unit, int32_t count)
 {
     return within(value, count * (es_is_coarse(unit) ? COARSE_LIMIT : FINE_LIMIT));
 }
 
-/* states [state_words] of two bytes each: coarse operands in range, padding zero. */
+/* Checks the states, [state_words] of two bytes each: coarse operands must be in range, padding must be zero. */
 static int layers_valid(const es_model_t *model, const uint8_t *at)
 {
     unsigned index;
@@ -147,8 +147,8 @@ static int layers_valid(const es_model_t *model, const uint8_t *at)
     return 1;
 }
 
-/* [decision_words] of four bytes each: scores, what is decided and pending, the run, whether a label was seen, and of a
- * distance its excess. */
+/* Checks the decision stage, [decision_words] of four bytes each: scores, decided and pending code, run, primed
+ * flag and, with a distance, its excess. */
 static int decision_valid(const es_model_t *model, const uint8_t *at)
 {
     unsigned index;

@@ -1,4 +1,4 @@
-/* The one activation table (SPEC.md, section 5). */
+/* The activation table, shared by tanh and sigmoid (SPEC.md, section 5). */
 #ifndef ES_TANH_H
 #define ES_TANH_H
 
@@ -15,18 +15,18 @@
 /* base * 2^16 + slope: base -32767 .. 32767, slope 0 .. 32767 */
 extern const ES_ROM int32_t es_tanh_table[256];
 
-/* The same for the DSP kernels; see es_tanh_dsp.c. */
+/* The same table in the form that the Thumb-2 and Helium kernels use; see es_tanh_dsp.c. */
 extern const ES_ROM int32_t es_tanh_dsp_table[256];
 
-/* Saturates to the table's argument. */
+/* Saturates to the range of the table's argument, 0 .. 2^20 - 1. */
 static inline int32_t es_argument(int32_t a)
 {
     return a < 0 ? 0 : a > ES_ARGUMENT_MAX ? ES_ARGUMENT_MAX : a;
 }
 
-/* tanh((argument - 2^19) / 2^16), Q15, -32767 .. 32767; argument 0 .. 2^20 - 1.
- * base + floor(slope (f + 1) / 2^16) = floor((word + slope f) / 2^16), which stays below 2^31 as the result does. The
- * words of the DSP kernels' table are moved so that f is the low half of the argument, signed, modulo 2^32. */
+/* tanh((argument - 2^19) / 2^16), Q15, -32767 .. 32767; argument 0 .. 2^20 - 1. base + floor(slope (f + 1) / 2^16)
+ * = floor((word + slope f) / 2^16); the sum stays below 2^31, as the result fits. In the
+ * table of the DSP kernels, f is the low half of the argument as a signed number, modulo 2^32. */
 static inline int16_t es_tanh(int32_t argument)
 {
 #if ES_PLAIN_CELLS
@@ -40,7 +40,7 @@ static inline int16_t es_tanh(int32_t argument)
 #endif
 }
 
-/* sigmoid, Q15, 0 .. 32767; the argument was halved by the row's multiplier: (1 + tanh(x / 2)) / 2. */
+/* sigmoid, Q15, 0 .. 32767, as (1 + tanh(x / 2)) / 2. The row's multiplier has already halved the argument. */
 static inline int16_t es_sigmoid(int32_t argument)
 {
     return (int16_t)(es_shift_right(es_tanh(argument), 1) + 16384);

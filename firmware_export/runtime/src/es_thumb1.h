@@ -1,11 +1,11 @@
 /* Dot products for parts with 16-bit Thumb only (Cortex-M0, M0+), as assembly text.
  *
- * Eight registers can do arithmetic and six more can only be added to, so the sums of the rows live in the latter:
+ * Eight registers support all arithmetic. Six more can only be added to, so these hold the sums of the rows:
  *     r0, r1    two fine operands, or features      r4, r5    weights         r8 - r11  sums of the rows
  *     r2, r3    two coarse operands                 r6        address of the operands
  *     r12       where the operands end              r7        address of the weights
- * Four operands then serve four rows. Operands, features and weights are read as words; KERNELS.md tells the
- * reasoning. */
+ * Four loaded operands then serve four rows. Operands, features and weights are read as words. KERNELS.md explains
+ * the design. */
 #ifndef ES_THUMB1_H
 #define ES_THUMB1_H
 
@@ -15,7 +15,7 @@
     "sxth r5, r4\n\tmuls r5, r0, r5\n\tadd " sum ", r5\n\t"                                      \
     "asrs r4, r4, #16\n\tmuls r4, r1, r4\n\tadd " sum ", r4\n\t"
 
-/* One row of a quad: 13 for 4. */
+/* One row of a quad: 13 instructions for 4 products. */
 #define ES_THUMB1_QUAD_ROW(sum)                                                                  \
     "ldm r7!, {r4}\n\t"                                                                          \
     "sxtb r5, r4\n\tmuls r5, r0, r5\n\tadd " sum ", r5\n\t"                                      \

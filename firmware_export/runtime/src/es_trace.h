@@ -1,5 +1,6 @@
-/* A hook for the host: with ES_TRACE, every gate's pre-activation is shown to a function that the host program has.
- * Without, it is nothing at all; what ships is what is compared first, the traced build only says where. */
+/* A hook for tests on the host. With ES_TRACE, it passes every gate's pre-activation to a function of the host
+ * program. Without ES_TRACE, it compiles to nothing. The comparison always checks the build without it first; the
+ * traced build only locates a mismatch. */
 #ifndef ES_TRACE_H
 #define ES_TRACE_H
 

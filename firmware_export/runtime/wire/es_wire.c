@@ -1,5 +1,5 @@
-/* The device's side of the wire. SPEC.md, part 2. Nothing of a frame is used before its length and checksum were seen;
- * nothing of a request before its fields were. */
+/* The device side of the wire protocol (SPEC.md, part 2). A frame is used only after its length and checksum were
+ * checked, a request only after its fields were checked. */
 #include "es_wire.h"
 
 #include "es_crc.h"
@@ -58,18 +58,19 @@ static const char *refusal_text(refusal_t refusal)
     static const char *const texts[(unsigned)STATE + 1u] = {
         [NONE] = "",
         [VERSION] = "protocol version is 1",
-        [SESSION] = "no session: say hello",
-        [SEQUENCE] = "sequence number was used",
+        [SESSION] = "no session: send HELLO first",
+        [SEQUENCE] = "sequence number is not new",
         [TYPE] = "no such request",
-        [LENGTH] = "length is not that of the type",
+        [LENGTH] = "wrong length for this request",
         [VALUE] = "value is out of range",
-        [UNSUPPORTED] = "this board has none",
-        [STATE] = "state is damaged or of another model",
+        [UNSUPPORTED] = "not supported by this board",
+        [STATE] = "state is damaged or from another model",
     };
     return texts[refusal];
 }
 
-/* ------------------------------------------------------------------------------------------------- bytes and fields */
+/* ------------------------------------------------------------------------------------------------- bytes and
+ * fields */
 
 static size_t put8(uint8_t *body, size_t at, uint8_t value)
 {
@@ -89,10 +90,10 @@ static size_t put32(uint8_t *body, size_t at, uint32_t value)
     return put16(body, put16(body, at, value & 0xFFFFu), value >> 16);
 }
 
-/* Length and bytes, cut at the end of a UTF-8 character. */
+/* Writes length and bytes of a text, cut at the end of a UTF-8 character. */
 static size_t put_text(uint8_t *body, size_t at, const char *text)
 {
-    size_t length = 0; /* of the characters that fit whole */
+    size_t length = 0; /* bytes of the characters that fit completely */
     size_t index = 0;
     while (text[index] != '\0' && index < TEXT_BYTES) {
         index++;
@@ -131,14 +132,14 @@ static uint32_t get32(const uint8_t *at)
     return get16(at) | (get16(at + 2) << 16);
 }
 
-/* Two's complement without a conversion that C99 leaves to the compiler. */
+/* Reads two's complement without an implementation-defined conversion. */
 static int16_t get_signed16(const uint8_t *at)
 {
     const uint16_t shifted = (uint16_t)(get16(at) ^ 0x8000u);
     return (int16_t)((int32_t)shifted - (int32_t)0x8000);
 }
 
-/* int16 [C] of a sample */
+/* Reads the counts of a sample, int16 [C]. */
 static void get_counts(const es_wire_t *wire, const uint8_t *fields, size_t sample, int16_t *counts)
 {
     const size_t channels = wire->setup->model->num_channels;
@@ -165,7 +166,7 @@ static size_t put_header(uint8_t *body, uint32_t type, uint32_t sequence)
     return put16(body, put8(body, put8(body, 0, ES_WIRE_VERSION), (uint8_t)type), sequence);
 }
 
-/* Sends a body of `size` bytes, behind which there is room for the checksum. */
+/* Sends a body of `size` bytes. The buffer has room for the checksum after it. */
 static void send(const es_wire_t *wire, uint8_t *body, size_t size)
 {
     const es_wire_port_t *const port = wire->setup->port;
@@ -204,7 +205,7 @@ static size_t put_refusal(uint8_t *body, uint32_t type, uint32_t sequence, refus
 
 /* ------------------------------------------------------------------------------------------------------- the model */
 
-/* Fields that a reply has room for. */
+/* Bytes of fields that fit a reply. */
 static size_t room(const es_wire_t *wire)
 {
     return wire->setup->body_bytes - HEADER_BYTES - CRC_BYTES;
@@ -230,7 +231,7 @@ static void step(es_wire_t *wire, const int16_t *counts)
     wire->steps++;
 }
 
-/* Labels that are due in the next samples. */
+/* Number of labels due in the next samples. */
 static size_t labels_in(const es_wire_t *wire, size_t samples)
 {
     const es_model_t *const model = wire->setup->model;
@@ -240,13 +241,13 @@ static size_t labels_in(const es_wire_t *wire, size_t samples)
     return ((size_t)(wire->context->step_in_window % model->window_length) + samples) / model->window_length;
 }
 
-/* Bytes of a label with its logits and, of a model with a decision stage, its decision. */
+/* Bytes of a label with its logits and, with a decision stage, its decision. */
 static size_t label_bytes(const es_model_t *model)
 {
     return 2u + 4u * (size_t)model->num_classes + (model->decision != NULL ? 2u : 0u);
 }
 
-/* Whether the decision stage, if there is one, sees a distance. */
+/* True if the model has a decision stage with a distance. */
 static int has_distance(const es_model_t *model)
 {
     return model->decision_words > model->num_classes + ES_DECISION_EXCESS;
@@ -259,7 +260,7 @@ static size_t row_bytes(const es_model_t *model)
     return 2u * ((size_t)model->num_channels + model->state_words + model->pool_words) + label_bytes(model) + scores;
 }
 
-/* What the decision stage makes of the labels up to the latest: 0 .. K-1, or K for unknown. */
+/* Output of the decision stage: 0 .. K-1, or K for unknown. */
 static uint32_t decision_of(const es_context_t *context)
 {
     const uint16_t decision = es_decision(context);
@@ -272,8 +273,8 @@ static uint32_t half_of(int32_t word, size_t index)
     return (index % 2u == 0u) ? (uint32_t)word & 0xFFFFu : (uint32_t)word >> 16;
 }
 
-/* One of the 16-bit words of a label that was due: logits, label; of a decision stage scores, excess of a distance,
- * decision. */
+/* One of the 16-bit words of a label that was due: logits, label; with a decision stage also scores, the excess of a
+ * distance, decision. */
 static uint32_t label_word(const es_context_t *context, size_t index)
 {
     const size_t num_classes = context->model->num_classes;
@@ -295,8 +296,8 @@ static uint32_t label_word(const es_context_t *context, size_t index)
     return decision_of(context);
 }
 
-/* One of the 16-bit words of the latest step: features, states, pooled operands, then as label_word; of a label that
- * is not due zeros, the label and the decision all ones. */
+/* One of the 16-bit words of the latest step: features, states, pooled operands, then those of label_word. If no label
+ * is due, the latter are zeros, and label and decision are all ones. */
 static uint32_t row_word(const es_wire_t *wire, size_t index)
 {
     const es_context_t *const context = wire->context;
@@ -320,7 +321,7 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
     return (index == 2u * (size_t)model->num_classes || 2u * word + 2u == row_bytes(model)) ? 0xFFFFu : 0u;
 }
 
-/* Bytes of the latest step's row from `offset` on, at most `size` of them. */
+/* Writes bytes of the latest step's row from `offset` on, at most `size` of them. */
 static size_t put_row(const es_wire_t *wire, uint8_t *body, size_t at, size_t offset, size_t size)
 {
     const size_t whole = row_bytes(wire->setup->model);
@@ -421,7 +422,7 @@ static refusal_t serve_describe(es_wire_t *wire, const uint8_t *fields)
     return NONE;
 }
 
-/* What PUSH and TRACE begin with: the number of samples, and so many. */
+/* Checks the fields of PUSH and TRACE: the number of samples, then that many samples. */
 static refusal_t check_samples(const es_wire_t *wire, const uint8_t *fields, size_t size)
 {
     size_t samples;
@@ -429,7 +430,7 @@ static refusal_t check_samples(const es_wire_t *wire, const uint8_t *fields, siz
         return LENGTH;
     }
     samples = (size_t)get16(fields);
-    /* Compared by a quotient: a product of 65535 samples may not fit a size_t of 16 bits. */
+    /* Compares a quotient, as the size of 65535 samples may not fit a size_t of 16 bits. */
     if ((size - 2u) % (2u * (size_t)wire->setup->model->num_channels) != 0u ||
         (size - 2u) / (2u * (size_t)wire->setup->model->num_channels) != samples) {
         return LENGTH;
@@ -586,7 +587,8 @@ static refusal_t serve_self_test(es_wire_t *wire)
         return UNSUPPORTED;
     }
     status = es_self_test(setup->golden, memory, setup->memory_bytes, &failed);
-    /* The test ran in the memory of the context; it succeeded at the start, and nothing of it has changed. */
+    /* The test ran in the memory of the context. es_init succeeded before with the same arguments, so it does
+     * again. */
     (void)es_init(setup->model, memory, setup->memory_bytes, &wire->context);
     wire->has_row = 0;
     at = put8(body, wire->reply_size, (uint8_t)status);
@@ -633,7 +635,7 @@ static refusal_t serve_stream(es_wire_t *wire, const uint8_t *fields)
     return NONE;
 }
 
-/* Bytes of the fields of a request, or ANY. */
+/* Size of the fields of a request in bytes, or ANY. */
 #define ANY 0xFFFFu
 
 static size_t fields_of(uint8_t type)
@@ -705,7 +707,7 @@ static refusal_t serve(es_wire_t *wire, uint8_t type, const uint8_t *fields, siz
     return refusal;
 }
 
-/* Why a request is not to be done now, apart from what it asks: NONE, or a refusal. */
+/* Checks version, session and sequence number of a request: NONE, or why it is refused. */
 static refusal_t check_order(const es_wire_t *wire, uint8_t version, uint8_t type, uint32_t sequence, uint32_t crc)
 {
     const uint32_t ahead = (sequence - wire->last_sequence) & 0xFFFFu;
@@ -721,7 +723,7 @@ static refusal_t check_order(const es_wire_t *wire, uint8_t version, uint8_t typ
     return (ahead >= 0x8000u || (ahead == 0u && crc != wire->last_crc)) ? SEQUENCE : NONE;
 }
 
-/* body [length], of which the checksum holds */
+/* Executes the request in body [length], whose checksum is right. */
 static void take_request(es_wire_t *wire, const uint8_t *body, size_t length, uint32_t crc)
 {
     uint8_t *const reply = wire->setup->reply;
@@ -730,7 +732,7 @@ static void take_request(es_wire_t *wire, const uint8_t *body, size_t length, ui
     refusal_t refusal = check_order(wire, body[0], type, sequence, crc);
 
     if (refusal != NONE) {
-        /* Not in the place of the latest reply, which may still be asked for. */
+        /* A separate buffer, as the host may still ask for the latest reply. */
         uint8_t refused[HEADER_BYTES + 4u + TEXT_BYTES + CRC_BYTES];
         send(wire, refused, put_refusal(refused, type, sequence, refusal));
         return;
@@ -748,7 +750,7 @@ static void take_request(es_wire_t *wire, const uint8_t *body, size_t length, ui
     send(wire, reply, wire->reply_size);
 }
 
-/* At a delimiter: whether what came before it is a frame. */
+/* At a delimiter: checks whether the bytes before it are a frame, and executes it. */
 static void end_frame(es_wire_t *wire)
 {
     const uint8_t *const body = wire->setup->received;
@@ -803,7 +805,7 @@ void es_wire_receive(es_wire_t *wire, uint8_t byte)
 
 /* --------------------------------------------------------------------------------------------------------- stream */
 
-/* Sends what nobody asked for; `size` bytes, of which the header is not there yet. */
+/* Sends a message that is not a reply: `size` bytes, whose header is written here. */
 static void send_unasked(es_wire_t *wire, uint32_t type, size_t size)
 {
     uint8_t *const body = wire->setup->stream;

@@ -94,9 +94,16 @@ def test_few_windows_are_not_worth_a_build(monkeypatch: pytest.MonkeyPatch) -> N
 @needs_compiler
 def test_int_logits_by_c(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows_logits, "STEPS_WORTH_A_BUILD", 1)
-    monkeypatch.setattr(windows_logits, "reference_logits", None)  # it is not called
+    by_reference: list[int] = []
+
+    def counted(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
+        by_reference.append(len(counts))
+        return reference_logits(model, counts)
+
+    monkeypatch.setattr(windows_logits, "reference_logits", counted)
     counts = random_counts(12, 7, 3, sigma=400)
     logits = int_logits(model_of(), counts)
+    assert by_reference == [8]  # the windows that are compared with the reference each time
     assert logits.dtype == np.int64
     assert np.array_equal(logits, reference_logits(model_of(), counts))
 

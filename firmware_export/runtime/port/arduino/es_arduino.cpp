@@ -30,7 +30,7 @@ void EsArduino::loop()
 
 void EsArduino::write(void *port, const uint8_t *bytes, size_t count)
 {
-    // A Stream may take a part only. What it does not take in time is lost, as on a wire, and its frame with it.
+    // A Stream may accept only a part. Bytes that it does not accept in time are lost, as on a wire, with their frame.
     Stream &stream = *static_cast<EsArduino *>(port)->stream_;
     uint32_t since = static_cast<uint32_t>(micros());
     while (count > 0) {

@@ -1,4 +1,4 @@
-// A model on an Arduino's Stream (Serial, a USB port, a Bluetooth module): what a sketch needs beside the export.
+// A model on an Arduino Stream (Serial, a USB port, a Bluetooth module). A sketch needs this and the export:
 //
 //     #include "es_arduino.h"
 //     #include "car.h"
@@ -11,9 +11,10 @@
 //                                             received, reply, sizeof received, stream, sizeof stream, state};
 //     static EsArduino board("my board");
 //
-//     // Another number at each start: analogRead(A0) ^ micros() would often be the same. Counted in the EEPROM; where
-//     // there is none, in flash or a backup register, or from the part's random number generator.
-//     static uint32_t next_boot() { // with #include <EEPROM.h>; on ESP also EEPROM.begin(4) before, EEPROM.commit() after
+//     // A different number at each start (analogRead(A0) ^ micros() would often repeat), counted in the EEPROM. On a
+//     // part without EEPROM, count in flash or a backup register, or use the part's random number generator.
+//     // Needs #include <EEPROM.h>; on ESP also EEPROM.begin(4) before and EEPROM.commit() after.
+//     static uint32_t next_boot() {
 //         uint32_t boot;
 //         EEPROM.get(0, boot);
 //         EEPROM.put(0, ++boot);
@@ -28,19 +29,21 @@
 
 #include "es_wire.h"
 
-#define ES_ARDUINO_WRITE_US 1000000u // after which a stream that takes no byte has lost what was to be sent
+#define ES_ARDUINO_WRITE_US 1000000u // a stream that accepts no byte for this time loses the bytes to be sent
 
 class EsArduino {
   public:
-    // One sample, int16 counts [C] and its index, counted from the start with the lost ones; false where none has come.
+    // Reads one sample: int16 counts [C] and its index, counted from the start, lost samples included. Returns false if
+    // there is no new sample.
     typedef bool (*Sensor)(int16_t *counts, uint32_t *index);
 
     explicit EsArduino(const char *name, Sensor sensor = nullptr) : name_(name), sensor_(sensor) {}
 
-    // Once, in setup(): `boot` must be another number at each start, so that a host sees the restart. False where a buffer is too small.
+    // Call once, in setup(). `boot` must be a different number at each start, so that a host notices the restart.
+    // Returns false if a buffer is too small.
     bool begin(Stream &stream, const es_wire_setup_t &setup, uint32_t boot);
 
-    // As often as loop() runs.
+    // Call from loop(), each time.
     void loop();
 
   private:

@@ -1,4 +1,4 @@
-/* Runs exported models on a machine without anything, for comparison with the reference and for counting. */
+/* Runs exported models on a bare machine, for comparison with the reference and for counting instructions. */
 #include "es_mail.h"
 
 #include "es_words.h"

@@ -1,5 +1,5 @@
-/* The functions that compilers call without being asked. Bytes through volatile, or the loops become calls of
- * themselves; weak, so that a C library's are taken where there is one. */
+/* Functions that compilers call implicitly. They access bytes through volatile, or compilers would turn the loops into
+ * calls of the functions themselves. They are weak, so that a C library's versions take precedence. */
 #include <stddef.h>
 
 void *memset(void *to, int value, size_t count);

@@ -1,4 +1,5 @@
-/* Start of an AVR: the stack, data and zeros, main. There are no vectors, as no interrupt is ever enabled. */
+/* Start code for AVR: sets up the stack, data and zeros, and calls main. There are no vectors, as no interrupt is
+ * enabled. */
 #include "es_mail.h"
 
 extern const ES_ROM uint8_t es_data_load[];
@@ -7,7 +8,7 @@ extern uint8_t es_data_start[], es_data_end[], es_zero_start[], es_zero_end[];
 void es_start(void);
 void es_start_in_c(void);
 
-/* At address 0, where the core begins. The stack pointer is that of the next free byte. */
+/* At address 0, where the core starts. The stack pointer is the address of the next free byte. */
 __attribute__((naked, section(".vectors"), used)) void es_start(void)
 {
     __asm__ volatile("clr __zero_reg__\n\t"

@@ -1,4 +1,5 @@
-/* Start of a Cortex-M: vectors, FPU and MVE on where they are compiled for, data and zeros, main. */
+/* Start code for Cortex-M: vectors; turns FPU and MVE on if the code is compiled for them, sets up data and zeros, and
+ * calls main. */
 #include "es_mail.h"
 
 extern uint32_t es_stack_top[], es_data_load[], es_data_start[], es_data_end[], es_zero_start[], es_zero_end[];
@@ -6,7 +7,7 @@ extern uint32_t es_stack_top[], es_data_load[], es_data_start[], es_data_end[], 
 void es_start(void);
 void es_fault(void);
 
-/* Emulators report a fault by themselves; on a board a debugger finds the core here. */
+/* Emulators report a fault themselves; on a board, a debugger finds the core here. */
 void es_fault(void)
 {
     for (;;) {

@@ -1,4 +1,4 @@
-/* Start of a RISC-V core: the stack, data and zeros, main. */
+/* Start code for RISC-V: sets up the stack, data and zeros, and calls main. */
 #include "es_mail.h"
 
 extern uint32_t es_data_load[], es_data_start[], es_data_end[], es_zero_start[], es_zero_end[];
@@ -6,7 +6,7 @@ extern uint32_t es_data_load[], es_data_start[], es_data_end[], es_zero_start[],
 void es_start(void);
 void es_start_in_c(void);
 
-/* At the lowest address, where a core without a loader begins. */
+/* At the lowest address, where a core without a boot loader starts. */
 __attribute__((naked, section(".vectors"), used)) void es_start(void)
 {
     __asm__ volatile("la sp, es_stack_top\n\tj es_start_in_c");

@@ -1,4 +1,4 @@
-/* The emulator stops at the first instruction and lets the function return; there is nothing to do here. */
+/* The emulator stops at the first instruction of this function and then lets it return; the function does nothing. */
 #include "es_mail.h"
 
 __attribute__((noinline)) void es_mail_wait(void)

@@ -1,8 +1,9 @@
-/* Where an emulator cannot reach into memory, the firmware fetches its mail from the file es_in.bin and delivers to
- * es_out.bin, by Arm's semihosting calls (the same on RISC-V).
+/* For emulators whose memory is not accessible: the firmware reads orders from the file es_in.bin and writes
+ * answers to es_out.bin, by Arm's semihosting calls (the same on RISC-V).
  *
- * es_in.bin: for each mail what goes in of es_mail_t, the number of bytes of counts, 32 bits, and those. es_out.bin: for
- * each mail es_mail_t and the words. At the end of the input the emulator is told to stop. */
+ * es_in.bin, for each order: the input fields of es_mail_t, the size of the counts in bytes (32 bits), and the
+ * counts. es_out.bin, for each order: es_mail_t and the words. At the end of the input, the firmware tells the
+ * emulator to stop. */
 #include "es_mail.h"
 
 enum { OPEN = 0x01, WRITE = 0x05, READ = 0x06, EXIT = 0x18, READ_BINARY = 1, WRITE_BINARY = 5 };
@@ -25,7 +26,8 @@ static uintptr_t semihost(uintptr_t operation, const void *block)
 {
     register uintptr_t a0 __asm__("a0") = operation;
     register const void *a1 __asm__("a1") = block;
-    /* The three are one word each, on one page; aligned before norvc, as the linker pads with short instructions. */
+    /* The three instructions must be one word each, on one page. Align before norvc, as the linker pads with short
+     * instructions. */
     __asm__ volatile(".balign 16\n\t.option push\n\t.option norvc\n\t"
                      "slli x0, x0, 0x1f\n\tebreak\n\tsrai x0, x0, 7\n\t.option pop"
                      : "+r"(a0)
@@ -43,7 +45,7 @@ static uintptr_t harness_open(const char *name, uintptr_t length, uintptr_t mode
     return semihost(OPEN, block);
 }
 
-/* 1 if all bytes were there */
+/* Returns 1 if all bytes were read. */
 static int harness_read(void *to, uint32_t bytes)
 {
     const uintptr_t block[3] = {harness_input, (uintptr_t)to, bytes};

@@ -1,11 +1,12 @@
-/* What the boards of this project that need no hardware have in common: a model, buffers, and a sensor that gives a
- * recording over and over. firmware_export/running/board.py generates the file that defines them. */
+/* Shared by the emulated boards: a model, buffers, and a sensor that plays a recording in a loop.
+ * firmware_export/running/board.py generates the file that defines them. */
 #ifndef ES_BOARD_H
 #define ES_BOARD_H
 
 #include "es_wire.h"
 
-/* Samples that the sensor keeps until they are fetched, as many as parts with the largest memory; older ones are lost. */
+/* Samples that the sensor keeps until they are read, as many as the sensors with the largest FIFO; older ones are
+ * lost. */
 #define ES_BOARD_FIFO 1024u
 
 typedef struct es_board_recording {
@@ -15,10 +16,10 @@ typedef struct es_board_recording {
     uint32_t num_channels;
 } es_board_recording_t;
 
-extern const es_wire_setup_t es_board_setup; /* all but the port */
+extern const es_wire_setup_t es_board_setup; /* complete except for the port */
 extern const es_board_recording_t es_board_recording;
 
-/* One sample of the recording. `given` samples have come since the start, `taken` of them were fetched or lost. */
+/* Reads one sample of the recording. `given` samples have come since the start; `taken` of them were read or lost. */
 static int es_board_sample(uint32_t given, uint32_t *taken, int16_t *counts, uint32_t *index)
 {
     const int16_t *sample;

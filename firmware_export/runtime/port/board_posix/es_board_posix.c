@@ -1,5 +1,5 @@
-/* A board that is a process on a pseudo-terminal: prints the name of its port and answers there. SIGUSR1 starts the
- * device anew, as a reset does. Ends with its standard input. */
+/* An emulated board: a process that prints the name of its pseudo-terminal and answers there. SIGUSR1 restarts the
+ * device, as a reset does. The process ends when its standard input is closed. */
 #define _XOPEN_SOURCE 700
 
 #include "es_board.h"
@@ -14,11 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_MS 1000 /* for a host that does not read; then what is to be sent is lost, as on a wire */
+#define WAIT_MS 1000 /* wait for a host that does not read; then output is lost, as on a wire */
 
 typedef struct board {
     int port;
-    int lost;            /* the host does not read */
+    int lost;            /* 1 if the host does not read */
     size_t waiting;
     struct timespec start;
     uint32_t taken;
@@ -77,8 +77,9 @@ static uint32_t board_measure(void *port, es_wire_measure_t what)
     return (uint32_t)now.tv_sec * 1000000000u + (uint32_t)now.tv_nsec;
 }
 
-/* Modulo 2^32, as indices are. Seconds and microseconds apart: their product with a rate of up to 10^9 mHz would
- * overflow within hours. The part of a sample that the whole seconds leave goes on to the microseconds. */
+/* Number of samples modulo 2^32, like an index. Seconds and microseconds are separate, as their product with a rate
+ * of up to 10^9 mHz would overflow within hours. The fraction of a sample left by the whole seconds is added to
+ * that of the microseconds. */
 static uint32_t samples_in(int64_t seconds, int64_t us, int64_t rate_millihz)
 {
     const int64_t whole = seconds * rate_millihz; /* below 2^63 for 290 years at 10^9 mHz */
@@ -107,7 +108,7 @@ static int board_sensor(void *port, int16_t *counts, uint32_t *index)
     return es_board_sample(board_given(board), &board->taken, counts, index);
 }
 
-/* The terminal's other end stays open here too, so that hosts may come and go. */
+/* Keeps the other end of the pseudo-terminal open too, so that hosts may connect and disconnect. */
 static int open_port(int *other)
 {
     struct termios raw;
@@ -175,7 +176,7 @@ int main(void)
         if ((ready[1].revents & (POLLIN | POLLHUP)) != 0 && read(STDIN_FILENO, bytes, 1) <= 0) {
             return 0;
         }
-        if (wire.stream_flags == 0u) { /* a stream begins with the sample that comes next */
+        if (wire.stream_flags == 0u) { /* a stream begins with the next sample */
             board.taken = board_given(&board);
         }
         got = read(board.port, bytes, sizeof bytes);

@@ -1,4 +1,4 @@
-/* A board that needs no hardware: QEMU's mps2-an386, a Cortex-M4 with the UART, timer and SysTick of Arm's CMSDK. */
+/* An emulated board: QEMU's mps2-an386, a Cortex-M4 with the UART, timer and SysTick of Arm's CMSDK. */
 #include "es_board.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
@@ -13,8 +13,8 @@
 #define UART_SEND_RECEIVE_INTERRUPT (1u | 2u | 8u)
 #define UART_RECEIVED 2u
 
-/* Timer 0 wakes the core for each sample. Timer 1 runs on and says how many there were, as an emulator that is short of
- * time may make one interrupt of several. */
+/* Timer 0 wakes the core for each sample. Timer 1 runs freely and tells how many samples there were, as a slow
+ * emulator may merge several interrupts into one. */
 #define TIMER_CONTROL REGISTER(0x40000000u)
 #define TIMER_RELOAD REGISTER(0x40000008u)
 #define TIMER_INTERRUPT REGISTER(0x4000000Cu)
@@ -36,7 +36,7 @@
 
 #define COPROCESSOR_ACCESS REGISTER(0xE000ED88u)
 
-/* QEMU is told to put a random number in the first word, and in the third 1 where time follows instructions; the second
+/* QEMU is told to write a random number to the first word, and 1 to the third if time follows instructions. The second
  * counts starts, as nothing clears this memory. */
 #define BOOT_RANDOM REGISTER(0x21000000u)
 #define BOOT_COUNT REGISTER(0x21000004u)
@@ -79,7 +79,7 @@ static void board_write(void *port, const uint8_t *bytes, size_t count)
     }
 }
 
-/* SysTick counts 24 bits down; it is read often enough, as a step takes less than the 0.67 s of a round. */
+/* SysTick counts down 24 bits. It is read often enough, as a step takes less than the 0.67 s of one round. */
 static uint32_t board_ticks(void)
 {
     const uint32_t now = SYSTICK_VALUE;
@@ -154,7 +154,7 @@ static void board_start(void)
     INTERRUPT_ENABLE = UART_INTERRUPTS | TIMER_INTERRUPTS;
 }
 
-/* An interrupt between the look and the sleep ends the sleep, as it is pending then. */
+/* An interrupt between the test and the sleep ends the sleep, as it is pending then. */
 static void board_sleep(void)
 {
     __asm__ volatile("cpsid i" ::: "memory");

@@ -1,11 +1,12 @@
-/* QEMU TCG plugin: how many instructions each call of a function takes, from its first to its return, and which.
+/* QEMU TCG plugin: counts the instructions of each call of a function, from its first instruction to its return,
+ * and how often each address was executed.
  *
  *     -plugin es_count_steps.so,step=ADDRESS,from=ADDRESS,to=ADDRESS,begin=ADDRESS,end=ADDRESS,window=CALLS,out=FILE
  *
- * step: of the function. It has returned as soon as an instruction of the harness runs, which lies in [from, to); all
- * code lies in [begin, end). out: one count a line, in the order of the calls; then, for each address that was executed
- * in the second `window` calls, a line "ADDRESS TIMES". Interface version 1 of plugins, declared here so that no header
- * of QEMU is needed. */
+ * step: address of the function. It has returned when an instruction of the harness runs, whose code is in [from,
+ * to). All code is in [begin, end). out: one count per line, in the order of the calls; then a line "ADDRESS TIMES"
+ * for each address that was executed during calls window + 1 to 2 * window. The plugin interface, version 1, is
+ * declared here, so that no header of QEMU is needed. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -34,7 +35,7 @@ enum { NO_REGISTERS = 0 };
 int qemu_plugin_version = 1;
 static uint64_t step, from, to, begin, end, window;
 static uint64_t calls, instructions;
-static uint64_t *times; /* [end - begin], of the second window */
+static uint64_t *times; /* [end - begin], executions during the second window */
 static int stepping;
 static FILE *out;
 

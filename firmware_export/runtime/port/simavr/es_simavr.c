@@ -1,13 +1,13 @@
-/* Runs a firmware image for an AVR in libsimavr, a program of the host.
+/* Runs a firmware image for AVR in libsimavr. This is a program for the host.
  *
  *     program MCU FLASH WAIT STEP MAIL BUFFER STACK_BOTTOM
  *
- * FLASH is a file with the contents of the program memory; the others are addresses, decimal: of the functions
- * es_mail_wait and es_step in the program memory, in bytes, and of the mail, its buffer and the stack's lowest byte in
- * the data memory. es_in.bin: for each mail the number of bytes of counts, where in the buffer the words will be and
- * how many bytes of them, 32 bits each; what goes in of es_mail_t; the counts. es_out.bin: for each mail the cycles of
- * all its steps, 64 bits, the most bytes of stack that a step took, 32 bits; es_mail_t; the words. Numbers are in the
- * byte order of the host but for mail, counts and words. */
+ * FLASH is a file with the content of the program memory. The other arguments are decimal addresses in bytes: those
+ * of the functions es_mail_wait and es_step in program memory, and those of the mailbox, its buffer and the stack's
+ * lowest byte in data memory. es_in.bin, for each order: the size of the counts, the offset of the words in the
+ * buffer and their size, in bytes, 32 bits each; the input fields of es_mail_t; the counts. es_out.bin, for each
+ * order: the cycles of all its steps, 64 bits; the largest stack of a step in bytes, 32 bits; es_mail_t; the words.
+ * Numbers are in the byte order of the host, except for es_mail_t, counts and words. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@ typedef struct places {
     uint32_t wait, step, mail, buffer, stack_bottom;
 } places_t;
 
-/* What the steps of a mail cost. */
+/* Cost of the steps of an order. */
 typedef struct cost {
     uint64_t cycles;
     uint32_t stack;
@@ -31,18 +31,18 @@ static uint32_t stack_pointer(const avr_t *avr)
     return avr->data[STACK_POINTER] | (uint32_t)avr->data[STACK_POINTER + 1] << 8;
 }
 
-/* Two instructions write the stack pointer, the high byte first; between them it points anywhere. */
+/* Two instructions write the stack pointer, the high byte first; between them its value is meaningless. */
 static int writes_stack_pointer(const avr_t *avr, unsigned io_register)
 {
     const unsigned opcode = avr->flash[avr->pc] | (unsigned)avr->flash[avr->pc + 1] << 8;
     return (opcode & 0xFE0Fu) == (0xBE00u | (io_register & 0xFu)); /* out 0x3., r.. */
 }
 
-/* Until the firmware waits for mail; 1 if it does so at last. */
+/* Runs until the firmware waits for an order; returns 1 if it does. */
 static int run(avr_t *avr, const places_t *at, cost_t *cost)
 {
     uint64_t begin = 0;
-    uint32_t outside = 0; /* stack pointer after the return of the step that runs; 0 where none does */
+    uint32_t outside = 0; /* stack pointer after the return of the current step; 0 if none runs */
     int half_written = 0;
 
     do {
@@ -58,7 +58,7 @@ static int run(avr_t *avr, const places_t *at, cost_t *cost)
             continue;
         }
         sp = stack_pointer(avr);
-        if (sp + 1 < at->stack_bottom) { /* that of the next free byte */
+        if (sp + 1 < at->stack_bottom) { /* sp is the address of the next free byte */
             fprintf(stderr, "the stack left its memory at %lu\n", (unsigned long)avr->pc);
             return 0;
         }
@@ -79,7 +79,7 @@ static int run(avr_t *avr, const places_t *at, cost_t *cost)
 
 static int answer(avr_t *avr, const places_t *at, FILE *in, FILE *out)
 {
-    uint32_t order[3]; /* bytes of counts, offset and bytes of words */
+    uint32_t order[3]; /* size of the counts, offset and size of the words */
 
     while (fread(order, sizeof order, 1, in) == 1) {
         cost_t cost = {0, 0};
@@ -116,7 +116,7 @@ static avr_t *load(const char *mcu, const char *path)
     bytes = fread(flash, 1, sizeof flash, file);
     fclose(file);
     avr_init(avr);
-    avr->run_cycle_limit = 1; /* one instruction a call */
+    avr->run_cycle_limit = 1; /* one instruction per call */
     avr_loadcode(avr, flash, (uint32_t)bytes, 0);
     avr->codeend = (uint32_t)bytes;
     return avr;

@@ -16,16 +16,17 @@ static uint32_t stm32_measure(void *port, es_wire_measure_t what)
     return what == ES_WIRE_TICKS ? DWT->CYCCNT : ES_WIRE_UNKNOWN;
 }
 
-/* In an interrupt, or with interrupts off. The HAL may be busy, for example while it sends: then es_stm32_loop asks
- * again, or nothing would come any more. It is busy, too, where an error left it receiving: then the next byte clears
- * the flag, and asking in vain until then does no harm. */
+/* Call in an interrupt, or with interrupts off. The HAL may be busy, for example while it sends; es_stm32_loop then
+ * tries again, or nothing more would be received. It is also busy if an error left it receiving; the next byte then
+ * clears the flag, and failed attempts until then do no harm. */
 static void stm32_listen(es_stm32_t *board)
 {
     board->deaf = HAL_UART_Receive_IT(board->uart, &board->next, 1) != HAL_OK;
 }
 
-/* Outside of interrupts. With them on, a byte could come once the HAL listens and before the flag is stored: its
- * interrupt might be refused in its turn, and what it notes would be overwritten, and nothing received ever after. */
+/* Call outside of interrupts. With interrupts on, a byte could arrive after the HAL listens and before the flag is
+ * stored. If the HAL then refused the interrupt's own request, the flag that the interrupt sets would be
+ * overwritten, and nothing would ever be received again. */
 static void stm32_listen_alone(es_stm32_t *board)
 {
     const uint32_t mask = __get_PRIMASK();
@@ -66,7 +67,8 @@ es_status_t es_stm32_begin(es_stm32_t *board, UART_HandleTypeDef *uart, const es
 
 void es_stm32_received(es_stm32_t *board)
 {
-    /* A byte too many overwrites an old one: its frame fails its checksum, and the host sends it again. */
+    /* If the ring is full, a new byte overwrites an old one. Its frame then fails its checksum, and the host sends
+     * it again. */
     board->ring[board->written % ES_STM32_RING_BYTES] = board->next;
     board->written++;
     stm32_listen(board);

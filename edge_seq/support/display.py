@@ -1,0 +1,103 @@
+"""Tables as text for a terminal and as HTML for a notebook, from the same title, columns and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+
+PLAIN_WIDTH = 140  # characters; used without a terminal, and wide enough that rows are not wrapped
+
+
+def is_number(cell: str) -> bool:
+    """True if a cell is aligned like a number: it begins with a digit, is empty or is ``-``.
+
+    >>> is_number("91.6 %"), is_number("-"), is_number("LSTM")
+    (True, True, False)
+    """
+    return cell[:1].isdigit() or cell in ("", "-")
+
+
+def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int = PLAIN_WIDTH) -> str:
+    """Render a table as text.
+
+    Args:
+        title: title above the table.
+        columns: names of the columns.
+        rows: cells of each row, one for each column.
+        width: largest width in characters.
+
+    >>> print(text_table("sizes", ["part", "bytes"], [["weights", "1,880"]]))
+    sizes
+    ┏━━━━━━━━━┳━━━━━━━┓
+    ┃ part    ┃ bytes ┃
+    ┡━━━━━━━━━╇━━━━━━━┩
+    │ weights │ 1,880 │
+    └─────────┴───────┘
+    """
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        cells = [row[index] for row in rows]
+        numeric = bool(cells) and all(is_number(cell) for cell in cells)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out = StringIO()
+    Console(file=out, highlight=False, markup=False, width=width).print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
+
+
+def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Render a table as HTML without external styles. All text is escaped.
+
+    >>> html_table("a < b", ["n"], [["1"]]).startswith("<table><caption")
+    True
+    """
+    caption = f'<caption style="text-align: left; font-weight: bold">{escape(title)}</caption>'
+    head = "".join(f'<th style="text-align: left">{escape(column)}</th>' for column in columns)
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td style="text-align: {"right" if is_number(c) else "left"}">{escape(c)}</td>' for c in row)
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@contextmanager
+def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[..., None]]:
+    """Show a progress bar on stderr.
+
+    Args:
+        description: Text before the bar.
+        total: Number of steps.
+        quiet: Show nothing.
+
+    Yields:
+        ``update(completed, total=None, note="")``.
+    """
+    if quiet:
+        yield lambda *_args, **_kwargs: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=total, note="")
+
+        def update(completed: int, total: int | None = None, note: str = "") -> None:
+            bar.update(task, completed=completed, total=total, note=note)
+
+        yield update
