@@ -43,7 +43,7 @@ test-newest: ## Tests with the newest release of every package.
 	$(VENV)-newest/bin/python -m pytest -W error -m 'not slow' -n auto --dist loadfile $(VERSION_TESTS)
 
 bench: $(VENV)/installed ## What the reference models cost on every target: BENCH.md and bench.json in docs/results.
-	$(BIN)/edge-seq bench --out docs/results
+	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results
 
 $(VENV)/docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/tested.txt -e '.[docs]'

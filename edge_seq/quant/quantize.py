@@ -233,10 +233,10 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
         model: verified float model.
         calibration: ranges on streams that represent the field, from :func:`edge_seq.quant.calibrate.calibrate`.
 
-    Raises:
-            Returns:
-                The verified integer model.
+    Returns:
+        The verified integer model.
 
+    Raises:
         ModelError: the float model breaks an invariant, or the calibration is for another model.
         RangeProofError: no scale makes a row safe; the message says which row and what to change.
     """

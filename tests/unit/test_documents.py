@@ -144,3 +144,18 @@ def test_docstrings_become_markdown() -> None:
     assert (
         as_markdown("Args:\n    a, b: sides.\n    c: of it.") == "Args:\n    a: see `b`.\n    b: sides.\n    c: of it."
     )
+
+
+def test_the_api_reference_has_every_public_name_once() -> None:
+    import edge_seq
+
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^::: edge_seq\.(\w+)$", page, re.MULTILINE)) == sorted(edge_seq.__all__)
+
+
+@pytest.mark.parametrize("document", ["DESIGN.md", "docs/images/floors.svg"])
+def test_every_folder_of_the_package_has_its_place(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    folders = [path.parent.name for path in (ROOT / "edge_seq").glob("*/__init__.py")]
+    assert len(folders) > 10
+    assert [name for name in folders if not re.search(rf"\b{name}\b", text)] == []
