@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 
-.PHONY: help demo test test-all test-lowest test-newest bench lint format clean
+.PHONY: help demo test test-all test-lowest test-newest bench docs lint format clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,8 +42,15 @@ test-newest: ## Tests with the newest release of every package.
 		-e '.[test]'
 	$(VENV)-newest/bin/python -m pytest -W error -m 'not slow' -n auto --dist loadfile $(VERSION_TESTS)
 
-bench: $(VENV)/installed ## What the reference models cost on every target: firmware_export/BENCH.md and bench.json.
-	$(BIN)/edge-seq bench --out firmware_export
+bench: $(VENV)/installed ## What the reference models cost on every target: BENCH.md and bench.json in docs/results.
+	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/tested.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/docs ## The documentation as a site, with the reference of commands and API: build/site/index.html.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(VENV)/installed ## ruff and mypy.
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The float model in numpy: what torch computed, without torch. Equations in :mod:`edge_seq.ir.cells`."""
+"""The float reference: evaluates a float model in numpy, without torch. Equations are in :mod:`edge_seq.ir.cells`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Array = NDArray[np.floating[Any]]
 
 
 def float_features(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Preprocess and normalise as the model says: int16 [B, T, C] to float32 [B, T, C]."""
+    """Preprocess and normalise counts for a model: int16 [B, T, C] to float32 [B, T, C]."""
     return normalise(preprocess(counts, model.contract.preprocessing), model.number_format.normalisation)
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), by way of tanh, which cannot overflow."""
+    """1 / (1 + exp(-x)), computed with tanh, which cannot overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)), dtype=x.dtype)
 
 
@@ -83,14 +83,14 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
 
     Args:
         model: float model.
-        counts: int16 [B, T, C], raw counts; T is the contract's window length or shorter.
+        counts: raw counts, int16 [B, T, C]; T is the contract's window length or less.
 
     Returns:
-        Trace of float32 arrays [B, T, N]; ``label`` is int64. Logits are given at every step, whatever the readout's
-        ``label_every`` says, because they cost little here and training losses may want them.
+        Trace of float32 arrays [B, T, N]; ``label`` is int64. Logits are computed at every step, even if the readout
+        gives a label only per window, as they cost little here and training losses may use them.
 
     Raises:
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     check_counts(counts, model.input_size, f"running {model.name}")
     values: dict[str, NDArray[Any]] = {"features": float_features(model, counts)}
@@ -113,12 +113,12 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input
 
     Args:
         model: float model.
-        counts: int16 [B, n T, C], raw counts of n whole windows.
-        head_input: also give what the head sees, ``head_input`` [B, n T, H], which a reset leaves alone.
+        counts: raw counts of n whole windows, int16 [B, n T, C].
+        head_input: also return the input of the head, ``head_input`` [B, n T, H], which a reset does not clear.
 
     Returns:
-        Trace of hidden and cell states *after* each step, reset ones where a window's end resets them, and of the
-        logits, zero where no label is due.
+        Trace of the hidden and cell states after each step (zero after a step whose window end resets them) and of the
+        logits (zero if no label is due).
     """
     length = model.contract.window_length
     carries = model.readout.at_window_end == "carry"

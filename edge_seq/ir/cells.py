@@ -1,7 +1,7 @@
-"""The recurrent cells. Gates are named fields, so that no gate order exists in the middle of the project.
+"""The recurrent cells. Gates are named fields, so the intermediate representation has no gate order of a framework.
 
-The order in which fields stand is the canonical order wherever one is needed (traces, generated data). Frontends and
-exporters each have one small table that maps a framework's order to these names.
+Where an order is needed (traces, generated data), the order of the fields is the canonical one. Each frontend and
+exporter has one small table that maps a framework's order to these names.
 """
 
 from __future__ import annotations
@@ -70,15 +70,15 @@ CELL_NAMES: tuple[str, ...] = ("rnn", "gru", "lstm")
 
 
 def cell_name(cell: Cell[Any]) -> str:
-    """``rnn``, ``gru`` or ``lstm``."""
+    """Short name of a cell: ``rnn``, ``gru`` or ``lstm``."""
     return type(cell).__name__.lower()
 
 
 def gates(cell: Cell[Rows]) -> dict[str, Rows]:
-    """The cell's rows by name, in canonical order."""
+    """The cell's rows by gate name, in canonical order."""
     return {field.name: getattr(cell, field.name) for field in dataclasses.fields(cell)}
 
 
 def hidden_size(cell: Cell[Any]) -> int:
-    """H, the number of units."""
+    """Number of hidden units, H."""
     return len(next(iter(gates(cell).values())).bias)

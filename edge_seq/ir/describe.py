@@ -1,4 +1,4 @@
-"""A model in a table: contract, layers, sizes, hash, range proof."""
+"""Describes a model as plain data: contract, layers, sizes, hash and range proof."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from edge_seq.ir.range_proof import range_bounds
 
 
 def describe(model: FloatModel | IntModel) -> dict[str, Any]:
-    """Contract, layers, sizes, hash; for an integer model its bytes and the range proof."""
+    """Contract, layers, sizes and hash of a model; for an integer model also its bytes and its range proof."""
     summary: dict[str, Any] = {
         "name": model.name,
         "kind": "int" if isinstance(model.number_format, IntFormat) else "float",

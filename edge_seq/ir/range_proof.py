@@ -1,6 +1,6 @@
-"""The proof that nothing overflows: bounds from the actual weights, for any input and any reachable state.
+"""The range proof: bounds from the actual weights show that nothing overflows, for any input and any reachable state.
 
-A bound adds magnitudes, so it holds for every partial sum in every order of summation: a kernel may add as it likes.
+A bound adds magnitudes, so it holds for every partial sum in every order of summation. Kernels may add in any order.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ TANH_MAX = INT16_MAX
 
 @dataclass(frozen=True)
 class Bound:
-    """What an accumulator or intermediate can reach at the most.
+    """Largest magnitude that an accumulator or intermediate can reach.
 
     Attributes:
-        name: for example ``layer0.forget_gate accumulator``.
-        row: the row or unit with the largest magnitude; -1 where all are alike.
-        magnitude: the largest absolute value that any input can bring about.
-        limit: what the type holds.
+        name: name of the value, for example ``layer0.forget_gate accumulator``.
+        row: row or unit with the largest magnitude; -1 if all have the same.
+        magnitude: largest absolute value for any input.
+        limit: largest absolute value that the type holds.
     """
 
     name: str
@@ -51,17 +51,17 @@ class Bound:
 
     @property
     def holds(self) -> bool:
-        """Whether the type is wide enough."""
+        """True if the type is wide enough."""
         return self.magnitude <= self.limit
 
     @property
     def slack(self) -> float:
-        """limit / magnitude; 1 or more where the bound holds."""
+        """limit / magnitude, 1 or more if the bound holds."""
         return self.limit / max(self.magnitude, 1)
 
 
 def accumulator_bounds(rows: IntRows) -> NDArray[np.int64]:
-    """int64 [R]: |bias| plus the L1 norm of the row, each weight times the largest magnitude of what it meets."""
+    """Bound of each accumulator, int64 [R]: |bias| plus the sum of |weight| times the operand's largest magnitude."""
 
     def operand_limits(size: int) -> NDArray[np.int64]:
         return np.where(is_coarse(size), COARSE_LIMIT, FINE_LIMIT).astype(np.int64)
@@ -75,7 +75,7 @@ def accumulator_bounds(rows: IntRows) -> NDArray[np.int64]:
 
 
 def _scaled_bounds(rows: IntRows) -> NDArray[np.int64]:
-    """int64 [R]: bound of floor(acc * multiplier / 2^16)."""
+    """Bound of floor(acc * multiplier / 2^16), int64 [R]."""
     return ((accumulator_bounds(rows) * rows.multiplier.astype(np.int64)) >> MULTIPLIER_SHIFT) + 1
 
 
@@ -88,7 +88,7 @@ def _preprocessing_bounds(model: IntModel) -> list[Bound]:
     shift = max(model.number_format.input_shift, default=0)
     bounds = [Bound("features, shifted", -1, FEATURE_LIMIT << shift)]
     if model.contract.preprocessing.step == "remove_gravity":
-        # The sample and the low-pass at opposite ends.
+        # Worst case: the sample and the low-pass are at opposite ends of the range.
         bounds.append(Bound("gravity, difference to the sample", -1, 2 * FEATURE_LIMIT << GRAVITY_FRAC_BITS))
     return bounds
 
@@ -126,7 +126,7 @@ def _pool_bounds(model: IntModel) -> list[Bound]:
 
 
 def _multipliers(model: IntModel) -> list[int]:
-    """All second factors of mulw."""
+    """All values that mulw takes as its second factor."""
     rows = [rows for cell in model.layers for rows in gates(cell).values()]
     of_rows = [int(one.multiplier.max(initial=0)) for one in (*rows, model.head)]
     of_gru = [TANH_MAX] if any(isinstance(cell, Gru) for cell in model.layers) else []
@@ -134,20 +134,20 @@ def _multipliers(model: IntModel) -> list[int]:
 
 
 def _table_bound() -> int:
-    """base 2^16 + slope (f + 1), in its packed form word + slope f."""
+    """Bound of base 2^16 + slope (f + 1), computed as word + slope f."""
     base, slope = (integers(array) for array in tanh_table())
     word = (base << 16) + slope
     return int(np.abs(np.stack([word, word + slope * ((1 << POSITION_BITS) - 1)])).max())
 
 
 def _distance_bounds(distance: UnknownDistance) -> NDArray[np.int64]:
-    """int64 [K]: each unit is in -COARSE_LIMIT .. COARSE_LIMIT, so its gap is largest from the end that is farther."""
+    """Largest distance for each label, int64 [K]. A unit is in -COARSE_LIMIT .. COARSE_LIMIT, so the far end counts."""
     centroids = np.array(distance.centroids, dtype=np.int64)
     return np.asarray((np.abs(centroids) + COARSE_LIMIT).sum(axis=1, dtype=np.int64))
 
 
 def range_bounds(model: IntModel) -> tuple[Bound, ...]:
-    """The bound of every accumulator and of what else needs more than 16 bits, whether it holds or not."""
+    """Bounds of every accumulator and of all other values that need more than 16 bits, whether they hold or not."""
     bounds = _preprocessing_bounds(model)
     for index, cell in enumerate(model.layers):
         frac_bits = model.number_format.cell_frac_bits[index]
@@ -167,10 +167,10 @@ def range_bounds(model: IntModel) -> tuple[Bound, ...]:
 
 
 def prove_ranges(model: IntModel) -> tuple[Bound, ...]:
-    """The bounds, all of which hold.
+    """Check that all bounds hold, and return them.
 
     Raises:
-        RangeProofError: naming the accumulator, its row, the bound, the limit and what to change.
+        RangeProofError: a bound does not hold; the message names accumulator, row, bound, limit and what to change.
     """
     bounds = range_bounds(model)
     for bound in bounds:

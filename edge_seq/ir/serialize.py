@@ -1,4 +1,4 @@
-"""Models on disk: one safetensors file, arrays as tensors and everything else as JSON in its header. No pickle."""
+"""Models on disk: one safetensors file, with arrays as tensors and everything else as JSON in its header. No pickle."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ _CELLS: dict[str, type] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
 
 
 def save_model(model: FloatModel | IntModel, path: Path) -> None:
-    """Verify and write a model; whole or not at all.
+    """Verify a model and write it to a file, completely or not at all.
 
     Raises:
-        ModelError: where the model breaks an invariant.
+        ModelError: the model breaks an invariant.
     """
     verify(model)
     tensors: dict[str, NDArray[Any]] = {}
@@ -64,10 +64,10 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
 
 
 def load_model(path: Path) -> FloatModel | IntModel:
-    """Read, verify and check the hash of a model.
+    """Read a model, verify it and check its hash.
 
     Raises:
-        ModelError: where the file is missing, no edge_seq model, truncated, tampered with, or of a newer format.
+        ModelError: the file is missing, truncated, changed, not an edge_seq model, or has another format version.
     """
     tensors, header = _read(path)
     version = header.get("format_version")
@@ -97,7 +97,7 @@ def load_model(path: Path) -> FloatModel | IntModel:
 
 
 def load_float_model(path: Path) -> FloatModel:
-    """:func:`load_model`, for a float model only."""
+    """Like :func:`load_model`, for a float model only."""
     model = load_model(path)
     if not isinstance(model.number_format, FloatFormat):
         raise ModelError(
@@ -107,7 +107,7 @@ def load_float_model(path: Path) -> FloatModel:
 
 
 def load_int_model(path: Path) -> IntModel:
-    """:func:`load_model`, for an integer model only."""
+    """Like :func:`load_model`, for an integer model only."""
     model = load_model(path)
     if not isinstance(model.number_format, IntFormat):
         raise ModelError(
@@ -117,7 +117,7 @@ def load_int_model(path: Path) -> IntModel:
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Tensors and header of a file, or an error that says what the file is instead."""
+    """Read the tensors and the header of a file, or raise an error that says what the file is instead."""
     if not path.is_file():
         raise ModelError(f"loading {path.name}: there is no such file in {path.parent.name or 'this folder'}")
     content = path.read_bytes()
@@ -152,13 +152,13 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def _rows(tensors: dict[str, NDArray[Any]], prefix: str, rows_type: type[Any]) -> Any:
-    """Takes its tensors out of ``tensors``."""
+    """Build rows from tensors, removing them from ``tensors``."""
     return rows_type(**{field.name: tensors.pop(f"{prefix}.{field.name}") for field in dataclasses.fields(rows_type)})
 
 
 def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatModel | IntModel:
     rows_type: type[Any] = {"int": IntRows, "float": FloatRows}[header["kind"]]
-    unread = dict(tensors)  # what no field asks for
+    unread = dict(tensors)  # tensors that no field has used yet
     layers: list[Cell[Any]] = []
     for index, name in enumerate(header["cells"]):
         cell_type = _CELLS[name]

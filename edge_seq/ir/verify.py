@@ -1,4 +1,4 @@
-"""Every invariant of a model in one file. Called after conversion, quantisation and loading and by each exporter."""
+"""All invariants of a model. Checked after conversion, quantisation and loading, and by each exporter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_LAYERS = 8
 MAX_CLASSES = 256
 INPUT_SHIFT_MAX = 12
 CELL_FRAC_BITS = range(8, 16)
-# Of 16-bit counts; what is beyond is a mistake of units, and would overflow when it is folded into the weights.
+# Limits for 16-bit counts. Values beyond them come from a wrong unit, and would overflow when folded into the weights.
 MEAN_MAX = 2**15
 SCALE_MIN, SCALE_MAX = 2.0**-16, 2.0**16
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -43,10 +43,10 @@ def _require(condition: bool, message: str) -> None:
 
 
 def check_model_name(name: object) -> None:
-    """Check that a name can prefix symbols in C and name files.
+    """Check that a name is usable as a prefix of C symbols and as a file name.
 
     Raises:
-        ModelError: naming it and the rule.
+        ModelError: the name breaks the rule; the message states both.
     """
     _require(
         isinstance(name, str) and _NAME.fullmatch(name) is not None,
@@ -83,7 +83,7 @@ def _verify_int_rows(rows: IntRows, what: str, *, inputs: int, hidden: int, outp
 
 
 def _gate_inputs(cell: Cell[Any], name: str, inputs: int, hidden: int) -> tuple[int, int]:
-    """How many inputs and how many hidden units a gate sees."""
+    """Number of inputs and number of hidden units that a gate sees."""
     if isinstance(cell, Gru) and name == "new_gate_input":
         return inputs, 0
     if isinstance(cell, Gru) and name == "new_gate_hidden":
@@ -113,12 +113,12 @@ def _verify_number_format(model: FloatModel | IntModel) -> None:
             shifts = number_format.input_shift
             _require(
                 len(shifts) == channels and all(isinstance(s, int) and 0 <= s <= INPUT_SHIFT_MAX for s in shifts),
-                f"input_shift is {list(shifts)}; expected {channels} whole numbers of 0 to {INPUT_SHIFT_MAX}",
+                f"input_shift is {list(shifts)}; expected {channels} whole numbers from 0 to {INPUT_SHIFT_MAX}",
             )
             bits = number_format.cell_frac_bits
             _require(
                 len(bits) == len(model.layers) and all(isinstance(b, int) and b in CELL_FRAC_BITS for b in bits),
-                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} whole numbers of 8 to 15",
+                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} whole numbers from 8 to 15",
             )
             expected = pool_reciprocals(model)
             _require(
@@ -135,7 +135,7 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
     _require(
         isinstance(stage, DecisionStage) and isinstance(model.number_format, IntFormat),
         f"readout.decision is {stage!r} in a model with {type(model.number_format).__name__}; expected a DecisionStage "
-        "in an integer model, whose logits its numbers are of: quantize first, then give it one",
+        "in an integer model, as its parameters are in units of integer logits: quantize first, then add the stage",
     )
     for field, low, high in (
         ("smoothing_shift", 0, SMOOTHING_SHIFT_MAX),
@@ -146,7 +146,7 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
         value = getattr(stage, field)
         _require(
             _is_whole(value, low, high),
-            f"readout.decision.{field} is {value!r}; expected a whole number of {low} to {high}",
+            f"readout.decision.{field} is {value!r}; expected a whole number from {low} to {high}",
         )
     if stage.unknown_distance is not None:
         _verify_distance(stage.unknown_distance, model.num_classes, model.hidden_sizes[-1])
@@ -170,16 +170,16 @@ def _verify_distance(distance: UnknownDistance, num_classes: int, units: int) ->
     )
     _require(
         all(_is_whole(value, CENTROID_MIN, CENTROID_MAX) for row in distance.centroids for value in row),
-        f"{what}.centroids has a value that is no whole number of {CENTROID_MIN} to {CENTROID_MAX}",
+        f"{what}.centroids has a value that is not a whole number from {CENTROID_MIN} to {CENTROID_MAX}",
     )
     _require(
         len(distance.radii) == num_classes and all(_is_whole(value, 0, DISTANCE_LIMIT) for value in distance.radii),
-        f"{what}.radii is {list(distance.radii)}; expected {num_classes} whole numbers of 0 to {DISTANCE_LIMIT}",
+        f"{what}.radii is {list(distance.radii)}; expected {num_classes} whole numbers from 0 to {DISTANCE_LIMIT}",
     )
 
 
 def pool_reciprocals(model: FloatModel | IntModel) -> tuple[int, ...]:
-    """floor(2^(14 + floor(log2 t)) / t) for the t at which a mean is taken (SPEC.md, section 8)."""
+    """floor(2^(14 + floor(log2 t)) / t) for each t at which a mean is computed (SPEC.md, section 8)."""
     if model.readout.pooling != "mean":
         return ()
     length = model.contract.window_length
@@ -191,9 +191,9 @@ def verify(model: FloatModel | IntModel) -> None:
     """Check every invariant of a float or integer model.
 
     Raises:
-        ModelError: naming what was found and what was expected.
-        ContractError: where the sensor contract itself is not usable.
-        RangeProofError: where an accumulator of an integer model could overflow.
+        ModelError: an invariant is broken; the message names what was found and what was expected.
+        ContractError: the sensor contract is not valid.
+        RangeProofError: an accumulator of an integer model could overflow.
     """
     verify_contract(model.contract)
     check_model_name(model.name)
@@ -241,7 +241,7 @@ def verify(model: FloatModel | IntModel) -> None:
 
 
 def _require_rows(rows: object, rows_type: type[FloatRows] | type[IntRows], what: str) -> None:
-    """Rows of the number format's kind, with a bias that can be counted."""
+    """Check that rows have the number format's type and a one-dimensional bias."""
     _require(
         isinstance(rows, rows_type),
         f"{what} is a {type(rows).__name__}; expected {rows_type.__name__}, as the model's number_format says",

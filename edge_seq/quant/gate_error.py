@@ -1,4 +1,4 @@
-"""What integers cost in each layer and gate: how far its activation is from that of the float model."""
+"""Quantisation error by gate: how far each gate's activation is from that of the float model."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class GateError:
     """Difference between integer and float model in one gate's activation or one state.
 
     Attributes:
-        name: as in the trace, for example ``layer0.forget_gate``.
-        rms_error: root of the mean square of the differences.
-        max_abs_error: the largest.
-        rms: root of the mean square of the float model's values; gates lie within [-1, 1], cell states anywhere.
+        name: name in the trace, for example ``layer0.forget_gate``.
+        rms_error: root mean square of the differences.
+        max_abs_error: largest absolute difference.
+        rms: root mean square of the float model's values. Gates lie within [-1, 1]; cell states have no bound.
     """
 
     name: str
@@ -39,17 +39,17 @@ class GateError:
 
 
 def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16]) -> tuple[GateError, ...]:
-    """Compare activations of gates, and states, at every step of the same streams.
+    """Compare gate activations and states of two models at every step of the same streams.
 
-    A GRU's ``new_gate_hidden`` is left out: it has no activation of its own, ``new_gate`` shows what became of it.
+    A GRU's ``new_gate_hidden`` is left out, as it has no activation of its own; it is part of ``new_gate``.
 
     Args:
         model: float model.
-        quantized: the integer model made from it.
-        counts: int16 [B, T, C], raw counts; cut into windows for a model that resets at a window's end.
+        quantized: integer model made from it.
+        counts: raw counts, int16 [B, T, C]; cut into windows for a model that resets at a window's end.
 
     Returns:
-        In the order of computation.
+        One error per gate and state, in the order of computation.
     """
     if model.readout.at_window_end == "reset":
         counts = cut_at_resets(counts, model.contract.window_length)
@@ -79,17 +79,17 @@ def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16
 
 
 def _activated(value: str, traced: NDArray[np.float32]) -> NDArray[np.float64]:
-    """float64 [B, H] of what the float trace has under a gate's (before its activation) or a state's name."""
+    """Activation of a gate or value of a state, float64 [B, H], from the float trace (which has pre-activations)."""
     if value.endswith("_state"):
         return traced.astype(np.float64)
     return (sigmoid(traced) if value in SIGMOID_GATES else np.tanh(traced)).astype(np.float64)
 
 
 def _real(model: IntModel, layer: int, value: str, traced: Int64) -> NDArray[np.float64]:
-    """float64 [B, H], what the integers traced under a name stand for."""
+    """Activation of a gate or value of a state, float64 [B, H], from the integer trace."""
     if value == "cell_state":
         return traced / 2.0 ** model.number_format.cell_frac_bits[layer]
     if value == "hidden_state":
-        coarse = is_coarse(traced.shape[1]) & (not isinstance(model.layers[layer], Gru))  # a GRU's are all Q15
+        coarse = is_coarse(traced.shape[1]) & (not isinstance(model.layers[layer], Gru))  # in a GRU all are Q15
         return traced / 2.0 ** np.where(coarse, FINE_FRAC_BITS - COARSE_DROP, FINE_FRAC_BITS)
     return (sigmoid_q15(traced) if value in SIGMOID_GATES else table_tanh(traced)) / 2.0**FINE_FRAC_BITS

@@ -1,4 +1,4 @@
-"""Float model in, integer model out. Every numeric decision of the project is made here; exporters only print."""
+"""Turns a float model into an integer model. All numeric decisions are made here; exporters only print them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from edge_seq.quant.calibrate import Calibration
 from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
 from edge_seq.support.errors import ModelError, RangeProofError
 
-FEATURE_UNIT_TARGET = 2048  # a feature of one standard deviation stays below this many counts, 16 deviations fit
+FEATURE_UNIT_TARGET = 2048  # one standard deviation stays below this many feature counts, so 16 deviations fit
 
 Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Purpose:
-    """What a row's result is used for.
+    """Use of a row's result.
 
     Attributes:
         gain: 1/2 for a sigmoid, whose argument is halved for the tanh table; otherwise 1.
-        offset: added to the result: where the table's zero is, or 0 for a result that is no table argument.
+        offset: added to the result: the table's argument for zero, or 0 if the result is not a table argument.
     """
 
     gain: float
@@ -47,7 +47,7 @@ def _pad_columns(weights: NDArray[np.float32]) -> Real:
 
 
 def _first_layer_rows(rows: FloatRows, fold: _Fold) -> RealRows:
-    """Fold normalisation in: w (q - mean) / unit."""
+    """Rows of the first layer with normalisation folded in: w (q - mean) / unit."""
     bias = rows.bias.astype(np.float64)
     wide = np.zeros((len(bias), 0))
     if rows.weight_input.shape[1]:
@@ -62,13 +62,13 @@ def _upper_layer_rows(rows: FloatRows) -> RealRows:
 
 
 def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold | None) -> Real:
-    """Second moments of what the rows see, in the order and the units of :func:`round_rows`.
+    """Second moments of the rows' inputs, in the order and units of :func:`round_rows`.
 
     Args:
         real: the rows.
-        layer_input: I of the layer.
-        moments: [I + H + 1, I + H + 1] of (input of the layer, its state, 1), as the float model has them.
-        fold: of the first layer, whose input is feature counts q = x unit + mean; None above it.
+        layer_input: input size of the layer, I.
+        moments: [I + H + 1, I + H + 1], moments of (input of the layer, its state, 1) in the float model.
+        fold: normalisation of the first layer, whose input is feature counts q = x unit + mean; None for other layers.
     """
     size = len(moments)
     own = np.arange(layer_input, size - 1) if real.narrow_hidden.shape[1] else np.arange(0)
@@ -88,16 +88,16 @@ def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold |
 
 
 def _selection(columns: NDArray[np.int64], padded_size: int, size: int) -> Real:
-    """[padded_size, size]: picks ``columns``; padding picks nothing."""
+    """Matrix [padded_size, size] that selects ``columns``; rows of padding are zero."""
     matrix = np.zeros((padded_size, size))
     matrix[np.arange(len(columns)), columns] = 1.0
     return matrix
 
 
 def _with_multiplier(real: RealRows, purpose: _Purpose, multiplier: NDArray[np.int64], moments: Real) -> IntRows:
-    """Round all weights at the scale that ``multiplier`` fixes.
+    """Round all weights at the scale that ``multiplier`` defines.
 
-    With result = floor(acc m / 2^16) in Q16 of gain * y, a unit of the accumulator is worth m / (2^32 gain).
+    As the result, floor(acc m / 2^16), is gain * y in Q16, one unit of the accumulator is worth m / (2^32 gain).
     """
     unit = multiplier / (2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain)
     rounded = round_rows(real, unit, moments)
@@ -117,7 +117,7 @@ def _largest_magnitude(weights: Real) -> Real:
 
 
 def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str) -> IntRows:
-    """The smallest multiplier, and so the finest scale, at which every weight fits and no accumulator can overflow."""
+    """Quantize rows with the smallest multiplier (finest scale) at which all weights fit and nothing can overflow."""
     per_unit = 2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain
     narrow = np.maximum(_largest_magnitude(real.narrow_input), _largest_magnitude(real.narrow_hidden))
     needed = np.maximum(
@@ -142,7 +142,7 @@ def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str) 
 
 
 def _input_shift(scale: float, feature_limit: int) -> int:
-    """Largest shift at which one standard deviation stays below 2048 counts and no calibration feature saturates."""
+    """Largest shift with which one standard deviation stays within 2048 counts and no calibration feature saturates."""
     shift = 0
     while (
         scale * 2 ** (shift + 1) <= FEATURE_UNIT_TARGET and feature_limit * 2 ** (shift + 1) <= INT16_MAX and shift < 12
@@ -193,11 +193,14 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
 
     Args:
         model: verified float model.
-        calibration: ranges seen on streams that stand for the field, from :func:`edge_seq.quant.calibrate.calibrate`.
+        calibration: ranges on streams that represent the field, from :func:`edge_seq.quant.calibrate.calibrate`.
+
+    Returns:
+        The verified integer model.
 
     Raises:
-        ModelError: where the float model breaks an invariant.
-        RangeProofError: where no scale makes a row safe; says which and what to change.
+        ModelError: the float model breaks an invariant, or the calibration is for another model.
+        RangeProofError: no scale makes a row safe; the message says which row and what to change.
     """
     verify(model)
     channels, layers_seen = len(calibration.feature_limit), len(calibration.cell_limit)

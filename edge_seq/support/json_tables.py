@@ -1,4 +1,4 @@
-"""Tables in JSON files: written whole, and read with one message for whatever is wrong with them."""
+"""Tables in JSON files. They are written atomically, and every fault of a file gives one clear error."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edge_seq.support.errors import DataError
 from edge_seq.support.files import json_text, write_atomically
 
-if TYPE_CHECKING:
-    pass  # needs pydantic, which those that only look at a run do without
-
 
 def save_json(path: Path, data: dict[str, Any]) -> None:
-    """Write a table as JSON, whole or not at all."""
+    """Write a table as JSON, atomically."""
     write_atomically(path, json_text(data) + "\n")
 
 
@@ -24,7 +21,7 @@ def load_json(path: Path) -> dict[str, Any]:
     """Read a table.
 
     Raises:
-        DataError: where the file is damaged.
+        DataError: the file is missing, is not JSON, or does not hold a table.
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -37,10 +34,13 @@ def load_json(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """What a table lacks, or holds in another form than its command writes, becomes one message.
+    """Turn errors from a missing key or a value of the wrong type inside the block into one DataError.
+
+    Args:
+        name: name of the table's file, for the message.
 
     Raises:
-        DataError: naming the table.
+        DataError: the table is not as its command writes it.
     """
     try:
         yield

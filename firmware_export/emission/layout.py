@@ -1,6 +1,6 @@
-"""Weights in the order in which the C runtime uses them (comments of es_layer in edge_seq.h).
+"""Arranges weights in the order in which the C runtime uses them (see the comment of es_layer in edge_seq.h).
 
-A block is four rows that are computed together. Only the order of numbers is decided here; the numbers are the model's.
+A block is four rows that are computed together. This module decides only the order of numbers, not their values.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Int16 = NDArray[np.int16]
 
 @dataclass(frozen=True)
 class PackedRows:
-    """Rows of a layer or of the head, block by block.
+    """Packed rows of a layer or of the head, block by block.
 
     Attributes:
         weights: int16 [N], in the order of use.
@@ -37,40 +37,40 @@ class PackedRows:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes in flash: weights, biases and multipliers, with padding."""
+        """Size in flash, bytes: weights, biases and multipliers, with padding."""
         return 2 * self.weights.size + BLOCK_BYTES * len(self.bias)
 
 
 def _wide_words(wide: Int16) -> Int16:
-    """int16 [R, pairs, 2]: pairs of columns, an odd last one beside a zero."""
+    """Wide weights in pairs of columns, int16 [R, pairs, 2]. An odd last column is paired with zeros."""
     padded = np.pad(wide, ((0, 0), (0, wide.shape[1] % 2)))
     return padded.reshape(len(padded), padded.shape[1] // 2, 2)
 
 
 def _narrow_words(narrow: NDArray[np.int8]) -> Int16:
-    """int16 [R, quads, 2]: 256 b2 + unsigned(b0) and 256 b3 + unsigned(b1), which are the coarse columns' weights."""
+    """Words of narrow weights, int16 [R, quads, 2]: 256 b2 + unsigned(b0) and 256 b3 + unsigned(b1)."""
     quads = effective_weights(narrow).reshape(len(narrow), narrow.shape[1] // QUAD, QUAD)
     return quads[:, :, QUAD // 2 :].astype(np.int16)
 
 
 def _in_order_of_use(parts: list[Int16]) -> Int16:
-    """Parts [blocks, rows, groups, 2], each transposed to groups of rows, one behind the other in each block."""
+    """Concatenate parts [blocks, rows, groups, 2] within each block, after transposing each to [groups, rows]."""
     blocks = [part.transpose(0, 2, 1, 3).reshape(len(part), part[0].size) for part in parts]
     return np.concatenate(blocks, axis=1).ravel()
 
 
 def _by_gates(gates: tuple[IntRows, ...], words: Any) -> Int16:
-    """[H, gates, groups, 2]: a block is the rows of one unit."""
+    """Words [H, gates, groups, 2] of cells in which a block holds the rows of one unit."""
     return np.stack([words(rows) for rows in gates], axis=1)
 
 
 def _columns(gates: tuple[IntRows, ...], field: str) -> NDArray[Any]:
-    """[H, gates]"""
+    """A field of all gates, [H, gates]."""
     return np.stack([getattr(rows, field) for rows in gates], axis=1)
 
 
 def pack_consecutive(rows: IntRows) -> PackedRows:
-    """Four consecutive rows a block, the last block padded with rows of zeros: vanilla RNN and head."""
+    """Pack four consecutive rows per block, for a vanilla RNN and the head. The last block is padded with zero rows."""
     missing = -len(rows.bias) % BLOCK_ROWS
 
     def blocks(array: NDArray[Any]) -> NDArray[Any]:
@@ -92,7 +92,7 @@ def _pack_lstm(cell: Lstm[IntRows]) -> PackedRows:
 
 
 def gru_column_stands_alone(columns: int) -> bool:
-    """Whether a GRU's last wide column is stored without a zero beside it: where the number is odd, and not one."""
+    """True if a GRU's last wide column is stored without a paired zero: for an odd number of columns greater than 1."""
     return columns % 2 == 1 and columns > 1
 
 
@@ -114,7 +114,7 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
 
 
 def pack_layer(cell: Cell[IntRows]) -> PackedRows:
-    """One layer's rows in the order of use."""
+    """Pack the rows of one layer in the order of use."""
     match cell:
         case Rnn():
             return pack_consecutive(cell.hidden)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +12,10 @@ from edge_seq.ir.model import IntModel, weight_bytes
 from edge_seq.support.errors import ToolError
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
+from firmware_export.measuring.bench_reference import BenchReference
 from firmware_export.measuring.measure import Measurement, measure
 from firmware_export.measuring.reference_models import CELLS, SHAPES, reference_counts, reference_model
 from firmware_export.toolchain.target import MissingToolError, Target
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-REFERENCE = Path(__file__).parent / "bench_reference.toml"
 
 
 @dataclass(frozen=True)
@@ -62,13 +55,13 @@ class Bench:
         rows: one row per model, cell and target.
         checks: limits with measured values.
         skipped: targets, or models on targets, that were not measured, with the reason.
-        reference: figures of other engines, and limits (content of ``bench_reference.toml``).
+        reference: figures of other engines, and limits; None if there was nothing to compare with.
     """
 
     rows: tuple[dict[str, Any], ...]
     checks: tuple[Check, ...]
     skipped: tuple[str, ...]
-    reference: dict[str, Any]
+    reference: BenchReference | None = None
 
     @property
     def holds(self) -> bool:
@@ -79,12 +72,6 @@ class Bench:
         """The results, ready for JSON."""
         checks = [{**vars(check), "met": check.met, "aim_met": check.aim_met} for check in self.checks]
         return {"holds": self.holds, "rows": list(self.rows), "checks": checks, "skipped": list(self.skipped)}
-
-
-def load_reference() -> dict[str, Any]:
-    """Read the figures of other engines and the limits."""
-    reference: dict[str, Any] = tomllib.loads(REFERENCE.read_text(encoding="utf-8"))
-    return reference
 
 
 def bench_row(model: str, cell: str, found: Measurement) -> dict[str, Any]:
@@ -112,6 +99,7 @@ def run_bench(
     *,
     models: Sequence[str] = tuple(SHAPES),
     cells: Sequence[str] = CELLS,
+    reference: BenchReference | None = None,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
     """Build and measure the reference models.
@@ -120,6 +108,7 @@ def run_bench(
         targets: targets to measure on.
         models: names of shapes, keys of ``SHAPES``.
         cells: any of ``rnn``, ``gru``, ``lstm``.
+        reference: limits and figures of other engines; None compares with nothing.
         progress: called with the number of measurements done, their total, and a name.
 
     Raises:
@@ -146,11 +135,12 @@ def run_bench(
                     skipped.append(f"{target.name}: {found.notes[0]}")
                     break
                 rows.append(bench_row(*pair, found))
-        reference = load_reference()
-        weights = {pair: weight_bytes(model) for pair, (model, _) in exported.items()}
-        checks = [*_instruction_checks(reference, rows), *_byte_checks(reference, rows, weights)]
-        if subject := _byte_subject(reference, targets, exported):
-            checks += _builds_for_checks(reference, subject, Path(folder), rows)
+        checks: list[Check] = []
+        if reference is not None:
+            weights = {pair: weight_bytes(model) for pair, (model, _) in exported.items()}
+            checks += [*_instruction_checks(reference, rows), *_byte_checks(reference, rows, weights)]
+            if subject := _byte_subject(reference, targets, exported):
+                checks += _builds_for_checks(reference, subject, Path(folder), rows)
     return Bench(tuple(rows), tuple(checks), tuple(skipped), reference)
 
 
@@ -172,23 +162,23 @@ def _find(rows: Sequence[dict[str, Any]], model: str, cell: str, target: str) ->
     return next((row for row in rows if (row["model"], row["cell"], row["target"]) == wanted), None)
 
 
-def _instruction_checks(reference: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[Check]:
+def _instruction_checks(reference: BenchReference, rows: Sequence[dict[str, Any]]) -> list[Check]:
     checks = []
-    for limit in reference["limits"]:
-        model, cell, target = limit["model"], limit["cell"], limit["target"]
+    for limit in reference.limits:
+        model, cell, target = limit.model, limit.cell, limit.target
         row = _find(rows, model, cell, target)
         found = None if row is None else row["instructions"]
         note = "not measured" if found is None else ""
         what = f"{target} {model} {cell}: instructions of a window"
-        checks.append(Check(what, limit["must"], limit["aim"], found, note))
+        checks.append(Check(what, limit.must, limit.aim, found, note))
     return checks
 
 
 def _byte_checks(
-    reference: dict[str, Any], rows: Sequence[dict[str, Any]], weights: dict[tuple[str, str], int]
+    reference: BenchReference, rows: Sequence[dict[str, Any]], weights: dict[tuple[str, str], int]
 ) -> list[Check]:
-    limits = reference["bytes"]
-    target, model = limits["target"], limits["model"]
+    limits = reference.bytes
+    target, model = limits.target, limits.model
     checks = []
     for cell in CELLS:
         row = _find(rows, model, cell, target)
@@ -199,14 +189,14 @@ def _byte_checks(
         checks += [
             Check(
                 f"{target} {model} {cell}: bytes of code and tables",
-                limits["code_and_tables"],
-                limits["code_and_tables_aim"],
+                limits.code_and_tables,
+                limits.code_and_tables_aim,
                 both,
             ),
-            Check(f"{target} {model} {cell}: bytes of RAM", limits["ram"], None, row["ram_bytes"]),
+            Check(f"{target} {model} {cell}: bytes of RAM", limits.ram, None, row["ram_bytes"]),
             Check(
                 f"{target} {model} {cell}: bytes of weights (the model's weights and biases have {needed:,})",
-                int(needed * (1 + limits["weights_over"])),
+                int(needed * (1 + limits.weights_over)),
                 None,
                 row["weight_bytes"],
             ),
@@ -222,19 +212,19 @@ class _Subject:
 
 
 def _byte_subject(
-    reference: dict[str, Any], targets: Sequence[Target], exported: dict[tuple[str, str], tuple[IntModel, Path]]
+    reference: BenchReference, targets: Sequence[Target], exported: dict[tuple[str, str], tuple[IntModel, Path]]
 ) -> _Subject | None:
-    limits = reference["bytes"]
-    target = next((one for one in targets if one.name == limits["target"]), None)
-    of_cell = {cell: found for (name, cell), found in exported.items() if name == limits["model"]}
-    return None if target is None or not of_cell else _Subject(target, limits["model"], of_cell)
+    limits = reference.bytes
+    target = next((one for one in targets if one.name == limits.target), None)
+    of_cell = {cell: found for (name, cell), found in exported.items() if name == limits.model}
+    return None if target is None or not of_cell else _Subject(target, limits.model, of_cell)
 
 
 def _builds_for_checks(
-    reference: dict[str, Any], subject: _Subject, folder: Path, rows: Sequence[dict[str, Any]]
+    reference: BenchReference, subject: _Subject, folder: Path, rows: Sequence[dict[str, Any]]
 ) -> list[Check]:
     """Checks that need additional builds: with -Os, and with a window twice as long."""
-    limits, checks = reference["bytes"], []
+    limits, checks = reference.bytes, []
     small = subject.target.model_copy(update={"optimization": "-Os"})
     for cell, (model, exported) in subject.exported.items():
         row = _find(rows, subject.model, cell, subject.target.name)
@@ -243,7 +233,7 @@ def _builds_for_checks(
         where = f"{subject.target.name} {subject.model} {cell}"
         sizes = measure(exported, model, small, steps=1).sizes
         both = sizes.code + sizes.tables if sizes else None
-        checks.append(Check(f"{where}: bytes of code and tables, -Os", limits["code_and_tables_os"], None, both))
+        checks.append(Check(f"{where}: bytes of code and tables, -Os", limits.code_and_tables_os, None, both))
         shape = replace(SHAPES[subject.model], time_steps=2 * SHAPES[subject.model].time_steps)
         longer = reference_model(subject.model, cell, shape=shape)
         output = folder / f"{subject.model}_{cell}_longer"

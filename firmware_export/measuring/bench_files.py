@@ -1,4 +1,4 @@
-"""edge-seq bench: the reference models on targets; what was asked for is checked before anything is built."""
+"""edge-seq bench: measures the reference models on targets. Arguments are checked before anything is built."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import json_text, write_atomically
 from firmware_export.measuring.bench import Bench, run_bench
+from firmware_export.measuring.bench_reference import load_reference
 from firmware_export.measuring.bench_report import bench_markdown
 from firmware_export.measuring.reference_models import CELLS, SHAPES
 from firmware_export.toolchain.target import ALL_TARGETS, choose_targets
@@ -18,18 +19,27 @@ def bench(
     models: Sequence[str],
     cells: Sequence[str],
     *,
+    reference: Path | None = None,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
-    """Run the bench; nothing given means all there are.
+    """Run the bench.
+
+    Args:
+        targets: names of targets; empty for all.
+        models: names of reference models; empty for all.
+        cells: names of cells; empty for all.
+        reference: TOML file with limits and figures of other engines; None compares with nothing.
+        progress: called with the number of finished measurements, their total and a name.
 
     Raises:
-        ConfigError: where a target, model or cell is not there.
-        ToolError: where one does not compile or run.
+        ConfigError: a target, model or cell does not exist, or the reference is not usable.
+        ToolError: a model does not compile or run.
     """
     return run_bench(
         choose_targets(tuple(targets) or (ALL_TARGETS,)),
         models=_chosen("model", models, tuple(SHAPES)),
         cells=_chosen("cell", cells, CELLS),
+        reference=None if reference is None else load_reference(reference),
         progress=progress,
     )
 

@@ -219,7 +219,7 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
         ConfigError: ``link`` exists and is not a symbolic link.
     """
     if link is not None and link.exists() and not link.is_symlink():
-        raise ConfigError(f"starting a board: {link} is there and is no link; give another path for the port's link")
+        raise ConfigError(f"starting a board: {link} exists and is not a link; give another path for the port's link")
     command = firmware.command
     if firmware.kind == "qemu":
         words = {_BOOT_RANDOM: secrets.randbits(31), _CLOCK_KIND: int(firmware.clock == "instructions")}
@@ -286,7 +286,7 @@ def choose_board(name: str) -> BoardKind:
     """Return the kind of board with the given name.
 
     Raises:
-        ConfigError: where there is none of this name.
+        ConfigError: there is none with this name.
     """
     return _chosen("board", name, BOARDS)
 
@@ -295,7 +295,7 @@ def choose_clock(name: str) -> Clock:
     """Return the clock of an emulated board with the given name.
 
     Raises:
-        ConfigError: where there is none of this name.
+        ConfigError: there is none with this name.
     """
     return _chosen("clock", name, CLOCKS)
 

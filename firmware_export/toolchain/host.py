@@ -192,7 +192,7 @@ def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeo
     if values.size != 1 + windows * time_steps * row_words or values[0] != row_words:
         raise ToolError(
             f"running {model.name} on the host: it wrote {values.size - 1} words, expected {windows} x {time_steps} x "
-            f"{row_words}; the program is of another release. Build it again"
+            f"{row_words}; the program was built by another release. Build it again"
         )
     return values[1:].reshape(windows, time_steps, row_words)
 

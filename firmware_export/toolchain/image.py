@@ -153,7 +153,7 @@ def build_image(
 
 @dataclass(frozen=True)
 class BuiltFirmware:
-    """What :func:`build_firmware` made.
+    """Result of :func:`build_firmware`.
 
     Attributes:
         elf: path of the linked file.

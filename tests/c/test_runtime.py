@@ -1,4 +1,4 @@
-"""The public interface of the C runtime: runtime_checks.c over the whole zoo, and the primitives against numpy."""
+"""The public interface of the C runtime: runtime_checks.c on all models of the zoo; the primitives against numpy."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_interface_on_a_big_endian_machine(zoo_folders: dict[str, Path], tmp_pat
 
 
 def build_demo(folder: Path, compiler: Compiler) -> Path:
-    """The example, as its comment says, with warnings as errors."""
+    """The example compiles as its comment says, with warnings as errors."""
     sources = [folder / "car.c", folder / "car_golden.c", *sorted((folder / "runtime/src").glob("*.c")), EXAMPLE]
     return compile_c(
         compiler,
@@ -132,7 +132,7 @@ def test_self_test_fails_on_a_changed_weight(car: IntModel, compiler: Compiler, 
 
 @pytest.fixture(scope="module")
 def primitives(tmp_path_factory: pytest.TempPathFactory, compilers: dict[str, Compiler]) -> ctypes.CDLL:
-    """es_fixed.h and es_tanh.h as a shared library that works on arrays."""
+    """A shared library that applies es_fixed.h and es_tanh.h to arrays."""
     if not compilers:
         pytest.skip("no C compiler on this machine")
     library = compile_c(
@@ -152,7 +152,7 @@ def _call(function: ctypes._NamedFuncPointer, *arrays: np.ndarray) -> np.ndarray
 
 
 def _words(limit: int, *, seed: int) -> np.ndarray:
-    """int32, to 2^limit: both ends, about zero, about every power of two, and anything."""
+    """int32 values up to 2^limit: both ends, near zero, near every power of two, and random."""
     powers = np.array([1 << bit for bit in range(limit)], dtype=np.int64)
     near = np.concatenate([powers + d for d in (-1, 0, 1)])
     ends = np.array([0, (1 << limit) - 1, -(1 << limit)])

@@ -204,7 +204,7 @@ def test_wrong_use_says_what_there_is(small: Small, tmp_path: Path) -> None:
     run = open_run(small.run)
     for options, words in (
         ({"rate_hz": 1e9}, "0.1 to 10,000"),
-        ({"link": small.drives}, "is there and is no link"),
+        ({"link": small.drives}, "exists and is not a link"),
     ):
         with pytest.raises(ConfigError, match=words), emulate(run, kind="posix", **options):  # type: ignore[arg-type]
             pass

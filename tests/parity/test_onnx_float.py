@@ -1,4 +1,4 @@
-"""The float ONNX graphs agree with the float reference and with torch; streams agree with windows."""
+"""Float ONNX graphs agree with the float reference and with torch; streams agree with windows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge_seq.ir.model import FloatModel
 from edge_seq.scores.metrics import softmax
 from tests import zoo
 
-# Measured: 6e-6 at the most, after 23 steps of lively states; logits are some units large.
+# Measured: at most 6e-6, after 23 steps with active states; logits are of the order of units.
 TOLERANCE = 2e-5
 SHAPES = {f"{cell}_{name}": shape for cell in zoo.CELLS for name, shape in zoo.awkward_specs(cell).items()}
 
@@ -50,7 +50,7 @@ def test_windows_are_those_of_the_reference(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_streams_are_the_windows_they_are_cut_into(name: str) -> None:
-    """Two windows one after the other; where states are carried, the first of them."""
+    """Two consecutive windows, or only the first if states are carried."""
     shape = SHAPES[name]
     model = zoo.random_float_model(shape, amplitude=3.0)
     length = shape.window_length
@@ -80,14 +80,14 @@ def test_carried_states_are_those_of_one_long_window(pooling: Any) -> None:
     states = run_float(model, counts).values["layer0.hidden_state"]
     for t, step in enumerate(steps):
         assert np.abs(step["layer0.hidden_state.next"] - states[:, t]).max() < TOLERANCE
-        begin = t // 7 * 7 if pooling == "mean" else t  # a mean begins again with each window
+        begin = t // 7 * 7 if pooling == "mean" else t  # a mean starts again with each window
         logits = states[:, begin : t + 1].mean(axis=1) @ model.head.weight_input.T + model.head.bias
         assert np.abs(step["logits"] - logits).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("cell", zoo.CELLS)
 def test_windows_are_those_of_torch(cell: str) -> None:
-    """torch's own module, converted, exported, run: the whole chain of gate orders and biases."""
+    """A module of torch, converted, exported and run: the whole chain of gate orders and biases."""
     torch = pytest.importorskip("torch")
     from edge_seq.backends.reference_float import float_features
     from edge_seq.frontends.from_torch import from_torch
@@ -145,7 +145,7 @@ def test_a_transposed_matrix_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bias_in_the_wrong_half_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GRU's second bias of the new gate is multiplied by the reset gate; in the first half it would not be."""
+    """A GRU's second bias of the new gate is multiplied by the reset gate; the first is not."""
     model = zoo.random_float_model(zoo.spec("gru", 5))
     right = onnx_float.node_weights
 

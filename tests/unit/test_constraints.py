@@ -53,7 +53,7 @@ def _needed_here(name: str, extras: frozenset[str], seen: dict[tuple[str, frozen
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the pins were frozen on 3.11; 3.10 needs some packages more")
 def test_everything_that_the_tests_run_with_is_pinned() -> None:
     seen: dict[tuple[str, frozenset[str]], None] = {}
-    _needed_here("edge-seq", frozenset({"test"}), seen)
+    _needed_here("edge-seq", frozenset({"test", "docs"}), seen)
     names = {name for name, _ in seen} - {"edge-seq", "setuptools"}
     assert {"numpy", "torch", "pytest"} <= names
     # The CUDA build of torch brings packages that the CPU build has not.

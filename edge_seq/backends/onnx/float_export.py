@@ -1,14 +1,14 @@
-"""The float model as ONNX: standard RNN, GRU and LSTM nodes, written directly (tracing froze axes and lost biases).
+"""The float model as ONNX: standard RNN, GRU and LSTM nodes, written directly, as tracing froze axes and lost biases.
 
-Raw counts go in; preprocessing and normalisation are in the graph. Two forms:
+The input is raw counts; preprocessing and normalisation are in the graph. There are two forms:
 
-- ``window``: ``counts`` int16 [batch, time, C], one window from a reset; ``time`` is free. A label at the end of a
-  window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch] after the last sample
-  given. A label after each sample gives [batch, time, K] and [batch, time].
-- ``step``: ``counts`` int16 [batch, C] and the states in; the same outputs of this sample and the states out, each as
-  ``<state>.next``. States are zero (false) after a reset. Where no label is due, ``logits`` and ``probabilities`` are 0
-  and ``label`` is -1. At a window's end it begins again as SPEC.md, section 7, says, so that a stream gives the labels
-  of its windows.
+- ``window``: the input is ``counts`` int16 [batch, time, C], one window from a reset; ``time`` is free. A model with a
+  label per window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch] after the last
+  sample. A model with a label after each sample gives [batch, time, K] and [batch, time].
+- ``step``: the inputs are ``counts`` int16 [batch, C] and the states; the outputs are those of this sample and the next
+  states, each as ``<state>.next``. States are zero (false) after a reset. If no label is due, ``logits`` and
+  ``probabilities`` are 0 and ``label`` is -1. At a window's end, the next window begins as in SPEC.md, section 7, so
+  that a stream gives the labels of its windows.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from edge_seq.ir.verify import verify
 Float32 = NDArray[np.float32]
 HIDDEN, CELL = "hidden_state", "cell_state"
 
-# The order in which ONNX stacks gates (z r h; i o f c): the gate that gives the input's part, and the state's part.
+# Order in which ONNX stacks gates (z r h; i o f c): the gate of the input's part, and that of the state's part.
 GATE_ORDER: dict[type, tuple[tuple[str, str], ...]] = {
     Rnn: (("hidden", "hidden"),),
     Gru: (
@@ -58,13 +58,13 @@ GATE_ORDER: dict[type, tuple[tuple[str, str], ...]] = {
 
 @dataclass(frozen=True)
 class NodeWeights:
-    """What a recurrent node of ONNX takes, one direction.
+    """Weights of a recurrent ONNX node with one direction.
 
     Attributes:
-        w: float32 [1, G H, I], input weights.
-        r: float32 [1, G H, H], recurrent weights.
-        b: float32 [1, 2 G H], input biases, then recurrent biases. A model has one bias a gate, which stands in the
-            first half; only a GRU's new gate has two, as the reset gate multiplies the second.
+        w: input weights, float32 [1, G H, I].
+        r: recurrent weights, float32 [1, G H, H].
+        b: input biases, then recurrent biases, float32 [1, 2 G H]. A model has one bias per gate, which is in the first
+            half. Only a GRU's new gate has two, as the reset gate multiplies the second.
     """
 
     w: Float32
@@ -73,7 +73,7 @@ class NodeWeights:
 
 
 def node_weights(cell: Cell[FloatRows]) -> NodeWeights:
-    """Stack a cell's gates as ONNX orders them."""
+    """Stack a cell's gates in the order of ONNX."""
     named = gates(cell)
     order = GATE_ORDER[type(cell)]
     recurrent_bias = [np.zeros_like(named[own].bias) if own == seen else named[own].bias for seen, own in order]
@@ -85,10 +85,10 @@ def node_weights(cell: Cell[FloatRows]) -> NodeWeights:
 
 
 def float_states(model: FloatModel) -> tuple[Port, ...]:
-    """Inputs of the step model besides ``counts``, in order; all zero (false) after a reset.
+    """State inputs of the step model, in order, after ``counts``. All are zero (false) after a reset.
 
-    ``layer0.hidden_state`` float32 [batch, H], for an LSTM also ``layer0.cell_state``; those of preprocessing and of
-    the window are as in the integer model, but ``pool_sum`` is float32.
+    Each layer has ``layer0.hidden_state`` float32 [batch, H], an LSTM also ``layer0.cell_state``. The states of
+    preprocessing and of the window are those of the integer model, except that ``pool_sum`` is float32.
     """
     layers = [
         Port(f"layer{index}.{name}", FLOAT, (BATCH, hidden_size(cell)))
@@ -99,7 +99,7 @@ def float_states(model: FloatModel) -> tuple[Port, ...]:
 
 
 def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
-    """(features - mean) / scale in float32; the whole part of the mean is subtracted in integers, exactly."""
+    """(features - mean) / scale in float32. The integer part of the mean is subtracted exactly, in integers."""
     mean = np.array(model.number_format.normalisation.mean, dtype=np.float64)
     whole = np.clip(np.rint(mean), -(2**20), 2**20)
     centred = graph.add("Sub", features, graph.constant(whole.astype(np.int32), "mean.whole"))
@@ -112,20 +112,23 @@ def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
 def _recurrent(
     graph: Graph, cell: Cell[FloatRows], index: int, sequence: str, start: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
-    """One layer over [time, batch, I]: its outputs [time, 1, batch, H] and last states [1, batch, H], hidden first.
+    """Append one layer over [time, batch, I].
 
     Args:
-        graph: to append to.
-        cell: of the model.
-        index: of the layer.
-        sequence: float32 [time, batch, I].
-        start: initial states [1, batch, H], hidden first; empty for zeros.
+        graph: graph to append to.
+        cell: cell of the layer.
+        index: index of the layer.
+        sequence: input, float32 [time, batch, I].
+        start: initial states [1, batch, H], hidden state first; empty for zeros.
+
+        Returns:
+            Outputs [time, 1, batch, H], and last states [1, batch, H], hidden state first.
     """
     weights, prefix = node_weights(cell), f"layer{index}"
     constants = [graph.constant(getattr(weights, part), f"{prefix}.{part}") for part in ("w", "r", "b")]
     attributes = {"hidden_size": hidden_size(cell)}
     if isinstance(cell, Gru):
-        attributes["linear_before_reset"] = 1  # r * (U h + b), as PyTorch and cuDNN have it
+        attributes["linear_before_reset"] = 1  # r * (U h + b), as in PyTorch and cuDNN
     no_lengths = ("",) if start else ()
     states = (HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,)
     outputs, *last = graph.add_many(
@@ -138,13 +141,13 @@ def _recurrent(
 
 
 def _logits(graph: Graph, model: FloatModel, state: str) -> str:
-    """[..., H] to [..., K]."""
+    """Head: state [..., H] to logits [..., K]."""
     product = graph.add("MatMul", state, graph.constant(model.head.weight_input.T, "head.weights"))
     return graph.add("Add", product, graph.constant(model.head.bias, "head.bias"))
 
 
 def _pooled(graph: Graph, model: FloatModel, outputs: str, last: str) -> str:
-    """What the head sees, of outputs [time, batch, H] and last state [1, batch, H]: [batch, H] or [batch, time, H]."""
+    """Input of the head, [batch, H] or [batch, time, H], from outputs [time, batch, H] and last state [1, batch, H]."""
     each = model.readout.label_every == "sample"
     if model.readout.pooling == "last":
         return graph.add("Transpose", outputs, perm=[1, 0, 2]) if each else graph.add("Squeeze", last, graph.axes(0))
@@ -218,15 +221,15 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
 
 
 def export_onnx_float(model: FloatModel, *, form: Form) -> onnx.ModelProto:
-    """Print a float model as ONNX.
+    """Export a float model as ONNX.
 
     Args:
         model: float model.
         form: ``window`` or ``step``.
 
     Raises:
-        ModelError: where the model breaks an invariant.
-        ExportError: where there is no such form.
+        ModelError: the model breaks an invariant.
+        ExportError: there is no such form.
     """
     require_form(form)
     verify(model)

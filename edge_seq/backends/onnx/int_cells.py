@@ -1,4 +1,4 @@
-"""Rows and cells of SPEC.md, sections 4 and 6, as nodes. The rows of all gates of a cell are one matrix product."""
+"""Rows and cells of SPEC.md, sections 4 and 6, as nodes. All gates of a cell are computed by one matrix product."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ OPERANDS, HIDDEN, CELL = "operands", "hidden_state", "cell_state"
 
 
 def cell_states(cell: Cell[IntRows], index: int) -> tuple[Port, ...]:
-    """States of a layer, int32 [batch, H], without the operands' padding: ``layer0.operands`` for all cells,
-    ``layer0.hidden_state`` (Q15) for a GRU, ``layer0.cell_state`` for an LSTM."""
+    """States of a layer, int32 [batch, H], without padding: ``layer0.operands`` for all cells, ``layer0.hidden_state``
+    (Q15) for a GRU, ``layer0.cell_state`` for an LSTM."""
     names = {Rnn: (OPERANDS,), Gru: (OPERANDS, HIDDEN), Lstm: (OPERANDS, CELL)}[type(cell)]
     return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in names)
 
 
 def _matrix(rows: IntRows, inputs: int, hidden: int) -> Int32:
-    """int32 [inputs + hidden, R], what each input and operand is multiplied with; zeros where rows do not see it."""
+    """Weight matrix int32 [inputs + hidden, R] for inputs and own operands; zero for inputs that rows do not see."""
     seen = rows.wide.astype(np.int32) if rows.wide.shape[1] else effective_weights(rows.narrow_input)
     own = effective_weights(rows.narrow_hidden)
     matrix = np.zeros((inputs + hidden, len(rows.bias)), dtype=np.int32)
     if seen.shape[1]:
-        matrix[:inputs] = seen[:, :inputs].T  # the padding beyond meets zeros
+        matrix[:inputs] = seen[:, :inputs].T  # padding is left out, as it multiplies zeros
     if own.shape[1]:
         matrix[inputs:] = own[:, :hidden].T
     return matrix
 
 
 def scaled_rows(graph: Graph, rows: Sequence[IntRows], seen: str, inputs: int, hidden: int, name: str) -> str:
-    """y = mulw(acc, m) of several groups of rows side by side.
+    """Append y = mulw(acc, m) for several groups of rows side by side.
 
     Args:
-        graph: to append to.
+        graph: graph to append to.
         rows: groups of R rows, for example gates.
-        seen: int32 [batch, inputs + hidden], what the rows see: inputs, then the layer's own operands.
+        seen: inputs of the rows, int32 [batch, inputs + hidden]: inputs, then the layer's own operands.
         inputs: number of inputs.
         hidden: number of own operands.
         name: prefix of the constants.
@@ -62,18 +62,18 @@ def scaled_rows(graph: Graph, rows: Sequence[IntRows], seen: str, inputs: int, h
 
 
 def _split(graph: Graph, value: str, names: Sequence[str], sizes: Sequence[int]) -> tuple[str, ...]:
-    """Split columns."""
+    """Split a value by columns."""
     return graph.add_many("Split", [value, graph.axes(*sizes)], names, axis=1)
 
 
 def _to_operands(graph: Graph, hidden_q15: str, size: int, name: str) -> str:
-    """Fine units keep Q15; coarse ones are rounded to Q7."""
+    """Operands of hidden values: fine units keep Q15, coarse ones are rounded to Q7."""
     coarse = is_coarse(size)
     return _shift_units(graph, hidden_q15, np.where(coarse, COARSE_DROP, 0), coarse, name)
 
 
 def _shift_units(graph: Graph, value: str, bits: NDArray[np.integer[Any]], rounds: NDArray[np.bool_], name: str) -> str:
-    """Shift each unit by its own number of bits."""
+    """Shift each unit by an individual number of bits."""
     shifts = fixed.Shifts.of(bits, rounds)
     half, low_bits, divisor = (
         graph.constant(getattr(shifts, field), f"{name}.operands_{field}") for field in ("half", "low_bits", "divisor")
@@ -81,26 +81,26 @@ def _shift_units(graph: Graph, value: str, bits: NDArray[np.integer[Any]], round
     return fixed.shift_by(graph, value, half, low_bits, divisor)
 
 
-Traced = dict[str, tuple[str, int]]  # value and width by name
-GATES = "gates"  # arguments of the gates that go straight into the table, side by side in canonical order
+Traced = dict[str, tuple[str, int]]  # value and width, by name
+GATES = "gates"  # table arguments of the gates, side by side in canonical order
 
 
 def step_cell(
     graph: Graph, cell: Cell[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
 ) -> tuple[str, dict[str, str], Traced]:
-    """One step of one layer.
+    """Append one step of one layer.
 
     Args:
-        graph: to append to.
-        cell: of the model.
-        index: of the layer.
+        graph: graph to append to.
+        cell: cell of the layer.
+        index: index of the layer.
         inputs: int32 [batch, I] features or operands of the layer below, and I.
-        states: tensors by the names of :func:`cell_states`.
-        cell_frac_bits: e, of an LSTM.
+        states: current states, named as in :func:`cell_states`.
+        cell_frac_bits: fractional bits of an LSTM's cell state.
 
     Returns:
-        The operands int32 [batch, H], the next states, and what a trace wants: ``gates`` int32 [batch, G H], what a GRU
-        has of its new gate, and states.
+        The operands int32 [batch, H], the next states, and the traced values: ``gates`` int32 [batch, G H], both parts
+        of a GRU's new gate, and states.
     """
     prefix, size = f"layer{index}", hidden_size(cell)
     own = states[f"{prefix}.{OPERANDS}"]

@@ -1,4 +1,4 @@
-"""The float reference against torch with the same weights, gate order and all."""
+"""The float reference against torch with the same weights, including gate order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 
 
 def blocks_of(cell: Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows]) -> tuple[list[np.ndarray], ...]:
-    """weight_ih, weight_hh, bias_ih, bias_hh by gate in the order that torch documents: r z n, and i f g o."""
+    """weight_ih, weight_hh, bias_ih and bias_hh by gate, in the documented order of torch: r z n, and i f g o."""
     match cell:
         case Rnn():
             rows = [cell.hidden]
@@ -45,7 +45,7 @@ def blocks_of(cell: Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows]) -> tuple[
 
 
 def torch_states(model: FloatModel, cell: str) -> list[np.ndarray]:
-    """Hidden states [B, T, H] of each layer by torch, on the model's normalised features of :func:`counts`."""
+    """Hidden states [B, T, H] of each layer from torch, for the normalised features of :func:`counts`."""
     inputs = torch.from_numpy(float_features(model, counts(model)))
     states = []
     for layer in model.layers:

@@ -1,4 +1,4 @@
-"""Generated C: what it says, that it is the same each time, and what is refused."""
+"""Generated C: its content, that it is deterministic, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running exported C: what goes wrong, and planted faults that must be seen."""
+"""Running exported C: errors, and planted faults that must be found."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_stale_export(folder: Path, tmp_path: Path) -> None:
 
 @needs_compiler
 def test_planted_faults_are_seen_and_located(folder: Path, tmp_path: Path) -> None:
-    """A changed number in the data, two gates swapped in the runtime, a changed rounding: each shows where it must."""
+    """A changed number in the data, two swapped gates in the runtime, a changed rounding: each shows where expected."""
     model = car()
     counts = random_counts(4, 7, 3, sigma=300)
     expected = run_reference(model, counts)
@@ -148,7 +148,7 @@ def test_programs_that_fail(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_program_of_another_release(folder: Path, tmp_path: Path) -> None:
-    """The right hash, and not the words that are expected: built traced, said to be plain."""
+    """The hash is right, but the words are not those expected: a traced build that is declared plain."""
     program = replace(build_host(folder, tmp_path / "program", traced=True), traced=False)
     with pytest.raises(ToolError, match=r"it wrote .* words, expected 1 x 7 x .* Build it again"):
         run_on_host(program, car(), random_counts(1, 7, 3))

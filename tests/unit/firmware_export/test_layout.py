@@ -1,4 +1,4 @@
-"""Weights in the order of use: read back by the definition of the layout, they are the model's."""
+"""Packed weights, read back by the definition of the layout, equal the model's weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wide_values(rows: IntRows) -> Values:
 
 
 def read_wide(words: Iterator[int], rows: int, columns: int) -> Values:
-    """[rows, columns], columns even: pair by pair, row by row."""
+    """Wide weights [rows, columns], columns even, read pair by pair and row by row."""
     result = np.zeros((rows, columns), dtype=np.int64)
     for column in range(0, columns, 2):
         for row in range(rows):
@@ -38,7 +38,7 @@ def read_wide(words: Iterator[int], rows: int, columns: int) -> Values:
 
 
 def read_narrow(words: Iterator[int], rows: int, columns: int) -> Values:
-    """[rows, columns] as they count: quad by quad, row by row; low bytes are fine weights, whole words coarse ones."""
+    """Effective weights [rows, columns], read quad by quad and row by row: low bytes are fine, whole words coarse."""
     result = np.zeros((rows, columns), dtype=np.int64)
     for column in range(0, columns, 4):
         for row in range(rows):
@@ -48,7 +48,7 @@ def read_narrow(words: Iterator[int], rows: int, columns: int) -> Values:
 
 
 def check_units(words: Iterator[int], hidden: int, see_input: list[IntRows], see_state: list[IntRows]) -> None:
-    """A block is the rows of one unit: wide, then the layer below, then the own state.
+    """A block holds the rows of one unit: wide, then the layer below, then the own state.
 
     Where three rows see the input, a last column that is the third, the fifth and so on stands alone, before a zero.
     """
@@ -67,7 +67,7 @@ def check_units(words: Iterator[int], hidden: int, see_input: list[IntRows], see
 
 
 def check_consecutive(words: Iterator[int], rows: IntRows) -> None:
-    """A block is four rows; those beyond the last are zero."""
+    """A block holds four rows; rows beyond the last are zero."""
     missing = -len(rows.bias) % 4
     wide, below, own = (
         np.pad(values, ((0, missing), (0, 0)))

@@ -30,7 +30,7 @@ def test_effective_weights_are_those_of_the_specification(narrow: np.ndarray) ->
 
 @given(narrow_weights)
 def test_a_packed_halfword_is_the_coarse_weight(narrow: np.ndarray) -> None:
-    """What a kernel relies on: bytes (fine, coarse) in memory read as one little-endian int16."""
+    """Kernels rely on this: bytes (fine, coarse) in memory are read as one little-endian int16."""
     coarse = np.flatnonzero(is_coarse(narrow.shape[1]))
     halfwords = np.stack([narrow[:, coarse - 2], narrow[:, coarse]], axis=-1).copy().view("<i2")[..., 0]
     assert np.array_equal(effective_weights(narrow)[:, coarse], halfwords)

@@ -1,4 +1,4 @@
-"""Models on disk: whole, as they were, or one clear error and nothing half written."""
+"""Models on disk: either complete and unchanged, or one clear error and nothing half written."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rewritten(
     tensors: Callable[[dict[str, np.ndarray]], object] = lambda tensors: None,
     model: FloatModel | IntModel = INT,
 ) -> Path:
-    """A file whose header and tensors were changed in place, or whose header was replaced by what is returned."""
+    """Change the header and tensors of a file in place, or replace its header by the returned value."""
     path = saved(tmp_path, model)
     arrays, old_header = parts(path)
     tensors(arrays)
@@ -236,7 +236,7 @@ def test_safetensors_of_others_are_refused(metadata: dict[str, str] | None, tmp_
 
 
 class Bomb:
-    """Says so if it is ever unpickled."""
+    """Reports if it is ever unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("unpickled"),))
@@ -364,7 +364,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
 
 
 def changed(value: Any, path: tuple[Any, ...]) -> Any:
-    if value is None:  # a decision stage that is not there
+    if value is None:  # there is no decision stage
         return DecisionStage()
     if not path:
         return value + "x" if isinstance(value, str) else value + 1
@@ -397,7 +397,7 @@ def test_a_decision_stage_survives_the_file_and_is_not_in_files_without(tmp_path
         ("centroids", 5, r"does not describe its tensors \(TypeError"),
         ("centroids", [1, 2, 3, 4], r"does not describe its tensors \(TypeError"),
         ("centroids", [[0]], r"centroids has rows of \[1\] units; expected 4 of"),
-        ("radii", [1, 2, 3, 2.5], r"radii is \[1, 2, 3, 2.5\]; expected 4 whole numbers of 0 to 262144"),
+        ("radii", [1, 2, 3, 2.5], r"radii is \[1, 2, 3, 2.5\]; expected 4 whole numbers from 0 to 262144"),
         ("radii", [1, 2, 3, 5], "content has SHA-256"),
         ("colour", "red", r"does not describe its tensors \(TypeError"),
     ],

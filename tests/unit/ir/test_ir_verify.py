@@ -1,4 +1,4 @@
-"""Every message of verify(), each raised by the smallest change of a good model."""
+"""Every message of verify(), each raised by the smallest change of a valid model."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     "scale not a number": (lambda: with_normalisation(scale=(math.nan, 1.0, 1.0)), "normalisation has means|scales"),
     "input_shift of another number of channels": (
         lambda: with_format(INT, input_shift=(0,)),
-        "input_shift is \\[0\\]; expected 3 whole numbers of 0 to 12",
+        "input_shift is \\[0\\]; expected 3 whole numbers from 0 to 12",
     ),
     "input_shift too large": (
         lambda: with_format(INT, input_shift=(0, 0, 13)),
@@ -201,8 +201,8 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
         lambda: with_format(INT, cell_frac_bits=(15,)),
         "cell_frac_bits is \\[15\\]; expected 2",
     ),
-    "cell_frac_bits 16": (lambda: with_format(INT, cell_frac_bits=(15, 16)), "expected 2 whole numbers of 8 to 15"),
-    "cell_frac_bits 7": (lambda: with_format(INT, cell_frac_bits=(7, 15)), "expected 2 whole numbers of 8 to 15"),
+    "cell_frac_bits 16": (lambda: with_format(INT, cell_frac_bits=(15, 16)), "expected 2 whole numbers from 8 to 15"),
+    "cell_frac_bits 7": (lambda: with_format(INT, cell_frac_bits=(7, 15)), "expected 2 whole numbers from 8 to 15"),
     "pool_reciprocals of another window": (
         lambda: with_format(INT, pool_reciprocals=(1,)),
         "pool_reciprocals has 1 values that are not those of a window of 7; quantize again",

@@ -1,4 +1,4 @@
-"""What stands in an exported file: standard nodes, free axes, integers only, metadata, the same bytes each time."""
+"""Content of exported files: standard nodes, free axes, only integers, metadata, the same bytes each time."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SEEN: Calibration = calibrate(random_float_model(spec("lstm", 2)), random_counts
 
 
 def equal(a: Calibration, b: Calibration) -> bool:
-    """Moments are sums, whose last digits depend on how windows were grouped."""
+    """Moments are sums, whose last digits depend on how windows are grouped."""
     return replace(a, moments=()) == replace(b, moments=()) and all(
         np.allclose(x, y, rtol=1e-5, atol=1e-7) for x, y in zip(a.moments, b.moments, strict=True)
     )
@@ -63,7 +63,7 @@ def test_calibration_sees_features_and_cell_states() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_moments_are_of_what_rows_see(cell: str, pooling: str) -> None:
-    """Mean of v v^T with v = (input, state before the step, 1), summed here step by step."""
+    """Mean of v v^T with v = (input, state before the step, 1), summed step by step."""
     model = random_float_model(spec(cell, 5, 2, window_length=7, pooling=pooling))  # type: ignore[arg-type]
     counts = random_counts(3, 7, 3, sigma=300.0)
     moments = calibrate(model, counts).moments
@@ -171,7 +171,7 @@ def constant_rows(size: int, columns: int, argument: int) -> IntRows:
 
 @pytest.mark.parametrize(("direction", "end"), [(1, 2**20 + 5000), (-1, -5000)])
 def test_planted_saturated_cell_states_and_gates_are_counted(direction: int, end: int) -> None:
-    """All gates open, Q15: the state is nearly 1 after one step and saturated after the second, in each window."""
+    """With all gates open, the state is nearly 1 (Q15) after one step and saturates at the second, in each window."""
     model = quantized_model(spec("lstm", 5, window_length=7))
     wide_open, candidate = constant_rows(5, 3, 2**20 + 5000), constant_rows(5, 3, end)
     half = constant_rows(5, 3, 2**19)

@@ -1,4 +1,4 @@
-"""What integers cost in each gate and state, against traces of both references."""
+"""Quantisation error of each gate and state, against traces of both references."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_gate_that_was_changed_stands_out() -> None:
     (cell,) = model.layers
     output_gate = replace(cell.output_gate, bias=cell.output_gate.bias + 1)
     other = replace(model, layers=(replace(cell, output_gate=output_gate),))
-    counts = random_counts(8, 1, model.input_size)  # at the first step nothing else has seen it yet
+    counts = random_counts(8, 1, model.input_size)  # at the first step nothing else depends on it yet
     before = {one.name: one.rms_error for one in gate_errors(model, quantized, counts)}
     after = {one.name: one.rms_error for one in gate_errors(other, quantized, counts)}
     assert after["layer0.output_gate"] > 10 * before["layer0.output_gate"]

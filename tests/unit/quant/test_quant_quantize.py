@@ -1,4 +1,4 @@
-"""quantize(): refused or proven; and what is proven is as near to the float model as its scales allow."""
+"""quantize() refuses a model or proves it; a proven model is as near to the float model as its scales allow."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def offset(name: str) -> int:
 
 @dataclass(frozen=True)
 class Pair:
-    """A row block before and after; ``unit`` is what one unit of its accumulator is worth."""
+    """A row block before and after quantisation; ``unit`` is the value of one unit of its accumulator."""
 
     name: str
     first: bool
@@ -98,14 +98,14 @@ def float_models(draw: st.DrawFn, means: tuple[float, ...]) -> FloatModel:
 
 @st.composite
 def quantized_pairs(draw: st.DrawFn) -> tuple[FloatModel, IntModel] | None:
-    """A float model and its integer model, or None where quantize() refused."""
-    means = (-32768.0, -7.25, 0.0, 9000.0)  # of other counts than the model is calibrated with
+    """A float model and its integer model; None if quantize() refused."""
+    means = (-32768.0, -7.25, 0.0, 9000.0)  # means differ from the calibration counts
     return quantized_or_none(draw(float_models(means)), draw(st.sampled_from([3.0, 300.0, 20000.0])))
 
 
 @st.composite
 def plainly_rounded_pairs(draw: st.DrawFn) -> tuple[FloatModel, IntModel] | None:
-    """As :func:`quantized_pairs`, calibrated as if all that rows see were independent: rounding is to the nearest."""
+    """Like :func:`quantized_pairs`, calibrated as if all inputs were independent, so rounding is to the nearest."""
     sigma = draw(st.sampled_from([3.0, 300.0, 20000.0]))
     return quantized_or_none(draw(float_models((-sigma, 0.0, sigma / 2))), sigma, plain=True)
 
@@ -148,7 +148,7 @@ def test_rounding_errors_are_at_most_half_a_unit(pair: tuple[FloatModel, IntMode
         bias = block.real.bias.astype(np.float64)
         if block.first and block.real.weight_input.shape[1]:
             wide = block.real.weight_input / (np.array(normalisation.scale) * factor)
-            if not any(normalisation.mean):  # with means, features are not independent of each other and of 1
+            if not any(normalisation.mean):  # with means, features depend on each other and on the constant 1
                 assert (np.abs(block.rows.wide * unit - wide) <= 0.5001 * unit).all()
             bias = bias - wide @ (np.array(normalisation.mean) * factor)
         else:
@@ -176,7 +176,7 @@ def test_rounding_errors_are_at_most_half_a_unit(pair: tuple[FloatModel, IntMode
 
 
 def fits(block: Pair, row: int, multiplier: int, model: FloatModel, quantized: IntModel) -> bool:
-    """Whether one row could have had ``multiplier``: its weights in their types, and the real bound within 32 bits."""
+    """True if one row could use ``multiplier``: its weights fit their types, and its real bound fits 32 bits."""
     unit = multiplier / 2.0**32 / gain(block.name)
     columns = [(block.real.weight_hidden[row], 2.0**15)]
     bias = float(block.real.bias[row])
@@ -202,7 +202,7 @@ def fits(block: Pair, row: int, multiplier: int, model: FloatModel, quantized: I
 @settings(deadline=None, max_examples=100)
 @given(plainly_rounded_pairs())
 def test_the_multiplier_is_near_the_smallest(pair: tuple[FloatModel, IntModel] | None) -> None:
-    """3 % and two less would not do: the scale is as fine as 32 bits allow."""
+    """A multiplier smaller by 3 % and two would not work: the scale is as fine as 32 bits allow."""
     if pair is None:
         return
     model, quantized = pair
@@ -213,7 +213,7 @@ def test_the_multiplier_is_near_the_smallest(pair: tuple[FloatModel, IntModel] |
 
 
 def test_both_outcomes_happen() -> None:
-    """The strategy above would prove nothing if all models were refused."""
+    """The tests above would show nothing if all models were refused."""
     outcomes = set()
     for exponent in (-10, 0, 3, 20):
         model = random_float_model(spec("lstm", 5))
@@ -248,7 +248,7 @@ def test_a_row_that_no_scale_fits_is_refused(change: object, message: str) -> No
 
 
 def calibration_of(model: FloatModel, **change: object) -> Calibration:
-    """Of random counts, with fields replaced."""
+    """Calibration on random counts, with some fields replaced."""
     return replace(calibrate(model, random_counts(4, 7, model.input_size, sigma=300.0)), **change)  # type: ignore[arg-type]
 
 
@@ -294,7 +294,7 @@ def test_input_shift(scale: float, limit: int, shift: int) -> None:
 
 
 def test_rows_without_weights() -> None:
-    """Zero weights are an ordinary thing (a pruned unit, an untrained head)."""
+    """Zero weights are valid, as in a pruned unit or an untrained head."""
     model = random_float_model(spec("lstm", 3))
     model = replace(
         model,
@@ -322,7 +322,7 @@ def test_an_integer_model_decides_as_its_float_model(cell: str, pooling: str) ->
 
 
 def test_accumulators_use_the_range_they_have() -> None:
-    """The bound of a row is near 2^31 or its weights fill their types: otherwise the scale was too coarse."""
+    """The bound of a row is near 2^31 or its weights fill their types; otherwise the scale is too coarse."""
     model = random_float_model(spec("gru", 33), amplitude=4.0)
     quantized = quantize(model, calibrate(model, random_counts(4, 7, 3, sigma=300.0)))
     for rows in gates(quantized.layers[0]).values():

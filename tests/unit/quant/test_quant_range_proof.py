@@ -1,4 +1,4 @@
-"""The proof is right (nothing exceeds a bound) and tight (something nearly reaches it)."""
+"""The range proof is right (nothing exceeds a bound) and tight (something nearly reaches it)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Terms = list[tuple[int, int, int]]  # (weight, lowest value, highest value)
 
 
 def terms(rows: IntRows, r: int) -> Terms:
-    """What each column of row ``r`` weighs and what may meet it, in Python's integers."""
+    """Weight of each column of row ``r`` and range of its operand, in Python's integers."""
     narrow = [
         (narrow_value(bytes_, j), *((-128, 128) if coarse(j) else (-32768, 32767)))
         for bytes_ in (rows.narrow_input[r].tolist(), rows.narrow_hidden[r].tolist())
@@ -35,7 +35,7 @@ def terms(rows: IntRows, r: int) -> Terms:
 
 
 def reached(rows: IntRows, r: int) -> tuple[int, int]:
-    """Smallest and largest accumulator that inputs chosen by the signs of the row bring about."""
+    """Smallest and largest accumulator for inputs chosen by the signs of the row."""
     low = high = int(rows.bias[r])
     for weight, lowest, highest in terms(rows, r):
         low += min(weight * lowest, weight * highest)
@@ -44,7 +44,7 @@ def reached(rows: IntRows, r: int) -> tuple[int, int]:
 
 
 def specified_bound(rows: IntRows, r: int) -> int:
-    """Section 9, in Python's integers."""
+    """The bound of SPEC.md, section 9, in Python's integers."""
     return abs(int(rows.bias[r])) + sum(abs(weight) * -lowest for weight, lowest, _ in terms(rows, r))
 
 
@@ -62,7 +62,7 @@ def test_the_bound_is_the_specification_and_is_never_exceeded(seed: int, wide: i
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10**6), st.integers(0, 6), st.integers(1, 9))
 def test_chosen_inputs_nearly_reach_the_bound(seed: int, wide: int, own: int) -> None:
-    """With a small bias the largest or the smallest accumulator is within 1 % of the bound, so nothing is wasted."""
+    """With a small bias, the largest or smallest accumulator is within 1 % of the bound, so no range is wasted."""
     rows = extreme_rows(np.random.default_rng(seed), 6, wide=wide, narrow_hidden=own)
     rows = replace(rows, bias=np.clip(rows.bias, -1000, 1000))
     for r, bound in enumerate(accumulator_bounds(rows).tolist()):
@@ -73,7 +73,7 @@ def test_chosen_inputs_nearly_reach_the_bound(seed: int, wide: int, own: int) ->
 @pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("seed", range(6))
 def test_the_reference_does_not_trip_at_the_adversary_of_any_row(cell: str, seed: int) -> None:
-    """States and features from the signs of a row, put into the reference, whose checks must stay silent."""
+    """The reference's checks stay silent for states and features chosen by the signs of a row."""
     model = extreme_model(spec(cell, 6, channels=4), seed=seed)
     model = replace(model, number_format=replace(model.number_format, input_shift=(0,) * 4))
     state = reset_state(model, 1)
@@ -184,7 +184,7 @@ def test_every_accumulator_of_a_model_has_a_bound(cell: str) -> None:
 
 
 def test_bounds_of_fixed_formats_are_reached() -> None:
-    """Each in Python's integers, at the operands that bring it about."""
+    """Each bound in Python's integers, at the operands that reach it."""
     model = extreme_model(spec("lstm", 3, pooling="mean", step="remove_gravity"), seed=1)
     frac_bits = model.number_format.cell_frac_bits[0]
     bounds = {bound.name: bound.magnitude for bound in range_bounds(model)}

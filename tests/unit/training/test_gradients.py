@@ -1,4 +1,4 @@
-"""The norm of the gradient k steps back: against finite differences, and vanishing where it must."""
+"""The norm of the gradient k steps back agrees with finite differences, and is 0 without a path back in time."""
 
 from __future__ import annotations
 

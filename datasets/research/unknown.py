@@ -1,7 +1,7 @@
 """Measure how many windows of a class that no training saw are called unknown: by margin and by distance, alike tuned.
 
-    python datasets/measure_unknown.py datasets/recipes/hapt.toml --validation-fraction 0.25     # some minutes
-    python datasets/measure_unknown.py datasets/recipes/car_states.toml --pooling last
+    python datasets/research/unknown.py datasets/recipes/hapt.toml --validation-fraction 0.25     # some minutes
+    python datasets/research/unknown.py datasets/recipes/car_states.toml --pooling last
 
 Each class in turn is left out of training and validation. Both thresholds are set on validation windows so that 5 % of
 the right labels are beyond; what is shown is of test windows. Everything comes from the library: data, training,
@@ -26,7 +26,7 @@ from edge_seq.frontends.from_torch import from_training
 from edge_seq.ir.model import IntModel, Readout
 from edge_seq.pipeline.config import RunConfig, load_config
 from edge_seq.pipeline.decision_search import fit_distance
-from edge_seq.pipeline.prepare import Prepared, prepare
+from edge_seq.pipeline.prepare import PreparedData, prepare
 from edge_seq.pipeline.reliability import with_temperature
 from edge_seq.pipeline.streams import LabelStream
 from edge_seq.quant.calibrate import calibrate
@@ -71,7 +71,7 @@ def margins(stream: LabelStream) -> NDArray[np.int64]:
     return np.asarray(first - second)
 
 
-def measure(config: RunConfig, prepared: Prepared, left_out: int) -> list[str]:
+def measure(config: RunConfig, prepared: PreparedData, left_out: int) -> list[str]:
     """A row of the table."""
     labels = tuple(name for index, name in enumerate(prepared.dataset.labels) if index != left_out)
     assert prepared.validation is not None

@@ -1,8 +1,8 @@
-"""Measure what is to be beaten on the simulated car states, by drive; the table in car_states.md is this one's output.
+"""Score baselines and small recurrent models on the simulated car states, by drive; docs/results/car_states.md has it.
 
-    python datasets/measure_car_states_baselines.py            # some minutes on one core
-    python datasets/measure_car_states_baselines.py --splits 1 --models majority forest
-    python datasets/measure_car_states_baselines.py --splits 4 --recipe datasets/recipes/car_states.toml
+    python datasets/research/car_states_baselines.py            # some minutes on one core
+    python datasets/research/car_states_baselines.py --splits 1 --models majority forest
+    python datasets/research/car_states_baselines.py --splits 4 --recipe datasets/recipes/car_states.toml
 
 Everything comes from the library: the simulator, the split by drive, the windows, the baselines, the training loop.
 """

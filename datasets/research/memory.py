@@ -1,8 +1,8 @@
 """Peak memory and time of training, quantising and evaluating on sets of 1, 10 and 100 times the recordings.
 
-    python datasets/measure_memory.py --times 1 10 100
-    python datasets/measure_memory.py --times 1 10 --storage memory      # for comparison: everything in memory
-    python datasets/measure_memory.py --times 1 15 --data-check          # of `data check`, on CSV files
+    python datasets/research/memory.py --times 1 10 100
+    python datasets/research/memory.py --times 1 10 --storage memory      # for comparison: everything in memory
+    python datasets/research/memory.py --times 1 15 --data-check          # of `data check`, on CSV files
 
 Each step is a process of its own; its peak is what the system says (resident set). The recordings are noise with
 another amplitude in each class, in one file that is written in parts: Parquet, for ``--data-check`` CSV.

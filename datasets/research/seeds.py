@@ -1,13 +1,13 @@
 """Train a recipe with several seeds, quantize each, score each on the test part: mean, spread, interval.
 
-    python datasets/recipes/seeds.py datasets/recipes/hapt.toml --out runs/hapt_seeds
+    python datasets/research/seeds.py datasets/recipes/hapt.toml --out runs/hapt_seeds
 
 Each seed is a run in OUT/seed_<n>, as edge-seq train and quantize leave it, so that an interrupted command resumes and
 every run can be exported and verified. Scores are the integer model's, the float model's beside them. The interval, of
 95 %, is of the mean over seeds and comes from resampling the test groups; the standard deviation is over seeds and says
 nothing about other groups. With --forest the random forest is scored on the same windows, with the difference.
 
-This looks at the test part. Choose with cross_validate.py first.
+This evaluates the test part. Choose options by cross-validation first.
 """
 
 from __future__ import annotations
