@@ -19,6 +19,7 @@ from edge_seq.cli.output import (
     print_table,
     progress,
 )
+from edge_seq.ir.kind_names import CELL_NAMES, one_of
 
 
 def _print_result(result: dict[str, Any], out: Path) -> None:
@@ -43,7 +44,7 @@ def command(
         "runs/compare"
     ),
     quick: Annotated[bool, typer.Option("--quick", help="The form that takes under 30 minutes on 2 cores.")] = False,
-    cell: Annotated[list[str] | None, typer.Option(help="rnn, gru or lstm (again for several); all.")] = None,
+    cell: Annotated[list[str] | None, typer.Option(help=f"{one_of(CELL_NAMES)} (may be given several times).")] = None,
     hidden_size: Annotated[list[int] | None, typer.Option(help="Units, the same for each cell (again).")] = None,
     parameters: Annotated[
         list[int] | None, typer.Option(help="Budget of parameters; each cell gets the units that fit (again).")

@@ -18,6 +18,7 @@ from edge_seq.cli.output import (
     print_warning,
     progress,
 )
+from edge_seq.ir.kind_names import CELL_NAMES, one_of
 
 
 def command(
@@ -28,7 +29,7 @@ def command(
     data: Annotated[
         Path | None, typer.Option("--data", help="Data source (TOML, see datasets/README.md); same as data.source.")
     ] = None,
-    cell: Annotated[str | None, typer.Option(help="rnn, gru or lstm; same as training.cell.")] = None,
+    cell: Annotated[str | None, typer.Option(help=f"{one_of(CELL_NAMES)}; same as training.cell.")] = None,
     hidden_size: Annotated[int | None, typer.Option(help="Units a layer; same as training.hidden_size.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Same as training.epochs.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same as training.seed.")] = None,

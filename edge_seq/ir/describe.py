@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from edge_seq.ir.cells import cell_name
 from edge_seq.ir.contract import contract_to_dict
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import (
     FloatModel,
     IntFormat,
@@ -31,7 +31,7 @@ def describe(model: FloatModel | IntModel) -> dict[str, Any]:
         "readout": readout_to_dict(model.readout),
         "number_format": asdict(model.number_format),
         "layers": [
-            {"cell": cell_name(cell), "hidden_size": size, "gates": list(vars(cell))}
+            {"cell": kind_of(cell).name, "hidden_size": size, "gates": [group.name for group in kind_of(cell).rows]}
             for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
         ],
     }
