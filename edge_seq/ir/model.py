@@ -15,6 +15,7 @@ from edge_seq.ir.cells import Cell, gates, hidden_size
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
+from edge_seq.support.results import to_plain, written
 
 Pooling = Literal["last", "mean"]
 LabelEvery = Literal["window", "sample"]
@@ -36,20 +37,13 @@ class Readout:
     pooling: Pooling = "last"
     label_every: LabelEvery = "window"
     at_window_end: AtWindowEnd = "reset"
-    decision: DecisionStage | None = None
+    decision: DecisionStage | None = dataclasses.field(default=None, metadata=written(unless_none=True))
 
 
 def readout_to_dict(readout: Readout) -> dict[str, Any]:
     """Ready for JSON. A decision stage, or its distance, that is not there is not mentioned: such models keep their
     hash and files."""
-    data = dataclasses.asdict(readout)
-    stage = data.pop("decision")
-    return data if stage is None else {**data, "decision": stage_to_dict(stage)}
-
-
-def stage_to_dict(stage: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a decision stage, ready for JSON."""
-    return {name: value for name, value in stage.items() if (name, value) != ("unknown_distance", None)}
+    return dict(to_plain(readout))
 
 
 def readout_from_dict(data: dict[str, Any]) -> Readout:

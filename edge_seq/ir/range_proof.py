@@ -27,6 +27,7 @@ from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, UnknownDistance
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 from edge_seq.support.errors import RangeProofError
+from edge_seq.support.results import Result
 
 FEATURE_LIMIT = 2**15  # |feature| <= 2^15: any 16-bit value
 SIGMOID_MAX = 2**FINE_FRAC_BITS - 1
@@ -34,7 +35,7 @@ TANH_MAX = INT16_MAX
 
 
 @dataclass(frozen=True)
-class Bound:
+class Bound(Result):
     """What an accumulator or intermediate can reach at the most.
 
     Attributes:
@@ -43,6 +44,8 @@ class Bound:
         magnitude: the largest absolute value that any input can bring about.
         limit: what the type holds.
     """
+
+    derived = ("slack",)
 
     name: str
     row: int

@@ -16,6 +16,7 @@ from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_stream
 from edge_seq.ir.cells import Lstm
 from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.support.results import Result
 
 # Of all cell states seen, this share must fit 16 bits; the rest saturates, far out where tanh is flat. A bit of range
 # costs a bit of resolution: on a car-state LSTM with |c| up to 18.4 and 99.9 % below 12.1, the mean change of a
@@ -116,7 +117,7 @@ def cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.i
 
 
 @dataclass(frozen=True)
-class Saturation:
+class Saturation(Result):
     """How often one traced value sat at the end of its range.
 
     Attributes:
@@ -124,6 +125,8 @@ class Saturation:
         saturated: number of values at either end.
         values: number of values seen.
     """
+
+    derived = ("share",)
 
     name: str
     saturated: int

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import rich.table
 
 PLAIN_WIDTH = 140  # characters; without a terminal the width is a guess, and a wide guess keeps rows whole
 
@@ -37,18 +43,24 @@ def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from io import StringIO
 
     from rich.console import Console
-    from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    out = StringIO()
+    Console(file=out, highlight=False, markup=False, width=width).print(rich_table(title, columns, rows))
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
+
+
+def rich_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> rich.table.Table:
+    """Make a table for a rich console. A column whose cells are all numbers is aligned right."""
+    from rich.table import Table as RichTable
+
+    table = RichTable(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows]
         numeric = bool(cells) and all(is_number(cell) for cell in cells)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    out = StringIO()
-    Console(file=out, highlight=False, markup=False, width=width).print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
+    return table
 
 
 def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -66,3 +78,32 @@ def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         for row in rows
     )
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people.
+
+    Attributes:
+        title: Title above the table.
+        columns: Names of the columns.
+        rows: Cells by row, as many as there are columns.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class ShownAsTables(ABC):
+    """Base of results that show themselves as tables: as text when printed, as HTML in a notebook."""
+
+    @abstractmethod
+    def tables(self) -> Sequence[Table]:
+        """Tables of the result, the most important one first."""
+
+    def __str__(self) -> str:
+        return "\n\n".join(text_table(one.title, one.columns, one.rows) for one in self.tables())
+
+    def _repr_html_(self) -> str:
+        return "".join(html_table(one.title, one.columns, one.rows) for one in self.tables())

@@ -17,11 +17,11 @@ from edge_seq.ir.serialize import save_model
 from edge_seq.parity.cost import quantisation_cost
 from edge_seq.pipeline.logits import float_logits, real_logits
 from edge_seq.pipeline.prepare import split_note
-from edge_seq.pipeline.reliability import reliability
 from edge_seq.quant.calibrate import calibrate, count_saturation
 from edge_seq.quant.gate_error import gate_errors
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import softmax
+from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run
@@ -60,7 +60,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
     summary = {
         "model_hash": model_hash(quantized),
         "float_model_hash": model_hash(model),
-        **split_note(load_run_config(run), load_json(run.training) if run.training.is_file() else None),
+        **split_note(load_run_config(run), load_json(run.training) if run.training.is_file() else None).to_dict(),
         "parameters": num_parameters(model),
         "weight_bytes": weight_bytes(quantized),
         "deployed_bytes": deployed_bytes(quantized),
@@ -70,7 +70,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         "saturation": [{**asdict(s), "share": s.share} for s in count_saturation(quantized, streams)],
         "by_gate": [asdict(error) for error in gate_errors(model, quantized, streams)],
         "cost": {"side": side, **asdict(cost)},
-        "reliability": {"side": side, **reliability(windows.labels, temperature_of_run(run), logits)},
+        "reliability": {"side": side, **reliability(windows.labels, temperature_of_run(run), logits).to_dict()},
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
     }
     if run.decision.is_file():  # it was of the integer model that is replaced
