@@ -1,1 +1,1 @@
-"""From the integer model to C99: a hand-written runtime and generated constant data."""
+"""Export integer models to C99: a hand-written runtime and generated constant data."""

@@ -1,1 +1,1 @@
-"""Fixed-point primitives and the activation table: below everything that computes integers."""
+"""Fixed-point primitives and the activation table, used by everything that computes integers."""

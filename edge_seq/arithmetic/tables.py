@@ -1,7 +1,7 @@
-"""The one activation table: tanh, piecewise linear in 256 cells of 1/16 over [-8, 8) (SPEC.md, section 5).
+"""The activation table: tanh, piecewise linear in 256 cells of width 1/16 over [-8, 8) (SPEC.md, section 5).
 
-sigmoid needs no table of its own: sigmoid(x) = (1 + tanh(x / 2)) / 2. The half of the argument is folded into the row's
-multiplier, the rest costs one shift and one addition. So one kilobyte serves all gates of all cells.
+sigmoid uses the same table: sigmoid(x) = (1 + tanh(x / 2)) / 2. Halving the argument is folded into the row's
+multiplier, the rest costs one shift and one addition. One kilobyte therefore serves all gates of all cells.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CELL_BITS = 8  # 256 cells
 POSITION_BITS = 12  # 4,096 positions in a cell
 ARGUMENT_BITS = CELL_BITS + POSITION_BITS  # the argument is unsigned with 20 bits
 ARGUMENT_FRAC_BITS = 16  # Q16: 2^20 steps over [-8, 8)
-ARGUMENT_OFFSET = 1 << (ARGUMENT_BITS - 1)  # what stands for x = 0; folded into the rows' biases
+ARGUMENT_OFFSET = 1 << (ARGUMENT_BITS - 1)  # the argument for x = 0; folded into the rows' biases
 ARGUMENT_MAX = (1 << ARGUMENT_BITS) - 1
 
 
@@ -25,12 +25,12 @@ ARGUMENT_MAX = (1 << ARGUMENT_BITS) - 1
 def tanh_table() -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """Base and slope of each cell.
 
-    tanh at the knots x_k = -8 + k/16, moved by -f''(x_k) h^2 / 16 so that a chord's error spreads to both sides of the
-    curve (the gap of a chord over a cell of width h is f'' h^2 / 8), plus 1/2 for the floor that follows, rounded.
-    The slope joins base to base: the function is continuous and never falls.
+    The base is tanh at the knot x_k = -8 + k/16, moved by -f''(x_k) h^2 / 16 and increased by 1/2 for the floor that
+    follows, rounded. The move spreads a chord's error to both sides of the curve, as the gap of a chord over a cell of
+    width h is f'' h^2 / 8. The slope connects base to base: the function is continuous and never decreases.
 
     Returns:
-        base int16 [256], Q15; slope int16 [256], rise of the cell times 16, at least 0.
+        Base int16 [256], Q15; slope int16 [256], the rise over the cell times 16, at least 0.
     """
     width = 1 / 16
     x = -8 + width * np.arange((1 << CELL_BITS) + 1)
@@ -50,11 +50,14 @@ def table_argument(value: Int64) -> Int64:
 def table_tanh(argument: Int64) -> Int64:
     """tanh((argument - 2^19) / 2^16) in Q15, between -32767 and 32767.
 
-    t = base[k] + floor(slope[k] (f + 1) / 2^16) with k = argument >> 12, f = argument & 4095. (f + 1, so that one
-    multiply-accumulate of the packed word base * 2^16 + slope with f gives it.)
+    t = base[k] + floor(slope[k] (f + 1) / 2^16) with k = argument >> 12, f = argument & 4095. With f + 1, one
+    multiply-accumulate of the packed word base * 2^16 + slope and f computes it.
 
     Args:
-        argument: any shape, 0 to 2^20 - 1.
+        argument: integers of any shape, 0 to 2^20 - 1.
+
+    >>> table_tanh(np.array([0, 2**19, 2**20 - 1])).tolist()
+    [-32767, 1, 32767]
     """
     base, slope = tanh_table()
     cell = argument >> POSITION_BITS
@@ -64,7 +67,7 @@ def table_tanh(argument: Int64) -> Int64:
 
 
 def packed_table() -> NDArray[np.uint32]:
-    """uint32 [256], base * 2^16 + slope: how C and the kernels hold the table."""
+    """The table as C and the kernels store it: base * 2^16 + slope, uint32 [256]."""
     base, slope = tanh_table()
     words = (base.view(np.uint16).astype(np.uint32) << 16) | slope.view(np.uint16).astype(np.uint32)
     return words.astype(np.uint32)

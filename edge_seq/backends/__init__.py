@@ -1,1 +1,1 @@
-"""What evaluates a model: the numpy references and ONNX."""
+"""Backends that evaluate a model: the numpy references and ONNX."""

@@ -1,4 +1,4 @@
-"""The decision stage in numpy (SPEC.md, section 14), a label at a time, for any number of streams side by side."""
+"""The decision stage in numpy (SPEC.md, section 14), one label at a time, for any number of parallel streams."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ from edge_seq.arithmetic.fixed_point import COARSE_DROP, Int64, check_int32, rou
 from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, DecisionStage, UnknownDistance
 from edge_seq.ir.rows import is_coarse
 
-UNKNOWN_CODE = 0  # of `decided` and `pending`; class k is k + 1, so that all is 0 after a reset
+UNKNOWN_CODE = 0  # code in `decided` and `pending`; class k has code k + 1, so all codes are 0 after a reset
 
 
 @dataclass(frozen=True)
 class DecisionState:
-    """What the stage remembers between two labels; after a reset all 0.
+    """Memory of the stage between two labels, all 0 after a reset.
 
     Attributes:
         scores: int64 [B, K], Q16, in [-2^19, 0].
-        decided: int64 [B], 0 unknown, k + 1 class k.
-        pending: int64 [B], what the label before asked for, coded alike.
-        run: int64 [B], labels in a row that asked for ``pending`` where that is not decided, below min_labels.
-        primed: int64 [B], 1 once a label was seen.
-        excess: int64 [B], Q7, smoothed: by how much what the head sees is beyond its label's radius; None without a
-            distance.
+        decided: int64 [B], current decision: 0 unknown, k + 1 class k.
+        pending: int64 [B], target of the previous label, in the same code.
+        run: int64 [B], consecutive labels with target ``pending`` if that is not decided; below min_labels.
+        primed: int64 [B], 1 after the first label.
+        excess: int64 [B], Q7, smoothed excess of :func:`excess_of`; None without a distance.
     """
 
     scores: Int64
@@ -37,13 +36,13 @@ class DecisionState:
 
 
 def decision_words(state: DecisionState) -> Int64:
-    """int64 [B, K + 4 or 5]: all of a state, in the order in which it is saved (SPEC.md, section 13)."""
+    """All words of a state, int64 [B, K + 4 or 5], in the order of a saved state (SPEC.md, section 13)."""
     scores, *others = (value for value in vars(state).values() if value is not None)
     return np.concatenate([scores, np.stack(others, axis=1)], axis=1)
 
 
 def decision_of_words(stage: DecisionStage, num_classes: int, words: Int64) -> DecisionState | None:
-    """Inverse of :func:`decision_words`; None where a word is outside its range (SPEC.md, section 14)."""
+    """Inverse of :func:`decision_words`; None if a word is out of range (SPEC.md, section 14)."""
     scores, others = words[:, :num_classes], words[:, num_classes:]
     lowest = np.array([0, 0, 0, 0, -DISTANCE_LIMIT])[: others.shape[1]]
     highest = np.array([num_classes, num_classes, stage.min_labels - 1, 1, DISTANCE_LIMIT])[: others.shape[1]]
@@ -54,7 +53,7 @@ def decision_of_words(stage: DecisionStage, num_classes: int, words: Int64) -> D
 
 @dataclass(frozen=True)
 class StageNumbers:
-    """A stage's numbers, int64 [] or [B]: one for all streams, or for each its own, as a search wants it."""
+    """Parameters of a stage, int64 [] (the same for all streams) or [B] (one for each stream, for searches)."""
 
     smoothing_shift: Int64
     hysteresis: Int64
@@ -63,26 +62,30 @@ class StageNumbers:
 
     @staticmethod
     def of(*stages: DecisionStage) -> StageNumbers:
-        """[] of one stage, [N] of several."""
+        """Parameters of the given stages: shape [] for one stage, [N] for several."""
         columns = [[getattr(stage, field.name) for stage in stages] for field in fields(StageNumbers)]
         return StageNumbers(*(np.array(c if len(stages) > 1 else c[0], dtype=np.int64) for c in columns))
 
 
 def seen_q7(operands: Int64) -> Int64:
-    """Operands [B, H], fine units Q15 and coarse ones Q7, all in Q7, -128 to 128."""
+    """Convert operands [B, H], fine units in Q15 and coarse ones in Q7, to Q7, -128 to 128.
+
+    >>> seen_q7(np.array([[256, -256, 5, 7]])).tolist()
+    [[1, -1, 5, 7]]
+    """
     return np.where(is_coarse(operands.shape[1]), operands, rounding_shift(operands, COARSE_DROP))
 
 
 def excess_of(distance: UnknownDistance, operands: Int64, label: Int64) -> Int64:
-    """By how much the head's operands are beyond their label's radius.
+    """Distance of the head's operands from the centroid of their label, minus the label's radius.
 
     Args:
-        distance: of the stage.
-        operands: int64 [B, H], what the head sees.
-        label: int64 [B].
+        distance: distance rule of the stage.
+        operands: input of the head, int64 [B, H].
+        label: class index, int64 [B].
 
     Returns:
-        int64 [B], Q7: sum over the units of |v - centroid[label]|, less radius[label].
+        int64 [B], Q7: the sum over the units of |v - centroid[label]|, minus radius[label].
     """
     gaps = np.abs(seen_q7(operands) - np.array(distance.centroids, dtype=np.int64)[label])
     return np.asarray(gaps.sum(axis=1) - np.array(distance.radii, dtype=np.int64)[label])
@@ -98,16 +101,16 @@ def reset_decision(batch: int, num_classes: int, *, by_distance: bool = False) -
 def decide(
     numbers: StageNumbers, logits: Int64, state: DecisionState, excess: Int64 | None = None
 ) -> tuple[DecisionState, Int64]:
-    """One label.
+    """Process one label.
 
     Args:
-        numbers: of the stage.
-        logits: int64 [B, K], Q16.
-        state: from :func:`reset_decision` or the label before.
-        excess: int64 [B], of :func:`excess_of`; None without a distance, as in ``state``.
+        numbers: parameters of the stage.
+        logits: logits of the label, int64 [B, K], Q16.
+        state: state from :func:`reset_decision` or the previous label.
+        excess: int64 [B], from :func:`excess_of`; None without a distance, as in ``state``.
 
     Returns:
-        the next state, and the decision int64 [B]: 0..K-1, or K for unknown.
+        The next state, and the decision int64 [B]: 0 to K-1, or K for unknown.
     """
     rows = np.arange(len(logits))
     gaps = check_int32(logits - logits.max(axis=1, keepdims=True), "the gap to the largest logit")
@@ -115,7 +118,7 @@ def decide(
     shift = numbers.smoothing_shift * state.primed
     scores = state.scores + ((fresh - state.scores) >> shift[:, None])
 
-    best = scores.argmax(axis=1)  # the first of equals
+    best = scores.argmax(axis=1)  # the first of equal scores
     second, first = np.sort(scores, axis=1)[:, -2:].T
     lead = first - scores[rows, np.maximum(state.decided - 1, 0)]
     target = np.where((state.decided != UNKNOWN_CODE) & (lead < numbers.hysteresis), state.decided, best + 1)
@@ -140,7 +143,7 @@ def decide(
 
 
 def decide_stream(numbers: StageNumbers, logits: Int64, excess: Int64 | None = None) -> NDArray[np.int64]:
-    """Decisions int64 [B, L] of logits int64 [B, L, K] and, with a distance, its excess int64 [B, L], from a reset.
+    """Decisions int64 [B, L] for logits int64 [B, L, K] and, with a distance, excess int64 [B, L], from a reset.
 
     >>> stage = StageNumbers.of(DecisionStage(min_labels=2))
     >>> decide_stream(stage, np.array([[[9, 0], [0, 9], [9, 0], [0, 9], [0, 9]]])).tolist()

@@ -1,4 +1,4 @@
-"""Counts that a sensor never gives and no implementation may get wrong."""
+"""Extreme counts, which sensors rarely give but every implementation must handle."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ Maker = Callable[[], NDArray[Any]]
 
 
 def extreme_makers(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Maker, ...]:
-    """What each gives, [T, C], is in int16's range: noise over all 16 bits, both ends at random, one end constant, and
-    a walk that ends anywhere.
+    """Functions that each make a window [T, C] within the range of int16.
+
+        The kinds are noise over all 16 bits, random extremes, constant extremes, and a saturated random walk.
 
     Args:
-        rng: drawn from at each call.
-        shape: T, C.
+        rng: random generator, used at each call.
+        shape: shape of a window, (T, C).
     """
     low, high = -(2**15), 2**15 - 1
     ends = np.array([low, high])
@@ -30,5 +31,5 @@ def extreme_makers(rng: np.random.Generator, shape: tuple[int, int]) -> tuple[Ma
 
 
 def windows_in_turn(makers: tuple[Maker, ...], windows: int) -> list[NDArray[Any]]:
-    """So many windows, of each maker in turn."""
+    """Make windows, taking the makers in turn."""
     return [np.asarray(makers[index % len(makers)]()) for index in range(windows)]

@@ -1,7 +1,7 @@
-"""Between raw counts and the first layer: one definition for training, references and tests.
+"""Preprocessing between raw counts and the first layer: one definition for training, references and tests.
 
-The integer step is SPEC.md, section 3; ONNX and C hold the same arithmetic and are compared with this. What a network
-in float sees is normalised on top; an integer model has that folded into its first layer.
+The integer step is defined in SPEC.md, section 3. ONNX and C implement the same arithmetic and are compared with this
+module. A float model also normalises the features; an integer model has that folded into its first layer.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from edge_seq.support.errors import DataError
 
 
 def check_counts(counts: NDArray[np.int16], num_channels: int, doing: str) -> None:
-    """See that an array is what every backend takes: int16 [B, T, C] with at least one step. numpy would broadcast one
-    channel to all of them and truncate floats without a word.
+    """Check that an array is what every backend takes: int16 [B, T, C] with at least one step.
+
+        Without this check, numpy would silently broadcast one channel to all of them, and truncate floats.
 
     Args:
-        counts: to look at.
-        num_channels: C.
-        doing: begins the message, for example ``calibrating car_state``.
+        counts: array to check.
+        num_channels: number of channels, C.
+        doing: start of the message, for example ``calibrating car_state``.
 
     Raises:
-        DataError: naming shape and dtype found and expected.
+        DataError: the array has another shape or dtype; the message names both.
     """
     expected = f"expected int16 raw counts [windows, time steps, {num_channels}] with at least one step"
     if counts.ndim != 3 or counts.shape[2] != num_channels or not counts.size:
@@ -38,10 +39,10 @@ def check_counts(counts: NDArray[np.int16], num_channels: int, doing: str) -> No
 
 @dataclass(frozen=True)
 class PreprocessState:
-    """What the step remembers between two samples.
+    """Memory of the preprocessing between two samples.
 
     Attributes:
-        primed: whether a sample was seen since the reset.
+        primed: True after the first sample since the reset.
         memory: int32 [B, C]; the previous sample (difference) or the low-pass in counts * 2^14 (remove_gravity).
     """
 
@@ -57,15 +58,15 @@ def initial_state(batch: int, num_channels: int) -> PreprocessState:
 def preprocess_step(
     counts: NDArray[np.int16], state: PreprocessState, preprocessing: Preprocessing
 ) -> tuple[NDArray[np.int16], PreprocessState]:
-    """One sample.
+    """Preprocess one sample.
 
     Args:
-        counts: int16 [B, C], raw counts.
-        state: from :func:`initial_state` or the step before.
-        preprocessing: of the contract.
+        counts: raw counts, int16 [B, C].
+        state: state from :func:`initial_state` or the previous step.
+        preprocessing: preprocessing of the contract.
 
     Returns:
-        features int16 [B, C] and the next state.
+        Features int16 [B, C], and the next state.
     """
     x = counts.astype(np.int32)
     match preprocessing.step:
@@ -89,14 +90,14 @@ def preprocess_step(
 
 
 def preprocess(counts: NDArray[np.int16], preprocessing: Preprocessing) -> NDArray[np.int16]:
-    """Whole windows, each from a reset.
+    """Preprocess whole windows, each from a reset.
 
     Args:
-        counts: int16 [B, T, C], raw counts.
-        preprocessing: of the contract.
+        counts: raw counts, int16 [B, T, C].
+        preprocessing: preprocessing of the contract.
 
     Returns:
-        features int16 [B, T, C].
+        Features int16 [B, T, C].
 
     >>> preprocess(np.array([[[5], [7], [4]]], dtype=np.int16), Preprocessing("difference")).ravel().tolist()
     [0, 2, -3]
@@ -110,11 +111,11 @@ def preprocess(counts: NDArray[np.int16], preprocessing: Preprocessing) -> NDArr
 
 
 def normalise(counts: NDArray[np.int16], normalisation: Normalisation) -> NDArray[np.float32]:
-    """(counts - mean) / scale a channel, computed in float64.
+    """Normalise each channel, (counts - mean) / scale, computed in float64.
 
     Args:
-        counts: int16 [..., C], preprocessed.
-        normalisation: of the training windows, as the model keeps it.
+        counts: preprocessed counts, int16 [..., C].
+        normalisation: normalisation of the model, from the training windows.
 
     Returns:
         float32 [..., C].

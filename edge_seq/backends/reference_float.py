@@ -1,4 +1,4 @@
-"""The float model in numpy: what torch computed, without torch. Equations in :mod:`edge_seq.ir.cells`."""
+"""The float reference: evaluates a float model in numpy, without torch. Equations are in :mod:`edge_seq.ir.kinds`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing_extensions import assert_never
 
 from edge_seq.backends.preprocess import check_counts, normalise, preprocess
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 
@@ -18,12 +18,12 @@ Array = NDArray[np.floating[Any]]
 
 
 def float_features(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Preprocess and normalise as the model says: int16 [B, T, C] to float32 [B, T, C]."""
+    """Preprocess and normalise counts for a model: int16 [B, T, C] to float32 [B, T, C]."""
     return normalise(preprocess(counts, model.contract.preprocessing), model.number_format.normalisation)
 
 
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), by way of tanh, which cannot overflow."""
+    """1 / (1 + exp(-x)), computed with tanh, which cannot overflow."""
     return np.asarray(0.5 * (1.0 + np.tanh(0.5 * x)), dtype=x.dtype)
 
 
@@ -36,7 +36,7 @@ def _affine(rows: FloatRows, x: Array, h: Array) -> Array:
     return np.asarray(y)
 
 
-def _layer(cell: Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows], inputs: Array) -> dict[str, Array]:
+def _layer(cell: Layer[FloatRows], inputs: Array) -> dict[str, Array]:
     """Run one layer over float32 [B, T, I]; returns traced values [B, T, H] by name."""
     batch, time_steps, _ = inputs.shape
     steps: list[dict[str, Array]] = []
@@ -72,6 +72,12 @@ def _layer(cell: Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows], inputs: Arra
                 c = sigmoid(values["forget_gate"]) * c + sigmoid(values["input_gate"]) * np.tanh(values["cell_gate"])
                 h = sigmoid(values["output_gate"]) * np.tanh(c)
                 values["cell_state"] = c
+            case FastGrnn():
+                h = np.zeros((batch, len(cell.new_gate.bias)), dtype=np.float32) if t == 0 else h
+                new = _affine(cell.new_gate, x, h)
+                values = {"update_gate": new + cell.update_offset, "new_gate": new}
+                update = sigmoid(values["update_gate"])
+                h = (cell.zeta * (1 - update) + cell.nu) * np.tanh(new) + update * h
             case unreachable:
                 assert_never(unreachable)
         steps.append(values | {"hidden_state": h})
@@ -83,14 +89,14 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
 
     Args:
         model: float model.
-        counts: int16 [B, T, C], raw counts; T is the contract's window length or shorter.
+        counts: raw counts, int16 [B, T, C]; T is the contract's window length or less.
 
     Returns:
-        Trace of float32 arrays [B, T, N]; ``label`` is int64. Logits are given at every step, whatever the readout's
-        ``label_every`` says, because they cost little here and training losses may want them.
+        Trace of float32 arrays [B, T, N]; ``label`` is int64. Logits are computed at every step, even if the readout
+        gives a label only per window, as they cost little here and training losses may use them.
 
     Raises:
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     check_counts(counts, model.input_size, f"running {model.name}")
     values: dict[str, NDArray[Any]] = {"features": float_features(model, counts)}
@@ -113,12 +119,12 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input
 
     Args:
         model: float model.
-        counts: int16 [B, n T, C], raw counts of n whole windows.
-        head_input: also give what the head sees, ``head_input`` [B, n T, H], which a reset leaves alone.
+        counts: raw counts of n whole windows, int16 [B, n T, C].
+        head_input: also return the input of the head, ``head_input`` [B, n T, H], which a reset does not clear.
 
     Returns:
-        Trace of hidden and cell states *after* each step, reset ones where a window's end resets them, and of the
-        logits, zero where no label is due.
+        Trace of the hidden and cell states after each step (zero after a step whose window end resets them) and of the
+        logits (zero if no label is due).
     """
     length = model.contract.window_length
     carries = model.readout.at_window_end == "carry"

@@ -1,6 +1,6 @@
-"""The living definition of the integer model: SPEC.md as slow, obvious code. All other backends must equal it exactly.
+"""The integer reference: SPEC.md as slow, obvious code. All other backends must agree with it exactly.
 
-Every number is an int64 that is checked to fit 32 bits where C uses 32 bits.
+All numbers are int64. Values for which C uses 32 bits are checked to fit 32 bits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, tabl
 from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, padded
 
@@ -35,12 +35,12 @@ NO_LABEL = -1
 
 @dataclass(frozen=True)
 class LayerState:
-    """State of one layer, all int64 [B, padded(H)]; padding stays zero.
+    """State of one layer. All arrays are int64 [B, padded(H)]; the padding stays zero.
 
     Attributes:
-        operands: what matrices and the head see: fine units Q15, coarse units Q7.
-        hidden: the hidden state; a GRU keeps Q15 for all units, in other cells it *is* the operands.
-        cell: an LSTM's cell state; empty in other cells.
+        operands: input of matrices and head: fine units Q15, coarse units Q7.
+        hidden: hidden state, with 16 bits for all units where the kind saves it; otherwise it equals the operands.
+        cell: cell state; [B, 0] in kinds without one.
     """
 
     operands: Int64
@@ -48,16 +48,33 @@ class LayerState:
     cell: Int64
 
 
+def saved_states(kind: LayerKind, state: LayerState) -> dict[StateName, Int64]:
+    """The arrays [B, padded(H)] that are kept of a layer, in the order in which they lie in C and are saved."""
+    arrays: dict[StateName, Int64] = {
+        "operands": state.operands,
+        "hidden_state": state.hidden,
+        "cell_state": state.cell,
+    }
+    return {name: arrays[name] for name in kind.saved}
+
+
+def layer_state(kind: LayerKind, saved: Mapping[StateName, Int64]) -> LayerState:
+    """Inverse of :func:`saved_states`."""
+    operands = saved["operands"]
+    hidden = saved["hidden_state"] if kind.hidden_is_saved else operands
+    return LayerState(operands, hidden, saved.get("cell_state", np.zeros((len(operands), 0), dtype=np.int64)))
+
+
 @dataclass(frozen=True)
 class State:
     """Everything a model remembers between two samples.
 
     Attributes:
-        layers: one a layer.
-        preprocess: what preprocessing remembers.
-        pool_sum: int64 [B, padded(H)], sum of the last layer's operands since the window began.
-        step_in_window: samples since the window began.
-        decision: of the decision stage; None without one.
+        layers: state of each layer.
+        preprocess: memory of the preprocessing.
+        pool_sum: sum of the last layer's operands since the window began, int64 [B, padded(H)].
+        step_in_window: number of samples since the window began.
+        decision: state of the decision stage; None without one.
     """
 
     layers: tuple[LayerState, ...]
@@ -68,12 +85,11 @@ class State:
 
 
 def reset_state(model: IntModel, batch: int) -> State:
-    """State after a reset, for ``batch`` windows side by side."""
+    """State after a reset, for ``batch`` parallel windows."""
     layers = []
     for cell, size in zip(model.layers, model.hidden_sizes, strict=True):
-        zeros = np.zeros((batch, padded(size)), dtype=np.int64)
-        cell_state = zeros if isinstance(cell, Lstm) else np.zeros((batch, 0), dtype=np.int64)
-        layers.append(LayerState(operands=zeros, hidden=zeros, cell=cell_state))
+        zeros: Int64 = np.zeros((batch, padded(size)), dtype=np.int64)
+        layers.append(layer_state(kind_of(cell), dict.fromkeys(kind_of(cell).saved, zeros)))
     pool_sum = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
     stage, decision = model.readout.decision, None
     if stage is not None:
@@ -82,14 +98,14 @@ def reset_state(model: IntModel, batch: int) -> State:
 
 
 def begin_window(model: IntModel, state: State) -> State:
-    """State with which a window begins after another; the decision stage lives on."""
+    """State at the start of the next window. The decision stage keeps its state."""
     if model.readout.at_window_end == "reset":
         return replace(reset_state(model, len(state.pool_sum)), decision=state.decision)
     return replace(state, pool_sum=np.zeros_like(state.pool_sum), step_in_window=0)
 
 
 def _accumulate(rows: IntRows, features: Int64, operands_below: Int64, operands_own: Int64) -> Int64:
-    """acc = bias + wide . x + narrow_input . z_below + narrow_hidden . z_own; int64 [B, R]."""
+    """Accumulators bias + wide . x + narrow_input . z_below + narrow_hidden . z_own, int64 [B, R]."""
     accumulator = np.broadcast_to(integers(rows.bias), (len(features), len(rows.bias)))
     for weights, values in (
         (integers(rows.wide), features),
@@ -102,22 +118,22 @@ def _accumulate(rows: IntRows, features: Int64, operands_below: Int64, operands_
 
 
 def _to_operands(hidden_q15: Int64) -> Int64:
-    """Fine units keep Q15; coarse ones are rounded to Q7."""
+    """Operands of hidden values: fine units keep Q15, coarse ones are rounded to Q7."""
     coarse = is_coarse(hidden_q15.shape[1])
     return np.where(coarse, rounding_shift(hidden_q15, COARSE_DROP), hidden_q15)
 
 
 def sigmoid_q15(argument: Int64) -> Int64:
-    """floor((1 + tanh) / 2) in Q15, 0 to 32767; the argument was halved by the row's multiplier."""
+    """floor((1 + tanh) / 2) in Q15, 0 to 32767. The row's multiplier has already halved the argument."""
     return (table_tanh(argument) >> 1) + (1 << (FINE_FRAC_BITS - 1))
 
 
 def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
-    """What the head saw in a step that gave ``values`` and a label: int64 [B, H], fine units Q15, coarse ones Q7."""
+    """Input of the head in a step with a label, from its traced values: int64 [B, H], fine units Q15, others Q7."""
     if model.readout.pooling == "mean":
         return values["pooled"]
     last = values[f"layer{len(model.layers) - 1}.hidden_state"]
-    return _to_operands(last) if isinstance(model.layers[-1], Gru) else last
+    return _to_operands(last) if kind_of(model.layers[-1]).hidden_is_saved else last
 
 
 def _pad_units(values: Int64, size: int) -> Int64:
@@ -142,7 +158,7 @@ def _step_gru(
     reset = table_argument(scaled(cell.reset_gate))
     update = table_argument(scaled(cell.update_gate))
     new_hidden = scaled(cell.new_gate_hidden)
-    # n = tanh(n_x + r n_h), r = (1 + tanh_r) / 2; mulw by the Q15 tanh_r gives the half of the product.
+    # n = tanh(n_x + r n_h), r = (1 + tanh_r) / 2. mulw by tanh_r in Q15 gives half of the product.
     new = scaled(cell.new_gate_input) + (new_hidden >> 1) + mulw(new_hidden, table_tanh(reset))
     new_argument = table_argument(check_int32(new, "a GRU's new gate"))
 
@@ -174,7 +190,7 @@ def _step_lstm(
     candidate = table_tanh(arguments["cell_gate"])
 
     old = state.cell[:, : keep.shape[1]]
-    # keep * old is Q(15 + cell_frac_bits); write * candidate is Q30 and comes to the same binary point.
+    # keep * old is Q(15 + cell_frac_bits); write * candidate is Q30 and is shifted to the same binary point.
     total = keep * old + ((write * candidate) >> (FINE_FRAC_BITS - cell_frac_bits))
     new = saturate16(rounding_shift(check_int32(total, "a cell update"), FINE_FRAC_BITS))
     squashed = table_tanh(table_argument((new << (ARGUMENT_FRAC_BITS - cell_frac_bits)) + ARGUMENT_OFFSET))
@@ -186,8 +202,28 @@ def _step_lstm(
     return LayerState(operands, operands, _pad_units(new, size)), arguments
 
 
+def _step_fastgrnn(
+    cell: FastGrnn[IntRows], features: Int64, below: Int64, state: LayerState
+) -> tuple[LayerState, dict[str, Int64]]:
+    new = mulw(_accumulate(cell.new_gate, features, below, state.operands), integers(cell.new_gate.multiplier))
+    # The gate's argument is that of the new gate, halved for the sigmoid, and its own offset.
+    update = check_int32((new >> 1) + integers(cell.update_offset), "a FastGRNN's update gate")
+    arguments = {"update_gate": table_argument(update), "new_gate": table_argument(new)}
+
+    keep = sigmoid_q15(arguments["update_gate"])
+    take = check_int32(
+        integers(cell.zeta) * (2**FINE_FRAC_BITS - keep) + integers(cell.nu), "the weight of a FastGRNN's new gate"
+    )  # zeta (1 - z) + nu, Q30
+    old = state.hidden[:, : keep.shape[1]]
+    # mulw of Q30 by Q15 is Q29, and so is half of the old state's part.
+    blend = check_int32((keep * old >> 1) + mulw(take, table_tanh(arguments["new_gate"])), "a hidden state's update")
+    hidden = saturate16(rounding_shift(blend, FINE_FRAC_BITS - 1))
+    size = state.hidden.shape[1]
+    return LayerState(_pad_units(_to_operands(hidden), size), _pad_units(hidden, size), state.cell), arguments
+
+
 def _pool(model: IntModel, state: State) -> Int64:
-    """What the head sees: the operands of the last layer, or their mean since the window began."""
+    """Input of the head: the operands of the last layer, or their mean since the window began."""
     if model.readout.pooling == "last":
         return state.layers[-1].operands
     count = state.step_in_window
@@ -198,15 +234,15 @@ def _pool(model: IntModel, state: State) -> Int64:
 
 
 def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[State, dict[str, Int64]]:
-    """One sample for each of B streams.
+    """Process one sample for each of B streams.
 
     Args:
         model: verified integer model.
-        counts: int16 [B, C], raw counts.
-        state: from :func:`reset_state` or the step before.
+        counts: raw counts, int16 [B, C].
+        state: state from :func:`reset_state` or the previous step.
 
     Returns:
-        The next state, and the traced values [B, N] by the names of :func:`edge_seq.backends.trace.trace_names`.
+        The next state, and the traced values [B, N], named as in :func:`edge_seq.backends.trace.trace_names`.
     """
     features, preprocess_state = preprocess_step(counts, state.preprocess, model.contract.preprocessing)
     shift = np.array(model.number_format.input_shift, dtype=np.int64)
@@ -224,13 +260,14 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
                 layer, traced = _step_gru(cell, inputs, below, layer)
             case Lstm():
                 layer, traced = _step_lstm(cell, inputs, below, layer, model.number_format.cell_frac_bits[index])
+            case FastGrnn():
+                layer, traced = _step_fastgrnn(cell, inputs, below, layer)
             case unreachable:
                 assert_never(unreachable)
         size = model.hidden_sizes[index]
         values |= {f"layer{index}.{name}": array for name, array in traced.items()}
-        if isinstance(cell, Lstm):
-            values[f"layer{index}.cell_state"] = layer.cell[:, :size]
-        values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
+        states: dict[StateName, Int64] = {"cell_state": layer.cell, "hidden_state": layer.hidden}
+        values |= {f"layer{index}.{name}": states[name][:, :size] for name in kind_of(cell).state_names}
         layer_states.append(layer)
         below = layer.operands
 
@@ -247,7 +284,7 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
         pooled = operands[:, : model.hidden_sizes[-1]]
         none = np.zeros((batch, 0), dtype=np.int64)
         logits = mulw(_accumulate(model.head, none, operands, none), integers(model.head.multiplier))
-        label = np.argmax(logits, axis=1, keepdims=True)  # the first of equals: ties go to the lower index
+        label = np.argmax(logits, axis=1, keepdims=True)  # of equal logits the lowest index
     if model.readout.pooling == "mean":
         values["pooled"] = pooled
     values |= {"logits": logits, "label": label}
@@ -270,10 +307,10 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
 
 
 def run_stream(model: IntModel, counts: NDArray[np.int16]) -> Iterator[dict[str, Int64]]:
-    """Steps over int16 [B, T, C] from a reset, any T; yields each step's traced values.
+    """Run int16 [B, T, C] counts from a reset, for any T, and yield the traced values of each step.
 
     Raises:
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     check_counts(counts, model.input_size, f"running {model.name}")
     state = reset_state(model, len(counts))
@@ -283,17 +320,17 @@ def run_stream(model: IntModel, counts: NDArray[np.int16]) -> Iterator[dict[str,
 
 
 def run_reference(model: IntModel, counts: NDArray[np.int16]) -> Trace:
-    """Run streams or windows from a reset.
+    """Run each stream or window from a reset.
 
     Args:
         model: verified integer model.
-        counts: int16 [B, T, C], raw counts; T may be any length, windows follow each other.
+        counts: raw counts, int16 [B, T, C]. T may be any length; windows follow each other.
 
     Returns:
         Trace of int64 arrays [B, T, N].
 
     Raises:
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     steps = list(run_stream(model, counts))
     return Trace({name: np.stack([values[name] for values in steps], axis=1) for name in trace_names(model)})

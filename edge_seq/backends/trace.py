@@ -1,4 +1,4 @@
-"""What a backend did, step by step, in one form for all backends, so that parity is a comparison of arrays."""
+"""Traces: the values of each step in one form for all backends, so that parity is a comparison of arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, gates
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel
 
 
@@ -18,42 +18,24 @@ class Trace:
     """Values of B windows over T steps.
 
     Attributes:
-        values: array [B, T, N] by name, in the order in which a step computes them: ``features`` (after preprocessing),
-            for each layer ``layer0.<gate>`` (pre-activation) and ``layer0.cell_state`` / ``layer0.hidden_state``, then
-            ``pooled``, ``logits`` (zero where no label was due) and ``label`` (N = 1; -1 where no label was due), and
-            of a decision stage ``scores``, with a distance ``excess`` (N = 1), and ``decision``, in the same way (K
-            where it is unknown).
+        values: array [B, T, N] by name, in the order of computation. These are ``features`` (after preprocessing);
+            for each layer ``layer0.<gate>`` (pre-activation) and ``layer0.cell_state`` / ``layer0.hidden_state``;
+            ``pooled``, ``logits`` (zero if no label is due) and ``label`` (N = 1; -1 if none is due). A decision stage
+            adds ``scores``, with a distance ``excess`` (N = 1), and ``decision`` (N = 1; K for unknown, -1 if none is
+            due).
     """
 
     values: Mapping[str, NDArray[Any]]
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """int64 [B], the label at the end of each window."""
+        """Label at the end of each window, int64 [B]."""
         return np.asarray(self.values["label"][:, -1, 0], dtype=np.int64)
 
     @property
     def logits(self) -> NDArray[Any]:
-        """[B, K], the logits at the end of each window."""
+        """Logits at the end of each window, [B, K]."""
         return np.asarray(self.values["logits"][:, -1])
-
-
-def gate_names(cell: Cell[Any]) -> tuple[str, ...]:
-    """Names under which a cell's pre-activations are traced.
-
-    A GRU's ``new_gate_input`` is traced after the reset gate's part was added to it, as ``new_gate``.
-    """
-    names = tuple(gates(cell))
-    return ("reset_gate", "update_gate", "new_gate_hidden", "new_gate") if isinstance(cell, Gru) else names
-
-
-def state_names(cell: Cell[Any]) -> tuple[str, ...]:
-    """Names of a cell's states, in the order in which a step computes them."""
-    match cell:
-        case Lstm():
-            return ("cell_state", "hidden_state")
-        case Rnn() | Gru():
-            return ("hidden_state",)
 
 
 def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
@@ -61,7 +43,7 @@ def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
     layers = [
         f"layer{index}.{name}"
         for index, cell in enumerate(model.layers)
-        for name in (*gate_names(cell), *state_names(cell))
+        for name in (*kind_of(cell).gate_names, *kind_of(cell).state_names)
     ]
     pooled = ["pooled"] if model.readout.pooling == "mean" else []
     stage = model.readout.decision

@@ -7,9 +7,10 @@ the commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 import traceback
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +36,7 @@ from edge_seq.cli import (
     train,
     verify,
 )
-from edge_seq.cli.output import print_error, print_json_error
+from edge_seq.cli.output import print_error, print_json_error, print_line
 from edge_seq.support.errors import EdgeSeqError, ToolError
 
 UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
@@ -55,7 +56,6 @@ _UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__
 app = typer.Typer(
     name="edge-seq",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent networks for microcontrollers: train, quantize, export as ONNX and C, and prove that every export "
@@ -63,6 +63,21 @@ app = typer.Typer(
     epilog="Start with: edge-seq demo.  Exit codes: 0 it holds, 1 a check failed, 2 wrong use or input, "
     "130 interrupted.",
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print_line(f"edge-seq {importlib.metadata.version('edge-seq')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None: ...
+
 
 app.command("demo")(demo.command)
 app.command("simulate")(simulate.command)
@@ -93,7 +108,7 @@ def main() -> None:
     command = next((argument for argument in arguments if not argument.startswith("-")), "")
     code = UNUSABLE
     try:
-        code = app(standalone_mode=False) or 0
+        code = app(prog_name="edge-seq", standalone_mode=False) or 0
     except EdgeSeqError as error:
         print_error(error, as_json=as_json, one_line=command == "run")
     except _UsageProblem as problem:

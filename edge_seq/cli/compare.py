@@ -12,12 +12,14 @@ import typer
 from edge_seq.cli.output import (
     CHECK_FAILED,
     JsonOption,
+    SetOption,
     print_json,
     print_line,
     print_stderr_warning,
     print_table,
     progress,
 )
+from edge_seq.ir.kind_names import CELL_NAMES, one_of
 
 
 def _print_result(result: dict[str, Any], out: Path) -> None:
@@ -42,7 +44,7 @@ def command(
         "runs/compare"
     ),
     quick: Annotated[bool, typer.Option("--quick", help="The form that takes under 30 minutes on 2 cores.")] = False,
-    cell: Annotated[list[str] | None, typer.Option(help="rnn, gru or lstm (again for several); all.")] = None,
+    cell: Annotated[list[str] | None, typer.Option(help=f"{one_of(CELL_NAMES)} (may be given several times).")] = None,
     hidden_size: Annotated[list[int] | None, typer.Option(help="Units, the same for each cell (again).")] = None,
     parameters: Annotated[
         list[int] | None, typer.Option(help="Budget of parameters; each cell gets the units that fit (again).")
@@ -68,10 +70,7 @@ def command(
     study_name: Annotated[str, typer.Option(help="Name of the comparison in the database.")] = "edge_seq compare",
     heartbeat_s: Annotated[int, typer.Option(min=1, help="Seconds between two signs of life of a worker.")] = 15,
     grace_s: Annotated[int, typer.Option(min=2, help="Silence after which a trial is taken over.")] = 60,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
-    ] = None,
+    override: SetOption = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration as JSON and stop.")
     ] = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, print_json, print_line, print_tables, progress
+from edge_seq.cli.output import JsonOption, SetOption, print_json, print_line, print_tables, progress
 
 
 def command(
@@ -27,10 +27,7 @@ def command(
     forest: Annotated[
         bool, typer.Option("--forest", help="Also score a random forest on the same folds, with the differences.")
     ] = False,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any value of the first configuration: section.key=value. May be repeated."),
-    ] = None,
+    override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a configuration by cross-validation over groups: every group is tested once in a repeat.

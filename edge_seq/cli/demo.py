@@ -10,6 +10,7 @@ import typer
 from edge_seq.cli.output import (
     CHECK_FAILED,
     JsonOption,
+    SetOption,
     print_json,
     print_line,
     print_table,
@@ -22,10 +23,7 @@ from edge_seq.support.figure_text import PARAMETERS_NOTE
 
 def command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one run a cell.")] = Path("runs/demo"),
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
-    ] = None,
+    override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The whole path on simulated car states: train RNN, GRU and LSTM, quantize, export, verify.

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-from edge_seq.support.display import PLAIN_WIDTH, Table, rich_table
+from edge_seq.support.display import PLAIN_WIDTH, Table, text_table
+from edge_seq.support.display import progress as progress
 from edge_seq.support.errors import EdgeSeqError
 from edge_seq.support.figure_text import percent as percent
 from edge_seq.support.files import json_text
 from edge_seq.support.stderr import print_stderr_error
 from edge_seq.support.stderr import print_stderr_warning as print_stderr_warning
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
+]
 BaudOption = Annotated[
     int, typer.Option(help="Of the board's port, as its firmware sets it; of no matter on USB.", min=300)
 ]
@@ -59,38 +60,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     """A table on stdout; the first column is text, the others are aligned right where they begin with a digit."""
     from rich.console import Console
 
-    console = Console(file=sys.stdout, highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(file=sys.stdout, highlight=False, markup=False, width=PLAIN_WIDTH)
-    console.print(rich_table(title, columns, rows))
+    # Without a terminal (a log, a pipe) the width is a guess.
+    console = Console(file=sys.stdout)
+    width = console.width if console.is_terminal else PLAIN_WIDTH
+    print_line(text_table(title, columns, rows, width=width))
 
 
 def print_tables(tables: Sequence[Table], *, name: str = "") -> None:
     """Tables of a result on stdout; ``name`` stands before the title of each."""
     for table in tables:
         print_table(f"{name}, {table.title}" if name else table.title, table.columns, table.rows)
-
-
-@contextmanager
-def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[..., None]]:
-    """A progress bar on stderr; gives ``update(completed, total=None, note="")``."""
-    if quiet:
-        yield lambda *_args, **_kwargs: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(description, total=total, note="")
-
-        def update(completed: int, total: int | None = None, note: str = "") -> None:
-            bar.update(task, completed=completed, total=total, note=note)
-
-        yield update

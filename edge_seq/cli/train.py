@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, print_warning, progress
+from edge_seq.cli.output import (
+    JsonOption,
+    SetOption,
+    percent,
+    print_json,
+    print_line,
+    print_table,
+    print_warning,
+    progress,
+)
+from edge_seq.ir.kind_names import CELL_NAMES, one_of
 
 
 def command(
@@ -19,15 +29,12 @@ def command(
     data: Annotated[
         Path | None, typer.Option("--data", help="Data source (TOML, see datasets/README.md); same as data.source.")
     ] = None,
-    cell: Annotated[str | None, typer.Option(help="rnn, gru or lstm; same as training.cell.")] = None,
+    cell: Annotated[str | None, typer.Option(help=f"{one_of(CELL_NAMES)}; same as training.cell.")] = None,
     hidden_size: Annotated[int | None, typer.Option(help="Units a layer; same as training.hidden_size.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Same as training.epochs.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same as training.seed.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the model, a C identifier in lower case.")] = None,
-    override: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
-    ] = None,
+    override: SetOption = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the resolved configuration (all keys) and stop.")
     ] = False,

@@ -12,18 +12,7 @@ from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json
 from edge_seq.device.transport import DEFAULT_BAUD
 
 if TYPE_CHECKING:
-    from edge_seq.parity.ladder import Ladder
-
-
-def ladder_rows(ladder: Ladder) -> list[list[str]]:
-    """One row a rung: name, kind, values compared, verdict, detail."""
-    rows = []
-    for rung in ladder.rungs:
-        comparison = rung.comparison
-        steps = "-" if comparison is None else f"{comparison.steps:,}"
-        values = "-" if comparison is None else f"{comparison.values:,}"
-        rows.append([rung.name, rung.kind, steps, values, rung.verdict, rung.detail])
-    return rows
+    pass
 
 
 def command(
@@ -42,7 +31,7 @@ def command(
     port_steps: Annotated[int, typer.Option(min=1, help="Steps to run on the board, at least.")] = 10_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Climb the ladder: torch, float reference, float ONNX; then exactly: integer reference, integer ONNX, C.
+    """Verify the exports: torch, float reference, float ONNX; then exactly: integer reference, integer ONNX, C.
 
     With --target the C export is also compiled for each target, and run in its emulator. A target whose compiler or
     emulator is not on this machine is skipped, and the report says what installs it.
@@ -57,6 +46,7 @@ def command(
     Example: edge-seq verify runs/hapt --port /dev/ttyACM0
     """
     from edge_seq.device.client import open_device
+    from edge_seq.parity.ladder import LADDER_TITLE
     from edge_seq.workflow.folder import open_run
     from edge_seq.workflow.verify import verify_run
     from firmware_export.toolchain.target import choose_targets
@@ -82,10 +72,8 @@ def command(
     if as_json:
         print_json(ladder.to_dict())
     else:
-        columns = ["rung", "kind", "steps", "values", "verdict", "detail"]
-        print_table(f"{run.name}: the ladder of neighbours", columns, ladder_rows(ladder))
-        skipped = f", {ladder.skipped} of {len(ladder.rungs)} rungs skipped" if ladder.skipped else ""
-        print_line(("it holds" if ladder.holds else "IT DOES NOT HOLD") + skipped)
+        print_table(f"{run.name}: {LADDER_TITLE}", *ladder.table())
+        print_line(ladder.verdict)
         print_line(f"as a page, with all else of the run: edge-seq report {shlex.quote(str(run))}")
     if not ladder.holds:
         raise typer.Exit(CHECK_FAILED)

@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_seq.data.memory_tasks import MEMORY_TASKS
+from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
 from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, config_problem
 from edge_seq.support.errors import ConfigError
-from edge_seq.training.config import CellName, TrainingConfig
+from edge_seq.training.config import TrainingConfig
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from edge_seq.compare.points import Shape, Size
-from edge_seq.ir.cells import CELL_NAMES
 from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import IntModel, Pooling, Readout
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.support.errors import ConfigError, ToolError
-from edge_seq.training.config import CellName, TrainingConfig
+from edge_seq.training.config import TrainingConfig
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.measure import Measurement, measure
@@ -30,7 +31,6 @@ from firmware_export.measuring.step_counts import StepCounts
 from firmware_export.toolchain.target import MissingToolError, Target
 
 MOST_UNITS = 256  # that a budget is looked at with
-GATES: dict[CellName, int] = {"rnn": 1, "gru": 3, "lstm": 4}
 STEPS_FOR_BUDGET = 8  # a step between the first and the last costs the same in a window of any length
 _LOUDNESS = 300  # standard deviation of the counts of the untrained model
 
@@ -38,18 +38,15 @@ _LOUDNESS = 300  # standard deviation of the counts of the untrained model
 def count_parameters(cell: CellName, hidden_size: int, *, input_size: int, num_classes: int) -> int:
     """Trainable numbers of one layer and the head, as :func:`edge_seq.ir.model.num_parameters` counts them.
 
-    G H (C + H + 1), G = 1, 3 or 4 gates; H more for the second bias of the GRU's new gate; K (H + 1) for the head.
-
     >>> count_parameters("lstm", 16, input_size=3, num_classes=4)
     1348
     """
-    gates = GATES[cell] * hidden_size * (input_size + hidden_size + 1)
-    return gates + (hidden_size if cell == "gru" else 0) + num_classes * (hidden_size + 1)
+    return kind_named(cell).parameters(input_size, hidden_size) + num_classes * (hidden_size + 1)
 
 
 def count_macs(cell: CellName, hidden_size: int, *, input_size: int) -> int:
     """Multiply-accumulates of a step, without the head."""
-    return GATES[cell] * hidden_size * (input_size + hidden_size)
+    return kind_named(cell).macs(input_size, hidden_size)
 
 
 def most_units(cost: Callable[[int], int], budget: int, what: str) -> int:
@@ -206,6 +203,3 @@ def _units_of_instructions(
         return known[units]
 
     return most_units(of_step, size.value, f"{cell}: {size} of a step")
-
-
-assert set(GATES) == set(CELL_NAMES)  # a cell that is added has a number of gates

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from edge_seq.compare.text import candidates_at, how_of
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.support.drawing import plain_figures, save
 
 # Okabe & Ito (2008): told apart by colour-blind readers too; the kind of first weights is told by the line.
-COLOURS = {"rnn": "#D55E00", "gru": "#009E73", "lstm": "#0072B2"}
+_PALETTE = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS: dict[str, str] = dict(zip(CELL_NAMES, _PALETTE, strict=False))  # a test says that every kind has one
 LINES = {"default": "--", "forget_bias": ":", "orthogonal": "-", "chrono": "-"}
 WIDTHS = {"last": 1.5, "mean": 3.0}  # a mean is read out of more
 MARKERS = {"default": "o", "forget_bias": "^", "orthogonal": "s", "chrono": "s"}

@@ -9,8 +9,10 @@ from typing import Literal
 
 from edge_seq.compare.config import CompareConfig, FirstWeights
 from edge_seq.compare.text import how_of
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import Pooling
-from edge_seq.training.config import CellName, InitialisationConfig, TrainingConfig
+from edge_seq.training.config import InitialisationConfig, TrainingConfig
 
 SizeKind = Literal["units", "parameters", "instructions"]
 WeightsName = Literal["default", "orthogonal", "forget_bias", "chrono"]
@@ -149,7 +151,8 @@ def weights_name(cell: CellName, first_weights: FirstWeights) -> WeightsName:
     >>> weights_name("rnn", "chrono"), weights_name("rnn", "forget_bias"), weights_name("lstm", "chrono")
     ('orthogonal', 'orthogonal', 'chrono')
     """
-    return "orthogonal" if cell == "rnn" and first_weights != "default" else first_weights
+    has_gate = kind_named(cell).keep_gate is not None
+    return first_weights if has_gate or first_weights == "default" else "orthogonal"
 
 
 def candidates_of(

@@ -1,1 +1,1 @@
-"""Recordings: readers, checks, group splits, windows, and the car-state simulator."""
+"""Recordings: readers, checks, audit, splits by group, windows, and the car-state simulator."""

@@ -1,4 +1,4 @@
-"""Which channels are the three axes of one sensor, and rotations of them."""
+"""Triples of channels that are the three axes of one sensor, and rotations."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ AXES = "xyz"
 
 
 def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
-    """Channel indices of each x, y, z that share a name stem and a unit, for example ax, ay, az.
+    """Find the channel indices of each x, y, z that share a name stem and a unit, for example ax, ay, az.
 
-    Names differ in one letter only, their last or their first: ``ax``, ``gyro_x``, ``x`` and ``x_acc`` all count.
+    The names differ in their last or their first letter only: ``ax``, ``gyro_x``, ``x`` and ``x_acc`` all count.
     """
     by_name = {channel.name.lower(): index for index, channel in enumerate(contract.channels)}
     triples = []
@@ -32,7 +32,7 @@ def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
 
 
 def rotation_about(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
-    """Rotation matrix float64 [3, 3] about a unit vector (Rodrigues 1840): I + sin(a) K + (1 - cos(a)) K K.
+    """Compute the rotation matrix float64 [3, 3] about a unit vector (Rodrigues 1840): I + sin(a) K + (1 - cos(a)) K K.
 
     >>> (rotation_about(np.array([0.0, 0.0, 1.0]), 90.0) @ [1, 0, 0]).round(12).tolist()
     [0.0, 1.0, 0.0]

@@ -1,6 +1,6 @@
 """Checks of recordings against their sensor contract: pure functions that return nothing or raise one clear error.
 
-``name`` is always the recording (or file) as it is to be named in the message.
+``name`` is the name of the recording (or file) for the message.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def check_time_order(time_s: NDArray[np.float64], *, name: str) -> None:
         time_s: float64 [T], seconds.
 
     Raises:
-        DataError: naming the first row (from 0, within the recording) that is not later than the one before.
+        DataError: a time is not finite, or not later than the one before; the message names the first such row (from 0,
+            within the recording).
     """
     if not np.isfinite(time_s).all():
         row = int(np.flatnonzero(~np.isfinite(time_s))[0])
@@ -41,14 +42,14 @@ def check_time_order(time_s: NDArray[np.float64], *, name: str) -> None:
 
 
 def check_rate(time_s: NDArray[np.float64], *, name: str, sample_rate_hz: float, tolerance: float) -> None:
-    """Check the median sample period against the contract's.
+    """Check the sample rate, from the median period, against the contract's.
 
     Args:
         time_s: float64 [T], seconds, increasing.
         tolerance: largest relative deviation.
 
     Raises:
-        ContractError: naming the rate found and the rate expected.
+        ContractError: the rate differs by more; the message names both rates.
     """
     if len(time_s) < 2:
         return
@@ -62,7 +63,7 @@ def check_rate(time_s: NDArray[np.float64], *, name: str, sample_rate_hz: float,
 
 
 def find_gaps(time_s: NDArray[np.float64], *, max_gap_s: float) -> NDArray[np.int64]:
-    """Rows after which more than ``max_gap_s`` passes until the next sample: int64 [number of gaps]."""
+    """Find the rows after which more than ``max_gap_s`` passes until the next sample: int64 [number of gaps]."""
     return np.flatnonzero(np.diff(time_s) > max_gap_s * (1 + _ROUNDING)).astype(np.int64)
 
 
@@ -70,26 +71,27 @@ def check_gaps(time_s: NDArray[np.float64], *, name: str, max_gap_s: float, samp
     """Check that no time between two samples is longer than ``max_gap_s``.
 
     Raises:
-        ContractError: naming how many gaps there are, where the first is and how long the longest.
+        ContractError: there are gaps; the message names their number, the time of the first and the longest.
     """
     gaps = find_gaps(time_s, max_gap_s=max_gap_s)
     if gaps.size:
         longest = float(np.diff(time_s)[gaps].max())
         raise ContractError(
             f"recording {name}: {gaps.size} gaps longer than {max_gap_s:g} s at {sample_rate_hz:g} Hz (first at "
-            f"t={time_s[gaps[0]]:.6g} s, longest {longest:.4g} s). Raise max_gap_s, or cut it at its gaps "
+            f"t={time_s[gaps[0]]:.6g} s, longest {longest:.4g} s). Raise max_gap_s, or cut the recording at its gaps "
             'with on_gap = "split"'
         )
 
 
 def check_finite(values: NDArray[np.float64], *, name: str, channel_names: Sequence[str]) -> None:
-    """Check for missing values, NaN and infinity.
+    """Check that no value is missing, NaN or infinite.
 
     Args:
         values: float64 [T, C].
 
     Raises:
-        DataError: naming how many, the first row (from 0, within the recording) and its channel.
+        DataError: there are such values; the message names their number, and row (from 0, within the recording) and
+            channel of the first.
     """
     bad = np.argwhere(~np.isfinite(values))
     if bad.size:
@@ -103,18 +105,19 @@ def check_finite(values: NDArray[np.float64], *, name: str, channel_names: Seque
 def check_saturation(
     values: NDArray[np.float64], *, name: str, contract: SensorContract, max_saturated_share: float
 ) -> None:
-    """Check that few samples lie beyond full scale; many mean that the unit is wrong.
+    """Check that few samples lie beyond full scale. Many of them mean that the unit is wrong.
 
     Args:
         values: float64 [T, C], in each channel's unit.
         max_saturated_share: largest share of samples beyond full scale.
 
     Raises:
-        ContractError: naming the channel, the share, the largest magnitude and the full scale.
+        ContractError: the share is larger; the message names the channel, its share, its largest magnitude and the full
+            scale.
     """
     for column, channel in enumerate(contract.channels):
         magnitude = np.abs(values[:, column])
-        # A reading of exactly full scale is a part at its end stop, and what int16 takes; only what is beyond counts.
+        # A saturated sensor reads exactly full scale, and int16 holds that value, so only larger values count.
         share = float((magnitude > channel.full_scale * (1 + 1e-3)).mean())
         if share > max_saturated_share:
             raise ContractError(
@@ -125,13 +128,15 @@ def check_saturation(
 
 
 def check_no_constant_axis(counts: NDArray[np.int16], *, name: str, channel_names: Sequence[str]) -> None:
-    """Check that each axis changes by at least one count: a dead axis, or a unit far too coarse.
+    """Check that each axis changes by at least one count.
+
+    An axis that does not is dead, or its counts_per_unit is far too small.
 
     Args:
         counts: int16 [T, C]; recordings of one sample pass.
 
     Raises:
-        ContractError: naming the channels and their value.
+        ContractError: an axis is constant; the message names the constant channels and their values.
     """
     if len(counts) < 2:
         return
@@ -145,10 +150,10 @@ def check_no_constant_axis(counts: NDArray[np.int16], *, name: str, channel_name
 
 
 def check_long_enough(num_samples: int, *, name: str, contract: SensorContract) -> None:
-    """Check that there are samples for one window.
+    """Check that a recording has enough samples for one window.
 
     Raises:
-        ContractError: naming both lengths.
+        ContractError: it has fewer; the message names both lengths.
     """
     if num_samples < contract.window_length:
         raise ContractError(
@@ -160,10 +165,10 @@ def check_long_enough(num_samples: int, *, name: str, contract: SensorContract) 
 
 
 def check_labels_known(found: Sequence[str], labels: Sequence[str], *, name: str) -> None:
-    """Check that each class found is one of the data set's.
+    """Check that each class found in a recording is one of the data set's.
 
     Raises:
-        DataError: naming the strange ones and those known.
+        DataError: a class is unknown; the message names the unknown and the known ones.
     """
     unknown = [label for label in found if label not in labels]
     if unknown:
@@ -180,30 +185,31 @@ def check_one_split_per_group(splits_of_groups: Sequence[tuple[str, str | None]]
         splits_of_groups: (group, split) of each recording.
 
     Raises:
-        DataError: naming the first group with two splits, or the first without where others have one.
+        DataError: a group is on two sides, or a group has no side while others have one; the message names the first
+            such group.
     """
     sides: dict[str, str | None] = {}
     for group, split in splits_of_groups:
         if sides.setdefault(group, split) != split:
             raise DataError(
-                f"group {group!r} is both in split {sides[group]!r} and in {split!r}; a model tested on a group that "
-                "it was trained on looks better than it is. Move the whole group to one side, or correct group_column"
+                f"group {group!r} is both in split {sides[group]!r} and in {split!r}; a model scores too well on a "
+                "group that it was trained on. Move the whole group to one side, or correct group_column"
             )
     without = [group for group, split in sides.items() if split is None]
     if without and len(without) < len(sides):
         raise DataError(
-            f"{len(without)} of {len(sides)} groups have no split (first {without[0]!r}), the others have one; give "
-            "each group train, validation or test, or none of them any"
+            f"{len(without)} of {len(sides)} groups have no split (first {without[0]!r}), the others have one; assign "
+            "each group to train, validation or test, or none of them"
         )
 
 
 def check_contracts_match(model_contract: SensorContract, data_contract: SensorContract) -> None:
-    """Check that data are what a model was made for.
+    """Check that the contract of data is the contract of a model.
 
-    The stride is not compared: it says where training windows start, not what a window is.
+    The stride is not compared, because it only says where training windows start.
 
     Raises:
-        ContractError: naming each field that differs, with both values.
+        ContractError: fields differ; the message names each of them with both values.
     """
     differences: list[str] = []
 

@@ -1,7 +1,7 @@
-"""Recordings as another installation would have given them: mounted askew, noisier, of another rate or range.
+"""Disturbances of recordings: another mounting angle, sensor noise, another sample rate, a smaller full scale.
 
-Each disturbance takes counts and gives counts, rounded half to even and saturated at the channels' full scale, so that
-a model meets what a converter would hand to it. Labels stay with their samples.
+Each function takes counts and gives counts, rounded half to even and saturated at the channels' full scale, as an
+analogue-to-digital converter would give them. Labels stay with their samples.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def _as_counts(values: NDArray[np.float64], limits: NDArray[np.float64]) -> NDAr
 
 
 def mounted_at(recording: Recording, contract: SensorContract, degrees: float, rng: np.random.Generator) -> Recording:
-    """The part turned by ``degrees`` about an axis drawn uniformly on the sphere, one a recording: an unlucky mounting.
+    """Rotate the sensor by ``degrees`` about a random axis, uniform on the sphere, as if it were mounted askew.
+
+    The axis is drawn once for the whole recording.
 
     Raises:
         ConfigError: no three channels are the axes of one sensor.
@@ -53,7 +55,7 @@ def mounted_at(recording: Recording, contract: SensorContract, degrees: float, r
 
 
 def with_noise(recording: Recording, contract: SensorContract, share: float, rng: np.random.Generator) -> Recording:
-    """White noise added, its standard deviation ``share`` of each channel's full scale.
+    """Add white noise with a standard deviation of ``share`` times each channel's full scale.
 
     Raises:
         DataError: the share is below 0.
@@ -66,14 +68,14 @@ def with_noise(recording: Recording, contract: SensorContract, share: float, rng
 
 
 def interpolate(values: NDArray[np.float64], moments: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values between samples, by the sinc of the sampling theorem under a Lanczos window 16 samples wide to each side.
+    """Interpolate between samples with a sinc under a Lanczos window, 16 samples wide to each side.
 
-    Straight lines between samples would do as a low-pass, and a classifier of vibration would suffer from that and not
-    from the rate. Weights are scaled to sum to 1, so that a constant stays one; beyond the ends the last value holds.
+    Linear interpolation would act as a low-pass filter, and a classifier of vibration would suffer from the filter and
+    not from the rate. The weights sum to 1, so a constant stays constant. Beyond the ends the last value holds.
 
     Args:
         values: float64 [T, C].
-        moments: float64 [N], in samples.
+        moments: float64 [N], times in samples.
 
     Returns:
         float64 [N, C].
@@ -89,11 +91,16 @@ def interpolate(values: NDArray[np.float64], moments: NDArray[np.float64]) -> ND
 
 
 def at_rate(recording: Recording, contract: SensorContract, factor: float) -> Recording:
-    """A part whose clock runs ``factor`` times as fast as the contract says, while the model knows nothing of it.
+    """Resample as if the sensor ran at ``factor`` times the contract's rate, while the model assumes the contract's.
 
-    Sample i stands for what was at i / factor, by :func:`interpolate`; its label is that of the nearest sample. A
-    slower part folds what is above half of its rate, as a part without a filter does; a faster one sees nothing above
-    half of the recording's rate.
+    Sample i is the value at time i / factor, from :func:`interpolate`, with the label of the nearest sample. A slower
+    sensor aliases frequencies above half of its rate, as a sensor without a filter does. A faster one gets no
+    frequencies above half of the recording's rate.
+
+    Args:
+        recording: recording to change.
+        contract: its sensor contract.
+        factor: 0.25 to 4.
 
     Raises:
         DataError: the factor is out of range.
@@ -108,7 +115,7 @@ def at_rate(recording: Recording, contract: SensorContract, factor: float) -> Re
 
 
 def with_full_scale(recording: Recording, contract: SensorContract, share: float) -> Recording:
-    """A part that saturates at ``share`` of the contract's full scale; counts keep their worth.
+    """Saturate at ``share`` of the contract's full scale. The counts per unit stay the same.
 
     Raises:
         DataError: the share is out of range.

@@ -1,4 +1,4 @@
-"""A data source for recordings that come without one: every guess is named, so that a person can correct it."""
+"""Guess a data source for recordings without one. All assumptions are listed, so that a user can correct them."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _READER_OF = {suffix: reader for reader in reversed(READERS) for suffix in reade
 
 @dataclass(frozen=True)
 class Guess:
-    """A data source and what was taken for granted in it.
+    """A guessed data source, and the assumptions behind it.
 
     Attributes:
         source: the data source.
         fields: its table, ready for TOML; ``path`` is relative to ``base``.
         base: folder to which ``path`` is relative.
-        assumptions: one sentence each.
+        assumptions: assumptions, one sentence each.
     """
 
     source: DataSource
@@ -51,10 +51,11 @@ class Guess:
 
 
 def guess_source(path: Path) -> Guess:
-    """Describe a file or a folder of recordings.
+    """Guess the data source of a file or a folder of recordings.
 
     Raises:
-        DataError: there is no file of a known format, no column of numbers or no class.
+        DataError: there is no file of a known format, files have several formats, or there is no column of numbers.
+        ConfigError, ContractError: the guess is not a valid data source.
         ToolError: a package that reads the format is not installed.
     """
     files = _files(path)
@@ -104,14 +105,14 @@ def _files(path: Path) -> list[Path]:
 
 
 def _split_files(files: Sequence[Path]) -> dict[str, str]:
-    """Side to file, where the files are one for train, one for test and, if wanted, one for validation."""
+    """Find the file of each side by its name, for one train file, one test file and optionally one validation file."""
     sides = {side: [one.name for one in files if side in one.name.lower()] for side in SIDES}
     found = {side: names[0] for side, names in sides.items() if len(names) == 1}
     return found if len(found) == len(files) and {"train", "test"} <= found.keys() else {}
 
 
 def _columns(path: Path, suffix: str) -> tuple[list[str], dict[str, NDArray[np.float64]], dict[str, str]]:
-    """Names of all columns, the numbers of those that hold numbers, and the units that the file says."""
+    """Names of all columns, values of the numeric ones, and the units that the file gives."""
     reader = _READER_OF[suffix]
     if suffix in (".csv", ".csv.gz"):
         names = header_of(path, ReadOptions((), ()))
@@ -130,7 +131,7 @@ def _columns(path: Path, suffix: str) -> tuple[list[str], dict[str, NDArray[np.f
         try:
             table = reader.read(path, ReadOptions((name,), ()))
         except EdgeSeqError:
-            continue  # a column of texts
+            continue  # a column of text
         values[name] = table.numeric[name]
         units.update({key: str(unit) for key, unit in table.units.items()})
     return names, values, units
@@ -160,7 +161,7 @@ def _columns_of_windows(path: Path) -> tuple[list[str], dict[str, NDArray[np.flo
 
 
 def _named_columns(columns: Sequence[str], suffix: str, fields: dict[str, Any], said: list[str]) -> set[str | None]:
-    """Columns of recordings, groups, labels and split, by their names."""
+    """Find the columns of recordings, groups, labels and split by their names."""
     by_name = {name.strip().lower(): name for name in columns}
     if suffix == ".npz":
         return set()
@@ -209,7 +210,7 @@ def _clock(
     fields: dict[str, Any],
     said: list[str],
 ) -> NDArray[np.float64] | None:
-    """Times in seconds of the first recording."""
+    """Find the times of the first file, in seconds; None if it has none."""
     if suffix in (".json", ".cbor"):
         return _READER_OF[suffix].read(first, ReadOptions((columns[0],), ())).time_s
     by_name = {re.split(r"[\s(\[]", name.strip().lower(), maxsplit=1)[0]: name for name in reversed(columns)}
@@ -230,14 +231,14 @@ def _clock(
 
 
 def _likely_unit(step: float) -> str:
-    """The unit in which a step is a usual rate, 1 to 2500 Hz."""
+    """Guess the unit in which a step gives a usual rate, 1 to 2500 Hz."""
     return next((unit for unit, seconds in _ENCODINGS.items() if 1.0 <= 1.0 / (step * seconds) <= 2500.0), "s")
 
 
 def _rate(time_s: NDArray[np.float64] | None, fields: dict[str, Any], said: list[str]) -> None:
     if time_s is None:
         fields["sample_rate_hz"] = 50.0
-        said.append("there are no times; 50 Hz is a mere guess, correct sample_rate_hz")
+        said.append("there are no times; 50 Hz is only a guess, correct sample_rate_hz")
         return
     steps = np.diff(time_s)
     rate = 1.0 / float(np.median(steps[steps > 0])) if (steps > 0).any() else 50.0
@@ -248,7 +249,7 @@ def _rate(time_s: NDArray[np.float64] | None, fields: dict[str, Any], said: list
 
 
 def _round_rate(rate: float) -> float:
-    """The rate that was meant: exact halves stay (62.5 Hz), and what is within 3 % of a whole number is that."""
+    """Round a rate to the nominal one: exact halves stay (62.5 Hz), a rate within 3 % of a whole number becomes it."""
     halves = round(2 * rate)
     if abs(2 * rate - halves) <= 1e-3 * rate:
         return halves / 2
@@ -257,7 +258,7 @@ def _round_rate(rate: float) -> float:
 
 
 def _axes_of(numeric: Sequence[str]) -> list[str]:
-    """Columns that are axes of a sensor by their names; all, where none is."""
+    """Columns whose names are those of the axes of a sensor; all columns if there are none."""
     by_name = {name.lower(): name for name in numeric}
     axes = []
     for name in numeric:
@@ -302,7 +303,7 @@ def _likely(names: Sequence[str], values: dict[str, NDArray[np.float64]], of_gra
 
 
 def _range(unit: Unit, largest: float) -> dict[str, float]:
-    """Full scale and counts a unit of a usual part that holds the largest value."""
+    """Full scale and counts per unit of a usual sensor whose range holds the largest value."""
     if unit == "counts":
         return {"counts_per_unit": 1, "full_scale": 32767}
     if unit in GRAVITY_IN:

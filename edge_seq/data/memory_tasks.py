@@ -1,12 +1,13 @@
-"""Two tasks that test nothing but memory: a cue to be recalled, and a one-bit latch. numpy only.
+"""Two synthetic tasks that test memory only: recall of a cue, and a one-bit latch. numpy only.
 
-**recall**: the first sample shows one of four cues, two bits as the signs of two channels; T - 1 samples of noise
-follow; the label of the window is the cue. It is the memory task of Hochreiter & Schmidhuber (1997, experiment 2) with
-noise as distractor: a network must carry something over T steps that nothing reminds it of.
+**recall**: the first sample shows one of four cues: two bits, as the signs of two channels. T - 1 samples of noise
+follow. The label of the window is the cue. It is the memory task of Hochreiter & Schmidhuber (1997, experiment 2) with
+noise as distractor: a network must keep the cue for T steps.
 
-**latch**: one channel; the first sample is a pulse up or down, and in the first quarter of the window others may come
-(one on average), which overwrite it; the label is the direction of the last one. A bit has to be set, overwritten, and
-held against noise over three quarters of the window (the latching of Bengio, Simard & Frasconi 1994, with overwriting).
+**latch**: there is one channel. The first sample is a pulse up or down. Further pulses (one on average) may follow in
+the first quarter of the window; each overwrites the one before. The label is the direction of the last pulse. A network
+must set a bit, overwrite it, and keep it against noise for three quarters of the window (the latching task of Bengio,
+Simard & Frasconi 1994, with overwriting).
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ LABELS: dict[str, tuple[str, ...]] = {
     "latch": ("reset", "set"),
 }
 _CHANNELS: dict[str, tuple[str, ...]] = {"recall": ("bit0", "bit1"), "latch": ("pulse",)}
-AMPLITUDE = 4000  # of a cue or a pulse, counts
+AMPLITUDE = 4000  # amplitude of a cue or a pulse, counts
 NOISE: dict[str, float] = {"recall": 0.3, "latch": 0.1}  # standard deviation, as a share of the amplitude
-FURTHER_PULSES = 1  # on average, in the first quarter of a window of the latch
-SAMPLE_RATE_HZ = 100.0  # a number that the contract needs and nothing depends on
+FURTHER_PULSES = 1  # average number, in the first quarter of a window of the latch
+SAMPLE_RATE_HZ = 100.0  # the contract needs a rate, but nothing depends on it
 
 
 def memory_contract(task: MemoryTask, time_steps: int) -> SensorContract:
-    """The contract of a task: channels in counts, one window after another, no preprocessing."""
+    """Build the sensor contract of a task: channels in counts, windows without overlap, no preprocessing."""
     channels = tuple(Channel(name, "counts", 1.0, 32767.0) for name in _CHANNELS[task])
     return SensorContract(SAMPLE_RATE_HZ, channels, window_length=time_steps, window_stride=time_steps)
 
@@ -45,16 +46,16 @@ def make_memory_windows(task: MemoryTask, *, time_steps: int, count: int, seed: 
 
     Args:
         task: ``recall`` or ``latch``.
-        time_steps: T, at least 2.
-        count: B.
-        seed: of everything; the same numbers give the same windows.
+        time_steps: samples in a window, T, at least 2.
+        count: number of windows, B, at least 1.
+        seed: seed of every draw; the same numbers give the same windows.
 
     Returns:
-        counts int16 [B, T, C] with C = 2 (recall) or 1 (latch), labels int16 [B]; each window is a group of its own, as
-        all are independent.
+        windows with counts int16 [B, T, C], C = 2 (recall) or 1 (latch), and labels int16 [B]. The windows are
+        independent, so each is a group of its own.
 
     Raises:
-        ConfigError: a window too short to remember anything, or no windows.
+        ConfigError: ``time_steps`` or ``count`` is too small.
 
     >>> windows = make_memory_windows("recall", time_steps=8, count=2, seed=(0,))
     >>> windows.counts.shape, windows.labels.shape

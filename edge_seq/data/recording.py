@@ -1,4 +1,4 @@
-"""Recordings and data sets: what readers give and what windows are cut from."""
+"""Recordings, data sets and windows: the results of reading and cutting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_seq.data.stored import StoredWindows, as_array
 from edge_seq.ir.contract import SensorContract
 
 Side = Literal["train", "validation", "test"]
-SIDES: tuple[str, ...] = get_args(Side)  # of a split
+SIDES: tuple[str, ...] = get_args(Side)  # sides of a split
 UNLABELLED = -1
 
 
@@ -22,13 +22,13 @@ class Recording:
     """One uninterrupted capture.
 
     Attributes:
-        name: unique in its data set; used in messages.
-        group: drive, subject or session; a split never puts one group on both sides.
-        counts: int16 [T, C], raw counts in the contract's channel order; in memory, or on disk
+        name: name, unique in its data set; used in messages.
+        group: drive, subject or session. A split never puts one group on two sides.
+        counts: int16 [T, C], raw counts in the contract's channel order, in memory or on disk
             (:class:`edge_seq.data.stored.StoredRows`).
-        labels: int16 [T], likewise, index into the data set's labels, or UNLABELLED.
-        split: ``train``, ``validation`` or ``test`` where the source gives the split, else None.
-        details: what else its file says of it: device, signature (kept, never verified).
+        labels: int16 [T], index into the data set's labels, or UNLABELLED; in memory or on disk, like the counts.
+        split: ``train``, ``validation`` or ``test`` if the source gives the split, else None.
+        details: further information in its file: device, signature (kept, never verified).
     """
 
     name: str
@@ -45,10 +45,10 @@ class Dataset:
 
     Attributes:
         name: short name, for example ``car_states``.
-        contract: what all recordings hold to.
+        contract: sensor contract of all recordings.
         labels: class names; the position is the class index.
-        recordings: each with at least one sample.
-        notes: what was done to the recordings when they were read (units converted, resampled), or left undone.
+        recordings: recordings, each with at least one sample.
+        notes: changes that reading made (units converted, resampled), and checks that it left out.
     """
 
     name: str
@@ -60,14 +60,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows cut from recordings; B windows of T samples of C channels.
+    """Windows cut from recordings: B windows of T samples of C channels.
 
     Attributes:
-        counts: int16 [B, T, C], raw counts; in memory, or on disk (:class:`edge_seq.data.stored.StoredWindows`).
+        counts: int16 [B, T, C], raw counts, in memory or on disk (:class:`edge_seq.data.stored.StoredWindows`).
         labels: int16 [B], class index.
-        groups: str [B], the group of the recording each was cut from.
-        sample_labels: int16 [B, T], class index of each sample or UNLABELLED; the last of a window is its label. None
-            where only the windows' labels are known, which is all that scoring needs.
+        groups: str [B], group of the recording that each window was cut from.
+        sample_labels: int16 [B, T], class index of each sample or UNLABELLED. The label of a window is that of its last
+            sample. None if only the labels of the windows are known, which suffices for scoring.
     """
 
     counts: NDArray[np.int16]
@@ -77,7 +77,7 @@ class Windows:
 
 
 def select_windows(windows: Windows, index: NDArray[np.integer | np.bool_]) -> Windows:
-    """The windows at ``index``, int [N] or bool [B], in its order, with all that is known of each."""
+    """Select the windows at ``index``, int [N] or bool [B], in that order, with their labels and groups."""
     counts, of_samples = windows.counts, windows.sample_labels
     return Windows(
         counts=as_array(counts.select(index)) if isinstance(counts, StoredWindows) else counts[index],

@@ -1,12 +1,13 @@
-"""Another sample rate: only where the data source asks for it, by a method with a name.
+"""Resampling to another rate, only if the data source asks for it, by one of two methods.
 
-``linear``: straight lines between neighbouring samples. For jitter and for small changes of rate; it would fold what is
-above half the new rate into the signal, so more than 1.5 times the new rate is refused.
+``linear`` interpolates linearly between neighbouring samples. It suits jitter and small changes of rate. It does not
+filter, so frequencies above half the new rate would alias; recordings at more than 1.5 times the new rate are refused.
 
-``lowpass``: samples brought onto an even grid of their own median rate, a low-pass (sinc times a Kaiser window, 60 dB,
-half of the amplitude at 0.45 times the new rate) where the new rate is lower, then ``linear``.
+``lowpass`` interpolates linearly too. If the new rate is lower, it first brings the samples onto an even grid at their
+own median rate and filters them with a low-pass (sinc times a Kaiser window, 60 dB, half of the amplitude at 0.45 times
+the new rate).
 
-A label is that of the last sample at or before the new one, so no sample is labelled before its time.
+The label of a new sample is that of the last sample at or before it, so no label comes too early.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from edge_seq.support.errors import ContractError
 
 ResampleMethod = Literal["none", "linear", "lowpass"]
 MAX_LINEAR_RATIO = 1.5
-_CUTOFF = 0.45  # of the new rate
-_TRANSITION = 0.1  # of the new rate, from pass to stop
+_CUTOFF = 0.45  # share of the new rate
+_TRANSITION = 0.1  # width from passband to stopband, share of the new rate
 _KAISER_BETA, _KAISER_LENGTH = 5.65, 3.62  # 60 dB: taps = length * rate / transition (Kaiser 1974)
 
 
@@ -34,21 +35,21 @@ def resample(
     method: ResampleMethod,
     name: str,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Bring samples onto the grid that begins at the first sample.
+    """Resample onto an even grid that begins at the first sample.
 
     Args:
-        time_s: float64 [T], increasing, at least 2.
+        time_s: float64 [T], seconds, increasing, T at least 2.
         values: float64 [T, C].
-        codes: int64 [T], what is not interpolated: labels.
+        codes: int64 [T], label codes, which are not interpolated.
         sample_rate_hz: new rate.
-        method: see the module.
-        name: of the recording, for messages.
+        method: ``linear`` or ``lowpass``; see the module.
+        name: name of the recording, for messages.
 
     Returns:
         values float64 [N, C] and codes int64 [N].
 
     Raises:
-        ContractError: ``linear`` from a rate that is much higher.
+        ContractError: the method is ``linear`` and the rate of the recording is more than 1.5 times the new rate.
 
     >>> time = np.arange(6) / 5.0
     >>> new, codes = resample(
@@ -60,8 +61,8 @@ def resample(
     found = 1.0 / float(np.median(np.diff(time_s)))
     if method == "linear" and found > MAX_LINEAR_RATIO * sample_rate_hz:
         raise ContractError(
-            f'recording {name}: resample = "linear" from {found:.4g} Hz to {sample_rate_hz:g} Hz would fold vibration '
-            f'above {sample_rate_hz / 2:g} Hz into the signal; set resample = "lowpass"'
+            f'recording {name}: resample = "linear" from {found:.4g} Hz to {sample_rate_hz:g} Hz would alias vibration '
+            f'above {sample_rate_hz / 2:g} Hz; set resample = "lowpass"'
         )
     count = int(np.floor((time_s[-1] - time_s[0]) * sample_rate_hz + 1e-6)) + 1
     grid = time_s[0] + np.arange(count) / sample_rate_hz
@@ -80,7 +81,7 @@ def _interpolate(
 
 
 def _lowpass(values: NDArray[np.float64], rate: float, new_rate: float) -> NDArray[np.float64]:
-    """Filter [T, C]; near the ends the part of the window that lies in the recording, so that a constant stays one."""
+    """Filter values [T, C]. Near the ends the kernel is cut off and rescaled, so that a constant stays constant."""
     half = int(np.ceil(_KAISER_LENGTH * rate / (_TRANSITION * new_rate) / 2))
     taps = np.arange(-half, half + 1)
     kernel = np.sinc(2 * _CUTOFF * new_rate / rate * taps) * np.kaiser(len(taps), _KAISER_BETA)

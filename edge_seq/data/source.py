@@ -1,6 +1,6 @@
-"""The data source: a TOML table that says where recordings are, how to read them and under which sensor contract.
+"""Data sources: a TOML table names the recordings, describes how to read them, and gives their sensor contract.
 
-Ready ones are in ``datasets/``. A minimal one::
+Ready-made data sources are in ``datasets/``. A minimal one::
 
     name = "walks"
     path = "walks.csv"              # relative to the folder of the TOML file
@@ -47,7 +47,7 @@ else:
 DEFAULT_FILE_PATTERN = r"(?:^|/)(?P<label>[^\W\d_]+(?:_[^\W\d_]+)*)[^/]*$"
 
 
-# Ends of files that hold recordings; a data source is a TOML file.
+# Suffixes of files that hold recordings. A data source is a TOML file.
 RECORDING_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz", ".json", ".cbor", ".txt", ".gz")
 _SOURCE_FIELDS = {"channels", "sample_rate_hz", "window_length", "window_stride", "path"}
 _RUN_TABLES = {"data", "training", "quantization", "budgets"}
@@ -57,16 +57,15 @@ class ChannelSource(StrictTable):
     """One channel of the contract and the column that holds it.
 
     Attributes:
-        name: the channel's name in the contract.
-        unit: of the channel in the contract.
-        counts_per_unit: counts of the part for one unit; 1 where the unit is ``counts``.
-        full_scale: largest magnitude the part can tell, in ``unit``.
-        column: name of the column; the channel's name where it is not given.
-        column_unit: of the values in the column, by name; what the file says where it is not given, and ``unit`` where
-            the file says nothing.
-        column_full_scale: only with ``column_unit = "counts"``: what the largest count is worth, in ``unit``.
-        column_bits: only with ``column_unit = "counts"``: of a sample with its sign; 2^(bits - 1) counts are
-            ``column_full_scale``.
+        name: name of the channel in the contract.
+        unit: unit of the channel in the contract.
+        counts_per_unit: counts of the sensor per unit; 1 if the unit is ``counts``.
+        full_scale: largest magnitude that the sensor can measure, in ``unit``.
+        column: name of the column. Default: the channel's name.
+        column_unit: unit of the values in the column. Default: the unit that the file gives, else ``unit``.
+        column_full_scale: value of the largest count, in ``unit``. Only with ``column_unit = "counts"``.
+        column_bits: bits of a sample with its sign: 2^(bits - 1) counts are ``column_full_scale``. Only with
+            ``column_unit = "counts"``.
     """
 
     name: str
@@ -83,69 +82,72 @@ class ChannelSource(StrictTable):
         if self.column_unit is not None and unit_of(self.column_unit) is None:
             raise ValueError(
                 f"column_unit {self.column_unit!r} is unknown; give one of {list(get_args(Unit))}, or leave it out "
-                "where it is the channel's unit"
+                "if it is the channel's unit"
             )
         counts = self.column_unit is not None and unit_of(self.column_unit) == "counts" and self.unit != "counts"
         if counts != (self.column_full_scale is not None):
             raise ValueError(
-                'column_unit = "counts" and column_full_scale go together where the channel has a physical unit; give '
+                'column_unit = "counts" and column_full_scale go together if the channel has a physical unit; give '
                 "both or neither"
             )
         return self
 
 
 class PreprocessingSource(StrictTable):
-    """See :class:`edge_seq.ir.contract.Preprocessing`."""
+    """Preprocessing of the sensor contract; see :class:`edge_seq.ir.contract.Preprocessing`."""
 
     step: PreprocessingStep = "none"
     gravity_shift: int = 6
 
 
 class DataSource(StrictTable):
-    """Where recordings are, how to read them and under which contract.
+    """Location of recordings, description of their files, and their sensor contract.
 
     Attributes:
-        name: of the data set, used in reports.
-        path: a file, or a folder with one file per recording (searched with its sub-folders). Relative to the base
-            folder given to ``read_dataset``: the folder of the TOML file for one that stands alone.
-        format: ``auto`` goes by the end of each file's name; a ``.csv`` is then a plain one.
-        split_files: split name to file inside ``path``, for sets that come as train and test files.
-        delimiter: between columns of a CSV file.
-        column_names: of a CSV file without a header row, in the order of the file; or of the last axis of windows.
-        windows_array: name of the windows in an NPZ file.
-        recording_column: tells recordings apart inside one file; without it a file is one recording.
-        group_column: drive, subject or session; without it (and without one in the manifest or file name) each
-            recording is a group of its own.
-        time_column: time of each sample, in ``time_unit``. Rows must be in order.
-        index_column: number of each sample instead of a time. With neither, rows are taken as evenly sampled, in order.
-        time_unit: of a ``time_column`` of numbers; leave it at ``s`` for a column of Parquet timestamps.
-        split_column: ``train``, ``validation`` or ``test`` for each row, the same within a group.
-        label_from: ``column`` (``label_column``), ``file_name`` (``file_pattern``), ``folder`` (the first below
-            ``path``; a second one is the group), ``manifest`` or ``intervals``.
-        label_column: class of each row. An empty or null value is unlabelled.
-        file_pattern: regular expression with the group ``label`` and, if wanted, ``group``; searched in the path below
-            ``path``, with ``/`` between folders and without ``.csv``, ``.csv.gz`` or ``.parquet``.
-        manifest: CSV file inside ``path`` with the columns ``file`` and ``label`` and, if wanted, ``group`` and
-            ``split``; only the files it lists are read.
+        name: name of the data set, used in reports.
+        path: a file, or a folder with one file per recording (sub-folders are searched too). It is relative to the base
+            folder given to ``read_dataset``, usually the folder of the TOML file.
+        format: format of the files. ``auto`` chooses it by the suffix of each file; a ``.csv`` file is then plain CSV.
+        split_files: file inside ``path`` for each side of the split, for sets that come as train and test files.
+        delimiter: character between the columns of a CSV file.
+        column_names: names of the columns of a CSV file without a header row, in the order of the file; or of the last
+            axis of windows.
+        windows_array: name of the array of windows in an NPZ file.
+        recording_column: column that tells the recordings of one file apart. Without it a file is one recording.
+        group_column: column with drive, subject or session. Without it, and without a group in the manifest or file
+            name, each recording is a group of its own.
+        time_column: column with the time of each sample, in ``time_unit``. Rows must be in order.
+        index_column: column with the number of each sample, instead of a time. Without both columns, rows are taken as
+            evenly sampled, in order.
+        time_unit: unit of a ``time_column`` of numbers. Leave it at ``s`` for a column of Parquet timestamps.
+        split_column: column with ``train``, ``validation`` or ``test`` for each row, the same within a group.
+        label_from: source of the labels: ``column`` (``label_column``), ``file_name`` (``file_pattern``), ``folder``
+            (the first folder below ``path``; a second one is the group), ``manifest`` or ``intervals``.
+        label_column: column with the class of each row. An empty or null value is unlabelled.
+        file_pattern: regular expression with the group ``label`` and optionally ``group``. It is searched in the path
+            below ``path``, with ``/`` between folders and without the suffix of the format.
+        manifest: CSV file inside ``path`` with the columns ``file`` and ``label``, and optionally ``group`` and
+            ``split``. Only the files it lists are read.
         intervals: table of labelled intervals inside ``path``, CSV or an export of Label Studio (JSON).
-        interval_unit: of their start and end; ``time_unit`` where not given (s for formats with times of their own);
+        interval_unit: unit of their start and end. Default: ``time_unit``, or s for formats with times of their own.
             ``samples`` counts samples from 0.
-        interval_origin: ``clock``, the clock of the recording; ``start``, its first sample.
-        label_names: value in the data to class name, for sets that store codes.
-        unlabelled_values: values in the data that mean: no class.
-        labels: class names in the order of the model's outputs; sorted names of what is found where not given.
+        interval_origin: zero of their start and end: ``clock`` is that of the recording's times, ``start`` is its first
+            sample.
+        label_names: class name for each value in the data, for sets that store codes.
+        unlabelled_values: values in the data that mean "no class".
+        labels: class names in the order of the model's outputs. Default: all names found, sorted.
         sample_rate_hz, channels, window_length, window_stride, preprocessing: the sensor contract.
-        recorded_rate_hz: rate of recordings without times, where it is not the contract's.
-        resample: ``none`` refuses another rate than the contract's; ``linear`` and ``lowpass`` bring every recording
-            onto the contract's, see :mod:`edge_seq.data.resample`.
-        minimum_share: of a window that its label must cover, see ``make_windows``; 1.0 = windows lie fully inside one
-            labelled segment.
-        rate_tolerance: largest relative deviation of the median sample period from the contract's.
-        max_gap_s: longest time between two samples; two sample periods where not given, so one lost sample passes.
-        max_saturated_share: largest share of a recording's samples beyond full scale; more of them means a wrong unit.
-        on_gap: ``error``, or ``split``: the samples on either side become recordings of their own.
+        recorded_rate_hz: rate of recordings without times, if it is not the contract's.
+        resample: ``none`` refuses other rates than the contract's. ``linear`` and ``lowpass`` resample every recording
+            to the contract's rate; see :mod:`edge_seq.data.resample`.
+        minimum_share: share of a window that its label must cover; see ``make_windows``. With 1.0 a window lies fully
+            inside one labelled segment.
+        rate_tolerance: largest relative deviation of the sample rate, from the median period, from the contract's.
+        max_gap_s: longest time between two samples. Default: two sample periods, so that one lost sample is accepted.
+        max_saturated_share: largest share of a recording's samples beyond full scale. A larger one means a wrong unit.
+        on_gap: ``error``, or ``split`` the recording there into two.
         on_short: ``error``, or ``skip`` recordings shorter than a window (logged).
-        on_constant_axis: ``error`` or ``allow`` an axis without any change in a recording.
+        on_constant_axis: ``error``, or ``allow`` an axis that never changes in a recording.
     """
 
     name: str = Field(min_length=1)
@@ -195,7 +197,7 @@ class DataSource(StrictTable):
 
     @property
     def contract(self) -> SensorContract:
-        """The sensor contract, built from the fields."""
+        """Sensor contract, built from the fields."""
         return SensorContract(
             sample_rate_hz=self.sample_rate_hz,
             channels=tuple(Channel(c.name, c.unit, c.counts_per_unit, c.full_scale) for c in self.channels),
@@ -211,20 +213,20 @@ class DataSource(StrictTable):
 
     @property
     def numeric_columns(self) -> tuple[str, ...]:
-        """Columns read as numbers: channels, then time or index."""
+        """Columns to read as numbers: channels, then time or index."""
         clock = self.time_column or self.index_column
         return self.channel_columns + ((clock,) if clock else ())
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """Columns read as names: recording, group, split, label; each once."""
+        """Columns to read as text: recording, group, split, label; each once."""
         label = self.label_column if self.label_from == "column" else None
         named = (self.recording_column, self.group_column, self.split_column, label)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
     @property
     def max_gap(self) -> float:
-        """Longest time between two samples, in seconds; of recordings at the contract's rate where not given."""
+        """Longest time between two samples at the contract's rate, in seconds."""
         return self.max_gap_at(self.sample_rate_hz)
 
     def max_gap_at(self, rate_hz: float) -> float:
@@ -244,9 +246,9 @@ class DataSource(StrictTable):
             if (self.label_from == field) != (getattr(self, field) is not None):
                 raise ValueError(f'{field} and label_from = "{field}" go together; give both or neither')
         if self.label_from != "intervals" and (self.interval_unit or self.interval_origin != "clock"):
-            raise ValueError('interval_unit and interval_origin are of label_from = "intervals"; leave them out')
+            raise ValueError('interval_unit and interval_origin need label_from = "intervals"; leave them out')
         if self.recorded_rate_hz is not None and self.time_column:
-            raise ValueError("recorded_rate_hz is of recordings without times, and time_column is given; give one")
+            raise ValueError("recorded_rate_hz is for recordings without times, but time_column is given; give one")
         if self.manifest is not None and self.split_files:
             raise ValueError("manifest and split_files are both given; put a column `split` into the manifest instead")
         for field, file in (
@@ -269,7 +271,9 @@ class DataSource(StrictTable):
         if self.labels:
             strange = sorted(set(self.label_names.values()) - set(self.labels))
             if strange:
-                raise ValueError(f"label_names gives {strange}, which labels {list(self.labels)} do not hold")
+                raise ValueError(
+                    f"label_names gives {strange}, which labels {list(self.labels)} do not hold; add them to labels"
+                )
         if self.label_from == "file_name":
             _check_pattern(self.file_pattern)
         return self
@@ -288,12 +292,12 @@ def parse_source(table: dict[str, Any], *, where: str) -> DataSource:
     """Validate a table of a TOML file.
 
     Args:
-        table: field to value.
-        where: named in errors, for example the file.
+        table: value of each field.
+        where: name of the table for messages, for example its file.
 
     Raises:
-        ConfigError: naming each field that is missing, unknown or out of range.
-        ContractError: where the sensor contract breaks an invariant.
+        ConfigError: fields are missing, unknown or out of range; the message names each of them.
+        ContractError: the sensor contract breaks an invariant.
     """
     try:
         return DataSource.model_validate(table)
@@ -306,34 +310,34 @@ def parse_source(table: dict[str, Any], *, where: str) -> DataSource:
 
 
 def is_recordings(path: Path) -> bool:
-    """Whether a path is a folder or, by its name, a file of recordings; neither is ever a table in TOML."""
+    """True if a path is a folder or has the suffix of a file of recordings. Neither is a TOML file."""
     return path.is_dir() or path.name.lower().endswith(RECORDING_SUFFIXES)
 
 
 def hint_for_recordings(path: Path) -> str:
-    """What to say to someone who gave recordings where a TOML file is wanted."""
+    """Advice for a user who gave recordings instead of a TOML file, to follow the path in a message."""
     what = "is a folder" if path.is_dir() else "holds recordings"
     beside = path.with_name(path.name.split(".")[0] + ".toml")
     told = (
         f"Give {beside}, which lies beside it" if beside.is_file() else f"Make one: edge-seq data check {path} --write"
     )
     return (
-        f"{what}; a data source is wanted, a TOML file that says which columns to read and under which sensor "
-        f"contract (datasets/README.md). {told}"
+        f"{what}; expected a data source, a TOML file that names the columns to read and the sensor contract "
+        f"(datasets/README.md). {told}"
     )
 
 
 def is_source_table(table: Mapping[str, Any]) -> bool:
-    """Whether a table of a TOML file is meant as a data source."""
+    """True if a table of a TOML file is meant as a data source."""
     return bool(_SOURCE_FIELDS & table.keys())
 
 
 def load_source(path: Path) -> DataSource:
-    """Read a data source from a TOML file of its own; paths in it are relative to ``path.parent``.
+    """Read a data source from a TOML file of its own. Paths in it are relative to ``path.parent``.
 
     Raises:
-        ConfigError: where the file is missing, is not a data source in TOML or does not validate.
-        ContractError: where the sensor contract breaks an invariant.
+        ConfigError: the file is missing, is not a data source in TOML, or a field is not valid.
+        ContractError: the sensor contract breaks an invariant.
     """
     if is_recordings(path):
         raise ConfigError(f"{path} {hint_for_recordings(path)}")
@@ -345,8 +349,8 @@ def load_source(path: Path) -> DataSource:
         raise ConfigError(f"data source {path} cannot be read as TOML: {error}") from error
     if _RUN_TABLES & table.keys() and not _SOURCE_FIELDS & table.keys():
         raise ConfigError(
-            f"{path} is the configuration of a run, where a data source is wanted (TOML with path, channels, "
-            f"sample_rate_hz, ...; see datasets/README.md). Give it as the configuration: edge-seq train {path}; the "
-            "data source is what data.source in it names"
+            f"{path} is the configuration of a run; expected a data source (TOML with path, channels, "
+            f"sample_rate_hz, ...; see datasets/README.md). Give it as the configuration: edge-seq train {path}; its "
+            "field data.source names the data source"
         )
     return parse_source(table, where=f"data source {path}")

@@ -1,7 +1,8 @@
-"""Splitting into train, validation and test by group: drive, subject or session.
+"""Splits into train, validation and test part by group: drive, subject or session.
 
-Windows of one drive resemble each other more than windows of the next drive do, and overlapping windows share samples.
-A split that puts one drive on both sides measures memory, so it exists here only under a name that says what it does.
+Windows of one drive resemble each other more than those of another drive, and overlapping windows share samples. A
+split with one drive on both sides measures how well windows are memorised. Such a split exists here only under a name
+that says so.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ SplitKind = Literal["group", "window_leaking_groups"]
 
 @dataclass(frozen=True)
 class Split:
-    """Recordings by side; no group is on two sides and every class has windows on every side that is not empty.
+    """Recordings of each side. No group is on two sides, and every class has windows on every side that is not empty.
 
     Attributes:
-        train, validation, test: recordings in the order of the data set; validation or test is empty where its fraction
-            is 0 and the source gives none.
+        train, validation, test: recordings in the order of the data set. Validation or test is empty if its fraction is
+            0 and the source gives none.
     """
 
     train: tuple[Recording, ...]
@@ -39,7 +40,8 @@ def check_split_kind(kind: str) -> SplitKind:
     """Check the configuration's ``split``.
 
     Raises:
-        ConfigError: for anything but ``group`` and ``window_leaking_groups``; ``window`` gets an explanation.
+        ConfigError: it is neither ``group`` nor ``window_leaking_groups``. The message explains why ``window`` is
+            refused.
     """
     if kind == "group":
         return "group"
@@ -48,7 +50,7 @@ def check_split_kind(kind: str) -> SplitKind:
     if kind == "window":
         raise ConfigError(
             'split = "window" is refused: windows of one drive, subject or session would be on both sides, and the '
-            'score would be too good. Use split = "group"; to see the leak on purpose, ask for split = '
+            'score would be too good. Use split = "group"; to measure the effect of the leak, use split = '
             '"window_leaking_groups"'
         )
     raise ConfigError(f"split = {kind!r} is unknown; give one of {list(get_args(SplitKind))}")
@@ -62,21 +64,21 @@ def split_by_group(
     seed: int,
     minimum_share: float = DEFAULT_MINIMUM_SHARE,
 ) -> Split:
-    """Split whole groups so that every class has windows on every side and sizes are close to what is asked for.
+    """Split whole groups so that every class has windows on every side and the sizes are close to the fractions.
 
-    Where the source gives a split, that is kept and only what is missing is taken from its train part: a validation
-    part by ``validation_fraction``, a test part by ``test_fraction``; a fraction whose part the source gives is not
-    used.
+    A split that the source gives is kept. A missing validation part is taken from its train part by
+    ``validation_fraction``, a missing test part by ``test_fraction``. The fraction of a part that the source gives is
+    not used.
 
-    Of some two hundred random assignments, each built so that every class is on every side, the one whose shares of
-    each class are closest to the fractions is taken. The choice depends on labels and ``seed`` only. (scikit-learn's
-    group splitters do not promise every class on every side, and StratifiedGroupKFold offers only 1/n as fraction.)
+    Up to 200 random assignments are drawn, each with every class on every side. The one whose shares of the classes are
+    closest to the fractions is used. It depends on the labels and ``seed`` only. (scikit-learn's group splitters do not
+    ensure every class on every side, and StratifiedGroupKFold offers fractions of 1/n only.)
 
     Args:
         dataset: labelled recordings.
-        validation_fraction, test_fraction: of the windows that are split, each in [0, 1), together below 1.
-        seed: of the assignment.
-        minimum_share: as will be given to ``make_windows``; classes are counted in windows.
+        validation_fraction, test_fraction: fractions of the windows that are split, each in [0, 1), together below 1.
+        seed: seed of the assignment.
+        minimum_share: share that ``make_windows`` will be given; classes are counted in windows.
 
     Raises:
         ConfigError: a fraction is out of range.
@@ -109,25 +111,25 @@ def split_by_fold(
     validation_fraction: float = 0.0,
     minimum_share: float = DEFAULT_MINIMUM_SHARE,
 ) -> Split:
-    """One part of a cross-validation by group: the fold is the test, every class in every fold.
+    """Split for one fold of a cross-validation by group. The fold is the test part. Every class is in every fold.
 
-    Other seeds give other folds, so that several seeds are a repeated cross-validation. A test part that the source
-    gives takes no part in it and stays untouched; train and validation parts that it gives are one.
+    Other seeds give other folds, so several seeds give a repeated cross-validation. The test part that a source gives
+    is left out. Its train and validation parts are joined.
 
     Args:
         dataset: labelled recordings.
-        folds: how many, at least 2.
-        fold: which one, from 1.
-        seed: of the assignment of groups to folds.
-        validation_fraction: of the windows outside the fold, taken by group.
-        minimum_share: as will be given to ``make_windows``.
+        folds: number of folds, at least 2.
+        fold: number of the fold, from 1.
+        seed: seed of the assignment of groups to folds.
+        validation_fraction: fraction of the windows outside the fold, taken by group.
+        minimum_share: share that ``make_windows`` will be given.
 
     Raises:
-        ConfigError: folds, fold or fraction out of range.
+        ConfigError: folds, fold or fraction is out of range.
         DataError: a class has windows in too few groups.
     """
     if folds < 2 or not 1 <= fold <= folds:
-        raise ConfigError(f"fold {fold} of {folds}; give at least 2 folds, and one of 1 to {max(folds, 2)}")
+        raise ConfigError(f"fold {fold} of {folds}; give at least 2 folds, and a fold from 1 to {max(folds, 2)}")
     _check_fractions(validation_fraction, 0.0)
     pool = [one for one in dataset.recordings if one.split != "test"]
     fold_of_group = assign_folds(dataset, pool, folds=folds, seed=seed, minimum_share=minimum_share)
@@ -144,7 +146,7 @@ def split_by_fold(
 def assign_folds(
     dataset: Dataset, recordings: Sequence[Recording], *, folds: int, seed: int, minimum_share: float
 ) -> dict[str, int]:
-    """A fold for each group, 0 to ``folds`` - 1; every class in every fold, sizes as even as can be.
+    """Assign a fold, 0 to ``folds`` - 1, to each group, with every class in every fold and sizes that are nearly equal.
 
     Raises:
         DataError: a class has windows in too few groups.
@@ -162,18 +164,18 @@ def split_by_window_leaking_groups(
     seed: int,
     minimum_share: float = DEFAULT_MINIMUM_SHARE,
 ) -> tuple[Windows, Windows, Windows]:
-    """Split shuffled windows, with parts of one group, even of one sample, on every side: to show what a leak does.
+    """Split shuffled windows, so that groups and even samples are on several sides. It shows the effect of a leak.
 
     A split that the source gives is ignored.
 
     Args:
         dataset: labelled recordings.
-        validation_fraction, test_fraction: of the windows, each in [0, 1), together below 1.
-        seed: of the shuffle.
+        validation_fraction, test_fraction: fractions of the windows, each in [0, 1), together below 1.
+        seed: seed of the shuffle.
         minimum_share: see ``make_windows``.
 
     Returns:
-        Windows for train, validation and test.
+        windows for train, validation and test.
 
     Raises:
         ConfigError: a fraction is out of range.
@@ -202,8 +204,8 @@ def _check_fractions(validation: float, test: float) -> dict[str, float]:
             raise ConfigError(f"{name} is {value}; give at least 0 and below 1")
     if validation + test >= 1.0:
         raise ConfigError(
-            f"validation_fraction {validation} and test_fraction {test} leave nothing to train on; give less than 1 "
-            "together"
+            f"validation_fraction {validation} and test_fraction {test} leave nothing to train on; their sum must be "
+            "below 1"
         )
     return {"validation": validation, "test": test}
 
@@ -211,7 +213,7 @@ def _check_fractions(validation: float, test: float) -> dict[str, float]:
 def _windows_of_groups(
     dataset: Dataset, recordings: Sequence[Recording], minimum_share: float
 ) -> dict[str, NDArray[np.int64]]:
-    """Windows of each class, int64 [K], for each group."""
+    """Number of windows of each class, int64 [K], in each group."""
     contract = dataset.contract
     counts: dict[str, NDArray[np.int64]] = {}
     for recording in recordings:
@@ -229,7 +231,7 @@ def _windows_of_groups(
 def _assign_groups(
     dataset: Dataset, recordings: Sequence[Recording], fractions: dict[str, float], seed: int, minimum_share: float
 ) -> dict[str, str]:
-    """A side for each group of ``recordings``: ``train`` or one of ``fractions``."""
+    """Assign each group of ``recordings`` to ``train`` or to a side of ``fractions``."""
     shares = {"train": 1.0 - sum(fractions.values()), **fractions}
     return _assign(dataset, recordings, shares, seed, minimum_share)
 
@@ -237,7 +239,7 @@ def _assign_groups(
 def _assign(
     dataset: Dataset, recordings: Sequence[Recording], share_of: dict[str, float], seed: int, minimum_share: float
 ) -> dict[str, str]:
-    """A side for each group of ``recordings``, close to the shares of the windows that each side is to have."""
+    """Assign each group of ``recordings`` to a side, so that the shares of windows are close to ``share_of``."""
     counts_of_group = _windows_of_groups(dataset, recordings, minimum_share)
     groups = list(counts_of_group)
     sides = list(share_of)
@@ -272,14 +274,14 @@ def _assign(
 def _one_assignment(
     counts: NDArray[np.int64], shares: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.int64] | None:
-    """One random assignment: first every class onto every side, rarest class first, then fill up to the shares.
+    """Draw one assignment: put every class on every side, the rarest class first, then fill up to the shares.
 
     Args:
-        counts: int64 [G, K], windows.
-        shares: float64 [S], of all windows, sum 1.
+        counts: int64 [G, K], windows of each class in each group.
+        shares: float64 [S], share of all windows for each side; the sum is 1.
 
     Returns:
-        int64 [G], index of the side; None where a class did not get onto every side.
+        index of the side of each group, int64 [G]; None if a class did not get onto every side.
     """
     side = np.full(len(counts), -1, dtype=np.int64)
     for label in np.argsort((counts > 0).sum(axis=0), kind="stable"):
@@ -294,14 +296,14 @@ def _one_assignment(
     targets = shares * sizes.sum()
     filled = np.array([sizes[side == s].sum() for s in range(len(shares))], dtype=np.float64)
     for group in rng.permutation(np.flatnonzero(side == -1)):
-        s = int(np.argmax((targets - filled) / targets))  # the side that lacks most of what it should have
+        s = int(np.argmax((targets - filled) / targets))  # the side with the largest missing share
         side[group] = s
         filled[s] += sizes[group]
     return side
 
 
 def _check_split(dataset: Dataset, split: Split, minimum_share: float) -> None:
-    """State what :class:`Split` promises; holds for sides that the source gives as well as for those made here."""
+    """Check what :class:`Split` promises, for sides that the source gives as well as for those assigned here."""
     side_of_group: dict[str, str] = {}
     for side in SIDES:
         recordings: tuple[Recording, ...] = getattr(split, side)

@@ -1,4 +1,4 @@
-"""Read a data source into files instead of memory: one recording, or one part of a Parquet file, at a time."""
+"""Read a data source into files instead of memory: one recording, or one part of a file, at a time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 
 @dataclass
 class _Index:
-    """What is kept in memory of the recordings written so far: nothing that grows with their samples."""
+    """Index of the recordings written so far. It does not grow with the number of samples."""
 
     names: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
@@ -35,12 +35,18 @@ class _Index:
 def store_dataset(source: DataSource, *, base: Path, folder: Path) -> Dataset:
     """Read every recording, check it, and write its counts and labels to two files in ``folder``.
 
-    The files are named by a hash of what is in them, so that those of another reading stay as they are. The data set
-    is the one that ``read_dataset`` gives; its counts and labels are on disk (:mod:`edge_seq.data.stored`).
+    The names of the files contain a hash of their contents, so files of other data are not overwritten. The data set
+    equals that of ``read_dataset``, but its counts and labels are on disk (:mod:`edge_seq.data.stored`), and the
+    details of the recordings are left out.
+
+    Args:
+        source: data source to read.
+        base: folder to which ``source.path`` is relative.
+        folder: folder to write to.
 
     Raises:
-        DataError, ContractError, ConfigError, ToolError: as ``read_dataset``; rows of a recording that are not together
-            in a Parquet file are refused here.
+        DataError, ContractError, ConfigError, ToolError: the same cases as ``read_dataset``. DataError also if the rows
+            of a recording are not together in a file that is read in parts.
     """
     index, digest = _Index(), hashlib.sha256()
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +100,7 @@ def _class_names(source: DataSource, index: _Index) -> tuple[str, ...]:
 
 
 def _to_class_index(path: Path, index: _Index, labels: tuple[str, ...]) -> None:
-    """Order of first sight to order of the classes, in place."""
+    """Replace the class codes in a file, numbered in the order of their first use, by class indices, in place."""
     final = np.array([labels.index(value) for value in index.classes] + [UNLABELLED], dtype="<i2")
     with path.open("r+b") as file:
         while content := file.read(_CHUNK):

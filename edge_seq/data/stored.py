@@ -1,9 +1,9 @@
-"""Samples on disk that read like arrays: for sets that do not fit into memory.
+"""Samples on disk that behave like arrays, for data sets that do not fit into memory.
 
 A file holds int16 rows, one after the other, little-endian. :class:`StoredRows` is a stretch of it (a recording),
-:class:`StoredWindows` are windows that begin anywhere in it. Both are read when they are indexed, by plain reads and
-not by a memory map, so that what was read is not held. They stand where a numpy array is expected
-(``Recording.counts``, ``Windows.counts``): shape, dtype, len, slices and index arrays give what the array would give.
+:class:`StoredWindows` are windows that begin anywhere in it. Both are read when they are indexed. They use plain reads
+instead of a memory map, so that the memory is free again afterwards. They can replace a numpy array
+(``Recording.counts``, ``Windows.counts``): shape, dtype, len, slices and index arrays give the same as for an array.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge_seq.support.errors import DataError
 
-BLOCK = 1024  # windows in memory at a time
+BLOCK = 1024  # number of windows in memory at a time
 _ITEM = np.dtype("<i2")
 
 
@@ -25,9 +25,9 @@ class RowFile:
     """A file of int16 rows.
 
     Attributes:
-        path: of the file.
-        row_shape: of one row: ``(C,)`` for counts, ``()`` for labels.
-        num_rows: N.
+        path: path of the file.
+        row_shape: shape of one row: ``(C,)`` for counts, ``()`` for labels.
+        num_rows: number of rows, N.
     """
 
     def __init__(self, path: Path, row_shape: tuple[int, ...]) -> None:
@@ -45,10 +45,10 @@ class RowFile:
             self._file.close()
 
     def read(self, first: int, count: int) -> NDArray[np.int16]:
-        """Rows int16 [count, ...] from row ``first`` on.
+        """Read ``count`` rows from row ``first`` on, int16 [count, ...].
 
         Raises:
-            DataError: the file is shorter than that.
+            DataError: the file ends earlier.
         """
         rows = np.empty((count, *self.row_shape), dtype=_ITEM)
         self._file.seek(first * self._row_bytes)
@@ -61,7 +61,7 @@ class RowFile:
 
 
 class StoredRows:
-    """Rows of a file as an array int16 [T, ...]."""
+    """Rows of a file that behave like an array int16 [T, ...]."""
 
     dtype = np.dtype(np.int16)
 
@@ -84,7 +84,7 @@ class StoredRows:
 
 
 class StoredWindows:
-    """Windows of a file as an array int16 [B, T, ...]."""
+    """Windows of a file that behave like an array int16 [B, T, ...]."""
 
     dtype = np.dtype(np.int16)
 
@@ -111,17 +111,17 @@ class StoredWindows:
         return np.asarray(self[:], dtype=dtype)
 
     def select(self, index: NDArray[np.integer | np.bool_]) -> StoredWindows:
-        """The windows at ``index``, still on disk."""
+        """Select the windows at ``index``. They stay on disk."""
         return StoredWindows(self.file, self.starts[index], self.shape[1])
 
 
 def as_array(stored: StoredRows | StoredWindows) -> NDArray[np.int16]:
-    """The same object under the type of what it stands for."""
+    """Return the same object, with the type of the array that it replaces."""
     return cast("NDArray[np.int16]", stored)
 
 
 def blocks(array: NDArray[np.int16], size: int = BLOCK) -> Iterator[NDArray[np.int16]]:
-    """The array in pieces of at most ``size`` of its first axis, each in memory.
+    """Yield an array in blocks of at most ``size`` along its first axis, each in memory.
 
     >>> [len(block) for block in blocks(np.zeros((5, 2), dtype=np.int16), size=2)]
     [2, 2, 1]
@@ -131,5 +131,5 @@ def blocks(array: NDArray[np.int16], size: int = BLOCK) -> Iterator[NDArray[np.i
 
 
 def is_stored(array: object) -> bool:
-    """Whether an array is on disk."""
+    """True if an array is on disk."""
     return isinstance(array, StoredRows | StoredWindows)

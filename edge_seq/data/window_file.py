@@ -1,4 +1,4 @@
-"""Windows in a file, and the hashes by which a run knows its data again."""
+"""Files of windows, and the hashes by which a run recognises its data."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from edge_seq.support.json_tables import load_json
 HASHES = "hashes.json"
 
 
-STORE = "recordings"  # folder of samples, where windows are read as they are needed
+STORE = "recordings"  # folder of the samples of windows that stay on disk
 
 
 def save_windows(path: Path, windows: Windows) -> None:
-    """Write windows as safetensors; groups as indices into a list of names, windows on disk as where they begin."""
+    """Write windows as safetensors.
+
+    Groups are written as indices into a list of names. Of windows on disk only the starts and the file are written.
+    """
     names, index = np.unique(windows.groups, return_inverse=True)
     tensors: dict[str, NDArray[Any]] = {"labels": windows.labels, "group": index.astype(np.int32)}
     metadata = {"groups": json.dumps(names.tolist())}
@@ -39,14 +42,14 @@ def save_windows(path: Path, windows: Windows) -> None:
 
 
 def load_windows(path: Path, *, num_classes: int | None = None) -> Windows:
-    """Read windows.
+    """Read windows, and check them against the hashes beside their file.
 
     Args:
-        path: as :meth:`edge_seq.workflow.folder.RunFolder.windows` gives it.
-        num_classes: K, where labels are to be checked against it.
+        path: path of the file, from :meth:`edge_seq.workflow.folder.RunFolder.windows`.
+        num_classes: K, to check the labels; None does not check them.
 
     Raises:
-        DataError: where there are none, the file is damaged, or they are not those that the run was trained with.
+        DataError: the file is missing or damaged, or the windows are not those that the run was trained with.
     """
     if not path.is_file():
         raise DataError(f"reading {path.name}: the run holds no such windows; run edge-seq train again")
@@ -74,10 +77,10 @@ def load_windows(path: Path, *, num_classes: int | None = None) -> Windows:
 
 
 def _stored_counts(path: Path, starts: NDArray[np.int64], stored: list[Any]) -> StoredWindows:
-    """Windows on disk, beside the file ``path`` that says where they begin.
+    """Open windows on disk, whose samples are in the folder STORE beside ``path``.
 
     Raises:
-        ValueError: the file of samples leaves the run, or a window lies outside it.
+        ValueError: the file of samples is not in that folder, or a window lies outside the file.
     """
     name, length, channels = stored
     if not isinstance(name, str) or Path(name).name != name:
@@ -89,10 +92,10 @@ def _stored_counts(path: Path, starts: NDArray[np.int64], stored: list[Any]) -> 
 
 
 def _check_tensors(tensors: dict[str, NDArray[Any]], num_groups: int, num_classes: int | None) -> None:
-    """See that tensors are windows: counts int16 [B, T, C], labels int16 [B], group int32 [B]; B, T and C at least 1.
+    """Check that tensors are windows: counts int16 [B, T, C], labels int16 [B], group int32 [B]; B, T, C at least 1.
 
     Raises:
-        ValueError: naming what was found and what was expected.
+        ValueError: a dtype, a shape or a value is wrong; the message names what was found and what was expected.
     """
     counts, labels, group = tensors["counts"], tensors["labels"], tensors["group"]
     for name, array, dtype, dimensions in (
@@ -112,7 +115,7 @@ def _check_tensors(tensors: dict[str, NDArray[Any]], num_groups: int, num_classe
 
 
 def counts_hash(counts: np.ndarray[Any, np.dtype[np.int16]]) -> str:
-    """SHA-256 of counts, little-endian, with their shape."""
+    """Compute the SHA-256 of the shape and the counts (little-endian)."""
     digest = hashlib.sha256(repr(counts.shape).encode())
     for block in blocks(counts):
         digest.update(block.astype("<i2", copy=False).tobytes())
@@ -120,7 +123,7 @@ def counts_hash(counts: np.ndarray[Any, np.dtype[np.int16]]) -> str:
 
 
 def windows_hash(windows: Windows) -> str:
-    """SHA-256 of counts, labels and groups."""
+    """Compute the SHA-256 of counts, labels and groups."""
     digest = hashlib.sha256(counts_hash(windows.counts).encode())
     digest.update(np.ascontiguousarray(windows.labels, dtype="<i2").tobytes())
     digest.update(json.dumps(windows.groups.tolist()).encode())

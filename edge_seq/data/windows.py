@@ -1,9 +1,9 @@
-"""Cutting labelled recordings into windows.
+"""Cut labelled recordings into windows.
 
-A window never crosses the end of a recording. Its label is that of its **last sample**, because that is the question a
-device answers: what is the state now, given the samples so far. The label is kept only where it also covers at least
-``minimum_share`` of the window; below that the window mostly shows another state and its label is noise. 0.6 is the
-default: a clear majority, and the newest state gets its label after 60 % of a window instead of after a whole one.
+A window never crosses the end of a recording. Its label is that of its **last sample**, because a device answers the
+question: what is the state now, given the samples so far? A window is kept only if its label covers at least
+``minimum_share`` of it. With less, the window mostly shows another state, and its label would be noise. The default is
+0.6: a clear majority, and a new state gets its label after 60 % of a window instead of a whole one.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ DEFAULT_MINIMUM_SHARE = 0.6
 def label_windows(
     labels: NDArray[np.int16], *, length: int, stride: int, minimum_share: float = DEFAULT_MINIMUM_SHARE
 ) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
-    """Find where the windows of one recording start and what each is labelled.
+    """Find the starts and the labels of the windows of one recording.
 
-    Below a ``minimum_share`` of 1 the windows lie on one grid from the first sample of the recording on. At 1 a window
-    holds one label only, so the grid starts anew at the first sample of every stretch of one label: windows lie fully
-    inside one labelled segment, and none is lost because a segment began between two points of a grid.
+    With a ``minimum_share`` below 1 the windows lie on one grid that begins at the first sample of the recording. With
+    1 a window holds one label only. The grid then begins anew at every change of label, so that no window is lost
+    because a labelled segment begins between two points of the grid.
 
     Args:
         labels: int16 [T], class index or UNLABELLED.
         length: samples in a window.
         stride: samples from one start to the next.
-        minimum_share: in (0, 1], of the window that the last sample's label must cover. A window of which more than
-            half is unlabelled is dropped whatever the share.
+        minimum_share: share of the window that the last sample's label must cover, in (0, 1]. A window of which more
+            than half is unlabelled is dropped whatever the share.
 
     Returns:
         starts int64 [B] and labels int16 [B].
 
     Raises:
-        ConfigError: where length, stride or minimum_share is out of range.
+        ConfigError: length, stride or minimum_share is out of range.
 
     >>> starts, found = label_windows(np.array([0, 0, 0, 1, 1, 1], dtype=np.int16), length=3, stride=1)
     >>> starts.tolist(), found.tolist()
@@ -66,7 +66,7 @@ def label_windows(
     last = view[:, -1]
     covered = (view == last[:, np.newaxis]).sum(axis=1)
     unlabelled = (view == UNLABELLED).sum(axis=1)
-    needed = math.ceil(minimum_share * length - 1e-9)  # 0.55 * 100 is 55.00000000000001 and must need 55
+    needed = math.ceil(minimum_share * length - 1e-9)  # 0.55 * 100 is 55.00000000000001 in float64
     keep = (last != UNLABELLED) & (covered >= needed) & (2 * unlabelled <= length)
     return starts[keep], last[keep].astype(np.int16)
 
@@ -87,10 +87,10 @@ def _inside_segments(
 def make_windows(
     recordings: Sequence[Recording], *, length: int, stride: int, minimum_share: float = DEFAULT_MINIMUM_SHARE
 ) -> Windows:
-    """Cut windows from recordings; split the recordings by group first.
+    """Cut windows from recordings. Split the recordings by group before this.
 
     Args:
-        recordings: under one contract.
+        recordings: recordings under one contract.
         length: samples in a window, the contract's ``window_length``.
         stride: samples from one start to the next, the contract's ``window_stride``.
         minimum_share: see :func:`label_windows`.
@@ -100,8 +100,8 @@ def make_windows(
         recordings, then of time.
 
     Raises:
-        ConfigError: where length, stride or minimum_share is out of range.
-        DataError: where there is no recording or not one window.
+        ConfigError: length, stride or minimum_share is out of range.
+        DataError: there is no recording, or no window.
     """
     if recordings and isinstance(recordings[0].counts, StoredRows):
         return _stored_windows(recordings, length, stride, minimum_share)
@@ -130,7 +130,7 @@ def make_windows(
 
 
 def _stored_windows(recordings: Sequence[Recording], length: int, stride: int, minimum_share: float) -> Windows:
-    """As :func:`make_windows`, of recordings on disk: the windows stay there."""
+    """Cut windows from recordings on disk. The windows stay on disk."""
     starts: list[NDArray[np.int64]] = []
     labels: list[NDArray[np.int16]] = []
     names: list[str] = []

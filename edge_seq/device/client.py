@@ -500,7 +500,7 @@ class Device:
     def _require(self, capability: Capability, doing: str) -> None:
         if capability not in self.info.capabilities:
             raise DeviceError(
-                f"{self.name} ({self.info.board}) cannot {doing}: its port gives none. Has: "
+                f"{self.name} ({self.info.board}) cannot {doing}: its port does not support it. Supported: "
                 f"{', '.join(one.name or '' for one in Capability if one in self.info.capabilities) or 'nothing'}"
             )
 

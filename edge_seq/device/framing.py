@@ -124,6 +124,10 @@ def split_frames(rest: bytes, received: bytes, *, skipping: bool = False, limit:
         received: bytes received since.
         skipping: ``skipping`` of the previous split.
         limit: largest body, bytes.
+
+    >>> split = split_frames(b"", encode_frame(encode_body(Frame(type=3, sequence=7, fields=b""))) + b"rest")
+    >>> len(split.frames), split.faults, split.rest
+    (1, (), b'rest')
     """
     *whole, rest = (rest + received).split(DELIMITER)
     frames: list[Frame] = []

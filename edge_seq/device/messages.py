@@ -131,7 +131,11 @@ def clean_text(raw: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    """Make untrusted text safe to print: unprintable characters become ``?``."""
+    """Make untrusted text safe to print: unprintable characters become ``?``.
+
+    >>> printable("a\\x1b[2J")
+    'a?[2J'
+    """
     return "".join(character if is_printable(character) and character != "\ufffd" else "?" for character in text)
 
 

@@ -1,6 +1,7 @@
-"""A device in this process: the protocol of SPEC.md with the integer reference in place of the C.
+"""A simulated device in this process: the wire protocol of SPEC.md with the integer reference instead of the C.
 
-For tests of whatever talks to a board. It answers byte for byte as ``runtime/wire/es_wire.c`` does, but for its name.
+It is for tests of everything that talks to a board. It answers with the same bytes as ``runtime/wire/es_wire.c``,
+except for the name of the board.
 
     twin = Twin(model)
     with connect(lambda: LoopbackTransport(twin.receive)) as device:
@@ -20,7 +21,16 @@ from numpy.typing import NDArray
 from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT
 from edge_seq.backends.decision import decision_of_words, decision_words
 from edge_seq.backends.preprocess import PreprocessState
-from edge_seq.backends.reference_int import NO_LABEL, LayerState, State, begin_window, reset_state, step
+from edge_seq.backends.reference_int import (
+    NO_LABEL,
+    LayerState,
+    State,
+    begin_window,
+    layer_state,
+    reset_state,
+    saved_states,
+    step,
+)
 from edge_seq.device import messages
 from edge_seq.device.framing import (
     HEADER,
@@ -44,26 +54,26 @@ from edge_seq.device.messages import (
     StreamFlag,
     Type,
 )
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import is_coarse, padded
 from edge_seq.support.errors import DeviceError
 
 ABI = 2  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
-STREAM_SAMPLES = 16  # of a frame at most
+STREAM_SAMPLES = 16  # most samples in a frame
 PASSED = SelfTest(0, 0, 0)
-FIFO_SAMPLES = 64  # that a sensor keeps until they are fetched
+FIFO_SAMPLES = 64  # samples that the sensor keeps until they are read
 
 
 REFUSALS = {
     ErrorCode.VERSION: f"protocol version is {PROTOCOL_VERSION}",
-    ErrorCode.SESSION: "no session: say hello",
-    ErrorCode.SEQUENCE: "sequence number was used",
+    ErrorCode.SESSION: "no session: send HELLO first",
+    ErrorCode.SEQUENCE: "sequence number is not new",
     ErrorCode.TYPE: "no such request",
-    ErrorCode.LENGTH: "length is not that of the type",
+    ErrorCode.LENGTH: "wrong length for this request",
     ErrorCode.VALUE: "value is out of range",
-    ErrorCode.UNSUPPORTED: "this board has none",
-    ErrorCode.STATE: "state is damaged or of another model",
+    ErrorCode.UNSUPPORTED: "not supported by this board",
+    ErrorCode.STATE: "state is damaged or from another model",
 }
 ANY = -1
 FIELD_BYTES = {
@@ -89,15 +99,15 @@ class _RefusedError(Exception):
 
 
 class Twin:
-    """A board with a model.
+    """A simulated board with a model.
 
     Args:
         model: verified integer model.
-        recording: int16 [n, C], what the sensor gives, over and over; None for a board without a sensor.
-        samples_so_far: how many samples the sensor has given since its start, by whatever clock; may only grow.
-        max_body_bytes: largest body.
+        recording: raw counts of the sensor, int16 [n, C], played in a loop; None for a board without a sensor.
+        samples_so_far: function that returns the number of samples since the start; it must never decrease.
+        max_body_bytes: largest body that the board takes and sends.
         boot: see :attr:`Hello.boot`.
-        self_test: whose result the board gives.
+        self_test: result that the board reports for its self-test.
     """
 
     def __init__(
@@ -112,7 +122,7 @@ class Twin:
     ) -> None:
         self.model, self.recording, self.samples_so_far = model, recording, samples_so_far
         self._max_body, self._boot, self._self_test = max_body_bytes, boot, self_test
-        # The window's end is left to this class: the reference clears states at once, the device with the next sample.
+        # This class handles the window's end: the reference clears states at once, the device with the next sample.
         self._carrying = replace(model, readout=replace(model.readout, at_window_end="carry"))
         self._power_up()
 
@@ -134,12 +144,12 @@ class Twin:
         self._stream_sequence = 0
 
     def restart(self) -> None:
-        """As if power was lost for a moment."""
+        """Restart the board, as after a short loss of power."""
         self._boot += 1
         self._power_up()
 
     def receive(self, data: bytes) -> bytes:
-        """What the device sends after these bytes, if any: replies, then samples."""
+        """Receive bytes and return the bytes that the device sends: replies, then samples."""
         split = split_frames(self._rest, data, skipping=self._skipping, limit=self._max_body)
         self._rest, self._skipping = split.rest, split.skipping
         self.frame_errors += len(split.faults)
@@ -172,7 +182,7 @@ class Twin:
 
     @staticmethod
     def _error(frame: Frame, code: ErrorCode) -> bytes:
-        """Of a request that is not in order: no reply that is kept."""
+        """Error reply to a request that is out of order. It does not replace the latest reply."""
         fields = messages.pack_error(frame.type, code, REFUSALS[code])
         return encode_frame(encode_body(Frame(Type.ERROR, frame.sequence, fields)))
 
@@ -220,7 +230,7 @@ class Twin:
                 raise _RefusedError(ErrorCode.TYPE)
 
     def hello(self) -> Hello:
-        """What the board says of itself."""
+        """The board's reply to HELLO."""
         model = self.model
         capabilities = Capability.SELF_TEST | Capability.STATE
         if self.recording is not None:
@@ -293,7 +303,7 @@ class Twin:
         return messages.pack_decisions(len(counts), decisions)
 
     def _labels_in(self, samples: int) -> int:
-        """How many labels are due in the next samples."""
+        """Number of labels due in the next samples."""
         if self.model.readout.label_every == "sample":
             return samples
         since_began = 0 if self._ended else self._state.step_in_window
@@ -357,14 +367,8 @@ class Twin:
         self._steps += 1
 
     def _state_words(self) -> list[NDArray[np.int64]]:
-        words = []
-        for cell, layer in zip(self.model.layers, self._state.layers, strict=True):
-            words.append(layer.operands[0])
-            if isinstance(cell, Lstm):
-                words.append(layer.cell[0])
-            elif isinstance(cell, Gru):
-                words.append(layer.hidden[0])
-        return words
+        layers = zip(self.model.layers, self._state.layers, strict=True)
+        return [array[0] for cell, layer in layers for array in saved_states(kind_of(cell), layer).values()]
 
     def _remembers(self) -> bool:
         return self.model.contract.preprocessing.step != "none"
@@ -379,14 +383,14 @@ class Twin:
         return 16 + 4 * (memory + pool + self._decision_words().size) + 2 * words
 
     def _decision_words(self) -> NDArray[np.int64]:
-        """[1, N], none without a decision stage."""
+        """Words of the decision stage, [1, N]; N is 0 without a stage."""
         decision = self._state.decision
         return np.zeros((1, 0), dtype=np.int64) if decision is None else decision_words(decision)
 
     def _save(self) -> bytes:
-        """SPEC.md, section 13."""
+        """Saved state (SPEC.md, section 13)."""
         state, model = self._state, self.model
-        # After the window's last sample the device still holds what that sample left.
+        # After the window's last sample, the device still holds the states of that sample.
         count = model.contract.window_length if self._ended else state.step_in_window
         content = bytes.fromhex(model_hash(model))[:8] + struct.pack("<HH", count, state.preprocess.primed)
         if self._remembers():
@@ -431,11 +435,8 @@ class Twin:
                 raise _RefusedError(ErrorCode.STATE)
         layers = []
         for cell, size in zip(model.layers, map(padded, model.hidden_sizes), strict=True):
-            operands = take("<i2", size)
-            second = take("<i2", 0 if isinstance(cell, Rnn) else size)
-            hidden = second if isinstance(cell, Gru) else operands
-            cell_state = second if isinstance(cell, Lstm) else np.zeros((1, 0), dtype=np.int64)
-            layers.append(LayerState(operands, hidden, cell_state))
+            kind = kind_of(cell)
+            layers.append(layer_state(kind, {name: take("<i2", size) for name in kind.saved}))
         if count > model.contract.window_length or primed > 1 or not self._possible(count, memory, pool, layers):
             raise _RefusedError(ErrorCode.STATE)
         remembered = memory.astype(np.int32) if self._remembers() else fresh.preprocess.memory
@@ -453,7 +454,7 @@ class Twin:
     def _possible(
         self, count: int, memory: NDArray[np.int64], pool: NDArray[np.int64], layers: list[LayerState]
     ) -> bool:
-        """Whether a state's words are in the ranges on which the proof rests, and its padding is zero."""
+        """True if a state's words are in the ranges that the range proof relies on, and its padding is zero."""
         limit = {"none": 0, "difference": 2**15, "remove_gravity": 2**29}[self.model.contract.preprocessing.step]
         if (memory < -limit).any() or (memory >= limit).any():
             return False

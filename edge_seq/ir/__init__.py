@@ -1,1 +1,1 @@
-"""The model in the middle: typed, frozen, numpy only."""
+"""The intermediate representation: typed, frozen models that need only numpy."""

@@ -1,7 +1,7 @@
-"""The sensor contract: what a model expects of the data it is fed, written down once.
+"""The sensor contract: what a model expects of its input data, written down once.
 
-Most failures in the field are a unit, a rate or an axis, not arithmetic. So the contract is part of every data set and
-every model; it is checked when a file is read, when a stream starts and on the device.
+Most failures in the field are a wrong unit, rate or axis, not wrong arithmetic. The contract is therefore part of every
+data set and every model. It is checked when a file is read, when a stream starts and on the device.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PreprocessingStep = Literal["none", "difference", "remove_gravity"]
 COUNT_MIN, COUNT_MAX = -32768, 32767
 MAX_CHANNELS = 64
 MAX_WINDOW_LENGTH = 16383
-MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6  # from a sample in 17 minutes to the fastest converters; times stay finite
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6  # one sample in 17 minutes to the fastest converters; times stay finite
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Channel:
 
     Attributes:
         name: column name, for example ``ax``.
-        unit: physical unit of the recordings; ``counts`` where they hold raw counts already.
-        counts_per_unit: counts of the part for one unit; 1 where the unit is ``counts``.
-        full_scale: largest magnitude the part can tell, in ``unit``; what is beyond is saturated, as the part does.
+        unit: physical unit of the recordings; ``counts`` if they hold raw counts.
+        counts_per_unit: raw counts of the sensor for one unit; 1 if the unit is ``counts``.
+        full_scale: largest magnitude that the sensor measures, in ``unit``; larger values saturate, as in the sensor.
     """
 
     name: str
@@ -50,13 +50,13 @@ class Channel:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What happens to raw counts before the first layer, in integers, the same in training, ONNX and C.
+    """Integer preprocessing of raw counts before the first layer, the same in training, ONNX and C.
 
     Attributes:
-        step: ``none``; ``difference``, x[t] - x[t-1] with 0 for the first sample after a reset, so that a slope
-            cancels; ``remove_gravity``, x[t] minus a one-pole low-pass of x with time constant 2^gravity_shift samples
-            that starts at the first sample.
-        gravity_shift: only for ``remove_gravity``: 1 to 12.
+        step: ``none``; ``difference``, x[t] - x[t-1], and 0 for the first sample after a reset, so that a constant
+            offset cancels; ``remove_gravity``, x[t] minus a one-pole low-pass of x that starts at the first sample and
+            has a time constant of 2^gravity_shift samples.
+        gravity_shift: shift of the low-pass, 1 to 12; used only by ``remove_gravity``.
     """
 
     step: PreprocessingStep = "none"
@@ -65,11 +65,13 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Feature = (preprocessed counts - mean) / scale, per channel; folded into the first layer of an integer model.
+    """Normalisation per channel: feature = (preprocessed counts - mean) / scale.
+
+    An integer model has it folded into its first layer.
 
     Attributes:
-        mean: [C], in counts.
-        scale: [C], in counts, positive.
+        mean: mean of each channel, [C], counts.
+        scale: scale of each channel, [C], counts, positive.
     """
 
     mean: tuple[float, ...]
@@ -81,9 +83,9 @@ class SensorContract:
     """Everything a model assumes about its input.
 
     Attributes:
-        sample_rate_hz: samples a second.
-        channels: in the order in which the model takes them.
-        window_length: T, samples in a window.
+        sample_rate_hz: sample rate, Hz.
+        channels: channels, in the order of the model's input.
+        window_length: samples in a window, T.
         window_stride: samples from the start of one training window to the next.
         preprocessing: integer step before the first layer.
     """
@@ -96,7 +98,7 @@ class SensorContract:
 
     @property
     def num_channels(self) -> int:
-        """C, the number of channels."""
+        """Number of channels, C."""
         return len(self.channels)
 
     @property
@@ -109,7 +111,7 @@ def verify_contract(contract: SensorContract) -> None:
     """Check every invariant of a contract.
 
     Raises:
-        ContractError: naming the field, the value found and the values allowed.
+        ContractError: an invariant is broken; the message names the field, the value found and the values allowed.
     """
 
     def require(condition: bool, message: str) -> None:
@@ -176,14 +178,19 @@ def verify_contract(contract: SensorContract) -> None:
 
 
 def to_counts(values: NDArray[np.floating[Any]], contract: SensorContract) -> NDArray[np.int16]:
-    """Convert physical values to the counts that the part would give: scaled, rounded half to even, saturated.
+    """Convert physical values to the counts that the sensor would give: scaled, rounded half to even, saturated.
 
     Args:
-        values: float [..., C], in each channel's unit.
-        contract: whose channels say counts a unit and full scale.
+        values: physical values, float [..., C], in each channel's unit.
+        contract: sensor contract with counts per unit and full scale of each channel.
 
     Returns:
         int16 [..., C].
+
+    >>> axis = Channel("ax", "g", counts_per_unit=8192, full_scale=2)
+    >>> contract = SensorContract(100.0, (axis,), window_length=50, window_stride=25)
+    >>> to_counts(np.array([[0.5], [-3.0]]), contract).tolist()
+    [[4096], [-16384]]
     """
     per_unit = np.array([c.counts_per_unit for c in contract.channels], dtype=np.float64)
     limit = np.array([c.count_limit for c in contract.channels], dtype=np.float64)
@@ -192,15 +199,15 @@ def to_counts(values: NDArray[np.floating[Any]], contract: SensorContract) -> ND
 
 
 def contract_to_dict(contract: SensorContract) -> dict[str, Any]:
-    """Plain dictionaries, lists, numbers and strings, ready for JSON."""
+    """The contract as plain dictionaries, lists, numbers and strings, ready for JSON."""
     return dataclasses.asdict(contract)
 
 
 def contract_from_dict(data: dict[str, Any]) -> SensorContract:
-    """Inverse of :func:`contract_to_dict`; verified.
+    """Inverse of :func:`contract_to_dict`. The contract is verified.
 
     Raises:
-        ContractError: where a field is missing, unknown or out of range.
+        ContractError: a field is missing, unknown or out of range.
     """
     try:
         contract = SensorContract(

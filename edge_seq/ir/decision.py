@@ -1,4 +1,4 @@
-"""The decision stage: how labels, as they come, become something to act upon (SPEC.md, section 14)."""
+"""The decision stage: turns the model's labels into stable decisions (SPEC.md, section 14)."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 
 from edge_seq.support.results import written
 
-SCORE_LIMIT = 2**19  # scores are in [-SCORE_LIMIT, 0], Q16: a class can fall behind by odds of e^8 and no more
+SCORE_LIMIT = 2**19  # scores are in [-SCORE_LIMIT, 0], Q16: a class falls behind by odds of at most e^8
 SMOOTHING_SHIFT_MAX = 8
 MIN_LABELS_MAX = 255
-DISTANCE_LIMIT = 2**18  # distances are in [0, DISTANCE_LIMIT], Q7: 1024 units, each at most 2 away
+DISTANCE_LIMIT = 2**18  # distances are in [0, DISTANCE_LIMIT], Q7: at most 1024 units, each at most 2 away
 CENTROID_MIN, CENTROID_MAX = -128, 127
 
 
 @dataclass(frozen=True)
 class UnknownDistance:
-    """Where what the head sees is farther from what is usual for its label than a radius, the decision is unknown.
+    """Distance rule: the decision is unknown if the head's input is farther than a radius from its label's centroid.
 
     Attributes:
-        centroids: [K][H], -128 to 127, Q7: what the head usually sees, unit by unit, where a label is right.
-        radii: [K], 0 to 2^18, Q7: how far, in the sum of the units' magnitudes, it may be from the label's centroid.
+        centroids: [K][H], -128 to 127, Q7: usual input of the head for each label if the label is right.
+        radii: [K], 0 to 2^18, Q7: largest L1 distance to the label's centroid that is not unknown.
     """
 
     centroids: tuple[tuple[int, ...], ...]
@@ -27,24 +27,24 @@ class UnknownDistance:
 
     @property
     def num_bytes(self) -> int:
-        """In flash: a byte a unit and class, four a radius."""
+        """Size in flash, bytes: one per unit and class, four per radius."""
         return sum(map(len, self.centroids)) + 4 * len(self.radii)
 
 
 @dataclass(frozen=True)
 class DecisionStage:
-    """Smoothing, hysteresis, minimum duration and "unknown", of logits that a temperature made comparable.
+    """Smoothing, hysteresis, minimum duration and "unknown" for logits, which a temperature made comparable.
 
     Attributes:
-        smoothing_shift: 0 to 8; each score moves by 1 / 2^smoothing_shift of the way to its new value at each label.
-            0 does not smooth.
-        hysteresis: 0 to 2^19, Q16; another class takes over only where it leads by so much: in logits, the logarithm of
-            odds. 0 takes any lead.
-        min_labels: 1 to 255; another decision must be asked for by so many labels in a row, so that each lasts at least
-            as long. 1 follows at once.
-        unknown_margin: 0 to 2^19, Q16; where the first class does not lead the second by so much, the decision is
-            unknown. 0 never is.
-        unknown_distance: makes it unknown by distance too; None does not.
+        smoothing_shift: 0 to 8. At each label, each score moves by 1 / 2^smoothing_shift of the way to its new value. 0
+            does not smooth.
+        hysteresis: 0 to 2^19, Q16. Another class takes over only if it leads by at least this much, in logits (the
+            logarithm of odds). With 0, any lead is enough.
+        min_labels: 1 to 255. The decision changes only after this many consecutive labels ask for the same change.
+            With 1 it changes at once.
+        unknown_margin: 0 to 2^19, Q16. The decision is unknown if the first class leads the second by less than this.
+            With 0 it is never unknown by margin.
+        unknown_distance: distance rule that also makes the decision unknown; None for no such rule.
     """
 
     smoothing_shift: int = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edge_seq.ir.cells import cell_name
 from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import (
     FloatFormat,
     FloatModel,
@@ -113,7 +113,7 @@ def range_table(bounds: Sequence[Bound]) -> Table:
 def describe(model: FloatModel | IntModel) -> ModelDescription:
     """Describe a model: contract, layers, sizes, hash; for an integer model its bytes and the range proof."""
     layers = tuple(
-        LayerDescription(cell_name(cell), size, tuple(vars(cell)))
+        LayerDescription(kind_of(cell).name, size, tuple(group.name for group in kind_of(cell).rows))
         for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
     )
     integer, parameters = None, None

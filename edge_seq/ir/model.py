@@ -1,5 +1,5 @@
-"""The model in the middle: typed, frozen, numpy only. Frontends make it, quantize() turns one form into the other,
-and every exporter prints it."""
+"""The model: typed, frozen, numpy only. Frontends create it, quantize() turns the float form into the integer form, and
+exporters print it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge_seq.ir.cells import Cell, gates, hidden_size
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.kinds import Layer, arrays_of, constants_of, hidden_size, row_groups
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
 from edge_seq.support.results import to_plain, written
 
@@ -27,11 +28,11 @@ class Readout:
     """How states become labels.
 
     Attributes:
-        pooling: the head sees the last state, or the mean of the states since the window began.
-        label_every: a label at the end of each window, or after each sample.
-        at_window_end: ``reset`` makes each window start from zero states, as in training, so that a stream gives the
-            same labels as the windows it is cut into; ``carry`` keeps the states and begins a new mean only.
-        decision: what makes decisions of labels, in an integer model; None leaves it out.
+        pooling: input of the head: the ``last`` state, or the ``mean`` of the states since the window began.
+        label_every: a label at the end of each ``window``, or after each ``sample``.
+        at_window_end: ``reset`` starts each window from zero states, as in training, so that a stream gives the same
+            labels as its windows; ``carry`` keeps the states and only starts a new mean.
+        decision: decision stage of an integer model; None for none.
     """
 
     pooling: Pooling = "last"
@@ -41,16 +42,16 @@ class Readout:
 
 
 def readout_to_dict(readout: Readout) -> dict[str, Any]:
-    """Ready for JSON. A decision stage, or its distance, that is not there is not mentioned: such models keep their
-    hash and files."""
+    """The readout, ready for JSON. A missing decision stage or distance is left out, so that the hash and files of
+    models without them do not change."""
     return dict(to_plain(readout))
 
 
 def readout_from_dict(data: dict[str, Any]) -> Readout:
-    """Inverse of :func:`readout_to_dict`; not verified.
+    """Inverse of :func:`readout_to_dict`. The values are not verified.
 
     Raises:
-        TypeError: where a field is unknown.
+        TypeError: a field is unknown.
     """
     stage = data.get("decision")
     if stage is not None and stage.get("unknown_distance") is not None:
@@ -62,10 +63,10 @@ def readout_from_dict(data: dict[str, Any]) -> Readout:
 
 @dataclass(frozen=True)
 class FloatFormat:
-    """Numbers of a float model.
+    """Number format of a float model.
 
     Attributes:
-        normalisation: of the preprocessed counts.
+        normalisation: normalisation of the preprocessed counts.
     """
 
     normalisation: Normalisation
@@ -73,13 +74,14 @@ class FloatFormat:
 
 @dataclass(frozen=True)
 class IntFormat:
-    """Numbers of an integer model; normalisation is folded into the first layer.
+    """Number format of an integer model. Normalisation is folded into the first layer.
 
     Attributes:
         input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12.
-        cell_frac_bits: [L], fractional bits of each layer's 16-bit cell state, 8 to 15; used by LSTM layers.
-        pool_reciprocals: for mean pooling, floor(2^(14 + floor(log2 t)) / t): for t = 1 .. T where a label follows each
-            sample, for t = T alone where one follows each window. Empty for ``last``.
+        cell_frac_bits: [L], fractional bits of each layer's calibrated 16-bit state (an LSTM's cell state), 8 to 15;
+            of no use to kinds without one.
+        pool_reciprocals: for mean pooling, floor(2^(14 + floor(log2 t)) / t), for t = 1 .. T with a label after each
+            sample, or only for t = T with a label per window. Empty for ``last``.
     """
 
     input_shift: tuple[int, ...]
@@ -95,36 +97,36 @@ class SequenceModel(Generic[Rows, Format]):
     """A recurrent classifier.
 
     Attributes:
-        name: a C identifier in lower case; prefixes generated symbols.
-        labels: [K] class names.
-        contract: what the input must be.
-        layers: cells from the input up.
-        head: K rows on the pooled state of the last layer (as its input; they have no hidden part).
-        readout: pooling and when labels come.
-        number_format: what the numbers mean.
+        name: C identifier in lower case; prefix of generated symbols.
+        labels: class names, [K].
+        contract: sensor contract of the input.
+        layers: cells, from the input to the output.
+        head: K rows whose input is the pooled state of the last layer; they have no hidden part.
+        readout: pooling, and when labels are due.
+        number_format: number format of the weights.
     """
 
     name: str
     labels: tuple[str, ...]
     contract: SensorContract
-    layers: tuple[Cell[Rows], ...]
+    layers: tuple[Layer[Rows], ...]
     head: Rows
     readout: Readout
     number_format: Format
 
     @property
     def num_classes(self) -> int:
-        """K."""
+        """Number of classes, K."""
         return len(self.labels)
 
     @property
     def input_size(self) -> int:
-        """I of the first layer, the number of channels."""
+        """Input size of the first layer, I: the number of channels."""
         return self.contract.num_channels
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]:
-        """H of each layer."""
+        """Hidden size of each layer, H."""
         return tuple(hidden_size(cell) for cell in self.layers)
 
 
@@ -132,42 +134,46 @@ FloatModel = SequenceModel[FloatRows, FloatFormat]
 IntModel = SequenceModel[IntRows, IntFormat]
 
 
+def named_arrays(model: FloatModel | IntModel) -> dict[str, NDArray[Any]]:
+    """Every array of a model, as its file names them: ``layer0.reset_gate.bias``, ``head.bias``."""
+    layers: tuple[Layer[Any], ...] = model.layers
+    arrays = {f"layer{i}.{name}": array for i, layer in enumerate(layers) for name, array in arrays_of(layer).items()}
+    return arrays | {f"head.{field}": array for field, array in vars(model.head).items()}
+
+
 def num_parameters(model: FloatModel) -> int:
-    """Trainable numbers; GRU counts its second bias of the new gate, other double biases are one (torch keeps two)."""
-    return sum(
-        rows.weight_input.size + rows.weight_hidden.size + rows.bias.size
-        for rows in [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]
-    )
+    """Number of trainable parameters. The two biases of torch count as one, except in a GRU's new gate."""
+    return sum(array.size for array in named_arrays(model).values())
 
 
 def weight_bytes(model: IntModel) -> int:
-    """Bytes of weights and biases of an integer model, without padding and multipliers (what the information needs)."""
+    """Size of an integer model's weights and biases without padding and multipliers, bytes."""
     total = 0
     sizes = model.hidden_sizes
     for layer, cell in enumerate(model.layers):
-        for rows in gates(cell).values():
+        for rows in row_groups(cell).values():
             inputs = 2 * rows.wide.shape[1] + (sizes[layer - 1] if rows.narrow_input.size else 0)
             hidden = sizes[layer] if rows.narrow_hidden.size else 0
             total += len(rows.bias) * (inputs + hidden + 4)
+        total += sum(array.nbytes for array in constants_of(cell).values())
     return total + model.num_classes * (sizes[-1] + 4)
 
 
 def without_decision(model: IntModel) -> IntModel:
-    """The same model without a decision stage, on which its labels do not depend."""
+    """The same model without its decision stage. Its labels do not change."""
     return dataclasses.replace(model, readout=dataclasses.replace(model.readout, decision=None))
 
 
 def deployed_bytes(model: IntModel) -> int:
-    """Bytes of all arrays of an integer model as they lie in flash: weights padded to quads, biases, multipliers, and
-    what a distance compares with."""
-    every_rows = [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]
+    """Size of all arrays of an integer model in flash, bytes: weights padded to quads, biases, multipliers, and the
+    centroids and radii of a distance."""
     distance = None if model.readout.decision is None else model.readout.decision.unknown_distance
     of_distance = 0 if distance is None else distance.num_bytes
-    return sum(int(array.nbytes) for rows in every_rows for array in vars(rows).values()) + of_distance
+    return sum(int(array.nbytes) for array in named_arrays(model).values()) + of_distance
 
 
 def canonical_json(data: Any) -> str:
-    """JSON with sorted keys, in which a numpy scalar reads as the Python number that a file gives back."""
+    """JSON with sorted keys. A numpy scalar is written as the Python number that a file gives back."""
 
     def plain(value: object) -> Any:
         if isinstance(value, np.generic):
@@ -178,20 +184,17 @@ def canonical_json(data: Any) -> str:
 
 
 def model_hash(model: FloatModel | IntModel) -> str:
-    """SHA-256 over everything that decides a result, as 64 hexadecimal digits: numbers, contract, labels, readout.
+    """SHA-256 over everything that affects results (numbers, contract, labels, readout), as 64 hexadecimal digits.
 
-    The name of the model is not part of it.
+    The name of the model is not included.
     """
     digest = hashlib.sha256()
     contract, number_format = dataclasses.asdict(model.contract), dataclasses.asdict(model.number_format)
     described = [contract, readout_to_dict(model.readout), number_format]
     digest.update(canonical_json([model.labels, *described]).encode())
-    layers: tuple[Cell[Any], ...] = model.layers
-    named = [(f"layer{i}.{name}", rows) for i, cell in enumerate(layers) for name, rows in gates(cell).items()]
-    for name, rows in [*named, ("head", model.head)]:
-        for field, array in vars(rows).items():
-            little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-            digest.update(f"{name}.{field}{array.shape}{array.dtype.name}".encode())
-            digest.update(little_endian.tobytes())
-    digest.update(repr(tuple(type(cell).__name__ for cell in layers)).encode())
+    for name, array in named_arrays(model).items():
+        little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{name}{array.shape}{array.dtype.name}".encode())
+        digest.update(little_endian.tobytes())
+    digest.update(repr(tuple(type(cell).__name__ for cell in model.layers)).encode())
     return digest.hexdigest()

@@ -1,14 +1,16 @@
-"""The proof that nothing overflows: bounds from the actual weights, for any input and any reachable state.
+"""The range proof: bounds from the actual weights show that nothing overflows, for any input and any reachable state.
 
-A bound adds magnitudes, so it holds for every partial sum in every order of summation: a kernel may add as it likes.
+A bound adds magnitudes, so it holds for every partial sum in every order of summation. Kernels may add in any order.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Never
 
 from edge_seq.arithmetic.fixed_point import (
     COARSE_DROP,
@@ -22,8 +24,9 @@ from edge_seq.arithmetic.fixed_point import (
     integers,
 )
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, POSITION_BITS, tanh_table
-from edge_seq.ir.cells import Cell, Gru, Lstm, gates
 from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, UnknownDistance
+from edge_seq.ir.kind_names import KIND_NAMES
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, kind_of, row_groups
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 from edge_seq.support.errors import RangeProofError
@@ -36,13 +39,13 @@ TANH_MAX = INT16_MAX
 
 @dataclass(frozen=True)
 class Bound(Result):
-    """What an accumulator or intermediate can reach at the most.
+    """Largest magnitude that an accumulator or intermediate can reach.
 
     Attributes:
-        name: for example ``layer0.forget_gate accumulator``.
-        row: the row or unit with the largest magnitude; -1 where all are alike.
-        magnitude: the largest absolute value that any input can bring about.
-        limit: what the type holds.
+        name: name of the value, for example ``layer0.forget_gate accumulator``.
+        row: row or unit with the largest magnitude; -1 if all have the same.
+        magnitude: largest absolute value for any input.
+        limit: largest absolute value that the type holds.
     """
 
     derived = ("slack",)
@@ -54,17 +57,17 @@ class Bound(Result):
 
     @property
     def holds(self) -> bool:
-        """Whether the type is wide enough."""
+        """True if the type is wide enough."""
         return self.magnitude <= self.limit
 
     @property
     def slack(self) -> float:
-        """limit / magnitude; 1 or more where the bound holds."""
+        """limit / magnitude, 1 or more if the bound holds."""
         return self.limit / max(self.magnitude, 1)
 
 
 def accumulator_bounds(rows: IntRows) -> NDArray[np.int64]:
-    """int64 [R]: |bias| plus the L1 norm of the row, each weight times the largest magnitude of what it meets."""
+    """Bound of each accumulator, int64 [R]: |bias| plus the sum of |weight| times the operand's largest magnitude."""
 
     def operand_limits(size: int) -> NDArray[np.int64]:
         return np.where(is_coarse(size), COARSE_LIMIT, FINE_LIMIT).astype(np.int64)
@@ -78,7 +81,7 @@ def accumulator_bounds(rows: IntRows) -> NDArray[np.int64]:
 
 
 def _scaled_bounds(rows: IntRows) -> NDArray[np.int64]:
-    """int64 [R]: bound of floor(acc * multiplier / 2^16)."""
+    """Bound of floor(acc * multiplier / 2^16), int64 [R]."""
     return ((accumulator_bounds(rows) * rows.multiplier.astype(np.int64)) >> MULTIPLIER_SHIFT) + 1
 
 
@@ -91,31 +94,69 @@ def _preprocessing_bounds(model: IntModel) -> list[Bound]:
     shift = max(model.number_format.input_shift, default=0)
     bounds = [Bound("features, shifted", -1, FEATURE_LIMIT << shift)]
     if model.contract.preprocessing.step == "remove_gravity":
-        # The sample and the low-pass at opposite ends.
+        # Worst case: the sample and the low-pass are at opposite ends of the range.
         bounds.append(Bound("gravity, difference to the sample", -1, 2 * FEATURE_LIMIT << GRAVITY_FRAC_BITS))
     return bounds
 
 
-def _cell_bounds(cell: Cell[IntRows], cell_frac_bits: int) -> list[Bound]:
+def _layer_bounds(layer: Layer[IntRows], cell_frac_bits: int) -> list[Bound]:
     bounds: list[Bound] = []
-    for name, rows in gates(cell).items():
+    for name, rows in row_groups(layer).items():
         bounds.append(_largest(f"{name} accumulator", accumulator_bounds(rows)))
         bounds.append(_largest(f"{name} result", _scaled_bounds(rows)))
-    if isinstance(cell, Gru):
-        # n_x + (n_h >> 1) + mulw(n_h, t): the two halves of n_h together are at most |n_h| + 2.
-        new_gate = _scaled_bounds(cell.new_gate_input) + _scaled_bounds(cell.new_gate_hidden) + 2
-        bounds.append(_largest("new_gate sum", new_gate))
-        blend = SIGMOID_MAX * FINE_LIMIT + 2 ** (FINE_FRAC_BITS - 1)
-        bounds.append(Bound("hidden_state update", -1, blend))
-    if isinstance(cell, Lstm):
-        update = SIGMOID_MAX * FINE_LIMIT + ((SIGMOID_MAX * TANH_MAX) >> (FINE_FRAC_BITS - cell_frac_bits))
-        bounds.append(Bound("cell_state update", -1, update + 2 ** (FINE_FRAC_BITS - 1)))
-        argument = (2**15 << (ARGUMENT_FRAC_BITS - cell_frac_bits)) + ARGUMENT_OFFSET
-        bounds.append(Bound("cell_state argument", -1, argument))
-        bounds.append(
-            Bound("hidden_state product", -1, SIGMOID_MAX * TANH_MAX + 2 ** (FINE_FRAC_BITS + COARSE_DROP - 1))
-        )
-    return bounds
+    match layer:
+        case Rnn():
+            return bounds  # a result goes into the table, and what comes out is the state
+        case Gru():
+            return bounds + _gru_bounds(layer)
+        case Lstm():
+            return bounds + _lstm_bounds(cell_frac_bits)
+        case FastGrnn():
+            return bounds + _fastgrnn_bounds(layer)
+        case unknown:
+            _refuse(unknown)
+
+
+def _refuse(layer: Never) -> NoReturn:
+    """A kind that gets here has intermediates that nobody bounded: mypy names the place, and no model passes.
+
+    Raises:
+        RangeProofError: always.
+    """
+    raise RangeProofError(
+        f"range proof: the intermediates of a {type(layer).__name__} are not known, so nothing is proven; expected one "
+        f"of {list(KIND_NAMES)}. Add its bounds to edge_seq/ir/range_proof.py"
+    )
+
+
+def _gru_bounds(layer: Gru[IntRows]) -> list[Bound]:
+    # n_x + (n_h >> 1) + mulw(n_h, t): the two halves of n_h together are at most |n_h| + 2.
+    new_gate = _scaled_bounds(layer.new_gate_input) + _scaled_bounds(layer.new_gate_hidden) + 2
+    blend = SIGMOID_MAX * FINE_LIMIT + 2 ** (FINE_FRAC_BITS - 1)
+    return [_largest("new_gate sum", new_gate), Bound("hidden_state update", -1, blend)]
+
+
+def _lstm_bounds(cell_frac_bits: int) -> list[Bound]:
+    update = SIGMOID_MAX * FINE_LIMIT + ((SIGMOID_MAX * TANH_MAX) >> (FINE_FRAC_BITS - cell_frac_bits))
+    argument = (2**15 << (ARGUMENT_FRAC_BITS - cell_frac_bits)) + ARGUMENT_OFFSET
+    product = SIGMOID_MAX * TANH_MAX + 2 ** (FINE_FRAC_BITS + COARSE_DROP - 1)
+    return [
+        Bound("cell_state update", -1, update + 2 ** (FINE_FRAC_BITS - 1)),
+        Bound("cell_state argument", -1, argument),
+        Bound("hidden_state product", -1, product),
+    ]
+
+
+def _fastgrnn_bounds(layer: FastGrnn[IntRows]) -> list[Bound]:
+    gate = (_scaled_bounds(layer.new_gate) >> 1) + 1 + np.abs(integers(layer.update_offset))
+    write = int(layer.zeta[0]) * 2**FINE_FRAC_BITS + int(layer.nu[0])
+    added = (write * TANH_MAX >> MULTIPLIER_SHIFT) + 1
+    update = (SIGMOID_MAX * FINE_LIMIT >> 1) + 1 + added + 2 ** (FINE_FRAC_BITS - 2)
+    return [
+        _largest("update_gate sum", gate),
+        Bound("weight of the new gate", -1, write),
+        Bound("hidden_state update", -1, update),
+    ]
 
 
 def _pool_bounds(model: IntModel) -> list[Bound]:
@@ -129,32 +170,32 @@ def _pool_bounds(model: IntModel) -> list[Bound]:
 
 
 def _multipliers(model: IntModel) -> list[int]:
-    """All second factors of mulw."""
-    rows = [rows for cell in model.layers for rows in gates(cell).values()]
+    """All values that mulw takes as its second factor."""
+    rows = [rows for cell in model.layers for rows in row_groups(cell).values()]
     of_rows = [int(one.multiplier.max(initial=0)) for one in (*rows, model.head)]
-    of_gru = [TANH_MAX] if any(isinstance(cell, Gru) for cell in model.layers) else []
-    return [*of_rows, *of_gru, *model.number_format.pool_reciprocals]
+    of_tanh = [TANH_MAX] if any(kind_of(cell).tanh_is_a_factor for cell in model.layers) else []
+    return [*of_rows, *of_tanh, *model.number_format.pool_reciprocals]
 
 
 def _table_bound() -> int:
-    """base 2^16 + slope (f + 1), in its packed form word + slope f."""
+    """Bound of base 2^16 + slope (f + 1), computed as word + slope f."""
     base, slope = (integers(array) for array in tanh_table())
     word = (base << 16) + slope
     return int(np.abs(np.stack([word, word + slope * ((1 << POSITION_BITS) - 1)])).max())
 
 
 def _distance_bounds(distance: UnknownDistance) -> NDArray[np.int64]:
-    """int64 [K]: each unit is in -COARSE_LIMIT .. COARSE_LIMIT, so its gap is largest from the end that is farther."""
+    """Largest distance for each label, int64 [K]. A unit is in -COARSE_LIMIT .. COARSE_LIMIT, so the far end counts."""
     centroids = np.array(distance.centroids, dtype=np.int64)
     return np.asarray((np.abs(centroids) + COARSE_LIMIT).sum(axis=1, dtype=np.int64))
 
 
 def range_bounds(model: IntModel) -> tuple[Bound, ...]:
-    """The bound of every accumulator and of what else needs more than 16 bits, whether it holds or not."""
+    """Bounds of every accumulator and of all other values that need more than 16 bits, whether they hold or not."""
     bounds = _preprocessing_bounds(model)
     for index, cell in enumerate(model.layers):
         frac_bits = model.number_format.cell_frac_bits[index]
-        bounds += [replace(bound, name=f"layer{index}.{bound.name}") for bound in _cell_bounds(cell, frac_bits)]
+        bounds += [replace(bound, name=f"layer{index}.{bound.name}") for bound in _layer_bounds(cell, frac_bits)]
     bounds.append(_largest("head accumulator", accumulator_bounds(model.head)))
     logits = _largest("logits", _scaled_bounds(model.head))
     bounds += [logits, replace(logits, name="difference of two logits", magnitude=2 * logits.magnitude)]
@@ -170,10 +211,10 @@ def range_bounds(model: IntModel) -> tuple[Bound, ...]:
 
 
 def prove_ranges(model: IntModel) -> tuple[Bound, ...]:
-    """The bounds, all of which hold.
+    """Check that all bounds hold, and return them.
 
     Raises:
-        RangeProofError: naming the accumulator, its row, the bound, the limit and what to change.
+        RangeProofError: a bound does not hold; the message names accumulator, row, bound, limit and what to change.
     """
     bounds = range_bounds(model)
     for bound in bounds:

@@ -1,6 +1,6 @@
-"""Affine rows, the one building block of every gate and of the head: y = W_x x + W_h h + b.
+"""Affine rows, the building block of every gate and of the head: y = W_x x + W_h h + b.
 
-Two forms: :class:`FloatRows` as trained, :class:`IntRows` as deployed. A row is one output value.
+There are two forms: :class:`FloatRows` as trained, :class:`IntRows` as deployed. A row computes one output value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-QUAD = 4  # operands and narrow weights come in groups of four: two fine, then two coarse
+QUAD = 4  # size of a group of operands and narrow weights: two fine, then two coarse
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class FloatRows:
     """Rows as trained.
 
     Attributes:
-        weight_input: float32 [R, I]; I is 0 where the rows do not see the layer's input.
-        weight_hidden: float32 [R, H]; H is 0 where the rows do not see the layer's own state.
-        bias: float32 [R]; the sum of the framework's two biases where it keeps two.
+        weight_input: float32 [R, I]; I is 0 if the rows do not see the layer's input.
+        weight_hidden: float32 [R, H]; H is 0 if the rows do not see the layer's own state.
+        bias: float32 [R]; the sum of both biases if the framework has two.
     """
 
     weight_input: NDArray[np.float32]
@@ -36,11 +36,11 @@ class IntRows:
     acc = bias + wide . x + narrow_input . z_input + narrow_hidden . z_hidden;  y = floor(acc * multiplier / 2^16)
 
     Attributes:
-        wide: int16 [R, I], weights of 16-bit features; I is 0 but in the first layer.
+        wide: int16 [R, I], weights of 16-bit features; I is 0 except in the first layer.
         narrow_input: int8 [R, P], weights of the operands of the layer below (P padded to a multiple of four).
         narrow_hidden: int8 [R, Q], weights of the operands of the layer's own state (Q padded to a multiple of four).
         bias: int32 [R], with every constant folded in: bias, mean of the features, table offset, half for rounding.
-        multiplier: int16 [R], 1 to 32767; it fixes the row's scale exactly.
+        multiplier: int16 [R], 1 to 32767; defines the row's scale exactly.
     """
 
     wide: NDArray[np.int16]
@@ -54,7 +54,7 @@ Rows = TypeVar("Rows", FloatRows, IntRows)
 
 
 def padded(size: int) -> int:
-    """The next multiple of four: how many operands a state of ``size`` units takes.
+    """Number of operands of a state with ``size`` units: the next multiple of four.
 
     >>> [padded(n) for n in (1, 4, 5, 33)]
     [4, 4, 8, 36]
@@ -63,7 +63,7 @@ def padded(size: int) -> int:
 
 
 def is_coarse(size: int) -> NDArray[np.bool_]:
-    """bool [size]: which operands are coarse, Q7; the others are fine, Q15. The third and fourth of each quad.
+    """Which operands are coarse (Q7), bool [size]: the third and fourth of each quad. The others are fine (Q15).
 
     >>> is_coarse(6).tolist()
     [False, False, True, True, False, False]
@@ -72,11 +72,11 @@ def is_coarse(size: int) -> NDArray[np.bool_]:
 
 
 def effective_weights(narrow: NDArray[np.int8]) -> NDArray[np.int32]:
-    """The integers that narrow weights stand for.
+    """The integers that narrow weights represent.
 
-    A fine column counts its byte b. A coarse column counts the 16-bit word whose high byte is its own and whose low
-    byte is that of the fine column two before: 256 b + unsigned(b_fine). So a kernel multiplies the packed halfwords as
-    they are and unpacks only the fine bytes.
+    A fine column's weight is its byte b. A coarse column's weight is the 16-bit word whose high byte is its own and
+    whose low byte is that of the fine column two before: 256 b + unsigned(b_fine). A kernel can therefore multiply the
+    packed halfwords unchanged, and unpacks only the fine bytes.
 
     Args:
         narrow: int8 [R, N], N a multiple of four.

@@ -1,14 +1,14 @@
-"""Every invariant of a model in one file. Called after conversion, quantisation and loading and by each exporter."""
+"""All invariants of a model. Checked after conversion, quantisation and loading, and by each exporter."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.ir.cells import CELL_NAMES, Cell, Gru, Lstm, Rnn, gates, hidden_size
 from edge_seq.ir.contract import verify_contract
 from edge_seq.ir.decision import (
     CENTROID_MAX,
@@ -20,6 +20,8 @@ from edge_seq.ir.decision import (
     DecisionStage,
     UnknownDistance,
 )
+from edge_seq.ir.kind_names import KIND_NAMES
+from edge_seq.ir.kinds import LAYER_TYPES, Constant, Layer, RowGroup, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
 from edge_seq.ir.range_proof import prove_ranges
 from edge_seq.ir.rows import FloatRows, IntRows, padded
@@ -31,7 +33,7 @@ MAX_LAYERS = 8
 MAX_CLASSES = 256
 INPUT_SHIFT_MAX = 12
 CELL_FRAC_BITS = range(8, 16)
-# Of 16-bit counts; what is beyond is a mistake of units, and would overflow when it is folded into the weights.
+# Limits for 16-bit counts. Values beyond them come from a wrong unit, and would overflow when folded into the weights.
 MEAN_MAX = 2**15
 SCALE_MIN, SCALE_MAX = 2.0**-16, 2.0**16
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -43,10 +45,10 @@ def _require(condition: bool, message: str) -> None:
 
 
 def check_model_name(name: object) -> None:
-    """Check that a name can prefix symbols in C and name files.
+    """Check that a name is usable as a prefix of C symbols and as a file name.
 
     Raises:
-        ModelError: naming it and the rule.
+        ModelError: the name breaks the rule; the message states both.
     """
     _require(
         isinstance(name, str) and _NAME.fullmatch(name) is not None,
@@ -82,13 +84,22 @@ def _verify_int_rows(rows: IntRows, what: str, *, inputs: int, hidden: int, outp
     _require(bool((rows.multiplier >= 1).all()), f"{what}.multiplier has values below 1; quantize again")
 
 
-def _gate_inputs(cell: Cell[Any], name: str, inputs: int, hidden: int) -> tuple[int, int]:
-    """How many inputs and how many hidden units a gate sees."""
-    if isinstance(cell, Gru) and name == "new_gate_input":
-        return inputs, 0
-    if isinstance(cell, Gru) and name == "new_gate_hidden":
-        return 0, hidden
-    return inputs, hidden
+def _sizes_seen(group: RowGroup, inputs: int, hidden: int) -> tuple[int, int]:
+    """Number of inputs and number of hidden units that the rows of a group see."""
+    return inputs * group.sees_input, hidden * group.sees_state
+
+
+def _verify_constant(constant: Constant, array: NDArray[Any], what: str, *, hidden: int, is_int: bool) -> None:
+    _require_array(array, np.int32 if is_int else np.float32, constant.shape(hidden), what)
+    expected, remedy = f"{constant.int_lowest} to {constant.int_highest}", "Quantize again"
+    low, high = float(constant.int_lowest), float(constant.int_highest)
+    if not is_int:
+        low, high, remedy = constant.lowest, constant.highest, "Train again"
+        expected = f"{low} to {high}" if math.isfinite(high) else "finite numbers"
+    _require(
+        bool(np.isfinite(array).all()) and low <= array.min() and array.max() <= high,
+        f"{what} has values of {array.min()} to {array.max()}; expected {expected}. {remedy}",
+    )
 
 
 def _verify_number_format(model: FloatModel | IntModel) -> None:
@@ -113,12 +124,12 @@ def _verify_number_format(model: FloatModel | IntModel) -> None:
             shifts = number_format.input_shift
             _require(
                 len(shifts) == channels and all(isinstance(s, int) and 0 <= s <= INPUT_SHIFT_MAX for s in shifts),
-                f"input_shift is {list(shifts)}; expected {channels} whole numbers of 0 to {INPUT_SHIFT_MAX}",
+                f"input_shift is {list(shifts)}; expected {channels} whole numbers from 0 to {INPUT_SHIFT_MAX}",
             )
             bits = number_format.cell_frac_bits
             _require(
                 len(bits) == len(model.layers) and all(isinstance(b, int) and b in CELL_FRAC_BITS for b in bits),
-                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} whole numbers of 8 to 15",
+                f"cell_frac_bits is {list(bits)}; expected {len(model.layers)} whole numbers from 8 to 15",
             )
             expected = pool_reciprocals(model)
             _require(
@@ -135,7 +146,7 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
     _require(
         isinstance(stage, DecisionStage) and isinstance(model.number_format, IntFormat),
         f"readout.decision is {stage!r} in a model with {type(model.number_format).__name__}; expected a DecisionStage "
-        "in an integer model, whose logits its numbers are of: quantize first, then give it one",
+        "in an integer model, as its parameters are in units of integer logits: quantize first, then add the stage",
     )
     for field, low, high in (
         ("smoothing_shift", 0, SMOOTHING_SHIFT_MAX),
@@ -146,7 +157,7 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
         value = getattr(stage, field)
         _require(
             _is_whole(value, low, high),
-            f"readout.decision.{field} is {value!r}; expected a whole number of {low} to {high}",
+            f"readout.decision.{field} is {value!r}; expected a whole number from {low} to {high}",
         )
     if stage.unknown_distance is not None:
         _verify_distance(stage.unknown_distance, model.num_classes, model.hidden_sizes[-1])
@@ -170,16 +181,16 @@ def _verify_distance(distance: UnknownDistance, num_classes: int, units: int) ->
     )
     _require(
         all(_is_whole(value, CENTROID_MIN, CENTROID_MAX) for row in distance.centroids for value in row),
-        f"{what}.centroids has a value that is no whole number of {CENTROID_MIN} to {CENTROID_MAX}",
+        f"{what}.centroids has a value that is not a whole number from {CENTROID_MIN} to {CENTROID_MAX}",
     )
     _require(
         len(distance.radii) == num_classes and all(_is_whole(value, 0, DISTANCE_LIMIT) for value in distance.radii),
-        f"{what}.radii is {list(distance.radii)}; expected {num_classes} whole numbers of 0 to {DISTANCE_LIMIT}",
+        f"{what}.radii is {list(distance.radii)}; expected {num_classes} whole numbers from 0 to {DISTANCE_LIMIT}",
     )
 
 
 def pool_reciprocals(model: FloatModel | IntModel) -> tuple[int, ...]:
-    """floor(2^(14 + floor(log2 t)) / t) for the t at which a mean is taken (SPEC.md, section 8)."""
+    """floor(2^(14 + floor(log2 t)) / t) for each t at which a mean is computed (SPEC.md, section 8)."""
     if model.readout.pooling != "mean":
         return ()
     length = model.contract.window_length
@@ -191,9 +202,9 @@ def verify(model: FloatModel | IntModel) -> None:
     """Check every invariant of a float or integer model.
 
     Raises:
-        ModelError: naming what was found and what was expected.
-        ContractError: where the sensor contract itself is not usable.
-        RangeProofError: where an accumulator of an integer model could overflow.
+        ModelError: an invariant is broken; the message names what was found and what was expected.
+        ContractError: the sensor contract is not valid.
+        RangeProofError: an accumulator of an integer model could overflow.
     """
     verify_contract(model.contract)
     check_model_name(model.name)
@@ -217,20 +228,25 @@ def verify(model: FloatModel | IntModel) -> None:
     )
     rows_type = IntRows if isinstance(model.number_format, IntFormat) else FloatRows
     inputs = model.input_size
-    layers: tuple[Cell[Any], ...] = model.layers
+    layers: tuple[Layer[Any], ...] = model.layers
     for index, cell in enumerate(layers):
         _require(
-            isinstance(cell, Rnn | Gru | Lstm),
-            f"layer {index} is a {type(cell).__name__}; expected one of the cells {list(CELL_NAMES)}",
+            isinstance(cell, LAYER_TYPES),
+            f"layer {index} is a {type(cell).__name__}; expected one of the kinds {list(KIND_NAMES)}",
         )
-        for name, rows in gates(cell).items():
+        for name, rows in row_groups(cell).items():
             _require_rows(rows, rows_type, f"layer{index}.{name}")
         hidden = hidden_size(cell)
         _require(
             1 <= hidden <= MAX_HIDDEN_SIZE, f"layer {index}: hidden_size {hidden}; expected 1 to {MAX_HIDDEN_SIZE}"
         )
-        for name, rows in gates(cell).items():
-            _verify_rows(rows, f"layer{index}.{name}", _gate_inputs(cell, name, inputs, hidden), hidden, index == 0)
+        kind = kind_of(cell)
+        for group, rows in zip(kind.rows, row_groups(cell).values(), strict=True):
+            what = f"layer{index}.{group.name}"
+            _verify_rows(rows, what, _sizes_seen(group, inputs, hidden), hidden, index == 0)
+        for constant, array in zip(kind.constants, constants_of(cell).values(), strict=True):
+            what = f"layer{index}.{constant.name}"
+            _verify_constant(constant, array, what, hidden=hidden, is_int=rows_type is IntRows)
         inputs = hidden
     _require_rows(model.head, rows_type, "head")
     _verify_rows(model.head, "head", (inputs, 0), len(labels), False)
@@ -241,7 +257,7 @@ def verify(model: FloatModel | IntModel) -> None:
 
 
 def _require_rows(rows: object, rows_type: type[FloatRows] | type[IntRows], what: str) -> None:
-    """Rows of the number format's kind, with a bias that can be counted."""
+    """Check that rows have the number format's type and a one-dimensional bias."""
     _require(
         isinstance(rows, rows_type),
         f"{what} is a {type(rows).__name__}; expected {rows_type.__name__}, as the model's number_format says",
@@ -258,5 +274,4 @@ def _verify_rows(rows: FloatRows | IntRows, what: str, sees: tuple[int, int], ou
         case FloatRows():
             _verify_float_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs)
         case IntRows():
-            # A GRU's hidden part of the new gate sees no input at all, wide or narrow.
             _verify_int_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs, first=first)

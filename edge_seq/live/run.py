@@ -190,7 +190,7 @@ def read_samples(
             continue
         if row.values.min() < COUNT_MIN or row.values.max() > COUNT_MAX or (row.values != np.rint(row.values)).any():
             raise DataError(
-                f"stream {name}, line {row.line}: {row.values[0].tolist()} are no raw counts; expected whole numbers "
+                f"stream {name}, line {row.line}: {row.values[0].tolist()} are not raw counts; expected whole numbers "
                 f"from {COUNT_MIN} to {COUNT_MAX}. Leave --counts away for values in the contract's units"
             )
         yield row.values[0].astype(np.int16)

@@ -76,8 +76,8 @@ def _differs(expected: NDArray[Any], found: NDArray[Any], tolerance: float) -> N
 
 
 def _allowed(name: str, expected: NDArray[Any], tolerance: float) -> float:
-    """Cell states are sums over many steps: where they grow beyond 1, so does the rounding of a float."""
-    if tolerance == 0 or not name.endswith(".cell_state"):
+    """Some states are sums over many steps: where they grow beyond 1, so does the rounding of a float."""
+    if tolerance == 0 or not name.endswith((".cell_state", ".hidden_state")):
         return tolerance
     return tolerance * max(1.0, float(np.abs(expected).max(initial=0.0)))
 
@@ -96,7 +96,7 @@ def compare(
     Args:
         expected: of the reference.
         found: of the candidate; may hold fewer names than the reference.
-        tolerance: largest absolute difference; 0 is exact. Of cell states times the largest of theirs, where that is
+        tolerance: largest absolute difference; 0 is exact. Of states times the largest of theirs, where that is
             above 1.
         first_window: added to the window's index in the mismatch, where traces are compared in batches.
         first_step: added to the time step in the mismatch, where traces begin later than the windows.

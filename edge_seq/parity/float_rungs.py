@@ -100,8 +100,8 @@ def float_step_rung(name: str, path: Path, model: FloatModel, inputs: Inputs) ->
 
 def _float_rung(name: str, comparison: Comparison) -> Rung:
     detail = f"largest difference {comparison.max_abs_error:.1e}, allowed {FLOAT_TOLERANCE:.0e}"
-    if any(one.endswith(".cell_state") for one in comparison.names):
-        detail += ", of cell states times their largest"
+    if any(one.endswith("_state") for one in comparison.names):
+        detail += ", of states times their largest where that is above 1"
     return comparison_rung(name, comparison, tolerance=FLOAT_TOLERANCE, detail=detail)
 
 

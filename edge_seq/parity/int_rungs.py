@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.run import open_onnx, trace_of
-from edge_seq.backends.reference_int import State, reset_state, run_reference, step
+from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
-from edge_seq.ir.cells import Gru, Lstm
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.compare import compare_runs
 from edge_seq.parity.inputs import Inputs, streams_of
@@ -70,12 +70,8 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
         values["preprocess.memory"] = state.preprocess.memory
         values["preprocess.primed"] = np.full((batch, 1), state.preprocess.primed)
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-        layer = state.layers[index]
-        values[f"layer{index}.operands"] = layer.operands[:, :size]
-        if isinstance(cell, Gru):
-            values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
-        if isinstance(cell, Lstm):
-            values[f"layer{index}.cell_state"] = layer.cell[:, :size]
+        saved = saved_states(kind_of(cell), state.layers[index])
+        values |= {f"layer{index}.{name}": array[:, :size] for name, array in saved.items()}
     if model.readout.pooling == "mean":
         values["pool_sum"] = state.pool_sum[:, : model.hidden_sizes[-1]]
     values["step_in_window"] = np.full((batch, 1), state.step_in_window)

@@ -6,12 +6,16 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
 
 from edge_seq.parity.compare import Comparison
+from edge_seq.support.display import html_table, text_table
 from edge_seq.support.files import write_atomically
+
+LADDER_TITLE = "the ladder of neighbours"
 
 Verdict = Literal["holds", "failed", "skipped"]
 
@@ -75,6 +79,28 @@ class Ladder:
     def skipped(self) -> int:
         """Number of rungs that were not tried."""
         return sum(rung.verdict == "skipped" for rung in self.rungs)
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words."""
+        skipped = f", {self.skipped} of {len(self.rungs)} rungs skipped" if self.skipped else ""
+        return ("it holds" if self.holds else "IT DOES NOT HOLD") + skipped
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Give columns and rows for people, one row for each rung."""
+        rows = []
+        for rung in self.rungs:
+            compared = rung.comparison
+            steps = "-" if compared is None else f"{compared.steps:,}"
+            values = "-" if compared is None else f"{compared.values:,}"
+            rows.append([rung.name, rung.kind, steps, values, rung.verdict, rung.detail])
+        return ["rung", "kind", "steps", "values", "verdict", "detail"], rows
+
+    def __str__(self) -> str:
+        return f"{text_table(LADDER_TITLE, *self.table())}\n{self.verdict}"
+
+    def _repr_html_(self) -> str:
+        return f"{html_table(LADDER_TITLE, *self.table())}<p>{escape(self.verdict)}</p>"
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; numbers that are not finite, which JSON cannot write, become text."""

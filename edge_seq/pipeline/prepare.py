@@ -29,7 +29,7 @@ LEAK_WARNING = "windows of one group are on both sides of the split (window_leak
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """Data, ready to train on.
 
     Attributes:
@@ -95,7 +95,7 @@ def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> 
     return SplitNote(config.data.split, f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING)
 
 
-def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> Prepared:
+def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> PreparedData:
     """Read or simulate, split, cut.
 
     Args:
@@ -106,11 +106,27 @@ def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as the steps say.
     """
-    data = config.data
-    kind = check_split_kind(data.split)
-    dataset, minimum_share = load_data(data, progress=progress, store=store)
+    check_split_kind(config.data.split)
+    dataset, minimum_share = load_data(config.data, progress=progress, store=store)
+    return prepare_dataset(dataset, config.data, config.quantization, minimum_share=minimum_share)
+
+
+def prepare_dataset(
+    dataset: Dataset, data: DataConfig, quantization: QuantizationConfig, *, minimum_share: float
+) -> PreparedData:
+    """Split recordings and cut them into windows.
+
+    Args:
+        dataset: Recordings with their contract.
+        data: Split and strides.
+        quantization: Number and length of the calibration streams.
+        minimum_share: Share of a window that its label must cover.
+
+    Raises:
+        DataError, ConfigError: the recordings cannot be split like that, or hold no window.
+    """
     contract = dataset.contract
-    if kind == "window_leaking_groups":
+    if check_split_kind(data.split) == "window_leaking_groups":
         train, validation, test = split_by_window_leaking_groups(
             dataset,
             validation_fraction=data.validation_fraction,
@@ -118,8 +134,8 @@ def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path 
             seed=data.split_seed,
             minimum_share=minimum_share,
         )
-        streams = _streams(dataset.recordings, dataset, config.quantization)
-        return Prepared(dataset, train, validation, test, streams, minimum_share)
+        streams = _streams(dataset.recordings, dataset, quantization)
+        return PreparedData(dataset, train, validation, test, streams, minimum_share)
 
     split = _split(dataset, data, minimum_share)
 
@@ -134,12 +150,12 @@ def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path 
         stride=data.training_stride or contract.window_stride,
         minimum_share=minimum_share,
     )
-    return Prepared(
+    return PreparedData(
         dataset=dataset,
         train=train_windows,
         validation=cut(split.validation, contract.window_stride),
         test=cut(split.test, contract.window_stride),
-        calibration=_streams(split.train, dataset, config.quantization),
+        calibration=_streams(split.train, dataset, quantization),
         minimum_share=minimum_share,
     )
 

@@ -1,1 +1,1 @@
-"""Ranges, tables, rounding: how a float model becomes integers, and the proof that they fit."""
+"""Quantisation: calibration, scales and rounding that turn a float model into an integer model."""

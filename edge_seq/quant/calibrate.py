@@ -1,4 +1,4 @@
-"""Ranges that only data can tell: how large features and cell states become, and what saturated in the end."""
+"""Calibration: measures on data how large features and calibrated states become, and counts what saturates then."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from edge_seq.arithmetic.tables import ARGUMENT_MAX
 from edge_seq.backends.preprocess import check_counts, preprocess
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_stream
-from edge_seq.ir.cells import Lstm
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.support.results import Result
 
-# Of all cell states seen, this share must fit 16 bits; the rest saturates, far out where tanh is flat. A bit of range
-# costs a bit of resolution: on a car-state LSTM with |c| up to 18.4 and 99.9 % below 12.1, the mean change of a
+# Share of the observed cell states that must fit 16 bits. The others saturate, where tanh is flat anyway. A bit of
+# range costs a bit of resolution: on a car-state LSTM with |c| up to 18.4 and 99.9 % below 12.1, the mean change of a
 # probability was 0.0033 at 10 bits (all fit), 0.0024 at 11 (99.9 % fit), 0.0022 at 12.
 CELL_QUANTILE = 0.999
 CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX = 8, 15
@@ -27,16 +27,16 @@ CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX = 8, 15
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was seen on the calibration streams.
+    """Statistics of the calibration streams.
 
     Attributes:
         feature_limit: [C], largest magnitude of the preprocessed counts.
-        cell_limit: [L], magnitude below which ``CELL_QUANTILE`` of each layer's float cell states are; 0 for cells
-            without one.
-        moments: [L + 1], for each layer float64 [I + H + 1, I + H + 1], the mean of v v^T with v = (input of the layer,
-            its state before the step, 1), and last for the head, v = (what it sees, 1); as the float model has them.
-        num_windows: how many windows or streams were seen.
-        num_steps: how many time steps.
+        cell_limit: [L], magnitude below which the share ``CELL_QUANTILE`` of each layer's calibrated float states lies
+            (cell states of an LSTM); 0 for kinds without one.
+        moments: [L + 1], second moments in the float model: for each layer float64 [I + H + 1, I + H + 1], the mean of
+            v v^T with v = (input of the layer, its state before the step, 1); last for the head, v = (its input, 1).
+        num_windows: number of windows or streams.
+        num_steps: number of time steps.
     """
 
     feature_limit: tuple[int, ...]
@@ -47,7 +47,7 @@ class Calibration:
 
     @property
     def cell_frac_bits(self) -> tuple[int, ...]:
-        """[L], the most fractional bits with which a cell state of ``cell_limit`` fits 16 bits."""
+        """Largest number of fractional bits with which ``cell_limit`` fits 16 bits, for each layer, [L]."""
         bits = []
         for limit in self.cell_limit:
             integer_bits = int(np.ceil(np.log2(max(limit, 2.0**-8))))
@@ -56,16 +56,16 @@ class Calibration:
 
 
 def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int = 256) -> Calibration:
-    """Observe a float model on data.
+    """Run a float model on data and collect its ranges and moments.
 
     Args:
         model: verified float model.
-        counts: int16 [B, T, C], raw counts. A model that resets at the end of a window is observed on the windows in
-            it; one that carries its states on the whole streams: the longer, the better the range is known.
-        batch_size: windows at once; only memory depends on it.
+        counts: raw counts, int16 [B, T, C]. A model that resets at the end of a window runs on the windows in them. A
+            model that carries its states runs on the whole streams; longer streams show the range better.
+        batch_size: number of windows at a time; affects only memory.
 
     Raises:
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     check_counts(counts, model.input_size, f"calibrating {model.name}")
     if model.readout.at_window_end == "reset":
@@ -76,8 +76,8 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
     for start in range(0, len(counts), batch_size):
         values = run_float(model, counts[start : start + batch_size]).values
         for index, cell in enumerate(model.layers):
-            if isinstance(cell, Lstm):
-                cell_states[index].append(np.abs(values[f"layer{index}.cell_state"]).ravel())
+            if (calibrated := kind_of(cell).calibrated) is not None:
+                cell_states[index].append(np.abs(values[f"layer{index}.{calibrated}"]).ravel())
         for index, seen in enumerate(_seen_values(model, values)):
             moments[index] = seen.T @ seen + (moments[index] if moments[index].size else 0.0)
     return Calibration(
@@ -92,7 +92,7 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
 
 
 def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float64]]:
-    """What each layer's rows and the head see, a row a step: float64 [B T, I + H + 1], the last column 1."""
+    """Inputs of each layer's rows and of the head, one row per step, float64 [B T, I + H + 1]; the last column is 1."""
     below = values["features"]
     seen: list[list[NDArray[Any]]] = []
     for index in range(len(model.layers)):
@@ -109,7 +109,11 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
 
 
 def cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.int16]:
-    """Streams as the windows that a device with a reset at each window's end sees: [B, T, C] to [B n, window, C]."""
+    """Cut streams into the windows of a device that resets at each window's end: [B, T, C] to [B n, window, C].
+
+    >>> cut_at_resets(np.zeros((2, 10, 3), dtype=np.int16), 4).shape
+    (4, 4, 3)
+    """
     whole = counts.shape[1] // window_length
     if whole <= 1:
         return counts[:, :window_length]
@@ -118,12 +122,12 @@ def cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.i
 
 @dataclass(frozen=True)
 class Saturation(Result):
-    """How often one traced value sat at the end of its range.
+    """How often a traced value was at an end of its range.
 
     Attributes:
-        name: as in the trace, for example ``layer0.cell_state``.
-        saturated: number of values at either end.
-        values: number of values seen.
+        name: name in the trace, for example ``layer0.cell_state``.
+        saturated: number of values at either end of the range.
+        values: number of all values.
     """
 
     derived = ("share",)
@@ -134,29 +138,31 @@ class Saturation(Result):
 
     @property
     def share(self) -> float:
-        """Saturated values over all values."""
+        """Share of saturated values, 0 to 1."""
         return self.saturated / max(self.values, 1)
 
 
 def count_saturation(model: IntModel, counts: NDArray[np.int16]) -> tuple[Saturation, ...]:
-    """Run the integer reference and count saturated features, gate arguments and cell states.
+    """Run the integer reference and count saturated features, gate arguments and calibrated states.
 
-    A saturated gate is an ordinary thing (a gate that is fully open); a saturated feature or cell state loses
-    information.
+    A saturated gate is normal, as it is fully open or closed. A saturated feature or state loses information.
 
     Args:
         model: verified integer model.
-        counts: int16 [B, T, C], raw counts.
+        counts: raw counts, int16 [B, T, C].
     """
+    ends = {"features": (INT16_MIN, INT16_MAX)}
+    for index, kind in enumerate(map(kind_of, model.layers)):
+        arguments = [value.name for value in kind.traced if value.use != "linear"]
+        ends |= {f"layer{index}.{name}": (0, ARGUMENT_MAX) for name in arguments}
+        if kind.calibrated is not None:
+            ends[f"layer{index}.{kind.calibrated}"] = (INT16_MIN, INT16_MAX)
     totals: dict[str, tuple[int, int]] = {}
     for values in run_stream(model, counts):
         for name, array in values.items():
-            if name == "features" or name.endswith(".cell_state"):
-                low, high = INT16_MIN, INT16_MAX
-            elif name.startswith("layer") and not name.endswith((".hidden_state", ".new_gate_hidden")):
-                low, high = 0, ARGUMENT_MAX
-            else:
+            if name not in ends:
                 continue
+            low, high = ends[name]
             saturated, seen = totals.get(name, (0, 0))
             at_end = int(np.count_nonzero((array == low) | (array == high)))
             totals[name] = (saturated + at_end, seen + array.size)

@@ -1,4 +1,4 @@
-"""What integers cost in each layer and gate: how far its activation is from that of the float model."""
+"""Quantisation error by gate: how far each gate's activation is from that of the float model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS, Int64
 from edge_seq.arithmetic.tables import table_tanh
 from edge_seq.backends.reference_float import run_float, sigmoid
 from edge_seq.backends.reference_int import run_stream, sigmoid_q15
-from edge_seq.backends.trace import gate_names, state_names
-from edge_seq.ir.cells import Gru
+from edge_seq.ir.kinds import LayerKind, StateName, Use, kind_of
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import is_coarse
 from edge_seq.quant.calibrate import cut_at_resets
 
 WINDOWS_AT_ONCE = 256  # the float reference keeps every value of every step
-SIGMOID_GATES = ("input_gate", "forget_gate", "output_gate", "reset_gate", "update_gate")
 
 
 @dataclass(frozen=True)
@@ -26,10 +24,10 @@ class GateError:
     """Difference between integer and float model in one gate's activation or one state.
 
     Attributes:
-        name: as in the trace, for example ``layer0.forget_gate``.
-        rms_error: root of the mean square of the differences.
-        max_abs_error: the largest.
-        rms: root of the mean square of the float model's values; gates lie within [-1, 1], cell states anywhere.
+        name: name in the trace, for example ``layer0.forget_gate``.
+        rms_error: root mean square of the differences.
+        max_abs_error: largest absolute difference.
+        rms: root mean square of the float model's values. Gates lie within [-1, 1]; cell states have no bound.
     """
 
     name: str
@@ -39,17 +37,18 @@ class GateError:
 
 
 def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16]) -> tuple[GateError, ...]:
-    """Compare activations of gates, and states, at every step of the same streams.
+    """Compare gate activations and states of two models at every step of the same streams.
 
-    A GRU's ``new_gate_hidden`` is left out: it has no activation of its own, ``new_gate`` shows what became of it.
+    Values without an activation of their own are left out, such as a GRU's ``new_gate_hidden``, which is part of
+    ``new_gate``.
 
     Args:
         model: float model.
-        quantized: the integer model made from it.
-        counts: int16 [B, T, C], raw counts; cut into windows for a model that resets at a window's end.
+        quantized: integer model made from it.
+        counts: raw counts, int16 [B, T, C]; cut into windows for a model that resets at a window's end.
 
     Returns:
-        In the order of computation.
+        One error per gate and state, in the order of computation.
     """
     if model.readout.at_window_end == "reset":
         counts = cut_at_resets(counts, model.contract.window_length)
@@ -58,13 +57,19 @@ def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16
         part = counts[start : start + WINDOWS_AT_ONCE]
         floats = run_float(model, part).values
         for t, integers in enumerate(run_stream(quantized, part)):
-            for index, cell in enumerate(model.layers):
-                for value in (*gate_names(cell), *state_names(cell)):
-                    if value == "new_gate_hidden":
-                        continue
-                    name = f"layer{index}.{value}"
-                    expected = _activated(value, floats[name][:, t])
-                    error = np.abs(_real(quantized, index, value, integers[name]) - expected)
+            for index, kind in enumerate(map(kind_of, model.layers)):
+                prefix, frac_bits = f"layer{index}.", quantized.number_format.cell_frac_bits[index]
+                uses = {prefix + value.name: value.use for value in kind.traced if value.use != "linear"}
+                pairs = {
+                    name: (_activated(use, floats[name][:, t]), _real(use, integers[name]))
+                    for name, use in uses.items()
+                }
+                for state in kind.state_names:
+                    name = prefix + state
+                    points = _state_frac_bits(kind, state, integers[name].shape[1], frac_bits)
+                    pairs[name] = (floats[name][:, t].astype(np.float64), integers[name] / 2.0**points)
+                for name, (expected, found) in pairs.items():
+                    error = np.abs(found - expected)
                     squares, largest, power, seen = totals.get(name, (0.0, 0.0, 0.0, 0))
                     totals[name] = (
                         squares + float((error**2).sum()),
@@ -78,18 +83,19 @@ def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16
     )
 
 
-def _activated(value: str, traced: NDArray[np.float32]) -> NDArray[np.float64]:
-    """float64 [B, H] of what the float trace has under a gate's (before its activation) or a state's name."""
-    if value.endswith("_state"):
-        return traced.astype(np.float64)
-    return (sigmoid(traced) if value in SIGMOID_GATES else np.tanh(traced)).astype(np.float64)
+def _activated(use: Use, traced: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Activation of a gate, float64 [B, H], from the float trace (which has pre-activations)."""
+    return (sigmoid(traced) if use == "sigmoid" else np.tanh(traced)).astype(np.float64)
 
 
-def _real(model: IntModel, layer: int, value: str, traced: Int64) -> NDArray[np.float64]:
-    """float64 [B, H], what the integers traced under a name stand for."""
-    if value == "cell_state":
-        return traced / 2.0 ** model.number_format.cell_frac_bits[layer]
-    if value == "hidden_state":
-        coarse = is_coarse(traced.shape[1]) & (not isinstance(model.layers[layer], Gru))  # a GRU's are all Q15
-        return traced / 2.0 ** np.where(coarse, FINE_FRAC_BITS - COARSE_DROP, FINE_FRAC_BITS)
-    return (sigmoid_q15(traced) if value in SIGMOID_GATES else table_tanh(traced)) / 2.0**FINE_FRAC_BITS
+def _real(use: Use, traced: Int64) -> NDArray[np.float64]:
+    """Activation of a gate, float64 [B, H], from the integer trace."""
+    return (sigmoid_q15(traced) if use == "sigmoid" else table_tanh(traced)) / 2.0**FINE_FRAC_BITS
+
+
+def _state_frac_bits(kind: LayerKind, state: StateName, size: int, cell_frac_bits: int) -> NDArray[np.int64]:
+    """Fractional bits of each unit of a traced state, int64 [H]."""
+    if state == kind.calibrated:
+        return np.full(size, cell_frac_bits)
+    coarse = is_coarse(size) & (not kind.hidden_is_saved)  # beside the operands all units are Q15
+    return np.where(coarse, FINE_FRAC_BITS - COARSE_DROP, FINE_FRAC_BITS)

@@ -1,8 +1,9 @@
-"""Float model in, integer model out. Every numeric decision of the project is made here; exporters only print."""
+"""Turns a float model into an integer model. All numeric decisions are made here; exporters only print them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from typing_extensions import assert_never
 
 from edge_seq.arithmetic.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT32_MAX, MULTIPLIER_MAX, MULTIPLIER_SHIFT
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.kinds import Constant, Layer, Use, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, padded
@@ -19,26 +20,24 @@ from edge_seq.quant.calibrate import Calibration
 from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
 from edge_seq.support.errors import ModelError, RangeProofError
 
-FEATURE_UNIT_TARGET = 2048  # a feature of one standard deviation stays below this many counts, 16 deviations fit
+FEATURE_UNIT_TARGET = 2048  # one standard deviation stays below this many feature counts, so 16 deviations fit
 
 Real = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class _Purpose:
-    """What a row's result is used for.
+    """Use of a row's result.
 
     Attributes:
         gain: 1/2 for a sigmoid, whose argument is halved for the tanh table; otherwise 1.
-        offset: added to the result: where the table's zero is, or 0 for a result that is no table argument.
+        offset: added to the result: the table's argument for zero, or 0 if the result is not a table argument.
     """
 
     gain: float
     offset: int
 
 
-_SIGMOID = _Purpose(gain=0.5, offset=ARGUMENT_OFFSET)
-_TANH = _Purpose(gain=1.0, offset=ARGUMENT_OFFSET)
 _LINEAR = _Purpose(gain=1.0, offset=0)
 
 
@@ -47,7 +46,7 @@ def _pad_columns(weights: NDArray[np.float32]) -> Real:
 
 
 def _first_layer_rows(rows: FloatRows, fold: _Fold) -> RealRows:
-    """Fold normalisation in: w (q - mean) / unit."""
+    """Rows of the first layer with normalisation folded in: w (q - mean) / unit."""
     bias = rows.bias.astype(np.float64)
     wide = np.zeros((len(bias), 0))
     if rows.weight_input.shape[1]:
@@ -62,13 +61,13 @@ def _upper_layer_rows(rows: FloatRows) -> RealRows:
 
 
 def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold | None) -> Real:
-    """Second moments of what the rows see, in the order and the units of :func:`round_rows`.
+    """Second moments of the rows' inputs, in the order and units of :func:`round_rows`.
 
     Args:
         real: the rows.
-        layer_input: I of the layer.
-        moments: [I + H + 1, I + H + 1] of (input of the layer, its state, 1), as the float model has them.
-        fold: of the first layer, whose input is feature counts q = x unit + mean; None above it.
+        layer_input: input size of the layer, I.
+        moments: [I + H + 1, I + H + 1], moments of (input of the layer, its state, 1) in the float model.
+        fold: normalisation of the first layer, whose input is feature counts q = x unit + mean; None for other layers.
     """
     size = len(moments)
     own = np.arange(layer_input, size - 1) if real.narrow_hidden.shape[1] else np.arange(0)
@@ -88,16 +87,16 @@ def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold |
 
 
 def _selection(columns: NDArray[np.int64], padded_size: int, size: int) -> Real:
-    """[padded_size, size]: picks ``columns``; padding picks nothing."""
+    """Matrix [padded_size, size] that selects ``columns``; rows of padding are zero."""
     matrix = np.zeros((padded_size, size))
     matrix[np.arange(len(columns)), columns] = 1.0
     return matrix
 
 
 def _with_multiplier(real: RealRows, purpose: _Purpose, multiplier: NDArray[np.int64], moments: Real) -> IntRows:
-    """Round all weights at the scale that ``multiplier`` fixes.
+    """Round all weights at the scale that ``multiplier`` defines.
 
-    With result = floor(acc m / 2^16) in Q16 of gain * y, a unit of the accumulator is worth m / (2^32 gain).
+    As the result, floor(acc m / 2^16), is gain * y in Q16, one unit of the accumulator is worth m / (2^32 gain).
     """
     unit = multiplier / (2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain)
     rounded = round_rows(real, unit, moments)
@@ -117,7 +116,7 @@ def _largest_magnitude(weights: Real) -> Real:
 
 
 def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str) -> IntRows:
-    """The smallest multiplier, and so the finest scale, at which every weight fits and no accumulator can overflow."""
+    """Quantize rows with the smallest multiplier (finest scale) at which all weights fit and nothing can overflow."""
     per_unit = 2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain
     narrow = np.maximum(_largest_magnitude(real.narrow_input), _largest_magnitude(real.narrow_hidden))
     needed = np.maximum(
@@ -142,7 +141,7 @@ def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str) 
 
 
 def _input_shift(scale: float, feature_limit: int) -> int:
-    """Largest shift at which one standard deviation stays below 2048 counts and no calibration feature saturates."""
+    """Largest shift with which one standard deviation stays within 2048 counts and no calibration feature saturates."""
     shift = 0
     while (
         scale * 2 ** (shift + 1) <= FEATURE_UNIT_TARGET and feature_limit * 2 ** (shift + 1) <= INT16_MAX and shift < 12
@@ -151,33 +150,72 @@ def _input_shift(scale: float, feature_limit: int) -> int:
     return shift
 
 
-def _quantize_cell(
-    cell: Cell[FloatRows], index: int, layer_input: int, moments: Real, fold: _Fold | None
-) -> Cell[IntRows]:
-    def rows(float_rows: FloatRows, purpose: _Purpose, name: str) -> IntRows:
-        real = _upper_layer_rows(float_rows) if fold is None else _first_layer_rows(float_rows, fold)
-        seen = _seen_columns(real, layer_input, moments, fold)
-        return _quantize_rows(real, purpose, seen, f"layer{index}.{name}")
-
-    match cell:
-        case Rnn():
-            return Rnn(rows(cell.hidden, _TANH, "hidden"))
-        case Gru():
-            return Gru(
-                reset_gate=rows(cell.reset_gate, _SIGMOID, "reset_gate"),
-                update_gate=rows(cell.update_gate, _SIGMOID, "update_gate"),
-                new_gate_input=rows(cell.new_gate_input, _TANH, "new_gate_input"),
-                new_gate_hidden=rows(cell.new_gate_hidden, _LINEAR, "new_gate_hidden"),
-            )
-        case Lstm():
-            return Lstm(
-                input_gate=rows(cell.input_gate, _SIGMOID, "input_gate"),
-                forget_gate=rows(cell.forget_gate, _SIGMOID, "forget_gate"),
-                cell_gate=rows(cell.cell_gate, _TANH, "cell_gate"),
-                output_gate=rows(cell.output_gate, _SIGMOID, "output_gate"),
-            )
+def _purpose(use: Use) -> _Purpose:
+    match use:
+        case "sigmoid":
+            return _Purpose(gain=0.5, offset=ARGUMENT_OFFSET)
+        case "tanh":
+            return _Purpose(gain=1.0, offset=ARGUMENT_OFFSET)
+        case "linear":
+            return _LINEAR
         case unreachable:
             assert_never(unreachable)
+
+
+def _quantize_constant(constant: Constant, values: NDArray[np.float32]) -> NDArray[np.int32]:
+    integers = np.rint(values.astype(np.float64) * 2.0**constant.frac_bits) + constant.zero
+    return np.asarray(np.clip(integers, constant.int_lowest, constant.int_highest), dtype=np.int32)
+
+
+def _quantize_layer(
+    layer: Layer[FloatRows], index: int, layer_input: int, moments: Real, fold: _Fold | None
+) -> Layer[IntRows]:
+    kind, float_rows, constants = kind_of(layer), row_groups(layer), constants_of(layer)
+    integers: dict[str, Any] = {}
+    for group in kind.rows:
+        rows = float_rows[group.name]
+        real = _upper_layer_rows(rows) if fold is None else _first_layer_rows(rows, fold)
+        seen = _seen_columns(real, layer_input, moments, fold)
+        integers[group.name] = _quantize_rows(real, _purpose(group.use), seen, f"layer{index}.{group.name}")
+    for constant in kind.constants:
+        integers[constant.name] = _quantize_constant(constant, constants[constant.name])
+    quantized: Layer[IntRows] = kind.layer(**integers)
+    return quantized
+
+
+def _in_state_units(model: FloatModel, calibration: Calibration) -> tuple[FloatModel, tuple[Real, ...]]:
+    """The same function with hidden states that lie within [-1, 1], as operands must, and the moments to it.
+
+    A hidden state whose binary point is found by calibration is divided by 2^k, k = 15 - cell_frac_bits: the weights
+    that meet it are multiplied by 2^k, and what makes it (constants in its units) is divided. Both are exact.
+    """
+    drops = [
+        15 - bits if kind_of(layer).calibrated == "hidden_state" else 0
+        for layer, bits in zip(model.layers, calibration.cell_frac_bits, strict=True)
+    ]
+    if not any(drops):
+        return model, calibration.moments
+    layers, moments = [], []
+    for layer, below, own, moment in zip(model.layers, [0, *drops], drops, calibration.moments, strict=False):
+        kind, hidden = kind_of(layer), hidden_size(layer)
+        changed: dict[str, Any] = {
+            name: FloatRows(rows.weight_input * _power(below), rows.weight_hidden * _power(own), rows.bias)
+            for name, rows in row_groups(layer).items()
+        }
+        for constant, values in zip(kind.constants, constants_of(layer).values(), strict=True):
+            changed[constant.name] = values * _power(-own) if constant.in_state_units else values
+        layers.append(kind.layer(**changed))
+        units = 2.0 ** -np.repeat([below, own, 0], [len(moment) - hidden - 1, hidden, 1])
+        moments.append(moment * np.outer(units, units))
+    units = 2.0 ** -np.repeat([drops[-1], 0], [len(calibration.moments[-1]) - 1, 1])
+    moments.append(calibration.moments[-1] * np.outer(units, units))
+    head = FloatRows(model.head.weight_input * _power(drops[-1]), model.head.weight_hidden, model.head.bias)
+    return replace(model, layers=tuple(layers), head=head), tuple(moments)
+
+
+def _power(bits: int) -> np.float32:
+    power: np.float32 = np.float32(2.0**bits)
+    return power
 
 
 @dataclass(frozen=True)
@@ -193,11 +231,14 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
 
     Args:
         model: verified float model.
-        calibration: ranges seen on streams that stand for the field, from :func:`edge_seq.quant.calibrate.calibrate`.
+        calibration: ranges on streams that represent the field, from :func:`edge_seq.quant.calibrate.calibrate`.
+
+    Returns:
+        The verified integer model.
 
     Raises:
-        ModelError: where the float model breaks an invariant.
-        RangeProofError: where no scale makes a row safe; says which and what to change.
+        ModelError: the float model breaks an invariant, or the calibration is for another model.
+        RangeProofError: no scale makes a row safe; the message says which row and what to change.
     """
     verify(model)
     channels, layers_seen = len(calibration.feature_limit), len(calibration.cell_limit)
@@ -213,13 +254,14 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     factor = 2.0 ** np.array(shifts)
     fold = _Fold(mean=np.array(normalisation.mean) * factor, unit=np.array(normalisation.scale) * factor)
     layer_inputs = (model.input_size, *model.hidden_sizes)
+    scaled, moments = _in_state_units(model, calibration)
     layers = tuple(
-        _quantize_cell(cell, index, layer_inputs[index], calibration.moments[index], fold if index == 0 else None)
-        for index, cell in enumerate(model.layers)
+        _quantize_layer(layer, index, layer_inputs[index], moments[index], fold if index == 0 else None)
+        for index, layer in enumerate(scaled.layers)
     )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
-    head_rows = _upper_layer_rows(model.head)
-    head_moments = _seen_columns(head_rows, layer_inputs[-1], calibration.moments[-1], None)
+    head_rows = _upper_layer_rows(scaled.head)
+    head_moments = _seen_columns(head_rows, layer_inputs[-1], moments[-1], None)
     head = _quantize_rows(head_rows, _LINEAR, head_moments, "head")
     quantized: IntModel = SequenceModel(
         model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format

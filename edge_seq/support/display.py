@@ -1,21 +1,18 @@
-"""Tables for people: as text in a terminal and as HTML in a notebook, from the same title, columns and rows."""
+"""Tables as text for a terminal and as HTML for a notebook, from the same title, columns and rows."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import rich.table
-
-PLAIN_WIDTH = 140  # characters; without a terminal the width is a guess, and a wide guess keeps rows whole
+PLAIN_WIDTH = 140  # characters; used without a terminal, and wide enough that rows are not wrapped
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is aligned like a number.
+    """True if a cell is aligned like a number: it begins with a digit, is empty or is ``-``.
 
     >>> is_number("91.6 %"), is_number("-"), is_number("LSTM")
     (True, True, False)
@@ -27,10 +24,10 @@ def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     """Render a table as text.
 
     Args:
-        title: Title above the table.
-        columns: Names of the columns.
-        rows: Cells by row, as many as there are columns.
-        width: Largest width in characters.
+        title: title above the table.
+        columns: names of the columns.
+        rows: cells of each row, one for each column.
+        width: largest width in characters.
 
     >>> print(text_table("sizes", ["part", "bytes"], [["weights", "1,880"]]))
     sizes
@@ -43,14 +40,6 @@ def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from io import StringIO
 
     from rich.console import Console
-
-    out = StringIO()
-    Console(file=out, highlight=False, markup=False, width=width).print(rich_table(title, columns, rows))
-    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
-
-
-def rich_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> rich.table.Table:
-    """Make a table for a rich console. A column whose cells are all numbers is aligned right."""
     from rich.table import Table as RichTable
 
     table = RichTable(title=title, title_justify="left", title_style="bold")
@@ -60,11 +49,13 @@ def rich_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    return table
+    out = StringIO()
+    Console(file=out, highlight=False, markup=False, width=width).print(table)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
 
 
 def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Render a table as HTML that needs nothing else; all text is escaped.
+    """Render a table as HTML without external styles. All text is escaped.
 
     >>> html_table("a < b", ["n"], [["1"]]).startswith("<table><caption")
     True
@@ -107,3 +98,37 @@ class ShownAsTables(ABC):
 
     def _repr_html_(self) -> str:
         return "".join(html_table(one.title, one.columns, one.rows) for one in self.tables())
+
+
+@contextmanager
+def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[..., None]]:
+    """Show a progress bar on stderr.
+
+    Args:
+        description: Text before the bar.
+        total: Number of steps.
+        quiet: Show nothing.
+
+    Yields:
+        ``update(completed, total=None, note="")``.
+    """
+    if quiet:
+        yield lambda *_args, **_kwargs: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(description, total=total, note="")
+
+        def update(completed: int, total: int | None = None, note: str = "") -> None:
+            bar.update(task, completed=completed, total=total, note=note)
+
+        yield update

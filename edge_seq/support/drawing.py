@@ -68,7 +68,7 @@ def plain_log_ticks(figure: Any) -> None:
             if isinstance(axis.get_major_formatter(), LogFormatterMathtext):
                 axis.set_major_formatter("{x:g}")
             if isinstance(axis.get_minor_formatter(), LogFormatterMathtext):
-                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))  # it labels few of them
+                axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))  # labels them on short axes only
 
 
 def save(figure: Any, path: Path, *, dpi: int) -> None:

@@ -54,7 +54,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 def stays_in_folder(name: str) -> bool:
     """True if a relative path from an untrusted file stays inside the folder it is joined to, on any system.
 
-    Only the text of the path is checked. Symbolic links inside the folder are not followed.
+    Only the text of the path is checked, not symbolic links inside the folder.
 
     >>> stays_in_folder("runtime/src/es_lstm.c"), stays_in_folder("runtime/../../x.c"), stays_in_folder("/etc/passwd")
     (True, False, False)

@@ -1,4 +1,4 @@
-"""Tables in JSON files: written whole, and read with one message for whatever is wrong with them."""
+"""Tables in JSON files. They are written atomically, and every fault of a file gives one clear error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Kind = TypeVar("_Kind")
 
 
 def save_json(path: Path, data: Result | dict[str, Any]) -> None:
-    """Write a result or a table as JSON, whole or not at all."""
+    """Write a result or a table as JSON, atomically."""
     write_atomically(path, json_text(data) + "\n")
 
 
@@ -24,7 +24,7 @@ def load_json(path: Path) -> dict[str, Any]:
     """Read a table.
 
     Raises:
-        DataError: where the file is damaged.
+        DataError: the file is missing, is not JSON, or does not hold a table.
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -48,10 +48,13 @@ def load_result(path: Path, kind: type[_Kind]) -> _Kind:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """What a table lacks, or holds in another form than its command writes, becomes one message.
+    """Turn errors from a missing key or a value of the wrong type inside the block into one DataError.
+
+    Args:
+        name: name of the table's file, for the message.
 
     Raises:
-        DataError: naming the table.
+        DataError: the table is not as its command writes it.
     """
     try:
         yield

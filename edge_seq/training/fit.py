@@ -27,7 +27,7 @@ from edge_seq.training.stored import StoredFeatures, StoredLabels
 
 _PREDICTION_BATCH = 1024
 _ONE_CYCLE_WARM_UP = 0.3  # share of all steps
-_ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4  # of the peak learning rate
+_ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4  # share of the peak learning rate
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_seq.ir.cells import CELL_NAMES
+from edge_seq.ir.kind_names import CellName
 from edge_seq.parity.ladder import Ladder
 from edge_seq.pipeline.config import RunConfig, load_config
 from edge_seq.pipeline.prepare import prepare, split_note
@@ -30,6 +30,7 @@ from edge_seq.workflow.report import write_report
 from edge_seq.workflow.train import train_run
 from edge_seq.workflow.verify import verify_run
 
+CELLS: tuple[CellName, ...] = ("rnn", "gru", "lstm")
 STEPS_PER_CELL = 5  # train, quantize, evaluate, export, verify
 # datasets/recipes/car_states.toml, chosen there by cross-validation over drives; a test keeps the two alike.
 RECIPE = (
@@ -129,7 +130,7 @@ def run_demo(
     """
     _check_before(out, overrides)
     started = time.perf_counter()
-    total = 1 + STEPS_PER_CELL * len(CELL_NAMES)
+    total = 1 + STEPS_PER_CELL * len(CELLS)
     done = 0
 
     def report(what: str) -> None:
@@ -142,11 +143,11 @@ def run_demo(
         return load_config(None, [*RECIPE, *special, *overrides, f"training.cell={cell}", f"name=car_states_{cell}"])
 
     report("simulating drives")
-    prepared = prepare(config_of(CELL_NAMES[0]))
+    prepared = prepare(config_of(CELLS[0]))
     cells: dict[str, CellScores] = {}
     ladders: dict[str, Ladder] = {}
     scores: Evaluation | None = None
-    for cell in CELL_NAMES:
+    for cell in CELLS:
         report(f"{cell}: training")
         summary = train_run(out / cell, config_of(cell), prepared=prepared)
         run = open_run(out / cell)
@@ -176,7 +177,7 @@ def run_demo(
     chosen = max(cells, key=lambda cell: cells[cell].validation_macro_f1)
     seconds = time.perf_counter() - started
     result = Demo(
-        note=split_note(config_of(CELL_NAMES[0])),
+        note=split_note(config_of(CELLS[0])),
         chosen=chosen,
         cells=cells,
         majority=scores.majority,
@@ -195,7 +196,7 @@ def _check_before(out: Path, overrides: Sequence[str]) -> None:
         key = override.partition("=")[0].strip()
         if key in ("training.cell", "name"):
             raise ConfigError(
-                f"demo: {key} cannot be set, the demo trains each of {list(CELL_NAMES)} under a name of its own; for "
+                f"demo: {key} cannot be set, the demo trains each of {list(CELLS)} under a name of its own; for "
                 "one cell use edge-seq train"
             )
     check_can_write(out)

@@ -14,19 +14,14 @@ from edge_seq.data.window_file import counts_hash, load_windows
 from edge_seq.ir.model import deployed_bytes, model_hash, num_parameters, weight_bytes
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.serialize import save_model
-from edge_seq.parity.cost import quantisation_cost
-from edge_seq.pipeline.logits import float_logits, real_logits
+from edge_seq.pipeline.models import QUANTIZE_STEPS, quantize_model
 from edge_seq.pipeline.prepare import split_note
-from edge_seq.quant.calibrate import calibrate, count_saturation
+from edge_seq.quant.calibrate import count_saturation
 from edge_seq.quant.gate_error import gate_errors
-from edge_seq.quant.quantize import quantize
-from edge_seq.scores.metrics import softmax
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run
-
-QUANTIZE_STEPS = 4
 
 Progress = Callable[[int, int, str], None]
 
@@ -44,19 +39,14 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
     Raises:
         ConfigError, ModelError, DataError: as the steps say.
     """
-    steps = iter(range(QUANTIZE_STEPS))
+    total = QUANTIZE_STEPS + 1
     model = load_run_float(run)
     side = "validation" if run.windows("validation").is_file() else "train"
     windows = load_windows(run.windows(side), num_classes=model.num_classes)
     streams = load_streams(run)
-    progress(next(steps), QUANTIZE_STEPS, "calibrating")
-    calibration = calibrate(model, streams)
-    progress(next(steps), QUANTIZE_STEPS, "quantizing")
-    quantized = quantize(model, calibration)
-    progress(next(steps), QUANTIZE_STEPS, f"measuring the cost on {side} windows")
-    logits = {"float": float_logits(model, windows.counts), "int": real_logits(quantized, windows.counts)}
-    cost = quantisation_cost(softmax(logits["float"]), softmax(logits["int"]))
-    progress(next(steps), QUANTIZE_STEPS, "counting saturation, proving ranges")
+    made = quantize_model(model, streams, windows, progress=lambda done, what: progress(done, total, what))
+    quantized, calibration = made.model, made.calibration
+    progress(QUANTIZE_STEPS, total, "counting saturation, proving ranges")
     summary = {
         "model_hash": model_hash(quantized),
         "float_model_hash": model_hash(model),
@@ -69,8 +59,11 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         "cell_frac_bits": quantized.number_format.cell_frac_bits,
         "saturation": [{**asdict(s), "share": s.share} for s in count_saturation(quantized, streams)],
         "by_gate": [asdict(error) for error in gate_errors(model, quantized, streams)],
-        "cost": {"side": side, **asdict(cost)},
-        "reliability": {"side": side, **reliability(windows.labels, temperature_of_run(run), logits).to_dict()},
+        "cost": {"side": side, **asdict(made.cost)},
+        "reliability": {
+            "side": side,
+            **reliability(windows.labels, temperature_of_run(run), made.logits).to_dict(),
+        },
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
     }
     if run.decision.is_file():  # it was of the integer model that is replaced
@@ -78,7 +71,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         run.decision.unlink()
     save_model(quantized, run.int_model)
     save_json(run.quantization, summary)
-    progress(QUANTIZE_STEPS, QUANTIZE_STEPS, "done")
+    progress(total, total, "done")
     return summary
 
 

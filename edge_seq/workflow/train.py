@@ -13,12 +13,12 @@ import safetensors.numpy
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
-from edge_seq.ir.model import Readout, canonical_json
+from edge_seq.ir.model import canonical_json
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.config import RunConfig
-from edge_seq.pipeline.prepare import Prepared, prepare, split_note
-from edge_seq.pipeline.reliability import TEMPERATURE, with_temperature
-from edge_seq.scores.temperature import fold_into_weights
+from edge_seq.pipeline.models import train_model
+from edge_seq.pipeline.prepare import PreparedData, prepare, split_note
+from edge_seq.pipeline.reliability import TEMPERATURE
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
@@ -49,7 +49,7 @@ def start_run(path: Path, config: RunConfig) -> RunFolder:
     return run
 
 
-def save_data(run: RunFolder, config: RunConfig, prepared: Prepared) -> None:
+def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None:
     """Write configuration, windows and calibration streams, unless the run holds results from other data.
 
     Raises:
@@ -78,7 +78,7 @@ def save_data(run: RunFolder, config: RunConfig, prepared: Prepared) -> None:
     write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
 
 
-def _leak(config: RunConfig, prepared: Prepared) -> dict[str, Any]:
+def _leak(config: RunConfig, prepared: PreparedData) -> dict[str, Any]:
     """Where windows of one group are on both sides: what that is worth, measured."""
     if config.data.split != "window_leaking_groups":
         return {}
@@ -97,7 +97,7 @@ def train_run(
     path: Path,
     config: RunConfig,
     *,
-    prepared: Prepared | None = None,
+    prepared: PreparedData | None = None,
     data_progress: Callable[[int, int], None] | None = None,
     epoch_progress: Callable[[EpochRecord], None] | None = None,
 ) -> dict[str, Any]:
@@ -118,10 +118,7 @@ def train_run(
     """
     from edge_seq.training.runtime import require_torch
 
-    require_torch("train")
-    from edge_seq.frontends.from_torch import HEAD_PREFIX, from_training
-    from edge_seq.training.loop import train
-
+    require_torch("train")  # before data are read, which may take long
     run = start_run(path, config)
     if prepared is None:
         prepared = prepare(config, progress=data_progress, store=run.store)
@@ -129,21 +126,17 @@ def train_run(
 
     dataset = prepared.dataset
     leak = _leak(config, prepared)
-    result = train(
-        prepared.train,
-        prepared.validation,
-        dataset.contract,
-        len(dataset.labels),
+    trained = train_model(
+        prepared,
         config.training,
+        name=config.name,
+        at_window_end=config.at_window_end,
         checkpoint_dir=run.checkpoint_dir,
         progress=epoch_progress,
     )
-    readout = Readout(config.training.pooling, config.training.label_every, config.at_window_end)
-    trained = from_training(result, name=config.name, labels=dataset.labels, readout=readout)
-    model, temperature = with_temperature(trained, prepared.validation)
-    weights = fold_into_weights(result.state_dict, temperature.value, HEAD_PREFIX)
-    write_atomically(run.torch_weights, safetensors.numpy.save(weights))
-    save_model(model, run.float_model)
+    result = trained.result
+    write_atomically(run.torch_weights, safetensors.numpy.save(dict(trained.weights)))
+    save_model(trained.model, run.float_model)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "reading": list(dataset.notes),
@@ -155,7 +148,7 @@ def train_run(
             for side in SIDES
         },
         "best_epoch": result.best_epoch,
-        TEMPERATURE: dataclasses.asdict(temperature),
+        TEMPERATURE: dataclasses.asdict(trained.temperature),
         "history": [dataclasses.asdict(record) for record in result.history],
         "seed": result.seed,
         "seconds": result.seconds,

@@ -1,1 +1,1 @@
-"""Integer model in, C sources out."""
+"""Emit C sources from an integer model."""

@@ -1,4 +1,4 @@
-"""C as text. The only module that knows C syntax; it knows nothing of models."""
+"""Produces C text. This is the only module that knows C syntax, and it knows nothing about models."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _INDENT = "    "
 
 
 def string_literal(text: str) -> str:
-    """A C string literal of UTF-8 bytes; what is not plain ASCII is an octal escape, and no trigraph can arise.
+    """A C string literal in UTF-8. Bytes that are not plain ASCII become octal escapes, and no trigraph can occur.
 
     >>> string_literal('a "b"\\n')
-    '"a \\\\"b\\\\"\\\\012"'
+    '"a \\\\042b\\\\042\\\\012"'
     """
     plain = set(range(0x20, 0x7F)) - set(b'"\\?')
     return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode("utf-8")) + '"'
 
 
 def comment(text: str) -> str:
-    """A comment of one or more lines; ``*/`` inside cannot end it."""
+    """A comment of one or more lines. A ``*/`` inside cannot end it."""
     return "/* " + text.replace("*/", "* /").replace("\n", "\n * ") + " */\n"
 
 
 def macro_name(text: str) -> str:
-    """Upper case, with everything that no macro name has replaced by ``_``.
+    """Name of a macro: upper case, with every character that is not allowed replaced by ``_``.
 
     >>> macro_name("normal road-2")
     'NORMAL_ROAD_2'
@@ -36,7 +36,7 @@ def macro_name(text: str) -> str:
 
 
 def define(name: str, value: str) -> str:
-    """A macro without arguments."""
+    """Definition of a macro without parameters."""
     return f"#define {name} {value}\n"
 
 
@@ -46,7 +46,7 @@ def unsigned(value: int) -> str:
 
 
 def _integer(value: int, c_type: str) -> str:
-    """A literal that has no sign trouble: the lowest 32-bit value is no literal of C."""
+    """An integer literal. The lowest 32-bit value needs an expression, as C has no literal for it."""
     if c_type == "int32_t" and value == -(2**31):
         return "(-2147483647 - 1)"
     return f"0x{value:08X}u" if c_type == "uint32_t" else str(value)
@@ -73,16 +73,16 @@ def array(
     word_aligned: bool = False,
     public: bool = False,
 ) -> str:
-    """A constant array of integers.
+    """Definition of a constant array of integers.
 
     Args:
         c_type: type of an element.
-        name: of the array.
-        values: at least one.
-        shape: what the axes are, for the reader.
-        rom: whether the port's qualifier of large tables applies.
-        word_aligned: whether it begins at a multiple of four bytes.
-        public: with external linkage; otherwise of the file only.
+        name: name of the array.
+        values: values, at least one.
+        shape: text of a comment that describes the axes.
+        rom: True to add the port's qualifier for large tables.
+        word_aligned: True to align it to four bytes.
+        public: True for external linkage; False for ``static``.
     """
     items = [_integer(int(value), c_type) for value in values]
     linkage = "" if public else "static "
@@ -93,7 +93,7 @@ def array(
 
 
 def text_array(name: str, texts: Sequence[str], *, shape: str) -> str:
-    """A constant array of texts, of the file only."""
+    """Definition of a static constant array of texts."""
     items = [string_literal(text) for text in texts]
     return f"{comment(shape)}static const char *const {name}[{len(items)}] = {{\n{_wrapped(items)}}};\n"
 
@@ -103,14 +103,14 @@ def _initialiser(fields: Mapping[str, str]) -> str:
 
 
 def struct(c_type: str, name: str, fields: Mapping[str, str], *, public: bool = True) -> str:
-    """A constant structure, by designated initialisers; values are C expressions; of the file only, unless public."""
+    """Definition of a constant structure by designated initialisers. Values are C expressions; static unless public."""
     return f"{'' if public else 'static '}const {c_type} {name} = {{\n{_initialiser(fields)}}};\n"
 
 
 def struct_array(
     c_type: str, name: str, elements: Sequence[Mapping[str, str]], *, shape: str, rom: bool = False
 ) -> str:
-    """A constant array of structures, of the file only; an element on one line if it fits."""
+    """Definition of a static constant array of structures. An element is on one line if it fits."""
     qualifier = "const ES_ROM" if rom else "const"
     text = ""
     for element in elements:
@@ -131,12 +131,12 @@ def braces(values: Iterable[int], c_type: str = "int32_t") -> str:
 
 
 def extern(c_type: str, name: str) -> str:
-    """Declaration of a constant that another file holds."""
+    """Declaration of a constant that is defined in another file."""
     return f"extern const {c_type} {name};\n"
 
 
 def memory_union(name: str, context_type: str, bytes_macro: str) -> str:
-    """A type that has the size and the alignment of a context's memory."""
+    """Definition of a type with the size and the alignment of a context's memory."""
     return (
         f"typedef union {name} {{\n{_INDENT}{context_type} alignment;\n{_INDENT}unsigned char bytes[{bytes_macro}];\n"
         f"}} {name}_t;\n"
@@ -144,12 +144,12 @@ def memory_union(name: str, context_type: str, bytes_macro: str) -> str:
 
 
 def include(file: str) -> str:
-    """Inclusion of a header of the project."""
+    """An include directive for a header of the project."""
     return f'#include "{file}"\n'
 
 
 def header(guard: str, includes: Sequence[str], body: str) -> str:
-    """A header that may be read twice and by C++."""
+    """A header with an include guard, usable from C++."""
     linkage = '#ifdef __cplusplus\nextern "C" {\n#endif\n\n'
     end = "\n#ifdef __cplusplus\n}\n#endif\n"
     included = "".join(include(file) for file in includes)
@@ -157,7 +157,7 @@ def header(guard: str, includes: Sequence[str], body: str) -> str:
 
 
 def self_test_program(name: str) -> str:
-    """A program that runs a model's golden vectors and says where they are not met."""
+    """A program that runs a model's golden vectors and prints the first mismatch."""
     return (
         "#include <stdio.h>\n"
         + include(f"{name}.h")

@@ -1,4 +1,4 @@
-"""Golden vectors: what the integer reference gave for a few windows, to travel with a model into its firmware."""
+"""Golden vectors: results of the integer reference for a few windows, stored with the model in its firmware."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.reference_int import NO_LABEL, LayerState, begin_window, reset_state, step
-from edge_seq.ir.cells import Cell, Gru, Lstm
+from edge_seq.backends.reference_int import NO_LABEL, begin_window, reset_state, saved_states, step
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel, model_hash
-from edge_seq.ir.rows import IntRows
 from edge_seq.support.errors import ExportError
 
 _MAX_16_BIT = 2**16 - 1
@@ -20,15 +19,15 @@ UNKNOWN = 0xFFFE  # ES_UNKNOWN of edge_seq.h
 
 @dataclass(frozen=True)
 class GoldenVectors:
-    """W windows of N samples, each from a reset, in which L labels are due.
+    """Golden vectors of W windows with N samples and L labels each, each from a reset.
 
     Attributes:
-        model_hash: of the model whose reference gave them.
+        model_hash: hash of the model.
         counts: int16 [W, N, C], raw counts.
         state_crc: uint32 [W, N], CRC-32 of all layers' states after each step.
         logits: int32 [W, L, K], Q16.
-        labels: uint16 [W, L].
-        decisions: uint16 [W, L], ``UNKNOWN`` where it is unknown; None without a decision stage.
+        labels: uint16 [W, L], class indices.
+        decisions: uint16 [W, L], class indices or ``UNKNOWN``; None without a decision stage.
     """
 
     model_hash: str
@@ -39,26 +38,15 @@ class GoldenVectors:
     decisions: NDArray[np.uint16] | None = None
 
 
-def _state_words(cell: Cell[IntRows], state: LayerState) -> list[NDArray[np.int64]]:
-    """The arrays [W, padded(H)] that C keeps for a layer, in its order."""
-    match cell:
-        case Lstm():
-            return [state.operands, state.cell]
-        case Gru():
-            return [state.operands, state.hidden]
-        case _:
-            return [state.operands]
-
-
 def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
-    """Run the reference.
+    """Run the reference and record golden vectors.
 
     Args:
         model: verified integer model.
-        counts: int16 [W, N, C], raw counts; a few windows, as they go into flash.
+        counts: raw counts, int16 [W, N, C]; only a few windows, as they are stored in flash.
 
     Raises:
-        ExportError: where the counts do not fit the model or no label is due in them.
+        ExportError: the counts do not fit the model, or no label is due in them.
     """
     if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.input_size or not counts.size:
         raise ExportError(
@@ -71,8 +59,8 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
             f"golden vectors of {model.name}: {windows} windows of {num_steps} samples; at most {_MAX_16_BIT} of each. "
             "Give fewer: they are stored in flash"
         )
-    # The reference clears the states as a window ends, C as the next one begins; until then they can be looked at.
-    # So the window's end is left to this loop.
+    # The reference clears the states when a window ends, C when the next one begins, so that they can be read until
+    # then. This loop therefore handles the window's end itself.
     carrying = replace(model, readout=replace(model.readout, at_window_end="carry"))
     resets = model.readout.at_window_end == "reset"
     state = reset_state(model, windows)
@@ -81,7 +69,9 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
     for t in range(num_steps):
         state, values = step(carrying, counts[:, t], state)
         words = [
-            array for cell, layer in zip(model.layers, state.layers, strict=True) for array in _state_words(cell, layer)
+            array
+            for cell, layer in zip(model.layers, state.layers, strict=True)
+            for array in saved_states(kind_of(cell), layer).values()
         ]
         rows = np.ascontiguousarray(np.concatenate(words, axis=1).astype("<i2"))
         crc[:, t] = [zlib.crc32(row.tobytes()) for row in rows]
@@ -107,7 +97,7 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
 
 
 def _as_c_gives_them(model: IntModel, decisions: NDArray[np.int64]) -> NDArray[np.uint16] | None:
-    """``ES_UNKNOWN`` for unknown; None without a decision stage."""
+    """Decisions with ``ES_UNKNOWN`` for unknown; None without a decision stage."""
     if model.readout.decision is None:
         return None
     return np.where(decisions == model.num_classes, UNKNOWN, decisions).astype(np.uint16)

@@ -1,18 +1,18 @@
-"""Weights in the order in which the C runtime uses them (comments of es_layer in edge_seq.h).
+"""Arranges weights in the order in which the C runtime uses them (see the comment of es_layer in edge_seq.h).
 
-A block is four rows that are computed together. Only the order of numbers is decided here; the numbers are the model's.
+A block is four rows that are computed together. This module decides only the order of numbers, not their values.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.rows import QUAD, IntRows, effective_weights
 
 BLOCK_ROWS = 4
@@ -23,7 +23,7 @@ Int16 = NDArray[np.int16]
 
 @dataclass(frozen=True)
 class PackedRows:
-    """Rows of a layer or of the head, block by block.
+    """Packed rows of a layer or of the head, block by block.
 
     Attributes:
         weights: int16 [N], in the order of use.
@@ -37,40 +37,40 @@ class PackedRows:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes in flash: weights, biases and multipliers, with padding."""
+        """Size in flash, bytes: weights, biases and multipliers, with padding."""
         return 2 * self.weights.size + BLOCK_BYTES * len(self.bias)
 
 
 def _wide_words(wide: Int16) -> Int16:
-    """int16 [R, pairs, 2]: pairs of columns, an odd last one beside a zero."""
+    """Wide weights in pairs of columns, int16 [R, pairs, 2]. An odd last column is paired with zeros."""
     padded = np.pad(wide, ((0, 0), (0, wide.shape[1] % 2)))
     return padded.reshape(len(padded), padded.shape[1] // 2, 2)
 
 
 def _narrow_words(narrow: NDArray[np.int8]) -> Int16:
-    """int16 [R, quads, 2]: 256 b2 + unsigned(b0) and 256 b3 + unsigned(b1), which are the coarse columns' weights."""
+    """Words of narrow weights, int16 [R, quads, 2]: 256 b2 + unsigned(b0) and 256 b3 + unsigned(b1)."""
     quads = effective_weights(narrow).reshape(len(narrow), narrow.shape[1] // QUAD, QUAD)
     return quads[:, :, QUAD // 2 :].astype(np.int16)
 
 
 def _in_order_of_use(parts: list[Int16]) -> Int16:
-    """Parts [blocks, rows, groups, 2], each transposed to groups of rows, one behind the other in each block."""
+    """Concatenate parts [blocks, rows, groups, 2] within each block, after transposing each to [groups, rows]."""
     blocks = [part.transpose(0, 2, 1, 3).reshape(len(part), part[0].size) for part in parts]
     return np.concatenate(blocks, axis=1).ravel()
 
 
 def _by_gates(gates: tuple[IntRows, ...], words: Any) -> Int16:
-    """[H, gates, groups, 2]: a block is the rows of one unit."""
+    """Words [H, gates, groups, 2] of cells in which a block holds the rows of one unit."""
     return np.stack([words(rows) for rows in gates], axis=1)
 
 
 def _columns(gates: tuple[IntRows, ...], field: str) -> NDArray[Any]:
-    """[H, gates]"""
+    """A field of all gates, [H, gates]."""
     return np.stack([getattr(rows, field) for rows in gates], axis=1)
 
 
 def pack_consecutive(rows: IntRows) -> PackedRows:
-    """Four consecutive rows a block, the last block padded with rows of zeros: vanilla RNN and head."""
+    """Pack four consecutive rows per block, for RNN, FastGRNN and head. The last block is padded with zero rows."""
     missing = -len(rows.bias) % BLOCK_ROWS
 
     def blocks(array: NDArray[Any]) -> NDArray[Any]:
@@ -91,9 +91,9 @@ def _pack_lstm(cell: Lstm[IntRows]) -> PackedRows:
     return PackedRows(_in_order_of_use(parts), _columns(gates, "bias"), _columns(gates, "multiplier"))
 
 
-def gru_column_stands_alone(columns: int) -> bool:
-    """Whether a GRU's last wide column is stored without a zero beside it: where the number is odd, and not one."""
-    return columns % 2 == 1 and columns > 1
+def last_column_stands_alone(layer: Layer[IntRows], columns: int) -> bool:
+    """True if the last wide column is stored without a paired zero: in a GRU with an odd number of columns above 1."""
+    return isinstance(layer, Gru) and columns % 2 == 1 and columns > 1
 
 
 def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
@@ -101,7 +101,7 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     see_state = (cell.reset_gate, cell.update_gate, cell.new_gate_hidden)
     all_rows = (cell.reset_gate, cell.update_gate, cell.new_gate_input, cell.new_gate_hidden)
     columns = cell.reset_gate.wide.shape[1]
-    paired = columns - 1 if gru_column_stands_alone(columns) else columns
+    paired = columns - 1 if last_column_stands_alone(cell, columns) else columns
     last = np.stack([rows.wide[:, paired:] for rows in see_input], axis=1)  # [H, 3, 1 or 0]
     last = np.pad(last, ((0, 0), (0, 1), (0, 0))).reshape(len(last), 1, 2 * last.shape[2], 2)
     parts = [
@@ -113,8 +113,24 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     return PackedRows(_in_order_of_use(parts), _columns(all_rows, "bias"), _columns(all_rows, "multiplier"))
 
 
-def pack_layer(cell: Cell[IntRows]) -> PackedRows:
-    """One layer's rows in the order of use."""
+def _two_words(numbers: NDArray[np.int32]) -> Int16:
+    """int16 [N, 2]: the low half, then the high half of each number."""
+    low = (numbers & 0xFFFF).astype(np.uint16).view(np.int16)
+    return np.stack([low, (numbers >> 16).astype(np.int16)], axis=-1)
+
+
+def _pack_fastgrnn(cell: FastGrnn[IntRows]) -> PackedRows:
+    """Pack as an RNN. zeta and nu come before the first block; after the weights of a block come its four offsets."""
+    rows = pack_consecutive(cell.new_gate)
+    num_blocks = len(rows.bias)
+    offsets = np.pad(cell.update_offset, (0, num_blocks * BLOCK_ROWS - len(cell.update_offset)))
+    blocks = [rows.weights.reshape(num_blocks, -1), _two_words(offsets).reshape(num_blocks, -1)]
+    scalars = _two_words(np.concatenate([cell.zeta, cell.nu])).ravel()
+    return replace(rows, weights=np.concatenate([scalars, np.concatenate(blocks, axis=1).ravel()]))
+
+
+def pack_layer(cell: Layer[IntRows]) -> PackedRows:
+    """Pack the rows of one layer in the order of use."""
     match cell:
         case Rnn():
             return pack_consecutive(cell.hidden)
@@ -122,5 +138,7 @@ def pack_layer(cell: Cell[IntRows]) -> PackedRows:
             return _pack_gru(cell)
         case Lstm():
             return _pack_lstm(cell)
+        case FastGrnn():
+            return _pack_fastgrnn(cell)
         case unreachable:
             assert_never(unreachable)

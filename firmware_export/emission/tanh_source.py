@@ -1,4 +1,4 @@
-"""The tables in runtime/src/es_tanh.c and es_tanh_dsp.c are generated, once, by this; a test compares.
+"""Generates the tables in runtime/src/es_tanh.c and es_tanh_dsp.c. A test compares them with the committed files.
 
 ``python -m firmware_export.emission.tanh_source > firmware_export/runtime/src/es_tanh.c``
 ``python -m firmware_export.emission.tanh_source dsp > firmware_export/runtime/src/es_tanh_dsp.c``
@@ -18,11 +18,12 @@ TABLE_BYTES = 4 * 256
 
 
 def dsp_words() -> NDArray[np.int32]:
-    """int32 [256]: the words of SPEC.md, section 5, moved for a kernel that multiplies by the argument's low half.
+    """The table of SPEC.md, section 5, for kernels that multiply by the argument's low half; int32 [256].
 
-    The low 16 bits of an argument, as a signed number, are the position f in the cell plus 4096 s, where s is the
-    index's low 4 bits as a signed number. So word k holds ``slope 4096 s`` less, a multiple of 2^16 as slopes are
-    multiples of 16: then ``word + slope * low`` is ``base 2^16 + slope (f + 1)`` modulo 2^32: no need to cut f out.
+    The low 16 bits of an argument, as a signed number, are the position f in the cell plus 4096 s, where s is the low
+    4 bits of the index as a signed number. Word k is therefore reduced by ``slope 4096 s``, a multiple of 2^16 as
+    slopes are multiples of 16. Then ``word + slope * low`` is ``base 2^16 + slope (f + 1)`` modulo 2^32, and kernels
+    need not extract f.
     """
     index = np.arange(256)
     slope = tanh_table()[1].astype(np.int64)
@@ -49,7 +50,7 @@ def tanh_source() -> str:
 
 
 def tanh_dsp_source() -> str:
-    """Text of ``es_tanh_dsp.c``: :func:`dsp_words`."""
+    """Text of ``es_tanh_dsp.c``: the words of :func:`dsp_words`."""
     return _source(
         "es_tanh_dsp_table",
         dsp_words(),

@@ -1,4 +1,4 @@
-"""The words of a step, as programs of exported C give them (``runtime/port/es_words.h``), and traces made of them."""
+"""The words of a step, as programs of exported C output them (``runtime/port/es_words.h``), and traces from them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.trace import Trace, gate_names, trace_names
-from edge_seq.ir.cells import Lstm, Rnn
+from edge_seq.backends.trace import Trace, trace_names
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import padded
 from edge_seq.support.errors import ParityError
 
-TRACED_GATES = 4  # slots a layer in the words of a traced build
+TRACED_GATES = 4  # slots for gates of each layer in the words of a traced build
 
 
 def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], int]:
-    """Where in the words of a step each value is, and how many words a step has."""
+    """Columns of each value in the words of a step, by name, and the number of words of a step."""
     columns: dict[str, slice] = {}
     position = 0
 
@@ -28,12 +28,11 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
 
     take("features", model.input_size)
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-        # Operands come first; they are the hidden state of all cells but the GRU, which keeps it beside them.
-        second = {"Lstm": "cell_state", "Gru": "hidden_state"}.get(type(cell).__name__)
-        first = "hidden_state" if isinstance(cell, (Rnn, Lstm)) else "operands"
-        take(f"layer{index}.{first}", size, padded(size))
-        if second:
-            take(f"layer{index}.{second}", size, padded(size))
+        kind = kind_of(cell)
+        for state in kind.saved:
+            # Operands are the hidden state of a kind that keeps none beside them.
+            name = "hidden_state" if state == "operands" and not kind.hidden_is_saved else state
+            take(f"layer{index}.{name}", size, padded(size))
     if model.readout.pooling == "mean":
         take("pooled", model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
     take("logits", model.num_classes)
@@ -45,24 +44,24 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
         take("decision", 1)
     if traced:
         for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-            names = gate_names(cell)
+            names = kind_of(cell).gate_names
             for gate in range(TRACED_GATES):
                 take(f"layer{index}.{names[gate] if gate < len(names) else f'unused{gate}'}", size)
     return columns, position
 
 
 def trace_of_words(model: IntModel, words: NDArray[np.int32], *, traced: bool) -> Trace:
-    """A trace of int64 [B, T, N] from int32 words [B, T, W]; without gates unless they are traced."""
+    """Make a trace of int64 [B, T, N] from int32 words [B, T, W]; without gates unless they are traced."""
     columns, _ = word_columns(model, traced=traced)
     names = [name for name in trace_names(model) if name in columns]
     return Trace({name: words[:, :, columns[name]].astype(np.int64) for name in names})
 
 
 def require_usable_counts(model: IntModel, counts: NDArray[np.int16], names: Sequence[str], *, where: str) -> None:
-    """Check what is to be run.
+    """Check counts and model before a run.
 
     Raises:
-        ParityError: where the counts do not fit the model, or the program does not hold the model.
+        ParityError: the counts do not fit the model, or the program does not contain the model.
     """
     if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.input_size or not counts.size:
         raise ParityError(
@@ -74,10 +73,10 @@ def require_usable_counts(model: IntModel, counts: NDArray[np.int16], names: Seq
 
 
 def require_same_model(model: IntModel, found: str, *, where: str) -> None:
-    """Check the hash that a program holds, hexadecimal.
+    """Check that a program contains the model, by its hash (64 hexadecimal digits).
 
     Raises:
-        ParityError: where it is of another model.
+        ParityError: the hash is that of another model.
     """
     expected = model_hash(model)
     if found != expected:

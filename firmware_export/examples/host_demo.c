@@ -1,26 +1,13 @@
-/* Reads raw counts from stdin, one sample per line, and prints a label whenever one is due.
- * Build it with car.c, car_golden.c and the files in runtime/src, with -I runtime/include. */
+/* Reads raw counts from stdin, a sample of three channels a line, and prints a label whenever one is due. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "car.h"
 #include "car_golden.h"
 
-static int read_counts(int16_t *counts)
-{
-    unsigned channel;
-    for (channel = 0; channel < CAR_NUM_CHANNELS; channel++) {
-        int count;
-        if (scanf("%d", &count) != 1) {
-            return 0;
-        }
-        counts[channel] = (int16_t)count;
-    }
-    return 1;
-}
-
 int main(void)
 {
-    static car_memory_t memory; /* all memory that the model needs; nothing is allocated */
+    static car_memory_t memory; /* all the RAM that the model needs */
     int16_t counts[CAR_NUM_CHANNELS];
     es_context_t *context;
 
@@ -29,7 +16,7 @@ int main(void)
         fputs("this build does not compute what the reference computes\n", stderr);
         return 1;
     }
-    while (read_counts(counts)) {
+    while (scanf("%" SCNd16 "%" SCNd16 "%" SCNd16, &counts[0], &counts[1], &counts[2]) == 3) {
         if (es_step(context, counts) == ES_LABEL_READY) {
             puts(es_label_text(&car_model, es_label(context)));
         }

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import IntModel, weight_bytes
 from edge_seq.support.errors import ToolError
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
+from firmware_export.measuring.bench_reference import BenchReference
 from firmware_export.measuring.measure import Measurement, measure
 from firmware_export.measuring.reference_models import CELLS, SHAPES, reference_counts, reference_model
 from firmware_export.toolchain.target import MissingToolError, Target
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-REFERENCE = Path(__file__).parent / "bench_reference.toml"
 
 
 @dataclass(frozen=True)
@@ -62,13 +56,13 @@ class Bench:
         rows: one row per model, cell and target.
         checks: limits with measured values.
         skipped: targets, or models on targets, that were not measured, with the reason.
-        reference: figures of other engines, and limits (content of ``bench_reference.toml``).
+        reference: figures of other engines, and limits; None if there was nothing to compare with.
     """
 
     rows: tuple[dict[str, Any], ...]
     checks: tuple[Check, ...]
     skipped: tuple[str, ...]
-    reference: dict[str, Any]
+    reference: BenchReference | None = None
 
     @property
     def holds(self) -> bool:
@@ -81,13 +75,7 @@ class Bench:
         return {"holds": self.holds, "rows": list(self.rows), "checks": checks, "skipped": list(self.skipped)}
 
 
-def load_reference() -> dict[str, Any]:
-    """Read the figures of other engines and the limits."""
-    reference: dict[str, Any] = tomllib.loads(REFERENCE.read_text(encoding="utf-8"))
-    return reference
-
-
-def bench_row(model: str, cell: str, found: Measurement) -> dict[str, Any]:
+def bench_row(model: str, cell: CellName, found: Measurement) -> dict[str, Any]:
     """One row of the table of results."""
     macs = SHAPES[model].macs(cell)
     sizes = found.sizes
@@ -111,7 +99,8 @@ def run_bench(
     targets: Sequence[Target],
     *,
     models: Sequence[str] = tuple(SHAPES),
-    cells: Sequence[str] = CELLS,
+    cells: Sequence[CellName] = CELLS,
+    reference: BenchReference | None = None,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
     """Build and measure the reference models.
@@ -119,7 +108,8 @@ def run_bench(
     Args:
         targets: targets to measure on.
         models: names of shapes, keys of ``SHAPES``.
-        cells: any of ``rnn``, ``gru``, ``lstm``.
+        cells: any of ``CELLS``.
+        reference: limits and figures of other engines; None compares with nothing.
         progress: called with the number of measurements done, their total, and a name.
 
     Raises:
@@ -146,15 +136,16 @@ def run_bench(
                     skipped.append(f"{target.name}: {found.notes[0]}")
                     break
                 rows.append(bench_row(*pair, found))
-        reference = load_reference()
-        weights = {pair: weight_bytes(model) for pair, (model, _) in exported.items()}
-        checks = [*_instruction_checks(reference, rows), *_byte_checks(reference, rows, weights)]
-        if subject := _byte_subject(reference, targets, exported):
-            checks += _builds_for_checks(reference, subject, Path(folder), rows)
+        checks: list[Check] = []
+        if reference is not None:
+            weights = {pair: weight_bytes(model) for pair, (model, _) in exported.items()}
+            checks += [*_instruction_checks(reference, rows), *_byte_checks(reference, rows, weights)]
+            if subject := _byte_subject(reference, targets, exported):
+                checks += _builds_for_checks(reference, subject, Path(folder), rows)
     return Bench(tuple(rows), tuple(checks), tuple(skipped), reference)
 
 
-def _export(folder: Path, name: str, cell: str) -> tuple[IntModel, Path]:
+def _export(folder: Path, name: str, cell: CellName) -> tuple[IntModel, Path]:
     model = reference_model(name, cell)
     output = folder / f"{name}_{cell}"
     export_c(model, make_golden(model, reference_counts(SHAPES[name], windows=1)), output)
@@ -172,23 +163,23 @@ def _find(rows: Sequence[dict[str, Any]], model: str, cell: str, target: str) ->
     return next((row for row in rows if (row["model"], row["cell"], row["target"]) == wanted), None)
 
 
-def _instruction_checks(reference: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[Check]:
+def _instruction_checks(reference: BenchReference, rows: Sequence[dict[str, Any]]) -> list[Check]:
     checks = []
-    for limit in reference["limits"]:
-        model, cell, target = limit["model"], limit["cell"], limit["target"]
+    for limit in reference.limits:
+        model, cell, target = limit.model, limit.cell, limit.target
         row = _find(rows, model, cell, target)
         found = None if row is None else row["instructions"]
         note = "not measured" if found is None else ""
         what = f"{target} {model} {cell}: instructions of a window"
-        checks.append(Check(what, limit["must"], limit["aim"], found, note))
+        checks.append(Check(what, limit.must, limit.aim, found, note))
     return checks
 
 
 def _byte_checks(
-    reference: dict[str, Any], rows: Sequence[dict[str, Any]], weights: dict[tuple[str, str], int]
+    reference: BenchReference, rows: Sequence[dict[str, Any]], weights: dict[tuple[str, CellName], int]
 ) -> list[Check]:
-    limits = reference["bytes"]
-    target, model = limits["target"], limits["model"]
+    limits = reference.bytes
+    target, model = limits.target, limits.model
     checks = []
     for cell in CELLS:
         row = _find(rows, model, cell, target)
@@ -199,14 +190,14 @@ def _byte_checks(
         checks += [
             Check(
                 f"{target} {model} {cell}: bytes of code and tables",
-                limits["code_and_tables"],
-                limits["code_and_tables_aim"],
+                limits.code_and_tables,
+                limits.code_and_tables_aim,
                 both,
             ),
-            Check(f"{target} {model} {cell}: bytes of RAM", limits["ram"], None, row["ram_bytes"]),
+            Check(f"{target} {model} {cell}: bytes of RAM", limits.ram, None, row["ram_bytes"]),
             Check(
                 f"{target} {model} {cell}: bytes of weights (the model's weights and biases have {needed:,})",
-                int(needed * (1 + limits["weights_over"])),
+                int(needed * (1 + limits.weights_over)),
                 None,
                 row["weight_bytes"],
             ),
@@ -218,23 +209,23 @@ def _byte_checks(
 class _Subject:
     target: Target
     model: str
-    exported: dict[str, tuple[IntModel, Path]]
+    exported: dict[CellName, tuple[IntModel, Path]]
 
 
 def _byte_subject(
-    reference: dict[str, Any], targets: Sequence[Target], exported: dict[tuple[str, str], tuple[IntModel, Path]]
+    reference: BenchReference, targets: Sequence[Target], exported: dict[tuple[str, CellName], tuple[IntModel, Path]]
 ) -> _Subject | None:
-    limits = reference["bytes"]
-    target = next((one for one in targets if one.name == limits["target"]), None)
-    of_cell = {cell: found for (name, cell), found in exported.items() if name == limits["model"]}
-    return None if target is None or not of_cell else _Subject(target, limits["model"], of_cell)
+    limits = reference.bytes
+    target = next((one for one in targets if one.name == limits.target), None)
+    of_cell = {cell: found for (name, cell), found in exported.items() if name == limits.model}
+    return None if target is None or not of_cell else _Subject(target, limits.model, of_cell)
 
 
 def _builds_for_checks(
-    reference: dict[str, Any], subject: _Subject, folder: Path, rows: Sequence[dict[str, Any]]
+    reference: BenchReference, subject: _Subject, folder: Path, rows: Sequence[dict[str, Any]]
 ) -> list[Check]:
     """Checks that need additional builds: with -Os, and with a window twice as long."""
-    limits, checks = reference["bytes"], []
+    limits, checks = reference.bytes, []
     small = subject.target.model_copy(update={"optimization": "-Os"})
     for cell, (model, exported) in subject.exported.items():
         row = _find(rows, subject.model, cell, subject.target.name)
@@ -243,7 +234,7 @@ def _builds_for_checks(
         where = f"{subject.target.name} {subject.model} {cell}"
         sizes = measure(exported, model, small, steps=1).sizes
         both = sizes.code + sizes.tables if sizes else None
-        checks.append(Check(f"{where}: bytes of code and tables, -Os", limits["code_and_tables_os"], None, both))
+        checks.append(Check(f"{where}: bytes of code and tables, -Os", limits.code_and_tables_os, None, both))
         shape = replace(SHAPES[subject.model], time_steps=2 * SHAPES[subject.model].time_steps)
         longer = reference_model(subject.model, cell, shape=shape)
         output = folder / f"{subject.model}_{cell}_longer"

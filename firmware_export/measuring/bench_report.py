@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from firmware_export.measuring.bench import Bench, Check
+from firmware_export.measuring.bench_reference import BenchReference
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -41,27 +42,29 @@ def bench_table_row(row: dict[str, Any]) -> list[str]:
     return [row["target"], row["model"], row["cell"], _cost(row), _number(row["instructions_per_mac"]), *sizes]
 
 
-def _peer_rows(bench: Bench) -> list[list[str]]:
+def _peer_rows(bench: Bench, reference: BenchReference) -> list[list[str]]:
     rows = []
-    for peer in bench.reference["peers"]:
-        for target, figures in peer["instructions"].items():
+    for peer in reference.peers:
+        for target, figures in peer.instructions.items():
             for model, instructions in figures.items():
                 ours = [
                     row["instructions"]
                     for row in bench.rows
-                    if (row["target"], row["model"], row["cell"]) == (target, model, peer["cell"])
+                    if (row["target"], row["model"], row["cell"]) == (target, model, peer.cell)
                 ]
                 mine = ours[0] if ours else None
                 ratio = "-" if not mine else f"{instructions / mine:.2f}"
-                rows.append([target, model, peer["cell"], peer["name"], _number(instructions), _number(mine), ratio])
+                rows.append([target, model, peer.cell, peer.name, _number(instructions), _number(mine), ratio])
     return sorted(rows)
 
 
-def bench_markdown(bench: Bench) -> str:
-    """Text of BENCH.md."""
-    peer_bytes = [
-        [peer["name"], _number(peer["code_and_tables"]), _number(peer["weights"]), peer["ram"]]
-        for peer in bench.reference["peer_bytes"]
+def _limits(bench: Bench) -> str:
+    return "## Limits\n\n" + _table(CHECK_COLUMNS, [check_row(check) for check in bench.checks]) + "\n"
+
+
+def _beside_the_peers(bench: Bench, reference: BenchReference) -> str:
+    theirs = [
+        [peer.name, _number(peer.code_and_tables), _number(peer.weights), peer.ram] for peer in reference.peer_bytes
     ]
     ours = [
         [
@@ -71,8 +74,20 @@ def bench_markdown(bench: Bench) -> str:
             f"{row['ram_bytes']:,} + stack {row['stack_bytes']:,}",
         ]
         for row in bench.rows
-        if row["target"] == bench.reference["bytes"]["target"] and row["model"] == bench.reference["bytes"]["model"]
+        if (row["target"], row["model"]) == (reference.bytes.target, reference.bytes.model)
     ]
+    columns = ("target", "model", "cell", "peer", "instructions", "ours", "ratio")
+    return (
+        f"\n## Beside the peers\n\nTheir figures: {reference.source}. The ratio is theirs to ours.\n\n"
+        + _table(columns, _peer_rows(bench, reference))
+        + "\nBytes on Cortex-M4, car (theirs: LSTM):\n\n"
+        + _table(("engine", "code and tables", "weights", "RAM"), [*theirs, *ours])
+    )
+
+
+def bench_markdown(bench: Bench) -> str:
+    """Text of BENCH.md. Without a reference it has neither limits nor other engines."""
+    reference = bench.reference
     skipped = "".join(f"* {reason}\n" for reason in bench.skipped) or "Nothing.\n"
     return (
         "# What the reference models cost\n\n"
@@ -80,13 +95,9 @@ def bench_markdown(bench: Bench) -> str:
         "from a fixed seed. car: input 3, hidden 32, T = 50, 4 classes; har: 9, 32, 128, 6; big: 6, 64, 100, 6. Bytes\n"
         "are of the linked image without its harness; stack is the worst case along the call graph. Instructions are\n"
         "not cycles; where the emulator counts cycles, those stand there.\n\n"
-        "## Limits\n\n"
-        + _table(CHECK_COLUMNS, [check_row(check) for check in bench.checks])
-        + "\n## All\n\n"
+        + ("" if reference is None else _limits(bench))
+        + "## All\n\n"
         + _table(ROW_COLUMNS, [bench_table_row(row) for row in bench.rows])
-        + f"\n## Beside the peers\n\nTheir figures: {bench.reference['source']}. The ratio is theirs to ours.\n\n"
-        + _table(("target", "model", "cell", "peer", "instructions", "ours", "ratio"), _peer_rows(bench))
-        + "\nBytes on Cortex-M4, car (theirs: LSTM):\n\n"
-        + _table(("engine", "code and tables", "weights", "RAM"), [*peer_bytes, *ours])
+        + ("" if reference is None else _beside_the_peers(bench, reference))
         + f"\n## Not measured\n\n{skipped}"
     )

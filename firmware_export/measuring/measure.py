@@ -141,18 +141,20 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
         try:
             stack = deepest_stack(image)
             if stack.unknown:
-                notes.append(f"worst-case stack without {', '.join(stack.unknown)}, of which the compiler says nothing")
+                notes.append(
+                    f"worst-case stack without {', '.join(stack.unknown)}, which have no figure from the compiler"
+                )
         except ToolError as error:
             stack = None
             notes.append(f"worst-case stack not measured: {error}")
         counted = _count(image, program.emulator, model, stream_for_counting(model, steps))
         if counted.stack_bytes is None:
-            notes.append(f"stack as it was seen: not measured, {program.emulator.name} does not show it")
+            notes.append(f"observed stack: not measured, {program.emulator.name} does not show it")
         elif stack is not None and counted.stack_bytes > stack.bytes:
             notes.append(
-                f"worst-case stack not measured: {counted.stack_bytes} bytes were seen, more than the {stack.bytes} "
-                f"along {' > '.join(function for function, _ in stack.path)}; the call graph lacks a call, please "
-                "report this"
+                f"worst-case stack not measured: {counted.stack_bytes} bytes were observed, more than the "
+                f"{stack.bytes} along {' > '.join(function for function, _ in stack.path)}; the call graph lacks a "
+                "call, please report this"
             )
             stack = None
         sizes = measure_sizes(elf, image.names)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +23,13 @@ from numpy.typing import NDArray
 from edge_seq.support.errors import ConfigError, ExportError, ToolError
 from firmware_export.emission import ctext
 from firmware_export.emission.emit import RUNTIME_FOLDER
-from firmware_export.toolchain.build import build_program, compile_c, compile_objects, find_compiler
+from firmware_export.toolchain.build import build_program, find_compiler
 from firmware_export.toolchain.host import read_manifest
-from firmware_export.toolchain.image import memory_text
+from firmware_export.toolchain.image import build_firmware
 from firmware_export.toolchain.target import (
     BARE_FOLDER,
     QemuSystemEmulator,
     find_emulator,
-    find_target_compiler,
     load_target,
 )
 
@@ -180,45 +179,17 @@ def build_board(
             include_folders=includes,
         )
         return Firmware(kind, (str(program.resolve()),), name)
-    return _build_qemu(folder, sources, includes, output_folder, name, clock)
-
-
-def _build_qemu(
-    folder: Path, sources: Sequence[Path], includes: Sequence[Path], output_folder: Path, name: str, clock: Clock
-) -> Firmware:
     target = load_target("cortex_m4")
     emulator = find_emulator(target, "qemu_system")
     assert isinstance(emulator, QemuSystemEmulator)
-    tool, choice = find_target_compiler(target)
-    assert target.memory is not None
-    script = output_folder / "es_board.ld"
-    script.write_text(memory_text(target.memory) + (BARE_FOLDER / "es_link.ld").read_text(encoding="utf-8"))
-    flags = [
-        *choice.flags,
-        *("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0"),
-        target.optimization,
-    ]
-    objects = compile_objects(
-        tool,
-        [*sources, BARE_FOLDER / "es_memory.c"],
-        output_folder / "objects",
-        root=folder,
-        flags=flags,
-        include_folders=includes,
-    )
-    link = ["-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=es_start", "-T", str(script)]
-    elf = compile_c(
-        tool,
-        objects,
-        output_folder / "board.elf",
-        flags=[*choice.flags, "-g0", *choice.link_flags, *link],
-        libraries=choice.libraries,
+    built = build_firmware(
+        target, [*sources, BARE_FOLDER / "es_memory.c"], output_folder, root=folder, include_folders=includes
     )
     command = (
         *(emulator.program, *emulator.arguments, *_QEMU_TIME[clock], "-display", "none", "-monitor", "none"),
-        *("-parallel", "none", "-net", "none", "-serial", "pty", "-kernel", str(elf.resolve())),
+        *("-parallel", "none", "-net", "none", "-serial", "pty", "-kernel", str(built.elf.resolve())),
     )
-    return Firmware("qemu", command, name, clock)
+    return Firmware(kind, command, name, clock)
 
 
 @dataclass(frozen=True)
@@ -248,7 +219,7 @@ def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[Run
         ConfigError: ``link`` exists and is not a symbolic link.
     """
     if link is not None and link.exists() and not link.is_symlink():
-        raise ConfigError(f"starting a board: {link} is there and is no link; give another path for the port's link")
+        raise ConfigError(f"starting a board: {link} exists and is not a link; give another path for the port's link")
     command = firmware.command
     if firmware.kind == "qemu":
         words = {_BOOT_RANDOM: secrets.randbits(31), _CLOCK_KIND: int(firmware.clock == "instructions")}
@@ -315,7 +286,7 @@ def choose_board(name: str) -> BoardKind:
     """Return the kind of board with the given name.
 
     Raises:
-        ConfigError: where there is none of this name.
+        ConfigError: there is none with this name.
     """
     return _chosen("board", name, BOARDS)
 
@@ -324,7 +295,7 @@ def choose_clock(name: str) -> Clock:
     """Return the clock of an emulated board with the given name.
 
     Raises:
-        ConfigError: where there is none of this name.
+        ConfigError: there is none with this name.
     """
     return _chosen("clock", name, CLOCKS)
 

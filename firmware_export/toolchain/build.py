@@ -95,10 +95,10 @@ def compile_c(
         environment: environment variables for the compiler, added to those of this process.
         timeout_s: time limit, seconds.
 
-    Raises:
-            Returns:
-                ``output``.
+    Returns:
+        ``output``.
 
+    Raises:
         ToolError: the compiler cannot be started, takes too long, or fails; the message holds its output.
     """
     includes = [f"-I{folder.absolute()}" for folder in include_folders]
@@ -149,10 +149,10 @@ def compile_objects(
     then sees the same relative paths for every export and compiles the runtime only once. The other arguments are those
     of :func:`compile_c`.
 
-    Raises:
-            Returns:
-                Paths of the objects, in the order of the sources.
+    Returns:
+        Paths of the objects, in the order of the sources.
 
+    Raises:
         ToolError: see :func:`compile_c`; raised for the first source that fails.
     """
 

@@ -31,14 +31,21 @@ class HostProgram:
     """A program that contains exported models and runs them.
 
     Attributes:
-        command: program and leading arguments (led by an emulator if the program is for another machine).
+        path: path of the program.
         names: names of the models, in the order of their index.
+        emulator: command that runs the program if it is for another machine; empty for a program of the host.
         traced: True if the trace contains gates too. Firmware to ship is built without.
     """
 
-    command: tuple[str, ...]
+    path: Path
     names: tuple[str, ...]
+    emulator: tuple[str, ...] = ()
     traced: bool = False
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The command that starts it. The path is absolute, as a bare file name would be looked up on PATH."""
+        return (*self.emulator, str(self.path.absolute()))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def build_host(
             *folders,
         ],
     )
-    return HostProgram((*emulator, str(output)), names, traced)
+    return HostProgram(output.absolute(), names, tuple(emulator), traced)
 
 
 def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeout_s: float) -> NDArray[np.int32]:
@@ -185,7 +192,7 @@ def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeo
     if values.size != 1 + windows * time_steps * row_words or values[0] != row_words:
         raise ToolError(
             f"running {model.name} on the host: it wrote {values.size - 1} words, expected {windows} x {time_steps} x "
-            f"{row_words}; the program is of another release. Build it again"
+            f"{row_words}; the program was built by another release. Build it again"
         )
     return values[1:].reshape(windows, time_steps, row_words)
 
@@ -259,6 +266,6 @@ def self_test_on_host(folder: Path, output: Path, *, compiler: Compiler | None =
         flags=DEFAULT_FLAGS,
         include_folders=includes,
     )
-    done = subprocess.run([str(output)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([str(output.absolute())], capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         raise ParityError(f"self-test of {name}: {done.stdout.strip() or f'exit code {done.returncode}'}")

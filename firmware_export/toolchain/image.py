@@ -14,7 +14,7 @@ from firmware_export.emission.emit import RUNTIME_FOLDER
 from firmware_export.toolchain.build import Compiler, compile_c, compile_objects
 from firmware_export.toolchain.elf import ElfImage, read_elf
 from firmware_export.toolchain.host import read_exports
-from firmware_export.toolchain.target import BARE_FOLDER, CompilerChoice, Memory, Target, find_target_compiler
+from firmware_export.toolchain.target import BARE_FOLDER, Memory, Target, find_target_compiler
 
 _COMMON_FLAGS = ("-std=c99", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common", "-g0")
 LINKER_SCRIPT = "es_link.ld"
@@ -69,7 +69,7 @@ def _models_file(names: Sequence[str]) -> str:
     )
 
 
-def memory_text(memory: Memory) -> str:
+def _memory_text(memory: Memory) -> str:
     """Head of a linker script for a bare machine: memory regions and stack size."""
     return (
         "MEMORY\n{\n"
@@ -120,16 +120,11 @@ def build_image(
         ExportError: a folder is not an export, or two models have the same name.
         ConfigError: the target is not a bare machine.
     """
-    if target.memory is None or not target.start:
-        raise ConfigError(f"building an image for {target.name}: it is not a bare machine; use build_host")
+    memory = _memory_of(target)
     folders, manifests, names = read_exports(folders, what=f"an image for {target.name}")
-    tool, choice = find_target_compiler(target, compiler)
-    objects = output_folder / "objects"
-    objects.mkdir(parents=True, exist_ok=True)
+    output_folder.mkdir(parents=True, exist_ok=True)
     models = output_folder / "es_image_models.c"
     models.write_text(_models_file(names), encoding="utf-8")
-    script = memory_text(target.memory) + target.linker_script.read_text(encoding="utf-8")
-    (output_folder / LINKER_SCRIPT).write_text(script, encoding="utf-8")
     sources = [
         *(folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")),
         *(folder / f"{name}.c" for folder, name in zip(folders, names, strict=True)),
@@ -143,43 +138,98 @@ def build_image(
         *(RUNTIME_FOLDER / folder for folder in (*target.include_folders, "port", "port/bare")),
         *folders,
     ]
-    flags = [
-        *_COMMON_FLAGS,
-        *(_stack_flags(tool) if stack_figures else ()),
-        target.optimization,
-        *choice.flags,
-        *(f"-D{define}" for define in target.defines),
-        f"-DES_MAIL_BUFFER_BYTES={target.memory.buffer_bytes}u",
-        *(["-DES_TRACE"] if traced else []),
-    ]
+    firmware = build_firmware(
+        target,
+        sources,
+        output_folder,
+        root=folders[0],
+        include_folders=includes,
+        flags=[f"-DES_MAIL_BUFFER_BYTES={memory.buffer_bytes}u", *(["-DES_TRACE"] if traced else [])],
+        compiler=compiler,
+        stack_figures=stack_figures,
+    )
+    return Image(firmware.elf, target, firmware.compiler, names, traced, firmware.objects, semihosted)
+
+
+@dataclass(frozen=True)
+class BuiltFirmware:
+    """Result of :func:`build_firmware`.
+
+    Attributes:
+        elf: path of the linked file.
+        compiler: compiler that built it.
+        objects: folder of the objects.
+    """
+
+    elf: Path
+    compiler: Compiler
+    objects: Path
+
+
+def build_firmware(
+    target: Target,
+    sources: Sequence[Path],
+    output_folder: Path,
+    *,
+    root: Path,
+    include_folders: Sequence[Path],
+    flags: Sequence[str] = (),
+    compiler: str | None = None,
+    stack_figures: bool = False,
+) -> BuiltFirmware:
+    """Compile sources for a bare machine and link them, with the flags and the memory of the target.
+
+    Args:
+        target: target without an operating system.
+        sources: all C files, including the start of the machine.
+        output_folder: folder for ``firmware.elf``, its linker script and the objects.
+        root: folder of the export, in which the compiler runs;
+            see :func:`firmware_export.toolchain.build.compile_objects`.
+        include_folders: folders to search for headers, in this order.
+        flags: compiler flags in addition to those of the target.
+        compiler: name of one of the target's compilers; None takes the preferred one.
+        stack_figures: let the compiler write the stack of each function, if it can.
+
+    Raises:
+        MissingToolError: there is no compiler; the message says what to install.
+        ToolError: the compiler fails, or the memory is too small for the linker; the message holds their output.
+        ConfigError: the target is not a bare machine.
+    """
+    script_text = _memory_text(_memory_of(target)) + target.linker_script.read_text(encoding="utf-8")
+    tool, choice = find_target_compiler(target, compiler)
+    objects, script = output_folder / "objects", output_folder / LINKER_SCRIPT
+    objects.mkdir(parents=True, exist_ok=True)
+    script.write_text(script_text, encoding="utf-8")
     try:
         compiled = compile_objects(
             tool,
             sources,
             objects,
-            root=folders[0],
-            flags=flags,
-            include_folders=includes,
+            root=root,
+            flags=[
+                *_COMMON_FLAGS,
+                *(_stack_flags(tool) if stack_figures else ()),
+                target.optimization,
+                *choice.flags,
+                *(f"-D{define}" for define in target.defines),
+                *flags,
+            ],
+            include_folders=include_folders,
             environment=_NO_CACHE if stack_figures else None,
         )
-        elf = _link(tool, choice, compiled, output_folder)
+        elf = compile_c(
+            tool,
+            compiled,
+            output_folder / "firmware.elf",
+            flags=[*choice.flags, "-g0", *choice.link_flags, *_LINK_FLAGS, "-T", str(script)],
+            libraries=choice.libraries,
+        )
     except ToolError as error:
         raise ToolError(f"{error}\n{choice.note}".strip()) from error
-    return Image(elf, target, tool, names, traced, objects, semihosted)
+    return BuiltFirmware(elf, tool, objects)
 
 
-def _link(tool: Compiler, choice: CompilerChoice, objects: Sequence[Path], output_folder: Path) -> Path:
-    return compile_c(
-        tool,
-        objects,
-        output_folder / "firmware.elf",
-        flags=[
-            *choice.flags,
-            "-g0",
-            *choice.link_flags,
-            *_LINK_FLAGS,
-            "-T",
-            str(output_folder / LINKER_SCRIPT),
-        ],
-        libraries=choice.libraries,
-    )
+def _memory_of(target: Target) -> Memory:
+    if target.memory is None or not target.start:
+        raise ConfigError(f"building an image for {target.name}: it is not a bare machine; use build_host")
+    return target.memory

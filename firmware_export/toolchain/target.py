@@ -283,7 +283,7 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
     names = target_names(folder)
     if name not in names:
         raise ConfigError(
-            f"target {name!r} is not there. Targets: {', '.join(names)}, or {ALL_TARGETS}. A new one is a file "
+            f"target {name!r} does not exist. Targets: {', '.join(names)}, or {ALL_TARGETS}. A new one is a file "
             "firmware_export/targets/<name>.toml"
         )
     path = folder / f"{name}.toml"

@@ -1,6 +1,6 @@
 """How fast windows are evaluated on this machine, on one thread: ONNX Runtime's float and integer graphs, and the C.
 
-    python -m tests.benchmarks.host_speed --out firmware_export/HOST_SPEED.md
+    python -m tests.benchmarks.host_speed --out docs/results/HOST_SPEED.md
 
 Each row is measured in turns: one run of each, over and over, so that what else the machine does hits all alike. The
 figures are medians of microseconds for one window, the ratios medians of the ratios within a turn. Time is that of the
@@ -38,7 +38,7 @@ from firmware_export.toolchain.build import find_compiler
 from firmware_export.toolchain.host_library import FAST_FLAGS, infer_windows, load_host_library
 
 BATCHES = (1, 16, 256)
-COMMAND = "python -m tests.benchmarks.host_speed --out firmware_export/HOST_SPEED.md"
+COMMAND = "python -m tests.benchmarks.host_speed --out docs/results/HOST_SPEED.md"
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Tests of the C runtime and of what is generated for it."""
+"""Tests of the C runtime and of the C generated for it."""

@@ -1,4 +1,4 @@
-"""Tables of models for C programs of the tests."""
+"""Tables of models for the C programs of the tests."""
 
 from __future__ import annotations
 

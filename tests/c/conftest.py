@@ -1,4 +1,4 @@
-"""Exports of the whole zoo, once a session, and programs built of them."""
+"""Exports of all models of the zoo, once per run of pytest, and programs built from them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def zoo_folders(zoo: list[IntModel], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def build_zoo(zoo_folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> BuildZoo:
-    """Builds one program of all models of the zoo."""
+    """A function that builds one program from all models of the zoo."""
 
     def build(compiler: Compiler, flags: Sequence[str], *, traced: bool = False) -> HostProgram:
         output = tmp_path_factory.mktemp("programs") / "zoo"

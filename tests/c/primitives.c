@@ -1,4 +1,4 @@
-/* The runtime's inline primitives on arrays, for a test to call. */
+/* The runtime's inline primitives applied to arrays, for a test to call. */
 #include "es_fixed.h"
 #include "es_tanh.h"
 

@@ -1,5 +1,5 @@
-/* Checks of the public interface, over every model in es_cases (a table that the test generates). Prints what fails and
- * returns how much did. */
+/* Checks the public interface with every model in es_cases, a table that the test generates. Prints the failures and
+ * returns their number. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static unsigned failures;
 
 #define STEPS 40u
 
-/* What a run showed, step by step. */
+/* Results of a run, step by step. */
 typedef struct {
     es_status_t status[STEPS];
     uint32_t crc[STEPS];
@@ -27,7 +27,7 @@ typedef struct {
     int32_t logit[STEPS];
 } seen_t;
 
-/* The first STEPS samples are golden counts, over again if they end. */
+/* The first STEPS samples are golden counts, repeated from the start if needed. */
 static const int16_t *counts_at(const case_t *test, unsigned step)
 {
     const size_t samples = (size_t)test->golden->num_windows * test->golden->num_steps;
@@ -61,7 +61,7 @@ static int same(const seen_t *a, const seen_t *b, unsigned from)
 static es_context_t *make(const case_t *test, void **memory)
 {
     es_context_t *context = NULL;
-    *memory = malloc(es_context_bytes(test->model)); /* exactly as much as is asked for: sanitizers see any more */
+    *memory = malloc(es_context_bytes(test->model)); /* exactly as much as needed, so that sanitizers find any more */
     if (*memory == NULL || es_init(test->model, *memory, es_context_bytes(test->model), &context) != ES_OK) {
         printf("cannot make a context of %s\n", test->name);
         exit(100);
@@ -92,7 +92,7 @@ static void check_init(unsigned index)
     other.abi = ES_ABI + 1u;
     CHECK(index, es_init(&other, memory, bytes, &context) == ES_ERROR_MODEL && context == NULL);
 
-    memset(memory, 0x5A, bytes + 64); /* memory may hold anything */
+    memset(memory, 0x5A, bytes + 64); /* memory may have any content */
     CHECK(index, es_init(test->model, memory, bytes, &context) == ES_OK && context != NULL);
     CHECK(index, es_label(context) == ES_NO_LABEL);
     for (at = 0; at < STEPS; at++) {
@@ -164,7 +164,7 @@ static void check_interleaved(unsigned index, const seen_t *alone)
     free(memory[2]);
 }
 
-/* Saved after each of the first steps, restored into a context that was elsewhere, and continued. */
+/* Saves after each of the first steps, restores into a context with another state, and continues. */
 static void check_save_restore(unsigned index, const seen_t *alone)
 {
     const case_t *const test = &es_cases[index];
@@ -191,7 +191,7 @@ static void check_save_restore(unsigned index, const seen_t *alone)
         CHECK(index, es_label(other) == ES_NO_LABEL);
         for (step = cut; step < STEPS; step++) {
             step_once(test, other, step, &seen);
-            if (seen.label[step] == ES_NO_LABEL) { /* the latest label is no part of a state */
+            if (seen.label[step] == ES_NO_LABEL) { /* the latest label is not part of a saved state */
                 seen.label[step] = alone->label[step];
                 seen.logit[step] = alone->logit[step];
             }
@@ -225,7 +225,7 @@ static void put(uint8_t *at, uint32_t value, unsigned bytes)
     }
 }
 
-/* Restores `bad` with a checksum that fits, and tells whether it was refused with the context as it was. */
+/* Restores `bad` with a correct checksum; true if it was refused and the context is unchanged. */
 static int refused(const case_t *test, es_context_t *context, uint8_t *bad)
 {
     const size_t size = es_state_bytes(test->model);
@@ -266,7 +266,7 @@ static void check_bad_states(unsigned index)
     change;                                \
     CHECK(index, refused(test, context, bad))
 
-    for (at = 0; at < size; at++) { /* any damaged byte, the checksum as it was */
+    for (at = 0; at < size; at++) { /* any damaged byte, with the old checksum */
         memcpy(bad, good, size);
         bad[at] ^= 0x40u;
         CHECK(index, es_state_restore(context, bad, size) == ES_ERROR_STATE);
@@ -318,7 +318,7 @@ static void check_bad_states(unsigned index)
     free(memory);
 }
 
-/* A copy of golden vectors' array with its last element changed. */
+/* A copy of an array of golden vectors with its last element changed. */
 static void *with_last_changed(const void *values, size_t count, size_t bytes)
 {
     unsigned char *const copy = (unsigned char *)malloc(count * bytes);

@@ -1,4 +1,4 @@
-"""What static analysis says of an exported car model: cppcheck with its MISRA C:2012 add-on, and gcc's -fanalyzer."""
+"""Static analysis of an exported car model, by cppcheck with its MISRA C:2012 add-on and by gcc's -fanalyzer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCUMENT = RUNTIME_FOLDER.parent / "MISRA.md"
 
 @pytest.fixture(scope="module")
 def car(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export of the size of the car model, preprocessing and mean pooling too."""
+    """An export with the size of the car model, with preprocessing and mean pooling."""
     folder = tmp_path_factory.mktemp("car")
     model = quantized_model(spec("lstm", 32, window_length=50, step="difference", pooling="mean"), name="car", seed=1)
     export_c(model, make_golden(model, random_counts(1, 50, 3)), folder)
@@ -34,7 +34,7 @@ def _sources(car: Path) -> list[str]:
 
 
 def _violations(folder: Path, sources: list[str], *options: str) -> set[str]:
-    """Lines "rule file:line" of the MISRA add-on, for the build that has plain C only."""
+    """Findings "rule file:line" of the MISRA add-on, for the build with only plain C."""
     done = subprocess.run(
         [
             "cppcheck", "--std=c99", "-DES_KERNEL=0", "--addon=misra", "--quiet", "--template={id} {file}:{line}",
@@ -65,7 +65,7 @@ def cppcheck() -> None:
 
 @pytest.fixture(scope="module")
 def violations(car: Path, cppcheck: None) -> list[tuple[str, str]]:
-    """Rule and file of all that is found where nothing is suppressed."""
+    """Rule and file of all findings without suppressions."""
     found = [line.split() for line in _violations(car, _sources(car)) if line]
     return [(rule, place.rpartition(":")[0]) for rule, place in found]
 

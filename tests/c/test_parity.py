@@ -1,4 +1,4 @@
-"""Issue, "What it must show", 3: C equals the integer reference, every step, every state, on every build."""
+"""C equals the integer reference in every step and every state, on every build."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import cell_name
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import ToolError
 from firmware_export.toolchain.build import Compiler, compile_c
@@ -31,15 +31,15 @@ BUILDS = [
     ("clang", ("-std=c99", "-O2")),
     ("clang", ("-std=c99", "-O3")),
     ("clang", SANITIZED),
-    ("zig", ("-std=c99", "-O0")),  # zig adds undefined-behaviour traps here, and takes long to start the first time
-    ("zig", ("-std=c99", "-O2")),  # and -O3 is the same to zig
+    ("zig", ("-std=c99", "-O0")),  # zig adds undefined-behaviour traps here, and is slow to start the first time
+    ("zig", ("-std=c99", "-O2")),  # zig treats -O3 in the same way
 ]
-SLOW = [("zig", ("-std=c99", "-O0")), ("clang", ("-std=c99", "-O3"))]  # others come near: sanitizers, and -O2
+SLOW = [("zig", ("-std=c99", "-O0")), ("clang", ("-std=c99", "-O3"))]  # other builds are similar: sanitizers, and -O2
 
 
 def counts_for(model: IntModel, steps: int, *, seed: int = 0) -> NDArray[np.int16]:
-    """int16 [B, T, C], at least ``steps`` samples: extremes, anything, and counts as a sensor gives them; some windows
-    one behind the other and a part of one more."""
+    """Counts int16 [B, T, C] with at least ``steps`` samples: extremes, noise, and typical sensor counts, for some
+    consecutive windows and a part of one more."""
     time_steps = 2 * model.contract.window_length + 3
     channels = model.input_size
     extremes = extreme_counts(time_steps, channels, seed=seed)
@@ -50,7 +50,7 @@ def counts_for(model: IntModel, steps: int, *, seed: int = 0) -> NDArray[np.int1
 
 
 def assert_equal(model: IntModel, found: Trace, expected: Trace) -> int:
-    """Number of values compared; fails at the first that differs."""
+    """Compare values and return their number; fails at the first difference."""
     compared = 0
     for name, values in found.values.items():
         differs = np.argwhere(values != expected.values[name])
@@ -72,7 +72,7 @@ def test_a_million_steps_of_each_cell(
     if compiler is None:
         pytest.skip("no C compiler on this machine")
     program = build_zoo(compiler, ("-std=c99", "-O2"))
-    models = [model for model in zoo if cell_name(model.layers[0]) == cell]
+    models = [model for model in zoo if kind_of(model.layers[0]).name == cell]
     steps = 0
     for seed, model in enumerate(models):
         counts = counts_for(model, STEPS_FOR_EACH_CELL // len(models) + 1, seed=seed)
@@ -119,7 +119,7 @@ def _skip_if_unable(compiler: Compiler, flags: tuple[str, ...], folder: Path) ->
 
 @pytest.fixture(scope="module")
 def references(zoo: list[IntModel]) -> dict[str, tuple[NDArray[np.int16], Trace]]:
-    """Counts of some 1,000 steps and what the reference makes of them, by model name."""
+    """Counts of about 1,000 steps and the reference's trace of them, by model name."""
     counts = {model.name: counts_for(model, 1000) for model in zoo}
     return {model.name: (counts[model.name], run_reference(model, counts[model.name])) for model in zoo}
 

@@ -1,4 +1,4 @@
-"""The public interface of the C runtime: runtime_checks.c over the whole zoo, and the primitives against numpy."""
+"""The public interface of the C runtime: runtime_checks.c on all models of the zoo; the primitives against numpy."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ from edge_seq.ir.model import IntModel
 from firmware_export.emission.emit import RUNTIME_FOLDER, export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
+from firmware_export.toolchain.target import (
+    MissingToolError,
+    QemuUserEmulator,
+    find_emulator,
+    find_target_compiler,
+    load_target,
+)
 from tests.c.cases import cases_header
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
@@ -34,28 +41,52 @@ def runtime_sources() -> list[Path]:
     return sorted((RUNTIME_FOLDER / "src").glob("*.c"))
 
 
+def interface_checks(folders: dict[str, Path], compiler: Compiler, output: Path, *flags: str) -> Path:
+    """The program of runtime_checks.c, with every model of the zoo in it."""
+    output.mkdir()
+    (output / "cases.h").write_text(cases_header(list(folders)))
+    generated = [folder / f"{name}{part}.c" for name, folder in folders.items() for part in ("", "_golden")]
+    return compile_c(
+        compiler,
+        [*runtime_sources(), *generated, HERE / "runtime_checks.c"],
+        output / "checks",
+        flags=[*STRICT_FLAGS, *flags],
+        include_folders=[RUNTIME_FOLDER / "include", output, *folders.values()],
+    )
+
+
+def require_no_failure(command: list[str], num_models: int) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
+    assert f"{num_models} models, 0 failures" in done.stdout
+
+
 @pytest.mark.parametrize(
     "flags", [("-O2",), ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")]
 )
 def test_interface_over_the_zoo(
     flags: tuple[str, ...], zoo_folders: dict[str, Path], compiler: Compiler, tmp_path: Path
 ) -> None:
-    (tmp_path / "cases.h").write_text(cases_header(list(zoo_folders)))
-    generated = [folder / f"{name}{part}.c" for name, folder in zoo_folders.items() for part in ("", "_golden")]
-    program = compile_c(
-        compiler,
-        [*runtime_sources(), *generated, HERE / "runtime_checks.c"],
-        tmp_path / "checks",
-        flags=[*STRICT_FLAGS, *flags],
-        include_folders=[RUNTIME_FOLDER / "include", tmp_path, *zoo_folders.values()],
-    )
-    done = subprocess.run([str(program)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[:4000] + done.stderr[:4000]
-    assert f"{len(zoo_folders)} models, 0 failures" in done.stdout
+    program = interface_checks(zoo_folders, compiler, tmp_path / "built", *flags)
+    require_no_failure([str(program)], len(zoo_folders))
+
+
+def test_interface_on_a_big_endian_machine(zoo_folders: dict[str, Path], tmp_path: Path) -> None:
+    """No word of the runtime, of the data or of a saved state depends on byte order."""
+    target = load_target("powerpc")
+    try:
+        compiler, choice = find_target_compiler(target)
+        emulator = find_emulator(target)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert isinstance(emulator, QemuUserEmulator)
+    program = interface_checks(zoo_folders, compiler, tmp_path / "built", "-O2", *choice.flags, *choice.link_flags)
+    assert program.read_bytes()[:6] == b"\x7fELF\x01\x02", "expected 32 bits, the high byte first"
+    require_no_failure([emulator.program, str(program)], len(zoo_folders))
 
 
 def build_demo(folder: Path, compiler: Compiler) -> Path:
-    """The example, as its comment says, with warnings as errors."""
+    """The example compiles as its comment says, with warnings as errors."""
     sources = [folder / "car.c", folder / "car_golden.c", *sorted((folder / "runtime/src").glob("*.c")), EXAMPLE]
     return compile_c(
         compiler,
@@ -101,7 +132,7 @@ def test_self_test_fails_on_a_changed_weight(car: IntModel, compiler: Compiler, 
 
 @pytest.fixture(scope="module")
 def primitives(tmp_path_factory: pytest.TempPathFactory, compilers: dict[str, Compiler]) -> ctypes.CDLL:
-    """es_fixed.h and es_tanh.h as a shared library that works on arrays."""
+    """A shared library that applies es_fixed.h and es_tanh.h to arrays."""
     if not compilers:
         pytest.skip("no C compiler on this machine")
     library = compile_c(
@@ -121,7 +152,7 @@ def _call(function: ctypes._NamedFuncPointer, *arrays: np.ndarray) -> np.ndarray
 
 
 def _words(limit: int, *, seed: int) -> np.ndarray:
-    """int32, to 2^limit: both ends, about zero, about every power of two, and anything."""
+    """int32 values up to 2^limit: both ends, near zero, near every power of two, and random."""
     powers = np.array([1 << bit for bit in range(limit)], dtype=np.int64)
     near = np.concatenate([powers + d for d in (-1, 0, 1)])
     ends = np.array([0, (1 << limit) - 1, -(1 << limit)])

@@ -1,4 +1,4 @@
-"""The C text itself: no warning, no surprise, no state of its own."""
+"""The C sources: no warnings, no hidden integer promotions, no global state."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ INCLUDES = [RUNTIME_FOLDER / "include", RUNTIME_FOLDER / "src"]
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export of all cells with labels that are hard to print."""
+    """An export of all cells, with labels that are hard to print."""
     folder = tmp_path_factory.mktemp("tiny")
     export_c(tiny_model(), make_golden(tiny_model(), tiny_counts()), folder)
     return folder
@@ -51,7 +51,7 @@ def all_sources(tiny: Path) -> list[Path]:
     ("name", "level"),
     [
         *itertools.product(["gcc", "clang"], ["-O0", "-O2", "-O3"]),
-        ("zig", "-O2"),  # the same front end as clang, and slow to start
+        ("zig", "-O2"),  # the same front end as clang, but slow to start
         *itertools.product(["-mcpu=cortex-m0", "-mcpu=cortex-m3", "-mcpu=cortex-m4"], ["-Os", "-O3"]),  # -O2: below
     ],
 )
@@ -80,7 +80,7 @@ def car(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def port_sources(target: Target) -> list[Path]:
-    """What of the port is compiled for a target."""
+    """Sources of the port that are compiled for a target."""
     if not target.start:
         return [RUNTIME_FOLDER / "port" / "host_main.c"]
     waits = ["es_wait", *(["es_wait_semihosted"] if any(e.kind == "qemu_system" for e in target.emulators) else [])]
@@ -88,8 +88,8 @@ def port_sources(target: Target) -> list[Path]:
 
 
 def _seen_elsewhere(name: str, choice: CompilerChoice, traced: tuple[str, ...]) -> bool:
-    """What others of the default tests see: parts that take the kernels of an M4, and zig, slow to start, which is one
-    front end for all targets."""
+    """Combinations that other default tests cover: parts with the kernels of an M4, and zig, which is slow to start and
+    has one front end for all targets."""
     like_m4 = name in ("cortex_m7", "cortex_m33")
     return (like_m4 and bool(traced)) or (not choice.program and name not in ("cortex_m4", "cortex_m55"))
 
@@ -100,7 +100,7 @@ def _seen_elsewhere(name: str, choice: CompilerChoice, traced: tuple[str, ...]) 
         pytest.param(name, choice.name, traced, marks=pytest.mark.slow if _seen_elsewhere(name, choice, traced) else ())
         for name in target_names()
         for choice in load_target(name).compilers
-        # clang is slow to start, and sees no more in what the hook adds than gcc
+        # clang is slow to start, and finds no more than gcc in the code of the hook
         for traced in ([(), ("-DES_TRACE",)] if choice.program else [()])
     ],
 )
@@ -132,7 +132,7 @@ def test_no_warnings_for_any_target(
 def test_no_warnings_where_int_has_16_bits(
     target: list[str], tiny: Path, compilers: dict[str, Compiler], tmp_path: Path
 ) -> None:
-    """-Wconversion with the integer promotions of small parts: a product or shift that needs 32 bits has them."""
+    """-Wconversion with the integer promotions of small parts shows that 32-bit products and shifts have 32 bits."""
     if "clang" not in compilers:
         pytest.skip("clang is not on this machine")
     flags = [*STRICT_FLAGS, *target, "-ffreestanding", "-fsyntax-only"]
@@ -216,7 +216,7 @@ def test_cppcheck(tiny: Path) -> None:
 
 
 def test_no_globals_no_heap_no_library(tiny: Path, compilers: dict[str, Compiler], tmp_path: Path) -> None:
-    """Object files hold code and constants only, and need nothing but each other and what gcc makes of a loop."""
+    """Object files hold only code and constants, and need only each other and functions that gcc makes from loops."""
     if "gcc" not in compilers or not shutil.which("nm"):
         pytest.skip("gcc or nm is not on this machine")
     defined, needed = set(), set()
@@ -284,7 +284,7 @@ def test_unused_cells_are_not_linked(
 
 
 def test_context_size_in_the_manifest(tiny: Path, tmp_path: Path) -> None:
-    """sizeof(es_context_t) with four-byte pointers, as the compiler of a real part sees it."""
+    """sizeof(es_context_t) with four-byte pointers, by the compiler of a real part."""
     if not shutil.which(ARM.command[0]):
         pytest.skip("arm-none-eabi-gcc is not on this machine")
     stated = json.loads((tiny / "manifest.json").read_text())["bytes"]

@@ -38,7 +38,7 @@ def edge_seq(
     *arguments: str | Path | float, stdin: str = "", cwd: Path | None = None, timeout_s: float = 300
 ) -> Result:
     """Run the command as a user does: a process of its own."""
-    command = [sys.executable, "-c", "from edge_seq.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-m", "edge_seq", *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "140", "NO_COLOR": "1"}
     done = subprocess.run(
         command, input=stdin, capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=timeout_s

@@ -187,8 +187,8 @@ def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--cell", "mlp"), "cells.0: Input should be 'rnn', 'gru' or 'lstm'"),
-        (("--target", "cortex_m5"), "target 'cortex_m5' is not there"),
+        (("--cell", "mlp"), "cells.0: Input should be 'rnn', 'gru', 'lstm' or 'fastgrnn'"),
+        (("--target", "cortex_m5"), "target 'cortex_m5' does not exist"),
         (("--heartbeat-s", "9", "--grace-s", "5"), "a sign of life every 9 s and a grace of 5 s"),
         (("--storage", "nothing"), "is no URL of a database"),
         (("--parameters", "9"), "rnn: 9 parameters: one unit already needs 12; give a larger budget"),

@@ -74,11 +74,11 @@ def test_a_guessed_source_is_written_and_can_be_trained_on(small: Small, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--data", "drives.csv"], "drives.csv holds recordings; a data source is wanted"),
+        (["train", "--data", "drives.csv"], "drives.csv holds recordings; expected a data source"),
         (["train", "drives.csv"], "drives.csv is given as the configuration of a run, but it holds recordings"),
         (["train", "walks.toml"], "walks.toml is a data source, where the configuration of a run is wanted"),
-        (["train", "--data", "car.toml"], "car.toml is the configuration of a run, where a data source is wanted"),
-        (["data", "check", "car.toml"], "car.toml is the configuration of a run, where a data source is wanted"),
+        (["train", "--data", "car.toml"], "car.toml is the configuration of a run; expected a data source"),
+        (["data", "check", "car.toml"], "car.toml is the configuration of a run; expected a data source"),
     ],
 )
 def test_the_wrong_kind_of_file_is_named(arguments: list[str], message: str, tmp_path: Path) -> None:

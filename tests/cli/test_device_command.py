@@ -45,7 +45,7 @@ BOARDS = [
 def emulated(run: Path, *options: str | Path) -> Iterator[dict[str, object]]:
     """`edge-seq device emulate` in another terminal: what it printed as JSON, the command's process, and the folder
     for what it builds, which is removed here, as a command that was killed cannot."""
-    command = [sys.executable, "-c", "from edge_seq.cli import main; main()", "device", "emulate", str(run), "--json"]
+    command = [sys.executable, "-m", "edge_seq", "device", "emulate", str(run), "--json"]
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [*command, *map(str, options)],
@@ -204,7 +204,7 @@ def test_wrong_use_says_what_there_is(small: Small, tmp_path: Path) -> None:
     run = open_run(small.run)
     for options, words in (
         ({"rate_hz": 1e9}, "0.1 to 10,000"),
-        ({"link": small.drives}, "is there and is no link"),
+        ({"link": small.drives}, "exists and is not a link"),
     ):
         with pytest.raises(ConfigError, match=words), emulate(run, kind="posix", **options):  # type: ignore[arg-type]
             pass

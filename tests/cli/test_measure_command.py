@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ from firmware_export.toolchain.target import (
     target_names,
 )
 from tests.cli.conftest import Small, edge_seq, ok
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "results" / "bench_reference.toml"
 
 ROW = {
     "model",
@@ -163,7 +166,8 @@ def test_a_missing_emulator_is_skipped_and_its_budget_not_checked(run: Path) -> 
 
 def test_bench_writes_the_table_that_the_repository_keeps(tmp_path: Path) -> None:
     need("cortex_m4")
-    result = ok("bench", "--target", "cortex_m4", "--model", "car", "--cell", "rnn", "--out", tmp_path, "--json")
+    asked = ("--target", "cortex_m4", "--model", "car", "--cell", "rnn")
+    result = ok("bench", *asked, "--reference", REFERENCE, "--out", tmp_path, "--json")
     (row,) = result.json["rows"]
     assert set(row) == ROW
     assert (row["model"], row["cell"], row["target"]) == ("car", "rnn", "cortex_m4")
@@ -173,6 +177,49 @@ def test_bench_writes_the_table_that_the_repository_keeps(tmp_path: Path) -> Non
     text = (tmp_path / "BENCH.md").read_text()
     assert f"| cortex_m4 | car | rnn | {row['instructions']:,} |" in text
     assert f"| cortex_m4 | car | rnn | NNoM int8 | 269,000 | {row['instructions']:,} |" in text
+    what = "cortex_m4 car rnn: instructions of a window"
+    (limit,) = [check for check in result.json["checks"] if check["what"] == what]
+    assert (limit["must"], limit["found"], limit["met"]) == (90_000, row["instructions"], True)
+
+
+def test_without_a_reference_the_bench_compares_with_nothing() -> None:
+    need("cortex_m4")
+    result = ok("bench", "--target", "cortex_m4", "--model", "car", "--cell", "rnn")
+    assert "cortex_m4" in result.out
+    assert "limit" not in result.out
+
+
+def test_the_tables_of_the_repository_are_those_of_its_json() -> None:
+    from firmware_export.measuring.bench import Bench, Check
+    from firmware_export.measuring.bench_reference import load_reference
+    from firmware_export.measuring.bench_report import bench_markdown
+
+    kept = json.loads(REFERENCE.with_name("bench.json").read_text())
+    fields = ("what", "must", "aim", "found", "note")
+    checks = tuple(Check(**{name: check[name] for name in fields}) for check in kept["checks"])
+    bench = Bench(tuple(kept["rows"]), checks, tuple(kept["skipped"]), load_reference(REFERENCE))
+    assert bench.to_dict() == kept
+    assert bench_markdown(bench) == REFERENCE.with_name("BENCH.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (None, "does not exist; give a TOML file, such as docs/results/bench_reference.toml"),
+        (lambda text: "source = ", "cannot be read as TOML: "),
+        (lambda text: text.replace("must = 330_000", 'must = "many"'), "limits.0.must: "),
+        (lambda text: text.replace("[bytes]", "[octets]"), "bytes: Field required"),
+    ],
+)
+def test_a_reference_that_is_not_usable_is_refused(
+    tmp_path: Path, change: Callable[[str], str] | None, message: str
+) -> None:
+    path = tmp_path / "reference.toml"
+    if change is not None:
+        path.write_text(change(REFERENCE.read_text(encoding="utf-8")), encoding="utf-8")
+    result = edge_seq("bench", "--target", "cortex_m4", "--reference", path)
+    assert result.code == 2
+    assert message in result.err.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -1,47 +1,33 @@
-"""The README's commands and its C program, run as they stand."""
+"""The README's commands and its C program, run as they stand, and the page on targets, which continues with its run."""
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+from tests.cli.documents import HOW_TO, README, ROOT, TUTORIAL, block, run_shell
 
 
-def readme_block(name: str) -> str:
-    found = re.search(rf"<!-- tested: {re.escape(name)} -->\n```\w+\n(.*?)```", README, re.DOTALL)
-    assert found is not None, f"README.md has no block marked `tested: {name}`"
-    return found[1]
+@pytest.mark.parametrize("document", [README, TUTORIAL], ids=lambda document: document.name)
+def test_the_c_program_is_the_example(document: Path) -> None:
+    example = ROOT / "firmware_export" / "examples" / "host_demo.c"
+    assert block(document, "demo.c") == example.read_text(encoding="utf-8")
 
 
-def test_the_c_program_is_the_example() -> None:
-    assert readme_block("demo.c") == (ROOT / "firmware_export" / "examples" / "host_demo.c").read_text(encoding="utf-8")
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_from_a_csv_to_running_c(tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("the README's last command needs a C compiler called cc")
-    (tmp_path / "demo.c").write_text(readme_block("demo.c"))
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    (tmp_path / "demo.c").write_text(block(README, "demo.c"))
     # A target whose tools are missing is skipped, and said to be.
-    done = subprocess.run(
-        ["sh", "-eu", "-c", readme_block("shell") + readme_block("chip")],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    run_shell(block(README, "shell") + block(HOW_TO / "verify-on-a-target.md", "chip"), tmp_path)
 
     from edge_seq.backends.reference_int import run_reference
     from edge_seq.data.readers import load_dataset

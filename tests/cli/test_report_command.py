@@ -637,6 +637,7 @@ def right_edge(chrome: Any, box: Any) -> NDArray[np.uint8]:
     return np.asarray(image)[2:-2, -2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["run", "comparison"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_wide_table_on_a_phone_is_shaded_where_there_is_more(

@@ -1,4 +1,4 @@
-"""``es_wire.c`` in a process, as a device for :class:`edge_seq.device.transport.LoopbackTransport`."""
+"""Runs ``es_wire.c`` in a process, as a device for :class:`edge_seq.device.transport.LoopbackTransport`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def export_board(
     stream_bytes: int,
     wire: Path = WIRE,
 ) -> tuple[list[Path], list[Path]]:
-    """Export a model, and what makes a board of it; the sources but for a port, and the include folders.
+    """Export a model and the files of a board; returns the sources (except a port) and the include folders.
 
     ``wire`` may be another ``es_wire.c``, with a planted defect.
     """
@@ -61,7 +61,7 @@ def build_driver(
     flags: Sequence[str] = ("-std=c99", "-O1"),
     spoil: Callable[[Path], None] = lambda _: None,
 ) -> Path:
-    """Compile the device and its driver; ``spoil`` may plant a fault in the export's folder before."""
+    """Compile the device and its driver. ``spoil`` may plant a fault in the export's folder first."""
     stream_bytes = stream_bytes or 18 + 2 * model.input_size * 16
     sources, includes = export_board(model, folder, recording, body_bytes=body_bytes, stream_bytes=stream_bytes)
     spoil(folder)
@@ -73,7 +73,7 @@ def build_driver(
 
 @contextmanager
 def run_driver(program: Path, samples_so_far: Callable[[], int] = lambda: 0) -> Iterator[Callable[[bytes], bytes]]:
-    """A function of received bytes to sent ones."""
+    """A function from received bytes to sent bytes."""
     process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None

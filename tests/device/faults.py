@@ -1,4 +1,4 @@
-"""Ports with planted faults, and a record of what they left whole."""
+"""Ports with planted faults, and a record of the frames that they left undamaged."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from edge_seq.support.errors import PortLostError
 
 @dataclass
 class Faults:
-    """What happens to bytes on a line, in both directions; shared by all ports that are opened one after the other.
+    """Faults of a line, in both directions, shared by all ports that are opened one after the other.
 
     Attributes:
-        change, drop, double, insert: probabilities of a byte.
-        vanish_every: bytes after which the port is gone; 0 for never.
+        change, drop, double, insert: probabilities per byte.
+        vanish_every: number of bytes after which the port vanishes; 0 for never.
         pull: set to make the port vanish once.
         rng: source of randomness.
     """
@@ -37,7 +37,7 @@ class Faults:
     vanished: int = 0
 
     def spoil(self, data: bytes) -> bytes:
-        """The bytes as they come out at the other end."""
+        """Return the bytes that arrive at the other end."""
         array = np.frombuffer(data, dtype=np.uint8)
         way = self.rng.random(array.size)
         edges = np.cumsum([self.change, self.drop, self.double, self.insert])
@@ -55,16 +55,16 @@ class Faults:
 
 
 class LineRecord:
-    """Which frames a bad line left whole: told by what went in and what came out, with no part of the client.
+    """Records which frames a bad line left undamaged, from its input and output, without any part of the client.
 
     Args:
-        samples: room for so many indices of samples, from the first that came out whole.
+        samples: number of sample indices to record, from the first undamaged one.
 
     Attributes:
-        whole: frames that came out between two zeros as they went in.
-        damaged: what else came out between two zeros.
-        base: index of the first sample that came out whole; None before.
-        delivered: bool [samples], by index from ``base``: in a frame that came out whole.
+        whole: number of undamaged frames.
+        damaged: number of other pieces between two zeros.
+        base: index of the first undamaged sample; None before.
+        delivered: bool [samples], by index from ``base``: True if the sample was in an undamaged frame.
     """
 
     def __init__(self, samples: int) -> None:
@@ -74,12 +74,12 @@ class LineRecord:
         self.begin()
 
     def begin(self) -> None:
-        """A port was opened."""
+        """Note that a port was opened."""
         self._sent_rest = self._came_rest = b""
-        self._under_way: deque[bytes] = deque(maxlen=5000)  # more than a port gives at once
+        self._under_way: deque[bytes] = deque(maxlen=5000)  # more than a port returns at once
 
     def pass_on(self, sent: bytes, came: bytes) -> None:
-        """Some bytes, as they went in and as they came out."""
+        """Note some bytes, as sent and as received."""
         *ended, self._sent_rest = (self._sent_rest + sent).split(b"\0")
         self._under_way.extend(filter(None, ended))
         *ended, self._came_rest = (self._came_rest + came).split(b"\0")
@@ -92,7 +92,7 @@ class LineRecord:
                 self.damaged += 1
 
     def _take(self, body: bytes) -> None:
-        # The end of a frame, where a port is opened while the board sends, is none.
+        # If a port is opened while the board sends, the end of that frame does not count.
         if len(body) < 8 or zlib.crc32(body[:-4]) != int.from_bytes(body[-4:], "little"):
             self.damaged += 1
             return
@@ -106,7 +106,7 @@ class LineRecord:
 
 
 def _unstuffed(encoded: bytes) -> bytes:
-    """COBS undone; what is none gives no frame either."""
+    """Decode COBS. Invalid input gives no frame."""
     body, at, code = bytearray(), 0, 255
     while at < len(encoded):
         code = encoded[at]
@@ -116,7 +116,7 @@ def _unstuffed(encoded: bytes) -> bytes:
 
 
 class FaultyTransport:
-    """A port on which faults happen; what comes out of it may be recorded."""
+    """A port with faults, whose output may be recorded."""
 
     def __init__(self, inner: Transport, faults: Faults, record: LineRecord | None = None) -> None:
         self._inner, self._faults, self._left = inner, faults, faults.vanish_every
@@ -149,11 +149,11 @@ class FaultyTransport:
 
 
 class ScriptedTransport:
-    """A port that gives what a function says.
+    """A port whose answers a function computes.
 
     Args:
-        answer: of the bytes written since the last read.
-        delay_s: after which an answer comes.
+        answer: function of the bytes written since the last read.
+        delay_s: time until an answer arrives, seconds.
     """
 
     def __init__(self, answer: Callable[[bytes], bytes], *, delay_s: float = 0.0) -> None:

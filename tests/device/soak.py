@@ -1,8 +1,8 @@
-"""A soak of the wire: a line that changes 1 byte in 1,000 and loses 1 in 5,000, and a port that vanishes 20 times.
+"""Soak test of the wire: a line changes 1 byte in 1,000 and loses 1 in 5,000, and its port vanishes 20 times.
 
-Every accepted sample must be right, every missing one counted, every request done once, and memory flat. What came out
-of the line whole is recorded apart from the client (:class:`tests.device.faults.LineRecord`): all of that must be
-accepted, nothing else, and what is missing must be what the client counted as lost.
+Every accepted sample must be right, every missing one counted, every request executed once, and memory constant. The
+undamaged frames are recorded independently of the client (:class:`tests.device.faults.LineRecord`). The client must
+accept exactly these, and must count exactly the others as lost.
 
     python -m tests.device.soak --samples 500000 --requests 2000            # against the twin, in this process
     python -m tests.device.soak --port /tmp/board --run RUN --samples 50000     # edge-seq device emulate RUN
@@ -33,25 +33,25 @@ from tests.device.faults import Faults, FaultyTransport, LineRecord
 from tests.zoo import quantized_model, random_counts, spec
 
 CHANGED, DROPPED, RECONNECTS = 1 / 1000, 1 / 5000, 20
-ROOM = 10  # for the indices of samples, lost ones too: so many times the samples wanted
+ROOM = 10  # sample indices to record, lost samples included, as a multiple of the samples wanted
 TIMING = Timing(timeout_s=0.05, retries=40, silence_s=0.2, reconnect_s=20.0, reconnect_every_s=0.01)
 
 
 @dataclass(frozen=True)
 class Soak:
-    """What a soak saw.
+    """Results of a soak test.
 
     Attributes:
-        samples, lost: accepted; missing, and counted as such.
+        samples, lost: samples accepted, and samples counted as lost.
         wrong: accepted samples that are not the sensor's, or came twice.
-        missed, invented: samples that left the line whole and were not accepted; accepted ones that had not.
-        uncounted: by how many the samples that did not leave the line whole differ from those counted as lost.
-        frames_off: by how many the frames accepted, and the faults counted, differ from those that left the line.
-        requests, wrong_replies: of traces; those that are not the reference's.
-        frame_errors, retries, reconnects: of the host.
-        planted: faults.
-        memory_growth_bytes: of this process between a fifth of the way and the end.
-        seconds: that it took.
+        missed, invented: undamaged samples that were not accepted, and accepted samples that were not undamaged.
+        uncounted: difference between the number of damaged samples and the number counted as lost.
+        frames_off: difference between the frames and faults that the client counted and those that left the line.
+        requests, wrong_replies: traces requested, and traces that differ from the reference.
+        frame_errors, retries, reconnects: counters of the host.
+        planted: number of planted faults.
+        memory_growth_bytes: memory growth of this process from a fifth of the way to the end.
+        seconds: duration.
     """
 
     samples: int
@@ -72,7 +72,7 @@ class Soak:
 
     @property
     def holds(self) -> bool:
-        """Nothing wrong, missed, invented or lost without being counted; every pulled port back; memory flat."""
+        """True if nothing was wrong, missed, invented or lost uncounted, ports came back, and memory is constant."""
         return (
             self.wrong == self.missed == self.invented == self.uncounted == self.frames_off == self.wrong_replies == 0
             and self.planted > 0
@@ -83,7 +83,7 @@ class Soak:
 
 @dataclass(frozen=True)
 class _Streamed:
-    """Of a stream: samples, those counted as lost, wrong ones, and which were accepted, bool from ``first`` on."""
+    """Run a stream; returns samples, lost samples, wrong samples, and which were accepted (bool, from ``first``)."""
 
     samples: int
     lost: int
@@ -112,7 +112,7 @@ def _stream(
                 accepted[at : at + size] = True
                 last = max(last, at + size)
             else:
-                wrong += size  # an index that the sensor never reached
+                wrong += size  # the sensor never reached this index
             lost += item.lost
             before, got = got, got + size
             if before // pull_every != got // pull_every:
@@ -124,7 +124,7 @@ def _stream(
 
 
 def _trace(device: Device, model: IntModel, requests: int, note: Callable[[float], None]) -> int:
-    """Traces that are not the reference's; the states go on from one to the next."""
+    """Number of traces that differ from the reference. States carry over from one trace to the next."""
     wrong = 0
     counts = random_counts(1, 3 * requests, model.input_size, seed=1, sigma=500)
     expected = run_reference(model, counts).values["logits"][0]
@@ -140,7 +140,7 @@ def _trace(device: Device, model: IntModel, requests: int, note: Callable[[float
 def soak(
     opener: Callable[[], Transport], model: IntModel, recording: NDArray[np.int16], *, samples: int, requests: int
 ) -> Soak:
-    """Stream samples, then trace; both over the bad line."""
+    """Stream samples, then request traces, both over the bad line."""
     faults, record = Faults(change=CHANGED, drop=DROPPED), LineRecord(ROOM * samples)
     began = time.monotonic()
     memory: list[int] = []
@@ -174,7 +174,7 @@ def soak(
 
 
 def soak_the_twin(samples: int, requests: int) -> Soak:
-    """Against a twin whose sensor gives three samples whenever it is looked at."""
+    """Run against a simulated device whose sensor gives three samples whenever it is read."""
     model = quantized_model(spec("gru", 5, window_length=7, step="difference"))
     recording = random_counts(1, 97, 3)[0]
     given = 0
@@ -189,7 +189,7 @@ def soak_the_twin(samples: int, requests: int) -> Soak:
 
 
 def main() -> int:
-    """Run it and print what it saw as JSON."""
+    """Run the soak test and print its results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=1000)

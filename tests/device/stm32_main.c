@@ -1,5 +1,5 @@
-/* An STM32 in a process, as far as its UART goes: the template on a HAL that refuses, and interrupts where they hurt most.
- * Takes bytes from standard input, and gives to standard output what the board sends. */
+/* Simulates the UART of an STM32 in a process: the template with a HAL that refuses, and interrupts at the worst
+ * moments. Reads received bytes from standard input, and writes the board's bytes to standard output. */
 #include "es_board.h"
 #include "es_stm32_hal.h"
 
@@ -13,10 +13,10 @@ static es_stm32_t board;
 static UART_HandleTypeDef uart;
 static uint8_t *listening; /* where the next byte goes; NULL while the HAL does not receive */
 static uint32_t masked;
-static int depth;          /* of interrupts */
+static int depth;          /* nesting depth of interrupts */
 static uint32_t asked;
 
-/* A byte that came, if interrupts are on and the HAL receives. */
+/* Delivers a received byte, if interrupts are on and the HAL receives. */
 static void interrupt(void)
 {
     int byte;
@@ -30,7 +30,7 @@ static void interrupt(void)
     depth--;
 }
 
-/* Every second time, in an interrupt, the HAL is busy; outside, a byte comes before the function is left. */
+/* Every second time the HAL is busy in an interrupt; outside, a byte arrives before the function returns. */
 HAL_StatusTypeDef HAL_UART_Receive_IT(UART_HandleTypeDef *huart, uint8_t *pData, uint16_t Size)
 {
     asked++;
@@ -77,5 +77,5 @@ int main(void)
         es_stm32_loop(&board);
         interrupt();
     }
-    return getchar() == EOF ? 0 : 2; /* 2: it does not listen any more */
+    return getchar() == EOF ? 0 : 2; /* 2: it does not receive any more */
 }

@@ -1,4 +1,4 @@
-"""Every branch of ``es_wire.c`` is taken, counted by gcov, by a wild host and the few calls that one cannot make."""
+"""Every branch of ``es_wire.c`` is taken (by gcov), by a wild host and a few calls that a host cannot cause."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MODELS = {
 
 
 def uncovered(folder: Path, source: str) -> list[str]:
-    """Lines of a source with a branch that was never taken, or that were never run."""
+    """Lines of a source that were never run, or that have a branch that was never taken."""
     done = subprocess.run(
         ["gcov", "--branch-probabilities", "--branch-counts", "--stdout", *map(str, folder.glob(f"*{source}.gcda"))],
         cwd=folder,
@@ -54,7 +54,7 @@ def uncovered(folder: Path, source: str) -> list[str]:
 
 
 def board_model(name: str) -> IntModel:
-    """A label longer than the wire takes, and a stride of two digits."""
+    """A model with a label longer than the wire allows, and a stride of two digits."""
     model = quantized_model(MODELS[name], name="board")
     contract = replace(model.contract, window_stride=25)
     return replace(model, labels=("straße" * 8, *model.labels[1:]), contract=contract)
@@ -76,7 +76,7 @@ BROKEN = (b"\3ab\0", b"\5x\0", b"\5" + b"x" * 600 + b"\0", b"\xff" + b"x" * 254 
 
 
 def session(model: IntModel, seed: int) -> bytes:
-    """Turns for the driver, see wire_main.c."""
+    """Turns for the driver; see wire_main.c."""
     rng = np.random.default_rng(seed)
     rare = [encode_frame(encode_body(Frame(kind, 2 + index, fields))) for index, (kind, fields) in enumerate(RARE)]
     stranger, hello = (encode_frame(encode_body(Frame(kind, 1, b""))) for kind in (Type.RESET, Type.HELLO))

@@ -1,4 +1,4 @@
-"""``es_wire.c`` answers byte for byte as the twin does: requests, refusals, retries, garbage, streams."""
+"""``es_wire.c`` answers with the same bytes as the simulated device: requests, refusals, retries, garbage, streams."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def normal(sent: bytes) -> list[Frame]:
-    """Frames, without what a twin cannot have."""
+    """Frames, without the values that a simulated device cannot have."""
     frames = [decode_frame(encoded) for encoded in sent.split(b"\0") if encoded]
     for index, frame in enumerate(frames):
         if frame.type == Type.HELLO | messages.REPLY:
@@ -58,7 +58,7 @@ def normal(sent: bytes) -> list[Frame]:
 
 
 def requests(model: IntModel, rng: np.random.Generator) -> list[tuple[int, bytes]]:
-    """Type and fields, right and wrong ones."""
+    """Types and fields, valid and invalid."""
     counts = random_counts(1, 60, model.input_size, seed=int(rng.integers(1000)))[0]
 
     def some(most: int) -> bytes:
@@ -91,7 +91,7 @@ def requests(model: IntModel, rng: np.random.Generator) -> list[tuple[int, bytes
 
 
 def turns(model: IntModel, rng: np.random.Generator, count: int) -> list[bytes]:
-    """What a wild host sends: sequence numbers old, new and repeated, other versions, damage, garbage."""
+    """Frames of a wild host: old, new and repeated sequence numbers, other versions, damage, garbage."""
     sequence, sent = 65530, []
     last = encode_frame(encode_body(Frame(Type.HELLO, sequence, b"")))
     if rng.random() < 0.8:
@@ -158,7 +158,7 @@ def test_the_client_and_c(pair: tuple[IntModel, np.ndarray, Path]) -> None:
 
 
 def test_states_that_are_not_possible_are_refused_by_both(pair: tuple[IntModel, np.ndarray, Path]) -> None:
-    """Each 16-bit half of a saved state in turn set to an extreme, the checksum put right."""
+    """Saved states in which one 16-bit half after the other is set to an extreme, with a correct checksum."""
     model, recording, program = pair
     twin = Twin(model, recording=recording, max_body_bytes=BODY)
     counts = random_counts(1, 12, model.input_size, seed=3)[0]
@@ -184,7 +184,7 @@ def test_states_that_are_not_possible_are_refused_by_both(pair: tuple[IntModel, 
 
 
 def taken(device: Device, content: bytes) -> str | None:
-    """What a device says against a saved state without its checksum; None where it takes it."""
+    """Refusal of a saved state (given without its checksum) by a device; None if the device accepts it."""
     try:
         device.restore_state(content + zlib.crc32(content).to_bytes(4, "little"))
     except DeviceRefusedError as refusal:

@@ -1,4 +1,4 @@
-"""The client against a twin of the device: every message, and what it gives against the reference."""
+"""The client against a simulated device: every message, and its results against the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A test for each fault of the line, of the device and of the port: it is mended, or counted, or said."""
+"""Each fault of the line, of the device and of the port is corrected, counted or reported."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_chatter_before_the_first_frame_is_no_matter() -> None:
     def answer(data: bytes) -> bytes:
         return chatter.pop(0) + twin.receive(data) if chatter else twin.receive(data)
 
-    twin.receive(b"AT+RST\r\n\x00ls -l\n")  # what another program said to the device
+    twin.receive(b"AT+RST\r\n\x00ls -l\n")  # text that another program sent to the device
     with connect(lambda: ScriptedTransport(answer), timing=QUICK) as device:
         assert device.info.frame_errors == 2
         assert device.frame_errors in (1, 2)
@@ -173,7 +173,7 @@ def test_a_restart_in_a_stream_is_marked_and_the_stream_goes_on() -> None:
         twin.restart()
         after = blocks(items, 20)
         items.close()  # type: ignore[attr-defined]
-    # Frames that were under way come first.
+    # Frames that were already sent come first.
     marks = [block.restarted for block in after]
     assert not any(block.restarted for block in before)
     assert sum(marks) == 1
@@ -181,7 +181,7 @@ def test_a_restart_in_a_stream_is_marked_and_the_stream_goes_on() -> None:
 
 
 def test_a_port_that_vanishes_comes_back_and_every_loss_is_counted() -> None:
-    """Also one that vanishes again before it said a word, or before a sample came."""
+    """The same for a port that vanishes again before any reply, or before any sample."""
     twin, _ = streaming()
     faults = Faults()
     lives = iter([3000, 20, 130, 3000, 130, 130, *[3000] * 100])
@@ -290,7 +290,7 @@ def test_refusals_are_said_with_code_and_clean_text() -> None:
 
 @pytest.mark.parametrize("kind", list(Type))
 def test_replies_of_every_length_are_checked(kind: Type) -> None:
-    """A device that answers everything with nonsense of any length: an error of ours, never another."""
+    """A device that answers everything with nonsense of any length causes a DeviceError, never another exception."""
     rng = np.random.default_rng(int(kind))
     honest = Twin(MODEL, recording=COUNTS)
 
@@ -344,7 +344,7 @@ def test_waiting_frames_and_rests_are_bounded() -> None:
 
 
 def test_a_board_flashed_anew_behind_an_open_port_ends_the_stream() -> None:
-    """The port stays, and so may the boot number: only the model says that it is another."""
+    """Port and boot number may stay the same: only the model shows that it is another board."""
     twin, clock = streaming()
     other = Twin(quantized_model(spec("gru", 5, window_length=7)), recording=COUNTS, samples_so_far=clock)
     now = [twin]
@@ -404,7 +404,7 @@ def test_a_repeated_block_is_dropped_and_an_overlap_trimmed() -> None:
 
 
 def test_an_index_that_goes_back_is_a_restart_and_nothing_vanishes() -> None:
-    """As of a device whose boot number does not change."""
+    """The same for a device whose boot number does not change."""
     taken = followed((100, 8, 0), (0, 8, 0), (8, 8, 0), (20, 4, 0))
     assert [(block.first_index, block.lost, block.restarted) for block in taken] == [
         (100, 0, False),
@@ -434,13 +434,13 @@ def test_indices_wrap_without_a_loss() -> None:
 
 
 def test_loss_on_the_line_and_in_the_device_are_told_apart() -> None:
-    """Also where the stream was switched on again in between, and the device counts from 0."""
+    """The same if the stream was switched on again in between, so that the device counts from 0."""
     taken = followed((0, 8, 5), (10, 8, 7), (20, 8, 7), (33, 8, 10), (45, 8, 3), (53, 8, 3))
     assert [(block.lost, block.dropped) for block in taken] == [(0, 0), (2, 2), (2, 0), (5, 3), (4, 3), (0, 0)]
 
 
 def test_what_waits_of_a_stream_outlives_a_pause_of_the_host() -> None:
-    """The host stalls, its stream's frames wait, silence follows: they are whole, and none is lost."""
+    """The host stalls, frames of its stream wait, silence follows: the frames are complete, and none is lost."""
     twin, clock = streaming()
     pause = False
 

@@ -1,4 +1,4 @@
-"""Frames: what the examples of SPEC.md say, any bytes in any pieces, every fault by its name."""
+"""Frames: the examples of SPEC.md, any bytes in any pieces, every fault by its name."""
 
 from __future__ import annotations
 

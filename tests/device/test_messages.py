@@ -1,4 +1,4 @@
-"""Each message there and back, and cut or lengthened: an error that says what is wrong."""
+"""Each message survives a round trip; one that is cut or lengthened gives an error that says what is wrong."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_hello_that_is_not_possible_is_refused(field: str, value: int, words: 
 
 
 def test_fields_of_a_hello_must_fit_each_other() -> None:
-    """A frame must hold one label's logits; a state is bounded by the words that it is of."""
+    """A frame must have room for one label's logits; the size of a state is bounded by the model's words."""
     many = replace(HELLO, num_classes=256, max_body_bytes=1039)
     with pytest.raises(DeviceError, match="1039 bytes a frame, expected 1040 to 4096"):
         messages.unpack_hello(messages.pack_hello(many))

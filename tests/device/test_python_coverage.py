@@ -1,4 +1,4 @@
-"""Every branch of the host's decoder is taken by its own tests, counted by coverage."""
+"""The tests of the host's decoder take every branch of it, by coverage."""
 
 from __future__ import annotations
 

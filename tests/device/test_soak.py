@@ -1,4 +1,4 @@
-"""The soak in short; `python -m tests.device.soak` runs it as long as one likes."""
+"""A short soak test; `python -m tests.device.soak` runs it for any length."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_client_that_loses_or_invents_is_found(
 
 
 def test_the_record_knows_what_left_the_line_whole() -> None:
-    """Against a decoder: whatever happens to bytes, the same frames and the same number of faults."""
+    """Checks against another decoder: any damage gives the same frames and the same number of faults."""
     rng = np.random.default_rng(1)
     faults = Faults(change=0.005, drop=0.005, double=0.005, insert=0.005)
     record, rest, frames, errors = LineRecord(1), b"", 0, 0

@@ -1,4 +1,4 @@
-"""The template of STM32 on a HAL that is busy in the middle of things: no byte is lost, and it never goes deaf."""
+"""The STM32 template with a HAL that is busy at awkward moments: no byte is lost, and reception never stops."""
 
 from __future__ import annotations
 

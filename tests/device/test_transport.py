@@ -22,7 +22,7 @@ TIMING = Timing(timeout_s=0.5, retries=3)
 
 @pytest.fixture
 def served() -> Iterator[str]:
-    """A twin behind a socket, as a serial server offers it."""
+    """A simulated device behind a socket, as on a serial server."""
     twin, server = Twin(MODEL), socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -85,7 +85,7 @@ def test_a_closed_port_says_so() -> None:
 
 
 class CountingPort:
-    """Takes the place of a port of pyserial."""
+    """Replaces a port of pyserial."""
 
     def __init__(self) -> None:
         self.set: list[float] = []
@@ -103,7 +103,7 @@ class CountingPort:
 
 
 def test_rfc2217_is_opened_without_a_limit_for_writing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pyserial's refuses one when it is opened, with NotImplementedError."""
+    """pyserial refuses it when the port is opened, with NotImplementedError."""
     import serial
 
     asked: list[float | None] = []

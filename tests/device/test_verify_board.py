@@ -1,4 +1,4 @@
-"""The ladder's last rungs with a decision stage: its scores and decisions are compared, and a fault in it is found."""
+"""The ladder's last rungs with a decision stage: scores and decisions are compared, and a fault in it is found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge_seq.support.errors import ParityError
 from tests.device.c_device import build_driver, run_driver
 from tests.zoo import DECISIONS, DISTANCES, quantized_model, random_counts, some_distance, with_decision
 
-# What a compiler or a hand could get wrong in es_decision.c.
+# Faults that a compiler or an author could introduce in es_decision.c.
 FAULTS = {
     "smoothing that begins at 0": ("(unsigned)state[ES_DECISION_PRIMED] * stage", "stage"),
     "scores that do not stop": ("select(less(gap, -ES_SCORE_LIMIT), -ES_SCORE_LIMIT, gap)", "gap"),
@@ -34,7 +34,7 @@ FAULTS = {
 
 
 def climb(program: Path, model: IntModel, counts: np.ndarray) -> tuple[Rung, Rung]:
-    """The rungs of a board: its self-test, and every step."""
+    """Run the rungs of a board: its self-test, and every step."""
     with run_driver(program) as receive, connect(lambda: LoopbackTransport(receive)) as device:
         assert model_rung(device, model).verdict == "holds"
         return self_test_rung(device), steps_rung(device, model, counts, min_steps=10**6)

@@ -1,4 +1,4 @@
-"""The C text of the wire and of its ports: no warning, MISRA, no state of its own, small."""
+"""The C sources of the wire and its ports: no warnings, MISRA rules, no global state, small."""
 
 from __future__ import annotations
 

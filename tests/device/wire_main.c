@@ -1,7 +1,8 @@
-/* The device's side of the wire, driven by a test: no clock, so that it does the same in every run.
+/* The device side of the wire, driven by a test. It has no clock, so every run is the same.
  *
- * stdin: for each turn the number of samples that the sensor has given so far, 32 bits, the number of bytes received,
- * 32 bits, and those. stdout: for each turn the number of bytes sent, 32 bits, and those. All in this machine's order. */
+ * stdin, for each turn: the number of samples that the sensor has given so far, 32 bits; the number of received bytes,
+ * 32 bits; these bytes. stdout, for each turn: the number of sent bytes, 32 bits; these bytes. All numbers are in this
+ * machine's byte order. */
 #include "es_board.h"
 
 #include <stdio.h>
@@ -45,7 +46,7 @@ static int driver_sensor(void *port, int16_t *counts, uint32_t *index)
 }
 
 #ifdef DRIVER_BARE
-/* What a program, not a host, can do wrong. */
+/* Errors that a program, but not a host, can make. */
 static int refuses_wrong_setups(es_wire_t *wire, const es_wire_setup_t *right)
 {
     es_wire_setup_t wrong[12];
@@ -83,7 +84,7 @@ int main(void)
     es_wire_setup_t setup = es_board_setup;
     uint32_t head[2];
 #ifdef DRIVER_BARE
-    es_wire_port_t bare; /* without a sensor; its setup without self-test and states */
+    es_wire_port_t bare; /* without a sensor; its setup has no self-test and no states */
 #endif
 
     setup.port = &port;

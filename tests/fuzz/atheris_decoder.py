@@ -1,4 +1,4 @@
-"""The host's side of the wire under atheris, a fuzzer that is guided by coverage.
+"""Fuzzes the host side of the wire with atheris, a coverage-guided fuzzer.
 
 python -m tests.fuzz.atheris_decoder -runs=1000000 -max_len=400 CORPUS: the options are libFuzzer's.
 """
@@ -14,7 +14,7 @@ with atheris.instrument_imports(include=["edge_seq.device"]):
 
 
 def main() -> None:
-    """Until the end of the options' runs; an exception ends the process."""
+    """Fuzz until the number of runs in the options is reached; an exception ends the process."""
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
 

@@ -1,4 +1,4 @@
-"""Builds the fuzzers of the device's side of the wire.
+"""Builds the fuzzers of the device side of the wire.
 
 python -m tests.fuzz.build FOLDER: writes FOLDER/fuzz_wire and FOLDER/fuzz_decoder (clang with libFuzzer, address and
 undefined-behaviour sanitizers), and FOLDER/seeds, frames for the decoder to begin with.
@@ -24,10 +24,10 @@ PROGRAMS = ("fuzz_wire", "fuzz_decoder")
 
 
 def build_fuzzers(folder: Path, *, flags: tuple[str, ...] = FLAGS, wire: Path = WIRE) -> list[Path]:
-    """Compile them, with this ``es_wire.c``.
+    """Compile the fuzzers with this ``es_wire.c``.
 
     Raises:
-        ToolError: with clang's words, where its fuzzer runtime is not installed.
+        ToolError: clang fails, for example as its fuzzer runtime is not installed; the message holds its output.
     """
     clang = Compiler("clang", (shutil.which("clang") or "clang",))
     model = quantized_model(MODEL, name="fuzzed")
@@ -44,7 +44,7 @@ def build_fuzzers(folder: Path, *, flags: tuple[str, ...] = FLAGS, wire: Path = 
 
 
 def write_seeds(folder: Path) -> Path:
-    """Frames that hold, one a file, none longer than the device takes; the checksum is hard to guess."""
+    """Write valid frames, one per file, none longer than the device takes, as fuzzers cannot guess a checksum."""
     folder.mkdir()
     for kind, fields in ((Type.HELLO, b""), (Type.RESET, b""), (Type.PUSH, bytes(range(1, BODY_BYTES - 7)))):
         (folder / kind.name).write_bytes(encode_frame(encode_body(Frame(kind, 7, fields))))

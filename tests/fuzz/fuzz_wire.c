@@ -1,5 +1,6 @@
-/* libFuzzer on the device's side of the wire. Two programs: with FUZZ_DECODER, bytes as they come, so that the decoder is
- * run a hundred million times; without, frames that hold are made of the input, so that every request is reached. */
+/* Fuzzes the device side of the wire with libFuzzer. There are two programs. With FUZZ_DECODER, the input goes
+ * directly to the decoder, for a hundred million runs. Without, the input is turned into valid frames, so that
+ * every request is reached. */
 #include "es_board.h"
 
 #include <stdlib.h>
@@ -39,7 +40,7 @@ static uint32_t fuzz_measure(void *port, es_wire_measure_t what)
 }
 
 #ifndef FUZZ_DECODER
-/* The input says how many samples come, and how many are lost between them. */
+/* The input decides how many samples come, and how many are lost between them. */
 static int fuzz_sensor(void *port, int16_t *counts, uint32_t *index)
 {
     fuzz_t *const fuzz = port;
@@ -84,7 +85,7 @@ static uint32_t crc_of(const uint8_t *bytes, size_t size)
     return crc ^ 0xFFFFFFFFu;
 }
 
-/* A frame that holds: size bytes of header and fields. */
+/* A valid frame: size bytes of header and fields. */
 static void give_frame(es_wire_t *wire, const uint8_t *bytes, size_t size)
 {
     uint8_t body[300];
@@ -124,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static es_wire_setup_t setup;
     static es_wire_t fresh;
     es_wire_t wire;
-    if (fresh.setup == NULL) { /* once: a context is made more slowly than a frame is read */
+    if (fresh.setup == NULL) { /* once, as creating a context is slower than reading a frame */
         port.port = &fuzz;
         setup = es_board_setup;
         setup.port = &port;
@@ -153,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size--;
     wire.session = 1;
     while (size >= 2u) {
-        /* type, then how many bytes of fields; the sequence goes on, or comes from the input */
+        /* type, then size of the fields; the sequence number continues, or comes from the input */
         uint8_t body[300] = {1, (uint8_t)(data[0] % 16u), 0, 0};
         size_t count = data[1];
         if (data[0] >= 0xF0u) {

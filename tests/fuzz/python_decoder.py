@@ -1,4 +1,4 @@
-"""What a device may send, taken apart by the host: one input, and what must hold. Shared by all fuzzers of it."""
+"""Decodes one input of a device on the host and checks the result. Shared by all fuzzers of the host's decoder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNPACKERS: tuple[Callable[[bytes], Any], ...] = (
 
 
 def take_apart(fields: bytes) -> None:
-    """Every unpacker gives a message or a :class:`DeviceError`; texts can be printed and are bounded."""
+    """Every unpacker returns a message or raises :class:`DeviceError`; texts are printable and bounded."""
     for unpack in UNPACKERS:
         try:
             found = unpack(fields)
@@ -45,7 +45,7 @@ def take_apart(fields: bytes) -> None:
 
 
 def one_input(data: bytes) -> None:
-    """Bytes of a line, in pieces as the first byte says; then as the fields of a frame that holds."""
+    """Check bytes of a line, in pieces given by the first byte, and then as the fields of a valid frame."""
     step = 1 + data[0] if data else 1
     rest, skipping, frames, faults = b"", False, 0, 0
     for at in range(0, len(data), step):

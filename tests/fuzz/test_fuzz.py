@@ -1,4 +1,4 @@
-"""A few seconds of each fuzzer, and what they can find; `tests/fuzz/README.md` records the long runs."""
+"""A few seconds of each fuzzer, and the faults that they find; `tests/fuzz/README.md` records the long runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.device.c_device import WIRE
 from tests.fuzz.build import BODY_BYTES, FLAGS, build_fuzzers, write_seeds
 
 ROOT = Path(__file__).parents[2]
-LONGEST = BODY_BYTES + 64  # of an input: room for a frame that is too long
+LONGEST = BODY_BYTES + 64  # longest input: room for a frame that is too long
 QUICK = tuple("-O1" if flag == "-O2" else flag for flag in FLAGS if flag != "-g")
-EDGES = ("-std=c99", "-O1", "-g", "-fno-inline", "-fsanitize=fuzzer")  # counts those of the source alone
+EDGES = ("-std=c99", "-O1", "-g", "-fno-inline", "-fsanitize=fuzzer")  # counts only the edges of the source itself
 
 
 def built(folder: Path, flags: tuple[str, ...], wire: Path = WIRE) -> list[Path]:
-    """fuzz_wire, fuzz_decoder"""
+    """Paths of fuzz_wire and fuzz_decoder."""
     if shutil.which("clang") is None:
         pytest.skip("clang is not on this machine; sudo apt-get install clang")
     try:
@@ -51,7 +51,7 @@ def test_the_device_takes_whatever_comes(tmp_path: Path) -> None:
 
 
 def test_every_edge_of_the_decoder_is_reached_with_short_inputs(tmp_path: Path) -> None:
-    """Frames that are too long, blocks that end early, checksums that hold: LONGEST bytes have room for all."""
+    """LONGEST bytes have room for frames that are too long, blocks that end early and valid checksums."""
     if shutil.which("llvm-symbolizer") is None:
         pytest.skip("llvm-symbolizer is not on this machine; sudo apt-get install llvm")
     _, decoder = built(tmp_path / "built", EDGES)
@@ -66,7 +66,7 @@ def test_every_edge_of_the_decoder_is_reached_with_short_inputs(tmp_path: Path) 
 
 
 def test_a_planted_overflow_is_found(tmp_path: Path) -> None:
-    """The sanitizers are on, and the fuzzer gets there: a decoder that stores one byte too many."""
+    """The fuzzer finds a decoder that stores one byte too many, so the sanitizers are on."""
     bound = "if (wire->length < wire->setup->body_bytes) {"
     text = WIRE.read_text(encoding="utf-8")
     assert text.count(bound) == 1
@@ -74,7 +74,7 @@ def test_a_planted_overflow_is_found(tmp_path: Path) -> None:
     planted.write_text(text.replace(bound, bound.replace("<", "<=")), encoding="utf-8")
     _, decoder = built(tmp_path / "built", QUICK, planted)
     seeds = write_seeds(tmp_path / "seeds")
-    # None of what it begins with is too long; the bound is passed only by what it makes of them.
+    # No seed is too long: only inputs that the fuzzer makes exceed the bound.
     assert run(decoder, tmp_path, *seeds.iterdir()).returncode == 0
     done = run(decoder, tmp_path, "-runs=1000000", f"-max_len={LONGEST}", "-len_control=0", seeds)
     assert done.returncode != 0
@@ -83,18 +83,18 @@ def test_a_planted_overflow_is_found(tmp_path: Path) -> None:
     assert "Test unit written to" in done.stderr
 
 
-PLANTED = "from edge_seq.device import framing; framing.OVERHEAD_BYTES = 3"  # a body of 3 bytes is let through
+PLANTED = "from edge_seq.device import framing; framing.OVERHEAD_BYTES = 3"  # lets a body of 3 bytes through
 
 
 @pytest.mark.parametrize("planted", ["", PLANTED], ids=["as it is", "planted"])
 def test_the_host_takes_whatever_comes(planted: str, tmp_path: Path) -> None:
-    """Guided by coverage; `tests/device/test_framing.py` gives the same function what hypothesis thinks of."""
+    """Coverage-guided fuzzing; `tests/device/test_framing.py` tests the same function with hypothesis."""
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not installed; it has wheels for Linux on x86-64: pip install 'edge-seq[test]'")
     (tmp_path / "corpus").mkdir()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     code = "\n".join(["from tests.fuzz import atheris_decoder", planted, "atheris_decoder.main()"])
-    runs = 100_000 if planted else 5000  # at most; it ends with the finding
+    runs = 100_000 if planted else 5000  # upper limit; the run ends with the finding
     done = subprocess.run(
         [sys.executable, "-c", code, "-seed=1", f"-runs={runs}", "-max_len=400", "-len_control=0", "corpus"],
         cwd=tmp_path,

@@ -1,1 +1,1 @@
-"""Stored truth: generated text that must not change unseen."""
+"""Golden files: generated text that must not change unnoticed."""

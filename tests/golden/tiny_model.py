@@ -1,4 +1,4 @@
-"""A tiny model of all three cells, made of arithmetic alone, so that no version of numpy can change it.
+"""A tiny model of all three cells, made only by integer arithmetic, so that no version of numpy can change it.
 
 ``python -m tests.golden.tiny_model`` writes its C export to tests/golden/tiny: run it after a change of the generated
 text, and look at the difference before committing it.
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+from edge_seq.ir.kinds import Gru, Lstm, Rnn
 from edge_seq.ir.model import IntFormat, IntModel, Readout, SequenceModel
 from edge_seq.ir.rows import IntRows, padded
 from firmware_export.emission.emit import emit
@@ -37,7 +37,7 @@ def _rows(seed: int, rows: int, *, wide: int = 0, below: int = 0, own: int = 0) 
 
 
 def tiny_model() -> IntModel:
-    """LSTM of 3 units, GRU of 2, RNN of 5; two channels, five samples a window, labels that are hard to print."""
+    """LSTM with 3 units, GRU with 2, RNN with 5; two channels, windows of five samples, labels hard to print."""
     layers = (
         Lstm(*[_rows(seed, 3, wide=2, own=3) for seed in range(4)]),
         Gru(
@@ -65,7 +65,7 @@ def tiny_model() -> IntModel:
 
 
 def tiny_counts() -> np.ndarray:
-    """int16 [2, 5, 2]."""
+    """Counts int16 [2, 5, 2]."""
     return _numbers(20, 5, -3000, 3000).reshape(2, 5, 2).astype(np.int16)
 
 

@@ -1,4 +1,4 @@
-"""A real browser without a window: Debian's chromium and chromium-driver, through selenium."""
+"""A headless browser: Debian's chromium and chromium-driver, controlled by selenium."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPTIONS = (
 
 @contextmanager
 def browser(folder: Path) -> Iterator[Any]:
-    """A browser with a profile of its own in ``folder``; skips the test where there is none."""
+    """Start a browser with its own profile in ``folder``; skips the test if none is installed."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is missing: pip install 'edge-seq[test]'")
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:

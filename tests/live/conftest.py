@@ -1,4 +1,4 @@
-"""A board as a process on a pseudo-terminal, with a model of 3 axes at 1.6 kHz, and the ONNX exports of it."""
+"""A board as a process on a pseudo-terminal, with a model of 3 axes at 1.6 kHz and its ONNX exports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LABELS = ("still", "turning", "worn <b>bearing</b>", "broken")
 
 
 def vibration_model(*, rate_hz: float = RATE_HZ, window_length: int = 80) -> IntModel:
-    """A small GRU with a contract as of a vibration sensor, and a decision stage."""
+    """A small GRU with the contract of a vibration sensor and a decision stage."""
     stage = DecisionStage(smoothing_shift=1, hysteresis=2**10, min_labels=2, unknown_margin=2**12)
     model = quantized_model(spec("gru", 6, window_length=window_length, step="difference", decision=stage))
     channels = tuple(Channel(name, "g", 2048.0, 16.0) for name in ("ax", "ay", "az"))
@@ -40,13 +40,13 @@ def vibration_model(*, rate_hz: float = RATE_HZ, window_length: int = 80) -> Int
 
 
 def recording() -> NDArray[np.int16]:
-    """int16 [1000, 3], what the board's sensor gives, over and over."""
+    """Counts of the board's sensor, int16 [1000, 3], played in a loop."""
     return random_counts(1, 1000, 3)[0] // 4
 
 
 @dataclass(frozen=True)
 class Exports:
-    """A model, its C and its ONNX step model."""
+    """A model, its C export and its ONNX step model."""
 
     model: IntModel
     c: Path
@@ -80,13 +80,13 @@ def board(firmware: Firmware) -> Iterator[RunningBoard]:
 
 
 class Recorded:
-    """A twin whose sensor gives samples as fast as they are fetched.
+    """A simulated device whose sensor gives samples as fast as they are read.
 
     Args:
-        model: of the twin.
-        jump_at, jump: at this sample, so many are left out.
-        last: no sample comes after it.
-        at_once: samples that have come whenever the twin is asked.
+        model: model of the device.
+        jump_at, jump: at sample ``jump_at``, ``jump`` samples are left out.
+        last: last sample.
+        at_once: number of new samples whenever the device is asked.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ FAST = Timing(timeout_s=0.2, retries=1, silence_s=0.2, reconnect_s=0.3, reconnec
 
 
 class Ticks:
-    """A clock by which samples come at the contract's rate."""
+    """A clock with which samples arrive at the contract's rate."""
 
     def __init__(self, step_s: float = 0.0) -> None:
         self.now, self.step_s = 0.0, step_s

@@ -1,4 +1,4 @@
-"""One stream of a board, decided four times: by the board, sample by sample, from a file, and as evaluate does."""
+"""One stream of a board, classified four times: by the board, sample by sample, from a file, and by evaluate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.cli.conftest import ok
 
 
 def stream_of(port: str, num_samples: int) -> tuple[NDArray[np.int16], list[BoardDecision], int]:
-    """Samples int16 [n, C] without a gap, the board's own decisions on them, and the index of the first sample."""
+    """Samples int16 [n, C] without a gap, the board's decisions on them, and the index of the first sample."""
     blocks: list[SampleBlock] = []
     decisions: list[BoardDecision] = []
     with open_device(port) as device:
@@ -36,8 +36,8 @@ def stream_of(port: str, num_samples: int) -> tuple[NDArray[np.int16], list[Boar
 
 
 def decide_four_times(model: IntModel, onnx: Path, port: str, folder: Path, *, windows: int) -> dict[str, list[str]]:
-    """The labels of so many windows of a board's stream, by who decided; a model that resets after each window. Of a
-    model with a decision stage each with what the stage made of it."""
+    """Labels of some windows of a board's stream, by classifier, for a model that resets after each window. With a
+    decision stage, each label comes with its decision."""
     contract = model.contract
     length = contract.window_length
     counts, own, first = stream_of(port, windows * length)

@@ -1,4 +1,4 @@
-"""A twin of the device behind a socket: the serial port of pyserial's ``socket://`` URLs, for processes to open."""
+"""A simulated device behind a socket, which processes open as a port by pyserial's ``socket://`` URLs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JUMP_AT_S = 0.2
 
 
 class _Sensor:
-    """Gives its first sample when the stream begins, and never more at once than a twin keeps: a stall loses none."""
+    """Gives its first sample when the stream begins, and never more at once than the FIFO keeps: a stall loses none."""
 
     def __init__(self, rate_hz: float, jump: int) -> None:
         self._rate_hz, self._jump, self._given = rate_hz, jump, 0
@@ -37,13 +37,13 @@ class _Sensor:
 
 @contextmanager
 def socket_board(model: IntModel, recording: NDArray[np.int16], *, rate_hz: float, jump: int = 0) -> Iterator[str]:
-    """The port of a board whose sensor gives its first sample when the stream begins.
+    """Start a board whose sensor gives its first sample when the stream begins; returns its port.
 
     Args:
-        model: of the board.
-        recording: int16 [n, C], over and over.
-        rate_hz: of the sensor.
-        jump: so many samples come at once after :data:`JUMP_AT_S`, more than the board keeps.
+        model: model of the board.
+        recording: counts of the sensor, int16 [n, C], played in a loop.
+        rate_hz: sample rate of the sensor, Hz.
+        jump: number of samples that come at once after :data:`JUMP_AT_S`, more than the board keeps.
     """
     sensor = _Sensor(rate_hz, jump)
     twin = Twin(model, recording=recording, samples_so_far=sensor)

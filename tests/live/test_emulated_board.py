@@ -1,4 +1,4 @@
-"""The figures that the README gives of the emulated board; some six minutes."""
+"""The documented figures of the emulated board. The test takes about six minutes."""
 
 from __future__ import annotations
 

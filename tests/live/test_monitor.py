@@ -1,4 +1,4 @@
-"""edge-seq monitor: rings that stay small, a view, a server that only this computer reaches."""
+"""edge-seq monitor: buffers that stay small, the view, and a server that only this computer can reach."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_boards_name_is_no_markup(name: str, begun: bool) -> None:
 
 
 def watched(board: Recorded, until: Callable[[MonitorState], bool]) -> MonitorState:
-    """What a monitor of a twin knows when it is stopped."""
+    """State of a monitor of a simulated device when it is stopped."""
     with connect(board.opener, timing=FAST) as device:
         state, stop = state_of_board(device, None), threading.Event()
         watcher = threading.Thread(target=watch_board, args=(device, state, stop, None))
@@ -295,7 +295,7 @@ def test_an_error_in_the_recording_ends_the_monitor(exports: Exports, tmp_path: 
 
 @pytest.fixture
 def web_monitor(board: RunningBoard) -> Iterator[str]:
-    """The address of a monitor of a board, as a process of its own."""
+    """Address of a monitor that runs in another process."""
     code = "import sys; from edge_seq.cli import main; main()"
     command = [sys.executable, "-c", code, "monitor", "--port", board.port, "--web"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

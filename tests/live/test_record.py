@@ -1,4 +1,4 @@
-"""edge-seq record: what is in the file is what the board's sensor gave, whatever ends the recording."""
+"""edge-seq record: the file contains exactly the sensor's samples, however the recording ends."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def counts_at(indices: NDArray[np.int64]) -> NDArray[np.int16]:
-    """What the board's sensor gives at these indices."""
+    """Counts of the board's sensor at these indices."""
     return recording()[indices % 1000]
 
 
@@ -294,7 +294,7 @@ def test_the_end_is_heard_in_silence_too(gone: bool, tmp_path: Path) -> None:
 
 
 def test_a_rate_is_watched_through_gaps(tmp_path: Path) -> None:
-    """Lost samples have their numbers: they say nothing against the rate, and hide nothing. Of 80 a twin keeps 64."""
+    """Lost samples keep their indices, so they neither disturb the rate nor hide an error. Of 80, a device keeps 64."""
     for step_s, holds in ((0.0501, True), (0.1, False)):
         board = Recorded(vibration_model(), at_once=80)
         told = list[str]()

@@ -1,4 +1,4 @@
-"""edge-seq run on a port: the labels of the file, of evaluate and of the board; small, and of constant size."""
+"""edge-seq run on a port gives the labels of a file, of evaluate and of the board, in small and constant memory."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def test_a_rate_that_changes_is_seen(change: float) -> None:
 def test_a_gap_on_which_time_and_index_do_not_agree_begins_measuring_anew(
     lost_s: float, passed_s: float, anew: bool
 ) -> None:
-    """A computer that slept, or a board whose index jumps, is of no other rate."""
+    """A computer that slept, or an index that jumps, does not count as another rate."""
     clock = Seconds()
     meter = RateMeter(100.0, clock)
     for index in range(100):

@@ -1,4 +1,4 @@
-"""The integer ONNX graphs give exactly the reference's numbers, at every time step and in every state."""
+"""Integer ONNX graphs give exactly the reference's numbers, at every time step and in every state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edge_seq.backends.onnx.run import initial_states, open_onnx, run_steps_onnx
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.reference_int import State, reset_state, run_reference, step
 from edge_seq.backends.trace import trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import effective_weights, padded
 from edge_seq.parity.compare import Comparison, compare
@@ -76,7 +76,7 @@ def test_shipped_window_graph_gives_logits_and_label(name: str) -> None:
 
 
 def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any]]:
-    """The reference's state under the names of the step model, without padding."""
+    """The reference's state with the names of the step model, without padding."""
     batch = len(state.pool_sum)
     values: dict[str, NDArray[Any]] = {
         "step_in_window": np.full((batch, 1), state.step_in_window),
@@ -87,7 +87,7 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
     for index, (cell, layer) in enumerate(zip(model.layers, state.layers, strict=True)):
         size = model.hidden_sizes[index]
         values[f"layer{index}.operands"] = layer.operands[:, :size]
-        if isinstance(cell, Gru):
+        if isinstance(cell, Gru | FastGrnn):
             values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
         if isinstance(cell, Lstm):
             values[f"layer{index}.cell_state"] = layer.cell[:, :size]
@@ -99,7 +99,7 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
 
 @pytest.mark.parametrize("name", ZOO)
 def test_step_model_carries_the_states_of_the_reference(name: str) -> None:
-    """Across the ends of windows, where states are reset or carried."""
+    """Across window ends, at which states are reset or carried."""
     model = ZOO[name]
     counts = _all_kinds_of_counts(model, 5, _two_windows_and_a_part(model))
     onnx_model = open_onnx(export_onnx_int(model, form="step"))
@@ -156,7 +156,7 @@ def test_a_million_steps_are_a_million() -> None:
 @pytest.mark.parametrize("cell", zoo.CELLS)
 @pytest.mark.parametrize("name", MILLION)
 def test_a_million_random_steps(cell: str, name: str) -> None:
-    """In parts of 28 steps, each of fresh counts: half of them any 16-bit value, half as a sensor would give."""
+    """In parts of 28 steps, each with new counts: half of them full-range, half typical for a sensor."""
     shape, windows, time_steps = MILLION[name]
     shape = replace(shape, cells=(cell,) * len(shape.hidden))
     seen = 0
@@ -191,7 +191,7 @@ def test_another_runtime_gives_the_same() -> None:
     from onnx.reference.op_run import OpRun
 
     class GatherElements(OpRun):  # type: ignore[misc]
-        """The evaluator's own is np.choose, which takes at most 64 rows."""
+        """The evaluator uses np.choose, which takes at most 64 rows."""
 
         op_domain = ""
 
@@ -213,7 +213,7 @@ def test_another_runtime_gives_the_same() -> None:
             states = {state: outputs[state + NEXT] for state in states}
 
 
-# --- planted faults: each is seen, and where -------------------------------------------------------------------------
+# --- planted faults: each is found and located ------------------------------------------------------------------------
 
 
 def _compare(expected: IntModel, exported: IntModel) -> Comparison:
@@ -239,7 +239,7 @@ def test_a_transposed_matrix_is_seen() -> None:
     transposed = np.ascontiguousarray(cell.hidden.narrow_hidden.T)
     comparison = _compare(model, replace(model, layers=(Rnn(replace(cell.hidden, narrow_hidden=transposed)),)))
     assert comparison.first is not None
-    # The first step sees zero states: what a matrix of states does shows in the second.
+    # The first step sees zero states, so a fault in a matrix of states shows in the second.
     assert (comparison.first.step, comparison.first.name) == (1, "layer0.hidden")
 
 
@@ -270,7 +270,7 @@ def test_narrow_weights_without_their_low_byte_are_seen(monkeypatch: pytest.Monk
     comparison = _compare(model, model)
     assert comparison.first is not None
     assert (comparison.first.step, comparison.first.name) == (1, "layer0.input_gate")
-    assert padded(8) == 8  # no padding takes part
+    assert padded(8) == 8  # there is no padding
 
 
 Shift = Callable[[Graph, str, int], str]
@@ -305,7 +305,7 @@ def test_a_changed_rounding_is_seen(
 
 
 def test_a_bias_less_by_one_is_seen() -> None:
-    """The smallest change there is: one unit of one accumulator; it shows where it crosses a step of the result."""
+    """The smallest possible change, one unit of one accumulator, shows if it changes a rounded result."""
     model = zoo.quantized_model(zoo.spec("rnn", 5))
     (cell,) = model.layers
     assert isinstance(cell, Rnn)

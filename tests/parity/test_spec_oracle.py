@@ -1,4 +1,4 @@
-"""The numpy reference against the implementation written from SPEC.md alone: every traced value, exactly."""
+"""The numpy reference equals an implementation written only from SPEC.md, in every traced value."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.ir.cells import Rnn
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
 from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.kinds import Rnn
 from edge_seq.ir.model import IntModel, Readout
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import pool_reciprocals, verify
@@ -29,7 +29,7 @@ STEPS = ("none", "difference", "remove_gravity")
 
 
 def mismatches(model: IntModel, counts: NDArray[np.int16]) -> tuple[int, int]:
-    """How many traced values differ, and how many were compared. Names, their order and shapes must agree too."""
+    """Number of traced values that differ, and number compared. Names, their order and shapes must agree too."""
     expected = run_oracle(model, counts.tolist())
     trace = run_reference(model, counts)
     assert list(trace.values) == list(expected)
@@ -47,7 +47,7 @@ def stressed(shape: Spec, seed: int) -> list[IntModel]:
 
 
 def check(shape: Spec, *, seed: int, extreme: int = 3) -> None:
-    """Several windows in a row and the start of one more: random counts, small counts and some extreme streams."""
+    """Several consecutive windows and the start of one more: random counts, small counts and some extreme streams."""
     time_steps = 3 * shape.window_length + 2
     streams = extreme_counts(time_steps, shape.channels, seed=seed)
     chosen = np.random.default_rng(seed).permutation(len(streams))[:extreme]
@@ -111,7 +111,7 @@ def test_every_format_of_the_cell_state(cell_frac_bits: int) -> None:
 
 
 def constant_states(label_every: str) -> IntModel:
-    """Three units without weights that are at -32767, 32767 and -128 (coarse) for ever; the longest window there is."""
+    """Three units without weights that stay at -32767, 32767 and -128 (coarse); the longest possible window."""
     shape = spec("rnn", 3, channels=1, classes=2, window_length=MAX_WINDOW_LENGTH, pooling="mean")
     model = quantized_model(replace(shape, window_length=1))
     nothing = {name: np.zeros_like(array) for name, array in vars(model.layers[0].hidden).items()}  # type: ignore[union-attr]
@@ -131,7 +131,7 @@ def constant_states(label_every: str) -> IntModel:
 
 @pytest.mark.parametrize("label_every", ["window", pytest.param("sample", marks=pytest.mark.slow)])
 def test_the_longest_sums_of_states(label_every: str) -> None:
-    """4 S comes as close to the ends of 32 bits as a window may be long; the mean must still be the state."""
+    """4 S comes as close to the ends of 32 bits as the longest window allows; the mean must still be the state."""
     model = constant_states(label_every)
     counts = np.zeros((1, MAX_WINDOW_LENGTH, 1), dtype=np.int16)
     assert mismatches(model, counts)[0] == 0
@@ -155,7 +155,7 @@ def test_any_decision_stage(seed: int) -> None:
 
 
 def test_a_changed_number_is_noticed() -> None:
-    """The comparison can fail: one weight, or the rounding half in a bias, is one too large."""
+    """The comparison can fail: it finds one weight, or the rounding half in a bias, that is one too large."""
     model = quantized_model(spec("gru", 5), seed=3)
     counts = random_counts(2, 21, 3, seed=3)
     expected = run_oracle(model, counts.tolist())

@@ -1,5 +1,5 @@
-"""Some models of the zoo that together reach every cell, preprocessing, pooling and readout, their exports, and what
-the reference makes of them."""
+"""Models of the zoo that together cover every cell, preprocessing, pooling and readout, with their exports and
+reference traces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHOSEN = (
 
 @pytest.fixture(scope="session")
 def models() -> list[IntModel]:
-    """In the order of CHOSEN."""
+    """Chosen models, in the order of CHOSEN."""
     by_name = {model.name: model for model in awkward_models()}
     return [by_name[name] for name in CHOSEN]
 
@@ -45,7 +45,7 @@ def folders(models: list[IntModel], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def cases(models: list[IntModel], folders: dict[str, Path]) -> dict[str, Case]:
-    """A model, its export, counts and what the reference makes of these, by the model's name."""
+    """Model, export, counts and reference trace, by the model's name."""
     return {
         model.name: Case(model, folders[model.name], counts, run_reference(model, counts))
         for model in models

@@ -1,4 +1,4 @@
-"""Building and running models on targets, for the tests of them."""
+"""Builds and runs models on targets, for tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ONE_BY_ONE = 0x1000  # bytes of RAM: parts with less hold one model of the tests
 
 @dataclass(frozen=True)
 class Case:
-    """A model, its export, counts int16 [B, T, C] and what the reference makes of these."""
+    """A model, its export, counts int16 [B, T, C] and the reference's trace of them."""
 
     model: IntModel
     folder: Path
@@ -31,7 +31,7 @@ class Case:
 
 
 def counts_for(model: IntModel) -> NDArray[np.int16]:
-    """int16 [12, T, C]: extremes, and counts as a sensor gives them; two windows and a part of one more."""
+    """Counts int16 [12, T, C]: extremes and typical sensor counts, for two windows and a part of one more."""
     time_steps = 2 * model.contract.window_length + 3
     extremes = extreme_counts(time_steps, model.input_size)
     usual = random_counts(4, time_steps, model.input_size, seed=1, sigma=400)
@@ -41,7 +41,7 @@ def counts_for(model: IntModel) -> NDArray[np.int16]:
 def build(
     folders: list[Path], output: Path, target: str | Target, *, compiler: str = "", emulator: str = "", **options: bool
 ) -> TargetProgram:
-    """Build for a target, or skip the test where a tool is missing."""
+    """Build for a target; skips the test if a tool is missing."""
     loaded = load_target(target) if isinstance(target, str) else target
     try:
         return build_for_target(
@@ -52,7 +52,7 @@ def build(
 
 
 def run_case(program: TargetProgram, case: Case) -> Comparison:
-    """What a target gives, compared with the reference."""
+    """Run on a target, and compare with the reference."""
     return compare(case.expected, run_on_target(program, case.model, case.counts))
 
 
@@ -65,7 +65,7 @@ def run_cases(
     emulator: str = "",
     **options: bool,
 ) -> Iterator[tuple[Case, Comparison]]:
-    """Each case with what a target gives compared with the reference; in one image where they fit into one."""
+    """Each case with its comparison of a target with the reference; all in one image if they fit."""
     together = list(cases)
     loaded = load_target(target) if isinstance(target, str) else target
     memory = loaded.memory

@@ -1,4 +1,4 @@
-"""AVR: constants stay in program memory, what is too large is refused, the driver of simavr says what went wrong."""
+"""AVR: constants stay in program memory, too large models are refused, and the simavr driver reports errors."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_tables_and_weights_are_not_in_ram(name: str, cases: dict[str, Case], tm
     in_ram = sum(section.size for section in elf.sections if section.name in (".data", ".bss"))
     assert in_ram < 512
 
-    # Without the qualifier they are all in RAM: the sections tell the two apart.
+    # Without the qualifier all of them are in RAM, so the sections show the difference.
     wrong = target.model_copy(update={"defines": ("ES_ROM=",)})
     if name == "atmega328p":
         with pytest.raises(ToolError, match=r"region `RAM' overflowed"):
@@ -86,7 +86,7 @@ def test_too_large_models_are_refused(hidden: tuple[int, ...], message: str, tmp
 
 
 class Machine:
-    """A built model and orders for it."""
+    """A built model, and orders for it."""
 
     def __init__(self, case: Case, folder: Path, *, keep: bool) -> None:
         self.target = load_target("atmega2560")

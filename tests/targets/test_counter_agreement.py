@@ -42,7 +42,7 @@ int main(void)
 
 @pytest.fixture(scope="module")
 def counter(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    """A copy, as it builds its plugin beside itself."""
+    """A copy of the counter, as it builds its plugin in its own folder."""
     if not (COUNTER / "emu.py").is_file():
         pytest.skip("the independent counter is not here: ../shared/tools/count_instructions beside the repository")
     for tool in ("qemu-system-arm", "gcc"):
@@ -85,6 +85,6 @@ def test_the_same_count(counter: ModuleType, name: str, theirs: str, cell: str, 
     functions = {function: times for function, times in result["by_function"].items() if function not in HARNESS}
     sys.stdout.write(f"{name} {cell}: ours {found.instructions}, theirs {result['regions'][0]} with the harness\n")
     assert functions == dict(found.steps.by_function)
-    # What is left: the two markers, and a loop of some instructions a step.
+    # The remaining difference: the two markers, and a loop of some instructions per step.
     harness = result["regions"][0] - found.instructions
     assert 0 < harness < 10 * model.contract.window_length

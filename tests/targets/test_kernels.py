@@ -1,4 +1,4 @@
-"""Every kernel on a target that takes it, with sizes that reach each loop and remainder: every step, every state."""
+"""Every kernel on a target that uses it, with sizes that reach each loop and remainder: every step, every state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from firmware_export.toolchain.target import load_target
 from tests.targets.running import Case, run_cases
 from tests.zoo import CELLS, awkward_models, extreme_counts, extreme_model, quantized_model, random_counts, spec
 
-# A Cortex-M7 and an M33 take the kernels of an M4; those of hosts are tried in tests/c and test_host_library.py.
+# Cortex-M7 and M33 use the kernels of an M4; tests/c and test_host_library.py test the kernels of hosts.
 THUMB1, THUMB2, HELIUM = "cortex_m0", ("cortex_m3", "cortex_m4"), "cortex_m55"
 BUILDS = {
     **{level: {"optimization": level} for level in ("-O0", "-O1", "-O3", "-Os")},
@@ -25,7 +25,7 @@ BUILDS = {
 
 
 def _kernel_models(cell: str) -> list[IntModel]:
-    """The awkward models of a cell, and sizes that reach every loop and remainder of the kernels."""
+    """Awkward models of a cell, with sizes that reach every loop and remainder of the kernels."""
     large = {
         "loops": spec(cell, 75, 10, channels=13, window_length=3, label_every="sample"),
         "even": spec(cell, 80, 24, channels=12, window_length=3),
@@ -40,7 +40,7 @@ def _kernel_models(cell: str) -> list[IntModel]:
 
 
 def _hard_counts(model: IntModel) -> NDArray[np.int16]:
-    """int16 [W, N, C]: moderate, anything, and patterns of extremes."""
+    """Counts int16 [W, N, C]: moderate noise, full-range noise, and patterns of extremes."""
     steps, channels = min(2 * model.contract.window_length, 60), model.input_size
     moderate = random_counts(2, steps, channels, seed=1, sigma=500)
     return np.concatenate([moderate, random_counts(1, steps, channels, seed=2), extreme_counts(steps, channels)])
@@ -48,7 +48,7 @@ def _hard_counts(model: IntModel) -> NDArray[np.int16]:
 
 @pytest.fixture(scope="module")
 def kernel_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Case]]:
-    """By cell."""
+    """Models by cell."""
     root = tmp_path_factory.mktemp("kernels")
     found: dict[str, list[Case]] = {}
     for cell in CELLS:

@@ -1,4 +1,4 @@
-"""A hundred thousand random steps of each cell on each target, of awkward sizes and extreme weights: every state."""
+"""100,000 random steps of each cell on each target, with awkward sizes and extreme weights: every state."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.targets.running import Case, run_cases
 from tests.zoo import CELLS, awkward_models, random_counts
 
 STEPS = 100_000
-# Of them, in hundredths, for each shape: most for those that an 8-bit part computes quickly.
+# Share of the steps for each shape, per cent: most for those that an 8-bit part computes quickly.
 SHARES = {"small": 30, "small_extreme": 31, "one_extreme": 32, "carry_extreme": 5, "wide_extreme": 3}
 EMULATED = [name for name in target_names() if load_target(name).compilers]
 
 
 def random_case(model: IntModel, steps: int, root: Path) -> Case:
-    """Half of the streams of any count, half as a sensor gives them; three windows and a part of one more."""
+    """Half of the streams with full-range counts, half with typical ones; three windows and a part of one more."""
     time_steps = 3 * model.contract.window_length + 2
     streams = -(-steps // time_steps)
     seed = zlib.crc32(model.name.encode())
@@ -34,7 +34,7 @@ def random_case(model: IntModel, steps: int, root: Path) -> Case:
 
 @pytest.fixture(scope="module")
 def random_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Case]]:
-    """By cell."""
+    """Models by cell."""
     root = tmp_path_factory.mktemp("many")
     models = {model.name: model for model in awkward_models()}
     return {

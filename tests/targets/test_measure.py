@@ -1,4 +1,4 @@
-"""What `measure` states is what is in the linked image, and what the emulators see."""
+"""The figures of `measure` agree with the linked image and with the emulators."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BARE = [name for name in target_names() if load_target(name).memory is not None]
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The small shape of each cell, and the car's LSTM, by name."""
+    """A small model of each cell, and the car's LSTM, by name."""
     root = tmp_path_factory.mktemp("exports")
     models = {cell: reference_model("car", cell, shape=SMALL) for cell in ("lstm", "gru", "rnn")}
     for cell, model in models.items():
@@ -46,7 +46,7 @@ def image_of(folder: Path, output: Path, name: str = "cortex_m4") -> Image:
 @pytest.mark.parametrize(
     ("name", "cell"),
     [
-        # By default each cell where kernels are in assembly, and one elsewhere.
+        # By default each cell on targets with kernels in assembly, and one cell elsewhere.
         pytest.param(
             name,
             cell,
@@ -57,7 +57,7 @@ def image_of(folder: Path, output: Path, name: str = "cortex_m4") -> Image:
     ],
 )
 def test_every_bare_target(name: str, cell: str, exports: dict[str, Path]) -> None:
-    """The worst case of the stack bounds what was seen, and is near it; a window is the sum of its steps."""
+    """The worst-case stack bounds the observed stack closely; a window is the sum of its steps."""
     model = reference_model("car", cell, shape=SMALL)
     try:
         found = measure(exports[cell], model, load_target(name), steps=20)
@@ -92,7 +92,7 @@ def test_sizes_are_those_of_the_linked_image(name: str, exports: dict[str, Path]
     if name != "atmega2560":  # pointers of 32 bits, and constants stay in flash
         assert sizes.ram == stated["context_32bit"]
     named = sum(size for _, size in sizes.flash_symbols)
-    assert named <= sizes.flash  # the rest has no symbol: literals, texts
+    assert named <= sizes.flash  # the rest has no symbols: literals, texts
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -157,7 +157,7 @@ __attribute__((noipa)) static int second(volatile int *at)
 
 
 def with_deep_call(folder: Path, output: Path, room: str) -> Path:
-    """A copy of an export in which a step calls two functions with known arrays."""
+    """A copy of an export in which a step calls two functions with arrays of known size."""
     import shutil
 
     copy = Path(shutil.copytree(folder, output))
@@ -185,7 +185,7 @@ def test_a_stack_that_is_too_deep_is_told_with_its_path(exports: dict[str, Path]
     assert 1000 <= frames["third"] <= 1032
     assert 100 <= frames["second"] <= 132
     assert found.steps is not None
-    assert found.steps.stack_bytes == pytest.approx(found.stack.bytes, abs=1000)  # the room itself is not written to
+    assert found.steps.stack_bytes == pytest.approx(found.stack.bytes, abs=1000)  # the arrays are not written to
     assert found.steps.stack_bytes > plain.stack.bytes
     (overrun,), _ = check_budgets(found, Budgets(max_stack=plain.stack.bytes))
     over = found.stack.bytes - plain.stack.bytes
@@ -209,7 +209,7 @@ def test_figures_that_the_compiler_does_not_write(exports: dict[str, Path], tmp_
 
 
 def test_figures_that_are_lost_on_the_way(exports: dict[str, Path], tmp_path: Path) -> None:
-    """A cache that gives back objects alone: the frames can be read from machine code, but not who calls whom."""
+    """A cache that restores only objects: machine code shows the frames, but not all calls."""
     image = image_of(exports["rnn"], tmp_path)
     assert deepest_stack(image).bytes > 0
     for figures in image.objects.glob("*_es_rnn*.[cs][iu]"):
@@ -231,7 +231,7 @@ def test_a_bound_below_what_was_seen_is_none(exports: dict[str, Path], monkeypat
     assert found.steps is not None
     assert found.stack_bytes == found.steps.stack_bytes
     (note,) = (note for note in found.notes if note.startswith("worst-case stack"))
-    assert "bytes were seen, more than the 8 along es_step; the call graph lacks a call" in note
+    assert "bytes were observed, more than the 8 along es_step; the call graph lacks a call" in note
 
 
 def test_recursion_has_no_bound_and_the_deepest_path_wins() -> None:
@@ -245,7 +245,7 @@ def test_recursion_has_no_bound_and_the_deepest_path_wins() -> None:
 
 
 def test_naked_kernels_have_the_frame_that_they_push(exports: dict[str, Path], tmp_path: Path) -> None:
-    """Nine registers are pushed and 18 words copied by the kernel, which the compiler knows nothing of."""
+    """The kernel pushes nine registers and copies 18 words, which the compiler does not know."""
     image = image_of(exports["lstm"], tmp_path)
     frames = read_frames(image, image.content)
     assert frames.bytes_of["es_lstm_units"] == 9 * 4 + 18 * 4

@@ -1,4 +1,4 @@
-"""Faults planted into the exported C are seen on each target, and the traced build says where they are."""
+"""Faults planted into the exported C are found on each target, and the traced build locates them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.backends.trace import Trace, gate_names
+from edge_seq.backends.trace import Trace
+from edge_seq.ir.kinds import kind_of
 from edge_seq.parity.compare import Comparison
 from tests.targets.running import Case, build, run_case
 
-PLAIN = ("riscv32imc", "atmega2560", "powerpc")  # no kernel of their own
-PLAIN_CELLS = ("cortex_m0", *PLAIN)  # dot products of their own at the most
+PLAIN = ("riscv32imc", "atmega2560", "powerpc")  # targets without a fast kernel
+PLAIN_CELLS = ("cortex_m0", *PLAIN)  # targets with the plain cells; the first has its own dot products
 
-# The last column is not multiplied where their number is odd, as where a kernel takes two at a time.
+# The last column is not multiplied if their number is odd, as in a kernel that takes two at a time.
 OWN_COLUMNS = "weights = es_rows4_narrow(weights, own, layer->own_quads, results);"
 ODD_COLUMNS = """{
         int16_t seen[64];
@@ -26,7 +27,7 @@ ODD_COLUMNS = """{
         }
         weights = es_rows4_narrow(weights, seen, layer->own_quads, results);
     }"""
-# The low byte is taken to be the first in memory.
+# The low byte is assumed to be the first in memory.
 LOW_BYTE = "((uint16_t)word & 0xFFu)"
 FIRST_BYTE = "(*(const unsigned char *)&word)"
 
@@ -34,7 +35,7 @@ FIRST_BYTE = "(*(const unsigned char *)&word)"
 def planted(
     case: Case, folder: Path, path: str, text: str, replacement: str, *, traced: bool, target: str
 ) -> Comparison:
-    """What a damaged export gives on a target, of counts as a sensor gives them."""
+    """Run a damaged export on a target, on typical sensor counts, and compare it with the reference."""
     usual = {name: values[-4:] for name, values in case.expected.values.items()}
     case = replace(case, counts=case.counts[-4:], expected=Trace(usual))
     copy = Path(shutil.copytree(case.folder, folder / "export"))
@@ -62,7 +63,7 @@ def test_a_rounding_and_a_bias(
         case, tmp_path, path, text, re.sub(pattern, replacement, text), traced=False, target="cortex_m4"
     )
     assert comparison.first is not None
-    # A fast kernel has its own rounding; then the fault shows where the plain C pools.
+    # A fast kernel has its own rounding; the fault then shows in pooling, which is plain C.
     assert comparison.first.name.startswith(("layer0.", "pooled"))
 
 
@@ -79,13 +80,13 @@ def test_a_last_column_that_is_dropped(target: str, cases: dict[str, Case], tmp_
     assert not with_fault(odd.model.name, traced=False).holds
     first = with_fault(odd.model.name, traced=True).first
     assert first is not None
-    assert first.name in {f"layer0.{gate}" for gate in gate_names(odd.model.layers[0])}
+    assert first.name in {f"layer0.{gate}" for gate in kind_of(odd.model.layers[0]).gate_names}
     assert first.step > 0  # the state before was zero
 
 
 @pytest.mark.parametrize("target", PLAIN_CELLS)
 def test_a_wrong_table_entry(target: str, cases: dict[str, Case], tmp_path: Path) -> None:
-    """Of the cell at x = 0: slope and base are one word."""
+    """A fault in the table's cell at x = 0, where slope and base are one word."""
     found = planted(
         cases["lstm_car"], tmp_path, "runtime/src/es_tanh.c", " 98272,", " 98273,", traced=True, target=target
     )
@@ -95,12 +96,12 @@ def test_a_wrong_table_entry(target: str, cases: dict[str, Case], tmp_path: Path
 
 @pytest.mark.parametrize("target", PLAIN_CELLS)
 def test_a_swapped_byte_order(target: str, cases: dict[str, Case], tmp_path: Path) -> None:
-    """Which only a machine with the high byte first shows."""
+    """A fault that only a big-endian machine shows."""
     case = cases["lstm_car"]
     found = planted(case, tmp_path, "runtime/src/es_rows.c", LOW_BYTE, FIRST_BYTE, traced=True, target=target)
     if target != "powerpc":
         assert found.holds
         return
     assert found.first is not None
-    assert found.first.name in {f"layer0.{gate}" for gate in gate_names(case.model.layers[0])}
+    assert found.first.name in {f"layer0.{gate}" for gate in kind_of(case.model.layers[0]).gate_names}
     assert found.first.step > 0

@@ -21,13 +21,13 @@ COMBINATIONS = [
     for emulator in target.emulators
     for choice in target.compilers
     if target.compilers
-    # The second opinions: zig in the first emulator, the first compiler in the others.
+    # Second opinions: zig with the first emulator, the first compiler with the others.
     if emulator is target.emulators[0] or choice is target.compilers[0]
 ]
 
 
 def _is_second_opinion(name: str, compiler: str, emulator: str) -> bool:
-    """What the default tests ask one target for: another compiler, slow to start, and another emulator."""
+    """Combinations that default tests run on one target only: another compiler, slow to start, and another emulator."""
     first = load_target(name).emulators[0].kind
     return (compiler == "zig" and name != "cortex_m4") or (emulator != first and name not in ("cortex_m0", "cortex_m4"))
 
@@ -55,7 +55,7 @@ def test_traced_builds_show_every_gate(name: str, cases: dict[str, Case], tmp_pa
 
 
 def with_memory(name: str, **changes: int) -> Target:
-    """A target whose part has another memory."""
+    """A target with another memory size."""
     target = load_target(name)
     assert target.memory is not None
     return target.model_copy(update={"memory": target.memory.model_copy(update=changes)})

@@ -1,4 +1,4 @@
-"""The car-state model and the one of HAPT, trained, on every target: every step, every state."""
+"""The trained car-state and HAPT models on every target: every step, every state."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def car(tmp_path_factory: pytest.TempPathFactory) -> Case:
 
 @pytest.fixture(scope="module")
 def hapt(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    """With real windows where the recordings are on the machine."""
+    """On real windows, if the recordings are on this machine."""
     model = load_int_model(TRAINED / "hapt.int.safetensors")
     counts = random_counts(8, model.contract.window_length, model.input_size, seed=2, sigma=2000)
     if (HAPT.parent / load_source(HAPT).path).is_dir():
@@ -66,7 +66,7 @@ def some_of(case: Case, every: int) -> Case:
 
 @pytest.mark.parametrize(
     "name",
-    # These run the instructions of others: the two ATmega the same ones, an M7 and an M33 those of an M4.
+    # These targets run the same instructions as others: the two ATmega alike, M7 and M33 those of an M4.
     [
         pytest.param(name, marks=pytest.mark.slow if name in ("atmega2560", "cortex_m7", "cortex_m33") else ())
         for name in target_names()

@@ -1,4 +1,5 @@
-"""constraints.txt pins all that the tests run with, and does not stand in the way on another Python."""
+"""constraints/tested.txt pins every package that the tests run with, for every Python; constraints/lowest.txt has the
+lower bounds of pyproject.toml."""
 
 from __future__ import annotations
 
@@ -11,13 +12,24 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
-LINES = [
-    line
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    if line and not line.startswith("#")
-]
+
+
+def constraints(name: str) -> list[str]:
+    """The lines of a file below constraints/ that hold one."""
+    text = (ROOT / "constraints" / name).read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+LINES = constraints("tested.txt")
+NOT_LOWEST = {"torch"}  # its older releases are several gigabytes each
 PINS = {canonicalize_name(pin.name): pin for pin in map(Requirement, LINES)}
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
@@ -41,7 +53,7 @@ def _needed_here(name: str, extras: frozenset[str], seen: dict[tuple[str, frozen
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="the pins were frozen on 3.11; 3.10 needs some packages more")
 def test_everything_that_the_tests_run_with_is_pinned() -> None:
     seen: dict[tuple[str, frozenset[str]], None] = {}
-    _needed_here("edge-seq", frozenset({"test"}), seen)
+    _needed_here("edge-seq", frozenset({"test", "docs"}), seen)
     names = {name for name, _ in seen} - {"edge-seq", "setuptools"}
     assert {"numpy", "torch", "pytest"} <= names
     # The CUDA build of torch brings packages that the CPU build has not.
@@ -70,3 +82,33 @@ def test_no_pin_asks_for_another_python(python: str) -> None:
                 refused.append(name)
     assert looked_at
     assert refused == []
+
+
+def lower_bounds() -> dict[str, Requirement]:
+    """Every package that pyproject.toml names, by its normalized name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    named = [Requirement(line) for group in groups for line in group]
+    return {canonicalize_name(one.name): one for one in named if one.name != "edge-seq"}
+
+
+def test_lowest_constraints_are_the_lower_bounds() -> None:
+    bounds = lower_bounds()
+    lowest = {canonicalize_name(pin.name): pin for pin in map(Requirement, constraints("lowest.txt"))}
+    assert sorted(lowest) == sorted(bounds)
+    for name, bound in bounds.items():
+        ((bound_operator, bound_version),) = [(one.operator, one.version) for one in bound.specifier]
+        ((operator, version),) = [(one.operator, one.version) for one in lowest[name].specifier]
+        assert (bound_operator, operator) == (">=", "=="), name
+        assert str(bound.marker) == str(lowest[name].marker), name
+        if name in NOT_LOWEST:
+            assert Version(version) > Version(bound_version), name
+        else:
+            assert version == bound_version, name
+
+
+def test_what_the_tests_run_with_is_within_the_bounds() -> None:
+    assert {name for name, bound in lower_bounds().items() if name not in PINS} <= {"tomli"}, "needed below 3.11 alone"
+    for name, bound in lower_bounds().items():
+        for pin in PINS[name].specifier if name in PINS else ():
+            assert bound.specifier.contains(pin.version), name

@@ -1,4 +1,4 @@
-"""Figures: text that is no formula, ticks too; what is said without matplotlib."""
+"""Text and tick labels of figures are not read as formulas; without matplotlib there is a clear error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from edge_seq.support.drawing import has_matplotlib, plain_figures, require_matplotlib, save
 from edge_seq.support.errors import ToolError
 
-FORMULAS = ("a$b$c", r"$\foo$", "$")  # drawn as formulas the second ends in an error, the first loses its signs
+FORMULAS = ("a$b$c", r"$\foo$", "$")  # as formulas, the first loses its "$" and the second raises an error
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])
@@ -20,7 +20,7 @@ def test_text_is_drawn_as_it_is_in_the_same_bytes(scale: str, tmp_path: Path) ->
         with plain_figures() as new_figure:
             figure = new_figure(figsize=(5, 4), layout="constrained")
             axes = figure.subplots()
-            axes.plot([1, 2, 3], [2.0, 3.0, 5.0], label=FORMULAS[0])  # less than a decade, where minor ticks are named
+            axes.plot([1, 2, 3], [2.0, 3.0, 5.0], label=FORMULAS[0])  # less than a decade: minor ticks are labelled
             axes.set(title=FORMULAS[1], xlabel=FORMULAS[2], yscale=scale)
             axes.legend()
             save(figure, tmp_path / name, dpi=60)

@@ -34,7 +34,7 @@ def test_the_old_content_is_there_until_the_new_is_whole(tmp_path):
     path.write_text("old")
     with replace_when_done(path) as temporary:
         assert temporary.parent == path.parent  # a rename across file systems would not be atomic
-        assert temporary.suffix == ".onnx"  # tools that go by the ending write the right format
+        assert temporary.suffix == ".onnx"  # some tools choose the format by the suffix
         temporary.write_text("half")
         assert path.read_text() == "old"
         temporary.write_text("whole")

@@ -1,4 +1,4 @@
-"""Scores against scikit-learn, intervals against what they must do, refusals."""
+"""Scores equal those of scikit-learn, intervals respect groups, and bad input is refused."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_interval_holds_the_value_and_is_seeded() -> None:
 
 
 def test_the_interval_of_a_class_is_over_resamples_that_hold_it() -> None:
-    """Class 3 is in one of eight groups, always right: what a resample without that group would give is not 0."""
+    """Class 3 is in one of eight groups and always right. A resample without that group must not count as F1 0."""
     groups = (np.arange(80) % 8).astype(str)
     labels = np.where(groups == "0", 3, 0)
     rare, absent = (_evaluate(labels, np.eye(4)[labels], groups).classes[index] for index in (3, 2))
@@ -92,7 +92,7 @@ def test_the_interval_of_a_class_is_over_resamples_that_hold_it() -> None:
 
 
 def test_memory_of_the_bootstrap_does_not_grow_with_its_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Matrices of 1,000 resamples of 150 classes are 180 MB."""
+    """The matrices of 1,000 resamples with 150 classes would take 180 MB."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 150, 2000)
     probabilities = np.eye(150)[generator.integers(0, 150, 2000)]
@@ -102,13 +102,13 @@ def test_memory_of_the_bootstrap_does_not_grow_with_its_resamples(monkeypatch: p
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6
-    monkeypatch.setattr(metrics_module, "_BYTES_AT_ONCE", 1)  # one at a time: the same draws, the same figures
+    monkeypatch.setattr(metrics_module, "_BYTES_AT_ONCE", 1)  # one resample at a time: same draws, same scores
     one_by_one = evaluate_predictions(labels, probabilities, groups, label_names=[str(k) for k in range(150)])
     assert one_by_one == in_parts
 
 
 def test_groups_that_agree_within_widen_the_interval() -> None:
-    """The same windows, in 8 groups that are all right or all wrong: the interval must not pretend to 400 windows."""
+    """The windows are in 8 groups that are all right or all wrong, so they are not 400 independent observations."""
     labels = np.zeros(400, dtype=np.int16)
     right = np.arange(400) % 8 < 6
     probabilities = np.eye(4)[np.where(right, 0, 1)]

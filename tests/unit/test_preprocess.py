@@ -16,7 +16,7 @@ def one_channel(values: list[int], preprocessing: Preprocessing) -> list[int]:
 
 
 def low_pass(values: list[int], shift: int) -> list[int]:
-    """remove_gravity once more, in Python's integers: y = x - round(m / 2^14), m += floor((2^14 x - m) / 2^shift)."""
+    """A second remove_gravity, in Python's integers: y = x - round(m / 2^14), m += floor((2^14 x - m) / 2^shift)."""
     memory = values[0] * 2**14
     result = []
     for number, x in enumerate(values):

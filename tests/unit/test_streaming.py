@@ -1,4 +1,4 @@
-"""Events, alarms and delays: counted by hand on short timelines."""
+"""Events, false alarms and delays on short timelines, counted by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMES = ("calm", "shake", "skid")
 
 
 def line(labels: str, decisions: str, group: str = "a") -> Timeline:
-    """Digits are classes, ``.`` is unlabelled or undecided, ``?`` unknown."""
+    """Build a timeline from text: digits are classes, ``.`` is unlabelled or undecided, ``?`` is unknown."""
     code = {".": -1, "?": len(NAMES)}
 
     def array(text: str) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_delay_false_alarm_fragment_and_miss() -> None:
     #              01234567890123456789
     metrics = score(line("00000111111111100000", "00200001101111000000"), rate=2.0)
     calm, shake, skid = metrics.classes
-    assert (calm.events, calm.hits, calm.detections, calm.false_alarms) == (2, 2, 4, 1)  # that of sample 9
+    assert (calm.events, calm.hits, calm.detections, calm.false_alarms) == (2, 2, 4, 1)  # false alarm at sample 9
     assert calm.fragments_per_hit == 1.5  # the skid cuts the first in two
     assert calm.fragmented == 1
     assert (shake.hits, shake.fragments_per_hit, shake.false_alarms) == (1, 2, 0)
@@ -71,9 +71,9 @@ def test_unknown_and_unlabelled_time() -> None:
     assert metrics.hours == pytest.approx(4 / 3600)
     assert metrics.unknown_share == 1 / 4  # unlabelled time does not count
     assert metrics.classes[2].detections == metrics.classes[2].false_alarms == 0
-    assert metrics.true_changes_per_minute == 60 / 4  # across it
-    assert metrics.flicker_per_minute.value == 2 * 60 / 4  # 0 to unknown to 1; before the first label there is none
-    assert score(line("00..11", "002221")).classes[2].false_alarms == 1  # reaches into labelled time
+    assert metrics.true_changes_per_minute == 60 / 4  # a change across unlabelled time counts
+    assert metrics.flicker_per_minute.value == 2 * 60 / 4  # 0 to unknown to 1; the first label is no change
+    assert score(line("00..11", "002221")).classes[2].false_alarms == 1  # it reaches into labelled time
 
 
 def test_several_recordings_of_a_group_and_intervals_over_groups() -> None:

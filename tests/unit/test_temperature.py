@@ -1,4 +1,4 @@
-"""Temperature scaling: the optimum, what it leaves alone, refusals; reliability bins."""
+"""Temperature scaling finds the optimum, keeps the labels and refuses bad input; and reliability bins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.zoo import quantized_model, random_counts, random_float_model, spec
 
 
 def _too_sure(factor: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
-    """Labels drawn from softmax(z), and the logits factor * z."""
+    """Draw labels from softmax(z), and give them with the logits factor * z."""
     rng = np.random.default_rng(3)
     z = rng.normal(0, 1.5, (count, 4))
     drawn = (softmax(z).cumsum(axis=1) > rng.random((count, 1))).argmax(axis=1)
@@ -53,7 +53,7 @@ def test_it_is_the_lowest_likelihood_and_mends_the_calibration_error() -> None:
 
 @pytest.mark.parametrize(("sign", "end"), [(1, TEMPERATURE_MIN), (-1, TEMPERATURE_MAX)])
 def test_windows_that_tell_no_temperature_give_the_end_and_say_so(sign: int, end: float) -> None:
-    """All right, or all wrong."""
+    """All windows are right, or all are wrong."""
     temperature = fit_temperature(np.zeros(5, dtype=np.int16), np.array([[sign * 1.0, 0.0]] * 5))
     assert temperature.value == pytest.approx(end)
     assert "at the end of its range, 0.1 to 10" in temperature.note
@@ -106,4 +106,4 @@ def test_reliability_bins_give_the_calibration_error() -> None:
     assert (bins[0].low, bins[-1].high) == (0.0, 1.0)
     gaps = [one.windows * abs(one.accuracy - one.confidence) for one in bins if one.accuracy is not None]  # type: ignore[operator]
     assert sum(gaps) / 500 == pytest.approx(expected_calibration_error(labels, probabilities))
-    assert replace(bins[0], windows=0).accuracy is None  # nobody is that unsure of four classes
+    assert replace(bins[0], windows=0).accuracy is None  # four classes give a confidence of at least 1/4

@@ -1,1 +1,1 @@
-"""The ONNX exporters and what runs their files. The only place that imports onnx and onnxruntime."""
+"""Export models as ONNX and run the files. The only package that imports onnx and onnxruntime."""

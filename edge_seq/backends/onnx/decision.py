@@ -22,7 +22,7 @@ SCORES, DECIDED, PENDING, RUN, PRIMED, EXCESS = (
 
 
 def decision_states(model: IntModel) -> tuple[Port, ...]:
-    """States of the stage, zero (false) after a reset, which a window's end does not touch; none without a stage."""
+    """States of the stage, zero (false) after a reset. A window's end does not change them. Empty without a stage."""
     stage = model.readout.decision
     if stage is None:
         return ()
@@ -33,13 +33,13 @@ def decision_states(model: IntModel) -> tuple[Port, ...]:
 
 @dataclass(frozen=True)
 class Decided:
-    """What the stage gave.
+    """Results of the stage.
 
     Attributes:
-        decision: int64 [batch, 1], 0..K-1, K for unknown, -1 where no label is due.
-        scores: int32 [batch, K], 0 where no label is due.
-        excess: int32 [batch, 1], 0 where no label is due; None without a distance.
-        states: the next states, by name.
+        decision: int64 [batch, 1], 0 to K-1, K for unknown, -1 if no label is due.
+        scores: int32 [batch, K], 0 if no label is due.
+        excess: int32 [batch, 1], 0 if no label is due; None without a distance.
+        states: next states, by name.
     """
 
     decision: str
@@ -49,21 +49,21 @@ class Decided:
 
 
 def _smoothed(graph: Graph, stage: DecisionStage, fresh: str, before: str, primed: str) -> str:
-    """s + floor((x - s) / 2^n), or x at the first label."""
+    """Exponential smoothing: s + floor((x - s) / 2^n), or x at the first label."""
     way = graph.add("Sub", fresh, before)
     moved = graph.add("Add", before, fixed.floor_shift(graph, way, stage.smoothing_shift))
     return graph.add("Where", primed, moved, fresh)
 
 
 def _scores(graph: Graph, stage: DecisionStage, logits: str, states: Mapping[str, str]) -> str:
-    """Of x, the gap to the largest logit, at least -2^19."""
+    """Smoothed scores. The unsmoothed score is a logit minus the largest logit, at least -2^19."""
     largest = graph.add("ReduceMax", logits, graph.axes(1), keepdims=1)
     fresh = graph.add("Max", graph.add("Sub", logits, largest), graph.scalar(-SCORE_LIMIT))
     return _smoothed(graph, stage, fresh, states[SCORES], states[PRIMED])
 
 
 def _excess(graph: Graph, distance: UnknownDistance, operands: str, logits: str) -> str:
-    """Sum of |v - centroid|, all in Q7, less the radius, of the label: int32 [batch, 1]."""
+    """Sum of |v - centroid| minus the radius of the label, int32 [batch, 1], Q7."""
     centroids = np.array(distance.centroids, dtype=np.int32)
     drop = np.where(is_coarse(centroids.shape[1]), 0, COARSE_DROP)
     shifts = fixed.Shifts.of(drop, drop > 0)
@@ -78,7 +78,7 @@ def _excess(graph: Graph, distance: UnknownDistance, operands: str, logits: str)
 
 
 def _target(graph: Graph, stage: DecisionStage, scores: str, decided: str) -> str:
-    """What this label asks for: 0 unknown, k + 1 class k; int32 [batch, 1]."""
+    """Target of this label, int32 [batch, 1]: 0 unknown, k + 1 class k."""
     best = graph.int32(graph.add("ArgMax", scores, axis=1, keepdims=1))
     first_two, _ = graph.add_many("TopK", [scores, graph.axes(2)], ["first_two", "first_two.index"], axis=1)
     first, second = (
@@ -104,16 +104,16 @@ def decide(
     logits: str,
     states: Mapping[str, str],
 ) -> Decided:
-    """One step of the stage; where no label is due, its states stay as they are.
+    """Append one step of the stage. Its states do not change if no label is due.
 
     Args:
-        graph: to append to.
-        model: of the stage.
-        stage: its numbers.
-        moment: whether a label is due.
-        operands: int32 [batch, H], what the head saw.
-        logits: int32 [batch, K], also where none is due.
-        states: by name.
+        graph: graph to append to.
+        model: model of the stage.
+        stage: parameters of the stage.
+        moment: tells whether a label is due.
+        operands: input of the head, int32 [batch, H].
+        logits: logits of every step, int32 [batch, K].
+        states: current states, by name.
     """
     one, decided = graph.scalar(1), states[DECIDED]
     scores = _scores(graph, stage, logits, states)

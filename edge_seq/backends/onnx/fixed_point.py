@@ -1,7 +1,7 @@
-"""The primitives of SPEC.md, sections 2, 5 and 6, as nodes on int32 tensors. Everything integer is built of these.
+"""The integer primitives of SPEC.md, sections 2, 5 and 6, as nodes on int32 tensors.
 
-ONNX divides integers towards zero and shifts unsigned ones only. So a shift to the right is: take the low bits away,
-which leaves a multiple, and divide that, which is exact for every int32 of either sign.
+ONNX divides integers towards zero, and shifts only unsigned integers. A right shift therefore first subtracts the low
+bits, which leaves a multiple of the divisor, and then divides. This is exact for every int32 of either sign.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def rounding_shift(graph: Graph, value: str, bits: int) -> str:
 
 @dataclass(frozen=True)
 class Shifts:
-    """Constants of shifts by as many bits as there are units or counts, all int32 [n].
+    """Constants of a shift with an individual number of bits for each of n elements, all int32 [n].
 
     Attributes:
-        half: what is added first: half of the divisor where the shift rounds, otherwise 0.
-        low_bits: what is taken away: divisor - 1.
+        half: value added first: half of the divisor if the shift rounds, otherwise 0.
+        low_bits: mask of the bits that are subtracted: divisor - 1.
         divisor: 2^bits.
     """
 
@@ -48,13 +48,13 @@ class Shifts:
 
     @staticmethod
     def of(bits: NDArray[np.integer[Any]], rounds: NDArray[np.bool_]) -> Shifts:
-        """Shifts by ``bits``, 0 to 30, with rounding where ``rounds`` says so."""
+        """Constants for shifts by ``bits``, 0 to 30, which round where ``rounds`` is True."""
         divisor = np.left_shift(1, bits.astype(np.int64)).astype(np.int32)
         return Shifts(np.where(rounds, divisor >> 1, 0).astype(np.int32), divisor - np.int32(1), divisor)
 
 
 def shift_by(graph: Graph, value: str, half: str, low_bits: str, divisor: str) -> str:
-    """floor((value + half) / divisor), with a divisor of its own for each unit; arguments as in :class:`Shifts`."""
+    """floor((value + half) / divisor) with individual divisors; see :class:`Shifts` for the arguments."""
     raised = graph.add("Add", value, half)
     low = graph.add("BitwiseAnd", raised, low_bits)
     return graph.add("Div", graph.add("Sub", raised, low), divisor)
@@ -63,19 +63,20 @@ def shift_by(graph: Graph, value: str, half: str, low_bits: str, divisor: str) -
 def mulw(graph: Graph, value: str, factor: str, *, factor_is_signed: bool = False, name: str = "") -> str:
     """floor(value * factor / 2^16), all in 32 bits.
 
-    With value = 2^16 high + low and low >= 0 that is high factor + floor(low factor / 2^16).
+    With value = 2^16 high + low and low >= 0, this is high factor + floor(low factor / 2^16).
 
     Args:
-        graph: to append to.
-        value: any int32.
+        graph: graph to append to.
+        value: any int32 tensor.
         factor: int32 tensor of 16-bit numbers.
-        factor_is_signed: whether it may be negative; where it is not, nor is the low product, which is just divided.
-        name: of the result.
+        factor_is_signed: True if the factor may be negative. If not, the low product is not negative either, and a
+            plain division is enough.
+        name: name of the result.
     """
     low = graph.add("BitwiseAnd", value, graph.scalar((1 << MULTIPLIER_SHIFT) - 1))
     unit = graph.scalar(1 << MULTIPLIER_SHIFT)
     high = graph.add("Div", graph.add("Sub", value, low), unit)
-    low_product = graph.add("Mul", low, factor)  # at most 65535 * 32768, which 32 bits hold
+    low_product = graph.add("Mul", low, factor)  # at most 65535 * 32768, which fits 32 bits
     carry = (
         floor_shift(graph, low_product, MULTIPLIER_SHIFT) if factor_is_signed else graph.add("Div", low_product, unit)
     )
@@ -83,7 +84,7 @@ def mulw(graph: Graph, value: str, factor: str, *, factor_is_signed: bool = Fals
 
 
 def saturate16(graph: Graph, value: str, name: str = "") -> str:
-    """The nearest value that 16 bits hold."""
+    """The nearest value that fits 16 bits."""
     return graph.add("Clip", value, graph.scalar(INT16_MIN), graph.scalar(INT16_MAX), name=name)
 
 
@@ -93,14 +94,14 @@ def table_argument(graph: Graph, value: str, name: str = "") -> str:
 
 
 def _look_up(graph: Graph, table: NDArray[np.int16], name: str, flat_index: str, shape: str) -> str:
-    """table[index]. ``GatherElements`` on one axis, as ONNX Runtime's is ten times as fast as its ``Gather``."""
+    """table[index], by ``GatherElements`` on one axis, which is ten times as fast in ONNX Runtime as ``Gather``."""
     if name not in graph.constants:
         graph.constant(table.astype(np.int32), name)
     return graph.add("Reshape", graph.add("GatherElements", name, flat_index, axis=0), shape)
 
 
 def table_tanh(graph: Graph, argument: str) -> str:
-    """tanh((argument - 2^19) / 2^16) in Q15: base[k] + floor(slope[k] (f + 1) / 2^16), k and f the argument's parts."""
+    """tanh((argument - 2^19) / 2^16) in Q15: base[k] + floor(slope[k] (f + 1) / 2^16), with argument = 2^12 k + f."""
     base, slope = tanh_table()
     cell = graph.add("Div", argument, graph.scalar(1 << POSITION_BITS))
     flat, shape = graph.add("Reshape", cell, graph.axes(-1)), graph.add("Shape", cell)
@@ -114,5 +115,5 @@ def table_tanh(graph: Graph, argument: str) -> str:
 
 
 def sigmoid_of_tanh(graph: Graph, tanh: str) -> str:
-    """floor(tanh / 2) + 2^14, as (tanh + 2^15) / 2, which is not negative."""
+    """floor(tanh / 2) + 2^14, computed as (tanh + 2^15) / 2, whose dividend is not negative."""
     return graph.add("Div", graph.add("Add", tanh, graph.scalar(1 << FINE_FRAC_BITS)), graph.scalar(2))

@@ -1,14 +1,14 @@
-"""The float model as ONNX: standard RNN, GRU and LSTM nodes, written directly (tracing froze axes and lost biases).
+"""The float model as ONNX: standard nodes, written directly, as tracing froze axes and lost biases.
 
-Raw counts go in; preprocessing and normalisation are in the graph. Two forms:
+The input is raw counts; preprocessing and normalisation are in the graph. There are two forms:
 
-- ``window``: ``counts`` int16 [batch, time, C], one window from a reset; ``time`` is free. A label at the end of a
-  window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch] after the last sample
-  given. A label after each sample gives [batch, time, K] and [batch, time].
-- ``step``: ``counts`` int16 [batch, C] and the states in; the same outputs of this sample and the states out, each as
-  ``<state>.next``. States are zero (false) after a reset. Where no label is due, ``logits`` and ``probabilities`` are 0
-  and ``label`` is -1. At a window's end it begins again as SPEC.md, section 7, says, so that a stream gives the labels
-  of its windows.
+- ``window``: the input is ``counts`` int16 [batch, time, C], one window from a reset; ``time`` is free. A model with a
+  label per window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch] after the last
+  sample. A model with a label after each sample gives [batch, time, K] and [batch, time].
+- ``step``: the inputs are ``counts`` int16 [batch, C] and the states; the outputs are those of this sample and the next
+  states, each as ``<state>.next``. States are zero (false) after a reset. If no label is due, ``logits`` and
+  ``probabilities`` are 0 and ``label`` is -1. At a window's end, the next window begins as in SPEC.md, section 7, so
+  that a stream gives the labels of its windows.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
-from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, to_model
+from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, add_scan, to_model
 from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step, preprocess_window
 from edge_seq.backends.onnx.window import (
@@ -31,40 +32,32 @@ from edge_seq.backends.onnx.window import (
     where_due,
     window_states,
 )
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, cell_name, gates, hidden_size
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 
 Float32 = NDArray[np.float32]
-HIDDEN, CELL = "hidden_state", "cell_state"
+HIDDEN: StateName = "hidden_state"
 
-# The order in which ONNX stacks gates (z r h; i o f c): the gate that gives the input's part, and the state's part.
-GATE_ORDER: dict[type, tuple[tuple[str, str], ...]] = {
-    Rnn: (("hidden", "hidden"),),
-    Gru: (
-        ("update_gate", "update_gate"),
-        ("reset_gate", "reset_gate"),
-        ("new_gate_input", "new_gate_hidden"),
-    ),
-    Lstm: (
-        ("input_gate", "input_gate"),
-        ("output_gate", "output_gate"),
-        ("forget_gate", "forget_gate"),
-        ("cell_gate", "cell_gate"),
-    ),
-}
+
+def _states(layer: Layer[FloatRows]) -> tuple[StateName, ...]:
+    """A layer's states, the hidden state first."""
+    return (HIDDEN, *(name for name in kind_of(layer).state_names if name != HIDDEN))
+
+
+NodeLayer = Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows]  # kinds for which ONNX has a node
 
 
 @dataclass(frozen=True)
 class NodeWeights:
-    """What a recurrent node of ONNX takes, one direction.
+    """Weights of a recurrent ONNX node with one direction.
 
     Attributes:
-        w: float32 [1, G H, I], input weights.
-        r: float32 [1, G H, H], recurrent weights.
-        b: float32 [1, 2 G H], input biases, then recurrent biases. A model has one bias a gate, which stands in the
-            first half; only a GRU's new gate has two, as the reset gate multiplies the second.
+        w: input weights, float32 [1, G H, I].
+        r: recurrent weights, float32 [1, G H, H].
+        b: input biases, then recurrent biases, float32 [1, 2 G H]. A model has one bias per gate, which is in the first
+            half. Only a GRU's new gate has two, as the reset gate multiplies the second.
     """
 
     w: Float32
@@ -72,34 +65,48 @@ class NodeWeights:
     b: Float32
 
 
-def node_weights(cell: Cell[FloatRows]) -> NodeWeights:
-    """Stack a cell's gates as ONNX orders them."""
-    named = gates(cell)
-    order = GATE_ORDER[type(cell)]
-    recurrent_bias = [np.zeros_like(named[own].bias) if own == seen else named[own].bias for seen, own in order]
+def gate_order(layer: NodeLayer) -> tuple[tuple[FloatRows, FloatRows], ...]:
+    """The order in which ONNX stacks gates (z r h; i o f c): rows that give the input's part, and the state's part."""
+    match layer:
+        case Rnn():
+            return ((layer.hidden, layer.hidden),)
+        case Gru():
+            update, reset = layer.update_gate, layer.reset_gate
+            return ((update, update), (reset, reset), (layer.new_gate_input, layer.new_gate_hidden))
+        case Lstm():
+            order = (layer.input_gate, layer.output_gate, layer.forget_gate, layer.cell_gate)
+            return tuple((gate, gate) for gate in order)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def node_weights(cell: NodeLayer) -> NodeWeights:
+    """Stack a cell's gates in the order of ONNX."""
+    order = gate_order(cell)
+    recurrent_bias = [np.zeros_like(own.bias) if own is seen else own.bias for seen, own in order]
     return NodeWeights(
-        w=np.concatenate([named[seen].weight_input for seen, _ in order])[None],
-        r=np.concatenate([named[own].weight_hidden for _, own in order])[None],
-        b=np.concatenate([*(named[seen].bias for seen, _ in order), *recurrent_bias])[None],
+        w=np.concatenate([seen.weight_input for seen, _ in order])[None],
+        r=np.concatenate([own.weight_hidden for _, own in order])[None],
+        b=np.concatenate([*(seen.bias for seen, _ in order), *recurrent_bias])[None],
     )
 
 
 def float_states(model: FloatModel) -> tuple[Port, ...]:
-    """Inputs of the step model besides ``counts``, in order; all zero (false) after a reset.
+    """State inputs of the step model, in order, after ``counts``. All are zero (false) after a reset.
 
-    ``layer0.hidden_state`` float32 [batch, H], for an LSTM also ``layer0.cell_state``; those of preprocessing and of
-    the window are as in the integer model, but ``pool_sum`` is float32.
+    Each layer has ``layer0.hidden_state`` float32 [batch, H], an LSTM also ``layer0.cell_state``. The states of
+    preprocessing and of the window are those of the integer model, except that ``pool_sum`` is float32.
     """
     layers = [
         Port(f"layer{index}.{name}", FLOAT, (BATCH, hidden_size(cell)))
         for index, cell in enumerate(model.layers)
-        for name in ((HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,))
+        for name in _states(cell)
     ]
     return (*preprocess_states(model.contract), *layers, *window_states(model, FLOAT))
 
 
 def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
-    """(features - mean) / scale in float32; the whole part of the mean is subtracted in integers, exactly."""
+    """(features - mean) / scale in float32. The integer part of the mean is subtracted exactly, in integers."""
     mean = np.array(model.number_format.normalisation.mean, dtype=np.float64)
     whole = np.clip(np.rint(mean), -(2**20), 2**20)
     centred = graph.add("Sub", features, graph.constant(whole.astype(np.int32), "mean.whole"))
@@ -110,41 +117,87 @@ def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
 
 
 def _recurrent(
-    graph: Graph, cell: Cell[FloatRows], index: int, sequence: str, start: tuple[str, ...]
+    graph: Graph, cell: Layer[FloatRows], index: int, sequence: str, start: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
-    """One layer over [time, batch, I]: its outputs [time, 1, batch, H] and last states [1, batch, H], hidden first.
+    """Append one layer over [time, batch, I].
 
     Args:
-        graph: to append to.
-        cell: of the model.
-        index: of the layer.
-        sequence: float32 [time, batch, I].
-        start: initial states [1, batch, H], hidden first; empty for zeros.
+        graph: graph to append to.
+        cell: cell of the layer.
+        index: index of the layer.
+        sequence: input, float32 [time, batch, I].
+        start: initial states [1, batch, H], hidden state first; empty for zeros.
+
+        Returns:
+            Outputs [time, 1, batch, H], and last states [1, batch, H], hidden state first.
     """
+    match cell:
+        case Rnn() | Gru() | Lstm():
+            return _node(graph, cell, index, sequence, start)
+        case FastGrnn():
+            return _fastgrnn_scan(graph, cell, index, sequence, start)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _fastgrnn_scan(
+    graph: Graph, cell: FastGrnn[FloatRows], index: int, sequence: str, start: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """A ``Scan`` over time, as no node exists; arguments and results as of :func:`_recurrent`."""
+    prefix, size = f"layer{index}", hidden_size(cell)
+    rows = cell.new_gate
+    product = graph.add("MatMul", sequence, graph.constant(rows.weight_input.T, f"{prefix}.w"))
+    seen = graph.add("Add", product, graph.constant(rows.bias, f"{prefix}.b"))
+    if start:
+        first = graph.add("Squeeze", start[0], graph.axes(0))
+    else:
+        zero = onnx.helper.make_tensor("zero", FLOAT, [1], [0.0])
+        first = graph.add("ConstantOfShape", graph.add("Shape", seen, start=1), value=zero)
+
+    recurrent = graph.constant(rows.weight_hidden.T, f"{prefix}.r")
+    offset, zeta, nu = (graph.constant(array, f"{prefix}.{name}") for name, array in constants_of(cell).items())
+    body = graph.body()
+    own, slice_ = (Port(graph.unique(f"{prefix}.{name}"), FLOAT, (BATCH, size)) for name in ("state", "seen"))
+    new = body.add("Add", slice_.name, body.add("MatMul", own.name, recurrent))
+    update = body.add("Sigmoid", body.add("Add", new, offset))
+    left = body.add("Sub", body.scalar(1, np.float32), update)
+    take = body.add("Add", body.add("Mul", zeta, left), nu)
+    added = body.add("Mul", take, body.add("Tanh", new))
+    hidden = own.renamed(body.add("Add", added, body.add("Mul", update, own.name), name=f"{prefix}.{HIDDEN}"))
+    output = own.renamed(body.rename(hidden.name, f"{prefix}.output"))
+    (last,), (outputs,) = add_scan(
+        graph, body, [own, slice_], [hidden, output], [first], (seen,), (f"{prefix}.outputs",), axis=0
+    )
+    return graph.add("Unsqueeze", outputs, graph.axes(1)), (graph.add("Unsqueeze", last, graph.axes(0)),)
+
+
+def _node(
+    graph: Graph, cell: NodeLayer, index: int, sequence: str, start: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """A recurrent node; arguments and results as of :func:`_recurrent`."""
     weights, prefix = node_weights(cell), f"layer{index}"
     constants = [graph.constant(getattr(weights, part), f"{prefix}.{part}") for part in ("w", "r", "b")]
     attributes = {"hidden_size": hidden_size(cell)}
     if isinstance(cell, Gru):
-        attributes["linear_before_reset"] = 1  # r * (U h + b), as PyTorch and cuDNN have it
+        attributes["linear_before_reset"] = 1  # r * (U h + b), as in PyTorch and cuDNN
     no_lengths = ("",) if start else ()
-    states = (HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,)
     outputs, *last = graph.add_many(
-        cell_name(cell).upper(),
+        kind_of(cell).name.upper(),
         [sequence, *constants, *no_lengths, *start],
-        [f"{prefix}.outputs", *(f"{prefix}.{state}.last" for state in states)],
+        [f"{prefix}.outputs", *(f"{prefix}.{state}.last" for state in _states(cell))],
         **attributes,
     )
     return outputs, tuple(last)
 
 
 def _logits(graph: Graph, model: FloatModel, state: str) -> str:
-    """[..., H] to [..., K]."""
+    """Head: state [..., H] to logits [..., K]."""
     product = graph.add("MatMul", state, graph.constant(model.head.weight_input.T, "head.weights"))
     return graph.add("Add", product, graph.constant(model.head.bias, "head.bias"))
 
 
 def _pooled(graph: Graph, model: FloatModel, outputs: str, last: str) -> str:
-    """What the head sees, of outputs [time, batch, H] and last state [1, batch, H]: [batch, H] or [batch, time, H]."""
+    """Input of the head, [batch, H] or [batch, time, H], from outputs [time, batch, H] and last state [1, batch, H]."""
     each = model.readout.label_every == "sample"
     if model.readout.pooling == "last":
         return graph.add("Transpose", outputs, perm=[1, 0, 2]) if each else graph.add("Squeeze", last, graph.axes(0))
@@ -218,15 +271,15 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
 
 
 def export_onnx_float(model: FloatModel, *, form: Form) -> onnx.ModelProto:
-    """Print a float model as ONNX.
+    """Export a float model as ONNX.
 
     Args:
         model: float model.
         form: ``window`` or ``step``.
 
     Raises:
-        ModelError: where the model breaks an invariant.
-        ExportError: where there is no such form.
+        ModelError: the model breaks an invariant.
+        ExportError: there is no such form.
     """
     require_form(form)
     verify(model)

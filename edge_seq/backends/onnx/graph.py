@@ -1,8 +1,8 @@
-"""Small helpers to build an ONNX graph node by node. Nothing is traced: what is written is what is meant.
+"""Helpers to build an ONNX graph node by node, without tracing.
 
-Operator set 18 with file format (IR) 8: the oldest that has ``BitwiseAnd``, with which the integer graph needs signed
-32-bit integers only. ONNX Runtime reads it since 1.14 (early 2023), and the converters for microcontrollers that stop
-at 18 take it too; later sets have nothing these graphs would use, so a higher number would only lose readers.
+Operator set 18 with file format (IR) 8 is the oldest with ``BitwiseAnd``, which lets the integer graph use only signed
+32-bit integers. ONNX Runtime reads it since 1.14 (early 2023), and so do converters for microcontrollers that stop at
+18. Later sets have nothing that these graphs would use, so a higher number would only exclude readers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Port:
     """An input, an output or a state of a graph.
 
     Attributes:
-        name: of the tensor.
+        name: name of the tensor.
         dtype: element type, a constant of onnx.TensorProto.
         shape: sizes; names for free axes.
     """
@@ -48,22 +48,22 @@ class Port:
     shape: Shape
 
     def value_info(self) -> onnx.ValueInfoProto:
-        """As ONNX writes it."""
+        """The port as an ONNX value."""
         return helper.make_tensor_value_info(self.name, self.dtype, self.shape)
 
     def renamed(self, name: str) -> Port:
-        """The same under another name."""
+        """The same port under another name."""
         return Port(name, self.dtype, self.shape)
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph that grows. A body (of a ``Scan``) has nodes of its own, and names and constants of the whole file.
+    """A graph to append to. A body (of a ``Scan``) has its own nodes, and shares names and constants with the file.
 
     Attributes:
-        nodes: in order of computation.
-        constants: tensors by name; those of bodies too stand in the outermost graph.
-        uses: how often a name was asked for; makes names unique, and the same in every run.
+        nodes: nodes, in the order of computation.
+        constants: tensors by name; the outermost graph also holds those of bodies.
+        uses: how often each name was requested; makes names unique, and the same in every run.
     """
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -71,46 +71,46 @@ class Graph:
     uses: Counter[str] = field(default_factory=Counter)
 
     def body(self) -> Graph:
-        """A graph inside this one."""
+        """Create a graph for a body inside this one."""
         return Graph([], self.constants, self.uses)
 
     def unique(self, name: str) -> str:
-        """``name``, or ``name_1``, ``name_2`` where it is taken."""
+        """Return ``name``, or ``name_1``, ``name_2`` and so on if it is taken."""
         count = self.uses[name]
         self.uses[name] += 1
         return f"{name}_{count}" if count else name
 
     def add(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
-        """Append a node with one output and return the name of that; ``name`` or the operator's."""
+        """Append a node with one output and return the output's name, made from ``name`` or the operator."""
         output = self.unique(name or op)
         self.nodes.append(helper.make_node(op, inputs, [output], name=output, **attributes))
         return output
 
     def add_many(self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> tuple[str, ...]:
-        """Append a node with several outputs and return their names; an empty name leaves an output out."""
+        """Append a node with several outputs and return their names. An empty name omits an output."""
         names = tuple(self.unique(output) if output else "" for output in outputs)
         self.nodes.append(helper.make_node(op, inputs, names, name=next(n for n in names if n), **attributes))
         return names
 
     def rename(self, name: str, output: str) -> str:
-        """Give a value a second name, that of an output of the graph."""
+        """Give a value a second name, for an output of the graph."""
         return self.add("Identity", name, name=output)
 
     def constant(self, value: NDArray[Any], name: str) -> str:
-        """A tensor under a name of its own."""
+        """Add a constant tensor and return its unique name."""
         unique = self.unique(name)
         self.constants[unique] = numpy_helper.from_array(np.ascontiguousarray(value), unique)
         return unique
 
     def scalar(self, value: int, dtype: type[np.generic] = np.int32) -> str:
-        """A number; the same number is stored once."""
+        """Add a constant number and return its name. Equal numbers are stored once."""
         name = f"{np.dtype(dtype).name}.{value}"
         if name not in self.constants:
             self.constants[name] = numpy_helper.from_array(np.array(value, dtype=dtype), name)
         return name
 
     def axes(self, *values: int) -> str:
-        """int64 [n], for operators that take axes or sizes as an input; the same list is stored once."""
+        """Add a constant int64 [n] for axes or sizes and return its name. Equal lists are stored once."""
         name = "axes." + ".".join(str(value) for value in values)
         if name not in self.constants:
             self.constants[name] = numpy_helper.from_array(np.array(values, dtype=np.int64), name)
@@ -136,20 +136,23 @@ def add_scan(
     start: list[str],
     scanned: tuple[str, ...],
     results: tuple[str, ...],
-) -> tuple[str, ...]:
-    """Append a ``Scan`` over axis 1 (time).
+    *,
+    axis: int = 1,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Append a ``Scan`` over time.
 
     Args:
-        graph: to append to.
-        body: one step.
-        inputs: of the body: the states, then one slice of each scanned tensor.
-        outputs: of the body: the next states, then one slice of each result.
+        graph: graph to append to.
+        body: graph of one step.
+        inputs: inputs of the body: the states, then one slice of each scanned tensor.
+        outputs: outputs of the body: the next states, then one slice of each result.
         start: initial states.
-        scanned: tensors [batch, time, N].
-        results: names of the results [batch, time, N].
+        scanned: tensors to scan, [batch, time, N].
+        results: names of the results, [batch, time, N].
+        axis: axis of time in what is scanned and in the results.
 
     Returns:
-        The names of the results.
+        The names of the last states, and of the results.
     """
     step = helper.make_graph(
         body.nodes, "step", [port.value_info() for port in inputs], [port.value_info() for port in outputs]
@@ -160,16 +163,16 @@ def add_scan(
         [*(f"{port.name}.last" for port in outputs[: len(start)]), *results],
         body=step,
         num_scan_inputs=len(scanned),
-        scan_input_axes=[1] * len(scanned),
-        scan_output_axes=[1] * len(results),
+        scan_input_axes=[axis] * len(scanned),
+        scan_output_axes=[axis] * len(results),
     )
-    return names[len(start) :]
+    return names[: len(start)], names[len(start) :]
 
 
 def to_model(
     graph: Graph, inputs: Sequence[Port], outputs: Sequence[Port], *, name: str, doc: str, metadata: Mapping[str, str]
 ) -> onnx.ModelProto:
-    """The finished file: nodes, constants, typed inputs and outputs, ``metadata_props`` in the order of their names."""
+    """Create the ONNX model from nodes, constants, typed inputs and outputs, and metadata sorted by name."""
     proto = helper.make_model(
         helper.make_graph(
             graph.nodes,

@@ -1,4 +1,4 @@
-"""Rows and cells of SPEC.md, sections 4 and 6, as nodes. The rows of all gates of a cell are one matrix product."""
+"""Rows and cells of SPEC.md, sections 4 and 6, as nodes. All gates of a cell are computed by one matrix product."""
 
 from __future__ import annotations
 
@@ -13,39 +13,40 @@ from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, gates, hidden_size
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 
 Int32 = NDArray[np.int32]
-OPERANDS, HIDDEN, CELL = "operands", "hidden_state", "cell_state"
+OPERANDS: StateName = "operands"
+HIDDEN: StateName = "hidden_state"
+CELL: StateName = "cell_state"
 
 
-def cell_states(cell: Cell[IntRows], index: int) -> tuple[Port, ...]:
-    """States of a layer, int32 [batch, H], without the operands' padding: ``layer0.operands`` for all cells,
+def cell_states(cell: Layer[IntRows], index: int) -> tuple[Port, ...]:
+    """Saved states of a layer, int32 [batch, H], without padding: ``layer0.operands`` for all kinds, then for example
     ``layer0.hidden_state`` (Q15) for a GRU, ``layer0.cell_state`` for an LSTM."""
-    names = {Rnn: (OPERANDS,), Gru: (OPERANDS, HIDDEN), Lstm: (OPERANDS, CELL)}[type(cell)]
-    return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in names)
+    return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in kind_of(cell).saved)
 
 
 def _matrix(rows: IntRows, inputs: int, hidden: int) -> Int32:
-    """int32 [inputs + hidden, R], what each input and operand is multiplied with; zeros where rows do not see it."""
+    """Weight matrix int32 [inputs + hidden, R] for inputs and own operands; zero for inputs that rows do not see."""
     seen = rows.wide.astype(np.int32) if rows.wide.shape[1] else effective_weights(rows.narrow_input)
     own = effective_weights(rows.narrow_hidden)
     matrix = np.zeros((inputs + hidden, len(rows.bias)), dtype=np.int32)
     if seen.shape[1]:
-        matrix[:inputs] = seen[:, :inputs].T  # the padding beyond meets zeros
+        matrix[:inputs] = seen[:, :inputs].T  # padding is left out, as it multiplies zeros
     if own.shape[1]:
         matrix[inputs:] = own[:, :hidden].T
     return matrix
 
 
 def scaled_rows(graph: Graph, rows: Sequence[IntRows], seen: str, inputs: int, hidden: int, name: str) -> str:
-    """y = mulw(acc, m) of several groups of rows side by side.
+    """Append y = mulw(acc, m) for several groups of rows side by side.
 
     Args:
-        graph: to append to.
+        graph: graph to append to.
         rows: groups of R rows, for example gates.
-        seen: int32 [batch, inputs + hidden], what the rows see: inputs, then the layer's own operands.
+        seen: inputs of the rows, int32 [batch, inputs + hidden]: inputs, then the layer's own operands.
         inputs: number of inputs.
         hidden: number of own operands.
         name: prefix of the constants.
@@ -62,18 +63,18 @@ def scaled_rows(graph: Graph, rows: Sequence[IntRows], seen: str, inputs: int, h
 
 
 def _split(graph: Graph, value: str, names: Sequence[str], sizes: Sequence[int]) -> tuple[str, ...]:
-    """Split columns."""
+    """Split a value by columns."""
     return graph.add_many("Split", [value, graph.axes(*sizes)], names, axis=1)
 
 
 def _to_operands(graph: Graph, hidden_q15: str, size: int, name: str) -> str:
-    """Fine units keep Q15; coarse ones are rounded to Q7."""
+    """Operands of hidden values: fine units keep Q15, coarse ones are rounded to Q7."""
     coarse = is_coarse(size)
     return _shift_units(graph, hidden_q15, np.where(coarse, COARSE_DROP, 0), coarse, name)
 
 
 def _shift_units(graph: Graph, value: str, bits: NDArray[np.integer[Any]], rounds: NDArray[np.bool_], name: str) -> str:
-    """Shift each unit by its own number of bits."""
+    """Shift each unit by an individual number of bits."""
     shifts = fixed.Shifts.of(bits, rounds)
     half, low_bits, divisor = (
         graph.constant(getattr(shifts, field), f"{name}.operands_{field}") for field in ("half", "low_bits", "divisor")
@@ -81,31 +82,31 @@ def _shift_units(graph: Graph, value: str, bits: NDArray[np.integer[Any]], round
     return fixed.shift_by(graph, value, half, low_bits, divisor)
 
 
-Traced = dict[str, tuple[str, int]]  # value and width by name
-GATES = "gates"  # arguments of the gates that go straight into the table, side by side in canonical order
+Traced = dict[str, tuple[str, int]]  # value and width, by name
+GATES = "gates"  # table arguments of the gates, side by side in canonical order
 
 
 def step_cell(
-    graph: Graph, cell: Cell[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
+    graph: Graph, cell: Layer[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
 ) -> tuple[str, dict[str, str], Traced]:
-    """One step of one layer.
+    """Append one step of one layer.
 
     Args:
-        graph: to append to.
-        cell: of the model.
-        index: of the layer.
+        graph: graph to append to.
+        cell: cell of the layer.
+        index: index of the layer.
         inputs: int32 [batch, I] features or operands of the layer below, and I.
-        states: tensors by the names of :func:`cell_states`.
-        cell_frac_bits: e, of an LSTM.
+        states: current states, named as in :func:`cell_states`.
+        cell_frac_bits: fractional bits of an LSTM's cell state.
 
     Returns:
-        The operands int32 [batch, H], the next states, and what a trace wants: ``gates`` int32 [batch, G H], what a GRU
-        has of its new gate, and states.
+        The operands int32 [batch, H], the next states, and the traced values: ``gates`` int32 [batch, G H], both parts
+        of a GRU's new gate, and states.
     """
     prefix, size = f"layer{index}", hidden_size(cell)
     own = states[f"{prefix}.{OPERANDS}"]
     seen = graph.add("Concat", inputs[0], own, axis=1)
-    y = scaled_rows(graph, tuple(gates(cell).values()), seen, inputs[1], size, prefix)
+    y = scaled_rows(graph, tuple(row_groups(cell).values()), seen, inputs[1], size, prefix)
     match cell:
         case Rnn():
             argument = fixed.table_argument(graph, y, name=f"{prefix}.gates")
@@ -115,6 +116,8 @@ def step_cell(
             return _step_gru(graph, prefix, size, y, states)
         case Lstm():
             return _step_lstm(graph, prefix, size, y, states, cell_frac_bits)
+        case FastGrnn():
+            return _step_fastgrnn(graph, cell, prefix, y, states)
         case unreachable:
             assert_never(unreachable)
 
@@ -170,3 +173,24 @@ def _step_lstm(
     operands = _shift_units(graph, product, bits, coarse, prefix)
     traced = {GATES: (argument, 4 * size), CELL: (new, size), HIDDEN: (operands, size)}
     return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{CELL}": new}, traced
+
+
+def _step_fastgrnn(
+    graph: Graph, cell: FastGrnn[IntRows], prefix: str, y: str, states: dict[str, str]
+) -> tuple[str, dict[str, str], Traced]:
+    size = hidden_size(cell)
+    offset, zeta, nu = (graph.constant(array, f"{prefix}.{name}") for name, array in constants_of(cell).items())
+    update = graph.add("Add", fixed.floor_shift(graph, y, 1), offset)
+    argument = fixed.table_argument(graph, graph.add("Concat", update, y, axis=1), name=f"{prefix}.gates")
+    names = (f"{prefix}.update_tanh", f"{prefix}.new_tanh")
+    update_tanh, new_tanh = _split(graph, fixed.table_tanh(graph, argument), names, (size, size))
+
+    keep = fixed.sigmoid_of_tanh(graph, update_tanh)
+    left = graph.add("Sub", graph.scalar(1 << FINE_FRAC_BITS), keep)
+    take = graph.add("Add", graph.add("Mul", zeta, left), nu)  # Q30
+    kept = fixed.floor_shift(graph, graph.add("Mul", keep, states[f"{prefix}.{HIDDEN}"]), 1)  # Q29
+    blend = graph.add("Add", kept, fixed.mulw(graph, take, new_tanh, factor_is_signed=True))
+    hidden = fixed.saturate16(graph, fixed.rounding_shift(graph, blend, FINE_FRAC_BITS - 1))
+    operands = _to_operands(graph, hidden, size, prefix)
+    traced = {GATES: (argument, 2 * size), HIDDEN: (hidden, size)}
+    return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{HIDDEN}": hidden}, traced

@@ -1,17 +1,17 @@
-"""The integer model as ONNX: the arithmetic of SPEC.md with standard operators on int32 tensors, no float anywhere.
+"""The integer model as ONNX: the arithmetic of SPEC.md with standard operators on int32 tensors, without any float.
 
-Two forms, made of the same step:
+There are two forms, built from the same step:
 
-- ``step``: ``counts`` int16 [batch, C] and the states in; ``logits`` int32 [batch, K] (Q16), ``label`` int64 [batch]
-  and the states out, each as ``<state>.next``. All states are zero (false) after a reset. ``logits`` are 0 and
-  ``label`` is -1 where no label is due. Each stream of a batch counts its own samples.
-- ``window``: ``counts`` int16 [batch, time, C]; a ``Scan`` of the step over time from a reset. A label at the end of
-  each window gives the ``logits`` [batch, K] and ``label`` [batch] of the last sample; a label after each sample gives
-  [batch, time, K] and [batch, time]. ``time`` is free: windows of the contract's length follow each other as in a
-  stream, so after a part of a window no label is due (-1).
+- ``step``: the inputs are ``counts`` int16 [batch, C] and the states; the outputs are ``logits`` int32 [batch, K]
+  (Q16), ``label`` int64 [batch] and the next states, each as ``<state>.next``. All states are zero (false) after a
+  reset. If no label is due, ``logits`` are 0 and ``label`` is -1. Each stream of a batch counts its own samples.
+- ``window``: the input is ``counts`` int16 [batch, time, C]. A ``Scan`` runs the step over time from a reset. A model
+  with a label per window gives the ``logits`` [batch, K] and ``label`` [batch] of the last sample; a model with a label
+  after each sample gives [batch, time, K] and [batch, time]. ``time`` is free: windows of the contract's length follow
+  each other as in a stream, so that no label is due (-1) after a part of a window.
 
-With a decision stage both give ``decision`` too, shaped as ``label``: -1 where none is due, K where it is unknown. A
-window form decides from a reset, as everything in it begins there; the step form's states carry the stage over windows.
+With a decision stage both also give ``decision``, in the shape of ``label``: -1 if none is due, K for unknown. The
+window form starts the stage from a reset, like everything in it; the step form carries its states over windows.
 """
 
 from __future__ import annotations
@@ -40,30 +40,30 @@ from edge_seq.ir.model import IntModel
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 
-TRACE = "trace."  # prefix of the outputs that only a trace has
+TRACE = "trace."  # prefix of the outputs that only a traced graph has
 
 
 def int_states(model: IntModel) -> tuple[Port, ...]:
-    """Inputs of the step model besides ``counts``, in order; all zero (false) after a reset."""
+    """State inputs of the step model, in order, after ``counts``. All are zero (false) after a reset."""
     return (*_window_states(model), *decision_states(model))
 
 
 def _window_states(model: IntModel) -> tuple[Port, ...]:
-    """Those that a window's end concerns."""
+    """States that a window's end may reset."""
     layers = [port for index, cell in enumerate(model.layers) for port in cell_states(cell, index)]
     return (*preprocess_states(model.contract), *layers, *window_states(model, INT32))
 
 
 @dataclass(frozen=True)
 class _Step:
-    """What a step computed.
+    """Values computed by a step.
 
     Attributes:
         logits: int32 [batch, K].
         label: int64 [batch, 1].
-        states: the next states, by name.
-        traced: what else a trace wants, int32 [batch, N]: value and N, by name.
-        decided: of the decision stage; None without one.
+        states: next states, by name.
+        traced: other values of a trace, int32 [batch, N]: value and N, by name.
+        decided: results of the decision stage; None without one.
     """
 
     logits: str
@@ -73,12 +73,12 @@ class _Step:
     decided: Decided | None
 
     def columns(self) -> list[tuple[str, str]]:
-        """Name and value, int64 [batch, 1], of what is decided: the label, and the decision where there is a stage."""
+        """Name and value, int64 [batch, 1], of the label and, with a decision stage, of the decision."""
         return [(LABEL, self.label), *([(DECISION, self.decided.decision)] if self.decided else [])]
 
 
 def _features(graph: Graph, model: IntModel, counts: str, states: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Preprocessed counts, shifted and saturated: int32 [batch, C]; and what preprocessing remembers."""
+    """Features int32 [batch, C] (preprocessed counts, shifted and saturated), and the next states of preprocessing."""
     feature, after = preprocess_step(graph, graph.int32(counts), states, model.contract.preprocessing)
     factor = np.left_shift(1, np.array(model.number_format.input_shift, dtype=np.int64)).astype(np.int32)
     shifted = graph.add("Mul", feature, graph.constant(factor, "input_factor"))
@@ -86,7 +86,7 @@ def _features(graph: Graph, model: IntModel, counts: str, states: dict[str, str]
 
 
 def _mean(graph: Graph, model: IntModel, pool_sum: str, count: str) -> str:
-    """rshift(mulw(4 S, R), floor(log2 t)); R and the shift are those of each stream's count t, or of T alone."""
+    """rshift(mulw(4 S, R), floor(log2 t)), with R and the shift for each stream's count t, or for T only."""
     each = model.readout.label_every == "sample"
     counts = range(1, model.contract.window_length + 1) if each else (model.contract.window_length,)
     bits = np.array([t.bit_length() - 1 for t in counts])
@@ -101,7 +101,7 @@ def _mean(graph: Graph, model: IntModel, pool_sum: str, count: str) -> str:
 
 
 def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *, trace: bool = False) -> _Step:
-    """SPEC.md, section 7, of int16 [batch, C] counts and the states by name."""
+    """Append one step (SPEC.md, section 7) for int16 [batch, C] counts and the states by name."""
     below, after = _features(graph, model, counts, states)
     width = model.input_size
     traced = {"features": (below, width)}
@@ -167,7 +167,7 @@ def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
     for name, (value, width) in traced.items():
         dtype = INT64 if name in (LABEL, DECISION) else INT32
         results.append(Port(body.rename(value, f"step_{TRACE}{name}"), dtype, (BATCH, width)))
-    all_logits, *rest = add_scan(
+    _, (all_logits, *rest) = add_scan(
         graph,
         body,
         [*(port.renamed(states[port.name]) for port in ports), sample],
@@ -185,7 +185,7 @@ def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
 
 
 def _traced(step: _Step, num_classes: int) -> dict[str, tuple[str, int]]:
-    """All that a trace holds: value and width by name, in the order of computation."""
+    """All values of a trace: value and width by name, in the order of computation."""
     traced = step.traced | {LOGITS: (step.logits, num_classes), LABEL: (step.label, 1)}
     if step.decided is not None:
         traced["scores"] = (step.decided.scores, num_classes)
@@ -196,7 +196,7 @@ def _traced(step: _Step, num_classes: int) -> dict[str, tuple[str, int]]:
 
 
 def _readout(graph: Graph, model: IntModel, all_logits: str, columns: dict[str, str]) -> list[Port]:
-    """``logits``, ``label`` and ``decision`` of each sample, or of the last."""
+    """Outputs ``logits``, ``label`` and ``decision``, for each sample or for the last one."""
     flat = {name: graph.add("Squeeze", value, graph.axes(2), name=f"{name}s") for name, value in columns.items()}
     if model.readout.label_every == "sample":
         logits = Port(graph.rename(all_logits, LOGITS), INT32, (BATCH, TIME, model.num_classes))
@@ -210,17 +210,17 @@ def _readout(graph: Graph, model: IntModel, all_logits: str, columns: dict[str, 
 
 
 def export_onnx_int(model: IntModel, *, form: Form, trace: bool = False) -> onnx.ModelProto:
-    """Print an integer model as ONNX.
+    """Export an integer model as ONNX.
 
     Args:
         model: integer model.
         form: ``window`` or ``step``.
-        trace: for ``window``: also give every value of a trace, as ``trace.<name>`` [batch, time, N], to see where two
-            implementations part; all nodes of the shipped graph are there, in the same order.
+        trace: for ``window`` only: also output every value of a trace, as ``trace.<name>`` [batch, time, N], to find
+            where two implementations differ. All nodes of the shipped graph are included, in the same order.
 
     Raises:
-        ModelError, RangeProofError: where the model breaks an invariant.
-        ExportError: where there is no such form, or a trace is asked of the step form.
+        ModelError, RangeProofError: the model breaks an invariant.
+        ExportError: there is no such form, or a trace was requested for the step form.
     """
     require_form(form)
     if trace and form != "window":

@@ -1,6 +1,6 @@
-"""What an ONNX file says of itself in ``metadata_props``, and the seal by which a change is seen.
+"""Metadata of an ONNX file (``metadata_props``), and the seal that reveals changes.
 
-No time and no place is in it: the same model gives the same bytes.
+The metadata contain no time and no path, so the same model gives the same bytes.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def require_form(form: str) -> None:
     """Refuse a form that is neither ``window`` nor ``step``.
 
     Raises:
-        ExportError: naming the two.
+        ExportError: the form is another; the message names the two.
     """
     if form not in get_args(Form):
         raise ExportError(f"exporting ONNX: there is no form {form!r}; ask for one of {list(FORMS)}")
 
 
 def metadata_of(model: FloatModel | IntModel, *, form: Form) -> dict[str, str]:
-    """Contract, labels, readout, hash and versions, as strings (JSON where they have parts)."""
+    """Contract, labels, readout, hash and versions as strings; structured values are JSON."""
     values = {
         "format_version": str(FORMAT_VERSION),
         "kind": "int" if isinstance(model.number_format, IntFormat) else "float",
@@ -53,10 +53,10 @@ def metadata_of(model: FloatModel | IntModel, *, form: Form) -> dict[str, str]:
 
 
 def content_hash(proto: onnx.ModelProto) -> str:
-    """SHA-256 over the whole file but the seal itself, as hexadecimal digits.
+    """SHA-256 over the whole file except the seal itself, as hexadecimal digits.
 
-    The hash of the model cannot be had from a graph; this one can, so that a file that was changed after it was
-    exported is told from one that was not.
+    The hash of the model cannot be computed from a graph. This hash can, so it reveals whether a file was changed after
+    the export.
     """
     unsealed = onnx.ModelProto()
     unsealed.CopyFrom(proto)
@@ -66,17 +66,17 @@ def content_hash(proto: onnx.ModelProto) -> str:
 
 
 def content_hash_of_bytes(content: bytes) -> str:
-    """:func:`content_hash` of a file's content."""
+    """Return :func:`content_hash` for the bytes of a file."""
     return content_hash(onnx.ModelProto.FromString(content))
 
 
 def seal(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Append the content's hash to the metadata; returns ``proto``."""
+    """Append the content hash to the metadata of ``proto``, and return ``proto``."""
     digest = content_hash(proto)
     proto.metadata_props.add(key=SEAL, value=digest)
     return proto
 
 
 def save_onnx(proto: onnx.ModelProto, path: Path) -> None:
-    """Write a model, whole or not at all; the same model gives the same bytes."""
+    """Write a model to a file, completely or not at all. The same model gives the same bytes."""
     write_atomically(path, proto.SerializeToString(deterministic=True))

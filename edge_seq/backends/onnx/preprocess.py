@@ -1,5 +1,5 @@
-"""The integer step between raw counts and the first layer (SPEC.md, section 3) as nodes; float and integer graphs share
-it. :mod:`edge_seq.backends.preprocess` is the definition."""
+"""Integer preprocessing (SPEC.md, section 3) as nodes, shared by float and integer graphs. It is defined by
+:mod:`edge_seq.backends.preprocess`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEMORY, PRIMED = "preprocess.memory", "preprocess.primed"
 
 
 def preprocess_states(contract: SensorContract) -> tuple[Port, ...]:
-    """What the step remembers: int32 [batch, C] and bool [batch, 1]; zeros after a reset. Nothing for ``none``."""
+    """States of the preprocessing: int32 [batch, C] and bool [batch, 1], zero after a reset. Empty for ``none``."""
     if contract.preprocessing.step == "none":
         return ()
     return Port(MEMORY, INT32, (BATCH, contract.num_channels)), Port(PRIMED, BOOL, (BATCH, 1))
@@ -24,16 +24,16 @@ def preprocess_states(contract: SensorContract) -> tuple[Port, ...]:
 def preprocess_step(
     graph: Graph, counts: str, states: dict[str, str], preprocessing: Preprocessing
 ) -> tuple[str, dict[str, str]]:
-    """One sample.
+    """Append the preprocessing of one sample.
 
     Args:
-        graph: to append to.
-        counts: int32 [batch, C].
-        states: tensors by the names of :func:`preprocess_states`.
-        preprocessing: of the contract.
+        graph: graph to append to.
+        counts: raw counts, int32 [batch, C].
+        states: current states, named as in :func:`preprocess_states`.
+        preprocessing: preprocessing of the contract.
 
     Returns:
-        features int32 [batch, C] and the next states.
+        Features int32 [batch, C], and the next states.
     """
     match preprocessing.step:
         case "none":
@@ -55,10 +55,10 @@ def preprocess_step(
 
 
 def preprocess_window(graph: Graph, counts: str, contract: SensorContract) -> str:
-    """A whole window from a reset: int32 [batch, time, C] counts to features of the same shape.
+    """Append the preprocessing of a whole window from a reset: counts int32 [batch, time, C] to features of that shape.
 
-    A difference is one subtraction of shifted slices, which every runtime has. The low-pass of ``remove_gravity`` with
-    its rounding in each step needs a ``Scan``.
+    ``difference`` is one subtraction of shifted slices, which every runtime supports. The low-pass of
+    ``remove_gravity``, which rounds in each step, needs a ``Scan``.
     """
     match contract.preprocessing.step:
         case "none":
@@ -83,4 +83,5 @@ def _scan(graph: Graph, counts: str, contract: SensorContract) -> str:
     feature, after = preprocess_step(body, sample.name, before, contract.preprocessing)
     outputs = [*(port.renamed(after[port.name]) for port in ports), sample.renamed(feature)]
     inputs = [*(port.renamed(before[port.name]) for port in ports), sample]
-    return add_scan(graph, body, inputs, outputs, start, (counts,), ("features",))[0]
+    _, (features,) = add_scan(graph, body, inputs, outputs, start, (counts,), ("features",))
+    return features

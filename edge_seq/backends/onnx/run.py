@@ -1,4 +1,4 @@
-"""Loading exported ONNX files with every check that can be made, and running them in ONNX Runtime on one thread."""
+"""Loads and checks exported ONNX files, and runs them in ONNX Runtime on one thread."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from edge_seq.backends.onnx.int_export import TRACE, export_onnx_int
 from edge_seq.backends.onnx.metadata import COUNTS, FORMAT_VERSION, PREFIX, SEAL, content_hash
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.preprocess import check_counts
-from edge_seq.backends.trace import Trace, gate_names, trace_names
-from edge_seq.ir.cells import Gru
+from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.contract import SensorContract, contract_from_dict
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel, Readout, model_hash, readout_from_dict
 from edge_seq.support.errors import ContractError, ModelError, ParityError
 
@@ -29,7 +29,7 @@ Arrays = dict[str, NDArray[Any]]
 Kind = Literal["float", "int"]
 KINDS: dict[str, Kind] = {"float": "float", "int": "int"}
 FORM_OF: dict[str, Form] = {form: form for form in FORMS}
-ERRORS_ONLY = 3  # severity from which ONNX Runtime prints; what keeps it from running a model is an exception
+ERRORS_ONLY = 3  # severity from which ONNX Runtime prints; fatal problems are raised as exceptions
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class OnnxModel:
     """An exported model, checked and ready to run.
 
     Attributes:
-        proto: the graph.
-        session: of ONNX Runtime, one thread.
+        proto: ONNX model.
+        session: session of ONNX Runtime with one thread.
         kind: ``float`` or ``int``.
         form: ``window`` or ``step``.
-        labels: [K] class names.
-        contract: what the input must be.
-        readout: pooling and when labels come.
-        model_sha256: hash of the model it was exported from.
+        labels: class names, [K].
+        contract: sensor contract of the input.
+        readout: pooling, and when labels are due.
+        model_sha256: hash of the model that was exported.
     """
 
     proto: onnx.ModelProto
@@ -61,8 +61,8 @@ def load_onnx(path: Path) -> OnnxModel:
     """Read and check an exported file.
 
     Raises:
-        ModelError: where the file is missing, truncated, no ONNX, not of edge_seq, of another operator set, changed
-            after it was exported, or refused by ONNX Runtime.
+        ModelError: the file is missing, truncated, not ONNX, not from edge_seq, has another operator set, was changed
+            after the export, or is refused by ONNX Runtime.
     """
     if not path.is_file():
         raise ModelError(
@@ -79,7 +79,7 @@ def load_onnx(path: Path) -> OnnxModel:
 
 
 def open_onnx(proto: onnx.ModelProto, *, what: str = "ONNX model") -> OnnxModel:
-    """Check an exported model and make it ready to run; errors as of :func:`load_onnx`, naming it ``what``."""
+    """Check an exported model and open it. Raises the errors of :func:`load_onnx`, which call the model ``what``."""
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     if f"{PREFIX}kind" not in metadata:
         raise ModelError(
@@ -89,7 +89,7 @@ def open_onnx(proto: onnx.ModelProto, *, what: str = "ONNX model") -> OnnxModel:
     opsets = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
     if opsets != {"ai.onnx": OPSET}:
         raise ModelError(
-            f"loading {what}: it is of operator set {opsets}; expected ai.onnx {OPSET}, which edge_seq writes. "
+            f"loading {what}: it has operator set {opsets}; expected ai.onnx {OPSET}, which edge_seq writes. "
             "Export it again"
         )
     version = metadata.get(f"{PREFIX}format_version")
@@ -122,7 +122,7 @@ def _read_metadata(proto: onnx.ModelProto, metadata: Mapping[str, str], what: st
 
 
 def _session(proto: onnx.ModelProto, what: str) -> Any:
-    """A session on one thread, which always adds in the same order; its warnings are not printed, its errors raised."""
+    """Create a session with one thread, which adds in a fixed order. Warnings are not printed; errors are raised."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -131,7 +131,7 @@ def _session(proto: onnx.ModelProto, what: str) -> Any:
     options.log_severity_level = ERRORS_ONLY
     try:
         return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the classes of its errors are in a private module
+    except Exception as error:  # its error classes are in a private module
         raise ModelError(
             f"loading {what}: ONNX Runtime {onnxruntime.__version__} refuses it ({error}). Export it again, or "
             f"install a release that runs operator set {OPSET}"
@@ -139,10 +139,10 @@ def _session(proto: onnx.ModelProto, what: str) -> Any:
 
 
 def require_made_from(onnx_model: OnnxModel, model: FloatModel | IntModel, *, what: str = "ONNX model") -> None:
-    """See that an export belongs to a model.
+    """Check that an export was made from a model.
 
     Raises:
-        ParityError: where the hashes differ: the export is stale.
+        ParityError: the hashes differ, so the export is stale.
     """
     expected = model_hash(model)
     if onnx_model.model_sha256 != expected:
@@ -161,16 +161,16 @@ def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
     """Run windows, each from a reset.
 
     Args:
-        onnx_model: of form ``window``.
-        counts: int16 [B, T, C], raw counts.
+        onnx_model: model of form ``window``.
+        counts: raw counts, int16 [B, T, C].
 
     Returns:
-        Outputs by name; shapes in :mod:`edge_seq.backends.onnx.int_export` and
-        :mod:`edge_seq.backends.onnx.float_export`.
+        Outputs by name. :mod:`edge_seq.backends.onnx.int_export` and :mod:`edge_seq.backends.onnx.float_export` list
+        their shapes.
 
     Raises:
-        ModelError: where the model is of the other form.
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        ModelError: the model has the other form.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     _require(onnx_model, "window")
     check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
@@ -179,7 +179,7 @@ def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
 
 
 def initial_states(onnx_model: OnnxModel, batch: int) -> Arrays:
-    """States of a step model after a reset: zeros, by name."""
+    """States of a step model after a reset, by name: all zero."""
     dtypes = {"tensor(int32)": np.int32, "tensor(float)": np.float32, "tensor(bool)": np.bool_}
     return {
         port.name: np.zeros((batch, port.shape[1]), dtype=dtypes[port.type])
@@ -189,18 +189,18 @@ def initial_states(onnx_model: OnnxModel, batch: int) -> Arrays:
 
 
 def run_steps_onnx(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Iterator[Arrays]:
-    """Feed streams sample by sample, carrying the states.
+    """Run streams sample by sample, carrying the states.
 
     Args:
-        onnx_model: of form ``step``.
-        counts: int16 [B, T, C], raw counts of B streams from a reset.
+        onnx_model: model of form ``step``.
+        counts: raw counts of B streams from a reset, int16 [B, T, C].
 
     Yields:
-        For each time step its outputs by name, states as ``<state>.next``.
+        The outputs of each time step by name; states are named ``<state>.next``.
 
     Raises:
-        ModelError: where the model is of the other form.
-        DataError: where counts are not int16 [B, T, C] with at least one step.
+        ModelError: the model has the other form.
+        DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     _require(onnx_model, "step")
     check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
@@ -217,21 +217,21 @@ def run_trace_onnx(model: IntModel, counts: NDArray[np.int16]) -> Trace:
 
     Args:
         model: integer model.
-        counts: int16 [B, T, C], raw counts; any T, windows follow each other.
+        counts: raw counts, int16 [B, T, C]. T may be any length; windows follow each other.
 
     Returns:
-        Trace of int64 arrays [B, T, N], comparable with that of the reference.
+        Trace of int64 arrays [B, T, N], comparable with the reference's.
     """
     return trace_of(model, open_onnx(export_onnx_int(model, form="window", trace=True)), counts)
 
 
 def trace_of(model: IntModel, onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Trace:
-    """What a graph exported with ``trace=True`` gives, in the form of a trace."""
+    """Run a graph that was exported with ``trace=True``, and return its outputs as a trace."""
     outputs = run_window(onnx_model, counts)
     values = {name.removeprefix(TRACE): array for name, array in outputs.items() if name.startswith(TRACE)}
     for index, cell in enumerate(model.layers):
-        names = ("reset_gate", "update_gate") if isinstance(cell, Gru) else gate_names(cell)
         stacked = values.pop(f"layer{index}.{GATES}")
+        names = [name for name in kind_of(cell).gate_names if f"layer{index}.{name}" not in values]
         columns = np.split(stacked, len(names), axis=2)
         values |= {f"layer{index}.{name}": column for name, column in zip(names, columns, strict=True)}
     return Trace({name: values[name].astype(np.int64) for name in trace_names(model)})

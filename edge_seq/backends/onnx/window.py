@@ -1,7 +1,7 @@
-"""Where a stream meets its windows (SPEC.md, section 7): counting samples, when labels are due, what a window's end
-resets. Float and integer step models share it.
+"""Windows in a stream (SPEC.md, section 7): counts samples, tells when labels are due, and resets states at a window's
+end. Shared by float and integer step models.
 
-Each stream of a batch counts on its own, so that streams may begin at any time.
+Each stream of a batch has its own count, so streams may start at any time.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from edge_seq.ir.model import FloatModel, IntModel
 
 STEP_IN_WINDOW, POOL_SUM = "step_in_window", "pool_sum"
 NO_LABEL = -1
-NEXT = ".next"  # a state goes in as `name` and comes out as `name.next`
+NEXT = ".next"  # the input `name` of a state has the output `name.next`
 
 
 def window_states(model: FloatModel | IntModel, pool_dtype: int) -> tuple[Port, ...]:
-    """``step_in_window`` int32 [batch, 1]; for mean pooling also ``pool_sum`` [batch, H]. Zeros after a reset."""
+    """States ``step_in_window`` int32 [batch, 1] and, for mean pooling, ``pool_sum`` [batch, H]. Zero after a reset."""
     count = Port(STEP_IN_WINDOW, INT32, (BATCH, 1))
     if model.readout.pooling == "last":
         return (count,)
@@ -29,11 +29,11 @@ def window_states(model: FloatModel | IntModel, pool_dtype: int) -> tuple[Port, 
 
 @dataclass(frozen=True)
 class Moment:
-    """Where in its window each stream is after this sample.
+    """Position of each stream in its window after this sample.
 
     Attributes:
-        count: int32 [batch, 1], samples since the window began, this one included.
-        ends: bool [batch, 1], whether this sample was the window's last.
+        count: samples since the window began, this one included, int32 [batch, 1].
+        ends: true if this sample is the window's last, bool [batch, 1].
     """
 
     count: str
@@ -41,21 +41,21 @@ class Moment:
 
 
 def count_sample(graph: Graph, model: FloatModel | IntModel, step_in_window: str) -> Moment:
-    """Count this sample."""
+    """Append the counting of this sample."""
     count = graph.add("Add", step_in_window, graph.scalar(1))
     return Moment(count, graph.add("Equal", count, graph.scalar(model.contract.window_length), name="window_ends"))
 
 
 def where_due(graph: Graph, model: FloatModel | IntModel, moment: Moment, value: str, otherwise: str, name: str) -> str:
-    """``value`` [batch, N] where a label is due; a label after each sample is always due."""
+    """``value`` [batch, N] if a label is due, else ``otherwise``. A label after each sample is always due."""
     if model.readout.label_every == "sample":
         return graph.rename(value, name)
     return graph.add("Where", moment.ends, value, otherwise, name=name)
 
 
 def label_of(graph: Graph, model: FloatModel | IntModel, moment: Moment, logits: str) -> str:
-    """int64 [batch, 1]: index of the largest logit, of equal ones the lowest; -1 where no label is due."""
-    largest = graph.add("ArgMax", logits, axis=1, keepdims=1)  # select_last_index=0: the first of equals
+    """Label, int64 [batch, 1]: index of the largest logit, the lowest of equal ones; -1 if no label is due."""
+    largest = graph.add("ArgMax", logits, axis=1, keepdims=1)  # select_last_index=0: the first of equal logits
     return where_due(graph, model, moment, largest, graph.scalar(NO_LABEL, np.int64), "label_column")
 
 
@@ -67,10 +67,10 @@ def begin_again(
     ports: tuple[Port, ...],
     lasting: tuple[Port, ...] = (),
 ) -> dict[str, str]:
-    """The states with which the next sample begins, as values named ``<state>.next``.
+    """States for the next sample, as values named ``<state>.next``.
 
-    At a window's end those of ``ports`` are zero where ``at_window_end`` is ``reset``; only the sum and the count where
-    it is ``carry``. Those of ``lasting`` live on.
+    At a window's end, the states of ``ports`` become zero if ``at_window_end`` is ``reset``; if it is ``carry``, only
+    the sum and the count do. The states of ``lasting`` are kept.
     """
     inside = graph.add("Not", moment.ends)
     keep = {

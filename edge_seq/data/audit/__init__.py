@@ -1,1 +1,1 @@
-"""What is in a data set, and what would spoil a training: facts of each recording, then checks over all of them."""
+"""Audit of a data set: facts of each recording, then checks over all of them for faults that would spoil a training."""

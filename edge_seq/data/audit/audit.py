@@ -1,4 +1,4 @@
-"""Look at every recording of a data source once, then judge: one pass, a recording at a time in memory."""
+"""Audit of a data source in one pass. Only one recording at a time is in memory."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 @dataclass(frozen=True)
 class Audit:
-    """What is in a data set and what is wrong with it.
+    """Content of a data set, and what is wrong with it.
 
     Attributes:
-        source: as it was read.
-        facts: of each recording.
-        findings: errors first, then warnings, then notes.
-        notes: what was done to the recordings when they were read.
-        histograms: int64 [C, 100], samples of each channel between -full_scale and full_scale.
-        examples: for each class a stretch of its samples, float64 [T, C], in the channels' units.
+        source: data source that was read.
+        facts: facts of each recording.
+        findings: results of the checks: errors first, then warnings, then notes.
+        notes: changes that reading made to the recordings.
+        histograms: int64 [C, 100], number of samples in each bin from -full_scale to full_scale.
+        examples: a stretch of samples of each class, float64 [T, C], in the channels' units.
     """
 
     source: DataSource
@@ -52,7 +52,7 @@ class Audit:
 
     @property
     def is_usable(self) -> bool:
-        """Whether nothing was found that would spoil a training."""
+        """True if no finding is an error."""
         return all(finding.severity != "error" for finding in self.findings)
 
 
@@ -63,16 +63,16 @@ def audit(
     model_contract: SensorContract | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Audit:
-    """Read and judge a data set.
+    """Read a data set and check it.
 
     Args:
-        source: the data source.
+        source: data source to read.
         base: folder to which ``source.path`` is relative.
-        model_contract: of a model that the data are for, if there is one.
-        progress: called with the number of recordings looked at.
+        model_contract: sensor contract of the model that will get the data; None skips the comparison.
+        progress: called with the number of recordings read so far.
 
     Raises:
-        DataError, ConfigError, ToolError: where nothing can be read at all.
+        DataError, ConfigError, ToolError: no recording can be read.
     """
     try:
         seen = _look(source, base, progress, in_parts=True)
@@ -105,7 +105,7 @@ def audit(
 
 @dataclass
 class _Seen:
-    """What is kept of recordings that were looked at: see :class:`Audit`; and why files could not be read."""
+    """Data kept from the recordings read so far (see :class:`Audit`), and errors of files that could not be read."""
 
     histograms: NDArray[np.int64]
     unreadable: list[str] = field(default_factory=list)
@@ -115,10 +115,10 @@ class _Seen:
 
 
 def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in_parts: bool) -> _Seen:
-    """Look at every recording.
+    """Read every recording and keep its facts.
 
     Raises:
-        RowsApartError: in parts that cannot be done.
+        RowsApartError: the rows of a recording are not together, and ``in_parts`` is set.
     """
     seen = _Seen(np.zeros((len(source.channels), BINS), dtype=np.int64))
 
@@ -141,7 +141,7 @@ def _names(facts: list[Facts]) -> list[Finding]:
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if not twice:
         return []
-    text = f"{len(twice)} names of recordings come twice ({some(twice)}). Give each recording a name of its own"
+    text = f"{len(twice)} names belong to several recordings ({some(twice)}). Give each recording a name of its own"
     return [Finding("names", "error", text, tuple(twice))]
 
 
@@ -280,6 +280,6 @@ def summarize(result: Audit) -> AuditSummary:
 
 
 def _still_gravity(facts: tuple[Facts, ...]) -> float | None:
-    """Median over recordings of the vector's length while still, in g; None where nothing is still."""
+    """Median over recordings of the length of the vector at rest, in g; None without any still second."""
     found = [g.still_norm for one in facts for g in one.gravity.values() if g.still_norm is not None]
     return float(np.median(found)) if found else None

@@ -1,4 +1,4 @@
-"""Clipping, dead axes, swapped axes, units that do not fit."""
+"""Checks of the samples: dead axes, clipping, full scale, units, swapped axes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from edge_seq.data.units import GRAVITY_IN
 from edge_seq.ir.contract import Unit
 
 CLIPPED_WARNING, CLIPPED_ERROR = 0.002, 0.05  # share of a recording's samples
-STUCK_S, STUCK_SHARE = 2.0, 0.05
-NEAR = 0.15  # relative, of a factor between units
-NO_GRAVITY = 0.3  # g
-STEADY = 0.4  # spread of the mean vectors' lengths, below which they are gravity
-# One mounting: 70 % of the recordings within 30 degrees; a swap leads from beyond 50 to within 20 degrees.
+STUCK_S, STUCK_SHARE = 2.0, 0.05  # longest constant time in s, and as a share of the recording
+NEAR = 0.15  # relative tolerance for the length of gravity
+NO_GRAVITY = 0.3  # g; a shorter mean vector holds no gravity
+STEADY = 0.4  # mean vectors whose lengths spread less than this are gravity
+# Gravity has a common direction if 70 % of the recordings lie within 30 degrees of the median. A recording beyond 50
+# degrees has swapped axes if a swap brings it within 20 degrees.
 _CONSENSUS_SHARE, _INLIER_DEG, _OUTLIER_DEG, _MENDED_DEG, _MIN_RECORDINGS = 0.7, 30.0, 50.0, 20.0, 5
 _FEW_VALUES = 40
 
@@ -27,7 +28,7 @@ Triple = tuple[int, int, int]
 
 
 def check_axes(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
-    """Findings of the samples of all recordings."""
+    """Check the samples of all recordings."""
     found = [*_dead(facts, source), *_stuck(facts, source), *_clipping(facts, source), *_beyond(facts, source)]
     for triple in facts[0].gravity if facts else ():
         found += _units(facts, source, triple)
@@ -46,8 +47,8 @@ def _dead(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
                     "dead axis",
                     severity,
                     f"channel {channel.name} never changes in {len(names)} of {len(facts)} recordings ({some(names)}). "
-                    "The axis is dead, or the unit far too coarse: leave the recordings or the channel out, or correct "
-                    "counts_per_unit",
+                    "The axis is dead, or counts_per_unit is far too small: leave the recordings or the channel out, "
+                    "or correct counts_per_unit",
                     names,
                 )
             )
@@ -71,8 +72,8 @@ def _stuck(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
                 Finding(
                     "dead axis",
                     "error",
-                    f"channel {channel.name} stands still for up to {longest:.3g} s while others move, in {len(stuck)} "
-                    f"recordings ({some(names)}). Cut that part out, or leave the recordings out",
+                    f"channel {channel.name} is constant for up to {longest:.3g} s while other channels change, in "
+                    f"{len(stuck)} recordings ({some(names)}). Cut that part out, or leave the recordings out",
                     names,
                 )
             )
@@ -80,7 +81,7 @@ def _stuck(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
 
 
 def _clipping(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
-    """Flat tops at the largest value that the channel takes anywhere: a part at its end stop, whatever its range is."""
+    """Find flat tops at the extreme values of a channel over all recordings: a saturated sensor, whatever its range."""
     found = []
     for index, channel in enumerate(source.channels):
         axes = [one.axes[index] for one in facts]
@@ -102,8 +103,8 @@ def _clipping(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
                     "clipping",
                     "error" if worst > CLIPPED_ERROR else "warning",
                     f"channel {channel.name} stays at {ends[0]:.4g} or {ends[1]:.4g} {channel.unit} for up to "
-                    f"{worst:.1%} of a recording, in {len(names)} of them ({some(names)}): the part was at its end "
-                    "stop. Record with a larger full scale, or leave the recordings out",
+                    f"{worst:.1%} of a recording, in {len(names)} of them ({some(names)}): the sensor saturated. "
+                    "Record with a larger full scale, or leave the recordings out",
                     names,
                 )
             )
@@ -153,42 +154,44 @@ def _units(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list[F
         for (severity, text), names in by_reason.items()
     ]
     if not found and not still:
-        text = f"{named}: no still second in any recording, so gravity was looked for in the mean only; it is near 1 g"
+        text = f"{named}: no recording has a still second, so gravity was checked in mean vectors only; it is near 1 g"
         found.append(Finding("unit", "note", text))
     return found
 
 
 def _reason(length_g: float, unit: Unit, *, is_steady: bool) -> tuple[Severity, str] | None:
-    """Why a vector of this length is no gravity in this unit; None where it is, or where nothing can be said."""
+    """Say why a vector of this length is not gravity in this unit; None if it is, or if that is not known."""
     if abs(length_g - 1.0) <= NEAR:
         return None
     for other, gravity in GRAVITY_IN.items() if is_steady else ():
         if other != unit and abs(length_g * GRAVITY_IN[unit] / gravity - 1.0) <= NEAR:
             return (
                 "error",
-                f'the resting vector has the length of gravity in {other}, not in {unit}; set column_unit = "{other}"',
+                f'the vector at rest has the length of gravity in {other}, not in {unit} (set column_unit = "{other}")',
             )
     if length_g < NO_GRAVITY and not is_steady:
         return (
             "warning",
-            "no gravity in the data: it was removed, or the unit is wrong. A part on a device feels it, so that a "
-            'model of these fails there unless preprocessing is "remove_gravity" or "difference"; or record with it;',
+            "no gravity in the data: it was removed, or the unit is wrong (the sensor on a device measures gravity, so "
+            'a model of these data fails there; set preprocessing to "remove_gravity" or "difference", or record with '
+            "gravity)",
         )
     if is_steady:
         power = abs(np.log2(length_g) - np.rint(np.log2(length_g))) < 0.1
-        cause = "the full scale was noted wrong by a power of two" if power else "a unit or a calibration is wrong"
+        cause = "the full scale is wrong by a power of two" if power else "a unit or a calibration is wrong"
         return (
             "error",
-            f"the resting vector is about {length_g:.2g} g long, expected 1 g: {cause}; correct column_unit or "
-            "column_full_scale",
+            f"the vector at rest is about {length_g:.2g} g long, expected 1 g: {cause} (correct column_unit or "
+            "column_full_scale)",
         )
     return None
 
 
 def _swapped(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list[Finding]:
-    """Recordings whose gravity points along another axis than everybody's, and back after a swap of axes or signs.
+    """Find recordings whose gravity has another direction than most, and the common one after a swap of axes or signs.
 
-    Where recordings are single windows, groups are judged instead: somebody who turns over is no swapped axis.
+    If recordings are single windows, groups are compared instead, because one window of a person who lies down is not
+    a swapped axis.
     """
     votes: dict[str, list[str | None]] = {}
     by_group = float(np.median([one.samples for one in facts])) <= 2 * source.window_length
@@ -220,7 +223,7 @@ def _swapped(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list
         Finding(
             "swapped axes",
             "error",
-            f"gravity points along another axis than in the other recordings; it fits when {'/'.join(names)} are read "
+            f"gravity points along another axis than in the other recordings; it fits if {'/'.join(names)} are read "
             f"as {_named(swap, names)}: {some(recordings)}. Correct the columns, or leave the recordings out",
             tuple(recordings),
         )
@@ -229,7 +232,7 @@ def _swapped(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list
 
 
 def _mending(direction: NDArray[np.float64], middle: NDArray[np.float64]) -> str | None:
-    """The swap of axes and signs (``+1-0+2``) after which a direction fits best; None where none makes it fit."""
+    """Find the swap of axes and signs (``+1-0+2``) that fits a direction best to the middle; None if none fits."""
     best: tuple[int, float, str] | None = None
     for order in permutations(range(3)):
         for signs in product((1, -1), repeat=3):

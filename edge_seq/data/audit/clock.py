@@ -1,4 +1,4 @@
-"""Rate, jitter, gaps, order of samples, missing values."""
+"""Checks of the times: rate, jitter, gaps, order of samples; and of missing values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from edge_seq.data.audit.facts import Facts
 from edge_seq.data.audit.finding import Finding, some
 from edge_seq.data.source import DataSource
 
-MAX_JITTER = 0.5
+MAX_JITTER = 0.5  # share of a period
 
 
 def check_clock(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
-    """Findings of the times of all recordings."""
+    """Check the times of all recordings, and missing values."""
     return [*_rate(facts, source), *_jitter(facts), *_gaps(facts, source), *_order(facts), *_missing(facts)]
 
 
@@ -25,8 +25,8 @@ def _rate(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
             Finding(
                 "rate",
                 "note",
-                f"no times in the data: rows are taken to be {source.recorded_rate_hz or source.sample_rate_hz:g} a "
-                "second, evenly. Name a time_column if there is one",
+                "no times in the data: rows are taken as evenly sampled at "
+                f"{source.recorded_rate_hz or source.sample_rate_hz:g} Hz. Name a time_column if there is one",
             )
         ]
     limit = source.rate_tolerance * source.sample_rate_hz * (1 + 1e-6)
@@ -61,7 +61,8 @@ def _jitter(facts: Sequence[Facts]) -> list[Finding]:
             "jitter",
             "warning",
             f"the time between two samples varies by up to {worst:.0%} of a period in {len(bad)} recordings "
-            f'({some(names)}); a model takes samples as evenly spaced. Resample: resample = "linear"',
+            f"({some(names)}); a model treats samples as evenly spaced. Ask for resampling: "
+            'resample = "linear"',
             names,
         )
     ]

@@ -1,4 +1,4 @@
-"""Recordings that hold the same samples: duplicates, and windows shared between the sides of a split."""
+"""Checks for equal samples: duplicate recordings, and samples that are on several sides of a split."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy as np
 from edge_seq.data.audit.facts import Facts
 from edge_seq.data.audit.finding import Finding, some
 
-COPY_SHARE = 0.5  # of the shorter one's anchors
-MIN_SHARED = 3
-_COMMON = 20  # a stretch in so many recordings is no copy but a habit of the part
+MIN_SHARED = 3  # anchors in common, below which a pair is not reported
+_COMMON = 20  # a stretch in more recordings than this is not a copy, but a pattern of the sensor
 
 
 @dataclass(frozen=True)
 class SharedStretch:
-    """Two recordings (indices) and the share of the shorter one that is in the other too."""
+    """Two recordings (indices) with common samples, and the share of the shorter one that the other one contains."""
 
     first: int
     second: int
@@ -25,7 +24,10 @@ class SharedStretch:
 
 
 def find_shared(facts: Sequence[Facts]) -> list[SharedStretch]:
-    """Pairs of recordings with samples in common, by their anchors; time and memory go with the number of anchors."""
+    """Find pairs of recordings with common samples, by their anchors.
+
+    Time and memory grow with the number of anchors.
+    """
     if not facts:
         return []
     owner = np.repeat(np.arange(len(facts)), [len(one.anchors) for one in facts])
@@ -50,7 +52,7 @@ def find_shared(facts: Sequence[Facts]) -> list[SharedStretch]:
 
 
 def check_copies(facts: Sequence[Facts]) -> list[Finding]:
-    """Findings of samples that are there twice."""
+    """Check for samples that several recordings contain."""
     pairs = find_shared(facts)
     across_sides, across_groups, within = [], [], []
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""Facts of one recording: numbers that stay when its samples are gone, so that any number of them can be looked at."""
+"""Facts of one recording. They are small, so the facts of any number of recordings fit into memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edge_seq.data.units import GRAVITY_IN
 from edge_seq.data.windows import label_windows
 from edge_seq.ir.contract import SensorContract, to_counts
 
-# A second in which the length of the vector changes by less than 2 %, and no axis by more than 3 % of it.
+# A second is still if the length of the vector varies by less than 2 %, and each axis by less than 3 % of that length.
 _STILL_NORM, _STILL_AXIS, _MIN_STILL_BLOCKS = 0.02, 0.03, 2
 _ANCHOR_ROWS, _ANCHOR_CHANGES, _ANCHOR_EVERY = 12, 6, 8
 _NEXT_VALUES, _FEWEST_CLIPPED, _PEAK = 8, 5, 4.0
@@ -29,13 +29,13 @@ class Axis:
     """Facts of one channel of one recording, in the channel's unit.
 
     Attributes:
-        lowest, highest: of all samples.
-        at_lowest, at_highest: share of samples at exactly that value, where they are far more than at the values next
-            to it: a part at its end stop; else 0.
+        lowest, highest: smallest and largest value.
+        at_lowest, at_highest: share of samples at exactly that value if there are far more of them than at the
+            neighbouring values, as for a saturated sensor; else 0.
         values: number of different values, counted up to 64.
         beyond: share of samples beyond full scale.
-        is_constant: whether it never changes by a count.
-        stuck_s: longest time without any change in the file, while another axis does change.
+        is_constant: True if the channel never changes by a count.
+        stuck_s: longest time without a change while another axis changes.
     """
 
     lowest: float
@@ -50,13 +50,13 @@ class Axis:
 
 @dataclass(frozen=True)
 class Gravity:
-    """What three axes of an accelerometer say of gravity.
+    """Gravity as three axes of an accelerometer show it.
 
     Attributes:
-        still_norm: median length of the vector in still seconds, in g; None where there are no such seconds.
+        still_norm: median length of the vector in still seconds, in g; None with fewer than two of them.
         level: median length of the mean vector of a second, in g.
-        level_spread: from the 10 % to the 90 % quantile of these lengths, as a share of the median; small where gravity
-            is in the data, whatever the unit.
+        level_spread: difference of the 90 % and the 10 % quantile of these lengths, as a share of the median. It is
+            small if the data contain gravity, whatever the unit.
         directions: mean vector of each label, in g.
     """
 
@@ -71,20 +71,21 @@ class Facts:
     """Facts of one recording.
 
     Attributes:
-        name, group, split: as in :class:`edge_seq.data.recording.Recording`.
-        samples: T.
+        name, group, split: see :class:`edge_seq.data.recording.Recording`.
+        samples: number of samples, T.
         start_s: time of the first sample; None without times.
-        rate_hz: by the median period; None without times.
-        jitter: from the 5 % to the 95 % quantile of the periods, as a share of the median; None without times.
-        gaps, longest_gap_s: periods longer than the data source allows.
-        disorder: samples that do not follow the one before in time.
-        missing: values that are missing or not finite.
-        labels: samples of each class; the empty text is unlabelled.
-        windows: windows of each class.
+        rate_hz: sample rate from the median period; None without times.
+        jitter: difference of the 95 % and the 5 % quantile of the periods, as a share of the median; None without
+            times.
+        gaps, longest_gap_s: number of gaps longer than the data source allows, and the longest of them.
+        disorder: number of samples whose time is missing or not later than that of the sample before.
+        missing: number of values that are missing or not finite.
+        labels: number of samples of each class; the empty text is unlabelled.
+        windows: number of windows of each class.
         segments: class, first sample and length of every stretch of one label.
-        axes: one for each channel.
-        gravity: one for each triple of axes of an accelerometer, by the indices of its channels.
-        anchors: uint64 [A], hashes of short stretches of samples that depend on nothing but these samples.
+        axes: facts of each channel.
+        gravity: gravity of each triple of axes of an accelerometer, by the indices of its channels.
+        anchors: uint64 [A], hashes of short stretches of samples; see :func:`anchors_of`.
     """
 
     name: str
@@ -107,7 +108,7 @@ class Facts:
 
 
 def facts_of(signal: Signal, source: DataSource) -> Facts:
-    """Look at a recording as it stands in its file."""
+    """Collect the facts of a recording as its file gives it, before checks and resampling."""
     contract = source.contract
     finite = np.isfinite(signal.values)
     values = np.where(finite, signal.values, 0.0)
@@ -174,7 +175,7 @@ def _clock_facts(time_s: NDArray[np.float64] | None, source: DataSource) -> dict
 
 
 def _windows(signal: Signal, source: DataSource) -> NDArray[np.int64]:
-    """Windows of each label value; unlabelled has none."""
+    """Number of windows of each label value; 0 for unlabelled."""
     index = np.array([-1 if not value else code for code, value in enumerate(signal.label_values)], dtype=np.int16)
     _, labels = label_windows(
         index[signal.label_codes],
@@ -203,7 +204,7 @@ def _axis(values: NDArray[np.float64], counts: NDArray[np.int16], index: int, co
 
 
 def _runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Length of every run of True."""
+    """Find the length of every run of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return edges[1::2] - edges[::2]
 
@@ -213,7 +214,7 @@ def _longest_run(mask: NDArray[np.bool_]) -> int:
 
 
 def _share_at_end(column: NDArray[np.float64]) -> float:
-    """Share of samples at the largest value, where it is a peak of the distribution; 0 at the end of a tail."""
+    """Share of samples at the largest value if that value is a peak of the distribution; else 0."""
     _, counts = np.unique(column, return_counts=True)
     if len(counts) <= _NEXT_VALUES:
         return 0.0
@@ -253,16 +254,16 @@ def _gravity(
 
 
 def anchors_of(counts: NDArray[np.int16]) -> NDArray[np.uint64]:
-    """Hashes of about every eighth stretch of 12 samples, chosen by the hash itself (winnowing).
+    """Hash about every eighth stretch of 12 samples. The hash itself selects the stretch (winnowing).
 
-    The same samples give the same anchors wherever they lie, so copies are found that were shifted or cut. Stretches
-    that hardly change are left out: a parked car looks like the next.
+    Equal samples give equal anchors wherever they lie, so shifted and shortened copies are found too. Stretches that
+    hardly change are left out, because one parked car looks like another.
 
     Args:
         counts: int16 [T, C].
 
     Returns:
-        uint64, sorted, each once.
+        uint64 [A], sorted, without duplicates.
     """
     if len(counts) < _ANCHOR_ROWS:
         return np.empty(0, dtype=np.uint64)

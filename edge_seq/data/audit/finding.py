@@ -1,4 +1,4 @@
-"""What a check says."""
+"""Result of a check."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know of a data set.
+    """One result of a check of a data set.
 
     Attributes:
         check: name of the check, for example ``gaps``.
-        severity: an ``error`` would spoil a training or stop it; a ``warning`` may; a ``note`` is to be known.
-        message: what was found, what was expected, what to do.
-        recordings: names of those it is about; all, where there are none.
+        severity: an ``error`` would spoil or stop a training, a ``warning`` may do so, a ``note`` is information.
+        message: text that says what was found, what was expected and what to do.
+        recordings: names of the recordings concerned; empty if the finding concerns the whole data set.
     """
 
     check: str
@@ -27,7 +27,7 @@ class Finding:
 
 
 def some(names: tuple[str, ...] | list[str]) -> str:
-    """Names for a message, the first few of them.
+    """List the first few names, for a message.
 
     >>> some(["a", "b", "c", "d", "e", "f"])
     'a, b, c, d and 2 more'

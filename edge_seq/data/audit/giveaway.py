@@ -1,8 +1,8 @@
-"""Does something as silly as the length of a recording, its time of day or its file's name give the class away?
+"""Check that no trivial feature, such as the length of a recording, its time of day or its name, predicts the class.
 
-If it does, the classes were recorded in different ways, and a network may learn the way instead of the class. A
-decision tree of depth 3 on each such feature is cross-validated by group and compared with chance; so a feature that
-tells the group only does not count. scikit-learn is imported here only.
+If one does, the classes were recorded in different ways, and a network may learn that difference instead of the class.
+A decision tree of depth 3 on each such feature is cross-validated by group, and its recall is compared with chance. A
+feature that only tells the groups apart does not count. scikit-learn is imported only when the check runs.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from edge_seq.data.audit.finding import Finding
 MIN_RECORDINGS, MIN_GAIN, SURE_SHARE = 12, 0.2, 0.75
 _MAX_SEGMENTS = 3000
 _EPOCH_S = 1e8  # a time beyond three years is a date
-_MOSTLY = 0.9
+_MOSTLY = 0.9  # share of the labelled samples
 
 _ADVICE = {
     "recordings": "The classes were recorded in different ways, and a network may learn that instead. Record all "
     "classes alike: same lengths, times and devices, in mixed order",
-    "stretches": "The order or the lengths of a protocol were always the same. A window that starts from zero cannot "
-    "see it; a model that carries its state, or a decision stage tuned on this, can. Record in mixed order",
+    "stretches": "All recordings followed the same order or the same lengths. A model that starts each window from "
+    "zero cannot see this; a model that carries its state, or a decision stage tuned on these data, can. Record in "
+    "mixed order",
 }
 
 Feature = Callable[[Facts], Sequence[float]]
 
 
 def check_giveaways(facts: Sequence[Facts]) -> list[Finding]:
-    """Findings of features that no model should need."""
+    """Check features that must not predict the class."""
     single = [(one, label) for one in facts if (label := _main_label(one)) is not None]
     if len(single) >= 0.8 * len(facts):
         return _of_recordings([one for one, _ in single], [label for _, label in single])
@@ -40,7 +41,7 @@ def check_giveaways(facts: Sequence[Facts]) -> list[Finding]:
 
 
 def _main_label(one: Facts) -> str | None:
-    """The class of nearly all labelled samples; None where there is none."""
+    """Class of at least 90 % of the labelled samples; None if there is none."""
     labelled = {label: count for label, count in one.labels.items() if label}
     if not labelled:
         return None
@@ -92,7 +93,7 @@ def _column(values: Sequence[float]) -> NDArray[np.float64]:
 
 
 def _words(facts: Sequence[Facts], labels: Sequence[str]) -> NDArray[np.float64] | None:
-    """Which words are in a name, without numbers and without the classes' own names: float64 [N, words]."""
+    """Words in the names, without the names of the classes: float64 [N, words], 1 if the name has the word, else 0."""
     classes = {re.sub(r"[\W\d_]", "", label.lower()) for label in labels}
     of_class = {part for label in labels for part in re.findall(r"[a-z]+", label.lower())}
     found = [
@@ -127,15 +128,18 @@ def _judge(
 
 
 def cross_validated_recall(values: NDArray[np.float64], y: NDArray[np.intp], groups: NDArray[np.str_]) -> float | None:
-    """Mean recall of the classes of a tree of depth 3, in five folds by group; None with fewer than five groups.
+    """Compute the mean recall of a decision tree of depth 3, in a five-fold cross-validation by group.
 
     Args:
-        values: float64 [N, F].
-        y: int [N].
+        values: float64 [N, F], features.
+        y: int [N], class indices.
         groups: str [N].
 
+    Returns:
+        mean recall of the classes; None with fewer than five groups.
+
     Raises:
-        ToolError: scikit-learn is missing.
+        ToolError: scikit-learn is not installed.
     """
     from edge_seq.support.errors import ToolError
 

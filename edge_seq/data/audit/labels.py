@@ -1,4 +1,4 @@
-"""Groups, labels and their balance, and what a split by group can make of them."""
+"""Checks of labels, groups and splits."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from edge_seq.data.audit.finding import Finding, Severity, some
 from edge_seq.data.recording import SIDES
 from edge_seq.data.source import DataSource
 
-RARE = 0.01
-FEW_GROUPS = 6
+RARE = 0.01  # share of the windows, below which a class is rare
+FEW_GROUPS = 6  # fewer groups than this give a warning
 
 
 def check_labels(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
-    """Findings of labels, groups and the source's own split."""
+    """Check labels, groups and the split that the data source gives."""
     labels = sorted({label for one in facts for label in one.labels if label})
     if not labels:
-        return [Finding("labels", "error", "no sample has a label. Name label_column, or say label_from")]
+        return [Finding("labels", "error", "no sample has a label. Set label_column or label_from")]
     found = [*_names(labels, source), *_short(facts, source)]
     if len(labels) == 1:
         found.append(
-            Finding("labels", "error", f"there is one class only, {labels[0]!r}: nothing to tell apart. Add another")
+            Finding("labels", "error", f"there is one class only, {labels[0]!r}; expected at least two. Add another")
         )
         return found
     return [*found, *_balance(facts, labels), *_groups(facts, labels), *_sides(facts, labels)]
@@ -83,7 +83,7 @@ def _balance(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
                 Finding(
                     "balance",
                     "error",
-                    f"class {label!r} has not one window: its stretches are too short. Shorten window_length, lower "
+                    f"class {label!r} has no window: its stretches are too short. Shorten window_length, lower "
                     "minimum_share, or leave the class out",
                 )
             )
@@ -93,7 +93,7 @@ def _balance(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
                     "balance",
                     "warning",
                     f"class {label!r} has {windows[label]} of {total} windows ({windows[label] / total:.2%}): its "
-                    "figures will say little. Record more of it",
+                    "scores will be uncertain. Record more of it",
                 )
             )
     return found
@@ -120,8 +120,8 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
             Finding(
                 "groups",
                 "warning",
-                f"there are {len(groups)} groups: figures on one or two of them say little of the next. Record more "
-                "drives, subjects or machines",
+                f"there are {len(groups)} groups: scores on one or two of them predict little about new groups. Record "
+                "more drives, subjects or machines",
             )
         )
     if len(groups) == len(facts) and len(facts) > 1:
@@ -129,8 +129,8 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
             Finding(
                 "groups",
                 "note",
-                "each recording is a group of its own. If several are of one drive, subject or machine, name it with "
-                "group_column, or figures will be too good",
+                "each recording is a group of its own. If several come from one drive, subject or machine, set "
+                "group_column; otherwise scores will be too good",
             )
         )
     of_group: dict[str, set[str]] = {}
@@ -141,15 +141,15 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
             Finding(
                 "groups",
                 "warning",
-                "each group holds one class only, so what is peculiar to a group (part, mounting, place) tells the "
-                "class. Record several classes in each group",
+                "each group holds one class only, so anything that is special to a group (sensor, mounting, place) "
+                "predicts the class. Record several classes in each group",
             )
         )
     return found
 
 
 def _sides(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
-    """What the split that the source gives would be refused for."""
+    """Check that the split of the data source, if it gives one, is usable."""
     given = [one for one in facts if one.split]
     if not given:
         return []
@@ -163,7 +163,7 @@ def _sides(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
             Finding(
                 "split",
                 "error",
-                f"{len(torn)} groups are on several sides of the split ({some(torn)}): figures would be too good. Move "
+                f"{len(torn)} groups are on several sides of the split ({some(torn)}): scores would be too good. Move "
                 "each whole group to one side",
             )
         )

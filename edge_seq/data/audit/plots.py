@@ -1,4 +1,4 @@
-"""Pictures of a data set: classes by group, rates, amplitudes, gravity, an example of each class; with matplotlib."""
+"""Plots of a data set: classes by group, clock, amplitudes, gravity, an example of each class. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ _MAX_GROUPS = 60
 
 
 def draw_plots(result: Audit, folder: Path, *, kind: PlotFormat = "png") -> tuple[Path, ...]:
-    """Draw what there is to see.
+    """Draw the plots of an audit.
+
+    Args:
+        result: the audit.
+        folder: folder to write to.
+        kind: file format, ``png`` or ``svg``.
 
     Returns:
-        The files written: ``labels``, ``clock``, ``amplitudes``, ``gravity``, ``examples``; those without data are
-        left out.
+        paths of the files written: ``labels``, ``clock``, ``amplitudes``, ``gravity``, ``examples``. Plots without data
+        are left out.
     """
     written = []
     drawings: dict[str, Callable[[Audit, Any], bool]] = {
@@ -42,12 +47,12 @@ def draw_plots(result: Audit, folder: Path, *, kind: PlotFormat = "png") -> tupl
 
 
 def _natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Key that puts `10` behind `9`."""
+    """Sort key that puts `10` after `9`."""
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part)
 
 
 def _labels(result: Audit, figure: Any) -> bool:
-    """Windows of each class in each group, stacked."""
+    """Draw the number of windows of each class in each group, stacked."""
     labels = sorted({label for one in result.facts for label in one.windows})
     groups = sorted({one.group for one in result.facts}, key=_natural)[:_MAX_GROUPS]
     axes = figure.add_subplot()
@@ -64,7 +69,7 @@ def _labels(result: Audit, figure: Any) -> bool:
 
 
 def _clock(result: Audit, figure: Any) -> bool:
-    """Rate and jitter of each recording, and how long it is."""
+    """Draw rate and jitter of each recording, and a histogram of their lengths."""
     timed = [one for one in result.facts if one.rate_hz is not None]
     rate, length = figure.subplots(1, 2)
     if timed:
@@ -84,7 +89,7 @@ def _clock(result: Audit, figure: Any) -> bool:
 
 
 def _amplitudes(result: Audit, figure: Any) -> bool:
-    """How often a channel takes which value, up to its full scale."""
+    """Draw a histogram of the values of each channel, up to full scale."""
     axes = figure.add_subplot()
     centres = (np.arange(BINS) + 0.5) / BINS * 2 - 1
     for index, channel in enumerate(result.source.channels):
@@ -98,7 +103,7 @@ def _amplitudes(result: Audit, figure: Any) -> bool:
 
 
 def _gravity(result: Audit, figure: Any) -> bool:
-    """Length of the acceleration vector of each recording."""
+    """Draw the length of the acceleration vector of each recording."""
     axes = figure.add_subplot()
     drawn = False
     for triple in result.facts[0].gravity:
@@ -118,7 +123,7 @@ def _gravity(result: Audit, figure: Any) -> bool:
 
 
 def _examples(result: Audit, figure: Any) -> bool:
-    """A stretch of each class, all channels."""
+    """Draw a stretch of each class, all channels."""
     if not result.examples:
         return False
     figure.set_size_inches(9, 2 + 1.6 * len(result.examples))

@@ -1,7 +1,7 @@
-"""Readers: files of a data source -> a checked data set in counts.
+"""Readers: they turn the files of a data source into a checked data set in counts.
 
-A new format is a new file in this folder that ends in ``READER = Reader(...)``, one line in ``READERS`` below and its
-name in ``DataSource.format``.
+To add a format, add a file to ``formats`` that ends in ``READER = Reader(...)``, a line to ``READERS`` below, and the
+name of the format to ``DataSource.format``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ READERS: tuple[Reader, ...] = (
     edge_impulse_json_file.READER,
     edge_impulse_cbor_file.READER,
     npz_file.READER,
-    # Ends of names that a plain CSV has too: only where the data source names the format.
+    # These share their suffixes with plain CSV, so they are used only if the data source names the format.
     edge_impulse_csv_file.READER,
     phone_csv_file.READER,
 )
@@ -48,16 +48,16 @@ def read_dataset(source: DataSource, *, base: Path) -> Dataset:
     """Read every recording of a data source, check it against the sensor contract and convert it to counts.
 
     Args:
-        source: where the files are and what they hold.
-        base: folder to which ``source.path`` is relative; for a TOML file of its own, the folder it is in.
+        source: data source to read.
+        base: folder to which ``source.path`` is relative, usually the folder of the TOML file.
 
     Returns:
-        The data set; recordings in the order of the files, then of the rows.
+        data set, with recordings in the order of the files, then of the rows.
 
     Raises:
-        DataError: a file or the rows in it are not usable.
-        ContractError: a recording does not hold to the sensor contract.
-        ConfigError: a field of the data source has no place in the format of a file.
+        DataError: a file or its rows are not usable.
+        ContractError: a recording does not fit the sensor contract.
+        ConfigError: a field of the data source does not apply to the format of a file.
         ToolError: a package that reads a format is not installed.
     """
     raw = list(read_recordings(source, base=base))
@@ -78,29 +78,30 @@ def load_dataset(path: Path) -> Dataset:
 
     Raises:
         ConfigError: the file is not a data source.
-        DataError, ContractError, ToolError: as :func:`read_dataset`.
+        DataError, ContractError, ToolError: the same cases as :func:`read_dataset`.
     """
     return read_dataset(load_source(path), base=path.parent)
 
 
 def read_recordings(source: DataSource, *, base: Path, in_parts: bool = False) -> Iterator[RawRecording]:
-    """Recordings one after the other, so that a set that does not fit into memory can be read too.
+    """Yield recordings one after the other, so that a data set may be larger than the memory.
 
     Args:
-        source: where the files are and what they hold.
+        source: data source to read.
         base: folder to which ``source.path`` is relative.
-        in_parts: whether a file of a format that can is read in parts; the rows of a recording must be together.
+        in_parts: read files in parts if their format allows it; the rows of a recording must then be together.
 
     Raises:
-        as :func:`read_dataset`; what concerns all recordings together, at the end.
+        DataError, ContractError, ConfigError, ToolError: the same cases as :func:`read_dataset`. Errors that concern
+            all recordings together are raised at the end.
     """
     sides: dict[str, tuple[str, str | None]] = {}
     for signal in read_signals(source, base=base, in_parts=in_parts):
         for one in make_recordings(signal, source):
             if one.name in sides:
                 raise DataError(
-                    f"recording {one.name} comes twice, in two files of data source {source.name!r}; give each "
-                    "recording a name of its own, or remove one of the files"
+                    f"recording {one.name} is in two files of data source {source.name!r}; give each recording a name "
+                    "of its own, or remove one of the files"
                 )
             sides[one.name] = (one.group, one.split)
             yield one
@@ -115,17 +116,19 @@ def read_recordings(source: DataSource, *, base: Path, in_parts: bool = False) -
 def read_signals(
     source: DataSource, *, base: Path, on_error: Callable[[DataError], None] | None = None, in_parts: bool = False
 ) -> Iterator[Signal]:
-    """Signals one after the other, in the channels' units, not checked against the contract.
+    """Yield signals one after the other, in the channels' units, not checked against the contract.
 
     Args:
-        source: where the files are and what they hold.
+        source: data source to read.
         base: folder to which ``source.path`` is relative.
-        on_error: takes what is wrong with a file, the rest of which is then left out; without it that is raised. Of a
-            file that is read in parts, the recordings of the parts before were given already.
-        in_parts: as for :func:`read_recordings`; where those rows are not together, the fault is a RowsApartError.
+        on_error: called with the DataError of a file, whose remaining rows are then left out; None raises the error. If
+            the file is read in parts, the recordings of earlier parts were already yielded.
+        in_parts: see :func:`read_recordings`; if the rows of a recording are not together, the error is a
+            RowsApartError.
 
     Raises:
-        DataError, ContractError, ConfigError, ToolError: as :func:`read_dataset`, but for what checks would find.
+        DataError, ContractError, ConfigError, ToolError: the same cases as :func:`read_dataset`, except those that the
+            checks against the contract find.
     """
     readers = tuple(reader for reader in READERS if source.format in ("auto", reader.name))
     suffixes = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.suffixes))
@@ -149,12 +152,12 @@ def read_signals(
 def _cut_tables(
     tables: Iterator[Table], file: SourceFile, source: DataSource, intervals: Sequence[Interval], *, is_only: bool
 ) -> Iterator[Signal]:
-    """Signals of the tables of one file.
+    """Cut the tables of one file into signals.
 
     Raises:
-        RowsApartError: a recording comes back in a later table, also where intervals do not fit to an earlier one: they
-            are of whole recordings.
-        DataError, ContractError: as :func:`cut_signals`.
+        RowsApartError: a recording continues in a later table. With intervals, which describe whole recordings, this
+            error replaces one of an interval that does not fit an earlier table.
+        DataError, ContractError: the same cases as :func:`cut_signals`.
     """
     for table in tables:
         try:
@@ -166,18 +169,18 @@ def _cut_tables(
 
 
 def _check_rows_are_together(tables: Iterator[Table]) -> None:
-    """Read what is left, for nothing else than a RowsApartError."""
+    """Read the remaining tables, only to find a RowsApartError."""
     try:
         for _ in tables:
             pass
     except RowsApartError:
         raise
     except DataError:
-        pass  # the first fault is the one to tell
+        pass  # the caller raises the first error
 
 
 def _read_file(file: SourceFile, reader: Reader, source: DataSource, *, in_parts: bool) -> Iterator[Table]:
-    """The file as one table, or in parts of whole recordings where that is wanted and the format can."""
+    """Read a file as one table, or in parts of whole recordings if that is asked for and the format allows it."""
     _check_fields_fit(reader, source)
     options = ReadOptions(
         numeric=source.numeric_columns,
@@ -204,13 +207,13 @@ def _check_fields_fit(reader: Reader, source: DataSource) -> None:
     ]
     if clash:
         raise ConfigError(
-            f"data source {source.name!r}: {clash[0]} has no place in the format {reader.name}, which says this "
-            "itself; leave it out"
+            f"data source {source.name!r}: {clash[0]} does not apply to the format {reader.name}, which contains this "
+            "information itself; leave it out"
         )
 
 
 def count_notes(notes_of_recordings: Iterable[Sequence[str]]) -> tuple[str, ...]:
-    """Each note once, with how many recordings it is of.
+    """List each note once, with the number of recordings that have it.
 
     >>> count_notes([("resampled",), (), ("resampled",)])
     ('resampled (2 of 3 recordings)',)
@@ -224,13 +227,13 @@ def count_notes(notes_of_recordings: Iterable[Sequence[str]]) -> tuple[str, ...]
 
 
 def _reader_of(file: SourceFile, readers: tuple[Reader, ...]) -> Reader:
-    if len(readers) == 1:  # the data source names the format, whatever the file is called
+    if len(readers) == 1:  # the data source names the format, so the name of the file does not matter
         return readers[0]
     for reader in readers:
         if file.path.name.lower().endswith(reader.suffixes):
             return reader
     known = [suffix for reader in readers for suffix in reader.suffixes]
     raise DataError(
-        f"file {file.path.name}: no reader for its ending; known are {known}. Convert the file, or give `format` in "
+        f"file {file.path.name}: no reader for its suffix; known are {known}. Convert the file, or give `format` in "
         "the data source"
     )

@@ -1,4 +1,4 @@
-"""Which files a data source means, and what their names or a manifest say about them."""
+"""Files of a data source, and the labels, groups and splits that their names or a manifest give."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MANIFEST_COLUMNS = ("file", "label", "group", "split")
 
 
 def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
-    """Files of a data source, in a fixed order.
+    """List the files of a data source, in a fixed order.
 
     Args:
         source: the data source.
         base: folder to which ``source.path`` is relative.
-        suffixes: ends of file names that readers exist for; others in a folder are not looked at.
+        suffixes: suffixes that readers exist for; other files in a folder are ignored.
 
     Raises:
-        DataError: a file or folder is missing, a folder holds no such file, a name does not match ``file_pattern``, or
-            the manifest is not usable, or a file's name cannot be printed.
+        DataError: a file or folder is missing, a folder holds no file with such a suffix, a name does not match
+            ``file_pattern`` or cannot be printed, or the manifest is not usable.
     """
     root = base / source.path
     if not root.exists():
@@ -57,10 +57,10 @@ def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple
 
 
 def find_intervals(source: DataSource, base: Path) -> Path | None:
-    """The table of intervals, inside ``path`` or, where that is a file, beside it; None where there is none.
+    """Path of the table of intervals: inside ``path`` if that is a folder, else beside it. None if none is named.
 
     Raises:
-        DataError: it does not exist.
+        DataError: the file does not exist.
     """
     if source.intervals is None:
         return None
@@ -71,19 +71,19 @@ def find_intervals(source: DataSource, base: Path) -> Path | None:
 def _folder(source: DataSource, root: Path) -> Path:
     if not root.is_dir():
         raise DataError(
-            f"data source {source.name!r}: {root} is a file; with split_files or a manifest path is a folder"
+            f"data source {source.name!r}: {root} is a file; with split_files or a manifest, path must be a folder"
         )
     return root
 
 
 def _existing(path: Path, what: str) -> Path:
     if not path.is_file():
-        raise DataError(f"{what}: file {path} does not exist; correct the name, it is relative to the source's path")
+        raise DataError(f"{what}: file {path} does not exist; correct the name, which is relative to the source's path")
     return path
 
 
 def _check_path(path: str, *, what: str, remedy: str) -> None:
-    """Check each part: the length of a name is limited, that of a path below the source is not."""
+    """Check each part of a path, because the length of a name is limited and that of a path is not."""
     for part in path.split("/"):
         check_name(part, DataError, what=what, remedy=remedy)
 
@@ -125,7 +125,7 @@ def _from_manifest(name: str, root: Path, suffixes: Sequence[str]) -> tuple[Sour
     missing = [column for column in ("file", "label") if column not in columns]
     strange = [column for column in columns if column not in MANIFEST_COLUMNS]
     if missing or strange:
-        raise DataError(f"manifest {name}: columns {columns}; expected file and label and, if wanted, group and split")
+        raise DataError(f"manifest {name}: columns {columns}; expected file and label, and optionally group and split")
     files = []
     for number, line in enumerate(lines, start=2):
         if any(value is None for value in line.values()) or not line["file"]:

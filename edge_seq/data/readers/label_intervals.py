@@ -1,8 +1,8 @@
-"""Labels of long recordings as a table of intervals: CSV with start, end, label, or an export of Label Studio.
+"""Labels of long recordings from a table of intervals: CSV, or an export of Label Studio.
 
-CSV has the columns ``start``, ``end``, ``label`` and, where it is of several recordings, ``recording``. Label Studio's
-time series are read from its ``JSON`` and its ``JSON-MIN`` export. An interval holds the samples with start <= t < end;
-samples in none are unlabelled.
+A CSV file has the columns ``start``, ``end``, ``label`` and, for several recordings, ``recording``. Time series of
+Label Studio are read from its ``JSON`` and its ``JSON-MIN`` export. An interval holds the samples with start <= t <
+end. Samples outside all intervals are unlabelled.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from edge_seq.support.errors import DataError
 from edge_seq.support.names import check_name
 
 COLUMNS = ("recording", "start", "end", "label")
-_LABEL_STUDIO_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # put before the name of every file that is uploaded
+_LABEL_STUDIO_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio prefixes the name of every uploaded file
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A label from ``start`` up to, not including, ``end``, in the unit of the table.
+    """A label for the time from ``start`` up to ``end``, exclusive, in the unit of the table.
 
     Attributes:
         where: file and line, for messages.
-        recording: its name; None where the table is of the only recording.
-        start, end: finite, start before end.
-        label: class.
+        recording: name of the recording; None if the table does not name one.
+        start, end: finite numbers, start before end.
+        label: class name.
     """
 
     where: str
@@ -45,11 +45,12 @@ class Interval:
 
 
 def read_intervals(path: Path) -> tuple[Interval, ...]:
-    """Read a table of intervals, by the end of its name.
+    """Read a table of intervals: a ``.json`` file as an export of Label Studio, any other file as CSV.
 
     Raises:
-        DataError: the file cannot be read, lacks a column, holds something that is no number, an interval that ends
-            before it starts, a region with several labels or a task with several annotations.
+        DataError: the file cannot be read, lacks a column or has no interval; a start or end is not a number; an
+            interval does not end after it starts or has no label; a region has several labels; or a task has several
+            annotations.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -57,7 +58,7 @@ def read_intervals(path: Path) -> tuple[Interval, ...]:
         raise DataError(f"intervals {path.name}: cannot be read: {error}") from error
     found = _of_label_studio(text, path.name) if path.suffix.lower() == ".json" else _of_csv(text, path.name)
     if not found:
-        raise DataError(f"intervals {path.name}: not one interval; expected start, end and label of at least one")
+        raise DataError(f"intervals {path.name}: no interval; expected start, end and label of at least one")
     return found
 
 
@@ -67,13 +68,13 @@ def label_samples(
     """Label the samples of a recording.
 
     Args:
-        intervals: of all recordings.
+        intervals: intervals of all recordings.
         clock: float64 [T], increasing: time of each sample in the unit of the intervals.
-        name: of the recording; intervals of this name, or of this name's last part, are its own.
-        is_only: whether intervals without a name are its own: there is no other recording.
+        name: name of the recording; intervals with this name, or with the last part of it, belong to the recording.
+        is_only: True if there is no other recording, so that intervals without a name belong to this one.
 
     Returns:
-        Label values, the first of them the empty text for unlabelled, and the code of each sample, int64 [T].
+        label values, of which the first is the empty text for unlabelled, and the code of each sample, int64 [T].
 
     Raises:
         DataError: two intervals overlap under different labels, or one lies outside the recording.
@@ -86,25 +87,25 @@ def label_samples(
         if first >= end:
             raise DataError(
                 f"{one.where}: the interval {one.start:g} to {one.end:g} holds no sample of recording {name}, which "
-                f"lasts from {clock[0]:.6g} to {clock[-1]:.6g}. Correct it, or interval_unit or interval_origin in the "
-                "data source"
+                f"lasts from {clock[0]:.6g} to {clock[-1]:.6g}. Correct the interval, or interval_unit or "
+                "interval_origin in the data source"
             )
         code = values.index(one.label)
         other = codes[first:end][(codes[first:end] != 0) & (codes[first:end] != code)]
         if other.size:
             raise DataError(
                 f"{one.where}: the interval {one.start:g} to {one.end:g} ({one.label}) of recording {name} overlaps "
-                f"with one of {values[int(other[0])]}; a sample has one label. Correct one of them"
+                f"with one of {values[int(other[0])]}; expected one label per sample. Correct one of them"
             )
         codes[first:end] = code
     return values, codes
 
 
 def check_all_used(intervals: Sequence[Interval], names: Sequence[str]) -> None:
-    """Check that every interval is of a recording that was read.
+    """Check that every interval belongs to a recording that was read.
 
     Raises:
-        DataError: naming the first that is not.
+        DataError: an interval does not; the message names the first one.
     """
     only = len(names) == 1
     for one in intervals:
@@ -129,7 +130,7 @@ def _of_csv(text: str, file: str) -> tuple[Interval, ...]:
         raise DataError(f"intervals {file}: cannot be read as CSV: {error}") from error
     columns = [column.strip() for column in rows[0]] if rows else []
     if rows and not set(COLUMNS[1:]) <= set(columns):
-        raise DataError(f"intervals {file}: columns {columns}; expected start, end, label and, if wanted, recording")
+        raise DataError(f"intervals {file}: columns {columns}; expected start, end, label, and optionally recording")
     found = []
     for line, row in enumerate(rows, start=2):
         cells = {key.strip(): (value or "").strip() for key, value in row.items()}
@@ -153,7 +154,7 @@ def _of_label_studio(text: str, file: str) -> tuple[Interval, ...]:
         for region in _regions(task, where_task):
             labels = region.get("timeserieslabels")
             if not isinstance(labels, list):
-                continue  # a region of another tag: a choice, a text
+                continue  # a region of another kind, for example a choice or a text
             if len(labels) != 1:
                 raise DataError(f"{where_task}: a region has the labels {labels}; expected one. Correct the annotation")
             found.append(_interval(where_task, recording, region.get("start"), region.get("end"), str(labels[0])))
@@ -161,7 +162,7 @@ def _of_label_studio(text: str, file: str) -> tuple[Interval, ...]:
 
 
 def _regions(task: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
-    """Regions of a task; from the full export those of its one annotation, from JSON-MIN every list of them."""
+    """Regions of a task: in the full export those of its only annotation, in JSON-MIN every list of dictionaries."""
     if "annotations" not in task:
         lists = [value for value in task.values() if isinstance(value, list)]
         return [region for one in lists for region in one if isinstance(region, dict)]
@@ -175,7 +176,7 @@ def _regions(task: Mapping[str, Any], where: str) -> list[dict[str, Any]]:
 
 
 def _recording_of(task: Mapping[str, Any]) -> str | None:
-    """Name of the file that was labelled, without its end and without the eight characters Label Studio puts before."""
+    """Name of the labelled file, without its suffix and without the prefix of eight digits that Label Studio adds."""
     data = task.get("data", task)
     texts = [task.get("file_upload"), *(data.values() if isinstance(data, dict) else ())]
     name = next(
@@ -192,7 +193,7 @@ def _interval(where: str, recording: str | None, start: Any, end: Any, label: st
     except (TypeError, ValueError) as error:
         raise DataError(
             f"{where}: start {start!r} and end {end!r}; expected numbers, in the unit of the data source's "
-            "interval_unit. Label Studio writes dates where its timeFormat is set; leave that out"
+            "interval_unit. Label Studio writes dates if timeFormat is set in its configuration; leave timeFormat out"
         ) from error
     if not (math.isfinite(first) and math.isfinite(last) and first < last):
         raise DataError(f"{where}: the interval {first:g} to {last:g} does not end after it starts; correct it")

@@ -1,4 +1,4 @@
-"""From signals to recordings: checked, resampled where that was asked for, cut at gaps, in counts."""
+"""Turn signals into recordings: check them, cut them at gaps, resample them if asked for, convert them to counts."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class RawRecording:
     """A recording before the classes of the whole data set are known.
 
     Attributes:
-        name, group, counts, split, details: as in :class:`Recording`.
-        label_values: different class names of its samples; the empty text is unlabelled.
+        name, group, counts, split, details: see :class:`Recording`.
+        label_values: distinct class names of its samples; the empty text is unlabelled.
         label_codes: int64 [T], index into ``label_values``.
-        notes: what was done to it, or left undone.
+        notes: changes that reading made, and checks that it left out.
     """
 
     name: str
@@ -41,10 +41,10 @@ class RawRecording:
 
 
 def make_recordings(signal: Signal, source: DataSource) -> tuple[RawRecording, ...]:
-    """Check a signal against the contract and convert it to counts; several recordings where it is cut at gaps.
+    """Check a signal against the contract and convert it to counts. Cutting at gaps gives several recordings.
 
     Raises:
-        DataError, ContractError: see ``edge_seq.data.checks`` and ``edge_seq.data.resample``.
+        DataError, ContractError: see :mod:`edge_seq.data.checks` and :mod:`edge_seq.data.resample`.
     """
     name, contract = signal.name, source.contract
     checks.check_finite(signal.values, name=name, channel_names=contract.channel_names)
@@ -83,7 +83,7 @@ def make_recordings(signal: Signal, source: DataSource) -> tuple[RawRecording, .
 
 
 def _at_the_rate(part: Signal, source: DataSource) -> Signal:
-    """The signal at the contract's rate, where resampling was asked for and there are times; else as it is."""
+    """Resample a signal to the contract's rate if the data source asks for it and the signal has times."""
     if source.resample == "none" or part.time_s is None or len(part.time_s) < 2:
         return part
     values, codes = resample(
@@ -100,7 +100,7 @@ def _at_the_rate(part: Signal, source: DataSource) -> Signal:
 
 
 def _cut_at_gaps(time_s: NDArray[np.float64] | None, name: str, source: DataSource) -> Sequence[slice]:
-    """Check times; pieces without a gap. With no time there is one piece."""
+    """Check the times, and give the pieces between gaps. Without times there is one piece."""
     if time_s is None:
         return (slice(None),)
     checks.check_time_order(time_s, name=name)
@@ -118,7 +118,7 @@ def _cut_at_gaps(time_s: NDArray[np.float64] | None, name: str, source: DataSour
 
 
 def to_recording(raw: RawRecording, labels: tuple[str, ...]) -> Recording:
-    """Give class names their index.
+    """Replace class names by class indices.
 
     Raises:
         DataError: a class is not in ``labels``.
@@ -134,7 +134,7 @@ def to_recording(raw: RawRecording, labels: tuple[str, ...]) -> Recording:
 
 
 def label_index(raw: RawRecording, labels: tuple[str, ...]) -> NDArray[np.int16]:
-    """Class index of each of the recording's label values, int16.
+    """Find the class index of each of the recording's label values, int16.
 
     Raises:
         DataError: a class is not in ``labels``.

@@ -1,4 +1,4 @@
-"""From the rows of a table to signals: recordings in the channels' units, labelled, not yet checked."""
+"""Cut tables into signals: labelled recordings in the channels' units, not yet checked."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 @dataclass(frozen=True)
 class Signal:
-    """A recording as it stands in its file, in the units of the channels.
+    """A recording as its file gives it, converted to the channels' units.
 
     Attributes:
-        name, group, split: as in :class:`edge_seq.data.recording.Recording`.
+        name, group, split: see :class:`edge_seq.data.recording.Recording`.
         values: float64 [T, C].
-        time_s: float64 [T], or None where the rows are taken as evenly sampled, in order.
-        label_values: different class names of its samples; the empty text is unlabelled.
+        time_s: float64 [T], seconds; None if the rows are taken as evenly sampled, in order.
+        label_values: distinct class names of its samples; the empty text is unlabelled.
         label_codes: int64 [T], index into ``label_values``.
-        details: what else its file says: device, signature.
-        notes: what was done to it, or left undone.
+        details: further information in the file: device, signature.
+        notes: changes that reading made, and checks that it left out.
     """
 
     name: str
@@ -52,16 +52,16 @@ def cut_signals(
     """Cut a table into signals.
 
     Args:
-        table: of one file, or a part of it.
-        file: what is known of it.
+        table: table of one file, or of a part of it.
+        file: the file, with what its name or the manifest gives.
         source: the data source.
-        intervals: labelled, of all recordings, where the labels come from there.
-        is_only: whether the file is the only one, so that intervals without a recording are its own.
+        intervals: labelled intervals of all recordings, if the labels come from intervals.
+        is_only: True if there is no other file, so that intervals without a recording belong to this one.
 
     Raises:
-        DataError: rows of recordings are mixed, a value that must be one for a recording is not, the name of a
-            recording, group or class cannot be printed.
-        ContractError: a unit is unknown, or does not lead to the channel's.
+        DataError: the rows of recordings are mixed, a group or split is not the same in all rows of a recording, or the
+            name of a recording, group or class cannot be printed.
+        ContractError: a unit is unknown, or cannot be converted to the channel's.
     """
     factors, notes = _unit_factors(table, source)
     pieces = list(_rows_of_recordings(table, file, source))
@@ -73,7 +73,7 @@ def cut_signals(
             values = _class_names(values, source)
         else:
             values, codes = _labels(table, file, source, rows)
-        own_group = file.name if table.one_group else name  # checked before, by the parts of its path
+        own_group = file.name if table.one_group else name  # the parts of file.name were checked before
         said_group = _one_value(table, source.group_column, rows, name, source) or file.group
         for kind, one in (("group", said_group or ""), *(("label", value) for value in values)):
             check_name(one, DataError, what=f"recording {name}: {kind}", remedy="Rename it in the data")
@@ -91,7 +91,7 @@ def cut_signals(
 
 
 def _unit_factors(table: Table, source: DataSource) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """float64 [C], from the file's units to the channels', and a note for each change of unit."""
+    """Factors from the file's units to the channels', float64 [C], and a note for each change of unit."""
     factors, changes = [], dict[str, list[str]]()
     for channel, column in zip(source.channels, source.channel_columns, strict=True):
         what = f"{table.where}, column {column!r}"
@@ -108,10 +108,10 @@ def _unit_factors(table: Table, source: DataSource) -> tuple[NDArray[np.float64]
 
 
 def _unit_of_column(channel: ChannelSource, said: str | None, what: str) -> Unit:
-    """What the data source says, else what the file says, else the channel's unit.
+    """Unit of a column: the one in the data source, else the one in the file, else the channel's.
 
     Raises:
-        ContractError: file and data source say different units, or only the file does and it is not known.
+        ContractError: file and data source give different units, or only the file gives one and it is unknown.
     """
     if channel.column_unit is None:
         return unit_named(said, what=f"{what} (as its file says)") if said else channel.unit
@@ -126,7 +126,7 @@ def _unit_of_column(channel: ChannelSource, said: str | None, what: str) -> Unit
 
 
 def _rows_of_recordings(table: Table, file: SourceFile, source: DataSource) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Name and rows of each recording, in the order in which they first come."""
+    """Yield name and rows of each recording, in the order of their first rows."""
     if table.recordings is None and source.recording_column is None:
         yield file.name, np.arange(table.num_rows, dtype=np.int64)
         return
@@ -153,7 +153,7 @@ def _rows_of_recordings(table: Table, file: SourceFile, source: DataSource) -> I
 def _one_value(
     table: Table, column_name: str | None, rows: NDArray[np.int64], name: str, source: DataSource
 ) -> str | None:
-    """The one value of a column in the rows of a recording; None where there is no such column."""
+    """Value of a column, which must be the same in all rows of a recording. None if no column is named."""
     if column_name is None:
         return None
     column = table.text[column_name]
@@ -176,7 +176,7 @@ def _check_split(split: str | None, name: str) -> str | None:
 def _labels(
     table: Table, file: SourceFile, source: DataSource, rows: NDArray[np.int64]
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """Class names that occur in the rows, and for each row which."""
+    """Class names that occur in the rows, and the index of the name of each row."""
     if source.label_from == "column":
         assert source.label_column is not None  # DataSource refuses anything else
         column = table.text[source.label_column]
@@ -187,7 +187,7 @@ def _labels(
 
 
 def _class_names(raw: Sequence[str], source: DataSource) -> tuple[str, ...]:
-    """Values in the data to class names; the empty text is unlabelled."""
+    """Convert label values to class names. The empty text is unlabelled."""
     unlabelled = {str(value) for value in source.unlabelled_values}
     return tuple("" if value in unlabelled else source.label_names.get(value, value) for value in raw)
 

@@ -1,4 +1,4 @@
-"""A file of a data source and what is known of it before it is read."""
+"""A file of a data source, before it is read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file to read.
+    """A file to read, and what the data source already says about it.
 
     Attributes:
-        path: to open.
+        path: path of the file.
         name: path below the source's folder without the format's suffix, for example ``walk/03``.
-        label: class of the whole file, where its name or the manifest tells it.
-        group: where its name or the manifest tells it.
-        split: where the source or the manifest tells it.
+        label: class of the whole file, if its name or the manifest gives it.
+        group: group of the whole file, if its name or the manifest gives it.
+        split: side of the split, if the source or the manifest gives it.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""What a reader is: a function from a file to a table of the columns asked for."""
+"""Interface of readers: a reader turns a file into a table of the requested columns."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from edge_seq.support.errors import ContractError, DataError, ToolError
 
 
 class RowsApartError(DataError):
-    """Rows of a recording lie in several parts of a file: it has to be read as a whole."""
+    """The rows of a recording are not together, so the file cannot be read in parts."""
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Which columns to read, and how a text file is laid out.
+    """Columns to read, and the layout of the file.
 
     Attributes:
-        numeric: columns read as float64.
-        text: columns read as text, whatever they hold.
-        delimiter: between columns of a text file.
-        column_names: of a text file without a header row, or of the last axis of windows; else empty.
-        windows_array: of an NPZ file.
+        numeric: columns to read as float64.
+        text: columns to read as text, whatever they hold.
+        delimiter: character between the columns of a text file.
+        column_names: names of the columns of a text file without a header row, or of the last axis of windows; else
+            empty.
+        windows_array: name of the array of windows in an NPZ file.
     """
 
     numeric: tuple[str, ...]
@@ -39,10 +40,10 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class TextColumn:
-    """A column of few different texts.
+    """A column of text with few distinct values.
 
     Attributes:
-        values: the different texts; a null is the empty text.
+        values: distinct texts; a null is the empty text.
         codes: int64 [N], index into ``values``.
     """
 
@@ -55,17 +56,18 @@ class Table:
     """Columns of one file, N rows each.
 
     Attributes:
-        where: the file, for messages.
-        numeric: float64 [N] each; a null is NaN.
-        text: see :class:`TextColumn`.
-        num_rows: N, at least 1.
-        time_s: float64 [N], seconds, where the format has a clock of its own.
-        units: name of the unit of a column, where the file says it.
-        recordings: which recording a row is of, where the format tells; ``#3`` is added to the file's name.
-        one_group: whether all recordings of the file are one group where nothing else says.
-        details: what else the file says of itself: device, signature.
-        notes: what a user has to know of how the file was read.
-        first_row: place in the file of the first row, from 0, for messages.
+        where: name of the file, for messages.
+        numeric: columns of numbers, each float64 [N]; a null is NaN.
+        text: columns of text.
+        num_rows: number of rows, N, at least 1.
+        time_s: float64 [N], seconds, if the format has times of its own.
+        units: unit of a column as the file names it, for columns that have one.
+        recordings: recording of each row, if the format tells recordings apart; a value such as ``#3`` is added to the
+            file's name.
+        one_group: True if all recordings of the file are one group, unless the data source gives groups.
+        details: further information in the file: device, signature.
+        notes: notes for the user about the reading of the file.
+        first_row: index of the first row in the file, from 0, for messages.
     """
 
     where: str
@@ -87,12 +89,13 @@ class Reader:
 
     Attributes:
         name: value of the data source's ``format``.
-        suffixes: ends of the names of its files, in lower case.
-        read: reads one file; raises DataError, ContractError (a column is missing) or ToolError (a package is).
-        has_time: whether the format has a clock of its own, so that a time_column or index_column has no place.
-        has_recordings: whether the format tells recordings apart, so that a recording_column has no place.
-        read_parts: reads one file in parts, each of whole recordings, so that it never lies in memory as a whole;
-            takes the column that tells recordings apart, raises RowsApartError too. None where a file is read at once.
+        suffixes: suffixes of its files, in lower case.
+        read: reads one file. Raises DataError, ContractError (a column is missing) or ToolError (a package is missing).
+        has_time: True if the format has times of its own; time_column and index_column are then refused.
+        has_recordings: True if the format tells recordings apart; a recording_column is then refused.
+        read_parts: reads one file in parts, each of whole recordings, so that the whole file is never in memory. Its
+            third argument is the column that tells recordings apart. Raises RowsApartError too. None if the format
+            cannot be read in parts.
     """
 
     name: str
@@ -104,15 +107,15 @@ class Reader:
 
 
 def constant_column(value: str, num_rows: int) -> TextColumn:
-    """A column with the same text in each row."""
+    """Make a column with the same text in each row."""
     return TextColumn(values=(value,), codes=np.zeros(num_rows, dtype=np.int64))
 
 
 def import_pyarrow() -> Any:
-    """Import pyarrow, its CSV and its Parquet part; late, because only readers need it.
+    """Import pyarrow with its CSV and Parquet modules. The import is late because only readers need it.
 
     Raises:
-        ToolError: where it is not installed.
+        ToolError: pyarrow is not installed.
     """
     try:
         import pyarrow
@@ -127,16 +130,16 @@ def import_pyarrow() -> Any:
 
 
 def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> None:
-    """Check that each column asked for is there, once.
+    """Check that each requested column exists exactly once.
 
     Raises:
-        DataError: a column name comes twice.
+        DataError: two columns have the same name.
         ContractError: a column is missing.
     """
     repeated = sorted({name for name in names if list(names).count(name) > 1})
     if repeated:
         raise DataError(
-            f"{where}: column names {repeated} come more than once, so it is not clear which is meant; rename all "
+            f"{where}: column names {repeated} occur more than once, so it is not clear which is meant; rename all "
             "but one"
         )
     missing = [name for name in options.numeric + options.text if name not in names]
@@ -155,18 +158,18 @@ def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> N
 def whole_recordings(
     schema: Any, batches: Iterable[Any], recording_column: str, options: ReadOptions, *, where: str
 ) -> Iterator[Table]:
-    """Put the batches of a file together to tables that end where a recording does: one recording is in one table.
+    """Join the batches of a file into tables that end where a recording ends, so that no recording is in two tables.
 
     Args:
-        schema: of the batches.
-        batches: ``pyarrow.RecordBatch``.
-        recording_column: a new value begins another recording; one of the columns asked for.
-        options: columns.
-        where: the file, for messages.
+        schema: schema of the batches.
+        batches: batches of rows, ``pyarrow.RecordBatch``.
+        recording_column: requested column that tells recordings apart; a new value begins another recording.
+        options: columns to read.
+        where: name of the file, for messages.
 
     Raises:
-        RowsApartError: a recording comes back that a table before held.
-        DataError: as :func:`finish_table`.
+        RowsApartError: a recording occurs again after another one.
+        DataError: the same cases as :func:`finish_table`.
     """
     known: set[str] = set()
     first_ticks: dict[str, int] = {}
@@ -178,7 +181,7 @@ def whole_recordings(
         again = next((name for name in names if name in known), None)
         if again is not None:
             raise RowsApartError(
-                f"recording {again}: its rows are not together, and the file is read in parts; sort its rows by "
+                f"recording {again}: its rows are not together, but the file is read in parts; sort the rows by "
                 "recording"
             )
         known.update(names)
@@ -186,7 +189,7 @@ def whole_recordings(
 
 
 def _cut_at_changes(schema: Any, batches: Iterable[Any], recording_column: str) -> Iterator[Any]:
-    """``pyarrow.Table`` up to the last change of a batch; one without rows where there are none."""
+    """Yield a ``pyarrow.Table`` up to the last change of recording in a batch; an empty file gives an empty table."""
     pa = import_pyarrow()
     waiting = [schema.empty_table()]
     for batch in batches:
@@ -213,20 +216,21 @@ def finish_table(
     first_ticks: dict[str, int] | None = None,
     first_row: int = 0,
 ) -> Table:
-    """Convert the columns asked for from a ``pyarrow.Table``.
+    """Convert the requested columns of a ``pyarrow.Table``.
 
     Args:
-        arrow_table: of a file, or of a part of it.
-        options: columns.
-        where: the file, for messages.
-        first_ticks: of columns of timestamps, from the first part of the file on; filled here.
-        first_row: place of the first row in the file.
+        arrow_table: table of a file, or of a part of it.
+        options: columns to read.
+        where: name of the file, for messages.
+        first_ticks: first timestamp of each column of timestamps, from which times count. The first part of a file
+            fills it, the later parts use it.
+        first_row: index of the first row in the file, from 0.
 
     Raises:
         DataError: there are no rows, or a numeric column holds something that is not a number.
     """
     if arrow_table.num_rows == 0:
-        raise DataError(f"{where}: there is a header ({arrow_table.column_names}) but not one row; record some data")
+        raise DataError(f"{where}: there is a header ({arrow_table.column_names}) but no row; record some data")
     return Table(
         where=where,
         numeric={
@@ -259,7 +263,7 @@ def _numbers(column: Any, name: str, where: str, first_ticks: dict[str, int]) ->
 
 
 def first_non_number(column: Any) -> tuple[int, str]:
-    """First row (from 0) and value of a column that does not read as a number; the first row where all do."""
+    """Find row (from 0) and text of the first value of a column that is not a number; the first row if all are."""
     for row, value in enumerate(column.to_pylist()):
         try:
             float("nan" if value in (None, "") else value)
@@ -274,7 +278,7 @@ def _texts(column: Any) -> TextColumn:
     encoded = filled.dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    stripped = [value.strip() for value in encoded.dictionary.to_pylist()]  # `1, walk` is a common way to write CSV
+    stripped = [value.strip() for value in encoded.dictionary.to_pylist()]  # CSV files often have blanks: `1, walk`
     values = tuple(dict.fromkeys(stripped))
     new_code = np.array([values.index(value) for value in stripped], dtype=np.int64)
     return TextColumn(values=values, codes=new_code[encoded.indices.to_numpy()])

@@ -1,4 +1,4 @@
-"""The car-state simulator: from ISO 8608 roads, a car, a driver and a sensor to labelled counts."""
+"""The car-state simulator: it models ISO 8608 roads, a car, a driver and a sensor, and gives labelled counts."""
 
 from edge_seq.data.simulator.simulate import CarStatesOptions, simulate_car_states
 

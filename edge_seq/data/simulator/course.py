@@ -1,4 +1,4 @@
-"""A plan laid out in time: speed, position, roughness, friction, steering and events at each time step."""
+"""Course of a drive: the plan as signals over time, with speed, position, steering, friction, labels and events."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from edge_seq.data.simulator.road import GRID_M, Obstacle
 from edge_seq.data.simulator.spectrum import FloatArray, coloured_noise
 from edge_seq.data.simulator.vehicle import GEAR_SPEEDS, GRAVITY, Vehicle
 
-SLIDE_GAP_S = 1.5  # a counter-swing passes through full grip for a moment: still the same skid
+SLIDE_GAP_S = 1.5  # in a counter-swing the tyres grip for a moment, but it is still the same skid
 SHORTEST_SKID_S = 1.0
 SLIPPERY = 0.5  # mu below which the grip varies from patch to patch of ice and snow
 
 
 @dataclass(frozen=True)
 class Course:
-    """A drive at ``LATERAL_RATE_HZ``; float64 [N] unless said otherwise.
+    """Signals of a drive at ``LATERAL_RATE_HZ``, float64 [N] unless stated otherwise.
 
     Attributes:
-        speed: m/s.
-        position: way of the front axle, m, from a start that leaves room for the rear one.
+        speed: speed over ground, m/s.
+        position: distance covered by the front axle, m; it starts ahead of 0 so that the rear axle is on the road too.
         motion: accelerations from driving and cornering, and the slide.
         brake_ripple: longitudinal acceleration from the pulses of the anti-lock brakes, m/s^2.
-        labels: int16 [N].
-        running: 1 where the engine runs.
-        parked: stays.
+        labels: class index, int16 [N].
+        running: 1 while the engine runs, else 0.
+        parked: periods in which the car is parked.
     """
 
     speed: FloatArray
@@ -51,7 +51,7 @@ class Course:
 
 
 def smooth(signal: FloatArray, width_s: float) -> FloatArray:
-    """Raised-cosine average over a width: limits the jerk as a foot on a pedal does."""
+    """Average with a raised-cosine window. It limits the jerk, as a foot on a pedal does."""
     count = max(1, round(width_s * LATERAL_RATE_HZ))
     kernel = np.hanning(count + 2)[1:-1]
     padded = np.pad(signal, (count // 2, count - 1 - count // 2), mode="edge")
@@ -60,7 +60,11 @@ def smooth(signal: FloatArray, width_s: float) -> FloatArray:
 
 
 def lay_out_speed(legs: tuple[Leg, ...], duration_s: float) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
-    """Speed, m/s [N], the index of the leg at each step [N], and the time at which each leg starts [legs + 1], s."""
+    """Lay out the speed of a plan in time.
+
+    Returns:
+        speed, m/s [N]; index of the leg at each time step [N]; start of each leg and end of the last, s [legs + 1].
+    """
     starts = np.concatenate([[0.0], np.cumsum([leg.duration_s for leg in legs])])
     knots = np.concatenate([[0.0], [leg.end_speed for leg in legs]])
     clock = np.arange(int(duration_s * LATERAL_RATE_HZ)) / LATERAL_RATE_HZ
@@ -71,7 +75,7 @@ def lay_out_speed(legs: tuple[Leg, ...], duration_s: float) -> tuple[FloatArray,
 
 
 def draw_gear_changes(rng: np.random.Generator, planned: FloatArray) -> FloatArray:
-    """Acceleration lost while a manual gearbox is changed up, 0.4 to 0.9 s each time, m/s^2 [N], negative."""
+    """Draw the acceleration lost during upshifts of a manual gearbox (0.4 to 0.9 s each), m/s^2 [N], negative."""
     acceleration = np.gradient(planned) * LATERAL_RATE_HZ
     lost = np.zeros(planned.shape[0])
     for threshold in GEAR_SPEEDS[1:]:
@@ -85,9 +89,9 @@ def draw_gear_changes(rng: np.random.Generator, planned: FloatArray) -> FloatArr
 def draw_side_wish(
     rng: np.random.Generator, speed: FloatArray, leg_of: NDArray[np.int64], legs: tuple[Leg, ...]
 ) -> FloatArray:
-    """Lateral acceleration that the driver wants for corners, lane changes, swerves and slaloms, m/s^2 [N].
+    """Draw the lateral acceleration that the driver wants in corners, lane changes, swerves and slaloms, m/s^2 [N].
 
-    On a dry road a swerve takes up to 5 m/s^2, more than any skid on ice gives: strength alone does not tell.
+    On a dry road a swerve reaches 5 m/s^2, more than any skid on ice. So the strength alone does not identify a skid.
     """
     length = speed.shape[0]
     wish = np.zeros(length)
@@ -114,20 +118,20 @@ def draw_side_wish(
         if leg.kind == "drive":
             wish += sign * peak * shape
         at += duration + rng.exponential(1.0 / leg.surface.swerving)
-    # A corner has at least 6 m of radius: creeping cars pull little.
+    # A corner has a radius of at least 6 m, so creeping cars have little lateral acceleration.
     limit = speed**2 / 6.0
     wander = rng.uniform(0.05, 0.25) * coloured_noise(rng, length, LATERAL_RATE_HZ, 0.05, 0.4) * speed / (speed + 8.0)
     return np.clip(wish, -limit, limit) + wander
 
 
 def draw_driver(rng: np.random.Generator) -> Driver:
-    """From quick and trained to slow and overreacting."""
+    """Draw a driver, between quick and trained, and slow and overreacting."""
     return Driver(delay_s=rng.uniform(0.15, 0.35), sideslip_gain=rng.uniform(1.0, 1.7), yaw_gain=rng.uniform(0.1, 0.3))
 
 
 @dataclass(frozen=True)
 class SlideInput:
-    """What the skid legs add to the input of the lateral model, each [N]; see :class:`LateralInput`."""
+    """Part of the input of the lateral model that the skid legs give, each [N]; see :class:`LateralInput`."""
 
     flick: FloatArray
     friction: FloatArray
@@ -141,12 +145,13 @@ class SlideInput:
 def draw_slides(
     rng: np.random.Generator, vehicle: Vehicle, legs: tuple[Leg, ...], starts: FloatArray, friction: FloatArray
 ) -> SlideInput:
-    """How each skid is provoked.
+    """Draw the causes of each skid.
 
-    Grip on ice and snow is patchy: it varies by 20 % within a quarter of a metre to some metres.
-    Fishtail: a flick of the steering with power or hand brake at the rear, again whenever the car has been caught.
-    Brake slide: the tyres are used up lengthwise (friction ellipse: ``sqrt(1 - 0.92^2)`` is left sideways), the two
-    sides grip unequally and so turn the car, and the anti-lock brakes pulse at 2 to 5 Hz, slow as on ice.
+    - Patches: the grip on ice and snow varies by 20 % within a quarter of a metre to a few metres.
+    - Fishtail: the driver flicks the steering, with power or hand brake at the rear axle, and repeats it every 1.4 to
+      3 s.
+    - Brake slide: braking uses most of the grip lengthwise (friction ellipse: ``sqrt(1 - 0.92^2)`` is left sideways).
+      The two sides grip unequally, which turns the car. The anti-lock brakes pulse at 2 to 5 Hz, slowly as on ice.
     """
     length = friction.shape[0]
     patches = np.clip(1.0 + 0.2 * coloured_noise(rng, length, LATERAL_RATE_HZ, 0.0, 8.0), 0.5, 1.5)
@@ -218,7 +223,7 @@ def label_slides(sliding: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def draw_stays(
     rng: np.random.Generator, legs: tuple[Leg, ...], starts: FloatArray, duration_s: float
 ) -> tuple[ParkedPeriod, ...]:
-    """Engine and visitors of each stay: in two of five the engine idles throughout, in others it is mostly off."""
+    """Draw engine and activity of each parked period. In 40 % the engine idles throughout, else it is mostly off."""
     stays = []
     for leg, start, end in zip(legs, starts[:-1], starts[1:], strict=True):
         if leg.kind != "park" or start >= duration_s:
@@ -234,7 +239,7 @@ def draw_stays(
 
 
 def lay_out(rng: np.random.Generator, vehicle: Vehicle, legs: tuple[Leg, ...], duration_s: float) -> Course:
-    """Drive the plan."""
+    """Drive a plan: compute speed, position, motion, labels and engine state over time."""
     planned, leg_of, starts = lay_out_speed(legs, duration_s)
     friction = np.array([leg.surface.friction for leg in legs])[leg_of]
     slides = draw_slides(rng, vehicle, legs, starts, friction)
@@ -272,9 +277,9 @@ def lay_out(rng: np.random.Generator, vehicle: Vehicle, legs: tuple[Leg, ...], d
 def lay_road(
     rng: np.random.Generator, legs: tuple[Leg, ...], course: Course
 ) -> tuple[FloatArray, tuple[Obstacle, ...]]:
-    """Gd(n0) along the way on the grid of ``GRID_M``, m^3 [S], and the obstacles.
+    """Draw the roughness Gd(n0) along the way on the grid of ``GRID_M``, m^3 [S], and the obstacles.
 
-    Along a stretch the roughness wanders by a factor of some 1.5 (real roads are not stationary).
+    Within a stretch the roughness varies by a factor of about 1.5, because real roads are not stationary.
     """
     surfaces = [leg.surface for leg in legs]
     clock = np.concatenate([[0.0], np.cumsum([leg.duration_s for leg in legs])])

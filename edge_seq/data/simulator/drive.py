@@ -1,8 +1,8 @@
-"""The scenario of a drive: a plan of legs, drawn phase by phase.
+"""Scenario of a drive: a plan of legs, drawn phase by phase.
 
-A drive is a round of phases, each kind once a round in random order: parked, a normal road (town, country, motorway or
-creeping), a bumpy road, a patchwork of both, and a slippery road on which the tyres are made to slide. Speed is linear
-within a leg; corners, swerves and obstacles are drawn when the plan is laid out in time
+A drive consists of rounds. Each round has these phases once, in random order: parked, a normal road (town, country,
+motorway or creeping), a bumpy road, a patchwork of both, and a slippery road on which the tyres slide. The speed is
+linear within a leg. Corners, swerves and obstacles are drawn when the plan is laid out in time
 (:mod:`edge_seq.data.simulator.course`).
 """
 
@@ -29,15 +29,15 @@ class Surface:
     """A stretch of road.
 
     Attributes:
-        label: NORMAL_ROAD or BUMPY_ROAD.
-        style: how it is driven.
+        label: class of the road, NORMAL_ROAD or BUMPY_ROAD.
+        style: style of driving.
         roughness: Gd(n0), m^3.
-        friction: mu.
-        holes_per_km: potholes and manhole covers.
-        bumps_per_km: speed bumps.
-        slab_m: length of the concrete slabs, 0 for asphalt.
+        friction: friction coefficient, mu.
+        holes_per_km: potholes and manhole covers per km.
+        bumps_per_km: speed bumps per km.
+        slab_m: length of the concrete slabs, m; 0 for asphalt.
         step_m: height of the joints between slabs, m.
-        swerving: corners, lane changes and swerves a second.
+        swerving: corners, lane changes and swerves per second.
     """
 
     label: int
@@ -53,13 +53,13 @@ class Surface:
 
 @dataclass(frozen=True)
 class Leg:
-    """A part of the plan with linear speed.
+    """A part of the plan, with linear speed.
 
     Attributes:
-        kind: what happens.
-        duration_s: how long.
-        end_speed: m/s; the leg starts with the speed at which the one before ended.
-        surface: what it is driven on.
+        kind: event of the leg.
+        duration_s: duration, s.
+        end_speed: speed at the end, m/s. The leg starts with the end speed of the leg before.
+        surface: road surface.
     """
 
     kind: LegKind
@@ -80,7 +80,7 @@ RIDE_LIMIT = 0.05  # m^4/s: drivers keep Gd(n0) times speed below this, 2 to 4 m
 
 
 def draw_normal_surface(rng: np.random.Generator) -> Surface:
-    """Class A or B: from new asphalt to a worn town road with single potholes, bumps and concrete slabs."""
+    """Draw a road of class A or B: from new asphalt to a worn town road with single potholes, bumps and slabs."""
     style: Style = rng.choice(["creep", "town", "country", "motorway"], p=[0.15, 0.4, 0.25, 0.2])
     in_town = style in ("creep", "town")
     slabs = rng.random() < 0.2
@@ -98,7 +98,7 @@ def draw_normal_surface(rng: np.random.Generator) -> Surface:
 
 
 def draw_bumpy_surface(rng: np.random.Generator) -> Surface:
-    """Class D or E: cobbles, broken asphalt, gravel and tracks."""
+    """Draw a road of class D or E: cobbles, broken asphalt, gravel and tracks."""
     style: Style = rng.choice(["track", "town", "country"], p=[0.5, 0.35, 0.15])
     return Surface(
         label=BUMPY_ROAD,
@@ -114,12 +114,12 @@ def draw_bumpy_surface(rng: np.random.Generator) -> Surface:
 
 
 def draw_slippery_surface(rng: np.random.Generator) -> Surface:
-    """Ice, packed snow or wet leaves (mu 0.15 to 0.45), mostly on a road of class A or B, at times on a rutted one."""
+    """Draw a road with ice, packed snow or wet leaves (mu 0.15 to 0.45), 80 % of class A or B, 20 % of D or E."""
     base = draw_bumpy_surface(rng) if rng.random() < 0.2 else draw_normal_surface(rng)
     return Surface(
         label=base.label,
         style="town",
-        roughness=min(base.roughness, 1500e-6),  # nobody slides about at 60 km/h on class E
+        roughness=min(base.roughness, 1500e-6),  # class E is too rough for skids at up to 70 km/h
         friction=math.exp(rng.uniform(math.log(0.15), math.log(0.45))),
         holes_per_km=min(base.holes_per_km, 3.0),
         bumps_per_km=0.0,
@@ -130,14 +130,14 @@ def draw_slippery_surface(rng: np.random.Generator) -> Surface:
 
 
 def draw_target_speed(rng: np.random.Generator, surface: Surface) -> float:
-    """A speed of the style that the road allows, m/s."""
+    """Draw a speed that suits the style and that the road allows, m/s."""
     slowest, fastest = SPEED_RANGES[surface.style]
     limit = RIDE_LIMIT / surface.roughness
     return float(max(slowest, min(rng.uniform(slowest, fastest), limit * rng.uniform(0.6, 1.2))))
 
 
 def change_speed(rng: np.random.Generator, speed: float, target: float, surface: Surface) -> Leg:
-    """Accelerate or brake: mostly gently, at times hard, within what the road can take."""
+    """Draw an acceleration or braking leg: mostly gentle, sometimes hard, at most half of the grip."""
     hard = rng.random() < 0.2
     if target > speed:
         rate = rng.uniform(2.0, 3.5) if hard else rng.uniform(0.5, 1.8)
@@ -148,7 +148,7 @@ def change_speed(rng: np.random.Generator, speed: float, target: float, surface:
 
 
 def cruise(rng: np.random.Generator, surface: Surface, speed: float, duration_s: float) -> list[Leg]:
-    """Speeds held, changed, and stops in traffic of at most 8 s."""
+    """Draw legs with constant and changing speeds, and stops in traffic of at most 8 s."""
     legs: list[Leg] = []
     left = duration_s
     while left > 0:
@@ -166,7 +166,7 @@ def cruise(rng: np.random.Generator, surface: Surface, speed: float, duration_s:
 
 
 def patchwork(rng: np.random.Generator, speed: float, duration_s: float) -> list[Leg]:
-    """A road that turns from good to bad and back every few seconds, at much the same speed: road works, cobbles."""
+    """Draw a road that changes between good and bad every few seconds, at about the same speed, as at road works."""
     surfaces = [draw_normal_surface(rng), draw_bumpy_surface(rng)]
     rng.shuffle(surfaces)
     target = draw_target_speed(rng, max(surfaces, key=lambda surface: surface.roughness))
@@ -180,7 +180,7 @@ def patchwork(rng: np.random.Generator, speed: float, duration_s: float) -> list
 
 
 def slide_about(rng: np.random.Generator, surface: Surface, speed: float, duration_s: float) -> list[Leg]:
-    """Skids with gripping stretches between them, on one slippery surface."""
+    """Draw skids on one slippery surface, with stretches of full grip between them."""
     legs: list[Leg] = []
     left = duration_s
     while left > 0:
@@ -201,7 +201,7 @@ def slide_about(rng: np.random.Generator, surface: Surface, speed: float, durati
 
 
 def plan_drive(rng: np.random.Generator, duration_s: float) -> tuple[Leg, ...]:
-    """Legs that last at least ``duration_s``."""
+    """Draw a plan that lasts at least ``duration_s``."""
     legs: list[Leg] = []
     speed = 0.0
     while sum(leg.duration_s for leg in legs) < duration_s:

@@ -8,9 +8,9 @@ The axle force is Fiala's brush model (Fiala 1954; Pacejka, Tyre and Vehicle Dyn
 
     F = -mu F_z sign(alpha) (3 sigma - 3 sigma^2 + sigma^3)   for sigma < 1, and -mu F_z sign(alpha) beyond.
 
-At sigma = 1 the whole contact slides: that is what this data set calls a skid. The driver in a skid steers towards the
-direction in which the car travels, ``delta = k_b beta(t - tau) - k_r r(t - tau)``, with a human delay; delay and
-saturation together make the swings of a fishtail (a limit cycle).
+At sigma = 1 the whole contact patch slides. This data set calls that a skid. In a skid the driver steers towards the
+direction in which the car travels, ``delta = k_b beta(t - tau) - k_r r(t - tau)``, with a human delay. Delay and
+saturation together cause the swings of a fishtail (a limit cycle).
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from edge_seq.data.simulator.spectrum import FloatArray
 from edge_seq.data.simulator.vehicle import GRAVITY, Vehicle
 
 LATERAL_RATE_HZ = 50.0
-SLOWEST_DYNAMIC_SPEED = 3.0  # m/s; below, the car follows its wheels (slip angles have no meaning at a standstill)
+SLOWEST_DYNAMIC_SPEED = 3.0  # m/s; below, the car follows its wheels, since slip angles are undefined at standstill
 MAX_ROAD_WHEEL_ANGLE = 0.6  # rad
 STANDSTILL_SPEED = 0.05  # m/s; slower than this the brakes hold the car
 SPEED_GAIN = 1.5  # k, 1/s
-PROVOKED_SIDESLIP = 0.18  # rad; a driver who makes a car slide stops pushing once it does
-STEERING_LAG_S = 0.08  # arms and steering gear
+PROVOKED_SIDESLIP = 0.18  # rad; beyond it a driver who provokes a skid stops doing so
+STEERING_LAG_S = 0.08  # lag of arms and steering gear
 
 
 @dataclass(frozen=True)
 class Driver:
-    """How a driver catches a skid.
+    """Reaction of a driver to a skid.
 
     Attributes:
         delay_s: reaction and neuromuscular delay, s.
         sideslip_gain: k_b, steering angle per sideslip angle.
-        yaw_gain: k_r, s.
+        yaw_gain: k_r, steering angle per yaw rate, s.
     """
 
     delay_s: float
@@ -50,18 +50,18 @@ class Driver:
 
 @dataclass(frozen=True)
 class LateralInput:
-    """What acts on the car, at ``LATERAL_RATE_HZ``; all float64 [N] unless said otherwise.
+    """Inputs of the lateral model at ``LATERAL_RATE_HZ``, float64 [N] unless stated otherwise.
 
     Attributes:
-        speed: V, planned, m/s.
-        acceleration: V', m/s^2.
+        speed: planned speed V, m/s.
+        acceleration: planned acceleration V', m/s^2.
         path_steer: road-wheel angle for the path that the driver wants, rad.
         flick: road-wheel angle that provokes a skid, rad.
-        grip: mu lengthwise.
-        friction: mu available sideways (what braking leaves of it).
+        grip: friction coefficient lengthwise.
+        friction: friction coefficient sideways, which braking reduces.
         rear_grip: share of it at the rear axle; below 1 under power or hand brake.
-        yaw_moment: disturbance M / I_z, rad/s^2, of braking on unequal friction.
-        catching: bool [N], whether the driver counter-steers.
+        yaw_moment: disturbance M / I_z from braking on unequal friction, rad/s^2.
+        catching: bool [N], True while the driver counter-steers.
     """
 
     speed: FloatArray
@@ -77,14 +77,14 @@ class LateralInput:
 
 @dataclass(frozen=True)
 class LateralMotion:
-    """Motion at ``LATERAL_RATE_HZ``, float64 [N].
+    """Motion of the car at ``LATERAL_RATE_HZ``, float64 [N].
 
     Attributes:
-        speed: over ground, m/s.
-        longitudinal: acceleration of the sensor's place along the car, ``u' - r v_y - x r^2``, m/s^2.
-        lateral: across it, ``v_y' + u r + x r'``, m/s^2.
-        slide: largest sigma of the two axles; 1 and more is full sliding.
-        sideslip: beta at the centre of gravity, rad.
+        speed: speed over ground, m/s.
+        longitudinal: acceleration along the car at the sensor, ``u' - r v_y - x r^2``, m/s^2.
+        lateral: acceleration across the car at the sensor, ``v_y' + u r + x r'``, m/s^2.
+        slide: larger sigma of the two axles; 1 and more is full sliding.
+        sideslip: sideslip angle beta at the centre of gravity, rad.
     """
 
     speed: FloatArray
@@ -95,29 +95,32 @@ class LateralMotion:
 
 
 def understeer_gradient(vehicle: Vehicle) -> float:
-    """K in ``delta = L kappa + K a_y`` for small slip, rad per m/s^2: ``(1 / c_f - 1 / c_r) / g``, c per load."""
+    """Compute K of ``delta = L kappa + K a_y`` for small slip, rad per m/s^2: ``(1 / c_f - 1 / c_r) / g``.
+
+    ``c_f`` and ``c_r`` are the cornering stiffnesses of the axles over their loads.
+    """
     return (1.0 / vehicle.cornering_front - 1.0 / vehicle.cornering_rear) / GRAVITY
 
 
 def steer_for(vehicle: Vehicle, lateral_acceleration: FloatArray, speed: FloatArray) -> FloatArray:
-    """Road-wheel angle that gives a lateral acceleration in the steady state, rad, float64 [N]."""
+    """Compute the road-wheel angle that gives a lateral acceleration in the steady state, rad, float64 [N]."""
     slow = np.maximum(speed, SLOWEST_DYNAMIC_SPEED)
     angle: FloatArray = lateral_acceleration * (vehicle.wheelbase / slow**2 + understeer_gradient(vehicle))
     return np.clip(angle, -MAX_ROAD_WHEEL_ANGLE, MAX_ROAD_WHEEL_ANGLE)
 
 
 def clamp(value: float, limit: float) -> float:
-    """``value`` held between ``-limit`` and ``limit``."""
+    """Limit ``value`` to the range from ``-limit`` to ``limit``."""
     return limit if value > limit else -limit if value < -limit else value
 
 
 def brush_force(slip: float, stiffness: float, limit: float) -> tuple[float, float]:
-    """Side force of an axle over its load, and sigma.
+    """Compute the side force of an axle over its load, and sigma.
 
     Args:
         slip: slip angle, rad.
         stiffness: cornering stiffness over load, 1/rad.
-        limit: mu.
+        limit: friction coefficient, mu.
 
     >>> brush_force(0.5, 12.0, 0.3)[0]
     -0.3
@@ -128,11 +131,12 @@ def brush_force(slip: float, stiffness: float, limit: float) -> tuple[float, flo
 
 
 def move(vehicle: Vehicle, driver: Driver, given: LateralInput) -> LateralMotion:
-    """Integrate the equations at the top of this file, semi-implicit Euler, from standstill.
+    """Integrate the equations of this module from standstill, with the semi-implicit Euler method.
 
-    Lengthwise the driver follows the speed of the plan: ``a_x = V' + k (V - u)``, within the grip, so that a car that
-    has lost speed sideways catches up afterwards. Below some 3 m/s the car follows its wheels, blended over 2 m/s.
-    Scalars of Python, not arrays: each step needs the one before, and one drive must not depend on its neighbours.
+    Lengthwise the driver follows the planned speed within the grip, ``a_x = V' + k (V - u)``, so a car that has lost
+    speed in a skid catches up afterwards. At about 3 m/s the model changes to a car that follows its wheels, blended
+    over 2 m/s. The loop uses Python scalars, because each step needs the one before, and a drive must not depend on
+    other drives.
     """
     step = 1.0 / LATERAL_RATE_HZ
     delay = max(1, round(driver.delay_s * LATERAL_RATE_HZ))
@@ -183,7 +187,7 @@ def move(vehicle: Vehicle, driver: Driver, given: LateralInput) -> LateralMotion
             slide[t] = dynamic * max(front_sigma, rear_sigma)
         else:
             new_yaw, new_sway = kinematic_yaw, kinematic_sway
-        # Between gripping and rolling at walking pace nothing may exceed the grip either.
+        # The blend at walking pace must not exceed the grip either.
         most_yaw = step * limit * wheelbase / gyration
         new_yaw = yaw_rate + clamp(new_yaw - yaw_rate, most_yaw)
         across = clamp((new_sway - sway) / step + u * new_yaw, limit)

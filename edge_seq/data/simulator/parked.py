@@ -1,4 +1,4 @@
-"""What a parked car feels: the engine, doors, people, luggage, wind."""
+"""Vibration of a parked car from the engine, doors, people and luggage; and of the running engine while driving."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from edge_seq.data.simulator.vehicle import GEAR_SPEEDS, GRAVITY, Vehicle
 
 @dataclass(frozen=True)
 class ParkedPeriod:
-    """One stay.
+    """One period in which the car is parked. Times count from the start of the drive.
 
     Attributes:
-        start_s: when the parking brake is set.
-        end_s: when it is released.
-        engine_off_s: when the engine is stopped; ``end_s`` or later where it idles all the time.
-        engine_on_s: when it is started again.
-        busy: doors, people and luggage a second, in expectation.
+        start_s: time at which the parking brake is set.
+        end_s: time at which it is released.
+        engine_off_s: time at which the engine stops; ``end_s`` if it idles all the time.
+        engine_on_s: time at which it starts again.
+        busy: expected number of events (doors, people, luggage) per second.
     """
 
     start_s: float
@@ -42,7 +42,7 @@ def _ring(
 
 
 def door_slam(rng: np.random.Generator, vehicle: Vehicle, force: FloatArray, rate_hz: float, start_s: float) -> None:
-    """The latch rings the body shell (8 to 20 Hz), the blow rocks the car on its springs (its roll mode); in place."""
+    """Add a door slam, in place: the body shell rings (8 to 20 Hz), and the car rocks on its springs (roll mode)."""
     strength = math.exp(rng.uniform(math.log(0.3), math.log(4.0)))
     side = rng.choice([-1.0, 1.0])
     shell = strength * np.array([0.3 * rng.normal(), side * rng.uniform(0.4, 1.0), rng.uniform(0.3, 1.0)])
@@ -53,20 +53,20 @@ def door_slam(rng: np.random.Generator, vehicle: Vehicle, force: FloatArray, rat
 
 
 def engine_shake(rng: np.random.Generator, force: FloatArray, rate_hz: float, start_s: float) -> None:
-    """Start or stop of the engine: it passes through the resonance of its mounts (5 to 10 Hz), in place."""
+    """Add a start or stop of the engine, in place: it passes the resonance of its mounts (5 to 10 Hz)."""
     strength = math.exp(rng.uniform(math.log(0.15), math.log(1.2)))
     peak = strength * np.array([0.4 * rng.normal(), rng.uniform(0.5, 1.0), rng.uniform(0.3, 1.0)])
     _ring(force, rate_hz, start_s, rng.uniform(5.0, 10.0), rng.uniform(0.1, 0.35), peak)
 
 
 def people(rng: np.random.Generator, vehicle: Vehicle, period: ParkedPeriod, length: int, rate_hz: float) -> FloatArray:
-    """Doors, people getting in and out, luggage, and children on the back seat.
+    """Draw the acceleration from doors, people who get in and out, luggage, and children on the back seat.
 
-    A load F moved onto the springs accelerates the body by ``F/m * -w^2 / (w0^2 - w^2 + 2 j D w0 w)``: a dip with the
-    body's natural frequency; away from the middle it rolls the car too.
+    A load F on the springs accelerates the body by ``F/m * -w^2 / (w0^2 - w^2 + 2 j D w0 w)``: the body dips at its
+    natural frequency. A load away from the middle rolls the car too.
 
     Returns:
-        float64 [length, 3], m/s^2, of the whole drive, zero outside the period.
+        acceleration during the whole drive, float64 [length, 3], m/s^2; zero outside the period.
     """
     force = np.zeros((length, 3))
     load = np.zeros(length)
@@ -105,17 +105,17 @@ def people(rng: np.random.Generator, vehicle: Vehicle, period: ParkedPeriod, len
 def engine_vibration(
     rng: np.random.Generator, vehicle: Vehicle, speed: FloatArray, running: FloatArray, rate_hz: float
 ) -> FloatArray:
-    """Firing order of the engine, ``cylinders / 2`` times the crankshaft's frequency, and its half order.
+    """Draw the vibration of the engine: its firing order, ``cylinders / 2`` times the crankshaft's frequency, and half.
 
-    At idle 16 to 45 Hz: far above half of 10 Hz, so the sensor folds it to anywhere below 5 Hz. While driving, the
-    frequency follows the speed through the gear; the filter of the sensor removes most of it.
+    At idle the firing order is at 16 to 45 Hz. A sensor at 10 Hz aliases it to any frequency below 5 Hz. While driving,
+    the frequency follows the speed through the gear, and the filter of the sensor removes most of it.
 
     Args:
-        rng: phase noise and the shares of the axes.
-        vehicle: cylinders, idle speed, amplitude.
+        rng: source of the phase noise and of the shares of the axes.
+        vehicle: vehicle with cylinders, idle speed and amplitude.
         speed: float64 [N], m/s.
-        running: float64 [N], 1 where the engine runs, else 0.
-        rate_hz: time steps a second.
+        running: float64 [N], 1 while the engine runs, else 0.
+        rate_hz: time steps per second.
 
     Returns:
         float64 [N, 3], m/s^2.

@@ -4,8 +4,9 @@
     mu z_u'' =  ks (z_s - z_u) + cs (z_s' - z_u') - kt (z_u - z_r)
 
 (Gillespie, Fundamentals of Vehicle Dynamics, 1992, chapter 5; Wong, Theory of Ground Vehicles, chapter 7.) A body whose
-dynamic index is 1 (pitch inertia = m a b) bounces at each axle independently, so that the four corners are four quarter
-cars, the rear ones behind the front ones by the wheelbase; heave, pitch and roll follow from their accelerations.
+dynamic index is 1 (pitch inertia = m a b) bounces at each axle independently. So the four corners are four quarter
+cars; the rear ones follow the front ones at the distance of the wheelbase. Heave, pitch and roll follow from the
+accelerations of the corners.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from edge_seq.data.simulator.vehicle import Vehicle
 
 @dataclass(frozen=True)
 class BodyVibration:
-    """Acceleration that the road gives to the body.
+    """Acceleration at the sensor from the road, float64 [T], m/s^2.
 
     Attributes:
-        vertical: float64 [T], m/s^2, at the sensor.
-        longitudinal: float64 [T], m/s^2, at the sensor, from pitch.
-        lateral: float64 [T], m/s^2, at the sensor, from roll.
+        vertical: vertical acceleration.
+        longitudinal: longitudinal acceleration, from pitch.
+        lateral: lateral acceleration, from roll.
     """
 
     vertical: FloatArray
@@ -36,9 +37,9 @@ class BodyVibration:
 
 
 def body_acceleration_response(vehicle: Vehicle) -> Callable[[FloatArray], ComplexArray]:
-    """H(f) from the height of the road at the tyre, m, to the acceleration of the body above it, m/s^2.
+    """Build H(f), the response from the height of the road at the tyre, m, to the acceleration of the body, m/s^2.
 
-    With everything divided by ms: ``k = w_s^2``, ``c = 2 D w_s``, ``r = mu / ms``, ``t = kt / ms``:
+    All coefficients are divided by ms: ``k = w_s^2``, ``c = 2 D w_s``, ``r = mu / ms``, ``t = kt / ms``. Then
     ``z_s / z_r = t (k + j w c) / ((k - w^2 + j w c)(k + t - r w^2 + j w c) - (k + j w c)^2)``.
     """
     stiffness = (2.0 * np.pi * vehicle.sprung_hz) ** 2
@@ -62,9 +63,9 @@ def ride(vehicle: Vehicle, left: FloatArray, right: FloatArray, position: FloatA
     Args:
         vehicle: the car.
         left: float64 [S], profile of the left track on the grid of ``GRID_M``, m.
-        right: float64 [S], the right one.
-        position: float64 [T], way of the front axle at each time step, m, not decreasing.
-        rate_hz: time steps a second.
+        right: float64 [S], profile of the right track.
+        position: float64 [T], distance covered by the front axle at each time step, m, not decreasing.
+        rate_hz: time steps per second.
 
     Returns:
         accelerations at the sensor.

@@ -1,4 +1,4 @@
-"""The accelerometer: mounting, filter, aliasing, sample clock, bias, noise, range, resolution, counts."""
+"""Model of the accelerometer: mounting, filter, aliasing, sample clock, bias, noise, range, resolution, counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_seq.data.simulator.spectrum import FloatArray, apply_response, second_
 from edge_seq.data.simulator.vehicle import GRAVITY
 from edge_seq.ir.contract import Channel
 
-COUNTS_PER_G = 8192.0  # 0.122 mg a count: the +-4 g range of ST's automotive ASM330LHH, and of most 16-bit parts
+COUNTS_PER_G = 8192.0  # 0.122 mg per count: the +-4 g range of ST's ASM330LHH and of most 16-bit accelerometers
 FULL_SCALE_G = 4.0
 CHANNELS = tuple(
     Channel(name=name, unit="m/s^2", counts_per_unit=COUNTS_PER_G / GRAVITY, full_scale=FULL_SCALE_G * GRAVITY)
@@ -22,17 +22,18 @@ CHANNELS = tuple(
 
 @dataclass(frozen=True)
 class Sensor:
-    """One part in one car.
+    """An accelerometer in one car.
 
     Attributes:
-        rotation: float64 [3, 3], from the axes of the car (ahead, left, up) to those of the part.
-        bandwidth_hz: corner of its second-order filter; above half the sample rate, so that vibration is aliased.
-        rate_error: relative error of its clock.
-        jitter_s: standard deviation of the time of one sample.
+        rotation: float64 [3, 3], rotation from the axes of the car (ahead, left, up) to those of the sensor.
+        bandwidth_hz: corner frequency of its second-order filter. It is above half the sample rate, so vibration is
+            aliased.
+        rate_error: relative error of its sample period.
+        jitter_s: standard deviation of the sample times.
         bias: float64 [3], m/s^2.
-        gain: float64 [3], sensitivity over nominal.
-        noise_density: m/s^2 per root hertz.
-        range_g: range that is set, g; at most that of the contract.
+        gain: float64 [3], sensitivity over nominal sensitivity.
+        noise_density: noise density, m/s^2 per root hertz.
+        range_g: configured range, g; at most that of the contract.
         resolution_bits: bits of its converter over its range.
     """
 
@@ -48,7 +49,7 @@ class Sensor:
 
 
 def rotation_matrix(roll: float, pitch: float, yaw: float) -> FloatArray:
-    """Rotation about x, then y, then z, angles in rad.
+    """Compute the matrix of a rotation about x, then y, then z, float64 [3, 3]. Angles are in rad.
 
     >>> bool(np.allclose(rotation_matrix(0.1, 0.2, 0.3) @ rotation_matrix(0.1, 0.2, 0.3).T, np.eye(3)))
     True
@@ -62,7 +63,7 @@ def rotation_matrix(roll: float, pitch: float, yaw: float) -> FloatArray:
 
 
 def draw_sensor(rng: np.random.Generator, sample_rate_hz: float) -> Sensor:
-    """Draw a part from the spread of data sheets: 60 to 250 ug per root hertz, some 40 mg of bias, 2 or 4 g range."""
+    """Draw a sensor from the spread of data sheets: 60 to 250 ug per root hertz, 40 mg of bias, 2 or 4 g range."""
     roll, pitch, yaw = np.radians(rng.normal(0.0, (4.0, 4.0, 7.0)))
     return Sensor(
         rotation=rotation_matrix(roll, pitch, yaw),
@@ -90,17 +91,17 @@ def sample(
 
     Args:
         rng: source of noise and jitter.
-        sensor: the part.
-        force: float64 [N, 3], m/s^2, in the axes of the car, gravity included.
-        rate_hz: of ``force``.
-        sample_rate_hz: nominal rate of the part.
-        count: T, samples to take.
+        sensor: the sensor.
+        force: float64 [N, 3], specific force in the axes of the car, gravity included, m/s^2.
+        rate_hz: rate of ``force``.
+        sample_rate_hz: nominal rate of the sensor.
+        count: number of samples to take, T.
 
     Returns:
         counts int16 [T, 3] on the contract's scale, and the true times of the samples, float64 [T], s.
     """
     rotated = force @ sensor.rotation.T
-    # The second-order filter rings below 1/sqrt(2); its corner is held below the Nyquist rate of the simulation.
+    # The corner frequency must stay below the Nyquist frequency of the simulation. Damping of 0.7 avoids ringing.
     low_pass = second_order(min(sensor.bandwidth_hz, 0.45 * rate_hz), 0.7)
     period = (1.0 + sensor.rate_error) / sample_rate_hz
     jitter = np.clip(rng.normal(0.0, sensor.jitter_s, count), -0.3 * period, 0.3 * period)

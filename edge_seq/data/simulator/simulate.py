@@ -1,4 +1,4 @@
-"""From a plan to counts: the parts put together, one drive after the other."""
+"""Simulation of drives: joins plan, course, road, car and sensor, and gives one recording for each drive."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from edge_seq.support.errors import ConfigError
 DATASET_NAME = "car_states"
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 5.0, 100.0
 LOWEST_SIMULATION_RATE_HZ = 200.0
-CLOCK_MARGIN = 1.06  # the drive lasts longer than its samples, for a part whose clock is slow
+CLOCK_MARGIN = 1.06  # the drive is simulated for longer than its samples, for a sensor whose clock is slow
 
 
 @dataclass(frozen=True)
 class CarStatesOptions:
-    """What to simulate.
+    """Options of the simulator.
 
     Attributes:
-        drives: how many; drive k is the same however many there are.
-        drive_duration_s: nominal length of each.
+        drives: number of drives. Drive k is the same whatever their number.
+        drive_duration_s: nominal duration of each drive.
         sample_rate_hz: nominal rate of the sensor, 5 to 100 Hz.
-        window_length: T of the contract, samples.
-        window_stride: of the contract, samples.
-        seed: of everything.
+        window_length: window length of the contract, T, samples.
+        window_stride: window stride of the contract, samples.
+        seed: seed of every draw.
     """
 
     drives: int = 48
@@ -49,7 +49,7 @@ class CarStatesOptions:
 
 
 def car_states_contract(options: CarStatesOptions) -> SensorContract:
-    """Three axes in m/s^2, 8192 counts a g, +-4 g, first differences."""
+    """Build the sensor contract: three axes in m/s^2, 8192 counts per g, +-4 g, preprocessing by first differences."""
     return SensorContract(
         sample_rate_hz=options.sample_rate_hz,
         channels=CHANNELS,
@@ -60,11 +60,11 @@ def car_states_contract(options: CarStatesOptions) -> SensorContract:
 
 
 def verify_options(options: CarStatesOptions) -> None:
-    """Check before any work.
+    """Check the options, before any simulation.
 
     Raises:
-        ConfigError: naming the option, its value and what it may be.
-        ContractError: where window length or stride are not usable.
+        ConfigError: an option is out of range; the message names the option, its value and its range.
+        ContractError: the window length or stride is not usable.
     """
     if options.drives < 1:
         raise ConfigError(f"simulate: drives is {options.drives}; give at least 1")
@@ -73,7 +73,7 @@ def verify_options(options: CarStatesOptions) -> None:
     if not LOWEST_RATE_HZ <= options.sample_rate_hz <= HIGHEST_RATE_HZ:
         raise ConfigError(
             f"simulate: sample_rate_hz is {options.sample_rate_hz}; give {LOWEST_RATE_HZ:g} to {HIGHEST_RATE_HZ:g} Hz "
-            "(the car is simulated up to some 100 Hz)"
+            "(the car is simulated up to about 100 Hz)"
         )
     verify_contract(car_states_contract(options))
     shortest_s = options.window_length / options.sample_rate_hz
@@ -87,7 +87,7 @@ def verify_options(options: CarStatesOptions) -> None:
 def specific_force(
     rng: np.random.Generator, vehicle: Vehicle, duration_s: float, rate_hz: float
 ) -> tuple[FloatArray, Course]:
-    """Plan a drive, drive it, and give what an ideal sensor in the axes of the car would feel.
+    """Plan a drive, drive it, and compute the specific force at the sensor, in the axes of the car.
 
     Returns:
         specific force float64 [N, 3] (ahead, left, up), m/s^2, gravity included, at ``rate_hz``; and the course.
@@ -108,7 +108,7 @@ def specific_force(
     )
     road = ride(vehicle, left, right, fine(course.position), rate_hz)
     ahead, side = fine(course.motion.longitudinal + course.brake_ripple), fine(course.motion.lateral)
-    # The body leans out of a corner and dives under the brakes, and gravity leaks into the axes of the car.
+    # The body rolls in corners and pitches under braking, so a part of gravity appears in the horizontal axes.
     roll = vehicle.roll_gain * apply_response(side, rate_hz, second_order(vehicle.roll_hz, vehicle.body_damping_ratio))
     pitch = vehicle.pitch_gain * apply_response(
         ahead, rate_hz, second_order(vehicle.pitch_hz, vehicle.body_damping_ratio)
@@ -124,7 +124,7 @@ def specific_force(
         axis=1,
     )
     force += engine_vibration(rng, vehicle, speed, np.where(fine(course.running) > 0.5, 1.0, 0.0), rate_hz)
-    # Tyres and wind: broad, growing with the square of the speed.
+    # Noise of tyres and wind is broadband and grows with the square of the speed.
     rush = rng.uniform(0.02, 0.12, 3) * (speed[:, None] / 30.0) ** 2
     force += rush * np.stack([coloured_noise(rng, count, rate_hz, 0.5, 20.0) for _ in range(3)], axis=1)
     gust = math.exp(rng.uniform(math.log(0.005), math.log(0.06)))
@@ -138,7 +138,7 @@ def specific_force(
 
 
 def draw_slope(rng: np.random.Generator, course: Course, clock: FloatArray) -> FloatArray:
-    """Slope of the places where the car is parked, up to some 12 %, blended in over the metres before, rad [N]."""
+    """Draw the slope of the parking places (standard deviation 5 %), with ramps before and after them, rad [N]."""
     slope = np.zeros(clock.shape[0])
     for stay in course.parked:
         ramp = np.clip((clock - stay.start_s + 6.0) / 5.0, 0.0, 1.0) * np.clip(
@@ -149,7 +149,7 @@ def draw_slope(rng: np.random.Generator, course: Course, clock: FloatArray) -> F
 
 
 def simulate_drive(options: CarStatesOptions, index: int) -> Recording:
-    """One drive; depends on the seed, the index and the durations and rates alone."""
+    """Simulate one drive. It depends on its index, the seed, the duration and the sample rate only."""
     rng = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(index,)))
     vehicle = draw_vehicle(rng)
     sensor = draw_sensor(rng, options.sample_rate_hz)
@@ -165,19 +165,19 @@ def simulate_drive(options: CarStatesOptions, index: int) -> Recording:
 def simulate_car_states(options: CarStatesOptions, *, progress: Callable[[int, int], None] | None = None) -> Dataset:
     """Simulate the car-state data set: parked, normal road, bumpy road, skid.
 
-    The equations and their sources are in ``datasets/car_states.md``. Same options, same counts; drive k does not
-    depend on how many drives there are.
+    The equations and their sources are in ``datasets/car_states.md``. The same options give the same counts. Drive k
+    does not depend on the number of drives.
 
     Args:
-        options: what to simulate.
-        progress: called with the number of finished drives and of all drives.
+        options: options of the simulator.
+        progress: called with the number of finished drives and the number of all drives.
 
     Returns:
-        One recording a drive: int16 [T, 3] counts of ax (ahead), ay (left), az (up), gravity included, and int16 [T]
-        labels; the group is the drive.
+        data set with one recording for each drive: counts int16 [T, 3] of ax (ahead), ay (left), az (up), gravity
+        included, and labels int16 [T]. Each drive is a group.
 
     Raises:
-        ConfigError, ContractError: where an option is not usable.
+        ConfigError, ContractError: an option is out of range; see :func:`verify_options`.
 
     >>> dataset = simulate_car_states(CarStatesOptions(drives=1, drive_duration_s=20.0))
     >>> dataset.recordings[0].counts.shape

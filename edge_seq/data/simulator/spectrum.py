@@ -1,4 +1,4 @@
-"""Linear systems applied through the frequency domain: exact for a whole drive, and no loop over time."""
+"""Linear systems applied in the frequency domain, to a whole drive at once and without a loop over time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ComplexArray = NDArray[np.complex128]
 
 
 def fast_length(minimum: int) -> int:
-    """Smallest 2^a * 3^b with b <= 2 that is at least ``minimum``: lengths for which an FFT is quick.
+    """Find the smallest 2^a * 3^b with b <= 2 that is at least ``minimum``. An FFT of such a length is fast.
 
     >>> fast_length(1000)
     1024
@@ -33,14 +33,14 @@ def apply_response(
     *,
     pad_s: float = 8.0,
 ) -> FloatArray:
-    """Filter by a frequency response.
+    """Filter a signal by a frequency response.
 
     Args:
         signal: float64 [T].
-        rate_hz: samples a second (or a metre).
-        response: H(f), takes float64 [F] in Hz (or cycles a metre) and gives [F].
-        pad_s: the end value of the signal is faded to its start value over this long behind it, so that what wraps
-            around the circular convolution is at rest; at least the decay time of the system.
+        rate_hz: samples per second (or per metre).
+        response: H(f), takes float64 [F] in Hz (or cycles per metre) and gives [F].
+        pad_s: length of the padding behind the signal, in which its end value fades to its start value. The convolution
+            is circular, so the padding must be at least as long as the system rings.
 
     Returns:
         float64 [T].
@@ -56,7 +56,7 @@ def apply_response(
 
 
 def second_order(natural_hz: float, damping: float) -> Callable[[FloatArray], ComplexArray]:
-    """Unit-gain second-order low-pass ``w0^2 / (w0^2 - w^2 + 2 j D w0 w)``: body roll and pitch, a sensor's filter."""
+    """Build a second-order low-pass of unit gain, ``w0^2 / (w0^2 - w^2 + 2 j D w0 w)``, for body motion and filters."""
 
     def response(frequencies: FloatArray) -> ComplexArray:
         ratio = frequencies / natural_hz
@@ -66,7 +66,7 @@ def second_order(natural_hz: float, damping: float) -> Callable[[FloatArray], Co
 
 
 def second_order_acceleration(natural_hz: float, damping: float) -> Callable[[FloatArray], ComplexArray]:
-    """Acceleration of a sprung mass for a force on it, as a share of F/m: ``-w^2 / (w0^2 - w^2 + 2 j D w0 w)``."""
+    """Build the response of a sprung mass, acceleration over F/m: ``-w^2 / (w0^2 - w^2 + 2 j D w0 w)``."""
 
     def response(frequencies: FloatArray) -> ComplexArray:
         ratio = frequencies / natural_hz
@@ -76,14 +76,14 @@ def second_order_acceleration(natural_hz: float, damping: float) -> Callable[[Fl
 
 
 def coloured_noise(rng: np.random.Generator, length: int, rate_hz: float, low_hz: float, high_hz: float) -> FloatArray:
-    """Gaussian noise of unit standard deviation between two frequencies (first-order flanks).
+    """Draw Gaussian noise of unit standard deviation between two corner frequencies (first-order filters).
 
     Args:
         rng: source of the noise.
-        length: T.
-        rate_hz: samples a second (or a metre).
-        low_hz: high-pass corner, 0 for none.
-        high_hz: low-pass corner.
+        length: number of samples, T.
+        rate_hz: samples per second (or per metre).
+        low_hz: corner frequency of the high-pass; 0 for none.
+        high_hz: corner frequency of the low-pass.
 
     Returns:
         float64 [T].

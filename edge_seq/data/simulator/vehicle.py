@@ -1,4 +1,4 @@
-"""The vehicle: masses, springs, dampers, tyres, engine and where the sensor sits, drawn per drive."""
+"""Model of the vehicle: masses, springs, dampers, tyres, engine and position of the sensor, drawn for each drive."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ class Vehicle:
     """A passenger car or light van.
 
     Attributes:
-        mass: kg, with load.
-        wheelbase: m.
+        mass: mass with load, kg.
+        wheelbase: distance between the axles, m.
         front_share: share of the static load on the front axle; the centre of gravity is
             ``a = (1 - front_share) * wheelbase`` behind the front axle.
-        track: m.
-        yaw_inertia: kg m^2.
+        track: distance between the left and the right wheels, m.
+        yaw_inertia: moment of inertia about the vertical axis, kg m^2.
         sprung_hz: undamped natural frequency of the body on its springs, Hz.
-        damping_ratio: of the body.
+        damping_ratio: damping ratio of the body on its springs.
         unsprung_ratio: unsprung mass / sprung mass of a corner.
         tyre_stiffness_ratio: radial tyre stiffness / spring stiffness.
         cornering_front: cornering stiffness of the front axle / its load, 1/rad.
-        cornering_rear: the same of the rear axle.
-        roll_gain: rad of body roll per m/s^2 of lateral acceleration.
+        cornering_rear: cornering stiffness of the rear axle / its load, 1/rad.
+        roll_gain: body roll per lateral acceleration, rad per m/s^2.
         roll_hz: natural frequency of body roll.
-        pitch_gain: rad of body pitch per m/s^2 of longitudinal acceleration.
+        pitch_gain: body pitch per longitudinal acceleration, rad per m/s^2.
         pitch_hz: natural frequency of body pitch.
-        body_damping_ratio: of roll and pitch.
-        sensor_forward: sensor ahead of the centre of gravity, m.
-        sensor_left: sensor left of it, m.
-        sensor_height: sensor above the roll and pitch axes, m.
-        cylinders: of the engine; 0 for a battery car.
-        idle_rpm: idle speed.
+        body_damping_ratio: damping ratio of roll and pitch.
+        sensor_forward: distance of the sensor ahead of the centre of gravity, m.
+        sensor_left: distance of the sensor to the left of the centre of gravity, m.
+        sensor_height: height of the sensor above the roll and pitch axes, m.
+        cylinders: number of cylinders; 0 for an electric car.
+        idle_rpm: idle speed of the engine, rev/min.
         idle_amplitude: amplitude of the firing order at the sensor at idle, m/s^2.
-        manual_gearbox: whether changing up interrupts the drive.
+        manual_gearbox: True if upshifts interrupt the acceleration.
     """
 
     mass: float
@@ -68,19 +68,19 @@ class Vehicle:
 
     @property
     def front_to_cg(self) -> float:
-        """a, distance from the front axle to the centre of gravity, m."""
+        """Distance a from the front axle to the centre of gravity, m."""
         return (1.0 - self.front_share) * self.wheelbase
 
     @property
     def cg_to_rear(self) -> float:
-        """b, distance from the centre of gravity to the rear axle, m."""
+        """Distance b from the centre of gravity to the rear axle, m."""
         return self.front_share * self.wheelbase
 
 
 def draw_vehicle(rng: np.random.Generator) -> Vehicle:
     """Draw a vehicle from the ranges that textbooks give for passenger cars (Gillespie 1992; Mitschke & Wallentowitz).
 
-    The yaw inertia is ``m a b`` times 0.9 to 1.1: a dynamic index near 1, for which the corners bounce independently.
+    The yaw inertia is ``m a b`` times 0.9 to 1.1, a dynamic index near 1. Then the corners bounce independently.
     """
     mass = rng.uniform(950.0, 2300.0)
     wheelbase = 2.35 + 0.55 * (mass - 950.0) / 1350.0 + rng.uniform(0.0, 0.25)
@@ -97,7 +97,7 @@ def draw_vehicle(rng: np.random.Generator) -> Vehicle:
         unsprung_ratio=rng.uniform(0.09, 0.16),
         tyre_stiffness_ratio=rng.uniform(7.0, 12.0),
         cornering_front=cornering_front,
-        cornering_rear=cornering_front * rng.uniform(1.05, 1.3),  # understeering when gripping, as every car on sale is
+        cornering_rear=cornering_front * rng.uniform(1.05, 1.3),  # all production cars understeer
         roll_gain=math.radians(rng.uniform(0.25, 0.7)),
         roll_hz=rng.uniform(1.3, 2.2),
         pitch_gain=math.radians(rng.uniform(0.12, 0.4)),

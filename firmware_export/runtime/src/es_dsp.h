@@ -172,7 +172,7 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     ".macro " part "_quads\n\tldm r12!, {r8-r11}\n\t" quad " r8, r9" third "\n\t" quad " r10, r11" third "\n\t.endm\n\t"
 #else
 /* Without dual multiplication: one column at a time; each weight is loaded with sign extension. */
-#define ES_DSP_MACROS4                                                                                 \
+#define ES_DSP_ROWS                                                                                    \
     ".macro pair_row sum\n\t"                                                                          \
     "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
     ".endm\n\t"                                                                                        \
@@ -180,19 +180,14 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
     "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
     "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
-    ".endm\n\t"                                                                                        \
+    ".endm\n\t"
+#define ES_DSP_MACROS4                                                                                 \
+    ES_DSP_ROWS                                                                                       \
     ".macro below_alone\n\t" ES_DSP_AFTER_PAIRS ".endm\n\t"                                             \
     ES_DSP_GROUPS("below", "r2", "pair_row r3\n\t", "quad_row r3\n\t")                                 \
     ES_DSP_GROUPS("own", "r2", "pair_row r3\n\t", "quad_row r3\n\t")
 #define ES_DSP_MACROS3                                                                                 \
-    ".macro pair_row sum\n\t"                                                                          \
-    "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
-    ".endm\n\t"                                                                                        \
-    ".macro quad_row sum\n\t"                                                                          \
-    "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
-    "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
-    "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
-    ".endm\n\t"                                                                                        \
+    ES_DSP_ROWS                                                                                       \
     ".macro below_alone\n\t" ES_DSP_IF_ALONE                                                            \
     "ldrsh r8, [r12]\n\tldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tldrsh r6, [lr], #4\n\t"          \
     "mla r0, r4, r8, r0\n\tmla r1, r5, r8, r1\n\tmla r2, r6, r8, r2\n\t"                             \

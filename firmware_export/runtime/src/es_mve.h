@@ -48,9 +48,8 @@
 
 #define ES_MVE_AT(offset) "[%q[at], #" offset "]"
 
-/* All rows, for the first four groups and for the next four. EIGHT_BYTES: bytes of eight groups of a block. */
+/* All rows, for the first four groups and for the next four. */
 #if ES_MVE_ROWS == 4
-#define ES_MVE_EIGHT_BYTES 128
 #define ES_MVE_WIDE(first)                                                                       \
     ES_MVE_WIDE2("r4", first, "r6", ES_MVE_AT("4")) ES_MVE_WIDE2("r8", ES_MVE_AT("8"), "r10", ES_MVE_AT("12"))
 #define ES_MVE_NARROW(third, fine, coarse)                                                       \
@@ -62,7 +61,6 @@
 #define ES_MVE_LOAD_SUMS "ldrd r4, r6, [%[sums]]\n\tldrd r8, r10, [%[sums], #8]\n\t"
 #define ES_MVE_STORE_SUMS "strd r8, r10, [%[sums], #8]\n\tstrd r4, r6, [%[sums]], #16\n\t"
 #else
-#define ES_MVE_EIGHT_BYTES 96
 #define ES_MVE_WIDE(first)                                                                       \
     ES_MVE_WIDE2("r4", first, "r6", ES_MVE_AT("4")) ES_MVE_WIDE1("r8", ES_MVE_AT("8"))
 #define ES_MVE_NARROW(third, fine, coarse)                                                       \

@@ -6,11 +6,11 @@ const char *es_status_text(es_status_t status)
         [ES_OK] = "ok",
         [ES_LABEL_READY] = "ok, a label is due",
         [ES_ERROR_ARGUMENT] = "a pointer is NULL",
-        [ES_ERROR_MODEL] = "the model data are of another version than the runtime: export the model again",
+        [ES_ERROR_MODEL] = "the model data and the runtime have different versions: export the model again",
         [ES_ERROR_SIZE] = "too small: use the size macros of the generated header",
         [ES_ERROR_ALIGNMENT] = "the memory is not aligned to ES_CONTEXT_ALIGNMENT",
-        [ES_ERROR_STATE] = "the saved state is damaged or of another model",
-        [ES_ERROR_SELF_TEST] = "the golden vectors are not met: damaged data or a wrong build",
+        [ES_ERROR_STATE] = "the saved state is damaged or from another model",
+        [ES_ERROR_SELF_TEST] = "results differ from the golden vectors: damaged data or a wrong build",
     };
     return (unsigned)status < sizeof texts / sizeof texts[0] ? texts[status] : "unknown status";
 }

@@ -58,13 +58,13 @@ static const char *refusal_text(refusal_t refusal)
     static const char *const texts[(unsigned)STATE + 1u] = {
         [NONE] = "",
         [VERSION] = "protocol version is 1",
-        [SESSION] = "no session: say hello",
-        [SEQUENCE] = "sequence number was used",
+        [SESSION] = "no session: send HELLO first",
+        [SEQUENCE] = "sequence number is not new",
         [TYPE] = "no such request",
-        [LENGTH] = "length is not that of the type",
+        [LENGTH] = "wrong length for this request",
         [VALUE] = "value is out of range",
-        [UNSUPPORTED] = "this board has none",
-        [STATE] = "state is damaged or of another model",
+        [UNSUPPORTED] = "not supported by this board",
+        [STATE] = "state is damaged or from another model",
     };
     return texts[refusal];
 }

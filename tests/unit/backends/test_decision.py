@@ -1,4 +1,4 @@
-"""The decision stage: what each of its numbers does, that it lives over windows, and what is refused."""
+"""The decision stage: effect of each parameter, state over windows, and refused values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from edge_seq.backends.decision import StageNumbers, decide, decide_stream, excess_of, reset_decision, seen_q7
 from edge_seq.backends.reference_int import head_operands, run_reference
 from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage, UnknownDistance
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.ir.model import Readout, model_hash, readout_from_dict, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.verify import verify
@@ -22,24 +23,24 @@ ONE = 2**16  # a logit of 1
 
 
 def decided(stage: DecisionStage, *logits: tuple[float, ...]) -> list[int]:
-    """Decisions of one stream of logits."""
+    """Decisions for one stream of logits."""
     return decide_stream(StageNumbers.of(stage), np.rint(np.array([logits]) * ONE).astype(np.int64))[0].tolist()
 
 
 def votes(stage: DecisionStage, labels: str, margin: float = 4.0) -> str:
-    """Decisions where each label in turn leads by ``margin``; ``?`` is unknown."""
+    """Decisions for labels that each lead by ``margin``; ``?`` is unknown."""
     logits = [tuple(margin * (k == int(label)) for k in range(3)) for label in labels]
     return "".join("012?"[d] for d in decided(stage, *logits))
 
 
 def test_a_stage_of_nothing_is_the_label() -> None:
     assert votes(DecisionStage(), "0120221") == "0120221"
-    assert decided(DecisionStage(), (1, 1, 0), (0, 1, 1)) == [0, 1]  # of equals the lowest
+    assert decided(DecisionStage(), (1, 1, 0), (0, 1, 1)) == [0, 1]  # of equal scores the lowest index
 
 
 def test_another_decision_needs_so_many_labels_in_a_row() -> None:
     assert votes(DecisionStage(min_labels=3), "0110111220222") == "0000001111112"
-    assert votes(DecisionStage(min_labels=2), "0121212") == "0000000"  # two others in turn are none in a row
+    assert votes(DecisionStage(min_labels=2), "0121212") == "0000000"  # alternating targets never come twice in a row
 
 
 def test_hysteresis_asks_for_a_lead_over_what_is_decided() -> None:
@@ -51,7 +52,7 @@ def test_unknown_where_the_first_does_not_lead_the_second() -> None:
     stage = DecisionStage(unknown_margin=ONE)
     assert decided(stage, (0.9, 0, 0), (1, 0, 0), (0, 5, 4.5), (0, 5, 4)) == [3, 0, 3, 1]
     held = DecisionStage(unknown_margin=ONE, hysteresis=3 * ONE)
-    assert decided(held, (4, 0, 0), (0, 0.5, 0), (0, 2, 0)) == [0, 3, 1]  # unknown has nothing to hold on to
+    assert decided(held, (4, 0, 0), (0, 0.5, 0), (0, 2, 0)) == [0, 3, 1]  # unknown has no hysteresis
 
 
 def test_smoothing_moves_by_a_part_and_begins_at_the_first_label() -> None:
@@ -87,14 +88,14 @@ def test_unknown_beyond_the_radius_smoothed_and_for_as_long_as_any_other_decisio
     def after(stage: DecisionStage, *excess: int) -> list[int]:
         return decide_stream(StageNumbers.of(stage), logits[:, : len(excess)], np.array([excess]))[0].tolist()
 
-    assert after(none, -1, 0, 1, 0, 9) == [0, 0, 2, 0, 2]  # not at the radius, but beyond
+    assert after(none, -1, 0, 1, 0, 9) == [0, 0, 2, 0, 2]  # only beyond the radius, not at it
     assert after(replace(none, smoothing_shift=1), -8, 4, 8, 1, 1) == [0, 0, 2, 2, 2]  # -8, -2, 3, 2, 1
     assert after(replace(none, min_labels=3), -1, 5, 5, 5, -1, -1) == [0, 0, 0, 2, 2, 2]
     assert after(none, 7) == [2], "also at the first label"
     assert after(DecisionStage(hysteresis=3 * ONE, unknown_distance=NEAR), -1, 1, -1) == [0, 2, 0]
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 def test_the_distance_is_of_what_the_head_sees(cell: str) -> None:
     model = quantized_model(DISTANCES[cell], amplitude=3.0)
     stage = model.readout.decision
@@ -135,12 +136,12 @@ def test_a_model_with_a_distance_keeps_it_and_one_without_does_not_mention_it() 
     [
         ({"centroids": ((0,) * 5,) * 3}, r"centroids has rows of \[5, 5, 5\] units; expected 4 of 5"),
         ({"centroids": ((0,) * 4,) * 4}, r"centroids has rows of \[4, 4, 4, 4\] units; expected 4 of 5"),
-        ({"centroids": ((0, 0, 0, 0, 128),) * 4}, "centroids has a value that is no whole number of -128 to 127"),
-        ({"centroids": ((0, 0, 0, 0, 0.5),) * 4}, "centroids has a value that is no whole number"),
-        ({"radii": (1, 2, 3)}, r"radii is \[1, 2, 3\]; expected 4 whole numbers of 0 to 262144"),
-        ({"radii": (1, 2, 3, -1)}, "expected 4 whole numbers of 0 to 262144"),
-        ({"radii": (1, 2, 3, 2**18 + 1)}, "expected 4 whole numbers of 0 to 262144"),
-        ({"radii": (1, 2, 3, True)}, "expected 4 whole numbers of 0 to 262144"),
+        ({"centroids": ((0, 0, 0, 0, 128),) * 4}, "centroids has a value that is not a whole number from -128 to 127"),
+        ({"centroids": ((0, 0, 0, 0, 0.5),) * 4}, "centroids has a value that is not a whole number"),
+        ({"radii": (1, 2, 3)}, r"radii is \[1, 2, 3\]; expected 4 whole numbers from 0 to 262144"),
+        ({"radii": (1, 2, 3, -1)}, "expected 4 whole numbers from 0 to 262144"),
+        ({"radii": (1, 2, 3, 2**18 + 1)}, "expected 4 whole numbers from 0 to 262144"),
+        ({"radii": (1, 2, 3, True)}, "expected 4 whole numbers from 0 to 262144"),
     ],
 )
 def test_a_distance_that_does_not_fit_is_refused(change: dict[str, Any], words: str) -> None:
@@ -212,7 +213,7 @@ def test_models_without_a_stage_do_not_mention_it() -> None:
 )
 def test_numbers_out_of_range_are_refused(field: str, value: Any, allowed: str) -> None:
     with pytest.raises(
-        ModelError, match=rf"readout\.decision\.{field} is {value}; expected a whole number of {allowed}"
+        ModelError, match=rf"readout\.decision\.{field} is {value}; expected a whole number from {allowed}"
     ):
         with_decision(quantized_model(spec("rnn", 3)), replace(DecisionStage(), **{field: value}))
 

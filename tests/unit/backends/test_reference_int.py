@@ -1,4 +1,4 @@
-"""Streaming and window use of the integer reference are one thing; its arithmetic is compared in tests/parity."""
+"""The integer reference gives the same in streams and windows; tests/parity compares its arithmetic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from edge_seq.backends.reference_int import NO_LABEL, State, reset_state, run_reference, run_stream, step
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import CELL_NAMES
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import DataError, RangeProofError
 from tests.zoo import awkward_models, extreme_model, quantized_model, random_counts, spec
@@ -68,7 +68,7 @@ def test_a_stream_that_resets_is_the_windows_it_is_cut_into(model: IntModel) -> 
     whole = run_reference(model, counts).values
     windows = run_reference(model, counts.reshape(-1, length, model.input_size)).values
     for name, value in whole.items():
-        if name not in ("scores", "excess", "decision"):  # a decision stage lives over windows
+        if name not in ("scores", "excess", "decision"):  # a decision stage keeps its state over windows
             assert np.array_equal(value.reshape(windows[name].shape), windows[name]), name
 
 
@@ -121,7 +121,7 @@ def test_traces_are_int64() -> None:
 
 
 def test_an_accumulator_that_leaves_32_bits_is_noticed() -> None:
-    """verify() refuses such a model; the reference looks all the same."""
+    """verify() refuses such a model, but the reference checks it too."""
     model = extreme_model(spec("rnn", 3, channels=1))
     rows = model.layers[0].hidden  # type: ignore[union-attr]
     wide = np.full_like(rows.wide, 32767)

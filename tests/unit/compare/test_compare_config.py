@@ -16,6 +16,7 @@ from edge_seq.compare.config import (
 )
 from edge_seq.compare.cost import count_parameters, most_units
 from edge_seq.compare.points import Point, Size, candidates_of, points_of, sizes_of
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
 
@@ -117,7 +118,7 @@ def test_a_point_sets_cell_weights_rate_and_seed_and_keeps_the_last_epoch() -> N
     }
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 def test_a_budget_of_parameters_is_used_up_and_kept(cell: str) -> None:
     def cost(units: int) -> int:
         return count_parameters(cell, units, input_size=3, num_classes=4)

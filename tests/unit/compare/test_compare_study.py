@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 pytest.importorskip("optuna")
 
@@ -26,6 +28,8 @@ from edge_seq.compare.points import Point
 from edge_seq.compare.study import MOST_LOST, Standing, Study
 from edge_seq.support.errors import ConfigError, ToolError
 from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, wait_for
+
+SQLALCHEMY_2_0 = Version(importlib.metadata.version("sqlalchemy")) < Version("2.1")
 
 
 def run(point: Point) -> dict[str, Any]:
@@ -367,7 +371,13 @@ def test_a_database_that_cannot_be_used_is_refused_without_its_password(
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a?b", "a%3Fb", "a b+c", "a{b}#c", "ä"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("a?b", marks=pytest.mark.skipif(SQLALCHEMY_2_0, reason="SQLAlchemy 2.0 has no URL for it")),
+        *("a%3Fb", "a b+c", "a{b}#c", "ä"),
+    ],
+)
 def test_the_file_lies_in_its_folder_whatever_the_name(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()

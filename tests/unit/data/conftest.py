@@ -1,4 +1,4 @@
-"""A fixture that writes files and reads them as one data set."""
+"""Fixture that writes files and reads them as one data set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Read = Callable[..., Dataset]
 
 @pytest.fixture
 def read(tmp_path: Path) -> Read:
-    """Read files given as text under a source with the changes given."""
+    """Write files and read them under the default data source with some changes."""
 
     def read_files(files: dict[str, str | bytes], **changes: Any) -> Dataset:
         for name, content in files.items():

@@ -11,7 +11,7 @@ from edge_seq.ir.contract import Channel, SensorContract
 
 
 def source_fields(**changes: Any) -> dict[str, Any]:
-    """A complete table: two channels in g at 10 Hz, windows of 4 samples, labels in a column."""
+    """Make a complete table: two channels in g at 10 Hz, windows of 4 samples, labels in a column."""
     return {
         "name": "walks",
         "path": ".",
@@ -27,7 +27,7 @@ def source_fields(**changes: Any) -> dict[str, Any]:
 
 
 def rows_csv(columns: str, count: int = 8, **fixed: str) -> str:
-    """CSV text with the columns named: ``t``, ``i``, ``ax``, ``ay`` vary, others hold ``fixed`` or ``walk``."""
+    """Make CSV text with these columns: ``t``, ``i``, ``ax``, ``ay`` vary, others hold ``fixed`` or ``walk``."""
     names = columns.split(",")
     lines = [columns]
     for i in range(count):
@@ -37,7 +37,7 @@ def rows_csv(columns: str, count: int = 8, **fixed: str) -> str:
 
 
 def make_dataset(groups: dict[str, list[int]], *, splits: dict[str, str] | None = None, length: int = 2) -> Dataset:
-    """A recording per entry of ``groups``: group name to the class of each of its windows of ``length`` samples."""
+    """Make one recording for each group; ``groups`` gives the classes of its windows of ``length`` samples."""
     contract = SensorContract(10.0, (Channel("ax", "g", 100.0, 4.0),), window_length=length, window_stride=length)
     recordings = []
     for number, (group, classes) in enumerate(groups.items()):

@@ -35,7 +35,7 @@ AXES = ("ax", "ay", "az")
 
 @dataclasses.dataclass
 class Take:
-    """A recording as a test plants faults into it."""
+    """A recording into which a test plants faults."""
 
     name: str
     group: str
@@ -49,7 +49,7 @@ Takes = list[Take]
 
 
 def clean(number: int = 36, seed: int = 0) -> Takes:
-    """Recordings of six cars in random order: gravity on z, another tilt in each car, some seconds of rest in each."""
+    """Make recordings of six cars in random order, with gravity on z, a tilt for each car, and some seconds of rest."""
     rng = np.random.default_rng(seed)
     takes = []
     pairs = [(f"car{k % 6}", label) for k in range(number // 3) for label in LABELS]
@@ -57,7 +57,7 @@ def clean(number: int = 36, seed: int = 0) -> Takes:
         car, label = pairs[position]
         samples = int(rng.integers(500, 900))
         amplitude = {"parked": 0.002, "smooth": 0.05, "rough": 0.3}[label] * np.ones(samples)
-        amplitude[:100] = 0.002  # waits before it drives off
+        amplitude[:100] = 0.002  # the car waits before it starts
         tilt = 0.1 * rng.normal(size=3)
         gravity = np.array([0.0, 0.0, 1.0]) + tilt
         gravity /= np.linalg.norm(gravity)
@@ -114,7 +114,7 @@ def test_nothing_is_found_in_a_clean_set(tmp_path, seed):
 
 
 def edit(position: int | None = None, **functions: Callable[[Take], Any]) -> Callable[[Takes], Takes]:
-    """A fault in one recording, or in all: fields by functions of the recording."""
+    """Plant a fault in one recording or in all; each function computes a field from the recording."""
 
     def plant(takes: Takes) -> Takes:
         return [
@@ -195,35 +195,35 @@ FAULTS: dict[str, tuple[str, str, Callable[[Takes], Takes], str]] = {
         "clipping",
         "warning",
         lambda takes: [dataclasses.replace(t, xyz=np.clip(t.xyz, -2, 1.6)) for t in takes],
-        "channel az stays at .* the part was at its end stop",
+        "channel az stays at .* the sensor saturated",
     ),
     "hard clipping": (
         "clipping",
         "error",
         lambda takes: [dataclasses.replace(t, xyz=np.clip(t.xyz, -0.2, 1.1)) for t in takes],
-        "the part was at its end stop",
+        "the sensor saturated",
     ),
     "dead": ("dead axis", "error", edit(7, xyz=lambda t: with_axis(t, 1, 0.0)), "channel ay never changes in 1 of 36"),
-    "stuck": ("dead axis", "error", edit(1, xyz=stuck), r"channel ay stands still for up to 9\.\d+ s while others"),
+    "stuck": ("dead axis", "error", edit(1, xyz=stuck), r"channel ay is constant for up to 9\.\d+ s while other"),
     "swapped": (
         "swapped axes",
         "error",
         edit(8, xyz=lambda t: t.xyz[:, [2, 1, 0]]),
-        "it fits when ax/ay/az are read as az/ay/ax: take_08",
+        "it fits if ax/ay/az are read as az/ay/ax: take_08",
     ),
     "upside down": ("swapped axes", "error", edit(9, xyz=lambda t: t.xyz * [1, -1, -1]), "take_09"),
     "one unit": (
         "unit",
         "error",
         edit(6, xyz=lambda t: t.xyz * 9.80665),
-        r"length of gravity in m/s\^2, not in g; set column_unit .* in 1 of 36 recordings \(take_06\)",
+        r"length of gravity in m/s\^2, not in g \(set column_unit .*\) in 1 of 36 recordings \(take_06\)",
     ),
     "milli": ("unit", "error", edit(xyz=lambda t: t.xyz * 1000), "length of gravity in mg, not in g"),
     "range": (
         "unit",
         "error",
         edit(xyz=lambda t: t.xyz / 2),
-        r"about 0\.5 g long, expected 1 g: the full scale was noted",
+        r"about 0\.5 g long, expected 1 g: the full scale is wrong by a power of two \(correct",
     ),
     "no gravity": (
         "unit",
@@ -410,7 +410,7 @@ def test_recordings_whose_rows_lie_apart_are_looked_at_as_one(tmp_path, monkeypa
 @pytest.mark.parametrize("part_bytes", [1 << 20, 4_000])
 @pytest.mark.parametrize("rows_apart", [200, 4])
 def test_intervals_of_recordings_whose_rows_lie_apart(tmp_path, monkeypatch, part_bytes, rows_apart):
-    """In no part is a whole recording, so that an interval may hold no sample of what is there."""
+    """No part holds a whole recording, so an interval may have no sample in a part."""
     monkeypatch.setattr(csv_file, "PART_BYTES", part_bytes)
     rng = np.random.default_rng(0)
     lines = ["take,t,ax,ay,az"]

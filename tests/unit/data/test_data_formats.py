@@ -1,4 +1,4 @@
-"""Formats that people have: Edge Impulse, phones, windows, intervals, folders; units by name and other rates."""
+"""Formats: Edge Impulse, phone loggers, windows, intervals, folders; conversion of units and rates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def channels(**more: Any) -> list[dict[str, Any]]:
 
 
 def acquisition(count: int = 8, units: str = "m/s2", interval_ms: float = 100, **payload: Any) -> dict[str, Any]:
-    """An acquisition file of Edge Impulse, ax rising by 1 g / 100 a sample and ay falling."""
+    """Make an acquisition file of Edge Impulse in which ax rises by 1 g / 100 per sample and ay falls."""
     return {
         "protected": {"ver": "v1", "alg": "HS256", "iat": 1564128599},
         "signature": "b0ee",
@@ -86,14 +86,14 @@ def test_one_sensor_may_have_a_flat_list(read):
         ("{", {}, DataError, r"walk.1.json: cannot be read as JSON"),
         ("[1]", {}, DataError, "no payload; expected an acquisition file of Edge Impulse"),
         (json_file(sensors=[]), {}, DataError, r"sensors is \[\]; expected a list of name and units"),
-        (json_file(values=[[1, 2], [3]]), {}, DataError, "values are no table of numbers"),
+        (json_file(values=[[1, 2], [3]]), {}, DataError, "values are not a table of numbers"),
         (json_file(values=[[1, 2, 3]] * 8), {}, DataError, r"values have the shape \[8, 3\]; expected a row of 2"),
         (json_file(values=[]), {}, DataError, r"values have the shape \[0\]"),
         (json_file(interval_ms=0), {}, DataError, "interval_ms is 0; expected the positive time"),
         (json_file(interval_ms=True), {}, DataError, "interval_ms is True"),
         (json_file(interval_ms=20), {}, ContractError, r"sampled at 50 Hz .* says 10 Hz .* resample = .lowpass"),
         (json_file(units="mV"), {}, ContractError, r"'ax' \(as its file says\): unit 'mV' is unknown; give one of"),
-        (json_file(units="deg/s"), {}, ContractError, r"in deg/s, the channel in g, and no factor leads there"),
+        (json_file(units="deg/s"), {}, ContractError, r"in deg/s, the channel in g, with no factor between"),
         (
             json_file(),
             {"channels": channels(column_unit="g")},
@@ -101,7 +101,7 @@ def test_one_sensor_may_have_a_flat_list(read):
             "the file says 'm/s2', column_unit .* 'g'",
         ),
         (json_file(), {"label_from": "column"}, DataError, r"holds no column \['label'\] of text"),
-        (json_file(), {"time_column": "t"}, ConfigError, "time_column has no place in the format edge_impulse_json"),
+        (json_file(), {"time_column": "t"}, ConfigError, "time_column does not apply to the format edge_impulse_json"),
         (json_file(sensors=[{"name": "x"}, {"name": "ay"}]), {}, ContractError, r"columns \['ax'\] are missing"),
     ],
 )
@@ -141,11 +141,11 @@ def test_edge_impulse_csv_has_its_time_first_in_milliseconds(read):
         read({"walk.1.csv": edge_impulse_csv(step_ms=20)}, **source)
     with pytest.raises(DataError, match=r"the first column is 'time'; expected 'timestamp'"):
         read({"walk.1.csv": edge_impulse_csv(first="time")}, **source)
-    with pytest.raises(ConfigError, match="index_column has no place in the format edge_impulse_csv"):
+    with pytest.raises(ConfigError, match="index_column does not apply to the format edge_impulse_csv"):
         read({"walk.1.csv": edge_impulse_csv()}, **source, index_column="i")
 
 
-# Phones
+# Phone loggers
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_unit_in_a_header_is_the_unit_of_its_column(read):
 def test_a_time_that_is_neither_and_none_at_all_are_refused(read):
     source = {"format": "phone_csv", "label_from": "file_name"}
     milliseconds = "time,ax,ay\n" + "".join(f"{i * 100},{i / 100},{-i / 100}\n" for i in range(8))
-    with pytest.raises(DataError, match="'time' goes up by 100 a sample, which is neither seconds nor nanoseconds"):
+    with pytest.raises(DataError, match="'time' goes up by 100 per sample, which is neither seconds nor nanoseconds"):
         read({"walk.csv": milliseconds}, **source)
     with pytest.raises(DataError, match=r"no column of times; looked for .* in \['when', 'ax', 'ay'\]"):
         read({"walk.csv": milliseconds.replace("time", "when")}, **source)
@@ -225,7 +225,7 @@ def test_columns_of_windows_are_named_in_the_order_of_the_last_axis(read):
         ({"X": np.zeros((6, 4))}, {}, DataError, r"X is float64 \[6, 4\]; expected numbers \[windows, samples, chann"),
         ({"y": np.zeros(5, dtype=int)}, {}, DataError, r"y is int64 \[5\]; expected one whole number or text .* of 6"),
         ({"y": np.zeros(6)}, {}, DataError, r"y is float64 \[6\]"),
-        ({}, {"recording_column": "who"}, ConfigError, "recording_column has no place in the format npz"),
+        ({}, {"recording_column": "who"}, ConfigError, "recording_column does not apply to the format npz"),
     ],
 )
 def test_what_is_wrong_with_windows_is_named(read, arrays, changes, error, message):
@@ -247,7 +247,7 @@ def test_a_folder_for_each_label_and_in_it_one_for_each_group(read):
     dataset = read(files, label_from="folder")
     found = [(r.name, r.group, dataset.labels[r.labels[0]]) for r in dataset.recordings]
     assert found == [("run/ann/2", "ann", "run"), ("walk/1", "walk/1", "walk"), ("walk/ann/2", "ann", "walk")]
-    with pytest.raises(DataError, match=r"file 1: lies in no folder of its own, and label_from = .folder."):
+    with pytest.raises(DataError, match=r"file 1: lies in no folder below path, but label_from = .folder."):
         read({"1.csv": plain}, label_from="folder")
 
 
@@ -311,7 +311,7 @@ def test_label_studio_is_read_from_its_json_and_json_min(read, tasks):
     ("name", "content", "message"),
     [
         ("labels.csv", "start,end\n0,1\n", r"columns \['start', 'end'\]; expected start, end, label"),
-        ("labels.csv", "start,end,label\n", "not one interval"),
+        ("labels.csv", "start,end,label\n", "no interval; expected start, end and label"),
         ("labels.csv", "start,end,label\n0,x,walk\n", r"line 2: start '0' and end 'x'; expected numbers"),
         ("labels.csv", "start,end,label\n1,1,walk\n", "the interval 1 to 1 does not end after it starts"),
         ("labels.csv", "start,end,label\n0,1,\n", "the interval 0 to 1 has no label"),
@@ -330,7 +330,7 @@ def test_label_studio_is_read_from_its_json_and_json_min(read, tasks):
             json.dumps(studio([], annotations=[{"result": []}] * 2)),
             "task 7: 2 annotations, and it is not",
         ),
-        ("labels.json", json.dumps(studio([{**WALK, "start": "2024-01-01"}])), "Label Studio writes dates where its"),
+        ("labels.json", json.dumps(studio([{**WALK, "start": "2024-01-01"}])), "Label Studio writes dates if timeF"),
     ],
 )
 def test_what_is_wrong_with_intervals_is_named(read, name, content, message):
@@ -410,7 +410,7 @@ def test_the_lowpass_removes_what_would_fold_and_linear_refuses(read):
     fast = sine(50.0, hz=9.0)  # at 10 Hz it would look like 1 Hz
     (one,) = read({"a.csv": fast}, time_column="t", resample="lowpass").recordings
     assert np.abs(one.counts[20:-20, 0]).max() <= 1
-    with pytest.raises(ContractError, match=r'resample = "linear" from 50 Hz to 10 Hz would fold vibration above 5 Hz'):
+    with pytest.raises(ContractError, match=r'= "linear" from 50 Hz to 10 Hz would alias vibration above 5 Hz'):
         read({"a.csv": fast}, time_column="t", resample="linear")
 
 

@@ -1,4 +1,4 @@
-"""Whole data sets from files: layouts that people have, and what is wrong with them."""
+"""Whole data sets from files: usual layouts, and a clear error for each fault."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ONE_WALK = rows_csv("t,ax,ay,label")
 
 
 def with_row(text: str, row: int, **values: str) -> str:
-    """CSV text with values of data row ``row`` (from 0) replaced."""
+    """Replace values in data row ``row`` (from 0) of a CSV text."""
     lines = text.splitlines()
     cells = dict(zip(lines[0].split(","), lines[row + 1].split(","), strict=True))
     lines[row + 1] = ",".join({**cells, **values}.values())
     return "\n".join(lines) + "\n"
 
 
-# What people have
+# Usual layouts
 
 
 def test_one_csv_file_is_one_recording_in_counts(read):
@@ -259,7 +259,7 @@ def test_load_dataset_goes_by_the_folder_of_the_toml_file(tmp_path, monkeypatch)
     assert load_dataset(toml).name == "walks"
 
 
-# What is wrong with it
+# Faults
 
 
 @pytest.mark.parametrize(
@@ -267,11 +267,11 @@ def test_load_dataset_goes_by_the_folder_of_the_toml_file(tmp_path, monkeypatch)
     [
         ("", {}, DataError, "a.csv: the file is empty"),
         ("\n\n", {}, DataError, "a.csv: the file is empty"),
-        ("ax,ay,label\n", {}, DataError, r"a.csv: there is a header \(.*\) but not one row"),
+        ("ax,ay,label\n", {}, DataError, r"a.csv: there is a header \(.*\) but no row"),
         (rows_csv("ax,label"), {}, ContractError, r"columns \['ay'\] are missing; the file has \['ax', 'label'\]"),
         (rows_csv("ax, ay,label"), {}, ContractError, "'ay' may be ' ay'"),
         (rows_csv("AX,ay,label"), {}, ContractError, "'ax' may be 'AX'"),
-        (rows_csv("ax,ay,ay,label"), {}, DataError, r"column names \['ay'\] come more than once"),
+        (rows_csv("ax,ay,ay,label"), {}, DataError, r"column names \['ay'\] occur more than once"),
         (ONE_WALK.split("\n", 1)[1].replace("walk", "1"), {}, DataError, "holds only numbers, so .* no header"),
         (with_row(ONE_WALK, 4, ay="broken"), {}, DataError, "column 'ay' must hold numbers, but data row 5 .*'broken'"),
         (with_row(ONE_WALK, 4, ay=""), {}, DataError, r"recording a: 1 values are missing .*row 4, channel ay, nan"),
@@ -334,7 +334,7 @@ def test_two_splits_inside_a_recording_are_an_error(read):
 
 def test_a_recording_in_two_files_is_an_error(read):
     text = rows_csv("ax,ay,label,rec", rec="w1")
-    with pytest.raises(DataError, match="recording w1 comes twice"):
+    with pytest.raises(DataError, match="recording w1 is in two files of data source"):
         read({"a.csv": text, "b.csv": text}, recording_column="rec")
 
 
@@ -343,7 +343,7 @@ def test_a_recording_in_two_files_is_an_error(read):
     [
         ({}, {"path": "nowhere"}, "nowhere does not exist; path is relative to the folder of the TOML file"),
         ({"notes.txt": "x"}, {}, r"holds no file that ends in \['.csv', '.csv.gz', '.parquet', '.json'"),
-        ({"a.xlsx": "x"}, {"path": "a.xlsx"}, "a.xlsx: no reader for its ending; known are"),
+        ({"a.xlsx": "x"}, {"path": "a.xlsx"}, "a.xlsx: no reader for its suffix; known are"),
         ({"a.csv": ONE_WALK}, {"split_files": {"test": "b.csv"}}, r"split_files.test: file .*b.csv does not exist"),
         ({"a.csv": ONE_WALK}, {"path": "a.csv", "split_files": {"test": "a.csv"}}, "a.csv is a file; with split_files"),
         ({"01.csv": ONE_WALK}, {"label_from": "file_name"}, "file 01: its name does not match file_pattern"),
@@ -360,7 +360,7 @@ def test_files_that_are_not_there_or_not_known(read, files, changes, message):
         ("file,label\n", "list.csv: lists no file"),
         ("", "list.csv: lists no file"),
         ("name,label\n1.csv,walk\n", r"columns \['name', 'label'\]; expected file and label"),
-        ("file,label,colour\n1.csv,walk,red\n", "expected file and label and, if wanted, group and split"),
+        ("file,label,colour\n1.csv,walk,red\n", "expected file and label, and optionally group and split"),
         ("file,label\n1.csv\n", "line 2: has fewer values than the header"),
         ("file,label\n1.csv,walk,ann\n", "expected file and label"),
         ("file,label\n1.csv,walk\n2.csv,walk\n", r"list.csv, line 3: file .*2.csv does not exist"),
@@ -418,7 +418,7 @@ def test_a_file_that_is_not_gzip_or_not_parquet(read):
             "'ay' must hold numbers, but row 8 .*'x'",
         ),
         ({**AXES, "ay": [0.5, None] * 4, "label": ["walk"] * 8}, DataError, "row 1, channel ay, nan"),
-        ({"ax": [1.0][:0], "ay": [1.0][:0], "label": ["walk"][:0]}, DataError, "but not one row"),
+        ({"ax": [1.0][:0], "ay": [1.0][:0], "label": ["walk"][:0]}, DataError, "but no row"),
     ],
 )
 def test_what_is_wrong_with_a_parquet_file(read, columns, error, message):
@@ -432,7 +432,7 @@ def test_a_missing_pyarrow_says_what_to_install(read, monkeypatch):
         read({"a.csv": ONE_WALK})
 
 
-# Names that a terminal would obey, that turn the direction of text, that are half of a character
+# Refused names: terminal control sequences, marks that turn the direction of text, halves of surrogate pairs
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_names_of_any_script_are_taken(read):
     assert dataset.recordings[0].name == "größe $x$"
 
 
-# Letters that are kept apart in a word, letters that are joined, a space that ends no line, an emoji of several
+# Accepted names: a zero-width non-joiner, a zero-width joiner, special spaces, an emoji of several characters
 
 
 @pytest.mark.parametrize("label", ["می\u200cرود", "क्\u200dष", "a\u00a0b", "a\u3000b", "👩\u200d🚗"])

@@ -1,4 +1,4 @@
-"""The data sources in datasets/ against the real recordings; skipped where those are not on the machine."""
+"""The data sources in datasets/ read the real recordings. Skipped if those are not on the machine."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_readme_describes_every_field():
 
 
 def test_the_example_of_the_readme_runs(monkeypatch):
-    load("road_surface_tartu")  # skips where the recordings are missing
+    load("road_surface_tartu")  # skips if the recordings are missing
     monkeypatch.chdir(DATASETS.parent)
     example = re.search(r"```python\n(.*?)```", (DATASETS / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert example is not None
@@ -110,12 +110,12 @@ def test_the_example_of_the_readme_runs(monkeypatch):
     [
         ("fan_vibration", {("warning", "clipping"), ("note", "unit")}),  # it clips at 8 g, and the fan never rests
         ("road_surface_tartu", {("warning", "unit")}),  # the phone removed gravity
-        ("hapt", {("warning", "giveaway")}),  # a protocol of fixed order
+        ("hapt", {("warning", "giveaway")}),  # all recordings follow the same order
     ],
 )
 def test_data_check_says_what_is_known_of_the_real_sets(name, expected):
     pytest.importorskip("sklearn")
-    load(name)  # skips where the recordings are missing
+    load(name)  # skips if the recordings are missing
     path = DATASETS / f"{name}.toml"
     result = audit(load_source(path), base=path.parent)
     assert result.is_usable

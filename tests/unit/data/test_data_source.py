@@ -103,7 +103,7 @@ def test_a_missing_or_broken_toml_file_is_named(tmp_path):
     broken.write_bytes(b"name = '\xff'")
     with pytest.raises(ConfigError, match=r"broken.toml cannot be read as TOML"):
         load_source(broken)
-    with pytest.raises(ConfigError, match="is a folder; a data source is wanted"):
+    with pytest.raises(ConfigError, match="is a folder; expected a data source"):
         load_source(tmp_path)
 
 
@@ -115,14 +115,12 @@ def test_the_configuration_of_a_run_for_a_data_source_is_named_as_such(tmp_path)
 
 
 def test_recordings_for_a_data_source_are_named_as_such(tmp_path):
-    with pytest.raises(
-        ConfigError, match=r"drives.csv holds recordings; a data source is wanted.*data check .*--write"
-    ):
+    with pytest.raises(ConfigError, match=r"drives.csv holds recordings; expected a data source.*data check .*--write"):
         load_source(tmp_path / "drives.csv")
     (tmp_path / "drives.toml").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"Give .*drives.toml, which lies beside it"):
         load_source(tmp_path / "drives.csv")
-    with pytest.raises(ConfigError, match="is a folder; a data source is wanted"):
+    with pytest.raises(ConfigError, match="is a folder; expected a data source"):
         load_source(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Samples on disk read like arrays in memory, from CSV and Parquet in parts."""
+"""Samples on disk behave like arrays in memory; CSV and Parquet files are read in parts."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_no_more_than_a_recording_and_a_part_is_in_memory(tmp_path, monkeypatch,
 
 
 def test_parts_have_one_clock(tmp_path, monkeypatch):
-    """A column of timestamps is counted from the file's first row, whichever part a recording is in."""
+    """Timestamps count from the first row of the file, whichever part a recording is in."""
     monkeypatch.setattr(parquet_file, "PART_ROWS", 30)
     source = parse_source(write_set(tmp_path), where="test")
     table = pa_parquet.read_table(tmp_path / "set.parquet")
@@ -157,7 +157,7 @@ def test_a_blank_recording_in_a_later_part_is_named_by_its_row(tmp_path, monkeyp
 def test_a_header_without_rows_is_named_in_parts_too(tmp_path):
     for kind in ("csv", "parquet"):
         source = parse_source(write_set(tmp_path, 1, order=lambda _: np.arange(0), kind=kind), where="test")
-        with pytest.raises(DataError, match=rf"set.{kind}: there is a header .* but not one row"):
+        with pytest.raises(DataError, match=rf"set.{kind}: there is a header .* but no row"):
             list(read_signals(source, base=tmp_path, in_parts=True))
 
 

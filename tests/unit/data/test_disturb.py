@@ -1,4 +1,4 @@
-"""Disturbed recordings: nothing at the nominal value, what physics says elsewhere, refusals."""
+"""Disturbances change nothing at their nominal value, agree with physics elsewhere, and refuse bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory tasks are what they say: the label is in the samples, and nowhere near the end."""
+"""The memory tasks test memory: the label is in the first samples, and not in the last ones."""
 
 from __future__ import annotations
 

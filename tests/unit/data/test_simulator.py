@@ -1,4 +1,4 @@
-"""The car-state simulator as its users see it: reproducible, labelled, under its contract; and its error messages."""
+"""The car-state simulator is reproducible, labels its recordings and respects its contract; bad options are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of the simulator against the equations that their docstrings give."""
+"""The parts of the simulator agree with the equations in their docstrings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_obstacle_lies_on_its_track_and_has_its_height() -> None:
 
 
 def integrate_quarter_car(vehicle: Vehicle, height: np.ndarray, step: float) -> np.ndarray:
-    """The two differential equations, integrated in small steps: slow and obvious."""
+    """Integrate the two differential equations in small steps, as a slow and obvious reference."""
     k = (2 * np.pi * vehicle.sprung_hz) ** 2
     c = 2 * vehicle.damping_ratio * 2 * np.pi * vehicle.sprung_hz
     tyre, r = k * vehicle.tyre_stiffness_ratio, vehicle.unsprung_ratio
@@ -98,7 +98,7 @@ def test_rough_and_fast_shake_more(vehicle: Vehicle) -> None:
 
     assert rms(256e-6, 10.0) == pytest.approx(2.0 * rms(64e-6, 10.0), rel=1e-6)  # linear in the square root of Gd
     assert rms(64e-6, 30.0) > 1.2 * rms(64e-6, 10.0)
-    # What makes the classes hard to tell: a fast car on class B shakes as much as a slow one on class D.
+    # The classes are hard to separate because a fast car on class B shakes as much as a slow one on class D.
     assert rms(110e-6, 30.0) > 0.8 * rms(560e-6, 5.0)
 
 
@@ -158,7 +158,7 @@ def test_changing_up_costs_acceleration_for_a_moment() -> None:
     assert lost.min() == pytest.approx(-1.0, abs=0.02)
     assert (lost[:245] == 0).all()
     assert 0.8 < (lost < 0).sum() / 50.0 < 1.8
-    assert (draw_gear_changes(np.random.default_rng(0), planned[::-1]) == 0).all()  # changing down is not modelled
+    assert (draw_gear_changes(np.random.default_rng(0), planned[::-1]) == 0).all()  # downshifts are not modelled
 
 
 def test_slides_close_together_are_one_skid_and_blips_are_none() -> None:
@@ -248,9 +248,9 @@ def test_idle_is_folded_below_half_the_sample_rate(vehicle: Vehicle) -> None:
     still = np.zeros(4000)
     felt = engine_vibration(np.random.default_rng(0), engine, still, np.ones(4000), 200.0)
     frequency = np.fft.rfftfreq(4000, 1 / 200.0)[np.abs(np.fft.rfft(felt[:, 2])).argmax()]
-    assert frequency == pytest.approx(700.0 / 60.0 * 2.0, rel=0.05)  # two firings a turn: 23 Hz
+    assert frequency == pytest.approx(700.0 / 60.0 * 2.0, rel=0.05)  # two firings per turn: 23 Hz
     counts = measure(ideal_sensor(bandwidth_hz=25.0), standing(20.0) + felt, count=190)
-    assert counts[:, 2].std() > 20.0  # at 10 Hz it is there all the same
+    assert counts[:, 2].std() > 20.0  # it is aliased at 10 Hz, but still there
     off = engine_vibration(np.random.default_rng(0), engine, still, np.zeros(4000), 200.0)
     assert np.abs(off).max() == 0.0
 

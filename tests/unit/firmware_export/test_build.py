@@ -1,4 +1,4 @@
-"""Compilers: found, missing, failing."""
+"""Compilers that are found, are missing, or fail."""
 
 from __future__ import annotations
 

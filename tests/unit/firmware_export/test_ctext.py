@@ -1,4 +1,4 @@
-"""C as text."""
+"""Generated C text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Generated C: what it says, that it is the same each time, and what is refused."""
+"""Generated C: its content, that it is deterministic, and what is refused."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_seq.ir.cells import Rnn
 from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.kinds import Rnn
 from edge_seq.ir.model import IntModel, deployed_bytes, model_hash
 from edge_seq.support.errors import ExportError, ModelError, RangeProofError
 from firmware_export.emission import emit as emit_module

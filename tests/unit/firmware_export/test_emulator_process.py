@@ -1,4 +1,4 @@
-"""Emulators as processes: what comes of one that is missing, or that does not end."""
+"""Emulator processes that are missing or do not end."""
 
 from __future__ import annotations
 

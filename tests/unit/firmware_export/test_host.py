@@ -1,4 +1,4 @@
-"""Running exported C: what goes wrong, and planted faults that must be seen."""
+"""Running exported C: errors, and planted faults that must be found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from edge_seq.support.errors import ExportError, ParityError, ToolError
 from firmware_export.emission.emit import MANIFEST, export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.build import find_compilers
-from firmware_export.toolchain.host import HostProgram, build_host, read_manifest, run_chunks, run_on_host
+from firmware_export.toolchain.host import (
+    HostProgram,
+    build_host,
+    read_manifest,
+    run_chunks,
+    run_on_host,
+    self_test_on_host,
+)
 from tests.zoo import quantized_model, random_counts, spec
 
 needs_compiler = pytest.mark.skipif(not find_compilers(), reason="no C compiler on this machine")
@@ -50,6 +57,20 @@ def test_run_and_chunks(folder: Path, tmp_path: Path) -> None:
 
 
 @needs_compiler
+def test_paths_may_be_relative(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare name is a file in the folder that was current when it was built, never a program on PATH."""
+    model, counts = car(), random_counts(2, 7, 3, sigma=300)
+    expected = run_reference(model, counts).values["label"]
+    monkeypatch.chdir(tmp_path)
+    self_test_on_host(Path(folder.name), Path("ls"))
+    program = build_host(Path(folder.name), Path("true"))
+    assert np.array_equal(run_on_host(program, model, counts).values["label"], expected)
+    assert np.array_equal(run_on_host(HostProgram(Path("true"), ("car",)), model, counts).values["label"], expected)
+    monkeypatch.chdir(folder)
+    assert np.array_equal(run_on_host(program, model, counts).values["label"], expected)
+
+
+@needs_compiler
 def test_a_model_may_have_the_name_of_a_source(tmp_path: Path) -> None:
     model = replace(car(), name="host_main")
     counts = random_counts(3, 7, 3, sigma=300)
@@ -70,7 +91,7 @@ def test_stale_export(folder: Path, tmp_path: Path) -> None:
 
 @needs_compiler
 def test_planted_faults_are_seen_and_located(folder: Path, tmp_path: Path) -> None:
-    """A changed number in the data, two gates swapped in the runtime, a changed rounding: each shows where it must."""
+    """A changed number in the data, two swapped gates in the runtime, a changed rounding: each shows where expected."""
     model = car()
     counts = random_counts(4, 7, 3, sigma=300)
     expected = run_reference(model, counts)
@@ -112,7 +133,7 @@ def test_counts_that_do_not_fit(folder: Path, tmp_path: Path) -> None:
 def script(path: Path, text: str) -> HostProgram:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
-    return HostProgram((str(path),), ("car",))
+    return HostProgram(path, ("car",))
 
 
 def test_programs_that_fail(tmp_path: Path) -> None:
@@ -120,14 +141,14 @@ def test_programs_that_fail(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"exit code 3, and it says:\nno luck"):
         run_on_host(script(tmp_path / "fails", "cat >/dev/null; echo no luck >&2; exit 3"), car(), counts)
     with pytest.raises(ToolError, match="cannot be started"):
-        run_on_host(HostProgram((str(tmp_path / "absent"),), ("car",)), car(), counts)
+        run_on_host(HostProgram(tmp_path / "absent", ("car",)), car(), counts)
     with pytest.raises(ToolError, match=r"not done after 0\.1 s"):
         run_on_host(script(tmp_path / "slow", "exec sleep 5"), car(), counts, timeout_s=0.1)
 
 
 @needs_compiler
 def test_program_of_another_release(folder: Path, tmp_path: Path) -> None:
-    """The right hash, and not the words that are expected: built traced, said to be plain."""
+    """The hash is right, but the words are not those expected: a traced build that is declared plain."""
     program = replace(build_host(folder, tmp_path / "program", traced=True), traced=False)
     with pytest.raises(ToolError, match=r"it wrote .* words, expected 1 x 7 x .* Build it again"):
         run_on_host(program, car(), random_counts(1, 7, 3))

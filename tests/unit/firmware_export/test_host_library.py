@@ -1,4 +1,4 @@
-"""The host library: the reference's logits and labels from C compiled for this machine, and what goes wrong."""
+"""The host library: logits and labels equal the reference's, and errors are reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.zoo import (
 )
 
 pytestmark = pytest.mark.skipif(not find_compilers(), reason="no C compiler on this machine")
-# By default the first two: "cc" is another name of one of them, and zig has the front end of clang.
+# By default the first two: "cc" is another name for one of them, and zig has the front end of clang.
 COMPILERS = [
     pytest.param(one, id=one.name, marks=pytest.mark.slow if position > 1 else ())
     for position, one in enumerate(find_compilers())
@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def shapes(cell: str) -> dict[str, Spec]:
-    """The awkward shapes, and those around the eight units that a kernel takes at once."""
+    """Awkward shapes, and shapes around the eight units that a kernel processes at once."""
     return {
         **awkward_specs(cell),
         "seven": spec(cell, 7, channels=1),
@@ -62,7 +62,7 @@ def exported(model: IntModel, folder: Path) -> Path:
 
 
 def all_counts(model: IntModel, time_steps: int, seed: int = 0) -> NDArray[np.int16]:
-    """int16 [15, time_steps, C]: small, full-scale and extreme."""
+    """Counts int16 [15, time_steps, C]: small, full-scale and extreme."""
     size = (time_steps, model.input_size)
     return np.concatenate(
         [
@@ -81,7 +81,7 @@ def require_reference(library: HostLibrary, counts: NDArray[np.int16]) -> None:
     assert np.array_equal(labels, expected["label"][:, -1, 0])
 
 
-# By default, as a build takes seconds: what differs in the kernels for each cell, what differs elsewhere for one.
+# The default set, as a build takes seconds: kernel variants for each cell, other variants for one cell.
 QUICK = {(cell, name) for cell in CELLS for name in ("nine", "big")} | {
     *(("lstm", name) for name in ("wide", "carry", "distance")),
     *(("gru", name) for name in ("deep", "one")),
@@ -103,14 +103,14 @@ def test_equals_the_reference(cell: str, name: str, tmp_path: Path) -> None:
         models.append(extreme_model(shape, name="x", seed=4))
     for model in models:
         library = load_host_library(exported(model, tmp_path / model.name), model, tmp_path / f"{model.name}.so")
-        for windows in (1, 3):  # the second and third begin anew, or carry on
+        for windows in (1, 3):  # the second and third window reset or carry the states
             require_reference(library, all_counts(model, windows * shape.window_length, seed=windows))
 
 
 @pytest.mark.parametrize("kernel", ["ES_KERNEL_PLAIN", "ES_KERNEL_AVX2"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_compiler_and_kernel(compiler: Compiler, kernel: str, tmp_path: Path) -> None:
-    """Without AVX2 the compiler's own macros choose the plain C; here the choice is forced either way."""
+    """Without AVX2 the compiler's macros select the plain C; this test forces either choice."""
     if kernel == "ES_KERNEL_AVX2" and not _has_avx2():
         pytest.skip("this machine has no AVX2")
     for cell in CELLS:
@@ -128,7 +128,7 @@ def test_every_compiler_and_kernel(compiler: Compiler, kernel: str, tmp_path: Pa
 @pytest.mark.skipif(not IS_X86, reason="kernels of x86")
 @pytest.mark.parametrize("flag", ["-mno-avx2", "-march=haswell"])
 def test_machines_with_less(flag: str, tmp_path: Path) -> None:
-    """What -march=native means elsewhere: the plain C, chosen without a word, or AVX2 without newer dot products."""
+    """Builds as by -march=native on other machines: the plain C, or AVX2 without newer dot products."""
     if flag == "-march=haswell" and not _has_avx2():
         pytest.skip("this machine has no AVX2")
     for cell in CELLS:
@@ -153,7 +153,7 @@ def test_no_warnings(compiler: Compiler, machine: str, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not IS_X86, reason="kernels of x86")
 def test_a_users_native_build_shows_every_state(tmp_path: Path) -> None:
-    """The program that sees every step, built with the flags of the library, and traced (which takes the plain C)."""
+    """The program that records every step, built with the library's flags, and traced (which selects the plain C)."""
     for cell in CELLS:
         model = quantized_model(shapes(cell)["nine"], name=cell, seed=8, amplitude=3.0)
         folder = exported(model, tmp_path / cell)
@@ -185,14 +185,14 @@ def test_sanitizers(tmp_path: Path) -> None:
 
 
 def _has_avx2() -> bool:
-    """Whether the compiler's native target has it, which is what the library is built for."""
+    """True if the compiler's native target, for which the library is built, has this feature."""
     if not IS_X86:
         return False
     command = [*find_compilers()[0].command, "-march=native", "-dM", "-E", "-x", "c", os.devnull]
     return "__AVX2__" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-# --------------------------------------------------------------------------------------------------------- what fails
+# -------------------------------------------------------------------------------------------------------------- errors
 
 
 def car() -> IntModel:
@@ -223,7 +223,7 @@ def test_counts_are_read_where_they_are(library: HostLibrary, monkeypatch: pytes
 
     infer_windows(replace(library, library=Watched()), counts)  # type: ignore[arg-type]
     assert addresses == [counts.ctypes.data]
-    logits, labels = infer_windows(library, counts[::2])  # these are copied, and right
+    logits, labels = infer_windows(library, counts[::2])  # not contiguous: copied, and right
     whole, whole_labels = infer_windows(library, counts)
     assert np.array_equal(logits, whole[::2])
     assert np.array_equal(labels, whole_labels[::2])

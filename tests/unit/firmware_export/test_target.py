@@ -1,4 +1,4 @@
-"""Target files: what is in them, and what is said where they or their tools are missing or wrong."""
+"""Target files: their content, and the errors if they or their tools are missing or wrong."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_file_of_the_folder_is_a_target() -> None:
 
 
 def test_one_file_is_a_target(tmp_path: Path) -> None:
-    """A target is added by one file."""
+    """One file is enough to add a target."""
     target = load_target("some", write(tmp_path, BARE))
     assert target.memory is not None
     assert (target.name, target.optimization, target.memory.stack_bytes) == ("some", "-O2", 4096)
@@ -80,7 +80,7 @@ def test_a_start_may_have_a_linker_script_of_its_own() -> None:
 
 
 def test_an_unknown_target_lists_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"target 'cortex_m5' is not there\. Targets: .*cortex_m4.*host.*, or all"):
+    with pytest.raises(ConfigError, match=r"target 'cortex_m5' does not exist\. Targets: .*cortex_m4.*host.*, or all"):
         choose_targets(["cortex_m5"])
 
 

@@ -1,4 +1,4 @@
-"""Models on disk: whole, as they were, or one clear error and nothing half written."""
+"""Models on disk: either complete and unchanged, or one clear error and nothing half written."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 import safetensors.numpy
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.ir.cells import gates
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.kinds import row_groups
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model, load_model, save_model
 from edge_seq.support.errors import EdgeSeqError, ModelError
@@ -47,7 +47,7 @@ def rewritten(
     tensors: Callable[[dict[str, np.ndarray]], object] = lambda tensors: None,
     model: FloatModel | IntModel = INT,
 ) -> Path:
-    """A file whose header and tensors were changed in place, or whose header was replaced by what is returned."""
+    """Change the header and tensors of a file in place, or replace its header by the returned value."""
     path = saved(tmp_path, model)
     arrays, old_header = parts(path)
     tensors(arrays)
@@ -61,7 +61,9 @@ def same(a: FloatModel | IntModel, b: FloatModel | IntModel) -> None:
     for mine, other in zip((*a.layers, a.head), (*b.layers, b.head), strict=True):
         assert type(mine) is type(other)
     for mine, other in zip(a.layers, b.layers, strict=True):
-        for (name, rows), (other_name, other_rows) in zip(gates(mine).items(), gates(other).items(), strict=True):
+        for (name, rows), (other_name, other_rows) in zip(
+            row_groups(mine).items(), row_groups(other).items(), strict=True
+        ):
             assert name == other_name
             for field, array in vars(rows).items():
                 found = getattr(other_rows, field)
@@ -181,7 +183,7 @@ HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no contract": (drop_field("contract"), r"does not describe its tensors \(KeyError: 'contract'\)"),
     "unknown kind": (set_field("kind", value="complex"), r"does not describe its tensors \(KeyError: 'complex'\)"),
     "float called int": (set_field("kind", value="float"), r"does not describe its tensors \(KeyError"),
-    "unknown cell": (set_field("cells", value=["gpt"]), r"does not describe its tensors \(KeyError: 'gpt'\)"),
+    "unknown cell": (set_field("cells", value=["gpt"]), "layer 0 is a 'gpt'; expected one of"),
     "another cell": (set_field("cells", value=["gru"]), r"does not describe its tensors \(KeyError"),
     "fewer layers than tensors": (set_field("cells", value=[]), r"ValueError: tensors \['layer0.cell_gate.bias'"),
     "more layers than tensors": (set_field("cells", value=["lstm", "lstm"]), r"\(KeyError: 'layer1.input_gate.wide'\)"),
@@ -236,7 +238,7 @@ def test_safetensors_of_others_are_refused(metadata: dict[str, str] | None, tmp_
 
 
 class Bomb:
-    """Says so if it is ever unpickled."""
+    """Reports if it is ever unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("unpickled"),))
@@ -334,7 +336,7 @@ def numbers_of(model: FloatModel | IntModel) -> list[tuple[str, np.ndarray]]:
     named = [
         (f"layer{i}.{gate}.{field}", array)
         for i, cell in enumerate(model.layers)
-        for gate, rows in gates(cell).items()
+        for gate, rows in row_groups(cell).items()
         for field, array in vars(rows).items()
     ]
     return [*named, *((f"head.{field}", array) for field, array in vars(model.head).items())]
@@ -364,7 +366,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...]
 
 
 def changed(value: Any, path: tuple[Any, ...]) -> Any:
-    if value is None:  # a decision stage that is not there
+    if value is None:  # there is no decision stage
         return DecisionStage()
     if not path:
         return value + "x" if isinstance(value, str) else value + 1
@@ -397,7 +399,7 @@ def test_a_decision_stage_survives_the_file_and_is_not_in_files_without(tmp_path
         ("centroids", 5, r"does not describe its tensors \(TypeError"),
         ("centroids", [1, 2, 3, 4], r"does not describe its tensors \(TypeError"),
         ("centroids", [[0]], r"centroids has rows of \[1\] units; expected 4 of"),
-        ("radii", [1, 2, 3, 2.5], r"radii is \[1, 2, 3, 2.5\]; expected 4 whole numbers of 0 to 262144"),
+        ("radii", [1, 2, 3, 2.5], r"radii is \[1, 2, 3, 2.5\]; expected 4 whole numbers from 0 to 262144"),
         ("radii", [1, 2, 3, 5], "content has SHA-256"),
         ("colour", "red", r"does not describe its tensors \(TypeError"),
     ],

@@ -1,4 +1,4 @@
-"""Every way in which an export or a file can be wrong gives one clear error."""
+"""Every wrong export and every wrong file gives one clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in an exported file: standard nodes, free axes, integers only, metadata, the same bytes each time."""
+"""Content of exported files: standard nodes, free axes, only integers, metadata, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edge_seq.backends.onnx.graph import FORMS, Form
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.metadata import save_onnx
 from edge_seq.backends.onnx.run import load_onnx
-from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.contract import contract_to_dict
+from edge_seq.ir.kinds import Gru, Lstm
 from edge_seq.ir.model import model_hash
 from tests import zoo
 

@@ -28,7 +28,7 @@ def evaluate(build: Callable[[Graph, str], str], values: NDArray[np.int64]) -> N
 
 
 def awkward_int32() -> NDArray[np.int64]:
-    """Ends, powers of two and their neighbours of either sign, and 100,000 random values."""
+    """Extreme values, powers of two and their neighbours of either sign, and 100,000 random values."""
     powers = 2 ** np.arange(31, dtype=np.int64)
     near = np.concatenate([sign * powers + delta for sign in (-1, 1) for delta in (-1, 0, 1)])
     random = np.random.default_rng(5).integers(INT32_MIN, INT32_MAX + 1, 100_000)

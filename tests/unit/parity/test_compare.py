@@ -11,8 +11,8 @@ import pytest
 
 from edge_seq.backends.trace import Trace
 from edge_seq.parity.compare import compare, merge
-from edge_seq.parity.cost import quantisation_cost
 from edge_seq.parity.ladder import Ladder, Rung, comparison_rung, write_json, write_junit
+from edge_seq.scores.agreement import quantisation_cost
 from edge_seq.support.errors import ParityError
 
 NAMES = ("features", "layer0.forget_gate", "layer0.cell_state", "logits")

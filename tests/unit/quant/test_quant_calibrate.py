@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.preprocess import preprocess
 from edge_seq.backends.reference_float import run_float
-from edge_seq.ir.cells import Lstm, Rnn
+from edge_seq.ir.kinds import Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify
@@ -22,7 +22,7 @@ SEEN: Calibration = calibrate(random_float_model(spec("lstm", 2)), random_counts
 
 
 def equal(a: Calibration, b: Calibration) -> bool:
-    """Moments are sums, whose last digits depend on how windows were grouped."""
+    """Moments are sums, whose last digits depend on how windows are grouped."""
     return replace(a, moments=()) == replace(b, moments=()) and all(
         np.allclose(x, y, rtol=1e-5, atol=1e-7) for x, y in zip(a.moments, b.moments, strict=True)
     )
@@ -63,7 +63,7 @@ def test_calibration_sees_features_and_cell_states() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_moments_are_of_what_rows_see(cell: str, pooling: str) -> None:
-    """Mean of v v^T with v = (input, state before the step, 1), summed here step by step."""
+    """Mean of v v^T with v = (input, state before the step, 1), summed step by step."""
     model = random_float_model(spec(cell, 5, 2, window_length=7, pooling=pooling))  # type: ignore[arg-type]
     counts = random_counts(3, 7, 3, sigma=300.0)
     moments = calibrate(model, counts).moments
@@ -88,6 +88,13 @@ def test_moments_are_of_what_rows_see(cell: str, pooling: str) -> None:
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
 def test_cells_without_a_cell_state_have_no_limit(cell: str) -> None:
     assert calibrate(random_float_model(spec(cell, 5)), random_counts(2, 7, 3)).cell_limit == (0.0,)
+
+
+def test_a_hidden_state_that_leaves_the_unit_interval_has_a_limit() -> None:
+    model = random_float_model(spec("fastgrnn", 5))
+    counts = random_counts(20, 7, 3, sigma=300.0)
+    hidden = np.abs(run_float(model, counts).values["layer0.hidden_state"])
+    assert calibrate(model, counts).cell_limit == (pytest.approx(np.quantile(hidden, 0.999)),)
 
 
 def test_batches_change_nothing() -> None:
@@ -171,7 +178,7 @@ def constant_rows(size: int, columns: int, argument: int) -> IntRows:
 
 @pytest.mark.parametrize(("direction", "end"), [(1, 2**20 + 5000), (-1, -5000)])
 def test_planted_saturated_cell_states_and_gates_are_counted(direction: int, end: int) -> None:
-    """All gates open, Q15: the state is nearly 1 after one step and saturated after the second, in each window."""
+    """With all gates open, the state is nearly 1 (Q15) after one step and saturates at the second, in each window."""
     model = quantized_model(spec("lstm", 5, window_length=7))
     wide_open, candidate = constant_rows(5, 3, 2**20 + 5000), constant_rows(5, 3, end)
     half = constant_rows(5, 3, 2**19)
@@ -207,6 +214,7 @@ def test_names_that_are_counted(cell: str) -> None:
         == {
             "rnn": {"features", "layer0.hidden"},
             "gru": {"features", "layer0.reset_gate", "layer0.update_gate", "layer0.new_gate"},
+            "fastgrnn": {"features", "layer0.hidden_state", "layer0.update_gate", "layer0.new_gate"},
             "lstm": {"features", "layer0.cell_state"}
             | {f"layer0.{gate}" for gate in ("input_gate", "forget_gate", "cell_gate", "output_gate")},
         }[cell]

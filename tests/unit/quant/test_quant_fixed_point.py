@@ -34,7 +34,7 @@ def one(value: int) -> np.ndarray:
 @example(INT32_MAX, INT16_MAX)
 @example(-1, 1)
 def test_mulw(value: int, factor: int) -> None:
-    """Equal to Python's integers, and to the way in 32 bits that the specification gives (the oracle checks it)."""
+    """Equal to Python's integers, and to the 32-bit form of the specification, which the oracle checks."""
     found = int(mulw(one(value), one(factor))[0])
     assert found == value * factor // 2**16
     assert found == spec_oracle.mulw(value, factor)

@@ -1,4 +1,4 @@
-"""Rounding rows by what they see: never worse than to the nearest, and the nearest where columns are independent."""
+"""Rounding rows by their inputs is never worse than to the nearest, and equals it if columns are independent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rows(seed: int) -> RealRows:
 
 
 def moments(seed: int, *, steps: int = 200) -> np.ndarray:
-    """Of correlated operands in -1 to 1, features of hundreds of counts about a mean, and 1."""
+    """Moments of correlated operands in -1 to 1, features of hundreds of counts around a mean, and 1."""
     rng = np.random.default_rng(seed)
     hidden = rng.normal(0, 1, (steps, 4))
     operands = np.tanh(hidden @ rng.normal(0, 1, (4, NARROW_INPUT + NARROW_HIDDEN)) + rng.normal(0, 0.1, (steps, 20)))
@@ -36,7 +36,7 @@ def moments(seed: int, *, steps: int = 200) -> np.ndarray:
 
 
 def errors(real: RealRows, rounded: RoundedRows) -> np.ndarray:
-    """[R, N], what rounding changed in each column, in the order of the moments."""
+    """Rounding error in each column, [R, N], in the order of the moments."""
     step = (UNIT * 2.0**15)[:, None]
     narrow = []
     for found, wanted in ((rounded.narrow_input, real.narrow_input), (rounded.narrow_hidden, real.narrow_hidden)):
@@ -60,7 +60,7 @@ def test_independent_columns_are_rounded_to_the_nearest(seed: int, sizes: list[f
 @settings(deadline=None)
 @given(st.integers(0, 10**6))
 def test_correlated_columns_make_up_for_each_other(seed: int) -> None:
-    """The mean square error of the results, e S e^T, is below that of rounding to the nearest, by far."""
+    """The mean square error of the results, e S e^T, is far below that of rounding to the nearest."""
     real, seen = rows(seed), moments(seed)
     clever = errors(real, round_rows(real, UNIT, seen))
     nearest = errors(real, round_rows(real, UNIT, np.eye(SIZE)))
@@ -74,7 +74,7 @@ def test_correlated_columns_make_up_for_each_other(seed: int) -> None:
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 10**6))
 def test_no_weight_moves_far(seed: int) -> None:
-    """A weight changes by a few steps, not by its size: what calibration did not see is answered nearly as before."""
+    """A weight changes by a few steps, not by its size, so results for inputs unlike the calibration hardly change."""
     real = rows(seed)
     found = errors(real, round_rows(real, UNIT, moments(seed)))
     step = UNIT[0] * 2.0**15
@@ -121,7 +121,7 @@ def test_weights_at_the_end_of_their_bytes_stay_there() -> None:
 
 @pytest.mark.parametrize("quiet", [1.0, 0.1, 0.01, 0.001, 0.0])
 def test_a_unit_that_was_quiet_in_calibration_keeps_weights_near_its_own(quiet: float) -> None:
-    """It resembles a lively unit, and could take that one's errors at many times their size."""
+    """A quiet unit resembles an active one, and could absorb its errors at many times their size."""
     rng = np.random.default_rng(0)
     lively = rng.uniform(-0.9, 0.9, (5000, 4))
     seen = np.concatenate([lively, quiet * lively, np.ones((5000, 1))], axis=1)  # units 4 to 7 are quiet

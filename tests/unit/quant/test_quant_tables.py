@@ -31,7 +31,7 @@ def test_error_against_tanh() -> None:
 
 
 def test_error_against_sigmoid() -> None:
-    """A sigmoid's argument is halved by its row, so that the table spans -16 to 16 of it."""
+    """A sigmoid's argument is halved by its row, so the table spans -16 to 16 of it."""
     sigmoid = 1 / (1 + np.exp(-2 * X))
     error = sigmoid_q15(ARGUMENTS) / 32768 - sigmoid
     assert np.abs(error).max() * 32768 < 3.8
@@ -47,7 +47,7 @@ def test_never_falls_and_keeps_its_range() -> None:
 
 
 def test_has_no_jump() -> None:
-    """The steepest part rises half a unit an argument; continuous, so no step is larger than one unit."""
+    """The steepest part rises half a unit per argument, and the table is continuous, so no step exceeds one unit."""
     assert np.diff(TANH).max() == 1
 
 
@@ -82,7 +82,7 @@ def test_packed_table_is_the_one_of_the_specification() -> None:
 
 
 def test_a_tanh_that_is_wrong_in_the_last_digits_gives_the_same_table() -> None:
-    """numpy's tanh may differ between processors by units in the last place; no knot is near enough to care."""
+    """numpy's tanh may differ between processors in the last place, but no knot is near enough to a rounding limit."""
     x = -8 + np.arange(257) / 16
     for error in (-1e-12, 0.0, 1e-12):
         y = np.tanh(x) * (1 + error)

@@ -1,4 +1,4 @@
-"""Small windows whose classes are frequencies, at random orientation: quick to learn and not trivial."""
+"""Small windows whose classes are frequencies, at random orientations. They are learnt quickly and are not trivial."""
 
 from __future__ import annotations
 

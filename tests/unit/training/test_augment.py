@@ -17,7 +17,7 @@ GYRO = [("gyro_x", "rad/s"), ("gyro_y", "rad/s"), ("gyro_z", "rad/s")]
 
 
 def _contract(names_and_units: list[tuple[str, str]]) -> SensorContract:
-    """Every channel with counts a unit of its own, as parts with different ranges for the axes would have."""
+    """Each channel has its own counts per unit, as a sensor with different ranges for its axes would have."""
     channels = tuple(
         Channel(name, unit, 1.0 if unit == "counts" else 500.0 * (index + 1), 4.0)
         for index, (name, unit) in enumerate(names_and_units)

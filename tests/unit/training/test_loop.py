@@ -1,4 +1,4 @@
-"""Training learns, is repeatable, and continues after kill -9 as if nothing had happened."""
+"""Training learns, is reproducible, and gives the same weights after a kill -9 and a resume."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 from edge_seq.backends.preprocess import normalise  # noqa: E402
 from edge_seq.data.recording import UNLABELLED, Windows  # noqa: E402
 from edge_seq.ir.contract import Channel, SensorContract  # noqa: E402
+from edge_seq.ir.kind_names import CELL_NAMES  # noqa: E402
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError  # noqa: E402
 from edge_seq.training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from edge_seq.training.config import AugmentationConfig, InitialisationConfig, TrainingConfig  # noqa: E402
@@ -48,7 +49,7 @@ def _assert_same(a: TrainingResult, b: TrainingResult) -> None:
         np.testing.assert_array_equal(value, b.state_dict[name], err_msg=name)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize(("pooling", "label_every"), [("mean", "window"), ("last", "sample")])
 def test_each_cell_learns(
     cell: str,
@@ -78,7 +79,7 @@ def test_each_cell_learns(
 
 
 def _changing_windows(num_windows: int, seed: int) -> Windows:
-    """Each window changes its class, after some samples that have none; what class it is shows in every sample."""
+    """Each window changes its class, after some unlabelled samples. Every sample shows its class."""
     generator = np.random.default_rng(seed)
     last = generator.integers(0, 2, num_windows)
     of_samples = np.repeat(last[:, None], 20, axis=1)
@@ -106,7 +107,7 @@ def test_a_label_every_sample_is_the_label_of_that_sample(contract: SensorContra
 
 
 def test_a_sample_without_a_label_does_not_count(contract: SensorContract) -> None:
-    """Neither in the loss nor in the weights of the classes."""
+    """They count neither in the loss nor in the class weights."""
     config = TrainingConfig(
         label_every="sample", keep="last", epochs=1, batch_size=64, dropout=0.0, class_weights="none"
     )  # one batch, so that the loss of the epoch is that of the first weights
@@ -134,7 +135,7 @@ def test_resuming_with_other_labels_of_samples_is_refused(tmp_path: Path, contra
     for label_every in ("window", "sample"):
         config = _config(label_every=label_every, keep="last", epochs=1)
         train(windows, None, contract, 2, config, checkpoint_dir=tmp_path / label_every)
-    # Labels of samples play no part in a loss on windows.
+    # The labels of samples do not affect a loss on windows.
     train(changed, None, contract, 2, _config(keep="last", epochs=1), checkpoint_dir=tmp_path / "window")
     with pytest.raises(ConfigError, match=r"cannot resume .*the training data"):
         train(changed, None, contract, 2, config, checkpoint_dir=tmp_path / "sample")
@@ -195,7 +196,7 @@ replace, writes = Path.replace, []
 def replace_or_die(self, target):
     writes.append(target)
     if len(writes) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)  # the third checkpoint is written beside, not yet renamed
+        os.kill(os.getpid(), signal.SIGKILL)  # the third checkpoint is written, but not yet renamed
     return replace(self, target)
 Path.replace = replace_or_die
 windows = make_test_windows(180, seed=1), make_test_windows(90, seed=2)
@@ -275,7 +276,7 @@ def test_a_damaged_checkpoint_is_refused(
 def test_early_stopping_keeps_the_best(
     train_windows: Windows, validation_windows: Windows, contract: SensorContract, tmp_path: Path
 ) -> None:
-    """Labels of validation are shuffled, so that training cannot improve on them for long."""
+    """The validation labels are shuffled, so their score soon stops improving."""
     shuffled = np.random.default_rng(0).permutation(validation_windows.labels)
     validation = dataclasses.replace(validation_windows, labels=shuffled, sample_labels=None)
     config = _config(epochs=60, early_stopping_patience=3, keep="loss", schedule="cosine")
@@ -395,7 +396,7 @@ def test_refusals(train_windows: Windows, validation_windows: Windows, contract:
 
 @pytest.mark.parametrize(("chrono", "solves"), [("window", True), ("none", False)])
 def test_chrono_initialisation_recalls_a_cue_from_the_start(chrono: str, solves: bool) -> None:
-    """The task of the issue: the sign of the first sample is asked for after T noisy samples."""
+    """The label is the sign of the first sample, and T noisy samples follow it."""
     length = 128
     generator = np.random.default_rng(0)
 

@@ -93,7 +93,7 @@ def test_an_override_wins_over_the_file(tmp_path: Path) -> None:
         (["data.source=x.toml", "data.simulator.drives=3"], r"data\.simulator has no effect on source"),
         (["data.split=window_leaking_groups", "data.training_stride=3"], "training_stride 3 has no effect"),
         (["training.hidden_size=0"], r"training\.hidden_size: .*greater than or equal to 1 \(found 0\)"),
-        (["training.cell=transformer"], r"training\.cell: .*'rnn', 'gru' or 'lstm'"),
+        (["training.cell=transformer"], r"training\.cell: .*'rnn', 'gru', 'lstm' or 'fastgrnn'"),
         (["hidden_size"], "expected section.key=value"),
         (["=3"], "expected section.key=value"),
         (["name=x", "name.length=3"], "name is a value, not a table"),

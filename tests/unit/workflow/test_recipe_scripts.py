@@ -24,12 +24,12 @@ from edge_seq.workflow.folder import open_run
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-FOLDER = Path(__file__).parents[3] / "datasets" / "recipes"
+FOLDER = Path(__file__).parents[3] / "datasets"
 SMALL = ["training.hidden_size=4", "training.epochs=2", "training.keep=last", "data.validation_fraction=0"]
 
 
 def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"recipes_{name}", FOLDER / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), FOLDER / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -37,8 +37,8 @@ def _script(name: str) -> ModuleType:
     return module
 
 
-cross_validate = _script("cross_validate")
-seeds = _script("seeds")
+cross_validate = _script("recipes/cross_validate")
+seeds = _script("research/seeds")
 
 
 @pytest.fixture(scope="module")

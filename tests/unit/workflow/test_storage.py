@@ -83,7 +83,7 @@ def test_storage_that_has_no_effect_is_refused(source: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_recordings(tmp_path: Path) -> None:
-    script = ROOT / "datasets" / "measure_memory.py"
+    script = ROOT / "datasets" / "research" / "memory.py"
     command = [sys.executable, str(script), "--times", "1", "10", "100", "--folder", str(tmp_path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     rows = json.loads(done.stdout)
@@ -96,7 +96,7 @@ def test_memory_does_not_grow_with_the_number_of_recordings(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_memory_of_data_check_does_not_grow_with_the_number_of_recordings(tmp_path: Path) -> None:
-    script = ROOT / "datasets" / "measure_memory.py"
+    script = ROOT / "datasets" / "research" / "memory.py"
     command = [sys.executable, str(script), "--times", "1", "10", "--data-check", "--folder", str(tmp_path), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     small, large = json.loads(done.stdout)

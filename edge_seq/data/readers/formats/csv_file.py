@@ -32,7 +32,7 @@ _TAIL_BYTES = 1 << 16
 
 
 def read_csv(path: Path, options: ReadOptions) -> Table:
-    """Read the columns asked for; see :class:`Reader`."""
+    """Read the requested columns; see :class:`Reader`."""
     pa = import_pyarrow()
     names = _names(path, options)
     try:
@@ -44,7 +44,7 @@ def read_csv(path: Path, options: ReadOptions) -> Table:
 
 
 def read_csv_parts(path: Path, options: ReadOptions, recording_column: str) -> Iterator[Table]:
-    """Read the columns asked for in parts of some ten thousand rows, each of whole recordings; see :class:`Reader`."""
+    """Read the requested columns in parts of about 1 MB, each of whole recordings; see :class:`Reader`."""
     pa = import_pyarrow()
     names = _names(path, options)
     try:
@@ -55,7 +55,7 @@ def read_csv_parts(path: Path, options: ReadOptions, recording_column: str) -> I
 
 
 def _names(path: Path, options: ReadOptions) -> list[str]:
-    """Names of the file's columns, in its order; those asked for are among them."""
+    """Names of the file's columns, in its order. Raises an error if a requested column is missing."""
     names = header_of(path, options)
     check_header(names, options, where=path.name)
     return names
@@ -72,7 +72,7 @@ def header_of(path: Path, options: ReadOptions) -> list[str]:
 
 
 def read_integers(path: Path, column: str, options: ReadOptions) -> NDArray[np.int64] | None:
-    """A column of whole numbers of up to 19 digits, which a float64 would round; None where it holds others.
+    """Read a column of integers exactly, because float64 rounds those above 2^53. None if it holds other values.
 
     Raises:
         ToolError: pyarrow is not installed.
@@ -95,7 +95,7 @@ def read_integers(path: Path, column: str, options: ReadOptions) -> NDArray[np.i
 
 
 def _first_row(path: Path, options: ReadOptions, where: str) -> list[str]:
-    """Names in the header, or the first values where the data source names the columns."""
+    """First row of the file: the header, or the first values if the data source names the columns."""
     opened = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -120,7 +120,7 @@ def _check_headerless(first: list[str], options: ReadOptions, where: str) -> Non
         order = "the same order as" if tuple(first) == options.column_names else "another order than"
         raise DataError(
             f"{where}: the file has a header {first}, in {order} column_names "
-            f"{list(options.column_names)}; remove column_names from the data source, columns are found by name"
+            f"{list(options.column_names)}; remove column_names from the data source, since columns are found by name"
         )
     if len(first) != len(options.column_names):
         raise DataError(
@@ -138,14 +138,14 @@ def _is_number(text: str) -> bool:
 
 
 def _opened(pa: Any, path: Path, names: list[str], options: ReadOptions, *, numbers: bool) -> Any:
-    """A pyarrow.csv.CSVStreamingReader, which gives batches of rows."""
+    """Open a file as a pyarrow.csv.CSVStreamingReader, which gives batches of rows."""
     torn = _torn_last_row(path, len(names), options.delimiter)
 
     def skip_torn(row: Any) -> str:
         if torn is None or row.text != torn:
             return "error"
         log.warning(
-            "%s: the last row %r has no end, as of a recording that was cut off; it is left out", path.name, torn
+            "%s: the last row %r is incomplete, as if the recording was cut off; it is left out", path.name, torn
         )
         return "skip"
 
@@ -162,7 +162,7 @@ def _opened(pa: Any, path: Path, names: list[str], options: ReadOptions, *, numb
 
 
 def _torn_last_row(path: Path, columns: int, delimiter: str) -> str | None:
-    """The last row, where it has neither an end nor all of its columns; None for any other."""
+    """Text of the last row if it has neither a line end nor all columns; else None."""
     if path.name.lower().endswith(".gz"):
         return None
     with path.open("rb") as file:
@@ -173,7 +173,7 @@ def _torn_last_row(path: Path, columns: int, delimiter: str) -> str | None:
 
 
 def _explained(pa: Any, path: Path, names: list[str], options: ReadOptions, error: Exception) -> DataError:
-    """What to say where reading ended in an error: column, row and value where a numeric column holds text."""
+    """Build the error to raise for a failed read. If a numeric column holds text, it names column, row and value."""
     rows = 0
     try:
         with _opened(pa, path, names, options, numbers=False) as batches:
@@ -187,7 +187,7 @@ def _explained(pa: Any, path: Path, names: list[str], options: ReadOptions, erro
                         )
                 rows += batch.num_rows
     except (pa.ArrowInvalid, OSError, EOFError):
-        pass  # not a matter of one value: the parser's words tell
+        pass  # no single value is to blame, so the parser's message is used
     return DataError(f"{path.name}: cannot be read as CSV: {error}")
 
 

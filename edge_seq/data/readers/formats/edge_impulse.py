@@ -1,4 +1,4 @@
-"""What Edge Impulse's acquisition files hold, in JSON and in CBOR alike.
+"""Content of Edge Impulse's acquisition files, the same in JSON and in CBOR.
 
 ::
 
@@ -8,8 +8,9 @@
                  "sensors": [{"name": "accX", "units": "m/s2"}, ...],
                  "values": [[-9.81, 0.03, 1.21], ...]}}
 
-The signature is kept with the recording and **not verified**: the key is the project's of who recorded. There is no
-label inside; it is in the file's name (``walk.3fa1.json``: ``label_from = "file_name"``) or elsewhere.
+The signature is kept with the recording and **not verified**, because only the Edge Impulse project that recorded the
+file has the key. The file contains no label. The label is in the file's name (``walk.3fa1.json``:
+``label_from = "file_name"``) or elsewhere.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from edge_seq.support.errors import DataError
 
 DETAILS = ("device_name", "device_type")
 UNVERIFIED = "signature of the file kept, not verified"
-# RFC 8746: little-endian and big-endian arrays of numbers as one byte string.
+# RFC 8746: tags of typed arrays, whose numbers are one byte string, and the dtype of each.
 _TYPED_ARRAYS = {
     64: "u1", 65: ">u2", 66: ">u4", 69: "<u2", 70: "<u4", 72: "i1", 73: ">i2", 74: ">i4", 77: "<i2", 78: "<i4",
     81: ">f4", 82: ">f8", 85: "<f4", 86: "<f8",
@@ -33,21 +34,21 @@ _TYPED_ARRAYS = {
 
 
 def table_of_acquisition(document: Any, options: ReadOptions, *, where: str) -> Table:
-    """The columns asked for, their units and the times of an acquisition file.
+    """Read the requested columns, their units and the times of an acquisition file.
 
     Args:
-        document: what the file decodes to.
-        options: columns; ``device_name`` and ``device_type`` are columns of text.
-        where: the file, for messages.
+        document: decoded content of the file.
+        options: columns to read; ``device_name`` and ``device_type`` are columns of text.
+        where: name of the file, for messages.
 
     Raises:
-        DataError: a field is missing or of another type, or values are not a row of numbers a sensor.
+        DataError: a field is missing or of another type, or the values are not one row of numbers for each sample.
         ContractError: a column is missing.
     """
     payload = document.get("payload") if isinstance(document, dict) else None
     if not isinstance(payload, dict):
         raise DataError(
-            f"{where}: no payload; expected an acquisition file of Edge Impulse. If it is no recording, "
+            f"{where}: no payload; expected an acquisition file of Edge Impulse. If it is not a recording, "
             "give `format` in the data source, or move it out of path"
         )
     names, units = _sensors(payload, where)
@@ -55,8 +56,8 @@ def table_of_acquisition(document: Any, options: ReadOptions, *, where: str) -> 
     missing = [name for name in options.text if name not in details]
     if missing:
         raise DataError(
-            f"{where}: an acquisition file holds no column {missing} of text, only {list(details)}. The class is in "
-            'the file\'s name: label_from = "file_name" (or "folder", "manifest", "intervals")'
+            f"{where}: an acquisition file holds no column {missing} of text, only {list(details)}. Its class is in "
+            'the file\'s name: set label_from = "file_name" (or "folder", "manifest", "intervals")'
         )
     check_header((*names, *details), options, where=where)
     values = _values(payload.get("values"), len(names), where)
@@ -90,7 +91,7 @@ def _is_sensor(one: Any) -> bool:
 
 
 def _values(found: Any, num_sensors: int, where: str) -> NDArray[np.float64]:
-    """float64 [N, number of sensors]; of one sensor the values may be a flat list."""
+    """Convert the values to float64 [N, number of sensors]. The values of one sensor may be a flat list."""
     if isinstance(found, list) and any(_is_typed(row) for row in found):
         found = [_typed(row, where) if _is_typed(row) else row for row in found]
     elif _is_typed(found):
@@ -99,20 +100,20 @@ def _values(found: Any, num_sensors: int, where: str) -> NDArray[np.float64]:
         values = np.array(found if found is not None else [], dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{where}: values are no table of numbers ({error}); expected a row of {num_sensors} numbers a sample"
+            f"{where}: values are not a table of numbers ({error}); expected a row of {num_sensors} numbers per sample"
         ) from error
     if values.ndim == 1 and values.size and (num_sensors == 1 or len(values) % num_sensors == 0) and _is_flat(found):
         values = values.reshape(-1, num_sensors)
     if values.ndim != 2 or values.shape[1] != num_sensors or not len(values):
         raise DataError(
-            f"{where}: values have the shape {list(values.shape)}; expected a row of {num_sensors} numbers a sample, "
-            "and at least one"
+            f"{where}: values have the shape {list(values.shape)}; expected a row of {num_sensors} numbers per sample, "
+            "and at least one row"
         )
     return values
 
 
 def _is_flat(found: Any) -> bool:
-    """Typed arrays of several sensors come flat, lists of several sensors do not."""
+    """True if values are flat: a typed array is, also for several sensors; a list of lists is not."""
     return isinstance(found, np.ndarray) or not isinstance(found[0], list)
 
 
@@ -123,7 +124,10 @@ def _is_typed(one: Any) -> bool:
 def _typed(one: Any, where: str) -> NDArray[Any]:
     kind = _TYPED_ARRAYS.get(one.tag)
     if kind is None:
-        raise DataError(f"{where}: values have the CBOR tag {one.tag}, which is no array of numbers known here")
+        raise DataError(
+            f"{where}: values have the CBOR tag {one.tag}; expected a typed array of numbers (RFC 8746). Export the "
+            "file again"
+        )
     try:
         return np.frombuffer(one.value, dtype=kind)
     except ValueError as error:

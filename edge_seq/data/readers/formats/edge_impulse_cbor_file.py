@@ -10,7 +10,7 @@ from edge_seq.support.errors import DataError, ToolError
 
 
 def read_acquisition(path: Path, options: ReadOptions) -> Table:
-    """Read the columns asked for; see :class:`Reader`."""
+    """Read the requested columns; see :class:`Reader`."""
     try:
         import cbor2
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""CSV as Edge Impulse takes and exports it: the first column is ``timestamp``, in milliseconds."""
+"""CSV files of Edge Impulse: the first column is ``timestamp``, in milliseconds."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ TIMESTAMP = "timestamp"
 
 
 def read_edge_impulse_csv(path: Path, options: ReadOptions) -> Table:
-    """Read the columns asked for and the times; see :class:`Reader`."""
+    """Read the requested columns and the times; see :class:`Reader`."""
     first = header_of(path, options)[0].strip()
     if first.lower() != TIMESTAMP:
         raise DataError(
             f"{path.name}: the first column is {first!r}; expected {TIMESTAMP!r}, the time in milliseconds, as Edge "
-            'Impulse has it. For another layout take format = "csv" and name the time_column'
+            'Impulse writes it. For another layout set format = "csv" and name the time_column'
         )
     table = read_csv(path, replace(options, numeric=(*options.numeric, first)))
     columns = {name: table.numeric[name] for name in options.numeric}

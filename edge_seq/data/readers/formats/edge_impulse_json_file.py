@@ -11,7 +11,7 @@ from edge_seq.support.errors import DataError
 
 
 def read_acquisition(path: Path, options: ReadOptions) -> Table:
-    """Read the columns asked for; see :class:`Reader`."""
+    """Read the requested columns; see :class:`Reader`."""
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:

@@ -1,10 +1,10 @@
 """Windows in an NPZ file: samples [N, T, C] (``windows_array``), and arrays [N] of labels, groups, splits.
 
-Each window is a recording of its own, evenly sampled at the contract's rate (or ``recorded_rate_hz``). Its group is an
-array's value (``group_column``); without one the whole file is one group, since windows that were cut from one
-recording overlap, and nothing says which. Columns are the last axis, named by ``column_names`` or in the order of the
-channels.
-Files with Python objects (pickle) are refused: reading them would run what is in them.
+Each window is a recording of its own, evenly sampled at the contract's rate (or ``recorded_rate_hz``). Its group is the
+value of an array (``group_column``). Without such an array the whole file is one group, because windows of one
+recording may overlap and the file does not say which belong together. The last axis holds the columns, named by
+``column_names`` or in the order of the channels. Files with Python objects (pickle) are refused, because reading them
+would run their code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edge_seq.support.errors import ContractError, DataError
 
 
 def read_npz(path: Path, options: ReadOptions) -> Table:
-    """Read the columns asked for; see :class:`Reader`."""
+    """Read the requested columns; see :class:`Reader`."""
     where = path.name
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:

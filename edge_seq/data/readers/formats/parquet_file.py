@@ -20,7 +20,7 @@ PART_ROWS = 65_536
 
 
 def read_parquet(path: Path, options: ReadOptions) -> Table:
-    """Read the columns asked for; see :class:`Reader`."""
+    """Read the requested columns; see :class:`Reader`."""
     pa = import_pyarrow()
     where = path.name
     if path.stat().st_size == 0:
@@ -35,7 +35,7 @@ def read_parquet(path: Path, options: ReadOptions) -> Table:
 
 
 def read_parquet_parts(path: Path, options: ReadOptions, recording_column: str) -> Iterator[Table]:
-    """Read the columns asked for in parts of some ten thousand rows, each of whole recordings; see :class:`Reader`."""
+    """Read the requested columns in parts of about 65,000 rows, each of whole recordings; see :class:`Reader`."""
     pa = import_pyarrow()
     where = path.name
     if path.stat().st_size == 0:

@@ -1,9 +1,9 @@
-"""CSV of loggers on phones: a time in seconds or nanoseconds under one of several names, one column an axis.
+"""CSV files of logger apps on phones: one column for the time, under one of several names, and one for each axis.
 
-The time is the first of these columns that is there: ``seconds_elapsed``, ``time``, ``timestamp``, ``t``, ``elapsed``,
-or one that begins so (``Time (s)``). Its unit is what the name says in brackets or after an underscore (``(ms)``,
-``_ns``), and else seconds or nanoseconds by the size of its steps. A unit in the brackets of an axis, as in
-``Acceleration x (m/s^2)``, is the unit of that column.
+The time is the first of these columns that exists: ``seconds_elapsed``, ``time``, ``timestamp``, ``t``, ``elapsed``,
+``loggingtime``. A unit may follow the name, in brackets or after an underscore (``Time (s)``, ``elapsed_ns``). Without
+a unit the time is in seconds or nanoseconds, whichever suits the size of its steps. A unit in brackets after the name
+of an axis, as in ``Acceleration x (m/s^2)``, is the unit of that column.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from edge_seq.support.errors import DataError
 
 TIME_NAMES = ("seconds_elapsed", "time", "timestamp", "t", "elapsed", "loggingtime")
 PER_SECOND = {"s": 1, "sec": 1, "seconds": 1, "ms": 10**3, "us": 10**6, "µs": 10**6, "ns": 10**9}
-_SMALLEST_NS_STEP = 1e5  # 10 kHz; and 100,000 seconds between two samples is no recording
+_SMALLEST_NS_STEP = 1e5  # 10 kHz in nanoseconds; in seconds such a step would be more than a day
 _LARGEST_S_STEP = 10.0
 _UNIT_IN_NAME = re.compile(r"[\(\[]([^\)\]]+)[\)\]]\s*$")
 
 
 def read_phone_csv(path: Path, options: ReadOptions) -> Table:
-    """Read the columns asked for and the times; see :class:`Reader`."""
+    """Read the requested columns and the times; see :class:`Reader`."""
     header = header_of(path, options)
     column = time_column_of(header)
     if column is None:
         raise DataError(
-            f'{path.name}: no column of times; looked for {list(TIME_NAMES)} in {header}. Take format = "csv" and name '
+            f'{path.name}: no column of times; looked for {list(TIME_NAMES)} in {header}. Set format = "csv" and name '
             "the time_column"
         )
     table = read_csv(path, options)
@@ -46,20 +46,20 @@ def read_phone_csv(path: Path, options: ReadOptions) -> Table:
 
 
 def _ticks(path: Path, column: str, options: ReadOptions) -> NDArray[Any]:
-    """The times as they stand in the file: int64 [N] where they are whole, else float64 [N]."""
+    """Read the times in the unit of the file: int64 [N] if they are integers, else float64 [N]."""
     whole = read_integers(path, column, options)
     return read_csv(path, replace(options, numeric=(column,), text=())).numeric[column] if whole is None else whole
 
 
 def time_column_of(header: list[str]) -> str | None:
-    """The column of times among names; None where there is none."""
+    """Find the column of times among the names of a header; None if there is none."""
     by_name = {re.split(r"[\s\(\[]", name.strip().lower(), maxsplit=1)[0]: name for name in reversed(header)}
     by_stem = {re.sub(r"_(s|ms|us|ns)$", "", short): name for short, name in by_name.items()}
     return next((names[known] for known in TIME_NAMES for names in (by_name, by_stem) if known in names), None)
 
 
 def unit_in_name(name: str) -> str | None:
-    """What stands in brackets at the end of a column's name.
+    """Find the text in brackets at the end of a column's name; None if there is none.
 
     >>> unit_in_name("Acceleration x (m/s^2)"), unit_in_name("ax")
     ('m/s^2', None)
@@ -80,13 +80,13 @@ def _per_second(column: str, ticks: NDArray[Any], where: str) -> int:
     if step <= _LARGEST_S_STEP:
         return 1
     raise DataError(
-        f"{where}: column {column!r} goes up by {step:g} a sample, which is neither seconds nor nanoseconds. Take "
-        f'format = "csv", time_column = {column!r} and the time_unit, "ms" or "us"'
+        f"{where}: column {column!r} goes up by {step:g} per sample, which is neither seconds nor nanoseconds. Set "
+        f'format = "csv", time_column = {column!r} and time_unit = "ms" or "us"'
     )
 
 
 def _seconds(ticks: NDArray[Any], per_second: int) -> NDArray[np.float64]:
-    """Whole seconds and the rest apart: nanoseconds since 1970 do not fit into a float64."""
+    """Convert ticks to seconds. Integer ticks are split into whole seconds and the rest, to keep their precision."""
     if np.issubdtype(ticks.dtype, np.integer):
         whole, rest = np.divmod(ticks.astype(np.int64), per_second)
         return whole.astype(np.float64) + rest.astype(np.float64) / per_second

@@ -1,0 +1,253 @@
+"""Data to train on, from a data source or from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edge_seq.data.recording import SIDES, Dataset, Recording, Windows
+from edge_seq.ir.contract import SensorContract, contract_to_dict, to_counts, verify_contract
+from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, load_config, quote
+from edge_seq.pipeline.prepare import PreparedData, prepare, prepare_dataset
+from edge_seq.support.display import html_table, text_table
+from edge_seq.support.errors import DataError
+
+
+@dataclass(frozen=True)
+class Data:
+    """Windows, split by group, with what describes them.
+
+    Attributes:
+        prepared: Recordings, windows of each side of the split, and calibration streams.
+    """
+
+    prepared: PreparedData
+
+    @property
+    def contract(self) -> SensorContract:
+        """Sensor contract of all windows."""
+        return self.prepared.dataset.contract
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """[K] class names; the position is the class index."""
+        return self.prepared.dataset.labels
+
+    @property
+    def train(self) -> Windows:
+        """Windows to learn from."""
+        return self.prepared.train
+
+    @property
+    def validation(self) -> Windows | None:
+        """Windows that choose the epoch; None where the split has none."""
+        return self.prepared.validation
+
+    @property
+    def test(self) -> Windows | None:
+        """Windows that nothing is chosen by; None where the split has none."""
+        return self.prepared.test
+
+    def side(self, name: str) -> Windows:
+        """Windows of one side of the split.
+
+        Raises:
+            DataError: there is no such side, or it is empty.
+        """
+        if name not in SIDES:
+            raise DataError(f"choosing windows: side {name!r} is unknown; give one of {list(SIDES)}")
+        windows: Windows | None = getattr(self.prepared, name)
+        if windows is None:
+            there = [side for side in SIDES if getattr(self.prepared, side) is not None]
+            raise DataError(f"choosing windows: the split has no {name} windows; give one of {there}")
+        return windows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give contract, labels and sizes as plain values, ready for JSON."""
+        sides = {side: getattr(self.prepared, side) for side in SIDES}
+        return {
+            "name": self.prepared.dataset.name,
+            "contract": contract_to_dict(self.contract),
+            "labels": list(self.labels),
+            "windows": {side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
+        }
+
+    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+        contract = self.contract
+        channels = ", ".join(channel.name for channel in contract.channels)
+        title = (
+            f"{self.prepared.dataset.name}: windows of {contract.window_length} samples at "
+            f"{contract.sample_rate_hz:g} Hz, channels {channels}"
+        )
+        rows = []
+        for side in SIDES:
+            windows: Windows | None = getattr(self.prepared, side)
+            if windows is not None:
+                counts = np.bincount(windows.labels, minlength=len(self.labels))
+                groups = len(set(windows.groups.tolist()))
+                rows.append([side, f"{len(windows.labels):,}", str(groups), *(f"{count:,}" for count in counts)])
+        return title, ["side", "windows", "groups", *self.labels], rows
+
+    def __str__(self) -> str:
+        return text_table(*self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table())
+
+
+def load(source: str | Path, *, validation_fraction: float = 0.2, test_fraction: float = 0.2, seed: int = 0) -> Data:
+    """Read recordings, split them by group and cut them into windows.
+
+    Args:
+        source: TOML file of a data source, or ``car_states`` for the simulator of drives.
+        validation_fraction: Share of the windows for validation, unless the source gives a part of its own.
+        test_fraction: Share of the windows for the test, unless the source gives a part of its own.
+        seed: Seed of the choice of groups.
+
+    Raises:
+        ConfigError: the file is not a data source.
+        DataError, ContractError: recordings are not usable.
+        ToolError: a package that reads a format is not installed.
+
+    Example:
+        >>> import edge_seq as es
+        >>> data = es.load("drives.toml")
+        >>> data.train.counts.dtype, data.train.counts.shape[1:]  # raw counts [B, T, C]
+        (dtype('int16'), (50, 3))
+    """
+    config = load_config(
+        None,
+        [
+            *(() if str(source) == SIMULATOR else (f"data.source={quote(str(source))}",)),
+            f"data.validation_fraction={validation_fraction}",
+            f"data.test_fraction={test_fraction}",
+            f"data.split_seed={seed}",
+        ],
+    )
+    return Data(prepare(config))
+
+
+def counts_of(values: ArrayLike, contract: SensorContract) -> NDArray[np.int16]:
+    """Give raw counts: integers are taken as counts, floats as values in the units of the contract.
+
+    Args:
+        values: [..., C], integers of 16 bits or floats.
+        contract: Sensor contract, which says how many counts a unit is.
+
+    Raises:
+        DataError: the last axis is not C, a value is not finite, or an integer does not fit 16 bits.
+    """
+    array = np.asarray(values)
+    channels = contract.num_channels
+    if array.ndim == 0 or array.shape[-1] != channels or array.dtype.kind not in "iuf":
+        raise DataError(
+            f"converting values: {array.dtype} {list(array.shape)}; expected integers (raw counts) or floats (in the "
+            f"contract's units), with {channels} channels on the last axis"
+        )
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            raise DataError("converting values: some are not finite; leave these samples out, or repair them")
+        return to_counts(array, contract)
+    if array.size and (array.min() < -(2**15) or array.max() >= 2**15):
+        raise DataError(
+            f"converting values: integers from {array.min()} to {array.max()} are no counts of 16 bits; give floats in "
+            "the contract's units, or the raw counts of the sensor"
+        )
+    return array.astype(np.int16)
+
+
+def windows(
+    values: ArrayLike,
+    labels: Sequence[str] | Sequence[int] | NDArray[Any],
+    groups: Sequence[str] | Sequence[int] | NDArray[Any],
+    contract: SensorContract,
+    *,
+    label_names: Sequence[str] | None = None,
+    name: str = "windows",
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+) -> Data:
+    """Split windows that are in memory already by group.
+
+    Args:
+        values: [B, T, C]; integers are raw counts, floats are in the units of the contract.
+        labels: [B], a class name or a class index for each window.
+        groups: [B], drive, subject or session of each window. A group is never on two sides of the split.
+        contract: Sensor contract; its window length is T.
+        label_names: [K] names of the classes, which indices refer to. Where labels are names, their sorted set.
+        name: Name of the data.
+        validation_fraction: Share of the windows for validation.
+        test_fraction: Share of the windows for the test.
+        seed: Seed of the choice of groups.
+
+    Raises:
+        DataError: shapes do not fit, a label is unknown, or the groups are too few for the split.
+        ContractError: the contract is not usable.
+
+    Example:
+        >>> import numpy as np
+        >>> import edge_seq as es
+        >>> contract = es.SensorContract(
+        ...     sample_rate_hz=50.0,
+        ...     channels=tuple(es.Channel(axis, "g", 4096.0, 8.0) for axis in ("ax", "ay", "az")),
+        ...     window_length=25,
+        ...     window_stride=25,
+        ... )
+        >>> rng = np.random.default_rng(0)
+        >>> calm, wild = rng.normal(0, 0.1, (60, 25, 3)), rng.normal(0, 1.0, (60, 25, 3))  # in g
+        >>> data = es.windows(
+        ...     np.concatenate([calm, wild]), ["calm"] * 60 + ["wild"] * 60, list(range(12)) * 10, contract
+        ... )
+        >>> len(data.train.labels), data.labels
+        (70, ('calm', 'wild'))
+    """
+    verify_contract(contract)
+    counts = counts_of(values, contract)
+    if counts.ndim != 3 or counts.shape[1] != contract.window_length or not len(counts):
+        raise DataError(
+            f"taking windows: values are {list(counts.shape)}; expected [B, T, C] with T = {contract.window_length}, "
+            "the window length of the contract, and at least one window"
+        )
+    given = np.asarray(labels)
+    group_names = np.asarray(groups).astype(np.str_)
+    if given.shape != (len(counts),) or group_names.shape != (len(counts),):
+        raise DataError(
+            f"taking windows: {len(counts)} windows, labels {list(given.shape)}, groups {list(group_names.shape)}; "
+            "expected one label and one group for each window"
+        )
+    index, names = _class_indices(given, label_names)
+    recordings = tuple(
+        Recording(f"window {position}", str(group), window, np.full(contract.window_length, label, dtype=np.int16))
+        for position, (window, group, label) in enumerate(zip(counts, group_names, index, strict=True))
+    )
+    dataset = Dataset(name, contract, names, recordings)
+    split = DataConfig(validation_fraction=validation_fraction, test_fraction=test_fraction, split_seed=seed)
+    return Data(prepare_dataset(dataset, split, QuantizationConfig(), minimum_share=1.0))
+
+
+def _class_indices(given: NDArray[Any], label_names: Sequence[str] | None) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+    """Class index of each window, and the class names."""
+    if given.dtype.kind in "iu":
+        if label_names is None:
+            raise DataError(
+                "taking windows: labels are class indices; give the names of the classes as label_names, in that order"
+            )
+        if given.size and (given.min() < 0 or given.max() >= len(label_names)):
+            raise DataError(
+                f"taking windows: labels run from {given.min()} to {given.max()}; expected 0 to "
+                f"{len(label_names) - 1}, one for each of label_names"
+            )
+        return given.astype(np.int16), tuple(label_names)
+    texts = given.astype(np.str_)
+    names = tuple(label_names) if label_names is not None else tuple(sorted(set(texts.tolist())))
+    unknown = sorted(set(texts.tolist()) - set(names))
+    if unknown:
+        raise DataError(f"taking windows: label {unknown[0]!r} is not among label_names {list(names)}; add it there")
+    positions = {name: position for position, name in enumerate(names)}
+    return np.array([positions[text] for text in texts.tolist()], dtype=np.int16), names

@@ -1,0 +1,76 @@
+"""Models as files to ship."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_seq.api.models import QuantizedModel, TrainedModel
+from edge_seq.backends.onnx.graph import Form
+from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
+from edge_seq.pipeline.exports import render_c, write_exports
+from edge_seq.support.errors import ConfigError
+from edge_seq.support.files import check_can_write, write_atomically
+
+
+def export_c(model: QuantizedModel, folder: str | Path) -> Path:
+    """Write the C: generated data, golden vectors for the self-test, and the runtime.
+
+    Args:
+        model: Integer model from :func:`edge_seq.quantize`.
+        folder: Folder for the files, made where it is missing.
+
+    Returns:
+        The folder. ``manifest.json`` in it lists the sources to compile.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+        ExportError: the model's name is one of a system header.
+
+    Example:
+        >>> import edge_seq as es
+        >>> es.export_c(chip, "out").name
+        'out'
+    """
+    folder = Path(folder)
+    check_can_write(folder)
+    files = render_c(model.model, model.golden)
+    write_exports({name.removeprefix("c/"): content for name, content in files.items()}, folder)
+    return folder
+
+
+def export_onnx(
+    model: QuantizedModel | TrainedModel | IntModel | FloatModel, path: str | Path, *, form: Form = "window"
+) -> Path:
+    """Write a model as ONNX.
+
+    Args:
+        model: Integer model (integers only, exact) or float model.
+        path: File to write.
+        form: ``window`` takes whole windows, ``step`` takes one sample and the states.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+        ExportError: there is no such form.
+
+    Example:
+        >>> import edge_seq as es
+        >>> es.export_onnx(chip, "out.onnx", form="step").name
+        'out.onnx'
+    """
+    from edge_seq.backends.onnx.float_export import export_onnx_float
+    from edge_seq.backends.onnx.int_export import export_onnx_int
+
+    path = Path(path)
+    if path.is_dir():
+        raise ConfigError(f"exporting ONNX: {path} is a folder; give the name of a file, such as {path / 'model.onnx'}")
+    check_can_write(path.parent)
+    inner = model.model if isinstance(model, QuantizedModel | TrainedModel) else model
+    if isinstance(inner.number_format, FloatFormat):
+        proto = export_onnx_float(inner, form=form)
+    else:
+        proto = export_onnx_int(inner, form=form)
+    write_atomically(path, proto.SerializeToString(deterministic=True))
+    return path

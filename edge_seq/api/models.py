@@ -1,0 +1,343 @@
+"""Training, quantisation and evaluation, from data to models."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edge_seq.api.data import Data, counts_of
+from edge_seq.ir.describe import describe
+from edge_seq.ir.model import (
+    AtWindowEnd,
+    FloatFormat,
+    FloatModel,
+    IntModel,
+    deployed_bytes,
+    model_hash,
+    num_parameters,
+)
+from edge_seq.pipeline.exports import golden_counts
+from edge_seq.pipeline.logits import float_probabilities, int_probabilities
+from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, quantize_model, train_model
+from edge_seq.quant.calibrate import Calibration
+from edge_seq.scores.agreement import QuantisationCost
+from edge_seq.scores.metrics import Metrics, evaluate_predictions
+from edge_seq.support.display import html_table, progress, text_table
+from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import percent
+
+if TYPE_CHECKING:
+    from edge_seq.training.config import TrainingConfig
+    from edge_seq.training.fit import EpochRecord
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Labels of windows.
+
+    Attributes:
+        labels: [B] class names.
+        indices: int64 [B] class indices.
+        probabilities: float64 [B, K].
+    """
+
+    labels: tuple[str, ...]
+    indices: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+
+def predict_windows(model: FloatModel | IntModel, values: ArrayLike) -> Prediction:
+    """Classify windows, each from a reset.
+
+    Args:
+        model: Float or integer model.
+        values: [B, T, C], or [T, C] for one window; integers are raw counts, floats are in the contract's units.
+
+    Raises:
+        DataError: the shape does not fit the contract.
+    """
+    counts = counts_of(values, model.contract)
+    counts = counts[np.newaxis] if counts.ndim == 2 else counts
+    length = model.contract.window_length
+    if counts.ndim != 3 or counts.shape[1] != length or not len(counts):
+        raise DataError(
+            f"predicting with {model.name}: values are {list(np.shape(values))}; expected [B, {length}, "
+            f"{model.input_size}], or one window [{length}, {model.input_size}]"
+        )
+    shares = _probabilities(model, counts)
+    indices = shares.argmax(axis=1)
+    return Prediction(tuple(model.labels[index] for index in indices), indices, shares)
+
+
+def _probabilities(model: FloatModel | IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
+    if isinstance(model.number_format, FloatFormat):
+        return float_probabilities(model, counts)
+    return int_probabilities(model, counts)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained network.
+
+    Attributes:
+        model: Float model.
+        trained: The float model with torch's weights, the temperature and the record of the training.
+    """
+
+    model: FloatModel
+    trained: Trained
+
+    @property
+    def history(self) -> tuple[EpochRecord, ...]:
+        """Record of each epoch."""
+        return self.trained.result.history
+
+    def predict(self, values: ArrayLike) -> Prediction:
+        """Classify windows; see :func:`predict_windows`."""
+        return predict_windows(self.model, values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the model's description, the history and the temperature as plain values."""
+        return {
+            **describe(self.model).to_dict(),
+            "best_epoch": self.trained.result.best_epoch,
+            "history": [asdict(record) for record in self.history],
+            "temperature": asdict(self.trained.temperature),
+        }
+
+    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+        best = self.history[self.trained.result.best_epoch - 1]
+        rows = [
+            ["parameters", f"{num_parameters(self.model):,}"],
+            ["epoch kept", f"{best.epoch} of {len(self.history)}"],
+            ["training loss", f"{best.train_loss:.4f}"],
+            ["validation accuracy", percent(best.validation_accuracy)],
+            ["validation macro-F1", percent(best.validation_macro_f1)],
+        ]
+        return _title(self.model), ["", "value"], rows
+
+    def __str__(self) -> str:
+        return text_table(*self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table())
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """An integer model, proven free of overflow, with the float model that it was made from.
+
+    Attributes:
+        model: Integer model.
+        float_model: Float model.
+        calibration: Ranges seen on the calibration streams.
+        side: Side of the split on which the cost was measured.
+        cost: Agreement of the two models on these windows.
+        golden: int16 [W, T, C], windows of the self-test that travels with the C.
+    """
+
+    model: IntModel
+    float_model: FloatModel
+    calibration: Calibration
+    side: str
+    cost: QuantisationCost
+    golden: NDArray[np.int16]
+
+    def predict(self, values: ArrayLike) -> Prediction:
+        """Classify windows with the integer reference; see :func:`predict_windows`."""
+        return predict_windows(self.model, values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the model's description and the cost of integers as plain values."""
+        return {
+            **describe(self.model).to_dict(),
+            "float_model_hash": model_hash(self.float_model),
+            "cost": {"side": self.side, **asdict(self.cost)},
+        }
+
+    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+        rows = [
+            ["bytes of weights in flash", f"{deployed_bytes(self.model):,}"],
+            [f"labels equal to the float model, {self.side}", percent(self.cost.agreement_rate)],
+            ["mean difference of a probability", f"{self.cost.mean_abs_probability_error:.4f}"],
+            ["overflow", "proven impossible, for any input"],
+        ]
+        return _title(self.model), ["", "value"], rows
+
+    def __str__(self) -> str:
+        return text_table(*self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table())
+
+
+def _title(model: FloatModel | IntModel) -> str:
+    kind = "float model" if isinstance(model.number_format, FloatFormat) else "integer model"
+    layers = ", ".join(
+        f"{type(cell).__name__} {size}" for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
+    )
+    return f"{model.name}: {kind}, {layers}"
+
+
+def train(
+    data: Data,
+    *,
+    cell: str | None = None,
+    hidden_size: int | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    name: str = "model",
+    config: TrainingConfig | None = None,
+    at_window_end: AtWindowEnd = "reset",
+    quiet: bool = False,
+) -> TrainedModel:
+    """Train a classifier. The same arguments give the same weights.
+
+    Args:
+        data: Data from :func:`edge_seq.load` or :func:`edge_seq.windows`.
+        cell: Recurrent cell, for example ``gru`` or ``lstm``; that of ``config`` where None.
+        hidden_size: Hidden units of each layer, H; that of ``config`` where None.
+        epochs: Passes over the training windows; those of ``config`` where None.
+        seed: Seed of every random choice; that of ``config`` where None.
+        name: Name of the model, a C identifier in lower case; it prefixes generated symbols.
+        config: All other options of the training; the defaults where None.
+        at_window_end: ``reset`` makes each window start from zero states, ``carry`` keeps the states.
+        quiet: Show no progress bar.
+
+    Raises:
+        ToolError: torch is not installed.
+        ConfigError: an option is out of range.
+        DataError, ContractError, ModelError: data are not usable.
+
+    Example:
+        >>> import edge_seq as es
+        >>> data = es.load("drives.toml")
+        >>> model = es.train(data, cell="gru", hidden_size=4, epochs=1)
+        >>> model.model.hidden_sizes
+        (4,)
+    """
+    from edge_seq.pipeline.config import RunConfig, parse_config
+    from edge_seq.training.config import TrainingConfig
+
+    given = {"cell": cell, "hidden_size": hidden_size, "epochs": epochs, "seed": seed}
+    base = (config or TrainingConfig()).model_dump()
+    training = {**base, **{key: value for key, value in given.items() if value is not None}}
+    run: RunConfig = parse_config(
+        {"name": name, "at_window_end": at_window_end, "training": training}, where="es.train"
+    )
+    with progress("training", run.training.epochs, quiet=quiet) as update:
+        trained = train_model(
+            data.prepared,
+            run.training,
+            name=run.name,
+            at_window_end=run.at_window_end,
+            progress=lambda record: update(record.epoch),
+        )
+    return TrainedModel(trained.model, trained)
+
+
+def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool = False) -> QuantizedModel:
+    """Make the integer model, prove that it cannot overflow, and measure what integers cost.
+
+    Args:
+        model: Trained network, or a float model from anywhere else.
+        calibration: Data; streams of its training part are observed, and the cost is measured on its validation
+            windows, or on its training windows where there are none.
+        quiet: Show no progress bar.
+
+    Raises:
+        DataError: the data do not fit the model.
+        RangeProofError: the model cannot be proven free of overflow.
+
+    Example:
+        >>> import edge_seq as es
+        >>> chip = es.quantize(model, calibration=data)
+        >>> 0.9 < chip.cost.agreement_rate <= 1.0  # share of labels that integers leave as they are
+        True
+    """
+    float_model = model.model if isinstance(model, TrainedModel) else model
+    side = "train" if calibration.validation is None else "validation"
+    windows = calibration.side(side)
+    with progress("quantizing", QUANTIZE_STEPS, quiet=quiet) as update:
+        made = quantize_model(
+            float_model,
+            calibration.prepared.calibration,
+            windows,
+            progress=lambda done, what: update(done, note=what),
+        )
+        update(QUANTIZE_STEPS)
+    return QuantizedModel(made.model, float_model, made.calibration, side, made.cost, golden_counts(windows))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on windows.
+
+    Attributes:
+        name: Name of the model.
+        side: Side of the split.
+        metrics: Scores with 95 % intervals over groups.
+        labels: [K] class names.
+    """
+
+    name: str
+    side: str
+    metrics: Metrics
+    labels: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the scores as plain values, ready for JSON."""
+        return {"name": self.name, "side": self.side, **self.metrics.to_dict()}
+
+    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+        metrics = self.metrics
+        rows = [
+            [title, percent(score.value), percent(score.low), percent(score.high)]
+            for title, score in (
+                ("accuracy", metrics.accuracy),
+                ("balanced accuracy", metrics.balanced_accuracy),
+                ("macro-F1", metrics.macro_f1),
+            )
+        ]
+        rows += [
+            [f"F1 of {label}", percent(one.f1), percent(one.f1_low), percent(one.f1_high)]
+            for label, one in zip(self.labels, metrics.classes, strict=True)
+        ]
+        title = f"{self.name}: {metrics.num_windows:,} {self.side} windows of {metrics.num_groups} groups"
+        return title, ["score", "value", "95 % from", "to"], rows
+
+    def __str__(self) -> str:
+        return text_table(*self._table())
+
+    def _repr_html_(self) -> str:
+        return html_table(*self._table())
+
+
+def evaluate(
+    model: TrainedModel | QuantizedModel | FloatModel | IntModel, data: Data, *, side: str = "test", seed: int = 0
+) -> Evaluation:
+    """Score a model on one side of the split.
+
+    Args:
+        model: Float or integer model.
+        data: Data that the model was made for.
+        side: ``train``, ``validation`` or ``test``.
+        seed: Seed of the resampling behind the intervals.
+
+    Raises:
+        DataError: the side has no windows, or they do not fit the model.
+
+    Example:
+        >>> import edge_seq as es
+        >>> scores = es.evaluate(chip, data).metrics
+        >>> scores.accuracy.low <= scores.accuracy.value <= scores.accuracy.high
+        True
+    """
+    inner = model.model if isinstance(model, TrainedModel | QuantizedModel) else model
+    windows = data.side(side)
+    shares = _probabilities(inner, windows.counts)
+    metrics = evaluate_predictions(windows.labels, shares, windows.groups, label_names=inner.labels, seed=seed)
+    return Evaluation(inner.name, side, metrics, inner.labels)

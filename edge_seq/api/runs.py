@@ -1,0 +1,143 @@
+"""A run folder that ``edge-seq train`` made, opened from Python, and a model over a stream of samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from edge_seq.api.data import counts_of
+from edge_seq.api.models import Prediction, predict_windows
+from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
+from edge_seq.backends.reference_int import NO_LABEL, reset_state, step
+from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.live.run import Decision
+from edge_seq.live.samples import UNKNOWN
+from edge_seq.scores.metrics import softmax
+from edge_seq.support.errors import DataError
+from edge_seq.workflow import folder
+
+
+class Stream:
+    """An integer model over one stream of samples, as a device runs it. It needs no compiler and no ONNX Runtime.
+
+    Args:
+        model: Integer model.
+    """
+
+    def __init__(self, model: IntModel) -> None:
+        self.model = model
+        self.reset()
+
+    def reset(self) -> None:
+        """Start again: zero states, a new window."""
+        self._state = reset_state(self.model, 1)
+        self._samples = 0
+
+    def push(self, sample: ArrayLike) -> Decision | None:
+        """Take one sample.
+
+        Args:
+            sample: [C]; integers are raw counts, floats are in the contract's units.
+
+        Returns:
+            The label and its probabilities where a label is due after this sample, else None.
+
+        Raises:
+            DataError: the sample has not one value for each channel.
+        """
+        model = self.model
+        counts = counts_of(sample, model.contract)
+        if counts.ndim != 1:
+            raise DataError(
+                f"pushing a sample into {model.name}: {list(counts.shape)}; expected one sample [{model.input_size}]"
+            )
+        self._state, values = step(model, counts[np.newaxis], self._state)
+        position = self._samples
+        self._samples += 1
+        label = int(values["label"][0, 0])
+        if label == NO_LABEL:
+            return None
+        shares = softmax(values["logits"][0] / 2.0**LOGIT_FRAC_BITS)
+        decided = int(values["decision"][0, 0]) if "decision" in values else None
+        return Decision(
+            sample=position,
+            time_s=position / model.contract.sample_rate_hz,
+            label=model.labels[label],
+            probabilities=dict(zip(model.labels, shares.tolist(), strict=True)),
+            decision=None if decided is None else (*model.labels, UNKNOWN)[decided],
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+        path: The folder.
+        float_model: Float model.
+        model: Integer model; None where the run was not quantized yet.
+    """
+
+    path: Path
+    float_model: FloatModel
+    model: IntModel | None
+
+    @property
+    def contract(self) -> SensorContract:
+        """Sensor contract of the models."""
+        return self.float_model.contract
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """[K] class names."""
+        return self.float_model.labels
+
+    def predict(self, values: ArrayLike) -> Prediction:
+        """Classify windows with the integer model, or with the float model where the run was not quantized yet.
+
+        Args:
+            values: [B, T, C], or [T, C] for one window; integers are raw counts, floats are in the contract's units.
+
+        Raises:
+            DataError: the shape does not fit the contract.
+        """
+        return predict_windows(self.float_model if self.model is None else self.model, values)
+
+    def stream(self) -> Stream:
+        """Start a stream of samples through the integer model.
+
+        Raises:
+            DataError: the run was not quantized yet.
+        """
+        if self.model is None:
+            command = folder.RunFolder(self.path).command("quantize")
+            raise DataError(f"streaming with {self.path.name}: the run holds no integer model; run {command}")
+        return Stream(self.model)
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder.
+
+    Args:
+        path: Folder that ``edge-seq train`` made.
+
+    Raises:
+        ConfigError: it is not the folder of a run, or the training did not finish.
+        ModelError: a model in it is damaged.
+
+    Example:
+        >>> import numpy as np
+        >>> import edge_seq as es
+        >>> run = es.open_run("run")
+        >>> run.predict(np.zeros((50, 3))).probabilities.shape  # one window, float [T, C], in the contract's units
+        (1, 4)
+        >>> stream = run.stream()
+        >>> stream.push([0.1, -0.2, 9.8])  # no label is due after the first sample of a window
+    """
+    run = folder.open_run(Path(path))
+    quantized = folder.load_run_int(run) if run.int_model.is_file() else None
+    return Run(run.path, folder.load_run_float(run), quantized)

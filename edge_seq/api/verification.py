@@ -1,0 +1,65 @@
+"""The ladder of a model, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_seq.api.data import Data
+from edge_seq.api.models import QuantizedModel
+from edge_seq.parity.inputs import choose_inputs
+from edge_seq.parity.ladder import Ladder
+from edge_seq.parity.verification import FloatSide, verify_models
+from edge_seq.pipeline.exports import render_c, render_onnx
+from edge_seq.support.display import progress
+from firmware_export.toolchain.target import choose_targets
+
+
+def verify(
+    model: QuantizedModel,
+    data: Data,
+    *,
+    targets: Sequence[str] = (),
+    side: str = "test",
+    max_windows: int = 500,
+    extreme_windows: int = 100,
+    quiet: bool = False,
+) -> Ladder:
+    """Compare reference, ONNX Runtime, C on this machine and C on emulated chips: every step, every state.
+
+    Args:
+        model: Integer model from :func:`edge_seq.quantize`.
+        data: Data whose windows are compared.
+        targets: Names of emulated targets, for example ``cortex_m4``, or ``all``. One whose compiler or emulator is
+            missing is skipped, and its rung says what installs it.
+        side: Side of the split.
+        max_windows: Largest number of its windows.
+        extreme_windows: Number of windows of random and extreme counts that the exact rungs see besides.
+        quiet: Show no progress bar.
+
+    Returns:
+        The ladder; ``holds`` is True where no rung failed. It shows itself as a table.
+
+    Raises:
+        ConfigError: there is no such target.
+        DataError: the side has no windows.
+        ToolError: there is no C compiler.
+
+    Example:
+        >>> import edge_seq as es
+        >>> ladder = es.verify(chip, data, targets=["cortex_m4"], max_windows=20, extreme_windows=4)
+        >>> len(ladder.rungs), ladder.rungs[-1].name
+        (10, 'integer reference = C on cortex_m4')
+    """
+    chosen = choose_targets(list(targets))
+    windows = data.side(side)
+    inputs = choose_inputs(windows, model.model, max_windows=max_windows, extreme_windows=extreme_windows)
+    rendered = {**render_onnx(model.model, model.float_model), **render_c(model.model, model.golden)}
+    with progress("verifying", 1, quiet=quiet) as update:
+        return verify_models(
+            model.model,
+            inputs,
+            rendered,
+            float_side=FloatSide(model.float_model),
+            targets=chosen,
+            progress=update,
+        )

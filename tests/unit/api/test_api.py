@@ -1,0 +1,221 @@
+"""``import edge_seq``: every example in its docstrings, what it refuses, and what it costs to import."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edge_seq as es
+from edge_seq.api.data import counts_of
+from edge_seq.ir.contract import to_counts
+from edge_seq.ir.model import model_hash
+from edge_seq.pipeline.config import load_config
+from edge_seq.pipeline.simulate import simulate_to_file
+from edge_seq.support.errors import ConfigError, DataError, ExportError
+from edge_seq.workflow.folder import open_run as open_folder
+from edge_seq.workflow.quantize import quantize_run
+from edge_seq.workflow.train import train_run
+
+pytest.importorskip("torch")
+MODULES = ("edge_seq", *(f"edge_seq.api.{name}" for name in ("data", "models", "exports", "verification", "runs")))
+NOTEBOOKS = sorted((Path(__file__).parents[3] / "docs" / "notebooks").glob("*.ipynb"))
+
+
+@dataclass(frozen=True)
+class Made:
+    """Drives, a run, and what Python makes of them; in one folder."""
+
+    folder: Path
+    data: es.Data
+    model: es.TrainedModel
+    chip: es.QuantizedModel
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("api")
+    simulate_to_file(folder / "drives.csv", drives=12, duration_s=120.0, sample_rate_hz=10.0, seed=3)
+    training = ("training.cell=gru", "training.hidden_size=5", "training.epochs=2")
+    train_run(folder / "run", load_config(None, [f'data.source="{folder / "drives.toml"}"', *training]))
+    quantize_run(open_folder(folder / "run"))
+    data = es.load(folder / "drives.toml")
+    model = es.train(data, cell="gru", hidden_size=5, epochs=2, name="small", quiet=True)
+    return Made(folder, data, model, es.quantize(model, calibration=data, quiet=True))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_docstrings_run(made: Made, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made.folder)
+    shutil.rmtree(made.folder / "out", ignore_errors=True)
+    names = {"data": made.data, "model": made.model, "chip": made.chip}
+    found = doctest.testmod(importlib.import_module(module), extraglobs=names, optionflags=doctest.ELLIPSIS)
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in es.__all__:
+        value = getattr(es, name)
+        assert value.__doc__, name
+        assert name in dir(es)
+    for name in ("evaluate", "export_c", "export_onnx", "load", "open_run", "quantize", "train", "verify", "windows"):
+        text = getattr(es, name).__doc__
+        for part in ("Args:", "Raises:", "Example:", ">>> "):
+            assert part in text, (name, part)
+
+
+def test_an_unknown_name_lists_those_there_are() -> None:
+    with pytest.raises(AttributeError, match=r"has no attribute 'fit'; it has .*train"):
+        es.fit  # noqa: B018
+
+
+def test_the_same_training_as_that_of_a_run(made: Made) -> None:
+    run = es.open_run(made.folder / "run")
+    again = es.train(made.data, cell="gru", hidden_size=5, epochs=2, name="car_states", quiet=True)
+    assert model_hash(again.model) == model_hash(run.float_model)
+    assert run.model is not None
+    assert model_hash(es.quantize(again, calibration=made.data, quiet=True).model) == model_hash(run.model)
+
+
+def test_units_and_counts_give_the_same_labels(made: Made) -> None:
+    contract = made.data.contract
+    counts = made.data.side("test").counts[:8]
+    units = counts / np.array([channel.counts_per_unit for channel in contract.channels])
+    assert np.array_equal(counts_of(units, contract), to_counts(units, contract))
+    from_counts, from_units = made.chip.predict(counts), made.chip.predict(units)
+    assert from_counts.labels == from_units.labels
+    assert np.array_equal(from_counts.probabilities, from_units.probabilities)
+    assert made.chip.predict(units[0]).labels == from_units.labels[:1]
+
+
+def test_a_stream_gives_the_labels_of_its_windows(made: Made) -> None:
+    run = es.open_run(made.folder / "run")
+    counts = made.data.side("test").counts[:3]
+    stream = run.stream()
+    given = [stream.push(sample) for sample in counts.reshape(-1, 3)]
+    due = [one for one in given if one is not None]
+    assert [one.sample for one in due] == [49, 99, 149]
+    assert tuple(one.label for one in due) == run.predict(counts).labels
+    stream.reset()
+    first = [stream.push(sample) for sample in counts[0]][-1]
+    assert first == due[0]
+
+
+def test_results_show_themselves_as_tables(made: Made) -> None:
+    shown = (made.data, made.model, made.chip, es.evaluate(made.chip, made.data))
+    for one in shown:
+        assert "━" in str(one)
+        assert one._repr_html_().startswith("<table>")
+        assert json.loads(json.dumps(one.to_dict()))
+
+
+def test_windows_from_arrays_by_index_and_by_name(made: Made) -> None:
+    test = made.data.side("test")
+    groups = [f"g{index % 12}" for index in range(len(test.labels))]
+    names = [made.data.labels[index] for index in test.labels]
+    by_index = es.windows(test.counts, test.labels, groups, made.data.contract, label_names=made.data.labels)
+    by_name = es.windows(test.counts, names, groups, made.data.contract, label_names=made.data.labels)
+    assert np.array_equal(by_index.train.counts, by_name.train.counts)
+    assert np.array_equal(by_index.train.labels, by_name.train.labels)
+    sides = [by_index.side(side) for side in ("train", "validation", "test")]
+    assert sum(len(one.labels) for one in sides) == len(test.labels)
+    split = [set(one.groups.tolist()) for one in sides]
+    assert len(split[0] | split[1] | split[2]) == sum(map(len, split))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"values": np.zeros((4, 50, 2))}, r"float64 \[4, 50, 2\]; expected .* 3 channels on the last axis"),
+        ({"values": np.zeros((4, 49, 3))}, r"values are \[4, 49, 3\]; expected \[B, T, C\] with T = 50"),
+        ({"values": np.full((4, 50, 3), np.nan)}, "some are not finite"),
+        ({"values": np.full((4, 50, 3), 40_000)}, "integers from 40000 to 40000 are no counts of 16 bits"),
+        ({"labels": ["a", "b"]}, r"4 windows, labels \[2\], groups \[4\]"),
+        ({"labels": [0, 1, 0, 1]}, "labels are class indices; give the names of the classes as label_names"),
+        ({"labels": [0, 1, 0, 2], "label_names": ["a", "b"]}, "labels run from 0 to 2; expected 0 to 1"),
+        ({"labels": ["a", "b", "a", "c"], "label_names": ["a", "b"]}, "label 'c' is not among label_names"),
+    ],
+)
+def test_windows_that_do_not_fit_are_refused(made: Made, change: dict[str, object], message: str) -> None:
+    given = {"values": np.zeros((4, 50, 3)), "labels": ["a", "b", "a", "b"], "groups": [1, 2, 3, 4]} | change
+    with pytest.raises(DataError, match=message):
+        es.windows(contract=made.data.contract, **given)  # type: ignore[arg-type]
+
+
+def test_what_does_not_fit_is_refused(made: Made) -> None:
+    with pytest.raises(DataError, match=r"expected \[B, 50, 3\], or one window \[50, 3\]"):
+        made.chip.predict(np.zeros((2, 40, 3)))
+    with pytest.raises(DataError, match="side 'all' is unknown"):
+        es.evaluate(made.chip, made.data, side="all")
+    with pytest.raises(ConfigError, match=r"es\.train: training\.cell"):
+        es.train(made.data, cell="mlp", quiet=True)
+    with pytest.raises(ExportError, match="form"):
+        es.export_onnx(made.chip, made.folder / "a.onnx", form="stream")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="is a folder; give the name of a file"):
+        es.export_onnx(made.chip, made.folder)
+    with pytest.raises(ConfigError, match="cortex_m5"):
+        es.verify(made.chip, made.data, targets=["cortex_m5"], quiet=True)
+    with pytest.raises(DataError, match="expected one sample"):
+        es.open_run(made.folder / "run").stream().push(np.zeros((2, 3)))
+    with pytest.raises(ConfigError, match="is not the folder of a run"):
+        es.open_run(made.folder)
+
+
+def test_a_side_that_is_empty_is_named(made: Made) -> None:
+    whole = es.load(made.folder / "drives.toml", test_fraction=0.0)
+    with pytest.raises(DataError, match=r"the split has no test windows; give one of \['train', 'validation'\]"):
+        whole.side("test")
+
+
+def test_a_run_that_is_not_quantized_predicts_in_float(made: Made, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made.folder / "run", tmp_path / "run"))
+    (copy / "model.int.safetensors").unlink()
+    run = es.open_run(copy)
+    counts = made.data.side("test").counts[:4]
+    assert run.predict(counts).probabilities.shape == (4, 4)
+    with pytest.raises(DataError, match="holds no integer model; run edge-seq quantize"):
+        run.stream()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells), "stored without outputs"
+    source = "\n".join("".join(cell["source"]) for cell in cells)
+    assert len([line for line in source.splitlines() if line.strip()]) < 20
+    names: dict[str, object] = {}
+    exec(compile(source, path.name, "exec"), names)
+    ladder = names["ladder"]
+    assert isinstance(ladder, es.Ladder)
+    assert ladder.holds
+
+
+def test_there_is_a_notebook() -> None:
+    assert NOTEBOOKS
+
+
+def test_import_loads_nothing_else() -> None:
+    code = (
+        "import sys\nbefore = set(sys.modules)\nimport edge_seq\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(sorted(new - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['edge_seq']"
+
+
+def test_no_torch_before_a_training() -> None:
+    names = [name for name in es.__all__ if name != "TrainingConfig"]
+    code = f"import sys, edge_seq as es\n[getattr(es, name) for name in {names!r}]\nprint('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
