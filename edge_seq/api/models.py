@@ -102,7 +102,7 @@ class TrainedModel:
     def to_dict(self) -> dict[str, Any]:
         """Give the model's description, the history and the temperature as plain values."""
         return {
-            **_described(self.model),
+            **describe(self.model).to_dict(),
             "best_epoch": self.trained.result.best_epoch,
             "history": [asdict(record) for record in self.history],
             "temperature": asdict(self.trained.temperature),
@@ -153,7 +153,7 @@ class QuantizedModel:
     def to_dict(self) -> dict[str, Any]:
         """Give the model's description and the cost of integers as plain values."""
         return {
-            **_described(self.model),
+            **describe(self.model).to_dict(),
             "float_model_hash": model_hash(self.float_model),
             "cost": {"side": self.side, **asdict(self.cost)},
         }
@@ -180,11 +180,6 @@ def _title(model: FloatModel | IntModel) -> str:
         f"{type(cell).__name__} {size}" for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
     )
     return f"{model.name}: {kind}, {layers}"
-
-
-def _described(model: FloatModel | IntModel) -> dict[str, Any]:
-    found = describe(model)
-    return found if isinstance(found, dict) else found.to_dict()
 
 
 def train(

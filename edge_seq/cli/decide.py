@@ -4,40 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, progress
-from edge_seq.support.figure_text import stage_text
-
-
-def print_summary(summary: dict[str, Any]) -> None:
-    """The stage, and what it gains on the recordings that it was chosen on."""
-    stage = summary["stage"]
-    if "labels" not in summary:
-        print_line("the decision stage was taken out of the integer model")
-        return
-    rows = [
-        [
-            title,
-            percent(figures["event_f1"]),
-            "-" if figures["delay_median_s"] is None else f"{figures['delay_median_s']:.1f}",
-            f"{figures['flicker_per_minute']:.2f}",
-        ]
-        for title, figures in (("labels", summary["labels"]), ("decisions", summary["decisions"]))
-    ]
-    print_table(
-        f"{summary['recordings']} validation recordings, {summary['tried']} stages tried, median delay at most "
-        f"{summary['max_extra_delay_s']:g} s longer",
-        ["", "event macro-F1", "median delay s", "changes/min"],
-        rows,
-    )
-    if stage is None:
-        print_line("no stage is better than the labels as they are; the model has none")
-        return
-    print_line(stage_text(stage))
-    print_line(f"{percent(summary['decisions']['unknown_of_right'])} of the right labels are decided unknown")
+from edge_seq.cli.output import JsonOption, print_json, print_line, print_tables, progress
 
 
 def command(
@@ -82,7 +53,7 @@ def command(
 
     opened = open_run(run)
     with progress("deciding", 1, quiet=as_json) as update:
-        summary = decide_run(
+        decision = decide_run(
             opened,
             max_extra_delay_s=max_extra_delay_s,
             allow_unknown=allow_unknown,
@@ -92,7 +63,9 @@ def command(
             progress=update,
         )
     if as_json:
-        print_json(summary)
+        print_json(decision)
         return
-    print_summary(summary)
+    print_tables(decision.tables())
+    for line in decision.sentences():
+        print_line(line)
     print_line(f"next: edge-seq evaluate {shlex.quote(str(run))} --stream")

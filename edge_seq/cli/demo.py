@@ -9,18 +9,16 @@ import typer
 
 from edge_seq.cli.output import (
     CHECK_FAILED,
-    PARAMETERS_NOTE,
     JsonOption,
     SetOption,
-    estimate,
-    percent,
     print_json,
     print_line,
     print_table,
+    print_tables,
     print_warning,
     progress,
 )
-from edge_seq.support.figure_text import CLASSIFIERS
+from edge_seq.support.figure_text import PARAMETERS_NOTE
 
 
 def command(
@@ -39,26 +37,10 @@ def command(
     with progress("demo", 1, quiet=as_json) as update:
         result, ladders = run_demo(out, overrides=override or [], progress=update)
     if as_json:
-        print_json({**result, "ladders": {cell: ladder.to_dict() for cell, ladder in ladders.items()}})
+        print_json({**result.to_dict(), "ladders": {cell: ladder.to_dict() for cell, ladder in ladders.items()}})
     else:
-        rows = [
-            [
-                cell + (" (chosen)" if cell == result["chosen"] else ""),
-                percent(scores["validation_macro_f1"]),
-                estimate(scores["int"]["accuracy"]),
-                estimate(scores["int"]["macro_f1"]),
-                percent(scores["float"]["macro_f1"]["value"]),
-                str(scores["parameters"]),
-                str(scores["deployed_bytes"]),
-            ]
-            for cell, scores in result["cells"].items()
-        ]
-        for name in ("random_forest", "majority"):
-            scores = [estimate(result[name][key]) for key in ("accuracy", "macro_f1")]
-            rows.append([CLASSIFIERS[name], "-", *scores, "-", "-", "-"])
-        columns = ["integer model", "validation F1", "accuracy", "macro-F1", "float F1", "parameters", "bytes"]
-        print_table("car states, test drives that no training saw (95 % intervals over drives)", columns, rows)
-        print_warning(result)
+        print_tables(result.tables())
+        print_warning(result.note.warning)
         print_line(f"parameters: {PARAMETERS_NOTE}; bytes: in flash, with padding and multipliers, without code")
         cells = list(ladders)
         rungs = [[rung.name, rung.kind] for rung in ladders[cells[0]].rungs]
@@ -69,9 +51,7 @@ def command(
             for rung in ladder.rungs:
                 if rung.verdict != "holds":
                     print_line(f"{cell}: {rung.name}: {rung.verdict}: {rung.detail}")
-        print_line(
-            f"{result['seconds']:.0f} s. Firmware of the chosen model: {out / result['chosen'] / 'exports' / 'c'}"
-        )
-        print_line(f"All of it as a page, to be opened in a browser: {result['report']}")
-    if not result["holds"]:
+        print_line(f"{result.seconds:.0f} s. Firmware of the chosen model: {out / result.chosen / 'exports' / 'c'}")
+        print_line(f"All of it as a page, to be opened in a browser: {result.report}")
+    if not result.holds:
         raise typer.Exit(CHECK_FAILED)

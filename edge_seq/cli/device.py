@@ -7,11 +7,11 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table
+from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table, print_tables
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.errors import ToolError
 
@@ -55,13 +55,11 @@ def ping_command(
 
     Example: edge-seq device ping --port /dev/ttyACM0
     """
-    from dataclasses import asdict
-
     from edge_seq.workflow.device import ping
 
     result = ping(port, baud=baud, count=count, timeout_s=timeout)
     if as_json:
-        print_json(asdict(result))
+        print_json(result)
     else:
         print_line(
             f"{result.board} on {port}: {result.answered} of {result.sent} answers, {result.lowest_ms:.1f} to "
@@ -69,30 +67,6 @@ def ping_command(
         )
     if result.answered < result.sent:
         raise typer.Exit(CHECK_FAILED)
-
-
-def _info_rows(info: dict[str, Any]) -> list[list[str]]:
-    contract, cost = info["contract"], info["cost"]
-    stack = "not known" if info["free_stack_bytes"] is None else f"{info['free_stack_bytes']:,} bytes"
-    rows = [
-        ["board", f"{info['board']}, runtime {info['runtime_version']}"],
-        ["model", info["model_hash"]],
-        ["labels", ", ".join(contract["labels"])],
-        ["rate", f"{contract['sample_rate_hz']} Hz, preprocessing {contract['preprocessing']}"],
-        ["window", f"{info['window_length']} samples, stride {contract['window_stride']}"],
-    ]
-    rows += [
-        [f"channel {index}", f"{name} [{unit}], {per_unit} counts a unit, full scale {scale}"]
-        for index, (name, unit, per_unit, scale) in enumerate(contract["channels"])
-    ]
-    return [
-        *rows,
-        ["memory", f"{info['context_bytes']:,} bytes of {info['memory_bytes']:,}"],
-        ["free stack", stack],
-        ["has", ", ".join(info["capabilities"]) or "nothing"],
-        ["cost of a step", f"{cost['mean']:,.1f} ticks over {cost['steps']:,} steps ({cost['unit']})"],
-        ["frame errors", f"{info['frame_errors']} since its start"],
-    ]
 
 
 @app.command("info")
@@ -109,7 +83,7 @@ def info_command(
     if as_json:
         print_json(info)
     else:
-        print_table(port, ["what", "value"], _info_rows(info))
+        print_tables(info.tables())
 
 
 @app.command("selftest")
@@ -125,14 +99,14 @@ def selftest_command(
     result = self_test(port, baud=baud, timeout_s=timeout)
     if as_json:
         print_json(result)
-    elif result["passed"]:
-        print_line(f"{result['board']} on {port}: the golden vectors are met")
+    elif result.passed:
+        print_line(f"{result.board} on {port}: the golden vectors are met")
     else:
         print_line(
-            f"{result['board']} on {port}: THE GOLDEN VECTORS ARE NOT MET, status {result['status']}, first in window "
-            f"{result['window']}, time step {result['step']}: damaged flash or a wrong build"
+            f"{result.board} on {port}: THE GOLDEN VECTORS ARE NOT MET, status {result.result.status}, first in window "
+            f"{result.result.window}, time step {result.result.step}: damaged flash or a wrong build"
         )
-    if not result["passed"]:
+    if not result.passed:
         raise typer.Exit(CHECK_FAILED)
 
 

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.support.display import PLAIN_WIDTH, text_table
+from edge_seq.support.display import PLAIN_WIDTH, Table, text_table
 from edge_seq.support.display import progress as progress
 from edge_seq.support.errors import EdgeSeqError
-from edge_seq.support.figure_text import estimate as estimate
 from edge_seq.support.figure_text import percent as percent
 from edge_seq.support.files import json_text
 from edge_seq.support.stderr import print_stderr_error
@@ -27,7 +26,6 @@ BaudOption = Annotated[
 ]
 
 CHECK_FAILED = 1
-PARAMETERS_NOTE = "a gate's two biases, which torch keeps, are summed and count once"
 
 
 def print_json(data: Any, *, one_line: bool = False) -> None:
@@ -52,10 +50,10 @@ def print_line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def print_warning(result: dict[str, Any]) -> None:
+def print_warning(warning: str | None) -> None:
     """The warning that a result carries, if any, beside its figures."""
-    if "warning" in result:
-        print_line(f"WARNING: {result['warning']}")
+    if warning is not None:
+        print_line(f"WARNING: {warning}")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -68,20 +66,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     print_line(text_table(title, columns, rows, width=width))
 
 
-def print_reliability(result: dict[str, Any], *, side: str) -> None:
-    """Temperature and calibration error before and after, from :mod:`edge_seq.workflow.reliability`."""
-    temperature = result["temperature"]
-    note = f"; {temperature['note']}" if temperature["note"] else ""
-    windows = f"{temperature['windows']} validation windows of {temperature['groups']} groups"
-    fitted = f"temperature {temperature['value']:.3f}, of {windows}" if temperature["windows"] else "no temperature"
-    rows = [
-        [
-            {"float": "float model", "int": "integer model"}[name],
-            *(percent(model[when]["expected_calibration_error"]) for when in ("before", "after")),
-            *(f"{model[when]['negative_log_likelihood']:.4f}" for when in ("before", "after")),
-        ]
-        for name, model in result["models"].items()
-    ]
-    columns = ["classifier", "calibration error before", "after", "neg. log-likelihood before", "after"]
-    print_table(f"calibration on {side} windows", columns, rows)
-    print_line(fitted + note)
+def print_tables(tables: Sequence[Table], *, name: str = "") -> None:
+    """Tables of a result on stdout; ``name`` stands before the title of each."""
+    for table in tables:
+        print_table(f"{name}, {table.title}" if name else table.title, table.columns, table.rows)

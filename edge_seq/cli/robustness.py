@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, estimate, print_json, print_line, print_table, print_warning, progress
-
-
-def sweep_rows(sweep: dict[str, Any]) -> list[list[str]]:
-    """One row a value: accuracy and macro-F1 of the integer model, or of the float model where there is no other."""
-    return [
-        [
-            f"{point['value']:g}" + (" (as trained)" if point["value"] == sweep["nominal"] else ""),
-            str(point["windows"]),
-            estimate(shown["accuracy"]),
-            estimate(shown["macro_f1"]),
-        ]
-        for point in sweep["points"]
-        for shown in [point.get("int", point["float"])]
-    ]
+from edge_seq.cli.output import JsonOption, print_json, print_line, print_tables, print_warning, progress
 
 
 def command(
@@ -52,9 +38,7 @@ def command(
     if as_json:
         print_json(results)
         return
-    for one in results["sweeps"]:
-        columns = [one["quantity"], "windows", "accuracy", "macro-F1"]
-        print_table(f"{run.name}, {side}: {one['name'].replace('_', ' ')}", columns, sweep_rows(one))
-    print_warning(results)
+    print_tables(results.tables(), name=run.name)
+    print_warning(results.note.warning)
     if plot:
         print_line(f"curves: {opened.reports / f'robustness.{side}.png'}")

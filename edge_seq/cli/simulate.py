@@ -31,7 +31,7 @@ def command(
     from edge_seq.pipeline.simulate import simulate_to_file
 
     with progress("simulating", drives, quiet=as_json) as update:
-        summary = simulate_to_file(
+        files = simulate_to_file(
             out,
             drives=drives,
             duration_s=duration_s,
@@ -41,9 +41,9 @@ def command(
             progress=update,
         )
     if as_json:
-        print_json(summary)
+        print_json(files)
         return
-    rows = [[label, str(count)] for label, count in summary["samples"].items()]
-    print_table(f"{summary['recordings']} drives at {sample_rate_hz:g} Hz", ["label", "samples"], rows)
-    print_line(f"wrote {summary['recordings_file']} and {summary['source_file']}")
-    print_line(f"next: edge-seq train --data {shlex.quote(summary['source_file'])}")
+    rows = [[label, str(count)] for label, count in files.samples.items()]
+    print_table(f"{files.recordings} drives at {sample_rate_hz:g} Hz", ["label", "samples"], rows)
+    print_line(f"wrote {files.recordings_file} and {files.source_file}")
+    print_line(f"next: edge-seq train --data {shlex.quote(str(files.source_file))}")

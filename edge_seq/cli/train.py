@@ -86,7 +86,7 @@ def command(
     print_table(f"{summary['dataset']}: windows by side of the split", ["side", "windows", "groups"], rows)
     for note in summary["reading"]:
         print_line(f"while reading: {note}")
-    print_warning(summary)
+    print_warning(summary.get("warning"))
     best = summary["history"][summary["best_epoch"] - 1]
     print_line(
         f"{resolved.training.cell} of {resolved.training.hidden_size} units, epoch {summary['best_epoch']} kept: "

@@ -25,7 +25,8 @@ from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.training.config import TrainingConfig
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
-from firmware_export.measuring.measure import Measurement, measure, measurement_to_dict
+from firmware_export.measuring.measure import Measurement, measure
+from firmware_export.measuring.report import measured_figures
 from firmware_export.measuring.step_counts import StepCounts
 from firmware_export.toolchain.target import MissingToolError, Target
 
@@ -130,7 +131,7 @@ def cost_of_shape(
         return {**cost, "status": "failed", "reason": str(error)}
     if found.sizes is None or found.steps is None:
         return {**cost, "status": "skipped", "reason": "; ".join(found.notes)}
-    table = measurement_to_dict(found)
+    table = measured_figures(found).to_dict()
     kept = ("detail", "code_bytes", "table_bytes", "weight_bytes", "flash_bytes", "ram_bytes", "stack_bytes")
     return {
         **cost,

@@ -16,6 +16,7 @@ from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.kinds import Layer, arrays_of, constants_of, hidden_size, row_groups
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
+from edge_seq.support.results import to_plain, written
 
 Pooling = Literal["last", "mean"]
 LabelEvery = Literal["window", "sample"]
@@ -37,20 +38,13 @@ class Readout:
     pooling: Pooling = "last"
     label_every: LabelEvery = "window"
     at_window_end: AtWindowEnd = "reset"
-    decision: DecisionStage | None = None
+    decision: DecisionStage | None = dataclasses.field(default=None, metadata=written(unless_none=True))
 
 
 def readout_to_dict(readout: Readout) -> dict[str, Any]:
     """The readout, ready for JSON. A missing decision stage or distance is left out, so that the hash and files of
     models without them do not change."""
-    data = dataclasses.asdict(readout)
-    stage = data.pop("decision")
-    return data if stage is None else {**data, "decision": stage_to_dict(stage)}
-
-
-def stage_to_dict(stage: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a decision stage, ready for JSON."""
-    return {name: value for name, value in stage.items() if (name, value) != ("unknown_distance", None)}
+    return dict(to_plain(readout))
 
 
 def readout_from_dict(data: dict[str, Any]) -> Readout:

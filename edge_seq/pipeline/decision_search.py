@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,12 @@ from edge_seq.ir.decision import (
 )
 from edge_seq.ir.model import IntModel
 from edge_seq.pipeline.streams import LabelStream, decisions_of_stages, timeline_of, tolerance_of
+from edge_seq.scores import words
 from edge_seq.scores.streaming import count_streams
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import percent
+from edge_seq.support.results import Result, written
 
 SMOOTHING_SHIFTS = (0, 1, 2, 3, 4, 5)
 
@@ -43,22 +47,102 @@ _TIE = 0.002  # of F1: so small a lead on some dozen events is none, and the cal
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One stage on the validation streams.
+class StageScores(Result):
+    """Scores of decisions on the validation streams.
 
     Attributes:
-        stage: None for the labels as they are.
         event_f1: macro-F1 of events.
-        flicker_per_minute: changes of what is decided.
-        delay_median_s: None where nothing was hit.
+        flicker_per_minute: changes of the decision per minute.
+        delay_median_s: median detection delay; None where nothing was hit.
         unknown_of_right: share of the right labels with which the decision was unknown.
     """
 
-    stage: DecisionStage | None
     event_f1: float
     flicker_per_minute: float
     delay_median_s: float | None
     unknown_of_right: float
+
+
+@dataclass(frozen=True)
+class Trial(StageScores):
+    """Scores of one stage, or of the labels as they are, for which the stage is None."""
+
+    stage: DecisionStage | None
+
+    @property
+    def scores(self) -> StageScores:
+        """The scores without the stage."""
+        return StageScores(self.event_f1, self.flicker_per_minute, self.delay_median_s, self.unknown_of_right)
+
+
+@dataclass(frozen=True)
+class DecisionSearch(Result):
+    """How a decision stage was chosen.
+
+    Attributes:
+        unknown_distance: share of the right labels that may be unknown by distance, as it was given.
+        objective: what was maximised.
+        max_extra_delay_s: largest growth of the median detection delay that was allowed, seconds.
+        allow_unknown: True if the search used a margin for "unknown".
+        unknown_margin: margin for "unknown" in logits, as it was given.
+        tried: number of stages tried.
+        recordings: number of validation recordings.
+        labels: scores of the labels as they are.
+        decisions: scores of the chosen stage.
+    """
+
+    unknown_distance: float | None
+    objective: str
+    max_extra_delay_s: float
+    allow_unknown: bool
+    unknown_margin: float | None
+    tried: int
+    recordings: int
+    labels: StageScores
+    decisions: StageScores
+
+
+@dataclass(frozen=True)
+class Decision(Result, ShownAsTables):
+    """The decision stage of an integer model.
+
+    Attributes:
+        model_hash: hash of the integer model with the stage.
+        stage: the stage; None if the model has none.
+        search: how the stage was chosen; None if it was taken out.
+    """
+
+    model_hash: str
+    stage: DecisionStage | None
+    search: DecisionSearch | None = field(default=None, metadata=written(inline=True))
+
+    def tables(self) -> Sequence[Table]:
+        """Scores of the labels and of the decisions on the recordings that the stage was chosen on."""
+        if self.search is None:
+            return []
+        rows = [
+            [
+                title,
+                percent(one.event_f1),
+                "-" if one.delay_median_s is None else f"{one.delay_median_s:.1f}",
+                f"{one.flicker_per_minute:.2f}",
+            ]
+            for title, one in (("labels", self.search.labels), ("decisions", self.search.decisions))
+        ]
+        title = (
+            f"{self.search.recordings} validation recordings, {self.search.tried} stages tried, median delay at most "
+            f"{self.search.max_extra_delay_s:g} s longer"
+        )
+        return [Table(title, ["", words.EVENT_F1, words.DELAY_MEDIAN, words.CHANGES_PER_MINUTE], rows)]
+
+    def sentences(self) -> list[str]:
+        """The stage, and what it makes unknown, in words."""
+        if self.search is None:
+            return ["the decision stage was taken out of the integer model"]
+        if self.stage is None:
+            return ["no stage is better than the labels as they are; the model has none"]
+        unknown = percent(self.search.decisions.unknown_of_right)
+        return [self.stage.text(), f"{unknown} of the right labels are decided unknown"]
 
 
 def fit_distance(
@@ -141,7 +225,7 @@ def search(
         )
         right = [stream.labels == stream.truth for stream in streams]
         lost = sum(int((labels[kept] == model.num_classes).sum()) for labels, kept in zip(given, right, strict=True))
-        return Trial(stage, *figures, unknown_of_right=lost / max(1, sum(int(kept.sum()) for kept in right)))
+        return Trial(*figures, lost / max(1, sum(int(kept.sum()) for kept in right)), stage)
 
     plain = trial(None, [stream.labels for stream in streams])
     limit = (plain.delay_median_s or 0.0) + max_extra_delay_s

@@ -20,6 +20,7 @@ from edge_seq.data.splits import (
 )
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
 from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
+from edge_seq.scores.evaluation import SplitNote
 from edge_seq.support.errors import ConfigError
 
 Progress = Callable[[int, int], None]
@@ -81,18 +82,17 @@ def load_data(
     return read_dataset(source, base=path.parent), source.minimum_share
 
 
-def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What goes beside every figure: the kind of split, and a warning where it leaks, with what the training measured.
+def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> SplitNote:
+    """Make the note that stands beside every score: the kind of split, and a warning where it leaks.
 
     Args:
-        config: of the run.
-        training: its training.json, where ``train`` left the size of the leak.
+        config: configuration of the run.
+        training: training.json of the run, in which ``train`` left the measured size of the leak.
     """
-    note: dict[str, Any] = {"split": config.data.split}
-    if config.data.split == "window_leaking_groups":
-        measured = (training or {}).get("leak_text")
-        note["warning"] = f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING
-    return note
+    if config.data.split != "window_leaking_groups":
+        return SplitNote(config.data.split)
+    measured = (training or {}).get("leak_text")
+    return SplitNote(config.data.split, f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING)
 
 
 def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> PreparedData:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,8 +14,12 @@ from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.pipeline.logits import float_logits, real_logits
-from edge_seq.scores.metrics import evaluate_predictions, softmax
+from edge_seq.scores import words
+from edge_seq.scores.evaluation import SplitNote
+from edge_seq.scores.metrics import MainScores, evaluate_predictions, softmax
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.results import Result, written
 
 Disturb = Callable[[Recording, SensorContract, float, np.random.Generator], Recording]
 
@@ -63,6 +66,81 @@ SWEEPS: tuple[Sweep, ...] = (
 SWEEP_NAMES = tuple(sweep.name for sweep in SWEEPS)
 
 
+@dataclass(frozen=True)
+class SweepPoint(Result):
+    """Scores at one value of a disturbance.
+
+    Attributes:
+        value: value of the disturbance.
+        windows: number of windows that were scored.
+        float_model, int_model: scores; None without an integer model.
+    """
+
+    value: float
+    windows: int
+    float_model: MainScores = field(metadata=written("float"))
+    int_model: MainScores | None = field(default=None, metadata=written("int", unless_none=True))
+
+    @property
+    def shown(self) -> MainScores:
+        """Scores of the integer model, or of the float model if there is no other."""
+        return self.int_model or self.float_model
+
+
+@dataclass(frozen=True)
+class SweepScores(Result):
+    """Scores over one sweep.
+
+    Attributes:
+        name: name of the sweep.
+        quantity: what its values are, with their unit, for an axis.
+        nominal: value that changes nothing.
+        points: scores, value by value.
+    """
+
+    name: str
+    quantity: str
+    nominal: float
+    points: tuple[SweepPoint, ...]
+
+    def table(self, side: str) -> Table:
+        """Accuracy and macro-F1 of the shown model, a row for each value."""
+        rows = [
+            [
+                f"{point.value:g}" + (" (as trained)" if point.value == self.nominal else ""),
+                str(point.windows),
+                str(point.shown.accuracy),
+                str(point.shown.macro_f1),
+            ]
+            for point in self.points
+        ]
+        columns = [self.quantity, "windows", words.ACCURACY, words.MACRO_F1]
+        return Table(f"{side}: {self.name.replace('_', ' ')}", columns, rows)
+
+
+@dataclass(frozen=True)
+class Robustness(Result, ShownAsTables):
+    """Scores of the models of a run under disturbances.
+
+    Attributes:
+        side: side of the split, ``train``, ``validation`` or ``test``.
+        note: kind of split, with a warning where it leaks.
+        model_hash: hash of the integer model, or of the float model if there is no other.
+        recordings: number of recordings.
+        sweeps: scores of each sweep.
+    """
+
+    side: str
+    note: SplitNote = field(metadata=written(inline=True))
+    model_hash: str
+    recordings: int
+    sweeps: tuple[SweepScores, ...]
+
+    def tables(self) -> Sequence[Table]:
+        """One table for each sweep."""
+        return [sweep.table(self.side) for sweep in self.sweeps]
+
+
 def choose_sweeps(names: Sequence[str]) -> tuple[Sweep, ...]:
     """Sweeps by name; all where none is named.
 
@@ -99,17 +177,12 @@ def disturbed_windows(
     return make_windows(long_enough, length=length, stride=stride, minimum_share=minimum_share)
 
 
-def _scores(models: dict[str, FloatModel | IntModel], windows: Windows, seed: int) -> dict[str, Any]:
-    """Accuracy and macro-F1 with their intervals, by model."""
-    scores = {}
-    for name, model in models.items():
-        logits = (
-            float_logits(model, windows.counts)
-            if isinstance(model.number_format, FloatFormat)
-            else real_logits(model, windows.counts)
-        )
-        metrics = evaluate_predictions(
-            windows.labels, softmax(logits), windows.groups, label_names=model.labels, seed=seed
-        )
-        scores[name] = {"accuracy": asdict(metrics.accuracy), "macro_f1": asdict(metrics.macro_f1)}
-    return scores
+def score_model(model: FloatModel | IntModel, windows: Windows, *, seed: int) -> MainScores:
+    """Accuracy and macro-F1 of a model on windows, with 95 % intervals over groups."""
+    logits = (
+        float_logits(model, windows.counts)
+        if isinstance(model.number_format, FloatFormat)
+        else real_logits(model, windows.counts)
+    )
+    metrics = evaluate_predictions(windows.labels, softmax(logits), windows.groups, label_names=model.labels, seed=seed)
+    return metrics.main

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,28 @@ from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.pipeline.config import simulated_windows
 from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.support.files import check_can_write, replace_when_done, write_atomically
+from edge_seq.support.results import Result
 
 MARK = "# Written by edge-seq simulate.\n"
+
+
+@dataclass(frozen=True)
+class SimulatedFiles(Result):
+    """Recordings that were simulated and written.
+
+    Attributes:
+        recordings_file: table of the recordings.
+        source_file: data source that describes it.
+        recordings: number of recordings.
+        samples: number of samples of each label.
+        seed: seed of all that is random.
+    """
+
+    recordings_file: Path
+    source_file: Path
+    recordings: int
+    samples: dict[str, int]
+    seed: int
 
 
 def simulate_to_file(
@@ -28,7 +49,7 @@ def simulate_to_file(
     seed: int,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> SimulatedFiles:
     """Simulate, and write ``path`` (CSV or Parquet) and a data source beside it with the ending ``.toml``.
 
     Reading the file gives back the same counts. Windows last 5 s, with a stride of 2.5 s, at any rate.
@@ -58,13 +79,13 @@ def simulate_to_file(
     _write_table(dataset, path)
     write_atomically(source_path, MARK + tomli_w.dumps(_source_of(dataset, path)))
     labels = np.concatenate([recording.labels for recording in dataset.recordings])
-    return {
-        "recordings_file": str(path),
-        "source_file": str(source_path),
-        "recordings": len(dataset.recordings),
-        "samples": {label: int((labels == index).sum()) for index, label in enumerate(dataset.labels)},
-        "seed": seed,
-    }
+    return SimulatedFiles(
+        recordings_file=path,
+        source_file=source_path,
+        recordings=len(dataset.recordings),
+        samples={label: int((labels == index).sum()) for index, label in enumerate(dataset.labels)},
+        seed=seed,
+    )
 
 
 def _refuse_to_replace(path: Path, source_path: Path) -> None:

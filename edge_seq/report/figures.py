@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edge_seq.ir.describe import ModelDescription
+from edge_seq.pipeline.decision_search import Decision
+from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.timelines import RecordingTimeline
+from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
+from edge_seq.support.results import Result
+from firmware_export.measuring.report import MeasureReport
 
 
 @dataclass(frozen=True)
-class SideFigures:
+class SideFigures(Result):
     """Windows of a side of the split: how many, of which groups, how many of each class [K]."""
 
     name: str
@@ -19,8 +25,8 @@ class SideFigures:
 
 
 @dataclass(frozen=True)
-class RunFigures:
-    """All of a run. Tables are as the commands wrote them; None where the step was not done (see ``missing``).
+class RunFigures(Result):
+    """All of a run. Results are those that the commands wrote; None where the step was not done (see ``missing``).
 
     Attributes:
         name: of the run's folder.
@@ -28,7 +34,7 @@ class RunFigures:
         model: the integer model, else the float model, as ``edge-seq inspect`` describes it.
         config: resolved.
         sides: windows by side.
-        training, quantization, metrics, decision, stream, robustness, verify, measure: the tables of these steps.
+        training, quantization, metrics, decision, stream, robustness, verify, measure: the results of these steps.
         timelines: recordings of the test part; the worst, the median and the best.
         hashes: of data and models.
         versions: of what trained it, and of what made the report.
@@ -41,17 +47,17 @@ class RunFigures:
 
     name: str
     path: str
-    model: dict[str, Any]
+    model: ModelDescription
     config: dict[str, Any]
     sides: tuple[SideFigures, ...]
     training: dict[str, Any] | None
     quantization: dict[str, Any] | None
-    metrics: dict[str, Any] | None
-    decision: dict[str, Any] | None
-    stream: dict[str, Any] | None
-    robustness: dict[str, Any] | None
+    metrics: Evaluation | None
+    decision: Decision | None
+    stream: StreamEvaluation | None
+    robustness: Robustness | None
     verify: dict[str, Any] | None
-    measure: dict[str, Any] | None
+    measure: MeasureReport | None
     timelines: tuple[RecordingTimeline, ...]
     hashes: dict[str, str]
     versions: dict[str, str]
@@ -63,7 +69,7 @@ class RunFigures:
 
 
 @dataclass(frozen=True)
-class ComparisonFigures:
+class ComparisonFigures(Result):
     """A comparison: its folder's name and its comparison.json, whose ``fields`` say what is what."""
 
     name: str

@@ -13,6 +13,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from edge_seq.ir.contract import SensorContract
 from edge_seq.pipeline.timelines import SIGNALS
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import reading
@@ -55,12 +56,12 @@ class RecordingTimeline:
     signals: Signals
 
 
-def read_timelines(path: Path, contract: dict[str, Any], *, command: str) -> tuple[RecordingTimeline, ...]:
+def read_timelines(path: Path, contract: SensorContract, *, command: str) -> tuple[RecordingTimeline, ...]:
     """Read the worst, the median and the best recording.
 
     Args:
         path: File that :func:`edge_seq.pipeline.timelines.save_timelines` wrote. Nothing is drawn where it is missing.
-        contract: Sensor contract, as a table.
+        contract: Sensor contract.
         command: Command that writes the file again, for messages.
 
     Raises:
@@ -80,7 +81,7 @@ def read_timelines(path: Path, contract: dict[str, Any], *, command: str) -> tup
         signals = {name: _signals(lanes.pop(SIGNALS), contract) for name, lanes in by_name.items()}
         shares = {name: _right_share(lanes) for name, lanes in by_name.items()}
         ranks = _ranks(sorted(shares, key=lambda name: (shares[name], name)))
-        rate = float(contract["sample_rate_hz"])
+        rate = contract.sample_rate_hz
         return tuple(
             _timeline(name, rank, by_name[name], rate, shares[name], signals[name]) for name, rank in ranks.items()
         )
@@ -133,11 +134,11 @@ def _segments(values: NDArray[np.int64], step: int, samples: int, rate: float) -
     return tuple(Segment(a * step / rate, min(b * step, samples) / rate, int(values[a])) for a, b in pairwise(edges))
 
 
-def _signals(envelope: NDArray[np.int16], contract: dict[str, Any]) -> Signals:
+def _signals(envelope: NDArray[np.int16], contract: SensorContract) -> Signals:
     """Counts [2, bins, C] as each channel's (least, largest), in its unit."""
     return {
-        f"{one['name']}, {one['unit']}": tuple(
-            (float(low), float(high)) for low, high in (envelope[:, :, index] / one["counts_per_unit"]).T
+        f"{one.name}, {one.unit}": tuple(
+            (float(low), float(high)) for low, high in (envelope[:, :, index] / one.counts_per_unit).T
         )
-        for index, one in enumerate(contract["channels"])
+        for index, one in enumerate(contract.channels)
     }

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
-from edge_seq.ir.decision import (
-    SCORE_LIMIT,
-)
-from edge_seq.ir.model import model_hash, stage_to_dict, without_decision
+from edge_seq.ir.decision import SCORE_LIMIT
+from edge_seq.ir.model import model_hash, without_decision
 from edge_seq.ir.serialize import save_model
-from edge_seq.pipeline.decision_search import ONE_LOGIT, Trial, candidates, fit_distance, search
+from edge_seq.pipeline.decision_search import (
+    ONE_LOGIT,
+    Decision,
+    DecisionSearch,
+    candidates,
+    fit_distance,
+    search,
+)
 from edge_seq.pipeline.streams import int_streams, tolerance_of
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import save_json
@@ -32,7 +36,7 @@ def decide_run(
     unknown_distance: float | None = None,
     remove: bool = False,
     progress: Progress = lambda *_: None,
-) -> dict[str, Any]:
+) -> Decision:
     """Choose a stage on the validation recordings, never on others, and make it part of the integer model.
 
     Args:
@@ -47,7 +51,7 @@ def decide_run(
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:
-        What was written to decision.json: the stage, and what it and the labels as they are score on validation.
+        The stage, and how it was chosen. They are also written to decision.json.
 
     Raises:
         ConfigError: the run is not quantized, or options do not go together.
@@ -70,9 +74,9 @@ def decide_run(
         raise DataError(f"decide: max_extra_delay_s is {extra}; give 0 or more seconds")
     if remove:
         save_model(model, run.int_model)
-        summary: dict[str, Any] = {"model_hash": model_hash(model), "stage": None}
-        save_json(run.decision, summary)
-        return summary
+        removed = Decision(model_hash(model), None)
+        save_json(run.decision, removed)
+        return removed
 
     progress(0, DECIDE_STEPS, "reading validation recordings")
     recordings = load_recordings(run, "validation").recordings
@@ -99,23 +103,18 @@ def decide_run(
     )
     decided = replace(model, readout=replace(model.readout, decision=best.stage))
     save_model(decided, run.int_model)
-    summary = {
-        "model_hash": model_hash(decided),
-        "stage": None if best.stage is None else stage_to_dict(asdict(best.stage)),
-        "unknown_distance": unknown_distance,
-        "objective": "macro-F1 of events on validation recordings",
-        "max_extra_delay_s": extra,
-        "allow_unknown": allow_unknown,
-        "unknown_margin": unknown_margin,
-        "tried": len(stages),
-        "recordings": len(recordings),
-        "labels": _figures(plain),
-        "decisions": _figures(best),
-    }
-    save_json(run.decision, summary)
+    made = DecisionSearch(
+        unknown_distance=unknown_distance,
+        objective="macro-F1 of events on validation recordings",
+        max_extra_delay_s=extra,
+        allow_unknown=allow_unknown,
+        unknown_margin=unknown_margin,
+        tried=len(stages),
+        recordings=len(recordings),
+        labels=plain.scores,
+        decisions=best.scores,
+    )
+    decision = Decision(model_hash(decided), best.stage, made)
+    save_json(run.decision, decision)
     progress(DECIDE_STEPS, DECIDE_STEPS, "done")
-    return summary
-
-
-def _figures(trial: Trial) -> dict[str, Any]:
-    return {name: value for name, value in asdict(trial).items() if name != "stage"}
+    return decision

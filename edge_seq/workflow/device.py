@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import load_windows
-from edge_seq.device.client import Device, Timing, open_device
-from edge_seq.device.messages import Capability, Cost
+from edge_seq.device.client import Device, DeviceContract, Timing, open_device
+from edge_seq.device.messages import Cost, Hello, SelfTest
 from edge_seq.device.transport import DEFAULT_BAUD
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import DeviceError
+from edge_seq.support.results import Result, to_plain, written
 from edge_seq.workflow.export import emitted_c
 from edge_seq.workflow.folder import RunFolder, load_run_int
 from firmware_export.running.board import BoardKind, Clock, RunningBoard, build_board, start_board
@@ -28,7 +29,7 @@ INSTRUCTIONS_UP_TO_HZ = 200.0  # beyond, an emulated board whose time follows in
 
 
 @dataclass(frozen=True)
-class Ping:
+class Ping(Result):
     """What some round trips took.
 
     Attributes:
@@ -76,30 +77,83 @@ def _round_trip(device: Device, timing: Timing) -> float | None:
     return 1000 * (time.monotonic() - began)
 
 
-def cost_table(cost: Cost) -> dict[str, Any]:
-    """Ready for JSON."""
-    return {**asdict(cost), "mean": cost.mean, "mean_us": cost.mean_us}
+@dataclass(frozen=True)
+class DeviceDescription(Result, ShownAsTables):
+    """What a device says of itself.
+
+    Attributes:
+        port: serial port.
+        hello: identity and sizes.
+        contract: sensor contract and labels.
+        cost: measured cost of a step.
+    """
+
+    port: str
+    hello: Hello = field(metadata=written(inline=True))
+    contract: DeviceContract
+    cost: Cost
+
+    def tables(self) -> Sequence[Table]:
+        """Model, contract, memory and cost."""
+        hello, contract, cost = self.hello, self.contract, self.cost
+        stack = "not known" if hello.free_stack_bytes is None else f"{hello.free_stack_bytes:,} bytes"
+        channels = [
+            [f"channel {index}", f"{name} [{unit}], {per_unit} counts a unit, full scale {scale}"]
+            for index, (name, unit, per_unit, scale) in enumerate(contract.channels)
+        ]
+        rows = [
+            ["board", f"{hello.board}, runtime {hello.runtime_version}"],
+            ["model", hello.model_hash],
+            ["labels", ", ".join(contract.labels)],
+            ["rate", f"{contract.sample_rate_hz} Hz, preprocessing {contract.preprocessing}"],
+            ["window", f"{hello.window_length} samples, stride {contract.window_stride}"],
+            *channels,
+            ["memory", f"{hello.context_bytes:,} bytes of {hello.memory_bytes:,}"],
+            ["free stack", stack],
+            ["has", ", ".join(to_plain(hello.capabilities)) or "nothing"],
+            ["cost of a step", f"{cost.mean:,.1f} ticks over {cost.steps:,} steps ({cost.unit})"],
+            ["frame errors", f"{hello.frame_errors} since its start"],
+        ]
+        return [Table(self.port, ["what", "value"], rows)]
 
 
-def describe(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> dict[str, Any]:
-    """All that a device says of itself: hello, contract, cost; ready for JSON."""
+def describe(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> DeviceDescription:
+    """Ask a device for all that it says of itself.
+
+    Raises:
+        DeviceError, PortLostError: the device does not answer, or the port is not there.
+    """
     with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
-        contract = asdict(device.contract())
-        capabilities = [str(one.name).lower() for one in Capability if one in device.info.capabilities]
-        return {
-            "port": port,
-            **asdict(device.info),
-            "capabilities": capabilities,
-            "contract": contract,
-            "cost": cost_table(device.cost()),
-        }
+        contract = device.contract()
+        return DeviceDescription(port, device.info, contract, device.cost())
 
 
-def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> dict[str, Any]:
-    """Run the golden vectors on the device; ready for JSON."""
+@dataclass(frozen=True)
+class DeviceSelfTest(Result):
+    """Result of running the golden vectors on a device.
+
+    Attributes:
+        port: serial port.
+        board: name that the device gives itself.
+        passed: True if all values match.
+        result: status, and place of the first mismatch.
+    """
+
+    port: str
+    board: str
+    passed: bool
+    result: SelfTest = field(metadata=written(inline=True))
+
+
+def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> DeviceSelfTest:
+    """Run the golden vectors on the device.
+
+    Raises:
+        DeviceError, PortLostError: the device does not answer, or the port is not there.
+    """
     with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
         result = device.self_test()
-        return {"port": port, "board": device.info.board, "passed": result.passed, **asdict(result)}
+        return DeviceSelfTest(port, device.info.board, result.passed, result)
 
 
 def recording_of(run: RunFolder) -> NDArray[np.int16]:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from edge_seq.ir.contract import contract_to_dict
-from edge_seq.ir.describe import describe
-from edge_seq.ir.model import (
-    readout_to_dict,
-)
+from edge_seq.ir.describe import ModelDescription, describe
 from edge_seq.ir.serialize import load_model
 from edge_seq.support.errors import ModelError
 from edge_seq.workflow.folder import RunFolder
 
 
-def inspect_path(path: Path) -> dict[str, Any]:
+def inspect_path(path: Path) -> ModelDescription:
     """Describe a run folder (its integer model, else its float model), a saved model or an exported ONNX file.
 
     Raises:
@@ -32,12 +27,12 @@ def inspect_path(path: Path) -> dict[str, Any]:
         from edge_seq.backends.onnx.run import load_onnx
 
         exported = load_onnx(path)
-        return {
-            "name": path.stem,
-            "kind": f"{exported.kind} ONNX, {exported.form}",
-            "model_hash": exported.model_sha256,
-            "labels": exported.labels,
-            "contract": contract_to_dict(exported.contract),
-            "readout": readout_to_dict(exported.readout),
-        }
+        return ModelDescription(
+            name=path.stem,
+            kind=f"{exported.kind} ONNX, {exported.form}",
+            model_hash=exported.model_sha256,
+            labels=exported.labels,
+            contract=exported.contract,
+            readout=exported.readout,
+        )
     return describe(load_model(path))

@@ -16,9 +16,9 @@ from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.models import QUANTIZE_STEPS, quantize_model
 from edge_seq.pipeline.prepare import split_note
-from edge_seq.pipeline.reliability import reliability
 from edge_seq.quant.calibrate import count_saturation
 from edge_seq.quant.gate_error import gate_errors
+from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run
@@ -50,7 +50,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
     summary = {
         "model_hash": model_hash(quantized),
         "float_model_hash": model_hash(model),
-        **split_note(load_run_config(run), load_json(run.training) if run.training.is_file() else None),
+        **split_note(load_run_config(run), load_json(run.training) if run.training.is_file() else None).to_dict(),
         "parameters": num_parameters(model),
         "weight_bytes": weight_bytes(quantized),
         "deployed_bytes": deployed_bytes(quantized),
@@ -60,7 +60,10 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         "saturation": [{**asdict(s), "share": s.share} for s in count_saturation(quantized, streams)],
         "by_gate": [asdict(error) for error in gate_errors(model, quantized, streams)],
         "cost": {"side": side, **asdict(made.cost)},
-        "reliability": {"side": side, **reliability(windows.labels, temperature_of_run(run), dict(made.logits))},
+        "reliability": {
+            "side": side,
+            **reliability(windows.labels, temperature_of_run(run), made.logits).to_dict(),
+        },
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
     }
     if run.decision.is_file():  # it was of the integer model that is replaced

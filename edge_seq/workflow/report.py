@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,15 +17,22 @@ from edge_seq.ir.describe import describe
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
 from edge_seq.parity.c_rungs import TARGET_RUNG
+from edge_seq.pipeline.decision_search import Decision
+from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.comparison_page import comparison_page
 from edge_seq.report.figures import ComparisonFigures, RunFigures, SideFigures
 from edge_seq.report.run_page import run_page
 from edge_seq.report.timelines import read_timelines
+from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, reading
+from edge_seq.support.results import from_plain
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, open_run
+from firmware_export.measuring.report import MeasureReport
 from firmware_export.toolchain.target import target_names
+
+_Kind = TypeVar("_Kind")
 
 
 def gather(path: Path) -> RunFigures | ComparisonFigures:
@@ -81,9 +87,16 @@ def gather_run(run: RunFolder) -> RunFigures:
         model=shown,
         config=load_run_config(run).model_dump(mode="json"),
         sides=_sides(run, float_model.num_classes),
-        **tables,
+        training=tables["training"],
+        quantization=tables["quantization"],
+        metrics=_typed(tables, paths, "metrics", Evaluation),
+        decision=_typed(tables, paths, "decision", Decision),
+        stream=_typed(tables, paths, "stream", StreamEvaluation),
+        robustness=_typed(tables, paths, "robustness", Robustness),
+        verify=tables["verify"],
+        measure=_typed(tables, paths, "measure", MeasureReport),
         timelines=read_timelines(
-            run.stream_timelines("test"), shown["contract"], command=f"{run.command('evaluate')} --stream"
+            run.stream_timelines("test"), shown.contract, command=f"{run.command('evaluate')} --stream"
         ),
         hashes=_hashes(run, float_model, int_model, tables),
         versions=_versions(run, tables),
@@ -93,6 +106,16 @@ def gather_run(run: RunFolder) -> RunFigures:
         stale=_stale(run, tables, steps, float_model, int_model),
         commands=_commands(run, tables),
     )
+
+
+def _typed(
+    tables: dict[str, dict[str, Any] | None], paths: dict[str, Path], name: str, kind: type[_Kind]
+) -> _Kind | None:
+    table = tables[name]
+    if table is None:
+        return None
+    with reading(paths[name].name):
+        return from_plain(kind, table)
 
 
 def _versions(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> dict[str, str]:
@@ -247,4 +270,4 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
 
 def to_dict(figures: RunFigures | ComparisonFigures) -> dict[str, Any]:
     """Ready for JSON."""
-    return {"kind": "run" if isinstance(figures, RunFigures) else "comparison", **asdict(figures)}
+    return {"kind": "run" if isinstance(figures, RunFigures) else "comparison", **figures.to_dict()}

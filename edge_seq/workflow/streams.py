@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from edge_seq.data.recording import SIDES, Recording
 from edge_seq.data.splits import check_split_kind, split_by_group
 from edge_seq.data.window_file import windows_hash
 from edge_seq.data.windows import make_windows
-from edge_seq.ir.model import model_hash, stage_to_dict
+from edge_seq.ir.model import model_hash
 from edge_seq.pipeline.prepare import load_data, split_note
 from edge_seq.pipeline.streams import (
     decisions_of_stages,
@@ -20,6 +19,7 @@ from edge_seq.pipeline.streams import (
     tolerance_of,
 )
 from edge_seq.pipeline.timelines import save_timelines
+from edge_seq.scores.evaluation import StreamEvaluation
 from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
@@ -87,7 +87,7 @@ def evaluate_streams(
     *,
     tolerance_s: float | None = None,
     progress: Progress = lambda *_: None,
-) -> dict[str, Any]:
+) -> StreamEvaluation:
     """Score the models of a run on whole recordings; definitions in :mod:`edge_seq.scores.streaming`.
 
     Args:
@@ -97,7 +97,7 @@ def evaluate_streams(
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:
-        What was written to stream.<side>.json: name of the classifier to its scores. The timelines themselves are in
+        The scores, which are also written to stream.<side>.json. The timelines are in
         reports/stream.<side>.safetensors.
 
     Raises:
@@ -111,34 +111,37 @@ def evaluate_streams(
     progress(0, STREAM_STEPS, "reading recordings")
     recordings = load_recordings(run, side).recordings
 
-    def score(timelines: list[Timeline]) -> dict[str, Any]:
-        metrics: StreamMetrics = score_streams(
+    def score(timelines: list[Timeline]) -> StreamMetrics:
+        return score_streams(
             timelines,
             label_names=model.labels,
             sample_rate_hz=contract.sample_rate_hz,
             tolerance_s=tolerance,
             seed=config.training.seed,
         )
-        return metrics.to_dict()
 
     progress(1, STREAM_STEPS, "float model")
     streams = {"float": float_streams(model, recordings)}
     progress(2, STREAM_STEPS, "integer model")
     if quantized is not None:
         streams["int"] = int_streams(quantized, recordings)
-    results: dict[str, Any] = {
-        "side": side,
-        **split_note(config),
-        "model_hash": model_hash(quantized if quantized is not None else model),
-        "labels": model.labels,
-    }
     timelines = {name: [timeline_of(s, s.labels) for s in made] for name, made in streams.items()}
     stage = None if quantized is None else quantized.readout.decision
     if stage is not None:
-        results["stage"] = stage_to_dict(asdict(stage))
         for name, made in streams.items():
             timelines[f"{name}_decided"] = [timeline_of(s, decisions_of_stages([stage], s)[0]) for s in made]
-    results |= {name: score(lines) for name, lines in timelines.items()}
+    scores = {name: score(lines) for name, lines in timelines.items()}
+    results = StreamEvaluation(
+        side=side,
+        note=split_note(config),
+        model_hash=model_hash(quantized or model),
+        labels=model.labels,
+        stage=stage,
+        float_model=scores["float"],
+        int_model=scores.get("int"),
+        float_decided=scores.get("float_decided"),
+        int_decided=scores.get("int_decided"),
+    )
     save_timelines(run.stream_timelines(side), streams, timelines)
     save_json(run.stream_metrics(side), results)
     progress(STREAM_STEPS, STREAM_STEPS, "done")

@@ -85,7 +85,7 @@ def _leak(config: RunConfig, prepared: PreparedData) -> dict[str, Any]:
     from edge_seq.pipeline.leak import leak_text
 
     leak, text = leak_text(prepared.dataset, seed=config.data.split_seed, minimum_share=prepared.minimum_share)
-    return {"leak": leak, "leak_text": text}
+    return {"leak": None if leak is None else leak.to_dict(), "leak_text": text}
 
 
 def _holds_results(run: RunFolder) -> bool:
@@ -140,7 +140,7 @@ def train_run(
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "reading": list(dataset.notes),
-        **split_note(config, leak),
+        **split_note(config, leak).to_dict(),
         **leak,
         "windows": {side: 0 if (windows := getattr(prepared, side)) is None else len(windows.labels) for side in SIDES},
         "groups": {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 
@@ -130,13 +131,14 @@ def test_seeds_give_what_evaluate_gives(
     found = load_json(out / "seeds.json")
     text = capsys.readouterr().out
     metrics = [evaluate_run(open_run(out / f"seed_{seed}")) for seed in (3, 5)]
-    for kind in ("int", "float"):
+    for kind, model in (("int", attrgetter("int_model")), ("float", attrgetter("float_model"))):
         for score in ("accuracy", "macro_f1"):
-            values = [one[kind][score]["value"] for one in metrics]
+            values = [getattr(model(one), score).value for one in metrics]
             assert found[kind][score]["seeds"] == pytest.approx(values)
             assert found[kind][score]["mean"] == pytest.approx(np.mean(values))
             assert found[kind][score]["standard_deviation"] == pytest.approx(np.std(values, ddof=1))
-    forest = metrics[0]["random_forest"]["accuracy"]["value"]
+    assert metrics[0].random_forest is not None
+    forest = metrics[0].random_forest.accuracy.value
     assert found["forest"]["accuracy"]["value"] == pytest.approx(forest)
     above = found["int"]["accuracy"]["mean"] - forest
     assert found["above_forest"]["accuracy"]["mean"] == pytest.approx(above)
