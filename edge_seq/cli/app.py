@@ -50,7 +50,7 @@ AFTER_INTERRUPT = {
     "record": "what was recorded is in the file",
     "monitor": "nothing was kept",
 }
-# typer may bring click's errors as its own; this one has the same name and methods in both.
+# typer's base of usage errors, which it does not export.
 _UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 app = typer.Typer(
