@@ -157,7 +157,7 @@ def test_evaluate_scores_whole_recordings(small: Small) -> None:
     text = ok("evaluate", small.run, "--stream", "--tolerance-s", "0").out
     assert "an event reaches 0 s beyond its end" in text
     alone = edge_seq("evaluate", small.run, "--tolerance-s", "3")
-    assert (alone.code, "only --stream has" in alone.err) == (2, True)
+    assert (alone.code, "which are scored with --stream only" in alone.err) == (2, True)
 
 
 def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small: Small, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_an_honest_run_holds_on_every_rung(run: Path) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("11", "0")
     text = ok("verify", run, *FEW).out
     assert "it holds" in text
-    assert "as a page, with all else of the run: edge-seq report " in text
+    assert "the whole run as a page: edge-seq report " in text
 
 
 def skipped_rungs(run: Path) -> dict[str, str]:
