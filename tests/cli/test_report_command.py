@@ -330,8 +330,8 @@ def test_a_section_of_another_model_is_told(name: str, run: Path) -> None:
     change(run / TABLES.get(name, "decision.json"), model_hash="0" * 64)
     found = figures_of(run)
     assert list(found.stale) == [name]
-    assert f"{name} is of model {'0' * 16}, the run now holds" in found.stale[name]
-    assert f"do it again: {found.steps[name]}" in found.stale[name]
+    assert f"{name} is of model {'0' * 16}, but the run now holds" in found.stale[name]
+    assert f"run again: {found.steps[name]}" in found.stale[name]
     assert f"Limits</h3><ul><li>STALE: {name} is of model" in run_page(found)
 
 
