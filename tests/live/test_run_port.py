@@ -122,8 +122,8 @@ def test_verify_refuses_what_is_not_the_runs_and_names_it() -> None:
     model = vibration_model()
     other = replace(model, labels=("cold", *model.labels[1:]), contract=replace(model.contract, window_stride=7))
     for shown, states, words in (
-        (other, 0, ("window_stride: board 7, model 80", "labels: board ['cold', ", "model is ")),
-        (model, 2, ("values of a step: board ",)),
+        (other, 0, ("window_stride: board 7, model 80", "labels: board ['cold', ", "model: board ")),
+        (model, 2, ("values per time step: board ",)),
     ):
         twin = Twin(shown)
         hello = twin.hello()
