@@ -139,7 +139,7 @@ def _float_streams(model: FloatModel, counts: NDArray[np.int16]) -> tuple[NDArra
 
 
 def timeline_of(stream: LabelStream, given: NDArray[np.int64]) -> Timeline:
-    """Make the timeline of a recording from the decisions ``given`` [L] at its due labels. Each holds until the next."""
+    """Make the timeline of a recording from decisions ``given`` [L] at its due labels; each holds until the next."""
     recording = stream.recording
     return Timeline(recording.group, recording.labels, hold(stream.due, given, len(recording.labels)))
 
