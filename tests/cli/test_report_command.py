@@ -468,7 +468,7 @@ def test_a_comparison_as_page_with_values_escaped(tmp_path: Path) -> None:
     check_page(text)
     assert "&lt;b&gt;car&lt;/b&gt;" in text
     assert "<b>car" not in text
-    assert "1 trainings are left" in text
+    assert "1 trainings are not done yet" in text
     found = ok("report", tmp_path / "comparison.json", "--json").json
     assert (found["kind"], found["table"]) == ("comparison", comparison())
 
