@@ -20,7 +20,7 @@ FOLDS, MAX_WINDOWS, TREES, RESAMPLES = 5, 4000, 100, 1000
 
 @dataclass(frozen=True)
 class Leak(Result):
-    """How much better the same classifier scores when windows of one group are on both sides of the split.
+    """Gain in score of the same classifier when windows of one group are on both sides of the split.
 
     Attributes:
         by_window: scores of a cross-validation by window.

@@ -130,7 +130,7 @@ def sklearn_version() -> str | None:
 
 
 def _scored_before(run: RunFolder, side: str) -> list[Evaluation]:
-    """Earlier scores of this run. Scores that cannot be read are made anew."""
+    """Load earlier scores of this run. Scores that cannot be read are ignored, so they are made again."""
     try:
         return [load_result(run.metrics(side), Evaluation)] if run.metrics(side).is_file() else []
     except DataError:
