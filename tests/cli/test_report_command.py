@@ -341,7 +341,7 @@ def test_a_stale_report_ends_with_1_and_a_measurement_without_a_model_is_stale(r
     (run / "reports" / "measure.json").write_text(json.dumps(measured))
     result = edge_seq("report", run, "--json")
     assert result.code == 1
-    assert "measure is of a model that it does not name" in result.json["stale"]["measure"]
+    assert "measure is about a model that it does not name" in result.json["stale"]["measure"]
     figures = figures_of(run)
     assert "Stale: measure is of a model" in run_page(figures)
     assert limits_of(figures)[0].startswith("STALE: measure is of a model")
