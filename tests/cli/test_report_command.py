@@ -343,8 +343,8 @@ def test_a_stale_report_ends_with_1_and_a_measurement_without_a_model_is_stale(r
     assert result.code == 1
     assert "measure is about a model that it does not name" in result.json["stale"]["measure"]
     figures = figures_of(run)
-    assert "Stale: measure is of a model" in run_page(figures)
-    assert limits_of(figures)[0].startswith("STALE: measure is of a model")
+    assert "Stale: measure is about a model" in run_page(figures)
+    assert limits_of(figures)[0].startswith("STALE: measure is about a model")
 
 
 def test_an_integer_model_made_after_the_scores_makes_them_stale(run: Path) -> None:
