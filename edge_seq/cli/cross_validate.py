@@ -12,29 +12,39 @@ from edge_seq.cli.output import JsonOption, SetOption, print_json, print_line, p
 
 def command(
     config: Annotated[
-        Path | None, typer.Argument(help="Configuration (TOML). Without one: the defaults, on the simulator.")
+        Path | None, typer.Argument(help="Configuration (TOML). Default: built-in values and simulated car states.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the runs; made, or resumed.")] = Path(
-        "runs/folds"
-    ),
-    data: Annotated[Path | None, typer.Option("--data", help="Data source (TOML); same as data.source.")] = None,
-    folds: Annotated[int, typer.Option(help="Parts by group, at least 2.")] = 5,
-    repeats: Annotated[int, typer.Option(help="Cross-validations with other folds and seeds.")] = 1,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the runs. An interrupted cross-validation resumes in it.")
+    ] = Path("runs/folds"),
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data source (TOML). Sets data.source of the configuration.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Number of folds, at least 2. Every group is in one fold.")] = 5,
+    repeats: Annotated[
+        int, typer.Option(help="Number of cross-validations, each with other folds and another seed.")
+    ] = 1,
     against: Annotated[
         Path | None,
-        typer.Option(help="Second configuration (TOML), trained on the same folds; prints the differences from it."),
+        typer.Option(
+            help="Second configuration (TOML). It is trained on the same folds, and the differences of the scores are "
+            "printed."
+        ),
     ] = None,
     forest: Annotated[
-        bool, typer.Option("--forest", help="Also score a random forest on the same folds, with the differences.")
+        bool,
+        typer.Option(
+            "--forest", help="Also score a random forest on the same folds, and print the differences of the scores."
+        ),
     ] = False,
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a configuration by cross-validation over groups: every group is tested once in a repeat.
+    """Score a configuration by cross-validation over groups. Every group is tested once in each repeat.
 
-    Intervals are 95 %, by resampling groups. A test part that the data source gives stays untouched.
+    Intervals are 95 % intervals from resampling groups. A test part that the data source gives is not used.
 
-    With --against, the second configuration must be for the same data; a difference is the first less the second.
+    With --against, both configurations must be for the same data. A difference is the first score minus the second.
 
     Example: edge-seq cross-validate datasets/recipes/hapt.toml --folds 5 --repeats 2 --out runs/hapt_folds
 

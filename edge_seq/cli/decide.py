@@ -16,35 +16,40 @@ def command(
     max_extra_delay_s: Annotated[
         float | None,
         typer.Option(
-            help="Seconds by which the median detection delay may grow. If not given: half of a window.",
+            help="Largest growth of the median detection delay, in seconds. Default: half of the window length.",
             show_default=False,
         ),
     ] = None,
     allow_unknown: Annotated[
-        bool, typer.Option("--allow-unknown", help='Search a margin below which the decision is "unknown", too.')
+        bool,
+        typer.Option(
+            "--allow-unknown", help='Also search a margin of the logits below which the decision is "unknown".'
+        ),
     ] = False,
     unknown_margin: Annotated[
         float | None,
         typer.Option(
-            help='The decision is "unknown" where the first class leads by less: logits, 1 is odds of 2.7 to 1.',
+            help='Margin in logits. The decision is "unknown" when the first class leads the second by less. A margin '
+            "of 1 means odds of 2.7 to 1. Default: no margin.",
             show_default=False,
         ),
     ] = None,
     unknown_distance: Annotated[
         float | None,
         typer.Option(
-            help='The decision is "unknown" where what the head sees (last state, or mean) is farther from what is '
-            "usual for its label than all but this share of the right labels on validation: for example 0.05.",
+            help='Share of the correct labels of each class that may become "unknown" by distance, for example 0.05. '
+            'The decision is "unknown" when the state that is classified is farther from the centre of its class than '
+            "in all but this share of the correctly labelled validation samples. Default: no limit of the distance.",
             show_default=False,
         ),
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the stage out of the model.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the decision stage from the model.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose what makes decisions of labels, smoothing, hysteresis and minimum duration, on validation recordings.
+    """Choose the decision stage of a model on validation recordings: smoothing, hysteresis and minimum duration.
 
-    The stage becomes part of the integer model: export again afterwards. What it gains on recordings that nothing was
-    chosen on: edge-seq evaluate RUN --stream.
+    The stage turns labels into decisions. It becomes part of the integer model, so export again afterwards. `edge-seq
+    evaluate RUN --stream` scores it on the test recordings.
 
     Example: edge-seq decide runs/car --max-extra-delay-s 1
     """

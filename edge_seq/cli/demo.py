@@ -22,13 +22,15 @@ from edge_seq.support.figure_text import PARAMETERS_NOTE
 
 
 def command(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one run a cell.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder in which one run per cell is written.")] = Path(
+        "runs/demo"
+    ),
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole path on simulated car states: train RNN, GRU and LSTM, quantize, export, verify.
+    """Run all steps on simulated car states: train RNN, GRU and LSTM, quantize, export, verify.
 
-    Exit code 1 where a rung of a ladder fails.
+    The exit code is 1 if a rung of a ladder fails.
 
     Example: edge-seq demo --out runs/demo
     """
@@ -41,7 +43,7 @@ def command(
     else:
         print_tables(result.tables())
         print_warning(result.note.warning)
-        print_line(f"parameters: {PARAMETERS_NOTE}; bytes: in flash, with padding and multipliers, without code")
+        print_line(f"parameters: {PARAMETERS_NOTE}; bytes: model data in flash with padding and multipliers, no code")
         cells = list(ladders)
         rungs = [[rung.name, rung.kind] for rung in ladders[cells[0]].rungs]
         for index, row in enumerate(rungs):
@@ -51,7 +53,7 @@ def command(
             for rung in ladder.rungs:
                 if rung.verdict != "holds":
                     print_line(f"{cell}: {rung.name}: {rung.verdict}: {rung.detail}")
-        print_line(f"{result.seconds:.0f} s. Firmware of the chosen model: {out / result.chosen / 'exports' / 'c'}")
-        print_line(f"All of it as a page, to be opened in a browser: {result.report}")
+        print_line(f"{result.seconds:.0f} s. C of the chosen model: {out / result.chosen / 'exports' / 'c'}")
+        print_line(f"Report to open in a browser: {result.report}")
     if not result.holds:
         raise typer.Exit(CHECK_FAILED)

@@ -30,32 +30,34 @@ def _evaluate_streams(run: RunFolder, side: str, tolerance_s: float | None, *, a
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    side: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    side: Annotated[str, typer.Option(help="Side of the split to score: train, validation or test.")] = "test",
     baselines: Annotated[
         bool,
         typer.Option(
-            "--baselines/--no-baselines", help="Score the majority guess and the random forest too; kept once scored."
+            "--baselines/--no-baselines",
+            help="Also score the majority guess and a random forest. Scores that exist for the same windows are kept.",
         ),
     ] = True,
     stream: Annotated[
         bool,
         typer.Option(
-            "--stream", help="Score whole recordings instead of windows: events, false alarms, delays, flicker."
+            "--stream", help="Score whole recordings instead of windows: events, false alarms, delays and flicker."
         ),
     ] = False,
     tolerance_s: Annotated[
         float | None,
         typer.Option(
             min=0.0,
-            help="With --stream: how far an event reaches beyond its end, in seconds. If not given: a window's length.",
+            help="Seconds after the end of an event in which a detection still counts. Needs --stream. Default: the "
+            "window length.",
             show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score float and integer model on a side of the split, beside the majority guess and a random forest.
+    """Score the float and the integer model on one side of the split, beside a majority guess and a random forest.
 
-    Intervals are 95 %, by bootstrap over groups. Needs no torch.
+    Intervals are 95 % bootstrap intervals over groups. torch is not needed.
 
     Example: edge-seq evaluate runs/hapt --side validation
     """
@@ -67,7 +69,7 @@ def command(
         _evaluate_streams(opened, side, tolerance_s, as_json=as_json)
         return
     if tolerance_s is not None:
-        raise ConfigError("evaluate: --tolerance-s is about events, which only --stream has; give both or none")
+        raise ConfigError("evaluate: --tolerance-s is for events, which are scored with --stream only; add --stream")
     with progress("evaluating", 1, quiet=as_json) as update:
         results = evaluate_run(opened, side, baselines=baselines, progress=update)
     if as_json:

@@ -14,7 +14,7 @@ def command(
     path: Annotated[Path, typer.Argument(help="Folder of a run, a saved model (.safetensors) or an export (.onnx).")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a model is: sensor contract, layers, sizes, hash, range proof.
+    """Show a model: sensor contract, layers, sizes, hash and range proof.
 
     Example: edge-seq inspect runs/demo/lstm
     """

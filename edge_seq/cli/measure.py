@@ -13,21 +13,37 @@ from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of an exported run.")],
     target: Annotated[
-        list[str], typer.Option(help="Emulated target (again for several), or all. A file of firmware_export/targets/.")
+        list[str],
+        typer.Option(
+            help="Name of an emulated target (a file of firmware_export/targets), or all. May be given several times."
+        ),
     ],
-    max_flash: Annotated[int | None, typer.Option(min=1, help="Budget: bytes of code, tables and weights.")] = None,
-    max_ram: Annotated[int | None, typer.Option(min=1, help="Budget: bytes of static RAM.")] = None,
-    max_stack: Annotated[int | None, typer.Option(min=1, help="Budget: bytes of the deepest stack.")] = None,
-    max_instructions: Annotated[int | None, typer.Option(min=1, help="Budget: instructions of a window.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps to count at least, on random and extreme counts.")] = 10_000,
-    functions: Annotated[bool, typer.Option("--functions", help="Show where the instructions of a window go.")] = False,
+    max_flash: Annotated[
+        int | None, typer.Option(min=1, help="Budget of flash in bytes: code, tables and weights. Default: no limit.")
+    ] = None,
+    max_ram: Annotated[
+        int | None, typer.Option(min=1, help="Budget of static RAM in bytes. Default: no limit.")
+    ] = None,
+    max_stack: Annotated[
+        int | None, typer.Option(min=1, help="Budget of the deepest stack in bytes. Default: no limit.")
+    ] = None,
+    max_instructions: Annotated[
+        int | None, typer.Option(min=1, help="Budget of instructions per window. Default: no limit.")
+    ] = None,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Least number of time steps to count, on random and extreme sensor counts.")
+    ] = 10_000,
+    functions: Annotated[
+        bool, typer.Option("--functions", help="Also show the instructions of a window by function.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure what a model costs on a chip: flash, RAM, stack, instructions of a step and a window.
+    """Measure the cost of a model on a chip: flash, RAM, stack, instructions of a time step and of a window.
 
-    Everything is of the linked firmware image without its harness. Budgets may also stand in the run's configuration
-    ([budgets]) or in the target's file. Writes reports/measure.json into the run. Exit code 1 where a budget is
-    exceeded; a target whose tools are not on this machine is skipped, and the report says what installs them.
+    All figures are those of the linked firmware image without its test harness. Budgets can also be set in the run's
+    configuration ([budgets]) or in the target's file. The result is written to reports/measure.json in the run. A
+    target whose tools are not installed is skipped, and the report says how to install them. The exit code is 1 if a
+    budget is exceeded.
 
     Example: edge-seq measure runs/hapt --target cortex_m4 --max-ram 400 --json
     """

@@ -1,4 +1,4 @@
-"""The monitor in a terminal: a pure function from what is known to what is drawn."""
+"""View of the monitor in a terminal: pure functions from the monitor's state to a drawing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rich.text import Text
 if TYPE_CHECKING:
     from edge_seq.live.monitor import About, Snapshot
 
-DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # of a Braille character, by column, from the top
+DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # bits of a Braille character by column, from the top
 COLOURS = ("bright_blue", "yellow", "green", "magenta", "cyan", "red", "bright_black", "white")
 CHANNELS_SHOWN, CLASSES_SHOWN, HISTORY_SHOWN = 8, 12, 8
 SIGNAL_ROWS = 3
 
 
 def colour_of(index: int) -> str:
-    """The same colour for a class or an axis wherever it is shown."""
+    """Return the colour of a class or an axis. It is the same wherever the class or axis is shown."""
     return COLOURS[index % len(COLOURS)]
 
 
@@ -29,7 +29,13 @@ def _colour_of_decision(about: About, decision: int) -> str:
 
 
 def view(about: About, snapshot: Snapshot, *, width: int) -> RenderableType:
-    """All of the monitor, ``width`` characters wide."""
+    """Draw the whole monitor.
+
+    Args:
+        about: Description of the source: labels, channels, expected rate.
+        snapshot: State at one moment: signals, decisions, counters, messages.
+        width: Width in characters.
+    """
     return Group(
         _decision_panel(about, snapshot, width),
         _signals_panel(about, snapshot, width),
@@ -42,7 +48,7 @@ def view(about: About, snapshot: Snapshot, *, width: int) -> RenderableType:
 def _decision_panel(about: About, snapshot: Snapshot, width: int) -> Panel:
     decisions = snapshot.decisions
     title = Text.assemble(("edge-seq monitor ", "bold"), about.source)
-    decider = Text(f"decided by {about.decider}")  # names of others, no markup
+    decider = Text(f"decided by {about.decider}")  # a Text, because a name from outside may contain markup
     if not decisions:
         body: RenderableType = Text("waiting for the first decision", style="dim")
         return Panel(body, title=title, title_align="left", subtitle=decider)
@@ -88,13 +94,15 @@ def _signals_panel(about: About, snapshot: Snapshot, width: int) -> Panel:
 
 
 def plot(pairs: Sequence[tuple[float, float] | None], columns: int, low: float, high: float) -> list[str]:
-    """From the least to the largest value, drawn in dots of Braille characters, two by four in each; a gap is a bar.
+    """Draw a signal with Braille characters, each of which has two by four dots.
+
+    A line of dots goes from the least to the largest value of each stretch. A gap is drawn as a bar.
 
     Args:
-        pairs: least and largest value, oldest first; None for a gap.
-        columns: characters.
-        low: value at the bottom.
-        high: value at the top.
+        pairs: Least and largest value of each stretch, oldest first; None for a gap.
+        columns: Width in characters.
+        low: Value at the bottom.
+        high: Value at the top.
 
     Returns:
         SIGNAL_ROWS texts of ``columns`` characters, the top one first.

@@ -24,17 +24,17 @@ from edge_seq.support.results import from_plain
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """Size, saturation, cost and the tightest bounds, as tables."""
+    """Print size, cost, calibration, saturation and the tightest bounds of an integer model."""
     cost = summary["cost"]
     print_line(
-        f"{summary['parameters']} parameters ({PARAMETERS_NOTE}) in {summary['weight_bytes']} bytes of weights and "
-        f"biases, {summary['deployed_bytes']} as deployed, with padding and multipliers"
+        f"{summary['parameters']} parameters ({PARAMETERS_NOTE}): {summary['weight_bytes']} bytes of weights and "
+        f"biases, {summary['deployed_bytes']} bytes in flash with padding and multipliers"
     )
     print_warning(summary.get("warning"))
     print_line(
-        f"labels equal to float on "
-        f"{percent(cost['agreement_rate'])} of {cost['windows']} {cost['side']} windows; |dp| mean "
-        f"{cost['mean_abs_probability_error']:.4f}, max {cost['max_abs_probability_error']:.4f}"
+        f"float and integer model give the same label on "
+        f"{percent(cost['agreement_rate'])} of {cost['windows']} {cost['side']} windows; difference of probabilities: "
+        f"mean {cost['mean_abs_probability_error']:.4f}, max {cost['max_abs_probability_error']:.4f}"
     )
     found = from_plain(Reliability, summary["reliability"])
     print_tables([found.table(summary["reliability"]["side"])])
@@ -43,14 +43,14 @@ def print_summary(summary: dict[str, Any]) -> None:
     print_table("saturation on the calibration streams", ["value", "saturated", "of", "share"], rows)
     tightest = sorted(summary["range_proof"], key=lambda bound: bound["slack"])[:5]
     rows = [[b["name"], f"{b['magnitude']:,}", f"{b['limit']:,}", f"{b['slack']:.2f}"] for b in tightest]
-    print_table("range proof, tightest bounds", ["accumulator or intermediate", "can reach", "limit", "slack"], rows)
+    print_table("range proof: tightest bounds", ["accumulator or intermediate", "can reach", "limit", "slack"], rows)
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Turn the float model of a run into its integer model, proven free of overflow for any input.
+    """Quantize the float model of a run to an integer model, and prove that no input can make it overflow.
 
     Example: edge-seq quantize runs/hapt
     """

@@ -35,7 +35,7 @@ class LayerDescription(Result):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDescription(Result, ShownAsTables):
-    """What a model is. What its form does not have, or does not say, is None.
+    """Description of a model. Attributes that its form does not have or does not tell are None.
 
     Attributes:
         name: name of the model.
@@ -43,12 +43,12 @@ class ModelDescription(Result, ShownAsTables):
         model_hash: hash of the model.
         labels: names of the classes.
         contract: sensor contract.
-        readout: how states become labels, with the decision stage.
-        number_format: what the numbers mean.
+        readout: computation of labels from states, with the decision stage.
+        number_format: meaning of the numbers.
         layers: layers from the input up.
         weight_bytes: bytes of weights and biases of an integer model.
         deployed_bytes: bytes in flash, with padding and multipliers, of an integer model.
-        range_proof: what accumulators and intermediates of an integer model can reach.
+        range_proof: bounds of the accumulators and intermediates of an integer model.
         parameters: number of parameters of a float model. The two biases of a gate count once.
     """
 

@@ -88,7 +88,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Traced:
-    """A value of a step, [H], by which backends are compared (SPEC.md, section 11).
+    """A value [H] of a time step in which backends are compared (SPEC.md, section 11).
 
     Attributes:
         name: name in a trace.
@@ -162,7 +162,7 @@ class LayerKind:
 
 
 def _traced_rows(rows: Iterable[RowGroup]) -> tuple[Traced, ...]:
-    """Of a kind whose rows are all traced, each under its own name."""
+    """Make the traced values of a kind all of whose rows are traced, each under its own name."""
     return tuple(Traced(group.name, group.use) for group in rows)
 
 

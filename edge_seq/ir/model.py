@@ -25,7 +25,7 @@ AtWindowEnd = Literal["reset", "carry"]
 
 @dataclass(frozen=True)
 class Readout:
-    """How states become labels.
+    """Computation of labels from the states.
 
     Attributes:
         pooling: input of the head: the ``last`` state, or the ``mean`` of the states since the window began.
@@ -79,7 +79,7 @@ class IntFormat:
     Attributes:
         input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12.
         cell_frac_bits: [L], fractional bits of each layer's calibrated 16-bit state (an LSTM's cell state), 8 to 15;
-            of no use to kinds without one.
+            not used by kinds without one.
         pool_reciprocals: for mean pooling, floor(2^(14 + floor(log2 t)) / t), for t = 1 .. T with a label after each
             sample, or only for t = T with a label per window. Empty for ``last``.
     """

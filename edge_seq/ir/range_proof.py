@@ -118,7 +118,7 @@ def _layer_bounds(layer: Layer[IntRows], cell_frac_bits: int) -> list[Bound]:
 
 
 def _refuse(layer: Never) -> NoReturn:
-    """A kind that gets here has intermediates that nobody bounded: mypy names the place, and no model passes.
+    """Refuse a kind whose intermediates have no bounds here. mypy names the place, and no model of it is proven.
 
     Raises:
         RangeProofError: always.

@@ -1,4 +1,4 @@
-"""edge-seq data check: what is in a data set, and what in it would spoil a training."""
+"""edge-seq data check: contents of a data set, and findings that would spoil a training."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PLOT_FORMATS = ("png", "svg")
 
 @dataclass(frozen=True)
 class DataCheck(Result, ShownAsTables):
-    """What is in a data set, and what in it would spoil a training.
+    """Contents of a data set, and findings that would spoil a training.
 
     Attributes:
-        path: data source, file or folder that was looked at.
+        path: path of the data source, file or folder that was checked.
         found: totals and findings.
-        assumptions: what was taken for granted where a source was guessed.
-        source_file: guessed data source that was written; None if none was.
-        plots: pictures that were drawn; None if none were asked for.
+        assumptions: assumptions of a guessed data source; empty if it was given.
+        source_file: path of the guessed data source that was written; None if none was.
+        plots: paths of the pictures that were drawn; None if none were asked for.
     """
 
     path: Path
@@ -58,12 +58,12 @@ class DataCheck(Result, ShownAsTables):
         )
 
     def findings(self) -> Table:
-        """What was found, errors first."""
+        """Table of the findings, errors first."""
         rows = [[one.severity.upper(), one.check, one.message] for one in self.found.findings]
-        return Table("findings", ["", "check", "what was found, and what to do"], rows)
+        return Table("findings", ["", "check", "finding, and what to do"], rows)
 
     def tables(self) -> Sequence[Table]:
-        """Classes, channels, and findings if there are any."""
+        """Tables of classes, channels, and findings if there are any."""
         total = sum(one.windows for one in self.found.labels.values())
         classes = [
             [label, str(one.windows), percent(one.windows / total if total else None), str(one.groups)]
@@ -89,25 +89,26 @@ def check_data(
     write: Path | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> DataCheck:
-    """Look at a data set.
+    """Check a data set.
 
     Args:
-        path: a data source (TOML), a file of recordings or a folder of them; for the last two a source is guessed.
-        plots: folder for pictures.
+        path: data source (TOML), file of recordings or folder of recordings. For the last two a source is guessed.
+        plots: folder for pictures; None draws none.
         plot_format: ``png`` or ``svg``.
-        model_contract: Sensor contract of a model, compared with that of the data.
-        write: TOML file for the guessed data source; for a file or a folder only, and never over another file.
-        progress: called with the number of recordings looked at.
+        model_contract: sensor contract of a model, compared with that of the data; None compares nothing.
+        write: TOML file for the guessed data source, for a file or a folder only. An existing file is not replaced.
+        progress: called with the number of recordings that were checked.
 
     Returns:
-        Totals, findings and, where a source was guessed, what was taken for granted.
+        Totals, findings and, for a guessed source, its assumptions.
 
     Raises:
-        ConfigError: options that do not fit, a path that is no data source, a file in the way.
-        DataError, ContractError, ToolError: nothing can be read, or pictures are asked for and matplotlib is missing.
+        ConfigError: options exclude each other, the path is no data source, or the file to write exists.
+        DataError, ContractError: the data cannot be read.
+        ToolError: a package is missing, for example matplotlib for pictures.
     """
     if plot_format not in PLOT_FORMATS:
-        raise ConfigError(f"data check: plots as {plot_format!r} are unknown; give one of {list(PLOT_FORMATS)}")
+        raise ConfigError(f"data check: plot format {plot_format!r} is unknown; give one of {list(PLOT_FORMATS)}")
     if plots is not None:
         require_matplotlib("data check --plots")
         check_can_write(plots)
@@ -137,5 +138,5 @@ def _write_source(path: Path, fields: dict[str, Any], assumptions: tuple[str, ..
         raise ConfigError(f"data check: {path} exists; give another --write")
     check_can_write(path.parent)
     notes = "".join(f"#   {one}\n" for one in assumptions)
-    text = f"# Written by edge-seq data check. What it took for granted; correct what is wrong:\n{notes}\n"
+    text = f"# Written by edge-seq data check. It assumed the following; correct what is wrong:\n{notes}\n"
     write_atomically(path, text + tomli_w.dumps(fields))

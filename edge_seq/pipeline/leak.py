@@ -1,4 +1,4 @@
-"""What a split by window is worth: the same quick classifier, cross-validated by window and by group."""
+"""Effect of a split by window: the same quick classifier, cross-validated by window and by group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLDS, MAX_WINDOWS, TREES, RESAMPLES = 5, 4000, 100, 1000
 
 @dataclass(frozen=True)
 class Leak(Result):
-    """How much better the same classifier scores when windows of one group are on both sides of the split.
+    """Gain in score of the same classifier when windows of one group are on both sides of the split.
 
     Attributes:
         by_window: scores of a cross-validation by window.
@@ -41,15 +41,15 @@ class Leak(Result):
 def measure_leak(dataset: Dataset, *, seed: int, minimum_share: float) -> Leak:
     """Cross-validate a random forest on window statistics in five folds (or fewer), by window and by group.
 
-    A test part that the source gives is left alone. Of large sets 4,000 windows are taken, spread evenly.
+    A test part that the source gives is not used. Large data sets are reduced to 4,000 windows, spread evenly.
 
     Args:
         dataset: labelled recordings.
-        seed: of folds, forest and resampling.
-        minimum_share: see ``make_windows``.
+        seed: seed of folds, forest and resampling.
+        minimum_share: share of a window that its label must cover, 0 to 1.
 
     Raises:
-        DataError: too few groups to split by.
+        DataError: there are too few groups to split by.
         ToolError: scikit-learn is missing.
     """
     contract = dataset.contract
@@ -82,14 +82,15 @@ def measure_leak(dataset: Dataset, *, seed: int, minimum_share: float) -> Leak:
         windows=len(windows.labels),
         groups=len(set(windows.groups.tolist())),
         text=(
-            f"a random forest reaches {by_window_scores.accuracy} split by window and {by_group_scores.accuracy} split "
-            f"by group: {100 * gap:.1f} points [{100 * low:.1f}, {100 * high:.1f}] are the leak"
+            f"the accuracy of a random forest is {by_window_scores.accuracy} split by window and "
+            f"{by_group_scores.accuracy} split by group: the leak is {100 * gap:.1f} points "
+            f"[{100 * low:.1f}, {100 * high:.1f}]"
         ),
     )
 
 
 def _folds(dataset: Dataset, recordings: Sequence[Recording], seed: int, minimum_share: float) -> dict[str, int]:
-    """Five folds by group; fewer, at least 2, where a class is in fewer groups."""
+    """Assign groups to five folds, or to fewer (at least 2) if a class is in fewer groups."""
     for folds in range(FOLDS, 2, -1):
         try:
             return assign_folds(dataset, recordings, folds=folds, seed=seed, minimum_share=minimum_share)
@@ -103,12 +104,12 @@ def leak_text(dataset: Dataset, *, seed: int, minimum_share: float) -> tuple[Lea
     try:
         leak = measure_leak(dataset, seed=seed, minimum_share=minimum_share)
     except (DataError, ToolError) as error:
-        return None, f"how much cannot be measured: {error}"
+        return None, f"the size of the leak cannot be measured: {error}"
     return leak, leak.text
 
 
 def _cross_validate(windows: Windows, folds: NDArray[np.integer], dataset: Dataset, seed: int) -> NDArray[np.float64]:
-    """Probabilities float64 [B, K] of each window by a forest that did not see its fold."""
+    """Predict the probabilities float64 [B, K] of each window by a forest that was trained on the other folds."""
     from edge_seq.training.baselines import window_statistics
     from edge_seq.training.features import preprocessed_counts
 
@@ -129,7 +130,7 @@ def _cross_validate(windows: Windows, folds: NDArray[np.integer], dataset: Datas
 def _gap_interval(
     by_window: NDArray[np.bool_], by_group: NDArray[np.bool_], groups: NDArray[np.str_], seed: int
 ) -> tuple[float, float]:
-    """95 % interval of the difference of two accuracies, whole groups drawn with replacement."""
+    """95 % interval of the difference of two accuracies, from drawing whole groups with replacement."""
     names, index = np.unique(groups, return_inverse=True)
     size = np.bincount(index)
     difference = np.bincount(index, weights=by_window.astype(float) - by_group)

@@ -1,4 +1,4 @@
-"""Configuration -> recordings -> split by group -> windows."""
+"""Preparation of data: read or simulate recordings, split them by group, cut windows and calibration streams."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from edge_seq.support.errors import ConfigError
 
 Progress = Callable[[int, int], None]
 
-LEAK_WARNING = "windows of one group are on both sides of the split (window_leaking_groups): every figure is too good"
+LEAK_WARNING = "windows of one group are on both sides of the split (window_leaking_groups), so every score is too good"
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Data, ready to train on.
+    """Data for a training.
 
     Attributes:
         dataset: all recordings, with contract and labels.
-        train, validation, test: windows; validation or test is None where its part is empty.
+        train, validation, test: windows of each side; validation or test is None if it is empty.
         calibration: int16 [B, T, C], streams of training recordings.
-        minimum_share: of a window that its label covers.
+        minimum_share: share of a window that its label must cover, 0 to 1.
     """
 
     dataset: Dataset
@@ -50,12 +50,15 @@ class PreparedData:
 def load_data(
     config: DataConfig, *, progress: Progress | None = None, store: Path | None = None
 ) -> tuple[Dataset, float]:
-    """The data set that a configuration names, and the share of a window that its label must cover.
+    """Read or simulate the data set that a configuration names.
 
     Args:
-        config: of the data.
-        progress: called while data are simulated.
-        store: folder for the samples, where the configuration keeps them on disk.
+        config: configuration of the data.
+        progress: called with drives done and drives in all while data are simulated.
+        store: folder for the samples, needed if the configuration keeps them on disk.
+
+    Returns:
+        The data set, and the share of a window that its label must cover.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
@@ -73,7 +76,7 @@ def load_data(
     if config.storage == "disk":
         if store is None:
             raise ConfigError(
-                "data.storage = 'disk' keeps samples in the folder of a run, and this command makes none; set it to "
+                "data.storage = 'disk' keeps samples in the folder of a run, but this command makes no run; set it to "
                 "'memory'"
             )
         from edge_seq.data.store import store_dataset
@@ -83,11 +86,11 @@ def load_data(
 
 
 def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> SplitNote:
-    """Make the note that stands beside every score: the kind of split, and a warning where it leaks.
+    """Make the note for the scores of a run: the kind of split, and a warning if the split leaks.
 
     Args:
         config: configuration of the run.
-        training: training.json of the run, in which ``train`` left the measured size of the leak.
+        training: training.json of the run, which has the measured size of the leak; None if there is none.
     """
     if config.data.split != "window_leaking_groups":
         return SplitNote(config.data.split)
@@ -96,12 +99,12 @@ def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> 
 
 
 def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> PreparedData:
-    """Read or simulate, split, cut.
+    """Read or simulate recordings, split them and cut them into windows.
 
     Args:
-        config: of the run.
-        progress: called while data are simulated.
-        store: folder for the samples, where the configuration keeps them on disk.
+        config: configuration of the run.
+        progress: called with drives done and drives in all while data are simulated.
+        store: folder for the samples, needed if the configuration keeps them on disk.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as the steps say.
@@ -161,7 +164,7 @@ def prepare_dataset(
 
 
 def _split(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
-    """The split by group, or the fold of a cross-validation by group."""
+    """Split by group, or by one fold of a cross-validation by group."""
     if data.folds:
         return split_by_fold(
             dataset,
@@ -181,14 +184,14 @@ def _split(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
 
 
 def _streams(recordings: Sequence[Recording], dataset: Dataset, config: QuantizationConfig) -> NDArray[np.int16]:
-    """Streams of whole windows from recordings, spread evenly over them: int16 [B, T, C].
+    """Cut calibration streams int16 [B, T, C] from recordings, spread evenly.
 
-    All have the same length: as many windows as asked for, or as the longest recording holds.
+    All streams have the same length: the configured number of windows, or fewer if no recording is that long.
     """
     window = dataset.contract.window_length
     lengths = np.array([len(recording.labels) for recording in recordings])
     length = window * max(1, min(config.calibration_windows_per_stream, int(lengths.max()) // window))
-    ends = np.cumsum(lengths // length)  # streams up to and with each recording
+    ends = np.cumsum(lengths // length)  # number of streams up to and including each recording
     chosen = np.unique(np.linspace(0, ends[-1] - 1, min(config.calibration_streams, int(ends[-1]))).astype(int))
     of_recording = np.searchsorted(ends, chosen, side="right")
     starts = (chosen - np.concatenate([[0], ends])[of_recording]) * length

@@ -1,4 +1,4 @@
-"""What models score where the installation is not that of the training: sweeps of disturbances."""
+"""Scores of models on disturbed recordings: mounting angle, noise, sample rate and full scale of the sensor."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Sweep:
     """One disturbance, from none to severe.
 
     Attributes:
-        name: as in the results.
-        quantity: what its values are, with their unit, for an axis.
-        values: with ``nominal`` among them.
-        nominal: that changes nothing.
-        disturb: a recording, under a contract, by a value, with a source of randomness.
+        name: name of the sweep in commands and results.
+        quantity: name and unit of the values, for the axis of a plot.
+        values: values of the disturbance; ``nominal`` is one of them.
+        nominal: value that changes nothing.
+        disturb: function of a recording, its contract, a value and a random generator that gives the disturbed
+            recording.
     """
 
     name: str
@@ -93,9 +94,9 @@ class SweepScores(Result):
 
     Attributes:
         name: name of the sweep.
-        quantity: what its values are, with their unit, for an axis.
+        quantity: name and unit of the values, for the axis of a plot.
         nominal: value that changes nothing.
-        points: scores, value by value.
+        points: scores at each value.
     """
 
     name: str
@@ -104,7 +105,7 @@ class SweepScores(Result):
     points: tuple[SweepPoint, ...]
 
     def table(self, side: str) -> Table:
-        """Accuracy and macro-F1 of the shown model, a row for each value."""
+        """Table of accuracy and macro-F1 of the shown model, with one row for each value."""
         rows = [
             [
                 f"{point.value:g}" + (" (as trained)" if point.value == self.nominal else ""),
@@ -124,7 +125,7 @@ class Robustness(Result, ShownAsTables):
 
     Attributes:
         side: side of the split, ``train``, ``validation`` or ``test``.
-        note: kind of split, with a warning where it leaks.
+        note: kind of split, with a warning if it leaks.
         model_hash: hash of the integer model, or of the float model if there is no other.
         recordings: number of recordings.
         sweeps: scores of each sweep.
@@ -137,19 +138,19 @@ class Robustness(Result, ShownAsTables):
     sweeps: tuple[SweepScores, ...]
 
     def tables(self) -> Sequence[Table]:
-        """One table for each sweep."""
+        """Tables of the sweeps, one for each."""
         return [sweep.table(self.side) for sweep in self.sweeps]
 
 
 def choose_sweeps(names: Sequence[str]) -> tuple[Sweep, ...]:
-    """Sweeps by name; all where none is named.
+    """Choose sweeps by name; no name chooses all.
 
     Raises:
-        ConfigError: naming those there are.
+        ConfigError: there is no sweep of a name; the message lists the names.
     """
     unknown = [name for name in names if name not in SWEEP_NAMES]
     if unknown:
-        raise ConfigError(f"robustness: there is no sweep {unknown[0]!r}; give some of {list(SWEEP_NAMES)}")
+        raise ConfigError(f"robustness: there is no sweep {unknown[0]!r}; give any of {list(SWEEP_NAMES)}")
     return tuple(sweep for sweep in SWEEPS if not names or sweep.name in names)
 
 
@@ -162,7 +163,13 @@ def disturbed_windows(
     minimum_share: float,
     seed: int,
 ) -> Windows:
-    """Windows of disturbed recordings; a recording draws the same axis and noise at every value of a sweep."""
+    """Disturb recordings and cut them into windows.
+
+    A recording gets the same random axis and the same noise at every value of a sweep, so that values can be compared.
+
+    Raises:
+        DataError: no disturbed recording is as long as a window.
+    """
     disturbed = []
     for index, recording in enumerate(recordings):
         stream = np.random.default_rng([seed, zlib.crc32(sweep.name.encode()), index])
@@ -178,7 +185,7 @@ def disturbed_windows(
 
 
 def score_model(model: FloatModel | IntModel, windows: Windows, *, seed: int) -> MainScores:
-    """Accuracy and macro-F1 of a model on windows, with 95 % intervals over groups."""
+    """Compute accuracy and macro-F1 of a model on windows, with 95 % intervals over groups."""
     logits = (
         float_logits(model, windows.counts)
         if isinstance(model.number_format, FloatFormat)

@@ -34,7 +34,7 @@ from edge_seq.support.figure_text import percent
 from edge_seq.support.json_tables import reading
 from firmware_export.measuring.report import TargetReport, latency_text
 
-MANY_CLASSES = 16  # from here on a confusion matrix is a picture, and its largest confusions a table
+MANY_CLASSES = 16  # with so many classes a confusion matrix is a picture, and the largest confusions are a table
 LARGEST_CONFUSIONS = 20
 LARGEST_FUNCTIONS = 8
 COST_LIMITS = ("max_flash", "max_ram", "max_stack", "max_instructions")  # budgets, in the order of the columns
@@ -42,7 +42,7 @@ ERROR_KEYS = ("rms_error", "max_abs_error", "rms")
 
 
 def run_page(run: RunFigures) -> str:
-    """The whole page of a run.
+    """Make the page of a run.
 
     Raises:
         DataError: a table is not as its command writes it.
@@ -52,10 +52,10 @@ def run_page(run: RunFigures) -> str:
         ("data", "Data and splits", "data", _data),
         ("training", "Training", "training", _training),
         ("scores", "Scores on the test part", "metrics", _scores),
-        ("reliability", "How far its probabilities can be believed", "metrics", _reliability),
-        ("stream", "As a stream", "stream", _stream),
+        ("reliability", "Reliability of the probabilities", "metrics", _reliability),
+        ("stream", "Scores on whole recordings", "stream", _stream),
         ("robustness", "Robustness", "robustness", _robustness),
-        ("integers", "What integers cost", "quantization", _integers),
+        ("integers", "Quantisation cost", "quantization", _integers),
         ("parity", "Parity ladder", "verify", _parity),
         ("cost", "Cost on targets", "measure", _cost),
         ("reproduce", "Versions, hashes, commands", "training", _reproduce),
@@ -65,7 +65,7 @@ def run_page(run: RunFigures) -> str:
         with reading(run.files.get(name, name)):
             sections.append(Section(anchor, title, join([_stale_note(run, name), draw(run)])))
     with reading("the tables of the run"):
-        card = Section("card", "What it is", _card(run))
+        card = Section("card", "Model card", _card(run))
     return page(run.model.name, f"run {run.name}", [card, *sections])
 
 
@@ -77,8 +77,8 @@ def _card(run: RunFigures) -> Html:
     contract = run.model.contract
     channels = some_of([f"{one.name} ({one.unit})" for one in contract.channels])
     use = (
-        f"Tells {some_of(run.model.labels)} apart from {channels} at {contract.sample_rate_hz:g} Hz, "
-        f"from windows of {contract.window_length / contract.sample_rate_hz:g} s."
+        f"Classifies windows of {contract.window_length / contract.sample_rate_hz:g} s of {channels} at "
+        f"{contract.sample_rate_hz:g} Hz as {some_of(run.model.labels)}."
     )
     return join(
         [
@@ -99,14 +99,12 @@ def _contract(run: RunFigures) -> Html:
         ("window", f"{contract.window_length} samples, {contract.window_length / rate:g} s"),
         ("stride", f"{contract.window_stride} samples, {contract.window_stride / rate:g} s"),
         ("preprocessing", preprocessing),
-        ("label", f"{label}, of the {readout.pooling} of its states"),
+        ("label", f"{label}, from the {readout.pooling} of its states"),
         ("states at a window's end", readout.at_window_end),
         ("decision stage", "none" if readout.decision is None else readout.decision.text()),
     ]
     rows = [[one.name, one.unit, f"{one.counts_per_unit:g}", f"± {one.full_scale:g}"] for one in contract.channels]
-    return join(
-        [facts(pairs), table("Channels, in their order", ["channel", "unit", "counts a unit", "full scale"], rows)]
-    )
+    return join([facts(pairs), table("Channels in order", ["channel", "unit", "counts per unit", "full scale"], rows)])
 
 
 def _data(run: RunFigures) -> Html:
@@ -149,7 +147,7 @@ def _training(run: RunFigures) -> Html:
 
 
 def _confusion(title: str, matrix: Sequence[Sequence[int]], labels: list[str]) -> Html:
-    """Rows are the truth; each cell shows windows and their share of the row."""
+    """Make the table of a confusion matrix. Rows are true classes; cells have windows and their share of the row."""
     rows = []
     for label, row in zip(labels, matrix, strict=True):
         total = max(1, sum(row))
@@ -163,7 +161,7 @@ def _confusion(title: str, matrix: Sequence[Sequence[int]], labels: list[str]) -
             for n in row
         ]
         rows.append(tag("tr", tag("th", label, scope="row"), *cells))
-    head = tag("tr", tag("th", "truth, by row", scope="col"), *(tag("th", label, scope="col") for label in labels))
+    head = tag("tr", tag("th", "true class, by row", scope="col"), *(tag("th", label, scope="col") for label in labels))
     return captioned(title, tag("table", tag("thead", head), tag("tbody", *rows), class_="heat"))
 
 
@@ -172,8 +170,8 @@ def _confusion_of_many(title: str, matrix: Sequence[Sequence[int]], labels: list
     pairs = [(n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
     pairs.sort(key=lambda one: (-one[0], one[1], one[2]))
     rows = [[labels[i], labels[j], f"{n:,}"] for n, i, j in pairs[:LARGEST_CONFUSIONS]]
-    shown = f"{min(len(pairs), LARGEST_CONFUSIONS)} of {len(pairs):,} confusions, the most frequent"
-    return join([figures([picture]), table(shown, ["truth", "label given", "windows"], rows)])
+    shown = f"The {min(len(pairs), LARGEST_CONFUSIONS)} most frequent of {len(pairs):,} confusions"
+    return join([figures([picture]), table(shown, ["true class", "label given", "windows"], rows)])
 
 
 def _scores(run: RunFigures) -> Html:
@@ -191,7 +189,8 @@ def _scores(run: RunFigures) -> Html:
     parts.append(side_by_side(_by_class(name, found[name].classes) for name in order))
     draw = _confusion if len(labels) < MANY_CLASSES else _confusion_of_many
     shown = [
-        draw(f"Confusion matrix, {name}: windows, share of the truth", found[name].confusion, labels) for name in order
+        draw(f"Confusion matrix, {name}: windows, share of the true class", found[name].confusion, labels)
+        for name in order
     ]
     parts.append(side_by_side(shown))
     return join(parts)
@@ -229,9 +228,11 @@ def _reliability(run: RunFigures) -> Html:
                 errors.append(f"{when} {error}" if fitted else error)
         title = f"{words.CLASSIFIERS[name].capitalize()}: {words.CALIBRATION_ERROR} {', '.join(errors)}"
         shown.append(charts.chart(title, charts.reliability(curves)))
-    said = [f"Temperature {temperature.value:.3f}, of {temperature.windows:,} validation windows"] if fitted else []
+    said = (
+        [f"Temperature {temperature.value:.3f}, fitted on {temperature.windows:,} validation windows"] if fitted else []
+    )
     said += [f"{temperature.note[0].upper()}{temperature.note[1:]}"] if temperature.note else []
-    return join([tag("p", ". ".join([*said, "A dot is as large as its share of the windows."])), figures(shown)])
+    return join([tag("p", ". ".join([*said, "The area of a dot is its share of the windows."])), figures(shown)])
 
 
 def _stream(run: RunFigures) -> Html:
@@ -260,7 +261,7 @@ def _stream(run: RunFigures) -> Html:
             for key, title in lanes.items()
             if key in one.lanes
         }
-        steps = f"; the most frequent label of each {one.step_s:g} s" if one.step_s else ""
+        steps = f"; drawn is the most frequent label of each {one.step_s:g} s" if one.step_s else ""
         title = f"Recording {one.name}, {one.rank}: right {percent(one.right_share)} of the time{steps}"
         parts.append(charts.timeline(title, one.signals, shown, seconds=one.seconds, labels=run.model.labels))
     return join(parts)
@@ -290,9 +291,9 @@ def _integers(run: RunFigures) -> Html:
         return missing(run.missing["quantization"])
     q = run.quantization
     said = (
-        f"Same label on {percent(q['cost']['agreement_rate'])} of {q['cost']['windows']:,} {q['cost']['side']} "
-        f"windows; probabilities differ by {q['cost']['max_abs_probability_error']:.4f} at most, "
-        f"{q['cost']['mean_abs_probability_error']:.4f} in the mean."
+        f"Float and integer model give the same label on {percent(q['cost']['agreement_rate'])} of "
+        f"{q['cost']['windows']:,} {q['cost']['side']} windows. Their probabilities differ by at most "
+        f"{q['cost']['max_abs_probability_error']:.4f}, on average by {q['cost']['mean_abs_probability_error']:.4f}."
     )
     errors = {one["name"]: one for one in q.get("by_gate", [])}
     gates = [
@@ -308,14 +309,14 @@ def _integers(run: RunFigures) -> Html:
         for name, one in errors.items()
         if name not in counted
     ]
-    columns = ["where", "saturated", "share", "error, rms", "largest error", "float value, rms"]
+    columns = ["value", "saturated", "share", "error, rms", "largest error", "float value, rms"]
     proof = [[b["name"], f"{b['magnitude']:,}", f"{b['slack']:,.2f} times"] for b in q["range_proof"]]
     shown = [
-        table("By layer and gate, on calibration streams: integer against float", columns, gates),
-        table("Range proof: the most that any input can reach, and the room left", ["sum", "reaches", "room"], proof),
+        table("Errors of the integer model by layer and gate, on calibration streams", columns, gates),
+        table("Range proof: largest magnitude for any input, and room to the limit", ["sum", "largest", "room"], proof),
     ]
     if not errors:
-        shown.append(missing(run.steps["quantization"], "Errors of each gate were not measured yet."))
+        shown.append(missing(run.steps["quantization"], "The errors of each gate were not measured yet."))
     return join([tag("p", said), side_by_side(shown)])
 
 
@@ -332,14 +333,14 @@ def _parity(run: RunFigures) -> Html:
         verdict = tag("span", rung["verdict"], class_=colours.get(rung["verdict"]))
         rows.append([rung["name"], verdict, rung["kind"], *counts, rung["detail"]])
     columns = ["rung", "verdict", "kind", "windows", "steps", "values", "differ", "detail"]
-    return table("Each export against its neighbour", columns, rows, class_="wordy")
+    return table("Comparison of each implementation with its neighbour", columns, rows, class_="wordy")
 
 
 def _cost(run: RunFigures) -> Html:
     if run.measure is None:
         return missing(run.missing["measure"])
     targets = run.measure.targets
-    caption = "Bytes, and instructions of a window; with a bar where there is a budget"
+    caption = "Bytes, and instructions of a window; a bar shows the used share of a budget"
     notes = list(run.measure.overruns)
     for one in targets:
         detail = "" if one.measured is None else one.measured.detail
@@ -366,7 +367,7 @@ def _cost_row(one: TargetReport) -> list[Child]:
 
 
 def _functions(made: Table) -> Html:
-    """Where the instructions of a window go on a target, most first."""
+    """Make the table of the instructions of a window by function, the largest first."""
     return table(made.title, made.columns, made.rows)
 
 

@@ -15,10 +15,10 @@ from edge_seq.support.drawing import plain_figures, save
 def draw_sweep(axes: Any, sweep: SweepScores) -> None:
     """Draw accuracy and macro-F1 over a sweep, with 95 % intervals.
 
-    Beside an integer model the float model is dashed.
+    If there is an integer model, the float model's line is dashed.
     """
     points = sweep.points
-    places = list(range(len(points)))  # by rank, as the values are far from evenly spaced
+    places = list(range(len(points)))  # by rank, because the values are not evenly spaced
     _draw_score(axes, sweep, lambda scores: scores.accuracy, colour="tab:blue", title=words.ACCURACY)
     _draw_score(axes, sweep, lambda scores: scores.macro_f1, colour="tab:orange", title=words.MACRO_F1)
     axes.axvline([point.value for point in points].index(sweep.nominal), color="grey", linewidth=0.8)

@@ -1,4 +1,4 @@
-"""What a run shows in words: its figures in short, and what it is not for."""
+"""Summary and limits of a run in words."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from edge_seq.support.figure_text import percent
 
 
 def limits_of(run: RunFigures) -> list[str]:
-    """What the model is not for, as far as its own figures tell."""
+    """List the limits of the model that follow from its figures, one sentence each."""
     contract, lines = run.model.contract, [f"STALE: {line}" for line in run.stale.values()]
     lines.append(
-        f"Only for signals as in the sensor contract: {contract.sample_rate_hz:g} Hz, the same axes, units and range."
+        f"Valid only for signals that match the sensor contract: {contract.sample_rate_hz:g} Hz, the same axes, units "
+        "and range."
     )
     if run.config["data"]["source"] == "car_states":
-        lines.append("Trained on simulated recordings alone: nothing here is a figure of a real car.")
+        lines.append("Trained on simulated recordings only: no figure here was measured on a real car.")
     if run.config["training"]["augmentation"]["rotation"] == "none":
-        lines.append("Trained for one mounting: turn the sensor, and it has not seen such signals.")
+        lines.append("Trained for one mounting of the sensor: it has not seen the signals of a rotated sensor.")
     test = next((side for side in run.sides if side.name == "test"), None)
     if test is not None:
-        lines.append(f"Scored on {test.windows:,} windows of {len(test.groups)} groups; others may differ more.")
+        lines.append(f"Scored on {test.windows:,} windows of {len(test.groups)} groups; other groups may differ more.")
         few = [n for n, count in zip(run.model.labels, test.per_class, strict=True) if count < 100]
-        lines += [f"Fewer than 100 test windows: {some_of(few)}; their figures are uncertain."] if few else []
+        lines += (
+            [f"Classes with fewer than 100 test windows: {some_of(few)}; their scores are uncertain."] if few else []
+        )
     if run.metrics is not None:
         lines += _limits_of_metrics(run.metrics)
     stage = run.model.readout.decision
     if stage is None:
-        lines.append("No decision stage: each window gets one of the classes, also where it is none of them.")
+        lines.append("No decision stage: every window gets one of the classes, even if none of them is right.")
     elif not stage.unknown_margin and stage.unknown_distance is None:
-        lines.append("Its decisions are never unknown: each is one of the classes, also where it is none of them.")
+        lines.append("Decisions are never unknown: each is one of the classes, even if none of them is right.")
     lines += [] if run.robustness is None else _limits_of_robustness(run.robustness)
     if run.verify is not None and any(one["verdict"] == "failed" for one in run.verify["rungs"]):
-        lines.append("PARITY FAILED: an export does not compute what was scored. Do not deploy it.")
+        lines.append("PARITY FAILED: an export does not compute the same as the scored model. Do not deploy it.")
     lines += [f"OVER BUDGET {text}" for text in (run.measure.overruns if run.measure is not None else ())]
     return lines
 
@@ -47,12 +50,12 @@ def _limits_of_metrics(metrics: Evaluation) -> list[str]:
     recalls = {one.label: one.recall for one in metrics.shown.classes if one.recall is not None}
     if recalls:
         worst = min(recalls, key=lambda label: recalls[label])
-        lines.append(f"Weakest on {worst}: {100 * recalls[worst]:.1f} % of its windows are found.")
+        lines.append(f"Lowest recall: {100 * recalls[worst]:.1f} % of the {worst} windows are found.")
     return lines
 
 
 def _limits_of_robustness(robustness: Robustness) -> list[str]:
-    """For each disturbance, its least value that costs 5 points of accuracy."""
+    """Name the least value of each disturbance that costs 5 points of accuracy."""
     lines = []
     for sweep in robustness.sweeps:
         score = {one.value: one.shown.accuracy.value for one in sweep.points}
@@ -68,8 +71,8 @@ def _limits_of_robustness(robustness: Robustness) -> list[str]:
 
 
 def summary_rows(run: RunFigures) -> list[list[str]]:
-    """The figures in short, for the terminal and the head of the page."""
-    layers = ", ".join(f"{one.cell} of {one.hidden_size} units" for one in run.model.layers or ())
+    """Rows of the summary of a run, for the terminal and the head of the page."""
+    layers = ", ".join(f"{one.cell} with {one.hidden_size} units" for one in run.model.layers or ())
     rows = [["model", layers], ["classes", some_of(run.model.labels)]]
     rows.append(["windows", ", ".join(f"{side.windows:,} {side.name}" for side in run.sides) or "none kept"])
     if run.metrics is not None:
@@ -77,7 +80,7 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
     if run.stream is not None:
         found = run.stream.classifiers()
         integer = [name for name in (words.INT_MODEL, words.INT_DECIDED) if name in found]
-        rows += [[f"{name}, as a stream", stream_words(found[name])] for name in integer or found]
+        rows += [[f"{name}, whole recordings", stream_words(found[name])] for name in integer or found]
     if run.quantization is not None:
         rows.append(["weights in flash", f"{run.quantization['deployed_bytes']:,} bytes"])
     if run.verify is not None:
@@ -95,7 +98,7 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
 def _rows_of_metrics(metrics: Evaluation) -> list[list[str]]:
     found = metrics.classifiers()
     rows = [
-        [f"{name}, test", f"{found[name].accuracy} right, {words.MACRO_F1} {found[name].macro_f1}"]
+        [f"{name}, test", f"{words.ACCURACY} {found[name].accuracy}, {words.MACRO_F1} {found[name].macro_f1}"]
         for name in (words.INT_MODEL, words.FLOAT_MODEL, words.RANDOM_FOREST)
         if name in found
     ]
@@ -106,14 +109,14 @@ def _rows_of_metrics(metrics: Evaluation) -> list[list[str]]:
 
 
 def stream_words(scores: StreamMetrics) -> str:
-    """Scores of whole recordings in a line."""
+    """Describe the scores of whole recordings in one line."""
     delay = scores.delay_median_s
-    late = "nothing hit" if delay is None else f"median delay {delay.value:.1f} s"
-    alarms = f"{scores.false_alarms_per_hour.value:,.0f} false alarms an hour"
+    late = "no event detected" if delay is None else f"median delay {delay.value:.1f} s"
+    alarms = f"{scores.false_alarms_per_hour.value:,.0f} false alarms per hour"
     return f"{words.EVENT_F1} {scores.event_f1}, {alarms}, {late}"
 
 
 def some_of(names: Sequence[str], most: int = 12) -> str:
-    """Names, the first of them where they are many."""
+    """List names, but only the first ``most`` of many."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -81,7 +81,7 @@ class ValidatedConfig(Result):
 
 @dataclass(frozen=True)
 class Difference(Result):
-    """How much better a classifier is than another on the same windows.
+    """Differences of the scores of two classifiers on the same windows.
 
     Attributes:
         better: name of the classifier that counts positive.

@@ -37,31 +37,32 @@ def decide_run(
     remove: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Decision:
-    """Choose a stage on the validation recordings, never on others, and make it part of the integer model.
+    """Choose a decision stage on the validation recordings only, and make it part of the integer model.
 
     Args:
-        run: folder of a quantized run.
-        max_extra_delay_s: by which the median detection delay may grow; half of a window where None.
-        allow_unknown: let the search use a margin for "unknown".
-        unknown_margin: in logits; with it the search uses no other, and the model gets a stage in any case.
-        unknown_distance: make it unknown by distance too, so far that at most this share of the right labels of each
-            class on validation is beyond; then no stage is taken that turns more of the right labels unknown, and the
-            model gets one in any case.
-        remove: take the stage out of the model instead.
-        progress: called with steps done, steps in all, and what is being done.
+        run: Folder of a quantized run.
+        max_extra_delay_s: Largest growth of the median detection delay in seconds; None takes half of a window.
+        allow_unknown: True lets the search use a margin for "unknown".
+        unknown_margin: Margin for "unknown" in logits. The search uses no other, and the model gets a stage in any
+            case. None gives no margin.
+        unknown_distance: Share of the correct labels of each class on validation that may be beyond the distance from
+            which a decision is "unknown", 0 to below 1. No stage is taken that makes a larger share of the correct
+            labels unknown, and the model gets a stage in any case. None uses no distance.
+        remove: True removes the stage from the model instead.
+        progress: Called with steps done, steps in all, and the current step.
 
     Returns:
-        The stage, and how it was chosen. They are also written to decision.json.
+        The stage and how it was chosen, which are also written to decision.json.
 
     Raises:
-        ConfigError: the run is not quantized, or options do not go together.
+        ConfigError: the run is not quantized, or options exclude each other.
         DataError: there are no validation recordings, or a number is out of range.
     """
     chosen = (max_extra_delay_s, unknown_margin, unknown_distance)
     if remove and (allow_unknown or any(value is not None for value in chosen)):
         raise ConfigError("decide: --remove takes the stage out and searches none; give it without other options")
     if allow_unknown and unknown_margin is not None:
-        raise ConfigError("decide: --allow-unknown searches a margin and --unknown-margin gives one; give one of both")
+        raise ConfigError("decide: --allow-unknown searches a margin, --unknown-margin sets one; give one of the two")
     margin_limit = SCORE_LIMIT / ONE_LOGIT
     if unknown_margin is not None and not 0 <= unknown_margin <= margin_limit:
         raise DataError(f"decide: unknown_margin is {unknown_margin}; give 0 to {margin_limit:g} logits")

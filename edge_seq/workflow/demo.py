@@ -1,4 +1,4 @@
-"""edge-seq demo: the whole path on simulated car states, for three cells; the best by validation is the one to keep."""
+"""edge-seq demo: all steps on simulated car states for three cells; the best on the validation windows is chosen."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class CellScores(Result):
 
 @dataclass(frozen=True)
 class Demo(Result, ShownAsTables):
-    """Scores of the whole path for each cell.
+    """Results of the demo.
 
     Attributes:
         note: kind of split, with a warning where it leaks.
@@ -77,8 +77,8 @@ class Demo(Result, ShownAsTables):
         cells: scores by cell.
         majority, random_forest: scores of the baselines on the test part.
         holds: True if every ladder holds.
-        seconds: time that all of it took.
-        report: page of the chosen model.
+        seconds: duration of the demo in seconds.
+        report: path of the chosen model's report.
     """
 
     note: SplitNote = field(metadata=written(inline=True))
@@ -91,7 +91,7 @@ class Demo(Result, ShownAsTables):
     report: Path
 
     def tables(self) -> Sequence[Table]:
-        """Scores of the integer model of each cell, beside the baselines."""
+        """Scores of the integer model of each cell and of the baselines."""
         rows = [
             [
                 cell + (" (chosen)" if cell == self.chosen else ""),
@@ -117,14 +117,14 @@ def run_demo(
 
     Args:
         out: folder that gets a run for each cell, ``demo.json``, and a report in the run of the chosen cell.
-        overrides: of the configuration, ``section.key=value``; not of cell and name, which the demo sets.
+        overrides: values of the configuration as ``section.key=value``, except cell and name, which the demo sets.
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:
         The scores, which are also written to demo.json, and the ladder of each cell.
 
     Raises:
-        ConfigError: an override of cell or name, or a folder that cannot be written to.
+        ConfigError: an override sets cell or name, or the folder cannot be written to.
         ToolError: torch, scikit-learn or matplotlib is not installed.
         EdgeSeqError: as the steps say.
     """
@@ -191,13 +191,13 @@ def run_demo(
 
 
 def _check_before(out: Path, overrides: Sequence[str]) -> None:
-    """All that can be known before the long work."""
+    """Check arguments, folder and installed packages before the long work begins."""
     for override in overrides:
         key = override.partition("=")[0].strip()
         if key in ("training.cell", "name"):
             raise ConfigError(
-                f"demo: {key} cannot be set, the demo trains each of {list(CELLS)} under a name of its own; for "
-                "one cell use edge-seq train"
+                f"demo: {key} cannot be set, because the demo trains each of {list(CELLS)} under its own name; to "
+                "train one cell, use edge-seq train"
             )
     check_can_write(out)
     require_torch("demo")

@@ -1,4 +1,4 @@
-"""edge-seq device: what is on a port, and a board that needs no hardware."""
+"""edge-seq device: queries of a board on a serial port, and an emulated board."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from edge_seq.workflow.folder import RunFolder, load_run_int
 from firmware_export.running.board import BoardKind, Clock, RunningBoard, build_board, start_board
 
 RECORDING_BYTES = 1 << 16
-INSTRUCTIONS_UP_TO_HZ = 200.0  # beyond, an emulated board whose time follows instructions gives too few samples
+INSTRUCTIONS_UP_TO_HZ = 200.0  # above, a board whose clock counts instructions is too slow for its sensor
 
 
 @dataclass(frozen=True)
 class Ping(Result):
-    """What some round trips took.
+    """Result of some round trips to a device.
 
     Attributes:
-        sent, answered: hellos.
-        lowest_ms, mean_ms, highest_ms: of the round trips.
-        frame_errors: what came and was no frame.
-        board: what the device calls itself.
+        sent, answered: number of requests and of answers.
+        lowest_ms, mean_ms, highest_ms: duration of a round trip in milliseconds.
+        frame_errors: number of damaged frames.
+        board: name that the device gives itself.
     """
 
     sent: int
@@ -49,10 +49,17 @@ class Ping(Result):
 
 
 def ping(port: str, *, baud: int = DEFAULT_BAUD, count: int = 5, timeout_s: float = 1.0) -> Ping:
-    """Say hello some times, each time once.
+    """Send some requests without repeating any, and measure the round trips.
+
+    Args:
+        port: Serial port or URL of pyserial.
+        baud: Baud rate of the port.
+        count: Number of requests, at least 1.
+        timeout_s: Longest wait for an answer in seconds.
 
     Raises:
-        DeviceError, PortLostError: where nothing answers at all, or the port is not there.
+        DeviceError: the device does not answer.
+        PortLostError: there is no such port.
     """
     with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
         board = device.info.board
@@ -60,14 +67,17 @@ def ping(port: str, *, baud: int = DEFAULT_BAUD, count: int = 5, timeout_s: floa
         once = Timing(timeout_s=timeout_s, retries=0)
         taken = [one for one in (_round_trip(device, once) for _ in range(count)) if one is not None]
         if not taken:
-            raise DeviceError(f"pinging {port}: it answered once and then to none of {count}; try it with --timeout 5")
+            raise DeviceError(
+                f"pinging {port}: the board answered when the port was opened, then none of {count} requests; try "
+                "--timeout 5"
+            )
         return Ping(
             count, len(taken), min(taken), sum(taken) / len(taken), max(taken), device.frame_errors - errors, board
         )
 
 
 def _round_trip(device: Device, timing: Timing) -> float | None:
-    """Milliseconds, or None where no answer came."""
+    """Duration of one round trip in milliseconds; None if no answer came."""
     began = time.monotonic()
     with device.patience(timing):
         try:
@@ -79,7 +89,7 @@ def _round_trip(device: Device, timing: Timing) -> float | None:
 
 @dataclass(frozen=True)
 class DeviceDescription(Result, ShownAsTables):
-    """What a device says of itself.
+    """Description that a device sends.
 
     Attributes:
         port: serial port.
@@ -118,10 +128,11 @@ class DeviceDescription(Result, ShownAsTables):
 
 
 def describe(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> DeviceDescription:
-    """Ask a device for all that it says of itself.
+    """Ask a device for its description.
 
     Raises:
-        DeviceError, PortLostError: the device does not answer, or the port is not there.
+        DeviceError: the device does not answer.
+        PortLostError: there is no such port.
     """
     with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
         contract = device.contract()
@@ -149,7 +160,8 @@ def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) ->
     """Run the golden vectors on the device.
 
     Raises:
-        DeviceError, PortLostError: the device does not answer, or the port is not there.
+        DeviceError: the device does not answer.
+        PortLostError: there is no such port.
     """
     with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
         result = device.self_test()
@@ -157,7 +169,7 @@ def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) ->
 
 
 def recording_of(run: RunFolder) -> NDArray[np.int16]:
-    """int16 [n, C]: held-out windows one after the other, as many as RECORDING_BYTES hold."""
+    """Join held-out windows to a recording int16 [n, C], as many as fit in RECORDING_BYTES."""
     side = next(side for side in ("test", "validation", *SIDES) if run.windows(side).is_file())
     counts = load_windows(run.windows(side)).counts
     whole = max(1, RECORDING_BYTES // (counts[0].nbytes))
@@ -174,15 +186,17 @@ def emulate(
     link: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[RunningBoard]:
-    """Build the firmware of an exported run and start it on a board that needs no hardware.
+    """Build the firmware of an exported run and start it on an emulated board.
+
+    The board's sensor plays held-out windows of the run in a loop.
 
     Args:
-        run: folder of an exported run.
-        kind: ``qemu`` (a Cortex-M4) or ``posix`` (a process).
-        rate_hz: of the board's sensor, which gives held-out windows over and over; the contract's if not given.
-        clock: of the emulated Cortex-M4; by default what suits the rate.
-        link: made a symbolic link to the port.
-        progress: called with what is being done.
+        run: Folder of an exported run.
+        kind: ``qemu`` (a Cortex-M4) or ``posix`` (a process of this machine).
+        rate_hz: Sample rate of the sensor in Hz; None takes the rate of the contract.
+        clock: Clock of the emulated Cortex-M4; None takes ``instructions`` up to 200 Hz and ``host`` above.
+        link: Path at which a symbolic link to the port is made; None makes none.
+        progress: Called with the current step.
 
     Raises:
         ConfigError, ExportError, ToolError: as the steps say.

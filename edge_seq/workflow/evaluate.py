@@ -1,4 +1,4 @@
-"""edge-seq evaluate: what float and integer model score on windows of groups that training did not see."""
+"""edge-seq evaluate: scores of the float and the integer model on windows of one side of the split."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def evaluate_run(
     Args:
         run: folder of the run.
         side: ``train``, ``validation`` or ``test``.
-        baselines: whether to train and score the baselines. Those scored before on the same windows are kept anyway.
-        earlier: results of other runs, whose baselines are taken where they are of the same windows.
+        baselines: True trains and scores the baselines. Baselines scored before on the same windows are always kept.
+        earlier: results of other runs, whose baselines are taken if they were scored on the same windows.
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:
@@ -66,7 +66,7 @@ def evaluate_run(
     )
     if baselines and kept is None and forest_by is None:
         raise ToolError(
-            "edge-seq evaluate needs scikit-learn for the random forest, and it is not installed; "
+            "edge-seq evaluate needs scikit-learn for the random forest, but it is not installed; "
             "pip install 'edge-seq[data]', or give --no-baselines"
         )
 
@@ -118,19 +118,19 @@ def _baselines_key(model: FloatModel, train: Windows, windows: Windows, seed: in
 
 
 def _same_baselines(found: Evaluation, key: str, forest_by: str | None) -> bool:
-    """True if kept baselines are those that would be scored now. Without scikit-learn those of any version are."""
+    """True if scoring the baselines again would give the same. Without scikit-learn any version of it counts."""
     return found.baselines_of == key and (forest_by is None or found.baselines_by == forest_by)
 
 
 def sklearn_version() -> str | None:
-    """Version of scikit-learn; None where it is not installed."""
+    """Version of scikit-learn; None if it is not installed."""
     if importlib.util.find_spec("sklearn") is None:
         return None
     return importlib.metadata.version("scikit-learn")
 
 
 def _scored_before(run: RunFolder, side: str) -> list[Evaluation]:
-    """Earlier scores of this run. Scores that cannot be read are made anew."""
+    """Load earlier scores of this run. Scores that cannot be read are ignored, so they are made again."""
     try:
         return [load_result(run.metrics(side), Evaluation)] if run.metrics(side).is_file() else []
     except DataError:

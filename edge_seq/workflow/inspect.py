@@ -1,4 +1,4 @@
-"""edge-seq inspect: what is in a model file, a run or an exported ONNX file."""
+"""edge-seq inspect: description of a model file, a run or an exported ONNX file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def inspect_path(path: Path) -> ModelDescription:
     """Describe a run folder (its integer model, else its float model), a saved model or an exported ONNX file.
 
     Raises:
-        ModelError: where the path holds none of them, or a damaged one.
+        ModelError: the path holds none of them, or the file is damaged.
     """
     if path.is_dir():
         run = RunFolder(path)
         candidates = [run.int_model, run.float_model]
         found = next((candidate for candidate in candidates if candidate.is_file()), None)
         if found is None:
-            raise ModelError(f"inspecting {path.name}: a folder without a model; expected the folder of a trained run")
+            raise ModelError(f"inspecting {path.name}: the folder has no model; give the folder of a trained run")
         return describe(load_model(found))
     if path.suffix == ".onnx":
         from edge_seq.backends.onnx.run import load_onnx

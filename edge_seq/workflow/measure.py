@@ -1,4 +1,4 @@
-"""edge-seq measure: what the C export of a run costs on targets, and whether it keeps to its budgets."""
+"""edge-seq measure: cost of a run's C export on targets, and comparison with budgets."""
 
 from __future__ import annotations
 
@@ -25,14 +25,18 @@ def measure_run(
     """Measure the C export of a run, and write reports/measure.json.
 
     Args:
-        run: exported.
-        targets: on which.
-        budgets: before those of the run's configuration, which are before those of the target.
-        steps: how many to count at least.
-        progress: called with targets done, their number and a name.
+        run: Folder of an exported run.
+        targets: Emulated targets.
+        budgets: Budgets. They take precedence over those of the run's configuration, which take precedence over those
+            of the target.
+        steps: Least number of time steps to count.
+        progress: Called with targets done, targets in all, and the name of the next.
+
+    Returns:
+        The measured figures, which are also written to reports/measure.json.
 
     Raises:
-        ParityError: where the export is stale.
+        ParityError: the export differs from what the run's model gives now.
         ConfigError, ExportError, ToolError: as the steps say.
     """
     model = load_run_int(run)

@@ -1,4 +1,4 @@
-"""edge-seq quantize: the float model of a run becomes its integer model, and what that costs is measured."""
+"""edge-seq quantize: makes the integer model of a run from its float model, and measures the quantisation cost."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Progress = Callable[[int, int, str], None]
 
 
 def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dict[str, Any]:
-    """Calibrate, quantize, prove, save; count saturation and measure the cost on validation windows.
+    """Calibrate, quantize, prove and save; count saturation and measure the cost on validation windows.
 
     Args:
-        run: folder of the run.
-        progress: called with steps done, steps in all, and what is being done.
+        run: Folder of a trained run.
+        progress: Called with steps done, steps in all, and the current step.
 
     Returns:
-        What was written to quantization.json.
+        Content of quantization.json.
 
     Raises:
         ConfigError, ModelError, DataError: as the steps say.
@@ -66,8 +66,10 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         },
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
     }
-    if run.decision.is_file():  # it was of the integer model that is replaced
-        summary["note"] = f"the decision stage went with the earlier integer model; run {run.command('decide')} again"
+    if run.decision.is_file():  # it belonged to the integer model that is replaced
+        summary["note"] = (
+            f"the decision stage was part of the earlier integer model and is gone; run {run.command('decide')} again"
+        )
         run.decision.unlink()
     save_model(quantized, run.int_model)
     save_json(run.quantization, summary)
@@ -76,10 +78,10 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
 
 
 def load_streams(run: RunFolder) -> NDArray[np.int16]:
-    """Calibration streams of a run, int16 [B, T, C].
+    """Load the calibration streams of a run, int16 [B, T, C].
 
     Raises:
-        DataError: where there are none, or others than those of the training.
+        DataError: there are none, or they are not those of the training.
     """
     path = run.calibration_streams
     try:

@@ -1,4 +1,4 @@
-"""edge-seq report: one page for a run or a comparison, made of what the commands wrote."""
+"""edge-seq report: one page for a run or a comparison, made from the tables that the commands wrote."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _Kind = TypeVar("_Kind")
 
 
 def gather(path: Path) -> RunFigures | ComparisonFigures:
-    """Figures of a run's folder, a comparison's folder or a comparison.json.
+    """Read the figures of a run's folder, a comparison's folder or a comparison.json.
 
     Raises:
-        ConfigError: where it is neither.
-        DataError, ModelError: a file of it is damaged.
+        ConfigError: the path is none of them.
+        DataError, ModelError: a file is damaged.
     """
     table = path / COMPARISON if path.is_dir() else path
     if table.name == COMPARISON and table.is_file():
@@ -57,7 +57,7 @@ def gather_comparison(path: Path) -> ComparisonFigures:
     """Read comparison.json.
 
     Raises:
-        DataError: damaged, or of another format.
+        DataError: the file is damaged or has another format.
     """
     table = load_json(path)
     if table.get("format") != FORMAT:
@@ -69,10 +69,10 @@ def gather_comparison(path: Path) -> ComparisonFigures:
 
 
 def gather_run(run: RunFolder) -> RunFigures:
-    """Read what a run holds.
+    """Read the tables and models of a run.
 
     Raises:
-        ConfigError: training did not finish.
+        ConfigError: the training did not finish.
         DataError, ModelError: a file is damaged.
     """
     float_model = load_run_float(run)
@@ -125,7 +125,7 @@ def _versions(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> dict[
 
 
 def _paths(run: RunFolder) -> dict[str, Path]:
-    """Section to the table that its step writes."""
+    """Path of the table of each section."""
     return {
         "training": run.training,
         "quantization": run.quantization,
@@ -139,7 +139,7 @@ def _paths(run: RunFolder) -> dict[str, Path]:
 
 
 def _steps(run: RunFolder) -> dict[str, str]:
-    """Section to the command that makes it; without those that this run cannot have."""
+    """Command that makes each section, without the sections that this run cannot have."""
     steps = {
         "training": run.command("train"),
         "quantization": run.command("quantize"),
@@ -186,9 +186,10 @@ def _stale(
     float_model: FloatModel,
     int_model: IntModel | None,
 ) -> dict[str, str]:
-    """Sections of another model than the run now holds.
+    """Message for each section that is about another model than the run now holds.
 
-    The labels of an integer model do not depend on its decision stage, so what scores labels is not stale by it.
+    The labels of an integer model do not depend on its decision stage, so a new stage does not make the scores of
+    labels stale.
     """
     of_float = model_hash(float_model)
     exact = of_float if int_model is None else model_hash(int_model)
@@ -207,12 +208,12 @@ def _stale(
         if table is not None and table.get(key) not in allowed:
             found = f"model {str(table[key])[:16]}" if table.get(key) else "a model that it does not name"
             again = steps.get(name, run.command("decide"))
-            lines[name] = f"{name} is of {found}, the run now holds {str(allowed[0])[:16]}; do it again: {again}"
+            lines[name] = f"{name} is about {found}, but the run now holds {str(allowed[0])[:16]}; run again: {again}"
     return lines
 
 
 def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple[str, ...]:
-    """From the configuration to this report, with the options that tables tell of."""
+    """Commands from the configuration to this report, with the options that the tables record."""
     lines = [run.command("train"), run.command("quantize")]
     paths = _paths(run)
     with reading(paths["decision"].name):
@@ -233,7 +234,7 @@ def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple
         measured = (tables["measure"] or {}).get("targets", [])
         targets = [one["target"] for one in measured] or ["cortex_m4"]
         limits = [set(one["budgets"].items()) for one in measured]
-        budgets = sorted(set.intersection(*limits)) if limits else []  # of all targets: so they were given
+        budgets = sorted(set.intersection(*limits)) if limits else []  # common to all targets, so given as options
         given = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
         lines.append(run.command("measure") + _options("--target", targets) + given)
     return (*lines, run.command("robustness"), run.command("report"))
@@ -244,11 +245,18 @@ def _options(name: str, values: Sequence[str]) -> str:
 
 
 def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | ComparisonFigures, Path]:
-    """Gather, draw, write; gives the figures and where the page is.
+    """Write the report of a run or a comparison.
+
+    Args:
+        path: Folder of a run or of a comparison, or a comparison.json.
+        out: HTML file to write; None takes reports/report.html of a run, report.html of a comparison.
+
+    Returns:
+        The figures, and the path of the page.
 
     Raises:
-        ConfigError: no run and no comparison, or a path that cannot be written.
-        DataError, ModelError: a damaged file.
+        ConfigError: the path is neither a run nor a comparison, or the page cannot be written.
+        DataError, ModelError: a file is damaged.
         ToolError: matplotlib is not installed.
     """
     if out is not None and out.is_dir():
@@ -269,5 +277,5 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
 
 
 def to_dict(figures: RunFigures | ComparisonFigures) -> dict[str, Any]:
-    """Ready for JSON."""
+    """Figures of a report as a table for JSON."""
     return {"kind": "run" if isinstance(figures, RunFigures) else "comparison", **figures.to_dict()}

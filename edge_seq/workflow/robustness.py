@@ -1,4 +1,4 @@
-"""edge-seq robustness: what a model scores where the installation is not that of the training."""
+"""edge-seq robustness: scores of a run's models on a sensor that differs from the one of the training."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def run_robustness(
     """Score the models of a run over each sweep, on windows of disturbed recordings.
 
     Args:
-        run: folder of the run.
-        side: whose recordings.
-        names: of the sweeps; all but those that the channels do not allow where empty.
-        plot: also draw reports/robustness.<side>.png.
-        progress: called with scored values, values in all, and what is being scored.
+        run: Folder of a run.
+        side: Side of the split whose recordings are used.
+        names: Names of the sweeps; empty takes all that the channels allow.
+        plot: True also draws reports/robustness.<side>.png.
+        progress: Called with values done, values in all, and the current value.
 
     Returns:
         The scores, which are also written to reports/robustness.<side>.json.

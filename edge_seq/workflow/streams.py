@@ -1,4 +1,4 @@
-"""Whole recordings of a run as streams: what float and integer model give, sample after sample, and how it scores."""
+"""edge-seq evaluate --stream: scores of the float and the integer model on whole recordings."""
 
 from __future__ import annotations
 
@@ -32,18 +32,23 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class SideRecordings:
-    """Recordings of one side of a split, and the share of a window that its label must cover."""
+    """Recordings of one side of a split.
+
+    Attributes:
+        recordings: the recordings.
+        minimum_share: share of a window that its label must cover, 0 to 1.
+    """
 
     recordings: tuple[Recording, ...]
     minimum_share: float
 
 
 def load_recordings(run: RunFolder, side: str) -> SideRecordings:
-    """The recordings of one side of a run's split, read or simulated again, and seen to be those of the training.
+    """Read or simulate the recordings of one side of a run again, and check that they are those of the training.
 
     Raises:
-        ConfigError: no such side, or a split that leaves no whole recording on a side.
-        DataError: the side has no recordings, or the data are others than those the run was trained with.
+        ConfigError: there is no such side, or the split leaves no whole recording on a side.
+        DataError: the side has no recordings, or the recordings changed since the training.
     """
     if side not in SIDES:
         raise ConfigError(f"run {run.path.name}: side {side!r} is unknown; give one of {list(SIDES)}")
@@ -51,8 +56,8 @@ def load_recordings(run: RunFolder, side: str) -> SideRecordings:
     data = config.data
     if check_split_kind(data.split) != "group":
         raise ConfigError(
-            f"run {run.path.name}: split = {data.split!r} has parts of each recording on every side, so there is no "
-            "stream to score; train with split = 'group'"
+            f"run {run.path.name}: with split = {data.split!r} every side has parts of each recording, so there is no "
+            "whole recording to score; train with split = 'group'"
         )
     dataset, minimum_share = load_data(data)
     split = split_by_group(
@@ -74,9 +79,9 @@ def load_recordings(run: RunFolder, side: str) -> SideRecordings:
     expected = load_json(run.data_hashes).get(side) if run.data_hashes.is_file() else None
     if expected is not None and windows_hash(windows) != expected:
         raise DataError(
-            f"run {run.path.name}: the {side} recordings are others than those it was trained with (SHA-256 of their "
-            f"windows {windows_hash(windows)[:16]}..., {run.data_hashes.name} says {str(expected)[:16]}...); restore "
-            "them, or train again"
+            f"run {run.path.name}: the {side} recordings are not those that the run was trained with (SHA-256 of "
+            f"their windows {windows_hash(windows)[:16]}..., {run.data_hashes.name} says {str(expected)[:16]}...); "
+            "restore them, or train again"
         )
     return SideRecordings(recordings, minimum_share)
 
@@ -93,7 +98,7 @@ def evaluate_streams(
     Args:
         run: folder of the run.
         side: ``train``, ``validation`` or ``test``.
-        tolerance_s: how far an event reaches beyond its end; a window's length where None.
+        tolerance_s: time after the end of an event in which a detection still counts; None takes the window length.
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:

@@ -141,7 +141,7 @@ def test_a_stale_export_is_not_measured(run: Path) -> None:
     manifest.write_text(json.dumps(table | {"model_hash": "0" * 64}))
     result = edge_seq("measure", run, "--target", "cortex_m4")
     assert result.code == 2
-    assert "measuring run: c/manifest.json: not what this release of edge_seq makes of the run's models" in result.err
+    assert "measuring run: c/manifest.json: not what this release of edge_seq makes from the run's models" in result.err
     assert "Run edge-seq export again" in result.err
 
 

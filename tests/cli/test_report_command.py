@@ -220,14 +220,14 @@ def test_a_run_as_page_json_and_table(run: Path) -> None:
     check_page(text)
     for heading in ("Intended use", "Limits", "Sensor contract", "Range proof", "Confusion matrix, integer model"):
         assert heading in text
-    assert "By layer and gate" in text
+    assert "Errors of the integer model by layer and gate" in text
     assert "Not made yet" not in text
     table = ok("report", run)
     accuracy = found["metrics"]["int"]["accuracy"]["value"]
     for printed in (table.out, text):
         assert f"{100 * accuracy:.1f} %" in printed
         assert "event macro-F1" in printed
-        assert "Only for signals as in the sensor contract: 10 Hz" in printed
+        assert "Valid only for signals that match the sensor contract: 10 Hz" in printed
     assert f"page: {run / 'reports' / 'report.html'}" in table.out
 
 
@@ -299,7 +299,7 @@ def test_what_is_missing_is_named_with_its_command(small: Small, tmp_path: Path)
     ):
         assert f"no {name} yet: edge-seq {command}\n" in result.out
     page = (path / "reports" / "report.html").read_text()
-    assert page.count("Not made yet. This makes it: ") == 8  # the metrics stand for two sections
+    assert page.count("Not made yet. Run: ") == 8  # the metrics stand for two sections
     check_page(page)
 
 
@@ -319,7 +319,7 @@ def test_without_validation_part_no_decision_is_asked_for(run: Path) -> None:
     assert figures.missing == {}
     page = run_page(figures)
     assert "Score on validation windows" not in page
-    assert re.search(r"<p>The run has no validation windows.*\. A dot is as large as", page)
+    assert re.search(r"<p>The run has no validation windows.*\. The area of a dot is its share", page)
     assert re.search(r"Integer model: calibration error [0-9.]+ %<", page)
     check_page(page)
 
@@ -330,9 +330,9 @@ def test_a_section_of_another_model_is_told(name: str, run: Path) -> None:
     change(run / TABLES.get(name, "decision.json"), model_hash="0" * 64)
     found = figures_of(run)
     assert list(found.stale) == [name]
-    assert f"{name} is of model {'0' * 16}, the run now holds" in found.stale[name]
-    assert f"do it again: {found.steps[name]}" in found.stale[name]
-    assert f"Limits</h3><ul><li>STALE: {name} is of model" in run_page(found)
+    assert f"{name} is about model {'0' * 16}, but the run now holds" in found.stale[name]
+    assert f"run again: {found.steps[name]}" in found.stale[name]
+    assert f"Limits</h3><ul><li>STALE: {name} is about model" in run_page(found)
 
 
 def test_a_stale_report_ends_with_1_and_a_measurement_without_a_model_is_stale(run: Path) -> None:
@@ -341,10 +341,10 @@ def test_a_stale_report_ends_with_1_and_a_measurement_without_a_model_is_stale(r
     (run / "reports" / "measure.json").write_text(json.dumps(measured))
     result = edge_seq("report", run, "--json")
     assert result.code == 1
-    assert "measure is of a model that it does not name" in result.json["stale"]["measure"]
+    assert "measure is about a model that it does not name" in result.json["stale"]["measure"]
     figures = figures_of(run)
-    assert "Stale: measure is of a model" in run_page(figures)
-    assert limits_of(figures)[0].startswith("STALE: measure is of a model")
+    assert "Stale: measure is about a model" in run_page(figures)
+    assert limits_of(figures)[0].startswith("STALE: measure is about a model")
 
 
 def test_an_integer_model_made_after_the_scores_makes_them_stale(run: Path) -> None:
@@ -398,7 +398,7 @@ def test_a_class_absent_in_the_test_part_is_shown_as_such(run: Path) -> None:
     change(run / "metrics.test.json", **metrics)
     page = run_page(figures_of(run))
     assert "<td>0</td><td>-</td><td>-</td><td>-</td>" in page
-    assert "Weakest on skid" not in page
+    assert "of the skid windows are found" not in page
 
 
 def test_names_with_markup_stay_text(run: Path) -> None:
@@ -440,9 +440,9 @@ def test_300_classes_make_a_page_that_can_still_be_opened(run: Path) -> None:
     page = run_page(replace(figures, model=replace(figures.model, labels=tuple(labels)), metrics=metrics, sides=sides))
     check_page(page)
     off = confusion - np.diag(np.diag(confusion))
-    assert f"20 of {np.count_nonzero(off):,} confusions, the most frequent" in page
+    assert f"The 20 most frequent of {np.count_nonzero(off):,} confusions" in page
     assert "<td>class_001</td><td>8</td>" in page or ">8</td>" in page
-    assert "class_011 and 288 more apart" in page
+    assert "class_011 and 288 more." in page
 
 
 def test_without_matplotlib_it_says_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -468,7 +468,7 @@ def test_a_comparison_as_page_with_values_escaped(tmp_path: Path) -> None:
     check_page(text)
     assert "&lt;b&gt;car&lt;/b&gt;" in text
     assert "<b>car" not in text
-    assert "1 trainings are left" in text
+    assert "1 trainings are not done yet" in text
     found = ok("report", tmp_path / "comparison.json", "--json").json
     assert (found["kind"], found["table"]) == ("comparison", comparison())
 
@@ -490,8 +490,8 @@ def test_a_run_that_was_not_trained_to_its_end_is_refused(run: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "words"),
     [
-        (None, "No decision stage: each window gets one of the classes"),
-        (DecisionStage(), "Its decisions are never unknown"),
+        (None, "No decision stage: every window gets one of the classes"),
+        (DecisionStage(), "Decisions are never unknown"),
         (DecisionStage(unknown_margin=9), None),
         (DecisionStage(unknown_distance=UnknownDistance(((1,),), (2,))), None),
     ],
@@ -523,7 +523,7 @@ def test_failed_parity_and_overruns_are_limits(whole: Path) -> None:
     failed = {**figures.verify, "rungs": [{"verdict": "failed"}]}
     over = TargetReport(MEASURED, {"max_ram": 1}, ("max_ram is 1, found 2",), ())
     limits = limits_of(replace(figures, verify=failed, measure=MeasureReport("0" * 64, False, (over,))))
-    assert "PARITY FAILED: an export does not compute what was scored. Do not deploy it." in limits
+    assert "PARITY FAILED: an export does not compute the same as the scored model. Do not deploy it." in limits
     assert "OVER BUDGET max_ram is 1, found 2" in limits
 
 

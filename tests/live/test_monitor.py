@@ -274,9 +274,9 @@ def test_a_recording_is_watched(exports: Exports, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --port for a board, or --source"),
-        (["--port", "/dev/x", "--source", "x.csv"], "give --port for a board, or --source"),
-        (["--source", "x.csv"], "a recording does not decide by itself; give --model RUN"),
+        ([], "give one of --port (a board) and --source (a recording)"),
+        (["--port", "/dev/x", "--source", "x.csv"], "give one of --port (a board) and --source (a recording)"),
+        (["--source", "x.csv"], "--source needs a model that classifies the recording; give --model RUN"),
         (["--port", "/dev/none"], "opening port /dev/none"),
     ],
 )

@@ -101,7 +101,7 @@ def test_damaged_tables_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds no config\.toml"):
+    with pytest.raises(ConfigError, match=r"has no config\.toml"):
         open_run(tmp_path)
 
 

@@ -52,7 +52,7 @@ def _windows(name: str, value: float, lengths: tuple[int, ...] = (60, 80)) -> np
 def test_all_sweeps_or_those_named() -> None:
     assert choose_sweeps(()) == SWEEPS
     assert [sweep.name for sweep in choose_sweeps(["rate", "noise"])] == ["noise", "rate"]
-    with pytest.raises(ConfigError, match=r"no sweep 'colour'; give some of \['mounting_angle', 'noise', 'rate'"):
+    with pytest.raises(ConfigError, match=r"no sweep 'colour'; give any of \['mounting_angle', 'noise', 'rate'"):
         choose_sweeps(["colour"])
 
 
