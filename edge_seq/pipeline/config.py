@@ -73,7 +73,8 @@ class DataConfig(StrictTable):
         simulator: options of the simulator; of no other source.
         storage: ``memory``, or ``disk``: recordings are read one by one (Parquet files in parts), their counts kept
             in a file of the run, and windows read from it as they are needed. The weights are the same.
-        split: ``group``; ``window_leaking_groups`` puts windows of one group on both sides and flatters every figure.
+        split: ``group``; ``time_blocks`` for one or two sessions, which is weaker evidence; ``window_leaking_groups``
+            puts windows of one group on both sides and flatters every figure.
         validation_fraction: share of the windows for validation, unless the source gives its own part.
         test_fraction: share of the windows for the test, unless the source gives its own part.
         split_seed: of the choice of groups.
@@ -104,9 +105,12 @@ class DataConfig(StrictTable):
             )
         if self.folds == 1 or self.fold > max(self.folds, 1):
             raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold of 1 to folds")
-        if self.folds and self.split == "window_leaking_groups":
+        if self.folds and self.split != "group":
+            raise ValueError(f"folds are by group and have no effect with split = {self.split!r}; leave them out")
+        if self.storage == "disk" and self.split == "time_blocks":
             raise ValueError(
-                "folds are by group and have no effect with split = 'window_leaking_groups'; leave them out"
+                "storage 'disk' does not go with split = 'time_blocks', which is for one or two sessions; leave "
+                "storage at 'memory'"
             )
         if self.storage == "disk" and self.source == SIMULATOR:
             raise ValueError(
