@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,16 @@ else:
     import tomli as tomllib
 
 SIMULATOR = "car_states"
+LONGEST_NAME = 48  # characters of a model's name
+# Names that would clash in C or with what a build makes: keywords, main, and names of the project's own files.
+WORDS_OF_C = frozenset(
+    (
+        *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
+        *("float", "for", "goto", "if", "inline", "int", "long", "main", "register", "restrict", "return", "short"),
+        *("signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile"),
+        *("while", "edge_seq", "model"),
+    )
+)
 SIMULATED_WINDOW_S, SIMULATED_STRIDE_S = 5.0, 2.5
 
 
@@ -140,7 +151,8 @@ class RunConfig(StrictTable):
     """Everything that decides a run.
 
     Attributes:
-        name: of the model, a C identifier in lower case; prefixes generated symbols.
+        name: of the model, a C identifier in lower case; prefixes generated symbols. Where it is not given, it is made
+            from the file name of the data source.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
         data, training, quantization: tables of their own.
         budgets: what the model may cost on a target, for ``edge-seq measure``; before the target's own.
@@ -193,7 +205,21 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
             f"{where}: data.simulator has no effect on source {str(data['source'])!r}; leave data.simulator out, or "
             f"set data.source to {SIMULATOR!r}"
         )
+    if "name" not in table and isinstance(data, dict) and isinstance(data.get("source", SIMULATOR), str):
+        table["name"] = name_of_source(data.get("source", SIMULATOR))
     return parse_config(table, where=where)
+
+
+def name_of_source(source: str) -> str:
+    """Make the name of a model from the path of its data source.
+
+    >>> name_of_source("recordings/Shaker-2.toml"), name_of_source("7 days.toml"), name_of_source("car_states")
+    ('shaker_2', 'model_7_days', 'car_states')
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", Path(source).stem.lower()).strip("_")
+    if not name[:1].isalpha() or name in WORDS_OF_C:
+        name = f"model_{name}".rstrip("_")
+    return name[:LONGEST_NAME].rstrip("_")
 
 
 def read_config(path: Path) -> RunConfig:

@@ -23,7 +23,7 @@ from edge_seq.scores.evaluation import StreamEvaluation
 from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
 
 STREAM_STEPS = 3
 
@@ -75,6 +75,7 @@ def load_recordings(run: RunFolder, side: str) -> SideRecordings:
     return SideRecordings(recordings, minimum_share)
 
 
+@writes_to_run
 def evaluate_streams(
     run: RunFolder,
     side: str = "test",

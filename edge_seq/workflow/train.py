@@ -22,7 +22,7 @@ from edge_seq.pipeline.reliability import TEMPERATURE
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config
+from edge_seq.workflow.folder import LOCK, RunFolder, load_run_config, save_run_config, writing
 
 if TYPE_CHECKING:
     from edge_seq.training.config import TrainingConfig
@@ -45,7 +45,7 @@ def start_run(path: Path, config: RunConfig) -> RunFolder:
             raise ConfigError(
                 f"{path} holds a run of another configuration; give another --out, or delete the folder to start anew"
             )
-    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+    elif path.exists() and (not path.is_dir() or any(part.name != LOCK for part in path.iterdir())):
         raise ConfigError(f"{path} exists and is not the folder of a run; give another --out")
     return run
 
@@ -146,6 +146,18 @@ def train_run(
 
     require_torch("train")  # before data are read, which may take long
     run = start_run(path, config)
+    with writing(run):
+        return _train(run, config, prepared, data_progress, epoch_progress)
+
+
+def _train(
+    run: RunFolder,
+    config: RunConfig,
+    prepared: PreparedData | None,
+    data_progress: Callable[[int, int], None] | None,
+    epoch_progress: Callable[[EpochRecord], None] | None,
+) -> dict[str, Any]:
+    """Train in a folder that is held."""
     if prepared is None:
         prepared = prepare(config, progress=data_progress, store=run.store)
     save_data(run, config, prepared)
