@@ -12,7 +12,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 
@@ -174,7 +174,7 @@ def arguments(y: list[int]) -> list[int]:
 
 @dataclass
 class LayerMemory:
-    """States of one layer: operands ``z`` [H]; ``h`` [H] of a GRU; ``c`` [H] of an LSTM."""
+    """States of one layer: operands ``z`` [H]; ``h`` [H] of a GRU or FastGRNN; ``c`` [H] of an LSTM."""
 
     z: list[int]
     h: list[int]
@@ -228,6 +228,25 @@ def step_lstm(cell: Lstm[IntRows], memory: LayerMemory, features: list[int], bel
         z_next.append(s16(rshift(p, 23) if coarse(j) else p // 2**15))
     memory.c, memory.z = c_next, z_next
     return {**y, "cell_state": memory.c, "hidden_state": memory.z}
+
+
+def step_fastgrnn(cell: FastGrnn[IntRows], memory: LayerMemory, features: list[int], below: list[int]) -> Values:
+    y = row_results(cell.new_gate, features, below, memory.z)
+    zeta, nu = int(cell.zeta[0]), int(cell.nu[0])
+    if not (0 <= zeta < 2**15 and 0 <= nu <= 2**30):
+        raise OutOfRangeError(f"zeta {zeta}, nu {nu}")
+    arg_update, h_next = [], []
+    for j, h in enumerate(memory.h):
+        d = int(cell.update_offset[j])
+        if not -(2**30) <= d <= 2**30:
+            raise OutOfRangeError(f"update offset {d}")
+        arg_update.append(arg(s32(y[j] // 2 + d)))
+        u = sig(arg_update[j])
+        w = s32(s32(zeta * (32768 - u)) + nu)
+        blend = s32(s32(u * h) // 2 + mulw(w, tanh(arg(y[j]))))
+        h_next.append(s16(sat16(rshift(blend, 14))))
+    memory.h, memory.z = h_next, [operand(h, j) for j, h in enumerate(h_next)]
+    return {"update_gate": arg_update, "new_gate": arguments(y), "hidden_state": memory.h}
 
 
 # Sections 3, 7, 8
@@ -349,6 +368,8 @@ class Oracle:
                     own = step_rnn(cell, memory, seen, below)
                 case Gru():
                     own = step_gru(cell, memory, seen, below)
+                case FastGrnn():
+                    own = step_fastgrnn(cell, memory, seen, below)
                 case Lstm():
                     own = step_lstm(cell, memory, seen, below, model.number_format.cell_frac_bits[index])
             values |= {f"layer{index}.{name}": list(value) for name, value in own.items()}

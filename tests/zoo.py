@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX, INT32_MAX
 from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.kind_names import CELL_NAMES, CellName
+from edge_seq.ir.kinds import Layer, kind_named
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatFormat,
@@ -34,7 +35,7 @@ from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 
-CELLS = ("rnn", "gru", "lstm")
+CELLS = CELL_NAMES
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Spec:
     """The shape of a model.
 
     Attributes:
-        cells: one a layer, of ``rnn``, ``gru``, ``lstm``.
+        cells: one a layer, of ``CELLS``.
         hidden: hidden size of each layer.
         channels: C.
         classes: K.
@@ -51,7 +52,7 @@ class Spec:
         readout: pooling and when labels come.
     """
 
-    cells: tuple[str, ...]
+    cells: tuple[CellName, ...]
     hidden: tuple[int, ...]
     channels: int = 3
     classes: int = 4
@@ -61,7 +62,7 @@ class Spec:
 
 
 def spec(
-    cell: str,
+    cell: CellName,
     *hidden: int,
     channels: int = 3,
     classes: int = 4,
@@ -110,15 +111,20 @@ def _float_rows(
     return FloatRows(uniform(rows, inputs), uniform(rows, hidden), uniform(rows) * np.float32(bias))
 
 
-def _float_cell(rng: np.random.Generator, kind: str, inputs: int, hidden: int, amplitude: float) -> Cell[FloatRows]:
-    def rows(sees_input: int = 1, sees_hidden: int = 1) -> FloatRows:
-        return _float_rows(rng, hidden, inputs * sees_input, hidden * sees_hidden, amplitude=amplitude)
-
-    if kind == "rnn":
-        return Rnn(rows())
-    if kind == "gru":
-        return Gru(rows(), rows(), rows(1, 0), rows(0, 1))
-    return Lstm(rows(), rows(), rows(), rows())
+def _float_cell(
+    rng: np.random.Generator, kind: CellName, inputs: int, hidden: int, amplitude: float
+) -> Layer[FloatRows]:
+    entry = kind_named(kind)
+    rows = {
+        group.name: _float_rows(rng, hidden, inputs * group.sees_input, hidden * group.sees_state, amplitude=amplitude)
+        for group in entry.rows
+    }
+    constants = {
+        one.name: rng.uniform(max(one.lowest, -1.0), min(one.highest, 1.0), one.shape(hidden)).astype(np.float32)
+        for one in entry.constants
+    }
+    layer: Layer[FloatRows] = entry.layer(**rows, **constants)
+    return layer
 
 
 def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: float = 2.0) -> FloatModel:
@@ -219,21 +225,24 @@ def _tied_head(rng: np.random.Generator, classes: int, hidden: int) -> IntRows:
     return IntRows(**{**lively, "bias": np.clip(lively["bias"], -1000, 1000)})
 
 
-def _extreme_cell(rng: np.random.Generator, kind: str, wide: int, below: int, hidden: int) -> Cell[IntRows]:
-    def rows(sees_input: int = 1, sees_hidden: int = 1) -> IntRows:
-        return extreme_rows(
+def _extreme_cell(rng: np.random.Generator, kind: CellName, wide: int, below: int, hidden: int) -> Layer[IntRows]:
+    entry = kind_named(kind)
+    rows = {
+        group.name: extreme_rows(
             rng,
             hidden,
-            wide=wide * sees_input,
-            narrow_input=below * sees_input,
-            narrow_hidden=hidden * sees_hidden,
+            wide=wide * group.sees_input,
+            narrow_input=below * group.sees_input,
+            narrow_hidden=hidden * group.sees_state,
         )
-
-    if kind == "rnn":
-        return Rnn(rows())
-    if kind == "gru":
-        return Gru(rows(), rows(), rows(1, 0), rows(0, 1))
-    return Lstm(rows(), rows(), rows(), rows())
+        for group in entry.rows
+    }
+    constants = {
+        one.name: rng.choice(np.array([one.int_lowest, one.zero, one.int_highest]), one.shape(hidden)).astype(np.int32)
+        for one in entry.constants
+    }
+    layer: Layer[IntRows] = entry.layer(**rows, **constants)
+    return layer
 
 
 def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
@@ -275,6 +284,7 @@ DECISIONS = {
     "rnn": spec("rnn", 4, classes=5, window_length=3, decision=DecisionStage(1, 2**15, 2, 2**13), pooling="mean"),
     "gru": spec("gru", 5, label_every="sample", at_window_end="carry", decision=DecisionStage(3, 2**16, 4, 2**12)),
     "lstm": spec("lstm", 3, classes=2, window_length=4, label_every="sample", decision=DecisionStage(0, 2**14, 1, 0)),
+    "fastgrnn": spec("fastgrnn", 7, classes=3, window_length=6, decision=DecisionStage(2, 2**13, 3, 2**12)),
 }
 # Likewise with a distance, on the mean and on the last operands, over several layers and one.
 DISTANCES = {
@@ -294,12 +304,24 @@ DISTANCES = {
         at_window_end="carry",
         decision=DecisionStage(0, 0, 1, 0, some_distance(4, 5, radius=350)),
     ),
+    "fastgrnn": spec(
+        *("fastgrnn", 6),
+        classes=5,
+        window_length=3,
+        label_every="sample",
+        decision=DecisionStage(1, 2**14, 3, 2**11, some_distance(5, 6, radius=400)),
+    ),
 }
 
 
 def awkward_specs(cell: str) -> dict[str, Spec]:
     """Shapes by name, each odd in another way; together they reach every branch of a step."""
-    mixed = {"rnn": ("rnn", "lstm"), "gru": ("gru", "rnn", "gru"), "lstm": ("lstm", "gru")}[cell]
+    mixed: tuple[CellName, ...] = {
+        "rnn": ("rnn", "lstm"),
+        "gru": ("gru", "rnn", "gru"),
+        "lstm": ("lstm", "gru"),
+        "fastgrnn": ("lstm", "fastgrnn", "gru"),
+    }[cell]  # type: ignore[assignment]
     return {
         "small": spec(cell, 5),
         "one": spec(

@@ -1,4 +1,4 @@
-"""The float reference: evaluates a float model in numpy, without torch. Equations are in :mod:`edge_seq.ir.cells`."""
+"""The float reference: evaluates a float model in numpy, without torch. Equations are in :mod:`edge_seq.ir.kinds`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing_extensions import assert_never
 
 from edge_seq.backends.preprocess import check_counts, normalise, preprocess
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 
@@ -36,7 +36,7 @@ def _affine(rows: FloatRows, x: Array, h: Array) -> Array:
     return np.asarray(y)
 
 
-def _layer(cell: Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows], inputs: Array) -> dict[str, Array]:
+def _layer(cell: Layer[FloatRows], inputs: Array) -> dict[str, Array]:
     """Run one layer over float32 [B, T, I]; returns traced values [B, T, H] by name."""
     batch, time_steps, _ = inputs.shape
     steps: list[dict[str, Array]] = []
@@ -72,6 +72,12 @@ def _layer(cell: Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows], inputs: Arra
                 c = sigmoid(values["forget_gate"]) * c + sigmoid(values["input_gate"]) * np.tanh(values["cell_gate"])
                 h = sigmoid(values["output_gate"]) * np.tanh(c)
                 values["cell_state"] = c
+            case FastGrnn():
+                h = np.zeros((batch, len(cell.new_gate.bias)), dtype=np.float32) if t == 0 else h
+                new = _affine(cell.new_gate, x, h)
+                values = {"update_gate": new + cell.update_offset, "new_gate": new}
+                update = sigmoid(values["update_gate"])
+                h = (cell.zeta * (1 - update) + cell.nu) * np.tanh(new) + update * h
             case unreachable:
                 assert_never(unreachable)
         steps.append(values | {"hidden_state": h})

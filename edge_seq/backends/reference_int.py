@@ -26,7 +26,7 @@ from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, tabl
 from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, padded
 
@@ -39,13 +39,30 @@ class LayerState:
 
     Attributes:
         operands: input of matrices and head: fine units Q15, coarse units Q7.
-        hidden: hidden state. A GRU keeps Q15 for all units; in other cells it equals the operands.
-        cell: cell state of an LSTM; empty for other cells.
+        hidden: hidden state, with 16 bits for all units if the kind saves it; otherwise it equals the operands.
+        cell: cell state; [B, 0] in kinds without one.
     """
 
     operands: Int64
     hidden: Int64
     cell: Int64
+
+
+def saved_states(kind: LayerKind, state: LayerState) -> dict[StateName, Int64]:
+    """The arrays [B, padded(H)] that are kept of a layer, in the order in which they lie in C and are saved."""
+    arrays: dict[StateName, Int64] = {
+        "operands": state.operands,
+        "hidden_state": state.hidden,
+        "cell_state": state.cell,
+    }
+    return {name: arrays[name] for name in kind.saved}
+
+
+def layer_state(kind: LayerKind, saved: Mapping[StateName, Int64]) -> LayerState:
+    """Inverse of :func:`saved_states`."""
+    operands = saved["operands"]
+    hidden = saved["hidden_state"] if kind.hidden_is_saved else operands
+    return LayerState(operands, hidden, saved.get("cell_state", np.zeros((len(operands), 0), dtype=np.int64)))
 
 
 @dataclass(frozen=True)
@@ -71,9 +88,8 @@ def reset_state(model: IntModel, batch: int) -> State:
     """State after a reset, for ``batch`` parallel windows."""
     layers = []
     for cell, size in zip(model.layers, model.hidden_sizes, strict=True):
-        zeros = np.zeros((batch, padded(size)), dtype=np.int64)
-        cell_state = zeros if isinstance(cell, Lstm) else np.zeros((batch, 0), dtype=np.int64)
-        layers.append(LayerState(operands=zeros, hidden=zeros, cell=cell_state))
+        zeros: Int64 = np.zeros((batch, padded(size)), dtype=np.int64)
+        layers.append(layer_state(kind_of(cell), dict.fromkeys(kind_of(cell).saved, zeros)))
     pool_sum = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
     stage, decision = model.readout.decision, None
     if stage is not None:
@@ -117,7 +133,7 @@ def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
     if model.readout.pooling == "mean":
         return values["pooled"]
     last = values[f"layer{len(model.layers) - 1}.hidden_state"]
-    return _to_operands(last) if isinstance(model.layers[-1], Gru) else last
+    return _to_operands(last) if kind_of(model.layers[-1]).hidden_is_saved else last
 
 
 def _pad_units(values: Int64, size: int) -> Int64:
@@ -186,6 +202,26 @@ def _step_lstm(
     return LayerState(operands, operands, _pad_units(new, size)), arguments
 
 
+def _step_fastgrnn(
+    cell: FastGrnn[IntRows], features: Int64, below: Int64, state: LayerState
+) -> tuple[LayerState, dict[str, Int64]]:
+    new = mulw(_accumulate(cell.new_gate, features, below, state.operands), integers(cell.new_gate.multiplier))
+    # The gate's argument is that of the new gate, halved for the sigmoid, and its own offset.
+    update = check_int32((new >> 1) + integers(cell.update_offset), "a FastGRNN's update gate")
+    arguments = {"update_gate": table_argument(update), "new_gate": table_argument(new)}
+
+    keep = sigmoid_q15(arguments["update_gate"])
+    take = check_int32(
+        integers(cell.zeta) * (2**FINE_FRAC_BITS - keep) + integers(cell.nu), "the weight of a FastGRNN's new gate"
+    )  # zeta (1 - z) + nu, Q30
+    old = state.hidden[:, : keep.shape[1]]
+    # mulw of Q30 by Q15 is Q29, and so is half of the old state's part.
+    blend = check_int32((keep * old >> 1) + mulw(take, table_tanh(arguments["new_gate"])), "a hidden state's update")
+    hidden = saturate16(rounding_shift(blend, FINE_FRAC_BITS - 1))
+    size = state.hidden.shape[1]
+    return LayerState(_pad_units(_to_operands(hidden), size), _pad_units(hidden, size), state.cell), arguments
+
+
 def _pool(model: IntModel, state: State) -> Int64:
     """Input of the head: the operands of the last layer, or their mean since the window began."""
     if model.readout.pooling == "last":
@@ -224,13 +260,14 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
                 layer, traced = _step_gru(cell, inputs, below, layer)
             case Lstm():
                 layer, traced = _step_lstm(cell, inputs, below, layer, model.number_format.cell_frac_bits[index])
+            case FastGrnn():
+                layer, traced = _step_fastgrnn(cell, inputs, below, layer)
             case unreachable:
                 assert_never(unreachable)
         size = model.hidden_sizes[index]
         values |= {f"layer{index}.{name}": array for name, array in traced.items()}
-        if isinstance(cell, Lstm):
-            values[f"layer{index}.cell_state"] = layer.cell[:, :size]
-        values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
+        states: dict[StateName, Int64] = {"cell_state": layer.cell, "hidden_state": layer.hidden}
+        values |= {f"layer{index}.{name}": states[name][:, :size] for name in kind_of(cell).state_names}
         layer_states.append(layer)
         below = layer.operands
 

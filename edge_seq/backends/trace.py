@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, gates
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel
 
 
@@ -38,30 +38,12 @@ class Trace:
         return np.asarray(self.values["logits"][:, -1])
 
 
-def gate_names(cell: Cell[Any]) -> tuple[str, ...]:
-    """Names under which a cell's pre-activations are traced.
-
-    A GRU's ``new_gate_input`` is traced as ``new_gate``, after the part of the hidden state was added.
-    """
-    names = tuple(gates(cell))
-    return ("reset_gate", "update_gate", "new_gate_hidden", "new_gate") if isinstance(cell, Gru) else names
-
-
-def state_names(cell: Cell[Any]) -> tuple[str, ...]:
-    """Names of a cell's states, in the order in which a step computes them."""
-    match cell:
-        case Lstm():
-            return ("cell_state", "hidden_state")
-        case Rnn() | Gru():
-            return ("hidden_state",)
-
-
 def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
     """All names of a model's trace, in the order of computation."""
     layers = [
         f"layer{index}.{name}"
         for index, cell in enumerate(model.layers)
-        for name in (*gate_names(cell), *state_names(cell))
+        for name in (*kind_of(cell).gate_names, *kind_of(cell).state_names)
     ]
     pooled = ["pooled"] if model.readout.pooling == "mean" else []
     stage = model.readout.decision

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, JsonOption, percent, print_json, print_line, print_table, progress
+from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_tables, progress
+
+if TYPE_CHECKING:
+    from edge_seq.pipeline.data_check import DataCheck
+    from edge_seq.support.display import Table
 
 _ROWS = 12  # of a table, unless --all is given
 
@@ -40,7 +45,7 @@ def check(
     from edge_seq.workflow.folder import load_run_float, open_run
 
     with progress("reading recordings", 0, quiet=as_json) as update:
-        summary = check_data(
+        result = check_data(
             path,
             plots=plots,
             plot_format=plot_format,  # type: ignore[arg-type]  # checked there
@@ -49,61 +54,42 @@ def check(
             progress=lambda done: update(done, done),
         )
     if as_json:
-        print_json(summary)
+        print_json(result)
     else:
-        _print(summary, rows=None if show_all else _ROWS)
-    raise typer.Exit(0 if summary["usable"] else CHECK_FAILED)
+        _print(result, rows=None if show_all else _ROWS)
+    raise typer.Exit(0 if result.usable else CHECK_FAILED)
 
 
-def _print(summary: dict[str, Any], *, rows: int | None) -> None:
-    _print_guess(summary, rows=rows)
-    rate = summary["rate_hz"]
-    rates = "no times" if rate is None else f"{rate['lowest']:.4g} to {rate['highest']:.4g} Hz"
-    print_line(
-        f"{summary['name']}: {summary['recordings']} recordings of {summary['groups']} groups, {summary['samples']:,} "
-        f"samples, {summary['hours']:.2f} h, {rates}, {percent(summary['unlabelled_share'])} unlabelled"
-    )
-    total = sum(one["windows"] for one in summary["labels"].values())
-    classes = [
-        [label, str(one["windows"]), percent(one["windows"] / total if total else None), str(one["groups"])]
-        for label, one in summary["labels"].items()
-    ]
-    _print_some("classes", ["class", "windows", "share", "groups"], classes, rows=rows)
-    channels = [
-        [name, one["unit"], f"{one['lowest']:.4g} to {one['highest']:.4g}", f"{one['full_scale']:g}"]
-        for name, one in summary["channels"].items()
-    ]
-    _print_some("channels", ["channel", "unit", "values", "full scale"], channels, rows=rows)
-    if summary["still_gravity_g"] is not None:
-        print_line(f"gravity while still: {summary['still_gravity_g']:.3f} g (median of the recordings)")
-    for note in summary["reading"][:rows]:
+def _print(result: DataCheck, *, rows: int | None) -> None:
+    if result.header:
+        print_line(f"read as {result.header}")
+    by_title = {table.title: table for table in result.tables()}
+    _print_some(by_title.pop("columns", None), rows)
+    if result.rate:
+        print_line(f"rate: {result.rate}")
+    for text in result.assumptions:
+        print_line(f"taken for granted: {text}")
+    print_line(result.headline())
+    findings = by_title.pop("findings", None)
+    for table in by_title.values():
+        _print_some(table, rows)
+    if result.found.still_gravity_g is not None:
+        print_line(f"gravity while still: {result.found.still_gravity_g:.3f} g (median of the recordings)")
+    for note in result.found.reading[:rows]:
         print_line(f"while reading: {note}")
-    findings = [[one["severity"].upper(), one["check"], one["message"]] for one in summary["findings"]]
-    if findings:
-        _print_some("findings", ["", "check", "what was found, and what to do"], findings, rows=rows)
-    for file in summary.get("plots", ()):
+    _print_some(findings, rows)
+    for file in result.plots or ():
         print_line(f"wrote {file}")
-    if "source_file" in summary:
-        print_line(f"wrote {summary['source_file']}; correct it, then: edge-seq data check {summary['source_file']}")
-    errors = sum(one["severity"] == "error" for one in summary["findings"])
+    if result.source_file is not None:
+        print_line(f"wrote {result.source_file}; correct it, then: edge-seq data check {result.source_file}")
+    errors = sum(one.severity == "error" for one in result.found.findings)
     print_line("usable" if not errors else f"not usable as it is: {errors} errors")
 
 
-def _print_guess(summary: dict[str, Any], *, rows: int | None) -> None:
-    """Print how the files were read, what each column was taken for, and what was taken for granted."""
-    if summary["header"]:
-        print_line(f"read as {summary['header']}")
-    columns = sorted(summary["columns"], key=lambda one: one["role"] == "unused")
-    if columns:
-        table = [[one["column"], one["role"], one["detail"], one["reason"]] for one in columns]
-        _print_some("columns", ["column", "taken for", "", "why"], table, rows=rows)
-    if summary["rate"]:
-        print_line(f"rate: {summary['rate']}")
-    for text in summary["assumptions"]:
-        print_line(f"taken for granted: {text}")
-
-
-def _print_some(title: str, names: list[str], table: list[list[str]], *, rows: int | None) -> None:
-    print_table(title, names, table[:rows])
-    if rows is not None and len(table) > rows:
-        print_line(f"... and {len(table) - rows} more {title}; --all shows them")
+def _print_some(table: Table | None, rows: int | None) -> None:
+    """Print the first rows of a table, and say how many there are more."""
+    if table is None:
+        return
+    print_tables([replace(table, rows=table.rows[:rows])])
+    if rows is not None and len(table.rows) > rows:
+        print_line(f"... and {len(table.rows) - rows} more {table.title}; --all shows them")

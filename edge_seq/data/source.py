@@ -170,9 +170,8 @@ class DataSource(StrictTable):
         on_missing: ``error``, or ``split`` the recording at samples with a missing value, which are left out.
         on_short: ``error``, or ``skip`` recordings shorter than a window (logged).
         on_constant_axis: ``error``, or ``allow`` an axis that never changes in a recording.
-        time_blocks: number of blocks into which each stretch of one label is cut, with a window left out between two
-            blocks. The blocks with the same number of a group are a group of their own. It is for sets with fewer than
-            three groups, and weaker evidence than a split by groups that were recorded apart.
+        split: split of a run on these recordings: ``group``, or ``time_blocks`` for sets with fewer than three groups
+            of a class, which is weaker evidence. A run whose ``data.split`` is ``group`` takes ``time_blocks`` over.
     """
 
     name: str = Field(min_length=1)
@@ -245,7 +244,7 @@ class DataSource(StrictTable):
     on_short: Literal["error", "skip"] = "error"
     on_missing: Literal["error", "split"] = "error"
     on_constant_axis: Literal["error", "allow"] = "error"
-    time_blocks: int | None = Field(default=None, ge=3)
+    split: Literal["group", "time_blocks"] = "group"
 
     @property
     def contract(self) -> SensorContract:

@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT
 from edge_seq.backends.decision import decision_of_words, decision_words
 from edge_seq.backends.preprocess import PreprocessState
-from edge_seq.backends.reference_int import NO_LABEL, LayerState, State, begin_window, reset_state, step
+from edge_seq.backends.reference_int import (
+    NO_LABEL,
+    LayerState,
+    State,
+    begin_window,
+    layer_state,
+    reset_state,
+    saved_states,
+    step,
+)
 from edge_seq.device import messages
 from edge_seq.device.framing import (
     HEADER,
@@ -45,7 +54,7 @@ from edge_seq.device.messages import (
     StreamFlag,
     Type,
 )
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import is_coarse, padded
 from edge_seq.support.errors import DeviceError
@@ -358,14 +367,8 @@ class Twin:
         self._steps += 1
 
     def _state_words(self) -> list[NDArray[np.int64]]:
-        words = []
-        for cell, layer in zip(self.model.layers, self._state.layers, strict=True):
-            words.append(layer.operands[0])
-            if isinstance(cell, Lstm):
-                words.append(layer.cell[0])
-            elif isinstance(cell, Gru):
-                words.append(layer.hidden[0])
-        return words
+        layers = zip(self.model.layers, self._state.layers, strict=True)
+        return [array[0] for cell, layer in layers for array in saved_states(kind_of(cell), layer).values()]
 
     def _remembers(self) -> bool:
         return self.model.contract.preprocessing.step != "none"
@@ -432,11 +435,8 @@ class Twin:
                 raise _RefusedError(ErrorCode.STATE)
         layers = []
         for cell, size in zip(model.layers, map(padded, model.hidden_sizes), strict=True):
-            operands = take("<i2", size)
-            second = take("<i2", 0 if isinstance(cell, Rnn) else size)
-            hidden = second if isinstance(cell, Gru) else operands
-            cell_state = second if isinstance(cell, Lstm) else np.zeros((1, 0), dtype=np.int64)
-            layers.append(LayerState(operands, hidden, cell_state))
+            kind = kind_of(cell)
+            layers.append(layer_state(kind, {name: take("<i2", size) for name in kind.saved}))
         if count > model.contract.window_length or primed > 1 or not self._possible(count, memory, pool, layers):
             raise _RefusedError(ErrorCode.STATE)
         remembered = memory.astype(np.int32) if self._remembers() else fresh.preprocess.memory

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 RECURRENT_PREFIX, HEAD_PREFIX = "recurrent.", "head."
 
-_CELL_OF_GATES = {1: "rnn", 3: "gru", 4: "lstm"}
+_CELL_OF_GATES: dict[int, CellName] = {1: "rnn", 3: "gru", 4: "lstm"}
 _LAYER_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 Array = NDArray[np.float32]
@@ -93,7 +95,7 @@ def from_torch(
     """
     _refuse_unsupported(state_dict, recurrent_prefix)
     arrays = {key: _to_float32(key, value) for key, value in state_dict.items()}
-    layers: list[Cell[FloatRows]] = []
+    layers: list[Layer[FloatRows]] = []
     while f"{recurrent_prefix}weight_ih_l{len(layers)}" in arrays:
         layers.append(_take_layer(arrays, recurrent_prefix, len(layers)))
     if not layers:
@@ -141,7 +143,7 @@ def _to_float32(key: str, value: Any) -> Array:
     return array.astype(np.float32)
 
 
-def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Cell[FloatRows]:
+def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Layer[FloatRows]:
     """Remove one layer's tensors from ``arrays`` and convert them."""
     names = {tensor: f"{prefix}{tensor}_l{layer}" for tensor in _LAYER_TENSORS}
     weight_ih, weight_hh = arrays.pop(names["weight_ih"]), arrays.pop(names["weight_hh"], None)
@@ -149,31 +151,36 @@ def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Cell[Float
         raise ModelError(f"state_dict: {names['weight_ih']} is there and {names['weight_hh']} is not; both are needed")
     rows = weight_ih.shape[0]
     size = weight_hh.shape[1] if weight_hh.ndim == 2 else 0
-    bias_ih = arrays.pop(names["bias_ih"], np.zeros(rows, dtype=np.float32))
-    bias_hh = arrays.pop(names["bias_hh"], np.zeros(rows, dtype=np.float32))
+    scalars = _take_scalars(arrays, prefix, layer)
+    biases = 2 * rows if scalars else rows  # a FastGRNN has two biases for its one block of rows
+    bias_ih = arrays.pop(names["bias_ih"], np.zeros(biases, dtype=np.float32))
+    bias_hh = arrays.pop(names["bias_hh"], np.zeros(biases, dtype=np.float32))
     num_gates = rows // size if size and rows % size == 0 else 0
-    if num_gates not in _CELL_OF_GATES or weight_ih.ndim != 2 or len(weight_hh) != rows:
+    cell = _CELL_OF_GATES.get(num_gates)
+    if scalars:
+        cell = "fastgrnn" if num_gates == 1 else None
+    if cell is None or weight_ih.ndim != 2 or len(weight_hh) != rows:
         raise ModelError(
             f"state_dict: {names['weight_ih']} {list(weight_ih.shape)} and {names['weight_hh']} "
-            f"{list(weight_hh.shape)} are no layer; expected [G H, I] and [G H, H] with G = 1 (RNN), 3 (GRU) "
-            "or 4 (LSTM)"
+            f"{list(weight_hh.shape)} are no layer; expected [G H, I] and [G H, H] with G = 1 (RNN, "
+            "FastGRNN), 3 (GRU) or 4 (LSTM)"
         )
-    if bias_ih.shape != (rows,) or bias_hh.shape != (rows,):
+    if bias_ih.shape != (biases,) or bias_hh.shape != (biases,):
         raise ModelError(
             f"state_dict: {names['bias_ih']} {list(bias_ih.shape)} and {names['bias_hh']} {list(bias_hh.shape)}; "
-            f"expected [{rows}], one for each row of {names['weight_ih']}"
+            f"expected [{biases}], {'two' if scalars else 'one'} for each row of {names['weight_ih']}"
         )
 
     def gate(index: int) -> FloatRows:
         block = slice(index * size, (index + 1) * size)
         return FloatRows(weight_ih[block], weight_hh[block], bias_ih[block] + bias_hh[block])
 
-    match _CELL_OF_GATES[num_gates]:
+    match cell:
         case "rnn":
             return Rnn(hidden=gate(0))
         case "lstm":
             return Lstm(input_gate=gate(0), forget_gate=gate(1), cell_gate=gate(2), output_gate=gate(3))
-        case _:
+        case "gru":
             new = slice(2 * size, 3 * size)
             return Gru(
                 reset_gate=gate(0),
@@ -185,6 +192,21 @@ def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Cell[Float
                     bias_hh[new],
                 ),
             )
+        case "fastgrnn":
+            update_bias, new_bias = np.split(bias_ih + bias_hh, 2)
+            return FastGrnn(FloatRows(weight_ih, weight_hh, new_bias), update_bias - new_bias, **scalars)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _take_scalars(arrays: dict[str, Array], prefix: str, layer: int) -> dict[str, Array]:
+    """Remove zeta and nu of a FastGRNN from ``arrays``: [1] each, after their sigmoid. Empty for other cells."""
+    found = {name: f"{prefix}{name}_l{layer}" for name in ("zeta", "nu") if f"{prefix}{name}_l{layer}" in arrays}
+    if len(found) == 1:
+        ((name, key),) = found.items()
+        other = f"{prefix}{'nu' if name == 'zeta' else 'zeta'}_l{layer}"
+        raise ModelError(f"state_dict: {key} is there and {other} is not; a FastGRNN needs both")
+    return {name: np.asarray(1 / (1 + np.exp(-arrays.pop(key))), dtype=np.float32) for name, key in found.items()}
 
 
 def _take_head(arrays: dict[str, Array], prefix: str) -> FloatRows:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge_seq.ir.cells import Cell, gates, hidden_size
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.kinds import Layer, arrays_of, constants_of, hidden_size, row_groups
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
+from edge_seq.support.results import to_plain, written
 
 Pooling = Literal["last", "mean"]
 LabelEvery = Literal["window", "sample"]
@@ -23,7 +25,7 @@ AtWindowEnd = Literal["reset", "carry"]
 
 @dataclass(frozen=True)
 class Readout:
-    """How states become labels.
+    """Computation of labels from the states.
 
     Attributes:
         pooling: input of the head: the ``last`` state, or the ``mean`` of the states since the window began.
@@ -36,20 +38,13 @@ class Readout:
     pooling: Pooling = "last"
     label_every: LabelEvery = "window"
     at_window_end: AtWindowEnd = "reset"
-    decision: DecisionStage | None = None
+    decision: DecisionStage | None = dataclasses.field(default=None, metadata=written(unless_none=True))
 
 
 def readout_to_dict(readout: Readout) -> dict[str, Any]:
     """The readout, ready for JSON. A missing decision stage or distance is left out, so that the hash and files of
     models without them do not change."""
-    data = dataclasses.asdict(readout)
-    stage = data.pop("decision")
-    return data if stage is None else {**data, "decision": stage_to_dict(stage)}
-
-
-def stage_to_dict(stage: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a decision stage, ready for JSON."""
-    return {name: value for name, value in stage.items() if (name, value) != ("unknown_distance", None)}
+    return dict(to_plain(readout))
 
 
 def readout_from_dict(data: dict[str, Any]) -> Readout:
@@ -83,7 +78,8 @@ class IntFormat:
 
     Attributes:
         input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12.
-        cell_frac_bits: [L], fractional bits of each layer's 16-bit cell state, 8 to 15; used by LSTM layers.
+        cell_frac_bits: [L], fractional bits of each layer's calibrated 16-bit state (an LSTM's cell state), 8 to 15;
+            not used by kinds without one.
         pool_reciprocals: for mean pooling, floor(2^(14 + floor(log2 t)) / t), for t = 1 .. T with a label after each
             sample, or only for t = T with a label per window. Empty for ``last``.
     """
@@ -113,7 +109,7 @@ class SequenceModel(Generic[Rows, Format]):
     name: str
     labels: tuple[str, ...]
     contract: SensorContract
-    layers: tuple[Cell[Rows], ...]
+    layers: tuple[Layer[Rows], ...]
     head: Rows
     readout: Readout
     number_format: Format
@@ -138,12 +134,16 @@ FloatModel = SequenceModel[FloatRows, FloatFormat]
 IntModel = SequenceModel[IntRows, IntFormat]
 
 
+def named_arrays(model: FloatModel | IntModel) -> dict[str, NDArray[Any]]:
+    """Every array of a model, as its file names them: ``layer0.reset_gate.bias``, ``head.bias``."""
+    layers: tuple[Layer[Any], ...] = model.layers
+    arrays = {f"layer{i}.{name}": array for i, layer in enumerate(layers) for name, array in arrays_of(layer).items()}
+    return arrays | {f"head.{field}": array for field, array in vars(model.head).items()}
+
+
 def num_parameters(model: FloatModel) -> int:
     """Number of trainable parameters. The two biases of torch count as one, except in a GRU's new gate."""
-    return sum(
-        rows.weight_input.size + rows.weight_hidden.size + rows.bias.size
-        for rows in [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]
-    )
+    return sum(array.size for array in named_arrays(model).values())
 
 
 def weight_bytes(model: IntModel) -> int:
@@ -151,10 +151,11 @@ def weight_bytes(model: IntModel) -> int:
     total = 0
     sizes = model.hidden_sizes
     for layer, cell in enumerate(model.layers):
-        for rows in gates(cell).values():
+        for rows in row_groups(cell).values():
             inputs = 2 * rows.wide.shape[1] + (sizes[layer - 1] if rows.narrow_input.size else 0)
             hidden = sizes[layer] if rows.narrow_hidden.size else 0
             total += len(rows.bias) * (inputs + hidden + 4)
+        total += sum(array.nbytes for array in constants_of(cell).values())
     return total + model.num_classes * (sizes[-1] + 4)
 
 
@@ -166,10 +167,9 @@ def without_decision(model: IntModel) -> IntModel:
 def deployed_bytes(model: IntModel) -> int:
     """Size of all arrays of an integer model in flash, bytes: weights padded to quads, biases, multipliers, and the
     centroids and radii of a distance."""
-    every_rows = [rows for cell in model.layers for rows in gates(cell).values()] + [model.head]
     distance = None if model.readout.decision is None else model.readout.decision.unknown_distance
     of_distance = 0 if distance is None else distance.num_bytes
-    return sum(int(array.nbytes) for rows in every_rows for array in vars(rows).values()) + of_distance
+    return sum(int(array.nbytes) for array in named_arrays(model).values()) + of_distance
 
 
 def canonical_json(data: Any) -> str:
@@ -192,12 +192,9 @@ def model_hash(model: FloatModel | IntModel) -> str:
     contract, number_format = dataclasses.asdict(model.contract), dataclasses.asdict(model.number_format)
     described = [contract, readout_to_dict(model.readout), number_format]
     digest.update(canonical_json([model.labels, *described]).encode())
-    layers: tuple[Cell[Any], ...] = model.layers
-    named = [(f"layer{i}.{name}", rows) for i, cell in enumerate(layers) for name, rows in gates(cell).items()]
-    for name, rows in [*named, ("head", model.head)]:
-        for field, array in vars(rows).items():
-            little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-            digest.update(f"{name}.{field}{array.shape}{array.dtype.name}".encode())
-            digest.update(little_endian.tobytes())
-    digest.update(repr(tuple(type(cell).__name__ for cell in layers)).encode())
+    for name, array in named_arrays(model).items():
+        little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{name}{array.shape}{array.dtype.name}".encode())
+        digest.update(little_endian.tobytes())
+    digest.update(repr(tuple(type(cell).__name__ for cell in model.layers)).encode())
     return digest.hexdigest()

@@ -12,8 +12,9 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, cell_name, gates
 from edge_seq.ir.contract import Normalisation, contract_from_dict, contract_to_dict
+from edge_seq.ir.kind_names import KIND_NAMES
+from edge_seq.ir.kinds import Layer, kind_named, kind_of
 from edge_seq.ir.model import (
     FloatFormat,
     FloatModel,
@@ -22,6 +23,7 @@ from edge_seq.ir.model import (
     SequenceModel,
     canonical_json,
     model_hash,
+    named_arrays,
     readout_from_dict,
     readout_to_dict,
 )
@@ -32,7 +34,6 @@ from edge_seq.support.files import write_atomically
 
 FORMAT_VERSION = 1
 _KEY = "edge_seq"
-_CELLS: dict[str, type] = {"rnn": Rnn, "gru": Gru, "lstm": Lstm}
 
 
 def save_model(model: FloatModel | IntModel, path: Path) -> None:
@@ -42,24 +43,18 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
         ModelError: the model breaks an invariant.
     """
     verify(model)
-    tensors: dict[str, NDArray[Any]] = {}
-    layers: tuple[Cell[Any], ...] = model.layers
-    for index, cell in enumerate(layers):
-        for gate, rows in gates(cell).items():
-            tensors |= {f"layer{index}.{gate}.{field}": array for field, array in vars(rows).items()}
-    tensors |= {f"head.{field}": array for field, array in vars(model.head).items()}
     header = {
         "format_version": FORMAT_VERSION,
         "kind": "int" if isinstance(model.number_format, IntFormat) else "float",
         "name": model.name,
         "labels": model.labels,
         "contract": contract_to_dict(model.contract),
-        "cells": [cell_name(cell) for cell in layers],
+        "cells": [kind_of(cell).name for cell in model.layers],
         "readout": readout_to_dict(model.readout),
         "number_format": dataclasses.asdict(model.number_format),
         "sha256": model_hash(model),
     }
-    contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in named_arrays(model).items()}
     write_atomically(path, safetensors.numpy.save(contiguous, metadata={_KEY: canonical_json(header)}))
 
 
@@ -159,17 +154,14 @@ def _rows(tensors: dict[str, NDArray[Any]], prefix: str, rows_type: type[Any]) -
 def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatModel | IntModel:
     rows_type: type[Any] = {"int": IntRows, "float": FloatRows}[header["kind"]]
     unread = dict(tensors)  # tensors that no field has used yet
-    layers: list[Cell[Any]] = []
+    layers: list[Layer[Any]] = []
     for index, name in enumerate(header["cells"]):
-        cell_type = _CELLS[name]
-        layers.append(
-            cell_type(
-                **{
-                    field.name: _rows(unread, f"layer{index}.{field.name}", rows_type)
-                    for field in dataclasses.fields(cell_type)
-                }
-            )
-        )
+        if name not in KIND_NAMES:
+            raise ValueError(f"layer {index} is a {name!r}; expected one of {list(KIND_NAMES)}")
+        kind = kind_named(name)
+        rows = {group.name: _rows(unread, f"layer{index}.{group.name}", rows_type) for group in kind.rows}
+        constants = {constant.name: unread.pop(f"layer{index}.{constant.name}") for constant in kind.constants}
+        layers.append(kind.layer(**rows, **constants))
     head = _rows(unread, "head", rows_type)
     if unread:
         raise ValueError(f"tensors {sorted(unread)} belong to no field")

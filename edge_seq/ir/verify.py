@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.ir.cells import CELL_NAMES, Cell, Gru, Lstm, Rnn, gates, hidden_size
 from edge_seq.ir.contract import verify_contract
 from edge_seq.ir.decision import (
     CENTROID_MAX,
@@ -20,6 +20,8 @@ from edge_seq.ir.decision import (
     DecisionStage,
     UnknownDistance,
 )
+from edge_seq.ir.kind_names import KIND_NAMES
+from edge_seq.ir.kinds import LAYER_TYPES, Constant, Layer, RowGroup, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
 from edge_seq.ir.range_proof import prove_ranges
 from edge_seq.ir.rows import FloatRows, IntRows, padded
@@ -82,13 +84,22 @@ def _verify_int_rows(rows: IntRows, what: str, *, inputs: int, hidden: int, outp
     _require(bool((rows.multiplier >= 1).all()), f"{what}.multiplier has values below 1; quantize again")
 
 
-def _gate_inputs(cell: Cell[Any], name: str, inputs: int, hidden: int) -> tuple[int, int]:
-    """Number of inputs and number of hidden units that a gate sees."""
-    if isinstance(cell, Gru) and name == "new_gate_input":
-        return inputs, 0
-    if isinstance(cell, Gru) and name == "new_gate_hidden":
-        return 0, hidden
-    return inputs, hidden
+def _sizes_seen(group: RowGroup, inputs: int, hidden: int) -> tuple[int, int]:
+    """Number of inputs and number of hidden units that the rows of a group see."""
+    return inputs * group.sees_input, hidden * group.sees_state
+
+
+def _verify_constant(constant: Constant, array: NDArray[Any], what: str, *, hidden: int, is_int: bool) -> None:
+    _require_array(array, np.int32 if is_int else np.float32, constant.shape(hidden), what)
+    expected, remedy = f"{constant.int_lowest} to {constant.int_highest}", "Quantize again"
+    low, high = float(constant.int_lowest), float(constant.int_highest)
+    if not is_int:
+        low, high, remedy = constant.lowest, constant.highest, "Train again"
+        expected = f"{low} to {high}" if math.isfinite(high) else "finite numbers"
+    _require(
+        bool(np.isfinite(array).all()) and low <= array.min() and array.max() <= high,
+        f"{what} has values of {array.min()} to {array.max()}; expected {expected}. {remedy}",
+    )
 
 
 def _verify_number_format(model: FloatModel | IntModel) -> None:
@@ -217,20 +228,25 @@ def verify(model: FloatModel | IntModel) -> None:
     )
     rows_type = IntRows if isinstance(model.number_format, IntFormat) else FloatRows
     inputs = model.input_size
-    layers: tuple[Cell[Any], ...] = model.layers
+    layers: tuple[Layer[Any], ...] = model.layers
     for index, cell in enumerate(layers):
         _require(
-            isinstance(cell, Rnn | Gru | Lstm),
-            f"layer {index} is a {type(cell).__name__}; expected one of the cells {list(CELL_NAMES)}",
+            isinstance(cell, LAYER_TYPES),
+            f"layer {index} is a {type(cell).__name__}; expected one of the kinds {list(KIND_NAMES)}",
         )
-        for name, rows in gates(cell).items():
+        for name, rows in row_groups(cell).items():
             _require_rows(rows, rows_type, f"layer{index}.{name}")
         hidden = hidden_size(cell)
         _require(
             1 <= hidden <= MAX_HIDDEN_SIZE, f"layer {index}: hidden_size {hidden}; expected 1 to {MAX_HIDDEN_SIZE}"
         )
-        for name, rows in gates(cell).items():
-            _verify_rows(rows, f"layer{index}.{name}", _gate_inputs(cell, name, inputs, hidden), hidden, index == 0)
+        kind = kind_of(cell)
+        for group, rows in zip(kind.rows, row_groups(cell).values(), strict=True):
+            what = f"layer{index}.{group.name}"
+            _verify_rows(rows, what, _sizes_seen(group, inputs, hidden), hidden, index == 0)
+        for constant, array in zip(kind.constants, constants_of(cell).values(), strict=True):
+            what = f"layer{index}.{constant.name}"
+            _verify_constant(constant, array, what, hidden=hidden, is_int=rows_type is IntRows)
         inputs = hidden
     _require_rows(model.head, rows_type, "head")
     _verify_rows(model.head, "head", (inputs, 0), len(labels), False)
@@ -258,5 +274,4 @@ def _verify_rows(rows: FloatRows | IntRows, what: str, sees: tuple[int, int], ou
         case FloatRows():
             _verify_float_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs)
         case IntRows():
-            # A GRU's hidden part of the new gate sees no input at all, wide or narrow.
             _verify_int_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs, first=first)

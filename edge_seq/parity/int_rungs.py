@@ -1,4 +1,4 @@
-"""The rungs of the integer model in ONNX Runtime: every step and every state, exactly."""
+"""The rungs of the integer model in ONNX Runtime: exact comparison of every time step and every state."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.run import open_onnx, trace_of
-from edge_seq.backends.reference_int import State, reset_state, run_reference, step
+from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
-from edge_seq.ir.cells import Gru, Lstm
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.compare import compare_runs
 from edge_seq.parity.inputs import Inputs, streams_of
@@ -21,9 +21,9 @@ from edge_seq.parity.onnx_outputs import due_outputs, first_due, open_export, st
 
 
 def trace_rung(name: str, model: IntModel, inputs: Inputs) -> Rung:
-    """Integer reference = integer ONNX, every value of every step.
+    """Compare the integer reference with integer ONNX: every value of every time step.
 
-    The traced graph holds all nodes of the exported one, in the same order.
+    The traced graph has all nodes of the exported one, in the same order.
     """
     traced = open_onnx(export_onnx_int(model, form="window", trace=True), what="the traced graph")
     comparison = compare_runs(
@@ -33,7 +33,7 @@ def trace_rung(name: str, model: IntModel, inputs: Inputs) -> Rung:
 
 
 def int_window_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Rung:
-    """Integer reference = the exported window model: logits, labels, decisions."""
+    """Compare the integer reference with the exported window model: logits, labels and decisions."""
     exported = open_export(path, model)
     comparison = compare_runs(
         inputs.exact,
@@ -45,7 +45,7 @@ def int_window_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> R
 
 
 def int_step_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Rung:
-    """Integer reference = the exported step model, streams step by step, all states."""
+    """Compare the integer reference with the exported step model: outputs and states at every step of the streams."""
     exported = open_export(path, model)
 
     def reference(counts: NDArray[np.int16]) -> Trace:
@@ -63,19 +63,15 @@ def int_step_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Run
 
 
 def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int64]]:
-    """The reference's state under the names and shapes of the step model's states."""
+    """Convert a state of the reference to the names and shapes of the step model's states: int64 [B, N] each."""
     batch = len(state.pool_sum)
     values: dict[str, NDArray[Any]] = {}
     if model.contract.preprocessing.step != "none":
         values["preprocess.memory"] = state.preprocess.memory
         values["preprocess.primed"] = np.full((batch, 1), state.preprocess.primed)
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-        layer = state.layers[index]
-        values[f"layer{index}.operands"] = layer.operands[:, :size]
-        if isinstance(cell, Gru):
-            values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
-        if isinstance(cell, Lstm):
-            values[f"layer{index}.cell_state"] = layer.cell[:, :size]
+        saved = saved_states(kind_of(cell), state.layers[index])
+        values |= {f"layer{index}.{name}": array[:, :size] for name, array in saved.items()}
     if model.readout.pooling == "mean":
         values["pool_sum"] = state.pool_sum[:, : model.hidden_sizes[-1]]
     values["step_in_window"] = np.full((batch, 1), state.step_in_window)

@@ -1,25 +1,99 @@
-"""edge-seq data check: what is in a data set, and what in it would spoil a training."""
+"""edge-seq data check: contents of a data set, and findings that would spoil a training."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tomli_w
 
+from edge_seq.data.audit.audit import AuditSummary, audit, summarize
+from edge_seq.data.guess.columns import ColumnRole
 from edge_seq.data.source import load_source
 from edge_seq.ir.contract import SensorContract
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.drawing import require_matplotlib
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.figure_text import percent
 from edge_seq.support.files import check_can_write, write_atomically
+from edge_seq.support.results import Result, written
 
 if TYPE_CHECKING:
     from edge_seq.data.audit.plots import PlotFormat
     from edge_seq.data.guess import Guess
 
 PLOT_FORMATS = ("png", "svg")
+
+
+@dataclass(frozen=True)
+class DataCheck(Result, ShownAsTables):
+    """Contents of a data set, and findings that would spoil a training.
+
+    Attributes:
+        path: path of the data source, file or folder that was checked.
+        found: totals and findings.
+        assumptions: assumptions of a guessed data source; empty if it was given.
+        header: how the files of a guessed data source are written, one line.
+        columns: what each column was taken for, and why, for a guessed data source.
+        rate: rate and jitter of a guessed data source, one line.
+        source_file: path of the guessed data source that was written; None if none was.
+        plots: paths of the pictures that were drawn; None if none were asked for.
+    """
+
+    path: Path
+    found: AuditSummary = field(metadata=written(inline=True))
+    assumptions: tuple[str, ...]
+    header: str = ""
+    columns: tuple[ColumnRole, ...] = ()
+    rate: str = ""
+    source_file: Path | None = field(default=None, metadata=written(unless_none=True))
+    plots: tuple[Path, ...] | None = field(default=None, metadata=written(unless_none=True))
+
+    @property
+    def usable(self) -> bool:
+        """False if something was found that would spoil a training."""
+        return self.found.usable
+
+    def headline(self) -> str:
+        """The totals in one sentence."""
+        one = self.found
+        rates = "no times" if one.rate_hz is None else f"{one.rate_hz.lowest:.4g} to {one.rate_hz.highest:.4g} Hz"
+        return (
+            f"{one.name}: {one.recordings} recordings of {one.groups} groups, {one.samples:,} samples, "
+            f"{one.hours:.2f} h, {rates}, {percent(one.unlabelled_share)} unlabelled"
+        )
+
+    def roles(self) -> Table:
+        """Table of what each column was taken for; those that are not used come last."""
+        ordered = sorted(self.columns, key=lambda one: one.role == "unused")
+        rows = [[one.column, one.role, one.detail, one.reason] for one in ordered]
+        return Table("columns", ["column", "taken for", "", "why"], rows)
+
+    def findings(self) -> Table:
+        """Table of the findings, errors first."""
+        rows = [[one.severity.upper(), one.check, one.message] for one in self.found.findings]
+        return Table("findings", ["", "check", "finding, and what to do"], rows)
+
+    def tables(self) -> Sequence[Table]:
+        """Tables of columns (of a guess), classes, channels, and findings if there are any."""
+        total = sum(one.windows for one in self.found.labels.values())
+        classes = [
+            [label, str(one.windows), percent(one.windows / total if total else None), str(one.groups)]
+            for label, one in self.found.labels.items()
+        ]
+        channels = [
+            [name, one.unit, f"{one.lowest:.4g} to {one.highest:.4g}", f"{one.full_scale:g}"]
+            for name, one in self.found.channels.items()
+        ]
+        return [
+            *([self.roles()] if self.columns else []),
+            Table("classes", ["class", "windows", "share", "groups"], classes),
+            Table("channels", ["channel", "unit", "values", "full scale"], channels),
+            *([self.findings()] if self.found.findings else []),
+        ]
 
 
 def check_data(
@@ -30,28 +104,27 @@ def check_data(
     model_contract: SensorContract | None = None,
     write: Path | None = None,
     progress: Callable[[int], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Look at a data set.
+) -> DataCheck:
+    """Check a data set.
 
     Args:
-        path: a data source (TOML), a file of recordings or a folder of them; for the last two a source is guessed.
-        plots: folder for pictures.
+        path: data source (TOML), file of recordings or folder of recordings. For the last two a source is guessed.
+        plots: folder for pictures; None draws none.
         plot_format: ``png`` or ``svg``.
-        model_contract: Sensor contract of a model, compared with that of the data.
-        write: TOML file for the guessed data source; for a file or a folder only, and never over another file.
-        progress: called with the number of recordings looked at.
+        model_contract: sensor contract of a model, compared with that of the data; None compares nothing.
+        write: TOML file for the guessed data source, for a file or a folder only. An existing file is not replaced.
+        progress: called with the number of recordings that were checked.
 
     Returns:
-        Totals, findings and, where a source was guessed, what was taken for granted and what each column was taken for.
+        Totals, findings and, for a guessed source, its assumptions.
 
     Raises:
-        ConfigError: options that do not fit, a path that is no data source, a file in the way.
-        DataError, ContractError, ToolError: nothing can be read, or pictures are asked for and matplotlib is missing.
+        ConfigError: options exclude each other, the path is no data source, or the file to write exists.
+        DataError, ContractError: the data cannot be read.
+        ToolError: a package is missing, for example matplotlib for pictures.
     """
-    from edge_seq.data.audit.audit import audit, audit_to_dict
-
     if plot_format not in PLOT_FORMATS:
-        raise ConfigError(f"data check: plots as {plot_format!r} are unknown; give one of {list(PLOT_FORMATS)}")
+        raise ConfigError(f"data check: plot format {plot_format!r} is unknown; give one of {list(PLOT_FORMATS)}")
     if plots is not None:
         require_matplotlib("data check --plots")
         check_can_write(plots)
@@ -69,36 +142,24 @@ def check_data(
         source, base = guess.source, guess.base
         if write is not None:
             _write_source(write, guess)
+    problems = () if guess is None else guess.problems
     try:
-        result = audit(
-            source,
-            base=base,
-            model_contract=model_contract,
-            progress=progress,
-            problems=guess.problems if guess is not None else (),
-        )
+        result = audit(source, base=base, model_contract=model_contract, progress=progress, problems=problems)
     except DataError as error:
         if write is None:
             raise
         raise type(error)(f"{error}. The guessed data source is in {write}; correct it there") from error
-    summary = {"path": str(path), **audit_to_dict(result), "assumptions": [], "columns": [], "header": "", "rate": ""}
-    if guess is not None:
-        summary.update(
-            assumptions=list(guess.assumptions),
-            columns=[
-                {"column": one.column, "role": one.role, "detail": one.detail, "reason": one.reason}
-                for one in guess.columns
-            ],
-            header=guess.header,
-            rate=guess.rate,
-        )
-    if write is not None:
-        summary["source_file"] = str(write)
+    drawn = None
     if plots is not None:
         from edge_seq.data.audit.plots import draw_plots
 
-        summary["plots"] = [str(one) for one in draw_plots(result, plots, kind=plot_format)]
-    return summary
+        drawn = tuple(draw_plots(result, plots, kind=plot_format))
+    found = summarize(result)
+    if guess is None:
+        return DataCheck(path, found, (), plots=drawn)
+    return DataCheck(
+        path, found, guess.assumptions, guess.header, guess.columns, guess.rate, source_file=write, plots=drawn
+    )
 
 
 def _check_target(path: Path) -> None:
@@ -115,7 +176,7 @@ def _write_source(path: Path, guess: Guess) -> None:
     except ValueError:  # another drive
         relative = str(recordings)
     notes = "".join(f"#   {_one_line(one)}\n" for one in (*guess.problems, *guess.assumptions))
-    text = f"# Written by edge-seq data check. What it took for granted; correct what is wrong:\n{notes}\n"
+    text = f"# Written by edge-seq data check. It assumed the following; correct what is wrong:\n{notes}\n"
     write_atomically(path, text + tomli_w.dumps({**guess.fields, "path": relative}))
 
 

@@ -1,4 +1,4 @@
-"""Calibration: measures on data how large features and cell states become, and counts what saturates afterwards."""
+"""Calibration: measures on data how large features and calibrated states become, and counts what saturates then."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from edge_seq.arithmetic.tables import ARGUMENT_MAX
 from edge_seq.backends.preprocess import check_counts, preprocess
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_stream
-from edge_seq.ir.cells import Lstm
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.support.results import Result
 
 # Share of the observed cell states that must fit 16 bits. The others saturate, where tanh is flat anyway. A bit of
 # range costs a bit of resolution: on a car-state LSTM with |c| up to 18.4 and 99.9 % below 12.1, the mean change of a
@@ -30,8 +31,8 @@ class Calibration:
 
     Attributes:
         feature_limit: [C], largest magnitude of the preprocessed counts.
-        cell_limit: [L], magnitude below which the share ``CELL_QUANTILE`` of each layer's float cell states lies; 0 for
-            cells without cell state.
+        cell_limit: [L], magnitude below which the share ``CELL_QUANTILE`` of each layer's calibrated float states lies
+            (cell states of an LSTM); 0 for kinds without one.
         moments: [L + 1], second moments in the float model: for each layer float64 [I + H + 1, I + H + 1], the mean of
             v v^T with v = (input of the layer, its state before the step, 1); last for the head, v = (its input, 1).
         num_windows: number of windows or streams.
@@ -75,8 +76,8 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
     for start in range(0, len(counts), batch_size):
         values = run_float(model, counts[start : start + batch_size]).values
         for index, cell in enumerate(model.layers):
-            if isinstance(cell, Lstm):
-                cell_states[index].append(np.abs(values[f"layer{index}.cell_state"]).ravel())
+            if (calibrated := kind_of(cell).calibrated) is not None:
+                cell_states[index].append(np.abs(values[f"layer{index}.{calibrated}"]).ravel())
         for index, seen in enumerate(_seen_values(model, values)):
             moments[index] = seen.T @ seen + (moments[index] if moments[index].size else 0.0)
     return Calibration(
@@ -120,7 +121,7 @@ def cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.i
 
 
 @dataclass(frozen=True)
-class Saturation:
+class Saturation(Result):
     """How often a traced value was at an end of its range.
 
     Attributes:
@@ -128,6 +129,8 @@ class Saturation:
         saturated: number of values at either end of the range.
         values: number of all values.
     """
+
+    derived = ("share",)
 
     name: str
     saturated: int
@@ -140,23 +143,26 @@ class Saturation:
 
 
 def count_saturation(model: IntModel, counts: NDArray[np.int16]) -> tuple[Saturation, ...]:
-    """Run the integer reference and count saturated features, gate arguments and cell states.
+    """Run the integer reference and count saturated features, gate arguments and calibrated states.
 
-    A saturated gate is normal, as it is fully open or closed. A saturated feature or cell state loses information.
+    A saturated gate is normal, as it is fully open or closed. A saturated feature or state loses information.
 
     Args:
         model: verified integer model.
         counts: raw counts, int16 [B, T, C].
     """
+    ends = {"features": (INT16_MIN, INT16_MAX)}
+    for index, kind in enumerate(map(kind_of, model.layers)):
+        arguments = [value.name for value in kind.traced if value.use != "linear"]
+        ends |= {f"layer{index}.{name}": (0, ARGUMENT_MAX) for name in arguments}
+        if kind.calibrated is not None:
+            ends[f"layer{index}.{kind.calibrated}"] = (INT16_MIN, INT16_MAX)
     totals: dict[str, tuple[int, int]] = {}
     for values in run_stream(model, counts):
         for name, array in values.items():
-            if name == "features" or name.endswith(".cell_state"):
-                low, high = INT16_MIN, INT16_MAX
-            elif name.startswith("layer") and not name.endswith((".hidden_state", ".new_gate_hidden")):
-                low, high = 0, ARGUMENT_MAX
-            else:
+            if name not in ends:
                 continue
+            low, high = ends[name]
             saturated, seen = totals.get(name, (0, 0))
             at_end = int(np.count_nonzero((array == low) | (array == high)))
             totals[name] = (saturated + at_end, seen + array.size)

@@ -11,14 +11,12 @@ from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS, Int64
 from edge_seq.arithmetic.tables import table_tanh
 from edge_seq.backends.reference_float import run_float, sigmoid
 from edge_seq.backends.reference_int import run_stream, sigmoid_q15
-from edge_seq.backends.trace import gate_names, state_names
-from edge_seq.ir.cells import Gru
+from edge_seq.ir.kinds import LayerKind, StateName, Use, kind_of
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import is_coarse
 from edge_seq.quant.calibrate import cut_at_resets
 
 WINDOWS_AT_ONCE = 256  # the float reference keeps every value of every step
-SIGMOID_GATES = ("input_gate", "forget_gate", "output_gate", "reset_gate", "update_gate")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class GateError:
 def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16]) -> tuple[GateError, ...]:
     """Compare gate activations and states of two models at every step of the same streams.
 
-    A GRU's ``new_gate_hidden`` is left out, as it has no activation of its own; it is part of ``new_gate``.
+    Values without an activation of their own are left out, such as a GRU's ``new_gate_hidden``, which is part of
+    ``new_gate``.
 
     Args:
         model: float model.
@@ -58,13 +57,19 @@ def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16
         part = counts[start : start + WINDOWS_AT_ONCE]
         floats = run_float(model, part).values
         for t, integers in enumerate(run_stream(quantized, part)):
-            for index, cell in enumerate(model.layers):
-                for value in (*gate_names(cell), *state_names(cell)):
-                    if value == "new_gate_hidden":
-                        continue
-                    name = f"layer{index}.{value}"
-                    expected = _activated(value, floats[name][:, t])
-                    error = np.abs(_real(quantized, index, value, integers[name]) - expected)
+            for index, kind in enumerate(map(kind_of, model.layers)):
+                prefix, frac_bits = f"layer{index}.", quantized.number_format.cell_frac_bits[index]
+                uses = {prefix + value.name: value.use for value in kind.traced if value.use != "linear"}
+                pairs = {
+                    name: (_activated(use, floats[name][:, t]), _real(use, integers[name]))
+                    for name, use in uses.items()
+                }
+                for state in kind.state_names:
+                    name = prefix + state
+                    points = _state_frac_bits(kind, state, integers[name].shape[1], frac_bits)
+                    pairs[name] = (floats[name][:, t].astype(np.float64), integers[name] / 2.0**points)
+                for name, (expected, found) in pairs.items():
+                    error = np.abs(found - expected)
                     squares, largest, power, seen = totals.get(name, (0.0, 0.0, 0.0, 0))
                     totals[name] = (
                         squares + float((error**2).sum()),
@@ -78,18 +83,19 @@ def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16
     )
 
 
-def _activated(value: str, traced: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Activation of a gate or value of a state, float64 [B, H], from the float trace (which has pre-activations)."""
-    if value.endswith("_state"):
-        return traced.astype(np.float64)
-    return (sigmoid(traced) if value in SIGMOID_GATES else np.tanh(traced)).astype(np.float64)
+def _activated(use: Use, traced: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Activation of a gate, float64 [B, H], from the float trace (which has pre-activations)."""
+    return (sigmoid(traced) if use == "sigmoid" else np.tanh(traced)).astype(np.float64)
 
 
-def _real(model: IntModel, layer: int, value: str, traced: Int64) -> NDArray[np.float64]:
-    """Activation of a gate or value of a state, float64 [B, H], from the integer trace."""
-    if value == "cell_state":
-        return traced / 2.0 ** model.number_format.cell_frac_bits[layer]
-    if value == "hidden_state":
-        coarse = is_coarse(traced.shape[1]) & (not isinstance(model.layers[layer], Gru))  # in a GRU all are Q15
-        return traced / 2.0 ** np.where(coarse, FINE_FRAC_BITS - COARSE_DROP, FINE_FRAC_BITS)
-    return (sigmoid_q15(traced) if value in SIGMOID_GATES else table_tanh(traced)) / 2.0**FINE_FRAC_BITS
+def _real(use: Use, traced: Int64) -> NDArray[np.float64]:
+    """Activation of a gate, float64 [B, H], from the integer trace."""
+    return (sigmoid_q15(traced) if use == "sigmoid" else table_tanh(traced)) / 2.0**FINE_FRAC_BITS
+
+
+def _state_frac_bits(kind: LayerKind, state: StateName, size: int, cell_frac_bits: int) -> NDArray[np.int64]:
+    """Fractional bits of each unit of a traced state, int64 [H]."""
+    if state == kind.calibrated:
+        return np.full(size, cell_frac_bits)
+    coarse = is_coarse(size) & (not kind.hidden_is_saved)  # beside the operands all units are Q15
+    return np.where(coarse, FINE_FRAC_BITS - COARSE_DROP, FINE_FRAC_BITS)

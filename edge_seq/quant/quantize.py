@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from typing_extensions import assert_never
 
 from edge_seq.arithmetic.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT32_MAX, MULTIPLIER_MAX, MULTIPLIER_SHIFT
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.kinds import Constant, Layer, Use, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, padded
@@ -37,8 +38,6 @@ class _Purpose:
     offset: int
 
 
-_SIGMOID = _Purpose(gain=0.5, offset=ARGUMENT_OFFSET)
-_TANH = _Purpose(gain=1.0, offset=ARGUMENT_OFFSET)
 _LINEAR = _Purpose(gain=1.0, offset=0)
 
 
@@ -151,33 +150,72 @@ def _input_shift(scale: float, feature_limit: int) -> int:
     return shift
 
 
-def _quantize_cell(
-    cell: Cell[FloatRows], index: int, layer_input: int, moments: Real, fold: _Fold | None
-) -> Cell[IntRows]:
-    def rows(float_rows: FloatRows, purpose: _Purpose, name: str) -> IntRows:
-        real = _upper_layer_rows(float_rows) if fold is None else _first_layer_rows(float_rows, fold)
-        seen = _seen_columns(real, layer_input, moments, fold)
-        return _quantize_rows(real, purpose, seen, f"layer{index}.{name}")
-
-    match cell:
-        case Rnn():
-            return Rnn(rows(cell.hidden, _TANH, "hidden"))
-        case Gru():
-            return Gru(
-                reset_gate=rows(cell.reset_gate, _SIGMOID, "reset_gate"),
-                update_gate=rows(cell.update_gate, _SIGMOID, "update_gate"),
-                new_gate_input=rows(cell.new_gate_input, _TANH, "new_gate_input"),
-                new_gate_hidden=rows(cell.new_gate_hidden, _LINEAR, "new_gate_hidden"),
-            )
-        case Lstm():
-            return Lstm(
-                input_gate=rows(cell.input_gate, _SIGMOID, "input_gate"),
-                forget_gate=rows(cell.forget_gate, _SIGMOID, "forget_gate"),
-                cell_gate=rows(cell.cell_gate, _TANH, "cell_gate"),
-                output_gate=rows(cell.output_gate, _SIGMOID, "output_gate"),
-            )
+def _purpose(use: Use) -> _Purpose:
+    match use:
+        case "sigmoid":
+            return _Purpose(gain=0.5, offset=ARGUMENT_OFFSET)
+        case "tanh":
+            return _Purpose(gain=1.0, offset=ARGUMENT_OFFSET)
+        case "linear":
+            return _LINEAR
         case unreachable:
             assert_never(unreachable)
+
+
+def _quantize_constant(constant: Constant, values: NDArray[np.float32]) -> NDArray[np.int32]:
+    integers = np.rint(values.astype(np.float64) * 2.0**constant.frac_bits) + constant.zero
+    return np.asarray(np.clip(integers, constant.int_lowest, constant.int_highest), dtype=np.int32)
+
+
+def _quantize_layer(
+    layer: Layer[FloatRows], index: int, layer_input: int, moments: Real, fold: _Fold | None
+) -> Layer[IntRows]:
+    kind, float_rows, constants = kind_of(layer), row_groups(layer), constants_of(layer)
+    integers: dict[str, Any] = {}
+    for group in kind.rows:
+        rows = float_rows[group.name]
+        real = _upper_layer_rows(rows) if fold is None else _first_layer_rows(rows, fold)
+        seen = _seen_columns(real, layer_input, moments, fold)
+        integers[group.name] = _quantize_rows(real, _purpose(group.use), seen, f"layer{index}.{group.name}")
+    for constant in kind.constants:
+        integers[constant.name] = _quantize_constant(constant, constants[constant.name])
+    quantized: Layer[IntRows] = kind.layer(**integers)
+    return quantized
+
+
+def _in_state_units(model: FloatModel, calibration: Calibration) -> tuple[FloatModel, tuple[Real, ...]]:
+    """The same function with hidden states that lie within [-1, 1], as operands must, and the moments to it.
+
+    A hidden state whose binary point is found by calibration is divided by 2^k, k = 15 - cell_frac_bits: the weights
+    that meet it are multiplied by 2^k, and what makes it (constants in its units) is divided. Both are exact.
+    """
+    drops = [
+        15 - bits if kind_of(layer).calibrated == "hidden_state" else 0
+        for layer, bits in zip(model.layers, calibration.cell_frac_bits, strict=True)
+    ]
+    if not any(drops):
+        return model, calibration.moments
+    layers, moments = [], []
+    for layer, below, own, moment in zip(model.layers, [0, *drops], drops, calibration.moments, strict=False):
+        kind, hidden = kind_of(layer), hidden_size(layer)
+        changed: dict[str, Any] = {
+            name: FloatRows(rows.weight_input * _power(below), rows.weight_hidden * _power(own), rows.bias)
+            for name, rows in row_groups(layer).items()
+        }
+        for constant, values in zip(kind.constants, constants_of(layer).values(), strict=True):
+            changed[constant.name] = values * _power(-own) if constant.in_state_units else values
+        layers.append(kind.layer(**changed))
+        units = 2.0 ** -np.repeat([below, own, 0], [len(moment) - hidden - 1, hidden, 1])
+        moments.append(moment * np.outer(units, units))
+    units = 2.0 ** -np.repeat([drops[-1], 0], [len(calibration.moments[-1]) - 1, 1])
+    moments.append(calibration.moments[-1] * np.outer(units, units))
+    head = FloatRows(model.head.weight_input * _power(drops[-1]), model.head.weight_hidden, model.head.bias)
+    return replace(model, layers=tuple(layers), head=head), tuple(moments)
+
+
+def _power(bits: int) -> np.float32:
+    power: np.float32 = np.float32(2.0**bits)
+    return power
 
 
 @dataclass(frozen=True)
@@ -216,13 +254,14 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     factor = 2.0 ** np.array(shifts)
     fold = _Fold(mean=np.array(normalisation.mean) * factor, unit=np.array(normalisation.scale) * factor)
     layer_inputs = (model.input_size, *model.hidden_sizes)
+    scaled, moments = _in_state_units(model, calibration)
     layers = tuple(
-        _quantize_cell(cell, index, layer_inputs[index], calibration.moments[index], fold if index == 0 else None)
-        for index, cell in enumerate(model.layers)
+        _quantize_layer(layer, index, layer_inputs[index], moments[index], fold if index == 0 else None)
+        for index, layer in enumerate(scaled.layers)
     )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
-    head_rows = _upper_layer_rows(model.head)
-    head_moments = _seen_columns(head_rows, layer_inputs[-1], calibration.moments[-1], None)
+    head_rows = _upper_layer_rows(scaled.head)
+    head_moments = _seen_columns(head_rows, layer_inputs[-1], moments[-1], None)
     head = _quantize_rows(head_rows, _LINEAR, head_moments, "head")
     quantized: IntModel = SequenceModel(
         model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from edge_seq.ir.kind_names import CellName
 from edge_seq.support.tables import StrictTable
-
-CellName = Literal["rnn", "gru", "lstm"]
 
 
 class AugmentationConfig(StrictTable):

@@ -13,15 +13,14 @@ torch adds two bias vectors, bias_ih and bias_hh; the value goes into the first 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from edge_seq.ir.kinds import kind_named
 from edge_seq.training.config import InitialisationConfig
 from edge_seq.training.modules import SequenceClassifier
-
-# Rows of torch's stacked weights, in blocks of H: LSTM i f g o, GRU r z n.
-_LSTM_INPUT, _LSTM_FORGET = 0, 1
-_GRU_UPDATE = 1
 
 
 def initialise(module: SequenceClassifier, config: InitialisationConfig, *, window_length: int) -> None:
@@ -39,11 +38,14 @@ def initialise(module: SequenceClassifier, config: InitialisationConfig, *, wind
             if config.recurrent == "orthogonal":
                 for gate in torch.split(parameters[f"weight_hh_l{layer}"], recurrent.hidden_size):
                     nn.init.orthogonal_(gate)
-            bias_ih, bias_hh = parameters[f"bias_ih_l{layer}"], parameters[f"bias_hh_l{layer}"]
             keep = _keep_bias(recurrent.hidden_size, config, window_length)
-            if keep is None:
+            kind = kind_named(module.cell)
+            if keep is None or kind.keep_gate is None:
                 continue
-            _set_gate_bias(recurrent, bias_ih, bias_hh, keep, mirror_input_gate=config.chrono_max_steps != "none")
+            biases = [parameters[name] for name in (f"bias_ih_l{layer}", f"bias_hh_l{layer}") if name in parameters]
+            _set_block(biases, kind.gate_names.index(kind.keep_gate), keep)
+            if kind.write_gate is not None and config.chrono_max_steps != "none":
+                _set_block(biases, kind.gate_names.index(kind.write_gate), -keep)
 
 
 def _keep_bias(hidden_size: int, config: InitialisationConfig, window_length: int) -> Tensor | None:
@@ -55,21 +57,8 @@ def _keep_bias(hidden_size: int, config: InitialisationConfig, window_length: in
     return torch.empty(hidden_size).uniform_(1.0, longest - 1.0).log()
 
 
-def _set_gate_bias(
-    recurrent: nn.RNNBase, bias_ih: Tensor, bias_hh: Tensor, keep: Tensor, *, mirror_input_gate: bool
-) -> None:
-    match recurrent:
-        case nn.LSTM():
-            _set_block(bias_ih, bias_hh, _LSTM_FORGET, keep)
-            if mirror_input_gate:
-                _set_block(bias_ih, bias_hh, _LSTM_INPUT, -keep)
-        case nn.GRU():
-            _set_block(bias_ih, bias_hh, _GRU_UPDATE, keep)
-        case _:
-            pass  # a vanilla RNN has no gate
-
-
-def _set_block(bias_ih: Tensor, bias_hh: Tensor, gate: int, value: Tensor) -> None:
+def _set_block(biases: Sequence[Tensor], gate: int, value: Tensor) -> None:
+    """Set a gate's bias: the first of the module's biases has it, the other is 0. Gates are blocks of H rows."""
     rows = slice(gate * len(value), (gate + 1) * len(value))
-    bias_ih[rows] = value
-    bias_hh[rows] = 0.0
+    for index, bias in enumerate(biases):
+        bias[rows] = value if index == 0 else 0.0

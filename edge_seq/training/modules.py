@@ -6,11 +6,80 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import assert_never
 
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import kind_named
 from edge_seq.support.errors import ConfigError
-from edge_seq.training.config import CellName
 
-_CELLS: dict[CellName, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+class FastGrnn(nn.Module):
+    """FastGRNN layers (Kusupati et al. 2018); equations in :class:`edge_seq.ir.kinds.FastGrnn`.
+
+    Parameters of layer k: ``weight_ih_lk`` [H, I] and ``weight_hh_lk`` [H, H], shared by gate and candidate;
+    ``bias_ih_lk`` [2 H], of the update gate, then of the new gate; ``zeta_lk`` and ``nu_lk`` [1], before their sigmoid.
+    First values are torch's: uniform within 1 / sqrt(H).
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+        super().__init__()
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.dropout = nn.Dropout(dropout)
+        limit = hidden_size**-0.5
+        for layer in range(num_layers):
+            inputs = hidden_size if layer else input_size
+            shapes = {"weight_ih": (hidden_size, inputs), "weight_hh": (hidden_size, hidden_size)}
+            for name, shape in {**shapes, "bias_ih": (2 * hidden_size,)}.items():
+                self.register_parameter(f"{name}_l{layer}", nn.Parameter(torch.empty(shape).uniform_(-limit, limit)))
+            for constant in kind_named("fastgrnn").constants:
+                if not constant.per_unit:
+                    first = torch.logit(torch.tensor([constant.first]))
+                    self.register_parameter(f"{constant.name}_l{layer}", nn.Parameter(first))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """States of the last layer [B, T, H] and its last state [B, H], from zero states."""
+        states = x
+        for layer in range(self.num_layers):
+            states = self._layer(layer, self.dropout(states) if layer else states)
+        return states, states[:, -1]
+
+    def _layer(self, layer: int, x: Tensor) -> Tensor:
+        weight_ih, weight_hh, bias = (
+            self.get_parameter(f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih")
+        )
+        zeta, nu = (torch.sigmoid(self.get_parameter(f"{name}_l{layer}")) for name in ("zeta", "nu"))
+        update_bias, new_bias = torch.split(bias, self.hidden_size)
+        offset = update_bias - new_bias
+        seen = x @ weight_ih.T + new_bias
+        state = torch.zeros_like(seen[:, 0])
+        states = []
+        for t in range(x.shape[1]):
+            new = seen[:, t] + state @ weight_hh.T
+            update = torch.sigmoid(new + offset)
+            state = (zeta * (1 - update) + nu) * torch.tanh(new) + update * state
+            states.append(state)
+        return torch.stack(states, dim=1)
+
+
+Recurrent = nn.RNN | nn.GRU | nn.LSTM | FastGrnn
+
+
+def recurrent_module(cell: CellName, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> Recurrent:
+    """Recurrent layers: float32 [B, T, I] to states [B, T, H] of the last layer and what the module calls its state.
+
+    Parameters have torch's names, and a bias is stacked in the order in which the kind's gates are traced.
+    """
+    match cell:
+        case "rnn":
+            return nn.RNN(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+        case "gru":
+            return nn.GRU(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+        case "lstm":
+            return nn.LSTM(input_size, hidden_size, num_layers, batch_first=True, dropout=dropout)
+        case "fastgrnn":
+            return FastGrnn(input_size, hidden_size, num_layers, dropout)
+        case unreachable:
+            assert_never(unreachable)
 
 
 class SequenceClassifier(nn.Module):
@@ -38,7 +107,8 @@ class SequenceClassifier(nn.Module):
         super().__init__()
         self.pooling = pooling
         between_layers = dropout if num_layers > 1 else 0.0
-        self.recurrent = _CELLS[cell](input_size, hidden_size, num_layers, batch_first=True, dropout=between_layers)
+        self.cell = cell
+        self.recurrent = recurrent_module(cell, input_size, hidden_size, num_layers, between_layers)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(hidden_size, num_classes)
 

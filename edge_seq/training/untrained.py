@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Normalisation, SensorContract
-from edge_seq.training.config import CellName, TrainingConfig
+from edge_seq.ir.kind_names import CellName
+from edge_seq.training.config import TrainingConfig
 from edge_seq.training.loop import build_classifier
 
 

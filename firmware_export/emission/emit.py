@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_seq.ir.cells import Cell, Gru, Rnn, cell_name
 from edge_seq.ir.contract import Preprocessing, contract_to_dict
+from edge_seq.ir.kinds import Layer, kind_of
 from edge_seq.ir.model import IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.rows import QUAD, padded
@@ -18,7 +18,7 @@ from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
 from firmware_export.emission.golden import GoldenVectors
-from firmware_export.emission.layout import PackedRows, gru_column_stands_alone, pack_consecutive, pack_layer
+from firmware_export.emission.layout import PackedRows, last_column_stands_alone, pack_consecutive, pack_layer
 from firmware_export.emission.tanh_source import TABLE_BYTES
 
 RUNTIME_FOLDER = Path(__file__).parents[1] / "runtime"
@@ -83,7 +83,7 @@ def _sizes(model: IntModel) -> _Sizes:
         memory_words=0 if model.contract.preprocessing.step == "none" else model.input_size,
         feature_words=model.input_size + model.input_size % 2,
         layer_state_words=tuple(
-            words if isinstance(cell, Rnn) else 2 * words for cell, words in zip(model.layers, operands, strict=True)
+            len(kind_of(cell).saved) * words for cell, words in zip(model.layers, operands, strict=True)
         ),
         scratch_words=max(operands),
         pool_words=operands[-1] if model.readout.pooling == "mean" else 0,
@@ -152,12 +152,12 @@ def _packed_arrays(packed: PackedRows, prefix: str, what: str) -> str:
 
 
 def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
-    cell: Cell[Any] = model.layers[index]
+    cell: Layer[Any] = model.layers[index]
     below = padded(model.hidden_sizes[index - 1]) // QUAD if index else 0
     prefix = f"{model.name}_layer{index}"
-    alone = not index and isinstance(cell, Gru) and gru_column_stands_alone(model.input_size)
+    alone = not index and last_column_stands_alone(cell, model.input_size)
     return {
-        "step": f"es_{cell_name(cell)}_step",
+        "step": f"es_{kind_of(cell).name}_step",
         "blocks": f"{prefix}_blocks",
         "weights": f"{prefix}_weights",
         "hidden_size": ctext.unsigned(model.hidden_sizes[index]),
@@ -277,7 +277,7 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head
     name = model.name
     parts = [ctext.comment(_HEADER_NOTE.format(hash=digest)), ctext.include(f"{name}.h"), "\n"]
     parts += [
-        _packed_arrays(rows, f"{name}_layer{index}", f"layer {index}, {cell_name(model.layers[index])}")
+        _packed_arrays(rows, f"{name}_layer{index}", f"layer {index}, {kind_of(model.layers[index]).name}")
         for index, rows in enumerate(packed)
     ]
     parts.append(_packed_arrays(head, f"{name}_head", "head"))
@@ -363,7 +363,7 @@ def _manifest(
         "manifest_version": MANIFEST_VERSION,
         "name": model.name,
         "model_hash": digest,
-        "cells": [cell_name(cell) for cell in model.layers],
+        "cells": [kind_of(cell).name for cell in model.layers],
         "hidden_sizes": list(model.hidden_sizes),
         "labels": list(model.labels),
         "contract": contract_to_dict(model.contract),

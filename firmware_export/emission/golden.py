@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.reference_int import NO_LABEL, LayerState, begin_window, reset_state, step
-from edge_seq.ir.cells import Cell, Gru, Lstm
+from edge_seq.backends.reference_int import NO_LABEL, begin_window, reset_state, saved_states, step
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel, model_hash
-from edge_seq.ir.rows import IntRows
 from edge_seq.support.errors import ExportError
 
 _MAX_16_BIT = 2**16 - 1
@@ -37,17 +36,6 @@ class GoldenVectors:
     logits: NDArray[np.int32]
     labels: NDArray[np.uint16]
     decisions: NDArray[np.uint16] | None = None
-
-
-def _state_words(cell: Cell[IntRows], state: LayerState) -> list[NDArray[np.int64]]:
-    """State arrays [W, padded(H)] of a layer in C, in its order."""
-    match cell:
-        case Lstm():
-            return [state.operands, state.cell]
-        case Gru():
-            return [state.operands, state.hidden]
-        case _:
-            return [state.operands]
 
 
 def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
@@ -81,7 +69,9 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
     for t in range(num_steps):
         state, values = step(carrying, counts[:, t], state)
         words = [
-            array for cell, layer in zip(model.layers, state.layers, strict=True) for array in _state_words(cell, layer)
+            array
+            for cell, layer in zip(model.layers, state.layers, strict=True)
+            for array in saved_states(kind_of(cell), layer).values()
         ]
         rows = np.ascontiguousarray(np.concatenate(words, axis=1).astype("<i2"))
         crc[:, t] = [zlib.crc32(row.tobytes()) for row in rows]

@@ -5,14 +5,14 @@ A block is four rows that are computed together. This module decides only the or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.rows import QUAD, IntRows, effective_weights
 
 BLOCK_ROWS = 4
@@ -70,7 +70,7 @@ def _columns(gates: tuple[IntRows, ...], field: str) -> NDArray[Any]:
 
 
 def pack_consecutive(rows: IntRows) -> PackedRows:
-    """Pack four consecutive rows per block, for a vanilla RNN and the head. The last block is padded with zero rows."""
+    """Pack four consecutive rows per block, for RNN, FastGRNN and head. The last block is padded with zero rows."""
     missing = -len(rows.bias) % BLOCK_ROWS
 
     def blocks(array: NDArray[Any]) -> NDArray[Any]:
@@ -91,9 +91,9 @@ def _pack_lstm(cell: Lstm[IntRows]) -> PackedRows:
     return PackedRows(_in_order_of_use(parts), _columns(gates, "bias"), _columns(gates, "multiplier"))
 
 
-def gru_column_stands_alone(columns: int) -> bool:
-    """True if a GRU's last wide column is stored without a paired zero: for an odd number of columns greater than 1."""
-    return columns % 2 == 1 and columns > 1
+def last_column_stands_alone(layer: Layer[IntRows], columns: int) -> bool:
+    """True if the last wide column is stored without a paired zero: in a GRU with an odd number of columns above 1."""
+    return isinstance(layer, Gru) and columns % 2 == 1 and columns > 1
 
 
 def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
@@ -101,7 +101,7 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     see_state = (cell.reset_gate, cell.update_gate, cell.new_gate_hidden)
     all_rows = (cell.reset_gate, cell.update_gate, cell.new_gate_input, cell.new_gate_hidden)
     columns = cell.reset_gate.wide.shape[1]
-    paired = columns - 1 if gru_column_stands_alone(columns) else columns
+    paired = columns - 1 if last_column_stands_alone(cell, columns) else columns
     last = np.stack([rows.wide[:, paired:] for rows in see_input], axis=1)  # [H, 3, 1 or 0]
     last = np.pad(last, ((0, 0), (0, 1), (0, 0))).reshape(len(last), 1, 2 * last.shape[2], 2)
     parts = [
@@ -113,7 +113,23 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     return PackedRows(_in_order_of_use(parts), _columns(all_rows, "bias"), _columns(all_rows, "multiplier"))
 
 
-def pack_layer(cell: Cell[IntRows]) -> PackedRows:
+def _two_words(numbers: NDArray[np.int32]) -> Int16:
+    """int16 [N, 2]: the low half, then the high half of each number."""
+    low = (numbers & 0xFFFF).astype(np.uint16).view(np.int16)
+    return np.stack([low, (numbers >> 16).astype(np.int16)], axis=-1)
+
+
+def _pack_fastgrnn(cell: FastGrnn[IntRows]) -> PackedRows:
+    """Pack as an RNN. zeta and nu come before the first block; after the weights of a block come its four offsets."""
+    rows = pack_consecutive(cell.new_gate)
+    num_blocks = len(rows.bias)
+    offsets = np.pad(cell.update_offset, (0, num_blocks * BLOCK_ROWS - len(cell.update_offset)))
+    blocks = [rows.weights.reshape(num_blocks, -1), _two_words(offsets).reshape(num_blocks, -1)]
+    scalars = _two_words(np.concatenate([cell.zeta, cell.nu])).ravel()
+    return replace(rows, weights=np.concatenate([scalars, np.concatenate(blocks, axis=1).ravel()]))
+
+
+def pack_layer(cell: Layer[IntRows]) -> PackedRows:
     """Pack the rows of one layer in the order of use."""
     match cell:
         case Rnn():
@@ -122,5 +138,7 @@ def pack_layer(cell: Cell[IntRows]) -> PackedRows:
             return _pack_gru(cell)
         case Lstm():
             return _pack_lstm(cell)
+        case FastGrnn():
+            return _pack_fastgrnn(cell)
         case unreachable:
             assert_never(unreachable)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.trace import Trace, gate_names, trace_names
-from edge_seq.ir.cells import Lstm, Rnn
+from edge_seq.backends.trace import Trace, trace_names
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import padded
 from edge_seq.support.errors import ParityError
@@ -28,12 +28,11 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
 
     take("features", model.input_size)
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-        # Operands come first. They are the hidden state of all cells except the GRU, which also keeps it in Q15.
-        second = {"Lstm": "cell_state", "Gru": "hidden_state"}.get(type(cell).__name__)
-        first = "hidden_state" if isinstance(cell, (Rnn, Lstm)) else "operands"
-        take(f"layer{index}.{first}", size, padded(size))
-        if second:
-            take(f"layer{index}.{second}", size, padded(size))
+        kind = kind_of(cell)
+        for state in kind.saved:
+            # Operands are the hidden state of a kind that keeps none beside them.
+            name = "hidden_state" if state == "operands" and not kind.hidden_is_saved else state
+            take(f"layer{index}.{name}", size, padded(size))
     if model.readout.pooling == "mean":
         take("pooled", model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
     take("logits", model.num_classes)
@@ -45,7 +44,7 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
         take("decision", 1)
     if traced:
         for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
-            names = gate_names(cell)
+            names = kind_of(cell).gate_names
             for gate in range(TRACED_GATES):
                 take(f"layer{index}.{names[gate] if gate < len(names) else f'unused{gate}'}", size)
     return columns, position

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import IntModel, weight_bytes
 from edge_seq.support.errors import ToolError
 from firmware_export.emission.emit import export_c
@@ -74,7 +75,7 @@ class Bench:
         return {"holds": self.holds, "rows": list(self.rows), "checks": checks, "skipped": list(self.skipped)}
 
 
-def bench_row(model: str, cell: str, found: Measurement) -> dict[str, Any]:
+def bench_row(model: str, cell: CellName, found: Measurement) -> dict[str, Any]:
     """One row of the table of results."""
     macs = SHAPES[model].macs(cell)
     sizes = found.sizes
@@ -98,7 +99,7 @@ def run_bench(
     targets: Sequence[Target],
     *,
     models: Sequence[str] = tuple(SHAPES),
-    cells: Sequence[str] = CELLS,
+    cells: Sequence[CellName] = CELLS,
     reference: BenchReference | None = None,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
@@ -107,7 +108,7 @@ def run_bench(
     Args:
         targets: targets to measure on.
         models: names of shapes, keys of ``SHAPES``.
-        cells: any of ``rnn``, ``gru``, ``lstm``.
+        cells: any of ``CELLS``.
         reference: limits and figures of other engines; None compares with nothing.
         progress: called with the number of measurements done, their total, and a name.
 
@@ -144,7 +145,7 @@ def run_bench(
     return Bench(tuple(rows), tuple(checks), tuple(skipped), reference)
 
 
-def _export(folder: Path, name: str, cell: str) -> tuple[IntModel, Path]:
+def _export(folder: Path, name: str, cell: CellName) -> tuple[IntModel, Path]:
     model = reference_model(name, cell)
     output = folder / f"{name}_{cell}"
     export_c(model, make_golden(model, reference_counts(SHAPES[name], windows=1)), output)
@@ -175,7 +176,7 @@ def _instruction_checks(reference: BenchReference, rows: Sequence[dict[str, Any]
 
 
 def _byte_checks(
-    reference: BenchReference, rows: Sequence[dict[str, Any]], weights: dict[tuple[str, str], int]
+    reference: BenchReference, rows: Sequence[dict[str, Any]], weights: dict[tuple[str, CellName], int]
 ) -> list[Check]:
     limits = reference.bytes
     target, model = limits.target, limits.model
@@ -208,11 +209,11 @@ def _byte_checks(
 class _Subject:
     target: Target
     model: str
-    exported: dict[str, tuple[IntModel, Path]]
+    exported: dict[CellName, tuple[IntModel, Path]]
 
 
 def _byte_subject(
-    reference: BenchReference, targets: Sequence[Target], exported: dict[tuple[str, str], tuple[IntModel, Path]]
+    reference: BenchReference, targets: Sequence[Target], exported: dict[tuple[str, CellName], tuple[IntModel, Path]]
 ) -> _Subject | None:
     limits = reference.bytes
     target = next((one for one in targets if one.name == limits.target), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import json_text, write_atomically
@@ -12,6 +13,8 @@ from firmware_export.measuring.bench_reference import load_reference
 from firmware_export.measuring.bench_report import bench_markdown
 from firmware_export.measuring.reference_models import CELLS, SHAPES
 from firmware_export.toolchain.target import ALL_TARGETS, choose_targets
+
+_Name = TypeVar("_Name", bound=str)
 
 
 def bench(
@@ -44,11 +47,12 @@ def bench(
     )
 
 
-def _chosen(what: str, wanted: Sequence[str], there: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [name for name in wanted if name not in there]
+def _chosen(what: str, wanted: Sequence[str], there: tuple[_Name, ...]) -> tuple[_Name, ...]:
+    known: dict[str, _Name] = {name: name for name in there}
+    unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ConfigError(f"bench: {what} {unknown[0]!r} is not a reference {what}; give one of: {', '.join(there)}")
-    return tuple(dict.fromkeys(wanted)) or there
+    return tuple(known[name] for name in dict.fromkeys(wanted)) or there
 
 
 def write_bench(found: Bench, folder: Path) -> None:

@@ -8,16 +8,16 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import Layer, kind_named
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 
-CELLS = ("lstm", "gru", "rnn")
-_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+CELLS: tuple[CellName, ...] = ("lstm", "gru", "rnn")
 _SEED = 20
 
 
@@ -34,35 +34,37 @@ class Shape:
     time_steps: int
     num_classes: int
 
-    def macs(self, cell: str) -> int:
+    def macs(self, cell: CellName) -> int:
         """Number of multiply-accumulates for one window, in cells and head.
 
         >>> Shape(3, 32, 50, 4).macs("lstm")
         224128
         """
-        of_step = _GATES[cell] * self.hidden_size * (self.input_size + self.hidden_size)
+        of_step = kind_named(cell).macs(self.input_size, self.hidden_size)
         return self.time_steps * of_step + self.num_classes * self.hidden_size
 
 
 SHAPES = {"car": Shape(3, 32, 50, 4), "har": Shape(9, 32, 128, 6), "big": Shape(6, 64, 100, 6)}
 
 
-def _cell(kind: str, rng: np.random.Generator, inputs: int, hidden: int) -> Cell[FloatRows]:
-    limit = 1 / sqrt(hidden)
+def _layer(name: CellName, rng: np.random.Generator, inputs: int, hidden: int) -> Layer[FloatRows]:
+    kind, limit = kind_named(name), 1 / sqrt(hidden)
 
-    def rows(sees_input: int = 1, sees_hidden: int = 1) -> FloatRows:
-        shapes = ((hidden, inputs * sees_input), (hidden, hidden * sees_hidden), (hidden,))
-        weight_input, weight_hidden, bias = (rng.uniform(-limit, limit, shape).astype(np.float32) for shape in shapes)
-        return FloatRows(weight_input, weight_hidden, bias)
+    def uniform(*shape: int) -> NDArray[np.float32]:
+        return rng.uniform(-limit, limit, shape).astype(np.float32)
 
-    if kind == "lstm":
-        return Lstm(rows(), rows(), rows(), rows())
-    if kind == "gru":
-        return Gru(rows(), rows(), rows(1, 0), rows(0, 1))
-    return Rnn(rows())
+    rows = {
+        group.name: FloatRows(
+            uniform(hidden, inputs * group.sees_input), uniform(hidden, hidden * group.sees_state), uniform(hidden)
+        )
+        for group in kind.rows
+    }
+    constants = {one.name: np.full(one.shape(hidden), one.first, np.float32) for one in kind.constants}
+    layer: Layer[FloatRows] = kind.layer(**rows, **constants)
+    return layer
 
 
-def reference_float_model(name: str, cell: str, *, shape: Shape | None = None) -> FloatModel:
+def reference_float_model(name: str, cell: CellName, *, shape: Shape | None = None) -> FloatModel:
     """A model of the bench before quantization. See :func:`reference_model` for the arguments."""
     shape = shape or SHAPES[name]
     rng = np.random.default_rng(_SEED)
@@ -79,7 +81,7 @@ def reference_float_model(name: str, cell: str, *, shape: Shape | None = None) -
             window_stride=shape.time_steps,
             preprocessing=Preprocessing("remove_gravity", 6),
         ),
-        layers=(_cell(cell, rng, shape.input_size, shape.hidden_size),),
+        layers=(_layer(cell, rng, shape.input_size, shape.hidden_size),),
         head=FloatRows(head, np.zeros((shape.num_classes, 0), np.float32), np.zeros(shape.num_classes, np.float32)),
         readout=Readout("last", "window", "reset"),
         number_format=FloatFormat(Normalisation((0.0,) * shape.input_size, (300.0,) * shape.input_size)),
@@ -88,7 +90,7 @@ def reference_float_model(name: str, cell: str, *, shape: Shape | None = None) -
     return model
 
 
-def reference_model(name: str, cell: str, *, shape: Shape | None = None) -> IntModel:
+def reference_model(name: str, cell: CellName, *, shape: Shape | None = None) -> IntModel:
     """A quantized model of the bench.
 
     Args:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import cell_name
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import ToolError
 from firmware_export.toolchain.build import Compiler, compile_c
@@ -72,7 +72,7 @@ def test_a_million_steps_of_each_cell(
     if compiler is None:
         pytest.skip("no C compiler on this machine")
     program = build_zoo(compiler, ("-std=c99", "-O2"))
-    models = [model for model in zoo if cell_name(model.layers[0]) == cell]
+    models = [model for model in zoo if kind_of(model.layers[0]).name == cell]
     steps = 0
     for seed, model in enumerate(models):
         counts = counts_for(model, STEPS_FOR_EACH_CELL // len(models) + 1, seed=seed)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_seq.ir.cells import Gru, Lstm, Rnn
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+from edge_seq.ir.kinds import Gru, Lstm, Rnn
 from edge_seq.ir.model import IntFormat, IntModel, Readout, SequenceModel
 from edge_seq.ir.rows import IntRows, padded
 from firmware_export.emission.emit import emit

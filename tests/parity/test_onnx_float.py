@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from edge_seq.backends.onnx import float_export as onnx_float
 from edge_seq.backends.onnx.float_export import export_onnx_float
 from edge_seq.backends.onnx.run import open_onnx, run_steps_onnx, run_window
 from edge_seq.backends.reference_float import run_float
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kinds import Gru, Rnn, row_groups
 from edge_seq.ir.model import FloatModel
 from edge_seq.scores.metrics import softmax
 from tests import zoo
@@ -29,6 +31,11 @@ def _counts(model: FloatModel, time_steps: int) -> NDArray[np.int16]:
     )
 
 
+def _largest_state(values: Mapping[str, NDArray[Any]]) -> float:
+    """At least 1: where a FastGRNN's hidden state grows beyond, so does the rounding of what is made of it."""
+    return max(1.0, *(float(np.abs(value).max()) for name, value in values.items() if name.endswith(".hidden_state")))
+
+
 def _window_error(model: FloatModel, counts: NDArray[np.int16]) -> float:
     reference = run_float(model, counts)
     outputs = run_window(open_onnx(export_onnx_float(model, form="window")), counts)
@@ -38,7 +45,7 @@ def _window_error(model: FloatModel, counts: NDArray[np.int16]) -> float:
     assert outputs["logits"].dtype == np.float32
     assert np.abs(outputs["probabilities"] - softmax(outputs["logits"])).max() < TOLERANCE
     assert np.array_equal(outputs["label"], np.argmax(outputs["logits"], axis=-1))
-    return float(np.abs(outputs["logits"] - logits).max())
+    return float(np.abs(outputs["logits"] - logits).max()) / _largest_state(reference.values)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -63,8 +70,9 @@ def test_streams_are_the_windows_they_are_cut_into(name: str) -> None:
     due = np.ones(windows * length, dtype=bool)
     if shape.readout.label_every == "window":
         due = np.arange(1, windows * length + 1) % length == 0
-    assert np.abs(found["logits"] - logits)[:, due].max() < TOLERANCE
-    assert np.abs(found["probabilities"] - softmax(logits))[:, due].max() < TOLERANCE
+    tolerance = TOLERANCE * max(map(_largest_state, parts))
+    assert np.abs(found["logits"] - logits)[:, due].max() < tolerance
+    assert np.abs(found["probabilities"] - softmax(logits))[:, due].max() < tolerance
     assert np.array_equal(found["label"][:, due], np.argmax(found["logits"], axis=2)[:, due])
     assert not found["logits"][:, ~due].any()
     assert not found["probabilities"][:, ~due].any()
@@ -87,14 +95,14 @@ def test_carried_states_are_those_of_one_long_window(pooling: Any) -> None:
 
 @pytest.mark.parametrize("cell", zoo.CELLS)
 def test_windows_are_those_of_torch(cell: str) -> None:
-    """A module of torch, converted, exported and run: the whole chain of gate orders and biases."""
+    """The module that trains, converted, exported and run: the whole chain of gate orders and biases."""
     torch = pytest.importorskip("torch")
     from edge_seq.backends.reference_float import float_features
     from edge_seq.frontends.from_torch import from_torch
+    from edge_seq.training.modules import recurrent_module
 
     torch.manual_seed(4)
-    kinds = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
-    recurrent, head = kinds[cell](3, 6, num_layers=2, batch_first=True), torch.nn.Linear(6, 4)
+    recurrent, head = recurrent_module(cell, 3, 6, num_layers=2, dropout=0.0), torch.nn.Linear(6, 4)
     with torch.no_grad():
         for parameter in [*recurrent.parameters(), *head.parameters()]:
             parameter.uniform_(-1.5, 1.5)
@@ -117,18 +125,20 @@ def test_windows_are_those_of_torch(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "kind", "order"),
+    ("cell", "order"),
     [
-        ("lstm", Lstm, ("input_gate", "forget_gate", "cell_gate", "output_gate")),  # torch's order, not ONNX's
-        ("gru", Gru, ("reset_gate", "update_gate", None)),
+        ("lstm", ("input_gate", "forget_gate", "cell_gate", "output_gate")),  # torch's order, not ONNX's
+        ("gru", ("reset_gate", "update_gate", None)),
     ],
 )
 def test_a_wrong_gate_order_is_seen(
-    monkeypatch: pytest.MonkeyPatch, cell: str, kind: type, order: tuple[str | None, ...]
+    monkeypatch: pytest.MonkeyPatch, cell: CellName, order: tuple[str | None, ...]
 ) -> None:
     model = zoo.random_float_model(zoo.spec(cell, 5))
-    wrong = tuple((name, name) if name else ("new_gate_input", "new_gate_hidden") for name in order)
-    monkeypatch.setitem(onnx_float.GATE_ORDER, kind, wrong)
+    rows = row_groups(model.layers[0])
+    pairs = [(name, name) if name else ("new_gate_input", "new_gate_hidden") for name in order]
+    wrong = tuple((rows[seen], rows[own]) for seen, own in pairs)
+    monkeypatch.setattr(onnx_float, "gate_order", lambda _layer: wrong)
     assert _window_error(model, _counts(model, 7)) > 100 * TOLERANCE
 
 

@@ -18,7 +18,7 @@ from edge_seq.backends.onnx.run import initial_states, open_onnx, run_steps_onnx
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.reference_int import State, reset_state, run_reference, step
 from edge_seq.backends.trace import trace_names
-from edge_seq.ir.cells import Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import effective_weights, padded
 from edge_seq.parity.compare import Comparison, compare
@@ -87,7 +87,7 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
     for index, (cell, layer) in enumerate(zip(model.layers, state.layers, strict=True)):
         size = model.hidden_sizes[index]
         values[f"layer{index}.operands"] = layer.operands[:, :size]
-        if isinstance(cell, Gru):
+        if isinstance(cell, Gru | FastGrnn):
             values[f"layer{index}.hidden_state"] = layer.hidden[:, :size]
         if isinstance(cell, Lstm):
             values[f"layer{index}.cell_state"] = layer.cell[:, :size]

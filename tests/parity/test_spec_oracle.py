@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.ir.cells import Rnn
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
 from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.kinds import Rnn
 from edge_seq.ir.model import IntModel, Readout
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import pool_reciprocals, verify

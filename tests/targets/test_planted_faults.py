@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.backends.trace import Trace, gate_names
+from edge_seq.backends.trace import Trace
+from edge_seq.ir.kinds import kind_of
 from edge_seq.parity.compare import Comparison
 from tests.targets.running import Case, build, run_case
 
@@ -79,7 +80,7 @@ def test_a_last_column_that_is_dropped(target: str, cases: dict[str, Case], tmp_
     assert not with_fault(odd.model.name, traced=False).holds
     first = with_fault(odd.model.name, traced=True).first
     assert first is not None
-    assert first.name in {f"layer0.{gate}" for gate in gate_names(odd.model.layers[0])}
+    assert first.name in {f"layer0.{gate}" for gate in kind_of(odd.model.layers[0]).gate_names}
     assert first.step > 0  # the state before was zero
 
 
@@ -102,5 +103,5 @@ def test_a_swapped_byte_order(target: str, cases: dict[str, Case], tmp_path: Pat
         assert found.holds
         return
     assert found.first is not None
-    assert found.first.name in {f"layer0.{gate}" for gate in gate_names(case.model.layers[0])}
+    assert found.first.name in {f"layer0.{gate}" for gate in kind_of(case.model.layers[0]).gate_names}
     assert found.first.step > 0

@@ -9,13 +9,14 @@ torch = pytest.importorskip("torch")
 
 from edge_seq.backends.reference_float import run_float  # noqa: E402
 from edge_seq.frontends.from_torch import from_torch, from_training  # noqa: E402
-from edge_seq.ir.cells import Gru  # noqa: E402
 from edge_seq.ir.contract import Channel, Normalisation, SensorContract  # noqa: E402
+from edge_seq.ir.kind_names import CELL_NAMES  # noqa: E402
+from edge_seq.ir.kinds import Gru  # noqa: E402
 from edge_seq.ir.model import Readout, num_parameters  # noqa: E402
 from edge_seq.support.errors import ModelError  # noqa: E402
 from edge_seq.training.config import TrainingConfig  # noqa: E402
 from edge_seq.training.loop import TrainingResult, classifier_of, predict  # noqa: E402
-from edge_seq.training.modules import SequenceClassifier  # noqa: E402
+from edge_seq.training.modules import FastGrnn, SequenceClassifier  # noqa: E402
 
 CONTRACT = SensorContract(
     sample_rate_hz=10.0,
@@ -57,7 +58,7 @@ def _counts() -> np.ndarray:
     return (generator.normal(size=(5, 7, 3)) * 1000 + [100, -50, 8192]).astype(np.int16)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_logits_equal_torch(cell: str, num_layers: int, pooling: str) -> None:
@@ -107,6 +108,9 @@ def _state(module: torch.nn.Module, head: int = 4) -> dict[str, object]:
     return {**recurrent, "head.weight": torch.zeros(4, head), "head.bias": torch.zeros(4)}
 
 
+FAST = _state(FastGrnn(3, 4, num_layers=1, dropout=0.0))
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [
@@ -130,6 +134,20 @@ def _state(module: torch.nn.Module, head: int = 4) -> dict[str, object]:
             {"recurrent.weight_ih_l0": torch.zeros(4, 3), "recurrent.weight_hh_l0": torch.zeros(4, 4)},
             "head.weight is missing",
         ),
+        (FAST | {"recurrent.bias_ih_l0": torch.zeros(4)}, r"bias_ih_l0 \[4\] .* expected \[8\], two for each row"),
+        (
+            FAST | {"recurrent.weight_ih_l0": torch.zeros(12, 3)},
+            r"\[12, 3\] .* are no layer; .* G = 1 \(RNN, FastGRNN\)",
+        ),
+        (
+            {k: v for k, v in FAST.items() if "zeta" not in k},
+            "nu_l0 is there and recurrent.zeta_l0 is not; .* needs both",
+        ),
+        (
+            {k: v for k, v in FAST.items() if ".nu" not in k},
+            "zeta_l0 is there and recurrent.nu_l0 is not; .* needs both",
+        ),
+        (FAST | {"recurrent.nu_l0": torch.zeros(2)}, r"layer0.nu is float32 \[2\]; expected float32 \[1\]"),
         ({**_state(torch.nn.RNN(3, 4)), "head.weight": torch.zeros(4)}, r"head.weight has shape \[4\]"),
         ({**_state(torch.nn.RNN(3, 4)), "norm.weight": torch.zeros(4)}, r"holds \['norm.weight'\]"),
         ({"recurrent.weight_ih_l0": torch.zeros(4, 3, dtype=torch.int8)}, "dtype int8; expected floating"),

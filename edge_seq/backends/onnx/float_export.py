@@ -1,4 +1,4 @@
-"""The float model as ONNX: standard RNN, GRU and LSTM nodes, written directly, as tracing froze axes and lost biases.
+"""The float model as ONNX: standard nodes, written directly, as tracing froze axes and lost biases.
 
 The input is raw counts; preprocessing and normalisation are in the graph. There are two forms:
 
@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from typing_extensions import assert_never
 
-from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, to_model
+from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, add_scan, to_model
 from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step, preprocess_window
 from edge_seq.backends.onnx.window import (
@@ -31,29 +32,21 @@ from edge_seq.backends.onnx.window import (
     where_due,
     window_states,
 )
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, cell_name, gates, hidden_size
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 
 Float32 = NDArray[np.float32]
-HIDDEN, CELL = "hidden_state", "cell_state"
+HIDDEN: StateName = "hidden_state"
 
-# Order in which ONNX stacks gates (z r h; i o f c): the gate of the input's part, and that of the state's part.
-GATE_ORDER: dict[type, tuple[tuple[str, str], ...]] = {
-    Rnn: (("hidden", "hidden"),),
-    Gru: (
-        ("update_gate", "update_gate"),
-        ("reset_gate", "reset_gate"),
-        ("new_gate_input", "new_gate_hidden"),
-    ),
-    Lstm: (
-        ("input_gate", "input_gate"),
-        ("output_gate", "output_gate"),
-        ("forget_gate", "forget_gate"),
-        ("cell_gate", "cell_gate"),
-    ),
-}
+
+def _states(layer: Layer[FloatRows]) -> tuple[StateName, ...]:
+    """Names of a layer's states, the hidden state first."""
+    return (HIDDEN, *(name for name in kind_of(layer).state_names if name != HIDDEN))
+
+
+NodeLayer = Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows]  # kinds for which ONNX has a node
 
 
 @dataclass(frozen=True)
@@ -72,15 +65,29 @@ class NodeWeights:
     b: Float32
 
 
-def node_weights(cell: Cell[FloatRows]) -> NodeWeights:
+def gate_order(layer: NodeLayer) -> tuple[tuple[FloatRows, FloatRows], ...]:
+    """The order in which ONNX stacks gates (z r h; i o f c): rows that give the input's part, and the state's part."""
+    match layer:
+        case Rnn():
+            return ((layer.hidden, layer.hidden),)
+        case Gru():
+            update, reset = layer.update_gate, layer.reset_gate
+            return ((update, update), (reset, reset), (layer.new_gate_input, layer.new_gate_hidden))
+        case Lstm():
+            order = (layer.input_gate, layer.output_gate, layer.forget_gate, layer.cell_gate)
+            return tuple((gate, gate) for gate in order)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def node_weights(cell: NodeLayer) -> NodeWeights:
     """Stack a cell's gates in the order of ONNX."""
-    named = gates(cell)
-    order = GATE_ORDER[type(cell)]
-    recurrent_bias = [np.zeros_like(named[own].bias) if own == seen else named[own].bias for seen, own in order]
+    order = gate_order(cell)
+    recurrent_bias = [np.zeros_like(own.bias) if own is seen else own.bias for seen, own in order]
     return NodeWeights(
-        w=np.concatenate([named[seen].weight_input for seen, _ in order])[None],
-        r=np.concatenate([named[own].weight_hidden for _, own in order])[None],
-        b=np.concatenate([*(named[seen].bias for seen, _ in order), *recurrent_bias])[None],
+        w=np.concatenate([seen.weight_input for seen, _ in order])[None],
+        r=np.concatenate([own.weight_hidden for _, own in order])[None],
+        b=np.concatenate([*(seen.bias for seen, _ in order), *recurrent_bias])[None],
     )
 
 
@@ -93,7 +100,7 @@ def float_states(model: FloatModel) -> tuple[Port, ...]:
     layers = [
         Port(f"layer{index}.{name}", FLOAT, (BATCH, hidden_size(cell)))
         for index, cell in enumerate(model.layers)
-        for name in ((HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,))
+        for name in _states(cell)
     ]
     return (*preprocess_states(model.contract), *layers, *window_states(model, FLOAT))
 
@@ -110,7 +117,7 @@ def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
 
 
 def _recurrent(
-    graph: Graph, cell: Cell[FloatRows], index: int, sequence: str, start: tuple[str, ...]
+    graph: Graph, cell: Layer[FloatRows], index: int, sequence: str, start: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
     """Append one layer over [time, batch, I].
 
@@ -124,17 +131,60 @@ def _recurrent(
         Returns:
             Outputs [time, 1, batch, H], and last states [1, batch, H], hidden state first.
     """
+    match cell:
+        case Rnn() | Gru() | Lstm():
+            return _node(graph, cell, index, sequence, start)
+        case FastGrnn():
+            return _fastgrnn_scan(graph, cell, index, sequence, start)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _fastgrnn_scan(
+    graph: Graph, cell: FastGrnn[FloatRows], index: int, sequence: str, start: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Add a ``Scan`` over time, because no node exists. Arguments and results are those of :func:`_recurrent`."""
+    prefix, size = f"layer{index}", hidden_size(cell)
+    rows = cell.new_gate
+    product = graph.add("MatMul", sequence, graph.constant(rows.weight_input.T, f"{prefix}.w"))
+    seen = graph.add("Add", product, graph.constant(rows.bias, f"{prefix}.b"))
+    if start:
+        first = graph.add("Squeeze", start[0], graph.axes(0))
+    else:
+        zero = onnx.helper.make_tensor("zero", FLOAT, [1], [0.0])
+        first = graph.add("ConstantOfShape", graph.add("Shape", seen, start=1), value=zero)
+
+    recurrent = graph.constant(rows.weight_hidden.T, f"{prefix}.r")
+    offset, zeta, nu = (graph.constant(array, f"{prefix}.{name}") for name, array in constants_of(cell).items())
+    body = graph.body()
+    own, slice_ = (Port(graph.unique(f"{prefix}.{name}"), FLOAT, (BATCH, size)) for name in ("state", "seen"))
+    new = body.add("Add", slice_.name, body.add("MatMul", own.name, recurrent))
+    update = body.add("Sigmoid", body.add("Add", new, offset))
+    left = body.add("Sub", body.scalar(1, np.float32), update)
+    take = body.add("Add", body.add("Mul", zeta, left), nu)
+    added = body.add("Mul", take, body.add("Tanh", new))
+    hidden = own.renamed(body.add("Add", added, body.add("Mul", update, own.name), name=f"{prefix}.{HIDDEN}"))
+    output = own.renamed(body.rename(hidden.name, f"{prefix}.output"))
+    (last,), (outputs,) = add_scan(
+        graph, body, [own, slice_], [hidden, output], [first], (seen,), (f"{prefix}.outputs",), axis=0
+    )
+    return graph.add("Unsqueeze", outputs, graph.axes(1)), (graph.add("Unsqueeze", last, graph.axes(0)),)
+
+
+def _node(
+    graph: Graph, cell: NodeLayer, index: int, sequence: str, start: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Add a recurrent node. Arguments and results are those of :func:`_recurrent`."""
     weights, prefix = node_weights(cell), f"layer{index}"
     constants = [graph.constant(getattr(weights, part), f"{prefix}.{part}") for part in ("w", "r", "b")]
     attributes = {"hidden_size": hidden_size(cell)}
     if isinstance(cell, Gru):
         attributes["linear_before_reset"] = 1  # r * (U h + b), as in PyTorch and cuDNN
     no_lengths = ("",) if start else ()
-    states = (HIDDEN, CELL) if isinstance(cell, Lstm) else (HIDDEN,)
     outputs, *last = graph.add_many(
-        cell_name(cell).upper(),
+        kind_of(cell).name.upper(),
         [sequence, *constants, *no_lengths, *start],
-        [f"{prefix}.outputs", *(f"{prefix}.{state}.last" for state in states)],
+        [f"{prefix}.outputs", *(f"{prefix}.{state}.last" for state in _states(cell))],
         **attributes,
     )
     return outputs, tuple(last)

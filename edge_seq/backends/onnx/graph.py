@@ -63,7 +63,7 @@ class Graph:
     Attributes:
         nodes: nodes, in the order of computation.
         constants: tensors by name; the outermost graph also holds those of bodies.
-        uses: how often each name was requested; makes names unique, and the same in every run.
+        uses: number of requests of each name. It makes names unique, and the same in every run.
     """
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -136,8 +136,10 @@ def add_scan(
     start: list[str],
     scanned: tuple[str, ...],
     results: tuple[str, ...],
-) -> tuple[str, ...]:
-    """Append a ``Scan`` over axis 1 (time).
+    *,
+    axis: int = 1,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Append a ``Scan`` over time.
 
     Args:
         graph: graph to append to.
@@ -147,9 +149,10 @@ def add_scan(
         start: initial states.
         scanned: tensors to scan, [batch, time, N].
         results: names of the results, [batch, time, N].
+        axis: axis of time in what is scanned and in the results.
 
     Returns:
-        The names of the results.
+        The names of the last states, and of the results.
     """
     step = helper.make_graph(
         body.nodes, "step", [port.value_info() for port in inputs], [port.value_info() for port in outputs]
@@ -160,10 +163,10 @@ def add_scan(
         [*(f"{port.name}.last" for port in outputs[: len(start)]), *results],
         body=step,
         num_scan_inputs=len(scanned),
-        scan_input_axes=[1] * len(scanned),
-        scan_output_axes=[1] * len(results),
+        scan_input_axes=[axis] * len(scanned),
+        scan_output_axes=[axis] * len(results),
     )
-    return names[len(start) :]
+    return names[: len(start)], names[len(start) :]
 
 
 def to_model(

@@ -13,18 +13,19 @@ from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
-from edge_seq.ir.cells import Cell, Gru, Lstm, Rnn, gates, hidden_size
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 
 Int32 = NDArray[np.int32]
-OPERANDS, HIDDEN, CELL = "operands", "hidden_state", "cell_state"
+OPERANDS: StateName = "operands"
+HIDDEN: StateName = "hidden_state"
+CELL: StateName = "cell_state"
 
 
-def cell_states(cell: Cell[IntRows], index: int) -> tuple[Port, ...]:
-    """States of a layer, int32 [batch, H], without padding: ``layer0.operands`` for all cells, ``layer0.hidden_state``
-    (Q15) for a GRU, ``layer0.cell_state`` for an LSTM."""
-    names = {Rnn: (OPERANDS,), Gru: (OPERANDS, HIDDEN), Lstm: (OPERANDS, CELL)}[type(cell)]
-    return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in names)
+def cell_states(cell: Layer[IntRows], index: int) -> tuple[Port, ...]:
+    """Saved states of a layer, int32 [batch, H], without padding: ``layer0.operands`` for all kinds, then for example
+    ``layer0.hidden_state`` (Q15) for a GRU, ``layer0.cell_state`` for an LSTM."""
+    return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in kind_of(cell).saved)
 
 
 def _matrix(rows: IntRows, inputs: int, hidden: int) -> Int32:
@@ -86,7 +87,7 @@ GATES = "gates"  # table arguments of the gates, side by side in canonical order
 
 
 def step_cell(
-    graph: Graph, cell: Cell[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
+    graph: Graph, cell: Layer[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
 ) -> tuple[str, dict[str, str], Traced]:
     """Append one step of one layer.
 
@@ -105,7 +106,7 @@ def step_cell(
     prefix, size = f"layer{index}", hidden_size(cell)
     own = states[f"{prefix}.{OPERANDS}"]
     seen = graph.add("Concat", inputs[0], own, axis=1)
-    y = scaled_rows(graph, tuple(gates(cell).values()), seen, inputs[1], size, prefix)
+    y = scaled_rows(graph, tuple(row_groups(cell).values()), seen, inputs[1], size, prefix)
     match cell:
         case Rnn():
             argument = fixed.table_argument(graph, y, name=f"{prefix}.gates")
@@ -115,6 +116,8 @@ def step_cell(
             return _step_gru(graph, prefix, size, y, states)
         case Lstm():
             return _step_lstm(graph, prefix, size, y, states, cell_frac_bits)
+        case FastGrnn():
+            return _step_fastgrnn(graph, cell, prefix, y, states)
         case unreachable:
             assert_never(unreachable)
 
@@ -170,3 +173,24 @@ def _step_lstm(
     operands = _shift_units(graph, product, bits, coarse, prefix)
     traced = {GATES: (argument, 4 * size), CELL: (new, size), HIDDEN: (operands, size)}
     return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{CELL}": new}, traced
+
+
+def _step_fastgrnn(
+    graph: Graph, cell: FastGrnn[IntRows], prefix: str, y: str, states: dict[str, str]
+) -> tuple[str, dict[str, str], Traced]:
+    size = hidden_size(cell)
+    offset, zeta, nu = (graph.constant(array, f"{prefix}.{name}") for name, array in constants_of(cell).items())
+    update = graph.add("Add", fixed.floor_shift(graph, y, 1), offset)
+    argument = fixed.table_argument(graph, graph.add("Concat", update, y, axis=1), name=f"{prefix}.gates")
+    names = (f"{prefix}.update_tanh", f"{prefix}.new_tanh")
+    update_tanh, new_tanh = _split(graph, fixed.table_tanh(graph, argument), names, (size, size))
+
+    keep = fixed.sigmoid_of_tanh(graph, update_tanh)
+    left = graph.add("Sub", graph.scalar(1 << FINE_FRAC_BITS), keep)
+    take = graph.add("Add", graph.add("Mul", zeta, left), nu)  # Q30
+    kept = fixed.floor_shift(graph, graph.add("Mul", keep, states[f"{prefix}.{HIDDEN}"]), 1)  # Q29
+    blend = graph.add("Add", kept, fixed.mulw(graph, take, new_tanh, factor_is_signed=True))
+    hidden = fixed.saturate16(graph, fixed.rounding_shift(graph, blend, FINE_FRAC_BITS - 1))
+    operands = _to_operands(graph, hidden, size, prefix)
+    traced = {GATES: (argument, 2 * size), HIDDEN: (hidden, size)}
+    return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{HIDDEN}": hidden}, traced

@@ -167,7 +167,7 @@ def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
     for name, (value, width) in traced.items():
         dtype = INT64 if name in (LABEL, DECISION) else INT32
         results.append(Port(body.rename(value, f"step_{TRACE}{name}"), dtype, (BATCH, width)))
-    all_logits, *rest = add_scan(
+    _, (all_logits, *rest) = add_scan(
         graph,
         body,
         [*(port.renamed(states[port.name]) for port in ports), sample],

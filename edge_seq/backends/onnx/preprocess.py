@@ -83,4 +83,5 @@ def _scan(graph: Graph, counts: str, contract: SensorContract) -> str:
     feature, after = preprocess_step(body, sample.name, before, contract.preprocessing)
     outputs = [*(port.renamed(after[port.name]) for port in ports), sample.renamed(feature)]
     inputs = [*(port.renamed(before[port.name]) for port in ports), sample]
-    return add_scan(graph, body, inputs, outputs, start, (counts,), ("features",))[0]
+    _, (features,) = add_scan(graph, body, inputs, outputs, start, (counts,), ("features",))
+    return features

@@ -19,9 +19,9 @@ from edge_seq.backends.onnx.int_export import TRACE, export_onnx_int
 from edge_seq.backends.onnx.metadata import COUNTS, FORMAT_VERSION, PREFIX, SEAL, content_hash
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.preprocess import check_counts
-from edge_seq.backends.trace import Trace, gate_names, trace_names
-from edge_seq.ir.cells import Gru
+from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.contract import SensorContract, contract_from_dict
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel, Readout, model_hash, readout_from_dict
 from edge_seq.support.errors import ContractError, ModelError, ParityError
 
@@ -230,8 +230,8 @@ def trace_of(model: IntModel, onnx_model: OnnxModel, counts: NDArray[np.int16]) 
     outputs = run_window(onnx_model, counts)
     values = {name.removeprefix(TRACE): array for name, array in outputs.items() if name.startswith(TRACE)}
     for index, cell in enumerate(model.layers):
-        names = ("reset_gate", "update_gate") if isinstance(cell, Gru) else gate_names(cell)
         stacked = values.pop(f"layer{index}.{GATES}")
+        names = [name for name in kind_of(cell).gate_names if f"layer{index}.{name}" not in values]
         columns = np.split(stacked, len(names), axis=2)
         values |= {f"layer{index}.{name}": column for name, column in zip(names, columns, strict=True)}
     return Trace({name: values[name].astype(np.int64) for name in trace_names(model)})

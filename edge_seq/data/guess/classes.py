@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -85,8 +86,8 @@ def _intervals(draft: Draft, table: Path) -> None:
     for label in labels:
         draft.classes[label].add("all")
         unit = str(draft.fields.get("interval_unit", draft.fields.get("time_unit", "s")))
-        longest = max(one.end - one.start for one in intervals if one.label == label)
-        draft.lengths.append(int(longest * SECONDS_PER_UNIT.get(unit, 1.0) * draft.fields["sample_rate_hz"]))
+        factor = SECONDS_PER_UNIT.get(unit, 1.0) * draft.fields["sample_rate_hz"]
+        draft.stretches[label] += [int((one.end - one.start) * factor) for one in intervals if one.label == label]
     draft.said.append(
         f"{table.name} is a table of intervals with the classes {', '.join(labels[:6])}, start and end in "
         f"{draft.fields.get('interval_unit', draft.fields.get('time_unit', 's'))} from "
@@ -110,7 +111,8 @@ def _classes_of_columns(draft: Draft) -> None:
             if one:
                 draft.classes[one].add(of)
         edges = [n for n in range(1, len(labels)) if (labels[n], groups[n]) != (labels[n - 1], groups[n - 1])]
-        draft.lengths += np.diff([0, *edges, len(labels)]).tolist()
+        for start, end in pairwise([0, *edges, len(labels)]):
+            draft.stretches[labels[start]].append(end - start)
         if look.segments:
             for one in set(labels):
                 draft.classes[one] |= {f"{look.name}#{n}" for n in range(len(look.segments))}
@@ -139,16 +141,16 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
     if len(folders) > 1 and all(len(one) > below + 1 for one in parts):
         draft.fields["label_from"] = "folder"
         draft.said.append(f"the class is the folder a file lies in: {', '.join(sorted(folders)[:6])}")
-        for name, one in zip(names, parts, strict=True):
-            _add_class(draft, one[below], one[below + 1] if len(one) > below + 2 else name)
+        for index, (name, one) in enumerate(zip(names, parts, strict=True)):
+            _add_class(draft, index, one[below], one[below + 1] if len(one) > below + 2 else name)
         return
     draft.fields["label_from"] = "file_name"
     if found.reader.name.startswith("edge_impulse") and all("." in name.rsplit("/", 1)[-1] for name in names):
         draft.fields["file_pattern"] = _EDGE_IMPULSE_NAME
         labels = sorted({name.rsplit("/", 1)[-1].split(".")[0] for name in names})
         draft.said.append(f"the class is a file's name up to the first dot: {', '.join(labels[:6])}")
-        for name in names:
-            _add_class(draft, name.rsplit("/", 1)[-1].split(".")[0], name)
+        for index, name in enumerate(names):
+            _add_class(draft, index, name.rsplit("/", 1)[-1].split(".")[0], name)
         return
     if found.is_folder and below == 0:
         _sides_of_files(draft)
@@ -166,16 +168,18 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
     if named.has_groups:
         groups = sorted(set(named.groups))
         draft.said.append(f"groups are {', '.join(groups[:6])}, by the names of the files")
-    for label, group in zip(named.labels, named.groups, strict=True):
-        _add_class(draft, label, group)
+    for index, (label, group) in enumerate(zip(named.labels, named.groups, strict=True)):
+        _add_class(draft, index, label, group)
 
 
-def _add_class(draft: Draft, label: str, group: str) -> None:
-    look = next((one for one in draft.looks if one.name == group), None)
-    if look is not None and look.segments:
+def _add_class(draft: Draft, index: int, label: str, group: str) -> None:
+    look = draft.looks[index] if index < len(draft.looks) else None
+    if look is not None and look.segments and not draft.found.sensors:
         draft.classes[label] |= {f"{group}#{n}" for n in range(len(look.segments))}
     else:
         draft.classes[label].add(group)
+    if look is not None:
+        draft.stretches[label] += look.segments or (look.rows,)
 
 
 def _sides_of_files(draft: Draft) -> None:

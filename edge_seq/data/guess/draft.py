@@ -29,7 +29,7 @@ class Draft:
     roles: dict[str, ColumnRole] = field(default_factory=dict)
     rate: str = ""
     header: str = ""
-    lengths: list[int] = field(default_factory=list)  # of the stretches of one class, where columns or intervals tell
+    stretches: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))  # of each class, in samples
     sensor: tuple[str, str] | None = None  # column that names the sensor of a row, and the one with the clock
     classes: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     gaps: bool = False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edge_seq.data.guess.draft import Draft
 
-_FEW_GROUPS, _BLOCKS = 3, 5
+_FEW_GROUPS = 3
 _MOST_MISSING = 0.05
-_WINDOWS_FOR_BLOCKS, _SHORTEST_WINDOW = 5, 16  # three blocks with a window between them hold five windows
+# A side has a fifth of the samples, a window of them apart from others; a fifth may be in parts of two recordings.
+_WINDOWS_IN_ONE_STRETCH, _WINDOWS_IN_STRETCHES, _SHORTEST_WINDOW = 12, 22, 16
 
 
 def windows_and_groups(draft: Draft) -> None:
@@ -46,19 +49,23 @@ def windows_and_groups(draft: Draft) -> None:
     has_split = has_split or "{split}" in str(fields.get("windows_array"))
     if len(draft.classes) > 1 and not has_split and min(map(len, draft.classes.values())) < _FEW_GROUPS:
         few = min(draft.classes, key=lambda one: len(draft.classes[one]))
-        fields["time_blocks"] = _BLOCKS
-        fits = min(draft.lengths or lengths, default=0) // _WINDOWS_FOR_BLOCKS
-        if _SHORTEST_WINDOW <= fits < fields["window_length"]:
+        fields["split"] = "time_blocks"
+        fits = min((_longest_window(lengths) for lengths in draft.stretches.values()), default=0)
+        if "row_is_window" not in fields and _SHORTEST_WINDOW <= fits < fields["window_length"]:
             fields["window_length"], fields["window_stride"] = fits, max(1, fits // 2)
         draft.said.append(
-            f"class {few!r} is in {len(draft.classes[few])} groups, too few for a split by group, so each stretch of "
-            "a class "
-            f"is cut into up to {_BLOCKS} blocks of time, a window apart, which serve as groups (time_blocks = "
-            f"{_BLOCKS}). "
-            "This is weaker evidence than groups recorded apart: record more sessions, persons or machines, and take "
-            "it out"
+            f"class {few!r} is in {len(draft.classes[few])} groups, too few for a split by group, so the beginning "
+            "of each "
+            'class is for training and its end for the test (split = "time_blocks"). This is weaker evidence than '
+            "groups "
+            "recorded apart: record more sessions, persons or machines, and take it out"
         )
     draft.said.append(f"windows of {fields['window_length']} samples, every {fields['window_stride']}")
+
+
+def _longest_window(lengths: Sequence[int]) -> int:
+    """Longest window of which each side of a split by time holds at least one, a window from the other sides."""
+    return sum(lengths) // (_WINDOWS_IN_ONE_STRETCH if len(lengths) == 1 else _WINDOWS_IN_STRETCHES)
 
 
 def _allow_missing(draft: Draft) -> None:

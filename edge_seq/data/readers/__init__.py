@@ -12,7 +12,6 @@ from pathlib import Path
 
 from edge_seq.data import checks
 from edge_seq.data.layout import sensor_of
-from edge_seq.data.readers.blocks import cut_blocks
 from edge_seq.data.readers.files import find_intervals, list_files
 from edge_seq.data.readers.foreign import each, reading
 from edge_seq.data.readers.formats import (
@@ -152,7 +151,7 @@ def read_signals(
             tables = _tables_of(file, readers, source, in_parts=in_parts)
             for signal in _cut_tables(tables, file, source, intervals, is_only=len(files) == 1):
                 names.append(signal.name)
-                yield from cut_blocks(signal, source)
+                yield signal
         except DataError as error:
             if on_error is None:
                 raise

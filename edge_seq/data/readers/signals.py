@@ -81,11 +81,6 @@ def cut_signals(
         own_group = file.name if table.one_group else name  # the parts of file.name were checked before
         if table.one_group and (side := _side(table, rows)) is not None:
             own_group = f"{file.name} {side}"
-        if table.one_group and source.time_blocks is not None:
-            block = number * source.time_blocks // len(pieces)
-            if block and (number - 1) * source.time_blocks // len(pieces) != block:
-                continue  # one window apart from the block before
-            own_group = f"{file.name} block {block + 1}"
         said_group = _one_value(table, source.group_column, rows, name, source) or file.group
         for kind, one in (("group", said_group or ""), *(("label", value) for value in values)):
             check_name(one, DataError, what=f"recording {name}: {kind}", remedy="Rename it in the data")

@@ -52,9 +52,9 @@ typedef struct es_layer es_layer_t;
 typedef struct es_model es_model_t;
 typedef struct es_context es_context_t;
 
-/* Constants of the four rows of a block. RNN and head: four consecutive rows (rows beyond the last are zero). LSTM:
- * input, forget, cell and output gate of one unit. GRU: reset gate, update gate, new gate's input part and hidden part
- * of one unit. */
+/* Constants of the four rows of a block. RNN, FastGRNN and head: four consecutive rows (rows beyond the last are zero).
+ * LSTM: input, forget, cell and output gate of one unit. GRU: reset gate, update gate, new gate's input part and hidden
+ * part of one unit. */
 typedef struct es_block {
     int32_t bias[ES_BLOCK_ROWS];
     int16_t multiplier[ES_BLOCK_ROWS]; /* 1 .. 32767; 0 in rows beyond the last */
@@ -70,16 +70,17 @@ typedef void (*es_layer_step_t)(const es_layer_t *layer, const int16_t *below, i
  * narrow weights for the layer below in quads, then those for the layer's own state in quads. A pair or quad holds two
  * words for each row, row by row. In a pair, each column has one word. If a GRU's last column stands alone, it has one
  * word for each of the three rows, and a zero. In a quad, the bytes b0 b1 (fine) and b2 b3 (coarse) form the words
- * 256 b2 + unsigned(b0) and 256 b3 + unsigned(b1). */
+ * 256 b2 + unsigned(b0) and 256 b3 + unsigned(b1). A FastGRNN has numbers of 32 bits among its weights, as two words,
+ * low half first: zeta and nu before the first block, the update offsets of four units at the end of each block. */
 struct es_layer {
     es_layer_step_t step;
-    const ES_ROM es_block_t *blocks;  /* RNN: [ceil(H / 4)]; GRU and LSTM: [H] */
+    const ES_ROM es_block_t *blocks;  /* RNN and FastGRNN: [ceil(H / 4)]; GRU and LSTM: [H] */
     const ES_ROM int16_t *weights;
     uint16_t hidden_size;    /* H */
     uint16_t wide_pairs;     /* pairs of columns: first layer ceil(C / 2), one less if a column stands alone; else 0 */
     uint16_t below_quads;    /* ceil(H / 4) of the layer below; 0 in the first layer */
     uint16_t own_quads;      /* ceil(H / 4) */
-    uint16_t state_words;    /* operands, and as many again for a GRU's hidden or an LSTM's cell state */
+    uint16_t state_words;    /* operands, and as many again for the hidden or cell state of all kinds but the RNN */
     uint16_t cell_frac_bits; /* LSTM: fractional bits of the cell state, 8 .. 15 */
     uint16_t wide_alone;     /* GRU: 1 in the first layer if C is odd and not 1: its last column stands alone; else 0 */
 };
@@ -268,6 +269,7 @@ es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, 
 void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+void es_fastgrnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 
 void es_preprocess_none(es_context_t *context, const int16_t *counts);
 void es_preprocess_difference(es_context_t *context, const int16_t *counts);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "es_fixed.h"
+#include "es_kernel.h"
 #include "es_port.h"
 
 #define ES_ARGUMENT_MAX ((int32_t)0xFFFFF)   /* 20 bits, Q16, -8 to 8 */
@@ -24,12 +25,19 @@ static inline int32_t es_argument(int32_t a)
 }
 
 /* tanh((argument - 2^19) / 2^16), Q15, -32767 .. 32767; argument 0 .. 2^20 - 1. base + floor(slope (f + 1) / 2^16)
- * = floor((word + slope f) / 2^16); the sum stays below 2^31, as the result fits. */
+ * = floor((word + slope f) / 2^16); the sum stays below 2^31, as the result fits. In the
+ * table of the DSP kernels, f is the low half of the argument as a signed number, modulo 2^32. */
 static inline int16_t es_tanh(int32_t argument)
 {
+#if ES_PLAIN_CELLS
     const int32_t word = ES_ROM_INT32(&es_tanh_table[es_shift_right(argument, 12)]);
     const uint32_t slope = (uint32_t)word & 0xFFFFu;
     return (int16_t)es_shift_right(word + (int32_t)slope * (argument & 0xFFF), 16);
+#else
+    const uint32_t word = (uint32_t)ES_ROM_INT32(&es_tanh_dsp_table[es_shift_right(argument, 12)]);
+    const uint32_t low = (((uint32_t)argument & 0xFFFFu) ^ 0x8000u) - 0x8000u;
+    return (int16_t)es_shift_right(es_signed32(word + (word & 0xFFFFu) * low), 16);
+#endif
 }
 
 /* sigmoid, Q15, 0 .. 32767, as (1 + tanh(x / 2)) / 2. The row's multiplier has already halved the argument. */

@@ -12,6 +12,7 @@ import pytest
 from edge_seq.backends.decision import StageNumbers, decide, decide_stream, excess_of, reset_decision, seen_q7
 from edge_seq.backends.reference_int import head_operands, run_reference
 from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage, UnknownDistance
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.ir.model import Readout, model_hash, readout_from_dict, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.verify import verify
@@ -94,7 +95,7 @@ def test_unknown_beyond_the_radius_smoothed_and_for_as_long_as_any_other_decisio
     assert after(DecisionStage(hysteresis=3 * ONE, unknown_distance=NEAR), -1, 1, -1) == [0, 2, 0]
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 def test_the_distance_is_of_what_the_head_sees(cell: str) -> None:
     model = quantized_model(DISTANCES[cell], amplitude=3.0)
     stage = model.readout.decision

@@ -9,14 +9,17 @@ import pytest
 
 from edge_seq.backends.reference_float import float_features, run_float, sigmoid
 from edge_seq.backends.trace import trace_names
-from edge_seq.ir.cells import CELL_NAMES, Gru, Lstm, Rnn
 from edge_seq.ir.contract import Normalisation
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.support.errors import DataError
 from tests.zoo import random_counts, random_float_model, spec
 
 torch = pytest.importorskip("torch", reason="the float reference is compared with torch; pip install edge-seq[train]")
+from edge_seq.training.modules import FastGrnn as TorchFastGrnn  # noqa: E402
+
 MODULES = {"rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
 
 
@@ -44,12 +47,35 @@ def blocks_of(cell: Rnn[FloatRows] | Gru[FloatRows] | Lstm[FloatRows]) -> tuple[
     )
 
 
+def fastgrnn_states(layer: FastGrnn[FloatRows], inputs: torch.Tensor) -> torch.Tensor:
+    """By the module that trains; its scalars come before their sigmoid."""
+    rows = layer.new_gate
+    module = TorchFastGrnn(inputs.shape[2], len(rows.bias), num_layers=1, dropout=0.0)
+    values = {
+        "weight_ih": rows.weight_input,
+        "weight_hh": rows.weight_hidden,
+        "bias_ih": np.concatenate([rows.bias + layer.update_offset, rows.bias]),
+        "zeta": np.log(layer.zeta / (1 - layer.zeta)),
+        "nu": np.log(layer.nu / (1 - layer.nu)),
+    }
+    with torch.no_grad():
+        for name, value in values.items():
+            module.get_parameter(f"{name}_l0").copy_(torch.from_numpy(value))
+        states, _ = module(inputs)
+    return states
+
+
 def torch_states(model: FloatModel, cell: str) -> list[np.ndarray]:
     """Hidden states [B, T, H] of each layer from torch, for the normalised features of :func:`counts`."""
     inputs = torch.from_numpy(float_features(model, counts(model)))
     states = []
     for layer in model.layers:
-        module = MODULES[cell](inputs.shape[2], model.hidden_sizes[len(states)], batch_first=True)
+        size = model.hidden_sizes[len(states)]
+        if isinstance(layer, FastGrnn):
+            inputs = fastgrnn_states(layer, inputs)
+            states.append(inputs.numpy())
+            continue
+        module = MODULES[cell](inputs.shape[2], size, batch_first=True)
         names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
         with torch.no_grad():
             for name, block in zip(names, blocks_of(layer), strict=True):

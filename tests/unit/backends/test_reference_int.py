@@ -9,7 +9,7 @@ import pytest
 
 from edge_seq.backends.reference_int import NO_LABEL, State, reset_state, run_reference, run_stream, step
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.cells import CELL_NAMES
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import DataError, RangeProofError
 from tests.zoo import awkward_models, extreme_model, quantized_model, random_counts, spec

@@ -16,6 +16,7 @@ from edge_seq.compare.config import (
 )
 from edge_seq.compare.cost import count_parameters, most_units
 from edge_seq.compare.points import Point, Size, candidates_of, points_of, sizes_of
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
 
@@ -45,9 +46,9 @@ def test_a_size_that_is_given_replaces_those_of_the_task() -> None:
 @pytest.mark.parametrize(
     ("task", "overrides", "message"),
     [
-        ("recall", ["training.cell=gru"], "training.cell cannot be set, it is decided by the comparison: give --cell"),
-        ("recall", ["training.keep=loss"], "the windows that would choose one are those that are scored"),
-        ("recall", ["data.split_seed=1"], "data has no effect on the task recall, which has no recordings"),
+        ("recall", ["training.cell=gru"], "training.cell cannot be set, because the comparison sets it: give --cell"),
+        ("recall", ["training.keep=loss"], "the windows that could choose an epoch are the scored ones"),
+        ("recall", ["data.split_seed=1"], "data has no effect on task recall, which has no recordings"),
         ("car_states", ["memory.scored_windows=1"], "memory has no effect on car_states; it is for"),
         ("a.toml", ["data.simulator.drives=3"], "data.simulator has no effect on a.toml; it is for car_states"),
         ("recall", ["epochs"], "expected section.key=value, for example training.epochs=40"),
@@ -117,7 +118,7 @@ def test_a_point_sets_cell_weights_rate_and_seed_and_keeps_the_last_epoch() -> N
     }
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 def test_a_budget_of_parameters_is_used_up_and_kept(cell: str) -> None:
     def cost(units: int) -> int:
         return count_parameters(cell, units, input_size=3, num_classes=4)

@@ -24,10 +24,10 @@ from tests.unit.compare.study_worker import HEARTBEAT, POINTS
 
 
 class AwayNowAndThen:
-    """A study whose database cannot be reached at the first looks."""
+    """A study whose database cannot be reached at the first looks; it then lets the workers end."""
 
-    def __init__(self, away: int) -> None:
-        self.away = away
+    def __init__(self, away: int, workers: Sequence[subprocess.Popen[bytes]]) -> None:
+        self.away, self.workers = away, workers
 
     def fill_queue(self, points: Sequence[Point]) -> None:
         pass
@@ -36,6 +36,9 @@ class AwayNowAndThen:
         self.away -= 1
         if self.away >= 0:
             raise ToolError("the database cannot be used")
+        for worker in self.workers:
+            assert worker.stdin is not None
+            worker.stdin.close()
         return Standing({point.key: {} for point in points}, {}, (), (), 0)
 
 
@@ -43,14 +46,14 @@ def test_a_database_that_is_away_for_a_moment_stops_no_workers(tmp_path: Path, m
     started: list[subprocess.Popen[bytes]] = []
 
     def start(_job: Job, log: Path, _stack: Any) -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1)"]))
+        started.append(subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE))
         return started[-1]
 
     monkeypatch.setattr(workers, "_start", start)
-    monkeypatch.setattr(workers, "POLL_S", 0.1)
+    monkeypatch.setattr(workers, "POLL_S", 0.01)
     seen: list[int] = []
     job = Job(load_compare_config("recall"), "", "", HEARTBEAT, {}, tuple(POINTS))
-    study: Any = AwayNowAndThen(2)
+    study: Any = AwayNowAndThen(2, started)
     died = work_in_processes(job, study, 2, tmp_path, progress=lambda standing: seen.append(standing.done))
     assert [process.returncode for process in started] == [0, 0]
     assert died == 0

@@ -332,7 +332,7 @@ CASES: dict[str, Case] = {
     ),
     "interval_table": Case(
         intervals, 50, {f"acc{a}": "g" for a in "XYZ"}, ("idle", "rinse", "spin"),
-        fields={"label_from": "intervals", "intervals": "labels.csv", "time_blocks": 5}, says=("weaker evidence",),
+        fields={"label_from": "intervals", "intervals": "labels.csv", "split": "time_blocks"}, says=("weaker evidence",),
     ),
     "iso_times": Case(per_class(iso), 100, MPS2, WALK, fields={"time_unit": "datetime", "time_column": "timestamp"}),
     "logger_with_noise": Case(

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_seq.ir.cells import Rnn
 from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.kinds import Rnn
 from edge_seq.ir.model import IntModel, deployed_bytes, model_hash
 from edge_seq.support.errors import ExportError, ModelError, RangeProofError
 from firmware_export.emission import emit as emit_module

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_seq.ir.cells import Gru, Lstm, Rnn, gates
+from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn, row_groups
 from edge_seq.ir.rows import IntRows, effective_weights
 from firmware_export.emission.layout import pack_consecutive, pack_layer
 from tests.zoo import CELLS, extreme_model, spec
@@ -66,8 +66,13 @@ def check_units(words: Iterator[int], hidden: int, see_input: list[IntRows], see
         assert np.array_equal(read_narrow(words, *own[unit].shape), own[unit])
 
 
-def check_consecutive(words: Iterator[int], rows: IntRows) -> None:
-    """A block holds four rows; rows beyond the last are zero."""
+def read_32(words: Iterator[int]) -> int:
+    """A number of 32 bits, low half first."""
+    return next(words) % 2**16 + 2**16 * next(words)
+
+
+def check_consecutive(words: Iterator[int], rows: IntRows, after_block: NDArray[np.int32] | None = None) -> None:
+    """A block holds four rows; rows beyond the last are zero. A number for each of them may follow the weights."""
     missing = -len(rows.bias) % 4
     wide, below, own = (
         np.pad(values, ((0, missing), (0, 0)))
@@ -78,6 +83,8 @@ def check_consecutive(words: Iterator[int], rows: IntRows) -> None:
         assert np.array_equal(read_wide(words, 4, wide.shape[1]), wide[block])
         assert np.array_equal(read_narrow(words, 4, below.shape[1]), below[block])
         assert np.array_equal(read_narrow(words, 4, own.shape[1]), own[block])
+        if after_block is not None:
+            assert [read_32(words) for _ in range(4)] == np.pad(after_block, (0, missing))[block].tolist()
 
 
 @pytest.mark.parametrize("cell_name", CELLS)
@@ -86,7 +93,7 @@ def test_layers_read_back(cell_name: str, layer: int) -> None:
     cell = extreme_model(spec(cell_name, 5, 6), seed=7).layers[layer]
     packed = pack_layer(cell)
     words = iter(packed.weights.tolist())
-    named = gates(cell)
+    named = row_groups(cell)
     hidden = (5, 6)[layer]
     match cell:
         case Lstm():
@@ -100,6 +107,11 @@ def test_layers_read_back(cell_name: str, layer: int) -> None:
             check_consecutive(words, cell.hidden)
             assert packed.bias.ravel()[:hidden].tolist() == cell.hidden.bias.tolist()
             assert not packed.bias.ravel()[hidden:].any()
+        case FastGrnn():
+            assert [read_32(words), read_32(words)] == [*cell.zeta.tolist(), *cell.nu.tolist()]
+            check_consecutive(words, cell.new_gate, cell.update_offset)
+            assert packed.bias.ravel()[:hidden].tolist() == cell.new_gate.bias.tolist()
+            assert not packed.multiplier.ravel()[hidden:].any()
     assert next(words, None) is None
 
 

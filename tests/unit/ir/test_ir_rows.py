@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_seq.ir.cells import CELL_NAMES, cell_name, gates, hidden_size
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import hidden_size, kind_of, row_groups
 from edge_seq.ir.model import num_parameters, weight_bytes
 from edge_seq.ir.rows import effective_weights, is_coarse, padded
 from tests.spec_oracle import narrow_value
@@ -61,13 +62,14 @@ def test_padded_and_is_coarse() -> None:
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_names_and_sizes_of_cells(cell: str) -> None:
     layer = random_float_model(spec(cell, 5)).layers[0]
-    assert cell_name(layer) == cell
+    assert kind_of(layer).name == cell
     assert hidden_size(layer) == 5
     assert (
-        list(gates(layer))
+        list(row_groups(layer))
         == {
             "rnn": ["hidden"],
             "gru": ["reset_gate", "update_gate", "new_gate_input", "new_gate_hidden"],
+            "fastgrnn": ["new_gate"],
             "lstm": ["input_gate", "forget_gate", "cell_gate", "output_gate"],
         }[cell]
     )
@@ -79,6 +81,11 @@ def test_names_and_sizes_of_cells(cell: str) -> None:
         # I=3, H=(5, 2), K=4. Parameters: gates (H (I + H) + biases) a layer, then the head's K (H + 1).
         ("rnn", (5 * 8 + 5) + (2 * 7 + 2) + 12, (5 * (6 + 5 + 4)) + (2 * (5 + 2 + 4)) + 4 * (2 + 4)),
         ("gru", (15 * 8 + 20) + (6 * 7 + 8) + 12, (15 * 11 + 20 * 4) + (6 * 7 + 8 * 4) + 4 * (2 + 4)),
+        (
+            "fastgrnn",  # a bias more a unit, zeta and nu, all of four bytes in an integer model
+            (5 * 8 + 5 + 5 + 2) + (2 * 7 + 2 + 2 + 2) + 12,
+            (5 * (6 + 5 + 4 + 4) + 8) + (2 * (5 + 2 + 4 + 4) + 8) + 4 * (2 + 4),
+        ),
         ("lstm", (20 * 8 + 20) + (8 * 7 + 8) + 12, (20 * (6 + 5 + 4)) + (8 * (5 + 2 + 4)) + 4 * (2 + 4)),
     ],
 )

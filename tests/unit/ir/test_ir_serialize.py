@@ -16,8 +16,8 @@ import pytest
 import safetensors.numpy
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.ir.cells import gates
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.kinds import row_groups
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model, load_model, save_model
 from edge_seq.support.errors import EdgeSeqError, ModelError
@@ -61,7 +61,9 @@ def same(a: FloatModel | IntModel, b: FloatModel | IntModel) -> None:
     for mine, other in zip((*a.layers, a.head), (*b.layers, b.head), strict=True):
         assert type(mine) is type(other)
     for mine, other in zip(a.layers, b.layers, strict=True):
-        for (name, rows), (other_name, other_rows) in zip(gates(mine).items(), gates(other).items(), strict=True):
+        for (name, rows), (other_name, other_rows) in zip(
+            row_groups(mine).items(), row_groups(other).items(), strict=True
+        ):
             assert name == other_name
             for field, array in vars(rows).items():
                 found = getattr(other_rows, field)
@@ -181,7 +183,7 @@ HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no contract": (drop_field("contract"), r"does not describe its tensors \(KeyError: 'contract'\)"),
     "unknown kind": (set_field("kind", value="complex"), r"does not describe its tensors \(KeyError: 'complex'\)"),
     "float called int": (set_field("kind", value="float"), r"does not describe its tensors \(KeyError"),
-    "unknown cell": (set_field("cells", value=["gpt"]), r"does not describe its tensors \(KeyError: 'gpt'\)"),
+    "unknown cell": (set_field("cells", value=["gpt"]), "layer 0 is a 'gpt'; expected one of"),
     "another cell": (set_field("cells", value=["gru"]), r"does not describe its tensors \(KeyError"),
     "fewer layers than tensors": (set_field("cells", value=[]), r"ValueError: tensors \['layer0.cell_gate.bias'"),
     "more layers than tensors": (set_field("cells", value=["lstm", "lstm"]), r"\(KeyError: 'layer1.input_gate.wide'\)"),
@@ -334,7 +336,7 @@ def numbers_of(model: FloatModel | IntModel) -> list[tuple[str, np.ndarray]]:
     named = [
         (f"layer{i}.{gate}.{field}", array)
         for i, cell in enumerate(model.layers)
-        for gate, rows in gates(cell).items()
+        for gate, rows in row_groups(cell).items()
         for field, array in vars(rows).items()
     ]
     return [*named, *((f"head.{field}", array) for field, array in vars(model.head).items())]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_seq.ir.cells import CELL_NAMES, Rnn, gates
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import Rnn, row_groups
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.verify import MAX_CLASSES, MAX_HIDDEN_SIZE, MAX_LAYERS, verify
 from edge_seq.support.errors import ContractError, ModelError, RangeProofError
@@ -23,7 +24,7 @@ INT: IntModel = quantized_model(spec("gru", 5, 3, pooling="mean"))
 
 def with_rows(model: Model, layer: int, gate: str, **change: object) -> Model:
     cell = model.layers[layer]
-    changed = replace(cell, **{gate: replace(gates(cell)[gate], **change)})
+    changed = replace(cell, **{gate: replace(row_groups(cell)[gate], **change)})
     layers = list(model.layers)
     layers[layer] = changed
     return replace(model, layers=tuple(layers))
@@ -45,6 +46,14 @@ def patched(array: np.ndarray, value: float) -> np.ndarray:
     result = array.copy()
     result.flat[-1] = value
     return result
+
+
+FAST: FloatModel = random_float_model(spec("fastgrnn", 5))
+FAST_INT: IntModel = quantized_model(spec("fastgrnn", 5))
+
+
+def with_constant(model: Model, name: str, array: object) -> Model:
+    return replace(model, layers=(replace(model.layers[0], **{name: array}),))
 
 
 BIG_RNN = np.zeros((MAX_HIDDEN_SIZE + 1, 1), dtype=np.float32)
@@ -173,6 +182,30 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     "multiplier of 0": (
         lambda: replace(INT, head=replace(INT.head, multiplier=patched(INT.head.multiplier, 0))),
         "head.multiplier has values below 1; quantize again",
+    ),
+    "a constant of another type": (
+        lambda: with_constant(FAST_INT, "zeta", FAST.layers[0].zeta),  # type: ignore[union-attr]
+        "layer0.zeta is float32 \\[1\\]; expected int32 \\[1\\]",
+    ),
+    "a constant that is no array": (
+        lambda: with_constant(FAST, "nu", 0.5),
+        "layer0.nu is float \\[\\]; expected float32",
+    ),
+    "a constant for other units": (
+        lambda: with_constant(FAST, "update_offset", np.zeros(4, np.float32)),
+        "layer0.update_offset is float32 \\[4\\]; expected float32 \\[5\\]",
+    ),
+    "a constant out of range": (
+        lambda: with_constant(FAST, "zeta", np.array([1.5], np.float32)),
+        "layer0.zeta has values of 1.5 to 1.5; expected 0.0 to 1.0. Train again",
+    ),
+    "a constant not finite": (
+        lambda: with_constant(FAST, "update_offset", np.array([0, 0, 0, 0, np.inf], np.float32)),
+        "layer0.update_offset has values of 0.0 to inf; expected finite numbers. Train again",
+    ),
+    "an integer constant out of range": (
+        lambda: with_constant(FAST_INT, "nu", np.array([2**30 + 1], np.int32)),
+        "layer0.nu has values of 1073741825 to 1073741825; expected 0 to 1073741824. Quantize again",
     ),
     "normalisation of another number of channels": (
         lambda: with_normalisation(mean=(0.0,)),

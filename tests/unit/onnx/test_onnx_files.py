@@ -18,8 +18,8 @@ from edge_seq.backends.onnx.graph import FORMS, Form
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.metadata import save_onnx
 from edge_seq.backends.onnx.run import load_onnx
-from edge_seq.ir.cells import Gru, Lstm
 from edge_seq.ir.contract import contract_to_dict
+from edge_seq.ir.kinds import Gru, Lstm
 from edge_seq.ir.model import model_hash
 from tests import zoo
 

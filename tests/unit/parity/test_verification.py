@@ -14,7 +14,7 @@ import pytest
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.metadata import PREFIX, SEAL, content_hash
 from edge_seq.data.recording import Windows
-from edge_seq.ir.cells import Gru
+from edge_seq.ir.kinds import Gru
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import IntRows
 from edge_seq.parity.inputs import Inputs, choose_inputs

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.preprocess import preprocess
 from edge_seq.backends.reference_float import run_float
-from edge_seq.ir.cells import Lstm, Rnn
+from edge_seq.ir.kinds import Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify
@@ -88,6 +88,13 @@ def test_moments_are_of_what_rows_see(cell: str, pooling: str) -> None:
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
 def test_cells_without_a_cell_state_have_no_limit(cell: str) -> None:
     assert calibrate(random_float_model(spec(cell, 5)), random_counts(2, 7, 3)).cell_limit == (0.0,)
+
+
+def test_a_hidden_state_that_leaves_the_unit_interval_has_a_limit() -> None:
+    model = random_float_model(spec("fastgrnn", 5))
+    counts = random_counts(20, 7, 3, sigma=300.0)
+    hidden = np.abs(run_float(model, counts).values["layer0.hidden_state"])
+    assert calibrate(model, counts).cell_limit == (pytest.approx(np.quantile(hidden, 0.999)),)
 
 
 def test_batches_change_nothing() -> None:
@@ -207,6 +214,7 @@ def test_names_that_are_counted(cell: str) -> None:
         == {
             "rnn": {"features", "layer0.hidden"},
             "gru": {"features", "layer0.reset_gate", "layer0.update_gate", "layer0.new_gate"},
+            "fastgrnn": {"features", "layer0.hidden_state", "layer0.update_gate", "layer0.new_gate"},
             "lstm": {"features", "layer0.cell_state"}
             | {f"layer0.{gate}" for gate in ("input_gate", "forget_gate", "cell_gate", "output_gate")},
         }[cell]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.ir.cells import CELL_NAMES, gates
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import FastGrnn, row_groups
+from edge_seq.ir.model import FloatModel, IntModel, Pooling
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, is_coarse
 from edge_seq.ir.verify import verify
@@ -49,11 +50,30 @@ class Pair:
         return self.rows.multiplier.astype(np.float64) / 2.0**32 / gain(self.name)
 
 
-def pairs(model: FloatModel, quantized: IntModel) -> list[Pair]:
+def in_state_units(model: FloatModel, quantized: IntModel) -> FloatModel:
+    """SPEC.md, section 6: weights that meet a FastGRNN's state count it divided by 2^k, k = 15 - cell_frac_bits."""
+    frac_bits = quantized.number_format.cell_frac_bits
+    units = [
+        2.0 ** (15 - bits) if isinstance(layer, FastGrnn) else 1.0
+        for layer, bits in zip(model.layers, frac_bits, strict=True)
+    ]
+
+    def times(rows: FloatRows, below: float, own: float) -> FloatRows:
+        return FloatRows(rows.weight_input * np.float32(below), rows.weight_hidden * np.float32(own), rows.bias)
+
+    layers = tuple(
+        replace(layer, **{name: times(rows, below, own) for name, rows in row_groups(layer).items()})
+        for layer, below, own in zip(model.layers, [1.0, *units], units, strict=False)
+    )
+    return replace(model, layers=layers, head=times(model.head, units[-1], 1.0))
+
+
+def pairs(original: FloatModel, quantized: IntModel) -> list[Pair]:
+    model = in_state_units(original, quantized)
     found = [
-        Pair(name, index == 0, real, gates(quantized.layers[index])[name])  # type: ignore[type-var]
+        Pair(name, index == 0, real, row_groups(quantized.layers[index])[name])  # type: ignore[type-var]
         for index, cell in enumerate(model.layers)
-        for name, real in gates(cell).items()
+        for name, real in row_groups(cell).items()
     ]
     return [*found, Pair("head", False, model.head, quantized.head)]
 
@@ -81,7 +101,7 @@ def float_models(draw: st.DrawFn, means: tuple[float, ...]) -> FloatModel:
         return rows
 
     layers = tuple(
-        replace(layer, **{name: stretch(rows) for name, rows in gates(layer).items()}) for layer in model.layers
+        replace(layer, **{name: stretch(rows) for name, rows in row_groups(layer).items()}) for layer in model.layers
     )
     normalisation = replace(
         model.number_format.normalisation,
@@ -212,6 +232,50 @@ def test_the_multiplier_is_near_the_smallest(pair: tuple[FloatModel, IntModel] |
             assert smaller < 1 or not fits(block, row, smaller, model, quantized), (block.name, row, multiplier)
 
 
+@pytest.mark.parametrize("pooling", ["last", "mean"])
+def test_a_hidden_state_may_leave_the_unit_interval(pooling: Pooling) -> None:
+    """A FastGRNN that keeps nearly all and adds a little each step reaches 5; the layer above and the head see it."""
+    model = random_float_model(spec("fastgrnn", 6, 3, window_length=200, pooling=pooling), seed=4, amplitude=1.0)
+    slow = replace(
+        model.layers[0],
+        update_offset=np.full(6, 5.0, np.float32),
+        zeta=np.array([0.7], np.float32),
+        nu=np.array([0.2], np.float32),
+    )
+    model = replace(model, layers=(slow, model.layers[1]))
+    counts = random_counts(16, 200, 3, sigma=300.0) // 4 + 300
+    quantized = quantize(model, calibrate(model, counts))
+    assert quantized.number_format.cell_frac_bits[0] <= 13
+    expected, found = run_float(model, counts).values, run_reference(quantized, counts).values
+    for index, bits in enumerate(quantized.number_format.cell_frac_bits):
+        states = expected[f"layer{index}.hidden_state"]
+        error = found[f"layer{index}.hidden_state"] / 2.0**bits - states
+        assert np.sqrt((error**2).mean()) < 0.05 * np.sqrt((states**2).mean())
+    assert np.abs(expected["layer0.hidden_state"]).max() > 3
+    due = found["label"][:, -1, 0]
+    assert np.abs(found["logits"][:, -1] / 2.0**16 - expected["logits"][:, -1]).max() < 0.05
+    assert (due == expected["label"][:, -1, 0]).mean() > 0.9
+
+
+def test_constants_are_rounded_to_their_binary_points() -> None:
+    model = random_float_model(spec("fastgrnn", 2))
+    layer = replace(
+        model.layers[0],
+        update_offset=np.array([0.0, -1.5], np.float32),
+        zeta=np.array([1.0], np.float32),
+        nu=np.array([0.25], np.float32),
+    )
+    model = replace(model, layers=(layer,))
+    found = quantize(model, calibration_of(model, cell_limit=(0.9,))).layers[0]
+    assert isinstance(found, FastGrnn)
+    assert found.update_offset.tolist() == [2**18, 2**18 - 3 * 2**14]
+    assert (found.zeta.tolist(), found.nu.tolist()) == ([2**15 - 1], [2**28])  # 1 is one unit beyond the range
+    halved = quantize(model, calibration_of(model, cell_limit=(1.9,))).layers[0]
+    assert isinstance(halved, FastGrnn)
+    assert (halved.zeta.tolist(), halved.nu.tolist()) == ([2**14], [2**27])
+    assert halved.update_offset.tolist() == found.update_offset.tolist()
+
+
 def test_both_outcomes_happen() -> None:
     """The tests above would show nothing if all models were refused."""
     outcomes = set()
@@ -254,7 +318,7 @@ def calibration_of(model: FloatModel, **change: object) -> Calibration:
 
 def test_a_layer_that_no_scale_fits_is_named() -> None:
     model = random_float_model(spec("gru", 5, 3))
-    cell = replace(model.layers[1], new_gate_hidden=scaled(gates(model.layers[1])["new_gate_hidden"], 1e6, 1.0))  # type: ignore[type-var]
+    cell = replace(model.layers[1], new_gate_hidden=scaled(row_groups(model.layers[1])["new_gate_hidden"], 1e6, 1.0))  # type: ignore[type-var]
     with pytest.raises(RangeProofError, match=r"quantizing layer1\.new_gate_hidden: row"):
         quantize(replace(model, layers=(model.layers[0], cell)), calibration_of(model))
 
@@ -298,7 +362,7 @@ def test_rows_without_weights() -> None:
     model = random_float_model(spec("lstm", 3))
     model = replace(
         model,
-        layers=(replace(model.layers[0], **{n: scaled(r, 0, 0) for n, r in gates(model.layers[0]).items()}),),
+        layers=(replace(model.layers[0], **{n: scaled(r, 0, 0) for n, r in row_groups(model.layers[0]).items()}),),
         head=scaled(model.head, 0.0, 0.0),
     )
     quantized = quantize(model, calibrate(model, np.zeros((1, 7, 3), dtype=np.int16)))
@@ -325,7 +389,7 @@ def test_accumulators_use_the_range_they_have() -> None:
     """The bound of a row is near 2^31 or its weights fill their types; otherwise the scale is too coarse."""
     model = random_float_model(spec("gru", 33), amplitude=4.0)
     quantized = quantize(model, calibrate(model, random_counts(4, 7, 3, sigma=300.0)))
-    for rows in gates(quantized.layers[0]).values():
+    for rows in row_groups(quantized.layers[0]).values():
         full = np.abs(rows.narrow_hidden.astype(int)).max(axis=1, initial=0) >= 110
         full |= np.abs(rows.wide.astype(int)).max(axis=1, initial=0) >= 30000
         assert (full | (accumulator_bounds(rows) > 0.85 * 2**31)).all()

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from edge_seq.arithmetic.fixed_point import INT32_MAX
 from edge_seq.arithmetic.tables import tanh_table
 from edge_seq.backends.reference_int import LayerState, reset_state, run_reference, step
-from edge_seq.ir.cells import CELL_NAMES, gates
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
+from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kinds import FastGrnn, row_groups
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.range_proof import Bound, accumulator_bounds, prove_ranges, range_bounds
 from edge_seq.ir.rows import IntRows
@@ -78,7 +79,7 @@ def test_the_reference_does_not_trip_at_the_adversary_of_any_row(cell: str, seed
     model = replace(model, number_format=replace(model.number_format, input_shift=(0,) * 4))
     state = reset_state(model, 1)
     largest = 0.0
-    for rows in gates(model.layers[0]).values():
+    for rows in row_groups(model.layers[0]).values():
         bounds = accumulator_bounds(rows)
         for r in range(6):
             for sign in (-1, 1):
@@ -103,7 +104,7 @@ def test_the_reference_does_not_trip_at_the_adversary_of_any_row(cell: str, seed
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_one_more_than_32_bits_is_refused_and_32_bits_are_not(cell: str) -> None:
     model = extreme_model(spec(cell, 5), seed=3)
-    for name, rows in gates(model.layers[0]).items():
+    for name, rows in row_groups(model.layers[0]).items():
         for r in range(5):
             left = INT32_MAX - int(accumulator_bounds(rows)[r])
             for sign in (-1, 1):
@@ -179,8 +180,34 @@ def test_every_accumulator_of_a_model_has_a_bound(cell: str) -> None:
     model: IntModel = quantized_model(spec(cell, 5, 3, pooling="mean"))
     names = {bound.name for bound in prove_ranges(model)}
     for index, layer in enumerate(model.layers):
-        assert {f"layer{index}.{gate} accumulator" for gate in gates(layer)} <= names
+        assert {f"layer{index}.{gate} accumulator" for gate in row_groups(layer)} <= names
     assert {"head accumulator", "sum of states, times four"} <= names
+
+
+def test_bounds_of_a_fastgrnn_are_reached() -> None:
+    """Section 9, in Python's integers, at the ends of the constants and at the inputs that bring the bounds about."""
+    model = extreme_model(spec("fastgrnn", 3), seed=1)
+    layer = model.layers[0]
+    assert isinstance(layer, FastGrnn)
+    for zeta, nu in ((2**15 - 1, 2**30), (0, 2**30), (2**15 - 1, 0), (0, 0)):
+        ends = replace(layer, zeta=np.array([zeta], np.int32), nu=np.array([nu], np.int32))
+        bounds = {bound.name: bound for bound in prove_ranges(replace(model, layers=(ends,)))}
+        weight, update = bounds["layer0.weight of the new gate"], bounds["layer0.hidden_state update"]
+        largest = max(zeta * (32768 - u) + nu for u in range(32768))
+        assert weight.magnitude == largest <= INT32_MAX
+        blends = [
+            abs((u * h) // 2 + ((zeta * (32768 - u) + nu) * c) // 2**16 + 2**13)
+            for u in range(0, 32768, 7)
+            for h, c in ((-32768, -32767), (32767, 32767), (-32768, 32767))
+        ]
+        assert max(blends) <= update.magnitude <= INT32_MAX
+    # A row's result and the offset at their ends: half of what 31 bits hold, and 2^30.
+    row = bounds["layer0.new_gate result"]
+    for offset in (-(2**30), 2**30):
+        far = replace(layer, update_offset=np.full(3, offset, np.int32))
+        bounds = {bound.name: bound for bound in prove_ranges(replace(model, layers=(far,)))}
+        assert bounds["layer0.update_gate sum"].magnitude == row.magnitude // 2 + 1 + 2**30
+    assert bounds["low product of mulw"].magnitude == 65535 * 32767  # a tanh is the factor
 
 
 def test_bounds_of_fixed_formats_are_reached() -> None:
@@ -197,7 +224,7 @@ def test_bounds_of_fixed_formats_are_reached() -> None:
     assert bounds["layer0.hidden_state product"] == 32767 * 32767 + 2**22
     assert bounds["layer0.cell_state argument"] == 32768 * 2 ** (16 - frac_bits) + 2**19
     assert bounds["low product of mulw"] == 65535 * max(
-        *(int(rows.multiplier.max()) for rows in gates(model.layers[0]).values()),
+        *(int(rows.multiplier.max()) for rows in row_groups(model.layers[0]).values()),
         int(model.head.multiplier.max()),
         *model.number_format.pool_reciprocals,
     )

@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: E402
 
 from edge_seq.data.recording import Windows  # noqa: E402
 from edge_seq.ir.contract import SensorContract  # noqa: E402
+from edge_seq.ir.kind_names import CELL_NAMES  # noqa: E402
 from edge_seq.training.config import InitialisationConfig, TrainingConfig  # noqa: E402
 from edge_seq.training.gradients import input_gradient_norms, input_gradients  # noqa: E402
 from edge_seq.training.initialise import initialise  # noqa: E402
@@ -25,7 +26,7 @@ def make(cell: str = "gru", pooling: str = "last") -> SequenceClassifier:
     return SequenceClassifier(input_size=2, num_classes=3, cell=cell, hidden_size=4, pooling=pooling, dropout=0.5)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_norms_agree_with_finite_differences(cell: str, pooling: str) -> None:
     module = make(cell, pooling).double()

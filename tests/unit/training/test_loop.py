@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 from edge_seq.backends.preprocess import normalise  # noqa: E402
 from edge_seq.data.recording import UNLABELLED, Windows  # noqa: E402
 from edge_seq.ir.contract import Channel, SensorContract  # noqa: E402
+from edge_seq.ir.kind_names import CELL_NAMES  # noqa: E402
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError  # noqa: E402
 from edge_seq.training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from edge_seq.training.config import AugmentationConfig, InitialisationConfig, TrainingConfig  # noqa: E402
@@ -48,7 +49,7 @@ def _assert_same(a: TrainingResult, b: TrainingResult) -> None:
         np.testing.assert_array_equal(value, b.state_dict[name], err_msg=name)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize(("pooling", "label_every"), [("mean", "window"), ("last", "sample")])
 def test_each_cell_learns(
     cell: str,

@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from edge_seq.ir.kind_names import CELL_NAMES  # noqa: E402
 from edge_seq.support.errors import ConfigError  # noqa: E402
 from edge_seq.training.config import InitialisationConfig  # noqa: E402
 from edge_seq.training.initialise import initialise  # noqa: E402
@@ -18,7 +19,7 @@ def _classifier(cell: str, hidden_size: int = 6, num_layers: int = 2, pooling: s
     ).eval()
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_each_step_is_what_a_window_ending_there_gives(cell: str, pooling: str) -> None:
     module = _classifier(cell, pooling=pooling)
@@ -40,7 +41,7 @@ def test_convolutional_baseline_refuses_short_windows() -> None:
         ConvolutionalBaseline(window_length=4, input_size=3, num_classes=4)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELL_NAMES)
 def test_orthogonal_recurrent_weights(cell: str) -> None:
     module = _classifier(cell)
     initialise(module, InitialisationConfig(), window_length=50)
@@ -59,8 +60,8 @@ def test_default_recurrent_weights_are_left_alone() -> None:
 def _gate_bias(module: SequenceClassifier, gate: int, layer: int = 0) -> np.ndarray:
     rows = slice(gate * 400, (gate + 1) * 400)
     recurrent = module.recurrent
-    total = getattr(recurrent, f"bias_ih_l{layer}")[rows] + getattr(recurrent, f"bias_hh_l{layer}")[rows]
-    return total.detach().numpy()
+    biases = [getattr(recurrent, f"{name}_l{layer}", None) for name in ("bias_ih", "bias_hh")]
+    return sum(bias[rows] for bias in biases if bias is not None).detach().numpy()
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -90,6 +91,40 @@ def test_chrono_gru_keeps_by_the_update_gate() -> None:
     np.testing.assert_allclose(kept, expected, atol=0.05)
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+def test_chrono_fastgrnn_keeps_by_the_update_gate(layer: int) -> None:
+    module = _classifier("fastgrnn", hidden_size=400)
+    new = _gate_bias(module, 1, layer).copy()
+    initialise(module, InitialisationConfig(recurrent="default"), window_length=30)
+    steps = np.exp(_gate_bias(module, 0, layer))
+    assert steps.max() <= 29.001
+    assert steps.mean() == pytest.approx(15, rel=0.1)
+    np.testing.assert_array_equal(_gate_bias(module, 1, layer), new)
+
+
+def test_fastgrnn_is_the_equation_of_the_paper() -> None:
+    """By hand, for one unit: z = sigmoid(a + b_z), h' = (zeta (1 - z) + nu) tanh(a + b_h) + z h."""
+    module = _classifier("fastgrnn", hidden_size=1, num_layers=1).recurrent
+    x = torch.randn(2, 3, 3)
+    with torch.no_grad():
+        states, last = module(x)
+    parameters = {name: value.detach().numpy() for name, value in module.named_parameters()}
+    zeta, nu = (1 / (1 + np.exp(-parameters[f"{name}_l0"][0])) for name in ("zeta", "nu"))
+    assert (zeta, nu) == (pytest.approx(0.731059, abs=1e-6), pytest.approx(0.0179862, abs=1e-6))
+    update_bias, new_bias = parameters["bias_ih_l0"]
+    for stream in range(2):
+        h = 0.0
+        for t in range(3):
+            a = (
+                float(parameters["weight_ih_l0"][0] @ x[stream, t].numpy())
+                + float(parameters["weight_hh_l0"][0, 0]) * h
+            )
+            z = 1 / (1 + np.exp(-(a + update_bias)))
+            h = (zeta * (1 - z) + nu) * np.tanh(a + new_bias) + z * h
+            assert float(states[stream, t, 0]) == pytest.approx(h, abs=1e-6)
+        assert float(last[stream, 0]) == pytest.approx(h, abs=1e-6)
+
+
 def test_forget_bias_without_chrono() -> None:
     config = InitialisationConfig(chrono_max_steps="none", forget_bias=2.0, recurrent="default")
     lstm, gru = _classifier("lstm", hidden_size=400), _classifier("gru", hidden_size=400)
@@ -100,7 +135,7 @@ def test_forget_bias_without_chrono() -> None:
 
 
 def test_default_gates_stay_as_torch_draws_them() -> None:
-    for cell in ("gru", "lstm"):
+    for cell in ("gru", "lstm", "fastgrnn"):
         torch.manual_seed(3)
         module = SequenceClassifier(input_size=2, num_classes=2, cell=cell, hidden_size=4)
         before = {name: value.clone() for name, value in module.state_dict().items()}

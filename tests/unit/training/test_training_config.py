@@ -25,7 +25,7 @@ def test_values_never_change() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"cell": "transformer"}, "cell: .*'rnn', 'gru' or 'lstm'"),
+        ({"cell": "transformer"}, "cell: .*'rnn', 'gru', 'lstm' or 'fastgrnn'"),
         ({"learning_rat": 0.1}, "learning_rat: Extra inputs are not permitted"),
         ({"input_gain": 0.0}, "input_gain: .*greater than 0"),
         ({"channel_gains": {"gx": 101}}, "channel_gains.gx: .*less than or equal to 100"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_seq.ir.verify import check_model_name
 from edge_seq.pipeline.config import RunConfig, dump_config, load_config, quote, read_config
 from edge_seq.support.errors import ConfigError
 
@@ -93,7 +94,7 @@ def test_an_override_wins_over_the_file(tmp_path: Path) -> None:
         (["data.source=x.toml", "data.simulator.drives=3"], r"data\.simulator has no effect on source"),
         (["data.split=window_leaking_groups", "data.training_stride=3"], "training_stride 3 has no effect"),
         (["training.hidden_size=0"], r"training\.hidden_size: .*greater than or equal to 1 \(found 0\)"),
-        (["training.cell=transformer"], r"training\.cell: .*'rnn', 'gru' or 'lstm'"),
+        (["training.cell=transformer"], r"training\.cell: .*'rnn', 'gru', 'lstm' or 'fastgrnn'"),
         (["hidden_size"], "expected section.key=value"),
         (["=3"], "expected section.key=value"),
         (["name=x", "name.length=3"], "name is a value, not a table"),
@@ -149,3 +150,21 @@ def test_true_is_no_number(override: str) -> None:
 def test_a_text_is_no_number() -> None:
     with pytest.raises(ConfigError, match=r"training\.epochs: .*the text '3' is no number"):
         load_config(None, ['training.epochs="3"'])
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("recordings/Shaker-2.toml", "shaker_2"),
+        ("7 days.toml", "model_7_days"),
+        ("main.toml", "model_main"),
+        ("été.toml", "t"),
+        ("!!.toml", "model"),
+        (f"{'a' * 80}.toml", "a" * 48),
+    ],
+)
+def test_a_model_is_named_after_its_data_source(source: str, name: str) -> None:
+    found = load_config(None, [f"data.source={source!r}"])
+    assert found.name == name
+    check_model_name(found.name)
+    assert load_config(None, [f"data.source={source!r}", "name=mine"]).name == "mine"
