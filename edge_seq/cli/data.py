@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +45,8 @@ def check(
     from edge_seq.pipeline.data_check import check_data
     from edge_seq.workflow.folder import load_run_float, open_run
 
-    with progress("reading recordings", 0, quiet=as_json) as update:
+    with progress("reading recordings", 0, quiet=as_json) as update, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other libraries; what matters is a finding
         result = check_data(
             path,
             plots=plots,

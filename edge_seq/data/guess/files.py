@@ -12,6 +12,7 @@ from edge_seq.data.guess.columns import Kind, kind_of, tokens_of
 from edge_seq.data.layout import Layout
 from edge_seq.data.readers import READERS
 from edge_seq.data.readers.files import INFO_LABELS
+from edge_seq.data.readers.foreign import reading
 from edge_seq.data.readers.table import Reader
 from edge_seq.data.readers.text.sniff import sniff
 from edge_seq.support.errors import DataError
@@ -123,6 +124,8 @@ def data_end(files: Sequence[Path]) -> str:
 
 def _of_file(path: Path) -> Found:
     reader = reader_of(path) or READERS[0]
+    with reading(path, reader.title):
+        pass  # refuses a pipe or a device before it is opened
     if reader.name == "csv":
         beside = [one for one in sorted(path.parent.iterdir()) if one != path and one.is_file()]
         tables = [

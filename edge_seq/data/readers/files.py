@@ -57,7 +57,7 @@ def list_files(
             SourceFile(_existing(folder / name, f"split_files.{split}"), _stem(name, known), split=split)
             for split, name in source.split_files.items()
         )
-    elif root.is_file():
+    elif not root.is_dir():
         files = (SourceFile(root, _stem(root.name, known)),)
     else:
         files = _in_folder(root, source, suffixes, more_suffixes)

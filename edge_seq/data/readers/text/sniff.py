@@ -46,7 +46,9 @@ def sniff(path: Path, layout: Layout, wanted: Sequence[str] = ()) -> Dialect:
     """
     with opened(path) as file:
         sample = file.read(_SAMPLE_BYTES)
-    is_whole = len(sample) < _SAMPLE_BYTES
+        is_whole = len(sample) < _SAMPLE_BYTES
+        if not is_whole and b"\n" not in sample:
+            sample += file.read(4 * MAX_LINE)  # a row of a window may be long
     if not sample.strip():
         raise DataError(f"{path.name}: the file is empty; expected a header row and one row per sample")
     encoding = layout.encoding or _encoding(sample, path.name)
