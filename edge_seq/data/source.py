@@ -433,7 +433,7 @@ def load_source(path: Path) -> DataSource:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"data source {path} does not exist; give the path of a TOML file") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"data source {path} cannot be read as TOML: {error}") from error
     if _RUN_TABLES & table.keys() and not _SOURCE_FIELDS & table.keys():
         raise ConfigError(

@@ -70,27 +70,26 @@ def look_at_all(draft: Draft) -> None:
 
 
 def _look(path: Path, found: Found) -> Look:
-    name = name_of(path, found)
-    match found.reader.name:
-        case "parquet":
-            return look_at_parquet(path, name)
-        case "edge_impulse_json" | "edge_impulse_cbor":
-            return look_at_acquisition(path, name, found.reader, _document(path, found.reader.name))
-        case "npz" | "npy" | "mat" | "hdf5":
-            with reading(path, found.reader.title), open_arrays(path, found.reader.name) as arrays:
-                return look_at_vectors(path, name, arrays, found.reader.title)
-        case _:
-            return look_at_text(path, name)
+    name, title = name_of(path, found), found.reader.title
+    with reading(path, title):
+        match found.reader.name:
+            case "parquet":
+                return look_at_parquet(path, name)
+            case "edge_impulse_json" | "edge_impulse_cbor":
+                return look_at_acquisition(path, name, found.reader, _document(path, found.reader.name))
+            case "npz" | "npy" | "mat" | "hdf5":
+                with open_arrays(path, found.reader.name) as arrays:
+                    return look_at_vectors(path, name, arrays, title)
+            case _:
+                return look_at_text(path, name)
 
 
 def _document(path: Path, kind: str) -> Any:
     if kind == "edge_impulse_json":
-        with reading(path, "JSON"):
-            return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     import cbor2
 
-    with reading(path, "CBOR"):
-        return cbor2.loads(path.read_bytes())
+    return cbor2.loads(path.read_bytes())
 
 
 def say_files(draft: Draft) -> None:

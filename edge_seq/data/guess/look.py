@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.layout import BLANK_LINE, Layout
-from edge_seq.data.readers.foreign import opened, reading
+from edge_seq.data.readers.foreign import opened
 from edge_seq.data.readers.formats.arrays import Arrays, vector, vectors_of
 from edge_seq.data.readers.formats.hdf5_file import open_hdf5
 from edge_seq.data.readers.formats.mat_file import open_mat
@@ -84,16 +84,15 @@ def look_at_text(path: Path, name: str) -> Look:
     Raises:
         DataError: it cannot be read as a table.
     """
-    with reading(path, "CSV"):
-        dialect = sniff(path, Layout())
-        numeric = _numeric_columns(path, dialect)
-        text = tuple(one for one in dialect.names if one not in numeric)
-        rule = _recording_break(path, dialect, numeric)
-        layout = Layout(recording_break=rule, max_lost_share=0.5)
-        lost = Lost()
-        options = ReadOptions(numeric, text)
-        parts = list(blocks(path, dialect, layout, options, lost))
-        table = import_pyarrow().concat_tables(parts)
+    dialect = sniff(path, Layout())
+    numeric = _numeric_columns(path, dialect)
+    text = tuple(one for one in dialect.names if one not in numeric)
+    rule = _recording_break(path, dialect, numeric)
+    layout = Layout(recording_break=rule, max_lost_share=0.5)
+    lost = Lost()
+    options = ReadOptions(numeric, text)
+    parts = list(blocks(path, dialect, layout, options, lost))
+    table = import_pyarrow().concat_tables(parts)
     if table.num_rows == 0:
         raise DataError(f"{path.name}: there is a header ({list(dialect.names)}) but no row; record some data")
     segments: tuple[int, ...] = ()
@@ -117,25 +116,24 @@ def look_at_text(path: Path, name: str) -> Look:
 def look_at_parquet(path: Path, name: str) -> Look:
     """Look at a Parquet file."""
     pa = import_pyarrow()
-    with reading(path, "Parquet"):
-        names = parquet_columns(path)
-        with pa.parquet.ParquetFile(str(path), memory_map=False, pre_buffer=False) as file:
-            table = file.read(use_threads=False)
-        kinds = {one: table.schema.field(one).type for one in names}
-        stamps = [one for one in names if pa.types.is_timestamp(kinds[one])]
-        for one in stamps:
-            column = table.column(one).cast(pa.int64()).cast(pa.float64(), safe=False)
-            per_second = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[kinds[one].unit]
-            seconds = pa.array(column.to_numpy() / per_second)
-            table = table.set_column(names.index(one), one, seconds)
-        numeric = tuple(
-            one for one in names if one in stamps or pa.types.is_integer(kinds[one]) or pa.types.is_floating(kinds[one])
-        )
-        for one in numeric:
-            table = table.set_column(names.index(one), one, table.column(one).cast(pa.float64(), safe=False))
-        for one in names:
-            if one not in numeric:
-                table = table.set_column(names.index(one), one, table.column(one).cast(pa.string()))
+    names = parquet_columns(path)
+    with pa.parquet.ParquetFile(str(path), memory_map=False, pre_buffer=False) as file:
+        table = file.read(use_threads=False)
+    kinds = {one: table.schema.field(one).type for one in names}
+    stamps = [one for one in names if pa.types.is_timestamp(kinds[one])]
+    for one in stamps:
+        column = table.column(one).cast(pa.int64()).cast(pa.float64(), safe=False)
+        per_second = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[kinds[one].unit]
+        seconds = pa.array(column.to_numpy() / per_second)
+        table = table.set_column(names.index(one), one, seconds)
+    numeric = tuple(
+        one for one in names if one in stamps or pa.types.is_integer(kinds[one]) or pa.types.is_floating(kinds[one])
+    )
+    for one in numeric:
+        table = table.set_column(names.index(one), one, table.column(one).cast(pa.float64(), safe=False))
+    for one in names:
+        if one not in numeric:
+            table = table.set_column(names.index(one), one, table.column(one).cast(pa.string()))
     if table.num_rows == 0:
         raise DataError(f"{path.name}: there is a header ({names}) but no row; record some data")
     units = {one: unit for one in names if (unit := unit_in_name(one))} | dict.fromkeys(stamps, "s")
@@ -149,8 +147,7 @@ def look_at_acquisition(path: Path, name: str, reader: Reader, document: Any) ->
     columns = tuple(
         str(one.get("name")) for one in (sensors if isinstance(sensors, list) else []) if isinstance(one, dict)
     )
-    with reading(path, reader.title):
-        table = reader.read(path, ReadOptions(columns, ()))
+    table = reader.read(path, ReadOptions(columns, ()))
     return Look(
         path=path,
         name=name,
