@@ -188,6 +188,7 @@ class DataSource(StrictTable):
         "hdf5",
         "edge_impulse_csv",
         "phone_csv",
+        "channel_windows",
     ] = "auto"
     split_files: dict[Side, str] = Field(default_factory=dict)
     split_folders: dict[Side, str] = Field(default_factory=dict)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from edge_seq.data.audit.audit import AuditSummary, audit, summarize
-from edge_seq.data.guess.columns import ColumnRole
+from edge_seq.data.guess.clues.columns import ColumnRole
 from edge_seq.data.source import load_source
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.display import ShownAsTables, Table

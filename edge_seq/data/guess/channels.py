@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.guess.columns import (
+from edge_seq.data.guess.clues.columns import (
     SENSOR_TITLES,
     Axis,
     ColumnRole,
@@ -19,8 +19,8 @@ from edge_seq.data.guess.columns import (
     tokens_of,
     unit_of_name,
 )
+from edge_seq.data.guess.clues.scale import Measured, Scale, is_gravity, scale_of
 from edge_seq.data.guess.look import Look
-from edge_seq.data.guess.scale import Measured, Scale, is_gravity, scale_of
 from edge_seq.data.layout import sensor_of
 from edge_seq.data.units import unit_of
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_seq.data.guess.columns import (
+from edge_seq.data.guess.clues.columns import (
     SENSOR_NAMES,
     tokens_of,
 )
+from edge_seq.data.guess.clues.labels import labels_of_names
+from edge_seq.data.guess.clues.times import is_time_name
 from edge_seq.data.guess.draft import Draft, distinct
 from edge_seq.data.guess.files import SPLIT_FOLDERS
-from edge_seq.data.guess.labels import labels_of_names
 from edge_seq.data.guess.rate import seconds_of
-from edge_seq.data.guess.times import is_time_name
 from edge_seq.data.readers.clock import SECONDS_PER_UNIT
 from edge_seq.data.readers.files import INFO_LABELS, read_info_labels
 from edge_seq.data.readers.label_intervals import read_intervals

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_seq.data.guess.columns import (
+from edge_seq.data.guess.clues.columns import (
     ColumnRole,
 )
 from edge_seq.data.guess.files import Found

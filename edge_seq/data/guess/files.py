@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_seq.data.guess.columns import Kind, kind_of, tokens_of
+from edge_seq.data.guess.clues.columns import Kind, kind_of, tokens_of
 from edge_seq.data.layout import Layout
 from edge_seq.data.readers import READERS
 from edge_seq.data.readers.files import INFO_LABELS
@@ -21,6 +21,7 @@ _MANY_MORE = 3  # times as many files of one format as of the next
 _NOTES = re.compile(
     r"^(readme|license|licence|notes?|changelog|authors|metadata|annotations?|device|info)\b", re.IGNORECASE
 )
+CHANNEL_WINDOWS, SIGNALS = "channel_windows", "Inertial Signals"
 SENSOR_FILES_WANTED: tuple[Kind, ...] = ("acceleration", "rotation")
 SPLIT_FOLDERS = {"train": "train", "training": "train", "test": "test", "testing": "test", "validation": "validation",
                  "val": "validation", "valid": "validation"}  # fmt: skip
@@ -58,7 +59,7 @@ def reader_of(path: Path) -> Reader | None:
     name = path.name.lower()
     for suffixes in ("suffixes", "more_suffixes"):
         for reader in READERS:
-            if name.endswith(getattr(reader, suffixes) or ("\x00",)):
+            if reader.name != CHANNEL_WINDOWS and name.endswith(getattr(reader, suffixes) or ("\x00",)):
                 return reader
     return None
 
@@ -75,6 +76,8 @@ def find_files(path: Path) -> Found:
         return _of_file(path)
     if (path / INFO_LABELS).is_file():
         return _of_export(path)
+    if signals := sorted(path.rglob(f"{SIGNALS}/*acc*_x_*.txt")):
+        return _of_signals(path, signals)
     inside = sorted(one for one in path.rglob("*") if one.is_file())
     visible = [one for one in inside if not any(part.startswith(".") for part in one.relative_to(path).parts)]
     readers = {one: reader for one in visible if (reader := reader_of(one)) is not None}
@@ -136,6 +139,16 @@ def _of_file(path: Path) -> Found:
             path.parent, False, reader, (path,), intervals=tables[0] if len(tables) == 1 and not same else None
         )
     return Found(path.parent, False, reader, (path,))
+
+
+def _of_signals(path: Path, signals: Sequence[Path]) -> Found:
+    """A file for each channel with windows in rows, as in UCI HAR: one file of each side stands for all of it."""
+    total = [one for one in signals if "total" in one.name] or list(signals)
+    reader = next(one for one in READERS if one.name == CHANNEL_WINDOWS)
+    others = [one for one in path.rglob("*.txt") if one.parent.name != SIGNALS]
+    passed = tuple((one.relative_to(path).as_posix(), "features or notes, no signals") for one in sorted(others))
+    kept = [one for one in passed if not one[0].rsplit("/", 1)[-1].startswith(("y_", "subject_", "activity_labels"))]
+    return Found(path, True, reader, tuple(total), tuple(kept))
 
 
 def _of_export(path: Path) -> Found:

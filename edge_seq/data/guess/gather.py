@@ -18,6 +18,7 @@ from edge_seq.data.guess.look import (
     look_at_vectors,
     open_arrays,
 )
+from edge_seq.data.readers import READERS
 from edge_seq.data.readers.foreign import reading
 from edge_seq.support.errors import DataError
 
@@ -99,9 +100,9 @@ def say_files(draft: Draft) -> None:
         names = [f"{name} ({why})" for name, why in found.passed_over[:4]]
         more = len(found.passed_over) - len(names)
         draft.said.append(f"files passed over: {', '.join(names)}" + (f" and {more} more" if more else ""))
-    if found.is_folder and not found.sensors and not found.info_labels:
-        known = (*found.reader.suffixes, *found.reader.more_suffixes)
-        ends = tuple(one.lstrip("*") for one in found.patterns) or known
+    if found.is_folder and not found.sensors and not found.info_labels and "split_files" not in draft.fields:
+        main = tuple(end for reader in READERS for end in reader.suffixes)
+        ends = tuple(one.lstrip("*") for one in found.patterns) or main
         others = sorted({name.rsplit("/", 1)[-1] for name, _ in found.passed_over if name.lower().endswith(ends)})
         if (others and found.intervals is None) or len(others) > 1:
             draft.fields["exclude"] = others[:MOST_EXCLUDED]

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_seq.data.guess.columns import (
+from edge_seq.data.guess.clues.columns import (
     ColumnRole,
 )
 from edge_seq.data.guess.draft import Draft
-from edge_seq.data.guess.files import find_files
+from edge_seq.data.guess.files import CHANNEL_WINDOWS, find_files
 from edge_seq.data.guess.fit import windows_and_groups
 from edge_seq.data.guess.gather import look_at_all, say_files
+from edge_seq.data.guess.signals import fields_of_signals
 from edge_seq.data.guess.tables import fields_of_tables
 from edge_seq.data.guess.windowed import fields_of_rows, fields_of_windows, find_windows
 from edge_seq.data.guess.windows import is_window_per_row
@@ -59,7 +60,9 @@ def guess_source(path: Path) -> Guess:
     if path.name in ("", ".", ".."):
         draft.fields["name"] = re.sub(r"\W+", "_", path.resolve().name) or "data"
     base = path.parent if path.name not in ("", "..") else path
-    if found.reader.name in ("npz", "npy", "mat", "hdf5") and (windows := find_windows(draft)) is not None:
+    if found.reader.name == CHANNEL_WINDOWS:
+        fields_of_signals(draft)
+    elif found.reader.name in ("npz", "npy", "mat", "hdf5") and (windows := find_windows(draft)) is not None:
         fields_of_windows(draft, windows)
     else:
         look_at_all(draft)

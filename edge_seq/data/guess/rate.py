@@ -7,14 +7,22 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.guess.columns import (
+from edge_seq.data.guess.clues.columns import (
     axis_of,
+)
+from edge_seq.data.guess.clues.times import (
+    Clock,
+    clock_of,
+    clock_of_texts,
+    is_index_name,
+    is_time_name,
+    median_step,
+    rises,
 )
 from edge_seq.data.guess.draft import Draft
 from edge_seq.data.guess.look import (
     Look,
 )
-from edge_seq.data.guess.times import Clock, clock_of, clock_of_texts, is_index_name, is_time_name, median_step, rises
 from edge_seq.data.readers.clock import SECONDS_PER_UNIT, seconds_of_dates, spread
 from edge_seq.support.errors import DataError
 

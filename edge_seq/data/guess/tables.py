@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.guess.channels import choose_channels
 from edge_seq.data.guess.classes import find_classes
-from edge_seq.data.guess.columns import (
+from edge_seq.data.guess.clues.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
     RECORDING_NAMES,
@@ -19,14 +19,14 @@ from edge_seq.data.guess.columns import (
     sensors_in,
     tokens_of,
 )
+from edge_seq.data.guess.clues.headerless import PAMAP2, names_of_columns
+from edge_seq.data.guess.clues.times import is_time_name
 from edge_seq.data.guess.draft import Draft, distinct, is_fraction
-from edge_seq.data.guess.headerless import PAMAP2, names_of_columns
 from edge_seq.data.guess.look import (
     Look,
     look_at_text,
 )
 from edge_seq.data.guess.rate import find_clock, find_rate
-from edge_seq.data.guess.times import is_time_name
 from edge_seq.data.recording import SIDES
 from edge_seq.support.errors import DataError
 

@@ -7,13 +7,11 @@ import numpy as np
 from edge_seq.data.guess.channels import choose_channels
 from edge_seq.data.guess.classes import labels_of_files
 from edge_seq.data.guess.draft import Draft
+from edge_seq.data.guess.files import Found
 from edge_seq.data.guess.gather import name_of
-from edge_seq.data.guess.look import (
-    Look,
-    open_arrays,
-)
+from edge_seq.data.guess.look import Look, open_arrays
 from edge_seq.data.guess.rate import UNKNOWN_RATE_HZ
-from edge_seq.data.guess.windows import WindowsGuess, samples_apart, windows_in
+from edge_seq.data.guess.windows import WindowsGuess, largest_of, samples_apart, windows_in
 from edge_seq.data.readers.foreign import reading
 
 
@@ -31,6 +29,7 @@ def fields_of_windows(draft: Draft, windows: WindowsGuess) -> None:
     draft.said += windows.said
     draft.header = f"{found.files[0].name}: {found.reader.title}, {windows.title}"
     draft.roles = {one.column: one for one in windows.roles}
+    _look_at_other_files(found, windows)
     channels, said, roles = choose_channels([windows.look], windows.channels)
     draft.fields["channels"] = channels
     draft.said += said
@@ -46,6 +45,22 @@ def fields_of_windows(draft: Draft, windows: WindowsGuess) -> None:
     else:
         for label, groups in windows.classes.items():
             draft.classes[label] |= groups
+            if "group_column" not in draft.fields and found.reader.name == "npz":
+                draft.classes[label] |= {path.name for path in found.files[1:]}
+
+
+def _look_at_other_files(found: Found, windows: WindowsGuess) -> None:
+    """Take the windows of the other files into the largest values."""
+    largest = windows.look.largest
+    order = windows.fields.get("axes_order", "NTC")
+    for path in found.files[1:]:
+        with reading(path, found.reader.title), open_arrays(path, found.reader.name) as arrays:
+            name = path.stem if found.reader.name == "npy" else str(windows.fields.get("windows_array"))
+            if len(arrays.shapes.get(name, ())) != 3:
+                continue
+            values = largest_of(arrays, name, order)
+            if len(values) == len(windows.channels):
+                largest.update({c: max(largest[c], value) for c, value in zip(windows.channels, values, strict=True)})
 
 
 def fields_of_rows(draft: Draft) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_seq.data.guess.columns import GROUP_NAMES, LABEL_NAMES, ColumnRole
+from edge_seq.data.guess.clues.columns import GROUP_NAMES, LABEL_NAMES, ColumnRole
+from edge_seq.data.guess.clues.times import rises
 from edge_seq.data.guess.files import Found
 from edge_seq.data.guess.look import KEPT_ROWS, Look
-from edge_seq.data.guess.times import rises
 from edge_seq.data.readers.formats.arrays import SIDE_NAMES, SPLIT, Arrays, sides_of, texts_of, vectors_of
 from edge_seq.data.readers.formats.npy_file import beside
 from edge_seq.support.errors import DataError
@@ -58,7 +58,7 @@ def windows_in(arrays: Arrays, found: Found) -> WindowsGuess | None:
     if found.reader.name != "npy":
         fields["windows_array"] = pattern
     else:
-        fields.update(_npy_files(found, arrays, said))
+        fields.update(_npy_files(found, said))
     if order != "NTC":
         fields["axes_order"] = order
         said.append(
@@ -74,6 +74,11 @@ def windows_in(arrays: Arrays, found: Found) -> WindowsGuess | None:
     values = values.reshape(shape).astype(np.float64)
     values = values.transpose([order.index(axis) for axis in "NTC"])
     table = values.reshape(-1, count)
+    largest = [float(np.nanmax(np.abs(table[:, n]))) for n in range(count)]
+    for side in sides:
+        largest = [
+            max(pair) for pair in zip(largest, largest_of(arrays, pattern.replace(SPLIT, side), order), strict=True)
+        ]
     roles, texts = _texts(arrays, found, fields, said, name, shape[0], bool(sides))
     classes: dict[str, set[str]] = defaultdict(set)
     if "label_column" in fields:
@@ -83,16 +88,21 @@ def windows_in(arrays: Arrays, found: Found) -> WindowsGuess | None:
     look = Look(
         path=found.files[0], name=arrays.where, header="", columns=tuple(names),
         numbers={one: table[:KEPT_ROWS, n] for n, one in enumerate(names)}, texts={}, distinct={},
-        largest={one: float(np.nanmax(np.abs(table[:, n]))) for n, one in enumerate(names)}, units={}, rows=len(table),
+        largest=dict(zip(names, largest, strict=True)), units={}, rows=len(table),
         details={"labels": "inside"} if "label_column" in fields else {},
     )  # fmt: skip
     title = f"windows {name} {list(shape)}"
     return WindowsGuess(fields, said, title, names, length, look, roles, classes)
 
 
-def _npy_files(found: Found, arrays: Arrays, said: list[str]) -> dict[str, Any]:
+def largest_of(arrays: Arrays, name: str, order: str) -> list[float]:
+    """Largest magnitude of each channel of an array of windows."""
+    values = np.abs(arrays.get(name).reshape(_squeezed(arrays.shapes[name])).astype(np.float64))
+    return [float(one) for one in np.nanmax(values, axis=tuple(n for n in range(3) if order[n] != "C"))]
+
+
+def _npy_files(found: Found, said: list[str]) -> dict[str, Any]:
     """Which NPY files of a folder hold windows: one, or one for each side of the split."""
-    del arrays
     if not found.is_folder:
         return {}
     stems = {path.stem: path.name for path in found.files}

@@ -15,6 +15,7 @@ from edge_seq.data.layout import sensor_of
 from edge_seq.data.readers.files import find_intervals, list_files
 from edge_seq.data.readers.foreign import each, reading
 from edge_seq.data.readers.formats import (
+    channel_windows_file,
     csv_file,
     edge_impulse_cbor_file,
     edge_impulse_csv_file,
@@ -45,9 +46,10 @@ READERS: tuple[Reader, ...] = (
     npy_file.READER,
     mat_file.READER,
     hdf5_file.READER,
-    # These share their suffixes with plain CSV, so they are used only if the data source names the format.
+    # These share their suffixes with plain tables of text, so they are used only if the data source names the format.
     edge_impulse_csv_file.READER,
     phone_csv_file.READER,
+    channel_windows_file.READER,
 )
 
 __all__ = ["READERS", "load_dataset", "read_dataset", "read_recordings", "read_signals"]
@@ -139,7 +141,11 @@ def read_signals(
         DataError, ContractError, ConfigError, ToolError: the same cases as :func:`read_dataset`, except those that the
             checks against the contract find.
     """
-    readers = tuple(reader for reader in READERS if source.format in ("auto", reader.name))
+    readers = tuple(
+        reader
+        for reader in READERS
+        if source.format == reader.name or (source.format == "auto" and reader.name != "channel_windows")
+    )
     suffixes = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.suffixes))
     more = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.more_suffixes))
     files = list_files(source, base, suffixes, more)

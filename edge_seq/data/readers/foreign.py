@@ -8,6 +8,7 @@ import lzma
 import stat
 import struct
 import sys
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ FREE_BYTES = 1 << 28  # unpacked size below which the ratio does not matter
 _ERRORS = (
     OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError, RecursionError,
     MemoryError, NotImplementedError, RuntimeError, LookupError, struct.error, zlib.error, lzma.LZMAError,
-    zipfile.BadZipFile,
+    zipfile.BadZipFile, SyntaxError, tokenize.TokenError,
 )  # fmt: skip
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_seq.data.layout import Layout
 from edge_seq.data.readers.table import (
@@ -88,9 +89,25 @@ def header_of(path: Path, layout: Layout) -> list[str]:
     return list(sniff(path, layout).names)
 
 
+def read_matrix(path: Path, options: ReadOptions) -> NDArray[np.float64]:
+    """Read all columns of a text file without a header: float64 [rows, columns].
+
+    Raises:
+        DataError: rows are torn or garbage, or there is none.
+    """
+    return _matrix(path, sniff(path, options.layout), options, Lost())
+
+
+def _matrix(path: Path, dialect: Dialect, options: ReadOptions, lost: Lost) -> NDArray[np.float64]:
+    wide = replace(options, numeric=dialect.names, text=(), dates=())
+    table = import_pyarrow().concat_tables(blocks(path, dialect, options.layout, wide, lost))
+    if table.num_rows == 0:
+        raise DataError(f"{path.name}: there is no row; expected numbers in each row")
+    return np.stack([table.column(name).to_numpy() for name in dialect.names], axis=1)
+
+
 def _read_rows_of_windows(path: Path, options: ReadOptions, per_sample: int) -> Table:
     """Read a file with a window in each row: x y z x y z ... Each row is a recording, and the file one group."""
-    pa = import_pyarrow()
     layout = replace(options.layout, column_names=())
     dialect = sniff(path, layout)
     width = len(dialect.names)
@@ -108,11 +125,7 @@ def _read_rows_of_windows(path: Path, options: ReadOptions, per_sample: int) -> 
             'the class with label_from = "file_name", "folder" or "manifest", and leave out columns of times'
         )
     lost = Lost()
-    wide = replace(options, numeric=dialect.names, text=(), dates=())
-    table = pa.concat_tables(blocks(path, dialect, layout, wide, lost))
-    if table.num_rows == 0:
-        raise DataError(f"{path.name}: there is no row; expected a window in each row")
-    values = np.stack([table.column(name).to_numpy() for name in dialect.names], axis=1)
+    values = _matrix(path, dialect, replace(options, layout=layout), lost)
     samples = width // per_sample
     windows = values.reshape(len(values), samples, per_sample)
     return Table(

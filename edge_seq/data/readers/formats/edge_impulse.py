@@ -83,7 +83,7 @@ def table_of_acquisition(document: Any, options: ReadOptions, *, where: str) -> 
 def _sensors(payload: dict[str, Any], where: str) -> tuple[list[str], list[str]]:
     sensors = payload.get("sensors")
     if not isinstance(sensors, list) or not sensors or not all(_is_sensor(one) for one in sensors):
-        raise DataError(f"{where}: sensors is {str(sensors)[:80]!r}; expected a list of name and units of each axis")
+        raise DataError(f"{where}: sensors is {repr(sensors)[:80]}; expected a list of name and units of each axis")
     units = [str(one.get("units") or "") for one in sensors]
     return [one["name"] for one in sensors], ["" if unit.strip().lower() in _NO_UNIT else unit for unit in units]
 

@@ -68,4 +68,4 @@ def read_npz(path: Path, options: ReadOptions) -> Table:
         return table_of_arrays(arrays, options)
 
 
-READER = Reader(name="npz", title="NPZ", suffixes=(".npz",), read=read_npz)
+READER = Reader(name="npz", title="NPZ", suffixes=(".npz",), read=read_npz, has_recordings=True)

@@ -19,6 +19,7 @@ from edge_seq.support.errors import DataError
 
 MAX_LINE = 1_000_000  # characters
 _BLANKS_COUNT = 0.75
+_SEVERAL_NUMBERS = re.compile(r"[-+\d.,eE]*\d[-+\d.,eE]*(\s+[-+\d.,eE]*\d[-+\d.,eE]*)+", re.ASCII)
 _SAMPLE_BYTES, _SAMPLE_LINES = 1 << 18, 400
 _COMMENTS = ("#", "%", "//")
 _BOMS = (
@@ -209,7 +210,7 @@ class _Sniffer:
                 score = 0.05
             else:
                 alike = [cells for cells in split if len(cells) == width]
-                numbers = sum(is_number(cell) or is_number(cell, ",") for cells in alike for cell in cells)
+                numbers = sum(_worth(cell) for cells in alike for cell in cells)
                 score = count / len(split) * (0.1 + numbers / (width * count))
             if delimiter == " ":  # a tab or the blank after a comma is one too
                 score *= _BLANKS_COUNT
@@ -301,6 +302,13 @@ class _Sniffer:
                 f"{self.where}: rows have {len(first)} columns, column_names in the data source has {len(names)}; name "
                 "every column of the file, in its order"
             )
+
+
+def _worth(cell: str) -> int:
+    """1 for a number, -1 for several numbers with blanks between them, which a right delimiter does not leave."""
+    if is_number(cell) or is_number(cell, ","):
+        return 1
+    return -1 if _SEVERAL_NUMBERS.fullmatch(cell) else 0
 
 
 def _without(line: str, end: str) -> str:

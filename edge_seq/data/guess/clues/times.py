@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.guess.columns import INDEX_NAMES, TIME_WORDS, bare_name, tokens_of
+from edge_seq.data.guess.clues.columns import INDEX_NAMES, TIME_WORDS, bare_name, tokens_of
 from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.clock import SECONDS_PER_UNIT, is_date, seconds_of_dates
 from edge_seq.data.units import unit_in_name

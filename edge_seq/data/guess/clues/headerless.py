@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_seq.data.guess.clues.times import rises
 from edge_seq.data.guess.look import Look
-from edge_seq.data.guess.times import rises
 from edge_seq.data.readers.clock import is_date
 from edge_seq.data.readers.text.dialect import CLOCK
 
