@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -172,11 +172,11 @@ def _stay(until: float | None) -> None:
 def _report(state: MonitorState, error: BaseException | None, *, as_json: bool) -> None:
     if error is not None:
         raise error
-    snapshot: dict[str, Any] = {**state.about(), **state.snapshot()}
+    snapshot = state.snapshot()
     if as_json:
-        print_json(snapshot)
+        print_json({**state.about().to_dict(), **snapshot.to_dict()})
         return
     print_line(
-        f"{snapshot['samples']:,} samples, {snapshot['next_decision']:,} decisions, {snapshot['frame_errors']} frame "
-        f"errors, {snapshot['gaps']} gaps, {snapshot['lost']} samples lost"
+        f"{snapshot.samples:,} samples, {snapshot.next_decision:,} decisions, {snapshot.frame_errors} frame "
+        f"errors, {snapshot.gaps} gaps, {snapshot.lost} samples lost"
     )

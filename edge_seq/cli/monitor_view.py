@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from edge_seq.live.monitor import About, Snapshot
 
 DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # bits of a Braille character by column, from the top
 COLOURS = ("bright_blue", "yellow", "green", "magenta", "cyan", "red", "bright_black", "white")
@@ -21,11 +24,11 @@ def colour_of(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def _colour_of_decision(about: dict[str, Any], decision: int) -> str:
-    return colour_of(decision) if decision < len(about["labels"]) else "dim"
+def _colour_of_decision(about: About, decision: int) -> str:
+    return colour_of(decision) if decision < len(about.labels) else "dim"
 
 
-def view(about: dict[str, Any], snapshot: dict[str, Any], *, width: int) -> RenderableType:
+def view(about: About, snapshot: Snapshot, *, width: int) -> RenderableType:
     """Draw the whole monitor.
 
     Args:
@@ -42,24 +45,24 @@ def view(about: dict[str, Any], snapshot: dict[str, Any], *, width: int) -> Rend
     )
 
 
-def _decision_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) -> Panel:
-    decisions = snapshot["decisions"]
-    title = Text.assemble(("edge-seq monitor ", "bold"), about["source"])
-    decider = Text(f"decided by {about['decider']}")  # a Text, because a name from outside may contain markup
+def _decision_panel(about: About, snapshot: Snapshot, width: int) -> Panel:
+    decisions = snapshot.decisions
+    title = Text.assemble(("edge-seq monitor ", "bold"), about.source)
+    decider = Text(f"decided by {about.decider}")  # a Text, because a name from outside may contain markup
     if not decisions:
         body: RenderableType = Text("waiting for the first decision", style="dim")
         return Panel(body, title=title, title_align="left", subtitle=decider)
     last = decisions[-1]
-    unknown = [] if last["d"] < len(about["labels"]) else [Text(f"▶ {about['unknown']}", style="bold")]
+    unknown = [] if last.decision < len(about.labels) else [Text(f"▶ {about.unknown}", style="bold")]
     table = Table.grid(padding=(0, 1))
     table.add_column(max_width=max(12, width // 3), no_wrap=True)
     table.add_column()
     table.add_column(justify="right")
-    names = min(max(12, width // 3), 2 + max(map(len, about["labels"])))
+    names = min(max(12, width // 3), 2 + max(map(len, about.labels)))
     bar = max(10, width - names - 14)
-    for index, share in enumerate(last["p"][:CLASSES_SHOWN]):
-        chosen = index == last["d"]
-        name = Text(("▶ " if chosen else "  ") + about["labels"][index], style="bold" if chosen else "")
+    for index, share in enumerate(last.probabilities[:CLASSES_SHOWN]):
+        chosen = index == last.decision
+        name = Text(("▶ " if chosen else "  ") + about.labels[index], style="bold" if chosen else "")
         table.add_row(name, _bar(share, bar, colour_of(index)), f"{100 * share:5.1f} %")
     return Panel(Group(table, *unknown), title=title, title_align="left", subtitle=decider)
 
@@ -69,23 +72,23 @@ def _bar(share: float, width: int, colour: str) -> Text:
     return Text.assemble(("━" * full, colour), ("─" * (width - full), "bright_black"))
 
 
-def _signals_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) -> Panel:
-    channels = about["channels"][:CHANNELS_SHOWN]
+def _signals_panel(about: About, snapshot: Snapshot, width: int) -> Panel:
+    channels = about.channels[:CHANNELS_SHOWN]
     columns = max(20, width - 4 - 9 - 10)
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, width=8)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True, width=8)
-    bins = snapshot["bins"]
+    bins = snapshot.bins
     for index, channel in enumerate(channels):
         pairs = [(bin_[2 * index], bin_[2 * index + 1]) if bin_ else None for bin_ in bins]
         known = [pair for pair in pairs if pair is not None]
         low, high = (min(p[0] for p in known), max(p[1] for p in known)) if known else (0.0, 0.0)
         rows = plot(pairs, columns, low, high)
-        name = Text(f"{channel['name']}\n{channel['unit'].replace('^2', '²')}", style=colour_of(index))
+        name = Text(f"{channel.name}\n{channel.unit.replace('^2', '²')}", style=colour_of(index))
         table.add_row(name, Text("\n".join(rows), style=colour_of(index)), f"{high:+.3g}\n\n{low:+.3g}")
-    more = len(about["channels"]) - len(channels)
-    seconds = len(bins) * about["bin_s"]
+    more = len(about.channels) - len(channels)
+    seconds = len(bins) * about.bin_s
     title = f"signals, last {seconds:.3g} s" + (f" ({more} more channels)" if more else "")
     return Panel(table, title=title, title_align="left")
 
@@ -128,36 +131,36 @@ def plot(pairs: Sequence[tuple[float, float] | None], columns: int, low: float, 
     return ["".join("│" if at in gaps else chr(0x2800 + bits) for at, bits in enumerate(row)) for row in cells]
 
 
-def _history_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) -> Panel:
-    decisions = snapshot["decisions"]
+def _history_panel(about: About, snapshot: Snapshot, width: int) -> Panel:
+    decisions = snapshot.decisions
     strip = Text()
     for one in decisions[-(width - 4) :]:
-        strip.append("█", style=_colour_of_decision(about, one["d"]))
+        strip.append("█", style=_colour_of_decision(about, one.decision))
     table = Table.grid(padding=(0, 2))
     for one in reversed(decisions[-HISTORY_SHOWN:]):
-        label, decided = about["labels"][one["label"]], [*about["labels"], about["unknown"]][one["d"]]
-        of_label = "" if one["d"] == one["label"] else f"  label {label}"
-        name = Text(decided, style=_colour_of_decision(about, one["d"]))
-        table.add_row(f"{one['t']:10.2f} s", name, Text(f"{100 * one['p'][one['label']]:5.1f} %{of_label}"))
-    return Panel(Group(strip, table), title=f"decisions, {snapshot['next_decision']:,} so far", title_align="left")
+        label, decided = about.labels[one.label], [*about.labels, about.unknown][one.decision]
+        of_label = "" if one.decision == one.label else f"  label {label}"
+        name = Text(decided, style=_colour_of_decision(about, one.decision))
+        table.add_row(f"{one.time_s:10.2f} s", name, Text(f"{100 * one.probabilities[one.label]:5.1f} %{of_label}"))
+    return Panel(Group(strip, table), title=f"decisions, {snapshot.next_decision:,} so far", title_align="left")
 
 
-def _counters(about: dict[str, Any], snapshot: dict[str, Any]) -> Text:
-    rate = "measuring" if snapshot["rate_hz"] is None else f"{snapshot['rate_hz']:,.1f} Hz"
-    text = Text(f" {snapshot['samples']:,} samples   {rate} of {about['expected_hz']:g}   ")
-    dropped = snapshot["dropped_by_board"]
+def _counters(about: About, snapshot: Snapshot) -> Text:
+    rate = "measuring" if snapshot.rate_hz is None else f"{snapshot.rate_hz:,.1f} Hz"
+    text = Text(f" {snapshot.samples:,} samples   {rate} of {about.expected_hz:g}   ")
+    dropped = snapshot.dropped_by_board
     for number, name in (
-        (snapshot["frame_errors"], "frame errors"),
-        (snapshot["gaps"], "gaps"),
-        (snapshot["lost"], f"lost ({dropped:,} on the board)" if dropped else "lost"),
-        (snapshot["reconnects"], "reconnects"),
-        (snapshot["restarts"], "restarts"),
+        (snapshot.frame_errors, "frame errors"),
+        (snapshot.gaps, "gaps"),
+        (snapshot.lost, f"lost ({dropped:,} on the board)" if dropped else "lost"),
+        (snapshot.reconnects, "reconnects"),
+        (snapshot.restarts, "restarts"),
     ):
         text.append(f"{number:,} {name}   ", style="bold red" if number else "")
-    if snapshot["ended"] is not None:
-        text.append(f"ended: {snapshot['ended']}", style="bold")
+    if snapshot.ended is not None:
+        text.append(f"ended: {snapshot.ended}", style="bold")
     return text
 
 
-def _messages(snapshot: dict[str, Any]) -> list[Text]:
-    return [Text(f" ! {message}", style="yellow") for message in snapshot["messages"][-3:]]
+def _messages(snapshot: Snapshot) -> list[Text]:
+    return [Text(f" ! {message}", style="yellow") for message in snapshot.messages[-3:]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,16 @@ else:
     import tomli as tomllib
 
 SIMULATOR = "car_states"
+LONGEST_NAME = 48  # characters of a model's name
+# Names that would clash in C or with what a build makes: keywords, main, and names of the project's own files.
+WORDS_OF_C = frozenset(
+    (
+        *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
+        *("float", "for", "goto", "if", "inline", "int", "long", "main", "register", "restrict", "return", "short"),
+        *("signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile"),
+        *("while", "edge_seq", "model"),
+    )
+)
 SIMULATED_WINDOW_S, SIMULATED_STRIDE_S = 5.0, 2.5
 
 
@@ -75,8 +86,8 @@ class DataConfig(StrictTable):
         storage: ``memory``, or ``disk`` for data that do not fit in memory. With ``disk`` recordings are read one by
             one (Parquet files in parts), their counts are kept in a file of the run, and windows are read from it when
             they are needed. Both give the same weights.
-        split: ``group``, or ``window_leaking_groups``, which puts windows of one group on both sides and makes every
-            score too good.
+        split: ``group``; ``time_blocks`` for one or two sessions, which is weaker evidence; ``window_leaking_groups``
+            puts windows of one group on both sides and makes every score too good.
         validation_fraction: share of the windows for validation, unless the source gives its own part.
         test_fraction: share of the windows for the test, unless the source gives its own part.
         split_seed: seed of the assignment of groups to sides.
@@ -107,9 +118,12 @@ class DataConfig(StrictTable):
             )
         if self.folds == 1 or self.fold > max(self.folds, 1):
             raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold from 1 to folds")
-        if self.folds and self.split == "window_leaking_groups":
+        if self.folds and self.split != "group":
+            raise ValueError(f"folds are by group and have no effect with split = {self.split!r}; leave them out")
+        if self.storage == "disk" and self.split == "time_blocks":
             raise ValueError(
-                "folds are by group and have no effect with split = 'window_leaking_groups'; leave them out"
+                "storage 'disk' does not go with split = 'time_blocks', which is for one or two sessions; leave "
+                "storage at 'memory'"
             )
         if self.storage == "disk" and self.source == SIMULATOR:
             raise ValueError(
@@ -139,7 +153,8 @@ class RunConfig(StrictTable):
     """Configuration of a run.
 
     Attributes:
-        name: name of the model, a C identifier in lower case. Generated C symbols begin with it.
+        name: name of the model, a C identifier in lower case. Generated C symbols begin with it. If it is not given, it
+            is made from the file name of the data source.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
         data: data and their split.
         training: network and training.
@@ -195,7 +210,21 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
             f"{where}: data.simulator has no effect on source {str(data['source'])!r}; leave data.simulator out, or "
             f"set data.source to {SIMULATOR!r}"
         )
+    if "name" not in table and isinstance(data, dict) and isinstance(data.get("source", SIMULATOR), str):
+        table["name"] = name_of_source(data.get("source", SIMULATOR))
     return parse_config(table, where=where)
+
+
+def name_of_source(source: str) -> str:
+    """Make the name of a model from the path of its data source.
+
+    >>> name_of_source("recordings/Shaker-2.toml"), name_of_source("7 days.toml"), name_of_source("car_states")
+    ('shaker_2', 'model_7_days', 'car_states')
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", Path(source).stem.lower()).strip("_")
+    if not name[:1].isalpha() or name in WORDS_OF_C:
+        name = f"model_{name}".rstrip("_")
+    return name[:LONGEST_NAME].rstrip("_")
 
 
 def read_config(path: Path) -> RunConfig:

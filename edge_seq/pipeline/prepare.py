@@ -16,16 +16,21 @@ from edge_seq.data.splits import (
     check_split_kind,
     split_by_fold,
     split_by_group,
+    split_by_time_blocks,
     split_by_window_leaking_groups,
 )
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
 from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
 from edge_seq.scores.evaluation import SplitNote
-from edge_seq.support.errors import ConfigError
+from edge_seq.support.errors import ConfigError, DataError
 
 Progress = Callable[[int, int], None]
 
 LEAK_WARNING = "windows of one group are on both sides of the split (window_leaking_groups), so every score is too good"
+TIME_WARNING = (
+    "the split is by blocks of time within the same sessions (time_blocks): weaker evidence than a split by group, as "
+    "a new session may differ in mounting, person or place"
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> 
         config: configuration of the run.
         training: training.json of the run, which has the measured size of the leak; None if there is none.
     """
+    if config.data.split == "time_blocks":
+        return SplitNote(config.data.split, TIME_WARNING)
     if config.data.split != "window_leaking_groups":
         return SplitNote(config.data.split)
     measured = (training or {}).get("leak_text")
@@ -128,6 +135,7 @@ def prepare_dataset(
     Raises:
         DataError, ConfigError: the recordings cannot be split like that, or hold no window.
     """
+    _require_classes(dataset)
     contract = dataset.contract
     if check_split_kind(data.split) == "window_leaking_groups":
         train, validation, test = split_by_window_leaking_groups(
@@ -140,7 +148,7 @@ def prepare_dataset(
         streams = _streams(dataset.recordings, dataset, quantization)
         return PreparedData(dataset, train, validation, test, streams, minimum_share)
 
-    split = _split(dataset, data, minimum_share)
+    split = split_recordings(dataset, data, minimum_share)
 
     def cut(recordings: Sequence[Recording], stride: int) -> Windows | None:
         if not recordings:
@@ -163,8 +171,38 @@ def prepare_dataset(
     )
 
 
-def _split(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
-    """Split by group, or by one fold of a cross-validation by group."""
+def _require_classes(dataset: Dataset) -> None:
+    """Check that there is something to tell apart, before a long training.
+
+    Raises:
+        DataError: all recordings are of one class.
+    """
+    if len(dataset.labels) < 2:
+        raise DataError(
+            f"preparing {dataset.name}: all recordings are of one class, {list(dataset.labels)}; a classifier needs at "
+            "least two. Record other states too. To find what differs from the known states, train on two known states "
+            "or more, then use: edge-seq decide RUN --unknown-distance 0.05"
+        )
+
+
+def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
+    """Split recordings by group, into a fold of a cross-validation by group, or into blocks of time.
+
+    Args:
+        dataset: Recordings.
+        data: Kind of split, fractions and seed; not ``window_leaking_groups``, which splits windows.
+        minimum_share: Share of a window that its label must cover.
+
+    Raises:
+        ConfigError, DataError: the recordings cannot be split like that.
+    """
+    if check_split_kind(data.split) == "time_blocks":
+        return split_by_time_blocks(
+            dataset,
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            minimum_share=minimum_share,
+        )
     if data.folds:
         return split_by_fold(
             dataset,

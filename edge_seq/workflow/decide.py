@@ -19,7 +19,7 @@ from edge_seq.pipeline.decision_search import (
 from edge_seq.pipeline.streams import int_streams, tolerance_of
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.folder import RunFolder, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_int, writes_to_run
 from edge_seq.workflow.streams import load_recordings
 
 DECIDE_STEPS = 3
@@ -27,6 +27,7 @@ DECIDE_STEPS = 3
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def decide_run(
     run: RunFolder,
     *,

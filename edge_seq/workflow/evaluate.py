@@ -21,13 +21,21 @@ from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
 from edge_seq.support.json_tables import load_json, load_result, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, temperature_of_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    load_run_int,
+    temperature_of_run,
+    writes_to_run,
+)
 
 EVALUATE_STEPS = 3
 
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def evaluate_run(
     run: RunFolder,
     side: str = "test",

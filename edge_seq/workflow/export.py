@@ -18,9 +18,10 @@ from edge_seq.parity.export_rungs import require_unchanged
 from edge_seq.pipeline import exports
 from edge_seq.pipeline.export_folder import ExportFolder
 from edge_seq.support.errors import ConfigError, ModelError
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, writes_to_run
 
 
+@writes_to_run
 def export_run(run: RunFolder) -> dict[str, int]:
     """Write all exports of a run.
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from edge_seq.data.recording import SIDES
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
@@ -23,6 +26,11 @@ from edge_seq.scores.temperature import (
 )
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json
+
+LOCK = ".lock"
+
+_Rest = ParamSpec("_Rest")
+_Given = TypeVar("_Given")
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,45 @@ def open_run(path: Path) -> RunFolder:
     if not run.config.is_file():
         raise ConfigError(f"{path} is not the folder of a run: it has no config.toml. Make a run with: edge-seq train")
     return run
+
+
+@contextmanager
+def writing(run: RunFolder) -> Iterator[None]:
+    """Hold the run folder while its files are written, so that no two processes write to it.
+
+    The lock is a file in the folder, held by the operating system: it is free again when its process ends, however it
+    ends.
+
+    Raises:
+        ConfigError: another process writes to the folder.
+    """
+    from filelock import FileLock, Timeout
+
+    run.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(
+            f"run {run.path.name}: another process writes to it; wait until that ends, or give another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def writes_to_run(
+    function: Callable[Concatenate[RunFolder, _Rest], _Given],
+) -> Callable[Concatenate[RunFolder, _Rest], _Given]:
+    """Let a function that writes to a run folder hold it meanwhile; see :func:`writing`."""
+
+    def alone(run: RunFolder, /, *rest: _Rest.args, **named: _Rest.kwargs) -> _Given:
+        with writing(run):
+            return function(run, *rest, **named)
+
+    update_wrapper(alone, function)
+    return alone
 
 
 def load_run_config(run: RunFolder) -> RunConfig:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from edge_seq.ir.model import model_hash
 from edge_seq.support.json_tables import save_json
 from edge_seq.workflow.export import emitted_c
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, writes_to_run
 from firmware_export.measuring.measure import check_budgets, measure
 from firmware_export.measuring.report import MeasureReport, Skipped, TargetReport, measured_figures
 from firmware_export.toolchain.budgets import Budgets, first_of
 from firmware_export.toolchain.target import MissingToolError, Target
 
 
+@writes_to_run
 def measure_run(
     run: RunFolder,
     targets: Sequence[Target],

@@ -21,11 +21,12 @@ from edge_seq.quant.gate_error import gate_errors
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run, writes_to_run
 
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Calibrate, quantize, prove and save; count saturation and measure the cost on validation windows.
 

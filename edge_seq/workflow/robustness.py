@@ -18,12 +18,13 @@ from edge_seq.pipeline.robustness import (
 from edge_seq.report.sweeps import draw
 from edge_seq.support.drawing import require_matplotlib
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
 from edge_seq.workflow.streams import load_recordings
 
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def run_robustness(
     run: RunFolder,
     side: str = "test",

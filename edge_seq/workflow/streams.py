@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_seq.data.recording import SIDES, Recording
-from edge_seq.data.splits import check_split_kind, split_by_group
+from edge_seq.data.splits import check_split_kind
 from edge_seq.data.window_file import windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.model import model_hash
-from edge_seq.pipeline.prepare import load_data, split_note
+from edge_seq.pipeline.prepare import load_data, split_note, split_recordings
 from edge_seq.pipeline.streams import (
     decisions_of_stages,
     float_streams,
@@ -23,7 +23,7 @@ from edge_seq.scores.evaluation import StreamEvaluation
 from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
 
 STREAM_STEPS = 3
 
@@ -54,19 +54,13 @@ def load_recordings(run: RunFolder, side: str) -> SideRecordings:
         raise ConfigError(f"run {run.path.name}: side {side!r} is unknown; give one of {list(SIDES)}")
     config = load_run_config(run)
     data = config.data
-    if check_split_kind(data.split) != "group":
+    if check_split_kind(data.split) == "window_leaking_groups":
         raise ConfigError(
             f"run {run.path.name}: with split = {data.split!r} every side has parts of each recording, so there is no "
             "whole recording to score; train with split = 'group'"
         )
     dataset, minimum_share = load_data(data)
-    split = split_by_group(
-        dataset,
-        validation_fraction=data.validation_fraction,
-        test_fraction=data.test_fraction,
-        seed=data.split_seed,
-        minimum_share=minimum_share,
-    )
+    split = split_recordings(dataset, data, minimum_share)
     recordings: tuple[Recording, ...] = getattr(split, side)
     if not recordings:
         raise DataError(
@@ -86,6 +80,7 @@ def load_recordings(run: RunFolder, side: str) -> SideRecordings:
     return SideRecordings(recordings, minimum_share)
 
 
+@writes_to_run
 def evaluate_streams(
     run: RunFolder,
     side: str = "test",

@@ -22,9 +22,10 @@ from edge_seq.pipeline.reliability import TEMPERATURE
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config
+from edge_seq.workflow.folder import LOCK, RunFolder, load_run_config, save_run_config, writing
 
 if TYPE_CHECKING:
+    from edge_seq.training.config import TrainingConfig
     from edge_seq.training.fit import EpochRecord
 
 
@@ -44,7 +45,7 @@ def start_run(path: Path, config: RunConfig) -> RunFolder:
             raise ConfigError(
                 f"{path} holds a run of another configuration; give another --out, or delete the folder to start again"
             )
-    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+    elif path.exists() and (not path.is_dir() or any(part.name != LOCK for part in path.iterdir())):
         raise ConfigError(f"{path} exists and is not the folder of a run; give another --out")
     return run
 
@@ -93,6 +94,31 @@ def _holds_results(run: RunFolder) -> bool:
     return run.float_model.is_file() or (run.checkpoint_dir.is_dir() and any(run.checkpoint_dir.iterdir()))
 
 
+FEW_OPTIMISER_STEPS = 500
+
+
+def optimiser_steps(windows: int, config: TrainingConfig) -> int:
+    """Number of steps of the optimiser in a training that does not stop early.
+
+    >>> from edge_seq.training.config import TrainingConfig
+    >>> optimiser_steps(1000, TrainingConfig(epochs=40, batch_size=128))
+    320
+    """
+    return config.epochs * -(-windows // config.batch_size)
+
+
+def few_steps_warning(steps: int, config: TrainingConfig) -> str | None:
+    """Warn of a training that is too short to judge the data by; None where it is long enough."""
+    if steps >= FEW_OPTIMISER_STEPS:
+        return None
+    epochs = -(-config.epochs * FEW_OPTIMISER_STEPS // max(steps, 1))
+    smaller = max(8, config.batch_size // 4)
+    return (
+        f"only {steps} optimiser steps, which is often too few to learn the classes (below {FEW_OPTIMISER_STEPS}): try "
+        f"--set training.epochs={epochs}, or a smaller batch: --set training.batch_size={smaller}"
+    )
+
+
 def train_run(
     path: Path,
     config: RunConfig,
@@ -120,6 +146,18 @@ def train_run(
 
     require_torch("train")  # checked before the data are read, which may take long
     run = start_run(path, config)
+    with writing(run):
+        return _train(run, config, prepared, data_progress, epoch_progress)
+
+
+def _train(
+    run: RunFolder,
+    config: RunConfig,
+    prepared: PreparedData | None,
+    data_progress: Callable[[int, int], None] | None,
+    epoch_progress: Callable[[EpochRecord], None] | None,
+) -> dict[str, Any]:
+    """Train in a folder that is held."""
     if prepared is None:
         prepared = prepare(config, progress=data_progress, store=run.store)
     save_data(run, config, prepared)
@@ -148,6 +186,7 @@ def train_run(
             for side in SIDES
         },
         "best_epoch": result.best_epoch,
+        "optimiser_steps": optimiser_steps(len(prepared.train.labels), config.training),
         TEMPERATURE: dataclasses.asdict(trained.temperature),
         "history": [dataclasses.asdict(record) for record in result.history],
         "seed": result.seed,

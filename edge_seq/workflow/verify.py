@@ -12,12 +12,13 @@ from edge_seq.parity.ladder import Ladder, write_json, write_junit
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
 from edge_seq.support.errors import ConfigError
 from edge_seq.workflow.export import render_run
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
 from firmware_export.toolchain.target import Target
 
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def verify_run(
     run: RunFolder,
     *,
