@@ -1,0 +1,78 @@
+/* es_gru.c for Arm processors with NEON. It computes the same integers. */
+#include "edge_seq.h"
+#include "es_kernel.h"
+
+#if ES_KERNEL == ES_KERNEL_NEON
+#include "es_cells.h"
+#include "es_neon.h"
+
+/* The sums of three rows in lanes 0 - 2; lane 3 is ignored. */
+ES_NEON_INLINE int32x4_t three_rows(const es_neon_sums_t *sums, unsigned n)
+{
+    return vaddq_s32(sums->even[n], vextq_s32(sums->odd[n], sums->odd[n], 1));
+}
+
+/* Computes the results of four units: reset gate, update gate, new gate's input part and hidden part. results [4] */
+ES_NEON_INLINE void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
+                                 int32x4_t *results)
+{
+    const size_t stride = es_gru_unit_words(layer);
+    const int16_t *const weights = layer->weights + unit * stride;
+    const es_block_t *const blocks = layer->blocks + unit;
+    es_neon_sums_t sums;
+    int32x4_t scaled[ES_NEON_UNITS];
+    unsigned n;
+
+    for (n = 0; n < ES_NEON_UNITS; n++) {
+        sums.even[n] = vdupq_n_s32(0);
+        sums.odd[n] = vdupq_n_s32(0);
+    }
+    es_neon_add_pairs(&sums, weights, stride, 3, below, layer->wide_pairs);
+    if (layer->wide_alone != 0u) {
+        const int16_t last = below[2u * layer->wide_pairs];
+        for (n = 0; n < ES_NEON_UNITS; n++) {
+            const int16_t *const at = weights + n * stride + 6u * layer->wide_pairs;
+            sums.even[n] = vmlal_n_s16(sums.even[n], vld1_s16(at), last);
+        }
+    }
+    es_neon_add_quads(&sums, weights + (stride - 6u * ((size_t)layer->below_quads + layer->own_quads)), stride, 3, below,
+                      layer->below_quads);
+    for (n = 0; n < ES_NEON_UNITS; n++) {
+        scaled[n] = vaddq_s32(vld1q_s32(blocks[n].bias), vsetq_lane_s32(0, three_rows(&sums, n), 3));
+        sums.even[n] = vdupq_n_s32(0);
+        sums.odd[n] = vdupq_n_s32(0);
+    }
+    es_neon_add_quads(&sums, weights + (stride - 6u * layer->own_quads), stride, 3, own, layer->own_quads);
+    for (n = 0; n < ES_NEON_UNITS; n++) {
+        int32x4_t rows = three_rows(&sums, n);
+        rows = vsetq_lane_s32(vgetq_lane_s32(rows, 2), rows, 3); /* the third row that sees the state is the fourth */
+        rows = vsetq_lane_s32(0, rows, 2);
+        scaled[n] = es_neon_scaled(vaddq_s32(scaled[n], rows), &blocks[n]);
+    }
+    es_neon_transpose(scaled, results);
+}
+
+void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+{
+    int16_t *const hidden = state + ES_QUAD * layer->own_quads;
+    unsigned unit;
+
+    for (unit = 0; unit + ES_NEON_UNITS <= layer->hidden_size; unit += ES_NEON_UNITS) {
+        int32x4_t rows[ES_BLOCK_ROWS];
+        int32x4_t n, keep, take, h;
+        int16x4_t kept;
+
+        gate_results(layer, unit, below, state, rows);
+        n = vaddq_s32(vsraq_n_s32(rows[2], rows[3], 1), es_neon_mulw(rows[3], es_neon_tanh(rows[0])));
+        n = es_neon_tanh(n);
+        keep = es_neon_sigmoid(rows[1]);
+        take = vsubq_s32(vdupq_n_s32(32767), keep);
+        h = vmlaq_s32(vmulq_s32(take, n), keep, vmovl_s16(vld1_s16(hidden + unit)));
+        kept = vrshrn_n_s32(h, 15);
+        vst1_s16(hidden + unit, kept);
+        vst1_s16(scratch + unit, es_neon_operands(kept));
+    }
+    es_gru_units(layer, below, state, scratch, unit);
+    es_neon_replace(state, scratch, layer->hidden_size);
+}
+#endif
