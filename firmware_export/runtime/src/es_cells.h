@@ -8,12 +8,6 @@
 /* Words of weights of a GRU's column that stands alone: three weights and a zero. */
 #define ES_GRU_ALONE_WORDS 4u
 
-/* Words of weights of one unit of an LSTM. */
-static inline uint32_t es_lstm_unit_words(const es_layer_t *layer)
-{
-    return 8u * ((uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
-}
-
 /* Words of weights of one unit of a GRU. */
 static inline uint32_t es_gru_unit_words(const es_layer_t *layer)
 {

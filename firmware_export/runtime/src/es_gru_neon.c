@@ -17,12 +17,14 @@ ES_NEON_INLINE void gate_results(const es_layer_t *layer, unsigned unit, const i
                                  int32x4_t *results)
 {
     const size_t stride = es_gru_unit_words(layer);
+    const size_t narrow = 6u * ((size_t)layer->below_quads + layer->own_quads);
     const int16_t *const weights = layer->weights + unit * stride;
     const es_block_t *const blocks = layer->blocks + unit;
     es_neon_sums_t sums;
     int32x4_t scaled[ES_NEON_UNITS];
     unsigned n;
 
+#pragma GCC unroll 4
     for (n = 0; n < ES_NEON_UNITS; n++) {
         sums.even[n] = vdupq_n_s32(0);
         sums.odd[n] = vdupq_n_s32(0);
@@ -30,19 +32,21 @@ ES_NEON_INLINE void gate_results(const es_layer_t *layer, unsigned unit, const i
     es_neon_add_pairs(&sums, weights, stride, 3, below, layer->wide_pairs);
     if (layer->wide_alone != 0u) {
         const int16_t last = below[2u * layer->wide_pairs];
+#pragma GCC unroll 4
         for (n = 0; n < ES_NEON_UNITS; n++) {
             const int16_t *const at = weights + n * stride + 6u * layer->wide_pairs;
             sums.even[n] = vmlal_n_s16(sums.even[n], vld1_s16(at), last);
         }
     }
-    es_neon_add_quads(&sums, weights + (stride - 6u * ((size_t)layer->below_quads + layer->own_quads)), stride, 3, below,
-                      layer->below_quads);
+    es_neon_add_quads(&sums, weights + (stride - narrow), stride, 3, below, layer->below_quads);
+#pragma GCC unroll 4
     for (n = 0; n < ES_NEON_UNITS; n++) {
         scaled[n] = vaddq_s32(vld1q_s32(blocks[n].bias), vsetq_lane_s32(0, three_rows(&sums, n), 3));
         sums.even[n] = vdupq_n_s32(0);
         sums.odd[n] = vdupq_n_s32(0);
     }
     es_neon_add_quads(&sums, weights + (stride - 6u * layer->own_quads), stride, 3, own, layer->own_quads);
+#pragma GCC unroll 4
     for (n = 0; n < ES_NEON_UNITS; n++) {
         int32x4_t rows = three_rows(&sums, n);
         rows = vsetq_lane_s32(vgetq_lane_s32(rows, 2), rows, 3); /* the third row that sees the state is the fourth */

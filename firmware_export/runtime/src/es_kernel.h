@@ -10,7 +10,7 @@
 #define ES_KERNEL_MVE 3    /* Helium: Cortex-M55, M85 */
 #define ES_KERNEL_THUMB1 4 /* 16-bit Thumb (LSTM; dot products for the plain C of other cells): Cortex-M0, M0+ */
 #define ES_KERNEL_AVX2 5   /* x86 hosts: eight units of an LSTM or a GRU at once, the rest plain C */
-#define ES_KERNEL_NEON 6   /* Arm with NEON, 64 bits and 32: four units of an LSTM or a GRU at once, the rows of others */
+#define ES_KERNEL_NEON 6   /* Arm with NEON, 64 or 32 bits: four units of an LSTM or a GRU at once, rows of others */
 
 #ifndef ES_KERNEL
 #if defined(__AVX2__) && defined(__GNUC__) && !defined(ES_TRACE)

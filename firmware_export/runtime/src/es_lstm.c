@@ -23,7 +23,7 @@ static inline int16_t cell_update(int16_t forget, int16_t cell, int16_t input, i
  * state: operands [4 * own_quads], cell state [4 * own_quads] */
 void es_lstm_units(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch, unsigned first)
 {
-    const size_t unit_words = (size_t)es_lstm_unit_words(layer);
+    const size_t unit_words = 8u * ((size_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
     const ES_ROM int16_t *weights = layer->weights + first * unit_words;
     const unsigned frac_bits = layer->cell_frac_bits;
     int16_t *const cell = state + ES_QUAD * layer->own_quads;

@@ -11,7 +11,7 @@
 static inline void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
                                 __m256i excess, __m256i *results)
 {
-    const uint32_t stride = es_lstm_unit_words(layer);
+    const uint32_t stride = 8u * ((uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
     const int16_t *const weights = layer->weights + (size_t)unit * stride;
     const es_block_t *const blocks = layer->blocks + unit;
     es_avx2_sums_t sums;

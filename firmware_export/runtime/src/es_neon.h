@@ -13,7 +13,7 @@
 #include "es_tanh.h"
 
 #define ES_NEON_INLINE static inline __attribute__((always_inline))
-#define ES_NEON_UNITS 4u /* blocks at once */
+#define ES_NEON_UNITS 4u /* blocks at once; loops over them are unrolled, so that -O2 keeps the sums in registers */
 
 /* sum + words * operand in each lane. The words are the lower or the upper half of a vector, the operand is a lane, 0 -
  * 3, of the same half of another. */
@@ -26,8 +26,8 @@
     vmlal_lane_s16(sum, vget_high_s16(words), vget_high_s16(operands), lane)
 #endif
 
-/* Partial sums of four blocks. With three rows, those of even groups are lanes 0 - 2, those of odd groups lanes 1 - 3 of
- * `odd`; the sum in the remaining lane is ignored. With four rows, all are lanes 0 - 3 of `even`. */
+/* Partial sums of four blocks. With three rows, those of even groups are lanes 0 - 2 of `even`, those of odd groups lanes
+ * 1 - 3 of `odd`; the sum in the remaining lane is ignored. With four rows, all are lanes 0 - 3 of `even`. */
 typedef struct {
     int32x4_t even[ES_NEON_UNITS];
     int32x4_t odd[ES_NEON_UNITS];
@@ -95,15 +95,16 @@ ES_NEON_INLINE void es_neon_add_two_quads(int32x4_t *even, int32x4_t *odd, const
     *odd = ES_NEON_ADD_HIGH(sum, words.val[1], operands, 3);
 }
 
-/* Adds wide columns of four blocks: weights [.., pairs, rows, 2], blocks `stride` words apart; rows: constant, 3 or 4. */
+/* Adds wide columns of four blocks: weights [.., pairs, rows, 2], blocks `stride` words apart; rows: 3 or 4. */
 ES_NEON_INLINE void es_neon_add_pairs(es_neon_sums_t *sums, const int16_t *weights, size_t stride, unsigned rows,
                                       const int16_t *features, unsigned pairs)
 {
+    unsigned n;
     for (; pairs > 0u; pairs--) {
-        sums->even[0] = es_neon_add_pair(sums->even[0], weights, rows, features);
-        sums->even[1] = es_neon_add_pair(sums->even[1], weights + stride, rows, features);
-        sums->even[2] = es_neon_add_pair(sums->even[2], weights + 2u * stride, rows, features);
-        sums->even[3] = es_neon_add_pair(sums->even[3], weights + 3u * stride, rows, features);
+#pragma GCC unroll 4
+        for (n = 0; n < ES_NEON_UNITS; n++) {
+            sums->even[n] = es_neon_add_pair(sums->even[n], weights + n * stride, rows, features);
+        }
         weights += 2u * rows;
         features += 2;
     }
@@ -114,21 +115,22 @@ ES_NEON_INLINE void es_neon_add_quads(es_neon_sums_t *sums, const int16_t *weigh
                                       const int16_t *operands, unsigned quads)
 {
     int32x4_t *const odd = rows == 4 ? sums->even : sums->odd;
+    unsigned n;
     for (; quads > 1u; quads -= 2u) {
         const int16x8_t words = vld1q_s16(operands);
-        es_neon_add_two_quads(&sums->even[0], &odd[0], weights, rows, words);
-        es_neon_add_two_quads(&sums->even[1], &odd[1], weights + stride, rows, words);
-        es_neon_add_two_quads(&sums->even[2], &odd[2], weights + 2u * stride, rows, words);
-        es_neon_add_two_quads(&sums->even[3], &odd[3], weights + 3u * stride, rows, words);
+#pragma GCC unroll 4
+        for (n = 0; n < ES_NEON_UNITS; n++) {
+            es_neon_add_two_quads(&sums->even[n], &odd[n], weights + n * stride, rows, words);
+        }
         weights += 4u * rows;
         operands += 2u * ES_QUAD;
     }
     if (quads > 0u) {
         const int16x4_t words = vld1_s16(operands);
-        sums->even[0] = es_neon_add_quad(sums->even[0], weights, rows, words);
-        sums->even[1] = es_neon_add_quad(sums->even[1], weights + stride, rows, words);
-        sums->even[2] = es_neon_add_quad(sums->even[2], weights + 2u * stride, rows, words);
-        sums->even[3] = es_neon_add_quad(sums->even[3], weights + 3u * stride, rows, words);
+#pragma GCC unroll 4
+        for (n = 0; n < ES_NEON_UNITS; n++) {
+            sums->even[n] = es_neon_add_quad(sums->even[n], weights + n * stride, rows, words);
+        }
     }
 }
 

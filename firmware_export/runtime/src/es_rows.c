@@ -3,13 +3,13 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
-/* Hides the number of the remaining rounds of a loop, so that the compiler cannot make vectors of its sums. It is no
- * instruction. gcc 12.2 makes vectors of two quads for NEON at -O3 and keeps two vectors of sums, but the loop that it
- * makes for the last quad goes on from the first of them only: every second quad is lost. */
+/* Hides a sum from the compiler, which costs no instruction, so that it makes no vectors of sums. gcc 12.2 makes wrong
+ * ones for NEON at -O3: the loop of es_rows4_narrow adds two quads at once in two vectors of sums, but the loop that it
+ * makes for the last quad goes on from the first vector only, so every second quad is lost. */
 #if defined(__ARM_NEON) && defined(__GNUC__) && !defined(__clang__)
-#define KEEP_SCALAR(rounds) __asm__("" : "+r"(rounds))
+#define KEEP_SCALAR(sum) __asm__("" : "+r"(sum))
 #else
-#define KEEP_SCALAR(rounds) (void)0
+#define KEEP_SCALAR(sum) (void)0
 #endif
 
 /* The low byte as the signed weight of a fine column, without an implementation-defined conversion. */
@@ -28,6 +28,7 @@ static inline int16_t fine_weight(int16_t word)
         const int16_t second = ES_ROM_INT16((weights) + 1);                                               \
         (accumulator) += (int32_t)fine_weight(first) * fine0 + (int32_t)first * coarse0 +                 \
                          (int32_t)fine_weight(second) * fine1 + (int32_t)second * coarse1;                \
+        KEEP_SCALAR(accumulator);                                                                         \
     } while (0)
 
 #if ES_KERNEL != ES_KERNEL_NEON /* then es_rows_neon.c defines it */
@@ -53,7 +54,6 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
         }
 #endif
         operands += ES_QUAD;
-        KEEP_SCALAR(quads);
     }
     return weights;
 }
@@ -62,7 +62,9 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
 #if ES_KERNEL != ES_KERNEL_THUMB1 /* then es_rows_thumb1.c defines them */
 static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
 {
-    return (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
+    int32_t sum = (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
+    KEEP_SCALAR(sum);
+    return sum;
 }
 
 const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
@@ -74,7 +76,6 @@ const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t
         accumulators[2] += pair_product(weights + 4, features);
         weights += 6;
         features += 2;
-        KEEP_SCALAR(pairs);
     }
     return weights;
 }
@@ -92,7 +93,6 @@ const ES_ROM int16_t *es_rows3_narrow(const ES_ROM int16_t *weights, const int16
         ADD_QUAD(accumulators[2], weights + 4);
         weights += 6;
         operands += ES_QUAD;
-        KEEP_SCALAR(quads);
     }
     return weights;
 }
@@ -109,7 +109,6 @@ static const ES_ROM int16_t *rows4_wide(const ES_ROM int16_t *weights, const int
         accumulators[3] += pair_product(weights + 6, features);
         weights += 8;
         features += 2;
-        KEEP_SCALAR(pairs);
     }
     return weights;
 }

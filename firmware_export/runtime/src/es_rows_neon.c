@@ -1,5 +1,5 @@
-/* The dot products of four rows of es_rows.c for Arm processors with NEON: those of an RNN, a FastGRNN and the head. They
- * compute the same integers. */
+/* The dot products of four rows of es_rows.c for Arm processors with NEON: those of an RNN, a FastGRNN and the head.
+ * They compute the same integers. */
 #include "es_kernel.h"
 #include "es_rows.h"
 
