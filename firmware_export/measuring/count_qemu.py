@@ -1,5 +1,5 @@
-"""Counts the instructions of steps exactly with a QEMU plugin: on machines that ``unicorn`` does not know, and of programs
-for Linux on other processors."""
+"""Counts the instructions of steps exactly with a QEMU plugin: on machines that ``unicorn`` does not know, and of
+programs for Linux on other processors."""
 
 from __future__ import annotations
 

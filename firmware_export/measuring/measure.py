@@ -162,16 +162,19 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
 def _measure_program(
     built: HostProgram, program: TargetProgram, model: IntModel, counts: NDArray[np.int16]
 ) -> Measurement:
-    """Measure what can be measured of a program for an operating system: its instructions, if it runs in QEMU."""
-    sizes = (
-        "flash, RAM, stack and latency not measured: a program of an operating system has no image whose sections "
-        "could be told apart, and its processor has caches and executes out of order"
-    )
+    """Measure what can be measured of a program of an operating system: the instructions, if it runs in QEMU."""
     if isinstance(program.emulator, QemuUserEmulator):
         steps = count_in_qemu_user(built, program.emulator, model, counts)
-        return Measurement(model.name, program.target.name, program.detail, None, None, steps, None, (sizes,))
-    note = f"instructions not counted: a program on {program.emulator.name} runs without a counter"
-    return Measurement(model.name, program.target.name, program.detail, None, None, None, None, (sizes, note))
+        note = (
+            "flash, RAM, stack and latency not measured: a program of an operating system has no image whose sections "
+            "could be told apart, and its processor has caches; only instructions are counted"
+        )
+        return Measurement(model.name, program.target.name, program.detail, None, None, steps, None, (note,))
+    note = (
+        f"not measured: a program of an operating system, run in {program.emulator.name}, has no image whose "
+        "sections could be told apart, and its instructions are not counted"
+    )
+    return Measurement(model.name, program.target.name, program.detail, None, None, None, None, (note,))
 
 
 def _count(image: Image, emulator: Emulator, model: IntModel, counts: NDArray[np.int16]) -> StepCounts:
@@ -232,7 +235,7 @@ def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
     return {
         "model": measurement.model,
         "target": measurement.target,
-        "status": "measured" if sizes or steps else "not measured",
+        "status": "measured" if sizes else "counted" if steps else "not measured",
         "detail": measurement.detail,
         "code_bytes": sizes and sizes.code,
         "table_bytes": sizes and sizes.tables,

@@ -26,8 +26,8 @@
     vmlal_lane_s16(sum, vget_high_s16(words), vget_high_s16(operands), lane)
 #endif
 
-/* Partial sums of four blocks. With three rows, those of even groups are lanes 0 - 2 of `even`, those of odd groups lanes
- * 1 - 3 of `odd`; the sum in the remaining lane is ignored. With four rows, all are lanes 0 - 3 of `even`. */
+/* Partial sums of four blocks. With four rows, all are lanes 0 - 3 of `even`. With three rows, those of even groups are
+ * lanes 0 - 2 of `even`, those of odd groups lanes 1 - 3 of `odd`; the sum in the remaining lane is ignored. */
 typedef struct {
     int32x4_t even[ES_NEON_UNITS];
     int32x4_t odd[ES_NEON_UNITS];
