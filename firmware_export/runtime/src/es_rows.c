@@ -3,9 +3,9 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
-/* Hides a sum from the compiler, which costs no instruction, so that it makes no vectors of sums. gcc 12.2 makes wrong
- * ones for NEON at -O3: the loop of es_rows4_narrow adds two quads at once in two vectors of sums, but the loop that it
- * makes for the last quad goes on from the first vector only, so every second quad is lost. */
+/* Hides a sum from the compiler, which costs no instruction and keeps it from making vectors of the loop around the sum.
+ * gcc 12.2 makes wrong ones for NEON at -O3: the loop of es_rows4_narrow adds two quads at once in two vectors of sums,
+ * but the loop that it makes for the last quad goes on from the first vector only, so every second quad is lost. */
 #if defined(__ARM_NEON) && defined(__GNUC__) && !defined(__clang__)
 #define KEEP_SCALAR(sum) __asm__("" : "+r"(sum))
 #else
@@ -26,9 +26,10 @@ static inline int16_t fine_weight(int16_t word)
     do {                                                                                                  \
         const int16_t first = ES_ROM_INT16(weights);                                                      \
         const int16_t second = ES_ROM_INT16((weights) + 1);                                               \
-        (accumulator) += (int32_t)fine_weight(first) * fine0 + (int32_t)first * coarse0 +                 \
-                         (int32_t)fine_weight(second) * fine1 + (int32_t)second * coarse1;                \
-        KEEP_SCALAR(accumulator);                                                                         \
+        int32_t sum = (int32_t)fine_weight(first) * fine0 + (int32_t)first * coarse0 +                    \
+                      (int32_t)fine_weight(second) * fine1 + (int32_t)second * coarse1;                   \
+        KEEP_SCALAR(sum);                                                                                 \
+        (accumulator) += sum;                                                                             \
     } while (0)
 
 #if ES_KERNEL != ES_KERNEL_NEON /* then es_rows_neon.c defines it */
