@@ -6,12 +6,6 @@
 #include "es_cells.h"
 #include "es_neon.h"
 
-/* The sums of three rows in lanes 0 - 2; lane 3 is ignored. */
-ES_NEON_INLINE int32x4_t three_rows(const es_neon_sums_t *sums, unsigned n)
-{
-    return vaddq_s32(sums->even[n], vextq_s32(sums->odd[n], sums->odd[n], 1));
-}
-
 /* Computes the results of four units: reset gate, update gate, new gate's input part and hidden part. results [4] */
 ES_NEON_INLINE void gate_results(const es_layer_t *layer, unsigned unit, const int16_t *below, const int16_t *own,
                                  int32x4_t *results)
@@ -20,40 +14,36 @@ ES_NEON_INLINE void gate_results(const es_layer_t *layer, unsigned unit, const i
     const size_t narrow = 6u * ((size_t)layer->below_quads + layer->own_quads);
     const int16_t *const weights = layer->weights + unit * stride;
     const es_block_t *const blocks = layer->blocks + unit;
-    es_neon_sums_t sums;
-    int32x4_t scaled[ES_NEON_UNITS];
+    int32x4_t sums[ES_NEON_UNITS];
+    int32x2_t inputs[ES_NEON_UNITS]; /* the third row that sees the input, and a lane of no use */
     unsigned n;
 
 #pragma GCC unroll 4
     for (n = 0; n < ES_NEON_UNITS; n++) {
-        sums.even[n] = vdupq_n_s32(0);
-        sums.odd[n] = vdupq_n_s32(0);
+        sums[n] = vld1q_s32(blocks[n].bias);
     }
-    es_neon_add_pairs(&sums, weights, stride, 3, below, layer->wide_pairs);
+    es_neon_add_pairs(sums, weights, stride, 3, below, layer->wide_pairs);
     if (layer->wide_alone != 0u) {
         const int16_t last = below[2u * layer->wide_pairs];
 #pragma GCC unroll 4
         for (n = 0; n < ES_NEON_UNITS; n++) {
             const int16_t *const at = weights + n * stride + 6u * layer->wide_pairs;
-            sums.even[n] = vmlal_n_s16(sums.even[n], vld1_s16(at), last);
+            sums[n] = vmlal_n_s16(sums[n], vld1_s16(at), last);
         }
     }
-    es_neon_add_quads(&sums, weights + (stride - narrow), stride, 3, below, layer->below_quads);
+    es_neon_add_quads(sums, weights + (stride - narrow), stride, 3, below, layer->below_quads);
 #pragma GCC unroll 4
     for (n = 0; n < ES_NEON_UNITS; n++) {
-        scaled[n] = vaddq_s32(vld1q_s32(blocks[n].bias), vsetq_lane_s32(0, three_rows(&sums, n), 3));
-        sums.even[n] = vdupq_n_s32(0);
-        sums.odd[n] = vdupq_n_s32(0);
+        inputs[n] = vget_high_s32(sums[n]);
+        sums[n] = vld1q_lane_s32(&blocks[n].bias[3], sums[n], 2); /* the third row that sees the state is the fourth */
     }
-    es_neon_add_quads(&sums, weights + (stride - 6u * layer->own_quads), stride, 3, own, layer->own_quads);
+    es_neon_add_quads(sums, weights + (stride - 6u * layer->own_quads), stride, 3, own, layer->own_quads);
 #pragma GCC unroll 4
     for (n = 0; n < ES_NEON_UNITS; n++) {
-        int32x4_t rows = three_rows(&sums, n);
-        rows = vsetq_lane_s32(vgetq_lane_s32(rows, 2), rows, 3); /* the third row that sees the state is the fourth */
-        rows = vsetq_lane_s32(0, rows, 2);
-        scaled[n] = es_neon_scaled(vaddq_s32(scaled[n], rows), &blocks[n]);
+        const int32x2_t last = vzip_s32(inputs[n], vget_high_s32(sums[n])).val[0];
+        sums[n] = es_neon_scaled(vcombine_s32(vget_low_s32(sums[n]), last), &blocks[n]);
     }
-    es_neon_transpose(scaled, results);
+    es_neon_transpose(sums, results);
 }
 
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)

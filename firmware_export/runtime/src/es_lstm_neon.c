@@ -13,21 +13,21 @@ ES_NEON_INLINE void gate_results(const es_layer_t *layer, unsigned unit, const i
     const size_t stride = 8u * ((size_t)layer->wide_pairs + layer->below_quads + layer->own_quads);
     const int16_t *const weights = layer->weights + unit * stride;
     const es_block_t *const blocks = layer->blocks + unit;
-    es_neon_sums_t sums;
+    int32x4_t sums[ES_NEON_UNITS];
     unsigned n;
 
 #pragma GCC unroll 4
     for (n = 0; n < ES_NEON_UNITS; n++) {
-        sums.even[n] = vld1q_s32(blocks[n].bias);
+        sums[n] = vld1q_s32(blocks[n].bias);
     }
-    es_neon_add_pairs(&sums, weights, stride, 4, below, layer->wide_pairs);
-    es_neon_add_quads(&sums, weights + 8u * layer->wide_pairs, stride, 4, below, layer->below_quads);
-    es_neon_add_quads(&sums, weights + (stride - 8u * layer->own_quads), stride, 4, own, layer->own_quads);
+    es_neon_add_pairs(sums, weights, stride, 4, below, layer->wide_pairs);
+    es_neon_add_quads(sums, weights + 8u * layer->wide_pairs, stride, 4, below, layer->below_quads);
+    es_neon_add_quads(sums, weights + (stride - 8u * layer->own_quads), stride, 4, own, layer->own_quads);
 #pragma GCC unroll 4
     for (n = 0; n < ES_NEON_UNITS; n++) {
-        sums.even[n] = es_neon_scaled(sums.even[n], &blocks[n]);
+        sums[n] = es_neon_scaled(sums[n], &blocks[n]);
     }
-    es_neon_transpose(sums.even, results);
+    es_neon_transpose(sums, results);
 }
 
 /* A shift left by a negative number shifts right, towards minus infinity. */

@@ -26,29 +26,27 @@
     vmlal_lane_s16(sum, vget_high_s16(words), vget_high_s16(operands), lane)
 #endif
 
-/* Partial sums of four blocks. With four rows, all are lanes 0 - 3 of `even`. With three rows, those of even groups are
- * lanes 0 - 2 of `even`, those of odd groups lanes 1 - 3 of `odd`; the sum in the remaining lane is ignored. */
-typedef struct {
-    int32x4_t even[ES_NEON_UNITS];
-    int32x4_t odd[ES_NEON_UNITS];
-} es_neon_sums_t;
-
-/* The words of the first and of the second column in each row of one group, for four rows or three. Nothing behind the
- * group is read. */
+/* The words of the first and of the second column in each row of one group: weights [rows, 2]. With three rows, lane 3
+ * is of no use. Nothing behind the group is read. */
 ES_NEON_INLINE int16x4x2_t es_neon_group(const int16_t *at, unsigned rows)
 {
     if (rows == 4) {
         return vld2_s16(at);
     } else {
-        const int16x4_t last = vld1_s16(at + 2); /* rows 1 and 2 */
-        return vuzp_s16(vld1_s16(at), vreinterpret_s16_s32(vrev64_s32(vreinterpret_s32_s16(last))));
+        const int32x2_t last = vreinterpret_s32_s16(vld1_s16(at + 2)); /* rows 1 and 2 */
+        return vuzp_s16(vld1_s16(at), vreinterpret_s16_s32(vrev64_s32(last)));
     }
 }
 
-/* The same of two groups that follow each other, one in each half. Three rows: lanes 0 - 2 and 5 - 7. */
+/* The same of two groups that follow each other, one in each half: weights [2, rows, 2]. */
 ES_NEON_INLINE int16x8x2_t es_neon_groups(const int16_t *at, unsigned rows)
 {
-    return rows == 4 ? vld2q_s16(at) : vuzpq_s16(vld1q_s16(at), vld1q_s16(at + 4));
+    if (rows == 4) {
+        return vld2q_s16(at);
+    } else {
+        const int32x4_t last = vreinterpretq_s32_s16(vld1q_s16(at + 4)); /* row 2 of the first, then the second group */
+        return vuzpq_s16(vld1q_s16(at), vreinterpretq_s16_s32(vextq_s32(last, last, 1)));
+    }
 }
 
 /* The weight of a fine column, the low byte with its sign, in each lane. */
@@ -76,51 +74,47 @@ ES_NEON_INLINE int32x4_t es_neon_add_quad(int32x4_t sum, const int16_t *weights,
     return vmlal_lane_s16(sum, words.val[1], operands, 3);
 }
 
-/* Adds two quads: weights [2, rows, 2]. With four rows, `odd` may be the same as `even`. */
-ES_NEON_INLINE void es_neon_add_two_quads(int32x4_t *even, int32x4_t *odd, const int16_t *weights, unsigned rows,
-                                          int16x8_t operands)
+/* Adds two quads: weights [2, rows, 2]. */
+ES_NEON_INLINE int32x4_t es_neon_add_two_quads(int32x4_t sum, const int16_t *weights, unsigned rows, int16x8_t operands)
 {
     const int16x8x2_t words = es_neon_groups(weights, rows);
     const int16x8_t first = es_neon_fine(words.val[0]);
     const int16x8_t second = es_neon_fine(words.val[1]);
-    int32x4_t sum = *even;
     sum = ES_NEON_ADD_LOW(sum, first, operands, 0);
     sum = ES_NEON_ADD_LOW(sum, second, operands, 1);
     sum = ES_NEON_ADD_LOW(sum, words.val[0], operands, 2);
-    *even = ES_NEON_ADD_LOW(sum, words.val[1], operands, 3);
-    sum = *odd;
+    sum = ES_NEON_ADD_LOW(sum, words.val[1], operands, 3);
     sum = ES_NEON_ADD_HIGH(sum, first, operands, 0);
     sum = ES_NEON_ADD_HIGH(sum, second, operands, 1);
     sum = ES_NEON_ADD_HIGH(sum, words.val[0], operands, 2);
-    *odd = ES_NEON_ADD_HIGH(sum, words.val[1], operands, 3);
+    return ES_NEON_ADD_HIGH(sum, words.val[1], operands, 3);
 }
 
-/* Adds wide columns of four blocks: weights [.., pairs, rows, 2], blocks `stride` words apart; rows: 3 or 4. */
-ES_NEON_INLINE void es_neon_add_pairs(es_neon_sums_t *sums, const int16_t *weights, size_t stride, unsigned rows,
+/* Adds wide columns of four blocks: weights [.., pairs, rows, 2], blocks `stride` words apart, sums [4]; rows: 3, 4 */
+ES_NEON_INLINE void es_neon_add_pairs(int32x4_t *sums, const int16_t *weights, size_t stride, unsigned rows,
                                       const int16_t *features, unsigned pairs)
 {
     unsigned n;
     for (; pairs > 0u; pairs--) {
 #pragma GCC unroll 4
         for (n = 0; n < ES_NEON_UNITS; n++) {
-            sums->even[n] = es_neon_add_pair(sums->even[n], weights + n * stride, rows, features);
+            sums[n] = es_neon_add_pair(sums[n], weights + n * stride, rows, features);
         }
         weights += 2u * rows;
         features += 2;
     }
 }
 
-/* Adds narrow columns of four blocks: weights [.., quads, rows, 2], blocks `stride` words apart. */
-ES_NEON_INLINE void es_neon_add_quads(es_neon_sums_t *sums, const int16_t *weights, size_t stride, unsigned rows,
+/* Adds narrow columns of four blocks, sums [4]: weights [.., quads, rows, 2], blocks `stride` words apart. */
+ES_NEON_INLINE void es_neon_add_quads(int32x4_t *sums, const int16_t *weights, size_t stride, unsigned rows,
                                       const int16_t *operands, unsigned quads)
 {
-    int32x4_t *const odd = rows == 4 ? sums->even : sums->odd;
     unsigned n;
     for (; quads > 1u; quads -= 2u) {
         const int16x8_t words = vld1q_s16(operands);
 #pragma GCC unroll 4
         for (n = 0; n < ES_NEON_UNITS; n++) {
-            es_neon_add_two_quads(&sums->even[n], &odd[n], weights + n * stride, rows, words);
+            sums[n] = es_neon_add_two_quads(sums[n], weights + n * stride, rows, words);
         }
         weights += 4u * rows;
         operands += 2u * ES_QUAD;
@@ -129,7 +123,7 @@ ES_NEON_INLINE void es_neon_add_quads(es_neon_sums_t *sums, const int16_t *weigh
         const int16x4_t words = vld1_s16(operands);
 #pragma GCC unroll 4
         for (n = 0; n < ES_NEON_UNITS; n++) {
-            sums->even[n] = es_neon_add_quad(sums->even[n], weights + n * stride, rows, words);
+            sums[n] = es_neon_add_quad(sums[n], weights + n * stride, rows, words);
         }
     }
 }

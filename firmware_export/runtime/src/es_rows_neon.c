@@ -8,16 +8,15 @@
 
 ES_NEON_INLINE int32x4_t quads_added(int32x4_t sum, const int16_t *weights, const int16_t *operands, unsigned quads)
 {
-    int32x4_t odd = vdupq_n_s32(0);
     for (; quads > 1u; quads -= 2u) {
-        es_neon_add_two_quads(&sum, &odd, weights, ES_BLOCK_ROWS, vld1q_s16(operands));
+        sum = es_neon_add_two_quads(sum, weights, ES_BLOCK_ROWS, vld1q_s16(operands));
         weights += 4u * ES_BLOCK_ROWS;
         operands += 2u * ES_QUAD;
     }
     if (quads > 0u) {
         sum = es_neon_add_quad(sum, weights, ES_BLOCK_ROWS, vld1_s16(operands));
     }
-    return vaddq_s32(sum, odd);
+    return sum;
 }
 
 const int16_t *es_rows4_narrow(const int16_t *weights, const int16_t *operands, uint16_t quads, int32_t *accumulators)
