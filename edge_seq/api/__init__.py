@@ -1,1 +1,1 @@
-"""The Python interface behind ``import edge_seq``: a dozen functions and the classes that they give."""
+"""The Python interface behind ``import edge_seq``: a dozen functions and the classes that they return."""

@@ -20,7 +20,7 @@ from edge_seq.support.errors import DataError
 
 @dataclass(frozen=True)
 class Data:
-    """Windows, split by group, with what describes them.
+    """Windows, split by group, with their sensor contract and class names.
 
     Attributes:
         prepared: Recordings, windows of each side of the split, and calibration streams.
@@ -45,12 +45,12 @@ class Data:
 
     @property
     def validation(self) -> Windows | None:
-        """Windows that choose the epoch; None where the split has none."""
+        """Windows on which the best epoch is chosen; None if the split has none."""
         return self.prepared.validation
 
     @property
     def test(self) -> Windows | None:
-        """Windows that nothing is chosen by; None where the split has none."""
+        """Windows for the final scores, on which nothing is chosen; None if the split has none."""
         return self.prepared.test
 
     def side(self, name: str) -> Windows:
@@ -111,7 +111,7 @@ def load(source: str | Path, *, validation_fraction: float = 0.2, test_fraction:
 
     Raises:
         ConfigError: the file is not a data source.
-        DataError, ContractError: recordings are not usable.
+        DataError, ContractError: recordings cannot be used.
         ToolError: a package that reads a format is not installed.
 
     Example:
@@ -133,11 +133,14 @@ def load(source: str | Path, *, validation_fraction: float = 0.2, test_fraction:
 
 
 def counts_of(values: ArrayLike, contract: SensorContract) -> NDArray[np.int16]:
-    """Give raw counts: integers are taken as counts, floats as values in the units of the contract.
+    """Convert values to raw counts. Integers are taken as counts, floats as values in the units of the contract.
 
     Args:
-        values: [..., C], integers of 16 bits or floats.
-        contract: Sensor contract, which says how many counts a unit is.
+        values: [..., C], 16-bit integers or floats.
+        contract: Sensor contract with the counts per unit of each channel.
+
+    Returns:
+        int16 [..., C]. Floats beyond the full scale are clipped.
 
     Raises:
         DataError: the last axis is not C, a value is not finite, or an integer does not fit 16 bits.
@@ -155,8 +158,8 @@ def counts_of(values: ArrayLike, contract: SensorContract) -> NDArray[np.int16]:
         return to_counts(array, contract)
     if array.size and (array.min() < -(2**15) or array.max() >= 2**15):
         raise DataError(
-            f"converting values: integers from {array.min()} to {array.max()} are no counts of 16 bits; give floats in "
-            "the contract's units, or the raw counts of the sensor"
+            f"converting values: integers from {array.min()} to {array.max()} do not fit 16 bits; give floats in the "
+            "contract's units, or the raw counts of the sensor"
         )
     return array.astype(np.int16)
 
@@ -180,7 +183,8 @@ def windows(
         labels: [B], a class name or a class index for each window.
         groups: [B], drive, subject or session of each window. A group is never on two sides of the split.
         contract: Sensor contract; its window length is T.
-        label_names: [K] names of the classes, which indices refer to. Where labels are names, their sorted set.
+        label_names: [K] names of the classes, in the order of the indices. By default the sorted set of ``labels``, if
+            those are names.
         name: Name of the data.
         validation_fraction: Share of the windows for validation.
         test_fraction: Share of the windows for the test.

@@ -1,4 +1,4 @@
-"""Models as files to ship."""
+"""Export of models as C and ONNX files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def export_c(model: QuantizedModel, folder: str | Path) -> Path:
 
     Args:
         model: Integer model from :func:`edge_seq.quantize`.
-        folder: Folder for the files, made where it is missing.
+        folder: Folder for the files. It is made if it is missing.
 
     Returns:
         The folder. ``manifest.json`` in it lists the sources to compile.
 
     Raises:
         ConfigError: the folder cannot be written to.
-        ExportError: the model's name is one of a system header.
+        ExportError: the model's name is the name of a system header.
 
     Example:
         >>> import edge_seq as es

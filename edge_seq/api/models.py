@@ -102,7 +102,7 @@ class TrainedModel:
     def to_dict(self) -> dict[str, Any]:
         """Give the model's description, the history and the temperature as plain values."""
         return {
-            **_described(self.model),
+            **describe(self.model).to_dict(),
             "best_epoch": self.trained.result.best_epoch,
             "history": [asdict(record) for record in self.history],
             "temperature": asdict(self.trained.temperature),
@@ -136,7 +136,7 @@ class QuantizedModel:
         calibration: Ranges seen on the calibration streams.
         side: Side of the split on which the cost was measured.
         cost: Agreement of the two models on these windows.
-        golden: int16 [W, T, C], windows of the self-test that travels with the C.
+        golden: int16 [W, T, C], windows of the self-test that is exported with the C.
     """
 
     model: IntModel
@@ -151,9 +151,9 @@ class QuantizedModel:
         return predict_windows(self.model, values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the model's description and the cost of integers as plain values."""
+        """Give the model's description and the quantisation cost as plain values."""
         return {
-            **_described(self.model),
+            **describe(self.model).to_dict(),
             "float_model_hash": model_hash(self.float_model),
             "cost": {"side": self.side, **asdict(self.cost)},
         }
@@ -161,7 +161,7 @@ class QuantizedModel:
     def _table(self) -> tuple[str, list[str], list[list[str]]]:
         rows = [
             ["bytes of weights in flash", f"{deployed_bytes(self.model):,}"],
-            [f"labels equal to the float model, {self.side}", percent(self.cost.agreement_rate)],
+            [f"same label as the float model, {self.side}", percent(self.cost.agreement_rate)],
             ["mean difference of a probability", f"{self.cost.mean_abs_probability_error:.4f}"],
             ["overflow", "proven impossible, for any input"],
         ]
@@ -182,11 +182,6 @@ def _title(model: FloatModel | IntModel) -> str:
     return f"{model.name}: {kind}, {layers}"
 
 
-def _described(model: FloatModel | IntModel) -> dict[str, Any]:
-    found = describe(model)
-    return found if isinstance(found, dict) else found.to_dict()
-
-
 def train(
     data: Data,
     *,
@@ -203,19 +198,19 @@ def train(
 
     Args:
         data: Data from :func:`edge_seq.load` or :func:`edge_seq.windows`.
-        cell: Recurrent cell, for example ``gru`` or ``lstm``; that of ``config`` where None.
-        hidden_size: Hidden units of each layer, H; that of ``config`` where None.
-        epochs: Passes over the training windows; those of ``config`` where None.
-        seed: Seed of every random choice; that of ``config`` where None.
-        name: Name of the model, a C identifier in lower case; it prefixes generated symbols.
-        config: All other options of the training; the defaults where None.
-        at_window_end: ``reset`` makes each window start from zero states, ``carry`` keeps the states.
-        quiet: Show no progress bar.
+        cell: Recurrent cell, for example ``gru`` or ``lstm``; None takes the cell of ``config``.
+        hidden_size: Hidden size H of each layer; None takes that of ``config``.
+        epochs: Number of passes over the training windows; None takes that of ``config``.
+        seed: Seed of all random choices; None takes that of ``config``.
+        name: Name of the model, a C identifier in lower case. Generated C symbols begin with it.
+        config: All other options of the training; None takes the defaults.
+        at_window_end: ``reset`` starts each window from zero states, ``carry`` keeps the states.
+        quiet: True shows no progress bar.
 
     Raises:
         ToolError: torch is not installed.
         ConfigError: an option is out of range.
-        DataError, ContractError, ModelError: data are not usable.
+        DataError, ContractError, ModelError: the data cannot be used.
 
     Example:
         >>> import edge_seq as es
@@ -245,13 +240,13 @@ def train(
 
 
 def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool = False) -> QuantizedModel:
-    """Make the integer model, prove that it cannot overflow, and measure what integers cost.
+    """Make the integer model, prove that it cannot overflow, and measure the quantisation cost.
 
     Args:
-        model: Trained network, or a float model from anywhere else.
-        calibration: Data; streams of its training part are observed, and the cost is measured on its validation
-            windows, or on its training windows where there are none.
-        quiet: Show no progress bar.
+        model: Trained network, or any float model.
+        calibration: Data for the calibration. Streams of its training part are observed. The cost is measured on its
+            validation windows, or on its training windows if there are none.
+        quiet: True shows no progress bar.
 
     Raises:
         DataError: the data do not fit the model.
@@ -260,7 +255,7 @@ def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool
     Example:
         >>> import edge_seq as es
         >>> chip = es.quantize(model, calibration=data)
-        >>> 0.9 < chip.cost.agreement_rate <= 1.0  # share of labels that integers leave as they are
+        >>> 0.9 < chip.cost.agreement_rate <= 1.0  # share of windows with the same label from both models
         True
     """
     float_model = model.model if isinstance(model, TrainedModel) else model

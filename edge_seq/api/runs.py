@@ -1,4 +1,4 @@
-"""A run folder that ``edge-seq train`` made, opened from Python, and a model over a stream of samples."""
+"""Run folders of ``edge-seq train`` in Python, and models on a stream of samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from edge_seq.workflow import folder
 
 
 class Stream:
-    """An integer model over one stream of samples, as a device runs it. It needs no compiler and no ONNX Runtime.
+    """An integer model on one stream of samples, as a device runs it. It needs neither a compiler nor ONNX Runtime.
 
     Args:
         model: Integer model.
@@ -44,7 +44,7 @@ class Stream:
             sample: [C]; integers are raw counts, floats are in the contract's units.
 
         Returns:
-            The label and its probabilities where a label is due after this sample, else None.
+            The label and its probabilities if a label is due after this sample, else None.
 
         Raises:
             DataError: the sample has not one value for each channel.
@@ -79,7 +79,7 @@ class Run:
     Attributes:
         path: The folder.
         float_model: Float model.
-        model: Integer model; None where the run was not quantized yet.
+        model: Integer model; None if the run was not quantized yet.
     """
 
     path: Path
@@ -97,7 +97,7 @@ class Run:
         return self.float_model.labels
 
     def predict(self, values: ArrayLike) -> Prediction:
-        """Classify windows with the integer model, or with the float model where the run was not quantized yet.
+        """Classify windows with the integer model, or with the float model if the run was not quantized yet.
 
         Args:
             values: [B, T, C], or [T, C] for one window; integers are raw counts, floats are in the contract's units.

@@ -37,7 +37,7 @@ def verify(
         quiet: Show no progress bar.
 
     Returns:
-        The ladder; ``holds`` is True where no rung failed. It shows itself as a table.
+        The ladder. ``holds`` is True if no rung failed. It shows itself as a table.
 
     Raises:
         ConfigError: there is no such target.

@@ -39,7 +39,7 @@ class LayerState:
 
     Attributes:
         operands: input of matrices and head: fine units Q15, coarse units Q7.
-        hidden: hidden state, with 16 bits for all units where the kind saves it; otherwise it equals the operands.
+        hidden: hidden state, with 16 bits for all units if the kind saves it; otherwise it equals the operands.
         cell: cell state; [B, 0] in kinds without one.
     """
 

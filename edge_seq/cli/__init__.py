@@ -1,4 +1,4 @@
-"""The command line: one short file a command; each parses, calls one function of the library, and prints."""
+"""The command line. Each command has a short file, which parses, calls one function of the library and prints."""
 
 from edge_seq.cli.app import main
 

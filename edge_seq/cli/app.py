@@ -1,7 +1,7 @@
-"""The `edge-seq` command: its subcommands, and what every one of them does with an error.
+"""The `edge-seq` command, its subcommands and their error handling.
 
-Exit codes: 0, it holds; 1, a check failed; 2, wrong use, unusable input or a file that cannot be read or written; 70, a
-defect of this program; 130, interrupted; 141, the reader of the output went away. Heavy packages are imported inside
+Exit codes: 0, success; 1, a check failed; 2, wrong use, unusable input or a file that cannot be read or written; 70, a
+defect of this program; 130, interrupted; 141, the reader of the output closed it. Heavy packages are imported inside
 the commands, so that `--help` answers at once.
 """
 
@@ -40,17 +40,17 @@ from edge_seq.cli.output import print_error, print_json_error, print_line
 from edge_seq.support.errors import EdgeSeqError, ToolError
 
 UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
-# What to know after an interruption; files are replaced whole, so none is ever half written.
+# State after an interruption, by command. Files are replaced whole, so none is ever half written.
 AFTER_INTERRUPT = {
-    "train": "it resumes with the same command",
-    "cross-validate": "it resumes with the same command",
-    "demo": "the training resumes with the same command, the other steps start again",
+    "train": "the same command resumes it",
+    "cross-validate": "the same command resumes it",
+    "demo": "the same command resumes the training and starts the other steps again",
     "compare": "finished trainings are kept, and the same command continues",
-    "run": "the stream was answered up to here",
-    "record": "what was recorded is in the file",
+    "run": "all samples up to here were classified",
+    "record": "all samples up to here are in the file",
     "monitor": "nothing was kept",
 }
-# typer may bring click's errors as its own; this one has the same name and methods in both.
+# The base class of typer's usage errors, which typer does not export.
 _UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Recurrent networks for microcontrollers: train, quantize, export as ONNX and C, and prove that every export "
     "gives exactly the same answer.",
-    epilog="Start with: edge-seq demo.  Exit codes: 0 it holds, 1 a check failed, 2 wrong use or input, "
+    epilog="Start with: edge-seq demo.  Exit codes: 0 success, 1 a check failed, 2 wrong use or input, "
     "130 interrupted.",
 )
 
@@ -102,7 +102,7 @@ app.add_typer(device.app, name="device")
 
 
 def main() -> None:
-    """Run the command line; every error that has a cause outside the program becomes one message and exit code 2."""
+    """Run the command line. Every error that has a cause outside the program becomes one message and exit code 2."""
     arguments = sys.argv[1:]
     as_json = "--json" in arguments
     command = next((argument for argument in arguments if not argument.startswith("-")), "")
@@ -123,7 +123,9 @@ def main() -> None:
         code = OUTPUT_CLOSED
     except OSError as error:
         what = error.filename or "a file"
-        failed = ToolError(f"cannot read or write {what}: {error.strerror or error}; give another path, or its rights")
+        failed = ToolError(
+            f"cannot read or write {what}: {error.strerror or error}; give another path, or change its permissions"
+        )
         print_error(failed, as_json=as_json, one_line=command == "run")
     except Exception as error:  # noqa: BLE001 - a defect of this program must not read as a check that failed
         traceback.print_exc()
@@ -131,6 +133,6 @@ def main() -> None:
         print_error(defect, as_json=as_json, one_line=command == "run")
         code = DEFECT
     if code == INTERRUPTED:
-        after = AFTER_INTERRUPT.get(command, "no file was left half written; give the same command to start again")
+        after = AFTER_INTERRUPT.get(command, "no file is half written; the same command starts again")
         print_error(EdgeSeqError(f"interrupted; {after}"), as_json=as_json, one_line=command == "run")
     sys.exit(code)

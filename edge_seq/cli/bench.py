@@ -12,25 +12,31 @@ from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line
 
 def command(
     target: Annotated[
-        list[str] | None, typer.Option(help="Emulated target (again for several), or all, which is the default.")
+        list[str] | None,
+        typer.Option(help="Name of an emulated target, or all. May be given several times. Default: all targets."),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="car, har or big (again for several); all where not given.")
+        list[str] | None,
+        typer.Option(help="Reference model: car, har or big. May be given several times. Default: all models."),
     ] = None,
     cell: Annotated[
-        list[str] | None, typer.Option(help="lstm, gru or rnn (again for several); all where not given.")
+        list[str] | None,
+        typer.Option(help="Recurrent cell: lstm, gru or rnn. May be given several times. Default: all cells."),
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(help="TOML file with limits, and with figures of other engines to compare with."),
+        typer.Option(help="TOML file with limits and with figures of other engines. Default: nothing is compared."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for BENCH.md and bench.json.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder in which BENCH.md and bench.json are written. Default: no file is written."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the reference models for every target and measure what they cost.
+    """Build the reference models for every target and measure their cost.
 
-    With --reference the results are compared with limits and with other engines. Exit code 1 if a limit of a target
-    that can be run here is missed. `make bench` writes the tables in docs/results.
+    With --reference the results are compared with limits and with other engines. The exit code is 1 if a limit is
+    missed on a target that can be run here. `make bench` writes the tables in docs/results.
 
     Example: edge-seq bench --target cortex_m4 --model car --json
     """

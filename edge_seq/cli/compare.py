@@ -38,50 +38,104 @@ def _print_result(result: dict[str, Any], out: Path) -> None:
 
 def command(
     task: Annotated[
-        str, typer.Argument(help="car_states (simulated), recall, latch, or a data source (TOML).")
+        str,
+        typer.Argument(help="Data to compare on: car_states (simulated), recall, latch, or a data source (TOML)."),
     ] = "car_states",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the comparison; made, or continued.")] = Path(
-        "runs/compare"
-    ),
-    quick: Annotated[bool, typer.Option("--quick", help="The form that takes under 30 minutes on 2 cores.")] = False,
-    cell: Annotated[list[str] | None, typer.Option(help=f"{one_of(CELL_NAMES)} (may be given several times).")] = None,
-    hidden_size: Annotated[list[int] | None, typer.Option(help="Units, the same for each cell (again).")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the comparison. An existing comparison is continued.")
+    ] = Path("runs/compare"),
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Compare fewer window lengths with fewer, shorter trainings: under 30 minutes on 2 cores."
+        ),
+    ] = False,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Cell to compare: {one_of(CELL_NAMES)}. May be given several times. Default: rnn, gru, lstm."
+        ),
+    ] = None,
+    hidden_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Hidden size, the same for every cell. May be given several times. Default: 16, if no budget is given."
+        ),
+    ] = None,
     parameters: Annotated[
-        list[int] | None, typer.Option(help="Budget of parameters; each cell gets the units that fit (again).")
+        list[int] | None,
+        typer.Option(
+            help="Budget in parameters. Every cell gets the largest hidden size that fits. May be given several times."
+        ),
     ] = None,
     instructions: Annotated[
-        list[int] | None, typer.Option(help="Budget of instructions of a step on the target (again).")
+        list[int] | None,
+        typer.Option(
+            help="Budget in instructions (or cycles) per time step on the target. Every cell gets the largest hidden "
+            "size that fits. May be given several times."
+        ),
     ] = None,
-    window_length: Annotated[list[int] | None, typer.Option(help="T in samples (again).")] = None,
+    window_length: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Window length in samples. May be given several times. Default: several lengths, chosen for the task."
+        ),
+    ] = None,
     first_weights: Annotated[
-        list[str] | None, typer.Option(help="default (torch's), forget_bias or chrono (again).")
+        list[str] | None,
+        typer.Option(
+            help="Initial weights: default (those of torch), forget_bias or chrono. May be given several times. "
+            "Default: chosen for the task."
+        ),
     ] = None,
     readout: Annotated[
-        list[str] | None, typer.Option(help="last (state) or mean (of all states) (again for both); last.")
+        list[str] | None,
+        typer.Option(
+            help="Hidden state that is classified: last (the last one) or mean (the mean of all). May be given twice. "
+            "Default: last."
+        ),
     ] = None,
-    seeds: Annotated[int | None, typer.Option(help="Trainings of each candidate.")] = None,
-    target: Annotated[str | None, typer.Option(help="Where cost is measured; none for nowhere.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Number of trainings of each candidate. Default: 5, or 3 with --quick.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Target on which cost is measured; none measures no cost. Default: cortex_m4."),
+    ] = None,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes on this machine that share the trainings; 0 reports what is finished.")
+        int,
+        typer.Option(
+            min=0, help="Number of processes on this machine that train; 0 trains nothing and reports what is finished."
+        ),
     ] = 1,
     storage: Annotated[
-        str | None, typer.Option(help="URL of a database that workers on several machines share.")
+        str | None,
+        typer.Option(
+            help="URL of a database through which workers on several machines share the trainings. Default: a file in "
+            "the folder of the comparison."
+        ),
     ] = None,
     study_name: Annotated[str, typer.Option(help="Name of the comparison in the database.")] = "edge_seq compare",
-    heartbeat_s: Annotated[int, typer.Option(min=1, help="Seconds between two signs of life of a worker.")] = 15,
-    grace_s: Annotated[int, typer.Option(min=2, help="Silence after which a trial is taken over.")] = 60,
+    heartbeat_s: Annotated[
+        int, typer.Option(min=1, help="Seconds between two heartbeats of a worker in the database.")
+    ] = 15,
+    grace_s: Annotated[
+        int, typer.Option(min=2, help="Seconds without a heartbeat after which another worker takes over a training.")
+    ] = 60,
     override: SetOption = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration as JSON and stop.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Vanilla RNN, GRU or LSTM: measured on your data, with equal units or equal budgets, and said in words.
+    """Compare recurrent cells on your data, at equal hidden sizes or equal budgets, and recommend one.
 
-    Trains each cell with torch's first weights and with good ones, at several window lengths, several times; measures
-    accuracy with intervals, training time, cost on a target, and how far back the gradient reaches. Never looks at the
-    test part. Interrupted, it continues with the same command; the same command started again, here or with --storage
-    on another machine, helps. Exit code 1 where a training failed.
+    The command trains every cell several times, with each kind of initial weights and at each window length. It
+    measures the score with its interval, the training time, the cost on a target, and how far back the gradient
+    reaches. It never uses the test part.
+
+    The same command continues an interrupted comparison. Started a second time, here or with --storage on another
+    machine, it shares the work. The exit code is 1 if a training failed.
 
     Example: edge-seq compare datasets/hapt.toml --quick --workers 2 --out runs/compare_hapt
     """

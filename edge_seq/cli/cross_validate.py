@@ -3,59 +3,67 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, SetOption, estimate, percent, print_json, print_line, print_table, progress
+from edge_seq.cli.output import JsonOption, SetOption, print_json, print_line, print_tables, progress
 
 
 def command(
     config: Annotated[
-        Path | None, typer.Argument(help="Configuration (TOML). Without one: the defaults, on the simulator.")
+        Path | None, typer.Argument(help="Configuration (TOML). Default: built-in values and simulated car states.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the runs; made, or resumed.")] = Path(
-        "runs/folds"
-    ),
-    data: Annotated[Path | None, typer.Option("--data", help="Data source (TOML); same as data.source.")] = None,
-    folds: Annotated[int, typer.Option(help="Parts by group, at least 2.")] = 5,
-    repeats: Annotated[int, typer.Option(help="Cross-validations with other folds and seeds.")] = 1,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the runs. An interrupted cross-validation resumes in it.")
+    ] = Path("runs/folds"),
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data source (TOML). Sets data.source of the configuration.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Number of folds, at least 2. Every group is in one fold.")] = 5,
+    repeats: Annotated[
+        int, typer.Option(help="Number of cross-validations, each with other folds and another seed.")
+    ] = 1,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Second configuration (TOML). It is trained on the same folds, and the differences of the scores are "
+            "printed."
+        ),
+    ] = None,
+    forest: Annotated[
+        bool,
+        typer.Option(
+            "--forest", help="Also score a random forest on the same folds, and print the differences of the scores."
+        ),
+    ] = False,
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a configuration by cross-validation over groups: every group is tested once in a repeat.
+    """Score a configuration by cross-validation over groups. Every group is tested once in each repeat.
 
-    Intervals are 95 %, by resampling groups. A test part that the data source gives stays untouched.
+    Intervals are 95 % intervals from resampling groups. A test part that the data source gives is not used.
+
+    With --against, both configurations must be for the same data. A difference is the first score minus the second.
 
     Example: edge-seq cross-validate datasets/recipes/hapt.toml --folds 5 --repeats 2 --out runs/hapt_folds
+
+    Example: edge-seq cross-validate my.toml --set training.cell=gru --against my.toml --forest --out runs/gru_or_lstm
     """
     from edge_seq.pipeline.config import load_config, quote
     from edge_seq.workflow.cross_validate import cross_validate
 
-    overrides = ([] if data is None else [f"data.source={quote(str(data))}"]) + (override or [])
-    resolved = load_config(config, overrides)
-    with progress("cross-validating", folds * repeats, quiet=as_json) as update:
-        result = cross_validate(out, resolved, folds=folds, repeats=repeats, progress=update)
+    source = [] if data is None else [f"data.source={quote(str(data))}"]
+    first = load_config(config, source + (override or []))
+    second = None if against is None else load_config(against, source)
+    runs = folds * repeats * (1 if second is None else 2)
+    with progress("cross-validating", runs, quiet=as_json) as update:
+        result = cross_validate(
+            out, first, folds=folds, repeats=repeats, against=second, forest=forest, progress=update
+        )
     if as_json:
-        print_json({"out": str(out), **result})
+        print_json({"out": str(out), **result.to_dict()})
         return
-    rows = [
-        [
-            f"{title}, repeat {number}",
-            *(estimate(one[score]) for score in ("accuracy", "balanced_accuracy", "macro_f1")),
-        ]
-        for kind, title in (("float", "float model"), ("int", "integer model"))
-        for number, one in enumerate(result[kind]["repeats"], start=1)
-    ]
-    print_table(f"{folds} folds by group", ["", "accuracy", "balanced accuracy", "macro-F1"], rows)
-    for kind, title in (("float", "float model"), ("int", "integer model")):
-        print_line(f"{title}: {_summary_line(result[kind]['summary'])}")
-
-
-def _summary_line(summary: dict[str, Any]) -> str:
-    parts = []
-    for score, values in summary.items():
-        spread = values["standard_deviation"]
-        more = "" if spread is None else f" +- {percent(spread)} over repeats"
-        parts.append(f"{score.replace('_', ' ')} {percent(values['mean'])}{more}")
-    return ", ".join(parts)
+    print_tables(result.tables())
+    for name, model in result.classifiers().items():
+        print_line(f"{name}: {model.summary.text()}")

@@ -4,40 +4,11 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, percent, print_json, print_line, print_table, progress
-from edge_seq.support.figure_text import stage_text
-
-
-def print_summary(summary: dict[str, Any]) -> None:
-    """The stage, and what it gains on the recordings that it was chosen on."""
-    stage = summary["stage"]
-    if "labels" not in summary:
-        print_line("the decision stage was taken out of the integer model")
-        return
-    rows = [
-        [
-            title,
-            percent(figures["event_f1"]),
-            "-" if figures["delay_median_s"] is None else f"{figures['delay_median_s']:.1f}",
-            f"{figures['flicker_per_minute']:.2f}",
-        ]
-        for title, figures in (("labels", summary["labels"]), ("decisions", summary["decisions"]))
-    ]
-    print_table(
-        f"{summary['recordings']} validation recordings, {summary['tried']} stages tried, median delay at most "
-        f"{summary['max_extra_delay_s']:g} s longer",
-        ["", "event macro-F1", "median delay s", "changes/min"],
-        rows,
-    )
-    if stage is None:
-        print_line("no stage is better than the labels as they are; the model has none")
-        return
-    print_line(stage_text(stage))
-    print_line(f"{percent(summary['decisions']['unknown_of_right'])} of the right labels are decided unknown")
+from edge_seq.cli.output import JsonOption, print_json, print_line, print_tables, progress
 
 
 def command(
@@ -45,35 +16,40 @@ def command(
     max_extra_delay_s: Annotated[
         float | None,
         typer.Option(
-            help="Seconds by which the median detection delay may grow. If not given: half of a window.",
+            help="Largest growth of the median detection delay, in seconds. Default: half of the window length.",
             show_default=False,
         ),
     ] = None,
     allow_unknown: Annotated[
-        bool, typer.Option("--allow-unknown", help='Search a margin below which the decision is "unknown", too.')
+        bool,
+        typer.Option(
+            "--allow-unknown", help='Also search a margin of the logits below which the decision is "unknown".'
+        ),
     ] = False,
     unknown_margin: Annotated[
         float | None,
         typer.Option(
-            help='The decision is "unknown" where the first class leads by less: logits, 1 is odds of 2.7 to 1.',
+            help='Margin in logits. The decision is "unknown" when the first class leads the second by less. A margin '
+            "of 1 means odds of 2.7 to 1. Default: no margin.",
             show_default=False,
         ),
     ] = None,
     unknown_distance: Annotated[
         float | None,
         typer.Option(
-            help='The decision is "unknown" where what the head sees (last state, or mean) is farther from what is '
-            "usual for its label than all but this share of the right labels on validation: for example 0.05.",
+            help='Share of the correct labels of each class that may become "unknown" by distance, for example 0.05. '
+            'The decision is "unknown" when the state that is classified is farther from the centre of its class than '
+            "in all but this share of the correctly labelled validation samples. Default: no limit of the distance.",
             show_default=False,
         ),
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the stage out of the model.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the decision stage from the model.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose what makes decisions of labels, smoothing, hysteresis and minimum duration, on validation recordings.
+    """Choose the decision stage of a model on validation recordings: smoothing, hysteresis and minimum duration.
 
-    The stage becomes part of the integer model: export again afterwards. What it gains on recordings that nothing was
-    chosen on: edge-seq evaluate RUN --stream.
+    The stage turns labels into decisions. It becomes part of the integer model, so export again afterwards. `edge-seq
+    evaluate RUN --stream` scores it on the test recordings.
 
     Example: edge-seq decide runs/car --max-extra-delay-s 1
     """
@@ -82,7 +58,7 @@ def command(
 
     opened = open_run(run)
     with progress("deciding", 1, quiet=as_json) as update:
-        summary = decide_run(
+        decision = decide_run(
             opened,
             max_extra_delay_s=max_extra_delay_s,
             allow_unknown=allow_unknown,
@@ -92,7 +68,9 @@ def command(
             progress=update,
         )
     if as_json:
-        print_json(summary)
+        print_json(decision)
         return
-    print_summary(summary)
+    print_tables(decision.tables())
+    for line in decision.sentences():
+        print_line(line)
     print_line(f"next: edge-seq evaluate {shlex.quote(str(run))} --stream")

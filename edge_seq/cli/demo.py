@@ -9,28 +9,28 @@ import typer
 
 from edge_seq.cli.output import (
     CHECK_FAILED,
-    PARAMETERS_NOTE,
     JsonOption,
     SetOption,
-    estimate,
-    percent,
     print_json,
     print_line,
     print_table,
+    print_tables,
     print_warning,
     progress,
 )
-from edge_seq.support.figure_text import CLASSIFIERS
+from edge_seq.support.figure_text import PARAMETERS_NOTE
 
 
 def command(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder that gets one run a cell.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder in which one run per cell is written.")] = Path(
+        "runs/demo"
+    ),
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole path on simulated car states: train RNN, GRU and LSTM, quantize, export, verify.
+    """Run all steps on simulated car states: train RNN, GRU and LSTM, quantize, export, verify.
 
-    Exit code 1 where a rung of a ladder fails.
+    The exit code is 1 if a rung of a ladder fails.
 
     Example: edge-seq demo --out runs/demo
     """
@@ -39,27 +39,11 @@ def command(
     with progress("demo", 1, quiet=as_json) as update:
         result, ladders = run_demo(out, overrides=override or [], progress=update)
     if as_json:
-        print_json({**result, "ladders": {cell: ladder.to_dict() for cell, ladder in ladders.items()}})
+        print_json({**result.to_dict(), "ladders": {cell: ladder.to_dict() for cell, ladder in ladders.items()}})
     else:
-        rows = [
-            [
-                cell + (" (chosen)" if cell == result["chosen"] else ""),
-                percent(scores["validation_macro_f1"]),
-                estimate(scores["int"]["accuracy"]),
-                estimate(scores["int"]["macro_f1"]),
-                percent(scores["float"]["macro_f1"]["value"]),
-                str(scores["parameters"]),
-                str(scores["deployed_bytes"]),
-            ]
-            for cell, scores in result["cells"].items()
-        ]
-        for name in ("random_forest", "majority"):
-            scores = [estimate(result[name][key]) for key in ("accuracy", "macro_f1")]
-            rows.append([CLASSIFIERS[name], "-", *scores, "-", "-", "-"])
-        columns = ["integer model", "validation F1", "accuracy", "macro-F1", "float F1", "parameters", "bytes"]
-        print_table("car states, test drives that no training saw (95 % intervals over drives)", columns, rows)
-        print_warning(result)
-        print_line(f"parameters: {PARAMETERS_NOTE}; bytes: in flash, with padding and multipliers, without code")
+        print_tables(result.tables())
+        print_warning(result.note.warning)
+        print_line(f"parameters: {PARAMETERS_NOTE}; bytes: model data in flash with padding and multipliers, no code")
         cells = list(ladders)
         rungs = [[rung.name, rung.kind] for rung in ladders[cells[0]].rungs]
         for index, row in enumerate(rungs):
@@ -69,9 +53,7 @@ def command(
             for rung in ladder.rungs:
                 if rung.verdict != "holds":
                     print_line(f"{cell}: {rung.name}: {rung.verdict}: {rung.detail}")
-        print_line(
-            f"{result['seconds']:.0f} s. Firmware of the chosen model: {out / result['chosen'] / 'exports' / 'c'}"
-        )
-        print_line(f"All of it as a page, to be opened in a browser: {result['report']}")
-    if not result["holds"]:
+        print_line(f"{result.seconds:.0f} s. C of the chosen model: {out / result.chosen / 'exports' / 'c'}")
+        print_line(f"Report to open in a browser: {result.report}")
+    if not result.holds:
         raise typer.Exit(CHECK_FAILED)

@@ -7,20 +7,22 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table
+from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table, print_tables
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.errors import ToolError
 
-PortOption = Annotated[str, typer.Option("--port", help="Serial port: /dev/ttyACM0, COM3, socket://host:port.")]
-TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Seconds to wait for an answer.")]
+PortOption = Annotated[
+    str, typer.Option("--port", help="Serial port of the board, such as /dev/ttyACM0, COM3 or socket://host:port.")
+]
+TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Longest wait for an answer, in seconds.")]
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="A board on a serial port: find it, ask it, or emulate one.",
+    help="Find a board on a serial port, query it, or emulate one.",
     epilog="Start with: edge-seq device emulate RUN.",
 )
 
@@ -40,28 +42,26 @@ def list_command(as_json: JsonOption = False) -> None:
         rows = [[port["port"], port["description"], port["hardware_id"]] for port in ports]
         print_table("serial ports", ["port", "description", "hardware"], rows)
     else:
-        print_line("no serial port. Plug a board in, or start one without hardware: edge-seq device emulate RUN")
+        print_line("no serial port found. Plug in a board, or emulate one: edge-seq device emulate RUN")
 
 
 @app.command("ping")
 def ping_command(
     port: PortOption,
-    count: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
+    count: Annotated[int, typer.Option(min=1, help="Number of requests to send.")] = 5,
     baud: BaudOption = DEFAULT_BAUD,
     timeout: TimeoutOption = 1.0,
     as_json: JsonOption = False,
 ) -> None:
-    """See whether a board answers, and how fast. Exit code 1 where an answer was missing, 2 where none came at all.
+    """Check whether a board answers, and how fast. The exit code is 1 if an answer is missing, 2 if none came.
 
     Example: edge-seq device ping --port /dev/ttyACM0
     """
-    from dataclasses import asdict
-
     from edge_seq.workflow.device import ping
 
     result = ping(port, baud=baud, count=count, timeout_s=timeout)
     if as_json:
-        print_json(asdict(result))
+        print_json(result)
     else:
         print_line(
             f"{result.board} on {port}: {result.answered} of {result.sent} answers, {result.lowest_ms:.1f} to "
@@ -71,35 +71,11 @@ def ping_command(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _info_rows(info: dict[str, Any]) -> list[list[str]]:
-    contract, cost = info["contract"], info["cost"]
-    stack = "not known" if info["free_stack_bytes"] is None else f"{info['free_stack_bytes']:,} bytes"
-    rows = [
-        ["board", f"{info['board']}, runtime {info['runtime_version']}"],
-        ["model", info["model_hash"]],
-        ["labels", ", ".join(contract["labels"])],
-        ["rate", f"{contract['sample_rate_hz']} Hz, preprocessing {contract['preprocessing']}"],
-        ["window", f"{info['window_length']} samples, stride {contract['window_stride']}"],
-    ]
-    rows += [
-        [f"channel {index}", f"{name} [{unit}], {per_unit} counts a unit, full scale {scale}"]
-        for index, (name, unit, per_unit, scale) in enumerate(contract["channels"])
-    ]
-    return [
-        *rows,
-        ["memory", f"{info['context_bytes']:,} bytes of {info['memory_bytes']:,}"],
-        ["free stack", stack],
-        ["has", ", ".join(info["capabilities"]) or "nothing"],
-        ["cost of a step", f"{cost['mean']:,.1f} ticks over {cost['steps']:,} steps ({cost['unit']})"],
-        ["frame errors", f"{info['frame_errors']} since its start"],
-    ]
-
-
 @app.command("info")
 def info_command(
     port: PortOption, baud: BaudOption = DEFAULT_BAUD, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
 ) -> None:
-    """Print what a board says of itself: model, contract, memory, free stack, counted cost.
+    """Print the description that a board sends: model, sensor contract, memory, free stack and measured cost.
 
     Example: edge-seq device info --port /dev/ttyACM0 --json
     """
@@ -109,14 +85,14 @@ def info_command(
     if as_json:
         print_json(info)
     else:
-        print_table(port, ["what", "value"], _info_rows(info))
+        print_tables(info.tables())
 
 
 @app.command("selftest")
 def selftest_command(
     port: PortOption, baud: BaudOption = DEFAULT_BAUD, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
 ) -> None:
-    """Run the golden vectors in a board's flash on the board. Exit code 1 where it does not meet them.
+    """Run the golden vectors in a board's flash on the board. The exit code is 1 if a result differs.
 
     Example: edge-seq device selftest --port /dev/ttyACM0
     """
@@ -125,50 +101,57 @@ def selftest_command(
     result = self_test(port, baud=baud, timeout_s=timeout)
     if as_json:
         print_json(result)
-    elif result["passed"]:
-        print_line(f"{result['board']} on {port}: the golden vectors are met")
+    elif result.passed:
+        print_line(f"{result.board} on {port}: the golden vectors are met")
     else:
         print_line(
-            f"{result['board']} on {port}: THE GOLDEN VECTORS ARE NOT MET, status {result['status']}, first in window "
-            f"{result['window']}, time step {result['step']}: damaged flash or a wrong build"
+            f"{result.board} on {port}: THE GOLDEN VECTORS ARE NOT MET, status {result.result.status}, first in window "
+            f"{result.result.window}, time step {result.result.step}: the flash is damaged or the build is wrong"
         )
-    if not result["passed"]:
+    if not result.passed:
         raise typer.Exit(CHECK_FAILED)
 
 
 def _what_ends() -> list[signal.Signals]:
-    """Of `emulate`: then nothing of it is left behind."""
+    """Signals that end `emulate`, so that it leaves no process and no file behind."""
     ends = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
-        ends.append(signal.SIGHUP)  # a terminal that is closed
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+        ends.append(signal.SIGHUP)  # sent when the terminal is closed
     return ends
 
 
 @app.command("emulate")
 def emulate_command(
     run: Annotated[Path, typer.Argument(help="Folder of an exported run.")],
-    board: Annotated[str, typer.Option(help="qemu: an emulated Cortex-M4; posix: a process of this machine.")] = "qemu",
+    board: Annotated[
+        str, typer.Option(help="Kind of board: qemu (an emulated Cortex-M4) or posix (a process of this machine).")
+    ] = "qemu",
     rate: Annotated[
         float | None,
-        typer.Option(help="Samples a second of its sensor; the contract's if not given.", show_default=False),
+        typer.Option(
+            help="Sample rate of the board's sensor in Hz. Default: the rate of the sensor contract.",
+            show_default=False,
+        ),
     ] = None,
     clock: Annotated[
         str | None,
         typer.Option(
-            help="Of qemu: instructions (counted costs are the same in every run) or host (the sensor keeps its rate, "
-            "also a high one). If not given: what suits the rate.",
+            help="Clock of qemu. instructions: time follows the executed instructions, so measured costs are the same "
+            "in every run. host: time follows this machine, so the sensor also keeps a high rate. Default: "
+            "instructions up to 200 Hz, host above.",
             show_default=False,
         ),
     ] = None,
     link: Annotated[
-        Path | None, typer.Option(help="Make this path a symbolic link to the port.", show_default=False)
+        Path | None,
+        typer.Option(help="Path at which a symbolic link to the port is made. Default: no link.", show_default=False),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Build the firmware of a run, start it on a board that needs no hardware, and print its port.
+    """Build the firmware of a run, start it on an emulated board, and print the board's port.
 
-    The sensor gives held-out windows of the run, over and over. The board ends with this command (Ctrl-C, SIGTERM, a
-    terminal that is closed).
+    The emulated sensor plays held-out windows of the run in a loop. The board ends with this command (Ctrl-C, SIGTERM,
+    a closed terminal).
 
     Example: edge-seq device emulate runs/demo/lstm --link board
     """
@@ -197,13 +180,16 @@ def emulate_command(
                 print_json({"port": running.port, "board": kind, "process": running.process.pid}, one_line=True)
             else:
                 print_line(
-                    f"port: {running.port}\nCtrl-C ends it; in another terminal: edge-seq device info --port "
+                    f"port: {running.port}\nCtrl-C ends the board. In another terminal: edge-seq device info --port "
                     f"{running.port}"
                 )
             sys.stdout.flush()
             while not asked.wait(0.1):
                 if running.process.poll() is not None:
-                    raise ToolError(f"the board on {running.port} ended by itself with {running.process.returncode}")
+                    raise ToolError(
+                        f"the emulated board on {running.port} ended by itself with exit code "
+                        f"{running.process.returncode}; start it again"
+                    )
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Single key presses of a terminal, while something else goes on."""
+"""Single key presses in a terminal, read without waiting."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-LABEL_KEYS = "123456789abcdefghijklmnoprstuvwxyz"  # q ends, 0 and the space bar are no label
+LABEL_KEYS = "123456789abcdefghijklmnoprstuvwxyz"  # q ends the recording; 0 and the space bar mean no label
 QUIT, NONE = "q", "0 "
 
 
 @contextmanager
 def key_presses() -> Iterator[Callable[[], str]]:
-    """Gives a function that returns the keys pressed since the last call, without waiting; the terminal is restored.
+    """Yield a function that returns the keys pressed since its last call, without waiting.
 
-    Ctrl-C stays an interruption.
+    The terminal's settings are restored at the end. Ctrl-C still interrupts.
     """
     if sys.platform == "win32":
         import msvcrt
@@ -49,11 +49,11 @@ def key_presses() -> Iterator[Callable[[], str]]:
 
 
 class LabelKeys:
-    """The label that was last chosen by a key.
+    """Label that was last chosen by a key.
 
     Args:
-        labels: of the keys 1, 2, ..., 9, then letters.
-        pressed: keys since it was last asked.
+        labels: Labels of the keys 1, 2, ..., 9, then letters.
+        pressed: Function that returns the keys pressed since its last call.
     """
 
     def __init__(self, labels: Sequence[str], pressed: Callable[[], str]) -> None:
@@ -62,7 +62,7 @@ class LabelKeys:
         self.label: str | None = ""
 
     def __call__(self) -> str | None:
-        """The label now: empty for none, None once the end was asked for."""
+        """Return the current label. It is empty for no label, and None once the end key was pressed."""
         for key in self._pressed().lower():
             if key == QUIT:
                 self.label = None
@@ -72,5 +72,5 @@ class LabelKeys:
 
     @property
     def help(self) -> str:
-        """Which key is which label."""
+        """Line that names the label of each key."""
         return "  ".join([*(f"{key} {label}" for key, label in self._by_key.items()), "0 none", "q end"])

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,7 +34,7 @@ def _open_model(model: Path | None) -> OnnxModel | None:
 def _open_source(
     stack: ExitStack, port: str | None, source: str | None, model: OnnxModel | None, baud: int, speed: float
 ) -> tuple[MonitorState, Watch]:
-    """The state, and what fills it until it is told to stop."""
+    """Open the board or the file. Return the monitor's state and the function that fills it until it is stopped."""
     from edge_seq.device.client import open_device
     from edge_seq.live import monitor
 
@@ -43,7 +43,7 @@ def _open_source(
         state = monitor.state_of_board(device, model)
         return state, lambda stop: monitor.watch_board(device, state, stop, model)
     assert source is not None
-    assert model is not None  # both were checked
+    assert model is not None  # the command checked both
     file = stack.enter_context(open_source_file(source))
     name = Path(source).name
     of_file = monitor.state_of_file(name, model)
@@ -51,7 +51,7 @@ def _open_source(
 
 
 class _Watcher(threading.Thread):
-    """Fills a state, and keeps the error that ended it."""
+    """Thread that fills the monitor's state and keeps the error that ended it."""
 
     def __init__(self, watch: Watch, state: MonitorState) -> None:
         super().__init__(name="edge-seq monitor: source", daemon=True)
@@ -63,7 +63,7 @@ class _Watcher(threading.Thread):
         try:
             self._watch(self.stop_asked)
             self._state.ended = "the end of the recording"
-        except Exception as error:  # noqa: BLE001 - raised again by the command, in its own thread
+        except Exception as error:  # noqa: BLE001 - the command raises it again in its own thread
             self.error = error
             self._state.ended = "an error"
             self._state.say(str(error))
@@ -94,35 +94,51 @@ def _show(state: MonitorState, running: Callable[[], bool], *, plain: bool) -> N
 
 def command(
     port: Annotated[
-        str | None, typer.Option(help="Serial port of a board, or a URL of pyserial.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Serial port of a board, such as /dev/ttyACM0, COM3 or socket://host:port.", show_default=False
+        ),
     ] = None,
     source: Annotated[
-        str | None, typer.Option(help="CSV file to play instead of a board; needs --model.", show_default=False)
+        str | None,
+        typer.Option(help="CSV file to play instead of a board. Needs --model.", show_default=False),
     ] = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="Run folder or step model (.onnx) that decides here. If not given: the board decides."),
+        typer.Option(
+            help="Run folder or step model (.onnx) that is run on this computer. Default: the board's own decisions "
+            "are shown."
+        ),
     ] = None,
-    web: Annotated[bool, typer.Option("--web", help="Show it as a page, at the address that is printed.")] = False,
-    web_port: Annotated[int, typer.Option(help="Of the page; 0 takes one that is free.", min=0, max=65535)] = 0,
-    speed: Annotated[float, typer.Option(help="Of a file: so many times as fast as it was recorded.", min=0.01)] = 1.0,
-    duration_s: Annotated[float | None, typer.Option(help="End after so long.", min=0, show_default=False)] = None,
+    web: Annotated[bool, typer.Option("--web", help="Show a web page instead. Its address is printed.")] = False,
+    web_port: Annotated[int, typer.Option(help="TCP port of the web page; 0 takes a free one.", min=0, max=65535)] = 0,
+    speed: Annotated[
+        float, typer.Option(help="Playing speed of a file as a multiple of the recorded speed.", min=0.01)
+    ] = 1.0,
+    duration_s: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds after which the monitor ends. Default: it ends with the recording or with Ctrl-C.",
+            min=0,
+            show_default=False,
+        ),
+    ] = None,
     baud: BaudOption = DEFAULT_BAUD,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch a board, or a recording: signals, probabilities, decisions and what was lost, live.
+    """Watch a board or a recording live: signals, probabilities, decisions, and lost samples.
 
-    In the terminal, or with --web as a page that only this computer can open. Ends with Ctrl-C, or with the recording.
-    With --json nothing is drawn, and all that is known is printed at the end.
+    The monitor runs in the terminal, or with --web as a page that only this computer can open. With --json nothing is
+    drawn, and the result is printed at the end.
 
     Example: edge-seq monitor --port /dev/ttyACM0
 
     Example: edge-seq monitor --source drive.csv --model runs/demo/lstm --speed 10 --web
     """
     if (port is None) == (source is None):
-        raise ConfigError("monitor: give --port for a board, or --source for a recording; one of them")
+        raise ConfigError("monitor: give one of --port (a board) and --source (a recording)")
     if source is not None and model is None:
-        raise ConfigError("monitor: a recording does not decide by itself; give --model RUN")
+        raise ConfigError("monitor: --source needs a model that classifies the recording; give --model RUN")
     with ExitStack() as stack:
         state, watch = _open_source(stack, port, source, _open_model(model), baud, speed)
         watcher = _Watcher(watch, state)
@@ -139,7 +155,7 @@ def command(
             sys.stderr.write(f"edge-seq: the monitor is at {server.url} (this computer only; Ctrl-C ends it)\n")
             sys.stderr.flush()
         watcher.start()
-        with suppress(KeyboardInterrupt):  # the usual end
+        with suppress(KeyboardInterrupt):  # Ctrl-C is the usual end
             _show(state, running, plain=as_json or web)
             if web and source is not None and watcher.error is None:
                 _stay(until)
@@ -148,7 +164,7 @@ def command(
 
 
 def _stay(until: float | None) -> None:
-    """The page of a recording that is over stays until Ctrl-C."""
+    """Keep the page of a finished recording open until Ctrl-C or the end of the duration."""
     while until is None or time.monotonic() < until:
         time.sleep(REDRAW_S)
 
@@ -156,11 +172,11 @@ def _stay(until: float | None) -> None:
 def _report(state: MonitorState, error: BaseException | None, *, as_json: bool) -> None:
     if error is not None:
         raise error
-    snapshot: dict[str, Any] = {**state.about(), **state.snapshot()}
+    snapshot = state.snapshot()
     if as_json:
-        print_json(snapshot)
+        print_json({**state.about().to_dict(), **snapshot.to_dict()})
         return
     print_line(
-        f"{snapshot['samples']:,} samples, {snapshot['next_decision']:,} decisions, {snapshot['frame_errors']} frame "
-        f"errors, {snapshot['gaps']} gaps, {snapshot['lost']} samples lost"
+        f"{snapshot.samples:,} samples, {snapshot.next_decision:,} decisions, {snapshot.frame_errors} frame "
+        f"errors, {snapshot.gaps} gaps, {snapshot.lost} samples lost"
     )

@@ -1,32 +1,41 @@
-"""The monitor in a terminal: a pure function from what is known to what is drawn."""
+"""View of the monitor in a terminal: pure functions from the monitor's state to a drawing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # of a Braille character, by column, from the top
+if TYPE_CHECKING:
+    from edge_seq.live.monitor import About, Snapshot
+
+DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))  # bits of a Braille character by column, from the top
 COLOURS = ("bright_blue", "yellow", "green", "magenta", "cyan", "red", "bright_black", "white")
 CHANNELS_SHOWN, CLASSES_SHOWN, HISTORY_SHOWN = 8, 12, 8
 SIGNAL_ROWS = 3
 
 
 def colour_of(index: int) -> str:
-    """The same colour for a class or an axis wherever it is shown."""
+    """Return the colour of a class or an axis. It is the same wherever the class or axis is shown."""
     return COLOURS[index % len(COLOURS)]
 
 
-def _colour_of_decision(about: dict[str, Any], decision: int) -> str:
-    return colour_of(decision) if decision < len(about["labels"]) else "dim"
+def _colour_of_decision(about: About, decision: int) -> str:
+    return colour_of(decision) if decision < len(about.labels) else "dim"
 
 
-def view(about: dict[str, Any], snapshot: dict[str, Any], *, width: int) -> RenderableType:
-    """All of the monitor, ``width`` characters wide."""
+def view(about: About, snapshot: Snapshot, *, width: int) -> RenderableType:
+    """Draw the whole monitor.
+
+    Args:
+        about: Description of the source: labels, channels, expected rate.
+        snapshot: State at one moment: signals, decisions, counters, messages.
+        width: Width in characters.
+    """
     return Group(
         _decision_panel(about, snapshot, width),
         _signals_panel(about, snapshot, width),
@@ -36,24 +45,24 @@ def view(about: dict[str, Any], snapshot: dict[str, Any], *, width: int) -> Rend
     )
 
 
-def _decision_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) -> Panel:
-    decisions = snapshot["decisions"]
-    title = Text.assemble(("edge-seq monitor ", "bold"), about["source"])
-    decider = Text(f"decided by {about['decider']}")  # names of others, no markup
+def _decision_panel(about: About, snapshot: Snapshot, width: int) -> Panel:
+    decisions = snapshot.decisions
+    title = Text.assemble(("edge-seq monitor ", "bold"), about.source)
+    decider = Text(f"decided by {about.decider}")  # a Text, because a name from outside may contain markup
     if not decisions:
         body: RenderableType = Text("waiting for the first decision", style="dim")
         return Panel(body, title=title, title_align="left", subtitle=decider)
     last = decisions[-1]
-    unknown = [] if last["d"] < len(about["labels"]) else [Text(f"▶ {about['unknown']}", style="bold")]
+    unknown = [] if last.decision < len(about.labels) else [Text(f"▶ {about.unknown}", style="bold")]
     table = Table.grid(padding=(0, 1))
     table.add_column(max_width=max(12, width // 3), no_wrap=True)
     table.add_column()
     table.add_column(justify="right")
-    names = min(max(12, width // 3), 2 + max(map(len, about["labels"])))
+    names = min(max(12, width // 3), 2 + max(map(len, about.labels)))
     bar = max(10, width - names - 14)
-    for index, share in enumerate(last["p"][:CLASSES_SHOWN]):
-        chosen = index == last["d"]
-        name = Text(("▶ " if chosen else "  ") + about["labels"][index], style="bold" if chosen else "")
+    for index, share in enumerate(last.probabilities[:CLASSES_SHOWN]):
+        chosen = index == last.decision
+        name = Text(("▶ " if chosen else "  ") + about.labels[index], style="bold" if chosen else "")
         table.add_row(name, _bar(share, bar, colour_of(index)), f"{100 * share:5.1f} %")
     return Panel(Group(table, *unknown), title=title, title_align="left", subtitle=decider)
 
@@ -63,35 +72,37 @@ def _bar(share: float, width: int, colour: str) -> Text:
     return Text.assemble(("━" * full, colour), ("─" * (width - full), "bright_black"))
 
 
-def _signals_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) -> Panel:
-    channels = about["channels"][:CHANNELS_SHOWN]
+def _signals_panel(about: About, snapshot: Snapshot, width: int) -> Panel:
+    channels = about.channels[:CHANNELS_SHOWN]
     columns = max(20, width - 4 - 9 - 10)
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True, width=8)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True, width=8)
-    bins = snapshot["bins"]
+    bins = snapshot.bins
     for index, channel in enumerate(channels):
         pairs = [(bin_[2 * index], bin_[2 * index + 1]) if bin_ else None for bin_ in bins]
         known = [pair for pair in pairs if pair is not None]
         low, high = (min(p[0] for p in known), max(p[1] for p in known)) if known else (0.0, 0.0)
         rows = plot(pairs, columns, low, high)
-        name = Text(f"{channel['name']}\n{channel['unit'].replace('^2', '²')}", style=colour_of(index))
+        name = Text(f"{channel.name}\n{channel.unit.replace('^2', '²')}", style=colour_of(index))
         table.add_row(name, Text("\n".join(rows), style=colour_of(index)), f"{high:+.3g}\n\n{low:+.3g}")
-    more = len(about["channels"]) - len(channels)
-    seconds = len(bins) * about["bin_s"]
+    more = len(about.channels) - len(channels)
+    seconds = len(bins) * about.bin_s
     title = f"signals, last {seconds:.3g} s" + (f" ({more} more channels)" if more else "")
     return Panel(table, title=title, title_align="left")
 
 
 def plot(pairs: Sequence[tuple[float, float] | None], columns: int, low: float, high: float) -> list[str]:
-    """From the least to the largest value, drawn in dots of Braille characters, two by four in each; a gap is a bar.
+    """Draw a signal with Braille characters, each of which has two by four dots.
+
+    A line of dots goes from the least to the largest value of each stretch. A gap is drawn as a bar.
 
     Args:
-        pairs: least and largest value, oldest first; None for a gap.
-        columns: characters.
-        low: value at the bottom.
-        high: value at the top.
+        pairs: Least and largest value of each stretch, oldest first; None for a gap.
+        columns: Width in characters.
+        low: Value at the bottom.
+        high: Value at the top.
 
     Returns:
         SIGNAL_ROWS texts of ``columns`` characters, the top one first.
@@ -120,36 +131,36 @@ def plot(pairs: Sequence[tuple[float, float] | None], columns: int, low: float, 
     return ["".join("│" if at in gaps else chr(0x2800 + bits) for at, bits in enumerate(row)) for row in cells]
 
 
-def _history_panel(about: dict[str, Any], snapshot: dict[str, Any], width: int) -> Panel:
-    decisions = snapshot["decisions"]
+def _history_panel(about: About, snapshot: Snapshot, width: int) -> Panel:
+    decisions = snapshot.decisions
     strip = Text()
     for one in decisions[-(width - 4) :]:
-        strip.append("█", style=_colour_of_decision(about, one["d"]))
+        strip.append("█", style=_colour_of_decision(about, one.decision))
     table = Table.grid(padding=(0, 2))
     for one in reversed(decisions[-HISTORY_SHOWN:]):
-        label, decided = about["labels"][one["label"]], [*about["labels"], about["unknown"]][one["d"]]
-        of_label = "" if one["d"] == one["label"] else f"  label {label}"
-        name = Text(decided, style=_colour_of_decision(about, one["d"]))
-        table.add_row(f"{one['t']:10.2f} s", name, Text(f"{100 * one['p'][one['label']]:5.1f} %{of_label}"))
-    return Panel(Group(strip, table), title=f"decisions, {snapshot['next_decision']:,} so far", title_align="left")
+        label, decided = about.labels[one.label], [*about.labels, about.unknown][one.decision]
+        of_label = "" if one.decision == one.label else f"  label {label}"
+        name = Text(decided, style=_colour_of_decision(about, one.decision))
+        table.add_row(f"{one.time_s:10.2f} s", name, Text(f"{100 * one.probabilities[one.label]:5.1f} %{of_label}"))
+    return Panel(Group(strip, table), title=f"decisions, {snapshot.next_decision:,} so far", title_align="left")
 
 
-def _counters(about: dict[str, Any], snapshot: dict[str, Any]) -> Text:
-    rate = "measuring" if snapshot["rate_hz"] is None else f"{snapshot['rate_hz']:,.1f} Hz"
-    text = Text(f" {snapshot['samples']:,} samples   {rate} of {about['expected_hz']:g}   ")
-    dropped = snapshot["dropped_by_board"]
+def _counters(about: About, snapshot: Snapshot) -> Text:
+    rate = "measuring" if snapshot.rate_hz is None else f"{snapshot.rate_hz:,.1f} Hz"
+    text = Text(f" {snapshot.samples:,} samples   {rate} of {about.expected_hz:g}   ")
+    dropped = snapshot.dropped_by_board
     for number, name in (
-        (snapshot["frame_errors"], "frame errors"),
-        (snapshot["gaps"], "gaps"),
-        (snapshot["lost"], f"lost ({dropped:,} on the board)" if dropped else "lost"),
-        (snapshot["reconnects"], "reconnects"),
-        (snapshot["restarts"], "restarts"),
+        (snapshot.frame_errors, "frame errors"),
+        (snapshot.gaps, "gaps"),
+        (snapshot.lost, f"lost ({dropped:,} on the board)" if dropped else "lost"),
+        (snapshot.reconnects, "reconnects"),
+        (snapshot.restarts, "restarts"),
     ):
         text.append(f"{number:,} {name}   ", style="bold red" if number else "")
-    if snapshot["ended"] is not None:
-        text.append(f"ended: {snapshot['ended']}", style="bold")
+    if snapshot.ended is not None:
+        text.append(f"ended: {snapshot.ended}", style="bold")
     return text
 
 
-def _messages(snapshot: dict[str, Any]) -> list[Text]:
-    return [Text(f" ! {message}", style="yellow") for message in snapshot["messages"][-3:]]
+def _messages(snapshot: Snapshot) -> list[Text]:
+    return [Text(f" ! {message}", style="yellow") for message in snapshot.messages[-3:]]

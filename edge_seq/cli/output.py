@@ -1,4 +1,4 @@
-"""How commands print: JSON for machines on stdout, tables for people on stdout, progress and errors on stderr."""
+"""Output of the commands: JSON and tables on stdout, progress and errors on stderr."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_seq.support.display import PLAIN_WIDTH, text_table
+from edge_seq.support.display import PLAIN_WIDTH, Table, text_table
 from edge_seq.support.display import progress as progress
 from edge_seq.support.errors import EdgeSeqError
-from edge_seq.support.figure_text import estimate as estimate
 from edge_seq.support.figure_text import percent as percent
 from edge_seq.support.files import json_text
 from edge_seq.support.stderr import print_stderr_error
@@ -20,68 +19,55 @@ from edge_seq.support.stderr import print_stderr_warning as print_stderr_warning
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any value of the configuration: section.key=value. May be repeated."),
+    typer.Option("--set", help="Value of the configuration, as section.key=value. May be given several times."),
 ]
 BaudOption = Annotated[
-    int, typer.Option(help="Of the board's port, as its firmware sets it; of no matter on USB.", min=300)
+    int,
+    typer.Option(help="Baud rate of the serial port. Must match the firmware. USB serial ports ignore it.", min=300),
 ]
 
 CHECK_FAILED = 1
-PARAMETERS_NOTE = "a gate's two biases, which torch keeps, are summed and count once"
 
 
 def print_json(data: Any, *, one_line: bool = False) -> None:
-    """One JSON document on stdout; numbers that JSON has no word for (NaN, infinity) become null."""
+    """Print one JSON document on stdout. NaN and infinity, which JSON cannot express, become null."""
     sys.stdout.write(json_text(data, indent=None if one_line else 2) + "\n")
 
 
 def print_json_error(name: str, message: str, *, one_line: bool = False) -> None:
-    """An error as a JSON document on stdout."""
+    """Print an error as a JSON document on stdout."""
     print_json({"error": name, "message": message}, one_line=one_line)
 
 
 def print_error(error: EdgeSeqError, *, as_json: bool, one_line: bool = False) -> None:
-    """The error on stderr, and as JSON on stdout where JSON was asked for."""
+    """Print an error on stderr, and with ``as_json`` also as JSON on stdout."""
     if as_json:
         print_json_error(type(error).__name__, str(error), one_line=one_line)
     print_stderr_error(error)
 
 
 def print_line(text: str) -> None:
-    """One line for people on stdout."""
+    """Print one line on stdout."""
     sys.stdout.write(text + "\n")
 
 
-def print_warning(result: dict[str, Any]) -> None:
-    """The warning that a result carries, if any, beside its figures."""
-    if "warning" in result:
-        print_line(f"WARNING: {result['warning']}")
+def print_warning(warning: str | None) -> None:
+    """Print the warning of a result; None prints nothing."""
+    if warning is not None:
+        print_line(f"WARNING: {warning}")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on stdout; the first column is text, the others are aligned right where they begin with a digit."""
+    """Print a table on stdout. Columns of numbers are aligned right."""
     from rich.console import Console
 
-    # Without a terminal (a log, a pipe) the width is a guess.
+    # A log or a pipe has no width, so a fixed one is used.
     console = Console(file=sys.stdout)
     width = console.width if console.is_terminal else PLAIN_WIDTH
     print_line(text_table(title, columns, rows, width=width))
 
 
-def print_reliability(result: dict[str, Any], *, side: str) -> None:
-    """Temperature and calibration error before and after, from :mod:`edge_seq.workflow.reliability`."""
-    temperature = result["temperature"]
-    note = f"; {temperature['note']}" if temperature["note"] else ""
-    windows = f"{temperature['windows']} validation windows of {temperature['groups']} groups"
-    fitted = f"temperature {temperature['value']:.3f}, of {windows}" if temperature["windows"] else "no temperature"
-    rows = [
-        [
-            {"float": "float model", "int": "integer model"}[name],
-            *(percent(model[when]["expected_calibration_error"]) for when in ("before", "after")),
-            *(f"{model[when]['negative_log_likelihood']:.4f}" for when in ("before", "after")),
-        ]
-        for name, model in result["models"].items()
-    ]
-    columns = ["classifier", "calibration error before", "after", "neg. log-likelihood before", "after"]
-    print_table(f"calibration on {side} windows", columns, rows)
-    print_line(fitted + note)
+def print_tables(tables: Sequence[Table], *, name: str = "") -> None:
+    """Print the tables of a result on stdout, with ``name`` before each title."""
+    for table in tables:
+        print_table(f"{name}, {table.title}" if name else table.title, table.columns, table.rows)

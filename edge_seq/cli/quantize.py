@@ -9,44 +9,48 @@ from typing import Annotated, Any
 import typer
 
 from edge_seq.cli.output import (
-    PARAMETERS_NOTE,
     JsonOption,
     percent,
     print_json,
     print_line,
-    print_reliability,
     print_table,
+    print_tables,
     print_warning,
     progress,
 )
+from edge_seq.scores.reliability import Reliability
+from edge_seq.support.figure_text import PARAMETERS_NOTE
+from edge_seq.support.results import from_plain
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """Size, saturation, cost and the tightest bounds, as tables."""
+    """Print size, cost, calibration, saturation and the tightest bounds of an integer model."""
     cost = summary["cost"]
     print_line(
-        f"{summary['parameters']} parameters ({PARAMETERS_NOTE}) in {summary['weight_bytes']} bytes of weights and "
-        f"biases, {summary['deployed_bytes']} as deployed, with padding and multipliers"
+        f"{summary['parameters']} parameters ({PARAMETERS_NOTE}): {summary['weight_bytes']} bytes of weights and "
+        f"biases, {summary['deployed_bytes']} bytes in flash with padding and multipliers"
     )
-    print_warning(summary)
+    print_warning(summary.get("warning"))
     print_line(
-        f"labels equal to float on "
-        f"{percent(cost['agreement_rate'])} of {cost['windows']} {cost['side']} windows; |dp| mean "
-        f"{cost['mean_abs_probability_error']:.4f}, max {cost['max_abs_probability_error']:.4f}"
+        f"float and integer model give the same label on "
+        f"{percent(cost['agreement_rate'])} of {cost['windows']} {cost['side']} windows; difference of probabilities: "
+        f"mean {cost['mean_abs_probability_error']:.4f}, max {cost['max_abs_probability_error']:.4f}"
     )
-    print_reliability(summary["reliability"], side=summary["reliability"]["side"])
+    found = from_plain(Reliability, summary["reliability"])
+    print_tables([found.table(summary["reliability"]["side"])])
+    print_line(found.temperature_text())
     rows = [[s["name"], str(s["saturated"]), str(s["values"]), percent(s["share"])] for s in summary["saturation"]]
     print_table("saturation on the calibration streams", ["value", "saturated", "of", "share"], rows)
     tightest = sorted(summary["range_proof"], key=lambda bound: bound["slack"])[:5]
     rows = [[b["name"], f"{b['magnitude']:,}", f"{b['limit']:,}", f"{b['slack']:.2f}"] for b in tightest]
-    print_table("range proof, tightest bounds", ["accumulator or intermediate", "can reach", "limit", "slack"], rows)
+    print_table("range proof: tightest bounds", ["accumulator or intermediate", "can reach", "limit", "slack"], rows)
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Turn the float model of a run into its integer model, proven free of overflow for any input.
+    """Quantize the float model of a run to an integer model, and prove that no input can make it overflow.
 
     Example: edge-seq quantize runs/hapt
     """

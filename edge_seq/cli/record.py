@@ -33,9 +33,11 @@ def _labels_by_key(labels: tuple[str, ...]) -> Iterator[Callable[[], str | None]
     from edge_seq.cli.keys import LABEL_KEYS, LabelKeys, key_presses
 
     if not sys.stdin.isatty():
-        raise ConfigError("record: labels are chosen by key, and standard input is no terminal; give --label")
+        raise ConfigError("record: labels are chosen by key, but standard input is not a terminal; give --label")
     if len(labels) > len(LABEL_KEYS):
-        raise ConfigError(f"record: {len(labels)} labels, and {len(LABEL_KEYS)} keys; give fewer with --labels")
+        raise ConfigError(
+            f"record: {len(labels)} labels are more than the {len(LABEL_KEYS)} keys; give fewer with --labels"
+        )
     with key_presses() as pressed:
         keys = LabelKeys(labels, pressed)
         sys.stderr.write(f"keys: {keys.help}\n")
@@ -43,7 +45,7 @@ def _labels_by_key(labels: tuple[str, ...]) -> Iterator[Callable[[], str | None]
 
 
 class _Progress:
-    """One line on stderr, where that is a terminal; rewritten four times a second."""
+    """Progress line on stderr, rewritten at most four times a second; none if stderr is not a terminal."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._shown = not quiet and sys.stderr.isatty()
@@ -70,7 +72,7 @@ class _Progress:
 
 
 def progress_line(capture: Capture, label: str) -> str:
-    """What a recording is at, for people."""
+    """Describe the state of a recording in one line: duration, samples, rate, gaps, frame errors, label."""
     rate = "measuring" if capture.rate_hz is None else f"{capture.rate_hz:,.1f} Hz"
     gaps = f"{capture.num_gaps} gaps, {capture.lost} lost" if capture.num_gaps else "no gaps"
     return (
@@ -82,7 +84,7 @@ def progress_line(capture: Capture, label: str) -> str:
 def _print_summary(capture: Capture, path: Path) -> None:
     rate = "not measured" if capture.mean_rate_hz is None else f"{capture.mean_rate_hz:,.2f} Hz"
     print_line(f"{path}: {capture.samples:,} samples, {capture.samples / capture.expected_hz:.2f} s")
-    print_line(f"  rate    {rate}, the contract says {capture.expected_hz:g} Hz")
+    print_line(f"  rate    {rate}, contract: {capture.expected_hz:g} Hz")
     for label, samples in sorted(capture.by_label.items()):
         print_line(f"  label   {label or '(none)'}: {samples:,} samples")
     restarts = f", {capture.restarts} restarts of the board" if capture.restarts else ""
@@ -90,8 +92,10 @@ def _print_summary(capture: Capture, path: Path) -> None:
     print_line(f"  gaps    {capture.num_gaps}, {capture.lost} samples lost{dropped}{restarts}")
     print_line(f"  wire    {capture.frame_errors} frame errors, {capture.reconnects} reconnects")
     if capture.beyond_full_scale:
-        print_line(f"  beyond full scale: {capture.beyond_full_scale:,} samples; readers saturate them")
-    print_line("it is whole" if capture.whole else "IT IS NOT WHOLE: gaps, or another rate; see above")
+        print_line(
+            f"  beyond full scale: {capture.beyond_full_scale:,} samples; they are clipped when the file is read"
+        )
+    print_line("the recording is complete" if capture.whole else "THE RECORDING HAS GAPS OR ANOTHER RATE, see above")
 
 
 def _contract_of_run(run: Path) -> tuple[SensorContract, tuple[str, ...]]:
@@ -103,32 +107,45 @@ def _contract_of_run(run: Path) -> tuple[SensorContract, tuple[str, ...]]:
 
 
 def command(
-    port: Annotated[str, typer.Option(help="Serial port of the board, or a URL of pyserial.")],
-    out: Annotated[Path, typer.Option(help="CSV file to write; its data source (.toml) is written beside it.")],
+    port: Annotated[
+        str, typer.Option(help="Serial port of the board, such as /dev/ttyACM0, COM3 or socket://host:port.")
+    ],
+    out: Annotated[Path, typer.Option(help="CSV file to write. Its data source (.toml) is written beside it.")],
     label: Annotated[
-        str | None, typer.Option(help="Of all samples; without it keys choose.", show_default=False)
+        str | None,
+        typer.Option(help="Label of all samples. Default: labels are chosen by key.", show_default=False),
     ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Classes, with commas between them. If not given: those of the board.", show_default=False),
+        typer.Option(
+            help="Labels to choose from, separated by commas. Default: the board's labels.", show_default=False
+        ),
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option(help="A run whose sensor contract the board must have, and whose classes are used."),
+        typer.Option(
+            help="Folder of a run. The board must have its sensor contract, and its labels are used. Default: the "
+            "board's own."
+        ),
     ] = None,
     duration_s: Annotated[
-        float | None, typer.Option(help="Stop after so many seconds of samples.", min=0, show_default=False)
+        float | None,
+        typer.Option(
+            help="Seconds of samples after which the recording ends. Default: it ends with q or Ctrl-C.",
+            min=0,
+            show_default=False,
+        ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
     baud: BaudOption = DEFAULT_BAUD,
     as_json: JsonOption = False,
 ) -> None:
-    """Record a board's sensor with labels, to a CSV that `edge-seq train --data FILE.toml` reads.
+    """Record a board's sensor with labels to a CSV file, which `edge-seq train --data FILE.toml` reads.
 
-    Labels are chosen by key while it records (1, 2, ... as shown; 0 none; q ends), or by --label. Samples are written
-    as they come: what ends the recording, a pulled plug too, costs at most the last second. Gaps are marked in the
-    column lost_before, and cut the recording when it is read. Ctrl-C ends it too. Exit code 1 where samples are
-    missing or the measured rate is not the contract's.
+    Labels are chosen by key during the recording (1, 2, ... as shown; 0 for none; q ends), or with --label. Samples are
+    written as they come, so a crash or a pulled plug costs at most the last second. The column lost_before marks gaps,
+    and readers cut the recording there. The exit code is 1 if samples are missing or the measured rate differs from
+    the contract.
 
     Example: edge-seq record --port /dev/ttyACM0 --out drive_07.csv --labels parked,normal_road,skid
 

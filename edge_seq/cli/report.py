@@ -15,14 +15,18 @@ def command(
         Path, typer.Argument(metavar="RUN_OR_COMPARISON", help="Folder of a run or a comparison, or comparison.json.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The page; in the folder if not given.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="HTML file to write. Default: report.html in the run or comparison.", show_default=False
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one HTML page that shows a run or a comparison: a model card with all figures. Needs no network, no torch.
+    """Write one HTML page that shows a run or a comparison: a model card with all figures.
 
-    Sections whose step was not done yet name its command. Exit code 1 where a section is of another model than the run
-    now holds (the page is written, and marks it), 2 where a file is damaged.
+    The page needs no network, and writing it needs no torch. A section whose step was not run yet names the command.
+    The exit code is 1 if a section is about another model than the run now holds (the page marks it), 2 if a file is
+    damaged.
 
     Example: edge-seq report runs/car --out car.html
     """

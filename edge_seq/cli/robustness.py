@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, estimate, print_json, print_line, print_table, print_warning, progress
-
-
-def sweep_rows(sweep: dict[str, Any]) -> list[list[str]]:
-    """One row a value: accuracy and macro-F1 of the integer model, or of the float model where there is no other."""
-    return [
-        [
-            f"{point['value']:g}" + (" (as trained)" if point["value"] == sweep["nominal"] else ""),
-            str(point["windows"]),
-            estimate(shown["accuracy"]),
-            estimate(shown["macro_f1"]),
-        ]
-        for point in sweep["points"]
-        for shown in [point.get("int", point["float"])]
-    ]
+from edge_seq.cli.output import JsonOption, print_json, print_line, print_tables, print_warning, progress
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    side: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    side: Annotated[str, typer.Option(help="Side of the split to score: train, validation or test.")] = "test",
     sweep: Annotated[
         list[str] | None,
         typer.Option(
-            help="mounting_angle, noise, rate or full_scale; again for several. If not given: all.", show_default=False
+            help="Disturbance: mounting_angle, noise, rate or full_scale. May be given several times. Default: all.",
+            show_default=False,
         ),
     ] = None,
-    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the curves as PNG; needs matplotlib.")] = True,
+    plot: Annotated[bool, typer.Option("--plot/--no-plot", help="Draw the curves as PNG. Needs matplotlib.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a run's models where the sensor is mounted askew, noisier, of another rate or of a smaller full scale.
+    """Score a run's models on a sensor that is rotated, noisier, or has another rate or a smaller full scale.
 
-    Recordings are disturbed as they come from the converter, then cut into windows as always. Writes
-    reports/robustness.SIDE.json and .png into the run. Needs no torch.
+    The raw counts of the recordings are disturbed and then cut into windows as usual. The results are written to
+    reports/robustness.SIDE.json and .png in the run. torch is not needed.
 
     Example: edge-seq robustness runs/car --sweep mounting_angle --sweep noise
     """
@@ -52,9 +39,7 @@ def command(
     if as_json:
         print_json(results)
         return
-    for one in results["sweeps"]:
-        columns = [one["quantity"], "windows", "accuracy", "macro-F1"]
-        print_table(f"{run.name}, {side}: {one['name'].replace('_', ' ')}", columns, sweep_rows(one))
-    print_warning(results)
+    print_tables(results.tables(), name=run.name)
+    print_warning(results.note.warning)
     if plot:
         print_line(f"curves: {opened.reports / f'robustness.{side}.png'}")

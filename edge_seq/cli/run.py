@@ -35,7 +35,7 @@ def _print_decisions(
     try:
         for decision in decide(model, at_most(samples, most), stats):
             if isinstance(decision, Gap):
-                print_stderr_warning(f"{decision}; the window begins anew")
+                print_stderr_warning(f"{decision}; the window starts again")
                 if as_json:
                     print_line(json_text({"gap_before_sample": decision.sample, "lost": decision.lost}, indent=None))
             elif as_json:
@@ -74,35 +74,45 @@ def _run_port(model: OnnxModel, port: str, baud: int, **options: Any) -> None:
 def command(
     model: Annotated[Path, typer.Argument(help="Folder of an exported run, or a step model (.onnx).")],
     source: Annotated[
-        str, typer.Option(help="CSV file with a header, - for standard input, or the serial port of a board.")
+        str, typer.Option(help="Source of samples: a CSV file with a header, - for standard input, or a serial port.")
     ] = "-",
     kind: Annotated[
-        str | None, typer.Option(help="Of a run folder: the int (if not given) or the float model.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Model of a run folder: int (integer) or float. Not for a model file. Default: int.",
+            show_default=False,
+        ),
     ] = None,
     counts: Annotated[
-        bool, typer.Option("--counts", help="Values are raw counts, not in the contract's units.")
+        bool, typer.Option("--counts", help="The values are raw sensor counts, not in the contract's units.")
     ] = False,
     time_column: Annotated[
         str | None,
         typer.Option(
-            help="Column with the time in seconds, to check rate and gaps. If not given: t or time, where there is "
-            "one. '' checks none.",
+            help="Column with the time in seconds, from which rate and gaps are checked. '' checks nothing. Default: "
+            "t or time, if there is one.",
             show_default=False,
         ),
     ] = None,
     duration_s: Annotated[
         float | None,
-        typer.Option(help="Stop after so many seconds of samples, by the contract's rate.", min=0, show_default=False),
+        typer.Option(
+            help="Seconds of samples, at the contract's rate, after which the run stops. Default: end of the stream.",
+            min=0,
+            show_default=False,
+        ),
     ] = None,
     baud: BaudOption = DEFAULT_BAUD,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")] = False,
 ) -> None:
-    """Run an exported ONNX model over a stream, sample by sample, and print a label whenever one is due.
+    """Run an exported ONNX model on a stream, sample by sample, and print a label whenever one is due.
 
-    The stream must hold to the sensor contract: its rate is checked all the way, its full scale on the first window; an
-    axis that stands still is warned of. In a file a gap is an error; on a port it is printed, and the window begins
-    anew. Needs neither torch nor the run's data. Stops at the end of the stream, and says on stderr how many samples a
-    second the model takes on this computer. With a decision stage, what it decides stands before the label.
+    The stream must match the sensor contract. Its rate is checked in every window, its full scale in the first one. A
+    constant axis gives a warning. A gap in a file is an error; a gap on a serial port is printed, and the window starts
+    again. With a decision stage, its decision is printed before the label.
+
+    The model's speed on this computer, in samples per second, is printed on stderr at the end. Neither torch nor the
+    run's data are needed.
 
     Example: edge-seq run runs/demo/lstm --source drive.csv --json
 
@@ -112,7 +122,9 @@ def command(
     from edge_seq.workflow.export import open_step_model
 
     if is_port(source) and (counts or time_column is not None):
-        raise ConfigError("--counts and --time-column say how a text is to be read, and a port gives none; leave them")
+        raise ConfigError(
+            f"run: --counts and --time-column are for CSV text, but {source} is a serial port; leave them out"
+        )
     opened = open_step_model(model, kind=kind)
     most = None if duration_s is None else round(duration_s * opened.contract.sample_rate_hz)
     text: dict[str, Any] = {"raw_counts": counts, "time_column": time_column, "most": most, "as_json": as_json}
@@ -126,7 +138,7 @@ def command(
 
 
 def at_most(samples: Iterable[NDArray[np.int16] | Gap], most: int | None) -> Iterable[NDArray[np.int16] | Gap]:
-    """So many samples, or all where ``most`` is None; those lost in a gap count."""
+    """Yield at most ``most`` samples, or all if it is None. Samples lost in a gap count."""
     from edge_seq.live.samples import Gap
 
     left = most
@@ -141,10 +153,10 @@ def at_most(samples: Iterable[NDArray[np.int16] | Gap], most: int | None) -> Ite
 
 
 def open_source_file(source: str) -> TextIO:
-    """The text of a recording.
+    """Open the text of a recording.
 
     Raises:
-        DataError: where it is no file.
+        DataError: there is no such file, or it is a folder.
     """
     path = Path(source)
     if path.is_dir():

@@ -13,14 +13,15 @@ from edge_seq.cli.output import JsonOption, print_json, print_line, print_table,
 
 def command(
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="CSV or Parquet file; its data source (TOML) is put beside it.")
+        Path,
+        typer.Option("--out", "-o", help="CSV or Parquet file to write. Its data source (.toml) is written beside it."),
     ],
-    drives: Annotated[int, typer.Option(help="How many drives.")] = 48,
+    drives: Annotated[int, typer.Option(help="Number of drives.")] = 48,
     duration_s: Annotated[float, typer.Option(help="Length of each drive in seconds.")] = 300.0,
-    sample_rate_hz: Annotated[float, typer.Option(help="Rate of the sensor.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    sample_rate_hz: Annotated[float, typer.Option(help="Sample rate of the sensor in Hz.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers. The same seed gives the same drives.")] = 0,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files of that name that this command did not write.")
+        bool, typer.Option("--force", help="Also replace existing files that this command did not write.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -31,7 +32,7 @@ def command(
     from edge_seq.pipeline.simulate import simulate_to_file
 
     with progress("simulating", drives, quiet=as_json) as update:
-        summary = simulate_to_file(
+        files = simulate_to_file(
             out,
             drives=drives,
             duration_s=duration_s,
@@ -41,9 +42,9 @@ def command(
             progress=update,
         )
     if as_json:
-        print_json(summary)
+        print_json(files)
         return
-    rows = [[label, str(count)] for label, count in summary["samples"].items()]
-    print_table(f"{summary['recordings']} drives at {sample_rate_hz:g} Hz", ["label", "samples"], rows)
-    print_line(f"wrote {summary['recordings_file']} and {summary['source_file']}")
-    print_line(f"next: edge-seq train --data {shlex.quote(summary['source_file'])}")
+    rows = [[label, str(count)] for label, count in files.samples.items()]
+    print_table(f"{files.recordings} drives at {sample_rate_hz:g} Hz", ["label", "samples"], rows)
+    print_line(f"wrote {files.recordings_file} and {files.source_file}")
+    print_line(f"next: edge-seq train --data {shlex.quote(str(files.source_file))}")

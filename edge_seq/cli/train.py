@@ -23,27 +23,47 @@ from edge_seq.ir.kind_names import CELL_NAMES, one_of
 
 def command(
     config: Annotated[
-        Path | None, typer.Argument(help="Configuration (TOML). Without one: the defaults, on the simulator.")
+        Path | None, typer.Argument(help="Configuration (TOML). Default: built-in values and simulated car states.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; made, or resumed.")] = Path("runs/run"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the run. An interrupted training resumes in it.")
+    ] = Path("runs/run"),
     data: Annotated[
-        Path | None, typer.Option("--data", help="Data source (TOML, see datasets/README.md); same as data.source.")
+        Path | None,
+        typer.Option(
+            "--data", help="Data source (TOML, see datasets/README.md). Sets data.source of the configuration."
+        ),
     ] = None,
-    cell: Annotated[str | None, typer.Option(help=f"{one_of(CELL_NAMES)}; same as training.cell.")] = None,
-    hidden_size: Annotated[int | None, typer.Option(help="Units a layer; same as training.hidden_size.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Same as training.epochs.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same as training.seed.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the model, a C identifier in lower case.")] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(help=f"Recurrent cell: {one_of(CELL_NAMES)}. Sets training.cell of the configuration."),
+    ] = None,
+    hidden_size: Annotated[
+        int | None,
+        typer.Option(help="Hidden size of each layer. Sets training.hidden_size of the configuration."),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Number of passes over the training windows. Sets training.epochs of the configuration."),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the training's random numbers. Sets training.seed of the configuration."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the model, a C identifier in lower case. Sets name of the configuration."),
+    ] = None,
     override: SetOption = None,
     show_config: Annotated[
-        bool, typer.Option("--show-config", help="Print the resolved configuration (all keys) and stop.")
+        bool, typer.Option("--show-config", help="Print the complete configuration with all keys and stop.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a classifier on recordings and leave it in a run folder.
+    """Train a classifier on recordings and write it to a run folder.
 
-    Splits by group, trains, keeps the epoch that is best on validation groups. An interrupted training resumes with
-    the same command.
+    The recordings are split by group. The epoch with the best score on the validation groups is kept. The same command
+    resumes an interrupted training.
 
     Example: edge-seq train --data datasets/hapt.toml --cell gru --hidden-size 32 --out runs/hapt
     """
@@ -66,7 +86,7 @@ def command(
         print_line(dump_config(resolved).rstrip())
         return
 
-    from edge_seq.workflow.train import train_run
+    from edge_seq.workflow.train import few_steps_warning, train_run
 
     with progress("training", resolved.training.epochs, quiet=as_json) as update:
         summary = train_run(
@@ -86,10 +106,12 @@ def command(
     print_table(f"{summary['dataset']}: windows by side of the split", ["side", "windows", "groups"], rows)
     for note in summary["reading"]:
         print_line(f"while reading: {note}")
-    print_warning(summary)
+    print_warning(summary.get("warning"))
     best = summary["history"][summary["best_epoch"] - 1]
     print_line(
-        f"{resolved.training.cell} of {resolved.training.hidden_size} units, epoch {summary['best_epoch']} kept: "
+        f"{resolved.training.cell} with {resolved.training.hidden_size} units, epoch {summary['best_epoch']} kept: "
         f"validation accuracy {percent(best['validation_accuracy'])}, macro-F1 {percent(best['validation_macro_f1'])}"
     )
+    warning = few_steps_warning(summary["optimiser_steps"], resolved.training)
+    print_line(f"{summary['optimiser_steps']:,} optimiser steps" if warning is None else f"WARNING: {warning}")
     print_line(f"next: edge-seq quantize {shlex.quote(str(out))}")

@@ -17,30 +17,40 @@ if TYPE_CHECKING:
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of an exported run.")],
-    windows: Annotated[int, typer.Option(min=1, help="How many held-out windows to compare, at most.")] = 500,
-    extreme: Annotated[int, typer.Option(min=0, help="How many windows of random and extreme counts to add.")] = 100,
-    side: Annotated[str, typer.Option(help="Whose windows: train, validation or test.")] = "test",
+    windows: Annotated[int, typer.Option(min=1, help="Largest number of held-out windows to compare.")] = 500,
+    extreme: Annotated[
+        int, typer.Option(min=0, help="Number of additional windows with random and extreme sensor counts.")
+    ] = 100,
+    side: Annotated[
+        str, typer.Option(help="Side of the split that gives the windows: train, validation or test.")
+    ] = "test",
     target: Annotated[
         list[str] | None,
-        typer.Option(help="Run the C on this emulated target too (again for several), or all. A file of targets/."),
+        typer.Option(
+            help="Emulated target on which the C is run too (a file of firmware_export/targets), or all. May be given "
+            "several times. Default: the C is run on this machine only."
+        ),
     ] = None,
     port: Annotated[
-        str | None, typer.Option(help="Run it on the board on this serial port too.", show_default=False)
+        str | None,
+        typer.Option(help="Serial port of a board on which the C is run too. Default: no board.", show_default=False),
     ] = None,
     baud: BaudOption = DEFAULT_BAUD,
-    port_steps: Annotated[int, typer.Option(min=1, help="Steps to run on the board, at least.")] = 10_000,
+    port_steps: Annotated[int, typer.Option(min=1, help="Least number of time steps to run on the board.")] = 10_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify the exports: torch, float reference, float ONNX; then exactly: integer reference, integer ONNX, C.
+    """Compare the exports of a run with the models, rung by rung.
 
-    With --target the C export is also compiled for each target, and run in its emulator. A target whose compiler or
-    emulator is not on this machine is skipped, and the report says what installs it.
+    The float rungs compare torch, the float reference and float ONNX within budgets. The integer rungs compare the
+    integer reference, integer ONNX and C exactly: every time step and every state. ONNX and C are the files that
+    `edge-seq export` wrote. The results are written to reports/verify.json and reports/verify.xml (JUnit) in the run.
+    The exit code is 1 if a rung fails.
 
-    With --port the board's model and contract are compared first; a board with others is refused before a sample is
-    sent. Then its self-test is run, and every step and state compared; counted cost and free stack are in the report.
+    With --target the C is also compiled for each target and run in its emulator. A target whose compiler or emulator is
+    not installed is skipped, and the report says how to install it.
 
-    Compares what `edge-seq export` wrote, every time step, every state. Writes reports/verify.json and
-    reports/verify.xml (JUnit) into the run. Exit code 1 where a rung fails.
+    With --port the board must have the same model and contract; otherwise it is refused before a sample is sent. Then
+    its self-test is run, and every time step and state is compared. The report has its measured cost and free stack.
 
     Example: edge-seq verify runs/hapt --target cortex_m4 --target cortex_m0 --json
     Example: edge-seq verify runs/hapt --port /dev/ttyACM0
@@ -74,6 +84,6 @@ def command(
     else:
         print_table(f"{run.name}: {LADDER_TITLE}", *ladder.table())
         print_line(ladder.verdict)
-        print_line(f"as a page, with all else of the run: edge-seq report {shlex.quote(str(run))}")
+        print_line(f"the whole run as a page: edge-seq report {shlex.quote(str(run))}")
     if not ladder.holds:
         raise typer.Exit(CHECK_FAILED)

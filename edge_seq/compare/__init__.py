@@ -1,6 +1,7 @@
-"""edge-seq compare: vanilla RNN, GRU or LSTM, answered by measurement.
+"""edge-seq compare: a measured choice among recurrent cells.
 
-Read in this order: ``config`` (what is compared), ``points`` (each training), ``data`` (windows of a point), ``trial``
-(one training, measured), ``cost`` (what a shape costs on a target), ``study`` (many trials, any number of workers),
-``summary`` (figures with intervals), ``verdict`` (rules and words), ``text`` and ``plots``, ``run`` (all of it).
+Read in this order: ``config`` (configuration), ``points`` (the trainings), ``data`` (windows of a training), ``trial``
+(one training and its measurements), ``cost`` (cost of a network on a target), ``study`` (many trainings on any number
+of workers), ``summary`` (scores with intervals), ``verdict`` (rules and recommendation), ``text`` and ``plots``,
+``run`` (all steps).
 """

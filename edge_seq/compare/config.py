@@ -1,4 +1,4 @@
-"""What a comparison is told: one frozen, validated table, and what each task begins with."""
+"""Configuration of a comparison: one frozen, validated table, and the presets of each task."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ else:
 BUILT_IN_TASKS = (SIMULATOR, *MEMORY_TASKS)
 FirstWeights = Literal["default", "forget_bias", "chrono"]
 Positive = Annotated[int, Field(ge=1)]
-# Keys of `training` that each point sets itself, and what to do instead.
+# Keys of `training` that the comparison sets for each training, and what to do instead.
 SET_BY_POINT = {
     "cell": "give --cell",
     "hidden_size": "give --hidden-size, --parameters or --instructions",
     "num_layers": "cells are compared in one layer",
-    "learning_rate": "set learning_rates, of which each cell takes what suits it best",
+    "learning_rate": "set learning_rates, of which the best is used for each cell",
     "initialisation": "give --first-weights",
     "pooling": "give --readout",
     "seed": "give --seeds",
-    "keep": "the last epoch is kept, since the windows that would choose one are those that are scored",
+    "keep": "the last epoch is kept, because the windows that could choose an epoch are the scored ones",
 }
 
 
@@ -48,12 +48,12 @@ class CompareData(_Table):
     """Data of a task with recordings.
 
     Attributes:
-        simulator: of the task ``car_states``.
-        test_fraction: share of the windows that is put aside and not looked at, unless the source gives a test part.
-        split_seed: of the choice of the groups that are put aside.
-        scored_fraction: share of the rest that is scored; other groups for each seed, the same for each cell.
-        window_stride: samples between windows; the contract's where 0.
-        max_training_windows: of each training, spread evenly; all where 0.
+        simulator: options of the simulator, for the task ``car_states``.
+        test_fraction: share of the windows for the test part, which is not used, unless the source gives a test part.
+        split_seed: seed of the choice of the test part's groups.
+        scored_fraction: share of the other windows that is scored: other groups for each seed, the same for each cell.
+        window_stride: samples from one window to the next; 0 takes the stride of the contract.
+        max_training_windows: largest number of windows of a training, spread evenly; 0 takes all.
     """
 
     simulator: SimulatorConfig = SimulatorConfig()
@@ -65,10 +65,10 @@ class CompareData(_Table):
 
 
 class MemoryData(_Table):
-    """Data of a memory task; drawn anew for each seed, the same for each cell.
+    """Data of a memory task. They are drawn again for each seed, and are the same for each cell.
 
     Attributes:
-        training_windows, scored_windows: how many.
+        training_windows, scored_windows: number of windows.
     """
 
     training_windows: Positive = 2048
@@ -76,30 +76,32 @@ class MemoryData(_Table):
 
 
 class CompareConfig(_Table):
-    """Everything that decides the figures of a comparison.
+    """Configuration of a comparison.
 
     Attributes:
         task: ``car_states``, ``recall``, ``latch``, or the path of a data source (TOML, see datasets/README.md).
-        cells: which.
-        hidden_sizes: H, the same for each cell.
-        parameters: budgets; each cell gets the most units that fit.
-        instructions: budgets of a step on ``target`` (cycles where it counts cycles); each cell gets the most units
-            that fit.
-        first_weights: torch's ``default``; ``forget_bias``, orthogonal recurrent weights and gates that keep the state
-            with a bias of 1; ``chrono``, orthogonal recurrent weights and gates spread over the window. A vanilla RNN
-            has no gates, so that for it the last two are one, called ``orthogonal``.
-        window_lengths: T, in samples.
-        readouts: what the head sees: the ``last`` hidden state, so that a cell has to remember, or the ``mean`` of all,
-            which remembers in its place.
-        learning_rates: each tried; the best by mean score is taken for each cell, size, T and kind of first weights.
-        seeds: how many trainings of each.
-        score: what cells are compared by.
-        target: where cost is measured; empty for nowhere.
-        training: everything else about each training.
-        data: of a task with recordings.
-        memory: of a memory task.
-        gradient_windows: scored windows that the norms of gradients are averaged over.
-        integer_windows: scored windows that the integer model is run on, spread evenly.
+        cells: names of the cells.
+        hidden_sizes: hidden sizes H, the same for each cell.
+        parameters: budgets in parameters; each cell gets the largest hidden size that fits.
+        instructions: budgets in instructions (or cycles, if the target counts cycles) per time step on ``target``; each
+            cell gets the largest hidden size that fits.
+        first_weights: initial weights. ``default`` are those of torch. ``forget_bias`` are orthogonal recurrent weights
+            and a bias of 1 on the gates that keep the state. ``chrono`` are orthogonal recurrent weights and gates
+            spread over the window. A vanilla RNN has no gates, so the last two are the same for it and are called
+            ``orthogonal``.
+        window_lengths: window lengths T in samples.
+        readouts: inputs of the head: the ``last`` hidden state, for which the cell has to remember, or the ``mean`` of
+            all, which remembers for it.
+        learning_rates: learning rates to try. The one with the best mean score is used for each cell, size, T and kind
+            of initial weights.
+        seeds: number of trainings of each candidate.
+        score: score by which cells are compared.
+        target: name of the target on which cost is measured; empty measures no cost.
+        training: all other options of a training.
+        data: options of a task with recordings.
+        memory: options of a memory task.
+        gradient_windows: number of scored windows over which norms of gradients are averaged.
+        integer_windows: number of scored windows on which the integer model is run, spread evenly.
     """
 
     task: str = SIMULATOR
@@ -135,7 +137,7 @@ class CompareConfig(_Table):
 
     @property
     def is_memory_task(self) -> bool:
-        """Whether windows are drawn, not cut from recordings."""
+        """True if windows are drawn at random instead of cut from recordings."""
         return self.task in MEMORY_TASKS
 
 
@@ -179,7 +181,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "training": _DATA_TRAINING,
     },
 }
-# What the quick form takes instead: fewer lengths, three seeds, one learning rate, fewer and shorter trainings.
+# Values of --quick: fewer window lengths, three seeds, one learning rate, fewer and shorter trainings.
 _QUICK: dict[str, dict[str, Any]] = {
     "recall": {
         "parameters": [],
@@ -216,16 +218,19 @@ _QUICK: dict[str, dict[str, Any]] = {
 def load_compare_config(
     task: str, *, quick: bool = False, options: Mapping[str, Any] | None = None, overrides: Sequence[str] = ()
 ) -> CompareConfig:
-    """What is compared: the task's own values, those of the quick form, options, then overrides.
+    """Build the configuration of a comparison from presets of the task, presets of --quick, options and overrides.
+
+    Later ones replace earlier ones.
 
     Args:
-        task: a built-in task or the path of a data source, relative to the current folder.
-        quick: the form that is done in under half an hour on two cores.
-        options: top keys of :class:`CompareConfig`; None leaves one out.
+        task: name of a built-in task or path of a data source, relative to the current folder.
+        quick: True takes the presets for under half an hour on two cores.
+        options: values of top keys of :class:`CompareConfig`; None leaves a key as it is.
         overrides: ``key=value`` or ``section.key=value``, value as in TOML.
 
     Raises:
-        ConfigError: naming each key that is unknown, out of range, set by the comparison itself or without effect.
+        ConfigError: keys are unknown, out of range, set by the comparison itself or without effect; the message names
+            each.
     """
     given = {key: value for key, value in (options or {}).items() if value is not None}
     sizes = ("hidden_sizes", "parameters", "instructions")
@@ -244,10 +249,10 @@ def load_compare_config(
 
 
 def parse_compare_config(table: Mapping[str, Any]) -> CompareConfig:
-    """Validate a table.
+    """Validate the table of a comparison.
 
     Raises:
-        ConfigError: naming each key that is missing, unknown or out of range.
+        ConfigError: keys are missing, unknown or out of range; the message names each.
     """
     try:
         return CompareConfig.model_validate(table)
@@ -257,7 +262,7 @@ def parse_compare_config(table: Mapping[str, Any]) -> CompareConfig:
 
 
 def config_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], *, prefix: str = "") -> list[str]:
-    """Keys in which two nested tables differ, in words: ``training.epochs 20 there, 40 now``."""
+    """Describe the keys in which two nested tables differ, for example ``training.epochs 20 there, 40 now``."""
     differences = []
     for key in sorted(found.keys() | wanted.keys()):
         there, now = found.get(key), wanted.get(key)
@@ -292,7 +297,7 @@ def _override(table: dict[str, Any], override: str) -> None:
         raise ConfigError("comparison: task cannot be set; give it as the first argument of edge-seq compare")
     if len(parts) == 2 and parts[0] == "training" and parts[1] in SET_BY_POINT:
         raise ConfigError(
-            f"comparison: training.{parts[1]} cannot be set, it is decided by the comparison: {SET_BY_POINT[parts[1]]}"
+            f"comparison: training.{parts[1]} cannot be set, because the comparison sets it: {SET_BY_POINT[parts[1]]}"
         )
     _merge(table, nested)
 
@@ -300,7 +305,7 @@ def _override(table: dict[str, Any], override: str) -> None:
 def _refuse_what_has_no_effect(table: Mapping[str, Any]) -> None:
     task = table["task"]
     if task in MEMORY_TASKS and "data" in table:
-        raise ConfigError(f"comparison: data has no effect on the task {task}, which has no recordings; leave it out")
+        raise ConfigError(f"comparison: data has no effect on task {task}, which has no recordings; leave it out")
     if task not in MEMORY_TASKS and "memory" in table:
         raise ConfigError(f"comparison: memory has no effect on {Path(task).name}; it is for {list(MEMORY_TASKS)}")
     if task != SIMULATOR and "simulator" in table.get("data", {}):

@@ -1,7 +1,7 @@
-"""What a network of a shape costs: parameters by formula, flash, RAM and instructions by building and counting.
+"""Cost of a network: parameters by formula, flash, RAM and instructions by building and running it on a target.
 
-Cost does not depend on what was learned, only on the shape: the weights in flash have a fixed size and the kernels take
-the same time whatever the data. So a shape is measured once, with untrained weights.
+The cost depends on the shape only: weights have a fixed size in flash, and the kernels take the same time for all data.
+So a shape is measured once, with untrained weights.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.training.config import TrainingConfig
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
-from firmware_export.measuring.measure import Measurement, measure, measurement_to_dict
+from firmware_export.measuring.measure import Measurement, measure
+from firmware_export.measuring.report import measured_figures
 from firmware_export.measuring.step_counts import StepCounts
 from firmware_export.toolchain.target import MissingToolError, Target
 
-MOST_UNITS = 256  # that a budget is looked at with
+MOST_UNITS = 256  # largest hidden size that is tried for a budget
 STEPS_FOR_BUDGET = 8  # a step between the first and the last costs the same in a window of any length
 _LOUDNESS = 300  # standard deviation of the counts of the untrained model
 
 
 def count_parameters(cell: CellName, hidden_size: int, *, input_size: int, num_classes: int) -> int:
-    """Trainable numbers of one layer and the head, as :func:`edge_seq.ir.model.num_parameters` counts them.
+    """Count the parameters of one layer and the head, as :func:`edge_seq.ir.model.num_parameters` does.
 
     >>> count_parameters("lstm", 16, input_size=3, num_classes=4)
     1348
@@ -44,20 +45,20 @@ def count_parameters(cell: CellName, hidden_size: int, *, input_size: int, num_c
 
 
 def count_macs(cell: CellName, hidden_size: int, *, input_size: int) -> int:
-    """Multiply-accumulates of a step, without the head."""
+    """Count the multiply-accumulates of a time step, without the head."""
     return kind_named(cell).macs(input_size, hidden_size)
 
 
 def most_units(cost: Callable[[int], int], budget: int, what: str) -> int:
-    """The most units whose cost keeps to a budget; cost grows with units.
+    """Find the largest hidden size whose cost is within a budget. The cost must grow with the hidden size.
 
     Args:
-        cost: of so many units.
-        budget: that it may be.
-        what: names both in the message, for example ``gru: 1,000 parameters``.
+        cost: function from the hidden size to the cost.
+        budget: largest allowed cost.
+        what: beginning of the error message, for example ``gru: 1,000 parameters``.
 
     Raises:
-        ConfigError: not even one unit fits.
+        ConfigError: one unit already exceeds the budget.
 
     >>> most_units(lambda units: 10 * units, 75, "example")
     7
@@ -72,7 +73,7 @@ def most_units(cost: Callable[[int], int], budget: int, what: str) -> int:
 
 
 def untrained_model(shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig) -> IntModel:
-    """An integer model of a shape, with first weights from a fixed seed."""
+    """Make an integer model of a shape with untrained weights from a fixed seed."""
     from edge_seq.frontends.from_torch import from_torch
     from edge_seq.training.untrained import untrained_weights
 
@@ -95,11 +96,11 @@ def untrained_model(shape: Shape, contract: SensorContract, labels: tuple[str, .
 def measure_shape(
     shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig, target: Target
 ) -> Measurement:
-    """Build a shape for a target and count its steps.
+    """Build a network of a shape for a target, and count its instructions.
 
     Raises:
         MissingToolError: a compiler or an emulator is missing.
-        ToolError: it does not compile or does not fit.
+        ToolError: the network does not compile or does not fit on the target.
     """
     model = untrained_model(shape, contract, labels, base)
     counts = np.zeros((1, shape.time_steps, contract.num_channels), np.int16)
@@ -112,7 +113,7 @@ def measure_shape(
 def cost_of_shape(
     shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig, target: Target | None
 ) -> dict[str, Any]:
-    """All that a shape costs, ready for JSON; where it could not be measured, ``status`` and ``reason`` say why."""
+    """Measure the cost of a shape as a table for JSON. ``status`` and ``reason`` say why if it was not measured."""
     sizes = {"input_size": contract.num_channels}
     cost: dict[str, Any] = {
         **dataclasses.asdict(shape),
@@ -130,7 +131,7 @@ def cost_of_shape(
         return {**cost, "status": "failed", "reason": str(error)}
     if found.sizes is None or found.steps is None:
         return {**cost, "status": "skipped", "reason": "; ".join(found.notes)}
-    table = measurement_to_dict(found)
+    table = measured_figures(found).to_dict()
     kept = ("detail", "code_bytes", "table_bytes", "weight_bytes", "flash_bytes", "ram_bytes", "stack_bytes")
     return {
         **cost,
@@ -144,8 +145,10 @@ def cost_of_shape(
 
 
 def _of_step(steps: StepCounts) -> int:
-    """A step between the first and the last of a window, so that it does not depend on the window's length; of a window
-    that has none, the last."""
+    """Cost of a time step between the first and the last of a window, which does not depend on the window length.
+
+    A window without such a step gives the cost of its last step.
+    """
     classes = {one.name: one.maximum for one in steps.classes}
     return classes.get("between", classes["last"])
 
@@ -160,11 +163,11 @@ def units_of_size(
     *,
     readout: Pooling = "last",
 ) -> int:
-    """Units of a cell at a size; a budget of instructions is kept with this readout.
+    """Find the hidden size of a cell at a size of the comparison. A budget of instructions holds with this readout.
 
     Raises:
-        ConfigError: a budget that not even one unit keeps to.
-        ToolError: a budget of instructions where nothing can be counted.
+        ConfigError: one unit already exceeds the budget.
+        ToolError: the size is a budget of instructions, and instructions cannot be counted.
     """
     match size.kind:
         case "units":
@@ -195,7 +198,7 @@ def _units_of_instructions(
             cost = cost_of_shape(Shape(cell, units, STEPS_FOR_BUDGET, readout), contract, labels, base, target)
             if cost["status"] != "measured":
                 raise ToolError(
-                    f"comparison: a budget of {size} needs a target to count on, and {cell} with {units} units was not "
+                    f"comparison: a budget of {size} needs a target to count on, but {cell} with {units} units was not "
                     f"measured ({cost['reason']}). Install what is missing, or give a budget of --parameters"
                 )
             known[units] = cost["per_step"]

@@ -1,7 +1,7 @@
-"""Windows of a point: drawn for a memory task, cut from recordings for all others.
+"""Windows of a training: drawn at random for a memory task, cut from recordings for all other tasks.
 
-Of recordings, a test part is put aside first and never looked at: a comparison is a choice, and a test part that was
-chosen by is none any more. The rest is split by group anew for each seed, the same way for each cell.
+A test part of the recordings is left out first and never used, because a comparison is a choice, and scores on data
+that were used for a choice are too good. The rest is split by group again for each seed, alike for all cells.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _TRAINING, _SCORED = 0, 1
 
 @dataclass(frozen=True)
 class PointData:
-    """What a training learns from and is scored on.
+    """Windows that a training learns from and windows that it is scored on.
 
     Attributes:
-        contract: of both, with the point's window length.
+        contract: sensor contract of both, with the window length of the training.
         labels: K class names.
         train: windows to learn from.
-        scored: windows of other groups.
+        scored: windows of other groups, to score.
     """
 
     contract: SensorContract
@@ -50,22 +50,22 @@ class PointData:
 
     @property
     def calibration_counts(self) -> NDArray[np.int16]:
-        """Training windows int16 [B, T, C] that ranges are found on, spread evenly."""
+        """Training windows int16 [B, T, C] for the calibration, spread evenly."""
         return self.train.counts[spread(len(self.train.labels), CALIBRATION_WINDOWS)]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the windows of a comparison come from.
+    """Source of the windows of a comparison.
 
     Attributes:
-        name: for people.
+        name: name of the data.
         labels: K class names.
-        contract: of windows of T samples.
-        windows: of a window length and a seed; the last few are kept, as all cells use the same.
-        has_groups: whether windows belong to groups that are fewer than themselves.
-        fingerprint: SHA-256 of all that the windows depend on besides the configuration.
-        note: what was put aside.
+        contract: function from the window length T to the sensor contract.
+        windows: function from a window length and a seed to the windows. The last few are kept, as all cells use them.
+        has_groups: True if several windows belong to one group.
+        fingerprint: SHA-256 of the data that the windows depend on, without the configuration.
+        note: sentence about the training, scored and test parts.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Source:
 
 
 def open_source(config: CompareConfig, *, progress: Callable[[int, int], None] | None = None) -> Source:
-    """Read or simulate, and put the test part aside.
+    """Read or simulate the data, and leave out the test part.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
@@ -110,8 +110,8 @@ def _memory_source(config: CompareConfig) -> Source:
         windows=windows,
         has_groups=False,
         fingerprint=windows_hash(first),
-        note=f"each training on {memory.training_windows:,} windows of its own, scored on {memory.scored_windows:,} "
-        "others; drawn anew for each seed",
+        note=f"each training has {memory.training_windows:,} windows of its own and is scored on "
+        f"{memory.scored_windows:,} others, drawn again for each seed",
     )
 
 
@@ -125,7 +125,7 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
         seed=data.split_seed,
         minimum_share=minimum_share,
     )
-    # A validation part that the source gives is no test part: it joins the rest, which is split anew for each seed.
+    # A validation part that the source gives is not a test part. It joins the rest, which is split for each seed.
     rest = tuple(dataclasses.replace(r, split=None) for r in (*aside.train, *aside.validation))
 
     def contract(time_steps: int) -> SensorContract:
@@ -134,7 +134,7 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
 
     @cache
     def split_of(seed: int) -> Split:
-        """With the windows of the data's own contract, so that the same groups are scored at each window length."""
+        """Split with the windows of the data's own contract, so that every window length scores the same groups."""
         return split_by_group(
             dataclasses.replace(dataset, recordings=rest),
             validation_fraction=data.scored_fraction,
@@ -163,16 +163,16 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
         windows=windows,
         has_groups=True,
         fingerprint=_dataset_hash(dataset, minimum_share),
-        note=f"{len(put_aside)} groups put aside as the test part, not looked at; {len(groups)} groups split anew for "
-        f"each seed, {data.scored_fraction:.0%} of the windows scored",
+        note=f"{len(put_aside)} groups are the test part, which is not used; {len(groups)} groups are split again for "
+        f"each seed, and {data.scored_fraction:.0%} of their windows are scored",
     )
 
 
 def check_windows_of_all(source: Source, config: CompareConfig) -> None:
-    """Cut the windows of each length for one seed, before long work.
+    """Cut the windows of each length for one seed, before the long work begins.
 
     Raises:
-        DataError: naming the window length for which a class has too few groups, or nothing can be cut.
+        DataError: a class has too few groups or nothing can be cut; the message names the window length.
     """
     for time_steps in config.window_lengths:
         try:
@@ -182,7 +182,7 @@ def check_windows_of_all(source: Source, config: CompareConfig) -> None:
 
 
 def spread(count: int, most: int) -> NDArray[np.int64]:
-    """Indices of at most so many of ``count`` windows, spread evenly.
+    """Choose at most ``most`` of ``count`` windows, spread evenly: indices int64.
 
     >>> spread(10, 4).tolist()
     [0, 3, 6, 9]

@@ -1,7 +1,7 @@
-"""The database that holds the trials of a comparison: which one, how it is opened, and what is said where it fails.
+"""The database of the trials of a comparison: its URL, how it is opened, and its errors.
 
-A file (SQLite) in the folder of the comparison, or any URL that SQLAlchemy takes, for workers on many machines. Nothing
-that is said of a URL shows its password.
+The database is a file (SQLite) in the folder of the comparison, or any URL that SQLAlchemy takes, for workers on many
+machines. No message shows the password of a URL.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _SHOWN_OPTIONS = {"host", "port", "user", "dbname", "sslmode", "connect_timeout"
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """How workers know of each other.
+    """Times by which workers notice that another worker is gone.
 
     Attributes:
-        interval_s: between two signs of life.
-        grace_s: silence after which a trial is taken over.
+        interval_s: seconds between two heartbeats of a worker.
+        grace_s: seconds without a heartbeat after which another worker takes over the trial.
     """
 
     interval_s: int = 15
@@ -43,13 +43,13 @@ class Heartbeat:
 
 
 def storage_of_folder(folder: Path) -> str:
-    """URL of the database file in the folder of a comparison; the file is made if it is not there.
+    """Make the database file in the folder of a comparison if it is missing, and return its URL.
 
-    In write-ahead mode: a commit waits for the disk only once, and other programs can read meanwhile. That mode needs a
-    file system of this machine; workers on several machines need a database server.
+    The file is in write-ahead mode: a commit waits for the disk only once, and other programs can read meanwhile. This
+    mode needs a local file system, so workers on several machines need a database server.
 
     Raises:
-        ConfigError: the name of the folder has a character that this SQLAlchemy cannot put into a URL.
+        ConfigError: the folder's name has a character that this version of SQLAlchemy cannot put into a URL.
     """
     from sqlalchemy.engine import URL, make_url
 
@@ -66,7 +66,7 @@ def storage_of_folder(folder: Path) -> str:
 
 
 def shown_storage(storage: str) -> str:
-    """The URL without its password, and of the options behind the question mark only those that hold no secret."""
+    """Remove from a URL its password and all options that may hold a secret."""
     from sqlalchemy.engine import make_url
 
     url = make_url(storage)
@@ -75,60 +75,60 @@ def shown_storage(storage: str) -> str:
 
 
 def check_storage(storage: str) -> URL:
-    """Check a URL and its driver; connects to nothing.
+    """Check a URL and its driver without connecting.
 
     Raises:
-        ConfigError: it is no URL of a database.
-        ToolError: the driver is not installed; says how to install it.
+        ConfigError: the text is not the URL of a database.
+        ToolError: the driver is not installed; the message says how to install it.
     """
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-    # What follows the kind of database may hold a password, and where a URL does not parse nobody knows where.
+    # The text after the kind of database may hold a password, at an unknown place if the URL does not parse.
     kind, is_url, rest = storage.partition("://")
     named = f"{kind}://..." if is_url else "(without ://)"
     try:
         url = make_url(storage)
         if url.password is not None and rest.count("@") > 1:
             raise ConfigError(
-                f"comparison: --storage {named} has more than one @, so that it is not clear where the password ends; "
-                "write %40 for each but the one before the host"
+                f"comparison: --storage {named} has more than one @, so it is not clear where the password ends; write "
+                "%40 for each @ except the one before the host"
             )
         create_engine(url)
     except (ImportError, NoSuchModuleError) as error:
         raise ToolError(
             f"comparison: no driver for the database {kind}: {error}. For PostgreSQL: pip install "
-            "'edge-seq[compare-postgresql]' and --storage postgresql+psycopg2://user@host/database; for another "
-            "database install its driver and name it in the same way"
+            "'edge-seq[compare-postgresql]' and --storage postgresql+psycopg2://user@host/database. For another "
+            "database, install its driver and name it in the same way"
         ) from error
-    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+    except (ArgumentError, ValueError) as error:  # a ValueError for a port that is not a number
         raise ConfigError(
-            f"comparison: --storage {named} is no URL of a database; expected for example "
+            f"comparison: --storage {named} is not the URL of a database; expected for example "
             "postgresql+psycopg2://user@host/database or sqlite:////folder/study.db"
         ) from error
     return url
 
 
 def open_study(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
-    """The study of that name; made if it is not there.
+    """Open the study of a name, and make it if it is missing.
 
     Raises:
-        ConfigError, ToolError: as :func:`check_storage` and :func:`database_errors`; or another version of Optuna made
-            the tables.
+        ConfigError: ``storage`` is not the URL of a database.
+        ToolError: the driver is missing, the database cannot be used, or another version of Optuna made its tables.
     """
     import optuna
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # results and errors are ours to tell
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # edge_seq reports results and errors itself
     url = check_storage(storage)
     with database_errors(storage):
         for remaining in reversed(range(_OPEN_TRIES)):
             try:
                 with quiet():
                     backend = optuna.storages.RDBStorage(
-                        storage.replace("{", "{{").replace("}", "}}"),  # Optuna takes it for a template
+                        storage.replace("{", "{{").replace("}", "}}"),  # Optuna formats it as a template
                         engine_kwargs={"connect_args": _connect_args(url), "pool_pre_ping": True},
                         heartbeat_interval=heartbeat.interval_s,
                         grace_period=heartbeat.grace_s,
@@ -146,18 +146,19 @@ def open_study(storage: str, name: str, heartbeat: Heartbeat) -> optuna.Study:
                 if not remaining:
                     raise
                 time.sleep(0.5)  # two workers that make the tables at the same time
-            except RuntimeError as error:  # Optuna's, of tables that another version of it made
+            except RuntimeError as error:  # Optuna raises it for tables that another version of it made
                 raise ToolError(
                     f"comparison: the database {url.drivername} cannot be used with this Optuna: {error} Or give "
-                    "another --out (with --storage: an empty database) to start anew"
+                    "another --out (with --storage: an empty database) to start again"
                 ) from error
     raise AssertionError("unreachable")
 
 
 def set_if_absent(study: optuna.Study, name: str, value: str) -> None:
-    """A user attribute of a study, left as it is where it is there already.
+    """Set a user attribute of a study, unless it is set already.
 
-    Optuna's own way overwrites it. Here the table's rule decides, one row for each study and name, whoever comes first.
+    Optuna's own function overwrites it. Here the database decides, since its table allows one row for each study and
+    name: the first writer wins.
     """
     from optuna.storages._rdb.models import StudyUserAttributeModel
     from sqlalchemy import insert
@@ -171,10 +172,10 @@ def set_if_absent(study: optuna.Study, name: str, value: str) -> None:
 
 @contextmanager
 def database_errors(storage: str) -> Iterator[None]:
-    """Says what a database answers, wherever it fails, as an error of ours.
+    """Turn the errors of a database into one clear error.
 
     Raises:
-        ToolError: the database cannot be reached, refuses the user, or went away.
+        ToolError: the database cannot be reached, refuses the user, or was lost.
     """
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
@@ -183,16 +184,16 @@ def database_errors(storage: str) -> Iterator[None]:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:
         raised = error.__cause__ if isinstance(error, StorageInternalError) else error
-        answer = " ".join(str(getattr(raised, "orig", None) or raised).split())  # the driver's, without our SQL
+        answer = " ".join(str(getattr(raised, "orig", None) or raised).split())  # the driver's message, without SQL
         raise ToolError(
             f"comparison: the database {storage.partition('://')[0]} cannot be used: {answer}. Check that it runs, and "
-            "the address, the user and the password in --storage; the same command then continues"
+            "check address, user and password in --storage; the same command then continues"
         ) from error
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Optuna warns that heartbeats are experimental; whether they work is tested here."""
+    """Silence Optuna's warning that heartbeats are experimental. Tests of this project cover them."""
     from optuna.exceptions import ExperimentalWarning
 
     with warnings.catch_warnings():
@@ -209,11 +210,11 @@ def _connect_args(url: URL) -> dict[str, Any]:
 
 
 def _lock_when_a_transaction_begins(engine: Engine) -> None:
-    """Makes read-then-write one step in SQLite.
+    """Make reading and then writing one step in SQLite.
 
-    Optuna takes a trial with SELECT ... FOR UPDATE and an UPDATE. SQLite knows no FOR UPDATE, and Python's driver
-    begins a transaction only at the UPDATE, so that two workers took the same trial. What follows is SQLAlchemy's
-    recipe for that driver.
+    Optuna takes a trial with SELECT ... FOR UPDATE and an UPDATE. SQLite has no FOR UPDATE, and Python's driver begins
+    a transaction only at the UPDATE, so two workers could take the same trial. This is SQLAlchemy's recipe for that
+    driver.
     """
     from sqlalchemy import event
 
@@ -223,6 +224,6 @@ def _lock_when_a_transaction_begins(engine: Engine) -> None:
     def begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    engine.dispose()  # connections that were opened before
+    engine.dispose()  # closes the connections that were opened before
     event.listen(engine, "connect", begin_by_hand)
     event.listen(engine, "begin", begin)

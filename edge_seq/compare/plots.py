@@ -1,4 +1,4 @@
-"""Plots of a comparison: score over the window length, and how far back gradients reach. PNG and SVG."""
+"""Plots of a comparison as PNG and SVG: score over the window length, and norms of gradients."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from edge_seq.compare.text import candidates_at, how_of
 from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.support.drawing import plain_figures, save
 
-# Okabe & Ito (2008): told apart by colour-blind readers too; the kind of first weights is told by the line.
+# Okabe & Ito (2008): colour-blind readers can tell these apart. The line style shows the kind of initial weights.
 _PALETTE = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-COLOURS: dict[str, str] = dict(zip(CELL_NAMES, _PALETTE, strict=False))  # a test says that every kind has one
+COLOURS: dict[str, str] = dict(zip(CELL_NAMES, _PALETTE, strict=False))  # a test checks that every kind has one
 LINES = {"default": "--", "forget_bias": ":", "orthogonal": "-", "chrono": "-"}
-WIDTHS = {"last": 1.5, "mean": 3.0}  # a mean is read out of more
+WIDTHS = {"last": 1.5, "mean": 3.0}  # line width by readout
 MARKERS = {"default": "o", "forget_bias": "^", "orthogonal": "s", "chrono": "s"}
 FORMATS = ("png", "svg")
 
 
 def draw_comparison(result: dict[str, Any], out: Path) -> list[str]:
-    """Draw what :func:`edge_seq.compare.run.compare_cells` found.
+    """Draw the result of :func:`edge_seq.compare.run.compare_cells`.
 
     Returns:
-        names of the files in ``out``.
+        Names of the files in ``out``.
     """
     names = []
     for index, size in enumerate(result["sizes"]):
@@ -41,7 +41,7 @@ def draw_comparison(result: dict[str, Any], out: Path) -> list[str]:
 
 
 def _series(chosen: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Candidates of each cell, units, kind of first weights and readout, by window length; under a name for people."""
+    """Group candidates by cell, units, initial weights and readout, each sorted by window length, under a label."""
     series: dict[str, list[dict[str, Any]]] = {}
     for one in sorted(chosen, key=lambda one: one["time_steps"]):
         name = f"{one['cell']} {one['hidden_size']}, {how_of(one['first_weights'], one['readout'])}"
@@ -66,12 +66,12 @@ def _draw_scores(figure: Any, result: dict[str, Any], size: dict[str, Any], chos
 
 
 def draw_scores(axes: Any, result: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
-    """Score of some candidates with its interval, over the window length."""
+    """Draw the scores of candidates with their intervals over the window length."""
     from matplotlib.ticker import NullLocator, ScalarFormatter
 
     series = _series(chosen)
     for index, (label, ones) in enumerate(series.items()):
-        shift = 1.0 + 0.012 * (index - len(series) / 2)  # so that bars do not hide each other
+        shift = 1.0 + 0.012 * (index - len(series) / 2)  # keeps error bars from hiding each other
         values = [100 * one["interval"]["value"] for one in ones]
         low = [v - 100 * _or(one["interval"]["low"], v / 100) for v, one in zip(values, ones, strict=True)]
         high = [100 * _or(one["interval"]["high"], v / 100) - v for v, one in zip(values, ones, strict=True)]
@@ -100,7 +100,7 @@ def draw_scores(axes: Any, result: dict[str, Any], chosen: list[dict[str, Any]])
 
 
 def _draw_gradients(figure: Any, result: dict[str, Any], size: dict[str, Any], chosen: list[dict[str, Any]]) -> None:
-    """Before and after the training."""
+    """Draw the norms of gradients before and after the training."""
     figure.set_size_inches(9, 4.2)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, when in zip(panels, ("before", "after"), strict=True):
@@ -109,16 +109,16 @@ def _draw_gradients(figure: Any, result: dict[str, Any], size: dict[str, Any], c
     panels[1].set_ylabel("")
     panels[1].legend(fontsize="small")
     of = f"{result['task']}, {size['name']}, T = {longest_window(chosen)}"
-    figure.suptitle(f"{of}: what the loss feels of an input k steps back")
+    figure.suptitle(f"{of}: effect of the input k steps back on the loss")
 
 
 def longest_window(chosen: list[dict[str, Any]]) -> int:
-    """T at which gradients are drawn."""
+    """Longest window length T of the candidates, at which gradients are drawn."""
     return max(int(one["time_steps"]) for one in chosen)
 
 
 def draw_gradients(axes: Any, chosen: list[dict[str, Any]], when: str) -> None:
-    """Norm of the gradient with respect to the input k steps back, ``before`` or ``after`` the training."""
+    """Draw the norm of the gradient with respect to the input k steps back, ``before`` or ``after`` the training."""
     longest = longest_window(chosen)
     for label, ones in _series([c for c in chosen if c["time_steps"] == longest]).items():
         axes.plot(ones[0]["gradient"][when], **_style(ones[0]), label=label)

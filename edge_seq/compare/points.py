@@ -1,4 +1,4 @@
-"""The grid: each training that a comparison needs, once."""
+"""The grid of a comparison: every training that it needs, once."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _INITIALISATION: dict[WeightsName, InitialisationConfig] = {
 
 @dataclass(frozen=True)
 class Size:
-    """What is the same for all cells: units, or a budget of which each cell takes as many units as fit.
+    """Size at which cells are compared: a hidden size, or a budget within which each cell gets the largest hidden size.
 
     Attributes:
-        kind: of what.
-        value: how many; instructions are of one step on the comparison's target.
+        kind: what ``value`` counts: units, parameters, or instructions of a time step on the comparison's target.
+        value: number of these.
     """
 
     kind: SizeKind
@@ -43,13 +43,13 @@ class Size:
 
 @dataclass(frozen=True)
 class Shape:
-    """A network, as far as its cost goes.
+    """The properties of a network on which its cost depends.
 
     Attributes:
-        cell: of which kind.
-        hidden_size: H.
-        time_steps: T.
-        readout: what the head sees.
+        cell: name of the cell.
+        hidden_size: hidden size H.
+        time_steps: window length T.
+        readout: input of the head, ``last`` or ``mean``.
     """
 
     cell: CellName
@@ -63,11 +63,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a comparison chooses between; one training of it for each learning rate and seed.
+    """One of the networks among which a comparison chooses. It is trained once for each learning rate and seed.
 
     Attributes:
-        cell, hidden_size, time_steps, readout: its shape.
-        first_weights: how its weights are drawn.
+        cell, hidden_size, time_steps, readout: shape of the network.
+        first_weights: kind of the initial weights.
     """
 
     cell: CellName
@@ -78,12 +78,12 @@ class Candidate:
 
     @property
     def shape(self) -> Shape:
-        """What its cost depends on."""
+        """Shape of the network, on which its cost depends."""
         return Shape(self.cell, self.hidden_size, self.time_steps, self.readout)
 
     @property
     def how(self) -> str:
-        """First weights, and the readout where it is not the last state."""
+        """Kind of the initial weights, and the readout unless it is the last state."""
         return how_of(self.first_weights, self.readout)
 
     def __str__(self) -> str:
@@ -95,9 +95,9 @@ class Point:
     """One training.
 
     Attributes:
-        candidate: of what.
-        learning_rate: peak of the schedule.
-        seed: of data, split and weights, 0 to the number of seeds - 1.
+        candidate: network that is trained.
+        learning_rate: peak of the learning rate schedule.
+        seed: seed of data, split and weights, 0 to the number of seeds - 1.
     """
 
     candidate: Candidate
@@ -106,7 +106,7 @@ class Point:
 
     @property
     def key(self) -> str:
-        """Names the point in a study.
+        """Name of the training in a study.
 
         >>> Point(Candidate("gru", 16, 64, "chrono"), 0.01, 2).key
         'gru-16-chrono-T64-lr0.01-s2'
@@ -120,7 +120,7 @@ class Point:
         )
 
     def training(self, base: TrainingConfig) -> TrainingConfig:
-        """The configuration of this training."""
+        """Configuration of this training."""
         return TrainingConfig.model_validate(
             {
                 **base.model_dump(),
@@ -137,7 +137,7 @@ class Point:
 
 
 def sizes_of(config: CompareConfig) -> tuple[Size, ...]:
-    """The sizes of a comparison, units first."""
+    """List the sizes of a comparison, hidden sizes first."""
     return (
         *(Size("units", value) for value in config.hidden_sizes),
         *(Size("parameters", value) for value in config.parameters),
@@ -146,7 +146,7 @@ def sizes_of(config: CompareConfig) -> tuple[Size, ...]:
 
 
 def weights_name(cell: CellName, first_weights: FirstWeights) -> WeightsName:
-    """What a kind of first weights is for a cell.
+    """Name the initial weights that a cell gets. Without a gate, all but ``default`` are ``orthogonal``.
 
     >>> weights_name("rnn", "chrono"), weights_name("rnn", "forget_bias"), weights_name("lstm", "chrono")
     ('orthogonal', 'orthogonal', 'chrono')
@@ -158,11 +158,11 @@ def weights_name(cell: CellName, first_weights: FirstWeights) -> WeightsName:
 def candidates_of(
     config: CompareConfig, hidden_size_of: Callable[[CellName, Size], int]
 ) -> dict[Size, list[Candidate]]:
-    """The candidates at each size; one shape may stand at several sizes.
+    """List the candidates at each size. A candidate can be at several sizes.
 
     Args:
-        config: of the comparison.
-        hidden_size_of: units of a cell at a size.
+        config: configuration of the comparison.
+        hidden_size_of: function from a cell and a size to the hidden size.
     """
     return {
         size: list(
@@ -178,8 +178,11 @@ def candidates_of(
 
 
 def points_of(config: CompareConfig, candidates: dict[Size, list[Candidate]]) -> list[Point]:
-    """Every training, each once; all of one seed before the next, so that a comparison that is cut short has figures
-    for every candidate; short windows first."""
+    """List every training once.
+
+    All trainings of one seed come before those of the next, so that an interrupted comparison has scores of every
+    candidate. Short windows come first.
+    """
     every = dict.fromkeys(candidate for of_size in candidates.values() for candidate in of_size)
     ordered = sorted(every, key=lambda candidate: candidate.time_steps)
     return [Point(c, rate, seed) for seed, c, rate in product(range(config.seeds), ordered, config.learning_rates)]

@@ -1,4 +1,4 @@
-"""The whole of `edge-seq compare`: grid, trials, costs, figures, verdicts, files."""
+"""All steps of `edge-seq compare`: grid, trainings, costs, scores, verdicts and files."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ from firmware_export.emission.emit import runtime_files
 from firmware_export.toolchain.target import Target, load_target
 
 MARKDOWN, COSTS = "comparison.md", "costs.json"
-SOLVED = 0.95  # mean accuracy from which a memory task counts as solved
+SOLVED = 0.95  # least mean accuracy at which a memory task counts as solved
 
 FIELDS = {
     "format": "name and version of this layout",
-    "command": "what was typed",
+    "command": "command line that made this file",
     "task": "name of the data",
     "labels": "[K] class names, in the order of confusion matrices (row is the label, column the prediction)",
-    "data_note": "what was trained on, what was scored, what was put aside",
-    "config": "all that decides the figures; `edge-seq compare TASK --show-config` prints the same keys",
-    "sizes": "what is the same for all cells: kind (units, parameters, instructions of a step), value; units by cell",
+    "data_note": "sentence about the training, scored and test parts",
+    "config": "configuration of the comparison; `edge-seq compare TASK --show-config` prints the same keys",
+    "sizes": "sizes of the comparison: kind (units, parameters, instructions of a step), value; units of each cell",
     "candidates": "one for each cell, units, first weights, window length and readout; figures over all its seeds",
-    "candidates[].scores": "by seed, 0 to 1; null where the training failed",
+    "candidates[].scores": "score of each seed, 0 to 1; null if the training failed",
     "candidates[].over_seeds": "mean score and Student's 95 % interval over seeds",
     "candidates[].over_groups": "score of all seeds together, 95 % interval by group bootstrap; null without groups",
-    "candidates[].interval": "mean score and the hull of both intervals, which verdicts go by",
-    "candidates[].majority": "share of the most frequent label: what a constant guess scores in accuracy",
-    "candidates[].integer": "the integer model beside the float model on the same windows",
+    "candidates[].interval": "mean score and the hull of both intervals, on which verdicts are based",
+    "candidates[].majority": "share of the most frequent label, which is the accuracy of a constant guess",
+    "candidates[].integer": "scores of the integer model and of the float model on the same windows",
     "candidates[].gradient": "mean norm of the gradient of the loss with respect to the normalised input k steps back, "
     "index k from 0 (newest sample), mean over seeds, before and after the training; reach: k within which 90 % lies",
     "candidates[].cost": "parameters; multiply-accumulates of a step; on the target flash, RAM and stack in bytes, "
-    "instructions (or cycles, see unit) of a step and of a window; status and reason where it was not measured",
+    "instructions (or cycles, see unit) of a step and of a window; status and reason if it was not measured",
     "candidates[].training_seconds": "wall time of a training, mean over seeds; training_cpu_seconds: processor time",
-    "verdicts": "which candidate is taken, among which (scope), level_with_best, and why, in words",
-    "rules": "what verdicts go by",
-    "solved_up_to": "of memory tasks: longest window with a mean accuracy of at least 95 %, by cell and first weights",
-    "trainings": "with a result; trainings_left: neither done nor failed yet",
+    "verdicts": "recommended candidate (pick) among those of a scope, the candidates level_with_best, reason in words",
+    "rules": "rules of the verdicts",
+    "solved_up_to": "memory tasks: longest window with a mean accuracy of at least 95 %, by cell and first weights",
+    "trainings": "number of trainings with a result; trainings_left: number of trainings neither done nor failed",
     "failures": "trainings without a result, and why",
-    "takeovers": "trials that were taken over from a worker that had fallen silent",
+    "takeovers": "number of trials that were taken over from a worker without heartbeats",
 }
 
 Progress = Callable[[int, int, str], None]
@@ -71,14 +71,15 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Where:
-    """Where trials are kept and who works on them; nothing of it changes a figure.
+    """Storage and workers of a comparison. They do not change its results.
 
     Attributes:
         out: folder of the comparison.
         storage: URL of a database; None takes a file in ``out``.
-        study_name: in the database.
-        workers: processes of this machine; 1 works in this one; 0 trains nothing and reports what is finished.
-        heartbeat: how workers know of each other.
+        study_name: name of the comparison in the database.
+        workers: number of processes on this machine; 1 trains in this process, 0 trains nothing and reports what is
+            finished.
+        heartbeat: times by which workers notice that another worker is gone.
     """
 
     out: Path
@@ -96,24 +97,24 @@ def compare_cells(
     progress: Progress = lambda *_: None,
     warn: Warn = lambda _text: None,
 ) -> dict[str, Any]:
-    """Answer "vanilla RNN, GRU or LSTM?" by measurement; continues a study that was interrupted.
+    """Compare recurrent cells by training and measuring them. An interrupted comparison is continued.
 
     Args:
-        config: what is compared.
-        where: where and by whom.
-        command: what was typed, to be kept.
-        progress: called with trainings done, their number, and what is being done.
+        config: configuration of the comparison.
+        where: storage and workers.
+        command: command line, which is written to the result.
+        progress: called with trainings done, trainings in all, and the current step.
         warn: called with a sentence for each result of this process that is dropped.
 
     Returns:
-        What was written to comparison.json, see :data:`FIELDS`.
+        Content of comparison.json, see :data:`FIELDS`.
 
     Raises:
-        ConfigError: a folder that cannot be used, or that holds a comparison of another configuration; a storage that
-            is no URL.
-        ToolError: torch, Optuna or a driver is missing, a database cannot be reached, or a budget of instructions
+        ConfigError: the folder cannot be used or holds a comparison of another configuration, or the storage is not
+            the URL of a database.
+        ToolError: torch, Optuna or a driver is missing, the database cannot be reached, or the instructions of a budget
             cannot be counted.
-        DataError, ContractError: as the data's.
+        DataError, ContractError: the data cannot be used.
     """
     _check_before(where)
     target = load_target(config.target) if config.target else None
@@ -124,7 +125,7 @@ def compare_cells(
     where.out.mkdir(parents=True, exist_ok=True)
     storage = where.storage or storage_of_folder(where.out)
     study = Study(storage, where.study_name, where.heartbeat)
-    # Without the source's folder, which differs between machines: the fingerprint tells whether data are the same.
+    # The source's folder is left out, because it differs between machines; the fingerprint identifies the data.
     table = config.model_dump(mode="json") | {"task": Path(config.task).name}
     wanted = {"config": table, "data": source.fingerprint}
 
@@ -162,7 +163,7 @@ def compare_cells(
 
 
 def _check_before(where: Where) -> None:
-    """All that can be known before the long work."""
+    """Check packages, folder and options before the long work begins."""
     require_torch("compare")
     require_optuna()
     if where.storage is not None:
@@ -172,8 +173,8 @@ def _check_before(where: Where) -> None:
         raise ConfigError(f"comparison: {where.workers} workers; give at least 1, or 0 to report what is finished")
     if where.heartbeat.interval_s < 1 or where.heartbeat.grace_s <= where.heartbeat.interval_s:
         raise ConfigError(
-            f"comparison: a sign of life every {where.heartbeat.interval_s} s and a grace of {where.heartbeat.grace_s} "
-            "s; give at least 1 s, and a grace that is longer"
+            f"comparison: --heartbeat-s {where.heartbeat.interval_s} and --grace-s {where.heartbeat.grace_s}; give "
+            "heartbeats of at least 1 s, and a longer grace"
         )
     in_use = where.out.is_dir() and any(where.out.iterdir())
     if where.storage is None and in_use and not (where.out / STUDY_FILE).is_file():
@@ -186,7 +187,7 @@ def _first_reason(standing: Standing) -> str:
 
 
 def _units(config: CompareConfig, source: Source, target: Target | None) -> dict[str, dict[str, int]]:
-    """Hidden size of each cell at each size, the same for all readouts: a budget holds with the dearest, the mean."""
+    """Find the hidden size of each cell at each size, the same for all readouts: budgets hold for the mean too."""
     contract = source.contract(min(config.window_lengths))
     readout: Pooling = "mean" if "mean" in config.readouts else "last"
     return {
@@ -199,7 +200,7 @@ def _units(config: CompareConfig, source: Source, target: Target | None) -> dict
 
 
 def _teller(points: list[Point], progress: Progress) -> Callable[[Standing], None]:
-    """Progress of trials, with an estimate of the time left: a training takes time in proportion to its window."""
+    """Make a function that reports progress and the time left, which is proportional to the window lengths."""
     weight = {point.key: point.candidate.time_steps for point in points}
     began = time.perf_counter()
     first: list[int] = []
@@ -224,7 +225,7 @@ def _costs(
     out: Path,
     progress: Progress,
 ) -> dict[Shape, dict[str, Any]]:
-    """Cost of each shape; those measured before with the same runtime and target are read from the folder."""
+    """Measure the cost of each shape. Costs measured before with the same runtime and target are read from a file."""
     shapes = list(dict.fromkeys(candidate.shape for of_size in candidates.values() for candidate in of_size))
     described = [
         *(runtime_files().items()),
@@ -252,7 +253,7 @@ def _kept_costs(path: Path, key: str) -> dict[str, Any]:
     try:
         table = load_json(path) if path.is_file() else {}
     except DataError:
-        return {}  # made anew
+        return {}  # the costs are measured again
     shapes: dict[str, Any] = table["shapes"] if table.get("key") == key else {}
     return shapes
 
@@ -297,10 +298,10 @@ def _result(
 def _verdicts(
     config: CompareConfig, candidates: dict[Size, list[Candidate]], found: dict[Candidate, CandidateFigures]
 ) -> list[Verdict]:
-    """One over all, the first; one for each size and window length, of several readouts also for each alone."""
+    """Give the verdict over all, then those of each size and window length, also by readout if there are several."""
     overall = list(found.values())
     scope = "all that was compared"
-    if config.is_memory_task:  # where the length of the window is how hard it is, and no choice
+    if config.is_memory_task:  # here the window length is the difficulty of the task, not a choice
         longest = max(config.window_lengths)
         overall = [one for one in overall if one.candidate.time_steps == longest] or overall
         scope = f"all sizes, T = {longest}"
@@ -318,7 +319,7 @@ def _verdicts(
 
 
 def _solved(found: dict[Candidate, CandidateFigures]) -> list[dict[str, Any]]:
-    """How far each cell with each kind of first weights remembers."""
+    """Find the longest window of a memory task that each cell solves, for each kind of initial weights."""
     table: dict[tuple[str, int, str], int | None] = {}
     for one, figures in found.items():
         key = (one.cell, one.hidden_size, one.how)

@@ -1,12 +1,12 @@
 """Trainings as trials of an Optuna study, so that any number of workers share them and none is done twice.
 
-Every point of the grid is put in the queue as a trial; workers take trials until all points have one that is finished.
-A worker tells the database that it lives; a trial whose worker fell silent is failed by whichever worker looks next,
-and its point goes into the queue again. A worker that was only slow then finds its trial ended, and drops its result.
-(Optuna's file journal knows no such heartbeat, its databases do, so there is one kind of storage.)
+Every point of the grid is put in the queue as a trial. Workers take trials until every point has a finished one. A
+worker sends heartbeats to the database. If they stop, the next worker that looks marks the trial as failed, and its
+point goes into the queue again. A worker that was only slow then finds its trial ended, and drops its result. (Optuna's
+databases have such heartbeats, its file journal does not, so only databases are supported.)
 
-Two workers that start at the same time may both put a point into the queue; the later of the two trials is given up
-when it is taken.
+Two workers that start at the same time may both put a point into the queue. The later of the two trials is dropped when
+it is taken.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     import optuna
 
 STUDY_NAME = "edge_seq compare"
-PLAN = "plan"  # user attribute of a study: what it compares
+PLAN = "plan"  # user attribute of a study: configuration and data
 POINT, RESULT, REFUSED, INTERRUPTED = "point", "result", "refused", "interrupted"  # user attributes of a trial
-MOST_LOST = 3  # workers that may die over one point before it is given up
+MOST_LOST = 3  # number of workers that may die on one point before the point counts as failed
 DEFAULT_HEARTBEAT = Heartbeat()
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a study is.
+    """State of a study.
 
     Attributes:
-        results: of finished trainings, by the key of their point.
-        refused: why a point has no result and gets none, by key.
+        results: results of finished trainings, by the key of their point.
+        refused: reason why a point has failed, by key.
         running: keys of the points in work.
         waiting: keys of the points in the queue.
-        takeovers: trials whose worker fell silent.
+        takeovers: number of trials whose worker stopped sending heartbeats.
     """
 
     results: dict[str, dict[str, Any]]
@@ -54,21 +54,21 @@ class Standing:
 
     @property
     def done(self) -> int:
-        """Points that need no more work."""
+        """Number of points that need no more work."""
         return len(self.results) + len(self.refused)
 
 
 class Study:
-    """A comparison's trials, in a database that several workers have open.
+    """Trials of a comparison in a database that several workers share.
 
     Args:
-        storage: URL, as SQLAlchemy takes it.
-        name: of the study in the database.
-        heartbeat: of this worker.
+        storage: URL of the database, as SQLAlchemy takes it.
+        name: name of the study in the database.
+        heartbeat: heartbeat times of this worker.
 
     Raises:
-        ToolError: Optuna or the driver of the database is missing, or the database cannot be reached; all methods
-            raise it too, where the database goes away.
+        ToolError: Optuna or the driver of the database is missing, or the database cannot be reached. All methods raise
+            it too if the database is lost.
     """
 
     def __init__(self, storage: str, name: str, heartbeat: Heartbeat) -> None:
@@ -76,27 +76,27 @@ class Study:
         self.heartbeat = heartbeat
         self._url = storage
         self._study = open_study(storage, name, heartbeat)
-        self._storage: Any = self._study._storage  # of a type that has no signs of life, which this one has
-        self._read: dict[int, dict[str, Any]] = {}  # results of finished trials, which do not change any more
+        self._storage: Any = self._study._storage  # its declared type has no heartbeats, but this storage does
+        self._read: dict[int, dict[str, Any]] = {}  # results of finished trials, which cannot change any more
 
     def agree_on_plan(self, wanted: Mapping[str, Any], resolve: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The plan that the study is made under; the first worker writes it.
+        """Read the plan of the study, or write it as the first worker.
 
         Args:
             wanted: configuration and fingerprint of the data.
-            resolve: what is worked out from it once, for all workers.
+            resolve: function that computes values from the configuration once for all workers.
 
         Returns:
-            ``wanted``, and under ``resolved`` what the first worker worked out.
+            ``wanted``, and under ``resolved`` the values that the first worker computed.
 
         Raises:
-            ConfigError: the study was made under another plan; names what differs.
+            ConfigError: the study has another plan; the message names the differences.
         """
         with database_errors(self._url):
             stored = self._study.user_attrs.get(PLAN)
             if stored is None:
                 plan = {**wanted, "resolved": dict(resolve())}
-                set_if_absent(self._study, PLAN, json.dumps(plan))  # another may have been first meanwhile
+                set_if_absent(self._study, PLAN, json.dumps(plan))  # another worker may have been first
                 stored = self._study.user_attrs[PLAN]
         found: dict[str, Any] = json.loads(stored)
         resolved = found.pop("resolved")
@@ -104,12 +104,12 @@ class Study:
         if differences:
             raise ConfigError(
                 f"comparison: the study was made under another configuration: {'; '.join(differences)}. Give the same "
-                "command to continue it, or another --out (with --storage: another --study-name) to start anew"
+                "command to continue it, or another --out (with --storage: another --study-name) to start again"
             )
         return {**found, "resolved": resolved}
 
     def standing(self, points: Sequence[Point]) -> Standing:
-        """Look at all trials."""
+        """Read the state of all trials."""
         import optuna
 
         state = optuna.trial.TrialState
@@ -156,12 +156,13 @@ class Study:
         progress: Callable[[Standing], None] = lambda _standing: None,
         warn: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Take trials until every point is done, by whomever.
+        """Take trials until every point is done, by this or another worker.
 
         Args:
-            points: of the grid.
-            run: does one training; its result is ready for JSON. An :class:`EdgeSeqError` is kept as the answer.
-            score: of a result, for Optuna's own tables.
+            points: points of the grid.
+            run: function that does one training and returns a table for JSON. An :class:`EdgeSeqError` is kept as the
+                reason of the failure.
+            score: function from a result to its score, for Optuna's own tables.
             progress: called before each trial, and while waiting for other workers.
             warn: called with a sentence for each result that is dropped.
         """
@@ -189,12 +190,12 @@ class Study:
                         self._work_on(trial, by_key[key], run, score)
                 except optuna.exceptions.UpdateFinishedTrialError:
                     warn(
-                        f"{key} was taken over from this worker, which had given no sign of life for "
+                        f"another worker took over {key}, because this one sent no heartbeat for "
                         f"{self.heartbeat.grace_s} s; its own result is dropped"
                     )
 
     def fill_queue(self, points: Sequence[Point]) -> Standing:
-        """Put every point into the queue that is neither done nor in work nor there already."""
+        """Put every point into the queue that is neither done nor in work nor in the queue."""
         standing = self.standing(points)
         there = {*standing.results, *standing.refused, *standing.running, *standing.waiting}
         missing = [point for point in points if point.key not in there]
@@ -203,12 +204,11 @@ class Study:
                 self._study.enqueue_trial(_parameters(point), user_attrs={POINT: point.key})
         return self.standing(points) if missing else standing
 
-    # What follows asks and tells the storage itself. Optuna's own loop cannot be used: where a trial was ended by
-    # another worker it fails with an assertion, and a worker that dies between taking a trial and its first sign of
-    # life leaves one that is never taken over.
+    # The methods below use the storage directly. Optuna's own loop cannot be used: it fails with an assertion if
+    # another worker has ended a trial, and a trial whose worker dies before its first heartbeat is never taken over.
 
     def _take(self) -> optuna.trial.Trial | None:
-        """The first trial of the queue that no other worker takes; None if there is none."""
+        """Take the first trial of the queue that no other worker takes; None if there is none."""
         import optuna
 
         state = optuna.trial.TrialState
@@ -220,15 +220,15 @@ class Study:
         return None
 
     def _describe(self, trial: optuna.trial.Trial, points: Sequence[Point]) -> None:
-        """The trial's parameters in Optuna's tables; which ones was fixed when it was put in the queue."""
+        """Write the trial's parameters to Optuna's tables. Their values were set when it was put in the queue."""
         for name, values in _choices(points).items():
             trial.suggest_categorical(name, values)
 
     def _is_done_elsewhere(self, mine: optuna.trial.Trial, key: str, points: Sequence[Point]) -> bool:
-        """Whether the point is done, or in work since before in another trial: trials are taken in their order."""
+        """True if the point is done, or in work in an earlier trial. Trials are taken in their order."""
         import optuna
 
-        # In this order: one that ends between the two is seen as in work, and one that ended before as done.
+        # The order matters: a trial that ends between the two reads counts as in work, one that ended before as done.
         running = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
         standing = self.standing(points)
         return (
@@ -247,7 +247,7 @@ class Study:
         """Do one trial.
 
         Raises:
-            UpdateFinishedTrialError: another worker has ended it; nothing of ours was kept.
+            UpdateFinishedTrialError: another worker has ended it; nothing was kept.
         """
         from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
@@ -269,7 +269,7 @@ class Study:
     def _finish(
         self, trial: optuna.trial.Trial, name: str, answer: str, state: optuna.trial.TrialState, *values: float
     ) -> None:
-        """Keep what a training gave; where the database is away, try again until the grace is over."""
+        """Store the answer of a training. If the database is lost, try again until the grace time is over."""
         deadline = time.monotonic() + self.heartbeat.grace_s
         while True:
             try:
@@ -287,7 +287,7 @@ class Study:
 
     @contextmanager
     def _signs_of_life(self, trial: optuna.trial.Trial) -> Iterator[None]:
-        """One at each interval. Where the database does not take one, the next may get through."""
+        """Send a heartbeat at each interval. If one fails, the next may succeed."""
         stop = threading.Event()
 
         def give() -> None:
@@ -308,7 +308,7 @@ def require_optuna() -> None:
     """Check that Optuna is installed.
 
     Raises:
-        ToolError: how to install it.
+        ToolError: it is not installed; the message says how to install it.
     """
     import importlib.util
 
@@ -321,6 +321,6 @@ def _parameters(point: Point) -> dict[str, Any]:
 
 
 def _choices(points: Sequence[Point]) -> dict[str, list[Any]]:
-    """Every value of each parameter on the grid, in one order for all workers."""
+    """List all values of each parameter on the grid, in the same order for all workers."""
     tables = [_parameters(point) for point in points]
     return {name: sorted({table[name] for table in tables}) for name in tables[0]}

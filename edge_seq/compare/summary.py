@@ -1,4 +1,4 @@
-"""Figures of candidates, with intervals, from the results of their trainings. numpy only."""
+"""Scores of candidates with intervals, from the results of their trainings. Needs numpy only."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.points import Candidate, Point, Shape
 from edge_seq.scores.metrics import Estimate, accuracy, estimate_over_groups, macro_f1
 
-Result = Mapping[str, Any]  # of a training, from trial.run_point
+Result = Mapping[str, Any]  # result of a training, from trial.run_point
 _SCORES = {"accuracy": accuracy, "macro_f1": macro_f1}
-# Student's t, 97.5 % quantile by degrees of freedom from 1 on; beyond, the last is used (a bit too wide).
+# 97.5 % quantile of Student's t by degrees of freedom, from 1 on. Beyond the last, it is used too (slightly too wide).
 _STUDENT = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120,
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
@@ -25,17 +25,17 @@ GRADIENT_SHARE = 0.9
 
 @dataclass(frozen=True)
 class CandidateFigures:
-    """What was found of a candidate, at the learning rate that suits it best.
+    """Results of a candidate at its best learning rate.
 
     Attributes:
-        candidate: of whom.
-        learning_rate: with the best mean score of those tried.
-        scores: of the seeds, in their order; None for one that failed.
-        over_seeds: mean of the scores, with Student's interval over seeds.
-        over_groups: score of all seeds together, with the interval over groups; bounds None where there are no groups.
-        interval: the hull of both intervals; what verdicts go by.
-        majority: share of the most frequent label, what a constant guess would reach.
-        other: everything else, ready for JSON.
+        candidate: the candidate.
+        learning_rate: learning rate with the best mean score.
+        scores: score of each seed in order, 0 to 1; None for a failed training.
+        over_seeds: mean of the scores, with Student's 95 % interval over seeds.
+        over_groups: score of all seeds together, with the 95 % interval over groups; bounds are None without groups.
+        interval: mean score with the hull of both intervals, on which verdicts are based.
+        majority: share of the most frequent label, which is the accuracy of a constant guess.
+        other: all other results, as a table for JSON.
     """
 
     candidate: Candidate
@@ -48,7 +48,7 @@ class CandidateFigures:
     other: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Convert to a table for JSON."""
         return {
             "name": str(self.candidate),
             **asdict(self.candidate),
@@ -63,7 +63,7 @@ class CandidateFigures:
 
 
 def over_seeds(scores: Sequence[float]) -> Estimate:
-    """Mean with Student's 95 % interval, kept within 0 to 1; no interval for fewer than two scores.
+    """Compute the mean of scores with Student's 95 % interval, clipped to 0 to 1; no interval for fewer than two.
 
     >>> over_seeds([0.5, 0.7, 0.6])
     Estimate(value=0.6, low=0.3515..., high=0.8484...)
@@ -77,14 +77,14 @@ def over_seeds(scores: Sequence[float]) -> Estimate:
 
 
 def student(degrees: int) -> float:
-    """97.5 % quantile of Student's t."""
+    """Look up the 97.5 % quantile of Student's t."""
     return _STUDENT[min(degrees, len(_STUDENT)) - 1]
 
 
 def paired_difference(a: CandidateFigures, b: CandidateFigures) -> Estimate | None:
-    """Mean of a - b over the seeds that both have, with Student's interval; None for fewer than two such seeds.
+    """Compute the mean of a - b over the seeds that both have, with Student's interval; None for fewer than two seeds.
 
-    Data, split and groups of a seed are the same for both, so what one split does to both cancels.
+    Data, split and groups of a seed are the same for both, so a common effect of the split cancels.
     """
     pairs = [(x, y) for x, y in zip(a.scores, b.scores, strict=True) if x is not None and y is not None]
     if len(pairs) < 2:
@@ -101,16 +101,16 @@ def figures_of(
     results: Mapping[str, Result],
     costs: Mapping[Shape, Mapping[str, Any]],
 ) -> CandidateFigures | None:
-    """Figures of one candidate.
+    """Summarize the trainings of one candidate.
 
     Args:
-        candidate: of whom.
-        config: of the comparison.
-        results: of finished trainings, by the key of their point.
-        costs: by shape.
+        candidate: the candidate.
+        config: configuration of the comparison.
+        results: results of finished trainings, by the key of their point.
+        costs: cost of each shape.
 
     Returns:
-        None where not one of its trainings gave a result.
+        The results of the candidate; None if none of its trainings gave a result.
     """
     by_rate: dict[float, dict[int, Result]] = {}
     for rate in config.learning_rates:
@@ -149,7 +149,7 @@ def figures_of(
 
 
 def hull(over_seeds: Estimate, over_groups: Estimate) -> Estimate:
-    """The mean over seeds with the wider of what both intervals reach on each side."""
+    """Combine two intervals to the smallest one that contains both, around the mean over seeds."""
     lows = [one.low for one in (over_seeds, over_groups) if one.low is not None]
     highs = [one.high for one in (over_seeds, over_groups) if one.high is not None]
     return Estimate(over_seeds.value, min(lows, default=None), max(highs, default=None))
@@ -161,7 +161,7 @@ def _score(result: Result, config: CompareConfig) -> float:
 
 
 def _by_group(results: Sequence[Result]) -> NDArray[np.int64]:
-    """Confusion matrices of all seeds, summed by group: int64 [G, K, K]."""
+    """Sum the confusion matrices of all seeds by group: int64 [G, K, K]."""
     sums: dict[str, NDArray[np.int64]] = {}
     for result in results:
         for group, matrix in result["groups"].items():
@@ -174,7 +174,7 @@ def _mean(results: Mapping[int, Result], name: str) -> float:
 
 
 def _integer(results: Sequence[Result], config: CompareConfig) -> dict[str, Any]:
-    """Score of integer and float model on the same windows, all seeds together."""
+    """Score the integer and the float model on the same windows, all seeds together."""
     measured = [result["integer"] for result in results if result["integer"]["status"] == "measured"]
     refused = [result["integer"]["reason"] for result in results if result["integer"]["status"] != "measured"]
     if not measured:
@@ -193,7 +193,7 @@ def _integer(results: Sequence[Result], config: CompareConfig) -> dict[str, Any]
 
 
 def _gradient(results: Sequence[Result]) -> dict[str, Any]:
-    """Norms by k, mean over seeds; the oldest against the newest; and how far back most of it reaches."""
+    """Average the norms by k over seeds; compute the ratio of oldest to newest, and how far back most of it reaches."""
     table: dict[str, Any] = {}
     for when in ("before", "after"):
         norms = np.mean([result["gradient"][when] for result in results], axis=0)
@@ -204,7 +204,7 @@ def _gradient(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def gradient_reach(norms: NDArray[np.float64]) -> int | None:
-    """How many steps back 90 % of the sum of the norms [T] lies; None where all are 0.
+    """Find the number of steps back within which 90 % of the sum of the norms [T] lies; None if all are 0.
 
     >>> gradient_reach(np.array([5.0, 4.0, 1.0]))
     1

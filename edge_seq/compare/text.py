@@ -24,22 +24,22 @@ COLUMNS = (
 LEGEND = (
     "integer: score of the integer model; CPU s: processor time of a training; flash and RAM in bytes, a step in "
     "instructions or cycles, of the integer model on the target; oldest : newest: norm of the gradient of the loss "
-    "with respect to the oldest input of the window, as a share of that to the newest, before and after the training"
+    "with respect to the oldest input of the window, divided by that for the newest, before and after the training"
 )
 READOUTS: dict[str, str] = {"last": "last state", "mean": "mean of states"}
 _READOUT_NOTES: dict[tuple[str, ...], str] = {
-    ("last",): "readout: the last hidden state, so that a cell has to remember; where the mean of all states will do, "
-    "compare with --readout last --readout mean, the answer may be another",
-    ("mean",): "readout: the mean of all hidden states, which remembers in the cell's place",
+    ("last",): "readout: the last hidden state, for which the cell has to remember; if the mean of all states is an "
+    "option, compare with --readout last --readout mean, because the verdict may differ",
+    ("mean",): "readout: the mean of all hidden states, which remembers for the cell",
 }
 _BOTH_READOUTS = (
-    "readouts: the last hidden state, so that a cell has to remember, and the mean of all, which remembers in the "
-    "cell's place; where none is named the last is meant"
+    "readouts: the last hidden state, for which the cell has to remember, and the mean of all, which remembers for the "
+    "cell; a candidate without a named readout uses the last state"
 )
 
 
 def how_of(first_weights: str, readout: str) -> str:
-    """How a candidate differs from others of its cell and units: first weights, and a readout that is not the last.
+    """Describe how a candidate differs from others of its cell and units: initial weights, and readout unless last.
 
     >>> how_of("chrono", "last"), how_of("chrono", "mean")
     ('chrono', 'chrono, mean of states')
@@ -48,17 +48,17 @@ def how_of(first_weights: str, readout: str) -> str:
 
 
 def candidates_at(result: dict[str, Any], size: dict[str, Any]) -> list[dict[str, Any]]:
-    """Candidates at one of ``result["sizes"]``."""
+    """List the candidates at one of ``result["sizes"]``."""
     return [one for one in result["candidates"] if size["name"] in one["sizes"]]
 
 
 def columns(result: dict[str, Any]) -> list[str]:
-    """Headings of the table of a comparison."""
+    """List the column headings of the table of a comparison."""
     return [column.format(score=result["config"]["score"].replace("_", " ")) for column in COLUMNS]
 
 
 def candidate_row(one: dict[str, Any]) -> list[str]:
-    """One candidate as a row under :func:`columns`."""
+    """Make the table row of one candidate, for :func:`columns`."""
     cost, gradient, integer = one["cost"], one["gradient"], one["integer"]
     return [
         one["cell"],
@@ -79,7 +79,7 @@ def candidate_row(one: dict[str, Any]) -> list[str]:
 
 
 def rows_of_size(result: dict[str, Any], size: dict[str, Any]) -> list[list[str]]:
-    """Rows of all candidates at a size, short windows first, readouts and cells in the order of the comparison."""
+    """Make the rows of all candidates at a size: short windows first, then readouts and cells in configured order."""
     cells = result["config"]["cells"]
     chosen = candidates_at(result, size)
     readouts = result["config"]["readouts"]
@@ -88,7 +88,7 @@ def rows_of_size(result: dict[str, Any], size: dict[str, Any]) -> list[list[str]
 
 
 def notes(result: dict[str, Any]) -> list[str]:
-    """What has to be said beside the tables, a line each."""
+    """List the notes to the tables, one line each."""
     readout = _READOUT_NOTES.get(tuple(result["config"]["readouts"]), _BOTH_READOUTS)
     lines = [f"data: {result['data_note']}", readout]
     costs = [one["cost"] for one in result["candidates"]]
@@ -97,27 +97,27 @@ def notes(result: dict[str, Any]) -> list[str]:
     lines += [f"cost not measured: {why}" for why in dict.fromkeys(c.get("reason") for c in costs) if why]
     lines += [f"FAILED {key}: {why}" for key, why in result["failures"].items()]
     if result["trainings_left"]:
-        left = f"{result['trainings_left']} trainings are left"
+        left = f"{result['trainings_left']} trainings are not done yet"
         lines.append(f"{left}; the same command with --workers 1 or more continues")
     if result["takeovers"]:
-        lines.append(f"trials taken over from workers that had fallen silent: {result['takeovers']}")
+        lines.append(f"trainings taken over from workers that stopped sending heartbeats: {result['takeovers']}")
     if result["solved_up_to"]:
         solved = [
-            f"{one['cell']} {one['hidden_size']} {one['first_weights']} {one['time_steps'] or 'nowhere'}"
+            f"{one['cell']} {one['hidden_size']} {one['first_weights']} {one['time_steps'] or 'none'}"
             for one in result["solved_up_to"]
         ]
-        lines.append(f"at least 95 % right up to T: {', '.join(solved)}")
+        lines.append(f"longest T with at least 95 % accuracy: {', '.join(solved)}")
     return lines
 
 
 def verdict_lines(result: dict[str, Any]) -> list[str]:
-    """The verdicts, the one over all last."""
+    """List the verdicts, the one over all last."""
     first, *others = result["verdicts"]
     return [*(f"{one['scope']}: {one['why']}" for one in others), f"OVER {first['scope'].upper()}: {first['why']}"]
 
 
 def to_markdown(result: dict[str, Any]) -> str:
-    """Command, tables, notes, verdicts and rules."""
+    """Write a comparison as Markdown: command, tables, notes, verdicts and rules."""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
     seeds = result["config"]["seeds"]
     lines = [f"# {result['task']}: RNN, GRU or LSTM", "", "```", result["command"], "```", ""]
@@ -145,5 +145,5 @@ def _number(value: int | None) -> str:
 
 def _ratio(value: float | None) -> str:
     if value in (None, 0):
-        return "-" if value is None else "0"  # below what float32 holds
+        return "-" if value is None else "0"  # too small for a float32
     return f"{value:.0e}" if not 0.01 <= value < 1000 else f"{value:.2g}"

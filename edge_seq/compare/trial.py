@@ -1,4 +1,4 @@
-"""One training of a comparison, and everything that is measured of it."""
+"""One training of a comparison, and its measurements."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import confusion_matrix
 from edge_seq.support.errors import ModelError
 
-SIGNIFICANT_DIGITS = 6  # of what is stored many times
+SIGNIFICANT_DIGITS = 6  # digits of stored numbers, which are many
 
 
 def run_point(point: Point, source: Source, config: CompareConfig) -> dict[str, Any]:
-    """Train, score in float and in integers, and follow the gradient back.
+    """Train a network, score its float and its integer model, and measure the gradient with respect to past inputs.
 
     Returns:
-        ready for JSON: ``groups`` (group to confusion matrix [K][K], row is the label), ``seconds`` and ``cpu_seconds``
-        of the training, ``parameters``, ``train_loss`` and ``validation_accuracy`` by epoch, ``gradient`` with the
-        norms [T] ``before`` and ``after`` the training, ``integer`` with its confusion matrix, that of the float model
-        on the same windows, and ``weight_bytes``; or why there is no integer model.
+        A table for JSON: ``groups`` (confusion matrix [K][K] of each group, row is the label), ``seconds`` and
+        ``cpu_seconds`` of the training, ``parameters``, ``train_loss`` and ``validation_accuracy`` by epoch,
+        ``gradient`` with the norms [T] ``before`` and ``after`` the training, and ``integer`` with its confusion
+        matrix, that of the float model on the same windows and ``weight_bytes``, or with the reason why there is no
+        integer model.
 
     Raises:
-        ConfigError: where the loss is not finite.
-        DataError, ContractError: as the data's.
+        ConfigError: the loss is not finite.
+        DataError, ContractError: the data cannot be used.
     """
     from edge_seq.frontends.from_torch import from_training
     from edge_seq.training.gradients import input_gradients
@@ -65,10 +66,10 @@ def run_point(point: Point, source: Source, config: CompareConfig) -> dict[str, 
 
 
 def _integer(model: Any, data: PointData, predictions: NDArray[np.int64], most: int) -> dict[str, Any]:
-    """The integer model of the training, scored on some of the windows beside the float model."""
+    """Make the integer model of the training, and score it and the float model on some of the windows."""
     try:
         quantized = quantize(model, calibrate(model, data.calibration_counts))
-    except ModelError as error:  # no multiplier at which the range proof holds
+    except ModelError as error:  # the range proof holds with no multiplier
         return {"status": "refused", "reason": str(error)}
     picked = spread(len(predictions), most)
     truth, of_float = data.scored.labels[picked], predictions[picked]
@@ -83,7 +84,7 @@ def _integer(model: Any, data: PointData, predictions: NDArray[np.int64], most: 
 
 
 def _by_group(windows: Windows, predictions: NDArray[np.int64], classes: int, *, merge: bool) -> dict[str, Any]:
-    """Confusion matrix of each group; of all windows as one where each is a group of its own."""
+    """Compute the confusion matrix of each group, or with ``merge`` of all windows together."""
     if merge:
         return {"all": confusion_matrix(windows.labels, predictions, classes).tolist()}
     return {

@@ -1,4 +1,4 @@
-"""Which cell to take, by stated rules, and why, in words."""
+"""Recommendation of a cell by stated rules, with the reason in words."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Any
 from edge_seq.compare.summary import CandidateFigures, paired_difference
 from edge_seq.scores.metrics import Estimate
 
-MARGIN = 0.01  # of the score, below which a difference is not worth anything
+MARGIN = 0.01  # difference of scores that is ignored
 RULES = (
     "The score of a candidate is its mean over seeds on windows of groups that its trainings did not see, at the "
-    "learning rate, of those tried, with the best mean.",
+    "learning rate with the best mean.",
     "Its interval is the hull of two 95 % intervals: Student's over seeds (each has its own split, weights and order), "
-    "and the bootstrap over groups where data come by group.",
-    "A candidate is level with the best one where its mean lies within the best one's interval and the difference seed "
-    "by seed cannot be told from 0 (Student's 95 % interval; each seed gives both the same data). That is the rule of "
-    "one standard error of Breiman et al. (1984) with a 95 % interval. Less than a point below the best is level too. "
-    "An interval that reaches down to what a constant guess would score is level with nothing.",
-    "Of those that are level the cheapest is taken: fewest instructions (or cycles) of a step on the target; fewest "
-    "multiply-accumulates of a step where that was not measured; of equal ones the shorter window, then the better "
-    "score.",
-    "Nothing is taken where the interval of the best reaches down to what a constant guess would score: then none has "
-    "learned the task.",
+    "and the bootstrap over groups if the data have groups.",
+    "A candidate is level with the best one if its mean lies within the best one's interval and the difference seed by "
+    "seed is not significant (Student's 95 % interval; each seed gives both the same data). This is the rule of one "
+    "standard error of Breiman et al. (1984) with a 95 % interval. A candidate less than one point below the best is "
+    "level too. A candidate whose interval reaches down to the score of a constant guess is not level with any other.",
+    "Among the level candidates the cheapest is recommended: the fewest instructions (or cycles) of a time step on the "
+    "target, or the fewest multiply-accumulates of a time step if cost was not measured. Among equal ones the shorter "
+    "window is recommended, then the better score.",
+    "No candidate is recommended if the interval of the best one reaches down to the score of a constant guess: then "
+    "none has learned the task.",
 )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A choice among candidates.
+    """Recommendation among some candidates.
 
     Attributes:
-        scope: among which, in words.
-        pick: who is taken; None where none has learned the task.
-        best: who scores best.
-        level: who is level with the best, the best among them, cheapest first.
-        why: in words.
+        scope: name of these candidates.
+        pick: recommended candidate; None if none has learned the task.
+        best: candidate with the best score.
+        level: candidates that are level with the best, which is one of them, cheapest first.
+        why: reason in words.
     """
 
     scope: str
@@ -46,7 +46,7 @@ class Verdict:
     why: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON; candidates by name."""
+        """Convert to a table for JSON, with the names of the candidates."""
         return {
             "scope": self.scope,
             "pick": None if self.pick is None else str(self.pick.candidate),
@@ -58,18 +58,18 @@ class Verdict:
 
 
 def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
-    """Apply the rules.
+    """Recommend a candidate by :data:`RULES`.
 
     Args:
-        scope: among which candidates, in words.
-        figures: of at least one candidate, all of one comparison.
+        scope: name of the candidates.
+        figures: results of at least one candidate, all of one comparison.
     """
     best = max(figures, key=lambda one: (one.interval.value, -_price(one)[0]))
     level = tuple(sorted((one for one in figures if _is_level(one, best)), key=_order))
     if _low(best.interval) <= best.majority:
         why = (
-            f"No cell: the best, {_name(best)} with {best.interval}, cannot be told from a constant guess, which has "
-            f"{100 * best.majority:.1f} %."
+            f"No cell: the best, {_name(best)} with {best.interval}, is not significantly better than a constant guess "
+            f"with {100 * best.majority:.1f} %."
         )
         return Verdict(scope, None, best, level, why)
     pick = level[0]
@@ -77,7 +77,7 @@ def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
 
 
 def _is_level(one: CandidateFigures, best: CandidateFigures) -> bool:
-    """Whether a candidate is as good as the best one, as far as can be told."""
+    """True if a candidate is level with the best one."""
     if one is best:
         return True
     if _low(one.interval) <= one.majority:
@@ -100,23 +100,23 @@ def _why(
     if pick is not best:
         sentences.append(
             f"{_name(best)} scores best, {best.interval} at {_price_text(best)}, but {_too_close(pick, best)}: the "
-            f"cheapest of the {len(level)} that are level is taken."
+            f"cheapest of the {len(level)} level candidates is recommended."
         )
     elif len(level) > 1:
         others = " and ".join(_name(one) for one in level[1:3]) + (" and others" if len(level) > 3 else "")
-        sentences.append(f"It scores best and is the cheapest of those level with it ({others}).")
+        sentences.append(f"It scores best, and none of the candidates level with it ({others}) is cheaper.")
     else:
-        sentences.append("It scores best, and no other is level with it.")
+        sentences.append("It scores best, and no other candidate is level with it.")
     cheaper = [one for one in beaten if _price(one) < _price(pick)]
     if cheaper:
         runner_up = max(cheaper, key=lambda one: one.interval.value)
-        sentences.append(f"The best of the cheaper ones, {_name(runner_up)}, has only {runner_up.interval}.")
+        sentences.append(f"The best cheaper candidate, {_name(runner_up)}, has only {runner_up.interval}.")
     return " ".join(sentences)
 
 
 def _name(one: CandidateFigures) -> str:
     c = one.candidate
-    return f"{c.cell} of {c.hidden_size} units ({c.how}, T = {c.time_steps})"
+    return f"{c.cell} with {c.hidden_size} units ({c.how}, T = {c.time_steps})"
 
 
 def _low(interval: Estimate) -> float:
@@ -124,9 +124,9 @@ def _low(interval: Estimate) -> float:
 
 
 def _too_close(pick: CandidateFigures, best: CandidateFigures) -> str:
-    """Why the two are level."""
+    """Say why two candidates are level."""
     overlap = _low(best.interval) <= (pick.interval.value if pick.interval.high is None else pick.interval.high)
-    intervals = "their intervals overlap" if overlap else "less than a point apart"
+    intervals = "their intervals overlap" if overlap else "they are less than one point apart"
     difference = paired_difference(best, pick)
     if difference is None or difference.low is None or difference.high is None:
         return intervals
@@ -137,7 +137,7 @@ def _too_close(pick: CandidateFigures, best: CandidateFigures) -> str:
 
 
 def _price(one: CandidateFigures) -> tuple[float, ...]:
-    """Cost of a step. All shapes of a comparison are measured or none is; one that does not fit comes last."""
+    """Cost of a time step, for sorting. All shapes are measured or none is; one that does not fit comes last."""
     cost = one.other["cost"]
     match cost["status"]:
         case "measured":

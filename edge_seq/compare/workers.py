@@ -1,4 +1,4 @@
-"""Workers: this process, or several of this machine that share a study."""
+"""Workers of a comparison: this process, or several processes of this machine that share a study."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ from edge_seq.support.errors import EdgeSeqError, ToolError
 from edge_seq.support.stderr import print_stderr_error, print_stderr_warning
 
 POLL_S = 2.0
-PATIENCE_S = 10.0  # for workers to end after they were asked to
+PATIENCE_S = 10.0  # longest wait for workers to end after they were asked to
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs to know; goes to it as JSON through its standard input, so that the password in a URL of
-    a database stands in no list of processes.
+    """Task of a worker process.
+
+    It is sent as JSON to the worker's standard input, so that no list of processes shows the password in the URL of a
+    database.
 
     Attributes:
-        config: of the comparison.
+        config: configuration of the comparison.
         storage: URL of the database.
-        study_name: in it.
-        heartbeat: of each worker.
-        plan: that the study must be made under, without what was resolved.
-        points: of the grid.
+        study_name: name of the comparison in the database.
+        heartbeat: heartbeat times of each worker.
+        plan: plan that the study must have, without the resolved values.
+        points: points of the grid.
     """
 
     config: CompareConfig
@@ -49,7 +51,7 @@ class Job:
     points: tuple[Point, ...]
 
     def to_json(self) -> str:
-        """Inverse of :func:`job_from_json`."""
+        """Convert to JSON, which :func:`job_from_json` reads."""
         return json.dumps(
             {
                 "config": self.config.model_dump(mode="json"),
@@ -63,7 +65,7 @@ class Job:
 
 
 def job_from_json(text: str) -> Job:
-    """What a worker reads."""
+    """Read a job that :meth:`Job.to_json` wrote."""
     table = json.loads(text)
     points = [Point(Candidate(**p["candidate"]), p["learning_rate"], p["seed"]) for p in table["points"]]
     return Job(
@@ -101,18 +103,18 @@ def work_in_processes(
     """Start workers on this machine and wait until all points are done.
 
     Args:
-        job: of each.
-        study: to watch.
-        count: how many.
-        logs: folder that gets what each says, ``worker_0.log`` and so on.
+        job: job of every worker.
+        study: study whose progress is shown.
+        count: number of workers.
+        logs: folder for the output of the workers, ``worker_0.log`` and so on.
         progress: called as trials end.
 
     Returns:
-        how many of them died before the end; the others took over their trials.
+        Number of workers that died before the end. The others took over their trials.
 
     Raises:
-        ToolError: all ended, and there is work left; with the last words of the first. The database cannot be reached
-            before they start, or after they ended.
+        ToolError: all workers ended before the work was done, or the database cannot be reached before they start or
+            after they ended.
     """
     study.fill_queue(job.points)
     paths = [logs / f"worker_{index}.log" for index in range(count)]
@@ -130,10 +132,11 @@ def work_in_processes(
     progress(standing)
     died = [path for process, path in zip(processes, paths, strict=True) if process.returncode != 0]
     if standing.done < len(job.points):
-        words = paths[0].read_text(encoding="utf-8").strip().splitlines() or ["it said nothing"]
+        words = paths[0].read_text(encoding="utf-8").strip().splitlines() or ["its log is empty"]
         raise ToolError(
-            f"comparison: all {count} workers ended with {len(job.points) - standing.done} of {len(job.points)} "
-            f"trainings left; the first said: {words[-1]} ({paths[0]}). The same command continues"
+            f"comparison: all {count} workers ended, but {len(job.points) - standing.done} of {len(job.points)} "
+            f"trainings are not done; the log of the first ends with: {words[-1]} ({paths[0]}). The same command "
+            "continues"
         )
     return len(died)
 
@@ -170,13 +173,13 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 
 def main() -> None:
-    """A worker process: reads its job from standard input, works, and ends with 1 where it could not.
+    """Run a worker process, which reads its job from standard input. The exit code is 1 if it fails.
 
-    Without the process that started it, it ends after its training.
+    If the process that started the worker ends, the worker ends after its training.
     """
     import signal
 
-    # Being asked to end is as an interruption: the trial goes back into the queue at once.
+    # SIGTERM acts as an interruption, so the trial goes back into the queue at once.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     job = job_from_json(sys.stdin.read())
     try:

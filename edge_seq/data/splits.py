@@ -7,8 +7,9 @@ that says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal, get_args
 
 import numpy as np
@@ -19,7 +20,15 @@ from edge_seq.data.recording import SIDES, Dataset, Recording, Windows, select_w
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, label_windows, make_windows
 from edge_seq.support.errors import ConfigError, DataError
 
-SplitKind = Literal["group", "window_leaking_groups"]
+SplitKind = Literal["group", "time_blocks", "window_leaking_groups"]
+
+
+# What to do about groups that are too few for a split by group.
+FEW_GROUPS = (
+    "Record more groups that hold several classes; or set a fraction to 0, for example --set "
+    "data.validation_fraction=0 --set training.keep=last; or split by time, which is weaker evidence: --set "
+    "data.split=time_blocks"
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +49,12 @@ def check_split_kind(kind: str) -> SplitKind:
     """Check the configuration's ``split``.
 
     Raises:
-        ConfigError: it is neither ``group`` nor ``window_leaking_groups``. The message explains why ``window`` is
-            refused.
+        ConfigError: there is no such split. The message explains why ``window`` is refused.
     """
     if kind == "group":
         return "group"
+    if kind == "time_blocks":
+        return "time_blocks"
     if kind == "window_leaking_groups":
         return "window_leaking_groups"
     if kind == "window":
@@ -156,6 +166,89 @@ def assign_folds(
     return {group: names.index(side) for group, side in sides.items()}
 
 
+def split_by_time_blocks(
+    dataset: Dataset,
+    *,
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    minimum_share: float = DEFAULT_MINIMUM_SHARE,
+) -> Split:
+    """Cut recordings into blocks of time: the beginning of each class to train, then validation, the end to test.
+
+    For data of one or two sessions, which cannot be split by group. The sides share the session, its mounting and its
+    habits, so scores are weaker evidence than those of a split by group. Samples within one window length of a block
+    of another side are left out, so that no two windows of different sides are closer in time than a window.
+
+    Args:
+        dataset: recordings. A part that the source gives (``split``) is refused, because it is better than blocks.
+        validation_fraction: share of the labelled samples of each class for validation; 0 for none.
+        test_fraction: share of the labelled samples of each class for the test; 0 for none.
+        minimum_share: share of a window that its label must cover.
+
+    Raises:
+        ConfigError: a fraction is out of range.
+        DataError: the source gives parts of its own, or a class has too few samples for every side.
+    """
+    fractions = _check_fractions(validation_fraction, test_fraction)
+    given = sorted({recording.split for recording in dataset.recordings if recording.split is not None})
+    if given:
+        raise DataError(
+            f"cannot split by time: the source gives parts of its own ({', '.join(given)}); set data.split=group, "
+            "which keeps to them"
+        )
+    sides = _sides_by_time(dataset, fractions)
+    pieces: dict[str, list[Recording]] = {side: [] for side in SIDES}
+    window = dataset.contract.window_length
+    for recording, of_samples in zip(dataset.recordings, sides, strict=True):
+        edges = [0, *(np.flatnonzero(np.diff(of_samples)) + 1).tolist(), len(of_samples)]
+        for start, end in pairwise(edges):
+            first = start if start == 0 else start + window  # the gap to the block before
+            if end - first < window:
+                continue
+            pieces[SIDES[int(of_samples[start])]].append(
+                replace(
+                    recording,
+                    name=f"{recording.name}, samples {first} to {end}",
+                    counts=recording.counts[first:end],
+                    labels=recording.labels[first:end],
+                )
+            )
+    split = Split(tuple(pieces["train"]), tuple(pieces["validation"]), tuple(pieces["test"]))
+    for side in ("train", *(side for side, fraction in fractions.items() if fraction)):
+        total = sum(_windows_of_groups(dataset, getattr(split, side), minimum_share).values())
+        missing = [label for label, n in zip(dataset.labels, np.atleast_1d(total), strict=False) if n == 0]
+        if not pieces[side] or missing:
+            raise DataError(
+                f"cannot split by time: {side} gets no window of {missing or list(dataset.labels)}, each at least a "
+                f"window of {window} samples away from the other sides; record more, shorten window_length, or set a "
+                "fraction to 0"
+            )
+    return split
+
+
+def _sides_by_time(dataset: Dataset, fractions: Mapping[str, float]) -> list[NDArray[np.int8]]:
+    """Side of each sample of each recording, index into ``SIDES``; samples without a label go with those before."""
+    totals = np.zeros(len(dataset.labels), dtype=np.int64)
+    for recording in dataset.recordings:
+        labels = np.asarray(recording.labels)
+        totals += np.bincount(labels[labels >= 0], minlength=len(totals))
+    seen = np.zeros_like(totals)
+    ends = np.array([1 - sum(fractions.values()), 1 - fractions["test"], 1.0])  # shares at which the sides end
+    found = []
+    for recording in dataset.recordings:
+        labels = np.asarray(recording.labels)
+        share = np.full(len(labels), -1.0)
+        for label in range(len(totals)):
+            at = labels == label
+            count = int(at.sum())
+            share[at] = (seen[label] + np.arange(count)) / max(totals[label], 1)
+            seen[label] += count
+        of_samples = np.searchsorted(ends, share, side="right").astype(np.int8)
+        last = np.maximum.accumulate(np.where(share >= 0, np.arange(len(labels)), 0))
+        found.append(of_samples[last])
+    return found
+
+
 def split_by_window_leaking_groups(
     dataset: Dataset,
     *,
@@ -249,8 +342,7 @@ def _assign(
     if short:
         raise DataError(
             f"cannot split by group: each class needs windows in at least {len(sides)} groups, one for each of "
-            f"{sides}; found {', '.join(short)} of {len(groups)} groups. Record more groups, merge classes, or set a "
-            "fraction to 0"
+            f"{sides}; found {', '.join(short)} of {len(groups)} groups. {FEW_GROUPS}"
         )
     shares = np.array(list(share_of.values()))
     rng = np.random.default_rng(seed)
@@ -266,7 +358,7 @@ def _assign(
     if best is None:
         raise DataError(
             f"cannot split by group: no assignment of {len(groups)} groups to {sides} was found that has every class "
-            "on every side. Record more groups that hold several classes, or set a fraction to 0"
+            f"on every side. {FEW_GROUPS}"
         )
     return {group: sides[s] for group, s in zip(groups, best[1], strict=True)}
 

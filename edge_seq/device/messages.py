@@ -17,6 +17,7 @@ from edge_seq.device.framing import MAX_BODY_BYTES, OVERHEAD_BYTES
 from edge_seq.ir.contract import MAX_CHANNELS, MAX_WINDOW_LENGTH
 from edge_seq.support.errors import DeviceError
 from edge_seq.support.names import is_printable
+from edge_seq.support.results import Result
 
 RUNTIME_VERSION = "0.1.0"  # ES_WIRE_RUNTIME
 REPLY = 0x80  # the type of a reply is the type of its request with this bit set
@@ -501,7 +502,7 @@ def unpack_self_test(fields: bytes) -> SelfTest:
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(Result):
     """Measured cost of the model steps since the device started.
 
     Attributes:
@@ -511,6 +512,8 @@ class Cost:
         ticks_hz: ticks per second; None if the port does not know.
         unit: name that the port gives to a tick, for example ``cycles``.
     """
+
+    derived = ("mean", "mean_us")
 
     steps: int
     last: int

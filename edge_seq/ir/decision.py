@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from edge_seq.support.results import written
 
 SCORE_LIMIT = 2**19  # scores are in [-SCORE_LIMIT, 0], Q16: a class falls behind by odds of at most e^8
 SMOOTHING_SHIFT_MAX = 8
@@ -49,4 +51,19 @@ class DecisionStage:
     hysteresis: int = 0
     min_labels: int = 1
     unknown_margin: int = 0
-    unknown_distance: UnknownDistance | None = None
+    unknown_distance: UnknownDistance | None = field(default=None, metadata=written(unless_none=True))
+
+    def text(self) -> str:
+        """Describe the settings in one sentence.
+
+        >>> DecisionStage(smoothing_shift=2, hysteresis=1 << 16).text()
+        'smoothing by 1/4, hysteresis 1 logits, at least 1 labels, unknown below 0 logits'
+        """
+        beyond = ""
+        if self.unknown_distance is not None:
+            radii = [radius / 128 for radius in self.unknown_distance.radii]
+            beyond = f" or beyond its label's radius, {min(radii):.2f} to {max(radii):.2f}"
+        return (
+            f"smoothing by 1/{2**self.smoothing_shift}, hysteresis {self.hysteresis / 65536:g} logits, at least "
+            f"{self.min_labels} labels, unknown below {self.unknown_margin / 65536:g} logits{beyond}"
+        )

@@ -32,13 +32,13 @@ StateName = Literal["operands", "hidden_state", "cell_state"]
 
 @dataclass(frozen=True)
 class RowGroup:
-    """H rows of a layer that serve one purpose: a gate, or a part of one.
+    """H rows of a layer with one purpose: a gate, or a part of a gate.
 
     Attributes:
-        name: the field of the layer that holds them.
-        use: what the result is used for.
-        sees_input: whether the rows see the input of the layer.
-        sees_state: whether the rows see the layer's own state of the step before.
+        name: name of the field of the layer that holds the rows.
+        use: purpose of the result.
+        sees_input: True if the rows see the input of the layer.
+        sees_state: True if the rows see the layer's own state after the previous step.
     """
 
     name: str
@@ -54,14 +54,15 @@ class Constant:
     An integer stands for ``(integer - zero) / 2^frac_bits``.
 
     Attributes:
-        name: the field of the layer that holds them.
-        per_unit: whether there is one a unit, [H]; otherwise the shape is [1].
-        first: the float number that a training begins with.
-        lowest, highest: of the float numbers; both may be reached.
+        name: name of the field of the layer that holds the numbers.
+        per_unit: True if each unit has one, shape [H]; otherwise the shape is [1].
+        first: float value at the start of a training.
+        lowest, highest: range of the float values, ends included.
         frac_bits: fractional bits of the integers.
-        zero: the integer that stands for 0.
-        int_lowest, int_highest: of the integers; the range proof rests on them.
-        in_state_units: whether the number is in units of the state: it shrinks where ``cell_frac_bits`` makes room.
+        zero: integer that stands for 0.
+        int_lowest, int_highest: range of the integers, ends included. The range proof rests on it.
+        in_state_units: True if the number scales with the hidden state, and is divided where the state is (see
+            ``calibrated`` of :class:`LayerKind`).
     """
 
     name: str
@@ -76,17 +77,22 @@ class Constant:
     in_state_units: bool = False
 
     def shape(self, hidden_size: int) -> tuple[int]:
-        """Of the array in a layer of so many units."""
+        """Shape of the array in a layer of ``hidden_size`` units.
+
+        >>> zeta = kind_named("fastgrnn").constants[1]
+        >>> zeta.name, zeta.shape(16)
+        ('zeta', (1,))
+        """
         return (hidden_size if self.per_unit else 1,)
 
 
 @dataclass(frozen=True)
 class Traced:
-    """A value of a step, [H], by which backends are compared (SPEC.md, section 11).
+    """A value [H] of a time step in which backends are compared (SPEC.md, section 11).
 
     Attributes:
-        name: in the trace.
-        use: the argument of which function it is; a ``linear`` one is traced as it is.
+        name: name in a trace.
+        use: function whose table argument the value is. A ``linear`` value is traced as it is.
     """
 
     name: str
@@ -95,20 +101,20 @@ class Traced:
 
 @dataclass(frozen=True)
 class LayerKind:
-    """What is to be known of a kind of layer besides its arithmetic.
+    """Entry of a kind of layer: everything about it except its arithmetic.
 
     Attributes:
-        name: as it is typed, saved and printed.
-        layer: the class.
+        name: name of the kind, as it is typed, saved and printed.
+        layer: class of the layers.
         rows: row groups in canonical order.
-        traced: what is traced of a step besides the states, in the order of computation.
-        saved: the states in the order in which they lie in memory and are saved (SPEC.md, section 13).
-        calibrated: the state whose binary point is found by calibration, ``cell_frac_bits`` of the layer; None where
-            all states lie within [-1, 1].
+        traced: values of a step in a trace besides the states, in the order of computation.
+        saved: states in the order in which they lie in C's memory and in saved states (SPEC.md, section 13).
+        calibrated: state whose binary point calibration finds, ``cell_frac_bits`` of the layer; None if all states lie
+            within [-1, 1]. A calibrated hidden state is kept divided by 2^(15 - cell_frac_bits).
         constants: numbers beside the rows, in canonical order.
-        keep_gate: the traced gate that keeps the old state where it is 1; None without one.
-        write_gate: the traced gate that lets new values in, where that is another one.
-        tanh_is_a_factor: whether a tanh is the 16-bit factor of ``mulw``.
+        keep_gate: traced gate that keeps the old state where it is 1; None without one.
+        write_gate: traced gate that lets new values in; None if that is ``1 - keep_gate``, or without one.
+        tanh_is_a_factor: True if ``mulw`` takes a tanh as its 16-bit factor.
     """
 
     name: KindName
@@ -124,7 +130,7 @@ class LayerKind:
 
     @property
     def hidden_is_saved(self) -> bool:
-        """Whether the hidden state is kept beside the operands, with 16 bits for all units."""
+        """True if the hidden state is kept beside the operands, with 16 bits for all units."""
         return "hidden_state" in self.saved
 
     @property
@@ -156,7 +162,7 @@ class LayerKind:
 
 
 def _traced_rows(rows: Iterable[RowGroup]) -> tuple[Traced, ...]:
-    """Of a kind whose rows are all traced, each under its own name."""
+    """Make the traced values of a kind all of whose rows are traced, each under its own name."""
     return tuple(Traced(group.name, group.use) for group in rows)
 
 
@@ -344,17 +350,17 @@ LAYER_TYPES: tuple[type, ...] = tuple(kind_named(name).layer for name in KIND_NA
 
 
 def row_groups(layer: Layer[Rows]) -> dict[str, Rows]:
-    """The layer's rows by name, in canonical order."""
+    """The layer's rows by name, in canonical order: FloatRows or IntRows of H rows each."""
     return {group.name: getattr(layer, group.name) for group in kind_of(layer).rows}
 
 
 def constants_of(layer: Layer[Any]) -> dict[str, NDArray[Any]]:
-    """The layer's constants by name, in canonical order."""
+    """The layer's constants by name, in canonical order: float32 or int32, [H] or [1]."""
     return {constant.name: getattr(layer, constant.name) for constant in kind_of(layer).constants}
 
 
 def arrays_of(layer: Layer[Any]) -> dict[str, NDArray[Any]]:
-    """Every array of a layer, of rows as ``<row group>.<field>``, then the constants."""
+    """Every array of a layer by name: those of rows as ``<row group>.<field>``, then the constants."""
     of_rows = {
         f"{name}.{field}": array for name, rows in row_groups(layer).items() for field, array in vars(rows).items()
     }
@@ -362,5 +368,5 @@ def arrays_of(layer: Layer[Any]) -> dict[str, NDArray[Any]]:
 
 
 def hidden_size(layer: Layer[Any]) -> int:
-    """H, the number of units."""
+    """Number of hidden units, H."""
     return len(next(iter(row_groups(layer).values())).bias)

@@ -16,6 +16,7 @@ from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.kinds import Layer, arrays_of, constants_of, hidden_size, row_groups
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
+from edge_seq.support.results import to_plain, written
 
 Pooling = Literal["last", "mean"]
 LabelEvery = Literal["window", "sample"]
@@ -24,7 +25,7 @@ AtWindowEnd = Literal["reset", "carry"]
 
 @dataclass(frozen=True)
 class Readout:
-    """How states become labels.
+    """Computation of labels from the states.
 
     Attributes:
         pooling: input of the head: the ``last`` state, or the ``mean`` of the states since the window began.
@@ -37,20 +38,13 @@ class Readout:
     pooling: Pooling = "last"
     label_every: LabelEvery = "window"
     at_window_end: AtWindowEnd = "reset"
-    decision: DecisionStage | None = None
+    decision: DecisionStage | None = dataclasses.field(default=None, metadata=written(unless_none=True))
 
 
 def readout_to_dict(readout: Readout) -> dict[str, Any]:
     """The readout, ready for JSON. A missing decision stage or distance is left out, so that the hash and files of
     models without them do not change."""
-    data = dataclasses.asdict(readout)
-    stage = data.pop("decision")
-    return data if stage is None else {**data, "decision": stage_to_dict(stage)}
-
-
-def stage_to_dict(stage: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a decision stage, ready for JSON."""
-    return {name: value for name, value in stage.items() if (name, value) != ("unknown_distance", None)}
+    return dict(to_plain(readout))
 
 
 def readout_from_dict(data: dict[str, Any]) -> Readout:
@@ -85,7 +79,7 @@ class IntFormat:
     Attributes:
         input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12.
         cell_frac_bits: [L], fractional bits of each layer's calibrated 16-bit state (an LSTM's cell state), 8 to 15;
-            of no use to kinds without one.
+            not used by kinds without one.
         pool_reciprocals: for mean pooling, floor(2^(14 + floor(log2 t)) / t), for t = 1 .. T with a label after each
             sample, or only for t = T with a label per window. Empty for ``last``.
     """

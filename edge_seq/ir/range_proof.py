@@ -30,6 +30,7 @@ from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, kind_of, row_grou
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
 from edge_seq.support.errors import RangeProofError
+from edge_seq.support.results import Result
 
 FEATURE_LIMIT = 2**15  # |feature| <= 2^15: any 16-bit value
 SIGMOID_MAX = 2**FINE_FRAC_BITS - 1
@@ -37,7 +38,7 @@ TANH_MAX = INT16_MAX
 
 
 @dataclass(frozen=True)
-class Bound:
+class Bound(Result):
     """Largest magnitude that an accumulator or intermediate can reach.
 
     Attributes:
@@ -46,6 +47,8 @@ class Bound:
         magnitude: largest absolute value for any input.
         limit: largest absolute value that the type holds.
     """
+
+    derived = ("slack",)
 
     name: str
     row: int
@@ -115,7 +118,7 @@ def _layer_bounds(layer: Layer[IntRows], cell_frac_bits: int) -> list[Bound]:
 
 
 def _refuse(layer: Never) -> NoReturn:
-    """A kind that gets here has intermediates that nobody bounded: mypy names the place, and no model passes.
+    """Refuse a kind whose intermediates have no bounds here. mypy names the place, and no model of it is proven.
 
     Raises:
         RangeProofError: always.

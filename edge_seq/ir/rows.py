@@ -63,7 +63,7 @@ def padded(size: int) -> int:
 
 
 def is_coarse(size: int) -> NDArray[np.bool_]:
-    """Which operands are coarse (Q7), bool [size]: the third and fourth of each quad. The others are fine (Q15).
+    """Mask bool [size] of the coarse (Q7) operands: the third and fourth of each quad. The others are fine (Q15).
 
     >>> is_coarse(6).tolist()
     [False, False, True, True, False, False]

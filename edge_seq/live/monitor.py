@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from edge_seq.live.samples import (
     samples_of,
 )
 from edge_seq.scores.metrics import softmax
+from edge_seq.support.results import Result, written
 
 if TYPE_CHECKING:
     from edge_seq.backends.onnx.run import OnnxModel
@@ -41,7 +42,7 @@ SHOWN_S = 10.0  # length of the signal plot, seconds, if the sample rate allows
 
 
 @dataclass(frozen=True)
-class Shown:
+class Shown(Result):
     """A decision as the monitor shows it.
 
     Attributes:
@@ -52,11 +53,85 @@ class Shown:
         probabilities: probability of each class, [K].
     """
 
-    number: int
-    time_s: float
+    number: int = field(metadata=written("n"))
+    time_s: float = field(metadata=written("t"))
     label: int
-    decision: int
-    probabilities: tuple[float, ...]
+    decision: int = field(metadata=written("d"))
+    probabilities: tuple[float, ...] = field(metadata=written("p"))
+
+
+@dataclass(frozen=True)
+class ShownChannel(Result):
+    """Name and unit of a channel, safe to print."""
+
+    name: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class About(Result):
+    """The part of a monitor's state that does not change.
+
+    Attributes:
+        source: name of the source of the samples.
+        decider: name of the device or model that decides.
+        labels: class names.
+        unknown: name of the decision for no class.
+        channels: channels in the order of the samples.
+        expected_hz: sample rate of the contract.
+        bins: number of columns of the signal plot.
+        bin_s: time of one column, seconds.
+        decisions: number of decisions that are kept.
+    """
+
+    source: str
+    decider: str
+    labels: tuple[str, ...]
+    unknown: str
+    channels: tuple[ShownChannel, ...]
+    expected_hz: float
+    bins: int
+    bin_s: float
+    decisions: int
+
+
+@dataclass(frozen=True)
+class Snapshot(Result):
+    """The state of a monitor at one time.
+
+    Attributes:
+        next_bin: number of the next column of the signal plot.
+        bins: kept columns, least and largest value of each channel; an empty column is a gap.
+        next_decision: number of the next decision.
+        decisions: kept decisions.
+        samples: samples received.
+        lost: samples known to be missing.
+        dropped_by_board: samples that the board dropped.
+        gaps: number of gaps.
+        restarts: number of device restarts.
+        frame_errors: pieces received that were not valid frames.
+        reconnects: number of reconnections.
+        rate_hz: measured sample rate; None if it is not known yet.
+        seconds: time since the monitor started.
+        messages: warnings.
+        ended: reason why the source ended; None while it runs.
+    """
+
+    next_bin: int
+    bins: tuple[tuple[float, ...], ...]
+    next_decision: int
+    decisions: tuple[Shown, ...]
+    samples: int
+    lost: int
+    dropped_by_board: int
+    gaps: int
+    restarts: int
+    frame_errors: int
+    reconnects: int
+    rate_hz: float | None
+    seconds: float
+    messages: tuple[str, ...]
+    ended: str | None
 
 
 @dataclass
@@ -151,45 +226,40 @@ class MonitorState:
         with self._lock:
             self._messages.append(f"{time.monotonic() - self._began_s:.1f} s: {printable(text[:MESSAGE_CHARACTERS])}")
 
-    def about(self) -> dict[str, Any]:
-        """The part of the state that does not change, ready for JSON."""
-        return {
-            "source": self.source,
-            "decider": self.decider,
-            "labels": self.labels,
-            "unknown": UNKNOWN,
-            "channels": [{"name": clean(c.name), "unit": c.unit} for c in self.contract.channels],
-            "expected_hz": self.contract.sample_rate_hz,
-            "bins": BINS,
-            "bin_s": self.bin_samples / self.contract.sample_rate_hz,
-            "decisions": DECISIONS,
-        }
+    def about(self) -> About:
+        """The part of the state that does not change."""
+        return About(
+            source=self.source,
+            decider=self.decider,
+            labels=self.labels,
+            unknown=UNKNOWN,
+            channels=tuple(ShownChannel(clean(c.name), c.unit) for c in self.contract.channels),
+            expected_hz=self.contract.sample_rate_hz,
+            bins=BINS,
+            bin_s=self.bin_samples / self.contract.sample_rate_hz,
+            decisions=DECISIONS,
+        )
 
-    def snapshot(self, *, first_bin: int = 0, first_decision: int = 0) -> dict[str, Any]:
-        """The current state, ready for JSON, with the kept bins and decisions from the given numbers on."""
+    def snapshot(self, *, first_bin: int = 0, first_decision: int = 0) -> Snapshot:
+        """The current state, with the kept bins and decisions from the given numbers on."""
         with self._lock:
-            bins = list(self._bins)[max(0, len(self._bins) - max(0, self._num_bins - first_bin)) :]
-            decisions = [one for one in self._decisions if one.number >= first_decision]
-            return {
-                "next_bin": self._num_bins,
-                "bins": bins,
-                "next_decision": self._num_decisions,
-                "decisions": [
-                    {"n": one.number, "t": one.time_s, "label": one.label, "d": one.decision, "p": one.probabilities}
-                    for one in decisions
-                ],
-                "samples": self.samples,
-                "lost": self.lost,
-                "dropped_by_board": self.counters.dropped,
-                "gaps": self.gaps,
-                "restarts": self.restarts,
-                "frame_errors": self.counters.faults.total(),
-                "reconnects": self.counters.reconnects,
-                "rate_hz": None if self.rate_hz is None else round(self.rate_hz, 1),
-                "seconds": round(time.monotonic() - self._began_s, 1),
-                "messages": list(self._messages),
-                "ended": self.ended,
-            }
+            return Snapshot(
+                next_bin=self._num_bins,
+                bins=tuple(self._bins)[max(0, len(self._bins) - max(0, self._num_bins - first_bin)) :],
+                next_decision=self._num_decisions,
+                decisions=tuple(one for one in self._decisions if one.number >= first_decision),
+                samples=self.samples,
+                lost=self.lost,
+                dropped_by_board=self.counters.dropped,
+                gaps=self.gaps,
+                restarts=self.restarts,
+                frame_errors=self.counters.faults.total(),
+                reconnects=self.counters.reconnects,
+                rate_hz=None if self.rate_hz is None else round(self.rate_hz, 1),
+                seconds=round(time.monotonic() - self._began_s, 1),
+                messages=tuple(self._messages),
+                ended=self.ended,
+            )
 
 
 def clean(text: str) -> str:

@@ -147,7 +147,7 @@ def _handler(
             while True:
                 last = stopping.is_set()
                 snapshot = state.snapshot(first_bin=next_bin, first_decision=next_decision)
-                next_bin, next_decision = snapshot["next_bin"], snapshot["next_decision"]
+                next_bin, next_decision = snapshot.next_bin, snapshot.next_decision
                 self.wfile.write(f"data: {json_text(snapshot, indent=None)}\n\n".encode())
                 self.wfile.flush()
                 if last:

@@ -1,1 +1,1 @@
-"""Comparing backends with each other."""
+"""Comparison of models and exports: the rungs of the parity ladder."""

@@ -1,4 +1,4 @@
-"""The rungs of the C export: on the host and on every target, exactly, each mismatch located."""
+"""The rungs of the C export: exact comparison on the host and on every target. Each mismatch is located."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from firmware_export.toolchain.host import build_host, run_on_host, self_test_on
 from firmware_export.toolchain.host_library import FAST_FLAGS, infer_windows, load_host_library
 from firmware_export.toolchain.target import MissingToolError, Target, find_emulator, find_target_compiler
 
-TARGET_RUNG = "integer reference = C on "  # and the target's name
+TARGET_RUNG = "integer reference = C on "  # the target's name follows
 
 
 def _compare_builds(
@@ -30,10 +30,10 @@ def _compare_builds(
     build: Callable[[Path, bool], Runner],
     detail: str,
 ) -> Rung:
-    """Build what ships and compare; where it differs, the traced build of the same sources names the gate.
+    """Build the exported C and compare it. If it differs, a traced build of the same sources locates the gate.
 
     Raises:
-        ParityError, ExportError, ToolError: a stale or damaged export, or one that does not compile or run.
+        ParityError, ExportError, ToolError: the export is stale or damaged, or does not compile or run.
     """
 
     def reference(part: NDArray[np.int16]) -> Trace:
@@ -48,7 +48,7 @@ def _compare_builds(
 
 
 def host_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int16], compiler: Compiler) -> Rung:
-    """Integer reference = C on the host."""
+    """Compare the integer reference with the C on the host: every time step of int16 [B, T, C]."""
 
     def build(folder: Path, traced: bool) -> Runner:
         program = build_host(sources, folder / "host", compiler=compiler, traced=traced)
@@ -58,11 +58,12 @@ def host_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int1
 
 
 def host_library_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int16], compiler: Compiler) -> Rung:
-    """Integer reference = the library that evaluates windows at full speed: logits and label after the last sample of
-    int16 [B, T, C].
+    """Compare the integer reference with the host library that evaluates windows at full speed.
+
+    Logits and label after the last sample of each window of int16 [B, T, C] are compared.
 
     Raises:
-        ParityError, ExportError, ToolError: a stale or damaged export, or one that does not compile or load.
+        ParityError, ExportError, ToolError: the export is stale or damaged, or does not compile or load.
     """
 
     def reference(part: NDArray[np.int16]) -> Trace:
@@ -73,21 +74,28 @@ def host_library_rung(name: str, sources: Path, model: IntModel, counts: NDArray
         logits, labels = infer_windows(library, part)
         return Trace({"logits": logits[:, np.newaxis], "label": labels[:, np.newaxis, np.newaxis]})
 
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is loaded
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows cannot delete a loaded library
         library = load_host_library(sources, model, Path(folder) / "library.so", compiler=compiler)
         comparison = compare_runs(counts, reference, with_library, first_step=counts.shape[1] - 1)
     return comparison_rung(name, comparison, detail=f"built with {compiler.name} {' '.join(FAST_FLAGS)}")
 
 
 def self_test_rung(name: str, sources: Path, compiler: Compiler) -> Rung:
-    """The golden vectors that travel with the export, run as the firmware runs them."""
+    """Run the golden vectors of the export as the firmware runs them.
+
+    Raises:
+        ParityError, ExportError, ToolError: a result differs, or the self-test does not compile or run.
+    """
     with tempfile.TemporaryDirectory() as folder:
         self_test_on_host(sources, Path(folder) / "self_test", compiler=compiler)
     return Rung(name, "exact", "holds", f"built with {compiler.name}")
 
 
 def target_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int16], target: Target) -> Rung:
-    """Integer reference = C on a target; skipped, with what installs it, where a tool is missing."""
+    """Compare the integer reference with the C on a target: every time step of int16 [B, T, C].
+
+    The rung is skipped if a tool of the target is missing; its detail says how to install the tool.
+    """
     try:
         compiler, _ = find_target_compiler(target)
         emulator = find_emulator(target)

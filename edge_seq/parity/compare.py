@@ -1,4 +1,4 @@
-"""Comparing two traces: exactly for integers, within a budget for floats; a mismatch is located, not only counted."""
+"""Comparison of two traces: exact for integers, within a tolerance for floats. The first mismatch is located."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from edge_seq.support.errors import ParityError
 
 @dataclass(frozen=True)
 class Mismatch:
-    """The first value that differs: earliest step, then order of computation, then window.
+    """The first value that differs: the earliest time step, then the order of computation, then the window.
 
     Attributes:
         window: index of the window or stream.
         step: time step, from 0.
-        name: what differs, for example ``layer0.forget_gate`` or ``logits``.
-        index: unit or class.
+        name: name of the value that differs, for example ``layer0.forget_gate`` or ``logits``.
+        index: index of the unit or class.
         expected: value of the reference.
         found: value of the candidate.
     """
@@ -44,14 +44,14 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison of two traces saw.
+    """Result of the comparison of two traces.
 
     Attributes:
-        windows, steps, values: how much was compared; ``steps`` over all windows.
-        mismatches: values beyond the tolerance.
-        first: the first of them, or None.
+        windows, steps, values: number of windows, of time steps of all windows, and of values that were compared.
+        mismatches: number of values beyond the tolerance.
+        first: first mismatch; None if there is none.
         max_abs_error: largest absolute difference.
-        names: what was compared.
+        names: names of the compared values.
     """
 
     windows: int
@@ -64,7 +64,7 @@ class Comparison:
 
     @property
     def holds(self) -> bool:
-        """Whether something was compared and nothing differed."""
+        """True if something was compared and nothing differed."""
         return self.values > 0 and self.mismatches == 0
 
 
@@ -76,7 +76,7 @@ def _differs(expected: NDArray[Any], found: NDArray[Any], tolerance: float) -> N
 
 
 def _allowed(name: str, expected: NDArray[Any], tolerance: float) -> float:
-    """Some states are sums over many steps: where they grow beyond 1, so does the rounding of a float."""
+    """Tolerance of one value. States that are sums over many steps can grow beyond 1; their rounding grows alike."""
     if tolerance == 0 or not name.endswith((".cell_state", ".hidden_state")):
         return tolerance
     return tolerance * max(1.0, float(np.abs(expected).max(initial=0.0)))
@@ -91,19 +91,19 @@ def compare(
     first_step: int = 0,
     names: tuple[str, ...] | None = None,
 ) -> Comparison:
-    """Compare what both traces hold.
+    """Compare the values that two traces have in common.
 
     Args:
-        expected: of the reference.
-        found: of the candidate; may hold fewer names than the reference.
-        tolerance: largest absolute difference; 0 is exact. Of states times the largest of theirs, where that is
-            above 1.
-        first_window: added to the window's index in the mismatch, where traces are compared in batches.
-        first_step: added to the time step in the mismatch, where traces begin later than the windows.
-        names: compare these only; by default all that both hold.
+        expected: trace of the reference.
+        found: trace of the candidate. It may have fewer names than the reference.
+        tolerance: largest allowed absolute difference; 0 compares exactly. For states it is multiplied by the state's
+            largest absolute value, if that is above 1.
+        first_window: index of the first window of a batch, added to the window of the mismatch.
+        first_step: time step at which the traces begin, added to the step of the mismatch.
+        names: names to compare; None compares all that both traces have.
 
     Raises:
-        ParityError: where shapes differ, or the traces have no name in common.
+        ParityError: shapes differ, or the traces have no name in common.
     """
     common = tuple(name for name in expected.values if name in found.values and (names is None or name in names))
     if not common:
@@ -151,10 +151,17 @@ BATCH = 128
 def compare_runs(
     counts: NDArray[np.int16], expected: Runner, found: Runner, *, tolerance: float = 0.0, first_step: int = 0
 ) -> Comparison:
-    """Run both on counts int16 [B, T, C], some windows at a time, and compare their traces.
+    """Run two implementations on counts int16 [B, T, C], some windows at a time, and compare their traces.
+
+    Args:
+        counts: int16 [B, T, C], at least one window.
+        expected: the reference; gives the trace of a batch of counts.
+        found: the candidate; gives the trace of a batch of counts.
+        tolerance: as in :func:`compare`.
+        first_step: as in :func:`compare`.
 
     Raises:
-        ParityError: as :func:`compare` and :func:`merge`.
+        ParityError: shapes differ, the traces have no name in common, or there is no window.
     """
     return merge(
         [
@@ -166,10 +173,10 @@ def compare_runs(
 
 
 def merge(comparisons: list[Comparison]) -> Comparison:
-    """One comparison over several batches.
+    """Merge the comparisons of several batches into one.
 
     Raises:
-        ParityError: where there is none.
+        ParityError: the list is empty.
     """
     if not comparisons:
         raise ParityError("merging comparisons: there is none; give at least one window to compare")

@@ -1,4 +1,4 @@
-"""What integers cost: agreement of labels, differences of probabilities, loss of macro-F1."""
+"""The rung of the quantisation cost: agreement of labels, differences of probabilities, loss of macro-F1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_seq.pipeline.logits import float_probabilities, int_probabilities
 from edge_seq.scores.agreement import quantisation_cost
 from edge_seq.scores.metrics import confusion_matrix, macro_f1
 
-MIN_AGREEMENT_RATE, MAX_MACRO_F1_LOSS = 0.99, 0.005  # limits where none are given
+MIN_AGREEMENT_RATE, MAX_MACRO_F1_LOSS = 0.99, 0.005  # default limits
 
 
 def cost_rung(
@@ -26,9 +26,9 @@ def cost_rung(
     min_agreement_rate: float = MIN_AGREEMENT_RATE,
     max_macro_f1_loss: float = MAX_MACRO_F1_LOSS,
 ) -> Rung:
-    """Cost of integers on all windows of a side.
+    """Measure the quantisation cost on all windows of a side.
 
-    The rung is skipped where the windows are so few that one changed label is beyond a limit.
+    The rung is skipped if the windows are so few that one changed label exceeds a limit.
 
     Args:
         name: Name of the rung.
@@ -50,10 +50,10 @@ def cost_rung(
     changed = round((1 - cost.agreement_rate) * cost.windows)
     within = cost.agreement_rate >= min_agreement_rate and loss <= max_macro_f1_loss
     detail = (
-        f"labels equal {100 * cost.agreement_rate:.2f} % (at least {100 * min_agreement_rate:g} %), macro-F1 "
-        f"lost {100 * loss:.2f} points (at most {100 * max_macro_f1_loss:g}); {changed} of {cost.windows} "
-        f"labels changed, |dp| mean {cost.mean_abs_probability_error:.4f}"
+        f"same label {100 * cost.agreement_rate:.2f} % (at least {100 * min_agreement_rate:g} %), macro-F1 loss "
+        f"{100 * loss:.2f} points (at most {100 * max_macro_f1_loss:g}); {changed} of {cost.windows} labels changed, "
+        f"mean difference of probabilities {cost.mean_abs_probability_error:.4f}"
     )
     if not within and changed <= 1:
-        return Rung(name, "cost", "skipped", f"{detail}: too few windows to judge by", figures=figures)
+        return Rung(name, "cost", "skipped", f"{detail}: too few windows for a verdict", figures=figures)
     return Rung(name, "cost", "holds" if within else "failed", detail, figures=figures)

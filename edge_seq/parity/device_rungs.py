@@ -1,4 +1,4 @@
-"""The last rungs of the ladder: the model in a board's flash is the one that was validated, and computes the same."""
+"""The rungs of a board: it has the run's model, passes its self-test, and computes the same as the reference."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ DEFAULT_STEPS = 10_000
 
 
 def require_same_board(device: Device, model: IntModel) -> None:
-    """See that a board holds this model and this contract, before a sample is sent.
+    """Check, before a sample is sent, that a board has this model and this sensor contract.
 
     Raises:
-        ParityError: naming all that differs, with both values.
+        ParityError: they differ; the message names each difference with both values.
     """
     info = device.info
     differences = contract_differences(device, model.contract, model.labels)
     if info.model_hash != model_hash(model):
-        differences.insert(0, f"model is {info.model_hash[:16]}..., the run's {model_hash(model)[:16]}...")
+        differences.insert(0, f"model: board {info.model_hash[:16]}..., run {model_hash(model)[:16]}...")
     _, row_words = word_columns(model, traced=False)
     if not differences and info.row_words != row_words:
-        differences.append(f"values of a step: board {info.row_words}, model {row_words}")
+        differences.append(f"values per time step: board {info.row_words}, model {row_words}")
     if differences:
         raise ParityError(
-            f"the board on {device.name} ({info.board}) is not the run's: {'; '.join(differences)}. No sample was "
-            "sent. Flash the firmware of this run (edge-seq export, then build it), or verify the run that it is of"
+            f"the board on {device.name} ({info.board}) does not match the run: {'; '.join(differences)}. No sample "
+            "was sent. Flash the firmware of this run (edge-seq export, then build it), or give the board's own run"
         )
 
 
 def model_rung(device: Device, model: IntModel) -> Rung:
-    """The board's model and contract are the run's.
+    """Check that the board has the run's model and sensor contract.
 
     Raises:
-        ParityError: as :func:`require_same_board`.
+        ParityError: they differ.
     """
     require_same_board(device, model)
     info = device.info
@@ -53,26 +53,26 @@ def model_rung(device: Device, model: IntModel) -> Rung:
 
 
 def self_test_rung(device: Device) -> Rung:
-    """The golden vectors in the board's flash; skipped where there are none."""
+    """Run the golden vectors in the board's flash. The rung is skipped if the firmware has none."""
     from edge_seq.device.messages import Capability
 
     if Capability.SELF_TEST not in device.info.capabilities:
-        return Rung(SELF_TEST_RUNG, "exact", "skipped", "the firmware holds no golden vectors; link <name>_golden.c")
+        return Rung(SELF_TEST_RUNG, "exact", "skipped", "the firmware has no golden vectors; link <name>_golden.c")
     result = device.self_test()
     if result.passed:
-        return Rung(SELF_TEST_RUNG, "exact", "holds", "as its firmware runs it")
+        return Rung(SELF_TEST_RUNG, "exact", "holds", "run by the board's firmware")
     detail = f"status {result.status} (es_status_t): window {result.window}, time step {result.step}"
     return Rung(SELF_TEST_RUNG, "exact", "failed", detail)
 
 
 def steps_rung(device: Device, model: IntModel, counts: NDArray[np.int16], *, min_steps: int = DEFAULT_STEPS) -> Rung:
-    """Every step and every state on the board, against the integer reference.
+    """Compare the board with the integer reference: every time step and every state.
 
     Args:
-        device: whose model is the run's, see :func:`require_same_board`.
-        model: the run's.
-        counts: int16 [B, T, C], streams; as many are run as make the steps, spread evenly.
-        min_steps: at least so many, where there are.
+        device: board that has the run's model, see :func:`require_same_board`.
+        model: integer model of the run.
+        counts: int16 [B, T, C], streams. Only as many as give ``min_steps`` are run, spread evenly.
+        min_steps: least number of time steps, if the streams have that many.
     """
     streams = min(len(counts), -(-min_steps // counts.shape[1]))
     chosen = counts[np.unique(np.linspace(0, len(counts) - 1, streams).astype(int))]

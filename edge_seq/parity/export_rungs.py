@@ -1,4 +1,4 @@
-"""The rung of the exported files: each is what the exporter makes of the models now."""
+"""The rung of the exported files: each equals what the exporter makes from the models now."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ def _is_same(path: Path, content: bytes) -> bool:
 
 
 def describe_changes(changed: Sequence[str]) -> str:
-    """Say which exported files are changed and what to do."""
+    """Describe which exported files are changed, and what to do."""
     more = f" and {len(changed) - LISTED} more" if len(changed) > LISTED else ""
     return (
-        f"{', '.join(changed[:LISTED])}{more}: not what this release of edge_seq makes of the run's models (stale, "
+        f"{', '.join(changed[:LISTED])}{more}: not what this release of edge_seq makes from the run's models (stale, "
         "edited or missing). Run edge-seq export again"
     )
 
 
 def exports_rung(name: str, changed: Sequence[str], rendered: Collection[str]) -> Rung:
-    """Exported files are up to date.
+    """Report whether the exported files are up to date.
 
     Args:
         name: Name of the rung.
@@ -61,15 +61,15 @@ def exports_rung(name: str, changed: Sequence[str], rendered: Collection[str]) -
 
 
 def require_unchanged(folder: Path, rendered: Mapping[str, bytes], *, doing: str) -> None:
-    """Refuse to go on with exported files that are not what the exporter makes of the models now.
+    """Refuse exported files that differ from what the exporter makes from the models now.
 
     Args:
         folder: Folder of exports.
         rendered: Content by path in the folder.
-        doing: Begins the message, for example ``measuring car``.
+        doing: Beginning of the error message, for example ``measuring car``.
 
     Raises:
-        ParityError: naming the files.
+        ParityError: files differ; the message names them.
     """
     if changed := changed_files(folder, rendered):
         raise ParityError(f"{doing}: {describe_changes(changed)}")

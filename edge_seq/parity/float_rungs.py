@@ -21,15 +21,15 @@ from edge_seq.support.errors import ModelError
 from edge_seq.training.runtime import has_torch
 
 if TYPE_CHECKING:
-    from edge_seq.training.config import TrainingConfig  # needs pydantic, which a verification from Python does without
+    from edge_seq.training.config import TrainingConfig  # needs pydantic, which a verification from Python does not
 
-# Largest difference of logits and states. Sums in another order differ less; a swapped gate differs a thousand times
-# more.
+# Largest difference of logits and states. Summing in another order gives smaller differences; a swapped gate gives
+# differences that are a thousand times larger.
 FLOAT_TOLERANCE = 2e-4
 
 
 def torch_rung(name: str, weights_path: Path, config: TrainingConfig, model: FloatModel, inputs: Inputs) -> Rung:
-    """torch = float reference: logits at the end of each held-out window.
+    """Compare torch with the float reference: logits at the end of each held-out window.
 
     Args:
         name: Name of the rung.
@@ -44,14 +44,14 @@ def torch_rung(name: str, weights_path: Path, config: TrainingConfig, model: Flo
     if not has_torch():
         return Rung(name, "budget", "skipped", "torch is not installed; pip install 'edge-seq[train]'")
     if not weights_path.is_file():
-        return Rung(name, "budget", "skipped", "the run holds no torch weights; train it again")
+        return Rung(name, "budget", "skipped", "the run has no torch weights; train it again")
     from edge_seq.training.loop import logits_of_weights
 
     try:
         weights = safetensors.numpy.load(weights_path.read_bytes())
     except safetensors.SafetensorError as error:
         raise ModelError(
-            f"reading {weights_path.name}: no safetensors file, or a damaged one ({error}). Train the run again"
+            f"reading {weights_path.name}: not a safetensors file, or damaged ({error}). Train the run again"
         ) from error
 
     def with_torch(counts: NDArray[np.int16]) -> Trace:
@@ -70,7 +70,7 @@ def torch_rung(name: str, weights_path: Path, config: TrainingConfig, model: Flo
 
 
 def float_window_rung(name: str, path: Path, model: FloatModel, inputs: Inputs) -> Rung:
-    """Float reference = float ONNX, windows."""
+    """Compare the float reference with the float ONNX window model: logits of each held-out window."""
     exported = open_export(path, model)
     comparison = compare_runs(
         inputs.held_out,
@@ -83,7 +83,7 @@ def float_window_rung(name: str, path: Path, model: FloatModel, inputs: Inputs) 
 
 
 def float_step_rung(name: str, path: Path, model: FloatModel, inputs: Inputs) -> Rung:
-    """Float reference = float ONNX, streams step by step, all states."""
+    """Compare the float reference with the float ONNX step model: logits and states at every step of the streams."""
     exported = open_export(path, model)
 
     def with_onnx(counts: NDArray[np.int16]) -> Trace:
@@ -101,10 +101,10 @@ def float_step_rung(name: str, path: Path, model: FloatModel, inputs: Inputs) ->
 def _float_rung(name: str, comparison: Comparison) -> Rung:
     detail = f"largest difference {comparison.max_abs_error:.1e}, allowed {FLOAT_TOLERANCE:.0e}"
     if any(one.endswith("_state") for one in comparison.names):
-        detail += ", of states times their largest where that is above 1"
+        detail += " (for a state, times its largest value if that is above 1)"
     return comparison_rung(name, comparison, tolerance=FLOAT_TOLERANCE, detail=detail)
 
 
 def _logits_only(trace: Trace) -> Trace:
-    """Leave labels out: two float logits that are all but equal may change places."""
+    """Leave the labels out, because two nearly equal float logits may swap their order."""
     return Trace({"logits": trace.values["logits"]})

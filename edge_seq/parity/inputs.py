@@ -11,17 +11,17 @@ from edge_seq.backends.extremes import extreme_makers, windows_in_turn
 from edge_seq.data.recording import Windows
 from edge_seq.ir.model import IntModel
 
-STREAM_WINDOWS = 2  # stream rungs run windows two by two, so that they see what a window's end resets
+STREAM_WINDOWS = 2  # streams have two windows, so that the reset at the end of a window is compared too
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is compared.
+    """Windows that the rungs compare.
 
     Attributes:
         side: All windows of one side of the split, with their classes.
         held_out: int16 [B, T, C], some of these windows.
-        exact: int16 [B + E, T, C], the same with random and extreme windows behind them, for the exact rungs.
+        exact: int16 [B + E, T, C], the same followed by random and extreme windows, for the exact rungs.
     """
 
     side: Windows
@@ -34,7 +34,7 @@ def choose_inputs(windows: Windows, model: IntModel, *, max_windows: int, extrem
 
     Args:
         windows: One side of the split, at least one window.
-        model: Model under test; gives the shape of the extreme windows.
+        model: Model under test. It gives the shape of the extreme windows.
         max_windows: Largest number of windows of ``windows``.
         extreme_windows: Number of windows of random and extreme counts.
     """

@@ -1,4 +1,4 @@
-"""The rungs of the integer model in ONNX Runtime: every step and every state, exactly."""
+"""The rungs of the integer model in ONNX Runtime: exact comparison of every time step and every state."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from edge_seq.parity.onnx_outputs import due_outputs, first_due, open_export, st
 
 
 def trace_rung(name: str, model: IntModel, inputs: Inputs) -> Rung:
-    """Integer reference = integer ONNX, every value of every step.
+    """Compare the integer reference with integer ONNX: every value of every time step.
 
-    The traced graph holds all nodes of the exported one, in the same order.
+    The traced graph has all nodes of the exported one, in the same order.
     """
     traced = open_onnx(export_onnx_int(model, form="window", trace=True), what="the traced graph")
     comparison = compare_runs(
@@ -33,7 +33,7 @@ def trace_rung(name: str, model: IntModel, inputs: Inputs) -> Rung:
 
 
 def int_window_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Rung:
-    """Integer reference = the exported window model: logits, labels, decisions."""
+    """Compare the integer reference with the exported window model: logits, labels and decisions."""
     exported = open_export(path, model)
     comparison = compare_runs(
         inputs.exact,
@@ -45,7 +45,7 @@ def int_window_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> R
 
 
 def int_step_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Rung:
-    """Integer reference = the exported step model, streams step by step, all states."""
+    """Compare the integer reference with the exported step model: outputs and states at every step of the streams."""
     exported = open_export(path, model)
 
     def reference(counts: NDArray[np.int16]) -> Trace:
@@ -63,7 +63,7 @@ def int_step_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Run
 
 
 def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int64]]:
-    """The reference's state under the names and shapes of the step model's states."""
+    """Convert a state of the reference to the names and shapes of the step model's states: int64 [B, N] each."""
     batch = len(state.pool_sum)
     values: dict[str, NDArray[Any]] = {}
     if model.contract.preprocessing.step != "none":

@@ -1,5 +1,4 @@
-"""The ladder of neighbours: what each rung found, and the verdict. Rungs are run by the command line, which alone
-knows all backends; here are their results and how they are written down."""
+"""Results of the parity ladder: the rungs, the verdict, and how they are shown and written."""
 
 from __future__ import annotations
 
@@ -25,15 +24,15 @@ Kind = Literal["exact", "budget", "cost"]
 
 @dataclass(frozen=True)
 class Rung:
-    """One step of the ladder.
+    """Result of one rung of the ladder.
 
     Attributes:
-        name: for example ``integer reference = integer ONNX (window)``.
+        name: name of the rung, for example ``integer reference = integer ONNX, window``.
         kind: ``exact``, ``budget`` (floats within a tolerance) or ``cost`` (a figure to report, with a limit).
-        verdict: ``skipped`` is never ``holds``.
-        detail: what was compared, or why it was skipped or failed.
-        comparison: for exact and budget rungs.
-        figures: for cost rungs: name to value.
+        verdict: ``holds``, ``failed``, or ``skipped`` if the rung was not run.
+        detail: what was compared, or the reason why the rung was skipped or failed.
+        comparison: result of the comparison, for exact and budget rungs.
+        figures: measured values by name, for the rungs of the cost and of a board.
     """
 
     name: str
@@ -45,7 +44,7 @@ class Rung:
 
 
 def comparison_rung(name: str, comparison: Comparison, *, tolerance: float = 0.0, detail: str = "") -> Rung:
-    """A rung from a comparison: it holds if something was compared and nothing differed."""
+    """Make a rung from a comparison. It holds if something was compared and nothing differed."""
     return Rung(
         name=name,
         kind="budget" if tolerance else "exact",
@@ -60,9 +59,9 @@ class Ladder:
     """All rungs of one verification.
 
     Attributes:
-        model_hash: of the integer model.
-        input_hash: SHA-256 of the windows compared.
-        rungs: from torch to the last C build.
+        model_hash: hash of the integer model.
+        input_hash: SHA-256 of the compared windows.
+        rungs: results of the rungs, from torch to the last C build.
     """
 
     model_hash: str
@@ -71,13 +70,13 @@ class Ladder:
 
     @property
     def holds(self) -> bool:
-        """No rung failed, and at least one exact rung holds."""
+        """True if no rung failed and at least one exact rung holds."""
         held = any(rung.kind == "exact" and rung.verdict == "holds" for rung in self.rungs)
         return held and all(rung.verdict != "failed" for rung in self.rungs)
 
     @property
     def skipped(self) -> int:
-        """Number of rungs that were not tried."""
+        """Number of rungs that were not run."""
         return sum(rung.verdict == "skipped" for rung in self.rungs)
 
     @property
@@ -87,7 +86,7 @@ class Ladder:
         return ("it holds" if self.holds else "IT DOES NOT HOLD") + skipped
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Give columns and rows for people, one row for each rung."""
+        """Names of the columns, and one row for each rung."""
         rows = []
         for rung in self.rungs:
             compared = rung.comparison
@@ -103,7 +102,7 @@ class Ladder:
         return f"{html_table(LADDER_TITLE, *self.table())}<p>{escape(self.verdict)}</p>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON; numbers that are not finite, which JSON cannot write, become text."""
+        """Convert to a table for JSON. Infinite and NaN values, which JSON cannot express, become text."""
         return dict(_json_ready({**asdict(self), "holds": self.holds, "skipped": self.skipped}))
 
 
@@ -120,12 +119,12 @@ def _json_ready(value: Any) -> Any:
 
 
 def write_json(ladder: Ladder, path: Path) -> None:
-    """Write the ladder as JSON, whole or not at all."""
+    """Write the ladder as JSON. The file is replaced whole or not at all."""
     write_atomically(path, json.dumps(ladder.to_dict(), indent=2, allow_nan=False) + "\n")
 
 
 def write_junit(ladder: Ladder, path: Path) -> None:
-    """Write the ladder as JUnit XML, one test case a rung, for a CI's test view."""
+    """Write the ladder as JUnit XML with one test case per rung, for the test view of a CI server."""
     counts = {verdict: sum(rung.verdict == verdict for rung in ladder.rungs) for verdict in ("failed", "skipped")}
     suite = ElementTree.Element(
         "testsuite",

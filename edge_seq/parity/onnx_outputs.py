@@ -1,4 +1,4 @@
-"""Outputs of ONNX models, and what they are compared with, in the shape of traces."""
+"""Outputs of ONNX models as traces, and the parts of a reference trace that they are compared with."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def open_export(path: Path, model: FloatModel | IntModel) -> OnnxModel:
 
 
 def due_outputs(model: FloatModel | IntModel, trace: Trace) -> Trace:
-    """Logits and labels at the steps at which a window model gives them."""
+    """Take logits, labels and decisions of a trace at the steps at which a window model gives them."""
     names = ("logits", "label", *(("decision",) if model.readout.decision else ()))
     return Trace({name: np.asarray(trace.values[name][:, first_due(model) :]) for name in names})
 
@@ -45,7 +45,10 @@ def window_outputs(model: OnnxModel, counts: NDArray[np.int16]) -> Trace:
 
 
 def step_outputs(model: OnnxModel, counts: NDArray[np.int16], dtype: type[np.generic]) -> Trace:
-    """Run a step model over int16 [B, T, C] with its states carried along: states after each step, logits, labels."""
+    """Run a step model over int16 [B, T, C], carrying its states, and collect states, logits and labels of each step.
+
+    The values are converted to ``dtype``.
+    """
     steps = [
         {
             **{name.removesuffix(NEXT): array for name, array in outputs.items() if name.endswith(NEXT)},

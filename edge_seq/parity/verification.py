@@ -1,4 +1,4 @@
-"""The whole ladder for one model: which rungs there are, in which order, and which are not tried."""
+"""The parity ladder of one model: its rungs, their order, and the conditions under which one is skipped."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class TorchWeights:
 
 @dataclass(frozen=True)
 class FloatSide:
-    """What the rungs of the float model need.
+    """Inputs of the rungs of the float model.
 
     Attributes:
         model: Float model that the integer model was made from.
-        torch: Trained network; None where the model did not come from torch.
+        torch: Trained network; None if the model did not come from torch.
         min_agreement_rate: Least share of windows with the same label from both models.
         max_macro_f1_loss: Largest loss of macro-F1, as a share of 1.
     """
@@ -68,13 +68,13 @@ class FloatSide:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """A rung to try.
+    """A rung to run.
 
     Attributes:
         name: Name of the rung.
-        run: Takes the name and gives the rung; its errors mean that the rung failed.
-        kind: Kind of a rung that failed by an error.
-        uses: Exported files that the rung rests on: a path, or the start of several.
+        run: Function from the name to the rung. An error in it means that the rung failed.
+        kind: Kind of the rung if it fails with an error.
+        uses: Exported files that the rung depends on: a path, or the beginning of several paths.
     """
 
     name: str
@@ -95,33 +95,33 @@ def verify_models(
     device_steps: int = device_rungs.DEFAULT_STEPS,
     progress: Progress = lambda *_: None,
 ) -> Ladder:
-    """Compare each neighbour on the ladder.
+    """Compare the neighbours on the parity ladder.
 
-    C is compiled from the rendered sources alone, never from a folder: a file that somebody changed is named by the
-    first rung, is not run, and each rung that rests on it is not tried.
+    C is compiled from the rendered sources only, never from a folder. The first rung names each exported file that
+    somebody changed. A changed file is not run, and every rung that depends on it is skipped.
 
     Args:
         model: Integer model.
         inputs: Windows to compare, from :func:`edge_seq.parity.inputs.choose_inputs`.
         rendered: Exported files of the models as they are now: content by path in a folder of exports.
         exports: Folder of exports to check; None verifies the rendered files alone.
-        float_side: Float model and its limits; None leaves the float rungs out.
+        float_side: Float model and its limits; None leaves out the float rungs.
         targets: Emulated targets, from :func:`firmware_export.toolchain.target.choose_targets`.
-        device: A board. One with another model or contract is the only rung then, and failed.
-        device_steps: Least number of steps on the board, where there are so many.
+        device: A board; None for no board. With a board of another model or contract, the ladder has one failed rung.
+        device_steps: Least number of time steps on the board, if the windows have that many.
         progress: Called with rungs done, rungs in all, and the next rung's name.
 
     Raises:
         ToolError: there is no C compiler.
         DeviceError: the board stopped answering.
     """
-    if device is not None:  # first, so that a wrong board is named at once and nothing is sent to it
+    if device is not None:  # checked first, so that a wrong board is reported at once and nothing is sent to it
         try:
             same_model = device_rungs.model_rung(device, model)
         except ParityError as error:
             wrong = Rung(device_rungs.MODEL_RUNG, "exact", "failed", str(error))
             return Ladder(model_hash(model), "", (wrong,))
-    compiler = find_compiler()  # a machine without one hears of it at once
+    compiler = find_compiler()  # looked for early, so that a missing compiler is reported at once
     streams = streams_of(inputs.exact)
     changed = () if exports is None else changed_files(exports.path, rendered)
     with tempfile.TemporaryDirectory() as folder:
@@ -224,18 +224,18 @@ def _target_attempts(
             uses="c/",
         )
         for target in targets
-        if target.name != "host"  # the host has its rung in any case
+        if target.name != "host"  # the host always has a rung
     ]
 
 
 def _try_all(attempts: Sequence[_Attempt], changed: Sequence[str], progress: Progress) -> tuple[Rung, ...]:
-    """Run each attempt; one that rests on changed files is skipped, one that ends with an error has failed."""
+    """Run each attempt. It is skipped if it depends on changed files, and failed if it ends with an error."""
     rungs: list[Rung] = []
     for index, attempt in enumerate(attempts):
         progress(index, len(attempts), attempt.name)
         rests_on = [path for path in changed if attempt.uses is not None and path.startswith(attempt.uses)]
         if rests_on:
-            detail = f"not tried: {describe_changes(rests_on)}"
+            detail = f"not run: {describe_changes(rests_on)}"
             rungs.append(Rung(attempt.name, attempt.kind, "skipped", detail))
             continue
         try:

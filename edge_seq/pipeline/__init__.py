@@ -1,1 +1,1 @@
-"""From a configuration to data, windows and scores, without a run folder."""
+"""The steps from a configuration to data, models, exports and scores, without a run folder."""

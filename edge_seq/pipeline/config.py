@@ -1,9 +1,10 @@
-"""The configuration of a run: one TOML file, validated, every value overridable as ``section.key=value``."""
+"""The configuration of a run: one validated TOML file. ``section.key=value`` overrides any value of it."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,11 +26,21 @@ else:
     import tomli as tomllib
 
 SIMULATOR = "car_states"
+LONGEST_NAME = 48  # characters of a model's name
+# Names that would clash in C or with what a build makes: keywords, main, and names of the project's own files.
+WORDS_OF_C = frozenset(
+    (
+        *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
+        *("float", "for", "goto", "if", "inline", "int", "long", "main", "register", "restrict", "return", "short"),
+        *("signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile"),
+        *("while", "edge_seq", "model"),
+    )
+)
 SIMULATED_WINDOW_S, SIMULATED_STRIDE_S = 5.0, 2.5
 
 
 def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
-    """Window length and stride of simulated car states in samples: 5 s and 2.5 s, as ST's car-state kit has them.
+    """Window length and stride of simulated car states in samples: 5 s and 2.5 s, as in ST's car-state kit.
 
     >>> simulated_windows(10.0), simulated_windows(26.0)
     ((50, 25), (130, 65))
@@ -38,14 +49,15 @@ def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
 
 
 class SimulatorConfig(StrictTable):
-    """What to simulate where ``data.source`` is ``car_states``; see :class:`edge_seq.data.simulator.CarStatesOptions`.
+    """Options of the simulator for the source ``car_states``; see :class:`edge_seq.data.simulator.CarStatesOptions`.
 
     Attributes:
-        drives: how many.
-        drive_duration_s: length of each.
-        sample_rate_hz: rate of the sensor.
-        window_length, window_stride: of the contract, samples; where not given, 5 s and 2.5 s at the rate.
-        seed: of all that is random in it.
+        drives: number of drives.
+        drive_duration_s: length of each drive in seconds.
+        sample_rate_hz: sample rate of the sensor in Hz.
+        window_length, window_stride: window length and stride of the contract in samples; by default 5 s and 2.5 s at
+            the sample rate.
+        seed: seed of the simulation's random numbers.
     """
 
     drives: int = 48
@@ -66,22 +78,24 @@ class SimulatorConfig(StrictTable):
 
 
 class DataConfig(StrictTable):
-    """Which data, and how it is split.
+    """Data of a run and their split.
 
     Attributes:
         source: ``car_states`` for the built-in simulator, or the path of a data source (TOML, see datasets/README.md).
-        simulator: options of the simulator; of no other source.
-        storage: ``memory``, or ``disk``: recordings are read one by one (Parquet files in parts), their counts kept
-            in a file of the run, and windows read from it as they are needed. The weights are the same.
-        split: ``group``; ``window_leaking_groups`` puts windows of one group on both sides and flatters every figure.
+        simulator: options of the simulator; not allowed with another source.
+        storage: ``memory``, or ``disk`` for data that do not fit in memory. With ``disk`` recordings are read one by
+            one (Parquet files in parts), their counts are kept in a file of the run, and windows are read from it when
+            they are needed. Both give the same weights.
+        split: ``group``; ``time_blocks`` for one or two sessions, which is weaker evidence; ``window_leaking_groups``
+            puts windows of one group on both sides and makes every score too good.
         validation_fraction: share of the windows for validation, unless the source gives its own part.
         test_fraction: share of the windows for the test, unless the source gives its own part.
-        split_seed: of the choice of groups.
-        folds: of a cross-validation by group, at least 2; 0 for a single split. The test part is then one fold, and
-            test_fraction is not used; a test part that the source gives stays untouched.
-        fold: which fold is the test, 1 to ``folds``.
-        training_stride: samples between training windows; the contract's stride where 0. Validation and test always
-            use the contract's. Not with ``window_leaking_groups``.
+        split_seed: seed of the assignment of groups to sides.
+        folds: number of folds of a cross-validation by group, at least 2; 0 makes a single split. With folds, the test
+            part is one fold, test_fraction is not used, and a test part that the source gives is left out.
+        fold: number of the fold that is the test part, 1 to ``folds``.
+        training_stride: stride of the training windows in samples; 0 takes the stride of the contract, which validation
+            and test windows always have. Not allowed with ``window_leaking_groups``.
     """
 
     source: str = SIMULATOR
@@ -103,10 +117,13 @@ class DataConfig(StrictTable):
                 "cuts all windows alike; leave it at 0"
             )
         if self.folds == 1 or self.fold > max(self.folds, 1):
-            raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold of 1 to folds")
-        if self.folds and self.split == "window_leaking_groups":
+            raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold from 1 to folds")
+        if self.folds and self.split != "group":
+            raise ValueError(f"folds are by group and have no effect with split = {self.split!r}; leave them out")
+        if self.storage == "disk" and self.split == "time_blocks":
             raise ValueError(
-                "folds are by group and have no effect with split = 'window_leaking_groups'; leave them out"
+                "storage 'disk' does not go with split = 'time_blocks', which is for one or two sessions; leave "
+                "storage at 'memory'"
             )
         if self.storage == "disk" and self.source == SIMULATOR:
             raise ValueError(
@@ -117,11 +134,11 @@ class DataConfig(StrictTable):
 
 
 class QuantizationConfig(StrictTable):
-    """How the integer model is made.
+    """Calibration and limits of the integer model.
 
     Attributes:
-        calibration_streams: how many streams of training recordings are observed.
-        calibration_windows_per_stream: how long each is; long streams show how far a cell state can drift.
+        calibration_streams: number of streams of training recordings that are observed.
+        calibration_windows_per_stream: length of a stream in windows. Long streams show how far a cell state can drift.
         min_agreement_rate: share of held-out windows on which float and integer model must give the same label.
         max_macro_f1_loss: largest loss of macro-F1, as a share of 1.
     """
@@ -133,13 +150,17 @@ class QuantizationConfig(StrictTable):
 
 
 class RunConfig(StrictTable):
-    """Everything that decides a run.
+    """Configuration of a run.
 
     Attributes:
-        name: of the model, a C identifier in lower case; prefixes generated symbols.
+        name: name of the model, a C identifier in lower case. Generated C symbols begin with it. If it is not given, it
+            is made from the file name of the data source.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
-        data, training, quantization: tables of their own.
-        budgets: what the model may cost on a target, for ``edge-seq measure``; before the target's own.
+        data: data and their split.
+        training: network and training.
+        quantization: calibration and limits of the integer model.
+        budgets: largest cost of the model on a target, for ``edge-seq measure``. They take precedence over the budgets
+            of the target.
     """
 
     name: str = SIMULATOR
@@ -154,7 +175,7 @@ class RunConfig(StrictTable):
     def _name_of_a_model(cls, name: str) -> str:
         try:
             check_model_name(name)
-        except ModelError as error:  # pydantic takes a ValueError
+        except ModelError as error:  # pydantic reports a ValueError only
             raise ValueError(str(error)) from error
         return name
 
@@ -164,14 +185,14 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
 
     Args:
         path: TOML file; None takes the defaults. ``data.source`` in it is relative to the folder of this file.
-        overrides: ``section.key=value``, value as in TOML; a value that is no TOML is taken as text. ``data.source``
-            here is relative to the current folder.
+        overrides: values as ``section.key=value``. A value is read as TOML, or as text if it is not TOML.
+            ``data.source`` here is relative to the current folder.
 
     Returns:
-        The configuration, ``data.source`` as an absolute path, so that it means the same from any folder.
+        The configuration with ``data.source`` as an absolute path, so that it means the same from any folder.
 
     Raises:
-        ConfigError: naming each key that is unknown, out of range or without effect, and the file.
+        ConfigError: keys are unknown, out of range or without effect; the message names each, and the file.
 
     >>> load_config(None, ["training.cell=gru", "training.hidden_size=8"]).training.hidden_size
     8
@@ -189,21 +210,37 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
             f"{where}: data.simulator has no effect on source {str(data['source'])!r}; leave data.simulator out, or "
             f"set data.source to {SIMULATOR!r}"
         )
+    if "name" not in table and isinstance(data, dict) and isinstance(data.get("source", SIMULATOR), str):
+        table["name"] = name_of_source(data.get("source", SIMULATOR))
     return parse_config(table, where=where)
 
 
+def name_of_source(source: str) -> str:
+    """Make the name of a model from the path of its data source.
+
+    >>> name_of_source("recordings/Shaker-2.toml"), name_of_source("7 days.toml"), name_of_source("car_states")
+    ('shaker_2', 'model_7_days', 'car_states')
+    """
+    name = re.sub(r"[^a-z0-9]+", "_", Path(source).stem.lower()).strip("_")
+    if not name[:1].isalpha() or name in WORDS_OF_C:
+        name = f"model_{name}".rstrip("_")
+    return name[:LONGEST_NAME].rstrip("_")
+
+
 def read_config(path: Path) -> RunConfig:
-    """Read a configuration that :func:`dump_config` wrote; nothing in it is relative to anything.
+    """Read a configuration that :func:`dump_config` wrote. All paths in it are absolute.
 
     Raises:
-        ConfigError: as :func:`load_config`.
+        ConfigError: the file cannot be read, or keys are missing, unknown or out of range.
     """
     return parse_config(_read_toml(path), where=f"configuration {path}")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     if (path / "config.toml").is_file():
-        raise ConfigError(f"{path} is the folder of a run; to train with its configuration give {path / 'config.toml'}")
+        raise ConfigError(
+            f"{path} is the folder of a run; to train with its configuration, give {path / 'config.toml'}"
+        )
     if is_recordings(path):
         raise ConfigError(
             f"{path} is given as the configuration of a run, but it {hint_for_recordings(path)}, as in: edge-seq train "
@@ -221,8 +258,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _refuse_data_source(table: Mapping[str, Any], path: Path | None) -> None:
     if is_source_table(table):
         raise ConfigError(
-            f"{path} is a data source, where the configuration of a run is wanted. Give it as such: edge-seq train "
-            f"--data {path}; or name it in a configuration, as data.source"
+            f"{path} is a data source, but the configuration of a run is expected. Give it with --data: edge-seq train "
+            f"--data {path}; or name it in a configuration as data.source"
         )
 
 
@@ -230,14 +267,18 @@ def _make_source_absolute(table: dict[str, Any], base: Path) -> None:
     data = table.get("data")
     source = data.get("source") if isinstance(data, dict) else None
     if isinstance(data, dict) and isinstance(source, str) and source != SIMULATOR:
-        data["source"] = os.path.abspath(base / source)  # noqa: PTH100 - Path has none that keeps symbolic links
+        data["source"] = os.path.abspath(base / source)  # noqa: PTH100 - Path.resolve would follow symbolic links
 
 
 def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
-    """Validate a table.
+    """Validate the table of a run's configuration.
+
+    Args:
+        table: nested table, as read from TOML.
+        where: beginning of the error message, for example ``configuration my.toml``.
 
     Raises:
-        ConfigError: naming each key that is missing, unknown or out of range.
+        ConfigError: keys are missing, unknown or out of range; the message names each.
     """
     try:
         return RunConfig.model_validate(table)
@@ -247,7 +288,7 @@ def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
 
 
 def config_problem(problem: Any, root: type[BaseModel]) -> str:
-    """One problem that pydantic found in a table of ``root``; for an unknown key with the keys that its table takes."""
+    """Describe one problem that pydantic found in a table of ``root``. For an unknown key, name the allowed keys."""
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
@@ -260,7 +301,7 @@ def config_problem(problem: Any, root: type[BaseModel]) -> str:
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:
-    """Every key that has an effect, with its default where none was given; ready for TOML and JSON."""
+    """Convert a configuration to a table for TOML and JSON, with defaults and without keys that have no effect."""
     table: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)  # TOML has no word for None
     if config.data.source != SIMULATOR:
         del table["data"]["simulator"]
@@ -268,12 +309,12 @@ def config_to_dict(config: RunConfig) -> dict[str, Any]:
 
 
 def dump_config(config: RunConfig) -> str:
-    """The configuration as TOML, with every default written out."""
+    """Write a configuration as TOML text, with all defaults."""
     return tomli_w.dumps(config_to_dict(config))
 
 
 def quote(text: str) -> str:
-    """A text as the value of an override, whatever is in it."""
+    """Quote any text as the value of an override."""
     return json.dumps(text, ensure_ascii=False)  # a TOML string takes the same escapes
 
 

@@ -1,23 +1,83 @@
-"""edge-seq data check: what is in a data set, and what in it would spoil a training."""
+"""edge-seq data check: contents of a data set, and findings that would spoil a training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
+from edge_seq.data.audit.audit import AuditSummary, audit, summarize
 from edge_seq.data.source import load_source
 from edge_seq.ir.contract import SensorContract
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.drawing import require_matplotlib
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.figure_text import percent
 from edge_seq.support.files import check_can_write, write_atomically
+from edge_seq.support.results import Result, written
 
 if TYPE_CHECKING:
     from edge_seq.data.audit.plots import PlotFormat
 
 PLOT_FORMATS = ("png", "svg")
+
+
+@dataclass(frozen=True)
+class DataCheck(Result, ShownAsTables):
+    """Contents of a data set, and findings that would spoil a training.
+
+    Attributes:
+        path: path of the data source, file or folder that was checked.
+        found: totals and findings.
+        assumptions: assumptions of a guessed data source; empty if it was given.
+        source_file: path of the guessed data source that was written; None if none was.
+        plots: paths of the pictures that were drawn; None if none were asked for.
+    """
+
+    path: Path
+    found: AuditSummary = field(metadata=written(inline=True))
+    assumptions: tuple[str, ...]
+    source_file: Path | None = field(default=None, metadata=written(unless_none=True))
+    plots: tuple[Path, ...] | None = field(default=None, metadata=written(unless_none=True))
+
+    @property
+    def usable(self) -> bool:
+        """False if something was found that would spoil a training."""
+        return self.found.usable
+
+    def headline(self) -> str:
+        """The totals in one sentence."""
+        one = self.found
+        rates = "no times" if one.rate_hz is None else f"{one.rate_hz.lowest:.4g} to {one.rate_hz.highest:.4g} Hz"
+        return (
+            f"{one.name}: {one.recordings} recordings of {one.groups} groups, {one.samples:,} samples, "
+            f"{one.hours:.2f} h, {rates}, {percent(one.unlabelled_share)} unlabelled"
+        )
+
+    def findings(self) -> Table:
+        """Table of the findings, errors first."""
+        rows = [[one.severity.upper(), one.check, one.message] for one in self.found.findings]
+        return Table("findings", ["", "check", "finding, and what to do"], rows)
+
+    def tables(self) -> Sequence[Table]:
+        """Tables of classes, channels, and findings if there are any."""
+        total = sum(one.windows for one in self.found.labels.values())
+        classes = [
+            [label, str(one.windows), percent(one.windows / total if total else None), str(one.groups)]
+            for label, one in self.found.labels.items()
+        ]
+        channels = [
+            [name, one.unit, f"{one.lowest:.4g} to {one.highest:.4g}", f"{one.full_scale:g}"]
+            for name, one in self.found.channels.items()
+        ]
+        return [
+            Table("classes", ["class", "windows", "share", "groups"], classes),
+            Table("channels", ["channel", "unit", "values", "full scale"], channels),
+            *([self.findings()] if self.found.findings else []),
+        ]
 
 
 def check_data(
@@ -28,28 +88,27 @@ def check_data(
     model_contract: SensorContract | None = None,
     write: Path | None = None,
     progress: Callable[[int], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Look at a data set.
+) -> DataCheck:
+    """Check a data set.
 
     Args:
-        path: a data source (TOML), a file of recordings or a folder of them; for the last two a source is guessed.
-        plots: folder for pictures.
+        path: data source (TOML), file of recordings or folder of recordings. For the last two a source is guessed.
+        plots: folder for pictures; None draws none.
         plot_format: ``png`` or ``svg``.
-        model_contract: Sensor contract of a model, compared with that of the data.
-        write: TOML file for the guessed data source; for a file or a folder only, and never over another file.
-        progress: called with the number of recordings looked at.
+        model_contract: sensor contract of a model, compared with that of the data; None compares nothing.
+        write: TOML file for the guessed data source, for a file or a folder only. An existing file is not replaced.
+        progress: called with the number of recordings that were checked.
 
     Returns:
-        Totals, findings and, where a source was guessed, what was taken for granted.
+        Totals, findings and, for a guessed source, its assumptions.
 
     Raises:
-        ConfigError: options that do not fit, a path that is no data source, a file in the way.
-        DataError, ContractError, ToolError: nothing can be read, or pictures are asked for and matplotlib is missing.
+        ConfigError: options exclude each other, the path is no data source, or the file to write exists.
+        DataError, ContractError: the data cannot be read.
+        ToolError: a package is missing, for example matplotlib for pictures.
     """
-    from edge_seq.data.audit.audit import audit, audit_to_dict
-
     if plot_format not in PLOT_FORMATS:
-        raise ConfigError(f"data check: plots as {plot_format!r} are unknown; give one of {list(PLOT_FORMATS)}")
+        raise ConfigError(f"data check: plot format {plot_format!r} is unknown; give one of {list(PLOT_FORMATS)}")
     if plots is not None:
         require_matplotlib("data check --plots")
         check_can_write(plots)
@@ -66,14 +125,12 @@ def check_data(
         if write is not None:
             _write_source(write, {**guess.fields, "path": str(path.absolute())}, assumptions)
     result = audit(source, base=base, model_contract=model_contract, progress=progress)
-    summary = {"path": str(path), **audit_to_dict(result), "assumptions": list(assumptions)}
-    if write is not None:
-        summary["source_file"] = str(write)
+    drawn = None
     if plots is not None:
         from edge_seq.data.audit.plots import draw_plots
 
-        summary["plots"] = [str(one) for one in draw_plots(result, plots, kind=plot_format)]
-    return summary
+        drawn = tuple(draw_plots(result, plots, kind=plot_format))
+    return DataCheck(path, summarize(result), assumptions, source_file=write, plots=drawn)
 
 
 def _write_source(path: Path, fields: dict[str, Any], assumptions: tuple[str, ...]) -> None:
@@ -81,5 +138,5 @@ def _write_source(path: Path, fields: dict[str, Any], assumptions: tuple[str, ..
         raise ConfigError(f"data check: {path} exists; give another --write")
     check_can_write(path.parent)
     notes = "".join(f"#   {one}\n" for one in assumptions)
-    text = f"# Written by edge-seq data check. What it took for granted; correct what is wrong:\n{notes}\n"
+    text = f"# Written by edge-seq data check. It assumed the following; correct what is wrong:\n{notes}\n"
     write_atomically(path, text + tomli_w.dumps(fields))

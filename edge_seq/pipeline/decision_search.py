@@ -1,10 +1,10 @@
-"""The search for a decision stage on validation streams."""
+"""Search for the decision stage of an integer model on validation streams."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,12 @@ from edge_seq.ir.decision import (
 )
 from edge_seq.ir.model import IntModel
 from edge_seq.pipeline.streams import LabelStream, decisions_of_stages, timeline_of, tolerance_of
+from edge_seq.scores import words
 from edge_seq.scores.streaming import count_streams
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import percent
+from edge_seq.support.results import Result, written
 
 SMOOTHING_SHIFTS = (0, 1, 2, 3, 4, 5)
 
@@ -33,41 +37,127 @@ HYSTERESES = (0.0, 0.5, 1.0, 2.0, 3.0)  # logits
 UNKNOWN_MARGINS = (0.0, 0.5)  # logits
 
 
-MIN_LABELS_S = (0.0, 0.5, 1.0, 2.0)  # as time; what it makes of labels depends on how often they come
+MIN_LABELS_S = (0.0, 0.5, 1.0, 2.0)  # seconds; the number of labels follows from their rate
 
 
 ONE_LOGIT = 1 << LOGIT_FRAC_BITS
 
 
-_TIE = 0.002  # of F1: so small a lead on some dozen events is none, and the calmer of the two is taken
+_TIE = 0.002  # difference of F1 that counts as a tie, since there are only some dozen events; less flicker then wins
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One stage on the validation streams.
+class StageScores(Result):
+    """Scores of decisions on the validation streams.
 
     Attributes:
-        stage: None for the labels as they are.
         event_f1: macro-F1 of events.
-        flicker_per_minute: changes of what is decided.
-        delay_median_s: None where nothing was hit.
-        unknown_of_right: share of the right labels with which the decision was unknown.
+        flicker_per_minute: changes of the decision per minute.
+        delay_median_s: median detection delay in seconds; None if no event was detected.
+        unknown_of_right: share of the correct labels for which the decision was "unknown".
     """
 
-    stage: DecisionStage | None
     event_f1: float
     flicker_per_minute: float
     delay_median_s: float | None
     unknown_of_right: float
 
 
+@dataclass(frozen=True)
+class Trial(StageScores):
+    """Scores of one stage. For the labels without a stage, ``stage`` is None."""
+
+    stage: DecisionStage | None
+
+    @property
+    def scores(self) -> StageScores:
+        """The scores without the stage."""
+        return StageScores(self.event_f1, self.flicker_per_minute, self.delay_median_s, self.unknown_of_right)
+
+
+@dataclass(frozen=True)
+class DecisionSearch(Result):
+    """Record of the choice of a decision stage.
+
+    Attributes:
+        unknown_distance: share of the correct labels that may be "unknown" by distance; None if it was not given.
+        objective: name of the score that was maximised.
+        max_extra_delay_s: largest growth of the median detection delay that was allowed, seconds.
+        allow_unknown: True if the search used a margin for "unknown".
+        unknown_margin: margin for "unknown" in logits; None if it was not given.
+        tried: number of stages tried.
+        recordings: number of validation recordings.
+        labels: scores of the labels without a stage.
+        decisions: scores of the chosen stage.
+    """
+
+    unknown_distance: float | None
+    objective: str
+    max_extra_delay_s: float
+    allow_unknown: bool
+    unknown_margin: float | None
+    tried: int
+    recordings: int
+    labels: StageScores
+    decisions: StageScores
+
+
+@dataclass(frozen=True)
+class Decision(Result, ShownAsTables):
+    """The decision stage of an integer model.
+
+    Attributes:
+        model_hash: hash of the integer model with the stage.
+        stage: the stage; None if the model has none.
+        search: record of its choice; None if the stage was removed.
+    """
+
+    model_hash: str
+    stage: DecisionStage | None
+    search: DecisionSearch | None = field(default=None, metadata=written(inline=True))
+
+    def tables(self) -> Sequence[Table]:
+        """Scores of the labels and of the decisions on the validation recordings."""
+        if self.search is None:
+            return []
+        rows = [
+            [
+                title,
+                percent(one.event_f1),
+                "-" if one.delay_median_s is None else f"{one.delay_median_s:.1f}",
+                f"{one.flicker_per_minute:.2f}",
+            ]
+            for title, one in (("labels", self.search.labels), ("decisions", self.search.decisions))
+        ]
+        title = (
+            f"{self.search.recordings} validation recordings, {self.search.tried} stages tried, median delay at most "
+            f"{self.search.max_extra_delay_s:g} s longer"
+        )
+        return [Table(title, ["", words.EVENT_F1, words.DELAY_MEDIAN, words.CHANGES_PER_MINUTE], rows)]
+
+    def sentences(self) -> list[str]:
+        """Sentences that describe the stage and the share of labels that it makes unknown."""
+        if self.search is None:
+            return ["the decision stage was taken out of the integer model"]
+        if self.stage is None:
+            return ["no decision stage scores better than the labels alone, so the model gets none"]
+        unknown = percent(self.search.decisions.unknown_of_right)
+        return [self.stage.text(), f'for {unknown} of the correct labels the decision is "unknown"']
+
+
 def fit_distance(
     model: IntModel, training: Sequence[LabelStream], validation: Sequence[LabelStream], *, share: float
 ) -> UnknownDistance:
-    """What is usual where a label is right: centroids of training streams, radii of validation streams.
+    """Fit the class centres on training streams and the radii around them on validation streams.
 
-    The radius of a class is the least that keeps at most ``share`` of its right labels on validation beyond it. A class
-    without right labels on both is never unknown by distance.
+    Both use correctly labelled samples only. The radius of a class is the least one that leaves at most ``share`` of
+    its correct labels on validation outside. A class without correct labels on both sides is never unknown by distance.
+
+    Args:
+        model: integer model.
+        training: streams of the training recordings.
+        validation: streams of the validation recordings.
+        share: largest share of the correct labels outside of the radius, 0 to below 1.
     """
     right = [stream.labels == stream.truth for stream in training]
     seen = np.concatenate([seen_q7(s.operands[kept].astype(np.int64)) for s, kept in zip(training, right, strict=True)])
@@ -91,7 +181,7 @@ def fit_distance(
 
 
 def candidates(model: IntModel, *, allow_unknown: bool) -> list[DecisionStage]:
-    """The grid: few values of each number, times turned into labels."""
+    """Make the grid of stages to try: a few values of each number, with times converted to numbers of labels."""
     contract = model.contract
     labels_per_s = contract.sample_rate_hz
     if model.readout.label_every == "window":
@@ -105,7 +195,7 @@ def candidates(model: IntModel, *, allow_unknown: bool) -> list[DecisionStage]:
 
 
 def decisions_of(streams: Sequence[LabelStream], stages: Sequence[DecisionStage]) -> list[list[NDArray[np.int64]]]:
-    """Decisions int64 [L] for each stage and each stream."""
+    """Compute the decisions int64 [L] of each stage on each stream."""
     of_streams = [decisions_of_stages(stages, stream) for stream in streams]
     return [[made[index] for made in of_streams] for index in range(len(stages))]
 
@@ -119,16 +209,19 @@ def search(
     none_allowed: bool = True,
     max_unknown_of_right: float = 1.0,
 ) -> tuple[Trial, Trial]:
-    """The labels as they are, and the best stage.
+    """Score the labels without a stage and every stage, and choose the best stage.
 
-    The objective is the macro-F1 of events; a stage is allowed if the median detection delay grows by at most
-    ``max_extra_delay_s`` and at most ``max_unknown_of_right`` of the right labels are decided unknown. Of stages within
-    0.2 points of the best that of the least flicker is taken, of those the first of the grid, which is the simplest.
-    Where none beats the labels as they are in F1 or, within 0.2 points, in flicker, the best is no stage, unless
-    ``none_allowed`` says that there must be one.
+    The objective is the macro-F1 of events. A stage is allowed if the median detection delay grows by at most
+    ``max_extra_delay_s`` and at most ``max_unknown_of_right`` of the correct labels become "unknown". Among the stages
+    within 0.2 points of the best, the one with the least flicker is chosen, and among equal ones the first of the grid,
+    which is the simplest. If no stage beats the labels in F1 or, within 0.2 points, in flicker, no stage is chosen,
+    unless ``none_allowed`` is False.
+
+    Returns:
+        Scores of the labels without a stage, and scores of the chosen stage.
 
     Raises:
-        DataError: there must be one, and none is allowed.
+        DataError: ``none_allowed`` is False and no stage is allowed.
     """
     contract = model.contract
 
@@ -141,7 +234,7 @@ def search(
         )
         right = [stream.labels == stream.truth for stream in streams]
         lost = sum(int((labels[kept] == model.num_classes).sum()) for labels, kept in zip(given, right, strict=True))
-        return Trial(stage, *figures, unknown_of_right=lost / max(1, sum(int(kept.sum()) for kept in right)))
+        return Trial(*figures, lost / max(1, sum(int(kept.sum()) for kept in right)), stage)
 
     plain = trial(None, [stream.labels for stream in streams])
     limit = (plain.delay_median_s or 0.0) + max_extra_delay_s
@@ -155,7 +248,7 @@ def search(
     ]
     if not allowed:
         unknown = (
-            "" if max_unknown_of_right == 1 else f", and at most {max_unknown_of_right:.1%} of right labels unknown"
+            "" if max_unknown_of_right == 1 else f" and at most {max_unknown_of_right:.1%} of correct labels unknown"
         )
         raise DataError(
             f"decide: none of {len(trials)} stages keeps the median detection delay within {limit:g} s{unknown}; give "

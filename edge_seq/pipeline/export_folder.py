@@ -1,4 +1,4 @@
-"""Where exported files lie in their folder."""
+"""Paths of exported files in their folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ExportFolder:
     """Paths in a folder of exports.
 
     Attributes:
-        path: The folder.
+        path: Path of the folder.
     """
 
     path: Path

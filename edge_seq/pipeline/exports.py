@@ -1,4 +1,4 @@
-"""The models as files to ship: ONNX and C, rendered in memory, and where each file lies in a folder of exports."""
+"""Rendering of models as ONNX and C files in memory, and writing of the files to a folder of exports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> d
 
     Args:
         int_model: Integer model.
-        float_model: Float model; its files are left out where it is None.
+        float_model: Float model; None renders no float files.
 
     Returns:
         Content by path in the folder of exports.
@@ -61,7 +61,7 @@ def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, byt
 
 
 def golden_counts(windows: Windows) -> NDArray[np.int16]:
-    """Choose windows for the self-test, of different classes where there are: int16 [at most 4, T, C]."""
+    """Choose windows for the self-test, of different classes if possible: int16 [at most 4, T, C]."""
     _, first_of_class = np.unique(windows.labels, return_index=True)
     others = np.setdiff1d(np.arange(len(windows.labels)), first_of_class)
     chosen = np.concatenate([first_of_class, others])[:GOLDEN_WINDOWS]
@@ -69,7 +69,7 @@ def golden_counts(windows: Windows) -> NDArray[np.int16]:
 
 
 def write_exports(files: Mapping[str, bytes], folder: Path) -> dict[str, int]:
-    """Write rendered files below a folder, the manifest last: a folder with a manifest is complete.
+    """Write rendered files below a folder. The manifest is written last, so a folder with a manifest is complete.
 
     Returns:
         Bytes of each file by its path in the folder, sorted by path.

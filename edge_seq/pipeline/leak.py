@@ -1,9 +1,9 @@
-"""What a split by window is worth: the same quick classifier, cross-validated by window and by group."""
+"""Effect of a split by window: the same quick classifier, cross-validated by window and by group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,28 +11,45 @@ from numpy.typing import NDArray
 from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
 from edge_seq.data.splits import assign_folds
 from edge_seq.data.windows import make_windows
-from edge_seq.scores.metrics import evaluate_predictions
+from edge_seq.scores.metrics import Estimate, MainScores, evaluate_predictions
 from edge_seq.support.errors import DataError, ToolError
+from edge_seq.support.results import Result
 
 FOLDS, MAX_WINDOWS, TREES, RESAMPLES = 5, 4000, 100, 1000
 
 
-def measure_leak(dataset: Dataset, *, seed: int, minimum_share: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Leak(Result):
+    """Gain in score of the same classifier when windows of one group are on both sides of the split.
+
+    Attributes:
+        by_window: scores of a cross-validation by window.
+        by_group: scores of a cross-validation by group.
+        gap: accuracy by window less accuracy by group; both come from the same resamples.
+        windows, groups: number of windows and of groups that were scored.
+        text: the gap in one sentence.
+    """
+
+    by_window: MainScores
+    by_group: MainScores
+    gap: Estimate
+    windows: int
+    groups: int
+    text: str
+
+
+def measure_leak(dataset: Dataset, *, seed: int, minimum_share: float) -> Leak:
     """Cross-validate a random forest on window statistics in five folds (or fewer), by window and by group.
 
-    A test part that the source gives is left alone. Of large sets 4,000 windows are taken, spread evenly.
+    A test part that the source gives is not used. Large data sets are reduced to 4,000 windows, spread evenly.
 
     Args:
         dataset: labelled recordings.
-        seed: of folds, forest and resampling.
-        minimum_share: see ``make_windows``.
-
-    Returns:
-        Accuracy and macro-F1 by window and by group with 95 % intervals over groups, the gap in accuracy with its
-        interval (the same resamples for both), and a sentence.
+        seed: seed of folds, forest and resampling.
+        minimum_share: share of a window that its label must cover, 0 to 1.
 
     Raises:
-        DataError: too few groups to split by.
+        DataError: there are too few groups to split by.
         ToolError: scikit-learn is missing.
     """
     contract = dataset.contract
@@ -52,27 +69,28 @@ def measure_leak(dataset: Dataset, *, seed: int, minimum_share: float) -> dict[s
     right = {name: one.argmax(axis=1) == windows.labels for name, one in scores.items()}
     low, high = _gap_interval(right["by_window"], right["by_group"], windows.groups, seed)
     gap = float(right["by_window"].mean() - right["by_group"].mean())
-    metrics = {
-        name: evaluate_predictions(
-            windows.labels, one, windows.groups, label_names=dataset.labels, bootstrap=RESAMPLES, seed=seed
-        )
-        for name, one in scores.items()
-    }
-    return {
-        **{name: {"accuracy": vars(m.accuracy), "macro_f1": vars(m.macro_f1)} for name, m in metrics.items()},
-        "gap": {"value": gap, "low": low, "high": high},
-        "windows": len(windows.labels),
-        "groups": len(set(windows.groups.tolist())),
-        "text": (
-            f"a random forest reaches {metrics['by_window'].accuracy} split by window and "
-            f"{metrics['by_group'].accuracy} split by group: {100 * gap:.1f} points [{100 * low:.1f}, "
-            f"{100 * high:.1f}] are the leak"
+    by_window_scores, by_group_scores = (
+        evaluate_predictions(
+            windows.labels, scores[name], windows.groups, label_names=dataset.labels, bootstrap=RESAMPLES, seed=seed
+        ).main
+        for name in ("by_window", "by_group")
+    )
+    return Leak(
+        by_window=by_window_scores,
+        by_group=by_group_scores,
+        gap=Estimate(gap, low, high),
+        windows=len(windows.labels),
+        groups=len(set(windows.groups.tolist())),
+        text=(
+            f"the accuracy of a random forest is {by_window_scores.accuracy} split by window and "
+            f"{by_group_scores.accuracy} split by group: the leak is {100 * gap:.1f} points "
+            f"[{100 * low:.1f}, {100 * high:.1f}]"
         ),
-    }
+    )
 
 
 def _folds(dataset: Dataset, recordings: Sequence[Recording], seed: int, minimum_share: float) -> dict[str, int]:
-    """Five folds by group; fewer, at least 2, where a class is in fewer groups."""
+    """Assign groups to five folds, or to fewer (at least 2) if a class is in fewer groups."""
     for folds in range(FOLDS, 2, -1):
         try:
             return assign_folds(dataset, recordings, folds=folds, seed=seed, minimum_share=minimum_share)
@@ -81,17 +99,17 @@ def _folds(dataset: Dataset, recordings: Sequence[Recording], seed: int, minimum
     return assign_folds(dataset, recordings, folds=2, seed=seed, minimum_share=minimum_share)
 
 
-def leak_text(dataset: Dataset, *, seed: int, minimum_share: float) -> tuple[dict[str, Any] | None, str]:
-    """The measured leak and its sentence; where it cannot be measured, None and why."""
+def leak_text(dataset: Dataset, *, seed: int, minimum_share: float) -> tuple[Leak | None, str]:
+    """Measure the leak and give its sentence; give None and the reason if it cannot be measured."""
     try:
         leak = measure_leak(dataset, seed=seed, minimum_share=minimum_share)
     except (DataError, ToolError) as error:
-        return None, f"how much cannot be measured: {error}"
-    return leak, str(leak["text"])
+        return None, f"the size of the leak cannot be measured: {error}"
+    return leak, leak.text
 
 
 def _cross_validate(windows: Windows, folds: NDArray[np.integer], dataset: Dataset, seed: int) -> NDArray[np.float64]:
-    """Probabilities float64 [B, K] of each window by a forest that did not see its fold."""
+    """Predict the probabilities float64 [B, K] of each window by a forest that was trained on the other folds."""
     from edge_seq.training.baselines import window_statistics
     from edge_seq.training.features import preprocessed_counts
 
@@ -112,7 +130,7 @@ def _cross_validate(windows: Windows, folds: NDArray[np.integer], dataset: Datas
 def _gap_interval(
     by_window: NDArray[np.bool_], by_group: NDArray[np.bool_], groups: NDArray[np.str_], seed: int
 ) -> tuple[float, float]:
-    """95 % interval of the difference of two accuracies, whole groups drawn with replacement."""
+    """95 % interval of the difference of two accuracies, from drawing whole groups with replacement."""
     names, index = np.unique(groups, return_inverse=True)
     size = np.bincount(index)
     difference = np.bincount(index, weights=by_window.astype(float) - by_group)

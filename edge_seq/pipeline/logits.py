@@ -1,4 +1,4 @@
-"""Logits and probabilities of many windows, float and integer; the integer ones by compiled C where that pays."""
+"""Logits and probabilities of many windows. Integer logits come from compiled C if there are many windows."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ BATCH = 512
 
 
 def float_logits(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Logits float64 [B, K] of the float reference at the end of each window of int16 [B, T, C]."""
+    """Compute the logits float64 [B, K] of the float reference at the end of each window of int16 [B, T, C]."""
     logits = [run_float(model, counts[i : i + BATCH]).logits for i in range(0, len(counts), BATCH)]
     return np.concatenate(logits).astype(np.float64)
 
 
-SPOT_WINDOWS = 8  # compared with the reference each time
+SPOT_WINDOWS = 8  # windows on which the C is compared with the reference each time
 
 
 def reference_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Logits int64 [B, K], Q16, of the integer reference at the end of each window of int16 [B, T, C].
+    """Compute the logits int64 [B, K], Q16, of the integer reference at the end of each window of int16 [B, T, C].
 
     Raises:
-        DataError: where no label is due after T samples.
+        DataError: no label is due after T samples.
     """
     logits = []
     for start in range(0, len(counts), BATCH):
@@ -44,30 +44,33 @@ def reference_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.i
             last = values
         if (last["label"] == NO_LABEL).any():
             raise DataError(
-                f"evaluating {model.name}: windows of {counts.shape[1]} samples end without a label; the contract says "
-                f"{model.contract.window_length}"
+                f"evaluating {model.name}: windows of {counts.shape[1]} samples end without a label; give windows of "
+                f"{model.contract.window_length} samples, as in the contract"
             )
         logits.append(last["logits"])
     return np.concatenate(logits)
 
 
 def logits_on_host(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int32] | None:
-    """The same logits, of the C export compiled for this machine: some seconds to build, then far less a window.
+    """Compute the same logits with the C export compiled for this machine.
+
+    The build takes some seconds; a window then takes far less time than with the reference. Some windows are also run
+    by the reference and compared.
 
     Args:
-        model: integer model; exported and built in a temporary folder.
+        model: integer model. It is exported and built in a temporary folder.
         counts: int16 [B, T, C], B at least 1.
 
     Returns:
-        int32 [B, K], Q16; None where this machine has no C compiler, or none that makes a library it can load.
+        Logits int32 [B, K], Q16; None if this machine has no C compiler that makes a library it can load.
 
     Raises:
-        DataError: where no label is due after T samples.
-        ParityError: where a window that is run by the reference too comes out differently.
+        DataError: no label is due after T samples.
+        ParityError: the C differs from the reference.
     """
     chosen = np.unique(np.linspace(0, len(counts) - 1, SPOT_WINDOWS).astype(int))
     expected = reference_logits(model, counts[chosen])
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is loaded
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows cannot delete a loaded library
         export_c(model, make_golden(model, counts[:1]), Path(folder) / "c")
         try:
             library = load_host_library(Path(folder) / "c", model, Path(folder) / "library.so")
@@ -79,37 +82,39 @@ def logits_on_host(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int
         first = int(differs.argmax())
         raise ParityError(
             f"evaluating {model.name} with C on the host: window {chosen[first]} gives logits "
-            f"{logits[chosen[first]].tolist()}, expected {expected[first].tolist()} as of the integer reference. The "
-            "compiler or this release is at fault: run edge-seq verify, which names the gate"
+            f"{logits[chosen[first]].tolist()}, the integer reference gives {expected[first].tolist()}. The compiler "
+            "or this release is at fault: run edge-seq verify, which locates the gate"
         )
     return logits
 
 
-STEPS_WORTH_A_BUILD = 500_000  # windows times samples; the reference takes longer for them than a build
+STEPS_WORTH_A_BUILD = 500_000  # windows times samples, for which the reference takes longer than the build of the C
 
 
 def float_probabilities(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Probabilities float64 [B, K] of the float reference at the end of each window of int16 [B, T, C]."""
+    """Compute the probabilities float64 [B, K] of the float reference at the end of each window of int16 [B, T, C]."""
     return softmax(float_logits(model, counts))
 
 
 def int_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Integer logits int64 [B, K], Q16, at the end of each window of int16 [B, T, C]: those of the reference, by C
-    where that pays for its build and there is a compiler.
+    """Compute the logits int64 [B, K], Q16, of the integer model at the end of each window of int16 [B, T, C].
+
+    Compiled C computes them if there are many windows and a compiler, otherwise the integer reference. Both give the
+    same logits.
 
     Raises:
-        DataError: where no label is due after T samples.
-        ParityError: where the C differs.
+        DataError: no label is due after T samples.
+        ParityError: the C differs from the reference.
     """
     logits = logits_on_host(model, counts) if counts.shape[0] * counts.shape[1] >= STEPS_WORTH_A_BUILD else None
     return reference_logits(model, counts) if logits is None else logits.astype(np.int64)
 
 
 def int_probabilities(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Probabilities float64 [B, K] from the integer logits."""
+    """Compute the probabilities float64 [B, K] of the integer model at the end of each window of int16 [B, T, C]."""
     return softmax(real_logits(model, counts))
 
 
 def real_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """What the integer logits stand for, float64 [B, K]."""
+    """Compute the integer model's logits as real numbers, float64 [B, K]."""
     return int_logits(model, counts) / 2.0**LOGIT_FRAC_BITS

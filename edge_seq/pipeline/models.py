@@ -1,4 +1,4 @@
-"""A float model from a training, and an integer model from a float model: the two steps that runs and Python share."""
+"""Training of a float model, and quantization of it to an integer model, for the commands and the Python interface."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ def train_model(
     checkpoint_dir: Path | None = None,
     progress: Callable[[EpochRecord], None] | None = None,
 ) -> Trained:
-    """Train a network, convert it and fold in the temperature that validation windows ask for.
+    """Train a network, convert it to a float model, and fold in the temperature fitted on validation windows.
 
     Args:
         data: Windows to learn from and to validate on.
         config: Training configuration.
         name: Name of the model, a C identifier in lower case.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
-        checkpoint_dir: Folder of the checkpoint that an interrupted training resumes from; None keeps none.
+        checkpoint_dir: Folder of the checkpoint from which an interrupted training resumes; None keeps none.
         progress: Called with the record of each epoch.
 
     Raises:
         ToolError: torch is not installed.
-        ConfigError, DataError, ContractError, ModelError: options or data are not usable.
+        ConfigError, DataError, ContractError, ModelError: options or data cannot be used.
     """
     from edge_seq.training.runtime import require_torch
 
@@ -97,7 +97,7 @@ class Quantized:
     Attributes:
         model: Integer model.
         calibration: Ranges seen on the calibration streams.
-        logits: float64 [B, K] of the windows, by ``float`` and ``int``.
+        logits: Logits float64 [B, K] of the windows for ``float`` and ``int``.
         cost: Agreement of the two models on the windows.
     """
 
@@ -117,13 +117,13 @@ def quantize_model(
     *,
     progress: Callable[[int, str], None] = lambda *_: None,
 ) -> Quantized:
-    """Calibrate, quantize with the proof of freedom from overflow, and measure the cost.
+    """Calibrate, quantize with the proof that nothing can overflow, and measure the quantisation cost.
 
     Args:
         model: Float model.
         streams: int16 [B, T, C], raw counts of training recordings.
-        windows: Labelled windows, of validation where there are some.
-        progress: Called with the steps done, of ``QUANTIZE_STEPS``, and what is being done.
+        windows: Labelled windows for the cost, from the validation part if there is one.
+        progress: Called with the number of steps done, of ``QUANTIZE_STEPS``, and the current step.
 
     Raises:
         DataError: the counts do not fit the model.

@@ -1,4 +1,4 @@
-"""Configuration -> recordings -> split by group -> windows."""
+"""Preparation of data: read or simulate recordings, split them by group, cut windows and calibration streams."""
 
 from __future__ import annotations
 
@@ -16,26 +16,32 @@ from edge_seq.data.splits import (
     check_split_kind,
     split_by_fold,
     split_by_group,
+    split_by_time_blocks,
     split_by_window_leaking_groups,
 )
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
 from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
-from edge_seq.support.errors import ConfigError
+from edge_seq.scores.evaluation import SplitNote
+from edge_seq.support.errors import ConfigError, DataError
 
 Progress = Callable[[int, int], None]
 
-LEAK_WARNING = "windows of one group are on both sides of the split (window_leaking_groups): every figure is too good"
+LEAK_WARNING = "windows of one group are on both sides of the split (window_leaking_groups), so every score is too good"
+TIME_WARNING = (
+    "the split is by blocks of time within the same sessions (time_blocks): weaker evidence than a split by group, as "
+    "a new session may differ in mounting, person or place"
+)
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Data, ready to train on.
+    """Data for a training.
 
     Attributes:
         dataset: all recordings, with contract and labels.
-        train, validation, test: windows; validation or test is None where its part is empty.
+        train, validation, test: windows of each side; validation or test is None if it is empty.
         calibration: int16 [B, T, C], streams of training recordings.
-        minimum_share: of a window that its label covers.
+        minimum_share: share of a window that its label must cover, 0 to 1.
     """
 
     dataset: Dataset
@@ -49,12 +55,15 @@ class PreparedData:
 def load_data(
     config: DataConfig, *, progress: Progress | None = None, store: Path | None = None
 ) -> tuple[Dataset, float]:
-    """The data set that a configuration names, and the share of a window that its label must cover.
+    """Read or simulate the data set that a configuration names.
 
     Args:
-        config: of the data.
-        progress: called while data are simulated.
-        store: folder for the samples, where the configuration keeps them on disk.
+        config: configuration of the data.
+        progress: called with drives done and drives in all while data are simulated.
+        store: folder for the samples, needed if the configuration keeps them on disk.
+
+    Returns:
+        The data set, and the share of a window that its label must cover.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
@@ -72,7 +81,7 @@ def load_data(
     if config.storage == "disk":
         if store is None:
             raise ConfigError(
-                "data.storage = 'disk' keeps samples in the folder of a run, and this command makes none; set it to "
+                "data.storage = 'disk' keeps samples in the folder of a run, but this command makes no run; set it to "
                 "'memory'"
             )
         from edge_seq.data.store import store_dataset
@@ -81,27 +90,28 @@ def load_data(
     return read_dataset(source, base=path.parent), source.minimum_share
 
 
-def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What goes beside every figure: the kind of split, and a warning where it leaks, with what the training measured.
+def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> SplitNote:
+    """Make the note for the scores of a run: the kind of split, and a warning if the split leaks.
 
     Args:
-        config: of the run.
-        training: its training.json, where ``train`` left the size of the leak.
+        config: configuration of the run.
+        training: training.json of the run, which has the measured size of the leak; None if there is none.
     """
-    note: dict[str, Any] = {"split": config.data.split}
-    if config.data.split == "window_leaking_groups":
-        measured = (training or {}).get("leak_text")
-        note["warning"] = f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING
-    return note
+    if config.data.split == "time_blocks":
+        return SplitNote(config.data.split, TIME_WARNING)
+    if config.data.split != "window_leaking_groups":
+        return SplitNote(config.data.split)
+    measured = (training or {}).get("leak_text")
+    return SplitNote(config.data.split, f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING)
 
 
 def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> PreparedData:
-    """Read or simulate, split, cut.
+    """Read or simulate recordings, split them and cut them into windows.
 
     Args:
-        config: of the run.
-        progress: called while data are simulated.
-        store: folder for the samples, where the configuration keeps them on disk.
+        config: configuration of the run.
+        progress: called with drives done and drives in all while data are simulated.
+        store: folder for the samples, needed if the configuration keeps them on disk.
 
     Raises:
         DataError, ContractError, ConfigError, ToolError: as the steps say.
@@ -125,6 +135,7 @@ def prepare_dataset(
     Raises:
         DataError, ConfigError: the recordings cannot be split like that, or hold no window.
     """
+    _require_classes(dataset)
     contract = dataset.contract
     if check_split_kind(data.split) == "window_leaking_groups":
         train, validation, test = split_by_window_leaking_groups(
@@ -137,7 +148,7 @@ def prepare_dataset(
         streams = _streams(dataset.recordings, dataset, quantization)
         return PreparedData(dataset, train, validation, test, streams, minimum_share)
 
-    split = _split(dataset, data, minimum_share)
+    split = split_recordings(dataset, data, minimum_share)
 
     def cut(recordings: Sequence[Recording], stride: int) -> Windows | None:
         if not recordings:
@@ -160,8 +171,38 @@ def prepare_dataset(
     )
 
 
-def _split(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
-    """The split by group, or the fold of a cross-validation by group."""
+def _require_classes(dataset: Dataset) -> None:
+    """Check that there is something to tell apart, before a long training.
+
+    Raises:
+        DataError: all recordings are of one class.
+    """
+    if len(dataset.labels) < 2:
+        raise DataError(
+            f"preparing {dataset.name}: all recordings are of one class, {list(dataset.labels)}; a classifier needs at "
+            "least two. Record other states too. To find what differs from the known states, train on two known states "
+            "or more, then use: edge-seq decide RUN --unknown-distance 0.05"
+        )
+
+
+def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
+    """Split recordings by group, into a fold of a cross-validation by group, or into blocks of time.
+
+    Args:
+        dataset: Recordings.
+        data: Kind of split, fractions and seed; not ``window_leaking_groups``, which splits windows.
+        minimum_share: Share of a window that its label must cover.
+
+    Raises:
+        ConfigError, DataError: the recordings cannot be split like that.
+    """
+    if check_split_kind(data.split) == "time_blocks":
+        return split_by_time_blocks(
+            dataset,
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            minimum_share=minimum_share,
+        )
     if data.folds:
         return split_by_fold(
             dataset,
@@ -181,14 +222,14 @@ def _split(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
 
 
 def _streams(recordings: Sequence[Recording], dataset: Dataset, config: QuantizationConfig) -> NDArray[np.int16]:
-    """Streams of whole windows from recordings, spread evenly over them: int16 [B, T, C].
+    """Cut calibration streams int16 [B, T, C] from recordings, spread evenly.
 
-    All have the same length: as many windows as asked for, or as the longest recording holds.
+    All streams have the same length: the configured number of windows, or fewer if no recording is that long.
     """
     window = dataset.contract.window_length
     lengths = np.array([len(recording.labels) for recording in recordings])
     length = window * max(1, min(config.calibration_windows_per_stream, int(lengths.max()) // window))
-    ends = np.cumsum(lengths // length)  # streams up to and with each recording
+    ends = np.cumsum(lengths // length)  # number of streams up to and including each recording
     chosen = np.unique(np.linspace(0, ends[-1] - 1, min(config.calibration_streams, int(ends[-1]))).astype(int))
     of_recording = np.searchsorted(ends, chosen, side="right")
     starts = (chosen - np.concatenate([[0], ends])[of_recording]) * length

@@ -1,11 +1,10 @@
-"""What models score where the installation is not that of the training: sweeps of disturbances."""
+"""Scores of models on disturbed recordings: mounting angle, noise, sample rate and full scale of the sensor."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,8 +14,12 @@ from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.pipeline.logits import float_logits, real_logits
-from edge_seq.scores.metrics import evaluate_predictions, softmax
+from edge_seq.scores import words
+from edge_seq.scores.evaluation import SplitNote
+from edge_seq.scores.metrics import MainScores, evaluate_predictions, softmax
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.results import Result, written
 
 Disturb = Callable[[Recording, SensorContract, float, np.random.Generator], Recording]
 
@@ -26,11 +29,12 @@ class Sweep:
     """One disturbance, from none to severe.
 
     Attributes:
-        name: as in the results.
-        quantity: what its values are, with their unit, for an axis.
-        values: with ``nominal`` among them.
-        nominal: that changes nothing.
-        disturb: a recording, under a contract, by a value, with a source of randomness.
+        name: name of the sweep in commands and results.
+        quantity: name and unit of the values, for the axis of a plot.
+        values: values of the disturbance; ``nominal`` is one of them.
+        nominal: value that changes nothing.
+        disturb: function of a recording, its contract, a value and a random generator that gives the disturbed
+            recording.
     """
 
     name: str
@@ -63,15 +67,90 @@ SWEEPS: tuple[Sweep, ...] = (
 SWEEP_NAMES = tuple(sweep.name for sweep in SWEEPS)
 
 
+@dataclass(frozen=True)
+class SweepPoint(Result):
+    """Scores at one value of a disturbance.
+
+    Attributes:
+        value: value of the disturbance.
+        windows: number of windows that were scored.
+        float_model, int_model: scores; None without an integer model.
+    """
+
+    value: float
+    windows: int
+    float_model: MainScores = field(metadata=written("float"))
+    int_model: MainScores | None = field(default=None, metadata=written("int", unless_none=True))
+
+    @property
+    def shown(self) -> MainScores:
+        """Scores of the integer model, or of the float model if there is no other."""
+        return self.int_model or self.float_model
+
+
+@dataclass(frozen=True)
+class SweepScores(Result):
+    """Scores over one sweep.
+
+    Attributes:
+        name: name of the sweep.
+        quantity: name and unit of the values, for the axis of a plot.
+        nominal: value that changes nothing.
+        points: scores at each value.
+    """
+
+    name: str
+    quantity: str
+    nominal: float
+    points: tuple[SweepPoint, ...]
+
+    def table(self, side: str) -> Table:
+        """Table of accuracy and macro-F1 of the shown model, with one row for each value."""
+        rows = [
+            [
+                f"{point.value:g}" + (" (as trained)" if point.value == self.nominal else ""),
+                str(point.windows),
+                str(point.shown.accuracy),
+                str(point.shown.macro_f1),
+            ]
+            for point in self.points
+        ]
+        columns = [self.quantity, "windows", words.ACCURACY, words.MACRO_F1]
+        return Table(f"{side}: {self.name.replace('_', ' ')}", columns, rows)
+
+
+@dataclass(frozen=True)
+class Robustness(Result, ShownAsTables):
+    """Scores of the models of a run under disturbances.
+
+    Attributes:
+        side: side of the split, ``train``, ``validation`` or ``test``.
+        note: kind of split, with a warning if it leaks.
+        model_hash: hash of the integer model, or of the float model if there is no other.
+        recordings: number of recordings.
+        sweeps: scores of each sweep.
+    """
+
+    side: str
+    note: SplitNote = field(metadata=written(inline=True))
+    model_hash: str
+    recordings: int
+    sweeps: tuple[SweepScores, ...]
+
+    def tables(self) -> Sequence[Table]:
+        """Tables of the sweeps, one for each."""
+        return [sweep.table(self.side) for sweep in self.sweeps]
+
+
 def choose_sweeps(names: Sequence[str]) -> tuple[Sweep, ...]:
-    """Sweeps by name; all where none is named.
+    """Choose sweeps by name; no name chooses all.
 
     Raises:
-        ConfigError: naming those there are.
+        ConfigError: there is no sweep of a name; the message lists the names.
     """
     unknown = [name for name in names if name not in SWEEP_NAMES]
     if unknown:
-        raise ConfigError(f"robustness: there is no sweep {unknown[0]!r}; give some of {list(SWEEP_NAMES)}")
+        raise ConfigError(f"robustness: there is no sweep {unknown[0]!r}; give any of {list(SWEEP_NAMES)}")
     return tuple(sweep for sweep in SWEEPS if not names or sweep.name in names)
 
 
@@ -84,7 +163,13 @@ def disturbed_windows(
     minimum_share: float,
     seed: int,
 ) -> Windows:
-    """Windows of disturbed recordings; a recording draws the same axis and noise at every value of a sweep."""
+    """Disturb recordings and cut them into windows.
+
+    A recording gets the same random axis and the same noise at every value of a sweep, so that values can be compared.
+
+    Raises:
+        DataError: no disturbed recording is as long as a window.
+    """
     disturbed = []
     for index, recording in enumerate(recordings):
         stream = np.random.default_rng([seed, zlib.crc32(sweep.name.encode()), index])
@@ -99,17 +184,12 @@ def disturbed_windows(
     return make_windows(long_enough, length=length, stride=stride, minimum_share=minimum_share)
 
 
-def _scores(models: dict[str, FloatModel | IntModel], windows: Windows, seed: int) -> dict[str, Any]:
-    """Accuracy and macro-F1 with their intervals, by model."""
-    scores = {}
-    for name, model in models.items():
-        logits = (
-            float_logits(model, windows.counts)
-            if isinstance(model.number_format, FloatFormat)
-            else real_logits(model, windows.counts)
-        )
-        metrics = evaluate_predictions(
-            windows.labels, softmax(logits), windows.groups, label_names=model.labels, seed=seed
-        )
-        scores[name] = {"accuracy": asdict(metrics.accuracy), "macro_f1": asdict(metrics.macro_f1)}
-    return scores
+def score_model(model: FloatModel | IntModel, windows: Windows, *, seed: int) -> MainScores:
+    """Compute accuracy and macro-F1 of a model on windows, with 95 % intervals over groups."""
+    logits = (
+        float_logits(model, windows.counts)
+        if isinstance(model.number_format, FloatFormat)
+        else real_logits(model, windows.counts)
+    )
+    metrics = evaluate_predictions(windows.labels, softmax(logits), windows.groups, label_names=model.labels, seed=seed)
+    return metrics.main

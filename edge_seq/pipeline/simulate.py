@@ -1,9 +1,10 @@
-"""edge-seq simulate: recordings of the car-state simulator as a table, with the data source that describes it."""
+"""edge-seq simulate: writes simulated car-state recordings as a table, with the data source that describes it."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,28 @@ from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.pipeline.config import simulated_windows
 from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.support.files import check_can_write, replace_when_done, write_atomically
+from edge_seq.support.results import Result
 
 MARK = "# Written by edge-seq simulate.\n"
+
+
+@dataclass(frozen=True)
+class SimulatedFiles(Result):
+    """Files of simulated recordings.
+
+    Attributes:
+        recordings_file: path of the table of recordings.
+        source_file: path of the data source that describes it.
+        recordings: number of recordings.
+        samples: number of samples of each label.
+        seed: seed of the random numbers.
+    """
+
+    recordings_file: Path
+    source_file: Path
+    recordings: int
+    samples: dict[str, int]
+    seed: int
 
 
 def simulate_to_file(
@@ -28,14 +49,23 @@ def simulate_to_file(
     seed: int,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Simulate, and write ``path`` (CSV or Parquet) and a data source beside it with the ending ``.toml``.
+) -> SimulatedFiles:
+    """Simulate drives and write them to a table, with a data source of the same name and the ending ``.toml``.
 
-    Reading the file gives back the same counts. Windows last 5 s, with a stride of 2.5 s, at any rate.
+    Reading the table gives back the same counts. Windows are 5 s long with a stride of 2.5 s at any sample rate.
+
+    Args:
+        path: CSV or Parquet file to write.
+        drives: number of drives.
+        duration_s: length of each drive in seconds.
+        sample_rate_hz: sample rate of the sensor in Hz.
+        seed: seed of the random numbers.
+        force: True also replaces files that this function did not write.
+        progress: called with drives done and drives in all.
 
     Raises:
-        ConfigError: an ending that is neither, options out of range, a folder that cannot be written to, or, without
-            ``force``, files there that this function did not write.
+        ConfigError: the ending is neither .csv nor .parquet, an option is out of range, the folder cannot be written
+            to, or without ``force`` there are files that this function did not write.
         ToolError: pyarrow is not installed.
     """
     if path.suffix not in (".csv", ".parquet"):
@@ -58,17 +88,17 @@ def simulate_to_file(
     _write_table(dataset, path)
     write_atomically(source_path, MARK + tomli_w.dumps(_source_of(dataset, path)))
     labels = np.concatenate([recording.labels for recording in dataset.recordings])
-    return {
-        "recordings_file": str(path),
-        "source_file": str(source_path),
-        "recordings": len(dataset.recordings),
-        "samples": {label: int((labels == index).sum()) for index, label in enumerate(dataset.labels)},
-        "seed": seed,
-    }
+    return SimulatedFiles(
+        recordings_file=path,
+        source_file=source_path,
+        recordings=len(dataset.recordings),
+        samples={label: int((labels == index).sum()) for index, label in enumerate(dataset.labels)},
+        seed=seed,
+    )
 
 
 def _refuse_to_replace(path: Path, source_path: Path) -> None:
-    """Only a pair of files whose source bears the mark is ours to replace."""
+    """Refuse to replace files unless the data source has the mark of this function."""
     if source_path.is_file() and source_path.read_bytes().startswith(MARK.encode()):
         return
     there = next((existing for existing in (source_path, path) if existing.exists()), None)

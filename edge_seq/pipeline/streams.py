@@ -1,4 +1,4 @@
-"""Whole recordings as streams: what float and integer models give, sample after sample."""
+"""Float and integer models on whole recordings as streams, sample after sample."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ STREAMS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class LabelStream:
-    """What a model gave over one recording, from a reset.
+    """Labels of a model on one recording, run from a reset.
 
     Attributes:
-        recording: that it ran over.
-        due: int64 [L], the samples after which a label was due.
-        logits: int64 [L, K], Q16.
-        labels: int64 [L], the label of each.
-        operands: int16 [L, H], what the head saw, fine units Q15 and coarse ones Q7.
+        recording: the recording.
+        due: int64 [L], index of each sample after which a label was due.
+        logits: int64 [L, K], Q16, logits of each label.
+        labels: int64 [L], class of each label.
+        operands: int16 [L, H], inputs of the head for each label; fine units Q15, coarse units Q7.
     """
 
     recording: Recording
@@ -43,12 +43,12 @@ class LabelStream:
 
     @property
     def truth(self) -> NDArray[np.integer[Any]]:
-        """[L], the recording's label at the sample of each; below 0 where it has none."""
+        """True class [L] of the recording at the sample of each label; below 0 if the sample has none."""
         return self.recording.labels[self.due]
 
 
 def decisions_of_stages(stages: Sequence[DecisionStage], stream: LabelStream) -> NDArray[np.int64]:
-    """Decisions int64 [N, L] of N stages, which have one distance or none, on one stream."""
+    """Compute the decisions int64 [N, L] of N stages on one stream. All stages have the same distance, or none."""
     distance = stages[0].unknown_distance
     logits = np.broadcast_to(stream.logits, (len(stages), *stream.logits.shape))
     if distance is None:
@@ -58,7 +58,7 @@ def decisions_of_stages(stages: Sequence[DecisionStage], stream: LabelStream) ->
 
 
 def _batches(recordings: Sequence[Recording]) -> Iterator[tuple[list[Recording], NDArray[np.int16]]]:
-    """Recordings of like length side by side, int16 [B, T, C], the shorter ones held at their last sample."""
+    """Batch recordings of similar length to int16 [B, T, C]. Shorter ones are padded with their last sample."""
     ordered = sorted(recordings, key=lambda recording: len(recording.labels))
     for start in range(0, len(ordered), STREAMS_AT_ONCE):
         part = ordered[start : start + STREAMS_AT_ONCE]
@@ -73,13 +73,16 @@ def _cut(
     labels: NDArray[np.int64],
     operands: NDArray[np.int16],
 ) -> LabelStream:
-    """Without what was only padding."""
+    """Make the stream of one recording, without the labels in the padding."""
     inside = due < len(recording.labels)
     return LabelStream(recording, due[inside], logits[inside], labels[inside], operands[inside])
 
 
 def int_streams(model: IntModel, recordings: Sequence[Recording]) -> list[LabelStream]:
-    """Run the integer reference over whole recordings, each from a reset, carrying or resetting as the model says."""
+    """Run the integer reference on whole recordings, each from a reset.
+
+    At the end of a window the state is carried or reset, as the model says.
+    """
     streams: list[LabelStream] = []
     for part, counts in _batches(recordings):
         due, logits, labels, operands = [], [], [], []
@@ -97,8 +100,11 @@ def int_streams(model: IntModel, recordings: Sequence[Recording]) -> list[LabelS
 
 
 def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[LabelStream]:
-    """The same of the float reference; its logits are rounded to Q16, what its head saw to an integer model's operands,
-    its labels are those before."""
+    """Run the float reference on whole recordings, each from a reset.
+
+    Logits are rounded to Q16, and inputs of the head to the operands of an integer model. Labels come from the logits
+    before rounding.
+    """
     streams: list[LabelStream] = []
     window = model.contract.window_length
     for part, counts in _batches(recordings):
@@ -115,10 +121,10 @@ def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[La
 
 
 def _float_streams(model: FloatModel, counts: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Logits float64 [B, n T, K] and what the head sees, [B, n T, H], of int16 [B, n T, C].
+    """Compute logits float64 [B, n T, K] and inputs of the head float64 [B, n T, H] of int16 [B, n T, C].
 
-    The reference keeps every value of every step, so where windows begin from zero it is given some of them at a time;
-    a stream that carries its states goes through it alone.
+    The reference keeps every value of every step in memory. So windows that start from a reset are run in batches, and
+    streams that carry their states are run one at a time.
     """
     resets = model.readout.at_window_end == "reset"
     parts = counts.reshape(-1, model.contract.window_length, counts.shape[2]) if resets else counts
@@ -133,11 +139,11 @@ def _float_streams(model: FloatModel, counts: NDArray[np.int16]) -> tuple[NDArra
 
 
 def timeline_of(stream: LabelStream, given: NDArray[np.int64]) -> Timeline:
-    """What is decided at each sample of a recording, where ``given`` [L] came with the labels that were due."""
+    """Make the timeline of a recording from decisions ``given`` [L] at its due labels; each holds until the next."""
     recording = stream.recording
     return Timeline(recording.group, recording.labels, hold(stream.due, given, len(recording.labels)))
 
 
 def tolerance_of(model: FloatModel | IntModel) -> float:
-    """A window's length in seconds: so late may a label be about what was."""
+    """Length of a window in seconds. A label can refer to the past by at most this time."""
     return model.contract.window_length / model.contract.sample_rate_hz

@@ -1,4 +1,4 @@
-"""Timelines of recordings in a file: signals, labels and decisions, as a report draws them."""
+"""File of timelines: signals, labels and decisions of recordings, which a report draws."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from edge_seq.pipeline.streams import (
 from edge_seq.scores.streaming import Timeline
 from edge_seq.support.files import write_atomically
 
-SIGNALS = "signals"  # beside labels and classifiers, in the file of timelines
+SIGNALS = "signals"  # key in the file of timelines, beside labels and classifiers
 
 
 ENVELOPE_BINS = 400
 
 
 def save_timelines(path: Path, streams: dict[str, list[LabelStream]], timelines: dict[str, list[Timeline]]) -> None:
-    """What a report draws: ``<recording>/labels`` and ``<recording>/<classifier>``, int16 [T] each, and
-    ``<recording>/signals`` from :func:`envelope`.
+    """Write the timelines of recordings to a safetensors file.
 
-    As in :class:`Timeline`: labels below 0 are none, decisions are -1 before the first and K where unknown.
+    The tensors are ``<recording>/labels`` and ``<recording>/<classifier>``, int16 [T] each, and
+    ``<recording>/signals`` from :func:`envelope`. As in :class:`Timeline`, a label below 0 means no label, and a
+    decision is -1 before the first one and K for unknown.
     """
     tensors: dict[str, NDArray[np.int16]] = {}
     for recording in {stream.recording.name: stream.recording for made in streams.values() for stream in made}.values():
@@ -37,7 +38,7 @@ def save_timelines(path: Path, streams: dict[str, list[LabelStream]], timelines:
 
 
 def envelope(counts: NDArray[np.int16]) -> NDArray[np.int16]:
-    """int16 [2, bins, C]: the least and the largest of at most ``ENVELOPE_BINS`` equal stretches of int16 [T, C].
+    """Least and largest values int16 [2, bins, C] of int16 [T, C], cut into at most ``ENVELOPE_BINS`` equal parts.
 
     >>> envelope(np.arange(800, dtype=np.int16)[:, None])[:, :3, 0].tolist()
     [[0, 2, 4], [1, 3, 5]]

@@ -16,6 +16,7 @@ from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_stream
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.support.results import Result
 
 # Share of the observed cell states that must fit 16 bits. The others saturate, where tanh is flat anyway. A bit of
 # range costs a bit of resolution: on a car-state LSTM with |c| up to 18.4 and 99.9 % below 12.1, the mean change of a
@@ -120,7 +121,7 @@ def cut_at_resets(counts: NDArray[np.int16], window_length: int) -> NDArray[np.i
 
 
 @dataclass(frozen=True)
-class Saturation:
+class Saturation(Result):
     """How often a traced value was at an end of its range.
 
     Attributes:
@@ -128,6 +129,8 @@ class Saturation:
         saturated: number of values at either end of the range.
         values: number of all values.
     """
+
+    derived = ("share",)
 
     name: str
     saturated: int

@@ -1,4 +1,4 @@
-"""Charts of a page: matplotlib draws them, as SVG in the page, with text that stays text and the page's own colours."""
+"""Charts of a page. matplotlib draws them as SVG in the page; text stays text, and colours are those of the page."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from edge_seq.report.markup import Html, tag
 from edge_seq.support.drawing import plain_figures, plain_log_ticks, require_matplotlib
 
-NUM_COLOURS = 10  # of matplotlib's cycle, C0 to C9; report.css has them as --c0 to --c9, for light and dark
-# What matplotlib writes, to what the page has for it. The last three are those of edge_seq.compare.plots.
+NUM_COLOURS = 10  # colours of matplotlib's cycle, C0 to C9; report.css has them as --c0 to --c9, for light and dark
+# Colour of the page for each colour that matplotlib writes. The last three are those of edge_seq.compare.plots.
 THEME = {
     **{"#000000": "currentColor", "#cccccc": "var(--line)"},
     **{"#1f77b4": "var(--c0)", "#ff7f0e": "var(--c1)", "#2ca02c": "var(--c2)", "#d62728": "var(--c3)"},
@@ -22,7 +22,7 @@ THEME = {
     **{"#bcbd22": "var(--c8)", "#17becf": "var(--c9)"},
     **{"#d55e00": "var(--c1)", "#009e73": "var(--c2)", "#0072b2": "var(--c0)"},
 }
-SIZE = (4.9, 3.3)  # inches of 72 units: a text of 9 units is legible on a phone, whose page is 340 wide
+SIZE = (4.9, 3.3)  # inches of 72 units; text of 9 units is legible on a phone, whose page is 340 units wide
 STRIP_WIDTH = 12.5
 _STYLE = {
     **{"svg.image_inline": True, "font.size": 9.5},
@@ -33,13 +33,13 @@ _STYLE = {
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
 Draw = Callable[[Any], None]
-# (start s, end s, class); a class below 0 is none, K is unknown
+# (start s, end s, class); a class below 0 means none, K means unknown
 Lane = Sequence[tuple[float, float, int]]
 
 
 @contextmanager
 def _styled(title: str) -> Iterator[Any]:
-    """matplotlib's ``Figure``, in the page's style; ids in the SVG depend on ``title``.
+    """Give matplotlib's ``Figure`` in the page's style. The ids in the SVG depend on ``title``.
 
     Raises:
         ToolError: matplotlib is not installed.
@@ -50,7 +50,7 @@ def _styled(title: str) -> Iterator[Any]:
 
 
 def chart(title: str, draw: Draw, *, legend: bool = True) -> Html:
-    """One pair of axes with its caption; ``draw`` gets matplotlib's axes.
+    """Draw one pair of axes with a caption. ``draw`` is called with matplotlib's axes.
 
     Raises:
         ToolError: matplotlib is not installed.
@@ -68,21 +68,21 @@ def chart(title: str, draw: Draw, *, legend: bool = True) -> Html:
 
 
 def _svg(figure: Any, label: str) -> Html:
-    """The figure as an element of the page: scaled by it, in its colours and font, without ids that nothing uses."""
+    """Convert a figure to an element that scales with the page, in its colours and font, without unused ids."""
     plain_log_ticks(figure)
     buffer = StringIO()
     figure.savefig(buffer, format="svg", metadata=_NO_METADATA)
     opening, text = buffer.getvalue().split("<svg", 1)[1].split(">", 1)
     box = re.search(r'viewBox="[^"]*"', opening)
     used = set(re.findall(r'(?:url\(#|href="#)([^")]*)', text))
-    # Tags alone, so that no name that is written in the figure changes; in text "<" and ">" are escaped.
+    # Only tags are changed, so that names in the figure stay as they are; "<" and ">" are escaped in text.
     drawn = re.sub(r"<[^>]*>", lambda found: _themed(found[0], used), text[: text.rindex("</svg>")])
     image = tag("svg", Html("\n" + drawn), role="img", aria_label=label)
     return Html(image.replace("<svg", f"<svg {box[0] if box else ''}", 1))
 
 
 def _themed(element: str, used: set[str]) -> str:
-    """A tag of matplotlib's as one of the page."""
+    """Convert a tag of matplotlib to a tag of the page."""
     element = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", element)
     element = re.sub(r"#[0-9a-f]{6}\b", lambda found: THEME.get(found[0], found[0]), element)
     element = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font: \1px system-ui, sans-serif", element)
@@ -90,14 +90,14 @@ def _themed(element: str, used: set[str]) -> str:
 
 
 def percent_axis(axis: Any) -> None:
-    """Ticks of shares as percent."""
+    """Show the ticks of shares as percent."""
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(xmax=1, decimals=0, symbol=" %"))
 
 
 def lines(x: Sequence[float], series: Mapping[str, Sequence[float | None]], *, x_label: str, y_label: str) -> Draw:
-    """Lines by name; None leaves a gap."""
+    """Draw named lines. None leaves a gap."""
 
     def draw(axes: Any) -> None:
         for name, values in series.items():
@@ -109,7 +109,7 @@ def lines(x: Sequence[float], series: Mapping[str, Sequence[float | None]], *, x
 
 
 def scores(x: Sequence[float], series: Mapping[str, Sequence[float | None]], *, x_label: str) -> Draw:
-    """The same, of shares from 0 to 100 %."""
+    """Draw named lines of shares from 0 to 100 %."""
     plain = lines(x, series, x_label=x_label, y_label="score")
 
     def draw(axes: Any) -> None:
@@ -121,17 +121,19 @@ def scores(x: Sequence[float], series: Mapping[str, Sequence[float | None]], *, 
 
 
 def reliability(curves: Mapping[str, Sequence[tuple[float, float, int]]]) -> Draw:
-    """Share right over confidence by bin of (confidence, share right, windows), the dot as large as its share of the
-    windows; on the diagonal a probability means what it says."""
+    """Draw the accuracy over the confidence of bins (confidence, accuracy, windows).
+
+    The area of a dot is its share of the windows. On the diagonal the probabilities are calibrated.
+    """
 
     def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1.2, label="as it should be")
+        axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1.2, label="perfectly calibrated")
         for name, points in curves.items():
             confidence, right, windows = np.array(points, dtype=np.float64).reshape(-1, 3).T
             (line,) = axes.plot(confidence, right, linewidth=1, label=name)
             area = 8 + 200 * windows / max(1.0, windows.sum())
             axes.scatter(confidence, right, s=area, color=line.get_color(), zorder=3)
-        axes.set(xlabel="confidence: probability of the label given", ylabel="share right", xlim=(0, 1), ylim=(0, 1.02))
+        axes.set(xlabel="confidence: probability of the label given", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
         percent_axis(axes.xaxis)
         percent_axis(axes.yaxis)
 
@@ -139,14 +141,14 @@ def reliability(curves: Mapping[str, Sequence[tuple[float, float, int]]]) -> Dra
 
 
 def heat_map(confusion: Sequence[Sequence[int]]) -> Draw:
-    """A confusion matrix [K, K] of many classes, by index: the darker, the more of a row's windows."""
+    """Draw a confusion matrix [K, K] of many classes by index. A darker cell has more of its row's windows."""
 
     def draw(axes: Any) -> None:
         counts = np.array(confusion, dtype=np.float64)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         axes.grid(visible=False)
-        axes.set(xlabel="label given, by number", ylabel="truth, by number")
+        axes.set(xlabel="label given, by index", ylabel="true class, by index")
 
     return draw
 
@@ -159,14 +161,14 @@ def timeline(
     seconds: float,
     labels: Sequence[str],
 ) -> Html:
-    """Signals, and below them what was true and what was decided, over the same time; a box that scrolls where narrow.
+    """Draw signals, and below them true labels and decisions over the same time, in a box that scrolls.
 
     Args:
         title: caption.
-        signals: name to (least, largest) of equal stretches of time, each drawn as a band.
-        lanes: name to its segments.
-        seconds: how long.
-        labels: K names.
+        signals: (least, largest) of equal stretches of time of each signal, drawn as a band.
+        lanes: segments of each lane.
+        seconds: length of the recording in seconds.
+        labels: K class names.
     """
     with _styled(title) as new_figure:
         heights = [0.75] * len(signals) + [0.33 * len(lanes)]
@@ -197,7 +199,7 @@ def _draw_lanes(axes: Any, lanes: Mapping[str, Lane], seconds: float, labels: Se
 
 
 def _legend(shown: set[int], labels: Sequence[str]) -> Html:
-    """Names of the classes that occur, beside their colours."""
+    """Make the legend of the classes that occur."""
     names = [(f"k{index % NUM_COLOURS}", labels[index]) for index in sorted(shown) if 0 <= index < len(labels)]
     names += [("unknown", "unknown")] if len(labels) in shown else []
     names += [("none", "none given")] if any(label < 0 for label in shown) else []

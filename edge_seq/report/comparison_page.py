@@ -14,7 +14,7 @@ from edge_seq.report.page import Section, page
 
 
 def comparison_page(comparison: ComparisonFigures) -> str:
-    """The whole page of a comparison.
+    """Make the page of a comparison.
 
     Raises:
         ToolError: matplotlib is not installed.
@@ -35,7 +35,7 @@ def comparison_page(comparison: ComparisonFigures) -> str:
 
 
 def _sizes(c: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Sizes of which a training is finished, with their candidates."""
+    """List the sizes that have finished trainings, with their candidates."""
     return [(size["name"], chosen) for size in c["sizes"] if (chosen := candidates_at(c, size))]
 
 

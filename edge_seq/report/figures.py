@@ -1,16 +1,29 @@
-"""What a report shows, gathered from the files of a run or a comparison. Nothing is computed anew but counts."""
+"""Contents of a report, gathered from the files of a run or a comparison. Only counts are computed again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from edge_seq.ir.describe import ModelDescription
+from edge_seq.pipeline.decision_search import Decision
+from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.timelines import RecordingTimeline
+from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
+from edge_seq.support.results import Result
+from firmware_export.measuring.report import MeasureReport
 
 
 @dataclass(frozen=True)
-class SideFigures:
-    """Windows of a side of the split: how many, of which groups, how many of each class [K]."""
+class SideFigures(Result):
+    """Windows of a side of the split.
+
+    Attributes:
+        name: name of the side, ``train``, ``validation`` or ``test``.
+        windows: number of windows.
+        groups: names of the groups.
+        per_class: [K], number of windows of each class.
+    """
 
     name: str
     windows: int
@@ -19,39 +32,39 @@ class SideFigures:
 
 
 @dataclass(frozen=True)
-class RunFigures:
-    """All of a run. Tables are as the commands wrote them; None where the step was not done (see ``missing``).
+class RunFigures(Result):
+    """Contents of the report of a run. Results are those that the commands wrote; None if the step was not run.
 
     Attributes:
-        name: of the run's folder.
-        path: as given.
-        model: the integer model, else the float model, as ``edge-seq inspect`` describes it.
-        config: resolved.
-        sides: windows by side.
-        training, quantization, metrics, decision, stream, robustness, verify, measure: the tables of these steps.
-        timelines: recordings of the test part; the worst, the median and the best.
-        hashes: of data and models.
-        versions: of what trained it, and of what made the report.
-        files: section to the name of its table.
-        steps: section to the command that makes it.
-        missing: the sections that were not made yet, to the command that makes them.
-        stale: section to what is of another model than the run's, in words; a CI can tell by it and by exit code 1.
-        commands: that make the run and this report again.
+        name: name of the run folder.
+        path: path of the run folder, as given.
+        model: description of the integer model, or of the float model if there is no other.
+        config: complete configuration.
+        sides: windows of each side of the split.
+        training, quantization, metrics, decision, stream, robustness, verify, measure: results of these steps.
+        timelines: the worst, the median and the best recording of the test part.
+        hashes: hashes of data and models, by name.
+        versions: versions of the packages that trained the model, and of edge_seq that made the report.
+        files: name of the table of each section.
+        steps: command that makes each section.
+        missing: command that makes each section that does not exist yet.
+        stale: message for each section that is about another model than the run now holds. The exit code is then 1.
+        commands: commands that make the run and this report again.
     """
 
     name: str
     path: str
-    model: dict[str, Any]
+    model: ModelDescription
     config: dict[str, Any]
     sides: tuple[SideFigures, ...]
     training: dict[str, Any] | None
     quantization: dict[str, Any] | None
-    metrics: dict[str, Any] | None
-    decision: dict[str, Any] | None
-    stream: dict[str, Any] | None
-    robustness: dict[str, Any] | None
+    metrics: Evaluation | None
+    decision: Decision | None
+    stream: StreamEvaluation | None
+    robustness: Robustness | None
     verify: dict[str, Any] | None
-    measure: dict[str, Any] | None
+    measure: MeasureReport | None
     timelines: tuple[RecordingTimeline, ...]
     hashes: dict[str, str]
     versions: dict[str, str]
@@ -63,8 +76,13 @@ class RunFigures:
 
 
 @dataclass(frozen=True)
-class ComparisonFigures:
-    """A comparison: its folder's name and its comparison.json, whose ``fields`` say what is what."""
+class ComparisonFigures(Result):
+    """Contents of the report of a comparison.
+
+    Attributes:
+        name: name of the comparison's folder.
+        table: content of comparison.json; its ``fields`` describe the keys.
+    """
 
     name: str
     table: dict[str, Any]

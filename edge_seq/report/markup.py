@@ -1,4 +1,4 @@
-"""HTML as values: text is escaped by construction, what is markup says so by its type."""
+"""HTML as values. Text is always escaped; markup has its own type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ VOID = {"meta", "link"}
 
 
 class Html(str):
-    """Markup; everything else that goes into a page is text and is escaped."""
+    """Markup. Everything else that goes into a page is text and is escaped."""
 
     __slots__ = ()
 
@@ -18,7 +18,7 @@ Child = str | int | float | None
 
 
 def text_of(value: Child) -> Html:
-    """Markup as it is, text escaped, None as nothing.
+    """Convert a child to markup: markup stays as it is, text is escaped, None becomes empty.
 
     >>> text_of("<b>"), text_of(Html("<b>"))
     ('&lt;b&gt;', '<b>')
@@ -29,7 +29,7 @@ def text_of(value: Child) -> Html:
 
 
 def tag(name: str, /, *children: Child, **attributes: Child) -> Html:
-    """An element. ``class_`` is class, other underscores are hyphens; an attribute that is None is left out.
+    """Make an element. ``class_`` becomes class, other underscores become hyphens; an attribute of None is left out.
 
     >>> tag("p", "a < b", class_="note", aria_label='"x"')
     '<p class="note" aria-label="&quot;x&quot;">a &lt; b</p>'
@@ -42,35 +42,35 @@ def tag(name: str, /, *children: Child, **attributes: Child) -> Html:
 
 
 def join(parts: Sequence[Child]) -> Html:
-    """Parts one after the other."""
+    """Join parts one after the other."""
     return Html("".join(map(text_of, parts)))
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Child]], *, class_: str | None = None) -> Html:
-    """A table with a caption, in a box that scrolls by itself where the page is narrow."""
+    """Make a table with a caption, in a box that scrolls if the page is narrow."""
     head = tag("tr", *(tag("th", column, scope="col") for column in columns))
     body = [tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows]
     return captioned(caption, tag("table", tag("thead", head), tag("tbody", *body), class_=class_))
 
 
 def captioned(caption: str, made: Html) -> Html:
-    """What may be wider than a phone, in a box that scrolls by itself, below its caption, which does not."""
+    """Put wide content in a box that scrolls, below a caption that does not scroll."""
     box = tag("div", made, class_="scroll", tabindex=0, role="region", aria_label=caption)
     return tag("figure", tag("figcaption", caption), box, class_="wide")
 
 
 def side_by_side(parts: Iterable[Html]) -> Html:
-    """Parts of any width beside each other where there is room."""
+    """Put parts of any width beside each other if there is room."""
     return tag("div", *parts, class_="beside")
 
 
 def figures(drawn: Iterable[Html]) -> Html:
-    """Figures beside each other where there is room."""
+    """Put figures beside each other if there is room."""
     return tag("div", *drawn, class_="figures")
 
 
 def meter(value: int | None, limit: int | None) -> Html:
-    """A number, and where it has a limit the limit and a bar of how much of it is used.
+    """Show a number. If it has a limit, show the limit and a bar of the used share too.
 
     >>> meter(7, None)
     '7'
@@ -82,15 +82,15 @@ def meter(value: int | None, limit: int | None) -> Html:
 
 
 def facts(pairs: Sequence[tuple[str, Child]]) -> Html:
-    """Names and values."""
+    """Make a list of names and values."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs), class_="facts")
 
 
 def bullets(lines: Sequence[Child]) -> Html:
-    """A list."""
+    """Make a bulleted list."""
     return tag("ul", *(tag("li", line) for line in lines))
 
 
 def code_block(lines: Sequence[str]) -> Html:
-    """Commands to paste."""
+    """Make a block of commands to paste."""
     return tag("pre", tag("code", "\n".join(lines)), tabindex=0)

@@ -1,4 +1,4 @@
-"""The page around sections: one file, no network, light and dark, on a phone and on paper."""
+"""The page around the sections: one file without network, for light and dark screens, phones and paper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SWATCHES = "".join(f".k{i}{{background:var(--c{i})}}" for i in range(NUM_COLOUR
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor, its heading, what is in it."""
+    """A section of the page: its anchor, its heading and its content."""
 
     anchor: str
     title: str
@@ -23,12 +23,12 @@ class Section:
 
 
 def missing(command: str, what: str = "Not made yet.") -> Html:
-    """In place of figures that were not made."""
-    return tag("p", f"{what} This makes it: ", tag("code", command), class_="missing")
+    """Make the note for a section that does not exist yet, with the command that makes it."""
+    return tag("p", f"{what} Run: ", tag("code", command), class_="missing")
 
 
 def page(title: str, subtitle: Child, sections: Sequence[Section]) -> str:
-    """The whole file."""
+    """Make the whole HTML file."""
     links = tag("ul", *(tag("li", tag("a", one.title, href=f"#{one.anchor}")) for one in sections))
     body = [
         tag("header", tag("h1", title), tag("p", subtitle), tag("nav", links, aria_label="sections")),
@@ -45,7 +45,7 @@ def page(title: str, subtitle: Child, sections: Sequence[Section]) -> str:
                 for one in sections
             ),
         ),
-        tag("footer", "Made by edge-seq report; everything is in this file."),
+        tag("footer", "Made by edge-seq report. This file is complete and needs no network."),
     ]
     head = join(
         [

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from edge_seq.pipeline.robustness import SweepScores
 from edge_seq.report import charts
 from edge_seq.report.figures import RunFigures
 from edge_seq.report.markup import (
@@ -24,26 +26,23 @@ from edge_seq.report.markup import (
 )
 from edge_seq.report.page import Section, missing, page
 from edge_seq.report.sweeps import draw_sweep
-from edge_seq.report.words import STREAM_TITLES, TITLES, limits_of, some_of, summary_rows
-from edge_seq.support.figure_text import (
-    CLASSIFIERS,
-    FUNCTION_COLUMNS,
-    estimate,
-    function_rows,
-    latency_text,
-    percent,
-    stage_text,
-)
+from edge_seq.report.words import limits_of, some_of, summary_rows
+from edge_seq.scores import words
+from edge_seq.scores.metrics import ClassScore, Estimate
+from edge_seq.support.display import Table
+from edge_seq.support.figure_text import percent
 from edge_seq.support.json_tables import reading
+from firmware_export.measuring.report import TargetReport, latency_text
 
-MANY_CLASSES = 16  # from here on a confusion matrix is a picture, and its largest confusions a table
+MANY_CLASSES = 16  # with so many classes a confusion matrix is a picture, and the largest confusions are a table
 LARGEST_CONFUSIONS = 20
 LARGEST_FUNCTIONS = 8
+COST_LIMITS = ("max_flash", "max_ram", "max_stack", "max_instructions")  # budgets, in the order of the columns
 ERROR_KEYS = ("rms_error", "max_abs_error", "rms")
 
 
 def run_page(run: RunFigures) -> str:
-    """The whole page of a run.
+    """Make the page of a run.
 
     Raises:
         DataError: a table is not as its command writes it.
@@ -53,10 +52,10 @@ def run_page(run: RunFigures) -> str:
         ("data", "Data and splits", "data", _data),
         ("training", "Training", "training", _training),
         ("scores", "Scores on the test part", "metrics", _scores),
-        ("reliability", "How far its probabilities can be believed", "metrics", _reliability),
-        ("stream", "As a stream", "stream", _stream),
+        ("reliability", "Reliability of the probabilities", "metrics", _reliability),
+        ("stream", "Scores on whole recordings", "stream", _stream),
         ("robustness", "Robustness", "robustness", _robustness),
-        ("integers", "What integers cost", "quantization", _integers),
+        ("integers", "Quantisation cost", "quantization", _integers),
         ("parity", "Parity ladder", "verify", _parity),
         ("cost", "Cost on targets", "measure", _cost),
         ("reproduce", "Versions, hashes, commands", "training", _reproduce),
@@ -66,8 +65,8 @@ def run_page(run: RunFigures) -> str:
         with reading(run.files.get(name, name)):
             sections.append(Section(anchor, title, join([_stale_note(run, name), draw(run)])))
     with reading("the tables of the run"):
-        card = Section("card", "What it is", _card(run))
-    return page(run.model["name"], f"run {run.name}", [card, *sections])
+        card = Section("card", "Model card", _card(run))
+    return page(run.model.name, f"run {run.name}", [card, *sections])
 
 
 def _stale_note(run: RunFigures, name: str) -> Html | None:
@@ -75,11 +74,11 @@ def _stale_note(run: RunFigures, name: str) -> Html | None:
 
 
 def _card(run: RunFigures) -> Html:
-    contract = run.model["contract"]
-    channels = some_of([f"{one['name']} ({one['unit']})" for one in contract["channels"]])
+    contract = run.model.contract
+    channels = some_of([f"{one.name} ({one.unit})" for one in contract.channels])
     use = (
-        f"Tells {some_of(run.model['labels'])} apart from {channels} at {contract['sample_rate_hz']:g} Hz, "
-        f"from windows of {contract['window_length'] / contract['sample_rate_hz']:g} s."
+        f"Classifies windows of {contract.window_length / contract.sample_rate_hz:g} s of {channels} at "
+        f"{contract.sample_rate_hz:g} Hz as {some_of(run.model.labels)}."
     )
     return join(
         [
@@ -91,33 +90,26 @@ def _card(run: RunFigures) -> Html:
 
 
 def _contract(run: RunFigures) -> Html:
-    contract, readout = run.model["contract"], run.model["readout"]
-    rate = contract["sample_rate_hz"]
-    preprocessing = ", ".join(f"{key} {value}" for key, value in contract["preprocessing"].items())
-    label = "after each sample" if readout["label_every"] == "sample" else "at the end of each window"
-    stage = readout.get("decision")
+    contract, readout = run.model.contract, run.model.readout
+    rate = contract.sample_rate_hz
+    preprocessing = ", ".join(f"{key} {value}" for key, value in asdict(contract.preprocessing).items())
+    label = "after each sample" if readout.label_every == "sample" else "at the end of each window"
     pairs = [
         ("sample rate", f"{rate:g} Hz"),
-        ("window", f"{contract['window_length']} samples, {contract['window_length'] / rate:g} s"),
-        ("stride", f"{contract['window_stride']} samples, {contract['window_stride'] / rate:g} s"),
+        ("window", f"{contract.window_length} samples, {contract.window_length / rate:g} s"),
+        ("stride", f"{contract.window_stride} samples, {contract.window_stride / rate:g} s"),
         ("preprocessing", preprocessing),
-        ("label", f"{label}, of the {readout['pooling']} of its states"),
-        ("states at a window's end", readout["at_window_end"]),
-        ("decision stage", stage_text(stage) if stage else "none"),
+        ("label", f"{label}, from the {readout.pooling} of its states"),
+        ("states at a window's end", readout.at_window_end),
+        ("decision stage", "none" if readout.decision is None else readout.decision.text()),
     ]
-    rows = [
-        [one["name"], one["unit"], f"{one['counts_per_unit']:g}", f"± {one['full_scale']:g}"]
-        for one in contract["channels"]
-    ]
-    return join(
-        [facts(pairs), table("Channels, in their order", ["channel", "unit", "counts a unit", "full scale"], rows)]
-    )
+    rows = [[one.name, one.unit, f"{one.counts_per_unit:g}", f"± {one.full_scale:g}"] for one in contract.channels]
+    return join([facts(pairs), table("Channels in order", ["channel", "unit", "counts per unit", "full scale"], rows)])
 
 
 def _data(run: RunFigures) -> Html:
     by_class: list[list[Child]] = [
-        [label, *(f"{side.per_class[index]:,}" for side in run.sides)]
-        for index, label in enumerate(run.model["labels"])
+        [label, *(f"{side.per_class[index]:,}" for side in run.sides)] for index, label in enumerate(run.model.labels)
     ]
     by_class.append(["all", *(f"{side.windows:,}" for side in run.sides)])
     by_class.append(["groups", *(f"{len(side.groups):,}" for side in run.sides)])
@@ -154,8 +146,8 @@ def _training(run: RunFigures) -> Html:
     return join([tag("p", text), figures(shown)])
 
 
-def _confusion(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
-    """Rows are the truth; each cell shows windows and their share of the row."""
+def _confusion(title: str, matrix: Sequence[Sequence[int]], labels: list[str]) -> Html:
+    """Make the table of a confusion matrix. Rows are true classes; cells have windows and their share of the row."""
     rows = []
     for label, row in zip(labels, matrix, strict=True):
         total = max(1, sum(row))
@@ -169,88 +161,96 @@ def _confusion(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
             for n in row
         ]
         rows.append(tag("tr", tag("th", label, scope="row"), *cells))
-    head = tag("tr", tag("th", "truth, by row", scope="col"), *(tag("th", label, scope="col") for label in labels))
+    head = tag("tr", tag("th", "true class, by row", scope="col"), *(tag("th", label, scope="col") for label in labels))
     return captioned(title, tag("table", tag("thead", head), tag("tbody", *rows), class_="heat"))
 
 
-def _confusion_of_many(title: str, matrix: list[list[int]], labels: list[str]) -> Html:
+def _confusion_of_many(title: str, matrix: Sequence[Sequence[int]], labels: list[str]) -> Html:
     picture = charts.chart(title, charts.heat_map(matrix), legend=False)
     pairs = [(n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
     pairs.sort(key=lambda one: (-one[0], one[1], one[2]))
     rows = [[labels[i], labels[j], f"{n:,}"] for n, i, j in pairs[:LARGEST_CONFUSIONS]]
-    shown = f"{min(len(pairs), LARGEST_CONFUSIONS)} of {len(pairs):,} confusions, the most frequent"
-    return join([figures([picture]), table(shown, ["truth", "label given", "windows"], rows)])
+    shown = f"The {min(len(pairs), LARGEST_CONFUSIONS)} most frequent of {len(pairs):,} confusions"
+    return join([figures([picture]), table(shown, ["true class", "label given", "windows"], rows)])
 
 
 def _scores(run: RunFigures) -> Html:
     if run.metrics is None:
         return missing(run.missing["metrics"])
-    labels = list(run.model["labels"])
-    found = [name for name in TITLES if name in run.metrics or name == "float"]  # which is always scored
+    labels = list(run.model.labels)
+    found = run.metrics.classifiers()
+    order = [name for name in (words.INT_MODEL, words.FLOAT_MODEL) if name in found]
     rows = [
-        [title, *(estimate(run.metrics[name][key]) for key in ("accuracy", "balanced_accuracy", "macro_f1"))]
-        for name, title in {**TITLES, **CLASSIFIERS}.items()
-        if name in run.metrics
+        [name, str(one.accuracy), str(one.balanced_accuracy), str(one.macro_f1)]
+        for name in dict.fromkeys([*order, *found])
+        for one in [found[name]]
     ]
-    parts = [table("95 % intervals over groups", ["classifier", "accuracy", "balanced accuracy", "macro-F1"], rows)]
-    parts.append(side_by_side(_by_class(TITLES[name], run.metrics[name]["classes"]) for name in found))
+    parts = [table("95 % intervals over groups", ["classifier", *words.WINDOW_SCORES], rows)]
+    parts.append(side_by_side(_by_class(name, found[name].classes) for name in order))
     draw = _confusion if len(labels) < MANY_CLASSES else _confusion_of_many
     shown = [
-        draw(f"Confusion matrix, {TITLES[name]}: windows, share of the truth", run.metrics[name]["confusion"], labels)
-        for name in found
+        draw(f"Confusion matrix, {name}: windows, share of the true class", found[name].confusion, labels)
+        for name in order
     ]
     parts.append(side_by_side(shown))
     return join(parts)
 
 
-def _by_class(title: str, classes: list[dict[str, Any]]) -> Html:
-    rows = []
-    for one in classes:
-        f1 = (
-            "-"
-            if one["f1"] is None
-            else estimate({"value": one["f1"], "low": one.get("f1_low"), "high": one.get("f1_high")})
-        )
-        rows.append([one["label"], f"{one['support']:,}", percent(one["precision"]), percent(one["recall"]), f1])
+def _by_class(title: str, classes: Sequence[ClassScore]) -> Html:
+    rows = [
+        [
+            *(one.label, f"{one.support:,}", percent(one.precision), percent(one.recall)),
+            "-" if one.f1 is None else str(Estimate(one.f1, one.f1_low, one.f1_high)),
+        ]
+        for one in classes
+    ]
     return table(f"By class, {title}", ["class", "windows", "precision", "recall", "F1"], rows)
 
 
 def _reliability(run: RunFigures) -> Html:
-    found = (run.metrics or {}).get("reliability")
+    found = None if run.metrics is None else run.metrics.reliability
     if found is None:
         return missing(run.steps["metrics"])
-    temperature = found["temperature"]
-    fitted = temperature["windows"] > 0
+    temperature = found.temperature
+    fitted = temperature.windows > 0
     shown = []
-    for name, model in sorted(found["models"].items(), reverse=True):  # the integer model first
+    for name, model in sorted(found.models.items(), reverse=True):  # the integer model first
         curves, errors = {}, []
-        for when in ("before", "after") if fitted else ("after",):
-            bins = [one for one in model[when]["bins"] if one["windows"]]
-            curve = f"{when} the temperature" if fitted else "as trained"
-            curves[curve] = [(one["confidence"], one["accuracy"], one["windows"]) for one in bins]
-            error = percent(model[when]["expected_calibration_error"])
-            errors.append(f"{when} {error}" if fitted else error)
-        title = f"{TITLES[name].capitalize()}: calibration error {', '.join(errors)}"
+        for when, one in {"before": model.before, "after": model.after}.items():
+            if when == "after" or fitted:
+                curve = f"{when} the temperature" if fitted else "as trained"
+                curves[curve] = [
+                    (bar.confidence, bar.accuracy, bar.windows)
+                    for bar in one.bins
+                    if bar.confidence is not None and bar.accuracy is not None
+                ]
+                error = percent(one.expected_calibration_error)
+                errors.append(f"{when} {error}" if fitted else error)
+        title = f"{words.CLASSIFIERS[name].capitalize()}: {words.CALIBRATION_ERROR} {', '.join(errors)}"
         shown.append(charts.chart(title, charts.reliability(curves)))
-    words = (
-        [f"Temperature {temperature['value']:.3f}, of {temperature['windows']:,} validation windows"] if fitted else []
+    said = (
+        [f"Temperature {temperature.value:.3f}, fitted on {temperature.windows:,} validation windows"] if fitted else []
     )
-    words += [f"{temperature['note'][0].upper()}{temperature['note'][1:]}"] if temperature["note"] else []
-    return join([tag("p", ". ".join([*words, "A dot is as large as its share of the windows."])), figures(shown)])
+    said += [f"{temperature.note[0].upper()}{temperature.note[1:]}"] if temperature.note else []
+    return join([tag("p", ". ".join([*said, "The area of a dot is its share of the windows."])), figures(shown)])
 
 
 def _stream(run: RunFigures) -> Html:
     if run.stream is None:
         return missing(run.missing["stream"])
-    keys = ("false_alarms_per_hour", "fragments_per_hit", "delay_median_s", "delay_p95_s", "flicker_per_minute")
+    found = run.stream.classifiers()
+    order = (words.INT_MODEL, words.INT_DECIDED, words.FLOAT_MODEL, words.FLOAT_DECIDED)
     rows = [
-        [title, estimate(one["event_f1"]), *(_plain(one[key]) for key in keys)]
-        for name, title in STREAM_TITLES.items()
-        if name in run.stream or name == "float"  # which is always scored
-        for one in [run.stream[name]]
+        [
+            *(name, str(one.event_f1), _plain(one.false_alarms_per_hour), _plain(one.fragments_per_hit)),
+            *(_plain(one.delay_median_s), _plain(one.delay_p95_s), _plain(one.flicker_per_minute)),
+        ]
+        for name in order
+        if name in found
+        for one in [found[name]]
     ]
-    columns = ["classifier", "event macro-F1", "false alarms an hour", "fragments a hit"]
-    columns += ["median delay, s", "95 % delay, s", "changes a minute"]
+    columns = ["classifier", words.EVENT_F1, words.FALSE_ALARMS_PER_HOUR, words.FRAGMENTS_PER_HIT]
+    columns += [words.DELAY_MEDIAN, words.DELAY_P95, words.CHANGES_PER_MINUTE]
     parts = [table("Whole recordings, as events", columns, rows)]
     if "decision" in run.missing:
         parts.append(missing(run.missing["decision"], "A decision stage was not chosen yet."))
@@ -261,24 +261,23 @@ def _stream(run: RunFigures) -> Html:
             for key, title in lanes.items()
             if key in one.lanes
         }
-        steps = f"; the most frequent label of each {one.step_s:g} s" if one.step_s else ""
+        steps = f"; drawn is the most frequent label of each {one.step_s:g} s" if one.step_s else ""
         title = f"Recording {one.name}, {one.rank}: right {percent(one.right_share)} of the time{steps}"
-        parts.append(charts.timeline(title, one.signals, shown, seconds=one.seconds, labels=run.model["labels"]))
+        parts.append(charts.timeline(title, one.signals, shown, seconds=one.seconds, labels=run.model.labels))
     return join(parts)
 
 
-def _plain(value: Any) -> str:
-    value = value["value"] if isinstance(value, dict) else value
-    return "-" if value is None else f"{value:,.1f}"
+def _plain(value: Estimate | None) -> str:
+    return "-" if value is None else f"{value.value:,.1f}"
 
 
 def _robustness(run: RunFigures) -> Html:
     if run.robustness is None:
         return missing(run.missing["robustness"])
-    return figures(charts.chart(_words(one["name"]), partial(_draw_sweep, one)) for one in run.robustness["sweeps"])
+    return figures(charts.chart(_words(one.name), partial(_draw_sweep, one)) for one in run.robustness.sweeps)
 
 
-def _draw_sweep(sweep: dict[str, Any], axes: Any) -> None:
+def _draw_sweep(sweep: SweepScores, axes: Any) -> None:
     draw_sweep(axes, sweep)
     charts.percent_axis(axes.yaxis)
 
@@ -291,10 +290,10 @@ def _integers(run: RunFigures) -> Html:
     if run.quantization is None:
         return missing(run.missing["quantization"])
     q = run.quantization
-    words = (
-        f"Same label on {percent(q['cost']['agreement_rate'])} of {q['cost']['windows']:,} {q['cost']['side']} "
-        f"windows; probabilities differ by {q['cost']['max_abs_probability_error']:.4f} at most, "
-        f"{q['cost']['mean_abs_probability_error']:.4f} in the mean."
+    said = (
+        f"Float and integer model give the same label on {percent(q['cost']['agreement_rate'])} of "
+        f"{q['cost']['windows']:,} {q['cost']['side']} windows. Their probabilities differ by at most "
+        f"{q['cost']['max_abs_probability_error']:.4f}, on average by {q['cost']['mean_abs_probability_error']:.4f}."
     )
     errors = {one["name"]: one for one in q.get("by_gate", [])}
     gates = [
@@ -310,62 +309,66 @@ def _integers(run: RunFigures) -> Html:
         for name, one in errors.items()
         if name not in counted
     ]
-    columns = ["where", "saturated", "share", "error, rms", "largest error", "float value, rms"]
+    columns = ["value", "saturated", "share", "error, rms", "largest error", "float value, rms"]
     proof = [[b["name"], f"{b['magnitude']:,}", f"{b['slack']:,.2f} times"] for b in q["range_proof"]]
     shown = [
-        table("By layer and gate, on calibration streams: integer against float", columns, gates),
-        table("Range proof: the most that any input can reach, and the room left", ["sum", "reaches", "room"], proof),
+        table("Errors of the integer model by layer and gate, on calibration streams", columns, gates),
+        table("Range proof: largest magnitude for any input, and room to the limit", ["sum", "largest", "room"], proof),
     ]
     if not errors:
-        shown.append(missing(run.steps["quantization"], "Errors of each gate were not measured yet."))
-    return join([tag("p", words), side_by_side(shown)])
+        shown.append(missing(run.steps["quantization"], "The errors of each gate were not measured yet."))
+    return join([tag("p", said), side_by_side(shown)])
 
 
 def _parity(run: RunFigures) -> Html:
     if run.verify is None:
         return missing(run.missing["verify"])
-    words = {"holds": "good", "failed": "bad"}
+    colours = {"holds": "good", "failed": "bad"}
     rows: list[list[Child]] = []
     for rung in run.verify["rungs"]:
         compared = rung["comparison"] or {}
         counts = [
             f"{compared[key]:,}" if key in compared else "-" for key in ("windows", "steps", "values", "mismatches")
         ]
-        verdict = tag("span", rung["verdict"], class_=words.get(rung["verdict"]))
+        verdict = tag("span", rung["verdict"], class_=colours.get(rung["verdict"]))
         rows.append([rung["name"], verdict, rung["kind"], *counts, rung["detail"]])
     columns = ["rung", "verdict", "kind", "windows", "steps", "values", "differ", "detail"]
-    return table("Each export against its neighbour", columns, rows, class_="wordy")
+    return table("Comparison of each implementation with its neighbour", columns, rows, class_="wordy")
 
 
 def _cost(run: RunFigures) -> Html:
     if run.measure is None:
         return missing(run.missing["measure"])
-    columns = {
-        "flash": ("flash_bytes", "max_flash"),
-        "RAM": ("ram_bytes", "max_ram"),
-        "stack": ("stack_bytes", "max_stack"),
-        "instructions": ("instructions_per_window", "max_instructions"),
-    }
-    rows: list[list[Child]] = []
-    for one in run.measure["targets"]:
-        cells = [meter(one.get(key), one["budgets"].get(limit)) for key, limit in columns.values()]
-        if one.get("cycles_per_window"):
-            cells[-1] = Html(f"{one['cycles_per_window']:,} cycles")
-        verdict = tag("span", "over budget", class_="bad") if one["over_budget"] else one["status"]
-        rows.append([one["target"], *cells, latency_text(one.get("latency_estimate")), verdict])
-    caption = "Bytes, and instructions of a window; with a bar where there is a budget"
-    notes = [text for one in run.measure["targets"] for text in one["over_budget"]]
-    for one in run.measure["targets"]:
-        said = [one.get("detail"), (one.get("latency_estimate") or {}).get("assumption"), *one["notes"]]
-        notes += [f"{one['target']}: {text}" for text in said if text]
-    columns_of_cost = ["target", *columns, "latency, estimated", "verdict"]
-    functions = [_functions(one) for one in run.measure["targets"] if one.get("instructions_by_function")]
-    return join([table(caption, columns_of_cost, rows), bullets(notes), side_by_side(functions)])
+    targets = run.measure.targets
+    caption = "Bytes, and instructions of a window; a bar shows the used share of a budget"
+    notes = list(run.measure.overruns)
+    for one in targets:
+        detail = "" if one.measured is None else one.measured.detail
+        latency = None if one.measured is None else one.measured.latency_estimate
+        said = [detail, "" if latency is None else latency.assumption, *one.found.notes]
+        notes += [f"{one.found.target}: {text}" for text in said if text]
+    columns = ["target", "flash", "RAM", "stack", "instructions", "latency, estimated", "verdict"]
+    functions = [_functions(made) for one in targets if (made := one.functions(LARGEST_FUNCTIONS)) is not None]
+    rows = [_cost_row(one) for one in targets]
+    return join([table(caption, columns, rows), bullets(notes), side_by_side(functions)])
 
 
-def _functions(measured: dict[str, Any]) -> Html:
-    """Where the instructions of a window go on a target, most first."""
-    return table(f"{measured['target']}: a window", FUNCTION_COLUMNS, function_rows(measured, LARGEST_FUNCTIONS))
+def _cost_row(one: TargetReport) -> list[Child]:
+    found, budgets = one.measured, one.budgets
+    verdict = tag("span", "over budget", class_="bad") if one.over_budget else one.found.status
+    if found is None:
+        figures_of_none: list[Child] = [meter(None, budgets.get(limit)) for limit in COST_LIMITS]
+        return [one.found.target, *figures_of_none, latency_text(None), verdict]
+    costs = (found.flash_bytes, found.ram_bytes, found.stack_bytes, found.instructions_per_window)
+    cells = [meter(cost, budgets.get(limit)) for cost, limit in zip(costs, COST_LIMITS, strict=True)]
+    if found.cycles_per_window:
+        cells[-1] = Html(f"{found.cycles_per_window:,} cycles")
+    return [one.found.target, *cells, latency_text(found.latency_estimate), verdict]
+
+
+def _functions(made: Table) -> Html:
+    """Make the table of the instructions of a window by function, the largest first."""
+    return table(made.title, made.columns, made.rows)
 
 
 def _reproduce(run: RunFigures) -> Html:

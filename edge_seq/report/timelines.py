@@ -1,4 +1,4 @@
-"""Recordings as a report draws them: signals, what was true and what was decided, over time."""
+"""Timelines of recordings for a report: signals, true labels and decisions over time."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from edge_seq.ir.contract import SensorContract
 from edge_seq.pipeline.timelines import SIGNALS
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import reading
 
-MAX_SEGMENTS = 600  # of a lane; what changes more often is drawn in steps, or a page of hours would be of megabytes
+MAX_SEGMENTS = (
+    600  # segments of a lane; a lane with more is drawn in steps, so that the page does not grow to megabytes
+)
 
 
-Signals = dict[str, tuple[tuple[float, float], ...]]  # channel to (least, largest) of equal stretches of time
+Signals = dict[str, tuple[tuple[float, float], ...]]  # (least, largest) of equal stretches of time, by channel
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A class that holds from ``start_s`` to ``end_s``; K is unknown, below 0 is none."""
+    """Time from ``start_s`` to ``end_s`` with one class; K means unknown, below 0 means none."""
 
     start_s: float
     end_s: float
@@ -37,13 +40,13 @@ class RecordingTimeline:
     """One recording as a stream.
 
     Attributes:
-        name: of the recording.
-        rank: which it is, by ``right_share``.
-        seconds: how long.
-        right_share: share of labelled samples at which the decision shown last is right.
-        step_s: 0, or where segments are the most frequent label of equal steps, how long a step is.
-        lanes: ``labels`` and classifiers, to their segments.
-        signals: channel to (least, largest) in its unit over equal stretches of time.
+        name: name of the recording.
+        rank: rank by ``right_share`` in words, for example ``the worst of 9``.
+        seconds: length in seconds.
+        right_share: share of labelled samples at which the decision of the last lane is right.
+        step_s: length of a step in seconds, if segments show the most frequent label of equal steps; otherwise 0.
+        lanes: segments of ``labels`` and of each classifier.
+        signals: (least, largest) of equal stretches of time in the unit of each channel.
     """
 
     name: str
@@ -55,12 +58,12 @@ class RecordingTimeline:
     signals: Signals
 
 
-def read_timelines(path: Path, contract: dict[str, Any], *, command: str) -> tuple[RecordingTimeline, ...]:
+def read_timelines(path: Path, contract: SensorContract, *, command: str) -> tuple[RecordingTimeline, ...]:
     """Read the worst, the median and the best recording.
 
     Args:
-        path: File that :func:`edge_seq.pipeline.timelines.save_timelines` wrote. Nothing is drawn where it is missing.
-        contract: Sensor contract, as a table.
+        path: File that :func:`edge_seq.pipeline.timelines.save_timelines` wrote. If it is missing, nothing is drawn.
+        contract: Sensor contract.
         command: Command that writes the file again, for messages.
 
     Raises:
@@ -80,14 +83,14 @@ def read_timelines(path: Path, contract: dict[str, Any], *, command: str) -> tup
         signals = {name: _signals(lanes.pop(SIGNALS), contract) for name, lanes in by_name.items()}
         shares = {name: _right_share(lanes) for name, lanes in by_name.items()}
         ranks = _ranks(sorted(shares, key=lambda name: (shares[name], name)))
-        rate = float(contract["sample_rate_hz"])
+        rate = contract.sample_rate_hz
         return tuple(
             _timeline(name, rank, by_name[name], rate, shares[name], signals[name]) for name, rank in ranks.items()
         )
 
 
 def _ranks(ranked: Sequence[str]) -> dict[str, str]:
-    """Of names from the worst to the best: the worst, the median, the best, as far as there are three."""
+    """Choose the worst, the median and the best of names that are sorted from worst to best, if there are three."""
     count = len(ranked)
     if count == 0:
         return {}
@@ -116,7 +119,7 @@ def _timeline(
 
 
 def _most_frequent(values: NDArray[np.int16], step: int) -> NDArray[np.int64]:
-    """The most frequent value of each ``step`` values: [T] to [ceil(T / step)]; of equally frequent ones the lowest."""
+    """Find the most frequent value of each ``step`` values, the lowest of equal ones: [T] to [ceil(T / step)]."""
     parts = (values[start : start + step].astype(np.int64) for start in range(0, len(values), step))
     return np.array([np.bincount(part - part.min()).argmax() + part.min() for part in parts], dtype=np.int64)
 
@@ -128,16 +131,16 @@ def _right_share(lanes: dict[str, Any]) -> float:
 
 
 def _segments(values: NDArray[np.int64], step: int, samples: int, rate: float) -> tuple[Segment, ...]:
-    """Runs of equal values, each of ``step`` samples."""
+    """Join equal values, each of ``step`` samples, to segments."""
     edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
     return tuple(Segment(a * step / rate, min(b * step, samples) / rate, int(values[a])) for a, b in pairwise(edges))
 
 
-def _signals(envelope: NDArray[np.int16], contract: dict[str, Any]) -> Signals:
-    """Counts [2, bins, C] as each channel's (least, largest), in its unit."""
+def _signals(envelope: NDArray[np.int16], contract: SensorContract) -> Signals:
+    """Convert counts [2, bins, C] to (least, largest) of each channel in its unit."""
     return {
-        f"{one['name']}, {one['unit']}": tuple(
-            (float(low), float(high)) for low, high in (envelope[:, :, index] / one["counts_per_unit"]).T
+        f"{one.name}, {one.unit}": tuple(
+            (float(low), float(high)) for low, high in (envelope[:, :, index] / one.counts_per_unit).T
         )
-        for index, one in enumerate(contract["channels"])
+        for index, one in enumerate(contract.channels)
     }

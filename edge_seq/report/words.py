@@ -1,114 +1,122 @@
-"""What a run shows in words: its figures in short, and what it is not for."""
+"""Summary and limits of a run in words."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
+from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.figures import RunFigures
-from edge_seq.support.figure_text import CLASSIFIERS, estimate, percent
-
-TITLES = {name: CLASSIFIERS[name] for name in ("int", "float")}
-STREAM_TITLES = {
-    **{"int": "integer", "int_decided": "integer, decided"},
-    **{"float": "float", "float_decided": "float, decided"},
-}
+from edge_seq.scores import words
+from edge_seq.scores.evaluation import Evaluation
+from edge_seq.scores.streaming import StreamMetrics
+from edge_seq.support.figure_text import percent
 
 
 def limits_of(run: RunFigures) -> list[str]:
-    """What the model is not for, as far as its own figures tell."""
-    contract, lines = run.model["contract"], [f"STALE: {line}" for line in run.stale.values()]
+    """List the limits of the model that follow from its figures, one sentence each."""
+    contract, lines = run.model.contract, [f"STALE: {line}" for line in run.stale.values()]
     lines.append(
-        f"Only for signals as in the sensor contract: {contract['sample_rate_hz']:g} Hz, "
-        "the same axes, units and range."
+        f"Valid only for signals that match the sensor contract: {contract.sample_rate_hz:g} Hz, the same axes, units "
+        "and range."
     )
     if run.config["data"]["source"] == "car_states":
-        lines.append("Trained on simulated recordings alone: nothing here is a figure of a real car.")
+        lines.append("Trained on simulated recordings only: no figure here was measured on a real car.")
     if run.config["training"]["augmentation"]["rotation"] == "none":
-        lines.append("Trained for one mounting: turn the sensor, and it has not seen such signals.")
+        lines.append("Trained for one mounting of the sensor: it has not seen the signals of a rotated sensor.")
     test = next((side for side in run.sides if side.name == "test"), None)
     if test is not None:
-        lines.append(f"Scored on {test.windows:,} windows of {len(test.groups)} groups; others may differ more.")
-        few = [n for n, count in zip(run.model["labels"], test.per_class, strict=True) if count < 100]
-        lines += [f"Fewer than 100 test windows: {some_of(few)}; their figures are uncertain."] if few else []
+        lines.append(f"Scored on {test.windows:,} windows of {len(test.groups)} groups; other groups may differ more.")
+        few = [n for n, count in zip(run.model.labels, test.per_class, strict=True) if count < 100]
+        lines += (
+            [f"Classes with fewer than 100 test windows: {some_of(few)}; their scores are uncertain."] if few else []
+        )
     if run.metrics is not None:
         lines += _limits_of_metrics(run.metrics)
-    stage = run.model["readout"].get("decision")
+    stage = run.model.readout.decision
     if stage is None:
-        lines.append("No decision stage: each window gets one of the classes, also where it is none of them.")
-    elif not stage["unknown_margin"] and stage.get("unknown_distance") is None:
-        lines.append("Its decisions are never unknown: each is one of the classes, also where it is none of them.")
-    lines += _limits_of_robustness(run.robustness)
+        lines.append("No decision stage: every window gets one of the classes, even if none of them is right.")
+    elif not stage.unknown_margin and stage.unknown_distance is None:
+        lines.append("Decisions are never unknown: each is one of the classes, even if none of them is right.")
+    lines += [] if run.robustness is None else _limits_of_robustness(run.robustness)
     if run.verify is not None and any(one["verdict"] == "failed" for one in run.verify["rungs"]):
-        lines.append("PARITY FAILED: an export does not compute what was scored. Do not deploy it.")
-    lines += [f"OVER BUDGET {text}" for one in (run.measure or {}).get("targets", []) for text in one["over_budget"]]
+        lines.append("PARITY FAILED: an export does not compute the same as the scored model. Do not deploy it.")
+    lines += [f"OVER BUDGET {text}" for text in (run.measure.overruns if run.measure is not None else ())]
     return lines
 
 
-def _limits_of_metrics(metrics: dict[str, Any]) -> list[str]:
-    shown = metrics.get("int", metrics["float"])
-    lines = [str(metrics["warning"])] if "warning" in metrics else []
-    weak = [one for one in shown["classes"] if one["recall"] is not None]
-    if weak:
-        worst = min(weak, key=lambda one: one["recall"])
-        lines.append(f"Weakest on {worst['label']}: {100 * worst['recall']:.1f} % of its windows are found.")
+def _limits_of_metrics(metrics: Evaluation) -> list[str]:
+    lines = [] if metrics.note.warning is None else [metrics.note.warning]
+    recalls = {one.label: one.recall for one in metrics.shown.classes if one.recall is not None}
+    if recalls:
+        worst = min(recalls, key=lambda label: recalls[label])
+        lines.append(f"Lowest recall: {100 * recalls[worst]:.1f} % of the {worst} windows are found.")
     return lines
 
 
-def _limits_of_robustness(robustness: dict[str, Any] | None) -> list[str]:
-    """Where a disturbance first costs 5 points of accuracy."""
+def _limits_of_robustness(robustness: Robustness) -> list[str]:
+    """Name the least value of each disturbance that costs 5 points of accuracy."""
     lines = []
-    for sweep in (robustness or {}).get("sweeps", []):
-        score = {one["value"]: one.get("int", one["float"])["accuracy"]["value"] for one in sweep["points"]}
-        nominal = score[sweep["nominal"]]
+    for sweep in robustness.sweeps:
+        score = {one.value: one.shown.accuracy.value for one in sweep.points}
+        nominal = score[sweep.nominal]
         bad = [value for value in score if score[value] < nominal - 0.05]
         if bad:
-            first = min(bad, key=lambda value: abs(value - sweep["nominal"]))
+            first = min(bad, key=lambda value: abs(value - sweep.nominal))
             lines.append(
-                f"{sweep['quantity']}: at {first:g} accuracy is {100 * score[first]:.1f} %, "
+                f"{sweep.quantity}: at {first:g} accuracy is {100 * score[first]:.1f} %, "
                 f"{100 * nominal:.1f} % as trained."
             )
     return lines
 
 
 def summary_rows(run: RunFigures) -> list[list[str]]:
-    """The figures in short, for the terminal and the head of the page."""
-    layers = ", ".join(f"{one['cell']} of {one['hidden_size']} units" for one in run.model["layers"])
-    rows = [["model", layers], ["classes", some_of(run.model["labels"])]]
+    """Rows of the summary of a run, for the terminal and the head of the page."""
+    layers = ", ".join(f"{one.cell} with {one.hidden_size} units" for one in run.model.layers or ())
+    rows = [["model", layers], ["classes", some_of(run.model.labels)]]
     rows.append(["windows", ", ".join(f"{side.windows:,} {side.name}" for side in run.sides) or "none kept"])
-    found = run.metrics or {}
-    for name, title in (*TITLES.items(), ("random_forest", CLASSIFIERS["random_forest"])):
-        if name in found:
-            a, f = found[name]["accuracy"], found[name]["macro_f1"]
-            rows.append([f"{title}, test", f"{estimate(a)} right, macro-F1 {estimate(f)}"])
-    for name, one in found.get("reliability", {}).get("models", {}).items():
-        before, after = (one[when]["expected_calibration_error"] for when in ("before", "after"))
-        rows.append([f"{TITLES[name]}, calibration error", f"{percent(after)}, {percent(before)} before"])
-    for name, title in list(STREAM_TITLES.items())[: 2 if "int" in (run.stream or {}) else None]:
-        if (scores := (run.stream or {}).get(name)) is not None:
-            rows.append([f"{title}, as a stream", stream_words(scores)])
+    if run.metrics is not None:
+        rows += _rows_of_metrics(run.metrics)
+    if run.stream is not None:
+        found = run.stream.classifiers()
+        integer = [name for name in (words.INT_MODEL, words.INT_DECIDED) if name in found]
+        rows += [[f"{name}, whole recordings", stream_words(found[name])] for name in integer or found]
     if run.quantization is not None:
         rows.append(["weights in flash", f"{run.quantization['deployed_bytes']:,} bytes"])
     if run.verify is not None:
         tally = Counter(one["verdict"] for one in run.verify["rungs"])
         total = len(run.verify["rungs"])
         rows.append(["parity", ", ".join(f"{verdict}: {n} of {total} rungs" for verdict, n in sorted(tally.items()))])
-    for one in (run.measure or {}).get("targets", []):
-        if one["status"] == "measured":
-            over = ", OVER BUDGET" if one["over_budget"] else ""
-            rows.append([one["target"], f"{one['flash_bytes']:,} bytes of flash, {one['ram_bytes']:,} of RAM{over}"])
+    for one in run.measure.targets if run.measure is not None else ():
+        if one.measured is not None and one.measured.flash_bytes is not None:
+            over = ", OVER BUDGET" if one.over_budget else ""
+            sizes = f"{one.measured.flash_bytes:,} bytes of flash, {one.measured.ram_bytes:,} of RAM"
+            rows.append([one.found.target, f"{sizes}{over}"])
     return rows
 
 
-def stream_words(scores: dict[str, Any]) -> str:
-    """Scores of whole recordings in a line."""
-    alarms, delay = scores["false_alarms_per_hour"]["value"], scores["delay_median_s"]["value"]
-    late = "nothing hit" if delay is None else f"median delay {delay:.1f} s"
-    return f"event macro-F1 {estimate(scores['event_f1'])}, {alarms:,.0f} false alarms an hour, {late}"
+def _rows_of_metrics(metrics: Evaluation) -> list[list[str]]:
+    found = metrics.classifiers()
+    rows = [
+        [f"{name}, test", f"{words.ACCURACY} {found[name].accuracy}, {words.MACRO_F1} {found[name].macro_f1}"]
+        for name in (words.INT_MODEL, words.FLOAT_MODEL, words.RANDOM_FOREST)
+        if name in found
+    ]
+    for name, one in metrics.reliability.models.items() if metrics.reliability is not None else ():
+        before, after = (percent(when.expected_calibration_error) for when in (one.before, one.after))
+        rows.append([f"{words.CLASSIFIERS[name]}, {words.CALIBRATION_ERROR}", f"{after}, {before} before"])
+    return rows
+
+
+def stream_words(scores: StreamMetrics) -> str:
+    """Describe the scores of whole recordings in one line."""
+    delay = scores.delay_median_s
+    late = "no event detected" if delay is None else f"median delay {delay.value:.1f} s"
+    alarms = f"{scores.false_alarms_per_hour.value:,.0f} false alarms per hour"
+    return f"{words.EVENT_F1} {scores.event_f1}, {alarms}, {late}"
 
 
 def some_of(names: Sequence[str], most: int = 12) -> str:
-    """Names, the first of them where they are many."""
+    """List names, but only the first ``most`` of many."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

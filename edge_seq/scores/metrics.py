@@ -10,7 +10,6 @@ labels, as scikit-learn does. The same rules apply in every resample.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.support.errors import DataError
+from edge_seq.support.results import Result
 
 ECE_BINS = 15
 # Limits of a batch of confusion matrices, whose size grows with the square of the number of classes.
@@ -57,7 +57,15 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
-class Metrics:
+class MainScores(Result):
+    """The two scores that are compared most."""
+
+    accuracy: Estimate
+    macro_f1: Estimate
+
+
+@dataclass(frozen=True)
+class Metrics(Result):
     """Scores of one classifier on one set of windows.
 
     Attributes:
@@ -87,9 +95,10 @@ class Metrics:
     bootstrap: int
     seed: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the scores as plain dictionaries, sequences, numbers and None, ready for JSON."""
-        return dataclasses.asdict(self)
+    @property
+    def main(self) -> MainScores:
+        """Accuracy and macro-F1."""
+        return MainScores(self.accuracy, self.macro_f1)
 
 
 def softmax(logits: NDArray[Any]) -> NDArray[np.float64]:

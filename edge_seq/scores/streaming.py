@@ -25,7 +25,6 @@ delay is left out of the intervals of the delays.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +34,7 @@ from numpy.typing import NDArray
 
 from edge_seq.scores.metrics import Estimate
 from edge_seq.support.errors import DataError
+from edge_seq.support.results import Result
 
 UNDECIDED = -1  # decision before the first label of a stream
 _TALLY = ("events", "hits", "detections", "false_alarms", "fragments", "fragmented")
@@ -77,7 +77,7 @@ class ClassStream:
 
 
 @dataclass(frozen=True)
-class StreamMetrics:
+class StreamMetrics(Result):
     """Scores over all classes, and of each class. The module defines the terms.
 
     Attributes:
@@ -116,10 +116,6 @@ class StreamMetrics:
     classes: tuple[ClassStream, ...]
     bootstrap: int
     seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the scores as plain dictionaries, sequences, numbers and None, ready for JSON."""
-        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True)

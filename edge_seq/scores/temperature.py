@@ -26,9 +26,11 @@ from edge_seq.ir.verify import verify
 from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import DataError, ModelError
 
-# Windows that are classified without a mistake have their optimum at a temperature of 0. The range keeps it useful.
+# Windows that are classified without a mistake have their optimum at a temperature of 0, beyond the range.
 TEMPERATURE_MIN, TEMPERATURE_MAX = 0.1, 10.0
 _BISECTIONS = 60
+# 95 % quantile of chi squared with one degree of freedom: a smaller gain in twice the log-likelihood is chance.
+SIGNIFICANT_GAIN = 3.841
 NO_VALIDATION = (
     "the run has no validation windows, so no temperature was fitted: set data.validation_fraction above 0 (training "
     "windows would make the model overconfident, and test windows must stay unseen)"
@@ -43,7 +45,7 @@ class Temperature:
         value: divisor of the head's weights and biases; 1 if none was fitted.
         windows: number of validation windows it was fitted on; 0 if none was fitted.
         groups: number of their groups; a temperature from few groups may not suit others.
-        note: why none was fitted, or that the value is at the end of its range; empty otherwise.
+        note: why none was fitted or applied; empty otherwise.
     """
 
     value: float = 1.0
@@ -79,13 +81,14 @@ def fit_temperature(labels: NDArray[np.integer[Any]], logits: NDArray[np.floatin
         logits: float [B, K], logits of the float model.
 
     Returns:
-        temperature, with ``groups`` left at 0; a note if it is at the end of its range.
+        temperature, with ``groups`` left at 0. It is 1, with a note, if the best one is beyond the end of its range or
+        not told apart from 1.
 
     Raises:
         DataError: there is no window, or the number of labels and of rows differ.
 
-    >>> z = np.array([[4.0, 0.0]] * 4)
-    >>> round(4 / fit_temperature(np.array([0, 0, 0, 1]), z).value, 3)  # three of four are right: log 3
+    >>> z = np.array([[4.0, 0.0]] * 40)
+    >>> round(4 / fit_temperature(np.array([0, 0, 0, 1] * 10), z).value, 3)  # three of four are right: log 3
     1.099
     """
     z = np.asarray(logits, dtype=np.float64)
@@ -102,12 +105,23 @@ def fit_temperature(labels: NDArray[np.integer[Any]], logits: NDArray[np.floatin
     low, high = 1 / TEMPERATURE_MAX, 1 / TEMPERATURE_MIN
     for end in (low, high):
         if slope(end) * (1 if end == low else -1) >= 0:
-            note = f"at the end of its range, {TEMPERATURE_MIN} to {TEMPERATURE_MAX}: the windows do not determine it"
-            return Temperature(1 / end, len(z), note=note)
+            note = (
+                f"not applied: the best temperature lies beyond {1 / end:g}, the end of its range, so the "
+                f"{len(z)} validation windows do not determine it"
+            )
+            return Temperature(1.0, len(z), note=note)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)
-    return Temperature(2 / (low + high), len(z))
+    beta = (low + high) / 2
+    gain = 2 * len(z) * (negative_log_likelihood(labels, z) - negative_log_likelihood(labels, beta * z))
+    if gain < SIGNIFICANT_GAIN:
+        note = (
+            f"not applied: on {len(z)} validation windows a temperature of {1 / beta:.3f} is not told apart from 1 "
+            "(likelihood ratio test, 95 %)"
+        )
+        return Temperature(1.0, len(z), note=note)
+    return Temperature(1 / beta, len(z))
 
 
 def fold_temperature(model: FloatModel, temperature: float) -> FloatModel:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
 
 PLAIN_WIDTH = 140  # characters; used without a terminal, and wide enough that rows are not wrapped
@@ -38,9 +40,9 @@ def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from io import StringIO
 
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = RichTable(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows]
         numeric = bool(cells) and all(is_number(cell) for cell in cells)
@@ -67,6 +69,35 @@ def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         for row in rows
     )
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people.
+
+    Attributes:
+        title: Title above the table.
+        columns: Names of the columns.
+        rows: Cells by row, as many as there are columns.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+class ShownAsTables(ABC):
+    """Base of results that show themselves as tables: as text when printed, as HTML in a notebook."""
+
+    @abstractmethod
+    def tables(self) -> Sequence[Table]:
+        """Tables of the result, the most important one first."""
+
+    def __str__(self) -> str:
+        return "\n\n".join(text_table(one.title, one.columns, one.rows) for one in self.tables())
+
+    def _repr_html_(self) -> str:
+        return "".join(html_table(one.title, one.columns, one.rows) for one in self.tables())
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.results import to_plain
 
 
 @contextmanager
@@ -36,20 +36,12 @@ def replace_when_done(path: Path) -> Iterator[Path]:
 
 
 def json_text(data: Any, *, indent: int | None = 2) -> str:
-    """Write JSON that every parser reads. NaN and infinity, which JSON does not know, become null.
+    """Write JSON that every parser reads, by the rules of :mod:`edge_seq.support.results`.
 
     >>> json_text({"share": float("nan"), "of": (1, 2)}, indent=None)
     '{"share": null, "of": [1, 2]}'
     """
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, float) and not math.isfinite(value):
-            return None
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-    return json.dumps(plain(data), indent=indent, allow_nan=False)
+    return json.dumps(to_plain(data), indent=indent, allow_nan=False)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

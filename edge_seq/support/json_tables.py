@@ -6,14 +6,17 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edge_seq.support.errors import DataError
 from edge_seq.support.files import json_text, write_atomically
+from edge_seq.support.results import Result, from_plain
+
+_Kind = TypeVar("_Kind")
 
 
-def save_json(path: Path, data: dict[str, Any]) -> None:
-    """Write a table as JSON, atomically."""
+def save_json(path: Path, data: Result | dict[str, Any]) -> None:
+    """Write a result or a table as JSON, atomically."""
     write_atomically(path, json_text(data) + "\n")
 
 
@@ -30,6 +33,17 @@ def load_json(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise DataError(f"reading {path.name}: a {type(table).__name__}, expected a table in JSON; make it again")
     return table
+
+
+def load_result(path: Path, kind: type[_Kind]) -> _Kind:
+    """Read a result that :func:`save_json` wrote.
+
+    Raises:
+        DataError: the file is damaged, or lacks what the result needs.
+    """
+    table = load_json(path)
+    with reading(path.name):
+        return from_plain(kind, table)
 
 
 @contextmanager

@@ -1,5 +1,1 @@
-"""From configuration to verified firmware: one function for each command of the command line, callable from Python.
-
-This layer and the command line are the only places that know both the models (``edge_seq``) and the C exporter
-(``firmware_export``).
-"""
+"""The commands as functions on run folders: each reads a run, does one step, and writes the results into the run."""

@@ -1,26 +1,161 @@
-"""edge-seq cross-validate: a run for each fold by group, repeated with other folds, and figures over all of them."""
+"""edge-seq cross-validate: one run for each fold by group, repeated with other folds, and scores over all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.data.recording import Windows
 from edge_seq.data.window_file import load_windows
+from edge_seq.ir.model import FloatModel
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.logits import float_probabilities, int_probabilities
-from edge_seq.scores.metrics import evaluate_predictions
-from edge_seq.support.errors import ConfigError
+from edge_seq.scores import words
+from edge_seq.scores.metrics import Metrics, evaluate_predictions
+from edge_seq.scores.paired import PairedScores, confusion_by_group, paired_scores
+from edge_seq.support.display import ShownAsTables, Table
+from edge_seq.support.errors import ConfigError, DataError, ToolError
+from edge_seq.support.figure_text import percent
 from edge_seq.support.files import check_can_write
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.folder import load_run_float, load_run_int, open_run
+from edge_seq.support.results import Result, written
+from edge_seq.workflow.evaluate import sklearn_version
+from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, open_run
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
 
 Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Spread(Result):
+    """Mean and standard deviation of a score over repeats; a single repeat has no deviation."""
+
+    mean: float
+    standard_deviation: float | None
+
+    def text(self) -> str:
+        """Format the mean, and the deviation if there is one."""
+        spread = self.standard_deviation
+        return percent(self.mean) + ("" if spread is None else f" +- {percent(spread)} over repeats")
+
+
+@dataclass(frozen=True)
+class ScoreSummary(Result):
+    """Scores over all repeats."""
+
+    accuracy: Spread
+    balanced_accuracy: Spread
+    macro_f1: Spread
+
+    def text(self) -> str:
+        """Format the scores in one line."""
+        found = zip(words.WINDOW_SCORES, (self.accuracy, self.balanced_accuracy, self.macro_f1), strict=True)
+        return ", ".join(f"{name} {one.text()}" for name, one in found)
+
+
+@dataclass(frozen=True)
+class ValidatedModel(Result):
+    """Scores of one classifier.
+
+    Attributes:
+        repeats: scores of each repeat, from the windows of all its folds.
+        summary: mean and standard deviation over the repeats.
+    """
+
+    repeats: tuple[Metrics, ...]
+    summary: ScoreSummary
+
+
+@dataclass(frozen=True)
+class ValidatedConfig(Result):
+    """Scores of the models of one configuration."""
+
+    float_model: ValidatedModel = field(metadata=written("float"))
+    int_model: ValidatedModel = field(metadata=written("int"))
+
+
+@dataclass(frozen=True)
+class Difference(Result):
+    """Differences of the scores of two classifiers on the same windows.
+
+    Attributes:
+        better: name of the classifier that counts positive.
+        than: name of the other classifier.
+        scores: differences of the scores.
+    """
+
+    better: str
+    than: str
+    scores: PairedScores = field(metadata=written(inline=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossValidation(Result, ShownAsTables):
+    """Scores of a configuration by cross-validation over groups.
+
+    Attributes:
+        folds: number of folds.
+        repeats: number of cross-validations with other folds.
+        split: kind of split, ``group``.
+        models: scores of the configuration.
+        random_forest: scores of the random forest on the same folds; None if it was not asked for.
+        against: scores of the second configuration on the same folds; None if there is none.
+        differences: the configuration less the random forest and less the second configuration; None without both.
+    """
+
+    folds: int
+    repeats: int
+    split: str
+    models: ValidatedConfig = field(metadata=written(inline=True))
+    random_forest: ValidatedModel | None = field(default=None, metadata=written(unless_none=True))
+    against: ValidatedConfig | None = field(default=None, metadata=written(unless_none=True))
+    differences: tuple[Difference, ...] | None = field(default=None, metadata=written(unless_none=True))
+
+    def classifiers(self) -> dict[str, ValidatedModel]:
+        """Scores by the name of the classifier, for people."""
+        found = {words.FLOAT_MODEL: self.models.float_model, words.INT_MODEL: self.models.int_model}
+        if self.random_forest is not None:
+            found[words.RANDOM_FOREST] = self.random_forest
+        if self.against is not None:
+            found[AGAINST_FLOAT], found[AGAINST_INT] = self.against.float_model, self.against.int_model
+        return found
+
+    def tables(self) -> Sequence[Table]:
+        """Scores of each repeat, and differences if there are any."""
+        rows = [
+            [f"{name}, repeat {number}", str(one.accuracy), str(one.balanced_accuracy), str(one.macro_f1)]
+            for name, model in self.classifiers().items()
+            for number, one in enumerate(model.repeats, start=1)
+        ]
+        tables = [Table(f"{self.folds} folds by group", ["", *words.WINDOW_SCORES], rows)]
+        if self.differences is not None:
+            less = [
+                [f"{one.better} less {one.than}", one.scores.accuracy.text(), one.scores.macro_f1.text()]
+                for one in self.differences
+            ]
+            title = "differences on the same windows, mean over repeats (95 % intervals over groups)"
+            tables.append(Table(title, ["", words.ACCURACY, words.MACRO_F1], less))
+        return tables
+
+
+AGAINST_FLOAT, AGAINST_INT = f"second {words.FLOAT_MODEL}", f"second {words.INT_MODEL}"
+
+
+@dataclass(frozen=True)
+class _Repeat:
+    """Probabilities float64 [B, K] of each classifier on the test windows of all folds of a repeat.
+
+    Labels are int16 [B], groups str [B].
+    """
+
+    labels: NDArray[np.int16]
+    groups: NDArray[np.str_]
+    probabilities: Mapping[str, NDArray[np.float64]]
 
 
 def cross_validate(
@@ -29,60 +164,72 @@ def cross_validate(
     *,
     folds: int = 5,
     repeats: int = 1,
+    against: RunConfig | None = None,
+    forest: bool = False,
     progress: Progress = lambda *_: None,
-) -> dict[str, Any]:
+) -> CrossValidation:
     """Train and quantize every fold of every repeat, and score the predictions of a repeat together.
 
-    Each fold is a run in ``path/repeat_<r>/fold_<k>``, so that an interrupted cross-validation resumes. Repeat r takes
-    ``split_seed + r`` for the folds and ``training.seed + r`` for the training. A test part that the source gives stays
-    untouched.
+    Each fold is a run in ``path/repeat_<r>/fold_<k>``, so that an interrupted cross-validation resumes. Runs of the
+    second configuration are in ``path/against``. Repeat r takes ``split_seed + r`` for the folds and
+    ``training.seed + r`` for the training. A test part that the data source gives stays untouched.
 
     Args:
         path: folder for the runs and ``cross_validation.json``.
-        config: of every run, but for seeds and folds.
-        folds: parts by group, at least 2.
-        repeats: cross-validations with other folds, at least 1.
+        config: configuration of every run, except for seeds and folds.
+        folds: number of parts by group, at least 2.
+        repeats: number of cross-validations with other folds, at least 1.
+        against: second configuration, for the same windows. It is trained on the same folds, and the differences of
+            the scores are given.
+        forest: also score the random forest on the same folds, with the differences from it.
         progress: called with runs done, runs in all, and what is being done.
 
     Returns:
-        For the float and the integer model: metrics of each repeat (95 % intervals by resampling groups), and mean and
-        standard deviation over repeats.
+        The scores, which are also written to cross_validation.json. Intervals are 95 %, from resampling groups.
 
     Raises:
-        ConfigError: folds or repeats out of range, or a split that is not by group.
-        DataError, ContractError, ModelError, ToolError: as the steps say.
+        ConfigError: folds or repeats are out of range, or a split is not by group.
+        DataError: the second configuration has other windows, or as the steps say.
+        ToolError: the random forest is asked for and scikit-learn is not installed, or as the steps say.
+        ContractError, ModelError: as the steps say.
     """
     if folds < 2 or repeats < 1:
         raise ConfigError(f"cross-validation: {folds} folds, {repeats} repeats; give at least 2 folds and 1 repeat")
-    if config.data.split != "group":
-        raise ConfigError(f"cross-validation: split is {config.data.split!r}; it is by group, leave data.split out")
+    configs = {path: config} if against is None else {path: config, path / "against": against}
+    for one in configs.values():
+        if one.data.split != "group":
+            raise ConfigError(f"cross-validation: split is {one.data.split!r}; it is by group, leave data.split out")
+    if forest and sklearn_version() is None:
+        raise ToolError(
+            "cross-validate --forest needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"
+        )
     check_can_write(path)
-    done, total = 0, folds * repeats
-    metrics: dict[str, list[dict[str, Any]]] = {"float": [], "int": []}
+    made: list[_Repeat] = []
+    names: tuple[str, ...] = ()
+    done, total = 0, folds * repeats * len(configs)
     for repeat in range(repeats):
-        runs = []
+        parts: list[_Repeat] = []
         for fold in range(1, folds + 1):
-            progress(done, total, f"repeat {repeat + 1}, fold {fold}")
-            folder = path / f"repeat_{repeat + 1}" / f"fold_{fold}"
-            train_run(folder, _config_of(config, folds, fold, repeat))
-            quantize_run(open_run(folder))
-            runs.append(folder)
-            done += 1
-        for kind, values in _score(runs, seed=config.training.seed).items():
-            metrics[kind].append(values)
+            runs = []
+            for place, one in configs.items():
+                progress(done, total, f"repeat {repeat + 1}, fold {fold}")
+                folder = place / f"repeat_{repeat + 1}" / f"fold_{fold}"
+                train_run(folder, _config_of(one, config, folds, fold, repeat))
+                quantize_run(open_run(folder))
+                runs.append(open_run(folder))
+                done += 1
+            names = load_run_float(runs[0]).labels
+            parts.append(_predict(runs, forest_seed=config.training.seed + repeat if forest else None))
+        made.append(_pool(parts))
     progress(total, total, "done")
-    result = {
-        "folds": folds,
-        "repeats": repeats,
-        "split": "group",
-        **{kind: {"repeats": values, "summary": _summary(values)} for kind, values in metrics.items()},
-    }
+    result = _score(made, names, folds=folds, seed=config.training.seed)
     save_json(path / "cross_validation.json", result)
     return result
 
 
-def _config_of(config: RunConfig, folds: int, fold: int, repeat: int) -> RunConfig:
-    data = {"folds": folds, "fold": fold, "split_seed": config.data.split_seed + repeat}
+def _config_of(config: RunConfig, folds_of: RunConfig, folds: int, fold: int, repeat: int) -> RunConfig:
+    """Configuration of one run; the folds are those of ``folds_of``."""
+    data = {"folds": folds, "fold": fold, "split_seed": folds_of.data.split_seed + repeat}
     return config.model_copy(
         update={
             "data": config.data.model_copy(update=data),
@@ -91,35 +238,102 @@ def _config_of(config: RunConfig, folds: int, fold: int, repeat: int) -> RunConf
     )
 
 
-def _score(runs: list[Path], *, seed: int) -> dict[str, dict[str, Any]]:
-    """Metrics of the float and the integer models over the test windows of all folds."""
-    labels: list[NDArray[np.int16]] = []
-    groups: list[NDArray[np.str_]] = []
-    float_parts: list[NDArray[np.float64]] = []
-    int_parts: list[NDArray[np.float64]] = []
-    names: tuple[str, ...] = ()
-    for folder in runs:
-        run = open_run(folder)
-        model = load_run_float(run)
-        windows = load_windows(run.windows("test"), num_classes=model.num_classes)
-        labels.append(windows.labels)
-        groups.append(windows.groups)
-        float_parts.append(float_probabilities(model, windows.counts))
-        int_parts.append(int_probabilities(load_run_int(run), windows.counts))
-        names = model.labels
-    return {
-        kind: evaluate_predictions(
-            np.concatenate(labels), np.concatenate(parts), np.concatenate(groups), label_names=names, seed=seed
-        ).to_dict()
-        for kind, parts in (("float", float_parts), ("int", int_parts))
+def _predict(runs: Sequence[RunFolder], *, forest_seed: int | None) -> _Repeat:
+    """Predict the test windows of one fold, by the models of one or two configurations and by a forest.
+
+    Raises:
+        DataError: the second configuration has other windows.
+    """
+    model, windows = _test_of(runs[0])
+    found = {
+        words.FLOAT_MODEL: float_probabilities(model, windows.counts),
+        words.INT_MODEL: int_probabilities(load_run_int(runs[0]), windows.counts),
     }
+    for run in runs[1:]:
+        other, others = _test_of(run)
+        same = np.array_equal(windows.labels, others.labels) and np.array_equal(windows.groups, others.groups)
+        if not same or model.labels != other.labels:
+            raise DataError(
+                f"comparing cross-validations: {run.path} has {len(others.labels)} test windows of "
+                f"{len(set(others.groups.tolist()))} groups, {runs[0].path} has {len(windows.labels)} of "
+                f"{len(set(windows.groups.tolist()))}, and they must have the same labels in the same order; give "
+                "--against a configuration of the same data"
+            )
+        found[AGAINST_FLOAT] = float_probabilities(other, others.counts)
+        found[AGAINST_INT] = int_probabilities(load_run_int(run), others.counts)
+    if forest_seed is not None:
+        from edge_seq.training.baselines import random_forest_baseline
+
+        train = load_windows(runs[0].windows("train"), num_classes=model.num_classes)
+        found[words.RANDOM_FOREST] = random_forest_baseline(
+            train, windows, model.contract, model.num_classes, seed=forest_seed
+        )
+    return _Repeat(windows.labels, windows.groups, found)
 
 
-def _summary(repeats: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Mean and standard deviation of each score over the repeats; no deviation of one repeat."""
-    found: dict[str, dict[str, float | None]] = {}
-    for score in ("accuracy", "balanced_accuracy", "macro_f1"):
-        values = [one[score]["value"] for one in repeats]
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
-        found[score] = {"mean": float(np.mean(values)), "standard_deviation": spread}
-    return found
+def _test_of(run: RunFolder) -> tuple[FloatModel, Windows]:
+    model = load_run_float(run)
+    return model, load_windows(run.windows("test"), num_classes=model.num_classes)
+
+
+def _pool(parts: Sequence[_Repeat]) -> _Repeat:
+    """Put the folds of a repeat together."""
+    return _Repeat(
+        labels=np.concatenate([one.labels for one in parts]),
+        groups=np.concatenate([one.groups for one in parts]),
+        probabilities={
+            name: np.concatenate([one.probabilities[name] for one in parts]) for name in parts[0].probabilities
+        },
+    )
+
+
+def _score(made: Sequence[_Repeat], labels: tuple[str, ...], *, folds: int, seed: int) -> CrossValidation:
+    def model(name: str) -> ValidatedModel:
+        found = [
+            evaluate_predictions(one.labels, one.probabilities[name], one.groups, label_names=labels, seed=seed)
+            for one in made
+        ]
+        return ValidatedModel(tuple(found), _summary(found))
+
+    def confusions(name: str) -> NDArray[np.int64]:
+        """Confusion matrices int64 [G, R, K, K]; every repeat has the same groups."""
+        found = [
+            confusion_by_group(one.labels, one.probabilities[name].argmax(axis=1), one.groups, len(labels))
+            for one in made
+        ]
+        return np.stack(found, axis=1)
+
+    there = made[0].probabilities
+    pairs = [
+        (words.FLOAT_MODEL, words.RANDOM_FOREST),
+        (words.INT_MODEL, words.RANDOM_FOREST),
+        (words.FLOAT_MODEL, AGAINST_FLOAT),
+        (words.INT_MODEL, AGAINST_INT),
+    ]
+    differences = tuple(
+        Difference(better, than, paired_scores(confusions(better), confusions(than)))
+        for better, than in pairs
+        if than in there
+    )
+    return CrossValidation(
+        folds=folds,
+        repeats=len(made),
+        split="group",
+        models=ValidatedConfig(model(words.FLOAT_MODEL), model(words.INT_MODEL)),
+        random_forest=model(words.RANDOM_FOREST) if words.RANDOM_FOREST in there else None,
+        against=ValidatedConfig(model(AGAINST_FLOAT), model(AGAINST_INT)) if AGAINST_INT in there else None,
+        differences=differences or None,
+    )
+
+
+def _summary(repeats: Sequence[Metrics]) -> ScoreSummary:
+    """Mean and standard deviation of each score over the repeats."""
+
+    def spread(values: Sequence[float]) -> Spread:
+        return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
+
+    return ScoreSummary(
+        accuracy=spread([one.accuracy.value for one in repeats]),
+        balanced_accuracy=spread([one.balanced_accuracy.value for one in repeats]),
+        macro_f1=spread([one.macro_f1.value for one in repeats]),
+    )

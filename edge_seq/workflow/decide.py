@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
-from edge_seq.ir.decision import (
-    SCORE_LIMIT,
-)
-from edge_seq.ir.model import model_hash, stage_to_dict, without_decision
+from edge_seq.ir.decision import SCORE_LIMIT
+from edge_seq.ir.model import model_hash, without_decision
 from edge_seq.ir.serialize import save_model
-from edge_seq.pipeline.decision_search import ONE_LOGIT, Trial, candidates, fit_distance, search
+from edge_seq.pipeline.decision_search import (
+    ONE_LOGIT,
+    Decision,
+    DecisionSearch,
+    candidates,
+    fit_distance,
+    search,
+)
 from edge_seq.pipeline.streams import int_streams, tolerance_of
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.folder import RunFolder, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_int, writes_to_run
 from edge_seq.workflow.streams import load_recordings
 
 DECIDE_STEPS = 3
@@ -23,6 +27,7 @@ DECIDE_STEPS = 3
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def decide_run(
     run: RunFolder,
     *,
@@ -32,32 +37,33 @@ def decide_run(
     unknown_distance: float | None = None,
     remove: bool = False,
     progress: Progress = lambda *_: None,
-) -> dict[str, Any]:
-    """Choose a stage on the validation recordings, never on others, and make it part of the integer model.
+) -> Decision:
+    """Choose a decision stage on the validation recordings only, and make it part of the integer model.
 
     Args:
-        run: folder of a quantized run.
-        max_extra_delay_s: by which the median detection delay may grow; half of a window where None.
-        allow_unknown: let the search use a margin for "unknown".
-        unknown_margin: in logits; with it the search uses no other, and the model gets a stage in any case.
-        unknown_distance: make it unknown by distance too, so far that at most this share of the right labels of each
-            class on validation is beyond; then no stage is taken that turns more of the right labels unknown, and the
-            model gets one in any case.
-        remove: take the stage out of the model instead.
-        progress: called with steps done, steps in all, and what is being done.
+        run: Folder of a quantized run.
+        max_extra_delay_s: Largest growth of the median detection delay in seconds; None takes half of a window.
+        allow_unknown: True lets the search use a margin for "unknown".
+        unknown_margin: Margin for "unknown" in logits. The search uses no other, and the model gets a stage in any
+            case. None gives no margin.
+        unknown_distance: Share of the correct labels of each class on validation that may be beyond the distance from
+            which a decision is "unknown", 0 to below 1. No stage is taken that makes a larger share of the correct
+            labels unknown, and the model gets a stage in any case. None uses no distance.
+        remove: True removes the stage from the model instead.
+        progress: Called with steps done, steps in all, and the current step.
 
     Returns:
-        What was written to decision.json: the stage, and what it and the labels as they are score on validation.
+        The stage and how it was chosen, which are also written to decision.json.
 
     Raises:
-        ConfigError: the run is not quantized, or options do not go together.
+        ConfigError: the run is not quantized, or options exclude each other.
         DataError: there are no validation recordings, or a number is out of range.
     """
     chosen = (max_extra_delay_s, unknown_margin, unknown_distance)
     if remove and (allow_unknown or any(value is not None for value in chosen)):
         raise ConfigError("decide: --remove takes the stage out and searches none; give it without other options")
     if allow_unknown and unknown_margin is not None:
-        raise ConfigError("decide: --allow-unknown searches a margin and --unknown-margin gives one; give one of both")
+        raise ConfigError("decide: --allow-unknown searches a margin, --unknown-margin sets one; give one of the two")
     margin_limit = SCORE_LIMIT / ONE_LOGIT
     if unknown_margin is not None and not 0 <= unknown_margin <= margin_limit:
         raise DataError(f"decide: unknown_margin is {unknown_margin}; give 0 to {margin_limit:g} logits")
@@ -70,9 +76,9 @@ def decide_run(
         raise DataError(f"decide: max_extra_delay_s is {extra}; give 0 or more seconds")
     if remove:
         save_model(model, run.int_model)
-        summary: dict[str, Any] = {"model_hash": model_hash(model), "stage": None}
-        save_json(run.decision, summary)
-        return summary
+        removed = Decision(model_hash(model), None)
+        save_json(run.decision, removed)
+        return removed
 
     progress(0, DECIDE_STEPS, "reading validation recordings")
     recordings = load_recordings(run, "validation").recordings
@@ -99,23 +105,18 @@ def decide_run(
     )
     decided = replace(model, readout=replace(model.readout, decision=best.stage))
     save_model(decided, run.int_model)
-    summary = {
-        "model_hash": model_hash(decided),
-        "stage": None if best.stage is None else stage_to_dict(asdict(best.stage)),
-        "unknown_distance": unknown_distance,
-        "objective": "macro-F1 of events on validation recordings",
-        "max_extra_delay_s": extra,
-        "allow_unknown": allow_unknown,
-        "unknown_margin": unknown_margin,
-        "tried": len(stages),
-        "recordings": len(recordings),
-        "labels": _figures(plain),
-        "decisions": _figures(best),
-    }
-    save_json(run.decision, summary)
+    made = DecisionSearch(
+        unknown_distance=unknown_distance,
+        objective="macro-F1 of events on validation recordings",
+        max_extra_delay_s=extra,
+        allow_unknown=allow_unknown,
+        unknown_margin=unknown_margin,
+        tried=len(stages),
+        recordings=len(recordings),
+        labels=plain.scores,
+        decisions=best.scores,
+    )
+    decision = Decision(model_hash(decided), best.stage, made)
+    save_json(run.decision, decision)
     progress(DECIDE_STEPS, DECIDE_STEPS, "done")
-    return summary
-
-
-def _figures(trial: Trial) -> dict[str, Any]:
-    return {name: value for name, value in asdict(trial).items() if name != "stage"}
+    return decision

@@ -1,41 +1,42 @@
-"""edge-seq device: what is on a port, and a board that needs no hardware."""
+"""edge-seq device: queries of a board on a serial port, and an emulated board."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import load_windows
-from edge_seq.device.client import Device, Timing, open_device
-from edge_seq.device.messages import Capability, Cost
+from edge_seq.device.client import Device, DeviceContract, Timing, open_device
+from edge_seq.device.messages import Cost, Hello, SelfTest
 from edge_seq.device.transport import DEFAULT_BAUD
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import DeviceError
+from edge_seq.support.results import Result, to_plain, written
 from edge_seq.workflow.export import emitted_c
 from edge_seq.workflow.folder import RunFolder, load_run_int
 from firmware_export.running.board import BoardKind, Clock, RunningBoard, build_board, start_board
 
 RECORDING_BYTES = 1 << 16
-INSTRUCTIONS_UP_TO_HZ = 200.0  # beyond, an emulated board whose time follows instructions gives too few samples
+INSTRUCTIONS_UP_TO_HZ = 200.0  # above, a board whose clock counts instructions is too slow for its sensor
 
 
 @dataclass(frozen=True)
-class Ping:
-    """What some round trips took.
+class Ping(Result):
+    """Result of some round trips to a device.
 
     Attributes:
-        sent, answered: hellos.
-        lowest_ms, mean_ms, highest_ms: of the round trips.
-        frame_errors: what came and was no frame.
-        board: what the device calls itself.
+        sent, answered: number of requests and of answers.
+        lowest_ms, mean_ms, highest_ms: duration of a round trip in milliseconds.
+        frame_errors: number of damaged frames.
+        board: name that the device gives itself.
     """
 
     sent: int
@@ -48,10 +49,17 @@ class Ping:
 
 
 def ping(port: str, *, baud: int = DEFAULT_BAUD, count: int = 5, timeout_s: float = 1.0) -> Ping:
-    """Say hello some times, each time once.
+    """Send some requests without repeating any, and measure the round trips.
+
+    Args:
+        port: Serial port or URL of pyserial.
+        baud: Baud rate of the port.
+        count: Number of requests, at least 1.
+        timeout_s: Longest wait for an answer in seconds.
 
     Raises:
-        DeviceError, PortLostError: where nothing answers at all, or the port is not there.
+        DeviceError: the device does not answer.
+        PortLostError: there is no such port.
     """
     with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
         board = device.info.board
@@ -59,14 +67,17 @@ def ping(port: str, *, baud: int = DEFAULT_BAUD, count: int = 5, timeout_s: floa
         once = Timing(timeout_s=timeout_s, retries=0)
         taken = [one for one in (_round_trip(device, once) for _ in range(count)) if one is not None]
         if not taken:
-            raise DeviceError(f"pinging {port}: it answered once and then to none of {count}; try it with --timeout 5")
+            raise DeviceError(
+                f"pinging {port}: the board answered when the port was opened, then none of {count} requests; try "
+                "--timeout 5"
+            )
         return Ping(
             count, len(taken), min(taken), sum(taken) / len(taken), max(taken), device.frame_errors - errors, board
         )
 
 
 def _round_trip(device: Device, timing: Timing) -> float | None:
-    """Milliseconds, or None where no answer came."""
+    """Duration of one round trip in milliseconds; None if no answer came."""
     began = time.monotonic()
     with device.patience(timing):
         try:
@@ -76,34 +87,89 @@ def _round_trip(device: Device, timing: Timing) -> float | None:
     return 1000 * (time.monotonic() - began)
 
 
-def cost_table(cost: Cost) -> dict[str, Any]:
-    """Ready for JSON."""
-    return {**asdict(cost), "mean": cost.mean, "mean_us": cost.mean_us}
+@dataclass(frozen=True)
+class DeviceDescription(Result, ShownAsTables):
+    """Description that a device sends.
+
+    Attributes:
+        port: serial port.
+        hello: identity and sizes.
+        contract: sensor contract and labels.
+        cost: measured cost of a step.
+    """
+
+    port: str
+    hello: Hello = field(metadata=written(inline=True))
+    contract: DeviceContract
+    cost: Cost
+
+    def tables(self) -> Sequence[Table]:
+        """Model, contract, memory and cost."""
+        hello, contract, cost = self.hello, self.contract, self.cost
+        stack = "not known" if hello.free_stack_bytes is None else f"{hello.free_stack_bytes:,} bytes"
+        channels = [
+            [f"channel {index}", f"{name} [{unit}], {per_unit} counts a unit, full scale {scale}"]
+            for index, (name, unit, per_unit, scale) in enumerate(contract.channels)
+        ]
+        rows = [
+            ["board", f"{hello.board}, runtime {hello.runtime_version}"],
+            ["model", hello.model_hash],
+            ["labels", ", ".join(contract.labels)],
+            ["rate", f"{contract.sample_rate_hz} Hz, preprocessing {contract.preprocessing}"],
+            ["window", f"{hello.window_length} samples, stride {contract.window_stride}"],
+            *channels,
+            ["memory", f"{hello.context_bytes:,} bytes of {hello.memory_bytes:,}"],
+            ["free stack", stack],
+            ["has", ", ".join(to_plain(hello.capabilities)) or "nothing"],
+            ["cost of a step", f"{cost.mean:,.1f} ticks over {cost.steps:,} steps ({cost.unit})"],
+            ["frame errors", f"{hello.frame_errors} since its start"],
+        ]
+        return [Table(self.port, ["what", "value"], rows)]
 
 
-def describe(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> dict[str, Any]:
-    """All that a device says of itself: hello, contract, cost; ready for JSON."""
+def describe(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> DeviceDescription:
+    """Ask a device for its description.
+
+    Raises:
+        DeviceError: the device does not answer.
+        PortLostError: there is no such port.
+    """
     with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
-        contract = asdict(device.contract())
-        capabilities = [str(one.name).lower() for one in Capability if one in device.info.capabilities]
-        return {
-            "port": port,
-            **asdict(device.info),
-            "capabilities": capabilities,
-            "contract": contract,
-            "cost": cost_table(device.cost()),
-        }
+        contract = device.contract()
+        return DeviceDescription(port, device.info, contract, device.cost())
 
 
-def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> dict[str, Any]:
-    """Run the golden vectors on the device; ready for JSON."""
+@dataclass(frozen=True)
+class DeviceSelfTest(Result):
+    """Result of running the golden vectors on a device.
+
+    Attributes:
+        port: serial port.
+        board: name that the device gives itself.
+        passed: True if all values match.
+        result: status, and place of the first mismatch.
+    """
+
+    port: str
+    board: str
+    passed: bool
+    result: SelfTest = field(metadata=written(inline=True))
+
+
+def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> DeviceSelfTest:
+    """Run the golden vectors on the device.
+
+    Raises:
+        DeviceError: the device does not answer.
+        PortLostError: there is no such port.
+    """
     with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
         result = device.self_test()
-        return {"port": port, "board": device.info.board, "passed": result.passed, **asdict(result)}
+        return DeviceSelfTest(port, device.info.board, result.passed, result)
 
 
 def recording_of(run: RunFolder) -> NDArray[np.int16]:
-    """int16 [n, C]: held-out windows one after the other, as many as RECORDING_BYTES hold."""
+    """Join held-out windows to a recording int16 [n, C], as many as fit in RECORDING_BYTES."""
     side = next(side for side in ("test", "validation", *SIDES) if run.windows(side).is_file())
     counts = load_windows(run.windows(side)).counts
     whole = max(1, RECORDING_BYTES // (counts[0].nbytes))
@@ -120,15 +186,17 @@ def emulate(
     link: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[RunningBoard]:
-    """Build the firmware of an exported run and start it on a board that needs no hardware.
+    """Build the firmware of an exported run and start it on an emulated board.
+
+    The board's sensor plays held-out windows of the run in a loop.
 
     Args:
-        run: folder of an exported run.
-        kind: ``qemu`` (a Cortex-M4) or ``posix`` (a process).
-        rate_hz: of the board's sensor, which gives held-out windows over and over; the contract's if not given.
-        clock: of the emulated Cortex-M4; by default what suits the rate.
-        link: made a symbolic link to the port.
-        progress: called with what is being done.
+        run: Folder of an exported run.
+        kind: ``qemu`` (a Cortex-M4) or ``posix`` (a process of this machine).
+        rate_hz: Sample rate of the sensor in Hz; None takes the rate of the contract.
+        clock: Clock of the emulated Cortex-M4; None takes ``instructions`` up to 200 Hz and ``host`` above.
+        link: Path at which a symbolic link to the port is made; None makes none.
+        progress: Called with the current step.
 
     Raises:
         ConfigError, ExportError, ToolError: as the steps say.

@@ -1,12 +1,14 @@
-"""edge-seq evaluate: what float and integer model score on windows of groups that training did not see."""
+"""edge-seq evaluate: scores of the float and the integer model on windows of one side of the split."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
 from edge_seq.data.window_file import load_windows, windows_hash
@@ -14,39 +16,45 @@ from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
 from edge_seq.pipeline.logits import float_logits, real_logits
 from edge_seq.pipeline.prepare import split_note
-from edge_seq.pipeline.reliability import reliability
+from edge_seq.scores.evaluation import Evaluation
 from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
+from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
-from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, temperature_of_run
+from edge_seq.support.json_tables import load_json, load_result, save_json
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    load_run_int,
+    temperature_of_run,
+    writes_to_run,
+)
 
-BASELINES = ("majority", "random_forest")
-BASELINES_OF = "baselines_of"  # hash of all that decides them
-BASELINES_BY = "baselines_by_scikit_learn"  # its version: another may grow another forest
 EVALUATE_STEPS = 3
 
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def evaluate_run(
     run: RunFolder,
     side: str = "test",
     *,
     baselines: bool = True,
-    earlier: Sequence[Mapping[str, Any]] = (),
+    earlier: Sequence[Evaluation] = (),
     progress: Progress = lambda *_: None,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Score the models of a run, beside the majority guess and the random forest.
 
     Args:
         run: folder of the run.
         side: ``train``, ``validation`` or ``test``.
-        baselines: whether to train and score the baselines. Those scored before on the same windows are kept anyway.
-        earlier: results of other runs, whose baselines are taken where they are of the same windows.
+        baselines: True trains and scores the baselines. Baselines scored before on the same windows are always kept.
+        earlier: results of other runs, whose baselines are taken if they were scored on the same windows.
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:
-        What was written to metrics.<side>.json: name of the classifier to its metrics.
+        The scores, which are also written to metrics.<side>.json.
 
     Raises:
         ConfigError, DataError, ModelError: as the steps say.
@@ -66,40 +74,46 @@ def evaluate_run(
     )
     if baselines and kept is None and forest_by is None:
         raise ToolError(
-            "edge-seq evaluate needs scikit-learn for the random forest, and it is not installed; "
+            "edge-seq evaluate needs scikit-learn for the random forest, but it is not installed; "
             "pip install 'edge-seq[data]', or give --no-baselines"
         )
 
-    def score(probabilities: Any) -> dict[str, Any]:
-        metrics: Metrics = evaluate_predictions(
-            windows.labels, probabilities, windows.groups, label_names=model.labels, seed=seed
-        )
-        return metrics.to_dict()
+    def score(probabilities: NDArray[np.float64]) -> Metrics:
+        return evaluate_predictions(windows.labels, probabilities, windows.groups, label_names=model.labels, seed=seed)
 
     progress(0, EVALUATE_STEPS, "float model")
     logits = {"float": float_logits(model, windows.counts)}
-    results: dict[str, Any] = {
-        "side": side,
-        **split_note(config, load_json(run.training) if run.training.is_file() else None),
-        "model_hash": model_hash(model),
-        "float": score(softmax(logits["float"])),
-    }
+    float_scores = score(softmax(logits["float"]))
     progress(1, EVALUATE_STEPS, "integer model")
+    int_scores = None
     if quantized is not None:
         logits["int"] = real_logits(quantized, windows.counts)
-        results["int_model_hash"] = model_hash(without_decision(quantized))  # labels do not depend on the stage
-        results["int"] = score(softmax(logits["int"]))
-    results["reliability"] = reliability(windows.labels, temperature_of_run(run), logits)
+        int_scores = score(softmax(logits["int"]))
     progress(2, EVALUATE_STEPS, "baselines")
+    majority = forest = grown_by = None
     if kept is not None:
-        results |= {name: kept[name] for name in (*BASELINES, BASELINES_OF, BASELINES_BY)}
+        majority, forest, grown_by = kept.majority, kept.random_forest, kept.baselines_by
     elif baselines:
         from edge_seq.training.baselines import majority_baseline, random_forest_baseline
 
         count, classes = len(windows.labels), model.num_classes
-        results["majority"] = score(majority_baseline(train.labels, count, classes))
-        results["random_forest"] = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
-        results |= {BASELINES_OF: key, BASELINES_BY: forest_by}
+        grown_by = forest_by
+        majority = score(majority_baseline(train.labels, count, classes))
+        forest = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
+    results = Evaluation(
+        side=side,
+        note=split_note(config, load_json(run.training) if run.training.is_file() else None),
+        model_hash=model_hash(model),
+        float_model=float_scores,
+        # labels do not depend on the decision stage
+        int_model_hash=None if quantized is None else model_hash(without_decision(quantized)),
+        int_model=int_scores,
+        reliability=reliability(windows.labels, temperature_of_run(run), logits),
+        majority=majority,
+        random_forest=forest,
+        baselines_of=None if forest is None else key,
+        baselines_by=grown_by,
+    )
     save_json(run.metrics(side), results)
     progress(EVALUATE_STEPS, EVALUATE_STEPS, "done")
     return results
@@ -111,21 +125,21 @@ def _baselines_key(model: FloatModel, train: Windows, windows: Windows, seed: in
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _same_baselines(found: Mapping[str, Any], key: str, forest_by: str | None) -> bool:
-    """Whether baselines kept are those that would be scored now; without scikit-learn any version's are."""
-    return found.get(BASELINES_OF) == key and (forest_by is None or found.get(BASELINES_BY) == forest_by)
+def _same_baselines(found: Evaluation, key: str, forest_by: str | None) -> bool:
+    """True if scoring the baselines again would give the same. Without scikit-learn any version of it counts."""
+    return found.baselines_of == key and (forest_by is None or found.baselines_by == forest_by)
 
 
 def sklearn_version() -> str | None:
-    """Version of scikit-learn; None where it is not installed."""
+    """Version of scikit-learn; None if it is not installed."""
     if importlib.util.find_spec("sklearn") is None:
         return None
     return importlib.metadata.version("scikit-learn")
 
 
-def _scored_before(run: RunFolder, side: str) -> list[dict[str, Any]]:
-    """Results of this run, if they can be read; if not, they are made anew."""
+def _scored_before(run: RunFolder, side: str) -> list[Evaluation]:
+    """Load earlier scores of this run. Scores that cannot be read are ignored, so they are made again."""
     try:
-        return [load_json(run.metrics(side))] if run.metrics(side).is_file() else []
+        return [load_result(run.metrics(side), Evaluation)] if run.metrics(side).is_file() else []
     except DataError:
         return []

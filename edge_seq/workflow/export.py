@@ -18,9 +18,10 @@ from edge_seq.parity.export_rungs import require_unchanged
 from edge_seq.pipeline import exports
 from edge_seq.pipeline.export_folder import ExportFolder
 from edge_seq.support.errors import ConfigError, ModelError
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, writes_to_run
 
 
+@writes_to_run
 def export_run(run: RunFolder) -> dict[str, int]:
     """Write all exports of a run.
 
@@ -45,15 +46,15 @@ def render_run(run: RunFolder, model: IntModel) -> dict[str, bytes]:
 def emitted_c(run: RunFolder, model: IntModel, *, doing: str) -> Iterator[Path]:
     """Give a temporary folder of C sources, emitted in this process and equal to the run's export.
 
-    What is compiled and run is this copy. So a file that somebody put into the export is never run.
+    This copy is compiled and run, so a file that somebody put into the export is never run.
 
     Args:
         run: Folder of an exported run.
         model: Integer model of the run.
-        doing: Begins the message, for example ``measuring car``.
+        doing: Beginning of the error message, for example ``measuring car``.
 
     Raises:
-        ParityError: naming the exported files that differ.
+        ParityError: exported files differ; the message names them.
     """
     rendered = exports.render_c(model, golden_counts_of(run))
     require_unchanged(run.exports.path, rendered, doing=doing)
@@ -63,7 +64,7 @@ def emitted_c(run: RunFolder, model: IntModel, *, doing: str) -> Iterator[Path]:
 
 
 def golden_counts_of(run: RunFolder) -> NDArray[np.int16]:
-    """Choose windows for the self-test of a run's C, from validation where there is one."""
+    """Choose windows for the self-test of a run's C, from the validation part if there is one: int16 [W, T, C]."""
     side = next(side for side in ("validation", "test", *SIDES) if run.windows(side).is_file())
     return exports.golden_counts(load_windows(run.windows(side)))
 
@@ -85,13 +86,13 @@ def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
         path = RunFolder(path).exports.onnx(kind or "int", "step")
     elif kind is not None:
         raise ConfigError(
-            f"running {path.name}: kind {kind!r} chooses among the exports of a run folder, and this is none; leave "
-            "--kind away, or give the run's folder"
+            f"running {path.name}: kind {kind!r} chooses an export of a run folder, but this is a file; leave out "
+            "--kind, or give the run's folder"
         )
     model = load_onnx(path)
     if model.form != "step":
         raise ModelError(
-            f"running {path.name}: a {model.form} model, which takes whole windows; expected the step model of the "
+            f"running {path.name}: this is a {model.form} model, which takes whole windows; give the step model of the "
             f"same export, {model.kind}_step.onnx"
         )
     return model

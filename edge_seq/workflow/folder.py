@@ -1,11 +1,14 @@
-"""A run is a folder. What lies where in it, and how its tables are read and written."""
+"""The folder of a run: the paths in it, and reading of its configuration and models."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from edge_seq.data.recording import SIDES
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
@@ -14,7 +17,7 @@ from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import write_atomically
 
 if TYPE_CHECKING:
-    from edge_seq.pipeline.config import RunConfig  # needs pydantic, which those that only look at a run do without
+    from edge_seq.pipeline.config import RunConfig  # needs pydantic, which is not needed to look at a run
 from edge_seq.data.window_file import HASHES, STORE
 from edge_seq.pipeline.export_folder import ExportFolder
 from edge_seq.pipeline.reliability import TEMPERATURE
@@ -24,70 +27,75 @@ from edge_seq.scores.temperature import (
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json
 
+LOCK = ".lock"
+
+_Rest = ParamSpec("_Rest")
+_Given = TypeVar("_Given")
+
 
 @dataclass(frozen=True)
 class RunFolder:
     """Paths of a run.
 
     Attributes:
-        path: the folder.
+        path: Path of the run folder.
     """
 
     path: Path
 
     @property
     def config(self) -> Path:
-        """Resolved configuration."""
+        """Path of the complete configuration, config.toml."""
         return self.path / "config.toml"
 
     @property
     def checkpoint_dir(self) -> Path:
-        """State of an interrupted training."""
+        """Folder of the state of an interrupted training."""
         return self.path / "checkpoint"
 
     @property
     def torch_weights(self) -> Path:
-        """Weights under torch's names, for the first rung of the ladder."""
+        """Path of the weights under torch's names, for the first rung of the ladder."""
         return self.path / "weights.torch.safetensors"
 
     @property
     def float_model(self) -> Path:
-        """The float model."""
+        """Path of the float model."""
         return self.path / "model.float.safetensors"
 
     @property
     def int_model(self) -> Path:
-        """The integer model."""
+        """Path of the integer model."""
         return self.path / "model.int.safetensors"
 
     @property
     def training(self) -> Path:
-        """History, versions and seed of the training."""
+        """Path of the table with history, versions and seed of the training."""
         return self.path / "training.json"
 
     @property
     def quantization(self) -> Path:
-        """Calibration, saturation, quantisation cost."""
+        """Path of the table with calibration, saturation and quantisation cost."""
         return self.path / "quantization.json"
 
     @property
     def decision(self) -> Path:
-        """The decision stage and how it was chosen."""
+        """Path of the table with the decision stage and how it was chosen."""
         return self.path / "decision.json"
 
     @property
     def calibration_streams(self) -> Path:
-        """Raw counts of the calibration streams."""
+        """Path of the raw counts of the calibration streams."""
         return self.path / "data" / "calibration.safetensors"
 
     @property
     def store(self) -> Path:
-        """Samples of all recordings, where windows are read as they are needed."""
+        """Path of the samples of all recordings, for ``data.storage = "disk"``."""
         return self.path / "data" / STORE
 
     @property
     def data_hashes(self) -> Path:
-        """Hashes of all that is in ``data``, and of the contract."""
+        """Path of the hashes of the files in ``data`` and of the contract."""
         return self.path / "data" / HASHES
 
     @property
@@ -97,33 +105,37 @@ class RunFolder:
 
     @property
     def reports(self) -> Path:
-        """Reports of verify and others."""
+        """Folder of the reports."""
         return self.path / "reports"
 
     def windows(self, side: str) -> Path:
-        """Windows of a side of the split.
+        """Path of the windows of a side of the split.
 
         Raises:
-            ConfigError: where there is no such side.
+            ConfigError: there is no such side.
         """
         if side not in SIDES:
             raise ConfigError(f"run {self.path.name}: side {side!r} is unknown; give one of {list(SIDES)}")
         return self.path / "data" / f"{side}.safetensors"
 
     def metrics(self, side: str) -> Path:
-        """Metrics on a side of the split."""
+        """Path of the scores on the windows of a side of the split."""
         return self.path / f"metrics.{side}.json"
 
     def stream_metrics(self, side: str) -> Path:
-        """Scores on whole recordings of a side of the split."""
+        """Path of the scores on whole recordings of a side of the split."""
         return self.path / f"stream.{side}.json"
 
     def stream_timelines(self, side: str) -> Path:
-        """Truth and decisions at each sample of these recordings."""
+        """Path of the true labels and decisions at each sample of these recordings."""
         return self.reports / f"stream.{side}.safetensors"
 
     def command(self, name: str) -> str:
-        """The command that does a step of this run again, to be pasted into a shell."""
+        """Command that repeats a step of this run, quoted for a shell.
+
+        >>> RunFolder(Path("runs/car")).command("quantize")
+        'edge-seq quantize runs/car'
+        """
         path = shlex.quote(str(self.path))
         if name == "train":
             return f"edge-seq train {shlex.quote(str(self.config))} --out {path}"
@@ -131,36 +143,80 @@ class RunFolder:
 
 
 def open_run(path: Path) -> RunFolder:
-    """A folder that ``edge-seq train`` made.
+    """Open a folder that ``edge-seq train`` made.
 
     Raises:
-        ConfigError: where it is not one.
+        ConfigError: the folder is not one.
     """
     run = RunFolder(path)
     if not run.config.is_file():
-        raise ConfigError(f"{path} is not the folder of a run: it holds no config.toml. Make one with: edge-seq train")
+        raise ConfigError(f"{path} is not the folder of a run: it has no config.toml. Make a run with: edge-seq train")
     return run
 
 
+@contextmanager
+def writing(run: RunFolder) -> Iterator[None]:
+    """Hold the run folder while its files are written, so that no two processes write to it.
+
+    The lock is a file in the folder, held by the operating system: it is free again when its process ends, however it
+    ends.
+
+    Raises:
+        ConfigError: another process writes to the folder.
+    """
+    from filelock import FileLock, Timeout
+
+    run.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(
+            f"run {run.path.name}: another process writes to it; wait until that ends, or give another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def writes_to_run(
+    function: Callable[Concatenate[RunFolder, _Rest], _Given],
+) -> Callable[Concatenate[RunFolder, _Rest], _Given]:
+    """Let a function that writes to a run folder hold it meanwhile; see :func:`writing`."""
+
+    def alone(run: RunFolder, /, *rest: _Rest.args, **named: _Rest.kwargs) -> _Given:
+        with writing(run):
+            return function(run, *rest, **named)
+
+    update_wrapper(alone, function)
+    return alone
+
+
 def load_run_config(run: RunFolder) -> RunConfig:
-    """The resolved configuration of a run."""
+    """Load the complete configuration of a run.
+
+    Raises:
+        ConfigError: the configuration cannot be read.
+    """
     from edge_seq.pipeline.config import read_config
 
     return read_config(run.config)
 
 
 def save_run_config(run: RunFolder, config: RunConfig) -> None:
-    """Write the resolved configuration."""
+    """Write the complete configuration of a run."""
     from edge_seq.pipeline.config import dump_config
 
     write_atomically(run.config, dump_config(config))
 
 
 def load_run_float(run: RunFolder) -> FloatModel:
-    """The float model of a run.
+    """Load the float model of a run.
 
     Raises:
-        ConfigError: where training did not finish.
+        ConfigError: the training did not finish.
+        ModelError: the file is damaged.
     """
     if not run.float_model.is_file():
         raise ConfigError(f"run {run.path.name} holds no trained model; run {run.command('train')}")
@@ -168,10 +224,11 @@ def load_run_float(run: RunFolder) -> FloatModel:
 
 
 def load_run_int(run: RunFolder) -> IntModel:
-    """The integer model of a run.
+    """Load the integer model of a run.
 
     Raises:
-        ConfigError: where it was not quantized yet, or the float model is another since.
+        ConfigError: the run was not quantized yet, or its float model changed since.
+        ModelError: the file is damaged.
     """
     if not run.int_model.is_file():
         raise ConfigError(f"run {run.path.name} holds no integer model; run {run.command('quantize')}")
@@ -179,17 +236,17 @@ def load_run_int(run: RunFolder) -> IntModel:
     found = model_hash(load_run_float(run))
     if made_from != found:
         raise ConfigError(
-            f"run {run.path.name}: the integer model was made from float model {str(made_from)[:16]}, the run now "
+            f"run {run.path.name}: the integer model was made from float model {str(made_from)[:16]}, but the run now "
             f"holds {found[:16]}; run {run.command('quantize')} again"
         )
     return load_int_model(run.int_model)
 
 
-TRAINED_WITHOUT = "the run was trained by a release that fitted no temperature; train it again to have one"
+TRAINED_WITHOUT = "the run was trained by a release that fitted no temperature; train it again to get one"
 
 
 def temperature_of_run(run: RunFolder) -> Temperature:
-    """What the training folded into the float model.
+    """Load the temperature that the training folded into the float model.
 
     Raises:
         DataError: training.json is damaged.

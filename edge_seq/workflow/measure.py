@@ -1,47 +1,20 @@
-"""edge-seq measure: what the C export of a run costs on targets, and whether it keeps to its budgets."""
+"""edge-seq measure: cost of a run's C export on targets, and comparison with budgets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from edge_seq.ir.model import model_hash
 from edge_seq.support.json_tables import save_json
 from edge_seq.workflow.export import emitted_c
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int
-from firmware_export.measuring.measure import check_budgets, measure, measurement_to_dict
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, writes_to_run
+from firmware_export.measuring.measure import check_budgets, measure
+from firmware_export.measuring.report import MeasureReport, Skipped, TargetReport, measured_figures
 from firmware_export.toolchain.budgets import Budgets, first_of
 from firmware_export.toolchain.target import MissingToolError, Target
 
 
-@dataclass(frozen=True)
-class MeasureReport:
-    """One table a target, and whether all budgets hold.
-
-    Attributes:
-        model_hash: of the integer model that was measured.
-        targets: from :func:`firmware_export.measuring.measure.measurement_to_dict`, with budgets and overruns.
-    """
-
-    model_hash: str
-    targets: tuple[dict[str, Any], ...]
-
-    @property
-    def overruns(self) -> list[str]:
-        """What is over budget, in words."""
-        return [text for table in self.targets for text in table["over_budget"]]
-
-    @property
-    def holds(self) -> bool:
-        """Whether no budget is exceeded."""
-        return not self.overruns
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"model_hash": self.model_hash, "holds": self.holds, "targets": list(self.targets)}
-
-
+@writes_to_run
 def measure_run(
     run: RunFolder,
     targets: Sequence[Target],
@@ -53,38 +26,38 @@ def measure_run(
     """Measure the C export of a run, and write reports/measure.json.
 
     Args:
-        run: exported.
-        targets: on which.
-        budgets: before those of the run's configuration, which are before those of the target.
-        steps: how many to count at least.
-        progress: called with targets done, their number and a name.
+        run: Folder of an exported run.
+        targets: Emulated targets.
+        budgets: Budgets. They take precedence over those of the run's configuration, which take precedence over those
+            of the target.
+        steps: Least number of time steps to count.
+        progress: Called with targets done, targets in all, and the name of the next.
+
+    Returns:
+        The measured figures, which are also written to reports/measure.json.
 
     Raises:
-        ParityError: where the export is stale.
+        ParityError: the export differs from what the run's model gives now.
         ConfigError, ExportError, ToolError: as the steps say.
     """
     model = load_run_int(run)
     of_run = load_run_config(run).budgets
-    tables = []
+    reports = []
     with emitted_c(run, model, doing=f"measuring {run.path.name}") as sources:
         for index, target in enumerate(targets):
             progress(index, len(targets), target.name)
             limits = first_of(budgets, of_run, target.budgets)
-            table: dict[str, Any] = {
-                "budgets": limits.model_dump(exclude_none=True),
-                "over_budget": [],
-                "unchecked": [],
-            }
+            given = limits.model_dump(exclude_none=True)
             try:
                 found = measure(sources, model, target, steps=steps)
             except MissingToolError as error:
-                skipped = {"model": model.name, "target": target.name, "status": "skipped", "notes": [str(error)]}
-                tables.append({**skipped, **table, "unchecked": list(table["budgets"])})
+                skipped = Skipped(model.name, target.name, "skipped", (str(error),))
+                reports.append(TargetReport(skipped, given, (), tuple(given)))
                 continue
             overruns, unchecked = check_budgets(found, limits)
-            table |= {"over_budget": [str(overrun) for overrun in overruns], "unchecked": unchecked}
-            tables.append({**measurement_to_dict(found), **table})
+            reports.append(TargetReport(measured_figures(found), given, tuple(map(str, overruns)), tuple(unchecked)))
     progress(len(targets), len(targets), "done")
-    report = MeasureReport(model_hash(model), tuple(tables))
-    save_json(run.reports / "measure.json", report.to_dict())
+    holds = not any(one.over_budget for one in reports)
+    report = MeasureReport(model_hash(model), holds, tuple(reports))
+    save_json(run.reports / "measure.json", report)
     return report

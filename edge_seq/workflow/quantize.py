@@ -1,4 +1,4 @@
-"""edge-seq quantize: the float model of a run becomes its integer model, and what that costs is measured."""
+"""edge-seq quantize: makes the integer model of a run from its float model, and measures the quantisation cost."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.models import QUANTIZE_STEPS, quantize_model
 from edge_seq.pipeline.prepare import split_note
-from edge_seq.pipeline.reliability import reliability
 from edge_seq.quant.calibrate import count_saturation
 from edge_seq.quant.gate_error import gate_errors
+from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run, writes_to_run
 
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dict[str, Any]:
-    """Calibrate, quantize, prove, save; count saturation and measure the cost on validation windows.
+    """Calibrate, quantize, prove and save; count saturation and measure the cost on validation windows.
 
     Args:
-        run: folder of the run.
-        progress: called with steps done, steps in all, and what is being done.
+        run: Folder of a trained run.
+        progress: Called with steps done, steps in all, and the current step.
 
     Returns:
-        What was written to quantization.json.
+        Content of quantization.json.
 
     Raises:
         ConfigError, ModelError, DataError: as the steps say.
@@ -50,7 +51,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
     summary = {
         "model_hash": model_hash(quantized),
         "float_model_hash": model_hash(model),
-        **split_note(load_run_config(run), load_json(run.training) if run.training.is_file() else None),
+        **split_note(load_run_config(run), load_json(run.training) if run.training.is_file() else None).to_dict(),
         "parameters": num_parameters(model),
         "weight_bytes": weight_bytes(quantized),
         "deployed_bytes": deployed_bytes(quantized),
@@ -60,11 +61,16 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
         "saturation": [{**asdict(s), "share": s.share} for s in count_saturation(quantized, streams)],
         "by_gate": [asdict(error) for error in gate_errors(model, quantized, streams)],
         "cost": {"side": side, **asdict(made.cost)},
-        "reliability": {"side": side, **reliability(windows.labels, temperature_of_run(run), dict(made.logits))},
+        "reliability": {
+            "side": side,
+            **reliability(windows.labels, temperature_of_run(run), made.logits).to_dict(),
+        },
         "range_proof": [{**asdict(b), "slack": b.slack} for b in range_bounds(quantized)],
     }
-    if run.decision.is_file():  # it was of the integer model that is replaced
-        summary["note"] = f"the decision stage went with the earlier integer model; run {run.command('decide')} again"
+    if run.decision.is_file():  # it belonged to the integer model that is replaced
+        summary["note"] = (
+            f"the decision stage was part of the earlier integer model and is gone; run {run.command('decide')} again"
+        )
         run.decision.unlink()
     save_model(quantized, run.int_model)
     save_json(run.quantization, summary)
@@ -73,10 +79,10 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> dic
 
 
 def load_streams(run: RunFolder) -> NDArray[np.int16]:
-    """Calibration streams of a run, int16 [B, T, C].
+    """Load the calibration streams of a run, int16 [B, T, C].
 
     Raises:
-        DataError: where there are none, or others than those of the training.
+        DataError: there are none, or they are not those of the training.
     """
     path = run.calibration_streams
     try:

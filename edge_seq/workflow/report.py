@@ -1,13 +1,12 @@
-"""edge-seq report: one page for a run or a comparison, made of what the commands wrote."""
+"""edge-seq report: one page for a run or a comparison, made from the tables that the commands wrote."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,23 +17,30 @@ from edge_seq.ir.describe import describe
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
 from edge_seq.parity.c_rungs import TARGET_RUNG
+from edge_seq.pipeline.decision_search import Decision
+from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.comparison_page import comparison_page
 from edge_seq.report.figures import ComparisonFigures, RunFigures, SideFigures
 from edge_seq.report.run_page import run_page
 from edge_seq.report.timelines import read_timelines
+from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, reading
+from edge_seq.support.results import from_plain
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, open_run
+from firmware_export.measuring.report import MeasureReport
 from firmware_export.toolchain.target import target_names
+
+_Kind = TypeVar("_Kind")
 
 
 def gather(path: Path) -> RunFigures | ComparisonFigures:
-    """Figures of a run's folder, a comparison's folder or a comparison.json.
+    """Read the figures of a run's folder, a comparison's folder or a comparison.json.
 
     Raises:
-        ConfigError: where it is neither.
-        DataError, ModelError: a file of it is damaged.
+        ConfigError: the path is none of them.
+        DataError, ModelError: a file is damaged.
     """
     table = path / COMPARISON if path.is_dir() else path
     if table.name == COMPARISON and table.is_file():
@@ -51,7 +57,7 @@ def gather_comparison(path: Path) -> ComparisonFigures:
     """Read comparison.json.
 
     Raises:
-        DataError: damaged, or of another format.
+        DataError: the file is damaged or has another format.
     """
     table = load_json(path)
     if table.get("format") != FORMAT:
@@ -63,10 +69,10 @@ def gather_comparison(path: Path) -> ComparisonFigures:
 
 
 def gather_run(run: RunFolder) -> RunFigures:
-    """Read what a run holds.
+    """Read the tables and models of a run.
 
     Raises:
-        ConfigError: training did not finish.
+        ConfigError: the training did not finish.
         DataError, ModelError: a file is damaged.
     """
     float_model = load_run_float(run)
@@ -81,9 +87,16 @@ def gather_run(run: RunFolder) -> RunFigures:
         model=shown,
         config=load_run_config(run).model_dump(mode="json"),
         sides=_sides(run, float_model.num_classes),
-        **tables,
+        training=tables["training"],
+        quantization=tables["quantization"],
+        metrics=_typed(tables, paths, "metrics", Evaluation),
+        decision=_typed(tables, paths, "decision", Decision),
+        stream=_typed(tables, paths, "stream", StreamEvaluation),
+        robustness=_typed(tables, paths, "robustness", Robustness),
+        verify=tables["verify"],
+        measure=_typed(tables, paths, "measure", MeasureReport),
         timelines=read_timelines(
-            run.stream_timelines("test"), shown["contract"], command=f"{run.command('evaluate')} --stream"
+            run.stream_timelines("test"), shown.contract, command=f"{run.command('evaluate')} --stream"
         ),
         hashes=_hashes(run, float_model, int_model, tables),
         versions=_versions(run, tables),
@@ -95,6 +108,16 @@ def gather_run(run: RunFolder) -> RunFigures:
     )
 
 
+def _typed(
+    tables: dict[str, dict[str, Any] | None], paths: dict[str, Path], name: str, kind: type[_Kind]
+) -> _Kind | None:
+    table = tables[name]
+    if table is None:
+        return None
+    with reading(paths[name].name):
+        return from_plain(kind, table)
+
+
 def _versions(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> dict[str, str]:
     with reading(run.training.name):
         trained = {name: str(version) for name, version in (tables["training"] or {}).get("versions", {}).items()}
@@ -102,7 +125,7 @@ def _versions(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> dict[
 
 
 def _paths(run: RunFolder) -> dict[str, Path]:
-    """Section to the table that its step writes."""
+    """Path of the table of each section."""
     return {
         "training": run.training,
         "quantization": run.quantization,
@@ -116,7 +139,7 @@ def _paths(run: RunFolder) -> dict[str, Path]:
 
 
 def _steps(run: RunFolder) -> dict[str, str]:
-    """Section to the command that makes it; without those that this run cannot have."""
+    """Command that makes each section, without the sections that this run cannot have."""
     steps = {
         "training": run.command("train"),
         "quantization": run.command("quantize"),
@@ -163,9 +186,10 @@ def _stale(
     float_model: FloatModel,
     int_model: IntModel | None,
 ) -> dict[str, str]:
-    """Sections of another model than the run now holds.
+    """Message for each section that is about another model than the run now holds.
 
-    The labels of an integer model do not depend on its decision stage, so what scores labels is not stale by it.
+    The labels of an integer model do not depend on its decision stage, so a new stage does not make the scores of
+    labels stale.
     """
     of_float = model_hash(float_model)
     exact = of_float if int_model is None else model_hash(int_model)
@@ -184,12 +208,12 @@ def _stale(
         if table is not None and table.get(key) not in allowed:
             found = f"model {str(table[key])[:16]}" if table.get(key) else "a model that it does not name"
             again = steps.get(name, run.command("decide"))
-            lines[name] = f"{name} is of {found}, the run now holds {str(allowed[0])[:16]}; do it again: {again}"
+            lines[name] = f"{name} is about {found}, but the run now holds {str(allowed[0])[:16]}; run again: {again}"
     return lines
 
 
 def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple[str, ...]:
-    """From the configuration to this report, with the options that tables tell of."""
+    """Commands from the configuration to this report, with the options that the tables record."""
     lines = [run.command("train"), run.command("quantize")]
     paths = _paths(run)
     with reading(paths["decision"].name):
@@ -210,7 +234,7 @@ def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple
         measured = (tables["measure"] or {}).get("targets", [])
         targets = [one["target"] for one in measured] or ["cortex_m4"]
         limits = [set(one["budgets"].items()) for one in measured]
-        budgets = sorted(set.intersection(*limits)) if limits else []  # of all targets: so they were given
+        budgets = sorted(set.intersection(*limits)) if limits else []  # common to all targets, so given as options
         given = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
         lines.append(run.command("measure") + _options("--target", targets) + given)
     return (*lines, run.command("robustness"), run.command("report"))
@@ -221,11 +245,18 @@ def _options(name: str, values: Sequence[str]) -> str:
 
 
 def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | ComparisonFigures, Path]:
-    """Gather, draw, write; gives the figures and where the page is.
+    """Write the report of a run or a comparison.
+
+    Args:
+        path: Folder of a run or of a comparison, or a comparison.json.
+        out: HTML file to write; None takes reports/report.html of a run, report.html of a comparison.
+
+    Returns:
+        The figures, and the path of the page.
 
     Raises:
-        ConfigError: no run and no comparison, or a path that cannot be written.
-        DataError, ModelError: a damaged file.
+        ConfigError: the path is neither a run nor a comparison, or the page cannot be written.
+        DataError, ModelError: a file is damaged.
         ToolError: matplotlib is not installed.
     """
     if out is not None and out.is_dir():
@@ -246,5 +277,5 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
 
 
 def to_dict(figures: RunFigures | ComparisonFigures) -> dict[str, Any]:
-    """Ready for JSON."""
-    return {"kind": "run" if isinstance(figures, RunFigures) else "comparison", **asdict(figures)}
+    """Figures of a report as a table for JSON."""
+    return {"kind": "run" if isinstance(figures, RunFigures) else "comparison", **figures.to_dict()}

@@ -1,23 +1,30 @@
-"""edge-seq robustness: what a model scores where the installation is not that of the training."""
+"""edge-seq robustness: scores of a run's models on a sensor that differs from the one of the training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from edge_seq.data.axes import axis_triples
-from edge_seq.ir.model import FloatModel, IntModel, model_hash
+from edge_seq.ir.model import model_hash
 from edge_seq.pipeline.prepare import split_note
-from edge_seq.pipeline.robustness import _scores, choose_sweeps, disturbed_windows
+from edge_seq.pipeline.robustness import (
+    Robustness,
+    SweepPoint,
+    SweepScores,
+    choose_sweeps,
+    disturbed_windows,
+    score_model,
+)
 from edge_seq.report.sweeps import draw
 from edge_seq.support.drawing import require_matplotlib
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
 from edge_seq.workflow.streams import load_recordings
 
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def run_robustness(
     run: RunFolder,
     side: str = "test",
@@ -25,18 +32,18 @@ def run_robustness(
     names: Sequence[str] = (),
     plot: bool = True,
     progress: Progress = lambda *_: None,
-) -> dict[str, Any]:
+) -> Robustness:
     """Score the models of a run over each sweep, on windows of disturbed recordings.
 
     Args:
-        run: folder of the run.
-        side: whose recordings.
-        names: of the sweeps; all but those that the channels do not allow where empty.
-        plot: also draw reports/robustness.<side>.png.
-        progress: called with scored values, values in all, and what is being scored.
+        run: Folder of a run.
+        side: Side of the split whose recordings are used.
+        names: Names of the sweeps; empty takes all that the channels allow.
+        plot: True also draws reports/robustness.<side>.png.
+        progress: Called with values done, values in all, and the current value.
 
     Returns:
-        What was written to reports/robustness.<side>.json.
+        The scores, which are also written to reports/robustness.<side>.json.
 
     Raises:
         ConfigError, DataError: as the steps say.
@@ -46,9 +53,7 @@ def run_robustness(
     if plot:
         require_matplotlib("edge-seq robustness", instead="give --no-plot")
     model = load_run_float(run)
-    models: dict[str, FloatModel | IntModel] = {"float": model}
-    if run.int_model.is_file():
-        models["int"] = load_run_int(run)
+    quantized = load_run_int(run) if run.int_model.is_file() else None
     config = load_run_config(run)
     contract, seed = model.contract, config.training.seed
     if not names and not axis_triples(contract):
@@ -63,18 +68,23 @@ def run_robustness(
         for value in sweep.values:
             progress(done, total, f"{sweep.quantity} {value:g}")
             windows = disturbed_windows(recordings, contract, sweep, value, minimum_share=minimum_share, seed=seed)
-            points.append({"value": float(value), "windows": len(windows.labels), **_scores(models, windows, seed)})
+            points.append(
+                SweepPoint(
+                    value=float(value),
+                    windows=len(windows.labels),
+                    float_model=score_model(model, windows, seed=seed),
+                    int_model=None if quantized is None else score_model(quantized, windows, seed=seed),
+                )
+            )
             done += 1
-        sweeps.append(
-            {"name": sweep.name, "quantity": sweep.quantity, "nominal": float(sweep.nominal), "points": points}
-        )
-    results: dict[str, Any] = {
-        "side": side,
-        **split_note(config),
-        "model_hash": model_hash(models.get("int", model)),
-        "recordings": len(recordings),
-        "sweeps": sweeps,
-    }
+        sweeps.append(SweepScores(sweep.name, sweep.quantity, float(sweep.nominal), tuple(points)))
+    results = Robustness(
+        side=side,
+        note=split_note(config),
+        model_hash=model_hash(quantized or model),
+        recordings=len(recordings),
+        sweeps=tuple(sweeps),
+    )
     save_json(run.reports / f"robustness.{side}.json", results)
     if plot:
         draw(results, run.reports / f"robustness.{side}.png")

@@ -1,17 +1,16 @@
-"""Whole recordings of a run as streams: what float and integer model give, sample after sample, and how it scores."""
+"""edge-seq evaluate --stream: scores of the float and the integer model on whole recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from edge_seq.data.recording import SIDES, Recording
-from edge_seq.data.splits import check_split_kind, split_by_group
+from edge_seq.data.splits import check_split_kind
 from edge_seq.data.window_file import windows_hash
 from edge_seq.data.windows import make_windows
-from edge_seq.ir.model import model_hash, stage_to_dict
-from edge_seq.pipeline.prepare import load_data, split_note
+from edge_seq.ir.model import model_hash
+from edge_seq.pipeline.prepare import load_data, split_note, split_recordings
 from edge_seq.pipeline.streams import (
     decisions_of_stages,
     float_streams,
@@ -20,10 +19,11 @@ from edge_seq.pipeline.streams import (
     tolerance_of,
 )
 from edge_seq.pipeline.timelines import save_timelines
+from edge_seq.scores.evaluation import StreamEvaluation
 from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
 
 STREAM_STEPS = 3
 
@@ -32,36 +32,35 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class SideRecordings:
-    """Recordings of one side of a split, and the share of a window that its label must cover."""
+    """Recordings of one side of a split.
+
+    Attributes:
+        recordings: the recordings.
+        minimum_share: share of a window that its label must cover, 0 to 1.
+    """
 
     recordings: tuple[Recording, ...]
     minimum_share: float
 
 
 def load_recordings(run: RunFolder, side: str) -> SideRecordings:
-    """The recordings of one side of a run's split, read or simulated again, and seen to be those of the training.
+    """Read or simulate the recordings of one side of a run again, and check that they are those of the training.
 
     Raises:
-        ConfigError: no such side, or a split that leaves no whole recording on a side.
-        DataError: the side has no recordings, or the data are others than those the run was trained with.
+        ConfigError: there is no such side, or the split leaves no whole recording on a side.
+        DataError: the side has no recordings, or the recordings changed since the training.
     """
     if side not in SIDES:
         raise ConfigError(f"run {run.path.name}: side {side!r} is unknown; give one of {list(SIDES)}")
     config = load_run_config(run)
     data = config.data
-    if check_split_kind(data.split) != "group":
+    if check_split_kind(data.split) == "window_leaking_groups":
         raise ConfigError(
-            f"run {run.path.name}: split = {data.split!r} has parts of each recording on every side, so there is no "
-            "stream to score; train with split = 'group'"
+            f"run {run.path.name}: with split = {data.split!r} every side has parts of each recording, so there is no "
+            "whole recording to score; train with split = 'group'"
         )
     dataset, minimum_share = load_data(data)
-    split = split_by_group(
-        dataset,
-        validation_fraction=data.validation_fraction,
-        test_fraction=data.test_fraction,
-        seed=data.split_seed,
-        minimum_share=minimum_share,
-    )
+    split = split_recordings(dataset, data, minimum_share)
     recordings: tuple[Recording, ...] = getattr(split, side)
     if not recordings:
         raise DataError(
@@ -74,30 +73,31 @@ def load_recordings(run: RunFolder, side: str) -> SideRecordings:
     expected = load_json(run.data_hashes).get(side) if run.data_hashes.is_file() else None
     if expected is not None and windows_hash(windows) != expected:
         raise DataError(
-            f"run {run.path.name}: the {side} recordings are others than those it was trained with (SHA-256 of their "
-            f"windows {windows_hash(windows)[:16]}..., {run.data_hashes.name} says {str(expected)[:16]}...); restore "
-            "them, or train again"
+            f"run {run.path.name}: the {side} recordings are not those that the run was trained with (SHA-256 of "
+            f"their windows {windows_hash(windows)[:16]}..., {run.data_hashes.name} says {str(expected)[:16]}...); "
+            "restore them, or train again"
         )
     return SideRecordings(recordings, minimum_share)
 
 
+@writes_to_run
 def evaluate_streams(
     run: RunFolder,
     side: str = "test",
     *,
     tolerance_s: float | None = None,
     progress: Progress = lambda *_: None,
-) -> dict[str, Any]:
+) -> StreamEvaluation:
     """Score the models of a run on whole recordings; definitions in :mod:`edge_seq.scores.streaming`.
 
     Args:
         run: folder of the run.
         side: ``train``, ``validation`` or ``test``.
-        tolerance_s: how far an event reaches beyond its end; a window's length where None.
+        tolerance_s: time after the end of an event in which a detection still counts; None takes the window length.
         progress: called with steps done, steps in all, and what is being done.
 
     Returns:
-        What was written to stream.<side>.json: name of the classifier to its scores. The timelines themselves are in
+        The scores, which are also written to stream.<side>.json. The timelines are in
         reports/stream.<side>.safetensors.
 
     Raises:
@@ -111,34 +111,37 @@ def evaluate_streams(
     progress(0, STREAM_STEPS, "reading recordings")
     recordings = load_recordings(run, side).recordings
 
-    def score(timelines: list[Timeline]) -> dict[str, Any]:
-        metrics: StreamMetrics = score_streams(
+    def score(timelines: list[Timeline]) -> StreamMetrics:
+        return score_streams(
             timelines,
             label_names=model.labels,
             sample_rate_hz=contract.sample_rate_hz,
             tolerance_s=tolerance,
             seed=config.training.seed,
         )
-        return metrics.to_dict()
 
     progress(1, STREAM_STEPS, "float model")
     streams = {"float": float_streams(model, recordings)}
     progress(2, STREAM_STEPS, "integer model")
     if quantized is not None:
         streams["int"] = int_streams(quantized, recordings)
-    results: dict[str, Any] = {
-        "side": side,
-        **split_note(config),
-        "model_hash": model_hash(quantized if quantized is not None else model),
-        "labels": model.labels,
-    }
     timelines = {name: [timeline_of(s, s.labels) for s in made] for name, made in streams.items()}
     stage = None if quantized is None else quantized.readout.decision
     if stage is not None:
-        results["stage"] = stage_to_dict(asdict(stage))
         for name, made in streams.items():
             timelines[f"{name}_decided"] = [timeline_of(s, decisions_of_stages([stage], s)[0]) for s in made]
-    results |= {name: score(lines) for name, lines in timelines.items()}
+    scores = {name: score(lines) for name, lines in timelines.items()}
+    results = StreamEvaluation(
+        side=side,
+        note=split_note(config),
+        model_hash=model_hash(quantized or model),
+        labels=model.labels,
+        stage=stage,
+        float_model=scores["float"],
+        int_model=scores.get("int"),
+        float_decided=scores.get("float_decided"),
+        int_decided=scores.get("int_decided"),
+    )
     save_timelines(run.stream_timelines(side), streams, timelines)
     save_json(run.stream_metrics(side), results)
     progress(STREAM_STEPS, STREAM_STEPS, "done")

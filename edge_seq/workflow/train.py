@@ -1,4 +1,4 @@
-"""edge-seq train: data in, a float model in a run folder out."""
+"""edge-seq train: trains a float model and writes it to a run folder."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ from edge_seq.pipeline.reliability import TEMPERATURE
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config
+from edge_seq.workflow.folder import LOCK, RunFolder, load_run_config, save_run_config, writing
 
 if TYPE_CHECKING:
+    from edge_seq.training.config import TrainingConfig
     from edge_seq.training.fit import EpochRecord
 
 
 def start_run(path: Path, config: RunConfig) -> RunFolder:
-    """Look at the folder of a run: a new one, or one that a training with the same configuration left. Writes nothing.
+    """Check that a folder is new or holds a run of the same configuration. Nothing is written.
 
-    A training that failed before its first epoch leaves nothing worth keeping, so its configuration may change.
+    A training that failed before its first epoch has no results, so its configuration may change.
 
     Raises:
-        ConfigError: where the folder holds something else, or a run of another configuration.
+        ConfigError: the folder holds something else or a run of another configuration, or cannot be written to.
     """
     run = RunFolder(path)
     if not path.is_file():
@@ -42,9 +43,9 @@ def start_run(path: Path, config: RunConfig) -> RunFolder:
     if run.config.is_file():
         if _holds_results(run) and load_run_config(run) != config:
             raise ConfigError(
-                f"{path} holds a run of another configuration; give another --out, or delete the folder to start anew"
+                f"{path} holds a run of another configuration; give another --out, or delete the folder to start again"
             )
-    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+    elif path.exists() and (not path.is_dir() or any(part.name != LOCK for part in path.iterdir())):
         raise ConfigError(f"{path} exists and is not the folder of a run; give another --out")
     return run
 
@@ -53,7 +54,7 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
     """Write configuration, windows and calibration streams, unless the run holds results from other data.
 
     Raises:
-        ConfigError: where it does; nothing is written then.
+        ConfigError: the run holds results from other data; nothing is written then.
     """
     sides = {side: windows for side in SIDES if (windows := getattr(prepared, side)) is not None}
     contract = canonical_json([contract_to_dict(prepared.dataset.contract), prepared.dataset.labels])
@@ -65,8 +66,8 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
         changed = [name for name in sorted(stored.keys() | hashes.keys()) if stored.get(name) != hashes.get(name)]
         if changed:
             raise ConfigError(
-                f"{run.path} was trained on other data: {', '.join(changed)} changed since, the configuration did not. "
-                "Restore the recordings to resume, give another --out, or delete the folder to start anew"
+                f"{run.path} was trained on other data: {', '.join(changed)} changed, but not the configuration. "
+                "Restore the recordings to resume, give another --out, or delete the folder to start again"
             )
     save_run_config(run, config)
     save_json(run.data_hashes, hashes)
@@ -79,18 +80,43 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
 
 
 def _leak(config: RunConfig, prepared: PreparedData) -> dict[str, Any]:
-    """Where windows of one group are on both sides: what that is worth, measured."""
+    """Measure how much too good the scores are because windows of one group are on both sides; empty by group."""
     if config.data.split != "window_leaking_groups":
         return {}
     from edge_seq.pipeline.leak import leak_text
 
     leak, text = leak_text(prepared.dataset, seed=config.data.split_seed, minimum_share=prepared.minimum_share)
-    return {"leak": leak, "leak_text": text}
+    return {"leak": None if leak is None else leak.to_dict(), "leak_text": text}
 
 
 def _holds_results(run: RunFolder) -> bool:
-    """Whether anything was trained in it: an epoch at least."""
+    """True if at least one epoch was trained in the run."""
     return run.float_model.is_file() or (run.checkpoint_dir.is_dir() and any(run.checkpoint_dir.iterdir()))
+
+
+FEW_OPTIMISER_STEPS = 500
+
+
+def optimiser_steps(windows: int, config: TrainingConfig) -> int:
+    """Number of steps of the optimiser in a training that does not stop early.
+
+    >>> from edge_seq.training.config import TrainingConfig
+    >>> optimiser_steps(1000, TrainingConfig(epochs=40, batch_size=128))
+    320
+    """
+    return config.epochs * -(-windows // config.batch_size)
+
+
+def few_steps_warning(steps: int, config: TrainingConfig) -> str | None:
+    """Warn of a training that is too short to judge the data by; None where it is long enough."""
+    if steps >= FEW_OPTIMISER_STEPS:
+        return None
+    epochs = -(-config.epochs * FEW_OPTIMISER_STEPS // max(steps, 1))
+    smaller = max(8, config.batch_size // 4)
+    return (
+        f"only {steps} optimiser steps, which is often too few to learn the classes (below {FEW_OPTIMISER_STEPS}): try "
+        f"--set training.epochs={epochs}, or a smaller batch: --set training.batch_size={smaller}"
+    )
 
 
 def train_run(
@@ -101,25 +127,37 @@ def train_run(
     data_progress: Callable[[int, int], None] | None = None,
     epoch_progress: Callable[[EpochRecord], None] | None = None,
 ) -> dict[str, Any]:
-    """Train and leave everything that later steps need in the run folder; resumes an interrupted training.
+    """Train a model and write all that later steps need to the run folder. An interrupted training is resumed.
 
     Args:
-        path: folder of the run.
-        config: of the run.
-        prepared: data that were prepared before with the same configuration of data.
-        data_progress: called while data are simulated.
-        epoch_progress: called after each epoch.
+        path: Folder of the run.
+        config: Configuration of the run.
+        prepared: Data that were prepared with the same configuration; None prepares them.
+        data_progress: Called with drives done and drives in all while data are simulated.
+        epoch_progress: Called with the record of each epoch.
 
     Returns:
-        What was written to training.json.
+        Content of training.json.
 
     Raises:
         ConfigError, DataError, ContractError, ModelError, ToolError: as the steps say.
     """
     from edge_seq.training.runtime import require_torch
 
-    require_torch("train")  # before data are read, which may take long
+    require_torch("train")  # checked before the data are read, which may take long
     run = start_run(path, config)
+    with writing(run):
+        return _train(run, config, prepared, data_progress, epoch_progress)
+
+
+def _train(
+    run: RunFolder,
+    config: RunConfig,
+    prepared: PreparedData | None,
+    data_progress: Callable[[int, int], None] | None,
+    epoch_progress: Callable[[EpochRecord], None] | None,
+) -> dict[str, Any]:
+    """Train in a folder that is held."""
     if prepared is None:
         prepared = prepare(config, progress=data_progress, store=run.store)
     save_data(run, config, prepared)
@@ -140,7 +178,7 @@ def train_run(
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "reading": list(dataset.notes),
-        **split_note(config, leak),
+        **split_note(config, leak).to_dict(),
         **leak,
         "windows": {side: 0 if (windows := getattr(prepared, side)) is None else len(windows.labels) for side in SIDES},
         "groups": {
@@ -148,6 +186,7 @@ def train_run(
             for side in SIDES
         },
         "best_epoch": result.best_epoch,
+        "optimiser_steps": optimiser_steps(len(prepared.train.labels), config.training),
         TEMPERATURE: dataclasses.asdict(trained.temperature),
         "history": [dataclasses.asdict(record) for record in result.history],
         "seed": result.seed,

@@ -1,4 +1,4 @@
-"""edge-seq verify: the whole ladder for a run, with what `edge-seq export` wrote."""
+"""edge-seq verify: the parity ladder of a run, with the files that `edge-seq export` wrote."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from edge_seq.parity.ladder import Ladder, write_json, write_junit
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
 from edge_seq.support.errors import ConfigError
 from edge_seq.workflow.export import render_run
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
 from firmware_export.toolchain.target import Target
 
 Progress = Callable[[int, int, str], None]
 
 
+@writes_to_run
 def verify_run(
     run: RunFolder,
     *,
@@ -29,21 +30,21 @@ def verify_run(
     device_steps: int = DEFAULT_STEPS,
     progress: Progress = lambda *_: None,
 ) -> Ladder:
-    """Compare each neighbour on the ladder; write reports/verify.json and reports/verify.xml.
+    """Compare the neighbours on the parity ladder; write reports/verify.json and reports/verify.xml.
 
     Args:
         run: Folder of an exported run.
         side: Side of the split whose windows are compared.
         max_windows: Largest number of these windows, spread evenly.
-        extreme_windows: Number of windows of random and extreme counts that the exact rungs see besides.
+        extreme_windows: Number of additional windows of random and extreme counts for the exact rungs.
         targets: Emulated targets, from :func:`firmware_export.toolchain.target.choose_targets`.
-        device: A board. One with another model or contract is the only rung then, and failed.
-        device_steps: Least number of steps on the board, where there are so many.
+        device: A board; None for no board. With a board of another model or contract, the ladder has one failed rung.
+        device_steps: Least number of time steps on the board, if the windows have that many.
         progress: Called with rungs done, rungs in all, and the next rung's name.
 
     Raises:
         ConfigError: the run is not exported.
-        DataError, ModelError, ToolError: a rung cannot be tried at all.
+        DataError, ModelError, ToolError: a rung cannot be run at all.
         DeviceError: the board stopped answering.
     """
     for report in (run.reports / "verify.json", run.reports / "verify.xml"):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,35 +219,3 @@ def check_budgets(measurement: Measurement, budgets: Budgets) -> tuple[list[Over
             costliest = f"{symbols[0][0]} ({symbols[0][1]:,})" if symbols else "the model"
             overruns.append(Overrun(measurement.target, name, value, limit, costliest))
     return overruns, unchecked
-
-
-def measurement_to_dict(measurement: Measurement) -> dict[str, Any]:
-    """The measurement, ready for JSON."""
-    sizes, steps, stack = measurement.sizes, measurement.steps, measurement.stack
-    counted: dict[str, Any] = {"steps_counted": 0, "constant_time": None, "step_classes": []}
-    if steps is not None:
-        classes = [
-            {"class": one.name, f"{steps.unit}_min": one.minimum, f"{steps.unit}_max": one.maximum}
-            for one in steps.classes
-        ]
-        counted = {"steps_counted": steps.steps, "constant_time": steps.constant, "step_classes": classes}
-    return {
-        "model": measurement.model,
-        "target": measurement.target,
-        "status": "measured" if sizes else "counted" if steps else "not measured",
-        "detail": measurement.detail,
-        "code_bytes": sizes and sizes.code,
-        "table_bytes": sizes and sizes.tables,
-        "weight_bytes": sizes and sizes.weights,
-        "flash_bytes": sizes and sizes.flash,
-        "ram_bytes": sizes and sizes.ram,
-        "stack_bytes": measurement.stack_bytes,
-        "stack_bytes_seen": steps and steps.stack_bytes,
-        "stack_path": [list(one) for one in stack.path] if stack else [],
-        "instructions_per_window": measurement.instructions,
-        "cycles_per_window": measurement.cycles,
-        "instructions_by_function": dict(steps.by_function.most_common()) if steps else {},
-        **counted,
-        "latency_estimate": measurement.latency and asdict(measurement.latency),
-        "notes": list(measurement.notes),
-    }

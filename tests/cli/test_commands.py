@@ -157,7 +157,7 @@ def test_evaluate_scores_whole_recordings(small: Small) -> None:
     text = ok("evaluate", small.run, "--stream", "--tolerance-s", "0").out
     assert "an event reaches 0 s beyond its end" in text
     alone = edge_seq("evaluate", small.run, "--tolerance-s", "3")
-    assert (alone.code, "only --stream has" in alone.err) == (2, True)
+    assert (alone.code, "which are scored with --stream only" in alone.err) == (2, True)
 
 
 def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small: Small, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small:
     labels = {*_labels_of(run), "unknown"}
     assert {json.loads(line)["decision"] for line in lines} <= labels
     assert "taken out" in ok("decide", run, "--remove").out
-    assert "the decision stage went with the earlier integer model" in ok("quantize", run).out
+    assert "the decision stage was part of the earlier integer model" in ok("quantize", run).out
     assert "decision" not in ok("inspect", run, "--json").json["readout"]
 
 
@@ -198,7 +198,7 @@ def _labels_of(run: Path) -> list[str]:
     ("options", "message"),
     [
         (["--remove", "--allow-unknown"], "--remove takes the stage out and searches none"),
-        (["--allow-unknown", "--unknown-margin", "1"], "give one of both"),
+        (["--allow-unknown", "--unknown-margin", "1"], "give one of the two"),
         (["--unknown-margin", "9"], "unknown_margin is 9.0; give 0 to 8 logits"),
         (["--unknown-distance", "1"], "unknown_distance is 1.0; give a share of 0 to below 1"),
         (["--remove", "--unknown-distance", "0.1"], "--remove takes the stage out and searches none"),
@@ -228,7 +228,7 @@ def test_streams_of_other_recordings_are_refused(small: Small, tmp_path: Path) -
     (run / "data" / "hashes.json").write_text(json.dumps({**hashes, "validation": "0" * 64}))
     result = edge_seq("evaluate", run, "--stream", "--side", "validation")
     assert result.code == 2
-    assert "the validation recordings are others than those it was trained with" in result.err
+    assert "the validation recordings are not those that the run was trained with" in result.err
 
 
 def test_evaluate_refuses_an_unknown_side(small: Small) -> None:
@@ -265,7 +265,7 @@ def test_inspect_shows_a_run_a_model_and_an_export(small: Small) -> None:
 def test_inspect_refuses_a_folder_without_a_model(tmp_path: Path) -> None:
     result = edge_seq("inspect", tmp_path)
     assert result.code == 2
-    assert "a folder without a model" in result.err
+    assert "the folder has no model" in result.err
 
 
 def test_train_again_resumes_and_refuses_another_configuration(small: Small) -> None:
@@ -423,8 +423,8 @@ def test_run_refuses_text_in_another_encoding(small: Small, tmp_path: Path) -> N
 def test_run_refuses_what_it_would_have_to_ignore(small: Small, tmp_path: Path) -> None:
     exports = small.run / "exports" / "onnx"
     for arguments, message in (
-        ([exports / "int_window.onnx"], "a window model, which takes whole windows; expected the step model"),
-        ([exports / "int_step.onnx", "--kind", "float"], "chooses among the exports of a run folder"),
+        ([exports / "int_window.onnx"], "this is a window model, which takes whole windows; give the step model"),
+        ([exports / "int_step.onnx", "--kind", "float"], "chooses an export of a run folder"),
         ([small.run, "--kind", "double"], "kind 'double' is unknown; give one of ['float', 'int']"),
         ([small.run, "--source", tmp_path], "is a folder; give one CSV file"),
     ):
@@ -514,7 +514,7 @@ def test_damaged_torch_weights_fail_their_rung(small: Small, tmp_path: Path) -> 
     rung = next(rung for rung in result.json["rungs"] if rung["verdict"] == "failed")
     assert rung["name"] == "torch = float reference"
     assert rung["kind"] == "budget"
-    assert "no safetensors file, or a damaged one" in rung["detail"]
+    assert "not a safetensors file, or damaged" in rung["detail"]
 
 
 def test_what_to_do_next_can_be_pasted(small: Small, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_readouts_are_compared_and_told_apart(tmp_path: Path) -> None:
     assert "- readouts: the last hidden state" in text
     refused = edge_seq("compare", "recall", "--set", "training.pooling=mean", "--show-config")
     assert refused.code == 2
-    assert "training.pooling cannot be set, it is decided by the comparison: give --readout" in refused.err
+    assert "training.pooling cannot be set, because the comparison sets it: give --readout" in refused.err
 
 
 def test_another_configuration_is_refused_with_what_differs(compared: Path) -> None:
@@ -146,7 +146,7 @@ def test_own_data_come_by_group_and_equal_budgets_choose_the_units(small: Small,
         assert one["over_groups"]["low"] < one["over_groups"]["value"] < one["over_groups"]["high"]
         assert one["cost"]["parameters"] <= 300
         assert one["cost"]["status"] == "skipped" or one["cost"]["flash_bytes"] > one["cost"]["weight_bytes"] > 300
-    assert "groups put aside as the test part, not looked at" in result["data_note"]
+    assert "groups are the test part, which is not used" in result["data_note"]
 
 
 def test_machines_that_keep_the_same_data_in_other_folders_share_a_study(small: Small, tmp_path: Path) -> None:
@@ -189,8 +189,11 @@ def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
     [
         (("--cell", "mlp"), "cells.0: Input should be 'rnn', 'gru', 'lstm' or 'fastgrnn'"),
         (("--target", "cortex_m5"), "target 'cortex_m5' does not exist"),
-        (("--heartbeat-s", "9", "--grace-s", "5"), "a sign of life every 9 s and a grace of 5 s"),
-        (("--storage", "nothing"), "is no URL of a database"),
+        (
+            ("--heartbeat-s", "9", "--grace-s", "5"),
+            "--heartbeat-s 9 and --grace-s 5; give heartbeats of at least 1 s, and a longer grace",
+        ),
+        (("--storage", "nothing"), "is not the URL of a database"),
         (("--parameters", "9"), "rnn: 9 parameters: one unit already needs 12; give a larger budget"),
     ],
 )

@@ -145,7 +145,7 @@ def test_a_server_that_went_away_is_named_without_a_traceback_or_the_password(
     assert not tells_the_password(str(seen.value))
     assert refused.code == 2
     assert "No such file or directory Is the server running locally and accepting connections" in refused.err
-    assert "Check that it runs, and the address, the user and the password in --storage" in refused.err
+    assert "Check that it runs, and check address, user and password in --storage" in refused.err
     assert "Traceback" not in refused.err
     assert not tells_the_password(refused.out + refused.err)
 

@@ -76,7 +76,7 @@ def test_a_guessed_source_is_written_and_can_be_trained_on(small: Small, tmp_pat
     [
         (["train", "--data", "drives.csv"], "drives.csv holds recordings; expected a data source"),
         (["train", "drives.csv"], "drives.csv is given as the configuration of a run, but it holds recordings"),
-        (["train", "walks.toml"], "walks.toml is a data source, where the configuration of a run is wanted"),
+        (["train", "walks.toml"], "walks.toml is a data source, but the configuration of a run is expected"),
         (["train", "--data", "car.toml"], "car.toml is the configuration of a run; expected a data source"),
         (["data", "check", "car.toml"], "car.toml is the configuration of a run; expected a data source"),
     ],

@@ -121,7 +121,7 @@ def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Sm
         assert "IT DOES NOT HOLD" in result.out
         (rung,) = json.loads((run / "reports" / "verify.json").read_text())["rungs"]
         assert rung["verdict"] == "failed"
-        for words in ("model is ", "sample_rate_hz: board 50.0, model 10.0", "labels: board ['at rest', "):
+        for words in ("model: board ", "sample_rate_hz: board 50.0, model 10.0", "labels: board ['at rest', "):
             assert words in rung["detail"]
         assert "No sample was sent. Flash the firmware of this run" in rung["detail"]
         assert ok("device", "info", "--port", port, "--json").json["cost"]["steps"] == 0

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_seq.cli.measure import measure_row
+from firmware_export.measuring.measure import Latency
+from firmware_export.measuring.report import latency_text
 from firmware_export.measuring.sizes import measure_sizes
 from firmware_export.toolchain.image import build_image
 from firmware_export.toolchain.target import (
@@ -99,13 +100,13 @@ def test_figures_are_those_of_the_linked_image(run: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("estimate", "text"),
     [
-        ({"lowest_us": 1000.0, "highest_us": 2000.0}, "1.00 to 2.00 ms"),
-        ({"lowest_us": 1000.0, "highest_us": 1001.0}, "1.00 ms"),
+        (Latency(1000.0, 2000.0, ""), "1.00 to 2.00 ms"),
+        (Latency(1000.0, 1001.0, ""), "1.00 ms"),
         (None, "-"),
     ],
 )
-def test_a_latency_is_a_range_where_its_ends_differ(estimate: dict[str, float] | None, text: str) -> None:
-    assert measure_row({"target": "m4", "latency_estimate": estimate})[-1] == text
+def test_a_latency_is_a_range_where_its_ends_differ(estimate: Latency | None, text: str) -> None:
+    assert latency_text(estimate) == text
 
 
 def test_the_table_says_what_the_latency_rests_on(run: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_stale_export_is_not_measured(run: Path) -> None:
     manifest.write_text(json.dumps(table | {"model_hash": "0" * 64}))
     result = edge_seq("measure", run, "--target", "cortex_m4")
     assert result.code == 2
-    assert "measuring run: c/manifest.json: not what this release of edge_seq makes of the run's models" in result.err
+    assert "measuring run: c/manifest.json: not what this release of edge_seq makes from the run's models" in result.err
     assert "Run edge-seq export again" in result.err
 
 

@@ -47,6 +47,6 @@ def test_record_run_and_watch(small: Small, tmp_path: Path) -> None:
         board.send_signal(signal.SIGINT)
         board.wait(20)
     assert "drive_07.csv: 50 samples, 5.00 s" in done.stdout
-    assert "it is whole" in done.stdout
+    assert "the recording is complete" in done.stdout
     assert done.stderr.count("edge-seq: 50 samples, 1 labels; the model takes ") == 2
     assert (tmp_path / "drive_07.toml").is_file()

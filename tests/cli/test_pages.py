@@ -51,8 +51,8 @@ def test_the_tutorial(tmp_path: Path) -> None:
         (tmp_path / name).write_text(found.pop(name))
     text = "\n".join(found.values())
     for shown, faster in (
-        ("--drives 16", "--drives 12 --duration-s 120"),
-        ("--hidden-size 16 --epochs 40", "--hidden-size 8 --epochs 3"),
+        ("--out recordings.csv", "--out recordings.csv --drives 12 --duration-s 120"),
+        ("--hidden-size 16 --epochs 15", "--hidden-size 8 --epochs 3"),
     ):
         assert shown in text
         text = text.replace(shown, faster)

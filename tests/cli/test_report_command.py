@@ -20,13 +20,19 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.compare.plots import draw_comparison
+from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.describe import ModelDescription
+from edge_seq.pipeline.robustness import SweepPoint, SweepScores
 from edge_seq.report import charts
 from edge_seq.report.figures import RunFigures
 from edge_seq.report.markup import tag
 from edge_seq.report.run_page import run_page
 from edge_seq.report.timelines import MAX_SEGMENTS
 from edge_seq.report.words import limits_of
+from edge_seq.scores.metrics import ClassScore, Estimate, MainScores
 from edge_seq.support.errors import ConfigError, DataError, ToolError
+from edge_seq.support.files import json_text
+from edge_seq.support.results import from_plain
 from edge_seq.workflow.decide import decide_run
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
@@ -36,6 +42,8 @@ from edge_seq.workflow.report import gather, write_report
 from edge_seq.workflow.robustness import run_robustness
 from edge_seq.workflow.streams import evaluate_streams
 from edge_seq.workflow.verify import verify_run
+from firmware_export.measuring.measure import Latency
+from firmware_export.measuring.report import Measured, MeasureReport, Skipped, TargetReport
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.target import choose_targets
 from tests.cli.conftest import Small, edge_seq, ok
@@ -43,6 +51,28 @@ from tests.live.browser import browser
 
 pytest.importorskip("matplotlib")
 
+MEASURED = Measured(
+    model="tiny",
+    target="m4",
+    status="measured",
+    detail="",
+    code_bytes=400,
+    table_bytes=50,
+    weight_bytes=50,
+    flash_bytes=500,
+    ram_bytes=200,
+    stack_bytes=7,
+    stack_bytes_seen=7,
+    stack_path=(),
+    instructions_per_window=1234,
+    cycles_per_window=None,
+    instructions_by_function={"dot": 30, "tanh": 10},
+    steps_counted=0,
+    constant_time=None,
+    step_classes=(),
+    latency_estimate=Latency(1000.0, 2000.0, "at 1 MHz"),
+    notes=("a note",),
+)
 MOST_BYTES = 3_000_000
 VOID = ("meta", "link")
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -136,6 +166,11 @@ def figures_of(path: Path) -> RunFigures:
     return found
 
 
+def with_stage(figures: RunFigures, stage: DecisionStage | None) -> RunFigures:
+    model = figures.model
+    return replace(figures, model=replace(model, readout=replace(model.readout, decision=stage)))
+
+
 def save_timelines(run: Path, labels: NDArray[np.int16]) -> None:
     """One recording, that the integer model decides as it is."""
     signals = np.zeros((2, 3, 3), dtype=np.int16)
@@ -185,14 +220,14 @@ def test_a_run_as_page_json_and_table(run: Path) -> None:
     check_page(text)
     for heading in ("Intended use", "Limits", "Sensor contract", "Range proof", "Confusion matrix, integer model"):
         assert heading in text
-    assert "By layer and gate" in text
+    assert "Errors of the integer model by layer and gate" in text
     assert "Not made yet" not in text
     table = ok("report", run)
     accuracy = found["metrics"]["int"]["accuracy"]["value"]
     for printed in (table.out, text):
         assert f"{100 * accuracy:.1f} %" in printed
         assert "event macro-F1" in printed
-        assert "Only for signals as in the sensor contract: 10 Hz" in printed
+        assert "Valid only for signals that match the sensor contract: 10 Hz" in printed
     assert f"page: {run / 'reports' / 'report.html'}" in table.out
 
 
@@ -219,13 +254,13 @@ def test_the_timeline_shows_signals_truth_and_decisions(run: Path, small: Small)
     assert [one.rank.split()[1] for one in figures.timelines] == ["worst", "median", "best"][-len(shares) :]
     assert list(figures.timelines[0].signals) == ["ax, m/s^2", "ay, m/s^2", "az, m/s^2"]
     for name, bins in figures.timelines[0].signals.items():
-        channel = next(one for one in figures.model["contract"]["channels"] if name.startswith(one["name"]))
+        channel = next(one for one in figures.model.contract.channels if name.startswith(one.name))
         recorded = np.loadtxt(small.drives, delimiter=",", skiprows=1, usecols=int("xyz".index(name[1])) + 2, dtype=str)
         groups = np.loadtxt(small.drives, delimiter=",", skiprows=1, usecols=0, dtype=str)
         values = recorded[groups == figures.timelines[0].name].astype(float)
         assert len(bins) == 400
-        assert max(high for _, high in bins) == pytest.approx(values.max(), abs=1 / channel["counts_per_unit"])
-        assert min(low for low, _ in bins) == pytest.approx(values.min(), abs=1 / channel["counts_per_unit"])
+        assert max(high for _, high in bins) == pytest.approx(values.max(), abs=1 / channel.counts_per_unit)
+        assert min(low for low, _ in bins) == pytest.approx(values.min(), abs=1 / channel.counts_per_unit)
 
 
 def test_a_long_restless_timeline_is_drawn_in_steps(run: Path) -> None:
@@ -264,7 +299,7 @@ def test_what_is_missing_is_named_with_its_command(small: Small, tmp_path: Path)
     ):
         assert f"no {name} yet: edge-seq {command}\n" in result.out
     page = (path / "reports" / "report.html").read_text()
-    assert page.count("Not made yet. This makes it: ") == 8  # the metrics stand for two sections
+    assert page.count("Not made yet. Run: ") == 8  # the metrics stand for two sections
     check_page(page)
 
 
@@ -284,7 +319,7 @@ def test_without_validation_part_no_decision_is_asked_for(run: Path) -> None:
     assert figures.missing == {}
     page = run_page(figures)
     assert "Score on validation windows" not in page
-    assert re.search(r"<p>The run has no validation windows.*\. A dot is as large as", page)
+    assert re.search(r"<p>The run has no validation windows.*\. The area of a dot is its share", page)
     assert re.search(r"Integer model: calibration error [0-9.]+ %<", page)
     check_page(page)
 
@@ -295,9 +330,9 @@ def test_a_section_of_another_model_is_told(name: str, run: Path) -> None:
     change(run / TABLES.get(name, "decision.json"), model_hash="0" * 64)
     found = figures_of(run)
     assert list(found.stale) == [name]
-    assert f"{name} is of model {'0' * 16}, the run now holds" in found.stale[name]
-    assert f"do it again: {found.steps[name]}" in found.stale[name]
-    assert f"Limits</h3><ul><li>STALE: {name} is of model" in run_page(found)
+    assert f"{name} is about model {'0' * 16}, but the run now holds" in found.stale[name]
+    assert f"run again: {found.steps[name]}" in found.stale[name]
+    assert f"Limits</h3><ul><li>STALE: {name} is about model" in run_page(found)
 
 
 def test_a_stale_report_ends_with_1_and_a_measurement_without_a_model_is_stale(run: Path) -> None:
@@ -306,10 +341,10 @@ def test_a_stale_report_ends_with_1_and_a_measurement_without_a_model_is_stale(r
     (run / "reports" / "measure.json").write_text(json.dumps(measured))
     result = edge_seq("report", run, "--json")
     assert result.code == 1
-    assert "measure is of a model that it does not name" in result.json["stale"]["measure"]
+    assert "measure is about a model that it does not name" in result.json["stale"]["measure"]
     figures = figures_of(run)
-    assert "Stale: measure is of a model" in run_page(figures)
-    assert limits_of(figures)[0].startswith("STALE: measure is of a model")
+    assert "Stale: measure is about a model" in run_page(figures)
+    assert limits_of(figures)[0].startswith("STALE: measure is about a model")
 
 
 def test_an_integer_model_made_after_the_scores_makes_them_stale(run: Path) -> None:
@@ -363,7 +398,7 @@ def test_a_class_absent_in_the_test_part_is_shown_as_such(run: Path) -> None:
     change(run / "metrics.test.json", **metrics)
     page = run_page(figures_of(run))
     assert "<td>0</td><td>-</td><td>-</td><td>-</td>" in page
-    assert "Weakest on skid" not in page
+    assert "of the skid windows are found" not in page
 
 
 def test_names_with_markup_stay_text(run: Path) -> None:
@@ -371,9 +406,8 @@ def test_names_with_markup_stay_text(run: Path) -> None:
     for file in (*TABLES.values(), "decision.json"):
         (run / file).write_text((run / file).read_text().replace("skid", text).replace("gcc", text))
     figures = figures_of(run)
-    model = json.loads(
-        json.dumps(figures.model).replace('"skid"', json.dumps(HOSTILE_LABEL)).replace('"ax"', json.dumps(MARKUP))
-    )
+    table = json_text(figures.model).replace('"skid"', json.dumps(HOSTILE_LABEL)).replace('"ax"', json.dumps(MARKUP))
+    model = from_plain(ModelDescription, json.loads(table))
     side = replace(figures.sides[0], name=MARKUP, groups=(MARKUP,))
     colour = '#000000 id="text_1" font: 9px x'  # what is replaced in tags stays in texts
     lines = [
@@ -384,7 +418,7 @@ def test_names_with_markup_stay_text(run: Path) -> None:
         )
         for one in figures.timelines
     ]
-    hostile = replace(figures, name=MARKUP, model={**model, "name": MARKUP}, sides=(side,), timelines=tuple(lines))
+    hostile = replace(figures, name=MARKUP, model=replace(model, name=MARKUP), sides=(side,), timelines=tuple(lines))
     page = run_page(replace(hostile, commands=(MARKUP,), stale={"verify": MARKUP}, hashes={MARKUP: MARKUP}))
     check_page(page)
     assert MARKUP not in page
@@ -397,20 +431,18 @@ def test_300_classes_make_a_page_that_can_still_be_opened(run: Path) -> None:
     rng = np.random.default_rng(0)
     labels = [f"class_{index:03}" for index in range(300)]
     confusion = rng.integers(0, 9, (300, 300))
-    one = {"support": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5, "f1_low": None, "f1_high": None}
     figures = figures_of(run)
     assert figures.metrics is not None
-    metrics = dict(figures.metrics)
-    for name in ("float", "int"):
-        classes = [{"label": label, **one} for label in labels]
-        metrics[name] = {**metrics[name], "confusion": confusion.tolist(), "classes": classes}
+    classes = tuple(ClassScore(label, support=1, precision=0.5, recall=0.5, f1=0.5) for label in labels)
+    scores = replace(figures.metrics.float_model, confusion=tuple(map(tuple, confusion.tolist())), classes=classes)
+    metrics = replace(figures.metrics, float_model=scores, int_model=scores)
     sides = tuple(replace(side, per_class=(1,) * 300) for side in figures.sides)
-    page = run_page(replace(figures, model={**figures.model, "labels": labels}, metrics=metrics, sides=sides))
+    page = run_page(replace(figures, model=replace(figures.model, labels=tuple(labels)), metrics=metrics, sides=sides))
     check_page(page)
     off = confusion - np.diag(np.diag(confusion))
-    assert f"20 of {np.count_nonzero(off):,} confusions, the most frequent" in page
+    assert f"The 20 most frequent of {np.count_nonzero(off):,} confusions" in page
     assert "<td>class_001</td><td>8</td>" in page or ">8</td>" in page
-    assert "class_011 and 288 more apart" in page
+    assert "class_011 and 288 more." in page
 
 
 def test_without_matplotlib_it_says_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,7 +468,7 @@ def test_a_comparison_as_page_with_values_escaped(tmp_path: Path) -> None:
     check_page(text)
     assert "&lt;b&gt;car&lt;/b&gt;" in text
     assert "<b>car" not in text
-    assert "1 trainings are left" in text
+    assert "1 trainings are not done yet" in text
     found = ok("report", tmp_path / "comparison.json", "--json").json
     assert (found["kind"], found["table"]) == ("comparison", comparison())
 
@@ -458,16 +490,17 @@ def test_a_run_that_was_not_trained_to_its_end_is_refused(run: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "words"),
     [
-        (None, "No decision stage: each window gets one of the classes"),
-        ({"unknown_margin": 0}, "Its decisions are never unknown"),
-        ({"unknown_margin": 9}, None),
-        ({"unknown_margin": 0, "unknown_distance": {"centroids": [[1]], "radii": [2]}}, None),
+        (None, "No decision stage: every window gets one of the classes"),
+        (DecisionStage(), "Decisions are never unknown"),
+        (DecisionStage(unknown_margin=9), None),
+        (DecisionStage(unknown_distance=UnknownDistance(((1,),), (2,))), None),
     ],
 )
-def test_the_limits_say_what_becomes_of_the_unknown(stage: Any, words: str | None, whole: Path) -> None:
+def test_the_limits_say_what_becomes_of_the_unknown(
+    stage: DecisionStage | None, words: str | None, whole: Path
+) -> None:
     figures = figures_of(whole)
-    model = {**figures.model, "readout": {**figures.model["readout"], "decision": stage}}
-    limits = limits_of(replace(figures, model=model))
+    limits = limits_of(with_stage(figures, stage))
     found = [line for line in limits if "decision stage" in line or "unknown" in line]
     assert [line[: len(words or "")] for line in found] == ([] if words is None else [words])
 
@@ -477,10 +510,9 @@ def test_a_distance_is_told_and_its_option_given(run: Path) -> None:
     change(run / "decision.json", unknown_distance=0.05)
     figures = figures_of(run)
     assert figures.commands[2].endswith("--unknown-margin 0.002 --unknown-distance 0.05")
-    stage = {**figures.model["readout"]["decision"], "unknown_distance": {"centroids": [[1] * 5], "radii": [128, 640]}}
-    page = run_page(
-        replace(figures, model={**figures.model, "readout": {**figures.model["readout"], "decision": stage}})
-    )
+    assert figures.model.readout.decision is not None
+    stage = replace(figures.model.readout.decision, unknown_distance=UnknownDistance(((1,) * 5,), (128, 640)))
+    page = run_page(with_stage(figures, stage))
     assert "or beyond its label&#x27;s radius, 1.00 to 5.00</dd>" in page
     assert "centroids" not in page
 
@@ -489,23 +521,22 @@ def test_failed_parity_and_overruns_are_limits(whole: Path) -> None:
     figures = figures_of(whole)
     assert figures.verify is not None
     failed = {**figures.verify, "rungs": [{"verdict": "failed"}]}
-    one = {"target": "m4", "status": "measured", "over_budget": ["max_ram is 1, found 2"]}
-    limits = limits_of(replace(figures, verify=failed, measure={"targets": [one]}))
-    assert "PARITY FAILED: an export does not compute what was scored. Do not deploy it." in limits
+    over = TargetReport(MEASURED, {"max_ram": 1}, ("max_ram is 1, found 2",), ())
+    limits = limits_of(replace(figures, verify=failed, measure=MeasureReport("0" * 64, False, (over,))))
+    assert "PARITY FAILED: an export does not compute the same as the scored model. Do not deploy it." in limits
     assert "OVER BUDGET max_ram is 1, found 2" in limits
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_cost_has_a_bar_for_each_budget_and_the_functions_that_cost_most(whole: Path) -> None:
-    one = {
-        **{"target": "m4", "status": "measured", "notes": ["a note"], "over_budget": ["max_ram is 100, found 200"]},
-        **{"flash_bytes": 500, "ram_bytes": 200, "stack_bytes": 7, "instructions_per_window": 1234},
-        **{"budgets": {"max_flash": 1000, "max_ram": 100}, "instructions_by_function": {"dot": 30, "tanh": 10}},
-        "latency_estimate": {"lowest_us": 1000.0, "highest_us": 2000.0, "assumption": "at 1 MHz"},
-    }
-    skipped = {"target": "m0", "status": "skipped", "notes": ["no compiler"], "over_budget": [], "budgets": {}}
-    cycles = {**one, "target": "avr", "cycles_per_window": 9000, "latency_estimate": None, "over_budget": []}
-    page = run_page(replace(figures_of(whole), measure={"targets": [one, skipped, cycles]}))
+    budgets = {"max_flash": 1000, "max_ram": 100}
+    counted = replace(MEASURED, target="avr", cycles_per_window=9000, latency_estimate=None)
+    targets = (
+        TargetReport(MEASURED, budgets, ("max_ram is 100, found 200",), ()),
+        TargetReport(Skipped("tiny", "m0", "skipped", ("no compiler",)), {}, (), ()),
+        TargetReport(counted, budgets, (), ()),
+    )
+    page = run_page(replace(figures_of(whole), measure=MeasureReport("0" * 64, False, targets)))
     check_page(page)
     assert '500 of 1,000<span class="meter" aria-hidden="true"><span style="width:50.0%"></span>' in page
     assert '200 of 100<span class="meter" aria-hidden="true"><span style="width:100.0%" class="over"></span>' in page
@@ -518,12 +549,15 @@ def test_cost_has_a_bar_for_each_budget_and_the_functions_that_cost_most(whole: 
 
 
 def test_a_disturbance_that_costs_5_points_is_a_limit(whole: Path) -> None:
-    def point(value: float, accuracy: float) -> dict[str, Any]:
-        return {"value": value, "float": {"accuracy": {"value": accuracy}}}
+    def point(value: float, accuracy: float) -> SweepPoint:
+        one = Estimate(accuracy, None, None)
+        return SweepPoint(value, 9, MainScores(one, one))
 
-    points = [point(0.5, 0.1), point(1, 0.9), point(1.1, 0.86), point(1.2, 0.8)]
-    sweep = {"quantity": "rate", "nominal": 1, "points": points}
-    limits = limits_of(replace(figures_of(whole), robustness={"sweeps": [sweep]}))
+    points = (point(0.5, 0.1), point(1, 0.9), point(1.1, 0.86), point(1.2, 0.8))
+    figures = figures_of(whole)
+    assert figures.robustness is not None
+    swept = replace(figures.robustness, sweeps=(SweepScores("rate", "rate", 1, points),))
+    limits = limits_of(replace(figures, robustness=swept))
     assert "rate: at 1.2 accuracy is 80.0 %, 90.0 % as trained." in limits
 
 

@@ -52,7 +52,7 @@ def test_an_interrupted_run_of_a_relative_source_resumes(folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "resumes with the same command" in errors
+    assert "the same command resumes it" in errors
     assert not (folder / "run" / "model.float.safetensors").exists()
     summary = ok(*arguments, "--json", cwd=folder).json
     assert [record["epoch"] for record in summary["history"]] == list(range(1, 61))

@@ -52,7 +52,7 @@ def test_an_honest_run_holds_on_every_rung(run: Path) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("11", "0")
     text = ok("verify", run, *FEW).out
     assert "it holds" in text
-    assert "as a page, with all else of the run: edge-seq report " in text
+    assert "the whole run as a page: edge-seq report " in text
 
 
 def skipped_rungs(run: Path) -> dict[str, str]:
@@ -69,7 +69,7 @@ def test_a_stale_export_fails_and_says_so(run: Path) -> None:
     assert "stale, edited or missing" in rungs[EXPORTS_RUNG]
     skipped = skipped_rungs(run)
     assert set(skipped) == {INT_WINDOW_RUNG, INT_STEP_RUNG, *C_RUNGS}
-    assert all("not tried: " in detail and "edge-seq export" in detail for detail in skipped.values())
+    assert all("not run: " in detail and "edge-seq export" in detail for detail in skipped.values())
 
 
 @pytest.mark.parametrize("file", ["small.c", "small_golden.c", "runtime/src/es_fixed.h"])
@@ -88,7 +88,7 @@ def test_changed_c_is_named_and_never_run(run: Path, file: str, tmp_path: Path) 
     for command in (("measure", run, "--target", "cortex_m4"), ("device", "emulate", run, "--board", "posix")):
         result = edge_seq(*command)
         assert result.code == 2
-        assert f"c/{file}: not what this release of edge_seq makes of the run's models" in result.err
+        assert f"c/{file}: not what this release of edge_seq makes from the run's models" in result.err
     assert not witness.exists()
 
 
@@ -150,7 +150,7 @@ def test_a_cost_beyond_the_limit_fails(run: Path) -> None:
     ok("export", run)
     rungs = failed_rungs(run)
     assert set(rungs) == {"cost of integers"}
-    assert "labels equal" in rungs["cost of integers"]
+    assert "same label" in rungs["cost of integers"]
 
 
 def test_without_a_compiler_it_says_what_to_install(run: Path) -> None:

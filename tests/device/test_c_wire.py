@@ -29,6 +29,7 @@ SHAPES = {
     "one": awkward_specs("rnn")["one"],
     "carry": awkward_specs("lstm")["carry"],
     "long rows": spec("gru", 61, channels=5, classes=9, window_length=3),
+    "hidden state of its own": awkward_specs("fastgrnn")["mixed"],
     "decided": DECISIONS["rnn"],
     "distance": DISTANCES["gru"],
     "decided, long rows": spec(

@@ -17,7 +17,7 @@ from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.parity.compare import compare
 from edge_seq.support.errors import DeviceError, DeviceRefusedError
 from firmware_export.emission.words import trace_of_words
-from tests.zoo import awkward_specs, quantized_model, random_counts, spec
+from tests.zoo import CELLS, awkward_specs, quantized_model, random_counts, spec
 
 FAST = Timing(timeout_s=0.2, retries=1, silence_s=0.2)
 
@@ -67,7 +67,7 @@ def test_push_and_trace_give_what_the_reference_gives(name: str, body: int) -> N
     assert [one.decision for one in decisions] == decided
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("name", ["deep", "stream", "car", "decided", "distance"])
 def test_a_saved_state_goes_on_where_it_was(cell: str, name: str) -> None:
     model = quantized_model(awkward_specs(cell)[name])

@@ -71,7 +71,7 @@ def test_a_board_without_the_stage_is_refused(tmp_path: Path) -> None:
     plain = with_decision(model, None)
     program = build_driver(plain, tmp_path, random_counts(1, 9, model.input_size)[0])
     with run_driver(program) as receive, connect(lambda: LoopbackTransport(receive)) as device:
-        with pytest.raises(ParityError, match=r"model is .* No sample was sent"):
+        with pytest.raises(ParityError, match=r"model: board .* No sample was sent"):
             model_rung(device, model)
         assert device.cost().steps == 0
 

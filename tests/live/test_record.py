@@ -140,7 +140,7 @@ def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
         (["--out", "x.parquet"], "give a file that ends in .csv"),
         (["--out", "x.csv", "--labels", "a,b", "--label", "c"], "--label 'c' is none of --labels ['a', 'b']"),
         (["--out", "x.csv", "--labels", "a,a"], "give each class once"),
-        (["--out", "x.csv"], "standard input is no terminal; give --label"),
+        (["--out", "x.csv"], "standard input is not a terminal; give --label"),
     ],
 )
 def test_wrong_use_is_said(arguments: list[str], message: str, board: RunningBoard, tmp_path: Path) -> None:

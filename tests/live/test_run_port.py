@@ -73,7 +73,7 @@ def test_a_gap_is_told_and_begins_a_new_window(exports: Exports) -> None:
     lines = [json.loads(line) for line in done.out.splitlines()]
     (gap,) = [line for line in lines if "gap_before_sample" in line]
     assert gap["lost"] > 0
-    assert f"gap before sample {gap['gap_before_sample']}: {gap['lost']} lost; the window begins anew" in done.err
+    assert f"gap before sample {gap['gap_before_sample']}: {gap['lost']} lost; the window starts again" in done.err
     after = [line["sample"] for line in lines[lines.index(gap) + 1 :]]
     assert after[0] == gap["gap_before_sample"] + WINDOW - 1
     assert set(np.diff(after)) == {WINDOW}
@@ -122,8 +122,8 @@ def test_verify_refuses_what_is_not_the_runs_and_names_it() -> None:
     model = vibration_model()
     other = replace(model, labels=("cold", *model.labels[1:]), contract=replace(model.contract, window_stride=7))
     for shown, states, words in (
-        (other, 0, ("window_stride: board 7, model 80", "labels: board ['cold', ", "model is ")),
-        (model, 2, ("values of a step: board ",)),
+        (other, 0, ("window_stride: board 7, model 80", "labels: board ['cold', ", "model: board ")),
+        (model, 2, ("values per time step: board ",)),
     ):
         twin = Twin(shown)
         hello = twin.hello()
@@ -141,7 +141,7 @@ def test_verify_refuses_what_is_not_the_runs_and_names_it() -> None:
 def test_a_port_takes_no_options_of_a_text(exports: Exports) -> None:
     result = edge_seq("run", exports.onnx, "--source", "/dev/none", "--counts")
     assert result.code == 2
-    assert "say how a text is to be read, and a port gives none" in result.err
+    assert "--counts and --time-column are for CSV text, but /dev/none is a serial port" in result.err
 
 
 def test_a_port_that_does_not_come_back_ends_the_stream() -> None:
@@ -192,7 +192,7 @@ def test_ctrl_c_ends_a_run_and_the_boards_stream(exports: Exports, board: Runnin
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "interrupted; the stream was answered up to here" in err
+    assert "interrupted; all samples up to here were classified" in err
     assert "the model takes " in err
     with open_device(board.port) as device:
         frames = device.counters.frames
@@ -214,7 +214,7 @@ def test_a_board_that_restarts_is_told_and_begins_a_new_window(exports: Exports,
     lines = [json.loads(line) for line in out.splitlines()]
     (gap,) = [line for line in lines if "gap_before_sample" in line]
     assert gap["lost"] is None
-    assert "an unknown number of samples lost, the device restarted; the window begins anew" in err
+    assert "an unknown number of samples lost, the device restarted; the window starts again" in err
     assert lines[lines.index(gap) + 1]["sample"] == gap["gap_before_sample"] + WINDOW - 1
 
 

@@ -9,8 +9,9 @@ import pytest
 from edge_seq.support.errors import ToolError
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
-from firmware_export.measuring.measure import check_budgets, estimate_latency, measure, measurement_to_dict
+from firmware_export.measuring.measure import check_budgets, estimate_latency, measure
 from firmware_export.measuring.reference_models import SHAPES, Shape, reference_counts, reference_model
+from firmware_export.measuring.report import measured_figures
 from firmware_export.measuring.sizes import measure_sizes
 from firmware_export.measuring.stack import DeepestStack, Frames, deepest, deepest_stack, read_frames
 from firmware_export.measuring.step_counts import counts_by_place, stream_for_counting
@@ -314,7 +315,7 @@ def test_the_instructions_of_a_program_are_counted(name: str, exports: dict[str,
         pytest.skip(str(error))
     assert (found.sizes, found.stack_bytes, found.cycles, found.latency) == (None,) * 4
     assert found.notes[0].startswith("flash, RAM, stack and latency not measured: a program of an operating system")
-    assert measurement_to_dict(found)["status"] == "counted"
+    assert measured_figures(found).status == "counted"
     assert found.steps is not None
     assert found.steps.steps == 20
     assert [one.name for one in found.steps.classes] == ["first", "between", "last"]

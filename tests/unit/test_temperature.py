@@ -33,7 +33,7 @@ def _too_sure(factor: float, count: int = 20_000) -> tuple[np.ndarray, np.ndarra
     return drawn, factor * z
 
 
-@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("factor", [0.5, 0.9, 3.0])
 def test_the_temperature_that_was_put_in_is_found(factor: float) -> None:
     labels, logits = _too_sure(factor)
     temperature = fit_temperature(labels, logits)
@@ -52,11 +52,24 @@ def test_it_is_the_lowest_likelihood_and_mends_the_calibration_error() -> None:
 
 
 @pytest.mark.parametrize(("sign", "end"), [(1, TEMPERATURE_MIN), (-1, TEMPERATURE_MAX)])
-def test_windows_that_tell_no_temperature_give_the_end_and_say_so(sign: int, end: float) -> None:
+def test_a_temperature_beyond_its_range_is_not_applied(sign: int, end: float) -> None:
     """All windows are right, or all are wrong."""
     temperature = fit_temperature(np.zeros(5, dtype=np.int16), np.array([[sign * 1.0, 0.0]] * 5))
-    assert temperature.value == pytest.approx(end)
-    assert "at the end of its range, 0.1 to 10" in temperature.note
+    assert (temperature.value, temperature.windows) == (1.0, 5)
+    assert f"not applied: the best temperature lies beyond {end:g}, the end of its range" in temperature.note
+
+
+def test_a_temperature_that_is_not_told_apart_from_1_is_not_applied() -> None:
+    z = np.array([[1.0, 0.0]] * 4)
+    few = fit_temperature(np.array([0, 0, 0, 1]), z)
+    assert (few.value, few.windows) == (1.0, 4)
+    assert "not applied: on 4 validation windows a temperature of 0.910 is not told apart from 1" in few.note
+    labels, logits = _too_sure(1.0)
+    assert fit_temperature(labels, logits).value == 1.0
+    z = np.array([[3.0, 0.0]] * 400)
+    many = fit_temperature(np.array([0, 0, 0, 1] * 100), z)
+    assert many.value == pytest.approx(3.0 / np.log(3), rel=1e-6)
+    assert many.note == ""
 
 
 def test_what_cannot_be_fitted_is_refused() -> None:

@@ -42,7 +42,7 @@ HIDDEN: StateName = "hidden_state"
 
 
 def _states(layer: Layer[FloatRows]) -> tuple[StateName, ...]:
-    """A layer's states, the hidden state first."""
+    """Names of a layer's states, the hidden state first."""
     return (HIDDEN, *(name for name in kind_of(layer).state_names if name != HIDDEN))
 
 
@@ -143,7 +143,7 @@ def _recurrent(
 def _fastgrnn_scan(
     graph: Graph, cell: FastGrnn[FloatRows], index: int, sequence: str, start: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
-    """A ``Scan`` over time, as no node exists; arguments and results as of :func:`_recurrent`."""
+    """Add a ``Scan`` over time, because no node exists. Arguments and results are those of :func:`_recurrent`."""
     prefix, size = f"layer{index}", hidden_size(cell)
     rows = cell.new_gate
     product = graph.add("MatMul", sequence, graph.constant(rows.weight_input.T, f"{prefix}.w"))
@@ -174,7 +174,7 @@ def _fastgrnn_scan(
 def _node(
     graph: Graph, cell: NodeLayer, index: int, sequence: str, start: tuple[str, ...]
 ) -> tuple[str, tuple[str, ...]]:
-    """A recurrent node; arguments and results as of :func:`_recurrent`."""
+    """Add a recurrent node. Arguments and results are those of :func:`_recurrent`."""
     weights, prefix = node_weights(cell), f"layer{index}"
     constants = [graph.constant(getattr(weights, part), f"{prefix}.{part}") for part in ("w", "r", "b")]
     attributes = {"hidden_size": hidden_size(cell)}

@@ -63,7 +63,7 @@ class Graph:
     Attributes:
         nodes: nodes, in the order of computation.
         constants: tensors by name; the outermost graph also holds those of bodies.
-        uses: how often each name was requested; makes names unique, and the same in every run.
+        uses: number of requests of each name. It makes names unique, and the same in every run.
     """
 
     nodes: list[onnx.NodeProto] = field(default_factory=list)

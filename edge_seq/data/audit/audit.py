@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from edge_seq.data.readers.table import RowsApartError
 from edge_seq.data.source import DataSource
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ContractError, DataError
+from edge_seq.support.results import Result
 
 BINS = 100
 EXAMPLE_WINDOWS = 3
@@ -173,48 +173,110 @@ def _add_examples(examples: dict[str, NDArray[np.float64]], signal: Signal, sour
                 examples[label] = signal.values[first:stop].copy()
 
 
-def audit_to_dict(result: Audit) -> dict[str, Any]:
-    """Give the totals and the findings of an audit as plain dictionaries, ready for JSON."""
+@dataclass(frozen=True)
+class Rates(Result):
+    """Sample rates of recordings with times, in Hz."""
+
+    lowest: float
+    median: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class ClassCounts(Result):
+    """How much there is of one class."""
+
+    windows: int
+    samples: int
+    recordings: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class ChannelRange(Result):
+    """Unit, lowest and highest value, and full scale of one channel."""
+
+    unit: str
+    lowest: float
+    highest: float
+    full_scale: float
+
+
+@dataclass(frozen=True)
+class AuditSummary(Result):
+    """Totals and findings of a data set.
+
+    Attributes:
+        name: name of the data source.
+        usable: False if something was found that would spoil a training.
+        recordings, groups, samples: how many there are.
+        hours: length of all recordings.
+        rate_hz: sample rates; None without times.
+        largest_jitter: spread of the periods as a share of their median; None without times.
+        gaps: number of gaps.
+        unlabelled_share: share of the samples without a label.
+        labels: counts by class.
+        channels: ranges by channel.
+        still_gravity_g: median over recordings of the acceleration while still, in g; None where nothing is still.
+        reading: what was noticed while reading.
+        findings: errors first, then warnings, then notes.
+    """
+
+    name: str
+    usable: bool
+    recordings: int
+    groups: int
+    samples: int
+    hours: float
+    rate_hz: Rates | None
+    largest_jitter: float | None
+    gaps: int
+    unlabelled_share: float
+    labels: dict[str, ClassCounts]
+    channels: dict[str, ChannelRange]
+    still_gravity_g: float | None
+    reading: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def summarize(result: Audit) -> AuditSummary:
+    """Sum an audit up over its recordings."""
     source, facts = result.source, result.facts
     labels = sorted({label for one in facts for label in one.labels if label})
-    groups = sorted({one.group for one in facts})
     rates = [one.rate_hz for one in facts if one.rate_hz is not None]
-    return {
-        "name": source.name,
-        "usable": result.is_usable,
-        "recordings": len(facts),
-        "groups": len(groups),
-        "samples": sum(one.samples for one in facts),
-        "hours": round(sum(one.samples / (one.rate_hz or source.sample_rate_hz) for one in facts) / 3600, 4),
-        "rate_hz": {"lowest": min(rates), "median": float(np.median(rates)), "highest": max(rates)} if rates else None,
-        "largest_jitter": max((one.jitter for one in facts if one.jitter is not None), default=None),
-        "gaps": sum(one.gaps for one in facts),
-        "unlabelled_share": sum(one.labels.get("", 0) for one in facts) / max(1, sum(one.samples for one in facts)),
-        "labels": {
-            label: {
-                "windows": sum(one.windows.get(label, 0) for one in facts),
-                "samples": sum(one.labels.get(label, 0) for one in facts),
-                "recordings": sum(label in one.labels for one in facts),
-                "groups": len({one.group for one in facts if label in one.labels}),
-            }
+    return AuditSummary(
+        name=source.name,
+        usable=result.is_usable,
+        recordings=len(facts),
+        groups=len({one.group for one in facts}),
+        samples=sum(one.samples for one in facts),
+        hours=round(sum(one.samples / (one.rate_hz or source.sample_rate_hz) for one in facts) / 3600, 4),
+        rate_hz=Rates(min(rates), float(np.median(rates)), max(rates)) if rates else None,
+        largest_jitter=max((one.jitter for one in facts if one.jitter is not None), default=None),
+        gaps=sum(one.gaps for one in facts),
+        unlabelled_share=sum(one.labels.get("", 0) for one in facts) / max(1, sum(one.samples for one in facts)),
+        labels={
+            label: ClassCounts(
+                windows=sum(one.windows.get(label, 0) for one in facts),
+                samples=sum(one.labels.get(label, 0) for one in facts),
+                recordings=sum(label in one.labels for one in facts),
+                groups=len({one.group for one in facts if label in one.labels}),
+            )
             for label in labels
         },
-        "channels": {
-            channel.name: {
-                "unit": channel.unit,
-                "lowest": min(one.axes[index].lowest for one in facts),
-                "highest": max(one.axes[index].highest for one in facts),
-                "full_scale": channel.full_scale,
-            }
+        channels={
+            channel.name: ChannelRange(
+                unit=channel.unit,
+                lowest=min(one.axes[index].lowest for one in facts),
+                highest=max(one.axes[index].highest for one in facts),
+                full_scale=channel.full_scale,
+            )
             for index, channel in enumerate(source.channels)
         },
-        "still_gravity_g": _still_gravity(facts),
-        "reading": list(result.notes),
-        "findings": [
-            {"check": one.check, "severity": one.severity, "message": one.message, "recordings": list(one.recordings)}
-            for one in result.findings
-        ],
-    }
+        still_gravity_g=_still_gravity(facts),
+        reading=result.notes,
+        findings=result.findings,
+    )
 
 
 def _still_gravity(facts: tuple[Facts, ...]) -> float | None:

@@ -138,7 +138,7 @@ def test_windows_from_arrays_by_index_and_by_name(made: Made) -> None:
         ({"values": np.zeros((4, 50, 2))}, r"float64 \[4, 50, 2\]; expected .* 3 channels on the last axis"),
         ({"values": np.zeros((4, 49, 3))}, r"values are \[4, 49, 3\]; expected \[B, T, C\] with T = 50"),
         ({"values": np.full((4, 50, 3), np.nan)}, "some are not finite"),
-        ({"values": np.full((4, 50, 3), 40_000)}, "integers from 40000 to 40000 are no counts of 16 bits"),
+        ({"values": np.full((4, 50, 3), 40_000)}, "integers from 40000 to 40000 do not fit 16 bits"),
         ({"labels": ["a", "b"]}, r"4 windows, labels \[2\], groups \[4\]"),
         ({"labels": [0, 1, 0, 1]}, "labels are class indices; give the names of the classes as label_names"),
         ({"labels": [0, 1, 0, 2], "label_names": ["a", "b"]}, "labels run from 0 to 2; expected 0 to 1"),

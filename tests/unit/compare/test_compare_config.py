@@ -46,9 +46,9 @@ def test_a_size_that_is_given_replaces_those_of_the_task() -> None:
 @pytest.mark.parametrize(
     ("task", "overrides", "message"),
     [
-        ("recall", ["training.cell=gru"], "training.cell cannot be set, it is decided by the comparison: give --cell"),
-        ("recall", ["training.keep=loss"], "the windows that would choose one are those that are scored"),
-        ("recall", ["data.split_seed=1"], "data has no effect on the task recall, which has no recordings"),
+        ("recall", ["training.cell=gru"], "training.cell cannot be set, because the comparison sets it: give --cell"),
+        ("recall", ["training.keep=loss"], "the windows that could choose an epoch are the scored ones"),
+        ("recall", ["data.split_seed=1"], "data has no effect on task recall, which has no recordings"),
         ("car_states", ["memory.scored_windows=1"], "memory has no effect on car_states; it is for"),
         ("a.toml", ["data.simulator.drives=3"], "data.simulator has no effect on a.toml; it is for car_states"),
         ("recall", ["epochs"], "expected section.key=value, for example training.epochs=40"),

@@ -63,7 +63,7 @@ def test_a_worker_that_was_only_stopped_gives_way_when_it_comes_back(tmp_path: P
     end(start(tmp_path, "other", "go"))
     (tmp_path / "go").touch()
     stopped.send_signal(signal.SIGCONT)
-    assert "was taken over from this worker" in end(stopped)
+    assert "another worker took over " in end(stopped)
     standing = open_study(tmp_path).standing(POINTS)
     assert {result["by"] for result in standing.results.values()} == {"other"}
     assert standing.takeovers == 1
@@ -128,7 +128,7 @@ def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another
 
     monkeypatch.setattr(slow, "_end", overtaken)
     slow.work(POINTS, run, lambda result: result["score"], warn=warnings.append)
-    expected = f"{POINTS[0].key} was taken over from this worker, which had given no sign of life for 2 s"
+    expected = f"another worker took over {POINTS[0].key}, because this one sent no heartbeat for 2 s"
     assert warnings == [f"{expected}; its own result is dropped"]
     standing = open_study(tmp_path).standing(POINTS)
     assert {key: result["score"] for key, result in standing.results.items()} == {p.key: p.seed for p in POINTS}
@@ -351,11 +351,15 @@ def test_a_worker_of_another_plan_that_was_overtaken_is_refused(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("storage", "kind", "message"),
     [
-        ("nothing at all", ConfigError, r"--storage \(without ://\) is no URL of a database; expected for example"),
-        ("user:secret@host/x", ConfigError, r"is no URL of a database"),
-        ("postgresql:/user:secret@host/x", ConfigError, r"is no URL of a database"),
-        ("postgresql://user:secret/x", ConfigError, r"--storage postgresql://... is no URL of a database"),
-        ("postgresql://user:my@secret@host/x", ConfigError, "has more than one @, so that it is not clear where the"),
+        (
+            "nothing at all",
+            ConfigError,
+            r"--storage \(without ://\) is not the URL of a database; expected for example",
+        ),
+        ("user:secret@host/x", ConfigError, r"is not the URL of a database"),
+        ("postgresql:/user:secret@host/x", ConfigError, r"is not the URL of a database"),
+        ("postgresql://user:secret/x", ConfigError, r"--storage postgresql://... is not the URL of a database"),
+        ("postgresql://user:my@secret@host/x", ConfigError, "has more than one @, so it is not clear where the"),
         ("nodatabase://user:secret@host/x", ToolError, "no driver for the database nodatabase"),
         ("postgresql+psycopg2://user:secret@host/x", ToolError, r"pip install 'edge-seq\[compare-postgresql\]'"),
         ("sqlite:////nowhere/at/all.db", ToolError, "the database sqlite cannot be used: unable to open database file"),

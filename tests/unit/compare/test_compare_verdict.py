@@ -119,8 +119,8 @@ def test_a_readout_can_be_what_makes_a_cheap_cell_level() -> None:
     assert decide("x", [plain, gated]).pick is gated
     verdict = decide("x", [plain, gated, pooled])
     assert verdict.pick is pooled
-    assert verdict.why.startswith("Take rnn of 4 units (chrono, mean of states, T = 50): 93.5 %")
-    assert "The best of the cheaper ones, rnn of 4 units (chrono, T = 50), has only 72.2 %" in verdict.why
+    assert verdict.why.startswith("Take rnn with 4 units (chrono, mean of states, T = 50): 93.5 %")
+    assert "The best cheaper candidate, rnn with 4 units (chrono, T = 50), has only 72.2 %" in verdict.why
     assert pooled.to_dict()["readout"] == "mean"
 
 
@@ -128,8 +128,8 @@ def test_a_clear_winner_is_taken_and_the_best_of_the_cheaper_named() -> None:
     verdict = decide("x", [figures("rnn", [60, 62, 61, 59], 100), figures("lstm", [95, 96, 95, 94], 400)])
     assert verdict.pick is verdict.best
     assert verdict.pick.candidate.cell == "lstm"
-    assert "no other is level with it" in verdict.why
-    assert "The best of the cheaper ones, rnn of 4 units (chrono, T = 50), has only 60.5 %" in verdict.why
+    assert "no other candidate is level with it" in verdict.why
+    assert "The best cheaper candidate, rnn with 4 units (chrono, T = 50), has only 60.5 %" in verdict.why
 
 
 def test_where_intervals_overlap_the_cheaper_wins_and_the_words_say_so() -> None:
@@ -170,7 +170,7 @@ def test_what_learned_nothing_is_not_taken() -> None:
     verdict = decide("x", [figures("rnn", [50, 52, 49, 51], 100), figures("lstm", [51, 49, 53, 50], 400)])
     assert verdict.pick is None
     assert verdict.why.startswith("No cell: the best, lstm")
-    assert "cannot be told from a constant guess, which has 50.0 %" in verdict.why
+    assert "is not significantly better than a constant guess with 50.0 %" in verdict.why
     assert verdict.to_dict()["cell"] is None
 
 

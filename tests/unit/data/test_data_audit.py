@@ -449,12 +449,12 @@ def test_the_summary_is_json_and_the_pictures_are_drawn(source_file, tmp_path):
     pytest.importorskip("matplotlib")
     for kind in ("png", "svg"):
         summary = check_data(source_file, plots=tmp_path / "plots", plot_format=kind)
-        assert summary["usable"]
-        assert json.loads(json.dumps(summary))["labels"]["rough"]["groups"] == 6
-        assert summary["still_gravity_g"] == pytest.approx(1.0, abs=0.01)
-        names = [Path(file).name for file in summary["plots"]]
+        assert summary.usable
+        assert json.loads(json.dumps(summary.to_dict()))["labels"]["rough"]["groups"] == 6
+        assert summary.found.still_gravity_g == pytest.approx(1.0, abs=0.01)
+        names = [file.name for file in summary.plots]
         assert names == [f"{name}.{kind}" for name in ("labels", "clock", "amplitudes", "gravity", "examples")]
-        assert all(Path(file).stat().st_size > 5000 for file in summary["plots"])
+        assert all(file.stat().st_size > 5000 for file in summary.plots)
 
 
 def test_names_in_pictures_are_no_formulas(tmp_path):
@@ -490,11 +490,11 @@ def test_a_source_is_guessed_written_and_read_again(tmp_path):
     write(clean(), tmp_path)
     target = tmp_path / "guessed.toml"
     summary = check_data(tmp_path / "takes.csv", write=target)
-    assert "'t' is the time in s: it goes up by" in " ".join(summary["assumptions"])
+    assert "'t' is the time in s: it goes up by" in " ".join(summary.assumptions)
     guessed = load_source(target)
     assert (guessed.sample_rate_hz, guessed.label_column) == (RATE, "label")
     assert [(c.name, c.unit) for c in guessed.channels] == [(axis, "g") for axis in AXES]
-    assert check_data(target)["recordings"] == summary["recordings"] == 1  # no column has the name of a recording
+    assert check_data(target).found.recordings == summary.found.recordings == 1  # no column has the name of a recording
     with pytest.raises(ConfigError, match=r"guessed.toml exists; give another --write"):
         check_data(tmp_path / "takes.csv", write=target)
     with pytest.raises(ConfigError, match="is a data source already; leave --write out"):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from edge_seq.data.recording import SIDES, Recording
-from edge_seq.data.splits import Split, check_split_kind, split_by_group, split_by_window_leaking_groups
+from edge_seq.data.splits import (
+    Split,
+    check_split_kind,
+    split_by_group,
+    split_by_time_blocks,
+    split_by_window_leaking_groups,
+)
 from edge_seq.support.errors import ConfigError, DataError
 from tests.unit.data.data_builders import make_dataset
 
@@ -170,5 +176,72 @@ def test_the_configuration_cannot_ask_for_a_leak_without_saying_so():
     assert check_split_kind("window_leaking_groups") == "window_leaking_groups"
     with pytest.raises(ConfigError, match=r'"window" is refused.*split = "window_leaking_groups"'):
         check_split_kind("window")
-    with pytest.raises(ConfigError, match=r"split = 'subject' is unknown; give one of \['group', 'window_leaking"):
+    with pytest.raises(
+        ConfigError, match=r"split = 'subject' is unknown; give one of \['group', 'time_blocks', 'window_leaking"
+    ):
         check_split_kind("subject")
+
+
+# One session: classes of some length after each other, again and again; counts are the time.
+SESSION = {"only": ([0] * 30 + [1] * 20 + [2] * 10) * 4}
+
+
+def times_of(recording: Recording) -> np.ndarray:
+    return np.asarray(recording.counts)[:, 0].astype(int)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5])
+@pytest.mark.parametrize("groups", [SESSION, {"a": [0] * 60 + [1] * 40, "b": [1] * 50 + [0] * 30}])
+def test_blocks_of_time_are_a_window_apart_and_hold_every_class(groups, length):
+    dataset = make_dataset(groups, length=length)
+    split = split_by_time_blocks(dataset, validation_fraction=0.2, test_fraction=0.2)
+    for side in SIDES:
+        assert classes_of(getattr(split, side)) == set(range(len(dataset.labels)))
+        for recording in getattr(split, side):
+            assert (np.diff(times_of(recording)) == 1).all(), "a piece is contiguous"
+    for first in SIDES:
+        for second in SIDES:
+            if first != second:
+                gaps = [
+                    np.abs(times_of(a)[:, None] - times_of(b)[None, :]).min()
+                    for a in getattr(split, first)
+                    for b in getattr(split, second)
+                    if a.group == b.group
+                ]
+                assert min(gaps) > length
+    sizes = {side: sum(len(r.labels) for r in getattr(split, side)) for side in SIDES}
+    total = sum(len(recording.labels) for recording in dataset.recordings)
+    assert sizes["train"] / total == pytest.approx(0.6, abs=0.05)
+    assert 0.1 < sizes["test"] / total <= 0.2
+
+
+def test_the_test_comes_after_the_training_in_time():
+    dataset = make_dataset({"only": [0] * 100 + [1] * 100}, length=2)
+    split = split_by_time_blocks(dataset, validation_fraction=0.2, test_fraction=0.2)
+    for label in (0, 1):
+        last_of_training = max(int(r.counts[r.labels == label].max()) for r in split.train if (r.labels == label).any())
+        first_of_test = min(int(r.counts[r.labels == label].min()) for r in split.test if (r.labels == label).any())
+        assert last_of_training < first_of_test
+
+
+def test_a_fraction_of_0_leaves_a_side_empty():
+    split = split_by_time_blocks(make_dataset(SESSION), validation_fraction=0.0, test_fraction=0.25)
+    assert split.validation == ()
+    assert split.test
+
+
+@pytest.mark.parametrize(
+    ("groups", "splits", "message"),
+    [
+        ({"a": [0] * 20 + [1]}, None, r"cannot split by time: train gets no window of|validation gets no window of"),
+        ({"a": [0, 1] * 20}, {"a": "train"}, r"the source gives parts of its own \(train\); set data.split=group"),
+    ],
+)
+def test_what_cannot_be_split_by_time_is_refused(groups, splits, message):
+    with pytest.raises(DataError, match=message):
+        split_by_time_blocks(make_dataset(groups, splits=splits))
+
+
+def test_too_few_groups_name_the_split_by_time():
+    with pytest.raises(DataError, match=r"cannot split by group: .*--set data\.split=time_blocks"):
+        split_by_group(make_dataset({"one": [0, 1] * 20}), validation_fraction=0.2, test_fraction=0.2, seed=0)

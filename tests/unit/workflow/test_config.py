@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_seq.ir.verify import check_model_name
 from edge_seq.pipeline.config import RunConfig, dump_config, load_config, quote, read_config
 from edge_seq.support.errors import ConfigError
 
@@ -149,3 +150,21 @@ def test_true_is_no_number(override: str) -> None:
 def test_a_text_is_no_number() -> None:
     with pytest.raises(ConfigError, match=r"training\.epochs: .*the text '3' is no number"):
         load_config(None, ['training.epochs="3"'])
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("recordings/Shaker-2.toml", "shaker_2"),
+        ("7 days.toml", "model_7_days"),
+        ("main.toml", "model_main"),
+        ("été.toml", "t"),
+        ("!!.toml", "model"),
+        (f"{'a' * 80}.toml", "a" * 48),
+    ],
+)
+def test_a_model_is_named_after_its_data_source(source: str, name: str) -> None:
+    found = load_config(None, [f"data.source={source!r}"])
+    assert found.name == name
+    check_model_name(found.name)
+    assert load_config(None, [f"data.source={source!r}", "name=mine"]).name == "mine"

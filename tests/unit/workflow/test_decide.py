@@ -118,7 +118,7 @@ def test_no_stage_turns_more_of_the_right_labels_unknown_than_allowed() -> None:
     assert best.stage.unknown_distance == distance
     assert best.unknown_of_right <= 0.1
     never = [replace(stages[0], unknown_distance=replace(distance, radii=(0, 0, 0, 0)))]
-    with pytest.raises(DataError, match=r"within 5 s, and at most 0\.0% of right labels unknown; give"):
+    with pytest.raises(DataError, match=r"within 5 s and at most 0\.0% of correct labels unknown; give"):
         search(MODEL, streams, never, **bound, max_unknown_of_right=0.0)  # type: ignore[arg-type]
 
 

@@ -30,5 +30,5 @@ def test_a_missing_package_is_said_before_the_work(
 
 @pytest.mark.parametrize("key", ["training.cell", "name"])
 def test_what_the_demo_sets_itself_cannot_be_set(key: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=rf"demo: {key} cannot be set, the demo trains each of .* use edge-seq train"):
+    with pytest.raises(ConfigError, match=rf"demo: {key} cannot be set, because .* use edge-seq train"):
         run_demo(tmp_path / "demo", overrides=[f"{key}=gru"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from edge_seq.data.window_file import counts_hash, load_windows, save_windows, w
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, open_run, save_run_config
+from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, open_run, save_run_config, writing
 from edge_seq.workflow.quantize import load_streams
 from edge_seq.workflow.train import start_run
 
@@ -101,7 +103,7 @@ def test_damaged_tables_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds no config\.toml"):
+    with pytest.raises(ConfigError, match=r"has no config\.toml"):
         open_run(tmp_path)
 
 
@@ -138,3 +140,22 @@ def test_the_hash_of_counts_sees_shape_and_values() -> None:
     assert counts_hash(counts) == counts_hash(counts.copy())
     assert counts_hash(counts) != counts_hash(counts.reshape(1, 3, 4))
     assert counts_hash(counts) != counts_hash(counts + np.int16(1))
+
+
+def test_a_run_that_another_process_writes_to_is_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    holder = (
+        "import sys\nfrom pathlib import Path\nfrom edge_seq.workflow.folder import RunFolder, writing\n"
+        f"with writing(RunFolder(Path({str(run.path)!r}))):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(ConfigError, match="run run: another process writes to it; wait until that ends"),
+            writing(run),
+        ):
+            pass
+        other.kill()  # a process that is killed leaves no lock behind
+    with writing(run):
+        assert run.path.is_dir()

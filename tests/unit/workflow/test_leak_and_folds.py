@@ -16,6 +16,7 @@ from edge_seq.pipeline.leak import leak_text, measure_leak
 from edge_seq.pipeline.prepare import LEAK_WARNING, prepare, split_note
 from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.json_tables import load_json
 from tests.unit.data.data_builders import make_dataset
 
 MIXED = {f"d{d}": [0, 1, 0, 1] for d in range(10)}
@@ -77,7 +78,7 @@ def test_too_few_groups_for_the_folds_are_refused() -> None:
 
 @pytest.mark.parametrize("override", ["data.folds=1", "data.fold=2"])
 def test_a_configuration_of_folds_that_cannot_be_is_refused(override: str) -> None:
-    with pytest.raises(ConfigError, match="give at least 2 folds, and a fold of 1 to folds"):
+    with pytest.raises(ConfigError, match="give at least 2 folds, and a fold from 1 to folds"):
         load_config(None, [override])
     with pytest.raises(ConfigError, match="folds are by group and have no effect with split"):
         load_config(None, ["data.folds=5", "data.split=window_leaking_groups"])
@@ -108,13 +109,13 @@ def leaky(groups: int = 12, *, of_group: float) -> Dataset:
 def test_the_leak_is_measured_and_is_about_none_where_groups_are_alike() -> None:
     pytest.importorskip("sklearn")
     leak = measure_leak(leaky(of_group=2000.0), seed=0, minimum_share=0.6)
-    assert leak["gap"]["value"] > 0.1
-    assert leak["gap"]["low"] > 0.0
-    assert leak["by_window"]["accuracy"]["low"] is not None
-    assert "split by window and" in leak["text"]
-    assert "are the leak" in leak["text"]
+    assert leak.gap.value > 0.1
+    assert leak.gap.low > 0.0
+    assert leak.by_window.accuracy.low is not None
+    assert "split by window and" in leak.text
+    assert "the leak is" in leak.text
     none = measure_leak(leaky(of_group=0.0), seed=0, minimum_share=0.6)
-    assert abs(none["gap"]["value"]) < 0.1
+    assert abs(none.gap.value) < 0.1
 
 
 def test_a_leak_that_cannot_be_measured_says_why() -> None:
@@ -125,9 +126,9 @@ def test_a_leak_that_cannot_be_measured_says_why() -> None:
 
 def test_the_warning_carries_what_was_measured() -> None:
     config = load_config(None, ["data.split=window_leaking_groups"])
-    assert split_note(config)["warning"] == LEAK_WARNING
-    assert split_note(config, {"leak_text": "12 points"})["warning"] == f"{LEAK_WARNING}; 12 points"
-    assert split_note(load_config(None), {"leak_text": "12 points"}) == {"split": "group"}
+    assert split_note(config).warning == LEAK_WARNING
+    assert split_note(config, {"leak_text": "12 points"}).warning == f"{LEAK_WARNING}; 12 points"
+    assert split_note(load_config(None), {"leak_text": "12 points"}).to_dict() == {"split": "group"}
 
 
 def test_a_run_split_by_window_warns_with_the_gap(source: str, tmp_path: Path) -> None:
@@ -157,11 +158,13 @@ def test_a_cross_validation_pools_its_folds_and_resumes(source: str, tmp_path: P
 
     config = load_config(None, [source, "training.epochs=1", "training.hidden_size=4"])
     result = cross_validate(tmp_path, config, folds=2, repeats=2)
-    for kind in ("float", "int"):
-        first, second = result[kind]["repeats"]
-        assert first["num_groups"] == second["num_groups"] == 12
-        assert first["accuracy"]["low"] < first["accuracy"]["high"]
-        assert result[kind]["summary"]["macro_f1"]["standard_deviation"] >= 0
+    for model in (result.models.float_model, result.models.int_model):
+        first, second = model.repeats
+        assert first.num_groups == second.num_groups == 12
+        assert first.accuracy.low < first.accuracy.high
+        assert model.summary.macro_f1.standard_deviation >= 0
+    assert result.differences is None
+    assert set(load_json(tmp_path / "cross_validation.json")) == {"folds", "repeats", "split", "float", "int"}
     assert cross_validate(tmp_path, config, folds=2, repeats=2) == result
     with pytest.raises(ConfigError, match="1 folds, 1 repeats; give at least 2 folds"):
         cross_validate(tmp_path, config, folds=1)

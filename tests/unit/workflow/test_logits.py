@@ -123,7 +123,7 @@ def test_wrong_logits_are_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None
 
 @needs_compiler
 def test_a_length_without_a_label() -> None:
-    with pytest.raises(DataError, match="windows of 8 samples end without a label; the contract says 7"):
+    with pytest.raises(DataError, match="windows of 8 samples end without a label; give windows of 7 samples"):
         logits_on_host(model_of(), random_counts(12, 8, 3))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from edge_seq.data.recording import Windows
 from edge_seq.pipeline.logits import float_logits
-from edge_seq.pipeline.reliability import reliability, with_temperature
+from edge_seq.pipeline.reliability import with_temperature
+from edge_seq.scores.reliability import reliability
 from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import save_json
@@ -32,11 +33,11 @@ def test_before_is_what_the_model_gave_before_it_was_folded() -> None:
     folded, temperature = with_temperature(model, Windows(counts, labels, np.array(["a", "b"] * 30)))
     assert (temperature.windows, temperature.groups) == (60, 2)
     before, after = float_logits(model, counts), float_logits(folded, counts)
-    result = reliability(labels, temperature, {"float": after})["models"]["float"]
-    plain = reliability(labels, Temperature(), {"float": before})["models"]["float"]
-    assert result["before"]["negative_log_likelihood"] == pytest.approx(plain["after"]["negative_log_likelihood"])
-    assert result["after"]["negative_log_likelihood"] < result["before"]["negative_log_likelihood"]
-    assert len(result["after"]["bins"]) == 15
+    result = reliability(labels, temperature, {"float": after}).models["float"]
+    plain = reliability(labels, Temperature(), {"float": before}).models["float"]
+    assert result.before.negative_log_likelihood == pytest.approx(plain.after.negative_log_likelihood)
+    assert result.after.negative_log_likelihood < result.before.negative_log_likelihood
+    assert len(result.after.bins) == 15
 
 
 def test_runs_of_earlier_releases_and_damaged_ones(tmp_path: Path) -> None:

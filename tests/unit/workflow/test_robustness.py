@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from edge_seq.data.recording import Recording
-from edge_seq.pipeline.robustness import SWEEP_NAMES, SWEEPS, choose_sweeps, disturbed_windows
+from edge_seq.pipeline.robustness import (
+    SWEEP_NAMES,
+    SWEEPS,
+    Robustness,
+    SweepPoint,
+    SweepScores,
+    choose_sweeps,
+    disturbed_windows,
+)
 from edge_seq.report.sweeps import draw
+from edge_seq.scores.evaluation import SplitNote
+from edge_seq.scores.metrics import Estimate, MainScores
 from edge_seq.support.errors import ConfigError, DataError, ToolError
+from edge_seq.support.files import json_text
+from edge_seq.support.results import from_plain
 from edge_seq.workflow.folder import RunFolder
 from edge_seq.workflow.robustness import run_robustness
 from tests.zoo import random_counts, random_float_model, spec
@@ -40,7 +52,7 @@ def _windows(name: str, value: float, lengths: tuple[int, ...] = (60, 80)) -> np
 def test_all_sweeps_or_those_named() -> None:
     assert choose_sweeps(()) == SWEEPS
     assert [sweep.name for sweep in choose_sweeps(["rate", "noise"])] == ["noise", "rate"]
-    with pytest.raises(ConfigError, match=r"no sweep 'colour'; give some of \['mounting_angle', 'noise', 'rate'"):
+    with pytest.raises(ConfigError, match=r"no sweep 'colour'; give any of \['mounting_angle', 'noise', 'rate'"):
         choose_sweeps(["colour"])
 
 
@@ -68,16 +80,29 @@ def test_recordings_that_become_too_short_are_left_out_or_refused() -> None:
         _windows("rate", 0.5, (12,))
 
 
-def _point(value: float) -> dict[str, Any]:
-    score = {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}, "macro_f1": {"value": 0.8, "low": 0.7, "high": 0.9}}
-    return {"value": value, "windows": 9, "float": score, "int": score}
+def _robustness() -> Robustness:
+    scores = MainScores(Estimate(0.9, 0.8, 0.95), Estimate(0.8, 0.7, 0.9))
+    points = tuple(SweepPoint(value, 9, scores, scores) for value in (0.5, 1.0))
+    sweep = SweepScores("rate", "rate", 1.0, points)
+    return Robustness("test", SplitNote("group"), "0" * 64, 3, (sweep, sweep))
 
 
 def test_the_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    sweep = {"name": "rate", "quantity": "rate", "nominal": 1.0, "points": [_point(0.5), _point(1.0)]}
-    draw({"sweeps": [sweep, sweep]}, tmp_path / "curves.png")
+    draw(_robustness(), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_it_shows_itself_and_is_read_back() -> None:
+    found = _robustness()
+    assert "1 (as trained)" in str(found)
+    assert "90.0 % [80.0, 95.0]" in found._repr_html_()
+    table = json.loads(json_text(found))
+    assert list(table) == ["side", "split", "model_hash", "recordings", "sweeps"]
+    assert list(table["sweeps"][0]["points"][0]) == ["value", "windows", "float", "int"]
+    assert from_plain(Robustness, table) == found
+    del table["sweeps"][0]["points"][0]["int"]
+    assert from_plain(Robustness, table).sweeps[0].points[0].int_model is None
 
 
 def test_without_matplotlib_it_is_said_before_the_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_storage_that_has_no_effect_is_refused(source: Path) -> None:
     with pytest.raises(ConfigError, match="storage 'disk' has no effect on source 'car_states'"):
         load_config(None, ["data.storage=disk"])
     config = load_config(None, ["data.storage=disk", f"data.source={json.dumps(str(source))}"])
-    with pytest.raises(ConfigError, match="keeps samples in the folder of a run, and this command makes none"):
+    with pytest.raises(ConfigError, match="keeps samples in the folder of a run, but this command makes no run"):
         load_data(config.data)
 
 

@@ -72,5 +72,5 @@ def test_a_side_or_a_split_without_streams_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="side 'holdout' is unknown"):
         load_recordings(run, "holdout")
     save_run_config(run, load_config(None, ["data.split=window_leaking_groups"]))
-    with pytest.raises(ConfigError, match="parts of each recording on every side"):
+    with pytest.raises(ConfigError, match="every side has parts of each recording"):
         load_recordings(run, "test")

@@ -1,0 +1,195 @@
+"""Results of scoring the models of a run: on windows, and on whole recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from edge_seq.ir.decision import DecisionStage
+from edge_seq.scores import words
+from edge_seq.scores.metrics import Estimate, Metrics
+from edge_seq.scores.reliability import Reliability
+from edge_seq.scores.streaming import ClassStream, StreamMetrics
+from edge_seq.support.display import ShownAsTables, Table
+from edge_seq.support.figure_text import percent
+from edge_seq.support.results import Result, written
+
+WINDOW_COLUMNS = ("classifier", *words.WINDOW_SCORES, words.CALIBRATION_ERROR)
+STREAM_COLUMNS = (
+    "classifier",
+    words.EVENT_F1,
+    words.EVENTS_HIT,
+    words.FALSE_ALARMS_PER_HOUR,
+    words.FRAGMENTS_PER_HIT,
+    words.DELAY_MEDIAN,
+    words.DELAY_P95,
+    words.CHANGES_PER_MINUTE,
+    words.UNKNOWN,
+)
+CLASS_COLUMNS = (
+    *("class", "classifier", "events", "hits", "misses", "false alarms", "an hour"),
+    *(words.FRAGMENTS_PER_HIT, words.DELAY_MEDIAN, words.DELAY_P95),
+)
+
+
+@dataclass(frozen=True)
+class SplitNote(Result):
+    """What stands beside every score.
+
+    Attributes:
+        split: kind of split that the test part comes from.
+        warning: warning where the split leaks; None where it does not.
+    """
+
+    split: str
+    warning: str | None = field(default=None, metadata=written(unless_none=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Result, ShownAsTables):
+    """Scores of the models of a run on windows. What was not scored is None.
+
+    Attributes:
+        side: side of the split, ``train``, ``validation`` or ``test``.
+        note: kind of split, with a warning where it leaks.
+        model_hash: hash of the float model.
+        float_model: scores of the float model.
+        int_model_hash: hash of the integer model without its decision stage, on which labels do not depend.
+        int_model: scores of the integer model.
+        reliability: calibration; None in files of releases that did not measure it.
+        majority: scores of the majority guess.
+        random_forest: scores of the random forest.
+        baselines_of: hash of all that decides the baselines.
+        baselines_by: version of scikit-learn that grew the forest; another may grow another forest.
+    """
+
+    side: str
+    note: SplitNote = field(metadata=written(inline=True))
+    model_hash: str
+    float_model: Metrics = field(metadata=written("float"))
+    int_model_hash: str | None = field(default=None, metadata=written(unless_none=True))
+    int_model: Metrics | None = field(default=None, metadata=written("int", unless_none=True))
+    reliability: Reliability | None = field(default=None, metadata=written(unless_none=True))
+    majority: Metrics | None = field(default=None, metadata=written(unless_none=True))
+    random_forest: Metrics | None = field(default=None, metadata=written(unless_none=True))
+    baselines_of: str | None = field(default=None, metadata=written(unless_none=True))
+    baselines_by: str | None = field(default=None, metadata=written("baselines_by_scikit_learn", unless_none=True))
+
+    @property
+    def shown(self) -> Metrics:
+        """Scores of the integer model, or of the float model if there is no other."""
+        return self.int_model or self.float_model
+
+    def classifiers(self) -> dict[str, Metrics]:
+        """Scores by the name of the classifier, for people."""
+        found = {
+            words.FLOAT_MODEL: self.float_model,
+            words.INT_MODEL: self.int_model,
+            words.RANDOM_FOREST: self.random_forest,
+            words.MAJORITY: self.majority,
+        }
+        return {name: one for name, one in found.items() if one is not None}
+
+    def tables(self) -> Sequence[Table]:
+        """Scores, calibration, and the confusion matrix of the integer model."""
+        rows = [
+            [
+                *(name, str(one.accuracy), str(one.balanced_accuracy), str(one.macro_f1)),
+                percent(one.expected_calibration_error),
+            ]
+            for name, one in self.classifiers().items()
+        ]
+        title = f"{self.side}: {self.float_model.num_windows} windows of {self.float_model.num_groups} groups"
+        tables = [Table(title, WINDOW_COLUMNS, rows)]
+        if self.reliability is not None:
+            tables.append(self.reliability.table(self.side))
+        labels = [one.label for one in self.shown.classes]
+        confusion = [[label, *map(str, row)] for label, row in zip(labels, self.shown.confusion, strict=True)]
+        name = words.FLOAT_MODEL if self.int_model is None else words.INT_MODEL
+        return [*tables, Table(f"confusion of the {name}: label down, prediction across", ["", *labels], confusion)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamEvaluation(Result, ShownAsTables):
+    """Scores of the models of a run on whole recordings. What was not scored is None.
+
+    Attributes:
+        side: side of the split, ``train``, ``validation`` or ``test``.
+        note: kind of split, with a warning where it leaks.
+        model_hash: hash of the integer model, or of the float model if there is no other.
+        labels: names of the classes.
+        stage: decision stage of the integer model.
+        float_model, int_model: scores of the labels.
+        float_decided, int_decided: scores of the decisions that the stage makes of the labels.
+    """
+
+    side: str
+    note: SplitNote = field(metadata=written(inline=True))
+    model_hash: str
+    labels: tuple[str, ...]
+    stage: DecisionStage | None = field(default=None, metadata=written(unless_none=True))
+    float_model: StreamMetrics = field(metadata=written("float"))
+    int_model: StreamMetrics | None = field(default=None, metadata=written("int", unless_none=True))
+    float_decided: StreamMetrics | None = field(default=None, metadata=written(unless_none=True))
+    int_decided: StreamMetrics | None = field(default=None, metadata=written(unless_none=True))
+
+    def classifiers(self) -> dict[str, StreamMetrics]:
+        """Scores by the name of the classifier, for people."""
+        found = {
+            words.FLOAT_MODEL: self.float_model,
+            words.INT_MODEL: self.int_model,
+            words.FLOAT_DECIDED: self.float_decided,
+            words.INT_DECIDED: self.int_decided,
+        }
+        return {name: one for name, one in found.items() if one is not None}
+
+    def tables(self) -> Sequence[Table]:
+        """Scores over all classes, and by class."""
+        found, one = self.classifiers(), self.float_model
+        title = (
+            f"{self.side}: {one.recordings} recordings of {one.groups} groups, {one.hours:.2f} hours; the truth "
+            f"changes {one.true_changes_per_minute:.2f} times a minute"
+        )
+        by_class = [
+            _class_row(name, metrics.classes[index])
+            for index in range(len(self.labels))
+            for name, metrics in found.items()
+        ]
+        return [
+            Table(title, STREAM_COLUMNS, [_stream_row(name, metrics) for name, metrics in found.items()]),
+            Table(f"by class; an event reaches {one.tolerance_s:g} s beyond its end", CLASS_COLUMNS, by_class),
+        ]
+
+
+def _stream_row(name: str, one: StreamMetrics) -> list[str]:
+    return [
+        name,
+        str(one.event_f1),
+        str(one.recall),
+        estimate_text(one.false_alarms_per_hour),
+        estimate_text(one.fragments_per_hit, 2),
+        estimate_text(one.delay_median_s),
+        estimate_text(one.delay_p95_s),
+        estimate_text(one.flicker_per_minute, 2),
+        percent(one.unknown_share),
+    ]
+
+
+def _class_row(name: str, one: ClassStream) -> list[str]:
+    counts = (one.events, one.hits, one.misses, one.false_alarms)
+    scores = (one.false_alarms_per_hour, one.fragments_per_hit, one.delay_median_s, one.delay_p95_s)
+    return [one.label, name, *map(str, counts), *("-" if score is None else f"{score:.1f}" for score in scores)]
+
+
+def estimate_text(value: Estimate | None, digits: int = 1) -> str:
+    """Format a score that is no share, with its interval, and None as ``-``.
+
+    >>> estimate_text(Estimate(2.0, 1.25, 3.0)), estimate_text(Estimate(2.0, None, None), 2), estimate_text(None)
+    ('2.0 [1.2, 3.0]', '2.00', '-')
+    """
+    if value is None:
+        return "-"
+    shown = f"{value.value:.{digits}f}"
+    if value.low is None or value.high is None:
+        return shown
+    return f"{shown} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
