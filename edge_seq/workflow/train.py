@@ -18,7 +18,7 @@ from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.advice import steps_of
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.models import train_model
-from edge_seq.pipeline.prepare import PreparedData, prepare, split_note
+from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_split_of_source
 from edge_seq.pipeline.reliability import TEMPERATURE
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
@@ -120,6 +120,7 @@ def train_run(
     from edge_seq.training.runtime import require_torch
 
     require_torch("train")  # checked before the data are read, which may take long
+    config = with_split_of_source(config)
     run = start_run(path, config)
     with writing(run):
         return _train(run, config, prepared, data_progress, epoch_progress)

@@ -37,21 +37,32 @@ def check_axes(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
 
 
 def _dead(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
+    """Find axes that never change. Where they change in other recordings, a sensor at rest of coarse steps is "
+    "likely."""
     found = []
     for index, channel in enumerate(source.channels):
         names = tuple(one.name for one in facts if one.axes[index].is_constant)
-        if names:
-            severity: Severity = "error" if source.on_constant_axis == "error" else "note"
-            found.append(
-                Finding(
-                    "dead axis",
-                    severity,
-                    f"channel {channel.name} never changes in {len(names)} of {len(facts)} recordings ({some(names)}). "
-                    "The axis is dead, or counts_per_unit is far too small: leave the recordings or the channel out, "
-                    "or correct counts_per_unit",
-                    names,
-                )
+        if not names:
+            continue
+        moves_elsewhere = len(names) < len(facts)
+        advice = (
+            "It changes in the others, so a sensor at rest whose steps are coarse is likely: accept it with "
+            'on_constant_axis = "allow" (train refuses it otherwise)'
+            if moves_elsewhere
+            else "The axis is dead, or counts_per_unit is too small: leave the channel out, or correct it"
+        )
+        severity: Severity = "error"
+        if source.on_constant_axis == "allow":
+            severity = "warning" if moves_elsewhere else "note"
+        found.append(
+            Finding(
+                "dead axis",
+                severity,
+                f"channel {channel.name} never changes in {len(names)} of {len(facts)} recordings ({some(names)}). "
+                f"{advice}",
+                names,
             )
+        )
     return found
 
 
