@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,7 +103,7 @@ class ShownAsTables(ABC):
 
 @contextmanager
 def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[..., None]]:
-    """Show a progress bar on stderr.
+    """Show a progress bar on stderr. Without a terminal, and in a notebook, only its last state is printed.
 
     Args:
         description: Text before the bar.
@@ -125,7 +126,8 @@ def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True, force_jupyter=False, force_terminal=sys.stderr.isatty())
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(description, total=total, note="")
 
         def update(completed: int, total: int | None = None, note: str = "") -> None:

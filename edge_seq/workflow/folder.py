@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
@@ -178,6 +178,10 @@ def writing(run: RunFolder) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if all(part.name == LOCK for part in run.path.iterdir()):  # what failed early leaves nothing
+            with suppress(OSError):
+                (run.path / LOCK).unlink(missing_ok=True)
+                run.path.rmdir()
 
 
 def writes_to_run(
