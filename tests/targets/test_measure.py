@@ -319,7 +319,8 @@ def test_the_instructions_of_a_program_are_counted(name: str, exports: dict[str,
     assert found.steps is not None
     assert found.steps.steps == 20
     assert [one.name for one in found.steps.classes] == ["first", "between", "last"]
-    assert sum(found.steps.by_function.values()) == found.instructions
+    one_window = sum(found.steps.by_function.values())  # the limits in plain C are branches: a step depends on the data
+    assert found.steps.minimum.sum() <= one_window <= found.steps.maximum.sum()
     kernel = "es_rows4_narrow" if name == "powerpc" else "es_lstm_step"
     assert found.steps.by_function.most_common(1)[0][0] == kernel
     assert check_budgets(found, Budgets(max_flash=1, max_instructions=10))[1] == ["max_flash"]
