@@ -87,7 +87,12 @@ def _count(
 ) -> StepCounts:
     """Count while ``run`` runs ``steps`` steps with the options that it is given."""
     length = model.contract.window_length
-    code = [(one.address, one.address + one.size) for one in elf.symbols if one.is_function and one.size]
+    with_code = {one.section for one in elf.symbols if one.is_function and one.size}
+    code = [
+        (one.address, one.address + one.size)
+        for one in elf.sections
+        if one.name in with_code or one.name.startswith((".plt", ".iplt"))  # the jumps to variants of memset
+    ]
     with tempfile.TemporaryDirectory() as name:
         plugin, found = Path(name) / "es_count_steps.so", Path(name) / "counts.txt"
         compile_c(find_compiler(), [_SOURCE], plugin, flags=["-std=c99", "-O2", "-shared", "-fPIC"])

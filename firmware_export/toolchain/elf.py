@@ -84,12 +84,17 @@ class ElfImage:
         found = (one for one in self.symbols if one.is_function and one.address <= address < one.address + one.size)
         return next(found, None)
 
+    def section_at(self, address: int) -> Section | None:
+        """Return the section that holds this address, or None."""
+        found = (one for one in self.sections if one.address <= address < one.address + one.size)
+        return next(found, None)
+
     def count_by_function(self, times: Mapping[int, int]) -> Counter[str]:
-        """Sum execution counts per address to counts per function."""
+        """Sum execution counts per address to counts per function; code outside functions counts for its section."""
         found: Counter[str] = Counter()
         for address, number in times.items():
-            function = self.function_at(address)
-            found[function.name if function else f"{address:#x}"] += number
+            place = self.function_at(address) or self.section_at(address)
+            found[place.name if place else f"{address:#x}"] += number
         return found
 
     def memory(self, address: int, size: int) -> bytes:
