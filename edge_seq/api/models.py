@@ -26,8 +26,9 @@ from edge_seq.pipeline.logits import float_probabilities, int_probabilities
 from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, quantize_model, train_model
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.scores.agreement import QuantisationCost
+from edge_seq.scores.evaluation import BY_GROUP, SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions
-from edge_seq.support.display import html_table, progress, text_table
+from edge_seq.support.display import html_table, progress, text_table, warning_html, warning_text
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.support.figure_text import percent
 
@@ -347,16 +348,18 @@ class Evaluation:
         side: Side of the split.
         metrics: Scores with 95 % intervals over groups.
         labels: [K] class names.
+        note: Kind of split, with a warning if the scores are weak evidence.
     """
 
     name: str
     side: str
     metrics: Metrics
     labels: tuple[str, ...]
+    note: SplitNote = BY_GROUP
 
     def to_dict(self) -> dict[str, Any]:
         """Give the scores as plain values, ready for JSON."""
-        return {"name": self.name, "side": self.side, **self.metrics.to_dict()}
+        return {"name": self.name, "side": self.side, **self.note.to_dict(), **self.metrics.to_dict()}
 
     def _table(self) -> tuple[str, list[str], list[list[str]]]:
         metrics = self.metrics
@@ -376,10 +379,10 @@ class Evaluation:
         return title, ["score", "value", "95 % from", "to"], rows
 
     def __str__(self) -> str:
-        return text_table(*self._table())
+        return text_table(*self._table()) + warning_text(self.note.warning)
 
     def _repr_html_(self) -> str:
-        return html_table(*self._table())
+        return html_table(*self._table()) + warning_html(self.note.warning)
 
 
 def evaluate(
@@ -411,4 +414,4 @@ def evaluate(
     windows = data.side(side)
     shares = _probabilities(inner, windows.counts)
     metrics = evaluate_predictions(windows.labels, shares, windows.groups, label_names=inner.labels, seed=seed)
-    return Evaluation(inner.name, side, metrics, inner.labels)
+    return Evaluation(inner.name, side, metrics, inner.labels, data.note)

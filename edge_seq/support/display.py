@@ -74,6 +74,24 @@ def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def warning_text(warning: str | None) -> str:
+    """Lines below a table that show a warning; nothing for None.
+
+    >>> warning_text("few groups"), warning_text(None)
+    ('\\nWARNING: few groups', '')
+    """
+    return "" if warning is None else f"\nWARNING: {warning}"
+
+
+def warning_html(warning: str | None) -> str:
+    """Paragraph below a table that shows a warning; nothing for None.
+
+    >>> warning_html("few groups < 3")
+    '<p>WARNING: few groups &lt; 3</p>'
+    """
+    return "" if warning is None else f"<p>WARNING: {escape(warning)}</p>"
+
+
 @dataclass(frozen=True)
 class Table:
     """A table for people.
