@@ -16,14 +16,14 @@ from edge_seq.ir.contract import SensorContract, contract_to_dict, to_counts, ve
 from edge_seq.pipeline.config import SIMULATOR, QuantizationConfig, load_config, parse_config, quote
 from edge_seq.pipeline.prepare import PreparedData, prepare, prepare_dataset, split_note
 from edge_seq.scores.evaluation import BY_GROUP, SplitNote
-from edge_seq.support.display import html_table, text_table, warning_html, warning_text
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import ContractError, DataError
 
 MAX_SATURATED_SHARE = 0.05  # as in a data source, of all values of a channel
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(ShownAsTables):
     """Windows, split by group, with their sensor contract and class names.
 
     Attributes:
@@ -84,7 +84,8 @@ class Data:
             "windows": {side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
         }
 
-    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+    def tables(self) -> Sequence[Table]:
+        """One table for people."""
         contract = self.contract
         channels = ", ".join(channel.name for channel in contract.channels)
         title = (
@@ -98,13 +99,11 @@ class Data:
                 counts = np.bincount(windows.labels, minlength=len(self.labels))
                 groups = len(set(windows.groups.tolist()))
                 rows.append([side, f"{len(windows.labels):,}", str(groups), *(f"{count:,}" for count in counts)])
-        return title, ["side", "windows", "groups", *self.labels], rows
+        return (Table(title, ["side", "windows", "groups", *self.labels], rows),)
 
-    def __str__(self) -> str:
-        return text_table(*self._table()) + warning_text(self.note.warning)
-
-    def _repr_html_(self) -> str:
-        return html_table(*self._table()) + warning_html(self.note.warning)
+    def warned(self) -> str | None:
+        """Warning of the split, if there is one."""
+        return self.note.warning
 
 
 def load(

@@ -74,24 +74,6 @@ def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def warning_text(warning: str | None) -> str:
-    """Lines below a table that show a warning; nothing for None.
-
-    >>> warning_text("few groups"), warning_text(None)
-    ('\\nWARNING: few groups', '')
-    """
-    return "" if warning is None else f"\nWARNING: {warning}"
-
-
-def warning_html(warning: str | None) -> str:
-    """Paragraph below a table that shows a warning; nothing for None.
-
-    >>> warning_html("few groups < 3")
-    '<p>WARNING: few groups &lt; 3</p>'
-    """
-    return "" if warning is None else f"<p>WARNING: {escape(warning)}</p>"
-
-
 @dataclass(frozen=True)
 class Table:
     """A table for people.
@@ -114,11 +96,19 @@ class ShownAsTables(ABC):
     def tables(self) -> Sequence[Table]:
         """Tables of the result, the most important one first."""
 
+    def warned(self) -> str | None:
+        """Warning to show below the tables, if there is one."""
+        return None
+
     def __str__(self) -> str:
-        return "\n\n".join(text_table(one.title, one.columns, one.rows) for one in self.tables())
+        shown = "\n\n".join(text_table(one.title, one.columns, one.rows) for one in self.tables())
+        warning = self.warned()
+        return shown if warning is None else f"{shown}\nWARNING: {warning}"
 
     def _repr_html_(self) -> str:
-        return "".join(html_table(one.title, one.columns, one.rows) for one in self.tables())
+        shown = "".join(html_table(one.title, one.columns, one.rows) for one in self.tables())
+        warning = self.warned()
+        return shown if warning is None else f"{shown}<p>WARNING: {escape(warning)}</p>"
 
 
 @contextmanager
