@@ -158,9 +158,7 @@ def check_can_hold_runs(path: Path, *, doing: str) -> None:
         ConfigError: the folder is a run, or cannot be written to.
     """
     if RunFolder(path).config.is_file():
-        raise ConfigError(
-            f"{doing}: {path} is the folder of a run; give another --out, which gets a folder for each run"
-        )
+        raise ConfigError(f"{doing}: {path} is the folder of a run; give --out a folder of its own")
     check_can_write(path)
 
 
