@@ -14,22 +14,25 @@ from edge_seq.data.checks import check_saturation
 from edge_seq.data.recording import SIDES, Dataset, Recording, Windows
 from edge_seq.ir.contract import SensorContract, contract_to_dict, to_counts, verify_contract
 from edge_seq.pipeline.config import SIMULATOR, QuantizationConfig, load_config, parse_config, quote
-from edge_seq.pipeline.prepare import PreparedData, prepare, prepare_dataset
-from edge_seq.support.display import html_table, text_table
+from edge_seq.pipeline.prepare import PreparedData, prepare, prepare_dataset, split_note
+from edge_seq.scores.evaluation import BY_GROUP, SplitNote
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import ContractError, DataError
 
 MAX_SATURATED_SHARE = 0.05  # as in a data source, of all values of a channel
 
 
 @dataclass(frozen=True)
-class Data:
+class Data(ShownAsTables):
     """Windows, split by group, with their sensor contract and class names.
 
     Attributes:
         prepared: Recordings, windows of each side of the split, and calibration streams.
+        note: Kind of split, with a warning if its scores are weak evidence.
     """
 
     prepared: PreparedData
+    note: SplitNote = BY_GROUP
 
     @property
     def contract(self) -> SensorContract:
@@ -77,10 +80,12 @@ class Data:
             "name": self.prepared.dataset.name,
             "contract": contract_to_dict(self.contract),
             "labels": list(self.labels),
+            **self.note.to_dict(),
             "windows": {side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
         }
 
-    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+    def tables(self) -> Sequence[Table]:
+        """One table for people."""
         contract = self.contract
         channels = ", ".join(channel.name for channel in contract.channels)
         title = (
@@ -94,16 +99,21 @@ class Data:
                 counts = np.bincount(windows.labels, minlength=len(self.labels))
                 groups = len(set(windows.groups.tolist()))
                 rows.append([side, f"{len(windows.labels):,}", str(groups), *(f"{count:,}" for count in counts)])
-        return title, ["side", "windows", "groups", *self.labels], rows
+        return (Table(title, ["side", "windows", "groups", *self.labels], rows),)
 
-    def __str__(self) -> str:
-        return text_table(*self._table())
-
-    def _repr_html_(self) -> str:
-        return html_table(*self._table())
+    def warned(self) -> str | None:
+        """Warning of the split, if there is one."""
+        return self.note.warning
 
 
-def load(source: str | Path, *, validation_fraction: float = 0.2, test_fraction: float = 0.2, seed: int = 0) -> Data:
+def load(
+    source: str | Path,
+    *,
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    split: str = "group",
+) -> Data:
     """Read recordings, split them by group and cut them into windows.
 
     Args:
@@ -111,6 +121,8 @@ def load(source: str | Path, *, validation_fraction: float = 0.2, test_fraction:
         validation_fraction: Share of the windows for validation, unless the source gives a part of its own.
         test_fraction: Share of the windows for the test, unless the source gives a part of its own.
         seed: Seed of the choice of groups.
+        split: ``group``, or ``time_blocks`` for one or two sessions, which gives weaker evidence; the data and every
+            evaluation then show a warning.
 
     Raises:
         ConfigError: the file is not a data source.
@@ -130,9 +142,10 @@ def load(source: str | Path, *, validation_fraction: float = 0.2, test_fraction:
             f"data.validation_fraction={validation_fraction}",
             f"data.test_fraction={test_fraction}",
             f"data.split_seed={seed}",
+            f"data.split={quote(split)}",
         ],
     )
-    return Data(prepare(config))
+    return Data(prepare(config), split_note(config))
 
 
 def counts_of(values: ArrayLike, contract: SensorContract) -> NDArray[np.int16]:

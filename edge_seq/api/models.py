@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,9 @@ from edge_seq.pipeline.logits import float_probabilities, int_probabilities
 from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, quantize_model, train_model
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.scores.agreement import QuantisationCost
+from edge_seq.scores.evaluation import BY_GROUP, SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions
-from edge_seq.support.display import html_table, progress, text_table
+from edge_seq.support.display import ShownAsTables, Table, progress
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.support.figure_text import percent
 
@@ -127,7 +129,7 @@ def check_fits(model: FloatModel | IntModel, data: Data, *, doing: str) -> None:
 
 
 @dataclass(frozen=True)
-class TrainedModel:
+class TrainedModel(ShownAsTables):
     """A trained network.
 
     Attributes:
@@ -156,7 +158,8 @@ class TrainedModel:
             "temperature": asdict(self.trained.temperature),
         }
 
-    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+    def tables(self) -> Sequence[Table]:
+        """One table for people."""
         best = self.history[self.trained.result.best_epoch - 1]
         rows = [
             ["parameters", f"{num_parameters(self.model):,}"],
@@ -165,17 +168,11 @@ class TrainedModel:
             ["validation accuracy", percent(best.validation_accuracy)],
             ["validation macro-F1", percent(best.validation_macro_f1)],
         ]
-        return _title(self.model), ["", "value"], rows
-
-    def __str__(self) -> str:
-        return text_table(*self._table())
-
-    def _repr_html_(self) -> str:
-        return html_table(*self._table())
+        return (Table(_title(self.model), ["", "value"], rows),)
 
 
 @dataclass(frozen=True)
-class QuantizedModel:
+class QuantizedModel(ShownAsTables):
     """An integer model, proven free of overflow, with the float model that it was made from.
 
     Attributes:
@@ -206,20 +203,15 @@ class QuantizedModel:
             "cost": {"side": self.side, **asdict(self.cost)},
         }
 
-    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+    def tables(self) -> Sequence[Table]:
+        """One table for people."""
         rows = [
             ["bytes of weights in flash", f"{deployed_bytes(self.model):,}"],
             [f"same label as the float model, {self.side}", percent(self.cost.agreement_rate)],
             ["mean difference of a probability", f"{self.cost.mean_abs_probability_error:.4f}"],
             ["overflow", "proven impossible, for any input"],
         ]
-        return _title(self.model), ["", "value"], rows
-
-    def __str__(self) -> str:
-        return text_table(*self._table())
-
-    def _repr_html_(self) -> str:
-        return html_table(*self._table())
+        return (Table(_title(self.model), ["", "value"], rows),)
 
 
 def require_quantized(model: QuantizedModel, *, doing: str) -> None:
@@ -339,7 +331,7 @@ def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(ShownAsTables):
     """Scores of a model on windows.
 
     Attributes:
@@ -347,18 +339,21 @@ class Evaluation:
         side: Side of the split.
         metrics: Scores with 95 % intervals over groups.
         labels: [K] class names.
+        note: Kind of split, with a warning if the scores are weak evidence.
     """
 
     name: str
     side: str
     metrics: Metrics
     labels: tuple[str, ...]
+    note: SplitNote = BY_GROUP
 
     def to_dict(self) -> dict[str, Any]:
         """Give the scores as plain values, ready for JSON."""
-        return {"name": self.name, "side": self.side, **self.metrics.to_dict()}
+        return {"name": self.name, "side": self.side, **self.note.to_dict(), **self.metrics.to_dict()}
 
-    def _table(self) -> tuple[str, list[str], list[list[str]]]:
+    def tables(self) -> Sequence[Table]:
+        """One table for people."""
         metrics = self.metrics
         rows = [
             [title, percent(score.value), percent(score.low), percent(score.high)]
@@ -373,13 +368,11 @@ class Evaluation:
             for label, one in zip(self.labels, metrics.classes, strict=True)
         ]
         title = f"{self.name}: {metrics.num_windows:,} {self.side} windows of {metrics.num_groups} groups"
-        return title, ["score", "value", "95 % from", "to"], rows
+        return (Table(title, ["score", "value", "95 % from", "to"], rows),)
 
-    def __str__(self) -> str:
-        return text_table(*self._table())
-
-    def _repr_html_(self) -> str:
-        return html_table(*self._table())
+    def warned(self) -> str | None:
+        """Warning of the split, if there is one."""
+        return self.note.warning
 
 
 def evaluate(
@@ -411,4 +404,4 @@ def evaluate(
     windows = data.side(side)
     shares = _probabilities(inner, windows.counts)
     metrics = evaluate_predictions(windows.labels, shares, windows.groups, label_names=inner.labels, seed=seed)
-    return Evaluation(inner.name, side, metrics, inner.labels)
+    return Evaluation(inner.name, side, metrics, inner.labels, data.note)

@@ -18,13 +18,14 @@ from edge_seq.cli.output import (
     print_warning,
     progress,
 )
-from edge_seq.scores.reliability import Reliability
 from edge_seq.support.figure_text import PARAMETERS_NOTE
 from edge_seq.support.results import from_plain
 
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print size, cost, calibration, saturation and the tightest bounds of an integer model."""
+    from edge_seq.scores.reliability import Reliability
+
     cost = summary["cost"]
     print_line(
         f"{summary['parameters']} parameters ({PARAMETERS_NOTE}): {summary['weight_bytes']} bytes of weights and "

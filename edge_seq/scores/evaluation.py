@@ -45,6 +45,9 @@ class SplitNote(Result):
     warning: str | None = field(default=None, metadata=written(unless_none=True))
 
 
+BY_GROUP = SplitNote("group")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluation(Result, ShownAsTables):
     """Scores of the models of a run on windows. What was not scored is None.

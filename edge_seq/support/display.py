@@ -96,11 +96,19 @@ class ShownAsTables(ABC):
     def tables(self) -> Sequence[Table]:
         """Tables of the result, the most important one first."""
 
+    def warned(self) -> str | None:
+        """Warning to show below the tables, if there is one."""
+        return None
+
     def __str__(self) -> str:
-        return "\n\n".join(text_table(one.title, one.columns, one.rows) for one in self.tables())
+        shown = "\n\n".join(text_table(one.title, one.columns, one.rows) for one in self.tables())
+        warning = self.warned()
+        return shown if warning is None else f"{shown}\nWARNING: {warning}"
 
     def _repr_html_(self) -> str:
-        return "".join(html_table(one.title, one.columns, one.rows) for one in self.tables())
+        shown = "".join(html_table(one.title, one.columns, one.rows) for one in self.tables())
+        warning = self.warned()
+        return shown if warning is None else f"{shown}<p>WARNING: {escape(warning)}</p>"
 
 
 @contextmanager

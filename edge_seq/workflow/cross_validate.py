@@ -20,11 +20,10 @@ from edge_seq.scores.paired import PairedScores, confusion_by_group, paired_scor
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.support.figure_text import percent
-from edge_seq.support.files import check_can_write
 from edge_seq.support.json_tables import save_json
 from edge_seq.support.results import Result, written
 from edge_seq.workflow.evaluate import sklearn_version
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, open_run
+from edge_seq.workflow.folder import RunFolder, check_can_hold_runs, load_run_float, load_run_int, open_run
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
 
@@ -203,7 +202,7 @@ def cross_validate(
         raise ToolError(
             "cross-validate --forest needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"
         )
-    check_can_write(path)
+    check_can_hold_runs(path, doing="cross-validation")
     made: list[_Repeat] = []
     names: tuple[str, ...] = ()
     done, total = 0, folds * repeats * len(configs)

@@ -18,13 +18,12 @@ from edge_seq.scores.metrics import Metrics
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.support.figure_text import percent
-from edge_seq.support.files import check_can_write
 from edge_seq.support.json_tables import save_json
 from edge_seq.support.results import Result, written
 from edge_seq.training.runtime import require_torch
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
-from edge_seq.workflow.folder import open_run
+from edge_seq.workflow.folder import check_can_hold_runs, open_run
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.report import write_report
 from edge_seq.workflow.train import train_run
@@ -199,7 +198,7 @@ def _check_before(out: Path, overrides: Sequence[str]) -> None:
                 f"demo: {key} cannot be set, because the demo trains each of {list(CELLS)} under its own name; to "
                 "train one cell, use edge-seq train"
             )
-    check_can_write(out)
+    check_can_hold_runs(out, doing="demo")
     require_torch("demo")
     for module, package in (("sklearn", "scikit-learn"), ("matplotlib", "matplotlib")):
         if importlib.util.find_spec(module) is None:

@@ -18,7 +18,7 @@ from edge_seq.pipeline.export_folder import ExportFolder
 from edge_seq.pipeline.reliability import TEMPERATURE
 from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.support.files import write_atomically
+from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json
 
 if TYPE_CHECKING:
@@ -149,6 +149,17 @@ def open_run(path: Path) -> RunFolder:
     if not run.config.is_file():
         raise ConfigError(f"{path} is not the folder of a run: it has no config.toml. Make a run with: edge-seq train")
     return run
+
+
+def check_can_hold_runs(path: Path, *, doing: str) -> None:
+    """See that a folder of several runs can be written to, and that it is not itself a run.
+
+    Raises:
+        ConfigError: the folder is a run, or cannot be written to.
+    """
+    if RunFolder(path).config.is_file():
+        raise ConfigError(f"{doing}: {path} is the folder of a run; give --out a folder of its own")
+    check_can_write(path)
 
 
 @contextmanager

@@ -247,6 +247,19 @@ def test_what_does_not_fit_is_refused(made: Made) -> None:
         es.open_run(made.folder)
 
 
+def test_a_split_by_time_warns_with_its_data_and_its_scores(made: Made) -> None:
+    data = es.load(made.folder / "drives.toml", split="time_blocks")
+    scores = es.evaluate(made.chip, data)
+    for shown in (data, scores):
+        assert "WARNING: the split is by blocks of time" in str(shown)
+        assert "<p>WARNING: the split is by blocks of time" in shown._repr_html_()
+        assert shown.to_dict()["split"] == "time_blocks"
+        assert "weaker evidence" in shown.to_dict()["warning"]
+    assert "WARNING" not in str(made.data)
+    with pytest.raises(ConfigError, match=r"split = 'session' is unknown; give one of \['group', 'time_blocks'"):
+        es.load(made.folder / "drives.toml", split="session")
+
+
 def test_a_side_that_is_empty_is_named(made: Made) -> None:
     whole = es.load(made.folder / "drives.toml", test_fraction=0.0)
     with pytest.raises(DataError, match=r"the split has no test windows; give one of \['train', 'validation'\]"):

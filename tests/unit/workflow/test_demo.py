@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from edge_seq.pipeline.config import load_config
 from edge_seq.support.errors import ConfigError, ToolError
+from edge_seq.workflow.cross_validate import cross_validate
 from edge_seq.workflow.demo import run_demo
 
 
@@ -32,3 +34,13 @@ def test_a_missing_package_is_said_before_the_work(
 def test_what_the_demo_sets_itself_cannot_be_set(key: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=rf"demo: {key} cannot be set, because .* use edge-seq train"):
         run_demo(tmp_path / "demo", overrides=[f"{key}=gru"])
+
+
+def test_runs_are_not_put_into_a_run(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("")
+    message = r".* is the folder of a run; give --out a folder of its own"
+    with pytest.raises(ConfigError, match=f"demo: {message}"):
+        run_demo(tmp_path)
+    with pytest.raises(ConfigError, match=f"cross-validation: {message}"):
+        cross_validate(tmp_path, load_config(None))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
