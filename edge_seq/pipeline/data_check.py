@@ -123,7 +123,7 @@ def check_data(
         guess = guess_source(path)
         source, base, assumptions = guess.source, guess.base, guess.assumptions
         if write is not None:
-            _write_source(write, {**guess.fields, "path": str(path.absolute())}, assumptions)
+            _write_source(write, {**guess.fields, "path": _path_from(path, write.parent)}, assumptions)
     result = audit(source, base=base, model_contract=model_contract, progress=progress)
     drawn = None
     if plots is not None:
@@ -131,6 +131,12 @@ def check_data(
 
         drawn = tuple(draw_plots(result, plots, kind=plot_format))
     return DataCheck(path, summarize(result), assumptions, source_file=write, plots=drawn)
+
+
+def _path_from(data: Path, folder: Path) -> str:
+    """Path of data relative to the folder of their data source if they lie in it, so that both can be moved."""
+    data, folder = data.absolute(), folder.absolute()
+    return data.relative_to(folder).as_posix() if data.is_relative_to(folder) else str(data)
 
 
 def _write_source(path: Path, fields: dict[str, Any], assumptions: tuple[str, ...]) -> None:
