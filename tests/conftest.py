@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-CROSS_COMPILERS = ("arm-none-eabi-gcc", "avr-gcc", "riscv64-unknown-elf-gcc", "powerpc-linux-gnu-gcc")
+CROSS_COMPILERS = (
+    *("arm-none-eabi-gcc", "avr-gcc", "riscv64-unknown-elf-gcc"),
+    *("aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc", "powerpc-linux-gnu-gcc"),
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_seq.data.checks import check_saturation
 from edge_seq.data.recording import SIDES, Dataset, Recording, Windows
 from edge_seq.ir.contract import SensorContract, contract_to_dict, to_counts, verify_contract
-from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, load_config, quote
+from edge_seq.pipeline.config import SIMULATOR, QuantizationConfig, load_config, parse_config, quote
 from edge_seq.pipeline.prepare import PreparedData, prepare, prepare_dataset
 from edge_seq.support.display import html_table, text_table
-from edge_seq.support.errors import DataError
+from edge_seq.support.errors import ContractError, DataError
+
+MAX_SATURATED_SHARE = 0.05  # as in a data source, of all values of a channel
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ def counts_of(values: ArrayLike, contract: SensorContract) -> NDArray[np.int16]:
     Raises:
         DataError: the last axis is not C, a value is not finite, or an integer does not fit 16 bits.
     """
-    array = np.asarray(values)
+    array = _array(values)
     channels = contract.num_channels
     if array.ndim == 0 or array.shape[-1] != channels or array.dtype.kind not in "iuf":
         raise DataError(
@@ -162,6 +165,37 @@ def counts_of(values: ArrayLike, contract: SensorContract) -> NDArray[np.int16]:
             "contract's units, or the raw counts of the sensor"
         )
     return array.astype(np.int16)
+
+
+def _array(values: ArrayLike) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"converting values: they are no array ({error}); give windows of equal length") from error
+
+
+def check_few_beyond_full_scale(
+    values: ArrayLike, contract: SensorContract, *, name: str, largest_share: float
+) -> None:
+    """Refuse floats that are in another unit than that of the contract, so that most would be clipped.
+
+    Args:
+        values: [..., C]; integers are raw counts and pass.
+        contract: Sensor contract with the full scale of each channel.
+        name: Name of the values in the message.
+        largest_share: Largest share of a channel's values that may lie beyond its full scale.
+
+    Raises:
+        ContractError: the share is larger.
+    """
+    array = _array(values)
+    if array.dtype.kind != "f" or not array.size:
+        return
+    try:
+        samples = array.reshape(-1, contract.num_channels).astype(np.float64)
+        check_saturation(samples, name=name, contract=contract, max_saturated_share=largest_share)
+    except ContractError as error:
+        raise ContractError(f"{error}, or give raw counts as integers") from error
 
 
 def windows(
@@ -192,7 +226,8 @@ def windows(
 
     Raises:
         DataError: shapes do not fit, a label is unknown, or the groups are too few for the split.
-        ContractError: the contract is not usable.
+        ContractError: the contract is not usable, or many values lie beyond its full scale.
+        ConfigError: a fraction or the seed is out of range.
 
     Example:
         >>> import numpy as np
@@ -219,19 +254,26 @@ def windows(
             "the window length of the contract, and at least one window"
         )
     given = np.asarray(labels)
-    group_names = np.asarray(groups).astype(np.str_)
+    given_groups = np.asarray(groups)
+    if any(one is None or one != one for one in given_groups.ravel().tolist()):  # NaN differs from itself
+        raise DataError(
+            "taking windows: a group is missing (None or NaN); give each window its drive, subject or session"
+        )
+    group_names = given_groups.astype(np.str_)
     if given.shape != (len(counts),) or group_names.shape != (len(counts),):
         raise DataError(
             f"taking windows: {len(counts)} windows, labels {list(given.shape)}, groups {list(group_names.shape)}; "
             "expected one label and one group for each window"
         )
+    check_few_beyond_full_scale(values, contract, name=name, largest_share=MAX_SATURATED_SHARE)
     index, names = _class_indices(given, label_names)
     recordings = tuple(
         Recording(f"window {position}", str(group), window, np.full(contract.window_length, label, dtype=np.int16))
         for position, (window, group, label) in enumerate(zip(counts, group_names, index, strict=True))
     )
     dataset = Dataset(name, contract, names, recordings)
-    split = DataConfig(validation_fraction=validation_fraction, test_fraction=test_fraction, split_seed=seed)
+    options = {"validation_fraction": validation_fraction, "test_fraction": test_fraction, "split_seed": seed}
+    split = parse_config({"data": options}, where="es.windows").data
     return Data(prepare_dataset(dataset, split, QuantizationConfig(), minimum_share=1.0))
 
 
@@ -247,11 +289,24 @@ def _class_indices(given: NDArray[Any], label_names: Sequence[str] | None) -> tu
                 f"taking windows: labels run from {given.min()} to {given.max()}; expected 0 to "
                 f"{len(label_names) - 1}, one for each of label_names"
             )
-        return given.astype(np.int16), tuple(label_names)
+        return given.astype(np.int16), _distinct(label_names)
+    if not all(isinstance(one, str) for one in given.tolist()):
+        raise DataError(
+            f"taking windows: labels are {given.dtype}; expected class names (texts), or class indices (integers)"
+        )
     texts = given.astype(np.str_)
-    names = tuple(label_names) if label_names is not None else tuple(sorted(set(texts.tolist())))
+    names = _distinct(label_names if label_names is not None else sorted(set(texts.tolist())))
     unknown = sorted(set(texts.tolist()) - set(names))
     if unknown:
         raise DataError(f"taking windows: label {unknown[0]!r} is not among label_names {list(names)}; add it there")
     positions = {name: position for position, name in enumerate(names)}
     return np.array([positions[text] for text in texts.tolist()], dtype=np.int16), names
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of the classes, none empty and none twice."""
+    if isinstance(names, str) or not all(names) or len(set(names)) < len(names):
+        raise DataError(
+            f"taking windows: class names {names!r}; expected a list of different names, none of them empty"
+        )
+    return tuple(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_seq.api.models import QuantizedModel, TrainedModel
+from edge_seq.api.models import QuantizedModel, TrainedModel, require_quantized
 from edge_seq.backends.onnx.graph import Form
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.pipeline.exports import render_c, write_exports
@@ -24,6 +24,7 @@ def export_c(model: QuantizedModel, folder: str | Path) -> Path:
 
     Raises:
         ConfigError: the folder cannot be written to.
+        ModelError: the model is not quantized.
         ExportError: the model's name is the name of a system header.
 
     Example:
@@ -31,6 +32,7 @@ def export_c(model: QuantizedModel, folder: str | Path) -> Path:
         >>> es.export_c(chip, "out").name
         'out'
     """
+    require_quantized(model, doing="exporting C")
     folder = Path(folder)
     check_can_write(folder)
     files = render_c(model.model, model.golden)

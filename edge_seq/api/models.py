@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edge_seq.api.data import Data, counts_of
+from edge_seq.api.data import Data, check_few_beyond_full_scale, counts_of
+from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.describe import describe
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatFormat,
     FloatModel,
     IntModel,
+    SequenceModel,
     deployed_bytes,
     model_hash,
     num_parameters,
@@ -26,7 +28,7 @@ from edge_seq.quant.calibrate import Calibration
 from edge_seq.scores.agreement import QuantisationCost
 from edge_seq.scores.metrics import Metrics, evaluate_predictions
 from edge_seq.support.display import html_table, progress, text_table
-from edge_seq.support.errors import DataError
+from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.support.figure_text import percent
 
 if TYPE_CHECKING:
@@ -58,8 +60,10 @@ def predict_windows(model: FloatModel | IntModel, values: ArrayLike) -> Predicti
 
     Raises:
         DataError: the shape does not fit the contract.
+        ContractError: most values of a channel lie beyond its full scale, so they are in another unit.
     """
     counts = counts_of(values, model.contract)
+    check_few_beyond_full_scale(values, model.contract, name=f"for {model.name}", largest_share=0.5)
     counts = counts[np.newaxis] if counts.ndim == 2 else counts
     length = model.contract.window_length
     if counts.ndim != 3 or counts.shape[1] != length or not len(counts):
@@ -76,6 +80,50 @@ def _probabilities(model: FloatModel | IntModel, counts: NDArray[np.int16]) -> N
     if isinstance(model.number_format, FloatFormat):
         return float_probabilities(model, counts)
     return int_probabilities(model, counts)
+
+
+def check_same_contract(model: FloatModel | IntModel, data: Data, *, doing: str) -> None:
+    """Check that data are measured and cut as a model expects. The stride of the windows may differ.
+
+    Args:
+        model: Float or integer model.
+        data: Data to use with it.
+        doing: Beginning of the message.
+
+    Raises:
+        ContractError: a field of the contract differs; the message names each with both values.
+    """
+    wanted, found = contract_to_dict(model.contract), contract_to_dict(data.contract)
+    differing = [
+        f"{field} of the data {found[field]}, of the model {wanted[field]}"
+        for field in wanted
+        if field != "window_stride" and wanted[field] != found[field]
+    ]
+    if differing:
+        raise ContractError(
+            f"{doing}: the data have another sensor contract: {'; '.join(differing)}. Give data with the contract of "
+            "the model, or train with these data"
+        )
+
+
+def check_fits(model: FloatModel | IntModel, data: Data, *, doing: str) -> None:
+    """Check that data have the sensor contract and the labels of a model.
+
+    Args:
+        model: Float or integer model.
+        data: Data to use with it.
+        doing: Beginning of the message.
+
+    Raises:
+        ContractError: the contract differs.
+        DataError: the labels differ, or their order.
+    """
+    check_same_contract(model, data, doing=doing)
+    if model.labels != data.labels:
+        raise DataError(
+            f"{doing}: labels of the data are {list(data.labels)}, those of the model {list(model.labels)}; expected "
+            "the same in the same order"
+        )
 
 
 @dataclass(frozen=True)
@@ -174,6 +222,18 @@ class QuantizedModel:
         return html_table(*self._table())
 
 
+def require_quantized(model: QuantizedModel, *, doing: str) -> None:
+    """Check at run time that a model is quantized.
+
+    Raises:
+        ModelError: it is another model.
+    """
+    if not isinstance(model, QuantizedModel):
+        raise ModelError(
+            f"{doing}: found a {type(model).__name__}; expected an integer model: es.quantize(model, calibration=data)"
+        )
+
+
 def _title(model: FloatModel | IntModel) -> str:
     kind = "float model" if isinstance(model.number_format, FloatFormat) else "integer model"
     layers = ", ".join(
@@ -249,7 +309,8 @@ def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool
         quiet: True shows no progress bar.
 
     Raises:
-        DataError: the data do not fit the model.
+        ContractError: the data have another sensor contract than the model.
+        DataError: the data have no windows to calibrate with.
         RangeProofError: the model cannot be proven free of overflow.
 
     Example:
@@ -259,6 +320,11 @@ def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool
         True
     """
     float_model = model.model if isinstance(model, TrainedModel) else model
+    if not (isinstance(float_model, SequenceModel) and isinstance(float_model.number_format, FloatFormat)):
+        raise ModelError(
+            f"quantizing: found a {type(model).__name__}; expected a float model, for example from es.train"
+        )
+    check_same_contract(float_model, calibration, doing=f"quantizing {float_model.name}")
     side = "train" if calibration.validation is None else "validation"
     windows = calibration.side(side)
     with progress("quantizing", QUANTIZE_STEPS, quiet=quiet) as update:
@@ -328,7 +394,9 @@ def evaluate(
         seed: Seed of the resampling behind the intervals.
 
     Raises:
-        DataError: the side has no windows, or they do not fit the model.
+        ContractError: the data have another sensor contract than the model.
+        DataError: the data have other labels than the model, or the side has no windows.
+        ConfigError: the seed is negative.
 
     Example:
         >>> import edge_seq as es
@@ -337,6 +405,9 @@ def evaluate(
         True
     """
     inner = model.model if isinstance(model, TrainedModel | QuantizedModel) else model
+    if seed < 0:
+        raise ConfigError(f"evaluating {inner.name}: seed is {seed}; give a whole number from 0")
+    check_fits(inner, data, doing=f"evaluating {inner.name}")
     windows = data.side(side)
     shares = _probabilities(inner, windows.counts)
     metrics = evaluate_predictions(windows.labels, shares, windows.groups, label_names=inner.labels, seed=seed)

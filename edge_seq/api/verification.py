@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_seq.api.data import Data
-from edge_seq.api.models import QuantizedModel
+from edge_seq.api.models import QuantizedModel, check_fits, require_quantized
 from edge_seq.parity.inputs import choose_inputs
 from edge_seq.parity.ladder import Ladder
 from edge_seq.parity.verification import FloatSide, verify_models
 from edge_seq.pipeline.exports import render_c, render_onnx
 from edge_seq.support.display import progress
+from edge_seq.support.errors import ConfigError
 from firmware_export.toolchain.target import choose_targets
 
 
@@ -40,8 +41,10 @@ def verify(
         The ladder. ``holds`` is True if no rung failed. It shows itself as a table.
 
     Raises:
-        ConfigError: there is no such target.
-        DataError: the side has no windows.
+        ConfigError: there is no such target, or a number of windows is out of range.
+        ModelError: the model is not quantized.
+        ContractError: the data have another sensor contract than the model.
+        DataError: the data have other labels than the model, or the side has no windows.
         ToolError: there is no C compiler.
 
     Example:
@@ -50,7 +53,16 @@ def verify(
         >>> len(ladder.rungs), ladder.rungs[-1].name
         (10, 'integer reference = C on cortex_m4')
     """
+    require_quantized(model, doing="verifying")
+    if isinstance(targets, str):
+        raise ConfigError(f"verifying {model.model.name}: targets is the text {targets!r}; give a list, [{targets!r}]")
+    if max_windows < 1 or extreme_windows < 0:
+        raise ConfigError(
+            f"verifying {model.model.name}: max_windows is {max_windows}, extreme_windows {extreme_windows}; give at "
+            "least 1 and at least 0"
+        )
     chosen = choose_targets(list(targets))
+    check_fits(model.model, data, doing=f"verifying {model.model.name}")
     windows = data.side(side)
     inputs = choose_inputs(windows, model.model, max_windows=max_windows, extreme_windows=extreme_windows)
     rendered = {**render_onnx(model.model, model.float_model), **render_c(model.model, model.golden)}

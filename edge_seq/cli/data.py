@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_tables, progress
+from edge_seq.support.names import is_printable
 
 if TYPE_CHECKING:
     from edge_seq.pipeline.data_check import DataCheck
+    from edge_seq.support.display import Table
+
+_ROWS = 12  # of a table, unless --all is given
 
 app = typer.Typer(no_args_is_help=True, help="Look at recordings before training on them.")
 
@@ -27,6 +33,7 @@ def check(
     write: Annotated[
         Path | None, typer.Option(help="Write the data source that was guessed for a file or folder (TOML).")
     ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every row of all tables.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a data set, and exit 1 on what would spoil a training.
@@ -39,7 +46,8 @@ def check(
     from edge_seq.pipeline.data_check import check_data
     from edge_seq.workflow.folder import load_run_float, open_run
 
-    with progress("reading recordings", 0, quiet=as_json) as update:
+    with progress("reading recordings", 0, quiet=as_json) as update, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other libraries; what matters is a finding
         result = check_data(
             path,
             plots=plots,
@@ -51,24 +59,45 @@ def check(
     if as_json:
         print_json(result)
     else:
-        _print(result)
+        _print(result, rows=None if show_all else _ROWS)
     raise typer.Exit(0 if result.usable else CHECK_FAILED)
 
 
-def _print(result: DataCheck) -> None:
+def _print(result: DataCheck, *, rows: int | None) -> None:
+    if result.header:
+        print_line(f"read as {_visible(result.header)}")
+    by_title = {table.title: table for table in result.tables()}
+    _print_some(by_title.pop("columns", None), rows)
+    if result.rate:
+        print_line(f"rate: {result.rate}")
     for text in result.assumptions:
-        print_line(f"taken for granted: {text}")
+        print_line(f"taken for granted: {_visible(text)}")
     print_line(result.headline())
-    classes, channels, *findings = result.tables()
-    print_tables([classes, channels])
+    findings = by_title.pop("findings", None)
+    for table in by_title.values():
+        _print_some(table, rows)
     if result.found.still_gravity_g is not None:
         print_line(f"gravity while still: {result.found.still_gravity_g:.3f} g (median of the recordings)")
-    for note in result.found.reading:
+    for note in result.found.reading[:rows]:
         print_line(f"while reading: {note}")
-    print_tables(findings)
+    _print_some(findings, rows)
     for file in result.plots or ():
         print_line(f"wrote {file}")
     if result.source_file is not None:
         print_line(f"wrote {result.source_file}; correct it, then: edge-seq data check {result.source_file}")
     errors = sum(one.severity == "error" for one in result.found.findings)
     print_line("usable" if not errors else f"not usable as it is: {errors} errors")
+
+
+def _visible(text: str) -> str:
+    """A text from a file, with control characters written out, since a terminal would obey them."""
+    return "".join(one if is_printable(one) else repr(one)[1:-1] for one in text)
+
+
+def _print_some(table: Table | None, rows: int | None) -> None:
+    """Print the first rows of a table, and say how many there are more."""
+    if table is None:
+        return
+    print_tables([replace(table, rows=[[_visible(cell) for cell in row] for row in table.rows[:rows]])])
+    if rows is not None and len(table.rows) > rows:
+        print_line(f"... and {len(table.rows) - rows} more {table.title}; --all shows them")

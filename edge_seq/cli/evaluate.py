@@ -82,3 +82,5 @@ def command(
     if results.reliability is not None:
         print_line(results.reliability.temperature_text())
     print_tables([confusion])
+    for line in results.advice or ():
+        print_line(line)

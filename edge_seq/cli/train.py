@@ -86,7 +86,8 @@ def command(
         print_line(dump_config(resolved).rstrip())
         return
 
-    from edge_seq.workflow.train import few_steps_warning, train_run
+    from edge_seq.pipeline.advice import few_steps_warning
+    from edge_seq.workflow.train import train_run
 
     with progress("training", resolved.training.epochs, quiet=as_json) as update:
         summary = train_run(
@@ -112,6 +113,6 @@ def command(
         f"{resolved.training.cell} with {resolved.training.hidden_size} units, epoch {summary['best_epoch']} kept: "
         f"validation accuracy {percent(best['validation_accuracy'])}, macro-F1 {percent(best['validation_macro_f1'])}"
     )
-    warning = few_steps_warning(summary["optimiser_steps"], resolved.training)
+    warning = few_steps_warning(summary["optimiser_steps"], resolved)
     print_line(f"{summary['optimiser_steps']:,} optimiser steps" if warning is None else f"WARNING: {warning}")
     print_line(f"next: edge-seq quantize {shlex.quote(str(out))}")

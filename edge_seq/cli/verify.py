@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table, progress
 from edge_seq.device.transport import DEFAULT_BAUD
-
-if TYPE_CHECKING:
-    pass
 
 
 def command(

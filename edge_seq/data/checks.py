@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.data.periods import typical_period
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ContractError, DataError
 
@@ -42,7 +43,7 @@ def check_time_order(time_s: NDArray[np.float64], *, name: str) -> None:
 
 
 def check_rate(time_s: NDArray[np.float64], *, name: str, sample_rate_hz: float, tolerance: float) -> None:
-    """Check the sample rate, from the median period, against the contract's.
+    """Check the sample rate, from the typical period, against the contract's.
 
     Args:
         time_s: float64 [T], seconds, increasing.
@@ -53,10 +54,10 @@ def check_rate(time_s: NDArray[np.float64], *, name: str, sample_rate_hz: float,
     """
     if len(time_s) < 2:
         return
-    found = 1.0 / float(np.median(np.diff(time_s)))
+    found = 1.0 / typical_period(np.diff(time_s))
     if abs(found - sample_rate_hz) > tolerance * sample_rate_hz * (1 + _ROUNDING):
         raise ContractError(
-            f"recording {name}: sampled at {found:.4g} Hz (median period), the sensor contract says "
+            f"recording {name}: sampled at {found:.4g} Hz (typical period), the sensor contract says "
             f"{sample_rate_hz:g} Hz with a tolerance of {tolerance:.1%}. Correct sample_rate_hz or time_unit, or ask "
             'for resampling in the data source: resample = "lowpass" (or "linear")'
         )

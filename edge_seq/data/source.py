@@ -28,6 +28,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
+from edge_seq.data.layout import Layout, sensor_of
 from edge_seq.data.recording import Side
 from edge_seq.data.resample import ResampleMethod
 from edge_seq.data.units import unit_of
@@ -48,7 +49,10 @@ DEFAULT_FILE_PATTERN = r"(?:^|/)(?P<label>[^\W\d_]+(?:_[^\W\d_]+)*)[^/]*$"
 
 
 # Suffixes of files that hold recordings. A data source is a TOML file.
-RECORDING_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".npz", ".json", ".cbor", ".txt", ".gz")
+RECORDING_SUFFIXES = (
+    ".csv", ".csv.gz", ".parquet", ".npz", ".npy", ".json", ".cbor", ".txt", ".tsv", ".dat", ".log", ".gz", ".zip",
+    ".mat", ".h5", ".hdf5",
+)  # fmt: skip
 _SOURCE_FIELDS = {"channels", "sample_rate_hz", "window_length", "window_stride", "path"}
 _RUN_TABLES = {"data", "training", "quantization", "budgets"}
 
@@ -109,20 +113,37 @@ class DataSource(StrictTable):
             folder given to ``read_dataset``, usually the folder of the TOML file.
         format: format of the files. ``auto`` chooses it by the suffix of each file; a ``.csv`` file is then plain CSV.
         split_files: file inside ``path`` for each side of the split, for sets that come as train and test files.
-        delimiter: character between the columns of a CSV file.
-        column_names: names of the columns of a CSV file without a header row, in the order of the file; or of the last
-            axis of windows.
-        windows_array: name of the array of windows in an NPZ file.
+        split_folders: folder below ``path`` for each side of the split, for example ``train = "training"``.
+        files: names of the files of a folder to read, with ``*`` and ``?``, for example ``"*.txt"``; one or several.
+            Default: files with a suffix that a reader knows.
+        exclude: names of files not to read, written the same way.
+        delimiter, decimal, encoding, comment, skip_rows, max_lost_share: layout of text files; see
+            :class:`edge_seq.data.layout.Layout`. What is left out is found in each file.
+        column_names: names of the columns of a text file without a header row, in the order of the file; or of the
+            channels of windows.
+        recording_break, rows_per_recording: what ends a recording within a text file: ``"blank"`` for a blank line, a
+            regular expression for a line, or a number of rows. Each such recording is a group of its own.
+        row_is_window: number of columns of a text file with a window in each row (x y z x y z ...).
+        windows_array: name of the array of windows in an NPZ, MATLAB or HDF5 file; ``{split}`` in it stands for train,
+            validation and test, as in ``X_{split}``.
+        axes_order: order of its axes: ``N`` windows, ``T`` samples, ``C`` channels.
+        sensor_files: file of each sensor, for recordings that are folders with a file for each sensor. A channel names
+            its column as ``sensor/column``; all sensors are joined on the clock of the first channel's sensor.
+        sensor_column: column that names the sensor of each row, for files with the sensors in rows; channels name their
+            columns the same way.
         recording_column: column that tells the recordings of one file apart. Without it a file is one recording.
         group_column: column with drive, subject or session. Without it, and without a group in the manifest or file
             name, each recording is a group of its own.
         time_column: column with the time of each sample, in ``time_unit``. Rows must be in order.
         index_column: column with the number of each sample, instead of a time. Without both columns, rows are taken as
             evenly sampled, in order.
-        time_unit: unit of a ``time_column`` of numbers. Leave it at ``s`` for a column of Parquet timestamps.
+        time_unit: unit of a ``time_column`` of numbers, or ``datetime`` for dates and times of day as text. Leave it at
+            ``s`` for a column of Parquet timestamps.
+        repeated_times: ``error``, or ``spread`` the samples that share a stamp evenly up to the next one.
         split_column: column with ``train``, ``validation`` or ``test`` for each row, the same within a group.
         label_from: source of the labels: ``column`` (``label_column``), ``file_name`` (``file_pattern``), ``folder``
-            (the first folder below ``path``; a second one is the group), ``manifest`` or ``intervals``.
+            (the first folder below ``path``; a second one is the group), ``manifest``, ``intervals`` or ``info_labels``
+            (the ``info.labels`` of an Edge Impulse export, which also gives the split).
         label_column: column with the class of each row. An empty or null value is unlabelled.
         file_pattern: regular expression with the group ``label`` and optionally ``group``. It is searched in the path
             below ``path``, with ``/`` between folders and without the suffix of the format.
@@ -142,32 +163,61 @@ class DataSource(StrictTable):
             to the contract's rate; see :mod:`edge_seq.data.resample`.
         minimum_share: share of a window that its label must cover; see ``make_windows``. With 1.0 a window lies fully
             inside one labelled segment.
-        rate_tolerance: largest relative deviation of the sample rate, from the median period, from the contract's.
+        rate_tolerance: largest relative deviation of the sample rate, from the typical period, from the contract's.
         max_gap_s: longest time between two samples. Default: two sample periods, so that one lost sample is accepted.
         max_saturated_share: largest share of a recording's samples beyond full scale. A larger one means a wrong unit.
         on_gap: ``error``, or ``split`` the recording there into two.
+        on_missing: ``error``, or ``split`` the recording at samples with a missing value, which are left out.
         on_short: ``error``, or ``skip`` recordings shorter than a window (logged).
         on_constant_axis: ``error``, or ``allow`` an axis that never changes in a recording.
+        split: split of a run on these recordings: ``group``, or ``time_blocks`` for sets with fewer than three groups
+            of a class, which is weaker evidence. A run whose ``data.split`` is ``group`` takes ``time_blocks`` over.
     """
 
     name: str = Field(min_length=1)
     path: str
     format: Literal[
-        "auto", "csv", "parquet", "edge_impulse_json", "edge_impulse_cbor", "npz", "edge_impulse_csv", "phone_csv"
+        "auto",
+        "csv",
+        "parquet",
+        "edge_impulse_json",
+        "edge_impulse_cbor",
+        "npz",
+        "npy",
+        "mat",
+        "hdf5",
+        "edge_impulse_csv",
+        "phone_csv",
+        "channel_windows",
     ] = "auto"
     split_files: dict[Side, str] = Field(default_factory=dict)
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    split_folders: dict[Side, str] = Field(default_factory=dict)
+    files: str | tuple[str, ...] = ()
+    exclude: str | tuple[str, ...] = ()
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    decimal: Literal[".", ","] | None = None
+    encoding: str | None = None
+    comment: str | None = Field(default=None, min_length=1)
+    skip_rows: int | None = Field(default=None, ge=0)
+    max_lost_share: float = Field(default=0.01, ge=0, lt=1)
     column_names: tuple[str, ...] = ()
+    recording_break: str | None = Field(default=None, min_length=1)
+    rows_per_recording: int | None = Field(default=None, ge=1)
+    row_is_window: int | None = Field(default=None, ge=1)
     windows_array: str = "X"
+    axes_order: Literal["NTC", "NCT", "TNC", "TCN", "CNT", "CTN"] = "NTC"
+    sensor_files: dict[str, str] = Field(default_factory=dict)
+    sensor_column: str | None = None
 
     recording_column: str | None = None
     group_column: str | None = None
     time_column: str | None = None
     index_column: str | None = None
-    time_unit: Literal["s", "ms", "us", "ns"] = "s"
+    time_unit: Literal["s", "ms", "us", "ns", "datetime"] = "s"
+    repeated_times: Literal["error", "spread"] = "error"
     split_column: str | None = None
 
-    label_from: Literal["column", "file_name", "folder", "manifest", "intervals"] = "column"
+    label_from: Literal["column", "file_name", "folder", "manifest", "intervals", "info_labels"] = "column"
     label_column: str | None = "label"
     file_pattern: str = DEFAULT_FILE_PATTERN
     manifest: str | None = None
@@ -193,7 +243,9 @@ class DataSource(StrictTable):
     max_saturated_share: float = Field(default=0.05, ge=0, le=1)
     on_gap: Literal["error", "split"] = "error"
     on_short: Literal["error", "skip"] = "error"
+    on_missing: Literal["error", "split"] = "error"
     on_constant_axis: Literal["error", "allow"] = "error"
+    split: Literal["group", "time_blocks"] = "group"
 
     @property
     def contract(self) -> SensorContract:
@@ -214,14 +266,34 @@ class DataSource(StrictTable):
     @property
     def numeric_columns(self) -> tuple[str, ...]:
         """Columns to read as numbers: channels, then time or index."""
-        clock = self.time_column or self.index_column
+        clock = self.index_column if self.time_unit == "datetime" else self.time_column or self.index_column
         return self.channel_columns + ((clock,) if clock else ())
+
+    @property
+    def date_columns(self) -> tuple[str, ...]:
+        """Columns to read as dates or times of day."""
+        return (self.time_column,) if self.time_column and self.time_unit == "datetime" else ()
+
+    @property
+    def layout(self) -> Layout:
+        """Layout of the text files, as far as it is stated."""
+        return Layout(
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            encoding=self.encoding,
+            comment=self.comment,
+            skip_rows=self.skip_rows,
+            column_names=self.column_names,
+            recording_break=self.recording_break,
+            rows_per_recording=self.rows_per_recording,
+            max_lost_share=self.max_lost_share,
+        )
 
     @property
     def text_columns(self) -> tuple[str, ...]:
         """Columns to read as text: recording, group, split, label; each once."""
         label = self.label_column if self.label_from == "column" else None
-        named = (self.recording_column, self.group_column, self.split_column, label)
+        named = (self.recording_column, self.group_column, self.split_column, label, self.sensor_column)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
     @property
@@ -240,6 +312,12 @@ class DataSource(StrictTable):
             raise ValueError("time_column and index_column are both given; give one of them")
         if self.split_files and self.split_column:
             raise ValueError("split_files and split_column are both given; give one of them")
+        if self.split_folders and (self.split_files or self.split_column or self.manifest):
+            raise ValueError("split_folders and another source of the split are both given; give one of them")
+        if self.sensor_files and self.sensor_column:
+            raise ValueError("sensor_files and sensor_column are both given; give one of them")
+        if self.sensor_files or self.sensor_column:
+            self._check_sensors()
         if self.label_from == "column" and not self.label_column:
             raise ValueError('label_from is "column", so label_column must name the column that holds the class')
         for field in ("manifest", "intervals"):
@@ -277,6 +355,17 @@ class DataSource(StrictTable):
         if self.label_from == "file_name":
             _check_pattern(self.file_pattern)
         return self
+
+    def _check_sensors(self) -> None:
+        if not self.time_column:
+            raise ValueError("sensors are joined by time, so time_column must name the column of times")
+        for column in self.channel_columns:
+            sensor, name = sensor_of(column)
+            if not name or (self.sensor_files and sensor not in self.sensor_files):
+                raise ValueError(
+                    f"channel column {column!r} names no sensor; write it as sensor/column, for example "
+                    f"{next(iter(self.sensor_files), 'acc')}/x"
+                )
 
 
 def _check_pattern(pattern: str) -> None:
@@ -345,7 +434,7 @@ def load_source(path: Path) -> DataSource:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"data source {path} does not exist; give the path of a TOML file") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"data source {path} cannot be read as TOML: {error}") from error
     if _RUN_TABLES & table.keys() and not _SOURCE_FIELDS & table.keys():
         raise ConfigError(

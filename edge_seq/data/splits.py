@@ -215,11 +215,12 @@ def split_by_time_blocks(
             )
     split = Split(tuple(pieces["train"]), tuple(pieces["validation"]), tuple(pieces["test"]))
     for side in ("train", *(side for side, fraction in fractions.items() if fraction)):
-        total = sum(_windows_of_groups(dataset, getattr(split, side), minimum_share).values())
-        missing = [label for label, n in zip(dataset.labels, np.atleast_1d(total), strict=False) if n == 0]
-        if not pieces[side] or missing:
+        none = np.zeros(len(dataset.labels), dtype=np.int64)
+        total = sum(_windows_of_groups(dataset, getattr(split, side), minimum_share).values(), none)
+        missing = [label for label, n in zip(dataset.labels, total, strict=True) if n == 0]
+        if missing:
             raise DataError(
-                f"cannot split by time: {side} gets no window of {missing or list(dataset.labels)}, each at least a "
+                f"cannot split by time: {side} gets no window of {missing}, each at least a "
                 f"window of {window} samples away from the other sides; record more, shorten window_length, or set a "
                 "fraction to 0"
             )

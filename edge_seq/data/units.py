@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import get_args
 
 from edge_seq.ir.contract import Unit
@@ -11,33 +12,53 @@ STANDARD_GRAVITY = 9.80665  # m/s^2 in 1 g, by definition
 DEGREES_IN_RADIAN = 57.29577951308232
 
 # Spellings in lower case, without blanks. The text in brackets of a header (`Acceleration x (m/s^2)`) is looked up too.
-_SPELLINGS: dict[Unit, tuple[str, ...]] = {
+_SPELLINGS: dict[str, tuple[str, ...]] = {
     "m/s^2": ("m/s^2", "m/s2", "m/s²", "m/s**2", "m/s/s", "mps2", "mps^2", "ms-2", "ms^-2", "m*s^-2"),
     "g": ("g", "gs", "gn", "g0", "gravity"),
     "mg": ("mg", "milli-g", "millig"),
     "rad/s": ("rad/s", "rad/sec", "radians/s", "rads-1", "rads^-1"),
     "deg/s": ("deg/s", "deg/sec", "dps", "°/s", "degrees/s"),
-    "counts": ("counts", "count", "lsb", "raw", "digits"),
+    "uT": ("ut", "µt", "μt", "microtesla"),
+    "counts": ("counts", "count", "lsb", "raw", "digits", "digit", "adc"),
+    # Units of columns only: a channel of the contract is in one of the units above.
+    "mm/s^2": ("mm/s^2", "mm/s2", "mm/s²"),
+    "cm/s^2": ("cm/s^2", "cm/s2", "cm/s²", "gal"),
+    "mdps": ("mdps", "mdeg/s", "millidps", "m°/s"),
+    "mrad/s": ("mrad/s",),
 }
 _BY_SPELLING = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
 # Value of each unit in the first unit of its kind.
-_KINDS: tuple[dict[Unit, float], ...] = (
-    {"m/s^2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000},
-    {"rad/s": 1.0, "deg/s": 1 / DEGREES_IN_RADIAN},
+_KINDS: tuple[dict[str, float], ...] = (
+    {"m/s^2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000, "mm/s^2": 0.001, "cm/s^2": 0.01},
+    {"rad/s": 1.0, "deg/s": 1 / DEGREES_IN_RADIAN, "mdps": 0.001 / DEGREES_IN_RADIAN, "mrad/s": 0.001},
+    {"uT": 1.0},
 )
+# Channel unit for a column unit that no channel has.
+CHANNEL_UNIT: dict[str, Unit] = {"mm/s^2": "m/s^2", "cm/s^2": "m/s^2", "mdps": "deg/s", "mrad/s": "rad/s"}
+_UNIT_IN_NAME = re.compile(r"[\(\[]([^\(\[\)\]]+)[\)\]]\s*$")
 GRAVITY_IN: dict[Unit, float] = {"m/s^2": STANDARD_GRAVITY, "g": 1.0, "mg": 1000.0}
 
 
-def unit_of(text: str) -> Unit | None:
-    """Find the unit that a name means; None if the name is unknown.
+def unit_of(text: str) -> str | None:
+    """Find the unit of a column that a name means: a unit of channels, or a part of one; None if the name is unknown.
 
-    >>> unit_of("m/s2"), unit_of("DPS"), unit_of("mV")
-    ('m/s^2', 'deg/s', None)
+    >>> unit_of("m/s2"), unit_of("DPS"), unit_of("mdps"), unit_of("mV")
+    ('m/s^2', 'deg/s', 'mdps', None)
     """
     return _BY_SPELLING.get("".join(text.lower().split()))
 
 
-def unit_named(text: str, *, what: str) -> Unit:
+def unit_in_name(name: str) -> str | None:
+    """Find the text in brackets at the end of a column's name; None if there is none.
+
+    >>> unit_in_name("Acceleration x (m/s^2)"), unit_in_name("gyr_x[mdps]"), unit_in_name("ax")
+    ('m/s^2', 'mdps', None)
+    """
+    match = _UNIT_IN_NAME.search(name)
+    return match.group(1).strip() if match else None
+
+
+def unit_named(text: str, *, what: str) -> str:
     """Find the unit that a name means.
 
     Args:
@@ -49,11 +70,13 @@ def unit_named(text: str, *, what: str) -> Unit:
     """
     unit = unit_of(text)
     if unit is None:
-        raise ContractError(f"{what}: unit {text!r} is unknown; give one of {list(get_args(Unit))}")
+        raise ContractError(
+            f"{what}: unit {text!r} is unknown; give one of {[*get_args(Unit), *CHANNEL_UNIT]} with column_unit"
+        )
     return unit
 
 
-def conversion_factor(found: Unit, wanted: Unit, *, what: str) -> float:
+def conversion_factor(found: str, wanted: Unit, *, what: str) -> float:
     """Compute the factor that converts a value in ``found`` to ``wanted``.
 
     Args:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_seq.support.errors import ContractError
 from edge_seq.support.names import check_name
 
-Unit = Literal["m/s^2", "g", "mg", "rad/s", "deg/s", "counts"]
+Unit = Literal["m/s^2", "g", "mg", "rad/s", "deg/s", "uT", "counts"]
 PreprocessingStep = Literal["none", "difference", "remove_gravity"]
 
 COUNT_MIN, COUNT_MAX = -32768, 32767

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tomli_w
 
 from edge_seq.data.audit.audit import AuditSummary, audit, summarize
+from edge_seq.data.guess.clues.columns import ColumnRole
 from edge_seq.data.source import load_source
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.drawing import require_matplotlib
-from edge_seq.support.errors import ConfigError
+from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.figure_text import percent
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.results import Result, written
 
 if TYPE_CHECKING:
     from edge_seq.data.audit.plots import PlotFormat
+    from edge_seq.data.guess import Guess
 
 PLOT_FORMATS = ("png", "svg")
 
@@ -33,6 +36,9 @@ class DataCheck(Result, ShownAsTables):
         path: path of the data source, file or folder that was checked.
         found: totals and findings.
         assumptions: assumptions of a guessed data source; empty if it was given.
+        header: how the files of a guessed data source are written, one line.
+        columns: what each column was taken for, and why, for a guessed data source.
+        rate: rate and jitter of a guessed data source, one line.
         source_file: path of the guessed data source that was written; None if none was.
         plots: paths of the pictures that were drawn; None if none were asked for.
     """
@@ -40,6 +46,9 @@ class DataCheck(Result, ShownAsTables):
     path: Path
     found: AuditSummary = field(metadata=written(inline=True))
     assumptions: tuple[str, ...]
+    header: str = ""
+    columns: tuple[ColumnRole, ...] = ()
+    rate: str = ""
     source_file: Path | None = field(default=None, metadata=written(unless_none=True))
     plots: tuple[Path, ...] | None = field(default=None, metadata=written(unless_none=True))
 
@@ -57,13 +66,19 @@ class DataCheck(Result, ShownAsTables):
             f"{one.hours:.2f} h, {rates}, {percent(one.unlabelled_share)} unlabelled"
         )
 
+    def roles(self) -> Table:
+        """Table of what each column was taken for; those that are not used come last."""
+        ordered = sorted(self.columns, key=lambda one: one.role == "unused")
+        rows = [[one.column, one.role, one.detail, one.reason] for one in ordered]
+        return Table("columns", ["column", "taken for", "", "why"], rows)
+
     def findings(self) -> Table:
         """Table of the findings, errors first."""
         rows = [[one.severity.upper(), one.check, one.message] for one in self.found.findings]
         return Table("findings", ["", "check", "finding, and what to do"], rows)
 
     def tables(self) -> Sequence[Table]:
-        """Tables of classes, channels, and findings if there are any."""
+        """Tables of columns (of a guess), classes, channels, and findings if there are any."""
         total = sum(one.windows for one in self.found.labels.values())
         classes = [
             [label, str(one.windows), percent(one.windows / total if total else None), str(one.groups)]
@@ -74,6 +89,7 @@ class DataCheck(Result, ShownAsTables):
             for name, one in self.found.channels.items()
         ]
         return [
+            *([self.roles()] if self.columns else []),
             Table("classes", ["class", "windows", "share", "groups"], classes),
             Table("channels", ["channel", "unit", "values", "full scale"], channels),
             *([self.findings()] if self.found.findings else []),
@@ -112,7 +128,7 @@ def check_data(
     if plots is not None:
         require_matplotlib("data check --plots")
         check_can_write(plots)
-    assumptions: tuple[str, ...] = ()
+    guess: Guess | None = None
     if path.suffix == ".toml":
         if write is not None:
             raise ConfigError(f"data check: {path} is a data source already; leave --write out")
@@ -120,29 +136,49 @@ def check_data(
     else:
         from edge_seq.data.guess import guess_source
 
-        guess = guess_source(path)
-        source, base, assumptions = guess.source, guess.base, guess.assumptions
         if write is not None:
-            _write_source(write, {**guess.fields, "path": _path_from(path, write.parent)}, assumptions)
-    result = audit(source, base=base, model_contract=model_contract, progress=progress)
+            _check_target(write)
+        guess = guess_source(path)
+        source, base = guess.source, guess.base
+        if write is not None:
+            _write_source(write, guess)
+    problems = () if guess is None else guess.problems
+    try:
+        result = audit(source, base=base, model_contract=model_contract, progress=progress, problems=problems)
+    except DataError as error:
+        if write is None:
+            raise
+        raise type(error)(f"{error}. The guessed data source is in {write}; correct it there") from error
     drawn = None
     if plots is not None:
         from edge_seq.data.audit.plots import draw_plots
 
         drawn = tuple(draw_plots(result, plots, kind=plot_format))
-    return DataCheck(path, summarize(result), assumptions, source_file=write, plots=drawn)
+    found = summarize(result)
+    if guess is None:
+        return DataCheck(path, found, (), plots=drawn)
+    return DataCheck(
+        path, found, guess.assumptions, guess.header, guess.columns, guess.rate, source_file=write, plots=drawn
+    )
 
 
-def _path_from(data: Path, folder: Path) -> str:
-    """Path of data relative to the folder of their data source if they lie in it, so that both can be moved."""
-    data, folder = data.absolute(), folder.absolute()
-    return data.relative_to(folder).as_posix() if data.is_relative_to(folder) else str(data)
-
-
-def _write_source(path: Path, fields: dict[str, Any], assumptions: tuple[str, ...]) -> None:
+def _check_target(path: Path) -> None:
     if path.exists():
         raise ConfigError(f"data check: {path} exists; give another --write")
     check_can_write(path.parent)
-    notes = "".join(f"#   {one}\n" for one in assumptions)
+
+
+def _write_source(path: Path, guess: Guess) -> None:
+    """Write a guessed data source, with its ``path`` relative to the file."""
+    recordings = (guess.base / guess.fields["path"]).absolute()
+    try:
+        relative = Path(os.path.relpath(recordings, path.absolute().parent)).as_posix()
+    except ValueError:  # another drive
+        relative = str(recordings)
+    notes = "".join(f"#   {_one_line(one)}\n" for one in (*guess.problems, *guess.assumptions))
     text = f"# Written by edge-seq data check. It assumed the following; correct what is wrong:\n{notes}\n"
-    write_atomically(path, text + tomli_w.dumps(fields))
+    write_atomically(path, text + tomli_w.dumps({**guess.fields, "path": relative}))
+
+
+def _one_line(text: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in text)

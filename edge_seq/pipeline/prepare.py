@@ -105,6 +105,23 @@ def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> 
     return SplitNote(config.data.split, f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING)
 
 
+def with_split_of_source(config: RunConfig) -> RunConfig:
+    """Take over the split that the data source asks for, where the configuration has the default ``group``.
+
+    A cross-validation and samples on disk need a split by group, so they keep it.
+
+    Raises:
+        ConfigError, ContractError: the data source cannot be read.
+    """
+    data = config.data
+    if data.source == SIMULATOR or data.split != "group" or data.folds or data.storage != "memory":
+        return config
+    from edge_seq.data.source import load_source
+
+    split = load_source(Path(data.source)).split
+    return config.model_copy(update={"data": data.model_copy(update={"split": split})})
+
+
 def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> PreparedData:
     """Read or simulate recordings, split them and cut them into windows.
 

@@ -51,6 +51,8 @@ def _limits_of_metrics(metrics: Evaluation) -> list[str]:
     if recalls:
         worst = min(recalls, key=lambda label: recalls[label])
         lines.append(f"Lowest recall: {100 * recalls[worst]:.1f} % of the {worst} windows are found.")
+    if metrics.advice is not None:
+        lines.append(" ".join(line if line.endswith((".", ":")) else f"{line};" for line in metrics.advice))
     return lines
 
 

@@ -56,6 +56,9 @@ class Evaluation(Result, ShownAsTables):
         float_model: scores of the float model.
         int_model_hash: hash of the integer model without its decision stage, on which labels do not depend.
         int_model: scores of the integer model.
+        training_accuracy: accuracy of the float model on windows of the training part; None in files of releases that
+            did not score it.
+        advice: what to try first, where the model is far behind the forest or its own training score; None elsewhere.
         reliability: calibration; None in files of releases that did not measure it.
         majority: scores of the majority guess.
         random_forest: scores of the random forest.
@@ -69,6 +72,8 @@ class Evaluation(Result, ShownAsTables):
     float_model: Metrics = field(metadata=written("float"))
     int_model_hash: str | None = field(default=None, metadata=written(unless_none=True))
     int_model: Metrics | None = field(default=None, metadata=written("int", unless_none=True))
+    training_accuracy: float | None = field(default=None, metadata=written(unless_none=True))
+    advice: tuple[str, ...] | None = field(default=None, metadata=written(unless_none=True))
     reliability: Reliability | None = field(default=None, metadata=written(unless_none=True))
     majority: Metrics | None = field(default=None, metadata=written(unless_none=True))
     random_forest: Metrics | None = field(default=None, metadata=written(unless_none=True))

@@ -34,7 +34,7 @@ class CalibrationScores(Result):
 
 @dataclass(frozen=True)
 class ModelReliability(Result):
-    """CalibrationScores of one model before and after the temperature."""
+    """Calibration of one model before and after the temperature."""
 
     before: CalibrationScores
     after: CalibrationScores
@@ -42,7 +42,7 @@ class ModelReliability(Result):
 
 @dataclass(frozen=True)
 class Reliability(Result):
-    """CalibrationScores of the models of a run.
+    """Calibration of the models of a run.
 
     Attributes:
         temperature: temperature that is folded into the models.
@@ -53,7 +53,7 @@ class Reliability(Result):
     models: dict[str, ModelReliability]
 
     def table(self, side: str) -> Table:
-        """CalibrationScores before and after the temperature.
+        """Calibration before and after the temperature.
 
         Args:
             side: side of the split that the windows are from, for the title.

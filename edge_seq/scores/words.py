@@ -11,12 +11,6 @@ MAJORITY = "majority guess"
 
 # Key in reports and files, and name, of what is scored. On windows the decision stage plays no part.
 CLASSIFIERS = {"float": FLOAT_MODEL, "int": INT_MODEL, "random_forest": RANDOM_FOREST, "majority": MAJORITY}
-STREAM_CLASSIFIERS = {
-    "float": FLOAT_MODEL,
-    "int": INT_MODEL,
-    "float_decided": FLOAT_DECIDED,
-    "int_decided": INT_DECIDED,
-}
 
 ACCURACY = "accuracy"
 BALANCED_ACCURACY = "balanced accuracy"

@@ -43,7 +43,7 @@ def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    table = RichTable(title=title, title_justify="left", title_style="bold")
+    table = RichTable()
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows]
         numeric = bool(cells) and all(is_number(cell) for cell in cells)
@@ -51,7 +51,9 @@ def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     for row in rows:
         table.add_row(*row)
     out = StringIO()
-    Console(file=out, highlight=False, markup=False, width=width).print(table)
+    console = Console(file=out, highlight=False, markup=False, width=width)
+    console.print(title)  # apart from the table, whose own title would be wrapped at its width
+    console.print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import Windows
+from edge_seq.data.recording import Windows, select_windows
 from edge_seq.data.window_file import load_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
+from edge_seq.pipeline.advice import advise
 from edge_seq.pipeline.logits import float_logits, real_logits
 from edge_seq.pipeline.prepare import split_note
 from edge_seq.scores.evaluation import Evaluation
@@ -31,6 +32,7 @@ from edge_seq.workflow.folder import (
 )
 
 EVALUATE_STEPS = 3
+TRAINING_WINDOWS_SCORED = 1000  # at most, spread evenly, to compare a score with that of the training part
 
 Progress = Callable[[int, int, str], None]
 
@@ -100,8 +102,22 @@ def evaluate_run(
         grown_by = forest_by
         majority = score(majority_baseline(train.labels, count, classes))
         forest = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
+    few = np.unique(np.linspace(0, len(train.labels) - 1, TRAINING_WINDOWS_SCORED).astype(int))
+    seen = select_windows(train, few)
+    of_training = float((float_logits(model, seen.counts).argmax(axis=1) == seen.labels).mean())
+    shown = int_scores or float_scores
+    advice = advise(
+        config,
+        model.contract,
+        accuracy=shown.accuracy.value,
+        forest=None if forest is None else forest.accuracy.value,
+        training=of_training,
+        training_windows=len(train.labels),
+    )
     results = Evaluation(
         side=side,
+        training_accuracy=of_training,
+        advice=advice or None,
         note=split_note(config, load_json(run.training) if run.training.is_file() else None),
         model_hash=model_hash(model),
         float_model=float_scores,

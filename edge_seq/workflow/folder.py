@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from edge_seq.data.recording import SIDES
+from edge_seq.data.window_file import HASHES, STORE
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model
-from edge_seq.support.errors import ConfigError
+from edge_seq.pipeline.export_folder import ExportFolder
+from edge_seq.pipeline.reliability import TEMPERATURE
+from edge_seq.scores.temperature import Temperature
+from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import write_atomically
+from edge_seq.support.json_tables import load_json
 
 if TYPE_CHECKING:
     from edge_seq.pipeline.config import RunConfig  # needs pydantic, which is not needed to look at a run
-from edge_seq.data.window_file import HASHES, STORE
-from edge_seq.pipeline.export_folder import ExportFolder
-from edge_seq.pipeline.reliability import TEMPERATURE
-from edge_seq.scores.temperature import (
-    Temperature,
-)
-from edge_seq.support.errors import DataError
-from edge_seq.support.json_tables import load_json
 
 LOCK = ".lock"
 
@@ -178,6 +175,10 @@ def writing(run: RunFolder) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        if all(part.name == LOCK for part in run.path.iterdir()):  # what failed early leaves nothing
+            with suppress(OSError):
+                (run.path / LOCK).unlink(missing_ok=True)
+                run.path.rmdir()
 
 
 def writes_to_run(

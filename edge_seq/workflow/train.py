@@ -15,9 +15,10 @@ from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import canonical_json
 from edge_seq.ir.serialize import save_model
+from edge_seq.pipeline.advice import steps_of
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.models import train_model
-from edge_seq.pipeline.prepare import PreparedData, prepare, split_note
+from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_split_of_source
 from edge_seq.pipeline.reliability import TEMPERATURE
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
@@ -25,7 +26,6 @@ from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.workflow.folder import LOCK, RunFolder, load_run_config, save_run_config, writing
 
 if TYPE_CHECKING:
-    from edge_seq.training.config import TrainingConfig
     from edge_seq.training.fit import EpochRecord
 
 
@@ -94,31 +94,6 @@ def _holds_results(run: RunFolder) -> bool:
     return run.float_model.is_file() or (run.checkpoint_dir.is_dir() and any(run.checkpoint_dir.iterdir()))
 
 
-FEW_OPTIMISER_STEPS = 500
-
-
-def optimiser_steps(windows: int, config: TrainingConfig) -> int:
-    """Number of steps of the optimiser in a training that does not stop early.
-
-    >>> from edge_seq.training.config import TrainingConfig
-    >>> optimiser_steps(1000, TrainingConfig(epochs=40, batch_size=128))
-    320
-    """
-    return config.epochs * -(-windows // config.batch_size)
-
-
-def few_steps_warning(steps: int, config: TrainingConfig) -> str | None:
-    """Warn of a training that is too short to judge the data by; None where it is long enough."""
-    if steps >= FEW_OPTIMISER_STEPS:
-        return None
-    epochs = -(-config.epochs * FEW_OPTIMISER_STEPS // max(steps, 1))
-    smaller = max(8, config.batch_size // 4)
-    return (
-        f"only {steps} optimiser steps, which is often too few to learn the classes (below {FEW_OPTIMISER_STEPS}): try "
-        f"--set training.epochs={epochs}, or a smaller batch: --set training.batch_size={smaller}"
-    )
-
-
 def train_run(
     path: Path,
     config: RunConfig,
@@ -145,6 +120,7 @@ def train_run(
     from edge_seq.training.runtime import require_torch
 
     require_torch("train")  # checked before the data are read, which may take long
+    config = with_split_of_source(config)
     run = start_run(path, config)
     with writing(run):
         return _train(run, config, prepared, data_progress, epoch_progress)
@@ -186,7 +162,7 @@ def _train(
             for side in SIDES
         },
         "best_epoch": result.best_epoch,
-        "optimiser_steps": optimiser_steps(len(prepared.train.labels), config.training),
+        "optimiser_steps": steps_of(len(prepared.train.labels), config),
         TEMPERATURE: dataclasses.asdict(trained.temperature),
         "history": [dataclasses.asdict(record) for record in result.history],
         "seed": result.seed,

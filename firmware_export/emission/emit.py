@@ -32,7 +32,7 @@ _STANDARD_HEADERS = (
     "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
     "stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype"
 )
-_HEADERS_OF_PORTS = "arduino arm_mve eeprom fcntl immintrin poll termios unistd"
+_HEADERS_OF_PORTS = "arduino arm_mve arm_neon eeprom fcntl immintrin poll termios unistd"
 _HEADERS_OF_C_LIBRARIES = "alloca endian features newlib strings"  # included by their standard headers
 # A model's header with such a name would replace the system's header, as the export's folder is searched first.
 SYSTEM_HEADERS = frozenset(f"{_STANDARD_HEADERS} {_HEADERS_OF_PORTS} {_HEADERS_OF_C_LIBRARIES}".split())

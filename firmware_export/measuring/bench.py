@@ -132,7 +132,7 @@ def run_bench(
                         raise
                     skipped.append(f"{target.name}: {' '.join(pair)} does not fit its memory")
                     continue
-                if found.sizes is None:
+                if found.steps is None:
                     skipped.append(f"{target.name}: {found.notes[0]}")
                     break
                 rows.append(bench_row(*pair, found))

@@ -12,13 +12,13 @@ from typing_extensions import assert_never
 
 from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import ToolError
-from firmware_export.measuring.count_qemu import count_in_qemu
+from firmware_export.measuring.count_qemu import count_in_qemu, count_in_qemu_user
 from firmware_export.measuring.count_simavr import count_in_simavr
 from firmware_export.measuring.count_unicorn import count_in_unicorn
 from firmware_export.measuring.sizes import Sizes, measure_sizes
 from firmware_export.measuring.stack import DeepestStack, deepest_stack
 from firmware_export.measuring.step_counts import StepCounts, stream_for_counting
-from firmware_export.running.run_target import build_for_target
+from firmware_export.running.run_target import TargetProgram, build_for_target
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.host import HostProgram
 from firmware_export.toolchain.image import Image
@@ -130,11 +130,7 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
     with tempfile.TemporaryDirectory() as name:
         program = build_for_target(folder, Path(name), target, stack_figures=True)
         if isinstance(program.built, HostProgram):
-            note = (
-                f"not measured: a program of an operating system, run in {program.emulator.name}, has no image whose "
-                "sections could be told apart, and its instructions are not counted"
-            )
-            return Measurement(model.name, target.name, program.detail, None, None, None, None, (note,))
+            return _measure_program(program.built, program, model, stream_for_counting(model, steps))
         image = program.built
         elf = image.content
         notes = []
@@ -160,6 +156,24 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
         sizes = measure_sizes(elf, image.names)
         latency = None if target.clock is None else estimate_latency(counted, target.clock)
         return Measurement(model.name, target.name, program.detail, sizes, stack, counted, latency, tuple(notes))
+
+
+def _measure_program(
+    built: HostProgram, program: TargetProgram, model: IntModel, counts: NDArray[np.int16]
+) -> Measurement:
+    """Measure what can be measured of a program of an operating system: the instructions, if it runs in QEMU."""
+    if isinstance(program.emulator, QemuUserEmulator):
+        steps = count_in_qemu_user(built, program.emulator, model, counts)
+        note = (
+            "flash, RAM, stack and latency not measured: a program of an operating system has no image whose sections "
+            "could be told apart, and its processor has caches; only instructions are counted"
+        )
+        return Measurement(model.name, program.target.name, program.detail, None, None, steps, None, (note,))
+    note = (
+        f"not measured: a program of an operating system, run in {program.emulator.name}, has no image whose "
+        "sections could be told apart, and its instructions are not counted"
+    )
+    return Measurement(model.name, program.target.name, program.detail, None, None, None, None, (note,))
 
 
 def _count(image: Image, emulator: Emulator, model: IntModel, counts: NDArray[np.int16]) -> StepCounts:

@@ -21,7 +21,7 @@ class Measured(Result):
 
     Attributes:
         model, target: names of the model and the target.
-        status: ``measured``, or ``not measured`` if there is no image to measure.
+        status: ``measured``; ``counted`` if only instructions could be counted; ``not measured`` without either.
         detail: compiler and emulator.
         code_bytes, table_bytes, weight_bytes, flash_bytes, ram_bytes: sizes of the linked image without the harness.
         stack_bytes: worst-case stack, or the largest stack seen if the worst case is not known.
@@ -38,7 +38,7 @@ class Measured(Result):
 
     model: str
     target: str
-    status: Literal["measured", "not measured"]
+    status: Literal["measured", "counted", "not measured"]
     detail: str
     code_bytes: int | None
     table_bytes: int | None
@@ -167,7 +167,7 @@ def measured_figures(measurement: Measurement) -> Measured:
     return Measured(
         model=measurement.model,
         target=measurement.target,
-        status="measured" if sizes else "not measured",
+        status="measured" if sizes else "counted" if steps else "not measured",
         detail=measurement.detail,
         code_bytes=None if sizes is None else sizes.code,
         table_bytes=None if sizes is None else sizes.tables,

@@ -18,7 +18,7 @@ from firmware_export.running.mail import MAIL_BYTES, Order, make_orders, open_an
 from firmware_export.running.qemu_machine import run_in_qemu
 from firmware_export.running.simavr_machine import run_in_simavr
 from firmware_export.running.unicorn_machine import UnicornMachine
-from firmware_export.toolchain.host import DEFAULT_FLAGS, HostProgram, build_host, run_on_host
+from firmware_export.toolchain.host import HostProgram, build_host, run_on_host
 from firmware_export.toolchain.image import Image, build_image
 from firmware_export.toolchain.target import (
     Emulator,
@@ -96,13 +96,12 @@ def build_for_target(
             return TargetProgram(target, chosen, image.compiler.name, image)
         case QemuUserEmulator() | HostEmulator():
             tool, choice = find_target_compiler(target, compiler)
-            user = isinstance(chosen, QemuUserEmulator)
-            flags = [*choice.flags, *choice.link_flags, "-std=c99", target.optimization] if user else DEFAULT_FLAGS
+            flags = ["-std=c99", target.optimization, *choice.flags, *(f"-D{define}" for define in target.defines)]
             program = build_host(
                 folders,
                 output_folder / "program",
                 compiler=tool,
-                flags=flags,
+                flags=[*flags, *choice.link_flags],
                 emulator=(chosen.program,) if isinstance(chosen, QemuUserEmulator) else (),
                 traced=traced,
             )

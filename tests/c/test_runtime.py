@@ -85,6 +85,25 @@ def test_interface_on_a_big_endian_machine(zoo_folders: dict[str, Path], tmp_pat
     require_no_failure([emulator.program, str(program)], len(zoo_folders))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["-O2", "-O3"])
+@pytest.mark.parametrize(
+    ("name", "compiler"),
+    [(name, choice.name) for name in ("aarch64", "armhf") for choice in load_target(name).compilers if choice.program],
+)
+def test_interface_on_arm_with_neon(
+    name: str, compiler: str, level: str, zoo_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    try:
+        tool, choice = find_target_compiler(load_target(name), compiler)
+        emulator = find_emulator(load_target(name))
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert isinstance(emulator, QemuUserEmulator)
+    program = interface_checks(zoo_folders, tool, tmp_path / "built", level, *choice.flags, *choice.link_flags)
+    require_no_failure([emulator.program, str(program)], len(zoo_folders))
+
+
 def build_demo(folder: Path, compiler: Compiler) -> Path:
     """The example compiles as its comment says, with warnings as errors."""
     sources = [folder / "car.c", folder / "car_golden.c", *sorted((folder / "runtime/src").glob("*.c")), EXAMPLE]

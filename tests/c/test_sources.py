@@ -88,10 +88,11 @@ def port_sources(target: Target) -> list[Path]:
 
 
 def _seen_elsewhere(name: str, choice: CompilerChoice, traced: tuple[str, ...]) -> bool:
-    """Combinations that other default tests cover: parts with the kernels of an M4, and zig, which is slow to start and
-    has one front end for all targets."""
+    """Combinations that other default tests cover: parts with the kernels of an M4; and clang and zig, which are slow
+    to start and have one front end for all targets."""
     like_m4 = name in ("cortex_m7", "cortex_m33")
-    return (like_m4 and bool(traced)) or (not choice.program and name not in ("cortex_m4", "cortex_m55"))
+    second = choice != load_target(name).compilers[0] and name not in ("cortex_m4", "cortex_m55")
+    return (like_m4 and bool(traced)) or second
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,11 @@ def test_a_temperature_was_fitted_on_validation_windows_and_mends_them(small: Sm
         assert result["reliability"]["temperature"] == temperature
         for model in ("float", "int"):
             before, after = (result["reliability"]["models"][model][when] for when in ("before", "after"))
-            assert after["negative_log_likelihood"] < before["negative_log_likelihood"]
+            if temperature["value"] == 1.0:  # so few windows and epochs do not determine it
+                assert temperature["note"].startswith("not applied: ")
+                assert after == before
+            else:
+                assert after["negative_log_likelihood"] < before["negative_log_likelihood"]
             assert len(after["bins"]) == 15
     assert "validation windows" in ok("evaluate", small.run).out
 

@@ -53,7 +53,7 @@ def test_what_would_spoil_a_training_ends_with_1(tmp_path: Path) -> None:
     (tmp_path / "run_2.csv").write_text(GOOD.replace("\n3.2,", "\nx,"))
     result = edge_seq("data", "check", tmp_path)
     assert result.code == 1
-    assert "taken for granted: the class is the first word of a file's name: run, walk" in result.out
+    assert "taken for granted: the class is the words at the start of a file's name: run, walk" in result.out
     assert "not usable as it is: " in result.out
     assert "ERROR" in result.out
 

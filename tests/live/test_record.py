@@ -96,10 +96,10 @@ def test_a_file_cut_within_a_row_is_read_up_to_it(
     for cut, rows in ((1, 800), (20, 799), (40, 799)):
         path.write_bytes(whole[:-cut])
         assert len(load_dataset(path.with_suffix(".toml")).recordings[0].counts) == rows
-        assert ("torn.csv: the last row" in caplog.text) == (rows == 799)
+        assert ("torn.csv: 1 of 800 rows are left out: line" in caplog.text) == (rows == 799)
     path.write_bytes(whole.replace(b",still,0,", b",still", 1))
-    with pytest.raises(Exception, match="columns"):
-        load_dataset(path.with_suffix(".toml"))
+    assert len(load_dataset(path.with_suffix(".toml")).recordings[0].counts) == 799
+    assert "columns" in caplog.text
 
 
 def test_ctrl_c_ends_a_recording(board: RunningBoard, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.zoo import CELLS, awkward_models, extreme_counts, extreme_model, quan
 
 # Cortex-M7 and M33 use the kernels of an M4; tests/c and test_host_library.py test the kernels of hosts.
 THUMB1, THUMB2, HELIUM = "cortex_m0", ("cortex_m3", "cortex_m4"), "cortex_m55"
+NEON = ("aarch64", "armhf")
 BUILDS = {
     **{level: {"optimization": level} for level in ("-O0", "-O1", "-O3", "-Os")},
     "plain": {"defines": ("ES_KERNEL=ES_KERNEL_PLAIN",)},
@@ -79,3 +81,27 @@ def test_however_it_is_compiled(name: str, build: str, kernel_cases: dict[str, l
     assert len(cases) == len(CELLS) * len(ends)
     for case, comparison in run_cases(cases, tmp_path, load_target(name).model_copy(update=BUILDS[build])):
         assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
+
+
+def _by_default(name: str, compiler: str, level: str, cell: str) -> bool:
+    """The one combination for default tests is that which gcc 12.2 compiled wrongly before."""
+    return (name, compiler, level, cell) == ("aarch64", "aarch64-linux-gnu-gcc", "-O3", "lstm")
+
+
+@pytest.mark.parametrize(
+    ("name", "compiler", "level", "cell"),
+    [
+        pytest.param(*one, marks=() if _by_default(*one) else pytest.mark.slow)
+        for name in NEON
+        for compiler in [choice.name for choice in load_target(name).compilers if choice.program]
+        for one in itertools.product([name], [compiler], ["-O2", "-O3"], CELLS)
+    ],
+)
+def test_neon_and_plain_c_beside_it(
+    name: str, compiler: str, level: str, cell: str, kernel_cases: dict[str, list[Case]], tmp_path: Path
+) -> None:
+    """With NEON and without: gcc 12.2 for AArch64 drops every second quad of plain C that lets it make vectors."""
+    for kernel in ("ES_KERNEL_NEON", "ES_KERNEL_PLAIN"):
+        target = load_target(name).model_copy(update={"optimization": level, "defines": (f"ES_KERNEL={kernel}",)})
+        for case, comparison in run_cases(kernel_cases[cell], tmp_path / kernel, target, compiler=compiler):
+            assert comparison.mismatches == 0, f"{kernel}, {case.model.name}: {comparison.first}"

@@ -11,6 +11,7 @@ from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.measure import check_budgets, estimate_latency, measure
 from firmware_export.measuring.reference_models import SHAPES, Shape, reference_counts, reference_model
+from firmware_export.measuring.report import measured_figures
 from firmware_export.measuring.sizes import measure_sizes
 from firmware_export.measuring.stack import DeepestStack, Frames, deepest, deepest_stack, read_frames
 from firmware_export.measuring.step_counts import counts_by_place, stream_for_counting
@@ -302,6 +303,26 @@ def test_what_has_no_image_is_not_measured(exports: dict[str, Path]) -> None:
     found = measure(exports["rnn"], model, load_target("host"), steps=1)
     assert (found.sizes, found.stack_bytes, found.instructions, found.cycles, found.latency) == (None,) * 5
     assert "not measured: a program of an operating system" in found.notes[0]
+
+
+@pytest.mark.parametrize("name", ["aarch64", pytest.param("armhf", marks=pytest.mark.slow), "powerpc"])
+def test_the_instructions_of_a_program_are_counted(name: str, exports: dict[str, Path]) -> None:
+    """QEMU's user mode gives instructions only, by step and by function."""
+    model = reference_model("car", "lstm", shape=SMALL)
+    try:
+        found = measure(exports["lstm"], model, load_target(name), steps=20)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert (found.sizes, found.stack_bytes, found.cycles, found.latency) == (None,) * 4
+    assert found.notes[0].startswith("flash, RAM, stack and latency not measured: a program of an operating system")
+    assert measured_figures(found).status == "counted"
+    assert found.steps is not None
+    assert found.steps.steps == 20
+    assert [one.name for one in found.steps.classes] == ["first", "between", "last"]
+    assert sum(found.steps.by_function.values()) == found.instructions
+    kernel = "es_rows4_narrow" if name == "powerpc" else "es_lstm_step"
+    assert found.steps.by_function.most_common(1)[0][0] == kernel
+    assert check_budgets(found, Budgets(max_flash=1, max_instructions=10))[1] == ["max_flash"]
 
 
 def test_steps_by_place() -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from edge_seq.support.display import ShownAsTables, Table
+from edge_seq.support.display import ShownAsTables, Table, text_table
 from edge_seq.support.files import json_text
 from edge_seq.support.results import Result, from_plain, written
 
@@ -131,3 +131,9 @@ def test_a_result_shows_itself_as_text_and_as_html() -> None:
     assert "&lt;x&gt;" in page
     assert "&amp;" in page
     assert "<x>" not in page
+
+
+def test_a_title_is_not_wrapped_at_the_width_of_its_table() -> None:
+    title = "validation windows, calibration before and after the temperature"
+    assert text_table(title, ["n"], [["1"]]).splitlines()[0] == title
+    assert max(map(len, text_table(title, ["n"], [["1"]], width=20).splitlines())) <= 20

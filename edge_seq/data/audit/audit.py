@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +27,13 @@ from edge_seq.support.errors import ContractError, DataError
 from edge_seq.support.results import Result
 
 BINS = 100
+MAX_CLASSES = 256
 EXAMPLE_WINDOWS = 3
 _ORDER = {"error": 0, "warning": 1, "note": 2}
+
+
+class TooManyClassesError(DataError):
+    """A column of labels holds far more values than there are classes."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def audit(
     base: Path,
     model_contract: SensorContract | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    problems: Sequence[str] = (),
 ) -> Audit:
     """Read a data set and check it.
 
@@ -70,9 +77,10 @@ def audit(
         base: folder to which ``source.path`` is relative.
         model_contract: sensor contract of the model that will get the data; None skips the comparison.
         progress: called with the number of recordings read so far.
+        problems: what a guess of the data source could not read; each is an error.
 
     Raises:
-        DataError, ConfigError, ToolError: no recording can be read.
+        DataError, ConfigError, ToolError: no recording can be read, or there are more than 256 classes.
     """
     try:
         seen = _look(source, base, progress, in_parts=True)
@@ -84,7 +92,9 @@ def audit(
             seen.unreadable[0] if seen.unreadable else f"data source {source.name!r}: there is no recording"
         )
     findings = [
-        *(Finding("reading", "error", text) for text in seen.unreadable),
+        *(Finding("guess", "error", text) for text in problems),
+        *_unreadable(seen.unreadable),
+        *_lost(seen.lost),
         *_names(facts),
         *_contract(source, model_contract),
         *check_labels(facts, source),
@@ -112,6 +122,33 @@ class _Seen:
     facts: list[Facts] = field(default_factory=list)
     notes: list[tuple[str, ...]] = field(default_factory=list)
     examples: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+    labels: set[str] = field(default_factory=set)
+
+
+def _unreadable(messages: Sequence[str]) -> list[Finding]:
+    """One finding for each kind of message: messages that differ in names and numbers only are one."""
+    kinds: dict[str, list[str]] = {}
+    for text in messages:
+        _, _, what = text.partition(": ")
+        kinds.setdefault(re.sub(r"[\d.,]+|'[^']*'", "0", what or text), []).append(text)
+    found = []
+    for alike in kinds.values():
+        names = tuple(text.partition(": ")[0] for text in alike)
+        more = "" if len(alike) == 1 else f" ({len(alike)} files: {some(names)})"
+        found.append(Finding("reading", "error", alike[0] + more, names))
+    return found
+
+
+def _lost(lost: Mapping[str, str]) -> list[Finding]:
+    if not lost:
+        return []
+    names = tuple(lost)
+    text = (
+        f"torn or garbage rows were left out of {len(lost)} recordings ({some(names)}), each a gap; {names[0]}: "
+        f"{lost[names[0]]}. More than max_lost_share of the rows of a file are refused"
+    )
+    return [Finding("lost rows", "warning", text, names)]
 
 
 def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in_parts: bool) -> _Seen:
@@ -130,6 +167,15 @@ def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in
     for signal in read_signals(source, base=base, on_error=keep, in_parts=in_parts):
         seen.facts.append(facts_of(signal, source))
         seen.notes.append(signal.notes)
+        if signal.lost:
+            seen.lost[signal.name] = signal.lost
+        seen.labels.update(signal.label_values)
+        if len(seen.labels) > MAX_CLASSES:
+            raise TooManyClassesError(
+                f"data source {source.name!r}: more than {MAX_CLASSES} classes after {len(seen.facts)} recordings (for "
+                f"example {some(sorted(seen.labels - {''}))}), so label_column {source.label_column!r} is no column of "
+                "classes; correct label_column or label_from"
+            )
         _add_histograms(seen.histograms, signal, source)
         _add_examples(seen.examples, signal, source)
         progress(len(seen.facts))

@@ -23,6 +23,7 @@ STEADY = 0.4  # mean vectors whose lengths spread less than this are gravity
 # degrees has swapped axes if a swap brings it within 20 degrees.
 _CONSENSUS_SHARE, _INLIER_DEG, _OUTLIER_DEG, _MENDED_DEG, _MIN_RECORDINGS = 0.7, 30.0, 50.0, 20.0, 5
 _FEW_VALUES = 40
+_LENGTH = "{length}"  # stands for the lengths that were found
 
 Triple = tuple[int, int, int]
 
@@ -37,21 +38,32 @@ def check_axes(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
 
 
 def _dead(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
+    """Find axes that never change. Where they change in other recordings, a sensor at rest of coarse steps is "
+    "likely."""
     found = []
     for index, channel in enumerate(source.channels):
         names = tuple(one.name for one in facts if one.axes[index].is_constant)
-        if names:
-            severity: Severity = "error" if source.on_constant_axis == "error" else "note"
-            found.append(
-                Finding(
-                    "dead axis",
-                    severity,
-                    f"channel {channel.name} never changes in {len(names)} of {len(facts)} recordings ({some(names)}). "
-                    "The axis is dead, or counts_per_unit is far too small: leave the recordings or the channel out, "
-                    "or correct counts_per_unit",
-                    names,
-                )
+        if not names:
+            continue
+        moves_elsewhere = len(names) < len(facts)
+        advice = (
+            "It changes in the others, so a sensor at rest whose steps are coarse is likely: accept it with "
+            'on_constant_axis = "allow" (train refuses it otherwise)'
+            if moves_elsewhere
+            else "The axis is dead, or counts_per_unit is too small: leave the channel out, or correct it"
+        )
+        severity: Severity = "error"
+        if source.on_constant_axis == "allow":
+            severity = "warning" if moves_elsewhere else "note"
+        found.append(
+            Finding(
+                "dead axis",
+                severity,
+                f"channel {channel.name} never changes in {len(names)} of {len(facts)} recordings ({some(names)}). "
+                f"{advice}",
+                names,
             )
+        )
     return found
 
 
@@ -134,7 +146,7 @@ def _beyond(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
 def _units(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list[Finding]:
     unit = source.channels[triple[0]].unit
     named = "/".join(source.channels[index].name for index in triple)
-    by_reason: dict[tuple[Severity, str], list[str]] = {}
+    by_reason: dict[tuple[Severity, str], list[tuple[str, float]]] = {}
     still = 0
     for one in facts:
         gravity = one.gravity[triple]
@@ -143,16 +155,15 @@ def _units(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list[F
         is_steady = gravity.still_norm is not None or gravity.level_spread < STEADY
         reason = _reason(length, unit, is_steady=is_steady)
         if reason is not None:
-            by_reason.setdefault(reason, []).append(one.name)
-    found = [
-        Finding(
-            "unit",
-            severity,
-            f"{named}: {text} in {len(names)} of {len(facts)} recordings ({some(names)})",
-            tuple(names),
-        )
-        for (severity, text), names in by_reason.items()
-    ]
+            by_reason.setdefault(reason, []).append((one.name, length))
+    found = []
+    for (severity, text), bad in by_reason.items():
+        names = tuple(name for name, _ in bad)
+        lengths = [length for _, length in bad]
+        shown = f"{min(lengths):.2g}" + (f" to {max(lengths):.2g}" if max(lengths) > 1.05 * min(lengths) else "")
+        text = text.replace(_LENGTH, shown)
+        message = f"{named}: {text} in {len(names)} of {len(facts)} recordings ({some(names)})"
+        found.append(Finding("unit", severity, message, names))
     if not found and not still:
         text = f"{named}: no recording has a still second, so gravity was checked in mean vectors only; it is near 1 g"
         found.append(Finding("unit", "note", text))
@@ -181,7 +192,7 @@ def _reason(length_g: float, unit: Unit, *, is_steady: bool) -> tuple[Severity, 
         cause = "the full scale is wrong by a power of two" if power else "a unit or a calibration is wrong"
         return (
             "error",
-            f"the vector at rest is about {length_g:.2g} g long, expected 1 g: {cause} (correct column_unit or "
+            f"the vector at rest is about {_LENGTH} g long, expected 1 g: {cause} (correct column_unit or "
             "column_full_scale)",
         )
     return None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.axes import axis_triples
 from edge_seq.data.checks import find_gaps
+from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.signals import Signal
 from edge_seq.data.source import DataSource
 from edge_seq.data.units import GRAVITY_IN
@@ -20,6 +21,8 @@ from edge_seq.ir.contract import SensorContract, to_counts
 
 # A second is still if the length of the vector varies by less than 2 %, and each axis by less than 3 % of that length.
 _STILL_NORM, _STILL_AXIS, _MIN_STILL_BLOCKS = 0.02, 0.03, 2
+_MIN_LEVELS = 4
+_ANCHOR_STEPS = 4  # a stretch that stays within so many steps of the sensor is noise at rest
 _ANCHOR_ROWS, _ANCHOR_CHANGES, _ANCHOR_EVERY = 12, 6, 8
 _NEXT_VALUES, _FEWEST_CLIPPED, _PEAK = 8, 5, 4.0
 
@@ -56,7 +59,7 @@ class Gravity:
         still_norm: median length of the vector in still seconds, in g; None with fewer than two of them.
         level: median length of the mean vector of a second, in g.
         level_spread: difference of the 90 % and the 10 % quantile of these lengths, as a share of the median. It is
-            small if the data contain gravity, whatever the unit.
+            small if the data contain gravity, whatever the unit; infinite with fewer than four seconds.
         directions: mean vector of each label, in g.
     """
 
@@ -74,7 +77,7 @@ class Facts:
         name, group, split: see :class:`edge_seq.data.recording.Recording`.
         samples: number of samples, T.
         start_s: time of the first sample; None without times.
-        rate_hz: sample rate from the median period; None without times.
+        rate_hz: sample rate from the typical period; None without times.
         jitter: difference of the 95 % and the 5 % quantile of the periods, as a share of the median; None without
             times.
         gaps, longest_gap_s: number of gaps longer than the data source allows, and the longest of them.
@@ -161,7 +164,7 @@ def _clock_facts(time_s: NDArray[np.float64] | None, source: DataSource) -> dict
         return {**nothing, "disorder": disorder}
     median = float(np.median(forward))
     low, high = np.quantile(forward, [0.05, 0.95])
-    rate_hz = 1.0 / median
+    rate_hz = 1.0 / typical_period(forward)
     limit = source.max_gap_at(min(source.sample_rate_hz, rate_hz) if source.resample != "none" else rate_hz)
     gaps = find_gaps(known, max_gap_s=limit)
     return {
@@ -248,9 +251,22 @@ def _gravity(
     return Gravity(
         still_norm=float(np.median(norm[still])) if still.sum() >= _MIN_STILL_BLOCKS else None,
         level=level,
-        level_spread=(high - low) / max(level, 1e-12),
+        level_spread=(high - low) / max(level, 1e-12) if len(levels) >= _MIN_LEVELS else float("inf"),
         directions=directions,
     )
+
+
+def _spans_steps(counts: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """True for each stretch of 12 samples in which an axis spans more than a few of its steps, bool [T - 11]."""
+    spans = np.zeros(len(counts) - _ANCHOR_ROWS + 1, dtype=np.bool_)
+    for channel in range(counts.shape[1]):
+        column = counts[:, channel].astype(np.int32)
+        steps = np.abs(np.diff(column))
+        steps = steps[steps > 0]
+        if steps.size:
+            stretches = np.lib.stride_tricks.sliding_window_view(column, _ANCHOR_ROWS)
+            spans |= np.ptp(stretches, axis=1) > _ANCHOR_STEPS * int(steps.min())
+    return spans
 
 
 def anchors_of(counts: NDArray[np.int16]) -> NDArray[np.uint64]:
@@ -277,4 +293,5 @@ def anchors_of(counts: NDArray[np.int16]) -> NDArray[np.uint64]:
     hashes ^= hashes >> np.uint64(31)
     changes = np.concatenate([[0], np.cumsum(np.diff(rows) != 0)])
     lively = changes[_ANCHOR_ROWS - 1 :] - changes[:number] >= _ANCHOR_CHANGES
+    lively &= _spans_steps(counts)
     return np.unique(hashes[lively & (hashes % np.uint64(_ANCHOR_EVERY) == 0)])

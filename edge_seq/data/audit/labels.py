@@ -26,7 +26,7 @@ def check_labels(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
             Finding("labels", "error", f"there is one class only, {labels[0]!r}; expected at least two. Add another")
         )
         return found
-    return [*found, *_balance(facts, labels), *_groups(facts, labels), *_sides(facts, labels)]
+    return [*found, *_balance(facts, labels), *_groups(facts, labels, source), *_sides(facts, labels)]
 
 
 def _names(labels: Sequence[str], source: DataSource) -> list[Finding]:
@@ -99,10 +99,17 @@ def _balance(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
     return found
 
 
-def _groups(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
+def _groups(facts: Sequence[Facts], labels: Sequence[str], source: DataSource) -> list[Finding]:
     groups = {one.group for one in facts}
     if any(one.split for one in facts):
         return []
+    if source.split == "time_blocks":
+        text = (
+            f'{len(groups)} groups are split by blocks of time (split = "time_blocks"): weaker evidence than a split '
+            "by "
+            "group, since a new session may differ in mounting, person or place. Record more groups"
+        )
+        return [Finding("groups", "warning", text)]
     found = []
     for label in labels:
         having = sorted({one.group for one in facts if one.windows.get(label)})
@@ -112,7 +119,9 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
                     "groups",
                     "error",
                     f"class {label!r} is in {len(having)} of {len(groups)} groups ({some(having)}); train, validation "
-                    "and test need one each. Record it in more groups, or correct group_column",
+                    "and test need one each. Record it in more groups, correct group_column, or split by time, which "
+                    "is "
+                    'weaker evidence: split = "time_blocks"',
                 )
             )
     if not found and len(groups) < FEW_GROUPS:

@@ -81,7 +81,7 @@ def _clock(result: Audit, figure: Any) -> bool:
         max(1.1 * rate_hz, *(1.05 * (one.rate_hz or rate_hz) for one in timed), rate_hz),
     )
     rate.set_ylim(0, max(10.0, *(105 * (one.jitter or 0.0) for one in timed), 0.0))
-    rate.set(xlabel="sample rate by the median period, Hz", ylabel="jitter (5 % to 95 %), % of a period")
+    rate.set(xlabel="sample rate by the typical period, Hz", ylabel="jitter (5 % to 95 %), % of a period")
     rate.set_title("rate and jitter; dashed: the contract")
     length.hist([one.samples / (one.rate_hz or result.source.sample_rate_hz) for one in result.facts], bins=30)
     length.set(xlabel="length, s", ylabel="recordings", title="length of the recordings")

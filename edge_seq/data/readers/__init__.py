@@ -11,16 +11,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge_seq.data import checks
+from edge_seq.data.layout import sensor_of
 from edge_seq.data.readers.files import find_intervals, list_files
+from edge_seq.data.readers.foreign import each, reading
 from edge_seq.data.readers.formats import (
+    channel_windows_file,
     csv_file,
     edge_impulse_cbor_file,
     edge_impulse_csv_file,
     edge_impulse_json_file,
+    hdf5_file,
+    mat_file,
+    npy_file,
     npz_file,
     parquet_file,
     phone_csv_file,
 )
+from edge_seq.data.readers.join import join_rows, join_tables
 from edge_seq.data.readers.label_intervals import Interval, check_all_used, read_intervals
 from edge_seq.data.readers.recordings import RawRecording, make_recordings, to_recording
 from edge_seq.data.readers.signals import Signal, cut_signals
@@ -36,9 +43,13 @@ READERS: tuple[Reader, ...] = (
     edge_impulse_json_file.READER,
     edge_impulse_cbor_file.READER,
     npz_file.READER,
-    # These share their suffixes with plain CSV, so they are used only if the data source names the format.
+    npy_file.READER,
+    mat_file.READER,
+    hdf5_file.READER,
+    # These share their suffixes with plain tables of text, so they are used only if the data source names the format.
     edge_impulse_csv_file.READER,
     phone_csv_file.READER,
+    channel_windows_file.READER,
 )
 
 __all__ = ["READERS", "load_dataset", "read_dataset", "read_recordings", "read_signals"]
@@ -130,15 +141,20 @@ def read_signals(
         DataError, ContractError, ConfigError, ToolError: the same cases as :func:`read_dataset`, except those that the
             checks against the contract find.
     """
-    readers = tuple(reader for reader in READERS if source.format in ("auto", reader.name))
+    readers = tuple(
+        reader
+        for reader in READERS
+        if source.format == reader.name or (source.format == "auto" and reader.name != "channel_windows")
+    )
     suffixes = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.suffixes))
-    files = list_files(source, base, suffixes)
+    more = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.more_suffixes))
+    files = list_files(source, base, suffixes, more)
     table_of_intervals = find_intervals(source, base)
     intervals = read_intervals(table_of_intervals) if table_of_intervals else ()
     names: list[str] = []
     for file in files:
         try:
-            tables = _read_file(file, _reader_of(file, readers), source, in_parts=in_parts)
+            tables = _tables_of(file, readers, source, in_parts=in_parts)
             for signal in _cut_tables(tables, file, source, intervals, is_only=len(files) == 1):
                 names.append(signal.name)
                 yield signal
@@ -179,20 +195,59 @@ def _check_rows_are_together(tables: Iterator[Table]) -> None:
         pass  # the caller raises the first error
 
 
-def _read_file(file: SourceFile, reader: Reader, source: DataSource, *, in_parts: bool) -> Iterator[Table]:
-    """Read a file as one table, or in parts of whole recordings if that is asked for and the format allows it."""
+def _tables_of(file: SourceFile, readers: tuple[Reader, ...], source: DataSource, *, in_parts: bool) -> Iterator[Table]:
+    """Read a file, or a folder with a file for each sensor, as one table, or in parts of whole recordings."""
+    if source.sensor_files:
+        yield _read_sensors(file, readers, source)
+        return
+    reader = _reader_of(file.path, readers)
     _check_fields_fit(reader, source)
-    options = ReadOptions(
-        numeric=source.numeric_columns,
-        text=source.text_columns,
-        delimiter=source.delimiter,
-        column_names=source.column_names,
-        windows_array=source.windows_array,
-    )
+    if source.sensor_column is not None:
+        yield join_rows(_read_long(file.path, reader, source), source)
+        return
+    options = _options(source, source.numeric_columns)
     if in_parts and reader.read_parts is not None and source.recording_column is not None:
-        yield from reader.read_parts(file.path, options, source.recording_column)
-    else:
-        yield reader.read(file.path, options)
+        yield from each(file.path, reader.title, reader.read_parts(file.path, options, source.recording_column))
+        return
+    with reading(file.path, reader.title):
+        table = reader.read(file.path, options)
+    yield table
+
+
+def _options(source: DataSource, numeric: Sequence[str], text: Sequence[str] | None = None) -> ReadOptions:
+    return ReadOptions(
+        numeric=tuple(dict.fromkeys(numeric)),
+        text=source.text_columns if text is None else tuple(text),
+        dates=source.date_columns,
+        layout=source.layout,
+        windows_array=source.windows_array,
+        axes_order=source.axes_order,
+        values_per_sample=source.row_is_window,
+    )
+
+
+def _read_long(path: Path, reader: Reader, source: DataSource) -> Table:
+    """Read a file with the sensors in rows."""
+    clock = [one for one in source.numeric_columns if one not in source.channel_columns]
+    columns = [sensor_of(column)[1] for column in source.channel_columns]
+    with reading(path, reader.title):
+        return reader.read(path, _options(source, (*columns, *clock)))
+
+
+def _read_sensors(file: SourceFile, readers: tuple[Reader, ...], source: DataSource) -> Table:
+    """Read the files of all sensors of a recording, and join them."""
+    wanted: dict[str, list[str]] = {}
+    for column in source.channel_columns:
+        sensor, name = sensor_of(column)
+        wanted.setdefault(sensor, []).append(name)
+    clock = [one for one in source.numeric_columns if one not in source.channel_columns]
+    tables = {}
+    for sensor, columns in wanted.items():
+        path = file.path / source.sensor_files[sensor]
+        reader = _reader_of(path, readers)
+        with reading(path, reader.title):
+            tables[sensor] = reader.read(path, _options(source, (*columns, *clock), ()))
+    return join_tables(tables, source, name=file.name)
 
 
 def _check_fields_fit(reader: Reader, source: DataSource) -> None:
@@ -226,14 +281,14 @@ def count_notes(notes_of_recordings: Iterable[Sequence[str]]) -> tuple[str, ...]
     return tuple(f"{note} ({count} of {total} recordings)" for note, count in counted.items())
 
 
-def _reader_of(file: SourceFile, readers: tuple[Reader, ...]) -> Reader:
+def _reader_of(path: Path, readers: tuple[Reader, ...]) -> Reader:
     if len(readers) == 1:  # the data source names the format, so the name of the file does not matter
         return readers[0]
     for reader in readers:
-        if file.path.name.lower().endswith(reader.suffixes):
+        if path.name.lower().endswith((*reader.suffixes, *reader.more_suffixes)):
             return reader
-    known = [suffix for reader in readers for suffix in reader.suffixes]
+    known = [suffix for reader in readers for suffix in (*reader.suffixes, *reader.more_suffixes)]
     raise DataError(
-        f"file {file.path.name}: no reader for its suffix; known are {known}. Convert the file, or give `format` in "
+        f"file {path.name}: no reader for its suffix; known are {known}. Convert the file, or give `format` in "
         "the data source"
     )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from typing import Any
 
+from edge_seq.data.readers.foreign import reading
 from edge_seq.data.readers.label_folder import label_by_folder
 from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.data.source import DataSource
@@ -14,16 +19,20 @@ from edge_seq.support.errors import DataError
 from edge_seq.support.files import stays_in_folder
 from edge_seq.support.names import check_name
 
+INFO_LABELS = "info.labels"
 MANIFEST_COLUMNS = ("file", "label", "group", "split")
 
 
-def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
+def list_files(
+    source: DataSource, base: Path, suffixes: Sequence[str], more_suffixes: Sequence[str] = ()
+) -> tuple[SourceFile, ...]:
     """List the files of a data source, in a fixed order.
 
     Args:
         source: the data source.
         base: folder to which ``source.path`` is relative.
         suffixes: suffixes that readers exist for; other files in a folder are ignored.
+        more_suffixes: suffixes to look for where no file has one of those.
 
     Raises:
         DataError: a file or folder is missing, a folder holds no file with such a suffix, a name does not match
@@ -35,24 +44,31 @@ def list_files(source: DataSource, base: Path, suffixes: Sequence[str]) -> tuple
             f"data source {source.name!r}: {root} does not exist; path is relative to the folder of the TOML file "
             f"({base})"
         )
+    known = (*suffixes, *more_suffixes)
     if source.manifest is not None:
-        files = _from_manifest(source.manifest, _folder(source, root), suffixes)
+        files = _from_manifest(source.manifest, _folder(source, root), known)
+    elif source.label_from == "info_labels":
+        files = _from_info_labels(_folder(source, root), known)
+    elif source.sensor_files:
+        files = _folders_of_sensors(_folder(source, root), source.sensor_files)
     elif source.split_files:
         folder = _folder(source, root)
         files = tuple(
-            SourceFile(_existing(folder / name, f"split_files.{split}"), _stem(name, suffixes), split=split)
+            SourceFile(_existing(folder / name, f"split_files.{split}"), _stem(name, known), split=split)
             for split, name in source.split_files.items()
         )
-    elif root.is_file():
-        files = (SourceFile(root, _stem(root.name, suffixes)),)
+    elif not root.is_dir():
+        files = (SourceFile(root, _stem(root.name, known)),)
     else:
-        files = _in_folder(root, suffixes, without=source.intervals)
+        files = _in_folder(root, source, suffixes, more_suffixes)
+    if source.split_folders:
+        files = tuple(_side_of_folder(file, source) for file in files)
     for file in files:
         _check_path(file.name, what="file", remedy="Rename the file")
     if source.label_from == "file_name":
         return tuple(_read_name(file, source.file_pattern) for file in files)
     if source.label_from == "folder":
-        return tuple(label_by_folder(file) for file in files)
+        return tuple(label_by_folder(file, below=1 if source.split_folders else 0) for file in files)
     return files
 
 
@@ -92,13 +108,101 @@ def _stem(name: str, suffixes: Sequence[str]) -> str:
     return next((name[: -len(suffix)] for suffix in suffixes if name.lower().endswith(suffix)), name)
 
 
-def _in_folder(root: Path, suffixes: Sequence[str], *, without: str | None) -> tuple[SourceFile, ...]:
-    paths = sorted(path for path in root.rglob("*") if path.name.lower().endswith(tuple(suffixes)) and path.is_file())
-    visible = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts)]
-    visible = [path for path in visible if without is None or path != root / without]
-    if not visible:
-        raise DataError(f"folder {root} holds no file that ends in {list(suffixes)}; put one file per recording there")
-    return tuple(SourceFile(path, _stem(path.relative_to(root).as_posix(), suffixes)) for path in visible)
+def _in_folder(
+    root: Path, source: DataSource, suffixes: Sequence[str], more_suffixes: Sequence[str]
+) -> tuple[SourceFile, ...]:
+    known = (*suffixes, *more_suffixes)
+    inside = sorted(path for path in root.rglob("*") if path.is_file())
+    visible = [path for path in inside if not any(part.startswith(".") for part in path.relative_to(root).parts)]
+    visible = [path for path in visible if source.intervals is None or path != root / source.intervals]
+    visible = [path for path in visible if not matches(path.relative_to(root), source.exclude)]
+    if source.files:
+        found = [path for path in visible if matches(path.relative_to(root), source.files)]
+        if not found:
+            raise DataError(f"folder {root} holds no file {source.files!r}; correct `files` in the data source")
+    else:
+        found = [path for path in visible if path.name.lower().endswith(tuple(suffixes))]
+        found = found or [path for path in visible if path.name.lower().endswith(tuple(more_suffixes))]
+    if not found:
+        raise DataError(
+            f"folder {root} holds no file that ends in {list(known)}; put one file per recording there, or name other "
+            'files with `files`, for example files = "*.dat"'
+        )
+    return tuple(SourceFile(path, _stem(path.relative_to(root).as_posix(), known)) for path in found)
+
+
+def matches(path: PurePath, patterns: str | Sequence[str]) -> bool:
+    """True if a path below the folder, or its last part, fits one of the patterns with ``*`` and ``?``.
+
+    >>> matches(PurePath("walk/01.txt"), "*.txt"), matches(PurePath("walk/01.txt"), ("walk/*",))
+    (True, True)
+    """
+    each = (patterns,) if isinstance(patterns, str) else patterns
+    return any(fnmatchcase(one, pattern) for pattern in each for one in (path.name, path.as_posix()))
+
+
+def _folders_of_sensors(root: Path, sensor_files: Mapping[str, str]) -> tuple[SourceFile, ...]:
+    """A recording for each folder with the file of every sensor."""
+    names = list(sensor_files.values())
+    folders = sorted({path.parent for path in root.rglob(names[0]) if path.is_file()})
+    found = []
+    for folder in folders:
+        missing = [name for name in names if not (folder / name).is_file()]
+        if missing:
+            raise DataError(
+                f"folder {folder} holds {names[0]} but not {missing}; expected the file of each sensor. Add it, move "
+                "the "
+                "folder away, or leave the sensor out of sensor_files"
+            )
+        relative = folder.relative_to(root).as_posix()
+        found.append(SourceFile(folder, root.name if relative == "." else relative))
+    if not found:
+        raise DataError(f"folder {root} holds no folder with {names}; correct sensor_files or path")
+    return tuple(found)
+
+
+def _from_info_labels(root: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
+    """Files, classes and sides that the ``info.labels`` of an Edge Impulse export lists."""
+    path = _existing(root / INFO_LABELS, INFO_LABELS)
+    files = []
+    for number, entry in enumerate(read_info_labels(path)):
+        where = f"{INFO_LABELS}, file {number + 1}"
+        name, label = entry.get("path"), entry.get("label")
+        label = label.get("label") if isinstance(label, dict) else label
+        if not isinstance(name, str) or not isinstance(label, str) or not stays_in_folder(name):
+            raise DataError(f"{where}: has no path inside the export or no label; export the project again")
+        _check_path(name, what=f"{where}: path", remedy="Export the project again")
+        side = {"training": "train", "testing": "test"}.get(str(entry.get("category")))
+        files.append(SourceFile(_existing(root / name, where), _stem(name, suffixes), label, split=side))
+    if not files:
+        raise DataError(f"{INFO_LABELS}: lists no file; export the project again")
+    return tuple(sorted(files, key=lambda one: one.name))
+
+
+def read_info_labels(path: Path) -> list[dict[str, Any]]:
+    """Entries of the ``info.labels`` of an Edge Impulse export.
+
+    Raises:
+        DataError: it is not one.
+    """
+    with reading(path, "JSON"):
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    files = document.get("files") if isinstance(document, dict) else None
+    if not isinstance(files, list) or not all(isinstance(one, dict) for one in files):
+        raise DataError(f"{path.name}: has no list of files; expected the info.labels of an Edge Impulse export")
+    return files
+
+
+def _side_of_folder(file: SourceFile, source: DataSource) -> SourceFile:
+    top = file.name.split("/")[0]
+    side = next((one for one, folder in source.split_folders.items() if folder == top), None)
+    if side is None:
+        raise DataError(
+            f"file {file.name}: lies in none of the folders {list(source.split_folders.values())} of split_folders; "
+            "move "
+            "it, or leave it out with `exclude`"
+        )
+    return replace(file, split=side)
 
 
 def _read_name(file: SourceFile, pattern: str) -> SourceFile:

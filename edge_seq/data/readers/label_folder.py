@@ -8,13 +8,13 @@ from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.support.errors import DataError
 
 
-def label_by_folder(file: SourceFile) -> SourceFile:
-    """Take label and group of a file from the folders it lies in.
+def label_by_folder(file: SourceFile, *, below: int = 0) -> SourceFile:
+    """Take label and group of a file from the folders it lies in, without the first ``below`` ones.
 
     Raises:
         DataError: the file lies in no folder below the source's path.
     """
-    folders = file.name.split("/")[:-1]
+    folders = file.name.split("/")[below:-1]
     if not folders:
         raise DataError(
             f'file {file.name}: lies in no folder below path, but label_from = "folder" takes the class from its '

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def make_recordings(signal: Signal, source: DataSource) -> tuple[RawRecording, .
     if source.on_constant_axis == "error":
         counts = to_counts(signal.values, contract)
         checks.check_no_constant_axis(counts, name=name, channel_names=contract.channel_names)
-    pieces = _cut_at_gaps(signal.time_s, name, source)
+    pieces = _pieces(signal, source)
     recordings: list[RawRecording] = []
     for number, piece in enumerate(pieces, start=1):
         part = replace(
@@ -97,6 +98,17 @@ def _at_the_rate(part: Signal, source: DataSource) -> Signal:
     found = 1.0 / float(np.median(np.diff(part.time_s)))
     note = f"resampled from {found:.3g} Hz to {source.sample_rate_hz:g} Hz, method {source.resample}"
     return replace(part, values=values, label_codes=codes, time_s=None, notes=(*part.notes, note))
+
+
+def _pieces(signal: Signal, source: DataSource) -> list[slice]:
+    """Pieces of a signal between breaks and gaps."""
+    edges = [0, *signal.breaks.tolist(), len(signal.values)]
+    pieces = []
+    for first, end in pairwise(edges):
+        time_s = None if signal.time_s is None else signal.time_s[first:end]
+        for piece in _cut_at_gaps(time_s, signal.name, source):
+            pieces.append(slice(first + (piece.start or 0), end if piece.stop is None else first + piece.stop))
+    return pieces
 
 
 def _cut_at_gaps(time_s: NDArray[np.float64] | None, name: str, source: DataSource) -> Sequence[slice]:

@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.data.readers.clock import SECONDS_PER_UNIT, spread
 from edge_seq.data.readers.label_intervals import Interval, label_samples
 from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.data.readers.table import Table, TextColumn
 from edge_seq.data.recording import SIDES
 from edge_seq.data.source import ChannelSource, DataSource
 from edge_seq.data.units import conversion_factor, unit_named, unit_of
-from edge_seq.ir.contract import Unit
 from edge_seq.support.errors import ContractError, DataError
 from edge_seq.support.names import check_name
-
-SECONDS_PER_UNIT = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class Signal:
         label_codes: int64 [T], index into ``label_values``.
         details: further information in the file: device, signature.
         notes: changes that reading made, and checks that it left out.
+        breaks: int64 [B], samples before which rows were left out or the logger restarted; not sample 0.
+        lost: rows that were left out of its file, for the user; empty if there is none.
     """
 
     name: str
@@ -44,6 +44,8 @@ class Signal:
     label_codes: NDArray[np.int64]
     details: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    breaks: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    lost: str = ""
 
 
 def cut_signals(
@@ -64,9 +66,12 @@ def cut_signals(
         ContractError: a unit is unknown, or cannot be converted to the channel's.
     """
     factors, notes = _unit_factors(table, source)
+    if table.lost:
+        notes += ("torn or garbage rows were left out",)
     pieces = list(_rows_of_recordings(table, file, source))
-    for name, rows in pieces:
-        time_s = _time_s(table, source, rows, name)
+    for number, (name, rows) in enumerate(pieces):
+        breaks = _breaks(table, rows)
+        time_s = _time_s(table, source, rows, name, breaks)
         if source.label_from == "intervals":
             clock = _interval_clock(time_s, len(rows), source)
             values, codes = label_samples(intervals, clock, name=name, is_only=is_only and len(pieces) == 1)
@@ -74,20 +79,48 @@ def cut_signals(
         else:
             values, codes = _labels(table, file, source, rows)
         own_group = file.name if table.one_group else name  # the parts of file.name were checked before
+        if table.one_group and (side := _side(table, rows)) is not None:
+            own_group = f"{file.name} {side}"
         said_group = _one_value(table, source.group_column, rows, name, source) or file.group
         for kind, one in (("group", said_group or ""), *(("label", value) for value in values)):
             check_name(one, DataError, what=f"recording {name}: {kind}", remedy="Rename it in the data")
+        values_of_channels = np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1)
+        own_notes = (*notes, *table.notes)
+        if source.on_missing == "split" and not (kept := np.isfinite(values_of_channels).all(axis=1)).all():
+            breaks = np.union1d(breaks, np.flatnonzero(~kept))
+            breaks = np.unique(np.cumsum(kept)[np.maximum(breaks, 1) - 1])
+            breaks = breaks[(breaks > 0) & (breaks < kept.sum())]
+            rows, values_of_channels, codes = rows[kept], values_of_channels[kept], codes[kept]
+            time_s = None if time_s is None else time_s[kept]
+            own_notes += ("samples with missing values were left out",)
+            if not len(rows):
+                continue
         yield Signal(
             name=name,
             group=said_group or own_group,
-            split=_check_split(_one_value(table, source.split_column, rows, name, source) or file.split, name),
-            values=np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1) * factors,
+            split=_check_split(
+                _one_value(table, source.split_column, rows, name, source) or _side(table, rows) or file.split, name
+            ),
+            values=values_of_channels * factors,
             time_s=time_s,
             label_values=values,
             label_codes=codes,
             details=table.details,
-            notes=(*notes, *table.notes),
+            notes=own_notes,
+            breaks=breaks,
+            lost=table.lost if number == 0 else "",
         )
+
+
+def _breaks(table: Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    if table.breaks is None:
+        return np.empty(0, dtype=np.int64)
+    found = np.flatnonzero(table.breaks[rows])
+    return found[found > 0].astype(np.int64)
+
+
+def _side(table: Table, rows: NDArray[np.int64]) -> str | None:
+    return None if table.splits is None else table.splits.values[int(table.splits.codes[rows[0]])]
 
 
 def _unit_factors(table: Table, source: DataSource) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -107,7 +140,7 @@ def _unit_factors(table: Table, source: DataSource) -> tuple[NDArray[np.float64]
     return np.array(factors), tuple(f"{', '.join(names)}: {change}" for change, names in changes.items())
 
 
-def _unit_of_column(channel: ChannelSource, said: str | None, what: str) -> Unit:
+def _unit_of_column(channel: ChannelSource, said: str | None, what: str) -> str:
     """Unit of a column: the one in the data source, else the one in the file, else the channel's.
 
     Raises:
@@ -192,11 +225,17 @@ def _class_names(raw: Sequence[str], source: DataSource) -> tuple[str, ...]:
     return tuple("" if value in unlabelled else source.label_names.get(value, value) for value in raw)
 
 
-def _time_s(table: Table, source: DataSource, rows: NDArray[np.int64], name: str) -> NDArray[np.float64] | None:
+def _time_s(
+    table: Table, source: DataSource, rows: NDArray[np.int64], name: str, breaks: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
     if table.time_s is not None:
         return table.time_s[rows]
     if source.time_column is not None:
-        return table.numeric[source.time_column][rows] * SECONDS_PER_UNIT[source.time_unit]
+        unit = "s" if source.time_unit == "datetime" else source.time_unit
+        times = table.numeric[source.time_column][rows] * SECONDS_PER_UNIT[unit]
+        if source.repeated_times == "spread":
+            times = np.concatenate([spread(part) for part in np.split(times, breaks)])
+        return times
     if source.index_column is not None:
         index = table.numeric[source.index_column][rows]
         fractions = np.flatnonzero(np.isfinite(index) & (index != np.rint(index)))
@@ -219,4 +258,4 @@ def _interval_clock(time_s: NDArray[np.float64] | None, count: int, source: Data
     if source.interval_origin == "start":
         seconds = seconds - seconds[0]
     unit = source.interval_unit or (source.time_unit if source.time_column else "s")
-    return seconds / SECONDS_PER_UNIT[unit]
+    return seconds / SECONDS_PER_UNIT["s" if unit == "datetime" else unit]

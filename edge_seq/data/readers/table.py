@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.data.layout import Layout
+from edge_seq.data.readers.clock import seconds_of_dates
 from edge_seq.support.errors import ContractError, DataError, ToolError
+
+# Columns that a reader may add to an Arrow table: whether a row follows a break, and the number of its recording.
+BREAK, RECORDING = "\x00break", "\x00recording"
 
 
 class RowsApartError(DataError):
@@ -25,17 +30,30 @@ class ReadOptions:
     Attributes:
         numeric: columns to read as float64.
         text: columns to read as text, whatever they hold.
-        delimiter: character between the columns of a text file.
-        column_names: names of the columns of a text file without a header row, or of the last axis of windows; else
-            empty.
-        windows_array: name of the array of windows in an NPZ file.
+        dates: columns of dates or times of day, read as seconds.
+        layout: what is stated about text files.
+        windows_array: name of the array of windows in an NPZ, MATLAB or HDF5 file.
+        axes_order: axes of the array of windows: ``N`` windows, ``T`` samples, ``C`` channels.
+        values_per_sample: number of columns of a text file whose rows are whole windows; None for one row per sample.
     """
 
     numeric: tuple[str, ...]
     text: tuple[str, ...]
-    delimiter: str = ","
-    column_names: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    layout: Layout = field(default_factory=Layout)
     windows_array: str = "X"
+    axes_order: str = "NTC"
+    values_per_sample: int | None = None
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns of a text file without a header, or of the channels of windows."""
+        return self.layout.column_names
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All requested columns."""
+        return tuple(dict.fromkeys((*self.numeric, *self.dates, *self.text)))
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,9 @@ class Table:
         details: further information in the file: device, signature.
         notes: notes for the user about the reading of the file.
         first_row: index of the first row in the file, from 0, for messages.
+        breaks: bool [N], true for a row before which rows were left out or the logger restarted; None if there is none.
+        lost: what was left out, for the user; empty if nothing was.
+        splits: side of the split of each row, if the file tells the sides apart.
     """
 
     where: str
@@ -81,6 +102,9 @@ class Table:
     details: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     first_row: int = 0
+    breaks: NDArray[np.bool_] | None = None
+    lost: str = ""
+    splits: TextColumn | None = None
 
 
 @dataclass(frozen=True)
@@ -89,8 +113,10 @@ class Reader:
 
     Attributes:
         name: value of the data source's ``format``.
+        title: name of the format in messages.
         suffixes: suffixes of its files, in lower case.
         read: reads one file. Raises DataError, ContractError (a column is missing) or ToolError (a package is missing).
+        more_suffixes: suffixes of its files that are read only where a folder holds no file with a suffix above.
         has_time: True if the format has times of its own; time_column and index_column are then refused.
         has_recordings: True if the format tells recordings apart; a recording_column is then refused.
         read_parts: reads one file in parts, each of whole recordings, so that the whole file is never in memory. Its
@@ -99,8 +125,10 @@ class Reader:
     """
 
     name: str
+    title: str
     suffixes: tuple[str, ...]
     read: Callable[[Path, ReadOptions], Table]
+    more_suffixes: tuple[str, ...] = ()
     has_time: bool = False
     has_recordings: bool = False
     read_parts: Callable[[Path, ReadOptions, str], Iterator[Table]] | None = None
@@ -142,7 +170,7 @@ def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> N
             f"{where}: column names {repeated} occur more than once, so it is not clear which is meant; rename all "
             "but one"
         )
-    missing = [name for name in options.numeric + options.text if name not in names]
+    missing = [name for name in options.columns if name not in names]
     if missing:
         hints = []
         for name in missing:
@@ -156,13 +184,12 @@ def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> N
 
 
 def whole_recordings(
-    schema: Any, batches: Iterable[Any], recording_column: str, options: ReadOptions, *, where: str
+    parts: Iterable[Any], recording_column: str, options: ReadOptions, *, where: str
 ) -> Iterator[Table]:
     """Join the batches of a file into tables that end where a recording ends, so that no recording is in two tables.
 
     Args:
-        schema: schema of the batches.
-        batches: batches of rows, ``pyarrow.RecordBatch``.
+        parts: parts of a file, each a ``pyarrow.Table``.
         recording_column: requested column that tells recordings apart; a new value begins another recording.
         options: columns to read.
         where: name of the file, for messages.
@@ -174,7 +201,7 @@ def whole_recordings(
     known: set[str] = set()
     first_ticks: dict[str, int] = {}
     first_row = 0
-    for arrow_table in _cut_at_changes(schema, batches, recording_column):
+    for arrow_table in _cut_at_changes(parts, recording_column):
         table = finish_table(arrow_table, options, where=where, first_ticks=first_ticks, first_row=first_row)
         first_row += table.num_rows
         names = table.text[recording_column].values
@@ -188,14 +215,13 @@ def whole_recordings(
         yield table
 
 
-def _cut_at_changes(schema: Any, batches: Iterable[Any], recording_column: str) -> Iterator[Any]:
-    """Yield a ``pyarrow.Table`` up to the last change of recording in a batch; an empty file gives an empty table."""
+def _cut_at_changes(parts: Iterable[Any], recording_column: str) -> Iterator[Any]:
+    """Yield a ``pyarrow.Table`` up to the last change of recording in a part; an empty file gives an empty table."""
     pa = import_pyarrow()
-    waiting = [schema.empty_table()]
-    for batch in batches:
-        part = pa.Table.from_batches([batch])
+    waiting: list[Any] = []
+    for part in parts:
         before = sum(len(one) for one in waiting)
-        last = waiting[-1].slice(len(waiting[-1]) - 1) if before else waiting[-1]
+        last = waiting[-1].slice(len(waiting[-1]) - 1) if before else part.slice(0, 0)
         column = pa.concat_tables([last, part]).column(recording_column)
         differs = pa.compute.not_equal(column.slice(1), column.slice(0, max(0, len(column) - 1))).fill_null(True)
         changes = np.flatnonzero(differs.to_numpy())
@@ -204,7 +230,8 @@ def _cut_at_changes(schema: Any, batches: Iterable[Any], recording_column: str) 
             yield pa.concat_tables([*waiting, part.slice(0, end)])
             waiting = []
             part = part.slice(end)
-        waiting.append(part)
+        if len(part) or not waiting:
+            waiting.append(part)
     yield pa.concat_tables(waiting)
 
 
@@ -230,17 +257,32 @@ def finish_table(
         DataError: there are no rows, or a numeric column holds something that is not a number.
     """
     if arrow_table.num_rows == 0:
-        raise DataError(f"{where}: there is a header ({arrow_table.column_names}) but no row; record some data")
+        names = [name for name in arrow_table.column_names if name not in (BREAK, RECORDING)]
+        raise DataError(f"{where}: there is a header ({names}) but no row; record some data")
+    ticks = {} if first_ticks is None else first_ticks
+    numeric = {name: _numbers(arrow_table.column(name), name, where, ticks) for name in options.numeric}
+    numeric.update({name: _dates(arrow_table.column(name), name, where, ticks) for name in options.dates})
+    breaks = arrow_table.column(BREAK).to_numpy() if BREAK in arrow_table.column_names else np.zeros(0, dtype=np.bool_)
+    recordings = None
+    if RECORDING in arrow_table.column_names:
+        found, codes = np.unique(arrow_table.column(RECORDING).to_numpy(), return_inverse=True)
+        recordings = TextColumn(tuple(f"#{number + 1}" for number in found.tolist()), codes.astype(np.int64))
     return Table(
         where=where,
-        numeric={
-            name: _numbers(arrow_table.column(name), name, where, {} if first_ticks is None else first_ticks)
-            for name in options.numeric
-        },
+        numeric=numeric,
         text={name: _texts(arrow_table.column(name)) for name in options.text},
         num_rows=arrow_table.num_rows,
         first_row=first_row,
+        recordings=recordings,
+        breaks=breaks if breaks.any() else None,
     )
+
+
+def _dates(column: Any, name: str, where: str, first_ticks: dict[str, int]) -> NDArray[np.float64]:
+    pa = import_pyarrow()
+    if pa.types.is_timestamp(column.type):
+        return _numbers(column, name, where, first_ticks)
+    return seconds_of_dates(column.cast(pa.string()).fill_null("").to_pylist(), where=where, column=name)
 
 
 def _numbers(column: Any, name: str, where: str, first_ticks: dict[str, int]) -> NDArray[np.float64]:

@@ -81,7 +81,7 @@ void es_gru_units(const es_layer_t *layer, const int16_t *below, int16_t *state,
     }
 }
 
-#if ES_KERNEL != ES_KERNEL_AVX2 /* then es_gru_avx2.c defines it */
+#if !ES_UNITS_AT_ONCE /* else es_gru_avx2.c or es_gru_neon.c defines it */
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     es_gru_units(layer, below, state, scratch, 0);

@@ -48,7 +48,7 @@ void es_lstm_units(const es_layer_t *layer, const int16_t *below, int16_t *state
     }
 }
 
-#if ES_KERNEL != ES_KERNEL_AVX2 /* then es_lstm_avx2.c defines it */
+#if !ES_UNITS_AT_ONCE /* else es_lstm_avx2.c or es_lstm_neon.c defines it */
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     es_lstm_units(layer, below, state, scratch, 0);

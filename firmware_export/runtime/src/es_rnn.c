@@ -5,7 +5,7 @@
 #include "es_tanh.h"
 #include "es_trace.h"
 
-#if ES_PLAIN_CELLS
+#if ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_NEON /* then es_rnn_neon.c defines the step */
 
 /* h' = tanh(W_x x + W_h h + b). A block is four units. state: operands [4 * own_quads] */
 void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)

@@ -8,7 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from edge_seq.ir.contract import to_counts
 from edge_seq.ir.model import model_hash
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.simulate import simulate_to_file
-from edge_seq.support.errors import ConfigError, DataError, ExportError
+from edge_seq.support.errors import ConfigError, ContractError, DataError, ExportError, ModelError
 from edge_seq.workflow.folder import open_run as open_folder
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
@@ -143,12 +143,83 @@ def test_windows_from_arrays_by_index_and_by_name(made: Made) -> None:
         ({"labels": [0, 1, 0, 1]}, "labels are class indices; give the names of the classes as label_names"),
         ({"labels": [0, 1, 0, 2], "label_names": ["a", "b"]}, "labels run from 0 to 2; expected 0 to 1"),
         ({"labels": ["a", "b", "a", "c"], "label_names": ["a", "b"]}, "label 'c' is not among label_names"),
+        ({"values": [[1.0, 2.0], [3.0]]}, "they are no array .*give windows of equal length"),
+        ({"labels": [0.0, 1.0, 0.0, 1.0]}, "labels are float64; expected class names"),
+        ({"labels": [None, "b", "a", "b"]}, "labels are object; expected class names"),
+        ({"labels": ["", "b", "", "b"]}, "different names, none of them empty"),
+        ({"labels": [0, 1, 0, 1], "label_names": ["a", "a"]}, "different names, none of them empty"),
+        ({"labels": [0, 1, 0, 1], "label_names": "ab"}, "expected a list of different names"),
+        ({"groups": [1.0, 2.0, float("nan"), 4.0]}, "a group is missing"),
     ],
 )
 def test_windows_that_do_not_fit_are_refused(made: Made, change: dict[str, object], message: str) -> None:
     given = {"values": np.zeros((4, 50, 3)), "labels": ["a", "b", "a", "b"], "groups": [1, 2, 3, 4]} | change
     with pytest.raises(DataError, match=message):
         es.windows(contract=made.data.contract, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", [{"validation_fraction": 2}, {"test_fraction": -0.1}, {"seed": -1}])
+def test_a_split_that_is_out_of_range_is_refused(made: Made, option: dict[str, object]) -> None:
+    test = made.data.side("test")
+    given = {"label_names": made.data.labels, **option}
+    with pytest.raises(ConfigError, match=r"es\.windows: data\."):
+        es.windows(test.counts, test.labels, test.groups, made.data.contract, **given)  # type: ignore[arg-type]
+
+
+def test_counts_given_as_floats_are_refused(made: Made) -> None:
+    """They would be clipped to full scale, and nothing would be left of them."""
+    test = made.data.side("test")
+    as_floats = test.counts.astype(np.float32)
+    message = "of channel a[xyz] lies beyond full scale .*, or give raw counts as integers"
+    with pytest.raises(ContractError, match=message):
+        es.windows(as_floats, test.labels, test.groups, made.data.contract, label_names=made.data.labels)
+    with pytest.raises(ContractError, match=message):
+        made.chip.predict(as_floats)
+
+
+def test_labels_of_a_table_are_taken(made: Made) -> None:
+    """Tables hold texts as Python objects."""
+    test = made.data.side("test")
+    names = np.array([made.data.labels[index] for index in test.labels], dtype=object)
+    groups = [f"g{index % 12}" for index in range(len(names))]
+    assert es.windows(test.counts, names, groups, made.data.contract).labels == tuple(sorted(set(names.tolist())))
+
+
+def changed(data: es.Data, **changes: object) -> es.Data:
+    dataset = replace(data.prepared.dataset, **changes)  # type: ignore[arg-type]
+    return es.Data(replace(data.prepared, dataset=dataset))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("sample_rate_hz", 20.0), ("window_length", 40), ("preprocessing", es.Preprocessing("none"))],
+)
+def test_data_of_another_contract_are_refused(made: Made, field: str, value: object) -> None:
+    other = changed(made.data, contract=replace(made.data.contract, **{field: value}))  # type: ignore[arg-type]
+    message = f"another sensor contract: {field} of the data"
+    with pytest.raises(ContractError, match=f"quantizing small: .*{message}"):
+        es.quantize(made.model, calibration=other, quiet=True)
+    with pytest.raises(ContractError, match=f"evaluating small: .*{message}"):
+        es.evaluate(made.chip, other)
+    with pytest.raises(ContractError, match=f"verifying small: .*{message}"):
+        es.verify(made.chip, other, quiet=True)
+
+
+def test_data_of_other_labels_are_refused(made: Made) -> None:
+    other = changed(made.data, labels=made.data.labels[::-1])
+    with pytest.raises(DataError, match=r"evaluating small: labels of the data are .*same in the same order"):
+        es.evaluate(made.model, other)
+    with pytest.raises(DataError, match=r"verifying small: labels of the data are .*same in the same order"):
+        es.verify(made.chip, other, quiet=True)
+
+
+def test_a_model_of_the_wrong_step_is_refused(made: Made) -> None:
+    with pytest.raises(ModelError, match=r"exporting C: found a TrainedModel; expected an integer model: es\.quantize"):
+        es.export_c(made.model, made.folder / "float")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="verifying: found a TrainedModel"):
+        es.verify(made.model, made.data)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="quantizing: found a QuantizedModel; expected a float model"):
+        es.quantize(made.chip, calibration=made.data)  # type: ignore[arg-type]
 
 
 def test_what_does_not_fit_is_refused(made: Made) -> None:
@@ -164,6 +235,12 @@ def test_what_does_not_fit_is_refused(made: Made) -> None:
         es.export_onnx(made.chip, made.folder)
     with pytest.raises(ConfigError, match="cortex_m5"):
         es.verify(made.chip, made.data, targets=["cortex_m5"], quiet=True)
+    with pytest.raises(ConfigError, match=r"targets is the text 'cortex_m4'; give a list, \['cortex_m4'\]"):
+        es.verify(made.chip, made.data, targets="cortex_m4", quiet=True)
+    with pytest.raises(ConfigError, match="max_windows is 0, extreme_windows 5; give at least 1 and at least 0"):
+        es.verify(made.chip, made.data, max_windows=0, extreme_windows=5, quiet=True)
+    with pytest.raises(ConfigError, match="seed is -1; give a whole number from 0"):
+        es.evaluate(made.chip, made.data, seed=-1)
     with pytest.raises(DataError, match="expected one sample"):
         es.open_run(made.folder / "run").stream().push(np.zeros((2, 3)))
     with pytest.raises(ConfigError, match="is not the folder of a run"):

@@ -20,6 +20,7 @@ from edge_seq.data.audit.giveaway import cross_validated_recall
 from edge_seq.data.audit.plots import draw_plots
 from edge_seq.data.guess import guess_source
 from edge_seq.data.readers.formats import csv_file
+from edge_seq.data.readers.text import rows as text_rows
 from edge_seq.data.source import load_source, parse_source
 from edge_seq.ir.contract import Channel, SensorContract
 from edge_seq.pipeline.data_check import check_data
@@ -359,7 +360,7 @@ def test_files_that_cannot_be_read_are_findings_and_the_others_are_looked_at(tmp
         del fields[column]
     result = audit(parse_source(fields, where="test"), base=tmp_path)
     assert len(result.facts) == 3
-    assert "walk_1.csv: column 'ax' must hold numbers" in result.findings[0].message
+    assert "column 'ax' holds 'a', not a number" in result.findings[0].message
 
 
 def test_anchors_do_not_depend_on_where_samples_lie():
@@ -386,7 +387,7 @@ def test_a_feature_that_tells_the_group_only_is_no_giveaway():
 
 
 def test_a_file_is_looked_at_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_file, "PART_BYTES", 20_000)
+    monkeypatch.setattr(text_rows, "BLOCK_CHARACTERS", 20_000)
     read_whole: list[Path] = []
     whole = dataclasses.replace(csv_file.READER, read=lambda path, options: read_whole.append(path))
     monkeypatch.setattr(readers, "READERS", (whole,))
@@ -395,7 +396,7 @@ def test_a_file_is_looked_at_in_parts(tmp_path, monkeypatch):
 
 
 def test_recordings_whose_rows_lie_apart_are_looked_at_as_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(csv_file, "PART_BYTES", 20_000)
+    monkeypatch.setattr(text_rows, "BLOCK_CHARACTERS", 20_000)
     fields = write(clean(), tmp_path)
     expected = audit(parse_source(fields, where="test"), base=tmp_path)
     header, *lines = (tmp_path / "takes.csv").read_text().splitlines()
@@ -411,7 +412,7 @@ def test_recordings_whose_rows_lie_apart_are_looked_at_as_one(tmp_path, monkeypa
 @pytest.mark.parametrize("rows_apart", [200, 4])
 def test_intervals_of_recordings_whose_rows_lie_apart(tmp_path, monkeypatch, part_bytes, rows_apart):
     """No part holds a whole recording, so an interval may have no sample in a part."""
-    monkeypatch.setattr(csv_file, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(text_rows, "BLOCK_CHARACTERS", part_bytes)
     rng = np.random.default_rng(0)
     lines = ["take,t,ax,ay,az"]
     for piece in range(4):
@@ -490,11 +491,11 @@ def test_a_source_is_guessed_written_and_read_again(tmp_path):
     write(clean(), tmp_path)
     target = tmp_path / "guessed.toml"
     summary = check_data(tmp_path / "takes.csv", write=target)
-    assert "'t' is the time in s: it goes up by" in " ".join(summary.assumptions)
+    assert "'t' is the time in s: a step of" in " ".join(summary.assumptions)
     guessed = load_source(target)
     assert (guessed.sample_rate_hz, guessed.label_column) == (RATE, "label")
     assert [(c.name, c.unit) for c in guessed.channels] == [(axis, "g") for axis in AXES]
-    assert check_data(target).found.recordings == summary.found.recordings == 1  # no column has the name of a recording
+    assert check_data(target).found.recordings == summary.found.recordings == 36  # the column `take`
     with pytest.raises(ConfigError, match=r"guessed.toml exists; give another --write"):
         check_data(tmp_path / "takes.csv", write=target)
     with pytest.raises(ConfigError, match="is a data source already; leave --write out"):
@@ -537,7 +538,7 @@ def test_guesses_of_windows_and_acquisitions(tmp_path):
     ("files", "path", "message"),
     [
         ({}, "nowhere", r"nowhere does not exist; give a folder, a file of recordings or a data source"),
-        ({"a.txt": "x"}, ".", "no file that ends in"),
+        ({"a.md": "x"}, ".", "no file that ends in"),
         ({"a.csv": "name,label\nx,y\n"}, "a.csv", "no column of numbers"),
         ({"a.csv": "t\n", "b.npz": ""}, ".", "files of several formats"),
         ({"b.npz": "x"}, "b.npz", "cannot be read as NPZ"),

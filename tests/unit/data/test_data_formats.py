@@ -222,9 +222,9 @@ def test_columns_of_windows_are_named_in_the_order_of_the_last_axis(read):
     [
         ({"y": np.array([None] * 6)}, {}, DataError, r"holds Python objects \(pickle\), which run code"),
         ({}, {"windows_array": "x"}, ContractError, r"arrays \['x'\] are missing; the file has \['X', 'y', 'who'\]"),
-        ({"X": np.zeros((6, 4))}, {}, DataError, r"X is float64 \[6, 4\]; expected numbers \[windows, samples, chann"),
+        ({"X": np.zeros(6)}, {}, DataError, r"X is float64 \[6\]; expected numbers \[windows, samples, chann"),
         ({"y": np.zeros(5, dtype=int)}, {}, DataError, r"y is int64 \[5\]; expected one whole number or text .* of 6"),
-        ({"y": np.zeros(6)}, {}, DataError, r"y is float64 \[6\]"),
+        ({"y": np.full(6, 0.5)}, {}, DataError, r"y is float64 \[6\]"),
         ({}, {"recording_column": "who"}, ConfigError, "recording_column does not apply to the format npz"),
     ],
 )

@@ -236,7 +236,7 @@ def test_a_folder_may_mix_formats_and_format_may_choose_one(read):
 
 def test_a_named_format_reads_a_file_of_any_name(read):
     dataset = read({"walk.txt": ONE_WALK}, path="walk.txt", format="csv")
-    assert dataset.recordings[0].name == "walk.txt"
+    assert dataset.recordings[0].name == "walk"
 
 
 def test_reader_names_are_the_formats_of_a_data_source():
@@ -269,11 +269,15 @@ def test_load_dataset_goes_by_the_folder_of_the_toml_file(tmp_path, monkeypatch)
         ("\n\n", {}, DataError, "a.csv: the file is empty"),
         ("ax,ay,label\n", {}, DataError, r"a.csv: there is a header \(.*\) but no row"),
         (rows_csv("ax,label"), {}, ContractError, r"columns \['ay'\] are missing; the file has \['ax', 'label'\]"),
-        (rows_csv("ax, ay,label"), {}, ContractError, "'ay' may be ' ay'"),
         (rows_csv("AX,ay,label"), {}, ContractError, "'ax' may be 'AX'"),
         (rows_csv("ax,ay,ay,label"), {}, DataError, r"column names \['ay'\] occur more than once"),
-        (ONE_WALK.split("\n", 1)[1].replace("walk", "1"), {}, DataError, "holds only numbers, so .* no header"),
-        (with_row(ONE_WALK, 4, ay="broken"), {}, DataError, "column 'ay' must hold numbers, but data row 5 .*'broken'"),
+        (
+            ONE_WALK.split("\n", 1)[1].replace("walk", "1"),
+            {},
+            DataError,
+            "holds only numbers and no line before .* no header",
+        ),
+        (with_row(ONE_WALK, 4, ay="broken"), {}, DataError, r"1 of 8 rows .*line 6: column 'ay' holds 'broken'"),
         (with_row(ONE_WALK, 4, ay=""), {}, DataError, r"recording a: 1 values are missing .*row 4, channel ay, nan"),
         (with_row(ONE_WALK, 4, ay="nan"), {}, DataError, r"row 4, channel ay, nan"),
         (with_row(ONE_WALK, 4, ax="-inf"), {}, DataError, r"row 4, channel ax, -inf"),
@@ -295,7 +299,12 @@ def test_load_dataset_goes_by_the_folder_of_the_toml_file(tmp_path, monkeypatch)
             "row 1 has no value in recording_",
         ),
         (rows_csv("ax,ay,label,side", side="trian"), {"split_column": "side"}, DataError, "split 'trian' is unknown"),
-        (ONE_WALK + "1,2\n", {}, DataError, "a.csv: cannot be read as CSV: .*Expected 4 columns, got 2"),
+        (
+            with_row(ONE_WALK, 4, ay="1,2"),
+            {},
+            DataError,
+            r"1 of 8 rows are torn .*line 6: 5 of 4 columns\); at most 1.0%",
+        ),
         (ONE_WALK, {"column_names": ["ax", "t", "ay", "label"]}, DataError, "has a header .*in another order than"),
         (ONE_WALK, {"column_names": ["t", "ax", "ay", "label"]}, DataError, "has a header .*in the same order as"),
         ("1,2\n", {"column_names": ["ax", "ay", "label"]}, DataError, "rows have 2 columns, column_names .* has 3"),
@@ -342,7 +351,7 @@ def test_a_recording_in_two_files_is_an_error(read):
     ("files", "changes", "message"),
     [
         ({}, {"path": "nowhere"}, "nowhere does not exist; path is relative to the folder of the TOML file"),
-        ({"notes.txt": "x"}, {}, r"holds no file that ends in \['.csv', '.csv.gz', '.parquet', '.json'"),
+        ({"notes.md": "x"}, {}, r"holds no file that ends in \['.csv', '.csv.gz', '.parquet', '.json'"),
         ({"a.xlsx": "x"}, {"path": "a.xlsx"}, "a.xlsx: no reader for its suffix; known are"),
         ({"a.csv": ONE_WALK}, {"split_files": {"test": "b.csv"}}, r"split_files.test: file .*b.csv does not exist"),
         ({"a.csv": ONE_WALK}, {"path": "a.csv", "split_files": {"test": "a.csv"}}, "a.csv is a file; with split_files"),
@@ -397,8 +406,8 @@ def test_a_truncated_gzip_file(read, keep):
 
 
 def test_a_file_that_is_not_gzip_or_not_parquet(read):
-    with pytest.raises(DataError, match=r"a.csv.gz: cannot be read as CSV"):
-        read({"a.csv.gz": ONE_WALK}, path="a.csv.gz")
+    with pytest.raises(DataError, match=r"a.csv.gz: is not a text file"):
+        read({"a.csv.gz": bytes(range(256))}, path="a.csv.gz")
     with pytest.raises(DataError, match=r"b.parquet: cannot be read as Parquet"):
         read({"b.parquet": ONE_WALK}, path="b.parquet")
     with pytest.raises(DataError, match=r"c.parquet: the file is empty"):
@@ -444,7 +453,7 @@ def test_a_missing_pyarrow_says_what_to_install(read, monkeypatch):
             r"recording a: label 'w\\x1b\[2J': holds U\+001B;",
         ),
         ({"a.csv": rows_csv("ax,ay,label", label="\u202eklaw")}, {}, r"label '\\u202eklaw': holds U\+202E"),
-        ({"a.csv": rows_csv("ax,ay,label", label='"two\nlines"')}, {}, r"label 'two\\nlines': holds U\+000A"),
+        ({"a.csv": rows_csv("ax,ay,label", label='"two\nlines"')}, {}, r"8 of 8 rows|16 of 16 rows are torn"),
         ({"a.csv": rows_csv("ax,ay,label", label=256 * "w")}, {}, r"label 'w{40}\.\.\.': has 256 characters; expected"),
         ({"a.csv": rows_csv("ax,ay,label,g", g="\x07")}, {"group_column": "g"}, r"recording a: group '\\x07': holds"),
         (

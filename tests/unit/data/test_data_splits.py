@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -240,6 +242,12 @@ def test_a_fraction_of_0_leaves_a_side_empty():
 def test_what_cannot_be_split_by_time_is_refused(groups, splits, message):
     with pytest.raises(DataError, match=message):
         split_by_time_blocks(make_dataset(groups, splits=splits))
+
+
+def test_every_class_of_a_side_that_gets_no_time_is_named():
+    dataset = make_dataset({"a": [0] * 4 + [1] * 4}, length=10)
+    with pytest.raises(DataError, match=r"validation gets no window of " + re.escape(str(list(dataset.labels)))):
+        split_by_time_blocks(dataset, validation_fraction=0.2, test_fraction=0.0)
 
 
 def test_too_few_groups_name_the_split_by_time():

@@ -107,12 +107,13 @@ def test_equals_the_reference(cell: str, name: str, tmp_path: Path) -> None:
             require_reference(library, all_counts(model, windows * shape.window_length, seed=windows))
 
 
-@pytest.mark.parametrize("kernel", ["ES_KERNEL_PLAIN", "ES_KERNEL_AVX2"])
+@pytest.mark.parametrize("kernel", ["ES_KERNEL_PLAIN", "ES_KERNEL_AVX2", "ES_KERNEL_NEON"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_compiler_and_kernel(compiler: Compiler, kernel: str, tmp_path: Path) -> None:
-    """Without AVX2 the compiler's macros select the plain C; this test forces either choice."""
-    if kernel == "ES_KERNEL_AVX2" and not _has_avx2():
-        pytest.skip("this machine has no AVX2")
+    """Without AVX2 or NEON the compiler's macros select the plain C; this test forces each choice."""
+    needs = {"ES_KERNEL_AVX2": "__AVX2__", "ES_KERNEL_NEON": "__ARM_NEON"}
+    if kernel in needs and not _has(needs[kernel]):
+        pytest.skip(f"this machine has no {needs[kernel].strip('_')}")
     for cell in CELLS:
         model = quantized_model(shapes(cell)["nine"], name=cell, seed=6, amplitude=3.0)
         library = load_host_library(
@@ -129,7 +130,7 @@ def test_every_compiler_and_kernel(compiler: Compiler, kernel: str, tmp_path: Pa
 @pytest.mark.parametrize("flag", ["-mno-avx2", "-march=haswell"])
 def test_machines_with_less(flag: str, tmp_path: Path) -> None:
     """Builds as by -march=native on other machines: the plain C, or AVX2 without newer dot products."""
-    if flag == "-march=haswell" and not _has_avx2():
+    if flag == "-march=haswell" and not _has("__AVX2__"):
         pytest.skip("this machine has no AVX2")
     for cell in CELLS:
         model = quantized_model(shapes(cell)["nine"], name=cell, seed=7, amplitude=3.0)
@@ -184,12 +185,12 @@ def test_sanitizers(tmp_path: Path) -> None:
             assert np.array_equal(run_on_host(program, model, counts).values["logits"], expected)
 
 
-def _has_avx2() -> bool:
+def _has(macro: str) -> bool:
     """True if the compiler's native target, for which the library is built, has this feature."""
-    if not IS_X86:
+    if not find_compilers():
         return False
     command = [*find_compilers()[0].command, "-march=native", "-dM", "-E", "-x", "c", os.devnull]
-    return "__AVX2__" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return f"#define {macro} " in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 # -------------------------------------------------------------------------------------------------------------- errors

@@ -58,7 +58,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_every_file_of_the_folder_is_a_target() -> None:
-    others = {"atmega2560", "atmega328p", "host", "powerpc", "riscv32imc"}
+    others = {"aarch64", "armhf", "atmega2560", "atmega328p", "host", "powerpc", "riscv32imc"}
     assert {f"cortex_m{number}" for number in (0, 3, 33, 4, 55, 7)} | others == set(target_names())
     for target in choose_targets(["all"]):
         assert target.title

@@ -1,194 +1,146 @@
-"""CSV files, plain or gzipped."""
+"""Tables in text files, plain or packed: CSV and its relatives."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.data.layout import Layout
 from edge_seq.data.readers.table import (
     Reader,
     ReadOptions,
     Table,
+    TextColumn,
     check_header,
     finish_table,
-    first_non_number,
     import_pyarrow,
     whole_recordings,
 )
+from edge_seq.data.readers.text.dialect import Dialect
+from edge_seq.data.readers.text.rows import Lost, blocks
+from edge_seq.data.readers.text.sniff import sniff
+from edge_seq.data.units import unit_in_name, unit_of
 from edge_seq.support.errors import DataError
 
-log = logging.getLogger(__name__)
-
 SUFFIXES = (".csv", ".csv.gz")
-PART_BYTES = 1 << 20
-_TAIL_BYTES = 1 << 16
+# A folder of CSV files often holds notes with these suffixes, so they are read where there is no CSV.
+_ENDS = (".txt", ".tsv", ".dat", ".log")
+MORE_SUFFIXES = (*_ENDS, ".csv.zip", *(end + packed for end in _ENDS for packed in (".gz", ".zip")))
 
 
 def read_csv(path: Path, options: ReadOptions) -> Table:
     """Read the requested columns; see :class:`Reader`."""
     pa = import_pyarrow()
-    names = _names(path, options)
-    try:
-        with _opened(pa, path, names, options, numbers=True) as batches:
-            table = batches.read_all()
-    except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise _explained(pa, path, names, options, error) from error
-    return finish_table(table, options, where=path.name)
+    if options.values_per_sample is not None:
+        return _read_rows_of_windows(path, options, options.values_per_sample)
+    dialect = dialect_of(path, options)
+    lost = Lost()
+    table = finish_table(
+        pa.concat_tables(blocks(path, dialect, options.layout, options, lost)), options, where=path.name
+    )
+    return replace(table, units=units_of(dialect), lost=str(lost) if lost.count else "")
 
 
 def read_csv_parts(path: Path, options: ReadOptions, recording_column: str) -> Iterator[Table]:
     """Read the requested columns in parts of about 1 MB, each of whole recordings; see :class:`Reader`."""
-    pa = import_pyarrow()
-    names = _names(path, options)
-    try:
-        with _opened(pa, path, names, options, numbers=True) as batches:
-            yield from whole_recordings(batches.schema, batches, recording_column, options, where=path.name)
-    except (pa.ArrowInvalid, OSError, EOFError) as error:
-        raise _explained(pa, path, names, options, error) from error
+    import_pyarrow()
+    dialect = dialect_of(path, options)
+    lost, said = Lost(), 0
+    parts = blocks(path, dialect, options.layout, options, lost)
+    for table in whole_recordings(parts, recording_column, options, where=path.name):
+        yield replace(table, units=units_of(dialect), lost=str(lost) if lost.count > said else "")
+        said = lost.count
 
 
-def _names(path: Path, options: ReadOptions) -> list[str]:
-    """Names of the file's columns, in its order. Raises an error if a requested column is missing."""
-    names = header_of(path, options)
-    check_header(names, options, where=path.name)
-    return names
-
-
-def header_of(path: Path, options: ReadOptions) -> list[str]:
-    """Names of the columns in the order of the file.
+def dialect_of(path: Path, options: ReadOptions) -> Dialect:
+    """Find the dialect of a file, and check that it has the requested columns.
 
     Raises:
-        DataError: the file is empty, or has no header and the data source names no columns.
+        DataError: the file has no header although columns are wanted by name, or two columns have the same name.
+        ContractError: a column is missing.
     """
-    first_row = _first_row(path, options, path.name)
-    return list(options.column_names) or first_row
+    dialect = sniff(path, options.layout, options.columns)
+    if not dialect.has_header and not options.layout.column_names and not set(options.columns) <= set(dialect.names):
+        raise DataError(
+            f"{path.name}: line {dialect.first_line + 1} holds only numbers and no line before it names "
+            f"{len(dialect.names)} columns, so the file seems to have no header; give column_names in the data source, "
+            "in the order of the file"
+        )
+    check_header(dialect.names, options, where=path.name)
+    return dialect
 
 
-def read_integers(path: Path, column: str, options: ReadOptions) -> NDArray[np.int64] | None:
-    """Read a column of integers exactly, because float64 rounds those above 2^53. None if it holds other values.
+def units_of(dialect: Dialect) -> Mapping[str, str]:
+    """Known units of columns, from a row of units or from brackets in the names."""
+    found = {name: unit for name in dialect.names if (unit := unit_in_name(name))} | dict(dialect.units)
+    return {name: unit for name, unit in found.items() if unit_of(unit)}
+
+
+def header_of(path: Path, layout: Layout) -> list[str]:
+    """Names of the columns of a text file, in its order.
 
     Raises:
-        ToolError: pyarrow is not installed.
+        DataError: see :func:`edge_seq.data.readers.text.sniff.sniff`.
     """
-    pa = import_pyarrow()
-    names = list(options.column_names)
-    try:
-        table = pa.csv.read_csv(
-            str(path),
-            read_options=pa.csv.ReadOptions(use_threads=False, column_names=names or None),
-            parse_options=pa.csv.ParseOptions(delimiter=options.delimiter),
-            convert_options=pa.csv.ConvertOptions(column_types={column: pa.int64()}, include_columns=[column]),
-        )
-    except (pa.ArrowInvalid, OSError, EOFError):
-        return None
-    if table.column(column).null_count:
-        return None
-    numbers: NDArray[np.int64] = table.column(column).to_numpy()
-    return numbers
+    return list(sniff(path, layout).names)
 
 
-def _first_row(path: Path, options: ReadOptions, where: str) -> list[str]:
-    """First row of the file: the header, or the first values if the data source names the columns."""
-    opened = gzip.open if path.name.lower().endswith(".gz") else open
-    try:
-        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, delimiter=options.delimiter)
-            first = next((row for row in rows if row), None)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{where}: cannot be read as CSV: {error}") from error
-    if first is None:
-        raise DataError(f"{where}: the file is empty; expected a header row and one row per sample")
-    if options.column_names:
-        _check_headerless(first, options, where)
-    elif all(_is_number(value) for value in first):
+def read_matrix(path: Path, options: ReadOptions) -> NDArray[np.float64]:
+    """Read all columns of a text file without a header: float64 [rows, columns].
+
+    Raises:
+        DataError: rows are torn or garbage, or there is none.
+    """
+    return _matrix(path, sniff(path, options.layout), options, Lost())
+
+
+def _matrix(path: Path, dialect: Dialect, options: ReadOptions, lost: Lost) -> NDArray[np.float64]:
+    wide = replace(options, numeric=dialect.names, text=(), dates=())
+    table = import_pyarrow().concat_tables(blocks(path, dialect, options.layout, wide, lost))
+    if table.num_rows == 0:
+        raise DataError(f"{path.name}: there is no row; expected numbers in each row")
+    return np.stack([table.column(name).to_numpy() for name in dialect.names], axis=1)
+
+
+def _read_rows_of_windows(path: Path, options: ReadOptions, per_sample: int) -> Table:
+    """Read a file with a window in each row: x y z x y z ... Each row is a recording, and the file one group."""
+    layout = replace(options.layout, column_names=())
+    dialect = sniff(path, layout)
+    width = len(dialect.names)
+    names = options.column_names or options.numeric
+    if width % per_sample or len(names) != per_sample:
         raise DataError(
-            f"{where}: the first row {first} holds only numbers, so the file seems to have no header; give "
-            "column_names in the data source, in the order of the file"
+            f"{path.name}: a row holds {width} values and row_is_window is {per_sample} ({list(names)}); expected a "
+            "whole number of samples. Correct row_is_window, and name its columns with channels or column_names"
         )
-    return first
-
-
-def _check_headerless(first: list[str], options: ReadOptions, where: str) -> None:
-    if set(first) & set(options.column_names):
-        order = "the same order as" if tuple(first) == options.column_names else "another order than"
+    check_header((*names, *options.text), options, where=path.name)
+    if options.text or options.dates:
         raise DataError(
-            f"{where}: the file has a header {first}, in {order} column_names "
-            f"{list(options.column_names)}; remove column_names from the data source, since columns are found by name"
+            f"{path.name}: rows are windows of {list(names)} and hold no column {[*options.text, *options.dates]}; "
+            "give "
+            'the class with label_from = "file_name", "folder" or "manifest", and leave out columns of times'
         )
-    if len(first) != len(options.column_names):
-        raise DataError(
-            f"{where}: rows have {len(first)} columns, column_names in the data source has "
-            f"{len(options.column_names)}; name every column of the file, in its order"
-        )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _opened(pa: Any, path: Path, names: list[str], options: ReadOptions, *, numbers: bool) -> Any:
-    """Open a file as a pyarrow.csv.CSVStreamingReader, which gives batches of rows."""
-    torn = _torn_last_row(path, len(names), options.delimiter)
-
-    def skip_torn(row: Any) -> str:
-        if torn is None or row.text != torn:
-            return "error"
-        log.warning(
-            "%s: the last row %r is incomplete, as if the recording was cut off; it is left out", path.name, torn
-        )
-        return "skip"
-
-    types = dict.fromkeys(options.text, pa.string())
-    types.update(dict.fromkeys(options.numeric, pa.float64() if numbers else pa.string()))
-    return pa.csv.open_csv(
-        str(path),
-        read_options=pa.csv.ReadOptions(
-            use_threads=False, block_size=PART_BYTES, column_names=names if options.column_names else None
+    lost = Lost()
+    values = _matrix(path, dialect, replace(options, layout=layout), lost)
+    samples = width // per_sample
+    windows = values.reshape(len(values), samples, per_sample)
+    return Table(
+        where=path.name,
+        numeric={name: windows[:, :, names.index(name)].reshape(-1) for name in options.numeric},
+        text={},
+        num_rows=len(values) * samples,
+        recordings=TextColumn(
+            tuple(f"#{index + 1}" for index in range(len(values))), np.repeat(np.arange(len(values)), samples)
         ),
-        parse_options=pa.csv.ParseOptions(delimiter=options.delimiter, invalid_row_handler=skip_torn),
-        convert_options=pa.csv.ConvertOptions(column_types=types, include_columns=list(types)),
+        one_group=True,
+        lost=str(lost) if lost.count else "",
     )
 
 
-def _torn_last_row(path: Path, columns: int, delimiter: str) -> str | None:
-    """Text of the last row if it has neither a line end nor all columns; else None."""
-    if path.name.lower().endswith(".gz"):
-        return None
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        last = file.read().rpartition(b"\n")[2]
-    row = last.decode("utf-8", "replace")
-    return row if row and len(next(csv.reader([row], delimiter=delimiter), [])) < columns else None
-
-
-def _explained(pa: Any, path: Path, names: list[str], options: ReadOptions, error: Exception) -> DataError:
-    """Build the error to raise for a failed read. If a numeric column holds text, it names column, row and value."""
-    rows = 0
-    try:
-        with _opened(pa, path, names, options, numbers=False) as batches:
-            for batch in batches:
-                for name in options.numeric:
-                    row, value = first_non_number(batch.column(name))
-                    if not _is_number(value or "nan"):
-                        return DataError(
-                            f"{path.name}: column {name!r} must hold numbers, but data row {rows + row + 1} holds "
-                            f"{value!r}; correct the row or name another column"
-                        )
-                rows += batch.num_rows
-    except (pa.ArrowInvalid, OSError, EOFError):
-        pass  # no single value is to blame, so the parser's message is used
-    return DataError(f"{path.name}: cannot be read as CSV: {error}")
-
-
-READER = Reader(name="csv", suffixes=SUFFIXES, read=read_csv, read_parts=read_csv_parts)
+READER = Reader(
+    name="csv", title="CSV", suffixes=SUFFIXES, more_suffixes=MORE_SUFFIXES, read=read_csv, read_parts=read_csv_parts
+)

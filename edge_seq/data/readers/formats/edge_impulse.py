@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from edge_seq.data.readers.table import ReadOptions, Table, check_header, constant_column
 from edge_seq.support.errors import DataError
 
+_NO_UNIT = {"n/a", "na", "none", "-", "unknown", "units"}  # what uploaders write where they know no unit
 DETAILS = ("device_name", "device_type")
 UNVERIFIED = "signature of the file kept, not verified"
 # RFC 8746: tags of typed arrays, whose numbers are one byte string, and the dtype of each.
@@ -82,8 +83,9 @@ def table_of_acquisition(document: Any, options: ReadOptions, *, where: str) -> 
 def _sensors(payload: dict[str, Any], where: str) -> tuple[list[str], list[str]]:
     sensors = payload.get("sensors")
     if not isinstance(sensors, list) or not sensors or not all(_is_sensor(one) for one in sensors):
-        raise DataError(f"{where}: sensors is {str(sensors)[:80]}; expected a list of name and units of each axis")
-    return [one["name"] for one in sensors], [str(one.get("units") or "") for one in sensors]
+        raise DataError(f"{where}: sensors is {repr(sensors)[:80]}; expected a list of name and units of each axis")
+    units = [str(one.get("units") or "") for one in sensors]
+    return [one["name"] for one in sensors], ["" if unit.strip().lower() in _NO_UNIT else unit for unit in units]
 
 
 def _is_sensor(one: Any) -> bool:

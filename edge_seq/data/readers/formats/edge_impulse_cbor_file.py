@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_seq.data.readers.foreign import require
 from edge_seq.data.readers.formats.edge_impulse import table_of_acquisition
 from edge_seq.data.readers.table import Reader, ReadOptions, Table
-from edge_seq.support.errors import DataError, ToolError
 
 
 def read_acquisition(path: Path, options: ReadOptions) -> Table:
@@ -14,14 +14,8 @@ def read_acquisition(path: Path, options: ReadOptions) -> Table:
     try:
         import cbor2
     except ImportError as error:
-        raise ToolError(
-            f"cannot read {path.name}: the Python package cbor2 is missing. Install it with: pip install edge-seq[data]"
-        ) from error
-    try:
-        document = cbor2.loads(path.read_bytes())
-    except (cbor2.CBORError, OSError, ValueError, EOFError, RecursionError) as error:
-        raise DataError(f"{path.name}: cannot be read as CBOR: {error}") from error
-    return table_of_acquisition(document, options, where=path.name)
+        raise require("cbor2", path.name) from error
+    return table_of_acquisition(cbor2.loads(path.read_bytes()), options, where=path.name)
 
 
-READER = Reader(name="edge_impulse_cbor", suffixes=(".cbor",), read=read_acquisition, has_time=True)
+READER = Reader(name="edge_impulse_cbor", title="CBOR", suffixes=(".cbor",), read=read_acquisition, has_time=True)

@@ -14,7 +14,7 @@ TIMESTAMP = "timestamp"
 
 def read_edge_impulse_csv(path: Path, options: ReadOptions) -> Table:
     """Read the requested columns and the times; see :class:`Reader`."""
-    first = header_of(path, options)[0].strip()
+    first = header_of(path, options.layout)[0]
     if first.lower() != TIMESTAMP:
         raise DataError(
             f"{path.name}: the first column is {first!r}; expected {TIMESTAMP!r}, the time in milliseconds, as Edge "
@@ -25,4 +25,4 @@ def read_edge_impulse_csv(path: Path, options: ReadOptions) -> Table:
     return replace(table, numeric=columns, time_s=table.numeric[first] / 1000.0)
 
 
-READER = Reader(name="edge_impulse_csv", suffixes=SUFFIXES, read=read_edge_impulse_csv, has_time=True)
+READER = Reader(name="edge_impulse_csv", title="CSV", suffixes=SUFFIXES, read=read_edge_impulse_csv, has_time=True)

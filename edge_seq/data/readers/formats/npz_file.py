@@ -1,90 +1,71 @@
-"""Windows in an NPZ file: samples [N, T, C] (``windows_array``), and arrays [N] of labels, groups, splits.
+"""NPZ files: named arrays, see :mod:`edge_seq.data.readers.formats.arrays`.
 
-Each window is a recording of its own, evenly sampled at the contract's rate (or ``recorded_rate_hz``). Its group is the
-value of an array (``group_column``). Without such an array the whole file is one group, because windows of one
-recording may overlap and the file does not say which belong together. The last axis holds the columns, named by
-``column_names`` or in the order of the channels. Files with Python objects (pickle) are refused, because reading them
-would run their code.
+Files with Python objects (pickle) are refused, because reading them would run their code.
 """
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.lib import format as npy_format
 
-from edge_seq.data.readers.table import Reader, ReadOptions, Table, TextColumn, check_header
-from edge_seq.support.errors import ContractError, DataError
+from edge_seq.data.readers.formats.arrays import Arrays, table_of_arrays
+from edge_seq.data.readers.table import Reader, ReadOptions, Table
+from edge_seq.support.errors import DataError
 
 
-def read_npz(path: Path, options: ReadOptions) -> Table:
-    """Read the requested columns; see :class:`Reader`."""
-    where = path.name
+@contextmanager
+def open_npz(path: Path) -> Iterator[Arrays]:
+    """Open the arrays of an NPZ file. Shapes are read without unpacking the arrays."""
+    with zipfile.ZipFile(path) as archive:
+        members = {one.removesuffix(".npy"): one for one in archive.namelist() if one.endswith(".npy")}
+
+        def load(name: str) -> np.ndarray[Any, Any]:
+            with archive.open(members[name]) as file:
+                return load_npy(file, path.name)
+
+        shapes = {}
+        for name, member in members.items():
+            with archive.open(member) as file:
+                shapes[name] = shape_of(file)
+        yield Arrays(path.name, path.stat().st_size, shapes, load)
+
+
+def shape_of(file: Any) -> tuple[int, ...]:
+    """Read the shape of an array from the header of an NPY file."""
+    version = npy_format.read_magic(file)
+    read = npy_format.read_array_header_1_0 if version == (1, 0) else npy_format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return (*shape, dtype.itemsize) if dtype.itemsize > 8 and dtype.kind not in "US" else tuple(shape)
+
+
+def load_npy(file: Any, where: str) -> np.ndarray[Any, Any]:
+    """Read an array.
+
+    Raises:
+        DataError: it holds Python objects.
+    """
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = _arrays(file, (options.windows_array, *options.text), where)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, MemoryError) as error:
+        found: np.ndarray[Any, Any] = npy_format.read_array(file, allow_pickle=False)
+        return found
+    except ValueError as error:
         if "allow_pickle" in str(error) or "Object arrays" in str(error):
             raise DataError(
                 f"{where}: holds Python objects (pickle), which run code when they are read; save arrays of numbers "
                 "and texts (dtype str, not object)"
             ) from error
-        raise DataError(f"{where}: cannot be read as NPZ: {error}") from error
-    windows = _windows(arrays[options.windows_array], options, where)
-    count, length, _ = windows.shape
-    names = options.column_names or options.numeric
-    if len(names) != windows.shape[2]:
-        raise ContractError(
-            f"{where}: {options.windows_array} has {windows.shape[2]} columns, {len(names)} are named ({list(names)}); "
-            "name all of them with column_names, in the order of the last axis"
-        )
-    check_header((*names, *options.text), options, where=where)
-    return Table(
-        where=where,
-        numeric={name: windows[:, :, names.index(name)].reshape(-1) for name in options.numeric},
-        text={name: _texts(arrays[name], count, length, name, where) for name in options.text},
-        num_rows=count * length,
-        recordings=TextColumn(
-            tuple(f"#{index}" for index in range(count)), np.repeat(np.arange(count, dtype=np.int64), length)
-        ),
-        one_group=True,
-    )
+        raise
 
 
-def _arrays(file: Any, wanted: tuple[str, ...], where: str) -> dict[str, NDArray[Any]]:
-    missing = [name for name in wanted if name not in file.files]
-    if missing:
-        raise ContractError(
-            f"{where}: arrays {missing} are missing; the file has {list(file.files)}. Name the windows with "
-            "windows_array, and the others with label_column, group_column or split_column"
-        )
-    return {name: file[name] for name in wanted}
+def read_npz(path: Path, options: ReadOptions) -> Table:
+    """Read the requested columns; see :class:`Reader`."""
+    with open_npz(path) as arrays:
+        return table_of_arrays(arrays, options)
 
 
-def _windows(array: NDArray[Any], options: ReadOptions, where: str) -> NDArray[np.float64]:
-    if array.ndim == 2 and len(options.column_names or options.numeric) == 1:
-        array = array[:, :, np.newaxis]
-    if array.ndim != 3 or 0 in array.shape or array.dtype.kind not in "iuf":
-        raise DataError(
-            f"{where}: {options.windows_array} is {array.dtype} {list(array.shape)}; expected numbers [windows, "
-            "samples, channels]. Name another array with windows_array"
-        )
-    return array.astype(np.float64)
-
-
-def _texts(array: NDArray[Any], count: int, length: int, name: str, where: str) -> TextColumn:
-    if array.shape != (count,) or array.dtype.kind not in "iubUS":
-        raise DataError(
-            f"{where}: {name} is {array.dtype} {list(array.shape)}; expected one whole number or text for each of "
-            f"{count} windows"
-        )
-    texts = [one.decode() if isinstance(one, bytes) else str(one) for one in array.tolist()]
-    values = tuple(dict.fromkeys(texts))
-    index = {value: code for code, value in enumerate(values)}
-    return TextColumn(values, np.repeat(np.array([index[one] for one in texts], dtype=np.int64), length))
-
-
-READER = Reader(name="npz", suffixes=(".npz",), read=read_npz, has_time=True, has_recordings=True)
+READER = Reader(name="npz", title="NPZ", suffixes=(".npz",), read=read_npz, has_recordings=True)

@@ -11,44 +11,38 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.readers.formats.csv_file import SUFFIXES, header_of, read_csv, read_integers
+from edge_seq.data.readers.formats.csv_file import SUFFIXES, header_of, read_csv
 from edge_seq.data.readers.table import Reader, ReadOptions, Table
+from edge_seq.data.units import unit_in_name
 from edge_seq.support.errors import DataError
 
 TIME_NAMES = ("seconds_elapsed", "time", "timestamp", "t", "elapsed", "loggingtime")
 PER_SECOND = {"s": 1, "sec": 1, "seconds": 1, "ms": 10**3, "us": 10**6, "µs": 10**6, "ns": 10**9}
 _SMALLEST_NS_STEP = 1e5  # 10 kHz in nanoseconds; in seconds such a step would be more than a day
 _LARGEST_S_STEP = 10.0
-_UNIT_IN_NAME = re.compile(r"[\(\[]([^\)\]]+)[\)\]]\s*$")
 
 
 def read_phone_csv(path: Path, options: ReadOptions) -> Table:
     """Read the requested columns and the times; see :class:`Reader`."""
-    header = header_of(path, options)
+    header = header_of(path, options.layout)
     column = time_column_of(header)
     if column is None:
         raise DataError(
             f'{path.name}: no column of times; looked for {list(TIME_NAMES)} in {header}. Set format = "csv" and name '
             "the time_column"
         )
-    table = read_csv(path, options)
-    ticks = _ticks(path, column, options)
+    table = read_csv(path, replace(options, numeric=tuple(dict.fromkeys((*options.numeric, column)))))
+    ticks = table.numeric[column]
     return replace(
         table,
-        time_s=_seconds(ticks, _per_second(column, ticks, path.name)),
+        numeric={name: table.numeric[name] for name in options.numeric},
+        time_s=ticks / _per_second(column, ticks, path.name),
         units={name: unit for name in header if (unit := unit_in_name(name)) is not None},
     )
-
-
-def _ticks(path: Path, column: str, options: ReadOptions) -> NDArray[Any]:
-    """Read the times in the unit of the file: int64 [N] if they are integers, else float64 [N]."""
-    whole = read_integers(path, column, options)
-    return read_csv(path, replace(options, numeric=(column,), text=())).numeric[column] if whole is None else whole
 
 
 def time_column_of(header: list[str]) -> str | None:
@@ -58,23 +52,13 @@ def time_column_of(header: list[str]) -> str | None:
     return next((names[known] for known in TIME_NAMES for names in (by_name, by_stem) if known in names), None)
 
 
-def unit_in_name(name: str) -> str | None:
-    """Find the text in brackets at the end of a column's name; None if there is none.
-
-    >>> unit_in_name("Acceleration x (m/s^2)"), unit_in_name("ax")
-    ('m/s^2', None)
-    """
-    match = _UNIT_IN_NAME.search(name)
-    return match.group(1).strip() if match else None
-
-
-def _per_second(column: str, ticks: NDArray[Any], where: str) -> int:
+def _per_second(column: str, ticks: NDArray[np.float64], where: str) -> int:
     named = unit_in_name(column) or (column.rsplit("_", 1)[1] if "_" in column else "")
     if named.lower() in PER_SECOND:
         return PER_SECOND[named.lower()]
     if column.strip().lower() == "seconds_elapsed" or len(ticks) < 2:
         return 1
-    step = float(np.median(np.diff(ticks.astype(np.float64))))
+    step = float(np.median(np.diff(ticks)))
     if step >= _SMALLEST_NS_STEP:
         return PER_SECOND["ns"]
     if step <= _LARGEST_S_STEP:
@@ -85,12 +69,4 @@ def _per_second(column: str, ticks: NDArray[Any], where: str) -> int:
     )
 
 
-def _seconds(ticks: NDArray[Any], per_second: int) -> NDArray[np.float64]:
-    """Convert ticks to seconds. Integer ticks are split into whole seconds and the rest, to keep their precision."""
-    if np.issubdtype(ticks.dtype, np.integer):
-        whole, rest = np.divmod(ticks.astype(np.int64), per_second)
-        return whole.astype(np.float64) + rest.astype(np.float64) / per_second
-    return ticks.astype(np.float64) / per_second
-
-
-READER = Reader(name="phone_csv", suffixes=SUFFIXES, read=read_phone_csv, has_time=True)
+READER = Reader(name="phone_csv", title="CSV", suffixes=SUFFIXES, read=read_phone_csv, has_time=True)

@@ -1,0 +1,192 @@
+"""Where the classes and groups come from: columns, intervals, names of files and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from edge_seq.data.guess.clues.columns import (
+    SENSOR_NAMES,
+    tokens_of,
+)
+from edge_seq.data.guess.clues.labels import labels_of_names
+from edge_seq.data.guess.clues.times import is_time_name
+from edge_seq.data.guess.draft import Draft, distinct
+from edge_seq.data.guess.files import SPLIT_FOLDERS
+from edge_seq.data.guess.rate import seconds_of
+from edge_seq.data.readers.clock import SECONDS_PER_UNIT
+from edge_seq.data.readers.files import INFO_LABELS, read_info_labels
+from edge_seq.data.readers.label_intervals import read_intervals
+from edge_seq.data.recording import SIDES
+from edge_seq.support.errors import DataError
+
+MAX_CLASSES = 256
+_EDGE_IMPULSE_NAME = r"(?:^|/)(?P<label>[^/.]+)\.[^/]*$"
+
+
+def find_classes(draft: Draft) -> None:
+    """Find the classes: in a table of intervals, in a column, or in the names of files and folders."""
+    found = draft.found
+    if found.intervals is not None:
+        _intervals(draft, found.intervals)
+    elif "label_column" in draft.fields:
+        _classes_of_columns(draft)
+        if found.is_folder and "split_column" not in draft.fields:
+            _sides_of_files(draft)
+    else:
+        texts = [
+            name
+            for name in draft.looks[0].texts
+            if name not in draft.roles and not is_time_name(name) and "_".join(tokens_of(name)) not in SENSOR_NAMES
+        ]
+        few = [name for name in texts if 2 <= len(distinct(draft, name) - {""}) <= 50]
+        if len(few) == 1 and not _names_tell_classes(draft):
+            draft.fields["label_column"] = few[0]
+            shown = ", ".join(sorted(distinct(draft, few[0]) - {""})[:6])
+            draft.take(few[0], "label", shown, "the only column of words")
+            draft.said.append(f"label_column is {few[0]!r}, the only column of words: {shown}")
+            _classes_of_columns(draft)
+            return
+        names = [
+            look.path.parent.relative_to(found.root).as_posix() if found.sensors else look.name for look in draft.looks
+        ]
+        labels_of_files(draft, names)
+    if "recording_column" not in draft.fields and "group_column" in draft.fields and len(draft.looks) == 1:
+        draft.fields["recording_column"] = draft.fields["group_column"]
+        draft.said.append(f"each {draft.fields['group_column']!r} is a recording")
+
+
+def _names_tell_classes(draft: Draft) -> bool:
+    named = labels_of_names([look.name for look in draft.looks]) if len(draft.looks) > 1 else None
+    return named is not None and 1 < len(set(named.labels)) < len(named.labels)
+
+
+def _intervals(draft: Draft, table: Path) -> None:
+    intervals = read_intervals(table)
+    root = draft.found.root
+    draft.fields.update(label_from="intervals", intervals=table.relative_to(root).as_posix())
+    labels = sorted({one.label for one in intervals})
+    seconds = seconds_of(draft, draft.looks[0])
+    end = max(one.end for one in intervals)
+    if seconds is not None and len(draft.looks) == 1:
+        span = float(seconds[-1] - seconds[0])
+        for unit in dict.fromkeys((draft.fields.get("time_unit", "s"), "s", "ms", "us", "ns")):
+            factor = SECONDS_PER_UNIT.get(str(unit), 1.0)
+            if draft.looks[0].rows > len(seconds):
+                break
+            if 0.3 * span <= end * factor - float(seconds[0]) <= 1.05 * span:
+                draft.fields["interval_unit"] = "s" if unit == "datetime" else unit
+                break
+            if 0.3 * span <= end * factor <= 1.05 * span:
+                draft.fields.update(interval_unit="s" if unit == "datetime" else unit, interval_origin="start")
+                break
+    for label in labels:
+        draft.classes[label].add("all")
+        unit = str(draft.fields.get("interval_unit", draft.fields.get("time_unit", "s")))
+        factor = SECONDS_PER_UNIT.get(unit, 1.0) * draft.fields["sample_rate_hz"]
+        draft.stretches[label] += [int((one.end - one.start) * factor) for one in intervals if one.label == label]
+    draft.said.append(
+        f"{table.name} is a table of intervals with the classes {', '.join(labels[:6])}, start and end in "
+        f"{draft.fields.get('interval_unit', draft.fields.get('time_unit', 's'))} from "
+        f"{'the first sample' if draft.fields.get('interval_origin') == 'start' else 'the zero of the times'}"
+    )
+
+
+def _classes_of_columns(draft: Draft) -> None:
+    label, group = (
+        draft.fields["label_column"],
+        draft.fields.get("group_column") or draft.fields.get("recording_column"),
+    )
+    for look in draft.looks:
+        labels = look.texts.get(label) or [f"{one:g}" for one in look.numbers.get(label, np.empty(0))]
+        groups = (
+            [look.name] * len(labels)
+            if group is None
+            else look.texts.get(group) or [f"{one:g}" for one in look.numbers[group]]
+        )
+        for one, of in set(zip(labels, groups, strict=True)):
+            if one:
+                draft.classes[one].add(of)
+        edges = [n for n in range(1, len(labels)) if (labels[n], groups[n]) != (labels[n - 1], groups[n - 1])]
+        for start, end in pairwise([0, *edges, len(labels)]):
+            draft.stretches[labels[start]].append(end - start)
+        if look.segments:
+            for one in set(labels):
+                draft.classes[one] |= {f"{look.name}#{n}" for n in range(len(look.segments))}
+
+
+def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
+    """Take the classes from the names of files and folders, or from the labels of an Edge Impulse export."""
+    found = draft.found
+    if found.info_labels:
+        draft.fields["label_from"] = "info_labels"
+        entries = read_info_labels(found.root / INFO_LABELS)
+        listed = {
+            str(one["label"].get("label") if isinstance(one.get("label"), dict) else one.get("label"))
+            for one in entries
+        }
+        draft.said.append(f"classes and split are those of {INFO_LABELS}: {', '.join(sorted(listed)[:6])}")
+        return
+    parts = [name.split("/") for name in names]
+    tops = {one[0] for one in parts if len(one) > 1}
+    below = 0
+    if tops and all(len(one) > 1 for one in parts) and tops <= SPLIT_FOLDERS.keys():
+        draft.fields["split_folders"] = {SPLIT_FOLDERS[top]: top for top in sorted(tops)}
+        draft.said.append(f"the split is as the folders are named: {', '.join(sorted(tops))}")
+        below = 1
+    folders = {one[below] for one in parts if len(one) > below + 1}
+    if len(folders) > 1 and all(len(one) > below + 1 for one in parts):
+        draft.fields["label_from"] = "folder"
+        draft.said.append(f"the class is the folder a file lies in: {', '.join(sorted(folders)[:6])}")
+        for index, (name, one) in enumerate(zip(names, parts, strict=True)):
+            _add_class(draft, index, one[below], one[below + 1] if len(one) > below + 2 else name)
+        return
+    draft.fields["label_from"] = "file_name"
+    if found.reader.name.startswith("edge_impulse") and all("." in name.rsplit("/", 1)[-1] for name in names):
+        draft.fields["file_pattern"] = _EDGE_IMPULSE_NAME
+        labels = sorted({name.rsplit("/", 1)[-1].split(".")[0] for name in names})
+        draft.said.append(f"the class is a file's name up to the first dot: {', '.join(labels[:6])}")
+        for index, name in enumerate(names):
+            _add_class(draft, index, name.rsplit("/", 1)[-1].split(".")[0], name)
+        return
+    if found.is_folder and below == 0:
+        _sides_of_files(draft)
+    named = labels_of_names(names)
+    if named is None:
+        return
+    if len(set(named.labels)) > MAX_CLASSES:
+        raise DataError(
+            f"the names of the files give {len(set(named.labels))} classes; expected at most {MAX_CLASSES}. Put the "
+            "files "
+            "of a class into a folder, or write a data source with file_pattern"
+        )
+    draft.fields["file_pattern"] = named.pattern
+    draft.said.append(f"the class is {named.how}: {', '.join(sorted(set(named.labels))[:6])}")
+    if named.has_groups:
+        groups = sorted(set(named.groups))
+        draft.said.append(f"groups are {', '.join(groups[:6])}, by the names of the files")
+    for index, (label, group) in enumerate(zip(named.labels, named.groups, strict=True)):
+        _add_class(draft, index, label, group)
+
+
+def _add_class(draft: Draft, index: int, label: str, group: str) -> None:
+    look = draft.looks[index] if index < len(draft.looks) else None
+    if look is not None and look.segments and not draft.found.sensors:
+        draft.classes[label] |= {f"{group}#{n}" for n in range(len(look.segments))}
+    else:
+        draft.classes[label].add(group)
+    if look is not None:
+        draft.stretches[label] += look.segments or (look.rows,)
+
+
+def _sides_of_files(draft: Draft) -> None:
+    """Take one train file, one test file and optionally one validation file as the sides of the split."""
+    files = [path for path in draft.found.files if path.parent == draft.found.root]
+    sides = {side: [one.name for one in files if side in one.name.lower()] for side in SIDES}
+    found = {side: names[0] for side, names in sides.items() if len(names) == 1}
+    if len(found) == len(draft.found.files) and {"train", "test"} <= found.keys():
+        draft.fields["split_files"] = found
+        draft.said.append(f"the split is as the files are named: {', '.join(f'{k} {v}' for k, v in found.items())}")

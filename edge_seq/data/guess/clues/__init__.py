@@ -1,0 +1,1 @@
+"""What names and values say: pure functions without a data source."""

@@ -1,0 +1,105 @@
+"""Names for the columns of a file without a header, by what they hold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_seq.data.guess.clues.times import rises
+from edge_seq.data.guess.look import Look
+from edge_seq.data.readers.clock import is_date
+from edge_seq.data.readers.text.dialect import CLOCK
+
+_AXES = ("ax", "ay", "az", "gx", "gy", "gz", "mx", "my", "mz")
+_RUNS = 50  # a column whose value stays for so many rows on average says who or what, not how it moves
+
+
+def _pamap2() -> list[str]:
+    """Names of the 54 columns of PAMAP2 (Reiss and Stricker, 2012), by its description of the files."""
+    of_sensor = [
+        "temperature",
+        *(f"acc16_{axis}" for axis in "xyz"),
+        *(f"acc6_{axis}" for axis in "xyz"),
+        *(f"gyro_{axis}" for axis in "xyz"),
+        *(f"mag_{axis}" for axis in "xyz"),
+        *(f"orientation_{n}" for n in range(4)),
+    ]
+    return [
+        "timestamp",
+        "activity",
+        "heart_rate",
+        *(f"{at}_{one}" for at in ("hand", "chest", "ankle") for one in of_sensor),
+    ]
+
+
+PAMAP2 = _pamap2()
+
+
+def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
+    """Names of all columns, in order, and why.
+
+    Texts with few values are classes, or dates; numbers that rise are times; whole numbers that hardly change are
+    groups; the other numbers are axes, where there are three, six or nine of them.
+    """
+    if len(look.columns) == len(PAMAP2) and rises(look.numbers.get(look.columns[0], np.zeros(1))):
+        return list(PAMAP2), [
+            "54 columns of which the first rises, as in the data set PAMAP2; activity 0 is none there"
+        ]
+    names, reasons = [], []
+    moving = [name for name in look.columns if _moves(look, name)]
+    axes = dict(zip(moving, _AXES, strict=False)) if len(moving) in (3, 6, 9) else {}
+    words = [
+        name
+        for name in look.columns
+        if name in look.texts and 1 < len(look.distinct[name]) <= 256 and not is_date(look.texts[name][0])
+    ]
+    times = [name for name in look.columns if name not in moving and _is_time(look, name)]
+    steady = [name for name in look.columns if name in look.numbers and name not in moving and name not in times]
+    for name in look.columns:
+        if name == CLOCK:
+            names.append(name)
+        elif name in axes:
+            names.append(axes[name])
+        elif name in words and name == words[0]:
+            names.append("label")
+            reasons.append(f"the words of column {look.columns.index(name) + 1} are classes")
+        elif times and name == times[0]:
+            names.append("time")
+            reasons.append(f"column {look.columns.index(name) + 1} rises")
+        elif steady and name == steady[0] and _is_group(look, name):
+            names.append("group")
+            reasons.append(
+                f"column {look.columns.index(name) + 1} keeps its value for long, as a person or session does"
+            )
+        else:
+            names.append(name)
+    if axes:
+        reasons.append(f"{len(axes)} columns that move are the axes, in this order")
+    return names, reasons
+
+
+def _moves(look: Look, name: str) -> bool:
+    if name not in look.numbers:
+        return False
+    values = look.numbers[name][np.isfinite(look.numbers[name])]
+    return (
+        len(values) > 2 and not _is_time(look, name) and not _is_group(look, name) and bool((values != values[0]).any())
+    )
+
+
+def _is_time(look: Look, name: str) -> bool:
+    if name in look.texts:
+        return is_date(look.texts[name][0])
+    values = look.numbers[name]
+    falls = np.flatnonzero(np.diff(values) < 0)
+    first = values[: int(falls[0]) + 1] if falls.size else values
+    return len(first) > 20 and rises(first) and float((np.diff(first) > 0).mean()) > 0.3
+
+
+def _is_group(look: Look, name: str) -> bool:
+    values = look.numbers[name]
+    changes = int((np.diff(values) != 0).sum())
+    return (
+        bool((np.nan_to_num(values) % 1 == 0).all())
+        and len(np.unique(values)) <= 1000
+        and changes * _RUNS < len(values)
+    )

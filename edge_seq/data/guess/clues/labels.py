@@ -1,0 +1,147 @@
+"""Classes and groups in the names of files and folders."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_GROUP_WORD = (
+    "(?:session|sess|subject|subj|sub|user|person|participant|driver|volunteer|device|dev|machine|day|drive|group"
+    "|p|s|u|d)"
+)
+_GROUP = re.compile(rf"(?:^|[_\-. /])(?P<group>{_GROUP_WORD}[_\-]?\d+)(?![A-Za-z0-9])", re.IGNORECASE)
+_WORDS = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True)
+class Named:
+    """Classes that names of recordings give.
+
+    Attributes:
+        pattern: ``file_pattern`` for a data source.
+        labels: class of each name.
+        groups: group of each name; the name itself where it has none.
+        has_groups: True if names tell groups.
+        how: one sentence.
+    """
+
+    pattern: str
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+    has_groups: bool
+    how: str
+
+
+def labels_of_names(names: Sequence[str]) -> Named | None:
+    """Find the class in names such as ``idle_session1``, ``walking_p1-2024-03-11``, ``left-right.00abc``.
+
+    The class is the words that a name begins with, without words that all names share and without words that go with
+    several classes; those are groups. A word such as session, subject or user with a number is a group too.
+
+    Args:
+        names: path of each recording below the folder, with ``/``, without the suffix.
+
+    Returns:
+        classes and groups; None if a name begins with no word.
+
+    >>> found = labels_of_names(["idle_session1", "idle_session2", "spin_session1", "spin_session2"])
+    >>> found.labels, found.groups
+    (('idle', 'idle', 'spin', 'spin'), ('session1', 'session2', 'session1', 'session2'))
+    """
+    leafs = [name.rsplit("/", 1)[-1] for name in names]
+    heads = [_head(leaf) for leaf in leafs]
+    if not all(heads) or len(set(heads)) == 1:
+        return _of_first_tokens(names, leafs) or (None if not all(heads) else _of_heads(names, leafs, heads))
+    return _of_heads(names, leafs, heads)
+
+
+def _of_first_tokens(names: Sequence[str], leafs: Sequence[str]) -> Named | None:
+    """Classes with numbers in them, ``gear1_02``; None if the first parts of the names do not make classes."""
+    firsts = [re.split(r"[_\-. ]", leaf)[0] for leaf in leafs]
+    if not 1 < len(set(firsts)) < len(leafs) or not all(re.search(r"[^\W\d_]", one) for one in firsts):
+        return None
+    pattern = r"(?:^|/)(?P<label>[^/_\-. ]+)[^/]*$"
+    return Named(pattern, tuple(firsts), tuple(names), False, "the first part of a file's name")
+
+
+def _of_heads(names: Sequence[str], leafs: Sequence[str], heads: Sequence[str]) -> Named:
+    words = [tuple(_WORDS.findall(head)) for head in heads]
+    common = 0
+    while all(len(one) > common + 1 and one[common].lower() == words[0][common].lower() for one in words):
+        common += 1
+    if len({one[common:] for one in words}) < 2:
+        common = 0
+    kept = [one[common:] for one in words]
+    persons: list[str | None] = [None] * len(kept)
+    while min(len(one) for one in kept) > 1 and len({len(one) for one in kept}) == 1 and _is_factor(kept):
+        persons = [one[-1] for one in kept]
+        kept = [one[:-1] for one in kept]
+    labels = []
+    for head, one in zip(heads, kept, strict=True):
+        spans = list(_WORDS.finditer(head))[common : common + len(one)]
+        labels.append(head[spans[0].start() : spans[-1].end()])
+    groups: list[str | None] = [
+        match["group"].lower() if (match := _GROUP.search(leaf[len(_prefix(leaf)) :])) else None for leaf in leafs
+    ]
+    names_group = all(groups) and (len(set(groups)) < len(groups) or len(set(groups)) > 1)
+    classes = sorted(set(labels), key=lambda one: (-len(one), one))
+    alternatives = "|".join(re.escape(one) for one in classes)
+    start = r"(?:^|/)[\W\d_]*" + "".join(rf"{re.escape(word)}[\W_]+" for word in words[0][:common])
+    if names_group:
+        pattern = rf"{start}(?P<label>{alternatives})(?![^\W\d_])[^/]*?(?P<group>{_GROUP_WORD}[_-]?\d+)(?!\w)[^/]*$"
+        pattern = f"(?i){pattern}"
+        found = [re.search(pattern, name) for name in names]
+        if all(match and match["label"] == label for match, label in zip(found, labels, strict=True)):
+            told = tuple(match["group"] for match in found if match)
+            return Named(
+                pattern, tuple(labels), told, True, "the words at the start of a name, and its session or person"
+            )
+    if all(persons):
+        others = "|".join(re.escape(one) for one in sorted({one for one in persons if one}, key=len, reverse=True))
+        pattern = rf"{start}(?P<label>{alternatives})[\W_]+(?P<group>{others})(?![^\W\d_])[^/]*$"
+        return Named(
+            pattern,
+            tuple(labels),
+            tuple(str(one) for one in persons),
+            True,
+            "the first words of a name; the next is a group",
+        )
+    pattern = rf"{start}(?P<label>{alternatives})(?![^\W\d_])[^/]*$"
+    return Named(pattern, tuple(labels), tuple(names), False, "the words at the start of a file's name")
+
+
+def _prefix(leaf: str) -> str:
+    match = re.match(r"[\W\d_]*", leaf)
+    return match[0] if match else ""
+
+
+def _head(leaf: str) -> str:
+    """Words at the start of a name, up to a dot, a digit or a word with digits."""
+    body = leaf[len(_prefix(leaf)) :].split(".")[0]
+    tokens = re.split(r"([_\- ]+)", body)
+    kept = ""
+    for n in range(0, len(tokens), 2):
+        token = tokens[n]
+        match = re.match(r"[^\W\d_]*", token)
+        letters = match[0] if match else ""
+        whole = letters == token
+        is_group = re.fullmatch(rf"{_GROUP_WORD}", letters, re.IGNORECASE) and (not whole or n + 2 < len(tokens))
+        if kept and (not letters or is_group or (not whole and len(letters) < 3)):
+            break
+        kept += (tokens[n - 1] if kept else "") + letters
+        if not whole:
+            break
+    return kept
+
+
+def _is_factor(words: Sequence[tuple[str, ...]]) -> bool:
+    """True if the last word goes with several beginnings, and a beginning with several last words."""
+    lasts, firsts = defaultdict(set), defaultdict(set)
+    for one in words:
+        lasts[one[-1]].add(one[:-1])
+        firsts[one[:-1]].add(one[-1])
+    return (
+        len(firsts) > 1 and all(len(one) > 1 for one in lasts.values()) and all(len(one) > 1 for one in firsts.values())
+    )

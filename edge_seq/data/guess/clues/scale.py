@@ -1,0 +1,200 @@
+"""Unit, full scale and counts per unit of a sensor, from all files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.units import CHANNEL_UNIT, DEGREES_IN_RADIAN, GRAVITY_IN, STANDARD_GRAVITY
+from edge_seq.ir.contract import Unit
+
+FULL_SCALES: dict[str, tuple[int, ...]] = {
+    "g": (2, 4, 8, 16, 32, 64, 100, 200, 400),
+    "deg/s": (125, 250, 500, 1000, 2000, 4000),
+    "uT": (400, 800, 1600, 4900),
+}
+_IN_BASE: dict[str, tuple[str, float]] = {
+    "g": ("g", 1.0), "mg": ("g", 1e-3), "m/s^2": ("g", 1 / STANDARD_GRAVITY),
+    "deg/s": ("deg/s", 1.0), "rad/s": ("deg/s", DEGREES_IN_RADIAN), "uT": ("uT", 1.0),
+}  # fmt: skip
+_GRAVITY: dict[str, float] = {**dict(GRAVITY_IN.items()), "mm/s^2": 9806.65, "cm/s^2": 980.665}
+_NEAR, _SHARE = 0.25, 1 / 3
+_LSB = re.compile(r"(\d+(?:\.\d+)?)\s*(?:LSB|counts?|digits?)\s*(?:/|per)\s*(g|dps|\(?deg/s\)?|°/s)", re.IGNORECASE)
+_RANGE = re.compile(r"(?:\+-|\+/-|±|range:?\s*)\s*(\d+(?:\.\d+)?)\s*(g|dps|deg/s|°/s)\b", re.IGNORECASE)
+_WHAT_TO_COMPARE = {
+    "g": "the range that the firmware sets in the accelerometer (usually 2, 4, 8 or 16 g)",
+    "deg/s": "the range that the firmware sets in the gyroscope (usually 250, 500, 1000 or 2000 deg/s)",
+    "uT": "the range of the magnetometer",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the values of one sensor are like, over all files.
+
+    Attributes:
+        largest: largest magnitude.
+        levels: float64 [M], length of the mean vector of each stretch of 50 samples; empty without three axes.
+        is_whole: True if all values are whole numbers.
+    """
+
+    largest: float
+    levels: NDArray[np.float64]
+    is_whole: bool
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Fields of a sensor's channels, and the sentences about them."""
+
+    fields: dict[str, Any]
+    said: tuple[str, ...]
+
+
+def said_in(preamble: Sequence[str], base: str) -> tuple[float | None, float | None]:
+    """Counts per unit and range that lines before the header state for a sensor in ``g`` or ``deg/s``.
+
+    >>> said_in(["# accel range +-2g, 16384 LSB/g"], "g")
+    (16384.0, 2.0)
+    """
+    text = "\n".join(preamble)
+
+    def first(pattern: re.Pattern[str]) -> float | None:
+        found = {float(value) for value, unit in pattern.findall(text) if (unit.lower() == "g") == (base == "g")}
+        return found.pop() if len(found) == 1 else None
+
+    return first(_LSB), first(_RANGE)
+
+
+def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measured, preamble: Sequence[str]) -> Scale:
+    """Choose unit, full scale and counts per unit.
+
+    Args:
+        title: channels of the sensor, for the sentences.
+        stated: unit that the file gives for them.
+        of_gravity: True for an accelerometer, False for a gyroscope.
+        measured: what the values are like.
+        preamble: lines before the header of the files.
+    """
+    base = "g" if of_gravity else "deg/s"
+    lsb, full = said_in(preamble, base)
+    if stated == "uT":
+        return _physical(title, "uT", "uT", "as the header says", measured.largest, None)
+    if stated is not None and stated != "counts":
+        return _physical(title, stated, CHANNEL_UNIT.get(stated, stated), "as the file says", measured.largest, full)
+    by_size = None if stated == "counts" else _by_size(measured, of_gravity)
+    if by_size is not None:
+        unit, how = by_size
+        return _physical(title, unit, CHANNEL_UNIT.get(unit, unit), how, measured.largest, full)
+    whole = measured.is_whole and (measured.largest > 100 or stated == "counts")
+    if whole and lsb is None and of_gravity:
+        steps = {f"{2.0**power:g}": 2.0**power for power in range(6, 20)}
+        power, level = _nearest(measured.levels, steps, near=0.12)
+        if power is not None:
+            how = f"counts, {power} for 1 g by gravity at rest ({level:.5g} counts)"
+            return _counts_of(title, base, steps[power], full, measured.largest, how)
+    if whole and lsb is not None:
+        return _counts_of(
+            title, base, lsb, full, measured.largest, f"counts, {lsb:g} a unit as the file's first lines say"
+        )
+    if measured.is_whole and (stated == "counts" or measured.largest > 40 or not of_gravity):
+        return Scale(
+            {"unit": "counts", "counts_per_unit": 1, "full_scale": 32767},
+            (
+                f"{title} in counts of the sensor, since its values are whole numbers of no known unit; the model "
+                "takes "
+                "the same counts on the device. Give unit, column_unit and column_full_scale if a part with another "
+                "range will be used",
+            ),
+        )
+    unit = "m/s^2" if of_gravity else "deg/s"
+    how = "only a guess: neither the header nor gravity at rest tells the unit; correct it with column_unit"
+    return _physical(title, unit, unit, how, measured.largest, full)
+
+
+def _by_size(measured: Measured, of_gravity: bool) -> tuple[str, str] | None:
+    if of_gravity:
+        unit, level = _nearest(measured.levels, _GRAVITY, near=_NEAR)
+        return None if unit is None else (unit, f"by gravity at rest ({level:.4g})")
+    if measured.is_whole and measured.largest > 2100:
+        return None
+    if measured.largest > 40.0:
+        return "deg/s", f"by the size of its values (up to {measured.largest:.4g})"
+    return "rad/s", f"by the size of its values (up to {measured.largest:.4g})"
+
+
+def is_gravity(levels: NDArray[np.float64]) -> bool:
+    """True if mean vectors are as long as gravity in some unit."""
+    return _nearest(levels, _GRAVITY, near=_NEAR)[0] is not None
+
+
+def _nearest(levels: NDArray[np.float64], known: Mapping[str, float], *, near: float) -> tuple[str | None, float]:
+    """Find the unit in which most stretches are as long as gravity, and their median length; None below a third."""
+    best: tuple[int, str | None, float] = (0, None, 0.0)
+    for unit, gravity in known.items():
+        fitting = levels[np.abs(levels / gravity - 1.0) < near]
+        if fitting.size > max(best[0], _SHARE * levels.size):
+            best = (fitting.size, unit, float(np.median(fitting)))
+    return best[1], best[2]
+
+
+def _physical(title: str, column_unit: str, unit: str, how: str, largest: float, stated_range: float | None) -> Scale:
+    base, factor = _IN_BASE[unit]
+    in_unit = largest * _FACTORS.get(column_unit, 1.0)
+    in_base = in_unit * factor
+    full, why = _full_scale(base, in_base, stated_range)
+    per_unit = 32768 / full * factor
+    fields = {
+        "unit": unit,
+        "counts_per_unit": float(f"{per_unit:.6g}"),
+        "full_scale": float(f"{full / factor:.6g}"),
+    }
+    if column_unit != unit:
+        fields["column_unit"] = column_unit
+    said = [f"{title} in {column_unit}, {how}", _range_words(title, base, full, why)]
+    return Scale(fields, tuple(said))
+
+
+_FACTORS = {"mm/s^2": 1e-3, "cm/s^2": 1e-2, "mdps": 1e-3, "mrad/s": 1e-3}
+
+
+def _counts_of(title: str, base: str, lsb: float, stated_range: float | None, largest: float, how: str) -> Scale:
+    full, why = _full_scale(base, largest / lsb, stated_range)
+    bits = max(2, min(32, int(np.ceil(np.log2(full * lsb))) + 1))
+    fields: dict[str, Any] = {
+        "unit": base,
+        "column_unit": "counts",
+        "column_full_scale": float(f"{2.0 ** (bits - 1) / lsb:.6g}"),
+        "column_bits": bits,
+        "counts_per_unit": float(f"{lsb:.6g}"),
+        "full_scale": float(f"{full:.6g}"),
+    }
+    return Scale(fields, (f"{title} in {how}", _range_words(title, base, full, why)))
+
+
+def _full_scale(base: str, largest: float, stated_range: float | None) -> tuple[float, str]:
+    if stated_range is not None and stated_range >= 0.999 * largest:
+        return stated_range, "as the first lines of the file say"
+    known = FULL_SCALES[base]
+    full = float(next((one for one in known if one >= largest * 0.9999), known[-1]))
+    return full, f"the smallest usual range that holds the largest value of all files ({largest:.4g} {base})"
+
+
+def _range_words(title: str, base: str, full: float, why: str) -> str:
+    return (
+        f"full scale {full:g} {base} and {32768 / full:g} counts a {base} for {title}: {why}. It must be "
+        f"{_WHAT_TO_COMPARE[base]}, and the counts the sensitivity in the part's data sheet; a model with the wrong "
+        "range "
+        "sees motions of the wrong size"
+    )
+
+
+def channel_unit(column_unit: str) -> Unit:
+    """Unit of a channel for a column in ``column_unit``."""
+    found: Unit = CHANNEL_UNIT.get(column_unit, column_unit)  # type: ignore[arg-type]
+    return found

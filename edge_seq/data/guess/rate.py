@@ -1,0 +1,198 @@
+"""The column of times, and the rate."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.data.guess.clues.columns import (
+    axis_of,
+)
+from edge_seq.data.guess.clues.times import (
+    Clock,
+    clock_of,
+    clock_of_texts,
+    is_index_name,
+    is_time_name,
+    median_step,
+    rises,
+)
+from edge_seq.data.guess.draft import Draft
+from edge_seq.data.guess.look import (
+    Look,
+)
+from edge_seq.data.readers.clock import SECONDS_PER_UNIT, seconds_of_dates, spread
+from edge_seq.support.errors import DataError
+
+UNKNOWN_RATE_HZ = 50.0
+
+
+def find_clock(draft: Draft) -> None:
+    """Find the column of times, or one that counts samples."""
+    first = draft.looks[0]
+    if first.time_s is not None:
+        return
+    recording = draft.fields.get("recording_column")
+    clocks: list[Clock] = []
+    problems: list[str] = []
+    why: dict[str, str] = {}
+    for name in first.columns:
+        if name in draft.roles:
+            continue
+        if name in first.numbers:
+            if axis_of(name) is not None and not is_time_name(name):
+                continue
+            found = clock_of(name, _one_recording(first, first.numbers[name], recording, draft.sensor))
+        else:
+            found = clock_of_texts(name, first.texts[name][:2000])
+        if isinstance(found, Clock):
+            clocks.append(found)
+        elif isinstance(found, str):
+            problems.append(found)
+            why[name] = found
+            if "number of samples" in found and is_index_name(name):
+                problems.pop()
+    if clocks:
+        best = min(clocks, key=lambda one: _rank(one, first))
+        draft.fields["time_column"], draft.fields["time_unit"] = best.column, best.unit
+        draft.take(best.column, "time", f"in {best.unit}", best.reason)
+        draft.said.append(f"{best.column!r} is the time in {best.unit}: {best.reason}")
+        if best.stands_still:
+            draft.fields["repeated_times"] = "spread"
+            draft.said.append(
+                f'several samples share a stamp of {best.column!r}; they are spread evenly (repeated_times = "spread")'
+            )
+        for other in clocks:
+            if other is not best:
+                draft.take(other.column, "unused", "", f"a second column of times; {best.column!r} is used")
+        for name in first.columns:
+            if name in draft.roles or name not in first.numbers:
+                continue
+            if is_time_name(name) or (is_index_name(name) and axis_of(name) is None and rises(first.numbers[name])):
+                draft.take(
+                    name, "unused", "", f"a second column of times or numbers of samples; {best.column!r} is used"
+                )
+        return
+    index = next(
+        (
+            name
+            for name in first.columns
+            if name in first.numbers
+            and name not in draft.roles
+            and is_index_name(name)
+            and (np.diff(_one_recording(first, first.numbers[name], recording, draft.sensor)) == 1).mean() > 0.9
+        ),
+        None,
+    )
+    if index is not None:
+        draft.fields["index_column"] = index
+        draft.take(index, "index", "", "it counts samples by 1")
+        draft.said.append(f"samples are counted by the column {index!r}")
+    for problem in problems:
+        draft.problems.append(
+            f"{problem}. Set time_column and time_unit (or index_column) in the data source, or rename the column"
+        )
+    for name, reason in why.items():
+        if name not in draft.roles:
+            draft.take(name, "unused", "", reason)
+
+
+def _one_recording(
+    look: Look, values: NDArray[np.float64], recording: str | None, sensor: tuple[str, str] | None
+) -> NDArray[np.float64]:
+    """Values of the first recording of a file: up to a change of its name, or to where they fall back."""
+    if sensor is not None:
+        return values[[one == sensor[1] for one in look.texts[sensor[0]]]]
+    if recording is not None and recording in look.texts:
+        names = look.texts[recording]
+        values = values[[one == names[0] for one in names]]
+    elif recording is not None and recording in look.numbers:
+        values = values[look.numbers[recording] == look.numbers[recording][0]]
+    elif look.segments:
+        values = values[: look.segments[0]]
+    falls = np.flatnonzero(np.diff(values) < 0)
+    return values[: int(falls[0]) + 1] if falls.size and falls[0] > 50 else values
+
+
+def _rank(clock: Clock, look: Look) -> tuple[bool, bool, bool, float]:
+    """The best clock changes at each sample, is in numbers, counts from the start, and has the finest steps."""
+    texts = clock.unit == "datetime"
+    values = look.numbers.get(clock.column)
+    coarse = float("inf") if values is None else len(values) / max(1, len(np.unique(values)))
+    return clock.stands_still, texts, "elapsed" not in clock.column.lower(), coarse
+
+
+def seconds_of(draft: Draft, look: Look) -> NDArray[np.float64] | None:
+    """Times of a file in seconds, float64 [N]; None if it has none."""
+    if look.time_s is not None:
+        return look.time_s
+    column, unit = draft.fields.get("time_column"), draft.fields.get("time_unit")
+    if column is None:
+        return None
+    if unit == "datetime":
+        return seconds_of_dates(look.texts[column], where=look.path.name, column=column)
+    return look.numbers[column] * SECONDS_PER_UNIT[str(unit)]
+
+
+def find_rate(draft: Draft) -> None:
+    """Find the rate of all files, and whether they have gaps or differ."""
+    rates, jitters = [], []
+    for look in draft.looks:
+        try:
+            seconds = seconds_of(draft, look)
+        except DataError as error:
+            draft.problems.append(str(error))
+            continue
+        if seconds is None:
+            break
+        seconds = _one_recording(look, seconds, draft.fields.get("recording_column"), draft.sensor)
+        if draft.fields.get("repeated_times") == "spread":
+            seconds = spread(seconds)
+        step = median_step(seconds)
+        if step is None:
+            continue
+        steps = np.diff(seconds)
+        rates.append(1.0 / step)
+        jitters.append(float(np.quantile(steps, 0.95) - np.quantile(steps, 0.05)) / step)
+        draft.gaps |= bool((steps > 2.0 * step * 1.001).any())
+    if not rates:
+        stated = _stated_rate(draft)
+        draft.fields["sample_rate_hz"] = stated or UNKNOWN_RATE_HZ
+        draft.rate = "no times in the files"
+        draft.said.append(
+            f"there are no times; {stated:g} Hz is what the first lines of the file say"
+            if stated
+            else f"there are no times; {UNKNOWN_RATE_HZ:g} Hz is only a guess, correct sample_rate_hz"
+        )
+        return
+    rate = _round_rate(float(np.median(rates)))
+    draft.fields["sample_rate_hz"] = rate
+    spread_of_rates = (
+        f"{min(rates):.4g} Hz" if max(rates) < 1.005 * min(rates) else f"{min(rates):.4g} to {max(rates):.4g} Hz"
+    )
+    draft.rate = (
+        f"{spread_of_rates} by the mean period of {len(rates)} files, jitter up to {max(jitters):.0%} of a period"
+    )
+    draft.said.append(f"sample_rate_hz is {rate:g}, by the mean period of all files ({spread_of_rates})")
+    off = max(abs(one - rate) for one in rates) / rate
+    if off > 0.05:
+        method = "linear" if max(rates) <= 1.5 * rate else "lowpass"
+        draft.fields["resample"] = method
+        draft.said.append(f'the files differ in rate, so they are resampled to {rate:g} Hz (resample = "{method}")')
+
+
+def _stated_rate(draft: Draft) -> float | None:
+    text = "\n".join(draft.looks[0].preamble)
+    found = {float(one) for one in re.findall(r"(\d+(?:\.\d+)?)\s*Hz\b", text, re.IGNORECASE)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _round_rate(rate: float) -> float:
+    """Round a rate to the nominal one: exact halves stay (62.5 Hz), a rate within 3 % of a whole number becomes it."""
+    halves = round(2 * rate)
+    if halves and abs(2 * rate - halves) <= 1e-3 * rate:
+        return halves / 2
+    whole = round(rate)
+    return float(whole if whole and abs(rate - whole) <= 0.03 * rate else f"{rate:.4g}")

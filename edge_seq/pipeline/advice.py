@@ -1,0 +1,101 @@
+"""Advice where a model scores far below what the data hold, as commands to type."""
+
+from __future__ import annotations
+
+from edge_seq.ir.contract import SensorContract
+from edge_seq.pipeline.config import RunConfig
+
+FAR_BEHIND_FOREST = 0.03  # of accuracy; smaller differences are within the spread of most test parts
+FAR_BEHIND_TRAINING = 0.15
+FEW_OPTIMISER_STEPS = 500  # a training with fewer steps has often not learnt its classes yet
+
+
+def steps_of(windows: int, config: RunConfig) -> int:
+    """Number of optimiser steps of a training that does not stop early.
+
+    >>> from edge_seq.pipeline.config import load_config
+    >>> steps_of(1000, load_config(None, ["training.epochs=40", "training.batch_size=128"]))
+    320
+    """
+    return config.training.epochs * -(-windows // config.training.batch_size)
+
+
+def more_steps(steps: int, config: RunConfig) -> str:
+    """Options that give a training as many steps as it takes to judge the data."""
+    epochs = -(-config.training.epochs * FEW_OPTIMISER_STEPS // max(steps, 1))
+    smaller = max(8, config.training.batch_size // 4)
+    return f"--set training.epochs={epochs}, or a smaller batch: --set training.batch_size={smaller}"
+
+
+def few_steps_warning(steps: int, config: RunConfig) -> str | None:
+    """Warn of a training that is too short to judge the data by; None where it is long enough."""
+    if steps >= FEW_OPTIMISER_STEPS:
+        return None
+    return (
+        f"only {steps} optimiser steps, which is often too few to learn the classes (below {FEW_OPTIMISER_STEPS}): try "
+        f"{more_steps(steps, config)}"
+    )
+
+
+def advise(
+    config: RunConfig,
+    contract: SensorContract,
+    *,
+    accuracy: float,
+    forest: float | None,
+    training: float,
+    training_windows: int,
+) -> tuple[str, ...]:
+    """Say what to try first where a model is far behind the random forest or behind its own training score.
+
+    Args:
+        config: Configuration of the run.
+        contract: Sensor contract of the model.
+        accuracy: Accuracy on windows of groups that training did not see, as a share of 1.
+        forest: Accuracy of the random forest on the same windows; None if it was not scored.
+        training: Accuracy on training windows.
+        training_windows: Number of training windows.
+
+    Returns:
+        Lines of advice; none where the model is near both.
+
+    >>> from edge_seq.ir.contract import Channel
+    >>> from edge_seq.pipeline.config import load_config
+    >>> contract = SensorContract(10.0, (Channel("ax", "g", 100.0, 4.0),), 50, 25)
+    >>> advise(load_config(None), contract, accuracy=0.9, forest=0.91, training=0.95, training_windows=9000)
+    ()
+    """
+    lines: list[str] = []
+    behind_forest = forest is not None and forest - accuracy > FAR_BEHIND_FOREST
+    behind_training = training - accuracy > FAR_BEHIND_TRAINING
+    if behind_forest and forest is not None:
+        lines.append(
+            f"The random forest is {100 * (forest - accuracy):.1f} points of accuracy better on these windows, so the "
+            "data hold more than this model has learnt. Options to try, each in a new run:"
+        )
+    if behind_training:
+        lines.append(
+            f"The model scores {100 * training:.1f} % on its training windows and {100 * accuracy:.1f} % here: it "
+            "knows its training groups better than new ones. More groups help most. Options to try, each in a new run:"
+        )
+    if not lines:
+        return ()
+    steps = steps_of(training_windows, config)
+    if steps < FEW_OPTIMISER_STEPS:
+        lines.append(f"more optimiser steps than {steps}: {more_steps(steps, config)}")
+    if contract.preprocessing.step == "none":
+        lines.append(
+            'without gravity, so that a mounting angle does not count: [preprocessing] step = "remove_gravity" in the '
+            "data source"
+        )
+    if config.training.augmentation.rotation == "none":
+        lines.append("other mountings in training: --set training.augmentation.rotation=any")
+    other = "last" if config.training.pooling == "mean" else "mean"
+    lines.append(f"another readout: --set training.pooling={other}")
+    if behind_forest:
+        lines.append(
+            f"a longer or shorter window than {contract.window_length} samples: window_length and window_stride in the "
+            "data source"
+        )
+    lines.append("compare options by cross-validation, without the test part: edge-seq cross-validate --against")
+    return tuple(lines)

@@ -1,0 +1,45 @@
+/* The dot products of four rows of es_rows.c for Arm processors with NEON: those of an RNN, a FastGRNN and the head.
+ * They compute the same integers. */
+#include "es_kernel.h"
+#include "es_rows.h"
+
+#if ES_KERNEL == ES_KERNEL_NEON
+#include "es_neon.h"
+
+ES_NEON_INLINE int32x4_t quads_added(int32x4_t sum, const int16_t *weights, const int16_t *operands, unsigned quads)
+{
+    for (; quads > 1u; quads -= 2u) {
+        sum = es_neon_add_two_quads(sum, weights, ES_BLOCK_ROWS, vld1q_s16(operands));
+        weights += 4u * ES_BLOCK_ROWS;
+        operands += 2u * ES_QUAD;
+    }
+    if (quads > 0u) {
+        sum = es_neon_add_quad(sum, weights, ES_BLOCK_ROWS, vld1_s16(operands));
+    }
+    return sum;
+}
+
+const int16_t *es_rows4_narrow(const int16_t *weights, const int16_t *operands, uint16_t quads, int32_t *accumulators)
+{
+    vst1q_s32(accumulators, quads_added(vld1q_s32(accumulators), weights, operands, quads));
+    return weights + 8u * quads;
+}
+
+const int16_t *es_rows4_block(const es_layer_t *layer, const es_block_t *block, const int16_t *weights,
+                              const int16_t *below, const int16_t *own, int32_t *results)
+{
+    const int16_t *const narrow = weights + 8u * layer->wide_pairs;
+    const int16_t *const state = narrow + 8u * layer->below_quads;
+    const int16_t *feature = below;
+    int32x4_t sum = vld1q_s32(block->bias);
+
+    for (; weights != narrow; weights += 8) {
+        sum = es_neon_add_pair(sum, weights, ES_BLOCK_ROWS, feature);
+        feature += 2;
+    }
+    sum = quads_added(sum, narrow, below, layer->below_quads);
+    sum = quads_added(sum, state, own, layer->own_quads);
+    vst1q_s32(results, es_neon_scaled(sum, block));
+    return state + 8u * layer->own_quads;
+}
+#endif
