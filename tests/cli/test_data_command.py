@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,16 @@ def test_a_guessed_source_is_written_and_can_be_trained_on(small: Small, tmp_pat
     assert result.code in (0, 1)
     assert f"wrote {target}; correct it" in result.out
     assert edge_seq("data", "check", target, "--json").json["recordings"] > 1
+
+
+def test_a_guessed_source_moves_with_the_recordings_beside_it(small: Small, tmp_path: Path) -> None:
+    first, moved = tmp_path / "first", tmp_path / "moved"
+    (first / "raw").mkdir(parents=True)
+    shutil.copy(small.drives, first / "raw" / "drives.csv")
+    edge_seq("data", "check", "raw/drives.csv", "--write", "guessed.toml", cwd=first)
+    assert 'path = "raw/drives.csv"\n' in (first / "guessed.toml").read_text()
+    first.rename(moved)
+    assert edge_seq("data", "check", moved / "guessed.toml", "--json").json["recordings"] > 1
 
 
 @pytest.mark.parametrize(

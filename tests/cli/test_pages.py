@@ -63,6 +63,8 @@ def test_the_tutorial(tmp_path: Path) -> None:
     for words in ("wrote guess.toml", "usable", "integer reference = C on cortex_m4", "golden vectors are met"):
         assert words in done.stdout
     assert done.stdout.count("it holds") == 3
+    labels = ("parked", "normal_road", "bumpy_road", "skid")
+    assert sum(line in labels for line in done.stdout.splitlines()) == 10
     assert "integer reference = C on the board" in done.stdout
     assert (tmp_path / "run" / "reports" / "report.html").is_file()
 

@@ -131,6 +131,13 @@ def test_links_between_files_become_links_between_pages(markdown: str, page: str
     assert HOOKS.link_pages(markdown, page).rstrip() == expected.rstrip()
 
 
+def test_the_files_named_for_contributors_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:edge_seq|firmware_export|tests|docs)/[\w./-]+)`", text))
+    assert len(named) > 40
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
 def test_every_included_document_is_there() -> None:
     assert [source for source in HOOKS.INCLUDED.values() if not (ROOT / source).is_file()] == []
 

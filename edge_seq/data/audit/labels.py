@@ -139,7 +139,7 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str], source: DataSource) -
                 "groups",
                 "note",
                 "each recording is a group of its own. If several come from one drive, subject or machine, set "
-                "group_column; otherwise scores will be too good",
+                "group_column to the column that tells them apart; otherwise scores will be too good",
             )
         )
     of_group: dict[str, set[str]] = {}
