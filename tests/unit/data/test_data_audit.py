@@ -552,7 +552,7 @@ def test_what_cannot_be_guessed_is_said(tmp_path, files, path, message):
 
 
 def test_options_that_do_not_fit_are_refused(source_file, tmp_path):
-    with pytest.raises(ConfigError, match="plots as 'gif' are unknown"):
+    with pytest.raises(ConfigError, match="plot format 'gif' is unknown"):
         check_data(source_file, plots=tmp_path, plot_format="gif")  # type: ignore[arg-type]
 
 
