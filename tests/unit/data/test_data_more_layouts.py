@@ -190,7 +190,7 @@ def test_notes_beside_recordings_are_passed_over_and_excluded(tmp_path: Path) ->
     put(tmp_path / "d" / "config.json", "{}")
     checked = check_data(tmp_path / "d", write=tmp_path / "d.toml")
     assert checked.found.recordings == 6
-    assert "exclude is device.csv, times.csv" in checked.assumptions
+    assert "exclude is config.json, device.csv, times.csv" in checked.assumptions
     assert check_data(tmp_path / "d.toml").found.recordings == 6
 
 
