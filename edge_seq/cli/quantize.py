@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,31 +19,31 @@ from edge_seq.cli.output import (
     progress,
 )
 from edge_seq.support.figure_text import PARAMETERS_NOTE
-from edge_seq.support.results import from_plain
+
+if TYPE_CHECKING:
+    from edge_seq.workflow.quantize import QuantizationSummary
 
 
-def print_summary(summary: dict[str, Any]) -> None:
+def print_summary(summary: QuantizationSummary) -> None:
     """Print size, cost, calibration, saturation and the tightest bounds of an integer model."""
-    from edge_seq.scores.reliability import Reliability
-
-    cost = summary["cost"]
+    cost = summary.cost.cost
     print_line(
-        f"{summary['parameters']} parameters ({PARAMETERS_NOTE}): {summary['weight_bytes']} bytes of weights and "
-        f"biases, {summary['deployed_bytes']} bytes in flash with padding and multipliers"
+        f"{summary.parameters} parameters ({PARAMETERS_NOTE}): {summary.weight_bytes} bytes of weights and "
+        f"biases, {summary.deployed_bytes} bytes in flash with padding and multipliers"
     )
-    print_warning(summary.get("warning"))
+    print_warning(summary.split_note.warning)
     print_line(
         f"float and integer model give the same label on "
-        f"{percent(cost['agreement_rate'])} of {cost['windows']} {cost['side']} windows; difference of probabilities: "
-        f"mean {cost['mean_abs_probability_error']:.4f}, max {cost['max_abs_probability_error']:.4f}"
+        f"{percent(cost.agreement_rate)} of {cost.windows} {summary.cost.side} windows; difference of probabilities: "
+        f"mean {cost.mean_abs_probability_error:.4f}, max {cost.max_abs_probability_error:.4f}"
     )
-    found = from_plain(Reliability, summary["reliability"])
-    print_tables([found.table(summary["reliability"]["side"])])
+    found = summary.reliability.reliability
+    print_tables([found.table(summary.reliability.side)])
     print_line(found.temperature_text())
-    rows = [[s["name"], str(s["saturated"]), str(s["values"]), percent(s["share"])] for s in summary["saturation"]]
+    rows = [[s.name, str(s.saturated), str(s.values), percent(s.share)] for s in summary.saturation]
     print_table("saturation on the calibration streams", ["value", "saturated", "of", "share"], rows)
-    tightest = sorted(summary["range_proof"], key=lambda bound: bound["slack"])[:5]
-    rows = [[b["name"], f"{b['magnitude']:,}", f"{b['limit']:,}", f"{b['slack']:.2f}"] for b in tightest]
+    tightest = sorted(summary.range_proof, key=lambda bound: bound.slack)[:5]
+    rows = [[b.name, f"{b.magnitude:,}", f"{b.limit:,}", f"{b.slack:.2f}"] for b in tightest]
     print_table("range proof: tightest bounds", ["accumulator or intermediate", "can reach", "limit", "slack"], rows)
 
 
@@ -65,6 +65,6 @@ def command(
         print_json(summary)
         return
     print_summary(summary)
-    if "note" in summary:
-        print_line(summary["note"])
+    if summary.note is not None:
+        print_line(summary.note)
     print_line(f"next: edge-seq export {shlex.quote(str(run))}")

@@ -101,18 +101,18 @@ def command(
             ),
         )
     if as_json:
-        print_json({"run": str(out), **summary})
+        print_json({"run": str(out), **summary.to_dict()})
         return
-    rows = [[side, str(summary["windows"][side]), str(summary["groups"][side])] for side in summary["windows"]]
-    print_table(f"{summary['dataset']}: windows by side of the split", ["side", "windows", "groups"], rows)
-    for note in summary["reading"]:
+    rows = [[side, str(summary.windows[side]), str(summary.groups[side])] for side in summary.windows]
+    print_table(f"{summary.dataset}: windows by side of the split", ["side", "windows", "groups"], rows)
+    for note in summary.reading:
         print_line(f"while reading: {note}")
-    print_warning(summary.get("warning"))
-    best = summary["history"][summary["best_epoch"] - 1]
+    print_warning(summary.note.warning)
+    best = summary.best
     print_line(
-        f"{resolved.training.cell} with {resolved.training.hidden_size} units, epoch {summary['best_epoch']} kept: "
-        f"validation accuracy {percent(best['validation_accuracy'])}, macro-F1 {percent(best['validation_macro_f1'])}"
+        f"{resolved.training.cell} with {resolved.training.hidden_size} units, epoch {summary.best_epoch} kept: "
+        f"validation accuracy {percent(best.validation_accuracy)}, macro-F1 {percent(best.validation_macro_f1)}"
     )
-    warning = few_steps_warning(summary["optimiser_steps"], resolved)
-    print_line(f"{summary['optimiser_steps']:,} optimiser steps" if warning is None else f"WARNING: {warning}")
+    warning = few_steps_warning(summary.optimiser_steps, resolved)
+    print_line(f"{summary.optimiser_steps:,} optimiser steps" if warning is None else f"WARNING: {warning}")
     print_line(f"next: edge-seq quantize {shlex.quote(str(out))}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import safetensors.numpy
 
@@ -19,13 +19,16 @@ from edge_seq.pipeline.advice import steps_of
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.models import train_model
 from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_split_of_source
-from edge_seq.pipeline.reliability import TEMPERATURE
+from edge_seq.scores.evaluation import SplitNote
+from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.support.results import Result, written
 from edge_seq.workflow.folder import LOCK, RunFolder, load_run_config, save_run_config, writing
 
 if TYPE_CHECKING:
+    from edge_seq.pipeline.leak import Leak
     from edge_seq.training.fit import EpochRecord
 
 
@@ -79,14 +82,67 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
     write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
 
 
-def _leak(config: RunConfig, prepared: PreparedData) -> dict[str, Any]:
-    """Measure how much too good the scores are because windows of one group are on both sides; empty by group."""
+@dataclass(frozen=True, kw_only=True)
+class MeasuredLeak(Result):
+    """Size of the leak of a split that has windows of one group on both sides.
+
+    Attributes:
+        leak: Scores with and without the leak; None where the data do not allow to measure it.
+        leak_text: The size of the leak, or why it was not measured, in one sentence.
+    """
+
+    leak: Leak | None
+    leak_text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSummary(Result):
+    """Record of a training, as in training.json.
+
+    Attributes:
+        dataset: Name of the data.
+        reading: What was done to the recordings when they were read.
+        note: Kind of split, with a warning where it makes scores less certain.
+        leak: Size of the leak of a split that leaks; None for another split.
+        windows: Number of windows by side of the split.
+        groups: Number of groups by side of the split.
+        best_epoch: Epoch whose weights were kept, counted from 1.
+        optimiser_steps: Number of steps of the optimiser, had the training not stopped early.
+        temperature: Temperature that was fitted on validation windows.
+        history: Record of each epoch.
+        seed: Seed of every random choice.
+        seconds: Wall time of this call. After a resume, earlier epochs are not included.
+        versions: Versions of Python and of the packages that the numbers depend on.
+    """
+
+    dataset: str
+    reading: tuple[str, ...]
+    note: SplitNote = field(metadata=written(inline=True))
+    leak: MeasuredLeak | None = field(metadata=written(inline=True))
+    windows: dict[str, int]
+    groups: dict[str, int]
+    best_epoch: int
+    optimiser_steps: int
+    temperature: Temperature
+    history: tuple[EpochRecord, ...]
+    seed: int
+    seconds: float
+    versions: dict[str, str]
+
+    @property
+    def best(self) -> EpochRecord:
+        """Record of the epoch whose weights were kept."""
+        return self.history[self.best_epoch - 1]
+
+
+def _leak(config: RunConfig, prepared: PreparedData) -> MeasuredLeak | None:
+    """Measure how much too good the scores are because windows of one group are on both sides; None by group."""
     if config.data.split != "window_leaking_groups":
-        return {}
+        return None
     from edge_seq.pipeline.leak import leak_text
 
     leak, text = leak_text(prepared.dataset, seed=config.data.split_seed, minimum_share=prepared.minimum_share)
-    return {"leak": None if leak is None else leak.to_dict(), "leak_text": text}
+    return MeasuredLeak(leak=leak, leak_text=text)
 
 
 def _holds_results(run: RunFolder) -> bool:
@@ -101,7 +157,7 @@ def train_run(
     prepared: PreparedData | None = None,
     data_progress: Callable[[int, int], None] | None = None,
     epoch_progress: Callable[[EpochRecord], None] | None = None,
-) -> dict[str, Any]:
+) -> TrainingSummary:
     """Train a model and write all that later steps need to the run folder. An interrupted training is resumed.
 
     Args:
@@ -112,7 +168,7 @@ def train_run(
         epoch_progress: Called with the record of each epoch.
 
     Returns:
-        Content of training.json.
+        The record of the training, which is also written to training.json.
 
     Raises:
         ConfigError, DataError, ContractError, ModelError, ToolError: as the steps say.
@@ -132,7 +188,7 @@ def _train(
     prepared: PreparedData | None,
     data_progress: Callable[[int, int], None] | None,
     epoch_progress: Callable[[EpochRecord], None] | None,
-) -> dict[str, Any]:
+) -> TrainingSummary:
     """Train in a folder that is held."""
     if prepared is None:
         prepared = prepare(config, progress=data_progress, store=run.store)
@@ -151,23 +207,21 @@ def _train(
     result = trained.result
     write_atomically(run.torch_weights, safetensors.numpy.save(dict(trained.weights)))
     save_model(trained.model, run.float_model)
-    summary: dict[str, Any] = {
-        "dataset": dataset.name,
-        "reading": list(dataset.notes),
-        **split_note(config, leak).to_dict(),
-        **leak,
-        "windows": {side: 0 if (windows := getattr(prepared, side)) is None else len(windows.labels) for side in SIDES},
-        "groups": {
-            side: 0 if (windows := getattr(prepared, side)) is None else len(set(windows.groups.tolist()))
-            for side in SIDES
-        },
-        "best_epoch": result.best_epoch,
-        "optimiser_steps": steps_of(len(prepared.train.labels), config),
-        TEMPERATURE: dataclasses.asdict(trained.temperature),
-        "history": [dataclasses.asdict(record) for record in result.history],
-        "seed": result.seed,
-        "seconds": result.seconds,
-        "versions": dict(result.versions),
-    }
+    sides = {side: getattr(prepared, side) for side in SIDES}
+    summary = TrainingSummary(
+        dataset=dataset.name,
+        reading=tuple(dataset.notes),
+        note=split_note(config, {} if leak is None else leak.to_dict()),
+        leak=leak,
+        windows={side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
+        groups={side: 0 if windows is None else len(set(windows.groups.tolist())) for side, windows in sides.items()},
+        best_epoch=result.best_epoch,
+        optimiser_steps=steps_of(len(prepared.train.labels), config),
+        temperature=trained.temperature,
+        history=result.history,
+        seed=result.seed,
+        seconds=result.seconds,
+        versions=dict(result.versions),
+    )
     save_json(run.training, summary)
     return summary

@@ -147,9 +147,12 @@ def test_a_run_split_by_window_warns_with_the_gap(source: str, tmp_path: Path) -
         ],
     )
     summary = train_run(tmp_path / "run", config)
-    assert "split by group" in summary["warning"]
-    assert set(summary["leak"]["gap"]) == {"value", "low", "high"}
-    assert quantize_run(open_run(tmp_path / "run"))["warning"] == summary["warning"]
+    assert summary.note.warning is not None
+    assert "split by group" in summary.note.warning
+    assert summary.leak is not None
+    assert summary.leak.leak is not None
+    assert set(summary.leak.leak.to_dict()["gap"]) == {"value", "low", "high"}
+    assert quantize_run(open_run(tmp_path / "run")).split_note == summary.note
 
 
 def test_a_cross_validation_pools_its_folds_and_resumes(source: str, tmp_path: Path) -> None:

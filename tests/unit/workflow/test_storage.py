@@ -52,7 +52,7 @@ def test_a_run_on_disk_is_the_run_in_memory(source: Path, tmp_path: Path, label_
     assert load_json(memory.data_hashes) == load_json(disk.data_hashes)
     assert is_stored(load_windows(disk.windows("test")).counts)
     if label_every == "window":
-        assert quantize_run(memory)["cost"] == quantize_run(disk)["cost"]
+        assert quantize_run(memory).cost == quantize_run(disk).cost
         first, second = (evaluate_run(run) for run in (memory, disk))
         assert first == second
         train(source, tmp_path / "disk", "disk", **more)  # resumes
