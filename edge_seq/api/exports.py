@@ -10,6 +10,8 @@ from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.pipeline.exports import render_c, write_exports
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
+from firmware_export.emission.emit import MANIFEST
+from firmware_export.toolchain.host import read_manifest
 
 
 def export_c(model: QuantizedModel, folder: str | Path) -> Path:
@@ -35,9 +37,22 @@ def export_c(model: QuantizedModel, folder: str | Path) -> Path:
     require_quantized(model, doing="exporting C")
     folder = Path(folder)
     check_can_write(folder)
+    _refuse_other_model(folder, model.model.name)
     files = render_c(model.model, model.golden)
     write_exports({name.removeprefix("c/"): content for name, content in files.items()}, folder)
     return folder
+
+
+def _refuse_other_model(folder: Path, name: str) -> None:
+    """Refuse a folder that holds the export of a model of another name, whose files would stay beside the new ones."""
+    if not (folder / MANIFEST).is_file():
+        return
+    found = read_manifest(folder)["name"]
+    if found != name:
+        raise ConfigError(
+            f"exporting C: {folder} holds the export of model {found!r}, not of {name!r}; give another folder, or "
+            "delete it"
+        )
 
 
 def export_onnx(

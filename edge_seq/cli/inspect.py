@@ -19,7 +19,7 @@ def command(
     Example: edge-seq inspect runs/demo/lstm
     """
     from edge_seq.ir.describe import range_table
-    from edge_seq.workflow.inspect import inspect_path
+    from edge_seq.workflow.export import inspect_path
 
     description = inspect_path(path)
     if as_json:

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.axes import axis_triples, rotation_about
 from edge_seq.data.recording import Recording
+from edge_seq.data.units import axis_triples, rotation_about
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ConfigError, DataError
 

@@ -176,8 +176,9 @@ def split_by_time_blocks(
     """Cut recordings into blocks of time: the beginning of each class to train, then validation, the end to test.
 
     For data of one or two sessions, which cannot be split by group. The sides share the session, its mounting and its
-    habits, so scores are weaker evidence than those of a split by group. Samples within one window length of a block
-    of another side are left out, so that no two windows of different sides are closer in time than a window.
+    habits, so scores are weaker evidence than those of a split by group. Within a recording,
+    samples within one window length of a block of another side are left out, so that no two windows of different sides
+    are closer in time than a window. Recordings that follow each other without a pause have no such gap between them.
 
     Args:
         dataset: recordings. A part that the source gives (``split``) is refused, because it is better than blocks.

@@ -95,6 +95,9 @@ class Ladder:
             rows.append([rung.name, rung.kind, steps, values, rung.verdict, rung.detail])
         return ["rung", "kind", "steps", "values", "verdict", "detail"], rows
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         return f"{text_table(LADDER_TITLE, *self.table())}\n{self.verdict}"
 

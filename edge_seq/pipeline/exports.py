@@ -74,6 +74,9 @@ def write_exports(files: Mapping[str, bytes], folder: Path) -> dict[str, int]:
     Returns:
         Bytes of each file by its path in the folder, sorted by path.
     """
+    for name in files:
+        if name.endswith(MANIFEST):
+            (folder / name).unlink(missing_ok=True)
     for name in sorted(files, key=lambda name: (name.endswith(MANIFEST), name)):
         write_atomically(folder / name, files[name])
     return {name: len(files[name]) for name in sorted(files)}

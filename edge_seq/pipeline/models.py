@@ -13,7 +13,6 @@ from edge_seq.data.recording import Windows
 from edge_seq.ir.model import AtWindowEnd, FloatModel, IntModel, Readout
 from edge_seq.pipeline.logits import float_logits, real_logits
 from edge_seq.pipeline.prepare import PreparedData
-from edge_seq.pipeline.reliability import with_temperature
 from edge_seq.quant.calibrate import Calibration, calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.agreement import QuantisationCost, quantisation_cost
@@ -26,6 +25,11 @@ if TYPE_CHECKING:
     from edge_seq.training.config import TrainingConfig
     from edge_seq.training.fit import EpochRecord
     from edge_seq.training.loop import TrainingResult
+
+
+from dataclasses import replace
+
+from edge_seq.scores.temperature import NO_VALIDATION, fit_temperature, fold_temperature
 
 
 @dataclass(frozen=True)
@@ -137,3 +141,12 @@ def quantize_model(
     logits = {"float": float_logits(model, windows.counts), "int": real_logits(quantized, windows.counts)}
     cost = quantisation_cost(softmax(logits["float"]), softmax(logits["int"]))
     return Quantized(quantized, calibration, logits, cost)
+
+
+def with_temperature(model: FloatModel, validation: Windows | None) -> tuple[FloatModel, Temperature]:
+    """Fit the temperature on validation windows and fold it into the model. Without windows the model is unchanged."""
+    if validation is None or len(validation.labels) == 0:
+        return model, Temperature(note=NO_VALIDATION)
+    temperature = fit_temperature(validation.labels, float_logits(model, validation.counts))
+    temperature = replace(temperature, groups=len(set(validation.groups.tolist())))
+    return fold_temperature(model, temperature.value), temperature

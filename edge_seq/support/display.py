@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 PLAIN_WIDTH = 140  # characters; used without a terminal, and wide enough that rows are not wrapped
 
@@ -90,7 +91,12 @@ class Table:
 
 
 class ShownAsTables(ABC):
-    """Base of results that show themselves as tables: as text when printed, as HTML in a notebook."""
+    """Base of results that show themselves as tables: as text at a prompt and when printed, as HTML in a notebook."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # A dataclass keeps a __repr__ that its class has, and a result of thousands of windows has no use for its own.
+        cls.__repr__ = ShownAsTables.__str__  # type: ignore[assignment,method-assign]
 
     @abstractmethod
     def tables(self) -> Sequence[Table]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edge_seq.data.axes import AXES, axis_triples
+from edge_seq.data.units import AXES, axis_triples
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import AugmentationConfig

@@ -15,7 +15,6 @@ from edge_seq.data.window_file import HASHES, STORE
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model
 from edge_seq.pipeline.export_folder import ExportFolder
-from edge_seq.pipeline.reliability import TEMPERATURE
 from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
@@ -24,7 +23,9 @@ from edge_seq.support.json_tables import load_json
 if TYPE_CHECKING:
     from edge_seq.pipeline.config import RunConfig  # needs pydantic, which is not needed to look at a run
 
+
 LOCK = ".lock"
+TEMPERATURE = "temperature"  # key in training.json
 
 _Rest = ParamSpec("_Rest")
 _Given = TypeVar("_Given")

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.axes import axis_triples
 from edge_seq.data.checks import find_gaps
 from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.signals import Signal
 from edge_seq.data.source import DataSource
-from edge_seq.data.units import GRAVITY_IN
+from edge_seq.data.units import GRAVITY_IN, axis_triples
 from edge_seq.data.windows import label_windows
 from edge_seq.ir.contract import SensorContract, to_counts
 

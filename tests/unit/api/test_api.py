@@ -309,3 +309,17 @@ def test_no_torch_before_a_training() -> None:
     code = f"import sys, edge_seq as es\n[getattr(es, name) for name in {names!r}]\nprint('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_results_show_themselves_at_a_prompt(made: Made) -> None:
+    for one in (made.data, made.model, made.chip, es.evaluate(made.chip, made.data)):
+        assert repr(one) == str(one)
+        assert len(repr(one).splitlines()) < 30
+
+
+def test_the_folder_of_another_models_c_is_refused(made: Made, tmp_path: Path) -> None:
+    es.export_c(made.chip, tmp_path / "c")
+    es.export_c(made.chip, tmp_path / "c")  # the same model again
+    other = replace(made.chip, model=replace(made.chip.model, name="other"))
+    with pytest.raises(ConfigError, match=r"holds the export of model 'small', not of 'other'; give another folder"):
+        es.export_c(other, tmp_path / "c")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_seq.data.axes import axis_triples, rotation_about
 from edge_seq.data.disturb import at_rate, interpolate, mounted_at, with_full_scale, with_noise
 from edge_seq.data.recording import Recording
+from edge_seq.data.units import axis_triples, rotation_about
 from edge_seq.ir.contract import Channel, SensorContract
 from edge_seq.support.errors import ConfigError, DataError
 

@@ -9,7 +9,7 @@ import pytest
 
 from edge_seq.data.recording import Windows
 from edge_seq.pipeline.logits import float_logits
-from edge_seq.pipeline.reliability import with_temperature
+from edge_seq.pipeline.models import with_temperature
 from edge_seq.scores.reliability import reliability
 from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import DataError
