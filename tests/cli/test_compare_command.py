@@ -96,6 +96,7 @@ def test_the_same_command_repeats_nothing_and_prints_a_table(compared: Path) -> 
     assert "- OVER ALL SIZES, T = 12: " in text
 
 
+@pytest.mark.slow
 def test_readouts_are_compared_and_told_apart(tmp_path: Path) -> None:
     """A mean costs a little more on the target, and the verdict says which is taken, of both and of each alone."""
     few = ("--window-length", "6", "--hidden-size", "4", "--seeds", "2", "--cell", "rnn", "--set", "training.epochs=2")
@@ -149,6 +150,7 @@ def test_own_data_come_by_group_and_equal_budgets_choose_the_units(small: Small,
     assert "groups are the test part, which is not used" in result["data_note"]
 
 
+@pytest.mark.slow
 def test_machines_that_keep_the_same_data_in_other_folders_share_a_study(small: Small, tmp_path: Path) -> None:
     storage = storage_of_folder(tmp_path)
     sizes = ("--quick", "--window-length", "25", "--hidden-size", "2", "--cell", "rnn", "--first-weights", "default")

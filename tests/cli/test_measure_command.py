@@ -57,6 +57,7 @@ def need(name: str) -> None:
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 def test_every_target_has_a_row(run: Path) -> None:
     report = ok("measure", run, "--target", "all", "--steps", "60", "--json").json
     assert [row["target"] for row in report["targets"]] == list(target_names())

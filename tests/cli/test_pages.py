@@ -26,11 +26,15 @@ def _folder(small: Small, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("describe-your-data.md", ("wrote guess.toml", "usable", "plots/labels.png", "edge-seq quantize from_disk")),
+        pytest.param(
+            "describe-your-data.md",
+            ("wrote guess.toml", "usable", "plots/labels.png", "edge-seq quantize from_disk"),
+            marks=pytest.mark.slow,
+        ),
         ("run-on-a-computer.md", ('"probabilities"',)),
         ("decide.md", ("validation recordings", "event macro-F1", "it holds")),
-        ("cross-validate.md", ("3 folds by group", "integer model: accuracy")),
-        ("use-in-ci.md", ("usable", "it holds", "cortex_m4")),
+        pytest.param("cross-validate.md", ("3 folds by group", "integer model: accuracy"), marks=pytest.mark.slow),
+        pytest.param("use-in-ci.md", ("usable", "it holds", "cortex_m4"), marks=pytest.mark.slow),
         pytest.param("compare-cells.md", ("page: compared",), marks=pytest.mark.slow),
     ],
 )
@@ -41,6 +45,7 @@ def test_commands_of_a_page(small: Small, tmp_path: Path, page: str, words: tupl
         assert each in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_tutorial(tmp_path: Path) -> None:
     """From a CSV to a board; with fewer and shorter drives and epochs, so that it takes a minute."""
     if os.name != "posix" or shutil.which("cc") is None:

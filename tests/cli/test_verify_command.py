@@ -72,7 +72,14 @@ def test_a_stale_export_fails_and_says_so(run: Path) -> None:
     assert all("not run: " in detail and "edge-seq export" in detail for detail in skipped.values())
 
 
-@pytest.mark.parametrize("file", ["small.c", "small_golden.c", "runtime/src/es_fixed.h"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "small.c",
+        pytest.param("small_golden.c", marks=pytest.mark.slow),
+        pytest.param("runtime/src/es_fixed.h", marks=pytest.mark.slow),
+    ],
+)
 def test_changed_c_is_named_and_never_run(run: Path, file: str, tmp_path: Path) -> None:
     """A constructor in the exported C would run in every program that is built of it."""
     source, witness = run / "exports" / "c" / file, tmp_path / "ran"
