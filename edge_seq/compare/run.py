@@ -269,7 +269,7 @@ def _result(
 ) -> dict[str, Any]:
     every = list(dict.fromkeys(candidate for of_size in candidates.values() for candidate in of_size))
     found = {one: figures for one in every if (figures := figures_of(one, config, standing.results, costs))}
-    versions: dict[str, str] = next((result["versions"] for result in standing.results.values()), {})
+    versions: dict[str, str] = next((result.versions for result in standing.results.values()), {})
     verdicts = _verdicts(config, candidates, found)
     return {
         "format": FORMAT,

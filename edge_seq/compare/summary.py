@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.points import Candidate, Point, Shape
+from edge_seq.compare.result import TrialInteger, TrialRefused, TrialResult
 from edge_seq.scores.metrics import Estimate, accuracy, estimate_over_groups, macro_f1
 
-Result = Mapping[str, Any]  # result of a training, from trial.run_point
 _SCORES = {"accuracy": accuracy, "macro_f1": macro_f1}
 # 97.5 % quantile of Student's t by degrees of freedom, from 1 on. Beyond the last, it is used too (slightly too wide).
 _STUDENT = (
@@ -98,7 +98,7 @@ def paired_difference(a: CandidateFigures, b: CandidateFigures) -> Estimate | No
 def figures_of(
     candidate: Candidate,
     config: CompareConfig,
-    results: Mapping[str, Result],
+    results: Mapping[str, TrialResult],
     costs: Mapping[Shape, Mapping[str, Any]],
 ) -> CandidateFigures | None:
     """Summarize the trainings of one candidate.
@@ -112,7 +112,7 @@ def figures_of(
     Returns:
         The results of the candidate; None if none of its trainings gave a result.
     """
-    by_rate: dict[float, dict[int, Result]] = {}
+    by_rate: dict[float, dict[int, TrialResult]] = {}
     for rate in config.learning_rates:
         keys = {seed: Point(candidate, rate, seed).key for seed in range(config.seeds)}
         found = {seed: results[key] for seed, key in keys.items() if key in results}
@@ -120,10 +120,10 @@ def figures_of(
             by_rate[rate] = found
     if not by_rate:
         return None
-    means = {rate: float(np.mean([_score(r, config) for r in found.values()])) for rate, found in by_rate.items()}
+    means = {rate: float(np.mean([score_of(r, config) for r in found.values()])) for rate, found in by_rate.items()}
     rate = max(means, key=lambda one: means[one])
     chosen = by_rate[rate]
-    scores = tuple(_score(chosen[seed], config) if seed in chosen else None for seed in range(config.seeds))
+    scores = tuple(score_of(chosen[seed], config) if seed in chosen else None for seed in range(config.seeds))
     spread = over_seeds([score for score in scores if score is not None])
     matrices = _by_group(list(chosen.values()))
     grouped = estimate_over_groups(matrices, _SCORES[config.score])
@@ -135,13 +135,13 @@ def figures_of(
         "accuracy": float(accuracy(total)),
         "macro_f1": float(macro_f1(total)),
         "groups": len(matrices) if grouped.low is not None else None,
-        "windows": next(iter(chosen.values()))["windows"],
-        "training_seconds": _mean(chosen, "seconds"),
-        "training_cpu_seconds": _mean(chosen, "cpu_seconds"),
+        "windows": next(iter(chosen.values())).windows.to_dict(),
+        "training_seconds": float(np.mean([r.seconds for r in chosen.values()])),
+        "training_cpu_seconds": float(np.mean([r.cpu_seconds for r in chosen.values()])),
         "integer": _integer(list(chosen.values()), config),
         "gradient": _gradient(list(chosen.values())),
-        "train_loss": [r["train_loss"] for r in chosen.values()],
-        "validation_accuracy": [r["validation_accuracy"] for r in chosen.values()],
+        "train_loss": [r.train_loss for r in chosen.values()],
+        "validation_accuracy": [r.validation_accuracy for r in chosen.values()],
         "cost": dict(costs[candidate.shape]),
     }
     majority = float(total.sum(axis=1).max() / total.sum())
@@ -155,48 +155,47 @@ def hull(over_seeds: Estimate, over_groups: Estimate) -> Estimate:
     return Estimate(over_seeds.value, min(lows, default=None), max(highs, default=None))
 
 
-def _score(result: Result, config: CompareConfig) -> float:
-    total = np.array(list(result["groups"].values())).sum(axis=0)
+def score_of(result: TrialResult, config: CompareConfig) -> float:
+    """Compute the score of a training over all groups, 0 to 1."""
+    total = np.array(list(result.groups.values())).sum(axis=0)
     return float(_SCORES[config.score](total))
 
 
-def _by_group(results: Sequence[Result]) -> NDArray[np.int64]:
+def _by_group(results: Sequence[TrialResult]) -> NDArray[np.int64]:
     """Sum the confusion matrices of all seeds by group: int64 [G, K, K]."""
     sums: dict[str, NDArray[np.int64]] = {}
     for result in results:
-        for group, matrix in result["groups"].items():
+        for group, matrix in result.groups.items():
             sums[group] = sums.get(group, 0) + np.array(matrix, dtype=np.int64)
     return np.stack([sums[group] for group in sorted(sums)])
 
 
-def _mean(results: Mapping[int, Result], name: str) -> float:
-    return float(np.mean([result[name] for result in results.values()]))
-
-
-def _integer(results: Sequence[Result], config: CompareConfig) -> dict[str, Any]:
+def _integer(results: Sequence[TrialResult], config: CompareConfig) -> dict[str, Any]:
     """Score the integer and the float model on the same windows, all seeds together."""
-    measured = [result["integer"] for result in results if result["integer"]["status"] == "measured"]
-    refused = [result["integer"]["reason"] for result in results if result["integer"]["status"] != "measured"]
+    measured = [result.integer for result in results if isinstance(result.integer, TrialInteger)]
+    refused = [result.integer.reason for result in results if isinstance(result.integer, TrialRefused)]
     if not measured:
         return {"status": "refused", "reasons": refused}
     score = _SCORES[config.score]
-    of = {key: np.array([one[key] for one in measured]).sum(axis=0) for key in ("confusion", "float_confusion")}
+    of_int = np.array([one.confusion for one in measured]).sum(axis=0)
+    of_float = np.array([one.float_confusion for one in measured]).sum(axis=0)
     return {
         "status": "measured",
-        "score": float(score(of["confusion"])),
-        "float_score": float(score(of["float_confusion"])),
-        "windows": int(of["confusion"].sum()),
-        "agreement": float(np.mean([one["agreement"] for one in measured])),
-        "weight_bytes": measured[0]["weight_bytes"],
+        "score": float(score(of_int)),
+        "float_score": float(score(of_float)),
+        "windows": int(of_int.sum()),
+        "agreement": float(np.mean([one.agreement for one in measured])),
+        "weight_bytes": measured[0].weight_bytes,
         "reasons": refused,
     }
 
 
-def _gradient(results: Sequence[Result]) -> dict[str, Any]:
+def _gradient(results: Sequence[TrialResult]) -> dict[str, Any]:
     """Average the norms by k over seeds; compute the ratio of oldest to newest, and how far back most of it reaches."""
     table: dict[str, Any] = {}
-    for when in ("before", "after"):
-        norms = np.mean([result["gradient"][when] for result in results], axis=0)
+    norms_of = {"before": [r.gradient.before for r in results], "after": [r.gradient.after for r in results]}
+    for when, by_seed in norms_of.items():
+        norms = np.mean(by_seed, axis=0)
         table[when] = [float(f"{value:.6g}") for value in norms]
         table[f"oldest_to_newest_{when}"] = float(norms[-1] / norms[0]) if norms[0] > 0 else None
         table[f"reach_{when}"] = gradient_reach(norms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.points import Candidate, Point
+from edge_seq.compare.result import GradientNorms, TrialInteger, TrialResult, WindowCounts
 from edge_seq.compare.summary import (
     CandidateFigures,
     figures_of,
@@ -25,28 +27,22 @@ SEEDS = 4
 CONFIG = CompareConfig(task="recall", hidden_sizes=(4,), seeds=SEEDS)
 
 
-def result(right: int, of: int = 100, *, groups: int = 1) -> dict[str, Any]:
+def result(right: int, of: int = 100, *, groups: int = 1) -> TrialResult:
     """A training with so many right of two equal classes, the same in each group."""
     half = of // 2
-    matrix = [[right // 2, half - right // 2], [half - (right - right // 2), right - right // 2]]
-    return {
-        "groups": {f"g{index}": matrix for index in range(groups)},
-        "windows": {"train": 10, "scored": of * groups},
-        "seconds": 2.0,
-        "cpu_seconds": 1.0,
-        "parameters": 7,
-        "train_loss": [1.0],
-        "validation_accuracy": [right / of],
-        "gradient": {"before": [1.0, 0.1], "after": [1.0, 0.5]},
-        "integer": {
-            "status": "measured",
-            "confusion": matrix,
-            "float_confusion": matrix,
-            "agreement": 1.0,
-            "weight_bytes": 9,
-        },
-        "versions": {},
-    }
+    matrix = ((right // 2, half - right // 2), (half - (right - right // 2), right - right // 2))
+    return TrialResult(
+        groups={f"g{index}": matrix for index in range(groups)},
+        windows=WindowCounts(train=10, scored=of * groups),
+        seconds=2.0,
+        cpu_seconds=1.0,
+        parameters=7,
+        train_loss=(1.0,),
+        validation_accuracy=(right / of,),
+        gradient=GradientNorms(before=(1.0, 0.1), after=(1.0, 0.5)),
+        integer=TrialInteger("measured", weight_bytes=9, confusion=matrix, float_confusion=matrix, agreement=1.0),
+        versions={},
+    )
 
 
 def cost(per_step: int, **change: Any) -> dict[str, Any]:
@@ -90,9 +86,9 @@ def test_groups_that_differ_widen_the_interval() -> None:
     same = {Point(candidate, 0.01, seed).key: result(80, groups=6) for seed in range(SEEDS)}
     costs = {candidate.shape: cost(10)}
     narrow = figures_of(candidate, CONFIG, same, costs)
-    for one in same.values():
-        one["groups"] |= {"g0": result(20)["groups"]["g0"], "g1": result(40)["groups"]["g0"]}
-    wide = figures_of(candidate, CONFIG, same, costs)
+    other = {"g0": result(20).groups["g0"], "g1": result(40).groups["g0"]}
+    differing = {key: dataclasses.replace(one, groups={**one.groups, **other}) for key, one in same.items()}
+    wide = figures_of(candidate, CONFIG, differing, costs)
     assert narrow is not None
     assert wide is not None
     assert narrow.over_seeds.low == narrow.over_seeds.high == narrow.over_groups.low
