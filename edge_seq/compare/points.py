@@ -8,7 +8,6 @@ from itertools import product
 from typing import Literal
 
 from edge_seq.compare.config import CompareConfig, FirstWeights
-from edge_seq.compare.text import how_of
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import Pooling
@@ -16,6 +15,7 @@ from edge_seq.training.config import InitialisationConfig, TrainingConfig
 
 SizeKind = Literal["units", "parameters", "instructions"]
 WeightsName = Literal["default", "orthogonal", "forget_bias", "chrono"]
+READOUTS: dict[str, str] = {"last": "last state", "mean": "mean of states"}
 
 _INITIALISATION: dict[WeightsName, InitialisationConfig] = {
     "default": InitialisationConfig(recurrent="default", forget_bias="default", chrono_max_steps="none"),
@@ -23,6 +23,15 @@ _INITIALISATION: dict[WeightsName, InitialisationConfig] = {
     "forget_bias": InitialisationConfig(recurrent="orthogonal", forget_bias=1.0, chrono_max_steps="none"),
     "chrono": InitialisationConfig(recurrent="orthogonal", chrono_max_steps="window"),
 }
+
+
+def how_of(first_weights: str, readout: str) -> str:
+    """Describe how a candidate differs from others of its cell and units: initial weights, and readout unless last.
+
+    >>> how_of("chrono", "last"), how_of("chrono", "mean")
+    ('chrono', 'chrono, mean of states')
+    """
+    return first_weights if readout == "last" else f"{first_weights}, {READOUTS[readout]}"
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.points import Candidate, Point, Shape
-from edge_seq.compare.result import TrialInteger, TrialRefused, TrialResult
+from edge_seq.compare.result import (
+    CandidateFigures,
+    Cost,
+    GradientFigures,
+    IntegerFigures,
+    IntegerRefused,
+    TrialInteger,
+    TrialRefused,
+    TrialResult,
+)
 from edge_seq.scores.metrics import Estimate, accuracy, estimate_over_groups, macro_f1
 
 _SCORES = {"accuracy": accuracy, "macro_f1": macro_f1}
@@ -21,45 +28,6 @@ _STUDENT = (
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
 GRADIENT_SHARE = 0.9
-
-
-@dataclass(frozen=True)
-class CandidateFigures:
-    """Results of a candidate at its best learning rate.
-
-    Attributes:
-        candidate: the candidate.
-        learning_rate: learning rate with the best mean score.
-        scores: score of each seed in order, 0 to 1; None for a failed training.
-        over_seeds: mean of the scores, with Student's 95 % interval over seeds.
-        over_groups: score of all seeds together, with the 95 % interval over groups; bounds are None without groups.
-        interval: mean score with the hull of both intervals, on which verdicts are based.
-        majority: share of the most frequent label, which is the accuracy of a constant guess.
-        other: all other results, as a table for JSON.
-    """
-
-    candidate: Candidate
-    learning_rate: float
-    scores: tuple[float | None, ...]
-    over_seeds: Estimate
-    over_groups: Estimate
-    interval: Estimate
-    majority: float
-    other: Mapping[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to a table for JSON."""
-        return {
-            "name": str(self.candidate),
-            **asdict(self.candidate),
-            "learning_rate": self.learning_rate,
-            "scores": list(self.scores),
-            "over_seeds": asdict(self.over_seeds),
-            "over_groups": asdict(self.over_groups),
-            "interval": asdict(self.interval),
-            "majority": self.majority,
-            **self.other,
-        }
 
 
 def over_seeds(scores: Sequence[float]) -> Estimate:
@@ -99,7 +67,8 @@ def figures_of(
     candidate: Candidate,
     config: CompareConfig,
     results: Mapping[str, TrialResult],
-    costs: Mapping[Shape, Mapping[str, Any]],
+    costs: Mapping[Shape, Cost],
+    sizes: Sequence[str],
 ) -> CandidateFigures | None:
     """Summarize the trainings of one candidate.
 
@@ -108,6 +77,7 @@ def figures_of(
         config: configuration of the comparison.
         results: results of finished trainings, by the key of their point.
         costs: cost of each shape.
+        sizes: names of the sizes at which the candidate is compared.
 
     Returns:
         The results of the candidate; None if none of its trainings gave a result.
@@ -128,24 +98,32 @@ def figures_of(
     matrices = _by_group(list(chosen.values()))
     grouped = estimate_over_groups(matrices, _SCORES[config.score])
     total = matrices.sum(axis=0)
-    other = {
-        "trained": len(chosen),
-        "score_by_learning_rate": {f"{one:g}": means[one] for one in means},
-        "confusion": total.tolist(),
-        "accuracy": float(accuracy(total)),
-        "macro_f1": float(macro_f1(total)),
-        "groups": len(matrices) if grouped.low is not None else None,
-        "windows": next(iter(chosen.values())).windows.to_dict(),
-        "training_seconds": float(np.mean([r.seconds for r in chosen.values()])),
-        "training_cpu_seconds": float(np.mean([r.cpu_seconds for r in chosen.values()])),
-        "integer": _integer(list(chosen.values()), config),
-        "gradient": _gradient(list(chosen.values())),
-        "train_loss": [r.train_loss for r in chosen.values()],
-        "validation_accuracy": [r.validation_accuracy for r in chosen.values()],
-        "cost": dict(costs[candidate.shape]),
-    }
-    majority = float(total.sum(axis=1).max() / total.sum())
-    return CandidateFigures(candidate, rate, scores, spread, grouped, hull(spread, grouped), majority, other)
+    trained = tuple(chosen.values())
+    return CandidateFigures(
+        name=str(candidate),
+        candidate=candidate,
+        learning_rate=rate,
+        scores=scores,
+        over_seeds=spread,
+        over_groups=grouped,
+        interval=hull(spread, grouped),
+        majority=float(total.sum(axis=1).max() / total.sum()),
+        trained=len(trained),
+        score_by_learning_rate={f"{one:g}": means[one] for one in means},
+        confusion=tuple(tuple(row) for row in total.tolist()),
+        accuracy=float(accuracy(total)),
+        macro_f1=float(macro_f1(total)),
+        groups=len(matrices) if grouped.low is not None else None,
+        windows=trained[0].windows,
+        training_seconds=float(np.mean([one.seconds for one in trained])),
+        training_cpu_seconds=float(np.mean([one.cpu_seconds for one in trained])),
+        integer=_integer(trained, config),
+        gradient=_gradient(trained),
+        train_loss=tuple(one.train_loss for one in trained),
+        validation_accuracy=tuple(one.validation_accuracy for one in trained),
+        cost=costs[candidate.shape],
+        sizes=tuple(sizes),
+    )
 
 
 def hull(over_seeds: Estimate, over_groups: Estimate) -> Estimate:
@@ -170,36 +148,46 @@ def _by_group(results: Sequence[TrialResult]) -> NDArray[np.int64]:
     return np.stack([sums[group] for group in sorted(sums)])
 
 
-def _integer(results: Sequence[TrialResult], config: CompareConfig) -> dict[str, Any]:
+def _integer(results: Sequence[TrialResult], config: CompareConfig) -> IntegerFigures | IntegerRefused:
     """Score the integer and the float model on the same windows, all seeds together."""
     measured = [result.integer for result in results if isinstance(result.integer, TrialInteger)]
-    refused = [result.integer.reason for result in results if isinstance(result.integer, TrialRefused)]
+    refused = tuple(result.integer.reason for result in results if isinstance(result.integer, TrialRefused))
     if not measured:
-        return {"status": "refused", "reasons": refused}
+        return IntegerRefused("refused", refused)
     score = _SCORES[config.score]
     of_int = np.array([one.confusion for one in measured]).sum(axis=0)
     of_float = np.array([one.float_confusion for one in measured]).sum(axis=0)
-    return {
-        "status": "measured",
-        "score": float(score(of_int)),
-        "float_score": float(score(of_float)),
-        "windows": int(of_int.sum()),
-        "agreement": float(np.mean([one.agreement for one in measured])),
-        "weight_bytes": measured[0].weight_bytes,
-        "reasons": refused,
-    }
+    return IntegerFigures(
+        "measured",
+        score=float(score(of_int)),
+        float_score=float(score(of_float)),
+        windows=int(of_int.sum()),
+        agreement=float(np.mean([one.agreement for one in measured])),
+        weight_bytes=measured[0].weight_bytes,
+        reasons=refused,
+    )
 
 
-def _gradient(results: Sequence[TrialResult]) -> dict[str, Any]:
+def _gradient(results: Sequence[TrialResult]) -> GradientFigures:
     """Average the norms by k over seeds; compute the ratio of oldest to newest, and how far back most of it reaches."""
-    table: dict[str, Any] = {}
-    norms_of = {"before": [r.gradient.before for r in results], "after": [r.gradient.after for r in results]}
-    for when, by_seed in norms_of.items():
-        norms = np.mean(by_seed, axis=0)
-        table[when] = [float(f"{value:.6g}") for value in norms]
-        table[f"oldest_to_newest_{when}"] = float(norms[-1] / norms[0]) if norms[0] > 0 else None
-        table[f"reach_{when}"] = gradient_reach(norms)
-    return table
+    before: NDArray[np.float64] = np.mean([result.gradient.before for result in results], axis=0)
+    after: NDArray[np.float64] = np.mean([result.gradient.after for result in results], axis=0)
+    return GradientFigures(
+        before=_short(before),
+        oldest_to_newest_before=_oldest_to_newest(before),
+        reach_before=gradient_reach(before),
+        after=_short(after),
+        oldest_to_newest_after=_oldest_to_newest(after),
+        reach_after=gradient_reach(after),
+    )
+
+
+def _short(norms: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(f"{value:.6g}") for value in norms)
+
+
+def _oldest_to_newest(norms: NDArray[np.float64]) -> float | None:
+    return float(norms[-1] / norms[0]) if norms[0] > 0 else None
 
 
 def gradient_reach(norms: NDArray[np.float64]) -> int | None:
