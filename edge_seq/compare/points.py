@@ -25,15 +25,6 @@ _INITIALISATION: dict[WeightsName, InitialisationConfig] = {
 }
 
 
-def how_of(first_weights: str, readout: str) -> str:
-    """Describe how a candidate differs from others of its cell and units: initial weights, and readout unless last.
-
-    >>> how_of("chrono", "last"), how_of("chrono", "mean")
-    ('chrono', 'chrono, mean of states')
-    """
-    return first_weights if readout == "last" else f"{first_weights}, {READOUTS[readout]}"
-
-
 @dataclass(frozen=True)
 class Size:
     """Size at which cells are compared: a hidden size, or a budget within which each cell gets the largest hidden size.
@@ -92,8 +83,12 @@ class Candidate:
 
     @property
     def how(self) -> str:
-        """Kind of the initial weights, and the readout unless it is the last state."""
-        return how_of(self.first_weights, self.readout)
+        """Kind of the initial weights, and the readout unless it is the last state.
+
+        >>> Candidate("gru", 16, 64, "chrono").how, Candidate("gru", 16, 64, "chrono", "mean").how
+        ('chrono', 'chrono, mean of states')
+        """
+        return self.first_weights if self.readout == "last" else f"{self.first_weights}, {READOUTS[self.readout]}"
 
     def __str__(self) -> str:
         return f"{self.cell} {self.hidden_size} ({self.how}), T = {self.time_steps}"

@@ -319,6 +319,23 @@ class Solved(Result):
 
 
 @dataclass(frozen=True)
+class Execution(Result):
+    """How a comparison was made.
+
+    Attributes:
+        command: command line.
+        storage: database of the trials, without its password.
+        workers_died: number of workers that died before the end.
+        seconds_of_this_command: wall time of the command.
+    """
+
+    command: str
+    storage: str
+    workers_died: int
+    seconds_of_this_command: float
+
+
+@dataclass(frozen=True)
 class Comparison(Result):
     """Content of comparison.json.
 
@@ -339,10 +356,7 @@ class Comparison(Result):
         trainings, trainings_left: number of trainings with a result, and of those neither done nor failed.
         failures: why a training has no result, by the key of its point.
         takeovers: number of trials whose worker stopped sending heartbeats.
-        command: command line that made the comparison.
-        storage: database of the trials, without its password.
-        workers_died: number of workers that died before the end.
-        seconds_of_this_command: wall time of the command.
+        execution: how the comparison was made.
         plots: names of the plots; None before they are drawn.
     """
 
@@ -363,10 +377,7 @@ class Comparison(Result):
     trainings_left: int
     failures: dict[str, str]
     takeovers: int
-    command: str
-    storage: str
-    workers_died: int
-    seconds_of_this_command: float
+    execution: Execution = field(metadata=written(inline=True))
     plots: tuple[str, ...] | None = field(default=None, metadata=written(unless_none=True))
 
     def at(self, size: SizeFigures) -> list[CandidateFigures]:

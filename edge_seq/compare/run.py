@@ -21,7 +21,16 @@ from edge_seq.compare.database import (
     storage_of_folder,
 )
 from edge_seq.compare.points import READOUTS, Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
-from edge_seq.compare.result import CandidateFigures, Comparison, Cost, SizeFigures, Solved, StoredCosts, Verdict
+from edge_seq.compare.result import (
+    CandidateFigures,
+    Comparison,
+    Cost,
+    Execution,
+    SizeFigures,
+    Solved,
+    StoredCosts,
+    Verdict,
+)
 from edge_seq.compare.study import DEFAULT_HEARTBEAT, STUDY_NAME, Standing, Study, require_optuna
 from edge_seq.compare.summary import figures_of
 from edge_seq.compare.text import COMPARISON, FORMAT, to_markdown
@@ -150,30 +159,8 @@ def compare_cells(
     costs = _costs(candidates, config, source, target, where.out, progress)
     if not standing.results:
         raise DataError(f"comparison: none of {len(points)} trainings has a result yet{_first_reason(standing)}")
-    found = _figures(config, candidates, standing, costs)
-    result = Comparison(
-        format=FORMAT,
-        fields=FIELDS,
-        task=source.name,
-        labels=source.labels,
-        data_note=source.note,
-        data_fingerprint=source.fingerprint,
-        config=config.model_dump(mode="json"),
-        versions=next(iter(standing.results.values())).versions,
-        sizes=tuple(SizeFigures(size, str(size), units[str(size)]) for size in candidates),
-        candidates=tuple(found.values()),
-        verdicts=tuple(_verdicts(config, candidates, found)),
-        rules=RULES,
-        solved_up_to=_solved(found) if config.is_memory_task else None,
-        trainings=len(standing.results),
-        trainings_left=len(points) - standing.done,
-        failures=standing.refused,
-        takeovers=standing.takeovers,
-        command=command,
-        storage=shown_storage(storage),
-        workers_died=died,
-        seconds_of_this_command=time.perf_counter() - started,
-    )
+    execution = Execution(command, shown_storage(storage), died, time.perf_counter() - started)
+    result = _result(config, source, candidates, units, standing, costs, len(points), execution)
     save_json(where.out / COMPARISON, result)
     progress(len(points), len(points), "drawing")
     result = replace(result, plots=_draw(result, where.out))
@@ -255,7 +242,7 @@ def _costs(
         asdict(source.contract(2)),
     ]
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-    kept = _kept_costs(out / COSTS, key)
+    kept = stored_costs(out / COSTS, key)
     costs: dict[Shape, Cost] = {}
     for index, shape in enumerate(shapes):
         name = str(shape)
@@ -269,12 +256,46 @@ def _costs(
     return costs
 
 
-def _kept_costs(path: Path, key: str) -> dict[str, Cost]:
+def stored_costs(path: Path, key: str) -> dict[str, Cost]:
+    """Read the costs that were measured under a key, by the name of the shape. A damaged file gives none."""
     try:
         stored = load_result(path, StoredCosts) if path.is_file() else None
     except DataError:
         return {}  # the costs are measured again
     return dict(stored.shapes) if stored is not None and stored.key == key else {}
+
+
+def _result(
+    config: CompareConfig,
+    source: Source,
+    candidates: dict[Size, list[Candidate]],
+    units: dict[str, dict[str, int]],
+    standing: Standing,
+    costs: dict[Shape, Cost],
+    number_of_points: int,
+    execution: Execution,
+) -> Comparison:
+    found = _figures(config, candidates, standing, costs)
+    return Comparison(
+        format=FORMAT,
+        fields=FIELDS,
+        task=source.name,
+        labels=source.labels,
+        data_note=source.note,
+        data_fingerprint=source.fingerprint,
+        config=config.model_dump(mode="json"),
+        versions=next(iter(standing.results.values())).versions,
+        sizes=tuple(SizeFigures(size, str(size), units[str(size)]) for size in candidates),
+        candidates=tuple(found.values()),
+        verdicts=tuple(_verdicts(config, candidates, found)),
+        rules=RULES,
+        solved_up_to=_solved(found) if config.is_memory_task else None,
+        trainings=len(standing.results),
+        trainings_left=number_of_points - standing.done,
+        failures=standing.refused,
+        takeovers=standing.takeovers,
+        execution=execution,
+    )
 
 
 def _figures(

@@ -108,7 +108,7 @@ def to_markdown(result: Comparison) -> str:
     """Write a comparison as Markdown: command, tables, notes, verdicts and rules."""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result.versions.items()))
     seeds = result.config["seeds"]
-    lines = [f"# {result.task}: RNN, GRU or LSTM", "", "```", result.command, "```", ""]
+    lines = [f"# {result.task}: RNN, GRU or LSTM", "", "```", result.execution.command, "```", ""]
     for size in result.sizes:
         lines += [f"## {size.name}, {seeds} seeds", "", _row(columns(result)), _row(["---"] * len(COLUMNS))]
         lines += [*map(_row, rows_of_size(result, size)), ""]

@@ -23,13 +23,14 @@ def comparison_page(comparison: ComparisonFigures) -> str:
     first, *others = c.verdicts
     verdict = join([tag("p", first.why, class_="verdict"), bullets([f"{v.scope}: {v.why}" for v in others])])
     tables = [table(size.name, columns(c), rows_of_size(c, size), class_="many") for size in c.sizes]
+    versions = facts(list(c.versions.items()))
     parts = (
         ("verdict", "Verdict", verdict),
         ("scores", "Score over window length", _scores(c)),
         ("gradients", "How far back the gradient reaches", _gradients(c)),
         ("figures", "All figures and cost", join([*tables, tag("p", LEGEND, class_="note"), bullets(notes(c))])),
         ("rules", "Rules of the verdict", bullets(c.rules)),
-        ("reproduce", "Versions and command", join([facts(list(c.versions.items())), code_block([c.command])])),
+        ("reproduce", "Versions and command", join([versions, code_block([c.execution.command])])),
     )
     return page(f"{comparison.name}: RNN, GRU or LSTM?", f"data: {c.task}", [Section(*one) for one in parts])
 

@@ -25,6 +25,7 @@ from edge_seq.compare.result import (
     CandidateFigures,
     Comparison,
     Cost,
+    Execution,
     GradientFigures,
     IntegerRefused,
     NoCost,
@@ -218,10 +219,7 @@ def comparison(task: str = "<b>car</b>") -> Comparison:
         trainings_left=1,
         failures={},
         takeovers=0,
-        command="edge-seq compare",
-        storage="sqlite:///study.db",
-        workers_died=0,
-        seconds_of_this_command=1.0,
+        execution=Execution("edge-seq compare", "sqlite:///study.db", 0, 1.0),
     )
 
 

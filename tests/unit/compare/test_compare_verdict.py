@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +18,12 @@ from edge_seq.compare.result import (
     GradientNorms,
     MeasuredCost,
     NoCost,
+    StoredCosts,
     TrialInteger,
     TrialResult,
     WindowCounts,
 )
+from edge_seq.compare.run import stored_costs
 from edge_seq.compare.summary import (
     figures_of,
     gradient_reach,
@@ -30,6 +34,7 @@ from edge_seq.compare.summary import (
 from edge_seq.compare.verdict import decide
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
+from edge_seq.support.json_tables import save_json
 from edge_seq.support.results import from_plain
 
 SEEDS = 4
@@ -157,6 +162,18 @@ def test_figures_are_written_with_the_keys_of_candidate_and_cost_and_read_back(s
         "per_step" if status == "measured" else "reason"
     ]
     assert from_plain(CandidateFigures, table) == found
+
+
+def test_stored_costs_are_used_for_the_same_key_and_a_damaged_file_is_ignored(tmp_path: Path) -> None:
+    path, shape = tmp_path / "costs.json", Shape("gru", 4, 50)
+    assert stored_costs(path, "a") == {}
+    save_json(path, StoredCosts("a", {str(shape): cost(shape, 10)}))
+    assert stored_costs(path, "a") == {"gru-4-T50": cost(shape, 10)}
+    assert stored_costs(path, "b") == {}
+    table = json.loads(path.read_text())
+    del table["shapes"]["gru-4-T50"]["per_step"]
+    save_json(path, table)
+    assert stored_costs(path, "a") == {}
 
 
 def test_a_clear_winner_is_taken_and_the_best_of_the_cheaper_named() -> None:
