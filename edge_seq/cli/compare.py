@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,17 +21,20 @@ from edge_seq.cli.output import (
 )
 from edge_seq.ir.kind_names import CELL_NAMES, one_of
 
+if TYPE_CHECKING:
+    from edge_seq.compare.result import Comparison
 
-def _print_result(result: dict[str, Any], out: Path) -> None:
+
+def _print_result(result: Comparison, out: Path) -> None:
     from edge_seq.compare.text import LEGEND, columns, notes, rows_of_size, verdict_lines
 
-    config = result["config"]
-    for size in result["sizes"]:
-        title = f"{result['task']}, {size['name']}: {config['score']}, {config['seeds']} seeds"
+    config = result.config
+    for size in result.sizes:
+        title = f"{result.task}, {size.name}: {config['score']}, {config['seeds']} seeds"
         print_table(title, columns(result), rows_of_size(result, size))
     for line in (LEGEND, *notes(result), *verdict_lines(result)):
         print_line(line)
-    plots = ", ".join(result["plots"]) or "none, as matplotlib is not installed"
+    plots = ", ".join(result.plots or ()) or "none, as matplotlib is not installed"
     print_line(f"all figures: {out / 'comparison.json'}, {out / 'comparison.md'}; plots: {plots}")
     print_line(f"as a page: edge-seq report {shlex.quote(str(out))}")
 
@@ -169,5 +172,5 @@ def command(
         print_json(result)
     else:
         _print_result(result, out)
-    if result["failures"]:
+    if result.failures:
         raise typer.Exit(CHECK_FAILED)

@@ -45,7 +45,7 @@ def command(
             print_line(f"no {section} yet: {missing}")
         print_line(f"page: {place}")
     else:
-        rows = [[one["scope"], one["pick"] or "none", one["why"]] for one in figures.table["verdicts"]]
+        rows = [[one.scope, one.pick or "none", one.why] for one in figures.table.verdicts]
         print_table(figures.name, ["among", "take", "why"], rows)
         print_line(f"page: {place}")
     if isinstance(figures, RunFigures) and figures.stale:

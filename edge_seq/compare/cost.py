@@ -10,11 +10,11 @@ import dataclasses
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edge_seq.compare.points import Shape, Size
+from edge_seq.compare.result import Cost, MeasuredCost, NoCost
 from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.kinds import kind_named
@@ -26,7 +26,6 @@ from edge_seq.training.config import TrainingConfig
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.measure import Measurement, measure
-from firmware_export.measuring.report import measured_figures
 from firmware_export.measuring.step_counts import StepCounts
 from firmware_export.toolchain.target import MissingToolError, Target
 
@@ -112,36 +111,45 @@ def measure_shape(
 
 def cost_of_shape(
     shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig, target: Target | None
-) -> dict[str, Any]:
-    """Measure the cost of a shape as a table for JSON. ``status`` and ``reason`` say why if it was not measured."""
-    sizes = {"input_size": contract.num_channels}
-    cost: dict[str, Any] = {
-        **dataclasses.asdict(shape),
-        "parameters": count_parameters(shape.cell, shape.hidden_size, **sizes, num_classes=len(labels)),
-        "macs_per_step": count_macs(shape.cell, shape.hidden_size, **sizes),
-        "target": None if target is None else target.name,
-    }
+) -> Cost:
+    """Measure the cost of a shape."""
+    channels = contract.num_channels
+    return Cost(
+        shape,
+        parameters=count_parameters(shape.cell, shape.hidden_size, input_size=channels, num_classes=len(labels)),
+        macs_per_step=count_macs(shape.cell, shape.hidden_size, input_size=channels),
+        target=None if target is None else target.name,
+        found=_cost_on_target(shape, contract, labels, base, target),
+    )
+
+
+def _cost_on_target(
+    shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig, target: Target | None
+) -> MeasuredCost | NoCost:
     if target is None:
-        return {**cost, "status": "skipped", "reason": "no target was asked for"}
+        return NoCost("skipped", "no target was asked for")
     try:
         found = measure_shape(shape, contract, labels, base, target)
     except MissingToolError as error:
-        return {**cost, "status": "skipped", "reason": str(error)}
+        return NoCost("skipped", str(error))
     except ToolError as error:
-        return {**cost, "status": "failed", "reason": str(error)}
+        return NoCost("failed", str(error))
     if found.sizes is None or found.steps is None:
-        return {**cost, "status": "skipped", "reason": "; ".join(found.notes)}
-    table = measured_figures(found).to_dict()
-    kept = ("detail", "code_bytes", "table_bytes", "weight_bytes", "flash_bytes", "ram_bytes", "stack_bytes")
-    return {
-        **cost,
-        **{name: table[name] for name in kept},
-        "status": "measured",
-        "unit": found.steps.unit,
-        "per_window": found.steps.window,
-        "per_step": _of_step(found.steps),
-        "latency_estimate": table["latency_estimate"],
-    }
+        return NoCost("skipped", "; ".join(found.notes))
+    return MeasuredCost(
+        detail=found.detail,
+        code_bytes=found.sizes.code,
+        table_bytes=found.sizes.tables,
+        weight_bytes=found.sizes.weights,
+        flash_bytes=found.sizes.flash,
+        ram_bytes=found.sizes.ram,
+        stack_bytes=found.stack_bytes,
+        status="measured",
+        unit=found.steps.unit,
+        per_window=found.steps.window,
+        per_step=_of_step(found.steps),
+        latency_estimate=found.latency,
+    )
 
 
 def _of_step(steps: StepCounts) -> int:
@@ -195,13 +203,14 @@ def _units_of_instructions(
 
     def of_step(units: int) -> int:
         if units not in known:
-            cost = cost_of_shape(Shape(cell, units, STEPS_FOR_BUDGET, readout), contract, labels, base, target)
-            if cost["status"] != "measured":
+            shape = Shape(cell, units, STEPS_FOR_BUDGET, readout)
+            found = _cost_on_target(shape, contract, labels, base, target)
+            if isinstance(found, NoCost):
                 raise ToolError(
                     f"comparison: a budget of {size} needs a target to count on, but {cell} with {units} units was not "
-                    f"measured ({cost['reason']}). Install what is missing, or give a budget of --parameters"
+                    f"measured ({found.reason}). Install what is missing, or give a budget of --parameters"
                 )
-            known[units] = cost["per_step"]
+            known[units] = found.per_step
         return known[units]
 
     return most_units(of_step, size.value, f"{cell}: {size} of a step")

@@ -8,7 +8,6 @@ from itertools import product
 from typing import Literal
 
 from edge_seq.compare.config import CompareConfig, FirstWeights
-from edge_seq.compare.text import how_of
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import Pooling
@@ -16,6 +15,7 @@ from edge_seq.training.config import InitialisationConfig, TrainingConfig
 
 SizeKind = Literal["units", "parameters", "instructions"]
 WeightsName = Literal["default", "orthogonal", "forget_bias", "chrono"]
+READOUTS: dict[str, str] = {"last": "last state", "mean": "mean of states"}
 
 _INITIALISATION: dict[WeightsName, InitialisationConfig] = {
     "default": InitialisationConfig(recurrent="default", forget_bias="default", chrono_max_steps="none"),
@@ -83,8 +83,12 @@ class Candidate:
 
     @property
     def how(self) -> str:
-        """Kind of the initial weights, and the readout unless it is the last state."""
-        return how_of(self.first_weights, self.readout)
+        """Kind of the initial weights, and the readout unless it is the last state.
+
+        >>> Candidate("gru", 16, 64, "chrono").how, Candidate("gru", 16, 64, "chrono", "mean").how
+        ('chrono', 'chrono, mean of states')
+        """
+        return self.first_weights if self.readout == "last" else f"{self.first_weights}, {READOUTS[self.readout]}"
 
     def __str__(self) -> str:
         return f"{self.cell} {self.hidden_size} ({self.how}), T = {self.time_steps}"

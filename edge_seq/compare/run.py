@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,27 @@ from edge_seq.compare.database import (
     shown_storage,
     storage_of_folder,
 )
-from edge_seq.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
+from edge_seq.compare.points import READOUTS, Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
+from edge_seq.compare.result import (
+    CandidateFigures,
+    Comparison,
+    Cost,
+    Execution,
+    SizeFigures,
+    Solved,
+    StoredCosts,
+    Verdict,
+)
 from edge_seq.compare.study import DEFAULT_HEARTBEAT, STUDY_NAME, Standing, Study, require_optuna
-from edge_seq.compare.summary import CandidateFigures, figures_of
-from edge_seq.compare.text import COMPARISON, FORMAT, READOUTS, to_markdown
-from edge_seq.compare.verdict import RULES, Verdict, decide
+from edge_seq.compare.summary import figures_of
+from edge_seq.compare.text import COMPARISON, FORMAT, to_markdown
+from edge_seq.compare.verdict import RULES, decide
 from edge_seq.compare.workers import Job, work_here, work_in_processes
+from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
-from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.training.runtime import require_torch
 from firmware_export.emission.emit import runtime_files
 from firmware_export.toolchain.target import Target, load_target
@@ -96,7 +107,7 @@ def compare_cells(
     command: str = "",
     progress: Progress = lambda *_: None,
     warn: Warn = lambda _text: None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare recurrent cells by training and measuring them. An interrupted comparison is continued.
 
     Args:
@@ -107,7 +118,7 @@ def compare_cells(
         warn: called with a sentence for each result of this process that is dropped.
 
     Returns:
-        Content of comparison.json, see :data:`FIELDS`.
+        Content of comparison.json, which :data:`FIELDS` describes.
 
     Raises:
         ConfigError: the folder cannot be used or holds a comparison of another configuration, or the storage is not
@@ -148,15 +159,11 @@ def compare_cells(
     costs = _costs(candidates, config, source, target, where.out, progress)
     if not standing.results:
         raise DataError(f"comparison: none of {len(points)} trainings has a result yet{_first_reason(standing)}")
-    result = _result(config, source, candidates, units, standing, costs, len(points)) | {
-        "command": command,
-        "storage": shown_storage(storage),
-        "workers_died": died,
-        "seconds_of_this_command": time.perf_counter() - started,
-    }
+    execution = Execution(command, shown_storage(storage), died, time.perf_counter() - started)
+    result = _result(config, source, candidates, units, standing, costs, len(points), execution)
     save_json(where.out / COMPARISON, result)
     progress(len(points), len(points), "drawing")
-    result["plots"] = _draw(result, where.out)
+    result = replace(result, plots=_draw(result, where.out))
     write_atomically(where.out / MARKDOWN, to_markdown(result))
     save_json(where.out / COMPARISON, result)
     return result
@@ -224,7 +231,7 @@ def _costs(
     target: Target | None,
     out: Path,
     progress: Progress,
-) -> dict[Shape, dict[str, Any]]:
+) -> dict[Shape, Cost]:
     """Measure the cost of each shape. Costs measured before with the same runtime and target are read from a file."""
     shapes = list(dict.fromkeys(candidate.shape for of_size in candidates.values() for candidate in of_size))
     described = [
@@ -235,27 +242,27 @@ def _costs(
         asdict(source.contract(2)),
     ]
     key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-    kept = _kept_costs(out / COSTS, key)
-    costs: dict[Shape, dict[str, Any]] = {}
+    kept = stored_costs(out / COSTS, key)
+    costs: dict[Shape, Cost] = {}
     for index, shape in enumerate(shapes):
         name = str(shape)
         progress(index, len(shapes), f"measuring {name} on {config.target or 'nothing'}")
         costs[shape] = kept.get(name) or cost_of_shape(
             shape, source.contract(2), source.labels, config.training, target
         )
-        if costs[shape]["status"] == "measured":
+        if costs[shape].measured is not None:
             kept[name] = costs[shape]
-            save_json(out / COSTS, {"key": key, "shapes": kept})
+            save_json(out / COSTS, StoredCosts(key, kept))
     return costs
 
 
-def _kept_costs(path: Path, key: str) -> dict[str, Any]:
+def stored_costs(path: Path, key: str) -> dict[str, Cost]:
+    """Read the costs that were measured under a key, by the name of the shape. A damaged file gives none."""
     try:
-        table = load_json(path) if path.is_file() else {}
+        stored = load_result(path, StoredCosts) if path.is_file() else None
     except DataError:
         return {}  # the costs are measured again
-    shapes: dict[str, Any] = table["shapes"] if table.get("key") == key else {}
-    return shapes
+    return dict(stored.shapes) if stored is not None and stored.key == key else {}
 
 
 def _result(
@@ -264,35 +271,43 @@ def _result(
     candidates: dict[Size, list[Candidate]],
     units: dict[str, dict[str, int]],
     standing: Standing,
-    costs: dict[Shape, dict[str, Any]],
+    costs: dict[Shape, Cost],
     number_of_points: int,
-) -> dict[str, Any]:
-    every = list(dict.fromkeys(candidate for of_size in candidates.values() for candidate in of_size))
-    found = {one: figures for one in every if (figures := figures_of(one, config, standing.results, costs))}
-    versions: dict[str, str] = next((result["versions"] for result in standing.results.values()), {})
-    verdicts = _verdicts(config, candidates, found)
-    return {
-        "format": FORMAT,
-        "fields": FIELDS,
-        "task": source.name,
-        "labels": list(source.labels),
-        "data_note": source.note,
-        "data_fingerprint": source.fingerprint,
-        "config": config.model_dump(mode="json"),
-        "versions": versions,
-        "sizes": [{**asdict(size), "name": str(size), "units": units[str(size)]} for size in candidates],
-        "candidates": [
-            {**figures.to_dict(), "sizes": [str(size) for size, of_size in candidates.items() if one in of_size]}
-            for one, figures in found.items()
-        ],
-        "verdicts": [verdict.to_dict() for verdict in verdicts],
-        "rules": list(RULES),
-        "solved_up_to": _solved(found) if config.is_memory_task else None,
-        "trainings": len(standing.results),
-        "trainings_left": number_of_points - standing.done,
-        "failures": standing.refused,
-        "takeovers": standing.takeovers,
-    }
+    execution: Execution,
+) -> Comparison:
+    found = _figures(config, candidates, standing, costs)
+    return Comparison(
+        format=FORMAT,
+        fields=FIELDS,
+        task=source.name,
+        labels=source.labels,
+        data_note=source.note,
+        data_fingerprint=source.fingerprint,
+        config=config.model_dump(mode="json"),
+        versions=next(iter(standing.results.values())).versions,
+        sizes=tuple(SizeFigures(size, str(size), units[str(size)]) for size in candidates),
+        candidates=tuple(found.values()),
+        verdicts=tuple(_verdicts(config, candidates, found)),
+        rules=RULES,
+        solved_up_to=_solved(found) if config.is_memory_task else None,
+        trainings=len(standing.results),
+        trainings_left=number_of_points - standing.done,
+        failures=standing.refused,
+        takeovers=standing.takeovers,
+        execution=execution,
+    )
+
+
+def _figures(
+    config: CompareConfig, candidates: dict[Size, list[Candidate]], standing: Standing, costs: dict[Shape, Cost]
+) -> dict[Candidate, CandidateFigures]:
+    """Summarize the trainings of each candidate that has any."""
+    sizes: dict[Candidate, list[str]] = {}
+    for size, of_size in candidates.items():
+        for one in of_size:
+            sizes.setdefault(one, []).append(str(size))
+    found = {one: figures_of(one, config, standing.results, costs, names) for one, names in sizes.items()}
+    return {one: figures for one, figures in found.items() if figures is not None}
 
 
 def _verdicts(
@@ -318,21 +333,18 @@ def _verdicts(
     return verdicts
 
 
-def _solved(found: dict[Candidate, CandidateFigures]) -> list[dict[str, Any]]:
+def _solved(found: dict[Candidate, CandidateFigures]) -> tuple[Solved, ...]:
     """Find the longest window of a memory task that each cell solves, for each kind of initial weights."""
-    table: dict[tuple[str, int, str], int | None] = {}
+    table: dict[tuple[CellName, int, str], int | None] = {}
     for one, figures in found.items():
         key = (one.cell, one.hidden_size, one.how)
-        solved = one.time_steps if figures.other["accuracy"] >= SOLVED else 0
+        solved = one.time_steps if figures.accuracy >= SOLVED else 0
         table[key] = max(table.get(key) or 0, solved) or None
-    return [
-        {"cell": cell, "hidden_size": units, "first_weights": weights, "time_steps": longest}
-        for (cell, units, weights), longest in table.items()
-    ]
+    return tuple(Solved(*of, time_steps=longest) for of, longest in table.items())
 
 
-def _draw(result: dict[str, Any], out: Path) -> list[str]:
+def _draw(result: Comparison, out: Path) -> tuple[str, ...]:
     from edge_seq.compare.plots import draw_comparison
     from edge_seq.support.drawing import has_matplotlib
 
-    return draw_comparison(result, out) if has_matplotlib() else []
+    return tuple(draw_comparison(result, out)) if has_matplotlib() else ()

@@ -22,7 +22,10 @@ from typing import TYPE_CHECKING, Any
 from edge_seq.compare.config import config_differences
 from edge_seq.compare.database import Heartbeat, database_errors, open_study, quiet, set_if_absent
 from edge_seq.compare.points import Point
+from edge_seq.compare.result import TrialResult
 from edge_seq.support.errors import ConfigError, EdgeSeqError, ToolError
+from edge_seq.support.json_tables import reading
+from edge_seq.support.results import from_plain
 
 if TYPE_CHECKING:
     import optuna
@@ -46,7 +49,7 @@ class Standing:
         takeovers: number of trials whose worker stopped sending heartbeats.
     """
 
-    results: dict[str, dict[str, Any]]
+    results: dict[str, TrialResult]
     refused: dict[str, str]
     running: tuple[str, ...]
     waiting: tuple[str, ...]
@@ -77,7 +80,7 @@ class Study:
         self._url = storage
         self._study = open_study(storage, name, heartbeat)
         self._storage: Any = self._study._storage  # its declared type has no heartbeats, but this storage does
-        self._read: dict[int, dict[str, Any]] = {}  # results of finished trials, which cannot change any more
+        self._read: dict[int, TrialResult] = {}  # results of finished trials, which cannot change any more
 
     def agree_on_plan(self, wanted: Mapping[str, Any], resolve: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         """Read the plan of the study, or write it as the first worker.
@@ -109,11 +112,15 @@ class Study:
         return {**found, "resolved": resolved}
 
     def standing(self, points: Sequence[Point]) -> Standing:
-        """Read the state of all trials."""
+        """Read the state of all trials.
+
+        Raises:
+            DataError: the result of a training is not as :func:`edge_seq.compare.trial.run_point` gives it.
+        """
         import optuna
 
         state = optuna.trial.TrialState
-        results: dict[str, dict[str, Any]] = {}
+        results: dict[str, TrialResult] = {}
         refused: dict[str, str] = {}
         lost: dict[str, int] = {}
         in_work: dict[Any, set[str]] = {state.RUNNING: set(), state.WAITING: set()}
@@ -126,7 +133,8 @@ class Study:
                 continue
             if trial.state == state.COMPLETE:
                 if trial.number not in self._read:
-                    self._read[trial.number] = json.loads(trial.user_attrs[RESULT])
+                    with reading(f"training {key} in the database of the comparison"):
+                        self._read[trial.number] = from_plain(TrialResult, json.loads(trial.user_attrs[RESULT]))
                 results.setdefault(key, self._read[trial.number])
             elif trial.state in in_work:
                 in_work[trial.state].add(key)
@@ -150,8 +158,8 @@ class Study:
     def work(
         self,
         points: Sequence[Point],
-        run: Callable[[Point], dict[str, Any]],
-        score: Callable[[Mapping[str, Any]], float],
+        run: Callable[[Point], TrialResult],
+        score: Callable[[TrialResult], float],
         *,
         progress: Callable[[Standing], None] = lambda _standing: None,
         warn: Callable[[str], None] = lambda _text: None,
@@ -160,8 +168,7 @@ class Study:
 
         Args:
             points: points of the grid.
-            run: function that does one training and returns a table for JSON. An :class:`EdgeSeqError` is kept as the
-                reason of the failure.
+            run: function that does one training. An :class:`EdgeSeqError` is kept as the reason of the failure.
             score: function from a result to its score, for Optuna's own tables.
             progress: called before each trial, and while waiting for other workers.
             warn: called with a sentence for each result that is dropped.
@@ -241,8 +248,8 @@ class Study:
         self,
         trial: optuna.trial.Trial,
         point: Point,
-        run: Callable[[Point], dict[str, Any]],
-        score: Callable[[Mapping[str, Any]], float],
+        run: Callable[[Point], TrialResult],
+        score: Callable[[TrialResult], float],
     ) -> None:
         """Do one trial.
 
@@ -264,7 +271,7 @@ class Study:
                 self._end(trial, TrialState.FAIL)
             raise
         else:
-            self._finish(trial, RESULT, json.dumps(result), TrialState.COMPLETE, score(result))
+            self._finish(trial, RESULT, json.dumps(result.to_dict()), TrialState.COMPLETE, score(result))
 
     def _finish(
         self, trial: optuna.trial.Trial, name: str, answer: str, state: optuna.trial.TrialState, *values: float

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.points import Candidate, Point, Shape
+from edge_seq.compare.result import (
+    CandidateFigures,
+    Cost,
+    GradientFigures,
+    IntegerFigures,
+    IntegerRefused,
+    TrialInteger,
+    TrialRefused,
+    TrialResult,
+)
 from edge_seq.scores.metrics import Estimate, accuracy, estimate_over_groups, macro_f1
 
-Result = Mapping[str, Any]  # result of a training, from trial.run_point
 _SCORES = {"accuracy": accuracy, "macro_f1": macro_f1}
 # 97.5 % quantile of Student's t by degrees of freedom, from 1 on. Beyond the last, it is used too (slightly too wide).
 _STUDENT = (
@@ -21,45 +28,6 @@ _STUDENT = (
     2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )  # fmt: skip
 GRADIENT_SHARE = 0.9
-
-
-@dataclass(frozen=True)
-class CandidateFigures:
-    """Results of a candidate at its best learning rate.
-
-    Attributes:
-        candidate: the candidate.
-        learning_rate: learning rate with the best mean score.
-        scores: score of each seed in order, 0 to 1; None for a failed training.
-        over_seeds: mean of the scores, with Student's 95 % interval over seeds.
-        over_groups: score of all seeds together, with the 95 % interval over groups; bounds are None without groups.
-        interval: mean score with the hull of both intervals, on which verdicts are based.
-        majority: share of the most frequent label, which is the accuracy of a constant guess.
-        other: all other results, as a table for JSON.
-    """
-
-    candidate: Candidate
-    learning_rate: float
-    scores: tuple[float | None, ...]
-    over_seeds: Estimate
-    over_groups: Estimate
-    interval: Estimate
-    majority: float
-    other: Mapping[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to a table for JSON."""
-        return {
-            "name": str(self.candidate),
-            **asdict(self.candidate),
-            "learning_rate": self.learning_rate,
-            "scores": list(self.scores),
-            "over_seeds": asdict(self.over_seeds),
-            "over_groups": asdict(self.over_groups),
-            "interval": asdict(self.interval),
-            "majority": self.majority,
-            **self.other,
-        }
 
 
 def over_seeds(scores: Sequence[float]) -> Estimate:
@@ -98,8 +66,9 @@ def paired_difference(a: CandidateFigures, b: CandidateFigures) -> Estimate | No
 def figures_of(
     candidate: Candidate,
     config: CompareConfig,
-    results: Mapping[str, Result],
-    costs: Mapping[Shape, Mapping[str, Any]],
+    results: Mapping[str, TrialResult],
+    costs: Mapping[Shape, Cost],
+    sizes: Sequence[str],
 ) -> CandidateFigures | None:
     """Summarize the trainings of one candidate.
 
@@ -108,11 +77,12 @@ def figures_of(
         config: configuration of the comparison.
         results: results of finished trainings, by the key of their point.
         costs: cost of each shape.
+        sizes: names of the sizes at which the candidate is compared.
 
     Returns:
         The results of the candidate; None if none of its trainings gave a result.
     """
-    by_rate: dict[float, dict[int, Result]] = {}
+    by_rate: dict[float, dict[int, TrialResult]] = {}
     for rate in config.learning_rates:
         keys = {seed: Point(candidate, rate, seed).key for seed in range(config.seeds)}
         found = {seed: results[key] for seed, key in keys.items() if key in results}
@@ -120,32 +90,40 @@ def figures_of(
             by_rate[rate] = found
     if not by_rate:
         return None
-    means = {rate: float(np.mean([_score(r, config) for r in found.values()])) for rate, found in by_rate.items()}
+    means = {rate: float(np.mean([score_of(r, config) for r in found.values()])) for rate, found in by_rate.items()}
     rate = max(means, key=lambda one: means[one])
     chosen = by_rate[rate]
-    scores = tuple(_score(chosen[seed], config) if seed in chosen else None for seed in range(config.seeds))
+    scores = tuple(score_of(chosen[seed], config) if seed in chosen else None for seed in range(config.seeds))
     spread = over_seeds([score for score in scores if score is not None])
     matrices = _by_group(list(chosen.values()))
     grouped = estimate_over_groups(matrices, _SCORES[config.score])
     total = matrices.sum(axis=0)
-    other = {
-        "trained": len(chosen),
-        "score_by_learning_rate": {f"{one:g}": means[one] for one in means},
-        "confusion": total.tolist(),
-        "accuracy": float(accuracy(total)),
-        "macro_f1": float(macro_f1(total)),
-        "groups": len(matrices) if grouped.low is not None else None,
-        "windows": next(iter(chosen.values()))["windows"],
-        "training_seconds": _mean(chosen, "seconds"),
-        "training_cpu_seconds": _mean(chosen, "cpu_seconds"),
-        "integer": _integer(list(chosen.values()), config),
-        "gradient": _gradient(list(chosen.values())),
-        "train_loss": [r["train_loss"] for r in chosen.values()],
-        "validation_accuracy": [r["validation_accuracy"] for r in chosen.values()],
-        "cost": dict(costs[candidate.shape]),
-    }
-    majority = float(total.sum(axis=1).max() / total.sum())
-    return CandidateFigures(candidate, rate, scores, spread, grouped, hull(spread, grouped), majority, other)
+    trained = tuple(chosen.values())
+    return CandidateFigures(
+        name=str(candidate),
+        candidate=candidate,
+        learning_rate=rate,
+        scores=scores,
+        over_seeds=spread,
+        over_groups=grouped,
+        interval=hull(spread, grouped),
+        majority=float(total.sum(axis=1).max() / total.sum()),
+        trained=len(trained),
+        score_by_learning_rate={f"{one:g}": means[one] for one in means},
+        confusion=tuple(tuple(row) for row in total.tolist()),
+        accuracy=float(accuracy(total)),
+        macro_f1=float(macro_f1(total)),
+        groups=len(matrices) if grouped.low is not None else None,
+        windows=trained[0].windows,
+        training_seconds=float(np.mean([one.seconds for one in trained])),
+        training_cpu_seconds=float(np.mean([one.cpu_seconds for one in trained])),
+        integer=_integer(trained, config),
+        gradient=_gradient(trained),
+        train_loss=tuple(one.train_loss for one in trained),
+        validation_accuracy=tuple(one.validation_accuracy for one in trained),
+        cost=costs[candidate.shape],
+        sizes=tuple(sizes),
+    )
 
 
 def hull(over_seeds: Estimate, over_groups: Estimate) -> Estimate:
@@ -155,52 +133,61 @@ def hull(over_seeds: Estimate, over_groups: Estimate) -> Estimate:
     return Estimate(over_seeds.value, min(lows, default=None), max(highs, default=None))
 
 
-def _score(result: Result, config: CompareConfig) -> float:
-    total = np.array(list(result["groups"].values())).sum(axis=0)
+def score_of(result: TrialResult, config: CompareConfig) -> float:
+    """Compute the score of a training over all groups, 0 to 1."""
+    total = np.array(list(result.groups.values())).sum(axis=0)
     return float(_SCORES[config.score](total))
 
 
-def _by_group(results: Sequence[Result]) -> NDArray[np.int64]:
+def _by_group(results: Sequence[TrialResult]) -> NDArray[np.int64]:
     """Sum the confusion matrices of all seeds by group: int64 [G, K, K]."""
     sums: dict[str, NDArray[np.int64]] = {}
     for result in results:
-        for group, matrix in result["groups"].items():
+        for group, matrix in result.groups.items():
             sums[group] = sums.get(group, 0) + np.array(matrix, dtype=np.int64)
     return np.stack([sums[group] for group in sorted(sums)])
 
 
-def _mean(results: Mapping[int, Result], name: str) -> float:
-    return float(np.mean([result[name] for result in results.values()]))
-
-
-def _integer(results: Sequence[Result], config: CompareConfig) -> dict[str, Any]:
+def _integer(results: Sequence[TrialResult], config: CompareConfig) -> IntegerFigures | IntegerRefused:
     """Score the integer and the float model on the same windows, all seeds together."""
-    measured = [result["integer"] for result in results if result["integer"]["status"] == "measured"]
-    refused = [result["integer"]["reason"] for result in results if result["integer"]["status"] != "measured"]
+    measured = [result.integer for result in results if isinstance(result.integer, TrialInteger)]
+    refused = tuple(result.integer.reason for result in results if isinstance(result.integer, TrialRefused))
     if not measured:
-        return {"status": "refused", "reasons": refused}
+        return IntegerRefused("refused", refused)
     score = _SCORES[config.score]
-    of = {key: np.array([one[key] for one in measured]).sum(axis=0) for key in ("confusion", "float_confusion")}
-    return {
-        "status": "measured",
-        "score": float(score(of["confusion"])),
-        "float_score": float(score(of["float_confusion"])),
-        "windows": int(of["confusion"].sum()),
-        "agreement": float(np.mean([one["agreement"] for one in measured])),
-        "weight_bytes": measured[0]["weight_bytes"],
-        "reasons": refused,
-    }
+    of_int = np.array([one.confusion for one in measured]).sum(axis=0)
+    of_float = np.array([one.float_confusion for one in measured]).sum(axis=0)
+    return IntegerFigures(
+        "measured",
+        score=float(score(of_int)),
+        float_score=float(score(of_float)),
+        windows=int(of_int.sum()),
+        agreement=float(np.mean([one.agreement for one in measured])),
+        weight_bytes=measured[0].weight_bytes,
+        reasons=refused,
+    )
 
 
-def _gradient(results: Sequence[Result]) -> dict[str, Any]:
+def _gradient(results: Sequence[TrialResult]) -> GradientFigures:
     """Average the norms by k over seeds; compute the ratio of oldest to newest, and how far back most of it reaches."""
-    table: dict[str, Any] = {}
-    for when in ("before", "after"):
-        norms = np.mean([result["gradient"][when] for result in results], axis=0)
-        table[when] = [float(f"{value:.6g}") for value in norms]
-        table[f"oldest_to_newest_{when}"] = float(norms[-1] / norms[0]) if norms[0] > 0 else None
-        table[f"reach_{when}"] = gradient_reach(norms)
-    return table
+    before: NDArray[np.float64] = np.mean([result.gradient.before for result in results], axis=0)
+    after: NDArray[np.float64] = np.mean([result.gradient.after for result in results], axis=0)
+    return GradientFigures(
+        before=_short(before),
+        oldest_to_newest_before=_oldest_to_newest(before),
+        reach_before=gradient_reach(before),
+        after=_short(after),
+        oldest_to_newest_after=_oldest_to_newest(after),
+        reach_after=gradient_reach(after),
+    )
+
+
+def _short(norms: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(float(f"{value:.6g}") for value in norms)
+
+
+def _oldest_to_newest(norms: NDArray[np.float64]) -> float | None:
+    return float(norms[-1] / norms[0]) if norms[0] > 0 else None
 
 
 def gradient_reach(norms: NDArray[np.float64]) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,16 @@ from numpy.typing import NDArray
 from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.data import PointData, Source, spread
 from edge_seq.compare.points import Point
+from edge_seq.compare.result import (
+    Confusion,
+    GradientNorms,
+    TrialInteger,
+    TrialRefused,
+    TrialResult,
+    WindowCounts,
+)
 from edge_seq.data.recording import Windows, select_windows
-from edge_seq.ir.model import num_parameters, weight_bytes
+from edge_seq.ir.model import FloatModel, num_parameters, weight_bytes
 from edge_seq.pipeline.logits import int_logits
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
@@ -22,15 +29,8 @@ from edge_seq.support.errors import ModelError
 SIGNIFICANT_DIGITS = 6  # digits of stored numbers, which are many
 
 
-def run_point(point: Point, source: Source, config: CompareConfig) -> dict[str, Any]:
+def run_point(point: Point, source: Source, config: CompareConfig) -> TrialResult:
     """Train a network, score its float and its integer model, and measure the gradient with respect to past inputs.
-
-    Returns:
-        A table for JSON: ``groups`` (confusion matrix [K][K] of each group, row is the label), ``seconds`` and
-        ``cpu_seconds`` of the training, ``parameters``, ``train_loss`` and ``validation_accuracy`` by epoch,
-        ``gradient`` with the norms [T] ``before`` and ``after`` the training, and ``integer`` with its confusion
-        matrix, that of the float model on the same windows and ``weight_bytes``, or with the reason why there is no
-        integer model.
 
     Raises:
         ConfigError: the loss is not finite.
@@ -48,50 +48,56 @@ def run_point(point: Point, source: Source, config: CompareConfig) -> dict[str, 
     followed = spread(len(predictions), config.gradient_windows)
     gradients = input_gradients(result, select_windows(data.scored, followed))
     model = from_training(result, name="compared", labels=data.labels)
-    return {
-        "groups": _by_group(data.scored, predictions, len(data.labels), merge=not source.has_groups),
-        "windows": {"train": len(data.train.labels), "scored": len(data.scored.labels)},
-        "seconds": result.seconds,
-        "cpu_seconds": cpu_seconds,
-        "parameters": num_parameters(model),
-        "train_loss": [_short(record.train_loss) for record in result.history],
-        "validation_accuracy": [_short(record.validation_accuracy or 0.0) for record in result.history],
-        "gradient": {
-            "before": [_short(value) for value in gradients.before.tolist()],
-            "after": [_short(value) for value in gradients.after.tolist()],
-        },
-        "integer": _integer(model, data, predictions, config.integer_windows),
-        "versions": dict(result.versions),
-    }
+    return TrialResult(
+        groups=_by_group(data.scored, predictions, len(data.labels), merge=not source.has_groups),
+        windows=WindowCounts(len(data.train.labels), len(data.scored.labels)),
+        seconds=result.seconds,
+        cpu_seconds=cpu_seconds,
+        parameters=num_parameters(model),
+        train_loss=tuple(_short(record.train_loss) for record in result.history),
+        validation_accuracy=tuple(_short(record.validation_accuracy or 0.0) for record in result.history),
+        gradient=GradientNorms(
+            before=tuple(_short(value) for value in gradients.before.tolist()),
+            after=tuple(_short(value) for value in gradients.after.tolist()),
+        ),
+        integer=_integer(model, data, predictions, config.integer_windows),
+        versions=dict(result.versions),
+    )
 
 
-def _integer(model: Any, data: PointData, predictions: NDArray[np.int64], most: int) -> dict[str, Any]:
+def _integer(
+    model: FloatModel, data: PointData, predictions: NDArray[np.int64], most: int
+) -> TrialInteger | TrialRefused:
     """Make the integer model of the training, and score it and the float model on some of the windows."""
     try:
         quantized = quantize(model, calibrate(model, data.calibration_counts))
     except ModelError as error:  # the range proof holds with no multiplier
-        return {"status": "refused", "reason": str(error)}
+        return TrialRefused("refused", str(error))
     picked = spread(len(predictions), most)
     truth, of_float = data.scored.labels[picked], predictions[picked]
     of_int, classes = int_logits(quantized, data.scored.counts[picked]).argmax(axis=1), len(data.labels)
-    return {
-        "status": "measured",
-        "weight_bytes": weight_bytes(quantized),
-        "confusion": confusion_matrix(truth, of_int, classes).tolist(),
-        "float_confusion": confusion_matrix(truth, of_float, classes).tolist(),
-        "agreement": _short(float((of_int == of_float).mean())),
-    }
+    return TrialInteger(
+        "measured",
+        weight_bytes=weight_bytes(quantized),
+        confusion=_confusion(truth, of_int, classes),
+        float_confusion=_confusion(truth, of_float, classes),
+        agreement=_short(float((of_int == of_float).mean())),
+    )
 
 
-def _by_group(windows: Windows, predictions: NDArray[np.int64], classes: int, *, merge: bool) -> dict[str, Any]:
+def _by_group(windows: Windows, predictions: NDArray[np.int64], classes: int, *, merge: bool) -> dict[str, Confusion]:
     """Compute the confusion matrix of each group, or with ``merge`` of all windows together."""
     if merge:
-        return {"all": confusion_matrix(windows.labels, predictions, classes).tolist()}
+        return {"all": _confusion(windows.labels, predictions, classes)}
     return {
-        str(group): confusion_matrix(windows.labels[at], predictions[at], classes).tolist()
+        str(group): _confusion(windows.labels[at], predictions[at], classes)
         for group in np.unique(windows.groups)
         for at in [windows.groups == group]
     }
+
+
+def _confusion(labels: NDArray[np.integer], predictions: NDArray[np.integer], classes: int) -> Confusion:
+    return tuple(tuple(row) for row in confusion_matrix(labels, predictions, classes).tolist())
 
 
 def _short(value: float) -> float:

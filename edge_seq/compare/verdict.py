@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from edge_seq.compare.summary import CandidateFigures, paired_difference
+from edge_seq.compare.result import CandidateFigures, MeasuredCost, NoCost, Verdict
+from edge_seq.compare.summary import paired_difference
 from edge_seq.scores.metrics import Estimate
 
 MARGIN = 0.01  # difference of scores that is ignored
@@ -27,36 +26,6 @@ RULES = (
 )
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Recommendation among some candidates.
-
-    Attributes:
-        scope: name of these candidates.
-        pick: recommended candidate; None if none has learned the task.
-        best: candidate with the best score.
-        level: candidates that are level with the best, which is one of them, cheapest first.
-        why: reason in words.
-    """
-
-    scope: str
-    pick: CandidateFigures | None
-    best: CandidateFigures
-    level: tuple[CandidateFigures, ...]
-    why: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to a table for JSON, with the names of the candidates."""
-        return {
-            "scope": self.scope,
-            "pick": None if self.pick is None else str(self.pick.candidate),
-            "cell": None if self.pick is None else self.pick.candidate.cell,
-            "best": str(self.best.candidate),
-            "level_with_best": [str(one.candidate) for one in self.level],
-            "why": self.why,
-        }
-
-
 def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
     """Recommend a candidate by :data:`RULES`.
 
@@ -71,9 +40,10 @@ def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
             f"No cell: the best, {_name(best)} with {best.interval}, is not significantly better than a constant guess "
             f"with {100 * best.majority:.1f} %."
         )
-        return Verdict(scope, None, best, level, why)
+        return Verdict(scope, None, None, best.name, tuple(one.name for one in level), why)
     pick = level[0]
-    return Verdict(scope, pick, best, level, _why(pick, best, level, figures))
+    why = _why(pick, best, level, figures)
+    return Verdict(scope, pick.name, pick.candidate.cell, best.name, tuple(one.name for one in level), why)
 
 
 def _is_level(one: CandidateFigures, best: CandidateFigures) -> bool:
@@ -138,14 +108,14 @@ def _too_close(pick: CandidateFigures, best: CandidateFigures) -> str:
 
 def _price(one: CandidateFigures) -> tuple[float, ...]:
     """Cost of a time step, for sorting. All shapes are measured or none is; one that does not fit comes last."""
-    cost = one.other["cost"]
-    match cost["status"]:
-        case "measured":
-            return (cost["per_step"],)
-        case "failed":
-            return (float("inf"), cost["macs_per_step"])
+    macs = one.cost.macs_per_step
+    match one.cost.found:
+        case MeasuredCost(per_step=per_step):
+            return (per_step,)
+        case NoCost(status="failed"):
+            return (float("inf"), macs)
         case _:
-            return (cost["macs_per_step"],)
+            return (macs,)
 
 
 def _order(one: CandidateFigures) -> tuple[float, ...]:
@@ -153,7 +123,7 @@ def _order(one: CandidateFigures) -> tuple[float, ...]:
 
 
 def _price_text(one: CandidateFigures) -> str:
-    cost = one.other["cost"]
-    if cost["status"] == "measured":
-        return f"{cost['per_step']:,} {cost['unit']} a step and {cost['flash_bytes']:,} bytes of flash"
-    return f"{cost['macs_per_step']:,} multiply-accumulates a step and {cost['parameters']:,} parameters"
+    cost = one.cost.measured
+    if cost is not None:
+        return f"{cost.per_step:,} {cost.unit} a step and {cost.flash_bytes:,} bytes of flash"
+    return f"{one.cost.macs_per_step:,} multiply-accumulates a step and {one.cost.parameters:,} parameters"

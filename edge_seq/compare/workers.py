@@ -18,8 +18,8 @@ from edge_seq.compare.data import Source, open_source
 from edge_seq.compare.database import Heartbeat
 from edge_seq.compare.points import Candidate, Point
 from edge_seq.compare.study import Standing, Study
+from edge_seq.compare.summary import score_of
 from edge_seq.compare.trial import run_point
-from edge_seq.scores.metrics import accuracy, macro_f1
 from edge_seq.support.errors import EdgeSeqError, ToolError
 from edge_seq.support.stderr import print_stderr_error, print_stderr_warning
 
@@ -87,14 +87,13 @@ def work_here(
     warn: Callable[[str], None] = lambda _text: None,
 ) -> None:
     """Take trials in this process until all points are done."""
-    metric = accuracy if job.config.score == "accuracy" else macro_f1
-
-    def score(result: Any) -> float:
-        import numpy as np
-
-        return float(metric(np.array(list(result["groups"].values())).sum(axis=0)))
-
-    study.work(job.points, lambda point: run_point(point, source, job.config), score, progress=progress, warn=warn)
+    study.work(
+        job.points,
+        lambda point: run_point(point, source, job.config),
+        lambda result: score_of(result, job.config),
+        progress=progress,
+        warn=warn,
+    )
 
 
 def work_in_processes(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edge_seq.compare.result import Comparison
 from edge_seq.ir.describe import ModelDescription
 from edge_seq.pipeline.decision_search import Decision
 from edge_seq.pipeline.robustness import Robustness
@@ -81,8 +82,8 @@ class ComparisonFigures(Result):
 
     Attributes:
         name: name of the comparison's folder.
-        table: content of comparison.json; its ``fields`` describe the keys.
+        table: content of comparison.json.
     """
 
     name: str
-    table: dict[str, Any]
+    table: Comparison

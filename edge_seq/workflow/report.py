@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from edge_seq.compare.result import Comparison
 from edge_seq.compare.text import COMPARISON, FORMAT
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import load_windows
@@ -65,7 +66,8 @@ def gather_comparison(path: Path) -> ComparisonFigures:
             f"reading {path.name}: format {table.get('format')!r}, expected {FORMAT!r}; make it again with "
             "edge-seq compare"
         )
-    return ComparisonFigures(path.absolute().parent.name, table)
+    with reading(path.name):
+        return ComparisonFigures(path.absolute().parent.name, from_plain(Comparison, table))
 
 
 def gather_run(run: RunFolder) -> RunFigures:
@@ -269,7 +271,7 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
     else:
         folder = path if path.is_dir() else path.parent
         place = out or folder / "report.html"
-        with reading(COMPARISON):
+        with reading(COMPARISON):  # a comparison without verdicts or candidates has no page
             page = comparison_page(figures)
     check_can_write(place.parent)
     write_atomically(place, page)

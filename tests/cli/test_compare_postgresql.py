@@ -18,13 +18,14 @@ pytest.importorskip("torch")
 pytest.importorskip("optuna")
 
 from edge_seq.compare.points import Point
+from edge_seq.compare.result import TrialResult
 from edge_seq.support.errors import ToolError
 from tests import postgresql as postgresql_of_tests
 from tests.cli.comparing import HASTE, SMALL, standing, start, start_and_hang
 from tests.cli.conftest import edge_seq, ok
 from tests.postgresql import PASSWORD, Server, server
 from tests.unit.compare import study_worker
-from tests.unit.compare.study_worker import HEARTBEAT, POINTS, end, log, open_study, wait_for
+from tests.unit.compare.study_worker import HEARTBEAT, POINTS, end, log, open_study, trial_result, wait_for
 
 FEW = (*SMALL, "--first-weights", "default")
 OF_THE_RUN = {"command", "storage", "takeovers", "seconds_of_this_command", "training_seconds", "training_cpu_seconds"}
@@ -105,15 +106,15 @@ def test_a_server_that_restarts_during_a_training_costs_nothing(
 ) -> None:
     restarts: list[int] = []
 
-    def run(point: Point) -> dict[str, Any]:
+    def run(point: Point) -> TrialResult:
         if len(restarts) < 2:
             postgresql.stop()
             time.sleep(2 * HEARTBEAT.interval_s * len(restarts))  # the second time signs of life fail
             postgresql.start()
             restarts.append(point.seed)
-        return {"score": point.seed}
+        return trial_result(point)
 
-    open_study(tmp_path, storage).work(POINTS, run, lambda result: result["score"], warn=pytest.fail)
+    open_study(tmp_path, storage).work(POINTS, run, lambda result: result.seconds, warn=pytest.fail)
     assert open_study(tmp_path, storage).standing(POINTS).done == len(POINTS)
     assert capfd.readouterr() == ("", "")
 
@@ -123,15 +124,15 @@ def test_a_server_that_went_away_is_named_without_a_traceback_or_the_password(
 ) -> None:
     study = open_study(tmp_path, storage)
 
-    def run(_point: Point) -> dict[str, Any]:
+    def run(point: Point) -> TrialResult:
         postgresql.stop()
-        return {"score": 1}
+        return trial_result(point)
 
     try:
         with pytest.raises(
             ToolError, match=r"the database postgresql\+psycopg2 cannot be used: .*the same command"
         ) as seen:
-            study.work(POINTS, run, lambda result: result["score"])
+            study.work(POINTS, run, lambda result: result.seconds)
         for use in (
             lambda: study.standing(POINTS),
             lambda: study.agree_on_plan({}, dict),

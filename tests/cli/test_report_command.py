@@ -20,6 +20,19 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.compare.plots import draw_comparison
+from edge_seq.compare.points import Candidate, Size
+from edge_seq.compare.result import (
+    CandidateFigures,
+    Comparison,
+    Cost,
+    Execution,
+    GradientFigures,
+    IntegerRefused,
+    NoCost,
+    SizeFigures,
+    Verdict,
+    WindowCounts,
+)
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.describe import ModelDescription
 from edge_seq.pipeline.robustness import SweepPoint, SweepScores
@@ -182,32 +195,62 @@ def change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-def comparison(task: str = "<b>car</b>") -> dict[str, Any]:
-    interval = {"value": 0.9, "low": 0.8, "high": 0.95}
-    one = {
-        **{"name": "gru 4", "cell": "gru", "hidden_size": 4, "first_weights": "default", "readout": "last"},
-        "sizes": ["4 units"],
-        **{"interval": interval, "training_cpu_seconds": 1.0, "integer": {"status": "refused", "reasons": []}},
-        "gradient": {
-            **{"before": [1.0, 0.1, 0.0], "after": [1.0, 0.1, 0.0]},
-            **{"oldest_to_newest_before": 0.1, "oldest_to_newest_after": 0.0},
-        },
-        "cost": {"status": "unmeasured", "parameters": 100, "macs_per_step": 90},
-        "majority": 0.25,
-    }
-    config = {"cells": ["gru"], "window_lengths": [8, 16], "score": "accuracy", "readouts": ["last", "mean"]}
-    return {
-        **{"format": "edge_seq.compare/1", "task": task, "command": "edge-seq compare", "versions": {"numpy": "2"}},
-        **{"config": {**config, "seeds": 2}, "sizes": [{"name": "4 units"}, {"name": "8 units"}]},
-        "candidates": [
-            {**one, "time_steps": 8},
-            {**one, "time_steps": 16},
-            {**one, "time_steps": 16, "readout": "mean"},
-        ],
-        "verdicts": [{"scope": "all", "pick": "gru 4", "why": "Take gru."}],
-        **{"rules": ["one"], "data_note": "simulated", "failures": {}, "trainings_left": 1, "takeovers": 0},
-        "solved_up_to": None,
-    }
+def comparison(task: str = "<b>car</b>") -> Comparison:
+    """Two window lengths, and a mean of states at the longer one."""
+    candidates = (Candidate("gru", 4, 8, "default"), Candidate("gru", 4, 16, "default"))
+    return Comparison(
+        format="edge_seq.compare/1",
+        fields={},
+        task=task,
+        labels=("a", "b"),
+        data_note="simulated",
+        data_fingerprint="abc",
+        config={"cells": ["gru"], "score": "accuracy", "readouts": ["last", "mean"], "seeds": 2},
+        versions={"numpy": "2"},
+        sizes=(
+            SizeFigures(Size("units", 4), "4 units", {"gru": 4}),
+            SizeFigures(Size("units", 8), "8 units", {"gru": 8}),
+        ),
+        candidates=tuple(map(candidate_figures, (*candidates, Candidate("gru", 4, 16, "default", "mean")))),
+        verdicts=(Verdict("all", "gru 4", "gru", "gru 4", ("gru 4",), "Take gru."),),
+        rules=("one",),
+        solved_up_to=None,
+        trainings=5,
+        trainings_left=1,
+        failures={},
+        takeovers=0,
+        execution=Execution("edge-seq compare", "sqlite:///study.db", 0, 1.0),
+    )
+
+
+def candidate_figures(candidate: Candidate) -> CandidateFigures:
+    estimate = Estimate(0.9, 0.8, 0.95)
+    norms = (1.0, 0.1, 0.0)
+    return CandidateFigures(
+        name=str(candidate),
+        candidate=candidate,
+        learning_rate=0.01,
+        scores=(0.9, None),
+        over_seeds=estimate,
+        over_groups=estimate,
+        interval=estimate,
+        majority=0.25,
+        trained=1,
+        score_by_learning_rate={"0.01": 0.9},
+        confusion=((9, 1), (1, 9)),
+        accuracy=0.9,
+        macro_f1=0.9,
+        groups=None,
+        windows=WindowCounts(40, 20),
+        training_seconds=1.0,
+        training_cpu_seconds=1.0,
+        integer=IntegerRefused("refused", ("no multiplier",)),
+        gradient=GradientFigures(norms, 0.1, 1, norms, 0.0, 1),
+        train_loss=((1.0,),),
+        validation_accuracy=((0.9,),),
+        cost=Cost(candidate.shape, 100, 90, None, NoCost("skipped", "no target was asked for")),
+        sizes=("4 units",),
+    )
 
 
 def test_a_run_as_page_json_and_table(run: Path) -> None:
@@ -461,7 +504,7 @@ def test_plots_of_a_comparison_take_a_dollar_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_comparison_as_page_with_values_escaped(tmp_path: Path) -> None:
-    (tmp_path / "comparison.json").write_text(json.dumps(comparison()))
+    (tmp_path / "comparison.json").write_text(json_text(comparison()))
     result = ok("report", tmp_path)
     assert "Take gru." in result.out
     text = (tmp_path / "report.html").read_text()
@@ -470,7 +513,7 @@ def test_a_comparison_as_page_with_values_escaped(tmp_path: Path) -> None:
     assert "<b>car" not in text
     assert "1 trainings are not done yet" in text
     found = ok("report", tmp_path / "comparison.json", "--json").json
-    assert (found["kind"], found["table"]) == ("comparison", comparison())
+    assert (found["kind"], found["table"]) == ("comparison", comparison().to_dict())
 
 
 def test_what_is_no_run_and_no_comparison_is_refused(tmp_path: Path) -> None:
@@ -573,7 +616,7 @@ def test_a_page_is_not_written_over_a_folder_or_into_a_file(run: Path) -> None:
     [
         ("{", "not a table in JSON"),
         ('{"format": "other"}', "format 'other', expected 'edge_seq.compare/1'"),
-        ('{"format": "edge_seq.compare/1"}', "not as its command writes it (KeyError: 'verdicts')"),
+        ('{"format": "edge_seq.compare/1"}', "not as its command writes it (KeyError: 'fields')"),
     ],
 )
 def test_a_damaged_comparison_is_named(content: str, message: str, tmp_path: Path) -> None:
@@ -586,7 +629,7 @@ def test_a_damaged_comparison_is_named(content: str, message: str, tmp_path: Pat
 @pytest.fixture(scope="module")
 def pages(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    (folder / "comparison.json").write_text(json.dumps(comparison()))
+    (folder / "comparison.json").write_text(json_text(comparison()))
     places = {"run": folder / "run.html", "comparison": folder / "comparison.html"}
     write_report(whole, places["run"])
     write_report(folder, places["comparison"])

@@ -14,6 +14,7 @@ from typing import Any
 
 from edge_seq.compare.database import Heartbeat, storage_of_folder
 from edge_seq.compare.points import Candidate, Point
+from edge_seq.compare.result import GradientNorms, TrialRefused, TrialResult, WindowCounts
 from edge_seq.compare.study import STUDY_NAME, Study
 
 POINTS = [Point(Candidate("gru", 4, 8, "chrono"), 0.01, seed) for seed in range(4)]
@@ -50,19 +51,35 @@ def wait_for(what: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def trial_result(point: Point, by: str = "here") -> TrialResult:
+    """A result that says which training it is of, and which worker did it."""
+    return TrialResult(
+        groups={},
+        windows=WindowCounts(0, 0),
+        seconds=float(point.seed),
+        cpu_seconds=0.0,
+        parameters=0,
+        train_loss=(),
+        validation_accuracy=(),
+        gradient=GradientNorms((), ()),
+        integer=TrialRefused("refused", "no network"),
+        versions={"by": by},
+    )
+
+
 def main() -> None:
     folder, name, mode = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 
-    def run(point: Point) -> dict[str, Any]:
+    def run(point: Point) -> TrialResult:
         with (folder / "log").open("a") as log:
             log.write(f"{name} {point.seed}\n")
         while mode == "wait" and not (folder / "go").exists():
             time.sleep(0.02)
-        return {"by": name, "score": point.seed}
+        return trial_result(point, name)
 
     study = open_study(folder, *sys.argv[4:])
     study.agree_on_plan({"a": 1}, lambda: {"b": 2})
-    study.work(POINTS, run, lambda result: result["score"], warn=sys.stdout.write)
+    study.work(POINTS, run, lambda result: result.seconds, warn=sys.stdout.write)
 
 
 if __name__ == "__main__":

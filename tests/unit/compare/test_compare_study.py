@@ -25,19 +25,20 @@ from edge_seq.compare import database
 from edge_seq.compare import study as study_module
 from edge_seq.compare.database import STUDY_FILE, Heartbeat, shown_storage
 from edge_seq.compare.points import Point
+from edge_seq.compare.result import TrialResult
 from edge_seq.compare.study import MOST_LOST, Standing, Study
-from edge_seq.support.errors import ConfigError, ToolError
-from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, wait_for
+from edge_seq.support.errors import ConfigError, DataError, ToolError
+from tests.unit.compare.study_worker import POINTS, end, log, open_study, start, trial_result, wait_for
 
 SQLALCHEMY_2_0 = Version(importlib.metadata.version("sqlalchemy")) < Version("2.1")
 
 
-def run(point: Point) -> dict[str, Any]:
-    return {"by": "here", "score": point.seed}
+def run(point: Point) -> TrialResult:
+    return trial_result(point)
 
 
-def work(study: Study, how: Callable[[Point], dict[str, Any]] = run) -> None:
-    study.work(POINTS, how, lambda result: result["score"])
+def work(study: Study, how: Callable[[Point], TrialResult] = run) -> None:
+    study.work(POINTS, how, lambda result: result.seconds)
 
 
 def test_the_trial_of_a_killed_worker_is_taken_over(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_the_trial_of_a_killed_worker_is_taken_over(tmp_path: Path) -> None:
     assert log(tmp_path)[-1] == f"other {lost}"
     assert sorted(line.split()[1] for line in log(tmp_path)) == sorted(["0", "1", "2", "3", lost])
     standing = open_study(tmp_path).standing(POINTS)
-    assert {result["by"] for result in standing.results.values()} == {"other"}
+    assert {result.versions["by"] for result in standing.results.values()} == {"other"}
     assert (standing.done, standing.takeovers) == (4, 1)
 
 
@@ -65,7 +66,7 @@ def test_a_worker_that_was_only_stopped_gives_way_when_it_comes_back(tmp_path: P
     stopped.send_signal(signal.SIGCONT)
     assert "another worker took over " in end(stopped)
     standing = open_study(tmp_path).standing(POINTS)
-    assert {result["by"] for result in standing.results.values()} == {"other"}
+    assert {result.versions["by"] for result in standing.results.values()} == {"other"}
     assert standing.takeovers == 1
 
 
@@ -91,7 +92,7 @@ def test_a_trial_is_taken_by_one_of_two_workers_that_reach_for_it_at_once(
             both.wait(0.5)
         check(storage, *what)
 
-    def counted(point: Point) -> dict[str, Any]:
+    def counted(point: Point) -> TrialResult:
         done.append(point.seed)
         return run(point)
 
@@ -127,11 +128,11 @@ def test_a_result_is_dropped_with_a_warning_where_the_trial_was_ended_by_another
         end_trial(trial, *how)
 
     monkeypatch.setattr(slow, "_end", overtaken)
-    slow.work(POINTS, run, lambda result: result["score"], warn=warnings.append)
+    slow.work(POINTS, run, lambda result: result.seconds, warn=warnings.append)
     expected = f"another worker took over {POINTS[0].key}, because this one sent no heartbeat for 2 s"
     assert warnings == [f"{expected}; its own result is dropped"]
     standing = open_study(tmp_path).standing(POINTS)
-    assert {key: result["score"] for key, result in standing.results.items()} == {p.key: p.seed for p in POINTS}
+    assert {key: result.seconds for key, result in standing.results.items()} == {p.key: p.seed for p in POINTS}
     finished = slow._study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     assert len(finished) == len(POINTS)
 
@@ -143,7 +144,7 @@ def test_an_error_in_a_trial_that_was_taken_over_changes_nothing_of_it(tmp_path:
     slow, other = open_study(tmp_path), open_study(tmp_path)
     warnings: list[str] = []
 
-    def fails(point: Point) -> dict[str, Any]:
+    def fails(point: Point) -> TrialResult:
         (trial,) = other._study.get_trials(states=(optuna.trial.TrialState.RUNNING,))
         other._end(trial, optuna.trial.TrialState.FAIL)
         work(other)
@@ -151,10 +152,25 @@ def test_an_error_in_a_trial_that_was_taken_over_changes_nothing_of_it(tmp_path:
 
     raises = nullcontext() if isinstance(error, ConfigError) else pytest.raises(type(error))
     with raises:
-        slow.work(POINTS, fails, lambda result: result["score"], warn=warnings.append)
+        slow.work(POINTS, fails, lambda result: result.seconds, warn=warnings.append)
     assert len(warnings) == isinstance(error, ConfigError)
     standing = open_study(tmp_path).standing(POINTS)
     assert (len(standing.results), standing.refused, standing.takeovers) == (4, {}, 1)
+
+
+@pytest.mark.parametrize(("stored", "found"), [("{", "JSONDecodeError"), ('{"groups": {}}', "KeyError: 'windows'")])
+def test_a_damaged_result_in_the_database_is_named(stored: str, found: str, tmp_path: Path) -> None:
+    from optuna.trial import TrialState
+
+    study = open_study(tmp_path)
+    study.fill_queue(POINTS)
+    trial = study._take()
+    assert trial is not None
+    trial.set_user_attr("result", stored)
+    study._end(trial, TrialState.COMPLETE, 1.0)
+    expected = f"reading training {POINTS[0].key} in the database of the comparison: not as its command writes it"
+    with pytest.raises(DataError, match=re.escape(f"{expected} ({found}")):
+        study.standing(POINTS)
 
 
 def test_a_worker_that_dies_before_its_first_sign_of_life_is_missed_too(tmp_path: Path) -> None:
@@ -169,7 +185,7 @@ def test_a_worker_that_dies_before_its_first_sign_of_life_is_missed_too(tmp_path
 def test_what_is_finished_is_not_repeated_and_what_was_interrupted_is(tmp_path: Path) -> None:
     done: list[int] = []
 
-    def interrupted(point: Point) -> dict[str, Any]:
+    def interrupted(point: Point) -> TrialResult:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(point.seed)
@@ -178,7 +194,7 @@ def test_what_is_finished_is_not_repeated_and_what_was_interrupted_is(tmp_path: 
     with pytest.raises(KeyboardInterrupt):
         work(open_study(tmp_path), interrupted)
 
-    def counted(point: Point) -> dict[str, Any]:
+    def counted(point: Point) -> TrialResult:
         done.append(point.seed)
         return run(point)
 
@@ -192,7 +208,7 @@ def test_what_is_finished_is_not_repeated_and_what_was_interrupted_is(tmp_path: 
 def test_a_training_that_cannot_be_done_is_an_answer_and_not_tried_again(tmp_path: Path) -> None:
     tries: list[int] = []
 
-    def fails(point: Point) -> dict[str, Any]:
+    def fails(point: Point) -> TrialResult:
         tries.append(point.seed)
         if point.seed == 2:
             raise ConfigError("training: the loss became nan")
@@ -207,7 +223,7 @@ def test_a_training_that_cannot_be_done_is_an_answer_and_not_tried_again(tmp_pat
 
 
 def test_a_defect_is_raised_and_a_point_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
-    def breaks(point: Point) -> dict[str, Any]:
+    def breaks(point: Point) -> TrialResult:
         if point.seed == 1:
             raise RuntimeError("defect")
         return run(point)
@@ -227,7 +243,7 @@ def test_a_point_that_was_given_up_is_not_tried_again_by_its_waiting_duplicate(
     for _ in range(MOST_LOST + 1):  # as workers do that start together
         study._study.enqueue_trial({}, user_attrs={"point": POINTS[1].key}, skip_if_exists=False)
 
-    def fails(point: Point) -> dict[str, Any]:
+    def fails(point: Point) -> TrialResult:
         if point.seed == 1:
             tries.append(point.seed)
             raise error
@@ -254,7 +270,7 @@ def test_a_duplicate_sees_that_the_first_ended_while_it_asked(tmp_path: Path, mo
 
     def first_ends_meanwhile(points: Sequence[Point]) -> Standing:
         found = ask(points)
-        one._finish(first, "result", json.dumps(run(point)), TrialState.COMPLETE, 1.0)
+        one._finish(first, "result", json.dumps(run(point).to_dict()), TrialState.COMPLETE, 1.0)
         return found
 
     monkeypatch.setattr(other, "standing", first_ends_meanwhile)
@@ -269,7 +285,7 @@ def test_a_database_that_is_away_when_a_training_ends_costs_nothing(
     study = open_study(tmp_path)
     trained: list[int] = []
 
-    def run_and_lose_the_database(point: Point) -> dict[str, Any]:
+    def run_and_lose_the_database(point: Point) -> TrialResult:
         trained.append(point.seed)
         if point.seed == 0:
             go_away(study, step, monkeypatch, times=2)
@@ -288,7 +304,7 @@ def test_a_database_that_stays_away_when_a_training_ends_is_an_error_after_the_g
 ) -> None:
     study = open_study(tmp_path)
 
-    def run_and_lose_the_database(point: Point) -> dict[str, Any]:
+    def run_and_lose_the_database(point: Point) -> TrialResult:
         go_away(study, "set_trial_user_attr", monkeypatch, times=10**6)
         return run(point)
 

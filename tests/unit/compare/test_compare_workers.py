@@ -20,7 +20,7 @@ from edge_seq.compare.points import Point
 from edge_seq.compare.study import Standing
 from edge_seq.compare.workers import Job, work_in_processes
 from edge_seq.support.errors import ToolError
-from tests.unit.compare.study_worker import HEARTBEAT, POINTS
+from tests.unit.compare.study_worker import HEARTBEAT, POINTS, trial_result
 
 
 class AwayNowAndThen:
@@ -39,7 +39,7 @@ class AwayNowAndThen:
         for worker in self.workers:
             assert worker.stdin is not None
             worker.stdin.close()
-        return Standing({point.key: {} for point in points}, {}, (), (), 0)
+        return Standing({point.key: trial_result(point) for point in points}, {}, (), (), 0)
 
 
 def test_a_database_that_is_away_for_a_moment_stops_no_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
