@@ -19,10 +19,10 @@ demo: $(VENV)/installed ## Simulate, train three cells, quantize, export, verify
 	$(BIN)/edge-seq demo --out $(RUN)
 
 test: $(VENV)/installed ## The default tests, under ten minutes.
-	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile
+	$(BIN)/python -m pytest -m 'not slow' -n auto --dist loadfile --no-loadscope-reorder
 
 test-all: $(VENV)/installed ## All tests, the slow ones too.
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # What depends on the versions of other packages; the rest of the tests compiles and runs C.
 VERSION_TESTS := tests/unit tests/parity tests/cli tests/device tests/live \
