@@ -10,12 +10,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from edge_seq.data.memory_tasks import MEMORY_TASKS
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
-from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, config_problem
+from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, validated
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
 
@@ -254,11 +254,7 @@ def parse_compare_config(table: Mapping[str, Any]) -> CompareConfig:
     Raises:
         ConfigError: keys are missing, unknown or out of range; the message names each.
     """
-    try:
-        return CompareConfig.model_validate(table)
-    except ValidationError as error:
-        problems = "; ".join(config_problem(problem, CompareConfig) for problem in error.errors(include_url=False))
-        raise ConfigError(f"comparison: {problems}. `edge-seq compare --help` shows how to list all keys") from error
+    return validated(CompareConfig, table, where="comparison", command="compare")
 
 
 def config_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], *, prefix: str = "") -> list[str]:

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -46,6 +46,9 @@ def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
     ((50, 25), (130, 65))
     """
     return max(1, round(SIMULATED_WINDOW_S * sample_rate_hz)), max(1, round(SIMULATED_STRIDE_S * sample_rate_hz))
+
+
+_Config = TypeVar("_Config", bound=BaseModel)
 
 
 class SimulatorConfig(StrictTable):
@@ -280,11 +283,26 @@ def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
     Raises:
         ConfigError: keys are missing, unknown or out of range; the message names each.
     """
+    return validated(RunConfig, table, where=where, command="train")
+
+
+def validated(kind: type[_Config], table: Mapping[str, Any], *, where: str, command: str) -> _Config:
+    """Validate a table against a class of configuration.
+
+    Args:
+        kind: class of the configuration.
+        table: nested table, as read from TOML.
+        where: beginning of the error message.
+        command: command whose help shows how to list all keys.
+
+    Raises:
+        ConfigError: keys are missing, unknown or out of range; the message names each.
+    """
     try:
-        return RunConfig.model_validate(table)
+        return kind.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(config_problem(problem, RunConfig) for problem in error.errors(include_url=False))
-        raise ConfigError(f"{where}: {problems}. `edge-seq train --help` shows how to list all keys") from error
+        problems = "; ".join(config_problem(problem, kind) for problem in error.errors(include_url=False))
+        raise ConfigError(f"{where}: {problems}. `edge-seq {command} --help` shows how to list all keys") from error
 
 
 def config_problem(problem: Any, root: type[BaseModel]) -> str:
