@@ -104,7 +104,7 @@ def test_the_distance_is_of_what_the_head_sees(cell: str) -> None:
     values = run_reference(model, random_counts(5, 60, 3, sigma=300)).values
     due = values["label"][0, :, 0] >= 0
     each = {name: array[:, due].reshape(-1, array.shape[2]) for name, array in values.items()}
-    fresh = excess_of(stage.unknown_distance, head_operands(model, each), each["label"][:, 0])
+    fresh = excess_of(stage.unknown_distance, head_operands(model, each), each["label"][:, 0], model.readout.parts)
     excess = fresh.reshape(5, -1)
     decisions = decide_stream(StageNumbers.of(stage), values["logits"][:, due], excess)
     assert np.array_equal(decisions, values["decision"][:, due, 0])
@@ -124,7 +124,7 @@ def test_a_model_with_a_distance_keeps_it_and_one_without_does_not_mention_it() 
     assert "unknown_distance" not in readout_to_dict(without.readout)["decision"]
     bounds = {bound.name: bound.magnitude for bound in range_bounds(model)}
     assert bounds["excess of a distance, and difference of two"] == 2**19
-    assert 5 * 128 < bounds["distance"] <= 5 * 256
+    assert 10 * 128 < bounds["distance"] <= 10 * 256
     assert bounds.keys() - {bound.name for bound in range_bounds(without)} == {
         "distance",
         "excess of a distance, and difference of two",
