@@ -55,6 +55,7 @@ class _Sizes:
     layer_state_words: tuple[int, ...]
     scratch_words: int
     pool_words: int
+    dense_words: int
     num_classes: int
     decision_words: int
 
@@ -78,6 +79,7 @@ class _Sizes:
 def _sizes(model: IntModel) -> _Sizes:
     operands = [padded(size) for size in model.hidden_sizes]
     pool_words = len(model.readout.statistics) * operands[-1]
+    dense_words = sum(padded(size) for size in model.dense_sizes)
     stage = model.readout.decision
     by_distance = stage is not None and stage.unknown_distance is not None
     return _Sizes(
@@ -86,7 +88,8 @@ def _sizes(model: IntModel) -> _Sizes:
         layer_state_words=tuple(
             len(kind_of(cell).saved) * words for cell, words in zip(model.layers, operands, strict=True)
         ),
-        scratch_words=max(*operands, pool_words),
+        scratch_words=max(*operands, pool_words + dense_words),
+        dense_words=dense_words,
         pool_words=pool_words,
         num_classes=model.num_classes,
         decision_words=0 if stage is None else model.num_classes + DECISION_CODES + by_distance,
@@ -171,8 +174,25 @@ def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
     }
 
 
+def _dense_fields(model: IntModel, index: int) -> dict[str, str]:
+    units, parts = model.dense_inputs[index]
+    size, prefix = model.dense_sizes[index], f"{model.name}_dense{index}"
+    numbers = {
+        "hidden_size": size,
+        "below_quads": parts * padded(units) // QUAD,
+        "own_quads": padded(size) // QUAD,
+    }
+    return {
+        "step": f"es_dense_{model.dense[index].activation}_step",
+        "blocks": f"{prefix}_blocks",
+        "weights": f"{prefix}_weights",
+        **{field: ctext.unsigned(value) for field, value in numbers.items()},
+    }
+
+
 def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
     name, readout, contract = model.name, model.readout, model.contract
+    head_units, head_parts = model.dense_inputs[-1]
     numbers = {
         "num_channels": model.input_size,
         "num_classes": model.num_classes,
@@ -187,14 +207,19 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "state_words": sizes.state_words,
         "scratch_words": sizes.scratch_words,
         "pool_words": sizes.pool_words,
-        "head_quads": model.readout.parts * padded(model.hidden_sizes[-1]) // QUAD,
+        "head_quads": head_parts * padded(head_units) // QUAD,
         "num_reciprocals": len(model.number_format.pool_reciprocals),
     }
+    pool, dense = f"es_pool_{readout.pooling}", {}
+    if model.dense:
+        numbers_of_dense = {"num_dense": len(model.dense), "dense_words": sizes.dense_words}
+        dense = {field: ctext.unsigned(value) for field, value in numbers_of_dense.items()} | {"pool_below": pool}
+        pool = "es_pool_dense"
     return {
         "abi": "ES_ABI",
         **{field: ctext.unsigned(value) for field, value in numbers.items()},
         "preprocess": _PREPROCESS[contract.preprocessing.step],
-        "pool": f"es_pool_{readout.pooling}",
+        "pool": pool,
         "input_shift": f"{name}_input_shift",
         "layers": f"{name}_layers",
         "head_blocks": f"{name}_head_blocks",
@@ -203,6 +228,7 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
         **_decision_fields(model, sizes),
+        **dense,
     }
 
 
@@ -274,23 +300,53 @@ def _contract_text(model: IntModel) -> str:
     )
 
 
-def _model_source(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head: PackedRows, digest: str) -> str:
+@dataclass(frozen=True)
+class _Packed:
+    """Packed rows of the layers, the dense layers and the head."""
+
+    layers: tuple[PackedRows, ...]
+    dense: tuple[PackedRows, ...]
+    head: PackedRows
+
+    @staticmethod
+    def of(model: IntModel) -> _Packed:
+        return _Packed(
+            layers=tuple(pack_layer(layer) for layer in model.layers),
+            dense=tuple(pack_consecutive(layer.rows) for layer in model.dense),
+            head=pack_consecutive(model.head),
+        )
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(rows.num_bytes for rows in (*self.layers, *self.dense, self.head))
+
+
+def _model_source(model: IntModel, sizes: _Sizes, packed: _Packed, digest: str) -> str:
     name = model.name
     parts = [ctext.comment(_HEADER_NOTE.format(hash=digest)), ctext.include(f"{name}.h"), "\n"]
     parts += [
         _packed_arrays(rows, f"{name}_layer{index}", f"layer {index}, {kind_of(model.layers[index]).name}")
-        for index, rows in enumerate(packed)
+        for index, rows in enumerate(packed.layers)
     ]
-    parts.append(_packed_arrays(head, f"{name}_head", "head"))
+    parts += [
+        _packed_arrays(rows, f"{name}_dense{index}", f"dense layer {index}") for index, rows in enumerate(packed.dense)
+    ]
+    parts.append(_packed_arrays(packed.head, f"{name}_head", "head"))
     if reciprocals := model.number_format.pool_reciprocals:
         what = "[T], by samples since the window began" if len(reciprocals) > 1 else "[1], of the window's length"
         parts.append(ctext.array("int16_t", f"{name}_pool_reciprocals", reciprocals, shape=what, rom=True))
     layers = [_layer_fields(model, sizes, index) for index in range(len(model.layers))]
+    layers += [_dense_fields(model, index) for index in range(len(model.dense))]
     parts += [
         ctext.array("uint16_t", f"{name}_input_shift", model.number_format.input_shift, shape="[C]"),
         ctext.array("uint8_t", f"{name}_hash", bytes.fromhex(digest), shape="SHA-256 of the model"),
         ctext.text_array(f"{name}_labels", model.labels, shape="[K]"),
-        ctext.struct_array("es_layer_t", f"{name}_layers", layers, shape="[L], from the input up"),
+        ctext.struct_array(
+            "es_layer_t",
+            f"{name}_layers",
+            layers,
+            shape="[L], from the input up, then dense layers" if model.dense else "[L], from the input up",
+        ),
         "\n",
         *_decision_text(model),
         ctext.struct("es_model_t", f"{name}_model", _model_fields(model, sizes)),
@@ -353,11 +409,13 @@ def runtime_files() -> dict[str, str]:
     }
 
 
-def _manifest(
-    model: IntModel, sizes: _Sizes, packed: list[PackedRows], head: PackedRows, digest: str
-) -> dict[str, Any]:
+def _manifest(model: IntModel, sizes: _Sizes, packed: _Packed, digest: str) -> dict[str, Any]:
     stage = model.readout.decision
     of_distance = 0 if stage is None or stage.unknown_distance is None else stage.unknown_distance.num_bytes
+    dense = [
+        {"units": size, "activation": layer.activation}
+        for layer, size in zip(model.dense, model.dense_sizes, strict=True)
+    ]
     runtime_sources = [path for path in runtime_files() if path.startswith("runtime/src/") and path.endswith(".c")]
     return {
         "manifest_version": MANIFEST_VERSION,
@@ -365,11 +423,12 @@ def _manifest(
         "model_hash": digest,
         "cells": [kind_of(cell).name for cell in model.layers],
         "hidden_sizes": list(model.hidden_sizes),
+        **({"dense": dense} if dense else {}),
         "labels": list(model.labels),
         "contract": contract_to_dict(model.contract),
         "readout": readout_to_dict(model.readout),
         "bytes": {
-            "weights": sum(rows.num_bytes for rows in packed) + head.num_bytes,
+            "weights": packed.num_bytes,
             "tables": TABLE_BYTES + 2 * len(model.number_format.pool_reciprocals) + of_distance,
             "context_32bit": CONTEXT_HEADER_BYTES_32BIT + 4 * sizes.context_words32 + 2 * sizes.context_words16,
             "saved_state": STATE_HEADER_BYTES + 4 * sizes.saved_words32 + 2 * sizes.state_words,
@@ -425,12 +484,11 @@ def emit(model: IntModel, golden: GoldenVectors) -> dict[str, str]:
             f"{digest[:16]}...; make them again with make_golden"
         )
     sizes = _sizes(model)
-    packed = [pack_layer(cell) for cell in model.layers]
-    head = pack_consecutive(model.head)
-    manifest = _manifest(model, sizes, packed, head, digest)
+    packed = _Packed.of(model)
+    manifest = _manifest(model, sizes, packed, digest)
     return {
         f"{name}.h": _model_header(model, sizes, digest),
-        f"{name}.c": _model_source(model, sizes, packed, head, digest),
+        f"{name}.c": _model_source(model, sizes, packed, digest),
         f"{name}_golden.h": _golden_header(model, digest),
         f"{name}_golden.c": _golden_source(model, golden, digest),
         MANIFEST: json.dumps(manifest, indent=2, sort_keys=True) + "\n",

@@ -104,7 +104,9 @@ def test_the_distance_is_of_what_the_head_sees(cell: str) -> None:
     values = run_reference(model, random_counts(5, 60, 3, sigma=300)).values
     due = values["label"][0, :, 0] >= 0
     each = {name: array[:, due].reshape(-1, array.shape[2]) for name, array in values.items()}
-    fresh = excess_of(stage.unknown_distance, head_operands(model, each), each["label"][:, 0], model.readout.parts)
+    fresh = excess_of(
+        stage.unknown_distance, head_operands(model, each), each["label"][:, 0], model.dense_inputs[-1][1]
+    )
     excess = fresh.reshape(5, -1)
     decisions = decide_stream(StageNumbers.of(stage), values["logits"][:, due], excess)
     assert np.array_equal(decisions, values["decision"][:, due, 0])
