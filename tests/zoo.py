@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX, INT32_MAX
 from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
-from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
+from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, PreprocessingStep, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
-from edge_seq.ir.kind_names import CELL_NAMES, Activation, CellName, Pooling
+from edge_seq.ir.kind_names import ACTIVATIONS, CELL_NAMES, POOLINGS, Activation, CellName, Pooling
 from edge_seq.ir.kinds import Dense, Layer, kind_named
 from edge_seq.ir.model import (
     AtWindowEnd,
@@ -144,7 +145,7 @@ def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitud
         for kind, below, hidden in zip(spec.cells, inputs, spec.hidden, strict=True)
     )
     dense = tuple(
-        Dense(_float_rows(rng, size, units * parts, 0, amplitude=amplitude), activation)
+        Dense(_float_rows(rng, size, units * parts, 0, amplitude=min(amplitude, 1.5)), activation)
         for (size, activation), (units, parts) in zip(spec.dense, spec.inputs, strict=False)
     )
     units, parts = spec.inputs[-1]
@@ -337,6 +338,29 @@ DISTANCES = {
         decision=DecisionStage(1, 2**14, 3, 2**11, some_distance(5, 6, radius=400)),
     ),
 }
+
+
+def random_chain(seed: int) -> Spec:
+    """A shape with any layers, readout and dense layers, of small random sizes."""
+    rng = np.random.default_rng(seed)
+
+    def some(most: int) -> range:
+        return range(int(rng.integers(0, most + 1)))
+
+    def any_of(names: tuple[str, ...]) -> Any:
+        return str(rng.choice(np.array(names)))
+
+    cells = (any_of(CELLS), *(any_of(CELLS) for _ in some(2)))
+    return Spec(
+        cells=cells,
+        hidden=tuple(int(rng.integers(1, 14)) for _ in cells),
+        channels=int(rng.integers(1, 8)),
+        classes=int(rng.integers(2, 8)),
+        window_length=int(rng.integers(1, 12)),
+        preprocessing=Preprocessing(any_of(get_args(PreprocessingStep)), int(rng.integers(1, 13))),
+        readout=Readout(any_of(POOLINGS), any_of(get_args(LabelEvery)), any_of(get_args(AtWindowEnd))),
+        dense=tuple((int(rng.integers(1, 14)), any_of(ACTIVATIONS)) for _ in some(3)),
+    )
 
 
 def awkward_specs(cell: str) -> dict[str, Spec]:

@@ -316,7 +316,7 @@ class Dense(Generic[Rows]):
     Attributes:
         rows: R rows that see the input only.
         activation: relu, tanh or none. With relu and none the output may leave [-1, 1]; quantize() divides it by a
-            power of two, and multiplies the weights that see it.
+            power of two, each unit by its own, and multiplies the weights that see it.
     """
 
     rows: Rows

@@ -26,6 +26,8 @@ CELL_QUANTILE = 0.999
 CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX = 8, 15
 # Share of the observed outputs of a dense layer that must fit. The others saturate, and nothing flattens them.
 DENSE_QUANTILE = 0.9999
+DENSE_HEADROOM = 1.25  # by so much an output in the field may exceed those of calibration
+DENSE_LEAST = 1 / 8  # a unit that calibration hardly used may become as large as others
 DENSE_DROP_MIN, DENSE_DROP_MAX = -8, 15
 
 
@@ -42,7 +44,8 @@ class Calibration:
             for the head, v = (its input, 1).
         num_windows: number of windows or streams.
         num_steps: number of time steps.
-        dense_limit: [D], magnitude below which the share ``DENSE_QUANTILE`` of each dense layer's float outputs lies.
+        dense_limit: for each dense layer [R], magnitude below which the share ``DENSE_QUANTILE`` of each unit's float
+            outputs lies, at least the part ``DENSE_LEAST`` of the largest unit's.
     """
 
     feature_limit: tuple[int, ...]
@@ -50,7 +53,7 @@ class Calibration:
     moments: tuple[NDArray[np.float64], ...]
     num_windows: int
     num_steps: int
-    dense_limit: tuple[float, ...] = ()
+    dense_limit: tuple[tuple[float, ...], ...] = ()
 
     @property
     def cell_frac_bits(self) -> tuple[int, ...]:
@@ -62,10 +65,10 @@ class Calibration:
         return tuple(bits)
 
     @property
-    def dense_drops(self) -> tuple[int, ...]:
-        """Number of bits by which each dense layer's outputs are divided so that ``dense_limit`` is within 1, [D]."""
-        bits = (int(np.ceil(np.log2(max(limit, 2.0**DENSE_DROP_MIN)))) for limit in self.dense_limit)
-        return tuple(min(drop, DENSE_DROP_MAX) for drop in bits)
+    def dense_drops(self) -> tuple[NDArray[np.int64], ...]:
+        """Bits by which the outputs of each dense layer are divided so that they stay within 1, int64 [R] each."""
+        limits = (np.maximum(np.array(limit) * DENSE_HEADROOM, 2.0**DENSE_DROP_MIN) for limit in self.dense_limit)
+        return tuple(np.minimum(np.ceil(np.log2(limit)), DENSE_DROP_MAX).astype(np.int64) for limit in limits)
 
 
 def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int = 256) -> Calibration:
@@ -93,7 +96,7 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
             if (calibrated := kind_of(cell).calibrated) is not None:
                 cell_states[index].append(np.abs(values[f"layer{index}.{calibrated}"]).ravel())
         for index, outputs in enumerate(dense_outputs):
-            outputs.append(np.abs(values[f"dense{index}"]).ravel())
+            outputs.append(np.abs(values[f"dense{index}"]).reshape(-1, model.dense_sizes[index]))
         for index, seen in enumerate(_seen_values(model, values)):
             moments[index] = seen.T @ seen + (moments[index] if moments[index].size else 0.0)
     return Calibration(
@@ -101,11 +104,17 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
         cell_limit=tuple(
             float(np.quantile(np.concatenate(seen), CELL_QUANTILE)) if seen else 0.0 for seen in cell_states
         ),
-        dense_limit=tuple(float(np.quantile(np.concatenate(seen), DENSE_QUANTILE)) for seen in dense_outputs),
+        dense_limit=tuple(_limits(np.concatenate(seen)) for seen in dense_outputs),
         moments=tuple(moment / moment[-1, -1] for moment in moments),
         num_windows=len(counts),
         num_steps=len(counts) * counts.shape[1],
     )
+
+
+def _limits(outputs: NDArray[np.floating[Any]]) -> tuple[float, ...]:
+    """Limit of each unit, [R], from magnitudes [N, R]."""
+    limits = np.quantile(outputs.astype(np.float64), DENSE_QUANTILE, axis=0)
+    return tuple(np.maximum(limits, DENSE_LEAST * limits.max()).tolist())
 
 
 def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float64]]:

@@ -195,17 +195,17 @@ def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel
 
     A hidden state whose binary point is found by calibration is divided by 2^k, k = 15 - cell_frac_bits: the weights
     that meet it are multiplied by 2^k, and what makes it (constants in its units) is divided. Both are exact. So is an
-    output of a dense layer with relu or none: its own rows are divided.
+    output of a dense layer with relu or none, each unit by its own power: its own rows are divided.
     """
     drops = [
         15 - bits if kind_of(layer).calibrated == "hidden_state" else 0
         for layer, bits in zip(model.layers, calibration.cell_frac_bits, strict=True)
     ]
     dense_drops = [
-        0 if layer.activation == "tanh" else drop
+        np.zeros_like(drop) if layer.activation == "tanh" else drop
         for layer, drop in zip(model.dense, calibration.dense_drops, strict=True)
     ]
-    if not any((*drops, *dense_drops)):
+    if not any(drops) and not dense_drops:
         return model, calibration.moments
     layers, moments = [], []
     for layer, below, own, moment in zip(model.layers, [0, *drops], drops, calibration.moments, strict=False):
@@ -219,21 +219,23 @@ def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel
         layers.append(kind.layer(**changed))
         units = 2.0 ** -np.repeat([below, own, 0], [len(moment) - hidden - 1, hidden, 1])
         moments.append(moment * np.outer(units, units))
-    seen = [drops[-1], *dense_drops]
-    for below, moment in zip(seen, calibration.moments[len(layers) :], strict=True):
-        units = 2.0 ** -np.repeat([below, 0], [len(moment) - 1, 1])
+    size, parts = model.dense_inputs[0]
+    inputs = [np.full(size * parts, drops[-1]), *dense_drops]
+    for seen, moment in zip(inputs, calibration.moments[len(layers) :], strict=True):
+        units = 2.0 ** -np.append(seen, 0)
         moments.append(moment * np.outer(units, units))
     dense = tuple(
-        replace(layer, rows=_rescaled(layer.rows, below - own, -own))
-        for layer, below, own in zip(model.dense, seen, dense_drops, strict=False)
+        replace(layer, rows=_rescaled(layer.rows, seen, dropped))
+        for layer, seen, dropped in zip(model.dense, inputs, dense_drops, strict=False)
     )
-    head = _rescaled(model.head, seen[-1], 0)
+    head = _rescaled(model.head, inputs[-1], np.zeros(model.num_classes, dtype=np.int64))
     return replace(model, layers=tuple(layers), dense=dense, head=head), tuple(moments)
 
 
-def _rescaled(rows: FloatRows, weight_bits: int, bias_bits: int) -> FloatRows:
-    """Rows that see an input only, with weights and biases multiplied by powers of two."""
-    return FloatRows(rows.weight_input * _power(weight_bits), rows.weight_hidden, rows.bias * _power(bias_bits))
+def _rescaled(rows: FloatRows, below: NDArray[np.int64], own: NDArray[np.int64]) -> FloatRows:
+    """Rows whose inputs are divided by 2^below [N], and whose results become divided by 2^own [R]."""
+    weights = np.ldexp(rows.weight_input, below - own[:, None]).astype(np.float32)
+    return FloatRows(weights, rows.weight_hidden, np.ldexp(rows.bias, -own).astype(np.float32))
 
 
 def _power(bits: int) -> np.float32:
