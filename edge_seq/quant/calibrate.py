@@ -27,7 +27,7 @@ CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX = 8, 15
 # Share of the observed outputs of a dense layer that must fit. The others saturate, and nothing flattens them.
 DENSE_QUANTILE = 0.9999
 DENSE_HEADROOM = 1.25  # by so much an output in the field may exceed those of calibration
-DENSE_LEAST = 1 / 8  # a unit that calibration hardly used may become as large as others
+DENSE_LEAST = 1 / 64  # a unit that calibration hardly used may become as large as others
 DENSE_DROP_MIN, DENSE_DROP_MAX = -8, 15
 
 

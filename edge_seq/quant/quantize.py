@@ -22,6 +22,8 @@ from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
 from edge_seq.support.errors import ModelError, RangeProofError
 
 FEATURE_UNIT_TARGET = 2048  # one standard deviation stays below this many feature counts, so 16 deviations fit
+# Largest weight of a dense layer with relu or none, as it is deployed: half of what the largest multiplier can give.
+DENSE_WEIGHT_MAX = 32.0
 
 Real = NDArray[np.float64]
 
@@ -201,11 +203,7 @@ def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel
         15 - bits if kind_of(layer).calibrated == "hidden_state" else 0
         for layer, bits in zip(model.layers, calibration.cell_frac_bits, strict=True)
     ]
-    dense_drops = [
-        np.zeros_like(drop) if layer.activation == "tanh" else drop
-        for layer, drop in zip(model.dense, calibration.dense_drops, strict=True)
-    ]
-    if not any(drops) and not dense_drops:
+    if not any(drops) and not model.dense:
         return model, calibration.moments
     layers, moments = [], []
     for layer, below, own, moment in zip(model.layers, [0, *drops], drops, calibration.moments, strict=False):
@@ -220,16 +218,27 @@ def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel
         units = 2.0 ** -np.repeat([below, own, 0], [len(moment) - hidden - 1, hidden, 1])
         moments.append(moment * np.outer(units, units))
     size, parts = model.dense_inputs[0]
-    inputs = [np.full(size * parts, drops[-1]), *dense_drops]
+    inputs = [np.full(size * parts, drops[-1])]
+    for one, drop in zip(model.dense, calibration.dense_drops, strict=True):
+        inputs.append(_dense_drops(one, drop, inputs[-1]))
     for seen, moment in zip(inputs, calibration.moments[len(layers) :], strict=True):
         units = 2.0 ** -np.append(seen, 0)
         moments.append(moment * np.outer(units, units))
     dense = tuple(
-        replace(layer, rows=_rescaled(layer.rows, seen, dropped))
-        for layer, seen, dropped in zip(model.dense, inputs, dense_drops, strict=False)
+        replace(one, rows=_rescaled(one.rows, seen, dropped))
+        for one, seen, dropped in zip(model.dense, inputs, inputs[1:], strict=False)
     )
     head = _rescaled(model.head, inputs[-1], np.zeros(model.num_classes, dtype=np.int64))
     return replace(model, layers=tuple(layers), dense=dense, head=head), tuple(moments)
+
+
+def _dense_drops(layer: Dense[FloatRows], drops: NDArray[np.int64], below: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bits by which each output of a dense layer is divided, [R]: ``drops``, or more where a weight would not fit."""
+    if layer.activation == "tanh":
+        return np.zeros_like(drops)
+    largest = _largest_magnitude(np.ldexp(layer.rows.weight_input.astype(np.float64), below))
+    needed = np.ceil(np.log2(np.maximum(largest / DENSE_WEIGHT_MAX, 2.0**-64)))
+    return np.maximum(drops, needed.astype(np.int64))
 
 
 def _rescaled(rows: FloatRows, below: NDArray[np.int64], own: NDArray[np.int64]) -> FloatRows:

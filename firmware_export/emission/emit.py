@@ -210,16 +210,11 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "head_quads": head_parts * padded(head_units) // QUAD,
         "num_reciprocals": len(model.number_format.pool_reciprocals),
     }
-    pool, dense = f"es_pool_{readout.pooling}", {}
-    if model.dense:
-        numbers_of_dense = {"num_dense": len(model.dense), "dense_words": sizes.dense_words}
-        dense = {field: ctext.unsigned(value) for field, value in numbers_of_dense.items()} | {"pool_below": pool}
-        pool = "es_pool_dense"
     return {
         "abi": "ES_ABI",
         **{field: ctext.unsigned(value) for field, value in numbers.items()},
         "preprocess": _PREPROCESS[contract.preprocessing.step],
-        "pool": pool,
+        "pool": "es_pool_dense" if model.dense else f"es_pool_{readout.pooling}",
         "input_shift": f"{name}_input_shift",
         "layers": f"{name}_layers",
         "head_blocks": f"{name}_head_blocks",
@@ -228,7 +223,7 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
         **_decision_fields(model, sizes),
-        **dense,
+        **({"chain": f"&{name}_chain"} if model.dense else {}),
     }
 
 
@@ -237,6 +232,26 @@ def _decision_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
     if model.readout.decision is None:
         return {}
     return {"decision": f"&{model.name}_decision", "decision_words": ctext.unsigned(sizes.decision_words)}
+
+
+def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
+    """The layers around the recurrent ones."""
+    if not model.dense:
+        return []
+    name = model.name
+    dense = [_dense_fields(model, index) for index in range(len(model.dense))]
+    fields = {
+        "pool": f"es_pool_{model.readout.pooling}",
+        "dense": f"{name}_dense",
+        "num_dense": ctext.unsigned(len(dense)),
+        "dense_words": ctext.unsigned(sizes.dense_words),
+    }
+    return [
+        ctext.struct_array("es_layer_t", f"{name}_dense", dense, shape="dense layers"),
+        "\n",
+        ctext.struct("es_chain_t", f"{name}_chain", fields, public=False),
+        "\n",
+    ]
 
 
 def _decision_text(model: IntModel) -> list[str]:
@@ -336,7 +351,6 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: _Packed, digest: str) 
         what = "[T], by samples since the window began" if len(reciprocals) > 1 else "[1], of the window's length"
         parts.append(ctext.array("int16_t", f"{name}_pool_reciprocals", reciprocals, shape=what, rom=True))
     layers = [_layer_fields(model, sizes, index) for index in range(len(model.layers))]
-    layers += [_dense_fields(model, index) for index in range(len(model.dense))]
     parts += [
         ctext.array("uint16_t", f"{name}_input_shift", model.number_format.input_shift, shape="[C]"),
         ctext.array("uint8_t", f"{name}_hash", bytes.fromhex(digest), shape="SHA-256 of the model"),
@@ -345,9 +359,10 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: _Packed, digest: str) 
             "es_layer_t",
             f"{name}_layers",
             layers,
-            shape="[L], from the input up, then dense layers" if model.dense else "[L], from the input up",
+            shape="[L], from the input up",
         ),
         "\n",
+        *_chain_text(model, sizes),
         *_decision_text(model),
         ctext.struct("es_model_t", f"{name}_model", _model_fields(model, sizes)),
         "\n",

@@ -116,6 +116,14 @@ typedef struct {
     const es_distance_t *distance; /* NULL: none; generated data without a distance leave it out */
 } es_decision_t;
 
+/* The layers around the recurrent ones: dense layers between pool and head. */
+typedef struct {
+    es_pool_t pool;          /* the pool that they see; then the model's pool is es_pool_dense */
+    const es_layer_t *dense; /* [num_dense] */
+    uint16_t num_dense;      /* 1 .. 8 */
+    uint16_t dense_words;    /* operands of all dense layers */
+} es_chain_t;
+
 struct es_model {
     uint16_t abi;              /* ES_ABI */
     uint16_t num_channels;     /* C, 1 .. 64 */
@@ -129,24 +137,22 @@ struct es_model {
     uint16_t memory_bits;      /* each of these words is in [-2^bits, 2^bits) */
     uint16_t feature_words;    /* C, padded to even */
     uint16_t state_words;      /* sum over the layers */
-    uint16_t scratch_words;    /* operands of the widest layer, or pool_words + dense_words if that is more */
+    uint16_t scratch_words;    /* operands of the widest layer, or what is read out if that is more */
     uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; else 0 */
     uint16_t head_quads;       /* of the last dense layer ceil(H / 4), of the last layer's pools as many each */
     uint16_t num_reciprocals;  /* with a mean: T with a label every step, else 1; without a mean: 0 */
     es_preprocess_t preprocess;
     es_pool_t pool;
     const uint16_t *input_shift;            /* [C], left shift of a feature, 0 .. 12 */
-    const es_layer_t *layers;               /* [num_layers + num_dense], from the input to the output */
+    const es_layer_t *layers;               /* [num_layers], from the input to the output */
     const ES_ROM es_block_t *head_blocks;   /* [ceil(K / 4)] */
     const ES_ROM int16_t *head_weights;
     const ES_ROM int16_t *pool_reciprocals; /* [num_reciprocals], or NULL */
     const char *const *labels;              /* [K], UTF-8 */
     const uint8_t *hash;                    /* [ES_HASH_BYTES], model_hash of the manifest */
     const es_decision_t *decision;          /* NULL: none; generated data without a stage leave it out */
+    const es_chain_t *chain;                /* NULL: none; generated data without a chain leave it out */
     uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5, or 0 */
-    uint16_t num_dense;                     /* dense layers between pool and head; data without them leave it out */
-    uint16_t dense_words;                   /* operands of all dense layers */
-    es_pool_t pool_below;                   /* the pool before them; then `pool` is es_pool_dense */
 };
 
 /* The sensor contract: what the input must be. For a log, or for a host that compares it before it sends samples.
@@ -178,7 +184,7 @@ struct es_context {
     int32_t *logits;         /* [K] Q16, of the latest label; then [decision_words] of the decision stage */
     int16_t *features;       /* [feature_words] */
     int16_t *states;         /* [state_words], layer after layer; padding stays zero */
-    int16_t *scratch;        /* [scratch_words]; after a label [pool_words] pooled operands, [dense_words] outputs */
+    int16_t *scratch;        /* [scratch_words]; after a label what was read out: pools, dense layers */
     int32_t primed;          /* 1: preprocessing has seen a sample; 32 bits for the alignment of the memory after it */
     uint16_t step_in_window; /* 0 .. T; at T, the next step begins a window, so that states can be read before */
     uint16_t label;

@@ -59,14 +59,13 @@ DENSE_STEP(es_dense_none_step, es_saturate16)
 /* Their outputs lie behind the pooled operands. */
 const int16_t *es_pool_dense(es_context_t *context, const int16_t *operands, int label_due)
 {
-    const es_model_t *const model = context->model;
-    const es_layer_t *layer = model->layers + model->num_layers;
-    const es_layer_t *const end = layer + model->num_dense;
-    const int16_t *seen = model->pool_below(context, operands, label_due);
-    int16_t *output = context->scratch + model->pool_words;
+    const es_chain_t *const chain = context->model->chain;
+    const int16_t *seen = chain->pool(context, operands, label_due);
+    int16_t *output = context->scratch + context->model->pool_words;
+    const es_layer_t *layer;
 
     if (label_due != 0) {
-        for (; layer < end; layer++) {
+        for (layer = chain->dense; layer < chain->dense + chain->num_dense; layer++) {
             layer->step(layer, seen, output, NULL);
             seen = output;
             output += ES_QUAD * layer->own_quads;

@@ -13,9 +13,9 @@ static inline const int16_t *es_head_sees(const es_context_t *context)
 {
     const es_model_t *const model = context->model;
     const unsigned operands_at = (unsigned)model->state_words - model->layers[model->num_layers - 1u].state_words;
-    if (model->num_dense != 0u) {
-        const unsigned words = ES_QUAD * model->layers[model->num_layers + model->num_dense - 1u].own_quads;
-        return context->scratch + model->pool_words + model->dense_words - words;
+    if (model->chain != NULL) {
+        const unsigned at = (unsigned)model->pool_words + model->chain->dense_words;
+        return context->scratch + at - (size_t)ES_QUAD * model->head_quads;
     }
     return model->pool_words != 0u ? context->scratch : context->states + operands_at;
 }

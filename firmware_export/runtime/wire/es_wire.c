@@ -256,7 +256,7 @@ static int has_distance(const es_model_t *model)
 /* Words of what is read out: the pooled operands, then the outputs of dense layers. */
 static size_t read_out_words(const es_model_t *model)
 {
-    return (size_t)model->pool_words + model->dense_words;
+    return (size_t)model->pool_words + (model->chain != NULL ? model->chain->dense_words : 0u);
 }
 
 /* Bytes of a traced step. */
