@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edge_seq.data.memory_tasks import MEMORY_TASKS
+from edge_seq.data.simulator.memory_tasks import MEMORY_TASKS
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
 from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, validated
