@@ -114,6 +114,6 @@ def measure(name: str) -> str:
 
 
 if __name__ == "__main__":
-    print("| target | bytes of flash | a round |\n|---|---|---|")
+    sys.stdout.write("| target | bytes of flash | a round |\n|---|---|---|\n")
     for target_name in sys.argv[1:]:
-        print(measure(target_name), flush=True)
+        sys.stdout.write(measure(target_name) + "\n")
