@@ -24,8 +24,9 @@ from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.support.lock import LOCK
 from edge_seq.support.results import Result, written
-from edge_seq.workflow.folder import LOCK, RunFolder, load_run_config, save_run_config, writing
+from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config, writing
 
 if TYPE_CHECKING:
     from edge_seq.pipeline.leak import Leak
