@@ -22,9 +22,11 @@ from edge_seq.support.json_tables import load_json
 from edge_seq.support.lock import holding
 
 if TYPE_CHECKING:
+    from edge_seq.data.source import DataSource  # needs pydantic, too
     from edge_seq.pipeline.config import RunConfig  # needs pydantic, which is not needed to look at a run
 
 
+CONTRACT = "contract"  # instead of a data source: read by the names of the model's channels
 TEMPERATURE = "temperature"  # key in training.json
 
 _Rest = ParamSpec("_Rest")
@@ -85,6 +87,11 @@ class RunFolder:
     def calibration_streams(self) -> Path:
         """Path of the raw counts of the calibration streams."""
         return self.path / "data" / "calibration.safetensors"
+
+    @property
+    def data_source(self) -> Path:
+        """Path of a copy of the data source (TOML); simulated data have none."""
+        return self.path / "data" / "source.toml"
 
     @property
     def store(self) -> Path:
@@ -234,6 +241,43 @@ def load_run_int(run: RunFolder) -> IntModel:
             f"holds {found[:16]}; run {run.command('quantize')} again"
         )
     return load_int_model(run.int_model)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A data source that says how other recordings are written.
+
+    Attributes:
+        source: the data source.
+        file: its TOML file.
+    """
+
+    source: DataSource
+    file: Path
+
+
+def data_file_for(model: Path, data: str | None) -> DataFile | None:
+    """Choose the data source with which a model reads other recordings.
+
+    Args:
+        model: run folder or file of a model.
+        data: path of a data source, or ``contract`` for none; None takes the run's own.
+
+    Returns:
+        The data source; None to read recordings by the names of the model's channels, in the units of its contract.
+
+    Raises:
+        ConfigError, ContractError: the file is not a data source.
+    """
+    if data == CONTRACT:
+        return None
+    own = RunFolder(model).data_source
+    if data is None and not own.is_file():
+        return None
+    from edge_seq.data.source import load_source
+
+    file = own if data is None else Path(data)
+    return DataFile(load_source(file), file)
 
 
 TRAINED_WITHOUT = "the run was trained by a release that fitted no temperature; train it again to get one"
