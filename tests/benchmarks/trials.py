@@ -73,16 +73,19 @@ def main() -> None:
     for workers in (1, 2, 4, 8):
         with Processes(workers, threads=1) as processes:
             of_processes = trials_per_second(processes, lambda: processes.count, 40 * workers, 0.1)
-        with tempfile.TemporaryDirectory() as folder, cluster(Path(folder), workers=workers) as running:
-            with DaskCluster(running.address) as executor:
-                while executor.count < workers:
-                    time.sleep(0.1)
-                of_dask = trials_per_second(executor, lambda: 2 * executor.count, 40 * workers, 0.1)
-                if workers == 8:
-                    dask = 1 / trials_per_second(executor, lambda: 2 * executor.count, 1000, 0.0)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            cluster(Path(folder), workers=workers) as running,
+            DaskCluster(running.address) as many,
+        ):
+            while many.count < workers:
+                time.sleep(0.1)
+            of_dask = trials_per_second(many, lambda: 2 * many.count, 40 * workers, 0.1)
+            if workers == 8:
+                dask = 1 / trials_per_second(many, lambda: 2 * many.count, 1000, 0.0)
         rows.append(f"| {workers} | {10 * workers} | {of_processes:.1f} | {of_dask:.1f} |")
     large = [
-        f"| {workers:,} | {seconds:g} | {100 * simulated(workers, seconds, dask, 20 * workers) * seconds / workers:.0f} % |"
+        f"| {workers:,} | {seconds:g} | {simulated(workers, seconds, dask, 20 * workers) * seconds / workers:.0%} |"
         for workers in (8, 100, 1000)
         for seconds in (10.0, 60.0, 300.0)
     ]
@@ -102,8 +105,8 @@ Trials a second, each of 0.1 s:
 |---:|---:|---:|---:|
 {chr(10).join(rows)}
 
-A simulation with the {1000 * dask:.2f} ms of Dask for each trial, one after the other, shows how busy many workers are. It knows
-no network and no failures; twenty trials a worker:
+A simulation with the {1000 * dask:.2f} ms of Dask for each trial, one after the other, shows how busy many workers are.
+It knows no network and no failures; twenty trials a worker:
 
 | workers | seconds a trial | workers busy |
 |---:|---:|---:|
