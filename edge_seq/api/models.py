@@ -35,7 +35,7 @@ from edge_seq.support.figure_text import percent
 
 if TYPE_CHECKING:
     from edge_seq.training.config import TrainingConfig
-    from edge_seq.training.fit import EpochRecord
+    from edge_seq.training.record import EpochRecord
 
 
 @dataclass(frozen=True)

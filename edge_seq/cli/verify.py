@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table, progress
+from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_tables, progress
 from edge_seq.device.transport import DEFAULT_BAUD
 
 
@@ -53,7 +53,6 @@ def command(
     Example: edge-seq verify runs/hapt --port /dev/ttyACM0
     """
     from edge_seq.device.client import open_device
-    from edge_seq.parity.ladder import LADDER_TITLE
     from edge_seq.workflow.folder import open_run
     from edge_seq.workflow.verify import verify_run
     from firmware_export.toolchain.target import choose_targets
@@ -77,9 +76,9 @@ def command(
         if device is not None:
             device.close()
     if as_json:
-        print_json(ladder.to_dict())
+        print_json(ladder)
     else:
-        print_table(f"{run.name}: {LADDER_TITLE}", *ladder.table())
+        print_tables(ladder.tables(), name=run.name)
         print_line(ladder.verdict)
         print_line(f"the whole run as a page: edge-seq report {shlex.quote(str(run))}")
     if not ladder.holds:

@@ -10,13 +10,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from edge_seq.data.memory_tasks import MEMORY_TASKS
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
 from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, validated
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.tables import StrictTable
 from edge_seq.training.config import TrainingConfig
 
 if sys.version_info >= (3, 11):
@@ -40,11 +41,7 @@ SET_BY_POINT = {
 }
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CompareData(_Table):
+class CompareData(StrictTable):
     """Data of a task with recordings.
 
     Attributes:
@@ -64,7 +61,7 @@ class CompareData(_Table):
     max_training_windows: int = Field(default=0, ge=0)
 
 
-class MemoryData(_Table):
+class MemoryData(StrictTable):
     """Data of a memory task. They are drawn again for each seed, and are the same for each cell.
 
     Attributes:
@@ -75,7 +72,7 @@ class MemoryData(_Table):
     scored_windows: Positive = 512
 
 
-class CompareConfig(_Table):
+class CompareConfig(StrictTable):
     """Configuration of a comparison.
 
     Attributes:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
 from edge_seq.ir.verify import check_model_name
 from edge_seq.support.errors import ConfigError, ModelError
-from edge_seq.support.tables import StrictTable
+from edge_seq.support.tables import StrictTable, problems_in
 from edge_seq.training.config import TrainingConfig
 from firmware_export.toolchain.budgets import Budgets
 
@@ -301,21 +301,8 @@ def validated(kind: type[_Config], table: Mapping[str, Any], *, where: str, comm
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(config_problem(problem, kind) for problem in error.errors(include_url=False))
+        problems = problems_in(error, kind)
         raise ConfigError(f"{where}: {problems}. `edge-seq {command} --help` shows how to list all keys") from error
-
-
-def config_problem(problem: Any, root: type[BaseModel]) -> str:
-    """Describe one problem that pydantic found in a table of ``root``. For an unknown key, name the allowed keys."""
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        table: type[BaseModel] = root
-        for part in location[:-1]:
-            table = table.model_fields[part].annotation  # type: ignore[assignment]
-        of_table = f"keys of {'.'.join(location[:-1])}" if location[:-1] else "keys at the top"
-        return f"{key}: unknown key (found {problem['input']!r}); {of_table}: {', '.join(table.model_fields)}"
-    return f"{key}: {problem['msg']} (found {problem['input']!r})"
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:

@@ -16,17 +16,17 @@ from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
 from edge_seq.pipeline.advice import advise
 from edge_seq.pipeline.logits import float_logits, real_logits
-from edge_seq.pipeline.prepare import split_note
 from edge_seq.scores.evaluation import Evaluation
 from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
-from edge_seq.support.json_tables import load_json, load_result, save_json
+from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.workflow.folder import (
     RunFolder,
     load_run_config,
     load_run_float,
     load_run_int,
+    note_of_run,
     temperature_of_run,
     writes_to_run,
 )
@@ -118,7 +118,7 @@ def evaluate_run(
         side=side,
         training_accuracy=of_training,
         advice=advice or None,
-        note=split_note(config, load_json(run.training) if run.training.is_file() else None),
+        note=note_of_run(run),
         model_hash=model_hash(model),
         float_model=float_scores,
         # labels do not depend on the decision stage

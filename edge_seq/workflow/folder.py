@@ -15,17 +15,18 @@ from edge_seq.data.window_file import HASHES, STORE
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model
 from edge_seq.pipeline.export_folder import ExportFolder
+from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.temperature import Temperature
-from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
-from edge_seq.support.json_tables import load_json
+from edge_seq.support.json_tables import load_json, load_result
 
-if TYPE_CHECKING:
-    from edge_seq.pipeline.config import RunConfig  # needs pydantic, which is not needed to look at a run
+if TYPE_CHECKING:  # both need pydantic, which is not needed to look at a run
+    from edge_seq.pipeline.config import RunConfig
+    from edge_seq.pipeline.models import TrainingSummary
 
 
 LOCK = ".lock"
-TEMPERATURE = "temperature"  # key in training.json
 
 _Rest = ParamSpec("_Rest")
 _Given = TypeVar("_Given")
@@ -255,7 +256,18 @@ def load_run_int(run: RunFolder) -> IntModel:
     return load_int_model(run.int_model)
 
 
-TRAINED_WITHOUT = "the run was trained by a release that fitted no temperature; train it again to get one"
+def load_run_training(run: RunFolder) -> TrainingSummary | None:
+    """Load the record of a run's training; None if the run holds none.
+
+    Raises:
+        DataError: training.json is damaged.
+    """
+    from edge_seq.pipeline.models import TrainingSummary
+
+    return load_result(run.training, TrainingSummary) if run.training.is_file() else None
+
+
+NO_RECORD = "the run holds no record of its training, so its temperature is not known; train it again"
 
 
 def temperature_of_run(run: RunFolder) -> Temperature:
@@ -264,13 +276,18 @@ def temperature_of_run(run: RunFolder) -> Temperature:
     Raises:
         DataError: training.json is damaged.
     """
-    found = load_json(run.training).get(TEMPERATURE) if run.training.is_file() else None
-    if found is None:
-        return Temperature(note=TRAINED_WITHOUT)
-    try:
-        return Temperature(float(found["value"]), int(found["windows"]), int(found["groups"]), str(found["note"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"reading {run.training.name}: temperature {found!r} is not as edge-seq train writes it "
-            f"({type(error).__name__}: {error}); train the run again"
-        ) from error
+    training = load_run_training(run)
+    return Temperature(note=NO_RECORD) if training is None else training.temperature
+
+
+def note_of_run(run: RunFolder) -> SplitNote:
+    """Make the note for the scores of a run: the kind of split, with a warning where it makes scores less certain.
+
+    Raises:
+        ConfigError: the configuration cannot be read.
+        DataError: training.json is damaged.
+    """
+    from edge_seq.pipeline.prepare import split_note
+
+    training = load_run_training(run)
+    return split_note(load_run_config(run)) if training is None else training.note

@@ -10,7 +10,7 @@ from edge_seq.data.splits import check_split_kind
 from edge_seq.data.window_file import windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.model import model_hash
-from edge_seq.pipeline.prepare import load_data, split_note, split_recordings
+from edge_seq.pipeline.prepare import load_data, split_recordings
 from edge_seq.pipeline.streams import (
     decisions_of_stages,
     float_streams,
@@ -23,7 +23,14 @@ from edge_seq.scores.evaluation import StreamEvaluation
 from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    load_run_int,
+    note_of_run,
+    writes_to_run,
+)
 
 STREAM_STEPS = 3
 
@@ -133,7 +140,7 @@ def evaluate_streams(
     scores = {name: score(lines) for name, lines in timelines.items()}
     results = StreamEvaluation(
         side=side,
-        note=split_note(config),
+        note=note_of_run(run),
         model_hash=model_hash(quantized or model),
         labels=model.labels,
         stage=stage,

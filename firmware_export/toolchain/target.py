@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_seq.support.errors import ConfigError, ToolError
+from edge_seq.support.tables import problems_in
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.build import Compiler, find_compilers
 from firmware_export.toolchain.simavr_driver import has_simavr
@@ -35,6 +36,8 @@ class MissingToolError(ToolError):
 
 
 class _Table(BaseModel):
+    """Base of the tables of a target. The checks of StrictTable do not go with a union of emulators by kind."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -292,11 +295,7 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"target {name}: {path.name} cannot be read as TOML: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        )
-        raise ConfigError(f"target {name}: {path.name}: {problems}") from error
+        raise ConfigError(f"target {name}: {path.name}: {problems_in(error, Target, top='file')}") from error
 
 
 def choose_targets(names: list[str] | tuple[str, ...], folder: Path = TARGETS_FOLDER) -> tuple[Target, ...]:

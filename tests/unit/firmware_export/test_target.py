@@ -88,7 +88,7 @@ def test_an_unknown_target_lists_those_there_are() -> None:
     ("text", "message"),
     [
         ("title = ", "some.toml cannot be read as TOML"),
-        (BARE + "colour = 3\n", "memory.colour: Extra inputs"),
+        (BARE + "colour = 3\n", "memory.colour: unknown key"),
         (BARE.replace('start = "cortex_m"', 'start = "z80"'), r"there is no es_start_z80\.c; there are .*'cortex_m'"),
         (BARE.replace('start = "cortex_m"', ""), "an emulator of kind unicorn needs start and the table"),
         (BARE.replace('"qemu_system"', '"bochs"'), r"emulators\.1.*'bochs'"),
