@@ -286,14 +286,14 @@ def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
     return validated(RunConfig, table, where=where, command="train")
 
 
-def validated(kind: type[_Config], table: Mapping[str, Any], *, where: str, command: str) -> _Config:
+def validated(kind: type[_Config], table: Mapping[str, Any], *, where: str, command: str | None = None) -> _Config:
     """Validate a table against a class of configuration.
 
     Args:
         kind: class of the configuration.
         table: nested table, as read from TOML.
         where: beginning of the error message.
-        command: command whose help shows how to list all keys.
+        command: command whose help shows how to list all keys; None if the table comes from no command.
 
     Raises:
         ConfigError: keys are missing, unknown or out of range; the message names each.
@@ -301,8 +301,8 @@ def validated(kind: type[_Config], table: Mapping[str, Any], *, where: str, comm
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        problems = problems_in(error, kind)
-        raise ConfigError(f"{where}: {problems}. `edge-seq {command} --help` shows how to list all keys") from error
+        hint = "" if command is None else f". `edge-seq {command} --help` shows how to list all keys"
+        raise ConfigError(f"{where}: {problems_in(error, kind)}{hint}") from error
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,23 @@ def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> d
     return files
 
 
+def render_exports(int_model: IntModel, float_model: FloatModel, golden_counts: NDArray[np.int16]) -> dict[str, bytes]:
+    """Render all exports: the ONNX files of both models, and the C files.
+
+    Args:
+        int_model: Integer model.
+        float_model: Float model that it was made from.
+        golden_counts: int16 [W, T, C], windows of the self-test.
+
+    Returns:
+        Content by path in the folder of exports.
+
+    Raises:
+        ModelError, ExportError: a model breaks an invariant, or its name cannot be exported.
+    """
+    return {**render_onnx(int_model, float_model), **render_c(int_model, golden_counts)}
+
+
 def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, bytes]:
     """Render the C files: generated data, golden vectors and the runtime.
 
@@ -58,6 +75,15 @@ def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, byt
     """
     texts = {**emit(model, make_golden(model, golden_counts)), **runtime_files()}
     return {f"c/{name}": text.encode("utf-8") for name, text in texts.items()}
+
+
+def golden_side(has: Callable[[str], bool]) -> str:
+    """Side of the split that gives the windows of the self-test: validation if there is one, then test, then training.
+
+    Args:
+        has: True for a side that has windows.
+    """
+    return next(side for side in ("validation", "test", "train") if has(side))
 
 
 def golden_counts(windows: Windows) -> NDArray[np.int16]:

@@ -196,6 +196,15 @@ class Quantized:
 QUANTIZE_STEPS = 3
 
 
+def cost_side(has: Callable[[str], bool]) -> str:
+    """Side of the split on which the cost of integers is measured: validation if there is one, else training.
+
+    Args:
+        has: True for a side that has windows.
+    """
+    return "validation" if has("validation") else "train"
+
+
 def quantize_model(
     model: FloatModel,
     streams: NDArray[np.int16],

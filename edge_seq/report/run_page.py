@@ -28,7 +28,8 @@ from edge_seq.report.page import Section, missing, page
 from edge_seq.report.sweeps import draw_sweep
 from edge_seq.report.words import limits_of, some_of, summary_rows
 from edge_seq.scores import words
-from edge_seq.scores.metrics import ClassScore, Estimate
+from edge_seq.scores.evaluation import BY_CLASS_COLUMNS, WINDOW_COLUMNS, by_class_rows, window_row
+from edge_seq.scores.metrics import Estimate
 from edge_seq.support.display import Table
 from edge_seq.support.figure_text import percent
 from edge_seq.support.json_tables import reading
@@ -179,13 +180,11 @@ def _scores(run: RunFigures) -> Html:
     labels = list(run.model.labels)
     found = run.metrics.classifiers()
     order = [name for name in (words.INT_MODEL, words.FLOAT_MODEL) if name in found]
-    rows = [
-        [name, str(one.accuracy), str(one.balanced_accuracy), str(one.macro_f1)]
-        for name in dict.fromkeys([*order, *found])
-        for one in [found[name]]
-    ]
-    parts = [table("95 % intervals over groups", ["classifier", *words.WINDOW_SCORES], rows)]
-    parts.append(side_by_side(_by_class(name, found[name].classes) for name in order))
+    rows = [window_row(name, found[name]) for name in dict.fromkeys([*order, *found])]
+    parts = [table("95 % intervals over groups", WINDOW_COLUMNS, rows)]
+    parts.append(
+        side_by_side(table(f"By class, {name}", BY_CLASS_COLUMNS, by_class_rows(found[name])) for name in order)
+    )
     draw = _confusion if len(labels) < MANY_CLASSES else _confusion_of_many
     shown = [
         draw(f"Confusion matrix, {name}: windows, share of the true class", found[name].confusion, labels)
@@ -193,17 +192,6 @@ def _scores(run: RunFigures) -> Html:
     ]
     parts.append(side_by_side(shown))
     return join(parts)
-
-
-def _by_class(title: str, classes: Sequence[ClassScore]) -> Html:
-    rows = [
-        [
-            *(one.label, f"{one.support:,}", percent(one.precision), percent(one.recall)),
-            "-" if one.f1 is None else str(Estimate(one.f1, one.f1_low, one.f1_high)),
-        ]
-        for one in classes
-    ]
-    return table(f"By class, {title}", ["class", "windows", "precision", "recall", "F1"], rows)
 
 
 def _reliability(run: RunFigures) -> Html:

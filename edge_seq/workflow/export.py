@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.run import KINDS, OnnxModel, load_onnx
-from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.describe import ModelDescription, describe
 from edge_seq.ir.model import IntModel
@@ -41,7 +40,7 @@ def export_run(run: RunFolder) -> dict[str, int]:
 
 def render_run(run: RunFolder, model: IntModel) -> dict[str, bytes]:
     """Render all exports of a run: content by path in its folder of exports."""
-    return {**exports.render_onnx(model, load_run_float(run)), **exports.render_c(model, golden_counts_of(run))}
+    return exports.render_exports(model, load_run_float(run), golden_counts_of(run))
 
 
 @contextmanager
@@ -66,8 +65,8 @@ def emitted_c(run: RunFolder, model: IntModel, *, doing: str) -> Iterator[Path]:
 
 
 def golden_counts_of(run: RunFolder) -> NDArray[np.int16]:
-    """Choose windows for the self-test of a run's C, from the validation part if there is one: int16 [W, T, C]."""
-    side = next(side for side in ("validation", "test", *SIDES) if run.windows(side).is_file())
+    """Choose windows for the self-test of a run's C: int16 [W, T, C]."""
+    side = exports.golden_side(lambda side: run.windows(side).is_file())
     return exports.golden_counts(load_windows(run.windows(side)))
 
 

@@ -10,6 +10,11 @@ from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import HASHES, STORE
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
@@ -17,7 +22,7 @@ from edge_seq.ir.serialize import load_float_model, load_int_model
 from edge_seq.pipeline.export_folder import ExportFolder
 from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.temperature import Temperature
-from edge_seq.support.errors import ConfigError
+from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, load_result
 
@@ -235,6 +240,23 @@ def load_run_float(run: RunFolder) -> FloatModel:
     if not run.float_model.is_file():
         raise ConfigError(f"run {run.path.name} holds no trained model; run {run.command('train')}")
     return load_float_model(run.float_model)
+
+
+def load_torch_weights(run: RunFolder) -> dict[str, NDArray[np.float32]] | None:
+    """Load the weights of a run under torch's names; None if there are none.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    if not run.torch_weights.is_file():
+        return None
+    try:
+        weights: dict[str, NDArray[np.float32]] = safetensors.numpy.load(run.torch_weights.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise ModelError(
+            f"reading {run.torch_weights.name}: not a safetensors file, or damaged ({error}). Train the run again"
+        ) from error
+    return weights
 
 
 def load_run_int(run: RunFolder) -> IntModel:

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from edge_seq.data.window_file import counts_hash, load_windows
 from edge_seq.ir.serialize import save_model
-from edge_seq.pipeline.models import QUANTIZE_STEPS, QuantizationSummary, quantize_model, summarise_quantization
+from edge_seq.pipeline.models import (
+    QUANTIZE_STEPS,
+    QuantizationSummary,
+    cost_side,
+    quantize_model,
+    summarise_quantization,
+)
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.workflow.folder import RunFolder, load_run_float, note_of_run, temperature_of_run, writes_to_run
@@ -34,7 +40,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> Qua
     """
     total = QUANTIZE_STEPS + 1
     model = load_run_float(run)
-    side = "validation" if run.windows("validation").is_file() else "train"
+    side = cost_side(lambda side: run.windows(side).is_file())
     windows = load_windows(run.windows(side), num_classes=model.num_classes)
     streams = load_streams(run)
     made = quantize_model(model, streams, windows, progress=lambda done, what: progress(done, total, what))

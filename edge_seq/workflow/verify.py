@@ -13,7 +13,14 @@ from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.json_tables import save_json
 from edge_seq.workflow.export import render_run
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    load_run_int,
+    load_torch_weights,
+    writes_to_run,
+)
 from firmware_export.toolchain.target import Target
 
 Progress = Callable[[int, int, str], None]
@@ -64,7 +71,7 @@ def verify_run(
         exports=run.exports,
         float_side=FloatSide(
             float_model,
-            TorchWeights(run.torch_weights, config.training),
+            TorchWeights(lambda: load_torch_weights(run), config.training),
             min_agreement_rate=limits.min_agreement_rate,
             max_macro_f1_loss=limits.max_macro_f1_loss,
         ),
