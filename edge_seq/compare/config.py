@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from edge_seq.data.memory_tasks import MEMORY_TASKS
+from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
-from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, validated
+from edge_seq.pipeline.config import SIMULATOR, validated
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.tables import StrictTable
 from edge_seq.training.config import TrainingConfig
@@ -53,7 +54,7 @@ class CompareData(StrictTable):
         max_training_windows: largest number of windows of a training, spread evenly; 0 takes all.
     """
 
-    simulator: SimulatorConfig = SimulatorConfig()
+    simulator: CarStatesOptions = CarStatesOptions()
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
     scored_fraction: float = Field(default=0.3, gt=0, lt=1)

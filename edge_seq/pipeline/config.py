@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
 from edge_seq.ir.verify import check_model_name
 from edge_seq.support.errors import ConfigError, ModelError
@@ -36,48 +37,7 @@ WORDS_OF_C = frozenset(
         *("while", "edge_seq", "model"),
     )
 )
-SIMULATED_WINDOW_S, SIMULATED_STRIDE_S = 5.0, 2.5
-
-
-def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
-    """Window length and stride of simulated car states in samples: 5 s and 2.5 s, as in ST's car-state kit.
-
-    >>> simulated_windows(10.0), simulated_windows(26.0)
-    ((50, 25), (130, 65))
-    """
-    return max(1, round(SIMULATED_WINDOW_S * sample_rate_hz)), max(1, round(SIMULATED_STRIDE_S * sample_rate_hz))
-
-
 _Config = TypeVar("_Config", bound=BaseModel)
-
-
-class SimulatorConfig(StrictTable):
-    """Options of the simulator for the source ``car_states``; see :class:`edge_seq.data.simulator.CarStatesOptions`.
-
-    Attributes:
-        drives: number of drives.
-        drive_duration_s: length of each drive in seconds.
-        sample_rate_hz: sample rate of the sensor in Hz.
-        window_length, window_stride: window length and stride of the contract in samples; by default 5 s and 2.5 s at
-            the sample rate.
-        seed: seed of the simulation's random numbers.
-    """
-
-    drives: int = 48
-    drive_duration_s: float = 300.0
-    sample_rate_hz: float = 10.0
-    window_length: int = 50
-    window_stride: int = 25
-    seed: int = 0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _windows_follow_the_rate(cls, table: Any) -> Any:
-        rate = table.get("sample_rate_hz") if isinstance(table, dict) else None
-        if isinstance(rate, int | float) and 0 < rate < 1e6:
-            length, stride = simulated_windows(rate)
-            return {"window_length": length, "window_stride": stride, **table}
-        return table
 
 
 class DataConfig(StrictTable):
@@ -102,7 +62,7 @@ class DataConfig(StrictTable):
     """
 
     source: str = SIMULATOR
-    simulator: SimulatorConfig = SimulatorConfig()
+    simulator: CarStatesOptions = CarStatesOptions()
     storage: Literal["memory", "disk"] = "memory"
     split: str = "group"
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
