@@ -21,7 +21,7 @@ from edge_seq.ir.model import (
     weight_bytes,
 )
 from edge_seq.ir.range_proof import Bound, range_bounds
-from edge_seq.pipeline.advice import steps_of
+from edge_seq.pipeline.advice import steps_of, training_accuracy
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.leak import MeasuredLeak, try_to_measure_leak
 from edge_seq.pipeline.logits import float_logits, real_logits
@@ -126,6 +126,7 @@ class TrainingSummary(Result):
         best_epoch: Epoch whose weights were kept, counted from 1.
         optimiser_steps: Number of steps of the optimiser, had the training not stopped early.
         temperature: Temperature that was fitted on validation windows.
+        training_accuracy: Accuracy of the float model on at most 1,000 training windows.
         history: Record of each epoch.
         seed: Seed of every random choice.
         seconds: Wall time of this call. After a resume, earlier epochs are not included.
@@ -141,6 +142,7 @@ class TrainingSummary(Result):
     best_epoch: int
     optimiser_steps: int
     temperature: Temperature
+    training_accuracy: float
     history: tuple[EpochRecord, ...]
     seed: int
     seconds: float
@@ -169,6 +171,7 @@ def summarise_training(trained: Trained, data: PreparedData, config: RunConfig) 
         best_epoch=result.best_epoch,
         optimiser_steps=steps_of(len(data.train.labels), config),
         temperature=trained.temperature,
+        training_accuracy=training_accuracy(trained.model, data.train),
         history=result.history,
         seed=result.seed,
         seconds=result.seconds,

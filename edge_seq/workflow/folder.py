@@ -26,12 +26,14 @@ from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, load_result
 
-if TYPE_CHECKING:  # both need pydantic, which is not needed to look at a run
+if TYPE_CHECKING:  # all need pydantic, which is not needed to look at a run
+    from edge_seq.data.source import DataSource
     from edge_seq.pipeline.config import RunConfig
     from edge_seq.pipeline.models import TrainingSummary
 
 
 LOCK = ".lock"
+CONTRACT = "contract"  # instead of a data source: read by the names of the model's channels
 
 _Rest = ParamSpec("_Rest")
 _Given = TypeVar("_Given")
@@ -91,6 +93,11 @@ class RunFolder:
     def calibration_streams(self) -> Path:
         """Path of the raw counts of the calibration streams."""
         return self.path / "data" / "calibration.safetensors"
+
+    @property
+    def data_source(self) -> Path:
+        """Path of a copy of the data source (TOML); simulated data have none."""
+        return self.path / "data" / "source.toml"
 
     @property
     def store(self) -> Path:
@@ -287,6 +294,43 @@ def load_run_training(run: RunFolder) -> TrainingSummary | None:
     from edge_seq.pipeline.models import TrainingSummary
 
     return load_result(run.training, TrainingSummary) if run.training.is_file() else None
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A data source that says how other recordings are written.
+
+    Attributes:
+        source: the data source.
+        file: its TOML file.
+    """
+
+    source: DataSource
+    file: Path
+
+
+def data_file_for(model: Path, data: str | None) -> DataFile | None:
+    """Choose the data source with which a model reads other recordings.
+
+    Args:
+        model: run folder or file of a model.
+        data: path of a data source, or ``contract`` for none; None takes the run's own.
+
+    Returns:
+        The data source; None to read recordings by the names of the model's channels, in the units of its contract.
+
+    Raises:
+        ConfigError, ContractError: the file is not a data source.
+    """
+    if data == CONTRACT:
+        return None
+    own = RunFolder(model).data_source
+    if data is None and not own.is_file():
+        return None
+    from edge_seq.data.source import load_source
+
+    file = own if data is None else Path(data)
+    return DataFile(load_source(file), file)
 
 
 NO_RECORD = "the run holds no record of its training, so its temperature is not known; train it again"

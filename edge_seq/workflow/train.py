@@ -13,7 +13,7 @@ from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import canonical_json
 from edge_seq.ir.serialize import save_model
-from edge_seq.pipeline.config import RunConfig
+from edge_seq.pipeline.config import SIMULATOR, RunConfig
 from edge_seq.pipeline.models import TrainingSummary, summarise_training, train_model
 from edge_seq.pipeline.prepare import PreparedData, prepare, with_split_of_source
 from edge_seq.support.errors import ConfigError
@@ -45,7 +45,7 @@ def start_run(path: Path, config: RunConfig) -> RunFolder:
 
 
 def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None:
-    """Write configuration, windows and calibration streams, unless the run holds results from other data.
+    """Write configuration, data source, windows and calibration streams, unless the run holds results from other data.
 
     Raises:
         ConfigError: the run holds results from other data; nothing is written then.
@@ -65,6 +65,8 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
             )
     save_run_config(run, config)
     save_json(run.data_hashes, hashes)
+    if config.data.source != SIMULATOR:
+        write_atomically(run.data_source, Path(config.data.source).read_bytes())
     for side in SIDES:
         if side in sides:
             save_windows(run.windows(side), sides[side])

@@ -54,6 +54,7 @@ def test_runs_without_a_record_and_damaged_ones(tmp_path: Path) -> None:
         best_epoch=1,
         optimiser_steps=1,
         temperature=Temperature(2.0, 9, 3),
+        training_accuracy=0.5,
         history=(),
         seed=0,
         seconds=1.0,
