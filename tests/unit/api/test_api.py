@@ -17,12 +17,14 @@ import pytest
 import edge_seq as es
 from edge_seq.api.data import counts_of
 from edge_seq.ir.contract import to_counts
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import model_hash
+from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.pipeline.streams import decisions_of_stages, int_streams
 from edge_seq.support.errors import ConfigError, ContractError, DataError, EdgeSeqError, ExportError, ModelError
-from edge_seq.workflow.decide import decide_run
+from edge_seq.workflow.folder import load_run_int
 from edge_seq.workflow.folder import open_run as open_folder
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
@@ -287,10 +289,11 @@ def test_the_first_rung_is_torch_where_the_model_came_from_it(made: Made) -> Non
 
 def test_a_decision_stage_decides_a_stream_and_is_named_where_it_plays_no_part(made: Made, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(made.folder / "run", tmp_path / "run"))
-    decide_run(open_folder(copy), unknown_margin=0.1, max_extra_delay_s=60)
+    stage = DecisionStage(smoothing_shift=1, unknown_margin=1 << 12)
+    decided = load_run_int(open_folder(copy))
+    save_model(replace(decided, readout=replace(decided.readout, decision=stage)), open_folder(copy).int_model)
     run = es.open_run(copy)
     assert run.model is not None
-    assert run.model.readout.decision is not None
     prediction = run.predict(made.data.side("test").counts[:4])
     assert "the model has a decision stage" in str(prediction.warned())
     assert "WARNING: the model has a decision stage" in str(prediction)
@@ -298,7 +301,7 @@ def test_a_decision_stage_decides_a_stream_and_is_named_where_it_plays_no_part(m
 
     recording = made.data.prepared.dataset.recordings[0]
     (whole,) = int_streams(run.model, [recording])
-    expected = decisions_of_stages([run.model.readout.decision], whole)[0]
+    expected = decisions_of_stages([stage], whole)[0]
     stream = run.stream()
     given = [stream.push(sample) for sample in recording.counts]
     decided = [one.decision for one in given if one is not None]
