@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -253,18 +252,6 @@ def parse_compare_config(table: Mapping[str, Any]) -> CompareConfig:
         ConfigError: keys are missing, unknown or out of range; the message names each.
     """
     return validated(CompareConfig, table, where="comparison", command="compare")
-
-
-def config_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], *, prefix: str = "") -> list[str]:
-    """Describe the keys in which two nested tables differ, for example ``training.epochs 20 there, 40 now``."""
-    differences = []
-    for key in sorted(found.keys() | wanted.keys()):
-        there, now = found.get(key), wanted.get(key)
-        if isinstance(there, Mapping) and isinstance(now, Mapping):
-            differences += config_differences(there, now, prefix=f"{prefix}{key}.")
-        elif there != now:
-            differences.append(f"{prefix}{key} {json.dumps(there)} there, {json.dumps(now)} now")
-    return differences
 
 
 def _merge(table: dict[str, Any], layer: Mapping[str, Any]) -> None:

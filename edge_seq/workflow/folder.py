@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
@@ -25,6 +25,7 @@ from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, load_result
+from edge_seq.support.lock import holding
 
 if TYPE_CHECKING:  # all need pydantic, which is not needed to look at a run
     from edge_seq.data.source import DataSource
@@ -32,7 +33,6 @@ if TYPE_CHECKING:  # all need pydantic, which is not needed to look at a run
     from edge_seq.pipeline.models import TrainingSummary
 
 
-LOCK = ".lock"
 CONTRACT = "contract"  # instead of a data source: read by the names of the model's channels
 
 _Rest = ParamSpec("_Rest")
@@ -180,30 +180,11 @@ def check_can_hold_runs(path: Path, *, doing: str) -> None:
 def writing(run: RunFolder) -> Iterator[None]:
     """Hold the run folder while its files are written, so that no two processes write to it.
 
-    The lock is a file in the folder, held by the operating system: it is free again when its process ends, however it
-    ends.
-
     Raises:
         ConfigError: another process writes to the folder.
     """
-    from filelock import FileLock, Timeout
-
-    run.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(
-            f"run {run.path.name}: another process writes to it; wait until that ends, or give another folder"
-        ) from error
-    try:
+    with holding(run.path, what=f"run {run.path.name}"):
         yield
-    finally:
-        lock.release()
-        if all(part.name == LOCK for part in run.path.iterdir()):  # what failed early leaves nothing
-            with suppress(OSError):
-                (run.path / LOCK).unlink(missing_ok=True)
-                run.path.rmdir()
 
 
 def writes_to_run(

@@ -19,8 +19,9 @@ from edge_seq.pipeline.prepare import PreparedData, prepare, with_split_of_sourc
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.support.lock import LOCK
 from edge_seq.training.record import EpochRecord
-from edge_seq.workflow.folder import LOCK, RunFolder, load_run_config, save_run_config, writing
+from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config, writing
 
 
 def start_run(path: Path, config: RunConfig) -> RunFolder:
