@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from edge_seq.data.memory_tasks import MEMORY_TASKS
+from edge_seq.data.simulator.memory_tasks import MEMORY_TASKS
 from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
