@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from edge_seq.data.memory_tasks import MEMORY_TASKS
+from edge_seq.data.simulator.memory_tasks import MEMORY_TASKS
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import Pooling
 from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, validated
@@ -255,18 +254,6 @@ def parse_compare_config(table: Mapping[str, Any]) -> CompareConfig:
         ConfigError: keys are missing, unknown or out of range; the message names each.
     """
     return validated(CompareConfig, table, where="comparison", command="compare")
-
-
-def config_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], *, prefix: str = "") -> list[str]:
-    """Describe the keys in which two nested tables differ, for example ``training.epochs 20 there, 40 now``."""
-    differences = []
-    for key in sorted(found.keys() | wanted.keys()):
-        there, now = found.get(key), wanted.get(key)
-        if isinstance(there, Mapping) and isinstance(now, Mapping):
-            differences += config_differences(there, now, prefix=f"{prefix}{key}.")
-        elif there != now:
-            differences.append(f"{prefix}{key} {json.dumps(there)} there, {json.dumps(now)} now")
-    return differences
 
 
 def _merge(table: dict[str, Any], layer: Mapping[str, Any]) -> None:

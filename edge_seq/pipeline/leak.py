@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
 from edge_seq.data.splits import assign_folds
+from edge_seq.data.statistics import window_statistics
 from edge_seq.data.windows import make_windows
 from edge_seq.scores.metrics import Estimate, MainScores, evaluate_predictions
 from edge_seq.support.errors import DataError, ToolError
@@ -110,7 +111,6 @@ def leak_text(dataset: Dataset, *, seed: int, minimum_share: float) -> tuple[Lea
 
 def _cross_validate(windows: Windows, folds: NDArray[np.integer], dataset: Dataset, seed: int) -> NDArray[np.float64]:
     """Predict the probabilities float64 [B, K] of each window by a forest that was trained on the other folds."""
-    from edge_seq.training.baselines import window_statistics
     from edge_seq.training.features import preprocessed_counts
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import update_wrapper
 from pathlib import Path
@@ -19,12 +19,14 @@ from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json
+from edge_seq.support.lock import holding
 
 if TYPE_CHECKING:
+    from edge_seq.data.source import DataSource  # needs pydantic, too
     from edge_seq.pipeline.config import RunConfig  # needs pydantic, which is not needed to look at a run
 
 
-LOCK = ".lock"
+CONTRACT = "contract"  # instead of a data source: read by the names of the model's channels
 TEMPERATURE = "temperature"  # key in training.json
 
 _Rest = ParamSpec("_Rest")
@@ -85,6 +87,11 @@ class RunFolder:
     def calibration_streams(self) -> Path:
         """Path of the raw counts of the calibration streams."""
         return self.path / "data" / "calibration.safetensors"
+
+    @property
+    def data_source(self) -> Path:
+        """Path of a copy of the data source (TOML); simulated data have none."""
+        return self.path / "data" / "source.toml"
 
     @property
     def store(self) -> Path:
@@ -167,30 +174,11 @@ def check_can_hold_runs(path: Path, *, doing: str) -> None:
 def writing(run: RunFolder) -> Iterator[None]:
     """Hold the run folder while its files are written, so that no two processes write to it.
 
-    The lock is a file in the folder, held by the operating system: it is free again when its process ends, however it
-    ends.
-
     Raises:
         ConfigError: another process writes to the folder.
     """
-    from filelock import FileLock, Timeout
-
-    run.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(
-            f"run {run.path.name}: another process writes to it; wait until that ends, or give another folder"
-        ) from error
-    try:
+    with holding(run.path, what=f"run {run.path.name}"):
         yield
-    finally:
-        lock.release()
-        if all(part.name == LOCK for part in run.path.iterdir()):  # what failed early leaves nothing
-            with suppress(OSError):
-                (run.path / LOCK).unlink(missing_ok=True)
-                run.path.rmdir()
 
 
 def writes_to_run(
@@ -253,6 +241,43 @@ def load_run_int(run: RunFolder) -> IntModel:
             f"holds {found[:16]}; run {run.command('quantize')} again"
         )
     return load_int_model(run.int_model)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A data source that says how other recordings are written.
+
+    Attributes:
+        source: the data source.
+        file: its TOML file.
+    """
+
+    source: DataSource
+    file: Path
+
+
+def data_file_for(model: Path, data: str | None) -> DataFile | None:
+    """Choose the data source with which a model reads other recordings.
+
+    Args:
+        model: run folder or file of a model.
+        data: path of a data source, or ``contract`` for none; None takes the run's own.
+
+    Returns:
+        The data source; None to read recordings by the names of the model's channels, in the units of its contract.
+
+    Raises:
+        ConfigError, ContractError: the file is not a data source.
+    """
+    if data == CONTRACT:
+        return None
+    own = RunFolder(model).data_source
+    if data is None and not own.is_file():
+        return None
+    from edge_seq.data.source import load_source
+
+    file = own if data is None else Path(data)
+    return DataFile(load_source(file), file)
 
 
 TRAINED_WITHOUT = "the run was trained by a release that fitted no temperature; train it again to get one"

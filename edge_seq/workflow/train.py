@@ -15,8 +15,8 @@ from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import canonical_json
 from edge_seq.ir.serialize import save_model
-from edge_seq.pipeline.advice import steps_of
-from edge_seq.pipeline.config import RunConfig
+from edge_seq.pipeline.advice import steps_of, training_accuracy
+from edge_seq.pipeline.config import SIMULATOR, RunConfig
 from edge_seq.pipeline.models import train_model
 from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_split_of_source
 from edge_seq.scores.evaluation import SplitNote
@@ -24,8 +24,9 @@ from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.support.lock import LOCK
 from edge_seq.support.results import Result, written
-from edge_seq.workflow.folder import LOCK, RunFolder, load_run_config, save_run_config, writing
+from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config, writing
 
 if TYPE_CHECKING:
     from edge_seq.pipeline.leak import Leak
@@ -54,7 +55,7 @@ def start_run(path: Path, config: RunConfig) -> RunFolder:
 
 
 def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None:
-    """Write configuration, windows and calibration streams, unless the run holds results from other data.
+    """Write configuration, data source, windows and calibration streams, unless the run holds results from other data.
 
     Raises:
         ConfigError: the run holds results from other data; nothing is written then.
@@ -74,6 +75,8 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
             )
     save_run_config(run, config)
     save_json(run.data_hashes, hashes)
+    if config.data.source != SIMULATOR:
+        write_atomically(run.data_source, Path(config.data.source).read_bytes())
     for side in SIDES:
         if side in sides:
             save_windows(run.windows(side), sides[side])
@@ -109,6 +112,7 @@ class TrainingSummary(Result):
         best_epoch: Epoch whose weights were kept, counted from 1.
         optimiser_steps: Number of steps of the optimiser, had the training not stopped early.
         temperature: Temperature that was fitted on validation windows.
+        training_accuracy: Accuracy of the float model on at most 1,000 training windows.
         history: Record of each epoch.
         seed: Seed of every random choice.
         seconds: Wall time of this call. After a resume, earlier epochs are not included.
@@ -124,6 +128,7 @@ class TrainingSummary(Result):
     best_epoch: int
     optimiser_steps: int
     temperature: Temperature
+    training_accuracy: float
     history: tuple[EpochRecord, ...]
     seed: int
     seconds: float
@@ -218,6 +223,7 @@ def _train(
         best_epoch=result.best_epoch,
         optimiser_steps=steps_of(len(prepared.train.labels), config),
         temperature=trained.temperature,
+        training_accuracy=training_accuracy(trained.model, prepared.train),
         history=result.history,
         seed=result.seed,
         seconds=result.seconds,

@@ -218,8 +218,8 @@ def comparison(task: str = "<b>car</b>") -> Comparison:
         trainings=5,
         trainings_left=1,
         failures={},
-        takeovers=0,
-        execution=Execution("edge-seq compare", "sqlite:///study.db", 0, 1.0),
+        lost=0,
+        execution=Execution("edge-seq compare", 1.0),
     )
 
 

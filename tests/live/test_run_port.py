@@ -141,7 +141,7 @@ def test_verify_refuses_what_is_not_the_runs_and_names_it() -> None:
 def test_a_port_takes_no_options_of_a_text(exports: Exports) -> None:
     result = edge_seq("run", exports.onnx, "--source", "/dev/none", "--counts")
     assert result.code == 2
-    assert "--counts and --time-column are for CSV text, but /dev/none is a serial port" in result.err
+    assert "--counts, --time-column and --data are for files, but /dev/none is a serial port" in result.err
 
 
 def test_a_port_that_does_not_come_back_ends_the_stream() -> None:

@@ -51,6 +51,26 @@ static int step_agrees(const es_golden_t *golden, es_context_t *context, uint16_
     return es_state_crc(context) == ES_ROM_UINT32(golden->state_crc + step_index);
 }
 
+/* Reads all constants. Returns 1 if they hold. */
+static int constants_hold(const es_constants_t *constants)
+{
+    es_check_t check;
+    es_status_t status = es_check_begin(&check, constants);
+    while (status == ES_OK) {
+        status = es_check_constants(&check, SIZE_MAX);
+    }
+    return status == ES_CHECK_DONE ? 1 : 0;
+}
+
+static es_status_t fail_at(es_place_t *failed, uint16_t window, uint16_t step)
+{
+    if (failed != NULL) {
+        failed->window = window;
+        failed->step = step;
+    }
+    return ES_ERROR_SELF_TEST;
+}
+
 es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, es_place_t *failed)
 {
     es_context_t *context;
@@ -60,6 +80,12 @@ es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, 
 
     if (golden == NULL) {
         return ES_ERROR_ARGUMENT;
+    }
+    if (golden->constants == NULL || golden->constants->model != golden->model) {
+        return ES_ERROR_MODEL;
+    }
+    if (constants_hold(golden->constants) == 0) { /* first, as damaged sizes would lead es_init and es_step astray */
+        return fail_at(failed, ES_CONSTANTS, 0);
     }
     status = es_init(golden->model, memory, bytes, &context);
     if (status != ES_OK) {
@@ -71,11 +97,7 @@ es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, 
         for (step = 0; step < golden->num_steps; step++) {
             const int agrees = step_agrees(golden, context, window, step, &labels_seen);
             if (!agrees || (step + 1u == golden->num_steps && labels_seen != golden->num_labels)) {
-                if (failed != NULL) {
-                    failed->window = window;
-                    failed->step = step;
-                }
-                return ES_ERROR_SELF_TEST;
+                return fail_at(failed, window, step);
             }
         }
     }
