@@ -59,6 +59,7 @@ def test_the_board_of_qemu_without_warnings(tmp_path: Path) -> None:
 
 def test_the_port_of_arduino_compiles(tmp_path: Path) -> None:
     flags = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-O2", "-c"]
+    flags.append("-DARDUINO=10819")
     port = PORT_FOLDER / "arduino"
     compile_c(
         compiler("g++"),

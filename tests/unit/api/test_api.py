@@ -384,3 +384,15 @@ def test_the_folder_of_another_models_c_is_refused(made: Made, tmp_path: Path) -
     other = replace(made.chip, model=replace(made.chip.model, name="other"))
     with pytest.raises(ConfigError, match=r"holds the export of model 'small', not of 'other'; give another folder"):
         es.export_c(other, tmp_path / "c")
+
+
+def test_c_as_a_package(made: Made, tmp_path: Path) -> None:
+    """Two models share a folder; a package that does not exist is refused before anything is written."""
+    with pytest.raises(ConfigError, match=r"package 'make' does not exist\. Packages: arduino, cmake, "):
+        es.export_c(made.chip, tmp_path / "none", package="make")
+    assert not (tmp_path / "none").exists()
+    other = replace(made.chip, model=replace(made.chip.model, name="other"))
+    for chip in (made.chip, other):
+        assert es.export_c(chip, tmp_path / "out", package="cmake") == tmp_path / "out"
+    folders = {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
+    assert folders == {"edge_seq", "edge_seq_small", "edge_seq_other"}
