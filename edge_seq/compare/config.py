@@ -9,12 +9,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from edge_seq.data.simulator.memory_tasks import MEMORY_TASKS
+from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.ir.kind_names import CellName, Pooling
-from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, validated
+from edge_seq.pipeline.config import SIMULATOR, validated
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.tables import StrictTable
 from edge_seq.training.config import TrainingConfig
 
 if sys.version_info >= (3, 11):
@@ -38,11 +40,7 @@ SET_BY_POINT = {
 }
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CompareData(_Table):
+class CompareData(StrictTable):
     """Data of a task with recordings.
 
     Attributes:
@@ -54,7 +52,7 @@ class CompareData(_Table):
         max_training_windows: largest number of windows of a training, spread evenly; 0 takes all.
     """
 
-    simulator: SimulatorConfig = SimulatorConfig()
+    simulator: CarStatesOptions = CarStatesOptions()
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
     scored_fraction: float = Field(default=0.3, gt=0, lt=1)
@@ -62,7 +60,7 @@ class CompareData(_Table):
     max_training_windows: int = Field(default=0, ge=0)
 
 
-class MemoryData(_Table):
+class MemoryData(StrictTable):
     """Data of a memory task. They are drawn again for each seed, and are the same for each cell.
 
     Attributes:
@@ -73,7 +71,7 @@ class MemoryData(_Table):
     scored_windows: Positive = 512
 
 
-class CompareConfig(_Table):
+class CompareConfig(StrictTable):
     """Configuration of a comparison.
 
     Attributes:

@@ -53,6 +53,9 @@ const char *es_status_text(es_status_t status);
 typedef struct es_layer es_layer_t;
 typedef struct es_model es_model_t;
 typedef struct es_context es_context_t;
+typedef struct es_golden es_golden_t;
+
+#if !ES_OPAQUE
 
 /* Constants of the four rows of a block. RNN, FastGRNN and head: four consecutive rows (rows beyond the last are zero).
  * LSTM: input, forget, cell and output gate of one unit. GRU: reset gate, update gate, new gate's input part and hidden
@@ -146,6 +149,8 @@ struct es_model {
     const es_decision_t *decision;          /* NULL: none; generated data without a stage leave it out */
     uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5, or 0 */
 };
+
+#endif
 
 /* The sensor contract: what the input must be. For a log, or for a host that compares it before it sends samples.
  * Numbers are decimal texts. */
@@ -281,7 +286,8 @@ es_status_t es_check_begin(es_check_t *check, const es_constants_t *constants);
 es_status_t es_check_constants(es_check_t *check, size_t bytes);
 
 /* Golden vectors: results of the integer reference for some windows, each from a reset. */
-typedef struct es_golden {
+#if !ES_OPAQUE
+struct es_golden {
     const es_model_t *model;
     const es_constants_t *constants;  /* of this model */
     uint16_t num_windows;             /* W */
@@ -292,13 +298,18 @@ typedef struct es_golden {
     const ES_ROM int32_t *logits;     /* [W, L, K] */
     const ES_ROM uint16_t *labels;    /* [W, L] */
     const ES_ROM uint16_t *decisions; /* [W, L], results of es_decision(); NULL without a decision stage */
-} es_golden_t;
+};
+#endif
 
 /* Position of a self-test's first mismatch. */
 typedef struct es_place {
     uint16_t window; /* ES_CONSTANTS if the constants differ from their checksum */
     uint16_t step;   /* 0 then */
 } es_place_t;
+
+/* Copies one sample of the golden windows, raw counts int16 [C], to replay them: from C++ too, and where the tables are
+ * in program memory. Returns 1, or 0 if there is no such window or step; then nothing is written. */
+int es_golden_sample(const es_golden_t *golden, uint16_t window, uint16_t step, int16_t *counts);
 
 /* CRC-32 (as in zlib) of all states, layer by layer, each word as two bytes, low byte first. */
 uint32_t es_state_crc(const es_context_t *context);
