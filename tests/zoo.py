@@ -326,16 +326,16 @@ DISTANCES = {
     "lstm": spec(
         *("lstm", 5),
         window_length=4,
-        pooling="mean_max",
         at_window_end="carry",
-        decision=DecisionStage(0, 0, 1, 0, some_distance(4, 10, radius=700)),
+        decision=DecisionStage(0, 0, 1, 0, some_distance(4, 5, radius=350)),
     ),
     "fastgrnn": spec(
         *("fastgrnn", 6),
         classes=5,
         window_length=3,
+        pooling="mean_max",
         label_every="sample",
-        decision=DecisionStage(1, 2**14, 3, 2**11, some_distance(5, 6, radius=400)),
+        decision=DecisionStage(1, 2**14, 3, 2**11, some_distance(5, 12, radius=800)),
     ),
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_seq.ir.contract import Preprocessing, contract_to_dict
-from edge_seq.ir.kinds import Layer, kind_of
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.rows import QUAD, padded
@@ -17,8 +17,9 @@ from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
+from firmware_export.emission.constants import constant_arrays, constants_crc, list_crc, sizes_crc
 from firmware_export.emission.golden import GoldenVectors
-from firmware_export.emission.layout import PackedRows, last_column_stands_alone, pack_consecutive, pack_layer
+from firmware_export.emission.layout import PackedModel, PackedRows, last_column_stands_alone, pack_model
 from firmware_export.emission.tanh_source import TABLE_BYTES
 
 RUNTIME_FOLDER = Path(__file__).parents[1] / "runtime"
@@ -131,6 +132,7 @@ def _model_header(model: IntModel, sizes: _Sizes, digest: str) -> str:
             ctext.memory_union(f"{name}_memory", "es_context_t", f"{upper}_CONTEXT_BYTES"),
             "\n",
             ctext.extern("es_model_t", f"{name}_model"),
+            ctext.extern("es_constants_t", f"{name}_constants"),
             ctext.extern("es_contract_t", f"{name}_contract"),
         ]
     )
@@ -155,45 +157,69 @@ def _packed_arrays(packed: PackedRows, prefix: str, what: str) -> str:
     )
 
 
-def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
-    cell: Layer[Any] = model.layers[index]
-    below = padded(model.hidden_sizes[index - 1]) // QUAD if index else 0
-    prefix = f"{model.name}_layer{index}"
-    alone = not index and last_column_stands_alone(cell, model.input_size)
+def _layer_numbers(model: IntModel, sizes: _Sizes, index: int) -> dict[str, int]:
+    """Numbers of ``es_layer_t`` by field, in the order of their checksum."""
+    alone = not index and last_column_stands_alone(model.layers[index], model.input_size)
     return {
-        "step": f"es_{kind_of(cell).name}_step",
+        "hidden_size": model.hidden_sizes[index],
+        "wide_pairs": 0 if index else sizes.feature_words // 2 - alone,
+        "below_quads": padded(model.hidden_sizes[index - 1]) // QUAD if index else 0,
+        "own_quads": padded(model.hidden_sizes[index]) // QUAD,
+        "state_words": sizes.layer_state_words[index],
+        "cell_frac_bits": model.number_format.cell_frac_bits[index],
+        "wide_alone": int(alone),
+    }
+
+
+def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
+    prefix = f"{model.name}_layer{index}"
+    return {
+        "step": f"es_{kind_of(model.layers[index]).name}_step",
         "blocks": f"{prefix}_blocks",
         "weights": f"{prefix}_weights",
-        "hidden_size": ctext.unsigned(model.hidden_sizes[index]),
-        "wide_pairs": ctext.unsigned(0 if index else sizes.feature_words // 2 - alone),
-        "below_quads": ctext.unsigned(below),
-        "own_quads": ctext.unsigned(padded(model.hidden_sizes[index]) // QUAD),
-        "state_words": ctext.unsigned(sizes.layer_state_words[index]),
-        "cell_frac_bits": ctext.unsigned(model.number_format.cell_frac_bits[index]),
-        "wide_alone": ctext.unsigned(int(alone)),
+        **_unsigned(_layer_numbers(model, sizes, index)),
+    }
+
+
+def _dense_numbers(model: IntModel, index: int) -> dict[str, int]:
+    """Numbers of ``es_layer_t`` of a dense layer by field, in the order of their checksum."""
+    units, parts = model.dense_inputs[index]
+    size = model.dense_sizes[index]
+    return {
+        "hidden_size": size,
+        "wide_pairs": 0,
+        "below_quads": parts * padded(units) // QUAD,
+        "own_quads": padded(size) // QUAD,
+        "state_words": 0,
+        "cell_frac_bits": 0,
+        "wide_alone": 0,
     }
 
 
 def _dense_fields(model: IntModel, index: int) -> dict[str, str]:
-    units, parts = model.dense_inputs[index]
-    size, prefix = model.dense_sizes[index], f"{model.name}_dense{index}"
-    numbers = {
-        "hidden_size": size,
-        "below_quads": parts * padded(units) // QUAD,
-        "own_quads": padded(size) // QUAD,
-    }
+    prefix = f"{model.name}_dense{index}"
     return {
         "step": f"es_dense_{model.dense[index].activation}_step",
         "blocks": f"{prefix}_blocks",
         "weights": f"{prefix}_weights",
-        **{field: ctext.unsigned(value) for field, value in numbers.items()},
+        **_unsigned(_dense_numbers(model, index)),
     }
 
 
-def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
-    name, readout, contract = model.name, model.readout, model.contract
+def _chain_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
+    """Numbers of ``es_chain_t`` by field, in the order of their checksum; empty without a chain."""
+    return {"num_dense": len(model.dense), "dense_words": sizes.dense_words} if model.dense else {}
+
+
+def _unsigned(numbers: Mapping[str, int]) -> dict[str, str]:
+    return {field: ctext.unsigned(value) for field, value in numbers.items()}
+
+
+def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
+    """Numbers of ``es_model_t`` by field, in the order of their checksum."""
+    readout, contract = model.readout, model.contract
     head_units, head_parts = model.dense_inputs[-1]
-    numbers = {
+    return {
         "num_channels": model.input_size,
         "num_classes": model.num_classes,
         "num_layers": len(model.layers),
@@ -209,10 +235,19 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "pool_words": sizes.pool_words,
         "head_quads": head_parts * padded(head_units) // QUAD,
         "num_reciprocals": len(model.number_format.pool_reciprocals),
+        "decision_words": sizes.decision_words,
     }
+
+
+def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
+    name, readout, contract = model.name, model.readout, model.contract
+    numbers = _unsigned(_model_numbers(model, sizes))
+    decision_words = numbers.pop("decision_words")
+    # Fields of a decision stage are left out where there is none: C sets fields without an initialiser to 0.
+    staged = {"decision": f"&{name}_decision", "decision_words": decision_words}
     return {
         "abi": "ES_ABI",
-        **{field: ctext.unsigned(value) for field, value in numbers.items()},
+        **numbers,
         "preprocess": _PREPROCESS[contract.preprocessing.step],
         "pool": "es_pool_dense" if model.dense else f"es_pool_{readout.pooling}",
         "input_shift": f"{name}_input_shift",
@@ -222,16 +257,33 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "pool_reciprocals": f"{name}_pool_reciprocals" if model.number_format.pool_reciprocals else "NULL",
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
-        **_decision_fields(model, sizes),
+        **(staged if readout.decision is not None else {}),
         **({"chain": f"&{name}_chain"} if model.dense else {}),
     }
 
 
-def _decision_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
-    """Fields of the decision stage. Without a stage they are left out, as C sets fields without initialiser to 0."""
-    if model.readout.decision is None:
-        return {}
-    return {"decision": f"&{model.name}_decision", "decision_words": ctext.unsigned(sizes.decision_words)}
+def _constants_text(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) -> str:
+    """The list of the large tables, and the checksums of all constants."""
+    name, arrays = model.name, constant_arrays(model, packed)
+    elements = [
+        {"values": array.name, "count": ctext.unsigned(array.count), "element": array.element} for array in arrays
+    ]
+    layers = [list(_layer_numbers(model, sizes, index).values()) for index in range(len(model.layers))]
+    layers += [list(_dense_numbers(model, index).values()) for index in range(len(model.dense))]
+    numbers = [*_model_numbers(model, sizes).values(), *_chain_numbers(model, sizes).values()]
+    fields = {
+        "model": f"&{name}_model",
+        "arrays": f"{name}_arrays",
+        "sizes_crc": ctext.integer(sizes_crc(numbers, arrays), "uint32_t"),
+        "list_crc": ctext.integer(list_crc(arrays), "uint32_t"),
+        "crc": ctext.integer(constants_crc(model, layers, digest, arrays), "uint32_t"),
+        "num_arrays": ctext.unsigned(len(arrays)),
+    }
+    return (
+        ctext.struct_array("es_array_t", f"{name}_arrays", elements, shape="tables that es_check_constants reads")
+        + "\n"
+        + ctext.struct("es_constants_t", f"{name}_constants", fields)
+    )
 
 
 def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
@@ -243,8 +295,7 @@ def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
     fields = {
         "pool": f"es_pool_{model.readout.pooling}",
         "dense": f"{name}_dense",
-        "num_dense": ctext.unsigned(len(dense)),
-        "dense_words": ctext.unsigned(sizes.dense_words),
+        **_unsigned(_chain_numbers(model, sizes)),
     }
     return [
         ctext.struct_array("es_layer_t", f"{name}_dense", dense, shape="dense layers"),
@@ -315,28 +366,7 @@ def _contract_text(model: IntModel) -> str:
     )
 
 
-@dataclass(frozen=True)
-class _Packed:
-    """Packed rows of the layers, the dense layers and the head."""
-
-    layers: tuple[PackedRows, ...]
-    dense: tuple[PackedRows, ...]
-    head: PackedRows
-
-    @staticmethod
-    def of(model: IntModel) -> _Packed:
-        return _Packed(
-            layers=tuple(pack_layer(layer) for layer in model.layers),
-            dense=tuple(pack_consecutive(layer.rows) for layer in model.dense),
-            head=pack_consecutive(model.head),
-        )
-
-    @property
-    def num_bytes(self) -> int:
-        return sum(rows.num_bytes for rows in (*self.layers, *self.dense, self.head))
-
-
-def _model_source(model: IntModel, sizes: _Sizes, packed: _Packed, digest: str) -> str:
+def _model_source(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) -> str:
     name = model.name
     parts = [ctext.comment(_HEADER_NOTE.format(hash=digest)), ctext.include(f"{name}.h"), "\n"]
     parts += [
@@ -366,6 +396,8 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: _Packed, digest: str) 
         *_decision_text(model),
         ctext.struct("es_model_t", f"{name}_model", _model_fields(model, sizes)),
         "\n",
+        _constants_text(model, sizes, packed, digest),
+        "\n",
         _contract_text(model),
     ]
     return "".join(parts)
@@ -394,6 +426,7 @@ def _golden_source(model: IntModel, golden: GoldenVectors, digest: str) -> str:
         arrays.append(ctext.array("uint16_t", f"{prefix}_decisions", decisions, shape="[W, L]", rom=True))
     fields = {
         "model": f"&{model.name}_model",
+        "constants": f"&{model.name}_constants",
         "num_windows": ctext.unsigned(windows),
         "num_steps": ctext.unsigned(num_steps),
         "num_labels": ctext.unsigned(golden.labels.shape[1]),
@@ -424,7 +457,7 @@ def runtime_files() -> dict[str, str]:
     }
 
 
-def _manifest(model: IntModel, sizes: _Sizes, packed: _Packed, digest: str) -> dict[str, Any]:
+def _manifest(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) -> dict[str, Any]:
     stage = model.readout.decision
     of_distance = 0 if stage is None or stage.unknown_distance is None else stage.unknown_distance.num_bytes
     dense = [
@@ -499,7 +532,7 @@ def emit(model: IntModel, golden: GoldenVectors) -> dict[str, str]:
             f"{digest[:16]}...; make them again with make_golden"
         )
     sizes = _sizes(model)
-    packed = _Packed.of(model)
+    packed = pack_model(model)
     manifest = _manifest(model, sizes, packed, digest)
     return {
         f"{name}.h": _model_header(model, sizes, digest),

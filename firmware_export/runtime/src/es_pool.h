@@ -10,7 +10,7 @@ static inline unsigned es_floor_log2(uint16_t count)
 {
     unsigned bits = 0;
     while (count > 1u) {
-        count = (uint16_t)(count >> 1);
+        count = (uint16_t)(count / 2u);
         bits++;
     }
     return bits;
