@@ -42,6 +42,7 @@ class RunFigures(Result):
         model: description of the integer model, or of the float model if there is no other.
         config: complete configuration.
         sides: windows of each side of the split.
+        imported: record of the import, if the run's model is of another framework; None if it was trained here.
         training, quantization, metrics, decision, stream, robustness, verify, measure: results of these steps.
         timelines: the worst, the median and the best recording of the test part.
         hashes: hashes of data and models, by name.
@@ -58,6 +59,7 @@ class RunFigures(Result):
     model: ModelDescription
     config: dict[str, Any]
     sides: tuple[SideFigures, ...]
+    imported: dict[str, Any] | None
     training: dict[str, Any] | None
     quantization: dict[str, Any] | None
     metrics: Evaluation | None

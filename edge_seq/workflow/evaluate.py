@@ -27,6 +27,7 @@ from edge_seq.workflow.folder import (
     load_run_config,
     load_run_float,
     load_run_int,
+    require_recordings,
     temperature_of_run,
     writes_to_run,
 )
@@ -65,6 +66,7 @@ def evaluate_run(
     path = run.windows(side)
     model = load_run_float(run)
     quantized = load_run_int(run) if run.int_model.is_file() else None
+    require_recordings(run, doing="evaluating")
     config = load_run_config(run)
     seed = config.training.seed
     windows = load_windows(path, num_classes=model.num_classes)
@@ -106,14 +108,16 @@ def evaluate_run(
     seen = select_windows(train, few)
     of_training = float((float_logits(model, seen.counts).argmax(axis=1) == seen.labels).mean())
     shown = int_scores or float_scores
-    advice = advise(
-        config,
-        model.contract,
-        accuracy=shown.accuracy.value,
-        forest=None if forest is None else forest.accuracy.value,
-        training=of_training,
-        training_windows=len(train.labels),
-    )
+    advice: tuple[str, ...] = ()  # an imported network was not trained with the options that advice names
+    if not run.imported.is_file():
+        advice = advise(
+            config,
+            model.contract,
+            accuracy=shown.accuracy.value,
+            forest=None if forest is None else forest.accuracy.value,
+            training=of_training,
+            training_windows=len(train.labels),
+        )
     results = Evaluation(
         side=side,
         training_accuracy=of_training,

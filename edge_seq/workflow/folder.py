@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "weights.torch.safetensors"
 
     @property
+    def imported(self) -> Path:
+        """Path of the table of an imported model: where it came from and what it was checked against."""
+        return self.path / "import.json"
+
+    @property
     def float_model(self) -> Path:
         """Path of the float model."""
         return self.path / "model.float.safetensors"
@@ -148,7 +153,10 @@ def open_run(path: Path) -> RunFolder:
     """
     run = RunFolder(path)
     if not run.config.is_file():
-        raise ConfigError(f"{path} is not the folder of a run: it has no config.toml. Make a run with: edge-seq train")
+        raise ConfigError(
+            f"{path} is not the folder of a run: it has no config.toml. Make a run with: "
+            "edge-seq train, or edge-seq import"
+        )
     return run
 
 
@@ -217,6 +225,19 @@ def load_run_config(run: RunFolder) -> RunConfig:
     return read_config(run.config)
 
 
+def require_recordings(run: RunFolder, *, doing: str) -> None:
+    """Check that a run has windows.
+
+    Raises:
+        ConfigError: it was imported with a contract alone.
+    """
+    if run.imported.is_file() and not run.calibration_streams.is_file():
+        raise ConfigError(
+            f"{doing} {run.path.name}: it was imported with a contract alone, so it has no recordings; import the "
+            "network again with --data SOURCE.toml"
+        )
+
+
 def save_run_config(run: RunFolder, config: RunConfig) -> None:
     """Write the complete configuration of a run."""
     from edge_seq.pipeline.config import dump_config
@@ -255,6 +276,7 @@ def load_run_int(run: RunFolder) -> IntModel:
     return load_int_model(run.int_model)
 
 
+IMPORTED_WITHOUT = "the model was imported as it is; no temperature was fitted"
 TRAINED_WITHOUT = "the run was trained by a release that fitted no temperature; train it again to get one"
 
 
@@ -266,7 +288,7 @@ def temperature_of_run(run: RunFolder) -> Temperature:
     """
     found = load_json(run.training).get(TEMPERATURE) if run.training.is_file() else None
     if found is None:
-        return Temperature(note=TRAINED_WITHOUT)
+        return Temperature(note=IMPORTED_WITHOUT if run.imported.is_file() else TRAINED_WITHOUT)
     try:
         return Temperature(float(found["value"]), int(found["windows"]), int(found["groups"]), str(found["note"]))
     except (KeyError, TypeError, ValueError) as error:

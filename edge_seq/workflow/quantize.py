@@ -23,7 +23,14 @@ from edge_seq.scores.reliability import Reliability, reliability
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.support.results import Result, written
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, temperature_of_run, writes_to_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    require_recordings,
+    temperature_of_run,
+    writes_to_run,
+)
 
 Progress = Callable[[int, int, str], None]
 
@@ -108,6 +115,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> Qua
         ConfigError, ModelError, DataError: as the steps say.
     """
     total = QUANTIZE_STEPS + 1
+    require_recordings(run, doing="quantizing")
     model = load_run_float(run)
     side = "validation" if run.windows("validation").is_file() else "train"
     windows = load_windows(run.windows(side), num_classes=model.num_classes)

@@ -89,6 +89,7 @@ def gather_run(run: RunFolder) -> RunFigures:
         model=shown,
         config=load_run_config(run).model_dump(mode="json"),
         sides=_sides(run, float_model.num_classes),
+        imported=tables["imported"],
         training=tables["training"],
         quantization=tables["quantization"],
         metrics=_typed(tables, paths, "metrics", Evaluation),
@@ -122,13 +123,15 @@ def _typed(
 
 def _versions(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> dict[str, str]:
     with reading(run.training.name):
-        trained = {name: str(version) for name, version in (tables["training"] or {}).get("versions", {}).items()}
+        made = tables["training"] or tables["imported"] or {}
+        trained = {name: str(version) for name, version in made.get("versions", {}).items()}
     return {**trained, "edge_seq, of this page": importlib.metadata.version("edge-seq")}
 
 
 def _paths(run: RunFolder) -> dict[str, Path]:
     """Path of the table of each section."""
     return {
+        "imported": run.imported,
         "training": run.training,
         "quantization": run.quantization,
         "metrics": run.metrics("test"),
@@ -152,6 +155,8 @@ def _steps(run: RunFolder) -> dict[str, str]:
         "verify": f"{run.command('export')} && {run.command('verify')}",
         "measure": f"{run.command('measure')} --target cortex_m4",
     }
+    if run.imported.is_file():
+        del steps["training"]
     if not run.windows("validation").is_file():
         del steps["decision"]  # it is chosen on validation recordings
     return steps
@@ -216,8 +221,10 @@ def _stale(
 
 def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple[str, ...]:
     """Commands from the configuration to this report, with the options that the tables record."""
-    lines = [run.command("train"), run.command("quantize")]
     paths = _paths(run)
+    with reading(paths["imported"].name):
+        first = run.command("train") if tables["imported"] is None else str(tables["imported"]["command"])
+    lines = [first, run.command("quantize")]
     with reading(paths["decision"].name):
         decision = tables["decision"]
         if decision is not None and decision.get("stage") is not None:
