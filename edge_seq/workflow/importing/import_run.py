@@ -20,6 +20,7 @@ from edge_seq.frontends.lower import Lowered
 from edge_seq.frontends.opening import model_bytes
 from edge_seq.frontends.originals import Original
 from edge_seq.ir.serialize import save_model
+from edge_seq.parity.imported import ImportSummary
 from edge_seq.parity.ladder import Rung
 from edge_seq.parity.original_rung import ORIGINAL_RUNG, original_rung
 from edge_seq.pipeline.config import RunConfig
@@ -27,8 +28,8 @@ from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_sp
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.folder import LOCK, RunFolder, save_run_config, writing
-from edge_seq.workflow.importing.record import ImportSummary
+from edge_seq.support.lock import LOCK
+from edge_seq.workflow.folder import RunFolder, save_run_config, writing
 from edge_seq.workflow.train import save_data
 
 ORIGINAL = "original"  # name of the copy of the network's file in the run, with its suffix
