@@ -18,7 +18,8 @@ ACCELERATION_NAMES = (
     "Acc\u00e9l\u00e9ration {X}", "Aceleraci\u00f3n {x}", "accelerazione_{x}", "acc{x}", "acc{x}1", "raw_acc_{x}",
     "acceleration/{x}",
 )  # fmt: skip
-PLAIN_NAMES = ("{x}", "{X}", "axis_{x}", "{x}-axis", "{X}-Axis", "Axis {X}", "axis{X}", "{x}_axis", "{X}-Achse", "Achse {x}",
+PLAIN_NAMES = ("{x}", "{X}", "axis_{x}", "{x}-axis", "{X}-Axis", "Axis {X}", "axis{X}", "{x}_axis", "{X}-Achse",
+    "Achse {x}",
                "axe_{x}", "sensor_{x}")  # fmt: skip
 LINEAR_NAMES = (
     "body_acc_{x}", "userAcceleration.{x}", "LINEAR ACCELERATION {X}", "Linear Acceleration {x}", "lin_acc_{x}",
@@ -40,11 +41,13 @@ ROTATION_UNITS = {
     "deg/s": 1.0, "rad/s": np.pi / 180, "mdps": 1e3, "mrad/s": np.pi / 0.18, "rpm": 1 / 6, "rev/s": 1 / 360,
 }  # fmt: skip
 SPELLED = {
-    "m/s^2": ("m/s^2", "m/s2", "m/s\u00b2", "m/s/s", "ms-2", "m/(s^2)", "m\u00b7s\u207b\u00b2", "m s^-2", "mps2", "m/sec^2"),
+    "m/s^2": ("m/s^2", "m/s2", "m/s\u00b2", "m/s/s", "ms-2", "m/(s^2)", "m\u00b7s\u207b\u00b2", "m s^-2", "mps2",
+    "m/sec^2"),
     "g": ("g", "G", "gs", "g's"), "mg": ("mg", "mG", "milli-g"), "mm/s^2": ("mm/s^2", "mm/s2"),
     "cm/s^2": ("cm/s^2", "Gal"), "ft/s^2": ("ft/s^2",), "counts": ("LSB", "raw", "counts", "digits"),
     "deg/s": ("deg/s", "dps", "DPS", "\u00b0/s", "deg/sec", "degrees/s", "\u00ba/s", "deg / s"),
-    "rad/s": ("rad/s", "rad/sec", "rad\u00b7s\u207b\u00b9", "rads-1", "rad s^-1"), "mdps": ("mdps",), "mrad/s": ("mrad/s",),
+    "rad/s": ("rad/s", "rad/sec", "rad\u00b7s\u207b\u00b9", "rads-1", "rad s^-1"), "mdps": ("mdps",),
+    "mrad/s": ("mrad/s",),
     "rpm": ("rpm",), "rev/s": ("rev/s",),
 }  # fmt: skip
 PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
@@ -70,15 +73,18 @@ class Time:
 ISO = "%Y-%m-%dT%H:%M:%S.|"
 _EPOCH = 1.7e9
 _TIMES = (
-    *(Time(name, "s", 0, 4) for name in ("t", "time", "Time", "Time (s)", "time_s", "seconds_elapsed", "Zeit (s)", "Temps (s)",
+    *(Time(name, "s", 0, 4) for name in ("t", "time", "Time", "Time (s)", "time_s", "seconds_elapsed", "Zeit (s)",
+    "Temps (s)",
                                          "elapsed (s)", "sec", "TimeStamp [s]", "timestamp")),
     *(Time(name, "s", 4321.5, 3) for name in ("uptime", "t", "timestamp")),
     *(Time(name, "s", _EPOCH, 3) for name in ("unix_time", "epoch", "timestamp", "time")),
-    *(Time(name, "ms", 0) for name in ("timestamp", "ms", "time_ms", "millis", "Time [ms]", "Zeit [ms]", "t(ms)", "tick",
+    *(Time(name, "ms", 0) for name in ("timestamp", "ms", "time_ms", "millis", "Time [ms]", "Zeit [ms]", "t(ms)",
+    "tick",
                                        "Time since start in ms", "uptime_ms", "time", "elapsed_ms")),
     *(Time(name, "ms", 98765.4321, 3) for name in ("time_ms", "time")),
     *(Time(name, "ms", _EPOCH) for name in ("epoch", "loggingTime", "epoch (ms)", "timestamp", "UnixTime[ms]")),
-    *(Time(name, "us", 12.5) for name in ("time_us", "micros", "t_us", "Time (\u00b5s)", "time [us]", "timestamp", "time")),
+    *(Time(name, "us", 12.5) for name in ("time_us", "micros", "t_us", "Time (\u00b5s)", "time [us]", "timestamp",
+    "time")),
     Time("timestamp", "us", _EPOCH),
     *(Time(name, "ns", 49305.9) for name in ("time_ns", "timestamp", "time")),
     *(Time(name, "ns", _EPOCH) for name in ("timestamp_ns", "time", "epoch")),
@@ -93,13 +99,28 @@ _TIMES = (
 )  # fmt: skip
 TIMES = {f"{one.name}|{one.unit}|{one.start:g}": one for one in _TIMES}
 
-LABELS = ("label", "activity", "Class", "class", "Activity Label", "gesture", "state", "Klasse", "target", "movement", "what")
+LABELS = (
+    "label",
+    "activity",
+    "Class",
+    "class",
+    "Activity Label",
+    "gesture",
+    "state",
+    "Klasse",
+    "target",
+    "movement",
+    "what",
+)
 CODES = (
-    ("walk", "run"), ("walk", "run"), ("0", "1"), ("1", "2"), ("0.0", "1.0"), ("left-right", "up-down"), ("walk fast", "stand"),
+    ("walk", "run"), ("walk", "run"), ("0", "1"), ("1", "2"), ("0.0", "1.0"), ("left-right", "up-down"),
+    ("walk fast", "stand"),
     ("gear1", "gear2"), ("Gehen", "\u00dcben"), ("N", "P"), ("True", "False"), ("walk2", "walk3"),
 )  # fmt: skip
-FILE_NAMES = ("{label}_{n}", "{label}.{n}", "{label}-{n}", "{n}_{label}", "subject{n}_{label}", "rec-{label}-{n}", "{label} {n}",
-              "{label}0{n}", "{label}_s{n}_t1", "{label}_session{n}", "2024-03-0{n}_{label}", "{label}_2024-03-0{n}_10-22-02",
+FILE_NAMES = ("{label}_{n}", "{label}.{n}", "{label}-{n}", "{n}_{label}", "subject{n}_{label}", "rec-{label}-{n}",
+    "{label} {n}",
+              "{label}0{n}", "{label}_s{n}_t1", "{label}_session{n}", "2024-03-0{n}_{label}",
+              "{label}_2024-03-0{n}_10-22-02",
               "Accelerometer_{label}_{n}", "{label}({n})")  # fmt: skip
 PREAMBLES = (
     (), (), (),
@@ -113,9 +134,11 @@ PREAMBLES = (
      "Start Time 12:00:00", "Sampling rate: {rate} Hz"),
     ("sep=;",),
     ("Device,Phone,Model,7", "Start,2024-02-03,,"),
-    ("ets Jun  8 2016 00:22:57", "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)", "configsip: 0, SPIWP:0xee", "ready"),
+    ("ets Jun  8 2016 00:22:57", "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)",
+     "configsip: 0, SPIWP:0xee", "ready"),
     ("1,2,3",),
 )  # fmt: skip
-EXTRAS = ("temperature", "magnetometer", "gravity", "orientation", "quaternion", "norm", "battery", "position", "subject",
+EXTRAS = ("temperature", "magnetometer", "gravity", "orientation", "quaternion", "norm", "battery", "position",
+    "subject",
           "status", "empty", "index", "sample")  # fmt: skip
 FAULTS = ("text", "letter", "torn", "joined", "bytes", "empty", "nan", "blank", "comment", "header")

@@ -310,4 +310,3 @@ def _packed(dialect: Dialect, content: bytes, name: str) -> bytes:
             archive.writestr(name.removesuffix(".zip"), content)
         return out.getvalue()
     return content
-

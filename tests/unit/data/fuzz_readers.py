@@ -162,7 +162,8 @@ SAMPLES: dict[str, Callable[[], tuple[Sample, ...]]] = {
     "channel_windows": lambda: (
         Sample(
             "Inertial Signals/total_acc_x_train.txt", _SIGNALS,
-            beside={"total_acc_y_train.txt": _SIGNALS, "../y_train.txt": b"1\n2\n" * 3, "../subject_train.txt": b"1\n" * 6,
+            beside={"total_acc_y_train.txt": _SIGNALS, "../y_train.txt": b"1\n2\n" * 3,
+            "../subject_train.txt": b"1\n" * 6,
                     "../activity_labels.txt": b"1 WALK\n2 RUN\n"},
             fields={"label_column": "y", "channels": _CHANNELS},
         ),
@@ -218,7 +219,8 @@ def _tried(read: Callable[[], None]) -> bool:
     except EdgeSeqError as error:
         cause: BaseException | None = error
         while cause is not None:  # a size was not checked before memory was taken
-            assert not isinstance(cause, MemoryError), error
+            if isinstance(cause, MemoryError):
+                raise AssertionError(f"memory was asked for before the size was checked: {error}") from error
             cause = cause.__cause__
         return False
     return True
@@ -276,7 +278,7 @@ def main(arguments: Sequence[str]) -> None:
     warnings.simplefilter("ignore")  # a damaged file may warn as well; the command line shows no such warnings
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     names = wanted or [reader.name for reader in READERS]
-    print(json.dumps({name: fuzz(name, int(examples), int(number)) for name in names}))
+    sys.stdout.write(f"{json.dumps({name: fuzz(name, int(examples), int(number)) for name in names})}\n")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +28,8 @@ Outcome = Literal["read", "guessed", "refused"]
 TO_BASE = {"m/s^2": 1.0, "g": names.STANDARD_GRAVITY, "mg": names.STANDARD_GRAVITY / 1000, "deg/s": 1.0,
            "rad/s": 180 / np.pi}  # fmt: skip
 RATES_HZ = (12.5, 20.0, 25.0, 50.0, 50.0, 62.5, 100.0, 104.0, 119.0, 200.0, 400.0)
+COUNTS_PER_G = (16384.0, 8192.0, 4096.0, 2048.0, 1024.0, 256.0, 1 / 0.000061, 1 / 0.000122, 1 / 0.000488)
+COUNTS_PER_DPS = (131.0, 65.5, 16.4, 1 / 0.00875, 1 / 0.07)
 PARTS, IN_PART = 10, 1000
 
 
@@ -49,7 +54,7 @@ def dialects(draw: st.DrawFn) -> Dialect:
     times = tuple(
         draw(st.lists(st.sampled_from(sorted(names.TIMES)), max_size=2, unique_by=lambda one: one.split("|")[0]))
     )
-    header = draw(st.integers(0, 7)) > 0
+    header = draw(st.sampled_from([True] * 7 + [False]))
     dialect = Dialect(
         delimiter=delimiter,
         decimal=decimal,
@@ -64,8 +69,7 @@ def dialects(draw: st.DrawFn) -> Dialect:
         digits=int(str(seldom(5, 3, 2, 8))),
         gravity=gravity,
         turning=float(str(seldom(90.0, 5.0, 400.0))),
-        lsb=(draw(st.sampled_from([16384.0, 8192.0, 4096.0, 2048.0, 1024.0, 256.0, 1 / 0.000061, 1 / 0.000122, 1 / 0.000488])),
-             draw(st.sampled_from([131.0, 65.5, 16.4, 1 / 0.00875, 1 / 0.07]))),
+        lsb=(draw(st.sampled_from(COUNTS_PER_G)), draw(st.sampled_from(COUNTS_PER_DPS))),
         times=times,
         batch=int(str(seldom(1, 5, 10))) if times else 1,
         rate_hz=draw(st.sampled_from(RATES_HZ)),
@@ -220,5 +224,71 @@ def test_ten_thousand_dialects(part: int) -> None:
         outcomes[outcome(dialect)] += 1
 
     each()
-    print(dict(outcomes))
+    sys.stdout.write(f"part {part}: {dict(outcomes)}\n")
     assert outcomes["read"] > 0.4 * outcomes.total()
+
+
+def ways() -> Iterator[tuple[str, Outcome, Dialect]]:
+    """Each name, unit and layout alone, in a plain dialect otherwise, and what comes of it."""
+    plain = Dialect()
+    for name in names.ACCELERATION_NAMES:
+        yield name, "read", replace(plain, names=(name, "gyr{X}"))
+    for name in names.PLAIN_NAMES:
+        yield name, "read", replace(plain, names=(name, "gyr{X}"), six=False)
+    for name in names.LINEAR_NAMES:
+        yield name, "read", replace(plain, names=(name, "gyr{X}"), gravity=False, units_in=" (u)")
+    for name in names.ROTATION_NAMES:
+        yield name, "read", replace(plain, names=("acc{X}", name))
+    for time in names.TIMES:
+        yield time, "refused" if time == BASIC_FORMAT else "read", replace(plain, times=(time,))
+    for unit, spellings in names.SPELLED.items():
+        strange: Outcome = "refused" if unit in ("ft/s^2", "rpm", "rev/s") else "read"
+        for spelled, units_in in product(spellings, ("(u)", " [u]", "row")):
+            one = replace(plain, units_in=units_in)
+            if unit in names.ACCELERATION_UNITS or unit == "counts":
+                yield f"{spelled} {units_in}", strange, replace(one, units=(unit, "deg/s"), spelled=(spelled, "deg/s"))
+            if unit in names.ROTATION_UNITS or unit == "counts":
+                yield f"{spelled} {units_in}", strange, replace(one, units=("g", unit), spelled=("g", spelled))
+    for lsb in COUNTS_PER_G:
+        yield f"{lsb:g}", "read", replace(plain, units=("counts", "deg/s"), lsb=(lsb, 1.0))
+    for preamble, header in product(names.PREAMBLES, (True, False)):
+        yield f"{preamble} {header}", "read", replace(plain, preamble=preamble, header=header)
+    for label in names.LABELS:
+        yield label, "read", replace(plain, label=label)
+    for codes in names.CODES:
+        yield str(codes), "read", replace(plain, codes=codes, label="label")
+        yield f"folders {codes}", "read", replace(plain, codes=codes, layout="folders")
+    for name in names.FILE_NAMES:
+        yield name, "read", replace(plain, file_name=name, layout="files")
+    for extra in names.EXTRAS:
+        yield extra, "read", replace(plain, extras=(extra,))
+    for fault in names.FAULTS:
+        yield fault, "read", replace(plain, faults=((30, fault),))
+    for encoding, line_end in product(
+        ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"), ("\n", "\r\n", "\r")
+    ):
+        yield encoding, "read", replace(plain, encoding=encoding, line_end=line_end)
+    for delimiter, decimal in product((",", ";", "\t", "|", " "), (".", ",")):
+        one = replace(plain, delimiter=delimiter, decimal=decimal, quoted=delimiter == decimal)
+        yield f"{delimiter} {decimal}", "read", one
+        yield f"{delimiter} at the end", "read", replace(one, row_end=delimiter.strip(), header=False)
+    for suffix, packed in product((".csv", ".txt", ".tsv", ".dat", ".log", ".CSV"), ("", ".gz", ".zip")):
+        yield f"{suffix}{packed}", "read", replace(plain, suffix=suffix, packed=packed)
+    yield "samples that share a stamp", "read", replace(plain, batch=10)
+
+
+BASIC_FORMAT = "timestamp|%Y%m%dT%H%M%S.|Z|0"
+WAYS = list(ways())
+
+
+def differences(some: Sequence[tuple[str, Outcome, Dialect]]) -> list[tuple[str, Outcome]]:
+    return [(name, found) for name, expected, one in some if (found := outcome(possible(one))) != expected]
+
+
+def test_some_names_units_and_layouts_are_read() -> None:
+    assert not differences(WAYS[::7])
+
+
+@pytest.mark.slow
+def test_all_names_units_and_layouts_are_read() -> None:
+    assert not differences(WAYS)

@@ -14,7 +14,7 @@ from edge_seq.data.readers import READERS
 pytest.importorskip("resource")
 pytest.importorskip("scipy")
 pytest.importorskip("h5py")
-from tests.unit.data.fuzz_readers import SAMPLES  # noqa: E402  (it needs what was looked for above)
+from tests.unit.data.fuzz_readers import SAMPLES
 
 NAMES = [reader.name for reader in READERS]
 
@@ -38,6 +38,6 @@ def test_changed_files_are_read_or_refused() -> None:
 @pytest.mark.parametrize("reader", NAMES)
 def test_a_thousand_changed_files_are_read_or_refused(reader: str) -> None:
     found = fuzz(1000, 2, reader)[reader]
-    print(reader, found)
+    sys.stdout.write(f"{reader}: {found}\n")
     assert found["files"] >= 500
     assert found["read"] > 0

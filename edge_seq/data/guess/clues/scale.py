@@ -190,10 +190,9 @@ def _nearest(
     if not ranked:
         return None
     (away, unit), *others = ranked
-    doubt = ", ".join(
-        f"{other} for 1 g" if other in counts else other for next_, other in others if next_ < away + _ALIKE
-    )
-    return _Found(unit, fitting[unit][1], f"; only a guess, since {doubt} is as near" if doubt else "")
+    near_by = [f"counts, {one} for 1 g," if one in counts else one for other, one in others if other < away + _ALIKE]
+    doubt = f"; only a guess, since {' or '.join(near_by)} would fit as well" if near_by else ""
+    return _Found(unit, fitting[unit][1], doubt)
 
 
 def _physical(title: str, column_unit: str, unit: str, how: str, largest: float, stated_range: float | None) -> Scale:
