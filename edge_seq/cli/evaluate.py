@@ -2,35 +2,77 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, print_json, print_line, print_tables, print_warning, progress
+from edge_seq.cli.output import (
+    JsonOption,
+    print_json,
+    print_line,
+    print_stderr_warning,
+    print_tables,
+    print_warning,
+    progress,
+)
+from edge_seq.cli.run import DataOption
 from edge_seq.support.errors import ConfigError
 
 if TYPE_CHECKING:
+    from edge_seq.data.readers.for_model import OtherRecordings
+    from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
     from edge_seq.workflow.folder import RunFolder
 
 
-def _evaluate_streams(run: RunFolder, side: str, tolerance_s: float | None, *, as_json: bool) -> None:
-    from edge_seq.workflow.streams import evaluate_streams
-
-    with progress("evaluating streams", 1, quiet=as_json) as update:
-        results = evaluate_streams(run, side, tolerance_s=tolerance_s, progress=update)
-    if as_json:
-        print_json(results)
-        return
+def _print_streams(results: StreamEvaluation, name: str) -> None:
     overall, by_class = results.tables()
-    print_tables([overall], name=run.path.name)
+    print_tables([overall], name=name)
     print_warning(results.note.warning)
     print_tables([by_class])
 
 
+def _print_windows(results: Evaluation, name: str) -> None:
+    scores, *calibration, confusion = results.tables()
+    print_tables([scores], name=name)
+    print_warning(results.note.warning)
+    print_tables(calibration)
+    if results.reliability is not None:
+        print_line(results.reliability.temperature_text())
+    print_tables([confusion])
+    for line in results.advice or ():
+        print_line(line)
+
+
+def _other_recordings(run: RunFolder, source: Path, data: str | None) -> OtherRecordings:
+    """Recordings that are not of the run, read by its data source or another."""
+    from edge_seq.data.readers.for_model import other_recordings
+    from edge_seq.workflow.folder import data_file_for, load_run_float
+
+    model = load_run_float(run)
+    found = data_file_for(run.path, data)
+    if found is None:
+        raise ConfigError(
+            f"evaluate: {source} needs a data source, which says where its labels are, and the run has none"
+            f"{'' if data is None else ' with --data contract'}; make one: edge-seq data check "
+            f"{shlex.quote(str(source))} --write data.toml, and give it with --data data.toml"
+        )
+    return other_recordings(source, found.source, found.file, model.contract, labels=model.labels)
+
+
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    side: Annotated[str, typer.Option(help="Side of the split to score: train, validation or test.")] = "test",
+    side: Annotated[
+        str | None,
+        typer.Option(help="Side of the split to score: train, validation or test. Default: test.", show_default=False),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(help="Score other recordings instead: a file or a folder of labelled ones.", show_default=False),
+    ] = None,
+    data: DataOption = None,
     baselines: Annotated[
         bool,
         typer.Option(
@@ -57,30 +99,45 @@ def command(
 ) -> None:
     """Score the float and the integer model on one side of the split, beside a majority guess and a random forest.
 
+    With --source other recordings are scored, which are read as the run's data source says; nothing is written then.
     Intervals are 95 % bootstrap intervals over groups. torch is not needed.
 
     Example: edge-seq evaluate runs/hapt --side validation
+
+    Example: edge-seq evaluate runs/walks --source new_recordings/ --stream
     """
-    from edge_seq.workflow.evaluate import evaluate_run
+    from edge_seq.scores.evaluation import StreamEvaluation
+    from edge_seq.workflow.evaluate import evaluate_recordings, evaluate_run
     from edge_seq.workflow.folder import open_run
+    from edge_seq.workflow.streams import evaluate_other_streams, evaluate_streams
 
     opened = open_run(run)
-    if stream:
-        _evaluate_streams(opened, side, tolerance_s, as_json=as_json)
-        return
-    if tolerance_s is not None:
+    if tolerance_s is not None and not stream:
         raise ConfigError("evaluate: --tolerance-s is for events, which are scored with --stream only; add --stream")
+    if source is None and data is not None:
+        raise ConfigError("evaluate: --data says how other recordings are written; give them with --source")
+    if source is not None and side is not None:
+        raise ConfigError(f"evaluate: --side {side} is of the run's own recordings, --source of others; give one")
+    others = None if source is None else _other_recordings(opened, source, data)
+    if others is not None:
+        sys.stderr.write(f"edge-seq: {source} is {others.described()}\n")
+    results: Evaluation | StreamEvaluation
     with progress("evaluating", 1, quiet=as_json) as update:
-        results = evaluate_run(opened, side, baselines=baselines, progress=update)
+        if others is None and stream:
+            results = evaluate_streams(opened, side or "test", tolerance_s=tolerance_s, progress=update)
+        elif others is None:
+            results = evaluate_run(opened, side or "test", baselines=baselines, progress=update)
+        elif stream:
+            results = evaluate_other_streams(opened, others, tolerance_s=tolerance_s, progress=update)
+        else:
+            results = evaluate_recordings(opened, others, baselines=baselines, progress=update)
+    for note in () if others is None else others.reading():
+        sys.stderr.write(f"edge-seq: while reading: {note}\n")
+    if others is not None and (constant := others.constant()) is not None:
+        print_stderr_warning(constant)
     if as_json:
         print_json(results)
-        return
-    scores, *calibration, confusion = results.tables()
-    print_tables([scores], name=run.name)
-    print_warning(results.note.warning)
-    print_tables(calibration)
-    if results.reliability is not None:
-        print_line(results.reliability.temperature_text())
-    print_tables([confusion])
-    for line in results.advice or ():
-        print_line(line)
+    elif isinstance(results, StreamEvaluation):
+        _print_streams(results, run.name)
+    else:
+        _print_windows(results, run.name)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_seq.cli.output import BaudOption, JsonOption, print_json, print_line
-from edge_seq.cli.run import open_source_file
+from edge_seq.cli.run import DataOption, samples_of_source
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.errors import ConfigError
 
 if TYPE_CHECKING:
     from edge_seq.backends.onnx.run import OnnxModel
     from edge_seq.live.monitor import MonitorState
+    from edge_seq.workflow.folder import DataFile
 
 REDRAW_S = 0.2
 Watch = Callable[[threading.Event], None]
@@ -32,7 +33,13 @@ def _open_model(model: Path | None) -> OnnxModel | None:
 
 
 def _open_source(
-    stack: ExitStack, port: str | None, source: str | None, model: OnnxModel | None, baud: int, speed: float
+    stack: ExitStack,
+    port: str | None,
+    source: str | None,
+    model: OnnxModel | None,
+    data: DataFile | None,
+    baud: int,
+    speed: float,
 ) -> tuple[MonitorState, Watch]:
     """Open the board or the file. Return the monitor's state and the function that fills it until it is stopped."""
     from edge_seq.device.client import open_device
@@ -44,10 +51,9 @@ def _open_source(
         return state, lambda stop: monitor.watch_board(device, state, stop, model)
     assert source is not None
     assert model is not None  # the command checked both
-    file = stack.enter_context(open_source_file(source))
-    name = Path(source).name
-    of_file = monitor.state_of_file(name, model)
-    return of_file, lambda stop: monitor.watch_file(file, name, of_file, stop, model, speed=speed)
+    of_file = monitor.state_of_file(Path(source).name, model)
+    samples = samples_of_source(stack, source, model, data, warn=of_file.say)
+    return of_file, lambda stop: monitor.watch_samples(samples, of_file, stop, model, speed=speed)
 
 
 class _Watcher(threading.Thread):
@@ -101,8 +107,11 @@ def command(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(help="CSV file to play instead of a board. Needs --model.", show_default=False),
+        typer.Option(
+            help="File or folder of recordings to play instead of a board. Needs --model.", show_default=False
+        ),
     ] = None,
+    data: DataOption = None,
     model: Annotated[
         Path | None,
         typer.Option(
@@ -128,6 +137,8 @@ def command(
 ) -> None:
     """Watch a board or a recording live: signals, probabilities, decisions, and lost samples.
 
+    A recording is read as the data source of the model's run says; see edge-seq run.
+
     The monitor runs in the terminal, or with --web as a page that only this computer can open. With --json nothing is
     drawn, and the result is printed at the end.
 
@@ -135,12 +146,17 @@ def command(
 
     Example: edge-seq monitor --source drive.csv --model runs/demo/lstm --speed 10 --web
     """
+    from edge_seq.workflow.folder import data_file_for
+
     if (port is None) == (source is None):
         raise ConfigError("monitor: give one of --port (a board) and --source (a recording)")
     if source is not None and model is None:
         raise ConfigError("monitor: --source needs a model that classifies the recording; give --model RUN")
+    if port is not None and data is not None:
+        raise ConfigError("monitor: --data says how a file is written, but --port is a board; leave it out")
+    said = data_file_for(model, data) if source is not None and model is not None else None
     with ExitStack() as stack:
-        state, watch = _open_source(stack, port, source, _open_model(model), baud, speed)
+        state, watch = _open_source(stack, port, source, _open_model(model), said, baud, speed)
         watcher = _Watcher(watch, state)
         stack.callback(watcher.stop)
         until = None if duration_s is None else time.monotonic() + duration_s

@@ -87,8 +87,8 @@ def notes(result: Comparison) -> list[str]:
     if result.trainings_left:
         left = f"{result.trainings_left} trainings are not done yet"
         lines.append(f"{left}; the same command with --workers 1 or more continues")
-    if result.takeovers:
-        lines.append(f"trainings taken over from workers that stopped sending heartbeats: {result.takeovers}")
+    if result.lost:
+        lines.append(f"workers that died on a training, which another then did: {result.lost}")
     if result.solved_up_to:
         solved = [
             f"{one.cell} {one.hidden_size} {one.first_weights} {one.time_steps or 'none'}"

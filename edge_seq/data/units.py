@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import get_args
 
 import numpy as np
@@ -31,11 +32,12 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
 }
 _BY_SPELLING = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
 _PLAIN = str.maketrans(dict.fromkeys("^*·⋅()[]") | {"²": "2", "¹": "1", "⁻": "-", "\u2212": "-", "º": "°", "μ": "µ"})
-# Value of each unit in the first unit of its kind.
-_KINDS: tuple[dict[str, float], ...] = (
-    {"m/s^2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000, "mm/s^2": 0.001, "cm/s^2": 0.01},
-    {"rad/s": 1.0, "deg/s": 1 / DEGREES_IN_RADIAN, "mdps": 0.001 / DEGREES_IN_RADIAN, "mrad/s": 0.001},
-    {"uT": 1.0},
+# Value of each unit in the first unit of its kind. Ratios of fractions are rounded once, so 1 g is exactly 1000 mg.
+_GRAVITY, _DEGREE, _MILLI = Fraction(str(STANDARD_GRAVITY)), 1 / Fraction(DEGREES_IN_RADIAN), Fraction(1, 1000)
+_KINDS: tuple[dict[str, Fraction], ...] = (
+    {"m/s^2": Fraction(1), "g": _GRAVITY, "mg": _MILLI * _GRAVITY, "mm/s^2": _MILLI, "cm/s^2": 10 * _MILLI},
+    {"rad/s": Fraction(1), "deg/s": _DEGREE, "mdps": _MILLI * _DEGREE, "mrad/s": _MILLI},
+    {"uT": Fraction(1)},
 )
 # Channel unit for a column unit that no channel has.
 CHANNEL_UNIT: dict[str, Unit] = {"mm/s^2": "m/s^2", "cm/s^2": "m/s^2", "mdps": "deg/s", "mrad/s": "rad/s"}
@@ -105,14 +107,14 @@ def conversion_factor(found: str, wanted: Unit, *, what: str) -> float:
     Raises:
         ContractError: the units measure different quantities, or one of them is ``counts``.
 
-    >>> conversion_factor("mg", "g", what="ax"), round(conversion_factor("deg/s", "rad/s", what="gx"), 5)
-    (0.001, 0.01745)
+    >>> conversion_factor("mg", "g", what="ax"), conversion_factor("deg/s", "rad/s", what="gx")
+    (0.001, 0.017453292519943295)
     """
     if found == wanted:
         return 1.0
     for kind in _KINDS:
         if found in kind and wanted in kind:
-            return round(kind[found] / kind[wanted], 15)
+            return float(kind[found] / kind[wanted])
     hint = (
         "Give column_full_scale, the value of the largest count"
         if found == "counts"

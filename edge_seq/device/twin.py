@@ -59,7 +59,7 @@ from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import is_coarse, padded
 from edge_seq.support.errors import DeviceError
 
-ABI = 2  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
+ABI = 3  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
 STREAM_SAMPLES = 16  # most samples in a frame
 PASSED = SelfTest(0, 0, 0)
 FIFO_SAMPLES = 64  # samples that the sensor keeps until they are read

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from edge_seq.live.samples import (
     Gap,
     InputWatch,
     RateMeter,
+    Start,
     contract_of,
     in_units,
     off_rate_message,
@@ -211,6 +212,14 @@ class MonitorState:
             self._num_bins += 1
         self.say(str(gap))
 
+    def add_start(self, start: Start) -> None:
+        """Add the start of a recording: a break in the signals."""
+        with self._lock:
+            self._open_bin, self._open_size = [], 0
+            self._bins.append(())
+            self._num_bins += 1
+        self.say(f"recording {start.recording}: {start.samples:,} samples")
+
     def add_decision(
         self, time_s: float, label: int, probabilities: Iterable[float], decision: int | None = None
     ) -> None:
@@ -343,57 +352,66 @@ def state_of_file(name: str, model: OnnxModel) -> MonitorState:
     return MonitorState(clean(name), clean(decider), model.contract, tuple(map(clean, model.labels)))
 
 
-def watch_file(
-    lines: TextIO, name: str, state: MonitorState, stop: threading.Event, model: OnnxModel, *, speed: float
+def watch_samples(
+    samples: Iterable[NDArray[np.int16] | Gap | Start],
+    state: MonitorState,
+    stop: threading.Event,
+    model: OnnxModel,
+    *,
+    speed: float,
 ) -> None:
-    """Fill the state from the lines of a recording, ``speed`` times as fast as it was recorded.
+    """Fill the state from the samples of a file, ``speed`` times as fast as they were recorded.
 
     Raises:
-        ContractError, DataError: see :func:`edge_seq.live.run.read_samples`.
+        ContractError, DataError: as reading the samples says.
     """
-    from edge_seq.live.run import read_samples
-
-    samples = read_samples(lines, model.contract, raw_counts=False, name=name, warn=state.say)
     paced = _paced(samples, model.contract.sample_rate_hz * speed, stop)
     _watch_model(_metered(paced, state, speed), state, model, stop)
 
 
-def _paced(samples: Iterable[NDArray[np.int16]], rate_hz: float, stop: threading.Event) -> Iterator[NDArray[np.int16]]:
-    began_s = time.monotonic()
-    for index, sample in enumerate(samples):
-        ahead_s = index / rate_hz - (time.monotonic() - began_s)
+def _paced(
+    samples: Iterable[NDArray[np.int16] | Gap | Start], rate_hz: float, stop: threading.Event
+) -> Iterator[NDArray[np.int16] | Gap | Start]:
+    began_s, given = time.monotonic(), 0
+    for item in samples:
+        ahead_s = given / rate_hz - (time.monotonic() - began_s)
         if ahead_s > 0.02 and stop.wait(ahead_s):
             return
-        yield sample
+        given += not isinstance(item, Gap | Start)
+        yield item
 
 
 def _metered(
-    samples: Iterable[NDArray[np.int16]], state: MonitorState, speed: float
-) -> Iterator[NDArray[np.int16] | Gap]:
-    meter = RateMeter(state.contract.sample_rate_hz * speed)
-    for index, sample in enumerate(samples):
-        meter.add(index + 1)
-        state.rate_hz = None if meter.rate_hz is None else meter.rate_hz / speed
-        yield sample
+    samples: Iterable[NDArray[np.int16] | Gap | Start], state: MonitorState, speed: float
+) -> Iterator[NDArray[np.int16] | Gap | Start]:
+    meter, given = RateMeter(state.contract.sample_rate_hz * speed), 0
+    for item in samples:
+        if not isinstance(item, Gap | Start):
+            given += 1
+            meter.add(given)
+            state.rate_hz = None if meter.rate_hz is None else meter.rate_hz / speed
+        yield item
 
 
 def _watch_model(
-    samples: Iterable[NDArray[np.int16] | Gap], state: MonitorState, model: OnnxModel, stop: threading.Event
+    samples: Iterable[NDArray[np.int16] | Gap | Start], state: MonitorState, model: OnnxModel, stop: threading.Event
 ) -> None:
     from edge_seq.live.run import decide
 
-    def seen() -> Iterator[NDArray[np.int16] | Gap]:
+    def seen() -> Iterator[NDArray[np.int16] | Gap | Start]:
         for item in samples:
             if stop.is_set():
                 return
             if isinstance(item, Gap):
                 state.add_gap(item)
+            elif isinstance(item, Start):
+                state.add_start(item)
             else:
                 state.add_samples(item[np.newaxis])
             yield item
 
     for decision in decide(model, seen()):
-        if not isinstance(decision, Gap):
+        if not isinstance(decision, Gap | Start):
             _add_named(decision, state, model)
 
 

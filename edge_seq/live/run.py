@@ -12,12 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx.metadata import DECISION
+from edge_seq.backends.onnx.metadata import COUNTS, DECISION
 from edge_seq.backends.onnx.run import OnnxModel, initial_states
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.data.checks import check_finite, check_rate, check_saturation, find_gaps
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
-from edge_seq.live.samples import MAX_SATURATED_SHARE, RATE_TOLERANCE, UNKNOWN, Gap, InputWatch, Warn, in_units
+from edge_seq.live.samples import (
+    MAX_SATURATED_SHARE,
+    RATE_TOLERANCE,
+    UNKNOWN,
+    Gap,
+    InputWatch,
+    Start,
+    Warn,
+    in_units,
+)
 from edge_seq.support.errors import ConfigError, ContractError, DataError
 
 TIME_COLUMNS = ("t", "time")  # default names of the time column, seconds
@@ -29,8 +38,8 @@ class Decision:
     """A label for the samples up to one.
 
     Attributes:
-        sample: index of the latest sample, from 0.
-        time_s: time of that sample since the start of the stream at the contract's rate, seconds.
+        sample: index of the latest sample, from 0 at the start of the stream or recording.
+        time_s: time of that sample since that start at the contract's rate, seconds.
         label: class name.
         probabilities: probability of each class, by name.
         decision: output of the decision stage, a class name or ``UNKNOWN``; None if there is no decision stage.
@@ -52,12 +61,14 @@ class RunStats:
         labels: labels that the model gave.
         gaps: gaps in the samples.
         busy_s: time spent in the model, seconds.
+        recordings: recordings that began, if the source tells them apart.
     """
 
     samples: int = 0
     labels: int = 0
     gaps: int = 0
     busy_s: float = 0.0
+    recordings: int = 0
 
     @property
     def samples_per_second(self) -> float:
@@ -66,20 +77,21 @@ class RunStats:
 
     def __str__(self) -> str:
         gaps = f", {self.gaps} gaps" if self.gaps else ""
+        apart = f" in {self.recordings:,} recordings" if self.recordings > 1 else ""
         speed = f"; the model takes {self.samples_per_second:,.0f} samples a second here" if self.samples else ""
-        return f"{self.samples:,} samples, {self.labels:,} labels{gaps}{speed}"
+        return f"{self.samples:,} samples{apart}, {self.labels:,} labels{gaps}{speed}"
 
 
 def decide(
-    model: OnnxModel, samples: Iterable[NDArray[np.int16] | Gap], stats: RunStats | None = None
-) -> Iterator[Decision | Gap]:
+    model: OnnxModel, samples: Iterable[NDArray[np.int16] | Gap | Start], stats: RunStats | None = None
+) -> Iterator[Decision | Gap | Start]:
     """Run the model on samples int16 [C] one by one; yields a decision whenever the model gives a label.
 
-    A gap resets the states, starts a new window and is yielded too. Lost samples count in ``Decision.sample``.
+    A gap resets the states, starts a new window and is yielded too. Lost samples count in ``Decision.sample``. The
+    start of a recording does the same, and samples are counted from 0 again.
     """
     stats = RunStats() if stats is None else stats
     states = initial_states(model, 1)
-    names = [output.name for output in model.session.get_outputs()]
     index = -1
     for counts in samples:
         if isinstance(counts, Gap):
@@ -87,9 +99,13 @@ def decide(
             index += counts.lost or 0
             yield counts
             continue
+        if isinstance(counts, Start):
+            states, index, stats.recordings = initial_states(model, 1), -1, stats.recordings + 1
+            yield counts
+            continue
         index += 1
         began = time.perf_counter()
-        outputs = dict(zip(names, model.session.run(names, {"counts": counts[np.newaxis], **states}), strict=True))
+        outputs = model.run({COUNTS: counts[np.newaxis], **states})
         stats.busy_s += time.perf_counter() - began
         stats.samples += 1
         states = {name: outputs[name + NEXT] for name in states}
@@ -166,7 +182,7 @@ def read_samples(
     if missing:
         raise ContractError(
             f"stream {name}: the header {columns} must hold each channel of the model once; {missing} it does not. "
-            "Rename the columns"
+            "Rename the columns, or give the data source of the file (TOML) with --data"
         )
     positions = [columns.index(channel) for channel in contract.channel_names]
     time_position = _find_time(columns, contract, time_column, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.checks import check_saturation
+from edge_seq.data.recording import Recording
 from edge_seq.device.client import Device, SampleBlock
 from edge_seq.device.contract import contract_differences
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
@@ -49,6 +50,19 @@ class Gap:
     def __str__(self) -> str:
         lost = "an unknown number of samples lost, the device restarted" if self.lost is None else f"{self.lost} lost"
         return f"gap before sample {self.sample}: {lost}"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The start of a recording: the model starts anew, and samples are counted from 0 again.
+
+    Attributes:
+        recording: name of the recording.
+        samples: number of its samples.
+    """
+
+    recording: str
+    samples: int
 
 
 def is_port(source: str) -> bool:
@@ -236,6 +250,26 @@ def off_rate_message(name: str, rate_hz: float, expected_hz: float) -> str:
         f"{expected_hz:g} Hz with a tolerance of {RATE_TOLERANCE:.0%}. Correct the sensor's rate in the firmware, or "
         "train for this rate"
     )
+
+
+def samples_of_recordings(
+    recordings: Iterable[Recording], contract: SensorContract, *, name: str, warn: Warn
+) -> Iterator[NDArray[np.int16] | Start]:
+    """Yield the start of each recording, and its samples int16 [C] one by one.
+
+    Args:
+        recordings: recordings under the contract.
+        contract: sensor contract of the model that takes the samples.
+        name: name of their source, for warnings.
+        warn: called once for each constant channel and once for saturation.
+    """
+    watch = InputWatch(contract, name, warn)
+    for recording in recordings:
+        counts = np.asarray(recording.counts)
+        yield Start(recording.name, len(counts))
+        for sample in counts:
+            watch.add(in_units(sample[np.newaxis], contract))
+            yield sample
 
 
 def samples_of(

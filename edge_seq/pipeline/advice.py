@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from edge_seq.data.recording import Windows, select_windows
 from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.model import FloatModel
 from edge_seq.pipeline.config import RunConfig
+from edge_seq.pipeline.logits import float_logits
 
 FAR_BEHIND_FOREST = 0.03  # of accuracy; smaller differences are within the spread of most test parts
 FAR_BEHIND_TRAINING = 0.15
 FEW_OPTIMISER_STEPS = 500  # a training with fewer steps has often not learnt its classes yet
+TRAINING_WINDOWS_SCORED = 1000  # at most, spread evenly
+
+
+def training_accuracy(model: FloatModel, train: Windows) -> float:
+    """Accuracy of a model on at most 1,000 of its training windows, to compare a score on other windows with."""
+    few = np.unique(np.linspace(0, len(train.labels) - 1, TRAINING_WINDOWS_SCORED).astype(int))
+    seen = select_windows(train, few)
+    return float((float_logits(model, seen.counts).argmax(axis=1) == seen.labels).mean())
 
 
 def steps_of(windows: int, config: RunConfig) -> int:

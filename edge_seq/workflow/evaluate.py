@@ -1,4 +1,4 @@
-"""edge-seq evaluate: scores of the float and the integer model on windows of one side of the split."""
+"""edge-seq evaluate: scores of the float and the integer model on windows of a side, or of other recordings."""
 
 from __future__ import annotations
 
@@ -6,33 +6,40 @@ import hashlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import Windows, select_windows
+from edge_seq.data.recording import Windows
+from edge_seq.data.stored import blocks
 from edge_seq.data.window_file import load_windows, windows_hash
+from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
-from edge_seq.pipeline.advice import advise
+from edge_seq.pipeline.advice import advise, training_accuracy
 from edge_seq.pipeline.logits import float_logits, real_logits
-from edge_seq.pipeline.prepare import split_note
-from edge_seq.scores.evaluation import Evaluation
+from edge_seq.scores.evaluation import Evaluation, SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
-from edge_seq.support.json_tables import load_json, load_result, save_json
+from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.workflow.folder import (
     RunFolder,
     load_run_config,
     load_run_float,
     load_run_int,
+    load_run_training,
+    note_of_run,
     temperature_of_run,
     writes_to_run,
 )
 
+if TYPE_CHECKING:
+    from edge_seq.data.readers.for_model import OtherRecordings
+
 EVALUATE_STEPS = 3
-TRAINING_WINDOWS_SCORED = 1000  # at most, spread evenly, to compare a score with that of the training part
+OTHER_RECORDINGS = "other recordings"  # in place of the kind of split
 
 Progress = Callable[[int, int, str], None]
 
@@ -64,16 +71,80 @@ def evaluate_run(
     """
     path = run.windows(side)
     model = load_run_float(run)
+    windows = load_windows(path, num_classes=model.num_classes)
+    results = _evaluate(
+        run,
+        windows,
+        side=side,
+        note=note_of_run(run),
+        baselines=baselines,
+        earlier=(*_scored_before(run, side), *earlier),
+        progress=progress,
+    )
+    save_json(run.metrics(side), results)
+    return results
+
+
+def evaluate_recordings(
+    run: RunFolder, recordings: OtherRecordings, *, baselines: bool = True, progress: Progress = lambda *_: None
+) -> Evaluation:
+    """Score the models of a run on windows of other recordings. Nothing is written.
+
+    Args:
+        run: folder of the run.
+        recordings: labelled recordings, read for the float model of the run.
+        baselines: True trains and scores the baselines.
+        progress: called with steps done, steps in all, and what is being done.
+
+    Raises:
+        ConfigError, DataError, ContractError, ModelError: as the steps say.
+        ToolError: baselines are to be scored and scikit-learn is missing.
+    """
+    contract = load_run_float(run).contract
+    progress(0, EVALUATE_STEPS, "reading recordings")
+    windows = make_windows(
+        tuple(recordings),
+        length=contract.window_length,
+        stride=contract.window_stride,
+        minimum_share=recordings.source.minimum_share,
+    )
+    note = note_of_others(run, windows)
+    return _evaluate(run, windows, side=recordings.source.path, note=note, baselines=baselines, progress=progress)
+
+
+def note_of_others(run: RunFolder, windows: Windows) -> SplitNote:
+    """Note for scores on other recordings than those of the run, with a warning if training windows are among them."""
+    train = load_windows(run.windows("train"))
+    known = {hash(window.tobytes()) for block in blocks(train.counts) for window in block}
+    moving = (window for window in windows.counts if (window != window[0]).any())  # still ones may be equal by chance
+    same = sum(hash(window.tobytes()) in known for window in moving)
+    if not same:
+        return SplitNote(OTHER_RECORDINGS)
+    return SplitNote(
+        OTHER_RECORDINGS,
+        f"{same:,} of {len(windows.labels):,} windows are training windows of this run, so the scores are too good",
+    )
+
+
+def _evaluate(
+    run: RunFolder,
+    windows: Windows,
+    *,
+    side: str,
+    note: SplitNote,
+    baselines: bool,
+    earlier: Sequence[Evaluation] = (),
+    progress: Progress,
+) -> Evaluation:
+    """Score the models of a run and the baselines on windows."""
+    model = load_run_float(run)
     quantized = load_run_int(run) if run.int_model.is_file() else None
     config = load_run_config(run)
     seed = config.training.seed
-    windows = load_windows(path, num_classes=model.num_classes)
     train = load_windows(run.windows("train"), num_classes=model.num_classes)
     key = _baselines_key(model, train, windows, seed)
     forest_by = sklearn_version()
-    kept = next(
-        (found for found in (*_scored_before(run, side), *earlier) if _same_baselines(found, key, forest_by)), None
-    )
+    kept = next((found for found in earlier if _same_baselines(found, key, forest_by)), None)
     if baselines and kept is None and forest_by is None:
         raise ToolError(
             "edge-seq evaluate needs scikit-learn for the random forest, but it is not installed; "
@@ -102,9 +173,7 @@ def evaluate_run(
         grown_by = forest_by
         majority = score(majority_baseline(train.labels, count, classes))
         forest = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
-    few = np.unique(np.linspace(0, len(train.labels) - 1, TRAINING_WINDOWS_SCORED).astype(int))
-    seen = select_windows(train, few)
-    of_training = float((float_logits(model, seen.counts).argmax(axis=1) == seen.labels).mean())
+    of_training = training_accuracy_of(run, model, train)
     shown = int_scores or float_scores
     advice = advise(
         config,
@@ -118,7 +187,7 @@ def evaluate_run(
         side=side,
         training_accuracy=of_training,
         advice=advice or None,
-        note=split_note(config, load_json(run.training) if run.training.is_file() else None),
+        note=note,
         model_hash=model_hash(model),
         float_model=float_scores,
         # labels do not depend on the decision stage
@@ -130,9 +199,14 @@ def evaluate_run(
         baselines_of=None if forest is None else key,
         baselines_by=grown_by,
     )
-    save_json(run.metrics(side), results)
     progress(EVALUATE_STEPS, EVALUATE_STEPS, "done")
     return results
+
+
+def training_accuracy_of(run: RunFolder, model: FloatModel, train: Windows) -> float:
+    """Accuracy on training windows, as the training wrote it; scored now for runs of releases that did not."""
+    training = load_run_training(run)
+    return training_accuracy(model, train) if training is None else training.training_accuracy
 
 
 def _baselines_key(model: FloatModel, train: Windows, windows: Windows, seed: int) -> str:

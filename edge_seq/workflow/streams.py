@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edge_seq.data.recording import SIDES, Recording
 from edge_seq.data.splits import check_split_kind
 from edge_seq.data.window_file import windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.model import model_hash
-from edge_seq.pipeline.prepare import load_data, split_note, split_recordings
+from edge_seq.pipeline.prepare import load_data, split_recordings
 from edge_seq.pipeline.streams import (
+    LabelStream,
     decisions_of_stages,
     float_streams,
     int_streams,
@@ -19,11 +21,22 @@ from edge_seq.pipeline.streams import (
     tolerance_of,
 )
 from edge_seq.pipeline.timelines import save_timelines
-from edge_seq.scores.evaluation import StreamEvaluation
+from edge_seq.scores.evaluation import SplitNote, StreamEvaluation
 from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
+from edge_seq.workflow.evaluate import note_of_others
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    load_run_int,
+    note_of_run,
+    writes_to_run,
+)
+
+if TYPE_CHECKING:
+    from edge_seq.data.readers.for_model import OtherRecordings
 
 STREAM_STEPS = 3
 
@@ -103,13 +116,65 @@ def evaluate_streams(
     Raises:
         ConfigError, DataError, ModelError: as the steps say.
     """
+    progress(0, STREAM_STEPS, "reading recordings")
+    recordings = load_recordings(run, side).recordings
+    results, streams, timelines = _evaluate(
+        run, recordings, side=side, note=note_of_run(run), tolerance_s=tolerance_s, progress=progress
+    )
+    save_timelines(run.stream_timelines(side), streams, timelines)
+    save_json(run.stream_metrics(side), results)
+    progress(STREAM_STEPS, STREAM_STEPS, "done")
+    return results
+
+
+def evaluate_other_streams(
+    run: RunFolder,
+    recordings: OtherRecordings,
+    *,
+    tolerance_s: float | None = None,
+    progress: Progress = lambda *_: None,
+) -> StreamEvaluation:
+    """Score the models of a run on other whole recordings. Nothing is written.
+
+    Args:
+        run: folder of the run.
+        recordings: labelled recordings, read for the float model of the run.
+        tolerance_s: see :func:`evaluate_streams`.
+        progress: called with steps done, steps in all, and what is being done.
+
+    Raises:
+        ConfigError, DataError, ContractError, ModelError: as the steps say.
+    """
+    progress(0, STREAM_STEPS, "reading recordings")
+    found = tuple(recordings)
+    contract = load_run_float(run).contract
+    windows = make_windows(
+        found,
+        length=contract.window_length,
+        stride=contract.window_stride,
+        minimum_share=recordings.source.minimum_share,
+    )
+    note, side = note_of_others(run, windows), recordings.source.path
+    results, _, _ = _evaluate(run, found, side=side, note=note, tolerance_s=tolerance_s, progress=progress)
+    progress(STREAM_STEPS, STREAM_STEPS, "done")
+    return results
+
+
+def _evaluate(
+    run: RunFolder,
+    recordings: Sequence[Recording],
+    *,
+    side: str,
+    note: SplitNote,
+    tolerance_s: float | None,
+    progress: Progress,
+) -> tuple[StreamEvaluation, dict[str, list[LabelStream]], dict[str, list[Timeline]]]:
+    """Score the models of a run on recordings; returns the scores, and streams and timelines by model."""
     model = load_run_float(run)
     quantized = load_run_int(run) if run.int_model.is_file() else None
     config = load_run_config(run)
     contract = model.contract
     tolerance = tolerance_of(model) if tolerance_s is None else tolerance_s
-    progress(0, STREAM_STEPS, "reading recordings")
-    recordings = load_recordings(run, side).recordings
 
     def score(timelines: list[Timeline]) -> StreamMetrics:
         return score_streams(
@@ -133,7 +198,7 @@ def evaluate_streams(
     scores = {name: score(lines) for name, lines in timelines.items()}
     results = StreamEvaluation(
         side=side,
-        note=split_note(config),
+        note=note,
         model_hash=model_hash(quantized or model),
         labels=model.labels,
         stage=stage,
@@ -142,7 +207,4 @@ def evaluate_streams(
         float_decided=scores.get("float_decided"),
         int_decided=scores.get("int_decided"),
     )
-    save_timelines(run.stream_timelines(side), streams, timelines)
-    save_json(run.stream_metrics(side), results)
-    progress(STREAM_STEPS, STREAM_STEPS, "done")
-    return results
+    return results, streams, timelines

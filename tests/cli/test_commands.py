@@ -329,7 +329,8 @@ def test_run_gives_the_reference_labels_for_a_stream(small: Small, tmp_path: Pat
 
     (tmp_path / "stream.csv").write_text(stream)
     text = ok("run", small.run, "--kind", "float", "--source", tmp_path / "stream.csv").out
-    assert len(text.splitlines()) == 4
+    assert text.splitlines()[0] == "recording stream: 200 samples"
+    assert len(text.splitlines()) == 5
 
 
 @pytest.mark.parametrize(
@@ -412,13 +413,16 @@ def test_run_stops_after_a_duration(small: Small) -> None:
 def test_run_reads_a_file_with_a_byte_order_mark(small: Small, tmp_path: Path) -> None:
     stream = _first_windows(small, 1)
     (tmp_path / "stream.csv").write_text(stream, encoding="utf-8-sig")
-    from_file = ok("run", small.run, "--source", tmp_path / "stream.csv", "--json").json
-    assert from_file == ok("run", small.run, "--json", stdin="\ufeff" + stream).json
+    from_stdin = ok("run", small.run, "--json", stdin="\ufeff" + stream).json
+    by_contract = ok("run", small.run, "--source", tmp_path / "stream.csv", "--data", "contract", "--json").json
+    by_data_source = ok("run", small.run, "--source", tmp_path / "stream.csv", "--json").json
+    assert from_stdin == by_contract
+    assert {"recording": "stream", **from_stdin} == by_data_source
 
 
 def test_run_refuses_text_in_another_encoding(small: Small, tmp_path: Path) -> None:
     (tmp_path / "stream.csv").write_bytes("ax,ay,az,straße\n1,2,3,ü\n".encode("latin-1"))
-    result = edge_seq("run", small.run, "--source", tmp_path / "stream.csv")
+    result = edge_seq("run", small.run / "exports/onnx/int_step.onnx", "--source", tmp_path / "stream.csv")
     assert result.code == 2
     assert "not text in UTF-8" in result.err
     assert "Traceback" not in result.err
@@ -426,11 +430,15 @@ def test_run_refuses_text_in_another_encoding(small: Small, tmp_path: Path) -> N
 
 def test_run_refuses_what_it_would_have_to_ignore(small: Small, tmp_path: Path) -> None:
     exports = small.run / "exports" / "onnx"
+    (tmp_path / "a.npz").touch()
     for arguments, message in (
         ([exports / "int_window.onnx"], "this is a window model, which takes whole windows; give the step model"),
         ([exports / "int_step.onnx", "--kind", "float"], "chooses an export of a run folder"),
         ([small.run, "--kind", "double"], "kind 'double' is unknown; give one of ['float', 'int']"),
-        ([small.run, "--source", tmp_path], "is a folder; give one CSV file"),
+        ([exports / "int_step.onnx", "--source", tmp_path], "is a folder; make a data source, which says how it is"),
+        ([exports / "int_step.onnx", "--source", tmp_path / "a.npz"], "is no CSV; make a data source"),
+        ([small.run, "--source", tmp_path, "--data", "x.toml", "--counts"], "x.toml says units and times itself"),
+        ([small.run, "--source", "socket://x:1", "--data", "x.toml"], "are for files, but socket://x:1 is a serial"),
     ):
         result = edge_seq("run", *arguments)
         assert result.code == 2, result

@@ -125,15 +125,13 @@ def test_streams_of_a_batch_may_begin_at_different_times() -> None:
     onnx_model = open_onnx(export_onnx_int(model, form="step"))
     counts = zoo.random_counts(3, 17, 3, sigma=300.0)
     begins = (0, 2, 6)
-    names = [output.name for output in onnx_model.session.get_outputs()]
     states = initial_states(onnx_model, 3)
     for t in range(17):
         for stream, begin in enumerate(begins):
             if t == begin:
                 for array in states.values():
                     array[stream] = 0
-        run = onnx_model.session.run(names, {"counts": counts[:, t], **states})
-        outputs = dict(zip(names, run, strict=True))
+        outputs = onnx_model.run({"counts": counts[:, t], **states})
         states = {name: outputs[name + NEXT].copy() for name in states}
         for stream, begin in enumerate(begins):
             if t >= begin:
@@ -204,7 +202,7 @@ def test_another_runtime_gives_the_same() -> None:
         onnx_model = open_onnx(export_onnx_int(model, form="step"))
         evaluator = ReferenceEvaluator(onnx_model.proto, new_ops=[GatherElements])
         states = initial_states(onnx_model, len(counts))
-        names = [output.name for output in onnx_model.session.get_outputs()]
+        names = list(onnx_model.outputs)
         for t, expected in enumerate(run_steps_onnx(onnx_model, counts)):
             run = evaluator.run(names, {"counts": counts[:, t], **states})
             outputs = dict(zip(names, run, strict=True))

@@ -141,14 +141,7 @@ def read_signals(
         DataError, ContractError, ConfigError, ToolError: the same cases as :func:`read_dataset`, except those that the
             checks against the contract find.
     """
-    readers = tuple(
-        reader
-        for reader in READERS
-        if source.format == reader.name or (source.format == "auto" and reader.name != "channel_windows")
-    )
-    suffixes = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.suffixes))
-    more = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.more_suffixes))
-    files = list_files(source, base, suffixes, more)
+    readers, files = files_of(source, base)
     table_of_intervals = find_intervals(source, base)
     intervals = read_intervals(table_of_intervals) if table_of_intervals else ()
     names: list[str] = []
@@ -163,6 +156,22 @@ def read_signals(
                 raise
             on_error(error)
     check_all_used(intervals, names)
+
+
+def files_of(source: DataSource, base: Path) -> tuple[tuple[Reader, ...], tuple[SourceFile, ...]]:
+    """Readers that a data source allows, and its files in a fixed order.
+
+    Raises:
+        DataError: the same cases as :func:`edge_seq.data.readers.files.list_files`.
+    """
+    readers = tuple(
+        reader
+        for reader in READERS
+        if source.format == reader.name or (source.format == "auto" and reader.name != "channel_windows")
+    )
+    suffixes = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.suffixes))
+    more = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.more_suffixes))
+    return readers, list_files(source, base, suffixes, more)
 
 
 def _cut_tables(
@@ -200,7 +209,7 @@ def _tables_of(file: SourceFile, readers: tuple[Reader, ...], source: DataSource
     if source.sensor_files:
         yield _read_sensors(file, readers, source)
         return
-    reader = _reader_of(file.path, readers)
+    reader = reader_of(file.path, readers)
     _check_fields_fit(reader, source)
     if source.sensor_column is not None:
         yield join_rows(_read_long(file.path, reader, source), source)
@@ -244,7 +253,7 @@ def _read_sensors(file: SourceFile, readers: tuple[Reader, ...], source: DataSou
     tables = {}
     for sensor, columns in wanted.items():
         path = file.path / source.sensor_files[sensor]
-        reader = _reader_of(path, readers)
+        reader = reader_of(path, readers)
         with reading(path, reader.title):
             tables[sensor] = reader.read(path, _options(source, (*columns, *clock), ()))
     return join_tables(tables, source, name=file.name)
@@ -281,7 +290,12 @@ def count_notes(notes_of_recordings: Iterable[Sequence[str]]) -> tuple[str, ...]
     return tuple(f"{note} ({count} of {total} recordings)" for note, count in counted.items())
 
 
-def _reader_of(path: Path, readers: tuple[Reader, ...]) -> Reader:
+def reader_of(path: Path, readers: tuple[Reader, ...]) -> Reader:
+    """Choose the reader of a file by its suffix, or the only one.
+
+    Raises:
+        DataError: no reader knows the suffix.
+    """
     if len(readers) == 1:  # the data source names the format, so the name of the file does not matter
         return readers[0]
     for reader in readers:

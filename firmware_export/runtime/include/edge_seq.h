@@ -22,12 +22,13 @@
 extern "C" {
 #endif
 
-#define ES_ABI 2u            /* version of the layout of generated data; es_init refuses others */
+#define ES_ABI 3u            /* version of the layout of generated data; es_init refuses others */
 #define ES_BLOCK_ROWS 4u     /* rows of a block, which are computed together */
 #define ES_QUAD 4u           /* operands of a quad: two fine, then two coarse */
 #define ES_HASH_BYTES 32u    /* SHA-256 of the model */
 #define ES_NO_LABEL 0xFFFFu  /* es_label() and es_decision() before the first label is due */
 #define ES_UNKNOWN 0xFFFEu   /* es_decision(): no class leads by enough, or the states are unusual */
+#define ES_CONSTANTS 0xFFFFu /* es_place_t: not a window, the checksum of the constants differs */
 
 /* ---------------------------------------------------------------------------------------------------- status */
 
@@ -39,7 +40,8 @@ typedef enum es_status {
     ES_ERROR_SIZE,       /* the memory or the buffer is too small */
     ES_ERROR_ALIGNMENT,  /* the memory does not begin at a multiple of ES_CONTEXT_ALIGNMENT */
     ES_ERROR_STATE,      /* a saved state is damaged or from another model; the context is unchanged */
-    ES_ERROR_SELF_TEST   /* results differ from the golden vectors: damaged weights or tables, or a wrong build */
+    ES_ERROR_SELF_TEST,  /* the constants differ from their checksum, or results from the golden vectors */
+    ES_CHECK_DONE        /* es_check_constants only: all constants equal their checksums */
 } es_status_t;
 
 /* Text of a status, for a log. Its table is in a separate file, so it costs nothing if this is not called. */
@@ -51,6 +53,9 @@ const char *es_status_text(es_status_t status);
 typedef struct es_layer es_layer_t;
 typedef struct es_model es_model_t;
 typedef struct es_context es_context_t;
+typedef struct es_golden es_golden_t;
+
+#if !ES_OPAQUE
 
 /* Constants of the four rows of a block. RNN, FastGRNN and head: four consecutive rows (rows beyond the last are zero).
  * LSTM: input, forget, cell and output gate of one unit. GRU: reset gate, update gate, new gate's input part and hidden
@@ -145,6 +150,8 @@ struct es_model {
     uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5, or 0 */
 };
 
+#endif
+
 /* The sensor contract: what the input must be. For a log, or for a host that compares it before it sends samples.
  * Numbers are decimal texts. */
 typedef struct es_channel {
@@ -236,9 +243,53 @@ es_status_t es_state_restore(es_context_t *context, const uint8_t *bytes, size_t
 
 /* ---------------------------------------------------------------------------------------------------- self-test */
 
-/* Golden vectors: results of the integer reference for some windows, each from a reset. */
-typedef struct es_golden {
+/* Types of an array's elements. */
+#define ES_INT8 1u
+#define ES_INT16 2u
+#define ES_INT32 4u
+#define ES_BLOCK 24u /* es_block_t */
+
+typedef struct es_array {
+    const ES_ROM void *values;
+    uint32_t count;   /* elements, at least 1 */
+    uint16_t element; /* ES_INT8, ES_INT16, ES_INT32 or ES_BLOCK */
+} es_array_t;
+
+/* What es_check_constants reads and compares; generated. */
+typedef struct es_constants {
     const es_model_t *model;
+    const es_array_t *arrays; /* [num_arrays], all large tables of the model */
+    uint32_t sizes_crc;       /* CRC-32 of the model's numbers and num_arrays */
+    uint32_t list_crc;        /* CRC-32 of the arrays' counts and types */
+    uint32_t crc;             /* CRC-32 of all other numbers, the hash, the labels and the arrays */
+    uint16_t num_arrays;
+} es_constants_t;
+
+/* A round of es_check_constants under way. The fields are for the runtime. */
+typedef struct es_check {
+    const es_constants_t *constants;
+    uint32_t crc;
+    uint32_t at; /* next element of the part */
+    size_t bytes;
+    uint16_t part;
+} es_check_t;
+
+/* Prepares a check of constants. Returns ES_OK or ES_ERROR_ARGUMENT. */
+es_status_t es_check_begin(es_check_t *check, const es_constants_t *constants);
+
+/* Compares a model's constants and the runtime's activation table with their CRC-32 (SPEC.md, section 13), a slice in
+ * each call, so that it fits into idle time. It finds one or two flipped bits for certain, and other damage but for one
+ * case in 2^32. It does not see pointers, functions, the golden vectors and the texts of the contract.
+ *   bytes  reads about so many: a few hundred for a slice, SIZE_MAX for a whole round
+ * Returns ES_OK if there is more to read, ES_CHECK_DONE if all constants were read and hold, or ES_ERROR_SELF_TEST. The
+ * next call after the last two begins a new round. ES_ERROR_ARGUMENT: es_check_begin was not called. */
+es_status_t es_check_constants(es_check_t *check, size_t bytes);
+
+/* Golden vectors: results of the integer reference for some windows, each from a reset. */
+#if !ES_OPAQUE
+struct es_golden {
+    const es_model_t *model;
+    const es_constants_t *constants;  /* of this model */
     uint16_t num_windows;             /* W */
     uint16_t num_steps;               /* N, samples in each window of the test */
     uint16_t num_labels;              /* L, labels due in each window of the test */
@@ -247,21 +298,27 @@ typedef struct es_golden {
     const ES_ROM int32_t *logits;     /* [W, L, K] */
     const ES_ROM uint16_t *labels;    /* [W, L] */
     const ES_ROM uint16_t *decisions; /* [W, L], results of es_decision(); NULL without a decision stage */
-} es_golden_t;
+};
+#endif
 
 /* Position of a self-test's first mismatch. */
 typedef struct es_place {
-    uint16_t window;
-    uint16_t step;
+    uint16_t window; /* ES_CONSTANTS if the constants differ from their checksum */
+    uint16_t step;   /* 0 then */
 } es_place_t;
+
+/* Copies one sample of the golden windows, raw counts int16 [C], to replay them: from C++ too, and where the tables are
+ * in program memory. Returns 1, or 0 if there is no such window or step; then nothing is written. */
+int es_golden_sample(const es_golden_t *golden, uint16_t window, uint16_t step, int16_t *counts);
 
 /* CRC-32 (as in zlib) of all states, layer by layer, each word as two bytes, low byte first. */
 uint32_t es_state_crc(const es_context_t *context);
 
-/* Runs the golden vectors in the caller's memory (see es_init) and compares the labels, logits and states of each
- * step.
- *   failed  out, may be NULL: on ES_ERROR_SELF_TEST, the first window and step that differ
- * Returns ES_OK, ES_ERROR_SELF_TEST or an error of es_init. */
+/* Checks all constants as es_check_constants does. Then runs the golden vectors in the caller's memory (see es_init)
+ * and compares the labels, logits and states of each step: this tries the code and the pointers on some samples, not
+ * on all inputs.
+ *   failed  out, may be NULL: on ES_ERROR_SELF_TEST, the first window and step that differ, or ES_CONSTANTS
+ * Returns ES_OK, ES_ERROR_SELF_TEST or an error of es_init; ES_ERROR_MODEL also for golden vectors of an older export. */
 es_status_t es_self_test(const es_golden_t *golden, void *memory, size_t bytes, es_place_t *failed);
 
 /* ------------------------------------ functions that generated data point to; unused ones are not linked */
