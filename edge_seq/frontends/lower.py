@@ -27,15 +27,17 @@ from edge_seq.frontends.chain import (
     float32,
 )
 from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.kind_names import POOLINGS, Pooling
 from edge_seq.ir.kinds import Layer, input_size, row_groups
-from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, Pooling, Readout, SequenceModel
+from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import ContractError, ModelError
 
 SUPPORTED = (
-    "an input scaling, recurrent layers (RNN with tanh, GRU, LSTM), the last or the mean state, and linear layers"
+    "an input scaling, recurrent layers (RNN with tanh, GRU, LSTM), the last, mean or largest state (or mean and largest), "
+    "and linear layers"
 )
 
 
@@ -197,7 +199,7 @@ def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurr
             f"importing {chain.what}: it has no recurrent layer; found {_list(records)}. Supported: {SUPPORTED}"
         )
     collapse = rest[0] if rest and isinstance(rest[0], Collapse) else None
-    pooling = None if collapse is None else next((one for one in get_args(Pooling) if one == collapse.kind), None)
+    pooling = None if collapse is None else next((one for one in POOLINGS if one == collapse.kind), None)
     if recurrent and pooling is not None and len(rest) == 2 and isinstance(rest[1], Dense):
         return recurrent, pooling, rest[1]
     if recurrent and not any(isinstance(record, Collapse) for record in rest):

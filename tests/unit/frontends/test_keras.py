@@ -179,8 +179,13 @@ def branched(*, max_first: bool = False, joins: bool = True) -> dict[str, Any]:
 
 def test_mean_and_max_together_are_one_readout(tmp_path: Path) -> None:
     layers = [recurrent("GRU", 4, 3), dense(4, 8)]
-    chain = chain_of_keras(write_keras(tmp_path / "a.keras", layers, config=branched()))
-    assert Collapse("both", "mean_max") in [record for record in chain.records if isinstance(record, Collapse)]
+    both = lowered(write_keras(tmp_path / "a.keras", layers, config=branched())).model
+    counts = np.random.default_rng(0).normal(0, 900, (3, 50, 3)).astype(np.int16)
+    values = run_float(both, counts).values
+    states = values["layer0.hidden_state"]
+    pooled = np.concatenate([states.mean(axis=1), states.max(axis=1)], axis=1)
+    expected = pooled @ layers[1][2][0] + layers[1][2][1]
+    np.testing.assert_allclose(values["logits"][:, -1], expected, atol=1e-5)
     with pytest.raises(ModelError, match="has the maximum before the mean"):
         chain_of_keras(write_keras(tmp_path / "b.keras", layers, config=branched(max_first=True)))
     with pytest.raises(ModelError, match=r"branches after gru, into \['one', 'two'\]; expected a chain"):
