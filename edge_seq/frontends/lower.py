@@ -36,8 +36,8 @@ from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import ContractError, ModelError
 
 SUPPORTED = (
-    "an input scaling, recurrent layers (RNN with tanh, GRU, LSTM), the last, mean or largest state (or the mean and then "
-    "the largest), and linear layers"
+    "an input scaling, recurrent layers (RNN with tanh, GRU, LSTM), the last, mean or largest state (or mean, then "
+    "largest), and linear layers"
 )
 
 
