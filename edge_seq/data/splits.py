@@ -19,6 +19,7 @@ from edge_seq.data.checks import check_one_split_per_group
 from edge_seq.data.recording import SIDES, Dataset, Recording, Windows, select_windows
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, label_windows, make_windows
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.figure_text import counted
 
 SplitKind = Literal["group", "time_blocks", "window_leaking_groups"]
 
@@ -344,7 +345,7 @@ def _assign(
     if short:
         raise DataError(
             f"cannot split by group: each class needs windows in at least {len(sides)} groups, one for each of "
-            f"{sides}; found {', '.join(short)} of {len(groups)} groups. {FEW_GROUPS}"
+            f"{sides}; found {', '.join(short)} of {counted(len(groups), 'group')}. {FEW_GROUPS}"
         )
     shares = np.array(list(share_of.values()))
     rng = np.random.default_rng(seed)
@@ -359,7 +360,8 @@ def _assign(
             best = (error, side)
     if best is None:
         raise DataError(
-            f"cannot split by group: no assignment of {len(groups)} groups to {sides} was found that has every class "
+            f"cannot split by group: no assignment of {counted(len(groups), 'group')} to {sides} was found that has "
+            "every class "
             f"on every side. {FEW_GROUPS}"
         )
     return {group: sides[s] for group, s in zip(groups, best[1], strict=True)}
@@ -412,6 +414,7 @@ def _check_split(dataset: Dataset, split: Split, minimum_share: float) -> None:
         missing = [label for label, n in zip(dataset.labels, np.atleast_1d(total), strict=True) if n == 0]
         if missing:
             raise DataError(
-                f"split: {side} ({len(recordings)} recordings) has no window of {missing}; every class must be on "
+                f"split: {side} ({counted(len(recordings), 'recording')}) has no window of {missing}; every class "
+                "must be on "
                 "every side. Move a group with this class there, or take the class out of labels"
             )

@@ -23,6 +23,7 @@ from edge_seq.data.guess.clues.scale import Measured, Scale, is_gravity, scale_o
 from edge_seq.data.guess.look import Look
 from edge_seq.data.layout import sensor_of
 from edge_seq.data.units import unit_of
+from edge_seq.ir.contract import Unit
 
 _BLOCK_ROWS = 50
 MAX_PLAIN = 12
@@ -135,8 +136,10 @@ def _scale(looks: Sequence[Look], axes: Sequence[Axis], *, is_alone: bool) -> Sc
     levels = _levels(values) if len(names) == 3 else np.empty(0)
     if axes[0].stem == "g" and unit is None and is_alone and is_gravity(levels):
         turning = False  # gx, gy, gz without an accelerometer: acceleration in g
-    scale = scale_of(title, unit, not turning, Measured(largest, levels, is_whole), preamble)
-    return scale
+    usual: Unit = "g" if "user" in axes[0].stem else "m/s^2"  # userAcceleration is Apple's, in g; others are Android's
+    without_gravity = usual if kind == "linear" else None
+    measured = Measured(largest, levels, is_whole)
+    return scale_of(title, unit, not turning, measured, preamble, without_gravity=without_gravity)
 
 
 def _stated(look: Look, name: str) -> str | None:

@@ -259,6 +259,8 @@ def test_a_run_reads_with_its_own_data_source(trained: Trained, tmp_path: Path) 
     found = data_file_for(trained.run.path, None)
     assert found is not None
     assert found.file == trained.run.path / "data" / "source.toml"
+    assert Path(found.source.path) == trained.run.path.parent / "data"
+    assert found.source.contract == load_run_float(trained.run).contract
     put(tmp_path / "one.csv", table("t,ax,ay,gz", columns("walk", 20)))
     contract = load_run_float(trained.run).contract
     recordings = other_recordings(tmp_path / "one.csv", found.source, found.file, contract, labels=None)
@@ -353,3 +355,12 @@ def test_a_constant_axis_is_a_warning(trained: Trained, tmp_path: Path) -> None:
     (text,) = said
     assert text.startswith("stream new, up to sample 50: channel ax is 0.5 in all of the last 50 samples. Is the axis")
     assert recordings.constant() == "constant: ax in walk_1. Is the axis dead, or a wire off?"
+
+
+def test_the_folder_of_a_run_is_no_data_to_check(trained: Trained) -> None:
+    from edge_seq.pipeline.data_check import check_data
+
+    text = f"is the folder of a run, whose data source is .*moves.toml. Give that, or .* --run {trained.run.path}"
+    with pytest.raises(ConfigError, match=text):
+        check_data(trained.run.path)
+    assert check_data(trained.run.data_source).found.recordings == 8

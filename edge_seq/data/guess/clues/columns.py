@@ -28,8 +28,7 @@ _KINDS: dict[Kind, frozenset[str]] = {
     "linear": frozenset({"linear", "lin", "user", "useracceleration", "linacc", "linearacceleration", "body"}),
     "acceleration": frozenset({
         "ac", "acc", "accel", "accelero", "accelerometer", "acceleration", "accelerometre", "beschleunigung", "a",
-        "total",
-        "totalacceleration", "adxl", "vib", "vibration",
+        "total", "totalacceleration", "adxl", "vib", "vibration", "gf", "gforce",
     }),
 }  # fmt: skip
 _WORDS = sorted({word for words in _KINDS.values() for word in words}, key=len, reverse=True)
@@ -157,6 +156,8 @@ def kind_of(tokens: Iterable[str]) -> Kind:
     words = {token.rstrip("0123456789") for token in tokens}
     if words & {"body", "user", "linear", "lin"} and words & _KINDS["rotation"]:
         return "rotation"
+    if {"g", "force"} <= words:
+        return "acceleration"
     return next((kind for kind, known in _KINDS.items() if words & known), "plain")
 
 

@@ -23,7 +23,7 @@ _IN_BASE: dict[str, tuple[str, float]] = {
     "deg/s": ("deg/s", 1.0), "rad/s": ("deg/s", DEGREES_IN_RADIAN), "uT": ("uT", 1.0),
 }  # fmt: skip
 _GRAVITY: dict[str, float] = {**dict(GRAVITY_IN.items()), "mm/s^2": 9806.65, "cm/s^2": 980.665}
-_NEAR, _SHARE = 0.25, 1 / 3
+_NEAR, _SHARE, _FEW_SHORT = 0.25, 1 / 3, 0.2
 _LSB = re.compile(r"(\d+(?:\.\d+)?)\s*(?:LSB|counts?|digits?)\s*(?:/|per)\s*(g|dps|\(?deg/s\)?|°/s)", re.IGNORECASE)
 _RANGE = re.compile(r"(?:\+-|\+/-|±|range:?\s*)\s*(\d+(?:\.\d+)?)\s*(g|dps|deg/s|°/s)\b", re.IGNORECASE)
 _WHAT_TO_COMPARE = {
@@ -71,7 +71,15 @@ def said_in(preamble: Sequence[str], base: str) -> tuple[float | None, float | N
     return first(_LSB), first(_RANGE)
 
 
-def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measured, preamble: Sequence[str]) -> Scale:
+def scale_of(
+    title: str,
+    stated: str | None,
+    of_gravity: bool,
+    measured: Measured,
+    preamble: Sequence[str],
+    *,
+    without_gravity: Unit | None = None,
+) -> Scale:
     """Choose unit, full scale and counts per unit.
 
     Args:
@@ -80,6 +88,7 @@ def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measure
         of_gravity: True for an accelerometer, False for a gyroscope.
         measured: what the values are like.
         preamble: lines before the header of the files.
+        without_gravity: usual unit of an acceleration from which a phone took gravity, by its name; None for others.
     """
     base = "g" if of_gravity else "deg/s"
     lsb, full = said_in(preamble, base)
@@ -87,6 +96,12 @@ def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measure
         return _physical(title, "uT", "uT", "as the header says", measured.largest, None)
     if stated is not None and stated != "counts":
         return _physical(title, stated, CHANNEL_UNIT.get(stated, stated), "as the file says", measured.largest, full)
+    if stated is None and without_gravity is not None:
+        how = (
+            "only a guess by its name: gravity is not in these data, so their size does not tell the unit; compare it "
+            "with the app that recorded, and correct it with column_unit (g or m/s^2)"
+        )
+        return _physical(title, without_gravity, without_gravity, how, measured.largest, full)
     by_size = None if stated == "counts" else _by_size(measured, of_gravity)
     if by_size is not None:
         unit, how = by_size
@@ -114,6 +129,8 @@ def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measure
         )
     unit = "m/s^2" if of_gravity else "deg/s"
     how = "only a guess: neither the header nor gravity at rest tells the unit; correct it with column_unit"
+    if of_gravity and measured.levels.size:
+        how += f" (mean vectors are {np.median(measured.levels):.3g} long, as where a phone took gravity out)"
     return _physical(title, unit, unit, how, measured.largest, full)
 
 
@@ -134,9 +151,14 @@ def is_gravity(levels: NDArray[np.float64]) -> bool:
 
 
 def _nearest(levels: NDArray[np.float64], known: Mapping[str, float], *, near: float) -> tuple[str | None, float]:
-    """Find the unit in which most stretches are as long as gravity, and their median length; None below a third."""
+    """Find the unit in which most stretches are as long as gravity, and their median length; None below a third.
+
+    Gravity is in every stretch, so a unit in which many are far shorter is none.
+    """
     best: tuple[int, str | None, float] = (0, None, 0.0)
     for unit, gravity in known.items():
+        if levels.size and float(np.quantile(levels, _FEW_SHORT)) < 0.5 * gravity:
+            continue
         fitting = levels[np.abs(levels / gravity - 1.0) < near]
         if fitting.size > max(best[0], _SHARE * levels.size):
             best = (fitting.size, unit, float(np.median(fitting)))
