@@ -158,7 +158,7 @@ def _stored_windows(recordings: Sequence[Recording], length: int, stride: int, m
 def _no_window(recordings: Sequence[Recording], length: int, minimum_share: float) -> DataError:
     longest = max(len(recording.labels) for recording in recordings)
     return DataError(
-        f"cannot make windows: none of {counted(len(recordings), 'recording')} (longest "
+        f"cannot make windows: none of {len(recordings)} recordings (longest "
         f"{counted(longest, 'sample')}) holds a window of "
         f"{length} samples of which {minimum_share:.0%} have the label of the last; shorten window_length, lower "
         "minimum_share or label more of the data"
