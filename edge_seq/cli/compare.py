@@ -94,8 +94,8 @@ def command(
     readout: Annotated[
         list[str] | None,
         typer.Option(
-            help="Hidden state that is classified: last (the last one) or mean (the mean of all). May be given twice. "
-            "Default: last."
+            help="What of the hidden states is classified: last (the last one), mean or max (the mean or the largest "
+            "of all, unit by unit) or mean_max (both). May be given several times. Default: last."
         ),
     ] = None,
     seeds: Annotated[
@@ -111,20 +111,12 @@ def command(
             min=0, help="Number of processes on this machine that train; 0 trains nothing and reports what is finished."
         ),
     ] = 1,
-    storage: Annotated[
+    scheduler: Annotated[
         str | None,
         typer.Option(
-            help="URL of a database through which workers on several machines share the trainings. Default: a file in "
-            "the folder of the comparison."
+            help="Address of a Dask scheduler, such as tcp://HOST:8786, whose workers train, on any number of machines."
         ),
     ] = None,
-    study_name: Annotated[str, typer.Option(help="Name of the comparison in the database.")] = "edge_seq compare",
-    heartbeat_s: Annotated[
-        int, typer.Option(min=1, help="Seconds between two heartbeats of a worker in the database.")
-    ] = 15,
-    grace_s: Annotated[
-        int, typer.Option(min=2, help="Seconds without a heartbeat after which another worker takes over a training.")
-    ] = 60,
     override: SetOption = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the configuration as JSON and stop.")
@@ -137,8 +129,7 @@ def command(
     measures the score with its interval, the training time, the cost on a target, and how far back the gradient
     reaches. It never uses the test part.
 
-    The same command continues an interrupted comparison. Started a second time, here or with --storage on another
-    machine, it shares the work. The exit code is 1 if a training failed.
+    The same command continues an interrupted comparison. The exit code is 1 if a training failed.
 
     Example: edge-seq compare datasets/hapt.toml --quick --workers 2 --out runs/compare_hapt
     """
@@ -160,12 +151,10 @@ def command(
         print_json(config.model_dump(mode="json"))
         return
 
-    from edge_seq.compare.database import Heartbeat
     from edge_seq.compare.run import Where, compare_cells
 
-    where = Where(out, storage, study_name, workers, Heartbeat(heartbeat_s, grace_s))
-    words = sys.argv[1:] if storage is None else [word.replace(storage, "URL") for word in sys.argv[1:]]
-    typed = shlex.join(["edge-seq", *words])
+    where = Where(out, workers, scheduler)
+    typed = shlex.join(["edge-seq", *sys.argv[1:]])
     with progress("comparing", 1, quiet=as_json) as update:
         result = compare_cells(config, where, command=typed, progress=update, warn=print_stderr_warning)
     if as_json:

@@ -92,7 +92,7 @@ def info_command(
 def selftest_command(
     port: PortOption, baud: BaudOption = DEFAULT_BAUD, timeout: TimeoutOption = 1.0, as_json: JsonOption = False
 ) -> None:
-    """Run the golden vectors in a board's flash on the board. The exit code is 1 if a result differs.
+    """Run a board's self-test: checksums of the constants, golden vectors. The exit code is 1 if a value differs.
 
     Example: edge-seq device selftest --port /dev/ttyACM0
     """
@@ -102,11 +102,11 @@ def selftest_command(
     if as_json:
         print_json(result)
     elif result.passed:
-        print_line(f"{result.board} on {port}: the golden vectors are met")
+        print_line(f"{result.board} on {port}: the constants are whole, the golden vectors are met")
     else:
         print_line(
-            f"{result.board} on {port}: THE GOLDEN VECTORS ARE NOT MET, status {result.result.status}, first in window "
-            f"{result.result.window}, time step {result.result.step}: the flash is damaged or the build is wrong"
+            f"{result.board} on {port}: THE SELF-TEST FAILED, status {result.result.status}, {result.result.fault}: "
+            "the flash is damaged or the build is wrong"
         )
     if not result.passed:
         raise typer.Exit(CHECK_FAILED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,13 +9,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from edge_seq.data.memory_tasks import MEMORY_TASKS
-from edge_seq.ir.kind_names import CellName
-from edge_seq.ir.model import Pooling
-from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, validated
+from edge_seq.data.simulator.memory_tasks import MEMORY_TASKS
+from edge_seq.data.simulator.options import CarStatesOptions
+from edge_seq.ir.kind_names import CellName, Pooling
+from edge_seq.pipeline.config import SIMULATOR, validated
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.tables import StrictTable
 from edge_seq.training.config import TrainingConfig
 
 if sys.version_info >= (3, 11):
@@ -40,11 +40,7 @@ SET_BY_POINT = {
 }
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CompareData(_Table):
+class CompareData(StrictTable):
     """Data of a task with recordings.
 
     Attributes:
@@ -58,7 +54,7 @@ class CompareData(_Table):
         max_training_windows: largest number of windows of a training, spread evenly; 0 takes all.
     """
 
-    simulator: SimulatorConfig = SimulatorConfig()
+    simulator: CarStatesOptions = CarStatesOptions()
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
     scored_fraction: float = Field(default=0.3, gt=0, lt=1)
@@ -67,7 +63,7 @@ class CompareData(_Table):
     max_training_windows: int = Field(default=0, ge=0)
 
 
-class MemoryData(_Table):
+class MemoryData(StrictTable):
     """Data of a memory task. They are drawn again for each seed, and are the same for each cell.
 
     Attributes:
@@ -78,7 +74,7 @@ class MemoryData(_Table):
     scored_windows: Positive = 512
 
 
-class CompareConfig(_Table):
+class CompareConfig(StrictTable):
     """Configuration of a comparison.
 
     Attributes:
@@ -94,7 +90,7 @@ class CompareConfig(_Table):
             ``orthogonal``.
         window_lengths: window lengths T in samples.
         readouts: inputs of the head: the ``last`` hidden state, for which the cell has to remember, or the ``mean`` of
-            all, which remembers for it.
+            all, the largest value (``max``) of each unit, or both (``mean_max``), which remember for it.
         learning_rates: learning rates to try. The one with the best mean score is used for each cell, size, T and kind
             of initial weights.
         seeds: number of trainings of each candidate.
@@ -258,18 +254,6 @@ def parse_compare_config(table: Mapping[str, Any]) -> CompareConfig:
         ConfigError: keys are missing, unknown or out of range; the message names each.
     """
     return validated(CompareConfig, table, where="comparison", command="compare")
-
-
-def config_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], *, prefix: str = "") -> list[str]:
-    """Describe the keys in which two nested tables differ, for example ``training.epochs 20 there, 40 now``."""
-    differences = []
-    for key in sorted(found.keys() | wanted.keys()):
-        there, now = found.get(key), wanted.get(key)
-        if isinstance(there, Mapping) and isinstance(now, Mapping):
-            differences += config_differences(there, now, prefix=f"{prefix}{key}.")
-        elif there != now:
-            differences.append(f"{prefix}{key} {json.dumps(there)} there, {json.dumps(now)} now")
-    return differences
 
 
 def _merge(table: dict[str, Any], layer: Mapping[str, Any]) -> None:

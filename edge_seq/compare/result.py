@@ -66,7 +66,7 @@ class TrialRefused(Result):
 
 @dataclass(frozen=True)
 class TrialResult(Result):
-    """Result of one training. The database of a comparison stores it as JSON.
+    """Result of one training. The folder of a comparison stores it as JSON.
 
     Attributes:
         groups: confusion matrix of each group; ``all`` is the only key if the data have no groups.
@@ -324,14 +324,10 @@ class Execution(Result):
 
     Attributes:
         command: command line.
-        storage: database of the trials, without its password.
-        workers_died: number of workers that died before the end.
         seconds_of_this_command: wall time of the command.
     """
 
     command: str
-    storage: str
-    workers_died: int
     seconds_of_this_command: float
 
 
@@ -355,7 +351,7 @@ class Comparison(Result):
         solved_up_to: memory tasks: what each cell solves; None for other tasks.
         trainings, trainings_left: number of trainings with a result, and of those neither done nor failed.
         failures: why a training has no result, by the key of its point.
-        takeovers: number of trials whose worker stopped sending heartbeats.
+        lost: number of times that a worker died on a training, which another worker then did.
         execution: how the comparison was made.
         plots: names of the plots; None before they are drawn.
     """
@@ -376,7 +372,7 @@ class Comparison(Result):
     trainings: int
     trainings_left: int
     failures: dict[str, str]
-    takeovers: int
+    lost: int
     execution: Execution = field(metadata=written(inline=True))
     plots: tuple[str, ...] | None = field(default=None, metadata=written(unless_none=True))
 

@@ -7,20 +7,14 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.cost import cost_of_shape, units_of_size
 from edge_seq.compare.data import Source, check_windows_of_all, open_source
-from edge_seq.compare.database import (
-    STUDY_FILE,
-    Heartbeat,
-    check_storage,
-    shown_storage,
-    storage_of_folder,
-)
-from edge_seq.compare.points import READOUTS, Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
+from edge_seq.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
 from edge_seq.compare.result import (
     CandidateFigures,
     Comparison,
@@ -29,19 +23,22 @@ from edge_seq.compare.result import (
     SizeFigures,
     Solved,
     StoredCosts,
+    TrialResult,
     Verdict,
 )
-from edge_seq.compare.study import DEFAULT_HEARTBEAT, STUDY_NAME, Standing, Study, require_optuna
 from edge_seq.compare.summary import figures_of
 from edge_seq.compare.text import COMPARISON, FORMAT, to_markdown
+from edge_seq.compare.trial import TrainingJob, installed_version, run_job, run_point
 from edge_seq.compare.verdict import RULES, decide
-from edge_seq.compare.workers import Job, work_here, work_in_processes
-from edge_seq.ir.kind_names import CellName
-from edge_seq.ir.model import Pooling
+from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_result, save_json
+from edge_seq.support.lock import LOCK, holding
 from edge_seq.training.runtime import require_torch
+from edge_seq.trials.executors import DaskCluster, Processes, ThisProcess, check_address
+from edge_seq.trials.folder import Standing, StudyFolder
+from edge_seq.trials.steer import Task, steer
 from firmware_export.emission.emit import runtime_files
 from firmware_export.toolchain.target import Target, load_target
 
@@ -73,7 +70,7 @@ FIELDS = {
     "solved_up_to": "memory tasks: longest window with a mean accuracy of at least 95 %, by cell and first weights",
     "trainings": "number of trainings with a result; trainings_left: number of trainings neither done nor failed",
     "failures": "trainings without a result, and why",
-    "takeovers": "number of trials that were taken over from a worker without heartbeats",
+    "lost": "number of times that a worker died on a training, which another worker then did",
 }
 
 Progress = Callable[[int, int, str], None]
@@ -82,22 +79,18 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Where:
-    """Storage and workers of a comparison. They do not change its results.
+    """Folder and workers of a comparison. They do not change its results.
 
     Attributes:
         out: folder of the comparison.
-        storage: URL of a database; None takes a file in ``out``.
-        study_name: name of the comparison in the database.
         workers: number of processes on this machine; 1 trains in this process, 0 trains nothing and reports what is
             finished.
-        heartbeat: times by which workers notice that another worker is gone.
+        scheduler: address of a Dask scheduler whose workers train; None trains on this machine.
     """
 
     out: Path
-    storage: str | None = None
-    study_name: str = STUDY_NAME
     workers: int = 1
-    heartbeat: Heartbeat = DEFAULT_HEARTBEAT
+    scheduler: str | None = None
 
 
 def compare_cells(
@@ -112,91 +105,126 @@ def compare_cells(
 
     Args:
         config: configuration of the comparison.
-        where: storage and workers.
+        where: folder and workers.
         command: command line, which is written to the result.
         progress: called with trainings done, trainings in all, and the current step.
-        warn: called with a sentence for each result of this process that is dropped.
+        warn: called with a sentence for each thing that a user should know meanwhile.
 
     Returns:
         Content of comparison.json, which :data:`FIELDS` describes.
 
     Raises:
-        ConfigError: the folder cannot be used or holds a comparison of another configuration, or the storage is not
-            the URL of a database.
-        ToolError: torch, Optuna or a driver is missing, the database cannot be reached, or the instructions of a budget
+        ConfigError: the folder cannot be used, holds a comparison of another configuration, or another process works on
+            it; or the address of the scheduler is not one.
+        ToolError: torch or distributed is missing, the scheduler cannot be reached, or the instructions of a budget
             cannot be counted.
         DataError, ContractError: the data cannot be used.
     """
-    _check_before(where)
+    folder = StudyFolder(where.out, TrialResult, what="comparison")
+    _check_before(where, folder)
     target = load_target(config.target) if config.target else None
     started = time.perf_counter()
     progress(0, 1, "reading data")
     source = open_source(config, progress=lambda done, total: progress(0, 1, f"simulating drive {done} of {total}"))
     check_windows_of_all(source, config)
-    where.out.mkdir(parents=True, exist_ok=True)
-    storage = where.storage or storage_of_folder(where.out)
-    study = Study(storage, where.study_name, where.heartbeat)
-    # The source's folder is left out, because it differs between machines; the fingerprint identifies the data.
-    table = config.model_dump(mode="json") | {"task": Path(config.task).name}
-    wanted = {"config": table, "data": source.fingerprint}
+    with holding(where.out, what=f"comparison {where.out.name}"):
+        # The source's folder is left out, because it differs between machines; the fingerprint identifies the data.
+        table = config.model_dump(mode="json") | {"task": Path(config.task).name}
 
-    def resolve() -> dict[str, Any]:
-        progress(0, 1, "choosing hidden sizes")
-        return {"units": _units(config, source, target)}
+        def resolve() -> dict[str, Any]:
+            progress(0, 1, "choosing hidden sizes")
+            return {"units": _units(config, source, target)}
 
-    plan = study.agree_on_plan(wanted, resolve)
-    units: dict[str, dict[str, int]] = plan["resolved"]["units"]
-    candidates = candidates_of(config, lambda cell, size: units[str(size)][cell])
-    points = points_of(config, candidates)
-    job = Job(config, storage, where.study_name, where.heartbeat, wanted, tuple(points))
-    tell = _teller(points, progress)
-    died = 0
-    if where.workers == 1:
-        work_here(job, study, source, progress=tell, warn=warn)
-    elif where.workers > 1:
-        died = work_in_processes(job, study, where.workers, where.out, progress=tell)
-    standing = study.standing(points)
-    costs = _costs(candidates, config, source, target, where.out, progress)
-    if not standing.results:
-        raise DataError(f"comparison: none of {len(points)} trainings has a result yet{_first_reason(standing)}")
-    execution = Execution(command, shown_storage(storage), died, time.perf_counter() - started)
-    result = _result(config, source, candidates, units, standing, costs, len(points), execution)
-    save_json(where.out / COMPARISON, result)
-    progress(len(points), len(points), "drawing")
-    result = replace(result, plots=_draw(result, where.out))
-    write_atomically(where.out / MARKDOWN, to_markdown(result))
-    save_json(where.out / COMPARISON, result)
-    return result
+        plan = folder.agree_on_plan({"config": table, "data": source.fingerprint}, resolve)
+        units: dict[str, dict[str, int]] = plan["resolved"]["units"]
+        candidates = candidates_of(config, lambda cell, size: units[str(size)][cell])
+        points = points_of(config, candidates)
+        if where.workers or where.scheduler:
+            _train(points, config, source, folder, where, progress, warn)
+        standing = folder.standing(point.key for point in points)
+        costs = _costs(candidates, config, source, target, where.out, progress)
+        if not standing.results:
+            raise DataError(f"comparison: none of {len(points)} trainings has a result yet{_first_reason(standing)}")
+        execution = Execution(command, time.perf_counter() - started)
+        result = _result(config, source, candidates, units, standing, costs, len(points), execution)
+        save_json(where.out / COMPARISON, result)
+        progress(len(points), len(points), "drawing")
+        result = replace(result, plots=_draw(result, where.out))
+        write_atomically(where.out / MARKDOWN, to_markdown(result))
+        save_json(where.out / COMPARISON, result)
+        return result
 
 
-def _check_before(where: Where) -> None:
+def _check_before(where: Where, folder: StudyFolder[TrialResult]) -> None:
     """Check packages, folder and options before the long work begins."""
     require_torch("compare")
-    require_optuna()
-    if where.storage is not None:
-        check_storage(where.storage)
+    if where.scheduler is not None:
+        check_address(where.scheduler)
     check_can_write(where.out)
     if where.workers < 0:
         raise ConfigError(f"comparison: {where.workers} workers; give at least 1, or 0 to report what is finished")
-    if where.heartbeat.interval_s < 1 or where.heartbeat.grace_s <= where.heartbeat.interval_s:
+    if where.scheduler is not None and where.workers != 1:
         raise ConfigError(
-            f"comparison: --heartbeat-s {where.heartbeat.interval_s} and --grace-s {where.heartbeat.grace_s}; give "
-            "heartbeats of at least 1 s, and a longer grace"
+            "comparison: --workers counts processes of this machine, and --scheduler takes those of a cluster; give one"
         )
-    in_use = where.out.is_dir() and any(where.out.iterdir())
-    if where.storage is None and in_use and not (where.out / STUDY_FILE).is_file():
+    if where.out.is_dir() and any(path.name != LOCK for path in where.out.iterdir()) and not folder.exists:
         raise ConfigError(f"{where.out} exists and is not the folder of a comparison; give another --out")
 
 
-def _first_reason(standing: Standing) -> str:
+def _train(
+    points: list[Point],
+    config: CompareConfig,
+    source: Source,
+    folder: StudyFolder[TrialResult],
+    where: Where,
+    progress: Progress,
+    warn: Warn,
+) -> None:
+    """Do all trainings that have no result yet."""
+    standing = folder.standing(point.key for point in points)
+    left = [point for point in points if point.key not in {*standing.results, *standing.refused}]
+    if not left:
+        return
+    teller = _Teller(points, standing, progress)
+    if where.workers == 1 and where.scheduler is None:
+        here = (Task(point.key, point) for point in left)
+        run = partial(run_point, source=source, config=config)
+        steer(here, run, folder, ThisProcess(), at_once=lambda: 1, ended=teller.ended, progress=teller.running)
+        return
+    table = config.model_dump(mode="json")
+    jobs = (Task(point.key, TrainingJob(table, source.fingerprint, installed_version(), point)) for point in left)
+    executor: Processes | DaskCluster
+    if where.scheduler is None:
+        executor, ahead = Processes(min(where.workers, len(left)), threads=config.training.num_threads), 1
+    else:
+        executor, ahead = DaskCluster(where.scheduler), 2  # the next trial lies at the cluster when a worker is free
+        if executor.count == 0:
+            warn(
+                f"the cluster at {where.scheduler} has no workers yet; start some with: dask worker {where.scheduler} "
+                "--nthreads 1"
+            )
+    with executor:
+        steer(
+            jobs,
+            run_job,
+            folder,
+            executor,
+            at_once=lambda: ahead * executor.count,
+            ended=teller.ended,
+            progress=teller.running,
+        )
+
+
+def _first_reason(standing: Standing[TrialResult]) -> str:
     """Why the first training failed, where all did."""
     return "".join(f"; {key} failed: {why}" for key, why in list(standing.refused.items())[:1])
 
 
 def _units(config: CompareConfig, source: Source, target: Target | None) -> dict[str, dict[str, int]]:
-    """Find the hidden size of each cell at each size, the same for all readouts: budgets hold for the mean too."""
+    """Find the hidden size of each cell at each size, the same for all readouts: budgets hold for the dearest too."""
     contract = source.contract(min(config.window_lengths))
-    readout: Pooling = "mean" if "mean" in config.readouts else "last"
+    by_cost: tuple[Pooling, ...] = ("last", "max", "mean", "mean_max")
+    readout = max(config.readouts, key=by_cost.index)
     return {
         str(size): {
             cell: units_of_size(cell, size, contract, source.labels, config.training, target, readout=readout)
@@ -206,22 +234,29 @@ def _units(config: CompareConfig, source: Source, target: Target | None) -> dict
     }
 
 
-def _teller(points: list[Point], progress: Progress) -> Callable[[Standing], None]:
-    """Make a function that reports progress and the time left, which is proportional to the window lengths."""
-    weight = {point.key: point.candidate.time_steps for point in points}
-    began = time.perf_counter()
-    first: list[int] = []
+class _Teller:
+    """Reports progress and the time left, which is proportional to the window lengths."""
 
-    def tell(standing: Standing) -> None:
-        done = sum(weight[key] for key in (*standing.results, *standing.refused))
-        first.append(done)
-        note = ", ".join(standing.running[:2])
-        if done > first[0]:
-            left = (sum(weight.values()) - done) * (time.perf_counter() - began) / (done - first[0])
+    def __init__(self, points: list[Point], standing: Standing[TrialResult], progress: Progress) -> None:
+        self._weight = {point.key: point.candidate.time_steps for point in points}
+        self._progress = progress
+        self._began = time.perf_counter()
+        self._count = standing.done
+        self._before = self._done = sum(self._weight[key] for key in (*standing.results, *standing.refused))
+
+    def ended(self, key: str, _result: TrialResult | None) -> None:
+        """Count a training that has ended."""
+        self._count += 1
+        self._done += self._weight[key]
+
+    def running(self, keys: tuple[str, ...]) -> None:
+        """Report the trainings in work."""
+        note = ", ".join(keys[:2])
+        if self._done > self._before:
+            passed = time.perf_counter() - self._began
+            left = (sum(self._weight.values()) - self._done) * passed / (self._done - self._before)
             note = f"about {max(1, round(left / 60))} min left; {note}"
-        progress(standing.done, len(points), note)
-
-    return tell
+        self._progress(self._count, len(self._weight), note)
 
 
 def _costs(
@@ -270,7 +305,7 @@ def _result(
     source: Source,
     candidates: dict[Size, list[Candidate]],
     units: dict[str, dict[str, int]],
-    standing: Standing,
+    standing: Standing[TrialResult],
     costs: dict[Shape, Cost],
     number_of_points: int,
     execution: Execution,
@@ -293,13 +328,16 @@ def _result(
         trainings=len(standing.results),
         trainings_left=number_of_points - standing.done,
         failures=standing.refused,
-        takeovers=standing.takeovers,
+        lost=standing.lost,
         execution=execution,
     )
 
 
 def _figures(
-    config: CompareConfig, candidates: dict[Size, list[Candidate]], standing: Standing, costs: dict[Shape, Cost]
+    config: CompareConfig,
+    candidates: dict[Size, list[Candidate]],
+    standing: Standing[TrialResult],
+    costs: dict[Shape, Cost],
 ) -> dict[Candidate, CandidateFigures]:
     """Summarize the trainings of each candidate that has any."""
     sizes: dict[Candidate, list[str]] = {}
@@ -328,7 +366,7 @@ def _verdicts(
             if len(config.readouts) > 1:
                 for readout in config.readouts:
                     with_it = [one for one in figures if one.candidate.readout == readout]
-                    scopes[f"{size}, T = {time_steps}, {READOUTS[readout]}"] = with_it
+                    scopes[f"{size}, T = {time_steps}, {POOLING_TEXTS[readout]}"] = with_it
             verdicts += [decide(scope, among) for scope, among in scopes.items() if among]
     return verdicts
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
+import socket
 import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.compare.config import CompareConfig
-from edge_seq.compare.data import PointData, Source, spread
+from edge_seq.compare.config import CompareConfig, parse_compare_config
+from edge_seq.compare.data import PointData, Source, open_source, spread
 from edge_seq.compare.points import Point
 from edge_seq.compare.result import (
     Confusion,
@@ -19,14 +25,65 @@ from edge_seq.compare.result import (
     WindowCounts,
 )
 from edge_seq.data.recording import Windows, select_windows
-from edge_seq.ir.model import FloatModel, num_parameters, weight_bytes
+from edge_seq.ir.model import FloatModel, canonical_json, num_parameters, weight_bytes
 from edge_seq.pipeline.logits import int_logits
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import confusion_matrix
-from edge_seq.support.errors import ModelError
+from edge_seq.support.errors import ConfigError, DataError, ModelError
 
 SIGNIFICANT_DIGITS = 6  # digits of stored numbers, which are many
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A training that a worker does by itself.
+
+    Attributes:
+        config: configuration of the comparison, ready for JSON.
+        fingerprint: fingerprint that the worker's data must have.
+        version: version of this package that the worker must have.
+        point: training to do.
+    """
+
+    config: dict[str, Any]
+    fingerprint: str
+    version: str
+    point: Point
+
+
+def installed_version() -> str:
+    """Version of this package."""
+    return importlib.metadata.version("edge-seq")
+
+
+def run_job(job: TrainingJob) -> TrialResult:
+    """Do a training in a worker, with data that the worker reads itself.
+
+    Raises:
+        ConfigError: the worker has another version of this package.
+        DataError: the worker's data are others.
+        Further errors: as :func:`run_point` raises.
+    """
+    where = f"comparison: the worker on {socket.gethostname()}"
+    if job.version != installed_version():
+        raise ConfigError(
+            f"{where} has edge-seq {installed_version()}, and the process that steers {job.version}; install the same"
+        )
+    config, source = _opened(canonical_json(job.config))
+    if source.fingerprint != job.fingerprint:
+        raise DataError(
+            f"{where} has other data under {config.task} (fingerprint {source.fingerprint[:16]}, expected "
+            f"{job.fingerprint[:16]}); give every machine the same files at the same path"
+        )
+    return run_point(job.point, source, config)
+
+
+@lru_cache(maxsize=1)
+def _opened(config: str) -> tuple[CompareConfig, Source]:
+    """Read the data of a comparison, once in a worker."""
+    parsed = parse_compare_config(json.loads(config))
+    return parsed, open_source(parsed)
 
 
 def run_point(point: Point, source: Source, config: CompareConfig) -> TrialResult:

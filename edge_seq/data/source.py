@@ -37,7 +37,7 @@ from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, Sens
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import stays_in_folder
 from edge_seq.support.names import check_name
-from edge_seq.support.tables import StrictTable
+from edge_seq.support.tables import StrictTable, problems_in
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -391,10 +391,7 @@ def parse_source(table: dict[str, Any], *, where: str) -> DataSource:
     try:
         return DataSource.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'data source'}: {problem['msg']}"
-            for problem in error.errors()
-        )
+        problems = problems_in(error, DataSource, top="data source")
         raise ConfigError(f"{where}: {problems}. The fields are described in datasets/README.md") from error
 
 

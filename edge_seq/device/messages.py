@@ -469,13 +469,16 @@ def unpack_part(fields: bytes, what: str) -> tuple[int, bytes]:
     return offset, reader.rest()
 
 
+IN_CONSTANTS = 0xFFFF  # window of a self-test whose checksums differ; ES_CONSTANTS in edge_seq.h
+
+
 @dataclass(frozen=True)
 class SelfTest:
-    """Result of running the golden vectors on the device.
+    """Result of the self-test on the device: the checksums of the constants, then the golden vectors.
 
     Attributes:
         status: es_status_t; 0 if all values match.
-        window, step: position of the first mismatch.
+        window, step: position of the first mismatch; window 65535 if the constants differ from their checksum.
     """
 
     status: int
@@ -486,6 +489,17 @@ class SelfTest:
     def passed(self) -> bool:
         """True if the device computed the same values as the reference."""
         return self.status == 0
+
+    @property
+    def fault(self) -> str:
+        """What differed, for a message.
+
+        >>> SelfTest(7, 2, 31).fault, SelfTest(7, 65535, 0).fault
+        ('window 2, time step 31', 'the constants differ from their checksum')
+        """
+        if self.window == IN_CONSTANTS:
+            return "the constants differ from their checksum"
+        return f"window {self.window}, time step {self.step}"
 
 
 def pack_self_test(result: SelfTest) -> bytes:

@@ -53,7 +53,7 @@ def model_rung(device: Device, model: IntModel) -> Rung:
 
 
 def self_test_rung(device: Device) -> Rung:
-    """Run the golden vectors in the board's flash. The rung is skipped if the firmware has none."""
+    """Run the self-test of the board's firmware. The rung is skipped if the firmware has none."""
     from edge_seq.device.messages import Capability
 
     if Capability.SELF_TEST not in device.info.capabilities:
@@ -61,8 +61,7 @@ def self_test_rung(device: Device) -> Rung:
     result = device.self_test()
     if result.passed:
         return Rung(SELF_TEST_RUNG, "exact", "holds", "run by the board's firmware")
-    detail = f"status {result.status} (es_status_t): window {result.window}, time step {result.step}"
-    return Rung(SELF_TEST_RUNG, "exact", "failed", detail)
+    return Rung(SELF_TEST_RUNG, "exact", "failed", f"status {result.status} (es_status_t): {result.fault}")
 
 
 def steps_rung(device: Device, model: IntModel, counts: NDArray[np.int16], *, min_steps: int = DEFAULT_STEPS) -> Rung:

@@ -41,11 +41,11 @@ class TorchWeights:
     """The trained network, for the first rung.
 
     Attributes:
-        path: safetensors file of the weights under torch's names.
+        read: Gives the weights under torch's names, or None if there are none.
         config: Training configuration, which describes the network.
     """
 
-    path: Path
+    read: Callable[[], Mapping[str, NDArray[np.float32]] | None]
     config: TrainingConfig
 
 
@@ -181,7 +181,7 @@ def _float_attempts(model: IntModel, inputs: Inputs, side: FloatSide, onnx: Expo
         attempts.append(
             _Attempt(
                 "torch = float reference",
-                lambda name: torch_rung(name, torch.path, torch.config, side.model, inputs),
+                lambda name: torch_rung(name, torch.read(), torch.config, side.model, inputs),
                 "budget",
             )
         )

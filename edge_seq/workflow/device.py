@@ -141,13 +141,13 @@ def describe(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> 
 
 @dataclass(frozen=True)
 class DeviceSelfTest(Result):
-    """Result of running the golden vectors on a device.
+    """Result of a device's self-test.
 
     Attributes:
         port: serial port.
         board: name that the device gives itself.
         passed: True if all values match.
-        result: status, and place of the first mismatch.
+        result: status, and what differed first.
     """
 
     port: str
@@ -157,7 +157,7 @@ class DeviceSelfTest(Result):
 
 
 def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) -> DeviceSelfTest:
-    """Run the golden vectors on the device.
+    """Run the self-test of the device.
 
     Raises:
         DeviceError: the device does not answer.

@@ -19,17 +19,18 @@ from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
 from edge_seq.pipeline.advice import advise, training_accuracy
 from edge_seq.pipeline.logits import float_logits, real_logits
-from edge_seq.pipeline.prepare import split_note
 from edge_seq.scores.evaluation import Evaluation, SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
-from edge_seq.support.json_tables import load_json, load_result, save_json
+from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.workflow.folder import (
     RunFolder,
     load_run_config,
     load_run_float,
     load_run_int,
+    load_run_training,
+    note_of_run,
     temperature_of_run,
     writes_to_run,
 )
@@ -71,12 +72,11 @@ def evaluate_run(
     path = run.windows(side)
     model = load_run_float(run)
     windows = load_windows(path, num_classes=model.num_classes)
-    training = load_json(run.training) if run.training.is_file() else None
     results = _evaluate(
         run,
         windows,
         side=side,
-        note=split_note(load_run_config(run), training),
+        note=note_of_run(run),
         baselines=baselines,
         earlier=(*_scored_before(run, side), *earlier),
         progress=progress,
@@ -205,8 +205,8 @@ def _evaluate(
 
 def training_accuracy_of(run: RunFolder, model: FloatModel, train: Windows) -> float:
     """Accuracy on training windows, as the training wrote it; scored now for runs of releases that did not."""
-    kept = load_json(run.training).get("training_accuracy") if run.training.is_file() else None
-    return kept if isinstance(kept, float) else training_accuracy(model, train)
+    training = load_run_training(run)
+    return training_accuracy(model, train) if training is None else training.training_accuracy
 
 
 def _baselines_key(model: FloatModel, train: Windows, windows: Windows, seed: int) -> str:

@@ -45,7 +45,7 @@ def unsigned(value: int) -> str:
     return f"{value}u"
 
 
-def _integer(value: int, c_type: str) -> str:
+def integer(value: int, c_type: str) -> str:
     """An integer literal. The lowest 32-bit value needs an expression, as C has no literal for it."""
     if c_type == "int32_t" and value == -(2**31):
         return "(-2147483647 - 1)"
@@ -84,12 +84,17 @@ def array(
         word_aligned: True to align it to four bytes.
         public: True for external linkage; False for ``static``.
     """
-    items = [_integer(int(value), c_type) for value in values]
+    items = [integer(int(value), c_type) for value in values]
     linkage = "" if public else "static "
     qualifier = "const ES_ROM" if rom else "const"
     aligned = " ES_WORD_ALIGNED" if word_aligned else ""
     note = comment(shape) if shape else ""
     return f"{note}{linkage}{qualifier} {c_type} {name}[{len(items)}]{aligned} = {{\n{_wrapped(items)}}};\n"
+
+
+def number(c_type: str, name: str, value: int, *, rom: bool = False) -> str:
+    """Definition of a public constant."""
+    return f"{'const ES_ROM' if rom else 'const'} {c_type} {name} = {integer(value, c_type)};\n"
 
 
 def text_array(name: str, texts: Sequence[str], *, shape: str) -> str:
@@ -127,7 +132,7 @@ def braces(values: Iterable[int], c_type: str = "int32_t") -> str:
     >>> braces([1, -2])
     '{1, -2}'
     """
-    return "{" + ", ".join(_integer(int(value), c_type) for value in np.asarray(list(values)).tolist()) + "}"
+    return "{" + ", ".join(integer(int(value), c_type) for value in np.asarray(list(values)).tolist()) + "}"
 
 
 def extern(c_type: str, name: str) -> str:
@@ -168,7 +173,9 @@ int main(void)
     static {name}_memory_t memory;
     es_place_t place = {{0, 0}};
     const es_status_t status = es_self_test(&{name}_golden, &memory, sizeof memory, &place);
-    if (status != ES_OK) {{
+    if (status == ES_ERROR_SELF_TEST && place.window == ES_CONSTANTS) {{
+        puts("the constants differ from their checksum");
+    }} else if (status != ES_OK) {{
         printf("%s, window %u, time step %u\\n", es_status_text(status), (unsigned)place.window, (unsigned)place.step);
     }}
     return status != ES_OK;

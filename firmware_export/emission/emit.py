@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_seq.ir.contract import Preprocessing, contract_to_dict
-from edge_seq.ir.kinds import Layer, kind_of
+from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.rows import QUAD, padded
@@ -17,6 +17,7 @@ from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
+from firmware_export.emission.constants import constant_arrays, constants_crc, list_crc, sizes_crc
 from firmware_export.emission.golden import GoldenVectors
 from firmware_export.emission.layout import PackedRows, last_column_stands_alone, pack_consecutive, pack_layer
 from firmware_export.emission.tanh_source import TABLE_BYTES
@@ -77,6 +78,7 @@ class _Sizes:
 
 def _sizes(model: IntModel) -> _Sizes:
     operands = [padded(size) for size in model.hidden_sizes]
+    pool_words = len(model.readout.statistics) * operands[-1]
     stage = model.readout.decision
     by_distance = stage is not None and stage.unknown_distance is not None
     return _Sizes(
@@ -85,8 +87,8 @@ def _sizes(model: IntModel) -> _Sizes:
         layer_state_words=tuple(
             len(kind_of(cell).saved) * words for cell, words in zip(model.layers, operands, strict=True)
         ),
-        scratch_words=max(operands),
-        pool_words=operands[-1] if model.readout.pooling == "mean" else 0,
+        scratch_words=max(*operands, pool_words),
+        pool_words=pool_words,
         num_classes=model.num_classes,
         decision_words=0 if stage is None else model.num_classes + DECISION_CODES + by_distance,
     )
@@ -127,6 +129,7 @@ def _model_header(model: IntModel, sizes: _Sizes, digest: str) -> str:
             ctext.memory_union(f"{name}_memory", "es_context_t", f"{upper}_CONTEXT_BYTES"),
             "\n",
             ctext.extern("es_model_t", f"{name}_model"),
+            ctext.extern("es_constants_t", f"{name}_constants"),
             ctext.extern("es_contract_t", f"{name}_contract"),
         ]
     )
@@ -151,28 +154,38 @@ def _packed_arrays(packed: PackedRows, prefix: str, what: str) -> str:
     )
 
 
-def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
-    cell: Layer[Any] = model.layers[index]
-    below = padded(model.hidden_sizes[index - 1]) // QUAD if index else 0
-    prefix = f"{model.name}_layer{index}"
-    alone = not index and last_column_stands_alone(cell, model.input_size)
+def _layer_numbers(model: IntModel, sizes: _Sizes, index: int) -> dict[str, int]:
+    """Numbers of ``es_layer_t`` by field, in the order of their checksum."""
+    alone = not index and last_column_stands_alone(model.layers[index], model.input_size)
     return {
-        "step": f"es_{kind_of(cell).name}_step",
-        "blocks": f"{prefix}_blocks",
-        "weights": f"{prefix}_weights",
-        "hidden_size": ctext.unsigned(model.hidden_sizes[index]),
-        "wide_pairs": ctext.unsigned(0 if index else sizes.feature_words // 2 - alone),
-        "below_quads": ctext.unsigned(below),
-        "own_quads": ctext.unsigned(padded(model.hidden_sizes[index]) // QUAD),
-        "state_words": ctext.unsigned(sizes.layer_state_words[index]),
-        "cell_frac_bits": ctext.unsigned(model.number_format.cell_frac_bits[index]),
-        "wide_alone": ctext.unsigned(int(alone)),
+        "hidden_size": model.hidden_sizes[index],
+        "wide_pairs": 0 if index else sizes.feature_words // 2 - alone,
+        "below_quads": padded(model.hidden_sizes[index - 1]) // QUAD if index else 0,
+        "own_quads": padded(model.hidden_sizes[index]) // QUAD,
+        "state_words": sizes.layer_state_words[index],
+        "cell_frac_bits": model.number_format.cell_frac_bits[index],
+        "wide_alone": int(alone),
     }
 
 
-def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
-    name, readout, contract = model.name, model.readout, model.contract
-    numbers = {
+def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
+    prefix = f"{model.name}_layer{index}"
+    return {
+        "step": f"es_{kind_of(model.layers[index]).name}_step",
+        "blocks": f"{prefix}_blocks",
+        "weights": f"{prefix}_weights",
+        **_unsigned(_layer_numbers(model, sizes, index)),
+    }
+
+
+def _unsigned(numbers: Mapping[str, int]) -> dict[str, str]:
+    return {field: ctext.unsigned(value) for field, value in numbers.items()}
+
+
+def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
+    """Numbers of ``es_model_t`` by field, in the order of their checksum."""
+    readout, contract = model.readout, model.contract
+    return {
         "num_channels": model.input_size,
         "num_classes": model.num_classes,
         "num_layers": len(model.layers),
@@ -186,30 +199,54 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "state_words": sizes.state_words,
         "scratch_words": sizes.scratch_words,
         "pool_words": sizes.pool_words,
-        "head_quads": padded(model.hidden_sizes[-1]) // QUAD,
+        "head_quads": model.readout.parts * padded(model.hidden_sizes[-1]) // QUAD,
         "num_reciprocals": len(model.number_format.pool_reciprocals),
+        "decision_words": sizes.decision_words,
     }
+
+
+def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
+    name, readout, contract = model.name, model.readout, model.contract
+    numbers = _unsigned(_model_numbers(model, sizes))
+    decision_words = numbers.pop("decision_words")
+    # Fields of a decision stage are left out where there is none: C sets fields without an initialiser to 0.
+    staged = {"decision": f"&{name}_decision", "decision_words": decision_words}
     return {
         "abi": "ES_ABI",
-        **{field: ctext.unsigned(value) for field, value in numbers.items()},
+        **numbers,
         "preprocess": _PREPROCESS[contract.preprocessing.step],
         "pool": f"es_pool_{readout.pooling}",
         "input_shift": f"{name}_input_shift",
         "layers": f"{name}_layers",
         "head_blocks": f"{name}_head_blocks",
         "head_weights": f"{name}_head_weights",
-        "pool_reciprocals": f"{name}_pool_reciprocals" if readout.pooling == "mean" else "NULL",
+        "pool_reciprocals": f"{name}_pool_reciprocals" if model.number_format.pool_reciprocals else "NULL",
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
-        **_decision_fields(model, sizes),
+        **(staged if readout.decision is not None else {}),
     }
 
 
-def _decision_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
-    """Fields of the decision stage. Without a stage they are left out, as C sets fields without initialiser to 0."""
-    if model.readout.decision is None:
-        return {}
-    return {"decision": f"&{model.name}_decision", "decision_words": ctext.unsigned(sizes.decision_words)}
+def _constants_text(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head: PackedRows, digest: str) -> str:
+    """The list of the large tables, and the checksums of all constants."""
+    name, arrays = model.name, constant_arrays(model, packed, head)
+    elements = [
+        {"values": array.name, "count": ctext.unsigned(array.count), "element": array.element} for array in arrays
+    ]
+    layers = [list(_layer_numbers(model, sizes, index).values()) for index in range(len(model.layers))]
+    fields = {
+        "model": f"&{name}_model",
+        "arrays": f"{name}_arrays",
+        "sizes_crc": ctext.integer(sizes_crc(list(_model_numbers(model, sizes).values()), arrays), "uint32_t"),
+        "list_crc": ctext.integer(list_crc(arrays), "uint32_t"),
+        "crc": ctext.integer(constants_crc(model, layers, digest, arrays), "uint32_t"),
+        "num_arrays": ctext.unsigned(len(arrays)),
+    }
+    return (
+        ctext.struct_array("es_array_t", f"{name}_arrays", elements, shape="tables that es_check_constants reads")
+        + "\n"
+        + ctext.struct("es_constants_t", f"{name}_constants", fields)
+    )
 
 
 def _decision_text(model: IntModel) -> list[str]:
@@ -281,8 +318,7 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head
         for index, rows in enumerate(packed)
     ]
     parts.append(_packed_arrays(head, f"{name}_head", "head"))
-    if model.readout.pooling == "mean":
-        reciprocals = model.number_format.pool_reciprocals
+    if reciprocals := model.number_format.pool_reciprocals:
         what = "[T], by samples since the window began" if len(reciprocals) > 1 else "[1], of the window's length"
         parts.append(ctext.array("int16_t", f"{name}_pool_reciprocals", reciprocals, shape=what, rom=True))
     layers = [_layer_fields(model, sizes, index) for index in range(len(model.layers))]
@@ -294,6 +330,8 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head
         "\n",
         *_decision_text(model),
         ctext.struct("es_model_t", f"{name}_model", _model_fields(model, sizes)),
+        "\n",
+        _constants_text(model, sizes, packed, head, digest),
         "\n",
         _contract_text(model),
     ]
@@ -323,6 +361,7 @@ def _golden_source(model: IntModel, golden: GoldenVectors, digest: str) -> str:
         arrays.append(ctext.array("uint16_t", f"{prefix}_decisions", decisions, shape="[W, L]", rom=True))
     fields = {
         "model": f"&{model.name}_model",
+        "constants": f"&{model.name}_constants",
         "num_windows": ctext.unsigned(windows),
         "num_steps": ctext.unsigned(num_steps),
         "num_labels": ctext.unsigned(golden.labels.shape[1]),

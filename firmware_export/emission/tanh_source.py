@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,17 +33,18 @@ def dsp_words() -> NDArray[np.int32]:
     return words.astype(np.uint32).view(np.int32)
 
 
-def _source(table: str, words: NDArray[np.int32], kernels: str, note: str) -> str:
+def _source(prefix: str, words: NDArray[np.int32], kernels: str, note: str) -> str:
     comment = ctext.comment(f"{note}\nWritten by firmware_export/emission/tanh_source.py; a test compares.")
-    array = ctext.array("int32_t", table, words, rom=True, public=True)
+    array = ctext.array("int32_t", f"{prefix}_table", words, rom=True, public=True)
+    crc = ctext.number("uint32_t", f"{prefix}_crc", zlib.crc32(words.astype("<i4").tobytes()), rom=True)
     includes = ctext.include("es_kernel.h") + ctext.include("es_tanh.h")
-    return f"{comment}{includes}\n#if {kernels}\n{array}#endif\n"
+    return f"{comment}{includes}\n#if {kernels}\n{array}{crc}#endif\n"
 
 
 def tanh_source() -> str:
     """Text of ``es_tanh.c``: the 256 words of SPEC.md, section 5, as signed 32-bit numbers."""
     return _source(
-        "es_tanh_table",
+        "es_tanh",
         packed_table().view(np.int32),
         "ES_PLAIN_CELLS",
         "The activation table (SPEC.md, section 5): word k is base[k] * 2^16 + slope[k], for x from -8 + k / 16.",
@@ -52,7 +54,7 @@ def tanh_source() -> str:
 def tanh_dsp_source() -> str:
     """Text of ``es_tanh_dsp.c``: the words of :func:`dsp_words`."""
     return _source(
-        "es_tanh_dsp_table",
+        "es_tanh_dsp",
         dsp_words(),
         "!ES_PLAIN_CELLS",
         "The activation table as the Thumb-2 kernels want it: word k is base[k] * 2^16 + slope[k] (es_tanh.c), less\n"

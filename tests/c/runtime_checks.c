@@ -279,9 +279,14 @@ static void check_bad_states(unsigned index)
         WITH(put(bad + 12, 0u - ((uint32_t)1 << model->memory_bits) - 1u, 4));
     }
     if (model->pool_words) { /* a sum beyond step * 2^15 */
+        const unsigned units = 4u * model->layers[model->num_layers - 1u].own_quads;
         const uint32_t limit = 32768u * (good[8] + 256u * good[9]);
         WITH(put(bad + pool_at, limit + 1u, 4));
         WITH(put(bad + pool_at, 0u - limit - 1u, 4));
+        if (model->pool_words > units || model->num_reciprocals == 0u) { /* the largest operand of the first unit */
+            WITH(put(bad + stage_at - 4u * units, 32768u, 4));
+            WITH(put(bad + stage_at - 4u * units, 0u - 32769u, 4));
+        }
         if (model->layers[model->num_layers - 1u].hidden_size % 4 != 0) {
             WITH(put(bad + stage_at - 4, 1, 4)); /* padding */
         }
@@ -385,6 +390,70 @@ static void check_self_test(unsigned index)
     free(memory);
 }
 
+/* A round in slices of so many bytes; returns its end, and counts the calls. */
+static es_status_t check_in_slices(const es_constants_t *constants, size_t bytes, unsigned *calls)
+{
+    es_check_t check;
+    es_status_t status = es_check_begin(&check, constants);
+    *calls = 0;
+    while (status == ES_OK) {
+        status = es_check_constants(&check, bytes);
+        ++*calls;
+    }
+    return status;
+}
+
+static void check_constants(unsigned index)
+{
+    const case_t *const test = &es_cases[index];
+    const es_constants_t right = *test->golden->constants;
+    const size_t bytes = es_context_bytes(test->model);
+    void *const memory = malloc(bytes);
+    es_constants_t constants = right;
+    es_golden_t golden = *test->golden;
+    es_place_t place = {7, 7};
+    es_model_t model = *test->model;
+    es_check_t check;
+    unsigned whole;
+    unsigned slices;
+    unsigned pieces;
+
+    if (memory == NULL) {
+        exit(100);
+    }
+    CHECK(index, check_in_slices(&right, SIZE_MAX, &whole) == ES_CHECK_DONE && whole == 1);
+    CHECK(index, check_in_slices(&right, 300, &slices) == ES_CHECK_DONE && slices > 3);
+    CHECK(index, check_in_slices(&right, 0, &pieces) == ES_CHECK_DONE && pieces > slices);
+
+    CHECK(index, es_check_begin(&check, NULL) == ES_ERROR_ARGUMENT);
+    CHECK(index, es_check_begin(NULL, &right) == ES_ERROR_ARGUMENT);
+    CHECK(index, es_check_constants(NULL, 1) == ES_ERROR_ARGUMENT);
+    CHECK(index, es_check_begin(&check, &right) == ES_OK);
+    CHECK(index, es_check_constants(&check, SIZE_MAX) == ES_CHECK_DONE); /* the next call begins a new round */
+    CHECK(index, es_check_constants(&check, SIZE_MAX) == ES_CHECK_DONE);
+    check.constants = NULL;
+    CHECK(index, es_check_constants(&check, 1) == ES_ERROR_ARGUMENT);
+
+    constants.crc ^= 1u;
+    CHECK(index, check_in_slices(&constants, SIZE_MAX, &whole) == ES_ERROR_SELF_TEST);
+    CHECK(index, check_in_slices(&constants, 300, &whole) == ES_ERROR_SELF_TEST && whole == slices);
+    golden.constants = &constants;
+    CHECK(index, es_self_test(&golden, memory, bytes, NULL) == ES_ERROR_SELF_TEST);
+    CHECK(index, es_self_test(&golden, memory, bytes, &place) == ES_ERROR_SELF_TEST);
+    CHECK(index, place.window == ES_CONSTANTS && place.step == 0);
+    constants = right;
+    constants.list_crc ^= 1u;
+    CHECK(index, check_in_slices(&constants, SIZE_MAX, &whole) == ES_ERROR_SELF_TEST);
+    constants = right;
+    model.window_length ^= 1u;
+    constants.model = &model;
+    CHECK(index, check_in_slices(&constants, SIZE_MAX, &whole) == ES_ERROR_SELF_TEST);
+    CHECK(index, es_self_test(&golden, memory, bytes, NULL) == ES_ERROR_MODEL); /* constants of another model */
+    golden.constants = NULL; /* as in an export of before there were checksums */
+    CHECK(index, es_self_test(&golden, memory, bytes, NULL) == ES_ERROR_MODEL);
+    free(memory);
+}
+
 static void check_texts(unsigned index)
 {
     const es_model_t *const model = es_cases[index].model;
@@ -392,11 +461,11 @@ static void check_texts(unsigned index)
     CHECK(index, strcmp(es_label_text(model, 0), "class 0") == 0);
     CHECK(index, strcmp(es_label_text(model, model->num_classes), "") == 0);
     CHECK(index, strcmp(es_label_text(model, ES_NO_LABEL), "") == 0);
-    for (status = ES_OK; status <= ES_ERROR_SELF_TEST; status++) {
+    for (status = ES_OK; status <= ES_CHECK_DONE; status++) {
         CHECK(index, strlen(es_status_text((es_status_t)status)) > 1);
         CHECK(index, strcmp(es_status_text((es_status_t)status), "unknown status") != 0);
     }
-    CHECK(index, strcmp(es_status_text((es_status_t)(ES_ERROR_SELF_TEST + 1)), "unknown status") == 0);
+    CHECK(index, strcmp(es_status_text((es_status_t)(ES_CHECK_DONE + 1)), "unknown status") == 0);
 }
 
 int main(void)
@@ -417,6 +486,7 @@ int main(void)
         check_save_restore(index, &alone[index]);
         check_bad_states(index);
         check_self_test(index);
+        check_constants(index);
         check_texts(index);
     }
     free(alone);

@@ -1,41 +1,54 @@
-"""`edge-seq compare`: two real workers, one killed; figures, plots, words and exit codes."""
+"""`edge-seq compare`: two real workers, a killed command; figures, plots, words and exit codes."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
-pytest.importorskip("optuna")
 
-from edge_seq.compare.database import storage_of_folder
-from tests.cli.comparing import HASTE, SMALL, standing, start, start_and_hang
+from edge_seq.compare.config import load_compare_config
+from edge_seq.compare.points import Candidate, Point
+from edge_seq.compare.trial import TrainingJob, installed_version, run_job
+from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.lock import holding
+from tests.cli.comparing import SMALL, start
 from tests.cli.conftest import Small, edge_seq, ok
+from tests.unit.trials.cluster import cluster
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two processes share a study, as on two machines; the first is killed in a training."""
+    """A comparison by two processes whose command was killed after some trainings, and given again."""
     out = tmp_path_factory.mktemp("compare") / "study"
-    arguments = ("compare", "recall", *SMALL, *HASTE, "--out", str(out))
-    killed = start_and_hang(*arguments, mark=out.parent / "started", after=0)
-    other = start(*arguments)
-    time.sleep(1)
+    arguments = ("compare", "recall", *SMALL, "--workers", "2", "--out", str(out))
+    killed = start(*arguments)
+    deadline = time.monotonic() + 240
+    while len(trials(out)) < 3:
+        assert killed.poll() is None, killed.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
     killed.communicate(timeout=60)
-    _, errors = other.communicate(timeout=240)
-    assert other.returncode == 0, errors
+    before = {path: path.read_bytes() for path in trials(out)}
+    assert 3 <= len(before) < 20
+    ok(*arguments)
+    assert {path: path.read_bytes() for path in before} == before, "what was finished is not repeated"
     return out
+
+
+def trials(out: Path) -> list[Path]:
+    return sorted((out / "trials").glob("[!.]*.json"))
 
 
 def comparison(out: Path) -> dict[str, Any]:
@@ -43,11 +56,41 @@ def comparison(out: Path) -> dict[str, Any]:
     return table
 
 
-def test_the_trial_of_the_killed_process_was_taken_over(compared: Path) -> None:
+def test_every_training_was_done(compared: Path) -> None:
     result = comparison(compared)
-    assert result["takeovers"] == 1
-    assert (result["trainings"], result["trainings_left"]) == (2 * 2 * (2 + 3), 0)
+    assert (result["trainings"], result["trainings_left"], result["lost"]) == (2 * 2 * (2 + 3), 0, 0)
     assert all(None not in one["scores"] for one in result["candidates"])
+
+
+OF_THE_RUN = {"command", "seconds_of_this_command", "training_seconds", "training_cpu_seconds", "versions"}
+
+
+def without_times(table: Any) -> Any:
+    """A comparison without what differs from run to run."""
+    if isinstance(table, dict):
+        return {key: without_times(value) for key, value in table.items() if key not in OF_THE_RUN}
+    return [without_times(one) for one in table] if isinstance(table, list) else table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 8])
+def test_a_cluster_with_a_killed_worker_gives_the_comparison_of_one_process(
+    workers: int, compared: Path, tmp_path: Path
+) -> None:
+    """The summary of two killed and continued processes, of one process, and of a cluster are the same."""
+    pytest.importorskip("distributed")
+    ok("compare", "recall", *SMALL, "--out", tmp_path / "one")
+    with cluster(tmp_path, workers=workers) as running:
+        process = start("compare", "recall", *SMALL, "--scheduler", running.address, "--out", str(tmp_path / "many"))
+        while not trials(tmp_path / "many"):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        os.killpg(running.workers[0].pid, signal.SIGKILL)
+        _, errors = process.communicate(timeout=400)
+    assert process.returncode == 0, errors
+    one, many = without_times(comparison(tmp_path / "one")), without_times(comparison(tmp_path / "many"))
+    assert one == many
+    assert one == without_times(comparison(compared))
 
 
 def test_the_comparison_describes_itself(compared: Path) -> None:
@@ -82,9 +125,9 @@ def test_plots_are_drawn(compared: Path) -> None:
 
 
 def test_the_same_command_repeats_nothing_and_prints_a_table(compared: Path) -> None:
-    before = standing(storage_of_folder(compared))
+    before = {path: path.read_bytes() for path in trials(compared)}
     result = ok("compare", "recall", *SMALL, "--out", compared, "--workers", "2")
-    assert standing(storage_of_folder(compared)) == before
+    assert {path: path.read_bytes() for path in trials(compared)} == before
     assert "recall, 4 units: accuracy, 2 seeds" in result.out
     assert "cost not measured: no target was asked for" in result.out
     assert "OVER ALL SIZES, T = 12: " in result.out
@@ -150,30 +193,29 @@ def test_own_data_come_by_group_and_equal_budgets_choose_the_units(small: Small,
     assert "groups are the test part, which is not used" in result["data_note"]
 
 
-@pytest.mark.slow
-def test_machines_that_keep_the_same_data_in_other_folders_share_a_study(small: Small, tmp_path: Path) -> None:
-    storage = storage_of_folder(tmp_path)
-    sizes = ("--quick", "--window-length", "25", "--hidden-size", "2", "--cell", "rnn", "--first-weights", "default")
-    few = (*sizes, "--seeds", "2", "--target", "none", "--set", "training.epochs=1", "--storage", storage)
-    for machine in ("one", "other"):
-        folder = tmp_path / machine
-        folder.mkdir()
-        for end in (".csv", ".toml"):
-            shutil.copy(small.drives.with_suffix(end), folder)
-        result = ok("compare", folder / "drives.toml", *few, "--out", folder / "study", "--json").json
-        assert (result["trainings"], result["trainings_left"]) == (2, 0)
-    source = folder / "drives.toml"
-    source.write_text(f"minimum_share = 0.9\n{source.read_text()}")
-    refused = edge_seq("compare", source, *few, "--out", tmp_path / "third")
-    assert refused.code == 2, "windows are cut in another way"
-    assert re.search(r"data \"\w+\" there, \"\w+\" now", refused.err), refused.err
+def test_a_worker_with_other_data_or_another_version_is_refused(small: Small) -> None:
+    config = load_compare_config(str(small.drives.with_suffix(".toml")), quick=True)
+    point = Point(Candidate("rnn", 4, 25, "default"), 0.01, 0)
+    job = TrainingJob(config.model_dump(mode="json"), "0" * 64, installed_version(), point)
+    with pytest.raises(DataError, match=r"has other data under .*drives.toml \(fingerprint \w{16}, expected 0{16}\)"):
+        run_job(job)
+    with pytest.raises(ConfigError, match=r"has edge-seq .*, and the process that steers 9.9; install the same"):
+        run_job(replace(job, version="9.9"))
+
+
+def test_two_commands_on_one_folder_are_refused(compared: Path) -> None:
+    with holding(compared, what="test"):
+        result = edge_seq("compare", "recall", *SMALL, "--out", compared)
+    assert result.code == 2
+    assert "comparison study: another process writes to it; wait until that ends" in result.err
 
 
 def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
     code = (
-        "import edge_seq.compare.workers as w\nfrom edge_seq.support.errors import ConfigError\nrun = w.run_point\n"
-        "def fail(point, *a):\n    if point.key == 'rnn-4-default-T6-lr0.01-s0': raise ConfigError('the loss is nan')\n"
-        "    return run(point, *a)\nw.run_point = fail\nimport sys\n"
+        "import edge_seq.compare.run as w\nfrom edge_seq.support.errors import ConfigError\nrun = w.run_point\n"
+        "def fail(point, **a):\n"
+        "    if point.key == 'rnn-4-default-T6-lr0.01-s0': raise ConfigError('the loss is nan')\n"
+        "    return run(point, **a)\nw.run_point = fail\nimport sys\n"
         f"sys.argv = {['edge-seq', 'compare', 'recall', *SMALL]!r}\n"
         "del sys.argv[6:8]\n"  # one window length is enough
         f"sys.argv += ['--first-weights', 'default', '--out', {str(tmp_path / 'study')!r}]\n"
@@ -191,11 +233,8 @@ def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
     [
         (("--cell", "mlp"), "cells.0: Input should be 'rnn', 'gru', 'lstm' or 'fastgrnn'"),
         (("--target", "cortex_m5"), "target 'cortex_m5' does not exist"),
-        (
-            ("--heartbeat-s", "9", "--grace-s", "5"),
-            "--heartbeat-s 9 and --grace-s 5; give heartbeats of at least 1 s, and a longer grace",
-        ),
-        (("--storage", "nothing"), "is not the URL of a database"),
+        (("--workers", "2", "--scheduler", "tcp://127.0.0.1:9"), "--scheduler takes those of a cluster; give one"),
+        (("--scheduler", "nothing://x"), "--scheduler nothing://x is not the address of a Dask scheduler"),
         (("--parameters", "9"), "rnn: 9 parameters: one unit already needs 12; give a larger budget"),
     ],
 )

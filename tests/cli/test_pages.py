@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import Small
 from tests.cli.documents import HOW_TO, TUTORIAL, block, blocks, run_shell
 
+NEEDS_CC = pytest.mark.skipif(shutil.which("cc") is None, reason="the page needs a C compiler called cc")
+
 
 def _folder(small: Small, tmp_path: Path) -> Path:
     """A folder with what a page takes for granted: a run, and the recordings it was trained on."""
@@ -31,6 +33,7 @@ def _folder(small: Small, tmp_path: Path) -> Path:
             ("wrote guess.toml", "usable", "plots/labels.png", "edge-seq quantize from_disk"),
             marks=pytest.mark.slow,
         ),
+        pytest.param("put-into-firmware.md", ("self-test passed", "small: done"), marks=NEEDS_CC),
         ("run-on-a-computer.md", ('"probabilities"',)),
         ("decide.md", ("validation recordings", "event macro-F1", "it holds")),
         pytest.param("cross-validate.md", ("3 folds by group", "integer model: accuracy"), marks=pytest.mark.slow),

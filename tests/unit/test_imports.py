@@ -90,11 +90,11 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "edge_seq.support",
-        "edge_seq.arithmetic",
+        "edge_seq.arithmetic edge_seq.trials",
         "edge_seq.ir",
         "edge_seq.backends edge_seq.data edge_seq.scores",
         "edge_seq.quant edge_seq.training edge_seq.device firmware_export.emission",
-        "edge_seq.frontends edge_seq.live firmware_export.toolchain",
+        "edge_seq.frontends edge_seq.live firmware_export.packages firmware_export.toolchain",
         "firmware_export.running",
         "firmware_export.measuring",
         "edge_seq.pipeline",

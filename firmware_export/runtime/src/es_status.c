@@ -2,7 +2,7 @@
 
 const char *es_status_text(es_status_t status)
 {
-    static const char *const texts[(unsigned)ES_ERROR_SELF_TEST + 1u] = {
+    static const char *const texts[(unsigned)ES_CHECK_DONE + 1u] = {
         [ES_OK] = "ok",
         [ES_LABEL_READY] = "ok, a label is due",
         [ES_ERROR_ARGUMENT] = "a pointer is NULL",
@@ -10,7 +10,8 @@ const char *es_status_text(es_status_t status)
         [ES_ERROR_SIZE] = "too small: use the size macros of the generated header",
         [ES_ERROR_ALIGNMENT] = "the memory is not aligned to ES_CONTEXT_ALIGNMENT",
         [ES_ERROR_STATE] = "the saved state is damaged or from another model",
-        [ES_ERROR_SELF_TEST] = "results differ from the golden vectors: damaged data or a wrong build",
+        [ES_ERROR_SELF_TEST] = "the constants are damaged, or results differ from the golden vectors",
+        [ES_CHECK_DONE] = "ok, all constants equal their checksums",
     };
     return (unsigned)status < sizeof texts / sizeof texts[0] ? texts[status] : "unknown status";
 }

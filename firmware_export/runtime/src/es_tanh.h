@@ -12,11 +12,24 @@
 #define ES_ARGUMENT_ZERO ((int32_t)0x80000) /* stands for x = 0 */
 #define ES_ARGUMENT_FRAC_BITS 16u
 
-/* base * 2^16 + slope: base -32767 .. 32767, slope 0 .. 32767 */
-extern const ES_ROM int32_t es_tanh_table[256];
+#define ES_TABLE_WORDS 256u
+
+/* base * 2^16 + slope: base -32767 .. 32767, slope 0 .. 32767; and the CRC-32 of its words, low byte first */
+extern const ES_ROM int32_t es_tanh_table[ES_TABLE_WORDS];
+extern const ES_ROM uint32_t es_tanh_crc;
 
 /* The same table in the form that the Thumb-2 and Helium kernels use; see es_tanh_dsp.c. */
-extern const ES_ROM int32_t es_tanh_dsp_table[256];
+extern const ES_ROM int32_t es_tanh_dsp_table[ES_TABLE_WORDS];
+extern const ES_ROM uint32_t es_tanh_dsp_crc;
+
+/* The one of the two that is compiled. */
+#if ES_PLAIN_CELLS
+#define ES_TABLE_IN_USE es_tanh_table
+#define ES_TABLE_IN_USE_CRC es_tanh_crc
+#else
+#define ES_TABLE_IN_USE es_tanh_dsp_table
+#define ES_TABLE_IN_USE_CRC es_tanh_dsp_crc
+#endif
 
 /* Saturates to the range of the table's argument, 0 .. 2^20 - 1. */
 static inline int32_t es_argument(int32_t a)

@@ -134,6 +134,28 @@ const es_model_t tiny_model = {
     .hash = tiny_hash,
 };
 
+/* tables that es_check_constants reads */
+static const es_array_t tiny_arrays[9] = {
+    {.values = tiny_layer0_weights, .count = 48u, .element = ES_INT16},
+    {.values = tiny_layer0_blocks, .count = 3u, .element = ES_BLOCK},
+    {.values = tiny_layer1_weights, .count = 24u, .element = ES_INT16},
+    {.values = tiny_layer1_blocks, .count = 2u, .element = ES_BLOCK},
+    {.values = tiny_layer2_weights, .count = 48u, .element = ES_INT16},
+    {.values = tiny_layer2_blocks, .count = 2u, .element = ES_BLOCK},
+    {.values = tiny_head_weights, .count = 32u, .element = ES_INT16},
+    {.values = tiny_head_blocks, .count = 2u, .element = ES_BLOCK},
+    {.values = tiny_pool_reciprocals, .count = 5u, .element = ES_INT16},
+};
+
+const es_constants_t tiny_constants = {
+    .model = &tiny_model,
+    .arrays = tiny_arrays,
+    .sizes_crc = 0x87DA6A8Cu,
+    .list_crc = 0xA35359FEu,
+    .crc = 0x2471198Bu,
+    .num_arrays = 9u,
+};
+
 /* [C] */
 static const es_channel_t tiny_channels[2] = {
     {.name = "ax", .unit = "m/s^2", .counts_per_unit = "417.5", .full_scale = "39.0"},

@@ -33,6 +33,7 @@ typedef union tiny_memory {
 } tiny_memory_t;
 
 extern const es_model_t tiny_model;
+extern const es_constants_t tiny_constants;
 extern const es_contract_t tiny_contract;
 
 #ifdef __cplusplus

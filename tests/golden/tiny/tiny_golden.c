@@ -28,6 +28,7 @@ static const ES_ROM uint16_t tiny_golden_labels[10] = {
 
 const es_golden_t tiny_golden = {
     .model = &tiny_model,
+    .constants = &tiny_constants,
     .num_windows = 2u,
     .num_steps = 5u,
     .num_labels = 5u,

@@ -10,7 +10,6 @@ import pytest
 from edge_seq.compare.config import (
     BUILT_IN_TASKS,
     CompareConfig,
-    config_differences,
     load_compare_config,
     parse_compare_config,
 )
@@ -19,6 +18,7 @@ from edge_seq.compare.points import Point, Size, candidates_of, points_of, sizes
 from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
+from edge_seq.trials.folder import table_differences
 
 
 @pytest.mark.parametrize("task", [*BUILT_IN_TASKS, "some/source.toml"])
@@ -68,7 +68,7 @@ def test_what_cannot_be_compared_is_refused(task: str, overrides: list[str], mes
 
 def test_differences_name_the_key_and_both_values() -> None:
     there, now = {"a": {"b": 1, "c": 2}, "d": [1]}, {"a": {"b": 1, "c": 3}, "e": "x"}
-    assert config_differences(there, now) == ["a.c 2 there, 3 now", "d [1] there, null now", 'e null there, "x" now']
+    assert table_differences(there, now) == ["a.c 2 there, 3 now", "d [1] there, null now", 'e null there, "x" now']
 
 
 def grid(**change: object) -> tuple[CompareConfig, list[Point]]:

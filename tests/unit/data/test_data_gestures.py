@@ -141,10 +141,10 @@ def test_a_rate_in_the_first_lines_that_is_not_that_of_the_times(tmp_path: Path)
     for label in ("sit", "walk"):
         for number in range(4):
             seconds, acceleration, _ = motion(label, number)
-            ticks = [f"{10_000 * one:.0f}" for one in seconds]
+            ticks = [f"{1000 * one:.0f}" for one in seconds]
             text = table("SampleTimeFine,Acc_X,Acc_Y,Acc_Z", [ticks, *texts(acceleration * G)])
-            put(tmp_path / "data" / f"{label}_{number}.csv", f"// Update Rate: 50.0Hz\n{text}")
+            put(tmp_path / "data" / f"{label}_{number}.csv", f"// Update Rate: 100.0Hz\n{text}")
     found = check_data(tmp_path / "data")
     assert not found.usable
-    text = "the first lines of the file say 50 Hz, but 'SampleTimeFine' in ms gives 5 Hz; correct time_unit, or give"
+    text = "the first lines of the file say 100 Hz, but 'SampleTimeFine' in ms gives 50 Hz; correct time_unit, or give"
     assert text in found.found.findings[0].message

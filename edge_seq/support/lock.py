@@ -1,0 +1,45 @@
+"""A folder that one process at a time writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edge_seq.support.errors import ConfigError
+
+LOCK = ".lock"
+
+
+@contextmanager
+def holding(folder: Path, *, what: str) -> Iterator[None]:
+    """Hold a folder while its files are written, so that no two processes write to it. The folder is made if missing.
+
+    The lock is a file in the folder, held by the operating system: it is free again when its process ends, however it
+    ends. A folder that holds nothing else at the end is removed.
+
+    Args:
+        folder: folder that is written to.
+        what: name of the folder's content, for the message, such as ``run car``.
+
+    Raises:
+        ConfigError: another process writes to the folder.
+    """
+    from filelock import FileLock, Timeout
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(
+            f"{what}: another process writes to it; wait until that ends, or give another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+        if all(part.name == LOCK for part in folder.iterdir()):  # what failed early leaves nothing
+            with suppress(OSError):
+                (folder / LOCK).unlink(missing_ok=True)
+                folder.rmdir()

@@ -1,0 +1,106 @@
+"""Checksums of a model's constants, which ``es_check_constants`` compares on the device (SPEC.md, section 13)."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_seq.ir.model import IntModel
+from firmware_export.emission.layout import BLOCK_BYTES, PackedRows
+
+_ELEMENTS = {"ES_INT8": 1, "ES_INT16": 2, "ES_INT32": 4, "ES_BLOCK": BLOCK_BYTES}  # their numbers in edge_seq.h
+
+
+@dataclass(frozen=True)
+class ConstantArray:
+    """A large table of a model's C source.
+
+    Attributes:
+        name: name of the array in C.
+        element: macro for the type of its elements: ``ES_INT8``, ``ES_INT16``, ``ES_INT32`` or ``ES_BLOCK``.
+        content: values in order, little-endian; a block is four biases, then four multipliers.
+    """
+
+    name: str
+    element: str
+    content: bytes
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return len(self.content) // _ELEMENTS[self.element]
+
+
+def _of_numbers(name: str, bits: int, values: Iterable[int] | NDArray[Any]) -> ConstantArray:
+    numbers = np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    return ConstantArray(name, f"ES_INT{bits}", numbers.astype(f"<i{bits // 8}").tobytes())
+
+
+def _of_rows(prefix: str, rows: PackedRows) -> list[ConstantArray]:
+    blocks = b"".join(
+        bias.astype("<i4").tobytes() + multiplier.astype("<i2").tobytes()
+        for bias, multiplier in zip(rows.bias, rows.multiplier, strict=True)
+    )
+    return [_of_numbers(f"{prefix}_weights", 16, rows.weights), ConstantArray(f"{prefix}_blocks", "ES_BLOCK", blocks)]
+
+
+def constant_arrays(model: IntModel, packed: Sequence[PackedRows], head: PackedRows) -> list[ConstantArray]:
+    """All large tables of a model, in the order of their definitions in its source.
+
+    Args:
+        model: integer model.
+        packed: rows of its layers, from :func:`firmware_export.emission.layout.pack_layer`.
+        head: rows of its head.
+    """
+    name, stage = model.name, model.readout.decision
+    arrays = [array for index, rows in enumerate(packed) for array in _of_rows(f"{name}_layer{index}", rows)]
+    arrays += _of_rows(f"{name}_head", head)
+    if model.number_format.pool_reciprocals:
+        arrays.append(_of_numbers(f"{name}_pool_reciprocals", 16, model.number_format.pool_reciprocals))
+    if stage is not None and stage.unknown_distance is not None:
+        distance = stage.unknown_distance
+        flat = [value for row in distance.centroids for value in row]
+        arrays += [_of_numbers(f"{name}_centroids", 8, flat), _of_numbers(f"{name}_radii", 32, distance.radii)]
+    return arrays
+
+
+def _words(numbers: Iterable[int]) -> bytes:
+    return b"".join(struct.pack("<H", number) for number in numbers)
+
+
+def sizes_crc(model_numbers: Sequence[int], arrays: Sequence[ConstantArray]) -> int:
+    """CRC-32 of the numbers of ``es_model_t``, in their order, and of the number of arrays."""
+    return zlib.crc32(_words([*model_numbers, len(arrays)]))
+
+
+def list_crc(arrays: Sequence[ConstantArray]) -> int:
+    """CRC-32 of each array's count and type."""
+    return zlib.crc32(b"".join(struct.pack("<IH", array.count, _ELEMENTS[array.element]) for array in arrays))
+
+
+def constants_crc(
+    model: IntModel, layer_numbers: Iterable[Sequence[int]], digest: str, arrays: Iterable[ConstantArray]
+) -> int:
+    """CRC-32 of everything else.
+
+    Args:
+        model: integer model.
+        layer_numbers: numbers of ``es_layer_t``, in their order, for each layer.
+        digest: SHA-256 of the model, hexadecimal.
+        arrays: its large tables.
+    """
+    stage = model.readout.decision
+    parts = [_words(numbers) for numbers in layer_numbers]
+    if stage is not None:
+        parts.append(
+            struct.pack("<iiHH", stage.hysteresis, stage.unknown_margin, stage.smoothing_shift, stage.min_labels)
+        )
+    parts += [_words(model.number_format.input_shift), bytes.fromhex(digest)]
+    parts += [label.encode("utf-8") + b"\0" for label in model.labels]
+    return zlib.crc32(b"".join([*parts, *(array.content for array in arrays)]))
