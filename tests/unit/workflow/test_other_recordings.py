@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -364,3 +365,15 @@ def test_the_folder_of_a_run_is_no_data_to_check(trained: Trained) -> None:
     with pytest.raises(ConfigError, match=text):
         check_data(trained.run.path)
     assert check_data(trained.run.data_source).found.recordings == 8
+
+
+def test_a_network_without_training_windows_is_scored_too(trained: Trained, tmp_path: Path) -> None:
+    """An imported network may come without them; then there are no baselines and no advice."""
+    run = RunFolder(Path(shutil.copytree(trained.run.path, tmp_path / "run")))
+    run.windows("train").unlink()
+    put(tmp_path / "new" / "walk_1.csv", table("t,ax,ay,gz", columns("walk", 20)))
+    scores = evaluate_recordings(
+        run, read_new(trained, tmp_path / "new" / "walk_1.csv", fields(time_column="t"), labels=True)
+    )
+    assert scores.float_model.num_windows == 2
+    assert (scores.random_forest, scores.majority, scores.training_accuracy, scores.advice) == (None, None, None, None)
