@@ -13,8 +13,7 @@ from pydantic import Field, model_validator
 
 from edge_seq.data.simulator.memory_tasks import MEMORY_TASKS
 from edge_seq.data.simulator.options import CarStatesOptions
-from edge_seq.ir.kind_names import CellName
-from edge_seq.ir.model import Pooling
+from edge_seq.ir.kind_names import CellName, Pooling
 from edge_seq.pipeline.config import SIMULATOR, validated
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.tables import StrictTable
@@ -88,7 +87,7 @@ class CompareConfig(StrictTable):
             ``orthogonal``.
         window_lengths: window lengths T in samples.
         readouts: inputs of the head: the ``last`` hidden state, for which the cell has to remember, or the ``mean`` of
-            all, which remembers for it.
+            all, the largest value (``max``) of each unit, or both (``mean_max``), which remember for it.
         learning_rates: learning rates to try. The one with the best mean score is used for each cell, size, T and kind
             of initial weights.
         seeds: number of trainings of each candidate.

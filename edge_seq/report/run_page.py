@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from edge_seq.ir.kind_names import POOLING_TEXTS
 from edge_seq.pipeline.robustness import SweepScores
 from edge_seq.report import charts
 from edge_seq.report.figures import RunFigures
@@ -99,7 +100,7 @@ def _contract(run: RunFigures) -> Html:
         ("window", f"{contract.window_length} samples, {contract.window_length / rate:g} s"),
         ("stride", f"{contract.window_stride} samples, {contract.window_stride / rate:g} s"),
         ("preprocessing", preprocessing),
-        ("label", f"{label}, from the {readout.pooling} of its states"),
+        ("label", f"{label}, from the {POOLING_TEXTS[readout.pooling]}"),
         ("states at a window's end", readout.at_window_end),
         ("decision stage", "none" if readout.decision is None else readout.decision.text()),
     ]

@@ -83,6 +83,7 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
         "preprocess.primed": np.full((batch, 1), state.preprocess.primed),
         "preprocess.memory": state.preprocess.memory,
         "pool_sum": state.pool_sum[:, : model.hidden_sizes[-1]],
+        "pool_max": state.pool_max[:, : model.hidden_sizes[-1]],
     }
     for index, (cell, layer) in enumerate(zip(model.layers, state.layers, strict=True)):
         size = model.hidden_sizes[index]
@@ -245,8 +246,8 @@ def test_a_transposed_matrix_in_the_exporter_is_seen(monkeypatch: pytest.MonkeyP
     model = zoo.quantized_model(zoo.spec("gru", 8))
     right = onnx_int_cells._matrix
 
-    def wrong(rows: Any, inputs: int, hidden: int) -> Any:
-        matrix = right(rows, inputs, hidden)
+    def wrong(rows: Any, inputs: int, hidden: int, parts: int) -> Any:
+        matrix = right(rows, inputs, hidden, parts)
         if hidden and rows.narrow_hidden.size:
             matrix[inputs:] = matrix[inputs:].T.copy()
         return matrix

@@ -93,7 +93,7 @@ struct es_layer {
 /* Computes the features of one sample: int16 counts [C] to context->features. */
 typedef void (*es_preprocess_t)(es_context_t *context, const int16_t *counts);
 
-/* Adds one step's operands to the pool. If a label is due, returns the input of the head, int16 [4 * head_quads]. */
+/* Adds one step's operands to the pools. If a label is due, returns the input of the head, int16 [4 * head_quads]. */
 typedef const int16_t *(*es_pool_t)(es_context_t *context, const int16_t *operands, int label_due);
 
 /* Processes the latest logits and label. Its memory is in the context. */
@@ -105,7 +105,7 @@ typedef int32_t (*es_distance_excess_t)(const es_context_t *context);
 /* The usual inputs of the head for each label: a centroid and a radius. */
 typedef struct {
     es_distance_excess_t excess;
-    const ES_ROM int8_t *centroids; /* [K, H of the last layer], Q7 */
+    const ES_ROM int8_t *centroids; /* [K, H of the last layer, twice if the head sees two pools], Q7 */
     const ES_ROM int32_t *radii;    /* [K], 0 .. 2^18, Q7 */
 } es_distance_t;
 
@@ -133,10 +133,10 @@ struct es_model {
     uint16_t memory_bits;      /* each of these words is in [-2^bits, 2^bits) */
     uint16_t feature_words;    /* C, padded to even */
     uint16_t state_words;      /* sum over the layers */
-    uint16_t scratch_words;    /* operands of the widest layer */
-    uint16_t pool_words;       /* operands of the last layer for mean pooling, else 0 */
-    uint16_t head_quads;       /* ceil(H / 4) of the last layer */
-    uint16_t num_reciprocals;  /* mean pooling: T with a label every step, else 1; without mean pooling: 0 */
+    uint16_t scratch_words;    /* operands of the widest layer, or of the head's input if those are more */
+    uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; else 0 */
+    uint16_t head_quads;       /* ceil(H / 4) of the last layer; twice that for the mean and the largest */
+    uint16_t num_reciprocals;  /* with a mean: T with a label every step, else 1; without a mean: 0 */
     es_preprocess_t preprocess;
     es_pool_t pool;
     const uint16_t *input_shift;            /* [C], left shift of a feature, 0 .. 12 */
@@ -177,7 +177,7 @@ typedef struct es_contract {
 struct es_context {
     const es_model_t *model;
     int32_t *memory;         /* [memory_words] memory of preprocessing */
-    int32_t *pool_sum;       /* [pool_words] sum of operands since the window began */
+    int32_t *pools;          /* [pool_words] sums of operands since the window began, then the largest of them */
     int32_t *logits;         /* [K] Q16, of the latest label; then [decision_words] of the decision stage */
     int16_t *features;       /* [feature_words] */
     int16_t *states;         /* [state_words], layer after layer; padding stays zero */
@@ -334,6 +334,8 @@ void es_preprocess_gravity(es_context_t *context, const int16_t *counts);
 
 const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int label_due);
+const int16_t *es_pool_max(es_context_t *context, const int16_t *operands, int label_due);
+const int16_t *es_pool_mean_max(es_context_t *context, const int16_t *operands, int label_due);
 
 void es_decision_step(es_context_t *context);
 int32_t es_distance_excess(const es_context_t *context);
