@@ -23,7 +23,13 @@ def limits_of(run: RunFigures) -> list[str]:
     )
     if run.config.data.source == SIMULATOR:
         lines.append("Trained on simulated recordings only: no figure here was measured on a real car.")
-    if run.config.training.augmentation.rotation == "none":
+    if run.imported is not None:
+        lines.append(
+            f"Imported from {run.imported.file} ({run.imported.format}): the recordings that it was trained on are not "
+            "known here, and may be among those of the test part."
+        )
+        lines += run.imported.warnings
+    elif run.config.training.augmentation.rotation == "none":
         lines.append("Trained for one mounting of the sensor: it has not seen the signals of a rotated sensor.")
     test = next((side for side in run.sides if side.name == "test"), None)
     if test is not None:

@@ -31,6 +31,7 @@ from edge_seq.workflow.folder import (
     load_run_int,
     load_run_training,
     note_of_run,
+    require_recordings,
     temperature_of_run,
     writes_to_run,
 )
@@ -69,6 +70,7 @@ def evaluate_run(
         ConfigError, DataError, ModelError: as the steps say.
         ToolError: baselines are to be scored and scikit-learn is missing.
     """
+    require_recordings(run, doing="evaluating")
     path = run.windows(side)
     model = load_run_float(run)
     windows = load_windows(path, num_classes=model.num_classes)
@@ -175,14 +177,16 @@ def _evaluate(
         forest = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
     of_training = training_accuracy_of(run, model, train)
     shown = int_scores or float_scores
-    advice = advise(
-        config,
-        model.contract,
-        accuracy=shown.accuracy.value,
-        forest=None if forest is None else forest.accuracy.value,
-        training=of_training,
-        training_windows=len(train.labels),
-    )
+    advice: tuple[str, ...] = ()  # an imported network was not trained with the options that advice names
+    if not run.imported.is_file():
+        advice = advise(
+            config,
+            model.contract,
+            accuracy=shown.accuracy.value,
+            forest=None if forest is None else forest.accuracy.value,
+            training=of_training,
+            training_windows=len(train.labels),
+        )
     results = Evaluation(
         side=side,
         training_accuracy=of_training,

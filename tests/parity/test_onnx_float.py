@@ -118,6 +118,7 @@ def test_windows_are_those_of_torch(cell: str) -> None:
         contract=template.contract,
         normalisation=template.number_format.normalisation,
         readout=template.readout,
+        nonlinearity="tanh",
     )
     counts = _counts(model, 7)
     with torch.no_grad():

@@ -55,7 +55,7 @@ def look_at_all(draft: Draft) -> None:
         draft.found = replace(found, passed_over=(*found.passed_over, *passed))
         draft.looks = [look for look in draft.looks if look not in apart]
     others = [look for look in draft.looks if look.columns != common]
-    strange = [look for look in others if not set(common) <= set(look.columns)]
+    strange = [look for look in others if not set(common) <= set(look.columns) or _is_headerless(look)]
     if strange:
         names = [look.path.name for look in strange]
         draft.problems.append(
@@ -68,6 +68,10 @@ def look_at_all(draft: Draft) -> None:
     draft.header = f"{first.path.name}: {first.header}; columns {', '.join(first.columns[:12])}" + (
         f" and {len(first.columns) - 12} more" if len(first.columns) > 12 else ""
     )
+
+
+def _is_headerless(look: Look) -> bool:
+    return look.dialect is not None and not look.dialect.has_header
 
 
 def _look(path: Path, found: Found) -> Look:
