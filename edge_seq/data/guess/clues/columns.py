@@ -1,4 +1,4 @@
-"""What the names of columns say: the sensor, its axis, the unit, or another role."""
+"""Meaning of the names of columns: the sensor, its axis, the unit, or another role."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ SENSOR_TITLES: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Axis:
-    """What the name of a column says about it.
+    """Meaning of the name of a column.
 
     Attributes:
         column: name of the column.
@@ -94,7 +94,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class ColumnRole:
-    """What a column was taken for.
+    """Role that a column was taken for.
 
     Attributes:
         column: name of the column.

@@ -41,7 +41,7 @@ _WHAT_TO_COMPARE = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What the values of one sensor are like, over all files.
+    """Facts of the values of one sensor, over all files.
 
     Attributes:
         largest: largest magnitude.
