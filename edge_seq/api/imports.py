@@ -21,7 +21,7 @@ from edge_seq.parity.original_rung import check_import
 from edge_seq.support.errors import ModelError
 
 if TYPE_CHECKING:
-    import torch
+    from edge_seq.frontends.torch_module import Module
 
 
 @in_python
@@ -86,7 +86,7 @@ def from_onnx(
 
 @in_python
 def from_torch(
-    network: torch.nn.Module | Mapping[str, Any],
+    network: Module | Mapping[str, Any],
     data: Data | SensorContract,
     *,
     layers: Sequence[str] = (),

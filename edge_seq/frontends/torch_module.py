@@ -31,10 +31,10 @@ from edge_seq.support.errors import ModelError
 from edge_seq.training.runtime import require_torch
 
 if TYPE_CHECKING:
-    import torch
+    from torch.nn import Module as Module
 
 
-def chain_of_module(module: torch.nn.Module, *, time_steps: int, channels: int) -> ImportedChain:
+def chain_of_module(module: Module, *, time_steps: int, channels: int) -> ImportedChain:
     """Read a module.
 
     Args:
@@ -472,7 +472,7 @@ _REMEDIES = {
 }
 
 
-def run_module(module: torch.nn.Module, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
+def run_module(module: Module, x: NDArray[np.float32]) -> tuple[NDArray[np.float32], str]:
     """Evaluate a module in evaluation mode: outputs, and the name and release of PyTorch."""
     import torch
 
