@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,7 @@ def check(
 
     with progress("reading recordings", 0, quiet=as_json) as update, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other libraries; what matters is a finding
+        logging.getLogger("edge_seq.data.readers").setLevel(logging.ERROR)  # what they warn of is a finding too
         result = check_data(
             path,
             plots=plots,
