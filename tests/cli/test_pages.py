@@ -31,6 +31,7 @@ def _folder(small: Small, tmp_path: Path) -> Path:
             ("wrote guess.toml", "usable", "plots/labels.png", "edge-seq quantize from_disk"),
             marks=pytest.mark.slow,
         ),
+        pytest.param("look-at-your-data.md", ("page: drives.html",), marks=pytest.mark.slow),
         ("run-on-a-computer.md", ('"probabilities"',)),
         ("decide.md", ("validation recordings", "event macro-F1", "it holds")),
         pytest.param("cross-validate.md", ("3 folds by group", "integer model: accuracy"), marks=pytest.mark.slow),
