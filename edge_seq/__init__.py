@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from edge_seq.api.checks import Check, check
     from edge_seq.api.data import Data, load, windows
     from edge_seq.api.exports import export_c, export_onnx
+    from edge_seq.api.imports import from_keras, from_onnx, from_torch
     from edge_seq.api.models import (
         Evaluation,
+        ImportedModel,
         Prediction,
         QuantizedModel,
         TrainedModel,
@@ -42,6 +44,7 @@ __all__ = [
     "Data",
     "EdgeSeqError",
     "Evaluation",
+    "ImportedModel",
     "Ladder",
     "Prediction",
     "Preprocessing",
@@ -55,6 +58,9 @@ __all__ = [
     "evaluate",
     "export_c",
     "export_onnx",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "load",
     "open_run",
     "quantize",
@@ -67,8 +73,10 @@ _MODULES = {
     "edge_seq.api.checks": ("Check", "check"),
     "edge_seq.api.data": ("Data", "load", "windows"),
     "edge_seq.api.exports": ("export_c", "export_onnx"),
+    "edge_seq.api.imports": ("from_keras", "from_onnx", "from_torch"),
     "edge_seq.api.models": (
         "Evaluation",
+        "ImportedModel",
         "Prediction",
         "QuantizedModel",
         "TrainedModel",

@@ -6,26 +6,29 @@ from pathlib import Path
 
 from edge_seq.api.models import QuantizedModel, TrainedModel, require_quantized
 from edge_seq.backends.onnx.graph import Form
-from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
-from edge_seq.pipeline.exports import render_c, write_exports
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.pipeline.exports import onnx_bytes, render_c, write_exports
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from firmware_export.emission.emit import MANIFEST
+from firmware_export.packages.common.registry import render_package
 from firmware_export.toolchain.host import read_manifest
 
 
-def export_c(model: QuantizedModel, folder: str | Path) -> Path:
+def export_c(model: QuantizedModel, folder: str | Path, *, package: str | None = None) -> Path:
     """Write the C: generated data, golden vectors for the self-test, and the runtime.
 
     Args:
         model: Integer model from :func:`edge_seq.quantize`.
         folder: Folder for the files. It is made if it is missing.
+        package: Build system to arrange the files for, for example ``arduino``; its README says how to build. Packages
+            of several models may be written to one folder; they share the runtime. None writes the C alone.
 
     Returns:
-        The folder. ``manifest.json`` in it lists the sources to compile.
+        The folder. Without a package, ``manifest.json`` in it lists the sources to compile.
 
     Raises:
-        ConfigError: the folder cannot be written to.
+        ConfigError: the folder cannot be written to, or there is no such package (the message lists all).
         ModelError: the model is not quantized.
         ExportError: the model's name is the name of a system header.
 
@@ -33,13 +36,18 @@ def export_c(model: QuantizedModel, folder: str | Path) -> Path:
         >>> import edge_seq as es
         >>> es.export_c(chip, "out").name
         'out'
+        >>> (es.export_c(chip, "packaged", package="plain") / "edge_seq.h").is_file()
+        True
     """
     require_quantized(model, doing="exporting C")
     folder = Path(folder)
     check_can_write(folder)
-    _refuse_other_model(folder, model.model.name)
-    files = render_c(model.model, model.golden)
-    write_exports({name.removeprefix("c/"): content for name, content in files.items()}, folder)
+    files = {path.removeprefix("c/"): content for path, content in render_c(model.model, model.golden).items()}
+    if package is None:
+        _refuse_other_model(folder, model.model.name)
+    else:
+        files = render_package(package, {path: content.decode("utf-8") for path, content in files.items()})
+    write_exports(files, folder)
     return folder
 
 
@@ -77,17 +85,10 @@ def export_onnx(
         >>> es.export_onnx(chip, "out.onnx", form="step").name
         'out.onnx'
     """
-    from edge_seq.backends.onnx.float_export import export_onnx_float
-    from edge_seq.backends.onnx.int_export import export_onnx_int
-
     path = Path(path)
     if path.is_dir():
         raise ConfigError(f"exporting ONNX: {path} is a folder; give the name of a file, such as {path / 'model.onnx'}")
     check_can_write(path.parent)
     inner = model.model if isinstance(model, QuantizedModel | TrainedModel) else model
-    if isinstance(inner.number_format, FloatFormat):
-        proto = export_onnx_float(inner, form=form)
-    else:
-        proto = export_onnx_int(inner, form=form)
-    write_atomically(path, proto.SerializeToString(deterministic=True))
+    write_atomically(path, onnx_bytes(inner, form))
     return path

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from edge_seq.data.splits import (
     split_by_fold,
     split_by_group,
     split_by_time_blocks,
+    split_by_time_fold,
     split_by_window_leaking_groups,
 )
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
@@ -69,10 +69,9 @@ def load_data(
         DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
     """
     if config.source == SIMULATOR:
-        from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
+        from edge_seq.data.simulator import simulate_car_states
 
-        options = CarStatesOptions(**config.simulator.model_dump())
-        return simulate_car_states(options, progress=progress), DEFAULT_MINIMUM_SHARE
+        return simulate_car_states(config.simulator, progress=progress), DEFAULT_MINIMUM_SHARE
     from edge_seq.data.readers import read_dataset
     from edge_seq.data.source import load_source
 
@@ -90,36 +89,45 @@ def load_data(
     return read_dataset(source, base=path.parent), source.minimum_share
 
 
-def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> SplitNote:
+def split_note(config: RunConfig, leak_text: str | None = None) -> SplitNote:
     """Make the note for the scores of a run: the kind of split, and a warning if the split leaks.
 
     Args:
         config: configuration of the run.
-        training: training.json of the run, which has the measured size of the leak; None if there is none.
+        leak_text: measured size of the leak in one sentence; None if it was not measured.
     """
     if config.data.split == "time_blocks":
         return SplitNote(config.data.split, TIME_WARNING)
     if config.data.split != "window_leaking_groups":
         return SplitNote(config.data.split)
-    measured = (training or {}).get("leak_text")
-    return SplitNote(config.data.split, f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING)
+    return SplitNote(config.data.split, f"{LEAK_WARNING}; {leak_text}" if leak_text else LEAK_WARNING)
 
 
 def with_split_of_source(config: RunConfig) -> RunConfig:
     """Take over the split that the data source asks for, where the configuration has the default ``group``.
 
-    A cross-validation and samples on disk need a split by group, so they keep it.
+    Samples on disk need a split by group, so they keep it.
 
     Raises:
         ConfigError, ContractError: the data source cannot be read.
     """
     data = config.data
-    if data.source == SIMULATOR or data.split != "group" or data.folds or data.storage != "memory":
+    if data.split != "group" or data.storage != "memory":
         return config
+    return config.model_copy(update={"data": data.model_copy(update={"split": split_of_source(data.source)})})
+
+
+def split_of_source(source: str) -> str:
+    """The kind of split that a data source asks for; ``group`` for the simulator.
+
+    Raises:
+        ConfigError, ContractError: the data source cannot be read.
+    """
+    if source == SIMULATOR:
+        return "group"
     from edge_seq.data.source import load_source
 
-    split = load_source(Path(data.source)).split
-    return config.model_copy(update={"data": data.model_copy(update={"split": split})})
+    return load_source(Path(source)).split
 
 
 def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> PreparedData:
@@ -203,7 +211,7 @@ def _require_classes(dataset: Dataset) -> None:
 
 
 def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
-    """Split recordings by group, into a fold of a cross-validation by group, or into blocks of time.
+    """Split recordings by group or into blocks of time, or into a fold of a cross-validation by either.
 
     Args:
         dataset: Recordings.
@@ -213,7 +221,16 @@ def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -
     Raises:
         ConfigError, DataError: the recordings cannot be split like that.
     """
-    if check_split_kind(data.split) == "time_blocks":
+    if check_split_kind(data.split) == "time_blocks" and data.folds:
+        return split_by_time_fold(
+            dataset,
+            folds=data.folds,
+            fold=data.fold,
+            seed=data.split_seed,
+            validation_fraction=data.validation_fraction,
+            minimum_share=minimum_share,
+        )
+    if data.split == "time_blocks":
         return split_by_time_blocks(
             dataset,
             validation_fraction=data.validation_fraction,

@@ -1,4 +1,4 @@
-"""What the bench compares with: a TOML file with the figures of other engines, and with limits."""
+"""Reference of the bench: a TOML file with the figures of other engines, and with limits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from edge_seq.support.errors import ConfigError
-from edge_seq.support.tables import StrictTable
+from edge_seq.support.tables import StrictTable, problems_in
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -122,9 +122,7 @@ def load_reference(path: Path) -> BenchReference:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"bench reference {path} cannot be read as TOML: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)
-        )
+        problems = problems_in(error, BenchReference)
         raise ConfigError(
             f"bench reference {path}: {problems}. docs/results/bench_reference.toml shows the keys"
         ) from error

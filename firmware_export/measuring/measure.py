@@ -18,7 +18,7 @@ from firmware_export.measuring.count_unicorn import count_in_unicorn
 from firmware_export.measuring.sizes import Sizes, measure_sizes
 from firmware_export.measuring.stack import DeepestStack, deepest_stack
 from firmware_export.measuring.step_counts import StepCounts, stream_for_counting
-from firmware_export.running.run_target import TargetProgram, build_for_target
+from firmware_export.running.run_target import TargetProgram, build_for_target, require_answer
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.host import HostProgram
 from firmware_export.toolchain.image import Image
@@ -31,7 +31,9 @@ from firmware_export.toolchain.target import (
     SimavrEmulator,
     Target,
     UnicornEmulator,
+    WasmtimeEmulator,
 )
+from firmware_export.toolchain.wasm_module import WasmModule
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,12 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
     """
     with tempfile.TemporaryDirectory() as name:
         program = build_for_target(folder, Path(name), target, stack_figures=True)
+        require_answer(program, model)
         if isinstance(program.built, HostProgram):
             return _measure_program(program.built, program, model, stream_for_counting(model, steps))
+        if isinstance(program.built, WasmModule):
+            note = "not measured: WebAssembly is compiled for the processor that it runs on"
+            return Measurement(model.name, target.name, program.detail, None, None, None, None, (note,))
         image = program.built
         elf = image.content
         notes = []
@@ -184,7 +190,7 @@ def _count(image: Image, emulator: Emulator, model: IntModel, counts: NDArray[np
             return count_in_qemu(image, emulator, model, counts)
         case SimavrEmulator():
             return count_in_simavr(image, emulator, model, counts)
-        case QemuUserEmulator() | HostEmulator():
+        case QemuUserEmulator() | WasmtimeEmulator() | HostEmulator():
             raise ToolError(f"measuring {model.name} on {image.target.name}: an image does not run in {emulator.name}")
         case unreachable:
             assert_never(unreachable)

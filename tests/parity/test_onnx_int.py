@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.onnx import fixed_point as onnx_fixed_point
 from edge_seq.backends.onnx import int_cells as onnx_int_cells
+from edge_seq.backends.onnx.float_export import export_onnx_float
 from edge_seq.backends.onnx.graph import Graph
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.run import initial_states, open_onnx, run_steps_onnx, run_trace_onnx, run_window, trace_of
@@ -22,6 +23,7 @@ from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import effective_weights, padded
 from edge_seq.parity.compare import Comparison, compare
+from edge_seq.support.errors import DataError
 from tests import zoo
 
 Counts = NDArray[np.int16]
@@ -57,22 +59,37 @@ def test_every_state_of_every_step_is_the_reference(name: str) -> None:
 def test_shipped_window_graph_gives_logits_and_label(name: str) -> None:
     model = ZOO[name]
     shipped = open_onnx(export_onnx_int(model, form="window"))
-    length = model.contract.window_length
-    for time_steps in {1, length, 2 * length, 2 * length + 3}:
-        counts = _all_kinds_of_counts(model, 5, time_steps)
-        reference = run_reference(model, counts)
-        outputs = run_window(shipped, counts)
-        if model.readout.decision is not None:
-            decisions = reference.values["decision"][:, :, 0]
-            last = decisions if model.readout.label_every == "sample" else decisions[:, -1]
-            assert np.array_equal(outputs["decision"], last)
-        if model.readout.label_every == "sample":
-            assert np.array_equal(outputs["logits"], reference.values["logits"])
-            assert np.array_equal(outputs["label"], reference.values["label"][:, :, 0])
-        else:
-            assert np.array_equal(outputs["logits"], reference.logits)
-            assert np.array_equal(outputs["label"], reference.labels)
-        assert (outputs["logits"].dtype, outputs["label"].dtype) == (np.int32, np.int64)
+    counts = _all_kinds_of_counts(model, 5, model.contract.window_length)
+    reference = run_reference(model, counts)
+    outputs = run_window(shipped, counts)
+    if model.readout.decision is not None:
+        decisions = reference.values["decision"][:, :, 0]
+        last = decisions if model.readout.label_every == "sample" else decisions[:, -1]
+        assert np.array_equal(outputs["decision"], last)
+    if model.readout.label_every == "sample":
+        assert np.array_equal(outputs["logits"], reference.values["logits"])
+        assert np.array_equal(outputs["label"], reference.values["label"][:, :, 0])
+    else:
+        assert np.array_equal(outputs["logits"], reference.logits)
+        assert np.array_equal(outputs["label"], reference.labels)
+    assert (outputs["logits"].dtype, outputs["label"].dtype) == (np.int32, np.int64)
+
+
+@pytest.mark.parametrize("label_every", ["window", "sample"])
+def test_a_window_of_another_length_is_refused_by_us_and_by_onnx_runtime(label_every: Any) -> None:
+    shape = zoo.spec("lstm", 5, label_every=label_every, pooling="mean")
+    graphs = (
+        export_onnx_int(zoo.quantized_model(shape), form="window"),
+        export_onnx_float(zoo.random_float_model(shape), form="window"),
+    )
+    for model in map(open_onnx, graphs):
+        length = model.contract.window_length
+        for time_steps in (1, length - 1, length + 1, 2 * length):
+            counts = zoo.random_counts(2, time_steps, model.contract.num_channels, seed=1)
+            with pytest.raises(DataError, match=f"windows of {time_steps} samples, but the model takes windows of 7"):
+                run_window(model, counts)
+            with pytest.raises(Exception, match="Got invalid dimensions for input"):
+                model.session.run(None, {"counts": counts})
 
 
 def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any]]:
@@ -83,6 +100,7 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
         "preprocess.primed": np.full((batch, 1), state.preprocess.primed),
         "preprocess.memory": state.preprocess.memory,
         "pool_sum": state.pool_sum[:, : model.hidden_sizes[-1]],
+        "pool_max": state.pool_max[:, : model.hidden_sizes[-1]],
     }
     for index, (cell, layer) in enumerate(zip(model.layers, state.layers, strict=True)):
         size = model.hidden_sizes[index]
@@ -125,15 +143,13 @@ def test_streams_of_a_batch_may_begin_at_different_times() -> None:
     onnx_model = open_onnx(export_onnx_int(model, form="step"))
     counts = zoo.random_counts(3, 17, 3, sigma=300.0)
     begins = (0, 2, 6)
-    names = [output.name for output in onnx_model.session.get_outputs()]
     states = initial_states(onnx_model, 3)
     for t in range(17):
         for stream, begin in enumerate(begins):
             if t == begin:
                 for array in states.values():
                     array[stream] = 0
-        run = onnx_model.session.run(names, {"counts": counts[:, t], **states})
-        outputs = dict(zip(names, run, strict=True))
+        outputs = onnx_model.run({"counts": counts[:, t], **states})
         states = {name: outputs[name + NEXT].copy() for name in states}
         for stream, begin in enumerate(begins):
             if t >= begin:
@@ -204,7 +220,7 @@ def test_another_runtime_gives_the_same() -> None:
         onnx_model = open_onnx(export_onnx_int(model, form="step"))
         evaluator = ReferenceEvaluator(onnx_model.proto, new_ops=[GatherElements])
         states = initial_states(onnx_model, len(counts))
-        names = [output.name for output in onnx_model.session.get_outputs()]
+        names = list(onnx_model.outputs)
         for t, expected in enumerate(run_steps_onnx(onnx_model, counts)):
             run = evaluator.run(names, {"counts": counts[:, t], **states})
             outputs = dict(zip(names, run, strict=True))
@@ -247,8 +263,8 @@ def test_a_transposed_matrix_in_the_exporter_is_seen(monkeypatch: pytest.MonkeyP
     model = zoo.quantized_model(zoo.spec("gru", 8))
     right = onnx_int_cells._matrix
 
-    def wrong(rows: Any, inputs: int, hidden: int) -> Any:
-        matrix = right(rows, inputs, hidden)
+    def wrong(rows: Any, inputs: int, hidden: int, parts: int) -> Any:
+        matrix = right(rows, inputs, hidden, parts)
         if hidden and rows.narrow_hidden.size:
             matrix[inputs:] = matrix[inputs:].T.copy()
         return matrix

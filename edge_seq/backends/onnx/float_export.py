@@ -2,9 +2,9 @@
 
 The input is raw counts; preprocessing and normalisation are in the graph. There are two forms:
 
-- ``window``: the input is ``counts`` int16 [batch, time, C], one window from a reset; ``time`` is free. A model with a
-  label per window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch] after the last
-  sample. A model with a label after each sample gives [batch, time, K] and [batch, time].
+- ``window``: the input is ``counts`` int16 [batch, T, C], one window from a reset; other lengths than T are refused. A
+  model with a label per window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch]
+  after the last sample. A model with a label after each sample gives [batch, T, K] and [batch, T].
 - ``step``: the inputs are ``counts`` int16 [batch, C] and the states; the outputs are those of this sample and the next
   states, each as ``<state>.next``. States are zero (false) after a reset. If no label is due, ``logits`` and
   ``probabilities`` are 0 and ``label`` is -1. At a window's end, the next window begins as in SPEC.md, section 7, so
@@ -20,12 +20,24 @@ import onnx
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, add_scan, to_model
+from edge_seq.backends.onnx.graph import (
+    BATCH,
+    FLOAT,
+    INT16,
+    INT64,
+    Form,
+    Graph,
+    Port,
+    add_scan,
+    side_by_side,
+    to_model,
+)
 from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step, preprocess_window
 from edge_seq.backends.onnx.window import (
-    POOL_SUM,
+    POOLS,
     STEP_IN_WINDOW,
+    add_to_pool,
     begin_again,
     count_sample,
     label_of,
@@ -33,7 +45,7 @@ from edge_seq.backends.onnx.window import (
     window_states,
 )
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of
-from edge_seq.ir.model import FloatModel
+from edge_seq.ir.model import FloatModel, Statistic
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 
@@ -95,7 +107,7 @@ def float_states(model: FloatModel) -> tuple[Port, ...]:
     """State inputs of the step model, in order, after ``counts``. All are zero (false) after a reset.
 
     Each layer has ``layer0.hidden_state`` float32 [batch, H], an LSTM also ``layer0.cell_state``. The states of
-    preprocessing and of the window are those of the integer model, except that ``pool_sum`` is float32.
+    preprocessing and of the window are those of the integer model, except that pools are float32.
     """
     layers = [
         Port(f"layer{index}.{name}", FLOAT, (BATCH, hidden_size(cell)))
@@ -197,23 +209,54 @@ def _logits(graph: Graph, model: FloatModel, state: str) -> str:
 
 
 def _pooled(graph: Graph, model: FloatModel, outputs: str, last: str) -> str:
-    """Input of the head, [batch, H] or [batch, time, H], from outputs [time, batch, H] and last state [1, batch, H]."""
-    each = model.readout.label_every == "sample"
-    if model.readout.pooling == "last":
-        return graph.add("Transpose", outputs, perm=[1, 0, 2]) if each else graph.add("Squeeze", last, graph.axes(0))
-    if not each:
-        return graph.add("ReduceMean", outputs, graph.axes(0), keepdims=0)
+    """Input of the head, [batch, N] or [batch, time, N], from outputs [time, batch, H] and last state [1, batch, H]."""
+    each, statistics = model.readout.label_every == "sample", model.readout.statistics
+    if each:
+        after_each = [_running(graph, one, outputs) for one in statistics] or [outputs]
+        return graph.add("Transpose", side_by_side(graph, after_each, axis=2), perm=[1, 0, 2])
+    reduced = [_REDUCTIONS[one] for one in statistics]
+    pooled = [graph.add(op, outputs, graph.axes(0), keepdims=0) for op in reduced]
+    return side_by_side(graph, pooled, axis=1) if pooled else graph.add("Squeeze", last, graph.axes(0))
+
+
+_REDUCTIONS: dict[Statistic, str] = {"mean": "ReduceMean", "max": "ReduceMax"}
+
+
+def _running(graph: Graph, statistic: Statistic, outputs: str) -> str:
+    """Mean or largest value of the outputs [time, batch, H] up to each step."""
+    match statistic:
+        case "mean":
+            return _running_mean(graph, outputs)
+        case "max":
+            return _running_max(graph, outputs)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _running_max(graph: Graph, outputs: str) -> str:
+    """A ``Scan`` over time, because no node exists."""
+    body = graph.body()
+    shape = (BATCH, "units")
+    before, slice_ = (Port(graph.unique(name), FLOAT, shape) for name in ("largest.before", "largest.state"))
+    after = before.renamed(body.add("Max", before.name, slice_.name, name="largest"))
+    result = before.renamed(body.rename(after.name, "largest.output"))
+    start = graph.add("Gather", outputs, graph.scalar(0, np.int64), axis=0)
+    _, (largest,) = add_scan(graph, body, [before, slice_], [after, result], [start], (outputs,), ("pool_max",), axis=0)
+    return largest
+
+
+def _running_mean(graph: Graph, outputs: str) -> str:
     sums = graph.add("CumSum", outputs, graph.scalar(0, np.int64))
     time = graph.add("Squeeze", graph.add("Shape", outputs, start=0, end=1), graph.axes(0))
     one = graph.scalar(1, np.int64)
     counts = graph.add("Range", one, graph.add("Add", time, one), one)
     column = graph.add("Unsqueeze", graph.add("Cast", counts, to=FLOAT), graph.axes(1, 2))
-    return graph.add("Transpose", graph.add("Div", sums, column), perm=[1, 0, 2])
+    return graph.add("Div", sums, column)
 
 
 def _window_model(model: FloatModel) -> onnx.ModelProto:
     graph = Graph()
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, TIME, model.input_size))
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.contract.window_length, model.input_size))
     features = preprocess_window(graph, graph.int32(counts.name), model.contract)
     sequence = graph.add("Transpose", _normalise(graph, model, features), perm=[1, 0, 2])
     last = ""
@@ -223,9 +266,9 @@ def _window_model(model: FloatModel) -> onnx.ModelProto:
     logits = graph.rename(_logits(graph, model, _pooled(graph, model, sequence, last)), LOGITS)
     graph.add("Softmax", logits, axis=-1, name=PROBABILITIES)
     graph.add("ArgMax", logits, axis=-1, keepdims=0, name=LABEL)
-    free = (BATCH, TIME) if model.readout.label_every == "sample" else (BATCH,)
-    shape = (*free, model.num_classes)
-    outputs_ = [Port(LOGITS, FLOAT, shape), Port(PROBABILITIES, FLOAT, shape), Port(LABEL, INT64, free)]
+    of_label = (BATCH, model.contract.window_length) if model.readout.label_every == "sample" else (BATCH,)
+    shape = (*of_label, model.num_classes)
+    outputs_ = [Port(LOGITS, FLOAT, shape), Port(PROBABILITIES, FLOAT, shape), Port(LABEL, INT64, of_label)]
     doc = "edge_seq float model, one window from a reset."
     metadata = metadata_of(model, form="window")
     return seal(to_model(graph, [counts], outputs_, name=model.name, doc=doc, metadata=metadata))
@@ -247,9 +290,14 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
 
     moment = count_sample(graph, model, states[STEP_IN_WINDOW])
     after[STEP_IN_WINDOW] = moment.count
-    if model.readout.pooling == "mean":
-        after[POOL_SUM] = graph.add("Add", states[POOL_SUM], below)
-        below = graph.add("Div", after[POOL_SUM], graph.add("Cast", moment.count, to=FLOAT))
+    pooled = []
+    for statistic in model.readout.statistics:
+        pool = POOLS[statistic]
+        after[pool] = add_to_pool(graph, statistic, states[pool], below, moment)
+        pooled.append(after[pool])
+        if statistic == "mean":
+            pooled[-1] = graph.add("Div", after[pool], graph.add("Cast", moment.count, to=FLOAT))
+    below = side_by_side(graph, pooled or [below], axis=1)
     computed = _logits(graph, model, below)
     nothing = graph.scalar(0, np.float32)
     logits = where_due(graph, model, moment, computed, nothing, LOGITS)

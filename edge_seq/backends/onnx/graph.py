@@ -23,7 +23,7 @@ IR_VERSION = 8
 Form = Literal["window", "step"]
 FORMS: tuple[Form, ...] = ("window", "step")
 
-BATCH, TIME = "batch", "time"  # names of the free axes
+BATCH, TIME = "batch", "time"  # names of the free axes; time is free only in graphs with a trace
 Shape = tuple[int | str, ...]
 
 INT16 = onnx.TensorProto.INT16
@@ -126,6 +126,11 @@ class Graph:
         shape = self.add("Concat", batch, self.axes(*(int(size) for size in port.shape[1:])), axis=0)
         value = helper.make_tensor("zero", port.dtype, [1], [0])
         return self.add("ConstantOfShape", shape, name=f"{port.name}.zero", value=value)
+
+
+def side_by_side(graph: Graph, values: Sequence[str], *, axis: int) -> str:
+    """Concatenate values; a single one is itself."""
+    return values[0] if len(values) == 1 else graph.add("Concat", *values, axis=axis)
 
 
 def add_scan(

@@ -16,6 +16,7 @@ from edge_seq.data.readers.foreign import reading
 from edge_seq.data.readers.table import Reader
 from edge_seq.data.readers.text.sniff import sniff
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 _MANY_MORE = 3  # times as many files of one format as of the next
 _NOTES = re.compile(
@@ -177,7 +178,10 @@ def _of_tables(path: Path, reader: Reader, data: list[Path], passed: list[tuple[
         first = sensors[0][1]
         kept = {name for _, name in sensors}
         others = Counter(one.name for one in data if one.name not in kept)
-        passed += [(name, f"another sensor, or no samples ({count} files)") for name, count in sorted(others.items())]
+        passed += [
+            (name, f"another sensor, or no samples ({counted(count, 'file')})")
+            for name, count in sorted(others.items())
+        ]
         return Found(
             path,
             True,
@@ -214,6 +218,8 @@ def _sensors(data: Sequence[Path]) -> list[tuple[str, str]]:
         names = kinds.get(kind) or (kinds.get("linear", []) if kind == "acceleration" else [])
         plain = [name for name in names if "uncalibrated" not in name.lower()] or names
         total = [name for name in plain if "total" in name.lower()] or plain
+        if len(folders) == 1 and len(total) > 1:  # `acc_walk.csv`, `acc_run.csv`: a recording each
+            return []
         if total:
             best = min(total, key=len)
             chosen.append((best.split(".")[0], best))

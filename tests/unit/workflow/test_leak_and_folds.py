@@ -12,7 +12,7 @@ from edge_seq.data.splits import split_by_fold
 from edge_seq.ir.contract import Channel, SensorContract
 from edge_seq.pipeline import leak as leak_module
 from edge_seq.pipeline.config import load_config, quote
-from edge_seq.pipeline.leak import leak_text, measure_leak
+from edge_seq.pipeline.leak import measure_leak, try_to_measure_leak
 from edge_seq.pipeline.prepare import LEAK_WARNING, prepare, split_note
 from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.support.errors import ConfigError, DataError
@@ -80,7 +80,7 @@ def test_too_few_groups_for_the_folds_are_refused() -> None:
 def test_a_configuration_of_folds_that_cannot_be_is_refused(override: str) -> None:
     with pytest.raises(ConfigError, match="give at least 2 folds, and a fold from 1 to folds"):
         load_config(None, [override])
-    with pytest.raises(ConfigError, match="folds are by group and have no effect with split"):
+    with pytest.raises(ConfigError, match="folds have no effect with split"):
         load_config(None, ["data.folds=5", "data.split=window_leaking_groups"])
 
 
@@ -119,16 +119,17 @@ def test_the_leak_is_measured_and_is_about_none_where_groups_are_alike() -> None
 
 
 def test_a_leak_that_cannot_be_measured_says_why() -> None:
-    leak, text = leak_text(leaky(1, of_group=0.0), seed=0, minimum_share=0.6)
-    assert leak is None
-    assert "cannot be measured: cannot split by group: each class needs windows in at least 2 groups" in text
+    found = try_to_measure_leak(leaky(1, of_group=0.0), seed=0, minimum_share=0.6)
+    assert found.leak is None
+    reason = "cannot be measured: cannot split by group: each class needs windows in at least 2 groups"
+    assert reason in found.leak_text
 
 
 def test_the_warning_carries_what_was_measured() -> None:
     config = load_config(None, ["data.split=window_leaking_groups"])
     assert split_note(config).warning == LEAK_WARNING
-    assert split_note(config, {"leak_text": "12 points"}).warning == f"{LEAK_WARNING}; 12 points"
-    assert split_note(load_config(None), {"leak_text": "12 points"}).to_dict() == {"split": "group"}
+    assert split_note(config, "12 points").warning == f"{LEAK_WARNING}; 12 points"
+    assert split_note(load_config(None), "12 points").to_dict() == {"split": "group"}
 
 
 def test_a_run_split_by_window_warns_with_the_gap(source: str, tmp_path: Path) -> None:
@@ -172,5 +173,5 @@ def test_a_cross_validation_pools_its_folds_and_resumes(source: str, tmp_path: P
     with pytest.raises(ConfigError, match="1 folds, 1 repeats; give at least 2 folds"):
         cross_validate(tmp_path, config, folds=1)
     leaking = load_config(None, ["data.split=window_leaking_groups"])
-    with pytest.raises(ConfigError, match="split is 'window_leaking_groups'; it is by group"):
+    with pytest.raises(ConfigError, match="split is 'window_leaking_groups'; folds are by group or by blocks of time"):
         cross_validate(tmp_path, leaking, folds=2)
