@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edge_seq.api.checks import Check, check
     from edge_seq.api.data import Data, load, windows
     from edge_seq.api.exports import export_c, export_onnx
     from edge_seq.api.imports import from_keras, from_onnx, from_torch
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Channel",
+    "Check",
     "Data",
     "EdgeSeqError",
     "Evaluation",
@@ -52,6 +54,7 @@ __all__ = [
     "Stream",
     "TrainedModel",
     "TrainingConfig",
+    "check",
     "evaluate",
     "export_c",
     "export_onnx",
@@ -67,6 +70,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "edge_seq.api.checks": ("Check", "check"),
     "edge_seq.api.data": ("Data", "load", "windows"),
     "edge_seq.api.exports": ("export_c", "export_onnx"),
     "edge_seq.api.imports": ("from_keras", "from_onnx", "from_torch"),

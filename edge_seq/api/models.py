@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +42,7 @@ from edge_seq.scores.metrics import Metrics, evaluate_predictions
 from edge_seq.support.display import ShownAsTables, Table, progress
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.support.figure_text import percent
+from edge_seq.support.results import to_plain
 
 if TYPE_CHECKING:
     from edge_seq.training.config import TrainingConfig
@@ -182,8 +183,8 @@ class TrainedModel(ShownAsTables):
         return {
             **describe(self.model).to_dict(),
             "best_epoch": self.trained.result.best_epoch,
-            "history": [asdict(record) for record in self.history],
-            "temperature": asdict(self.trained.temperature),
+            "history": to_plain(self.history),
+            "temperature": to_plain(self.trained.temperature),
         }
 
     def tables(self) -> Sequence[Table]:
@@ -282,7 +283,7 @@ class QuantizedModel(ShownAsTables):
         return {
             **describe(self.model).to_dict(),
             "float_model_hash": model_hash(self.float_model),
-            "cost": {"side": self.side, **asdict(self.cost)},
+            "cost": {"side": self.side, **to_plain(self.cost)},
         }
 
     def tables(self) -> Sequence[Table]:
