@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.backends.reference_float import run_float, run_float_stream
@@ -18,6 +16,7 @@ from edge_seq.parity.inputs import Inputs, streams_of
 from edge_seq.parity.ladder import Rung, comparison_rung
 from edge_seq.parity.onnx_outputs import due_outputs, first_due, open_export, step_outputs, window_outputs
 from edge_seq.support.errors import ModelError
+from edge_seq.support.opening import load_tensors
 from edge_seq.training.runtime import has_torch
 
 if TYPE_CHECKING:
@@ -48,11 +47,9 @@ def torch_rung(name: str, weights_path: Path, config: TrainingConfig, model: Flo
     from edge_seq.training.loop import logits_of_weights
 
     try:
-        weights = safetensors.numpy.load(weights_path.read_bytes())
-    except safetensors.SafetensorError as error:
-        raise ModelError(
-            f"reading {weights_path.name}: not a safetensors file, or damaged ({error}). Train the run again"
-        ) from error
+        weights, _ = load_tensors(weights_path)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"reading {weights_path.name}: {error}. Train the run again") from error
 
     def with_torch(counts: NDArray[np.int16]) -> Trace:
         normalisation = model.number_format.normalisation

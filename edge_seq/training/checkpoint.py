@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.files import write_atomically
+from edge_seq.support.opening import load_tensors, parse_json
 from edge_seq.training.config import TrainingConfig
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -77,10 +77,8 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator of its own
-    except (SafetensorError, OSError, ValueError) as error:
+        flat, metadata = load_tensors(path)
+    except (OSError, ValueError) as error:
         raise ModelError(f"checkpoint {path} cannot be read: {error}. Delete it to train from the start") from error
     if metadata.get("format") != FORMAT:
         raise ModelError(
@@ -88,7 +86,7 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
             "the start"
         )
     try:
-        written_under, progress = json.loads(metadata["config"]), json.loads(metadata["progress"])
+        written_under, progress = parse_json(metadata["config"]), parse_json(metadata["progress"])
         written_with, written_by = metadata["fingerprint"], metadata.get("edge_seq", "an older version")
     except (KeyError, ValueError) as error:
         raise ModelError(

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.opening import load_toml
 from edge_seq.support.tables import StrictTable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Peer(StrictTable):
@@ -114,12 +109,12 @@ def load_reference(path: Path) -> BenchReference:
         ConfigError: the file cannot be read, or a key is missing, unknown or of the wrong kind.
     """
     try:
-        return BenchReference.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return BenchReference.model_validate(load_toml(path))
     except FileNotFoundError as error:
         raise ConfigError(
             f"bench reference {path} does not exist; give a TOML file, such as docs/results/bench_reference.toml"
         ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"bench reference {path} cannot be read as TOML: {error}") from error
     except ValidationError as error:
         problems = "; ".join(

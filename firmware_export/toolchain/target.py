@@ -16,14 +16,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_seq.support.errors import ConfigError, ToolError
+from edge_seq.support.opening import load_toml
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.build import Compiler, find_compilers
 from firmware_export.toolchain.simavr_driver import has_simavr
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 TARGETS_FOLDER = Path(__file__).parents[1] / "targets"
 BARE_FOLDER = Path(__file__).parents[1] / "runtime" / "port" / "bare"
@@ -288,8 +284,8 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
         )
     path = folder / f"{name}.toml"
     try:
-        return Target.model_validate({**tomllib.loads(path.read_text(encoding="utf-8")), "name": name})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return Target.model_validate({**load_toml(path), "name": name})
+    except (OSError, ValueError) as error:
         raise ConfigError(f"target {name}: {path.name} cannot be read as TOML: {error}") from error
     except ValidationError as error:
         problems = "; ".join(
