@@ -13,6 +13,7 @@ import pytest
 CROSS_COMPILERS = (
     *("arm-none-eabi-gcc", "avr-gcc", "riscv64-unknown-elf-gcc"),
     *("aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc", "powerpc-linux-gnu-gcc"),
+    "xtensa-lx106-elf-gcc",
 )
 
 

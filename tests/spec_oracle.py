@@ -260,6 +260,7 @@ class Oracle:
     memory: list[int] = field(default_factory=list)  # of the preprocessing; empty while unprimed
     layers: list[LayerMemory] = field(default_factory=list)
     total: list[int] = field(default_factory=list)  # S
+    largest: list[int] = field(default_factory=list)  # M
     t: int = 0
     s: list[int] = field(default_factory=list)  # of the decision stage, which a window's end does not touch
     e: int = 0
@@ -276,22 +277,23 @@ class Oracle:
         sizes = self.model.hidden_sizes
         self.memory = []
         self.layers = [LayerMemory([0] * n, [0] * n, [0] * n) for n in sizes]
-        self.total, self.t = [0] * sizes[-1], 0
+        self.total, self.largest, self.t = [0] * sizes[-1], [0] * sizes[-1], 0
 
-    def excess(self, v: list[int], label: int) -> int:
+    def excess(self, v: list[list[int]], label: int) -> int:
         """Section 14: by how much ``v`` is beyond the label's radius."""
         stage = self.model.readout.decision
         assert stage is not None
         assert stage.unknown_distance is not None
         y = 0
-        for j, (value, c) in enumerate(zip(v, stage.unknown_distance.centroids[label], strict=True)):
+        units = [(j, value) for part in v for j, value in enumerate(part)]
+        for (j, value), c in zip(units, stage.unknown_distance.centroids[label], strict=True):
             in_q7 = value if coarse(j) else rshift(value, 8)
             if not -128 <= in_q7 <= 128:
                 raise OutOfRangeError(f"unit {j} is {in_q7} in Q7")
             y = s32(y + abs(in_q7 - c))
         return s32(y - stage.unknown_distance.radii[label])
 
-    def decide(self, logits: list[int], v: list[int]) -> Values:
+    def decide(self, logits: list[int], v: list[list[int]]) -> Values:
         """Section 14."""
         stage = self.model.readout.decision
         assert stage is not None
@@ -349,12 +351,19 @@ class Oracle:
         shifts = self.model.number_format.input_shift
         return [sat16(s32(a * 2**shift)) for a, shift in zip(f, shifts, strict=True)]
 
-    def pooled(self, z: list[int]) -> list[int]:
-        if self.model.readout.pooling == "last":
-            return z
+    def mean(self) -> list[int]:
         log = self.t.bit_length() - 1
         reciprocal = s16(2 ** (14 + log) // self.t)
         return [s16(rshift(mulw(s32(4 * a), reciprocal), log)) for a in self.total]
+
+    def pooled(self) -> Values:
+        """Section 8: what the head sees, by name; empty for ``last``."""
+        return {
+            "last": lambda: {},
+            "mean": lambda: {"pooled": self.mean()},
+            "max": lambda: {"pooled_max": list(self.largest)},
+            "mean_max": lambda: {"pooled": self.mean(), "pooled_max": list(self.largest)},
+        }[self.model.readout.pooling]()
 
     def step(self, x: list[int]) -> Values:
         model, readout = self.model, self.model.readout
@@ -375,27 +384,27 @@ class Oracle:
             values |= {f"layer{index}.{name}": list(value) for name, value in own.items()}
             below = checked_operands(memory.z)
         self.total = [s32(a + z) for a, z in zip(self.total, below, strict=True)]
+        self.largest = [z if self.t == 0 else max(a, z) for a, z in zip(self.largest, below, strict=True)]
         self.t += 1
         at_end = self.t == model.contract.window_length
-        if readout.pooling == "mean":
-            values["pooled"] = [0] * len(below)
+        values |= {name: [0] * len(below) for name in self.pooled()}
         values |= {"logits": [0] * model.num_classes, "label": [NO_LABEL]}
         if readout.decision is not None:
             excess = {} if readout.decision.unknown_distance is None else {"excess": [0]}
             values |= {"scores": [0] * model.num_classes, **excess, "decision": [NO_LABEL]}
         if at_end or readout.label_every == "sample":
-            operands = self.pooled(below)
-            logits = row_results(model.head, [], operands, [])
-            if readout.pooling == "mean":
-                values["pooled"] = operands
+            seen = self.pooled()
+            values |= seen
+            parts = list(seen.values()) or [below]
+            logits = row_results(model.head, [], [z for part in parts for z in padded(part)], [])
             values |= {"logits": logits, "label": [logits.index(max(logits))]}
             if readout.decision is not None:
-                values |= self.decide(logits, operands)
+                values |= self.decide(logits, parts)
         if at_end:
             if readout.at_window_end == "reset":
                 self.reset()
             else:
-                self.total, self.t = [0] * len(self.total), 0
+                self.total, self.largest, self.t = [0] * len(below), [0] * len(below), 0
         return values
 
 

@@ -16,7 +16,7 @@ from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX,
 from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
-from edge_seq.ir.kind_names import CELL_NAMES, CellName
+from edge_seq.ir.kind_names import CELL_NAMES, CellName, Pooling
 from edge_seq.ir.kinds import Layer, kind_named
 from edge_seq.ir.model import (
     AtWindowEnd,
@@ -25,7 +25,6 @@ from edge_seq.ir.model import (
     IntFormat,
     IntModel,
     LabelEvery,
-    Pooling,
     Readout,
     SequenceModel,
 )
@@ -140,7 +139,7 @@ def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitud
         labels=_labels(spec),
         contract=_contract(spec),
         layers=layers,
-        head=_float_rows(rng, spec.classes, spec.hidden[-1], 0, amplitude=amplitude, bias=0.02),
+        head=_float_rows(rng, spec.classes, spec.hidden[-1] * spec.readout.parts, 0, amplitude=amplitude, bias=0.02),
         readout=replace(spec.readout, decision=None),  # which is of integer models
         number_format=FloatFormat(
             Normalisation(tuple(rng.uniform(-50, 50, spec.channels)), tuple(rng.uniform(150, 500, spec.channels)))
@@ -218,9 +217,9 @@ def extreme_rows(
     return IntRows(weights, input_weights, hidden_weights, bias.astype(np.int32), multiplier.astype(np.int16))
 
 
-def _tied_head(rng: np.random.Generator, classes: int, hidden: int) -> IntRows:
+def _tied_head(rng: np.random.Generator, classes: int, hidden: int, parts: int) -> IntRows:
     """Extreme rows of which the last equals the first: whenever they win, the lower index must."""
-    rows = extreme_rows(rng, classes, narrow_input=hidden, centre=0)
+    rows = extreme_rows(rng, classes, narrow_input=parts * padded(hidden), centre=0)
     lively = {name: array[np.arange(classes) % (classes - 1)] for name, array in vars(rows).items()}
     return IntRows(**{**lively, "bias": np.clip(lively["bias"], -1000, 1000)})
 
@@ -257,7 +256,7 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
         labels=_labels(spec),
         contract=_contract(spec),
         layers=tuple(layers),
-        head=_tied_head(rng, spec.classes, spec.hidden[-1]),
+        head=_tied_head(rng, spec.classes, spec.hidden[-1], spec.readout.parts),
         readout=spec.readout,
         number_format=IntFormat((0,) * spec.channels, (15,) * len(layers), ()),
     )
@@ -308,8 +307,9 @@ DISTANCES = {
         *("fastgrnn", 6),
         classes=5,
         window_length=3,
+        pooling="mean_max",
         label_every="sample",
-        decision=DecisionStage(1, 2**14, 3, 2**11, some_distance(5, 6, radius=400)),
+        decision=DecisionStage(1, 2**14, 3, 2**11, some_distance(5, 12, radius=800)),
     ),
 }
 
@@ -329,12 +329,18 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
         ),
         "wide": spec(cell, 33, classes=6, step="difference", label_every="sample"),
         "car": spec(cell, 16, window_length=50, step="difference", pooling="mean"),
-        "deep": spec(cell, 6, 3, 9, channels=2, step="remove_gravity", pooling="mean", label_every="sample"),
+        "deep": spec(cell, 6, 3, 9, channels=2, step="remove_gravity", pooling="mean_max", label_every="sample"),
         "stream": spec(
             cell, 4, window_length=5, step="remove_gravity", gravity_shift=12, pooling="mean", at_window_end="carry"
         ),
         "carry": spec(
-            cell, 7, 2, channels=6, classes=3, step="difference", at_window_end="carry", label_every="sample"
+            *(cell, 7, 2),
+            channels=6,
+            classes=3,
+            step="difference",
+            pooling="max",
+            at_window_end="carry",
+            label_every="sample",
         ),
         "mixed": Spec(
             mixed,

@@ -138,8 +138,8 @@ def main() -> None:
     parser.add_argument(
         "--recipe", type=Path, help="how rnn, gru and lstm are trained; its training stride is for all models"
     )
-    parser.add_argument("--drives", type=int, default=CarStatesOptions.drives)
-    parser.add_argument("--seed", type=int, default=CarStatesOptions.seed, help="of the simulator")
+    parser.add_argument("--drives", type=int, default=CarStatesOptions().drives)
+    parser.add_argument("--seed", type=int, default=CarStatesOptions().seed, help="of the simulator")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--output", type=Path, help="also write the Markdown here")
     given = parser.parse_args()

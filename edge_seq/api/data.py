@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_seq.api.boundary import in_python
 from edge_seq.data.checks import check_saturation
 from edge_seq.data.recording import SIDES, Dataset, Recording, Windows
 from edge_seq.ir.contract import SensorContract, contract_to_dict, to_counts, verify_contract
-from edge_seq.pipeline.config import SIMULATOR, QuantizationConfig, load_config, parse_config, quote
-from edge_seq.pipeline.prepare import PreparedData, prepare, prepare_dataset, split_note
+from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig, validated
+from edge_seq.pipeline.prepare import PreparedData, prepare, prepare_dataset, split_note, with_split_of_source
 from edge_seq.scores.evaluation import BY_GROUP, SplitNote
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import ContractError, DataError
@@ -59,6 +60,11 @@ class Data(ShownAsTables):
         """Windows for the final scores, on which nothing is chosen; None if the split has none."""
         return self.prepared.test
 
+    def sides(self) -> dict[str, Windows]:
+        """Windows of each side of the split that has some, by its name."""
+        found: dict[str, Windows | None] = {side: getattr(self.prepared, side) for side in SIDES}
+        return {side: windows for side, windows in found.items() if windows is not None}
+
     def side(self, name: str) -> Windows:
         """Windows of one side of the split.
 
@@ -67,21 +73,20 @@ class Data(ShownAsTables):
         """
         if name not in SIDES:
             raise DataError(f"choosing windows: side {name!r} is unknown; give one of {list(SIDES)}")
-        windows: Windows | None = getattr(self.prepared, name)
-        if windows is None:
-            there = [side for side in SIDES if getattr(self.prepared, side) is not None]
-            raise DataError(f"choosing windows: the split has no {name} windows; give one of {there}")
-        return windows
+        there = self.sides()
+        if name not in there:
+            raise DataError(f"choosing windows: the split has no {name} windows; give one of {list(there)}")
+        return there[name]
 
     def to_dict(self) -> dict[str, Any]:
         """Give contract, labels and sizes as plain values, ready for JSON."""
-        sides = {side: getattr(self.prepared, side) for side in SIDES}
+        there = self.sides()
         return {
             "name": self.prepared.dataset.name,
             "contract": contract_to_dict(self.contract),
             "labels": list(self.labels),
             **self.note.to_dict(),
-            "windows": {side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
+            "windows": {side: len(there[side].labels) if side in there else 0 for side in SIDES},
         }
 
     def tables(self) -> Sequence[Table]:
@@ -93,12 +98,10 @@ class Data(ShownAsTables):
             f"{contract.sample_rate_hz:g} Hz, channels {channels}"
         )
         rows = []
-        for side in SIDES:
-            windows: Windows | None = getattr(self.prepared, side)
-            if windows is not None:
-                counts = np.bincount(windows.labels, minlength=len(self.labels))
-                groups = len(set(windows.groups.tolist()))
-                rows.append([side, f"{len(windows.labels):,}", str(groups), *(f"{count:,}" for count in counts)])
+        for side, windows in self.sides().items():
+            counts = np.bincount(windows.labels, minlength=len(self.labels))
+            groups = len(set(windows.groups.tolist()))
+            rows.append([side, f"{len(windows.labels):,}", str(groups), *(f"{count:,}" for count in counts)])
         return (Table(title, ["side", "windows", "groups", *self.labels], rows),)
 
     def warned(self) -> str | None:
@@ -106,6 +109,7 @@ class Data(ShownAsTables):
         return self.note.warning
 
 
+@in_python
 def load(
     source: str | Path,
     *,
@@ -122,7 +126,7 @@ def load(
         test_fraction: Share of the windows for the test, unless the source gives a part of its own.
         seed: Seed of the choice of groups.
         split: ``group``, or ``time_blocks`` for one or two sessions, which gives weaker evidence; the data and every
-            evaluation then show a warning.
+            evaluation then show a warning. A source may ask for ``time_blocks`` itself.
 
     Raises:
         ConfigError: the file is not a data source.
@@ -135,17 +139,20 @@ def load(
         >>> data.train.counts.dtype, data.train.counts.shape[1:]  # raw counts [B, T, C]
         (dtype('int16'), (50, 3))
     """
-    config = load_config(
-        None,
-        [
-            *(() if str(source) == SIMULATOR else (f"data.source={quote(str(source))}",)),
-            f"data.validation_fraction={validation_fraction}",
-            f"data.test_fraction={test_fraction}",
-            f"data.split_seed={seed}",
-            f"data.split={quote(split)}",
-        ],
-    )
+    place = SIMULATOR if str(source) == SIMULATOR else str(Path(source).absolute())
+    options = _split_options("es.load", validation_fraction, test_fraction, seed)
+    config = with_split_of_source(RunConfig(data=options.model_copy(update={"source": place, "split": split})))
     return Data(prepare(config), split_note(config))
+
+
+def _split_options(where: str, validation_fraction: float, test_fraction: float, seed: int) -> DataConfig:
+    """Check the options of a split.
+
+    Raises:
+        ConfigError: one of them is out of range.
+    """
+    options = {"validation_fraction": validation_fraction, "test_fraction": test_fraction, "split_seed": seed}
+    return validated(DataConfig, options, where=where)
 
 
 def counts_of(values: ArrayLike, contract: SensorContract) -> NDArray[np.int16]:
@@ -211,6 +218,7 @@ def check_few_beyond_full_scale(
         raise ContractError(f"{error}, or give raw counts as integers") from error
 
 
+@in_python
 def windows(
     values: ArrayLike,
     labels: Sequence[str] | Sequence[int] | NDArray[Any],
@@ -285,8 +293,7 @@ def windows(
         for position, (window, group, label) in enumerate(zip(counts, group_names, index, strict=True))
     )
     dataset = Dataset(name, contract, names, recordings)
-    options = {"validation_fraction": validation_fraction, "test_fraction": test_fraction, "split_seed": seed}
-    split = parse_config({"data": options}, where="es.windows").data
+    split = _split_options("es.windows", validation_fraction, test_fraction, seed)
     return Data(prepare_dataset(dataset, split, QuantizationConfig(), minimum_share=1.0))
 
 

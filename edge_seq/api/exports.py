@@ -11,21 +11,24 @@ from edge_seq.pipeline.exports import render_c, write_exports
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from firmware_export.emission.emit import MANIFEST
+from firmware_export.packages.common.registry import render_package
 from firmware_export.toolchain.host import read_manifest
 
 
-def export_c(model: QuantizedModel, folder: str | Path) -> Path:
+def export_c(model: QuantizedModel, folder: str | Path, *, package: str | None = None) -> Path:
     """Write the C: generated data, golden vectors for the self-test, and the runtime.
 
     Args:
         model: Integer model from :func:`edge_seq.quantize`.
         folder: Folder for the files. It is made if it is missing.
+        package: Build system to arrange the files for, for example ``arduino``; its README says how to build. Packages
+            of several models may be written to one folder; they share the runtime. None writes the C alone.
 
     Returns:
-        The folder. ``manifest.json`` in it lists the sources to compile.
+        The folder. Without a package, ``manifest.json`` in it lists the sources to compile.
 
     Raises:
-        ConfigError: the folder cannot be written to.
+        ConfigError: the folder cannot be written to, or there is no such package (the message lists all).
         ModelError: the model is not quantized.
         ExportError: the model's name is the name of a system header.
 
@@ -33,13 +36,18 @@ def export_c(model: QuantizedModel, folder: str | Path) -> Path:
         >>> import edge_seq as es
         >>> es.export_c(chip, "out").name
         'out'
+        >>> (es.export_c(chip, "packaged", package="plain") / "edge_seq.h").is_file()
+        True
     """
     require_quantized(model, doing="exporting C")
     folder = Path(folder)
     check_can_write(folder)
-    _refuse_other_model(folder, model.model.name)
-    files = render_c(model.model, model.golden)
-    write_exports({name.removeprefix("c/"): content for name, content in files.items()}, folder)
+    files = {path.removeprefix("c/"): content for path, content in render_c(model.model, model.golden).items()}
+    if package is None:
+        _refuse_other_model(folder, model.model.name)
+    else:
+        files = render_package(package, {path: content.decode("utf-8") for path, content in files.items()})
+    write_exports(files, folder)
     return folder
 
 

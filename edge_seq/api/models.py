@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edge_seq.api.boundary import in_python
 from edge_seq.api.data import Data, check_few_beyond_full_scale, counts_of
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.describe import describe
@@ -22,12 +23,19 @@ from edge_seq.ir.model import (
     model_hash,
     num_parameters,
 )
-from edge_seq.pipeline.exports import golden_counts
-from edge_seq.pipeline.logits import float_probabilities, int_probabilities
-from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, quantize_model, train_model
+from edge_seq.pipeline.exports import golden_counts, golden_side
+from edge_seq.pipeline.logits import probabilities_of
+from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, cost_side, quantize_model, train_model
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.scores.agreement import QuantisationCost
-from edge_seq.scores.evaluation import BY_GROUP, SplitNote
+from edge_seq.scores.evaluation import (
+    BY_CLASS_COLUMNS,
+    BY_GROUP,
+    WINDOW_COLUMNS,
+    SplitNote,
+    by_class_rows,
+    window_row,
+)
 from edge_seq.scores.metrics import Metrics, evaluate_predictions
 from edge_seq.support.display import ShownAsTables, Table, progress
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
@@ -35,26 +43,49 @@ from edge_seq.support.figure_text import percent
 
 if TYPE_CHECKING:
     from edge_seq.training.config import TrainingConfig
-    from edge_seq.training.fit import EpochRecord
+    from edge_seq.training.record import EpochRecord
+
+
+NO_DECISIONS = (
+    "the model has a decision stage, which decides on the labels of a stream; it plays no part where each window is "
+    "classified by itself. Run.stream() gives decisions"
+)
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(ShownAsTables):
     """Labels of windows.
 
     Attributes:
         labels: [B] class names.
         indices: int64 [B] class indices.
         probabilities: float64 [B, K].
+        names: [K] class names, in the order of the indices.
+        warning: Says that the model's decision stage was not applied; None if it has none.
     """
 
     labels: tuple[str, ...]
     indices: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    names: tuple[str, ...]
+    warning: str | None = None
+
+    def tables(self) -> Sequence[Table]:
+        """Number of windows of each class, and the mean probability of the label among them."""
+        rows = []
+        for index, name in enumerate(self.names):
+            given = self.probabilities[self.indices == index, index]
+            rows.append([name, f"{len(given):,}", percent(float(given.mean())) if len(given) else "-"])
+        title = f"{len(self.indices):,} windows, each from a reset"
+        return (Table(title, ["label", "windows", "mean probability"], rows),)
+
+    def warned(self) -> str | None:
+        """Says that the model's decision stage was not applied, if it has one."""
+        return self.warning
 
 
 def predict_windows(model: FloatModel | IntModel, values: ArrayLike) -> Prediction:
-    """Classify windows, each from a reset.
+    """Classify windows, each from a reset. A decision stage plays no part; the prediction then carries a warning.
 
     Args:
         model: Float or integer model.
@@ -73,15 +104,10 @@ def predict_windows(model: FloatModel | IntModel, values: ArrayLike) -> Predicti
             f"predicting with {model.name}: values are {list(np.shape(values))}; expected [B, {length}, "
             f"{model.input_size}], or one window [{length}, {model.input_size}]"
         )
-    shares = _probabilities(model, counts)
+    shares = probabilities_of(model, counts)
     indices = shares.argmax(axis=1)
-    return Prediction(tuple(model.labels[index] for index in indices), indices, shares)
-
-
-def _probabilities(model: FloatModel | IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    if isinstance(model.number_format, FloatFormat):
-        return float_probabilities(model, counts)
-    return int_probabilities(model, counts)
+    warning = None if model.readout.decision is None else NO_DECISIONS
+    return Prediction(tuple(model.labels[index] for index in indices), indices, shares, model.labels, warning)
 
 
 def check_same_contract(model: FloatModel | IntModel, data: Data, *, doing: str) -> None:
@@ -182,6 +208,8 @@ class QuantizedModel(ShownAsTables):
         side: Side of the split on which the cost was measured.
         cost: Agreement of the two models on these windows.
         golden: int16 [W, T, C], windows of the self-test that is exported with the C.
+        trained: Torch's weights and the record of the training; None if the float model is not from
+            :func:`edge_seq.train`.
     """
 
     model: IntModel
@@ -190,6 +218,7 @@ class QuantizedModel(ShownAsTables):
     side: str
     cost: QuantisationCost
     golden: NDArray[np.int16]
+    trained: Trained | None = None
 
     def predict(self, values: ArrayLike) -> Prediction:
         """Classify windows with the integer reference; see :func:`predict_windows`."""
@@ -234,6 +263,7 @@ def _title(model: FloatModel | IntModel) -> str:
     return f"{model.name}: {kind}, {layers}"
 
 
+@in_python
 def train(
     data: Data,
     *,
@@ -271,19 +301,18 @@ def train(
         >>> model.model.hidden_sizes
         (4,)
     """
-    from edge_seq.pipeline.config import RunConfig, parse_config
+    from edge_seq.pipeline.config import RunConfig, validated
     from edge_seq.training.config import TrainingConfig
 
     given = {"cell": cell, "hidden_size": hidden_size, "epochs": epochs, "seed": seed}
     base = (config or TrainingConfig()).model_dump()
-    training = {**base, **{key: value for key, value in given.items() if value is not None}}
-    run: RunConfig = parse_config(
-        {"name": name, "at_window_end": at_window_end, "training": training}, where="es.train"
-    )
-    with progress("training", run.training.epochs, quiet=quiet) as update:
+    table = {**base, **{key: value for key, value in given.items() if value is not None}}
+    training = validated(TrainingConfig, table, where="es.train")
+    run = validated(RunConfig, {"name": name, "at_window_end": at_window_end}, where="es.train")
+    with progress("training", training.epochs, quiet=quiet) as update:
         trained = train_model(
             data.prepared,
-            run.training,
+            training,
             name=run.name,
             at_window_end=run.at_window_end,
             progress=lambda record: update(record.epoch),
@@ -291,6 +320,7 @@ def train(
     return TrainedModel(trained.model, trained)
 
 
+@in_python
 def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool = False) -> QuantizedModel:
     """Make the integer model, prove that it cannot overflow, and measure the quantisation cost.
 
@@ -317,7 +347,8 @@ def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool
             f"quantizing: found a {type(model).__name__}; expected a float model, for example from es.train"
         )
     check_same_contract(float_model, calibration, doing=f"quantizing {float_model.name}")
-    side = "train" if calibration.validation is None else "validation"
+    there = calibration.sides()
+    side = cost_side(there.__contains__)
     windows = calibration.side(side)
     with progress("quantizing", QUANTIZE_STEPS, quiet=quiet) as update:
         made = quantize_model(
@@ -327,7 +358,9 @@ def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool
             progress=lambda done, what: update(done, note=what),
         )
         update(QUANTIZE_STEPS)
-    return QuantizedModel(made.model, float_model, made.calibration, side, made.cost, golden_counts(windows))
+    golden = golden_counts(calibration.side(golden_side(there.__contains__)))
+    trained = model.trained if isinstance(model, TrainedModel) else None
+    return QuantizedModel(made.model, float_model, made.calibration, side, made.cost, golden, trained)
 
 
 @dataclass(frozen=True)
@@ -353,28 +386,20 @@ class Evaluation(ShownAsTables):
         return {"name": self.name, "side": self.side, **self.note.to_dict(), **self.metrics.to_dict()}
 
     def tables(self) -> Sequence[Table]:
-        """One table for people."""
+        """Scores over all classes, and by class."""
         metrics = self.metrics
-        rows = [
-            [title, percent(score.value), percent(score.low), percent(score.high)]
-            for title, score in (
-                ("accuracy", metrics.accuracy),
-                ("balanced accuracy", metrics.balanced_accuracy),
-                ("macro-F1", metrics.macro_f1),
-            )
-        ]
-        rows += [
-            [f"F1 of {label}", percent(one.f1), percent(one.f1_low), percent(one.f1_high)]
-            for label, one in zip(self.labels, metrics.classes, strict=True)
-        ]
-        title = f"{self.name}: {metrics.num_windows:,} {self.side} windows of {metrics.num_groups} groups"
-        return (Table(title, ["score", "value", "95 % from", "to"], rows),)
+        title = f"{self.side}: {metrics.num_windows:,} windows of {metrics.num_groups} groups"
+        return (
+            Table(title, WINDOW_COLUMNS, [window_row(self.name, metrics)]),
+            Table("by class", BY_CLASS_COLUMNS, by_class_rows(metrics)),
+        )
 
     def warned(self) -> str | None:
         """Warning of the split, if there is one."""
         return self.note.warning
 
 
+@in_python
 def evaluate(
     model: TrainedModel | QuantizedModel | FloatModel | IntModel, data: Data, *, side: str = "test", seed: int = 0
 ) -> Evaluation:
@@ -402,6 +427,6 @@ def evaluate(
         raise ConfigError(f"evaluating {inner.name}: seed is {seed}; give a whole number from 0")
     check_fits(inner, data, doing=f"evaluating {inner.name}")
     windows = data.side(side)
-    shares = _probabilities(inner, windows.counts)
+    shares = probabilities_of(inner, windows.counts)
     metrics = evaluate_predictions(windows.labels, shares, windows.groups, label_names=inner.labels, seed=seed)
     return Evaluation(inner.name, side, metrics, inner.labels, data.note)

@@ -24,6 +24,9 @@ from edge_seq.workflow import folder
 class Stream:
     """An integer model on one stream of samples, as a device runs it. It needs neither a compiler nor ONNX Runtime.
 
+    The decision stage is applied if the model has one: ``Decision.decision`` is its output, and ``Decision.label`` is
+    the label that it saw.
+
     Args:
         model: Integer model.
     """
@@ -98,6 +101,8 @@ class Run:
 
     def predict(self, values: ArrayLike) -> Prediction:
         """Classify windows with the integer model, or with the float model if the run was not quantized yet.
+
+        A decision stage plays no part, as each window is classified by itself; the prediction then carries a warning.
 
         Args:
             values: [B, T, C], or [T, C] for one window; integers are raw counts, floats are in the contract's units.

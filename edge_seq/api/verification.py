@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge_seq.api.boundary import in_python
 from edge_seq.api.data import Data
 from edge_seq.api.models import QuantizedModel, check_fits, require_quantized
 from edge_seq.parity.inputs import choose_inputs
 from edge_seq.parity.ladder import Ladder
-from edge_seq.parity.verification import FloatSide, verify_models
-from edge_seq.pipeline.exports import render_c, render_onnx
+from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
+from edge_seq.pipeline.exports import render_exports
 from edge_seq.support.display import progress
 from edge_seq.support.errors import ConfigError
 from firmware_export.toolchain.target import choose_targets
 
 
+@in_python
 def verify(
     model: QuantizedModel,
     data: Data,
@@ -25,7 +27,9 @@ def verify(
     extreme_windows: int = 100,
     quiet: bool = False,
 ) -> Ladder:
-    """Compare reference, ONNX Runtime, C on this machine and C on emulated chips: every step, every state.
+    """Compare torch, reference, ONNX Runtime, C on this machine and C on emulated chips: every step, every state.
+
+    The rung of torch is left out if the float model did not come from :func:`edge_seq.train`.
 
     Args:
         model: Integer model from :func:`edge_seq.quantize`.
@@ -51,7 +55,7 @@ def verify(
         >>> import edge_seq as es
         >>> ladder = es.verify(chip, data, targets=["cortex_m4"], max_windows=20, extreme_windows=4)
         >>> len(ladder.rungs), ladder.rungs[-1].name
-        (10, 'integer reference = C on cortex_m4')
+        (11, 'integer reference = C on cortex_m4')
     """
     require_quantized(model, doing="verifying")
     if isinstance(targets, str):
@@ -65,13 +69,17 @@ def verify(
     check_fits(model.model, data, doing=f"verifying {model.model.name}")
     windows = data.side(side)
     inputs = choose_inputs(windows, model.model, max_windows=max_windows, extreme_windows=extreme_windows)
-    rendered = {**render_onnx(model.model, model.float_model), **render_c(model.model, model.golden)}
+    rendered = render_exports(model.model, model.float_model, model.golden)
+    trained = model.trained
     with progress("verifying", 1, quiet=quiet) as update:
         return verify_models(
             model.model,
             inputs,
             rendered,
-            float_side=FloatSide(model.float_model),
+            float_side=FloatSide(
+                model.float_model,
+                None if trained is None else TorchWeights(lambda: trained.weights, trained.result.config),
+            ),
             targets=chosen,
             progress=update,
         )

@@ -67,27 +67,28 @@ class StageNumbers:
         return StageNumbers(*(np.array(c if len(stages) > 1 else c[0], dtype=np.int64) for c in columns))
 
 
-def seen_q7(operands: Int64) -> Int64:
-    """Convert operands [B, H], fine units in Q15 and coarse ones in Q7, to Q7, -128 to 128.
+def seen_q7(operands: Int64, parts: int = 1) -> Int64:
+    """Convert operands [B, parts * H], fine units in Q15 and coarse ones in Q7, to Q7, -128 to 128.
 
     >>> seen_q7(np.array([[256, -256, 5, 7]])).tolist()
     [[1, -1, 5, 7]]
     """
-    return np.where(is_coarse(operands.shape[1]), operands, rounding_shift(operands, COARSE_DROP))
+    return np.where(is_coarse(operands.shape[1] // parts, parts), operands, rounding_shift(operands, COARSE_DROP))
 
 
-def excess_of(distance: UnknownDistance, operands: Int64, label: Int64) -> Int64:
+def excess_of(distance: UnknownDistance, operands: Int64, label: Int64, parts: int = 1) -> Int64:
     """Distance of the head's operands from the centroid of their label, minus the label's radius.
 
     Args:
         distance: distance rule of the stage.
-        operands: input of the head, int64 [B, H].
+        operands: input of the head, int64 [B, parts * H].
         label: class index, int64 [B].
+        parts: number of values that the head sees of each unit, one part behind the other.
 
     Returns:
         int64 [B], Q7: the sum over the units of |v - centroid[label]|, minus radius[label].
     """
-    gaps = np.abs(seen_q7(operands) - np.array(distance.centroids, dtype=np.int64)[label])
+    gaps = np.abs(seen_q7(operands, parts) - np.array(distance.centroids, dtype=np.int64)[label])
     return np.asarray(gaps.sum(axis=1) - np.array(distance.radii, dtype=np.int64)[label])
 
 

@@ -11,7 +11,7 @@ from typing_extensions import assert_never
 from edge_seq.backends.preprocess import check_counts, normalise, preprocess
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
-from edge_seq.ir.model import FloatModel
+from edge_seq.ir.model import POOLED_NAMES, FloatModel, Statistic
 from edge_seq.ir.rows import FloatRows
 
 Array = NDArray[np.floating[Any]]
@@ -84,6 +84,18 @@ def _layer(cell: Layer[FloatRows], inputs: Array) -> dict[str, Array]:
     return {name: np.stack([values[name] for values in steps], axis=1) for name in steps[0]}
 
 
+def _pooled(statistic: Statistic, states: Array) -> Array:
+    """Mean or largest value of the states [B, T, H] since the window began, at each step; float32."""
+    match statistic:
+        case "mean":
+            count = np.arange(1, states.shape[1] + 1, dtype=np.float32)[:, None]
+            return np.asarray(np.cumsum(states, axis=1, dtype=np.float64).astype(np.float32) / count)
+        case "max":
+            return np.maximum.accumulate(states, axis=1)
+        case unreachable:
+            assert_never(unreachable)
+
+
 def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     """Run windows, each from a reset.
 
@@ -105,10 +117,9 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
         traced = _layer(cell, below)
         values |= {f"layer{index}.{name}": array for name, array in traced.items()}
         below = traced["hidden_state"]
-    if model.readout.pooling == "mean":
-        count = np.arange(1, below.shape[1] + 1, dtype=np.float32)[:, None]
-        below = np.cumsum(below, axis=1, dtype=np.float64).astype(np.float32) / count
-        values["pooled"] = below
+    pooled = [_pooled(one, below) for one in model.readout.statistics]
+    values |= {POOLED_NAMES[one]: array for one, array in zip(model.readout.statistics, pooled, strict=True)}
+    below = np.concatenate(pooled or [below], axis=2)
     values["logits"] = below @ model.head.weight_input.T + model.head.bias
     values["label"] = np.argmax(values["logits"], axis=2)[:, :, None]
     return Trace({name: values[name] for name in trace_names(model)})
@@ -120,7 +131,7 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input
     Args:
         model: float model.
         counts: raw counts of n whole windows, int16 [B, n T, C].
-        head_input: also return the input of the head, ``head_input`` [B, n T, H], which a reset does not clear.
+        head_input: also return the input of the head, ``head_input`` [B, n T, N], which a reset does not clear.
 
     Returns:
         Trace of the hidden and cell states after each step (zero after a step whose window end resets them) and of the
@@ -139,9 +150,9 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input
             if not carries:
                 states[:, :, -1] = 0
             values[name] = states.reshape(batch, time_steps, -1)
-    top = traced[f"layer{len(model.layers) - 1}.hidden_state"].reshape(batch, windows, length, -1)
-    if model.readout.pooling == "mean":
-        top = np.cumsum(top, axis=2, dtype=np.float64) / np.arange(1, length + 1)[:, None]
+    states = traced[f"layer{len(model.layers) - 1}.hidden_state"].reshape(batch * windows, length, -1)
+    pooled = [_pooled(one, states) for one in model.readout.statistics]
+    top = np.concatenate(pooled or [states], axis=2).reshape(batch, windows, length, -1)
     logits = np.asarray(top @ model.head.weight_input.T + model.head.bias, dtype=np.float32)
     if model.readout.label_every == "window":
         logits[:, :, :-1] = 0

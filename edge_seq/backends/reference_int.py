@@ -27,8 +27,8 @@ from edge_seq.backends.decision import DecisionState, StageNumbers, decide, exce
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.kinds import FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
-from edge_seq.ir.model import IntModel
-from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, padded
+from edge_seq.ir.model import POOLED_NAMES, IntModel, Statistic
+from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, operand_columns, padded
 
 NO_LABEL = -1
 
@@ -73,6 +73,7 @@ class State:
         layers: state of each layer.
         preprocess: memory of the preprocessing.
         pool_sum: sum of the last layer's operands since the window began, int64 [B, padded(H)].
+        pool_max: largest of them, of each unit, int64 [B, padded(H)]; zero before the first.
         step_in_window: number of samples since the window began.
         decision: state of the decision stage; None without one.
     """
@@ -80,6 +81,7 @@ class State:
     layers: tuple[LayerState, ...]
     preprocess: PreprocessState
     pool_sum: Int64
+    pool_max: Int64
     step_in_window: int
     decision: DecisionState | None = None
 
@@ -90,18 +92,26 @@ def reset_state(model: IntModel, batch: int) -> State:
     for cell, size in zip(model.layers, model.hidden_sizes, strict=True):
         zeros: Int64 = np.zeros((batch, padded(size)), dtype=np.int64)
         layers.append(layer_state(kind_of(cell), dict.fromkeys(kind_of(cell).saved, zeros)))
-    pool_sum = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
+    nothing = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
     stage, decision = model.readout.decision, None
     if stage is not None:
         decision = reset_decision(batch, model.num_classes, by_distance=stage.unknown_distance is not None)
-    return State(tuple(layers), initial_state(batch, model.input_size), pool_sum, 0, decision)
+    return State(tuple(layers), initial_state(batch, model.input_size), nothing, nothing, 0, decision)
 
 
 def begin_window(model: IntModel, state: State) -> State:
     """State at the start of the next window. The decision stage keeps its state."""
     if model.readout.at_window_end == "reset":
         return replace(reset_state(model, len(state.pool_sum)), decision=state.decision)
-    return replace(state, pool_sum=np.zeros_like(state.pool_sum), step_in_window=0)
+    nothing = np.zeros_like(state.pool_sum)
+    return replace(state, pool_sum=nothing, pool_max=nothing, step_in_window=0)
+
+
+def add_to_pools(state: State, operands: Int64) -> tuple[Int64, Int64]:
+    """Sum and largest of the last layer's operands [B, padded(H)] after one more step of a window, from the state
+    before it."""
+    largest = np.maximum(state.pool_max, operands) if state.step_in_window else operands
+    return state.pool_sum + operands, largest
 
 
 def _accumulate(rows: IntRows, features: Int64, operands_below: Int64, operands_own: Int64) -> Int64:
@@ -129,9 +139,9 @@ def sigmoid_q15(argument: Int64) -> Int64:
 
 
 def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
-    """Input of the head in a step with a label, from its traced values: int64 [B, H], fine units Q15, others Q7."""
-    if model.readout.pooling == "mean":
-        return values["pooled"]
+    """Input of the head in a step with a label, from its traced values: int64 [B, N], fine units Q15, others Q7."""
+    if statistics := model.readout.statistics:
+        return np.concatenate([values[POOLED_NAMES[one]] for one in statistics], axis=1)
     last = values[f"layer{len(model.layers) - 1}.hidden_state"]
     return _to_operands(last) if kind_of(model.layers[-1]).hidden_is_saved else last
 
@@ -222,10 +232,10 @@ def _step_fastgrnn(
     return LayerState(_pad_units(_to_operands(hidden), size), _pad_units(hidden, size), state.cell), arguments
 
 
-def _pool(model: IntModel, state: State) -> Int64:
-    """Input of the head: the operands of the last layer, or their mean since the window began."""
-    if model.readout.pooling == "last":
-        return state.layers[-1].operands
+def _pooled(model: IntModel, state: State, statistic: Statistic) -> Int64:
+    """Mean or largest of the last layer's operands since the window began, int64 [B, padded(H)]."""
+    if statistic == "max":
+        return state.pool_max
     count = state.step_in_window
     reciprocals = model.number_format.pool_reciprocals
     reciprocal = np.int64(reciprocals[count - 1 if len(reciprocals) > 1 else 0])
@@ -272,22 +282,22 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
         below = layer.operands
 
     count = state.step_in_window + 1
-    state = State(tuple(layer_states), preprocess_state, state.pool_sum + below, count, state.decision)
+    state = State(tuple(layer_states), preprocess_state, *add_to_pools(state, below), count, state.decision)
     window_ends = count == model.contract.window_length
     batch = len(counts)
     logits = np.zeros((batch, model.num_classes), dtype=np.int64)
     label = np.full((batch, 1), NO_LABEL, dtype=np.int64)
-    pooled = np.zeros((batch, model.hidden_sizes[-1]), dtype=np.int64)
+    top = model.hidden_sizes[-1]
+    pooled = {POOLED_NAMES[one]: np.zeros((batch, top), dtype=np.int64) for one in model.readout.statistics}
     due = window_ends or model.readout.label_every == "sample"
     if due:
-        operands = _pool(model, state)
-        pooled = operands[:, : model.hidden_sizes[-1]]
+        parts = [_pooled(model, state, one) for one in model.readout.statistics]
+        pooled = {name: part[:, :top] for name, part in zip(pooled, parts, strict=True)}
+        operands = np.concatenate(parts or [below], axis=1)
         none = np.zeros((batch, 0), dtype=np.int64)
         logits = mulw(_accumulate(model.head, none, operands, none), integers(model.head.multiplier))
         label = np.argmax(logits, axis=1, keepdims=True)  # of equal logits the lowest index
-    if model.readout.pooling == "mean":
-        values["pooled"] = pooled
-    values |= {"logits": logits, "label": label}
+    values |= pooled | {"logits": logits, "label": label}
     stage = model.readout.decision
     if stage is not None and state.decision is not None:
         shown, decision = (
@@ -296,7 +306,8 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
         )
         if due:
             distance = stage.unknown_distance
-            excess = None if distance is None else excess_of(distance, pooled, label[:, 0])
+            seen = operands[:, operand_columns(top, model.readout.parts)]
+            excess = None if distance is None else excess_of(distance, seen, label[:, 0], model.readout.parts)
             shown, decided = decide(StageNumbers.of(stage), logits, state.decision, excess)
             state, decision = replace(state, decision=shown), decided[:, None]
         values["scores"] = shown.scores

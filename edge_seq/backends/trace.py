@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.ir.kinds import kind_of
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.model import POOLED_NAMES, FloatModel, IntModel
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Trace:
     Attributes:
         values: array [B, T, N] by name, in the order of computation. These are ``features`` (after preprocessing);
             for each layer ``layer0.<gate>`` (pre-activation) and ``layer0.cell_state`` / ``layer0.hidden_state``;
-            ``pooled``, ``logits`` (zero if no label is due) and ``label`` (N = 1; -1 if none is due). A decision stage
-            adds ``scores``, with a distance ``excess`` (N = 1), and ``decision`` (N = 1; K for unknown, -1 if none is
-            due).
+            ``pooled`` (the mean of the states) and ``pooled_max`` (their largest values), if the head sees them;
+            ``logits`` (zero if no label is due) and ``label`` (N = 1; -1 if none is due). A decision stage adds
+            ``scores``, with a distance ``excess`` (N = 1), and ``decision`` (N = 1; K for unknown, -1 if none is due).
     """
 
     values: Mapping[str, NDArray[Any]]
@@ -45,7 +45,7 @@ def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
         for index, cell in enumerate(model.layers)
         for name in (*kind_of(cell).gate_names, *kind_of(cell).state_names)
     ]
-    pooled = ["pooled"] if model.readout.pooling == "mean" else []
+    pooled = [POOLED_NAMES[one] for one in model.readout.statistics]
     stage = model.readout.decision
     by_distance = () if stage is None or stage.unknown_distance is None else ("excess",)
     decided = () if stage is None else ("scores", *by_distance, "decision")

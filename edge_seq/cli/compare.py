@@ -94,8 +94,8 @@ def command(
     readout: Annotated[
         list[str] | None,
         typer.Option(
-            help="Hidden state that is classified: last (the last one) or mean (the mean of all). May be given twice. "
-            "Default: last."
+            help="What of the hidden states is classified: last (the last one), mean or max (the mean or the largest "
+            "of all, unit by unit) or mean_max (both). May be given several times. Default: last."
         ),
     ] = None,
     seeds: Annotated[

@@ -34,12 +34,13 @@ def command(
 
     Example: edge-seq demo --out runs/demo
     """
+    from edge_seq.parity.ladder import LADDER_TITLE
     from edge_seq.workflow.demo import run_demo
 
     with progress("demo", 1, quiet=as_json) as update:
         result, ladders = run_demo(out, overrides=override or [], progress=update)
     if as_json:
-        print_json({**result.to_dict(), "ladders": {cell: ladder.to_dict() for cell, ladder in ladders.items()}})
+        print_json({**result.to_dict(), "ladders": ladders})
     else:
         print_tables(result.tables())
         print_warning(result.note.warning)
@@ -48,7 +49,7 @@ def command(
         rungs = [[rung.name, rung.kind] for rung in ladders[cells[0]].rungs]
         for index, row in enumerate(rungs):
             row.extend(ladders[cell].rungs[index].verdict for cell in cells)
-        print_table("the ladder of neighbours", ["rung", "kind", *cells], rungs)
+        print_table(LADDER_TITLE, ["rung", "kind", *cells], rungs)
         for cell, ladder in ladders.items():
             for rung in ladder.rungs:
                 if rung.verdict != "holds":

@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_tables, progress
+from edge_seq.cli.output import CHECK_FAILED, JsonOption, TimeoutOption, print_json, print_line, print_tables, progress
 
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of an exported run.")],
     target: Annotated[
         list[str],
-        typer.Option(
-            help="Name of an emulated target (a file of firmware_export/targets), or all. May be given several times."
-        ),
+        typer.Option(help="Emulated target: its name, the path of its TOML file, or all. May be given several times."),
     ],
     max_flash: Annotated[
         int | None, typer.Option(min=1, help="Budget of flash in bytes: code, tables and weights. Default: no limit.")
@@ -36,6 +34,7 @@ def command(
     functions: Annotated[
         bool, typer.Option("--functions", help="Also show the instructions of a window by function.")
     ] = False,
+    timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the cost of a model on a chip: flash, RAM, stack, instructions of a time step and of a window.
@@ -52,7 +51,7 @@ def command(
     from firmware_export.toolchain.budgets import Budgets
     from firmware_export.toolchain.target import choose_targets
 
-    targets = choose_targets(target)
+    targets = choose_targets(target, timeout_s=timeout)
     limits = Budgets(max_flash=max_flash, max_ram=max_ram, max_stack=max_stack, max_instructions=max_instructions)
     with progress("measuring", len(targets), quiet=as_json) as update:
         report = measure_run(open_run(run), targets, limits, steps=steps, progress=update)

@@ -28,6 +28,16 @@ BaudOption = Annotated[
     typer.Option(help="Baud rate of the serial port. Must match the firmware. USB serial ports ignore it.", min=300),
 ]
 
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        help="Seconds that the first window may take in an emulator; firmware that takes longer hangs. Default: 30, or "
+        "timeout_s of the target's file.",
+        show_default=False,
+    ),
+]
+
 CHECK_FAILED = 1
 
 

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table, progress
+from edge_seq.cli.output import (
+    CHECK_FAILED,
+    BaudOption,
+    JsonOption,
+    TimeoutOption,
+    print_json,
+    print_line,
+    print_tables,
+    progress,
+)
 from edge_seq.device.transport import DEFAULT_BAUD
 
 
@@ -24,10 +33,11 @@ def command(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Emulated target on which the C is run too (a file of firmware_export/targets), or all. May be given "
+            help="Emulated target on which the C is run too: its name, the path of its TOML file, or all. May be given "
             "several times. Default: the C is run on this machine only."
         ),
     ] = None,
+    timeout: TimeoutOption = None,
     port: Annotated[
         str | None,
         typer.Option(help="Serial port of a board on which the C is run too. Default: no board.", show_default=False),
@@ -53,12 +63,11 @@ def command(
     Example: edge-seq verify runs/hapt --port /dev/ttyACM0
     """
     from edge_seq.device.client import open_device
-    from edge_seq.parity.ladder import LADDER_TITLE
     from edge_seq.workflow.folder import open_run
     from edge_seq.workflow.verify import verify_run
     from firmware_export.toolchain.target import choose_targets
 
-    targets = choose_targets(target or [])
+    targets = choose_targets(target or [], timeout_s=timeout)
     opened = open_run(run)
     device = None if port is None else open_device(port, baud=baud)
     try:
@@ -77,9 +86,9 @@ def command(
         if device is not None:
             device.close()
     if as_json:
-        print_json(ladder.to_dict())
+        print_json(ladder)
     else:
-        print_table(f"{run.name}: {LADDER_TITLE}", *ladder.table())
+        print_tables(ladder.tables(), name=run.name)
         print_line(ladder.verdict)
         print_line(f"the whole run as a page: edge-seq report {shlex.quote(str(run))}")
     if not ladder.holds:

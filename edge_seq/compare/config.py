@@ -8,14 +8,15 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from edge_seq.data.memory_tasks import MEMORY_TASKS
-from edge_seq.ir.kind_names import CellName
-from edge_seq.ir.model import Pooling
-from edge_seq.pipeline.config import SIMULATOR, SimulatorConfig, validated
+from edge_seq.data.simulator.memory_tasks import MEMORY_TASKS
+from edge_seq.data.simulator.options import CarStatesOptions
+from edge_seq.ir.kind_names import CellName, Pooling
+from edge_seq.pipeline.config import SIMULATOR, validated
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.opening import parse_toml
+from edge_seq.support.tables import StrictTable
 from edge_seq.training.config import TrainingConfig
 
 BUILT_IN_TASKS = (SIMULATOR, *MEMORY_TASKS)
@@ -34,11 +35,7 @@ SET_BY_POINT = {
 }
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CompareData(_Table):
+class CompareData(StrictTable):
     """Data of a task with recordings.
 
     Attributes:
@@ -50,7 +47,7 @@ class CompareData(_Table):
         max_training_windows: largest number of windows of a training, spread evenly; 0 takes all.
     """
 
-    simulator: SimulatorConfig = SimulatorConfig()
+    simulator: CarStatesOptions = CarStatesOptions()
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
     scored_fraction: float = Field(default=0.3, gt=0, lt=1)
@@ -58,7 +55,7 @@ class CompareData(_Table):
     max_training_windows: int = Field(default=0, ge=0)
 
 
-class MemoryData(_Table):
+class MemoryData(StrictTable):
     """Data of a memory task. They are drawn again for each seed, and are the same for each cell.
 
     Attributes:
@@ -69,7 +66,7 @@ class MemoryData(_Table):
     scored_windows: Positive = 512
 
 
-class CompareConfig(_Table):
+class CompareConfig(StrictTable):
     """Configuration of a comparison.
 
     Attributes:
@@ -85,7 +82,7 @@ class CompareConfig(_Table):
             ``orthogonal``.
         window_lengths: window lengths T in samples.
         readouts: inputs of the head: the ``last`` hidden state, for which the cell has to remember, or the ``mean`` of
-            all, which remembers for it.
+            all, the largest value (``max``) of each unit, or both (``mean_max``), which remember for it.
         learning_rates: learning rates to try. The one with the best mean score is used for each cell, size, T and kind
             of initial weights.
         seeds: number of trainings of each candidate.

@@ -16,9 +16,9 @@ import numpy as np
 from edge_seq.compare.points import Shape, Size
 from edge_seq.compare.result import Cost, MeasuredCost, NoCost
 from edge_seq.ir.contract import SensorContract
-from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kind_names import CellName, Pooling
 from edge_seq.ir.kinds import kind_named
-from edge_seq.ir.model import IntModel, Pooling, Readout
+from edge_seq.ir.model import IntModel, Readout
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.support.errors import ConfigError, ToolError
@@ -34,13 +34,16 @@ STEPS_FOR_BUDGET = 8  # a step between the first and the last costs the same in 
 _LOUDNESS = 300  # standard deviation of the counts of the untrained model
 
 
-def count_parameters(cell: CellName, hidden_size: int, *, input_size: int, num_classes: int) -> int:
+def count_parameters(
+    cell: CellName, hidden_size: int, *, input_size: int, num_classes: int, readout: Pooling = "last"
+) -> int:
     """Count the parameters of one layer and the head, as :func:`edge_seq.ir.model.num_parameters` does.
 
     >>> count_parameters("lstm", 16, input_size=3, num_classes=4)
     1348
     """
-    return kind_named(cell).parameters(input_size, hidden_size) + num_classes * (hidden_size + 1)
+    head = num_classes * (Readout(readout).parts * hidden_size + 1)
+    return kind_named(cell).parameters(input_size, hidden_size) + head
 
 
 def count_macs(cell: CellName, hidden_size: int, *, input_size: int) -> int:
@@ -78,7 +81,7 @@ def untrained_model(shape: Shape, contract: SensorContract, labels: tuple[str, .
 
     terms = dataclasses.replace(contract, window_length=shape.time_steps)
     weights, normalisation = untrained_weights(
-        terms, len(labels), cell=shape.cell, hidden_size=shape.hidden_size, loudness=_LOUDNESS
+        terms, len(labels), cell=shape.cell, hidden_size=shape.hidden_size, pooling=shape.readout, loudness=_LOUDNESS
     )
     model = from_torch(
         weights,
@@ -87,6 +90,7 @@ def untrained_model(shape: Shape, contract: SensorContract, labels: tuple[str, .
         contract=terms,
         normalisation=normalisation,
         readout=Readout(pooling=shape.readout, label_every=base.label_every),
+        nonlinearity="tanh",
     )
     noise = np.random.default_rng(0).normal(0, _LOUDNESS, (4, shape.time_steps, contract.num_channels))
     return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)))
@@ -116,7 +120,9 @@ def cost_of_shape(
     channels = contract.num_channels
     return Cost(
         shape,
-        parameters=count_parameters(shape.cell, shape.hidden_size, input_size=channels, num_classes=len(labels)),
+        parameters=count_parameters(
+            shape.cell, shape.hidden_size, input_size=channels, num_classes=len(labels), readout=shape.readout
+        ),
         macs_per_step=count_macs(shape.cell, shape.hidden_size, input_size=channels),
         target=None if target is None else target.name,
         found=_cost_on_target(shape, contract, labels, base, target),
@@ -171,7 +177,7 @@ def units_of_size(
     *,
     readout: Pooling = "last",
 ) -> int:
-    """Find the hidden size of a cell at a size of the comparison. A budget of instructions holds with this readout.
+    """Find the hidden size of a cell at a size of the comparison. A budget holds with this readout.
 
     Raises:
         ConfigError: one unit already exceeds the budget.
@@ -182,7 +188,9 @@ def units_of_size(
             return size.value
         case "parameters":
             return most_units(
-                lambda units: count_parameters(cell, units, input_size=contract.num_channels, num_classes=len(labels)),
+                lambda units: count_parameters(
+                    cell, units, input_size=contract.num_channels, num_classes=len(labels), readout=readout
+                ),
                 size.value,
                 f"{cell}: {size}",
             )

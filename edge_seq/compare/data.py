@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.compare.config import CompareConfig
-from edge_seq.data.memory_tasks import LABELS, MemoryTask, make_memory_windows, memory_contract
 from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
+from edge_seq.data.simulator.memory_tasks import LABELS, MemoryTask, make_memory_windows, memory_contract
 from edge_seq.data.splits import Split, split_by_group
 from edge_seq.data.window_file import counts_hash, windows_hash
 from edge_seq.data.windows import make_windows

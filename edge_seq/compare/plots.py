@@ -14,7 +14,7 @@ from edge_seq.support.drawing import plain_figures, save
 _PALETTE = ("#D55E00", "#009E73", "#0072B2", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 COLOURS: dict[str, str] = dict(zip(CELL_NAMES, _PALETTE, strict=False))  # a test checks that every kind has one
 LINES = {"default": "--", "forget_bias": ":", "orthogonal": "-", "chrono": "-"}
-WIDTHS = {"last": 1.5, "mean": 3.0}  # line width by readout
+WIDTHS = {"last": 1.5, "max": 2.2, "mean": 3.0, "mean_max": 4.0}  # line width by readout
 MARKERS = {"default": "o", "forget_bias": "^", "orthogonal": "s", "chrono": "s"}
 FORMATS = ("png", "svg")
 When = Literal["before", "after"]  # of the training

@@ -8,14 +8,12 @@ from itertools import product
 from typing import Literal
 
 from edge_seq.compare.config import CompareConfig, FirstWeights
-from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
 from edge_seq.ir.kinds import kind_named
-from edge_seq.ir.model import Pooling
 from edge_seq.training.config import InitialisationConfig, TrainingConfig
 
 SizeKind = Literal["units", "parameters", "instructions"]
 WeightsName = Literal["default", "orthogonal", "forget_bias", "chrono"]
-READOUTS: dict[str, str] = {"last": "last state", "mean": "mean of states"}
 
 _INITIALISATION: dict[WeightsName, InitialisationConfig] = {
     "default": InitialisationConfig(recurrent="default", forget_bias="default", chrono_max_steps="none"),
@@ -49,7 +47,7 @@ class Shape:
         cell: name of the cell.
         hidden_size: hidden size H.
         time_steps: window length T.
-        readout: input of the head, ``last`` or ``mean``.
+        readout: input of the head.
     """
 
     cell: CellName
@@ -58,7 +56,9 @@ class Shape:
     readout: Pooling = "last"
 
     def __str__(self) -> str:
-        return f"{self.cell}-{self.hidden_size}-T{self.time_steps}{'' if self.readout == 'last' else '-mean'}"
+        return (
+            f"{self.cell}-{self.hidden_size}-T{self.time_steps}{'' if self.readout == 'last' else f'-{self.readout}'}"
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Candidate:
         >>> Candidate("gru", 16, 64, "chrono").how, Candidate("gru", 16, 64, "chrono", "mean").how
         ('chrono', 'chrono, mean of states')
         """
-        return self.first_weights if self.readout == "last" else f"{self.first_weights}, {READOUTS[self.readout]}"
+        return self.first_weights if self.readout == "last" else f"{self.first_weights}, {POOLING_TEXTS[self.readout]}"
 
     def __str__(self) -> str:
         return f"{self.cell} {self.hidden_size} ({self.how}), T = {self.time_steps}"

@@ -14,7 +14,7 @@ from typing import Any
 from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.cost import cost_of_shape, units_of_size
 from edge_seq.compare.data import Source, check_windows_of_all, open_source
-from edge_seq.compare.points import READOUTS, Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
+from edge_seq.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
 from edge_seq.compare.result import (
     CandidateFigures,
     Comparison,
@@ -30,8 +30,7 @@ from edge_seq.compare.summary import figures_of
 from edge_seq.compare.text import COMPARISON, FORMAT, to_markdown
 from edge_seq.compare.trial import TrainingJob, installed_version, run_job, run_point
 from edge_seq.compare.verdict import RULES, decide
-from edge_seq.ir.kind_names import CellName
-from edge_seq.ir.model import Pooling
+from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_result, save_json
@@ -222,9 +221,10 @@ def _first_reason(standing: Standing[TrialResult]) -> str:
 
 
 def _units(config: CompareConfig, source: Source, target: Target | None) -> dict[str, dict[str, int]]:
-    """Find the hidden size of each cell at each size, the same for all readouts: budgets hold for the mean too."""
+    """Find the hidden size of each cell at each size, the same for all readouts: budgets hold for the dearest too."""
     contract = source.contract(min(config.window_lengths))
-    readout: Pooling = "mean" if "mean" in config.readouts else "last"
+    by_cost: tuple[Pooling, ...] = ("last", "max", "mean", "mean_max")
+    readout = max(config.readouts, key=by_cost.index)
     return {
         str(size): {
             cell: units_of_size(cell, size, contract, source.labels, config.training, target, readout=readout)
@@ -366,7 +366,7 @@ def _verdicts(
             if len(config.readouts) > 1:
                 for readout in config.readouts:
                     with_it = [one for one in figures if one.candidate.readout == readout]
-                    scopes[f"{size}, T = {time_steps}, {READOUTS[readout]}"] = with_it
+                    scopes[f"{size}, T = {time_steps}, {POOLING_TEXTS[readout]}"] = with_it
             verdicts += [decide(scope, among) for scope, among in scopes.items() if among]
     return verdicts
 

@@ -31,10 +31,14 @@ _READOUT_NOTES: dict[tuple[str, ...], str] = {
     ("last",): "readout: the last hidden state, for which the cell has to remember; if the mean of all states is an "
     "option, compare with --readout last --readout mean, because the verdict may differ",
     ("mean",): "readout: the mean of all hidden states, which remembers for the cell",
+    ("max",): "readout: the largest value of each unit over all hidden states, which remembers for the cell",
+    (
+        "mean_max",
+    ): "readout: the mean and the largest value of each unit over all hidden states, which remember for the cell",
 }
-_BOTH_READOUTS = (
-    "readouts: the last hidden state, for which the cell has to remember, and the mean of all, which remembers for the "
-    "cell; a candidate without a named readout uses the last state"
+_SEVERAL_READOUTS = (
+    "readouts: the last hidden state, for which the cell has to remember, or the mean, the largest value or both over "
+    "all hidden states, which remember for the cell; a candidate without a named readout uses the last state"
 )
 
 
@@ -77,7 +81,7 @@ def rows_of_size(result: Comparison, size: SizeFigures) -> list[list[str]]:
 
 def notes(result: Comparison) -> list[str]:
     """List the notes to the tables, one line each."""
-    readout = _READOUT_NOTES.get(tuple(result.config["readouts"]), _BOTH_READOUTS)
+    readout = _READOUT_NOTES.get(tuple(result.config["readouts"]), _SEVERAL_READOUTS)
     lines = [f"data: {result.data_note}", readout]
     costs = [one.cost for one in result.candidates]
     measured = [f"cost on {c.target}: {of.detail}; a step in {of.unit}" for c in costs if (of := c.measured)]

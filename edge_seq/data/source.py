@@ -37,7 +37,7 @@ from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import stays_in_folder
 from edge_seq.support.names import check_name
 from edge_seq.support.opening import load_toml
-from edge_seq.support.tables import StrictTable
+from edge_seq.support.tables import StrictTable, problems_in
 
 # `normal_road_03.csv` -> `normal_road`: words of letters at the start of the file name, up to the first digit.
 DEFAULT_FILE_PATTERN = r"(?:^|/)(?P<label>[^\W\d_]+(?:_[^\W\d_]+)*)[^/]*$"
@@ -386,10 +386,7 @@ def parse_source(table: dict[str, Any], *, where: str) -> DataSource:
     try:
         return DataSource.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'data source'}: {problem['msg']}"
-            for problem in error.errors()
-        )
+        problems = problems_in(error, DataSource, top="data source")
         raise ConfigError(f"{where}: {problems}. The fields are described in datasets/README.md") from error
 
 
@@ -423,6 +420,22 @@ def load_source(path: Path) -> DataSource:
         ConfigError: the file is missing, is not a data source in TOML, or a field is not valid.
         ContractError: the sensor contract breaks an invariant.
     """
+    return parse_source(_read_table(path), where=f"data source {path}")
+
+
+def load_contract(path: Path) -> SensorContract:
+    """Read a sensor contract from a TOML file: a data source, of which ``name`` and ``path`` may be left out.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or a field is not valid.
+        ContractError: the sensor contract breaks an invariant.
+    """
+    table = {"name": path.stem, "path": ".", **_read_table(path)}
+    return parse_source(table, where=f"contract {path}").contract
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    """Read the table of a data source, not yet validated."""
     if is_recordings(path):
         raise ConfigError(f"{path} {hint_for_recordings(path)}")
     try:
@@ -437,4 +450,4 @@ def load_source(path: Path) -> DataSource:
             f"sample_rate_hz, ...; see datasets/README.md). Give it as the configuration: edge-seq train {path}; its "
             "field data.source names the data source"
         )
-    return parse_source(table, where=f"data source {path}")
+    return table

@@ -23,11 +23,16 @@ from edge_seq.support.errors import ConfigError, DataError
 SplitKind = Literal["group", "time_blocks", "window_leaking_groups"]
 
 
-# What to do about groups that are too few for a split by group.
+# What to do about groups that are too few for a split by group, as options of a command and in Python.
 FEW_GROUPS = (
     "Record more groups that hold several classes; or set a fraction to 0, for example --set "
     "data.validation_fraction=0 --set training.keep=last; or split by time, which is weaker evidence: --set "
     "data.split=time_blocks"
+)
+FEW_GROUPS_IN_PYTHON = (
+    "Record more groups that hold several classes; or set a fraction to 0, for example validation_fraction=0, and "
+    "train with config=es.TrainingConfig(keep='last'); or let es.load split by time, which is weaker evidence: "
+    "split='time_blocks'"
 )
 
 
@@ -193,9 +198,10 @@ def split_by_time_blocks(
     fractions = _check_fractions(validation_fraction, test_fraction)
     given = sorted({recording.split for recording in dataset.recordings if recording.split is not None})
     if given:
+        message = f"cannot split by time: the source gives parts of its own ({', '.join(given)}); "
         raise DataError(
-            f"cannot split by time: the source gives parts of its own ({', '.join(given)}); set data.split=group, "
-            "which keeps to them"
+            f"{message}set data.split=group, which keeps to them",
+            in_python=f"{message}give split='group', which keeps to them",
         )
     sides = _sides_by_time(dataset, fractions)
     pieces: dict[str, list[Recording]] = {side: [] for side in SIDES}
@@ -342,9 +348,9 @@ def _assign(
     present = (counts > 0).sum(axis=0)
     short = [f"{label} in {n}" for label, n in zip(dataset.labels, present, strict=True) if n < len(sides)]
     if short:
-        raise DataError(
-            f"cannot split by group: each class needs windows in at least {len(sides)} groups, one for each of "
-            f"{sides}; found {', '.join(short)} of {len(groups)} groups. {FEW_GROUPS}"
+        raise _too_few_groups(
+            f"each class needs windows in at least {len(sides)} groups, one for each of {sides}; found "
+            f"{', '.join(short)} of {len(groups)} groups"
         )
     shares = np.array(list(share_of.values()))
     rng = np.random.default_rng(seed)
@@ -358,11 +364,16 @@ def _assign(
         if best is None or error < best[0]:
             best = (error, side)
     if best is None:
-        raise DataError(
-            f"cannot split by group: no assignment of {len(groups)} groups to {sides} was found that has every class "
-            f"on every side. {FEW_GROUPS}"
+        raise _too_few_groups(
+            f"no assignment of {len(groups)} groups to {sides} was found that has every class on every side"
         )
     return {group: sides[s] for group, s in zip(groups, best[1], strict=True)}
+
+
+def _too_few_groups(found: str) -> DataError:
+    """Make the error of a split by group that cannot be made."""
+    message = f"cannot split by group: {found}. "
+    return DataError(message + FEW_GROUPS, in_python=message + FEW_GROUPS_IN_PYTHON)
 
 
 def _one_assignment(

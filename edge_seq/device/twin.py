@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from edge_seq.backends.reference_int import (
     NO_LABEL,
     LayerState,
     State,
+    add_to_pools,
     begin_window,
     layer_state,
     reset_state,
@@ -55,7 +56,7 @@ from edge_seq.device.messages import (
     Type,
 )
 from edge_seq.ir.kinds import kind_of
-from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.model import POOLED_NAMES, IntModel, Statistic, model_hash
 from edge_seq.ir.rows import is_coarse, padded
 from edge_seq.support.errors import DeviceError
 
@@ -247,7 +248,7 @@ class Twin:
             num_layers=len(model.layers),
             window_length=model.contract.window_length,
             state_words=sum(len(word) for word in self._state_words()),
-            pool_words=padded(model.hidden_sizes[-1]) if model.readout.pooling == "mean" else 0,
+            pool_words=self._pool_words(),
             label_every_step=model.readout.label_every == "sample",
             carry=model.readout.at_window_end == "carry",
             capabilities=capabilities,
@@ -342,24 +343,24 @@ class Twin:
 
     def _reset(self) -> None:
         self._state, self._ended = reset_state(self.model, 1), False
-        self._pool_sum = self._state.pool_sum
+        self._pools = self._state.pool_sum, self._state.pool_max
         self._has_row = False
 
     def _step(self, sample: NDArray[np.int16]) -> None:
         model = self.model
         if self._ended:
             self._state = begin_window(model, self._state)
-        before = self._state.pool_sum
-        self._state, values = step(self._carrying, sample[np.newaxis], self._state)
-        self._pool_sum = before + self._state.layers[-1].operands  # also after the window's last sample
+        before = self._state
+        self._state, values = step(self._carrying, sample[np.newaxis], before)
+        self._pools = add_to_pools(before, self._state.layers[-1].operands)  # also after the window's last sample
         self._ended = self._state.step_in_window == 0
         label = int(values["label"][0, 0])
         due = label != NO_LABEL
-        pooled = np.zeros(0, dtype=np.int64)
-        if model.readout.pooling == "mean":
-            pooled = np.pad(values["pooled"][0], (0, padded(model.hidden_sizes[-1]) - model.hidden_sizes[-1]))
+        top = model.hidden_sizes[-1]
+        names = [POOLED_NAMES[one] for one in model.readout.statistics]
+        pooled = [np.pad(values[name][0], (0, padded(top) - top)) for name in names]
         named = [values[name][0] for name in ("logits", "label", "scores", "excess", "decision") if name in values]
-        parts = [values["features"][0], *self._state_words(), pooled, *named]
+        parts = [values["features"][0], *self._state_words(), *pooled, *named]
         self._row = np.concatenate(parts).astype(np.int32)
         self._has_row = True
         decided = int(values["decision"][0, 0]) if "decision" in values else None
@@ -373,14 +374,19 @@ class Twin:
     def _remembers(self) -> bool:
         return self.model.contract.preprocessing.step != "none"
 
-    def _pools(self) -> bool:
-        return self.model.readout.pooling == "mean"
+    def _pool_words(self) -> int:
+        """Number of words of the pools of a window, and of the pooled operands."""
+        return len(self.model.readout.statistics) * padded(self.model.hidden_sizes[-1])
+
+    def _pool_content(self) -> NDArray[np.int64]:
+        """The pools of the window as they are saved, [_pool_words]: sums, then largest operands."""
+        pools = dict(zip(("mean", "max"), self._pools, strict=True))
+        return np.concatenate([np.zeros(0, dtype=np.int64), *(pools[one][0] for one in self.model.readout.statistics)])
 
     def _state_bytes(self) -> int:
         words = sum(len(word) for word in self._state_words())
         memory = self.model.input_size if self._remembers() else 0
-        pool = padded(self.model.hidden_sizes[-1]) if self._pools() else 0
-        return 16 + 4 * (memory + pool + self._decision_words().size) + 2 * words
+        return 16 + 4 * (memory + self._pool_words() + self._decision_words().size) + 2 * words
 
     def _decision_words(self) -> NDArray[np.int64]:
         """Words of the decision stage, [1, N]; N is 0 without a stage."""
@@ -395,8 +401,7 @@ class Twin:
         content = bytes.fromhex(model_hash(model))[:8] + struct.pack("<HH", count, state.preprocess.primed)
         if self._remembers():
             content += state.preprocess.memory[0].astype("<i4").tobytes()
-        if self._pools():
-            content += self._pool_sum[0].astype("<i4").tobytes()
+        content += self._pool_content().astype("<i4").tobytes()
         content += self._decision_words().astype("<i4").tobytes()
         content += b"".join(word.astype("<i2").tobytes() for word in self._state_words())
         return content + struct.pack("<I", zlib.crc32(content))
@@ -427,7 +432,7 @@ class Twin:
 
         fresh = reset_state(model, 1)
         memory = take("<i4", model.input_size if self._remembers() else 0)
-        pool = take("<i4", padded(model.hidden_sizes[-1]) if self._pools() else 0)
+        pools = {one: take("<i4", padded(model.hidden_sizes[-1])) for one in model.readout.statistics}
         decision, stage = None, model.readout.decision
         if stage is not None:
             decision = decision_of_words(stage, model.num_classes, take("<i4", self._decision_words().size))
@@ -437,35 +442,43 @@ class Twin:
         for cell, size in zip(model.layers, map(padded, model.hidden_sizes), strict=True):
             kind = kind_of(cell)
             layers.append(layer_state(kind, {name: take("<i2", size) for name in kind.saved}))
-        if count > model.contract.window_length or primed > 1 or not self._possible(count, memory, pool, layers):
+        if count > model.contract.window_length or primed > 1 or not self._possible(count, memory, pools, layers):
             raise _RefusedError(ErrorCode.STATE)
         remembered = memory.astype(np.int32) if self._remembers() else fresh.preprocess.memory
         self._has_row = False
         self._ended = count == model.contract.window_length
-        self._pool_sum = pool if self._pools() else fresh.pool_sum
+        self._pools = pools.get("mean", fresh.pool_sum), pools.get("max", fresh.pool_max)
         self._state = State(
             tuple(layers),
             PreprocessState(bool(primed), remembered),
-            fresh.pool_sum if self._ended else self._pool_sum,
+            *((fresh.pool_sum, fresh.pool_max) if self._ended else self._pools),
             0 if self._ended else count,
             decision,
         )
 
     def _possible(
-        self, count: int, memory: NDArray[np.int64], pool: NDArray[np.int64], layers: list[LayerState]
+        self,
+        count: int,
+        memory: NDArray[np.int64],
+        pools: Mapping[Statistic, NDArray[np.int64]],
+        layers: list[LayerState],
     ) -> bool:
         """True if a state's words are in the ranges that the range proof relies on, and its padding is zero."""
         limit = {"none": 0, "difference": 2**15, "remove_gravity": 2**29}[self.model.contract.preprocessing.step]
         if (memory < -limit).any() or (memory >= limit).any():
             return False
-        if (np.abs(pool) > count * np.where(is_coarse(pool.shape[1]), COARSE_LIMIT, FINE_LIMIT)).any():
-            return False
+        for one, pool in pools.items():
+            times = count if one == "mean" else min(count, 1)
+            limits = times * np.where(is_coarse(pool.shape[1]), COARSE_LIMIT, FINE_LIMIT)
+            highest = limits if one == "mean" else np.minimum(limits, FINE_LIMIT - 1)
+            if (pool < -limits).any() or (pool > highest).any() or pool[:, self.model.hidden_sizes[-1] :].any():
+                return False
         for layer, size in zip(layers, self.model.hidden_sizes, strict=True):
             coarse = layer.operands[0, is_coarse(layer.operands.shape[1])]
             padding = [words[:, size:] for words in (layer.operands, layer.hidden, layer.cell)]
             if (np.abs(coarse) > COARSE_LIMIT).any() or any(words.any() for words in padding):
                 return False
-        return not pool[:, self.model.hidden_sizes[-1] :].any()
+        return True
 
     # --------------------------------------------------------------------------------------------------------- stream
 

@@ -1,4 +1,5 @@
-"""Names of the kinds of layers, as they are typed and saved. Imports nothing, so that help texts can list them."""
+"""Names of the kinds of layers and of readouts, as they are typed and saved. Imports nothing, so that help texts can
+list them."""
 
 from __future__ import annotations
 
@@ -9,8 +10,18 @@ from typing import Literal, get_args
 CellName = Literal["rnn", "gru", "lstm", "fastgrnn"]
 KindName = CellName
 
+# Input of the head: the last state; the mean, the largest value or both of all states since the window began.
+Pooling = Literal["last", "mean", "max", "mean_max"]
+
 CELL_NAMES: tuple[CellName, ...] = get_args(CellName)
 KIND_NAMES: tuple[KindName, ...] = get_args(KindName)
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+POOLING_TEXTS: dict[Pooling, str] = {
+    "last": "last state",
+    "mean": "mean of states",
+    "max": "largest of states",
+    "mean_max": "mean and largest of states",
+}
 
 
 def one_of(names: tuple[str, ...]) -> str:

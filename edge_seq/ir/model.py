@@ -14,13 +14,22 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.kind_names import Pooling
 from edge_seq.ir.kinds import Layer, arrays_of, constants_of, hidden_size, row_groups
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
 from edge_seq.support.results import to_plain, written
 
-Pooling = Literal["last", "mean"]
 LabelEvery = Literal["window", "sample"]
 AtWindowEnd = Literal["reset", "carry"]
+# What is taken of each unit over the states of a window. A trace calls the mean "pooled" and the largest "pooled_max".
+Statistic = Literal["mean", "max"]
+_STATISTICS: dict[Pooling, tuple[Statistic, ...]] = {
+    "last": (),
+    "mean": ("mean",),
+    "max": ("max",),
+    "mean_max": ("mean", "max"),
+}
+POOLED_NAMES: dict[Statistic, str] = {"mean": "pooled", "max": "pooled_max"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,8 @@ class Readout:
     """Computation of labels from the states.
 
     Attributes:
-        pooling: input of the head: the ``last`` state, or the ``mean`` of the states since the window began.
+        pooling: input of the head: the ``last`` state; or of each unit the ``mean`` or the largest value (``max``) of
+            the states since the window began; or both (``mean_max``), first all means.
         label_every: a label at the end of each ``window``, or after each ``sample``.
         at_window_end: ``reset`` starts each window from zero states, as in training, so that a stream gives the same
             labels as its windows; ``carry`` keeps the states and only starts a new mean.
@@ -39,6 +49,20 @@ class Readout:
     label_every: LabelEvery = "window"
     at_window_end: AtWindowEnd = "reset"
     decision: DecisionStage | None = dataclasses.field(default=None, metadata=written(unless_none=True))
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """What is taken of the states of a window, in the order in which the head sees it; empty for the last state.
+
+        >>> Readout("mean_max").statistics
+        ('mean', 'max')
+        """
+        return _STATISTICS[self.pooling]
+
+    @property
+    def parts(self) -> int:
+        """Number of values that the head sees of each unit."""
+        return max(1, len(self.statistics))
 
 
 def readout_to_dict(readout: Readout) -> dict[str, Any]:
@@ -80,8 +104,8 @@ class IntFormat:
         input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12.
         cell_frac_bits: [L], fractional bits of each layer's calibrated 16-bit state (an LSTM's cell state), 8 to 15;
             not used by kinds without one.
-        pool_reciprocals: for mean pooling, floor(2^(14 + floor(log2 t)) / t), for t = 1 .. T with a label after each
-            sample, or only for t = T with a label per window. Empty for ``last``.
+        pool_reciprocals: if the head sees a mean, floor(2^(14 + floor(log2 t)) / t), for t = 1 .. T with a label after
+            each sample, or only for t = T with a label per window. Otherwise empty.
     """
 
     input_shift: tuple[int, ...]
@@ -101,7 +125,8 @@ class SequenceModel(Generic[Rows, Format]):
         labels: class names, [K].
         contract: sensor contract of the input.
         layers: cells, from the input to the output.
-        head: K rows whose input is the pooled state of the last layer; they have no hidden part.
+        head: K rows whose input is the pooled state of the last layer (both statistics of ``mean_max``, one behind the
+            other); they have no hidden part.
         readout: pooling, and when labels are due.
         number_format: number format of the weights.
     """
@@ -128,6 +153,11 @@ class SequenceModel(Generic[Rows, Format]):
     def hidden_sizes(self) -> tuple[int, ...]:
         """Hidden size of each layer, H."""
         return tuple(hidden_size(cell) for cell in self.layers)
+
+    @property
+    def head_size(self) -> int:
+        """Number of values that the head sees: those of the last layer's units, for each part of the readout."""
+        return self.hidden_sizes[-1] * self.readout.parts
 
 
 FloatModel = SequenceModel[FloatRows, FloatFormat]
@@ -156,7 +186,7 @@ def weight_bytes(model: IntModel) -> int:
             hidden = sizes[layer] if rows.narrow_hidden.size else 0
             total += len(rows.bias) * (inputs + hidden + 4)
         total += sum(array.nbytes for array in constants_of(cell).values())
-    return total + model.num_classes * (sizes[-1] + 4)
+    return total + model.num_classes * (model.head_size + 4)
 
 
 def without_decision(model: IntModel) -> IntModel:

@@ -37,7 +37,8 @@ class IntRows:
 
     Attributes:
         wide: int16 [R, I], weights of 16-bit features; I is 0 except in the first layer.
-        narrow_input: int8 [R, P], weights of the operands of the layer below (P padded to a multiple of four).
+        narrow_input: int8 [R, P], weights of the operands of the layer below (P padded to a multiple of four; each of
+            several parts is).
         narrow_hidden: int8 [R, Q], weights of the operands of the layer's own state (Q padded to a multiple of four).
         bias: int32 [R], with every constant folded in: bias, mean of the features, table offset, half for rounding.
         multiplier: int16 [R], 1 to 32767; defines the row's scale exactly.
@@ -62,13 +63,22 @@ def padded(size: int) -> int:
     return -(-size // QUAD) * QUAD
 
 
-def is_coarse(size: int) -> NDArray[np.bool_]:
-    """Mask bool [size] of the coarse (Q7) operands: the third and fourth of each quad. The others are fine (Q15).
+def operand_columns(size: int, parts: int = 1) -> NDArray[np.int64]:
+    """Columns of ``size`` units among operands, int64 [parts * size], in each of several parts that are padded alike.
+
+    >>> operand_columns(3, parts=2).tolist()
+    [0, 1, 2, 4, 5, 6]
+    """
+    return np.asarray((np.arange(parts)[:, None] * padded(size) + np.arange(size)).ravel(), dtype=np.int64)
+
+
+def is_coarse(size: int, parts: int = 1) -> NDArray[np.bool_]:
+    """Mask bool [parts * size] of the coarse (Q7) operands: the third and fourth of each quad. Others are fine (Q15).
 
     >>> is_coarse(6).tolist()
     [False, False, True, True, False, False]
     """
-    return np.arange(size) % QUAD >= QUAD // 2
+    return np.tile(np.arange(size) % QUAD >= QUAD // 2, parts)
 
 
 def effective_weights(narrow: NDArray[np.int8]) -> NDArray[np.int32]:

@@ -20,9 +20,9 @@ from edge_seq.ir.decision import (
     DecisionStage,
     UnknownDistance,
 )
-from edge_seq.ir.kind_names import KIND_NAMES
+from edge_seq.ir.kind_names import KIND_NAMES, POOLINGS
 from edge_seq.ir.kinds import LAYER_TYPES, Constant, Layer, RowGroup, constants_of, hidden_size, kind_of, row_groups
-from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery, Pooling
+from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery
 from edge_seq.ir.range_proof import prove_ranges
 from edge_seq.ir.rows import FloatRows, IntRows, padded
 from edge_seq.support.errors import ModelError
@@ -75,9 +75,12 @@ def _verify_float_rows(rows: FloatRows, what: str, *, inputs: int, hidden: int, 
         _require(bool(np.isfinite(array).all()), f"{what}.{name} has values that are not finite; train again")
 
 
-def _verify_int_rows(rows: IntRows, what: str, *, inputs: int, hidden: int, outputs: int, first: bool) -> None:
+def _verify_int_rows(
+    rows: IntRows, what: str, *, inputs: int, hidden: int, outputs: int, first: bool, parts: int
+) -> None:
+    operands = 0 if first else parts * padded(inputs // parts)
     _require_array(rows.wide, np.int16, (outputs, inputs if first else 0), f"{what}.wide")
-    _require_array(rows.narrow_input, np.int8, (outputs, 0 if first else padded(inputs)), f"{what}.narrow_input")
+    _require_array(rows.narrow_input, np.int8, (outputs, operands), f"{what}.narrow_input")
     _require_array(rows.narrow_hidden, np.int8, (outputs, padded(hidden)), f"{what}.narrow_hidden")
     _require_array(rows.bias, np.int32, (outputs,), f"{what}.bias")
     _require_array(rows.multiplier, np.int16, (outputs,), f"{what}.multiplier")
@@ -160,7 +163,7 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
             f"readout.decision.{field} is {value!r}; expected a whole number from {low} to {high}",
         )
     if stage.unknown_distance is not None:
-        _verify_distance(stage.unknown_distance, model.num_classes, model.hidden_sizes[-1])
+        _verify_distance(stage.unknown_distance, model.num_classes, model.head_size)
 
 
 def _is_whole(value: object, low: int, high: int) -> bool:
@@ -172,6 +175,11 @@ def _verify_distance(distance: UnknownDistance, num_classes: int, units: int) ->
     _require(
         isinstance(distance, UnknownDistance),
         f"{what} is a {type(distance).__name__}; expected an UnknownDistance, or None",
+    )
+    _require(
+        units <= MAX_HIDDEN_SIZE,
+        f"{what} is over {units} values, as many as the head sees; expected at most {MAX_HIDDEN_SIZE}, so that a "
+        "distance stays within 2^18: use a readout of one value a unit, fewer units, or no distance",
     )
     sizes = [len(row) for row in distance.centroids]
     _require(
@@ -191,7 +199,7 @@ def _verify_distance(distance: UnknownDistance, num_classes: int, units: int) ->
 
 def pool_reciprocals(model: FloatModel | IntModel) -> tuple[int, ...]:
     """floor(2^(14 + floor(log2 t)) / t) for each t at which a mean is computed (SPEC.md, section 8)."""
-    if model.readout.pooling != "mean":
+    if "mean" not in model.readout.statistics:
         return ()
     length = model.contract.window_length
     counts = range(1, length + 1) if model.readout.label_every == "sample" else (length,)
@@ -217,9 +225,13 @@ def verify(model: FloatModel | IntModel) -> None:
     )
     for label in labels:
         check_name(label, ModelError, what="label", remedy="Rename the class in the data, and train again")
-    for field, allowed in (("pooling", Pooling), ("label_every", LabelEvery), ("at_window_end", AtWindowEnd)):
+    for field, allowed in (
+        ("pooling", POOLINGS),
+        ("label_every", get_args(LabelEvery)),
+        ("at_window_end", get_args(AtWindowEnd)),
+    ):
         value = getattr(model.readout, field)
-        _require(value in get_args(allowed), f"readout.{field} is {value!r}; expected one of {list(get_args(allowed))}")
+        _require(value in allowed, f"readout.{field} is {value!r}; expected one of {list(allowed)}")
     _require(1 <= len(model.layers) <= MAX_LAYERS, f"{len(model.layers)} layers; expected 1 to {MAX_LAYERS}")
 
     _require(
@@ -249,7 +261,7 @@ def verify(model: FloatModel | IntModel) -> None:
             _verify_constant(constant, array, what, hidden=hidden, is_int=rows_type is IntRows)
         inputs = hidden
     _require_rows(model.head, rows_type, "head")
-    _verify_rows(model.head, "head", (inputs, 0), len(labels), False)
+    _verify_rows(model.head, "head", (model.head_size, 0), len(labels), False, parts=model.readout.parts)
     _verify_number_format(model)
     _verify_decision(model)
     if isinstance(model.number_format, IntFormat):
@@ -268,10 +280,12 @@ def _require_rows(rows: object, rows_type: type[FloatRows] | type[IntRows], what
     )
 
 
-def _verify_rows(rows: FloatRows | IntRows, what: str, sees: tuple[int, int], outputs: int, first: bool) -> None:
+def _verify_rows(
+    rows: FloatRows | IntRows, what: str, sees: tuple[int, int], outputs: int, first: bool, *, parts: int = 1
+) -> None:
     inputs, hidden = sees
     match rows:
         case FloatRows():
             _verify_float_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs)
         case IntRows():
-            _verify_int_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs, first=first)
+            _verify_int_rows(rows, what, inputs=inputs, hidden=hidden, outputs=outputs, first=first, parts=parts)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx.metadata import DECISION
+from edge_seq.backends.onnx.metadata import COUNTS, DECISION
 from edge_seq.backends.onnx.run import OnnxModel, initial_states
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.data.checks import check_finite, check_rate, check_saturation, find_gaps
@@ -92,7 +92,6 @@ def decide(
     """
     stats = RunStats() if stats is None else stats
     states = initial_states(model, 1)
-    names = [output.name for output in model.session.get_outputs()]
     index = -1
     for counts in samples:
         if isinstance(counts, Gap):
@@ -106,7 +105,7 @@ def decide(
             continue
         index += 1
         began = time.perf_counter()
-        outputs = dict(zip(names, model.session.run(names, {"counts": counts[np.newaxis], **states}), strict=True))
+        outputs = model.run({COUNTS: counts[np.newaxis], **states})
         stats.busy_s += time.perf_counter() - began
         stats.samples += 1
         states = {name: outputs[name + NEXT] for name in states}

@@ -14,7 +14,7 @@ from edge_seq.backends.trace import Trace
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.compare import Runner, compare_runs
 from edge_seq.parity.ladder import Rung, comparison_rung
-from firmware_export.running.run_target import build_for_target, run_on_target
+from firmware_export.running.run_target import build_for_target, require_answer, run_on_target
 from firmware_export.toolchain.build import Compiler
 from firmware_export.toolchain.host import build_host, run_on_host, self_test_on_host
 from firmware_export.toolchain.host_library import FAST_FLAGS, infer_windows, load_host_library
@@ -104,6 +104,7 @@ def target_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.in
 
     def build(folder: Path, traced: bool) -> Runner:
         program = build_for_target(sources, folder, target, traced=traced)
+        require_answer(program, model)
         return lambda part: run_on_target(program, model, part)
 
     detail = f"built with {compiler.name}, run in {emulator.name}"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edge_seq.data.recording import Windows
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.parity.ladder import Rung
-from edge_seq.pipeline.logits import float_probabilities, int_probabilities
+from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.scores.agreement import quantisation_cost
 from edge_seq.scores.metrics import confusion_matrix, macro_f1
 
@@ -38,8 +38,8 @@ def cost_rung(
         min_agreement_rate: Least share of windows with the same label from both models.
         max_macro_f1_loss: Largest loss of macro-F1, as a share of 1.
     """
-    float_shares = float_probabilities(float_model, side.counts)
-    int_shares = int_probabilities(int_model, side.counts)
+    float_shares = probabilities_of(float_model, side.counts)
+    int_shares = probabilities_of(int_model, side.counts)
     cost = quantisation_cost(float_shares, int_shares)
 
     def f1(shares: NDArray[np.float64]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,6 @@ from edge_seq.parity.compare import Comparison, compare_runs
 from edge_seq.parity.inputs import Inputs, streams_of
 from edge_seq.parity.ladder import Rung, comparison_rung
 from edge_seq.parity.onnx_outputs import due_outputs, first_due, open_export, step_outputs, window_outputs
-from edge_seq.support.errors import ModelError
-from edge_seq.support.opening import load_tensors
 from edge_seq.training.runtime import has_torch
 
 if TYPE_CHECKING:
@@ -27,29 +26,27 @@ if TYPE_CHECKING:
 FLOAT_TOLERANCE = 2e-4
 
 
-def torch_rung(name: str, weights_path: Path, config: TrainingConfig, model: FloatModel, inputs: Inputs) -> Rung:
+def torch_rung(
+    name: str,
+    weights: Mapping[str, NDArray[np.float32]] | None,
+    config: TrainingConfig,
+    model: FloatModel,
+    inputs: Inputs,
+) -> Rung:
     """Compare torch with the float reference: logits at the end of each held-out window.
 
     Args:
         name: Name of the rung.
-        weights_path: safetensors file of the weights under torch's names.
+        weights: Weights under torch's names; None skips the rung.
         config: Training configuration, which describes the network.
         model: Float model made from the weights.
         inputs: Windows to compare.
-
-    Raises:
-        ModelError: the file of weights is damaged.
     """
     if not has_torch():
         return Rung(name, "budget", "skipped", "torch is not installed; pip install 'edge-seq[train]'")
-    if not weights_path.is_file():
+    if weights is None:
         return Rung(name, "budget", "skipped", "the run has no torch weights; train it again")
     from edge_seq.training.loop import logits_of_weights
-
-    try:
-        weights, _ = load_tensors(weights_path)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"reading {weights_path.name}: {error}. Train the run again") from error
 
     def with_torch(counts: NDArray[np.int16]) -> Trace:
         normalisation = model.number_format.normalisation

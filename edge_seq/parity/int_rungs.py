@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.run import open_onnx, trace_of
+from edge_seq.backends.onnx.window import POOLS
 from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
 from edge_seq.ir.kinds import kind_of
@@ -72,8 +73,9 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
         saved = saved_states(kind_of(cell), state.layers[index])
         values |= {f"layer{index}.{name}": array[:, :size] for name, array in saved.items()}
-    if model.readout.pooling == "mean":
-        values["pool_sum"] = state.pool_sum[:, : model.hidden_sizes[-1]]
+    pools = {"mean": state.pool_sum, "max": state.pool_max}
+    for one in model.readout.statistics:
+        values[POOLS[one]] = pools[one][:, : model.hidden_sizes[-1]]
     values["step_in_window"] = np.full((batch, 1), state.step_in_window)
     if state.decision is not None:
         decision = vars(state.decision).items()

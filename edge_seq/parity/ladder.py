@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict, dataclass
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from xml.etree import ElementTree
 
 from edge_seq.parity.compare import Comparison
-from edge_seq.support.display import html_table, text_table
+from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.files import write_atomically
+from edge_seq.support.results import Result
 
 LADDER_TITLE = "the ladder of neighbours"
 
@@ -55,7 +54,7 @@ def comparison_rung(name: str, comparison: Comparison, *, tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
-class Ladder:
+class Ladder(Result, ShownAsTables):
     """All rungs of one verification.
 
     Attributes:
@@ -63,6 +62,8 @@ class Ladder:
         input_hash: SHA-256 of the compared windows.
         rungs: results of the rungs, from torch to the last C build.
     """
+
+    derived = ("holds", "skipped")
 
     model_hash: str
     input_hash: str
@@ -85,45 +86,19 @@ class Ladder:
         skipped = f", {self.skipped} of {len(self.rungs)} rungs skipped" if self.skipped else ""
         return ("it holds" if self.holds else "IT DOES NOT HOLD") + skipped
 
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """Names of the columns, and one row for each rung."""
+    def tables(self) -> Sequence[Table]:
+        """One table with a row for each rung."""
         rows = []
         for rung in self.rungs:
             compared = rung.comparison
             steps = "-" if compared is None else f"{compared.steps:,}"
             values = "-" if compared is None else f"{compared.values:,}"
             rows.append([rung.name, rung.kind, steps, values, rung.verdict, rung.detail])
-        return ["rung", "kind", "steps", "values", "verdict", "detail"], rows
+        return [Table(LADDER_TITLE, ["rung", "kind", "steps", "values", "verdict", "detail"], rows)]
 
-    def __repr__(self) -> str:
-        return str(self)
-
-    def __str__(self) -> str:
-        return f"{text_table(LADDER_TITLE, *self.table())}\n{self.verdict}"
-
-    def _repr_html_(self) -> str:
-        return f"{html_table(LADDER_TITLE, *self.table())}<p>{escape(self.verdict)}</p>"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to a table for JSON. Infinite and NaN values, which JSON cannot express, become text."""
-        return dict(_json_ready({**asdict(self), "holds": self.holds, "skipped": self.skipped}))
-
-
-def _json_ready(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _json_ready(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_json_ready(item) for item in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-        case _:
-            return value
-
-
-def write_json(ladder: Ladder, path: Path) -> None:
-    """Write the ladder as JSON. The file is replaced whole or not at all."""
-    write_atomically(path, json.dumps(ladder.to_dict(), indent=2, allow_nan=False) + "\n")
+    def closing(self) -> str:
+        """The verdict in words."""
+        return self.verdict
 
 
 def write_junit(ladder: Ladder, path: Path) -> None:

@@ -103,7 +103,7 @@ def advise(
         )
     if config.training.augmentation.rotation == "none":
         lines.append("other mountings in training: --set training.augmentation.rotation=any")
-    other = "last" if config.training.pooling == "mean" else "mean"
+    other = "mean" if config.training.pooling == "mean_max" else "mean_max"
     lines.append(f"another readout: --set training.pooling={other}")
     if behind_forest:
         lines.append(

@@ -12,59 +12,19 @@ from typing import Any, Literal, TypeVar
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
 from edge_seq.ir.c_names import is_awkward, why_reserved
 from edge_seq.ir.verify import check_model_name
 from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.opening import load_toml, parse_toml
-from edge_seq.support.tables import StrictTable
+from edge_seq.support.tables import StrictTable, problems_in
 from edge_seq.training.config import TrainingConfig
 from firmware_export.toolchain.budgets import Budgets
 
 SIMULATOR = "car_states"
 LONGEST_NAME = 48  # characters of a model's name
-SIMULATED_WINDOW_S, SIMULATED_STRIDE_S = 5.0, 2.5
-
-
-def simulated_windows(sample_rate_hz: float) -> tuple[int, int]:
-    """Window length and stride of simulated car states in samples: 5 s and 2.5 s, as in ST's car-state kit.
-
-    >>> simulated_windows(10.0), simulated_windows(26.0)
-    ((50, 25), (130, 65))
-    """
-    return max(1, round(SIMULATED_WINDOW_S * sample_rate_hz)), max(1, round(SIMULATED_STRIDE_S * sample_rate_hz))
-
-
 _Config = TypeVar("_Config", bound=BaseModel)
-
-
-class SimulatorConfig(StrictTable):
-    """Options of the simulator for the source ``car_states``; see :class:`edge_seq.data.simulator.CarStatesOptions`.
-
-    Attributes:
-        drives: number of drives.
-        drive_duration_s: length of each drive in seconds.
-        sample_rate_hz: sample rate of the sensor in Hz.
-        window_length, window_stride: window length and stride of the contract in samples; by default 5 s and 2.5 s at
-            the sample rate.
-        seed: seed of the simulation's random numbers.
-    """
-
-    drives: int = 48
-    drive_duration_s: float = 300.0
-    sample_rate_hz: float = 10.0
-    window_length: int = 50
-    window_stride: int = 25
-    seed: int = 0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _windows_follow_the_rate(cls, table: Any) -> Any:
-        rate = table.get("sample_rate_hz") if isinstance(table, dict) else None
-        if isinstance(rate, int | float) and 0 < rate < 1e6:
-            length, stride = simulated_windows(rate)
-            return {"window_length": length, "window_stride": stride, **table}
-        return table
 
 
 class DataConfig(StrictTable):
@@ -89,7 +49,7 @@ class DataConfig(StrictTable):
     """
 
     source: str = SIMULATOR
-    simulator: SimulatorConfig = SimulatorConfig()
+    simulator: CarStatesOptions = CarStatesOptions()
     storage: Literal["memory", "disk"] = "memory"
     split: str = "group"
     validation_fraction: float = Field(default=0.2, ge=0, lt=1)
@@ -283,14 +243,14 @@ def parse_config(table: Mapping[str, Any], *, where: str) -> RunConfig:
     return validated(RunConfig, table, where=where, command="train")
 
 
-def validated(kind: type[_Config], table: Mapping[str, Any], *, where: str, command: str) -> _Config:
+def validated(kind: type[_Config], table: Mapping[str, Any], *, where: str, command: str | None = None) -> _Config:
     """Validate a table against a class of configuration.
 
     Args:
         kind: class of the configuration.
         table: nested table, as read from TOML.
         where: beginning of the error message.
-        command: command whose help shows how to list all keys.
+        command: command whose help shows how to list all keys; None if the table comes from no command.
 
     Raises:
         ConfigError: keys are missing, unknown or out of range; the message names each.
@@ -298,21 +258,8 @@ def validated(kind: type[_Config], table: Mapping[str, Any], *, where: str, comm
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(config_problem(problem, kind) for problem in error.errors(include_url=False))
-        raise ConfigError(f"{where}: {problems}. `edge-seq {command} --help` shows how to list all keys") from error
-
-
-def config_problem(problem: Any, root: type[BaseModel]) -> str:
-    """Describe one problem that pydantic found in a table of ``root``. For an unknown key, name the allowed keys."""
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        table: type[BaseModel] = root
-        for part in location[:-1]:
-            table = table.model_fields[part].annotation  # type: ignore[assignment]
-        of_table = f"keys of {'.'.join(location[:-1])}" if location[:-1] else "keys at the top"
-        return f"{key}: unknown key (found {problem['input']!r}); {of_table}: {', '.join(table.model_fields)}"
-    return f"{key}: {problem['msg']} (found {problem['input']!r})"
+        hint = "" if command is None else f". `edge-seq {command} --help` shows how to list all keys"
+        raise ConfigError(f"{where}: {problems_in(error, kind)}{hint}") from error
 
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:

@@ -160,16 +160,18 @@ def fit_distance(
         share: largest share of the correct labels outside of the radius, 0 to below 1.
     """
     right = [stream.labels == stream.truth for stream in training]
-    seen = np.concatenate([seen_q7(s.operands[kept].astype(np.int64)) for s, kept in zip(training, right, strict=True)])
+    parts = model.readout.parts
+    operands = [stream.operands[kept].astype(np.int64) for stream, kept in zip(training, right, strict=True)]
+    seen = seen_q7(np.concatenate(operands), parts)
     of = np.concatenate([stream.labels[kept] for stream, kept in zip(training, right, strict=True)])
-    centroids = np.zeros((model.num_classes, model.hidden_sizes[-1]), dtype=np.int64)
+    centroids = np.zeros((model.num_classes, model.head_size), dtype=np.int64)
     for label in np.unique(of):
         centroids[label] = np.clip(np.rint(seen[of == label].mean(axis=0)), CENTROID_MIN, CENTROID_MAX)
     usual = UnknownDistance(tuple(tuple(row) for row in centroids.tolist()), (0,) * model.num_classes)
 
     distances: list[list[int]] = [[] for _ in range(model.num_classes)]
     for stream in validation:
-        found = excess_of(usual, stream.operands.astype(np.int64), stream.labels)  # the distance, with a radius of 0
+        found = excess_of(usual, stream.operands.astype(np.int64), stream.labels, parts)  # with a radius of 0
         kept = stream.labels == stream.truth
         for label, distance in zip(stream.labels[kept], found[kept], strict=True):
             distances[label].append(int(distance))

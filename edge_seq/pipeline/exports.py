@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,10 @@ from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.support.files import write_atomically
 from firmware_export.emission.emit import MANIFEST, emit, runtime_files
 from firmware_export.emission.golden import make_golden
+from firmware_export.packages.common.registry import package_names, render_package
 
 GOLDEN_WINDOWS = 4
+PACKAGES = "packages"
 
 
 def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> dict[str, bytes]:
@@ -43,6 +45,28 @@ def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> d
     return files
 
 
+def render_exports(
+    int_model: IntModel, float_model: FloatModel, golden_counts: NDArray[np.int16], packages: Sequence[str] = ()
+) -> dict[str, bytes]:
+    """Render all exports: the ONNX files of both models, the C files, and packages of these.
+
+    Args:
+        int_model: Integer model.
+        float_model: Float model that it was made from.
+        golden_counts: int16 [W, T, C], windows of the self-test.
+        packages: Names of packages; see :func:`render_packages`.
+
+    Returns:
+        Content by path in the folder of exports.
+
+    Raises:
+        ModelError, ExportError: a model breaks an invariant, or its name cannot be exported.
+        ConfigError: there is no such package.
+    """
+    c_files = render_c(int_model, golden_counts)
+    return {**render_onnx(int_model, float_model), **c_files, **render_packages(packages, c_files)}
+
+
 def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, bytes]:
     """Render the C files: generated data, golden vectors and the runtime.
 
@@ -58,6 +82,39 @@ def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, byt
     """
     texts = {**emit(model, make_golden(model, golden_counts)), **runtime_files()}
     return {f"c/{name}": text.encode("utf-8") for name, text in texts.items()}
+
+
+def golden_side(has: Callable[[str], bool]) -> str:
+    """Side of the split that gives the windows of the self-test: validation if there is one, then test, then training.
+
+    Args:
+        has: True for a side that has windows.
+    """
+    return next(side for side in ("validation", "test", "train") if has(side))
+
+
+def render_packages(names: Sequence[str], c_files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Render packages of exported C for build systems.
+
+    Args:
+        names: names of packages, for example ``arduino``.
+        c_files: result of :func:`render_c`.
+
+    Returns:
+        Content by path in the folder of exports, ``packages/<name>/...``.
+
+    Raises:
+        ConfigError: there is no such package.
+    """
+    texts = {path.removeprefix("c/"): content.decode("utf-8") for path, content in c_files.items()}
+    return {
+        f"{PACKAGES}/{name}/{path}": content for name in names for path, content in render_package(name, texts).items()
+    }
+
+
+def packages_in(folder: Path) -> tuple[str, ...]:
+    """Names of the packages that a folder of exports has, sorted."""
+    return tuple(name for name in package_names() if (folder / PACKAGES / name).is_dir())
 
 
 def golden_counts(windows: Windows) -> NDArray[np.int16]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
 from edge_seq.data.splits import assign_folds
+from edge_seq.data.statistics import window_statistics
 from edge_seq.data.windows import make_windows
 from edge_seq.scores.metrics import Estimate, MainScores, evaluate_predictions
 from edge_seq.support.errors import DataError, ToolError
@@ -99,18 +100,30 @@ def _folds(dataset: Dataset, recordings: Sequence[Recording], seed: int, minimum
     return assign_folds(dataset, recordings, folds=2, seed=seed, minimum_share=minimum_share)
 
 
-def leak_text(dataset: Dataset, *, seed: int, minimum_share: float) -> tuple[Leak | None, str]:
-    """Measure the leak and give its sentence; give None and the reason if it cannot be measured."""
+@dataclass(frozen=True, kw_only=True)
+class MeasuredLeak(Result):
+    """Size of the leak of a split that has windows of one group on both sides.
+
+    Attributes:
+        leak: Scores with and without the leak; None where the data do not allow to measure it.
+        leak_text: The size of the leak, or why it was not measured, in one sentence.
+    """
+
+    leak: Leak | None
+    leak_text: str
+
+
+def try_to_measure_leak(dataset: Dataset, *, seed: int, minimum_share: float) -> MeasuredLeak:
+    """Measure the leak as :func:`measure_leak` does; give the reason if it cannot be measured."""
     try:
         leak = measure_leak(dataset, seed=seed, minimum_share=minimum_share)
     except (DataError, ToolError) as error:
-        return None, f"the size of the leak cannot be measured: {error}"
-    return leak, leak.text
+        return MeasuredLeak(leak=None, leak_text=f"the size of the leak cannot be measured: {error}")
+    return MeasuredLeak(leak=leak, leak_text=leak.text)
 
 
 def _cross_validate(windows: Windows, folds: NDArray[np.integer], dataset: Dataset, seed: int) -> NDArray[np.float64]:
     """Predict the probabilities float64 [B, K] of each window by a forest that was trained on the other folds."""
-    from edge_seq.training.baselines import window_statistics
     from edge_seq.training.features import preprocessed_counts
 
     try:

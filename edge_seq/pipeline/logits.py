@@ -12,7 +12,7 @@ from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.data.stored import blocks
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import DataError, ParityError, ToolError
 from firmware_export.emission.emit import export_c
@@ -80,20 +80,19 @@ def logits_on_host(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int
     differs = (logits[chosen] != expected).any(axis=1)
     if differs.any():
         first = int(differs.argmax())
-        raise ParityError(
+        found = (
             f"evaluating {model.name} with C on the host: window {chosen[first]} gives logits "
             f"{logits[chosen[first]].tolist()}, the integer reference gives {expected[first].tolist()}. The compiler "
-            "or this release is at fault: run edge-seq verify, which locates the gate"
+            "or this release is at fault: "
+        )
+        raise ParityError(
+            f"{found}run edge-seq verify, which locates the gate",
+            in_python=f"{found}call es.verify, which locates the gate",
         )
     return logits
 
 
 STEPS_WORTH_A_BUILD = 500_000  # windows times samples, for which the reference takes longer than the build of the C
-
-
-def float_probabilities(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Compute the probabilities float64 [B, K] of the float reference at the end of each window of int16 [B, T, C]."""
-    return softmax(float_logits(model, counts))
 
 
 def int_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
@@ -110,11 +109,18 @@ def int_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int64]:
     return reference_logits(model, counts) if logits is None else logits.astype(np.int64)
 
 
-def int_probabilities(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
-    """Compute the probabilities float64 [B, K] of the integer model at the end of each window of int16 [B, T, C]."""
-    return softmax(real_logits(model, counts))
-
-
 def real_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
     """Compute the integer model's logits as real numbers, float64 [B, K]."""
     return int_logits(model, counts) / 2.0**LOGIT_FRAC_BITS
+
+
+def probabilities_of(model: FloatModel | IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Compute the probabilities float64 [B, K] of a model at the end of each window of int16 [B, T, C].
+
+    Raises:
+        DataError: no label is due after T samples.
+        ParityError: the C of an integer model differs from the reference.
+    """
+    if isinstance(model.number_format, FloatFormat):
+        return softmax(float_logits(model, counts))
+    return softmax(real_logits(model, counts))

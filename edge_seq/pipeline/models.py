@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import Windows
-from edge_seq.ir.model import AtWindowEnd, FloatModel, IntModel, Readout
+from edge_seq.data.recording import SIDES, Windows
+from edge_seq.ir.model import (
+    AtWindowEnd,
+    FloatModel,
+    IntModel,
+    Readout,
+    deployed_bytes,
+    model_hash,
+    num_parameters,
+    weight_bytes,
+)
+from edge_seq.ir.range_proof import Bound, range_bounds
+from edge_seq.pipeline.advice import steps_of, training_accuracy
+from edge_seq.pipeline.config import RunConfig
+from edge_seq.pipeline.leak import MeasuredLeak, try_to_measure_leak
 from edge_seq.pipeline.logits import float_logits, real_logits
-from edge_seq.pipeline.prepare import PreparedData
-from edge_seq.quant.calibrate import Calibration, calibrate
+from edge_seq.pipeline.prepare import PreparedData, split_note
+from edge_seq.quant.calibrate import Calibration, Saturation, calibrate, count_saturation
+from edge_seq.quant.gate_error import GateError, gate_errors
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.agreement import QuantisationCost, quantisation_cost
+from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.metrics import softmax
-from edge_seq.scores.temperature import Temperature, fold_into_weights
+from edge_seq.scores.reliability import Reliability, reliability
+from edge_seq.scores.temperature import (
+    NO_VALIDATION,
+    Temperature,
+    fit_temperature,
+    fold_into_weights,
+    fold_temperature,
+)
+from edge_seq.support.results import Result, written
+from edge_seq.training.record import EpochRecord
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_seq.training.config import TrainingConfig
-    from edge_seq.training.fit import EpochRecord
     from edge_seq.training.loop import TrainingResult
-
-
-from dataclasses import replace
-
-from edge_seq.scores.temperature import NO_VALIDATION, fit_temperature, fold_temperature
 
 
 @dataclass(frozen=True)
@@ -94,6 +112,73 @@ def train_model(
     return Trained(model, fold_into_weights(result.state_dict, temperature.value, HEAD_PREFIX), temperature, result)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingSummary(Result):
+    """Record of a training, as in training.json.
+
+    Attributes:
+        dataset: Name of the data.
+        reading: What was done to the recordings when they were read.
+        note: Kind of split, with a warning where it makes scores less certain.
+        leak: Size of the leak of a split that leaks; None for another split.
+        windows: Number of windows by side of the split.
+        groups: Number of groups by side of the split.
+        best_epoch: Epoch whose weights were kept, counted from 1.
+        optimiser_steps: Number of steps of the optimiser, had the training not stopped early.
+        temperature: Temperature that was fitted on validation windows.
+        training_accuracy: Accuracy of the float model on at most 1,000 training windows.
+        history: Record of each epoch.
+        seed: Seed of every random choice.
+        seconds: Wall time of this call. After a resume, earlier epochs are not included.
+        versions: Versions of Python and of the packages that the numbers depend on.
+    """
+
+    dataset: str
+    reading: tuple[str, ...]
+    note: SplitNote = field(metadata=written(inline=True))
+    leak: MeasuredLeak | None = field(metadata=written(inline=True))
+    windows: dict[str, int]
+    groups: dict[str, int]
+    best_epoch: int
+    optimiser_steps: int
+    temperature: Temperature
+    training_accuracy: float
+    history: tuple[EpochRecord, ...]
+    seed: int
+    seconds: float
+    versions: dict[str, str]
+
+    @property
+    def best(self) -> EpochRecord:
+        """Record of the epoch whose weights were kept."""
+        return self.history[self.best_epoch - 1]
+
+
+def summarise_training(trained: Trained, data: PreparedData, config: RunConfig) -> TrainingSummary:
+    """Make the record of a training. For a split that leaks, the size of the leak is measured."""
+    leak = None
+    if config.data.split == "window_leaking_groups":
+        leak = try_to_measure_leak(data.dataset, seed=config.data.split_seed, minimum_share=data.minimum_share)
+    sides: dict[str, Windows | None] = {side: getattr(data, side) for side in SIDES}
+    result = trained.result
+    return TrainingSummary(
+        dataset=data.dataset.name,
+        reading=tuple(data.dataset.notes),
+        note=split_note(config, None if leak is None else leak.leak_text),
+        leak=leak,
+        windows={side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
+        groups={side: 0 if windows is None else len(set(windows.groups.tolist())) for side, windows in sides.items()},
+        best_epoch=result.best_epoch,
+        optimiser_steps=steps_of(len(data.train.labels), config),
+        temperature=trained.temperature,
+        training_accuracy=training_accuracy(trained.model, data.train),
+        history=result.history,
+        seed=result.seed,
+        seconds=result.seconds,
+        versions=dict(result.versions),
+    )
+
+
 @dataclass(frozen=True)
 class Quantized:
     """An integer model, and its cost on labelled windows.
@@ -112,6 +197,15 @@ class Quantized:
 
 
 QUANTIZE_STEPS = 3
+
+
+def cost_side(has: Callable[[str], bool]) -> str:
+    """Side of the split on which the cost of integers is measured: validation if there is one, else training.
+
+    Args:
+        has: True for a side that has windows.
+    """
+    return "validation" if has("validation") else "train"
 
 
 def quantize_model(
@@ -141,6 +235,116 @@ def quantize_model(
     logits = {"float": float_logits(model, windows.counts), "int": real_logits(quantized, windows.counts)}
     cost = quantisation_cost(softmax(logits["float"]), softmax(logits["int"]))
     return Quantized(quantized, calibration, logits, cost)
+
+
+@dataclass(frozen=True)
+class Ranges(Result):
+    """Ranges that calibration saw; fields as in :class:`edge_seq.quant.calibrate.Calibration`, without the moments."""
+
+    feature_limit: tuple[int, ...]
+    cell_limit: tuple[float, ...]
+    num_windows: int
+    num_steps: int
+
+
+@dataclass(frozen=True)
+class CostOnSide(Result):
+    """Cost of integers on the windows of one side of the split."""
+
+    side: str
+    cost: QuantisationCost = field(metadata=written(inline=True))
+
+
+@dataclass(frozen=True)
+class ReliabilityOnSide(Result):
+    """Calibration of the models on the windows of one side of the split."""
+
+    side: str
+    reliability: Reliability = field(metadata=written(inline=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationSummary(Result):
+    """Record of a quantisation, as in quantization.json.
+
+    Attributes:
+        model_hash: Hash of the integer model.
+        float_model_hash: Hash of the float model that it was made from.
+        split_note: Kind of split, with a warning where it makes scores less certain.
+        parameters: Number of trainable numbers of the float model.
+        weight_bytes: Bytes of weights and biases, without padding and multipliers.
+        deployed_bytes: Bytes of all arrays as they lie in flash.
+        calibration: Ranges seen on the calibration streams.
+        input_shift: [C], left shift of each feature.
+        cell_frac_bits: [L], fractional bits of each layer's calibrated state.
+        saturation: How often traced values were at the end of their range.
+        by_gate: Error of each gate and state against the float model.
+        cost: Agreement of the two models.
+        reliability: Calibration before and after the temperature.
+        range_proof: Bounds of accumulators and intermediates.
+        note: What the quantisation did to a decision stage; None where there was none.
+    """
+
+    model_hash: str
+    float_model_hash: str
+    split_note: SplitNote = field(metadata=written(inline=True))
+    parameters: int
+    weight_bytes: int
+    deployed_bytes: int
+    calibration: Ranges
+    input_shift: tuple[int, ...]
+    cell_frac_bits: tuple[int, ...]
+    saturation: tuple[Saturation, ...]
+    by_gate: tuple[GateError, ...]
+    cost: CostOnSide
+    reliability: ReliabilityOnSide
+    range_proof: tuple[Bound, ...]
+    note: str | None = field(default=None, metadata=written(unless_none=True))
+
+
+def summarise_quantization(
+    model: FloatModel,
+    made: Quantized,
+    streams: NDArray[np.int16],
+    windows: Windows,
+    *,
+    side: str,
+    split: SplitNote,
+    temperature: Temperature,
+    note: str | None = None,
+) -> QuantizationSummary:
+    """Make the record of a quantisation: count saturation, measure the error of each gate, list the bounds.
+
+    Args:
+        model: Float model.
+        made: Integer model made from it.
+        streams: int16 [B, T, C], the calibration streams.
+        windows: Windows on which the cost was measured.
+        side: Side of the split that they are from.
+        split: Kind of split.
+        temperature: Temperature that is folded into the models.
+        note: Remark for the record.
+    """
+    quantized, calibration = made.model, made.calibration
+    return QuantizationSummary(
+        model_hash=model_hash(quantized),
+        float_model_hash=model_hash(model),
+        split_note=split,
+        parameters=num_parameters(model),
+        weight_bytes=weight_bytes(quantized),
+        deployed_bytes=deployed_bytes(quantized),
+        calibration=Ranges(
+            calibration.feature_limit, calibration.cell_limit, calibration.num_windows, calibration.num_steps
+        ),
+        input_shift=quantized.number_format.input_shift,
+        cell_frac_bits=quantized.number_format.cell_frac_bits,
+        saturation=count_saturation(quantized, streams),
+        by_gate=gate_errors(model, quantized, streams),
+        cost=CostOnSide(side, made.cost),
+        reliability=ReliabilityOnSide(side, reliability(windows.labels, temperature, made.logits)),
+        range_proof=range_bounds(quantized),
+        note=note,
+    )
 
 
 def with_temperature(model: FloatModel, validation: Windows | None) -> tuple[FloatModel, Temperature]:

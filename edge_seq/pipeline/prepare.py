@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,10 +68,9 @@ def load_data(
         DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
     """
     if config.source == SIMULATOR:
-        from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
+        from edge_seq.data.simulator import simulate_car_states
 
-        options = CarStatesOptions(**config.simulator.model_dump())
-        return simulate_car_states(options, progress=progress), DEFAULT_MINIMUM_SHARE
+        return simulate_car_states(config.simulator, progress=progress), DEFAULT_MINIMUM_SHARE
     from edge_seq.data.readers import read_dataset
     from edge_seq.data.source import load_source
 
@@ -90,19 +88,18 @@ def load_data(
     return read_dataset(source, base=path.parent), source.minimum_share
 
 
-def split_note(config: RunConfig, training: Mapping[str, Any] | None = None) -> SplitNote:
+def split_note(config: RunConfig, leak_text: str | None = None) -> SplitNote:
     """Make the note for the scores of a run: the kind of split, and a warning if the split leaks.
 
     Args:
         config: configuration of the run.
-        training: training.json of the run, which has the measured size of the leak; None if there is none.
+        leak_text: measured size of the leak in one sentence; None if it was not measured.
     """
     if config.data.split == "time_blocks":
         return SplitNote(config.data.split, TIME_WARNING)
     if config.data.split != "window_leaking_groups":
         return SplitNote(config.data.split)
-    measured = (training or {}).get("leak_text")
-    return SplitNote(config.data.split, f"{LEAK_WARNING}; {measured}" if measured else LEAK_WARNING)
+    return SplitNote(config.data.split, f"{LEAK_WARNING}; {leak_text}" if leak_text else LEAK_WARNING)
 
 
 def with_split_of_source(config: RunConfig) -> RunConfig:

@@ -12,11 +12,11 @@ from edge_seq.data.disturb import at_rate, mounted_at, with_full_scale, with_noi
 from edge_seq.data.recording import Recording, Windows
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import SensorContract
-from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
-from edge_seq.pipeline.logits import float_logits, real_logits
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.scores import words
 from edge_seq.scores.evaluation import SplitNote
-from edge_seq.scores.metrics import MainScores, evaluate_predictions, softmax
+from edge_seq.scores.metrics import MainScores, evaluate_predictions
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.results import Result, written
@@ -186,10 +186,5 @@ def disturbed_windows(
 
 def score_model(model: FloatModel | IntModel, windows: Windows, *, seed: int) -> MainScores:
     """Compute accuracy and macro-F1 of a model on windows, with 95 % intervals over groups."""
-    logits = (
-        float_logits(model, windows.counts)
-        if isinstance(model.number_format, FloatFormat)
-        else real_logits(model, windows.counts)
-    )
-    metrics = evaluate_predictions(windows.labels, softmax(logits), windows.groups, label_names=model.labels, seed=seed)
-    return metrics.main
+    shares = probabilities_of(model, windows.counts)
+    return evaluate_predictions(windows.labels, shares, windows.groups, label_names=model.labels, seed=seed).main

@@ -13,7 +13,6 @@ import tomli_w
 
 from edge_seq.data.recording import Dataset
 from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
-from edge_seq.pipeline.config import simulated_windows
 from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.support.files import check_can_write, replace_when_done, write_atomically
 from edge_seq.support.results import Result
@@ -75,15 +74,7 @@ def simulate_to_file(
     if not force:
         _refuse_to_replace(path, source_path)
     _require_pyarrow()
-    length, stride = simulated_windows(sample_rate_hz if 0 < sample_rate_hz < 1e6 else 10.0)  # others are refused below
-    options = CarStatesOptions(
-        drives=drives,
-        drive_duration_s=duration_s,
-        sample_rate_hz=sample_rate_hz,
-        window_length=length,
-        window_stride=stride,
-        seed=seed,
-    )
+    options = CarStatesOptions(drives=drives, drive_duration_s=duration_s, sample_rate_hz=sample_rate_hz, seed=seed)
     dataset = simulate_car_states(options, progress=progress)
     _write_table(dataset, path)
     write_atomically(source_path, MARK + tomli_w.dumps(_source_of(dataset, path)))

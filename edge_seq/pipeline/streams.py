@@ -32,7 +32,8 @@ class LabelStream:
         due: int64 [L], index of each sample after which a label was due.
         logits: int64 [L, K], Q16, logits of each label.
         labels: int64 [L], class of each label.
-        operands: int16 [L, H], inputs of the head for each label; fine units Q15, coarse units Q7.
+        operands: int16 [L, N], inputs of the head for each label; fine units Q15, coarse units Q7.
+        parts: number of values that the head sees of each unit; N is ``parts * H``.
     """
 
     recording: Recording
@@ -40,6 +41,7 @@ class LabelStream:
     logits: NDArray[np.int64]
     labels: NDArray[np.int64]
     operands: NDArray[np.int16]
+    parts: int = 1
 
     @property
     def truth(self) -> NDArray[np.integer[Any]]:
@@ -53,7 +55,7 @@ def decisions_of_stages(stages: Sequence[DecisionStage], stream: LabelStream) ->
     logits = np.broadcast_to(stream.logits, (len(stages), *stream.logits.shape))
     if distance is None:
         return decide_stream(StageNumbers.of(*stages), logits)
-    excess = excess_of(distance, stream.operands.astype(np.int64), stream.labels)
+    excess = excess_of(distance, stream.operands.astype(np.int64), stream.labels, stream.parts)
     return decide_stream(StageNumbers.of(*stages), logits, np.broadcast_to(excess, logits.shape[:2]))
 
 
@@ -72,10 +74,12 @@ def _cut(
     logits: NDArray[np.int64],
     labels: NDArray[np.int64],
     operands: NDArray[np.int16],
+    *,
+    parts: int,
 ) -> LabelStream:
     """Make the stream of one recording, without the labels in the padding."""
     inside = due < len(recording.labels)
-    return LabelStream(recording, due[inside], logits[inside], labels[inside], operands[inside])
+    return LabelStream(recording, due[inside], logits[inside], labels[inside], operands[inside], parts)
 
 
 def int_streams(model: IntModel, recordings: Sequence[Recording]) -> list[LabelStream]:
@@ -95,7 +99,8 @@ def int_streams(model: IntModel, recordings: Sequence[Recording]) -> list[LabelS
         if not due:
             continue
         given = [np.stack(values, axis=1) for values in (logits, labels, operands)]  # [B, L, ...] each
-        streams += [_cut(r, np.array(due), *(values[i] for values in given)) for i, r in enumerate(part)]
+        parts = model.readout.parts
+        streams += [_cut(r, np.array(due), *(values[i] for values in given), parts=parts) for i, r in enumerate(part)]
     return streams
 
 
@@ -114,14 +119,17 @@ def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[La
         due = np.arange(0 if each else window - 1, whole.shape[1], 1 if each else window)
         logits, seen = (values[:, due] for values in _float_streams(model, whole))
         fixed = np.rint(logits * 2.0**LOGIT_FRAC_BITS).astype(np.int64)
-        one = np.where(is_coarse(seen.shape[2]), COARSE_LIMIT, FINE_LIMIT)
+        parts = model.readout.parts
+        one = np.where(is_coarse(model.hidden_sizes[-1], parts), COARSE_LIMIT, FINE_LIMIT)
         operands = np.clip(np.rint(seen * one), -one, one - 1).astype(np.int16)
-        streams += [_cut(r, due, fixed[i], logits[i].argmax(axis=1), operands[i]) for i, r in enumerate(part)]
+        streams += [
+            _cut(r, due, fixed[i], logits[i].argmax(axis=1), operands[i], parts=parts) for i, r in enumerate(part)
+        ]
     return streams
 
 
 def _float_streams(model: FloatModel, counts: NDArray[np.int16]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute logits float64 [B, n T, K] and inputs of the head float64 [B, n T, H] of int16 [B, n T, C].
+    """Compute logits float64 [B, n T, K] and inputs of the head float64 [B, n T, N] of int16 [B, n T, C].
 
     The reference keeps every value of every step in memory. So windows that start from a reset are run in batches, and
     streams that carry their states are run one at a time.

@@ -15,7 +15,7 @@ from edge_seq.backends.preprocess import check_counts, preprocess
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_stream
 from edge_seq.ir.kinds import kind_of
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.model import POOLED_NAMES, FloatModel, IntModel
 from edge_seq.support.results import Result
 
 # Share of the observed cell states that must fit 16 bits. The others saturate, where tanh is flat anyway. A bit of
@@ -100,7 +100,7 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
         before = np.concatenate([np.zeros_like(state[:, :1]), state[:, :-1]], axis=1)
         seen.append([below, before])
         below = state
-    seen.append([values["pooled"] if model.readout.pooling == "mean" else below])
+    seen.append([values[POOLED_NAMES[one]] for one in model.readout.statistics] or [below])
     ones = np.ones((*below.shape[:2], 1))
     return [
         np.concatenate([*parts, ones], axis=2).astype(np.float64).reshape(-1, sum(p.shape[2] for p in parts) + 1)

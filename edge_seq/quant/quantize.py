@@ -14,7 +14,7 @@ from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.ir.kinds import Constant, Layer, Use, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
 from edge_seq.ir.range_proof import accumulator_bounds
-from edge_seq.ir.rows import FloatRows, IntRows, padded
+from edge_seq.ir.rows import FloatRows, IntRows, operand_columns, padded
 from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
@@ -41,8 +41,11 @@ class _Purpose:
 _LINEAR = _Purpose(gain=1.0, offset=0)
 
 
-def _pad_columns(weights: NDArray[np.float32]) -> Real:
-    return np.pad(weights.astype(np.float64), ((0, 0), (0, padded(weights.shape[1]) - weights.shape[1])))
+def _pad_columns(weights: NDArray[np.float32], parts: int = 1) -> Real:
+    size = weights.shape[1] // parts
+    columns = np.zeros((len(weights), parts * padded(size)))
+    columns[:, operand_columns(size, parts)] = weights
+    return columns
 
 
 def _first_layer_rows(rows: FloatRows, fold: _Fold) -> RealRows:
@@ -55,12 +58,12 @@ def _first_layer_rows(rows: FloatRows, fold: _Fold) -> RealRows:
     return RealRows(np.zeros((len(bias), 0)), _pad_columns(rows.weight_hidden), wide, bias)
 
 
-def _upper_layer_rows(rows: FloatRows) -> RealRows:
-    bias = rows.bias.astype(np.float64)
-    return RealRows(_pad_columns(rows.weight_input), _pad_columns(rows.weight_hidden), np.zeros((len(bias), 0)), bias)
+def _upper_layer_rows(rows: FloatRows, parts: int = 1) -> RealRows:
+    bias, nothing = rows.bias.astype(np.float64), np.zeros((len(rows.bias), 0))
+    return RealRows(_pad_columns(rows.weight_input, parts), _pad_columns(rows.weight_hidden), nothing, bias)
 
 
-def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold | None) -> Real:
+def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold | None, parts: int = 1) -> Real:
     """Second moments of the rows' inputs, in the order and units of :func:`round_rows`.
 
     Args:
@@ -68,6 +71,7 @@ def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold |
         layer_input: input size of the layer, I.
         moments: [I + H + 1, I + H + 1], moments of (input of the layer, its state, 1) in the float model.
         fold: normalisation of the first layer, whose input is feature counts q = x unit + mean; None for other layers.
+        parts: number of parts of the input, each of which is padded.
     """
     size = len(moments)
     own = np.arange(layer_input, size - 1) if real.narrow_hidden.shape[1] else np.arange(0)
@@ -75,7 +79,8 @@ def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold |
     constant = _selection(np.array([size - 1]), 1, size)
     below = np.arange(layer_input)
     if fold is None:
-        narrow_input = _selection(below[: real.narrow_input.shape[1]], real.narrow_input.shape[1], size)
+        seen = below if real.narrow_input.shape[1] else below[:0]
+        narrow_input = _selection(seen, real.narrow_input.shape[1], size, parts)
         rows = np.concatenate([narrow_input, narrow_hidden, constant])
     else:
         wide = _selection(below[: real.wide.shape[1]], real.wide.shape[1], size)
@@ -86,10 +91,10 @@ def _seen_columns(real: RealRows, layer_input: int, moments: Real, fold: _Fold |
     return np.asarray(rows @ moments @ rows.T)
 
 
-def _selection(columns: NDArray[np.int64], padded_size: int, size: int) -> Real:
-    """Matrix [padded_size, size] that selects ``columns``; rows of padding are zero."""
+def _selection(columns: NDArray[np.int64], padded_size: int, size: int, parts: int = 1) -> Real:
+    """Matrix [padded_size, size] that selects ``columns``; rows of padding, behind each of the parts, are zero."""
     matrix = np.zeros((padded_size, size))
-    matrix[np.arange(len(columns)), columns] = 1.0
+    matrix[operand_columns(len(columns) // parts, parts), columns] = 1.0
     return matrix
 
 
@@ -260,8 +265,8 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
         for index, layer in enumerate(scaled.layers)
     )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
-    head_rows = _upper_layer_rows(scaled.head)
-    head_moments = _seen_columns(head_rows, layer_inputs[-1], moments[-1], None)
+    head_rows = _upper_layer_rows(scaled.head, model.readout.parts)
+    head_moments = _seen_columns(head_rows, model.head_size, moments[-1], None, model.readout.parts)
     head = _quantize_rows(head_rows, _LINEAR, head_moments, "head")
     quantized: IntModel = SequenceModel(
         model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format

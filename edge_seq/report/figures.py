@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from edge_seq.compare.result import Comparison
 from edge_seq.ir.describe import ModelDescription
+from edge_seq.parity.imported import ImportSummary
+from edge_seq.parity.ladder import Ladder
+from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.decision_search import Decision
+from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.timelines import RecordingTimeline
 from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
@@ -42,6 +45,7 @@ class RunFigures(Result):
         model: description of the integer model, or of the float model if there is no other.
         config: complete configuration.
         sides: windows of each side of the split.
+        imported: record of the import, if the run's model is of another framework; None if it was trained here.
         training, quantization, metrics, decision, stream, robustness, verify, measure: results of these steps.
         timelines: the worst, the median and the best recording of the test part.
         hashes: hashes of data and models, by name.
@@ -56,15 +60,16 @@ class RunFigures(Result):
     name: str
     path: str
     model: ModelDescription
-    config: dict[str, Any]
+    config: RunConfig
     sides: tuple[SideFigures, ...]
-    training: dict[str, Any] | None
-    quantization: dict[str, Any] | None
+    imported: ImportSummary | None
+    training: TrainingSummary | None
+    quantization: QuantizationSummary | None
     metrics: Evaluation | None
     decision: Decision | None
     stream: StreamEvaluation | None
     robustness: Robustness | None
-    verify: dict[str, Any] | None
+    verify: Ladder | None
     measure: MeasureReport | None
     timelines: tuple[RecordingTimeline, ...]
     hashes: dict[str, str]

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from edge_seq.ir.kind_names import POOLING_TEXTS
 from edge_seq.pipeline.robustness import SweepScores
 from edge_seq.report import charts
 from edge_seq.report.figures import RunFigures
@@ -28,7 +29,8 @@ from edge_seq.report.page import Section, missing, page
 from edge_seq.report.sweeps import draw_sweep
 from edge_seq.report.words import limits_of, some_of, summary_rows
 from edge_seq.scores import words
-from edge_seq.scores.metrics import ClassScore, Estimate
+from edge_seq.scores.evaluation import BY_CLASS_COLUMNS, WINDOW_COLUMNS, by_class_rows, window_row
+from edge_seq.scores.metrics import Estimate
 from edge_seq.support.display import Table
 from edge_seq.support.figure_text import percent
 from edge_seq.support.json_tables import reading
@@ -38,7 +40,6 @@ MANY_CLASSES = 16  # with so many classes a confusion matrix is a picture, and t
 LARGEST_CONFUSIONS = 20
 LARGEST_FUNCTIONS = 8
 COST_LIMITS = ("max_flash", "max_ram", "max_stack", "max_instructions")  # budgets, in the order of the columns
-ERROR_KEYS = ("rms_error", "max_abs_error", "rms")
 
 
 def run_page(run: RunFigures) -> str:
@@ -50,7 +51,7 @@ def run_page(run: RunFigures) -> str:
     """
     parts: tuple[tuple[str, str, str, Callable[[RunFigures], Html]], ...] = (
         ("data", "Data and splits", "data", _data),
-        ("training", "Training", "training", _training),
+        ("training", "Training", "training", _training) if run.imported is None else _IMPORT,
         ("scores", "Scores on the test part", "metrics", _scores),
         ("reliability", "Reliability of the probabilities", "metrics", _reliability),
         ("stream", "Scores on whole recordings", "stream", _stream),
@@ -99,7 +100,7 @@ def _contract(run: RunFigures) -> Html:
         ("window", f"{contract.window_length} samples, {contract.window_length / rate:g} s"),
         ("stride", f"{contract.window_stride} samples, {contract.window_stride / rate:g} s"),
         ("preprocessing", preprocessing),
-        ("label", f"{label}, from the {readout.pooling} of its states"),
+        ("label", f"{label}, from the {POOLING_TEXTS[readout.pooling]}"),
         ("states at a window's end", readout.at_window_end),
         ("decision stage", "none" if readout.decision is None else readout.decision.text()),
     ]
@@ -114,11 +115,11 @@ def _data(run: RunFigures) -> Html:
     by_class.append(["all", *(f"{side.windows:,}" for side in run.sides)])
     by_class.append(["groups", *(f"{len(side.groups):,}" for side in run.sides)])
     names = [(f"{side.name} groups", some_of(side.groups, 40)) for side in run.sides]
-    data = run.config["data"]
+    data = run.config.data
     return join(
         [
             table("Windows by class and side", ["class", *(side.name for side in run.sides)], by_class),
-            tag("p", f"Split by: {data['split'].replace('_', ' ')}. Source: {data['source']}."),
+            tag("p", f"Split by: {data.split.replace('_', ' ')}. Source: {data.source}."),
             facts(names),
         ]
     )
@@ -127,11 +128,11 @@ def _data(run: RunFigures) -> Html:
 def _training(run: RunFigures) -> Html:
     if run.training is None:
         return missing(run.missing["training"])
-    history = run.training["history"]
-    epochs = [one["epoch"] for one in history]
+    history = run.training.history
+    epochs = [one.epoch for one in history]
 
-    def series(**keys: str) -> dict[str, list[float | None]]:
-        found = {name.replace("_", "-"): [one.get(key) for one in history] for name, key in keys.items()}
+    def series(**fields: str) -> dict[str, list[float | None]]:
+        found = {name.replace("_", "-"): [getattr(one, field) for one in history] for name, field in fields.items()}
         return {name: values for name, values in found.items() if any(value is not None for value in values)}
 
     loss = series(training="train_loss", validation="validation_loss")
@@ -140,10 +141,33 @@ def _training(run: RunFigures) -> Html:
     if score:
         shown.append(charts.chart("Score on validation windows", charts.scores(epochs, score, x_label="epoch")))
     text = (
-        f"Best epoch {run.training['best_epoch']} of {len(history)}, seed {run.training['seed']}, "
-        f"{run.training['seconds']:.0f} s."
+        f"Best epoch {run.training.best_epoch} of {len(history)}, seed {run.training.seed}, "
+        f"{run.training.seconds:.0f} s."
     )
     return join([tag("p", text), figures(shown)])
+
+
+def _imported(run: RunFigures) -> Html:
+    """The import of a network of another framework."""
+    found = run.imported
+    if found is None:
+        return missing(run.missing["imported"])
+    check, accuracy = found.check, found.training_accuracy
+    scaler = ", ".join(f"({m:.6g}, {s:.6g})" for m, s in zip(found.mean, found.scale, strict=True))
+    pairs = [
+        ("file", found.file),
+        ("framework", found.format),
+        ("SHA-256", found.sha256),
+        ("scaler before the network, mean and scale in counts", scaler),
+        ("its last activation", found.output),
+        ("labels right on training windows", "not known" if accuracy is None else percent(accuracy)),
+        ("compared with the float model", "not yet" if check is None else f"{check.verdict}: {check.detail}"),
+    ]
+    warned = [tag("p", one, class_="warning") for one in found.warnings]
+    return join([facts(pairs), *warned, table("What was done", ["note"], [[one] for one in found.notes])])
+
+
+_IMPORT = ("training", "Import", "imported", _imported)
 
 
 def _confusion(title: str, matrix: Sequence[Sequence[int]], labels: list[str]) -> Html:
@@ -180,13 +204,11 @@ def _scores(run: RunFigures) -> Html:
     labels = list(run.model.labels)
     found = run.metrics.classifiers()
     order = [name for name in (words.INT_MODEL, words.FLOAT_MODEL) if name in found]
-    rows = [
-        [name, str(one.accuracy), str(one.balanced_accuracy), str(one.macro_f1)]
-        for name in dict.fromkeys([*order, *found])
-        for one in [found[name]]
-    ]
-    parts = [table("95 % intervals over groups", ["classifier", *words.WINDOW_SCORES], rows)]
-    parts.append(side_by_side(_by_class(name, found[name].classes) for name in order))
+    rows = [window_row(name, found[name]) for name in dict.fromkeys([*order, *found])]
+    parts = [table("95 % intervals over groups", WINDOW_COLUMNS, rows)]
+    parts.append(
+        side_by_side(table(f"By class, {name}", BY_CLASS_COLUMNS, by_class_rows(found[name])) for name in order)
+    )
     draw = _confusion if len(labels) < MANY_CLASSES else _confusion_of_many
     shown = [
         draw(f"Confusion matrix, {name}: windows, share of the true class", found[name].confusion, labels)
@@ -194,17 +216,6 @@ def _scores(run: RunFigures) -> Html:
     ]
     parts.append(side_by_side(shown))
     return join(parts)
-
-
-def _by_class(title: str, classes: Sequence[ClassScore]) -> Html:
-    rows = [
-        [
-            *(one.label, f"{one.support:,}", percent(one.precision), percent(one.recall)),
-            "-" if one.f1 is None else str(Estimate(one.f1, one.f1_low, one.f1_high)),
-        ]
-        for one in classes
-    ]
-    return table(f"By class, {title}", ["class", "windows", "precision", "recall", "F1"], rows)
 
 
 def _reliability(run: RunFigures) -> Html:
@@ -290,33 +301,22 @@ def _integers(run: RunFigures) -> Html:
     if run.quantization is None:
         return missing(run.missing["quantization"])
     q = run.quantization
+    cost = q.cost.cost
     said = (
-        f"Float and integer model give the same label on {percent(q['cost']['agreement_rate'])} of "
-        f"{q['cost']['windows']:,} {q['cost']['side']} windows. Their probabilities differ by at most "
-        f"{q['cost']['max_abs_probability_error']:.4f}, on average by {q['cost']['mean_abs_probability_error']:.4f}."
+        f"Float and integer model give the same label on {percent(cost.agreement_rate)} of "
+        f"{cost.windows:,} {q.cost.side} windows. Their probabilities differ by at most "
+        f"{cost.max_abs_probability_error:.4f}, on average by {cost.mean_abs_probability_error:.4f}."
     )
-    errors = {one["name"]: one for one in q.get("by_gate", [])}
-    gates = [
-        [
-            *(s["name"], f"{s['saturated']:,}", f"{100 * s['share']:.3f} %"),
-            *(f"{errors[s['name']][key]:.5f}" if s["name"] in errors else "-" for key in ERROR_KEYS),
-        ]
-        for s in q["saturation"]
-    ]
-    counted = {s["name"] for s in q["saturation"]}
-    gates += [
-        [name, "-", "-", *(f"{one[key]:.5f}" for key in ERROR_KEYS)]
-        for name, one in errors.items()
-        if name not in counted
-    ]
+    errors = {one.name: [f"{x:.5f}" for x in (one.rms_error, one.max_abs_error, one.rms)] for one in q.by_gate}
+    saturated = {one.name: [f"{one.saturated:,}", f"{100 * one.share:.3f} %"] for one in q.saturation}
+    names = dict.fromkeys([*saturated, *errors])
+    gates = [[name, *saturated.get(name, ["-"] * 2), *errors.get(name, ["-"] * 3)] for name in names]
     columns = ["value", "saturated", "share", "error, rms", "largest error", "float value, rms"]
-    proof = [[b["name"], f"{b['magnitude']:,}", f"{b['slack']:,.2f} times"] for b in q["range_proof"]]
+    proof = [[one.name, f"{one.magnitude:,}", f"{one.slack:,.2f} times"] for one in q.range_proof]
     shown = [
         table("Errors of the integer model by layer and gate, on calibration streams", columns, gates),
         table("Range proof: largest magnitude for any input, and room to the limit", ["sum", "largest", "room"], proof),
     ]
-    if not errors:
-        shown.append(missing(run.steps["quantization"], "The errors of each gate were not measured yet."))
     return join([tag("p", said), side_by_side(shown)])
 
 
@@ -325,13 +325,11 @@ def _parity(run: RunFigures) -> Html:
         return missing(run.missing["verify"])
     colours = {"holds": "good", "failed": "bad"}
     rows: list[list[Child]] = []
-    for rung in run.verify["rungs"]:
-        compared = rung["comparison"] or {}
-        counts = [
-            f"{compared[key]:,}" if key in compared else "-" for key in ("windows", "steps", "values", "mismatches")
-        ]
-        verdict = tag("span", rung["verdict"], class_=colours.get(rung["verdict"]))
-        rows.append([rung["name"], verdict, rung["kind"], *counts, rung["detail"]])
+    for rung in run.verify.rungs:
+        one = rung.comparison
+        counts = [] if one is None else [f"{count:,}" for count in (one.windows, one.steps, one.values, one.mismatches)]
+        verdict = tag("span", rung.verdict, class_=colours.get(rung.verdict))
+        rows.append([rung.name, verdict, rung.kind, *(counts or ["-"] * 4), rung.detail])
     columns = ["rung", "verdict", "kind", "windows", "steps", "values", "differ", "detail"]
     return table("Comparison of each implementation with its neighbour", columns, rows, class_="wordy")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from edge_seq.pipeline.config import SIMULATOR
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.figures import RunFigures
 from edge_seq.scores import words
@@ -20,9 +21,15 @@ def limits_of(run: RunFigures) -> list[str]:
         f"Valid only for signals that match the sensor contract: {contract.sample_rate_hz:g} Hz, the same axes, units "
         "and range."
     )
-    if run.config["data"]["source"] == "car_states":
+    if run.config.data.source == SIMULATOR:
         lines.append("Trained on simulated recordings only: no figure here was measured on a real car.")
-    if run.config["training"]["augmentation"]["rotation"] == "none":
+    if run.imported is not None:
+        lines.append(
+            f"Imported from {run.imported.file} ({run.imported.format}): the recordings that it was trained on are not "
+            "known here, and may be among those of the test part."
+        )
+        lines += run.imported.warnings
+    elif run.config.training.augmentation.rotation == "none":
         lines.append("Trained for one mounting of the sensor: it has not seen the signals of a rotated sensor.")
     test = next((side for side in run.sides if side.name == "test"), None)
     if test is not None:
@@ -39,7 +46,7 @@ def limits_of(run: RunFigures) -> list[str]:
     elif not stage.unknown_margin and stage.unknown_distance is None:
         lines.append("Decisions are never unknown: each is one of the classes, even if none of them is right.")
     lines += [] if run.robustness is None else _limits_of_robustness(run.robustness)
-    if run.verify is not None and any(one["verdict"] == "failed" for one in run.verify["rungs"]):
+    if run.verify is not None and any(one.verdict == "failed" for one in run.verify.rungs):
         lines.append("PARITY FAILED: an export does not compute the same as the scored model. Do not deploy it.")
     lines += [f"OVER BUDGET {text}" for text in (run.measure.overruns if run.measure is not None else ())]
     return lines
@@ -84,10 +91,10 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
         integer = [name for name in (words.INT_MODEL, words.INT_DECIDED) if name in found]
         rows += [[f"{name}, whole recordings", stream_words(found[name])] for name in integer or found]
     if run.quantization is not None:
-        rows.append(["weights in flash", f"{run.quantization['deployed_bytes']:,} bytes"])
+        rows.append(["weights in flash", f"{run.quantization.deployed_bytes:,} bytes"])
     if run.verify is not None:
-        tally = Counter(one["verdict"] for one in run.verify["rungs"])
-        total = len(run.verify["rungs"])
+        tally = Counter(one.verdict for one in run.verify.rungs)
+        total = len(run.verify.rungs)
         rows.append(["parity", ", ".join(f"{verdict}: {n} of {total} rungs" for verdict, n in sorted(tally.items()))])
     for one in run.measure.targets if run.measure is not None else ():
         if one.measured is not None and one.measured.flash_bytes is not None:

@@ -14,7 +14,8 @@ from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.figure_text import percent
 from edge_seq.support.results import Result, written
 
-WINDOW_COLUMNS = ("classifier", *words.WINDOW_SCORES, words.CALIBRATION_ERROR)
+WINDOW_COLUMNS = ("classifier", *words.WINDOW_SCORES.values(), words.CALIBRATION_ERROR)
+BY_CLASS_COLUMNS = ("class", "windows", "precision", "recall", "F1")
 STREAM_COLUMNS = (
     "classifier",
     words.EVENT_F1,
@@ -100,13 +101,7 @@ class Evaluation(Result, ShownAsTables):
 
     def tables(self) -> Sequence[Table]:
         """Scores, calibration, and the confusion matrix of the integer model."""
-        rows = [
-            [
-                *(name, str(one.accuracy), str(one.balanced_accuracy), str(one.macro_f1)),
-                percent(one.expected_calibration_error),
-            ]
-            for name, one in self.classifiers().items()
-        ]
+        rows = [window_row(name, one) for name, one in self.classifiers().items()]
         title = f"{self.side}: {self.float_model.num_windows} windows of {self.float_model.num_groups} groups"
         tables = [Table(title, WINDOW_COLUMNS, rows)]
         if self.reliability is not None:
@@ -115,6 +110,22 @@ class Evaluation(Result, ShownAsTables):
         confusion = [[label, *map(str, row)] for label, row in zip(labels, self.shown.confusion, strict=True)]
         name = words.FLOAT_MODEL if self.int_model is None else words.INT_MODEL
         return [*tables, Table(f"confusion of the {name}: label down, prediction across", ["", *labels], confusion)]
+
+
+def window_row(name: str, one: Metrics) -> list[str]:
+    """Cells of :data:`WINDOW_COLUMNS` for one classifier."""
+    return [name, *map(str, one.window_scores), percent(one.expected_calibration_error)]
+
+
+def by_class_rows(one: Metrics) -> list[list[str]]:
+    """Cells of :data:`BY_CLASS_COLUMNS` for each class."""
+    return [
+        [
+            *(score.label, f"{score.support:,}", percent(score.precision), percent(score.recall)),
+            "-" if score.f1 is None else str(Estimate(score.f1, score.f1_low, score.f1_high)),
+        ]
+        for score in one.classes
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

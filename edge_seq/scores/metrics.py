@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.scores import words
 from edge_seq.support.errors import DataError
 from edge_seq.support.results import Result
 
@@ -94,6 +95,11 @@ class Metrics(Result):
     confusion: tuple[tuple[int, ...], ...]
     bootstrap: int
     seed: int
+
+    @property
+    def window_scores(self) -> tuple[Estimate, ...]:
+        """The scores of ``words.WINDOW_SCORES``, in their order."""
+        return tuple(getattr(self, name) for name in words.WINDOW_SCORES)
 
     @property
     def main(self) -> MainScores:

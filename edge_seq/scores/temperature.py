@@ -32,8 +32,8 @@ _BISECTIONS = 60
 # 95 % quantile of chi squared with one degree of freedom: a smaller gain in twice the log-likelihood is chance.
 SIGNIFICANT_GAIN = 3.841
 NO_VALIDATION = (
-    "the run has no validation windows, so no temperature was fitted: set data.validation_fraction above 0 (training "
-    "windows would make the model overconfident, and test windows must stay unseen)"
+    "the run has no validation windows, so no temperature was fitted: set the data's validation_fraction above 0 "
+    "(training windows would make the model overconfident, and test windows must stay unseen)"
 )
 
 

@@ -16,7 +16,8 @@ ACCURACY = "accuracy"
 BALANCED_ACCURACY = "balanced accuracy"
 MACRO_F1 = "macro-F1"
 CALIBRATION_ERROR = "calibration error"
-WINDOW_SCORES = (ACCURACY, BALANCED_ACCURACY, MACRO_F1)
+# Scores of a classifier on windows: the field of a result that holds one, and its name.
+WINDOW_SCORES = {"accuracy": ACCURACY, "balanced_accuracy": BALANCED_ACCURACY, "macro_f1": MACRO_F1}
 
 EVENT_F1 = "event macro-F1"
 EVENTS_HIT = "events hit"
@@ -34,4 +35,4 @@ def describe_score(name: str) -> str:
     >>> describe_score("macro_f1"), describe_score("balanced_accuracy")
     ('macro-F1', 'balanced accuracy')
     """
-    return {"accuracy": ACCURACY, "balanced_accuracy": BALANCED_ACCURACY, "macro_f1": MACRO_F1}[name]
+    return WINDOW_SCORES[name]

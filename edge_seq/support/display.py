@@ -108,15 +108,20 @@ class ShownAsTables(ABC):
         """Warning to show below the tables, if there is one."""
         return None
 
+    def closing(self) -> str | None:
+        """Last line below the tables, if there is one: the warning, unless a class has something else to say."""
+        warning = self.warned()
+        return None if warning is None else f"WARNING: {warning}"
+
     def __str__(self) -> str:
         shown = "\n\n".join(text_table(one.title, one.columns, one.rows) for one in self.tables())
-        warning = self.warned()
-        return shown if warning is None else f"{shown}\nWARNING: {warning}"
+        closing = self.closing()
+        return shown if closing is None else f"{shown}\n{closing}"
 
     def _repr_html_(self) -> str:
         shown = "".join(html_table(one.title, one.columns, one.rows) for one in self.tables())
-        warning = self.warned()
-        return shown if warning is None else f"{shown}<p>WARNING: {escape(warning)}</p>"
+        closing = self.closing()
+        return shown if closing is None else f"{shown}<p>{escape(closing)}</p>"
 
 
 @contextmanager

@@ -6,7 +6,16 @@ what was found, what was expected and what to do next.
 
 
 class EdgeSeqError(Exception):
-    """Root of all errors raised on purpose. The command line prints it without a traceback and exits with code 2."""
+    """Root of all errors raised on purpose. The command line prints it without a traceback and exits with code 2.
+
+    Attributes:
+        in_python: The message for callers in Python, who pass arguments where a command takes options; None if it is
+            the same.
+    """
+
+    def __init__(self, message: str = "", *, in_python: str | None = None) -> None:
+        super().__init__(message)
+        self.in_python = in_python
 
 
 class DataError(EdgeSeqError):

@@ -68,14 +68,14 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_text(path: Path) -> str:
-    """Read a whole file of UTF-8.
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """Read a whole file of text as :meth:`pathlib.Path.read_text` does: every end of a line becomes a newline.
 
     Raises:
         OSError: see :func:`read_bytes`.
-        ValueError: it is not UTF-8.
+        ValueError: it is not of that encoding.
     """
-    return read_bytes(path).decode("utf-8")
+    return read_bytes(path).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _whole(text: str) -> int:

@@ -8,7 +8,8 @@
 - ``written(inline=True)`` puts the keys of a nested dataclass where its own key would be; None puts none.
 - The properties that a class names in ``derived`` follow the fields. They are not read back.
 - NaN and infinity, which JSON does not know, become null; null is read back as NaN where a number must be.
-- Tuples become lists, paths become texts, and flags become the list of their names in lower case.
+- Tuples become lists, paths become texts, configurations become tables, and flags become the list of their names in
+  lower case.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import types
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, Union, get_args, get_origin, runtime_checkable
 
 _Kind = TypeVar("_Kind")
 
@@ -43,6 +44,14 @@ def written(key: str = "", *, inline: bool = False, unless_none: bool = False) -
         unless_none: leave the key out while the field is None.
     """
     return {"written": Written(key, inline, unless_none)}
+
+
+@runtime_checkable
+class Configuration(Protocol):
+    """A table of a configuration, which pydantic writes. The class is not named here, as it takes long to import."""
+
+    def model_dump(self, *, mode: str) -> dict[str, Any]:
+        """Give the table as plain values."""
 
 
 class Result:
@@ -84,6 +93,8 @@ def to_plain(value: Any) -> Any:
             return [str(one.name).lower() for one in type(value) if one in value]
         case Path():
             return str(value)
+        case Configuration():
+            return value.model_dump(mode="json")
         case float() if not math.isfinite(value):
             return None
         case _:

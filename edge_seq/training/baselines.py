@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import Windows
+from edge_seq.data.statistics import window_statistics
 from edge_seq.data.stored import blocks, is_stored
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ToolError
@@ -19,50 +20,8 @@ if TYPE_CHECKING:
     from edge_seq.training.fit import Progress
     from edge_seq.training.loop import TrainingResult
 
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_SPECTRUM_BANDS = 6
 _TREES = 300
 MAX_STORED_WINDOWS = 20_000
-
-
-def window_statistics(features: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
-    """Compute statistics of each window that do not depend on when something happens in it.
-
-    Each channel, and the magnitude of all channels, gives its mean, standard deviation, minimum, maximum, 5, 25, 50, 75
-    and 95 % quantiles, mean absolute difference of neighbouring samples, and the logarithm of the power in 6 frequency
-    bands of equal width, without the mean. The correlation of each pair of channels follows.
-
-    Args:
-        features: [B, T, C], counts or normalised features.
-
-    Returns:
-        float64 [B, 16 (C + 1) + C (C - 1) / 2].
-    """
-    x = np.asarray(features, dtype=np.float64)
-    magnitude = np.sqrt((x**2).sum(axis=2, keepdims=True))
-    signals = np.concatenate([x, magnitude], axis=2)
-    moments = [signals.mean(axis=1), signals.std(axis=1), signals.min(axis=1), signals.max(axis=1)]
-    quantiles = list(np.quantile(signals, _QUANTILES, axis=1))
-    step = signals[:, 1:] - signals[:, :-1] if x.shape[1] > 1 else np.zeros_like(signals)
-    statistics = [*moments, *quantiles, np.abs(step).mean(axis=1), *_band_powers(signals), _correlations(x)]
-    return np.concatenate(statistics, axis=1)
-
-
-def _band_powers(signals: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Logarithm of the power in each frequency band, without the mean: a list of float64 [B, C + 1]."""
-    spectrum = np.abs(np.fft.rfft(signals - signals.mean(axis=1, keepdims=True), axis=1)) ** 2
-    bands = np.array_split(spectrum[:, 1:], _SPECTRUM_BANDS, axis=1)
-    return [np.log1p(band.sum(axis=1)) for band in bands]
-
-
-def _correlations(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Correlation of each pair of channels, 0 with a constant channel: float64 [B, C (C - 1) / 2]."""
-    centred = x - x.mean(axis=1, keepdims=True)
-    norm = np.sqrt((centred**2).sum(axis=1, keepdims=True))
-    unit = centred / np.where(norm == 0, 1.0, norm)
-    first, second = np.triu_indices(x.shape[2], k=1)
-    result: NDArray[np.float64] = np.einsum("bti,btj->bij", unit, unit)[:, first, second]
-    return result
 
 
 def majority_baseline(labels: NDArray[np.int16], num_windows: int, num_classes: int) -> NDArray[np.float64]:

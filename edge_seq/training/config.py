@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kind_names import CellName, Pooling
 from edge_seq.support.tables import StrictTable
 
 
@@ -65,7 +65,8 @@ class TrainingConfig(StrictTable):
         cell: recurrent cell.
         hidden_size: number of hidden units of each layer, H.
         num_layers: recurrent layers.
-        pooling: the head sees the ``last`` hidden state or the running ``mean`` of all hidden states.
+        pooling: what the head sees of each unit: the ``last`` hidden state, the running ``mean`` or the largest
+            (``max``) of all hidden states, or both (``mean_max``).
         label_every: ``window`` takes the loss after the last sample of each window, with the window's label. ``sample``
             takes it after each sample, with the label of that sample; samples without a label do not count. Validation
             is at the end of each window in both cases.
@@ -97,7 +98,7 @@ class TrainingConfig(StrictTable):
     cell: CellName = "lstm"
     hidden_size: int = Field(default=16, ge=1, le=512)
     num_layers: int = Field(default=1, ge=1, le=8)
-    pooling: Literal["last", "mean"] = "mean"
+    pooling: Pooling = "mean"
     label_every: Literal["window", "sample"] = "window"
     input_gain: float = Field(default=1.0, gt=0, le=100)
     channel_gains: dict[str, Annotated[float, Field(gt=0, le=100, strict=True)]] = Field(default={})

@@ -23,24 +23,12 @@ from edge_seq.training.augment import Augmenter, augment
 from edge_seq.training.checkpoint import Arrays, Checkpoint, load_checkpoint, save_checkpoint
 from edge_seq.training.config import TrainingConfig
 from edge_seq.training.modules import SequenceClassifier
+from edge_seq.training.record import EpochRecord
 from edge_seq.training.stored import StoredFeatures, StoredLabels
 
 _PREDICTION_BATCH = 1024
 _ONE_CYCLE_WARM_UP = 0.3  # share of all steps
 _ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4  # share of the peak learning rate
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """Record of one epoch. Epochs count from 1. The validation fields are None without validation windows."""
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    validation_macro_f1: float | None
-    seconds: float = dataclasses.field(compare=False)
 
 
 Progress = Callable[[EpochRecord], None]

@@ -26,9 +26,10 @@ from edge_seq.training.augment import make_augmenter
 from edge_seq.training.checkpoint import CHECKPOINT_NAME
 from edge_seq.training.config import TrainingConfig
 from edge_seq.training.features import check_windows, fit_normalisation_in_pieces, gains_of, preprocessed_counts
-from edge_seq.training.fit import EpochRecord, LabelledFeatures, Progress, fit, predict_module
+from edge_seq.training.fit import LabelledFeatures, Progress, fit, predict_module
 from edge_seq.training.initialise import initialise
 from edge_seq.training.modules import SequenceClassifier
+from edge_seq.training.record import EpochRecord
 from edge_seq.training.stored import StoredFeatures, StoredLabels
 
 

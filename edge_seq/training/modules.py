@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from typing_extensions import assert_never
 
-from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kind_names import CellName, Pooling
 from edge_seq.ir.kinds import kind_named
+from edge_seq.ir.model import Readout, Statistic
 from edge_seq.support.errors import ConfigError
 
 
@@ -83,11 +82,11 @@ def recurrent_module(cell: CellName, input_size: int, hidden_size: int, num_laye
 
 
 class SequenceClassifier(nn.Module):
-    """Recurrent layers and a linear head on the last hidden state or on the mean of all hidden states.
+    """Recurrent layers and a linear head on the last hidden state, or on the mean or the largest of all hidden states.
 
-    The mean is a running sum divided by the number of samples so far, so both forms work sample by sample. The state
-    dict holds ``recurrent.weight_ih_l0`` and so on, with torch's names and gate order, ``head.weight`` [K, H] and
-    ``head.bias`` [K].
+    The mean is a running sum divided by the number of samples so far, and the largest value a running one, so every
+    form works sample by sample. The state dict holds ``recurrent.weight_ih_l0`` and so on, with torch's names and gate
+    order, ``head.weight`` [K, H] and ``head.bias`` [K]. With ``mean_max`` the head has 2 H inputs, first the means.
 
     >>> SequenceClassifier(input_size=3, num_classes=4, cell="gru", hidden_size=8)(torch.zeros(2, 50, 3)).shape
     torch.Size([2, 4])
@@ -101,16 +100,16 @@ class SequenceClassifier(nn.Module):
         cell: CellName,
         hidden_size: int,
         num_layers: int = 1,
-        pooling: Literal["last", "mean"] = "last",
+        pooling: Pooling = "last",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.pooling = pooling
+        self.statistics = Readout(pooling).statistics
         between_layers = dropout if num_layers > 1 else 0.0
         self.cell = cell
         self.recurrent = recurrent_module(cell, input_size, hidden_size, num_layers, between_layers)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_size, num_classes)
+        self.head = nn.Linear(hidden_size * Readout(pooling).parts, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits after the last sample.
@@ -122,8 +121,8 @@ class SequenceClassifier(nn.Module):
             float32 [B, K].
         """
         states, _ = self.recurrent(x)
-        pooled = states.mean(dim=1) if self.pooling == "mean" else states[:, -1]
-        logits: Tensor = self.head(self.dropout(pooled))
+        pooled = [_pooled(one, states) for one in self.statistics] or [states[:, -1]]
+        logits: Tensor = self.head(self.dropout(torch.cat(pooled, dim=1)))
         return logits
 
     def forward_steps(self, x: Tensor) -> Tensor:
@@ -136,11 +135,33 @@ class SequenceClassifier(nn.Module):
             float32 [B, T, K]; the last step equals :meth:`forward` up to rounding.
         """
         states, _ = self.recurrent(x)
-        if self.pooling == "mean":
-            samples_seen = torch.arange(1, x.shape[1] + 1, dtype=x.dtype, device=x.device)
-            states = states.cumsum(dim=1) / samples_seen[:, None]
-        logits: Tensor = self.head(self.dropout(states))
+        pooled = [_running(one, states) for one in self.statistics] or [states]
+        logits: Tensor = self.head(self.dropout(torch.cat(pooled, dim=2)))
         return logits
+
+
+def _pooled(statistic: Statistic, states: Tensor) -> Tensor:
+    """Mean or largest [B, H] of states [B, T, H]."""
+    match statistic:
+        case "mean":
+            return states.mean(dim=1)
+        case "max":
+            return states.amax(dim=1)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _running(statistic: Statistic, states: Tensor) -> Tensor:
+    """Mean or largest [B, T, H] of the states [B, T, H] up to each sample."""
+    match statistic:
+        case "mean":
+            samples_seen = torch.arange(1, states.shape[1] + 1, dtype=states.dtype, device=states.device)
+            return states.cumsum(dim=1) / samples_seen[:, None]
+        case "max":
+            largest: Tensor = states.cummax(dim=1).values
+            return largest
+        case unreachable:
+            assert_never(unreachable)
 
 
 class ConvolutionalBaseline(nn.Module):

@@ -13,7 +13,7 @@ from edge_seq.data.recording import Windows
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.model import FloatModel
 from edge_seq.pipeline.config import RunConfig
-from edge_seq.pipeline.logits import float_probabilities, int_probabilities
+from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.scores import words
 from edge_seq.scores.metrics import Metrics, evaluate_predictions
 from edge_seq.scores.paired import PairedScores, confusion_by_group, paired_scores
@@ -53,8 +53,7 @@ class ScoreSummary(Result):
 
     def text(self) -> str:
         """Format the scores in one line."""
-        found = zip(words.WINDOW_SCORES, (self.accuracy, self.balanced_accuracy, self.macro_f1), strict=True)
-        return ", ".join(f"{name} {one.text()}" for name, one in found)
+        return ", ".join(f"{name} {getattr(self, field).text()}" for field, name in words.WINDOW_SCORES.items())
 
 
 @dataclass(frozen=True)
@@ -127,11 +126,11 @@ class CrossValidation(Result, ShownAsTables):
     def tables(self) -> Sequence[Table]:
         """Scores of each repeat, and differences if there are any."""
         rows = [
-            [f"{name}, repeat {number}", str(one.accuracy), str(one.balanced_accuracy), str(one.macro_f1)]
+            [f"{name}, repeat {number}", *map(str, one.window_scores)]
             for name, model in self.classifiers().items()
             for number, one in enumerate(model.repeats, start=1)
         ]
-        tables = [Table(f"{self.folds} folds by group", ["", *words.WINDOW_SCORES], rows)]
+        tables = [Table(f"{self.folds} folds by group", ["", *words.WINDOW_SCORES.values()], rows)]
         if self.differences is not None:
             less = [
                 [f"{one.better} less {one.than}", one.scores.accuracy.text(), one.scores.macro_f1.text()]
@@ -245,8 +244,8 @@ def _predict(runs: Sequence[RunFolder], *, forest_seed: int | None) -> _Repeat:
     """
     model, windows = _test_of(runs[0])
     found = {
-        words.FLOAT_MODEL: float_probabilities(model, windows.counts),
-        words.INT_MODEL: int_probabilities(load_run_int(runs[0]), windows.counts),
+        words.FLOAT_MODEL: probabilities_of(model, windows.counts),
+        words.INT_MODEL: probabilities_of(load_run_int(runs[0]), windows.counts),
     }
     for run in runs[1:]:
         other, others = _test_of(run)
@@ -258,8 +257,8 @@ def _predict(runs: Sequence[RunFolder], *, forest_seed: int | None) -> _Repeat:
                 f"{len(set(windows.groups.tolist()))}, and they must have the same labels in the same order; give "
                 "--against a configuration of the same data"
             )
-        found[AGAINST_FLOAT] = float_probabilities(other, others.counts)
-        found[AGAINST_INT] = int_probabilities(load_run_int(run), others.counts)
+        found[AGAINST_FLOAT] = probabilities_of(other, others.counts)
+        found[AGAINST_INT] = probabilities_of(load_run_int(run), others.counts)
     if forest_seed is not None:
         from edge_seq.training.baselines import random_forest_baseline
 
@@ -331,8 +330,4 @@ def _summary(repeats: Sequence[Metrics]) -> ScoreSummary:
     def spread(values: Sequence[float]) -> Spread:
         return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
-    return ScoreSummary(
-        accuracy=spread([one.accuracy.value for one in repeats]),
-        balanced_accuracy=spread([one.balanced_accuracy.value for one in repeats]),
-        macro_f1=spread([one.macro_f1.value for one in repeats]),
-    )
+    return ScoreSummary(**{name: spread([getattr(one, name).value for one in repeats]) for name in words.WINDOW_SCORES})

@@ -19,17 +19,19 @@ from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
 from edge_seq.pipeline.advice import advise, training_accuracy
 from edge_seq.pipeline.logits import float_logits, real_logits
-from edge_seq.pipeline.prepare import split_note
 from edge_seq.scores.evaluation import Evaluation, SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
-from edge_seq.support.json_tables import load_json, load_result, save_json
+from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.workflow.folder import (
     RunFolder,
     load_run_config,
     load_run_float,
     load_run_int,
+    load_run_training,
+    note_of_run,
+    require_recordings,
     temperature_of_run,
     writes_to_run,
 )
@@ -68,15 +70,15 @@ def evaluate_run(
         ConfigError, DataError, ModelError: as the steps say.
         ToolError: baselines are to be scored and scikit-learn is missing.
     """
+    require_recordings(run, doing="evaluating")
     path = run.windows(side)
     model = load_run_float(run)
     windows = load_windows(path, num_classes=model.num_classes)
-    training = load_json(run.training) if run.training.is_file() else None
     results = _evaluate(
         run,
         windows,
         side=side,
-        note=split_note(load_run_config(run), training),
+        note=note_of_run(run),
         baselines=baselines,
         earlier=(*_scored_before(run, side), *earlier),
         progress=progress,
@@ -175,14 +177,16 @@ def _evaluate(
         forest = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
     of_training = training_accuracy_of(run, model, train)
     shown = int_scores or float_scores
-    advice = advise(
-        config,
-        model.contract,
-        accuracy=shown.accuracy.value,
-        forest=None if forest is None else forest.accuracy.value,
-        training=of_training,
-        training_windows=len(train.labels),
-    )
+    advice: tuple[str, ...] = ()  # an imported network was not trained with the options that advice names
+    if not run.imported.is_file():
+        advice = advise(
+            config,
+            model.contract,
+            accuracy=shown.accuracy.value,
+            forest=None if forest is None else forest.accuracy.value,
+            training=of_training,
+            training_windows=len(train.labels),
+        )
     results = Evaluation(
         side=side,
         training_accuracy=of_training,
@@ -205,8 +209,8 @@ def _evaluate(
 
 def training_accuracy_of(run: RunFolder, model: FloatModel, train: Windows) -> float:
     """Accuracy on training windows, as the training wrote it; scored now for runs of releases that did not."""
-    kept = load_json(run.training).get("training_accuracy") if run.training.is_file() else None
-    return kept if isinstance(kept, float) else training_accuracy(model, train)
+    training = load_run_training(run)
+    return training_accuracy(model, train) if training is None else training.training_accuracy
 
 
 def _baselines_key(model: FloatModel, train: Windows, windows: Windows, seed: int) -> str:

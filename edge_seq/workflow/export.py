@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.run import KINDS, OnnxModel, load_onnx
-from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.describe import ModelDescription, describe
 from edge_seq.ir.model import IntModel
@@ -21,11 +20,16 @@ from edge_seq.pipeline import exports
 from edge_seq.pipeline.export_folder import ExportFolder
 from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, writes_to_run
+from firmware_export.packages.common.registry import check_packages
 
 
 @writes_to_run
-def export_run(run: RunFolder) -> dict[str, int]:
-    """Write all exports of a run.
+def export_run(run: RunFolder, packages: Sequence[str] = ()) -> dict[str, int]:
+    """Write all exports of a run. Packages that it already has are written again, so that they are never stale.
+
+    Args:
+        run: Folder of a quantized run.
+        packages: Names of packages to add, for example ``arduino``.
 
     Returns:
         Bytes of each file by its path in the run folder.
@@ -34,14 +38,22 @@ def export_run(run: RunFolder) -> dict[str, int]:
         ConfigError, ModelError, ExportError: a step failed; then nothing is written.
     """
     folder = run.exports.path
-    written = exports.write_exports(render_run(run, load_run_int(run)), folder)
+    chosen = check_packages([*exports.packages_in(folder), *packages])
+    written = exports.write_exports(render_run(run, load_run_int(run), chosen), folder)
     place = folder.relative_to(run.path).as_posix()
     return {f"{place}/{name}": size for name, size in written.items()}
 
 
-def render_run(run: RunFolder, model: IntModel) -> dict[str, bytes]:
-    """Render all exports of a run: content by path in its folder of exports."""
-    return {**exports.render_onnx(model, load_run_float(run)), **exports.render_c(model, golden_counts_of(run))}
+def render_run(run: RunFolder, model: IntModel, packages: Sequence[str] | None = None) -> dict[str, bytes]:
+    """Render all exports of a run: content by path in its folder of exports.
+
+    Args:
+        run: Folder of the run.
+        model: Its integer model.
+        packages: Names of packages; None for those that the run has.
+    """
+    chosen = exports.packages_in(run.exports.path) if packages is None else packages
+    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen)
 
 
 @contextmanager
@@ -66,8 +78,8 @@ def emitted_c(run: RunFolder, model: IntModel, *, doing: str) -> Iterator[Path]:
 
 
 def golden_counts_of(run: RunFolder) -> NDArray[np.int16]:
-    """Choose windows for the self-test of a run's C, from the validation part if there is one: int16 [W, T, C]."""
-    side = next(side for side in ("validation", "test", *SIDES) if run.windows(side).is_file())
+    """Choose windows for the self-test of a run's C: int16 [W, T, C]."""
+    side = exports.golden_side(lambda side: run.windows(side).is_file())
     return exports.golden_counts(load_windows(run.windows(side)))
 
 

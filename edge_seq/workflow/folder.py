@@ -10,24 +10,29 @@ from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import HASHES, STORE
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model
 from edge_seq.pipeline.export_folder import ExportFolder
+from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.temperature import Temperature
-from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.files import check_can_write, write_atomically
-from edge_seq.support.json_tables import load_json
+from edge_seq.support.json_tables import load_json, load_result
 from edge_seq.support.lock import holding
+from edge_seq.support.opening import load_tensors
 
-if TYPE_CHECKING:
-    from edge_seq.data.source import DataSource  # needs pydantic, too
-    from edge_seq.pipeline.config import RunConfig  # needs pydantic, which is not needed to look at a run
+if TYPE_CHECKING:  # all need pydantic, which is not needed to look at a run
+    from edge_seq.data.source import DataSource
+    from edge_seq.pipeline.config import RunConfig
+    from edge_seq.pipeline.models import TrainingSummary
 
 
 CONTRACT = "contract"  # instead of a data source: read by the names of the model's channels
-TEMPERATURE = "temperature"  # key in training.json
 
 _Rest = ParamSpec("_Rest")
 _Given = TypeVar("_Given")
@@ -57,6 +62,11 @@ class RunFolder:
     def torch_weights(self) -> Path:
         """Path of the weights under torch's names, for the first rung of the ladder."""
         return self.path / "weights.torch.safetensors"
+
+    @property
+    def imported(self) -> Path:
+        """Path of the table of an imported model: where it came from and what it was checked against."""
+        return self.path / "import.json"
 
     @property
     def float_model(self) -> Path:
@@ -155,7 +165,10 @@ def open_run(path: Path) -> RunFolder:
     """
     run = RunFolder(path)
     if not run.config.is_file():
-        raise ConfigError(f"{path} is not the folder of a run: it has no config.toml. Make a run with: edge-seq train")
+        raise ConfigError(
+            f"{path} is not the folder of a run: it has no config.toml. Make a run with: "
+            "edge-seq train, or edge-seq import"
+        )
     return run
 
 
@@ -205,6 +218,19 @@ def load_run_config(run: RunFolder) -> RunConfig:
     return read_config(run.config)
 
 
+def require_recordings(run: RunFolder, *, doing: str) -> None:
+    """Check that a run has windows.
+
+    Raises:
+        ConfigError: it was imported with a contract alone.
+    """
+    if run.imported.is_file() and not run.calibration_streams.is_file():
+        raise ConfigError(
+            f"{doing} {run.path.name}: it was imported with a contract alone, so it has no recordings; import the "
+            "network again with --data SOURCE.toml"
+        )
+
+
 def save_run_config(run: RunFolder, config: RunConfig) -> None:
     """Write the complete configuration of a run."""
     from edge_seq.pipeline.config import dump_config
@@ -224,6 +250,20 @@ def load_run_float(run: RunFolder) -> FloatModel:
     return load_float_model(run.float_model)
 
 
+def load_torch_weights(run: RunFolder) -> dict[str, NDArray[np.float32]] | None:
+    """Load the weights of a run under torch's names; None if there are none.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    if not run.torch_weights.is_file():
+        return None
+    try:
+        return load_tensors(run.torch_weights)[0]
+    except (OSError, ValueError) as error:
+        raise ModelError(f"reading {run.torch_weights.name}: {error}. Train the run again") from error
+
+
 def load_run_int(run: RunFolder) -> IntModel:
     """Load the integer model of a run.
 
@@ -241,6 +281,17 @@ def load_run_int(run: RunFolder) -> IntModel:
             f"holds {found[:16]}; run {run.command('quantize')} again"
         )
     return load_int_model(run.int_model)
+
+
+def load_run_training(run: RunFolder) -> TrainingSummary | None:
+    """Load the record of a run's training; None if the run holds none.
+
+    Raises:
+        DataError: training.json is damaged.
+    """
+    from edge_seq.pipeline.models import TrainingSummary
+
+    return load_result(run.training, TrainingSummary) if run.training.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -280,7 +331,8 @@ def data_file_for(model: Path, data: str | None) -> DataFile | None:
     return DataFile(load_source(file), file)
 
 
-TRAINED_WITHOUT = "the run was trained by a release that fitted no temperature; train it again to get one"
+IMPORTED = "the model was imported as it is; no temperature was fitted"
+NO_RECORD = "the run holds no record of its training, so its temperature is not known; train it again"
 
 
 def temperature_of_run(run: RunFolder) -> Temperature:
@@ -289,13 +341,20 @@ def temperature_of_run(run: RunFolder) -> Temperature:
     Raises:
         DataError: training.json is damaged.
     """
-    found = load_json(run.training).get(TEMPERATURE) if run.training.is_file() else None
-    if found is None:
-        return Temperature(note=TRAINED_WITHOUT)
-    try:
-        return Temperature(float(found["value"]), int(found["windows"]), int(found["groups"]), str(found["note"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"reading {run.training.name}: temperature {found!r} is not as edge-seq train writes it "
-            f"({type(error).__name__}: {error}); train the run again"
-        ) from error
+    training = load_run_training(run)
+    if training is None:
+        return Temperature(note=IMPORTED if run.imported.is_file() else NO_RECORD)
+    return training.temperature
+
+
+def note_of_run(run: RunFolder) -> SplitNote:
+    """Make the note for the scores of a run: the kind of split, with a warning where it makes scores less certain.
+
+    Raises:
+        ConfigError: the configuration cannot be read.
+        DataError: training.json is damaged.
+    """
+    from edge_seq.pipeline.prepare import split_note
+
+    training = load_run_training(run)
+    return split_note(load_run_config(run)) if training is None else training.note

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +20,10 @@ from edge_seq.ir.describe import describe
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
 from edge_seq.parity.c_rungs import TARGET_RUNG
+from edge_seq.parity.imported import ImportSummary
+from edge_seq.parity.ladder import Ladder
 from edge_seq.pipeline.decision_search import Decision
+from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.comparison_page import comparison_page
 from edge_seq.report.figures import ComparisonFigures, RunFigures, SideFigures
@@ -27,9 +32,9 @@ from edge_seq.report.timelines import read_timelines
 from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
-from edge_seq.support.json_tables import load_json, reading
+from edge_seq.support.json_tables import load_json, load_result, reading
 from edge_seq.support.results import from_plain
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, open_run
+from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, open_run, writing
 from firmware_export.measuring.report import MeasureReport
 from firmware_export.toolchain.target import target_names
 
@@ -70,6 +75,40 @@ def gather_comparison(path: Path) -> ComparisonFigures:
         return ComparisonFigures(path.absolute().parent.name, from_plain(Comparison, table))
 
 
+@dataclass(frozen=True)
+class _Tables:
+    """Results that the commands wrote to a run; None if the step was not run. Fields as in :class:`RunFigures`."""
+
+    imported: ImportSummary | None
+    training: TrainingSummary | None
+    quantization: QuantizationSummary | None
+    metrics: Evaluation | None
+    decision: Decision | None
+    stream: StreamEvaluation | None
+    robustness: Robustness | None
+    verify: Ladder | None
+    measure: MeasureReport | None
+
+
+def _load(path: Path, kind: type[_Kind]) -> _Kind | None:
+    return load_result(path, kind) if path.is_file() else None
+
+
+def _tables(run: RunFolder) -> _Tables:
+    paths = _paths(run)
+    return _Tables(
+        imported=_load(paths["imported"], ImportSummary),
+        training=_load(paths["training"], TrainingSummary),
+        quantization=_load(paths["quantization"], QuantizationSummary),
+        metrics=_load(paths["metrics"], Evaluation),
+        decision=_load(paths["decision"], Decision),
+        stream=_load(paths["stream"], StreamEvaluation),
+        robustness=_load(paths["robustness"], Robustness),
+        verify=_load(paths["verify"], Ladder),
+        measure=_load(paths["measure"], MeasureReport),
+    )
+
+
 def gather_run(run: RunFolder) -> RunFigures:
     """Read the tables and models of a run.
 
@@ -80,55 +119,35 @@ def gather_run(run: RunFolder) -> RunFigures:
     float_model = load_run_float(run)
     int_model = load_int_model(run.int_model) if run.int_model.is_file() else None
     shown = describe(int_model or float_model)
-    paths = _paths(run)
-    tables = {name: load_json(path) if path.is_file() else None for name, path in paths.items()}
-    steps = _steps(run)
+    tables, steps = _tables(run), _steps(run)
     return RunFigures(
         name=run.path.absolute().name,
         path=str(run.path),
         model=shown,
-        config=load_run_config(run).model_dump(mode="json"),
+        config=load_run_config(run),
         sides=_sides(run, float_model.num_classes),
-        training=tables["training"],
-        quantization=tables["quantization"],
-        metrics=_typed(tables, paths, "metrics", Evaluation),
-        decision=_typed(tables, paths, "decision", Decision),
-        stream=_typed(tables, paths, "stream", StreamEvaluation),
-        robustness=_typed(tables, paths, "robustness", Robustness),
-        verify=tables["verify"],
-        measure=_typed(tables, paths, "measure", MeasureReport),
+        **vars(tables),
         timelines=read_timelines(
             run.stream_timelines("test"), shown.contract, command=f"{run.command('evaluate')} --stream"
         ),
         hashes=_hashes(run, float_model, int_model, tables),
-        versions=_versions(run, tables),
-        files={name: path.name for name, path in paths.items()},
+        versions={
+            **({} if tables.imported is None else tables.imported.versions),
+            **({} if tables.training is None else tables.training.versions),
+            "edge_seq, of this page": importlib.metadata.version("edge-seq"),
+        },
+        files={name: path.name for name, path in _paths(run).items()},
         steps=steps,
-        missing={name: command for name, command in steps.items() if tables[name] is None},
-        stale=_stale(run, tables, steps, float_model, int_model),
+        missing={name: command for name, command in steps.items() if getattr(tables, name) is None},
+        stale=_stale(tables, float_model, int_model, again={"decision": run.command("decide"), **steps}),
         commands=_commands(run, tables),
     )
-
-
-def _typed(
-    tables: dict[str, dict[str, Any] | None], paths: dict[str, Path], name: str, kind: type[_Kind]
-) -> _Kind | None:
-    table = tables[name]
-    if table is None:
-        return None
-    with reading(paths[name].name):
-        return from_plain(kind, table)
-
-
-def _versions(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> dict[str, str]:
-    with reading(run.training.name):
-        trained = {name: str(version) for name, version in (tables["training"] or {}).get("versions", {}).items()}
-    return {**trained, "edge_seq, of this page": importlib.metadata.version("edge-seq")}
 
 
 def _paths(run: RunFolder) -> dict[str, Path]:
     """Path of the table of each section."""
     return {
+        "imported": run.imported,
         "training": run.training,
         "quantization": run.quantization,
         "metrics": run.metrics("test"),
@@ -152,6 +171,8 @@ def _steps(run: RunFolder) -> dict[str, str]:
         "verify": f"{run.command('export')} && {run.command('verify')}",
         "measure": f"{run.command('measure')} --target cortex_m4",
     }
+    if run.imported.is_file():
+        del steps["training"]
     if not run.windows("validation").is_file():
         del steps["decision"]  # it is chosen on validation recordings
     return steps
@@ -168,77 +189,77 @@ def _sides(run: RunFolder, num_classes: int) -> tuple[SideFigures, ...]:
     return tuple(sides)
 
 
-def _hashes(
-    run: RunFolder, float_model: FloatModel, int_model: IntModel | None, tables: dict[str, dict[str, Any] | None]
-) -> dict[str, str]:
+def _hashes(run: RunFolder, float_model: FloatModel, int_model: IntModel | None, tables: _Tables) -> dict[str, str]:
     hashes = {"float model": model_hash(float_model)}
     if int_model is not None:
         hashes["integer model"] = model_hash(int_model)
-    if tables["verify"] is not None:
-        hashes["inputs of the parity ladder"] = str(tables["verify"].get("input_hash"))
+    if tables.verify is not None:
+        hashes["inputs of the parity ladder"] = tables.verify.input_hash
     if run.data_hashes.is_file():
         hashes |= {f"data: {name}": str(value) for name, value in load_json(run.data_hashes).items()}
     return hashes
 
 
 def _stale(
-    run: RunFolder,
-    tables: dict[str, dict[str, Any] | None],
-    steps: dict[str, str],
-    float_model: FloatModel,
-    int_model: IntModel | None,
+    tables: _Tables, float_model: FloatModel, int_model: IntModel | None, *, again: Mapping[str, str]
 ) -> dict[str, str]:
     """Message for each section that is about another model than the run now holds.
 
     The labels of an integer model do not depend on its decision stage, so a new stage does not make the scores of
     labels stale.
+
+    Args:
+        tables: Results of the run.
+        float_model, int_model: Models that the run now holds.
+        again: Command that makes each section.
     """
     of_float = model_hash(float_model)
     exact = of_float if int_model is None else model_hash(int_model)
     labels = exact if int_model is None else model_hash(without_decision(int_model))
-    expected: list[tuple[str, str, tuple[str | None, ...]]] = [
-        ("metrics", "model_hash", (of_float,)),
-        ("metrics", "int_model_hash", (labels, None)),
-        ("quantization", "float_model_hash", (of_float,)),
-        ("quantization", "model_hash", (labels,)),
-        ("robustness", "model_hash", (exact, labels)),
-        *((name, "model_hash", (exact,)) for name in ("decision", "stream", "verify", "measure")),
-    ]
+    found: list[tuple[str, str | None, tuple[str | None, ...]]] = []
+    if tables.metrics is not None:
+        found.append(("metrics", tables.metrics.model_hash, (of_float,)))
+        found.append(("metrics", tables.metrics.int_model_hash, (labels, None)))
+    if tables.quantization is not None:
+        found.append(("quantization", tables.quantization.float_model_hash, (of_float,)))
+        found.append(("quantization", tables.quantization.model_hash, (labels,)))
+    if tables.robustness is not None:
+        found.append(("robustness", tables.robustness.model_hash, (exact, labels)))
+    for name in ("decision", "stream", "verify", "measure"):
+        table: Decision | StreamEvaluation | Ladder | MeasureReport | None = getattr(tables, name)
+        if table is not None:
+            found.append((name, table.model_hash, (exact,)))
     lines: dict[str, str] = {}
-    for name, key, allowed in expected:
-        table = tables[name]
-        if table is not None and table.get(key) not in allowed:
-            found = f"model {str(table[key])[:16]}" if table.get(key) else "a model that it does not name"
-            again = steps.get(name, run.command("decide"))
-            lines[name] = f"{name} is about {found}, but the run now holds {str(allowed[0])[:16]}; run again: {again}"
+    for name, about, allowed in found:
+        if about not in allowed:
+            model = f"model {about[:16]}" if about else "a model that it does not name"
+            lines[name] = (
+                f"{name} is about {model}, but the run now holds {str(allowed[0])[:16]}; run again: {again[name]}"
+            )
     return lines
 
 
-def _commands(run: RunFolder, tables: dict[str, dict[str, Any] | None]) -> tuple[str, ...]:
+def _commands(run: RunFolder, tables: _Tables) -> tuple[str, ...]:
     """Commands from the configuration to this report, with the options that the tables record."""
-    lines = [run.command("train"), run.command("quantize")]
-    paths = _paths(run)
-    with reading(paths["decision"].name):
-        decision = tables["decision"]
-        if decision is not None and decision.get("stage") is not None:
-            options = f" --max-extra-delay-s {decision['max_extra_delay_s']:g}"
-            options += " --allow-unknown" if decision.get("allow_unknown") else ""
-            for given in ("unknown_margin", "unknown_distance"):
-                if decision.get(given) is not None:
-                    options += f" --{given.replace('_', '-')} {decision[given]:g}"
-            lines.append(run.command("decide") + options)
+    first = run.command("train") if tables.imported is None else tables.imported.command
+    lines = [first, run.command("quantize")]
+    search = None if tables.decision is None else tables.decision.search
+    if search is not None:
+        options = f" --max-extra-delay-s {search.max_extra_delay_s:g}"
+        options += " --allow-unknown" if search.allow_unknown else ""
+        for name, given in (("margin", search.unknown_margin), ("distance", search.unknown_distance)):
+            options += "" if given is None else f" --unknown-{name} {given:g}"
+        lines.append(run.command("decide") + options)
     lines += [run.command("evaluate"), f"{run.command('evaluate')} --stream", run.command("export")]
-    with reading(paths["verify"].name):
-        tried = [one["name"].removeprefix(TARGET_RUNG) for one in (tables["verify"] or {}).get("rungs", [])]
-        targets = [name for name in tried if name in target_names()]
-        lines.append(run.command("verify") + _options("--target", targets))
-    with reading(paths["measure"].name):
-        measured = (tables["measure"] or {}).get("targets", [])
-        targets = [one["target"] for one in measured] or ["cortex_m4"]
-        limits = [set(one["budgets"].items()) for one in measured]
-        budgets = sorted(set.intersection(*limits)) if limits else []  # common to all targets, so given as options
-        given = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
-        lines.append(run.command("measure") + _options("--target", targets) + given)
+    rungs = () if tables.verify is None else tables.verify.rungs
+    tried = [one.name.removeprefix(TARGET_RUNG) for one in rungs]
+    lines.append(run.command("verify") + _options("--target", [name for name in tried if name in target_names()]))
+    measured = () if tables.measure is None else tables.measure.targets
+    limits = [set(one.budgets.items()) for one in measured]
+    budgets = sorted(set.intersection(*limits)) if limits else []  # common to all targets, so given as options
+    options = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
+    targets = [one.found.target for one in measured] or ["cortex_m4"]
+    lines.append(run.command("measure") + _options("--target", targets) + options)
     return (*lines, run.command("robustness"), run.command("report"))
 
 
@@ -257,7 +278,8 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
         The figures, and the path of the page.
 
     Raises:
-        ConfigError: the path is neither a run nor a comparison, or the page cannot be written.
+        ConfigError: the path is neither a run nor a comparison, the page cannot be written, or it is to be written
+            into a run to which another process writes.
         DataError, ModelError: a file is damaged.
         ToolError: matplotlib is not installed.
     """
@@ -265,16 +287,18 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
         raise ConfigError(
             f"report: cannot write to {out}, which is a folder; give the name of a page, such as {out}/car.html"
         )
-    figures = gather(path)
-    if isinstance(figures, RunFigures):
-        place, page = out or path / "reports" / "report.html", run_page(figures)
-    else:
-        folder = path if path.is_dir() else path.parent
-        place = out or folder / "report.html"
-        with reading(COMPARISON):  # a comparison without verdicts or candidates has no page
-            page = comparison_page(figures)
-    check_can_write(place.parent)
-    write_atomically(place, page)
+    run = RunFolder(path)
+    with writing(run) if out is None and run.config.is_file() else nullcontext():
+        figures = gather(path)
+        if isinstance(figures, RunFigures):
+            place, page = out or run.reports / "report.html", run_page(figures)
+        else:
+            folder = path if path.is_dir() else path.parent
+            place = out or folder / "report.html"
+            with reading(COMPARISON):  # a comparison without verdicts or candidates has no page
+                page = comparison_page(figures)
+        check_can_write(place.parent)
+        write_atomically(place, page)
     return figures, place
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from edge_seq.data.units import axis_triples
 from edge_seq.ir.model import model_hash
-from edge_seq.pipeline.prepare import split_note
 from edge_seq.pipeline.robustness import (
     Robustness,
     SweepPoint,
@@ -18,7 +17,14 @@ from edge_seq.pipeline.robustness import (
 from edge_seq.report.sweeps import draw
 from edge_seq.support.drawing import require_matplotlib
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    load_run_int,
+    note_of_run,
+    writes_to_run,
+)
 from edge_seq.workflow.streams import load_recordings
 
 Progress = Callable[[int, int, str], None]
@@ -80,7 +86,7 @@ def run_robustness(
         sweeps.append(SweepScores(sweep.name, sweep.quantity, float(sweep.nominal), tuple(points)))
     results = Robustness(
         side=side,
-        note=split_note(config),
+        note=note_of_run(run),
         model_hash=model_hash(quantized or model),
         recordings=len(recordings),
         sweeps=tuple(sweeps),

@@ -11,7 +11,7 @@ from edge_seq.data.splits import check_split_kind
 from edge_seq.data.window_file import windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.model import model_hash
-from edge_seq.pipeline.prepare import load_data, split_note, split_recordings
+from edge_seq.pipeline.prepare import load_data, split_recordings
 from edge_seq.pipeline.streams import (
     LabelStream,
     decisions_of_stages,
@@ -26,7 +26,14 @@ from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.workflow.evaluate import note_of_others
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    load_run_int,
+    note_of_run,
+    writes_to_run,
+)
 
 if TYPE_CHECKING:
     from edge_seq.data.readers.for_model import OtherRecordings
@@ -112,7 +119,7 @@ def evaluate_streams(
     progress(0, STREAM_STEPS, "reading recordings")
     recordings = load_recordings(run, side).recordings
     results, streams, timelines = _evaluate(
-        run, recordings, side=side, note=split_note(load_run_config(run)), tolerance_s=tolerance_s, progress=progress
+        run, recordings, side=side, note=note_of_run(run), tolerance_s=tolerance_s, progress=progress
     )
     save_timelines(run.stream_timelines(side), streams, timelines)
     save_json(run.stream_metrics(side), results)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import safetensors.numpy
 
@@ -15,22 +13,15 @@ from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import canonical_json
 from edge_seq.ir.serialize import save_model
-from edge_seq.pipeline.advice import steps_of, training_accuracy
 from edge_seq.pipeline.config import SIMULATOR, RunConfig
-from edge_seq.pipeline.models import train_model
-from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_split_of_source
-from edge_seq.scores.evaluation import SplitNote
-from edge_seq.scores.temperature import Temperature
+from edge_seq.pipeline.models import TrainingSummary, summarise_training, train_model
+from edge_seq.pipeline.prepare import PreparedData, prepare, with_split_of_source
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.support.lock import LOCK
-from edge_seq.support.results import Result, written
+from edge_seq.training.record import EpochRecord
 from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config, writing
-
-if TYPE_CHECKING:
-    from edge_seq.pipeline.leak import Leak
-    from edge_seq.training.fit import EpochRecord
 
 
 def start_run(path: Path, config: RunConfig) -> RunFolder:
@@ -85,71 +76,6 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
     write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
 
 
-@dataclass(frozen=True, kw_only=True)
-class MeasuredLeak(Result):
-    """Size of the leak of a split that has windows of one group on both sides.
-
-    Attributes:
-        leak: Scores with and without the leak; None where the data do not allow to measure it.
-        leak_text: The size of the leak, or why it was not measured, in one sentence.
-    """
-
-    leak: Leak | None
-    leak_text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSummary(Result):
-    """Record of a training, as in training.json.
-
-    Attributes:
-        dataset: Name of the data.
-        reading: What was done to the recordings when they were read.
-        note: Kind of split, with a warning where it makes scores less certain.
-        leak: Size of the leak of a split that leaks; None for another split.
-        windows: Number of windows by side of the split.
-        groups: Number of groups by side of the split.
-        best_epoch: Epoch whose weights were kept, counted from 1.
-        optimiser_steps: Number of steps of the optimiser, had the training not stopped early.
-        temperature: Temperature that was fitted on validation windows.
-        training_accuracy: Accuracy of the float model on at most 1,000 training windows.
-        history: Record of each epoch.
-        seed: Seed of every random choice.
-        seconds: Wall time of this call. After a resume, earlier epochs are not included.
-        versions: Versions of Python and of the packages that the numbers depend on.
-    """
-
-    dataset: str
-    reading: tuple[str, ...]
-    note: SplitNote = field(metadata=written(inline=True))
-    leak: MeasuredLeak | None = field(metadata=written(inline=True))
-    windows: dict[str, int]
-    groups: dict[str, int]
-    best_epoch: int
-    optimiser_steps: int
-    temperature: Temperature
-    training_accuracy: float
-    history: tuple[EpochRecord, ...]
-    seed: int
-    seconds: float
-    versions: dict[str, str]
-
-    @property
-    def best(self) -> EpochRecord:
-        """Record of the epoch whose weights were kept."""
-        return self.history[self.best_epoch - 1]
-
-
-def _leak(config: RunConfig, prepared: PreparedData) -> MeasuredLeak | None:
-    """Measure how much too good the scores are because windows of one group are on both sides; None by group."""
-    if config.data.split != "window_leaking_groups":
-        return None
-    from edge_seq.pipeline.leak import leak_text
-
-    leak, text = leak_text(prepared.dataset, seed=config.data.split_seed, minimum_share=prepared.minimum_share)
-    return MeasuredLeak(leak=leak, leak_text=text)
-
-
 def _holds_results(run: RunFolder) -> bool:
     """True if at least one epoch was trained in the run."""
     return run.float_model.is_file() or (run.checkpoint_dir.is_dir() and any(run.checkpoint_dir.iterdir()))
@@ -199,8 +125,6 @@ def _train(
         prepared = prepare(config, progress=data_progress, store=run.store)
     save_data(run, config, prepared)
 
-    dataset = prepared.dataset
-    leak = _leak(config, prepared)
     trained = train_model(
         prepared,
         config.training,
@@ -209,25 +133,8 @@ def _train(
         checkpoint_dir=run.checkpoint_dir,
         progress=epoch_progress,
     )
-    result = trained.result
     write_atomically(run.torch_weights, safetensors.numpy.save(dict(trained.weights)))
     save_model(trained.model, run.float_model)
-    sides = {side: getattr(prepared, side) for side in SIDES}
-    summary = TrainingSummary(
-        dataset=dataset.name,
-        reading=tuple(dataset.notes),
-        note=split_note(config, {} if leak is None else leak.to_dict()),
-        leak=leak,
-        windows={side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
-        groups={side: 0 if windows is None else len(set(windows.groups.tolist())) for side, windows in sides.items()},
-        best_epoch=result.best_epoch,
-        optimiser_steps=steps_of(len(prepared.train.labels), config),
-        temperature=trained.temperature,
-        training_accuracy=training_accuracy(trained.model, prepared.train),
-        history=result.history,
-        seed=result.seed,
-        seconds=result.seconds,
-        versions=dict(result.versions),
-    )
+    summary = summarise_training(trained, prepared, config)
     save_json(run.training, summary)
     return summary

@@ -8,11 +8,20 @@ from edge_seq.data.window_file import load_windows
 from edge_seq.device.client import Device
 from edge_seq.parity.device_rungs import DEFAULT_STEPS
 from edge_seq.parity.inputs import choose_inputs
-from edge_seq.parity.ladder import Ladder, write_json, write_junit
+from edge_seq.parity.ladder import Ladder, write_junit
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.json_tables import save_json
 from edge_seq.workflow.export import render_run
-from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, writes_to_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    load_run_int,
+    load_torch_weights,
+    writes_to_run,
+)
+from edge_seq.workflow.importing.record import load_imported
 from firmware_export.toolchain.target import Target
 
 Progress = Callable[[int, int, str], None]
@@ -54,6 +63,7 @@ def verify_run(
         raise ConfigError(f"run {run.path.name} holds no exports; run {run.command('export')}")
     config = load_run_config(run)
     limits = config.quantization
+    imported = load_imported(run, float_model)
     ladder = verify_models(
         int_model,
         choose_inputs(
@@ -63,7 +73,8 @@ def verify_run(
         exports=run.exports,
         float_side=FloatSide(
             float_model,
-            TorchWeights(run.torch_weights, config.training),
+            None if imported is not None else TorchWeights(lambda: load_torch_weights(run), config.training),
+            imported,
             min_agreement_rate=limits.min_agreement_rate,
             max_macro_f1_loss=limits.max_macro_f1_loss,
         ),
@@ -72,6 +83,6 @@ def verify_run(
         device_steps=device_steps,
         progress=progress,
     )
-    write_json(ladder, run.reports / "verify.json")
+    save_json(run.reports / "verify.json", ladder)
     write_junit(ladder, run.reports / "verify.xml")
     return ladder

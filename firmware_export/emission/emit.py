@@ -70,6 +70,7 @@ class _Sizes:
 
 def _sizes(model: IntModel) -> _Sizes:
     operands = [padded(size) for size in model.hidden_sizes]
+    pool_words = len(model.readout.statistics) * operands[-1]
     stage = model.readout.decision
     by_distance = stage is not None and stage.unknown_distance is not None
     return _Sizes(
@@ -78,8 +79,8 @@ def _sizes(model: IntModel) -> _Sizes:
         layer_state_words=tuple(
             len(kind_of(cell).saved) * words for cell, words in zip(model.layers, operands, strict=True)
         ),
-        scratch_words=max(operands),
-        pool_words=operands[-1] if model.readout.pooling == "mean" else 0,
+        scratch_words=max(*operands, pool_words),
+        pool_words=pool_words,
         num_classes=model.num_classes,
         decision_words=0 if stage is None else model.num_classes + DECISION_CODES + by_distance,
     )
@@ -190,7 +191,7 @@ def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
         "state_words": sizes.state_words,
         "scratch_words": sizes.scratch_words,
         "pool_words": sizes.pool_words,
-        "head_quads": padded(model.hidden_sizes[-1]) // QUAD,
+        "head_quads": model.readout.parts * padded(model.hidden_sizes[-1]) // QUAD,
         "num_reciprocals": len(model.number_format.pool_reciprocals),
         "decision_words": sizes.decision_words,
     }
@@ -211,7 +212,7 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "layers": f"{name}_layers",
         "head_blocks": f"{name}_head_blocks",
         "head_weights": f"{name}_head_weights",
-        "pool_reciprocals": f"{name}_pool_reciprocals" if readout.pooling == "mean" else "NULL",
+        "pool_reciprocals": f"{name}_pool_reciprocals" if model.number_format.pool_reciprocals else "NULL",
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
         **(staged if readout.decision is not None else {}),
@@ -309,8 +310,7 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head
         for index, rows in enumerate(packed)
     ]
     parts.append(_packed_arrays(head, f"{name}_head", "head"))
-    if model.readout.pooling == "mean":
-        reciprocals = model.number_format.pool_reciprocals
+    if reciprocals := model.number_format.pool_reciprocals:
         what = "[T], by samples since the window began" if len(reciprocals) > 1 else "[1], of the window's length"
         parts.append(ctext.array("int16_t", f"{name}_pool_reciprocals", reciprocals, shape=what, rom=True))
     layers = [_layer_fields(model, sizes, index) for index in range(len(model.layers))]

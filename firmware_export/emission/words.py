@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.kinds import kind_of
-from edge_seq.ir.model import IntModel, model_hash
+from edge_seq.ir.model import POOLED_NAMES, IntModel, model_hash
 from edge_seq.ir.rows import padded
 from edge_seq.support.errors import ParityError
 
@@ -33,8 +33,8 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
             # Operands are the hidden state of a kind that keeps none beside them.
             name = "hidden_state" if state == "operands" and not kind.hidden_is_saved else state
             take(f"layer{index}.{name}", size, padded(size))
-    if model.readout.pooling == "mean":
-        take("pooled", model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
+    for one in model.readout.statistics:
+        take(POOLED_NAMES[one], model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
     take("logits", model.num_classes)
     take("label", 1)
     if model.readout.decision is not None:

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.opening import load_toml
-from edge_seq.support.tables import StrictTable
+from edge_seq.support.tables import StrictTable, problems_in
 
 
 class Peer(StrictTable):
@@ -109,17 +109,17 @@ def load_reference(path: Path) -> BenchReference:
         ConfigError: the file cannot be read, or a key is missing, unknown or of the wrong kind.
     """
     try:
-        return BenchReference.model_validate(load_toml(path))
+        table = load_toml(path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"bench reference {path} does not exist; give a TOML file, such as docs/results/bench_reference.toml"
         ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"bench reference {path} cannot be read as TOML: {error}") from error
+    try:
+        return BenchReference.model_validate(table)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False)
-        )
+        problems = problems_in(error, BenchReference)
         raise ConfigError(
             f"bench reference {path}: {problems}. docs/results/bench_reference.toml shows the keys"
         ) from error

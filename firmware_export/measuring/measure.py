@@ -18,7 +18,7 @@ from firmware_export.measuring.count_unicorn import count_in_unicorn
 from firmware_export.measuring.sizes import Sizes, measure_sizes
 from firmware_export.measuring.stack import DeepestStack, deepest_stack
 from firmware_export.measuring.step_counts import StepCounts, stream_for_counting
-from firmware_export.running.run_target import TargetProgram, build_for_target
+from firmware_export.running.run_target import TargetProgram, build_for_target, require_answer
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.host import HostProgram
 from firmware_export.toolchain.image import Image
@@ -129,6 +129,7 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
     """
     with tempfile.TemporaryDirectory() as name:
         program = build_for_target(folder, Path(name), target, stack_figures=True)
+        require_answer(program, model)
         if isinstance(program.built, HostProgram):
             return _measure_program(program.built, program, model, stream_for_counting(model, steps))
         image = program.built

@@ -183,7 +183,11 @@ def build_board(
     emulator = find_emulator(target, "qemu_system")
     assert isinstance(emulator, QemuSystemEmulator)
     built = build_firmware(
-        target, [*sources, BARE_FOLDER / "es_memory.c"], output_folder, root=folder, include_folders=includes
+        target,
+        [*sources, BARE_FOLDER / "es_memory.c"],
+        output_folder,
+        root=folder,
+        include_folders=[*includes, BARE_FOLDER],
     )
     command = (
         *(emulator.program, *emulator.arguments, *_QEMU_TIME[clock], "-display", "none", "-monitor", "none"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import struct
 import tempfile
 from collections.abc import Sequence
@@ -10,8 +12,30 @@ from pathlib import Path
 from edge_seq.support.errors import ToolError
 from firmware_export.running.emulator_process import run_emulator, words_of
 from firmware_export.running.mail import MAIL_BYTES, Order
+from firmware_export.toolchain.elf import ElfImage
 from firmware_export.toolchain.image import Image
 from firmware_export.toolchain.target import QemuSystemEmulator
+
+_MONITOR = "monitor"
+_COUNTER = re.compile(rb"\b(?:R15=|pc +|PC=)([0-9a-f]{8})\b")  # Arm, RISC-V, Xtensa
+
+
+def _running_function(elf: ElfImage, monitor: Path) -> str:
+    """Ask QEMU's monitor for the program counter. An empty text if it does not answer."""
+    answer = b""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            connection.connect(str(monitor))
+            connection.sendall(b"info registers\n")
+            while not (found := _COUNTER.search(answer)):
+                part = connection.recv(4096)
+                if not part:
+                    return ""
+                answer += part
+    except OSError:
+        return ""
+    return elf.place(int(found[1], 16))
 
 
 def run_in_qemu(
@@ -34,12 +58,20 @@ def run_in_qemu(
                 file.write(order.head)
                 file.write(struct.pack(f"{mark}I", len(order.counts)) + order.counts)
         command = [
-            *(emulator.program, *emulator.arguments, "-nographic", "-monitor", "none", "-serial", "null"),
+            *(emulator.program, *emulator.arguments, "-nographic", "-serial", "null"),
+            *("-monitor", f"unix:{_MONITOR},server=on,wait=off"),
             *("-semihosting-config", "enable=on,target=native", "-kernel", str(elf)),
         ]
-        done = run_emulator(command, folder, where=where, install=emulator.install, timeout_s=timeout_s)
-        output = folder / "es_out.bin"
-        delivered = output.read_bytes() if output.is_file() else b""
+        (folder / "es_out.bin").touch()
+        done = run_emulator(
+            command,
+            folder,
+            where=where,
+            install=emulator.install,
+            timeout_s=timeout_s,
+            place=lambda _: _running_function(image.content, folder / _MONITOR),
+        )
+        delivered = (folder / "es_out.bin").read_bytes()
     answers = []
     position = 0
     for order in orders:

@@ -153,6 +153,16 @@ def run_on_target(
     return trace_of_words(model, np.concatenate(rows).reshape(*counts.shape[:2], row_words), traced=image.traced)
 
 
+def require_answer(program: TargetProgram, model: IntModel) -> None:
+    """Run one window and one sample more, so that firmware that hangs is reported soon.
+
+    Raises:
+        ToolError: it takes longer than the target's ``timeout_s``, or fails; the message names the function that runs.
+    """
+    counts = np.zeros((1, model.contract.window_length + 1, model.input_size), dtype=np.int16)
+    run_on_target(program, model, counts, timeout_s=program.target.timeout_s)
+
+
 def _run_in_unicorn(
     image: Image, emulator: UnicornEmulator, orders: Sequence[Order], timeout_s: float
 ) -> Iterator[tuple[bytes, bytes]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import struct
+import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_seq.support.errors import ToolError
-from firmware_export.running.emulator_process import run_emulator, words_of
+from firmware_export.running.emulator_process import Process, run_emulator, words_of
 from firmware_export.running.mail import MAIL_BYTES, Order
 from firmware_export.toolchain.elf import ElfImage
 from firmware_export.toolchain.image import Image
@@ -59,11 +60,29 @@ def run_in_simavr(
                 file.write(struct.pack("=3I", len(order.counts), order.words_offset, order.word_bytes))
                 file.write(order.head + order.counts)
         command = [str(driver), emulator.mcu, "flash.bin", *map(str, _places(elf))]
-        done = run_emulator(command, folder, where=where, install=emulator.install, timeout_s=timeout_s)
+        done = run_emulator(
+            command,
+            folder,
+            where=where,
+            install=emulator.install,
+            timeout_s=timeout_s,
+            place=lambda driver: _running_function(elf, driver),
+        )
         if done.returncode:
             raise ToolError(f"{where}: {_with_places(elf, words_of(done)) or f'exit code {done.returncode}'}")
         delivered = (folder / "es_out.bin").read_bytes()
     return _open(delivered, orders, where)
+
+
+def _running_function(elf: ElfImage, driver: Process) -> str:
+    """End the driver, which then says which address it was at."""
+    driver.terminate()
+    try:
+        _, err = driver.communicate(timeout=5)
+    except subprocess.TimeoutExpired:
+        return ""
+    found = re.search(rb"ended at (\d+)", err)
+    return elf.place(int(found[1])) if found else ""
 
 
 def _flash(elf: ElfImage) -> bytes:

@@ -99,7 +99,9 @@ class UnicornMachine:
         try:
             import unicorn
         except ImportError as error:
-            raise ToolError(f"running {image.target.name}: unicorn is not installed; {emulator.install}") from error
+            raise ToolError(
+                f"running {image.target.name}: the package unicorn cannot be imported ({error}); {emulator.install}"
+            ) from error
         self.image = image
         self.elf = image.content
         self._error = unicorn.UcError

@@ -125,11 +125,13 @@ def build_image(
     output_folder.mkdir(parents=True, exist_ok=True)
     models = output_folder / "es_image_models.c"
     models.write_text(_models_file(names), encoding="utf-8")
+    start = target.start_source
     sources = [
         *(folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")),
         *(folder / f"{name}.c" for folder, name in zip(folders, names, strict=True)),
         *(RUNTIME_FOLDER / source for source in target.sources),
-        *(BARE_FOLDER / f"{part}.c" for part in ("es_harness", "es_memory", f"es_start_{target.start}")),
+        *(BARE_FOLDER / f"{part}.c" for part in ("es_harness", "es_memory")),
+        *(() if start is None else (start,)),
         BARE_FOLDER / ("es_wait_semihosted.c" if semihosted else "es_wait.c"),
         models,
     ]

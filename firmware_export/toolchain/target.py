@@ -2,7 +2,7 @@
 
 To add a target, write ``targets/<name>.toml``; ``edge-seq verify RUN --target <name>`` then knows it. A machine that
 needs new start code also needs ``runtime/port/bare/es_start_<start>.c``, and ``es_link_<start>.ld`` if ``es_link.ld``
-does not fit its memory layout.
+does not fit its memory layout. A target can also be given as the path of a TOML file; these files may lie beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.support.opening import load_toml
+from edge_seq.support.tables import problems_in
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.build import Compiler, find_compilers
 from firmware_export.toolchain.simavr_driver import has_simavr
@@ -31,6 +32,8 @@ class MissingToolError(ToolError):
 
 
 class _Table(BaseModel):
+    """Base of the tables of a target. The checks of StrictTable do not go with a union of emulators by kind."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -228,6 +231,8 @@ class Target(_Table):
         memory: memory of a bare machine.
         budgets: default budgets for ``edge-seq measure``.
         clock: clock for estimating latency.
+        timeout_s: time limit for the first window in an emulator, seconds. Firmware that takes longer hangs.
+        folder: folder of the file, searched for the start code and the linker script before those of the runtime.
     """
 
     name: str
@@ -242,12 +247,22 @@ class Target(_Table):
     memory: Memory | None = None
     budgets: Budgets = Budgets()
     clock: Clock | None = None
+    timeout_s: float = Field(default=30.0, gt=0)
+    folder: Path = TARGETS_FOLDER
+
+    @property
+    def start_source(self) -> Path | None:
+        """Start code of a bare machine, ``es_start_<start>.c``: beside the target's file, or of the runtime; None if
+        there is none."""
+        return self._beside_or_bare(f"es_start_{self.start}.c")
 
     @property
     def linker_script(self) -> Path:
         """Linker script of a bare machine: the one for its start code if it exists, else the common one."""
-        own = BARE_FOLDER / f"es_link_{self.start}.ld"
-        return own if own.is_file() else BARE_FOLDER / "es_link.ld"
+        return self._beside_or_bare(f"es_link_{self.start}.ld") or BARE_FOLDER / "es_link.ld"
+
+    def _beside_or_bare(self, name: str) -> Path | None:
+        return next((folder / name for folder in (self.folder, BARE_FOLDER) if (folder / name).is_file()), None)
 
     @model_validator(mode="after")
     def _bare_machines_are_whole(self) -> Target:
@@ -256,9 +271,11 @@ class Target(_Table):
             raise ValueError(f"an emulator of kind {bare[0]} needs start and the table [memory]")
         if not self.compilers and any(emulator.kind != "host" for emulator in self.emulators):
             raise ValueError("expected at least one table [[compilers]]")
-        if self.start and not (BARE_FOLDER / f"es_start_{self.start}.c").is_file():
+        if self.start and self.start_source is None:
             starts = sorted(path.stem.removeprefix("es_start_") for path in BARE_FOLDER.glob("es_start_*.c"))
-            raise ValueError(f"start {self.start!r}: there is no es_start_{self.start}.c; there are {starts}")
+            raise ValueError(
+                f"start {self.start!r}: there is no es_start_{self.start}.c beside the file; the runtime has {starts}"
+            )
         return self
 
 
@@ -270,39 +287,54 @@ def target_names(folder: Path = TARGETS_FOLDER) -> tuple[str, ...]:
 def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
     """Read and check one target.
 
+    Args:
+        name: name of a file in the folder without ``.toml``, or path of a TOML file. Verifying runs the compilers and
+            emulators that the file names.
+        folder: folder of the targets that have a name.
+
     Raises:
         ConfigError: there is no such target (the message lists all), or its file is not valid (it names each key).
 
     >>> load_target("cortex_m4").title
     'Arm Cortex-M4F'
     """
-    names = target_names(folder)
-    if name not in names:
+    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    if not path.is_file():
         raise ConfigError(
-            f"target {name!r} does not exist. Targets: {', '.join(names)}, or {ALL_TARGETS}. A new one is a file "
-            "firmware_export/targets/<name>.toml"
+            f"target {name!r} does not exist. Targets: {', '.join(target_names(folder))}, or {ALL_TARGETS}. A target "
+            "of your own is a TOML file; give its path"
         )
-    path = folder / f"{name}.toml"
+    name = path.stem
     try:
-        return Target.model_validate({**load_toml(path), "name": name})
+        content = load_toml(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"target {name}: {path.name} cannot be read as TOML: {error}") from error
+    try:
+        return Target.model_validate({**content, "name": name, "folder": path.absolute().parent})
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']) or 'file'}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        )
-        raise ConfigError(f"target {name}: {path.name}: {problems}") from error
+        raise ConfigError(f"target {name}: {path.name}: {problems_in(error, Target, top='file')}") from error
 
 
-def choose_targets(names: list[str] | tuple[str, ...], folder: Path = TARGETS_FOLDER) -> tuple[Target, ...]:
-    """Load the named targets, each once, in the given order. ``all`` stands for every target.
+def choose_targets(
+    names: list[str] | tuple[str, ...], folder: Path = TARGETS_FOLDER, *, timeout_s: float | None = None
+) -> tuple[Target, ...]:
+    """Load the named targets, each once, in the given order. ``all`` stands for every target that has a name.
+
+    Args:
+        names: names of targets, or paths of TOML files.
+        folder: folder of the targets that have a name.
+        timeout_s: time limit for the first window in an emulator, seconds; None for that of each target.
 
     Raises:
-        ConfigError: see :func:`load_target`.
+        ConfigError: see :func:`load_target`; or two targets have the same name.
     """
     wanted = [part for name in names for part in (target_names(folder) if name == ALL_TARGETS else (name,))]
-    return tuple(load_target(name, folder) for name in dict.fromkeys(wanted))
+    targets = [load_target(name, folder) for name in dict.fromkeys(wanted)]
+    for target in targets:
+        if sum(target.name == other.name for other in targets) > 1:
+            raise ConfigError(f"targets {', '.join(wanted)}: two have the name {target.name!r}; rename a file")
+    changes = {} if timeout_s is None else {"timeout_s": timeout_s}
+    return tuple(target.model_copy(update=changes) for target in targets)
 
 
 def find_target_compiler(target: Target, name: str | None = None) -> tuple[Compiler, CompilerChoice]:

@@ -164,10 +164,10 @@ def document(rows: list[Row], shares: list[tuple[str, float]]) -> str:
     operators = "\n".join(f"| {name} | {100 * share:.1f} % |" for name, share in shares if share >= 0.005)
     return f"""# How fast the host evaluates windows
 
-Written by `{COMMAND}`. One
-thread, in one run, in turns; microseconds of processor time for one window, medians. A ratio above 1 in "float / C"
-means that the C takes less time than ONNX Runtime's float graph. Neither has preprocessing: with it, the float graph
-is a `Scan`, and slower by far.
+`{COMMAND}` wrote this page. The table has medians of processor time
+for one window in microseconds. Each engine ran on one thread, and all took turns within one run. A ratio above 1 in
+"float / C" means that the C takes less time than ONNX Runtime's float graph. The models have no preprocessing: with it
+the float graph is a `Scan`, which is much slower.
 
 {_machine()}; ONNX Runtime {onnxruntime.__version__}; `{find_compiler().name} {" ".join(FAST_FLAGS)}`.
 
@@ -175,21 +175,20 @@ is a `Scan`, and slower by far.
 
 The C's logits equal those of the integer graph; the run that wrote this compared them.
 
-## Where the integer graph spends it
+## Time of the integer graph by operator
 
-car LSTM, batch 256, share of the time in nodes, from ONNX Runtime's own profile (it adds to each node's time, and most
-to the many small ones):
+The table has each operator's share of the time of all nodes, for the car LSTM at batch 256. ONNX Runtime's profiler
+measured it. Profiling makes each node slower, the many small ones most.
 
 | operator | share |
 |---|--:|
 {operators}
 
-`MatMul` multiplies int32, for which there is no tuned kernel: a matrix product of the whole batch, step by step, is
-what the float `LSTM` node does in few fast calls. `Div`, `BitwiseAnd`, `Sub` and part of `Add` and `Mul` are shifts to
-the right and products of 32 by 16 bits: ONNX shifts unsigned numbers alone and divides towards zero, so that one
-instruction of C is three nodes, each of which reads and writes a whole tensor, and an integer division is not
-vectorised. `GatherElements`, `Reshape` and `Shape` look the activation up. At batch 1 what a node costs by being there
-is nearly all.
+ONNX Runtime has no tuned kernel for `MatMul` of int32; the float `LSTM` node computes the same products of the whole
+batch in a few fast calls. `Div`, `BitwiseAnd`, `Sub` and part of `Add` and `Mul` are right shifts and products of 32 by
+16 bits. ONNX shifts unsigned numbers only, and its division rounds towards zero. So one instruction of C becomes three
+nodes, each of which reads and writes a whole tensor, and integer division is not vectorised. `GatherElements`,
+`Reshape` and `Shape` look up the activation. At batch 1 nearly all of the time is the fixed cost of starting each node.
 """
 
 

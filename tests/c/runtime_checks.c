@@ -279,9 +279,14 @@ static void check_bad_states(unsigned index)
         WITH(put(bad + 12, 0u - ((uint32_t)1 << model->memory_bits) - 1u, 4));
     }
     if (model->pool_words) { /* a sum beyond step * 2^15 */
+        const unsigned units = 4u * model->layers[model->num_layers - 1u].own_quads;
         const uint32_t limit = 32768u * (good[8] + 256u * good[9]);
         WITH(put(bad + pool_at, limit + 1u, 4));
         WITH(put(bad + pool_at, 0u - limit - 1u, 4));
+        if (model->pool_words > units || model->num_reciprocals == 0u) { /* the largest operand of the first unit */
+            WITH(put(bad + stage_at - 4u * units, 32768u, 4));
+            WITH(put(bad + stage_at - 4u * units, 0u - 32769u, 4));
+        }
         if (model->layers[model->num_layers - 1u].hidden_size % 4 != 0) {
             WITH(put(bad + stage_at - 4, 1, 4)); /* padding */
         }

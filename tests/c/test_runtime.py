@@ -15,6 +15,7 @@ from edge_seq.arithmetic.tables import ARGUMENT_MAX, table_tanh
 from edge_seq.ir.model import IntModel
 from firmware_export.emission.emit import RUNTIME_FOLDER, export_c
 from firmware_export.emission.golden import make_golden
+from firmware_export.packages.common.exported import read_exported
 from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
 from firmware_export.toolchain.target import (
     MissingToolError,
@@ -27,7 +28,6 @@ from tests.c.cases import cases_header
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
 HERE = Path(__file__).parent
-EXAMPLE = RUNTIME_FOLDER.parent / "examples" / "host_demo.c"
 
 
 @pytest.fixture
@@ -104,13 +104,15 @@ def test_interface_on_arm_with_neon(
     require_no_failure([emulator.program, str(program)], len(zoo_folders))
 
 
-def build_demo(folder: Path, compiler: Compiler) -> Path:
-    """The example compiles as its comment says, with warnings as errors."""
-    sources = [folder / "car.c", folder / "car_golden.c", *sorted((folder / "runtime/src").glob("*.c")), EXAMPLE]
+def build_example(folder: Path, compiler: Compiler) -> Path:
+    """The example that reads samples from stdin, with warnings as errors."""
+    files = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.[chj]*")}
+    example = folder / "car_stream.c"
+    example.write_text(read_exported(files).text("stream.c"))
     return compile_c(
         compiler,
-        sources,
-        folder / "host_demo",
+        [folder / "car.c", folder / "car_golden.c", *sorted((folder / "runtime/src").glob("*.c")), example],
+        folder / "stream",
         flags=[*STRICT_FLAGS, "-O2"],
         include_folders=[folder / "runtime/include", folder],
     )
@@ -121,11 +123,11 @@ def car(request: pytest.FixtureRequest) -> IntModel:
     return quantized_model(spec(request.param, 6, window_length=10, step="difference"), name="car", seed=3)
 
 
-def test_host_demo(car: IntModel, compiler: Compiler, tmp_path: Path) -> None:
+def test_the_example_prints_the_labels(car: IntModel, compiler: Compiler, tmp_path: Path) -> None:
     counts = random_counts(12, 10, 3, sigma=600)
     golden = make_golden(car, counts)
     export_c(car, golden, tmp_path)
-    program = build_demo(tmp_path, compiler)
+    program = build_example(tmp_path, compiler)
     lines = "\n".join(" ".join(map(str, sample)) for sample in counts.reshape(-1, 3).tolist())
     done = subprocess.run([str(program)], input=lines, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:-1] == [car.labels[label] for label in golden.labels[:, 0]]
@@ -143,7 +145,7 @@ def test_self_test_fails_on_a_changed_weight(car: IntModel, compiler: Compiler, 
         changed = text[: found.start(1)] + str(weight - 256 if weight > 0 else weight + 256) + text[found.end(1) :]
         source.write_text(changed)
         done = subprocess.run(
-            [str(build_demo(tmp_path, compiler))], input="", capture_output=True, text=True, check=False
+            [str(build_example(tmp_path, compiler))], input="", capture_output=True, text=True, check=False
         )
         assert done.returncode == 1
         assert "does not compute what the reference computes" in done.stderr

@@ -9,13 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.documents import HOW_TO, README, ROOT, TUTORIAL, block, run_shell
+from tests.cli.documents import HOW_TO, README, TUTORIAL, block, run_shell
+from tests.zoo import quantized_model, random_counts, spec
 
 
 @pytest.mark.parametrize("document", [README, TUTORIAL], ids=lambda document: document.name)
 def test_the_c_program_is_the_example(document: Path) -> None:
-    example = ROOT / "firmware_export" / "examples" / "host_demo.c"
-    assert block(document, "demo.c") == example.read_text(encoding="utf-8")
+    from edge_seq.pipeline.exports import render_c
+    from firmware_export.packages.common.registry import render_package
+
+    c_files = render_c(quantized_model(spec("gru", 1), name="car"), random_counts(1, 7, 3))
+    texts = {path.removeprefix("c/"): data.decode() for path, data in c_files.items()}
+    example = render_package("plain", texts)["examples/car_stream.c"].decode()
+    assert block(document, "demo.c") == example
 
 
 def test_the_readme_is_short() -> None:
@@ -25,7 +31,6 @@ def test_the_readme_is_short() -> None:
 def test_from_a_csv_to_running_c(tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("the README's last command needs a C compiler called cc")
-    (tmp_path / "demo.c").write_text(block(README, "demo.c"))
     # A target whose tools are missing is skipped, and said to be.
     run_shell(block(README, "shell") + block(HOW_TO / "verify-on-a-target.md", "chip"), tmp_path)
 

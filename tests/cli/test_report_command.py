@@ -49,7 +49,7 @@ from edge_seq.support.results import from_plain
 from edge_seq.workflow.decide import decide_run
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.export import export_run
-from edge_seq.workflow.folder import RunFolder
+from edge_seq.workflow.folder import RunFolder, writing
 from edge_seq.workflow.measure import measure_run
 from edge_seq.workflow.report import gather, write_report
 from edge_seq.workflow.robustness import run_robustness
@@ -563,7 +563,7 @@ def test_a_distance_is_told_and_its_option_given(run: Path) -> None:
 def test_failed_parity_and_overruns_are_limits(whole: Path) -> None:
     figures = figures_of(whole)
     assert figures.verify is not None
-    failed = {**figures.verify, "rungs": [{"verdict": "failed"}]}
+    failed = replace(figures.verify, rungs=(replace(figures.verify.rungs[0], verdict="failed"),))
     over = TargetReport(MEASURED, {"max_ram": 1}, ("max_ram is 1, found 2",), ())
     limits = limits_of(replace(figures, verify=failed, measure=MeasureReport("0" * 64, False, (over,))))
     assert "PARITY FAILED: an export does not compute the same as the scored model. Do not deploy it." in limits
@@ -602,6 +602,14 @@ def test_a_disturbance_that_costs_5_points_is_a_limit(whole: Path) -> None:
     swept = replace(figures.robustness, sweeps=(SweepScores("rate", "rate", 1, points),))
     limits = limits_of(replace(figures, robustness=swept))
     assert "rate: at 1.2 accuracy is 80.0 %, 90.0 % as trained." in limits
+
+
+def test_a_run_that_another_process_writes_to_gets_no_page_but_can_be_read(run: Path, tmp_path: Path) -> None:
+    with writing(RunFolder(run)):
+        with pytest.raises(ConfigError, match="another process writes to it"):
+            write_report(run)
+        assert not (run / "reports" / "report.html").exists()
+        assert write_report(run, tmp_path / "page.html")[1].is_file()
 
 
 def test_a_page_is_not_written_over_a_folder_or_into_a_file(run: Path) -> None:

@@ -54,11 +54,12 @@ def test_the_board_of_qemu_without_warnings(tmp_path: Path) -> None:
     source = PORT_FOLDER / "board_qemu" / "es_board_qemu.c"
     tool = compiler("arm-none-eabi-gcc", "-mthumb", "-mcpu=cortex-m4")
     flags = [*STRICT_FLAGS, "-ffreestanding", "-O2", "-c"]
-    compile_c(tool, [source], tmp_path / "x.o", flags=flags, include_folders=INCLUDES)
+    compile_c(tool, [source], tmp_path / "x.o", flags=flags, include_folders=[*INCLUDES, PORT_FOLDER / "bare"])
 
 
 def test_the_port_of_arduino_compiles(tmp_path: Path) -> None:
     flags = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-O2", "-c"]
+    flags.append("-DARDUINO=10819")
     port = PORT_FOLDER / "arduino"
     compile_c(
         compiler("g++"),

@@ -15,7 +15,7 @@ from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.ir.model import IntModel
 from edge_seq.live.run import Decision, decide
 from edge_seq.live.samples import UNKNOWN
-from edge_seq.pipeline.logits import int_probabilities
+from edge_seq.pipeline.logits import probabilities_of
 from tests.cli.conftest import ok
 
 
@@ -63,7 +63,7 @@ def decide_four_times(model: IntModel, onnx: Path, port: str, folder: Path, *, w
     path.write_text("\n".join([",".join(["t", *contract.channel_names]), *lines]) + "\n")
     printed = [json.loads(line) for line in ok("run", onnx, "--source", path, "--json").out.splitlines()]
     of_file = [named(one["label"], one.get("decision")) for one in printed]
-    evaluated = int_probabilities(model, counts.reshape(windows, length, -1)).argmax(axis=1)
+    evaluated = probabilities_of(model, counts.reshape(windows, length, -1)).argmax(axis=1)
     decided: list[str | None] = [None] * windows
     if model.readout.decision is not None:
         due = run_reference(model, counts[np.newaxis]).values["decision"][0, length - 1 :: length, 0]

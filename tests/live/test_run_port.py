@@ -20,7 +20,7 @@ from edge_seq.device.twin import Twin
 from edge_seq.ir.contract import Channel
 from edge_seq.live.samples import RateMeter, contract_of, is_port, require_contract
 from edge_seq.parity.device_rungs import require_same_board
-from edge_seq.pipeline.logits import int_probabilities
+from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.support.errors import ContractError, ParityError, PortLostError
 from firmware_export.running.board import Firmware, RunningBoard, start_board
 from tests.cli.conftest import edge_seq, ok
@@ -42,7 +42,7 @@ def test_file_stream_evaluate_and_board_give_the_same_labels(
     exports: Exports, board: RunningBoard, tmp_path: Path
 ) -> None:
     model, counts = exports.model, np.tile(recording(), (2, 1))[: WINDOWS * WINDOW]
-    evaluated = int_probabilities(model, counts.reshape(WINDOWS, WINDOW, 3)).argmax(axis=1)
+    evaluated = probabilities_of(model, counts.reshape(WINDOWS, WINDOW, 3)).argmax(axis=1)
     expected = [model.labels[label] for label in evaluated]
     assert len(set(expected)) > 1
     (tmp_path / "same.csv").write_text(csv_of(counts))

@@ -13,7 +13,7 @@ from edge_seq.backends.onnx import float_export as onnx_float
 from edge_seq.backends.onnx.float_export import export_onnx_float
 from edge_seq.backends.onnx.run import open_onnx, run_steps_onnx, run_window
 from edge_seq.backends.reference_float import run_float
-from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kind_names import POOLINGS, CellName
 from edge_seq.ir.kinds import Gru, Rnn, row_groups
 from edge_seq.ir.model import FloatModel
 from edge_seq.scores.metrics import softmax
@@ -79,7 +79,7 @@ def test_streams_are_the_windows_they_are_cut_into(name: str) -> None:
     assert (found["label"][:, ~due] == -1).all()
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_carried_states_are_those_of_one_long_window(pooling: Any) -> None:
     shape = zoo.spec("gru", 5, step="difference", at_window_end="carry", label_every="sample", pooling=pooling)
     model = zoo.random_float_model(shape)
@@ -88,8 +88,10 @@ def test_carried_states_are_those_of_one_long_window(pooling: Any) -> None:
     states = run_float(model, counts).values["layer0.hidden_state"]
     for t, step in enumerate(steps):
         assert np.abs(step["layer0.hidden_state.next"] - states[:, t]).max() < TOLERANCE
-        begin = t // 7 * 7 if pooling == "mean" else t  # a mean starts again with each window
-        logits = states[:, begin : t + 1].mean(axis=1) @ model.head.weight_input.T + model.head.bias
+        window = states[:, t // 7 * 7 : t + 1]  # a mean or a largest value starts again with each window
+        mean, largest = window.mean(axis=1), window.max(axis=1)
+        seen = {"last": [states[:, t]], "mean": [mean], "max": [largest], "mean_max": [mean, largest]}[pooling]
+        logits = np.concatenate(seen, axis=1) @ model.head.weight_input.T + model.head.bias
         assert np.abs(step["logits"] - logits).max() < TOLERANCE
 
 
@@ -116,6 +118,7 @@ def test_windows_are_those_of_torch(cell: str) -> None:
         contract=template.contract,
         normalisation=template.number_format.normalisation,
         readout=template.readout,
+        nonlinearity="tanh",
     )
     counts = _counts(model, 7)
     with torch.no_grad():

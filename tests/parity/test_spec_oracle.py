@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
 from edge_seq.ir.decision import DecisionStage
+from edge_seq.ir.kind_names import POOLINGS
 from edge_seq.ir.kinds import Rnn
 from edge_seq.ir.model import IntModel, Readout
 from edge_seq.ir.rows import IntRows
@@ -21,7 +22,7 @@ from tests.zoo import CELLS, Spec, awkward_specs, extreme_counts, extreme_model,
 HIDDEN_SIZES = ((1,), (3,), (5,), (33,), (3, 5), (1, 3, 5))
 READOUTS = tuple(
     (pooling, label_every, at_window_end)
-    for pooling in ("last", "mean")
+    for pooling in POOLINGS
     for label_every in ("window", "sample")
     for at_window_end in ("reset", "carry")
 )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.data.readers import load_dataset
-from edge_seq.data.simulator.simulate import CarStatesOptions, simulate_car_states
+from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.data.source import load_source
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.model import IntModel

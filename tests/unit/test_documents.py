@@ -131,11 +131,53 @@ def test_links_between_files_become_links_between_pages(markdown: str, page: str
     assert HOOKS.link_pages(markdown, page).rstrip() == expected.rstrip()
 
 
-def test_the_files_named_for_contributors_are_there() -> None:
+TOP = ("edge_seq", "firmware_export", "tests", "docs", "datasets", "constraints", ".ci")
+PATH = re.compile(rf"(?:{'|'.join(map(re.escape, TOP))})(?:/[\w.*{{}},-]+)+/?")
+
+
+def named_paths(text: str) -> set[str]:
+    """Files and folders of the repository that a text names as code, with ``{a,b}`` written out."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    found = {code for code in re.findall(r"`([^`<>\s]+)`", prose) if PATH.fullmatch(code)}
+    while any("{" in name for name in found):
+        for name in [name for name in found if "{" in name]:
+            before, choices, after = re.split(r"[{}]", name, maxsplit=2)
+            found = (found - {name}) | {before + choice + after for choice in choices.split(",")}
+    return found
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_files_that_a_document_names_are_there(path: Path) -> None:
+    named = named_paths(path.read_text(encoding="utf-8"))
+    assert sorted(name for name in named if not any(ROOT.glob(name.rstrip("/")))) == []
+
+
+def test_a_file_that_does_not_exist_is_found() -> None:
+    text = (
+        "`edge_seq/cli/fly.py`, `firmware_export/runtime/{include,src}`, `edge-seq verify`\n```\n`docs/none.md`\n```\n"
+    )
+    assert named_paths(text) == {
+        "edge_seq/cli/fly.py",
+        "firmware_export/runtime/include",
+        "firmware_export/runtime/src",
+    }
+    assert len(named_paths((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))) > 40
+
+
+def test_the_names_for_contributors_are_those_of_the_code() -> None:
+    """Functions, classes and constants that the guide names, such as READERS, exist."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`((?:edge_seq|firmware_export|tests|docs)/[\w./-]+)`", text))
+    named = {
+        word
+        for code in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+        if re.fullmatch(r"[A-Za-z_][\w.]*(\(.*\))?", code)
+        for word in re.findall(r"\w+", code.partition("(")[0])
+    }
+    sources = [path for top in TOP[:3] for path in (ROOT / top).rglob("*.[pch]*") if path.suffix in (".py", ".c", ".h")]
+    there = set(re.findall(r"\w+", "\n".join(path.read_text(encoding="utf-8") for path in sources)))
+    there |= set(re.findall(r"\w+", " ".join(path.name for path in (*sources, *ROOT.iterdir()))))
     assert len(named) > 40
-    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+    assert sorted(named - there) == []
 
 
 def test_every_included_document_is_there() -> None:

@@ -62,10 +62,10 @@ def _scores(graph: Graph, stage: DecisionStage, logits: str, states: Mapping[str
     return _smoothed(graph, stage, fresh, states[SCORES], states[PRIMED])
 
 
-def _excess(graph: Graph, distance: UnknownDistance, operands: str, logits: str) -> str:
+def _excess(graph: Graph, model: IntModel, distance: UnknownDistance, operands: str, logits: str) -> str:
     """Sum of |v - centroid| minus the radius of the label, int32 [batch, 1], Q7."""
     centroids = np.array(distance.centroids, dtype=np.int32)
-    drop = np.where(is_coarse(centroids.shape[1]), 0, COARSE_DROP)
+    drop = np.where(is_coarse(model.hidden_sizes[-1], model.readout.parts), 0, COARSE_DROP)
     shifts = fixed.Shifts.of(drop, drop > 0)
     names = {key: graph.constant(values, f"distance.{key}") for key, values in vars(shifts).items()}
     seen = fixed.shift_by(graph, operands, names["half"], names["low_bits"], names["divisor"])
@@ -120,7 +120,7 @@ def decide(
     target = _target(graph, stage, scores, decided)
     by_distance = {}
     if stage.unknown_distance is not None:
-        fresh = _excess(graph, stage.unknown_distance, operands, logits)
+        fresh = _excess(graph, model, stage.unknown_distance, operands, logits)
         excess = _smoothed(graph, stage, fresh, states[EXCESS], states[PRIMED])
         by_distance[EXCESS] = excess
         target = graph.add("Where", graph.add("Greater", excess, graph.scalar(0)), graph.scalar(0), target)

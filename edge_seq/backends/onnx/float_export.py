@@ -20,12 +20,25 @@ import onnx
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.onnx.graph import BATCH, FLOAT, INT16, INT64, TIME, Form, Graph, Port, add_scan, to_model
+from edge_seq.backends.onnx.graph import (
+    BATCH,
+    FLOAT,
+    INT16,
+    INT64,
+    TIME,
+    Form,
+    Graph,
+    Port,
+    add_scan,
+    side_by_side,
+    to_model,
+)
 from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step, preprocess_window
 from edge_seq.backends.onnx.window import (
-    POOL_SUM,
+    POOLS,
     STEP_IN_WINDOW,
+    add_to_pool,
     begin_again,
     count_sample,
     label_of,
@@ -33,7 +46,7 @@ from edge_seq.backends.onnx.window import (
     window_states,
 )
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of
-from edge_seq.ir.model import FloatModel
+from edge_seq.ir.model import FloatModel, Statistic
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 
@@ -95,7 +108,7 @@ def float_states(model: FloatModel) -> tuple[Port, ...]:
     """State inputs of the step model, in order, after ``counts``. All are zero (false) after a reset.
 
     Each layer has ``layer0.hidden_state`` float32 [batch, H], an LSTM also ``layer0.cell_state``. The states of
-    preprocessing and of the window are those of the integer model, except that ``pool_sum`` is float32.
+    preprocessing and of the window are those of the integer model, except that pools are float32.
     """
     layers = [
         Port(f"layer{index}.{name}", FLOAT, (BATCH, hidden_size(cell)))
@@ -197,18 +210,49 @@ def _logits(graph: Graph, model: FloatModel, state: str) -> str:
 
 
 def _pooled(graph: Graph, model: FloatModel, outputs: str, last: str) -> str:
-    """Input of the head, [batch, H] or [batch, time, H], from outputs [time, batch, H] and last state [1, batch, H]."""
-    each = model.readout.label_every == "sample"
-    if model.readout.pooling == "last":
-        return graph.add("Transpose", outputs, perm=[1, 0, 2]) if each else graph.add("Squeeze", last, graph.axes(0))
-    if not each:
-        return graph.add("ReduceMean", outputs, graph.axes(0), keepdims=0)
+    """Input of the head, [batch, N] or [batch, time, N], from outputs [time, batch, H] and last state [1, batch, H]."""
+    each, statistics = model.readout.label_every == "sample", model.readout.statistics
+    if each:
+        after_each = [_running(graph, one, outputs) for one in statistics] or [outputs]
+        return graph.add("Transpose", side_by_side(graph, after_each, axis=2), perm=[1, 0, 2])
+    reduced = [_REDUCTIONS[one] for one in statistics]
+    pooled = [graph.add(op, outputs, graph.axes(0), keepdims=0) for op in reduced]
+    return side_by_side(graph, pooled, axis=1) if pooled else graph.add("Squeeze", last, graph.axes(0))
+
+
+_REDUCTIONS: dict[Statistic, str] = {"mean": "ReduceMean", "max": "ReduceMax"}
+
+
+def _running(graph: Graph, statistic: Statistic, outputs: str) -> str:
+    """Mean or largest value of the outputs [time, batch, H] up to each step."""
+    match statistic:
+        case "mean":
+            return _running_mean(graph, outputs)
+        case "max":
+            return _running_max(graph, outputs)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _running_max(graph: Graph, outputs: str) -> str:
+    """A ``Scan`` over time, because no node exists."""
+    body = graph.body()
+    shape = (BATCH, "units")
+    before, slice_ = (Port(graph.unique(name), FLOAT, shape) for name in ("largest.before", "largest.state"))
+    after = before.renamed(body.add("Max", before.name, slice_.name, name="largest"))
+    result = before.renamed(body.rename(after.name, "largest.output"))
+    start = graph.add("Gather", outputs, graph.scalar(0, np.int64), axis=0)
+    _, (largest,) = add_scan(graph, body, [before, slice_], [after, result], [start], (outputs,), ("pool_max",), axis=0)
+    return largest
+
+
+def _running_mean(graph: Graph, outputs: str) -> str:
     sums = graph.add("CumSum", outputs, graph.scalar(0, np.int64))
     time = graph.add("Squeeze", graph.add("Shape", outputs, start=0, end=1), graph.axes(0))
     one = graph.scalar(1, np.int64)
     counts = graph.add("Range", one, graph.add("Add", time, one), one)
     column = graph.add("Unsqueeze", graph.add("Cast", counts, to=FLOAT), graph.axes(1, 2))
-    return graph.add("Transpose", graph.add("Div", sums, column), perm=[1, 0, 2])
+    return graph.add("Div", sums, column)
 
 
 def _window_model(model: FloatModel) -> onnx.ModelProto:
@@ -247,9 +291,14 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
 
     moment = count_sample(graph, model, states[STEP_IN_WINDOW])
     after[STEP_IN_WINDOW] = moment.count
-    if model.readout.pooling == "mean":
-        after[POOL_SUM] = graph.add("Add", states[POOL_SUM], below)
-        below = graph.add("Div", after[POOL_SUM], graph.add("Cast", moment.count, to=FLOAT))
+    pooled = []
+    for statistic in model.readout.statistics:
+        pool = POOLS[statistic]
+        after[pool] = add_to_pool(graph, statistic, states[pool], below, moment)
+        pooled.append(after[pool])
+        if statistic == "mean":
+            pooled[-1] = graph.add("Div", after[pool], graph.add("Cast", moment.count, to=FLOAT))
+    below = side_by_side(graph, pooled or [below], axis=1)
     computed = _logits(graph, model, below)
     nothing = graph.scalar(0, np.float32)
     logits = where_due(graph, model, moment, computed, nothing, LOGITS)

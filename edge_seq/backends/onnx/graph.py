@@ -128,6 +128,11 @@ class Graph:
         return self.add("ConstantOfShape", shape, name=f"{port.name}.zero", value=value)
 
 
+def side_by_side(graph: Graph, values: Sequence[str], *, axis: int) -> str:
+    """Concatenate values; a single one is itself."""
+    return values[0] if len(values) == 1 else graph.add("Concat", *values, axis=axis)
+
+
 def add_scan(
     graph: Graph,
     body: Graph,

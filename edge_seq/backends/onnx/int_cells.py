@@ -14,7 +14,7 @@ from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of, row_groups
-from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
+from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, operand_columns
 
 Int32 = NDArray[np.int32]
 OPERANDS: StateName = "operands"
@@ -28,19 +28,26 @@ def cell_states(cell: Layer[IntRows], index: int) -> tuple[Port, ...]:
     return tuple(Port(f"layer{index}.{name}", INT32, (BATCH, hidden_size(cell))) for name in kind_of(cell).saved)
 
 
-def _matrix(rows: IntRows, inputs: int, hidden: int) -> Int32:
+def _matrix(rows: IntRows, inputs: int, hidden: int, parts: int) -> Int32:
     """Weight matrix int32 [inputs + hidden, R] for inputs and own operands; zero for inputs that rows do not see."""
-    seen = rows.wide.astype(np.int32) if rows.wide.shape[1] else effective_weights(rows.narrow_input)
+    if rows.wide.shape[1]:
+        seen = rows.wide.astype(np.int32)
+    elif rows.narrow_input.shape[1]:
+        seen = effective_weights(rows.narrow_input)[:, operand_columns(inputs // parts, parts)]
+    else:
+        seen = np.zeros((len(rows.bias), 0), dtype=np.int32)
     own = effective_weights(rows.narrow_hidden)
     matrix = np.zeros((inputs + hidden, len(rows.bias)), dtype=np.int32)
     if seen.shape[1]:
-        matrix[:inputs] = seen[:, :inputs].T  # padding is left out, as it multiplies zeros
+        matrix[:inputs] = seen.T  # padding is left out, as it multiplies zeros
     if own.shape[1]:
         matrix[inputs:] = own[:, :hidden].T
     return matrix
 
 
-def scaled_rows(graph: Graph, rows: Sequence[IntRows], seen: str, inputs: int, hidden: int, name: str) -> str:
+def scaled_rows(
+    graph: Graph, rows: Sequence[IntRows], seen: str, inputs: int, hidden: int, name: str, *, parts: int = 1
+) -> str:
     """Append y = mulw(acc, m) for several groups of rows side by side.
 
     Args:
@@ -50,11 +57,12 @@ def scaled_rows(graph: Graph, rows: Sequence[IntRows], seen: str, inputs: int, h
         inputs: number of inputs.
         hidden: number of own operands.
         name: prefix of the constants.
+        parts: number of parts of the inputs, each of which is padded in the rows.
 
     Returns:
         int32 [batch, groups * R].
     """
-    matrix = np.concatenate([_matrix(group, inputs, hidden) for group in rows], axis=1)
+    matrix = np.concatenate([_matrix(group, inputs, hidden, parts) for group in rows], axis=1)
     bias = np.concatenate([group.bias for group in rows])
     multiplier = np.concatenate([group.multiplier for group in rows]).astype(np.int32)
     product = graph.add("MatMul", seen, graph.constant(matrix, f"{name}.weights"))

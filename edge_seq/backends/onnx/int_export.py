@@ -23,20 +23,33 @@ import onnx
 
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.decision import Decided, decide, decision_states
-from edge_seq.backends.onnx.graph import BATCH, INT16, INT32, INT64, TIME, Form, Graph, Port, add_scan, to_model
+from edge_seq.backends.onnx.graph import (
+    BATCH,
+    INT16,
+    INT32,
+    INT64,
+    TIME,
+    Form,
+    Graph,
+    Port,
+    add_scan,
+    side_by_side,
+    to_model,
+)
 from edge_seq.backends.onnx.int_cells import cell_states, scaled_rows, step_cell
 from edge_seq.backends.onnx.metadata import COUNTS, DECISION, LABEL, LOGITS, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step
 from edge_seq.backends.onnx.window import (
-    POOL_SUM,
+    POOLS,
     STEP_IN_WINDOW,
+    add_to_pool,
     begin_again,
     count_sample,
     label_of,
     where_due,
     window_states,
 )
-from edge_seq.ir.model import IntModel
+from edge_seq.ir.model import POOLED_NAMES, IntModel
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 
@@ -114,12 +127,16 @@ def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *,
 
     moment = count_sample(graph, model, states[STEP_IN_WINDOW])
     after[STEP_IN_WINDOW] = moment.count
-    if model.readout.pooling == "mean":
-        after[POOL_SUM] = graph.add("Add", states[POOL_SUM], below)
-        below = _mean(graph, model, after[POOL_SUM], moment.count)
+    pooled = []
+    for statistic in model.readout.statistics:
+        pool, name = POOLS[statistic], POOLED_NAMES[statistic]
+        after[pool] = add_to_pool(graph, statistic, states[pool], below, moment)
+        pooled.append(_mean(graph, model, after[pool], moment.count) if statistic == "mean" else after[pool])
         if trace:
-            traced["pooled"] = (where_due(graph, model, moment, below, graph.scalar(0), "pooled"), width)
-    computed = scaled_rows(graph, (model.head,), below, width, 0, "head")
+            traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
+    parts = len(pooled) or 1
+    below = side_by_side(graph, pooled or [below], axis=1)
+    computed = scaled_rows(graph, (model.head,), below, parts * width, 0, "head", parts=parts)
     logits = where_due(graph, model, moment, computed, graph.scalar(0), "due_logits")
     label = label_of(graph, model, moment, computed)
     stage, decided = model.readout.decision, None

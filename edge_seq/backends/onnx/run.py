@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,15 @@ class OnnxModel:
     contract: SensorContract
     readout: Readout
     model_sha256: str
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return tuple(output.name for output in self.session.get_outputs())
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Compute all outputs, by name."""
+        return dict(zip(self.outputs, self.session.run(self.outputs, dict(inputs)), strict=True))
 
 
 def load_onnx(path: Path) -> OnnxModel:
@@ -156,9 +166,10 @@ def require_made_from(onnx_model: OnnxModel, model: FloatModel | IntModel, *, wh
         )
 
 
-def _require(onnx_model: OnnxModel, form: Form) -> None:
+def _check(onnx_model: OnnxModel, form: Form, counts: NDArray[np.int16]) -> None:
     if onnx_model.form != form:
         raise ModelError(f"running ONNX: this is a {onnx_model.form} model; load the {form} model of the export")
+    check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
 
 
 def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
@@ -176,10 +187,8 @@ def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
         ModelError: the model has the other form.
         DataError: the counts are not int16 [B, T, C] with at least one step.
     """
-    _require(onnx_model, "window")
-    check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
-    names = [output.name for output in onnx_model.session.get_outputs()]
-    return dict(zip(names, onnx_model.session.run(names, {COUNTS: counts}), strict=True))
+    _check(onnx_model, "window", counts)
+    return onnx_model.run({COUNTS: counts})
 
 
 def initial_states(onnx_model: OnnxModel, batch: int) -> Arrays:
@@ -206,12 +215,10 @@ def run_steps_onnx(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Iterator
         ModelError: the model has the other form.
         DataError: the counts are not int16 [B, T, C] with at least one step.
     """
-    _require(onnx_model, "step")
-    check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
-    names = [output.name for output in onnx_model.session.get_outputs()]
+    _check(onnx_model, "step", counts)
     states = initial_states(onnx_model, len(counts))
     for t in range(counts.shape[1]):
-        outputs = dict(zip(names, onnx_model.session.run(names, {COUNTS: counts[:, t], **states}), strict=True))
+        outputs = onnx_model.run({COUNTS: counts[:, t], **states})
         states = {name: outputs[name + NEXT] for name in states}
         yield outputs
 

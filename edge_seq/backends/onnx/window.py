@@ -10,21 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from typing_extensions import assert_never
 
 from edge_seq.backends.onnx.graph import BATCH, BOOL, FLOAT, INT32, Graph, Port
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.model import FloatModel, IntModel, Statistic
 
-STEP_IN_WINDOW, POOL_SUM = "step_in_window", "pool_sum"
+STEP_IN_WINDOW = "step_in_window"
+POOLS: dict[Statistic, str] = {"mean": "pool_sum", "max": "pool_max"}  # states by what is made of them
 NO_LABEL = -1
 NEXT = ".next"  # the input `name` of a state has the output `name.next`
 
 
 def window_states(model: FloatModel | IntModel, pool_dtype: int) -> tuple[Port, ...]:
-    """States ``step_in_window`` int32 [batch, 1] and, for mean pooling, ``pool_sum`` [batch, H]. Zero after a reset."""
-    count = Port(STEP_IN_WINDOW, INT32, (BATCH, 1))
-    if model.readout.pooling == "last":
-        return (count,)
-    return Port(POOL_SUM, pool_dtype, (BATCH, model.hidden_sizes[-1])), count
+    """States ``step_in_window`` int32 [batch, 1] and, if the head sees a mean, ``pool_sum``, if it sees the largest
+    values, ``pool_max``, [batch, H]. Zero after a reset."""
+    pools = (POOLS[one] for one in model.readout.statistics)
+    ports = (Port(name, pool_dtype, (BATCH, model.hidden_sizes[-1])) for name in pools)
+    return *ports, Port(STEP_IN_WINDOW, INT32, (BATCH, 1))
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,18 @@ def count_sample(graph: Graph, model: FloatModel | IntModel, step_in_window: str
     """Append the counting of this sample."""
     count = graph.add("Add", step_in_window, graph.scalar(1))
     return Moment(count, graph.add("Equal", count, graph.scalar(model.contract.window_length), name="window_ends"))
+
+
+def add_to_pool(graph: Graph, statistic: Statistic, before: str, value: str, moment: Moment) -> str:
+    """The sum or the largest of the values [batch, H] since the window began, with one more."""
+    match statistic:
+        case "mean":
+            return graph.add("Add", before, value)
+        case "max":
+            is_first = graph.add("Equal", moment.count, graph.scalar(1))
+            return graph.add("Where", is_first, value, graph.add("Max", before, value))
+        case unreachable:
+            assert_never(unreachable)
 
 
 def where_due(graph: Graph, model: FloatModel | IntModel, moment: Moment, value: str, otherwise: str, name: str) -> str:
@@ -70,7 +84,7 @@ def begin_again(
     """States for the next sample, as values named ``<state>.next``.
 
     At a window's end, the states of ``ports`` become zero if ``at_window_end`` is ``reset``; if it is ``carry``, only
-    the sum and the count do. The states of ``lasting`` are kept.
+    the pools and the count do. The states of ``lasting`` are kept.
     """
     inside = graph.add("Not", moment.ends)
     keep = {
@@ -81,7 +95,7 @@ def begin_again(
     result = {}
     for port in ports:
         name = port.name + NEXT
-        if model.readout.at_window_end == "reset" or port.name in (STEP_IN_WINDOW, POOL_SUM):
+        if model.readout.at_window_end == "reset" or port.name in (STEP_IN_WINDOW, *POOLS.values()):
             op = "And" if port.dtype == BOOL else "Mul"
             result[port.name] = graph.add(op, states[port.name], keep[port.dtype], name=name)
         else:

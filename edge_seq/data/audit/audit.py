@@ -17,6 +17,8 @@ from edge_seq.data.audit.facts import Facts, facts_of
 from edge_seq.data.audit.finding import Finding, some
 from edge_seq.data.audit.giveaway import check_giveaways
 from edge_seq.data.audit.labels import check_labels
+from edge_seq.data.audit.mounting import check_mounting
+from edge_seq.data.audit.sample import WindowSample, WindowSampler, windows_of
 from edge_seq.data.checks import check_contracts_match
 from edge_seq.data.readers import count_notes, read_signals
 from edge_seq.data.readers.signals import Signal
@@ -28,12 +30,32 @@ from edge_seq.support.results import Result
 
 BINS = 100
 MAX_CLASSES = 256
-EXAMPLE_WINDOWS = 3
+EXAMPLE_WINDOWS = 3  # length of a stretch
+EXAMPLES = 2  # stretches of a class
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
 class TooManyClassesError(DataError):
     """A column of labels holds far more values than there are classes."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Samples of one class in a row, up to three windows long.
+
+    Attributes:
+        label, recording, group: which one.
+        first: number of the first sample within the recording, from 0.
+        starts: int64 [B], first samples of its windows within the stretch.
+        values: float64 [T, C], in the channels' units.
+    """
+
+    label: str
+    recording: str
+    group: str
+    first: int
+    starts: NDArray[np.int64]
+    values: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,7 +68,8 @@ class Audit:
         findings: results of the checks: errors first, then warnings, then notes.
         notes: changes that reading made to the recordings.
         histograms: int64 [C, 100], number of samples in each bin from -full_scale to full_scale.
-        examples: a stretch of samples of each class, float64 [T, C], in the channels' units.
+        stretches: stretches of samples of each class, from up to two groups, by class.
+        sample: windows drawn from all recordings; None if there is no window.
     """
 
     source: DataSource
@@ -54,7 +77,8 @@ class Audit:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     histograms: NDArray[np.int64]
-    examples: dict[str, NDArray[np.float64]]
+    stretches: tuple[Stretch, ...]
+    sample: WindowSample | None
 
     @property
     def is_usable(self) -> bool:
@@ -91,6 +115,7 @@ def audit(
         raise DataError(
             seen.unreadable[0] if seen.unreadable else f"data source {source.name!r}: there is no recording"
         )
+    sample = seen.sampler.sample()
     findings = [
         *(Finding("guess", "error", text) for text in problems),
         *_unreadable(seen.unreadable),
@@ -102,6 +127,7 @@ def audit(
         *check_axes(facts, source),
         *check_copies(facts),
         *check_giveaways(facts),
+        *check_mounting(sample, source),
     ]
     return Audit(
         source=source,
@@ -109,7 +135,8 @@ def audit(
         findings=tuple(sorted(findings, key=lambda one: _ORDER[one.severity])),
         notes=count_notes(seen.notes),
         histograms=seen.histograms,
-        examples=seen.examples,
+        stretches=tuple(one for label in sorted(seen.stretches) for one in seen.stretches[label]),
+        sample=sample,
     )
 
 
@@ -118,10 +145,11 @@ class _Seen:
     """Data kept from the recordings read so far (see :class:`Audit`), and errors of files that could not be read."""
 
     histograms: NDArray[np.int64]
+    sampler: WindowSampler
     unreadable: list[str] = field(default_factory=list)
     facts: list[Facts] = field(default_factory=list)
     notes: list[tuple[str, ...]] = field(default_factory=list)
-    examples: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    stretches: dict[str, list[Stretch]] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
     labels: set[str] = field(default_factory=set)
 
@@ -157,7 +185,7 @@ def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in
     Raises:
         RowsApartError: the rows of a recording are not together, and ``in_parts`` is set.
     """
-    seen = _Seen(np.zeros((len(source.channels), BINS), dtype=np.int64))
+    seen = _Seen(np.zeros((len(source.channels), BINS), dtype=np.int64), WindowSampler(source))
 
     def keep(error: DataError) -> None:
         if isinstance(error, RowsApartError):
@@ -177,7 +205,8 @@ def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in
                 "classes; correct label_column or label_from"
             )
         _add_histograms(seen.histograms, signal, source)
-        _add_examples(seen.examples, signal, source)
+        _add_stretches(seen.stretches, signal, source)
+        seen.sampler.add(signal)
         progress(len(seen.facts))
     return seen
 
@@ -208,15 +237,20 @@ def _add_histograms(histograms: NDArray[np.int64], signal: Signal, source: DataS
         histograms[index] += np.bincount(bins, minlength=BINS)
 
 
-def _add_examples(examples: dict[str, NDArray[np.float64]], signal: Signal, source: DataSource) -> None:
+def _add_stretches(stretches: dict[str, list[Stretch]], signal: Signal, source: DataSource) -> None:
+    """Keep the beginning of each class in the first two groups that have it."""
     for code, label in enumerate(signal.label_values):
-        if label and label not in examples:
-            first = int(np.argmax(signal.label_codes == code))
-            length = EXAMPLE_WINDOWS * source.window_length
-            piece = signal.label_codes[first : first + length] == code
-            stop = first + (len(piece) if piece.all() else int(np.argmin(piece)))
-            if stop - first >= source.window_length:
-                examples[label] = signal.values[first:stop].copy()
+        kept = stretches.get(label, [])
+        if not label or len(kept) == EXAMPLES or any(one.group == signal.group for one in kept):
+            continue
+        first = int(np.argmax(signal.label_codes == code))
+        piece = signal.label_codes[first : first + EXAMPLE_WINDOWS * source.window_length] == code
+        stop = first + (len(piece) if piece.all() else int(np.argmin(piece)))
+        if stop - first >= source.window_length:
+            starts = windows_of(signal, source)[0] - first
+            inside = starts[(starts >= 0) & (starts <= stop - first - source.window_length)]
+            values = signal.values[first:stop].copy()
+            stretches.setdefault(label, []).append(Stretch(label, signal.name, signal.group, first, inside, values))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.data.audit.sample import windows_of
 from edge_seq.data.checks import find_gaps
 from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.signals import Signal
 from edge_seq.data.source import DataSource
 from edge_seq.data.units import GRAVITY_IN, axis_triples
-from edge_seq.data.windows import label_windows
 from edge_seq.ir.contract import SensorContract, to_counts
 
 # A second is still if the length of the vector varies by less than 2 %, and each axis by less than 3 % of that length.
@@ -127,7 +127,9 @@ def facts_of(signal: Signal, source: DataSource) -> Facts:
         **clock,
         missing=int((~finite).sum()),
         labels=_counted(signal.label_values, np.bincount(codes, minlength=len(signal.label_values))),
-        windows=_counted(signal.label_values, _windows(signal, source)),
+        windows=_counted(
+            signal.label_values, np.bincount(windows_of(signal, source)[1], minlength=len(signal.label_values))
+        ),
         segments=tuple(
             (str(names[codes[first]]), int(first), int(end - first))
             for first, end in pairwise(edges)
@@ -174,18 +176,6 @@ def _clock_facts(time_s: NDArray[np.float64] | None, source: DataSource) -> dict
         "longest_gap_s": float(steps[gaps].max()) if gaps.size else 0.0,
         "disorder": disorder,
     }
-
-
-def _windows(signal: Signal, source: DataSource) -> NDArray[np.int64]:
-    """Number of windows of each label value; 0 for unlabelled."""
-    index = np.array([-1 if not value else code for code, value in enumerate(signal.label_values)], dtype=np.int16)
-    _, labels = label_windows(
-        index[signal.label_codes],
-        length=source.window_length,
-        stride=source.window_stride,
-        minimum_share=source.minimum_share,
-    )
-    return np.bincount(labels, minlength=len(signal.label_values))
 
 
 def _axis(values: NDArray[np.float64], counts: NDArray[np.int16], index: int, contract: SensorContract) -> Axis:

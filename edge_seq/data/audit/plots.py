@@ -124,11 +124,12 @@ def _gravity(result: Audit, figure: Any) -> bool:
 
 def _examples(result: Audit, figure: Any) -> bool:
     """Draw a stretch of each class, all channels."""
-    if not result.examples:
+    first = {one.label: one.values for one in reversed(result.stretches)}
+    if not first:
         return False
-    figure.set_size_inches(9, 2 + 1.6 * len(result.examples))
-    rows = figure.subplots(len(result.examples), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (label, values) in zip(rows, sorted(result.examples.items()), strict=True):
+    figure.set_size_inches(9, 2 + 1.6 * len(first))
+    rows = figure.subplots(len(first), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (label, values) in zip(rows, sorted(first.items()), strict=True):
         seconds = np.arange(len(values)) / result.source.sample_rate_hz
         for index, channel in enumerate(result.source.channels):
             axes.plot(seconds, values[:, index] / channel.full_scale, linewidth=0.8, label=channel.name)

@@ -214,6 +214,8 @@ def _sensors(data: Sequence[Path]) -> list[tuple[str, str]]:
         names = kinds.get(kind) or (kinds.get("linear", []) if kind == "acceleration" else [])
         plain = [name for name in names if "uncalibrated" not in name.lower()] or names
         total = [name for name in plain if "total" in name.lower()] or plain
+        if len(folders) == 1 and len(total) > 1:  # `acc_walk.csv`, `acc_run.csv`: a recording each
+            return []
         if total:
             best = min(total, key=len)
             chosen.append((best.split(".")[0], best))

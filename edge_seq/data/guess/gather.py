@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from edge_seq.data.guess.look import (
 from edge_seq.data.readers import READERS
 from edge_seq.data.readers.foreign import reading
 from edge_seq.support.errors import DataError
+from edge_seq.support.opening import parse_json, read_bytes, read_text
 
 MOST_EXCLUDED = 50
 
@@ -55,7 +55,7 @@ def look_at_all(draft: Draft) -> None:
         draft.found = replace(found, passed_over=(*found.passed_over, *passed))
         draft.looks = [look for look in draft.looks if look not in apart]
     others = [look for look in draft.looks if look.columns != common]
-    strange = [look for look in others if not set(common) <= set(look.columns)]
+    strange = [look for look in others if not set(common) <= set(look.columns) or _is_headerless(look)]
     if strange:
         names = [look.path.name for look in strange]
         draft.problems.append(
@@ -68,6 +68,10 @@ def look_at_all(draft: Draft) -> None:
     draft.header = f"{first.path.name}: {first.header}; columns {', '.join(first.columns[:12])}" + (
         f" and {len(first.columns) - 12} more" if len(first.columns) > 12 else ""
     )
+
+
+def _is_headerless(look: Look) -> bool:
+    return look.dialect is not None and not look.dialect.has_header
 
 
 def _look(path: Path, found: Found) -> Look:
@@ -87,10 +91,10 @@ def _look(path: Path, found: Found) -> Look:
 
 def _document(path: Path, kind: str) -> Any:
     if kind == "edge_impulse_json":
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(read_text(path, "utf-8-sig"))
     import cbor2
 
-    return cbor2.loads(path.read_bytes())
+    return cbor2.loads(read_bytes(path))
 
 
 def say_files(draft: Draft) -> None:

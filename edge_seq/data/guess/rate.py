@@ -27,6 +27,8 @@ from edge_seq.data.readers.clock import SECONDS_PER_UNIT, seconds_of_dates, spre
 from edge_seq.support.errors import DataError
 
 UNKNOWN_RATE_HZ = 50.0
+_RATE_WORDS = re.compile(r"rate|sampl|\bodr\b|\bfs\b|frequen", re.IGNORECASE)
+_FILTER_WORDS = re.compile(r"filter|cut.?off|\blpf\b|\bhpf\b|pass|bandwidth", re.IGNORECASE)
 
 
 def find_clock(draft: Draft) -> None:
@@ -42,7 +44,7 @@ def find_clock(draft: Draft) -> None:
         if name in draft.roles:
             continue
         if name in first.numbers:
-            if axis_of(name) is not None and not is_time_name(name):
+            if axis_of(name) is not None:
                 continue
             found = clock_of(name, _one_recording(first, first.numbers[name], recording, draft.sensor))
         else:
@@ -184,8 +186,8 @@ def find_rate(draft: Draft) -> None:
 
 
 def _stated_rate(draft: Draft) -> float | None:
-    text = "\n".join(draft.looks[0].preamble)
-    found = {float(one) for one in re.findall(r"(\d+(?:\.\d+)?)\s*Hz\b", text, re.IGNORECASE)}
+    lines = [line for line in draft.looks[0].preamble if _RATE_WORDS.search(line) and not _FILTER_WORDS.search(line)]
+    found = {float(one) for one in re.findall(r"(\d+(?:\.\d+)?)\s*Hz\b", "\n".join(lines), re.IGNORECASE)}
     return found.pop() if len(found) == 1 else None
 
 

@@ -59,11 +59,7 @@ def fields_of_tables(draft: Draft) -> None:
                 f"{draft.header.split(';')[0]}: no column of numbers besides {sorted(taken)}; columns of text are "
                 f"{text[:8]}. If they hold numbers, give delimiter and decimal in a data source (datasets/README.md)"
             )
-        channels, said, roles = choose_channels(draft.looks, numeric)
-        draft.fields["channels"] = channels
-        draft.said += said
-        for one in roles:
-            draft.take(one.column, one.role, one.detail, one.reason)
+        draft.use(choose_channels(draft.looks, numeric))
     for name in columns:
         if name not in draft.roles and not draft.found.sensors:
             _unused_text(draft, name)
@@ -210,16 +206,11 @@ def _label_column(draft: Draft, columns: Sequence[str], axes: set[str]) -> None:
 def _long_format(draft: Draft) -> str | None:
     """The column that names the sensor of each row, if there is one."""
     first = draft.looks[0]
-    for name in first.columns:
-        values = distinct(draft, name) - {""}
-        words = {value: kind_of(tokens_of(value)) for value in values}
-        if (
-            name in first.texts
-            and "_".join(tokens_of(name)) in SENSOR_NAMES
-            and 1 <= len(values) <= 20
-            and any(kind != "plain" for kind in words.values())
-        ):
-            return name
+    for name in first.texts:
+        if "_".join(tokens_of(name)) in SENSOR_NAMES:
+            values = distinct(draft, name) - {""}
+            if 1 <= len(values) <= 20 and any(kind_of(tokens_of(value)) != "plain" for value in values):
+                return name
     return None
 
 
@@ -252,15 +243,12 @@ def _channels_in_rows(draft: Draft, column: str, numeric: Sequence[str]) -> None
     for look in draft.looks:
         numbers = {key: v for s, other, part in parts if other is look for key, v in part.items()}
         merged.append(_with_numbers(look, numbers, look.units))
-    channels, said, roles = choose_channels(merged, list(merged[0].numbers), in_sensors=True)
-    draft.fields.update(sensor_column=column, channels=channels)
+    draft.fields["sensor_column"] = column
     draft.said.append(f"the sensors {' and '.join(wanted)} are in rows, and joined by time")
     unused = [value for value in values if value not in wanted]
     if unused:
         draft.said.append(f"rows of the sensors {', '.join(unused)} are not used")
-    draft.said += said
-    for one in roles:
-        draft.take(one.column, one.role, one.detail, one.reason)
+    draft.use(choose_channels(merged, list(merged[0].numbers), in_sensors=True))
     for axis in axes:
         draft.take(
             axis.column, "channel", f"{axis.axis} of {' and '.join(wanted)}", "an axis of the sensor in each row"
@@ -303,17 +291,14 @@ def _channels_of_sensors(draft: Draft) -> None:
                 )
         merged.append(Look(**{**look.__dict__, "columns": tuple(numbers), "numbers": numbers, "largest": largest,
                               "units": units, "texts": {}, "distinct": {}}))  # fmt: skip
-    channels, said, roles = choose_channels(merged, list(merged[0].numbers), in_sensors=True)
-    draft.fields.update(sensor_files=dict(found.sensors), channels=channels)
+    draft.fields["sensor_files"] = dict(found.sensors)
     files = " and ".join(file for _, file in found.sensors)
     draft.said.append(
         f"a folder is a recording; {files} are its sensors, joined by time on the clock of the first. For one sensor "
         "alone "
         "give files instead of sensor_files"
     )
-    draft.said += said
-    for role in roles:
-        draft.take(role.column, role.role, role.detail, role.reason)
+    draft.use(choose_channels(merged, list(merged[0].numbers), in_sensors=True))
     for column in draft.looks[0].columns:
         if column not in draft.roles and column in draft.looks[0].numbers and axis_of(column) is None:
             draft.take(column, "unused", "", "names no axis")

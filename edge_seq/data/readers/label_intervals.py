@@ -8,7 +8,6 @@ end. Samples outside all intervals are unlabelled.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from edge_seq.support.errors import DataError
 from edge_seq.support.names import check_name
+from edge_seq.support.opening import parse_json, read_text
 
 COLUMNS = ("recording", "start", "end", "label")
 _LABEL_STUDIO_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio prefixes the name of every uploaded file
@@ -53,7 +53,7 @@ def read_intervals(path: Path) -> tuple[Interval, ...]:
             annotations.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"intervals {path.name}: cannot be read: {error}") from error
     found = _of_label_studio(text, path.name) if path.suffix.lower() == ".json" else _of_csv(text, path.name)
@@ -142,7 +142,7 @@ def _of_csv(text: str, file: str) -> tuple[Interval, ...]:
 def _of_label_studio(text: str, file: str) -> tuple[Interval, ...]:
     where = f"intervals {file}"
     try:
-        tasks = json.loads(text)
+        tasks = parse_json(text)
     except ValueError as error:
         raise DataError(f"{where}: cannot be read as JSON: {error}") from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):

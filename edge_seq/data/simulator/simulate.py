@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from edge_seq.data.recording import Dataset, Recording
 from edge_seq.data.simulator.course import Course, lay_out, lay_road
 from edge_seq.data.simulator.drive import LABELS, plan_drive
 from edge_seq.data.simulator.lateral import LATERAL_RATE_HZ
+from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.data.simulator.parked import engine_shake, engine_vibration, people
 from edge_seq.data.simulator.quarter_car import ride
 from edge_seq.data.simulator.road import make_tracks
@@ -25,27 +25,6 @@ DATASET_NAME = "car_states"
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 5.0, 100.0
 LOWEST_SIMULATION_RATE_HZ = 200.0
 CLOCK_MARGIN = 1.06  # the drive is simulated for longer than its samples, for a sensor whose clock is slow
-
-
-@dataclass(frozen=True)
-class CarStatesOptions:
-    """Options of the simulator.
-
-    Attributes:
-        drives: number of drives. Drive k is the same whatever their number.
-        drive_duration_s: nominal duration of each drive.
-        sample_rate_hz: nominal rate of the sensor, 5 to 100 Hz.
-        window_length: window length of the contract, T, samples.
-        window_stride: window stride of the contract, samples.
-        seed: seed of every draw.
-    """
-
-    drives: int = 48
-    drive_duration_s: float = 300.0
-    sample_rate_hz: float = 10.0
-    window_length: int = 50
-    window_stride: int = 25
-    seed: int = 0
 
 
 def car_states_contract(options: CarStatesOptions) -> SensorContract:

@@ -53,6 +53,9 @@ const char *es_status_text(es_status_t status);
 typedef struct es_layer es_layer_t;
 typedef struct es_model es_model_t;
 typedef struct es_context es_context_t;
+typedef struct es_golden es_golden_t;
+
+#if !ES_OPAQUE
 
 /* Constants of the four rows of a block. RNN, FastGRNN and head: four consecutive rows (rows beyond the last are zero).
  * LSTM: input, forget, cell and output gate of one unit. GRU: reset gate, update gate, new gate's input part and hidden
@@ -90,7 +93,7 @@ struct es_layer {
 /* Computes the features of one sample: int16 counts [C] to context->features. */
 typedef void (*es_preprocess_t)(es_context_t *context, const int16_t *counts);
 
-/* Adds one step's operands to the pool. If a label is due, returns the input of the head, int16 [4 * head_quads]. */
+/* Adds one step's operands to the pools. If a label is due, returns the input of the head, int16 [4 * head_quads]. */
 typedef const int16_t *(*es_pool_t)(es_context_t *context, const int16_t *operands, int label_due);
 
 /* Processes the latest logits and label. Its memory is in the context. */
@@ -102,7 +105,7 @@ typedef int32_t (*es_distance_excess_t)(const es_context_t *context);
 /* The usual inputs of the head for each label: a centroid and a radius. */
 typedef struct {
     es_distance_excess_t excess;
-    const ES_ROM int8_t *centroids; /* [K, H of the last layer], Q7 */
+    const ES_ROM int8_t *centroids; /* [K, H of the last layer, twice if the head sees two pools], Q7 */
     const ES_ROM int32_t *radii;    /* [K], 0 .. 2^18, Q7 */
 } es_distance_t;
 
@@ -130,10 +133,10 @@ struct es_model {
     uint16_t memory_bits;      /* each of these words is in [-2^bits, 2^bits) */
     uint16_t feature_words;    /* C, padded to even */
     uint16_t state_words;      /* sum over the layers */
-    uint16_t scratch_words;    /* operands of the widest layer */
-    uint16_t pool_words;       /* operands of the last layer for mean pooling, else 0 */
-    uint16_t head_quads;       /* ceil(H / 4) of the last layer */
-    uint16_t num_reciprocals;  /* mean pooling: T with a label every step, else 1; without mean pooling: 0 */
+    uint16_t scratch_words;    /* operands of the widest layer, or of the head's input if those are more */
+    uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; else 0 */
+    uint16_t head_quads;       /* ceil(H / 4) of the last layer; twice that for the mean and the largest */
+    uint16_t num_reciprocals;  /* with a mean: T with a label every step, else 1; without a mean: 0 */
     es_preprocess_t preprocess;
     es_pool_t pool;
     const uint16_t *input_shift;            /* [C], left shift of a feature, 0 .. 12 */
@@ -146,6 +149,8 @@ struct es_model {
     const es_decision_t *decision;          /* NULL: none; generated data without a stage leave it out */
     uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5, or 0 */
 };
+
+#endif
 
 /* The sensor contract: what the input must be. For a log, or for a host that compares it before it sends samples.
  * Numbers are decimal texts. */
@@ -172,7 +177,7 @@ typedef struct es_contract {
 struct es_context {
     const es_model_t *model;
     int32_t *memory;         /* [memory_words] memory of preprocessing */
-    int32_t *pool_sum;       /* [pool_words] sum of operands since the window began */
+    int32_t *pools;          /* [pool_words] sums of operands since the window began, then the largest of them */
     int32_t *logits;         /* [K] Q16, of the latest label; then [decision_words] of the decision stage */
     int16_t *features;       /* [feature_words] */
     int16_t *states;         /* [state_words], layer after layer; padding stays zero */
@@ -281,7 +286,8 @@ es_status_t es_check_begin(es_check_t *check, const es_constants_t *constants);
 es_status_t es_check_constants(es_check_t *check, size_t bytes);
 
 /* Golden vectors: results of the integer reference for some windows, each from a reset. */
-typedef struct es_golden {
+#if !ES_OPAQUE
+struct es_golden {
     const es_model_t *model;
     const es_constants_t *constants;  /* of this model */
     uint16_t num_windows;             /* W */
@@ -292,13 +298,18 @@ typedef struct es_golden {
     const ES_ROM int32_t *logits;     /* [W, L, K] */
     const ES_ROM uint16_t *labels;    /* [W, L] */
     const ES_ROM uint16_t *decisions; /* [W, L], results of es_decision(); NULL without a decision stage */
-} es_golden_t;
+};
+#endif
 
 /* Position of a self-test's first mismatch. */
 typedef struct es_place {
     uint16_t window; /* ES_CONSTANTS if the constants differ from their checksum */
     uint16_t step;   /* 0 then */
 } es_place_t;
+
+/* Copies one sample of the golden windows, raw counts int16 [C], to replay them: from C++ too, and where the tables are
+ * in program memory. Returns 1, or 0 if there is no such window or step; then nothing is written. */
+int es_golden_sample(const es_golden_t *golden, uint16_t window, uint16_t step, int16_t *counts);
 
 /* CRC-32 (as in zlib) of all states, layer by layer, each word as two bytes, low byte first. */
 uint32_t es_state_crc(const es_context_t *context);
@@ -323,6 +334,8 @@ void es_preprocess_gravity(es_context_t *context, const int16_t *counts);
 
 const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int label_due);
+const int16_t *es_pool_max(es_context_t *context, const int16_t *operands, int label_due);
+const int16_t *es_pool_mean_max(es_context_t *context, const int16_t *operands, int label_due);
 
 void es_decision_step(es_context_t *context);
 int32_t es_distance_excess(const es_context_t *context);

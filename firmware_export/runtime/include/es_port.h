@@ -6,12 +6,22 @@
 /* Qualifier of large constant tables, in their definitions and in pointers to them. On AVR it is __flash if the
  * compiler knows that keyword, as gcc does with -std=gnu99; otherwise tables and weights take RAM. __flash pointers
  * have 16 bits, so tables and weights must lie in the first 64 kB of the flash; avr-gcc's linker scripts put them
- * there. C++ has no __flash and may only pass such pointers on. */
+ * there. */
 #ifndef ES_ROM
 #ifdef __FLASH
 #define ES_ROM __flash
 #else
 #define ES_ROM
+#endif
+#endif
+
+/* 1: the contents of models and golden vectors are hidden, and the program passes only their addresses. C++ for AVR has
+ * no __flash, so it would declare these types otherwise than the C that defines them. */
+#ifndef ES_OPAQUE
+#if defined(__cplusplus) && defined(__AVR__)
+#define ES_OPAQUE 1
+#else
+#define ES_OPAQUE 0
 #endif
 #endif
 

@@ -9,6 +9,7 @@
 
 #if ES_KERNEL == ES_KERNEL_AVX2
 #include <immintrin.h>
+#include <string.h>
 
 #include "edge_seq.h"
 #include "es_tanh.h"
@@ -23,6 +24,14 @@ typedef struct {
 static inline __m128i es_avx2_load_half(const void *at)
 {
     return _mm_loadu_si128((const __m128i *)at);
+}
+
+/* One pair of 16-bit numbers. A pointer to int32_t must not read them: the compiler may assume that it does not. */
+static inline __m128i es_avx2_load_pair(const int16_t *at)
+{
+    int32_t pair;
+    memcpy(&pair, at, sizeof pair);
+    return _mm_cvtsi32_si128(pair);
 }
 
 /* sum + a0 b0 + a1 b1 in each of eight lanes; a and b are pairs of 16-bit numbers. */
@@ -67,7 +76,7 @@ static inline void es_avx2_add_pairs(es_avx2_sums_t *sums, const int16_t *weight
     for (; pairs > 0; pairs -= pairs > 1 ? 2 : 1) {
         const int whole = pairs > 1;
         const __m128i words = whole ? _mm_loadl_epi64((const __m128i *)(const void *)features)
-                                    : _mm_cvtsi32_si128(*(const int32_t *)(const void *)features);
+                                    : es_avx2_load_pair(features);
         const __m256i x = es_avx2_spread(words, 0, 1);
         unsigned unit;
         for (unit = 0; unit < ES_AVX2_UNITS; unit++) {

@@ -7,7 +7,7 @@
 /* Computes logits and label from the pooled operands [4 * head_quads], and writes them to the context. */
 void es_head_step(es_context_t *context, const int16_t *pooled);
 
-/* Input of the head at the latest label: the mean of the operands, or the last layer's operands. [4 * head_quads] */
+/* Input of the head at the latest label: the pooled operands, or the last layer's operands. [4 * head_quads] */
 static inline const int16_t *es_head_sees(const es_context_t *context)
 {
     const es_model_t *const model = context->model;

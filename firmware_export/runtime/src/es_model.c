@@ -30,7 +30,7 @@ static void clear_states(es_context_t *context)
 {
     const es_model_t *const model = context->model;
     clear_words32(context->memory, model->memory_words);
-    clear_words32(context->pool_sum, model->pool_words);
+    clear_words32(context->pools, model->pool_words);
     clear_words16(context->states, model->state_words);
     context->primed = 0;
     context->step_in_window = 0;
@@ -39,7 +39,7 @@ static void clear_states(es_context_t *context)
 static void begin_window(es_context_t *context)
 {
     if (context->model->carry != 0u) {
-        clear_words32(context->pool_sum, context->model->pool_words);
+        clear_words32(context->pools, context->model->pool_words);
         context->step_in_window = 0;
     } else {
         clear_states(context);
@@ -70,8 +70,8 @@ es_status_t es_init(const es_model_t *model, void *memory, size_t bytes, es_cont
     made = (es_context_t *)memory;
     made->model = model;
     made->memory = (int32_t *)(void *)(made + 1);
-    made->pool_sum = made->memory + model->memory_words;
-    made->logits = made->pool_sum + model->pool_words;
+    made->pools = made->memory + model->memory_words;
+    made->logits = made->pools + model->pool_words;
     made->features = (int16_t *)(void *)(made->logits + model->num_classes + model->decision_words);
     made->states = made->features + model->feature_words;
     made->scratch = made->states + model->state_words;

@@ -12,19 +12,32 @@ static int label_agrees(const es_context_t *context, const ES_ROM int32_t *logit
     return es_label(context) == label;
 }
 
-/* Runs one step of a window and compares it. `labels_seen` counts the labels of the window. */
-static int step_agrees(const es_golden_t *golden, es_context_t *context, size_t window, size_t step, size_t *labels_seen)
+int es_golden_sample(const es_golden_t *golden, uint16_t window, uint16_t step, int16_t *counts)
 {
     const size_t num_channels = golden->model->num_channels;
-    const ES_ROM int16_t *const golden_counts = golden->counts + (window * golden->num_steps + step) * num_channels;
-    int16_t counts[64]; /* C <= 64 */
+    const ES_ROM int16_t *from;
     size_t channel;
 
-    for (channel = 0; channel < num_channels; channel++) {
-        counts[channel] = ES_ROM_INT16(golden_counts + channel);
+    if (window >= golden->num_windows || step >= golden->num_steps) {
+        return 0;
     }
+    from = golden->counts + ((size_t)window * golden->num_steps + step) * num_channels;
+    for (channel = 0; channel < num_channels; channel++) {
+        counts[channel] = ES_ROM_INT16(from + channel);
+    }
+    return 1;
+}
+
+/* Runs one step of a window and compares it. `labels_seen` counts the labels of the window. */
+static int step_agrees(const es_golden_t *golden, es_context_t *context, uint16_t window, uint16_t step,
+                       size_t *labels_seen)
+{
+    const size_t step_index = (size_t)window * golden->num_steps + step;
+    int16_t counts[64]; /* C <= 64 */
+
+    (void)es_golden_sample(golden, window, step, counts);
     if (es_step(context, counts) == ES_LABEL_READY) {
-        const size_t index = window * golden->num_labels + *labels_seen;
+        const size_t index = (size_t)window * golden->num_labels + *labels_seen;
         if (*labels_seen >= golden->num_labels ||
             !label_agrees(context, golden->logits + index * golden->model->num_classes,
                           ES_ROM_UINT16(golden->labels + index))) {
@@ -35,7 +48,7 @@ static int step_agrees(const es_golden_t *golden, es_context_t *context, size_t 
         }
         ++*labels_seen;
     }
-    return es_state_crc(context) == ES_ROM_UINT32(golden->state_crc + window * golden->num_steps + step);
+    return es_state_crc(context) == ES_ROM_UINT32(golden->state_crc + step_index);
 }
 
 /* Reads all constants. Returns 1 if they hold. */

@@ -1,7 +1,7 @@
 /* Saved states. All numbers are little-endian:
  *   8 bytes   first bytes of the model's hash
  *   2 bytes   step in window          2 bytes   1 if preprocessing has seen a sample, else 0
- *   4 bytes   for each word of preprocessing's memory, then of the pooling sum, then of the decision stage
+ *   4 bytes   for each word of preprocessing's memory, then of the pools, then of the decision stage
  *   2 bytes   for each word of the layers' states
  *   4 bytes   CRC-32 of all bytes before */
 #include "edge_seq.h"
@@ -102,7 +102,7 @@ es_status_t es_state_save(const es_context_t *context, uint8_t *bytes, size_t si
         at = put32(at, (uint32_t)context->memory[index]);
     }
     for (index = 0; index < model->pool_words; index++) {
-        at = put32(at, (uint32_t)context->pool_sum[index]);
+        at = put32(at, (uint32_t)context->pools[index]);
     }
     for (index = 0; index < model->decision_words; index++) {
         at = put32(at, (uint32_t)context->logits[(size_t)model->num_classes + index]);
@@ -145,6 +145,21 @@ static int layers_valid(const es_model_t *model, const uint8_t *at)
         }
     }
     return 1;
+}
+
+/* Checks a word of the pools after `step` samples: sums first, if there is a mean, then the largest operands. */
+static int pool_valid(const es_model_t *model, unsigned index, int32_t value, uint16_t step)
+{
+    const es_layer_t *const last = &model->layers[model->num_layers - 1u];
+    const unsigned units = ES_QUAD * last->own_quads;
+    const unsigned unit = index % units;
+    if (unit >= last->hidden_size) {
+        return value == 0;
+    }
+    if (index < units && model->num_reciprocals != 0u) {
+        return operand_within(value, unit, step);
+    }
+    return operand_within(value, unit, step != 0u ? 1 : 0) && value <= INT16_MAX;
 }
 
 /* Checks the decision stage, [decision_words] of four bytes each: scores, decided and pending code, run, primed
@@ -210,9 +225,7 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
         at += 4;
     }
     for (index = 0; index < model->pool_words; index++) {
-        const int32_t sum = get_signed32(at);
-        if (!operand_within(sum, index, step) ||
-            (index >= model->layers[model->num_layers - 1u].hidden_size && sum != 0)) {
+        if (!pool_valid(model, index, get_signed32(at), step)) {
             return 0;
         }
         at += 4;
@@ -248,7 +261,7 @@ es_status_t es_state_restore(es_context_t *context, const uint8_t *bytes, size_t
         at += 4;
     }
     for (index = 0; index < model->pool_words; index++) {
-        context->pool_sum[index] = get_signed32(at);
+        context->pools[index] = get_signed32(at);
         at += 4;
     }
     for (index = 0; index < model->decision_words; index++) {

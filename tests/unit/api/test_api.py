@@ -17,10 +17,14 @@ import pytest
 import edge_seq as es
 from edge_seq.api.data import counts_of
 from edge_seq.ir.contract import to_counts
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import model_hash
+from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.simulate import simulate_to_file
-from edge_seq.support.errors import ConfigError, ContractError, DataError, ExportError, ModelError
+from edge_seq.pipeline.streams import decisions_of_stages, int_streams
+from edge_seq.support.errors import ConfigError, ContractError, DataError, EdgeSeqError, ExportError, ModelError
+from edge_seq.workflow.folder import load_run_int
 from edge_seq.workflow.folder import open_run as open_folder
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
@@ -113,9 +117,10 @@ def test_a_stream_gives_the_labels_of_its_windows(made: Made) -> None:
 def test_results_show_themselves_as_tables(made: Made) -> None:
     shown = (made.data, made.model, made.chip, es.evaluate(made.chip, made.data))
     for one in shown:
+        assert json.loads(json.dumps(one.to_dict()))
+    for one in (*shown, made.chip.predict(made.data.side("test").counts[:9])):
         assert "━" in str(one)
         assert one._repr_html_().startswith("<table>")
-        assert json.loads(json.dumps(one.to_dict()))
 
 
 def test_windows_from_arrays_by_index_and_by_name(made: Made) -> None:
@@ -162,7 +167,7 @@ def test_windows_that_do_not_fit_are_refused(made: Made, change: dict[str, objec
 def test_a_split_that_is_out_of_range_is_refused(made: Made, option: dict[str, object]) -> None:
     test = made.data.side("test")
     given = {"label_names": made.data.labels, **option}
-    with pytest.raises(ConfigError, match=r"es\.windows: data\."):
+    with pytest.raises(ConfigError, match=r"es\.windows: (validation_fraction|test_fraction|split_seed): Input"):
         es.windows(test.counts, test.labels, test.groups, made.data.contract, **given)  # type: ignore[arg-type]
 
 
@@ -227,7 +232,7 @@ def test_what_does_not_fit_is_refused(made: Made) -> None:
         made.chip.predict(np.zeros((2, 40, 3)))
     with pytest.raises(DataError, match="side 'all' is unknown"):
         es.evaluate(made.chip, made.data, side="all")
-    with pytest.raises(ConfigError, match=r"es\.train: training\.cell"):
+    with pytest.raises(ConfigError, match=r"es\.train: cell: Input should be 'rnn', .*\(found 'mlp'\)$"):
         es.train(made.data, cell="mlp", quiet=True)
     with pytest.raises(ExportError, match="form"):
         es.export_onnx(made.chip, made.folder / "a.onnx", form="stream")  # type: ignore[arg-type]
@@ -245,6 +250,62 @@ def test_what_does_not_fit_is_refused(made: Made) -> None:
         es.open_run(made.folder / "run").stream().push(np.zeros((2, 3)))
     with pytest.raises(ConfigError, match="is not the folder of a run"):
         es.open_run(made.folder)
+
+
+def test_errors_name_arguments_and_no_options(made: Made, tmp_path: Path) -> None:
+    test = made.data.side("test")
+    few = {"labels": test.labels[:8], "groups": ["one", "two"] * 4, "label_names": made.data.labels}
+    source = made.folder / "drives.toml"
+    for call, message in (
+        (
+            lambda: es.windows(test.counts[:8], contract=made.data.contract, **few),  # type: ignore[arg-type]
+            r"cannot split by group: .*validation_fraction=0, and train with config=es\.TrainingConfig\(keep='last'\)",
+        ),
+        (lambda: es.load(source, validation_fraction=2), "es.load: validation_fraction: Input .* less than 1"),
+        (lambda: es.train(made.data, epochs=0), "es.train: epochs: Input .* greater than or equal to 1 .found 0.$"),
+        (lambda: es.train(made.data, name="Car"), "es.train: name: Value error, model name 'Car'"),
+        (lambda: es.TrainingConfig(hidden_size=0), "TrainingConfig: hidden_size: Input"),
+    ):
+        with pytest.raises(EdgeSeqError, match=message) as caught:
+            call()
+        assert "--" not in str(caught.value)
+        assert "edge-seq " not in str(caught.value)
+
+
+def test_a_source_that_asks_for_a_split_by_time_gets_it(made: Made, tmp_path: Path) -> None:
+    shutil.copy(made.folder / "drives.csv", tmp_path)
+    (tmp_path / "one.toml").write_text('split = "time_blocks"\n' + (made.folder / "drives.toml").read_text())
+    assert es.load(tmp_path / "one.toml").note.split == "time_blocks"
+
+
+def test_the_first_rung_is_torch_where_the_model_came_from_it(made: Made) -> None:
+    few = {"max_windows": 4, "extreme_windows": 1, "quiet": True}
+    ladder = es.verify(made.chip, made.data, **few)  # type: ignore[arg-type]
+    assert (ladder.rungs[0].name, ladder.rungs[0].verdict) == ("torch = float reference", "holds")
+    assert ladder.holds
+    without = es.verify(replace(made.chip, trained=None), made.data, **few)  # type: ignore[arg-type]
+    assert [rung.name for rung in without.rungs] == [rung.name for rung in ladder.rungs[1:]]
+
+
+def test_a_decision_stage_decides_a_stream_and_is_named_where_it_plays_no_part(made: Made, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made.folder / "run", tmp_path / "run"))
+    stage = DecisionStage(smoothing_shift=1, unknown_margin=1 << 12)
+    decided = load_run_int(open_folder(copy))
+    save_model(replace(decided, readout=replace(decided.readout, decision=stage)), open_folder(copy).int_model)
+    run = es.open_run(copy)
+    assert run.model is not None
+    prediction = run.predict(made.data.side("test").counts[:4])
+    assert "the model has a decision stage" in str(prediction.warned())
+    assert "WARNING: the model has a decision stage" in str(prediction)
+    assert es.open_run(made.folder / "run").predict(made.data.side("test").counts[:4]).warned() is None
+
+    recording = made.data.prepared.dataset.recordings[0]
+    (whole,) = int_streams(run.model, [recording])
+    expected = decisions_of_stages([stage], whole)[0]
+    stream = run.stream()
+    given = [stream.push(sample) for sample in recording.counts]
+    decided = [one.decision for one in given if one is not None]
+    assert decided == [(*run.labels, "unknown")[index] for index in expected]
 
 
 def test_a_split_by_time_warns_with_its_data_and_its_scores(made: Made) -> None:
@@ -323,3 +384,15 @@ def test_the_folder_of_another_models_c_is_refused(made: Made, tmp_path: Path) -
     other = replace(made.chip, model=replace(made.chip.model, name="other"))
     with pytest.raises(ConfigError, match=r"holds the export of model 'small', not of 'other'; give another folder"):
         es.export_c(other, tmp_path / "c")
+
+
+def test_c_as_a_package(made: Made, tmp_path: Path) -> None:
+    """Two models share a folder; a package that does not exist is refused before anything is written."""
+    with pytest.raises(ConfigError, match=r"package 'make' does not exist\. Packages: arduino, cmake, "):
+        es.export_c(made.chip, tmp_path / "none", package="make")
+    assert not (tmp_path / "none").exists()
+    other = replace(made.chip, model=replace(made.chip.model, name="other"))
+    for chip in (made.chip, other):
+        assert es.export_c(chip, tmp_path / "out", package="cmake") == tmp_path / "out"
+    folders = {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
+    assert folders == {"edge_seq", "edge_seq_small", "edge_seq_other"}

@@ -48,7 +48,10 @@ def test_a_source_is_frozen():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"colour": "red"}, "walks.toml: colour: Extra inputs are not permitted.*datasets/README.md"),
+        (
+            {"colour": "red"},
+            "colour: unknown key .found .red..; keys at the top: name, path.*datasets/README.md",
+        ),
         ({"format": "xlsx"}, "format: Input should be 'auto', 'csv', 'parquet', 'edge_impulse_json'"),
         ({"time_column": "t", "index_column": "i"}, "time_column and index_column are both given"),
         ({"split_files": {"train": "a.csv"}, "split_column": "s"}, "split_files and split_column are both given"),

@@ -5,8 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_seq.data.memory_tasks import AMPLITUDE, LABELS, MEMORY_TASKS, MemoryTask, make_memory_windows, memory_contract
 from edge_seq.data.recording import Windows
+from edge_seq.data.simulator.memory_tasks import (
+    AMPLITUDE,
+    LABELS,
+    MEMORY_TASKS,
+    MemoryTask,
+    make_memory_windows,
+    memory_contract,
+)
 from edge_seq.ir.contract import verify_contract
 from edge_seq.support.errors import ConfigError
 

@@ -30,5 +30,5 @@ def test_one_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_one_that_does_not_end(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match=r"^running m4 in it: not done after 0\.2 s; run fewer steps"):
+    with pytest.raises(ToolError, match=r"^running m4 in it: not done after 0\.2 s; give more time or fewer steps"):
         run(sys.executable, "-c", "import time; time.sleep(60)", folder=tmp_path, timeout_s=0.2)

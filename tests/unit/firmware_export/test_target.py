@@ -58,8 +58,13 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_every_file_of_the_folder_is_a_target() -> None:
-    others = {"aarch64", "armhf", "atmega2560", "atmega328p", "host", "powerpc", "riscv32imc"}
-    assert {f"cortex_m{number}" for number in (0, 3, 33, 4, 55, 7)} | others == set(target_names())
+    others = {"aarch64", "armhf", "atmega2560", "atmega328p", "host", "powerpc", "xtensa_lx106"}
+    families = {f"cortex_m{number}" for number in (0, 3, 33, 4, 55, 7)} | {
+        "riscv32imc",
+        "riscv32imac",
+        "riscv32imac_zb",
+    }
+    assert families | others == set(target_names())
     for target in choose_targets(["all"]):
         assert target.title
         assert all(choice.install for choice in target.compilers)
@@ -72,6 +77,33 @@ def test_one_file_is_a_target(tmp_path: Path) -> None:
     target = load_target("some", write(tmp_path, BARE))
     assert target.memory is not None
     assert (target.name, target.optimization, target.memory.stack_bytes) == ("some", "-O2", 4096)
+
+
+def test_a_file_anywhere_is_a_target(tmp_path: Path) -> None:
+    """Its start code and linker script may lie beside it; what is not there is the runtime's."""
+    path = write(tmp_path, BARE.replace('"cortex_m"', '"mine"')) / "some.toml"
+    with pytest.raises(ConfigError, match=r"target some: some\.toml: .*there is no es_start_mine\.c beside the file"):
+        choose_targets([str(path)])
+    (tmp_path / "es_start_mine.c").write_text("")
+    (target,) = choose_targets([str(path)])
+    assert (target.name, target.start_source) == ("some", tmp_path / "es_start_mine.c")
+    assert target.linker_script.name == "es_link.ld"
+    (tmp_path / "es_link_mine.ld").write_text("")
+    assert target.linker_script == tmp_path / "es_link_mine.ld"
+    with pytest.raises(ConfigError, match=r"target '.*none\.toml' does not exist\. .* is a TOML file; give its path"):
+        choose_targets([str(tmp_path / "none.toml")])
+
+
+def test_two_targets_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "cortex_m4.toml").write_text(BARE)
+    with pytest.raises(ConfigError, match="two have the name 'cortex_m4'; rename a file"):
+        choose_targets(["cortex_m4", str(tmp_path / "cortex_m4.toml")])
+
+
+def test_a_time_limit_takes_precedence(tmp_path: Path) -> None:
+    path = str(write(tmp_path, "timeout_s = 5\n" + BARE) / "some.toml")
+    assert [one.timeout_s for one in choose_targets([path, "host"])] == [5, 30]
+    assert [one.timeout_s for one in choose_targets([path, "host"], timeout_s=2)] == [2, 2]
 
 
 def test_a_start_may_have_a_linker_script_of_its_own() -> None:
@@ -88,8 +120,8 @@ def test_an_unknown_target_lists_those_there_are() -> None:
     ("text", "message"),
     [
         ("title = ", "some.toml cannot be read as TOML"),
-        (BARE + "colour = 3\n", "memory.colour: Extra inputs"),
-        (BARE.replace('start = "cortex_m"', 'start = "z80"'), r"there is no es_start_z80\.c; there are .*'cortex_m'"),
+        (BARE + "colour = 3\n", "memory.colour: unknown key"),
+        (BARE.replace('start = "cortex_m"', 'start = "z80"'), r"no es_start_z80\.c beside .* has .*'cortex_m'"),
         (BARE.replace('start = "cortex_m"', ""), "an emulator of kind unicorn needs start and the table"),
         (BARE.replace('"qemu_system"', '"bochs"'), r"emulators\.1.*'bochs'"),
         (BARE.replace('program = "no-such-program-gcc"', ""), "expected either program or module"),

@@ -77,8 +77,8 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     "a label that is no text": (lambda: replace(FLOAT, labels=("a", "b", "c", [1])), "different names"),
     "too many labels": (lambda: replace(FLOAT, labels=tuple(map(str, range(MAX_CLASSES + 1)))), "must be 2 to 256"),
     "pooling": (
-        lambda: with_readout(FLOAT, pooling="max"),
-        "readout.pooling is 'max'; expected one of \\['last', 'mean'",
+        lambda: with_readout(FLOAT, pooling="median"),
+        "readout.pooling is 'median'; expected one of \\['last', 'mean', 'max', 'mean_max'",
     ),
     "label_every": (lambda: with_readout(FLOAT, label_every="hour"), "readout.label_every is 'hour'; expected one of"),
     "at_window_end": (

@@ -11,9 +11,10 @@ import pytest
 
 from edge_seq.backends.trace import Trace
 from edge_seq.parity.compare import compare, merge
-from edge_seq.parity.ladder import Ladder, Rung, comparison_rung, write_json, write_junit
+from edge_seq.parity.ladder import Ladder, Rung, comparison_rung, write_junit
 from edge_seq.scores.agreement import quantisation_cost
 from edge_seq.support.errors import ParityError
+from edge_seq.support.json_tables import load_result, save_json
 
 NAMES = ("features", "layer0.forget_gate", "layer0.cell_state", "logits")
 
@@ -127,8 +128,9 @@ def test_a_ladder_with_a_failed_rung_does_not_hold() -> None:
 
 
 def test_the_ladder_is_written_as_json_and_junit(tmp_path: Path) -> None:
-    write_json(ladder(), tmp_path / "verify.json")
+    save_json(tmp_path / "verify.json", ladder())
     data = json.loads((tmp_path / "verify.json").read_text())
+    assert load_result(tmp_path / "verify.json", Ladder) == ladder()
     assert data["holds"] is False
     assert [rung["verdict"] for rung in data["rungs"]] == ["holds", "failed", "skipped"]
     assert data["rungs"][1]["comparison"]["first"]["found"] == 777

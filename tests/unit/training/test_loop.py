@@ -22,10 +22,11 @@ from edge_seq.ir.kind_names import CELL_NAMES  # noqa: E402
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError  # noqa: E402
 from edge_seq.training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from edge_seq.training.config import AugmentationConfig, InitialisationConfig, TrainingConfig  # noqa: E402
-from edge_seq.training.fit import EpochRecord, class_weights, learning_rate_at  # noqa: E402
+from edge_seq.training.fit import class_weights, learning_rate_at  # noqa: E402
 from edge_seq.training.initialise import initialise  # noqa: E402
 from edge_seq.training.loop import TrainingResult, build_classifier, classifier_of, predict, train  # noqa: E402
 from edge_seq.training.modules import ConvolutionalBaseline  # noqa: E402
+from edge_seq.training.record import EpochRecord  # noqa: E402
 
 CONFIG = TrainingConfig(
     cell="gru",

@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edge_seq.ir.kind_names import CELL_NAMES  # noqa: E402
+from edge_seq.ir.kind_names import CELL_NAMES, POOLINGS  # noqa: E402
 from edge_seq.support.errors import ConfigError  # noqa: E402
 from edge_seq.training.config import InitialisationConfig  # noqa: E402
 from edge_seq.training.initialise import initialise  # noqa: E402
@@ -20,7 +20,7 @@ def _classifier(cell: str, hidden_size: int = 6, num_layers: int = 2, pooling: s
 
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
-@pytest.mark.parametrize("pooling", ["last", "mean"])
+@pytest.mark.parametrize("pooling", POOLINGS)
 def test_each_step_is_what_a_window_ending_there_gives(cell: str, pooling: str) -> None:
     module = _classifier(cell, pooling=pooling)
     x = torch.randn(2, 9, 3)

@@ -5,6 +5,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
+from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import AugmentationConfig, TrainingConfig
 
 
@@ -45,3 +46,16 @@ def test_refusals(data: dict[str, object], message: str) -> None:
     problems = caught.value.errors(include_url=False)
     found = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems)
     assert re.search(message, found), found
+
+
+def test_errors_are_those_of_the_project_and_name_every_key() -> None:
+    with pytest.raises(ConfigError, match=r"^TrainingConfig: hidden_size: Input .* \(found 0\); epochs: Input"):
+        TrainingConfig(hidden_size=0, epochs=-1)
+    with pytest.raises(ConfigError, match=r"learning_rat: unknown key \(found 1\); keys at the top: cell"):
+        TrainingConfig(learning_rat=1)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match=r"TrainingConfig: augmentation\.max_degrees: .* \(found 200\)$"):
+        TrainingConfig(augmentation={"max_degrees": 200})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"^AugmentationConfig: scale: "):
+        TrainingConfig(augmentation=AugmentationConfig(scale=-1))
+    with pytest.raises(ConfigError, match=r"TrainingConfig: table: Value error, early_stopping_patience .* or 'loss'$"):
+        TrainingConfig(keep="last", early_stopping_patience=3)

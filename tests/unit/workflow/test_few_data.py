@@ -59,7 +59,7 @@ CONTRACT = SensorContract(10.0, (Channel("ax", "g", 100.0, 4.0),), 50, 25)
         (0.90, None, 0.97, ()),
         (0.80, 0.92, 0.85, ("The random forest is 12.0 points", "window_length and window_stride", "remove_gravity")),
         (0.60, 0.61, 0.99, ("99.0 % on its training windows and 60.0 % here", "training.augmentation.rotation=any")),
-        (0.60, None, 0.99, ("more optimiser steps than 80: --set training.epochs=250", "training.pooling=last")),
+        (0.60, None, 0.99, ("more optimiser steps than 80: --set training.epochs=250", "training.pooling=mean_max")),
     ],
 )
 def test_advice_where_a_model_is_far_behind(
@@ -78,5 +78,5 @@ def test_advice_does_not_repeat_what_the_run_has() -> None:
     text = " ".join(advise(rotated, contract, accuracy=0.5, forest=0.9, training=0.9, training_windows=9000))
     assert "rotation" not in text
     assert "remove_gravity" not in text
-    assert "training.pooling=mean" in text
+    assert "training.pooling=mean_max" in text
     assert "optimiser steps" not in text

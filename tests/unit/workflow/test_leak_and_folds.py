@@ -12,7 +12,7 @@ from edge_seq.data.splits import split_by_fold
 from edge_seq.ir.contract import Channel, SensorContract
 from edge_seq.pipeline import leak as leak_module
 from edge_seq.pipeline.config import load_config, quote
-from edge_seq.pipeline.leak import leak_text, measure_leak
+from edge_seq.pipeline.leak import measure_leak, try_to_measure_leak
 from edge_seq.pipeline.prepare import LEAK_WARNING, prepare, split_note
 from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.support.errors import ConfigError, DataError
@@ -119,16 +119,17 @@ def test_the_leak_is_measured_and_is_about_none_where_groups_are_alike() -> None
 
 
 def test_a_leak_that_cannot_be_measured_says_why() -> None:
-    leak, text = leak_text(leaky(1, of_group=0.0), seed=0, minimum_share=0.6)
-    assert leak is None
-    assert "cannot be measured: cannot split by group: each class needs windows in at least 2 groups" in text
+    found = try_to_measure_leak(leaky(1, of_group=0.0), seed=0, minimum_share=0.6)
+    assert found.leak is None
+    reason = "cannot be measured: cannot split by group: each class needs windows in at least 2 groups"
+    assert reason in found.leak_text
 
 
 def test_the_warning_carries_what_was_measured() -> None:
     config = load_config(None, ["data.split=window_leaking_groups"])
     assert split_note(config).warning == LEAK_WARNING
-    assert split_note(config, {"leak_text": "12 points"}).warning == f"{LEAK_WARNING}; 12 points"
-    assert split_note(load_config(None), {"leak_text": "12 points"}).to_dict() == {"split": "group"}
+    assert split_note(config, "12 points").warning == f"{LEAK_WARNING}; 12 points"
+    assert split_note(load_config(None), "12 points").to_dict() == {"split": "group"}
 
 
 def test_a_run_split_by_window_warns_with_the_gap(source: str, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from edge_seq.data.recording import Windows
 from edge_seq.pipeline.logits import float_logits
-from edge_seq.pipeline.models import with_temperature
+from edge_seq.pipeline.models import TrainingSummary, with_temperature
+from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.reliability import reliability
 from edge_seq.scores.temperature import Temperature
 from edge_seq.support.errors import DataError
@@ -40,11 +41,27 @@ def test_before_is_what_the_model_gave_before_it_was_folded() -> None:
     assert len(result.after.bins) == 15
 
 
-def test_runs_of_earlier_releases_and_damaged_ones(tmp_path: Path) -> None:
+def test_runs_without_a_record_and_damaged_ones(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    assert "trained by a release that fitted no temperature" in temperature_of_run(run).note
-    save_json(run.training, {"temperature": {"value": 2.0, "windows": 9, "groups": 3, "note": ""}})
+    assert "the run holds no record of its training" in temperature_of_run(run).note
+    summary = TrainingSummary(
+        dataset="car",
+        reading=(),
+        note=SplitNote("group"),
+        leak=None,
+        windows={},
+        groups={},
+        best_epoch=1,
+        optimiser_steps=1,
+        temperature=Temperature(2.0, 9, 3),
+        training_accuracy=0.5,
+        history=(),
+        seed=0,
+        seconds=1.0,
+        versions={},
+    )
+    save_json(run.training, summary)
     assert temperature_of_run(run) == Temperature(2.0, 9, 3)
-    save_json(run.training, {"temperature": {"value": "hot"}})
-    with pytest.raises(DataError, match=r"is not as edge-seq train writes it .* train the run again"):
+    save_json(run.training, {**summary.to_dict(), "temperature": {"value": "hot"}})
+    with pytest.raises(DataError, match=r"training.json: not as its command writes it .*'hot'.*make it again"):
         temperature_of_run(run)

@@ -1,3 +1,5 @@
+#ifdef ARDUINO // other frameworks compile every file of a library too
+
 #include "es_arduino.h"
 
 bool EsArduino::begin(Stream &stream, const es_wire_setup_t &setup, uint32_t boot)
@@ -55,3 +57,5 @@ int EsArduino::sample(void *port, int16_t *counts, uint32_t *index)
 {
     return static_cast<EsArduino *>(port)->sensor_(counts, index) ? 1 : 0;
 }
+
+#endif

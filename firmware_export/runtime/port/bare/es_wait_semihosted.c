@@ -1,17 +1,58 @@
 /* For emulators whose memory is not accessible: the firmware reads orders from the file es_in.bin and writes
- * answers to es_out.bin, by Arm's semihosting calls (the same on RISC-V).
+ * answers to es_out.bin, by Arm's semihosting calls (the same on RISC-V) or the simulator calls of Xtensa.
  *
  * es_in.bin, for each order: the input fields of es_mail_t, the size of the counts in bytes (32 bits), and the
  * counts. es_out.bin, for each order: es_mail_t and the words. At the end of the input, the firmware tells the
  * emulator to stop. */
 #include "es_mail.h"
 
-enum { OPEN = 0x01, WRITE = 0x05, READ = 0x06, EXIT = 0x18, READ_BINARY = 1, WRITE_BINARY = 5 };
-#define APPLICATION_EXIT 0x20026u
-
 static uintptr_t harness_input;
 static uintptr_t harness_output;
 static uint32_t harness_is_open;
+
+#if defined(__xtensa__)
+
+enum { EXIT = 1, READ = 3, WRITE = 4, OPEN = 5, READ_BINARY = 0, WRITE_BINARY = 1 };
+
+static uintptr_t simulator_call(uintptr_t operation, uintptr_t first, uintptr_t second, uintptr_t third)
+{
+    register uintptr_t a2 __asm__("a2") = operation;
+    register uintptr_t a3 __asm__("a3") = first;
+    register uintptr_t a4 __asm__("a4") = second;
+    register uintptr_t a5 __asm__("a5") = third;
+    __asm__ volatile("simcall" : "+r"(a2), "+r"(a3) : "r"(a4), "r"(a5) : "memory");
+    return a2;
+}
+
+/* The emulator does not create files: es_out.bin is there. */
+static uintptr_t harness_open(const char *name, uintptr_t length, uintptr_t mode)
+{
+    (void)length;
+    return simulator_call(OPEN, (uintptr_t)name, mode, 0);
+}
+
+/* Returns 1 if all bytes were read. */
+static int harness_read(void *to, uint32_t bytes)
+{
+    return bytes == 0 || simulator_call(READ, harness_input, (uintptr_t)to, bytes) == bytes;
+}
+
+static void harness_write(const void *from, uint32_t bytes)
+{
+    if (bytes != 0) {
+        (void)simulator_call(WRITE, harness_output, (uintptr_t)from, bytes);
+    }
+}
+
+static void harness_exit(void)
+{
+    (void)simulator_call(EXIT, 0, 0, 0);
+}
+
+#else
+
+enum { OPEN = 0x01, WRITE = 0x05, READ = 0x06, EXIT = 0x18, READ_BINARY = 1, WRITE_BINARY = 5 };
+#define APPLICATION_EXIT 0x20026u
 
 #if defined(__arm__)
 static uintptr_t semihost(uintptr_t operation, const void *block)
@@ -60,6 +101,13 @@ static void harness_write(const void *from, uint32_t bytes)
     }
 }
 
+static void harness_exit(void)
+{
+    (void)semihost(EXIT, (const void *)(uintptr_t)APPLICATION_EXIT);
+}
+
+#endif
+
 static void harness_deliver(void)
 {
     const uint32_t first = (es_mail.steps * es_image_models[es_mail.model]->num_channels + 1u) / 2u;
@@ -83,7 +131,7 @@ void es_mail_wait(void)
         harness_read(es_mail_buffer.counts, bytes)) {
         return;
     }
-    (void)semihost(EXIT, (const void *)(uintptr_t)APPLICATION_EXIT);
+    harness_exit();
     for (;;) {
     }
 }

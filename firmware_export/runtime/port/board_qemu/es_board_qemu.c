@@ -1,5 +1,6 @@
 /* An emulated board: QEMU's mps2-an386, a Cortex-M4 with the UART, timer and SysTick of Arm's CMSDK. */
 #include "es_board.h"
+#include "es_cortex_m.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
 
@@ -34,8 +35,6 @@
 #define UART_INTERRUPTS 1u
 #define TIMER_INTERRUPTS (1u << 8)
 
-#define COPROCESSOR_ACCESS REGISTER(0xE000ED88u)
-
 /* QEMU is told to write a random number to the first word, and 1 to the third if time follows instructions. The second
  * counts starts, as nothing clears this memory. */
 #define BOOT_RANDOM REGISTER(0x21000000u)
@@ -46,8 +45,7 @@
 #define PAINT 0xA5A5A5A5u
 #define RING_BYTES 8192u /* a power of two */
 
-extern uint32_t es_stack_bottom[], es_stack_top[];
-extern uint32_t es_data_load[], es_data_start[], es_data_end[], es_zero_start[], es_zero_end[];
+extern uint32_t es_stack_bottom[];
 
 static struct {
     volatile uint32_t written; /* bytes put in the ring */
@@ -62,8 +60,6 @@ static struct {
     volatile uint8_t ring[RING_BYTES];
 } board;
 
-void es_start(void);
-void es_fault(void);
 void es_on_timer(void);
 void es_on_uart(void);
 int main(void);
@@ -205,42 +201,21 @@ void es_fault(void)
 
 void es_start(void)
 {
-    const volatile uint32_t *from = es_data_load;
-    volatile uint32_t *to;
-    uint32_t *here;
+    uint32_t *word, *here;
 
-    COPROCESSOR_ACCESS |= (uint32_t)0xF << 20;
-    __asm__ volatile("dsb\n\tisb\n\tmov %0, sp" : "=r"(here)::"memory");
-    for (to = es_data_start; to < es_data_end; to++) {
-        *to = *from++;
-    }
-    for (to = es_zero_start; to < es_zero_end; to++) {
-        *to = 0;
-    }
-    for (to = es_stack_bottom; to < here; to++) {
-        *to = PAINT;
+    es_prepare();
+    __asm__ volatile("mov %0, sp" : "=r"(here)::"memory");
+    for (word = es_stack_bottom; word < here; word++) {
+        *(volatile uint32_t *)word = PAINT;
     }
     (void)main();
     es_fault();
 }
 
-typedef union es_vector {
-    void (*handler)(void);
-    const void *stack;
-} es_vector_t;
+extern const es_vector_t es_vectors[ES_VECTORS + 32];
 
-#define FIRST_INTERRUPT 16
-
-extern const es_vector_t es_vectors[FIRST_INTERRUPT + 32];
-
-__attribute__((section(".vectors"), used)) const es_vector_t es_vectors[FIRST_INTERRUPT + 32] = {
-    {.stack = es_stack_top},
-    {.handler = es_start},
-    {.handler = es_fault}, /* NMI */
-    {.handler = es_fault}, /* HardFault */
-    {.handler = es_fault}, /* MemManage */
-    {.handler = es_fault}, /* BusFault */
-    {.handler = es_fault}, /* UsageFault */
-    [FIRST_INTERRUPT] = {.handler = es_on_uart},
-    [FIRST_INTERRUPT + 8] = {.handler = es_on_timer},
+__attribute__((section(".vectors"), used)) const es_vector_t es_vectors[ES_VECTORS + 32] = {
+    ES_FIRST_VECTORS,
+    [ES_VECTORS] = {.handler = es_on_uart},
+    [ES_VECTORS + 8] = {.handler = es_on_timer},
 };

@@ -8,6 +8,7 @@
  * buffer and their size, in bytes, 32 bits each; the input fields of es_mail_t; the counts. es_out.bin, for each
  * order: the cycles of all its steps, 64 bits; the largest stack of a step in bytes, 32 bits; es_mail_t; the words.
  * Numbers are in the byte order of the host, except for es_mail_t, counts and words. */
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,14 @@ enum { FIELDS_IN = 20, MAIL_BYTES = 60, STACK_POINTER = 0x5D };
 typedef struct places {
     uint32_t wait, step, mail, buffer, stack_bottom;
 } places_t;
+
+static volatile sig_atomic_t ended; /* 1: the caller has no more time */
+
+static void end(int number)
+{
+    (void)number;
+    ended = 1;
+}
 
 /* Cost of the steps of an order. */
 typedef struct cost {
@@ -48,6 +57,10 @@ static int run(avr_t *avr, const places_t *at, cost_t *cost)
     do {
         uint32_t sp;
         int state;
+        if (ended) {
+            fprintf(stderr, "ended at %lu\n", (unsigned long)avr->pc);
+            return 0;
+        }
         half_written = writes_stack_pointer(avr, 0x3E) || (half_written && !writes_stack_pointer(avr, 0x3D));
         state = avr_run(avr);
         if (state == cpu_Crashed || state == cpu_Done || state == cpu_Stopped) {
@@ -133,6 +146,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: program MCU FLASH WAIT STEP MAIL BUFFER STACK_BOTTOM\n");
         return 2;
     }
+    signal(SIGTERM, end);
     at.wait = (uint32_t)strtoul(argv[3], NULL, 10);
     at.step = (uint32_t)strtoul(argv[4], NULL, 10);
     at.mail = (uint32_t)strtoul(argv[5], NULL, 10);

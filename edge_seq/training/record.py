@@ -1,0 +1,19 @@
+"""Record of a training, epoch by epoch. Imports no torch, so that reports can read it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """Record of one epoch. Epochs count from 1. The validation fields are None without validation windows."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    validation_macro_f1: float | None
+    seconds: float = dataclasses.field(compare=False)

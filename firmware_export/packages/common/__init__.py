@@ -1,0 +1,1 @@
+"""What packages share: the exported C by its parts, texts with the model's names, the README, the registry."""

@@ -1,0 +1,5 @@
+if(CONFIG_@symbol@)
+    zephyr_include_directories(include)
+    zephyr_library_named(@library@)
+    zephyr_library_sources(src/@model@.c src/@model@_golden.c)
+endif()

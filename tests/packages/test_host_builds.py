@@ -1,0 +1,241 @@
+"""Packages built as their build system builds them, for this machine, and the examples run: their answers are the
+reference's. ESP-IDF and Zephyr are stood in for by a few lines of CMake that do what their functions do."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firmware_export.toolchain.build import STRICT_FLAGS
+from tests.packages.conftest import Packaged
+
+HEADERS = Path(__file__).parents[1] / "device" / "headers" / "stm32"
+ONE_COMMAND = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
+BOTH = """
+#include "car.h"
+#include "car_golden.h"
+#include "gait.h"
+#include "gait_golden.h"
+
+static car_memory_t car;
+static gait_memory_t gait;
+
+int main(void)
+{
+    return es_self_test(&car_golden, &car, sizeof car, NULL) != ES_OK ||
+           es_self_test(&gait_golden, &gait, sizeof gait, NULL) != ES_OK;
+}
+"""
+
+
+def need(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not on this machine; apt-get install {program}")
+
+
+def run(*command: object, stdin: str = "", cwd: Path | None = None) -> str:
+    """Standard output of a command that must succeed."""
+    done = subprocess.run(
+        list(map(str, command)), input=stdin, cwd=cwd, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def cmake(source: Path, build: Path, *options: str) -> None:
+    run("cmake", "-S", source, "-B", build, *options)
+    run("cmake", "--build", build, "--parallel", "2")
+
+
+@pytest.mark.parametrize("compiler", ["gcc", pytest.param("clang", marks=pytest.mark.slow)])
+def test_plain_with_one_command(compiler: str, folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
+    need(compiler)
+    sources = sorted((folder / "plain").glob("*.c"))
+    objects = tmp_path / "objects"
+    objects.mkdir()
+    run(compiler, *ONE_COMMAND, "-c", "-I", folder / "plain", *sources, cwd=objects)
+    for packaged in (car, gait):
+        name = packaged.model.name
+        for example in ("replay", "stream"):
+            source = folder / "plain" / "examples" / f"{name}_{example}.c"
+            run(compiler, *ONE_COMMAND, "-I", folder / "plain", source, *objects.glob("*.o"), "-o", tmp_path / example)
+        assert run(tmp_path / "replay").splitlines() == packaged.replay
+        first = packaged.golden.counts[0]
+        printed = run(tmp_path / "stream", stdin="\n".join(" ".join(map(str, sample)) for sample in first.tolist()))
+        labels = packaged.golden.labels.shape[1]
+        assert printed.splitlines() == packaged.replay[1 : 1 + labels]
+
+
+ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")
+
+
+@pytest.mark.parametrize(
+    "command", [("gcc",), pytest.param(ARM, marks=pytest.mark.slow)], ids=lambda command: command[0]
+)
+def test_folders_for_stm32(command: tuple[str, ...], folder: Path, car: Packaged, tmp_path: Path) -> None:
+    need(command[0])
+    folders = sorted((folder / "stm32cube" / "Middlewares" / "Third_Party").iterdir())
+    assert [path.name for path in folders] == ["edge_seq", "edge_seq_car", "edge_seq_gait"]
+    (tmp_path / "main.h").write_text('#include "stm32_hal.h"\n')
+    includes = [f"-I{path}" for path in (*folders, tmp_path, HEADERS)]
+    sources = [source for path in folders for source in sorted(path.glob("*.c"))]
+    run(*command, *STRICT_FLAGS, "-O2", "-c", *includes, *sources, cwd=tmp_path)
+    if command != ("gcc",):
+        return
+    (tmp_path / "start.c").write_text(
+        """
+#include <stdio.h>
+#include "car_example.h"
+
+HAL_StatusTypeDef HAL_UART_Transmit(UART_HandleTypeDef *uart, const uint8_t *data, uint16_t size, uint32_t timeout)
+{
+    (void)uart;
+    (void)timeout;
+    return fwrite(data, 1, size, stdout) == size ? HAL_OK : HAL_ERROR;
+}
+
+int main(void)
+{
+    UART_HandleTypeDef uart = {0};
+    return car_example(&uart);
+}
+"""
+    )
+    (tmp_path / "es_stm32_hal.o").unlink()  # needs the registers of a part
+    run("gcc", *STRICT_FLAGS[:1], *includes, tmp_path / "start.c", *tmp_path.glob("*.o"), "-o", tmp_path / "run")
+    assert run(tmp_path / "run").split("\n")[:-1] == car.replay
+
+
+def test_cmake_as_a_subdirectory(folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
+    need("cmake", "gcc")
+    cmake(folder / "cmake", tmp_path / "build", "-DEDGE_SEQ_EXAMPLES=ON")
+    for packaged in (car, gait):
+        name = packaged.model.name
+        assert run(tmp_path / "build" / f"edge_seq_{name}" / f"{name}_replay").splitlines() == packaged.replay
+
+
+USE = """
+cmake_minimum_required(VERSION 3.16)
+project(both LANGUAGES C)
+{find}
+add_executable(both main.c)
+target_link_libraries(both PRIVATE edge_seq::car edge_seq::gait)
+"""
+FETCH = """
+include(FetchContent)
+FetchContent_Declare(edge_seq_models SOURCE_DIR "{folder}")
+FetchContent_MakeAvailable(edge_seq_models)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["fetch", "find", "one"])
+def test_cmake_other_ways(way: str, folder: Path, tmp_path: Path) -> None:
+    """FetchContent; find_package after an installation; the models' folders without the one above them."""
+    need("cmake", "gcc")
+    package = folder / "cmake"
+    finds = {
+        "fetch": FETCH.format(folder=package.as_posix()),
+        "find": "find_package(edge_seq_car 0.1.0 REQUIRED)\nfind_package(edge_seq_gait REQUIRED)",
+        "one": "".join(f'add_subdirectory("{(package / f"edge_seq_{n}").as_posix()}" {n})\n' for n in ("car", "gait")),
+    }
+    if way == "find":
+        cmake(package, tmp_path / "install")
+        run("cmake", "--install", tmp_path / "install", "--prefix", tmp_path / "prefix")
+    (tmp_path / "CMakeLists.txt").write_text(USE.format(find=finds[way]))
+    (tmp_path / "main.c").write_text(BOTH)
+    cmake(tmp_path, tmp_path / "build", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
+    run(tmp_path / "build" / "both")
+
+
+@pytest.mark.slow
+def test_cmake_for_a_cortex_m4(folder: Path, tmp_path: Path) -> None:
+    need("cmake", "arm-none-eabi-gcc")
+    toolchain = folder / "cmake" / "edge_seq" / "cmake" / "cortex_m4.cmake"
+    cmake(folder / "cmake", tmp_path / "build", f"-DCMAKE_TOOLCHAIN_FILE={toolchain}", "-DCMAKE_BUILD_TYPE=Release")
+    library = tmp_path / "build" / "edge_seq" / "libedge_seq.a"
+    assert "es_lstm_units" in run("arm-none-eabi-nm", library), "the kernel for this processor is in it"
+
+
+IDF = """
+cmake_minimum_required(VERSION 3.16)
+project(idf LANGUAGES C)
+function(idf_component_register)
+    cmake_parse_arguments(IDF "" "" "SRCS;INCLUDE_DIRS;PRIV_INCLUDE_DIRS;REQUIRES;PRIV_REQUIRES" ${{ARGN}})
+    cmake_path(GET CMAKE_CURRENT_SOURCE_DIR FILENAME name)
+    add_library(${{name}} STATIC ${{IDF_SRCS}})
+    target_include_directories(${{name}} PUBLIC ${{IDF_INCLUDE_DIRS}} PRIVATE ${{IDF_PRIV_INCLUDE_DIRS}})
+    target_link_libraries(${{name}} PUBLIC ${{IDF_REQUIRES}} PRIVATE ${{IDF_PRIV_REQUIRES}})
+endfunction()
+foreach(component edge_seq edge_seq_car edge_seq_gait)
+    add_subdirectory({folder}/components/${{component}} ${{component}})
+endforeach()
+add_subdirectory({folder}/examples/{name}_replay/main main)
+add_executable(run start.c)
+target_link_libraries(run PRIVATE main)
+"""
+
+
+@pytest.mark.parametrize("which", ["car", pytest.param("gait", marks=pytest.mark.slow)])
+def test_components_of_esp_idf(which: str, folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
+    need("cmake", "gcc")
+    packaged = {"car": car, "gait": gait}[which]
+    (tmp_path / "CMakeLists.txt").write_text(IDF.format(folder=(folder / "esp-idf").as_posix(), name=which))
+    (tmp_path / "start.c").write_text("void app_main(void);\nint main(void)\n{\n    app_main();\n    return 0;\n}\n")
+    cmake(tmp_path, tmp_path / "build")
+    assert run(tmp_path / "build" / "run").splitlines() == packaged.replay
+
+
+ZEPHYR = """
+enable_language(C)
+add_library(zephyr_interface INTERFACE)
+file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/prj.conf settings REGEX "=y")
+foreach(setting IN LISTS settings)
+    string(REPLACE "=y" "" symbol ${setting})
+    set(${symbol} y)
+endforeach()
+if(CONFIG_EDGE_SEQ_CAR OR CONFIG_EDGE_SEQ_GAIT)
+    set(CONFIG_EDGE_SEQ y)
+endif()
+function(zephyr_include_directories folder)
+    target_include_directories(zephyr_interface INTERFACE ${CMAKE_CURRENT_SOURCE_DIR}/${folder})
+endfunction()
+macro(zephyr_library_named name)
+    set(zephyr_library ${name})
+    add_library(${name} STATIC)
+    target_link_libraries(${name} PRIVATE zephyr_interface)
+    set_property(GLOBAL APPEND PROPERTY zephyr_libraries ${name})
+endmacro()
+function(zephyr_library_sources)
+    target_sources(${zephyr_library} PRIVATE ${ARGN})
+endfunction()
+function(zephyr_library_include_directories)
+    target_include_directories(${zephyr_library} PRIVATE ${ARGN})
+endfunction()
+foreach(module IN LISTS ZEPHYR_EXTRA_MODULES)
+    cmake_path(GET module FILENAME name)
+    if(name STREQUAL ..)
+        set(name model)
+    endif()
+    add_subdirectory(${module} ${name})
+endforeach()
+add_executable(app)
+get_property(libraries GLOBAL PROPERTY zephyr_libraries)
+list(REVERSE libraries)
+target_link_libraries(app PRIVATE zephyr_interface ${libraries})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["car", "gait"])
+def test_modules_of_zephyr(which: str, folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
+    need("cmake", "gcc")
+    packaged = {"car": car, "gait": gait}[which]
+    (tmp_path / "ZephyrConfig.cmake").write_text(ZEPHYR)
+    sample = folder / "zephyr" / f"edge_seq_{which}" / "samples" / "replay"
+    cmake(sample, tmp_path / "build", f"-DZephyr_DIR={tmp_path}", "-Wno-dev")
+    assert run(tmp_path / "build" / "app").splitlines() == packaged.replay
