@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_tables, progress
+from edge_seq.support.figure_text import counted
 from edge_seq.support.names import visible
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _print(result: DataCheck, *, rows: int | None) -> None:
     if result.source_file is not None:
         print_line(f"wrote {result.source_file}; correct it, then: edge-seq data check {result.source_file}")
     errors = sum(one.severity == "error" for one in result.found.findings)
-    print_line("usable" if not errors else f"not usable as it is: {errors} errors")
+    print_line("usable" if not errors else f"not usable as it is: {counted(errors, 'error')}")
 
 
 def _print_some(table: Table | None, rows: int | None) -> None:

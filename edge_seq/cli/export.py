@@ -16,7 +16,7 @@ def command(
         list[str] | None,
         typer.Option(
             help="Also arrange the C for a build system: arduino, cmake, cmsis-pack, esp-idf, plain (all files in one "
-            "folder), platformio, stm32cube or zephyr. May be given several times.",
+            "folder), platformio, stm32cube, wasm or zephyr. May be given several times.",
             show_default=False,
         ),
     ] = None,

@@ -14,10 +14,11 @@ from edge_seq.data.audit.audit import AuditSummary, audit, summarize
 from edge_seq.data.guess.clues.columns import ColumnRole
 from edge_seq.data.source import load_source
 from edge_seq.ir.contract import SensorContract
+from edge_seq.pipeline.config import read_config
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.drawing import require_matplotlib
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.support.figure_text import percent
+from edge_seq.support.figure_text import counted, percent
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.results import Result, written
 
@@ -62,7 +63,8 @@ class DataCheck(Result, ShownAsTables):
         one = self.found
         rates = "no times" if one.rate_hz is None else f"{one.rate_hz.lowest:.4g} to {one.rate_hz.highest:.4g} Hz"
         return (
-            f"{one.name}: {one.recordings} recordings of {one.groups} groups, {one.samples:,} samples, "
+            f"{one.name}: {counted(one.recordings, 'recording')} of {counted(one.groups, 'group')}, "
+            f"{counted(one.samples, 'sample')}, "
             f"{one.hours:.2f} h, {rates}, {percent(one.unlabelled_share)} unlabelled"
         )
 
@@ -129,6 +131,12 @@ def check_data(
         require_matplotlib("data check --plots")
         check_can_write(plots)
     guess: Guess | None = None
+    if (path / "config.toml").is_file():
+        of_run = read_config(path / "config.toml").data.source
+        raise ConfigError(
+            f"data check: {path} is the folder of a run, whose data source is {of_run}. "
+            f"Give that, or recordings to compare with the model: edge-seq data check RECORDINGS --run {path}"
+        )
     if path.suffix == ".toml":
         if write is not None:
             raise ConfigError(f"data check: {path} is a data source already; leave --write out")

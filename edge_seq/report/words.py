@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from edge_seq.pipeline.config import SIMULATOR
+from edge_seq.pipeline.prepare import TIME_WARNING
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.figures import RunFigures
 from edge_seq.scores import words
@@ -38,6 +39,8 @@ def limits_of(run: RunFigures) -> list[str]:
         lines += (
             [f"Classes with fewer than 100 test windows: {some_of(few)}; their scores are uncertain."] if few else []
         )
+    if run.config.data.split == "time_blocks":
+        lines.append(f"{TIME_WARNING[0].upper()}{TIME_WARNING[1:]}.")
     if run.metrics is not None:
         lines += _limits_of_metrics(run.metrics)
     stage = run.model.readout.decision
@@ -53,7 +56,7 @@ def limits_of(run: RunFigures) -> list[str]:
 
 
 def _limits_of_metrics(metrics: Evaluation) -> list[str]:
-    lines = [] if metrics.note.warning is None else [metrics.note.warning]
+    lines = [] if metrics.note.warning in (None, TIME_WARNING) else [str(metrics.note.warning)]
     recalls = {one.label: one.recall for one in metrics.shown.classes if one.recall is not None}
     if recalls:
         worst = min(recalls, key=lambda label: recalls[label])
@@ -99,7 +102,8 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
     for one in run.measure.targets if run.measure is not None else ():
         if one.measured is not None and one.measured.flash_bytes is not None:
             over = ", OVER BUDGET" if one.over_budget else ""
-            sizes = f"{one.measured.flash_bytes:,} bytes of flash, {one.measured.ram_bytes:,} of RAM"
+            ram = one.measured.ram_bytes
+            sizes = f"{one.measured.flash_bytes:,} bytes of flash, {'-' if ram is None else f'{ram:,}'} of RAM"
             rows.append([one.found.target, f"{sizes}{over}"])
     return rows
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import safetensors.numpy
+import tomli_w
 
 from edge_seq.data.recording import SIDES
+from edge_seq.data.source import load_source
 from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import canonical_json
@@ -67,13 +69,20 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
     save_run_config(run, config)
     save_json(run.data_hashes, hashes)
     if config.data.source != SIMULATOR:
-        write_atomically(run.data_source, Path(config.data.source).read_bytes())
+        write_atomically(run.data_source, _copy_of_source(Path(config.data.source)))
     for side in SIDES:
         if side in sides:
             save_windows(run.windows(side), sides[side])
         else:
             run.windows(side).unlink(missing_ok=True)
     write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
+
+
+def _copy_of_source(path: Path) -> str:
+    """Copy of a data source, whose ``path`` means the same from any folder."""
+    table = load_source(path).model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    table["path"] = str((path.parent / table["path"]).absolute())
+    return f"# Copy of {path.name}, made by edge-seq train.\n{tomli_w.dumps(table)}"
 
 
 def _holds_results(run: RunFolder) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from edge_seq.data.window_file import load_windows
 from edge_seq.device.client import Device
 from edge_seq.parity.device_rungs import DEFAULT_STEPS
-from edge_seq.parity.inputs import choose_inputs
+from edge_seq.parity.inputs import EXTREME_WINDOWS, MAX_WINDOWS, choose_inputs
 from edge_seq.parity.ladder import Ladder, write_junit
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
 from edge_seq.support.errors import ConfigError
@@ -32,8 +32,8 @@ def verify_run(
     run: RunFolder,
     *,
     side: str = "test",
-    max_windows: int = 500,
-    extreme_windows: int = 100,
+    max_windows: int = MAX_WINDOWS,
+    extreme_windows: int = EXTREME_WINDOWS,
     targets: Sequence[Target] = (),
     device: Device | None = None,
     device_steps: int = DEFAULT_STEPS,

@@ -308,6 +308,17 @@ def test_what_has_no_image_is_not_measured(exports: dict[str, Path]) -> None:
     assert "not measured: a program of an operating system" in found.notes[0]
 
 
+@pytest.mark.slow
+def test_webassembly_is_not_measured(exports: dict[str, Path]) -> None:
+    model = reference_model("car", "rnn", shape=SMALL)
+    try:
+        found = measure(exports["rnn"], model, load_target("wasm32"), steps=1)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert (found.sizes, found.stack_bytes, found.instructions, found.latency) == (None,) * 4
+    assert found.notes == ("not measured: WebAssembly is compiled for the processor that it runs on",)
+
+
 @pytest.mark.parametrize("name", ["aarch64", pytest.param("armhf", marks=pytest.mark.slow), "powerpc"])
 def test_the_instructions_of_a_program_are_counted(name: str, exports: dict[str, Path]) -> None:
     """QEMU's user mode gives instructions only, by step and by function."""

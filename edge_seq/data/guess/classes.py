@@ -1,4 +1,4 @@
-"""Where the classes and groups come from: columns, intervals, names of files and folders."""
+"""Origin of the classes and groups: columns, intervals, names of files and folders."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from edge_seq.data.readers.foreign import reading
 from edge_seq.data.readers.table import Reader
 from edge_seq.data.readers.text.sniff import sniff
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 _MANY_MORE = 3  # times as many files of one format as of the next
 _NOTES = re.compile(
@@ -177,7 +178,10 @@ def _of_tables(path: Path, reader: Reader, data: list[Path], passed: list[tuple[
         first = sensors[0][1]
         kept = {name for _, name in sensors}
         others = Counter(one.name for one in data if one.name not in kept)
-        passed += [(name, f"another sensor, or no samples ({count} files)") for name, count in sorted(others.items())]
+        passed += [
+            (name, f"another sensor, or no samples ({counted(count, 'file')})")
+            for name, count in sorted(others.items())
+        ]
         return Found(
             path,
             True,
