@@ -88,16 +88,16 @@ def check_unpacked(name: str, packed: int, unpacked: int, *, at_once: bool = Tru
     Raises:
         DataError: it does.
     """
-    if at_once:
-        try:
-            check_memory(name, unpacked)
-        except OSError as error:
-            raise DataError(f"{name}: {error}, or train from parts of the file with data.storage=disk") from error
     if unpacked > FREE_BYTES and unpacked > MAX_RATIO * max(1, packed):
         raise DataError(
             f"{name}: {packed:,} bytes would unpack to {unpacked:,}, which is no recording; expected at most "
             f"{MAX_RATIO} times the size of the file. Do not read the file, or store it uncompressed"
         )
+    if at_once:
+        try:
+            check_memory(name, unpacked)
+        except OSError as error:
+            raise DataError(f"{name}: {error}, or train from parts of the file with data.storage=disk") from error
 
 
 class _Counted(io.RawIOBase):
