@@ -161,7 +161,7 @@ def open_run(path: Path) -> RunFolder:
     """Open a folder that ``edge-seq train`` made.
 
     Raises:
-        ConfigError: the folder is not one.
+        ConfigError: the folder is not one, or its configuration was emptied.
     """
     run = RunFolder(path)
     if not run.config.is_file():
@@ -169,6 +169,8 @@ def open_run(path: Path) -> RunFolder:
             f"{path} is not the folder of a run: it has no config.toml. Make a run with: "
             "edge-seq train, or edge-seq import"
         )
+    if run.config.stat().st_size == 0:
+        raise ConfigError(f"run {path.name}: config.toml is empty; it was emptied or cut. Copy it back, or train again")
     return run
 
 

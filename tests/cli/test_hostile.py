@@ -45,12 +45,14 @@ def test_a_device_and_a_pipe_in_a_run(run: Path) -> None:
 def test_an_emptied_configuration(run: Path) -> None:
     (run / "config.toml").write_text("")
     for command in ("quantize", "evaluate"):
-        assert "name, data, training are missing, which every configuration of a run has" in refused(command, run)
+        assert "config.toml is empty; it was emptied or cut" in refused(command, run)
+    (run / "config.toml").write_text('name = "small"\n')
+    assert "data, training are missing, which every configuration of a run has" in refused("verify", run)
 
 
 def test_tables_that_are_nested_too_deeply(run: Path) -> None:
     (run / "config.toml").write_text("a = " + "[" * 3000 + "]" * 3000)
-    assert "cannot be read as TOML: it is nested too deeply" in refused("quantize", run)
+    assert "cannot be read as TOML: it is nested too deeply" in refused("verify", run)
     shutil.copyfile(run / "config.toml", run.parent / "own.toml")
     assert "cannot be read as TOML: it is nested too deeply" in refused("train", run.parent / "own.toml")
     (run / "training.json").write_text("[" * 100_000)
