@@ -79,6 +79,7 @@ def verify(
             float_side=FloatSide(
                 model.float_model,
                 None if trained is None else TorchWeights(lambda: trained.weights, trained.result.config),
+                model.imported,
             ),
             targets=chosen,
             progress=update,

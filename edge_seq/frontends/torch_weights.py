@@ -196,15 +196,22 @@ def run_weights(path: Path, layers: Sequence[str], features: NDArray[np.float32]
     Raises:
         ToolError: torch is not installed, or the network has a layer that PyTorch does not have.
     """
+    return run_loaded(read_weights(path), layers, features)
+
+
+def run_loaded(
+    weights: Mapping[str, Any], layers: Sequence[str], features: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], str]:
+    """Like :func:`run_weights`, with weights that are in memory: arrays or tensors by torch's names."""
     if not has_torch():
         raise ToolError("torch is not installed; pip install 'edge-seq[train]'")
     import torch
 
-    weights = {name: torch.from_numpy(np.array(array)) for name, array in read_weights(path).items()}
+    tensors = {name: torch.from_numpy(to_float32(name, w)) for name, w in weights.items() if "num_batches" not in name}
     x = torch.from_numpy(features)
     with torch.inference_mode():
         for word in layers:
-            x = _apply(word.strip(), weights, x)
+            x = _apply(word.strip(), tensors, x)
     return x.numpy(), f"PyTorch {torch.__version__}"
 
 

@@ -107,6 +107,8 @@ class RunConfig(StrictTable):
         name: name of the model, a C identifier in lower case. Generated C symbols begin with it. If it is not given, it
             is made from the file name of the data source.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
+        start_from: folder of the run whose float model the training begins with, imported or trained; by default it
+            begins with random weights.
         data: data and their split.
         training: network and training.
         quantization: calibration and limits of the integer model.
@@ -116,6 +118,7 @@ class RunConfig(StrictTable):
 
     name: str = SIMULATOR
     at_window_end: Literal["reset", "carry"] = "reset"
+    start_from: str | None = None
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     quantization: QuantizationConfig = QuantizationConfig()
