@@ -30,6 +30,7 @@ SET_BY_POINT = {
     "learning_rate": "set learning_rates, of which the best is used for each cell",
     "initialisation": "give --first-weights",
     "pooling": "give --readout",
+    "dense": "cells are compared without dense layers",
     "seed": "give --seeds",
     "keep": "the last epoch is kept, because the windows that could choose an epoch are the scored ones",
 }

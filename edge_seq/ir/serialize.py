@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Normalisation, contract_from_dict, contract_to_dict
 from edge_seq.ir.kind_names import KIND_NAMES
-from edge_seq.ir.kinds import Layer, kind_named, kind_of
+from edge_seq.ir.kinds import Dense, Layer, kind_named, kind_of
 from edge_seq.ir.model import (
     FloatFormat,
     FloatModel,
@@ -50,6 +50,7 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
         "labels": model.labels,
         "contract": contract_to_dict(model.contract),
         "cells": [kind_of(cell).name for cell in model.layers],
+        **({"dense": [layer.activation for layer in model.dense]} if model.dense else {}),
         "readout": readout_to_dict(model.readout),
         "number_format": dataclasses.asdict(model.number_format),
         "sha256": model_hash(model),
@@ -162,6 +163,10 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         rows = {group.name: _rows(unread, f"layer{index}.{group.name}", rows_type) for group in kind.rows}
         constants = {constant.name: unread.pop(f"layer{index}.{constant.name}") for constant in kind.constants}
         layers.append(kind.layer(**rows, **constants))
+    dense = [
+        Dense(_rows(unread, f"dense{index}", rows_type), activation)
+        for index, activation in enumerate(header.get("dense", []))
+    ]
     head = _rows(unread, "head", rows_type)
     if unread:
         raise ValueError(f"tensors {sorted(unread)} belong to no field")
@@ -178,5 +183,6 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         layers=tuple(layers),
         head=head,
         readout=readout_from_dict(header["readout"]),
+        dense=tuple(dense),
         number_format=cast(Any, number_format),  # one of the two, as `kind` says; verify() checks that it fits the rows
     )

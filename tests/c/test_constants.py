@@ -15,7 +15,7 @@ from edge_seq.ir.serialize import load_model
 from firmware_export.emission.constants import constant_arrays, constants_crc
 from firmware_export.emission.emit import RUNTIME_FOLDER, emit, export_c
 from firmware_export.emission.golden import make_golden
-from firmware_export.emission.layout import pack_consecutive, pack_layer
+from firmware_export.emission.layout import pack_model
 from firmware_export.running.mail import Order, order_mark
 from firmware_export.running.qemu_machine import run_in_qemu
 from firmware_export.running.simavr_machine import run_in_simavr
@@ -107,8 +107,7 @@ def test_every_table_of_the_source_has_a_checksum() -> None:
 def test_the_checksum_is_what_the_specification_says() -> None:
     """Little-endian numbers in the order of SPEC.md, section 13, written out for one array."""
     model = tiny_model()
-    packed, head = [pack_layer(layer) for layer in model.layers], pack_consecutive(model.head)
-    arrays = {array.name: array for array in constant_arrays(model, packed, head)}
+    arrays = {array.name: array for array in constant_arrays(model, pack_model(model))}
     block = arrays["tiny_head_blocks"]
     assert block.content[:24] == struct.pack("<4i4h", 110481473, 155473929, 262288079, 100467071, 311, 221, 131, 342)
     assert (block.element, block.count) == ("ES_BLOCK", 2)
