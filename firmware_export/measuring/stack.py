@@ -68,8 +68,10 @@ def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
     thumb_bit = 1 if elf.machine == "EM_ARM" else 0
     found = set()
     for name in names:
-        for part in ("model", "layers"):
-            symbol = elf.by_name[f"{name}_{part}"]
+        for part in ("model", "layers", "chain", "dense"):
+            symbol = elf.by_name.get(f"{name}_{part}")
+            if symbol is None:
+                continue  # a model without a chain
             data = elf.memory(_load_address(elf, symbol.address), symbol.size)
             for at in range(0, len(data) - width + 1, width):
                 pointer = int.from_bytes(data[at : at + width], elf.byte_order)
