@@ -10,7 +10,7 @@ The functions take arrays or torch tensors. torch is not imported.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,7 @@ def from_training(
         contract=result.contract,
         normalisation=result.normalisation,
         readout=readout,
+        nonlinearity="tanh",  # of SequenceClassifier
     )
 
 
@@ -71,11 +72,11 @@ def from_torch(
     readout: Readout,
     recurrent_prefix: str = RECURRENT_PREFIX,
     head_prefix: str = HEAD_PREFIX,
+    nonlinearity: Literal["tanh"] | None = None,
 ) -> FloatModel:
     """Convert the weights of one torch.nn.RNN (tanh), GRU or LSTM with a linear head.
 
-    The number of gates tells the kind of cell. A missing bias was switched off in torch and counts as 0. The weights do
-    not show whether torch.nn.RNN used tanh or ``nonlinearity="relu"``; the first rung of ``verify`` finds a relu.
+    The number of gates tells the kind of cell. A missing bias was switched off in torch and counts as 0.
 
     Args:
         state_dict: float tensors or arrays by torch's names, ``<prefix>weight_ih_l0`` and so on.
@@ -86,6 +87,8 @@ def from_torch(
         readout: pooling, and when labels are given.
         recurrent_prefix: prefix of the recurrent module's names.
         head_prefix: prefix of the linear layer's names.
+        nonlinearity: needed for torch.nn.RNN, whose weights do not show whether it used tanh or
+            ``nonlinearity="relu"``.
 
     Returns:
         float model, verified.
@@ -93,11 +96,11 @@ def from_torch(
     Raises:
         ModelError: a tensor is missing, not supported or of the wrong shape.
     """
-    _refuse_unsupported(state_dict, recurrent_prefix)
-    arrays = {key: _to_float32(key, value) for key, value in state_dict.items()}
+    refuse_unsupported(state_dict, recurrent_prefix)
+    arrays = {key: to_float32(key, value) for key, value in state_dict.items()}
     layers: list[Layer[FloatRows]] = []
     while f"{recurrent_prefix}weight_ih_l{len(layers)}" in arrays:
-        layers.append(_take_layer(arrays, recurrent_prefix, len(layers)))
+        layers.append(take_layer(arrays, recurrent_prefix, len(layers)))
     if not layers:
         raise ModelError(
             f"state_dict has no {recurrent_prefix}weight_ih_l0; found {sorted(state_dict)}. Give the prefix of the "
@@ -119,10 +122,15 @@ def from_torch(
         number_format=FloatFormat(normalisation),
     )
     verify(model)
+    if any(isinstance(layer, Rnn) for layer in layers) and nonlinearity != "tanh":
+        raise ModelError(
+            f"state_dict: {recurrent_prefix}weight_ih_l0 is of a torch.nn.RNN, whose weights do not show its "
+            "nonlinearity; give nonlinearity='tanh' if it is tanh. relu is not supported: train with tanh"
+        )
     return model
 
 
-def _refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
+def refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
     """Refuse options of torch's recurrent modules that this project does not support, by name."""
     for suffix, option in (("_reverse", "bidirectional=True"), ("weight_hr_l0", "proj_size")):
         found = [key for key in state_dict if key.startswith(prefix) and key.endswith(suffix)]
@@ -133,7 +141,7 @@ def _refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
             )
 
 
-def _to_float32(key: str, value: Any) -> Array:
+def to_float32(key: str, value: Any) -> Array:
     """Copy an array or a torch tensor as float32. Tensors are detached first."""
     array = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
     if not np.issubdtype(array.dtype, np.floating):
@@ -143,7 +151,7 @@ def _to_float32(key: str, value: Any) -> Array:
     return array.astype(np.float32)
 
 
-def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Layer[FloatRows]:
+def take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Layer[FloatRows]:
     """Remove one layer's tensors from ``arrays`` and convert them."""
     names = {tensor: f"{prefix}{tensor}_l{layer}" for tensor in _LAYER_TENSORS}
     weight_ih, weight_hh = arrays.pop(names["weight_ih"]), arrays.pop(names["weight_hh"], None)

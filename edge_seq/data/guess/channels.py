@@ -181,7 +181,8 @@ def _scale(looks: Sequence[Look], axes: Sequence[Axis], *, is_alone: bool) -> Sc
         levels = np.empty(0)  # no gravity in it, so its size does not tell the unit
     if axes[0].stem == "g" and unit is None and is_alone and is_gravity(levels):
         turning = False  # gx, gy, gz without an accelerometer: acceleration in g
-    return scale_of(title, unit, not turning, Measured(largest, levels, is_whole), preamble)
+    usual: Unit = "g" if "user" in axes[0].stem else "m/s^2"  # userAcceleration is Apple's, in g
+    return scale_of(title, unit, not turning, Measured(largest, levels, is_whole), preamble, usual=usual)
 
 
 def _levels_of(looks: Sequence[Look], axes: Sequence[Axis]) -> NDArray[np.float64]:

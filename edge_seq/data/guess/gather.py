@@ -21,6 +21,7 @@ from edge_seq.data.guess.look import (
 from edge_seq.data.readers import READERS
 from edge_seq.data.readers.foreign import reading
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 MOST_EXCLUDED = 50
 
@@ -59,7 +60,7 @@ def look_at_all(draft: Draft) -> None:
     if strange:
         names = [look.path.name for look in strange]
         draft.problems.append(
-            f"{len(strange)} of {len(draft.looks)} files ({', '.join(names[:4])}) have other columns "
+            f"{len(strange)} of {counted(len(draft.looks), 'file')} ({', '.join(names[:4])}) have other columns "
             f"({', '.join(strange[0].columns[:8])}) than the rest ({', '.join(common[:8])}); leave them out with "
             "`exclude`"
         )
@@ -118,7 +119,7 @@ def say_files(draft: Draft) -> None:
     if lost:
         worst = max(lost, key=lambda look: look.lost_share)
         draft.said.append(
-            f"torn or garbage rows in {len(lost)} files are left out, and each is a gap; {worst.path.name}: "
+            f"torn or garbage rows in {counted(len(lost), 'file')} are left out, and each is a gap; {worst.path.name}: "
             f"{worst.lost}"
         )
         if worst.lost_share > 0.01:

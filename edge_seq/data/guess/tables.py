@@ -22,6 +22,7 @@ from edge_seq.data.guess.clues.columns import (
 from edge_seq.data.guess.clues.headerless import PAMAP2, names_of_columns
 from edge_seq.data.guess.clues.times import is_time_name
 from edge_seq.data.guess.draft import Draft, distinct, is_fraction
+from edge_seq.data.guess.gestures import find_gestures
 from edge_seq.data.guess.look import (
     Look,
     look_at_text,
@@ -29,6 +30,7 @@ from edge_seq.data.guess.look import (
 from edge_seq.data.guess.rate import find_clock, find_rate
 from edge_seq.data.recording import SIDES
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 WINDOW_S = 2.0
 MAX_CLASSES = 256
@@ -45,6 +47,7 @@ def fields_of_tables(draft: Draft) -> None:
         draft.sensor = (sensor_column, next(iter(_wanted_sensors(draft, sensor_column)), ""))
     find_clock(draft)
     find_rate(draft)
+    find_gestures(draft)
     find_classes(draft)
     taken = set(draft.roles)
     numeric = [name for name in columns if name in draft.looks[0].numbers and name not in taken]
@@ -133,7 +136,8 @@ def _dialect(draft: Draft) -> None:
         draft.fields["recording_break"] = rule
         what = "a blank line" if rule == "blank" else f"a line such as {rule!r}"
         draft.said.append(
-            f"{what} ends a recording: {len(lengths)} recordings of {min(lengths)} to {max(lengths)} samples, each a "
+            f"{what} ends a recording: {counted(len(lengths), 'recording')} of {min(lengths)} to "
+            f"{counted(max(lengths), 'sample')}, each a "
             "group of its own"
         )
     if any(look.restarts for look in draft.looks):
@@ -163,13 +167,15 @@ def _named_columns(draft: Draft, columns: Sequence[str]) -> None:
     )
     if group is not None and not is_fraction(draft, group):
         draft.fields["group_column"] = group
-        draft.take(group, "group", f"{len(distinct(draft, group))} groups", "its name")
+        draft.take(group, "group", counted(len(distinct(draft, group)), "group"), "its name")
     if recording is not None:
         draft.fields["recording_column"] = recording
         if recording != group:
-            draft.take(recording, "recording", f"{len(distinct(draft, recording))} recordings", "its name")
+            draft.take(recording, "recording", counted(len(distinct(draft, recording)), "recording"), "its name")
         else:
-            draft.take(recording, "group", f"{len(distinct(draft, recording))} recordings, each a group", "its name")
+            draft.take(
+                recording, "group", f"{counted(len(distinct(draft, recording)), 'recording')}, each a group", "its name"
+            )
     if "split" in by_name and distinct(draft, by_name["split"]) <= {*SIDES, ""}:
         draft.fields["split_column"] = by_name["split"]
         draft.take(by_name["split"], "split", "", "its name")

@@ -127,7 +127,7 @@ def test_thousands_of_classes_are_refused_before_anything_is_computed(tmp_path: 
     source = tmp_path / "a.toml"
     put(source, 'name="a"\npath="a.csv"\ntime_column="t"\nsample_rate_hz=50\nwindow_length=50\nwindow_stride=50\n'
                 'channels=[{name="ax",unit="g",counts_per_unit=100,full_scale=4}]\n')  # fmt: skip
-    with pytest.raises(DataError, match="more than 256 classes after 1 recordings"):
+    with pytest.raises(DataError, match="more than 256 classes after 1 recording"):
         check_data(source)
 
 

@@ -1,4 +1,4 @@
-"""What the names of columns say: the sensor, its axis, the unit, or another role."""
+"""Meaning of the names of columns: the sensor, its axis, the unit, or another role."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _KINDS: dict[Kind, frozenset[str]] = {
     "acceleration": frozenset({
         "ac", "acc", "accel", "accelero", "accelerometer", "acceleration", "accelerometre", "beschleunigung", "beschl",
         "beschleunigungssensor", "aceleracion", "acelerometro", "accelerazione", "accelerometro", "aceleracao",
-        "versnelling", "a", "gf", "total", "totalacceleration", "adxl", "vib", "vibration",
+        "versnelling", "a", "gf", "gforce", "total", "totalacceleration", "adxl", "vib", "vibration",
     }),
 }  # fmt: skip
 _WORDS = sorted({word for words in _KINDS.values() for word in words}, key=len, reverse=True)
@@ -77,7 +77,7 @@ SENSOR_TITLES: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Axis:
-    """What the name of a column says about it.
+    """Meaning of the name of a column.
 
     Attributes:
         column: name of the column.
@@ -94,7 +94,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class ColumnRole:
-    """What a column was taken for.
+    """Role that a column was taken for.
 
     Attributes:
         column: name of the column.
@@ -156,6 +156,8 @@ def kind_of(tokens: Iterable[str]) -> Kind:
     words = {token.rstrip("0123456789") for token in tokens}
     if words & {"body", "user", "linear", "lin"} and words & _KINDS["rotation"]:
         return "rotation"
+    if {"g", "force"} <= words:
+        return "acceleration"
     return next((kind for kind, known in _KINDS.items() if words & known), "plain")
 
 

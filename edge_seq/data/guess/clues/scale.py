@@ -41,7 +41,7 @@ _WHAT_TO_COMPARE = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What the values of one sensor are like, over all files.
+    """Facts of the values of one sensor, over all files.
 
     Attributes:
         largest: largest magnitude.
@@ -77,7 +77,15 @@ def said_in(preamble: Sequence[str], base: str) -> tuple[float | None, float | N
     return first(_LSB), first(_RANGE)
 
 
-def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measured, preamble: Sequence[str]) -> Scale:
+def scale_of(
+    title: str,
+    stated: str | None,
+    of_gravity: bool,
+    measured: Measured,
+    preamble: Sequence[str],
+    *,
+    usual: Unit = "m/s^2",
+) -> Scale:
     """Choose unit, full scale and counts per unit.
 
     Args:
@@ -86,6 +94,7 @@ def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measure
         of_gravity: True for an accelerometer, False for a gyroscope.
         measured: what the values are like.
         preamble: lines before the header of the files.
+        usual: unit of an accelerometer where nothing tells it.
     """
     base = "g" if of_gravity else "deg/s"
     lsb, full = said_in(preamble, base)
@@ -119,8 +128,9 @@ def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measure
                 "range will be used",
             ),
         )
-    unit = "m/s^2" if of_gravity else "deg/s"
-    how = "only a guess: neither the header nor gravity at rest tells the unit; correct it with column_unit"
+    unit = usual if of_gravity else "deg/s"
+    how = "only a guess: neither the header nor gravity at rest tells the unit; "
+    how += "compare it with the app or the firmware that recorded, and correct it with column_unit"
     return _physical(title, unit, unit, how, measured.largest, full)
 
 
