@@ -18,7 +18,7 @@ from edge_seq.data.recording import Recording
 from edge_seq.data.source import ChannelSource, DataSource, PreprocessingSource
 from edge_seq.data.units import conversion_factor
 from edge_seq.ir.contract import Channel, SensorContract
-from edge_seq.support.errors import ConfigError, ContractError, DataError
+from edge_seq.support.errors import ConfigError, ContractError, DataError, ToolError
 
 # A name that any file name matches, with an empty label: such recordings have no labels.
 _NO_LABEL = r"(?P<label>)"
@@ -58,6 +58,10 @@ class OtherRecordings:
                 constant = np.flatnonzero((raw.counts == raw.counts[0]).all(axis=0))
                 self.still += [f"{names[channel]} in {raw.name}" for channel in constant]
                 yield to_recording(raw, self.labels or ())
+        except ToolError as error:
+            raise ToolError(
+                f"{error}. A CSV with the names and units of the model's channels is read without it: --data contract"
+            ) from error
         except (DataError, ContractError, ConfigError) as error:
             raise type(error)(
                 f"{error}. It was read as {self.file} says; to read it otherwise, give a changed copy of that file "
