@@ -135,7 +135,9 @@ def other_recordings(
     if source.recorded_rate_hz is None and not source.time_column and source.sample_rate_hz != contract.sample_rate_hz:
         changes["recorded_rate_hz"] = source.sample_rate_hz
     if labels is None:
+        exclude = (source.exclude,) if isinstance(source.exclude, str) else source.exclude
         changes |= {
+            "exclude": (*exclude, *(one for one in (source.manifest, source.intervals) if one is not None)),
             "label_from": "file_name", "file_pattern": _NO_LABEL, "label_column": None, "label_names": {},
             "manifest": None, "intervals": None, "interval_unit": None, "interval_origin": "clock",
             "group_column": None,
