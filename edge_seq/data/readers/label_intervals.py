@@ -10,7 +10,6 @@ end. Samples outside all intervals are unlabelled.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from edge_seq.support.errors import DataError
 from edge_seq.support.names import check_name
+from edge_seq.support.opening import parse_json, read_text
 
 COLUMNS = ("recording", "start", "end", "label")
 _NAMES = {
@@ -63,7 +63,7 @@ def read_intervals(path: Path) -> tuple[Interval, ...]:
             annotations.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"intervals {path.name}: cannot be read: {error}") from error
     found = _of_label_studio(text, path.name) if path.suffix.lower() == ".json" else _of_csv(text, path.name)
@@ -198,7 +198,7 @@ def _of_csv(text: str, file: str) -> tuple[Interval, ...]:
 def _of_label_studio(text: str, file: str) -> tuple[Interval, ...]:
     where = f"intervals {file}"
     try:
-        tasks = json.loads(text)
+        tasks = parse_json(text)
     except ValueError as error:
         raise DataError(f"{where}: cannot be read as JSON: {error}") from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
