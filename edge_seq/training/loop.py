@@ -171,6 +171,8 @@ def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) 
         hidden_size=config.hidden_size,
         num_layers=config.num_layers,
         pooling=config.pooling,
+        dense=config.dense,
+        dense_activation=config.dense_activation,
         dropout=config.dropout,
     )
 
