@@ -311,9 +311,9 @@ def require_quantized(model: QuantizedModel, *, doing: str) -> None:
 
 def _title(model: FloatModel | IntModel) -> str:
     kind = "float model" if isinstance(model.number_format, FloatFormat) else "integer model"
-    layers = ", ".join(
-        f"{type(cell).__name__} {size}" for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
-    )
+    names = [*(type(cell).__name__ for cell in model.layers), *("Dense" for _ in model.dense)]
+    sizes = (*model.hidden_sizes, *model.dense_sizes)
+    layers = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
     return f"{model.name}: {kind}, {layers}"
 
 

@@ -216,7 +216,8 @@ target_link_libraries(run PRIVATE main)
 """
 
 
-@pytest.mark.parametrize("which", ["car", pytest.param("gait", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["car", "gait"])
 def test_components_of_esp_idf(which: str, folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
     need("cmake", "gcc")
     packaged = {"car": car, "gait": gait}[which]
