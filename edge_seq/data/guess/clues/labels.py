@@ -49,8 +49,6 @@ def labels_of_names(names: Sequence[str]) -> Named | None:
         classes and groups; None if a name begins with no word.
 
     >>> found = labels_of_names(["idle_session1", "idle_session2", "spin_session1", "spin_session2"])
-    >>> labels_of_names(["rec-N-1", "rec-N-2", "rec-P-1", "rec-P-2"]).labels
-    ('N', 'N', 'P', 'P')
     >>> found.labels, found.groups
     (('idle', 'idle', 'spin', 'spin'), ('session1', 'session2', 'session1', 'session2'))
     >>> labels_of_names(["p1_idle", "p2_idle", "p1_spin", "p2_spin"]).labels
@@ -60,10 +58,8 @@ def labels_of_names(names: Sequence[str]) -> Named | None:
     if (found := _after_groups(names, leafs)) is not None:
         return found
     heads = [_head(leaf) for leaf in leafs]
-    if any(other.startswith(f"{head}{mark}") for head in set(heads) if head for other in heads for mark in "_- "):
-        # A word of some names alone is a class, though it may be one of groups elsewhere: rec-N-1 and rec-P-1.
-        whole = [_head(leaf, may_end_at_group=False) for leaf in leafs]
-        heads = whole if len({len(_WORDS.findall(one)) for one in whole}) == 1 else heads
+    if any(one != other and other.startswith(one) for one in heads for other in heads):  # `rec-P-1` beside `rec-N-1`
+        heads = [_head(leaf, letters=False) for leaf in leafs]
     if not all(heads) or len(set(heads)) == 1:
         return _of_first_tokens(names, leafs) or (None if not all(heads) else _of_heads(names, leafs, heads))
     return _of_heads(names, leafs, heads)
@@ -147,24 +143,21 @@ def _prefix(leaf: str) -> str:
     return match[0] if match else ""
 
 
-def _head(leaf: str, *, may_end_at_group: bool = True) -> str:
-    """Words at the start of a name, up to a dot, a digit, a word with digits, or the word of a group.
-
-    >>> _head("walk_session_2"), _head("walk_session_2", may_end_at_group=False)
-    ('walk', 'walk_session')
-    """
+def _head(leaf: str, *, letters: bool = True) -> str:
+    """Words at the start of a name, up to a dot, a digit, a word with digits, or a word (or letter) of groups."""
     body = leaf[len(_prefix(leaf)) :].split(".")[0]
     tokens = re.split(r"([_\- ]+)", body)
     kept = ""
     for n in range(0, len(tokens), 2):
         token = tokens[n]
         match = re.match(r"[^\W\d_]*", token)
-        letters = match[0] if match else ""
-        whole = letters == token
-        is_group = re.fullmatch(rf"{_GROUP_WORD}", letters, re.IGNORECASE) and (not whole or n + 2 < len(tokens))
-        if kept and (not letters or (is_group and may_end_at_group) or (not whole and len(letters) < 3)):
+        word = match[0] if match else ""
+        whole = word == token
+        is_group = re.fullmatch(_GROUP_WORD, word, re.IGNORECASE) and (not whole or n + 2 < len(tokens))
+        is_group = is_group and (letters or len(word) > 1)
+        if kept and (not word or is_group or (not whole and len(word) < 3)):
             break
-        kept += (tokens[n - 1] if kept else "") + letters
+        kept += (tokens[n - 1] if kept else "") + word
         if not whole:
             break
     return kept
