@@ -12,7 +12,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 
-from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
+from edge_seq.ir.kinds import Dense, FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 
@@ -249,6 +249,17 @@ def step_fastgrnn(cell: FastGrnn[IntRows], memory: LayerMemory, features: list[i
     return {"update_gate": arg_update, "new_gate": arguments(y), "hidden_state": memory.h}
 
 
+def step_dense(layer: Dense[IntRows], v: list[int]) -> list[int]:
+    """Section 8: the operands of a dense layer."""
+    y = row_results(layer.rows, [], v, [])
+    activations = {
+        "relu": lambda a: clamp(a, 0, 32767),
+        "none": sat16,
+        "tanh": lambda a: tanh(arg(a)),
+    }
+    return checked_operands([operand(s16(activations[layer.activation](a)), j) for j, a in enumerate(y)])
+
+
 # Sections 3, 7, 8
 
 
@@ -388,6 +399,8 @@ class Oracle:
         self.t += 1
         at_end = self.t == model.contract.window_length
         values |= {name: [0] * len(below) for name in self.pooled()}
+        dense = {f"dense{index}": [0] * len(layer.rows.bias) for index, layer in enumerate(model.dense)}
+        values |= dense
         values |= {"logits": [0] * model.num_classes, "label": [NO_LABEL]}
         if readout.decision is not None:
             excess = {} if readout.decision.unknown_distance is None else {"excess": [0]}
@@ -396,6 +409,9 @@ class Oracle:
             seen = self.pooled()
             values |= seen
             parts = list(seen.values()) or [below]
+            for name, layer in zip(dense, model.dense, strict=True):
+                values[name] = step_dense(layer, [z for part in parts for z in padded(part)])
+                parts = [values[name]]
             logits = row_results(model.head, [], [z for part in parts for z in padded(part)], [])
             values |= {"logits": logits, "label": [logits.index(max(logits))]}
             if readout.decision is not None:

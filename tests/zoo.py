@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX, INT32_MAX
 from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
-from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
+from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, PreprocessingStep, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
-from edge_seq.ir.kind_names import CELL_NAMES, CellName, Pooling
-from edge_seq.ir.kinds import Layer, kind_named
+from edge_seq.ir.kind_names import ACTIVATIONS, CELL_NAMES, POOLINGS, Activation, CellName, Pooling
+from edge_seq.ir.kinds import Dense, Layer, kind_named
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatFormat,
@@ -49,6 +50,7 @@ class Spec:
         window_length: T.
         preprocessing: before the first layer.
         readout: pooling and when labels come.
+        dense: units and activation of each dense layer.
     """
 
     cells: tuple[CellName, ...]
@@ -58,6 +60,12 @@ class Spec:
     window_length: int = 7
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     readout: Readout = field(default_factory=Readout)
+    dense: tuple[tuple[int, Activation], ...] = ()
+
+    @property
+    def inputs(self) -> list[tuple[int, int]]:
+        """Units and parts that each dense layer and the head see."""
+        return [(self.hidden[-1], self.readout.parts), *((size, 1) for size, _ in self.dense)]
 
 
 def spec(
@@ -72,6 +80,7 @@ def spec(
     label_every: LabelEvery = "window",
     at_window_end: AtWindowEnd = "reset",
     decision: DecisionStage | None = None,
+    dense: tuple[tuple[int, Activation], ...] = (),
 ) -> Spec:
     """A :class:`Spec` whose layers are all of one cell."""
     return Spec(
@@ -82,6 +91,7 @@ def spec(
         window_length,
         Preprocessing(step, gravity_shift),  # type: ignore[arg-type]  # verify() refuses an unknown step
         Readout(pooling, label_every, at_window_end, decision),
+        dense,
     )
 
 
@@ -134,16 +144,22 @@ def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitud
         _float_cell(rng, kind, below, hidden, amplitude)
         for kind, below, hidden in zip(spec.cells, inputs, spec.hidden, strict=True)
     )
+    dense = tuple(
+        Dense(_float_rows(rng, size, units * parts, 0, amplitude=min(amplitude, 1.5)), activation)
+        for (size, activation), (units, parts) in zip(spec.dense, spec.inputs, strict=False)
+    )
+    units, parts = spec.inputs[-1]
     model: FloatModel = SequenceModel(
         name=name,
         labels=_labels(spec),
         contract=_contract(spec),
         layers=layers,
-        head=_float_rows(rng, spec.classes, spec.hidden[-1] * spec.readout.parts, 0, amplitude=amplitude, bias=0.02),
+        head=_float_rows(rng, spec.classes, units * parts, 0, amplitude=amplitude, bias=0.02),
         readout=replace(spec.readout, decision=None),  # which is of integer models
         number_format=FloatFormat(
             Normalisation(tuple(rng.uniform(-50, 50, spec.channels)), tuple(rng.uniform(150, 500, spec.channels)))
         ),
+        dense=dense,
     )
     verify(model)
     return model
@@ -224,6 +240,10 @@ def _tied_head(rng: np.random.Generator, classes: int, hidden: int, parts: int) 
     return IntRows(**{**lively, "bias": np.clip(lively["bias"], -1000, 1000)})
 
 
+def _extreme_dense(rng: np.random.Generator, units: int, activation: Activation, operands: int) -> IntRows:
+    return extreme_rows(rng, units, narrow_input=operands, centre=ARGUMENT_OFFSET if activation == "tanh" else 0)
+
+
 def _extreme_cell(rng: np.random.Generator, kind: CellName, wide: int, below: int, hidden: int) -> Layer[IntRows]:
     entry = kind_named(kind)
     rows = {
@@ -251,14 +271,19 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
     for index, (kind, hidden) in enumerate(zip(spec.cells, spec.hidden, strict=True)):
         below = 0 if index == 0 else spec.hidden[index - 1]
         layers.append(_extreme_cell(rng, kind, spec.channels if index == 0 else 0, below, hidden))
+    dense = tuple(
+        Dense(_extreme_dense(rng, size, activation, parts * padded(units)), activation)
+        for (size, activation), (units, parts) in zip(spec.dense, spec.inputs, strict=False)
+    )
     model: IntModel = SequenceModel(
         name=name,
         labels=_labels(spec),
         contract=_contract(spec),
         layers=tuple(layers),
-        head=_tied_head(rng, spec.classes, spec.hidden[-1], spec.readout.parts),
+        head=_tied_head(rng, spec.classes, *spec.inputs[-1]),
         readout=spec.readout,
         number_format=IntFormat((0,) * spec.channels, (15,) * len(layers), ()),
+        dense=dense,
     )
     number_format = IntFormat(
         input_shift=tuple(int(shift) for shift in rng.integers(0, 13, spec.channels)),
@@ -295,7 +320,8 @@ DISTANCES = {
         classes=3,
         pooling="mean",
         label_every="sample",
-        decision=DecisionStage(2, 2**14, 2, 0, some_distance(3, 7, radius=500)),
+        decision=DecisionStage(2, 2**14, 2, 0, some_distance(3, 9, radius=400)),
+        dense=((9, "relu"),),
     ),
     "lstm": spec(
         *("lstm", 5),
@@ -314,6 +340,29 @@ DISTANCES = {
 }
 
 
+def random_chain(seed: int) -> Spec:
+    """A shape with any layers, readout and dense layers, of small random sizes."""
+    rng = np.random.default_rng(seed)
+
+    def some(most: int) -> range:
+        return range(int(rng.integers(0, most + 1)))
+
+    def any_of(names: tuple[str, ...]) -> Any:
+        return str(rng.choice(np.array(names)))
+
+    cells = (any_of(CELLS), *(any_of(CELLS) for _ in some(2)))
+    return Spec(
+        cells=cells,
+        hidden=tuple(int(rng.integers(1, 14)) for _ in cells),
+        channels=int(rng.integers(1, 8)),
+        classes=int(rng.integers(2, 8)),
+        window_length=int(rng.integers(1, 12)),
+        preprocessing=Preprocessing(any_of(get_args(PreprocessingStep)), int(rng.integers(1, 13))),
+        readout=Readout(any_of(POOLINGS), any_of(get_args(LabelEvery)), any_of(get_args(AtWindowEnd))),
+        dense=tuple((int(rng.integers(1, 14)), any_of(ACTIVATIONS)) for _ in some(3)),
+    )
+
+
 def awkward_specs(cell: str) -> dict[str, Spec]:
     """Shapes by name, each odd in another way; together they reach every branch of a step."""
     mixed: tuple[CellName, ...] = {
@@ -329,7 +378,17 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
         ),
         "wide": spec(cell, 33, classes=6, step="difference", label_every="sample"),
         "car": spec(cell, 16, window_length=50, step="difference", pooling="mean"),
-        "deep": spec(cell, 6, 3, 9, channels=2, step="remove_gravity", pooling="mean_max", label_every="sample"),
+        "deep": spec(
+            cell,
+            6,
+            3,
+            9,
+            channels=2,
+            step="remove_gravity",
+            pooling="mean_max",
+            label_every="sample",
+            dense=((5, "relu"), (6, "none")),
+        ),
         "stream": spec(
             cell, 4, window_length=5, step="remove_gravity", gravity_shift=12, pooling="mean", at_window_end="carry"
         ),
@@ -350,6 +409,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             9,
             Preprocessing("remove_gravity", 1),
             Readout("mean", "window", "reset"),
+            ((6, "tanh"), (3, "relu")),
         ),
         "decided": DECISIONS[cell],
         "distance": DISTANCES[cell],

@@ -10,6 +10,7 @@ from typing_extensions import assert_never
 
 from edge_seq.backends.preprocess import check_counts, normalise, preprocess
 from edge_seq.backends.trace import Trace, trace_names
+from edge_seq.ir.kind_names import Activation
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import POOLED_NAMES, FloatModel, Statistic
 from edge_seq.ir.rows import FloatRows
@@ -84,6 +85,19 @@ def _layer(cell: Layer[FloatRows], inputs: Array) -> dict[str, Array]:
     return {name: np.stack([values[name] for values in steps], axis=1) for name in steps[0]}
 
 
+def activated(sums: Array, activation: Activation) -> Array:
+    """Apply the activation of a dense layer."""
+    match activation:
+        case "relu":
+            return np.asarray(np.maximum(sums, sums.dtype.type(0)))
+        case "tanh":
+            return np.asarray(np.tanh(sums))
+        case "none":
+            return sums
+        case unreachable:
+            assert_never(unreachable)
+
+
 def _pooled(statistic: Statistic, states: Array) -> Array:
     """Mean or largest value of the states [B, T, H] since the window began, at each step; float32."""
     match statistic:
@@ -120,6 +134,9 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     pooled = [_pooled(one, below) for one in model.readout.statistics]
     values |= {POOLED_NAMES[one]: array for one, array in zip(model.readout.statistics, pooled, strict=True)}
     below = np.concatenate(pooled or [below], axis=2)
+    for index, layer in enumerate(model.dense):
+        below = activated(below @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
+        values[f"dense{index}"] = below
     values["logits"] = below @ model.head.weight_input.T + model.head.bias
     values["label"] = np.argmax(values["logits"], axis=2)[:, :, None]
     return Trace({name: values[name] for name in trace_names(model)})
@@ -152,7 +169,10 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input
             values[name] = states.reshape(batch, time_steps, -1)
     states = traced[f"layer{len(model.layers) - 1}.hidden_state"].reshape(batch * windows, length, -1)
     pooled = [_pooled(one, states) for one in model.readout.statistics]
-    top = np.concatenate(pooled or [states], axis=2).reshape(batch, windows, length, -1)
+    top = np.concatenate(pooled or [states], axis=2)
+    for layer in model.dense:
+        top = activated(top @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
+    top = top.reshape(batch, windows, length, -1)
     logits = np.asarray(top @ model.head.weight_input.T + model.head.bias, dtype=np.float32)
     if model.readout.label_every == "window":
         logits[:, :, :-1] = 0

@@ -15,6 +15,7 @@ from typing_extensions import assert_never
 from edge_seq.arithmetic.fixed_point import (
     COARSE_DROP,
     FINE_FRAC_BITS,
+    INT16_MAX,
     Int64,
     check_int32,
     integers,
@@ -26,7 +27,7 @@ from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, tabl
 from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.kinds import FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
+from edge_seq.ir.kinds import Dense, FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
 from edge_seq.ir.model import POOLED_NAMES, IntModel, Statistic
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, operand_columns, padded
 
@@ -140,6 +141,8 @@ def sigmoid_q15(argument: Int64) -> Int64:
 
 def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
     """Input of the head in a step with a label, from its traced values: int64 [B, N], fine units Q15, others Q7."""
+    if model.dense:
+        return values[f"dense{len(model.dense) - 1}"]
     if statistics := model.readout.statistics:
         return np.concatenate([values[POOLED_NAMES[one]] for one in statistics], axis=1)
     last = values[f"layer{len(model.layers) - 1}.hidden_state"]
@@ -232,6 +235,27 @@ def _step_fastgrnn(
     return LayerState(_pad_units(_to_operands(hidden), size), _pad_units(hidden, size), state.cell), arguments
 
 
+def _scaled(rows: IntRows, operands: Int64) -> Int64:
+    """Results of rows that see one input only, int64 [B, R], for operands int64 [B, P]."""
+    none = np.zeros((len(operands), 0), dtype=np.int64)
+    return mulw(_accumulate(rows, none, operands, none), integers(rows.multiplier))
+
+
+def _step_dense(layer: Dense[IntRows], operands: Int64) -> Int64:
+    """Operands [B, padded(R)] of a dense layer."""
+    result = _scaled(layer.rows, operands)
+    match layer.activation:
+        case "relu":
+            activated: Int64 = np.clip(result, 0, INT16_MAX)
+        case "tanh":
+            activated = table_tanh(table_argument(result))
+        case "none":
+            activated = saturate16(result)
+        case unreachable:
+            assert_never(unreachable)
+    return _pad_units(_to_operands(activated), padded(result.shape[1]))
+
+
 def _pooled(model: IntModel, state: State, statistic: Statistic) -> Int64:
     """Mean or largest of the last layer's operands since the window began, int64 [B, padded(H)]."""
     if statistic == "max":
@@ -289,15 +313,18 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
     label = np.full((batch, 1), NO_LABEL, dtype=np.int64)
     top = model.hidden_sizes[-1]
     pooled = {POOLED_NAMES[one]: np.zeros((batch, top), dtype=np.int64) for one in model.readout.statistics}
+    dense = {f"dense{index}": np.zeros((batch, size), dtype=np.int64) for index, size in enumerate(model.dense_sizes)}
     due = window_ends or model.readout.label_every == "sample"
     if due:
         parts = [_pooled(model, state, one) for one in model.readout.statistics]
         pooled = {name: part[:, :top] for name, part in zip(pooled, parts, strict=True)}
         operands = np.concatenate(parts or [below], axis=1)
-        none = np.zeros((batch, 0), dtype=np.int64)
-        logits = mulw(_accumulate(model.head, none, operands, none), integers(model.head.multiplier))
+        for name, one in zip(dense, model.dense, strict=True):
+            operands = _step_dense(one, operands)
+            dense[name] = operands[:, : len(one.rows.bias)]
+        logits = _scaled(model.head, operands)
         label = np.argmax(logits, axis=1, keepdims=True)  # of equal logits the lowest index
-    values |= pooled | {"logits": logits, "label": label}
+    values |= pooled | dense | {"logits": logits, "label": label}
     stage = model.readout.decision
     if stage is not None and state.decision is not None:
         shown, decision = (
@@ -306,8 +333,9 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
         )
         if due:
             distance = stage.unknown_distance
-            seen = operands[:, operand_columns(top, model.readout.parts)]
-            excess = None if distance is None else excess_of(distance, seen, label[:, 0], model.readout.parts)
+            units, num_parts = model.dense_inputs[-1]
+            seen = operands[:, operand_columns(units, num_parts)]
+            excess = None if distance is None else excess_of(distance, seen, label[:, 0], num_parts)
             shown, decided = decide(StageNumbers.of(stage), logits, state.decision, excess)
             state, decision = replace(state, decision=shown), decided[:, None]
         values["scores"] = shown.scores

@@ -20,9 +20,10 @@ class Trace:
     Attributes:
         values: array [B, T, N] by name, in the order of computation. These are ``features`` (after preprocessing);
             for each layer ``layer0.<gate>`` (pre-activation) and ``layer0.cell_state`` / ``layer0.hidden_state``;
-            ``pooled`` (the mean of the states) and ``pooled_max`` (their largest values), if the head sees them;
-            ``logits`` (zero if no label is due) and ``label`` (N = 1; -1 if none is due). A decision stage adds
-            ``scores``, with a distance ``excess`` (N = 1), and ``decision`` (N = 1; K for unknown, -1 if none is due).
+            ``pooled`` (the mean of the states) and ``pooled_max`` (their largest values), if they are read out;
+            ``dense0`` and so on, outputs of dense layers; ``logits`` (zero if no label is due) and ``label`` (N = 1; -1
+            if none is due). A decision stage adds ``scores``, with a distance ``excess`` (N = 1), and
+            ``decision`` (N = 1; K for unknown, -1 if none is due).
     """
 
     values: Mapping[str, NDArray[Any]]
@@ -49,4 +50,5 @@ def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
     stage = model.readout.decision
     by_distance = () if stage is None or stage.unknown_distance is None else ("excess",)
     decided = () if stage is None else ("scores", *by_distance, "decision")
-    return ("features", *layers, *pooled, "logits", "label", *decided)
+    dense = [f"dense{index}" for index in range(len(model.dense))]
+    return ("features", *layers, *pooled, *dense, "logits", "label", *decided)

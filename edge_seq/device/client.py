@@ -261,9 +261,10 @@ class Device:
             counts: raw counts, int16 [n, C], n >= 1.
 
         Returns:
-            int32 [n, row_words]. Each row holds features [C], states [state_words], pooled operands [pool_words],
-            logits [K] and label. A decision stage adds scores [K], the excess of its distance (if it has one) and the
-            decision (K: unknown). In steps without a label, logits and scores are 0, label and decision are -1.
+            int32 [n, row_words]. Each row holds features [C], states [state_words], pooled operands and outputs of
+            dense layers [pool_words], logits [K] and label. A decision stage adds scores [K], the excess of its
+            distance (if it has one) and the decision (K: unknown). In steps without a label, logits and scores are 0,
+            label and decision are -1.
         """
         counts = self._checked(counts)
         info = self.info

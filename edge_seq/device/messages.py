@@ -160,7 +160,7 @@ class Hello:
         abi: version of the layout of the generated data, ES_ABI.
         num_channels, num_classes, num_layers, window_length: C, K, L, T.
         state_words: size of all layers' states, 16-bit words.
-        pool_words: size of the pooled operands, 16-bit words; 0 if the model does not pool.
+        pool_words: size of the pooled operands and of the outputs of dense layers, 16-bit words.
         label_every_step: True if a label is due after each sample, False if at the end of each window.
         carry: True if states are carried over the end of a window.
         capabilities: abilities of the device besides running its model.

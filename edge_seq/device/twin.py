@@ -57,7 +57,7 @@ from edge_seq.device.messages import (
 )
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import POOLED_NAMES, IntModel, Statistic, model_hash
-from edge_seq.ir.rows import is_coarse, padded
+from edge_seq.ir.rows import QUAD, is_coarse, padded
 from edge_seq.support.errors import DeviceError
 
 ABI = 3  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
@@ -248,7 +248,7 @@ class Twin:
             num_layers=len(model.layers),
             window_length=model.contract.window_length,
             state_words=sum(len(word) for word in self._state_words()),
-            pool_words=self._pool_words(),
+            pool_words=self._pool_words() + sum(map(padded, model.dense_sizes)),
             label_every_step=model.readout.label_every == "sample",
             carry=model.readout.at_window_end == "carry",
             capabilities=capabilities,
@@ -356,11 +356,11 @@ class Twin:
         self._ended = self._state.step_in_window == 0
         label = int(values["label"][0, 0])
         due = label != NO_LABEL
-        top = model.hidden_sizes[-1]
-        names = [POOLED_NAMES[one] for one in model.readout.statistics]
-        pooled = [np.pad(values[name][0], (0, padded(top) - top)) for name in names]
+        outputs = [POOLED_NAMES[one] for one in model.readout.statistics]
+        outputs += [f"dense{index}" for index in range(len(model.dense))]
+        read_out = [np.pad(values[name][0], (0, -values[name].shape[1] % QUAD)) for name in outputs]
         named = [values[name][0] for name in ("logits", "label", "scores", "excess", "decision") if name in values]
-        parts = [values["features"][0], *self._state_words(), *pooled, *named]
+        parts = [values["features"][0], *self._state_words(), *read_out, *named]
         self._row = np.concatenate(parts).astype(np.int32)
         self._has_row = True
         decided = int(values["decision"][0, 0]) if "decision" in values else None
@@ -375,7 +375,7 @@ class Twin:
         return self.model.contract.preprocessing.step != "none"
 
     def _pool_words(self) -> int:
-        """Number of words of the pools of a window, and of the pooled operands."""
+        """Number of words of the pools of a window."""
         return len(self.model.readout.statistics) * padded(self.model.hidden_sizes[-1])
 
     def _pool_content(self) -> NDArray[np.int64]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.ir.contract import Normalisation, SensorContract
-from edge_seq.ir.kind_names import CellName
-from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
+from edge_seq.ir.kind_names import Activation, CellName
+from edge_seq.ir.kinds import Dense, FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
@@ -27,7 +27,7 @@ from edge_seq.support.errors import ModelError
 if TYPE_CHECKING:
     from edge_seq.training.loop import TrainingResult
 
-RECURRENT_PREFIX, HEAD_PREFIX = "recurrent.", "head."
+RECURRENT_PREFIX, HEAD_PREFIX, DENSE_PREFIX = "recurrent.", "head.", "dense."
 
 _CELL_OF_GATES: dict[int, CellName] = {1: "rnn", 3: "gru", 4: "lstm"}
 _LAYER_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -58,6 +58,7 @@ def from_training(
         contract=result.contract,
         normalisation=result.normalisation,
         readout=readout,
+        dense_activations=(result.config.dense_activation,) * len(result.config.dense),
         nonlinearity="tanh",  # of SequenceClassifier
     )
 
@@ -72,9 +73,11 @@ def from_torch(
     readout: Readout,
     recurrent_prefix: str = RECURRENT_PREFIX,
     head_prefix: str = HEAD_PREFIX,
+    dense_prefix: str = DENSE_PREFIX,
+    dense_activations: Sequence[Activation] = (),
     nonlinearity: Literal["tanh"] | None = None,
 ) -> FloatModel:
-    """Convert the weights of one torch.nn.RNN (tanh), GRU or LSTM with a linear head.
+    """Convert the weights of one torch.nn.RNN (tanh), GRU or LSTM, any number of dense layers and a linear head.
 
     The number of gates tells the kind of cell. A missing bias was switched off in torch and counts as 0.
 
@@ -87,6 +90,8 @@ def from_torch(
         readout: pooling, and when labels are given.
         recurrent_prefix: prefix of the recurrent module's names.
         head_prefix: prefix of the linear layer's names.
+        dense_prefix: prefix of the names of the dense layers between readout and head: ``<prefix>0.weight`` and so on.
+        dense_activations: activation of each dense layer, which the weights do not show.
         nonlinearity: needed for torch.nn.RNN, whose weights do not show whether it used tanh or
             ``nonlinearity="relu"``.
 
@@ -106,11 +111,15 @@ def from_torch(
             f"state_dict has no {recurrent_prefix}weight_ih_l0; found {sorted(state_dict)}. Give the prefix of the "
             "recurrent module as recurrent_prefix"
         )
-    head = _take_head(arrays, head_prefix)
+    dense = tuple(
+        Dense(_take_linear(arrays, f"{dense_prefix}{index}.", "dense_prefix, or fewer dense_activations"), activation)
+        for index, activation in enumerate(dense_activations)
+    )
+    head = _take_linear(arrays, head_prefix, "head_prefix")
     if arrays:
         raise ModelError(
             f"state_dict holds {sorted(arrays)}, which cannot be converted. Supported: one torch.nn.RNN (tanh), GRU or "
-            "LSTM, and one linear head"
+            "LSTM, linear layers with dense_activations, and one linear head"
         )
     model: FloatModel = SequenceModel(
         name=name,
@@ -120,6 +129,7 @@ def from_torch(
         head=head,
         readout=readout,
         number_format=FloatFormat(normalisation),
+        dense=dense,
     )
     verify(model)
     if any(isinstance(layer, Rnn) for layer in layers) and nonlinearity != "tanh":
@@ -217,12 +227,14 @@ def _take_scalars(arrays: dict[str, Array], prefix: str, layer: int) -> dict[str
     return {name: np.asarray(1 / (1 + np.exp(-arrays.pop(key))), dtype=np.float32) for name, key in found.items()}
 
 
-def _take_head(arrays: dict[str, Array], prefix: str) -> FloatRows:
+def _take_linear(arrays: dict[str, Array], prefix: str, option: str) -> FloatRows:
+    """Remove a linear layer from ``arrays`` and convert it. ``option`` is what to change if it is not there."""
     weight = arrays.pop(f"{prefix}weight", None)
     if weight is None or weight.ndim != 2:
         found = "is missing" if weight is None else f"has shape {list(weight.shape)}"
         raise ModelError(
-            f"state_dict: {prefix}weight {found}; expected [K, H] of the linear layer. Give its prefix as head_prefix"
+            f"state_dict: {prefix}weight {found}; expected [outputs, inputs] of a linear layer. Give its prefix as "
+            f"{option}"
         )
     bias = arrays.pop(f"{prefix}bias", np.zeros(len(weight), dtype=np.float32))
     return FloatRows(weight, np.zeros((len(weight), 0), dtype=np.float32), bias)

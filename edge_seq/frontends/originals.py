@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,9 @@ KERAS_TIMEOUT_S = 600
 _ERRORS_ONLY = 3  # severity of ONNX Runtime
 
 
+Evaluate = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], str]]
+
+
 @dataclass(frozen=True)
 class Original:
     """The network that a model was imported from.
@@ -33,6 +36,8 @@ class Original:
         input_axes: order of the axes of its input.
         layer_outputs: [L], name of the tensor with all states of each layer; empty if it has none.
         layers: what the weights belong to, for a file that holds weights alone.
+        evaluate: evaluates a network in memory instead of the file: gives its outputs for float32 [B, T, C] with the
+            axes in the order of ``input_axes``, and the name and release of its framework.
     """
 
     format: Format
@@ -40,6 +45,7 @@ class Original:
     input_axes: InputAxes = "BTC"
     layer_outputs: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    evaluate: Evaluate | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,10 @@ def run_original(original: Original, features: Array) -> Evaluated:
         ToolError: its framework is not installed, or cannot load the file.
         ModelError: it gives something else than one vector a window.
     """
+    if original.evaluate is not None:
+        order = ["BTC".index(axis) for axis in original.input_axes]
+        found = Evaluated(*original.evaluate(np.ascontiguousarray(features.transpose(order))))
+        return _one_vector_a_window(original, found, len(features))
     match original.format:
         case "keras":
             found = _run_keras(original, features)
@@ -77,11 +87,16 @@ def run_original(original: Original, features: Array) -> Evaluated:
             from edge_seq.frontends.torch_weights import run_weights
 
             found = Evaluated(*run_weights(original.path, original.layers, features))
+    return _one_vector_a_window(original, found, len(features))
+
+
+def _one_vector_a_window(original: Original, found: Evaluated, windows: int) -> Evaluated:
+    """Check the shape of the outputs."""
     outputs = found.outputs.reshape(len(found.outputs), -1) if found.outputs.ndim == 1 else found.outputs
-    if outputs.ndim != 2 or len(outputs) != len(features):
+    if outputs.ndim != 2 or len(outputs) != windows:
         raise ModelError(
-            f"evaluating {original.path.name} with {found.by}: outputs {list(found.outputs.shape)} for "
-            f"{len(features)} windows; expected one vector a window"
+            f"evaluating {original.path.name} with {found.by}: outputs {list(found.outputs.shape)} for {windows} "
+            "windows; expected one vector a window"
         )
     return Evaluated(outputs.astype(np.float32), found.by, found.states)
 

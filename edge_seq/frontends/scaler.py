@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.frontends.opening import model_bytes, reading_model
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.opening import parse_json, parse_tensors
 
 MEAN_NAMES, SCALE_NAMES = ("mean", "mean_"), ("scale", "scale_", "std", "std_")
 # Features of which the mean or the standard deviation lies outside are rarely what a network was trained on.
@@ -52,12 +51,12 @@ def read_scaler(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     with reading_model(path.name, "a scaler"):
         match path.suffix.lower():
             case ".json":
-                table = dict(json.loads(content))
+                table = dict(parse_json(content))
             case ".npz":
                 with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                     table = {name: arrays[name] for name in arrays.files if name in (*MEAN_NAMES, *SCALE_NAMES)}
             case ".safetensors":
-                table = dict(safetensors.numpy.load(content))
+                table = dict(parse_tensors(content)[0])
             case suffix:
                 raise ConfigError(
                     f"scaler {path.name}: files {suffix} are not read; expected .json, .npz or .safetensors with mean "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from edge_seq.ir.contract import SensorContract
-from edge_seq.ir.kinds import kind_of
+from edge_seq.ir.kinds import Dense, kind_of
 from edge_seq.ir.model import (
     FloatFormat,
     FloatModel,
@@ -26,7 +27,7 @@ from edge_seq.support.results import Result, written
 
 @dataclass(frozen=True)
 class LayerDescription(Result):
-    """One layer: name of its cell, units, and names of its gates."""
+    """One layer: name of its cell, units, and names of its gates (none of a dense layer)."""
 
     cell: str
     hidden_size: int
@@ -115,6 +116,11 @@ def describe(model: FloatModel | IntModel) -> ModelDescription:
     layers = tuple(
         LayerDescription(kind_of(cell).name, size, tuple(group.name for group in kind_of(cell).rows))
         for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
+    )
+    dense: tuple[Dense[Any], ...] = model.dense
+    layers += tuple(
+        LayerDescription(f"dense, {layer.activation}", size, ())
+        for layer, size in zip(dense, model.dense_sizes, strict=True)
     )
     integer, parameters = None, None
     if isinstance(model.number_format, IntFormat):

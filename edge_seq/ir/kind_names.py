@@ -10,11 +10,15 @@ from typing import Literal, get_args
 CellName = Literal["rnn", "gru", "lstm", "fastgrnn"]
 KindName = CellName
 
+# Function of a dense layer after its sums; ``none`` leaves them as they are.
+Activation = Literal["relu", "tanh", "none"]
+
 # Input of the head: the last state; the mean, the largest value or both of all states since the window began.
 Pooling = Literal["last", "mean", "max", "mean_max"]
 
 CELL_NAMES: tuple[CellName, ...] = get_args(CellName)
 KIND_NAMES: tuple[KindName, ...] = get_args(KindName)
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 POOLING_TEXTS: dict[Pooling, str] = {
     "last": "last state",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
-from edge_seq.ir.kind_names import KIND_NAMES, KindName
+from edge_seq.ir.kind_names import KIND_NAMES, Activation, KindName
 from edge_seq.ir.rows import FloatRows, Rows
 
 # What a result of a row is used for: argument of a sigmoid (which is halved for the tanh table), argument of a tanh, or
@@ -307,6 +307,20 @@ _FASTGRNN = LayerKind(
     keep_gate="update_gate",
     tanh_is_a_factor=True,
 )
+
+
+@dataclass(frozen=True)
+class Dense(Generic[Rows]):
+    """Dense layer between readout and head: a = activation(W x + b). It has no state and runs when a label is due.
+
+    Attributes:
+        rows: R rows that see the input only.
+        activation: relu, tanh or none. With relu and none the output may leave [-1, 1]; quantize() divides it by a
+            power of two, each unit by its own, and multiplies the weights that see it.
+    """
+
+    rows: Rows
+    activation: Activation
 
 
 Layer = Rnn[Rows] | Gru[Rows] | Lstm[Rows] | FastGrnn[Rows]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.kind_names import Pooling
-from edge_seq.ir.kinds import Layer, arrays_of, constants_of, hidden_size, row_groups
+from edge_seq.ir.kinds import Dense, Layer, arrays_of, constants_of, hidden_size, row_groups
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
 from edge_seq.support.results import to_plain, written
 
@@ -125,10 +125,11 @@ class SequenceModel(Generic[Rows, Format]):
         labels: class names, [K].
         contract: sensor contract of the input.
         layers: cells, from the input to the output.
-        head: K rows whose input is the pooled state of the last layer (both statistics of ``mean_max``, one behind the
-            other); they have no hidden part.
+        head: K rows whose input is that of :attr:`head_size`; they have no hidden part.
         readout: pooling, and when labels are due.
         number_format: number format of the weights.
+        dense: dense layers between readout and head. The first sees the pooled state of the last layer, with
+            ``mean_max`` both statistics, one behind the other; so does the head without dense layers.
     """
 
     name: str
@@ -138,6 +139,7 @@ class SequenceModel(Generic[Rows, Format]):
     head: Rows
     readout: Readout
     number_format: Format
+    dense: tuple[Dense[Rows], ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -155,9 +157,20 @@ class SequenceModel(Generic[Rows, Format]):
         return tuple(hidden_size(cell) for cell in self.layers)
 
     @property
+    def dense_sizes(self) -> tuple[int, ...]:
+        """Number of units of each dense layer."""
+        return tuple(len(layer.rows.bias) for layer in self.dense)
+
+    @property
+    def dense_inputs(self) -> tuple[tuple[int, int], ...]:
+        """Input of each dense layer and, last, of the head: units, and parts in which each unit has a value."""
+        return ((self.hidden_sizes[-1], self.readout.parts), *((size, 1) for size in self.dense_sizes))
+
+    @property
     def head_size(self) -> int:
-        """Number of values that the head sees: those of the last layer's units, for each part of the readout."""
-        return self.hidden_sizes[-1] * self.readout.parts
+        """Number of values that the head sees."""
+        units, parts = self.dense_inputs[-1]
+        return units * parts
 
 
 FloatModel = SequenceModel[FloatRows, FloatFormat]
@@ -168,7 +181,9 @@ def named_arrays(model: FloatModel | IntModel) -> dict[str, NDArray[Any]]:
     """Every array of a model, as its file names them: ``layer0.reset_gate.bias``, ``head.bias``."""
     layers: tuple[Layer[Any], ...] = model.layers
     arrays = {f"layer{i}.{name}": array for i, layer in enumerate(layers) for name, array in arrays_of(layer).items()}
-    return arrays | {f"head.{field}": array for field, array in vars(model.head).items()}
+    dense: tuple[Dense[Any], ...] = model.dense
+    rows = {f"dense{i}": layer.rows for i, layer in enumerate(dense)} | {"head": model.head}
+    return arrays | {f"{name}.{field}": array for name, one in rows.items() for field, array in vars(one).items()}
 
 
 def num_parameters(model: FloatModel) -> int:
@@ -186,7 +201,9 @@ def weight_bytes(model: IntModel) -> int:
             hidden = sizes[layer] if rows.narrow_hidden.size else 0
             total += len(rows.bias) * (inputs + hidden + 4)
         total += sum(array.nbytes for array in constants_of(cell).values())
-    return total + model.num_classes * (model.head_size + 4)
+    outputs = (*model.dense_sizes, model.num_classes)
+    sees = (units * parts for units, parts in model.dense_inputs)
+    return total + sum(size * (seen + 4) for size, seen in zip(outputs, sees, strict=True))
 
 
 def without_decision(model: IntModel) -> IntModel:
@@ -227,4 +244,6 @@ def model_hash(model: FloatModel | IntModel) -> str:
         digest.update(f"{name}{array.shape}{array.dtype.name}".encode())
         digest.update(little_endian.tobytes())
     digest.update(repr(tuple(type(cell).__name__ for cell in model.layers)).encode())
+    if model.dense:
+        digest.update(canonical_json([layer.activation for layer in model.dense]).encode())
     return digest.hexdigest()

@@ -172,7 +172,9 @@ def _pool_bounds(model: IntModel) -> list[Bound]:
 def _multipliers(model: IntModel) -> list[int]:
     """All values that mulw takes as its second factor."""
     rows = [rows for cell in model.layers for rows in row_groups(cell).values()]
-    of_rows = [int(one.multiplier.max(initial=0)) for one in (*rows, model.head)]
+    of_rows = [
+        int(one.multiplier.max(initial=0)) for one in (*rows, *(layer.rows for layer in model.dense), model.head)
+    ]
     of_tanh = [TANH_MAX] if any(kind_of(cell).tanh_is_a_factor for cell in model.layers) else []
     return [*of_rows, *of_tanh, *model.number_format.pool_reciprocals]
 
@@ -196,6 +198,9 @@ def range_bounds(model: IntModel) -> tuple[Bound, ...]:
     for index, cell in enumerate(model.layers):
         frac_bits = model.number_format.cell_frac_bits[index]
         bounds += [replace(bound, name=f"layer{index}.{bound.name}") for bound in _layer_bounds(cell, frac_bits)]
+    for index, dense in enumerate(model.dense):  # a result saturates, or goes into the table
+        bounds.append(_largest(f"dense{index} accumulator", accumulator_bounds(dense.rows)))
+        bounds.append(_largest(f"dense{index} result", _scaled_bounds(dense.rows)))
     bounds.append(_largest("head accumulator", accumulator_bounds(model.head)))
     logits = _largest("logits", _scaled_bounds(model.head))
     bounds += [logits, replace(logits, name="difference of two logits", magnitude=2 * logits.magnitude)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Normalisation, contract_from_dict, contract_to_dict
 from edge_seq.ir.kind_names import KIND_NAMES
-from edge_seq.ir.kinds import Layer, kind_named, kind_of
+from edge_seq.ir.kinds import Dense, Layer, kind_named, kind_of
 from edge_seq.ir.model import (
     FloatFormat,
     FloatModel,
@@ -31,6 +30,7 @@ from edge_seq.ir.rows import FloatRows, IntRows
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ContractError, ModelError
 from edge_seq.support.files import write_atomically
+from edge_seq.support.opening import parse_json, parse_tensors, read_bytes
 
 FORMAT_VERSION = 1
 _KEY = "edge_seq"
@@ -50,6 +50,7 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
         "labels": model.labels,
         "contract": contract_to_dict(model.contract),
         "cells": [kind_of(cell).name for cell in model.layers],
+        **({"dense": [layer.activation for layer in model.dense]} if model.dense else {}),
         "readout": readout_to_dict(model.readout),
         "number_format": dataclasses.asdict(model.number_format),
         "sha256": model_hash(model),
@@ -115,25 +116,25 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read the tensors and the header of a file, or raise an error that says what the file is instead."""
     if not path.is_file():
         raise ModelError(f"loading {path.name}: there is no such file in {path.parent.name or 'this folder'}")
-    content = path.read_bytes()
+    try:
+        content = read_bytes(path)
+    except OSError as error:
+        raise ModelError(f"loading {path.name}: {error.strerror or error}; give a model file") from error
     if content[:4] == b"PK\x03\x04" or (content[:1] == b"\x80" and content[8:9] != b"{"):
         raise ModelError(
             f"loading {path.name}: this is a Python pickle (as torch.save writes), which can run code when it is read; "
             "edge_seq never loads one. Save the weights as safetensors and convert them with from_torch"
         )
     try:
-        tensors = safetensors.numpy.load(content)
-        length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    except (safetensors.SafetensorError, ValueError) as error:
+        tensors, metadata = parse_tensors(content)
+    except ValueError as error:
         raise ModelError(
-            f"loading {path.name}: not a whole safetensors file ({error}); it was truncated or is something else. "
-            "Copy or save it again"
+            f"loading {path.name}: {error}; it was truncated or is something else. Copy or save it again"
         ) from error
     if _KEY not in metadata:
         raise ModelError(f"loading {path.name}: a safetensors file without an edge_seq header; expected a saved model")
     try:
-        header = json.loads(metadata[_KEY])
+        header = parse_json(metadata[_KEY])
     except ValueError as error:
         raise ModelError(
             f"loading {path.name}: its edge_seq header is not JSON ({error}); save the model again"
@@ -162,6 +163,10 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         rows = {group.name: _rows(unread, f"layer{index}.{group.name}", rows_type) for group in kind.rows}
         constants = {constant.name: unread.pop(f"layer{index}.{constant.name}") for constant in kind.constants}
         layers.append(kind.layer(**rows, **constants))
+    dense = [
+        Dense(_rows(unread, f"dense{index}", rows_type), activation)
+        for index, activation in enumerate(header.get("dense", []))
+    ]
     head = _rows(unread, "head", rows_type)
     if unread:
         raise ValueError(f"tensors {sorted(unread)} belong to no field")
@@ -178,5 +183,6 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         layers=tuple(layers),
         head=head,
         readout=readout_from_dict(header["readout"]),
+        dense=tuple(dense),
         number_format=cast(Any, number_format),  # one of the two, as `kind` says; verify() checks that it fits the rows
     )

@@ -20,8 +20,18 @@ from edge_seq.ir.decision import (
     DecisionStage,
     UnknownDistance,
 )
-from edge_seq.ir.kind_names import KIND_NAMES, POOLINGS
-from edge_seq.ir.kinds import LAYER_TYPES, Constant, Layer, RowGroup, constants_of, hidden_size, kind_of, row_groups
+from edge_seq.ir.kind_names import ACTIVATIONS, KIND_NAMES, POOLINGS
+from edge_seq.ir.kinds import (
+    LAYER_TYPES,
+    Constant,
+    Dense,
+    Layer,
+    RowGroup,
+    constants_of,
+    hidden_size,
+    kind_of,
+    row_groups,
+)
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, IntFormat, IntModel, LabelEvery
 from edge_seq.ir.range_proof import prove_ranges
 from edge_seq.ir.rows import FloatRows, IntRows, padded
@@ -30,6 +40,7 @@ from edge_seq.support.names import check_name
 
 MAX_HIDDEN_SIZE = 1024
 MAX_LAYERS = 8
+MAX_DENSE_LAYERS = 8
 MAX_CLASSES = 256
 INPUT_SHIFT_MAX = 12
 CELL_FRAC_BITS = range(8, 16)
@@ -260,12 +271,31 @@ def verify(model: FloatModel | IntModel) -> None:
             what = f"layer{index}.{constant.name}"
             _verify_constant(constant, array, what, hidden=hidden, is_int=rows_type is IntRows)
         inputs = hidden
-    _require_rows(model.head, rows_type, "head")
-    _verify_rows(model.head, "head", (model.head_size, 0), len(labels), False, parts=model.readout.parts)
+    _verify_dense(model, rows_type)
     _verify_number_format(model)
     _verify_decision(model)
     if isinstance(model.number_format, IntFormat):
         prove_ranges(model)
+
+
+def _verify_dense(model: FloatModel | IntModel, rows_type: type[FloatRows] | type[IntRows]) -> None:
+    """Check the dense layers and the head."""
+    dense: tuple[Dense[Any], ...] = model.dense
+    _require(len(dense) <= MAX_DENSE_LAYERS, f"{len(dense)} dense layers; expected at most {MAX_DENSE_LAYERS}")
+    for index, layer in enumerate(dense):
+        _require(isinstance(layer, Dense), f"dense layer {index} is a {type(layer).__name__}; expected a Dense")
+        _require(
+            layer.activation in ACTIVATIONS,
+            f"dense layer {index} has activation {layer.activation!r}; expected one of {list(ACTIVATIONS)}",
+        )
+        _require_rows(layer.rows, rows_type, f"dense{index}")
+        size = len(layer.rows.bias)
+        _require(1 <= size <= MAX_HIDDEN_SIZE, f"dense layer {index}: {size} units; expected 1 to {MAX_HIDDEN_SIZE}")
+    _require_rows(model.head, rows_type, "head")
+    rows = {f"dense{index}": layer.rows for index, layer in enumerate(dense)} | {"head": model.head}
+    outputs = (*model.dense_sizes, model.num_classes)
+    for (what, one), (units, parts), size in zip(rows.items(), model.dense_inputs, outputs, strict=True):
+        _verify_rows(one, what, (units * parts, 0), size, False, parts=parts)
 
 
 def _require_rows(rows: object, rows_type: type[FloatRows] | type[IntRows], what: str) -> None:

@@ -18,6 +18,13 @@ from edge_seq.parity.ladder import Rung, comparison_rung
 from edge_seq.support.errors import ToolError
 
 ORIGINAL_RUNG = "imported network = float reference"
+CHECKED_WINDOWS = 200  # of the training part, on which an import compares the network with the float model
+
+
+def check_import(imported: Imported, counts: NDArray[np.int16]) -> Rung:
+    """Compare the imported network with the float reference on some of the windows int16 [B, T, C], spread evenly."""
+    chosen = np.unique(np.linspace(0, len(counts) - 1, CHECKED_WINDOWS).astype(int))
+    return original_rung(ORIGINAL_RUNG, imported, np.ascontiguousarray(counts[chosen]))
 
 
 def original_rung(name: str, imported: Imported, counts: NDArray[np.int16]) -> Rung:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from edge_seq.data.audit.audit import AuditSummary, audit, summarize
+from edge_seq.data.audit.look import DataLook, look_closer
 from edge_seq.data.guess.clues.columns import ColumnRole
 from edge_seq.data.source import load_source
 from edge_seq.ir.contract import SensorContract
@@ -42,6 +43,7 @@ class DataCheck(Result, ShownAsTables):
         rate: rate and jitter of a guessed data source, one line.
         source_file: path of the guessed data source that was written; None if none was.
         plots: paths of the pictures that were drawn; None if none were asked for.
+        look: what a page shows; None if it was not asked for.
     """
 
     path: Path
@@ -52,6 +54,12 @@ class DataCheck(Result, ShownAsTables):
     rate: str = ""
     source_file: Path | None = field(default=None, metadata=written(unless_none=True))
     plots: tuple[Path, ...] | None = field(default=None, metadata=written(unless_none=True))
+    look: DataLook | None = field(default=None, metadata=written(unless_none=True))
+
+    @property
+    def is_guess(self) -> bool:
+        """True if the data source was guessed."""
+        return bool(self.header or self.columns or self.assumptions)
 
     @property
     def usable(self) -> bool:
@@ -61,7 +69,7 @@ class DataCheck(Result, ShownAsTables):
     def headline(self) -> str:
         """The totals in one sentence."""
         one = self.found
-        rates = "no times" if one.rate_hz is None else f"{one.rate_hz.lowest:.4g} to {one.rate_hz.highest:.4g} Hz"
+        rates = "no times" if one.rate_hz is None else one.rate_hz.text()
         return (
             f"{one.name}: {counted(one.recordings, 'recording')} of {counted(one.groups, 'group')}, "
             f"{counted(one.samples, 'sample')}, "
@@ -105,6 +113,7 @@ def check_data(
     plot_format: PlotFormat = "png",
     model_contract: SensorContract | None = None,
     write: Path | None = None,
+    closer: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> DataCheck:
     """Check a data set.
@@ -115,6 +124,7 @@ def check_data(
         plot_format: ``png`` or ``svg``.
         model_contract: sensor contract of a model, compared with that of the data; None compares nothing.
         write: TOML file for the guessed data source, for a file or a folder only. An existing file is not replaced.
+        closer: take the closer look that a page shows: examples, a map of windows, doubtful labels.
         progress: called with the number of recordings that were checked.
 
     Returns:
@@ -162,12 +172,11 @@ def check_data(
         from edge_seq.data.audit.plots import draw_plots
 
         drawn = tuple(draw_plots(result, plots, kind=plot_format))
-    found = summarize(result)
+    found, look = summarize(result), look_closer(result) if closer else None
     if guess is None:
-        return DataCheck(path, found, (), plots=drawn)
-    return DataCheck(
-        path, found, guess.assumptions, guess.header, guess.columns, guess.rate, source_file=write, plots=drawn
-    )
+        return DataCheck(path, found, (), plots=drawn, look=look)
+    of_guess = (guess.assumptions, guess.header, guess.columns, guess.rate)
+    return DataCheck(path, found, *of_guess, source_file=write, plots=drawn, look=look)
 
 
 def _check_target(path: Path) -> None:

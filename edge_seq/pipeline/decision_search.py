@@ -160,7 +160,7 @@ def fit_distance(
         share: largest share of the correct labels outside of the radius, 0 to below 1.
     """
     right = [stream.labels == stream.truth for stream in training]
-    parts = model.readout.parts
+    _, parts = model.dense_inputs[-1]
     operands = [stream.operands[kept].astype(np.int64) for stream, kept in zip(training, right, strict=True)]
     seen = seen_q7(np.concatenate(operands), parts)
     of = np.concatenate([stream.labels[kept] for stream, kept in zip(training, right, strict=True)])

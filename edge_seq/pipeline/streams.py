@@ -99,7 +99,7 @@ def int_streams(model: IntModel, recordings: Sequence[Recording]) -> list[LabelS
         if not due:
             continue
         given = [np.stack(values, axis=1) for values in (logits, labels, operands)]  # [B, L, ...] each
-        parts = model.readout.parts
+        _, parts = model.dense_inputs[-1]
         streams += [_cut(r, np.array(due), *(values[i] for values in given), parts=parts) for i, r in enumerate(part)]
     return streams
 
@@ -119,8 +119,8 @@ def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[La
         due = np.arange(0 if each else window - 1, whole.shape[1], 1 if each else window)
         logits, seen = (values[:, due] for values in _float_streams(model, whole))
         fixed = np.rint(logits * 2.0**LOGIT_FRAC_BITS).astype(np.int64)
-        parts = model.readout.parts
-        one = np.where(is_coarse(model.hidden_sizes[-1], parts), COARSE_LIMIT, FINE_LIMIT)
+        units, parts = model.dense_inputs[-1]
+        one = np.where(is_coarse(units, parts), COARSE_LIMIT, FINE_LIMIT)
         operands = np.clip(np.rint(seen * one), -one, one - 1).astype(np.int16)
         streams += [
             _cut(r, due, fixed[i], logits[i].argmax(axis=1), operands[i], parts=parts) for i, r in enumerate(part)

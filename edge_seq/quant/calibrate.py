@@ -13,9 +13,10 @@ from edge_seq.arithmetic.fixed_point import INT16_MAX, INT16_MIN
 from edge_seq.arithmetic.tables import ARGUMENT_MAX
 from edge_seq.backends.preprocess import check_counts, preprocess
 from edge_seq.backends.reference_float import run_float
-from edge_seq.backends.reference_int import run_stream
+from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import POOLED_NAMES, FloatModel, IntModel
+from edge_seq.ir.rows import is_coarse
 from edge_seq.support.results import Result
 
 # Share of the observed cell states that must fit 16 bits. The others saturate, where tanh is flat anyway. A bit of
@@ -23,6 +24,11 @@ from edge_seq.support.results import Result
 # probability was 0.0033 at 10 bits (all fit), 0.0024 at 11 (99.9 % fit), 0.0022 at 12.
 CELL_QUANTILE = 0.999
 CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX = 8, 15
+# Share of the observed outputs of a dense layer that must fit. The others saturate, and nothing flattens them.
+DENSE_QUANTILE = 0.9999
+DENSE_HEADROOM = 1.25  # by so much an output in the field may exceed those of calibration
+DENSE_LEAST = 1 / 64  # a unit that calibration hardly used may become as large as others
+DENSE_DROP_MIN, DENSE_DROP_MAX = -8, 15
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,13 @@ class Calibration:
         feature_limit: [C], largest magnitude of the preprocessed counts.
         cell_limit: [L], magnitude below which the share ``CELL_QUANTILE`` of each layer's calibrated float states lies
             (cell states of an LSTM); 0 for kinds without one.
-        moments: [L + 1], second moments in the float model: for each layer float64 [I + H + 1, I + H + 1], the mean of
-            v v^T with v = (input of the layer, its state before the step, 1); last for the head, v = (its input, 1).
+        moments: [L + D + 1], second moments in the float model: for each layer float64 [I + H + 1, I + H + 1], the mean
+            of v v^T with v = (input of the layer, its state before the step, 1); then for each dense layer, and last
+            for the head, v = (its input, 1).
         num_windows: number of windows or streams.
         num_steps: number of time steps.
+        dense_limit: for each dense layer [R], magnitude below which the share ``DENSE_QUANTILE`` of each unit's float
+            outputs lies, at least the part ``DENSE_LEAST`` of the largest unit's.
     """
 
     feature_limit: tuple[int, ...]
@@ -44,6 +53,7 @@ class Calibration:
     moments: tuple[NDArray[np.float64], ...]
     num_windows: int
     num_steps: int
+    dense_limit: tuple[tuple[float, ...], ...] = ()
 
     @property
     def cell_frac_bits(self) -> tuple[int, ...]:
@@ -53,6 +63,12 @@ class Calibration:
             integer_bits = int(np.ceil(np.log2(max(limit, 2.0**-8))))
             bits.append(int(np.clip(15 - integer_bits, CELL_FRAC_BITS_MIN, CELL_FRAC_BITS_MAX)))
         return tuple(bits)
+
+    @property
+    def dense_drops(self) -> tuple[NDArray[np.int64], ...]:
+        """Bits by which the outputs of each dense layer are divided so that they stay within 1, int64 [R] each."""
+        limits = (np.maximum(np.array(limit) * DENSE_HEADROOM, 2.0**DENSE_DROP_MIN) for limit in self.dense_limit)
+        return tuple(np.minimum(np.ceil(np.log2(limit)), DENSE_DROP_MAX).astype(np.int64) for limit in limits)
 
 
 def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int = 256) -> Calibration:
@@ -72,12 +88,15 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
         counts = cut_at_resets(counts, model.contract.window_length)
     features = preprocess(counts, model.contract.preprocessing).astype(np.int64)
     cell_states: list[list[NDArray[Any]]] = [[] for _ in model.layers]
-    moments = [np.zeros((0, 0))] * (len(model.layers) + 1)
+    dense_outputs: list[list[NDArray[Any]]] = [[] for _ in model.dense]
+    moments = [np.zeros((0, 0))] * (len(model.layers) + len(model.dense) + 1)
     for start in range(0, len(counts), batch_size):
         values = run_float(model, counts[start : start + batch_size]).values
         for index, cell in enumerate(model.layers):
             if (calibrated := kind_of(cell).calibrated) is not None:
                 cell_states[index].append(np.abs(values[f"layer{index}.{calibrated}"]).ravel())
+        for index, outputs in enumerate(dense_outputs):
+            outputs.append(np.abs(values[f"dense{index}"]).reshape(-1, model.dense_sizes[index]))
         for index, seen in enumerate(_seen_values(model, values)):
             moments[index] = seen.T @ seen + (moments[index] if moments[index].size else 0.0)
     return Calibration(
@@ -85,14 +104,22 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
         cell_limit=tuple(
             float(np.quantile(np.concatenate(seen), CELL_QUANTILE)) if seen else 0.0 for seen in cell_states
         ),
+        dense_limit=tuple(_limits(np.concatenate(seen)) for seen in dense_outputs),
         moments=tuple(moment / moment[-1, -1] for moment in moments),
         num_windows=len(counts),
         num_steps=len(counts) * counts.shape[1],
     )
 
 
+def _limits(outputs: NDArray[np.floating[Any]]) -> tuple[float, ...]:
+    """Limit of each unit, [R], from magnitudes [N, R]."""
+    limits = np.quantile(outputs.astype(np.float64), DENSE_QUANTILE, axis=0)
+    return tuple(np.maximum(limits, DENSE_LEAST * limits.max()).tolist())
+
+
 def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float64]]:
-    """Inputs of each layer's rows and of the head, one row per step, float64 [B T, I + H + 1]; the last column is 1."""
+    """Inputs of the rows of each layer, each dense layer and the head, one row per step, float64 [B T, I + H + 1]; the
+    last column is 1."""
     below = values["features"]
     seen: list[list[NDArray[Any]]] = []
     for index in range(len(model.layers)):
@@ -101,6 +128,7 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
         seen.append([below, before])
         below = state
     seen.append([values[POOLED_NAMES[one]] for one in model.readout.statistics] or [below])
+    seen += [[values[f"dense{index}"]] for index in range(len(model.dense))]
     ones = np.ones((*below.shape[:2], 1))
     return [
         np.concatenate([*parts, ones], axis=2).astype(np.float64).reshape(-1, sum(p.shape[2] for p in parts) + 1)
@@ -143,7 +171,7 @@ class Saturation(Result):
 
 
 def count_saturation(model: IntModel, counts: NDArray[np.int16]) -> tuple[Saturation, ...]:
-    """Run the integer reference and count saturated features, gate arguments and calibrated states.
+    """Run the integer reference and count saturated features, gate arguments, calibrated states and dense outputs.
 
     A saturated gate is normal, as it is fully open or closed. A saturated feature or state loses information.
 
@@ -157,12 +185,17 @@ def count_saturation(model: IntModel, counts: NDArray[np.int16]) -> tuple[Satura
         ends |= {f"layer{index}.{name}": (0, ARGUMENT_MAX) for name in arguments}
         if kind.calibrated is not None:
             ends[f"layer{index}.{kind.calibrated}"] = (INT16_MIN, INT16_MAX)
+    unbounded = [index for index, layer in enumerate(model.dense) if layer.activation != "tanh"]
+    ends |= {f"dense{index}": (INT16_MIN, INT16_MAX) for index in unbounded}
     totals: dict[str, tuple[int, int]] = {}
     for values in run_stream(model, counts):
         for name, array in values.items():
             if name not in ends:
                 continue
             low, high = ends[name]
+            if name.startswith("dense"):  # coarse units are rounded, and are like the fine ones
+                due = values["label"][:, 0] != NO_LABEL
+                array = array[due][:, ~is_coarse(array.shape[1])]
             saturated, seen = totals.get(name, (0, 0))
             at_end = int(np.count_nonzero((array == low) | (array == high)))
             totals[name] = (saturated + at_end, seen + array.size)

@@ -11,7 +11,8 @@ from typing_extensions import assert_never
 
 from edge_seq.arithmetic.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT32_MAX, MULTIPLIER_MAX, MULTIPLIER_SHIFT
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
-from edge_seq.ir.kinds import Constant, Layer, Use, constants_of, hidden_size, kind_of, row_groups
+from edge_seq.ir.kind_names import Activation
+from edge_seq.ir.kinds import Constant, Dense, Layer, Use, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, operand_columns, padded
@@ -21,6 +22,8 @@ from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
 from edge_seq.support.errors import ModelError, RangeProofError
 
 FEATURE_UNIT_TARGET = 2048  # one standard deviation stays below this many feature counts, so 16 deviations fit
+# Largest weight of a dense layer with relu or none, as it is deployed: half of what the largest multiplier can give.
+DENSE_WEIGHT_MAX = 32.0
 
 Real = NDArray[np.float64]
 
@@ -39,6 +42,7 @@ class _Purpose:
 
 
 _LINEAR = _Purpose(gain=1.0, offset=0)
+_ACTIVATION = _Purpose(gain=0.5, offset=0)  # a value within [-1, 1] in Q15
 
 
 def _pad_columns(weights: NDArray[np.float32], parts: int = 1) -> Real:
@@ -188,17 +192,18 @@ def _quantize_layer(
     return quantized
 
 
-def _in_state_units(model: FloatModel, calibration: Calibration) -> tuple[FloatModel, tuple[Real, ...]]:
-    """The same function with hidden states that lie within [-1, 1], as operands must, and the moments to it.
+def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel, tuple[Real, ...]]:
+    """The same function with states and dense outputs within [-1, 1], as operands must be, and the moments to it.
 
     A hidden state whose binary point is found by calibration is divided by 2^k, k = 15 - cell_frac_bits: the weights
-    that meet it are multiplied by 2^k, and what makes it (constants in its units) is divided. Both are exact.
+    that meet it are multiplied by 2^k, and what makes it (constants in its units) is divided. Both are exact. So is an
+    output of a dense layer with relu or none, each unit by its own power: its own rows are divided.
     """
     drops = [
         15 - bits if kind_of(layer).calibrated == "hidden_state" else 0
         for layer, bits in zip(model.layers, calibration.cell_frac_bits, strict=True)
     ]
-    if not any(drops):
+    if not any(drops) and not model.dense:
         return model, calibration.moments
     layers, moments = [], []
     for layer, below, own, moment in zip(model.layers, [0, *drops], drops, calibration.moments, strict=False):
@@ -212,15 +217,58 @@ def _in_state_units(model: FloatModel, calibration: Calibration) -> tuple[FloatM
         layers.append(kind.layer(**changed))
         units = 2.0 ** -np.repeat([below, own, 0], [len(moment) - hidden - 1, hidden, 1])
         moments.append(moment * np.outer(units, units))
-    units = 2.0 ** -np.repeat([drops[-1], 0], [len(calibration.moments[-1]) - 1, 1])
-    moments.append(calibration.moments[-1] * np.outer(units, units))
-    head = FloatRows(model.head.weight_input * _power(drops[-1]), model.head.weight_hidden, model.head.bias)
-    return replace(model, layers=tuple(layers), head=head), tuple(moments)
+    size, parts = model.dense_inputs[0]
+    inputs = [np.full(size * parts, drops[-1])]
+    for one, drop in zip(model.dense, calibration.dense_drops, strict=True):
+        inputs.append(_dense_drops(one, drop, inputs[-1]))
+    for seen, moment in zip(inputs, calibration.moments[len(layers) :], strict=True):
+        units = 2.0 ** -np.append(seen, 0)
+        moments.append(moment * np.outer(units, units))
+    dense = tuple(
+        replace(one, rows=_rescaled(one.rows, seen, dropped))
+        for one, seen, dropped in zip(model.dense, inputs, inputs[1:], strict=False)
+    )
+    head = _rescaled(model.head, inputs[-1], np.zeros(model.num_classes, dtype=np.int64))
+    return replace(model, layers=tuple(layers), dense=dense, head=head), tuple(moments)
+
+
+def _dense_drops(layer: Dense[FloatRows], drops: NDArray[np.int64], below: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bits by which each output of a dense layer is divided, [R]: ``drops``, or more where a weight would not fit."""
+    if layer.activation == "tanh":
+        return np.zeros_like(drops)
+    largest = _largest_magnitude(np.ldexp(layer.rows.weight_input.astype(np.float64), below))
+    needed = np.ceil(np.log2(np.maximum(largest / DENSE_WEIGHT_MAX, 2.0**-64)))
+    return np.maximum(drops, needed.astype(np.int64))
+
+
+def _rescaled(rows: FloatRows, below: NDArray[np.int64], own: NDArray[np.int64]) -> FloatRows:
+    """Rows whose inputs are divided by 2^below [N], and whose results become divided by 2^own [R]."""
+    weights = np.ldexp(rows.weight_input, below - own[:, None]).astype(np.float32)
+    return FloatRows(weights, rows.weight_hidden, np.ldexp(rows.bias, -own).astype(np.float32))
 
 
 def _power(bits: int) -> np.float32:
     power: np.float32 = np.float32(2.0**bits)
     return power
+
+
+def _quantize_dense(
+    rows: FloatRows, units_and_parts: tuple[int, int], moments: Real, purpose: _Purpose, what: str
+) -> IntRows:
+    """Quantize rows that see an input of so many units and parts, with the moments of (input, 1)."""
+    units, parts = units_and_parts
+    real = _upper_layer_rows(rows, parts)
+    return _quantize_rows(real, purpose, _seen_columns(real, units * parts, moments, None, parts), what)
+
+
+def _dense_purpose(activation: Activation) -> _Purpose:
+    match activation:
+        case "relu" | "none":
+            return _ACTIVATION
+        case "tanh":
+            return _purpose("tanh")
+        case unreachable:
+            assert_never(unreachable)
 
 
 @dataclass(frozen=True)
@@ -246,11 +294,12 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
         RangeProofError: no scale makes a row safe; the message says which row and what to change.
     """
     verify(model)
-    channels, layers_seen = len(calibration.feature_limit), len(calibration.cell_limit)
-    if (channels, layers_seen) != (model.input_size, len(model.layers)):
+    seen = len(calibration.feature_limit), len(calibration.cell_limit), len(calibration.dense_limit)
+    if seen != (model.input_size, len(model.layers), len(model.dense)):
         raise ModelError(
-            f"quantizing {model.name}: the calibration saw {channels} channels and {layers_seen} layers; the model has "
-            f"{model.input_size} and {len(model.layers)}. Calibrate this model"
+            f"quantizing {model.name}: the calibration saw {seen[0]} channels, {seen[1]} layers and {seen[2]} dense "
+            f"layers; the model has {model.input_size}, {len(model.layers)} and {len(model.dense)}. Calibrate this "
+            "model"
         )
     normalisation = model.number_format.normalisation
     shifts = tuple(
@@ -259,17 +308,23 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     factor = 2.0 ** np.array(shifts)
     fold = _Fold(mean=np.array(normalisation.mean) * factor, unit=np.array(normalisation.scale) * factor)
     layer_inputs = (model.input_size, *model.hidden_sizes)
-    scaled, moments = _in_state_units(model, calibration)
+    scaled, moments = _within_one(model, calibration)
     layers = tuple(
         _quantize_layer(layer, index, layer_inputs[index], moments[index], fold if index == 0 else None)
         for index, layer in enumerate(scaled.layers)
     )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
-    head_rows = _upper_layer_rows(scaled.head, model.readout.parts)
-    head_moments = _seen_columns(head_rows, model.head_size, moments[-1], None, model.readout.parts)
-    head = _quantize_rows(head_rows, _LINEAR, head_moments, "head")
+    inputs = list(zip(model.dense_inputs, moments[len(layers) :], strict=True))
+    dense = tuple(
+        Dense(
+            _quantize_dense(layer.rows, *seen, _dense_purpose(layer.activation), f"dense{index}"),
+            layer.activation,
+        )
+        for index, (layer, seen) in enumerate(zip(scaled.dense, inputs, strict=False))
+    )
+    head = _quantize_dense(scaled.head, *inputs[-1], _LINEAR, "head")
     quantized: IntModel = SequenceModel(
-        model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format
+        model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format, dense
     )
     verify(quantized)
     return quantized

@@ -24,6 +24,11 @@ def limits_of(run: RunFigures) -> list[str]:
     )
     if run.config.data.source == SIMULATOR:
         lines.append("Trained on simulated recordings only: no figure here was measured on a real car.")
+    if run.config.start_from is not None:
+        lines.append(
+            f"Its training began with the model of {run.config.start_from}: recordings that this was trained on may be "
+            "among those of the test part."
+        )
     if run.imported is not None:
         lines.append(
             f"Imported from {run.imported.file} ({run.imported.format}): the recordings that it was trained on are not "

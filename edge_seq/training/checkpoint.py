@@ -8,19 +8,20 @@ every epoch seeds its own generators from (seed, epoch).
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from edge_seq.support.errors import ConfigError, ModelError
-from edge_seq.support.files import write_atomically
+from edge_seq.support.files import json_text, write_atomically
+from edge_seq.support.opening import load_tensors, parse_json
+from edge_seq.support.results import from_plain
 from edge_seq.training.config import TrainingConfig
+from edge_seq.training.record import TrainingProgress
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 FORMAT = "edge_seq.training.checkpoint/1"
@@ -33,11 +34,11 @@ class Checkpoint:
     """State of a training between two epochs.
 
     Attributes:
-        progress: history and best epoch, as plain JSON values.
+        progress: history and best epoch.
         tensors: weights, averaged weights, best weights and optimiser moments, by section and name.
     """
 
-    progress: dict[str, Any]
+    progress: TrainingProgress
     tensors: dict[str, Arrays]
 
 
@@ -58,7 +59,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, config: TrainingConfi
         "config": config.model_dump_json(),
         "fingerprint": fingerprint,
         "edge_seq": importlib.metadata.version("edge-seq"),
-        "progress": json.dumps(checkpoint.progress),
+        "progress": json_text(checkpoint.progress, indent=None),
     }
     write_atomically(path, save(flat, metadata=metadata))
 
@@ -77,10 +78,8 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator of its own
-    except (SafetensorError, OSError, ValueError) as error:
+        flat, metadata = load_tensors(path)
+    except (OSError, ValueError) as error:
         raise ModelError(f"checkpoint {path} cannot be read: {error}. Delete it to train from the start") from error
     if metadata.get("format") != FORMAT:
         raise ModelError(
@@ -88,9 +87,10 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
             "the start"
         )
     try:
-        written_under, progress = json.loads(metadata["config"]), json.loads(metadata["progress"])
+        written_under = parse_json(metadata["config"])
+        progress = from_plain(TrainingProgress, parse_json(metadata["progress"]))
         written_with, written_by = metadata["fingerprint"], metadata.get("edge_seq", "an older version")
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"checkpoint {path} has unreadable metadata ({type(error).__name__}: {error}). Delete it to train from the "
             "start"

@@ -67,6 +67,8 @@ class TrainingConfig(StrictTable):
         num_layers: recurrent layers.
         pooling: what the head sees of each unit: the ``last`` hidden state, the running ``mean`` or the largest
             (``max``) of all hidden states, or both (``mean_max``).
+        dense: number of units of each dense layer between readout and head; empty for none.
+        dense_activation: activation of the dense layers, ``relu`` or ``tanh``.
         label_every: ``window`` takes the loss after the last sample of each window, with the window's label. ``sample``
             takes it after each sample, with the label of that sample; samples without a label do not count. Validation
             is at the end of each window in both cases.
@@ -87,7 +89,7 @@ class TrainingConfig(StrictTable):
             validation ``loss``, or the ``last`` epoch, which needs no validation windows.
         weight_average_decay: decay per step of an exponential moving average of the weights. If it is above 0, the
             averaged weights are validated and kept; 0 turns averaging off.
-        dropout: probability, on the input of the head and between layers.
+        dropout: probability, on the input of the head and of each dense layer, and between layers.
         label_smoothing: probability mass spread over all classes.
         augmentation: random changes of training windows.
         initialisation: first values of the weights.
@@ -99,6 +101,8 @@ class TrainingConfig(StrictTable):
     hidden_size: int = Field(default=16, ge=1, le=512)
     num_layers: int = Field(default=1, ge=1, le=8)
     pooling: Pooling = "mean"
+    dense: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(), max_length=8)
+    dense_activation: Literal["relu", "tanh"] = "relu"
     label_every: Literal["window", "sample"] = "window"
     input_gain: float = Field(default=1.0, gt=0, le=100)
     channel_gains: dict[str, Annotated[float, Field(gt=0, le=100, strict=True)]] = Field(default={})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from typing_extensions import assert_never
 
-from edge_seq.ir.kind_names import CellName, Pooling
+from edge_seq.ir.kind_names import Activation, CellName, Pooling
 from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import Readout, Statistic
 from edge_seq.support.errors import ConfigError
@@ -87,6 +90,7 @@ class SequenceClassifier(nn.Module):
     The mean is a running sum divided by the number of samples so far, and the largest value a running one, so every
     form works sample by sample. The state dict holds ``recurrent.weight_ih_l0`` and so on, with torch's names and gate
     order, ``head.weight`` [K, H] and ``head.bias`` [K]. With ``mean_max`` the head has 2 H inputs, first the means.
+    Dense layers lie between readout and head, with ``dense.0.weight`` and so on.
 
     >>> SequenceClassifier(input_size=3, num_classes=4, cell="gru", hidden_size=8)(torch.zeros(2, 50, 3)).shape
     torch.Size([2, 4])
@@ -101,6 +105,8 @@ class SequenceClassifier(nn.Module):
         hidden_size: int,
         num_layers: int = 1,
         pooling: Pooling = "last",
+        dense: Sequence[int] = (),
+        dense_activation: Activation = "relu",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -109,7 +115,10 @@ class SequenceClassifier(nn.Module):
         self.cell = cell
         self.recurrent = recurrent_module(cell, input_size, hidden_size, num_layers, between_layers)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden_size * Readout(pooling).parts, num_classes)
+        sizes = [hidden_size * Readout(pooling).parts, *dense]
+        self.dense = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(sizes))
+        self.dense_activation = dense_activation
+        self.head = nn.Linear(sizes[-1], num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits after the last sample.
@@ -122,8 +131,7 @@ class SequenceClassifier(nn.Module):
         """
         states, _ = self.recurrent(x)
         pooled = [_pooled(one, states) for one in self.statistics] or [states[:, -1]]
-        logits: Tensor = self.head(self.dropout(torch.cat(pooled, dim=1)))
-        return logits
+        return self._logits(torch.cat(pooled, dim=1))
 
     def forward_steps(self, x: Tensor) -> Tensor:
         """Logits after each sample, as a stream would give them.
@@ -136,8 +144,26 @@ class SequenceClassifier(nn.Module):
         """
         states, _ = self.recurrent(x)
         pooled = [_running(one, states) for one in self.statistics] or [states]
-        logits: Tensor = self.head(self.dropout(torch.cat(pooled, dim=2)))
+        return self._logits(torch.cat(pooled, dim=2))
+
+    def _logits(self, read_out: Tensor) -> Tensor:
+        """Dense layers and head on float32 [..., N]."""
+        for layer in self.dense:
+            read_out = _activated(layer(self.dropout(read_out)), self.dense_activation)
+        logits: Tensor = self.head(self.dropout(read_out))
         return logits
+
+
+def _activated(sums: Tensor, activation: Activation) -> Tensor:
+    match activation:
+        case "relu":
+            return torch.relu(sums)
+        case "tanh":
+            return torch.tanh(sums)
+        case "none":
+            return sums
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _pooled(statistic: Statistic, states: Tensor) -> Tensor:

@@ -200,7 +200,8 @@ def cross_validate(
         The scores, which are also written to cross_validation.json. Intervals are 95 %, from resampling groups.
 
     Raises:
-        ConfigError: folds or repeats are out of range, or a split is neither by group nor by time.
+        ConfigError: folds or repeats are out of range, a split is neither by group nor by time, or a training would
+            begin with a trained model.
         DataError: the second configuration has other windows, or as the steps say.
         ToolError: the random forest is asked for and scikit-learn is not installed, or as the steps say.
         ContractError, ModelError: as the steps say.
@@ -214,6 +215,11 @@ def cross_validate(
             raise ConfigError(
                 f"cross-validation: split is {one.data.split!r}; folds are by group or by blocks of time, so leave "
                 "data.split out or set it to time_blocks"
+            )
+        if one.start_from is not None:
+            raise ConfigError(
+                f"cross-validation: start_from is {one.start_from!r}, a model that has learnt from recordings of every "
+                "fold, so that the scores would be too good; leave it out"
             )
     if forest and sklearn_version() is None:
         raise ToolError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.ir.model import IntModel
-from firmware_export.emission.layout import BLOCK_BYTES, PackedRows
+from firmware_export.emission.layout import BLOCK_BYTES, PackedModel, PackedRows
 
 _ELEMENTS = {"ES_INT8": 1, "ES_INT16": 2, "ES_INT32": 4, "ES_BLOCK": BLOCK_BYTES}  # their numbers in edge_seq.h
 
@@ -50,17 +50,17 @@ def _of_rows(prefix: str, rows: PackedRows) -> list[ConstantArray]:
     return [_of_numbers(f"{prefix}_weights", 16, rows.weights), ConstantArray(f"{prefix}_blocks", "ES_BLOCK", blocks)]
 
 
-def constant_arrays(model: IntModel, packed: Sequence[PackedRows], head: PackedRows) -> list[ConstantArray]:
+def constant_arrays(model: IntModel, packed: PackedModel) -> list[ConstantArray]:
     """All large tables of a model, in the order of their definitions in its source.
 
     Args:
         model: integer model.
-        packed: rows of its layers, from :func:`firmware_export.emission.layout.pack_layer`.
-        head: rows of its head.
+        packed: its rows, from :func:`firmware_export.emission.layout.pack_model`.
     """
     name, stage = model.name, model.readout.decision
-    arrays = [array for index, rows in enumerate(packed) for array in _of_rows(f"{name}_layer{index}", rows)]
-    arrays += _of_rows(f"{name}_head", head)
+    arrays = [array for index, rows in enumerate(packed.layers) for array in _of_rows(f"{name}_layer{index}", rows)]
+    arrays += [array for index, rows in enumerate(packed.dense) for array in _of_rows(f"{name}_dense{index}", rows)]
+    arrays += _of_rows(f"{name}_head", packed.head)
     if model.number_format.pool_reciprocals:
         arrays.append(_of_numbers(f"{name}_pool_reciprocals", 16, model.number_format.pool_reciprocals))
     if stage is not None and stage.unknown_distance is not None:
@@ -75,7 +75,7 @@ def _words(numbers: Iterable[int]) -> bytes:
 
 
 def sizes_crc(model_numbers: Sequence[int], arrays: Sequence[ConstantArray]) -> int:
-    """CRC-32 of the numbers of ``es_model_t``, in their order, and of the number of arrays."""
+    """CRC-32 of the numbers of ``es_model_t`` and of ``es_chain_t``, in their order, and of the number of arrays."""
     return zlib.crc32(_words([*model_numbers, len(arrays)]))
 
 
@@ -91,7 +91,7 @@ def constants_crc(
 
     Args:
         model: integer model.
-        layer_numbers: numbers of ``es_layer_t``, in their order, for each layer.
+        layer_numbers: numbers of ``es_layer_t``, in their order, for each layer and each dense layer.
         digest: SHA-256 of the model, hexadecimal.
         arrays: its large tables.
     """

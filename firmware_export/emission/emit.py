@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_seq.ir.c_names import why_reserved
 from edge_seq.ir.contract import Preprocessing, contract_to_dict
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntFormat, IntModel, model_hash, readout_to_dict
@@ -19,7 +20,7 @@ from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
 from firmware_export.emission.constants import constant_arrays, constants_crc, list_crc, sizes_crc
 from firmware_export.emission.golden import GoldenVectors
-from firmware_export.emission.layout import PackedRows, last_column_stands_alone, pack_consecutive, pack_layer
+from firmware_export.emission.layout import PackedModel, PackedRows, last_column_stands_alone, pack_model
 from firmware_export.emission.tanh_source import TABLE_BYTES
 
 RUNTIME_FOLDER = Path(__file__).parents[1] / "runtime"
@@ -28,15 +29,6 @@ MANIFEST_VERSION = 1
 CONTEXT_HEADER_BYTES_32BIT = 36  # sizeof(es_context_t) with four-byte pointers; a test compiles it
 STATE_HEADER_BYTES = 16
 DECISION_CODES = 4  # words of a decision stage besides its scores and a distance's excess
-
-_STANDARD_HEADERS = (
-    "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
-    "stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype"
-)
-_HEADERS_OF_PORTS = "arduino arm_mve arm_neon eeprom fcntl immintrin poll termios unistd"
-_HEADERS_OF_C_LIBRARIES = "alloca endian features newlib strings"  # included by their standard headers
-# A model's header with such a name would replace the system's header, as the export's folder is searched first.
-SYSTEM_HEADERS = frozenset(f"{_STANDARD_HEADERS} {_HEADERS_OF_PORTS} {_HEADERS_OF_C_LIBRARIES}".split())
 
 _PREPROCESS = {
     "none": "es_preprocess_none",
@@ -56,6 +48,7 @@ class _Sizes:
     layer_state_words: tuple[int, ...]
     scratch_words: int
     pool_words: int
+    dense_words: int
     num_classes: int
     decision_words: int
 
@@ -79,6 +72,7 @@ class _Sizes:
 def _sizes(model: IntModel) -> _Sizes:
     operands = [padded(size) for size in model.hidden_sizes]
     pool_words = len(model.readout.statistics) * operands[-1]
+    dense_words = sum(padded(size) for size in model.dense_sizes)
     stage = model.readout.decision
     by_distance = stage is not None and stage.unknown_distance is not None
     return _Sizes(
@@ -87,7 +81,8 @@ def _sizes(model: IntModel) -> _Sizes:
         layer_state_words=tuple(
             len(kind_of(cell).saved) * words for cell, words in zip(model.layers, operands, strict=True)
         ),
-        scratch_words=max(*operands, pool_words),
+        scratch_words=max(*operands, pool_words + dense_words),
+        dense_words=dense_words,
         pool_words=pool_words,
         num_classes=model.num_classes,
         decision_words=0 if stage is None else model.num_classes + DECISION_CODES + by_distance,
@@ -178,6 +173,36 @@ def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
     }
 
 
+def _dense_numbers(model: IntModel, index: int) -> dict[str, int]:
+    """Numbers of ``es_layer_t`` of a dense layer by field, in the order of their checksum."""
+    units, parts = model.dense_inputs[index]
+    size = model.dense_sizes[index]
+    return {
+        "hidden_size": size,
+        "wide_pairs": 0,
+        "below_quads": parts * padded(units) // QUAD,
+        "own_quads": padded(size) // QUAD,
+        "state_words": 0,
+        "cell_frac_bits": 0,
+        "wide_alone": 0,
+    }
+
+
+def _dense_fields(model: IntModel, index: int) -> dict[str, str]:
+    prefix = f"{model.name}_dense{index}"
+    return {
+        "step": f"es_dense_{model.dense[index].activation}_step",
+        "blocks": f"{prefix}_blocks",
+        "weights": f"{prefix}_weights",
+        **_unsigned(_dense_numbers(model, index)),
+    }
+
+
+def _chain_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
+    """Numbers of ``es_chain_t`` by field, in the order of their checksum; empty without a chain."""
+    return {"num_dense": len(model.dense), "dense_words": sizes.dense_words} if model.dense else {}
+
+
 def _unsigned(numbers: Mapping[str, int]) -> dict[str, str]:
     return {field: ctext.unsigned(value) for field, value in numbers.items()}
 
@@ -185,6 +210,7 @@ def _unsigned(numbers: Mapping[str, int]) -> dict[str, str]:
 def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
     """Numbers of ``es_model_t`` by field, in the order of their checksum."""
     readout, contract = model.readout, model.contract
+    head_units, head_parts = model.dense_inputs[-1]
     return {
         "num_channels": model.input_size,
         "num_classes": model.num_classes,
@@ -199,7 +225,7 @@ def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
         "state_words": sizes.state_words,
         "scratch_words": sizes.scratch_words,
         "pool_words": sizes.pool_words,
-        "head_quads": model.readout.parts * padded(model.hidden_sizes[-1]) // QUAD,
+        "head_quads": head_parts * padded(head_units) // QUAD,
         "num_reciprocals": len(model.number_format.pool_reciprocals),
         "decision_words": sizes.decision_words,
     }
@@ -215,7 +241,7 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "abi": "ES_ABI",
         **numbers,
         "preprocess": _PREPROCESS[contract.preprocessing.step],
-        "pool": f"es_pool_{readout.pooling}",
+        "pool": "es_pool_dense" if model.dense else f"es_pool_{readout.pooling}",
         "input_shift": f"{name}_input_shift",
         "layers": f"{name}_layers",
         "head_blocks": f"{name}_head_blocks",
@@ -224,20 +250,23 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
         **(staged if readout.decision is not None else {}),
+        **({"chain": f"&{name}_chain"} if model.dense else {}),
     }
 
 
-def _constants_text(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head: PackedRows, digest: str) -> str:
+def _constants_text(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) -> str:
     """The list of the large tables, and the checksums of all constants."""
-    name, arrays = model.name, constant_arrays(model, packed, head)
+    name, arrays = model.name, constant_arrays(model, packed)
     elements = [
         {"values": array.name, "count": ctext.unsigned(array.count), "element": array.element} for array in arrays
     ]
     layers = [list(_layer_numbers(model, sizes, index).values()) for index in range(len(model.layers))]
+    layers += [list(_dense_numbers(model, index).values()) for index in range(len(model.dense))]
+    numbers = [*_model_numbers(model, sizes).values(), *_chain_numbers(model, sizes).values()]
     fields = {
         "model": f"&{name}_model",
         "arrays": f"{name}_arrays",
-        "sizes_crc": ctext.integer(sizes_crc(list(_model_numbers(model, sizes).values()), arrays), "uint32_t"),
+        "sizes_crc": ctext.integer(sizes_crc(numbers, arrays), "uint32_t"),
         "list_crc": ctext.integer(list_crc(arrays), "uint32_t"),
         "crc": ctext.integer(constants_crc(model, layers, digest, arrays), "uint32_t"),
         "num_arrays": ctext.unsigned(len(arrays)),
@@ -247,6 +276,25 @@ def _constants_text(model: IntModel, sizes: _Sizes, packed: list[PackedRows], he
         + "\n"
         + ctext.struct("es_constants_t", f"{name}_constants", fields)
     )
+
+
+def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
+    """The layers around the recurrent ones."""
+    if not model.dense:
+        return []
+    name = model.name
+    dense = [_dense_fields(model, index) for index in range(len(model.dense))]
+    fields = {
+        "pool": f"es_pool_{model.readout.pooling}",
+        "dense": f"{name}_dense",
+        **_unsigned(_chain_numbers(model, sizes)),
+    }
+    return [
+        ctext.struct_array("es_layer_t", f"{name}_dense", dense, shape="dense layers"),
+        "\n",
+        ctext.struct("es_chain_t", f"{name}_chain", fields, public=False),
+        "\n",
+    ]
 
 
 def _decision_text(model: IntModel) -> list[str]:
@@ -310,14 +358,17 @@ def _contract_text(model: IntModel) -> str:
     )
 
 
-def _model_source(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head: PackedRows, digest: str) -> str:
+def _model_source(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) -> str:
     name = model.name
     parts = [ctext.comment(_HEADER_NOTE.format(hash=digest)), ctext.include(f"{name}.h"), "\n"]
     parts += [
         _packed_arrays(rows, f"{name}_layer{index}", f"layer {index}, {kind_of(model.layers[index]).name}")
-        for index, rows in enumerate(packed)
+        for index, rows in enumerate(packed.layers)
     ]
-    parts.append(_packed_arrays(head, f"{name}_head", "head"))
+    parts += [
+        _packed_arrays(rows, f"{name}_dense{index}", f"dense layer {index}") for index, rows in enumerate(packed.dense)
+    ]
+    parts.append(_packed_arrays(packed.head, f"{name}_head", "head"))
     if reciprocals := model.number_format.pool_reciprocals:
         what = "[T], by samples since the window began" if len(reciprocals) > 1 else "[1], of the window's length"
         parts.append(ctext.array("int16_t", f"{name}_pool_reciprocals", reciprocals, shape=what, rom=True))
@@ -326,12 +377,18 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: list[PackedRows], head
         ctext.array("uint16_t", f"{name}_input_shift", model.number_format.input_shift, shape="[C]"),
         ctext.array("uint8_t", f"{name}_hash", bytes.fromhex(digest), shape="SHA-256 of the model"),
         ctext.text_array(f"{name}_labels", model.labels, shape="[K]"),
-        ctext.struct_array("es_layer_t", f"{name}_layers", layers, shape="[L], from the input up"),
+        ctext.struct_array(
+            "es_layer_t",
+            f"{name}_layers",
+            layers,
+            shape="[L], from the input up",
+        ),
         "\n",
+        *_chain_text(model, sizes),
         *_decision_text(model),
         ctext.struct("es_model_t", f"{name}_model", _model_fields(model, sizes)),
         "\n",
-        _constants_text(model, sizes, packed, head, digest),
+        _constants_text(model, sizes, packed, digest),
         "\n",
         _contract_text(model),
     ]
@@ -392,11 +449,13 @@ def runtime_files() -> dict[str, str]:
     }
 
 
-def _manifest(
-    model: IntModel, sizes: _Sizes, packed: list[PackedRows], head: PackedRows, digest: str
-) -> dict[str, Any]:
+def _manifest(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) -> dict[str, Any]:
     stage = model.readout.decision
     of_distance = 0 if stage is None or stage.unknown_distance is None else stage.unknown_distance.num_bytes
+    dense = [
+        {"units": size, "activation": layer.activation}
+        for layer, size in zip(model.dense, model.dense_sizes, strict=True)
+    ]
     runtime_sources = [path for path in runtime_files() if path.startswith("runtime/src/") and path.endswith(".c")]
     return {
         "manifest_version": MANIFEST_VERSION,
@@ -404,11 +463,12 @@ def _manifest(
         "model_hash": digest,
         "cells": [kind_of(cell).name for cell in model.layers],
         "hidden_sizes": list(model.hidden_sizes),
+        **({"dense": dense} if dense else {}),
         "labels": list(model.labels),
         "contract": contract_to_dict(model.contract),
         "readout": readout_to_dict(model.readout),
         "bytes": {
-            "weights": sum(rows.num_bytes for rows in packed) + head.num_bytes,
+            "weights": packed.num_bytes,
             "tables": TABLE_BYTES + 2 * len(model.number_format.pool_reciprocals) + of_distance,
             "context_32bit": CONTEXT_HEADER_BYTES_32BIT + 4 * sizes.context_words32 + 2 * sizes.context_words16,
             "saved_state": STATE_HEADER_BYTES + 4 * sizes.saved_words32 + 2 * sizes.state_words,
@@ -447,16 +507,8 @@ def emit(model: IntModel, golden: GoldenVectors) -> dict[str, str]:
         raise ExportError(f"exporting {model.name} as C: it is a float model; the runtime is integer only. Quantize it")
     verify(model)
     name = model.name
-    if name.startswith("es_") or name == "edge_seq" or name.endswith("_golden"):
-        raise ExportError(
-            f"exporting {name} as C: names that begin with es_ or end with _golden, and edge_seq, are those of other "
-            "files; give the model another name"
-        )
-    if name in SYSTEM_HEADERS:
-        raise ExportError(
-            f"exporting {name} as C: {name}.h is the name of a system's header, which the runtime or that system "
-            "includes; give the model another name"
-        )
+    if (reason := why_reserved(name)) is not None:
+        raise ExportError(f"exporting {name} as C: {reason}; give the model another name")
     digest = model_hash(model)
     if golden.model_hash != digest:
         raise ExportError(
@@ -464,12 +516,11 @@ def emit(model: IntModel, golden: GoldenVectors) -> dict[str, str]:
             f"{digest[:16]}...; make them again with make_golden"
         )
     sizes = _sizes(model)
-    packed = [pack_layer(cell) for cell in model.layers]
-    head = pack_consecutive(model.head)
-    manifest = _manifest(model, sizes, packed, head, digest)
+    packed = pack_model(model)
+    manifest = _manifest(model, sizes, packed, digest)
     return {
         f"{name}.h": _model_header(model, sizes, digest),
-        f"{name}.c": _model_source(model, sizes, packed, head, digest),
+        f"{name}.c": _model_source(model, sizes, packed, digest),
         f"{name}_golden.h": _golden_header(model, digest),
         f"{name}_golden.c": _golden_source(model, golden, digest),
         MANIFEST: json.dumps(manifest, indent=2, sort_keys=True) + "\n",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
+from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import QUAD, IntRows, effective_weights
 
 BLOCK_ROWS = 4
@@ -142,3 +143,26 @@ def pack_layer(cell: Layer[IntRows]) -> PackedRows:
             return _pack_fastgrnn(cell)
         case unreachable:
             assert_never(unreachable)
+
+
+@dataclass(frozen=True)
+class PackedModel:
+    """Packed rows of the layers, the dense layers and the head."""
+
+    layers: tuple[PackedRows, ...]
+    dense: tuple[PackedRows, ...]
+    head: PackedRows
+
+    @property
+    def num_bytes(self) -> int:
+        """Size in flash, bytes."""
+        return sum(rows.num_bytes for rows in (*self.layers, *self.dense, self.head))
+
+
+def pack_model(model: IntModel) -> PackedModel:
+    """Pack all rows of a model in the order of use."""
+    return PackedModel(
+        layers=tuple(pack_layer(layer) for layer in model.layers),
+        dense=tuple(pack_consecutive(layer.rows) for layer in model.dense),
+        head=pack_consecutive(model.head),
+    )

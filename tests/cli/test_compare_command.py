@@ -158,6 +158,9 @@ def test_readouts_are_compared_and_told_apart(tmp_path: Path) -> None:
     assert "| rnn | default | 4 | 6 | last |" in text
     assert "| rnn | default | 4 | 6 | mean |" in text
     assert "- readouts: the last hidden state" in text
+    refused = edge_seq("compare", "recall", "--set", "training.dense=[8]", "--show-config")
+    assert refused.code == 2
+    assert "training.dense cannot be set" in refused.err
     refused = edge_seq("compare", "recall", "--set", "training.pooling=mean", "--show-config")
     assert refused.code == 2
     assert "training.pooling cannot be set, because the comparison sets it: give --readout" in refused.err

@@ -178,3 +178,18 @@ def test_another_order_of_the_classes_is_a_warning_with_numbers(imported: RunFol
     assert "100.0 % of the labels right, instead of 50.0 %" in warning
     assert warning.endswith("give: --labels normal_road,parked,bumpy_road,skid")
     assert _warn_of_order(labels, labels, found.lowered, 1.0) is None
+
+
+def test_an_imported_network_is_trained_further(imported: RunFolder, tmp_path: Path) -> None:
+    tuned = tmp_path / "tuned"
+    found = ok("train", "--from", imported.path, "--epochs", "2", "--out", tuned, "--json").json
+    before, after = (load_run_float(RunFolder(path)) for path in (imported.path, tuned))
+    assert after.number_format == before.number_format
+    assert [type(layer) for layer in after.layers] == [Gru]
+    assert found["history"][0]["learning_rate"] <= 0.001
+    assert "Its training began with the model of" in run_page(gather_run(RunFolder(tuned)))
+    other = edge_seq("train", "--from", imported.path, "--hidden-size", "9", "--out", tmp_path / "other")
+    assert other.code == 2
+    assert "training.hidden_size is 9, the model has 5; leave it as the model has it" in other.err
+    both = edge_seq("train", tuned / "config.toml", "--from", imported.path, "--out", tmp_path / "other")
+    assert "its configuration is taken; leave" in both.err

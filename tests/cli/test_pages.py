@@ -34,6 +34,7 @@ def _folder(small: Small, tmp_path: Path) -> Path:
             ("wrote guess.toml", "usable", "plots/labels.png", "edge-seq quantize from_disk"),
             marks=pytest.mark.slow,
         ),
+        pytest.param("look-at-your-data.md", ("page: drives.html",), marks=pytest.mark.slow),
         pytest.param("put-into-firmware.md", ("self-test passed", "small: done"), marks=NEEDS_CC),
         ("run-on-a-computer.md", ('"probabilities"',)),
         ("decide.md", ("validation recordings", "event macro-F1", "it holds")),

@@ -30,6 +30,12 @@ def test_a_file_of_the_folder_is_a_package() -> None:
     )
 
 
+@pytest.mark.parametrize("document", ["edge_seq/cli/export.py", "docs/how-to/put-into-firmware.md"])
+def test_help_and_page_name_every_package(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert [name for name in package_names() if not re.search(rf"\b{name}\b", text)] == []
+
+
 def test_an_unknown_package_lists_those_there_are() -> None:
     with pytest.raises(ConfigError, match=r"package 'arduion' does not exist\. Packages: arduino, cmake, "):
         check_packages(["plain", "arduion"])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
+import threading
+import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,7 @@ import firmware_export.packages.wasm as wasm
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.pipeline.exports import render_c, render_packages, write_exports
 from edge_seq.support.errors import ToolError
+from tests.live.browser import browser
 from tests.packages.conftest import Packaged, package_model
 from tests.zoo import random_counts
 
@@ -122,6 +127,41 @@ def test_two_models_side_by_side_equal_the_reference(
                 assert answer[:2] == [-1, "unknown"]
             else:
                 assert answer == [decided[at], one.model.labels[decided[at]], values["logits"][0, at].tolist()]
+
+
+PAGE = """<!doctype html><meta charset="utf-8"><pre id="out"></pre>
+<script type="module">
+const out = document.getElementById("out");
+try {
+  const { load } = await import("./packages/wasm/edge_seq_gait/index.js");
+  const model = await load();
+  out.textContent = [...model.replay()].map((answer) => answer.label).join("\\n") + "\\ndone";
+} catch (error) {
+  out.textContent = `${error}\\ndone`;
+}
+</script>
+"""
+
+
+@pytest.mark.slow
+def test_in_a_browser(folder: Path, gait: Packaged, tmp_path: Path) -> None:
+    (folder / "page.html").write_text(PAGE)
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, browser(tmp_path) as page:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.get(f"http://127.0.0.1:{server.server_port}/page.html")
+        deadline = time.monotonic() + 60
+        while not (text := page.find_element("id", "out").text).endswith("done") and time.monotonic() < deadline:
+            time.sleep(0.2)
+        server.shutdown()
+    assert text.splitlines() == [*gait.replay[1:-1], "done"]
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files without a line for each."""
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
 
 
 @pytest.mark.slow

@@ -45,6 +45,8 @@ def _result(config: TrainingConfig) -> TrainingResult:
         hidden_size=config.hidden_size,
         num_layers=config.num_layers,
         pooling=config.pooling,
+        dense=config.dense,
+        dense_activation=config.dense_activation,
     )
     with torch.no_grad():
         for parameter in module.parameters():
@@ -62,7 +64,20 @@ def _counts() -> np.ndarray:
 @pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_logits_equal_torch(cell: str, num_layers: int, pooling: str) -> None:
-    result = _result(TrainingConfig(cell=cell, hidden_size=5, num_layers=num_layers, pooling=pooling))
+    require_equal(TrainingConfig(cell=cell, hidden_size=5, num_layers=num_layers, pooling=pooling))
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean_max"])
+@pytest.mark.parametrize(("dense", "activation"), [((), "relu"), ((6,), "relu"), ((7, 3), "tanh")])
+def test_logits_with_the_largest_states_and_dense_layers_equal_torch(
+    pooling: str, dense: tuple[int, ...], activation: str
+) -> None:
+    require_equal(TrainingConfig(cell="gru", hidden_size=5, pooling=pooling, dense=dense, dense_activation=activation))
+
+
+def require_equal(config: TrainingConfig) -> None:
+    """The float reference gives torch's logits at every step."""
+    result = _result(config)
     model = from_training(result, name="car", labels=LABELS)
     logits = run_float(model, _counts()).values["logits"]
     np.testing.assert_allclose(logits[:, -1], predict(result, _counts()), atol=2e-5)
@@ -72,7 +87,8 @@ def test_logits_equal_torch(cell: str, num_layers: int, pooling: str) -> None:
     with torch.no_grad():
         steps = classifier_of(result).forward_steps(features).numpy()
     np.testing.assert_allclose(logits, steps, atol=2e-5)
-    assert model.readout == Readout(pooling, "window", "reset")
+    assert model.readout == Readout(config.pooling, "window", "reset")
+    assert model.dense_sizes == config.dense
 
 
 def test_gru_keeps_the_hidden_bias_of_the_new_gate() -> None:
@@ -106,6 +122,16 @@ def test_missing_biases_are_zero_and_prefixes_are_free() -> None:
 def _state(module: torch.nn.Module, head: int = 4) -> dict[str, object]:
     recurrent = {f"recurrent.{name}": value for name, value in module.state_dict().items()}
     return {**recurrent, "head.weight": torch.zeros(4, head), "head.bias": torch.zeros(4)}
+
+
+def test_dense_layers_are_named_by_their_activations() -> None:
+    state = _state(torch.nn.GRU(3, 4), head=6) | {"dense.0.weight": torch.zeros(6, 4), "dense.0.bias": torch.zeros(6)}
+    model = from_torch(state, **COMMON, dense_activations=("relu",))
+    assert [layer.activation for layer in model.dense] == ["relu"]
+    with pytest.raises(ModelError, match=r"holds \['dense.0.bias', 'dense.0.weight'\], which cannot be converted"):
+        from_torch(state, **COMMON)
+    with pytest.raises(ModelError, match=r"dense.1.weight is missing; .* dense_prefix, or fewer dense_activations"):
+        from_torch(state, **COMMON, dense_activations=("relu", "relu"))
 
 
 FAST = _state(FastGrnn(3, 4, num_layers=1, dropout=0.0))

@@ -65,7 +65,7 @@ def _scores(graph: Graph, stage: DecisionStage, logits: str, states: Mapping[str
 def _excess(graph: Graph, model: IntModel, distance: UnknownDistance, operands: str, logits: str) -> str:
     """Sum of |v - centroid| minus the radius of the label, int32 [batch, 1], Q7."""
     centroids = np.array(distance.centroids, dtype=np.int32)
-    drop = np.where(is_coarse(model.hidden_sizes[-1], model.readout.parts), 0, COARSE_DROP)
+    drop = np.where(is_coarse(*model.dense_inputs[-1]), 0, COARSE_DROP)
     shifts = fixed.Shifts.of(drop, drop > 0)
     names = {key: graph.constant(values, f"distance.{key}") for key, values in vars(shifts).items()}
     seen = fixed.shift_by(graph, operands, names["half"], names["low_bits"], names["divisor"])

@@ -44,6 +44,7 @@ from edge_seq.backends.onnx.window import (
     where_due,
     window_states,
 )
+from edge_seq.ir.kind_names import Activation
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of
 from edge_seq.ir.model import FloatModel, Statistic
 from edge_seq.ir.rows import FloatRows
@@ -203,9 +204,19 @@ def _node(
 
 
 def _logits(graph: Graph, model: FloatModel, state: str) -> str:
-    """Head: state [..., H] to logits [..., K]."""
-    product = graph.add("MatMul", state, graph.constant(model.head.weight_input.T, "head.weights"))
-    return graph.add("Add", product, graph.constant(model.head.bias, "head.bias"))
+    """Dense layers and head: what is read out [..., N] to logits [..., K]."""
+    for index, layer in enumerate(model.dense):
+        sums = _affine(graph, layer.rows, state, f"dense{index}")
+        state = sums if layer.activation == "none" else graph.add(_NODES[layer.activation], sums)
+    return _affine(graph, model.head, state, "head")
+
+
+_NODES: dict[Activation, str] = {"relu": "Relu", "tanh": "Tanh"}
+
+
+def _affine(graph: Graph, rows: FloatRows, value: str, name: str) -> str:
+    product = graph.add("MatMul", value, graph.constant(rows.weight_input.T, f"{name}.weights"))
+    return graph.add("Add", product, graph.constant(rows.bias, f"{name}.bias"))
 
 
 def _pooled(graph: Graph, model: FloatModel, outputs: str, last: str) -> str:

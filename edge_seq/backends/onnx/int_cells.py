@@ -9,11 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS
+from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS, INT16_MAX
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
-from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of, row_groups
+from edge_seq.ir.kinds import (
+    Dense,
+    FastGrnn,
+    Gru,
+    Layer,
+    Lstm,
+    Rnn,
+    StateName,
+    constants_of,
+    hidden_size,
+    kind_of,
+    row_groups,
+)
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, operand_columns
 
 Int32 = NDArray[np.int32]
@@ -88,6 +100,21 @@ def _shift_units(graph: Graph, value: str, bits: NDArray[np.integer[Any]], round
         graph.constant(getattr(shifts, field), f"{name}.operands_{field}") for field in ("half", "low_bits", "divisor")
     )
     return fixed.shift_by(graph, value, half, low_bits, divisor)
+
+
+def step_dense(graph: Graph, layer: Dense[IntRows], seen: str, inputs: int, parts: int, name: str) -> str:
+    """Append a dense layer (SPEC.md, section 8): its operands int32 [batch, R] for operands int32 [batch, inputs]."""
+    result = scaled_rows(graph, (layer.rows,), seen, inputs, 0, name, parts=parts)
+    match layer.activation:
+        case "relu":
+            activated = graph.add("Clip", result, graph.scalar(0), graph.scalar(INT16_MAX))
+        case "tanh":
+            activated = fixed.table_tanh(graph, fixed.table_argument(graph, result))
+        case "none":
+            activated = fixed.saturate16(graph, result)
+        case unreachable:
+            assert_never(unreachable)
+    return _to_operands(graph, activated, len(layer.rows.bias), name)
 
 
 Traced = dict[str, tuple[str, int]]  # value and width, by name

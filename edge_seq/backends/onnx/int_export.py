@@ -36,7 +36,7 @@ from edge_seq.backends.onnx.graph import (
     side_by_side,
     to_model,
 )
-from edge_seq.backends.onnx.int_cells import cell_states, scaled_rows, step_cell
+from edge_seq.backends.onnx.int_cells import cell_states, scaled_rows, step_cell, step_dense
 from edge_seq.backends.onnx.metadata import COUNTS, DECISION, LABEL, LOGITS, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step
 from edge_seq.backends.onnx.window import (
@@ -136,6 +136,11 @@ def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *,
             traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
     parts = len(pooled) or 1
     below = side_by_side(graph, pooled or [below], axis=1)
+    for index, layer in enumerate(model.dense):
+        name = f"dense{index}"
+        below, width, parts = step_dense(graph, layer, below, parts * width, parts, name), len(layer.rows.bias), 1
+        if trace:
+            traced[name] = (where_due(graph, model, moment, below, graph.scalar(0), name), width)
     computed = scaled_rows(graph, (model.head,), below, parts * width, 0, "head", parts=parts)
     logits = where_due(graph, model, moment, computed, graph.scalar(0), "due_logits")
     label = label_of(graph, model, moment, computed)

@@ -267,6 +267,15 @@ class Rates(Result):
     median: float
     highest: float
 
+    def text(self) -> str:
+        """The range in words, one rate where all are equal.
+
+        >>> Rates(49.99, 50.0, 50.01).text(), Rates(50.0, 50.0, 50.0).text()
+        ('49.99 to 50.01 Hz', '50 Hz')
+        """
+        ends = dict.fromkeys(f"{one:.4g}" for one in (self.lowest, self.highest))
+        return f"{' to '.join(ends)} Hz"
+
 
 @dataclass(frozen=True)
 class ClassCounts(Result):

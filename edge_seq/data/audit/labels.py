@@ -107,9 +107,9 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str], source: DataSource) -
         return []
     if source.split == "time_blocks":
         text = (
-            f'{len(groups)} groups are split by blocks of time (split = "time_blocks"): weaker evidence than a split '
-            "by "
-            "group, since a new session may differ in mounting, person or place. Record more groups"
+            f"{counted(len(groups), 'group is', 'groups are')} split by blocks of time "
+            '(split = "time_blocks"): weaker evidence than a split by group, since a new session may differ in '
+            "mounting, person or place. Record more groups"
         )
         return [Finding("groups", "warning", text)]
     found = []

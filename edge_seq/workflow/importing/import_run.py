@@ -10,19 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from edge_seq.data.recording import SIDES
 from edge_seq.data.source import load_contract
 from edge_seq.frontends.files import chain_of_file
-from edge_seq.frontends.imports import Imported, check_labels, import_chain
+from edge_seq.frontends.imports import check_labels, import_chain
 from edge_seq.frontends.lower import Lowered
 from edge_seq.frontends.opening import model_bytes
 from edge_seq.frontends.originals import Original
 from edge_seq.ir.serialize import save_model
 from edge_seq.parity.imported import ImportSummary
-from edge_seq.parity.ladder import Rung
-from edge_seq.parity.original_rung import ORIGINAL_RUNG, original_rung
+from edge_seq.parity.original_rung import check_import
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_split_of_source
 from edge_seq.support.errors import ConfigError
@@ -33,7 +30,6 @@ from edge_seq.workflow.folder import RunFolder, save_run_config, writing
 from edge_seq.workflow.train import save_data
 
 ORIGINAL = "original"  # name of the copy of the network's file in the run, with its suffix
-CHECKED_WINDOWS = 200  # of the training part, on which an import compares the network with the float model
 
 
 def import_run(
@@ -100,7 +96,7 @@ def import_run(
             calibration=None if prepared is None else prepared.calibration,
         )
         progress(2, 3, "comparing it with the network")
-        check = None if prepared is None else _check(imported, prepared)
+        check = None if prepared is None else check_import(imported, prepared.train.counts)
         lowered = imported.lowered
         summary = ImportSummary(
             file=model.name,
@@ -141,13 +137,6 @@ def _with_states(source: Original, lowered: Lowered) -> Original:
 def _windows(prepared: PreparedData) -> dict[str, int]:
     sides = {side: getattr(prepared, side) for side in SIDES}
     return {side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()}
-
-
-def _check(imported: Imported, prepared: PreparedData) -> Rung:
-    """Compare the network with the float model on some training windows."""
-    counts = prepared.train.counts
-    chosen = np.unique(np.linspace(0, len(counts) - 1, CHECKED_WINDOWS).astype(int))
-    return original_rung(ORIGINAL_RUNG, imported, np.ascontiguousarray(counts[chosen]))
 
 
 def _command(

@@ -57,7 +57,7 @@ typedef struct es_golden es_golden_t;
 
 #if !ES_OPAQUE
 
-/* Constants of the four rows of a block. RNN, FastGRNN and head: four consecutive rows (rows beyond the last are zero).
+/* Constants of the four rows of a block. RNN, FastGRNN, dense layers and head: four consecutive rows (rows beyond the last are zero).
  * LSTM: input, forget, cell and output gate of one unit. GRU: reset gate, update gate, new gate's input part and hidden
  * part of one unit. */
 typedef struct es_block {
@@ -67,8 +67,9 @@ typedef struct es_block {
 
 /* One time step of a layer.
  *   below    features int16 [C, padded to even], or operands of the layer below int16 [4 * below_quads]
- *   state    int16 [state_words], in and out
- *   scratch  int16 [4 * own_quads], any contents; holds the new operands while the old ones are still read */
+ *   state    int16 [state_words], in and out; of a dense layer its output, int16 [4 * own_quads], out
+ *   scratch  int16 [4 * own_quads], any contents; holds the new operands while the old ones are still read. A dense layer
+ *            does not use it. */
 typedef void (*es_layer_step_t)(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 
 /* Weights are stored in the order of use, block by block. A block holds the wide weights in pairs of columns, then the
@@ -79,7 +80,7 @@ typedef void (*es_layer_step_t)(const es_layer_t *layer, const int16_t *below, i
  * low half first: zeta and nu before the first block, the update offsets of four units at the end of each block. */
 struct es_layer {
     es_layer_step_t step;
-    const ES_ROM es_block_t *blocks;  /* RNN and FastGRNN: [ceil(H / 4)]; GRU and LSTM: [H] */
+    const ES_ROM es_block_t *blocks;  /* RNN, FastGRNN and dense: [ceil(H / 4)]; GRU and LSTM: [H] */
     const ES_ROM int16_t *weights;
     uint16_t hidden_size;    /* H */
     uint16_t wide_pairs;     /* pairs of columns: first layer ceil(C / 2), one less if a column stands alone; else 0 */
@@ -105,7 +106,7 @@ typedef int32_t (*es_distance_excess_t)(const es_context_t *context);
 /* The usual inputs of the head for each label: a centroid and a radius. */
 typedef struct {
     es_distance_excess_t excess;
-    const ES_ROM int8_t *centroids; /* [K, H of the last layer, twice if the head sees two pools], Q7 */
+    const ES_ROM int8_t *centroids; /* [K, number of values that the head sees], Q7 */
     const ES_ROM int32_t *radii;    /* [K], 0 .. 2^18, Q7 */
 } es_distance_t;
 
@@ -120,6 +121,14 @@ typedef struct {
     const es_distance_t *distance; /* NULL: none; generated data without a distance leave it out */
 } es_decision_t;
 
+/* The layers around the recurrent ones: dense layers between pool and head. */
+typedef struct {
+    es_pool_t pool;          /* the pool that they see; then the model's pool is es_pool_dense */
+    const es_layer_t *dense; /* [num_dense] */
+    uint16_t num_dense;      /* 1 .. 8 */
+    uint16_t dense_words;    /* operands of all dense layers */
+} es_chain_t;
+
 struct es_model {
     uint16_t abi;              /* ES_ABI */
     uint16_t num_channels;     /* C, 1 .. 64 */
@@ -133,9 +142,9 @@ struct es_model {
     uint16_t memory_bits;      /* each of these words is in [-2^bits, 2^bits) */
     uint16_t feature_words;    /* C, padded to even */
     uint16_t state_words;      /* sum over the layers */
-    uint16_t scratch_words;    /* operands of the widest layer, or of the head's input if those are more */
+    uint16_t scratch_words;    /* operands of the widest layer, or what is read out if that is more */
     uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; else 0 */
-    uint16_t head_quads;       /* ceil(H / 4) of the last layer; twice that for the mean and the largest */
+    uint16_t head_quads;       /* of the last dense layer ceil(H / 4), of the last layer's pools as many each */
     uint16_t num_reciprocals;  /* with a mean: T with a label every step, else 1; without a mean: 0 */
     es_preprocess_t preprocess;
     es_pool_t pool;
@@ -147,6 +156,7 @@ struct es_model {
     const char *const *labels;              /* [K], UTF-8 */
     const uint8_t *hash;                    /* [ES_HASH_BYTES], model_hash of the manifest */
     const es_decision_t *decision;          /* NULL: none; generated data without a stage leave it out */
+    const es_chain_t *chain;                /* NULL: none; generated data without a chain leave it out */
     uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5, or 0 */
 };
 
@@ -181,7 +191,7 @@ struct es_context {
     int32_t *logits;         /* [K] Q16, of the latest label; then [decision_words] of the decision stage */
     int16_t *features;       /* [feature_words] */
     int16_t *states;         /* [state_words], layer after layer; padding stays zero */
-    int16_t *scratch;        /* [scratch_words] */
+    int16_t *scratch;        /* [scratch_words]; after a label what was read out: pools, dense layers */
     int32_t primed;          /* 1: preprocessing has seen a sample; 32 bits for the alignment of the memory after it */
     uint16_t step_in_window; /* 0 .. T; at T, the next step begins a window, so that states can be read before */
     uint16_t label;
@@ -328,6 +338,10 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_fastgrnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 
+void es_dense_relu_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+void es_dense_tanh_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+void es_dense_none_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+
 void es_preprocess_none(es_context_t *context, const int16_t *counts);
 void es_preprocess_difference(es_context_t *context, const int16_t *counts);
 void es_preprocess_gravity(es_context_t *context, const int16_t *counts);
@@ -336,6 +350,7 @@ const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int 
 const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_max(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_mean_max(es_context_t *context, const int16_t *operands, int label_due);
+const int16_t *es_pool_dense(es_context_t *context, const int16_t *operands, int label_due);
 
 void es_decision_step(es_context_t *context);
 int32_t es_distance_excess(const es_context_t *context);

@@ -92,9 +92,14 @@ static void add_sizes(es_check_t *check)
         model->label_every_step, model->carry,          model->gravity_shift, model->memory_words,
         model->memory_bits,      model->feature_words,  model->state_words,   model->scratch_words,
         model->pool_words,       model->head_quads,     model->num_reciprocals,
-        model->decision_words,   check->constants->num_arrays,
+        model->decision_words,
     };
     add16s(check, numbers, sizeof numbers / sizeof numbers[0]);
+    if (model->chain != NULL) {
+        add16(check, model->chain->num_dense);
+        add16(check, model->chain->dense_words);
+    }
+    add16(check, check->constants->num_arrays);
 }
 
 static void add_list(es_check_t *check)
@@ -136,14 +141,17 @@ static int add_numbers(es_check_t *check)
 {
     const es_model_t *const model = check->constants->model;
     const uint32_t index = check->at;
+    const uint32_t layers = (uint32_t)model->num_layers + (model->chain != NULL ? model->chain->num_dense : 0u);
     if (index < model->num_layers) {
         add_layer(check, &model->layers[index]);
-    } else if (index == model->num_layers) {
+    } else if (index < layers) {
+        add_layer(check, &model->chain->dense[index - model->num_layers]);
+    } else if (index == layers) {
         add_settings(check, model);
     } else {
-        add_text(check, model->labels[index - model->num_layers - 1u]);
+        add_text(check, model->labels[index - layers - 1u]);
     }
-    return index == (uint32_t)model->num_layers + model->num_classes ? 1 : 0;
+    return index == layers + model->num_classes ? 1 : 0;
 }
 
 static void begin_part(es_check_t *check, unsigned part)

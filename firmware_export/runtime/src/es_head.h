@@ -7,11 +7,16 @@
 /* Computes logits and label from the pooled operands [4 * head_quads], and writes them to the context. */
 void es_head_step(es_context_t *context, const int16_t *pooled);
 
-/* Input of the head at the latest label: the pooled operands, or the last layer's operands. [4 * head_quads] */
+/* Input of the head at the latest label: the output of the last dense layer, else the pooled operands, else the last
+ * layer's operands. [4 * head_quads] */
 static inline const int16_t *es_head_sees(const es_context_t *context)
 {
     const es_model_t *const model = context->model;
     const unsigned operands_at = (unsigned)model->state_words - model->layers[model->num_layers - 1u].state_words;
+    if (model->chain != NULL) {
+        const unsigned at = (unsigned)model->pool_words + model->chain->dense_words;
+        return context->scratch + at - (size_t)ES_QUAD * model->head_quads;
+    }
     return model->pool_words != 0u ? context->scratch : context->states + operands_at;
 }
 

@@ -1,4 +1,4 @@
-"""Gestures that follow each other in a file without a mark, and acceleration without gravity."""
+"""Gestures without a mark, acceleration without gravity, tables of intervals, and windows with their class."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.guess.gestures import rows_apart
 from edge_seq.pipeline.data_check import DataCheck, check_data
+from edge_seq.support.errors import DataError
 from tests.unit.data.door_cases import G, motion, put, table, texts
 
 
@@ -148,3 +149,49 @@ def test_a_rate_in_the_first_lines_that_is_not_that_of_the_times(tmp_path: Path)
     assert not found.usable
     text = "the first lines of the file say 100 Hz, but 'SampleTimeFine' in ms gives 50 Hz; correct time_unit, or give"
     assert text in found.found.findings[0].message
+
+
+AUDACITY = "0.5\t3.5\tidle\n4.5\t7.5\tspin\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.csv", "start,end,label\n0.5,3.5,idle\n4.5,7.5,spin\n"),
+        ("annotations.csv", "begin;stop;activity\n0.5;3.5;idle\n4.5;7.5;spin\n"),
+        ("events.csv", "Onset (s),Offset (s),Event\n0.5,3.5,idle\n4.5,7.5,spin\n"),
+        ("rec_ms.csv", "start_ms,end_ms,label\n500,3500,idle\n4500,7500,spin\n"),
+        ("rec_labels.txt", AUDACITY),
+    ],
+)
+def test_tables_of_intervals_are_recognised_by_usual_names(name: str, content: str, tmp_path: Path) -> None:
+    parts = [motion("idle", 0, 200)[1], motion("spin", 1, 200)[1]]
+    factor = 1000 if "_ms" in content else 1
+    clock = [f"{factor * n / 50:.2f}" for n in range(400)]
+    header = "time_ms,ax,ay,az" if factor == 1000 else "t,ax,ay,az"
+    put(tmp_path / "data" / "long.csv", table(header, [clock, *texts(np.concatenate(parts))]))
+    put(tmp_path / "data" / name, content)
+    found = check_data(tmp_path / "data")
+    assert f"{name} is a table of intervals with the classes idle, spin" in "\n".join(found.assumptions)
+    assert {label: one.samples for label, one in found.found.labels.items()} == {"idle": 150, "spin": 150}
+
+
+def test_a_class_beside_a_window_in_each_row_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    for name, code in (("words", ("walk", "run")), ("codes", ("1", "2"))):
+        rows = []
+        for number in range(12):
+            values = motion(("walk", "run")[number % 2], number, 40)[1].reshape(-1)
+            rows.append(",".join([*(f"{value:.3f}" for value in values), code[number % 2]]))
+        put(tmp_path / f"{name}.csv", "\n".join(rows) + "\n")
+        text = "each row seems to be a window of 120 values with its class in column 121; expected windows alone"
+        with pytest.raises(DataError, match=text):
+            check_data(tmp_path / f"{name}.csv")
+
+
+def test_one_person_in_all_names_is_split_by_time(tmp_path: Path) -> None:
+    for label in ("wing", "ring"):
+        gestures = [" -,-,-\n" + table("", texts(1000 * motion(label, n, 120)[1], ".1f")) for n in range(12)]
+        put(tmp_path / "data" / f"output_{label}_p1.txt", "".join(gestures))
+    found = check_data(tmp_path / "data", write=tmp_path / "out.toml")
+    assert 'split = "time_blocks"' in (tmp_path / "out.toml").read_text()
+    assert found.usable, found.found.findings

@@ -422,6 +422,12 @@ def test_the_hash_changes_with_labels_contract_readout_and_format(model: FloatMo
     assert len(seen) == count
 
 
+def test_the_hash_sees_activations_of_dense_layers() -> None:
+    model = random_float_model(spec("gru", 3, dense=((3, "relu"),)))
+    other = replace(model, dense=(replace(model.dense[0], activation="none"),))
+    assert model_hash(model) != model_hash(other) != model_hash(replace(model, dense=()))
+
+
 def test_the_hash_does_not_see_the_name_nor_the_memory_order() -> None:
     assert model_hash(replace(INT, name="another")) == model_hash(INT)
     fortran = replace(INT, head=replace(INT.head, narrow_input=np.asfortranarray(INT.head.narrow_input)))

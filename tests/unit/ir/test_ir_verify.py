@@ -30,6 +30,9 @@ def with_rows(model: Model, layer: int, gate: str, **change: object) -> Model:
     return replace(model, layers=tuple(layers))
 
 
+DENSE = random_float_model(spec("gru", 5, pooling="mean_max", dense=((6, "relu"), (5, "tanh"))))
+
+
 def with_readout(model: Model, **change: object) -> Model:
     return replace(model, readout=replace(model.readout, **change))
 
@@ -239,6 +242,27 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     "pool_reciprocals of another window": (
         lambda: with_format(INT, pool_reciprocals=(1,)),
         "pool_reciprocals has 1 values that are not those of a window of 7; quantize again",
+    ),
+    "too many dense layers": (lambda: replace(DENSE, dense=DENSE.dense * 5), "10 dense layers; expected at most 8"),
+    "a dense layer that is none": (
+        lambda: replace(DENSE, dense=(DENSE.head,)),
+        "dense layer 0 is a FloatRows; expected a Dense",
+    ),
+    "activation": (
+        lambda: replace(DENSE, dense=(replace(DENSE.dense[0], activation="elu"),)),
+        "dense layer 0 has activation 'elu'; expected one of \\['relu', 'tanh', 'none'\\]",
+    ),
+    "dense rows of another input": (
+        lambda: replace(DENSE, dense=DENSE.dense[::-1]),
+        "dense0.weight_input is float32 \\[5, 6\\]; expected float32 \\[5, 10\\]",
+    ),
+    "dense layers that the head does not see": (
+        lambda: replace(DENSE, dense=()),
+        "head.weight_input is float32 \\[4, 5\\]; expected float32 \\[4, 10\\]",
+    ),
+    "integer dense rows in a float model": (
+        lambda: replace(DENSE, dense=(replace(DENSE.dense[0], rows=INT.head),)),
+        "dense0 is a IntRows; expected FloatRows",
     ),
     "pool_reciprocals without pooling": (lambda: with_readout(INT, pooling="last"), "pool_reciprocals has 1 values"),
     "pool_reciprocals of labels at windows": (

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.ir.kind_names import CELL_NAMES
-from edge_seq.ir.kinds import FastGrnn, row_groups
+from edge_seq.ir.kind_names import ACTIVATIONS, CELL_NAMES, Activation
+from edge_seq.ir.kinds import Dense, FastGrnn, row_groups
 from edge_seq.ir.model import FloatModel, IntModel, Pooling
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, is_coarse
@@ -325,9 +325,30 @@ def test_a_layer_that_no_scale_fits_is_named() -> None:
 
 def test_a_calibration_of_another_model_is_refused() -> None:
     model = random_float_model(spec("lstm", 5))
-    for other in (calibration_of(model, feature_limit=(300,)), calibration_of(model, cell_limit=(1.0, 1.0))):
-        with pytest.raises(ModelError, match=r"the calibration saw \d channels and \d layers; the model has 3 and 1"):
-            quantize(model, other)
+    for change in ({"feature_limit": (300,)}, {"cell_limit": (1.0, 1.0)}, {"dense_limit": ((1.0,),)}):
+        found = r"the calibration saw \d channels, \d layers and \d dense layers; the model has 3, 1 and 0"
+        with pytest.raises(ModelError, match=found):
+            quantize(model, calibration_of(model, **change))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_outputs_of_dense_layers_are_those_of_the_float_model_divided_by_powers_of_two(activation: Activation) -> None:
+    """Also where units differ much in size, of which each has a power of its own."""
+    model = random_float_model(spec("gru", 6, pooling="mean_max", dense=((8, activation), (5, "relu"))), seed=4)
+    sizes = np.array([0.1, 1, 3, 20, 0.5, 7, 40, 2], dtype=np.float32)
+    rows = model.dense[0].rows
+    rows = replace(rows, weight_input=rows.weight_input * sizes[:, None], bias=rows.bias * sizes)
+    above = replace(model.dense[1].rows, weight_input=model.dense[1].rows.weight_input / sizes)
+    model = replace(model, dense=(Dense(rows, activation), Dense(above, "relu")))
+    counts = random_counts(20, 7, 3, sigma=300.0, seed=3)
+    calibration = calibrate(model, counts)
+    integers = quantize(model, calibration)
+    floats, found = run_float(model, counts).values, run_reference(integers, counts).values
+    one = np.where(is_coarse(8), 2.0**7, 2.0**15)
+    power = 2.0 ** calibration.dense_drops[0] if activation != "tanh" else 1.0
+    error = np.abs(found["dense0"][:, -1] / one - floats["dense0"][:, -1] / power)
+    assert error.max() < 0.05, error.max(axis=0)
+    assert np.abs(found["logits"][:, -1] / 2.0**16 - floats["logits"][:, -1]).max() < 0.2
 
 
 def test_a_float_model_that_breaks_an_invariant_is_refused() -> None:
