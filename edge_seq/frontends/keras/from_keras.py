@@ -156,7 +156,7 @@ def _in_order(model: Config, what: str) -> list[Named]:
                 f"importing {what}: {name} is a model within the model, which is not supported; add its layers to the "
                 "outer model, and save that"
             )
-    if kind == "Sequential":
+    if kind == "Sequential" or isinstance(config, list):
         return named
     outputs = _sources({"inbound_nodes": [config.get("output_layers", [])]})
     if len(outputs) > 1:
