@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import assert_never
 
-from edge_seq.ir.kind_names import Activation, CellName, Pooling
+from edge_seq.ir.kind_names import Activation, CellName, Pooling, Statistic
 from edge_seq.ir.kinds import kind_named
-from edge_seq.ir.model import Readout, Statistic
+from edge_seq.ir.model import Readout
 from edge_seq.support.errors import ConfigError
 
 
