@@ -27,6 +27,7 @@ from edge_seq.ir.kind_names import (
     STATISTICS,
     Activation,
     CellName,
+    Padding,
     Pooling,
 )
 from edge_seq.ir.kinds import Dense, Layer, kind_named
@@ -102,6 +103,7 @@ def spec(
     at_window_end: AtWindowEnd = "reset",
     decision: DecisionStage | None = None,
     dense: tuple[tuple[int, Activation], ...] = (),
+    front: tuple[Conv[Any] | TimePool, ...] = (),
 ) -> Spec:
     """A :class:`Spec` whose layers are all of one cell."""
     return Spec(
@@ -113,6 +115,7 @@ def spec(
         Preprocessing(step, gravity_shift),  # type: ignore[arg-type]  # verify() refuses an unknown step
         Readout(pooling, label_every, at_window_end, decision),
         dense,
+        front,
     )
 
 
@@ -390,6 +393,13 @@ DISTANCES = {
 }
 
 
+def convolution(
+    units: int, activation: Activation, kernel: int, *, stride: int = 1, dilation: int = 1, padding: Padding = "causal"
+) -> Conv[Any]:
+    """A convolution of a :class:`Spec`, with its units in the place of rows."""
+    return Conv(units, activation, kernel, stride, dilation, padding)  # type: ignore[type-var]
+
+
 def random_chain(seed: int) -> Spec:
     """A shape with any layers, readout and dense layers, of small random sizes."""
     rng = np.random.default_rng(seed)
@@ -423,8 +433,9 @@ def random_front_chain(seed: int) -> Spec:
             front.append(TimePool(str(rng.choice(STATISTICS)), *(int(n) for n in rng.integers(1, 4, 2))))  # type: ignore[arg-type]
             continue
         kernel, stride, dilation = (int(rng.integers(1, most)) for most in (5, 4, 3))
-        names = str(rng.choice(ACTIVATIONS)), str(rng.choice(PADDINGS))
-        front.append(Conv(int(rng.integers(1, 12)), names[0], kernel, stride, dilation, names[1]))  # type: ignore[arg-type]
+        activation, padding = str(rng.choice(ACTIVATIONS)), str(rng.choice(PADDINGS))
+        units = int(rng.integers(1, 12))
+        front.append(convolution(units, activation, kernel, stride=stride, dilation=dilation, padding=padding))  # type: ignore[arg-type]
     shape = replace(shape, front=tuple(front), readout=replace(shape.readout, at_window_end="reset"))
     length, needed = shape.window_length, 1
     for layer in reversed(front):  # inputs that the layer needs for so many outputs
@@ -457,6 +468,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             pooling="mean_max",
             label_every="sample",
             dense=((5, "relu"), (6, "none")),
+            front=(convolution(6, "tanh", 2, dilation=2, padding="valid"), TimePool("mean", 3, 2)),
         ),
         "stream": spec(
             cell, 4, window_length=5, step="remove_gravity", gravity_shift=12, pooling="mean", at_window_end="carry"
@@ -479,6 +491,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             Preprocessing("remove_gravity", 1),
             Readout("mean", "window", "reset"),
             ((6, "tanh"), (3, "relu")),
+            (convolution(5, "relu", 3, stride=2), TimePool("max", 2, 1), convolution(7, "none", 2)),
         ),
         "decided": DECISIONS[cell],
         "distance": DISTANCES[cell],

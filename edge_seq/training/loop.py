@@ -134,6 +134,11 @@ def train(
 def first_weights(contract: SensorContract, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
     """Build the network with its initial weights, drawn from torch's global generator."""
     module = build_classifier(contract.num_channels, num_classes, config)
+    if config.front and int(module.steps_after(contract.window_length)[-1]) == 0:
+        raise ConfigError(
+            f"training: the layers of training.front give no output in a window of {contract.window_length} samples; "
+            "make their kernels and strides smaller, or the window longer"
+        )
     initialise(module, config.initialisation, window_length=contract.window_length)
     return module
 
@@ -147,6 +152,7 @@ def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) 
         hidden_size=config.hidden_size,
         num_layers=config.num_layers,
         pooling=config.pooling,
+        front=config.front,
         dense=config.dense,
         dense_activation=config.dense_activation,
         dropout=config.dropout,

@@ -67,7 +67,7 @@ def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
     width = 2 if elf.machine == "EM_AVR" else 4
     found = set()
     for name in names:
-        for part in ("model", "layers", "chain", "dense"):
+        for part in ("model", "layers", "chain", "dense", "front"):
             symbol = elf.by_name.get(f"{name}_{part}")
             if symbol is None:
                 continue  # a model without a chain
