@@ -21,7 +21,7 @@ from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
 from edge_seq.data.stored import blocks, is_stored
 from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict, verify_contract
-from edge_seq.support.errors import ModelError
+from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.training.augment import make_augmenter
 from edge_seq.training.checkpoint import CHECKPOINT_NAME
 from edge_seq.training.config import TrainingConfig
