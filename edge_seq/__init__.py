@@ -17,10 +17,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edge_seq.api.checks import Check, check
     from edge_seq.api.data import Data, load, windows
     from edge_seq.api.exports import export_c, export_onnx
+    from edge_seq.api.imports import from_keras, from_onnx, from_torch
     from edge_seq.api.models import (
         Evaluation,
+        ImportedModel,
         Prediction,
         QuantizedModel,
         TrainedModel,
@@ -37,9 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Channel",
+    "Check",
     "Data",
     "EdgeSeqError",
     "Evaluation",
+    "ImportedModel",
     "Ladder",
     "Prediction",
     "Preprocessing",
@@ -49,9 +54,13 @@ __all__ = [
     "Stream",
     "TrainedModel",
     "TrainingConfig",
+    "check",
     "evaluate",
     "export_c",
     "export_onnx",
+    "from_keras",
+    "from_onnx",
+    "from_torch",
     "load",
     "open_run",
     "quantize",
@@ -61,10 +70,13 @@ __all__ = [
 ]
 
 _MODULES = {
+    "edge_seq.api.checks": ("Check", "check"),
     "edge_seq.api.data": ("Data", "load", "windows"),
     "edge_seq.api.exports": ("export_c", "export_onnx"),
+    "edge_seq.api.imports": ("from_keras", "from_onnx", "from_torch"),
     "edge_seq.api.models": (
         "Evaluation",
+        "ImportedModel",
         "Prediction",
         "QuantizedModel",
         "TrainedModel",

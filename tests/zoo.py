@@ -373,7 +373,7 @@ DISTANCES = {
         classes=3,
         pooling="mean",
         label_every="sample",
-        decision=DecisionStage(2, 2**14, 2, 0, some_distance(3, 9, radius=600)),
+        decision=DecisionStage(2, 2**14, 2, 0, some_distance(3, 9, radius=400)),
         dense=((9, "relu"),),
     ),
     "lstm": spec(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edge_seq.api.models import QuantizedModel, TrainedModel, require_quantized
 from edge_seq.backends.onnx.graph import Form
-from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
-from edge_seq.pipeline.exports import render_c, write_exports
+from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.pipeline.exports import onnx_bytes, render_c, write_exports
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from firmware_export.emission.emit import MANIFEST
@@ -85,17 +85,10 @@ def export_onnx(
         >>> es.export_onnx(chip, "out.onnx", form="step").name
         'out.onnx'
     """
-    from edge_seq.backends.onnx.float_export import export_onnx_float
-    from edge_seq.backends.onnx.int_export import export_onnx_int
-
     path = Path(path)
     if path.is_dir():
         raise ConfigError(f"exporting ONNX: {path} is a folder; give the name of a file, such as {path / 'model.onnx'}")
     check_can_write(path.parent)
     inner = model.model if isinstance(model, QuantizedModel | TrainedModel) else model
-    if isinstance(inner.number_format, FloatFormat):
-        proto = export_onnx_float(inner, form=form)
-    else:
-        proto = export_onnx_int(inner, form=form)
-    write_atomically(path, proto.SerializeToString(deterministic=True))
+    write_atomically(path, onnx_bytes(inner, form))
     return path

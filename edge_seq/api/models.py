@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edge_seq.api.boundary import in_python
 from edge_seq.api.data import Data, check_few_beyond_full_scale, counts_of
+from edge_seq.frontends.imports import Imported
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.describe import describe
 from edge_seq.ir.model import (
@@ -23,6 +24,7 @@ from edge_seq.ir.model import (
     model_hash,
     num_parameters,
 )
+from edge_seq.parity.ladder import Rung
 from edge_seq.pipeline.exports import golden_counts, golden_side
 from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, cost_side, quantize_model, train_model
@@ -40,6 +42,7 @@ from edge_seq.scores.metrics import Metrics, evaluate_predictions
 from edge_seq.support.display import ShownAsTables, Table, progress
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.support.figure_text import percent
+from edge_seq.support.results import to_plain
 
 if TYPE_CHECKING:
     from edge_seq.training.config import TrainingConfig
@@ -180,8 +183,8 @@ class TrainedModel(ShownAsTables):
         return {
             **describe(self.model).to_dict(),
             "best_epoch": self.trained.result.best_epoch,
-            "history": [asdict(record) for record in self.history],
-            "temperature": asdict(self.trained.temperature),
+            "history": to_plain(self.history),
+            "temperature": to_plain(self.trained.temperature),
         }
 
     def tables(self) -> Sequence[Table]:
@@ -198,6 +201,55 @@ class TrainedModel(ShownAsTables):
 
 
 @dataclass(frozen=True)
+class ImportedModel(ShownAsTables):
+    """A network of another framework, as a float model.
+
+    Attributes:
+        imported: The float model and the network that it came from.
+        check: Comparison of the two on training windows; None without recordings.
+    """
+
+    imported: Imported
+    check: Rung | None
+
+    @property
+    def model(self) -> FloatModel:
+        """Float model."""
+        return self.imported.lowered.model
+
+    def predict(self, values: ArrayLike) -> Prediction:
+        """Classify windows; see :func:`predict_windows`."""
+        return predict_windows(self.model, values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the model's description, notes and warnings as plain values."""
+        return {
+            **describe(self.model).to_dict(),
+            "notes": list(self.imported.lowered.notes),
+            "warnings": list(self.imported.warnings),
+            "training_accuracy": self.imported.accuracy,
+            "check": None if self.check is None else f"{self.check.verdict}: {self.check.detail}",
+        }
+
+    def tables(self) -> Sequence[Table]:
+        """One table for people."""
+        rows = [["parameters", f"{num_parameters(self.model):,}"]]
+        if self.imported.accuracy is not None:
+            rows.append(["labels right on training windows", percent(self.imported.accuracy)])
+        if self.check is not None:
+            rows.append([self.check.name, f"{self.check.verdict}; {self.check.detail}"])
+        rows += [["note", note] for note in self.imported.lowered.notes]
+        return (Table(f"{self.model.name}: imported", ["", "value"], rows),)
+
+    def warned(self) -> str | None:
+        """What may be wrong with the import, if anything."""
+        found = list(self.imported.warnings)
+        if self.check is not None and self.check.verdict == "failed":
+            found.append(f"{self.check.name} FAILED: {self.check.detail}")
+        return "; ".join(found) or None
+
+
+@dataclass(frozen=True)
 class QuantizedModel(ShownAsTables):
     """An integer model, proven free of overflow, with the float model that it was made from.
 
@@ -210,6 +262,7 @@ class QuantizedModel(ShownAsTables):
         golden: int16 [W, T, C], windows of the self-test that is exported with the C.
         trained: Torch's weights and the record of the training; None if the float model is not from
             :func:`edge_seq.train`.
+        imported: Network that the float model was imported from; None if there is none.
     """
 
     model: IntModel
@@ -219,6 +272,7 @@ class QuantizedModel(ShownAsTables):
     cost: QuantisationCost
     golden: NDArray[np.int16]
     trained: Trained | None = None
+    imported: Imported | None = None
 
     def predict(self, values: ArrayLike) -> Prediction:
         """Classify windows with the integer reference; see :func:`predict_windows`."""
@@ -229,7 +283,7 @@ class QuantizedModel(ShownAsTables):
         return {
             **describe(self.model).to_dict(),
             "float_model_hash": model_hash(self.float_model),
-            "cost": {"side": self.side, **asdict(self.cost)},
+            "cost": {"side": self.side, **to_plain(self.cost)},
         }
 
     def tables(self) -> Sequence[Table]:
@@ -322,11 +376,13 @@ def train(
 
 
 @in_python
-def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool = False) -> QuantizedModel:
+def quantize(
+    model: TrainedModel | ImportedModel | FloatModel, *, calibration: Data, quiet: bool = False
+) -> QuantizedModel:
     """Make the integer model, prove that it cannot overflow, and measure the quantisation cost.
 
     Args:
-        model: Trained network, or any float model.
+        model: Trained or imported network, or any float model.
         calibration: Data for the calibration. Streams of its training part are observed. The cost is measured on its
             validation windows, or on its training windows if there are none.
         quiet: True shows no progress bar.
@@ -342,7 +398,7 @@ def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool
         >>> 0.9 < chip.cost.agreement_rate <= 1.0  # share of windows with the same label from both models
         True
     """
-    float_model = model.model if isinstance(model, TrainedModel) else model
+    float_model = model.model if isinstance(model, TrainedModel | ImportedModel) else model
     if not (isinstance(float_model, SequenceModel) and isinstance(float_model.number_format, FloatFormat)):
         raise ModelError(
             f"quantizing: found a {type(model).__name__}; expected a float model, for example from es.train"
@@ -361,7 +417,8 @@ def quantize(model: TrainedModel | FloatModel, *, calibration: Data, quiet: bool
         update(QUANTIZE_STEPS)
     golden = golden_counts(calibration.side(golden_side(there.__contains__)))
     trained = model.trained if isinstance(model, TrainedModel) else None
-    return QuantizedModel(made.model, float_model, made.calibration, side, made.cost, golden, trained)
+    imported = model.imported if isinstance(model, ImportedModel) else None
+    return QuantizedModel(made.model, float_model, made.calibration, side, made.cost, golden, trained, imported)
 
 
 @dataclass(frozen=True)
@@ -402,7 +459,11 @@ class Evaluation(ShownAsTables):
 
 @in_python
 def evaluate(
-    model: TrainedModel | QuantizedModel | FloatModel | IntModel, data: Data, *, side: str = "test", seed: int = 0
+    model: TrainedModel | ImportedModel | QuantizedModel | FloatModel | IntModel,
+    data: Data,
+    *,
+    side: str = "test",
+    seed: int = 0,
 ) -> Evaluation:
     """Score a model on one side of the split.
 
@@ -423,7 +484,7 @@ def evaluate(
         >>> scores.accuracy.low <= scores.accuracy.value <= scores.accuracy.high
         True
     """
-    inner = model.model if isinstance(model, TrainedModel | QuantizedModel) else model
+    inner = model.model if isinstance(model, TrainedModel | ImportedModel | QuantizedModel) else model
     if seed < 0:
         raise ConfigError(f"evaluating {inner.name}: seed is {seed}; give a whole number from 0")
     check_fits(inner, data, doing=f"evaluating {inner.name}")

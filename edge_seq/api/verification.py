@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edge_seq.api.boundary import in_python
 from edge_seq.api.data import Data
 from edge_seq.api.models import QuantizedModel, check_fits, require_quantized
-from edge_seq.parity.inputs import choose_inputs
+from edge_seq.parity.inputs import EXTREME_WINDOWS, MAX_WINDOWS, choose_inputs
 from edge_seq.parity.ladder import Ladder
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
 from edge_seq.pipeline.exports import render_exports
@@ -23,8 +23,8 @@ def verify(
     *,
     targets: Sequence[str] = (),
     side: str = "test",
-    max_windows: int = 500,
-    extreme_windows: int = 100,
+    max_windows: int = MAX_WINDOWS,
+    extreme_windows: int = EXTREME_WINDOWS,
     quiet: bool = False,
 ) -> Ladder:
     """Compare torch, reference, ONNX Runtime, C on this machine and C on emulated chips: every step, every state.
@@ -79,6 +79,7 @@ def verify(
             float_side=FloatSide(
                 model.float_model,
                 None if trained is None else TorchWeights(lambda: trained.weights, trained.result.config),
+                model.imported,
             ),
             targets=chosen,
             progress=update,

@@ -24,6 +24,7 @@ from edge_seq.cli import (
     device,
     evaluate,
     export,
+    import_model,
     inspect,
     measure,
     monitor,
@@ -83,6 +84,7 @@ app.command("demo")(demo.command)
 app.command("simulate")(simulate.command)
 app.add_typer(data.app, name="data")
 app.command("train")(train.command)
+app.command("import")(import_model.command)
 app.command("cross-validate")(cross_validate.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, SetOption, print_json, print_line, print_tables, progress
+from edge_seq.cli.output import JsonOption, SetOption, print_json, print_line, print_tables, print_warning, progress
 
 
 def command(
@@ -42,7 +42,8 @@ def command(
 ) -> None:
     """Score a configuration by cross-validation over groups. Every group is tested once in each repeat.
 
-    Intervals are 95 % intervals from resampling groups. A test part that the data source gives is not used.
+    Intervals are 95 % intervals from resampling groups. A test part that the data source gives is not used. With split
+    = "time_blocks" in the data source, or --set data.split=time_blocks, folds are blocks of time: weaker evidence.
 
     With --against, both configurations must be for the same data. A difference is the first score minus the second.
 
@@ -65,5 +66,6 @@ def command(
         print_json({"out": str(out), **result.to_dict()})
         return
     print_tables(result.tables())
+    print_warning(result.warned())
     for name, model in result.classifiers().items():
         print_line(f"{name}: {model.summary.text()}")

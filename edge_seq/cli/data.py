@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_tables, progress
+from edge_seq.support.figure_text import counted
 from edge_seq.support.names import is_printable
 
 if TYPE_CHECKING:
@@ -33,37 +35,48 @@ def check(
     write: Annotated[
         Path | None, typer.Option(help="Write the data source that was guessed for a file or folder (TOML).")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="HTML page to write: examples, balance, a map of windows, doubtful labels.")
+    ] = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show every row of all tables.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a data set, and exit 1 on what would spoil a training.
 
     Groups, labels and balance; rate, jitter, gaps; clipping, dead and swapped axes; units against gravity; copies, also
-    between the sides of a split; and whether something as silly as the length gives the class away.
+    between the sides of a split; whether something as silly as the length gives the class away; and whether the sensor
+    was mounted differently in few sessions. With --page, one HTML file shows the data. It needs no network.
 
-    Example: edge-seq data check datasets/hapt.toml --plots plots
+    Example: edge-seq data check datasets/hapt.toml --page hapt.html
     """
     from edge_seq.pipeline.data_check import check_data
+    from edge_seq.report.data_page import check_can_draw, write_data_page
     from edge_seq.workflow.folder import load_run_float, open_run
 
+    if page is not None:
+        check_can_draw(page)
     with progress("reading recordings", 0, quiet=as_json) as update, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other libraries; what matters is a finding
+        logging.getLogger("edge_seq.data.readers").setLevel(logging.ERROR)  # what they warn of is a finding too
         result = check_data(
             path,
             plots=plots,
             plot_format=plot_format,  # type: ignore[arg-type]  # checked there
             model_contract=None if run is None else load_run_float(open_run(run)).contract,
             write=write,
+            closer=page is not None,
             progress=lambda done: update(done, done),
         )
+        if page is not None:
+            write_data_page(result, page)
     if as_json:
-        print_json(result)
+        print_json(result if page is None else {**result.to_dict(), "page": str(page)})
     else:
-        _print(result, rows=None if show_all else _ROWS)
+        _print(result, page, rows=None if show_all else _ROWS)
     raise typer.Exit(0 if result.usable else CHECK_FAILED)
 
 
-def _print(result: DataCheck, *, rows: int | None) -> None:
+def _print(result: DataCheck, page: Path | None, *, rows: int | None) -> None:
     if result.header:
         print_line(f"read as {_visible(result.header)}")
     by_title = {table.title: table for table in result.tables()}
@@ -83,10 +96,12 @@ def _print(result: DataCheck, *, rows: int | None) -> None:
     _print_some(findings, rows)
     for file in result.plots or ():
         print_line(f"wrote {file}")
+    if page is not None:
+        print_line(f"page: {page}")
     if result.source_file is not None:
         print_line(f"wrote {result.source_file}; correct it, then: edge-seq data check {result.source_file}")
     errors = sum(one.severity == "error" for one in result.found.findings)
-    print_line("usable" if not errors else f"not usable as it is: {errors} errors")
+    print_line("usable" if not errors else f"not usable as it is: {counted(errors, 'error')}")
 
 
 def _visible(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ def command(
         list[str] | None,
         typer.Option(
             help="Also arrange the C for a build system: arduino, cmake, cmsis-pack, esp-idf, plain (all files in one "
-            "folder), platformio, stm32cube or zephyr. May be given several times.",
+            "folder), platformio, stm32cube, wasm or zephyr. May be given several times.",
             show_default=False,
         ),
     ] = None,
@@ -38,4 +39,25 @@ def command(
     if as_json:
         print_json({"files": files})
         return
-    print_table(f"exports of {run.name}", ["file", "bytes"], [[name, str(size)] for name, size in files.items()])
+    single, packages = split_packages(files)
+    print_table(f"exports of {run.name}", ["file", "bytes"], [[name, str(size)] for name, size in single.items()])
+    if packages:
+        rows = [[folder, str(len(sizes)), str(sum(sizes))] for folder, sizes in packages.items()]
+        print_table("packages; each has a README beside the model", ["folder", "files", "bytes"], rows)
+
+
+def split_packages(files: Mapping[str, int]) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """Split exported files into single ones with their sizes, and packages with the sizes of their files.
+
+    >>> split_packages({"exports/c/car.c": 7, "exports/packages/plain/car.c": 7, "exports/packages/plain/car.h": 2})
+    ({'exports/c/car.c': 7}, {'exports/packages/plain': [7, 2]})
+    """
+    single: dict[str, int] = {}
+    packages: dict[str, list[int]] = {}
+    for name, size in files.items():
+        parts = name.split("/")
+        if parts[1] == "packages":
+            packages.setdefault("/".join(parts[:3]), []).append(size)
+        else:
+            single[name] = size
+    return single, packages

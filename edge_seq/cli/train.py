@@ -54,6 +54,15 @@ def command(
         str | None,
         typer.Option(help="Name of the model, a C identifier in lower case. Sets name of the configuration."),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder of a run, imported or trained. The training begins with its weights, its configuration and a "
+            "learning rate of 0.001.",
+            show_default=False,
+        ),
+    ] = None,
     override: SetOption = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the complete configuration with all keys and stop.")
@@ -66,6 +75,7 @@ def command(
     resumes an interrupted training.
 
     Example: edge-seq train --data datasets/hapt.toml --cell gru --hidden-size 32 --out runs/hapt
+    Example: edge-seq train --from runs/imported --epochs 10 --out runs/tuned
     """
     from edge_seq.pipeline.config import config_to_dict, dump_config, load_config, quote
 
@@ -78,6 +88,15 @@ def command(
         "name": None if name is None else quote(name),
     }
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (override or [])
+    if start is not None:
+        from edge_seq.support.errors import ConfigError
+        from edge_seq.workflow.folder import open_run
+        from edge_seq.workflow.train import fine_tuning_options
+
+        if config is not None:
+            raise ConfigError(f"training from {start}: its configuration is taken; leave {config} out, and use --set")
+        config, defaults = fine_tuning_options(open_run(start))
+        overrides = [*defaults, *overrides]
     resolved = load_config(config, overrides)
     if show_config and as_json:
         print_json(config_to_dict(resolved))

@@ -50,6 +50,8 @@ class CompareData(StrictTable):
         test_fraction: share of the windows for the test part, which is not used, unless the source gives a test part.
         split_seed: seed of the choice of the test part's groups.
         scored_fraction: share of the other windows that is scored: other groups for each seed, the same for each cell.
+        split: ``group``, or ``time_blocks``, which is weaker evidence: the test part is the end of each class, and
+            another block of time is scored for each seed. ``group`` takes over the split that the data source asks for.
         window_stride: samples from one window to the next; 0 takes the stride of the contract.
         max_training_windows: largest number of windows of a training, spread evenly; 0 takes all.
     """
@@ -58,6 +60,7 @@ class CompareData(StrictTable):
     test_fraction: float = Field(default=0.2, ge=0, lt=1)
     split_seed: int = Field(default=0, ge=0)
     scored_fraction: float = Field(default=0.3, gt=0, lt=1)
+    split: Literal["group", "time_blocks"] = "group"
     window_stride: int = Field(default=0, ge=0)
     max_training_windows: int = Field(default=0, ge=0)
 

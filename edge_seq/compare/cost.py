@@ -90,6 +90,7 @@ def untrained_model(shape: Shape, contract: SensorContract, labels: tuple[str, .
         contract=terms,
         normalisation=normalisation,
         readout=Readout(pooling=shape.readout, label_every=base.label_every),
+        nonlinearity="tanh",
     )
     noise = np.random.default_rng(0).normal(0, _LOUDNESS, (4, shape.time_steps, contract.num_channels))
     return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import cast
@@ -16,16 +16,16 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.compare.config import CompareConfig
+from edge_seq.compare.config import CompareConfig, CompareData
 from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
 from edge_seq.data.simulator.memory_tasks import LABELS, MemoryTask, make_memory_windows, memory_contract
-from edge_seq.data.splits import Split, split_by_group
+from edge_seq.data.splits import Split, split_by_group, split_by_time_block, split_by_time_blocks
 from edge_seq.data.window_file import counts_hash, windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import SensorContract, contract_to_dict
 from edge_seq.ir.model import canonical_json
 from edge_seq.pipeline.config import DataConfig
-from edge_seq.pipeline.prepare import load_data
+from edge_seq.pipeline.prepare import TIME_WARNING, load_data, split_of_source
 from edge_seq.support.errors import DataError
 
 CALIBRATION_WINDOWS = 128
@@ -118,13 +118,20 @@ def _memory_source(config: CompareConfig) -> Source:
 def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None] | None) -> Source:
     data = config.data
     dataset, minimum_share = load_data(DataConfig(source=config.task, simulator=data.simulator), progress=progress)
-    aside = split_by_group(
-        dataset,
-        validation_fraction=0.0,
-        test_fraction=data.test_fraction,
-        seed=data.split_seed,
-        minimum_share=minimum_share,
-    )
+    split = split_of_source(config.task) if data.split == "group" else data.split
+    by_time = split == "time_blocks"
+    if by_time:
+        aside = split_by_time_blocks(
+            dataset, validation_fraction=0.0, test_fraction=data.test_fraction, minimum_share=minimum_share
+        )
+    else:
+        aside = split_by_group(
+            dataset,
+            validation_fraction=0.0,
+            test_fraction=data.test_fraction,
+            seed=data.split_seed,
+            minimum_share=minimum_share,
+        )
     # A validation part that the source gives is not a test part. It joins the rest, which is split for each seed.
     rest = tuple(dataclasses.replace(r, split=None) for r in (*aside.train, *aside.validation))
 
@@ -135,8 +142,13 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
     @cache
     def split_of(seed: int) -> Split:
         """Split with the windows of the data's own contract, so that every window length scores the same groups."""
+        pool = dataclasses.replace(dataset, recordings=rest)
+        if by_time:
+            return split_by_time_block(
+                pool, scored_fraction=data.scored_fraction, seed=seed, minimum_share=minimum_share
+            )
         return split_by_group(
-            dataclasses.replace(dataset, recordings=rest),
+            pool,
             validation_fraction=data.scored_fraction,
             test_fraction=0.0,
             seed=seed,
@@ -154,8 +166,6 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
             terms, dataset.labels, _at_most(cut(split.train), data.max_training_windows), cut(split.validation)
         )
 
-    groups = {recording.group for recording in rest}
-    put_aside = {recording.group for recording in aside.test}
     return Source(
         name=dataset.name,
         labels=dataset.labels,
@@ -163,8 +173,23 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
         windows=windows,
         has_groups=True,
         fingerprint=_dataset_hash(dataset, minimum_share),
-        note=f"{len(put_aside)} groups are the test part, which is not used; {len(groups)} groups are split again for "
-        f"each seed, and {data.scored_fraction:.0%} of their windows are scored",
+        note=_note_of_time(data) if by_time else _note_of_groups(data, rest, aside.test),
+    )
+
+
+def _note_of_groups(data: CompareData, rest: Sequence[Recording], put_aside: Sequence[Recording]) -> str:
+    groups, aside = ({recording.group for recording in some} for some in (rest, put_aside))
+    return (
+        f"{len(aside)} groups are the test part, which is not used; {len(groups)} groups are split again for "
+        f"each seed, and {data.scored_fraction:.0%} of their windows are scored"
+    )
+
+
+def _note_of_time(data: CompareData) -> str:
+    return (
+        f"the last {data.test_fraction:.0%} of each class in time are the test part, which is not used; of the rest "
+        f"another block of time, {data.scored_fraction:.0%} of it, is scored for each seed. {TIME_WARNING[0].upper()}"
+        f"{TIME_WARNING[1:]}"
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_seq.data.periods import typical_period
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ContractError, DataError
+from edge_seq.support.figure_text import counted
 
 _ROUNDING = 1e-6  # relative; time columns are decimal numbers with few digits
 
@@ -36,7 +37,8 @@ def check_time_order(time_s: NDArray[np.float64], *, name: str) -> None:
         row = int(bad[0])
         kind = "the same time as" if steps[row] == 0 else "an earlier time than"
         raise DataError(
-            f"recording {name}: {bad.size} samples do not follow the one before in time (first at row {row + 1}: "
+            f"recording {name}: {counted(bad.size, 'sample does', 'samples do')} not follow the one before in time "
+            f"(first at row {row + 1}: "
             f"t={time_s[row + 1]:g} s has {kind} the row before, t={time_s[row]:g} s). Sort the rows and drop "
             "duplicates, or name a recording_column if several recordings share the file"
         )
@@ -78,7 +80,8 @@ def check_gaps(time_s: NDArray[np.float64], *, name: str, max_gap_s: float, samp
     if gaps.size:
         longest = float(np.diff(time_s)[gaps].max())
         raise ContractError(
-            f"recording {name}: {gaps.size} gaps longer than {max_gap_s:g} s at {sample_rate_hz:g} Hz (first at "
+            f"recording {name}: {counted(gaps.size, 'gap')} longer than {max_gap_s:g} s at {sample_rate_hz:g} Hz "
+            "(first at "
             f"t={time_s[gaps[0]]:.6g} s, longest {longest:.4g} s). Raise max_gap_s, or cut the recording at its gaps "
             'with on_gap = "split"'
         )
@@ -98,7 +101,8 @@ def check_finite(values: NDArray[np.float64], *, name: str, channel_names: Seque
     if bad.size:
         row, channel = (int(index) for index in bad[0])
         raise DataError(
-            f"recording {name}: {len(bad)} values are missing or not finite (first: row {row}, channel "
+            f"recording {name}: {counted(len(bad), 'value is', 'values are')} missing or not finite (first: row "
+            f"{row}, channel "
             f"{channel_names[channel]}, {values[row, channel]}). Drop or interpolate them before reading"
         )
 
@@ -145,7 +149,8 @@ def check_no_constant_axis(counts: NDArray[np.int16], *, name: str, channel_name
     if constant:
         found = ", ".join(f"{channel_names[c]} = {counts[0, c]} counts" for c in constant)
         raise ContractError(
-            f"recording {name}: constant in all {len(counts)} samples: {found}. The axis is dead or counts_per_unit is "
+            f"recording {name}: constant in all {counted(len(counts), 'sample')}: {found}. The axis is dead or "
+            "counts_per_unit is "
             'far too small; leave the recording out, correct the unit, or accept it with on_constant_axis = "allow"'
         )
 
@@ -158,7 +163,8 @@ def check_long_enough(num_samples: int, *, name: str, contract: SensorContract) 
     """
     if num_samples < contract.window_length:
         raise ContractError(
-            f"recording {name}: {num_samples} samples ({num_samples / contract.sample_rate_hz:.3g} s), too short for "
+            f"recording {name}: {counted(num_samples, 'sample')} ({num_samples / contract.sample_rate_hz:.3g} s), "
+            "too short for "
             f"one window of {contract.window_length} samples. Leave it out, shorten window_length, or skip such "
             "recordings "
             'with on_short = "skip"'
@@ -199,7 +205,8 @@ def check_one_split_per_group(splits_of_groups: Sequence[tuple[str, str | None]]
     without = [group for group, split in sides.items() if split is None]
     if without and len(without) < len(sides):
         raise DataError(
-            f"{len(without)} of {len(sides)} groups have no split (first {without[0]!r}), the others have one; assign "
+            f"{len(without)} of {counted(len(sides), 'group')} have no split (first {without[0]!r}), the others "
+            "have one; assign "
             "each group to train, validation or test, or none of them"
         )
 

@@ -1,4 +1,4 @@
-"""What a data source states about the layout of its files."""
+"""Layout of text files, as a data source states it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SENSOR_MARK = "/"  # `Accelerometer/x` is the column `x` of the sensor `Accelero
 
 @dataclass(frozen=True)
 class Layout:
-    """What a data source states about its text files. What it leaves out is found in each file.
+    """Layout of text files, as a data source states it. Omitted fields are found in each file.
 
     Attributes:
         delimiter: character between columns; ``" "`` stands for any run of blanks and tabs.

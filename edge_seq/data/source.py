@@ -425,10 +425,26 @@ def load_source(path: Path) -> DataSource:
         ConfigError: the file is missing, is not a data source in TOML, or a field is not valid.
         ContractError: the sensor contract breaks an invariant.
     """
+    return parse_source(_read_table(path), where=f"data source {path}")
+
+
+def load_contract(path: Path) -> SensorContract:
+    """Read a sensor contract from a TOML file: a data source, of which ``name`` and ``path`` may be left out.
+
+    Raises:
+        ConfigError: the file is missing, is not TOML, or a field is not valid.
+        ContractError: the sensor contract breaks an invariant.
+    """
+    table = {"name": path.stem, "path": ".", **_read_table(path)}
+    return parse_source(table, where=f"contract {path}").contract
+
+
+def _read_table(path: Path) -> dict[str, Any]:
+    """Read the table of a data source, not yet validated."""
     if is_recordings(path):
         raise ConfigError(f"{path} {hint_for_recordings(path)}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"data source {path} does not exist; give the path of a TOML file") from error
     except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
@@ -439,4 +455,4 @@ def load_source(path: Path) -> DataSource:
             f"sample_rate_hz, ...; see datasets/README.md). Give it as the configuration: edge-seq train {path}; its "
             "field data.source names the data source"
         )
-    return parse_source(table, where=f"data source {path}")
+    return table

@@ -19,6 +19,7 @@ from edge_seq.data.checks import check_one_split_per_group
 from edge_seq.data.recording import SIDES, Dataset, Recording, Windows, select_windows
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, label_windows, make_windows
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.figure_text import counted
 
 SplitKind = Literal["group", "time_blocks", "window_leaking_groups"]
 
@@ -196,6 +197,85 @@ def split_by_time_blocks(
         DataError: the source gives parts of its own, or a class has too few samples for every side.
     """
     fractions = _check_fractions(validation_fraction, test_fraction)
+    shares = {"train": 1 - sum(fractions.values()), **fractions}
+    return _split_by_time(dataset, shares, minimum_share=minimum_share)
+
+
+def split_by_time_fold(
+    dataset: Dataset,
+    *,
+    folds: int,
+    fold: int,
+    seed: int,
+    validation_fraction: float = 0.0,
+    minimum_share: float = DEFAULT_MINIMUM_SHARE,
+) -> Split:
+    """Split for one fold of a cross-validation by blocks of time. The fold is one block of each class, the test part.
+
+    The block before it is for validation. A seed begins the blocks at another time, so several seeds give a repeated
+    cross-validation. The test part is a group of its own, because blocks, not sessions, are the units that scores vary
+    over. For the gaps between sides, and why this is weaker evidence, see :func:`split_by_time_blocks`.
+
+    Args:
+        dataset: recordings, without parts that the source gives.
+        folds: number of blocks, at least 2.
+        fold: number of the block, from 1.
+        seed: seed of the time at which the first block begins.
+        validation_fraction: fraction of the samples outside the fold.
+        minimum_share: share of a window that its label must cover.
+
+    Raises:
+        ConfigError: folds, fold or fraction is out of range.
+        DataError: the source gives parts of its own, or a class has too few samples for every side.
+    """
+    if folds < 2 or not 1 <= fold <= folds:
+        raise ConfigError(f"fold {fold} of {folds}; give at least 2 folds, and a fold from 1 to {max(folds, 2)}")
+    _check_fractions(validation_fraction, 0.0)
+    begin = float(np.random.default_rng(seed).uniform(0, 1 / folds)) if seed else 0.0
+    validation = validation_fraction * (1 - 1 / folds)
+    shares = {"test": 1 / folds, "train": 1 - 1 / folds - validation, "validation": validation}
+    return _split_by_time(
+        dataset, shares, begin=begin + (fold - 1) / folds, unit=f"block {fold}", minimum_share=minimum_share
+    )
+
+
+def split_by_time_block(
+    dataset: Dataset, *, scored_fraction: float, seed: int, minimum_share: float = DEFAULT_MINIMUM_SHARE
+) -> Split:
+    """Split off one block of time as the validation part, another one for each seed; it is a group of its own.
+
+    Args:
+        dataset: recordings, without parts that the source gives.
+        scored_fraction: fraction of the labelled samples of each class in the block.
+        seed: seed of the time at which the block begins.
+        minimum_share: share of a window that its label must cover.
+
+    Raises:
+        ConfigError, DataError: the same cases as :func:`split_by_time_fold`.
+    """
+    _check_fractions(scored_fraction, 0.0)
+    begin = float(np.random.default_rng(seed).uniform(0, 1))
+    shares = {"validation": scored_fraction, "train": 1 - scored_fraction}
+    return _split_by_time(dataset, shares, begin=begin, unit=f"block {seed}", minimum_share=minimum_share)
+
+
+def _split_by_time(
+    dataset: Dataset,
+    shares: Mapping[str, float],
+    *,
+    begin: float = 0.0,
+    unit: str | None = None,
+    minimum_share: float,
+) -> Split:
+    """Cut recordings where the sides change.
+
+    Args:
+        dataset: recordings.
+        shares: share of the labelled samples of each class on each side, in the order of time; the sum is 1.
+        begin: share of the samples of each class before the first side; the last side goes on at the beginning.
+        unit: group of the scored part, the first side; None keeps the groups.
+        minimum_share: share of a window that its label must cover.
+    """
     given = sorted({recording.split for recording in dataset.recordings if recording.split is not None})
     if given:
         message = f"cannot split by time: the source gives parts of its own ({', '.join(given)}); "
@@ -203,25 +283,27 @@ def split_by_time_blocks(
             f"{message}set data.split=group, which keeps to them",
             in_python=f"{message}give split='group', which keeps to them",
         )
-    sides = _sides_by_time(dataset, fractions)
+    names = list(shares)
     pieces: dict[str, list[Recording]] = {side: [] for side in SIDES}
     window = dataset.contract.window_length
-    for recording, of_samples in zip(dataset.recordings, sides, strict=True):
+    for recording, of_samples in zip(dataset.recordings, _sides_by_time(dataset, shares, begin), strict=True):
         edges = [0, *(np.flatnonzero(np.diff(of_samples)) + 1).tolist(), len(of_samples)]
         for start, end in pairwise(edges):
             first = start if start == 0 else start + window  # the gap to the block before
             if end - first < window:
                 continue
-            pieces[SIDES[int(of_samples[start])]].append(
+            side = names[int(of_samples[start])]
+            pieces[side].append(
                 replace(
                     recording,
                     name=f"{recording.name}, samples {first} to {end}",
+                    group=unit if unit is not None and side == names[0] else recording.group,
                     counts=recording.counts[first:end],
                     labels=recording.labels[first:end],
                 )
             )
     split = Split(tuple(pieces["train"]), tuple(pieces["validation"]), tuple(pieces["test"]))
-    for side in ("train", *(side for side, fraction in fractions.items() if fraction)):
+    for side in (one for one in SIDES if one == "train" or shares.get(one)):
         none = np.zeros(len(dataset.labels), dtype=np.int64)
         total = sum(_windows_of_groups(dataset, getattr(split, side), minimum_share).values(), none)
         missing = [label for label, n in zip(dataset.labels, total, strict=True) if n == 0]
@@ -234,14 +316,15 @@ def split_by_time_blocks(
     return split
 
 
-def _sides_by_time(dataset: Dataset, fractions: Mapping[str, float]) -> list[NDArray[np.int8]]:
-    """Side of each sample of each recording, index into ``SIDES``; samples without a label go with those before."""
+def _sides_by_time(dataset: Dataset, shares: Mapping[str, float], begin: float) -> list[NDArray[np.int8]]:
+    """Side of each sample of each recording, index into ``shares``; samples without a label go with those before."""
     totals = np.zeros(len(dataset.labels), dtype=np.int64)
     for recording in dataset.recordings:
         labels = np.asarray(recording.labels)
         totals += np.bincount(labels[labels >= 0], minlength=len(totals))
     seen = np.zeros_like(totals)
-    ends = np.array([1 - sum(fractions.values()), 1 - fractions["test"], 1.0])  # shares at which the sides end
+    sizes = list(shares.values())
+    ends = np.array([1 - sum(sizes[after:]) for after in range(1, len(sizes) + 1)])  # shares at which the sides end
     found = []
     for recording in dataset.recordings:
         labels = np.asarray(recording.labels)
@@ -251,7 +334,9 @@ def _sides_by_time(dataset: Dataset, fractions: Mapping[str, float]) -> list[NDA
             count = int(at.sum())
             share[at] = (seen[label] + np.arange(count)) / max(totals[label], 1)
             seen[label] += count
-        of_samples = np.searchsorted(ends, share, side="right").astype(np.int8)
+        if begin:
+            share = np.where(share >= 0, (share - begin) % 1.0, share)
+        of_samples = np.minimum(np.searchsorted(ends, share, side="right"), len(sizes) - 1).astype(np.int8)
         last = np.maximum.accumulate(np.where(share >= 0, np.arange(len(labels)), 0))
         found.append(of_samples[last])
     return found
@@ -350,7 +435,7 @@ def _assign(
     if short:
         raise _too_few_groups(
             f"each class needs windows in at least {len(sides)} groups, one for each of {sides}; found "
-            f"{', '.join(short)} of {len(groups)} groups"
+            f"{', '.join(short)} of {counted(len(groups), 'group')}"
         )
     shares = np.array(list(share_of.values()))
     rng = np.random.default_rng(seed)
@@ -365,7 +450,7 @@ def _assign(
             best = (error, side)
     if best is None:
         raise _too_few_groups(
-            f"no assignment of {len(groups)} groups to {sides} was found that has every class on every side"
+            f"no assignment of {counted(len(groups), 'group')} to {sides} was found that has every class on every side"
         )
     return {group: sides[s] for group, s in zip(groups, best[1], strict=True)}
 
@@ -423,6 +508,7 @@ def _check_split(dataset: Dataset, split: Split, minimum_share: float) -> None:
         missing = [label for label, n in zip(dataset.labels, np.atleast_1d(total), strict=True) if n == 0]
         if missing:
             raise DataError(
-                f"split: {side} ({len(recordings)} recordings) has no window of {missing}; every class must be on "
+                f"split: {side} ({counted(len(recordings), 'recording')}) has no window of {missing}; every class "
+                "must be on "
                 "every side. Move a group with this class there, or take the class out of labels"
             )

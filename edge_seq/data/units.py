@@ -15,22 +15,23 @@ from edge_seq.support.errors import ContractError
 STANDARD_GRAVITY = 9.80665  # m/s^2 in 1 g, by definition
 DEGREES_IN_RADIAN = 57.29577951308232
 
-# Spellings in lower case, without blanks. The text in brackets of a header (`Acceleration x (m/s^2)`) is looked up too.
+# Spellings as `_plain` leaves them. The text in brackets of a header (`Acceleration x (m/s^2)`) is looked up too.
 _SPELLINGS: dict[str, tuple[str, ...]] = {
-    "m/s^2": ("m/s^2", "m/s2", "m/s²", "m/s**2", "m/s/s", "mps2", "mps^2", "ms-2", "ms^-2", "m*s^-2"),
-    "g": ("g", "gs", "gn", "g0", "gravity"),
+    "m/s^2": ("m/s2", "m/s/s", "mps2", "ms-2", "ms2"),
+    "g": ("g", "gs", "g's", "gn", "g0", "gravity"),
     "mg": ("mg", "milli-g", "millig"),
-    "rad/s": ("rad/s", "rad/sec", "radians/s", "rads-1", "rads^-1"),
-    "deg/s": ("deg/s", "deg/sec", "dps", "°/s", "degrees/s"),
-    "uT": ("ut", "µt", "μt", "microtesla"),
+    "rad/s": ("rad/s", "radians/s", "rads-1"),
+    "deg/s": ("deg/s", "dps", "°/s", "degrees/s", "degs-1", "°s-1"),
+    "uT": ("ut", "µt", "microtesla"),
     "counts": ("counts", "count", "lsb", "raw", "digits", "digit", "adc"),
     # Units of columns only: a channel of the contract is in one of the units above.
-    "mm/s^2": ("mm/s^2", "mm/s2", "mm/s²"),
-    "cm/s^2": ("cm/s^2", "cm/s2", "cm/s²", "gal"),
+    "mm/s^2": ("mm/s2", "mms-2"),
+    "cm/s^2": ("cm/s2", "cms-2", "gal"),
     "mdps": ("mdps", "mdeg/s", "millidps", "m°/s"),
-    "mrad/s": ("mrad/s",),
+    "mrad/s": ("mrad/s", "mrads-1"),
 }
 _BY_SPELLING = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
+_PLAIN = str.maketrans(dict.fromkeys("^*·⋅()[]") | {"²": "2", "¹": "1", "⁻": "-", "\u2212": "-", "º": "°", "μ": "µ"})
 # Value of each unit in the first unit of its kind. Ratios of fractions are rounded once, so 1 g is exactly 1000 mg.
 _GRAVITY, _DEGREE, _MILLI = Fraction(str(STANDARD_GRAVITY)), 1 / Fraction(DEGREES_IN_RADIAN), Fraction(1, 1000)
 _KINDS: tuple[dict[str, Fraction], ...] = (
@@ -40,17 +41,22 @@ _KINDS: tuple[dict[str, Fraction], ...] = (
 )
 # Channel unit for a column unit that no channel has.
 CHANNEL_UNIT: dict[str, Unit] = {"mm/s^2": "m/s^2", "cm/s^2": "m/s^2", "mdps": "deg/s", "mrad/s": "rad/s"}
-_UNIT_IN_NAME = re.compile(r"[\(\[]([^\(\[\)\]]+)[\)\]]\s*$")
+_UNIT_IN_NAME = re.compile(r"\s*[(\[]((?:[^()\[\]]|\([^()\[\]]*\))+)[)\]]\s*$")
 GRAVITY_IN: dict[Unit, float] = {"m/s^2": STANDARD_GRAVITY, "g": 1.0, "mg": 1000.0}
 
 
 def unit_of(text: str) -> str | None:
     """Find the unit of a column that a name means: a unit of channels, or a part of one; None if the name is unknown.
 
-    >>> unit_of("m/s2"), unit_of("DPS"), unit_of("mdps"), unit_of("mV")
-    ('m/s^2', 'deg/s', 'mdps', None)
+    >>> unit_of("m/s2"), unit_of("m·s⁻²"), unit_of("DPS"), unit_of("deg/sec"), unit_of("mV")
+    ('m/s^2', 'm/s^2', 'deg/s', 'deg/s', None)
     """
-    return _BY_SPELLING.get("".join(text.lower().split()))
+    return _BY_SPELLING.get(_plain(text))
+
+
+def _plain(text: str) -> str:
+    """Lower case, without blanks, brackets and signs of powers and products; ``sec`` is ``s``."""
+    return re.sub(r"sec(ond)?(?![a-z])", "s", "".join(text.lower().translate(_PLAIN).split()))
 
 
 def unit_in_name(name: str) -> str | None:
@@ -61,6 +67,15 @@ def unit_in_name(name: str) -> str | None:
     """
     match = _UNIT_IN_NAME.search(name)
     return match.group(1).strip() if match else None
+
+
+def without_unit(name: str) -> str:
+    """A name without the text in brackets at its end.
+
+    >>> without_unit("Time (s)"), without_unit("Acc X (m/(s^2))")
+    ('Time', 'Acc X')
+    """
+    return _UNIT_IN_NAME.sub("", name).strip()
 
 
 def unit_named(text: str, *, what: str) -> str:

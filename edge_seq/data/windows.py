@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge_seq.data.recording import UNLABELLED, Recording, Windows
 from edge_seq.data.stored import StoredRows, StoredWindows, as_array
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.figure_text import counted
 
 DEFAULT_MINIMUM_SHARE = 0.6
 
@@ -157,7 +158,8 @@ def _stored_windows(recordings: Sequence[Recording], length: int, stride: int, m
 def _no_window(recordings: Sequence[Recording], length: int, minimum_share: float) -> DataError:
     longest = max(len(recording.labels) for recording in recordings)
     return DataError(
-        f"cannot make windows: none of {len(recordings)} recordings (longest {longest} samples) holds a window of "
+        f"cannot make windows: none of {len(recordings)} recordings (longest "
+        f"{counted(longest, 'sample')}) holds a window of "
         f"{length} samples of which {minimum_share:.0%} have the label of the last; shorten window_length, lower "
         "minimum_share or label more of the data"
     )

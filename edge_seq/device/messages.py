@@ -81,7 +81,7 @@ class StreamFlag(IntFlag):
 
 
 class Capability(IntFlag):
-    """What a device has (golden vectors, sensor, memory for a state) and its model (decision stage, distance)."""
+    """Abilities of a device (golden vectors, sensor, memory for a state) and its model (decision stage, distance)."""
 
     NONE = 0
     SELF_TEST = 1
@@ -492,7 +492,7 @@ class SelfTest:
 
     @property
     def fault(self) -> str:
-        """What differed, for a message.
+        """Describe the difference, for a message.
 
         >>> SelfTest(7, 2, 31).fault, SelfTest(7, 65535, 0).fault
         ('window 2, time step 31', 'the constants differ from their checksum')

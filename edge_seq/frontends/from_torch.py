@@ -10,7 +10,7 @@ The functions take arrays or torch tensors. torch is not imported.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,7 @@ def from_training(
         readout=readout,
         dense_activations=(result.config.dense_activation,) * len(result.config.dense),
         front=result.config.front,
+        nonlinearity="tanh",  # of SequenceClassifier
     )
 
 
@@ -80,11 +81,11 @@ def from_torch(
     dense_activations: Sequence[Activation] = (),
     front: Sequence[FrontConfig] = (),
     front_prefix: str = FRONT_PREFIX,
+    nonlinearity: Literal["tanh"] | None = None,
 ) -> FloatModel:
     """Convert the weights of one torch.nn.RNN (tanh), GRU or LSTM, any number of dense layers and a linear head.
 
-    The number of gates tells the kind of cell. A missing bias was switched off in torch and counts as 0. The weights do
-    not show whether torch.nn.RNN used tanh or ``nonlinearity="relu"``; the first rung of ``verify`` finds a relu.
+    The number of gates tells the kind of cell. A missing bias was switched off in torch and counts as 0.
 
     Args:
         state_dict: float tensors or arrays by torch's names, ``<prefix>weight_ih_l0`` and so on.
@@ -99,6 +100,8 @@ def from_torch(
         dense_activations: activation of each dense layer, which the weights do not show.
         front: layers before the recurrent module, of whose convolutions the weights show only units and kernel.
         front_prefix: prefix of the names of convolutions: ``<prefix>0.weight`` of the first front layer, and so on.
+        nonlinearity: needed for torch.nn.RNN, whose weights do not show whether it used tanh or
+            ``nonlinearity="relu"``.
 
     Returns:
         float model, verified.
@@ -106,11 +109,11 @@ def from_torch(
     Raises:
         ModelError: a tensor is missing, not supported or of the wrong shape.
     """
-    _refuse_unsupported(state_dict, recurrent_prefix)
-    arrays = {key: _to_float32(key, value) for key, value in state_dict.items()}
+    refuse_unsupported(state_dict, recurrent_prefix)
+    arrays = {key: to_float32(key, value) for key, value in state_dict.items()}
     layers: list[Layer[FloatRows]] = []
     while f"{recurrent_prefix}weight_ih_l{len(layers)}" in arrays:
-        layers.append(_take_layer(arrays, recurrent_prefix, len(layers)))
+        layers.append(take_layer(arrays, recurrent_prefix, len(layers)))
     if not layers:
         raise ModelError(
             f"state_dict has no {recurrent_prefix}weight_ih_l0; found {sorted(state_dict)}. Give the prefix of the "
@@ -139,10 +142,15 @@ def from_torch(
         front=front_layers,
     )
     verify(model)
+    if any(isinstance(layer, Rnn) for layer in layers) and nonlinearity != "tanh":
+        raise ModelError(
+            f"state_dict: {recurrent_prefix}weight_ih_l0 is of a torch.nn.RNN, whose weights do not show its "
+            "nonlinearity; give nonlinearity='tanh' if it is tanh. relu is not supported: train with tanh"
+        )
     return model
 
 
-def _refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
+def refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
     """Refuse options of torch's recurrent modules that this project does not support, by name."""
     for suffix, option in (("_reverse", "bidirectional=True"), ("weight_hr_l0", "proj_size")):
         found = [key for key in state_dict if key.startswith(prefix) and key.endswith(suffix)]
@@ -153,7 +161,7 @@ def _refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
             )
 
 
-def _to_float32(key: str, value: Any) -> Array:
+def to_float32(key: str, value: Any) -> Array:
     """Copy an array or a torch tensor as float32. Tensors are detached first."""
     array = np.array(value.detach().cpu().numpy() if hasattr(value, "detach") else value)
     if not np.issubdtype(array.dtype, np.floating):
@@ -163,7 +171,7 @@ def _to_float32(key: str, value: Any) -> Array:
     return array.astype(np.float32)
 
 
-def _take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Layer[FloatRows]:
+def take_layer(arrays: dict[str, Array], prefix: str, layer: int) -> Layer[FloatRows]:
     """Remove one layer's tensors from ``arrays`` and convert them."""
     names = {tensor: f"{prefix}{tensor}_l{layer}" for tensor in _LAYER_TENSORS}
     weight_ih, weight_hh = arrays.pop(names["weight_ih"]), arrays.pop(names["weight_hh"], None)

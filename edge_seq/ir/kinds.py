@@ -20,7 +20,7 @@ from typing_extensions import assert_never
 
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.ir.kind_names import KIND_NAMES, Activation, KindName
-from edge_seq.ir.rows import Rows
+from edge_seq.ir.rows import FloatRows, Rows
 
 # What a result of a row is used for: argument of a sigmoid (which is halved for the tanh table), argument of a tanh, or
 # a number as it is.
@@ -384,3 +384,8 @@ def arrays_of(layer: Layer[Any]) -> dict[str, NDArray[Any]]:
 def hidden_size(layer: Layer[Any]) -> int:
     """Number of hidden units, H."""
     return len(next(iter(row_groups(layer).values())).bias)
+
+
+def input_size(layer: Layer[FloatRows]) -> int:
+    """Number of inputs of a float layer, I."""
+    return max(int(rows.weight_input.shape[1]) for rows in row_groups(layer).values())

@@ -11,6 +11,7 @@ from edge_seq.backends.extremes import extreme_makers, windows_in_turn
 from edge_seq.data.recording import Windows
 from edge_seq.ir.model import IntModel
 
+MAX_WINDOWS, EXTREME_WINDOWS = 500, 100  # numbers of windows that a verification takes unless told otherwise
 STREAM_WINDOWS = 2  # streams have two windows, so that the reset at the end of a window is compared too
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.window_file import counts_hash
 from edge_seq.device.client import Device
+from edge_seq.frontends.imports import Imported
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.parity import c_rungs, device_rungs
 from edge_seq.parity.cost import MAX_MACRO_F1_LOSS, MIN_AGREEMENT_RATE, cost_rung
@@ -22,6 +23,7 @@ from edge_seq.parity.float_rungs import float_step_rung, float_window_rung, torc
 from edge_seq.parity.inputs import Inputs, streams_of
 from edge_seq.parity.int_rungs import int_step_rung, int_window_rung, trace_rung
 from edge_seq.parity.ladder import Kind, Ladder, Rung
+from edge_seq.parity.original_rung import ORIGINAL_RUNG, original_rung
 from edge_seq.pipeline.export_folder import ExportFolder
 from edge_seq.pipeline.exports import write_exports
 from edge_seq.support.errors import ExportError, ModelError, ParityError, ToolError
@@ -55,13 +57,15 @@ class FloatSide:
 
     Attributes:
         model: Float model that the integer model was made from.
-        torch: Trained network; None if the model did not come from torch.
+        torch: Trained network; None if the model was not trained here.
+        imported: Network that the model was imported from; None if it was trained here.
         min_agreement_rate: Least share of windows with the same label from both models.
         max_macro_f1_loss: Largest loss of macro-F1, as a share of 1.
     """
 
     model: FloatModel
     torch: TorchWeights | None = None
+    imported: Imported | None = None
     min_agreement_rate: float = MIN_AGREEMENT_RATE
     max_macro_f1_loss: float = MAX_MACRO_F1_LOSS
 
@@ -177,6 +181,8 @@ def verify_models(
 
 def _float_attempts(model: IntModel, inputs: Inputs, side: FloatSide, onnx: ExportFolder) -> list[_Attempt]:
     attempts = []
+    if (imported := side.imported) is not None:
+        attempts.append(_Attempt(ORIGINAL_RUNG, lambda name: original_rung(name, imported, inputs.held_out), "budget"))
     if (torch := side.torch) is not None:
         attempts.append(
             _Attempt(

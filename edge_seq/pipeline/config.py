@@ -54,8 +54,9 @@ class DataConfig(StrictTable):
         validation_fraction: share of the windows for validation, unless the source gives its own part.
         test_fraction: share of the windows for the test, unless the source gives its own part.
         split_seed: seed of the assignment of groups to sides.
-        folds: number of folds of a cross-validation by group, at least 2; 0 makes a single split. With folds, the test
-            part is one fold, test_fraction is not used, and a test part that the source gives is left out.
+        folds: number of folds of a cross-validation by group or by blocks of time, at least 2; 0 makes a single split.
+            With folds, the test part is one fold, test_fraction is not used, and a test part that the source gives is
+            left out.
         fold: number of the fold that is the test part, 1 to ``folds``.
         training_stride: stride of the training windows in samples; 0 takes the stride of the contract, which validation
             and test windows always have. Not allowed with ``window_leaking_groups``.
@@ -81,8 +82,8 @@ class DataConfig(StrictTable):
             )
         if self.folds == 1 or self.fold > max(self.folds, 1):
             raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold from 1 to folds")
-        if self.folds and self.split != "group":
-            raise ValueError(f"folds are by group and have no effect with split = {self.split!r}; leave them out")
+        if self.folds and self.split == "window_leaking_groups":
+            raise ValueError(f"folds have no effect with split = {self.split!r}; leave them out")
         if self.storage == "disk" and self.split == "time_blocks":
             raise ValueError(
                 "storage 'disk' does not go with split = 'time_blocks', which is for one or two sessions; leave "
@@ -119,6 +120,8 @@ class RunConfig(StrictTable):
         name: name of the model, a C identifier in lower case. Generated C symbols begin with it. If it is not given, it
             is made from the file name of the data source.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
+        start_from: folder of the run whose float model the training begins with, imported or trained; by default it
+            begins with random weights.
         data: data and their split.
         training: network and training.
         quantization: calibration and limits of the integer model.
@@ -128,6 +131,7 @@ class RunConfig(StrictTable):
 
     name: str = SIMULATOR
     at_window_end: Literal["reset", "carry"] = "reset"
+    start_from: str | None = None
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     quantization: QuantizationConfig = QuantizationConfig()

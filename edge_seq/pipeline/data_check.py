@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from edge_seq.data.audit.audit import AuditSummary, audit, summarize
+from edge_seq.data.audit.look import DataLook, look_closer
 from edge_seq.data.guess.clues.columns import ColumnRole
 from edge_seq.data.source import load_source
 from edge_seq.ir.contract import SensorContract
+from edge_seq.pipeline.config import read_config
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.drawing import require_matplotlib
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.support.figure_text import percent
+from edge_seq.support.figure_text import counted, percent
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.results import Result, written
 
@@ -41,6 +43,7 @@ class DataCheck(Result, ShownAsTables):
         rate: rate and jitter of a guessed data source, one line.
         source_file: path of the guessed data source that was written; None if none was.
         plots: paths of the pictures that were drawn; None if none were asked for.
+        look: what a page shows; None if it was not asked for.
     """
 
     path: Path
@@ -51,6 +54,12 @@ class DataCheck(Result, ShownAsTables):
     rate: str = ""
     source_file: Path | None = field(default=None, metadata=written(unless_none=True))
     plots: tuple[Path, ...] | None = field(default=None, metadata=written(unless_none=True))
+    look: DataLook | None = field(default=None, metadata=written(unless_none=True))
+
+    @property
+    def is_guess(self) -> bool:
+        """True if the data source was guessed."""
+        return bool(self.header or self.columns or self.assumptions)
 
     @property
     def usable(self) -> bool:
@@ -60,9 +69,10 @@ class DataCheck(Result, ShownAsTables):
     def headline(self) -> str:
         """The totals in one sentence."""
         one = self.found
-        rates = "no times" if one.rate_hz is None else f"{one.rate_hz.lowest:.4g} to {one.rate_hz.highest:.4g} Hz"
+        rates = "no times" if one.rate_hz is None else one.rate_hz.text()
         return (
-            f"{one.name}: {one.recordings} recordings of {one.groups} groups, {one.samples:,} samples, "
+            f"{one.name}: {counted(one.recordings, 'recording')} of {counted(one.groups, 'group')}, "
+            f"{counted(one.samples, 'sample')}, "
             f"{one.hours:.2f} h, {rates}, {percent(one.unlabelled_share)} unlabelled"
         )
 
@@ -103,6 +113,7 @@ def check_data(
     plot_format: PlotFormat = "png",
     model_contract: SensorContract | None = None,
     write: Path | None = None,
+    closer: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> DataCheck:
     """Check a data set.
@@ -113,6 +124,7 @@ def check_data(
         plot_format: ``png`` or ``svg``.
         model_contract: sensor contract of a model, compared with that of the data; None compares nothing.
         write: TOML file for the guessed data source, for a file or a folder only. An existing file is not replaced.
+        closer: take the closer look that a page shows: examples, a map of windows, doubtful labels.
         progress: called with the number of recordings that were checked.
 
     Returns:
@@ -129,6 +141,12 @@ def check_data(
         require_matplotlib("data check --plots")
         check_can_write(plots)
     guess: Guess | None = None
+    if (path / "config.toml").is_file():
+        of_run = read_config(path / "config.toml").data.source
+        raise ConfigError(
+            f"data check: {path} is the folder of a run, whose data source is {of_run}. "
+            f"Give that, or recordings to compare with the model: edge-seq data check RECORDINGS --run {path}"
+        )
     if path.suffix == ".toml":
         if write is not None:
             raise ConfigError(f"data check: {path} is a data source already; leave --write out")
@@ -154,12 +172,11 @@ def check_data(
         from edge_seq.data.audit.plots import draw_plots
 
         drawn = tuple(draw_plots(result, plots, kind=plot_format))
-    found = summarize(result)
+    found, look = summarize(result), look_closer(result) if closer else None
     if guess is None:
-        return DataCheck(path, found, (), plots=drawn)
-    return DataCheck(
-        path, found, guess.assumptions, guess.header, guess.columns, guess.rate, source_file=write, plots=drawn
-    )
+        return DataCheck(path, found, (), plots=drawn, look=look)
+    of_guess = (guess.assumptions, guess.header, guess.columns, guess.rate)
+    return DataCheck(path, found, *of_guess, source_file=write, plots=drawn, look=look)
 
 
 def _check_target(path: Path) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.float_export import export_onnx_float
-from edge_seq.backends.onnx.graph import FORMS
+from edge_seq.backends.onnx.graph import FORMS, Form
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.data.recording import Windows
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.support.files import write_atomically
 from firmware_export.emission.emit import MANIFEST, emit, runtime_files
 from firmware_export.emission.golden import make_golden
@@ -35,14 +35,27 @@ def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> d
     Raises:
         ModelError, ExportError: a model breaks an invariant.
     """
-    files = {}
-    for form in FORMS:
-        protos = {"int": export_onnx_int(int_model, form=form)}
-        if float_model is not None:
-            protos["float"] = export_onnx_float(float_model, form=form)
-        for kind, proto in protos.items():
-            files[f"onnx/{kind}_{form}.onnx"] = proto.SerializeToString(deterministic=True)
-    return files
+    models: dict[str, FloatModel | IntModel] = {"int": int_model}
+    if float_model is not None:
+        models["float"] = float_model
+    return {f"onnx/{kind}_{form}.onnx": onnx_bytes(model, form) for form in FORMS for kind, model in models.items()}
+
+
+def onnx_bytes(model: FloatModel | IntModel, form: Form) -> bytes:
+    """Render one ONNX file. The same model gives the same bytes.
+
+    Args:
+        model: Integer or float model.
+        form: ``window`` takes whole windows, ``step`` takes one sample and the states.
+
+    Raises:
+        ModelError, ExportError: the model breaks an invariant, or there is no such form.
+    """
+    if isinstance(model.number_format, FloatFormat):
+        proto = export_onnx_float(model, form=form)
+    else:
+        proto = export_onnx_int(model, form=form)
+    return bytes(proto.SerializeToString(deterministic=True))
 
 
 def render_exports(

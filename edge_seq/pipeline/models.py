@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import SIDES, Windows
+from edge_seq.data.recording import SIDES, Dataset, Windows
+from edge_seq.frontends.to_torch import state_dict_of, training_options
+from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatModel,
@@ -40,6 +42,7 @@ from edge_seq.scores.temperature import (
     fold_into_weights,
     fold_temperature,
 )
+from edge_seq.support.errors import ConfigError, ContractError, DataError
 from edge_seq.support.results import Result, written
 from edge_seq.training.record import EpochRecord
 
@@ -73,6 +76,7 @@ def train_model(
     *,
     name: str,
     at_window_end: AtWindowEnd,
+    start: FloatModel | None = None,
     checkpoint_dir: Path | None = None,
     progress: Callable[[EpochRecord], None] | None = None,
 ) -> Trained:
@@ -83,6 +87,7 @@ def train_model(
         config: Training configuration.
         name: Name of the model, a C identifier in lower case.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
+        start: Float model whose weights and normalisation the training begins with; None draws first weights.
         checkpoint_dir: Folder of the checkpoint from which an interrupted training resumes; None keeps none.
         progress: Called with the record of each epoch.
 
@@ -94,15 +99,20 @@ def train_model(
 
     require_torch("train")
     from edge_seq.frontends.from_torch import HEAD_PREFIX, from_training
-    from edge_seq.training.loop import train
+    from edge_seq.training.loop import Start, train
 
     dataset = data.dataset
+    begin = None
+    if start is not None:
+        _check_start(start, dataset, config)
+        begin = Start(state_dict_of(start), start.number_format.normalisation)
     result = train(
         data.train,
         data.validation,
         dataset.contract,
         len(dataset.labels),
         config,
+        start=begin,
         checkpoint_dir=checkpoint_dir,
         progress=progress,
     )
@@ -110,6 +120,34 @@ def train_model(
     converted = from_training(result, name=name, labels=dataset.labels, readout=readout)
     model, temperature = with_temperature(converted, data.validation)
     return Trained(model, fold_into_weights(result.state_dict, temperature.value, HEAD_PREFIX), temperature, result)
+
+
+def _check_start(start: FloatModel, dataset: Dataset, config: TrainingConfig) -> None:
+    """Check that a training can begin with a model.
+
+    Raises:
+        ContractError: the data are measured otherwise.
+        DataError: the classes differ.
+        ConfigError: the configuration makes another network.
+    """
+    doing = f"training from {start.name}"
+    known, given = contract_to_dict(start.contract), contract_to_dict(dataset.contract)
+    changed = [key for key in known if key != "window_stride" and known[key] != given[key]]
+    if changed:
+        raise ContractError(
+            f"{doing}: the data have another sensor contract: {', '.join(changed)} differ; expected that of the model"
+        )
+    if start.labels != dataset.labels:
+        raise DataError(
+            f"{doing}: classes of the data are {list(dataset.labels)}, those of the model {list(start.labels)}; "
+            "expected the same in the same order"
+        )
+    for key, value in training_options(start).items():
+        if getattr(config, key) != value:
+            raise ConfigError(
+                f"{doing}: training.{key} is {getattr(config, key)!r}, the model has {value!r}; leave it "
+                "as the model has it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from edge_seq.data.splits import (
     split_by_fold,
     split_by_group,
     split_by_time_blocks,
+    split_by_time_fold,
     split_by_window_leaking_groups,
 )
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
@@ -105,18 +106,28 @@ def split_note(config: RunConfig, leak_text: str | None = None) -> SplitNote:
 def with_split_of_source(config: RunConfig) -> RunConfig:
     """Take over the split that the data source asks for, where the configuration has the default ``group``.
 
-    A cross-validation and samples on disk need a split by group, so they keep it.
+    Samples on disk need a split by group, so they keep it.
 
     Raises:
         ConfigError, ContractError: the data source cannot be read.
     """
     data = config.data
-    if data.source == SIMULATOR or data.split != "group" or data.folds or data.storage != "memory":
+    if data.split != "group" or data.storage != "memory":
         return config
+    return config.model_copy(update={"data": data.model_copy(update={"split": split_of_source(data.source)})})
+
+
+def split_of_source(source: str) -> str:
+    """The kind of split that a data source asks for; ``group`` for the simulator.
+
+    Raises:
+        ConfigError, ContractError: the data source cannot be read.
+    """
+    if source == SIMULATOR:
+        return "group"
     from edge_seq.data.source import load_source
 
-    split = load_source(Path(data.source)).split
-    return config.model_copy(update={"data": data.model_copy(update={"split": split})})
+    return load_source(Path(source)).split
 
 
 def prepare(config: RunConfig, *, progress: Progress | None = None, store: Path | None = None) -> PreparedData:
@@ -200,7 +211,7 @@ def _require_classes(dataset: Dataset) -> None:
 
 
 def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -> Split:
-    """Split recordings by group, into a fold of a cross-validation by group, or into blocks of time.
+    """Split recordings by group or into blocks of time, or into a fold of a cross-validation by either.
 
     Args:
         dataset: Recordings.
@@ -210,7 +221,16 @@ def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -
     Raises:
         ConfigError, DataError: the recordings cannot be split like that.
     """
-    if check_split_kind(data.split) == "time_blocks":
+    if check_split_kind(data.split) == "time_blocks" and data.folds:
+        return split_by_time_fold(
+            dataset,
+            folds=data.folds,
+            fold=data.fold,
+            seed=data.split_seed,
+            validation_fraction=data.validation_fraction,
+            minimum_share=minimum_share,
+        )
+    if data.split == "time_blocks":
         return split_by_time_blocks(
             dataset,
             validation_fraction=data.validation_fraction,

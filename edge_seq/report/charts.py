@@ -49,20 +49,30 @@ def _styled(title: str) -> Iterator[Any]:
         yield new_figure
 
 
-def chart(title: str, draw: Draw, *, legend: bool = True) -> Html:
-    """Draw one pair of axes with a caption. ``draw`` is called with matplotlib's axes.
+def chart(title: str, draw: Draw, *, legend: bool = True, height: float = SIZE[1]) -> Html:
+    """Draw one pair of axes with a caption, ``height`` inches high. ``draw`` is called with matplotlib's axes.
 
     Raises:
         ToolError: matplotlib is not installed.
     """
     with _styled(title) as new_figure:
-        figure = new_figure(figsize=SIZE, layout="constrained")
+        figure = new_figure(figsize=(SIZE[0], height), layout="constrained")
         axes = figure.subplots()
         draw(axes)
         if axes.get_legend() is not None:
             axes.get_legend().remove()
         if legend and axes.get_legend_handles_labels()[1]:
             figure.legend(loc="outside lower center", ncols=2)
+        drawing = _svg(figure, title)
+    return tag("figure", tag("figcaption", title), drawing)
+
+
+def stacked(title: str, rows: Sequence[Draw], *, row_height: float = 1.25) -> Html:
+    """Draw pairs of axes one below the other over one horizontal axis, with a caption and without a legend."""
+    with _styled(title) as new_figure:
+        figure = new_figure(figsize=(SIZE[0], row_height * len(rows) + 0.5), layout="constrained")
+        for axes, draw in zip(figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0], rows, strict=True):
+            draw(axes)
         drawing = _svg(figure, title)
     return tag("figure", tag("figcaption", title), drawing)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edge_seq.compare.result import Comparison
 from edge_seq.ir.describe import ModelDescription
+from edge_seq.parity.imported import ImportSummary
 from edge_seq.parity.ladder import Ladder
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.decision_search import Decision
@@ -44,6 +45,7 @@ class RunFigures(Result):
         model: description of the integer model, or of the float model if there is no other.
         config: complete configuration.
         sides: windows of each side of the split.
+        imported: record of the import, if the run's model is of another framework; None if it was trained here.
         training, quantization, metrics, decision, stream, robustness, verify, measure: results of these steps.
         timelines: the worst, the median and the best recording of the test part.
         hashes: hashes of data and models, by name.
@@ -60,6 +62,7 @@ class RunFigures(Result):
     model: ModelDescription
     config: RunConfig
     sides: tuple[SideFigures, ...]
+    imported: ImportSummary | None
     training: TrainingSummary | None
     quantization: QuantizationSummary | None
     metrics: Evaluation | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "input", "path", "br"}
 
 
 class Html(str):
@@ -77,8 +77,13 @@ def meter(value: int | None, limit: int | None) -> Html:
     """
     if value is None or limit is None:
         return text_of("-" if value is None else f"{value:,}")
-    used = tag("span", style=f"width:{min(100.0, 100 * value / limit):.1f}%", class_="over" if value > limit else None)
-    return join([f"{value:,} of {limit:,}", tag("span", used, class_="meter", aria_hidden="true")])
+    return bar(f"{value:,} of {limit:,}", value / limit)
+
+
+def bar(text: str, share: float) -> Html:
+    """Make a text with a bar of a share below it. A share above 1 fills the bar in another colour."""
+    used = tag("span", style=f"width:{min(100.0, 100 * share):.1f}%", class_="over" if share > 1 else None)
+    return join([text, tag("span", used, class_="meter", aria_hidden="true")])
 
 
 def facts(pairs: Sequence[tuple[str, Child]]) -> Html:

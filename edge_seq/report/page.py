@@ -9,8 +9,9 @@ from pathlib import Path
 from edge_seq.report.charts import NUM_COLOURS
 from edge_seq.report.markup import Child, Html, join, tag
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 STYLE = Path(__file__).with_name("report.css")
-_SWATCHES = "".join(f".k{i}{{background:var(--c{i})}}" for i in range(NUM_COLOURS))
+_SWATCHES = "".join(f".k{i}{{background:var(--c{i})}}.f{i}{{fill:var(--c{i})}}" for i in range(NUM_COLOURS))
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ def missing(command: str, what: str = "Not made yet.") -> Html:
     return tag("p", f"{what} Run: ", tag("code", command), class_="missing")
 
 
-def page(title: str, subtitle: Child, sections: Sequence[Section]) -> str:
-    """Make the whole HTML file."""
+def page(title: str, subtitle: Child, sections: Sequence[Section], *, made_by: str = "edge-seq report") -> str:
+    """Make the whole HTML file. Its policy lets a browser run no script and load nothing from anywhere."""
     links = tag("ul", *(tag("li", tag("a", one.title, href=f"#{one.anchor}")) for one in sections))
     body = [
         tag("header", tag("h1", title), tag("p", subtitle), tag("nav", links, aria_label="sections")),
@@ -45,11 +46,12 @@ def page(title: str, subtitle: Child, sections: Sequence[Section]) -> str:
                 for one in sections
             ),
         ),
-        tag("footer", "Made by edge-seq report. This file is complete and needs no network."),
+        tag("footer", f"Made by {made_by}. This file is complete and needs no network."),
     ]
     head = join(
         [
             tag("meta", charset="utf-8"),
+            tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
             tag("title", title),
             tag("link", rel="icon", href="data:,"),

@@ -51,7 +51,7 @@ def run_page(run: RunFigures) -> str:
     """
     parts: tuple[tuple[str, str, str, Callable[[RunFigures], Html]], ...] = (
         ("data", "Data and splits", "data", _data),
-        ("training", "Training", "training", _training),
+        ("training", "Training", "training", _training) if run.imported is None else _IMPORT,
         ("scores", "Scores on the test part", "metrics", _scores),
         ("reliability", "Reliability of the probabilities", "metrics", _reliability),
         ("stream", "Scores on whole recordings", "stream", _stream),
@@ -145,6 +145,29 @@ def _training(run: RunFigures) -> Html:
         f"{run.training.seconds:.0f} s."
     )
     return join([tag("p", text), figures(shown)])
+
+
+def _imported(run: RunFigures) -> Html:
+    """The import of a network of another framework."""
+    found = run.imported
+    if found is None:
+        return missing(run.missing["imported"])
+    check, accuracy = found.check, found.training_accuracy
+    scaler = ", ".join(f"({m:.6g}, {s:.6g})" for m, s in zip(found.mean, found.scale, strict=True))
+    pairs = [
+        ("file", found.file),
+        ("framework", found.format),
+        ("SHA-256", found.sha256),
+        ("scaler before the network, mean and scale in counts", scaler),
+        ("its last activation", found.output),
+        ("labels right on training windows", "not known" if accuracy is None else percent(accuracy)),
+        ("compared with the float model", "not yet" if check is None else f"{check.verdict}: {check.detail}"),
+    ]
+    warned = [tag("p", one, class_="warning") for one in found.warnings]
+    return join([facts(pairs), *warned, table("What was done", ["note"], [[one] for one in found.notes])])
+
+
+_IMPORT = ("training", "Import", "imported", _imported)
 
 
 def _confusion(title: str, matrix: Sequence[Sequence[int]], labels: list[str]) -> Html:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edge_seq.pipeline.robustness import Robustness, SweepScores
 from edge_seq.scores import words
 from edge_seq.scores.metrics import Estimate, MainScores
@@ -34,8 +36,9 @@ def _draw_score(
     shown = [score(point.shown) for point in sweep.points]
     places = list(range(len(shown)))
     axes.plot(places, [one.value for one in shown], color=colour, marker="o", markersize=4, label=title)
-    if shown[0].low is not None:
-        axes.fill_between(places, [one.low for one in shown], [one.high for one in shown], color=colour, alpha=0.15)
+    # A score without an interval (None) becomes NaN, which leaves a gap.
+    low, high = (np.array(ends, dtype=np.float64) for ends in zip(*((one.low, one.high) for one in shown), strict=True))
+    axes.fill_between(places, low, high, color=colour, alpha=0.15)
     if sweep.points[0].int_model is not None:
         floats = [score(point.float_model).value for point in sweep.points]
         label = f"{title}, {words.FLOAT_MODEL}"

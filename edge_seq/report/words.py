@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from edge_seq.pipeline.config import SIMULATOR
+from edge_seq.pipeline.prepare import TIME_WARNING
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.figures import RunFigures
 from edge_seq.scores import words
@@ -23,7 +24,18 @@ def limits_of(run: RunFigures) -> list[str]:
     )
     if run.config.data.source == SIMULATOR:
         lines.append("Trained on simulated recordings only: no figure here was measured on a real car.")
-    if run.config.training.augmentation.rotation == "none":
+    if run.config.start_from is not None:
+        lines.append(
+            f"Its training began with the model of {run.config.start_from}: recordings that this was trained on may be "
+            "among those of the test part."
+        )
+    if run.imported is not None:
+        lines.append(
+            f"Imported from {run.imported.file} ({run.imported.format}): the recordings that it was trained on are not "
+            "known here, and may be among those of the test part."
+        )
+        lines += run.imported.warnings
+    elif run.config.training.augmentation.rotation == "none":
         lines.append("Trained for one mounting of the sensor: it has not seen the signals of a rotated sensor.")
     test = next((side for side in run.sides if side.name == "test"), None)
     if test is not None:
@@ -32,6 +44,8 @@ def limits_of(run: RunFigures) -> list[str]:
         lines += (
             [f"Classes with fewer than 100 test windows: {some_of(few)}; their scores are uncertain."] if few else []
         )
+    if run.config.data.split == "time_blocks":
+        lines.append(f"{TIME_WARNING[0].upper()}{TIME_WARNING[1:]}.")
     if run.metrics is not None:
         lines += _limits_of_metrics(run.metrics)
     stage = run.model.readout.decision
@@ -47,7 +61,7 @@ def limits_of(run: RunFigures) -> list[str]:
 
 
 def _limits_of_metrics(metrics: Evaluation) -> list[str]:
-    lines = [] if metrics.note.warning is None else [metrics.note.warning]
+    lines = [] if metrics.note.warning in (None, TIME_WARNING) else [str(metrics.note.warning)]
     recalls = {one.label: one.recall for one in metrics.shown.classes if one.recall is not None}
     if recalls:
         worst = min(recalls, key=lambda label: recalls[label])
@@ -93,7 +107,8 @@ def summary_rows(run: RunFigures) -> list[list[str]]:
     for one in run.measure.targets if run.measure is not None else ():
         if one.measured is not None and one.measured.flash_bytes is not None:
             over = ", OVER BUDGET" if one.over_budget else ""
-            sizes = f"{one.measured.flash_bytes:,} bytes of flash, {one.measured.ram_bytes:,} of RAM"
+            ram = one.measured.ram_bytes
+            sizes = f"{one.measured.flash_bytes:,} bytes of flash, {'-' if ram is None else f'{ram:,}'} of RAM"
             rows.append([one.found.target, f"{sizes}{over}"])
     return rows
 

@@ -35,7 +35,7 @@ CLASS_COLUMNS = (
 
 @dataclass(frozen=True)
 class SplitNote(Result):
-    """What stands beside every score.
+    """Remarks that stand beside every score.
 
     Attributes:
         split: kind of split that the test part comes from.

@@ -12,3 +12,12 @@ def percent(value: float | None) -> str:
     ('50.0 %', '-')
     """
     return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Write a number with its noun, and with a verb where one follows.
+
+    >>> counted(1, "group"), counted(2000, "group"), counted(1, "class has", "classes have")
+    ('1 group', '2,000 groups', '1 class has')
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

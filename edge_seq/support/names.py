@@ -5,6 +5,7 @@ Names are written unchanged to terminals, C, HTML and models, so control charact
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MAX_CHARACTERS = 255
@@ -42,3 +43,12 @@ def check_name(name: str, error: type[Exception], *, what: str, remedy: str) -> 
 def is_printable(character: str) -> bool:
     """True for what :meth:`str.isprintable` accepts, spaces of any width, and zero-width joiners and non-joiners."""
     return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"
+
+
+def natural_key(text: str) -> tuple[tuple[int, str], ...]:
+    """Sort key that puts ``s10`` after ``s9``.
+
+    >>> sorted(["s10", "s9"], key=natural_key)
+    ['s9', 's10']
+    """
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text) if part)

@@ -19,8 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from edge_seq.support.errors import ConfigError, ModelError
-from edge_seq.support.files import write_atomically
+from edge_seq.support.files import json_text, write_atomically
+from edge_seq.support.results import from_plain
 from edge_seq.training.config import TrainingConfig
+from edge_seq.training.record import TrainingProgress
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 FORMAT = "edge_seq.training.checkpoint/1"
@@ -33,11 +35,11 @@ class Checkpoint:
     """State of a training between two epochs.
 
     Attributes:
-        progress: history and best epoch, as plain JSON values.
+        progress: history and best epoch.
         tensors: weights, averaged weights, best weights and optimiser moments, by section and name.
     """
 
-    progress: dict[str, Any]
+    progress: TrainingProgress
     tensors: dict[str, Arrays]
 
 
@@ -58,7 +60,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, config: TrainingConfi
         "config": config.model_dump_json(),
         "fingerprint": fingerprint,
         "edge_seq": importlib.metadata.version("edge-seq"),
-        "progress": json.dumps(checkpoint.progress),
+        "progress": json_text(checkpoint.progress, indent=None),
     }
     write_atomically(path, save(flat, metadata=metadata))
 
@@ -88,9 +90,10 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
             "the start"
         )
     try:
-        written_under, progress = json.loads(metadata["config"]), json.loads(metadata["progress"])
+        written_under = json.loads(metadata["config"])
+        progress = from_plain(TrainingProgress, json.loads(metadata["progress"]))
         written_with, written_by = metadata["fingerprint"], metadata.get("edge_seq", "an older version")
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"checkpoint {path} has unreadable metadata ({type(error).__name__}: {error}). Delete it to train from the "
             "start"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ from edge_seq.training.augment import Augmenter, augment
 from edge_seq.training.checkpoint import Arrays, Checkpoint, load_checkpoint, save_checkpoint
 from edge_seq.training.config import TrainingConfig
 from edge_seq.training.modules import SequenceClassifier
-from edge_seq.training.record import EpochRecord
+from edge_seq.training.record import EpochRecord, TrainingProgress
 from edge_seq.training.stored import StoredFeatures, StoredLabels
 
 _PREDICTION_BATCH = 1024
@@ -339,8 +338,7 @@ def _snapshot(run: _Run) -> Checkpoint:
     tensors: dict[str, Arrays] = {
         section: {name: value.detach().numpy() for name, value in state.items()} for section, state in sections.items()
     }
-    history = [dataclasses.asdict(record) for record in run.history]
-    return Checkpoint({"best_epoch": run.best_epoch, "history": history}, {**tensors, "optimizer": moments})
+    return Checkpoint(TrainingProgress(run.best_epoch, tuple(run.history)), {**tensors, "optimizer": moments})
 
 
 def _restore(run: _Run, checkpoint: Checkpoint) -> None:
@@ -349,8 +347,7 @@ def _restore(run: _Run, checkpoint: Checkpoint) -> None:
 
     run.module.load_state_dict(section("weights"))
     run.average, run.best = section("average"), section("best")
-    run.best_epoch = checkpoint.progress["best_epoch"]
-    run.history = [EpochRecord(**record) for record in checkpoint.progress["history"]]
+    run.best_epoch, run.history = checkpoint.progress.best_epoch, list(checkpoint.progress.history)
     state: dict[int, dict[str, Tensor]] = {}
     for full_name, value in section("optimizer").items():
         index, _, name = full_name.partition("/")

@@ -63,6 +63,19 @@ class TrainingResult:
     seconds: float = dataclasses.field(compare=False)
 
 
+@dataclass(frozen=True)
+class Start:
+    """A trained network that a training begins with.
+
+    Attributes:
+        state_dict: weights of a :class:`SequenceClassifier` by torch's names, float32.
+        normalisation: mean and scale that they were trained with.
+    """
+
+    state_dict: Mapping[str, NDArray[np.float32]]
+    normalisation: Normalisation
+
+
 def train(
     train: Windows,
     validation: Windows | None,
@@ -71,6 +84,7 @@ def train(
     config: TrainingConfig,
     *,
     build: Callable[[], nn.Module] | None = None,
+    start: Start | None = None,
     checkpoint_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainingResult:
@@ -85,6 +99,8 @@ def train(
         num_classes: K.
         config: all other options.
         build: makes another network, from features float32 [B, T, C] to logits [B, K]; called after torch is seeded.
+        start: network to begin with, of the shape that ``config`` says; its normalisation is kept. None draws first
+            weights, and computes the normalisation.
         checkpoint_dir: folder in which ``checkpoint.safetensors`` is written after each epoch, and from which the
             training resumes; None writes none.
         progress: called with the record of each epoch.
@@ -94,15 +110,18 @@ def train(
         ConfigError: options do not fit each other or the data, or the checkpoint is of another training.
         ModelError: the checkpoint is damaged.
     """
-    build = build or (lambda: first_weights(contract, num_classes, config))
+    build = build or (lambda: first_weights(contract, num_classes, config, start))
     started = time.perf_counter()
     verify_contract(contract)
     check_windows(train, contract, num_classes, role="training")
     if validation is not None:
         check_windows(validation, contract, num_classes, role="validation")
-    gains = gains_of(contract, config.input_gain, config.channel_gains)
-    pieces = (preprocessed_counts(block, contract) for block in blocks(train.counts))
-    normalisation = fit_normalisation_in_pieces(pieces, gain=gains)
+    if start is not None:
+        normalisation = start.normalisation
+    else:
+        gains = gains_of(contract, config.input_gain, config.channel_gains)
+        pieces = (preprocessed_counts(block, contract) for block in blocks(train.counts))
+        normalisation = fit_normalisation_in_pieces(pieces, gain=gains)
     augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
     fitted = fit(
         build,
@@ -114,7 +133,7 @@ def train(
         checkpoint_path=None if checkpoint_dir is None else checkpoint_dir / CHECKPOINT_NAME,
         fingerprint=""
         if checkpoint_dir is None
-        else _fingerprint(build, train, validation, contract, num_classes, config),
+        else _fingerprint(build, start, train, validation, contract, num_classes, config),
         progress=progress,
     )
     return TrainingResult(
@@ -131,15 +150,20 @@ def train(
     )
 
 
-def first_weights(contract: SensorContract, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
-    """Build the network with its initial weights, drawn from torch's global generator."""
+def first_weights(
+    contract: SensorContract, num_classes: int, config: TrainingConfig, start: Start | None = None
+) -> SequenceClassifier:
+    """Build the network with its initial weights: those of ``start``, or drawn from torch's global generator."""
     module = build_classifier(contract.num_channels, num_classes, config)
     if config.front and int(module.steps_after(contract.window_length)[-1]) == 0:
         raise ConfigError(
             f"training: the layers of training.front give no output in a window of {contract.window_length} samples; "
             "make their kernels and strides smaller, or the window longer"
         )
-    initialise(module, config.initialisation, window_length=contract.window_length)
+    if start is None:
+        initialise(module, config.initialisation, window_length=contract.window_length)
+    else:
+        _load(module, start.state_dict)
     return module
 
 
@@ -215,12 +239,21 @@ def logits_of_weights(
         ContractError: the counts are not int16 [B, T, C] with the contract's C.
     """
     module = build_classifier(contract.num_channels, num_classes, config)
+    _load(module, state_dict)
+    features = normalise(preprocessed_counts(counts, contract), normalisation)
+    return predict_module(module.eval(), torch.from_numpy(features))
+
+
+def _load(module: nn.Module, state_dict: Mapping[str, NDArray[np.float32]]) -> None:
+    """Load weights into a network.
+
+    Raises:
+        ModelError: they do not fit it.
+    """
     try:
         module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state_dict.items()})
     except RuntimeError as error:
         raise ModelError(f"loading saved weights: they do not fit the configured network ({error})") from error
-    features = normalise(preprocessed_counts(counts, contract), normalisation)
-    return predict_module(module.eval(), torch.from_numpy(features))
 
 
 def package_versions() -> dict[str, str]:
@@ -251,6 +284,7 @@ def _labelled(windows: Windows, contract: SensorContract, normalisation: Normali
 
 def _fingerprint(
     build: Callable[[], nn.Module],
+    start: Start | None,
     train: Windows,
     validation: Windows | None,
     contract: SensorContract,
@@ -261,6 +295,10 @@ def _fingerprint(
     with torch.random.fork_rng(devices=[]):
         shapes = {name: list(value.shape) for name, value in build().state_dict().items()}
     digest = hashlib.sha256(json.dumps([contract_to_dict(contract), num_classes, shapes], sort_keys=True).encode())
+    if start is not None:
+        digest.update(repr(start.normalisation).encode())
+        for name, weights in sorted(start.state_dict.items()):
+            digest.update(name.encode() + weights.tobytes())
     for windows in (train, validation):
         if windows is not None:
             for block in blocks(windows.counts):

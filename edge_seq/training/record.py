@@ -17,3 +17,11 @@ class EpochRecord:
     validation_accuracy: float | None
     validation_macro_f1: float | None
     seconds: float = dataclasses.field(compare=False)
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Records of the epochs that are done, and the number of the best one, counted from 1; 0 before the first."""
+
+    best_epoch: int
+    history: tuple[EpochRecord, ...]

@@ -14,7 +14,9 @@ from edge_seq.data.window_file import load_windows
 from edge_seq.ir.model import FloatModel
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.logits import probabilities_of
+from edge_seq.pipeline.prepare import split_note, with_split_of_source
 from edge_seq.scores import words
+from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions
 from edge_seq.scores.paired import PairedScores, confusion_by_group, paired_scores
 from edge_seq.support.display import ShownAsTables, Table
@@ -99,7 +101,7 @@ class CrossValidation(Result, ShownAsTables):
     Attributes:
         folds: number of folds.
         repeats: number of cross-validations with other folds.
-        split: kind of split, ``group``.
+        note: kind of split, ``group`` or ``time_blocks``, with a warning where the evidence is weaker.
         models: scores of the configuration.
         random_forest: scores of the random forest on the same folds; None if it was not asked for.
         against: scores of the second configuration on the same folds; None if there is none.
@@ -108,7 +110,7 @@ class CrossValidation(Result, ShownAsTables):
 
     folds: int
     repeats: int
-    split: str
+    note: SplitNote = field(metadata=written(inline=True))
     models: ValidatedConfig = field(metadata=written(inline=True))
     random_forest: ValidatedModel | None = field(default=None, metadata=written(unless_none=True))
     against: ValidatedConfig | None = field(default=None, metadata=written(unless_none=True))
@@ -130,15 +132,24 @@ class CrossValidation(Result, ShownAsTables):
             for name, model in self.classifiers().items()
             for number, one in enumerate(model.repeats, start=1)
         ]
-        tables = [Table(f"{self.folds} folds by group", ["", *words.WINDOW_SCORES.values()], rows)]
+        tables = [Table(f"{self.folds} folds by {self._units}", ["", *words.WINDOW_SCORES.values()], rows)]
         if self.differences is not None:
             less = [
                 [f"{one.better} less {one.than}", one.scores.accuracy.text(), one.scores.macro_f1.text()]
                 for one in self.differences
             ]
-            title = "differences on the same windows, mean over repeats (95 % intervals over groups)"
+            units = "groups" if self.note.split == "group" else "blocks"
+            title = f"differences on the same windows, mean over repeats (95 % intervals over {units})"
             tables.append(Table(title, ["", words.ACCURACY, words.MACRO_F1], less))
         return tables
+
+    @property
+    def _units(self) -> str:
+        return "group" if self.note.split == "group" else "blocks of time"
+
+    def warned(self) -> str | None:
+        """Warning of the split, if there is one."""
+        return self.note.warning
 
 
 AGAINST_FLOAT, AGAINST_INT = f"second {words.FLOAT_MODEL}", f"second {words.INT_MODEL}"
@@ -168,6 +179,9 @@ def cross_validate(
 ) -> CrossValidation:
     """Train and quantize every fold of every repeat, and score the predictions of a repeat together.
 
+    Where the configuration or its data source asks for blocks of time (``split = "time_blocks"``), folds are blocks of
+    time; the result then has a warning that this is weaker evidence.
+
     Each fold is a run in ``path/repeat_<r>/fold_<k>``, so that an interrupted cross-validation resumes. Runs of the
     second configuration are in ``path/against``. Repeat r takes ``split_seed + r`` for the folds and
     ``training.seed + r`` for the training. A test part that the data source gives stays untouched.
@@ -186,17 +200,27 @@ def cross_validate(
         The scores, which are also written to cross_validation.json. Intervals are 95 %, from resampling groups.
 
     Raises:
-        ConfigError: folds or repeats are out of range, or a split is not by group.
+        ConfigError: folds or repeats are out of range, a split is neither by group nor by time, or a training would
+            begin with a trained model.
         DataError: the second configuration has other windows, or as the steps say.
         ToolError: the random forest is asked for and scikit-learn is not installed, or as the steps say.
         ContractError, ModelError: as the steps say.
     """
     if folds < 2 or repeats < 1:
         raise ConfigError(f"cross-validation: {folds} folds, {repeats} repeats; give at least 2 folds and 1 repeat")
-    configs = {path: config} if against is None else {path: config, path / "against": against}
+    config = with_split_of_source(config)
+    configs = {path: config} if against is None else {path: config, path / "against": with_split_of_source(against)}
     for one in configs.values():
-        if one.data.split != "group":
-            raise ConfigError(f"cross-validation: split is {one.data.split!r}; it is by group, leave data.split out")
+        if one.data.split not in ("group", "time_blocks"):
+            raise ConfigError(
+                f"cross-validation: split is {one.data.split!r}; folds are by group or by blocks of time, so leave "
+                "data.split out or set it to time_blocks"
+            )
+        if one.start_from is not None:
+            raise ConfigError(
+                f"cross-validation: start_from is {one.start_from!r}, a model that has learnt from recordings of every "
+                "fold, so that the scores would be too good; leave it out"
+            )
     if forest and sklearn_version() is None:
         raise ToolError(
             "cross-validate --forest needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"
@@ -220,7 +244,7 @@ def cross_validate(
             parts.append(_predict(runs, forest_seed=config.training.seed + repeat if forest else None))
         made.append(_pool(parts))
     progress(total, total, "done")
-    result = _score(made, names, folds=folds, seed=config.training.seed)
+    result = _score(made, names, folds=folds, seed=config.training.seed, note=split_note(config))
     save_json(path / "cross_validation.json", result)
     return result
 
@@ -285,7 +309,9 @@ def _pool(parts: Sequence[_Repeat]) -> _Repeat:
     )
 
 
-def _score(made: Sequence[_Repeat], labels: tuple[str, ...], *, folds: int, seed: int) -> CrossValidation:
+def _score(
+    made: Sequence[_Repeat], labels: tuple[str, ...], *, folds: int, seed: int, note: SplitNote
+) -> CrossValidation:
     def model(name: str) -> ValidatedModel:
         found = [
             evaluate_predictions(one.labels, one.probabilities[name], one.groups, label_names=labels, seed=seed)
@@ -316,7 +342,7 @@ def _score(made: Sequence[_Repeat], labels: tuple[str, ...], *, folds: int, seed
     return CrossValidation(
         folds=folds,
         repeats=len(made),
-        split="group",
+        note=note,
         models=ValidatedConfig(model(words.FLOAT_MODEL), model(words.INT_MODEL)),
         random_forest=model(words.RANDOM_FOREST) if words.RANDOM_FOREST in there else None,
         against=ValidatedConfig(model(AGAINST_FLOAT), model(AGAINST_INT)) if AGAINST_INT in there else None,

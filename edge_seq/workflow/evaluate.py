@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import Windows
+from edge_seq.data.recording import SIDES, Windows
 from edge_seq.data.stored import blocks
 from edge_seq.data.window_file import load_windows, windows_hash
 from edge_seq.data.windows import make_windows
@@ -31,6 +31,7 @@ from edge_seq.workflow.folder import (
     load_run_int,
     load_run_training,
     note_of_run,
+    require_recordings,
     temperature_of_run,
     writes_to_run,
 )
@@ -69,6 +70,7 @@ def evaluate_run(
         ConfigError, DataError, ModelError: as the steps say.
         ToolError: baselines are to be scored and scikit-learn is missing.
     """
+    require_recordings(run, doing="evaluating")
     path = run.windows(side)
     model = load_run_float(run)
     windows = load_windows(path, num_classes=model.num_classes)
@@ -114,6 +116,8 @@ def evaluate_recordings(
 
 def note_of_others(run: RunFolder, windows: Windows) -> SplitNote:
     """Note for scores on other recordings than those of the run, with a warning if training windows are among them."""
+    if not run.windows("train").is_file():  # an imported network, of which the training windows are not known
+        return SplitNote(OTHER_RECORDINGS)
     train = load_windows(run.windows("train"))
     known = {hash(window.tobytes()) for block in blocks(train.counts) for window in block}
     moving = (window for window in windows.counts if (window != window[0]).any())  # still ones may be equal by chance
@@ -141,8 +145,11 @@ def _evaluate(
     quantized = load_run_int(run) if run.int_model.is_file() else None
     config = load_run_config(run)
     seed = config.training.seed
-    train = load_windows(run.windows("train"), num_classes=model.num_classes)
-    key = _baselines_key(model, train, windows, seed)
+    train = None
+    if run.windows("train").is_file() or side in SIDES:  # an imported network may have none, and scores others' windows
+        train = load_windows(run.windows("train"), num_classes=model.num_classes)
+    baselines = baselines and train is not None
+    key = "" if train is None else _baselines_key(model, train, windows, seed)
     forest_by = sklearn_version()
     kept = next((found for found in earlier if _same_baselines(found, key, forest_by)), None)
     if baselines and kept is None and forest_by is None:
@@ -166,23 +173,25 @@ def _evaluate(
     majority = forest = grown_by = None
     if kept is not None:
         majority, forest, grown_by = kept.majority, kept.random_forest, kept.baselines_by
-    elif baselines:
+    elif baselines and train is not None:
         from edge_seq.training.baselines import majority_baseline, random_forest_baseline
 
         count, classes = len(windows.labels), model.num_classes
         grown_by = forest_by
         majority = score(majority_baseline(train.labels, count, classes))
         forest = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
-    of_training = training_accuracy_of(run, model, train)
+    of_training = None if train is None else training_accuracy_of(run, model, train)
     shown = int_scores or float_scores
-    advice = advise(
-        config,
-        model.contract,
-        accuracy=shown.accuracy.value,
-        forest=None if forest is None else forest.accuracy.value,
-        training=of_training,
-        training_windows=len(train.labels),
-    )
+    advice: tuple[str, ...] = ()  # an imported network was not trained with the options that advice names
+    if not run.imported.is_file() and train is not None and of_training is not None:
+        advice = advise(
+            config,
+            model.contract,
+            accuracy=shown.accuracy.value,
+            forest=None if forest is None else forest.accuracy.value,
+            training=of_training,
+            training_windows=len(train.labels),
+        )
     results = Evaluation(
         side=side,
         training_accuracy=of_training,

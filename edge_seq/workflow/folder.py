@@ -65,6 +65,11 @@ class RunFolder:
         return self.path / "weights.torch.safetensors"
 
     @property
+    def imported(self) -> Path:
+        """Path of the table of an imported model: where it came from and what it was checked against."""
+        return self.path / "import.json"
+
+    @property
     def float_model(self) -> Path:
         """Path of the float model."""
         return self.path / "model.float.safetensors"
@@ -161,7 +166,10 @@ def open_run(path: Path) -> RunFolder:
     """
     run = RunFolder(path)
     if not run.config.is_file():
-        raise ConfigError(f"{path} is not the folder of a run: it has no config.toml. Make a run with: edge-seq train")
+        raise ConfigError(
+            f"{path} is not the folder of a run: it has no config.toml. Make a run with: "
+            "edge-seq train, or edge-seq import"
+        )
     return run
 
 
@@ -209,6 +217,19 @@ def load_run_config(run: RunFolder) -> RunConfig:
     from edge_seq.pipeline.config import read_config
 
     return read_config(run.config)
+
+
+def require_recordings(run: RunFolder, *, doing: str) -> None:
+    """Check that a run has windows.
+
+    Raises:
+        ConfigError: it was imported with a contract alone.
+    """
+    if run.imported.is_file() and not run.calibration_streams.is_file():
+        raise ConfigError(
+            f"{doing} {run.path.name}: it was imported with a contract alone, so it has no recordings; import the "
+            "network again with --data SOURCE.toml"
+        )
 
 
 def save_run_config(run: RunFolder, config: RunConfig) -> None:
@@ -314,6 +335,7 @@ def data_file_for(model: Path, data: str | None) -> DataFile | None:
     return DataFile(load_source(file), file)
 
 
+IMPORTED = "the model was imported as it is; no temperature was fitted"
 NO_RECORD = "the run holds no record of its training, so its temperature is not known; train it again"
 
 
@@ -324,7 +346,9 @@ def temperature_of_run(run: RunFolder) -> Temperature:
         DataError: training.json is damaged.
     """
     training = load_run_training(run)
-    return Temperature(note=NO_RECORD) if training is None else training.temperature
+    if training is None:
+        return Temperature(note=IMPORTED if run.imported.is_file() else NO_RECORD)
+    return training.temperature
 
 
 def note_of_run(run: RunFolder) -> SplitNote:

@@ -19,7 +19,14 @@ from edge_seq.pipeline.models import (
 )
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.folder import RunFolder, load_run_float, note_of_run, temperature_of_run, writes_to_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_float,
+    note_of_run,
+    require_recordings,
+    temperature_of_run,
+    writes_to_run,
+)
 
 Progress = Callable[[int, int, str], None]
 
@@ -39,6 +46,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> Qua
         ConfigError, ModelError, DataError: as the steps say.
     """
     total = QUANTIZE_STEPS + 1
+    require_recordings(run, doing="quantizing")
     model = load_run_float(run)
     side = cost_side(lambda side: run.windows(side).is_file())
     windows = load_windows(run.windows(side), num_classes=model.num_classes)

@@ -20,6 +20,7 @@ from edge_seq.ir.describe import describe
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
 from edge_seq.parity.c_rungs import TARGET_RUNG
+from edge_seq.parity.imported import ImportSummary
 from edge_seq.parity.ladder import Ladder
 from edge_seq.pipeline.decision_search import Decision
 from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
@@ -78,6 +79,7 @@ def gather_comparison(path: Path) -> ComparisonFigures:
 class _Tables:
     """Results that the commands wrote to a run; None if the step was not run. Fields as in :class:`RunFigures`."""
 
+    imported: ImportSummary | None
     training: TrainingSummary | None
     quantization: QuantizationSummary | None
     metrics: Evaluation | None
@@ -95,6 +97,7 @@ def _load(path: Path, kind: type[_Kind]) -> _Kind | None:
 def _tables(run: RunFolder) -> _Tables:
     paths = _paths(run)
     return _Tables(
+        imported=_load(paths["imported"], ImportSummary),
         training=_load(paths["training"], TrainingSummary),
         quantization=_load(paths["quantization"], QuantizationSummary),
         metrics=_load(paths["metrics"], Evaluation),
@@ -129,6 +132,7 @@ def gather_run(run: RunFolder) -> RunFigures:
         ),
         hashes=_hashes(run, float_model, int_model, tables),
         versions={
+            **({} if tables.imported is None else tables.imported.versions),
             **({} if tables.training is None else tables.training.versions),
             "edge_seq, of this page": importlib.metadata.version("edge-seq"),
         },
@@ -143,6 +147,7 @@ def gather_run(run: RunFolder) -> RunFigures:
 def _paths(run: RunFolder) -> dict[str, Path]:
     """Path of the table of each section."""
     return {
+        "imported": run.imported,
         "training": run.training,
         "quantization": run.quantization,
         "metrics": run.metrics("test"),
@@ -166,6 +171,8 @@ def _steps(run: RunFolder) -> dict[str, str]:
         "verify": f"{run.command('export')} && {run.command('verify')}",
         "measure": f"{run.command('measure')} --target cortex_m4",
     }
+    if run.imported.is_file():
+        del steps["training"]
     if not run.windows("validation").is_file():
         del steps["decision"]  # it is chosen on validation recordings
     return steps
@@ -234,7 +241,8 @@ def _stale(
 
 def _commands(run: RunFolder, tables: _Tables) -> tuple[str, ...]:
     """Commands from the configuration to this report, with the options that the tables record."""
-    lines = [run.command("train"), run.command("quantize")]
+    first = run.command("train") if tables.imported is None else tables.imported.command
+    lines = [first, run.command("quantize")]
     search = None if tables.decision is None else tables.decision.search
     if search is not None:
         options = f" --max-extra-delay-s {search.max_extra_delay_s:g}"

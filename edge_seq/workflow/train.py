@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import safetensors.numpy
+import tomli_w
 
 from edge_seq.data.recording import SIDES
+from edge_seq.data.source import load_source
 from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import canonical_json
@@ -21,7 +23,14 @@ from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.support.lock import LOCK
 from edge_seq.training.record import EpochRecord
-from edge_seq.workflow.folder import RunFolder, load_run_config, save_run_config, writing
+from edge_seq.workflow.folder import (
+    RunFolder,
+    load_run_config,
+    load_run_float,
+    open_run,
+    save_run_config,
+    writing,
+)
 
 
 def start_run(path: Path, config: RunConfig) -> RunFolder:
@@ -67,7 +76,7 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
     save_run_config(run, config)
     save_json(run.data_hashes, hashes)
     if config.data.source != SIMULATOR:
-        write_atomically(run.data_source, Path(config.data.source).read_bytes())
+        write_atomically(run.data_source, _copy_of_source(Path(config.data.source)))
     for side in SIDES:
         if side in sides:
             save_windows(run.windows(side), sides[side])
@@ -76,9 +85,38 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
     write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
 
 
+def _copy_of_source(path: Path) -> str:
+    """Copy of a data source, whose ``path`` means the same from any folder."""
+    table = load_source(path).model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    table["path"] = str((path.parent / table["path"]).absolute())
+    return f"# Copy of {path.name}, made by edge-seq train.\n{tomli_w.dumps(table)}"
+
+
 def _holds_results(run: RunFolder) -> bool:
     """True if at least one epoch was trained in the run."""
     return run.float_model.is_file() or (run.checkpoint_dir.is_dir() and any(run.checkpoint_dir.iterdir()))
+
+
+FINE_TUNING_RATE = 0.001  # peak of the learning rate, a tenth of that of a training with random weights
+
+
+def fine_tuning_options(start: RunFolder) -> tuple[Path, list[str]]:
+    """Configuration and overrides of a training that begins with the model of a run.
+
+    Args:
+        start: Folder of a run, imported or trained.
+
+    Raises:
+        ConfigError: it holds no model.
+        ModelError: a training cannot make a network like it.
+    """
+    from edge_seq.frontends.to_torch import training_options
+    from edge_seq.pipeline.config import quote
+
+    options = training_options(load_run_float(start))
+    lines = [f"training.{key}={quote(value) if isinstance(value, str) else value}" for key, value in options.items()]
+    rate = f"training.learning_rate={FINE_TUNING_RATE}"
+    return start.config, [f"start_from={quote(str(start.path.absolute()))}", rate, *lines]
 
 
 def train_run(
@@ -130,6 +168,7 @@ def _train(
         config.training,
         name=config.name,
         at_window_end=config.at_window_end,
+        start=None if config.start_from is None else load_run_float(open_run(Path(config.start_from))),
         checkpoint_dir=run.checkpoint_dir,
         progress=epoch_progress,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from edge_seq.data.window_file import load_windows
 from edge_seq.device.client import Device
 from edge_seq.parity.device_rungs import DEFAULT_STEPS
-from edge_seq.parity.inputs import choose_inputs
+from edge_seq.parity.inputs import EXTREME_WINDOWS, MAX_WINDOWS, choose_inputs
 from edge_seq.parity.ladder import Ladder, write_junit
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
 from edge_seq.support.errors import ConfigError
@@ -21,6 +21,7 @@ from edge_seq.workflow.folder import (
     load_torch_weights,
     writes_to_run,
 )
+from edge_seq.workflow.importing.record import load_imported
 from firmware_export.toolchain.target import Target
 
 Progress = Callable[[int, int, str], None]
@@ -31,8 +32,8 @@ def verify_run(
     run: RunFolder,
     *,
     side: str = "test",
-    max_windows: int = 500,
-    extreme_windows: int = 100,
+    max_windows: int = MAX_WINDOWS,
+    extreme_windows: int = EXTREME_WINDOWS,
     targets: Sequence[Target] = (),
     device: Device | None = None,
     device_steps: int = DEFAULT_STEPS,
@@ -62,6 +63,7 @@ def verify_run(
         raise ConfigError(f"run {run.path.name} holds no exports; run {run.command('export')}")
     config = load_run_config(run)
     limits = config.quantization
+    imported = load_imported(run, float_model)
     ladder = verify_models(
         int_model,
         choose_inputs(
@@ -71,7 +73,8 @@ def verify_run(
         exports=run.exports,
         float_side=FloatSide(
             float_model,
-            TorchWeights(lambda: load_torch_weights(run), config.training),
+            None if imported is not None else TorchWeights(lambda: load_torch_weights(run), config.training),
+            imported,
             min_agreement_rate=limits.min_agreement_rate,
             max_macro_f1_loss=limits.max_macro_f1_loss,
         ),

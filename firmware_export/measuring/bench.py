@@ -11,6 +11,7 @@ from typing import Any
 from edge_seq.ir.kind_names import CellName
 from edge_seq.ir.model import IntModel, weight_bytes
 from edge_seq.support.errors import ToolError
+from edge_seq.support.results import Result, to_plain
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.bench_reference import BenchReference
@@ -20,7 +21,41 @@ from firmware_export.toolchain.target import MissingToolError, Target
 
 
 @dataclass(frozen=True)
-class Check:
+class BenchRow(Result):
+    """Cost of a reference model on a target. What was not measured is None.
+
+    Attributes:
+        model: name of the shape.
+        cell: recurrent cell.
+        target: name of the target.
+        instructions, cycles: executed in a window; one of them is None.
+        instructions_per_mac: instructions for each multiply-accumulate.
+        code_bytes, table_bytes, weight_bytes, ram_bytes: of the linked image, without its harness.
+        stack_bytes: worst case along the call graph.
+        instructions_by_function: instructions (or cycles) of a window, the most costly function first.
+    """
+
+    model: str
+    cell: CellName
+    target: str
+    instructions: int | None
+    cycles: int | None
+    instructions_per_mac: float | None
+    code_bytes: int | None
+    table_bytes: int | None
+    weight_bytes: int | None
+    ram_bytes: int | None
+    stack_bytes: int | None
+    instructions_by_function: dict[str, int]
+
+    @property
+    def code_and_tables(self) -> int | None:
+        """Bytes of code and tables."""
+        return None if self.code_bytes is None or self.table_bytes is None else self.code_bytes + self.table_bytes
+
+
+@dataclass(frozen=True)
+class Check(Result):
     """A limit and the measured value.
 
     Attributes:
@@ -36,6 +71,8 @@ class Check:
     aim: float | None
     found: float | None
     note: str = ""
+
+    derived = ("met", "aim_met")
 
     @property
     def met(self) -> bool | None:
@@ -59,7 +96,7 @@ class Bench:
         reference: figures of other engines, and limits; None if there was nothing to compare with.
     """
 
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[BenchRow, ...]
     checks: tuple[Check, ...]
     skipped: tuple[str, ...]
     reference: BenchReference | None = None
@@ -71,28 +108,28 @@ class Bench:
 
     def to_dict(self) -> dict[str, Any]:
         """The results, ready for JSON."""
-        checks = [{**vars(check), "met": check.met, "aim_met": check.aim_met} for check in self.checks]
-        return {"holds": self.holds, "rows": list(self.rows), "checks": checks, "skipped": list(self.skipped)}
+        results = {"holds": self.holds, "rows": self.rows, "checks": self.checks, "skipped": self.skipped}
+        return {key: to_plain(value) for key, value in results.items()}
 
 
-def bench_row(model: str, cell: CellName, found: Measurement) -> dict[str, Any]:
+def bench_row(model: str, cell: CellName, found: Measurement) -> BenchRow:
     """One row of the table of results."""
     macs = SHAPES[model].macs(cell)
     sizes = found.sizes
-    return {
-        "model": model,
-        "cell": cell,
-        "target": found.target,
-        "instructions": found.instructions,
-        "cycles": found.cycles,
-        "instructions_per_mac": None if found.instructions is None else round(found.instructions / macs, 3),
-        "code_bytes": sizes and sizes.code,
-        "table_bytes": sizes and sizes.tables,
-        "weight_bytes": sizes and sizes.weights,
-        "ram_bytes": sizes and sizes.ram,
-        "stack_bytes": found.stack_bytes,
-        "instructions_by_function": dict(found.steps.by_function.most_common()) if found.steps else {},
-    }
+    return BenchRow(
+        model=model,
+        cell=cell,
+        target=found.target,
+        instructions=found.instructions,
+        cycles=found.cycles,
+        instructions_per_mac=None if found.instructions is None else round(found.instructions / macs, 3),
+        code_bytes=None if sizes is None else sizes.code,
+        table_bytes=None if sizes is None else sizes.tables,
+        weight_bytes=None if sizes is None else sizes.weights,
+        ram_bytes=None if sizes is None else sizes.ram,
+        stack_bytes=found.stack_bytes,
+        instructions_by_function=dict(found.steps.by_function.most_common()) if found.steps else {},
+    )
 
 
 def run_bench(
@@ -158,17 +195,17 @@ def _is_too_large(error: ToolError) -> bool:
     return any(words in text for words in ("overflowed by", "will not fit in region", "end beyond the first 64 kB"))
 
 
-def _find(rows: Sequence[dict[str, Any]], model: str, cell: str, target: str) -> dict[str, Any] | None:
-    wanted = (model, cell, target)
-    return next((row for row in rows if (row["model"], row["cell"], row["target"]) == wanted), None)
+def find_row(rows: Sequence[BenchRow], model: str, cell: str, target: str) -> BenchRow | None:
+    """Find the row of a model on a target; None if it was not measured."""
+    return next((row for row in rows if (row.model, row.cell, row.target) == (model, cell, target)), None)
 
 
-def _instruction_checks(reference: BenchReference, rows: Sequence[dict[str, Any]]) -> list[Check]:
+def _instruction_checks(reference: BenchReference, rows: Sequence[BenchRow]) -> list[Check]:
     checks = []
     for limit in reference.limits:
         model, cell, target = limit.model, limit.cell, limit.target
-        row = _find(rows, model, cell, target)
-        found = None if row is None else row["instructions"]
+        row = find_row(rows, model, cell, target)
+        found = None if row is None else row.instructions
         note = "not measured" if found is None else ""
         what = f"{target} {model} {cell}: instructions of a window"
         checks.append(Check(what, limit.must, limit.aim, found, note))
@@ -176,30 +213,29 @@ def _instruction_checks(reference: BenchReference, rows: Sequence[dict[str, Any]
 
 
 def _byte_checks(
-    reference: BenchReference, rows: Sequence[dict[str, Any]], weights: dict[tuple[str, CellName], int]
+    reference: BenchReference, rows: Sequence[BenchRow], weights: dict[tuple[str, CellName], int]
 ) -> list[Check]:
     limits = reference.bytes
     target, model = limits.target, limits.model
     checks = []
     for cell in CELLS:
-        row = _find(rows, model, cell, target)
+        row = find_row(rows, model, cell, target)
         if row is None:
             continue
-        both = row["code_bytes"] + row["table_bytes"]
         needed = weights[model, cell]
         checks += [
             Check(
                 f"{target} {model} {cell}: bytes of code and tables",
                 limits.code_and_tables,
                 limits.code_and_tables_aim,
-                both,
+                row.code_and_tables,
             ),
-            Check(f"{target} {model} {cell}: bytes of RAM", limits.ram, None, row["ram_bytes"]),
+            Check(f"{target} {model} {cell}: bytes of RAM", limits.ram, None, row.ram_bytes),
             Check(
                 f"{target} {model} {cell}: bytes of weights (the model's weights and biases have {needed:,})",
                 int(needed * (1 + limits.weights_over)),
                 None,
-                row["weight_bytes"],
+                row.weight_bytes,
             ),
         ]
     return checks
@@ -222,14 +258,14 @@ def _byte_subject(
 
 
 def _builds_for_checks(
-    reference: BenchReference, subject: _Subject, folder: Path, rows: Sequence[dict[str, Any]]
+    reference: BenchReference, subject: _Subject, folder: Path, rows: Sequence[BenchRow]
 ) -> list[Check]:
     """Checks that need additional builds: with -Os, and with a window twice as long."""
     limits, checks = reference.bytes, []
     small = subject.target.model_copy(update={"optimization": "-Os"})
     for cell, (model, exported) in subject.exported.items():
-        row = _find(rows, subject.model, cell, subject.target.name)
-        if row is None:
+        row = find_row(rows, subject.model, cell, subject.target.name)
+        if row is None or row.ram_bytes is None:
             continue
         where = f"{subject.target.name} {subject.model} {cell}"
         sizes = measure(exported, model, small, steps=1).sizes
@@ -241,5 +277,5 @@ def _builds_for_checks(
         export_c(longer, make_golden(longer, reference_counts(shape, windows=1)), output)
         sizes = measure(output, longer, subject.target, steps=1).sizes
         what = f"{where}: bytes of RAM, window twice as long"
-        checks.append(Check(what, row["ram_bytes"], None, sizes.ram if sizes else None))
+        checks.append(Check(what, row.ram_bytes, None, sizes.ram if sizes else None))
     return checks

@@ -1,4 +1,4 @@
-"""What the bench compares with: a TOML file with the figures of other engines, and with limits."""
+"""Reference of the bench: a TOML file with the figures of other engines, and with limits."""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from firmware_export.measuring.bench import Bench, Check
+from firmware_export.measuring.bench import Bench, BenchRow, Check, find_row
 from firmware_export.measuring.bench_reference import BenchReference
 
 
@@ -18,8 +17,8 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:,}"
 
 
-def _cost(row: dict[str, Any]) -> str:
-    return f"{row['cycles']:,} cycles" if row["instructions"] is None else f"{row['instructions']:,}"
+def _cost(row: BenchRow) -> str:
+    return f"{row.cycles:,} cycles" if row.instructions is None else f"{row.instructions:,}"
 
 
 def _verdict(met: bool | None, note: str = "") -> str:
@@ -36,10 +35,10 @@ CHECK_COLUMNS = ("what", "found", "limit", "", "goal", "")
 ROW_COLUMNS = ("target", "model", "cell", "instructions", "a MAC", "code", "tables", "weights", "RAM", "stack")
 
 
-def bench_table_row(row: dict[str, Any]) -> list[str]:
+def bench_table_row(row: BenchRow) -> list[str]:
     """Table row of a measurement, under :data:`ROW_COLUMNS`."""
-    sizes = [_number(row[f"{name}_bytes"]) for name in ("code", "table", "weight", "ram", "stack")]
-    return [row["target"], row["model"], row["cell"], _cost(row), _number(row["instructions_per_mac"]), *sizes]
+    sizes = (row.code_bytes, row.table_bytes, row.weight_bytes, row.ram_bytes, row.stack_bytes)
+    return [row.target, row.model, row.cell, _cost(row), _number(row.instructions_per_mac), *map(_number, sizes)]
 
 
 def _peer_rows(bench: Bench, reference: BenchReference) -> list[list[str]]:
@@ -47,12 +46,8 @@ def _peer_rows(bench: Bench, reference: BenchReference) -> list[list[str]]:
     for peer in reference.peers:
         for target, figures in peer.instructions.items():
             for model, instructions in figures.items():
-                ours = [
-                    row["instructions"]
-                    for row in bench.rows
-                    if (row["target"], row["model"], row["cell"]) == (target, model, peer.cell)
-                ]
-                mine = ours[0] if ours else None
+                ours = find_row(bench.rows, model, peer.cell, target)
+                mine = None if ours is None else ours.instructions
                 ratio = "-" if not mine else f"{instructions / mine:.2f}"
                 rows.append([target, model, peer.cell, peer.name, _number(instructions), _number(mine), ratio])
     return sorted(rows)
@@ -68,13 +63,13 @@ def _beside_the_peers(bench: Bench, reference: BenchReference) -> str:
     ]
     ours = [
         [
-            f"edge_seq {row['cell']}",
-            _number(row["code_bytes"] + row["table_bytes"]),
-            _number(row["weight_bytes"]),
-            f"{row['ram_bytes']:,} + stack {row['stack_bytes']:,}",
+            f"edge_seq {row.cell}",
+            _number(row.code_and_tables),
+            _number(row.weight_bytes),
+            f"{_number(row.ram_bytes)} + stack {_number(row.stack_bytes)}",
         ]
         for row in bench.rows
-        if (row["target"], row["model"]) == (reference.bytes.target, reference.bytes.model)
+        if (row.target, row.model) == (reference.bytes.target, reference.bytes.model)
     ]
     columns = ("target", "model", "cell", "peer", "instructions", "ours", "ratio")
     return (

@@ -31,7 +31,9 @@ from firmware_export.toolchain.target import (
     SimavrEmulator,
     Target,
     UnicornEmulator,
+    WasmtimeEmulator,
 )
+from firmware_export.toolchain.wasm_module import WasmModule
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,9 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
         require_answer(program, model)
         if isinstance(program.built, HostProgram):
             return _measure_program(program.built, program, model, stream_for_counting(model, steps))
+        if isinstance(program.built, WasmModule):
+            note = "not measured: WebAssembly is compiled for the processor that it runs on"
+            return Measurement(model.name, target.name, program.detail, None, None, None, None, (note,))
         image = program.built
         elf = image.content
         notes = []
@@ -185,7 +190,7 @@ def _count(image: Image, emulator: Emulator, model: IntModel, counts: NDArray[np
             return count_in_qemu(image, emulator, model, counts)
         case SimavrEmulator():
             return count_in_simavr(image, emulator, model, counts)
-        case QemuUserEmulator() | HostEmulator():
+        case QemuUserEmulator() | WasmtimeEmulator() | HostEmulator():
             raise ToolError(f"measuring {model.name} on {image.target.name}: an image does not run in {emulator.name}")
         case unreachable:
             assert_never(unreachable)

@@ -116,7 +116,7 @@ class TargetReport(Result):
         return Table(f"{one.target}: a window", FUNCTION_COLUMNS, rows)
 
     def lines(self) -> list[str]:
-        """What else there is to say: steps, assumption of the latency, unchecked budgets, notes."""
+        """Further remarks: steps, assumption of the latency, unchecked budgets, notes."""
         lines, one = [], self.measured
         if one is not None and one.steps_counted:
             of_class = [_step_class(*step.values()) for step in one.step_classes]
@@ -145,7 +145,7 @@ class MeasureReport(Result, ShownAsTables):
 
     @property
     def overruns(self) -> list[str]:
-        """What is over budget, in words."""
+        """Exceeded budgets, in words."""
         return [text for one in self.targets for text in one.over_budget]
 
     def tables(self) -> Sequence[Table]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,26 @@ from numpy.typing import NDArray
 from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import ToolError
 from firmware_export.emission.words import word_columns
-from firmware_export.toolchain.image import Image
 
 _FIELDS = 7
 _HASH_BYTES = 32
 MAIL_BYTES = 4 * _FIELDS + _HASH_BYTES
+
+
+class Harnessed(Protocol):
+    """A program with the harness: an image or a WebAssembly module."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the models, in the order of their index."""
+
+    @property
+    def traced(self) -> bool:
+        """True if the trace contains gates too."""
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Size of the harness's buffer."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ def samples_at_once(model: IntModel, *, buffer_bytes: int, traced: bool, keep: b
 
 
 def make_orders(
-    image: Image,
+    image: Harnessed,
     model: IntModel,
     counts: NDArray[np.int16],
     *,
@@ -73,7 +88,7 @@ def make_orders(
     """Yield orders for all samples of ``counts``, window after window; each order holds as many samples as fit.
 
     Args:
-        image: image that contains the model.
+        image: program that contains the model.
         model: model to run.
         counts: raw counts, int16 [B, T, C].
         mark: byte order of the machine, from :func:`order_mark`.
@@ -81,13 +96,12 @@ def make_orders(
         at_once: largest number of samples per order; None for as many as fit.
 
     Raises:
-        ToolError: the buffer is too small for one step, or the target is not a bare machine.
+        ToolError: the buffer is too small for one step.
+        ConfigError: the target is not a bare machine.
     """
-    if image.target.memory is None:
-        raise ToolError(f"running {model.name}: {image.target.name} is not a bare machine")
     flat = counts.reshape(-1, counts.shape[2])
     _, row_words = word_columns(model, traced=image.traced)
-    room = image.target.memory.buffer_bytes
+    room = image.buffer_bytes
     most = samples_at_once(model, buffer_bytes=room, traced=image.traced, keep=keep)
     at_once = most if at_once is None else min(most, at_once)
     index = image.names.index(model.name)

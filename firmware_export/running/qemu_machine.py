@@ -16,12 +16,15 @@ from firmware_export.toolchain.elf import ElfImage
 from firmware_export.toolchain.image import Image
 from firmware_export.toolchain.target import QemuSystemEmulator
 
+_HAS_SOCKETS = hasattr(socket, "AF_UNIX")  # not on Windows
 _MONITOR = "monitor"
 _COUNTER = re.compile(rb"\b(?:R15=|pc +|PC=)([0-9a-f]{8})\b")  # Arm, RISC-V, Xtensa
 
 
 def _running_function(elf: ElfImage, monitor: Path) -> str:
     """Ask QEMU's monitor for the program counter. An empty text if it does not answer."""
+    if not _HAS_SOCKETS:
+        return ""
     answer = b""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -59,7 +62,7 @@ def run_in_qemu(
                 file.write(struct.pack(f"{mark}I", len(order.counts)) + order.counts)
         command = [
             *(emulator.program, *emulator.arguments, "-nographic", "-serial", "null"),
-            *("-monitor", f"unix:{_MONITOR},server=on,wait=off"),
+            *("-monitor", f"unix:{_MONITOR},server=on,wait=off" if _HAS_SOCKETS else "none"),
             *("-semihosting-config", "enable=on,target=native", "-kernel", str(elf)),
         ]
         (folder / "es_out.bin").touch()

@@ -18,6 +18,7 @@ from firmware_export.running.mail import MAIL_BYTES, Order, make_orders, open_an
 from firmware_export.running.qemu_machine import run_in_qemu
 from firmware_export.running.simavr_machine import run_in_simavr
 from firmware_export.running.unicorn_machine import UnicornMachine
+from firmware_export.running.wasm_machine import run_in_wasm
 from firmware_export.toolchain.host import HostProgram, build_host, run_on_host
 from firmware_export.toolchain.image import Image, build_image
 from firmware_export.toolchain.target import (
@@ -28,9 +29,11 @@ from firmware_export.toolchain.target import (
     SimavrEmulator,
     Target,
     UnicornEmulator,
+    WasmtimeEmulator,
     find_emulator,
     find_target_compiler,
 )
+from firmware_export.toolchain.wasm_module import WasmModule, build_wasm
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,13 @@ class TargetProgram:
         target: target that it was built for.
         emulator: emulator that runs it.
         compiler: name of the compiler that built it.
-        built: image for a bare machine, or program for an operating system.
+        built: image for a bare machine, program for an operating system, or WebAssembly module.
     """
 
     target: Target
     emulator: Emulator
     compiler: str
-    built: Image | HostProgram
+    built: Image | HostProgram | WasmModule
 
     @property
     def detail(self) -> str:
@@ -94,6 +97,9 @@ def build_for_target(
                 stack_figures=stack_figures,
             )
             return TargetProgram(target, chosen, image.compiler.name, image)
+        case WasmtimeEmulator():
+            module = build_wasm(folders, output_folder, target, chosen, compiler=compiler, traced=traced)
+            return TargetProgram(target, chosen, module.compiler.name, module)
         case QemuUserEmulator() | HostEmulator():
             tool, choice = find_target_compiler(target, compiler)
             flags = ["-std=c99", target.optimization, *choice.flags, *(f"-D{define}" for define in target.defines)]
@@ -132,16 +138,19 @@ def run_on_target(
         return run_on_host(program.built, model, counts, timeout_s=timeout_s)
     image, where = program.built, program.target.name
     require_usable_counts(model, counts, image.names, where=where)
-    mark = order_mark(image.content.byte_order)
+    mark = "<" if isinstance(image, WasmModule) else order_mark(image.content.byte_order)
     orders = list(make_orders(image, model, counts, mark=mark))
-    match program.emulator:
-        case UnicornEmulator():
-            answers: Iterable[tuple[bytes, bytes]] = _run_in_unicorn(image, program.emulator, orders, timeout_s)
-        case QemuSystemEmulator():
-            answers = run_in_qemu(image, program.emulator, orders, mark=mark, timeout_s=timeout_s)
-        case SimavrEmulator():
-            ran = run_in_simavr(image, program.emulator, orders, timeout_s=timeout_s)
+    answers: Iterable[tuple[bytes, bytes]]
+    match program.emulator, image:
+        case UnicornEmulator() as emulator, Image():
+            answers = _run_in_unicorn(image, emulator, orders, timeout_s)
+        case QemuSystemEmulator() as emulator, Image():
+            answers = run_in_qemu(image, emulator, orders, mark=mark, timeout_s=timeout_s)
+        case SimavrEmulator() as emulator, Image():
+            ran = run_in_simavr(image, emulator, orders, timeout_s=timeout_s)
             answers = [(answer.head, answer.words) for answer in ran]
+        case WasmtimeEmulator() as emulator, WasmModule():
+            answers = run_in_wasm(image, emulator, orders, timeout_s=timeout_s)
         case _:
             raise ToolError(f"running {model.name} on {where}: an image does not run in {program.emulator.name}")
     rows = []

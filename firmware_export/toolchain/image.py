@@ -44,6 +44,11 @@ class Image:
     objects: Path
     semihosted: bool = False
 
+    @property
+    def buffer_bytes(self) -> int:
+        """Size of the harness's buffer."""
+        return _memory_of(self.target).buffer_bytes
+
     @cached_property
     def content(self) -> ElfImage:
         """Content of the ELF file, read once.
@@ -54,7 +59,7 @@ class Image:
         return read_elf(self.elf)
 
 
-def _models_file(names: Sequence[str]) -> str:
+def models_file(names: Sequence[str]) -> str:
     """C text of the table of models in an image, and of the memory for one context of any of them."""
     members = " ".join(f"{name}_memory_t {name};" for name in names)
     pointers = ", ".join(f"&{name}_model" for name in names)
@@ -124,7 +129,7 @@ def build_image(
     folders, manifests, names = read_exports(folders, what=f"an image for {target.name}")
     output_folder.mkdir(parents=True, exist_ok=True)
     models = output_folder / "es_image_models.c"
-    models.write_text(_models_file(names), encoding="utf-8")
+    models.write_text(models_file(names), encoding="utf-8")
     start = target.start_source
     sources = [
         *(folders[0] / source for source in manifests[0]["sources"] if source.startswith("runtime/")),

@@ -170,6 +170,26 @@ class SimavrEmulator(_Emulator):
         return has_simavr()
 
 
+class WasmtimeEmulator(_Emulator):
+    """WebAssembly in the ``wasmtime`` wheel. It accesses the module's memory.
+
+    Attributes:
+        buffer_bytes: size of the buffer for counts and states that the harness exchanges; not part of the product.
+    """
+
+    kind: Literal["wasmtime"]
+    buffer_bytes: int = Field(default=0x100000, gt=0, multiple_of=4)
+
+    @property
+    def name(self) -> str:
+        """Name for reports."""
+        return "wasmtime"
+
+    def is_here(self) -> bool:
+        """True if the module can be run."""
+        return importlib.util.find_spec("wasmtime") is not None
+
+
 class HostEmulator(_Emulator):
     """No emulator: the program runs on this machine."""
 
@@ -185,7 +205,7 @@ class HostEmulator(_Emulator):
         return True
 
 
-Emulator = UnicornEmulator | QemuSystemEmulator | QemuUserEmulator | SimavrEmulator | HostEmulator
+Emulator = UnicornEmulator | QemuSystemEmulator | QemuUserEmulator | SimavrEmulator | WasmtimeEmulator | HostEmulator
 
 
 class Memory(_Table):

@@ -20,6 +20,7 @@ COMMANDS = (
     "demo",
     "simulate",
     "train",
+    "import",
     "evaluate",
     "quantize",
     "decide",

@@ -25,6 +25,9 @@ def test_packages_of_a_run(small: Small, tmp_path: Path) -> None:
     assert sorted(path.name for path in packages.iterdir()) == ["arduino", "plain"]
     assert "exports/packages/plain/examples/small_replay.c" in written
     assert changed(run) == ()
+    shown = ok("export", run).out
+    assert "exports/packages/arduino" in shown
+    assert "packages/plain/small.c" not in shown, "a package is one line"
 
     model = packages / "plain" / "small.c"
     model.write_text(model.read_text() + "/* edited */\n")

@@ -194,14 +194,16 @@ def test_without_a_reference_the_bench_compares_with_nothing() -> None:
 
 
 def test_the_tables_of_the_repository_are_those_of_its_json() -> None:
-    from firmware_export.measuring.bench import Bench, Check
+    from edge_seq.support.results import from_plain
+    from firmware_export.measuring.bench import Bench, BenchRow, Check
     from firmware_export.measuring.bench_reference import load_reference
     from firmware_export.measuring.bench_report import bench_markdown
 
     kept = json.loads(REFERENCE.with_name("bench.json").read_text())
     fields = ("what", "must", "aim", "found", "note")
     checks = tuple(Check(**{name: check[name] for name in fields}) for check in kept["checks"])
-    bench = Bench(tuple(kept["rows"]), checks, tuple(kept["skipped"]), load_reference(REFERENCE))
+    rows = tuple(from_plain(BenchRow, row) for row in kept["rows"])
+    bench = Bench(rows, checks, tuple(kept["skipped"]), load_reference(REFERENCE))
     assert bench.to_dict() == kept
     assert bench_markdown(bench) == REFERENCE.with_name("BENCH.md").read_text(encoding="utf-8")
 

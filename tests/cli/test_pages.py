@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -33,6 +34,7 @@ def _folder(small: Small, tmp_path: Path) -> Path:
             ("wrote guess.toml", "usable", "plots/labels.png", "edge-seq quantize from_disk"),
             marks=pytest.mark.slow,
         ),
+        pytest.param("look-at-your-data.md", ("page: drives.html",), marks=pytest.mark.slow),
         pytest.param("put-into-firmware.md", ("self-test passed", "small: done"), marks=NEEDS_CC),
         ("run-on-a-computer.md", ('"probabilities"',)),
         ("decide.md", ("validation recordings", "event macro-F1", "it holds")),
@@ -46,6 +48,22 @@ def test_commands_of_a_page(small: Small, tmp_path: Path, page: str, words: tupl
     done = run_shell("\n".join(blocks(HOW_TO / page).values()), folder, timeout_s=1800)
     for each in words:
         assert each in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_network_of_keras_is_imported(small: Small, tmp_path: Path) -> None:
+    """The page as it stands: trained by Keras, then proven, with Keras itself as the first rung."""
+    if importlib.util.find_spec("keras") is None:  # not imported here: it would choose a backend
+        pytest.skip("Keras is not installed")
+    folder = _folder(small, tmp_path)
+    found = blocks(HOW_TO / "import-a-network.md")
+    (folder / "train.py").write_text(found["train.py"])
+    text = f"KERAS_BACKEND=torch python train.py\n{found['import']}"
+    printed = run_shell(text, folder, timeout_s=1800).stdout
+    assert "imported network = float reference: holds; Keras" in printed
+    assert "it holds" in printed
+    assert "WARNING: another order" not in printed
+    assert "far from unit scale" not in printed
 
 
 @pytest.mark.slow

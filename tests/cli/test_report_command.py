@@ -9,10 +9,10 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
-from html.parser import HTMLParser
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -35,13 +35,16 @@ from edge_seq.compare.result import (
 )
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.describe import ModelDescription
+from edge_seq.pipeline.prepare import TIME_WARNING
 from edge_seq.pipeline.robustness import SweepPoint, SweepScores
 from edge_seq.report import charts
 from edge_seq.report.figures import RunFigures
 from edge_seq.report.markup import tag
 from edge_seq.report.run_page import run_page
+from edge_seq.report.sweeps import draw_sweep
 from edge_seq.report.timelines import MAX_SEGMENTS
-from edge_seq.report.words import limits_of
+from edge_seq.report.words import limits_of, summary_rows
+from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.metrics import ClassScore, Estimate, MainScores
 from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.support.files import json_text
@@ -60,6 +63,7 @@ from firmware_export.measuring.report import Measured, MeasureReport, Skipped, T
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.target import choose_targets
 from tests.cli.conftest import Small, edge_seq, ok
+from tests.cli.html_pages import CONTRAST, MOST_BYTES, check_page, show
 from tests.live.browser import browser
 
 pytest.importorskip("matplotlib")
@@ -86,8 +90,6 @@ MEASURED = Measured(
     latency_estimate=Latency(1000.0, 2000.0, "at 1 MHz"),
     notes=("a note",),
 )
-MOST_BYTES = 3_000_000
-VOID = ("meta", "link")
 MARKUP = "<img src=x onerror=alert(1)>"
 HOSTILE_LABEL = (
     f'{MARKUP}"&\\n$\\frac 静止'  # markup, quotes, what matplotlib would read as a formula, a script it lacks
@@ -101,47 +103,6 @@ TABLES = {
     "verify": "reports/verify.json",
     "measure": "reports/measure.json",
 }
-
-
-class Tags(HTMLParser):
-    """Checks that elements nest, and keeps addresses and ids."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.names: set[str] = set()
-        self.addresses: list[str] = []
-        self.ids: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._keep(tag, attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._keep(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def _keep(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.names.add(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
-        self.ids += [value or "" for name, value in attrs if name == "id"]
-
-
-def check_page(text: str) -> None:
-    """Well-formed, of one file, without scripts, small."""
-    tags = Tags(text)
-    assert all(address.startswith(("#", "data:")) for address in tags.addresses), tags.addresses
-    assert {address[1:] for address in tags.addresses if address.startswith("#")} <= set(tags.ids)
-    assert len(tags.ids) == len(set(tags.ids))
-    assert not {"script", "img", "iframe", "object"} & tags.names
-    assert "url(http" not in text
-    assert "@import" not in text
-    assert len(text.encode()) < MOST_BYTES
 
 
 @pytest.fixture(scope="module")
@@ -650,14 +611,6 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield page
 
 
-def show(chrome: Any, page: Path, width: int, scheme: str = "light") -> None:
-    features = [{"name": "prefers-color-scheme", "value": scheme}]
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 600}
-    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    chrome.get(page.as_uri())
-
-
 @pytest.mark.parametrize("kind", ["run", "comparison"])
 @pytest.mark.parametrize("width", [320, 390, 1280])
 def test_a_browser_shows_it_without_network_or_errors(
@@ -709,21 +662,6 @@ def test_a_wide_table_on_a_phone_is_shaded_where_there_is_more(
 
 
 CARD = "return getComputedStyle(document.querySelector('section')).backgroundColor.replace(/rgb.(.*)./, '[$1]')"
-# Contrast of WCAG 2: (lighter + 0.05) / (darker + 0.05) of relative luminances.
-CONTRAST = """
-const linear = v => v <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);
-const luminance = c => {
-  const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map(v => linear(v / 255));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const page = luminance(getComputedStyle(document.querySelector('section')).backgroundColor);
-const contrast = c => { const l = luminance(c); return (Math.max(l, page) + 0.05) / (Math.min(l, page) + 0.05) };
-const styles = (selector, key) => [...document.querySelectorAll(selector)].map(e => getComputedStyle(e)[key]);
-const texts = styles('svg text', 'fill').map(contrast);
-const words = styles('h2, p, li, td, dt, dd, th, figcaption', 'color').map(contrast);
-const lines = styles('svg path', 'stroke').filter(s => s.startsWith('rgb(')).map(contrast);
-return [Math.min(...texts), Math.min(...words), Math.min(...lines), page];
-"""
 
 
 @pytest.mark.parametrize("kind", ["run", "comparison"])
@@ -748,3 +686,63 @@ def test_it_prints_in_light_colours_on_a_few_pages(kind: str, pages: dict[str, P
     ink = "return getComputedStyle(document.querySelector('section')).color"
     assert chrome.execute_script(ink) == "rgb(27, 27, 25)"
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def without_one_figure(value: Any, *, kept: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """A result once for each figure that its class allows to be None, without it; of long lists the two ends."""
+    if is_dataclass(value) and not isinstance(value, type):
+        hints = get_type_hints(type(value))
+        for one in fields(value):
+            found = getattr(value, one.name)
+            if found is not None and NoneType in get_args(hints[one.name]) and one.name not in kept:
+                yield one.name, replace(value, **{one.name: None})
+            for name, changed in without_one_figure(found):
+                yield f"{one.name}.{name}", replace(value, **{one.name: changed})
+    elif isinstance(value, tuple | list):
+        for place in range(len(value)) if len(value) <= 12 else (0, len(value) - 1):
+            for name, changed in without_one_figure(value[place]):
+                yield f"{place}.{name}", type(value)((*value[:place], changed, *value[place + 1 :]))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            for name, changed in without_one_figure(item):
+                yield f"{key}.{name}", {**value, key: changed}
+
+
+def test_no_figure_is_needed_for_a_page(whole: Path, undrawn: None) -> None:
+    """Each figure that a step may lack, left out alone: the page, the summary and the limits are made all the same."""
+    figures = figures_of(whole)
+    costs = MeasureReport("m", False, (TargetReport(MEASURED, {"max_flash": 100}, (), ()),))
+    steps = ("training", "quantization", "metrics", "decision", "stream", "robustness", "verify", "measure")
+    made = [*without_one_figure(replace(figures, measure=costs), kept=steps)]
+    names = [name for name, _ in made]
+    expected = {"stream.int_model.delay_median_s", "measure.targets.0.found.ram_bytes", "metrics.reliability"}
+    assert expected | {"verify.rungs.3.comparison", "training.history.0.validation_loss"} <= {*names}
+    assert len(names) > 100
+    failed = []
+    for name, changed in made:
+        try:
+            check_page(run_page(changed))
+            assert summary_rows(changed)
+        except Exception as error:  # noqa: BLE001 - all are listed
+            failed.append(f"{name}: {type(error).__name__}: {error}")
+    assert failed == []
+
+
+def test_a_split_by_blocks_of_time_is_said_once(whole: Path) -> None:
+    figures = figures_of(whole)
+    assert figures.metrics is not None
+    config = figures.config.model_copy(update={"data": figures.config.data.model_copy(update={"split": "time_blocks"})})
+    scored = replace(figures.metrics, note=SplitNote("time_blocks", TIME_WARNING))
+    for metrics in (scored, None):
+        lines = limits_of(replace(figures, config=config, metrics=metrics))
+        assert sum("weaker evidence than a split by group" in line for line in lines) == 1
+
+
+def test_no_interval_is_needed_for_a_chart() -> None:
+    point = MainScores(Estimate(0.9, 0.8, 1.0), Estimate(0.9, 0.8, 1.0))
+    bare = MainScores(Estimate(0.8, None, None), Estimate(0.8, None, None))
+    for points in ((point, bare), (bare, point), (bare, bare)):
+        sweep = SweepScores(
+            "noise", "noise, g", 0.0, tuple(SweepPoint(float(n), 9, one, one) for n, one in enumerate(points))
+        )
+        assert charts.chart("noise", lambda axes, sweep=sweep: draw_sweep(axes, sweep))

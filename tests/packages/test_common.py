@@ -11,10 +11,10 @@ from edge_seq.pipeline.exports import render_c
 from edge_seq.support.errors import ConfigError
 from firmware_export.packages.common.registry import check_packages, package_names, render_package
 from tests.golden.tiny_model import tiny_counts, tiny_model
-from tests.packages.conftest import Packaged, package_model
+from tests.packages.conftest import RENDERED, Packaged, package_model
 
 ROOT = Path(__file__).parents[2]
-EVERY = pytest.mark.parametrize("package", package_names())
+EVERY = pytest.mark.parametrize("package", RENDERED)
 
 
 def of_package(packaged: Packaged, package: str) -> dict[str, bytes]:
@@ -25,9 +25,15 @@ def of_package(packaged: Packaged, package: str) -> dict[str, bytes]:
 def test_a_file_of_the_folder_is_a_package() -> None:
     files = {path.stem for path in (ROOT / "firmware_export" / "packages").glob("*.py")} - {"__init__"}
     assert {name.replace("-", "_") for name in package_names()} == files
-    assert {"arduino", "cmake", "cmsis-pack", "esp-idf", "plain", "platformio", "stm32cube", "zephyr"} <= set(
+    assert {"arduino", "cmake", "cmsis-pack", "esp-idf", "plain", "platformio", "stm32cube", "wasm", "zephyr"} <= set(
         package_names()
     )
+
+
+@pytest.mark.parametrize("document", ["edge_seq/cli/export.py", "docs/how-to/put-into-firmware.md"])
+def test_help_and_page_name_every_package(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    assert [name for name in package_names() if not re.search(rf"\b{name}\b", text)] == []
 
 
 def test_an_unknown_package_lists_those_there_are() -> None:
@@ -62,13 +68,13 @@ def test_it_is_complete_and_no_name_is_left_open(package: str, car: Packaged) ->
 
 @EVERY
 def test_the_same_export_gives_the_same_package(package: str, car: Packaged) -> None:
-    assert of_package(package_model(car.model), package) == of_package(car, package)
+    assert of_package(package_model(car.model, [package]), package) == of_package(car, package)
 
 
 def test_awkward_labels_are_shown_as_they_stand() -> None:
     """Labels and channels with quotes, comment ends and other scripts stay out of metadata and code."""
     texts = {path.removeprefix("c/"): data.decode() for path, data in render_c(tiny_model(), tiny_counts()).items()}
-    for package in package_names():
+    for package in RENDERED:
         for path, data in render_package(package, texts).items():
             if "README" in path and "tiny" in path:
                 assert "a &quot;b&quot;&#92;?, straße" in data.decode()

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -110,6 +112,40 @@ int main(void)
     assert run(tmp_path / "run").split("\n")[:-1] == car.replay
 
 
+@pytest.mark.slow
+def test_libraries_of_platformio_without_arduino(folder: Path, tmp_path: Path) -> None:
+    """Another framework compiles every file of the libraries that a program includes."""
+    need("gcc", "g++")
+    libraries = sorted((folder / "platformio" / "lib").iterdir())
+    includes = [f"-I{library / 'src'}" for library in libraries]
+    for compiler, suffix in (("gcc", ".c"), ("g++", ".cpp")):
+        sources = [source for library in libraries for source in sorted((library / "src").glob(f"*{suffix}"))]
+        run(compiler, "-O2", "-Wall", "-Werror", "-c", *includes, *sources, cwd=tmp_path)
+    (tmp_path / "main.c").write_text(BOTH)
+    run("gcc", *includes, tmp_path / "main.c", *tmp_path.glob("*.o"), "-o", tmp_path / "both")
+    run(tmp_path / "both")
+
+
+@pytest.mark.slow
+def test_packs_of_cmsis(folder: Path, car: Packaged, tmp_path: Path) -> None:
+    """The files and include folders that the descriptions list, and the template of an example."""
+    need("gcc")
+    sources, includes = [], []
+    for pack in ("edge_seq", "car", "gait"):
+        place = tmp_path / pack
+        with zipfile.ZipFile(folder / "cmsis-pack" / f"edge_seq.{pack}.0.1.0.pack") as archive:
+            archive.extractall(place)
+        for file in ElementTree.parse(place / f"edge_seq.{pack}.pdsc").iter("file"):
+            path = place / str(file.get("name"))
+            if file.get("category") == "include":
+                includes.append(f"-I{path}")
+            elif file.get("category") == "source" and not file.get("attr"):
+                sources.append(path)
+    example = tmp_path / "car" / "examples" / "replay.c"
+    run("gcc", *ONE_COMMAND, *includes, *sources, example, "-o", tmp_path / "replay")
+    assert run(tmp_path / "replay").splitlines() == car.replay
+
+
 def test_cmake_as_a_subdirectory(folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
     need("cmake", "gcc")
     cmake(folder / "cmake", tmp_path / "build", "-DEDGE_SEQ_EXAMPLES=ON")
@@ -180,7 +216,8 @@ target_link_libraries(run PRIVATE main)
 """
 
 
-@pytest.mark.parametrize("which", ["car", pytest.param("gait", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["car", "gait"])
 def test_components_of_esp_idf(which: str, folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
     need("cmake", "gcc")
     packaged = {"car": car, "gait": gait}[which]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.onnx import fixed_point as onnx_fixed_point
 from edge_seq.backends.onnx import int_cells as onnx_int_cells
+from edge_seq.backends.onnx.float_export import export_onnx_float
 from edge_seq.backends.onnx.graph import Graph
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.run import initial_states, open_onnx, run_steps_onnx, run_trace_onnx, run_window, trace_of
@@ -22,6 +23,7 @@ from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import effective_weights, padded
 from edge_seq.parity.compare import Comparison, compare
+from edge_seq.support.errors import DataError
 from tests import zoo
 
 Counts = NDArray[np.int16]
@@ -57,22 +59,37 @@ def test_every_state_of_every_step_is_the_reference(name: str) -> None:
 def test_shipped_window_graph_gives_logits_and_label(name: str) -> None:
     model = ZOO[name]
     shipped = open_onnx(export_onnx_int(model, form="window"))
-    length = model.contract.window_length
-    for time_steps in {1, length, 2 * length, 2 * length + 3}:
-        counts = _all_kinds_of_counts(model, 5, time_steps)
-        reference = run_reference(model, counts)
-        outputs = run_window(shipped, counts)
-        if model.readout.decision is not None:
-            decisions = reference.values["decision"][:, :, 0]
-            last = decisions if model.readout.label_every == "sample" else decisions[:, -1]
-            assert np.array_equal(outputs["decision"], last)
-        if model.readout.label_every == "sample":
-            assert np.array_equal(outputs["logits"], reference.values["logits"])
-            assert np.array_equal(outputs["label"], reference.values["label"][:, :, 0])
-        else:
-            assert np.array_equal(outputs["logits"], reference.logits)
-            assert np.array_equal(outputs["label"], reference.labels)
-        assert (outputs["logits"].dtype, outputs["label"].dtype) == (np.int32, np.int64)
+    counts = _all_kinds_of_counts(model, 5, model.contract.window_length)
+    reference = run_reference(model, counts)
+    outputs = run_window(shipped, counts)
+    if model.readout.decision is not None:
+        decisions = reference.values["decision"][:, :, 0]
+        last = decisions if model.readout.label_every == "sample" else decisions[:, -1]
+        assert np.array_equal(outputs["decision"], last)
+    if model.readout.label_every == "sample":
+        assert np.array_equal(outputs["logits"], reference.values["logits"])
+        assert np.array_equal(outputs["label"], reference.values["label"][:, :, 0])
+    else:
+        assert np.array_equal(outputs["logits"], reference.logits)
+        assert np.array_equal(outputs["label"], reference.labels)
+    assert (outputs["logits"].dtype, outputs["label"].dtype) == (np.int32, np.int64)
+
+
+@pytest.mark.parametrize("label_every", ["window", "sample"])
+def test_a_window_of_another_length_is_refused_by_us_and_by_onnx_runtime(label_every: Any) -> None:
+    shape = zoo.spec("lstm", 5, label_every=label_every, pooling="mean")
+    graphs = (
+        export_onnx_int(zoo.quantized_model(shape), form="window"),
+        export_onnx_float(zoo.random_float_model(shape), form="window"),
+    )
+    for model in map(open_onnx, graphs):
+        length = model.contract.window_length
+        for time_steps in (1, length - 1, length + 1, 2 * length):
+            counts = zoo.random_counts(2, time_steps, model.contract.num_channels, seed=1)
+            with pytest.raises(DataError, match=f"windows of {time_steps} samples, but the model takes windows of 7"):
+                run_window(model, counts)
+            with pytest.raises(Exception, match="Got invalid dimensions for input"):
+                model.session.run(None, {"counts": counts})
 
 
 def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any]]:

@@ -38,7 +38,8 @@ def counts_for(model: IntModel) -> NDArray[np.int16]:
     return np.concatenate([extremes, usual])
 
 
-NEAR_RELATIVES = ("riscv32imac", "riscv32imac_zb")  # of riscv32imc, which default tests run instead
+# Left to slow tests: near relatives of riscv32imc, and WebAssembly, which the test of its package runs by default.
+FURTHER_TARGETS = ("riscv32imac", "riscv32imac_zb", "wasm32")
 
 
 def build(

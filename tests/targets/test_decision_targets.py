@@ -16,7 +16,7 @@ from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.measure import measure
 from firmware_export.running.run_target import build_for_target, run_on_target
 from firmware_export.toolchain.target import MissingToolError, load_target, target_names
-from tests.targets.running import NEAR_RELATIVES
+from tests.targets.running import FURTHER_TARGETS
 from tests.zoo import quantized_model, random_counts, some_distance, spec, with_decision
 
 BARE = [name for name in target_names() if load_target(name).memory is not None]
@@ -32,7 +32,7 @@ def exported(folder: Path, stage: DecisionStage | None = STAGE) -> IntModel:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in NEAR_RELATIVES else ()) for name in BARE]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in FURTHER_TARGETS else ()) for name in BARE]
 )
 def test_every_target_decides_as_the_reference(name: str, tmp_path: Path) -> None:
     model = exported(tmp_path / "export", DISTANT)  # the widest: all that a stage does

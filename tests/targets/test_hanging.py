@@ -16,7 +16,13 @@ from tests.targets.running import Case, build
 
 @pytest.mark.parametrize(
     ("name", "emulator"),
-    [("cortex_m4", "unicorn"), ("cortex_m4", "qemu_system"), ("xtensa_lx106", "qemu_system"), ("atmega2560", "simavr")],
+    [
+        ("cortex_m4", "qemu_system"),
+        pytest.param("cortex_m4", "unicorn", marks=pytest.mark.slow),
+        pytest.param("xtensa_lx106", "qemu_system", marks=pytest.mark.slow),
+        pytest.param("atmega2560", "simavr", marks=pytest.mark.slow),
+        pytest.param("wasm32", "wasmtime", marks=pytest.mark.slow),
+    ],
 )
 def test_the_function_that_runs_is_named(name: str, emulator: str, cases: dict[str, Case], tmp_path: Path) -> None:
     case = cases["lstm_car"]

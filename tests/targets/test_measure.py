@@ -20,7 +20,7 @@ from firmware_export.toolchain.budgets import Budgets, first_of
 from firmware_export.toolchain.host import read_manifest
 from firmware_export.toolchain.image import Image, build_image
 from firmware_export.toolchain.target import MissingToolError, load_target, target_names
-from tests.targets.running import NEAR_RELATIVES
+from tests.targets.running import FURTHER_TARGETS
 
 SMALL = Shape(3, 6, 5, 3)
 BARE = [name for name in target_names() if load_target(name).memory is not None]
@@ -53,7 +53,7 @@ def image_of(folder: Path, output: Path, name: str = "cortex_m4") -> Image:
             name,
             cell,
             marks=()
-            if (cell == "lstm" and name not in NEAR_RELATIVES) or name in ("cortex_m0", "cortex_m4", "cortex_m55")
+            if (cell == "lstm" and name not in FURTHER_TARGETS) or name in ("cortex_m0", "cortex_m4", "cortex_m55")
             else pytest.mark.slow,
         )
         for name in BARE
@@ -306,6 +306,17 @@ def test_what_has_no_image_is_not_measured(exports: dict[str, Path]) -> None:
     found = measure(exports["rnn"], model, load_target("host"), steps=1)
     assert (found.sizes, found.stack_bytes, found.instructions, found.cycles, found.latency) == (None,) * 5
     assert "not measured: a program of an operating system" in found.notes[0]
+
+
+@pytest.mark.slow
+def test_webassembly_is_not_measured(exports: dict[str, Path]) -> None:
+    model = reference_model("car", "rnn", shape=SMALL)
+    try:
+        found = measure(exports["rnn"], model, load_target("wasm32"), steps=1)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert (found.sizes, found.stack_bytes, found.instructions, found.latency) == (None,) * 4
+    assert found.notes == ("not measured: WebAssembly is compiled for the processor that it runs on",)
 
 
 @pytest.mark.parametrize("name", ["aarch64", pytest.param("armhf", marks=pytest.mark.slow), "powerpc"])

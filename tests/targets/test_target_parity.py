@@ -12,7 +12,7 @@ from edge_seq.backends.trace import trace_names
 from edge_seq.support.errors import ParityError, ToolError
 from firmware_export.running.run_target import run_on_target
 from firmware_export.toolchain.target import Target, load_target, target_names
-from tests.targets.running import NEAR_RELATIVES, Case, build, run_case, run_cases
+from tests.targets.running import FURTHER_TARGETS, Case, build, run_case, run_cases
 
 COMBINATIONS = [
     (name, choice.name, emulator.kind)
@@ -32,7 +32,7 @@ def _is_second_opinion(name: str, compiler: str, emulator: str) -> bool:
     another = compiler != target.compilers[0].name and name != "cortex_m4"
     return (
         another
-        or name in NEAR_RELATIVES
+        or name in FURTHER_TARGETS
         or (emulator != target.emulators[0].kind and name not in ("cortex_m0", "cortex_m4"))
     )
 

@@ -94,8 +94,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "edge_seq.ir",
         "edge_seq.backends edge_seq.data edge_seq.scores",
         "edge_seq.quant edge_seq.training edge_seq.device firmware_export.emission",
-        "edge_seq.frontends edge_seq.live firmware_export.packages firmware_export.toolchain",
-        "firmware_export.running",
+        "edge_seq.frontends edge_seq.live firmware_export.toolchain",
+        "firmware_export.packages firmware_export.running",
         "firmware_export.measuring",
         "edge_seq.pipeline",
         "edge_seq.parity edge_seq.compare",
@@ -180,9 +180,14 @@ def test_only_training_and_frontends_import_torch() -> None:
     assert offenders(rest, ("torch",)) == []
 
 
-def test_only_onnx_backends_import_onnx() -> None:
-    rest = without(sources("edge_seq", "firmware_export"), "edge_seq/backends/onnx")
+def test_only_onnx_backends_and_frontends_import_onnx() -> None:
+    rest = without(sources("edge_seq", "firmware_export"), "edge_seq/backends/onnx", "edge_seq/frontends")
     assert offenders(rest, ("onnx", "onnxruntime")) == []
+
+
+def test_only_the_runner_of_keras_imports_it() -> None:
+    paths = [path for path in sources("edge_seq", "firmware_export") if path.name != "run_keras.py"]
+    assert offenders(paths, ("keras", "tensorflow")) == []
 
 
 def test_only_the_device_part_imports_serial_ports_and_frames() -> None:

@@ -2,9 +2,9 @@
 
 The input is raw counts; preprocessing and normalisation are in the graph. There are two forms:
 
-- ``window``: the input is ``counts`` int16 [batch, time, C], one window from a reset; ``time`` is free. A model with a
-  label per window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch] after the last
-  sample. A model with a label after each sample gives [batch, time, K] and [batch, time].
+- ``window``: the input is ``counts`` int16 [batch, T, C], one window from a reset; other lengths than T are refused. A
+  model with a label per window gives ``logits`` and ``probabilities`` float32 [batch, K] and ``label`` int64 [batch]
+  after the last sample. A model with a label after each sample gives [batch, T, K] and [batch, T].
 - ``step``: the inputs are ``counts`` int16 [batch, C] and the states; the outputs are those of this sample and the next
   states, each as ``<state>.next``. States are zero (false) after a reset. If no label is due, ``logits`` and
   ``probabilities`` are 0 and ``label`` is -1. At a window's end, the next window begins as in SPEC.md, section 7, so
@@ -27,7 +27,6 @@ from edge_seq.backends.onnx.graph import (
     FLOAT,
     INT16,
     INT64,
-    TIME,
     Form,
     Graph,
     Port,
@@ -328,7 +327,7 @@ def _held(graph: Graph, model: FloatModel, values: str, counts: str) -> str:
 
 def _window_model(model: FloatModel) -> onnx.ModelProto:
     graph = Graph()
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, TIME, model.input_size))
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.contract.window_length, model.input_size))
     features = preprocess_window(graph, graph.int32(counts.name), model.contract)
     normalised = _normalise(graph, model, features)
     sequence = _front(graph, model, normalised) if model.front else graph.add("Transpose", normalised, perm=[1, 0, 2])
@@ -342,9 +341,9 @@ def _window_model(model: FloatModel) -> onnx.ModelProto:
     logits = graph.rename(_logits(graph, model, read_out), LOGITS)
     graph.add("Softmax", logits, axis=-1, name=PROBABILITIES)
     graph.add("ArgMax", logits, axis=-1, keepdims=0, name=LABEL)
-    free = (BATCH, TIME) if model.readout.label_every == "sample" else (BATCH,)
-    shape = (*free, model.num_classes)
-    outputs_ = [Port(LOGITS, FLOAT, shape), Port(PROBABILITIES, FLOAT, shape), Port(LABEL, INT64, free)]
+    of_label = (BATCH, model.contract.window_length) if model.readout.label_every == "sample" else (BATCH,)
+    shape = (*of_label, model.num_classes)
+    outputs_ = [Port(LOGITS, FLOAT, shape), Port(PROBABILITIES, FLOAT, shape), Port(LABEL, INT64, of_label)]
     doc = "edge_seq float model, one window from a reset."
     metadata = metadata_of(model, form="window")
     return seal(to_model(graph, [counts], outputs_, name=model.name, doc=doc, metadata=metadata))

@@ -23,7 +23,7 @@ IR_VERSION = 8
 Form = Literal["window", "step"]
 FORMS: tuple[Form, ...] = ("window", "step")
 
-BATCH, TIME = "batch", "time"  # names of the free axes
+BATCH, TIME = "batch", "time"  # names of the free axes; time is free only in graphs with a trace
 Shape = tuple[int | str, ...]
 
 INT16 = onnx.TensorProto.INT16

@@ -5,10 +5,10 @@ There are two forms, built from the same step:
 - ``step``: the inputs are ``counts`` int16 [batch, C] and the states; the outputs are ``logits`` int32 [batch, K]
   (Q16), ``label`` int64 [batch] and the next states, each as ``<state>.next``. All states are zero (false) after a
   reset. If no label is due, ``logits`` are 0 and ``label`` is -1. Each stream of a batch counts its own samples.
-- ``window``: the input is ``counts`` int16 [batch, time, C]. A ``Scan`` runs the step over time from a reset. A model
-  with a label per window gives the ``logits`` [batch, K] and ``label`` [batch] of the last sample; a model with a label
-  after each sample gives [batch, time, K] and [batch, time]. ``time`` is free: windows of the contract's length follow
-  each other as in a stream, so that no label is due (-1) after a part of a window.
+- ``window``: the input is ``counts`` int16 [batch, T, C], one window; other lengths are refused. A ``Scan`` runs the
+  step over time from a reset. A model with a label per window gives the ``logits`` [batch, K] and ``label`` [batch] of
+  the last sample; a model with a label after each sample gives [batch, T, K] and [batch, T]. With a trace the time axis
+  is free: windows follow each other as in a stream, so that no label is due (-1) after a part of a window.
 
 With a decision stage both also give ``decision``, in the shape of ``label``: -1 if none is due, K for unknown. The
 window form starts the stage from a reset, like everything in it; the step form carries its states over windows.
@@ -226,7 +226,8 @@ def _step_model(model: IntModel) -> onnx.ModelProto:
 
 def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
     graph, ports = Graph(), int_states(model)
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, TIME, model.input_size))
+    time = TIME if trace else model.contract.window_length
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, time, model.input_size))
     start = [graph.zeros(port, like=counts.name) for port in ports]
 
     body = graph.body()
@@ -252,9 +253,9 @@ def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
         (counts.name,),
         ("all_logits", *(f"all_{name}s" for name, _ in columns), *(f"{TRACE}{name}" for name in traced)),
     )
-    outputs = _readout(graph, model, all_logits, dict(zip((name for name, _ in columns), rest, strict=False)))
+    outputs = _readout(graph, model, time, all_logits, dict(zip((name for name, _ in columns), rest, strict=False)))
     for name, port in zip(traced, results[shipped:], strict=True):
-        outputs.append(Port(f"{TRACE}{name}", port.dtype, (BATCH, TIME, port.shape[1])))
+        outputs.append(Port(f"{TRACE}{name}", port.dtype, (BATCH, time, port.shape[1])))
     doc = "edge_seq integer model, windows from a reset; SPEC.md."
     metadata = metadata_of(model, form="window")
     return seal(to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata))
@@ -271,12 +272,12 @@ def _traced(step: _Step, num_classes: int) -> dict[str, tuple[str, int]]:
     return traced
 
 
-def _readout(graph: Graph, model: IntModel, all_logits: str, columns: dict[str, str]) -> list[Port]:
+def _readout(graph: Graph, model: IntModel, time: str | int, all_logits: str, columns: dict[str, str]) -> list[Port]:
     """Outputs ``logits``, ``label`` and ``decision``, for each sample or for the last one."""
     flat = {name: graph.add("Squeeze", value, graph.axes(2), name=f"{name}s") for name, value in columns.items()}
     if model.readout.label_every == "sample":
-        logits = Port(graph.rename(all_logits, LOGITS), INT32, (BATCH, TIME, model.num_classes))
-        return [logits, *(Port(graph.rename(value, name), INT64, (BATCH, TIME)) for name, value in flat.items())]
+        logits = Port(graph.rename(all_logits, LOGITS), INT32, (BATCH, time, model.num_classes))
+        return [logits, *(Port(graph.rename(value, name), INT64, (BATCH, time)) for name, value in flat.items())]
     last = graph.scalar(-1, np.int64)
     logits = Port(graph.add("Gather", all_logits, last, axis=1, name=LOGITS), INT32, (BATCH, model.num_classes))
     labels = (

@@ -24,7 +24,7 @@ from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.contract import SensorContract, contract_from_dict
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel, Readout, model_hash, readout_from_dict
-from edge_seq.support.errors import ContractError, ModelError, ParityError
+from edge_seq.support.errors import ContractError, DataError, ModelError, ParityError
 
 Arrays = dict[str, NDArray[Any]]
 Kind = Literal["float", "int"]
@@ -166,6 +166,12 @@ def _check(onnx_model: OnnxModel, form: Form, counts: NDArray[np.int16]) -> None
     if onnx_model.form != form:
         raise ModelError(f"running ONNX: this is a {onnx_model.form} model; load the {form} model of the export")
     check_counts(counts, onnx_model.contract.num_channels, "running ONNX")
+    length = onnx_model.session.get_inputs()[0].shape[1]
+    if form == "window" and isinstance(length, int) and counts.shape[1] != length:
+        raise DataError(
+            f"running ONNX: windows of {counts.shape[1]} samples, but the model takes windows of {length}; cut the "
+            "samples into such windows, or give them to the step model one by one"
+        )
 
 
 def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
@@ -181,7 +187,7 @@ def run_window(onnx_model: OnnxModel, counts: NDArray[np.int16]) -> Arrays:
 
     Raises:
         ModelError: the model has the other form.
-        DataError: the counts are not int16 [B, T, C] with at least one step.
+        DataError: the counts are not int16 [B, T, C] with the window length T of the model.
     """
     _check(onnx_model, "window", counts)
     return onnx_model.run({COUNTS: counts})

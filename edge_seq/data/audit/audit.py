@@ -26,6 +26,7 @@ from edge_seq.data.readers.table import RowsApartError
 from edge_seq.data.source import DataSource
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ContractError, DataError
+from edge_seq.support.figure_text import counted
 from edge_seq.support.results import Result
 
 BINS = 100
@@ -173,7 +174,8 @@ def _lost(lost: Mapping[str, str]) -> list[Finding]:
         return []
     names = tuple(lost)
     text = (
-        f"torn or garbage rows were left out of {len(lost)} recordings ({some(names)}), each a gap; {names[0]}: "
+        f"torn or garbage rows were left out of {counted(len(lost), 'recording')} ({some(names)}), each a gap; "
+        f"{names[0]}: "
         f"{lost[names[0]]}. More than max_lost_share of the rows of a file are refused"
     )
     return [Finding("lost rows", "warning", text, names)]
@@ -200,7 +202,8 @@ def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in
         seen.labels.update(signal.label_values)
         if len(seen.labels) > MAX_CLASSES:
             raise TooManyClassesError(
-                f"data source {source.name!r}: more than {MAX_CLASSES} classes after {len(seen.facts)} recordings (for "
+                f"data source {source.name!r}: more than {MAX_CLASSES} classes after "
+                f"{counted(len(seen.facts), 'recording')} (for "
                 f"example {some(sorted(seen.labels - {''}))}), so label_column {source.label_column!r} is no column of "
                 "classes; correct label_column or label_from"
             )
@@ -216,7 +219,10 @@ def _names(facts: list[Facts]) -> list[Finding]:
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if not twice:
         return []
-    text = f"{len(twice)} names belong to several recordings ({some(twice)}). Give each recording a name of its own"
+    text = (
+        f"{counted(len(twice), 'name belongs', 'names belong')} to several recordings ({some(twice)}). Give each "
+        "recording a name of its own"
+    )
     return [Finding("names", "error", text, tuple(twice))]
 
 
@@ -260,6 +266,15 @@ class Rates(Result):
     lowest: float
     median: float
     highest: float
+
+    def text(self) -> str:
+        """The range in words, one rate where all are equal.
+
+        >>> Rates(49.99, 50.0, 50.01).text(), Rates(50.0, 50.0, 50.0).text()
+        ('49.99 to 50.01 Hz', '50 Hz')
+        """
+        ends = dict.fromkeys(f"{one:.4g}" for one in (self.lowest, self.highest))
+        return f"{' to '.join(ends)} Hz"
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from edge_seq.data.audit.finding import Finding, Severity, some
 from edge_seq.data.source import DataSource
 from edge_seq.data.units import GRAVITY_IN
 from edge_seq.ir.contract import Unit
+from edge_seq.support.figure_text import counted
 
 CLIPPED_WARNING, CLIPPED_ERROR = 0.002, 0.05  # share of a recording's samples
 STUCK_S, STUCK_SHARE = 2.0, 0.05  # longest constant time in s, and as a share of the recording
 NEAR = 0.15  # relative tolerance for the length of gravity
 NO_GRAVITY = 0.3  # g; a shorter mean vector holds no gravity
+NOTHING = 0.06  # g; a shorter vector at rest holds none either, as no full scale is wrong by more than 16 times
 STEADY = 0.4  # mean vectors whose lengths spread less than this are gravity
 # Gravity has a common direction if 70 % of the recordings lie within 30 degrees of the median. A recording beyond 50
 # degrees has swapped axes if a swap brings it within 20 degrees.
@@ -59,7 +61,8 @@ def _dead(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
             Finding(
                 "dead axis",
                 severity,
-                f"channel {channel.name} never changes in {len(names)} of {len(facts)} recordings ({some(names)}). "
+                f"channel {channel.name} never changes in {len(names)} of {counted(len(facts), 'recording')} "
+                f"({some(names)}). "
                 f"{advice}",
                 names,
             )
@@ -85,7 +88,8 @@ def _stuck(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
                     "dead axis",
                     "error",
                     f"channel {channel.name} is constant for up to {longest:.3g} s while other channels change, in "
-                    f"{len(stuck)} recordings ({some(names)}). Cut that part out, or leave the recordings out",
+                    f"{counted(len(stuck), 'recording')} ({some(names)}). Cut that part out, or leave the "
+                    "recordings out",
                     names,
                 )
             )
@@ -135,7 +139,8 @@ def _beyond(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
                     "full scale",
                     "error",
                     f"channel {channel.name}: up to {max(shares):.1%} of the samples lie beyond full_scale "
-                    f"{channel.full_scale:g} {channel.unit} (largest {largest:.4g}) in {len(bad)} recordings "
+                    f"{channel.full_scale:g} {channel.unit} (largest {largest:.4g}) in "
+                    f"{counted(len(bad), 'recording')} "
                     f"({some(bad)}). Check the unit (column_unit), or correct full_scale",
                     bad,
                 )
@@ -162,7 +167,7 @@ def _units(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list[F
         lengths = [length for _, length in bad]
         shown = f"{min(lengths):.2g}" + (f" to {max(lengths):.2g}" if max(lengths) > 1.05 * min(lengths) else "")
         text = text.replace(_LENGTH, shown)
-        message = f"{named}: {text} in {len(names)} of {len(facts)} recordings ({some(names)})"
+        message = f"{named}: {text} in {len(names)} of {counted(len(facts), 'recording')} ({some(names)})"
         found.append(Finding("unit", severity, message, names))
     if not found and not still:
         text = f"{named}: no recording has a still second, so gravity was checked in mean vectors only; it is near 1 g"
@@ -180,12 +185,12 @@ def _reason(length_g: float, unit: Unit, *, is_steady: bool) -> tuple[Severity, 
                 "error",
                 f'the vector at rest has the length of gravity in {other}, not in {unit} (set column_unit = "{other}")',
             )
-    if length_g < NO_GRAVITY and not is_steady:
+    if length_g < (NOTHING if is_steady else NO_GRAVITY):
         return (
             "warning",
-            "no gravity in the data: it was removed, or the unit is wrong (the sensor on a device measures gravity, so "
-            'a model of these data fails there; set preprocessing to "remove_gravity" or "difference", or record with '
-            "gravity)",
+            "no gravity in the data: it was removed, or the unit is wrong, which can not be told without it: compare "
+            "column_unit with the app that recorded (the sensor on a device measures gravity, so a model of these data "
+            'fails there; set preprocessing to "remove_gravity" or "difference", or record with gravity)',
         )
     if is_steady:
         power = abs(np.log2(length_g) - np.rint(np.log2(length_g))) < 0.1

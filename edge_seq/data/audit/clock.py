@@ -9,6 +9,7 @@ import numpy as np
 from edge_seq.data.audit.facts import Facts
 from edge_seq.data.audit.finding import Finding, some
 from edge_seq.data.source import DataSource
+from edge_seq.support.figure_text import counted
 
 MAX_JITTER = 0.5  # share of a period
 
@@ -38,7 +39,7 @@ def _rate(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
         f"{min(rates):.4g}" if max(rates) - min(rates) < 0.005 * max(rates) else f"{min(rates):.4g} to {max(rates):.4g}"
     )
     names = tuple(one.name for one in off)
-    what = f"{len(off)} of {len(timed)} recordings were sampled at {found} Hz, the contract says "
+    what = f"{len(off)} of {counted(len(timed), 'recording')} were sampled at {found} Hz, the contract says "
     what += f"{source.sample_rate_hz:g} Hz"
     if source.resample != "none":
         return [Finding("rate", "note", f"{what}; they are resampled, method {source.resample}", names)]
@@ -60,7 +61,7 @@ def _jitter(facts: Sequence[Facts]) -> list[Finding]:
         Finding(
             "jitter",
             "warning",
-            f"the time between two samples varies by up to {worst:.0%} of a period in {len(bad)} recordings "
+            f"the time between two samples varies by up to {worst:.0%} of a period in {counted(len(bad), 'recording')} "
             f"({some(names)}); a model treats samples as evenly spaced. Ask for resampling: "
             'resample = "linear"',
             names,
@@ -75,7 +76,8 @@ def _gaps(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
     names = tuple(one.name for one in bad)
     longest = max(bad, key=lambda one: one.longest_gap_s)
     found = (
-        f"{sum(one.gaps for one in bad)} gaps in {len(bad)} recordings ({some(names)}), the longest "
+        f"{counted(sum(one.gaps for one in bad), 'gap')} in {counted(len(bad), 'recording')} ({some(names)}), the "
+        "longest "
         f"{longest.longest_gap_s:.4g} s in {longest.name}"
     )
     if source.on_gap == "split":
@@ -93,7 +95,8 @@ def _order(facts: Sequence[Facts]) -> list[Finding]:
         Finding(
             "time order",
             "error",
-            f"{count} samples do not follow the one before in time, in {len(bad)} recordings ({some(names)}). Sort the "
+            f"{counted(count, 'sample does', 'samples do')} not follow the one before in time, in "
+            f"{counted(len(bad), 'recording')} ({some(names)}). Sort the "
             "rows, drop duplicates, or name a recording_column if several recordings share a file",
             names,
         )
@@ -109,7 +112,8 @@ def _missing(facts: Sequence[Facts]) -> list[Finding]:
         Finding(
             "missing values",
             "error",
-            f"{sum(one.missing for one in bad)} values are missing or not finite in {len(bad)} recordings "
+            f"{counted(sum(one.missing for one in bad), 'value is', 'values are')} missing or not finite in "
+            f"{counted(len(bad), 'recording')} "
             f"({some(names)}). Drop or interpolate them",
             names,
         )

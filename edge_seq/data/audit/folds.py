@@ -16,6 +16,7 @@ from edge_seq.support.errors import ToolError
 
 FOLDS = 5
 _SEED = 0
+_BLOCK = 256  # windows whose statistics are computed at once
 
 
 def levels(sample: WindowSample) -> NDArray[np.float64]:
@@ -26,8 +27,11 @@ def levels(sample: WindowSample) -> NDArray[np.float64]:
 
 def motion(sample: WindowSample) -> NDArray[np.float64]:
     """Statistics of the windows without their means, float64 [N, F]."""
-    values = sample.values.astype(np.float64)
-    return window_statistics(values - values.mean(axis=1, keepdims=True))
+    blocks = []
+    for start in range(0, len(sample.values), _BLOCK):
+        values = sample.values[start : start + _BLOCK].astype(np.float64)
+        blocks.append(window_statistics(values - values.mean(axis=1, keepdims=True)))
+    return np.concatenate(blocks)
 
 
 def folds_by_group(labels: NDArray[np.str_], groups: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from edge_seq.data.audit.facts import Facts
 from edge_seq.data.audit.finding import Finding, Severity, some
 from edge_seq.data.recording import SIDES
 from edge_seq.data.source import DataSource
+from edge_seq.support.figure_text import counted
 
 RARE = 0.01  # share of the windows, below which a class is rare
 FEW_GROUPS = 6  # fewer groups than this give a warning
@@ -64,7 +65,8 @@ def _short(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
         Finding(
             "length",
             severity,
-            f"{len(short)} of {len(facts)} recordings are shorter than a window of {source.window_length} samples "
+            f"{len(short)} of {counted(len(facts), 'recording')} are shorter than a window of "
+            f"{source.window_length} samples "
             f'({some(short)}). Leave them out (on_short = "skip"), or shorten window_length',
             short,
         )
@@ -105,9 +107,9 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str], source: DataSource) -
         return []
     if source.split == "time_blocks":
         text = (
-            f'{len(groups)} groups are split by blocks of time (split = "time_blocks"): weaker evidence than a split '
-            "by "
-            "group, since a new session may differ in mounting, person or place. Record more groups"
+            f"{counted(len(groups), 'group is', 'groups are')} split by blocks of time "
+            '(split = "time_blocks"): weaker evidence than a split by group, since a new session may differ in '
+            "mounting, person or place. Record more groups"
         )
         return [Finding("groups", "warning", text)]
     found = []
@@ -118,7 +120,8 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str], source: DataSource) -
                 Finding(
                     "groups",
                     "error",
-                    f"class {label!r} is in {len(having)} of {len(groups)} groups ({some(having)}); train, validation "
+                    f"class {label!r} is in {len(having)} of {counted(len(groups), 'group')} ({some(having)}); "
+                    "train, validation "
                     "and test need one each. Record it in more groups, correct group_column, or split by time, which "
                     "is "
                     'weaker evidence: split = "time_blocks"',
@@ -129,7 +132,8 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str], source: DataSource) -
             Finding(
                 "groups",
                 "warning",
-                f"there are {len(groups)} groups: scores on one or two of them predict little about new groups. Record "
+                f"{counted(len(groups), 'group')} in all: scores on one or two of them predict little about new "
+                "groups. Record "
                 "more drives, subjects or machines",
             )
         )
@@ -172,7 +176,8 @@ def _sides(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
             Finding(
                 "split",
                 "error",
-                f"{len(torn)} groups are on several sides of the split ({some(torn)}): scores would be too good. Move "
+                f"{counted(len(torn), 'group is', 'groups are')} on several sides of the split ({some(torn)}): "
+                "scores would be too good. Move "
                 "each whole group to one side",
             )
         )

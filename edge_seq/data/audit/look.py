@@ -69,8 +69,8 @@ class RecordingClock(Result):
 class GroupDistance(Result):
     """How far the windows of a group lie from windows of the same classes in other groups.
 
-    The unit is the spread of the windows of one class in one group: at 1 the centres are one standard deviation apart
-    in each feature, on average.
+    The unit is the spread of the windows of one class in one group, or a fifth of the spread of all windows if that is
+    more: at 1 the centres are one standard deviation apart in each feature, on average.
 
     Attributes:
         group: name of the group.
@@ -226,14 +226,14 @@ class _Features:
 
 
 def _scaled(sample: WindowSample) -> _Features:
-    """Scale each feature by its spread within a class of a group, but by no less than 5 % of its whole spread."""
+    """Scale each feature by its spread within a class of a group, but by no less than a fifth of its whole spread."""
     _, cell = np.unique(np.stack([sample.labels, sample.groups]), axis=1, return_inverse=True)
     scaled = []
     for values in (levels(sample), motion(sample)):
         count = np.bincount(cell).astype(np.float64)
         centre = np.stack([np.bincount(cell, weights=column) for column in values.T], axis=1) / count[:, np.newaxis]
         within = np.sqrt(((values - centre[cell]) ** 2).mean(axis=0))
-        scale = np.maximum(within, 0.05 * values.std(axis=0))
+        scale = np.maximum(within, 0.2 * values.std(axis=0))
         moves = scale > 1e-9 * np.abs(values).max(axis=0, initial=1e-12)
         kept = values[:, moves]
         scaled.append((kept - kept.mean(axis=0)) / scale[moves])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import numpy as np
 
 from edge_seq.data.audit.audit import BINS, Audit
 from edge_seq.support.drawing import plain_figures, save
+from edge_seq.support.names import natural_key
 
 PlotFormat = Literal["png", "svg"]
 _MAX_GROUPS = 60
@@ -46,15 +46,10 @@ def draw_plots(result: Audit, folder: Path, *, kind: PlotFormat = "png") -> tupl
     return tuple(written)
 
 
-def _natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that puts `10` after `9`."""
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text) if part)
-
-
 def _labels(result: Audit, figure: Any) -> bool:
     """Draw the number of windows of each class in each group, stacked."""
     labels = sorted({label for one in result.facts for label in one.windows})
-    groups = sorted({one.group for one in result.facts}, key=_natural)[:_MAX_GROUPS]
+    groups = sorted({one.group for one in result.facts}, key=natural_key)[:_MAX_GROUPS]
     axes = figure.add_subplot()
     bottom = np.zeros(len(groups))
     for label in labels:

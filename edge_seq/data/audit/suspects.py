@@ -75,7 +75,7 @@ class Doubts(Result):
         looked_at: number of windows that could be predicted.
         suspects: number of suspect windows.
         recordings: recordings that are suspect as a whole, the largest share first; at most 40.
-        windows: the 40 most doubtful windows, the most doubtful first.
+        windows: the 40 most doubtful windows of other recordings, the most doubtful first.
     """
 
     by_group: float | None
@@ -109,14 +109,17 @@ def find_doubts(sample: WindowSample) -> Doubts:
     if by_group is None:
         return nothing
     suspect, expected = _suspects(found, y)
+    whole = _whole_recordings(sample, classes, y, expected, suspect)
+    in_whole = np.isin(sample.recordings, [one.recording for one in whole])
     margin = found.max(axis=1) - found[np.arange(len(y)), y]
-    order = np.flatnonzero(suspect)[np.argsort(-margin[suspect], kind="stable")]
+    single = suspect & ~in_whole
+    order = np.flatnonzero(single)[np.argsort(-margin[single], kind="stable")]
     return Doubts(
         by_group=by_group,
         chance=1 / len(classes),
         looked_at=int(np.isfinite(found[:, 0]).sum()),
-        suspects=len(order),
-        recordings=_whole_recordings(sample, classes, y, expected, suspect)[:MOST_LISTED],
+        suspects=int(suspect.sum()),
+        recordings=whole[:MOST_LISTED],
         windows=tuple(
             Suspect(
                 recording=str(sample.recordings[i]),

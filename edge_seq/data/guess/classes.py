@@ -1,4 +1,4 @@
-"""Where the classes and groups come from: columns, intervals, names of files and folders."""
+"""Origin of the classes and groups: columns, intervals, names of files and folders."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
         draft.fields["label_from"] = "folder"
         draft.said.append(f"the class is the folder a file lies in: {', '.join(sorted(folders)[:6])}")
         for index, (name, one) in enumerate(zip(names, parts, strict=True)):
-            _add_class(draft, index, one[below], one[below + 1] if len(one) > below + 2 else name)
+            has_group = len(one) > below + 2
+            _add_class(draft, index, one[below], one[below + 1] if has_group else name, are_groups=has_group)
         return
     draft.fields["label_from"] = "file_name"
     if found.reader.name.startswith("edge_impulse") and all("." in name.rsplit("/", 1)[-1] for name in names):
@@ -169,12 +170,12 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
         groups = sorted(set(named.groups))
         draft.said.append(f"groups are {', '.join(groups[:6])}, by the names of the files")
     for index, (label, group) in enumerate(zip(named.labels, named.groups, strict=True)):
-        _add_class(draft, index, label, group)
+        _add_class(draft, index, label, group, are_groups=named.has_groups)
 
 
-def _add_class(draft: Draft, index: int, label: str, group: str) -> None:
+def _add_class(draft: Draft, index: int, label: str, group: str, *, are_groups: bool = False) -> None:
     look = draft.looks[index] if index < len(draft.looks) else None
-    if look is not None and look.segments and not draft.found.sensors:
+    if look is not None and look.segments and not draft.found.sensors and not are_groups:
         draft.classes[label] |= {f"{group}#{n}" for n in range(len(look.segments))}
     else:
         draft.classes[label].add(group)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_seq.data.guess.channels import Chosen
 from edge_seq.data.guess.clues.columns import (
     ColumnRole,
 )
@@ -37,6 +38,14 @@ class Draft:
     def take(self, column: str, role: Any, detail: str, reason: str) -> None:
         """Note what a column was taken for."""
         self.roles[column] = ColumnRole(column, role, detail, reason)
+
+    def use(self, chosen: Chosen) -> None:
+        """Take over channels, with what is said about them."""
+        self.fields["channels"] = chosen.channels
+        self.said += chosen.said
+        self.problems += chosen.problems
+        for one in chosen.roles:
+            self.roles.setdefault(one.column, one)
 
 
 def distinct(draft: Draft, name: str) -> set[str]:

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_seq.data.guess.clues.columns import Kind, kind_of, tokens_of
-from edge_seq.data.layout import Layout
 from edge_seq.data.readers import READERS
 from edge_seq.data.readers.files import INFO_LABELS
 from edge_seq.data.readers.foreign import reading
+from edge_seq.data.readers.label_intervals import columns_of_intervals, is_audacity
 from edge_seq.data.readers.table import Reader
-from edge_seq.data.readers.text.sniff import sniff
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 _MANY_MORE = 3  # times as many files of one format as of the next
+_LARGEST_TABLE = 1 << 20  # bytes of a table of intervals
 _NOTES = re.compile(
     r"^(readme|license|licence|notes?|changelog|authors|metadata|annotations?|device|info)\b", re.IGNORECASE
 )
@@ -86,8 +87,10 @@ def find_files(path: Path) -> Found:
         ends = sorted({end for reader in READERS for end in (*reader.suffixes, *reader.more_suffixes)})
         raise DataError(f"{path}: no file that ends in {ends}; give recordings, or a data source (TOML)")
     main = [one for one in readers if one.name.lower().endswith(tuple(e for r in READERS for e in r.suffixes))]
-    notes = {one for one in readers if _NOTES.match(one.stem) and len(readers) > 1}
-    data = [one for one in readers if one not in notes]
+    tables = [one for one, reader in readers.items() if reader.name == "csv" and is_intervals(one)]
+    tables = tables if len(tables) < len(readers) else []
+    notes = {one for one in readers if _NOTES.match(one.stem) and len(readers) > 1 and one not in tables}
+    data = [one for one in readers if one not in notes and one not in tables]
     if any(one in main for one in data):
         passed += [
             (one.relative_to(path).as_posix(), f"there are files of recordings that end in {data_end(main)}")
@@ -114,7 +117,7 @@ def find_files(path: Path) -> Found:
         )
     reader = readers[data[0]]
     if reader.name == "csv":
-        return _of_tables(path, reader, data, passed)
+        return _of_tables(path, reader, data, passed, tables)
     if reader.name == "npy":  # the largest holds the windows, the others labels and groups
         data.sort(key=lambda one: one.stat().st_size, reverse=True)
     return Found(path, True, reader, tuple(data), tuple(passed))
@@ -131,9 +134,7 @@ def _of_file(path: Path) -> Found:
         pass  # refuses a pipe or a device before it is opened
     if reader.name == "csv":
         beside = [one for one in sorted(path.parent.iterdir()) if one != path and one.is_file()]
-        tables = [
-            one for one in beside if reader_of(one) == reader and one.stat().st_size < 1 << 20 and is_intervals(one)
-        ]
+        tables = [one for one in beside if reader_of(one) == reader and is_intervals(one)]
         same = [one for one in beside if reader_of(one) == reader and one not in tables]
         return Found(
             path.parent, False, reader, (path,), intervals=tables[0] if len(tables) == 1 and not same else None
@@ -162,22 +163,23 @@ def _of_export(path: Path) -> Found:
     return Found(path, True, next(iter(readers.values())), tuple(readers), info_labels=True)
 
 
-def _of_tables(path: Path, reader: Reader, data: list[Path], passed: list[tuple[str, str]]) -> Found:
-    tables = [one for one in data if one.stat().st_size < 1 << 20 and is_intervals(one)] if len(data) > 1 else []
+def _of_tables(
+    path: Path, reader: Reader, data: list[Path], passed: list[tuple[str, str]], tables: Sequence[Path]
+) -> Found:
     intervals = tables[0] if len(tables) == 1 else None
-    if intervals is not None:
-        data = [one for one in data if one != intervals]
-    else:
+    if intervals is None:
         passed += [
             (one.relative_to(path).as_posix(), "a table of intervals, of which there are several") for one in tables
         ]
-        data = [one for one in data if one not in tables]
     sensors = _sensors(data)
     if sensors:
         first = sensors[0][1]
         kept = {name for _, name in sensors}
         others = Counter(one.name for one in data if one.name not in kept)
-        passed += [(name, f"another sensor, or no samples ({count} files)") for name, count in sorted(others.items())]
+        passed += [
+            (name, f"another sensor, or no samples ({counted(count, 'file')})")
+            for name, count in sorted(others.items())
+        ]
         return Found(
             path,
             True,
@@ -214,6 +216,8 @@ def _sensors(data: Sequence[Path]) -> list[tuple[str, str]]:
         names = kinds.get(kind) or (kinds.get("linear", []) if kind == "acceleration" else [])
         plain = [name for name in names if "uncalibrated" not in name.lower()] or names
         total = [name for name in plain if "total" in name.lower()] or plain
+        if len(folders) == 1 and len(total) > 1:  # `acc_walk.csv`, `acc_run.csv`: a recording each
+            return []
         if total:
             best = min(total, key=len)
             chosen.append((best.split(".")[0], best))
@@ -221,9 +225,12 @@ def _sensors(data: Sequence[Path]) -> list[tuple[str, str]]:
 
 
 def is_intervals(path: Path) -> bool:
-    """True if the header of a text file names the start, the end and the label of intervals."""
+    """True if a small text file names the start, the end and the label of intervals, or holds labels of Audacity."""
     try:
-        names = {name.strip().lower() for name in sniff(path, Layout()).names}
-    except (DataError, OSError, EOFError, ValueError):
+        if path.stat().st_size >= _LARGEST_TABLE or path.suffix.lower() in (".gz", ".zip"):
+            return False
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
         return False
-    return {"start", "end", "label"} <= names
+    lines = text.splitlines()
+    return bool(lines) and (columns_of_intervals(lines[0])[1] is not None or is_audacity(text))

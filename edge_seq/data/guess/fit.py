@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_seq.data.guess.draft import Draft
+from edge_seq.data.units import conversion_factor
+from edge_seq.support.figure_text import counted
 
 _FEW_GROUPS = 3
 _MOST_MISSING = 0.05
@@ -43,6 +45,7 @@ def windows_and_groups(draft: Draft) -> None:
         )
     _allow_still_axes(draft)
     _allow_missing(draft)
+    _beyond_any_sensor(draft)
     has_split = (
         any(name in fields for name in ("split_files", "split_folders", "split_column")) or draft.found.info_labels
     )
@@ -54,12 +57,19 @@ def windows_and_groups(draft: Draft) -> None:
         if "row_is_window" not in fields and _SHORTEST_WINDOW <= fits < fields["window_length"]:
             fields["window_length"], fields["window_stride"] = fits, max(1, fits // 2)
         draft.said.append(
-            f"class {few!r} is in {len(draft.classes[few])} groups, too few for a split by group, so the beginning "
+            f"class {few!r} is in {counted(len(draft.classes[few]), 'group')}, too few for a split by group, so the "
+            "beginning "
             "of each "
             'class is for training and its end for the test (split = "time_blocks"). This is weaker evidence than '
             "groups "
             "recorded apart: record more sessions, persons or machines, and take it out"
         )
+        if not any(name in fields for name in ("time_column", "index_column", "row_is_window", "windows_array")):
+            draft.said.append(
+                "each file is taken as one recording, as no time, mark or jump of the values says otherwise; if "
+                "gestures follow each other in a file, say how many rows each has (rows_per_recording = 119) or what "
+                "is between them (recording_break)"
+            )
     draft.said.append(f"windows of {fields['window_length']} samples, every {fields['window_stride']}")
 
 
@@ -94,6 +104,31 @@ def _allow_missing(draft: Draft) -> None:
         )
 
 
+def _beyond_any_sensor(draft: Draft) -> None:
+    """Note values that no known range holds: rows of another kind among the samples, or a wrong unit."""
+    for channel in draft.fields["channels"]:
+        column, unit = channel.get("column", channel["name"]), channel["unit"]
+        found = channel.get("column_unit", unit)
+        if found == "counts":
+            limit = channel.get("column_full_scale", 0) and 2.0 ** (channel["column_bits"] - 1)
+        else:
+            limit = channel["full_scale"] / conversion_factor(found, unit, what=column)
+        worst = max(
+            (look for look in draft.looks if column in look.numbers),
+            key=lambda look: look.largest[column],
+            default=None,
+        )
+        if worst is None or not 0 < 1.5 * limit < worst.largest[column]:
+            continue
+        at = int(np.nanargmax(np.abs(worst.numbers[column])))
+        draft.problems.append(
+            f"{worst.path.name}: column {column!r} holds {worst.numbers[column][at]:.6g} (row {at + 1}), more than the "
+            f"largest range of such sensors ({limit:.6g}); if its first lines are no samples, pass over them with "
+            "skip_rows; if it is in another unit, give column_unit"
+        )
+        return
+
+
 def _allow_still_axes(draft: Draft) -> None:
     """Accept an axis that does not change in some files, if it does in others."""
     still = []
@@ -101,7 +136,7 @@ def _allow_still_axes(draft: Draft) -> None:
         column = channel.get("column", channel["name"])
         constant = [bool(np.ptp(one) == 0) for look in draft.looks if (one := look.numbers.get(column)) is not None]
         if any(constant) and not all(constant):
-            still.append(f"{channel['name']} in {sum(constant)} files")
+            still.append(f"{channel['name']} in {counted(sum(constant), 'file')}")
     if still:
         draft.fields["on_constant_axis"] = "allow"
         draft.said.append(

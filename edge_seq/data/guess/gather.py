@@ -21,6 +21,7 @@ from edge_seq.data.guess.look import (
 from edge_seq.data.readers import READERS
 from edge_seq.data.readers.foreign import reading
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 MOST_EXCLUDED = 50
 
@@ -55,11 +56,11 @@ def look_at_all(draft: Draft) -> None:
         draft.found = replace(found, passed_over=(*found.passed_over, *passed))
         draft.looks = [look for look in draft.looks if look not in apart]
     others = [look for look in draft.looks if look.columns != common]
-    strange = [look for look in others if not set(common) <= set(look.columns)]
+    strange = [look for look in others if not set(common) <= set(look.columns) or _is_headerless(look)]
     if strange:
         names = [look.path.name for look in strange]
         draft.problems.append(
-            f"{len(strange)} of {len(draft.looks)} files ({', '.join(names[:4])}) have other columns "
+            f"{len(strange)} of {counted(len(draft.looks), 'file')} ({', '.join(names[:4])}) have other columns "
             f"({', '.join(strange[0].columns[:8])}) than the rest ({', '.join(common[:8])}); leave them out with "
             "`exclude`"
         )
@@ -68,6 +69,10 @@ def look_at_all(draft: Draft) -> None:
     draft.header = f"{first.path.name}: {first.header}; columns {', '.join(first.columns[:12])}" + (
         f" and {len(first.columns) - 12} more" if len(first.columns) > 12 else ""
     )
+
+
+def _is_headerless(look: Look) -> bool:
+    return look.dialect is not None and not look.dialect.has_header
 
 
 def _look(path: Path, found: Found) -> Look:
@@ -114,7 +119,7 @@ def say_files(draft: Draft) -> None:
     if lost:
         worst = max(lost, key=lambda look: look.lost_share)
         draft.said.append(
-            f"torn or garbage rows in {len(lost)} files are left out, and each is a gap; {worst.path.name}: "
+            f"torn or garbage rows in {counted(len(lost), 'file')} are left out, and each is a gap; {worst.path.name}: "
             f"{worst.lost}"
         )
         if worst.lost_share > 0.01:

@@ -17,7 +17,7 @@ from edge_seq.data.guess.gather import look_at_all, say_files
 from edge_seq.data.guess.signals import fields_of_signals
 from edge_seq.data.guess.tables import fields_of_tables
 from edge_seq.data.guess.windowed import fields_of_rows, fields_of_windows, find_windows
-from edge_seq.data.guess.windows import is_window_per_row
+from edge_seq.data.guess.windows import is_window_per_row, refuse_class_beside_windows
 from edge_seq.data.source import DataSource, parse_source
 
 
@@ -66,6 +66,7 @@ def guess_source(path: Path) -> Guess:
         fields_of_windows(draft, windows)
     else:
         look_at_all(draft)
+        refuse_class_beside_windows(draft.looks[0])
         rows_are_windows = found.reader.name == "csv" and is_window_per_row(draft.looks[0])
         if rows_are_windows:
             fields_of_rows(draft)

@@ -1,4 +1,4 @@
-"""What one file holds: its columns and facts of their values. Values are kept for the first rows only."""
+"""Content of one file: its columns and facts of their values. Values are kept for the first rows only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ARRAYS: dict[str, Callable[[Path], Any]] = {"npz": open_npz, "npy": open_npy, "m
 
 @dataclass(frozen=True)
 class Look:
-    """What a file holds.
+    """Content of a file.
 
     Attributes:
         path: the file.
@@ -248,7 +248,7 @@ def _numeric_columns(path: Path, dialect: Dialect) -> tuple[str, ...]:
 
 
 def _recording_break(path: Path, dialect: Dialect, numeric: Sequence[str]) -> str | None:
-    """What separates recordings in a text file: blank lines, or lines that come again and are no rows."""
+    """Find the separator of recordings in a text file: blank lines, or lines that come again and are no rows."""
     blanks, rows, last_was_row = 0, 0, False
     others: Counter[str] = Counter()
     shapes: dict[str, str] = {}

@@ -25,8 +25,11 @@ from edge_seq.data.guess.look import (
 )
 from edge_seq.data.readers.clock import SECONDS_PER_UNIT, seconds_of_dates, spread
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 UNKNOWN_RATE_HZ = 50.0
+_RATE_WORDS = re.compile(r"rate|sampl|\bodr\b|\bfs\b|frequen", re.IGNORECASE)
+_FILTER_WORDS = re.compile(r"filter|cut.?off|\blpf\b|\bhpf\b|pass|bandwidth", re.IGNORECASE)
 
 
 def find_clock(draft: Draft) -> None:
@@ -42,7 +45,7 @@ def find_clock(draft: Draft) -> None:
         if name in draft.roles:
             continue
         if name in first.numbers:
-            if axis_of(name) is not None and not is_time_name(name):
+            if axis_of(name) is not None:
                 continue
             found = clock_of(name, _one_recording(first, first.numbers[name], recording, draft.sensor))
         else:
@@ -172,10 +175,10 @@ def find_rate(draft: Draft) -> None:
     spread_of_rates = (
         f"{min(rates):.4g} Hz" if max(rates) < 1.005 * min(rates) else f"{min(rates):.4g} to {max(rates):.4g} Hz"
     )
-    draft.rate = (
-        f"{spread_of_rates} by the mean period of {len(rates)} files, jitter up to {max(jitters):.0%} of a period"
-    )
+    jitter = f"jitter up to {max(jitters):.0%} of a period"
+    draft.rate = f"{spread_of_rates} by the mean period of {counted(len(rates), 'file')}, {jitter}"
     draft.said.append(f"sample_rate_hz is {rate:g}, by the mean period of all files ({spread_of_rates})")
+    _compare_with_stated(draft, rate)
     off = max(abs(one - rate) for one in rates) / rate
     if off > 0.05:
         method = "linear" if max(rates) <= 1.5 * rate else "lowpass"
@@ -183,9 +186,22 @@ def find_rate(draft: Draft) -> None:
         draft.said.append(f'the files differ in rate, so they are resampled to {rate:g} Hz (resample = "{method}")')
 
 
+def _compare_with_stated(draft: Draft, rate: float) -> None:
+    """Note a rate in the first lines of the files that is not that of the times, whose unit is a guess by size."""
+    stated, column = _stated_rate(draft), draft.fields.get("time_column")
+    if stated is None or column is None or abs(stated - rate) <= 0.1 * stated:
+        return
+    text = (
+        f"the first lines of the file say {stated:g} Hz, but {column!r} in {draft.fields['time_unit']} gives "
+        f"{rate:g} Hz; correct time_unit, or give sample_rate_hz = {stated:g} and leave out time_column and time_unit"
+    )
+    by_size = draft.roles[column].reason.startswith("a step of")
+    (draft.problems if by_size else draft.said).append(text)
+
+
 def _stated_rate(draft: Draft) -> float | None:
-    text = "\n".join(draft.looks[0].preamble)
-    found = {float(one) for one in re.findall(r"(\d+(?:\.\d+)?)\s*Hz\b", text, re.IGNORECASE)}
+    lines = [line for line in draft.looks[0].preamble if _RATE_WORDS.search(line) and not _FILTER_WORDS.search(line)]
+    found = {float(one) for one in re.findall(r"(\d+(?:\.\d+)?)\s*Hz\b", "\n".join(lines), re.IGNORECASE)}
     return found.pop() if len(found) == 1 else None
 
 

@@ -40,8 +40,7 @@ def fields_of_signals(draft: Draft) -> None:
         largest = {name: float(np.nanmax(np.abs(table.numeric[name]))) for name in columns}
         rows = table.num_rows
         looks.append(Look(path, path.stem, "", columns, numbers, {}, {}, largest, {}, rows))
-    channels, said, roles = choose_channels(looks, list(columns))
-    fields.update(format=CHANNEL_WINDOWS, label_column="y", channels=channels, sample_rate_hz=UNKNOWN_RATE_HZ)
+    fields.update(format=CHANNEL_WINDOWS, label_column="y", sample_rate_hz=UNKNOWN_RATE_HZ)
     draft.take("y", "label", "", "the file of its name")
     draft.said.append("a file for each channel with a window in each row; classes are those of the files y_...")
     if beside_or_above(first, "subject") is not None:
@@ -58,9 +57,7 @@ def fields_of_signals(draft: Draft) -> None:
         draft.said.append("the split is as the files are named")
     else:
         fields["files"] = first.name
-    draft.said += said
-    for one in roles:
-        draft.take(one.column, one.role, one.detail, one.reason)
+    draft.use(choose_channels(looks, list(columns)))
     draft.header = f"{first.name}: windows of {length} samples in rows, {len(columns)} channels in files"
     draft.rate = "no times in the files"
     draft.said.append(f"there are no times; {UNKNOWN_RATE_HZ:g} Hz is only a guess, correct sample_rate_hz")

@@ -22,6 +22,7 @@ from edge_seq.data.guess.clues.columns import (
 from edge_seq.data.guess.clues.headerless import PAMAP2, names_of_columns
 from edge_seq.data.guess.clues.times import is_time_name
 from edge_seq.data.guess.draft import Draft, distinct, is_fraction
+from edge_seq.data.guess.gestures import find_gestures
 from edge_seq.data.guess.look import (
     Look,
     look_at_text,
@@ -29,6 +30,7 @@ from edge_seq.data.guess.look import (
 from edge_seq.data.guess.rate import find_clock, find_rate
 from edge_seq.data.recording import SIDES
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 WINDOW_S = 2.0
 MAX_CLASSES = 256
@@ -45,6 +47,7 @@ def fields_of_tables(draft: Draft) -> None:
         draft.sensor = (sensor_column, next(iter(_wanted_sensors(draft, sensor_column)), ""))
     find_clock(draft)
     find_rate(draft)
+    find_gestures(draft)
     find_classes(draft)
     taken = set(draft.roles)
     numeric = [name for name in columns if name in draft.looks[0].numbers and name not in taken]
@@ -59,11 +62,7 @@ def fields_of_tables(draft: Draft) -> None:
                 f"{draft.header.split(';')[0]}: no column of numbers besides {sorted(taken)}; columns of text are "
                 f"{text[:8]}. If they hold numbers, give delimiter and decimal in a data source (datasets/README.md)"
             )
-        channels, said, roles = choose_channels(draft.looks, numeric)
-        draft.fields["channels"] = channels
-        draft.said += said
-        for one in roles:
-            draft.take(one.column, one.role, one.detail, one.reason)
+        draft.use(choose_channels(draft.looks, numeric))
     for name in columns:
         if name not in draft.roles and not draft.found.sensors:
             _unused_text(draft, name)
@@ -137,7 +136,8 @@ def _dialect(draft: Draft) -> None:
         draft.fields["recording_break"] = rule
         what = "a blank line" if rule == "blank" else f"a line such as {rule!r}"
         draft.said.append(
-            f"{what} ends a recording: {len(lengths)} recordings of {min(lengths)} to {max(lengths)} samples, each a "
+            f"{what} ends a recording: {counted(len(lengths), 'recording')} of {min(lengths)} to "
+            f"{counted(max(lengths), 'sample')}, each a "
             "group of its own"
         )
     if any(look.restarts for look in draft.looks):
@@ -167,13 +167,15 @@ def _named_columns(draft: Draft, columns: Sequence[str]) -> None:
     )
     if group is not None and not is_fraction(draft, group):
         draft.fields["group_column"] = group
-        draft.take(group, "group", f"{len(distinct(draft, group))} groups", "its name")
+        draft.take(group, "group", counted(len(distinct(draft, group)), "group"), "its name")
     if recording is not None:
         draft.fields["recording_column"] = recording
         if recording != group:
-            draft.take(recording, "recording", f"{len(distinct(draft, recording))} recordings", "its name")
+            draft.take(recording, "recording", counted(len(distinct(draft, recording)), "recording"), "its name")
         else:
-            draft.take(recording, "group", f"{len(distinct(draft, recording))} recordings, each a group", "its name")
+            draft.take(
+                recording, "group", f"{counted(len(distinct(draft, recording)), 'recording')}, each a group", "its name"
+            )
     if "split" in by_name and distinct(draft, by_name["split"]) <= {*SIDES, ""}:
         draft.fields["split_column"] = by_name["split"]
         draft.take(by_name["split"], "split", "", "its name")
@@ -210,16 +212,11 @@ def _label_column(draft: Draft, columns: Sequence[str], axes: set[str]) -> None:
 def _long_format(draft: Draft) -> str | None:
     """The column that names the sensor of each row, if there is one."""
     first = draft.looks[0]
-    for name in first.columns:
-        values = distinct(draft, name) - {""}
-        words = {value: kind_of(tokens_of(value)) for value in values}
-        if (
-            name in first.texts
-            and "_".join(tokens_of(name)) in SENSOR_NAMES
-            and 1 <= len(values) <= 20
-            and any(kind != "plain" for kind in words.values())
-        ):
-            return name
+    for name in first.texts:
+        if "_".join(tokens_of(name)) in SENSOR_NAMES:
+            values = distinct(draft, name) - {""}
+            if 1 <= len(values) <= 20 and any(kind_of(tokens_of(value)) != "plain" for value in values):
+                return name
     return None
 
 
@@ -252,15 +249,12 @@ def _channels_in_rows(draft: Draft, column: str, numeric: Sequence[str]) -> None
     for look in draft.looks:
         numbers = {key: v for s, other, part in parts if other is look for key, v in part.items()}
         merged.append(_with_numbers(look, numbers, look.units))
-    channels, said, roles = choose_channels(merged, list(merged[0].numbers), in_sensors=True)
-    draft.fields.update(sensor_column=column, channels=channels)
+    draft.fields["sensor_column"] = column
     draft.said.append(f"the sensors {' and '.join(wanted)} are in rows, and joined by time")
     unused = [value for value in values if value not in wanted]
     if unused:
         draft.said.append(f"rows of the sensors {', '.join(unused)} are not used")
-    draft.said += said
-    for one in roles:
-        draft.take(one.column, one.role, one.detail, one.reason)
+    draft.use(choose_channels(merged, list(merged[0].numbers), in_sensors=True))
     for axis in axes:
         draft.take(
             axis.column, "channel", f"{axis.axis} of {' and '.join(wanted)}", "an axis of the sensor in each row"
@@ -303,17 +297,14 @@ def _channels_of_sensors(draft: Draft) -> None:
                 )
         merged.append(Look(**{**look.__dict__, "columns": tuple(numbers), "numbers": numbers, "largest": largest,
                               "units": units, "texts": {}, "distinct": {}}))  # fmt: skip
-    channels, said, roles = choose_channels(merged, list(merged[0].numbers), in_sensors=True)
-    draft.fields.update(sensor_files=dict(found.sensors), channels=channels)
+    draft.fields["sensor_files"] = dict(found.sensors)
     files = " and ".join(file for _, file in found.sensors)
     draft.said.append(
         f"a folder is a recording; {files} are its sensors, joined by time on the clock of the first. For one sensor "
         "alone "
         "give files instead of sensor_files"
     )
-    draft.said += said
-    for role in roles:
-        draft.take(role.column, role.role, role.detail, role.reason)
+    draft.use(choose_channels(merged, list(merged[0].numbers), in_sensors=True))
     for column in draft.looks[0].columns:
         if column not in draft.roles and column in draft.looks[0].numbers and axis_of(column) is None:
             draft.take(column, "unused", "", "names no axis")

@@ -30,11 +30,7 @@ def fields_of_windows(draft: Draft, windows: WindowsGuess) -> None:
     draft.header = f"{found.files[0].name}: {found.reader.title}, {windows.title}"
     draft.roles = {one.column: one for one in windows.roles}
     _look_at_other_files(found, windows)
-    channels, said, roles = choose_channels([windows.look], windows.channels)
-    draft.fields["channels"] = channels
-    draft.said += said
-    for one in roles:
-        draft.roles.setdefault(one.column, one)
+    draft.use(choose_channels([windows.look], windows.channels))
     draft.fields["sample_rate_hz"] = UNKNOWN_RATE_HZ
     draft.rate = "no times in the file"
     draft.said.append(f"there are no times; {UNKNOWN_RATE_HZ:g} Hz is only a guess, correct sample_rate_hz")
@@ -84,17 +80,14 @@ def fields_of_rows(draft: Draft) -> None:
         largest={name: float(np.nanmax(np.abs(values))) for name, values in stacked.items()},
         rows=len(stacked[names[0]]), preamble=look.preamble,
     )  # fmt: skip
-    channels, said, roles = choose_channels([whole], names)
-    draft.fields.update(row_is_window=per_sample, column_names=names, channels=channels)
+    draft.fields.update(row_is_window=per_sample, column_names=names)
     draft.header = f"{look.path.name}: {look.header}; {width} values in each row"
     draft.said.append(
         f"each row is a window of {width // per_sample} samples of {per_sample} columns ({' '.join(names)} in turn), "
         "since "
         f"a value resembles the one {per_sample} places on most; the names of the axes are not in the file"
     )
-    draft.said += said
-    for one in roles:
-        draft.take(one.column, one.role, one.detail, one.reason)
+    draft.use(choose_channels([whole], names))
     draft.fields["sample_rate_hz"] = UNKNOWN_RATE_HZ
     draft.rate = "no times in the file"
     draft.said.append(f"there are no times; {UNKNOWN_RATE_HZ:g} Hz is only a guess, correct sample_rate_hz")

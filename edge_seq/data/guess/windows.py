@@ -18,6 +18,7 @@ from edge_seq.support.errors import DataError
 
 MANY_COLUMNS = 24
 _FEW_CHANNELS = 12
+MOST_CODES = 64  # of classes in a column beside windows
 _NAMES = ("ax", "ay", "az", "gx", "gy", "gz")
 
 
@@ -185,6 +186,31 @@ def is_window_per_row(look: Look) -> bool:
         and len(look.numbers) == len(look.columns)
         and not any(rises(look.numbers[name]) for name in look.columns[:2])
     )
+
+
+def refuse_class_beside_windows(look: Look) -> None:
+    """Refuse a window in each row with its class beside it, which no reader reads.
+
+    Raises:
+        DataError: a file without a header has very many columns, of which the first or last one holds few classes.
+    """
+    if look.dialect is None or look.dialect.has_header or len(look.columns) <= MANY_COLUMNS:
+        return
+    for name in (look.columns[0], look.columns[-1]):
+        if name in look.numbers:
+            values = look.numbers[name]
+            is_class = bool((np.nan_to_num(values) % 1 == 0).all()) and len(np.unique(values)) <= MOST_CODES
+            others = [one for key, one in look.numbers.items() if key != name]
+            is_class &= not any((np.nan_to_num(one) % 1 == 0).all() for one in others)
+        else:
+            is_class = len(look.distinct[name]) <= MOST_CODES and len(look.numbers) == len(look.columns) - 1
+        if is_class and look.rows > 2:
+            raise DataError(
+                f"{look.path.name}: each row seems to be a window of {len(look.columns) - 1} values with its class in "
+                f"column {look.columns.index(name) + 1}; expected windows alone. Write the rows of each class to a "
+                "file of its own, named after the class, without that column; or convert them to NPZ with arrays X and "
+                "y"
+            )
 
 
 def samples_apart(look: Look) -> int:

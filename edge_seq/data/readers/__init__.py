@@ -36,6 +36,7 @@ from edge_seq.data.readers.table import Reader, ReadOptions, RowsApartError, Tab
 from edge_seq.data.recording import Dataset
 from edge_seq.data.source import DataSource, load_source
 from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.figure_text import counted
 
 READERS: tuple[Reader, ...] = (
     csv_file.READER,
@@ -282,12 +283,12 @@ def count_notes(notes_of_recordings: Iterable[Sequence[str]]) -> tuple[str, ...]
     >>> count_notes([("resampled",), (), ("resampled",)])
     ('resampled (2 of 3 recordings)',)
     """
-    counted: Counter[str] = Counter()
+    tally: Counter[str] = Counter()
     total = 0
     for notes in notes_of_recordings:
-        counted.update(notes)
+        tally.update(notes)
         total += 1
-    return tuple(f"{note} ({count} of {total} recordings)" for note, count in counted.items())
+    return tuple(f"{note} ({count} of {counted(total, 'recording')})" for note, count in tally.items())
 
 
 def reader_of(path: Path, readers: tuple[Reader, ...]) -> Reader:

@@ -1,6 +1,8 @@
-"""Labels of long recordings from a table of intervals: CSV, or an export of Label Studio.
+"""Labels of long recordings from a table of intervals: CSV, labels of Audacity, or an export of Label Studio.
 
-A CSV file has the columns ``start``, ``end``, ``label`` and, for several recordings, ``recording``. Time series of
+A CSV file has the columns ``start``, ``end``, ``label`` and, for several recordings, ``recording``, or other usual
+names for them (``begin``, ``stop``, ``activity``); commas, semicolons or tabs are between them. Labels of Audacity are
+three columns without a header, with tabs. Time series of
 Label Studio are read from its ``JSON`` and its ``JSON-MIN`` export. An interval holds the samples with start <= t <
 end. Samples outside all intervals are unlabelled.
 """
@@ -23,6 +25,13 @@ from edge_seq.support.errors import DataError
 from edge_seq.support.names import check_name
 
 COLUMNS = ("recording", "start", "end", "label")
+_NAMES = {
+    "start": ("start", "begin", "onset", "from", "starttime", "begintime"),
+    "end": ("end", "stop", "offset", "to", "endtime", "stoptime"),
+    "label": ("label", "class", "activity", "state", "event", "annotation", "gesture"),
+    "recording": ("recording", "file", "filename"),
+}
+_UNIT_OF_NAME = re.compile(r"(?:[\s_]+|[\s_]*[(\[])(?:s|sec|seconds|ms|us|ns|samples)[)\]]?$")
 _LABEL_STUDIO_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio prefixes the name of every uploaded file
 
 
@@ -123,17 +132,60 @@ def _is_of(one: Interval, name: str, *, is_only: bool) -> bool:
     return one.recording in (name, name.rsplit("/", 1)[-1])
 
 
+def columns_of_intervals(header: str) -> tuple[str, dict[str, str] | None]:
+    """Find the delimiter of a table of intervals, and ``start``, ``end``, ``label`` and ``recording`` in its header.
+
+    >>> columns_of_intervals("begin_ms;end_ms;activity")
+    (';', {'start': 'begin_ms', 'end': 'end_ms', 'label': 'activity'})
+    >>> columns_of_intervals("t,ax,ay,az")
+    (',', None)
+    """
+    delimiter = max(",;\t", key=header.count)
+    by_name = {_bare(name): name.strip() for name in reversed(header.split(delimiter))}
+    found = {
+        meant: next(by_name[one] for one in names if one in by_name)
+        for meant, names in _NAMES.items()
+        if any(one in by_name for one in names)
+    }
+    return delimiter, found if set(COLUMNS[1:]) <= found.keys() else None
+
+
+def _bare(name: str) -> str:
+    bare = _UNIT_OF_NAME.sub("", name.strip().strip('"').lower())
+    return re.sub(r"[\s_]", "", bare)
+
+
+def is_audacity(text: str) -> bool:
+    """True if each line of a text is a start, an end and a label with tabs between, one interval after the other."""
+    last = -math.inf
+    lines = [line.split("\t") for line in text.splitlines() if line.strip()]
+    for cells in lines:
+        try:
+            start, end = (float(cell) for cell in cells[:2])
+        except ValueError:
+            return False
+        if len(cells) != 3 or not last <= start < end or not cells[2].strip():
+            return False
+        last = start
+    return bool(lines)
+
+
 def _of_csv(text: str, file: str) -> tuple[Interval, ...]:
+    lines = text.splitlines()
+    if is_audacity(text):
+        lines.insert(0, "start\tend\tlabel")
+    delimiter, names = columns_of_intervals(lines[0] if lines else "")
     try:
-        rows = list(csv.DictReader(text.splitlines(), restkey="", strict=True))
+        rows = list(csv.DictReader(lines, restkey="", strict=True, delimiter=delimiter))
     except csv.Error as error:
         raise DataError(f"intervals {file}: cannot be read as CSV: {error}") from error
-    columns = [column.strip() for column in rows[0]] if rows else []
-    if rows and not set(COLUMNS[1:]) <= set(columns):
+    if rows and names is None:
+        columns = [column.strip() for column in rows[0]]
         raise DataError(f"intervals {file}: columns {columns}; expected start, end, label, and optionally recording")
     found = []
     for line, row in enumerate(rows, start=2):
-        cells = {key.strip(): (value or "").strip() for key, value in row.items()}
+        given = {(key or "").strip(): (value or "").strip() for key, value in row.items()}
+        cells = {meant: given.get(name.strip('"'), "") for meant, name in (names or {}).items()}
         where = f"intervals {file}, line {line}"
         found.append(_interval(where, cells.get("recording") or None, cells["start"], cells["end"], cells["label"]))
     return tuple(found)

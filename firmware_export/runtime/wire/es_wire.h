@@ -31,7 +31,7 @@ typedef enum es_wire_measure {
     ES_WIRE_FREE_STACK /* bytes of stack never used since the start, or ES_WIRE_UNKNOWN */
 } es_wire_measure_t;
 
-/* What a board must provide: three functions. Each gets `port` as its first argument. */
+/* Functions that a board provides. Each gets `port` as its first argument. */
 typedef struct es_wire_port {
     void *port;
     /* Sends bytes in order. May wait until there is room. */

@@ -15,9 +15,9 @@ from edge_seq.ir.decision import SCORE_LIMIT, DecisionStage, UnknownDistance
 from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.ir.model import Readout, model_hash, readout_from_dict, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
-from edge_seq.ir.verify import MAX_HIDDEN_SIZE, verify
+from edge_seq.ir.verify import MAX_HIDDEN_SIZE, _verify_distance, verify
 from edge_seq.support.errors import ModelError
-from tests.zoo import DISTANCES, extreme_model, quantized_model, random_counts, random_float_model, spec, with_decision
+from tests.zoo import DISTANCES, quantized_model, random_counts, random_float_model, spec, with_decision
 
 ONE = 2**16  # a logit of 1
 
@@ -158,11 +158,11 @@ def test_a_distance_that_does_not_fit_is_refused(change: dict[str, Any], words: 
 
 
 def test_a_distance_over_more_values_than_its_bound_allows_is_refused() -> None:
-    units = MAX_HIDDEN_SIZE // 2 + 1
-    model = extreme_model(spec("rnn", units, channels=1, classes=2, window_length=2, pooling="mean_max"))
-    stage = DecisionStage(unknown_distance=UnknownDistance(((0,) * 2 * units,) * 2, (0, 0)))
+    """As with 513 units and a readout of both mean and largest value."""
+    distance, larger = (UnknownDistance(((0,) * units,) * 2, (0, 0)) for units in (MAX_HIDDEN_SIZE, 2 * 513))
+    _verify_distance(distance, 2, MAX_HIDDEN_SIZE)
     with pytest.raises(ModelError, match=r"unknown_distance is over 1026 values, .* expected at most 1024"):
-        with_decision(model, stage)
+        _verify_distance(larger, 2, 2 * 513)
 
 
 def test_several_stages_side_by_side_are_each_of_them() -> None:

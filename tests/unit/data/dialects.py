@@ -3,148 +3,310 @@
 from __future__ import annotations
 
 import gzip
+import io
+import zipfile
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-STANDARD_GRAVITY = 9.80665
-ACCELERATION_NAMES = (
-    "a{x}", "A{X}", "a{X}", "acc{X}", "Acc{X}", "ACC{X}", "acc_{x}", "Acc {X}", "accel_{x}", "accelerometer_{x}",
-    "ACCELEROMETER {X}", "Acceleration {x}", "{x}_acc", "{X}acc", "imu_acc_{x}", "acc.{x}",
-    "total_acc_{x}",
-)  # fmt: skip
-ROTATION_NAMES = (
-    "g{x}", "G{X}", "g{X}", "gyr{X}", "Gyr{X}", "GYR{X}", "gyr_{x}", "gyro_{x}", "gyroscope_{x}", "GYROSCOPE {X}",
-    "Gyroscope {x}", "{x}_gyro", "imu_gyro_{x}", "rotationRate.{x}", "omega_{x}", "rot_{x}", "w{x}",
-)  # fmt: skip
-ACCELERATION_UNITS = {
-    "m/s^2": 1.0,
-    "m/s2": 1.0,
-    "g": 1 / STANDARD_GRAVITY,
-    "mg": 1000 / STANDARD_GRAVITY,
-    "mm/s^2": 1e3,
-}
-ROTATION_UNITS = {"deg/s": 1.0, "dps": 1.0, "rad/s": np.pi / 180, "mdps": 1e3}
-TIMES = {
-    "t": ("s", 0), "time": ("s", 0), "Time (s)": ("s", 0), "seconds_elapsed": ("s", 0), "Zeit (s)": ("s", 0),
-    "timestamp": ("ms", 0), "ms": ("ms", 0), "time_ms": ("ms", 0), "millis": ("ms", 0), "Time [ms]": ("ms", 0),
-    "time_us": ("us", 0), "micros": ("us", 0), "t_us": ("us", 0), "time_ns": ("ns", 0),
-    "unix_time": ("s", 1.7e9), "epoch": ("ms", 1.7e9), "loggingTime": ("ms", 1.7e9), "timestamp_ns": ("ns", 1.7e9),
-    "datetime": ("iso", 0), "date": ("blank", 0), "clock": ("clock", 0), "": ("none", 0),
-}  # fmt: skip
-PER_SECOND = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
-GARBAGE = ("###ERR", "\u2e2e\u2e2e12;4", "1,2", "reset", "nan nan")
+from tests.unit.data.dialect_names import (
+    ACCELERATION_UNITS,
+    PER_SECOND,
+    ROTATION_UNITS,
+    STANDARD_GRAVITY,
+    TIMES,
+    Time,
+)
+
+Values = NDArray[np.float64]
+
+BEGIN = datetime(2024, 2, 3, 23, 59, 58, tzinfo=timezone.utc)  # two seconds before midnight
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a table is written."""
+    """How a recording is written.
+
+    Attributes:
+        delimiter, decimal, encoding, line_end, quoted: of the text.
+        row_end: text at the end of each row.
+        names: names of the axes of accelerometer and gyroscope; ``{x}`` is the axis, ``{X}`` its capital.
+        units: unit of the values of each.
+        spelled: how the header writes these units.
+        units_in: where units are: ``nothing``, ``(u)``, `` (u)``, ``[u]``, `` [u]``, ``_u``, ``row``.
+        digits: decimals of a value; 0 for whole numbers.
+        gravity: False if the accelerometer's values are without gravity.
+        turning: amplitude of the rotation in deg/s.
+        lsb: counts a unit, for values in counts.
+        times: columns of times, none, one or two.
+        batch: number of samples that share a stamp.
+        header: False if there is none.
+        preamble: lines before the header.
+        order: order of the columns, the same in all files unless ``shuffled``.
+        extras: further columns.
+        faults: row and kind of damage: ``text``, ``letter``, ``torn``, ``joined``, ``bytes``, ``empty``, ``nan``,
+            ``blank``, ``comment``, ``header``.
+        label: column of the class; None for none.
+        codes: classes as they are in that column.
+        layout: ``one`` file, several ``files`` with the class in their names, ``folders`` named after the class.
+        file_name: name of a file without suffix.
+        packed: empty, ``.gz`` or ``.zip``.
+    """
 
     delimiter: str = ","
     decimal: str = "."
-    names: tuple[str, str] = ("acc{X}", "gyr{X}")
-    units: tuple[str, str] = ("m/s^2", "deg/s")
-    units_in: str = "nothing"  # or brackets, row
-    time: str = "t"
-    rate_hz: float = 50.0
-    preamble: tuple[str, ...] = ()
     encoding: str = "utf-8"
     line_end: str = "\n"
-    row_end: str = ""
     quoted: bool = False
+    row_end: str = ""
+    names: tuple[str, str] = ("acc{X}", "gyr{X}")
+    units: tuple[str, str] = ("m/s^2", "deg/s")
+    spelled: tuple[str, str] = ("m/s^2", "deg/s")
+    units_in: str = "nothing"
+    digits: int = 5
+    gravity: bool = True
+    turning: float = 90.0
+    lsb: tuple[float, float] = (16384.0, 131.0)
+    times: tuple[str, ...] = ("t|s|0",)
+    batch: int = 1
+    rate_hz: float = 50.0
+    header: bool = True
+    preamble: tuple[str, ...] = ()
     order: tuple[int, ...] = ()
-    garbage: tuple[tuple[int, str], ...] = ()
-    label: bool = False
-    packed: bool = False
+    shuffled: bool = False
+    extras: tuple[str, ...] = ()
+    faults: tuple[tuple[int, str], ...] = ()
+    label: str | None = None
+    codes: tuple[str, str] = ("walk", "run")
+    layout: str = "one"
+    file_name: str = "{label}_{n}"
+    suffix: str = ".csv"
+    packed: str = ""
     six: bool = True
     seed: int = 0
-    extra: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Written:
-    """Bytes of a file, and the truth: values in m/s^2 and deg/s of each column, times, and the rows that are left."""
+    """What was written, as a right reader gives it: all recordings one after the other, in the order of their names.
 
-    content: bytes
-    columns: dict[str, NDArray[np.float64]]
+    Attributes:
+        path: file or folder.
+        positions: columns in the order of the (first) file.
+        columns: values of each channel in m/s^2 or deg/s, by the name of its column.
+        raw: the same as they are in the file.
+        kinds: ``acceleration`` or ``rotation`` of each channel.
+        time_s: seconds of each sample from the start of its recording; None without times.
+        labels: class of each sample; None if nothing gives it.
+        lengths: samples of each recording.
+    """
+
+    path: Path
+    positions: list[str] = field(default_factory=list)
+    columns: dict[str, Values] = field(default_factory=dict)
+    raw: dict[str, Values] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    time_s: Values | None = None
+    labels: list[str] | None = None
+    lengths: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _Columns:
+    """Cells of one file by column, and the truth behind them."""
+
+    cells: dict[str, list[str]]
+    base: dict[str, Values]
+    raw: dict[str, Values]
     kinds: dict[str, str]
-    time_s: NDArray[np.float64] | None
-    rows: int
+    units: dict[str, str]
+    seconds: Values
+    labels: list[str]
 
 
-def write(dialect: Dialect, rows: int = 240) -> Written:
-    """Write a recording of a sensor that turns slowly."""
-    rng = np.random.default_rng(dialect.seed)
+def write(dialect: Dialect, folder: Path) -> Written:
+    """Write the recording, or several, into a folder."""
+    suffix = dialect.suffix + dialect.packed
+    if dialect.layout == "one":
+        files = [(folder / f"{dialect.file_name.format(label='walk', n=1)}{suffix}", "walk", 0, 120)]
+    else:
+        inside = "{label}/{n}" if dialect.layout == "folders" else dialect.file_name
+        files = [
+            (folder / "data" / f"{inside.format(label=label, n=n)}{suffix}", label, 10 * k + n, 70)
+            for k, label in enumerate(dialect.codes)
+            for n in range(1, 3)
+        ]
+    out = Written(files[0][0] if dialect.layout == "one" else folder / "data")
+    parts: list[tuple[_Columns, NDArray[np.bool_]]] = []
+    for place, (path, label, number, rows) in enumerate(sorted(files)):
+        columns = _columns(dialect, rows, number, label)
+        order = _order(dialect, len(columns.cells), place)
+        text, kept = _text(dialect, columns, order)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_packed(dialect, text.encode(dialect.encoding, "replace"), path.name))
+        out.positions = out.positions or [list(columns.cells)[n] for n in order]
+        parts.append((columns, kept))
+    first = parts[0][0]
+    out.kinds = first.kinds
+    out.lengths = [int(kept.sum()) for _, kept in parts]
+    out.columns = {name: np.concatenate([one.base[name][kept] for one, kept in parts]) for name in first.base}
+    out.raw = {name: np.concatenate([one.raw[name][kept] for one, kept in parts]) for name in first.base}
+    if dialect.times:
+        out.time_s = np.concatenate([one.seconds[kept] for one, kept in parts])
+    if dialect.label is not None or dialect.layout != "one":
+        out.labels = [label for one, kept in parts for label, is_kept in zip(one.labels, kept, strict=True) if is_kept]
+    return out
+
+
+def _columns(dialect: Dialect, rows: int, number: int, label: str) -> _Columns:
+    """A sensor that turns slowly and shakes."""
+    rng = np.random.default_rng((dialect.seed, number))
     seconds = np.arange(rows) / dialect.rate_hz
-    tilt = 0.4 * np.sin(2 * np.pi * 0.3 * seconds)
+    tilt = 0.4 * np.sin(2 * np.pi * 0.3 * seconds + number)
     gravity = np.stack([np.sin(tilt), 0.2 * np.ones(rows), np.cos(tilt)], axis=1) * STANDARD_GRAVITY
-    acceleration = gravity + rng.normal(0, 0.3, (rows, 3))
-    rotation = 90 * np.stack([np.sin(3 * seconds), np.cos(2 * seconds), np.sin(seconds)], axis=1)
-    names, columns, kinds, cells = [], {}, {}, {}
+    acceleration = gravity * dialect.gravity + rng.normal(0, 0.3, (rows, 3))
+    phases = np.stack([np.sin(3 * seconds + number), np.cos(2 * seconds), np.sin(seconds + 1)], axis=1)
+    rotation = dialect.turning * phases + rng.normal(0, 0.02 * dialect.turning, (rows, 3))
+    out = _Columns({}, {}, {}, {}, {}, seconds, [label] * rows)
     sensors = [("acceleration", acceleration, ACCELERATION_UNITS), ("rotation", rotation, ROTATION_UNITS)]
-    for kind, (title, values, units) in enumerate(sensors[: 2 if dialect.six else 1]):
-        unit = dialect.units[kind]
+    for place, (kind, values, units) in enumerate(sensors[: 2 if dialect.six else 1]):
+        unit, spelled = dialect.units[place], dialect.spelled[place]
+        per_base = units.get(unit) or dialect.lsb[place] / (STANDARD_GRAVITY if place == 0 else 1.0)
         for n, axis in enumerate("xyz"):
-            name = dialect.names[kind].format(x=axis, X=axis.upper())
-            name += f" ({unit})" if dialect.units_in == "brackets" else ""
-            texts = [f"{value * units[unit]:.5f}" for value in values[:, n]]
-            columns[name] = np.array([float(text) / units[unit] for text in texts])
-            kinds[name], cells[name] = title, [_number(text, dialect) for text in texts]
-            names.append(name)
-    time_s, times = _times(dialect, seconds)
-    if times is not None:
-        names.append(dialect.time)
-        cells[dialect.time] = times
-    if dialect.label:
-        names.append("label")
-        cells["label"] = ["walk" if second < seconds[rows // 2] else "run" for second in seconds]
-    order = [n for n in dialect.order if n < len(names)] + [n for n in range(len(names)) if n not in dialect.order]
-    names = [names[n] for n in order]
+            name = dialect.names[place].format(x=axis, X=axis.upper())
+            if dialect.units_in not in ("nothing", "row"):
+                name += dialect.units_in.replace("u", spelled)
+            digits = 0 if unit == "counts" else dialect.digits
+            texts = [f"{value * per_base:.{digits}f}" for value in values[:, n]]
+            out.raw[name] = np.array([float(text) for text in texts])
+            out.base[name] = out.raw[name] / per_base
+            out.kinds[name], out.units[name] = kind, spelled
+            out.cells[name] = [text.replace(".", dialect.decimal) for text in texts]
+    for name in dialect.times:
+        out.cells[name] = _stamps(TIMES[name], seconds, dialect)
+        out.units[name] = TIMES[name].unit
+    if dialect.label is not None:
+        if dialect.layout == "one":
+            out.labels = [dialect.codes[0] if n < rows // 2 else dialect.codes[1] for n in range(rows)]
+        out.cells[dialect.label] = out.labels
+    for extra in dialect.extras:
+        out.cells.update(_extra(extra, seconds, rng, dialect))
+    return out
+
+
+def _order(dialect: Dialect, count: int, place: int) -> list[int]:
+    order = [n for n in dialect.order if n < count]
+    order += [n for n in range(count) if n not in order]
+    if dialect.shuffled and dialect.header and place:
+        order = order[place % count :] + order[: place % count]
+    return order
+
+
+def _text(dialect: Dialect, columns: _Columns, order: list[int]) -> tuple[str, NDArray[np.bool_]]:
+    """Text of a file, and which rows a right reader keeps."""
+    names = [list(columns.cells)[n] for n in order]
+    header = "" if not dialect.header else _line(dialect, [TIMES[n].name if n in TIMES else n for n in names])
+    lines = list(dialect.preamble)
+    if dialect.header:
+        lines.append(header)
+        if dialect.units_in == "row":
+            lines.append(_line(dialect, [columns.units.get(name, "-") or "-" for name in names]))
+    faults = dict(dialect.faults)
+    kept = np.ones(len(columns.seconds), dtype=bool)
+    joined = ""
+    for row in range(len(columns.seconds)):
+        cells = [columns.cells[name][row] for name in names]
+        fault = faults.get(row, "")
+        if fault in ("empty", "nan"):
+            place = next(n for n, name in enumerate(names) if name in columns.base)
+            cells[place] = "" if fault == "empty" else "nan"
+        line = _line(dialect, cells)
+        if joined:
+            line, joined, kept[row] = joined + line, "", False
+        match fault:
+            case "blank" | "comment" | "header":
+                lines.append({"blank": "", "comment": "# still here", "header": header}[fault])
+                lines.append(line)
+                continue
+            case "text":
+                line = "###ERR reset 3"
+            case "letter":
+                place = next(n for n, name in enumerate(names) if name in columns.base)
+                line = _line(dialect, [*cells[:place], f"{cells[place]}x", *cells[place + 1 :]])
+            case "torn":
+                line = _line(dialect, cells[: len(cells) // 2])[: -1 - len(dialect.row_end)]
+            case "joined":
+                joined = line
+            case "bytes":
+                line = f"\ufffd\ufffd{line[4:]}"
+        kept[row] &= not fault
+        if not joined:
+            lines.append(line)
+    return dialect.line_end.join(lines) + dialect.line_end, kept
+
+
+def _line(dialect: Dialect, cells: list[str]) -> str:
     quote = '"' if dialect.quoted else ""
-    gap = {" ": "  "}.get(dialect.delimiter, dialect.delimiter)
-
-    def line(texts: list[str]) -> str:
-        return gap.join(f"{quote}{text}{quote}" for text in texts) + dialect.row_end
-
-    lines = [*dialect.preamble, line(names)]
-    if dialect.units_in == "row":
-        own = {"acceleration": dialect.units[0], "rotation": dialect.units[1]}
-        clock = TIMES[dialect.time][0]
-        lines.append(line([own.get(kinds.get(name, ""), clock if clock in PER_SECOND else "-") for name in names]))
-    garbage = dict(dialect.garbage)
-    kept = np.ones(rows, dtype=bool)
-    for row in range(rows):
-        if row in garbage:
-            kept[row] = False
-            lines.append(garbage[row])
-        else:
-            lines.append(line([cells[name][row] for name in names]))
-    content = (dialect.line_end.join(lines) + dialect.line_end).encode(dialect.encoding)
-    return Written(
-        gzip.compress(content, mtime=0) if dialect.packed else content,
-        {name: values[kept] for name, values in columns.items()},
-        kinds,
-        None if time_s is None else time_s[kept],
-        int(kept.sum()),
-    )
+    gap = "  " if dialect.delimiter == " " else dialect.delimiter
+    return gap.join(f"{quote}{text}{quote}" for text in cells) + dialect.row_end
 
 
-def _number(text: str, dialect: Dialect) -> str:
-    return text.replace(".", dialect.decimal)
+def _stamps(time: Time, seconds: Values, dialect: Dialect) -> list[str]:
+    """Texts of the times. In a batch all samples have the stamp of the first."""
+    stamped = seconds[np.arange(len(seconds)) // dialect.batch * dialect.batch]
+    if time.unit in PER_SECOND:
+        ticks = (time.start + stamped) * PER_SECOND[time.unit]
+        return [f"{tick:.{time.digits}f}".replace(".", dialect.decimal) for tick in ticks]
+    stamps = [BEGIN + timedelta(seconds=round(float(second), 6)) for second in stamped]
+    return [one.strftime(time.unit).replace("|", f"{one.microsecond // 1000:03d}") for one in stamps]
 
 
-def _times(dialect: Dialect, seconds: NDArray[np.float64]) -> tuple[NDArray[np.float64] | None, list[str] | None]:
-    how, start = TIMES[dialect.time]
-    if how == "none":
-        return None, None
-    if how in PER_SECOND:
-        digits = 4 if how == "s" else 0
-        ticks = (start + seconds) * PER_SECOND[how]
-        texts = [f"{tick:.{digits}f}" if how == "s" else str(round(tick)) for tick in ticks]
-        return seconds, [_number(text, dialect) for text in texts]
-    begin = datetime(2024, 2, 3, 23, 59, 58, tzinfo=timezone.utc)
-    stamps = [begin + timedelta(seconds=float(second)) for second in seconds]
-    form = {"iso": "%Y-%m-%dT%H:%M:%S.%f", "blank": "%Y-%m-%d %H:%M:%S.%f", "clock": "%H:%M:%S.%f"}[how]
-    return seconds, [stamp.strftime(form)[:-3] for stamp in stamps]
+def _extra(extra: str, seconds: Values, rng: np.random.Generator, dialect: Dialect) -> dict[str, list[str]]:
+    """Columns that are no channel."""
+    rows = len(seconds)
+
+    def number(values: Values, digits: int = 3) -> list[str]:
+        return [f"{value:.{digits}f}".replace(".", dialect.decimal) for value in values]
+
+    match extra:
+        case "temperature":
+            return {"temperature": number(21.5 + 0.01 * seconds + rng.normal(0, 0.01, rows), 2)}
+        case "magnetometer":
+            return {f"mag{axis}": number(20 + rng.normal(0, 1, rows)) for axis in "XYZ"}
+        case "gravity":
+            return {f"gravity_{axis}": number(rng.normal(3, 0.1, rows)) for axis in "xyz"}
+        case "orientation":
+            return {axis: number(30 * np.sin(seconds) + rng.normal(0, 0.1, rows)) for axis in ("roll", "pitch", "yaw")}
+        case "quaternion":
+            return {f"q{axis}": number(rng.normal(0.5, 0.01, rows), 5) for axis in "wxyz"}
+        case "norm":
+            return {"acc_norm": number(9.8 + rng.normal(0, 0.1, rows))}
+        case "battery":
+            return {"battery": ["87"] * rows}
+        case "position":
+            return {"lat": number(np.full(rows, 50.1), 6), "lon": number(np.full(rows, 8.68), 6)}
+        case "subject":
+            return {"subject": ["3"] * rows}
+        case "status":
+            return {"status": ["ok"] * rows}
+        case "empty":
+            return {"notes": ["-" if dialect.delimiter == " " else ""] * rows}
+        case "index":
+            return {"index": [str(n) for n in range(rows)]}
+        case "sample":
+            return {"sample": [str(n + 1) for n in range(rows)]}
+    raise AssertionError(extra)
+
+
+def _packed(dialect: Dialect, content: bytes, name: str) -> bytes:
+    if dialect.packed == ".gz":
+        return gzip.compress(content, mtime=0)
+    if dialect.packed == ".zip":
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name.removesuffix(".zip"), content)
+        return out.getvalue()
+    return content

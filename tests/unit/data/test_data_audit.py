@@ -187,11 +187,11 @@ FAULTS: dict[str, tuple[str, str, Callable[[Takes], Takes], str]] = {
         "jitter",
         "warning",
         edit(4, time=lambda t: np.cumsum(np.where(np.arange(len(t.time)) % 2, 0.4, 1.6)) / RATE),
-        r"varies by up to .* of a period in 1 recordings",
+        r"varies by up to .* of a period in 1 recording",
     ),
-    "gap": ("gaps", "error", edit(5, time=jump), r"1 gaps in 1 recordings \(take_05\), the longest 3\.0"),
+    "gap": ("gaps", "error", edit(5, time=jump), r"1 gap in 1 recording \(take_05\), the longest 3\.0"),
     "order": ("time order", "error", edit(2, time=lambda t: t.time[::-1]), "do not follow the one before in time"),
-    "missing": ("missing values", "error", edit(2, xyz=hole), r"1 values are missing .*take_02"),
+    "missing": ("missing values", "error", edit(2, xyz=hole), r"1 value is missing .*take_02"),
     "clipping": (
         "clipping",
         "warning",
@@ -251,7 +251,7 @@ FAULTS: dict[str, tuple[str, str, Callable[[Takes], Takes], str]] = {
         "split",
         "error",
         lambda takes: edit(0, split=lambda t: "validation" if t.split == "train" else "train")(split_by_car(takes)),
-        r"1 groups are on several sides of the split \(car\d\)",
+        r"1 group is on several sides of the split \(car\d\)",
     ),
     "a side without a class": (
         "split",
@@ -301,7 +301,7 @@ FAULTS: dict[str, tuple[str, str, Callable[[Takes], Takes], str]] = {
         edit(group=lambda t: f"{t.label}{int(t.name[-2:]) % 4}"),
         "each group holds one class only",
     ),
-    "few groups": ("groups", "warning", edit(group=lambda t: f"car{int(t.name[-2:]) % 3}"), "there are 3 groups"),
+    "few groups": ("groups", "warning", edit(group=lambda t: f"car{int(t.name[-2:]) % 3}"), "3 groups in all"),
     "short": (
         "length",
         "error",

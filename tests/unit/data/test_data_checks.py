@@ -25,7 +25,7 @@ def test_time_order_names_the_first_row_out_of_order():
     time_s = time_axis()
     checks.check_time_order(time_s, name="walk")
     time_s[7] = time_s[6]
-    with pytest.raises(DataError, match=r"recording walk: 1 samples .* row 7: t=0.12 s has the same time as"):
+    with pytest.raises(DataError, match=r"recording walk: 1 sample does .* row 7: t=0.12 s has the same time as"):
         checks.check_time_order(time_s, name="walk")
     time_s[7] = 0.0
     with pytest.raises(DataError, match=r"an earlier time than the row before, t=0\.12 s"):
@@ -69,7 +69,7 @@ def test_non_finite_values_are_located(bad):
     values = np.zeros((5, 2))
     checks.check_finite(values, name="walk", channel_names=("ax", "ay"))
     values[3, 1] = bad
-    with pytest.raises(DataError, match=rf"recording walk: 1 values .* row 3, channel ay, {bad}"):
+    with pytest.raises(DataError, match=rf"recording walk: 1 value is .* row 3, channel ay, {bad}"):
         checks.check_finite(values, name="walk", channel_names=("ax", "ay"))
 
 

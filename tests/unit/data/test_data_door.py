@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from edge_seq.data.source import load_source
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.data_check import DataCheck, check_data
 from edge_seq.support.errors import DataError
-from tests.unit.data.door_cases import CASES, Case, motion, put, table, texts
+from tests.unit.data.door_cases import CASES, Case, motion, put, six, table, texts
 
 
 def check(name: str, folder: Path) -> tuple[Case, DataCheck, Path]:
@@ -126,7 +127,7 @@ def test_thousands_of_classes_are_refused_before_anything_is_computed(tmp_path: 
     source = tmp_path / "a.toml"
     put(source, 'name="a"\npath="a.csv"\ntime_column="t"\nsample_rate_hz=50\nwindow_length=50\nwindow_stride=50\n'
                 'channels=[{name="ax",unit="g",counts_per_unit=100,full_scale=4}]\n')  # fmt: skip
-    with pytest.raises(DataError, match="more than 256 classes after 1 recordings"):
+    with pytest.raises(DataError, match="more than 256 classes after 1 recording"):
         check_data(source)
 
 
@@ -147,3 +148,72 @@ def test_columns_that_are_not_used_are_named_with_a_reason(tmp_path: Path) -> No
     assert "a phone computes it" in unused["gravity_x"]
     assert "magnetometer" in unused["mag_y"]
     assert any(text.startswith("columns of numbers that are not used: gravity_x") for text in summary.assumptions)
+
+
+def one_file(folder: Path, header: str, columns: list[list[str]], before: str = "") -> Path:
+    put(folder / "walk_1.csv", before + table(header, columns))
+    return folder / "walk_1.csv"
+
+
+SECONDS, ACCELERATION, ROTATION = motion("walk", 1)
+CLOCK = [f"{one:.2f}" for one in SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "problem"),
+    [
+        ("t,ax (ft/s^2),ay (ft/s^2),az (ft/s^2)", texts(ACCELERATION * 32.17),
+         r"the unit 'ft/s\^2' of ax \(ft/s\^2\), .* is unknown; expected one of .* or give their unit with column_u"),
+        ("t,ax (g),ay (g),az (mg)", texts(ACCELERATION), r"are in several units \(g, mg\); give files and axes of a"),
+        ("time,ax,ay,az", texts(ACCELERATION), "'time' is named like a time and rises by 200 a sample, which does not"),
+    ],
+)  # fmt: skip
+def test_what_a_header_does_not_tell_is_asked(
+    tmp_path: Path, header: str, columns: list[list[str]], problem: str
+) -> None:
+    ticks = [str(200 * n) for n in range(250)] if header.startswith("time") else CLOCK
+    guess = guess_source(one_file(tmp_path, header, [ticks, *columns]))
+    assert any(re.search(problem, one) for one in guess.problems), guess.problems
+
+
+def test_gravity_is_looked_for_where_there_is_some(tmp_path: Path) -> None:
+    counts = guess_source(one_file(tmp_path / "counts", "t,ax,ay,az", [CLOCK, *texts(ACCELERATION * 8192, ".0f")]))
+    assert counts.fields["channels"][0]["counts_per_unit"] == 8192  # not 8,192 mm/s^2
+    linear = [CLOCK, *texts((ACCELERATION - ACCELERATION.mean(axis=0)) * 30)]
+    guess = guess_source(
+        one_file(tmp_path / "linear", "t,userAcceleration.x,userAcceleration.y,userAcceleration.z", linear)
+    )
+    assert any("only a guess: neither the header nor gravity at rest" in one for one in guess.assumptions)
+    mg = guess_source(one_file(tmp_path / "mg", "t,ax,ay,az", [CLOCK, *texts(ACCELERATION * 1000, ".0f")]))
+    assert any(
+        "by gravity at rest (999.55); only a guess, since cm/s^2 or counts, 1024 for" in one for one in mg.assumptions
+    )
+    first = guess_source(one_file(tmp_path / "first", "", [*texts(ROTATION), *texts(ACCELERATION)]))
+    assert first.fields["column_names"] == ["gx", "gy", "gz", "ax", "ay", "az"]
+
+
+def test_a_filter_is_no_rate(tmp_path: Path) -> None:
+    columns = texts(ACCELERATION)
+    filtered = guess_source(one_file(tmp_path / "a", "ax,ay,az", columns, "# low-pass filter 20 Hz\n"))
+    assert any("50 Hz is only a guess" in one for one in filtered.assumptions)
+    sampled = guess_source(one_file(tmp_path / "b", "ax,ay,az", columns, "# filter 20 Hz\n# sample rate 25 Hz\n"))
+    assert sampled.source.sample_rate_hz == 25
+
+
+def test_files_without_a_header_need_the_same_columns(tmp_path: Path) -> None:
+    for name, count in (("walk_1", 3), ("walk_2", 3), ("run_1", 2)):
+        put(tmp_path / "d" / f"{name}.csv", table("", texts(ACCELERATION)[:count]))
+    assert any("1 of 3 files (run_1.csv) have other columns" in one for one in guess_source(tmp_path / "d").problems)
+
+
+def test_a_file_without_motion_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"walk_1.csv: no column of numbers \(a, b\) changes; record a motion"):
+        guess_source(one_file(tmp_path, "a,b", [["1"] * 9, ["2"] * 9]))
+
+
+def test_files_of_one_sensor_are_recordings(tmp_path: Path) -> None:
+    for label in ("walk", "run"):
+        for number in range(3):
+            put(tmp_path / "d" / f"acc_{label}_{number}.csv", six(label, number))
+    guess = guess_source(tmp_path / "d")
+    assert len(list(read_signals(guess.source, base=guess.base))) == 6

@@ -51,8 +51,8 @@ def test_an_acquisition_in_json_is_converted_by_the_units_it_says(read):
     assert dataset.labels == ("walk",)
     assert one.details == {"device_name": "ac:87", "device_type": "BOARD", "signature": "b0ee"}
     assert dataset.notes == (
-        "ax, ay: m/s^2 converted to g (1 of 1 recordings)",
-        "signature of the file kept, not verified (1 of 1 recordings)",
+        "ax, ay: m/s^2 converted to g (1 of 1 recording)",
+        "signature of the file kept, not verified (1 of 1 recording)",
     )
 
 
@@ -403,7 +403,7 @@ def test_another_rate_is_resampled_only_when_asked_and_is_on_record(read, rate, 
     times = np.arange(len(one.counts)) / 10
     assert np.abs(one.counts[10:-10, 0] - 100 * np.sin(np.pi * times[10:-10])).max() <= 4
     assert (one.labels == (times < 10 - 1e-9)).all()
-    assert dataset.notes == (f"resampled from {rate:.3g} Hz to 10 Hz, method {method} (1 of 1 recordings)",)
+    assert dataset.notes == (f"resampled from {rate:.3g} Hz to 10 Hz, method {method} (1 of 1 recording)",)
 
 
 def test_the_lowpass_removes_what_would_fold_and_linear_refuses(read):
@@ -425,7 +425,7 @@ def test_recordings_without_times_have_the_rate_that_is_said(read):
 def test_resampling_does_not_reach_over_a_gap(read):
     lines = sine(50.0).splitlines()
     text = "\n".join(lines[:300] + lines[500:])
-    with pytest.raises(ContractError, match=r"1 gaps longer than 0\.2 s"):
+    with pytest.raises(ContractError, match=r"1 gap longer than 0\.2 s"):
         read({"a.csv": text}, time_column="t", resample="lowpass")
     parts = read({"a.csv": text}, time_column="t", resample="lowpass", on_gap="split").recordings
     assert [(one.name, len(one.counts)) for one in parts] == [("a#1", 60), ("a#2", 101)]

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-import cbor2
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pa_parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,64 +19,12 @@ from edge_seq.data.source import DataSource
 from edge_seq.support.errors import DataError, EdgeSeqError
 from tests.unit.data.data_builders import source_fields
 
-ROWS = [[k / 10, np.sin(k), np.cos(k)] for k in range(60)]
-
-
-def text_file() -> bytes:
-    return ("t,ax,ay,label\n" + "".join(f"{t:.1f},{x:.4f},{y:.4f},walk\n" for t, x, y in ROWS)).encode()
-
 
 def npz_file() -> bytes:
     out = io.BytesIO()
-    np.savez_compressed(out, X=np.array(ROWS)[:, 1:].reshape(6, 10, 2), y=np.arange(6) % 2)
+    rows = np.array([[np.sin(k), np.cos(k)] for k in range(60)])
+    np.savez_compressed(out, X=rows.reshape(6, 10, 2), y=np.arange(6) % 2)
     return out.getvalue()
-
-
-def npy_file() -> bytes:
-    out = io.BytesIO()
-    np.save(out, np.array(ROWS)[:, 1:])
-    return out.getvalue()
-
-
-def parquet_file() -> bytes:
-    out = io.BytesIO()
-    columns = dict(zip(("t", "ax", "ay"), np.array(ROWS).T, strict=True))
-    pa_parquet.write_table(pa.table({**columns, "label": ["walk"] * len(ROWS)}), out)
-    return out.getvalue()
-
-
-def acquisition(dump: Callable[[object], bytes]) -> bytes:
-    sensors = [{"name": name, "units": "m/s2"} for name in ("ax", "ay")]
-    return dump({"payload": {"interval_ms": 100, "sensors": sensors, "values": [row[1:] for row in ROWS]}})
-
-
-def mat_file() -> bytes:
-    scipy_io = pytest.importorskip("scipy.io")
-    out = io.BytesIO()
-    scipy_io.savemat(out, {"t": np.array(ROWS)[:, 0], "acc": np.array(ROWS)[:, 1:]}, do_compression=True)
-    return out.getvalue()
-
-
-def hdf5_file() -> bytes:
-    h5py = pytest.importorskip("h5py")
-    out = io.BytesIO()
-    with h5py.File(out, "w") as file:
-        file["X"] = np.array(ROWS)[:, 1:].reshape(6, 10, 2)
-        file["y"] = np.arange(6) % 2
-    return out.getvalue()
-
-
-FILES: dict[str, Callable[[], bytes]] = {
-    ".csv": text_file,
-    ".txt": text_file,
-    ".npz": npz_file,
-    ".npy": npy_file,
-    ".parquet": parquet_file,
-    ".json": lambda: acquisition(lambda one: json.dumps(one).encode()),
-    ".cbor": lambda: acquisition(cbor2.dumps),
-    ".mat": mat_file,
-    ".h5": hdf5_file,
-}
 
 
 def read_or_refuse(path: Path) -> None:
@@ -92,44 +35,6 @@ def read_or_refuse(path: Path) -> None:
     fields = source_fields(path=path.name, label_from="file_name", time_column=None)
     with suppress(EdgeSeqError):
         list(read_signals(DataSource.model_validate(fields), base=path.parent))
-
-
-def damage(content: bytes, edits: list[tuple[int, int]], keep: int) -> bytes:
-    changed = bytearray(content)
-    for place, value in edits:
-        changed[place % len(changed)] = value
-    return bytes(changed[: max(1, len(changed) - keep % len(changed))]) if keep else bytes(changed)
-
-
-EDITS = st.tuples(
-    st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=6),
-    st.one_of(st.just(0), st.integers(0, 1 << 16)),
-)
-
-
-@pytest.mark.filterwarnings("ignore")  # a damaged file may warn as well; the command line shows no such warnings
-@pytest.mark.parametrize("suffix", FILES)
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(edits=EDITS)
-def test_a_damaged_file_is_read_or_refused(
-    suffix: str, tmp_path_factory: pytest.TempPathFactory, edits: tuple[list[tuple[int, int]], int]
-) -> None:
-    path = tmp_path_factory.mktemp("damaged") / f"walk{suffix}"
-    path.write_bytes(damage(FILES[suffix](), *edits))
-    read_or_refuse(path)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("suffix", FILES)
-@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(edits=EDITS)
-def test_many_damaged_files_are_read_or_refused(
-    suffix: str, tmp_path_factory: pytest.TempPathFactory, edits: tuple[list[tuple[int, int]], int]
-) -> None:
-    path = tmp_path_factory.mktemp("damaged") / f"walk{suffix}"
-    path.write_bytes(damage(FILES[suffix](), *edits))
-    read_or_refuse(path)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

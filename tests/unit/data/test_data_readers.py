@@ -167,7 +167,7 @@ def test_an_index_counts_samples(read):
     text = rows_csv("i,ax,ay,label")
     assert len(read({"a.csv": text}, index_column="i").recordings) == 1
     lost = "\n".join(line for line in text.splitlines() if not line.startswith(("3,", "4,")))
-    with pytest.raises(ContractError, match=r"1 gaps longer than 0.2 s at 10 Hz \(first at t=0.2 s, longest 0.3 s\)"):
+    with pytest.raises(ContractError, match=r"1 gap longer than 0.2 s at 10 Hz \(first at t=0.2 s, longest 0.3 s\)"):
         read({"a.csv": lost}, index_column="i")
 
 
@@ -278,13 +278,13 @@ def test_load_dataset_goes_by_the_folder_of_the_toml_file(tmp_path, monkeypatch)
             "holds only numbers and no line before .* no header",
         ),
         (with_row(ONE_WALK, 4, ay="broken"), {}, DataError, r"1 of 8 rows .*line 6: column 'ay' holds 'broken'"),
-        (with_row(ONE_WALK, 4, ay=""), {}, DataError, r"recording a: 1 values are missing .*row 4, channel ay, nan"),
+        (with_row(ONE_WALK, 4, ay=""), {}, DataError, r"recording a: 1 value is missing .*row 4, channel ay, nan"),
         (with_row(ONE_WALK, 4, ay="nan"), {}, DataError, r"row 4, channel ay, nan"),
         (with_row(ONE_WALK, 4, ax="-inf"), {}, DataError, r"row 4, channel ax, -inf"),
         (with_row(ONE_WALK, 4, t=""), {"time_column": "t"}, DataError, "the time at row 4 is missing"),
         (with_row(ONE_WALK, 4, t="0.3"), {"time_column": "t"}, DataError, "row 4: t=0.3 s has the same time as"),
         (with_row(ONE_WALK, 4, t="0.1"), {"time_column": "t"}, DataError, "row 4: t=0.1 s has an earlier time than"),
-        (with_row(ONE_WALK, 7, t="2.6"), {"time_column": "t"}, ContractError, "1 gaps longer than 0.2 s"),
+        (with_row(ONE_WALK, 7, t="2.6"), {"time_column": "t"}, ContractError, "1 gap longer than 0.2 s"),
         (ONE_WALK, {"time_column": "t", "sample_rate_hz": 50}, ContractError, "sampled at 10 Hz .* says 50 Hz"),
         (ONE_WALK, {"index_column": "t"}, DataError, "index_column 't' holds 0.1 at row 1; expected whole numbers"),
         (ONE_WALK, {"window_length": 9}, ContractError, "8 samples .*, too short for one window of 9 samples"),

@@ -10,7 +10,9 @@ from edge_seq.data.splits import (
     Split,
     check_split_kind,
     split_by_group,
+    split_by_time_block,
     split_by_time_blocks,
+    split_by_time_fold,
     split_by_window_leaking_groups,
 )
 from edge_seq.support.errors import ConfigError, DataError
@@ -131,7 +133,7 @@ def test_a_source_with_all_three_sides_is_taken_as_it_is():
 def test_a_source_whose_test_part_lacks_a_class_is_refused():
     groups = {"a": [0, 1], "b": [0, 1], "c": [0]}
     dataset = make_dataset(groups, splits={"a": "train", "b": "train", "c": "test"})
-    with pytest.raises(DataError, match=r"test \(1 recordings\) has no window of \['class1'\]"):
+    with pytest.raises(DataError, match=r"test \(1 recording\) has no window of \['class1'\]"):
         split_by_group(dataset, validation_fraction=0.5, test_fraction=0.1, seed=0)
 
 
@@ -253,3 +255,41 @@ def test_every_class_of_a_side_that_gets_no_time_is_named():
 def test_too_few_groups_name_the_split_by_time():
     with pytest.raises(DataError, match=r"cannot split by group: .*--set data\.split=time_blocks"):
         split_by_group(make_dataset({"one": [0, 1] * 20}), validation_fraction=0.2, test_fraction=0.2, seed=0)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_each_time_is_tested_once_by_folds_of_time(seed):
+    dataset = make_dataset(SESSION)
+    splits = [
+        split_by_time_fold(dataset, folds=4, fold=fold, seed=seed, validation_fraction=0.2) for fold in (1, 2, 3, 4)
+    ]
+    tested = np.concatenate([times_of(piece) for split in splits for piece in split.test])
+    assert len(set(tested.tolist())) == len(tested), "no time is in two folds"
+    total = sum(len(recording.labels) for recording in dataset.recordings)
+    assert len(tested) > 0.7 * total, "only the gaps are lost"
+    for number, split in enumerate(splits, start=1):
+        assert {piece.group for piece in split.test} == {f"block {number}"}
+        assert {piece.group for piece in (*split.train, *split.validation)} == {"only"}
+        for side in SIDES:
+            assert classes_of(getattr(split, side)) == set(range(len(dataset.labels)))
+        test = np.concatenate([times_of(piece) for piece in split.test])
+        rest = np.concatenate([times_of(piece) for piece in (*split.train, *split.validation)])
+        assert np.abs(test[:, None] - rest[None, :]).min() > dataset.contract.window_length
+
+
+def test_other_seeds_begin_the_blocks_at_other_times():
+    dataset = make_dataset(SESSION)
+    first, second = (split_by_time_fold(dataset, folds=3, fold=2, seed=seed) for seed in (0, 1))
+    assert [piece.name for piece in first.test] != [piece.name for piece in second.test]
+    blocks = [split_by_time_block(dataset, scored_fraction=0.3, seed=seed) for seed in range(4)]
+    assert len({tuple(piece.name for piece in block.validation) for block in blocks}) == 4
+    assert [block.validation[0].group for block in blocks] == [f"block {seed}" for seed in range(4)]
+    assert all(block.test == () for block in blocks)
+    again = split_by_time_block(dataset, scored_fraction=0.3, seed=0)
+    assert [piece.name for piece in again.train] == [piece.name for piece in blocks[0].train]
+
+
+@pytest.mark.parametrize(("folds", "fold"), [(1, 1), (3, 4), (3, 0)])
+def test_a_fold_of_time_out_of_range_is_refused(folds, fold):
+    with pytest.raises(ConfigError, match=f"fold {fold} of {folds}; give at least 2 folds"):
+        split_by_time_fold(make_dataset(SESSION), folds=folds, fold=fold, seed=0)

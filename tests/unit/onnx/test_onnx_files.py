@@ -113,16 +113,16 @@ def test_integer_graphs_hold_no_float(cell: str) -> None:
             assert targets <= INTEGER_TYPES
 
 
-def test_batch_and_time_are_free() -> None:
+def test_the_batch_is_free_and_the_time_is_the_window() -> None:
     shape = zoo.spec("lstm", 5, label_every="sample")
     for proto in (
         export_onnx_float(zoo.random_float_model(shape), form="window"),
         export_onnx_int(zoo.quantized_model(shape), form="window"),
     ):
-        assert _shape(proto.graph.input[0]) == ("batch", "time", 3)
+        assert _shape(proto.graph.input[0]) == ("batch", 7, 3)
         outputs = {info.name: _shape(info) for info in proto.graph.output}
-        assert outputs["logits"] == ("batch", "time", 4)
-        assert outputs["label"] == ("batch", "time")
+        assert outputs["logits"] == ("batch", 7, 4)
+        assert outputs["label"] == ("batch", 7)
     step = export_onnx_int(zoo.quantized_model(shape), form="step")
     assert {_shape(info)[0] for info in [*step.graph.input, *step.graph.output]} == {"batch"}
 

@@ -266,9 +266,10 @@ def test_a_damaged_checkpoint_is_refused(
     path.write_bytes(content.replace(b"training.checkpoint/1", b"training.checkpoint/9"))
     with pytest.raises(ModelError, match=r"has format 'edge_seq.training.checkpoint/9'; expected"):
         train(*arguments, checkpoint_dir=tmp_path)
-    path.write_bytes(content.replace(b'"progress":"{', b'"progress":"!'))
-    with pytest.raises(ModelError, match=r"unreadable metadata .*Delete it to train from the start"):
-        train(*arguments, checkpoint_dir=tmp_path)
+    for old, new in ((b'"progress":"{', b'"progress":"!'), (b"best_epoch", b"beste_poch")):
+        path.write_bytes(content.replace(old, new))
+        with pytest.raises(ModelError, match=r"unreadable metadata .*Delete it to train from the start"):
+            train(*arguments, checkpoint_dir=tmp_path)
     path.write_bytes(content.replace(b'"average/', b'"overage/'))
     with pytest.raises(ModelError, match=r"is incomplete \(KeyError: 'average'\)\. Delete it to train from the start"):
         train(*arguments, checkpoint_dir=tmp_path)

@@ -80,7 +80,7 @@ def test_too_few_groups_for_the_folds_are_refused() -> None:
 def test_a_configuration_of_folds_that_cannot_be_is_refused(override: str) -> None:
     with pytest.raises(ConfigError, match="give at least 2 folds, and a fold from 1 to folds"):
         load_config(None, [override])
-    with pytest.raises(ConfigError, match="folds are by group and have no effect with split"):
+    with pytest.raises(ConfigError, match="folds have no effect with split"):
         load_config(None, ["data.folds=5", "data.split=window_leaking_groups"])
 
 
@@ -173,5 +173,5 @@ def test_a_cross_validation_pools_its_folds_and_resumes(source: str, tmp_path: P
     with pytest.raises(ConfigError, match="1 folds, 1 repeats; give at least 2 folds"):
         cross_validate(tmp_path, config, folds=1)
     leaking = load_config(None, ["data.split=window_leaking_groups"])
-    with pytest.raises(ConfigError, match="split is 'window_leaking_groups'; it is by group"):
+    with pytest.raises(ConfigError, match="split is 'window_leaking_groups'; folds are by group or by blocks of time"):
         cross_validate(tmp_path, leaking, folds=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -259,6 +260,8 @@ def test_a_run_reads_with_its_own_data_source(trained: Trained, tmp_path: Path) 
     found = data_file_for(trained.run.path, None)
     assert found is not None
     assert found.file == trained.run.path / "data" / "source.toml"
+    assert Path(found.source.path) == trained.run.path.parent / "data"
+    assert found.source.contract == load_run_float(trained.run).contract
     put(tmp_path / "one.csv", table("t,ax,ay,gz", columns("walk", 20)))
     contract = load_run_float(trained.run).contract
     recordings = other_recordings(tmp_path / "one.csv", found.source, found.file, contract, labels=None)
@@ -353,3 +356,24 @@ def test_a_constant_axis_is_a_warning(trained: Trained, tmp_path: Path) -> None:
     (text,) = said
     assert text.startswith("stream new, up to sample 50: channel ax is 0.5 in all of the last 50 samples. Is the axis")
     assert recordings.constant() == "constant: ax in walk_1. Is the axis dead, or a wire off?"
+
+
+def test_the_folder_of_a_run_is_no_data_to_check(trained: Trained) -> None:
+    from edge_seq.pipeline.data_check import check_data
+
+    text = f"is the folder of a run, whose data source is .*moves.toml. Give that, or .* --run {trained.run.path}"
+    with pytest.raises(ConfigError, match=text):
+        check_data(trained.run.path)
+    assert check_data(trained.run.data_source).found.recordings == 8
+
+
+def test_a_network_without_training_windows_is_scored_too(trained: Trained, tmp_path: Path) -> None:
+    """An imported network may come without them; then there are no baselines and no advice."""
+    run = RunFolder(Path(shutil.copytree(trained.run.path, tmp_path / "run")))
+    run.windows("train").unlink()
+    put(tmp_path / "new" / "walk_1.csv", table("t,ax,ay,gz", columns("walk", 20)))
+    scores = evaluate_recordings(
+        run, read_new(trained, tmp_path / "new" / "walk_1.csv", fields(time_column="t"), labels=True)
+    )
+    assert scores.float_model.num_windows == 2
+    assert (scores.random_forest, scores.majority, scores.training_accuracy, scores.advice) == (None, None, None, None)

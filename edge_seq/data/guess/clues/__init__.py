@@ -1,1 +1,1 @@
-"""What names and values say: pure functions without a data source."""
+"""Clues of names and values: pure functions without a data source."""

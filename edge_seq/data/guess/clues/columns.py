@@ -1,13 +1,14 @@
-"""What the names of columns say: the sensor, its axis, the unit, or another role."""
+"""Meaning of the names of columns: the sensor, its axis, the unit, or another role."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_seq.data.units import unit_in_name, unit_of
+from edge_seq.data.units import unit_in_name, unit_of, without_unit
 
 Kind = Literal["acceleration", "linear", "gravity", "rotation", "magnetic", "orientation", "plain"]
 Role = Literal["channel", "time", "index", "label", "group", "recording", "split", "sensor", "unused"]
@@ -21,15 +22,18 @@ _KINDS: dict[Kind, frozenset[str]] = {
         "mag", "magn", "magnet", "magnetic", "magnetometer", "magneto", "magnetfeld", "compass", "m", "b",
     }),
     "rotation": frozenset({
-        "gy", "gyr", "gyro", "gyros", "gyroscope", "gyroskop", "rot", "rotation", "rotationrate", "omega", "angular",
-        "angvel", "w", "g",
+        "gy", "gyr", "gyro", "gyros", "gyroscope", "gyroskop", "gyroscopique", "giro", "giroscopio", "giroscopo",
+        "kreisel", "drehrate", "winkelgeschwindigkeit", "angulaire", "angolare", "rot", "rotation", "rotationrate",
+        "rotrate", "turn", "omega", "angular", "angvel", "as", "w", "g",
     }),
     "gravity": frozenset({"gravity", "grav"}),
-    "linear": frozenset({"linear", "lin", "user", "useracceleration", "linacc", "linearacceleration", "body"}),
+    "linear": frozenset({
+        "linear", "lin", "user", "useracceleration", "linacc", "lacc", "linearacceleration", "body", "free", "freeacc",
+    }),
     "acceleration": frozenset({
-        "ac", "acc", "accel", "accelero", "accelerometer", "acceleration", "accelerometre", "beschleunigung", "a",
-        "total",
-        "totalacceleration", "adxl", "vib", "vibration",
+        "ac", "acc", "accel", "accelero", "accelerometer", "acceleration", "accelerometre", "beschleunigung", "beschl",
+        "beschleunigungssensor", "aceleracion", "acelerometro", "accelerazione", "accelerometro", "aceleracao",
+        "versnelling", "a", "gf", "gforce", "total", "totalacceleration", "adxl", "vib", "vibration",
     }),
 }  # fmt: skip
 _WORDS = sorted({word for words in _KINDS.values() for word in words}, key=len, reverse=True)
@@ -51,7 +55,8 @@ RECORDING_NAMES = (
 SENSOR_NAMES = frozenset({"sensor", "sensortype", "sensor_type", "sensorname", "sensor_name", "type", "source"})
 TIME_WORDS = frozenset({
     "time", "timestamp", "timestamps", "times", "t", "ts", "elapsed", "loggingtime", "zeit", "zeitstempel", "temps",
-    "tiempo", "tempo", "tijd", "clock", "date", "datetime", "epoch", "utc", "ms", "us", "ns", "millis", "micros",
+    "tiempo", "tempo", "tijd", "clock", "date", "datetime", "epoch", "utc", "uptime", "tick", "ticks", "uhrzeit",
+    "datum", "heure", "hora", "ms", "us", "ns", "millis", "micros",
     "milliseconds", "microseconds", "nanoseconds", "seconds", "second", "sec", "secs", "millisecond", "microsecond",
 })  # fmt: skip
 INDEX_NAMES = frozenset({
@@ -72,7 +77,7 @@ SENSOR_TITLES: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Axis:
-    """What the name of a column says about it.
+    """Meaning of the name of a column.
 
     Attributes:
         column: name of the column.
@@ -89,7 +94,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class ColumnRole:
-    """What a column was taken for.
+    """Role that a column was taken for.
 
     Attributes:
         column: name of the column.
@@ -107,19 +112,11 @@ class ColumnRole:
 def tokens_of(name: str) -> list[str]:
     """Split a name into words and numbers, in lower case, without the unit in brackets.
 
-    >>> tokens_of("gyrY"), tokens_of("Gyroscope y (rad/s)"), tokens_of("body_acc_y"), tokens_of("GRAVITY Y [m/s2]")
-    (['gyr', 'y'], ['gyroscope', 'y'], ['body', 'acc', 'y'], ['gravity', 'y'])
+    >>> tokens_of("gyrY"), tokens_of("Gyroscope y (rad/s)"), tokens_of("body_acc_y"), tokens_of("Accélération Y [m/s2]")
+    (['gyr', 'y'], ['gyroscope', 'y'], ['body', 'acc', 'y'], ['acceleration', 'y'])
     """
-    return [token.lower() for token in _CAMEL.findall(bare_name(name))]
-
-
-def bare_name(name: str) -> str:
-    """A name without the text in brackets at its end.
-
-    >>> bare_name("Time (s)")
-    'Time'
-    """
-    return re.sub(r"\s*[\(\[][^\(\[\)\]]*[\)\]]\s*$", "", name).strip()
+    plain = "".join(one for one in unicodedata.normalize("NFKD", without_unit(name)) if not unicodedata.combining(one))
+    return [token.lower() for token in _CAMEL.findall(plain)]
 
 
 def axis_of(name: str) -> Axis | None:
@@ -127,8 +124,10 @@ def axis_of(name: str) -> Axis | None:
 
     >>> axis_of("gyrY").axis, axis_of("gyrY").kind, axis_of("ax").kind, axis_of("x_acc").stem, axis_of("temperature")
     ('y', 'rotation', 'acceleration', 'acc', None)
+    >>> axis_of("acc_x_mG").stem, axis_of("x_g").kind
+    ('acc', 'rotation')
     """
-    tokens = tokens_of(name)
+    tokens = tokens_of(_split_unit(name)[0])
     single = [n for n, token in enumerate(tokens) if token in ("x", "y", "z")]
     numbers = [token for token in tokens if token.isdigit()]
     if len(single) == 1:
@@ -157,6 +156,8 @@ def kind_of(tokens: Iterable[str]) -> Kind:
     words = {token.rstrip("0123456789") for token in tokens}
     if words & {"body", "user", "linear", "lin"} and words & _KINDS["rotation"]:
         return "rotation"
+    if {"g", "force"} <= words:
+        return "acceleration"
     return next((kind for kind, known in _KINDS.items() if words & known), "plain")
 
 
@@ -173,15 +174,20 @@ def sensors_in(columns: Sequence[str]) -> dict[str, list[Axis]]:
 def unit_of_name(name: str) -> str | None:
     """Unit that the name of a column gives, in brackets or as its last words; None if it gives none that is known.
 
-    >>> unit_of_name("acc_x[mg]"), unit_of_name("gyr_y_dps"), unit_of_name("ax_g"), unit_of_name("ax")
-    ('mg', 'deg/s', 'g', None)
+    >>> [unit_of_name(name) for name in ("acc_x[mg]", "gyr_y_dps", "ax_g", "x_g", "ax")]
+    ['mg', 'deg/s', 'g', None, None]
     """
     in_brackets = unit_in_name(name)
-    if in_brackets is not None:
-        return unit_of(in_brackets)
-    words = re.split(r"[_\s]+", bare_name(name).lower())
+    return _split_unit(name)[1] if in_brackets is None else unit_of(in_brackets)
+
+
+def _split_unit(name: str) -> tuple[str, str | None]:
+    """Split off the unit that the last words of a name are. In ``x_g`` the last word names the sensor."""
+    words = re.split(r"[_\s]+", without_unit(name))
     for count in (2, 1):
         tail = words[-count:]
-        if len(words) > count and (unit := unit_of("/".join(tail)) or unit_of("".join(tail))) is not None:
-            return unit
-    return None
+        if len(words) > count and "".join(words[:-count]).lower() not in ("x", "y", "z"):
+            unit = unit_of("/".join(tail)) or unit_of("".join(tail))
+            if unit is not None:
+                return "_".join(words[:-count]), unit
+    return name, None

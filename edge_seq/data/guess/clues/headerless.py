@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_seq.data.guess.clues.scale import is_gravity, mean_lengths
 from edge_seq.data.guess.clues.times import rises
 from edge_seq.data.guess.look import Look
 from edge_seq.data.readers.clock import is_date
 from edge_seq.data.readers.text.dialect import CLOCK
 
-_AXES = ("ax", "ay", "az", "gx", "gy", "gz", "mx", "my", "mz")
 _RUNS = 50  # a column whose value stays for so many rows on average says who or what, not how it moves
 
 
@@ -46,7 +46,7 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
         ]
     names, reasons = [], []
     moving = [name for name in look.columns if _moves(look, name)]
-    axes = dict(zip(moving, _AXES, strict=False)) if len(moving) in (3, 6, 9) else {}
+    axes = dict(zip(moving, _axes(look, moving), strict=True)) if len(moving) in (3, 6, 9) else {}
     words = [
         name
         for name in look.columns
@@ -73,8 +73,25 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
         else:
             names.append(name)
     if axes:
-        reasons.append(f"{len(axes)} columns that move are the axes, in this order")
+        by_gravity = (
+            ", the three that measure gravity the accelerometer's" if moving and axes[moving[0]] != "ax" else ""
+        )
+        reasons.append(f"{len(axes)} columns that move are the axes, in this order{by_gravity}")
     return names, reasons
+
+
+def _axes(look: Look, moving: list[str]) -> list[str]:
+    """Axes of three, six or nine columns: the accelerometer's come first, unless other three alone measure gravity."""
+    triples = [moving[n : n + 3] for n in range(0, len(moving), 3)]
+    heavy = [n for n, one in enumerate(triples) if _is_heavy(look, one)]
+    order = ["a", "g", "m"][: len(triples)]
+    if len(heavy) == 1:
+        order.insert(heavy[0], order.pop(0))
+    return [f"{sensor}{axis}" for sensor in order for axis in "xyz"]
+
+
+def _is_heavy(look: Look, triple: list[str]) -> bool:
+    return is_gravity(mean_lengths([np.stack([look.numbers[name] for name in triple], axis=1)]), surely=True)
 
 
 def _moves(look: Look, name: str) -> bool:

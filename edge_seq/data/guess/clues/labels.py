@@ -12,6 +12,8 @@ _GROUP_WORD = (
     "|p|s|u|d)"
 )
 _GROUP = re.compile(rf"(?:^|[_\-. /])(?P<group>{_GROUP_WORD}[_\-]?\d+)(?![A-Za-z0-9])", re.IGNORECASE)
+_WHO = re.compile(r"[^\W\d_]*(session|sess|subj|person|participant|driver|volunteer|user)[^\W\d_]*\d+", re.IGNORECASE)
+_FIRST_GROUP = re.compile(rf"^(?P<group>{_GROUP_WORD}[_\-]?\d+)[_\-. ]+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d_]+")
 
 
@@ -49,18 +51,40 @@ def labels_of_names(names: Sequence[str]) -> Named | None:
     >>> found = labels_of_names(["idle_session1", "idle_session2", "spin_session1", "spin_session2"])
     >>> found.labels, found.groups
     (('idle', 'idle', 'spin', 'spin'), ('session1', 'session2', 'session1', 'session2'))
+    >>> labels_of_names(["p1_idle", "p2_idle", "p1_spin", "p2_spin"]).labels
+    ('idle', 'idle', 'spin', 'spin')
     """
     leafs = [name.rsplit("/", 1)[-1] for name in names]
+    if (found := _after_groups(names, leafs)) is not None:
+        return found
     heads = [_head(leaf) for leaf in leafs]
     if not all(heads) or len(set(heads)) == 1:
         return _of_first_tokens(names, leafs) or (None if not all(heads) else _of_heads(names, leafs, heads))
     return _of_heads(names, leafs, heads)
 
 
+def _after_groups(names: Sequence[str], leafs: Sequence[str]) -> Named | None:
+    """Classes behind a person or a session, ``subject1_walk``; None if not all names begin with one."""
+    starts = [_FIRST_GROUP.match(leaf) for leaf in leafs]
+    rest = [leaf[match.end() :] for leaf, match in zip(leafs, starts, strict=True) if match]
+    named = labels_of_names(rest) if len(rest) == len(leafs) and all(rest) else None
+    if named is None:
+        return None
+    groups = tuple(match["group"] for match in starts if match)
+    classes = "|".join(re.escape(one) for one in sorted(set(named.labels), key=lambda one: (-len(one), one)))
+    pattern = rf"{_FIRST_GROUP.pattern.replace('^', '(?:^|/)')}(?P<label>{classes})(?![^\W\d_])[^/]*$"
+    found = [re.search(f"(?i){pattern}", name) for name in names]
+    if not all(match and match["label"] == label for match, label in zip(found, named.labels, strict=True)):
+        return None
+    return Named(f"(?i){pattern}", named.labels, groups, True, "the words behind the session or person of a name")
+
+
 def _of_first_tokens(names: Sequence[str], leafs: Sequence[str]) -> Named | None:
     """Classes with numbers in them, ``gear1_02``; None if the first parts of the names do not make classes."""
     firsts = [re.split(r"[_\-. ]", leaf)[0] for leaf in leafs]
     if not 1 < len(set(firsts)) < len(leafs) or not all(re.search(r"[^\W\d_]", one) for one in firsts):
+        return None
+    if all(_WHO.fullmatch(one) for one in firsts):  # `subject1_0`: persons are no classes
         return None
     pattern = r"(?:^|/)(?P<label>[^/_\-. ]+)[^/]*$"
     return Named(pattern, tuple(firsts), tuple(names), False, "the first part of a file's name")

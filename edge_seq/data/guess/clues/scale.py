@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,13 @@ _IN_BASE: dict[str, tuple[str, float]] = {
     "deg/s": ("deg/s", 1.0), "rad/s": ("deg/s", DEGREES_IN_RADIAN), "uT": ("uT", 1.0),
 }  # fmt: skip
 _GRAVITY: dict[str, float] = {**dict(GRAVITY_IN.items()), "mm/s^2": 9806.65, "cm/s^2": 980.665}
-_NEAR, _SHARE = 0.25, 1 / 3
+_NEAR, _NEAR_COUNTS = 0.25, 0.12
+_SHARE, _SURE_SHARE = 1 / 3, 0.8  # of all stretches, whose mean is as long as gravity
+_ALIKE = 0.06  # gravity does not tell apart units closer than this: 1 mg from 1/1024 g, 1 cm/s^2 from 1 mg
+_BLOCK_ROWS = 50
+_LEAST_MEAN = 0.3  # of the length of values; the mean of 50 values about zero is shorter
+_LARGEST_DPS, _LARGEST_WHOLE_DPS, _LARGEST_RAD = 4500.0, 2100.0, 40.0
+_COUNTS = {f"{2.0**power:g}": 2.0**power for power in range(6, 20)}
 _LSB = re.compile(r"(\d+(?:\.\d+)?)\s*(?:LSB|counts?|digits?)\s*(?:/|per)\s*(g|dps|\(?deg/s\)?|°/s)", re.IGNORECASE)
 _RANGE = re.compile(r"(?:\+-|\+/-|±|range:?\s*)\s*(\d+(?:\.\d+)?)\s*(g|dps|deg/s|°/s)\b", re.IGNORECASE)
 _WHAT_TO_COMPARE = {
@@ -35,7 +41,7 @@ _WHAT_TO_COMPARE = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What the values of one sensor are like, over all files.
+    """Facts of the values of one sensor, over all files.
 
     Attributes:
         largest: largest magnitude.
@@ -71,7 +77,15 @@ def said_in(preamble: Sequence[str], base: str) -> tuple[float | None, float | N
     return first(_LSB), first(_RANGE)
 
 
-def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measured, preamble: Sequence[str]) -> Scale:
+def scale_of(
+    title: str,
+    stated: str | None,
+    of_gravity: bool,
+    measured: Measured,
+    preamble: Sequence[str],
+    *,
+    usual: Unit = "m/s^2",
+) -> Scale:
     """Choose unit, full scale and counts per unit.
 
     Args:
@@ -80,6 +94,7 @@ def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measure
         of_gravity: True for an accelerometer, False for a gyroscope.
         measured: what the values are like.
         preamble: lines before the header of the files.
+        usual: unit of an accelerometer where nothing tells it.
     """
     base = "g" if of_gravity else "deg/s"
     lsb, full = said_in(preamble, base)
@@ -87,21 +102,22 @@ def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measure
         return _physical(title, "uT", "uT", "as the header says", measured.largest, None)
     if stated is not None and stated != "counts":
         return _physical(title, stated, CHANNEL_UNIT.get(stated, stated), "as the file says", measured.largest, full)
-    by_size = None if stated == "counts" else _by_size(measured, of_gravity)
-    if by_size is not None:
-        unit, how = by_size
-        return _physical(title, unit, CHANNEL_UNIT.get(unit, unit), how, measured.largest, full)
     whole = measured.is_whole and (measured.largest > 100 or stated == "counts")
-    if whole and lsb is None and of_gravity:
-        steps = {f"{2.0**power:g}": 2.0**power for power in range(6, 20)}
-        power, level = _nearest(measured.levels, steps, near=0.12)
-        if power is not None:
-            how = f"counts, {power} for 1 g by gravity at rest ({level:.5g} counts)"
-            return _counts_of(title, base, steps[power], full, measured.largest, how)
+    known = {} if stated == "counts" else _GRAVITY
+    counts = {} if not whole else _COUNTS if lsb is None else {f"{lsb:g}": lsb}
+    found = _nearest(measured.levels, known, counts) if of_gravity else None
+    as_said = f"counts, {lsb:g} a unit as the file's first lines say" if lsb is not None else ""
+    if found is not None:
+        how = f"by gravity at rest ({found.level:.5g}){found.doubt}"
+        if found.unit in counts:
+            how = as_said or f"counts, {found.unit} for 1 g {how}"
+            return _counts_of(title, base, counts[found.unit], full, measured.largest, how)
+        return _physical(title, found.unit, CHANNEL_UNIT.get(found.unit, found.unit), how, measured.largest, full)
     if whole and lsb is not None:
-        return _counts_of(
-            title, base, lsb, full, measured.largest, f"counts, {lsb:g} a unit as the file's first lines say"
-        )
+        return _counts_of(title, base, lsb, full, measured.largest, as_said)
+    if not of_gravity and stated is None and not (measured.is_whole and measured.largest > _LARGEST_WHOLE_DPS):
+        unit, how = _by_size(measured.largest)
+        return _physical(title, unit, CHANNEL_UNIT.get(unit, unit), how, measured.largest, full)
     if measured.is_whole and (stated == "counts" or measured.largest > 40 or not of_gravity):
         return Scale(
             {"unit": "counts", "counts_per_unit": 1, "full_scale": 32767},
@@ -112,35 +128,81 @@ def scale_of(title: str, stated: str | None, of_gravity: bool, measured: Measure
                 "range will be used",
             ),
         )
-    unit = "m/s^2" if of_gravity else "deg/s"
-    how = "only a guess: neither the header nor gravity at rest tells the unit; correct it with column_unit"
+    unit = usual if of_gravity else "deg/s"
+    how = "only a guess: neither the header nor gravity at rest tells the unit; "
+    how += "compare it with the app or the firmware that recorded, and correct it with column_unit"
     return _physical(title, unit, unit, how, measured.largest, full)
 
 
-def _by_size(measured: Measured, of_gravity: bool) -> tuple[str, str] | None:
-    if of_gravity:
-        unit, level = _nearest(measured.levels, _GRAVITY, near=_NEAR)
-        return None if unit is None else (unit, f"by gravity at rest ({level:.4g})")
-    if measured.is_whole and measured.largest > 2100:
+def _by_size(largest: float) -> tuple[str, str]:
+    """Unit of a gyroscope by its largest value. A slow motion in one unit is as large as a fast one in another."""
+    unit = "mdps" if largest > _LARGEST_DPS else "deg/s" if largest > _LARGEST_RAD else "rad/s"
+    return unit, f"only a guess by the size of its values (up to {largest:.4g}); correct it with column_unit"
+
+
+def kind_of_unit(unit: str) -> Literal["acceleration", "rotation", "magnetic", "plain"]:
+    """Kind of sensor that measures in a unit.
+
+    >>> kind_of_unit("mg"), kind_of_unit("mdps"), kind_of_unit("counts")
+    ('acceleration', 'rotation', 'plain')
+    """
+    base = _IN_BASE.get(CHANNEL_UNIT.get(unit, unit), ("", 1.0))[0]
+    return {"g": "acceleration", "deg/s": "rotation", "uT": "magnetic"}.get(base, "plain")  # type: ignore[return-value]
+
+
+def mean_lengths(values: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Length of the mean vector of each stretch of 50 samples, float64 [M]; 0 where values are about zero.
+
+    Args:
+        values: float64 [N, 3] of each file.
+    """
+    lengths = [np.empty(0)]
+    for one in values:
+        one = one[np.isfinite(one).all(axis=1)]
+        block = max(1, min(_BLOCK_ROWS, len(one)))
+        if len(one):
+            blocks = one[: len(one) // block * block].reshape(-1, block, 3)
+            means = np.linalg.norm(blocks.mean(axis=1), axis=1)
+            sizes = np.sqrt((blocks**2).sum(axis=2).mean(axis=1))
+            lengths.append(np.where(means > _LEAST_MEAN * sizes, means, 0.0))
+    return np.concatenate(lengths)
+
+
+def is_gravity(levels: NDArray[np.float64], *, surely: bool = False) -> bool:
+    """True if mean vectors are as long as gravity in some unit in a third of the stretches; surely: in most of them."""
+    if surely:  # as near as for counts
+        return _nearest(levels, {}, _GRAVITY, _SURE_SHARE) is not None
+    return _nearest(levels, _GRAVITY, {}) is not None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Unit that gravity at rest tells, with the median length of what fits, and what else it may be."""
+
+    unit: str
+    level: float
+    doubt: str
+
+
+def _nearest(
+    levels: NDArray[np.float64], units: Mapping[str, float], counts: Mapping[str, float], share: float = _SHARE
+) -> _Found | None:
+    """Find the unit, or the counts for 1 g, in which most stretches are as long as gravity; None below a share."""
+    fitting: dict[str, tuple[int, float, float]] = {}
+    for known, near in ((units, _NEAR), (counts, _NEAR_COUNTS)):
+        for unit, gravity in known.items():
+            inside = levels[np.abs(levels / gravity - 1.0) < near]
+            if inside.size > share * levels.size:
+                level = float(np.median(inside))
+                fitting[unit] = (inside.size, level, abs(float(np.log(level / gravity))))
+    most = max((size for size, _, _ in fitting.values()), default=0)
+    ranked = sorted((away, unit) for unit, (size, _, away) in fitting.items() if size >= 0.8 * most)
+    if not ranked:
         return None
-    if measured.largest > 40.0:
-        return "deg/s", f"by the size of its values (up to {measured.largest:.4g})"
-    return "rad/s", f"by the size of its values (up to {measured.largest:.4g})"
-
-
-def is_gravity(levels: NDArray[np.float64]) -> bool:
-    """True if mean vectors are as long as gravity in some unit."""
-    return _nearest(levels, _GRAVITY, near=_NEAR)[0] is not None
-
-
-def _nearest(levels: NDArray[np.float64], known: Mapping[str, float], *, near: float) -> tuple[str | None, float]:
-    """Find the unit in which most stretches are as long as gravity, and their median length; None below a third."""
-    best: tuple[int, str | None, float] = (0, None, 0.0)
-    for unit, gravity in known.items():
-        fitting = levels[np.abs(levels / gravity - 1.0) < near]
-        if fitting.size > max(best[0], _SHARE * levels.size):
-            best = (fitting.size, unit, float(np.median(fitting)))
-    return best[1], best[2]
+    (away, unit), *others = ranked
+    near_by = [f"counts, {one} for 1 g," if one in counts else one for other, one in others if other < away + _ALIKE]
+    doubt = f"; only a guess, since {' or '.join(near_by)} would fit as well" if near_by else ""
+    return _Found(unit, fitting[unit][1], doubt)
 
 
 def _physical(title: str, column_unit: str, unit: str, how: str, largest: float, stated_range: float | None) -> Scale:

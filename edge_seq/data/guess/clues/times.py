@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.guess.clues.columns import INDEX_NAMES, TIME_WORDS, bare_name, tokens_of
+from edge_seq.data.guess.clues.columns import INDEX_NAMES, TIME_WORDS, axis_of, tokens_of
 from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.clock import SECONDS_PER_UNIT, is_date, seconds_of_dates
-from edge_seq.data.units import unit_in_name
+from edge_seq.data.units import unit_in_name, without_unit
 
 _UNITS = {
     "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "sekunden": "s",
@@ -22,7 +22,7 @@ _UNITS = {
 }  # fmt: skip
 _EPOCH = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _EPOCH_S = (9.5e8, 2.2e9)  # 2000 to 2039
-_RATES_HZ = (1.0, 8000.0)
+_RATES_HZ = (4.0, 8000.0)  # a step of 0.2 fits twice: 5 Hz in seconds, and 5 kHz in milliseconds
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,11 @@ def is_time_name(name: str) -> bool:
     >>> [is_time_name(name) for name in ("Time (s)", "time_us", "ms", "seconds_elapsed", "datetime", "lifetime", "ax")]
     [True, True, True, True, True, False, False]
     """
+    if axis_of(name) is not None:  # `gyro_x_rad/sec`
+        return False
     tokens = tokens_of(name)
     joined = "".join(tokens)
-    return bool(set(tokens) & TIME_WORDS) or joined in TIME_WORDS or bare_name(name).lower() in TIME_WORDS
+    return bool(set(tokens) & TIME_WORDS) or joined in TIME_WORDS or without_unit(name).lower() in TIME_WORDS
 
 
 def is_index_name(name: str) -> bool:
@@ -67,7 +69,7 @@ def unit_by_name(name: str) -> str | None:
     in_brackets = (unit_in_name(name) or "").lower()
     if in_brackets in _UNITS:
         return _UNITS[in_brackets]
-    tokens = re.split(r"[\W_]+", bare_name(name).lower()) + tokens_of(name)
+    tokens = re.split(r"[\W_]+", without_unit(name).lower()) + tokens_of(name)
     return next((_UNITS[token] for token in reversed(tokens) if token in _UNITS), None)
 
 
@@ -86,10 +88,10 @@ def unit_by_size(ticks: NDArray[np.float64], step: float) -> tuple[str, str] | N
     usual = [
         unit for unit, seconds in SECONDS_PER_UNIT.items() if _RATES_HZ[0] <= 1.0 / (step * seconds) <= _RATES_HZ[1]
     ]
-    if not usual:
+    if len(usual) != 1:
         return None
-    best = min(usual, key=lambda unit: abs(np.log(1.0 / (step * SECONDS_PER_UNIT[unit]) / 70.0)))
-    return best, f"a step of {step:.6g} is {1.0 / (step * SECONDS_PER_UNIT[best]):.5g} Hz in {best}"
+    unit = usual[0]
+    return unit, f"a step of {step:.6g} is {1.0 / (step * SECONDS_PER_UNIT[unit]):.5g} Hz in {unit}"
 
 
 def median_step(ticks: NDArray[np.float64]) -> float | None:

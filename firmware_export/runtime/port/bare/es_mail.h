@@ -27,7 +27,10 @@ extern es_mail_buffer_t es_mail_buffer;
 
 /* Waits for an order. An emulator that can access memory stops at the start of this function, reads the previous
  * answer, writes the next order and lets the function return. For other emulators, the function itself reads and
- * writes files. */
+ * writes files. A WebAssembly module imports it. */
+#ifdef __wasm__
+__attribute__((import_module("env"), import_name("es_mail_wait")))
+#endif
 void es_mail_wait(void);
 
 /* The models of this image, and memory for one context of any of them; generated. */

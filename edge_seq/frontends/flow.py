@@ -1,0 +1,291 @@
+"""A tensor on its way through a graph of operators: which axis is which, and the records that led to it.
+
+ONNX and PyTorch graphs move axes about (Transpose, Squeeze, Gather, Reshape) between the operations that compute. A
+:class:`Flow` follows one tensor, so that the graph becomes an imported chain. Each method returns the next tensor, or
+raises :class:`FlowError` if the chain cannot express what is asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_seq.frontends.chain import (
+    Activate,
+    Affine,
+    Array,
+    Bidirectional,
+    Collapse,
+    CollapseKind,
+    Convolution,
+    Dense,
+    Pool,
+    PoolKind,
+    Record,
+    Recurrent,
+    float32,
+)
+from edge_seq.support.errors import ModelError
+
+# Axes: B batch, T time, C channel or unit, D direction. Several in one name are merged, in this order.
+BATCH, TIME, CHANNEL, DIRECTION = "B", "T", "C", "D"
+TRACED_BATCH = 3  # size of the batch while a graph is followed, if the file leaves it open
+
+
+class FlowError(ModelError):
+    """A graph does what no chain expresses."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A tensor that depends on the network's input.
+
+    Attributes:
+        axes: names of its axes.
+        sizes: their lengths.
+        records: operations from the input to it.
+    """
+
+    axes: tuple[str, ...]
+    sizes: tuple[int, ...]
+    records: tuple[Record, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """Length of the channel axis."""
+        return self.sizes[self._axis(CHANNEL)]
+
+    def with_record(self, record: Record, channels: int | None = None) -> Flow:
+        """After an operation that keeps the axes; it may change the number of channels."""
+        sizes = list(self.sizes)
+        if channels is not None:
+            sizes[self._axis(CHANNEL)] = channels
+        return Flow(self.axes, tuple(sizes), (*self.records, record))
+
+    def _axis(self, name: str) -> int:
+        if name not in self.axes:
+            raise FlowError(f"needs an axis {name} of {self.axes}")
+        return self.axes.index(name)
+
+    def index(self, axis: int) -> int:
+        """The axis as a number from 0; negative ones count from the end."""
+        if not -len(self.axes) <= axis < len(self.axes):
+            raise FlowError(f"axis {axis} of {len(self.axes)}")
+        return axis % len(self.axes)
+
+    def permute(self, order: Sequence[int]) -> Flow:
+        """Reorder the axes."""
+        chosen = [self.index(axis) for axis in order]
+        if sorted(chosen) != list(range(len(self.axes))):
+            raise FlowError(f"transposes {self.axes} by {list(order)}")
+        return Flow(tuple(self.axes[i] for i in chosen), tuple(self.sizes[i] for i in chosen), self.records)
+
+    def squeeze(self, axes: Sequence[int] | None) -> Flow:
+        """Drop axes of length 1. The batch is never dropped."""
+        if axes is None:
+            axes = [i for i, size in enumerate(self.sizes) if size == 1]
+        drop = {self.index(axis) for axis in axes}
+        if any(self.sizes[i] != 1 or self.axes[i] != DIRECTION for i in drop):
+            raise FlowError(f"drops the axes {[self.axes[i] for i in sorted(drop)]}")
+        return self._keep([i for i in range(len(self.axes)) if i not in drop])
+
+    def unsqueeze(self, axes: Sequence[int]) -> Flow:
+        """Add axes of length 1."""
+        total = len(self.axes) + len(axes)
+        new = {axis % total for axis in axes}
+        rest = iter(zip(self.axes, self.sizes, strict=True))
+        pairs = [(DIRECTION, 1) if i in new else next(rest) for i in range(total)]
+        return Flow(tuple(name for name, _ in pairs), tuple(size for _, size in pairs), self.records)
+
+    def _keep(self, indices: Sequence[int]) -> Flow:
+        return Flow(tuple(self.axes[i] for i in indices), tuple(self.sizes[i] for i in indices), self.records)
+
+    def select(self, name: str, axis: int, index: int) -> Flow:
+        """One index of an axis: the last step, or the only direction."""
+        position = self.index(axis)
+        size = self.sizes[position]
+        rest = self._keep([i for i in range(len(self.axes)) if i != position])
+        match self.axes[position]:
+            case "T" if index in (-1, size - 1):
+                return dataclasses.replace(rest, records=(*rest.records, Collapse(name, "last")))
+            case "D" if size == 1:
+                return rest
+        raise FlowError(
+            f"takes index {index} of the axis {self.axes[position]} of length {size}; only the last step can be taken"
+        )
+
+    def slice(self, name: str, axis: int, start: int, end: int, step: int = 1) -> Flow:
+        """A part of an axis: all of it, or the last step, which stays an axis of length 1."""
+        position = self.index(axis)
+        size = self.sizes[position]
+        first, last, by = slice(start, end, step).indices(size)
+        if (first, last, by) == (0, size, 1):
+            return self
+        if self.axes[position] == TIME and by == 1 and last - first == 1:
+            return self.select(name, position, first).unsqueeze([position])
+        raise FlowError(f"takes {first} to {last} by {by} of the axis {self.axes[position]} of length {size}")
+
+    def collapse(self, name: str, kind: CollapseKind, axes: Sequence[int], *, keep: bool) -> Flow:
+        """Mean or maximum over time."""
+        positions = [self.index(axis) for axis in axes]
+        if [self.axes[i] for i in positions] != [TIME]:
+            raise FlowError(f"takes the {kind} over {[self.axes[i] for i in positions]}; only time can be collapsed")
+        rest = self._keep([i for i in range(len(self.axes)) if i != positions[0]])
+        flow = dataclasses.replace(rest, records=(*rest.records, Collapse(name, kind)))
+        return flow.unsqueeze(positions) if keep else flow
+
+    def reshape(self, name: str, shape: Sequence[int], *, zero_copies: bool = True) -> Flow:
+        """Another shape with the same order of elements: drops or adds axes of length 1, merges and splits axes.
+
+        A merge of time and channels after a batch flattens the window.
+        """
+        target = [self.sizes[i] if size == 0 and zero_copies else int(size) for i, size in enumerate(shape)]
+        total = int(np.prod(self.sizes))
+        if target.count(-1) == 1:
+            known = int(np.prod([size for size in target if size != -1]))
+            target[target.index(-1)] = total // known if known else 0
+        if int(np.prod(target)) != total:
+            raise FlowError(f"reshapes {list(self.sizes)} to {list(shape)}")
+        atoms = self._atoms()
+        axes: list[str] = []
+        for size in target:
+            group: list[tuple[str, int]] = [atoms.pop(0)] if size == 1 and atoms and atoms[0][1] == 1 else []
+            while (product := int(np.prod([length for _, length in group]))) < size:
+                if not atoms:
+                    raise FlowError(f"reshapes {self.axes} to {list(shape)}")
+                group.append(atoms.pop(0))
+            if product != size:
+                raise FlowError(f"reshapes {self.axes} {list(self.sizes)} to {list(shape)}, across axes")
+            names = [one for one, length in group if length > 1 or one != DIRECTION]
+            axes.append("".join(names) or DIRECTION)
+        for axis, size in atoms:
+            if size != 1 or axis != DIRECTION:
+                raise FlowError(f"reshapes {self.axes} to {list(shape)}")
+        return self._named(name, axes, target)
+
+    def _atoms(self) -> list[tuple[str, int]]:
+        """The axes with merged ones taken apart. Axes of length 1 that are not named otherwise are left out."""
+        lengths: dict[str, int] = {}
+        for axis, size in zip(self.axes, self.sizes, strict=True):
+            if len(axis) == 1:
+                lengths[axis] = size
+        atoms: list[tuple[str, int]] = []
+        for axis, size in zip(self.axes, self.sizes, strict=True):
+            if axis == "BT":
+                batch = TRACED_BATCH if size % TRACED_BATCH == 0 else 1
+                atoms += [(BATCH, batch), (TIME, size // batch)]
+            elif axis != DIRECTION or size > 1:
+                atoms.append((axis, size))
+        return atoms
+
+    def _named(self, name: str, axes: list[str], sizes: Sequence[int]) -> Flow:
+        """The reshaped tensor; merged axes are flattened windows, or both directions of a layer."""
+        records = self.records
+        named = []
+        for axis in axes:
+            if axis == "TC":
+                records = (*records, Collapse(name, "flatten"))
+                axis = CHANNEL
+            elif axis == "DC":
+                axis = CHANNEL
+            elif axis not in (BATCH, TIME, CHANNEL, DIRECTION, "BT"):
+                raise FlowError(f"merges the axes {axis}")
+            named.append(axis)
+        return Flow(tuple(named), tuple(int(size) for size in sizes), records)
+
+    # --- operations that compute -------------------------------------------------------------------------------------
+
+    def last_is_channel(self) -> None:
+        """Check that the last axis is the channel."""
+        if self.axes[-1] != CHANNEL:
+            raise FlowError(f"multiplies along the last of the axes {self.axes}, which is not the channel")
+
+    def dense(self, name: str, weight: Array, bias: Array | None) -> Flow:
+        """A linear layer on the channels: weight [O, I]."""
+        self.last_is_channel()
+        if weight.ndim != 2 or weight.shape[1] != self.channels:
+            raise FlowError(f"has a weight {list(weight.shape)} for {self.channels} channels")
+        given = np.zeros(len(weight)) if bias is None else np.broadcast_to(bias.reshape(-1), (len(weight),))
+        return self.with_record(Dense(name, float32(weight), float32(given)), len(weight))
+
+    def along_channels(self, values: Array) -> Array:
+        """Numbers that are combined with the tensor element by element, as one for each channel or for all."""
+        array = np.asarray(values)
+        if array.size == 1:
+            return float32(array.reshape(1))
+        shape = (1,) * (len(self.axes) - array.ndim) + array.shape
+        axis = self._axis(CHANNEL)
+        if len(shape) != len(self.axes) or shape[axis] != array.size or array.size != self.channels:
+            raise FlowError(
+                f"combines {self.axes} {list(self.sizes)} with numbers {list(array.shape)}, which differ "
+                "by more than the channel"
+            )
+        return float32(array.reshape(-1))
+
+    def affine(self, name: str, scale: Array, offset: Array) -> Flow:
+        """y = scale x + offset, for each channel or for all alike."""
+        return self.with_record(Affine(name, float32(scale), float32(offset)))
+
+    def activate(self, name: str, function: str, axis: int = -1) -> Flow:
+        """A function of each value, or of all channels."""
+        if function in ("softmax", "log_softmax") and self.axes[self.index(axis)] != CHANNEL:
+            raise FlowError(f"takes {function} over the axis {self.axes[self.index(axis)]}; expected the classes")
+        return self.with_record(Activate(name, function))
+
+    def recurrent(self, record: Recurrent | Bidirectional, size: int, *, directions: bool, batch_first: bool) -> Flow:
+        """A recurrent layer: states of all steps. ``directions`` adds the axis of ONNX."""
+        expected = (BATCH, TIME, CHANNEL) if batch_first else (TIME, BATCH, CHANNEL)
+        if self.axes != expected:
+            raise FlowError(f"gets the axes {self.axes}; expected {expected}")
+        count = 2 if isinstance(record, Bidirectional) else 1
+        records = (*self.records, record)
+        if not directions:
+            return Flow(self.axes, (*self.sizes[:2], count * size), records)
+        first, second = zip(self.axes[:2], self.sizes[:2], strict=True)
+        axes = [first, second, (DIRECTION, count)] if batch_first else [first, (DIRECTION, count), second]
+        pairs = [*axes, (CHANNEL, size)]
+        return Flow(tuple(axis for axis, _ in pairs), tuple(length for _, length in pairs), records)
+
+    def final_state(self, name: str) -> Flow:
+        """The last state, from the states of all steps with the axis of directions."""
+        kind: CollapseKind = "ends" if isinstance(self.records[-1], Bidirectional) else "last"
+        rest = self._keep([i for i in range(len(self.axes)) if self.axes[i] != TIME])
+        return dataclasses.replace(rest, records=(*rest.records, Collapse(name, kind)))
+
+    def convolution(self, record: Convolution) -> Flow:
+        """A convolution over time of [B, C, T]."""
+        if self.axes != (BATCH, CHANNEL, TIME):
+            raise FlowError(f"convolves the axes {self.axes}; expected {(BATCH, CHANNEL, TIME)}")
+        outputs, inputs, size = record.weight.shape
+        if inputs * record.groups != self.channels:
+            raise FlowError(f"has a weight {list(record.weight.shape)} for {self.channels} channels")
+        steps = self._steps(record.dilation * (size - 1) + 1, record.stride, record.padding)
+        return Flow(self.axes, (self.sizes[0], outputs, steps), (*self.records, record))
+
+    def pool(self, name: str, kind: PoolKind, size: int, stride: int, padding: tuple[int, int]) -> Flow:
+        """Pooling over time of [B, C, T]."""
+        if self.axes != (BATCH, CHANNEL, TIME):
+            raise FlowError(f"pools the axes {self.axes}; expected {(BATCH, CHANNEL, TIME)}")
+        steps = self._steps(size, stride, padding)
+        return Flow(self.axes, (*self.sizes[:2], steps), (*self.records, Pool(name, kind, size, stride, padding)))
+
+    def _steps(self, span: int, stride: int, padding: tuple[int, int]) -> int:
+        room = self.sizes[2] + sum(padding) - span
+        if room < 0:
+            raise FlowError(f"needs {span} steps of a window of {self.sizes[2]}")
+        return room // stride + 1
+
+    def concatenate(self, name: str, other: Flow) -> Flow:
+        """Mean and maximum of the same states, one after the other."""
+        first, second = self.records[-1:], other.records[-1:]
+        kinds = [one.kind for one in (*first, *second) if isinstance(one, Collapse)]
+        same = self.axes == other.axes and len(self.records) == len(other.records)
+        prefix = all(a is b for a, b in zip(self.records[:-1], other.records[:-1], strict=False))
+        if not (same and prefix and kinds == ["mean", "max"] and self.axes[-1] == CHANNEL):
+            raise FlowError("joins two branches; expected a chain, or the mean and then the maximum of the same states")
+        flow = dataclasses.replace(self, records=(*self.records[:-1], Collapse(name, "mean_max")))
+        sizes = (*self.sizes[:-1], self.sizes[-1] + other.sizes[-1])
+        return dataclasses.replace(flow, sizes=sizes)

@@ -1,0 +1,1 @@
+"""Files of Keras: opening, reading as a chain, and evaluation by Keras itself."""

@@ -1,0 +1,87 @@
+"""The way back: a float model as a ``state_dict`` of :class:`edge_seq.training.modules.SequenceClassifier`.
+
+A training can then start from a model that was trained before, or imported.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import assert_never
+
+from edge_seq.frontends.from_torch import HEAD_PREFIX, RECURRENT_PREFIX
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, kind_of
+from edge_seq.ir.model import FloatModel
+from edge_seq.ir.rows import FloatRows
+from edge_seq.support.errors import ModelError
+
+Array = NDArray[np.float32]
+
+
+def training_options(model: FloatModel) -> dict[str, str | int]:
+    """Options of a training, as :class:`edge_seq.training.config.TrainingConfig` names them, that make this network.
+
+    Raises:
+        ModelError: its layers are of several kinds or sizes, which a training cannot make.
+    """
+    kinds = [kind_of(layer).name for layer in model.layers]
+    if len({*zip(kinds, model.hidden_sizes, strict=True)}) > 1:
+        layers = ", ".join(f"{kind} {size}" for kind, size in zip(kinds, model.hidden_sizes, strict=True))
+        raise ModelError(
+            f"training from {model.name}: its layers are {layers}; a training makes layers of one kind and one size. "
+            "Train it further where it was trained, and import it again"
+        )
+    return {
+        "cell": kinds[0],
+        "hidden_size": model.hidden_sizes[0],
+        "num_layers": len(kinds),
+        "pooling": model.readout.pooling,
+        "label_every": model.readout.label_every,
+    }
+
+
+def state_dict_of(model: FloatModel) -> dict[str, Array]:
+    """The weights by torch's names, float32: the inverse of :func:`edge_seq.frontends.from_torch.from_torch`.
+
+    torch's second bias is 0, except in a GRU's new gate.
+
+    Raises:
+        ModelError: its layers are of several kinds or sizes.
+    """
+    training_options(model)
+    weights: dict[str, Array] = {}
+    for index, layer in enumerate(model.layers):
+        weights |= {f"{RECURRENT_PREFIX}{name}_l{index}": array for name, array in _layer(layer).items()}
+    head = {f"{HEAD_PREFIX}weight": model.head.weight_input, f"{HEAD_PREFIX}bias": model.head.bias}
+    return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in {**weights, **head}.items()}
+
+
+def _stacked(rows: list[FloatRows]) -> dict[str, Array]:
+    bias = np.concatenate([one.bias for one in rows])
+    return {
+        "weight_ih": np.concatenate([one.weight_input for one in rows]),
+        "weight_hh": np.concatenate([one.weight_hidden for one in rows]),
+        "bias_ih": bias,
+        "bias_hh": np.zeros_like(bias),
+    }
+
+
+def _layer(layer: Layer[FloatRows]) -> dict[str, Array]:
+    match layer:
+        case Rnn():
+            return _stacked([layer.hidden])
+        case Lstm():
+            return _stacked([layer.input_gate, layer.forget_gate, layer.cell_gate, layer.output_gate])
+        case Gru():
+            of_input, of_state = layer.new_gate_input, layer.new_gate_hidden
+            new = FloatRows(of_input.weight_input, of_state.weight_hidden, of_input.bias)
+            stacked = _stacked([layer.reset_gate, layer.update_gate, new])
+            stacked["bias_hh"][-len(new.bias) :] = of_state.bias
+            return stacked
+        case FastGrnn():
+            rows = layer.new_gate
+            scalars = {name: np.log(value / (1 - value)) for name, value in (("zeta", layer.zeta), ("nu", layer.nu))}
+            bias = np.concatenate([rows.bias + layer.update_offset, rows.bias])
+            return {"weight_ih": rows.weight_input, "weight_hh": rows.weight_hidden, "bias_ih": bias, **scalars}
+        case unreachable:
+            assert_never(unreachable)

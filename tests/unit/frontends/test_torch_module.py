@@ -1,0 +1,158 @@
+"""PyTorch modules: what torch.export makes of them becomes the same numbers, or is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import Tensor, nn  # noqa: E402
+
+from edge_seq.backends.reference_float import run_float  # noqa: E402
+from edge_seq.frontends.chain import Bidirectional, Collapse, Convolution, Pool  # noqa: E402
+from edge_seq.frontends.lower import lower, original_outputs  # noqa: E402
+from edge_seq.frontends.torch_module import chain_of_module, run_module  # noqa: E402
+from edge_seq.ir.contract import Channel, Normalisation, SensorContract  # noqa: E402
+from edge_seq.support.errors import ModelError  # noqa: E402
+
+AXES = tuple(Channel(name, "g", 1000.0, 4.0) for name in ("ax", "ay", "az"))
+CONTRACT = SensorContract(50.0, AXES, 20, 20)
+IN_UNITS = Normalisation((0.0,) * 3, (1000.0,) * 3)
+
+
+class Net(nn.Module):
+    """A module whose forward is a function of its own parts."""
+
+    def __init__(self, forward: Callable[[Any, Tensor], Tensor], **parts: nn.Module) -> None:
+        super().__init__()
+        self.function = forward
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self, x)
+
+
+def normalised(size: int) -> nn.BatchNorm1d:
+    norm = nn.BatchNorm1d(size)
+    nn.init.uniform_(norm.weight, 0.5, 2)
+    nn.init.normal_(norm.bias)
+    norm.running_mean, norm.running_var = torch.randn(size), torch.rand(size) + 0.5
+    return norm
+
+
+def lstm(**options: Any) -> nn.LSTM:
+    return nn.LSTM(3, 5, batch_first=True, **options)
+
+
+NETS: dict[str, Callable[[], nn.Module]] = {
+    "the last output": lambda: Net(lambda s, x: s.fc(s.r(x)[0][:, -1]), r=lstm(), fc=nn.Linear(5, 4)),
+    "h_n of two layers": lambda: Net(
+        lambda s, x: s.fc(s.drop(s.r(x)[1][0][-1])), r=lstm(num_layers=2), drop=nn.Dropout(0.5), fc=nn.Linear(5, 4)
+    ),
+    "h_n squeezed": lambda: Net(
+        lambda s, x: s.fc(s.r(x)[1].squeeze(0)), r=nn.GRU(3, 5, batch_first=True), fc=nn.Linear(5, 4)
+    ),
+    "time first": lambda: Net(lambda s, x: s.fc(s.r(x)[0][-1]), r=nn.GRU(3, 5, 2), fc=nn.Linear(5, 4)),
+    "channels first": lambda: Net(
+        lambda s, x: s.fc(s.r(s.norm(x).transpose(1, 2))[0].mean(1)), norm=normalised(3), r=lstm(), fc=nn.Linear(5, 4)
+    ),
+    "batch norm between": lambda: Net(
+        lambda s, x: torch.log_softmax(
+            s.fc(s.after(s.r2(s.between(s.r(x)[0].permute(0, 2, 1)).permute(0, 2, 1))[0][:, -1, :])), -1
+        ),
+        r=nn.RNN(3, 5, batch_first=True),
+        between=normalised(5),
+        r2=nn.GRU(5, 6, batch_first=True, bias=False),
+        after=normalised(6),
+        fc=nn.Linear(6, 4),
+    ),
+    "linear at each step": lambda: Net(
+        lambda s, x: torch.softmax(s.fc(s.r((x - 0.1) / 2)[0])[:, -1], dim=1), r=lstm(), fc=nn.Linear(5, 4)
+    ),
+    "max over time": lambda: Net(lambda s, x: s.fc(s.r(x)[0].max(dim=1)[0]), r=lstm(), fc=nn.Linear(5, 4)),
+    "mean and max": lambda: Net(
+        lambda s, x: s.fc(torch.cat([(y := s.r(x)[0]).mean(1), y.amax(1)], dim=1)), r=lstm(), fc=nn.Linear(10, 4)
+    ),
+    "zero states": lambda: Net(
+        lambda s, x: s.fc(s.r(x, (torch.zeros(1, x.size(0), 5), torch.zeros(1, x.size(0), 5)))[0][:, -1]),
+        r=lstm(),
+        fc=nn.Linear(5, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_module_gives_what_torch_computes(name: str) -> None:
+    torch.manual_seed(1)
+    module = NETS[name]()
+    chain = chain_of_module(module, time_steps=20, channels=3)
+    assert module.training, "its mode is the same afterwards"
+    found = lower(chain, name="net", labels="abcd", contract=CONTRACT, scaler=IN_UNITS)
+    counts = np.random.default_rng(0).normal(0, 900, (5, 20, 3)).astype(np.int16)
+    order = ["BTC".index(axis) for axis in chain.input_axes]
+    expected, by = run_module(module, np.ascontiguousarray((counts / 1000).astype(np.float32).transpose(order)))
+    outputs = original_outputs(found, run_float(found.model, counts).values["logits"][:, -1])
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    assert by.startswith("PyTorch")
+
+
+def test_convolutions_and_bidirectional_layers_are_read() -> None:
+    module = Net(
+        lambda s, x: s.fc(s.r(s.pool(torch.relu(s.conv(x.transpose(1, 2)))).transpose(1, 2))[0].flatten(1)),
+        conv=nn.Conv1d(3, 6, 3, padding=1, groups=3),
+        pool=nn.MaxPool1d(2),
+        r=nn.LSTM(6, 5, batch_first=True, bidirectional=True),
+        fc=nn.Linear(100, 4),
+    )
+    chain = chain_of_module(module, time_steps=20, channels=3)
+    kinds = [type(record) for record in chain.records]
+    assert [kinds.count(kind) for kind in (Convolution, Pool, Bidirectional)] == [1, 1, 1]
+    assert [one.kind for one in chain.records if isinstance(one, Collapse)] == ["flatten"]
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (
+            Net(
+                lambda s, x: s.fc(s.r(x)[0][:, -1]),
+                r=nn.RNN(3, 5, nonlinearity="relu", batch_first=True),
+                fc=nn.Linear(5, 4),
+            ),
+            r'rnn_relu.input .*: nonlinearity="relu", which is not supported; train with tanh',
+        ),
+        (Net(lambda s, x: s.fc(s.r(x)[0][:, -1]), r=lstm(proj_size=2), fc=nn.Linear(2, 4)), "proj_size"),
+        (Net(lambda s, x: s.fc(s.r(x)[0][:, 0]), r=lstm(), fc=nn.Linear(5, 4)), "only the last step can be taken"),
+        (
+            Net(
+                lambda s, x: s.fc(s.r(x, (torch.ones(1, 3, 5), torch.zeros(1, 3, 5)))[0][:, -1]),
+                r=lstm(),
+                fc=nn.Linear(5, 4),
+            ),
+            "an initial state that is not zero",
+        ),
+        (
+            Net(lambda s, x: s.fc(s.r(x)[1][0][0]), r=lstm(num_layers=2), fc=nn.Linear(5, 4)),
+            "the last state of layer 0.*take that of the last layer",
+        ),
+        (
+            Net(lambda s, x: s.fc(s.norm(s.r(x)[0])[:, -1]), r=lstm(), norm=nn.LayerNorm(5), fc=nn.Linear(5, 4)),
+            r"operator layer_norm.default .* use BatchNorm1d, which is folded",
+        ),
+        (
+            Net(lambda s, x: s.fc((y := s.r(x)[0])[:, -1] + y.mean(1)), r=lstm(), fc=nn.Linear(5, 4)),
+            "combines two branches; expected a chain",
+        ),
+        (
+            Net(lambda s, x: s.fc(s.r(x)), r=nn.Linear(7, 5), fc=nn.Linear(5, 4)),
+            "torch.export cannot export it with an input",
+        ),
+    ],
+)
+def test_what_cannot_be_represented_is_refused_by_name(module: nn.Module, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        chain_of_module(module, time_steps=20, channels=3)
