@@ -356,6 +356,13 @@ def some_distance(classes: int, units: int, *, radius: int) -> UnknownDistance:
     return UnknownDistance(tuple(tuple(row) for row in centroids.tolist()), tuple(radii.tolist()))
 
 
+def convolution(
+    units: int, activation: Activation, kernel: int, *, stride: int = 1, dilation: int = 1, padding: Padding = "causal"
+) -> Conv[Any]:
+    """A convolution of a :class:`Spec`, with its units in the place of rows."""
+    return Conv(units, activation, kernel, stride, dilation, padding)  # type: ignore[type-var]
+
+
 # One a cell, so that each stands beside another way of giving labels; extreme logits reach the ends of the scores.
 DECISIONS = {
     "rnn": spec("rnn", 4, classes=5, window_length=3, decision=DecisionStage(1, 2**15, 2, 2**13), pooling="mean"),
@@ -366,7 +373,10 @@ DECISIONS = {
 # Likewise with a distance, on the mean and on the last operands, over several layers and one.
 DISTANCES = {
     "rnn": spec(
-        *("rnn", 3, 6), window_length=3, decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 6, radius=500))
+        *("rnn", 3, 6),
+        window_length=3,
+        decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 6, radius=500)),
+        front=(convolution(5, "tanh", 2),),
     ),
     "gru": spec(
         *("gru", 7),
@@ -391,13 +401,6 @@ DISTANCES = {
         decision=DecisionStage(1, 2**14, 3, 2**11, some_distance(5, 12, radius=800)),
     ),
 }
-
-
-def convolution(
-    units: int, activation: Activation, kernel: int, *, stride: int = 1, dilation: int = 1, padding: Padding = "causal"
-) -> Conv[Any]:
-    """A convolution of a :class:`Spec`, with its units in the place of rows."""
-    return Conv(units, activation, kernel, stride, dilation, padding)  # type: ignore[type-var]
 
 
 def random_chain(seed: int) -> Spec:

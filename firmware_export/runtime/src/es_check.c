@@ -132,7 +132,8 @@ static void add_front(es_check_t *check, const es_front_t *front)
     };
     unsigned index;
     add16s(check, numbers, sizeof numbers / sizeof numbers[0]);
-    for (index = 0; front->pad != NULL && index < front->in_words; index++) {
+    /* The first layer has it, of features. Their number was compared before, in_words not yet. */
+    for (index = 0; front->pad != NULL && index < check->constants->model->feature_words; index++) {
         add16(check, (uint16_t)front->pad[index]);
     }
 }

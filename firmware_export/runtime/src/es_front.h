@@ -7,7 +7,11 @@
 /* Number of outputs of a layer after so many inputs. */
 static inline uint16_t es_front_outputs(const es_front_t *front, uint16_t inputs)
 {
-    return inputs <= front->first ? (uint16_t)0 : (uint16_t)((inputs - 1u - front->first) / front->stride + 1u);
+    unsigned outputs = 0;
+    if (inputs > front->first) {
+        outputs = ((unsigned)inputs - 1u - front->first) / front->stride + 1u;
+    }
+    return (uint16_t)outputs;
 }
 
 /* Number of steps of the recurrent layers after so many samples of a window. */
