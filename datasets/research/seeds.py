@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from edge_seq.data.recording import Windows
 from edge_seq.data.window_file import load_windows
 from edge_seq.pipeline.config import RunConfig, load_config
-from edge_seq.pipeline.logits import float_probabilities, int_probabilities
+from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.scores.metrics import accuracy, confusion_matrix, estimate_over_groups, macro_f1
 from edge_seq.support.errors import EdgeSeqError
 from edge_seq.support.files import write_atomically
@@ -60,8 +60,8 @@ def score_seeds(config: RunConfig, out: Path, seeds: Sequence[int], *, forest: b
     runs = [_trained(config, out / f"seed_{seed}", seed) for seed in seeds]
     num_classes = load_run_float(runs[0]).num_classes
     windows = load_windows(runs[0].windows("test"), num_classes=num_classes)
-    int_models = [_by_group(windows, int_probabilities(load_run_int(run), windows.counts)) for run in runs]
-    float_models = [_by_group(windows, float_probabilities(load_run_float(run), windows.counts)) for run in runs]
+    int_models = [_by_group(windows, probabilities_of(load_run_int(run), windows.counts)) for run in runs]
+    float_models = [_by_group(windows, probabilities_of(load_run_float(run), windows.counts)) for run in runs]
     groups = sorted(set(windows.groups.tolist()))
     result: dict[str, Any] = {
         "seeds": list(seeds),

@@ -34,8 +34,8 @@ def verify(
     Args:
         model: Integer model from :func:`edge_seq.quantize`.
         data: Data whose windows are compared.
-        targets: Names of emulated targets, for example ``cortex_m4``, or ``all``. One whose compiler or emulator is
-            missing is skipped, and its rung says what installs it.
+        targets: Names of emulated targets, for example ``cortex_m4``, or ``all``, or paths of TOML files. One whose
+            compiler or emulator is missing is skipped, and its rung says what installs it.
         side: Side of the split.
         max_windows: Largest number of its windows.
         extreme_windows: Number of windows of random and extreme counts that the exact rungs see besides.

@@ -7,7 +7,10 @@ the commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import errno
 import importlib.metadata
+import logging
+import os
 import sys
 import traceback
 from typing import Annotated, Any
@@ -37,8 +40,10 @@ from edge_seq.cli import (
     train,
     verify,
 )
-from edge_seq.cli.output import print_error, print_json_error, print_line
+from edge_seq.cli.output import print_error, print_json_error, print_line, print_stderr_line
 from edge_seq.support.errors import EdgeSeqError, ToolError
+from edge_seq.support.memory import LIMIT, UnusableFileError, parse_size
+from edge_seq.support.stderr import VisibleFormatter
 
 UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
 # State after an interruption, by command. Files are replaced whole, so none is ever half written.
@@ -51,6 +56,13 @@ AFTER_INTERRUPT = {
     "record": "all samples up to here are in the file",
     "monitor": "nothing was kept",
 }
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: make room, or give a path on another disk",
+    getattr(errno, "EDQUOT", -1): "your share of the disk is full: make room, or give a path on another disk",
+    errno.EFBIG: "files of this size are not allowed here; give another path",
+    errno.EIO: "the disk is damaged or was removed",
+}
+_OTHERWISE = "give another path, or change its permissions"
 # The base class of typer's usage errors, which typer does not export.
 _UsageProblem: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
@@ -74,10 +86,25 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback prints it
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
-) -> None: ...
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--memory-limit",
+            metavar="SIZE",
+            envvar=LIMIT,
+            help="Most memory that one file may take when it is read, for example 8G. The default is a quarter of this "
+            "computer's memory.",
+        ),
+    ] = None,
+) -> None:
+    if memory_limit is not None:
+        try:
+            os.environ[LIMIT] = str(parse_size(memory_limit))  # worker processes inherit it
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--memory-limit") from error
 
 
 app.command("demo")(demo.command)
@@ -105,9 +132,12 @@ app.add_typer(device.app, name="device")
 
 def main() -> None:
     """Run the command line. Every error that has a cause outside the program becomes one message and exit code 2."""
+    if logging.lastResort is not None:  # prints warnings of the library, which name files and cells of others
+        logging.lastResort.setFormatter(VisibleFormatter())
     arguments = sys.argv[1:]
     as_json = "--json" in arguments
-    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    own = {arguments.index("--memory-limit") + 1} if "--memory-limit" in arguments else set()
+    command = next((one for at, one in enumerate(arguments) if not one.startswith("-") and at not in own), "")
     code = UNUSABLE
     try:
         code = app(prog_name="edge-seq", standalone_mode=False) or 0
@@ -123,14 +153,16 @@ def main() -> None:
         if not (isinstance(end.__context__, OSError) and end.code == 1):
             raise
         code = OUTPUT_CLOSED
+    except UnusableFileError as error:
+        print_error(ToolError(f"cannot read {error.filename}: {error}"), as_json=as_json, one_line=command == "run")
     except OSError as error:
         what = error.filename or "a file"
         failed = ToolError(
-            f"cannot read or write {what}: {error.strerror or error}; give another path, or change its permissions"
+            f"cannot read or write {what}: {error.strerror or error}; {_ADVICE.get(error.errno or 0, _OTHERWISE)}"
         )
         print_error(failed, as_json=as_json, one_line=command == "run")
     except Exception as error:  # noqa: BLE001 - a defect of this program must not read as a check that failed
-        traceback.print_exc()
+        print_stderr_line(traceback.format_exc().rstrip())
         defect = EdgeSeqError(f"defect in edge-seq, please report it: {type(error).__name__}: {error}")
         print_error(defect, as_json=as_json, one_line=command == "run")
         code = DEFECT

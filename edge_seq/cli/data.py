@@ -12,7 +12,7 @@ import typer
 
 from edge_seq.cli.output import CHECK_FAILED, JsonOption, print_json, print_line, print_tables, progress
 from edge_seq.support.figure_text import counted
-from edge_seq.support.names import is_printable
+from edge_seq.support.names import visible
 
 if TYPE_CHECKING:
     from edge_seq.pipeline.data_check import DataCheck
@@ -78,13 +78,13 @@ def check(
 
 def _print(result: DataCheck, page: Path | None, *, rows: int | None) -> None:
     if result.header:
-        print_line(f"read as {_visible(result.header)}")
+        print_line(f"read as {visible(result.header)}")
     by_title = {table.title: table for table in result.tables()}
     _print_some(by_title.pop("columns", None), rows)
     if result.rate:
         print_line(f"rate: {result.rate}")
     for text in result.assumptions:
-        print_line(f"taken for granted: {_visible(text)}")
+        print_line(f"taken for granted: {visible(text)}")
     print_line(result.headline())
     findings = by_title.pop("findings", None)
     for table in by_title.values():
@@ -104,15 +104,10 @@ def _print(result: DataCheck, page: Path | None, *, rows: int | None) -> None:
     print_line("usable" if not errors else f"not usable as it is: {counted(errors, 'error')}")
 
 
-def _visible(text: str) -> str:
-    """A text from a file, with control characters written out, since a terminal would obey them."""
-    return "".join(one if is_printable(one) else repr(one)[1:-1] for one in text)
-
-
 def _print_some(table: Table | None, rows: int | None) -> None:
     """Print the first rows of a table, and say how many there are more."""
     if table is None:
         return
-    print_tables([replace(table, rows=[[_visible(cell) for cell in row] for row in table.rows[:rows]])])
+    print_tables([replace(table, rows=[[visible(cell) for cell in row] for row in table.rows[:rows]])])
     if rows is not None and len(table.rows) > rows:
         print_line(f"... and {len(table.rows) - rows} more {table.title}; --all shows them")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from edge_seq.cli.output import (
     JsonOption,
     print_json,
     print_line,
+    print_stderr_line,
     print_stderr_warning,
     print_tables,
     print_warning,
@@ -120,7 +120,7 @@ def command(
         raise ConfigError(f"evaluate: --side {side} is of the run's own recordings, --source of others; give one")
     others = None if source is None else _other_recordings(opened, source, data)
     if others is not None:
-        sys.stderr.write(f"edge-seq: {source} is {others.described()}\n")
+        print_stderr_line(f"edge-seq: {source} is {others.described()}")
     results: Evaluation | StreamEvaluation
     with progress("evaluating", 1, quiet=as_json) as update:
         if others is None and stream:
@@ -132,7 +132,7 @@ def command(
         else:
             results = evaluate_recordings(opened, others, baselines=baselines, progress=update)
     for note in () if others is None else others.reading():
-        sys.stderr.write(f"edge-seq: while reading: {note}\n")
+        print_stderr_line(f"edge-seq: while reading: {note}")
     if others is not None and (constant := others.constant()) is not None:
         print_stderr_warning(constant)
     if as_json:

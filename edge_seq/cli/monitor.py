@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_seq.cli.output import BaudOption, JsonOption, print_json, print_line
+from edge_seq.cli.output import BaudOption, JsonOption, print_json, print_line, print_stderr_line
 from edge_seq.cli.run import DataOption, samples_of_source
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.errors import ConfigError
@@ -76,7 +76,8 @@ class _Watcher(threading.Thread):
 
     def stop(self) -> None:
         self.stop_asked.set()
-        self.join(timeout=5)
+        if self.is_alive():  # not if an error came before it was started
+            self.join(timeout=5)
 
 
 def _show(state: MonitorState, running: Callable[[], bool], *, plain: bool) -> None:
@@ -168,7 +169,7 @@ def command(
             from edge_seq.live.monitor_web import MonitorServer
 
             server = stack.enter_context(MonitorServer(state, port=web_port))
-            sys.stderr.write(f"edge-seq: the monitor is at {server.url} (this computer only; Ctrl-C ends it)\n")
+            print_stderr_line(f"edge-seq: the monitor is at {server.url} (this computer only; Ctrl-C ends it)")
             sys.stderr.flush()
         watcher.start()
         with suppress(KeyboardInterrupt):  # Ctrl-C is the usual end

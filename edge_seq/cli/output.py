@@ -13,7 +13,9 @@ from edge_seq.support.display import progress as progress
 from edge_seq.support.errors import EdgeSeqError
 from edge_seq.support.figure_text import percent as percent
 from edge_seq.support.files import json_text
+from edge_seq.support.names import visible
 from edge_seq.support.stderr import print_stderr_error
+from edge_seq.support.stderr import print_stderr_line as print_stderr_line
 from edge_seq.support.stderr import print_stderr_warning as print_stderr_warning
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
@@ -57,8 +59,8 @@ def print_error(error: EdgeSeqError, *, as_json: bool, one_line: bool = False) -
 
 
 def print_line(text: str) -> None:
-    """Print one line on stdout."""
-    sys.stdout.write(text + "\n")
+    """Print one line or several on stdout. Control characters are written out, as a terminal would obey them."""
+    sys.stdout.write(visible(text) + "\n")
 
 
 def print_warning(warning: str | None) -> None:

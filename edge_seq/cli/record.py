@@ -18,6 +18,7 @@ from edge_seq.cli.output import (
     JsonOption,
     print_json,
     print_line,
+    print_stderr_line,
     print_stderr_warning,
 )
 from edge_seq.device.transport import DEFAULT_BAUD
@@ -40,7 +41,7 @@ def _labels_by_key(labels: tuple[str, ...]) -> Iterator[Callable[[], str | None]
         )
     with key_presses() as pressed:
         keys = LabelKeys(labels, pressed)
-        sys.stderr.write(f"keys: {keys.help}\n")
+        print_stderr_line(f"keys: {keys.help}")
         yield keys
 
 
@@ -81,6 +82,13 @@ def progress_line(capture: Capture, label: str) -> str:
     )
 
 
+_VERDICTS = {
+    True: "the recording is complete",
+    False: "THE RECORDING HAS GAPS OR ANOTHER RATE, see above",
+    None: "no sample is missing, but the recording is too short to measure its rate: record two seconds or more",
+}
+
+
 def _print_summary(capture: Capture, path: Path) -> None:
     rate = "not measured" if capture.mean_rate_hz is None else f"{capture.mean_rate_hz:,.2f} Hz"
     print_line(f"{path}: {capture.samples:,} samples, {capture.samples / capture.expected_hz:.2f} s")
@@ -95,7 +103,7 @@ def _print_summary(capture: Capture, path: Path) -> None:
         print_line(
             f"  beyond full scale: {capture.beyond_full_scale:,} samples; they are clipped when the file is read"
         )
-    print_line("the recording is complete" if capture.whole else "THE RECORDING HAS GAPS OR ANOTHER RATE, see above")
+    print_line(_VERDICTS[capture.whole])
 
 
 def _contract_of_run(run: Path) -> tuple[SensorContract, tuple[str, ...]]:
@@ -181,5 +189,5 @@ def command(
         print_json({"file": str(out), **capture.to_dict()})
     else:
         _print_summary(capture, out)
-    if not capture.whole:
+    if capture.whole is False:
         raise typer.Exit(CHECK_FAILED)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from edge_seq.cli.output import BaudOption, print_line, print_stderr_warning
+from edge_seq.cli.output import BaudOption, print_line, print_stderr_line, print_stderr_warning
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import json_text
@@ -65,7 +65,7 @@ def _print_decisions(
                 print_line(f"{decision.time_s:10.2f} s  {decided}{decision.label:<20} {shares}")
             sys.stdout.flush()
     finally:
-        sys.stderr.write(f"edge-seq: {stats}\n")
+        print_stderr_line(f"edge-seq: {stats}")
 
 
 def _run_port(model: OnnxModel, port: str, baud: int, **options: Any) -> None:
@@ -209,7 +209,7 @@ def samples_of_source(
         from edge_seq.data.readers.for_model import other_recordings
 
         recordings = other_recordings(Path(source), data.source, data.file, model.contract, labels=None)
-        sys.stderr.write(f"edge-seq: {source} is {recordings.described()}\n")
+        print_stderr_line(f"edge-seq: {source} is {recordings.described()}")
         return samples_of_recordings(recordings, model.contract, name=Path(source).name, warn=warn)
     if source == "-":
         stream, name = sys.stdin, "standard input"

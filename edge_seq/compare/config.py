@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -16,13 +15,9 @@ from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.ir.kind_names import CellName, Pooling
 from edge_seq.pipeline.config import SIMULATOR, validated
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.opening import parse_toml
 from edge_seq.support.tables import StrictTable
 from edge_seq.training.config import TrainingConfig
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 BUILT_IN_TASKS = (SIMULATOR, *MEMORY_TASKS)
 FirstWeights = Literal["default", "forget_bias", "chrono"]
@@ -272,8 +267,8 @@ def _override(table: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise ConfigError(f"override {override!r}: expected section.key=value, for example training.epochs=40")
     try:
-        value: Any = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value: Any = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text
     nested: Any = value
     for part in reversed(parts):

@@ -21,7 +21,6 @@ Ready-made data sources are in ``datasets/``. A minimal one::
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -37,12 +36,8 @@ from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, Sens
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import stays_in_folder
 from edge_seq.support.names import check_name
+from edge_seq.support.opening import load_toml
 from edge_seq.support.tables import StrictTable, problems_in
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 # `normal_road_03.csv` -> `normal_road`: words of letters at the start of the file name, up to the first digit.
 DEFAULT_FILE_PATTERN = r"(?:^|/)(?P<label>[^\W\d_]+(?:_[^\W\d_]+)*)[^/]*$"
@@ -444,10 +439,10 @@ def _read_table(path: Path) -> dict[str, Any]:
     if is_recordings(path):
         raise ConfigError(f"{path} {hint_for_recordings(path)}")
     try:
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = load_toml(path)
     except FileNotFoundError as error:
         raise ConfigError(f"data source {path} does not exist; give the path of a TOML file") from error
-    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"data source {path} cannot be read as TOML: {error}") from error
     if _RUN_TABLES & table.keys() and not _SOURCE_FIELDS & table.keys():
         raise ConfigError(

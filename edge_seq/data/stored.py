@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.support.errors import DataError
+from edge_seq.support.opening import open_regular
 
 BLOCK = 1024  # number of windows in memory at a time
 _ITEM = np.dtype("<i2")
@@ -35,7 +36,7 @@ class RowFile:
         self.row_shape = row_shape
         self._row_bytes = _ITEM.itemsize * int(np.prod(row_shape, dtype=np.int64))
         try:
-            self._file = path.open("rb", buffering=0)
+            self._file = open_regular(path)
         except OSError as error:
             raise DataError(f"reading {path.name}: {error.strerror}; run edge-seq train again") from error
         self.num_rows = path.stat().st_size // self._row_bytes

@@ -17,6 +17,7 @@ from edge_seq.data.stored import RowFile, StoredWindows, as_array, blocks
 from edge_seq.support.errors import DataError
 from edge_seq.support.files import write_atomically
 from edge_seq.support.json_tables import load_json
+from edge_seq.support.opening import load_tensors, parse_json
 
 HASHES = "hashes.json"
 
@@ -53,17 +54,14 @@ def load_windows(path: Path, *, num_classes: int | None = None) -> Windows:
     """
     if not path.is_file():
         raise DataError(f"reading {path.name}: the run holds no such windows; run edge-seq train again")
-    content = path.read_bytes()
     try:
-        tensors = safetensors.numpy.load(content)
-        length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
-        names = np.array(json.loads(metadata["groups"]), dtype=np.str_)
+        tensors, metadata = load_tensors(path)
+        names = np.array(parse_json(metadata["groups"]), dtype=np.str_)
         if "stored" in metadata:
-            tensors["counts"] = as_array(_stored_counts(path, tensors["starts"], json.loads(metadata["stored"])))
+            tensors["counts"] = as_array(_stored_counts(path, tensors["starts"], parse_json(metadata["stored"])))
         _check_tensors(tensors, len(names), num_classes)
         windows = Windows(tensors["counts"], tensors["labels"], names[tensors["group"]])
-    except (safetensors.SafetensorError, ValueError, KeyError, IndexError, TypeError) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
         raise DataError(
             f"reading {path.name}: damaged ({type(error).__name__}: {error}); run edge-seq train again"
         ) from error

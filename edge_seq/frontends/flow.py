@@ -114,7 +114,8 @@ class Flow:
             case "D" if size == 1:
                 return rest
         raise FlowError(
-            f"takes index {index} of the axis {self.axes[position]} of length {size}; only the last step can be taken"
+            f"takes index {index} of the axis {self.axes[position]} of length {size}; only the last step can be taken "
+            "(a recurrent layer that was written out step by step cannot be read)"
         )
 
     def slice(self, name: str, axis: int, start: int, end: int, step: int = 1) -> Flow:

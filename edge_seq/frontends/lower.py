@@ -26,8 +26,9 @@ from edge_seq.frontends.chain import (
     Recurrent,
     float32,
 )
+from edge_seq.ir import kinds
 from edge_seq.ir.contract import Normalisation, SensorContract
-from edge_seq.ir.kind_names import POOLINGS, Pooling
+from edge_seq.ir.kind_names import ACTIVATIONS, POOLINGS, Pooling
 from edge_seq.ir.kinds import Layer, input_size, row_groups
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
@@ -37,7 +38,7 @@ from edge_seq.support.errors import ContractError, ModelError
 
 SUPPORTED = (
     "an input scaling, recurrent layers (RNN with tanh, GRU, LSTM), the last, mean or largest state (or mean, then "
-    "largest), and linear layers"
+    "largest), and dense layers with relu or tanh"
 )
 
 
@@ -95,7 +96,7 @@ def lower(
         )
     normalisation, records = _fold_into_normalisation(_folded(chain.records), scaler)
     output, records = _split_output(records)
-    recurrent, collapse, head = _parts(chain, records)
+    recurrent, pooling, hidden, head = _parts(chain, records)
     order = _class_order(chain, labels, class_order)
     weight, bias, output = _head(chain, head, output, len(order), notes)
     pick = np.array(order)
@@ -105,8 +106,9 @@ def lower(
         contract=contract,
         layers=tuple(record.layer for record in recurrent),
         head=FloatRows(float32(weight[pick]), np.zeros((len(pick), 0), dtype=np.float32), float32(bias[pick])),
-        readout=Readout(pooling=collapse, at_window_end=at_window_end),
+        readout=Readout(pooling=pooling, at_window_end=at_window_end),
         number_format=FloatFormat(normalisation),
+        dense=hidden,
     )
     verify(model)
     return Lowered(model, output, order, tuple(record.output for record in recurrent), tuple(notes))
@@ -187,8 +189,12 @@ def _head(
     return head.weight, head.bias, output
 
 
-def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurrent], Pooling, Dense]:
-    """The recurrent layers, the pooling and the head, or an error that names the first record that does not fit."""
+_Hidden = tuple[kinds.Dense[FloatRows], ...]
+
+
+def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurrent], Pooling, _Hidden, Dense]:
+    """Recurrent layers, pooling, hidden dense layers and head, or an error that names the first record that does not
+    fit."""
     recurrent: list[Recurrent] = []
     rest = list(records)
     while rest and isinstance(first := rest[0], Recurrent):
@@ -200,20 +206,37 @@ def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurr
         )
     collapse = rest[0] if rest and isinstance(rest[0], Collapse) else None
     pooling = None if collapse is None else next((one for one in POOLINGS if one == collapse.kind), None)
-    if recurrent and pooling is not None and len(rest) == 2 and isinstance(rest[1], Dense):
-        return recurrent, pooling, rest[1]
+    hidden, after = _hidden(rest[1:])
+    if recurrent and pooling is not None and len(after) == 1 and isinstance(head := after[0], Dense):
+        return recurrent, pooling, hidden, head
     if recurrent and not any(isinstance(record, Collapse) for record in rest):
         raise ModelError(
             f"importing {chain.what}: it gives an output for each time step; expected one for the window. Let the last "
             "recurrent layer return its last state only (Keras: return_sequences=False; PyTorch: states[:, -1])"
         )
     if pooling is not None:
-        rest = rest[1:]
+        rest = after
     if not rest:
         raise ModelError(f"importing {chain.what}: no linear layer follows its states. Supported: {SUPPORTED}")
     heads = [id(record) for record in rest if isinstance(record, Dense)][-1:]
     culprit = next((one for one in rest if not isinstance(one, Recurrent) and id(one) not in heads), rest[-1])
+    if pooling is not None:  # a dense layer belongs there, so what is wrong is what follows it
+        culprit = next((one for one in rest if not isinstance(one, Dense)), culprit)
     raise ModelError(f"importing {chain.what}: {_refusal(culprit)}. Supported: {SUPPORTED}")
+
+
+def _hidden(records: Sequence[Record]) -> tuple[_Hidden, list[Record]]:
+    """Dense layers with an activation at the start of the records, and the records after them."""
+    layers: list[kinds.Dense[FloatRows]] = []
+    rest = list(records)
+    while len(rest) > 1 and isinstance(dense := rest[0], Dense) and isinstance(activate := rest[1], Activate):
+        activation = next((one for one in ACTIVATIONS if one == activate.function), None)
+        if activation is None:
+            break
+        none = np.zeros((len(dense.bias), 0), dtype=np.float32)
+        layers.append(kinds.Dense(FloatRows(dense.weight, none, dense.bias), activation))
+        rest = rest[2:]
+    return tuple(layers), rest
 
 
 def _list(records: Sequence[Record]) -> str:
@@ -232,9 +255,12 @@ def _refusal(record: Record) -> str:
         case Collapse():
             what, remedy = f"a {record.kind} readout", "train with the last state, or with the mean of the states"
         case Dense():
-            what, remedy = "a hidden linear layer", "train with one linear layer after the recurrent layers"
+            what, remedy = (
+                "a linear layer at this place",
+                "train with dense layers after the readout, with relu or tanh",
+            )
         case Activate():
-            what, remedy = f"the activation {record.function}", "train without it, with one linear layer at the end"
+            what, remedy = f"the activation {record.function}", "train with relu or tanh in hidden dense layers"
         case _:
             what, remedy = f"{type(record).__name__} at this place", "train without it"
     return f"{record.name} is {what}, which is not supported yet; {remedy}"

@@ -1,10 +1,12 @@
-"""The place where model files of others are opened: regular files of limited size, whose errors become a ModelError."""
+"""Model files of others: regular files of limited size, whose errors become a ModelError.
+
+It builds on :mod:`edge_seq.support.opening`.
+"""
 
 from __future__ import annotations
 
 import math
 import os
-import stat
 import struct
 import zipfile
 import zlib
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from edge_seq.ir.verify import MAX_HIDDEN_SIZE
 from edge_seq.support.errors import EdgeSeqError, ModelError
+from edge_seq.support.opening import open_regular
 
 # The largest recurrent layer has 4 gates of MAX_HIDDEN_SIZE rows, which see as many inputs and states.
 MAX_VALUES = 4 * MAX_HIDDEN_SIZE * 2 * MAX_HIDDEN_SIZE
@@ -31,21 +34,18 @@ def model_bytes(path: Path) -> bytes:
         ModelError: there is no such file, it is no regular file, or it is larger than any network that can be imported.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_FILE_BYTES:
+                raise ModelError(
+                    f"importing {path.name}: {size:,} bytes; expected at most {MAX_FILE_BYTES:,}, as no network that "
+                    "fits a microcontroller is larger"
+                )
+            return file.read()
     except OSError as error:
         raise ModelError(
             f"importing {path.name}: cannot be opened ({error.strerror}); give the file of a model"
         ) from error
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise ModelError(f"importing {path.name}: is not a regular file; give the file of a model")
-        if found.st_size > MAX_FILE_BYTES:
-            raise ModelError(
-                f"importing {path.name}: {found.st_size:,} bytes; expected at most {MAX_FILE_BYTES:,}, as no network "
-                "that fits a microcontroller is larger"
-            )
-        return file.read()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.frontends.from_torch import HEAD_PREFIX, RECURRENT_PREFIX
+from edge_seq.frontends.from_torch import DENSE_PREFIX, HEAD_PREFIX, RECURRENT_PREFIX
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, kind_of
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
@@ -18,7 +18,7 @@ from edge_seq.support.errors import ModelError
 Array = NDArray[np.float32]
 
 
-def training_options(model: FloatModel) -> dict[str, str | int]:
+def training_options(model: FloatModel) -> dict[str, str | int | tuple[int, ...]]:
     """Options of a training, as :class:`edge_seq.training.config.TrainingConfig` names them, that make this network.
 
     Raises:
@@ -31,11 +31,19 @@ def training_options(model: FloatModel) -> dict[str, str | int]:
             f"training from {model.name}: its layers are {layers}; a training makes layers of one kind and one size. "
             "Train it further where it was trained, and import it again"
         )
+    activations = {layer.activation for layer in model.dense}
+    if not activations <= {"relu"} and not activations <= {"tanh"}:
+        raise ModelError(
+            f"training from {model.name}: its dense layers have the activations {sorted(activations)}; a training "
+            "makes all with relu or all with tanh. Train it further where it was trained, and import it again"
+        )
     return {
         "cell": kinds[0],
         "hidden_size": model.hidden_sizes[0],
         "num_layers": len(kinds),
         "pooling": model.readout.pooling,
+        "dense": model.dense_sizes,
+        "dense_activation": "tanh" if "tanh" in activations else "relu",
         "label_every": model.readout.label_every,
     }
 
@@ -52,6 +60,11 @@ def state_dict_of(model: FloatModel) -> dict[str, Array]:
     weights: dict[str, Array] = {}
     for index, layer in enumerate(model.layers):
         weights |= {f"{RECURRENT_PREFIX}{name}_l{index}": array for name, array in _layer(layer).items()}
+    for index, dense in enumerate(model.dense):
+        weights |= {
+            f"{DENSE_PREFIX}{index}.weight": dense.rows.weight_input,
+            f"{DENSE_PREFIX}{index}.bias": dense.rows.bias,
+        }
     head = {f"{HEAD_PREFIX}weight": model.head.weight_input, f"{HEAD_PREFIX}bias": model.head.bias}
     return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in {**weights, **head}.items()}
 

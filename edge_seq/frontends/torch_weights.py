@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.frontends.chain import (
@@ -32,6 +30,7 @@ from edge_seq.frontends.from_torch import refuse_unsupported, take_layer, to_flo
 from edge_seq.frontends.opening import model_bytes, reading_model
 from edge_seq.ir.kinds import Rnn, input_size
 from edge_seq.support.errors import ModelError, ToolError
+from edge_seq.support.opening import parse_tensors
 from edge_seq.training.runtime import has_torch
 
 _FUNCTIONS = ("relu", "tanh", "sigmoid", "softmax", "log_softmax")
@@ -53,11 +52,9 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
     if path.suffix.lower() == ".safetensors":
         with reading_model(path.name, "safetensors"):
             try:
-                return dict(safetensors.numpy.load(content))
-            except safetensors.SafetensorError as error:
-                raise ModelError(
-                    f"importing {path.name}: not a whole safetensors file ({error}); copy or save it again"
-                ) from error
+                return dict(parse_tensors(content)[0])
+            except ValueError as error:
+                raise ModelError(f"importing {path.name}: {error}; copy or save it again") from error
     if not has_torch():
         raise ToolError(
             f"importing {path.name}: torch is not installed; pip install 'edge-seq[train]', or save the weights as "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +31,7 @@ from edge_seq.ir.rows import FloatRows, IntRows
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ContractError, ModelError
 from edge_seq.support.files import write_atomically
+from edge_seq.support.opening import parse_json, parse_tensors, read_bytes
 
 FORMAT_VERSION = 1
 _KEY = "edge_seq"
@@ -118,25 +118,25 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read the tensors and the header of a file, or raise an error that says what the file is instead."""
     if not path.is_file():
         raise ModelError(f"loading {path.name}: there is no such file in {path.parent.name or 'this folder'}")
-    content = path.read_bytes()
+    try:
+        content = read_bytes(path)
+    except OSError as error:
+        raise ModelError(f"loading {path.name}: {error.strerror or error}; give a model file") from error
     if content[:4] == b"PK\x03\x04" or (content[:1] == b"\x80" and content[8:9] != b"{"):
         raise ModelError(
             f"loading {path.name}: this is a Python pickle (as torch.save writes), which can run code when it is read; "
             "edge_seq never loads one. Save the weights as safetensors and convert them with from_torch"
         )
     try:
-        tensors = safetensors.numpy.load(content)
-        length = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
-    except (safetensors.SafetensorError, ValueError) as error:
+        tensors, metadata = parse_tensors(content)
+    except ValueError as error:
         raise ModelError(
-            f"loading {path.name}: not a whole safetensors file ({error}); it was truncated or is something else. "
-            "Copy or save it again"
+            f"loading {path.name}: {error}; it was truncated or is something else. Copy or save it again"
         ) from error
     if _KEY not in metadata:
         raise ModelError(f"loading {path.name}: a safetensors file without an edge_seq header; expected a saved model")
     try:
-        header = json.loads(metadata[_KEY])
+        header = parse_json(metadata[_KEY])
     except ValueError as error:
         raise ModelError(
             f"loading {path.name}: its edge_seq header is not JSON ({error}); save the model again"

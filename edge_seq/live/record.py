@@ -58,6 +58,7 @@ class Capture:
         rate_hz: sample rate over the last seconds; None at the beginning.
         mean_rate_hz: sample rate over the whole recording; None if it was too short to tell.
         rate_held: True if every measured rate agreed with the contract's.
+        rate_measured: True if the recording was long enough to compare its rate with the contract's.
         frame_errors: pieces received that were not valid frames.
         reconnects: how often the port was reopened.
         dropped: how many of the lost samples the board itself was too late to read.
@@ -74,15 +75,18 @@ class Capture:
     rate_hz: float | None = None
     mean_rate_hz: float | None = None
     rate_held: bool = True
+    rate_measured: bool = False
     frame_errors: int = 0
     reconnects: int = 0
     dropped: int = 0
     beyond_full_scale: int = 0
 
     @property
-    def whole(self) -> bool:
-        """True if no sample is missing and the rate agreed with the contract's."""
-        return self.num_gaps == 0 and self.rate_held
+    def whole(self) -> bool | None:
+        """True if no sample is missing and the rate agreed with the contract's; None if it was not measured."""
+        if self.num_gaps or not self.rate_held:
+            return False
+        return True if self.rate_measured else None
 
     def to_dict(self) -> dict[str, Any]:
         """The statistics, ready for JSON."""
@@ -96,7 +100,7 @@ class Capture:
             "first_gaps": [{"before_sample": gap.sample, "lost": gap.lost} for gap in self.gaps],
             "expected_hz": self.expected_hz,
             "mean_rate_hz": self.mean_rate_hz,
-            "rate_holds": self.rate_held,
+            "rate_holds": self.rate_held if self.rate_measured or not self.rate_held else None,
             "frame_errors": self.frame_errors,
             "reconnects": self.reconnects,
             "dropped_by_board": self.dropped,
@@ -509,8 +513,11 @@ class _Rate:
     def finish(self, capture: Capture) -> None:
         if self._first is None or self._last is None:
             return
-        span_s = self._last[0] - self._first[0]
-        if span_s >= 1.0:
-            capture.mean_rate_hz = (self._last[1] - self._first[1]) / span_s
-            if not rate_holds(capture.mean_rate_hz, self._expected_hz, span_s):
-                capture.rate_held = False
+        span_s, samples = self._last[0] - self._first[0], self._last[1] - self._first[1]
+        if span_s <= 0.0:
+            return
+        rate_hz = samples / span_s
+        holds = rate_holds(rate_hz, self._expected_hz, span_s)
+        if span_s >= 1.0 or not holds:  # a short time allows for jitter, and still tells a rate that is far off
+            capture.mean_rate_hz, capture.rate_measured = rate_hz, True
+            capture.rate_held = capture.rate_held and holds

@@ -31,7 +31,7 @@ def changed_files(folder: Path, rendered: Mapping[str, bytes]) -> tuple[str, ...
 
 def _is_same(path: Path, content: bytes) -> bool:
     if path.suffix != ".onnx":
-        return path.is_file() and path.read_bytes() == content
+        return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
     try:
         return content_hash(load_onnx(path).proto) == content_hash_of_bytes(content)
     except ModelError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,28 +14,16 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
+from edge_seq.ir.c_names import is_awkward, why_reserved
 from edge_seq.ir.verify import check_model_name
 from edge_seq.support.errors import ConfigError, ModelError
+from edge_seq.support.opening import load_toml, parse_toml
 from edge_seq.support.tables import StrictTable, problems_in
 from edge_seq.training.config import TrainingConfig
 from firmware_export.toolchain.budgets import Budgets
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 SIMULATOR = "car_states"
 LONGEST_NAME = 48  # characters of a model's name
-# Names that would clash in C or with what a build makes: keywords, main, and names of the project's own files.
-WORDS_OF_C = frozenset(
-    (
-        *("auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern"),
-        *("float", "for", "goto", "if", "inline", "int", "long", "main", "register", "restrict", "return", "short"),
-        *("signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile"),
-        *("while", "edge_seq", "model"),
-    )
-)
 _Config = TypeVar("_Config", bound=BaseModel)
 
 
@@ -179,7 +166,10 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
         )
     if "name" not in table and isinstance(data, dict) and isinstance(data.get("source", SIMULATOR), str):
         table["name"] = name_of_source(data.get("source", SIMULATOR))
-    return parse_config(table, where=where)
+    config = parse_config(table, where=where)
+    if (reason := why_reserved(config.name)) is not None:
+        raise ConfigError(f"{where}: the model's name is {config.name!r}, but {reason}; give another name")
+    return config
 
 
 def name_of_source(source: str) -> str:
@@ -189,7 +179,7 @@ def name_of_source(source: str) -> str:
     ('shaker_2', 'model_7_days', 'car_states')
     """
     name = re.sub(r"[^a-z0-9]+", "_", Path(source).stem.lower()).strip("_")
-    if not name[:1].isalpha() or name in WORDS_OF_C:
+    if not name[:1].isalpha() or is_awkward(name):
         name = f"model_{name}".rstrip("_")
     return name[:LONGEST_NAME].rstrip("_")
 
@@ -198,9 +188,16 @@ def read_config(path: Path) -> RunConfig:
     """Read a configuration that :func:`dump_config` wrote. All paths in it are absolute.
 
     Raises:
-        ConfigError: the file cannot be read, or keys are missing, unknown or out of range.
+        ConfigError: the file cannot be read, was emptied, or keys are missing, unknown or out of range.
     """
-    return parse_config(_read_toml(path), where=f"configuration {path}")
+    table = _read_toml(path)
+    missing = [key for key in ("name", "data", "training") if key not in table]
+    if missing:
+        raise ConfigError(
+            f"configuration {path}: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing, which every "
+            "configuration of a run has; it was emptied or cut. Train the run again, or copy its config.toml back"
+        )
+    return parse_config(table, where=f"configuration {path}")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -214,10 +211,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
             "--data SOURCE.toml"
         )
     try:
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        table: dict[str, Any] = load_toml(path)
     except FileNotFoundError as error:
         raise ConfigError(f"configuration {path} does not exist; give the path of a TOML file") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"configuration {path} cannot be read as TOML: {error}") from error
     return table
 
@@ -293,8 +290,8 @@ def _override(table: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise ConfigError(f"override {override!r}: expected section.key=value, for example training.hidden_size=32")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
         value = text
     for part in parts[:-1]:
         table = table.setdefault(part, {})

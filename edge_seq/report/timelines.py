@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.ir.contract import SensorContract
 from edge_seq.pipeline.timelines import SIGNALS
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import reading
+from edge_seq.support.opening import load_tensors
 
 MAX_SEGMENTS = (
     600  # segments of a lane; a lane with more is drawn in steps, so that the page does not grow to megabytes
@@ -72,8 +71,8 @@ def read_timelines(path: Path, contract: SensorContract, *, command: str) -> tup
     if not path.is_file():
         return ()
     try:
-        tensors = safetensors.numpy.load(path.read_bytes())
-    except (safetensors.SafetensorError, ValueError) as error:
+        tensors, _ = load_tensors(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"reading {path.name}: damaged ({error}); run {command} again") from error
     with reading(path.name):
         by_name: dict[str, dict[str, NDArray[np.int16]]] = {}

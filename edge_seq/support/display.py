@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from edge_seq.support.names import visible
+
 PLAIN_WIDTH = 140  # characters; used without a terminal, and wide enough that rows are not wrapped
 
 
@@ -48,12 +50,12 @@ def text_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows]
         numeric = bool(cells) and all(is_number(cell) for cell in cells)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(visible(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(visible, row))
     out = StringIO()
     console = Console(file=out, highlight=False, markup=False, width=width)
-    console.print(title)  # apart from the table, whose own title would be wrapped at its width
+    console.print(visible(title))  # apart from the table, whose own title would be wrapped at its width
     console.print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip("\n").splitlines())
 
@@ -141,17 +143,17 @@ def progress(description: str, total: int, *, quiet: bool) -> Iterator[Callable[
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     console = Console(stderr=True, force_jupyter=False, force_terminal=sys.stderr.isatty())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(description, total=total, note="")
 
         def update(completed: int, total: int | None = None, note: str = "") -> None:
-            bar.update(task, completed=completed, total=total, note=note)
+            bar.update(task, completed=completed, total=total, note=visible(note))
 
         yield update

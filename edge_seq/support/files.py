@@ -15,6 +15,22 @@ from edge_seq.support.results import to_plain
 
 
 @contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Let an OSError without a file name, such as that of a full disk, name ``path``.
+
+    Args:
+        path: file that is written.
+        temporary: file that stands for it meanwhile; the error names ``path`` in its place.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, temporary, str(temporary)):
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
 def replace_when_done(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``. It is renamed to ``path`` on success and removed on an error.
 
@@ -26,7 +42,8 @@ def replace_when_done(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with naming(path, temporary):
+            yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp gives 0600; a result file is for the user's group and others too

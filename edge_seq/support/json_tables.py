@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from edge_seq.support.errors import DataError
 from edge_seq.support.files import json_text, write_atomically
+from edge_seq.support.opening import parse_json, read_text
 from edge_seq.support.results import Result, from_plain
 
 _Kind = TypeVar("_Kind")
@@ -27,7 +27,7 @@ def load_json(path: Path) -> dict[str, Any]:
         DataError: the file is missing, is not JSON, or does not hold a table.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = parse_json(read_text(path))
     except (OSError, ValueError) as error:
         raise DataError(f"reading {path.name}: not a table in JSON ({error}); make it again") from error
     if not isinstance(table, dict):
@@ -58,7 +58,7 @@ def reading(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
         raise DataError(
             f"reading {name}: not as its command writes it ({type(error).__name__}: {error}); make it again"
         ) from error

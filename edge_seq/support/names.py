@@ -40,6 +40,15 @@ def check_name(name: str, error: type[Exception], *, what: str, remedy: str) -> 
     raise error(f"{what} {shown!r}: {found}; expected printable characters, at most {MAX_CHARACTERS}. {remedy}")
 
 
+def visible(text: str) -> str:
+    r"""Write control characters out, as a terminal would obey them; ends of lines and tabs stay.
+
+    >>> visible("caf\u00e9\n\x1b[2J"), visible("a\u202eb")
+    ('café\n\\x1b[2J', 'a\\u202eb')
+    """
+    return "".join(one if one in "\n\t" or is_printable(one) else repr(one)[1:-1] for one in text)
+
+
 def is_printable(character: str) -> bool:
     """True for what :meth:`str.isprintable` accepts, spaces of any width, and zero-width joiners and non-joiners."""
     return character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs"

@@ -8,18 +8,17 @@ every epoch seeds its own generators from (seed, epoch).
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.files import json_text, write_atomically
+from edge_seq.support.opening import load_tensors, parse_json
 from edge_seq.support.results import from_plain
 from edge_seq.training.config import TrainingConfig
 from edge_seq.training.record import TrainingProgress
@@ -79,10 +78,8 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no iterator of its own
-    except (SafetensorError, OSError, ValueError) as error:
+        flat, metadata = load_tensors(path)
+    except (OSError, ValueError) as error:
         raise ModelError(f"checkpoint {path} cannot be read: {error}. Delete it to train from the start") from error
     if metadata.get("format") != FORMAT:
         raise ModelError(
@@ -90,8 +87,8 @@ def load_checkpoint(path: Path, *, config: TrainingConfig, fingerprint: str) -> 
             "the start"
         )
     try:
-        written_under = json.loads(metadata["config"])
-        progress = from_plain(TrainingProgress, json.loads(metadata["progress"]))
+        written_under = parse_json(metadata["config"])
+        progress = from_plain(TrainingProgress, parse_json(metadata["progress"]))
         written_with, written_by = metadata["fingerprint"], metadata.get("edge_seq", "an older version")
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(

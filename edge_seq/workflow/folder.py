@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES
@@ -26,6 +24,7 @@ from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, load_result
 from edge_seq.support.lock import holding
+from edge_seq.support.opening import load_tensors
 
 if TYPE_CHECKING:  # all need pydantic, which is not needed to look at a run
     from edge_seq.data.source import DataSource
@@ -162,7 +161,7 @@ def open_run(path: Path) -> RunFolder:
     """Open a folder that ``edge-seq train`` made.
 
     Raises:
-        ConfigError: the folder is not one.
+        ConfigError: the folder is not one, or its configuration was emptied.
     """
     run = RunFolder(path)
     if not run.config.is_file():
@@ -170,6 +169,8 @@ def open_run(path: Path) -> RunFolder:
             f"{path} is not the folder of a run: it has no config.toml. Make a run with: "
             "edge-seq train, or edge-seq import"
         )
+    if run.config.stat().st_size == 0:
+        raise ConfigError(f"run {path.name}: config.toml is empty; it was emptied or cut. Copy it back, or train again")
     return run
 
 
@@ -260,12 +261,9 @@ def load_torch_weights(run: RunFolder) -> dict[str, NDArray[np.float32]] | None:
     if not run.torch_weights.is_file():
         return None
     try:
-        weights: dict[str, NDArray[np.float32]] = safetensors.numpy.load(run.torch_weights.read_bytes())
-    except safetensors.SafetensorError as error:
-        raise ModelError(
-            f"reading {run.torch_weights.name}: not a safetensors file, or damaged ({error}). Train the run again"
-        ) from error
-    return weights
+        return load_tensors(run.torch_weights)[0]
+    except (OSError, ValueError) as error:
+        raise ModelError(f"reading {run.torch_weights.name}: {error}. Train the run again") from error
 
 
 def load_run_int(run: RunFolder) -> IntModel:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.data.window_file import counts_hash, load_windows
@@ -19,6 +18,7 @@ from edge_seq.pipeline.models import (
 )
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.support.opening import load_tensors
 from edge_seq.workflow.folder import (
     RunFolder,
     load_run_float,
@@ -83,10 +83,12 @@ def load_streams(run: RunFolder) -> NDArray[np.int16]:
     """
     path = run.calibration_streams
     try:
-        streams: NDArray[np.int16] = safetensors.numpy.load(path.read_bytes())["counts"]
-    except (OSError, KeyError, safetensors.SafetensorError) as error:
+        streams: NDArray[np.int16] = load_tensors(path)[0]["counts"]
+    except FileNotFoundError as error:
+        raise DataError(f"reading {path.name}: no calibration streams; run edge-seq train again") from error
+    except (OSError, KeyError, ValueError) as error:
         raise DataError(
-            f"reading {path.name}: no calibration streams ({type(error).__name__}); run edge-seq train again"
+            f"reading {path.name}: no calibration streams ({type(error).__name__}: {error}); run edge-seq train again"
         ) from error
     if streams.dtype != np.int16 or streams.ndim != 3:
         raise DataError(

@@ -114,7 +114,8 @@ def fine_tuning_options(start: RunFolder) -> tuple[Path, list[str]]:
     from edge_seq.pipeline.config import quote
 
     options = training_options(load_run_float(start))
-    lines = [f"training.{key}={quote(value) if isinstance(value, str) else value}" for key, value in options.items()]
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+    lines = [f"training.{key}={quote(value) if isinstance(value, str) else value}" for key, value in values.items()]
     rate = f"training.learning_rate={FINE_TUNING_RATE}"
     return start.config, [f"start_from={quote(str(start.path.absolute()))}", rate, *lines]
 

@@ -22,8 +22,13 @@ def string_literal(text: str) -> str:
 
 
 def comment(text: str) -> str:
-    """A comment of one or more lines. A ``*/`` inside cannot end it."""
-    return "/* " + text.replace("*/", "* /").replace("\n", "\n * ") + " */\n"
+    """A comment of one or more lines. A ``*/`` inside cannot end it, and a ``/*`` gives no warning.
+
+    >>> comment("/*/ axis")
+    '/* / * / axis */\\n'
+    """
+    apart = text.replace("/*", "/ *").replace("*/", "* /")
+    return "/* " + apart.replace("\n", "\n * ") + " */\n"
 
 
 def macro_name(text: str) -> str:

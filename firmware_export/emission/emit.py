@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_seq.ir.c_names import why_reserved
 from edge_seq.ir.contract import Preprocessing, contract_to_dict
 from edge_seq.ir.front import Conv, settings_of
 from edge_seq.ir.kinds import kind_of
@@ -37,15 +38,6 @@ MANIFEST_VERSION = 1
 CONTEXT_HEADER_BYTES_32BIT = 36  # sizeof(es_context_t) with four-byte pointers; a test compiles it
 STATE_HEADER_BYTES = 16
 DECISION_CODES = 4  # words of a decision stage besides its scores and a distance's excess
-
-_STANDARD_HEADERS = (
-    "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
-    "stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype"
-)
-_HEADERS_OF_PORTS = "arduino arm_mve arm_neon eeprom fcntl immintrin poll termios unistd"
-_HEADERS_OF_C_LIBRARIES = "alloca endian features newlib strings"  # included by their standard headers
-# A model's header with such a name would replace the system's header, as the export's folder is searched first.
-SYSTEM_HEADERS = frozenset(f"{_STANDARD_HEADERS} {_HEADERS_OF_PORTS} {_HEADERS_OF_C_LIBRARIES}".split())
 
 _PREPROCESS = {
     "none": "es_preprocess_none",
@@ -564,16 +556,8 @@ def emit(model: IntModel, golden: GoldenVectors) -> dict[str, str]:
         raise ExportError(f"exporting {model.name} as C: it is a float model; the runtime is integer only. Quantize it")
     verify(model)
     name = model.name
-    if name.startswith("es_") or name == "edge_seq" or name.endswith("_golden"):
-        raise ExportError(
-            f"exporting {name} as C: names that begin with es_ or end with _golden, and edge_seq, are those of other "
-            "files; give the model another name"
-        )
-    if name in SYSTEM_HEADERS:
-        raise ExportError(
-            f"exporting {name} as C: {name}.h is the name of a system's header, which the runtime or that system "
-            "includes; give the model another name"
-        )
+    if (reason := why_reserved(name)) is not None:
+        raise ExportError(f"exporting {name} as C: {reason}; give the model another name")
     digest = model_hash(model)
     if golden.model_hash != digest:
         raise ExportError(

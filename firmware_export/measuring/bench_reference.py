@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from edge_seq.support.errors import ConfigError
+from edge_seq.support.opening import load_toml
 from edge_seq.support.tables import StrictTable, problems_in
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Peer(StrictTable):
@@ -114,13 +109,15 @@ def load_reference(path: Path) -> BenchReference:
         ConfigError: the file cannot be read, or a key is missing, unknown or of the wrong kind.
     """
     try:
-        return BenchReference.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        table = load_toml(path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"bench reference {path} does not exist; give a TOML file, such as docs/results/bench_reference.toml"
         ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"bench reference {path} cannot be read as TOML: {error}") from error
+    try:
+        return BenchReference.model_validate(table)
     except ValidationError as error:
         problems = problems_in(error, BenchReference)
         raise ConfigError(

@@ -65,6 +65,7 @@ def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
     product = {section.name for section in elf.sections if is_product(section)}
     functions = {one.address: one.name for one in elf.symbols if one.is_function and one.section in product}
     width = 2 if elf.machine == "EM_AVR" else 4
+    thumb_bit = 1 if elf.machine == "EM_ARM" else 0
     found = set()
     for name in names:
         for part in ("model", "layers", "chain", "dense", "front"):
@@ -75,7 +76,7 @@ def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
             for at in range(0, len(data) - width + 1, width):
                 pointer = int.from_bytes(data[at : at + width], elf.byte_order)
                 # An AVR code address counts 16-bit words; a Thumb code address has bit 0 set.
-                address = 2 * pointer if elf.machine == "EM_AVR" else pointer & ~(elf.machine == "EM_ARM")
+                address = 2 * pointer if elf.machine == "EM_AVR" else pointer & ~thumb_bit
                 found.add(functions.get(address, ""))
     return frozenset(found - {""})
 

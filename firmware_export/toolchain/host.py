@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from edge_seq.backends.trace import Trace
 from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import ExportError, ParityError, ToolError
 from edge_seq.support.files import stays_in_folder
+from edge_seq.support.opening import parse_json, read_text
 from firmware_export.emission import ctext
 from firmware_export.emission.emit import MANIFEST, MANIFEST_VERSION, RUNTIME_FOLDER
 from firmware_export.emission.words import require_same_model, require_usable_counts, trace_of_words, word_columns
@@ -58,9 +58,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ExportError(f"reading the C export in {folder.name}: no {MANIFEST} there; export the model with export_c")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = parse_json(read_text(path))
         version = manifest["manifest_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ExportError(
             f"reading {folder.name}/{MANIFEST}: not a manifest ({error}); export the model again"
         ) from error

@@ -16,15 +16,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_seq.support.errors import ConfigError, ToolError
+from edge_seq.support.opening import load_toml
 from edge_seq.support.tables import problems_in
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.build import Compiler, find_compilers
 from firmware_export.toolchain.simavr_driver import has_simavr
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 TARGETS_FOLDER = Path(__file__).parents[1] / "targets"
 BARE_FOLDER = Path(__file__).parents[1] / "runtime" / "port" / "bare"
@@ -330,10 +326,11 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
         )
     name = path.stem
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Target.model_validate({**content, "name": name, "folder": path.absolute().parent})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = load_toml(path)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"target {name}: {path.name} cannot be read as TOML: {error}") from error
+    try:
+        return Target.model_validate({**content, "name": name, "folder": path.absolute().parent})
     except ValidationError as error:
         raise ConfigError(f"target {name}: {path.name}: {problems_in(error, Target, top='file')}") from error
 

@@ -10,6 +10,7 @@
 
 es_mail_t es_mail;
 es_mail_buffer_t es_mail_buffer;
+const es_model_t *const es_image_models[] = {&FLIP_MODEL};
 #else
 #include <stdio.h>
 #endif

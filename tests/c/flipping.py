@@ -48,9 +48,14 @@ def flip_header(name: str, text: str, golden: str, *, labels: int, stride: int =
     variables = "".join(f"static char label{k}[] = {literal};\n" for k, literal in enumerate(literals))
     pointers = ", ".join(f"label{k}" for k in range(labels))
     writable = text.replace(listed[1], f"{pointers}\n")  # text literals cannot be written
-    return (
-        f"#ifndef FLIP_MODEL_H\n#define FLIP_MODEL_H\n{variables}{writable}\n{golden}\n"
-        f"static {name}_memory_t flip_memory;\n#define FLIP_CONSTANTS {name}_constants\n#define FLIP_GOLDEN "
-        f"{name}_golden\n#define FLIP_STRIDE {stride}u\n#define FLIP_REGIONS {regions}\n#define FLIP_TEXTS(stride) "
-        f"{texts}\n#endif\n"
-    )
+    macros = {
+        "FLIP_MODEL": f"{name}_model",
+        "FLIP_CONSTANTS": f"{name}_constants",
+        "FLIP_GOLDEN": f"{name}_golden",
+        "FLIP_STRIDE": f"{stride}u",
+        "FLIP_REGIONS": regions,
+        "FLIP_TEXTS(stride)": texts,
+    }
+    defined = "".join(f"#define {macro} {value}\n" for macro, value in macros.items())
+    body = f"{variables}{writable}\n{golden}\nstatic {name}_memory_t flip_memory;\n{defined}"
+    return f"#ifndef FLIP_MODEL_H\n#define FLIP_MODEL_H\n{body}#endif\n"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli import forked
 from tests.once import made_once
 
 
@@ -37,13 +36,10 @@ EdgeSeq = Callable[..., Result]
 def edge_seq(
     *arguments: str | Path | float, stdin: str = "", cwd: Path | None = None, timeout_s: float = 300
 ) -> Result:
-    """Run the command as a user does: a process of its own."""
-    command = [sys.executable, "-m", "edge_seq", *map(str, arguments)]
+    """Run the command in a process of its own."""
     environment = {**os.environ, "COLUMNS": "140", "NO_COLOR": "1"}
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=timeout_s
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
+    given = list(map(str, arguments))
+    return Result(*forked.run(given, stdin=stdin, cwd=cwd, environment=environment, timeout_s=timeout_s))
 
 
 def ok(*arguments: str | Path | float, **options: Any) -> Result:

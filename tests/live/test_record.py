@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edge_seq.cli.record import _print_summary
 from edge_seq.data.readers import load_dataset
 from edge_seq.device.client import Timing, connect
 from edge_seq.device.transport import LoopbackTransport
@@ -372,6 +373,35 @@ def test_a_rate_that_is_not_the_contracts_is_told_and_fails_the_check(tmp_path: 
     assert not capture.rate_held
     assert not capture.whole
     assert [text for text in told if "the sensor contract says 1600 Hz with a tolerance of 5%" in text]
+
+
+def recorded_for(path: Path, *, duration_s: float, expected_hz: float, step_s: float) -> Capture:
+    """A recording whose samples come two at a time, with a clock that goes on by ``step_s`` whenever it is asked."""
+    with connect(Recorded(vibration_model(rate_hz=expected_hz), at_once=2).opener, timing=FAST) as device:
+        return record(
+            device, path, label_now=lambda: "still", labels=LABELS, duration_s=duration_s, clock=Ticks(step_s=step_s)
+        )
+
+
+def test_a_rate_far_off_is_seen_in_a_short_recording_too(tmp_path: Path) -> None:
+    """A board that gives 200 Hz, against a contract of 10 Hz: its 20 samples for two seconds come in a tenth of one."""
+    capture = recorded_for(tmp_path / "fast.csv", duration_s=2.0, expected_hz=10.0, step_s=0.001)
+    assert (capture.samples, capture.rate_measured, capture.rate_held, capture.whole) == (20, True, False, False)
+    assert capture.mean_rate_hz is not None
+    assert capture.mean_rate_hz > 100
+    assert capture.to_dict()["rate_holds"] is False
+
+
+def test_a_short_recording_says_that_its_rate_was_not_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture = recorded_for(tmp_path / "short.csv", duration_s=0.02, expected_hz=1600.0, step_s=0.0004)
+    assert (capture.samples, capture.rate_measured, capture.whole) == (32, False, None)
+    assert (capture.to_dict()["rate_holds"], capture.to_dict()["whole"]) == (None, None)
+    _print_summary(capture, tmp_path / "short.csv")
+    said = capsys.readouterr().out
+    assert "rate    not measured" in said
+    assert "the recording is too short to measure its rate: record two seconds or more" in said
 
 
 def test_a_port_that_is_gone_leaves_what_was_recorded(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from edge_seq.ir.serialize import load_int_model
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.target import target_names
-from tests.targets.running import Case, run_cases
+from tests.targets.running import FURTHER_TARGETS, Case, run_cases
 from tests.zoo import extreme_counts, random_counts
 
 TRAINED = Path(__file__).parents[1] / "golden" / "trained"
@@ -59,6 +59,9 @@ def hapt(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return make_case(model, with_extremes(model, counts), tmp_path_factory.mktemp("hapt"))
 
 
+ALIKE = ("atmega2560", "cortex_m7", "cortex_m33", "xtensa_lx106", *FURTHER_TARGETS)
+
+
 def some_of(case: Case, every: int) -> Case:
     counts = case.counts[::every]
     return Case(case.model, case.folder, counts, run_reference(case.model, counts))
@@ -66,11 +69,8 @@ def some_of(case: Case, every: int) -> Case:
 
 @pytest.mark.parametrize(
     "name",
-    # These targets run the same instructions as others: the two ATmega alike, M7 and M33 those of an M4.
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in ("atmega2560", "cortex_m7", "cortex_m33") else ())
-        for name in target_names()
-    ],
+    # These targets run the same code as others: the two ATmega alike, M7 and M33 that of an M4, Xtensa plain C.
+    [pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in target_names()],
 )
 def test_every_step_and_state(name: str, car: Case, hapt: Case, tmp_path: Path) -> None:
     every = 8 if name.startswith("atmega") else 1  # simavr takes two seconds for a window

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -87,3 +88,19 @@ def test_names_that_stay_in_their_folder(name):
 @pytest.mark.parametrize("name", ["..", "../a", "a/../b", "/a", "\\a", "a\\..\\b", "C:/a", "c:a", "//server/share/a"])
 def test_names_that_may_leave_their_folder(name):
     assert not stays_in_folder(name)
+
+
+def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
+    """Errors of writing have no name of their own; the temporary file's name would not be known to anybody."""
+    path = tmp_path / "model.onnx"
+
+    def fail(name: str | None) -> None:
+        with replace_when_done(path) as temporary:
+            temporary.write_text("half")
+            raise OSError(errno.ENOSPC, "No space left on device", str(temporary) if name == "" else name)
+
+    for name, told in ((None, path), ("", path), ("other", "other")):
+        with pytest.raises(OSError, match="No space left") as caught:
+            fail(name)
+        assert caught.value.filename == str(told)
+        assert names_in(tmp_path) == []

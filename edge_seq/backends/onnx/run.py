@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
+from edge_seq.backends.onnx.check import check_graph, check_labels
 from edge_seq.backends.onnx.graph import FORMS, OPSET, Form
 from edge_seq.backends.onnx.int_cells import GATES
 from edge_seq.backends.onnx.int_export import TRACE, export_onnx_int
@@ -25,6 +25,7 @@ from edge_seq.ir.contract import SensorContract, contract_from_dict
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel, IntModel, Readout, model_hash, readout_from_dict
 from edge_seq.support.errors import ContractError, DataError, ModelError, ParityError
+from edge_seq.support.opening import parse_json, read_bytes
 
 Arrays = dict[str, NDArray[Any]]
 Kind = Literal["float", "int"]
@@ -79,7 +80,9 @@ def load_onnx(path: Path) -> OnnxModel:
             f"loading {path.name}: there is no such file in {path.parent.name or 'this folder'}; run edge-seq export"
         )
     try:
-        proto = onnx.load_model_from_string(path.read_bytes())
+        proto = onnx.load_model_from_string(read_bytes(path))
+    except OSError as error:
+        raise ModelError(f"loading {path.name}: {error.strerror or error}; give an ONNX file") from error
     except DecodeError as error:
         raise ModelError(
             f"loading {path.name}: not a whole ONNX file ({error}); it was truncated or is something else. Export it "
@@ -119,15 +122,16 @@ def _read_metadata(proto: onnx.ModelProto, metadata: Mapping[str, str], what: st
     try:
         kind = KINDS[metadata[f"{PREFIX}kind"]]
         form = FORM_OF[metadata[f"{PREFIX}form"]]
-        labels = tuple(str(label) for label in json.loads(metadata[f"{PREFIX}labels"]))
-        contract = contract_from_dict(json.loads(metadata[f"{PREFIX}contract"]))
-        readout = readout_from_dict(json.loads(metadata[f"{PREFIX}readout"]))
+        labels = check_labels(parse_json(metadata[f"{PREFIX}labels"]), what)
+        contract = contract_from_dict(parse_json(metadata[f"{PREFIX}contract"]))
+        readout = readout_from_dict(parse_json(metadata[f"{PREFIX}readout"]))
         model_sha256 = metadata[f"{PREFIX}model_sha256"]
-    except (KeyError, TypeError, ValueError, ContractError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, ContractError) as error:
         raise ModelError(
             f"loading {what}: its metadata cannot be read ({type(error).__name__}: {error}); expected kind, form, "
             "labels, contract, readout and hash as edge-seq export writes them. Export it again"
         ) from error
+    check_graph(proto, what, form=form, labels=labels, contract=contract, readout=readout)
     return OnnxModel(proto, _session(proto, what), kind, form, labels, contract, readout, model_sha256)
 
 

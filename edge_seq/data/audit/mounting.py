@@ -16,14 +16,14 @@ from edge_seq.data.audit.sample import WindowSample
 from edge_seq.data.source import DataSource
 from edge_seq.data.units import axis_triples
 
-# With so many groups of each class a network sees enough levels to learn that they say nothing.
+# With so many groups a network sees enough levels to learn that they say nothing.
 ENOUGH_GROUPS = 6
 # Difference of the levels of groups from which on a network suffers, in standard deviations of the samples, which is
 # what it sees: its inputs are normalised by them.
 SHIFT = 0.5
 # Shares of what chance leaves open: means alone tell more than this in other groups, if they belong to the class; the
 # other statistics tell at least this, if the means can be spared.
-CARRIES_OVER, ENOUGH = 0.25, 0.5
+CARRIES_OVER, ENOUGH = 0.35, 0.5
 MIN_WINDOWS = 40
 _NEIGHBOURS, _TREES = 5, 50
 
@@ -40,7 +40,7 @@ def check_mounting(sample: WindowSample | None, source: DataSource) -> list[Find
         return []
     classes, y = np.unique(sample.labels, return_inverse=True)
     names, groups = np.unique(sample.groups, return_inverse=True)
-    if len(classes) < 2 or not len(names) >= 2 or _fewest_groups(y, groups) >= ENOUGH_GROUPS:
+    if len(classes) < 2 or not 2 <= len(names) < ENOUGH_GROUPS:
         return []
     means = levels(sample)
     spread = sample.values.std(axis=(0, 1), dtype=np.float64)
@@ -79,11 +79,6 @@ def _text(
         f"{found}; without the means it is {moving:.0%} in other groups. A network learns the means first and fails in "
         f'a new session. Take them away in the data source: preprocessing = {{ step = "remove_gravity" }}{turns}'
     )
-
-
-def _fewest_groups(labels: NDArray[np.intp], groups: NDArray[np.intp]) -> int:
-    """Number of groups of the class that is in the fewest."""
-    return min(len(np.unique(groups[labels == one])) for one in np.unique(labels))
 
 
 def _of_neighbours(features: NDArray[np.float64], y: NDArray[np.intp], folds: NDArray[np.int64]) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from edge_seq.data.readers import READERS
 from edge_seq.data.readers.foreign import reading
 from edge_seq.support.errors import DataError
 from edge_seq.support.figure_text import counted
+from edge_seq.support.opening import parse_json, read_bytes, read_text
 
 MOST_EXCLUDED = 50
 
@@ -92,10 +92,10 @@ def _look(path: Path, found: Found) -> Look:
 
 def _document(path: Path, kind: str) -> Any:
     if kind == "edge_impulse_json":
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(read_text(path, "utf-8-sig"))
     import cbor2
 
-    return cbor2.loads(path.read_bytes())
+    return cbor2.loads(read_bytes(path))
 
 
 def say_files(draft: Draft) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from edge_seq.data.source import DataSource
 from edge_seq.support.errors import DataError
 from edge_seq.support.files import stays_in_folder
 from edge_seq.support.names import check_name
+from edge_seq.support.opening import parse_json, read_text
 
 INFO_LABELS = "info.labels"
 MANIFEST_COLUMNS = ("file", "label", "group", "split")
@@ -186,7 +186,7 @@ def read_info_labels(path: Path) -> list[dict[str, Any]]:
         DataError: it is not one.
     """
     with reading(path, "JSON"):
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = parse_json(read_text(path, "utf-8-sig"))
     files = document.get("files") if isinstance(document, dict) else None
     if not isinstance(files, list) or not all(isinstance(one, dict) for one in files):
         raise DataError(f"{path.name}: has no list of files; expected the info.labels of an Edge Impulse export")

@@ -18,7 +18,7 @@ from edge_seq.data.recording import Recording
 from edge_seq.data.source import ChannelSource, DataSource, PreprocessingSource
 from edge_seq.data.units import conversion_factor
 from edge_seq.ir.contract import Channel, SensorContract
-from edge_seq.support.errors import ConfigError, ContractError, DataError
+from edge_seq.support.errors import ConfigError, ContractError, DataError, ToolError
 
 # A name that any file name matches, with an empty label: such recordings have no labels.
 _NO_LABEL = r"(?P<label>)"
@@ -58,6 +58,10 @@ class OtherRecordings:
                 constant = np.flatnonzero((raw.counts == raw.counts[0]).all(axis=0))
                 self.still += [f"{names[channel]} in {raw.name}" for channel in constant]
                 yield to_recording(raw, self.labels or ())
+        except ToolError as error:
+            raise ToolError(
+                f"{error}. A CSV with the names and units of the model's channels is read without it: --data contract"
+            ) from error
         except (DataError, ContractError, ConfigError) as error:
             raise type(error)(
                 f"{error}. It was read as {self.file} says; to read it otherwise, give a changed copy of that file "
@@ -131,7 +135,9 @@ def other_recordings(
     if source.recorded_rate_hz is None and not source.time_column and source.sample_rate_hz != contract.sample_rate_hz:
         changes["recorded_rate_hz"] = source.sample_rate_hz
     if labels is None:
+        exclude = (source.exclude,) if isinstance(source.exclude, str) else source.exclude
         changes |= {
+            "exclude": (*exclude, *(one for one in (source.manifest, source.intervals) if one is not None)),
             "label_from": "file_name", "file_pattern": _NO_LABEL, "label_column": None, "label_names": {},
             "manifest": None, "intervals": None, "interval_unit": None, "interval_origin": "clock",
             "group_column": None,

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from edge_seq.support.errors import DataError, EdgeSeqError, ToolError
+from edge_seq.support.memory import check_memory
+from edge_seq.support.opening import open_regular
 
 # Recordings are packed to a tenth at best. A larger ratio is a file made to fill the memory.
 MAX_RATIO = 200
@@ -74,8 +76,14 @@ def each(path: Path, what: str, tables: Iterator[T]) -> Iterator[T]:
         yield table
 
 
-def check_unpacked(name: str, packed: int, unpacked: int) -> None:
-    """Check, before memory is taken, that a file does not unpack to far more than recordings do.
+def check_unpacked(name: str, packed: int, unpacked: int, *, at_once: bool = True) -> None:
+    """Check, before memory is taken, that a file does not unpack to far more than recordings do, or than fits.
+
+    Args:
+        name: name of the file, for messages.
+        packed: its size, bytes.
+        unpacked: what it unpacks to, bytes.
+        at_once: True if all of it is in memory at the same time.
 
     Raises:
         DataError: it does.
@@ -85,6 +93,11 @@ def check_unpacked(name: str, packed: int, unpacked: int) -> None:
             f"{name}: {packed:,} bytes would unpack to {unpacked:,}, which is no recording; expected at most "
             f"{MAX_RATIO} times the size of the file. Do not read the file, or store it uncompressed"
         )
+    if at_once:
+        try:
+            check_memory(name, unpacked)
+        except OSError as error:
+            raise DataError(f"{name}: {error}, or train from parts of the file with data.storage=disk") from error
 
 
 class _Counted(io.RawIOBase):
@@ -101,7 +114,7 @@ class _Counted(io.RawIOBase):
         found = self._stream.read(min(len(view), 1 << 20))
         view[: len(found)] = found
         self._read += len(found)
-        check_unpacked(self._name, self._packed, self._read)
+        check_unpacked(self._name, self._packed, self._read, at_once=False)
         return len(found)
 
 
@@ -113,7 +126,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         DataError: a zip holds no file or several.
     """
     packed = path.stat().st_size
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         magic = raw.read(4)
         raw.seek(0)
         if magic[:2] == b"\x1f\x8b":
@@ -127,7 +140,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
                         f"{path.name}: the zip holds {len(inside)} files; expected one table. Unpack it into a folder "
                         "and give the folder"
                     )
-                check_unpacked(path.name, packed, inside[0].file_size)
+                check_unpacked(path.name, packed, inside[0].file_size, at_once=False)
                 with archive.open(inside[0]) as member:
                     yield io.BufferedReader(_Counted(member, path.name, packed))
         else:

@@ -10,7 +10,6 @@ end. Samples outside all intervals are unlabelled.
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from edge_seq.support.errors import DataError
 from edge_seq.support.names import check_name
+from edge_seq.support.opening import parse_json, read_text
 
 COLUMNS = ("recording", "start", "end", "label")
 _NAMES = {
@@ -32,6 +32,7 @@ _NAMES = {
     "recording": ("recording", "file", "filename"),
 }
 _UNIT_OF_NAME = re.compile(r"(?:[\s_]+|[\s_]*[(\[])(?:s|sec|seconds|ms|us|ns|samples)[)\]]?$")
+_BEYOND = "\x00beyond"  # key of cells that the header does not name
 _LABEL_STUDIO_PREFIX = re.compile(r"^[0-9a-f]{8}-")  # Label Studio prefixes the name of every uploaded file
 
 
@@ -62,7 +63,7 @@ def read_intervals(path: Path) -> tuple[Interval, ...]:
             annotations.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"intervals {path.name}: cannot be read: {error}") from error
     found = _of_label_studio(text, path.name) if path.suffix.lower() == ".json" else _of_csv(text, path.name)
@@ -171,12 +172,12 @@ def is_audacity(text: str) -> bool:
 
 
 def _of_csv(text: str, file: str) -> tuple[Interval, ...]:
-    lines = text.splitlines()
+    lines = text.lstrip().splitlines()
     if is_audacity(text):
         lines.insert(0, "start\tend\tlabel")
     delimiter, names = columns_of_intervals(lines[0] if lines else "")
     try:
-        rows = list(csv.DictReader(lines, restkey="", strict=True, delimiter=delimiter))
+        rows: list[dict[str, Any]] = list(csv.DictReader(lines, restkey=_BEYOND, strict=True, delimiter=delimiter))
     except csv.Error as error:
         raise DataError(f"intervals {file}: cannot be read as CSV: {error}") from error
     if rows and names is None:
@@ -184,9 +185,12 @@ def _of_csv(text: str, file: str) -> tuple[Interval, ...]:
         raise DataError(f"intervals {file}: columns {columns}; expected start, end, label, and optionally recording")
     found = []
     for line, row in enumerate(rows, start=2):
-        given = {(key or "").strip(): (value or "").strip() for key, value in row.items()}
+        beyond = [cell for cell in row.pop(_BEYOND, None) or () if cell.strip()]
+        given = {key.strip(): (value or "").strip() for key, value in row.items()}
         cells = {meant: given.get(name.strip('"'), "") for meant, name in (names or {}).items()}
         where = f"intervals {file}, line {line}"
+        if beyond:
+            raise DataError(f"{where}: {beyond} are more cells than the header names; put texts with commas in quotes")
         found.append(_interval(where, cells.get("recording") or None, cells["start"], cells["end"], cells["label"]))
     return tuple(found)
 
@@ -194,7 +198,7 @@ def _of_csv(text: str, file: str) -> tuple[Interval, ...]:
 def _of_label_studio(text: str, file: str) -> tuple[Interval, ...]:
     where = f"intervals {file}"
     try:
-        tasks = json.loads(text)
+        tasks = parse_json(text)
     except ValueError as error:
         raise DataError(f"{where}: cannot be read as JSON: {error}") from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):

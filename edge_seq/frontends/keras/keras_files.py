@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import numpy as np
 from edge_seq.frontends.chain import Array, float32
 from edge_seq.frontends.opening import check_size, model_bytes, reading_model
 from edge_seq.support.errors import ModelError, ToolError
+from edge_seq.support.opening import parse_json
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MAX_CONFIG_BYTES = 1 << 24
@@ -230,8 +230,8 @@ def config_of_json(text: bytes, what: str) -> dict[str, Any]:
         ModelError: it is no JSON object, or is nested too deeply.
     """
     try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        config = parse_json(text)
+    except ValueError as error:
         raise ModelError(
             f"importing {what}: the description of its layers is no JSON ({error}); save it again"
         ) from error

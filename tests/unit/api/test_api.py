@@ -30,7 +30,10 @@ from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
 
 pytest.importorskip("torch")
-MODULES = ("edge_seq", *(f"edge_seq.api.{name}" for name in ("data", "models", "exports", "verification", "runs")))
+MODULES = (
+    "edge_seq",
+    *(f"edge_seq.api.{name}" for name in ("checks", "data", "models", "exports", "verification", "runs")),
+)
 NOTEBOOKS = sorted((Path(__file__).parents[3] / "docs" / "notebooks").glob("*.ipynb"))
 
 
@@ -71,7 +74,18 @@ def test_every_public_name_is_there_and_documented() -> None:
         value = getattr(es, name)
         assert value.__doc__, name
         assert name in dir(es)
-    for name in ("evaluate", "export_c", "export_onnx", "load", "open_run", "quantize", "train", "verify", "windows"):
+    for name in (
+        "check",
+        "evaluate",
+        "export_c",
+        "export_onnx",
+        "load",
+        "open_run",
+        "quantize",
+        "train",
+        "verify",
+        "windows",
+    ):
         text = getattr(es, name).__doc__
         for part in ("Args:", "Raises:", "Example:", ">>> "):
             assert part in text, (name, part)

@@ -141,4 +141,4 @@ PREAMBLES = (
 EXTRAS = ("temperature", "magnetometer", "gravity", "orientation", "quaternion", "norm", "battery", "position",
     "subject",
           "status", "empty", "index", "sample")  # fmt: skip
-FAULTS = ("text", "letter", "torn", "joined", "bytes", "empty", "nan", "blank", "comment", "header")
+FAULTS = ("text", "letter", "torn", "joined", "bytes", "empty", "nan", "blank", "comment", "header", "cut")

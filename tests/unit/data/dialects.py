@@ -48,7 +48,7 @@ class Dialect:
         order: order of the columns, the same in all files unless ``shuffled``.
         extras: further columns.
         faults: row and kind of damage: ``text``, ``letter``, ``torn``, ``joined``, ``bytes``, ``empty``, ``nan``,
-            ``blank``, ``comment``, ``header``.
+            ``blank``, ``comment``, ``header``; ``cut``: the last file ends within its last number.
         label: column of the class; None for none.
         codes: classes as they are in that column.
         layout: ``one`` file, several ``files`` with the class in their names, ``folders`` named after the class.
@@ -242,10 +242,14 @@ def _text(dialect: Dialect, columns: _Columns, order: list[int]) -> tuple[str, N
                 joined = line
             case "bytes":
                 line = f"\ufffd\ufffd{line[4:]}"
-        kept[row] &= not fault
+        kept[row] &= fault in ("", "cut")
         if not joined:
             lines.append(line)
-    return dialect.line_end.join(lines) + dialect.line_end, kept
+    text = dialect.line_end.join(lines) + dialect.line_end
+    if "cut" in faults.values() and "." in columns.cells[names[-1]][-1].replace(dialect.decimal, "."):
+        kept[-1] = False
+        text = text.rstrip()[: -2 - dialect.quoted - len(dialect.row_end)]
+    return text, kept
 
 
 def _line(dialect: Dialect, cells: list[str]) -> str:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from edge_seq.data.guess import guess_source
-from edge_seq.data.readers import read_signals
+from edge_seq.data.readers import load_dataset, read_signals
+from edge_seq.data.readers.for_model import other_recordings
 from edge_seq.data.source import load_source
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.data_check import DataCheck, check_data
 from edge_seq.support.errors import DataError
+from edge_seq.workflow.folder import data_file_for
 from tests.unit.data.door_cases import CASES, Case, motion, put, six, table, texts
 
 
@@ -66,11 +68,27 @@ def test_a_guess_is_trained_on_without_an_edit(name: str, tmp_path: Path) -> Non
     if case.trains:
         train_run(tmp_path / "run", config)
         assert (tmp_path / "run" / "training.json").is_file()
+        same_as_read_by_a_model(tmp_path / "run", written)
     else:
         with pytest.raises(
             DataError, match=r"all recordings are of one class, \['normal'\]; a classifier needs at least two"
         ):
             train_run(tmp_path / "run", config)
+
+
+def same_as_read_by_a_model(run: Path, written: Path) -> None:
+    """With the data source that a run keeps, other recordings are read as those of its training."""
+    found = data_file_for(run, None)
+    assert found is not None
+    dataset = load_dataset(written)
+    path = written.parent / load_source(written).path
+    for labels in (None, dataset.labels):
+        others = other_recordings(path, found.source, found.file, dataset.contract, labels=labels)
+        read = {one.name: one for one in others}
+        assert set(read) == {one.name for one in dataset.recordings}
+        for one in dataset.recordings:
+            assert (read[one.name].counts == one.counts).all()
+            assert (read[one.name].labels == (one.labels if labels else -1)).all()
 
 
 def test_torn_rows_are_a_gap_and_the_others_are_as_written(tmp_path: Path) -> None:

@@ -311,6 +311,11 @@ def test_label_studio_is_read_from_its_json_and_json_min(read, tasks):
     ("name", "content", "message"),
     [
         ("labels.csv", "start,end\n0,1\n", r"columns \['start', 'end'\]; expected start, end, label"),
+        (
+            "labels.csv",
+            "start,end,label\n0,1,walk, fast\n",
+            r"line 2: \[' fast'\] are more cells than the header names",
+        ),
         ("labels.csv", "start,end,label\n", "no interval; expected start, end and label"),
         ("labels.csv", "start,end,label\n0,x,walk\n", r"line 2: start '0' and end 'x'; expected numbers"),
         ("labels.csv", "start,end,label\n1,1,walk\n", "the interval 1 to 1 does not end after it starts"),

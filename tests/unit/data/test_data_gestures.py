@@ -195,3 +195,12 @@ def test_one_person_in_all_names_is_split_by_time(tmp_path: Path) -> None:
     found = check_data(tmp_path / "data", write=tmp_path / "out.toml")
     assert 'split = "time_blocks"' in (tmp_path / "out.toml").read_text()
     assert found.usable, found.found.findings
+
+
+def test_a_class_named_like_a_group_is_a_class_where_others_are(tmp_path: Path) -> None:
+    for label in ("N", "P"):
+        for number in range(3):
+            seconds, acceleration, _ = motion(label, number, 120)
+            columns = [[f"{one:.3f}" for one in seconds], *texts(acceleration)]
+            put(tmp_path / "data" / f"rec-{label}-{number}.csv", table("t,ax,ay,az", columns))
+    assert set(check_data(tmp_path / "data").found.labels) == {"N", "P"}

@@ -76,7 +76,14 @@ def test_files_that_unpack_to_far_more_are_refused_before_they_are(tmp_path: Pat
         list(read_signals(DataSource.model_validate(fields), base=tmp_path))
     with pytest.raises(DataError, match="would unpack to"):
         guess_source(tmp_path / "bomb.npz")
-    check_unpacked("large.csv.gz", 10 << 20, 1 << 30)  # 100 times is fine
+    check_unpacked("large.csv.gz", 10 << 20, 1 << 30, at_once=False)  # 100 times is fine
+
+
+def test_files_that_do_not_fit_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_SEQ_MEMORY_LIMIT", "1M")
+    with pytest.raises(DataError, match=r"x.npz: it takes 2,097,152 bytes of memory, .* train from parts"):
+        check_unpacked("x.npz", 1 << 20, 1 << 21)
+    check_unpacked("x.npz", 1 << 20, 1 << 21, at_once=False)
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:

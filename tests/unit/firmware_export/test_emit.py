@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_seq.ir.c_names import SYSTEM_HEADERS
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.kinds import Rnn
 from edge_seq.ir.model import IntModel, deployed_bytes, model_hash
@@ -18,7 +19,6 @@ from firmware_export.emission import emit as emit_module
 from firmware_export.emission.emit import (
     MANIFEST,
     RUNTIME_FOLDER,
-    SYSTEM_HEADERS,
     emit,
     export_c,
     runtime_files,
@@ -26,6 +26,7 @@ from firmware_export.emission.emit import (
 )
 from firmware_export.emission.golden import make_golden
 from firmware_export.emission.tanh_source import tanh_dsp_source, tanh_source
+from firmware_export.toolchain.build import STRICT_FLAGS, compile_c, find_compilers
 from tests.golden.tiny_model import FOLDER, tiny_counts, tiny_export, tiny_model
 from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, some_distance, spec, with_decision
 
@@ -132,7 +133,7 @@ def test_write_artifacts(tmp_path: Path) -> None:
     assert (tmp_path / "b/c.c").read_text() == "2"
 
 
-@pytest.mark.parametrize("name", ["edge_seq", "es_car", "car_golden"])
+@pytest.mark.parametrize("name", ["edge_seq", "es", "es_car", "car_golden"])
 def test_names_of_other_files_are_refused(name: str) -> None:
     with pytest.raises(ExportError, match=f"exporting {name} as C: names that begin"):
         export_of(replace(tiny_model(), name=name))
@@ -142,6 +143,30 @@ def test_names_of_other_files_are_refused(name: str) -> None:
 def test_names_of_system_headers_are_refused(name: str) -> None:
     with pytest.raises(ExportError, match=f"exporting {name} as C: {name}.h is the name of a system's header"):
         export_of(replace(tiny_model(), name=name))
+
+
+@pytest.mark.parametrize("name", ["main", "con", "com1"])
+def test_names_of_other_files_of_a_firmware_are_refused(name: str) -> None:
+    with pytest.raises(ExportError, match=rf"exporting {name} as C: .*{name}\.c .*give the model another name"):
+        export_of(replace(tiny_model(), name=name))
+
+
+def test_a_channel_that_begins_a_comment(tmp_path: Path) -> None:
+    model = quantized_model(spec("rnn", 2), name="car")
+    channels = tuple(
+        replace(one, name=name) for one, name in zip(model.contract.channels, ("/*", "*/", "/*/"), strict=True)
+    )
+    model = replace(model, contract=replace(model.contract, channels=channels))
+    folder = tmp_path / "out"
+    export_c(model, make_golden(model, random_counts(1, 7, 3)), folder)
+    for compiler in find_compilers()[:1]:
+        compile_c(
+            compiler,
+            [folder / "car.c"],
+            tmp_path / "car.o",
+            flags=[*STRICT_FLAGS, "-c"],
+            include_folders=[folder, folder / "runtime/include"],
+        )
 
 
 def test_system_headers_are_all_that_the_runtime_includes() -> None:

@@ -135,6 +135,24 @@ def test_two_linear_layers_without_activation_become_one(tmp_path: Path) -> None
     np.testing.assert_allclose(head.weight_input, (layers[1][2][0] @ layers[2][2][0]).T, rtol=1e-5)
 
 
+def test_hidden_dense_layers_and_their_normalisation(tmp_path: Path) -> None:
+    """As in many tutorials: LSTM, dense with relu, batch normalisation, dense with tanh, softmax."""
+    norm = normalisation(6)
+    layers = [recurrent("LSTM", 4, 3), dense(6, 4, "relu"), norm, dense(5, 6, "tanh"), dense(4, 5, "softmax")]
+    found = lowered(write_keras(tmp_path / "a.keras", layers))
+    assert [layer.activation for layer in found.model.dense] == ["relu", "tanh"]
+    counts = np.random.default_rng(0).normal(0, 900, (3, 50, 3)).astype(np.int16)
+    values = run_float(found.model, counts).values
+    x = values["layer0.hidden_state"][:, -1]
+    x = np.maximum(x @ layers[1][2][0] + layers[1][2][1], 0)
+    gamma, beta, mean, variance = norm[2]
+    x = np.tanh((gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta) @ layers[3][2][0] + layers[3][2][1])
+    expected = x @ layers[4][2][0] + layers[4][2][1]
+    np.testing.assert_allclose(values["logits"][:, -1], expected, atol=2e-5)
+    with pytest.raises(ModelError, match="the activation elu, which is not supported yet"):
+        lowered(write_keras(tmp_path / "b.keras", [layers[0], dense(6, 4, "elu"), dense(4, 6)]))
+
+
 def test_labels_can_have_another_order_than_the_outputs(tmp_path: Path) -> None:
     path = write_keras(tmp_path / "a.keras", [recurrent("GRU", 4, 3), dense(4, 4, "softmax")])
     plain = lowered(path)
@@ -216,7 +234,6 @@ def test_convolutions_pooling_and_bidirectional_layers_are_read(tmp_path: Path) 
     assert Collapse("layer_3", "ends") in [one for one in chain.records if isinstance(one, Collapse)]
 
 
-HIDDEN = [recurrent("LSTM", 4, 3), dense(8, 4, "relu"), dense(4, 8, "softmax")]
 SMALL = [recurrent("GRU", 4, 3), dense(4, 4, "softmax")]
 
 

@@ -14,7 +14,7 @@ from edge_seq.data.recording import Windows
 from edge_seq.frontends.from_torch import from_torch, from_training
 from edge_seq.frontends.to_torch import state_dict_of, training_options
 from edge_seq.ir.kind_names import CELL_NAMES, CellName
-from edge_seq.ir.model import named_arrays
+from edge_seq.ir.model import model_hash, named_arrays
 from edge_seq.pipeline.config import load_config
 from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.training.config import TrainingConfig
@@ -38,6 +38,24 @@ def test_there_and_back_is_the_same_model(cell: CellName) -> None:
     for name, array in named_arrays(model).items():
         np.testing.assert_allclose(named_arrays(back)[name], array, atol=1e-6)
     assert training_options(model)["cell"] == cell
+
+
+def test_dense_layers_go_there_and_back() -> None:
+    model = random_float_model(spec("gru", 5, dense=((6, "tanh"), (4, "tanh"))))
+    assert training_options(model)["dense"] == (6, 4)
+    assert training_options(model)["dense_activation"] == "tanh"
+    back = from_torch(
+        state_dict_of(model),
+        name=model.name,
+        labels=model.labels,
+        contract=model.contract,
+        normalisation=model.number_format.normalisation,
+        readout=model.readout,
+        dense_activations=("tanh", "tanh"),
+    )
+    assert model_hash(back) == model_hash(model)
+    with pytest.raises(ModelError, match=r"activations \['relu', 'tanh'\]; a training makes all with relu or all with"):
+        training_options(random_float_model(spec("gru", 5, dense=((6, "relu"), (4, "tanh")))))
 
 
 def test_layers_of_several_sizes_are_refused() -> None:

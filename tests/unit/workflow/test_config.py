@@ -158,6 +158,11 @@ def test_a_text_is_no_number() -> None:
         ("recordings/Shaker-2.toml", "shaker_2"),
         ("7 days.toml", "model_7_days"),
         ("main.toml", "model_main"),
+        ("math.toml", "model_math"),
+        ("string.toml", "model_string"),
+        ("int.toml", "model_int"),
+        ("con.toml", "model_con"),
+        ("edge-seq.toml", "model_edge_seq"),
         ("été.toml", "t"),
         ("!!.toml", "model"),
         (f"{'a' * 80}.toml", "a" * 48),
@@ -168,3 +173,19 @@ def test_a_model_is_named_after_its_data_source(source: str, name: str) -> None:
     assert found.name == name
     check_model_name(found.name)
     assert load_config(None, [f"data.source={source!r}", "name=mine"]).name == "mine"
+
+
+@pytest.mark.parametrize("name", ["main", "math", "string", "edge_seq", "es_car", "nul", "car_golden"])
+def test_names_that_no_export_could_have_are_refused_before_training(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"the model's name is '{name}', but .*give another name"):
+        load_config(None, [f"name={name}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"), [("", "name, data, training are"), ('name = "x"\n[data]\n', "training is")]
+)
+def test_the_configuration_of_a_run_is_never_empty(text: str, missing: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=f"config.toml: {missing} missing, which every configuration of a run has"):
+        read_config(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from edge_seq.live.samples import Start, samples_of_recordings
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.exports import render_onnx
 from edge_seq.pipeline.streams import int_streams
-from edge_seq.support.errors import ConfigError, ContractError, DataError
+from edge_seq.support.errors import ConfigError, ContractError, DataError, ToolError
 from edge_seq.workflow.evaluate import evaluate_recordings
 from edge_seq.workflow.folder import CONTRACT, RunFolder, data_file_for, load_run_float, load_run_int
 from edge_seq.workflow.streams import evaluate_other_streams
@@ -356,6 +357,16 @@ def test_a_constant_axis_is_a_warning(trained: Trained, tmp_path: Path) -> None:
     (text,) = said
     assert text.startswith("stream new, up to sample 50: channel ax is 0.5 in all of the last 50 samples. Is the axis")
     assert recordings.constant() == "constant: ax in walk_1. Is the axis dead, or a wire off?"
+
+
+def test_a_missing_package_is_named_with_a_way_without_it(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "one.csv", table("t,ax,ay,gz", columns("walk", 20)))
+    recordings = read_new(trained, tmp_path / "one.csv", fields(time_column="t"))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ToolError, match=r"pyarrow.*is read without it: --data contract"):
+        list(recordings)
 
 
 def test_the_folder_of_a_run_is_no_data_to_check(trained: Trained) -> None:

@@ -109,7 +109,7 @@ def _is_time(look: Look, name: str) -> bool:
     values = look.numbers[name]
     falls = np.flatnonzero(np.diff(values) < 0)
     first = values[: int(falls[0]) + 1] if falls.size else values
-    return len(first) > 20 and rises(first) and float((np.diff(first) > 0).mean()) > 0.3
+    return len(first) > 20 and rises(first)
 
 
 def _is_group(look: Look, name: str) -> bool:

@@ -58,6 +58,8 @@ def labels_of_names(names: Sequence[str]) -> Named | None:
     if (found := _after_groups(names, leafs)) is not None:
         return found
     heads = [_head(leaf) for leaf in leafs]
+    if any(one != other and other.startswith(one) for one in heads for other in heads):  # `rec-P-1` beside `rec-N-1`
+        heads = [_head(leaf, letters=False) for leaf in leafs]
     if not all(heads) or len(set(heads)) == 1:
         return _of_first_tokens(names, leafs) or (None if not all(heads) else _of_heads(names, leafs, heads))
     return _of_heads(names, leafs, heads)
@@ -141,20 +143,21 @@ def _prefix(leaf: str) -> str:
     return match[0] if match else ""
 
 
-def _head(leaf: str) -> str:
-    """Words at the start of a name, up to a dot, a digit or a word with digits."""
+def _head(leaf: str, *, letters: bool = True) -> str:
+    """Words at the start of a name, up to a dot, a digit, a word with digits, or a word (or letter) of groups."""
     body = leaf[len(_prefix(leaf)) :].split(".")[0]
     tokens = re.split(r"([_\- ]+)", body)
     kept = ""
     for n in range(0, len(tokens), 2):
         token = tokens[n]
         match = re.match(r"[^\W\d_]*", token)
-        letters = match[0] if match else ""
-        whole = letters == token
-        is_group = re.fullmatch(rf"{_GROUP_WORD}", letters, re.IGNORECASE) and (not whole or n + 2 < len(tokens))
-        if kept and (not letters or is_group or (not whole and len(letters) < 3)):
+        word = match[0] if match else ""
+        whole = word == token
+        is_group = re.fullmatch(_GROUP_WORD, word, re.IGNORECASE) and (not whole or n + 2 < len(tokens))
+        is_group = is_group and (letters or len(word) > 1)
+        if kept and (not word or is_group or (not whole and len(word) < 3)):
             break
-        kept += (tokens[n - 1] if kept else "") + letters
+        kept += (tokens[n - 1] if kept else "") + word
         if not whole:
             break
     return kept

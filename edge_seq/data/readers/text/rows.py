@@ -13,7 +13,7 @@ from typing import Any
 from edge_seq.data.layout import BLANK_LINE, Layout
 from edge_seq.data.readers.foreign import opened
 from edge_seq.data.readers.table import BREAK, RECORDING, ReadOptions, import_pyarrow
-from edge_seq.data.readers.text.dialect import NO_VALUE, Dialect, cells_of, is_value
+from edge_seq.data.readers.text.dialect import NO_VALUE, Dialect, cells_of, is_number, is_value
 from edge_seq.data.readers.text.sniff import numbered_lines, text_of
 from edge_seq.support.errors import DataError
 
@@ -77,10 +77,10 @@ def blocks(path: Path, dialect: Dialect, layout: Layout, options: ReadOptions, l
     """
     with opened(path) as file, text_of(file, dialect.encoding, path.name) as text:
         block = _Block(path.name, dialect, layout, options, lost)
-        for number, line in numbered_lines(text, path.name):
+        for number, line in numbered_lines(text, path.name, with_end=True):
             if number <= dialect.first_line:
                 continue
-            block.add(number, line)
+            block.add(number, line.rstrip("\n"), is_cut=not line.endswith("\n"))
             if block.size >= BLOCK_CHARACTERS:
                 yield block.take()
         yield block.take(is_last=True)
@@ -111,8 +111,8 @@ class _Block:
             raise DataError(f"recording_break {rule!r} is not a regular expression: {error}") from error
         self._numeric = [n for n, name in enumerate(dialect.names) if name in options.numeric]
 
-    def add(self, number: int, line: str) -> None:
-        """Add a line: a row, a comment, the end of a recording, or garbage."""
+    def add(self, number: int, line: str, *, is_cut: bool) -> None:
+        """Add a line: a row, a comment, the end of a recording, or garbage. The last one may be cut off."""
         clock, line = self.dialect.split_clock(line)
         bare = line.strip()
         if self._marker is not None and self._marker.fullmatch(bare):
@@ -126,7 +126,8 @@ class _Block:
             self._is_break = True
         else:
             row = bare if self._delimiter != "\t" else line
-            self._add_row(number, f"{clock}{self.dialect.delimiter}{row}" if self.dialect.has_clock else row)
+            row = f"{clock}{self.dialect.delimiter}{row}" if self.dialect.has_clock else row
+            self._add_row(number, row, is_cut=is_cut)
 
     def _end_recording(self) -> None:
         if self._in_recording:
@@ -134,7 +135,7 @@ class _Block:
             self._in_recording = 0
         self._is_break = False
 
-    def _add_row(self, number: int, line: str) -> None:
+    def _add_row(self, number: int, line: str, *, is_cut: bool) -> None:
         self.lost.rows += 1
         self.lost.torn_end = False
         if self._in_recording == self.layout.rows_per_recording:
@@ -146,6 +147,9 @@ class _Block:
             what = f"{found} of {self._width} columns" if found != self._width else f"garbage {line[:40]!r}"
             self._lose(number, what)
             return
+        if is_cut and self._is_cut_off(line, text):
+            self._lose(number, f"the file ends within {line[-20:]!r}")
+            return
         self._rows.append((number, text))
         self._breaks.append(self._is_break)
         self._recordings.append(self._recording)
@@ -156,6 +160,20 @@ class _Block:
         self.lost.add(number, why)
         self.lost.torn_end = True
         self._is_break = True
+
+    def _is_cut_off(self, line: str, text: str) -> bool:
+        """True if a last line without an end stops within its last cell: one shorter than those before it."""
+        if self.dialect.row_end and not line.rstrip().endswith(self.dialect.row_end):
+            return True
+        last, *before = (
+            cells_of(row, self._delimiter)[-1] for row in (text, *(row for _, row in self._rows[-_SHOWN:]))
+        )
+        if not before:
+            return False
+        if all(is_number(cell, self.dialect.decimal) for cell in before):
+            decimals = {len(cell.partition(self.dialect.decimal)[2]) for cell in before}
+            return len(decimals) == 1 and len(last.partition(self.dialect.decimal)[2]) < decimals.pop()
+        return last not in before and before[-1].startswith(last)
 
     def _without_end(self, line: str) -> str:
         end = self.dialect.row_end

@@ -76,8 +76,8 @@ def text_of(file: IO[bytes], encoding: str, where: str) -> io.TextIOWrapper:
         raise DataError(f"{where}: encoding {encoding!r} is unknown; give for example utf-8, utf-16, cp1252") from error
 
 
-def numbered_lines(text: io.TextIOBase, where: str) -> Iterator[tuple[int, str]]:
-    """Yield number, from 1, and text of each line, without its end.
+def numbered_lines(text: io.TextIOBase, where: str, *, with_end: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield number, from 1, and text of each line, without its end unless that is asked for.
 
     Raises:
         DataError: a line is too long.
@@ -90,7 +90,7 @@ def numbered_lines(text: io.TextIOBase, where: str) -> Iterator[tuple[int, str]]
                 f"{where}: line {number} has more than {MAX_LINE:,} characters; expected one row per sample. Break the "
                 "file into lines"
             )
-        yield number, line.rstrip("\n").replace("\x00", "\ufffd")
+        yield number, (line if with_end else line.rstrip("\n")).replace("\x00", "\ufffd")
 
 
 def _encoding(sample: bytes, where: str) -> str:
