@@ -360,7 +360,7 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
     if model.front:
         count = graph.add("Add", states[STEP_IN_WINDOW], graph.scalar(1))
         output = partial(_front_output, graph)
-        below, steps, front_after = step_front(graph, model, below, count, states, output, "")
+        below, steps, front_after = step_front(graph, model, below, count, states, output)
         after |= front_after
     for index, cell in enumerate(model.layers):
         names = [port.name for port in ports if port.name.startswith(f"layer{index}.")]

@@ -56,7 +56,7 @@ def step_front(
     count: str,
     states: Mapping[str, str],
     output: Output,
-    pad: str,
+    pad: tuple[int, ...] = (),
 ) -> tuple[str, Steps, dict[str, str]]:
     """Append the front layers.
 
@@ -89,8 +89,8 @@ def step_front(
         if index == 0 and pad:
             of_column = graph.constant(np.repeat(ages, units).astype(np.int32)[None], "front0.ages")
             before = graph.add("GreaterOrEqual", of_column, steps.number)
-            tiled = graph.add("Tile", pad, graph.axes(len(ages)))
-            seen = graph.add("Where", before, tiled, seen)
+            counts = np.tile(np.array(pad, dtype=np.int32), len(ages))
+            seen = graph.add("Where", before, graph.constant(counts, "front0.pad"), seen)
         following = _following(graph, layer, steps)
         after[last] = following.kept(graph, output(index, layer, seen), states[last])
         below, steps = after[last], following

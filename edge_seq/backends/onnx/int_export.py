@@ -137,10 +137,7 @@ def _front(
         return front_output(graph, layer, seen, model.front_inputs[index], f"front{index}")
 
     first = model.front[0]
-    pad = ""
-    if isinstance(first, Conv) and first.pad:
-        pad = graph.constant(np.array(first.pad, dtype=np.int32), "front0.pad")
-    return step_front(graph, model, features, count, states, output, pad)
+    return step_front(graph, model, features, count, states, output, first.pad if isinstance(first, Conv) else ())
 
 
 def _at_steps(graph: Graph, steps: Steps, index: int, name: str, value: str, states: dict[str, str]) -> str:
