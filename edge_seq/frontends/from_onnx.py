@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edge_seq.frontends.chain import (
     Array,
@@ -41,6 +41,8 @@ SUFFIXES = (".onnx",)
 MAX_NODES = 4096
 MAX_FOLDED = 1 << 22  # numbers in a constant that is computed
 _STANDARD = ("", "ai.onnx")
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
+_EVALUATION = "export the model in evaluation mode"
 Value = Flow | NDArray[Any] | None
 
 
@@ -236,6 +238,7 @@ class _Walk:
         elif not any(isinstance(value, Flow) for value in inputs):
             self._give(node, _evaluate(node, inputs, self.opset, named))
         elif node.op_type in _PASSED_OVER:
+            _check_passed_over(named)
             if node.op_type == "Dropout":
                 self.passed_over.append(f"Dropout {name}")
             self._give(node, [named.flow])
@@ -301,6 +304,16 @@ def _evaluate(node: onnx.NodeProto, inputs: Sequence[Value], opset: int, named: 
     given = {name: value for name, value in zip(node.input, inputs, strict=True) if name}
     found = iter(ReferenceEvaluator(model).run(None, given))
     return [next(found) if name else None for name in node.output]
+
+
+def _check_passed_over(node: _Node) -> None:
+    """Refuse an operator that is passed over where it does change something."""
+    if node.kind == "Cast" and node.attributes.get("to") not in _FLOATS:
+        raise node.refuse("a conversion to whole numbers", "train without rounding")
+    if node.kind == "CastLike" and not np.issubdtype(np.asarray(node.needed(1, "type")).dtype, np.floating):
+        raise node.refuse("a conversion to whole numbers", "train without rounding")
+    if node.kind == "Dropout" and np.any(node.constant(2, "training_mode")):
+        raise node.refuse("training_mode=1", _EVALUATION)
 
 
 # --- operators: one entry each ---------------------------------------------------------------------------------------
@@ -405,6 +418,8 @@ def _arithmetic(node: _Node) -> Flow:
 def _batch_normalization(node: _Node) -> Flow:
     if node.flow.axes[1] != "C":
         raise FlowError(f"normalises the axis {node.flow.axes[1]}; only channels can be normalised")
+    if node.attributes.get("training_mode", 0):
+        raise node.refuse("training_mode=1, so that it takes the mean of each batch", _EVALUATION)
     scale, bias, mean, variance = (
         node.needed(i, what).astype(np.float64) for i, what in enumerate(("scale", "bias", "mean", "variance"), start=1)
     )

@@ -29,7 +29,7 @@ from edge_seq.frontends.chain import (
 from edge_seq.ir import kinds
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.kind_names import ACTIVATIONS, POOLINGS, Pooling
-from edge_seq.ir.kinds import Layer, input_size, row_groups
+from edge_seq.ir.kinds import Layer, hidden_size, input_size, row_groups
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
@@ -87,6 +87,7 @@ def lower(
         ContractError: channels or window length differ from those of the contract.
     """
     _check_input(chain, contract)
+    _check_sizes(chain)
     channels = ", ".join(f"{one.name} [{one.unit}]" for one in contract.channels)
     notes = [f"the network gets the channels {channels}, in this order, at {contract.sample_rate_hz:g} Hz"]
     notes += [f"{one} changes nothing at inference and was passed over" for one in chain.passed_over]
@@ -152,6 +153,39 @@ def _check_input(chain: ImportedChain, contract: SensorContract) -> None:
             f"importing {chain.what}: it takes windows of {chain.time_steps} samples, the contract has "
             f"{contract.window_length}; set window_length = {chain.time_steps} in the data source"
         )
+
+
+def _check_sizes(chain: ImportedChain) -> None:
+    """Check that each record takes as many values as the one before it gives, and that scales are finite."""
+    size = chain.input_size
+    for record in chain.records:
+        takes, gives = size, size
+        match record:
+            case Affine():
+                if not (np.isfinite(record.scale).all() and np.isfinite(record.offset).all()):
+                    raise ModelError(
+                        f"importing {chain.what}: {record.name} has scales or offsets that are not finite; expected "
+                        "numbers, and variances above 0. The file is damaged; save the model again"
+                    )
+                takes = next((len(one) for one in (record.scale, record.offset) if len(one) not in (1, size)), size)
+            case Recurrent():
+                takes, gives = _inputs_of(record), hidden_size(record.layer)
+            case Bidirectional():
+                takes, gives = _inputs_of(record), hidden_size(record.forward) + hidden_size(record.backward)
+            case Dense():
+                takes, gives = _inputs_of(record), len(record.bias)
+            case Convolution():
+                takes, gives = record.weight.shape[1] * record.groups, len(record.bias)
+            case Collapse(kind="mean_max"):
+                gives = None if size is None else 2 * size
+            case Collapse(kind="flatten"):
+                gives = None
+        if size is not None and takes != size:
+            raise ModelError(
+                f"importing {chain.what}: {record.name} takes {takes} values, and gets {size}; the file is damaged, or "
+                "lists its layers in another order. Save the model again"
+            )
+        size = gives
 
 
 def _class_order(chain: ImportedChain, labels: Sequence[str], given: Sequence[str] | None) -> tuple[int, ...]:

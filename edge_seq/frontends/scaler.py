@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.opening import parse_json, parse_tensors
 
+MAX_ARRAY_BYTES = 1 << 20
 MEAN_NAMES, SCALE_NAMES = ("mean", "mean_"), ("scale", "scale_", "std", "std_")
 # Features of which the mean or the standard deviation lies outside are rarely what a network was trained on.
 LARGEST_MEAN, SMALLEST_SPREAD, LARGEST_SPREAD = 3.0, 0.1, 10.0
@@ -53,6 +55,13 @@ def read_scaler(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
             case ".json":
                 table = dict(parse_json(content))
             case ".npz":
+                with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                    largest = max((one.file_size for one in archive.infolist()), default=0)
+                if largest > MAX_ARRAY_BYTES:
+                    raise ConfigError(
+                        f"scaler {path.name}: an array in it has {largest:,} bytes, expected at most "
+                        f"{MAX_ARRAY_BYTES:,}; write mean and scale alone with numpy.savez"
+                    )
                 with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                     table = {name: arrays[name] for name in arrays.files if name in (*MEAN_NAMES, *SCALE_NAMES)}
             case ".safetensors":

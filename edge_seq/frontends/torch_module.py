@@ -91,6 +91,17 @@ class _LastStates:
     layers: int
 
 
+@dataclass(frozen=True)
+class _Unfollowed:
+    """A result of an operator that no chain expresses, such as the last cell states. Nothing may use it."""
+
+    what: str
+    remedy: str
+
+
+_INDICES = _Unfollowed("the place of the maximum", "take its value alone")
+
+
 @dataclass
 class _Call:
     """One operator of the graph, with its arguments' values."""
@@ -180,10 +191,15 @@ class _Walk:
             return args[0][args[1]]
         target = str(node.target).removeprefix("aten.")
         call = _Call(self.what, target, node.name, args, kwargs)
-        if not any(isinstance(one, Flow | _LastStates) for one in _flat([*args, *kwargs.values()])):
+        given = _flat([*args, *kwargs.values()])
+        unfollowed = next((one for one in given if isinstance(one, _Unfollowed)), None)
+        if unfollowed is not None:
+            raise call.refuse(f"it takes {unfollowed.what}", unfollowed.remedy)
+        if not any(isinstance(one, Flow | _LastStates) for one in given):
             return node.target(*args, **kwargs)  # a constant, such as initial states
         base = target.partition(".")[0]
         if base in _PASSED_OVER:
+            _check_passed_over(call, base, given)
             if "dropout" in base:
                 self.passed_over.append(f"dropout {node.name}")
             return call.flow
@@ -199,6 +215,8 @@ class _Walk:
             return _OPERATORS[base](call)
         except FlowError as error:
             raise FlowError(f"importing {self.what}: {target} ({node.name}) {error}, which is not supported") from None
+        except (TypeError, ValueError, IndexError) as error:
+            raise call.refuse(f"its arguments cannot be followed ({error})", "write it with plain numbers") from error
 
 
 def _flat(values: Sequence[Any]) -> list[Any]:
@@ -206,6 +224,19 @@ def _flat(values: Sequence[Any]) -> list[Any]:
     for one in values:
         found += _flat(one) if isinstance(one, list) else [one]
     return found
+
+
+def _check_passed_over(call: _Call, base: str, given: Sequence[Any]) -> None:
+    """Refuse an operator that is passed over where it does change something."""
+    import torch
+
+    if "dropout" in base and call.get(2, "train", False):
+        raise call.refuse(
+            "a dropout that is active in evaluation mode too", "write F.dropout(x, p, training=self.training)"
+        )
+    for one in given:
+        if isinstance(one, torch.dtype) and not one.is_floating_point:
+            raise call.refuse(f"a conversion to {one}", "train without rounding")
 
 
 # --- operators: one entry each ---------------------------------------------------------------------------------------
@@ -256,7 +287,7 @@ def _reduce(kind: CollapseKind) -> Callable[[_Call], Any]:
         flow = call.flow.collapse(
             call.name, kind, np.atleast_1d(axes).tolist(), keep=bool(call.get(2, "keepdim", False))
         )
-        return [flow, None] if call.target == "max.dim" else flow
+        return [flow, _INDICES] if call.target == "max.dim" else flow
 
     return reduce
 
@@ -291,6 +322,8 @@ def _arithmetic(call: _Call) -> Flow:
     flow, given = (first, second) if isinstance(first, Flow) else (second, first)
     if call.kwargs.get("alpha", 1) != 1 or not isinstance(flow, Flow):
         raise call.refuse("alpha", "write the product out")
+    if call.kwargs.get("rounding_mode") is not None:
+        raise call.refuse(f"rounding_mode={call.kwargs['rounding_mode']!r}", "train without rounding")
     numbers = flow.along_channels(np.asarray(given)).astype(np.float64)
     one, zero, reverse = np.ones_like(numbers), np.zeros_like(numbers), flow is second
     base = call.target.partition(".")[0]
@@ -312,7 +345,7 @@ def _batch_norm(call: _Call) -> Flow:
         raise FlowError(f"normalises the axis {flow.axes[1:2]}; only channels can be normalised")
     weight, bias = call.array(1, "weight"), call.array(2, "bias")
     mean, variance = call.array(3, "running_mean"), call.array(4, "running_var")
-    if mean is None or variance is None:
+    if mean is None or variance is None or call.args[5]:
         raise call.refuse("it has no running statistics", "train with track_running_stats=True")
     scale = (1.0 if weight is None else weight) / np.sqrt(variance.astype(np.float64) + float(call.args[7]))
     return flow.affine(call.name, float32(scale), float32((0.0 if bias is None else bias) - mean * scale))
@@ -358,11 +391,12 @@ def _pool(kind: PoolKind) -> Callable[[_Call], Flow]:
     return pool
 
 
-def _adaptive(kind: CollapseKind) -> Callable[[_Call], Flow]:
-    def pool(call: _Call) -> Flow:
+def _adaptive(kind: CollapseKind) -> Callable[[_Call], Any]:
+    def pool(call: _Call) -> Any:
         if _first(call, 1, "output_size", 1) != 1:
             raise call.refuse("several outputs", "pool to one value")
-        return call.flow.collapse(call.name, kind, [2], keep=True)
+        flow = call.flow.collapse(call.name, kind, [2], keep=True)
+        return [flow, _INDICES] if kind == "max" else flow
 
     return pool
 
@@ -418,9 +452,10 @@ def _recurrent(call: _Call, base: str, names: Sequence[str]) -> list[Any]:
         except FlowError as error:
             raise FlowError(f"importing {call.what}: {call.target} ({call.name}) {error}") from None
     last = flow.final_state(call.name)
+    cells = _Unfollowed("the last cell states", "take the last output, or h_n")
     if count == 2:
-        return [flow, None, None]
-    return [flow, last.unsqueeze([0]) if layers == 1 else _LastStates(last, layers), None]
+        return [flow, _Unfollowed("the last states of a bidirectional layer", "take its outputs"), cells]
+    return [flow, last.unsqueeze([0]) if layers == 1 else _LastStates(last, layers), cells]
 
 
 # Operators that change nothing at inference.

@@ -176,9 +176,10 @@ def disturbed_windows(
         disturbed.append(sweep.disturb(recording, contract, float(value), stream))
     long_enough = [recording for recording in disturbed if len(recording.labels) >= contract.window_length]
     if not long_enough:
+        others = " ".join(f"--sweep {name}" for name in SWEEP_NAMES if name != sweep.name)
         raise DataError(
             f"robustness: at {sweep.quantity} {value:g} no recording is as long as a window of "
-            f"{contract.window_length} samples; leave this sweep out"
+            f"{contract.window_length} samples; leave this sweep out: {others}"
         )
     length, stride = contract.window_length, contract.window_stride
     return make_windows(long_enough, length=length, stride=stride, minimum_share=minimum_share)

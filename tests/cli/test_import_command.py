@@ -142,6 +142,7 @@ def test_without_recordings_the_run_holds_the_float_model_alone(network: Path, t
     assert "exists and is not empty; give another --out" in again.err
 
 
+@pytest.mark.slow  # tests/unit/frontends/test_torch_weights.py is its short sibling
 def test_weights_of_torch_with_their_layers(small: Small, tmp_path: Path) -> None:
     weights = tmp_path / "weights.safetensors"
     weights.write_bytes(safetensors.numpy.save({**layer("gru", 3, 5), **HEAD}))
@@ -180,6 +181,7 @@ def test_another_order_of_the_classes_is_a_warning_with_numbers(imported: RunFol
     assert _warn_of_order(labels, labels, found.lowered, 1.0) is None
 
 
+@pytest.mark.slow  # tests/unit/frontends/test_to_torch.py is its short sibling
 def test_an_imported_network_is_trained_further(imported: RunFolder, tmp_path: Path) -> None:
     tuned = tmp_path / "tuned"
     found = ok("train", "--from", imported.path, "--epochs", "2", "--out", tuned, "--json").json

@@ -44,6 +44,7 @@ class Layout:
         channels: number of channels.
         weak: True if the split is by blocks of time, which every result has to say.
         source: what ``run`` is given, below the folder.
+        one_window: True if each recording is one window, so that no slower rate can be tried.
     """
 
     build: Callable[[Path], Path]
@@ -51,14 +52,15 @@ class Layout:
     channels: int
     weak: bool
     source: str
+    one_window: bool = False
 
 
 LAYOUTS = {
     "one class a file": Layout(a_class_in_each_file, ("idle", "wave"), 3, True, "data/wave.csv"),
     "one session": Layout(CASES["interval_table"].build, ("idle", "rinse", "spin"), 3, True, "data/long_recording.csv"),
     "six axes": Layout(CASES["six_axis_104hz"].build, ("drill", "lift", "rest"), 6, False, "data/imu.csv"),
-    "gestures": Layout(CASES["gestures_blank_line_apart"].build, ("run", "walk"), 6, False, "data/walk.csv"),
-    "NPZ": Layout(CASES["npz_channels_first"].build, ("0", "1", "2"), 3, False, "data.npz"),
+    "gestures": Layout(CASES["gestures_blank_line_apart"].build, ("run", "walk"), 6, False, "data/walk.csv", True),
+    "NPZ": Layout(CASES["npz_channels_first"].build, ("0", "1", "2"), 3, False, "data.npz", True),
 }
 
 
@@ -101,7 +103,12 @@ def test_a_layout_goes_through_every_command(name: str, tmp_path: Path) -> None:
     assert {rung["verdict"] for rung in verified["rungs"]} <= {"holds", "skipped"}
     if has_target():
         assert ok("measure", run, "--target", TARGET, "--json").json["targets"][0]["flash_bytes"] > 0
-    assert ok("robustness", run, "--no-plot", "--json").json["sweeps"]
+    if layout.one_window:
+        refused = edge_seq("robustness", run, "--no-plot")
+        assert refused.code == 2
+        assert "leave this sweep out: --sweep mounting_angle --sweep noise --sweep full_scale" in refused.err
+    sweeps = ("--sweep", "mounting_angle", "--sweep", "noise", "--sweep", "full_scale") if layout.one_window else ()
+    assert ok("robustness", run, "--no-plot", *sweeps, "--json").json["sweeps"]
     ok("report", run)
     page = (run / "reports" / "report.html").read_text()
     assert all(label in page for label in layout.classes)

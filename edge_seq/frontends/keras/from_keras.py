@@ -50,6 +50,7 @@ class _Layer:
     name: str
     config: Config
     weights: Callable[[], list[Array]]
+    is_sequence: bool = True  # gets [B, T, C]; False after the readout, [B, C]
 
     def refuse(self, found: str, remedy: str) -> ModelError:
         return ModelError(
@@ -92,7 +93,7 @@ def chain_of_keras(path: Path) -> ImportedChain:
         shape = _input_shape(file.config, layers)
         is_sequence = True
         for kind, name, config in layers:
-            layer = _Layer(what, kind, name, config, _weights_of(file, kind, name))
+            layer = _Layer(what, kind, name, config, _weights_of(file, kind, name), is_sequence)
             if kind in _NO_EFFECT:
                 if kind != "InputLayer":
                     passed_over.append(f"{kind} {name}")
@@ -143,15 +144,33 @@ def _in_order(model: Config, what: str) -> list[Named]:
     for entry in entries:
         inner = entry.get("config", {})
         named.append((str(entry["class_name"]), str(inner.get("name", entry.get("name", ""))), inner))
-    for inner_kind, name, _ in named:
+    for entry, (inner_kind, name, _) in zip(entries, named, strict=True):
+        if not _is_of_keras(entry):
+            raise ModelError(
+                f"importing {what}: {inner_kind} {name} is no layer of Keras itself, but of "
+                f"{entry.get('registered_name') or entry['module']!r}, and the file does not say what it computes; "
+                "build the same layers with those of Keras, load the weights into them, and save that"
+            )
         if inner_kind in ("Sequential", "Functional", "Model"):
             raise ModelError(
                 f"importing {what}: {name} is a model within the model, which is not supported; add its layers to the "
                 "outer model, and save that"
             )
-    if kind == "Sequential":
+    if kind == "Sequential" or isinstance(config, list):
         return named
+    outputs = _sources({"inbound_nodes": [config.get("output_layers", [])]})
+    if len(outputs) > 1:
+        raise ModelError(
+            f"importing {what}: it has the outputs {outputs}; expected one. Save keras.Model(model.inputs, the output "
+            "of the classes)"
+        )
     return _follow(named, [_sources(entry) for entry in entries], what)
+
+
+def _is_of_keras(entry: Config) -> bool:
+    """Whether an object of the file is of Keras itself. Files of early Keras 2 do not say where a class comes from."""
+    module = entry.get("module")
+    return not entry.get("registered_name") if module is None else str(module).split(".")[0] in ("keras", "tf_keras")
 
 
 def _sources(entry: Config) -> list[str]:
@@ -231,7 +250,9 @@ def _activation(layer: _Layer, key: str = "activation") -> list[Record]:
     """The activation of a layer; nothing for a linear one."""
     found = layer.config.get(key)
     if isinstance(found, dict):
-        found = found.get("config", found.get("class_name"))
+        if found.get("class_name") == "function" or not _is_of_keras(found):
+            raise layer.refuse(f"{key}={found.get('config')!r}, a function of its own", "use an activation of Keras")
+        found = found.get("class_name")
     if found in (None, "linear"):
         return []
     return [Activate(f"{layer.name}.{key}", str(found))]
@@ -309,11 +330,17 @@ def _bidirectional(layer: _Layer) -> list[Record]:
     layer.require("merge_mode", "concat", "train with merge_mode='concat'")
     inner = layer.config.get("layer", {})
     kind = str(inner.get("class_name"))
-    if kind not in ("LSTM", "GRU", "SimpleRNN"):
+    if kind not in ("LSTM", "GRU", "SimpleRNN") or not _is_of_keras(inner):
         raise layer.refuse(f"a {kind} in it", "use LSTM, GRU or SimpleRNN")
     config = inner.get("config", {})
     one = _Layer(layer.what, kind, layer.name, config, layer.weights)
     _check_recurrent(one)
+    one.require("go_backwards", False, "train with go_backwards=False")
+    backwards = layer.config.get("backward_layer")
+    if backwards is not None:
+        if backwards.get("class_name") != kind or not backwards.get("config", {}).get("go_backwards"):
+            raise layer.refuse("a backward_layer of another kind", "give one layer for both directions")
+        _check_recurrent(_Layer(layer.what, kind, layer.name, backwards["config"], layer.weights))
     weights = layer.weights()
     half = len(weights) // 2
     if len(weights) not in (4, 6):
@@ -335,7 +362,7 @@ def _dense(layer: _Layer) -> list[Record]:
 def _time_distributed(layer: _Layer) -> list[Record]:
     inner = layer.config.get("layer", {})
     kind = str(inner.get("class_name"))
-    if kind not in ("Dense", *_NO_EFFECT):
+    if kind not in ("Dense", *_NO_EFFECT) or not _is_of_keras(inner):
         raise layer.refuse(f"a {kind} in it", "use TimeDistributed with Dense only")
     if kind in _NO_EFFECT:
         return []
@@ -345,7 +372,7 @@ def _time_distributed(layer: _Layer) -> list[Record]:
 def _batch_normalization(layer: _Layer) -> list[Record]:
     axis = layer.config.get("axis", -1)
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
-    if axis not in (-1, 1, 2):
+    if axis not in (-1, 2 if layer.is_sequence else 1):
         raise layer.refuse(f"axis={axis!r}", "normalise the channels, axis=-1")
     names = [name for name, key in (("gamma", "scale"), ("beta", "center")) if layer.config.get(key, True)]
     found = dict(zip((*names, "mean", "variance"), layer.take(*names, "mean", "variance"), strict=True))

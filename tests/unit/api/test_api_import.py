@@ -31,7 +31,7 @@ def data() -> es.Data:
     return es.windows(values, labels, list(range(12)) * 8, CONTRACT)
 
 
-def test_a_file_is_imported_quantized_and_verified(data: es.Data, tmp_path: Path) -> None:
+def test_a_file_is_imported_quantized_and_scored(data: es.Data, tmp_path: Path) -> None:
     path = tmp_path / "net.onnx"
     path.write_bytes(plain().SerializeToString())
     network = es.from_onnx(path, data, scale=[1.0, 1.0, 2.0], name="net")
@@ -43,6 +43,14 @@ def test_a_file_is_imported_quantized_and_verified(data: es.Data, tmp_path: Path
     assert network.predict(data.train.counts[:3]).probabilities.shape == (3, 4)
     chip = es.quantize(network, calibration=data, quiet=True)
     assert es.evaluate(network, data).metrics.num_windows == es.evaluate(chip, data).metrics.num_windows
+    assert chip.imported is network.imported
+
+
+@pytest.mark.slow  # tests/cli/test_import_command.py has the same ladder by default
+def test_the_ladder_of_an_imported_network(data: es.Data, tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(plain().SerializeToString())
+    chip = es.quantize(es.from_onnx(path, data), calibration=data, quiet=True)
     ladder = es.verify(chip, data, max_windows=4, extreme_windows=2, quiet=True)
     assert (ladder.rungs[0].name, ladder.rungs[0].verdict) == (ORIGINAL_RUNG, "holds")
 

@@ -245,6 +245,10 @@ def lstm(**options: Any) -> list[Named]:
     return [recurrent("LSTM", 4, 3, **options), dense(4, 4)]
 
 
+backwards = {"class_name": "LSTM", "config": lstm(go_backwards=True)[0][1]}
+sideways = {"class_name": "LSTM", "config": lstm()[0][1]}
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
@@ -266,6 +270,22 @@ def lstm(**options: Any) -> list[Named]:
         ([("Sequential", {"layers": []}, []), *gru()], "layer_0 is a model within the model"),
         ([("Conv1D", {"padding": "same", "strides": [2]}, [np.ones((3, 3, 4)), np.ones(4)]), *gru()], "padding='same'"),
         ([gru()[0], ("BatchNormalization", {"axis": 0}, [np.ones(4)] * 4), dense(4, 4)], "axis=0"),
+        (  # on [B, T, C] it is the axis of time, although its length may be that of the channels
+            [recurrent("LSTM", 50, 3, return_sequences=True), ("BatchNormalization", {"axis": 1}, [np.ones(50)] * 4)],
+            "axis=1.*normalise the channels",
+        ),
+        (
+            [gru()[0], ("Dense", {"activation": {"class_name": "function", "config": "relu"}}, dense(4, 4)[2])],
+            "activation='relu', a function of its own.*use an activation of Keras",
+        ),
+        (
+            [("Bidirectional", {"merge_mode": "concat", "layer": backwards}, [])],
+            "go_backwards=True",
+        ),
+        (
+            [("Bidirectional", {"layer": sideways, "backward_layer": {"class_name": "GRU"}}, [])],
+            "a backward_layer of another kind",
+        ),
         (
             [("LSTM", {**lstm()[0][1], "units": 5}, lstm()[0][2]), dense(4, 4)],
             r"of 5 units has weights .* expected \[I, 20\]",
@@ -282,12 +302,39 @@ def test_what_cannot_be_represented_is_refused_by_name(layers: list[Named], mess
         chain_of_keras(write_keras(tmp_path / "a.keras", layers))
 
 
+def test_several_outputs_are_refused(tmp_path: Path) -> None:
+    layers = [recurrent("GRU", 4, 3), dense(4, 8)]
+    config = branched()
+    config["config"]["output_layers"] = [["both", 0, 0], ["head", 0, 0]]
+    with pytest.raises(ModelError, match=r"it has the outputs \['both', 'head'\]; expected one"):
+        chain_of_keras(write_keras(tmp_path / "a.keras", layers, config=config))
+    for one in (["head", 0, 0], [["head", 0, 0]]):  # as Keras 3 and Keras 2 write one
+        config["config"]["output_layers"] = one
+        assert chain_of_keras(write_keras(tmp_path / "a.keras", layers, config=config)).records
+
+
+@pytest.mark.parametrize("origin", [{"module": "mine.layers"}, {"module": None, "registered_name": "mine>Dense"}])
+def test_a_class_of_the_user_with_a_name_of_keras_is_refused(origin: dict[str, Any], tmp_path: Path) -> None:
+    config = description(gru())
+    config["config"]["layers"][-1] |= origin
+    with pytest.raises(ModelError, match="Dense layer_1 is no layer of Keras itself, but of 'mine"):
+        chain_of_keras(write_keras(tmp_path / "a.keras", gru(), config=config))
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
         ([recurrent("LSTM", 4, 3, return_sequences=True), dense(4, 4)], "gives an output for each time step"),
         ([("Flatten", {}, []), dense(4, 150)], "has no recurrent layer"),
         ([recurrent("LSTM", 4, 3)], "no linear layer follows its states"),
+        ([normalisation(7), *lstm()], "layer_0 takes 7 values, and gets 3; the file is damaged"),
+        ([lstm()[0], normalisation(7), dense(4, 4)], "layer_1 takes 7 values, and gets 4"),
+        ([lstm()[0], dense(8, 4), dense(4, 9)], "layer_2 takes 9 values, and gets 8"),
+        ([recurrent("LSTM", 4, 5), dense(4, 4)], "layer_0 takes 5 values, and gets 3"),
+        (
+            [("Normalization", {"mean": [0.0], "variance": [float("nan")]}, []), *lstm()],
+            "layer_0 has scales or offsets that are not finite",
+        ),
         ([recurrent("LSTM", 4, 3), dense(3, 4, "softmax")], "3 outputs, but there are 4 classes"),
         ([recurrent("LSTM", 4, 3), dense(4, 4, "sigmoid")], "sigmoid on 4 outputs"),
     ],

@@ -304,6 +304,19 @@ def two_dimensional() -> ModelProto:
     return model(nodes, {"kernel": np.ones((4, 3, 3, 3), dtype=np.float32)})
 
 
+def before_head(kind: str, constants: dict[str, np.ndarray], **attributes: Any) -> ModelProto:
+    """A network with an operator between the last state and the head."""
+    proto = plain()
+    proto.graph.node[-1].input[0] = "made"
+    proto.graph.node.insert(len(proto.graph.node) - 1, node(kind, ["state", *constants], ["made"], **attributes))
+    proto.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    return proto
+
+
+def statistics() -> dict[str, np.ndarray]:
+    return {name: np.full(5, 0.5, dtype=np.float32) for name in ("scale", "offset", "mean", "variance")}
+
+
 @pytest.mark.parametrize(
     ("proto", "message"),
     [
@@ -321,6 +334,13 @@ def two_dimensional() -> ModelProto:
         (with_input(6, "c0", np.ones((1, 3, 5), dtype=np.float32)), "initial_c that is not zero"),
         (with_input(7, "P", np.ones((1, 15), dtype=np.float32)), "peepholes"),
         (with_input(1, "W", np.ones((1, 20, 4), dtype=np.float32)), r"has W \[1, 20, 4\]"),
+        (before_head("BatchNormalization", statistics(), training_mode=1), "training_mode=1.*in evaluation mode"),
+        (
+            before_head("Dropout", {"ratio": np.array(0.5, dtype=np.float32), "training": np.array(True)}),
+            "Dropout n_made: training_mode=1.*in evaluation mode",
+        ),
+        (before_head("Cast", {}, to=TensorProto.INT32), "Cast n_made: a conversion to whole numbers"),
+        (before_head("CastLike", {"whole": np.array(1)}), "CastLike n_made: a conversion to whole numbers"),
         (residual(), "Add n_y combines two branches; expected a chain"),
         (unrolled(), "takes index 0 of the axis T of length 50; only the last step can be taken"),
         (looped(), "Scan loop: operator of ai.onnx, which is not supported; export LSTM, GRU or RNN nodes"),

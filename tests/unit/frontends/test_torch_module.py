@@ -74,6 +74,12 @@ NETS: dict[str, Callable[[], nn.Module]] = {
         lambda s, x: torch.softmax(s.fc(s.r((x - 0.1) / 2)[0])[:, -1], dim=1), r=lstm(), fc=nn.Linear(5, 4)
     ),
     "max over time": lambda: Net(lambda s, x: s.fc(s.r(x)[0].max(dim=1)[0]), r=lstm(), fc=nn.Linear(5, 4)),
+    "adaptive pooling": lambda: Net(
+        lambda s, x: s.fc(s.pool(s.r(x)[0].transpose(1, 2)).squeeze(-1)),
+        r=lstm(),
+        pool=nn.AdaptiveMaxPool1d(1),
+        fc=nn.Linear(5, 4),
+    ),
     "mean and max": lambda: Net(
         lambda s, x: s.fc(torch.cat([(y := s.r(x)[0]).mean(1), y.amax(1)], dim=1)), r=lstm(), fc=nn.Linear(10, 4)
     ),
@@ -146,6 +152,38 @@ def test_convolutions_and_bidirectional_layers_are_read() -> None:
         (
             Net(lambda s, x: s.fc((y := s.r(x)[0])[:, -1] + y.mean(1)), r=lstm(), fc=nn.Linear(5, 4)),
             "combines two branches; expected a chain",
+        ),
+        (
+            Net(lambda s, x: s.fc(s.r(x)[1][1][-1]), r=lstm(), fc=nn.Linear(5, 4)),
+            "it takes the last cell states.*take the last output, or h_n",
+        ),
+        (
+            Net(lambda s, x: s.fc(s.r(x)[1][0][-1]), r=lstm(bidirectional=True), fc=nn.Linear(5, 4)),
+            "it takes the last states of a bidirectional layer",
+        ),
+        (
+            Net(
+                lambda s, x: s.fc(s.r(x)[0].max(1)[1].float()),
+                r=lstm(),
+                fc=nn.Linear(5, 4),
+            ),
+            "it takes the place of the maximum",
+        ),
+        (
+            Net(lambda s, x: s.fc(nn.functional.dropout(s.r(x)[0][:, -1])), r=lstm(), fc=nn.Linear(5, 4)),
+            r"a dropout that is active in evaluation mode too.*training=self.training",
+        ),
+        (
+            Net(lambda s, x: s.fc(s.r(x.int().float())[0][:, -1]), r=lstm(), fc=nn.Linear(5, 4)),
+            "a conversion to torch.int32, which is not supported; train without rounding",
+        ),
+        (
+            Net(lambda s, x: s.fc(s.r(torch.div(x, 2, rounding_mode="floor"))[0][:, -1]), r=lstm(), fc=nn.Linear(5, 4)),
+            "rounding_mode='floor'",
+        ),
+        (
+            Net(lambda s, x: s.fc(torch.max(s.r(x)[0][:, -1], torch.zeros(5))), r=lstm(), fc=nn.Linear(5, 4)),
+            "its arguments cannot be followed",
         ),
         (
             Net(lambda s, x: s.fc(s.r(x)), r=nn.Linear(7, 5), fc=nn.Linear(5, 4)),

@@ -139,6 +139,12 @@ def test_a_scaler_comes_from_each_kind_of_file(tmp_path: Path) -> None:
     assert scaler_in_counts(CONTRACT, None, [2.0]) == Normalisation((0.0,) * 3, (2000.0,) * 3)
 
 
+def test_a_scaler_that_unpacks_to_more_than_numbers_is_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "bomb.npz", mean=np.zeros(1 << 20), scale=np.ones(3))
+    with pytest.raises(ConfigError, match="an array in it has 8,388,736 bytes, expected at most 1,048,576"):
+        read_scaler(tmp_path / "bomb.npz")
+
+
 def scaler_file(tmp_path: Path, name: str, content: bytes) -> Path:
     (tmp_path / name).write_bytes(content)
     return tmp_path / name
