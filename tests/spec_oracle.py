@@ -12,6 +12,7 @@ import math
 import struct
 from dataclasses import dataclass, field
 
+from edge_seq.ir.front import Conv, TimePool
 from edge_seq.ir.kinds import Dense, FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
@@ -249,15 +250,41 @@ def step_fastgrnn(cell: FastGrnn[IntRows], memory: LayerMemory, features: list[i
     return {"update_gate": arg_update, "new_gate": arguments(y), "hidden_state": memory.h}
 
 
-def step_dense(layer: Dense[IntRows], v: list[int]) -> list[int]:
-    """Section 8: the operands of a dense layer."""
-    y = row_results(layer.rows, [], v, [])
+def activated(y: list[int], activation: str) -> list[int]:
+    """Section 8: operands of results."""
     activations = {
         "relu": lambda a: clamp(a, 0, 32767),
         "none": sat16,
         "tanh": lambda a: tanh(arg(a)),
     }
-    return checked_operands([operand(s16(activations[layer.activation](a)), j) for j, a in enumerate(y)])
+    return checked_operands([operand(s16(activations[activation](a)), j) for j, a in enumerate(y)])
+
+
+def step_dense(layer: Dense[IntRows], v: list[int]) -> list[int]:
+    """Section 8: the operands of a dense layer."""
+    return activated(row_results(layer.rows, [], v, []), layer.activation)
+
+
+def step_conv(layer: Conv[IntRows], inputs: list[list[int]], first: bool) -> list[int]:
+    """Section 6: the operands of a convolution after the latest of the inputs since the window began."""
+    seen: list[int] = []
+    for k in range(layer.kernel):
+        at = len(inputs) - 1 - (layer.kernel - 1 - k) * layer.dilation
+        before = list(layer.pad) if layer.pad else [0] * len(inputs[0])
+        one = inputs[at] if at >= 0 else before
+        seen += one if first else padded(one)
+    y = row_results(layer.rows, seen, [], []) if first else row_results(layer.rows, [], seen, [])
+    return activated(y, layer.activation)
+
+
+def step_time_pool(layer: TimePool, inputs: list[list[int]]) -> list[int]:
+    """Section 6: the operands of a pool over time."""
+    columns = list(zip(*inputs[-layer.size :], strict=True))
+    if layer.statistic == "max":
+        return [max(column) for column in columns]
+    log = layer.size.bit_length() - 1
+    reciprocal = s16(2 ** (14 + log) // layer.size)
+    return [s16(rshift(mulw(s32(4 * sum(column)), reciprocal), log)) for column in columns]
 
 
 # Sections 3, 7, 8
@@ -272,6 +299,9 @@ class Oracle:
     layers: list[LayerMemory] = field(default_factory=list)
     total: list[int] = field(default_factory=list)  # S
     largest: list[int] = field(default_factory=list)  # M
+    steps: int = 0  # of the recurrent layers since the window began
+    inputs: list[list[list[int]]] = field(default_factory=list)  # of each front layer, all since the window began
+    outputs: list[list[list[int]]] = field(default_factory=list)
     t: int = 0
     s: list[int] = field(default_factory=list)  # of the decision stage, which a window's end does not touch
     e: int = 0
@@ -288,7 +318,8 @@ class Oracle:
         sizes = self.model.hidden_sizes
         self.memory = []
         self.layers = [LayerMemory([0] * n, [0] * n, [0] * n) for n in sizes]
-        self.total, self.largest, self.t = [0] * sizes[-1], [0] * sizes[-1], 0
+        self.total, self.largest, self.t, self.steps = [0] * sizes[-1], [0] * sizes[-1], 0, 0
+        self.inputs, self.outputs = [[] for _ in self.model.front], [[] for _ in self.model.front]
 
     def excess(self, v: list[list[int]], label: int) -> int:
         """Section 14: by how much ``v`` is beyond the label's radius."""
@@ -363,8 +394,10 @@ class Oracle:
         return [sat16(s32(a * 2**shift)) for a, shift in zip(f, shifts, strict=True)]
 
     def mean(self) -> list[int]:
-        log = self.t.bit_length() - 1
-        reciprocal = s16(2 ** (14 + log) // self.t)
+        if self.steps == 0:
+            return [0] * len(self.total)
+        log = self.steps.bit_length() - 1
+        reciprocal = s16(2 ** (14 + log) // self.steps)
         return [s16(rshift(mulw(s32(4 * a), reciprocal), log)) for a in self.total]
 
     def pooled(self) -> Values:
@@ -376,13 +409,58 @@ class Oracle:
             "mean_max": lambda: {"pooled": self.mean(), "pooled_max": list(self.largest)},
         }[self.model.readout.pooling]()
 
+    def front(self, features: list[int]) -> tuple[list[int], bool]:
+        """Section 6: the front layers at one sample; the last output, and True if there is a new one."""
+        below = features
+        for index, layer in enumerate(self.model.front):
+            inputs = self.inputs[index]
+            inputs.append(below)
+            past = len(inputs) - 1 - layer.first
+            if past < 0 or past % layer.stride:
+                return [], False
+            match layer:
+                case Conv():
+                    below = step_conv(layer, inputs, index == 0)
+                case TimePool():
+                    below = step_time_pool(layer, inputs)
+            self.outputs[index].append(below)
+        return below, True
+
+    def unchanged(self, index: int) -> Values:
+        """What is traced of a layer that does not run."""
+        memory = self.layers[index]
+        size = len(memory.z)
+        own: Values = {
+            Rnn: {"hidden": [0] * size, "hidden_state": memory.z},
+            Gru: {
+                **{name: [0] * size for name in ("reset_gate", "update_gate", "new_gate_hidden", "new_gate")},
+                "hidden_state": memory.h,
+            },
+            Lstm: {
+                **{name: [0] * size for name in ("input_gate", "forget_gate", "cell_gate", "output_gate")},
+                "cell_state": memory.c,
+                "hidden_state": memory.z,
+            },
+            FastGrnn: {"update_gate": [0] * size, "new_gate": [0] * size, "hidden_state": memory.h},
+        }[type(self.model.layers[index])]
+        return {f"layer{index}.{name}": list(value) for name, value in own.items()}
+
     def step(self, x: list[int]) -> Values:
         model, readout = self.model, self.model.readout
         features = self.features([s16(a) for a in x])
         values: Values = {"features": features}
-        below: list[int] = []
+        below, runs = self.front(features)
+        values |= {
+            f"front{i}": list(outputs[-1]) if outputs else [0] * size
+            for i, (outputs, size) in enumerate(zip(self.outputs, model.front_sizes, strict=True))
+        }
+        if not model.front:
+            below = []
         for index, (cell, memory) in enumerate(zip(model.layers, self.layers, strict=True)):
-            seen = features if index == 0 else []
+            seen = features if index == 0 and not model.front else []
+            if not runs:
+                values |= self.unchanged(index)
+                continue
             match cell:
                 case Rnn():
                     own = step_rnn(cell, memory, seen, below)
@@ -394,8 +472,11 @@ class Oracle:
                     own = step_lstm(cell, memory, seen, below, model.number_format.cell_frac_bits[index])
             values |= {f"layer{index}.{name}": list(value) for name, value in own.items()}
             below = checked_operands(memory.z)
-        self.total = [s32(a + z) for a, z in zip(self.total, below, strict=True)]
-        self.largest = [z if self.t == 0 else max(a, z) for a, z in zip(self.largest, below, strict=True)]
+        below = self.layers[-1].z
+        if runs:
+            self.total = [s32(a + z) for a, z in zip(self.total, below, strict=True)]
+            self.largest = [z if self.steps == 0 else max(a, z) for a, z in zip(self.largest, below, strict=True)]
+            self.steps += 1
         self.t += 1
         at_end = self.t == model.contract.window_length
         values |= {name: [0] * len(below) for name in self.pooled()}
@@ -420,7 +501,7 @@ class Oracle:
             if readout.at_window_end == "reset":
                 self.reset()
             else:
-                self.total, self.largest, self.t = [0] * len(below), [0] * len(below), 0
+                self.total, self.largest, self.t, self.steps = [0] * len(below), [0] * len(below), 0, 0
         return values
 
 

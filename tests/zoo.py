@@ -7,6 +7,7 @@ Everything is seeded and built with numpy alone.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
@@ -17,7 +18,18 @@ from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX,
 from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, PreprocessingStep, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
-from edge_seq.ir.kind_names import ACTIVATIONS, CELL_NAMES, POOLINGS, Activation, CellName, Pooling
+from edge_seq.ir.front import Conv, TimePool
+from edge_seq.ir.kind_names import (
+    ACTIVATIONS,
+    CELL_NAMES,
+    PADDINGS,
+    POOLINGS,
+    STATISTICS,
+    Activation,
+    CellName,
+    Padding,
+    Pooling,
+)
 from edge_seq.ir.kinds import Dense, Layer, kind_named
 from edge_seq.ir.model import (
     AtWindowEnd,
@@ -51,6 +63,7 @@ class Spec:
         preprocessing: before the first layer.
         readout: pooling and when labels come.
         dense: units and activation of each dense layer.
+        front: pools over time, and convolutions with their units instead of rows.
     """
 
     cells: tuple[CellName, ...]
@@ -61,6 +74,15 @@ class Spec:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     readout: Readout = field(default_factory=Readout)
     dense: tuple[tuple[int, Activation], ...] = ()
+    front: tuple[Conv[Any] | TimePool, ...] = ()
+
+    @property
+    def front_inputs(self) -> list[int]:
+        """Units that each front layer and the first recurrent layer see."""
+        sizes = [self.channels]
+        for layer in self.front:
+            sizes.append(layer.rows if isinstance(layer, Conv) else sizes[-1])
+        return sizes
 
     @property
     def inputs(self) -> list[tuple[int, int]]:
@@ -81,6 +103,7 @@ def spec(
     at_window_end: AtWindowEnd = "reset",
     decision: DecisionStage | None = None,
     dense: tuple[tuple[int, Activation], ...] = (),
+    front: tuple[Conv[Any] | TimePool, ...] = (),
 ) -> Spec:
     """A :class:`Spec` whose layers are all of one cell."""
     return Spec(
@@ -92,6 +115,7 @@ def spec(
         Preprocessing(step, gravity_shift),  # type: ignore[arg-type]  # verify() refuses an unknown step
         Readout(pooling, label_every, at_window_end, decision),
         dense,
+        front,
     )
 
 
@@ -139,7 +163,7 @@ def _float_cell(
 def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: float = 2.0) -> FloatModel:
     """Uniform weights; ``amplitude`` 2 gives lively states, small values sleepy ones."""
     rng = np.random.default_rng(seed)
-    inputs = (spec.channels, *spec.hidden[:-1])
+    inputs = (spec.front_inputs[-1], *spec.hidden[:-1])
     layers = tuple(
         _float_cell(rng, kind, below, hidden, amplitude)
         for kind, below, hidden in zip(spec.cells, inputs, spec.hidden, strict=True)
@@ -160,9 +184,20 @@ def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitud
             Normalisation(tuple(rng.uniform(-50, 50, spec.channels)), tuple(rng.uniform(150, 500, spec.channels)))
         ),
         dense=dense,
+        front=_with_rows(
+            spec, lambda _, units, inputs: _float_rows(rng, units, inputs, 0, amplitude=min(amplitude, 1.5))
+        ),
     )
     verify(model)
     return model
+
+
+def _with_rows(spec: Spec, rows: Callable[[int, int, int], Any]) -> tuple[Any, ...]:
+    """Front layers with rows in the place of their numbers of units; ``rows`` of index, units, inputs in all."""
+    return tuple(
+        replace(layer, rows=rows(index, layer.rows, layer.kernel * inputs)) if isinstance(layer, Conv) else layer
+        for index, (layer, inputs) in enumerate(zip(spec.front, spec.front_inputs, strict=False))
+    )
 
 
 def quantized_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: float = 2.0) -> IntModel:
@@ -240,6 +275,22 @@ def _tied_head(rng: np.random.Generator, classes: int, hidden: int, parts: int) 
     return IntRows(**{**lively, "bias": np.clip(lively["bias"], -1000, 1000)})
 
 
+def _extreme_front(rng: np.random.Generator, spec: Spec) -> tuple[Any, ...]:
+    activations = [layer.activation if isinstance(layer, Conv) else "none" for layer in spec.front]
+
+    def rows(index: int, units: int, inputs: int) -> IntRows:
+        centre = ARGUMENT_OFFSET if activations[index] == "tanh" else 0
+        if index == 0:
+            return extreme_rows(rng, units, wide=inputs, centre=centre)
+        kernel = spec.front[index].kernel  # type: ignore[union-attr]
+        return extreme_rows(rng, units, narrow_input=kernel * padded(inputs // kernel), centre=centre)
+
+    front = list(_with_rows(spec, rows))
+    if front and front[0].padding == "causal" and front[0].reach:
+        front[0] = replace(front[0], pad=tuple(rng.choice([-(2**15), 2**15 - 1, 0, 300], spec.channels).tolist()))
+    return tuple(front)
+
+
 def _extreme_dense(rng: np.random.Generator, units: int, activation: Activation, operands: int) -> IntRows:
     return extreme_rows(rng, units, narrow_input=operands, centre=ARGUMENT_OFFSET if activation == "tanh" else 0)
 
@@ -269,8 +320,9 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
     rng = np.random.default_rng(seed)
     layers = []
     for index, (kind, hidden) in enumerate(zip(spec.cells, spec.hidden, strict=True)):
-        below = 0 if index == 0 else spec.hidden[index - 1]
-        layers.append(_extreme_cell(rng, kind, spec.channels if index == 0 else 0, below, hidden))
+        first = index == 0 and not spec.front
+        below = 0 if first else (spec.front_inputs[-1], *spec.hidden)[index]
+        layers.append(_extreme_cell(rng, kind, spec.channels if first else 0, below, hidden))
     dense = tuple(
         Dense(_extreme_dense(rng, size, activation, parts * padded(units)), activation)
         for (size, activation), (units, parts) in zip(spec.dense, spec.inputs, strict=False)
@@ -284,6 +336,7 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
         readout=spec.readout,
         number_format=IntFormat((0,) * spec.channels, (15,) * len(layers), ()),
         dense=dense,
+        front=_extreme_front(rng, spec),
     )
     number_format = IntFormat(
         input_shift=tuple(int(shift) for shift in rng.integers(0, 13, spec.channels)),
@@ -303,6 +356,13 @@ def some_distance(classes: int, units: int, *, radius: int) -> UnknownDistance:
     return UnknownDistance(tuple(tuple(row) for row in centroids.tolist()), tuple(radii.tolist()))
 
 
+def convolution(
+    units: int, activation: Activation, kernel: int, *, stride: int = 1, dilation: int = 1, padding: Padding = "causal"
+) -> Conv[Any]:
+    """A convolution of a :class:`Spec`, with its units in the place of rows."""
+    return Conv(units, activation, kernel, stride, dilation, padding)  # type: ignore[type-var]
+
+
 # One a cell, so that each stands beside another way of giving labels; extreme logits reach the ends of the scores.
 DECISIONS = {
     "rnn": spec("rnn", 4, classes=5, window_length=3, decision=DecisionStage(1, 2**15, 2, 2**13), pooling="mean"),
@@ -313,7 +373,10 @@ DECISIONS = {
 # Likewise with a distance, on the mean and on the last operands, over several layers and one.
 DISTANCES = {
     "rnn": spec(
-        *("rnn", 3, 6), window_length=3, decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 6, radius=500))
+        *("rnn", 3, 6),
+        window_length=3,
+        decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 6, radius=500)),
+        front=(convolution(5, "tanh", 2),),
     ),
     "gru": spec(
         *("gru", 7),
@@ -363,6 +426,26 @@ def random_chain(seed: int) -> Spec:
     )
 
 
+def random_front_chain(seed: int) -> Spec:
+    """A random chain behind random convolutions and pools over time."""
+    rng = np.random.default_rng(seed + 10_000)
+    shape = random_chain(seed)
+    front: list[Conv[Any] | TimePool] = []
+    for index in range(int(rng.integers(1, 5))):
+        if index and rng.random() < 0.3:
+            front.append(TimePool(str(rng.choice(STATISTICS)), *(int(n) for n in rng.integers(1, 4, 2))))  # type: ignore[arg-type]
+            continue
+        kernel, stride, dilation = (int(rng.integers(1, most)) for most in (5, 4, 3))
+        activation, padding = str(rng.choice(ACTIVATIONS)), str(rng.choice(PADDINGS))
+        units = int(rng.integers(1, 12))
+        front.append(convolution(units, activation, kernel, stride=stride, dilation=dilation, padding=padding))  # type: ignore[arg-type]
+    shape = replace(shape, front=tuple(front), readout=replace(shape.readout, at_window_end="reset"))
+    length, needed = shape.window_length, 1
+    for layer in reversed(front):  # inputs that the layer needs for so many outputs
+        needed = layer.first + 1 + (needed - 1) * layer.stride
+    return replace(shape, window_length=needed + length - 1)
+
+
 def awkward_specs(cell: str) -> dict[str, Spec]:
     """Shapes by name, each odd in another way; together they reach every branch of a step."""
     mixed: tuple[CellName, ...] = {
@@ -388,6 +471,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             pooling="mean_max",
             label_every="sample",
             dense=((5, "relu"), (6, "none")),
+            front=(convolution(6, "tanh", 2, dilation=2, padding="valid"), TimePool("mean", 3, 2)),
         ),
         "stream": spec(
             cell, 4, window_length=5, step="remove_gravity", gravity_shift=12, pooling="mean", at_window_end="carry"
@@ -410,6 +494,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             Preprocessing("remove_gravity", 1),
             Readout("mean", "window", "reset"),
             ((6, "tanh"), (3, "relu")),
+            (convolution(5, "relu", 3, stride=2), TimePool("max", 2, 1), convolution(7, "none", 2)),
         ),
         "decided": DECISIONS[cell],
         "distance": DISTANCES[cell],

@@ -311,8 +311,9 @@ def require_quantized(model: QuantizedModel, *, doing: str) -> None:
 
 def _title(model: FloatModel | IntModel) -> str:
     kind = "float model" if isinstance(model.number_format, FloatFormat) else "integer model"
-    names = [*(type(cell).__name__ for cell in model.layers), *("Dense" for _ in model.dense)]
-    sizes = (*model.hidden_sizes, *model.dense_sizes)
+    kinds = (*model.front, *model.layers, *model.dense)
+    names = [type(layer).__name__ for layer in kinds]
+    sizes = (*model.front_sizes, *model.hidden_sizes, *model.dense_sizes)
     layers = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
     return f"{model.name}: {kind}, {layers}"
 

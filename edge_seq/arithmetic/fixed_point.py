@@ -68,6 +68,16 @@ def check_int32(value: Int64, what: str) -> Int64:
     return value
 
 
+def mean_reciprocal(count: int) -> tuple[int, int]:
+    """Factor and shift with which rshift(mulw(4 S, factor), shift) is the mean of ``count`` values of sum S.
+
+    >>> mean_reciprocal(5)
+    (13107, 2)
+    """
+    shift = count.bit_length() - 1
+    return (1 << (14 + shift)) // count, shift
+
+
 def integers(array: NDArray[np.integer[Any]]) -> Int64:
     """Widen to int64, in which no value of the reference can overflow unnoticed."""
     return array.astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from typing_extensions import assert_never
 
 from edge_seq.backends.preprocess import check_counts, normalise, preprocess
 from edge_seq.backends.trace import Trace, trace_names
-from edge_seq.ir.kind_names import Activation
+from edge_seq.ir.front import Conv, FrontLayer, TimePool, outputs_of
+from edge_seq.ir.kind_names import Activation, Statistic
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
-from edge_seq.ir.model import POOLED_NAMES, FloatModel, Statistic
+from edge_seq.ir.model import POOLED_NAMES, FloatModel
 from edge_seq.ir.rows import FloatRows
+from edge_seq.support.errors import DataError
 
 Array = NDArray[np.floating[Any]]
 
@@ -98,6 +101,25 @@ def activated(sums: Array, activation: Activation) -> Array:
             assert_never(unreachable)
 
 
+def dense_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Outputs of the dense layers by name, [B, T, R], from what is read out: the pools or the last layer's states."""
+    read_out = [values[POOLED_NAMES[one]] for one in model.readout.statistics]
+    below = np.concatenate(read_out or [values[f"layer{len(model.layers) - 1}.hidden_state"]], axis=2)
+    found: dict[str, NDArray[Any]] = {}
+    for index, layer in enumerate(model.dense):
+        below = activated(below @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
+        found[f"dense{index}"] = below
+    return found
+
+
+def _head_input(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Input of the head from the values of a trace."""
+    if model.dense:
+        return values[f"dense{len(model.dense) - 1}"]
+    read_out = [values[POOLED_NAMES[one]] for one in model.readout.statistics]
+    return np.concatenate(read_out or [values[f"layer{len(model.layers) - 1}.hidden_state"]], axis=2)
+
+
 def _pooled(statistic: Statistic, states: Array) -> Array:
     """Mean or largest value of the states [B, T, H] since the window began, at each step; float32."""
     match statistic:
@@ -125,21 +147,84 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
         DataError: the counts are not int16 [B, T, C] with at least one step.
     """
     check_counts(counts, model.input_size, f"running {model.name}")
-    values: dict[str, NDArray[Any]] = {"features": float_features(model, counts)}
-    below = values["features"]
+    features = float_features(model, counts)
+    values = sequences_of(model, features) | {"features": features}
+    if model.front:
+        values = _held(model, values)
+    values |= dense_values(model, values)
+    values["logits"] = _head_input(model, values) @ model.head.weight_input.T + model.head.bias
+    values["label"] = np.argmax(values["logits"], axis=2)[:, :, None]
+    return Trace({name: values[name] for name in trace_names(model)})
+
+
+def sequences_of(model: FloatModel, features: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Outputs of front layers, values of recurrent layers and pools, each [B, N, units] at the N steps of its layer.
+
+    Args:
+        model: float model.
+        features: preprocessed and normalised, float32 [B, T, C].
+
+    Raises:
+        DataError: T samples are too few for a step of the recurrent layers.
+    """
+    if model.steps_after(features.shape[1]) == 0:
+        raise DataError(
+            f"running {model.name}: after {features.shape[1]} samples its front layers have given no output; give more "
+            "samples"
+        )
+    values: dict[str, NDArray[Any]] = {}
+    below: Array = features
+    for index, front in enumerate(model.front):
+        below = _front(front, below)
+        values[f"front{index}"] = below
     for index, cell in enumerate(model.layers):
         traced = _layer(cell, below)
         values |= {f"layer{index}.{name}": array for name, array in traced.items()}
         below = traced["hidden_state"]
-    pooled = [_pooled(one, below) for one in model.readout.statistics]
-    values |= {POOLED_NAMES[one]: array for one, array in zip(model.readout.statistics, pooled, strict=True)}
-    below = np.concatenate(pooled or [below], axis=2)
-    for index, layer in enumerate(model.dense):
-        below = activated(below @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
-        values[f"dense{index}"] = below
-    values["logits"] = below @ model.head.weight_input.T + model.head.bias
-    values["label"] = np.argmax(values["logits"], axis=2)[:, :, None]
-    return Trace({name: values[name] for name in trace_names(model)})
+    return values | {POOLED_NAMES[one]: _pooled(one, below) for one in model.readout.statistics}
+
+
+def _held(model: FloatModel, values: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Values at every sample: outputs and states as they were last, zero before the first; gates zero between steps."""
+    counts = np.arange(1, values["features"].shape[1] + 1)
+    held: dict[str, NDArray[Any]] = {"features": values["features"]}
+    for index, front in enumerate(model.front):
+        counts = outputs_of(front, counts)
+        held[f"front{index}"] = _at(values[f"front{index}"], counts)
+    runs = np.diff(counts, prepend=0) > 0
+    for name, array in values.items():
+        if name in held:
+            continue
+        held[name] = _at(array, counts)
+        if name.startswith("layer") and not name.endswith("_state"):
+            held[name] = np.where(runs[:, None], held[name], 0)
+    return held
+
+
+def _at(sequence: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
+    """The latest of ``counts`` [T] values of a sequence [B, N, units], zero where there is none yet: [B, T, units]."""
+    return np.concatenate([np.zeros_like(sequence[:, :1]), sequence], axis=1)[:, counts]
+
+
+def _front(layer: FrontLayer[FloatRows], inputs: Array) -> Array:
+    """Outputs of a front layer, [B, N, R], for inputs [B, T, I] from the start of a window."""
+    taken = inputs_seen(layer, inputs)
+    match layer:
+        case Conv():
+            flat = taken.reshape(*taken.shape[:2], -1)
+            return activated(flat @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
+        case TimePool():
+            return np.asarray(taken.mean(axis=2) if layer.statistic == "mean" else taken.max(axis=2))
+        case unreachable:
+            assert_never(unreachable)
+
+
+def inputs_seen(layer: FrontLayer[FloatRows], inputs: Array) -> Array:
+    """The inputs that each output of a front layer sees, the oldest first: [B, N, inputs, I] of [B, T, I]."""
+    ages = layer.ages if isinstance(layer, Conv) else tuple(range(layer.size - 1, -1, -1))
+    ends = np.arange(layer.first, inputs.shape[1], layer.stride)
+    padded = np.pad(inputs, ((0, 0), (layer.reach, 0), (0, 0)))
+    return padded[:, ends[:, None] + layer.reach - np.array(ages)]
 
 
 def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input: bool = False) -> Trace:
@@ -173,6 +258,8 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input
     for layer in model.dense:
         top = activated(top @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
     top = top.reshape(batch, windows, length, -1)
+    if model.front:  # a window is always from a reset; the pools are over steps, not samples
+        top = _head_input(model, traced).reshape(batch, windows, length, -1)
     logits = np.asarray(top @ model.head.weight_input.T + model.head.bias, dtype=np.float32)
     if model.readout.label_every == "window":
         logits[:, :, :-1] = 0

@@ -19,6 +19,7 @@ from edge_seq.arithmetic.fixed_point import (
     Int64,
     check_int32,
     integers,
+    mean_reciprocal,
     mulw,
     rounding_shift,
     saturate16,
@@ -27,8 +28,10 @@ from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, tabl
 from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
+from edge_seq.ir.front import Conv, FrontLayer, TimePool, outputs_of
+from edge_seq.ir.kind_names import Activation, Statistic
 from edge_seq.ir.kinds import Dense, FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
-from edge_seq.ir.model import POOLED_NAMES, IntModel, Statistic
+from edge_seq.ir.model import POOLED_NAMES, IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, operand_columns, padded
 
 NO_LABEL = -1
@@ -67,6 +70,20 @@ def layer_state(kind: LayerKind, saved: Mapping[StateName, Int64]) -> LayerState
 
 
 @dataclass(frozen=True)
+class FrontState:
+    """State of one front layer, int64.
+
+    Attributes:
+        ring: [B, reach + 1, P], its last inputs; input number n of the window, from 0, is in slot n mod (reach + 1).
+            P is the number of features, padded to even, or of the operands below, padded to a multiple of four.
+        output: [B, padded(R)], operands of its latest output.
+    """
+
+    ring: Int64
+    output: Int64
+
+
+@dataclass(frozen=True)
 class State:
     """Everything a model remembers between two samples.
 
@@ -77,6 +94,7 @@ class State:
         pool_max: largest of them, of each unit, int64 [B, padded(H)]; zero before the first.
         step_in_window: number of samples since the window began.
         decision: state of the decision stage; None without one.
+        front: state of each front layer.
     """
 
     layers: tuple[LayerState, ...]
@@ -85,6 +103,7 @@ class State:
     pool_max: Int64
     step_in_window: int
     decision: DecisionState | None = None
+    front: tuple[FrontState, ...] = ()
 
 
 def reset_state(model: IntModel, batch: int) -> State:
@@ -97,7 +116,24 @@ def reset_state(model: IntModel, batch: int) -> State:
     stage, decision = model.readout.decision, None
     if stage is not None:
         decision = reset_decision(batch, model.num_classes, by_distance=stage.unknown_distance is not None)
-    return State(tuple(layers), initial_state(batch, model.input_size), nothing, nothing, 0, decision)
+    front = tuple(
+        FrontState(
+            np.zeros((batch, layer.reach + 1, padded(units) if index else units + units % 2), dtype=np.int64),
+            np.zeros((batch, padded(size)), dtype=np.int64),
+        )
+        for index, (layer, units, size) in enumerate(
+            zip(model.front, model.front_inputs, model.front_sizes, strict=True)
+        )
+    )
+    return State(tuple(layers), initial_state(batch, model.input_size), nothing, nothing, 0, decision, front)
+
+
+def state_words(model: IntModel, state: State) -> list[Int64]:
+    """The 16-bit words [B, N] that are kept of the layers, in the order in which they lie in C and are saved."""
+    words = [array for front in state.front for array in (front.ring.reshape(len(front.ring), -1), front.output)]
+    for cell, layer in zip(model.layers, state.layers, strict=True):
+        words += saved_states(kind_of(cell), layer).values()
+    return words
 
 
 def begin_window(model: IntModel, state: State) -> State:
@@ -108,11 +144,13 @@ def begin_window(model: IntModel, state: State) -> State:
     return replace(state, pool_sum=nothing, pool_max=nothing, step_in_window=0)
 
 
-def add_to_pools(state: State, operands: Int64) -> tuple[Int64, Int64]:
-    """Sum and largest of the last layer's operands [B, padded(H)] after one more step of a window, from the state
+def add_to_pools(model: IntModel, state: State, operands: Int64) -> tuple[Int64, Int64]:
+    """Sum and largest of the last layer's operands [B, padded(H)] after one more sample of a window, from the state
     before it."""
-    largest = np.maximum(state.pool_max, operands) if state.step_in_window else operands
-    return state.pool_sum + operands, largest
+    before, after = (model.steps_after(state.step_in_window + more) for more in (0, 1))
+    if before == after:  # the recurrent layers do not run at this sample
+        return state.pool_sum, state.pool_max
+    return state.pool_sum + operands, np.maximum(state.pool_max, operands) if before else operands
 
 
 def _accumulate(rows: IntRows, features: Int64, operands_below: Int64, operands_own: Int64) -> Int64:
@@ -243,8 +281,12 @@ def _scaled(rows: IntRows, operands: Int64) -> Int64:
 
 def _step_dense(layer: Dense[IntRows], operands: Int64) -> Int64:
     """Operands [B, padded(R)] of a dense layer."""
-    result = _scaled(layer.rows, operands)
-    match layer.activation:
+    return _activate(_scaled(layer.rows, operands), layer.activation)
+
+
+def _activate(result: Int64, activation: Activation) -> Int64:
+    """Operands [B, padded(R)] of results [B, R]."""
+    match activation:
         case "relu":
             activated: Int64 = np.clip(result, 0, INT16_MAX)
         case "tanh":
@@ -258,13 +300,83 @@ def _step_dense(layer: Dense[IntRows], operands: Int64) -> Int64:
 
 def _pooled(model: IntModel, state: State, statistic: Statistic) -> Int64:
     """Mean or largest of the last layer's operands since the window began, int64 [B, padded(H)]."""
-    if statistic == "max":
+    count = model.steps_after(state.step_in_window)
+    if statistic == "max" or count == 0:
         return state.pool_max
-    count = state.step_in_window
     reciprocals = model.number_format.pool_reciprocals
     reciprocal = np.int64(reciprocals[count - 1 if len(reciprocals) > 1 else 0])
     scaled = mulw(check_int32(state.pool_sum << 2, "the sum of states"), reciprocal)
     return rounding_shift(scaled, count.bit_length() - 1)
+
+
+def _step_layer(
+    model: IntModel, index: int, features: Int64, below: Int64, state: LayerState
+) -> tuple[LayerState, dict[str, Int64]]:
+    """One step of a recurrent layer: its next state, and its traced gates."""
+    cell = model.layers[index]
+    match cell:
+        case Rnn():
+            return _step_rnn(cell, features, below, state)
+        case Gru():
+            return _step_gru(cell, features, below, state)
+        case Lstm():
+            return _step_lstm(cell, features, below, state, model.number_format.cell_frac_bits[index])
+        case FastGrnn():
+            return _step_fastgrnn(cell, features, below, state)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _step_front(
+    model: IntModel, features: Int64, state: State
+) -> tuple[tuple[FrontState, ...], bool, dict[str, Int64]]:
+    """The front layers at one sample: next states, True if the layers after them run, and traced outputs."""
+    below, runs, number = features, True, state.step_in_window + 1
+    states: list[FrontState] = []
+    for index, (layer, front) in enumerate(zip(model.front, state.front, strict=True)):
+        if runs:
+            ring = front.ring.copy()
+            ring[:, (number - 1) % ring.shape[1]] = _pad_units(below, ring.shape[2])
+            front = replace(front, ring=ring)
+            before, after = outputs_of(layer, number - 1), outputs_of(layer, number)
+            if after > before:
+                front = replace(front, output=_front_output(layer, ring, number, is_first=index == 0))
+            runs, number = after > before, after
+        states.append(front)
+        below = front.output
+    outputs = {
+        f"front{i}": one.output[:, :size] for i, (one, size) in enumerate(zip(states, model.front_sizes, strict=True))
+    }
+    return tuple(states), runs, outputs
+
+
+def _front_output(layer: FrontLayer[IntRows], ring: Int64, number: int, *, is_first: bool) -> Int64:
+    """Operands [B, padded(R)] of a front layer after input ``number``, counted from 1."""
+    slots = ring.shape[1]
+    match layer:
+        case Conv():
+            taps = [_tap(layer, ring[:, (number - 1 - age) % slots], age >= number) for age in layer.ages]
+            if not is_first:
+                return _activate(_scaled(layer.rows, np.concatenate(taps, axis=1)), layer.activation)
+            seen = np.concatenate([tap[:, : layer.rows.wide.shape[1] // layer.kernel] for tap in taps], axis=1)
+            none = np.zeros((len(ring), 0), dtype=np.int64)
+            result = mulw(_accumulate(layer.rows, seen, none, none), integers(layer.rows.multiplier))
+            return _activate(result, layer.activation)
+        case TimePool():
+            if layer.statistic == "max":
+                return np.asarray(ring.max(axis=1), dtype=np.int64)
+            reciprocal, shift = mean_reciprocal(layer.size)
+            total = check_int32(ring.sum(axis=1, dtype=np.int64) << 2, "the sum of a pool over time")
+            return rounding_shift(mulw(total, np.int64(reciprocal)), shift)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _tap(layer: Conv[IntRows], values: Int64, is_before_window: bool) -> Int64:
+    """One input [B, P] of a convolution: what the ring holds, or what stands for samples before the window."""
+    if is_before_window and layer.pad:
+        return np.broadcast_to(np.array(layer.pad, dtype=np.int64), (len(values), len(layer.pad)))
+    return values
 
 
 def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[State, dict[str, Int64]]:
@@ -284,20 +396,19 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
     values: dict[str, Int64] = {"features": inputs}
 
     below = np.zeros((len(counts), 0), dtype=np.int64)
+    front, runs, outputs = _step_front(model, inputs, state)
+    values |= outputs
+    if front:
+        inputs, below = below, front[-1].output
     layer_states = []
     for index, cell in enumerate(model.layers):
         layer = state.layers[index]
-        match cell:
-            case Rnn():
-                layer, traced = _step_rnn(cell, inputs, below, layer)
-            case Gru():
-                layer, traced = _step_gru(cell, inputs, below, layer)
-            case Lstm():
-                layer, traced = _step_lstm(cell, inputs, below, layer, model.number_format.cell_frac_bits[index])
-            case FastGrnn():
-                layer, traced = _step_fastgrnn(cell, inputs, below, layer)
-            case unreachable:
-                assert_never(unreachable)
+        if runs:
+            layer, traced = _step_layer(model, index, inputs, below, layer)
+        else:
+            traced = {
+                name: np.zeros_like(layer.operands[:, : model.hidden_sizes[index]]) for name in kind_of(cell).gate_names
+            }
         size = model.hidden_sizes[index]
         values |= {f"layer{index}.{name}": array for name, array in traced.items()}
         states: dict[StateName, Int64] = {"cell_state": layer.cell, "hidden_state": layer.hidden}
@@ -306,7 +417,9 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
         below = layer.operands
 
     count = state.step_in_window + 1
-    state = State(tuple(layer_states), preprocess_state, *add_to_pools(state, below), count, state.decision)
+    state = State(
+        tuple(layer_states), preprocess_state, *add_to_pools(model, state, below), count, state.decision, front
+    )
     window_ends = count == model.contract.window_length
     batch = len(counts)
     logits = np.zeros((batch, model.num_classes), dtype=np.int64)

@@ -19,6 +19,7 @@ class Trace:
 
     Attributes:
         values: array [B, T, N] by name, in the order of computation. These are ``features`` (after preprocessing);
+            ``front0`` and so on, latest outputs of front layers;
             for each layer ``layer0.<gate>`` (pre-activation) and ``layer0.cell_state`` / ``layer0.hidden_state``;
             ``pooled`` (the mean of the states) and ``pooled_max`` (their largest values), if they are read out;
             ``dense0`` and so on, outputs of dense layers; ``logits`` (zero if no label is due) and ``label`` (N = 1; -1
@@ -50,5 +51,6 @@ def trace_names(model: FloatModel | IntModel) -> tuple[str, ...]:
     stage = model.readout.decision
     by_distance = () if stage is None or stage.unknown_distance is None else ("excess",)
     decided = () if stage is None else ("scores", *by_distance, "decision")
+    front = [f"front{index}" for index in range(len(model.front))]
     dense = [f"dense{index}" for index in range(len(model.dense))]
-    return ("features", *layers, *pooled, *dense, "logits", "label", *decided)
+    return ("features", *front, *layers, *pooled, *dense, "logits", "label", *decided)

@@ -31,6 +31,7 @@ SET_BY_POINT = {
     "initialisation": "give --first-weights",
     "pooling": "give --readout",
     "dense": "cells are compared without dense layers",
+    "front": "cells are compared without front layers",
     "seed": "give --seeds",
     "keep": "the last epoch is kept, because the windows that could choose an epoch are the scored ones",
 }

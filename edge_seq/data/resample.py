@@ -64,14 +64,31 @@ def resample(
             f'recording {name}: resample = "linear" from {found:.4g} Hz to {sample_rate_hz:g} Hz would alias vibration '
             f'above {sample_rate_hz / 2:g} Hz; set resample = "lowpass"'
         )
-    count = int(np.floor((time_s[-1] - time_s[0]) * sample_rate_hz + 1e-6)) + 1
-    grid = time_s[0] + np.arange(count) / sample_rate_hz
+    grid, rows = rows_at(time_s, sample_rate_hz)
     source_time, source = time_s, values
     if method == "lowpass" and found > sample_rate_hz:
         source_time = time_s[0] + np.arange(int(np.floor((time_s[-1] - time_s[0]) * found + 1e-6)) + 1) / found
         source = _lowpass(_interpolate(source_time, time_s, values), found, sample_rate_hz)
-    nearest = np.searchsorted(time_s, grid + 1e-9 * max(1.0, abs(float(time_s[-1]))), side="right") - 1
-    return _interpolate(grid, source_time, source), codes[np.clip(nearest, 0, len(codes) - 1)]
+    return _interpolate(grid, source_time, source), codes[rows]
+
+
+def rows_at(time_s: NDArray[np.float64], sample_rate_hz: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Times of an even grid that begins at the first sample, and the last row at or before each of them.
+
+    Args:
+        time_s: float64 [T], seconds, increasing.
+        sample_rate_hz: rate of the grid.
+
+    Returns:
+        times float64 [N] and rows int64 [N].
+
+    >>> rows_at(np.array([0.0, 0.1, 0.2]), 5.0)[1].tolist()
+    [0, 2]
+    """
+    count = int(np.floor((time_s[-1] - time_s[0]) * sample_rate_hz + 1e-6)) + 1
+    grid = time_s[0] + np.arange(count) / sample_rate_hz
+    rows = np.searchsorted(time_s, grid + 1e-9 * max(1.0, abs(float(time_s[-1]))), side="right") - 1
+    return grid, np.clip(rows, 0, len(time_s) - 1)
 
 
 def _interpolate(

@@ -131,7 +131,8 @@ AXES = "xyz"
 def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
     """Find the channel indices of each x, y, z that share a name stem and a unit, for example ax, ay, az.
 
-    The names differ in their last or their first letter only: ``ax``, ``gyro_x``, ``x`` and ``x_acc`` all count.
+    The names differ in one letter only, which is the last one, the first one or a word: ``ax``, ``gyro_x``, ``x``,
+    ``x_acc`` and ``accel_x_cal`` all count.
     """
     by_name = {channel.name.lower(): index for index, channel in enumerate(contract.channels)}
     triples = []
@@ -141,6 +142,8 @@ def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
             candidates.append([name[:-1] + axis for axis in AXES])
         if name.startswith("x") and len(name) > 1:
             candidates.append([axis + name[1:] for axis in AXES])
+        for word in re.finditer(r"(?<=[\W_])x(?=[\W_])", name):
+            candidates.append([name[: word.start()] + axis + name[word.end() :] for axis in AXES])
         for names in candidates:
             units = {contract.channels[by_name[n]].unit for n in names if n in by_name}
             if all(n in by_name for n in names) and len(units) == 1:

@@ -23,13 +23,14 @@ from edge_seq.backends.decision import decision_of_words, decision_words
 from edge_seq.backends.preprocess import PreprocessState
 from edge_seq.backends.reference_int import (
     NO_LABEL,
+    FrontState,
     LayerState,
     State,
     add_to_pools,
     begin_window,
     layer_state,
     reset_state,
-    saved_states,
+    state_words,
     step,
 )
 from edge_seq.device import messages
@@ -55,8 +56,9 @@ from edge_seq.device.messages import (
     StreamFlag,
     Type,
 )
+from edge_seq.ir.kind_names import Statistic
 from edge_seq.ir.kinds import kind_of
-from edge_seq.ir.model import POOLED_NAMES, IntModel, Statistic, model_hash
+from edge_seq.ir.model import POOLED_NAMES, IntModel, model_hash
 from edge_seq.ir.rows import QUAD, is_coarse, padded
 from edge_seq.support.errors import DeviceError
 
@@ -352,7 +354,9 @@ class Twin:
             self._state = begin_window(model, self._state)
         before = self._state
         self._state, values = step(self._carrying, sample[np.newaxis], before)
-        self._pools = add_to_pools(before, self._state.layers[-1].operands)  # also after the window's last sample
+        self._pools = add_to_pools(
+            model, before, self._state.layers[-1].operands
+        )  # also after the window's last sample
         self._ended = self._state.step_in_window == 0
         label = int(values["label"][0, 0])
         due = label != NO_LABEL
@@ -368,8 +372,7 @@ class Twin:
         self._steps += 1
 
     def _state_words(self) -> list[NDArray[np.int64]]:
-        layers = zip(self.model.layers, self._state.layers, strict=True)
-        return [array[0] for cell, layer in layers for array in saved_states(kind_of(cell), layer).values()]
+        return [array[0] for array in state_words(self.model, self._state)]
 
     def _remembers(self) -> bool:
         return self.model.contract.preprocessing.step != "none"
@@ -438,6 +441,13 @@ class Twin:
             decision = decision_of_words(stage, model.num_classes, take("<i4", self._decision_words().size))
             if decision is None:
                 raise _RefusedError(ErrorCode.STATE)
+        front = []
+        for index, one in enumerate(fresh.front):
+            ring, output = take("<i2", one.ring[0].size), take("<i2", one.output.shape[1])
+            front.append(FrontState(ring.reshape(one.ring.shape), output))
+            units = model.front_inputs[index], model.front_sizes[index]
+            if not _front_possible(front[-1], *units, first=index == 0):
+                raise _RefusedError(ErrorCode.STATE)
         layers = []
         for cell, size in zip(model.layers, map(padded, model.hidden_sizes), strict=True):
             kind = kind_of(cell)
@@ -454,6 +464,7 @@ class Twin:
             *((fresh.pool_sum, fresh.pool_max) if self._ended else self._pools),
             0 if self._ended else count,
             decision,
+            tuple(front),
         )
 
     def _possible(
@@ -468,7 +479,8 @@ class Twin:
         if (memory < -limit).any() or (memory >= limit).any():
             return False
         for one, pool in pools.items():
-            times = count if one == "mean" else min(count, 1)
+            steps = self.model.steps_after(count)
+            times = steps if one == "mean" else min(steps, 1)
             limits = times * np.where(is_coarse(pool.shape[1]), COARSE_LIMIT, FINE_LIMIT)
             highest = limits if one == "mean" else np.minimum(limits, FINE_LIMIT - 1)
             if (pool < -limits).any() or (pool > highest).any() or pool[:, self.model.hidden_sizes[-1] :].any():
@@ -520,3 +532,11 @@ class Twin:
     def _unasked(self, kind: Type, fields: bytes) -> bytes:
         self._stream_sequence = (self._stream_sequence + 1) % 65536
         return encode_frame(encode_body(Frame(kind, self._stream_sequence, fields)))
+
+
+def _front_possible(state: FrontState, inputs: int, units: int, *, first: bool) -> bool:
+    """True if coarse operands are within their range and padding is zero. ``first``: the ring holds features."""
+    operands = [(state.output[0], units), *([] if first else [(slot, inputs) for slot in state.ring[0]])]
+    coarse = [words[is_coarse(len(words))] for words, _ in operands]
+    padding = [words[size:] for words, size in operands] + [state.ring[0, :, inputs:]]
+    return not any((np.abs(words) > COARSE_LIMIT).any() for words in coarse) and not any(p.any() for p in padding)

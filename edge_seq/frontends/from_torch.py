@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.front import Conv, FrontLayer, TimePool
 from edge_seq.ir.kind_names import Activation, CellName
 from edge_seq.ir.kinds import Dense, FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import FloatFormat, FloatModel, Readout, SequenceModel
@@ -25,9 +26,11 @@ from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ModelError
 
 if TYPE_CHECKING:
+    from edge_seq.training.config import FrontConfig
     from edge_seq.training.loop import TrainingResult
 
 RECURRENT_PREFIX, HEAD_PREFIX, DENSE_PREFIX = "recurrent.", "head.", "dense."
+FRONT_PREFIX = "front."
 
 _CELL_OF_GATES: dict[int, CellName] = {1: "rnn", 3: "gru", 4: "lstm"}
 _LAYER_TENSORS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -59,6 +62,7 @@ def from_training(
         normalisation=result.normalisation,
         readout=readout,
         dense_activations=(result.config.dense_activation,) * len(result.config.dense),
+        front=result.config.front,
         nonlinearity="tanh",  # of SequenceClassifier
     )
 
@@ -75,6 +79,8 @@ def from_torch(
     head_prefix: str = HEAD_PREFIX,
     dense_prefix: str = DENSE_PREFIX,
     dense_activations: Sequence[Activation] = (),
+    front: Sequence[FrontConfig] = (),
+    front_prefix: str = FRONT_PREFIX,
     nonlinearity: Literal["tanh"] | None = None,
 ) -> FloatModel:
     """Convert the weights of one torch.nn.RNN (tanh), GRU or LSTM, any number of dense layers and a linear head.
@@ -92,6 +98,8 @@ def from_torch(
         head_prefix: prefix of the linear layer's names.
         dense_prefix: prefix of the names of the dense layers between readout and head: ``<prefix>0.weight`` and so on.
         dense_activations: activation of each dense layer, which the weights do not show.
+        front: layers before the recurrent module, of whose convolutions the weights show only units and kernel.
+        front_prefix: prefix of the names of convolutions: ``<prefix>0.weight`` of the first front layer, and so on.
         nonlinearity: needed for torch.nn.RNN, whose weights do not show whether it used tanh or
             ``nonlinearity="relu"``.
 
@@ -111,6 +119,7 @@ def from_torch(
             f"state_dict has no {recurrent_prefix}weight_ih_l0; found {sorted(state_dict)}. Give the prefix of the "
             "recurrent module as recurrent_prefix"
         )
+    front_layers = tuple(_take_front(arrays, front_prefix, index, layer) for index, layer in enumerate(front))
     dense = tuple(
         Dense(_take_linear(arrays, f"{dense_prefix}{index}.", "dense_prefix, or fewer dense_activations"), activation)
         for index, activation in enumerate(dense_activations)
@@ -130,6 +139,7 @@ def from_torch(
         readout=readout,
         number_format=FloatFormat(normalisation),
         dense=dense,
+        front=front_layers,
     )
     verify(model)
     if any(isinstance(layer, Rnn) for layer in layers) and nonlinearity != "tanh":
@@ -225,6 +235,29 @@ def _take_scalars(arrays: dict[str, Array], prefix: str, layer: int) -> dict[str
         other = f"{prefix}{'nu' if name == 'zeta' else 'zeta'}_l{layer}"
         raise ModelError(f"state_dict: {key} is there and {other} is not; a FastGRNN needs both")
     return {name: np.asarray(1 / (1 + np.exp(-arrays.pop(key))), dtype=np.float32) for name, key in found.items()}
+
+
+def _take_front(arrays: dict[str, Array], prefix: str, index: int, layer: FrontConfig) -> FrontLayer[FloatRows]:
+    """Remove a convolution from ``arrays`` and convert it; a pool has no weights."""
+    match layer.kind:
+        case "conv":
+            name = f"{prefix}{index}.weight"
+            weight = arrays.pop(name, None)
+            if weight is None or weight.ndim != 3 or weight.shape[2] != layer.kernel:
+                found = "is missing" if weight is None else f"has shape {list(weight.shape)}"
+                raise ModelError(
+                    f"state_dict: {name} {found}; expected [units, inputs, {layer.kernel}] of a torch.nn.Conv1d "
+                    "without groups. Give its prefix as front_prefix"
+                )
+            units = len(weight)
+            bias = arrays.pop(f"{prefix}{index}.bias", np.zeros(units, dtype=np.float32))
+            flat = weight.transpose(0, 2, 1).reshape(units, -1)  # input by input, the oldest first
+            rows = FloatRows(flat, np.zeros((units, 0), dtype=np.float32), bias)
+            return Conv(rows, layer.activation, layer.kernel, layer.stride, layer.dilation, layer.padding)
+        case "max" | "mean":
+            return TimePool(layer.kind, layer.kernel, layer.stride)
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _take_linear(arrays: dict[str, Array], prefix: str, option: str) -> FloatRows:

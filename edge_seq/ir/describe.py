@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.front import Conv, FrontLayer
 from edge_seq.ir.kinds import Dense, kind_of
 from edge_seq.ir.model import (
     FloatFormat,
@@ -111,6 +112,15 @@ def range_table(bounds: Sequence[Bound]) -> Table:
     return Table("range proof: what any input can bring about", columns, rows)
 
 
+def front_text(layer: FrontLayer[Any]) -> str:
+    """A front layer in a few words: ``conv 5, stride 2, relu, causal``."""
+    stride = f", stride {layer.stride}" if layer.stride > 1 else ""
+    if not isinstance(layer, Conv):
+        return f"{layer.statistic} of {layer.size}{stride}"
+    dilation = f", dilation {layer.dilation}" if layer.dilation > 1 else ""
+    return f"conv {layer.kernel}{stride}{dilation}, {layer.activation}, {layer.padding}"
+
+
 def describe(model: FloatModel | IntModel) -> ModelDescription:
     """Describe a model: contract, layers, sizes, hash; for an integer model its bytes and the range proof."""
     layers = tuple(
@@ -118,6 +128,11 @@ def describe(model: FloatModel | IntModel) -> ModelDescription:
         for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
     )
     dense: tuple[Dense[Any], ...] = model.dense
+    front: tuple[FrontLayer[Any], ...] = model.front
+    before = tuple(
+        LayerDescription(front_text(layer), size, ()) for layer, size in zip(front, model.front_sizes, strict=True)
+    )
+    layers = before + layers
     layers += tuple(
         LayerDescription(f"dense, {layer.activation}", size, ())
         for layer, size in zip(dense, model.dense_sizes, strict=True)

@@ -13,12 +13,20 @@ KindName = CellName
 # Function of a dense layer after its sums; ``none`` leaves them as they are.
 Activation = Literal["relu", "tanh", "none"]
 
+# Inputs before the window's first sample: ``causal`` takes zeros (a feature's mean), ``valid`` waits for real ones.
+Padding = Literal["causal", "valid"]
+
+# What is taken of each unit over some states or inputs.
+Statistic = Literal["mean", "max"]
+
 # Input of the head: the last state; the mean, the largest value or both of all states since the window began.
 Pooling = Literal["last", "mean", "max", "mean_max"]
 
 CELL_NAMES: tuple[CellName, ...] = get_args(CellName)
 KIND_NAMES: tuple[KindName, ...] = get_args(KindName)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+PADDINGS: tuple[Padding, ...] = get_args(Padding)
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 POOLING_TEXTS: dict[Pooling, str] = {
     "last": "last state",

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
-from edge_seq.ir.kind_names import Pooling
+from edge_seq.ir.front import Conv, FrontLayer, outputs_of, settings_of
+from edge_seq.ir.kind_names import Pooling, Statistic
 from edge_seq.ir.kinds import Dense, Layer, arrays_of, constants_of, hidden_size, row_groups
 from edge_seq.ir.rows import FloatRows, IntRows, Rows
 from edge_seq.support.results import to_plain, written
 
 LabelEvery = Literal["window", "sample"]
 AtWindowEnd = Literal["reset", "carry"]
-# What is taken of each unit over the states of a window. A trace calls the mean "pooled" and the largest "pooled_max".
-Statistic = Literal["mean", "max"]
+# A trace calls the mean of a window's states "pooled" and the largest "pooled_max".
 _STATISTICS: dict[Pooling, tuple[Statistic, ...]] = {
     "last": (),
     "mean": ("mean",),
@@ -128,6 +128,8 @@ class SequenceModel(Generic[Rows, Format]):
         head: K rows whose input is that of :attr:`head_size`; they have no hidden part.
         readout: pooling, and when labels are due.
         number_format: number format of the weights.
+        front: layers between the features and the first recurrent layer, from the input up. With a stride, the layers
+            after them run every s-th sample only.
         dense: dense layers between readout and head. The first sees the pooled state of the last layer, with
             ``mean_max`` both statistics, one behind the other; so does the head without dense layers.
     """
@@ -140,6 +142,7 @@ class SequenceModel(Generic[Rows, Format]):
     readout: Readout
     number_format: Format
     dense: tuple[Dense[Rows], ...] = ()
+    front: tuple[FrontLayer[Rows], ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -155,6 +158,33 @@ class SequenceModel(Generic[Rows, Format]):
     def hidden_sizes(self) -> tuple[int, ...]:
         """Hidden size of each layer, H."""
         return tuple(hidden_size(cell) for cell in self.layers)
+
+    @property
+    def front_sizes(self) -> tuple[int, ...]:
+        """Number of units after each front layer."""
+        sizes: list[int] = []
+        for layer in self.front:
+            sizes.append(len(layer.rows.bias) if isinstance(layer, Conv) else sizes[-1])
+        return tuple(sizes)
+
+    @property
+    def front_inputs(self) -> tuple[int, ...]:
+        """Units of the input of each front layer."""
+        return (self.input_size, *self.front_sizes)[: len(self.front)]
+
+    @property
+    def layer_inputs(self) -> tuple[int, ...]:
+        """Input size of each recurrent layer."""
+        return ((self.input_size, *self.front_sizes)[-1], *self.hidden_sizes[:-1])
+
+    def steps_after(self, samples: Any) -> Any:
+        """Number of steps of the recurrent layers after so many samples of a window: a number, or int64 [N].
+
+        Without front layers, it is the number of samples.
+        """
+        for layer in self.front:
+            samples = outputs_of(layer, samples)
+        return samples
 
     @property
     def dense_sizes(self) -> tuple[int, ...]:
@@ -182,7 +212,9 @@ def named_arrays(model: FloatModel | IntModel) -> dict[str, NDArray[Any]]:
     layers: tuple[Layer[Any], ...] = model.layers
     arrays = {f"layer{i}.{name}": array for i, layer in enumerate(layers) for name, array in arrays_of(layer).items()}
     dense: tuple[Dense[Any], ...] = model.dense
-    rows = {f"dense{i}": layer.rows for i, layer in enumerate(dense)} | {"head": model.head}
+    front: tuple[FrontLayer[Any], ...] = model.front
+    rows = {f"front{i}": layer.rows for i, layer in enumerate(front) if isinstance(layer, Conv)}
+    rows |= {f"dense{i}": layer.rows for i, layer in enumerate(dense)} | {"head": model.head}
     return arrays | {f"{name}.{field}": array for name, one in rows.items() for field, array in vars(one).items()}
 
 
@@ -197,10 +229,16 @@ def weight_bytes(model: IntModel) -> int:
     sizes = model.hidden_sizes
     for layer, cell in enumerate(model.layers):
         for rows in row_groups(cell).values():
-            inputs = 2 * rows.wide.shape[1] + (sizes[layer - 1] if rows.narrow_input.size else 0)
+            inputs = 2 * rows.wide.shape[1] + (model.layer_inputs[layer] if rows.narrow_input.size else 0)
             hidden = sizes[layer] if rows.narrow_hidden.size else 0
             total += len(rows.bias) * (inputs + hidden + 4)
         total += sum(array.nbytes for array in constants_of(cell).values())
+    for one in model.front:
+        if isinstance(one, Conv):
+            total += len(one.rows.bias) * (2 * one.rows.wide.shape[1] + 4)
+    for one, units in zip(model.front, model.front_inputs, strict=True):
+        if isinstance(one, Conv) and one.rows.narrow_input.size:
+            total += len(one.rows.bias) * units * one.kernel
     outputs = (*model.dense_sizes, model.num_classes)
     sees = (units * parts for units, parts in model.dense_inputs)
     return total + sum(size * (seen + 4) for size, seen in zip(outputs, sees, strict=True))
@@ -244,6 +282,8 @@ def model_hash(model: FloatModel | IntModel) -> str:
         digest.update(f"{name}{array.shape}{array.dtype.name}".encode())
         digest.update(little_endian.tobytes())
     digest.update(repr(tuple(type(cell).__name__ for cell in model.layers)).encode())
+    if model.front:
+        digest.update(canonical_json([settings_of(layer) for layer in model.front]).encode())
     if model.dense:
         digest.update(canonical_json([layer.activation for layer in model.dense]).encode())
     return digest.hexdigest()

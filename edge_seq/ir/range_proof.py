@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Never
+from typing_extensions import Never, assert_never
 
 from edge_seq.arithmetic.fixed_point import (
     COARSE_DROP,
@@ -22,9 +22,11 @@ from edge_seq.arithmetic.fixed_point import (
     INT32_MAX,
     MULTIPLIER_SHIFT,
     integers,
+    mean_reciprocal,
 )
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, POSITION_BITS, tanh_table
 from edge_seq.ir.decision import DISTANCE_LIMIT, SCORE_LIMIT, UnknownDistance
+from edge_seq.ir.front import Conv, FrontLayer, TimePool
 from edge_seq.ir.kind_names import KIND_NAMES
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, kind_of, row_groups
 from edge_seq.ir.model import IntModel
@@ -159,24 +161,40 @@ def _fastgrnn_bounds(layer: FastGrnn[IntRows]) -> list[Bound]:
     ]
 
 
+def _front_bounds(layer: FrontLayer[IntRows]) -> list[Bound]:
+    match layer:
+        case Conv():  # a result saturates, or goes into the table
+            accumulators, results = accumulator_bounds(layer.rows), _scaled_bounds(layer.rows)
+            return [_largest("accumulator", accumulators), _largest("result", results)]
+        case TimePool():
+            return _mean_bounds(layer.size) if layer.statistic == "mean" else []
+        case unknown:
+            assert_never(unknown)
+
+
+def _mean_bounds(count: int) -> list[Bound]:
+    """Bounds of the mean of ``count`` operands."""
+    total = 4 * count * FINE_LIMIT
+    reciprocal, shift = mean_reciprocal(count)
+    mean = (total * reciprocal >> MULTIPLIER_SHIFT) + 1 + ((1 << shift) >> 1)
+    return [Bound("sum of states, times four", -1, total), Bound("mean of states, scaled", -1, mean)]
+
+
 def _pool_bounds(model: IntModel) -> list[Bound]:
     if "mean" not in model.readout.statistics:
         return []  # a largest value is an operand
-    length = model.contract.window_length
-    total = 4 * length * FINE_LIMIT
-    shift = length.bit_length() - 1
-    mean = (total * model.number_format.pool_reciprocals[-1] >> MULTIPLIER_SHIFT) + 1 + ((1 << shift) >> 1)
-    return [Bound("sum of states, times four", -1, total), Bound("mean of states, scaled", -1, mean)]
+    return _mean_bounds(model.steps_after(model.contract.window_length))
 
 
 def _multipliers(model: IntModel) -> list[int]:
     """All values that mulw takes as its second factor."""
     rows = [rows for cell in model.layers for rows in row_groups(cell).values()]
-    of_rows = [
-        int(one.multiplier.max(initial=0)) for one in (*rows, *(layer.rows for layer in model.dense), model.head)
-    ]
+    convolutions = [layer.rows for layer in model.front if isinstance(layer, Conv)]
+    dense = [layer.rows for layer in model.dense]
+    of_rows = [int(one.multiplier.max(initial=0)) for one in (*rows, *convolutions, *dense, model.head)]
+    of_means = [mean_reciprocal(one.size)[0] for one in model.front if isinstance(one, TimePool)]
     of_tanh = [TANH_MAX] if any(kind_of(cell).tanh_is_a_factor for cell in model.layers) else []
-    return [*of_rows, *of_tanh, *model.number_format.pool_reciprocals]
+    return [*of_rows, *of_means, *of_tanh, *model.number_format.pool_reciprocals]
 
 
 def _table_bound() -> int:
@@ -195,6 +213,8 @@ def _distance_bounds(distance: UnknownDistance) -> NDArray[np.int64]:
 def range_bounds(model: IntModel) -> tuple[Bound, ...]:
     """Bounds of every accumulator and of all other values that need more than 16 bits, whether they hold or not."""
     bounds = _preprocessing_bounds(model)
+    for index, layer in enumerate(model.front):
+        bounds += [replace(bound, name=f"front{index} {bound.name}") for bound in _front_bounds(layer)]
     for index, cell in enumerate(model.layers):
         frac_bits = model.number_format.cell_frac_bits[index]
         bounds += [replace(bound, name=f"layer{index}.{bound.name}") for bound in _layer_bounds(cell, frac_bits)]

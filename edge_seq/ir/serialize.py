@@ -12,6 +12,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Normalisation, contract_from_dict, contract_to_dict
+from edge_seq.ir.front import Conv, FrontLayer, TimePool, settings_of
 from edge_seq.ir.kind_names import KIND_NAMES
 from edge_seq.ir.kinds import Dense, Layer, kind_named, kind_of
 from edge_seq.ir.model import (
@@ -50,6 +51,7 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
         "labels": model.labels,
         "contract": contract_to_dict(model.contract),
         "cells": [kind_of(cell).name for cell in model.layers],
+        **({"front": [settings_of(layer) for layer in model.front]} if model.front else {}),
         **({"dense": [layer.activation for layer in model.dense]} if model.dense else {}),
         "readout": readout_to_dict(model.readout),
         "number_format": dataclasses.asdict(model.number_format),
@@ -163,6 +165,17 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         rows = {group.name: _rows(unread, f"layer{index}.{group.name}", rows_type) for group in kind.rows}
         constants = {constant.name: unread.pop(f"layer{index}.{constant.name}") for constant in kind.constants}
         layers.append(kind.layer(**rows, **constants))
+    front: list[FrontLayer[Any]] = []
+    for index, settings in enumerate(header.get("front", [])):
+        kind = settings["layer"]
+        values = {key: value for key, value in settings.items() if key != "layer"}
+        if kind == "conv":
+            rows = _rows(unread, f"front{index}", rows_type)
+            front.append(Conv(rows, **{**values, "pad": tuple(values["pad"])}))
+        elif kind == "pool":
+            front.append(TimePool(**values))
+        else:
+            raise ValueError(f"front layer {index} is a {kind!r}; expected 'conv' or 'pool'")
     dense = [
         Dense(_rows(unread, f"dense{index}", rows_type), activation)
         for index, activation in enumerate(header.get("dense", []))
@@ -184,5 +197,6 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         head=head,
         readout=readout_from_dict(header["readout"]),
         dense=tuple(dense),
+        front=tuple(front),
         number_format=cast(Any, number_format),  # one of the two, as `kind` says; verify() checks that it fits the rows
     )

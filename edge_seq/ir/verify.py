@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.arithmetic.fixed_point import mean_reciprocal
 from edge_seq.ir.contract import verify_contract
 from edge_seq.ir.decision import (
     CENTROID_MAX,
@@ -20,7 +21,8 @@ from edge_seq.ir.decision import (
     DecisionStage,
     UnknownDistance,
 )
-from edge_seq.ir.kind_names import ACTIVATIONS, KIND_NAMES, POOLINGS
+from edge_seq.ir.front import Conv, FrontLayer, TimePool
+from edge_seq.ir.kind_names import ACTIVATIONS, KIND_NAMES, PADDINGS, POOLINGS, STATISTICS
 from edge_seq.ir.kinds import (
     LAYER_TYPES,
     Constant,
@@ -41,6 +43,9 @@ from edge_seq.support.names import check_name
 MAX_HIDDEN_SIZE = 1024
 MAX_LAYERS = 8
 MAX_DENSE_LAYERS = 8
+MAX_FRONT_LAYERS = 16
+MAX_REACH = 4095  # inputs that a front layer keeps besides the latest one
+MAX_FRONT_WORDS = 2**15  # so that the words of all states fit 16 bits
 MAX_CLASSES = 256
 INPUT_SHIFT_MAX = 12
 CELL_FRAC_BITS = range(8, 16)
@@ -209,12 +214,12 @@ def _verify_distance(distance: UnknownDistance, num_classes: int, units: int) ->
 
 
 def pool_reciprocals(model: FloatModel | IntModel) -> tuple[int, ...]:
-    """floor(2^(14 + floor(log2 t)) / t) for each t at which a mean is computed (SPEC.md, section 8)."""
+    """floor(2^(14 + floor(log2 t)) / t) for each number of steps t at which a mean is computed (SPEC.md, section 8)."""
     if "mean" not in model.readout.statistics:
         return ()
-    length = model.contract.window_length
-    counts = range(1, length + 1) if model.readout.label_every == "sample" else (length,)
-    return tuple((1 << (14 + count.bit_length() - 1)) // count for count in counts)
+    steps = model.steps_after(model.contract.window_length)
+    counts = range(1, steps + 1) if model.readout.label_every == "sample" else (steps,)
+    return tuple(mean_reciprocal(count)[0] for count in counts)
 
 
 def verify(model: FloatModel | IntModel) -> None:
@@ -250,7 +255,7 @@ def verify(model: FloatModel | IntModel) -> None:
         f"number_format is a {type(model.number_format).__name__}; expected FloatFormat or IntFormat",
     )
     rows_type = IntRows if isinstance(model.number_format, IntFormat) else FloatRows
-    inputs = model.input_size
+    _verify_front(model, rows_type)
     layers: tuple[Layer[Any], ...] = model.layers
     for index, cell in enumerate(layers):
         _require(
@@ -266,16 +271,76 @@ def verify(model: FloatModel | IntModel) -> None:
         kind = kind_of(cell)
         for group, rows in zip(kind.rows, row_groups(cell).values(), strict=True):
             what = f"layer{index}.{group.name}"
-            _verify_rows(rows, what, _sizes_seen(group, inputs, hidden), hidden, index == 0)
+            sees = _sizes_seen(group, model.layer_inputs[index], hidden)
+            _verify_rows(rows, what, sees, hidden, index == 0 and not model.front)
         for constant, array in zip(kind.constants, constants_of(cell).values(), strict=True):
             what = f"layer{index}.{constant.name}"
             _verify_constant(constant, array, what, hidden=hidden, is_int=rows_type is IntRows)
-        inputs = hidden
     _verify_dense(model, rows_type)
     _verify_number_format(model)
     _verify_decision(model)
     if isinstance(model.number_format, IntFormat):
         prove_ranges(model)
+
+
+def _verify_front(model: FloatModel | IntModel, rows_type: type[FloatRows] | type[IntRows]) -> None:
+    """Check the front layers."""
+    front: tuple[FrontLayer[Any], ...] = model.front
+    _require(len(front) <= MAX_FRONT_LAYERS, f"{len(front)} front layers; expected at most {MAX_FRONT_LAYERS}")
+    for index, layer in enumerate(front):
+        what = f"front layer {index}"
+        _require(
+            isinstance(layer, Conv | TimePool), f"{what} is a {type(layer).__name__}; expected a Conv or a TimePool"
+        )
+        _require(index > 0 or isinstance(layer, Conv), f"{what} is a TimePool; expected a Conv before it")
+        settings = ("kernel", "stride", "dilation") if isinstance(layer, Conv) else ("size", "stride")
+        for field in settings:
+            value = getattr(layer, field)
+            _require(_is_whole(value, 1, MAX_REACH + 1), f"{what}: {field} is {value!r}; expected 1 to {MAX_REACH + 1}")
+        _require(layer.reach <= MAX_REACH, f"{what} reaches {layer.reach} inputs back; expected at most {MAX_REACH}")
+        if not isinstance(layer, Conv):
+            _require(
+                layer.statistic in STATISTICS,
+                f"{what}: statistic is {layer.statistic!r}; expected one of {list(STATISTICS)}",
+            )
+            continue
+        for field, allowed in (("activation", ACTIVATIONS), ("padding", PADDINGS)):
+            value = getattr(layer, field)
+            _require(value in allowed, f"{what}: {field} is {value!r}; expected one of {list(allowed)}")
+        _require_rows(layer.rows, rows_type, f"front{index}")
+        size = len(layer.rows.bias)
+        _require(1 <= size <= MAX_HIDDEN_SIZE, f"{what}: {size} units; expected 1 to {MAX_HIDDEN_SIZE}")
+        padded_features = rows_type is IntRows and index == 0 and layer.padding == "causal" and layer.reach > 0
+        pads = model.input_size if padded_features else 0
+        _require(
+            isinstance(layer.pad, tuple)
+            and len(layer.pad) == pads
+            and all(_is_whole(value, -(2**15), 2**15 - 1) for value in layer.pad),
+            f"{what}: pad is {layer.pad!r}; expected {pads} counts of 16 bits",
+        )
+    for index, (layer, units) in enumerate(zip(front, model.front_inputs, strict=True)):
+        if isinstance(layer, Conv):
+            sees = (units * layer.kernel, 0)
+            _verify_rows(layer.rows, f"front{index}", sees, len(layer.rows.bias), index == 0, parts=layer.kernel)
+    if front:
+        words = sum(
+            (layer.reach + 1) * padded(units) + padded(size)
+            for layer, units, size in zip(front, model.front_inputs, model.front_sizes, strict=True)
+        )
+        _require(
+            words <= MAX_FRONT_WORDS, f"front layers keep {words} values of 16 bits; expected at most {MAX_FRONT_WORDS}"
+        )
+        _require(
+            model.readout.at_window_end == "reset",
+            "readout.at_window_end is 'carry' in a model with front layers; expected 'reset': their steps are counted "
+            "from the start of each window",
+        )
+        length = model.contract.window_length
+        _require(
+            model.steps_after(length) >= 1,
+            f"the front layers give no output in a window of {length} samples; make the window longer, or kernels, "
+            "pools and strides smaller",
+        )
 
 
 def _verify_dense(model: FloatModel | IntModel, rows_type: type[FloatRows] | type[IntRows]) -> None:

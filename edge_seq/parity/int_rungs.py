@@ -13,6 +13,7 @@ from edge_seq.backends.onnx.run import open_onnx, trace_of
 from edge_seq.backends.onnx.window import POOLS
 from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
+from edge_seq.ir.front import outputs_of
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.compare import compare_runs
@@ -70,6 +71,13 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
     if model.contract.preprocessing.step != "none":
         values["preprocess.memory"] = state.preprocess.memory
         values["preprocess.primed"] = np.full((batch, 1), state.preprocess.primed)
+    number = state.step_in_window
+    for index, (layer, front) in enumerate(zip(model.front, state.front, strict=True)):
+        slots = front.ring.shape[1]
+        in_order = front.ring[:, (number + np.arange(slots)) % slots, : model.front_inputs[index]]
+        values[f"front{index}.ring"] = in_order.reshape(batch, -1)
+        values[f"front{index}.output"] = front.output[:, : model.front_sizes[index]]
+        number = outputs_of(layer, number)
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
         saved = saved_states(kind_of(cell), state.layers[index])
         values |= {f"layer{index}.{name}": array[:, :size] for name, array in saved.items()}

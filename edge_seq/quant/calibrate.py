@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from edge_seq.arithmetic.fixed_point import INT16_MAX, INT16_MIN
 from edge_seq.arithmetic.tables import ARGUMENT_MAX
 from edge_seq.backends.preprocess import check_counts, preprocess
-from edge_seq.backends.reference_float import run_float
+from edge_seq.backends.reference_float import dense_values, float_features, inputs_seen, run_float, sequences_of
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
-from edge_seq.ir.kinds import kind_of
+from edge_seq.ir.front import Conv
+from edge_seq.ir.kinds import Dense, kind_of
 from edge_seq.ir.model import POOLED_NAMES, FloatModel, IntModel
 from edge_seq.ir.rows import is_coarse
 from edge_seq.support.results import Result
@@ -39,11 +40,12 @@ class Calibration:
         feature_limit: [C], largest magnitude of the preprocessed counts.
         cell_limit: [L], magnitude below which the share ``CELL_QUANTILE`` of each layer's calibrated float states lies
             (cell states of an LSTM); 0 for kinds without one.
-        moments: [L + D + 1], second moments in the float model: for each layer float64 [I + H + 1, I + H + 1], the mean
-            of v v^T with v = (input of the layer, its state before the step, 1); then for each dense layer, and last
-            for the head, v = (its input, 1).
+        moments: second moments in the float model, the mean of v v^T over the steps of a layer: for each convolution
+            v = (the inputs that it sees, 1); for each recurrent layer v = (its input, its state before the step, 1),
+            float64 [I + H + 1, I + H + 1]; then for each dense layer, and last for the head, v = (its input, 1).
         num_windows: number of windows or streams.
         num_steps: number of time steps.
+        front_limit: as ``dense_limit`` for each convolution.
         dense_limit: for each dense layer [R], magnitude below which the share ``DENSE_QUANTILE`` of each unit's float
             outputs lies, at least the part ``DENSE_LEAST`` of the largest unit's.
     """
@@ -54,6 +56,7 @@ class Calibration:
     num_windows: int
     num_steps: int
     dense_limit: tuple[tuple[float, ...], ...] = ()
+    front_limit: tuple[tuple[float, ...], ...] = ()
 
     @property
     def cell_frac_bits(self) -> tuple[int, ...]:
@@ -67,8 +70,17 @@ class Calibration:
     @property
     def dense_drops(self) -> tuple[NDArray[np.int64], ...]:
         """Bits by which the outputs of each dense layer are divided so that they stay within 1, int64 [R] each."""
-        limits = (np.maximum(np.array(limit) * DENSE_HEADROOM, 2.0**DENSE_DROP_MIN) for limit in self.dense_limit)
-        return tuple(np.minimum(np.ceil(np.log2(limit)), DENSE_DROP_MAX).astype(np.int64) for limit in limits)
+        return tuple(map(_drops, self.dense_limit))
+
+    @property
+    def front_drops(self) -> tuple[NDArray[np.int64], ...]:
+        """Bits by which the outputs of each convolution are divided so that they stay within 1, int64 [R] each."""
+        return tuple(map(_drops, self.front_limit))
+
+
+def _drops(limits: tuple[float, ...]) -> NDArray[np.int64]:
+    bits = np.ceil(np.log2(np.maximum(np.array(limits) * DENSE_HEADROOM, 2.0**DENSE_DROP_MIN)))
+    return np.minimum(bits, DENSE_DROP_MAX).astype(np.int64)
 
 
 def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int = 256) -> Calibration:
@@ -89,9 +101,13 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
     features = preprocess(counts, model.contract.preprocessing).astype(np.int64)
     cell_states: list[list[NDArray[Any]]] = [[] for _ in model.layers]
     dense_outputs: list[list[NDArray[Any]]] = [[] for _ in model.dense]
-    moments = [np.zeros((0, 0))] * (len(model.layers) + len(model.dense) + 1)
+    convolutions = [index for index, layer in enumerate(model.front) if isinstance(layer, Conv)]
+    front_outputs: list[list[NDArray[Any]]] = [[] for _ in convolutions]
+    moments = [np.zeros((0, 0))] * (len(convolutions) + len(model.layers) + len(model.dense) + 1)
     for start in range(0, len(counts), batch_size):
-        values = run_float(model, counts[start : start + batch_size]).values
+        values = _sequences(model, counts[start : start + batch_size])
+        for outputs, index in zip(front_outputs, convolutions, strict=True):
+            outputs.append(np.abs(values[f"front{index}"]).reshape(-1, model.front_sizes[index]))
         for index, cell in enumerate(model.layers):
             if (calibrated := kind_of(cell).calibrated) is not None:
                 cell_states[index].append(np.abs(values[f"layer{index}.{calibrated}"]).ravel())
@@ -104,6 +120,7 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
         cell_limit=tuple(
             float(np.quantile(np.concatenate(seen), CELL_QUANTILE)) if seen else 0.0 for seen in cell_states
         ),
+        front_limit=tuple(_limits(np.concatenate(seen)) for seen in front_outputs),
         dense_limit=tuple(_limits(np.concatenate(seen)) for seen in dense_outputs),
         moments=tuple(moment / moment[-1, -1] for moment in moments),
         num_windows=len(counts),
@@ -117,11 +134,25 @@ def _limits(outputs: NDArray[np.floating[Any]]) -> tuple[float, ...]:
     return tuple(np.maximum(limits, DENSE_LEAST * limits.max()).tolist())
 
 
+def _sequences(model: FloatModel, counts: NDArray[np.int16]) -> Mapping[str, NDArray[Any]]:
+    """Values of the float model, each at the steps of its layer; dense outputs at all steps of recurrent layers."""
+    if not model.front:
+        return run_float(model, counts).values
+    features = float_features(model, counts)
+    values = sequences_of(model, features) | {"features": features}
+    return values | dense_values(model, values)
+
+
 def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float64]]:
     """Inputs of the rows of each layer, each dense layer and the head, one row per step, float64 [B T, I + H + 1]; the
     last column is 1."""
     below = values["features"]
     seen: list[list[NDArray[Any]]] = []
+    for index, front in enumerate(model.front):
+        if isinstance(front, Conv):
+            taken = inputs_seen(front, below)
+            seen.append([taken.reshape(*taken.shape[:2], -1)])
+        below = values[f"front{index}"]
     for index in range(len(model.layers)):
         state = values[f"layer{index}.hidden_state"]
         before = np.concatenate([np.zeros_like(state[:, :1]), state[:, :-1]], axis=1)
@@ -129,9 +160,10 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
         below = state
     seen.append([values[POOLED_NAMES[one]] for one in model.readout.statistics] or [below])
     seen += [[values[f"dense{index}"]] for index in range(len(model.dense))]
-    ones = np.ones((*below.shape[:2], 1))
     return [
-        np.concatenate([*parts, ones], axis=2).astype(np.float64).reshape(-1, sum(p.shape[2] for p in parts) + 1)
+        np.concatenate([*parts, np.ones((*parts[0].shape[:2], 1))], axis=2)
+        .astype(np.float64)
+        .reshape(-1, sum(p.shape[2] for p in parts) + 1)
         for parts in seen
     ]
 
@@ -185,16 +217,19 @@ def count_saturation(model: IntModel, counts: NDArray[np.int16]) -> tuple[Satura
         ends |= {f"layer{index}.{name}": (0, ARGUMENT_MAX) for name in arguments}
         if kind.calibrated is not None:
             ends[f"layer{index}.{kind.calibrated}"] = (INT16_MIN, INT16_MAX)
-    unbounded = [index for index, layer in enumerate(model.dense) if layer.activation != "tanh"]
-    ends |= {f"dense{index}": (INT16_MIN, INT16_MAX) for index in unbounded}
+    for place, layers in (("front", model.front), ("dense", model.dense)):
+        unbounded = [
+            i for i, layer in enumerate(layers) if isinstance(layer, Conv | Dense) and layer.activation != "tanh"
+        ]
+        ends |= {f"{place}{index}": (INT16_MIN, INT16_MAX) for index in unbounded}
     totals: dict[str, tuple[int, int]] = {}
     for values in run_stream(model, counts):
         for name, array in values.items():
             if name not in ends:
                 continue
             low, high = ends[name]
-            if name.startswith("dense"):  # coarse units are rounded, and are like the fine ones
-                due = values["label"][:, 0] != NO_LABEL
+            if name.startswith(("dense", "front")):  # coarse units are rounded, and are like the fine ones
+                due = values["label"][:, 0] != NO_LABEL if name.startswith("dense") else np.ones(len(array), dtype=bool)
                 array = array[due][:, ~is_coarse(array.shape[1])]
             saturated, seen = totals.get(name, (0, 0))
             at_end = int(np.count_nonzero((array == low) | (array == high)))

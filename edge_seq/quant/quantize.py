@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.arithmetic.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT32_MAX, MULTIPLIER_MAX, MULTIPLIER_SHIFT
+from edge_seq.arithmetic.fixed_point import (
+    FINE_FRAC_BITS,
+    INT16_MAX,
+    INT16_MIN,
+    INT32_MAX,
+    MULTIPLIER_MAX,
+    MULTIPLIER_SHIFT,
+)
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
+from edge_seq.ir.front import Conv, FrontLayer, TimePool
 from edge_seq.ir.kind_names import Activation
 from edge_seq.ir.kinds import Constant, Dense, Layer, Use, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
@@ -197,43 +205,68 @@ def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel
 
     A hidden state whose binary point is found by calibration is divided by 2^k, k = 15 - cell_frac_bits: the weights
     that meet it are multiplied by 2^k, and what makes it (constants in its units) is divided. Both are exact. So is an
-    output of a dense layer with relu or none, each unit by its own power: its own rows are divided.
+    output of a dense layer or a convolution with relu or none, each unit by its own power: its own rows are divided.
     """
     drops = [
         15 - bits if kind_of(layer).calibrated == "hidden_state" else 0
         for layer, bits in zip(model.layers, calibration.cell_frac_bits, strict=True)
     ]
-    if not any(drops) and not model.dense:
+    if not any(drops) and not model.dense and not model.front:
         return model, calibration.moments
-    layers, moments = [], []
-    for layer, below, own, moment in zip(model.layers, [0, *drops], drops, calibration.moments, strict=False):
+    of_moments, moments = iter(calibration.moments), []
+
+    def divide(bits: NDArray[np.int64]) -> None:
+        units = 2.0 ** -np.append(bits, 0)
+        moments.append(next(of_moments) * np.outer(units, units))
+
+    below: NDArray[np.int64] = np.zeros(model.input_size, dtype=np.int64)  # bits by which the input is divided
+    front: list[FrontLayer[FloatRows]] = []
+    front_drops = iter(calibration.front_drops)
+    for stage in model.front:
+        if isinstance(stage, Conv):  # pooling over time divides as its input is divided
+            taken = np.tile(below, stage.kernel)
+            divide(taken)
+            below = _dense_drops(stage, next(front_drops), taken)
+            stage = replace(stage, rows=_rescaled(stage.rows, taken, below))
+        front.append(stage)
+
+    layers = []
+    for layer, drop in zip(model.layers, drops, strict=True):
         kind, hidden = kind_of(layer), hidden_size(layer)
         changed: dict[str, Any] = {
-            name: FloatRows(rows.weight_input * _power(below), rows.weight_hidden * _power(own), rows.bias)
+            name: FloatRows(_times(rows.weight_input, below), rows.weight_hidden * _power(drop), rows.bias)
             for name, rows in row_groups(layer).items()
         }
         for constant, values in zip(kind.constants, constants_of(layer).values(), strict=True):
-            changed[constant.name] = values * _power(-own) if constant.in_state_units else values
+            changed[constant.name] = values * _power(-drop) if constant.in_state_units else values
         layers.append(kind.layer(**changed))
-        units = 2.0 ** -np.repeat([below, own, 0], [len(moment) - hidden - 1, hidden, 1])
-        moments.append(moment * np.outer(units, units))
-    size, parts = model.dense_inputs[0]
-    inputs = [np.full(size * parts, drops[-1])]
-    for one, drop in zip(model.dense, calibration.dense_drops, strict=True):
-        inputs.append(_dense_drops(one, drop, inputs[-1]))
-    for seen, moment in zip(inputs, calibration.moments[len(layers) :], strict=True):
-        units = 2.0 ** -np.append(seen, 0)
-        moments.append(moment * np.outer(units, units))
-    dense = tuple(
-        replace(one, rows=_rescaled(one.rows, seen, dropped))
-        for one, seen, dropped in zip(model.dense, inputs, inputs[1:], strict=False)
-    )
-    head = _rescaled(model.head, inputs[-1], np.zeros(model.num_classes, dtype=np.int64))
-    return replace(model, layers=tuple(layers), dense=dense, head=head), tuple(moments)
+        own = np.full(hidden, drop)
+        divide(np.concatenate([below, own]))
+        below = own
+
+    below = np.tile(below, model.readout.parts)
+    dense = []
+    for one, dense_drop in zip(model.dense, calibration.dense_drops, strict=True):
+        divide(below)
+        own = _dense_drops(one, dense_drop, below)
+        dense.append(replace(one, rows=_rescaled(one.rows, below, own)))
+        below = own
+    divide(below)
+    head = _rescaled(model.head, below, np.zeros(model.num_classes, dtype=np.int64))
+    scaled = replace(model, front=tuple(front), layers=tuple(layers), dense=tuple(dense), head=head)
+    return scaled, tuple(moments)
 
 
-def _dense_drops(layer: Dense[FloatRows], drops: NDArray[np.int64], below: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Bits by which each output of a dense layer is divided, [R]: ``drops``, or more where a weight would not fit."""
+def _times(weights: NDArray[np.float32], bits: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Weights [R, N] of inputs divided by 2^bits [N]; rows that see no input have none."""
+    return np.ldexp(weights, bits).astype(np.float32) if weights.shape[1] else weights
+
+
+def _dense_drops(
+    layer: Dense[FloatRows] | Conv[FloatRows], drops: NDArray[np.int64], below: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Bits by which each output of a dense layer or a convolution is divided, [R]: ``drops``, or more where a weight
+    would not fit."""
     if layer.activation == "tanh":
         return np.zeros_like(drops)
     largest = _largest_magnitude(np.ldexp(layer.rows.weight_input.astype(np.float64), below))
@@ -250,6 +283,30 @@ def _rescaled(rows: FloatRows, below: NDArray[np.int64], own: NDArray[np.int64])
 def _power(bits: int) -> np.float32:
     power: np.float32 = np.float32(2.0**bits)
     return power
+
+
+def _quantize_front(model: FloatModel, moments: tuple[Real, ...], fold: _Fold) -> tuple[FrontLayer[IntRows], ...]:
+    """Quantize the front layers of a model whose outputs are within [-1, 1]. The first sees features."""
+    front: list[FrontLayer[IntRows]] = []
+    of_moments = iter(moments)
+    for index, (layer, units) in enumerate(zip(model.front, model.front_inputs, strict=True)):
+        if isinstance(layer, TimePool):
+            front.append(layer)
+            continue
+        purpose, what = _dense_purpose(layer.activation), f"front{index}"
+        pad: tuple[int, ...] = ()
+        if index == 0:
+            each = _Fold(np.tile(fold.mean, layer.kernel), np.tile(fold.unit, layer.kernel))
+            real = _first_layer_rows(layer.rows, each)
+            rows = _quantize_rows(
+                real, purpose, _seen_columns(real, units * layer.kernel, next(of_moments), each), what
+            )
+            if layer.padding == "causal" and layer.reach:
+                pad = tuple(int(value) for value in np.clip(np.rint(fold.mean), INT16_MIN, INT16_MAX))
+        else:
+            rows = _quantize_dense(layer.rows, (units, layer.kernel), next(of_moments), purpose, what)
+        front.append(Conv(rows, layer.activation, layer.kernel, layer.stride, layer.dilation, layer.padding, pad))
+    return tuple(front)
 
 
 def _quantize_dense(
@@ -294,8 +351,10 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
         RangeProofError: no scale makes a row safe; the message says which row and what to change.
     """
     verify(model)
+    convolutions = sum(isinstance(layer, Conv) for layer in model.front)
     seen = len(calibration.feature_limit), len(calibration.cell_limit), len(calibration.dense_limit)
-    if seen != (model.input_size, len(model.layers), len(model.dense)):
+    expected = model.input_size, len(model.layers), len(model.dense)
+    if (*seen, len(calibration.front_limit)) != (*expected, convolutions):
         raise ModelError(
             f"quantizing {model.name}: the calibration saw {seen[0]} channels, {seen[1]} layers and {seen[2]} dense "
             f"layers; the model has {model.input_size}, {len(model.layers)} and {len(model.dense)}. Calibrate this "
@@ -307,11 +366,12 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     )
     factor = 2.0 ** np.array(shifts)
     fold = _Fold(mean=np.array(normalisation.mean) * factor, unit=np.array(normalisation.scale) * factor)
-    layer_inputs = (model.input_size, *model.hidden_sizes)
-    scaled, moments = _within_one(model, calibration)
+    scaled, all_moments = _within_one(model, calibration)
+    front = _quantize_front(scaled, all_moments, fold)
+    moments = all_moments[convolutions:]
     layers = tuple(
-        _quantize_layer(layer, index, layer_inputs[index], moments[index], fold if index == 0 else None)
-        for index, layer in enumerate(scaled.layers)
+        _quantize_layer(layer, index, size, moments[index], fold if index == 0 and not front else None)
+        for index, (layer, size) in enumerate(zip(scaled.layers, model.layer_inputs, strict=True))
     )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
     inputs = list(zip(model.dense_inputs, moments[len(layers) :], strict=True))
@@ -324,7 +384,7 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     )
     head = _quantize_dense(scaled.head, *inputs[-1], _LINEAR, "head")
     quantized: IntModel = SequenceModel(
-        model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format, dense
+        model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format, dense, front
     )
     verify(quantized)
     return quantized

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edge_seq.ir.kind_names import CellName, Pooling
+from edge_seq.ir.kind_names import Activation, CellName, Padding, Pooling
 from edge_seq.support.tables import StrictTable
 
 
@@ -58,6 +58,29 @@ class InitialisationConfig(StrictTable):
         return self
 
 
+class FrontConfig(StrictTable):
+    """A layer between the features and the recurrent layers.
+
+    Attributes:
+        kind: ``conv``, a convolution over time, or a pool over time of its outputs: ``max`` or ``mean``.
+        units: units of a convolution.
+        kernel: inputs that an output sees.
+        stride: inputs from one output to the next; the layers after it run every so many inputs only.
+        dilation: inputs from one that an output of a convolution sees to the next.
+        padding: ``causal``: the window begins with zeros before it, so that no output is lost. ``valid``: the first
+            output waits for all its inputs. A pool is always valid.
+        activation: activation of a convolution.
+    """
+
+    kind: Literal["conv", "max", "mean"] = "conv"
+    units: int = Field(default=16, ge=1, le=1024)
+    kernel: int = Field(default=5, ge=1, le=1024)
+    stride: int = Field(default=1, ge=1, le=1024)
+    dilation: int = Field(default=1, ge=1, le=1024)
+    padding: Padding = "causal"
+    activation: Activation = "relu"
+
+
 class TrainingConfig(StrictTable):
     """Everything that decides a training besides the data and the sensor contract.
 
@@ -67,6 +90,7 @@ class TrainingConfig(StrictTable):
         num_layers: recurrent layers.
         pooling: what the head sees of each unit: the ``last`` hidden state, the running ``mean`` or the largest
             (``max``) of all hidden states, or both (``mean_max``).
+        front: layers between the features and the recurrent layers, from the input up. The first is a convolution.
         dense: number of units of each dense layer between readout and head; empty for none.
         dense_activation: activation of the dense layers, ``relu`` or ``tanh``.
         label_every: ``window`` takes the loss after the last sample of each window, with the window's label. ``sample``
@@ -101,6 +125,7 @@ class TrainingConfig(StrictTable):
     hidden_size: int = Field(default=16, ge=1, le=512)
     num_layers: int = Field(default=1, ge=1, le=8)
     pooling: Pooling = "mean"
+    front: tuple[FrontConfig, ...] = Field(default=(), max_length=16)
     dense: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(), max_length=8)
     dense_activation: Literal["relu", "tanh"] = "relu"
     label_every: Literal["window", "sample"] = "window"
@@ -122,6 +147,12 @@ class TrainingConfig(StrictTable):
     initialisation: InitialisationConfig = InitialisationConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
     num_threads: int = Field(default=1, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _front_begins_with_a_convolution(self) -> TrainingConfig:
+        if self.front and self.front[0].kind != "conv":
+            raise ValueError(f"front begins with a pool ({self.front[0].kind}); put a convolution before it")
+        return self
 
     @model_validator(mode="after")
     def _keep_fits_early_stopping(self) -> TrainingConfig:

@@ -21,7 +21,7 @@ from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
 from edge_seq.data.stored import blocks, is_stored
 from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict, verify_contract
-from edge_seq.support.errors import ModelError
+from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.training.augment import make_augmenter
 from edge_seq.training.checkpoint import CHECKPOINT_NAME
 from edge_seq.training.config import TrainingConfig
@@ -155,6 +155,11 @@ def first_weights(
 ) -> SequenceClassifier:
     """Build the network with its initial weights: those of ``start``, or drawn from torch's global generator."""
     module = build_classifier(contract.num_channels, num_classes, config)
+    if config.front and int(module.steps_after(contract.window_length)[-1]) == 0:
+        raise ConfigError(
+            f"training: the layers of training.front give no output in a window of {contract.window_length} samples; "
+            "make their kernels and strides smaller, or the window longer"
+        )
     if start is None:
         initialise(module, config.initialisation, window_length=contract.window_length)
     else:
@@ -171,6 +176,7 @@ def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) 
         hidden_size=config.hidden_size,
         num_layers=config.num_layers,
         pooling=config.pooling,
+        front=config.front,
         dense=config.dense,
         dense_activation=config.dense_activation,
         dropout=config.dropout,

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import assert_never
 
-from edge_seq.ir.kind_names import Activation, CellName, Pooling
+from edge_seq.ir.kind_names import Activation, CellName, Pooling, Statistic
 from edge_seq.ir.kinds import kind_named
-from edge_seq.ir.model import Readout, Statistic
+from edge_seq.ir.model import Readout
 from edge_seq.support.errors import ConfigError
+from edge_seq.training.config import FrontConfig
 
 
 class FastGrnn(nn.Module):
@@ -90,7 +91,8 @@ class SequenceClassifier(nn.Module):
     The mean is a running sum divided by the number of samples so far, and the largest value a running one, so every
     form works sample by sample. The state dict holds ``recurrent.weight_ih_l0`` and so on, with torch's names and gate
     order, ``head.weight`` [K, H] and ``head.bias`` [K]. With ``mean_max`` the head has 2 H inputs, first the means.
-    Dense layers lie between readout and head, with ``dense.0.weight`` and so on.
+    Dense layers lie between readout and head, with ``dense.0.weight`` and so on, convolutions before the recurrent
+    layers, with ``front.0.weight`` [R, I, kernel].
 
     >>> SequenceClassifier(input_size=3, num_classes=4, cell="gru", hidden_size=8)(torch.zeros(2, 50, 3)).shape
     torch.Size([2, 4])
@@ -105,6 +107,7 @@ class SequenceClassifier(nn.Module):
         hidden_size: int,
         num_layers: int = 1,
         pooling: Pooling = "last",
+        front: Sequence[FrontConfig] = (),
         dense: Sequence[int] = (),
         dense_activation: Activation = "relu",
         dropout: float = 0.0,
@@ -113,6 +116,13 @@ class SequenceClassifier(nn.Module):
         self.statistics = Readout(pooling).statistics
         between_layers = dropout if num_layers > 1 else 0.0
         self.cell = cell
+        self.front_settings = tuple(front)
+        self.front = nn.ModuleList()  # a pool has an entry without weights, so that each layer has its index
+        for layer in front:
+            if layer.kind == "conv":
+                conv = nn.Conv1d(input_size, layer.units, layer.kernel, stride=layer.stride, dilation=layer.dilation)
+                input_size = layer.units
+            self.front.append(conv if layer.kind == "conv" else nn.Identity())
         self.recurrent = recurrent_module(cell, input_size, hidden_size, num_layers, between_layers)
         self.dropout = nn.Dropout(dropout)
         sizes = [hidden_size * Readout(pooling).parts, *dense]
@@ -129,7 +139,7 @@ class SequenceClassifier(nn.Module):
         Returns:
             float32 [B, K].
         """
-        states, _ = self.recurrent(x)
+        states, _ = self.recurrent(self._front(x))
         pooled = [_pooled(one, states) for one in self.statistics] or [states[:, -1]]
         return self._logits(torch.cat(pooled, dim=1))
 
@@ -142,9 +152,38 @@ class SequenceClassifier(nn.Module):
         Returns:
             float32 [B, T, K]; the last step equals :meth:`forward` up to rounding.
         """
-        states, _ = self.recurrent(x)
+        states, _ = self.recurrent(self._front(x))
         pooled = [_running(one, states) for one in self.statistics] or [states]
-        return self._logits(torch.cat(pooled, dim=2))
+        read_out = torch.cat(pooled, dim=2)
+        if self.front_settings:  # the latest step at each sample; zeros before the first
+            read_out = torch.cat([torch.zeros_like(read_out[:, :1]), read_out], dim=1)[:, self.steps_after(x.shape[1])]
+        return self._logits(read_out)
+
+    def _front(self, x: Tensor) -> Tensor:
+        """Outputs [B, N, R] of the front layers for features [B, T, C]."""
+        values = x.transpose(1, 2)
+        for layer, module in zip(self.front_settings, self.front, strict=True):
+            match layer.kind:
+                case "conv":
+                    reach = (layer.kernel - 1) * layer.dilation
+                    padded = nn.functional.pad(values, (reach, 0)) if layer.padding == "causal" else values
+                    values = _activated(module(padded), layer.activation)
+                case "max":
+                    values = nn.functional.max_pool1d(values, layer.kernel, layer.stride)
+                case "mean":
+                    values = nn.functional.avg_pool1d(values, layer.kernel, layer.stride)
+                case unreachable:
+                    assert_never(unreachable)
+        return values.transpose(1, 2)
+
+    def steps_after(self, samples: int) -> Tensor:
+        """Number of steps of the recurrent layers after each of so many samples, int64 [samples]."""
+        steps = torch.arange(1, samples + 1)
+        for layer in self.front_settings:
+            waits = layer.kind != "conv" or layer.padding == "valid"
+            first = (layer.kernel - 1) * (layer.dilation if layer.kind == "conv" else 1) if waits else 0
+            steps = torch.clamp((steps - 1 - first) // layer.stride + 1, min=0)
+        return steps
 
     def _logits(self, read_out: Tensor) -> Tensor:
         """Dense layers and head on float32 [..., N]."""

@@ -59,6 +59,7 @@ def constant_arrays(model: IntModel, packed: PackedModel) -> list[ConstantArray]
     """
     name, stage = model.name, model.readout.decision
     arrays = [array for index, rows in enumerate(packed.layers) for array in _of_rows(f"{name}_layer{index}", rows)]
+    arrays += [array for index, rows in packed.front.items() for array in _of_rows(f"{name}_front{index}", rows)]
     arrays += [array for index, rows in enumerate(packed.dense) for array in _of_rows(f"{name}_dense{index}", rows)]
     arrays += _of_rows(f"{name}_head", packed.head)
     if model.number_format.pool_reciprocals:
@@ -71,7 +72,7 @@ def constant_arrays(model: IntModel, packed: PackedModel) -> list[ConstantArray]
 
 
 def _words(numbers: Iterable[int]) -> bytes:
-    return b"".join(struct.pack("<H", number) for number in numbers)
+    return b"".join(struct.pack("<H", number % 2**16) for number in numbers)
 
 
 def sizes_crc(model_numbers: Sequence[int], arrays: Sequence[ConstantArray]) -> int:
@@ -91,7 +92,8 @@ def constants_crc(
 
     Args:
         model: integer model.
-        layer_numbers: numbers of ``es_layer_t``, in their order, for each layer and each dense layer.
+        layer_numbers: numbers of ``es_layer_t``, in their order, for each layer and each dense layer, then those of
+            ``es_front_t`` and the pad for each front layer.
         digest: SHA-256 of the model, hexadecimal.
         arrays: its large tables.
     """

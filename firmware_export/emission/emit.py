@@ -10,6 +10,7 @@ from typing import Any
 
 from edge_seq.ir.c_names import why_reserved
 from edge_seq.ir.contract import Preprocessing, contract_to_dict
+from edge_seq.ir.front import Conv, settings_of
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
@@ -20,7 +21,15 @@ from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
 from firmware_export.emission.constants import constant_arrays, constants_crc, list_crc, sizes_crc
 from firmware_export.emission.golden import GoldenVectors
-from firmware_export.emission.layout import PackedModel, PackedRows, last_column_stands_alone, pack_model
+from firmware_export.emission.layout import (
+    PackedModel,
+    PackedRows,
+    front_numbers,
+    front_pad,
+    front_step,
+    last_column_stands_alone,
+    pack_model,
+)
 from firmware_export.emission.tanh_source import TABLE_BYTES
 
 RUNTIME_FOLDER = Path(__file__).parents[1] / "runtime"
@@ -51,10 +60,11 @@ class _Sizes:
     dense_words: int
     num_classes: int
     decision_words: int
+    front_words: int
 
     @property
     def state_words(self) -> int:
-        return sum(self.layer_state_words)
+        return self.front_words + sum(self.layer_state_words)
 
     @property
     def saved_words32(self) -> int:
@@ -85,6 +95,10 @@ def _sizes(model: IntModel) -> _Sizes:
         dense_words=dense_words,
         pool_words=pool_words,
         num_classes=model.num_classes,
+        front_words=sum(
+            one["slots"] * one["in_words"] + one["out_words"]
+            for one in (front_numbers(model, index) for index in range(len(model.front)))
+        ),
         decision_words=0 if stage is None else model.num_classes + DECISION_CODES + by_distance,
     )
 
@@ -151,11 +165,12 @@ def _packed_arrays(packed: PackedRows, prefix: str, what: str) -> str:
 
 def _layer_numbers(model: IntModel, sizes: _Sizes, index: int) -> dict[str, int]:
     """Numbers of ``es_layer_t`` by field, in the order of their checksum."""
-    alone = not index and last_column_stands_alone(model.layers[index], model.input_size)
+    sees_features = index == 0 and not model.front
+    alone = sees_features and last_column_stands_alone(model.layers[index], model.input_size)
     return {
         "hidden_size": model.hidden_sizes[index],
-        "wide_pairs": 0 if index else sizes.feature_words // 2 - alone,
-        "below_quads": padded(model.hidden_sizes[index - 1]) // QUAD if index else 0,
+        "wide_pairs": sizes.feature_words // 2 - alone if sees_features else 0,
+        "below_quads": 0 if sees_features else padded(model.layer_inputs[index]) // QUAD,
         "own_quads": padded(model.hidden_sizes[index]) // QUAD,
         "state_words": sizes.layer_state_words[index],
         "cell_frac_bits": model.number_format.cell_frac_bits[index],
@@ -200,7 +215,24 @@ def _dense_fields(model: IntModel, index: int) -> dict[str, str]:
 
 def _chain_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
     """Numbers of ``es_chain_t`` by field, in the order of their checksum; empty without a chain."""
-    return {"num_dense": len(model.dense), "dense_words": sizes.dense_words} if model.dense else {}
+    if not model.dense and not model.front:
+        return {}
+    return {
+        "num_dense": len(model.dense),
+        "dense_words": sizes.dense_words,
+        "num_front": len(model.front),
+        "front_words": sizes.front_words,
+        "num_behind": len(model.layers) if model.front else 0,
+    }
+
+
+def _front_fields(model: IntModel, index: int) -> dict[str, str]:
+    layer, prefix = model.front[index], f"{model.name}_front{index}"
+    fields = {"step": front_step(model, index)}
+    if isinstance(layer, Conv):
+        fields |= {"blocks": f"{prefix}_blocks", "weights": f"{prefix}_weights"}
+        fields["pad"] = f"{model.name}_front_pad" if layer.pad else "NULL"
+    return fields | _unsigned(front_numbers(model, index))
 
 
 def _unsigned(numbers: Mapping[str, int]) -> dict[str, str]:
@@ -214,7 +246,7 @@ def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
     return {
         "num_channels": model.input_size,
         "num_classes": model.num_classes,
-        "num_layers": len(model.layers),
+        "num_layers": 0 if model.front else len(model.layers),
         "window_length": contract.window_length,
         "label_every_step": int(readout.label_every == "sample"),
         "carry": int(readout.at_window_end == "carry"),
@@ -241,7 +273,7 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "abi": "ES_ABI",
         **numbers,
         "preprocess": _PREPROCESS[contract.preprocessing.step],
-        "pool": "es_pool_dense" if model.dense else f"es_pool_{readout.pooling}",
+        "pool": "es_pool_dense" if model.dense else _pool_of(model),
         "input_shift": f"{name}_input_shift",
         "layers": f"{name}_layers",
         "head_blocks": f"{name}_head_blocks",
@@ -250,7 +282,7 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
         **(staged if readout.decision is not None else {}),
-        **({"chain": f"&{name}_chain"} if model.dense else {}),
+        **({"chain": f"&{name}_chain"} if model.dense or model.front else {}),
     }
 
 
@@ -262,6 +294,7 @@ def _constants_text(model: IntModel, sizes: _Sizes, packed: PackedModel, digest:
     ]
     layers = [list(_layer_numbers(model, sizes, index).values()) for index in range(len(model.layers))]
     layers += [list(_dense_numbers(model, index).values()) for index in range(len(model.dense))]
+    layers += [[*front_numbers(model, index).values(), *front_pad(model, index)] for index in range(len(model.front))]
     numbers = [*_model_numbers(model, sizes).values(), *_chain_numbers(model, sizes).values()]
     fields = {
         "model": f"&{name}_model",
@@ -278,20 +311,32 @@ def _constants_text(model: IntModel, sizes: _Sizes, packed: PackedModel, digest:
     )
 
 
+def _pool_of(model: IntModel) -> str:
+    """The function that pools what the head or the first dense layer sees."""
+    return "es_pool_front" if model.front else f"es_pool_{model.readout.pooling}"
+
+
 def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
     """The layers around the recurrent ones."""
-    if not model.dense:
+    if not model.dense and not model.front:
         return []
-    name = model.name
-    dense = [_dense_fields(model, index) for index in range(len(model.dense))]
+    name, parts = model.name, []
+    if model.dense:
+        dense = [_dense_fields(model, index) for index in range(len(model.dense))]
+        parts += [ctext.struct_array("es_layer_t", f"{name}_dense", dense, shape="dense layers"), "\n"]
+    if model.front:
+        front = [_front_fields(model, index) for index in range(len(model.front))]
+        if pad := front_pad(model, 0):
+            parts.append(ctext.array("int16_t", f"{name}_front_pad", pad, shape="samples before the window"))
+        parts += [ctext.struct_array("es_front_t", f"{name}_front", front, shape="front layers"), "\n"]
     fields = {
-        "pool": f"es_pool_{model.readout.pooling}",
-        "dense": f"{name}_dense",
+        "pool": _pool_of(model),
+        "dense": f"{name}_dense" if model.dense else "NULL",
+        "front": f"{name}_front" if model.front else "NULL",
         **_unsigned(_chain_numbers(model, sizes)),
     }
     return [
-        ctext.struct_array("es_layer_t", f"{name}_dense", dense, shape="dense layers"),
-        "\n",
+        *parts,
         ctext.struct("es_chain_t", f"{name}_chain", fields, public=False),
         "\n",
     ]
@@ -364,6 +409,9 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: s
     parts += [
         _packed_arrays(rows, f"{name}_layer{index}", f"layer {index}, {kind_of(model.layers[index]).name}")
         for index, rows in enumerate(packed.layers)
+    ]
+    parts += [
+        _packed_arrays(rows, f"{name}_front{index}", f"front layer {index}") for index, rows in packed.front.items()
     ]
     parts += [
         _packed_arrays(rows, f"{name}_dense{index}", f"dense layer {index}") for index, rows in enumerate(packed.dense)
@@ -464,6 +512,7 @@ def _manifest(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) 
         "cells": [kind_of(cell).name for cell in model.layers],
         "hidden_sizes": list(model.hidden_sizes),
         **({"dense": dense} if dense else {}),
+        **({"front": [settings_of(layer) for layer in model.front]} if model.front else {}),
         "labels": list(model.labels),
         "contract": contract_to_dict(model.contract),
         "readout": readout_to_dict(model.readout),

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.reference_int import NO_LABEL, begin_window, reset_state, saved_states, step
-from edge_seq.ir.kinds import kind_of
+from edge_seq.backends.reference_int import NO_LABEL, begin_window, reset_state, state_words, step
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.support.errors import ExportError
 
@@ -68,12 +67,7 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
     logits, labels, decisions = [], [], []
     for t in range(num_steps):
         state, values = step(carrying, counts[:, t], state)
-        words = [
-            array
-            for cell, layer in zip(model.layers, state.layers, strict=True)
-            for array in saved_states(kind_of(cell), layer).values()
-        ]
-        rows = np.ascontiguousarray(np.concatenate(words, axis=1).astype("<i2"))
+        rows = np.ascontiguousarray(np.concatenate(state_words(model, state), axis=1).astype("<i2"))
         crc[:, t] = [zlib.crc32(row.tobytes()) for row in rows]
         if values["label"][0, 0] != NO_LABEL:
             logits.append(values["logits"])

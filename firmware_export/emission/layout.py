@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edge_seq.arithmetic.fixed_point import mean_reciprocal
+from edge_seq.ir.front import Conv, TimePool
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import QUAD, IntRows, effective_weights
@@ -147,16 +149,17 @@ def pack_layer(cell: Layer[IntRows]) -> PackedRows:
 
 @dataclass(frozen=True)
 class PackedModel:
-    """Packed rows of the layers, the dense layers and the head."""
+    """Packed rows of the layers, the dense layers and the head, and of the convolutions by the index of their layer."""
 
     layers: tuple[PackedRows, ...]
     dense: tuple[PackedRows, ...]
     head: PackedRows
+    front: dict[int, PackedRows]
 
     @property
     def num_bytes(self) -> int:
         """Size in flash, bytes."""
-        return sum(rows.num_bytes for rows in (*self.layers, *self.dense, self.head))
+        return sum(rows.num_bytes for rows in (*self.front.values(), *self.layers, *self.dense, self.head))
 
 
 def pack_model(model: IntModel) -> PackedModel:
@@ -165,4 +168,60 @@ def pack_model(model: IntModel) -> PackedModel:
         layers=tuple(pack_layer(layer) for layer in model.layers),
         dense=tuple(pack_consecutive(layer.rows) for layer in model.dense),
         head=pack_consecutive(model.head),
+        front={i: _pack_conv(layer) for i, layer in enumerate(model.front) if isinstance(layer, Conv)},
     )
+
+
+def _pack_conv(layer: Conv[IntRows]) -> PackedRows:
+    """Pack as consecutive rows; the features of each input are padded to even."""
+    wide = layer.rows.wide
+    if not wide.shape[1]:
+        return pack_consecutive(layer.rows)
+    inputs = wide.reshape(len(wide), layer.kernel, -1)
+    even = np.pad(inputs, ((0, 0), (0, 0), (0, inputs.shape[2] % 2)))
+    return pack_consecutive(replace(layer.rows, wide=even.reshape(len(wide), -1)))
+
+
+def front_step(model: IntModel, index: int) -> str:
+    """Name of the runtime's function of a front layer."""
+    layer = model.front[index]
+    match layer:
+        case Conv():
+            return f"es_conv_{'' if index else 'features_'}{layer.activation}_step"
+        case TimePool():
+            return f"es_time_{layer.statistic}_step"
+        case unreachable:
+            assert_never(unreachable)
+
+
+def front_numbers(model: IntModel, index: int) -> dict[str, int]:
+    """Numbers of ``es_front_t`` by field, in the order of their checksum."""
+    layer, inputs, units = model.front[index], model.front_inputs[index], model.front_sizes[index]
+    match layer:
+        case Conv():
+            taps, dilation, reciprocal = layer.kernel, layer.dilation, 0
+        case TimePool():
+            taps, dilation = layer.size, 1
+            reciprocal = mean_reciprocal(layer.size)[0] if layer.statistic == "mean" else 0
+        case unreachable:
+            assert_never(unreachable)
+    return {
+        "units": units,
+        "inputs": inputs,
+        "in_words": -(-inputs // QUAD) * QUAD if index else inputs + inputs % 2,
+        "out_words": -(-units // QUAD) * QUAD,
+        "slots": layer.reach + 1,
+        "taps": taps,
+        "dilation": dilation,
+        "stride": layer.stride,
+        "first": layer.first,
+        "reciprocal": reciprocal,
+    }
+
+
+def front_pad(model: IntModel, index: int) -> list[int]:
+    """What stands for samples before the window in a layer that sees features, padded to even; empty for zeros."""
+    layer = model.front[index]
+    if not isinstance(layer, Conv) or not layer.pad:
+        return []
+    return [*layer.pad, *[0] * (len(layer.pad) % 2)]

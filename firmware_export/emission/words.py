@@ -27,6 +27,9 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
         position += size if width is None else width
 
     take("features", model.input_size)
+    for index, (layer, units, size) in enumerate(zip(model.front, model.front_inputs, model.front_sizes, strict=True)):
+        position += (layer.reach + 1) * (padded(units) if index else units + units % 2)  # the ring is not compared
+        take(f"front{index}", size, padded(size))
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
         kind = kind_of(cell)
         for state in kind.saved:

@@ -68,7 +68,7 @@ def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
     thumb_bit = 1 if elf.machine == "EM_ARM" else 0
     found = set()
     for name in names:
-        for part in ("model", "layers", "chain", "dense"):
+        for part in ("model", "layers", "chain", "dense", "front"):
             symbol = elf.by_name.get(f"{name}_{part}")
             if symbol is None:
                 continue  # a model without a chain

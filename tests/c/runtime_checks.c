@@ -244,7 +244,8 @@ static void check_bad_states(unsigned index)
     const size_t pool_at = 12u + 4u * (size_t)model->memory_words;
     const size_t stage_at = pool_at + 4u * (size_t)model->pool_words;
     const size_t codes_at = stage_at + 4u * (size_t)model->num_classes;
-    const size_t states_at = stage_at + 4u * (size_t)model->decision_words;
+    const size_t front_at = stage_at + 4u * (size_t)model->decision_words;
+    const size_t states_at = front_at + (model->chain != NULL ? 2u * (size_t)model->chain->front_words : 0u);
     uint8_t *const good = (uint8_t *)malloc(size);
     uint8_t *const bad = (uint8_t *)malloc(size);
     void *memory;
@@ -279,7 +280,7 @@ static void check_bad_states(unsigned index)
         WITH(put(bad + 12, 0u - ((uint32_t)1 << model->memory_bits) - 1u, 4));
     }
     if (model->pool_words) { /* a sum beyond step * 2^15 */
-        const unsigned units = 4u * model->layers[model->num_layers - 1u].own_quads;
+        const unsigned units = 4u * model->layers[es_num_layers(model) - 1u].own_quads;
         const uint32_t limit = 32768u * (good[8] + 256u * good[9]);
         WITH(put(bad + pool_at, limit + 1u, 4));
         WITH(put(bad + pool_at, 0u - limit - 1u, 4));
@@ -287,7 +288,7 @@ static void check_bad_states(unsigned index)
             WITH(put(bad + stage_at - 4u * units, 32768u, 4));
             WITH(put(bad + stage_at - 4u * units, 0u - 32769u, 4));
         }
-        if (model->layers[model->num_layers - 1u].hidden_size % 4 != 0) {
+        if (model->layers[es_num_layers(model) - 1u].hidden_size % 4 != 0) {
             WITH(put(bad + stage_at - 4, 1, 4)); /* padding */
         }
     }
@@ -302,6 +303,17 @@ static void check_bad_states(unsigned index)
         if (model->decision->distance != NULL) {
             WITH(put(bad + codes_at + 16, 262145u, 4));
             WITH(put(bad + codes_at + 16, 0u - 262145u, 4));
+        }
+    }
+    if (states_at > front_at) { /* the first front layer's ring and output */
+        const es_front_t *const front = model->chain->front;
+        const size_t output_at = front_at + 2u * (size_t)front->slots * front->in_words;
+        if (front->in_words > front->inputs) {
+            WITH(put(bad + output_at - 2u, 1, 2)); /* padding of features */
+        }
+        WITH(put(bad + output_at + 4, 129, 2));
+        if (front->out_words > front->units) {
+            WITH(put(bad + output_at + 2u * front->units, 1, 2));
         }
     }
     if (model->layers[0].hidden_size > 2) { /* unit 2 is coarse */

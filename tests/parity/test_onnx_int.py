@@ -19,6 +19,7 @@ from edge_seq.backends.onnx.run import initial_states, open_onnx, run_steps_onnx
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.reference_int import State, reset_state, run_reference, step
 from edge_seq.backends.trace import trace_names
+from edge_seq.ir.front import outputs_of
 from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import effective_weights, padded
@@ -102,6 +103,13 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
         "pool_sum": state.pool_sum[:, : model.hidden_sizes[-1]],
         "pool_max": state.pool_max[:, : model.hidden_sizes[-1]],
     }
+    number = state.step_in_window
+    for index, (one, front) in enumerate(zip(model.front, state.front, strict=True)):
+        units, slots = model.front_inputs[index], one.reach + 1
+        inputs = [front.ring[:, (number - age - 1) % slots, :units] for age in range(slots - 1, -1, -1)]
+        values[f"front{index}.ring"] = np.concatenate(inputs, axis=1)  # the oldest first
+        values[f"front{index}.output"] = front.output[:, : model.front_sizes[index]]
+        number = outputs_of(one, number)
     for index, (cell, layer) in enumerate(zip(model.layers, state.layers, strict=True)):
         size = model.hidden_sizes[index]
         values[f"layer{index}.operands"] = layer.operands[:, :size]

@@ -17,7 +17,17 @@ from edge_seq.ir.model import IntModel, Readout
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import pool_reciprocals, verify
 from tests.spec_oracle import TABLE, OutOfRangeError, arg, mulw, run_oracle, s16, sig, tanh
-from tests.zoo import CELLS, Spec, awkward_specs, extreme_counts, extreme_model, quantized_model, random_counts, spec
+from tests.zoo import (
+    CELLS,
+    Spec,
+    awkward_specs,
+    extreme_counts,
+    extreme_model,
+    quantized_model,
+    random_counts,
+    random_front_chain,
+    spec,
+)
 
 HIDDEN_SIZES = ((1,), (3,), (5,), (33,), (3, 5), (1, 3, 5))
 READOUTS = tuple(
@@ -96,6 +106,11 @@ def test_every_readout_with_every_preprocessing(
 def test_the_zoo(cell: str, name: str) -> None:
     shape = awkward_specs(cell)[name]
     check(replace(shape, window_length=min(shape.window_length, 9)), seed=7, extreme=1)
+
+
+@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 60))])
+def test_random_front_layers(seed: int) -> None:
+    check(random_front_chain(seed), seed=seed, extreme=2)
 
 
 @pytest.mark.parametrize("gravity_shift", range(1, 13))

@@ -45,6 +45,7 @@ def _result(config: TrainingConfig) -> TrainingResult:
         hidden_size=config.hidden_size,
         num_layers=config.num_layers,
         pooling=config.pooling,
+        front=config.front,
         dense=config.dense,
         dense_activation=config.dense_activation,
     )
@@ -75,6 +76,18 @@ def test_logits_with_the_largest_states_and_dense_layers_equal_torch(
     require_equal(TrainingConfig(cell="gru", hidden_size=5, pooling=pooling, dense=dense, dense_activation=activation))
 
 
+@pytest.mark.parametrize("padding", ["causal", "valid"])
+@pytest.mark.parametrize("label_every", ["window", "sample"])
+def test_logits_with_front_layers_equal_torch(padding: str, label_every: str) -> None:
+    front = (
+        {"units": 6, "kernel": 2, "dilation": 2, "padding": padding, "activation": "tanh"},
+        {"kind": "max", "kernel": 2},
+        {"units": 5, "kernel": 2, "stride": 2, "padding": padding},
+        {"kind": "mean", "kernel": 1},
+    )
+    require_equal(TrainingConfig(cell="lstm", hidden_size=5, front=front, label_every=label_every))
+
+
 def require_equal(config: TrainingConfig) -> None:
     """The float reference gives torch's logits at every step."""
     result = _result(config)
@@ -87,7 +100,7 @@ def require_equal(config: TrainingConfig) -> None:
     with torch.no_grad():
         steps = classifier_of(result).forward_steps(features).numpy()
     np.testing.assert_allclose(logits, steps, atol=2e-5)
-    assert model.readout == Readout(config.pooling, "window", "reset")
+    assert model.readout == Readout(config.pooling, config.label_every, "reset")
     assert model.dense_sizes == config.dense
 
 

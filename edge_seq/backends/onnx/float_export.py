@@ -14,12 +14,14 @@ The input is raw counts; preprocessing and normalisation are in the graph. There
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
+from edge_seq.backends.onnx.front import Steps, front_states, reduced, step_front
 from edge_seq.backends.onnx.graph import (
     BATCH,
     FLOAT,
@@ -41,12 +43,14 @@ from edge_seq.backends.onnx.window import (
     begin_again,
     count_sample,
     label_of,
+    moment_of,
     where_due,
     window_states,
 )
-from edge_seq.ir.kind_names import Activation
+from edge_seq.ir.front import Conv, FrontLayer, TimePool
+from edge_seq.ir.kind_names import Activation, Statistic
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of
-from edge_seq.ir.model import FloatModel, Statistic
+from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 
@@ -115,7 +119,8 @@ def float_states(model: FloatModel) -> tuple[Port, ...]:
         for index, cell in enumerate(model.layers)
         for name in _states(cell)
     ]
-    return (*preprocess_states(model.contract), *layers, *window_states(model, FLOAT))
+    around = preprocess_states(model.contract), front_states(model, FLOAT)
+    return (*around[0], *around[1], *layers, *window_states(model, FLOAT))
 
 
 def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
@@ -207,11 +212,15 @@ def _logits(graph: Graph, model: FloatModel, state: str) -> str:
     """Dense layers and head: what is read out [..., N] to logits [..., K]."""
     for index, layer in enumerate(model.dense):
         sums = _affine(graph, layer.rows, state, f"dense{index}")
-        state = sums if layer.activation == "none" else graph.add(_NODES[layer.activation], sums)
+        state = _activated(graph, sums, layer.activation)
     return _affine(graph, model.head, state, "head")
 
 
 _NODES: dict[Activation, str] = {"relu": "Relu", "tanh": "Tanh"}
+
+
+def _activated(graph: Graph, sums: str, activation: Activation) -> str:
+    return sums if activation == "none" else graph.add(_NODES[activation], sums)
 
 
 def _affine(graph: Graph, rows: FloatRows, value: str, name: str) -> str:
@@ -265,16 +274,71 @@ def _running_mean(graph: Graph, outputs: str) -> str:
     return graph.add("Div", sums, column)
 
 
+def _front(graph: Graph, model: FloatModel, normalised: str) -> str:
+    """Front layers of a window: [batch, time, C] to [steps, batch, R]."""
+    value = graph.add("Transpose", normalised, perm=[0, 2, 1])
+    for index, (layer, units) in enumerate(zip(model.front, model.front_inputs, strict=True)):
+        match layer:
+            case Conv():
+                shape = (len(layer.rows.bias), layer.kernel, units)
+                weights = layer.rows.weight_input.reshape(shape).transpose(0, 2, 1)
+                sums = graph.add(
+                    "Conv",
+                    value,
+                    graph.constant(weights, f"front{index}.weights"),
+                    graph.constant(layer.rows.bias, f"front{index}.bias"),
+                    dilations=[layer.dilation],
+                    strides=[layer.stride],
+                    pads=[layer.reach - layer.first, 0],
+                )
+                value = _activated(graph, sums, layer.activation)
+            case TimePool():
+                op = "MaxPool" if layer.statistic == "max" else "AveragePool"
+                value = graph.add(op, value, kernel_shape=[layer.size], strides=[layer.stride])
+            case unreachable:
+                assert_never(unreachable)
+    return graph.add("Transpose", value, perm=[2, 0, 1])
+
+
+def _front_output(graph: Graph, index: int, layer: FrontLayer[FloatRows], seen: str) -> str:
+    """Output [batch, R] of a front layer for the inputs that it sees, [batch, n I]."""
+    match layer:
+        case Conv():
+            return _activated(graph, _affine(graph, layer.rows, seen, f"front{index}"), layer.activation)
+        case TimePool():
+            return reduced(graph, _REDUCTIONS[layer.statistic], layer, seen)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _held(graph: Graph, model: FloatModel, values: str, counts: str) -> str:
+    """Values [batch, steps, N] at each sample: the latest one, zero before the first."""
+    one = graph.scalar(1, np.int64)
+    time = graph.add("Squeeze", graph.add("Shape", counts, start=1, end=2), graph.axes(0))
+    number = graph.add("Range", one, graph.add("Add", time, one), one)
+    for layer in model.front:
+        stride = graph.scalar(layer.stride, np.int64)
+        reached = graph.add("Add", number, graph.scalar(layer.stride - 1 - layer.first, np.int64))
+        number = graph.add("Div", graph.add("Max", reached, graph.scalar(0, np.int64)), stride)
+    first = graph.add("Slice", values, graph.axes(0), graph.axes(1), graph.axes(1))
+    nothing = graph.add("Mul", first, graph.scalar(0, np.float32))
+    return graph.add("Gather", graph.add("Concat", nothing, values, axis=1), number, axis=1)
+
+
 def _window_model(model: FloatModel) -> onnx.ModelProto:
     graph = Graph()
     counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.contract.window_length, model.input_size))
     features = preprocess_window(graph, graph.int32(counts.name), model.contract)
-    sequence = graph.add("Transpose", _normalise(graph, model, features), perm=[1, 0, 2])
+    normalised = _normalise(graph, model, features)
+    sequence = _front(graph, model, normalised) if model.front else graph.add("Transpose", normalised, perm=[1, 0, 2])
     last = ""
     for index, cell in enumerate(model.layers):
         outputs, (last, *_) = _recurrent(graph, cell, index, sequence, ())
         sequence = graph.add("Squeeze", outputs, graph.axes(1))
-    logits = graph.rename(_logits(graph, model, _pooled(graph, model, sequence, last)), LOGITS)
+    read_out = _pooled(graph, model, sequence, last)
+    if model.front and model.readout.label_every == "sample":
+        read_out = _held(graph, model, read_out, counts.name)
+    logits = graph.rename(_logits(graph, model, read_out), LOGITS)
     graph.add("Softmax", logits, axis=-1, name=PROBABILITIES)
     graph.add("ArgMax", logits, axis=-1, keepdims=0, name=LABEL)
     of_label = (BATCH, model.contract.window_length) if model.readout.label_every == "sample" else (BATCH,)
@@ -292,22 +356,37 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
     feature, after = preprocess_step(graph, graph.int32(counts.name), states, model.contract.preprocessing)
     below = _normalise(graph, model, feature)
     first = graph.axes(0)
+    steps: Steps | None = None
+    if model.front:
+        count = graph.add("Add", states[STEP_IN_WINDOW], graph.scalar(1))
+        output = partial(_front_output, graph)
+        below, steps, front_after = step_front(graph, model, below, count, states, output)
+        after |= front_after
     for index, cell in enumerate(model.layers):
         names = [port.name for port in ports if port.name.startswith(f"layer{index}.")]
         start = tuple(graph.add("Unsqueeze", states[name], first) for name in names)
         _, last = _recurrent(graph, cell, index, graph.add("Unsqueeze", below, first), start)
-        after |= {name: graph.add("Squeeze", value, first) for name, value in zip(names, last, strict=True)}
+        layer_after = {name: graph.add("Squeeze", value, first) for name, value in zip(names, last, strict=True)}
+        if steps is not None:
+            layer_after = {name: steps.kept(graph, value, states[name]) for name, value in layer_after.items()}
+        after |= layer_after
         below = after[f"layer{index}.{HIDDEN}"]
 
-    moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+    if steps is None:
+        moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+    else:
+        moment = moment_of(graph, model, steps, count)
     after[STEP_IN_WINDOW] = moment.count
     pooled = []
     for statistic in model.readout.statistics:
         pool = POOLS[statistic]
-        after[pool] = add_to_pool(graph, statistic, states[pool], below, moment)
+        after[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, states[pool], below, moment), states[pool])
         pooled.append(after[pool])
         if statistic == "mean":
-            pooled[-1] = graph.add("Div", after[pool], graph.add("Cast", moment.count, to=FLOAT))
+            steps_so_far = graph.add("Cast", moment.steps.number, to=FLOAT)
+            if steps is not None:  # before the first step the sum is 0
+                steps_so_far = graph.add("Max", steps_so_far, graph.scalar(1, np.float32))
+            pooled[-1] = graph.add("Div", after[pool], steps_so_far)
     below = side_by_side(graph, pooled or [below], axis=1)
     computed = _logits(graph, model, below)
     nothing = graph.scalar(0, np.float32)

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS, INT16_MAX
+from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS, INT16_MAX, mean_reciprocal
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.backends.onnx import fixed_point as fixed
+from edge_seq.backends.onnx.front import reduced
 from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
+from edge_seq.ir.front import Conv, FrontLayer, TimePool
+from edge_seq.ir.kind_names import Activation
 from edge_seq.ir.kinds import (
     Dense,
     FastGrnn,
@@ -105,7 +108,29 @@ def _shift_units(graph: Graph, value: str, bits: NDArray[np.integer[Any]], round
 def step_dense(graph: Graph, layer: Dense[IntRows], seen: str, inputs: int, parts: int, name: str) -> str:
     """Append a dense layer (SPEC.md, section 8): its operands int32 [batch, R] for operands int32 [batch, inputs]."""
     result = scaled_rows(graph, (layer.rows,), seen, inputs, 0, name, parts=parts)
-    match layer.activation:
+    return _activate(graph, result, layer.activation, len(layer.rows.bias), name)
+
+
+def front_output(graph: Graph, layer: FrontLayer[IntRows], seen: str, units: int, name: str) -> str:
+    """Append a front layer (SPEC.md, section 6): its operands int32 [batch, R] for the inputs that it sees, the oldest
+    first, int32 [batch, n units]."""
+    match layer:
+        case Conv():
+            result = scaled_rows(graph, (layer.rows,), seen, layer.kernel * units, 0, name, parts=layer.kernel)
+            return _activate(graph, result, layer.activation, len(layer.rows.bias), name)
+        case TimePool():
+            if layer.statistic == "max":
+                return reduced(graph, "ReduceMax", layer, seen)
+            reciprocal, shift = mean_reciprocal(layer.size)
+            total = graph.add("Mul", reduced(graph, "ReduceSum", layer, seen), graph.scalar(4))
+            return fixed.rounding_shift(graph, fixed.mulw(graph, total, graph.scalar(reciprocal)), shift)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _activate(graph: Graph, result: str, activation: Activation, size: int, name: str) -> str:
+    """Operands int32 [batch, R] of results."""
+    match activation:
         case "relu":
             activated = graph.add("Clip", result, graph.scalar(0), graph.scalar(INT16_MAX))
         case "tanh":
@@ -114,7 +139,7 @@ def step_dense(graph: Graph, layer: Dense[IntRows], seen: str, inputs: int, part
             activated = fixed.saturate16(graph, result)
         case unreachable:
             assert_never(unreachable)
-    return _to_operands(graph, activated, len(layer.rows.bias), name)
+    return _to_operands(graph, activated, size, name)
 
 
 Traced = dict[str, tuple[str, int]]  # value and width, by name

@@ -17,12 +17,14 @@ window form starts the stage from a reset, like everything in it; the step form 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
 
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.decision import Decided, decide, decision_states
+from edge_seq.backends.onnx.front import Steps, front_states, step_front
 from edge_seq.backends.onnx.graph import (
     BATCH,
     INT16,
@@ -36,7 +38,16 @@ from edge_seq.backends.onnx.graph import (
     side_by_side,
     to_model,
 )
-from edge_seq.backends.onnx.int_cells import cell_states, scaled_rows, step_cell, step_dense
+from edge_seq.backends.onnx.int_cells import (
+    CELL,
+    HIDDEN,
+    OPERANDS,
+    cell_states,
+    front_output,
+    scaled_rows,
+    step_cell,
+    step_dense,
+)
 from edge_seq.backends.onnx.metadata import COUNTS, DECISION, LABEL, LOGITS, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step
 from edge_seq.backends.onnx.window import (
@@ -46,9 +57,11 @@ from edge_seq.backends.onnx.window import (
     begin_again,
     count_sample,
     label_of,
+    moment_of,
     where_due,
     window_states,
 )
+from edge_seq.ir.front import Conv, FrontLayer
 from edge_seq.ir.model import POOLED_NAMES, IntModel
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
@@ -64,7 +77,8 @@ def int_states(model: IntModel) -> tuple[Port, ...]:
 def _window_states(model: IntModel) -> tuple[Port, ...]:
     """States that a window's end may reset."""
     layers = [port for index, cell in enumerate(model.layers) for port in cell_states(cell, index)]
-    return (*preprocess_states(model.contract), *layers, *window_states(model, INT32))
+    around = preprocess_states(model.contract), front_states(model, INT32)
+    return (*around[0], *around[1], *layers, *window_states(model, INT32))
 
 
 @dataclass(frozen=True)
@@ -101,7 +115,8 @@ def _features(graph: Graph, model: IntModel, counts: str, states: dict[str, str]
 def _mean(graph: Graph, model: IntModel, pool_sum: str, count: str) -> str:
     """rshift(mulw(4 S, R), floor(log2 t)), with R and the shift for each stream's count t, or for T only."""
     each = model.readout.label_every == "sample"
-    counts = range(1, model.contract.window_length + 1) if each else (model.contract.window_length,)
+    longest = model.steps_after(model.contract.window_length)
+    counts = range(1, longest + 1) if each else (longest,)
     bits = np.array([t.bit_length() - 1 for t in counts])
     shifts = fixed.Shifts.of(bits, bits > 0)
     tables = {"reciprocal": np.array(model.number_format.pool_reciprocals, dtype=np.int32), **vars(shifts)}
@@ -113,25 +128,61 @@ def _mean(graph: Graph, model: IntModel, pool_sum: str, count: str) -> str:
     return fixed.shift_by(graph, scaled, names["half"], names["low_bits"], names["divisor"])
 
 
+def _front(
+    graph: Graph, model: IntModel, features: str, count: str, states: dict[str, str]
+) -> tuple[str, Steps, dict[str, str]]:
+    """Append the front layers; see :func:`edge_seq.backends.onnx.front.step_front`."""
+
+    def output(index: int, layer: FrontLayer[Any], seen: str) -> str:
+        return front_output(graph, layer, seen, model.front_inputs[index], f"front{index}")
+
+    first = model.front[0]
+    return step_front(graph, model, features, count, states, output, first.pad if isinstance(first, Conv) else ())
+
+
+def _at_steps(graph: Graph, steps: Steps, index: int, name: str, value: str, states: dict[str, str]) -> str:
+    """A traced value of a layer: a state stays as it was where the layer does not run, a gate is zero."""
+    if name in (HIDDEN, CELL):
+        state = f"layer{index}.{name}"
+        return steps.kept(graph, value, states.get(state, states[f"layer{index}.{OPERANDS}"]))
+    return steps.kept(graph, value, graph.scalar(0))
+
+
 def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *, trace: bool = False) -> _Step:
     """Append one step (SPEC.md, section 7) for int16 [batch, C] counts and the states by name."""
     below, after = _features(graph, model, counts, states)
     width = model.input_size
     traced = {"features": (below, width)}
+    steps: Steps | None = None
+    if model.front:
+        count = graph.add("Add", states[STEP_IN_WINDOW], graph.scalar(1))
+        below, steps, front_after = _front(graph, model, below, count, states)
+        after |= front_after
+        width = model.front_sizes[-1]
+        traced |= {f"front{i}": (after[f"front{i}.output"], size) for i, size in enumerate(model.front_sizes)}
     for index, cell in enumerate(model.layers):
         cell_frac_bits = model.number_format.cell_frac_bits[index]
         below, layer_after, values = step_cell(graph, cell, index, (below, width), states, cell_frac_bits)
         width = model.hidden_sizes[index]
+        if steps is not None:
+            values = {
+                name: (_at_steps(graph, steps, index, name, value, states), n) for name, (value, n) in values.items()
+            }
+            layer_after = {name: steps.kept(graph, value, states[name]) for name, value in layer_after.items()}
+            below = layer_after[f"layer{index}.{OPERANDS}"]
         after |= layer_after
         traced |= {f"layer{index}.{name}": value for name, value in values.items()}
 
-    moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+    if steps is None:
+        moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+    else:
+        moment = moment_of(graph, model, steps, count)
     after[STEP_IN_WINDOW] = moment.count
     pooled = []
     for statistic in model.readout.statistics:
         pool, name = POOLS[statistic], POOLED_NAMES[statistic]
-        after[pool] = add_to_pool(graph, statistic, states[pool], below, moment)
-        pooled.append(_mean(graph, model, after[pool], moment.count) if statistic == "mean" else after[pool])
+        after[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, states[pool], below, moment), states[pool])
+        pooled.append(_mean(graph, model, after[pool], moment.steps.number) if statistic == "mean" else after[pool])
         if trace:
             traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
     parts = len(pooled) or 1

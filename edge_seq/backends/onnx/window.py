@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import assert_never
 
+from edge_seq.backends.onnx.front import Steps
 from edge_seq.backends.onnx.graph import BATCH, BOOL, FLOAT, INT32, Graph, Port
-from edge_seq.ir.model import FloatModel, IntModel, Statistic
+from edge_seq.ir.kind_names import Statistic
+from edge_seq.ir.model import FloatModel, IntModel
 
 STEP_IN_WINDOW = "step_in_window"
 POOLS: dict[Statistic, str] = {"mean": "pool_sum", "max": "pool_max"}  # states by what is made of them
@@ -36,16 +38,24 @@ class Moment:
     Attributes:
         count: samples since the window began, this one included, int32 [batch, 1].
         ends: true if this sample is the window's last, bool [batch, 1].
+        steps: steps of the recurrent layers since the window began.
     """
 
     count: str
     ends: str
+    steps: Steps
 
 
 def count_sample(graph: Graph, model: FloatModel | IntModel, step_in_window: str) -> Moment:
-    """Append the counting of this sample."""
+    """Append the counting of this sample in a model in which each sample is a step."""
     count = graph.add("Add", step_in_window, graph.scalar(1))
-    return Moment(count, graph.add("Equal", count, graph.scalar(model.contract.window_length), name="window_ends"))
+    return moment_of(graph, model, Steps(count), count)
+
+
+def moment_of(graph: Graph, model: FloatModel | IntModel, steps: Steps, count: str) -> Moment:
+    """The moment at which a window has ``count`` samples and so many steps of the recurrent layers."""
+    ends = graph.add("Equal", count, graph.scalar(model.contract.window_length), name="window_ends")
+    return Moment(count, ends, steps)
 
 
 def add_to_pool(graph: Graph, statistic: Statistic, before: str, value: str, moment: Moment) -> str:
@@ -54,7 +64,7 @@ def add_to_pool(graph: Graph, statistic: Statistic, before: str, value: str, mom
         case "mean":
             return graph.add("Add", before, value)
         case "max":
-            is_first = graph.add("Equal", moment.count, graph.scalar(1))
+            is_first = graph.add("Equal", moment.steps.number, graph.scalar(1))
             return graph.add("Where", is_first, value, graph.add("Max", before, value))
         case unreachable:
             assert_never(unreachable)

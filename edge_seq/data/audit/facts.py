@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.audit.sample import windows_of
+from edge_seq.data.audit.sample import labels_of_windows
 from edge_seq.data.checks import find_gaps
 from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.signals import Signal
@@ -83,7 +83,7 @@ class Facts:
         disorder: number of samples whose time is missing or not later than that of the sample before.
         missing: number of values that are missing or not finite.
         labels: number of samples of each class; the empty text is unlabelled.
-        windows: number of windows of each class.
+        windows: number of windows of each class that a training would cut.
         segments: class, first sample and length of every stretch of one label.
         axes: facts of each channel.
         gravity: gravity of each triple of axes of an accelerometer, by the indices of its channels.
@@ -110,7 +110,10 @@ class Facts:
 
 
 def facts_of(signal: Signal, source: DataSource) -> Facts:
-    """Collect the facts of a recording as its file gives it, before checks and resampling."""
+    """Collect the facts of a recording as its file gives it, before checks and resampling.
+
+    Only the windows are those of a training: at the contract's rate, none across a gap.
+    """
     contract = source.contract
     finite = np.isfinite(signal.values)
     values = np.where(finite, signal.values, 0.0)
@@ -128,7 +131,7 @@ def facts_of(signal: Signal, source: DataSource) -> Facts:
         missing=int((~finite).sum()),
         labels=_counted(signal.label_values, np.bincount(codes, minlength=len(signal.label_values))),
         windows=_counted(
-            signal.label_values, np.bincount(windows_of(signal, source)[1], minlength=len(signal.label_values))
+            signal.label_values, np.bincount(labels_of_windows(signal, source), minlength=len(signal.label_values))
         ),
         segments=tuple(
             (str(names[codes[first]]), int(first), int(end - first))

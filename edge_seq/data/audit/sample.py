@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from edge_seq.data.checks import find_gaps
 from edge_seq.data.readers.signals import Signal
+from edge_seq.data.resample import rows_at
 from edge_seq.data.source import DataSource
 from edge_seq.data.windows import label_windows
 
@@ -127,11 +130,54 @@ class WindowSampler:
 
 
 def windows_of(signal: Signal, source: DataSource) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
-    """Find the windows of a recording: first samples int64 [B], and indices int16 [B] into its label values."""
+    """Find the windows of a recording as its file gives it, none of them across a gap.
+
+    Returns:
+        first samples int64 [B], and indices int16 [B] into its label values.
+    """
+    starts, codes = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int16)]
+    for piece in _pieces(signal, source):
+        first, found = _windows(signal, signal.label_codes[piece], source)
+        starts.append(first + piece.start)
+        codes.append(found)
+    return np.concatenate(starts), np.concatenate(codes)
+
+
+def labels_of_windows(signal: Signal, source: DataSource) -> NDArray[np.int16]:
+    """Find the labels of the windows that a training would cut, at the rate of the contract.
+
+    Returns:
+        indices int16 [B] into the label values of the recording.
+    """
+    if source.resample == "none" or signal.time_s is None:
+        return windows_of(signal, source)[1]
+    found = [np.empty(0, dtype=np.int16)]
+    for piece in _pieces(signal, source):
+        time_s, codes = signal.time_s[piece], signal.label_codes[piece]
+        if (np.diff(time_s) > 0).all():  # times out of order are a finding of their own
+            codes = codes[rows_at(time_s, source.sample_rate_hz)[1]]
+        found.append(_windows(signal, codes, source)[1])
+    return np.concatenate(found)
+
+
+def _windows(
+    signal: Signal, codes: NDArray[np.int64], source: DataSource
+) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
     index = np.array([-1 if not value else code for code, value in enumerate(signal.label_values)], dtype=np.int16)
     return label_windows(
-        index[signal.label_codes],
+        index[codes],
         length=source.window_length,
         stride=source.window_stride,
         minimum_share=source.minimum_share,
     )
+
+
+def _pieces(signal: Signal, source: DataSource) -> list[slice]:
+    """Pieces of a recording between the places where a training cuts it."""
+    cuts = signal.breaks
+    if source.on_gap == "split" and signal.time_s is not None and len(signal.time_s) > 1:
+        rate_hz = source.sample_rate_hz
+        if source.resample != "none" and (step := float(np.median(np.diff(signal.time_s)))) > 0:
+            rate_hz = min(rate_hz, 1.0 / step)
+        cuts = np.union1d(cuts, find_gaps(signal.time_s, max_gap_s=source.max_gap_at(rate_hz)) + 1)
+    return [slice(first, end) for first, end in pairwise([0, *cuts.tolist(), len(signal.values)]) if end > first]

@@ -12,7 +12,7 @@ from edge_seq.data.guess.clues.columns import (
     SENSOR_NAMES,
     tokens_of,
 )
-from edge_seq.data.guess.clues.labels import labels_of_names
+from edge_seq.data.guess.clues.labels import Named, labels_of_folders, labels_of_names
 from edge_seq.data.guess.clues.times import is_time_name
 from edge_seq.data.guess.draft import Draft, distinct
 from edge_seq.data.guess.files import SPLIT_FOLDERS
@@ -138,6 +138,10 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
         draft.said.append(f"the split is as the folders are named: {', '.join(sorted(tops))}")
         below = 1
     folders = {one[below] for one in parts if len(one) > below + 1}
+    if (named := labels_of_folders(names, below)) is not None:
+        draft.fields["label_from"] = "file_name"
+        _take_names(draft, named)
+        return
     if len(folders) > 1 and all(len(one) > below + 1 for one in parts):
         draft.fields["label_from"] = "folder"
         draft.said.append(f"the class is the folder a file lies in: {', '.join(sorted(folders)[:6])}")
@@ -164,6 +168,10 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
             "files "
             "of a class into a folder, or write a data source with file_pattern"
         )
+    _take_names(draft, named)
+
+
+def _take_names(draft: Draft, named: Named) -> None:
     draft.fields["file_pattern"] = named.pattern
     draft.said.append(f"the class is {named.how}: {', '.join(sorted(set(named.labels))[:6])}")
     if named.has_groups:

@@ -121,19 +121,51 @@ typedef struct {
     const es_distance_t *distance; /* NULL: none; generated data without a distance leave it out */
 } es_decision_t;
 
-/* The layers around the recurrent ones: dense layers between pool and head. */
+typedef struct es_front es_front_t;
+
+/* Computes the output of a front layer.
+ *   ring    int16 [slots, in_words], its last inputs
+ *   number  number of its inputs since the window began, 1 or more; the latest is in slot (number - 1) mod slots
+ *   output  int16 [out_words], out: operands */
+typedef void (*es_front_step_t)(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+
+/* A layer between the features and the first recurrent layer: a convolution or a pool over time. Weights are those of
+ * four consecutive rows a block: in a block input by input, the oldest first, in pairs of features (first layer) or in
+ * quads of operands. */
+struct es_front {
+    es_front_step_t step;
+    const ES_ROM es_block_t *blocks; /* convolution: [ceil(R / 4)] */
+    const ES_ROM int16_t *weights;   /* convolution */
+    const int16_t *pad;              /* [in_words] for inputs before the window; NULL: zeros */
+    uint16_t units;                  /* R */
+    uint16_t inputs;                 /* numbers of an input, without padding */
+    uint16_t in_words;               /* features padded to even, or operands padded to a multiple of four */
+    uint16_t out_words;              /* R padded to a multiple of four */
+    uint16_t slots;                  /* inputs that the ring holds */
+    uint16_t taps;                   /* inputs that an output sees */
+    uint16_t dilation;               /* inputs from one that an output sees to the next */
+    uint16_t stride;                 /* inputs from one output to the next */
+    uint16_t first;                  /* inputs before the one with the first output */
+    uint16_t reciprocal;             /* mean: factor of the sum */
+};
+
+/* The layers around the recurrent ones: front layers before them, dense layers between pool and head. */
 typedef struct {
-    es_pool_t pool;          /* the pool that they see; then the model's pool is es_pool_dense */
-    const es_layer_t *dense; /* [num_dense] */
-    uint16_t num_dense;      /* 1 .. 8 */
-    uint16_t dense_words;    /* operands of all dense layers */
+    es_pool_t pool;           /* the pool that dense layers see; then the model's pool is es_pool_dense */
+    const es_layer_t *dense;  /* [num_dense] */
+    const es_front_t *front;  /* [num_front]; then the pool is es_pool_front, which runs these and the layers */
+    uint16_t num_dense;       /* 0 .. 8 */
+    uint16_t dense_words;     /* operands of all dense layers */
+    uint16_t num_front;       /* 0 .. 16 */
+    uint16_t front_words;     /* rings and outputs of all front layers, the first words of the states */
+    uint16_t num_behind;      /* recurrent layers behind front layers; es_model_t has 0 then */
 } es_chain_t;
 
 struct es_model {
     uint16_t abi;              /* ES_ABI */
     uint16_t num_channels;     /* C, 1 .. 64 */
     uint16_t num_classes;      /* K, 2 .. 256 */
-    uint16_t num_layers;       /* 1 .. 8 */
+    uint16_t num_layers;       /* 1 .. 8; 0 with front layers, see es_num_layers */
     uint16_t window_length;    /* T, 1 .. 16383 */
     uint16_t label_every_step; /* 1: a label after each sample; 0: a label at the end of each window */
     uint16_t carry;            /* 1: states are carried into the next window; 0: they are reset */
@@ -141,7 +173,7 @@ struct es_model {
     uint16_t memory_words;     /* int32 words of preprocessing's memory: C or 0 */
     uint16_t memory_bits;      /* each of these words is in [-2^bits, 2^bits) */
     uint16_t feature_words;    /* C, padded to even */
-    uint16_t state_words;      /* sum over the layers */
+    uint16_t state_words;      /* sum over the front layers and the layers */
     uint16_t scratch_words;    /* operands of the widest layer, or what is read out if that is more */
     uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; else 0 */
     uint16_t head_quads;       /* of the last dense layer ceil(H / 4), of the last layer's pools as many each */
@@ -149,7 +181,7 @@ struct es_model {
     es_preprocess_t preprocess;
     es_pool_t pool;
     const uint16_t *input_shift;            /* [C], left shift of a feature, 0 .. 12 */
-    const es_layer_t *layers;               /* [num_layers], from the input to the output */
+    const es_layer_t *layers;               /* [es_num_layers], from the input to the output */
     const ES_ROM es_block_t *head_blocks;   /* [ceil(K / 4)] */
     const ES_ROM int16_t *head_weights;
     const ES_ROM int16_t *pool_reciprocals; /* [num_reciprocals], or NULL */
@@ -212,6 +244,12 @@ struct es_context_alignment {
 #define ES_STATE_BYTES(words32, words16) (16u + 4u * (size_t)(words32) + 2u * (size_t)(words16))
 
 size_t es_context_bytes(const es_model_t *model);
+
+/* Number of recurrent layers. */
+static inline uint16_t es_num_layers(const es_model_t *model)
+{
+    return model->num_layers != 0u ? model->num_layers : model->chain->num_behind;
+}
 
 /* Creates a context in the caller's memory and resets it.
  *   memory   at least es_context_bytes(model) bytes, aligned to ES_CONTEXT_ALIGNMENT; must live as long as the context
@@ -342,6 +380,15 @@ void es_dense_relu_step(const es_layer_t *layer, const int16_t *below, int16_t *
 void es_dense_tanh_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_dense_none_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 
+void es_conv_features_relu_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+void es_conv_features_tanh_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+void es_conv_features_none_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+void es_conv_relu_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+void es_conv_tanh_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+void es_conv_none_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+void es_time_mean_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+
 void es_preprocess_none(es_context_t *context, const int16_t *counts);
 void es_preprocess_difference(es_context_t *context, const int16_t *counts);
 void es_preprocess_gravity(es_context_t *context, const int16_t *counts);
@@ -351,6 +398,7 @@ const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int 
 const int16_t *es_pool_max(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_mean_max(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_dense(es_context_t *context, const int16_t *operands, int label_due);
+const int16_t *es_pool_front(es_context_t *context, const int16_t *features, int label_due);
 
 void es_decision_step(es_context_t *context);
 int32_t es_distance_excess(const es_context_t *context);

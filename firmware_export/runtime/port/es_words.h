@@ -45,7 +45,7 @@ static size_t es_words_traced(const es_model_t *model)
 {
     size_t words = 0;
     unsigned index;
-    for (index = 0; index < model->num_layers; index++) {
+    for (index = 0; index < es_num_layers(model); index++) {
         words += (size_t)ES_WORDS_GATES * model->layers[index].hidden_size;
     }
     return words;
@@ -68,8 +68,12 @@ static size_t es_words_count(const es_model_t *model)
 static void es_words_begin(const es_model_t *model, int32_t *row)
 {
 #ifdef ES_TRACE
+    size_t word;
     es_words_model = model;
     es_words_gates = row + es_words_plain(model);
+    for (word = 0; word < es_words_traced(model); word++) {
+        es_words_gates[word] = 0; /* of layers that do not run at this sample */
+    }
 #else
     (void)model;
     (void)row;

@@ -98,6 +98,9 @@ static void add_sizes(es_check_t *check)
     if (model->chain != NULL) {
         add16(check, model->chain->num_dense);
         add16(check, model->chain->dense_words);
+        add16(check, model->chain->num_front);
+        add16(check, model->chain->front_words);
+        add16(check, model->chain->num_behind);
     }
     add16(check, check->constants->num_arrays);
 }
@@ -121,6 +124,20 @@ static void add_layer(es_check_t *check, const es_layer_t *layer)
     add16s(check, numbers, sizeof numbers / sizeof numbers[0]);
 }
 
+static void add_front(es_check_t *check, const es_front_t *front)
+{
+    const uint16_t numbers[] = {
+        front->units, front->inputs,   front->in_words, front->out_words, front->slots,
+        front->taps,  front->dilation, front->stride,   front->first,     front->reciprocal,
+    };
+    unsigned index;
+    add16s(check, numbers, sizeof numbers / sizeof numbers[0]);
+    /* The first layer has it, of features. Their number was compared before, in_words not yet. */
+    for (index = 0; front->pad != NULL && index < check->constants->model->feature_words; index++) {
+        add16(check, (uint16_t)front->pad[index]);
+    }
+}
+
 static void add_settings(es_check_t *check, const es_model_t *model)
 {
     unsigned index;
@@ -141,11 +158,15 @@ static int add_numbers(es_check_t *check)
 {
     const es_model_t *const model = check->constants->model;
     const uint32_t index = check->at;
-    const uint32_t layers = (uint32_t)model->num_layers + (model->chain != NULL ? model->chain->num_dense : 0u);
-    if (index < model->num_layers) {
+    const uint32_t recurrent = es_num_layers(model);
+    const uint32_t dense = recurrent + (model->chain != NULL ? model->chain->num_dense : 0u);
+    const uint32_t layers = dense + (model->chain != NULL ? model->chain->num_front : 0u);
+    if (index < recurrent) {
         add_layer(check, &model->layers[index]);
+    } else if (index < dense) {
+        add_layer(check, &model->chain->dense[index - recurrent]);
     } else if (index < layers) {
-        add_layer(check, &model->chain->dense[index - model->num_layers]);
+        add_front(check, &model->chain->front[index - dense]);
     } else if (index == layers) {
         add_settings(check, model);
     } else {

@@ -1,9 +1,9 @@
 /* Dense layers between pooling and head (SPEC.md, section 8). A block is four rows, a row is a unit. Every function
  * computes the operands of the units, state [4 * own_quads], from the operands below. */
 #include "edge_seq.h"
+#include "es_activation.h"
 #include "es_operands.h"
 #include "es_rows.h"
-#include "es_tanh.h"
 
 /* Computes the results of a block, floor(accumulator * multiplier / 2^16), and returns the weights of the next one. */
 static const ES_ROM int16_t *block_results(const es_layer_t *layer, const ES_ROM es_block_t *block,
@@ -18,16 +18,6 @@ static const ES_ROM int16_t *block_results(const es_layer_t *layer, const ES_ROM
         results[row] = es_mulw(results[row], ES_ROM_INT16(&block->multiplier[row]));
     }
     return weights;
-}
-
-static inline int16_t relu(int32_t result)
-{
-    return es_saturate16(es_signed32((uint32_t)result & ~es_negative(result)));
-}
-
-static inline int16_t table_tanh(int32_t result)
-{
-    return es_tanh(es_argument(result));
 }
 
 /* Defines the step of a dense layer. A macro, so that no compiler calls the activation through a pointer. */
@@ -52,9 +42,9 @@ static inline int16_t table_tanh(int32_t result)
         }                                                                                                     \
     }
 
-DENSE_STEP(es_dense_relu_step, relu)
-DENSE_STEP(es_dense_tanh_step, table_tanh)
-DENSE_STEP(es_dense_none_step, es_saturate16)
+DENSE_STEP(es_dense_relu_step, es_activation_relu)
+DENSE_STEP(es_dense_tanh_step, es_activation_tanh)
+DENSE_STEP(es_dense_none_step, es_activation_none)
 
 /* Their outputs lie behind the pooled operands. */
 const int16_t *es_pool_dense(es_context_t *context, const int16_t *operands, int label_due)

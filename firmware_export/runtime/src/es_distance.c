@@ -8,8 +8,9 @@ int32_t es_distance_excess(const es_context_t *context)
 {
     const es_model_t *const model = context->model;
     const es_distance_t *const distance = model->decision->distance;
-    const es_layer_t *const last = model->chain != NULL ? &model->chain->dense[model->chain->num_dense - 1u]
-                                                        : &model->layers[model->num_layers - 1u];
+    const es_layer_t *const last = model->chain != NULL && model->chain->num_dense != 0u
+                                       ? &model->chain->dense[model->chain->num_dense - 1u]
+                                       : &model->layers[es_num_layers(model) - 1u];
     const int16_t *seen = es_head_sees(context);
     const int16_t *const end = seen + (size_t)ES_QUAD * model->head_quads;
     const size_t parts = model->head_quads / last->own_quads;

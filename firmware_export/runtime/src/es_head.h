@@ -12,8 +12,8 @@ void es_head_step(es_context_t *context, const int16_t *pooled);
 static inline const int16_t *es_head_sees(const es_context_t *context)
 {
     const es_model_t *const model = context->model;
-    const unsigned operands_at = (unsigned)model->state_words - model->layers[model->num_layers - 1u].state_words;
-    if (model->chain != NULL) {
+    const unsigned operands_at = (unsigned)model->state_words - model->layers[es_num_layers(model) - 1u].state_words;
+    if (model->chain != NULL && model->chain->num_dense != 0u) {
         const unsigned at = (unsigned)model->pool_words + model->chain->dense_words;
         return context->scratch + at - (size_t)ES_QUAD * model->head_quads;
     }

@@ -8,6 +8,7 @@
 #include "es_crc.h"
 #include "es_decision.h"
 #include "es_fixed.h"
+#include "es_front.h"
 #include "es_operands.h"
 
 #define HASH_PREFIX 8u
@@ -125,11 +126,44 @@ static int operand_within(int32_t value, unsigned unit, int32_t count)
     return within(value, count * (es_is_coarse(unit) ? COARSE_LIMIT : FINE_LIMIT));
 }
 
+/* Checks `count` vectors of `words` words of two bytes each: padding must be zero, and coarse operands in range. */
+static int vectors_valid(const uint8_t *at, size_t count, unsigned words, unsigned units, int are_operands)
+{
+    size_t index;
+    for (index = 0; index < count * words; index++) {
+        const unsigned unit = (unsigned)(index % words);
+        const int16_t value = get_signed16(at + 2u * index);
+        if (unit >= units ? value != 0 : are_operands != 0 && !operand_within(value, unit, 1)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Checks the states of the front layers, [front_words] of two bytes each. The ring of the first holds features. */
+static int front_valid(const es_model_t *model, const uint8_t *states)
+{
+    const uint8_t *at = states;
+    unsigned index;
+    for (index = 0; model->chain != NULL && index < model->chain->num_front; index++) {
+        const es_front_t *const front = &model->chain->front[index];
+        if (!vectors_valid(at, front->slots, front->in_words, front->inputs, index != 0u ? 1 : 0)) {
+            return 0;
+        }
+        at += 2u * (size_t)front->slots * front->in_words;
+        if (!vectors_valid(at, 1, front->out_words, front->units, 1)) {
+            return 0;
+        }
+        at += 2u * (size_t)front->out_words;
+    }
+    return 1;
+}
+
 /* Checks the states, [state_words] of two bytes each: coarse operands must be in range, padding must be zero. */
 static int layers_valid(const es_model_t *model, const uint8_t *at)
 {
     unsigned index;
-    for (index = 0; index < model->num_layers; index++) {
+    for (index = 0; index < es_num_layers(model); index++) {
         const es_layer_t *const layer = &model->layers[index];
         const unsigned operands = ES_QUAD * layer->own_quads;
         unsigned word;
@@ -150,7 +184,7 @@ static int layers_valid(const es_model_t *model, const uint8_t *at)
 /* Checks a word of the pools after `step` samples: sums first, if there is a mean, then the largest operands. */
 static int pool_valid(const es_model_t *model, unsigned index, int32_t value, uint16_t step)
 {
-    const es_layer_t *const last = &model->layers[model->num_layers - 1u];
+    const es_layer_t *const last = &model->layers[es_num_layers(model) - 1u];
     const unsigned units = ES_QUAD * last->own_quads;
     const unsigned unit = index % units;
     if (unit >= last->hidden_size) {
@@ -225,7 +259,7 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
         at += 4;
     }
     for (index = 0; index < model->pool_words; index++) {
-        if (!pool_valid(model, index, get_signed32(at), step)) {
+        if (!pool_valid(model, index, get_signed32(at), es_front_steps(model, step))) {
             return 0;
         }
         at += 4;
@@ -233,7 +267,11 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
     if (!decision_valid(model, at)) {
         return 0;
     }
-    return layers_valid(model, at + 4u * (size_t)model->decision_words);
+    at += 4u * (size_t)model->decision_words;
+    if (!front_valid(model, at)) {
+        return 0;
+    }
+    return layers_valid(model, at + (model->chain != NULL ? 2u * (size_t)model->chain->front_words : 0u));
 }
 
 es_status_t es_state_restore(es_context_t *context, const uint8_t *bytes, size_t size)

@@ -377,7 +377,7 @@ static refusal_t serve_hello(es_wire_t *wire)
     at = put16(body, at, model->abi);
     at = put16(body, at, model->num_channels);
     at = put16(body, at, model->num_classes);
-    at = put16(body, at, model->num_layers);
+    at = put16(body, at, es_num_layers(model));
     at = put16(body, at, model->window_length);
     at = put16(body, at, model->state_words);
     at = put16(body, at, (uint16_t)read_out_words(model));

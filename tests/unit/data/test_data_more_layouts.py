@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_seq.data.audit.audit import audit
 from edge_seq.data.guess import guess_source
-from edge_seq.data.readers import read_signals
+from edge_seq.data.readers import read_dataset, read_signals
 from edge_seq.data.readers.clock import seconds_of_dates, spread
 from edge_seq.data.source import parse_source
+from edge_seq.data.units import axis_triples
+from edge_seq.data.windows import make_windows
 from edge_seq.pipeline.data_check import check_data
 from edge_seq.support.errors import DataError
 from tests.unit.data.data_builders import source_fields
@@ -266,3 +270,86 @@ def test_other_columns_unit_and_dialect_messages(tmp_path: Path) -> None:
     fields = source_fields(path="d", label_from="file_name", files="*.xyz")
     with pytest.raises(DataError, match=r"holds no file '\*.xyz'; correct `files`"):
         list(read_signals(parse_source(fields, where="test"), base=tmp_path))
+
+
+def test_a_second_on_each_stamp_is_a_time(tmp_path: Path) -> None:
+    def write(label: str, number: int) -> str:
+        seconds, acceleration, _ = motion(label, number, rows=1000, rate_hz=100)
+        return table("timestamp,x,y,z", [[str(1_600_000_000 + int(one)) for one in seconds], *texts(acceleration)])
+
+    source = guess_source(each(tmp_path / "d", write)).source
+    assert (source.time_column, source.time_unit, source.repeated_times) == ("timestamp", "s", "spread")
+    assert source.sample_rate_hz == 100
+
+
+@pytest.mark.parametrize("end", ["", "\t"])
+def test_shimmer_with_a_tab_after_each_row_and_letters_in_the_name_of_the_device(end: str, tmp_path: Path) -> None:
+    names = "\t".join(f"Shimmer_B5F0_{one}_CAL" for one in ("Timestamp_Unix", *(f"Accel_LN_{a}" for a in "XYZ")))
+    header = f'"sep=\t"\n{names}{end}\nms\tm/(s^2)\tm/(s^2)\tm/(s^2){end}'
+
+    def write(label: str, number: int) -> str:
+        seconds, acceleration, _ = motion(label, number)
+        return table(header, [*texts(seconds[:, None] * 1e3, ".1f"), *texts(acceleration * G)], sep="\t", end=end)
+
+    guess = guess_source(each(tmp_path / "d", write))
+    assert {one.role: one.detail for one in guess.columns}["channel"] == "z of accelerometer, m/s^2"
+    assert axis_triples(guess.source.contract) == ((0, 1, 2),)
+    signal = next(iter(read_signals(guess.source, base=guess.base)))
+    assert np.allclose(signal.values, motion("run", 0)[1] * G, atol=1e-3)
+
+
+@pytest.mark.parametrize("folder", ["{label}-2024-03-1{number}_10-20-30", "{label}_{number}"])
+def test_a_folder_of_one_file_is_a_recording_and_no_class(folder: str, tmp_path: Path) -> None:
+    def write(label: str, number: int) -> str:
+        seconds, acceleration, _ = motion(label, number)
+        return table("seconds_elapsed,z,y,x", [*texts(seconds[:, None]), *texts(acceleration[:, ::-1] * G)])
+
+    guess = guess_source(each(tmp_path / "d", write, folder + "/Accelerometer.csv"))
+    assert "the class is the words at the start of a folder's name, as each folder holds one recording: run, walk" in (
+        guess.assumptions
+    )
+    signals = list(read_signals(guess.source, base=guess.base))
+    assert sorted(one.label_values[0] for one in signals) == ["run"] * 3 + ["walk"] * 3
+    assert len({one.group for one in signals}) == 6
+
+
+def test_the_counts_that_are_told_are_those_that_are_written(tmp_path: Path) -> None:
+    guess = guess_source(
+        each(tmp_path / "d", lambda label, n: table("ax,ay,az", texts(motion(label, n)[1] * 8192, ".0f")))
+    )
+    assert {one.counts_per_unit for one in guess.source.channels} == {8192}
+    assert any(one.startswith("full scale 2 g and 8192 counts a g for ax, ay, az") for one in guess.assumptions)
+
+
+def test_persons_and_classes_in_other_languages(tmp_path: Path) -> None:
+    rows = [(str(n), *row) for n in range(4) for label in LABELS for row in zip(
+        *texts(motion(label, n)[1]), [str(1 + LABELS.index(label))] * 250, strict=True)]  # fmt: skip
+    put(tmp_path / "tout.csv", "personne;ax (g);ay (g);az (g);étiquette\n" + "\n".join(map(";".join, rows)) + "\n")
+    source = guess_source(tmp_path / "tout.csv").source
+    assert (source.group_column, source.label_column, source.labels) == ("personne", "étiquette", ())
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_windows_are_counted_as_a_training_cuts_them(gap: bool, tmp_path: Path) -> None:
+    """At the rate of the contract, and not across gaps."""
+
+    def write(label: str, number: int) -> str:
+        rate = 100 if label == "run" and not gap else 50
+        seconds, acceleration, _ = motion(label, number, rows=10 * rate, rate_hz=rate)
+        seconds = seconds + 5.0 * (np.arange(len(seconds)) // 120) if gap else seconds
+        return table("t,ax,ay,az", [*texts(seconds[:, None]), *texts(acceleration)])
+
+    guess = guess_source(each(tmp_path / "d", write))
+    found: Counter[str] = Counter()
+    for facts in audit(guess.source, base=guess.base).facts:
+        found.update(facts.windows)
+    dataset = read_dataset(guess.source, base=guess.base)
+    cut = make_windows(
+        dataset.recordings,
+        length=guess.source.window_length,
+        stride=guess.source.window_stride,
+        minimum_share=guess.source.minimum_share,
+    )
+    counted = np.bincount(cut.labels, minlength=2).tolist()
+    assert found == dict(zip(dataset.labels, counted, strict=True))
+    assert guess.source.resample == ("none" if gap else "linear")

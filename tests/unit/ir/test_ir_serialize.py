@@ -17,11 +17,21 @@ import safetensors.numpy
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
+from edge_seq.ir.front import TimePool
 from edge_seq.ir.kinds import row_groups
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model, load_model, save_model
 from edge_seq.support.errors import EdgeSeqError, ModelError
-from tests.zoo import CELLS, awkward_models, awkward_specs, quantized_model, random_counts, random_float_model, spec
+from tests.zoo import (
+    CELLS,
+    awkward_models,
+    awkward_specs,
+    convolution,
+    quantized_model,
+    random_counts,
+    random_float_model,
+    spec,
+)
 
 FLOAT: FloatModel = random_float_model(spec("lstm", 5, pooling="mean", step="remove_gravity"))
 INT: IntModel = quantized_model(spec("lstm", 5, pooling="mean", step="remove_gravity"))
@@ -426,6 +436,21 @@ def test_the_hash_sees_activations_of_dense_layers() -> None:
     model = random_float_model(spec("gru", 3, dense=((3, "relu"),)))
     other = replace(model, dense=(replace(model.dense[0], activation="none"),))
     assert model_hash(model) != model_hash(other) != model_hash(replace(model, dense=()))
+
+
+def test_the_hash_sees_settings_of_front_layers(tmp_path: Path) -> None:
+    model = random_float_model(spec("gru", 3, front=(convolution(4, "relu", 2), TimePool("max", 2, 1))))
+    conv, pool = model.front
+    changes = ({"stride": 2}, {"dilation": 2}, {"padding": "valid"}, {"activation": "tanh"})
+    others = [replace(model, front=(replace(conv, **change), pool)) for change in changes]
+    others += [
+        replace(model, front=(conv, replace(pool, **change))) for change in ({"stride": 2}, {"statistic": "mean"})
+    ]
+    assert len({model_hash(one) for one in (model, *others)}) == 7
+    loaded = load_float_model(saved(tmp_path, model))
+    assert loaded.front[1] == pool
+    with pytest.raises(ModelError, match="front layer 0 is a 'lstm'; expected 'conv' or 'pool'"):
+        load_model(rewritten(tmp_path, header=set_field("front", value=[{"layer": "lstm"}])))
 
 
 def test_the_hash_does_not_see_the_name_nor_the_memory_order() -> None:

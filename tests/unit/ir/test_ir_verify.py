@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_seq.ir.front import TimePool
 from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.ir.kinds import Rnn, row_groups
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.verify import MAX_CLASSES, MAX_HIDDEN_SIZE, MAX_LAYERS, verify
 from edge_seq.support.errors import ContractError, ModelError, RangeProofError
-from tests.zoo import extreme_model, quantized_model, random_float_model, spec
+from tests.zoo import convolution, extreme_model, quantized_model, random_float_model, spec
 
 Model = Any
 FLOAT: FloatModel = random_float_model(spec("gru", 5, 3, pooling="mean"))
@@ -30,7 +31,12 @@ def with_rows(model: Model, layer: int, gate: str, **change: object) -> Model:
     return replace(model, layers=tuple(layers))
 
 
+FRONT = random_float_model(spec("gru", 5, front=(convolution(6, "relu", 2),)))
 DENSE = random_float_model(spec("gru", 5, pooling="mean_max", dense=((6, "relu"), (5, "tanh"))))
+
+
+def with_front(*front: Any) -> FloatModel:
+    return replace(FRONT, front=front)
 
 
 def with_readout(model: Model, **change: object) -> Model:
@@ -263,6 +269,44 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     "integer dense rows in a float model": (
         lambda: replace(DENSE, dense=(replace(DENSE.dense[0], rows=INT.head),)),
         "dense0 is a IntRows; expected FloatRows",
+    ),
+    "a front layer that is none": (lambda: with_front(FRONT.head), "front layer 0 is a FloatRows; expected a Conv or"),
+    "a pool before all convolutions": (
+        lambda: with_front(TimePool("max", 2, 2)),
+        "front layer 0 is a TimePool; expected a Conv before it",
+    ),
+    "kernel of another size": (
+        lambda: with_front(replace(FRONT.front[0], kernel=3)),
+        "front0.weight_input is float32 \\[6, 6\\]; expected float32 \\[6, 9\\]",
+    ),
+    "no stride": (lambda: with_front(replace(FRONT.front[0], stride=0)), "front layer 0: stride is 0; expected 1 to"),
+    "a reach that is too long": (
+        lambda: with_front(replace(FRONT.front[0], dilation=4096)),
+        "front layer 0 reaches 4096 inputs back; expected at most 4095",
+    ),
+    "padding": (
+        lambda: with_front(replace(FRONT.front[0], padding="same")),
+        "front layer 0: padding is 'same'; expected one of \\['causal', 'valid'\\]",
+    ),
+    "statistic of a pool": (
+        lambda: with_front(FRONT.front[0], TimePool("min", 2, 2)),
+        "front layer 1: statistic is 'min'; expected one of",
+    ),
+    "a pad in a float model": (
+        lambda: with_front(replace(FRONT.front[0], pad=(1, 2, 3))),
+        "front layer 0: pad is \\(1, 2, 3\\); expected 0 counts of 16 bits",
+    ),
+    "states carried behind front layers": (
+        lambda: with_readout(FRONT, at_window_end="carry"),
+        "readout.at_window_end is 'carry' in a model with front layers; expected 'reset'",
+    ),
+    "front layers without an output": (
+        lambda: with_front(FRONT.front[0], TimePool("max", 8, 1)),
+        "the front layers give no output in a window of 7 samples",
+    ),
+    "rings that are too long": (
+        lambda: with_front(replace(FRONT.front[0], dilation=4095), *[TimePool("max", 4096, 1)] * 2),
+        "front layers keep \\d+ values of 16 bits; expected at most 32768",
     ),
     "pool_reciprocals without pooling": (lambda: with_readout(INT, pooling="last"), "pool_reciprocals has 1 values"),
     "pool_reciprocals of labels at windows": (

@@ -111,6 +111,7 @@ def test_the_same_generator_gives_the_same_windows() -> None:
     [
         ([("x", "g"), ("y", "g"), ("z", "g")], ((0, 1, 2),)),
         ([("z_acc", "g"), ("y_acc", "g"), ("x_acc", "g")], ((2, 1, 0),)),
+        ([("accel_x_cal", "g"), ("accel_y_cal", "g"), ("accel_z_cal", "g")], ((0, 1, 2),)),
         ([("ax", "g"), ("ay", "mg"), ("az", "g")], ()),
         ([("ax", "g"), ("ay", "g")], ()),
     ],

@@ -42,10 +42,14 @@ _LEADING = re.compile(rf"(?P<axis>[xyz])(?P<word>{'|'.join(_WORDS)})(?P<number>\
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 
 LABEL_NAMES = frozenset(
-    {"label", "labels", "class", "classes", "activity", "state", "target", "gesture", "condition", "klasse"}
-)
+    {
+        "label", "labels", "class", "classes", "activity", "state", "target", "gesture", "condition", "klasse",
+        "aktivitat", "zustand", "etiquette", "classe", "activite", "etiqueta", "clase", "actividad", "etichetta",
+    }
+)  # fmt: skip
 GROUP_NAMES = (
-    "group", "subject", "user", "person", "participant", "driver", "volunteer", "rider", "block", "drive", "session",
+    "group", "subject", "user", "person", "participant", "driver", "volunteer", "rider", "proband",
+    "benutzer", "personne", "sujet", "persona", "sujeto", "soggetto", "block", "drive", "session",
     "device", "machine", "day",
 )  # fmt: skip
 RECORDING_NAMES = (
@@ -150,15 +154,16 @@ def axis_of(name: str) -> Axis | None:
 def kind_of(tokens: Iterable[str]) -> Kind:
     """Kind of sensor that words mean.
 
-    >>> kind_of(["body", "acc"]), kind_of(["gyroscope"]), kind_of(["uncalibrated"])
-    ('linear', 'rotation', 'plain')
+    >>> kind_of(["body", "acc"]), kind_of(["gyroscope"]), kind_of(["b", "accel"]), kind_of(["uncalibrated"])
+    ('linear', 'rotation', 'acceleration', 'plain')
     """
     words = {token.rstrip("0123456789") for token in tokens}
     if words & {"body", "user", "linear", "lin"} and words & _KINDS["rotation"]:
         return "rotation"
     if {"g", "force"} <= words:
         return "acceleration"
-    return next((kind for kind, known in _KINDS.items() if words & known), "plain")
+    longer = {word for word in words if len(word) > 1}  # letters of a device, `B5F0_Accel_X`, tell less than words
+    return next((kind for some in (longer, words) for kind, known in _KINDS.items() if some & known), "plain")
 
 
 def sensors_in(columns: Sequence[str]) -> dict[str, list[Axis]]:

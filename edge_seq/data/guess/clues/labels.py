@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _GROUP_WORD = (
     "(?:session|sess|subject|subj|sub|user|person|participant|driver|volunteer|device|dev|machine|day|drive|group"
@@ -63,6 +63,37 @@ def labels_of_names(names: Sequence[str]) -> Named | None:
     if not all(heads) or len(set(heads)) == 1:
         return _of_first_tokens(names, leafs) or (None if not all(heads) else _of_heads(names, leafs, heads))
     return _of_heads(names, leafs, heads)
+
+
+def labels_of_folders(names: Sequence[str], below: int = 0) -> Named | None:
+    """Find classes in the names of folders that are a recording each, ``walk-2024-03-11_10-20-30/Accelerometer``.
+
+    Args:
+        names: see :func:`labels_of_names`.
+        below: number of folders above the recordings' own.
+
+    Returns:
+        classes and groups; None if a folder holds several recordings, or if not all names are a class and a number.
+
+    >>> labels_of_folders(["walk_1/acc", "walk_2/acc", "run_1/acc"]).labels
+    ('walk', 'walk', 'run')
+    >>> labels_of_folders(["speed_10/acc", "speed_20/acc"]), labels_of_folders(["walk/1", "walk/2", "run/1"])
+    (None, None)
+    """
+    parts = [name.split("/") for name in names]
+    if any(len(one) != below + 2 for one in parts):
+        return None
+    folders = [one[below] for one in parts]
+    named = labels_of_names(folders) if len(set(folders)) == len(folders) else None
+    if named is None or not 1 < len(set(named.labels)) < len(folders):
+        return None
+    pattern = f"{named.pattern.removesuffix('[^/]*$')}[^/]*/[^/]*$"
+    found = [re.search(pattern, name) for name in names]
+    for match, label, folder in zip(found, named.labels, folders, strict=True):
+        if match is None or match["label"] != label or not re.search(r"\d", folder.replace(label, "", 1)):
+            return None
+    how = f"{named.how.replace('a file', 'a folder')}, as each folder holds one recording"
+    return replace(named, pattern=pattern, groups=named.groups if named.has_groups else tuple(names), how=how)
 
 
 def _after_groups(names: Sequence[str], leafs: Sequence[str]) -> Named | None:

@@ -218,7 +218,7 @@ def _physical(title: str, column_unit: str, unit: str, how: str, largest: float,
     }
     if column_unit != unit:
         fields["column_unit"] = column_unit
-    said = [f"{title} in {column_unit}, {how}", _range_words(title, base, full, why)]
+    said = [f"{title} in {column_unit}, {how}", _range_words(title, base, full, 32768 / full, why)]
     return Scale(fields, tuple(said))
 
 
@@ -236,7 +236,7 @@ def _counts_of(title: str, base: str, lsb: float, stated_range: float | None, la
         "counts_per_unit": float(f"{lsb:.6g}"),
         "full_scale": float(f"{full:.6g}"),
     }
-    return Scale(fields, (f"{title} in {how}", _range_words(title, base, full, why)))
+    return Scale(fields, (f"{title} in {how}", _range_words(title, base, full, lsb, why)))
 
 
 def _full_scale(base: str, largest: float, stated_range: float | None) -> tuple[float, str]:
@@ -247,9 +247,9 @@ def _full_scale(base: str, largest: float, stated_range: float | None) -> tuple[
     return full, f"the smallest usual range that holds the largest value of all files ({largest:.4g} {base})"
 
 
-def _range_words(title: str, base: str, full: float, why: str) -> str:
+def _range_words(title: str, base: str, full: float, per_unit: float, why: str) -> str:
     return (
-        f"full scale {full:g} {base} and {32768 / full:g} counts a {base} for {title}: {why}. It must be "
+        f"full scale {full:g} {base} and {per_unit:g} counts a {base} for {title}: {why}. It must be "
         f"{_WHAT_TO_COMPARE[base]}, and the counts the sensitivity in the part's data sheet; a model with the wrong "
         "range "
         "sees motions of the wrong size"

@@ -22,6 +22,7 @@ _UNITS = {
 }  # fmt: skip
 _EPOCH = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _EPOCH_S = (9.5e8, 2.2e9)  # 2000 to 2039
+_FEWEST_STAMPS = 2
 _RATES_HZ = (4.0, 8000.0)  # a step of 0.2 fits twice: 5 Hz in seconds, and 5 kHz in milliseconds
 
 
@@ -107,13 +108,20 @@ def median_step(ticks: NDArray[np.float64]) -> float | None:
     return float(np.median(np.diff(stamps)) / (np.diff(np.concatenate([changes, [len(steps)]])).mean()))
 
 
-def rises(ticks: NDArray[np.float64]) -> bool:
-    """True if values never or hardly ever fall, and change."""
+def rises(ticks: NDArray[np.float64], *, named: bool = False) -> bool:
+    """True if values never or hardly ever fall, and change.
+
+    Args:
+        ticks: values of a column.
+        named: True if its name is that of a time, so that a few changes are enough: 100 samples may share a second.
+    """
     known = ticks[np.isfinite(ticks)]
     if len(known) < 3 or len(known) < 0.9 * len(ticks):
         return False
     steps = np.diff(known)
-    return bool((steps < 0).mean() <= 0.02 and (steps > 0).mean() > 0.02)
+    changes = (steps > 0).sum()
+    is_enough = changes >= _FEWEST_STAMPS if named else changes > 0.02 * len(steps)
+    return bool((steps < 0).mean() <= 0.02 and is_enough)
 
 
 def clock_of(name: str, ticks: NDArray[np.float64]) -> Clock | str | None:
@@ -123,7 +131,7 @@ def clock_of(name: str, ticks: NDArray[np.float64]) -> Clock | str | None:
         the clock; a text that says why it cannot be one although its name is that of a time; or None if it is no time.
     """
     named = is_time_name(name)
-    if not rises(ticks):
+    if not rises(ticks, named=named):
         return f"{name!r} is named like a time, but its values do not rise" if named else None
     step = median_step(ticks)
     if step is None:

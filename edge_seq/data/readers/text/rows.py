@@ -188,8 +188,9 @@ class _Block:
             cells = cells_of(line, " ")
             return "\t".join(cells) if len(cells) == self._width else None
         found = (len(cells_of(line, self._delimiter)) if '"' in line else line.count(self._delimiter) + 1) - self._width
-        if found == 1 and line.rstrip().endswith(self._delimiter):
-            return line.rstrip()[:-1]
+        ended = line.rstrip(" ")  # a tab may be the delimiter
+        if found == 1 and ended.endswith(self._delimiter):
+            return ended[:-1]
         return line if found == 0 else None
 
     def take(self, *, is_last: bool = False) -> Any:
