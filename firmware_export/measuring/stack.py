@@ -22,6 +22,7 @@ _NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \(([
 _EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.MULTILINE)
 _USAGE = re.compile(r"^[^\t]*:(\w+)\t(\d+)\t(\S+)$", re.MULTILINE)
 _INDIRECT = "__indirect_call"
+_MODEL, _BELOW = "model", ("layers", "chain", "dense", "front")  # tables with pointers to functions
 ENTRIES = ("es_step", "es_init", "es_reset")
 
 
@@ -60,15 +61,15 @@ def _name(title: str) -> str:
     return title.rsplit(":", 1)[-1]
 
 
-def pointed_to(elf: ElfImage, names: tuple[str, ...]) -> frozenset[str]:
-    """Functions whose addresses are stored in the models: the possible targets of calls through pointers."""
+def pointed_to(elf: ElfImage, names: tuple[str, ...], parts: tuple[str, ...] = (_MODEL, *_BELOW)) -> frozenset[str]:
+    """Functions whose addresses are stored in parts of the models: the possible targets of calls through pointers."""
     product = {section.name for section in elf.sections if is_product(section)}
     functions = {one.address: one.name for one in elf.symbols if one.is_function and one.section in product}
     width = 2 if elf.machine == "EM_AVR" else 4
     thumb_bit = 1 if elf.machine == "EM_ARM" else 0
     found = set()
     for name in names:
-        for part in ("model", "layers", "chain", "dense", "front"):
+        for part in parts:
             symbol = elf.by_name.get(f"{name}_{part}")
             if symbol is None:
                 continue  # a model without a chain
@@ -106,7 +107,6 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
             "build without it"
         )
     texts = [path.read_text(encoding="utf-8") for path in figures.values()]
-    pointers = pointed_to(elf, image.names)
     bytes_of: dict[str, int] = {}
     calls: dict[str, set[str]] = {}
     for text in texts:
@@ -118,14 +118,34 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
                 )
             bytes_of[name] = max(int(size), bytes_of.get(name, 0))  # static functions may share a name
         for source, callee in _EDGE.findall(text):
-            calls.setdefault(_name(source), set()).update(pointers if callee == _INDIRECT else {_name(callee)})
-    unknown = _read_machine_code(elf, bytes_of, calls, pointers)
-    return Frames(bytes_of, {name: frozenset(called) for name, called in calls.items()}, frozenset(unknown))
+            calls.setdefault(_name(source), set()).add(callee if callee == _INDIRECT else _name(callee))
+    unknown = _read_machine_code(elf, bytes_of, calls)
+    return Frames(bytes_of, _with_pointers(calls, elf, image.names), frozenset(unknown))
 
 
-def _read_machine_code(
-    elf: ElfImage, bytes_of: dict[str, int], calls: dict[str, set[str]], pointers: frozenset[str]
-) -> set[str]:
+def _with_pointers(
+    calls: dict[str, set[str]], elf: ElfImage, names: tuple[str, ...]
+) -> dict[str, frozenset[str]]:
+    """Replace calls through pointers by the functions they may go to.
+
+    ``es_step`` alone calls what the model itself names, which is its preprocessing and its pool. These, and what they
+    call, only call what is stored in the tables below: a pool in front of dense layers calls another pool and layers.
+    """
+    everything, below = pointed_to(elf, names), pointed_to(elf, names, _BELOW)
+    inner, waiting = set[str](), list(pointed_to(elf, names, (_MODEL,)))
+    while waiting:
+        if (name := waiting.pop()) not in inner:
+            inner.add(name)
+            waiting += calls.get(name, set()) - {_INDIRECT}
+    return {
+        name: frozenset((called - {_INDIRECT}) | (below if name in inner else everything))
+        if _INDIRECT in called
+        else frozenset(called)
+        for name, called in calls.items()
+    }
+
+
+def _read_machine_code(elf: ElfImage, bytes_of: dict[str, int], calls: dict[str, set[str]]) -> set[str]:
     """Add frames and calls that the compiler did not report; returns the functions that remain unknown."""
     product = {section.name for section in elf.sections if is_product(section)}
     code = [symbol for symbol in elf.symbols if symbol.section in product & {".text"}]
@@ -142,7 +162,7 @@ def _read_machine_code(
             bytes_of[symbol.name] = scanned.frame
         inside = range(symbol.address, symbol.address + max(size, 1))
         called = {names[address] for address in scanned.calls if address in names and address not in inside}
-        calls.setdefault(symbol.name, set()).update(called | (pointers if scanned.through_pointers else set()))
+        calls.setdefault(symbol.name, set()).update(called | ({_INDIRECT} if scanned.through_pointers else set()))
     return unknown
 
 

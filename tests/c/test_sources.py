@@ -81,6 +81,8 @@ def car(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def port_sources(target: Target) -> list[Path]:
     """Sources of the port that are compiled for a target."""
+    if any(emulator.kind == "wasmtime" for emulator in target.emulators):
+        return [BARE_FOLDER / f"{name}.c" for name in ("es_harness", "es_memory")]
     if not target.start:
         return [RUNTIME_FOLDER / "port" / "host_main.c"]
     waits = ["es_wait", *(["es_wait_semihosted"] if any(e.kind == "qemu_system" for e in target.emulators) else [])]

@@ -6,7 +6,7 @@
 #include "es_rows.h"
 
 /* Computes the results of a block, floor(accumulator * multiplier / 2^16), and returns the weights of the next one. */
-static const ES_ROM int16_t *block_results(const es_layer_t *layer, const ES_ROM es_block_t *block,
+static const ES_ROM int16_t *dense_results(const es_layer_t *layer, const ES_ROM es_block_t *block,
                                            const ES_ROM int16_t *weights, const int16_t *below, int32_t *results)
 {
     unsigned row;
@@ -32,11 +32,11 @@ static const ES_ROM int16_t *block_results(const es_layer_t *layer, const ES_ROM
         while (unit < units) {                                                                                \
             int32_t results[ES_BLOCK_ROWS];                                                                   \
             unsigned row;                                                                                     \
-            weights = block_results(layer, block, weights, below, results);                                   \
+            weights = dense_results(layer, block, weights, below, results);                                   \
             block++;                                                                                          \
             for (row = 0; row < ES_BLOCK_ROWS; row++) {                                                       \
                 state[unit] =                                                                                 \
-                    unit < layer->hidden_size ? es_operand(activation(results[row]), unit) : (int16_t)0;      \
+                    unit < layer->hidden_size ? es_operand((activation)(results[row]), unit) : (int16_t)0;    \
                 unit++;                                                                                       \
             }                                                                                                 \
         }                                                                                                     \

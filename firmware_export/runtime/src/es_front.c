@@ -31,9 +31,9 @@ static const ES_ROM int16_t *add_features(const ES_ROM int16_t *weights, const i
 }
 
 /* Computes the results of a block, floor(accumulator * multiplier / 2^16), and returns the weights of the next one. */
-static const ES_ROM int16_t *block_results(const es_front_t *front, const ES_ROM es_block_t *block,
-                                           const ES_ROM int16_t *weights, const int16_t *ring, uint16_t number,
-                                           int of_features, int32_t *results)
+static const ES_ROM int16_t *conv_results(const es_front_t *front, const ES_ROM es_block_t *block,
+                                          const ES_ROM int16_t *weights, const int16_t *ring, uint16_t number,
+                                          int of_features, int32_t *results)
 {
     unsigned tap;
     unsigned row;
@@ -65,10 +65,11 @@ static const ES_ROM int16_t *block_results(const es_front_t *front, const ES_ROM
         while (unit < front->out_words) {                                                                     \
             int32_t results[ES_BLOCK_ROWS];                                                                   \
             unsigned row;                                                                                     \
-            weights = block_results(front, block, weights, ring, number, of_features, results);               \
+            weights = conv_results(front, block, weights, ring, number, of_features, results);                \
             block++;                                                                                          \
             for (row = 0; row < ES_BLOCK_ROWS; row++) {                                                       \
-                output[unit] = unit < front->units ? es_operand(activation(results[row]), unit) : (int16_t)0; \
+                output[unit] =                                                                                \
+                    unit < front->units ? es_operand((activation)(results[row]), unit) : (int16_t)0;          \
                 unit++;                                                                                       \
             }                                                                                                 \
         }                                                                                                     \

@@ -133,7 +133,10 @@ static int vectors_valid(const uint8_t *at, size_t count, unsigned words, unsign
     for (index = 0; index < count * words; index++) {
         const unsigned unit = (unsigned)(index % words);
         const int16_t value = get_signed16(at + 2u * index);
-        if (unit >= units ? value != 0 : are_operands != 0 && !operand_within(value, unit, 1)) {
+        if (unit >= units && value != 0) {
+            return 0;
+        }
+        if (unit < units && are_operands != 0 && !operand_within(value, unit, 1)) {
             return 0;
         }
     }
@@ -154,7 +157,7 @@ static int front_valid(const es_model_t *model, const uint8_t *states)
         if (!vectors_valid(at, 1, front->out_words, front->units, 1)) {
             return 0;
         }
-        at += 2u * (size_t)front->out_words;
+        at += 2u * front->out_words;
     }
     return 1;
 }
@@ -267,7 +270,7 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
     if (!decision_valid(model, at)) {
         return 0;
     }
-    at += 4u * (size_t)model->decision_words;
+    at += 4u * model->decision_words;
     if (!front_valid(model, at)) {
         return 0;
     }
