@@ -35,8 +35,8 @@ from edge_seq.training.runtime import has_torch
 
 _FUNCTIONS = ("relu", "tanh", "sigmoid", "softmax", "log_softmax")
 _COLLAPSES: tuple[CollapseKind, ...] = ("last", "mean", "max", "mean_max", "flatten")
-_WORD = re.compile(r"(?P<name>[\w.]+)(?:\((?P<option>\w+)\))?")
-_EPSILON = 1e-5  # of torch.nn.BatchNorm1d
+_WORD = re.compile(r"(?P<name>[\w.]+)(?:\((?P<option>[\w.+-]+)\))?")
+_EPSILON = "1e-5"  # of torch.nn.BatchNorm1d, if it is not given
 
 
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:
@@ -87,9 +87,9 @@ def chain_of_weights(weights: Mapping[str, Any], layers: Sequence[str], *, what:
 
     Args:
         weights: arrays or tensors by torch's names. ``num_batches_tracked`` is passed over.
-        layers: modules by their names in the ``state_dict``, ``rnn(tanh)`` for a torch.nn.RNN, and the functions
-            ``last``, ``mean``, ``max``, ``mean_max``, ``flatten``, ``relu``, ``tanh``, ``sigmoid``, ``softmax`` and
-            ``log_softmax``, in the order of computation.
+        layers: modules by their names in the ``state_dict``, ``rnn(tanh)`` for a torch.nn.RNN, ``norm(1e-3)`` for a
+            torch.nn.BatchNorm1d whose eps is not 1e-5, and the functions ``last``, ``mean``, ``max``, ``mean_max``,
+            ``flatten``, ``relu``, ``tanh``, ``sigmoid``, ``softmax`` and ``log_softmax``, in the order of computation.
         what: the file, for messages.
 
     Raises:
@@ -150,9 +150,15 @@ def _records(word: str, arrays: dict[str, NDArray[np.float32]], modules: Sequenc
     if f"{prefix}weight_ih_l0" in arrays:
         return _recurrent(prefix, option, arrays, what)
     weight, bias = arrays.pop(f"{prefix}weight", None), arrays.pop(f"{prefix}bias", None)
+    if option is not None and f"{prefix}running_var" not in arrays:
+        raise ModelError(
+            f"importing {what}: {word!r} in --layers: only a torch.nn.RNN and a batch normalisation have an option; "
+            f"write a function as a word of its own, for example {name},relu"
+        )
     mean, variance = (arrays.pop(f"{prefix}{key}", None) for key in ("running_mean", "running_var"))
     if mean is not None and variance is not None:
-        scale = (1.0 if weight is None else weight) / np.sqrt(variance.astype(np.float64) + _EPSILON)
+        epsilon = _epsilon(name, option, what)
+        scale = (1.0 if weight is None else weight) / np.sqrt(variance.astype(np.float64) + epsilon)
         offset = (0.0 if bias is None else bias) - mean * scale
         return [Affine(name, float32(scale), float32(offset))]
     if weight is not None and weight.ndim == 2:
@@ -166,17 +172,33 @@ def _records(word: str, arrays: dict[str, NDArray[np.float32]], modules: Sequenc
     )
 
 
+def _epsilon(name: str, option: str | None, what: str) -> float:
+    """The eps of a batch normalisation, which its weights do not show."""
+    try:
+        epsilon = float(_EPSILON if option is None else option)
+    except ValueError:
+        epsilon = -1.0
+    if not 0 <= epsilon < 1:
+        raise ModelError(
+            f"importing {what}: {name}({option}) in --layers: expected the eps of the batch normalisation, from 0 to "
+            f"1, for example {name}(1e-3)"
+        )
+    return epsilon
+
+
 def _recurrent(prefix: str, option: str | None, arrays: dict[str, NDArray[np.float32]], what: str) -> list[Record]:
     refuse_unsupported(arrays, prefix)
     name = prefix[:-1]
     records: list[Record] = []
+    if option not in (None, "tanh"):
+        is_rnn = "tanh if it is a torch.nn.RNN with tanh. relu is not supported: train with tanh"
+        raise ModelError(f"importing {what}: {name}({option}) in --layers: expected no option, or {is_rnn}")
     while f"{prefix}weight_ih_l{len(records)}" in arrays:
         layer = take_layer(arrays, prefix, len(records))
         if isinstance(layer, Rnn) and option != "tanh":
-            found = "does not say" if option is None else f"says {option!r}"
             raise ModelError(
-                f"importing {what}: {name} is a torch.nn.RNN, and --layers {found} which nonlinearity it has; write "
-                f"{name}(tanh) if it is tanh. relu is not supported: train with tanh"
+                f"importing {what}: {name} is a torch.nn.RNN, and --layers does not say which nonlinearity it has; "
+                f"write {name}(tanh) if it is tanh. relu is not supported: train with tanh"
             )
         records.append(Recurrent(f"{name}_l{len(records)}", layer))
     return records
@@ -221,7 +243,7 @@ def _apply(word: str, weights: Mapping[str, Any], x: Any) -> Any:
     from torch import nn
 
     match = _WORD.fullmatch(word)
-    name = match["name"] if match else word
+    name, option = (match["name"], match["option"]) if match else (word, None)
     own = {key[len(name) + 1 :]: value for key, value in weights.items() if key.startswith(f"{name}.")}
     if not own:
         match word:
@@ -250,5 +272,6 @@ def _apply(word: str, weights: Mapping[str, Any], x: Any) -> Any:
         return module(x)[0]
     if "running_mean" in own:
         statistics = (own["running_mean"], own["running_var"], own.get("weight"), own.get("bias"))
-        return torch.nn.functional.batch_norm(x.movedim(-1, 1), *statistics, eps=_EPSILON).movedim(1, -1)
+        eps = float(option or _EPSILON)
+        return torch.nn.functional.batch_norm(x.movedim(-1, 1), *statistics, eps=eps).movedim(1, -1)
     return torch.nn.functional.linear(x, own["weight"], own.get("bias"))

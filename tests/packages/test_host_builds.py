@@ -70,6 +70,12 @@ def test_plain_with_one_command(compiler: str, folder: Path, car: Packaged, gait
         printed = run(tmp_path / "stream", stdin="\n".join(" ".join(map(str, sample)) for sample in first.tolist()))
         labels = packaged.golden.labels.shape[1]
         assert printed.splitlines() == packaged.replay[1 : 1 + labels]
+        sample = " ".join(["1"] * first.shape[1])
+        for wrong in (f"{sample}\n1", f"{sample}\nx", f"{sample}\n40000", sample.replace(" ", ",")):
+            refused = subprocess.run([tmp_path / "stream"], input=wrong, capture_output=True, text=True, check=False)
+            assert refused.returncode == 1
+            expected = f"after {int(wrong.startswith(sample))} samples: expected {first.shape[1]} whole numbers"
+            assert expected in refused.stderr
 
 
 ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")

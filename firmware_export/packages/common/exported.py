@@ -63,24 +63,16 @@ class ExportedC:
             return f"es_label_text(&{model}, es_label(context))"
         return f'es_decision(context) == ES_UNKNOWN ? "unknown" : es_label_text(&{model}, es_decision(context))'
 
-    @property
-    def scan(self) -> str:
-        """C condition that reads a sample from stdin into ``counts``."""
-        channels = range(len(self.manifest["contract"]["channels"]))
-        places = ", ".join(f"&counts[{index}]" for index in channels)
-        formats = " ".join('"%" SCNd16' for _ in channels)
-        return f"scanf({formats}, {places}) == {len(channels)}"
-
     def text(self, name: str, **more: str) -> str:
         """A file of the folder ``texts`` with the model's names in it.
 
         ``@model@`` stands for the model's name, ``@MODEL@`` for its name in macros, ``@library@``, ``@version@``,
-        ``@sentence@``, ``@answer@`` and ``@scan@`` for the properties above; each keyword adds one.
+        ``@sentence@`` and ``@answer@`` for the properties above; each keyword adds one.
         """
         values = {
             "model": self.name,
             "MODEL": self.name.upper(),
-            **{name: getattr(self, name) for name in ("library", "version", "sentence", "answer", "scan")},
+            **{name: getattr(self, name) for name in ("library", "version", "sentence", "answer")},
             **more,
         }
         raw = (_TEXTS / name).read_text(encoding="utf-8")

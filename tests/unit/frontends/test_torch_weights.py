@@ -11,6 +11,7 @@ import pytest
 import safetensors.numpy
 
 from edge_seq.backends.reference_float import run_float
+from edge_seq.frontends.chain import Affine
 from edge_seq.frontends.files import chain_of_file
 from edge_seq.frontends.lower import lower, original_outputs
 from edge_seq.frontends.originals import Original, run_original
@@ -49,7 +50,7 @@ def test_weights_give_what_torch_computes(kind: str, pooling: str, tmp_path: Pat
     pytest.importorskip("torch")
     path = tmp_path / "weights.safetensors"
     path.write_bytes(safetensors.numpy.save({**NORM, **layer(kind, 3, 5), **layer(kind, 5, 5, 1), **HEAD}))
-    words = ("bn", "rnn(tanh)" if kind == "rnn" else kind, pooling, "fc", "softmax")
+    words = ("bn(0.3)", "rnn(tanh)" if kind == "rnn" else kind, pooling, "fc", "softmax")
     chain = chain_of_file(path, time_steps=50, layers=words)
     found = lower(chain, name="net", labels="abcd", contract=CONTRACT, scaler=IN_UNITS)
     counts = np.random.default_rng(0).normal(0, 900, (4, 50, 3)).astype(np.int16)
@@ -57,6 +58,16 @@ def test_weights_give_what_torch_computes(kind: str, pooling: str, tmp_path: Pat
     outputs = original_outputs(found, run_float(found.model, counts).values["logits"][:, -1])
     np.testing.assert_allclose(outputs, given.outputs, atol=1e-5)
     assert given.by.startswith("PyTorch")
+
+
+def test_the_eps_of_a_batch_normalisation_can_be_given() -> None:
+    scales = []
+    for word, eps in (("bn", 1e-5), ("bn(1e-3)", 1e-3)):
+        record = chain_of_weights({**NORM, **LSTM}, (word, "lstm", "last", "fc"), what="weights").records[0]
+        assert isinstance(record, Affine)
+        np.testing.assert_allclose(record.scale, NORM["bn.weight"] / np.sqrt(NORM["bn.running_var"] + eps), rtol=1e-6)
+        scales.append(record.scale)
+    assert (scales[0] > scales[1]).all()
 
 
 def test_a_state_dict_that_torch_saved(tmp_path: Path) -> None:
@@ -96,8 +107,10 @@ LSTM = {**layer("lstm", 3, 5), **HEAD}
         (
             {**layer("rnn", 3, 5), **HEAD},
             ("rnn(relu)", "last", "fc"),
-            r"says 'relu'.*relu is not supported: train with tanh",
+            r"rnn\(relu\) in --layers: expected no option, or tanh.*relu is not supported: train with tanh",
         ),
+        (LSTM, ("lstm", "last", "fc(relu)"), r"'fc\(relu\)' in --layers: only .* have an option; .*example fc,relu"),
+        ({**NORM, **LSTM}, ("bn(two)", "lstm", "last", "fc"), r"bn\(two\) in --layers: expected the eps"),
         ({"conv.weight": np.ones((4, 3, 3), np.float32)}, ("conv",), r"conv has weights \[4, 3, 3\].*export ONNX"),
         (
             {**LSTM, "fc.bias": np.ones(3, np.float32)},
