@@ -22,8 +22,13 @@ def training_options(model: FloatModel) -> dict[str, str | int | tuple[int, ...]
     """Options of a training, as :class:`edge_seq.training.config.TrainingConfig` names them, that make this network.
 
     Raises:
-        ModelError: its layers are of several kinds or sizes, which a training cannot make.
+        ModelError: its layers are of several kinds or sizes, which a training cannot make, or it has front layers.
     """
+    if model.front:
+        raise ModelError(
+            f"training from {model.name}: it has {len(model.front)} layers before the recurrent ones, whose weights "
+            "cannot be taken over yet; train with random weights, or further where it was trained, and import it again"
+        )
     kinds = [kind_of(layer).name for layer in model.layers]
     if len({*zip(kinds, model.hidden_sizes, strict=True)}) > 1:
         layers = ", ".join(f"{kind} {size}" for kind, size in zip(kinds, model.hidden_sizes, strict=True))
@@ -54,7 +59,7 @@ def state_dict_of(model: FloatModel) -> dict[str, Array]:
     torch's second bias is 0, except in a GRU's new gate.
 
     Raises:
-        ModelError: its layers are of several kinds or sizes.
+        ModelError: the same cases as :func:`training_options`.
     """
     training_options(model)
     weights: dict[str, Array] = {}

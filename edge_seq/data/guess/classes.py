@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,13 @@ from edge_seq.data.guess.clues.columns import (
     SENSOR_NAMES,
     tokens_of,
 )
-from edge_seq.data.guess.clues.labels import Named, labels_of_folders, labels_of_names
+from edge_seq.data.guess.clues.labels import (
+    Named,
+    labels_in_folders_of_groups,
+    labels_of_folders,
+    labels_of_names,
+    names_tell_classes,
+)
 from edge_seq.data.guess.clues.times import is_time_name
 from edge_seq.data.guess.draft import Draft, distinct
 from edge_seq.data.guess.files import SPLIT_FOLDERS
@@ -43,7 +50,7 @@ def find_classes(draft: Draft) -> None:
             if name not in draft.roles and not is_time_name(name) and "_".join(tokens_of(name)) not in SENSOR_NAMES
         ]
         few = [name for name in texts if 2 <= len(distinct(draft, name) - {""}) <= 50]
-        if len(few) == 1 and not _names_tell_classes(draft):
+        if len(few) == 1 and not names_tell_classes([look.name for look in draft.looks]):
             draft.fields["label_column"] = few[0]
             shown = ", ".join(sorted(distinct(draft, few[0]) - {""})[:6])
             draft.take(few[0], "label", shown, "the only column of words")
@@ -57,11 +64,6 @@ def find_classes(draft: Draft) -> None:
     if "recording_column" not in draft.fields and "group_column" in draft.fields and len(draft.looks) == 1:
         draft.fields["recording_column"] = draft.fields["group_column"]
         draft.said.append(f"each {draft.fields['group_column']!r} is a recording")
-
-
-def _names_tell_classes(draft: Draft) -> bool:
-    named = labels_of_names([look.name for look in draft.looks]) if len(draft.looks) > 1 else None
-    return named is not None and 1 < len(set(named.labels)) < len(named.labels)
 
 
 def _intervals(draft: Draft, table: Path) -> None:
@@ -138,13 +140,16 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
         draft.said.append(f"the split is as the folders are named: {', '.join(sorted(tops))}")
         below = 1
     folders = {one[below] for one in parts if len(one) > below + 1}
-    if (named := labels_of_folders(names, below)) is not None:
+    named = labels_of_folders(names, below) or labels_in_folders_of_groups(names, below)
+    if named is not None:
         draft.fields["label_from"] = "file_name"
         _take_names(draft, named)
         return
     if len(folders) > 1 and all(len(one) > below + 1 for one in parts):
         draft.fields["label_from"] = "folder"
-        draft.said.append(f"the class is the folder a file lies in: {', '.join(sorted(folders)[:6])}")
+        draft.said.append(
+            f"the class is the folder a file lies in: {', '.join(sorted(folders)[:6])}{_crossed(parts, below)}"
+        )
         for index, (name, one) in enumerate(zip(names, parts, strict=True)):
             has_group = len(one) > below + 2
             _add_class(draft, index, one[below], one[below + 1] if has_group else name, are_groups=has_group)
@@ -169,6 +174,20 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
             "of a class into a folder, or write a data source with file_pattern"
         )
     _take_names(draft, named)
+
+
+def _crossed(parts: Sequence[Sequence[str]], below: int) -> str:
+    """What to do if the folders are persons and the files classes, where all folders hold the same names."""
+    inside: dict[str, set[str]] = defaultdict(set)
+    for one in parts:
+        inside[one[below]].add("/".join(one[below + 1 :]))
+    names = next(iter(inside.values()))
+    if len(names) < 2 or any(one != names for one in inside.values()):
+        return ""
+    return (
+        f". Each holds {', '.join(sorted(names)[:6])}; if those are the classes, set label_from = 'file_name' and "
+        "file_pattern = '(?P<group>[^/]+)/(?P<label>[^/]+)$'"
+    )
 
 
 def _take_names(draft: Draft, named: Named) -> None:

@@ -20,6 +20,7 @@ from edge_seq.data.guess.clues.columns import (
     tokens_of,
 )
 from edge_seq.data.guess.clues.headerless import PAMAP2, names_of_columns
+from edge_seq.data.guess.clues.labels import names_tell_classes
 from edge_seq.data.guess.clues.times import is_time_name
 from edge_seq.data.guess.draft import Draft, distinct, is_fraction
 from edge_seq.data.guess.gestures import find_gestures
@@ -202,6 +203,9 @@ def _label_column(draft: Draft, columns: Sequence[str], axes: set[str]) -> None:
                 f"{MAX_CLASSES} classes. Write a data source with the right label_column or label_from "
                 "(datasets/README.md)"
             )
+        if len(values - {""}) == 1 and names_tell_classes([look.name for look in draft.looks]):
+            draft.take(name, "unused", "", f"named like a class, but all files hold {max(values)!r} alone")
+            continue
         draft.fields["label_column"] = name
         shown = ", ".join(sorted(values - {""})[:6])
         draft.take(name, "label", shown, "its name")

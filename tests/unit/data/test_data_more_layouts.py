@@ -313,6 +313,56 @@ def test_a_folder_of_one_file_is_a_recording_and_no_class(folder: str, tmp_path:
     assert len({one.group for one in signals}) == 6
 
 
+@pytest.mark.parametrize("folder", ["p{number}", "subject_{number}", "Person{number}"])
+def test_folders_of_persons_hold_a_file_for_each_class(folder: str, tmp_path: Path) -> None:
+    def write(label: str, number: int) -> str:
+        seconds, acceleration, _ = motion(label, number)
+        return table("t_s,ax,ay,az", [*texts(seconds[:, None]), *texts(acceleration)])
+
+    guess = guess_source(each(tmp_path / "d", write, folder + "/{label}.csv"))
+    signals = list(read_signals(guess.source, base=guess.base))
+    persons = [folder.format(number=number) for number in range(3)]
+    assert "set label_from" not in "".join(guess.assumptions)
+    assert sorted((one.label_values[0], one.group) for one in signals) == [
+        (label, person) for label in ("run", "walk") for person in persons
+    ]
+
+
+def test_folders_and_files_that_may_both_be_the_classes_are_told(tmp_path: Path) -> None:
+    for person in ("anna", "bob"):
+        for label in LABELS:
+            seconds, acceleration, _ = motion(label, len(person))
+            put(
+                tmp_path / "d" / person / f"{label}.csv",
+                table("t_s,ax,ay,az", [*texts(seconds[:, None]), *texts(acceleration)]),
+            )
+    guess = guess_source(tmp_path / "d")
+    assert guess.source.label_from == "folder"
+    told = "the class is the folder a file lies in: anna, bob. Each holds run, walk; if those are the classes, set "
+    assert (
+        f"{told}label_from = 'file_name' and file_pattern = '(?P<group>[^/]+)/(?P<label>[^/]+)$'" in guess.assumptions
+    )
+    pattern = "(?P<group>[^/]+)/(?P<label>[^/]+)$"
+    source = guess.source.model_copy(update={"label_from": "file_name", "file_pattern": pattern})
+    signals = read_signals(source, base=guess.base)
+    assert [(one.group, one.label_values[0]) for one in signals] == [
+        (p, c) for p in ("anna", "bob") for c in ("run", "walk")
+    ]
+
+
+def test_a_column_of_one_class_does_not_hide_the_names_of_the_files(tmp_path: Path) -> None:
+    """SensorLog writes ``label(N)`` of zeros where no label was set."""
+
+    def write(label: str, number: int) -> str:
+        seconds, acceleration, _ = motion(label, number)
+        return table("t_s,ax,ay,az,label(N)", [*texts(seconds[:, None]), *texts(acceleration), ["0"] * len(seconds)])
+
+    guess = guess_source(each(tmp_path / "d", write))
+    assert {one.label_values for one in read_signals(guess.source, base=guess.base)} == {("walk",), ("run",)}
+    reasons = {one.column: one.reason for one in guess.columns}
+    assert reasons["label(N)"] == "named like a class, but all files hold '0' alone"
+
+
 def test_the_counts_that_are_told_are_those_that_are_written(tmp_path: Path) -> None:
     guess = guess_source(
         each(tmp_path / "d", lambda label, n: table("ax,ay,az", texts(motion(label, n)[1] * 8192, ".0f")))

@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 from edge_seq.data.recording import Windows
 from edge_seq.frontends.from_torch import from_torch, from_training
 from edge_seq.frontends.to_torch import state_dict_of, training_options
+from edge_seq.ir.front import TimePool
 from edge_seq.ir.kind_names import CELL_NAMES, CellName
 from edge_seq.ir.model import model_hash, named_arrays
 from edge_seq.pipeline.config import load_config
@@ -61,6 +62,13 @@ def test_dense_layers_go_there_and_back() -> None:
 def test_layers_of_several_sizes_are_refused() -> None:
     model = random_float_model(Spec(("gru", "lstm"), (5, 4)))
     with pytest.raises(ModelError, match="its layers are gru 5, lstm 4; a training makes layers of one kind"):
+        state_dict_of(model)
+
+
+def test_layers_before_the_recurrent_ones_are_refused() -> None:
+    plain = random_float_model(spec("gru", 5))
+    model = dataclasses.replace(plain, front=(TimePool("max", size=2, stride=2),))
+    with pytest.raises(ModelError, match="it has 1 layers before the recurrent ones, whose weights cannot be taken"):
         state_dict_of(model)
 
 

@@ -65,6 +65,12 @@ def labels_of_names(names: Sequence[str]) -> Named | None:
     return _of_heads(names, leafs, heads)
 
 
+def names_tell_classes(names: Sequence[str]) -> bool:
+    """True if names of several recordings give at least two classes, one of them to several recordings."""
+    named = labels_of_names(names) if len(names) > 1 else None
+    return named is not None and 1 < len(set(named.labels)) < len(named.labels)
+
+
 def labels_of_folders(names: Sequence[str], below: int = 0) -> Named | None:
     """Find classes in the names of folders that are a recording each, ``walk-2024-03-11_10-20-30/Accelerometer``.
 
@@ -94,6 +100,41 @@ def labels_of_folders(names: Sequence[str], below: int = 0) -> Named | None:
             return None
     how = f"{named.how.replace('a file', 'a folder')}, as each folder holds one recording"
     return replace(named, pattern=pattern, groups=named.groups if named.has_groups else tuple(names), how=how)
+
+
+def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named | None:
+    """Find classes in the names of files in folders that are persons or sessions, ``subject1/walk``.
+
+    Args:
+        names: see :func:`labels_of_names`.
+        below: number of folders above those of the groups.
+
+    Returns:
+        classes and groups; None if not all folders are groups, or if no class is in two of them.
+
+    >>> found = labels_in_folders_of_groups(["p1/walk", "p1/run", "p2/walk", "p2/run"])
+    >>> found.labels, found.groups
+    (('walk', 'run', 'walk', 'run'), ('p1', 'p1', 'p2', 'p2'))
+    >>> labels_in_folders_of_groups(["walk/p1", "walk/p2", "run/p1", "run/p2"]) is None
+    True
+    """
+    parts = [name.split("/") for name in names]
+    if any(len(one) != below + 2 for one in parts):
+        return None
+    groups = tuple(one[below] for one in parts)
+    if not all(re.fullmatch(rf"{_GROUP_WORD}[_\-]?\d+", one, re.IGNORECASE) or _WHO.fullmatch(one) for one in groups):
+        return None
+    named = labels_of_names([one[-1] for one in parts])
+    if named is None or named.has_groups or len(set(named.labels)) < 2:
+        return None
+    if len(set(named.labels)) == len(set(zip(groups, named.labels, strict=True))):
+        return None
+    pattern = rf"(?:^|/)(?P<group>[^/]+)/{named.pattern.removeprefix('(?:^|/)')}"
+    found = [re.search(pattern, name) for name in names]
+    for match, label, group in zip(found, named.labels, groups, strict=True):
+        if match is None or (match["label"], match["group"]) != (label, group):
+            return None
+    return Named(pattern, named.labels, groups, True, f"{named.how}, in folders of groups")
 
 
 def _after_groups(names: Sequence[str], leafs: Sequence[str]) -> Named | None:
