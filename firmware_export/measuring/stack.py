@@ -22,7 +22,7 @@ _NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \(([
 _EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.MULTILINE)
 _USAGE = re.compile(r"^[^\t]*:(\w+)\t(\d+)\t(\S+)$", re.MULTILINE)
 _INDIRECT = "__indirect_call"
-_MODEL, _BELOW = "model", ("layers", "chain", "dense", "front")  # tables with pointers to functions
+_TABLES = (("model",), ("chain",), ("layers", "dense", "front"))  # of a model, with pointers to functions, top first
 ENTRIES = ("es_step", "es_init", "es_reset")
 
 
@@ -61,16 +61,16 @@ def _name(title: str) -> str:
     return title.rsplit(":", 1)[-1]
 
 
-def pointed_to(elf: ElfImage, names: tuple[str, ...], parts: tuple[str, ...] = (_MODEL, *_BELOW)) -> frozenset[str]:
-    """Functions whose addresses are stored in parts of the models: the possible targets of calls through pointers."""
+def pointed_to(elf: ElfImage, names: tuple[str, ...], tables: tuple[str, ...]) -> frozenset[str]:
+    """Functions whose addresses are stored in tables of the models: the possible targets of calls through pointers."""
     product = {section.name for section in elf.sections if is_product(section)}
     functions = {one.address: one.name for one in elf.symbols if one.is_function and one.section in product}
     width = 2 if elf.machine == "EM_AVR" else 4
     thumb_bit = 1 if elf.machine == "EM_ARM" else 0
     found = set()
     for name in names:
-        for part in parts:
-            symbol = elf.by_name.get(f"{name}_{part}")
+        for table in tables:
+            symbol = elf.by_name.get(f"{name}_{table}")
             if symbol is None:
                 continue  # a model without a chain
             data = elf.memory(_load_address(elf, symbol.address), symbol.size)
@@ -123,24 +123,24 @@ def read_frames(image: Image, elf: ElfImage) -> Frames:
     return Frames(bytes_of, _with_pointers(calls, elf, image.names), frozenset(unknown))
 
 
-def _with_pointers(
-    calls: dict[str, set[str]], elf: ElfImage, names: tuple[str, ...]
-) -> dict[str, frozenset[str]]:
+def _with_pointers(calls: dict[str, set[str]], elf: ElfImage, names: tuple[str, ...]) -> dict[str, frozenset[str]]:
     """Replace calls through pointers by the functions they may go to.
 
-    ``es_step`` alone calls what the model itself names, which is its preprocessing and its pool. These, and what they
-    call, only call what is stored in the tables below: a pool in front of dense layers calls another pool and layers.
+    A function that a table names calls what the tables below that one name: the pool in front of dense layers is named
+    by the model, and calls the pool that the chain names, and dense layers. ``es_step`` calls what any table names.
     """
-    everything, below = pointed_to(elf, names), pointed_to(elf, names, _BELOW)
-    inner, waiting = set[str](), list(pointed_to(elf, names, (_MODEL,)))
-    while waiting:
-        if (name := waiting.pop()) not in inner:
-            inner.add(name)
-            waiting += calls.get(name, set()) - {_INDIRECT}
+    targets = [pointed_to(elf, names, tuple(sum(_TABLES[level:], ()))) for level in range(len(_TABLES) + 1)]
+    level_of: dict[str, int] = {}
+    for level, tables in enumerate(_TABLES, start=1):  # a function that several tables name belongs to the lowest
+        inside: set[str] = set()
+        waiting = list(pointed_to(elf, names, tables))
+        while waiting:
+            if (name := waiting.pop()) not in inside:
+                inside.add(name)
+                waiting += calls.get(name, set()) - {_INDIRECT}
+        level_of |= dict.fromkeys(inside, level)
     return {
-        name: frozenset((called - {_INDIRECT}) | (below if name in inner else everything))
-        if _INDIRECT in called
-        else frozenset(called)
+        name: frozenset(called - {_INDIRECT} | (targets[level_of.get(name, 0)] if _INDIRECT in called else set()))
         for name, called in calls.items()
     }
 

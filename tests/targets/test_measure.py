@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_seq.ir.front import TimePool
 from edge_seq.support.errors import ToolError
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
@@ -20,6 +21,7 @@ from firmware_export.toolchain.budgets import Budgets, first_of
 from firmware_export.toolchain.host import read_manifest
 from firmware_export.toolchain.image import Image, build_image
 from firmware_export.toolchain.target import MissingToolError, load_target, target_names
+from tests import zoo
 from tests.targets.running import FURTHER_TARGETS
 
 SMALL = Shape(3, 6, 5, 3)
@@ -172,6 +174,28 @@ def with_deep_call(folder: Path, output: Path, room: str) -> Path:
     call = "    { volatile int one = label_due; (void)second(&one); }\n    return operands;"
     source.write_text(DEEP.replace("%d", room) + text.replace(before, call))
     return copy
+
+
+CHAINS = {
+    "dense": zoo.spec("gru", 5, dense=((6, "relu"), (5, "tanh")), pooling="mean_max"),
+    "front": zoo.spec("lstm", 5, front=(zoo.convolution(4, "relu", 3), TimePool("max", 2, 2))),
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_the_stack_of_layers_around_the_recurrent_ones_has_a_bound(chain: str, tmp_path: Path) -> None:
+    """Their pool calls the pool of the model through a pointer, which is no recursion."""
+    model = zoo.quantized_model(CHAINS[chain], name="chain")
+    export_c(model, make_golden(model, zoo.random_counts(2, 7, 3)), tmp_path / "c")
+    try:
+        found = measure(tmp_path / "c", model, load_target("cortex_m4"), steps=20)
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.steps is not None
+    assert found.stack is not None
+    assert found.stack.unknown == ()
+    assert found.steps.stack_bytes is not None
+    assert found.steps.stack_bytes <= found.stack.bytes <= found.steps.stack_bytes + 96
 
 
 def test_a_stack_that_is_too_deep_is_told_with_its_path(exports: dict[str, Path], tmp_path: Path) -> None:
