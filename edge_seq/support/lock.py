@@ -38,8 +38,12 @@ def holding(folder: Path, *, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
-        if all(part.name == LOCK for part in folder.iterdir()):  # what failed early leaves nothing
-            with suppress(OSError):
+        # What failed early leaves nothing. The lock is removed while it is held; later it may be another process's.
+        is_empty = folder.is_dir() and all(part.name == LOCK for part in folder.iterdir())
+        if is_empty:
+            with suppress(OSError):  # Windows keeps open files, and removes this one on release
                 (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+        if is_empty:
+            with suppress(OSError):
                 folder.rmdir()

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
+from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import replace_when_done, stays_in_folder, write_atomically
+from edge_seq.support.lock import holding
 
 
 def names_in(folder: Path) -> list[str]:
@@ -104,3 +107,25 @@ def test_a_full_disk_is_told_with_the_name_of_the_file(tmp_path):
             fail(name)
         assert caught.value.filename == str(told)
         assert names_in(tmp_path) == []
+
+
+def test_a_held_folder_that_is_left_empty_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the first error"), holding(tmp_path / "empty", what="run x"):
+        raise ValueError("the first error")
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_held_folder_that_vanishes_hides_no_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone.result\.json"), holding(tmp_path / "gone", what="run x"):
+        (shutil.rmtree(tmp_path / "gone"), (tmp_path / "gone" / "result.json").write_text("{}"))
+
+
+def test_a_folder_is_held_once_and_again_after_that(tmp_path: Path) -> None:
+    with holding(tmp_path / "kept", what="run x"):
+        (tmp_path / "kept" / "result.json").write_text("{}")
+        refused = pytest.raises(ConfigError, match="run x: another process writes to it; wait until that ends")
+        with refused, holding(tmp_path / "kept", what="run x"):
+            pass
+    with holding(tmp_path / "kept", what="run x"):
+        pass
+    assert (tmp_path / "kept" / "result.json").exists()
