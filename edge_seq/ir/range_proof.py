@@ -183,7 +183,11 @@ def _mean_bounds(count: int) -> list[Bound]:
 def _pool_bounds(model: IntModel) -> list[Bound]:
     if "mean" not in model.readout.statistics:
         return []  # a largest value is an operand
-    return _mean_bounds(model.steps_after(model.contract.window_length))
+    most = model.steps_after(model.contract.window_length)
+    total, mean = _mean_bounds(most)
+    if model.readout.label_every == "sample":  # a power of two rounds up the most
+        mean = max(mean, _mean_bounds(1 << (most.bit_length() - 1))[1], key=lambda bound: bound.magnitude)
+    return [total, mean]
 
 
 def _multipliers(model: IntModel) -> list[int]:

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from edge_seq.support.errors import EdgeSeqError
+from edge_seq.support.errors import EdgeSeqError, ToolError
 from edge_seq.support.results import Result
 from edge_seq.trials.folder import EndedTrial, R, StudyFolder
 
+MOST_CANCELLED = 20  # number of times that a trial may be lost with the connection before the study ends
 MOST_LOST = 3  # number of workers that may die on one trial before it counts as refused
 POLL_S = 1.0  # longest time between two looks at the number of workers
 
@@ -90,11 +91,13 @@ def steer(
         progress: called with the keys of the trials in work, after each change.
 
     Raises:
-        Exception: a trial ended with an error that is not an answer. What is finished is kept.
+        ToolError: a trial was lost with the connection to its worker again and again.
+        Exception: a trial ended with an error that is not an answer. What is finished is kept in any case.
     """
     waiting: deque[Task[J]] = deque()
     running: dict[Future[Answer], Task[J]] = {}
     lost: Counter[str] = Counter()
+    again: Counter[str] = Counter()
     more = True
     try:
         while True:
@@ -112,12 +115,18 @@ def steer(
                 running[executor.submit(answer_of, function, task.job)] = task
             if not running:
                 return
+            if max(again.values(), default=0) > MOST_CANCELLED:
+                raise ToolError(
+                    f"trials: {max(again, key=lambda key: again[key])} was lost {MOST_CANCELLED + 1} times with "
+                    "the connection to its worker; see the logs of the cluster. The same command then continues"
+                )
             finished, _ = wait(running, timeout=POLL_S, return_when=FIRST_COMPLETED)
             for future in finished:
                 task = running.pop(future)
                 kept = _ended_trial(task.key, future, lost)
                 if kept is None:
                     waiting.appendleft(task)
+                    again[task.key] += 1
                 else:
                     ended(task.key, folder.add(kept))
             progress(tuple(task.key for task in running.values()))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_seq.arithmetic.fixed_point import INT32_MAX
+from edge_seq.arithmetic.fixed_point import FINE_LIMIT, INT32_MAX, mean_reciprocal
 from edge_seq.arithmetic.tables import tanh_table
 from edge_seq.backends.reference_int import LayerState, reset_state, run_reference, step
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
@@ -239,3 +239,17 @@ def test_logits_and_means_stay_within_their_bounds(seed: int, cell: str) -> None
     trace = run_reference(model, extreme_counts(6, model.input_size, seed=seed))
     assert np.abs(trace.values["logits"]).max() <= bounds["logits"]
     assert np.abs(trace.values["pooled"]).max() <= bounds["mean of states, scaled"]
+
+
+@pytest.mark.parametrize("length", [3, 7, 50, 64, 100])
+def test_the_bound_of_a_mean_after_each_sample_is_the_most_over_all_samples(length: int) -> None:
+    """The mean of the largest operands, after each number of samples: at a power of two it is rounded up the most."""
+    model = quantized_model(spec("rnn", 2, pooling="mean", label_every="sample", window_length=length))
+    bounds = {bound.name: bound.magnitude for bound in range_bounds(model)}
+    largest = 0
+    for count in range(1, length + 1):
+        reciprocal, shift = mean_reciprocal(count)
+        largest = max(largest, (4 * count * FINE_LIMIT * reciprocal >> 16) + 1 + ((1 << shift) >> 1))
+    assert bounds["mean of states, scaled"] == largest
+    of_windows = quantized_model(spec("rnn", 2, pooling="mean", window_length=length))
+    assert {b.name: b.magnitude for b in range_bounds(of_windows)}["mean of states, scaled"] <= largest

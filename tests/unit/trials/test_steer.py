@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,3 +159,18 @@ def test_a_worker_that_died_while_idle_is_replaced_and_one_that_cannot_start_is_
         monkeypatch.setattr(ProcessPoolExecutor, "submit", broken)
         with pytest.raises(ToolError, match="a worker process ends as soon as it starts"):
             executor.submit(os.getpid)
+
+
+class Unreachable(Executor):
+    """A cluster that is lost as soon as a trial is given to it."""
+
+    def submit(self, *_what: object, **_more: object) -> Future[Any]:  # type: ignore[override]
+        future: Future[Any] = Future()
+        future.set_exception(CancelledError())
+        return future
+
+
+def test_a_cluster_that_is_lost_again_and_again_ends_the_study(tmp_path: Path) -> None:
+    kept = StudyFolder(tmp_path / "study", Square, what="test")
+    with pytest.raises(ToolError, match="n1 was lost 21 times with the connection to its worker"):
+        steer(iter([Task("n1", Job(tmp_path, 1))]), square, kept, Unreachable(), at_once=lambda: 1)
