@@ -34,7 +34,8 @@ BUILDS = [
     ("zig", ("-std=c99", "-O0")),  # zig adds undefined-behaviour traps here, and is slow to start the first time
     ("zig", ("-std=c99", "-O2")),  # zig treats -O3 in the same way
 ]
-SLOW = [("zig", ("-std=c99", "-O0")), ("clang", ("-std=c99", "-O3"))]  # other builds are similar: sanitizers, and -O2
+# Other builds are similar: sanitizers, and -O2 of clang.
+SLOW = [("zig", ("-std=c99", "-O0")), ("zig", ("-std=c99", "-O2")), ("clang", ("-std=c99", "-O3"))]
 
 
 def counts_for(model: IntModel, steps: int, *, seed: int = 0) -> NDArray[np.int16]:
@@ -64,7 +65,9 @@ def assert_equal(model: IntModel, found: Trace, expected: Trace) -> int:
     return compared
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "cell", [cell if cell in ("gru", "lstm") else pytest.param(cell, marks=pytest.mark.slow) for cell in CELLS]
+)
 def test_a_million_steps_of_each_cell(
     cell: str, zoo: list[IntModel], build_zoo: Callable[..., HostProgram], compilers: dict[str, Compiler]
 ) -> None:

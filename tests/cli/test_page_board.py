@@ -15,6 +15,7 @@ from tests.cli.documents import HOW_TO, block, run_shell
 PAGE = HOW_TO / "connect-your-board.md"
 
 
+@pytest.mark.slow
 def test_on_an_emulated_board(small: Small, tmp_path: Path) -> None:
     if not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")):
         pytest.skip("no emulated board on this machine; sudo apt-get install qemu-system-arm gcc-arm-none-eabi")

@@ -17,6 +17,7 @@ from tests.cli.documents import HOW_TO, block, environment, run_shell
 PAGE = HOW_TO / "record-and-watch.md"
 
 
+@pytest.mark.slow
 def test_record_run_and_watch(small: Small, tmp_path: Path) -> None:
     if os.name != "posix":
         pytest.skip("emulated boards need pseudo-terminals")

@@ -20,11 +20,12 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 120
 
 
-def test_from_a_csv_to_running_c(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chip", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["host", "chip"])
+def test_from_a_csv_to_running_c(chip: bool, tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("the README's last command needs a C compiler called cc")
     # A target whose tools are missing is skipped, and said to be.
-    run_shell(block(README, "shell") + block(HOW_TO / "verify-on-a-target.md", "chip"), tmp_path)
+    run_shell(block(README, "shell") + (block(HOW_TO / "verify-on-a-target.md", "chip") if chip else ""), tmp_path)
 
     from edge_seq.backends.reference_int import run_reference
     from edge_seq.data.readers import load_dataset

@@ -183,5 +183,7 @@ def test_texts_are_clean_and_bounded() -> None:
     assert Cost(2, 3, 3, 5, 8, 1000, "").mean_us == 4000
     assert HELLO.room_bytes == 1016
     assert (SelfTest(0, 0, 0).passed, SelfTest(7, 0, 0).passed) == (True, False)
+    assert SelfTest(7, 2, 31).fault == "window 2, time step 31"
+    assert SelfTest(7, 65535, 0).fault == "the constants differ from their checksum"
     with pytest.raises(DeviceError, match="2 texts, expected 3"):
         messages.unpack_texts(messages.pack_texts(["a", "b"]), 3)

@@ -51,6 +51,7 @@ const char *es_status_text(es_status_t status);
  * const */
 
 typedef struct es_layer es_layer_t;
+typedef struct es_front es_front_t;
 typedef struct es_model es_model_t;
 typedef struct es_context es_context_t;
 typedef struct es_golden es_golden_t;
@@ -121,8 +122,6 @@ typedef struct {
     const es_distance_t *distance; /* NULL: none; generated data without a distance leave it out */
 } es_decision_t;
 
-typedef struct es_front es_front_t;
-
 /* Computes the output of a front layer.
  *   ring    int16 [slots, in_words], its last inputs
  *   number  number of its inputs since the window began, 1 or more; the latest is in slot (number - 1) mod slots
@@ -192,6 +191,12 @@ struct es_model {
     uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5, or 0 */
 };
 
+/* Number of recurrent layers. */
+static inline uint16_t es_num_layers(const es_model_t *model)
+{
+    return model->num_layers != 0u ? model->num_layers : model->chain->num_behind;
+}
+
 #endif
 
 /* The sensor contract: what the input must be. For a log, or for a host that compares it before it sends samples.
@@ -244,12 +249,6 @@ struct es_context_alignment {
 #define ES_STATE_BYTES(words32, words16) (16u + 4u * (size_t)(words32) + 2u * (size_t)(words16))
 
 size_t es_context_bytes(const es_model_t *model);
-
-/* Number of recurrent layers. */
-static inline uint16_t es_num_layers(const es_model_t *model)
-{
-    return model->num_layers != 0u ? model->num_layers : model->chain->num_behind;
-}
 
 /* Creates a context in the caller's memory and resets it.
  *   memory   at least es_context_bytes(model) bytes, aligned to ES_CONTEXT_ALIGNMENT; must live as long as the context

@@ -86,7 +86,7 @@ def test_an_override_wins_over_the_file(tmp_path: Path) -> None:
     ("overrides", "message"),
     [
         (["training.units=3"], r"training\.units: unknown key \(found 3\); keys of training: cell, hidden_size"),
-        (["units=3"], r"units: unknown key \(found 3\); keys at the top: name, at_window_end, data"),
+        (["units=3"], r"units: unknown key \(found 3\); keys at the top: name, at_window_end, start_from"),
         (["data.simulator.cars=3"], r"keys of data\.simulator: drives, drive_duration_s"),
         (["name=My Model"], "must be a C identifier of lower-case letters"),
         (["data=3"], r"data: .*\(found 3\)"),

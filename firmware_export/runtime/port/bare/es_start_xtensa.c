@@ -31,3 +31,38 @@ __attribute__((used)) void es_start_in_c(void)
     }
     (void)main();
 }
+
+/* The compiler's library leaves division to the ROM of the ESP8266, which the emulated core does not have. */
+uint32_t __udivsi3(uint32_t dividend, uint32_t divisor);
+uint32_t __umodsi3(uint32_t dividend, uint32_t divisor);
+
+uint32_t __umodsi3(uint32_t dividend, uint32_t divisor)
+{
+    uint32_t rest = 0;
+    unsigned bit;
+    for (bit = 32; bit != 0u; bit--) {
+        const uint32_t carry = rest >> 31;
+        rest = (rest << 1) | ((dividend >> (bit - 1u)) & 1u);
+        if (carry != 0u || rest >= divisor) {
+            rest -= divisor;
+        }
+    }
+    return rest;
+}
+
+uint32_t __udivsi3(uint32_t dividend, uint32_t divisor)
+{
+    uint32_t rest = 0;
+    uint32_t quotient = 0;
+    unsigned bit;
+    for (bit = 32; bit != 0u; bit--) {
+        const uint32_t carry = rest >> 31;
+        rest = (rest << 1) | ((dividend >> (bit - 1u)) & 1u);
+        quotient <<= 1;
+        if (carry != 0u || rest >= divisor) {
+            rest -= divisor;
+            quotient |= 1u;
+        }
+    }
+    return quotient;
+}
