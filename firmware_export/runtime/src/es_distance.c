@@ -13,7 +13,7 @@ int32_t es_distance_excess(const es_context_t *context)
                                        : &model->layers[es_num_layers(model) - 1u];
     const int16_t *seen = es_head_sees(context);
     const int16_t *const end = seen + (size_t)ES_QUAD * model->head_quads;
-    const size_t parts = model->head_quads != last->own_quads ? 2u : 1u; /* mean and largest value, or one of them */
+    const unsigned parts = model->head_quads != last->own_quads ? 2u : 1u; /* mean and largest value, or one */
     const ES_ROM int8_t *centroid = distance->centroids + (size_t)context->label * parts * last->hidden_size;
     int32_t excess = -ES_ROM_INT32(&distance->radii[context->label]);
 
