@@ -12,8 +12,10 @@ import pytest
 
 from edge_seq.data.audit.audit import audit
 from edge_seq.data.guess import guess_source
+from edge_seq.data.layout import Layout
 from edge_seq.data.readers import read_dataset, read_signals
 from edge_seq.data.readers.clock import seconds_of_dates, spread
+from edge_seq.data.readers.text.sniff import sniff
 from edge_seq.data.source import parse_source
 from edge_seq.data.units import axis_triples
 from edge_seq.data.windows import make_windows
@@ -403,3 +405,11 @@ def test_windows_are_counted_as_a_training_cuts_them(gap: bool, tmp_path: Path) 
     counted = np.bincount(cut.labels, minlength=2).tolist()
     assert found == dict(zip(dataset.labels, counted, strict=True))
     assert guess.source.resample == ("none" if gap else "linear")
+
+
+def test_a_degree_that_is_written_with_the_ordinal_sign_is_western_text(tmp_path: Path) -> None:
+    """0xBA is the ordinal sign of Latin keyboards, which stands for degrees in headers of loggers."""
+    path = tmp_path / "walk.csv"
+    rows = "".join(f"{n * 0.02:.2f};0,1;0,2;{n % 7}\n" for n in range(60))
+    path.write_bytes(f"t;gx (º/s);gy (º/s);gz (º/s)\n{rows}".encode("cp1252"))
+    assert sniff(path, Layout()).encoding == "cp1252"

@@ -30,7 +30,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROL = bytes(set(range(32)) - {7, 9, 10, 11, 12, 13, 27})
-_WESTERN = frozenset("°µ²³±·ÄÖÜäöüßéèêëàâçîïôùûñáíóúåøæÅØÆÉÑ")
+_WESTERN = frozenset("°ºªµ²³±·ÄÖÜäöüßéèêëàâçîïôùûñáíóúìòåøæÅØÆÉÑ")
 
 
 def sniff(path: Path, layout: Layout, wanted: Sequence[str] = ()) -> Dialect:
