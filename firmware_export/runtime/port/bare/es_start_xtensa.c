@@ -36,20 +36,6 @@ __attribute__((used)) void es_start_in_c(void)
 uint32_t __udivsi3(uint32_t dividend, uint32_t divisor);
 uint32_t __umodsi3(uint32_t dividend, uint32_t divisor);
 
-uint32_t __umodsi3(uint32_t dividend, uint32_t divisor)
-{
-    uint32_t rest = 0;
-    unsigned bit;
-    for (bit = 32; bit != 0u; bit--) {
-        const uint32_t carry = rest >> 31;
-        rest = (rest << 1) | ((dividend >> (bit - 1u)) & 1u);
-        if (carry != 0u || rest >= divisor) {
-            rest -= divisor;
-        }
-    }
-    return rest;
-}
-
 uint32_t __udivsi3(uint32_t dividend, uint32_t divisor)
 {
     uint32_t rest = 0;
@@ -65,4 +51,9 @@ uint32_t __udivsi3(uint32_t dividend, uint32_t divisor)
         }
     }
     return quotient;
+}
+
+uint32_t __umodsi3(uint32_t dividend, uint32_t divisor)
+{
+    return dividend - divisor * __udivsi3(dividend, divisor);
 }
