@@ -6,6 +6,8 @@ scikit-learn is imported only when they are made.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,21 @@ def motion(sample: WindowSample) -> NDArray[np.float64]:
     return np.concatenate(blocks)
 
 
+@contextmanager
+def needs_scikit_learn() -> Iterator[None]:
+    """Say what to install if the imports in the block find no scikit-learn.
+
+    Raises:
+        ToolError: scikit-learn is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ToolError(
+            "data check needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"
+        ) from error
+
+
 def folds_by_group(labels: NDArray[np.str_], groups: NDArray[np.str_]) -> NDArray[np.int64]:
     """Give each window a fold, int64 [N], so that each group is in one fold and classes are spread evenly.
 
@@ -42,12 +59,8 @@ def folds_by_group(labels: NDArray[np.str_], groups: NDArray[np.str_]) -> NDArra
     Raises:
         ToolError: scikit-learn is not installed.
     """
-    try:
+    with needs_scikit_learn():
         from sklearn.model_selection import StratifiedGroupKFold
-    except ImportError as error:
-        raise ToolError(
-            "data check needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"
-        ) from error
     folds = np.zeros(len(labels), dtype=np.int64)
     number = min(FOLDS, len(np.unique(groups)), int(np.unique(labels, return_counts=True)[1].max(initial=0)))
     if number < 2:

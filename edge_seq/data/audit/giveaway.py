@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.audit.facts import Facts
 from edge_seq.data.audit.finding import Finding
+from edge_seq.data.audit.folds import needs_scikit_learn
 
 MIN_RECORDINGS, MIN_GAIN, SURE_SHARE = 12, 0.2, 0.75
 _MAX_SEGMENTS = 3000
@@ -141,15 +142,9 @@ def cross_validated_recall(values: NDArray[np.float64], y: NDArray[np.intp], gro
     Raises:
         ToolError: scikit-learn is not installed.
     """
-    from edge_seq.support.errors import ToolError
-
-    try:
+    with needs_scikit_learn():
         from sklearn.model_selection import GroupKFold
         from sklearn.tree import DecisionTreeClassifier
-    except ImportError as error:
-        raise ToolError(
-            "data check needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"
-        ) from error
     if len(np.unique(groups)) < 5:
         return None
     predicted = np.full(len(y), -1)

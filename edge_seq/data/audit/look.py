@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.audit.audit import Audit, Stretch
-from edge_seq.data.audit.folds import levels, motion
+from edge_seq.data.audit.folds import levels, motion, needs_scikit_learn
 from edge_seq.data.audit.mounting import group_distances
 from edge_seq.data.audit.sample import SEED, WindowSample
 from edge_seq.data.audit.suspects import Doubts, find_doubts
-from edge_seq.support.errors import ToolError
 from edge_seq.support.results import Result
 
 MOST_POINTS = 1500
@@ -242,12 +241,8 @@ def _scaled(sample: WindowSample) -> _Features:
 
 def _map(sample: WindowSample, features: _Features) -> WindowMap | None:
     """Project windows on two principal components. Levels and motion weigh the same."""
-    try:
+    with needs_scikit_learn():
         from sklearn.decomposition import PCA
-    except ImportError as error:
-        raise ToolError(
-            "data check needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"
-        ) from error
     blocks = [block / np.sqrt(block.shape[1]) for block in (features.level, features.motion) if block.shape[1]]
     if len(sample.labels) < 3 or not blocks:
         return None
