@@ -221,8 +221,10 @@ def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -
     Raises:
         ConfigError, DataError: the recordings cannot be split like that.
     """
-    if check_split_kind(data.split) == "time_blocks" and data.folds:
-        return split_by_time_fold(
+    in_time = check_split_kind(data.split) == "time_blocks"
+    if data.folds:
+        by_fold = split_by_time_fold if in_time else split_by_fold
+        return by_fold(
             dataset,
             folds=data.folds,
             fold=data.fold,
@@ -230,20 +232,11 @@ def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -
             validation_fraction=data.validation_fraction,
             minimum_share=minimum_share,
         )
-    if data.split == "time_blocks":
+    if in_time:
         return split_by_time_blocks(
             dataset,
             validation_fraction=data.validation_fraction,
             test_fraction=data.test_fraction,
-            minimum_share=minimum_share,
-        )
-    if data.folds:
-        return split_by_fold(
-            dataset,
-            folds=data.folds,
-            fold=data.fold,
-            seed=data.split_seed,
-            validation_fraction=data.validation_fraction,
             minimum_share=minimum_share,
         )
     return split_by_group(
