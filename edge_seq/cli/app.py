@@ -36,6 +36,7 @@ from edge_seq.cli import (
     report,
     robustness,
     run,
+    sign,
     simulate,
     train,
     verify,
@@ -123,6 +124,7 @@ app.command("bench")(bench.command)
 app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
 app.command("report")(report.command)
+app.command("sign")(sign.command)
 app.command("run")(run.command)
 app.command("record")(record.command)
 app.command("monitor")(monitor.command)

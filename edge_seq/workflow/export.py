@@ -20,16 +20,18 @@ from edge_seq.pipeline import exports
 from edge_seq.pipeline.export_folder import ExportFolder
 from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, writes_to_run
+from firmware_export.emission.blob import ByteOrder, choose_byte_order
 from firmware_export.packages.common.registry import check_packages
 
 
 @writes_to_run
-def export_run(run: RunFolder, packages: Sequence[str] = ()) -> dict[str, int]:
-    """Write all exports of a run. Packages that it already has are written again, so that they are never stale.
+def export_run(run: RunFolder, packages: Sequence[str] = (), blobs: Sequence[str] = ()) -> dict[str, int]:
+    """Write all exports of a run. Packages and blobs that it already has are written again, so that none is stale.
 
     Args:
         run: Folder of a quantized run.
         packages: Names of packages to add, for example ``arduino``.
+        blobs: Byte orders of blobs to add, ``little`` or ``big``.
 
     Returns:
         Bytes of each file by its path in the run folder.
@@ -39,21 +41,26 @@ def export_run(run: RunFolder, packages: Sequence[str] = ()) -> dict[str, int]:
     """
     folder = run.exports.path
     chosen = check_packages([*exports.packages_in(folder), *packages])
-    written = exports.write_exports(render_run(run, load_run_int(run), chosen), folder)
+    orders = (*exports.blobs_in(folder), *map(choose_byte_order, blobs))
+    written = exports.write_exports(render_run(run, load_run_int(run), chosen, orders), folder)
     place = folder.relative_to(run.path).as_posix()
     return {f"{place}/{name}": size for name, size in written.items()}
 
 
-def render_run(run: RunFolder, model: IntModel, packages: Sequence[str] | None = None) -> dict[str, bytes]:
+def render_run(
+    run: RunFolder, model: IntModel, packages: Sequence[str] | None = None, blobs: Sequence[ByteOrder] | None = None
+) -> dict[str, bytes]:
     """Render all exports of a run: content by path in its folder of exports.
 
     Args:
         run: Folder of the run.
         model: Its integer model.
         packages: Names of packages; None for those that the run has.
+        blobs: Byte orders of blobs; None for those that the run has.
     """
     chosen = exports.packages_in(run.exports.path) if packages is None else packages
-    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen)
+    orders = exports.blobs_in(run.exports.path) if blobs is None else blobs
+    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen, orders)
 
 
 @contextmanager
