@@ -133,7 +133,11 @@ def test_wrong_keys_and_an_empty_folder_are_named(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=words):
             sign_folder(folder, path)
-    for path, words in ((public, "not an Ed25519 key"), (text, "not a public key"), none_there):
+    for path, words in (
+        (public, "not an Ed25519 key"),
+        (text, "not a public key"),
+        (tmp_path / "none", "No such file"),
+    ):
         with pytest.raises(ConfigError, match=words):
             check_folder(folder, path)
     make_keys(tmp_path / "right.pem")
