@@ -109,9 +109,7 @@ def test_a_text_that_all_rows_of_a_parquet_file_share_is_not_unpacked(tmp_path: 
         assert pa.total_allocated_bytes() < 100_000_000
 
 
-def test_a_row_group_larger_than_the_memory_is_read_in_batches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_row_group_larger_than_the_memory_is_read_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import pyarrow as pa
 
     from edge_seq.data.readers.formats.parquet_file import read_parquet, read_parquet_parts

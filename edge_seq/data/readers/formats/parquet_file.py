@@ -67,9 +67,7 @@ def open_parquet(path: Path, options: ReadOptions | None, *, in_parts: bool = Fa
     metadata = pa.parquet.read_metadata(str(path))
     schema = [metadata.schema.column(index) for index in range(metadata.num_columns)]
     wanted = [index for index, one in enumerate(schema) if options is None or one.path in options.columns]
-    texts = [
-        index for index in wanted if schema[index].physical_type == "BYTE_ARRAY" and "." not in schema[index].path
-    ]
+    texts = [index for index in wanted if schema[index].physical_type == "BYTE_ARRAY" and "." not in schema[index].path]
     with pa.parquet.ParquetFile(
         str(path),
         metadata=metadata,
