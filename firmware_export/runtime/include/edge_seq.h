@@ -197,6 +197,12 @@ static inline uint16_t es_num_layers(const es_model_t *model)
     return model->num_layers != 0u ? model->num_layers : model->chain->num_behind;
 }
 
+/* Words of what is read out: the pooled operands, then the outputs of dense layers. */
+static inline size_t es_read_out_words(const es_model_t *model)
+{
+    return (size_t)model->pool_words + (model->chain != NULL ? model->chain->dense_words : 0u);
+}
+
 #endif
 
 /* The sensor contract: what the input must be. For a log, or for a host that compares it before it sends samples.
