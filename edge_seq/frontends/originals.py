@@ -20,7 +20,6 @@ from edge_seq.support.errors import ModelError, ToolError
 
 Array = NDArray[np.float32]
 KERAS_TIMEOUT_S = 600
-_ERRORS_ONLY = 3  # severity of ONNX Runtime
 
 
 Evaluate = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], str]]
@@ -143,6 +142,7 @@ def _run_onnx(original: Original, features: Array) -> Evaluated:
     import onnx
     import onnxruntime
 
+    from edge_seq.backends.onnx.session import new_session
     from edge_seq.frontends.opening import model_bytes
 
     model = onnx.load_model_from_string(model_bytes(original.path))
@@ -154,15 +154,12 @@ def _run_onnx(original: Original, features: Array) -> Evaluated:
         (index, name) for index, name in enumerate(original.layer_outputs) if name and name in made and name not in kept
     ]
     model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for _, name in named)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     batch_axis = original.input_axes.index("B")
     fixed = given.type.tensor_type.shape.dim[batch_axis]
     batch = fixed.dim_value if fixed.HasField("dim_value") else len(features)
     parts = []
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = new_session(model.SerializeToString())
         for start in range(0, len(features), batch):
             block = features[start : start + batch]
             padded = np.concatenate([block, np.zeros((batch - len(block), *block.shape[1:]), dtype=np.float32)])
