@@ -72,9 +72,7 @@ def completed(part: Bench, folder: Path) -> Bench:
         return part
     with reading(path.name):
         table = load_json(path)
-        rows = {_of(row): row for row in (from_plain(BenchRow, one) for one in table["rows"])} | {
-            _of(row): row for row in part.rows
-        }
+        rows = {_of(row): row for row in (*(from_plain(BenchRow, one) for one in table["rows"]), *part.rows)}
         before = {check.what: check for check in (from_plain(Check, one) for one in table["checks"])}
         skipped = [str(reason) for reason in table["skipped"]]
     checks = {
