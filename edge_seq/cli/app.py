@@ -31,6 +31,7 @@ from edge_seq.cli import (
     inspect,
     measure,
     monitor,
+    page,
     quantize,
     record,
     report,
@@ -126,6 +127,7 @@ app.command("compare")(compare.command)
 app.command("report")(report.command)
 app.command("sign")(sign.command)
 app.command("run")(run.command)
+app.command("page")(page.command)
 app.command("record")(record.command)
 app.command("monitor")(monitor.command)
 app.command("inspect")(inspect.command)

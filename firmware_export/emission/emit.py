@@ -19,7 +19,7 @@ from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
-from firmware_export.emission.constants import constant_arrays, constants_crc, list_crc, sizes_crc
+from firmware_export.emission.constants import constant_arrays, constants_crc, label_bytes, list_crc, sizes_crc
 from firmware_export.emission.golden import GoldenVectors
 from firmware_export.emission.layout import (
     PackedModel,
@@ -299,7 +299,7 @@ def constants_checksums(model: IntModel, packed: PackedModel, digest: str) -> tu
     layers += [list(_dense_numbers(model, index).values()) for index in range(len(model.dense))]
     layers += [[*front_numbers(model, index).values(), *front_pad(model, index)] for index in range(len(model.front))]
     numbers = [*_model_numbers(model, sizes).values(), *_chain_numbers(model, sizes).values()]
-    return sizes_crc(numbers, arrays), list_crc(arrays), constants_crc(model, layers, digest, arrays)
+    return sizes_crc(numbers, arrays), list_crc(model.labels, arrays), constants_crc(model, layers, digest, arrays)
 
 
 def _constants_text(model: IntModel, packed: PackedModel, digest: str) -> str:
@@ -312,6 +312,7 @@ def _constants_text(model: IntModel, packed: PackedModel, digest: str) -> str:
     fields = {
         "model": f"&{name}_model",
         "arrays": f"{name}_arrays",
+        "label_bytes": f"{name}_label_bytes",
         **{
             f"{part}crc": ctext.integer(crc, "uint32_t")
             for part, crc in zip(("sizes_", "list_", ""), crcs, strict=True)
@@ -319,7 +320,8 @@ def _constants_text(model: IntModel, packed: PackedModel, digest: str) -> str:
         "num_arrays": ctext.unsigned(len(arrays)),
     }
     return (
-        ctext.struct_array("es_array_t", f"{name}_arrays", elements, shape="tables that es_check_constants reads")
+        ctext.array("uint16_t", f"{name}_label_bytes", label_bytes(model.labels), shape="[K]")
+        + ctext.struct_array("es_array_t", f"{name}_arrays", elements, shape="tables that es_check_constants reads")
         + "\n"
         + ctext.struct("es_constants_t", f"{name}_constants", fields)
     )

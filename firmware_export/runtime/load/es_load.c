@@ -53,6 +53,7 @@ typedef struct room {
     es_channel_t *channels;
     const char **labels;
     uint16_t *input_shift;
+    uint16_t *label_bytes;
     int16_t *pad; /* [channels, padded to even] */
     uint8_t *hash;
     char *text;
@@ -211,7 +212,8 @@ static size_t bytes_for(const counts_t *counts)
     return rounded(sizeof(es_loaded_t)) + rounded((counts->layers + counts->dense) * sizeof(es_layer_t)) +
            rounded(counts->front * sizeof(es_front_t)) + rounded(most_arrays(counts) * sizeof(es_array_t)) +
            rounded(counts->channels * sizeof(es_channel_t)) + rounded(counts->classes * sizeof(const char *)) +
-           rounded(counts->channels * sizeof(uint16_t)) + rounded((counts->channels + 1u) * sizeof(int16_t)) +
+           rounded(counts->channels * sizeof(uint16_t)) + rounded(counts->classes * sizeof(uint16_t)) +
+           rounded((counts->channels + 1u) * sizeof(int16_t)) +
            rounded(ES_HASH_BYTES) + rounded((size_t)counts->text_bytes);
 }
 
@@ -225,6 +227,7 @@ static void divide(uint8_t *memory, const counts_t *counts, room_t *room)
     room->channels = give(memory, &used, counts->channels * sizeof(es_channel_t));
     room->labels = give(memory, &used, counts->classes * sizeof(const char *));
     room->input_shift = give(memory, &used, counts->channels * sizeof(uint16_t));
+    room->label_bytes = give(memory, &used, counts->classes * sizeof(uint16_t));
     room->pad = give(memory, &used, (counts->channels + 1u) * sizeof(int16_t));
     room->hash = give(memory, &used, ES_HASH_BYTES);
     room->text = give(memory, &used, (size_t)counts->text_bytes);
@@ -594,7 +597,9 @@ static void read_texts(reader_t *reader, const counts_t *counts, const room_t *r
         channel->full_scale = next_text(reader, &at, end);
     }
     for (index = 0; index < counts->classes; index++) {
+        const char *const label = at;
         room->labels[index] = next_text(reader, &at, end);
+        room->label_bytes[index] = number((uint32_t)(at - label));
     }
     fail_unless(reader, at == end);
     contract->num_channels = number(counts->channels);
@@ -730,6 +735,7 @@ static void read_arrays(reader_t *reader, const counts_t *counts, const room_t *
     }
     loaded->constants.model = model;
     loaded->constants.arrays = room->arrays;
+    loaded->constants.label_bytes = room->label_bytes;
 }
 
 static void read_golden(reader_t *reader, es_loaded_t *loaded)
