@@ -26,6 +26,7 @@ from edge_seq.cli import (
     demo,
     device,
     evaluate,
+    evidence,
     export,
     import_model,
     inspect,
@@ -126,6 +127,7 @@ app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
 app.command("report")(report.command)
 app.command("sign")(sign.command)
+app.command("evidence")(evidence.command)
 app.command("run")(run.command)
 app.command("page")(page.command)
 app.command("record")(record.command)
