@@ -275,22 +275,23 @@ static es_status_t check_header(const ES_ROM uint8_t *blob, size_t size)
 static es_layer_step_t recurrent_step(unsigned kind)
 {
     es_layer_step_t step = NULL;
-#if (ES_LOAD_KINDS & ES_LOAD_RNN)
+    (void)kind; /* if no recurrent kind is linked */
+#if (ES_LOAD_KINDS & ES_LOAD_RNN) != 0u
     if (kind == (unsigned)KIND_RNN) {
         step = es_rnn_step;
     }
 #endif
-#if (ES_LOAD_KINDS & ES_LOAD_GRU)
+#if (ES_LOAD_KINDS & ES_LOAD_GRU) != 0u
     if (kind == (unsigned)KIND_GRU) {
         step = es_gru_step;
     }
 #endif
-#if (ES_LOAD_KINDS & ES_LOAD_LSTM)
+#if (ES_LOAD_KINDS & ES_LOAD_LSTM) != 0u
     if (kind == (unsigned)KIND_LSTM) {
         step = es_lstm_step;
     }
 #endif
-#if (ES_LOAD_KINDS & ES_LOAD_FASTGRNN)
+#if (ES_LOAD_KINDS & ES_LOAD_FASTGRNN) != 0u
     if (kind == (unsigned)KIND_FASTGRNN) {
         step = es_fastgrnn_step;
     }
@@ -300,7 +301,7 @@ static es_layer_step_t recurrent_step(unsigned kind)
 
 static es_layer_step_t dense_step(unsigned activation)
 {
-#if (ES_LOAD_KINDS & ES_LOAD_DENSE)
+#if (ES_LOAD_KINDS & ES_LOAD_DENSE) != 0u
     static const es_layer_step_t steps[] = {es_dense_relu_step, es_dense_tanh_step, es_dense_none_step};
     return steps[activation];
 #else
@@ -311,7 +312,7 @@ static es_layer_step_t dense_step(unsigned activation)
 
 static es_front_step_t front_step(unsigned kind, unsigned index)
 {
-#if (ES_LOAD_KINDS & ES_LOAD_FRONT)
+#if (ES_LOAD_KINDS & ES_LOAD_FRONT) != 0u
     static const es_front_step_t steps[] = {es_conv_relu_step, es_conv_tanh_step, es_conv_none_step, es_time_mean_step,
                                             es_time_max_step};
     static const es_front_step_t first[] = {es_conv_features_relu_step, es_conv_features_tanh_step,
@@ -333,7 +334,7 @@ static es_pool_t pool_of(unsigned pooling)
 /* The pool of a model with front layers. Its code, and that of es_pool_dense, is linked only with those kinds. */
 static es_pool_t pool_behind_front(void)
 {
-#if (ES_LOAD_KINDS & ES_LOAD_FRONT)
+#if (ES_LOAD_KINDS & ES_LOAD_FRONT) != 0u
     return es_pool_front;
 #else
     return NULL;
@@ -342,7 +343,7 @@ static es_pool_t pool_behind_front(void)
 
 static es_pool_t pool_before_dense(void)
 {
-#if (ES_LOAD_KINDS & ES_LOAD_DENSE)
+#if (ES_LOAD_KINDS & ES_LOAD_DENSE) != 0u
     return es_pool_dense;
 #else
     return NULL;
