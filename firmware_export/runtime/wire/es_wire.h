@@ -50,7 +50,7 @@ typedef struct es_wire_port {
 typedef struct es_wire_update {
     void *update;
     /* Serves a message of SPEC.md, section 21. Writes the reply's fields, at most 17 bytes, and their number. Returns 0,
-     * or the code of a refusal. */
+     * or the code of a refusal: 5 for a wrong length, 6 for a value out of range. */
     unsigned (*serve)(void *update, uint8_t type, const uint8_t *fields, size_t size, uint8_t *reply, size_t *count);
 } es_wire_update_t;
 
