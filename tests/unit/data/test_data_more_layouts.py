@@ -370,7 +370,8 @@ def test_the_counts_that_are_told_are_those_that_are_written(tmp_path: Path) -> 
         each(tmp_path / "d", lambda label, n: table("ax,ay,az", texts(motion(label, n)[1] * 8192, ".0f")))
     )
     assert {one.counts_per_unit for one in guess.source.channels} == {8192}
-    assert any(one.startswith("full scale 2 g and 8192 counts a g for ax, ay, az") for one in guess.assumptions)
+    said = next(one for one in guess.assumptions if one.startswith("full scale 4 g and 8192 counts a g for ax, ay, az"))
+    assert "that of a part of 16 bits; only a guess: the smallest usual range" in said
 
 
 def test_persons_and_classes_in_other_languages(tmp_path: Path) -> None:

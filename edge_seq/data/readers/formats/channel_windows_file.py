@@ -19,6 +19,7 @@ from edge_seq.data.readers.formats.arrays import texts_of
 from edge_seq.data.readers.formats.csv_file import read_matrix
 from edge_seq.data.readers.table import Reader, ReadOptions, Table, TextColumn, check_header
 from edge_seq.support.errors import DataError
+from edge_seq.support.opening import read_text
 
 CLASS_NAMES = "activity_labels.txt"
 
@@ -48,7 +49,7 @@ def class_names(path: Path) -> dict[str, str]:
     if file is None:
         return {}
     with reading(file, "text"):
-        pairs = [line.split(maxsplit=1) for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        pairs = [line.split(maxsplit=1) for line in read_text(file, "utf-8-sig").splitlines() if line.strip()]
     return {pair[0]: pair[1].strip().lower() for pair in pairs if len(pair) == 2}
 
 
