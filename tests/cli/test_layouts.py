@@ -127,7 +127,7 @@ def test_a_layout_goes_through_every_command(name: str, tmp_path: Path) -> None:
         "cross-validate", "--data", source, "--out", tmp_path / "folds", "--folds", "2", *SET_TINY, "--json"
     ).json
     assert ("weaker evidence" in str(folds.get("warning"))) == layout.weak
-    assert folds["float"]["folds"] or folds["folds"]
+    assert (folds["folds"], folds["int"]["repeats"][0]["num_windows"] > 0) == (2, True)
     compared = ok(
         *("compare", source, "--out", tmp_path / "compared", "--cell", "gru", "--hidden-size", "4", "--seeds", "1"),
         *("--window-length", contract["window_length"], "--target", "none", "--set", "training.epochs=1", "--json"),

@@ -186,7 +186,10 @@ def files_of(source: DataSource, base: Path) -> tuple[tuple[Reader, ...], tuple[
     )
     suffixes = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.suffixes))
     more = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.more_suffixes))
-    return readers, list_files(source, base, suffixes, more)
+    files = list_files(source, base, suffixes, more)
+    if source.format == "channel_windows":
+        files = channel_windows_file.one_of_each_side(files, source.channel_columns)
+    return readers, files
 
 
 def _cut_tables(

@@ -183,6 +183,10 @@ def test_uci_har(tmp_path: Path) -> None:
     assert set(checked.found.labels) == {"walking", "running"}
     assert checked.found.channels["total_acc_x"].unit == "g"
     assert check_data(tmp_path / "uci.toml").found.labels == checked.found.labels
+    source = guess_source(tmp_path / "d").source.model_copy(update={"split_files": {}})
+    names = [one.name.partition("#")[0] for one in read_signals(source, base=tmp_path)]
+    assert set(names) == {f"{side}/Inertial Signals/body_gyro_x_{side}" for side in ("train", "test")}
+    assert len(names) == 36  # each window once, although there are six files of each side
 
 
 def test_notes_beside_recordings_are_passed_over_and_excluded(tmp_path: Path) -> None:
