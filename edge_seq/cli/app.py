@@ -32,6 +32,7 @@ from edge_seq.cli import (
     inspect,
     measure,
     monitor,
+    page,
     quantize,
     record,
     report,
@@ -127,6 +128,7 @@ app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
 app.command("report")(report.command)
 app.command("run")(run.command)
+app.command("page")(page.command)
 app.command("record")(record.command)
 app.command("monitor")(monitor.command)
 app.command("inspect")(inspect.command)
