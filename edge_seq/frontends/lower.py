@@ -357,7 +357,7 @@ def _one_way(records: Sequence[Record], notes: list[str]) -> list[Record]:
 def _side_by_side(record: Bidirectional) -> kinds.Layer[FloatRows]:
     """A layer whose units are those of the forward layer, then those of one step of the backward layer."""
     backward = row_groups(record.backward)
-    groups: dict[str, FloatRows] = {}
+    groups: dict[str, Any] = {}
     for name, rows in row_groups(record.forward).items():
         other, size = backward[name], len(rows.bias)
         weight, bias = other.weight_input, other.bias
