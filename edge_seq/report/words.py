@@ -29,6 +29,11 @@ def limits_of(run: RunFigures) -> list[str]:
             f"Its training began with the model of {run.config.start_from}: recordings that this was trained on may be "
             "among those of the test part."
         )
+    if run.config.teacher is not None:
+        lines.append(
+            f"It learnt from the answers of the model of {run.config.teacher} too: recordings that this was trained on "
+            "may be among those of the test part."
+        )
     if run.imported is not None:
         lines.append(
             f"Imported from {run.imported.file} ({run.imported.format}): the recordings that it was trained on are not "
