@@ -180,6 +180,9 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
             list(read_samples(text.splitlines(), contract, raw_counts=False, name="x"))
     text = "walk,ms,acc (g),turn\na,0,1,1\nb,0,1,1\na,20,1,1\n"
     assert "line 4: recording a goes on after another" in read([text], tmp_path, walking_source())[0]["refused"]
+    text = "walk,ms,acc (g),turn\na,0,1,1\n,20,1,1\n"
+    refused = "line 3: no value in column walk, which names the recording"
+    assert read([text], tmp_path, walking_source()) == [{"refused": refused}]
     text = "walk,ms,acc (g),turn\na,0,1,1\n"
     assert read([text], tmp_path, walking_source()) == [{"refused": "no recording has a window of 4 samples"}]
 
