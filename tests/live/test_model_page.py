@@ -266,8 +266,10 @@ def test_the_sensor_of_a_phone(tmp_path: Path) -> None:
 
 def test_the_page_is_one_file_that_runs_only_its_own_script() -> None:
     model = replace(walking_model(), name="walk", labels=("<b>", "</script>", "c", "d"))
-    page = model_page(model, script="export const labels = 1;\n", wasm=b"\0asm", source=walking_source())
-    assert page == model_page(model, script="export const labels = 1;\n", wasm=b"\0asm", source=walking_source())
+    script = 'export const labels = ["</script><script>alert(1)</script>", "<!--<script>"];\n'
+    page = model_page(model, script=script, wasm=b"\0asm", source=walking_source())
+    assert page == model_page(model, script=script, wasm=b"\0asm", source=walking_source())
+    assert "<!--" not in page
     tags = Tags(page)
     assert tags.addresses == ["data:,"]
     for kind, opened in (("script", '<script type="module">'), ("style", "<style>")):
@@ -297,6 +299,7 @@ def test_every_kind_of_model_in_a_browser(tmp_path: Path) -> None:
     with browser(tmp_path) as page:
         for name, shape in shapes.items():
             model: IntModel = quantized_model(shape, name=name, amplitude=3.0)
+            model = replace(model, labels=("</script><b>", "<!--<script>", *model.labels[2:]))
             contract, windows = model.contract, random_counts(1, 400, model.input_size, seed=3, sigma=400)
             (tmp_path / f"{name}.html").write_text(render_page(model, random_counts(2, 20, model.input_size)))
             limits = np.array([channel.count_limit for channel in contract.channels])
