@@ -234,7 +234,7 @@ def test_the_sensor_of_a_phone(tmp_path: Path) -> None:
     ]
     event = {
         "accelerationIncludingGravity": {"x": 1.0, "y": 2.0, "z": 9.80665},
-        "rotationRate": {"alpha": 180.0, "beta": 7.0, "gamma": 8.0},
+        "rotationRate": {"alpha": 7.0, "beta": 8.0, "gamma": 180.0},
     }
     given = {
         "streams": [
