@@ -22,7 +22,7 @@ from edge_seq.data.resample import resample
 from edge_seq.data.source import DataSource, parse_source
 from edge_seq.ir.contract import Channel
 from edge_seq.ir.model import IntModel
-from edge_seq.live import web_page
+from edge_seq.live import monitor_web, web_page
 from edge_seq.live.model_page import model_page
 from edge_seq.live.run import read_samples
 from edge_seq.pipeline.exports import render_page
@@ -281,6 +281,18 @@ def test_the_page_is_one_file_that_runs_only_its_own_script() -> None:
     assert (
         "acc (g) in g, turn in rad/s, ms in ms; or ax in m/s², gz in deg/s, t or time in s if there are times" in page
     )
+
+
+def test_the_scripts_of_pages_are_one_module_each(tmp_path: Path) -> None:
+    """No name stands twice at their top level; a browser would run nothing then."""
+    index = "export const labels = [], contract = {}, name = 1;\nexport async function load() {}\n"
+    pages = (model_page(walking_model(), script=index, wasm=b"\0asm"), monitor_web.page().html)
+    for number, page in enumerate(pages):
+        script = page.partition('<script type="module">')[2].partition("</script>")[0]
+        (tmp_path / f"{number}.mjs").write_text(script)
+    check = "import { spawnSync } from 'node:child_process';\nfor (const one of ['0.mjs', '1.mjs']) "
+    check += "console.log(spawnSync(process.execPath, ['--check', one], { encoding: 'utf8' }).stderr);"
+    assert node(check, tmp_path).split() == []
 
 
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
