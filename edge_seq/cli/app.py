@@ -25,6 +25,7 @@ from edge_seq.cli import (
     decide,
     demo,
     device,
+    distill,
     evaluate,
     evidence,
     export,
@@ -52,6 +53,7 @@ UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
 # State after an interruption, by command. Files are replaced whole, so none is ever half written.
 AFTER_INTERRUPT = {
     "train": "the same command resumes it",
+    "distill": "the same command resumes the training",
     "cross-validate": "the same command resumes it",
     "demo": "the same command resumes the training and starts the other steps again",
     "compare": "finished trainings are kept, and the same command continues",
@@ -115,6 +117,7 @@ app.command("simulate")(simulate.command)
 app.add_typer(data.app, name="data")
 app.command("train")(train.command)
 app.command("import")(import_model.command)
+app.command("distill")(distill.command)
 app.command("cross-validate")(cross_validate.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)

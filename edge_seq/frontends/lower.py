@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -31,7 +33,7 @@ from edge_seq.ir import kinds
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.front import Conv, FrontLayer, TimePool
 from edge_seq.ir.kind_names import ACTIVATIONS, POOLINGS, Activation, Padding, Pooling
-from edge_seq.ir.kinds import hidden_size
+from edge_seq.ir.kinds import hidden_size, row_groups
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
@@ -101,7 +103,7 @@ def lower(
     normalisation, records = folded(chain.records, scaler)
     output, records = _split_output(records)
     recurrent_from = next((i for i, one in enumerate(records) if isinstance(one, Recurrent | Bidirectional)), 0)
-    recurrent, pooling, hidden, head = _parts(chain, records[recurrent_from:])
+    recurrent, pooling, hidden, head = _parts(chain, _one_way(records[recurrent_from:], notes), notes)
     front = _front(chain, records[:recurrent_from], contract.num_channels, notes)
     order = _class_order(chain, labels, class_order)
     weight, bias, output = _head(chain, head, output, len(order), notes)
@@ -250,14 +252,9 @@ def _front(
             continue
         linear = record
         if isinstance(record, Affine | Pool | Activate):
-            check_size(chain.what, record.name, (size, size))
-            linear = diagonal(record if isinstance(record, Affine) else _NOTHING, size)
+            linear = _linear(chain, record, size, notes)
             if not isinstance(record, Affine):  # nothing linear stands before it
                 rest.insert(0, record)
-            notes.append(
-                f"{record.name} cannot be folded into weights; it is computed by a convolution of kernel 1, {size} x "
-                f"{size} weights"
-            )
         activation: Activation = "none"
         if rest and isinstance(activate := rest[0], Activate):
             activation = _activation(chain, activate)
@@ -272,6 +269,16 @@ def _front(
             case _:
                 raise _refused(chain, linear)
     return tuple(layers)
+
+
+def _linear(chain: ImportedChain, record: Record, size: int, notes: list[str]) -> Dense:
+    """A linear layer that computes a scaling, or nothing, before what needs one."""
+    check_size(chain.what, record.name, (size, size))
+    notes.append(
+        f"no linear layer stands before {record.name}, or none that takes it up; one with "
+        f"{size} x {size} weights was added"
+    )
+    return diagonal(record if isinstance(record, Affine) else _NOTHING, size)
 
 
 def _convolution(
@@ -323,9 +330,49 @@ def _activation(chain: ImportedChain, record: Activate) -> Activation:
 # --- recurrent layers, readout and head ------------------------------------------------------------------------------
 
 _Hidden = tuple[kinds.Dense[FloatRows], ...]
+_CLOSED = -20.0  # argument of a sigmoid that is 0 in float32
 
 
-def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurrent], Pooling, _Hidden, Dense]:
+def _one_way(records: Sequence[Record], notes: list[str]) -> list[Record]:
+    """The records with a bidirectional layer of which only the last step is read out as one that runs forward.
+
+    At the last step the backward direction has seen one sample only. So its units are those of a forward layer that
+    forgets its state at each step: their recurrent weights are zero, and a forget gate is closed. A GRU cannot forget
+    in this way, as one gate both keeps the old state and lets the new one in.
+    """
+    found = list(records)
+    for place, (record, collapse) in enumerate(pairwise(records)):
+        match record, collapse:
+            case Bidirectional(forward=kinds.Lstm() | kinds.Rnn()), Collapse(kind="last"):
+                size = hidden_size(record.forward)
+                found[place] = Recurrent(record.name, _side_by_side(record))
+                notes.append(
+                    f"at the last step, the backward direction of {record.name} has seen the last sample only; its "
+                    f"{size} units became units of the forward layer without recurrent weights, which are stored as "
+                    "zeros. A forward layer alone is cheaper"
+                )
+    return found
+
+
+def _side_by_side(record: Bidirectional) -> kinds.Layer[FloatRows]:
+    """A layer whose units are those of the forward layer, then those of one step of the backward layer."""
+    backward = row_groups(record.backward)
+    groups: dict[str, Any] = {}
+    for name, rows in row_groups(record.forward).items():
+        other, size = backward[name], len(rows.bias)
+        weight, bias = other.weight_input, other.bias
+        if name == "forget_gate":
+            weight, bias = np.zeros_like(weight), np.full_like(bias, _CLOSED)
+        hidden = np.zeros((size + len(bias), size + len(bias)), dtype=np.float32)
+        hidden[:size, :size] = rows.weight_hidden
+        both = np.concatenate([rows.weight_input, weight]), np.concatenate([rows.bias, bias])
+        groups[name] = FloatRows(float32(both[0]), hidden, float32(both[1]))
+    return dataclasses.replace(record.forward, **groups)
+
+
+def _parts(
+    chain: ImportedChain, records: Sequence[Record], notes: list[str]
+) -> tuple[list[Recurrent], Pooling, _Hidden, Dense]:
     """Recurrent layers, pooling, hidden dense layers and head, or an error that names the first record that does not
     fit."""
     recurrent: list[Recurrent] = []
@@ -339,7 +386,8 @@ def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurr
         )
     collapse = rest[0] if rest and isinstance(rest[0], Collapse) else None
     pooling = None if collapse is None else next((one for one in POOLINGS if one == collapse.kind), None)
-    hidden, after = _hidden(rest[1:])
+    units = hidden_size(recurrent[-1].layer) * (2 if pooling == "mean_max" else 1) if recurrent else 0
+    hidden, after = _hidden(chain, rest[1:], units, notes)
     if recurrent and pooling is not None and len(after) == 1 and isinstance(head := after[0], Dense):
         return recurrent, pooling, hidden, head
     if recurrent and not any(isinstance(record, Collapse) for record in rest):
@@ -358,15 +406,23 @@ def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurr
     raise _refused(chain, culprit)
 
 
-def _hidden(records: Sequence[Record]) -> tuple[_Hidden, list[Record]]:
-    """Dense layers with an activation at the start of the records, and the records after them."""
+def _hidden(
+    chain: ImportedChain, records: Sequence[Record], size: int, notes: list[str]
+) -> tuple[_Hidden, list[Record]]:
+    """Dense layers with an activation at the start of the records, which see ``size`` values, and the records after
+    them."""
     layers: list[kinds.Dense[FloatRows]] = []
     rest = list(records)
-    while len(rest) > 1 and isinstance(dense := rest[0], Dense) and isinstance(activate := rest[1], Activate):
-        activation = next((one for one in ACTIVATIONS if one == activate.function), None)
-        if activation is None:
+    while len(rest) > 1:
+        dense = rest[0]
+        if isinstance(dense, Activate):  # of what is read out itself
+            rest.insert(0, dense := _linear(chain, dense, size, notes))
+        elif isinstance(dense, Affine) and isinstance(rest[1], Activate):
+            rest[0] = dense = _linear(chain, dense, size, notes)
+        if not isinstance(dense, Dense) or not isinstance(activate := rest[1], Activate):
             break
-        layers.append(kinds.Dense(_no_state(dense.weight, dense.bias), activation))
+        layers.append(kinds.Dense(_no_state(dense.weight, dense.bias), _activation(chain, activate)))
+        size = len(dense.bias)
         rest = rest[2:]
     return tuple(layers), rest
 
@@ -386,7 +442,8 @@ def _refused(chain: ImportedChain, record: Record) -> ModelError:
             what = f"{record.kind} pooling over time behind a recurrent layer"
             remedy = "train with pooling before them alone"
         case Bidirectional():
-            what, remedy = "a bidirectional layer", "train with a forward layer of more units"
+            what = "a bidirectional layer whose backward direction is read out behind its first step"
+            remedy = "train with a forward layer of more units, or read out the last step (PyTorch: states[:, -1])"
         case Collapse():
             what, remedy = f"a {record.kind} readout", "train with the last state, or with the mean of the states"
         case Dense():

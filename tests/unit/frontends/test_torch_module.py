@@ -166,6 +166,17 @@ NETS: dict[str, Callable[[], nn.Module]] = {
         r=nn.GRU(6, 5, batch_first=True),
         fc=nn.Linear(5, 4),
     ),
+    "the last output of both directions": lambda: Net(
+        lambda s, x: s.fc(s.r2(s.r(x)[0])[0][:, -1]),
+        r=nn.GRU(3, 4, batch_first=True),
+        r2=nn.LSTM(4, 5, batch_first=True, bidirectional=True),
+        fc=nn.Linear(10, 4),
+    ),
+    "the last output of both directions of an RNN": lambda: Net(
+        lambda s, x: s.fc(torch.relu(s.r(x)[0][:, -1])),
+        r=nn.RNN(3, 5, batch_first=True, bidirectional=True),
+        fc=nn.Linear(10, 4),
+    ),
     "zero states": lambda: Net(
         lambda s, x: s.fc(s.r(x, (torch.zeros(1, x.size(0), 5), torch.zeros(1, x.size(0), 5)))[0][:, -1]),
         r=lstm(),
