@@ -127,11 +127,13 @@ def _of_run() -> list[Target]:
 
 
 def _checkpoint(path: Path) -> object:
+    from edge_seq.support.opening import load_tensors
     from edge_seq.training.checkpoint import load_checkpoint
     from edge_seq.workflow.folder import RunFolder, load_run_config
 
-    config = load_run_config(RunFolder(RUN)).training
-    return load_checkpoint(path / "checkpoint" / "checkpoint.safetensors", config=config, fingerprint="x")
+    name = "checkpoint/checkpoint.safetensors"
+    config, whole = load_run_config(RunFolder(RUN)).training, load_tensors(RUN / name)[1]
+    return load_checkpoint(path / name, config=config, fingerprint=whole["fingerprint"])
 
 
 def _in_file(suffix: str, read: Callable[[Path], object]) -> Callable[[bytes], None]:
