@@ -34,7 +34,8 @@ class Commands:
         self.folder.mkdir(parents=True, exist_ok=True)
         library = self.folder / "faults.so"
         subprocess.run(
-            ["gcc", "-std=gnu11", "-O1", "-shared", "-fPIC", str(HERE / "faults.c"), "-o", str(library), "-ldl"], check=True
+            ["gcc", "-std=gnu11", "-O1", "-shared", "-fPIC", str(HERE / "faults.c"), "-o", str(library), "-ldl"],
+            check=True,
         )
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "server.py"), *LARGE],
@@ -103,7 +104,8 @@ STEPS: dict[str, Step] = {
     "compare": Step(
         (
             *("compare", "drives.toml", "--out", "run", "--cell", "rnn", "--cell", "gru", "--hidden-size", "2"),
-            *("--seeds", "1", "--set", "training.epochs=1", "--workers", "1"),
+            *("--seeds", "2", "--first-weights", "default", "--window-length", "16"),
+            *("--set", "training.epochs=1", "--workers", "1"),
         ),
         fresh=True,
     ),
@@ -160,7 +162,11 @@ def _same(name: str, one: bytes, other: bytes, varying: dict[str, Any]) -> bool:
         return one == other
     if not name.endswith(".json"):
         return bool(one) and bool(other)
-    return all(_leaves(json.loads(content)).get(key) == value for content in (one, other) for key, value in varying[name].items())
+    return all(
+        _leaves(json.loads(content)).get(key) == value
+        for content in (one, other)
+        for key, value in varying[name].items()
+    )
 
 
 def _copy(base: Path, to: Path) -> Path:
@@ -187,7 +193,9 @@ def reference(server: Commands, step: Step, runs: Path, drives: Path, folder: Pa
     for number in range(2):
         place, counted = _copy(base, folder / "work"), folder / f"count{number}"
         counted.unlink(missing_ok=True)
-        code, errors = server.run(step.arguments, place, FAULTS_FOLDER=str(place), FAULTS_COUNT=str(counted), FAULTS_AT="0")
+        code, errors = server.run(
+            step.arguments, place, FAULTS_FOLDER=str(place), FAULTS_COUNT=str(counted), FAULTS_AT="0"
+        )
         assert code in step.right, f"{step.arguments}: {code}: {errors}"
         found.append(files(place))
         operations.append(counted.stat().st_size)
@@ -256,7 +264,9 @@ def what_differs(expected: Reference, found: dict[str, bytes]) -> str:
     kept = {name: content for name, content in found.items() if not is_temporary(name)}
     if kept.keys() != expected.after.keys():
         return f"files differ: {sorted(kept.keys() ^ expected.after.keys())}"
-    differ = [name for name, content in kept.items() if not _same(name, content, expected.after[name], expected.varying)]
+    differ = [
+        name for name, content in kept.items() if not _same(name, content, expected.after[name], expected.varying)
+    ]
     return f"{differ} differ from the result without a fault" if differ else ""
 
 

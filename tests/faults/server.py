@@ -44,7 +44,7 @@ def serve(packages: list[str]) -> None:
                 code = 0
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else 1
-            except BaseException:
+            except Exception:  # noqa: BLE001  as an interpreter ends
                 sys.excepthook(*sys.exc_info())
                 sys.stderr.flush()
                 code = 70

@@ -1,7 +1,7 @@
 """The table of planted faults: ``python -m tests.faults.table FOLDER [--points 5] [STEP ...]``.
 
-FOLDER holds a run ``run``, ``drives.csv`` and ``drives.toml``. Every command is tried with every kind of fault, at so many
-operations, evenly spread. The exit code is 1 if anything was wrong.
+FOLDER holds a run ``run``, ``drives.csv`` and ``drives.toml``. Every command is tried with every kind of fault, at so
+many operations, evenly spread. The exit code is 1 if anything was wrong.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Faults planted into commands that write: killed at a write, a full disk, a broken one, lost rights, a clock that jumps,
-and two processes at once. Nothing is lost, nothing is half, and the same command gives the same result afterwards.
+"""Faults planted into commands that write: killed at a write, a full disk, a broken one, lost rights, a clock that
+jumps, and two processes at once. Nothing is lost, nothing is half, and the same command gives the same result
+afterwards.
 
 The default tests try a few rows of the table; ``python -m tests.faults.table`` tries any number, and prints it.
 """

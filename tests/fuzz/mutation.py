@@ -1,7 +1,7 @@
 """Changes files at random: bits, bytes, cut, spliced, doubled and removed parts, and what is huge or strange.
 
-JSON, the header of safetensors and lines of TOML are also changed as what they are, so that most of the result can still
-be parsed and reaches the code behind the parser.
+JSON, the header of safetensors and lines of TOML are also changed as what they are, so that most of the result can
+still be parsed and reaches the code behind the parser.
 """
 
 from __future__ import annotations
@@ -13,13 +13,29 @@ from typing import Any
 STRANGE = (
     b"9" * 400, b"1e999", b"-1e308", b"99999999999999999999", b"\xff" * 8, b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f",
     b"\x00" * 8, b"4294967296", b"[" * 50, b'"', b"\n", b"\r", b",,,,", b"\xef\xbb\xbf", b"\x1f\x8b", b"PK\x03\x04",
-    b"nan", b"-inf", b"\x1b[2J", "\u0661\u0662".encode(), b"1970-01-01T00:00:00Z", b"null", b"{}", b"[]", b"-1", b"true",
+    b"nan", b"-inf", b"\x1b[2J", "\u0661\u0662".encode(), b"1970-01-01T00:00:00Z", b"null", b"{}", b"[]", b"-1",
+    b"true",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 1, 2**31, 2**63, -(2**63), 2**64 - 1, 1.5, 1e308, -1e308, "", "x", "\x1b[2J", "../../x", "F8_E4M3",
-    "nan", [], {}, [[]], [None], [0, 0], [1, "x"], {"x": 1}, {"": {}}, "9" * 300,
+    None, True, 0, -1, 1, 2**31, 2**63, -(2**63), 2**64 - 1, 1.5, 1e308, -1e308, "", "x", "\x1b[2J", "../../x",
+    "F8_E4M3", "nan", [], {}, [[]], [None], [0, 0], [1, "x"], {"x": 1}, {"": {}}, "9" * 300,
 )  # fmt: skip
-TOML_VALUES = ("true", "0", "-1", "1e999", "nan", "inf", '""', '"../x"', "[]", "[[1]]", "{}", "1979-05-27", "0x10", '"a\\u001b"')
+TOML_VALUES = (
+    "true",
+    "0",
+    "-1",
+    "1e999",
+    "nan",
+    "inf",
+    '""',
+    '"../x"',
+    "[]",
+    "[[1]]",
+    "{}",
+    "1979-05-27",
+    "0x10",
+    '"a\\u001b"',
+)
 
 
 def changed(content: bytes, rng: random.Random) -> bytes:

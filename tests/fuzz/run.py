@@ -101,7 +101,7 @@ def fuzz(target: Target, *, number: int, executions: int = 0, seconds: float = 0
         try:
             with hurried(LIMIT_S):
                 found.read += target.take(content)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  any is a finding
             if place_of(error) not in found.findings:
                 found.findings[place_of(error)] = content
                 _keep(target.name, content, error)
@@ -143,7 +143,7 @@ def guide(name: str, seconds: int, number: int, corpus: Path) -> None:
     def one_input(content: bytes) -> None:
         try:
             target.take(content)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  any is a finding
             if place_of(error) not in places:
                 places.add(place_of(error))
                 _keep(name, content, error)

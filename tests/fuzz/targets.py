@@ -207,7 +207,7 @@ def _read_onnx(content: bytes) -> None:
     """An exported file; or, after a byte 255, a table of metadata for a file with a right seal."""
     import onnx
 
-    from edge_seq.backends.onnx import check, metadata, run
+    from edge_seq.backends.onnx import metadata, run
 
     if content[:1] != b"\xff":
         _in_file(".onnx", run.load_onnx)(content)
@@ -226,7 +226,6 @@ def _read_onnx(content: bytes) -> None:
     for key, value in table.items():
         if key != metadata.SEAL and isinstance(value, str) and "\0" not in value:
             proto.metadata_props.add(key=key, value=value.encode("utf-8", "replace").decode())
-    assert check.MAX_ELEMENTS
     run.open_onnx(metadata.seal(proto), what="x.onnx")
 
 

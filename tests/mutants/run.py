@@ -1,15 +1,14 @@
 """Mutation testing: changes a module in small ways, and counts the changes that its quick tests notice.
 
 ``python -m tests.mutants.run [--share 0.5] [MODULE ...]`` prints a table and the survivors; a module is a path of
-:data:`QUICK`. The tests are collected once; each mutant is a forked process in which the code of the changed function is
-exchanged. So a mutant costs no more than its tests. libraries for this (mutmut, cosmic-ray) start or copy the project
-for each mutant.
+:data:`QUICK`. The tests are collected once; each mutant is a forked process in which the code of the changed function
+is exchanged. So a mutant costs no more than its tests; mutmut and cosmic-ray copy the project, or start it anew.
 """
 
 from __future__ import annotations
 
 import argparse
-
+import ast
 import gc
 import importlib
 import os
@@ -80,7 +79,8 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _key(code: types.CodeType) -> tuple[object, ...]:
-    return code.co_qualname, code.co_firstlineno, code.co_varnames[: code.co_argcount]
+    name = getattr(code, "co_qualname", code.co_name)  # Python 3.10 has no co_qualname
+    return name, code.co_firstlineno, code.co_varnames[: code.co_argcount]
 
 
 def plant(module: types.ModuleType, mutant: Mutant) -> bool:
@@ -91,12 +91,13 @@ def plant(module: types.ModuleType, mutant: Mutant) -> bool:
     """
     file = str(module.__file__)
     compiled = compile(mutant.tree, file, "exec")
-    new = {_key(code): code for code in _codes(compiled)}
+    old = {_key(code): code for code in _codes(compile(ast.parse(Path(file).read_text("utf-8")), file, "exec"))}
+    new = {_key(code): code for code in _codes(compiled) if code != old.get(_key(code))}
     done = False
     for function in gc.get_objects():
         if isinstance(function, types.FunctionType) and function.__code__.co_filename == file:
             code = new.get(_key(function.__code__))
-            if code is not None and code != function.__code__ and code.co_freevars == function.__code__.co_freevars:
+            if code is not None and code.co_freevars == function.__code__.co_freevars:
                 function.__code__ = code
                 done = True
     return done or _plant_constants(module, compiled)
@@ -108,7 +109,11 @@ def _plant_constants(module: types.ModuleType, compiled: types.CodeType) -> bool
     done = False
     for name, value in namespace.items():
         old = getattr(module, name, None)
-        if isinstance(value, int | float | str | bytes | tuple | dict | frozenset) and type(value) is type(old) and value != old:
+        if (
+            isinstance(value, int | float | str | bytes | tuple | dict | frozenset)
+            and type(value) is type(old)
+            and value != old
+        ):
             for other in list(sys.modules.values()):
                 if getattr(other, name, None) is old:
                     setattr(other, name, value)
@@ -139,7 +144,7 @@ class _Plugin:
                     if session.testsfailed:
                         os._exit(1)
                 os._exit(0)
-            except BaseException:
+            except BaseException:  # noqa: BLE001  whatever a mutant does, it was noticed
                 os._exit(1)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 

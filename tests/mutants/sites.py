@@ -63,7 +63,9 @@ def _skipped(tree: ast.Module) -> set[int]:
                 found.append(node)
             case ast.JoinedStr():
                 found += [one for one in node.values if isinstance(one, ast.Constant)]
-                found += [one.format_spec for one in node.values if isinstance(one, ast.FormattedValue) and one.format_spec]
+                found += [
+                    one.format_spec for one in node.values if isinstance(one, ast.FormattedValue) and one.format_spec
+                ]
             case ast.Raise(exc=ast.Call(args=arguments)):
                 found += arguments
             case ast.AnnAssign(annotation=annotation) | ast.arg(annotation=annotation) if annotation is not None:

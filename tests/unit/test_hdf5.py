@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-h5py = pytest.importorskip("h5py")
+pytest.importorskip("h5py")
 
 from edge_seq.data.readers import read_signals
 from edge_seq.data.source import DataSource
@@ -36,6 +36,8 @@ def test_networks_of_keras(tmp_path: Path) -> None:
 
 
 def test_recordings(tmp_path: Path) -> None:
+    import h5py
+
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["X"] = [[[0.5, 1.0]] * 10] * 6
         file["y"] = ["walk", "run"] * 3

@@ -95,7 +95,9 @@ def test_the_constants_are_those_of_the_specification() -> None:
     assert (fixed_point.LOGIT_FRAC_BITS, fixed_point.GRAVITY_FRAC_BITS) == (16, 14)
 
 
-@pytest.mark.parametrize(("count", "factor", "shift"), [(1, 16_384, 0), (2, 16_384, 1), (5, 13_107, 2), (16_383, 8192, 13)])
+@pytest.mark.parametrize(
+    ("count", "factor", "shift"), [(1, 16_384, 0), (2, 16_384, 1), (5, 13_107, 2), (16_383, 8192, 13)]
+)
 def test_mean_reciprocal(count: int, factor: int, shift: int) -> None:
     """floor(2^(14 + shift) / count), with the shift that makes it 14 or 15 bits long."""
     assert fixed_point.mean_reciprocal(count) == (factor, shift)
