@@ -31,7 +31,7 @@ def test_a_few_faults_of_a_quantization(small: Small, commands: Commands, tmp_pa
     with commands as server:
         expected = reference(server, STEPS["quantize"], small.run.parent, small.drives, tmp_path)
         assert expected.operations > 10
-        for kind, at in (("kill", expected.operations // 2), ("half", 5), ("ENOSPC", 3), ("EACCES", 1), ("-86400", 1)):
+        for kind, at in (("half", expected.operations // 2), ("ENOSPC", 3)):
             found = attempt(server, STEPS["quantize"], expected, Trial(kind, at), tmp_path)
             assert found == "", f"{kind} at operation {at} of {expected.operations}: {found}"
 
