@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.frontends.chain import Format, InputAxes
+from edge_seq.frontends.chain import Format, InputAxes, arranged
 from edge_seq.support.errors import ModelError, ToolError
 
 Array = NDArray[np.float32]
@@ -74,8 +74,7 @@ def run_original(original: Original, features: Array) -> Evaluated:
         ModelError: it gives something else than one vector a window.
     """
     if original.evaluate is not None:
-        order = ["BTC".index(axis) for axis in original.input_axes]
-        found = Evaluated(*original.evaluate(np.ascontiguousarray(features.transpose(order))))
+        found = Evaluated(*original.evaluate(arranged(features, original.input_axes)))
         return _one_vector_a_window(original, found, len(features))
     match original.format:
         case "keras":
@@ -108,7 +107,7 @@ def _run_keras(original: Original, features: Array) -> Evaluated:
     environment = {"KERAS_BACKEND": backend, **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as folder:
         given, result = Path(folder) / "in.npy", Path(folder) / "out.npz"
-        np.save(given, features)
+        np.save(given, arranged(features, original.input_axes))
         command = [
             sys.executable,
             "-m",
@@ -155,7 +154,6 @@ def _run_onnx(original: Original, features: Array) -> Evaluated:
         (index, name) for index, name in enumerate(original.layer_outputs) if name and name in made and name not in kept
     ]
     model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for _, name in named)
-    order = ["BTC".index(axis) for axis in original.input_axes]
     batch_axis = original.input_axes.index("B")
     fixed = given.type.tensor_type.shape.dim[batch_axis]
     batch = fixed.dim_value if fixed.HasField("dim_value") else len(features)
@@ -166,7 +164,7 @@ def _run_onnx(original: Original, features: Array) -> Evaluated:
             block = features[start : start + batch]
             padded = np.concatenate([block, np.zeros((batch - len(block), *block.shape[1:]), dtype=np.float32)])
             found = session.run(
-                [kept[0], *(name for _, name in named)], {given.name: np.ascontiguousarray(padded.transpose(order))}
+                [kept[0], *(name for _, name in named)], {given.name: arranged(padded, original.input_axes)}
             )
             parts.append([found[0][: len(block)], *(_states(array, batch)[: len(block)] for array in found[1:])])
     except Exception as error:  # its error classes are in a private module
