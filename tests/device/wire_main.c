@@ -120,6 +120,13 @@ int main(void)
     if (es_wire_init(&wire, &setup) != ES_OK) {
         return 1;
     }
+#ifdef DRIVER_BARE
+    wire.steps = 0xFFFFFFFEu; /* one before the last that is counted */
+#endif
+#ifdef DRIVER_NEAR_END
+    wire.steps = wire.frame_errors = 0xFFFFFFFDu;
+    wire.ticks_total = wire.steps;
+#endif
     while (fread(head, sizeof head, 1, stdin) == 1) {
         uint32_t index;
         driver.given = head[0];

@@ -224,6 +224,9 @@ static void step(es_wire_t *wire, const int16_t *counts)
     wire->label_due = status == ES_LABEL_READY ? 1u : 0u;
     wire->has_row = 1;
     wire->ticks_last = ticks;
+    if (wire->steps == 0xFFFFFFFFu) { /* the figures stay, as a count from zero would not fit the total */
+        return;
+    }
     wire->ticks_total += ticks;
     if (wire->steps == 0u || ticks < wire->ticks_lowest) {
         wire->ticks_lowest = ticks;
