@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -32,7 +32,14 @@ _NEEDED = ("verify", "measure")
 _NO_INPUTS = ("checkpoint/", "exports/", "reports/report.html", "reports/page.html", "reports/verify.xml")
 
 
-def make_evidence(run: RunFolder, out: Path, *, cppcheck: str | None, private_key: Path | None = None) -> Evidence:
+def make_evidence(
+    run: RunFolder,
+    out: Path,
+    *,
+    cppcheck: str | None,
+    private_key: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Evidence:
     """Gather what shows that the firmware of a run is what it claims to be, and write it to a folder.
 
     Args:
@@ -40,6 +47,7 @@ def make_evidence(run: RunFolder, out: Path, *, cppcheck: str | None, private_ke
         out: Folder to write; an earlier folder of evidence there is replaced.
         cppcheck: Path of cppcheck, or None to leave out its report.
         private_key: Key that signs the folder; None signs nothing.
+        progress: Called with the current step.
 
     Returns:
         The index of the folder.
@@ -63,6 +71,7 @@ def make_evidence(run: RunFolder, out: Path, *, cppcheck: str | None, private_ke
             manifest = read_bytes(sources / "manifest.json")
             table = parse_json(manifest)
             named = (*table["sources"], *table["golden_sources"])
+            progress("reading the C with cppcheck's MISRA add-on" if cppcheck else "cppcheck is not installed")
             misra = check_misra(sources, tuple(str(name) for name in named), cppcheck)
         c_files = {name.removeprefix("c/"): digest for name, digest in outputs.items() if name.startswith("c/")}
         files = {
