@@ -107,7 +107,7 @@ def test_each_claim_follows_from_its_figures() -> None:
     slow = "On cortex_m4, a step takes the same number of instructions or cycles whatever the data."
     stack, budgets = "On cortex_m4, the worst stack is known.", "On cortex_m4, the budgets hold."
     proof = "No 32-bit accumulator and no intermediate can overflow, whatever the input."
-    on_m4 = "integer reference = C on cortex_m4: the same integers at every time step, in every state."
+    on_m4 = "Integer reference = C on cortex_m4: the same integers at every time step, in every state."
     same = "The exported C and the verification are of the same model, for the stated sensor contract."
     rules = "The plain C meets the rules of MISRA C:2012 that the tool checks, but for documented deviations."
     listed = "All components are listed: the C files with their hashes, and the Python packages that made them."
