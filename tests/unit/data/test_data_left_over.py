@@ -73,13 +73,13 @@ def test_a_counter_of_times_runs_over(name: str, size: float, per_second: float,
 def test_a_number_of_samples_runs_over_and_a_restart_does_not(tmp_path: Path) -> None:
     def write(label: str, number: int) -> str:
         _, acceleration, _ = motion(label, number, 400)
-        return table("seq,ax,ay,az", [[str(n % 256) for n in range(400)], *texts(acceleration)])
+        return table("seq,ax,ay,az", [[str((100 + n) % 256) for n in range(400)], *texts(acceleration)])
 
     guess = guess_source(each(tmp_path / "d", write))
-    assert guess.source.index_column == "seq"
-    assert all(
-        np.array_equal(np.round(one.time_s * 50), np.arange(400)) for one in signals_of(guess) if one.time_s is not None
-    )
+    assert (guess.source.index_column, guess.source.rows_per_recording) == ("seq", None)
+    for one in signals_of(guess):
+        assert one.time_s is not None
+        assert np.array_equal(np.round(one.time_s * 50), 100 + np.arange(400))
 
     def restarted(label: str, number: int) -> str:
         seconds, acceleration, _ = motion(label, number, 400)
@@ -88,6 +88,22 @@ def test_a_number_of_samples_runs_over_and_a_restart_does_not(tmp_path: Path) ->
 
     checked = check_data(each(tmp_path / "e", restarted))
     assert not checked.usable or checked.found.recordings == 2 * 6
+
+    def of_256(label: str, number: int) -> str:
+        _, acceleration, _ = motion(label, number, 1024)
+        return table("sample,ax,ay,az", [[str(n % 256) for n in range(1024)], *texts(acceleration)])
+
+    guess = guess_source(each(tmp_path / "f", of_256))
+    assert guess.source.rows_per_recording == 256
+    assert any("'sample' starts again after each 256 rows: 24 recordings" in one for one in guess.assumptions)
+
+
+def test_a_folder_of_one_class_is_not_passed_over(tmp_path: Path) -> None:
+    for who in ("s1", "s2"):
+        put(tmp_path / "d" / "walk" / who / "a.csv", plain("walk", 1))
+    guess = guess_source(tmp_path / "d")
+    assert guess.fields["path"] == "d"
+    assert guess.source.label_from != "folder"
 
 
 @pytest.mark.parametrize("rate_hz", [31.25, 51.2, 52.0, 62.5, 104.0, 119.0])
