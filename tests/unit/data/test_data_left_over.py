@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from edge_seq.data.readers.table import ReadOptions
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import to_counts
 from edge_seq.pipeline.data_check import check_data
-from edge_seq.support.errors import DataError
+from edge_seq.support.errors import DataError, EdgeSeqError
 from tests.unit.data.door_cases import G, motion, put, table, texts
 
 LABELS = ("walk", "run")
@@ -226,6 +227,31 @@ def test_folders_of_a_split_above_or_below_the_classes(name: str, tmp_path: Path
     assert {(one.split, one.label_values) for one in signals_of(guess)} == {
         (side, (label,)) for side in ("train", "test") for label in LABELS
     }
+
+
+@pytest.mark.parametrize("row", [
+    "  ".join(["0,12345"] * 12) + "  20240203T235958.042Z  walk",
+    "9" * 60_000 + "x",
+    "a" + " " * 60_000 + "b",
+    "1" + " 1" * 18_000 + "x",
+    "(" * 60_000 + ")",
+    "z" * 60_000 + "X ",
+    "# " + "8" * 60_000 + " LSB",
+])  # fmt: skip
+def test_rows_take_no_time_without_bound(row: str, tmp_path: Path) -> None:
+    """Regular expressions try no more than a few ways: with twelve numbers and a word it once took hours."""
+    put(
+        tmp_path / "walk.txt",
+        f"{row}\n" * 20 + "t ax ay az\n" + "".join(f"{n} {n % 7} {n % 5} {n % 3}\n" for n in range(50)),
+    )
+    with contextlib.suppress(EdgeSeqError):
+        assert guess_source(tmp_path / "walk.txt").source.channels
+
+
+def test_a_row_of_too_many_columns_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "walk.csv", (",".join(["1"] * 20_001) + "\n") * 3)
+    with pytest.raises(DataError, match="rows have 20,001 columns, expected at most 20,000; correct the delimiter"):
+        guess_source(tmp_path / "walk.csv")
 
 
 def test_a_checksum_is_no_class(tmp_path: Path) -> None:
