@@ -87,6 +87,8 @@ def requests(model: IntModel, rng: np.random.Generator) -> list[tuple[int, bytes
         (Type.STREAM, bytes([rng.integers(0, 4), rng.integers(0, 20)])),
         (0, b""),
         (0x0D, b""),
+        (Type.MODEL_STATUS, b""),
+        (0x14, b""),
         (0xC0, b"abc"),
         *[(int(rng.integers(1, 13)), rng.bytes(int(rng.integers(0, 12)))) for _ in range(6)],
     ]
