@@ -36,6 +36,7 @@ from edge_seq.cli import (
     report,
     robustness,
     run,
+    search,
     simulate,
     train,
     verify,
@@ -51,6 +52,7 @@ AFTER_INTERRUPT = {
     "train": "the same command resumes it",
     "cross-validate": "the same command resumes it",
     "demo": "the same command resumes the training and starts the other steps again",
+    "search": "finished trainings are kept, and the same command continues",
     "compare": "finished trainings are kept, and the same command continues",
     "run": "all samples up to here were classified",
     "record": "all samples up to here are in the file",
@@ -122,6 +124,7 @@ app.command("measure")(measure.command)
 app.command("bench")(bench.command)
 app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
+app.command("search")(search.command)
 app.command("report")(report.command)
 app.command("run")(run.command)
 app.command("record")(record.command)
