@@ -24,6 +24,7 @@ COMMANDS = (
     "simulate",
     "train",
     "import",
+    "distill",
     "evaluate",
     "quantize",
     "decide",
