@@ -25,11 +25,7 @@ from edge_seq.pipeline.decision_search import Decision
 from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.comparison_page import comparison_page
-<<<<<<< HEAD
-from edge_seq.report.figures import ComparisonFigures, RunFigures, SearchFigures, SideFigures
-=======
-from edge_seq.report.figures import ComparisonFigures, RunFigures, RunTables, SideFigures
->>>>>>> main
+from edge_seq.report.figures import ComparisonFigures, RunFigures, RunTables, SearchFigures, SideFigures
 from edge_seq.report.run_page import run_page
 from edge_seq.report.search_page import search_page
 from edge_seq.report.timelines import read_timelines
@@ -84,7 +80,6 @@ def gather_comparison(path: Path) -> ComparisonFigures:
         return ComparisonFigures(path.absolute().parent.name, from_plain(Comparison, table))
 
 
-<<<<<<< HEAD
 def gather_search(folder: Path) -> SearchFigures:
     """Read search.json.
 
@@ -101,23 +96,6 @@ def gather_search(folder: Path) -> SearchFigures:
         return SearchFigures(folder.absolute().name, from_plain(SearchResult, table))
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """Results that the commands wrote to a run; None if the step was not run. Fields as in :class:`RunFigures`."""
-
-    imported: ImportSummary | None
-    training: TrainingSummary | None
-    quantization: QuantizationSummary | None
-    metrics: Evaluation | None
-    decision: Decision | None
-    stream: StreamEvaluation | None
-    robustness: Robustness | None
-    verify: Ladder | None
-    measure: MeasureReport | None
-
-
-=======
->>>>>>> main
 def _load(path: Path, kind: type[_Kind]) -> _Kind | None:
     return load_result(path, kind) if path.is_file() else None
 
