@@ -114,7 +114,7 @@ def test_the_test_part_takes_no_part_in_any_fold_whatever_the_window_length(made
     assert scored[0] == scored[1]
 
 
-def test_a_point_becomes_a_run_with_all_training_data_and_the_same_test_part(made: Made, tmp_path: Path) -> None:
+def test_a_point_is_a_configuration_with_all_training_data_and_the_same_test_part(made: Made, tmp_path: Path) -> None:
     data = open_search_data(made.config)
     config = load_config(point_config(made.study, None))
     prepared = prepare(config)
@@ -125,18 +125,23 @@ def test_a_point_becomes_a_run_with_all_training_data_and_the_same_test_part(mad
     assert point is not None
     assert config.training.hidden_size == point.candidate.hidden_size
     assert prepared.dataset.contract.preprocessing.step == point.candidate.preprocessing
-    study = es.search(
-        made.source, made.study, budget="12 trials", cells=["lstm"], folds=2, quiet=True
-    )  # reads the finished one
-    runs = study.train(tmp_path / "runs", seeds=2)
-    assert [run.path.name for run in runs] == ["seed_0", "seed_1"]
-    assert study.choice == made.result.choice
     with pytest.raises(ConfigError, match=r"there is no point 99; give 1 to \d+, or leave --point out"):
         point_config(made.study, 99)
     with pytest.raises(ConfigError, match=r"is not the folder of a search: it has no search\.json"):
         point_config(tmp_path, None)
 
 
+@pytest.mark.slow
+def test_in_python_a_search_trains_its_choice_with_several_seeds(made: Made, tmp_path: Path) -> None:
+    study = es.search(
+        made.source, made.study, budget="12 trials", cells=["lstm"], folds=2, quiet=True
+    )  # reads the finished one
+    runs = study.train(tmp_path / "runs", seeds=2)
+    assert [run.path.name for run in runs] == ["seed_0", "seed_1"]
+    assert study.choice == made.result.choice
+
+
+@pytest.mark.slow
 def test_another_window_length_keeps_the_test_part(made: Made, tmp_path: Path) -> None:
     config = make_search_config(str(made.source), **SMALL, window_lengths=[20])
     search(config, Where(tmp_path / "study"))
@@ -159,6 +164,7 @@ def test_the_page_shows_the_front(made: Made, tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_test_part_is_scored_once_for_a_point(made: Made, tmp_path: Path) -> None:
     scores = score_test_part(made.result, made.config, made.study, seeds=2)
     assert len(scores.by_seed) == 2
@@ -171,6 +177,7 @@ def test_the_test_part_is_scored_once_for_a_point(made: Made, tmp_path: Path) ->
         score_test_part(made.result, nothing, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_front_and_the_next_step(made: Made, tmp_path: Path) -> None:
     options = ["--budget", "12 trials", "--cell", "lstm", "--folds", "2", "--out", str(made.study)]
     done = CliRunner().invoke(app, ["search", str(made.source), *options])
