@@ -27,7 +27,7 @@ def write_points(result: SearchResult, data: SearchData, out: Path) -> None:
         folder = out / POINTS / str(point.number)
         source = SIMULATOR
         if data.config.source != SIMULATOR:
-            source = str((folder / SOURCE).absolute())
+            source = SOURCE  # beside the configuration
             text = copy_of_source(Path(data.config.source), made_by="edge-seq search", changes=_changes(point, data))
             write_atomically(folder / SOURCE, text)
         write_atomically(folder / CONFIG, dump_config(config_of(point, data, source=source)))
