@@ -27,6 +27,7 @@ from edge_seq.cli import (
     device,
     distill,
     evaluate,
+    evidence,
     export,
     import_model,
     inspect,
@@ -39,6 +40,7 @@ from edge_seq.cli import (
     robustness,
     run,
     search,
+    sign,
     simulate,
     train,
     verify,
@@ -130,6 +132,8 @@ app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
 app.command("search")(search.command)
 app.command("report")(report.command)
+app.command("sign")(sign.command)
+app.command("evidence")(evidence.command)
 app.command("run")(run.command)
 app.command("page")(page.command)
 app.command("record")(record.command)
