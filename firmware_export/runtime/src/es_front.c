@@ -6,48 +6,51 @@
 #include "es_pool.h"
 #include "es_rows.h"
 
-/* One of the inputs that an output sees: the latest, or one that came `age` inputs before. */
-static const int16_t *input_at(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned age)
-{
-    const unsigned latest = ((unsigned)number - 1u) % front->slots;
-    const unsigned slot = latest >= age ? latest - age : latest + front->slots - age;
-    return front->pad != NULL && age >= number ? front->pad : ring + (size_t)slot * front->in_words;
-}
+/* Inputs that an output sees, one after another in memory, so that one dot product takes them. */
+typedef struct {
+    const int16_t *inputs;
+    unsigned count;
+} run_t;
 
-/* weights [pairs, 4, 2], features [2 * pairs], accumulators [4] */
-static const ES_ROM int16_t *add_features(const ES_ROM int16_t *weights, const int16_t *features, unsigned pairs,
-                                          int32_t *accumulators)
+/* The run that begins with the input of a tap. latest: slot of the latest input */
+static run_t run_from(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned latest, unsigned tap)
 {
-    for (; pairs > 0u; pairs--) {
-        unsigned row;
-        for (row = 0; row < ES_BLOCK_ROWS; row++) {
-            accumulators[row] +=
-                (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
-            weights += 2;
-        }
-        features += 2;
+    const unsigned age = (front->taps - 1u - tap) * front->dilation;
+    const unsigned slot = latest >= age ? latest - age : latest + front->slots - age;
+    run_t run;
+    run.inputs = ring + (size_t)slot * front->in_words;
+    run.count = 1;
+    if (front->pad != NULL && age >= number) {
+        run.inputs = front->pad;
+    } else if (front->dilation == 1u) {
+        const unsigned to_end = front->slots - slot;
+        const unsigned left = front->taps - tap;
+        run.count = left < to_end ? left : to_end;
+    } else {
+        /* the next tap sees an input further on */
     }
-    return weights;
+    return run;
 }
 
 /* Computes the results of a block, floor(accumulator * multiplier / 2^16), and returns the weights of the next one. */
 static const ES_ROM int16_t *conv_results(const es_front_t *front, const ES_ROM es_block_t *block,
                                           const ES_ROM int16_t *weights, const int16_t *ring, uint16_t number,
-                                          int of_features, int32_t *results)
+                                          unsigned latest, int of_features, int32_t *results)
 {
-    unsigned tap;
+    unsigned tap = 0;
     unsigned row;
     for (row = 0; row < ES_BLOCK_ROWS; row++) {
         results[row] = ES_ROM_INT32(&block->bias[row]);
     }
-    for (tap = 0; tap < front->taps; tap++) {
-        const unsigned age = (front->taps - 1u - tap) * front->dilation;
-        const int16_t *const input = input_at(front, ring, number, age);
+    while (tap < front->taps) {
+        const run_t run = run_from(front, ring, number, latest, tap);
+        const unsigned words = run.count * front->in_words;
         if (of_features != 0) {
-            weights = add_features(weights, input, front->in_words / 2u, results);
+            weights = es_rows4_wide(weights, run.inputs, (uint16_t)(words / 2u), results);
         } else {
-            weights = es_rows4_narrow(weights, input, (uint16_t)(front->in_words / ES_QUAD), results);
+            weights = es_rows4_narrow(weights, run.inputs, (uint16_t)(words / ES_QUAD), results);
         }
+        tap += run.count;
     }
     for (row = 0; row < ES_BLOCK_ROWS; row++) {
         results[row] = es_mulw(results[row], ES_ROM_INT16(&block->multiplier[row]));
@@ -61,11 +64,12 @@ static const ES_ROM int16_t *conv_results(const es_front_t *front, const ES_ROM 
     {                                                                                                         \
         const ES_ROM int16_t *weights = front->weights;                                                       \
         const ES_ROM es_block_t *block = front->blocks;                                                       \
+        const unsigned latest = ((unsigned)number - 1u) % front->slots;                                       \
         unsigned unit = 0;                                                                                    \
         while (unit < front->out_words) {                                                                     \
             int32_t results[ES_BLOCK_ROWS];                                                                   \
             unsigned row;                                                                                     \
-            weights = conv_results(front, block, weights, ring, number, of_features, results);                \
+            weights = conv_results(front, block, weights, ring, number, latest, of_features, results);        \
             block++;                                                                                          \
             for (row = 0; row < ES_BLOCK_ROWS; row++) {                                                       \
                 output[unit] =                                                                                \

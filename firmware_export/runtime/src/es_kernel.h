@@ -44,8 +44,11 @@
 /* True if the kernel has the activation table of es_tanh_dsp.c. */
 #define ES_DSP_TABLE (!ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_RISCV)
 
-/* True if a file of the kernel defines the rows of es_rows.h that the other layers see. */
-#define ES_OWN_ROWS \
+/* True if a file of the kernel defines es_rows4_wide and es_rows4_narrow, which all layers but RNN, GRU and LSTM use. */
+#define ES_OWN_ROWS (ES_OWN_BLOCK || ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_MVE)
+
+/* True if it defines es_rows4_block too. */
+#define ES_OWN_BLOCK \
     (ES_KERNEL == ES_KERNEL_NEON || ES_KERNEL == ES_KERNEL_RISCV || ES_KERNEL == ES_KERNEL_THUMB1)
 
 #endif

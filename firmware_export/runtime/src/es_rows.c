@@ -74,35 +74,8 @@ const ES_ROM int16_t *es_rows3_narrow(const ES_ROM int16_t *weights, const int16
 #endif
 
 #if !ES_OWN_ROWS /* else a file of the kernel defines them */
-const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
-                                      int32_t *accumulators)
-{
-    for (; quads > 0u; quads--) {
-        const int16_t fine0 = operands[0];
-        const int16_t fine1 = operands[1];
-        const int16_t coarse0 = operands[2];
-        const int16_t coarse1 = operands[3];
-#if ES_PLAIN_CELLS
-        ADD_QUAD(accumulators[0], weights);
-        ADD_QUAD(accumulators[1], weights + 2);
-        ADD_QUAD(accumulators[2], weights + 4);
-        ADD_QUAD(accumulators[3], weights + 6);
-        weights += 8;
-#else /* only the head uses this, so small code is better */
-        unsigned row;
-        for (row = 0; row < ES_BLOCK_ROWS; row++) {
-            ADD_QUAD(accumulators[row], weights);
-            weights += 2;
-        }
-#endif
-        operands += ES_QUAD;
-    }
-    return weights;
-}
-
-/* weights [pairs, 4, 2], features [2 * pairs], accumulators [4] */
-static const ES_ROM int16_t *rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
-                                        int32_t *accumulators)
+const ES_ROM int16_t *es_rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
+                                    int32_t *accumulators)
 {
     for (; pairs > 0u; pairs--) {
         accumulators[0] += pair_product(weights, features);
@@ -115,6 +88,27 @@ static const ES_ROM int16_t *rows4_wide(const ES_ROM int16_t *weights, const int
     return weights;
 }
 
+const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
+                                      int32_t *accumulators)
+{
+    for (; quads > 0u; quads--) {
+        const int16_t fine0 = operands[0];
+        const int16_t fine1 = operands[1];
+        const int16_t coarse0 = operands[2];
+        const int16_t coarse1 = operands[3];
+        ADD_QUAD(accumulators[0], weights);
+        ADD_QUAD(accumulators[1], weights + 2);
+        ADD_QUAD(accumulators[2], weights + 4);
+        ADD_QUAD(accumulators[3], weights + 6);
+        weights += 8;
+        operands += ES_QUAD;
+    }
+    return weights;
+}
+#endif
+#endif
+
+#if !ES_OWN_BLOCK
 const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_block_t *block,
                                      const ES_ROM int16_t *weights, const int16_t *below, const int16_t *own,
                                      int32_t *results)
@@ -123,7 +117,7 @@ const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_bl
     for (row = 0; row < ES_BLOCK_ROWS; row++) {
         results[row] = ES_ROM_INT32(&block->bias[row]);
     }
-    weights = rows4_wide(weights, below, layer->wide_pairs, results);
+    weights = es_rows4_wide(weights, below, layer->wide_pairs, results);
     weights = es_rows4_narrow(weights, below, layer->below_quads, results);
     weights = es_rows4_narrow(weights, own, layer->own_quads, results);
     for (row = 0; row < ES_BLOCK_ROWS; row++) {
@@ -131,5 +125,4 @@ const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_bl
     }
     return weights;
 }
-#endif
 #endif

@@ -8,6 +8,10 @@
 
 #include "edge_seq.h"
 
+/* weights [pairs, 4, 2], features [2 * pairs], accumulators [4] */
+const ES_ROM int16_t *es_rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
+                                    int32_t *accumulators);
+
 /* weights [quads, 4, 2], operands [4 * quads], accumulators [4] */
 const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
                                       int32_t *accumulators);

@@ -6,16 +6,21 @@
 #include "es_riscv.h"
 #include "es_rows.h"
 
-const int16_t *es_rows4_narrow(const int16_t *weights, const int16_t *operands, uint16_t quads, int32_t *accumulators)
-{
-    es_riscv_sums_t sums = {accumulators[0], accumulators[1], accumulators[2], accumulators[3], weights};
-    ES_RISCV_ADD(ES_RISCV_QUADS4, &sums, operands, operands + ES_QUAD * quads, [s2] "+r"(sums.s2), [s3] "+r"(sums.s3));
-    accumulators[0] = sums.s0;
-    accumulators[1] = sums.s1;
-    accumulators[2] = sums.s2;
-    accumulators[3] = sums.s3;
-    return sums.weights;
-}
+/* Defines a function of es_rows.h. A group has `words` operands. */
+#define ROWS4(name, code, words)                                                                 \
+    const int16_t *name(const int16_t *weights, const int16_t *operands, uint16_t groups, int32_t *accumulators) \
+    {                                                                                            \
+        es_riscv_sums_t sums = {accumulators[0], accumulators[1], accumulators[2], accumulators[3], weights}; \
+        ES_RISCV_ADD(code, &sums, operands, operands + (words) * groups, [s2] "+r"(sums.s2), [s3] "+r"(sums.s3)); \
+        accumulators[0] = sums.s0;                                                               \
+        accumulators[1] = sums.s1;                                                               \
+        accumulators[2] = sums.s2;                                                               \
+        accumulators[3] = sums.s3;                                                               \
+        return sums.weights;                                                                     \
+    }
+
+ROWS4(es_rows4_wide, ES_RISCV_PAIRS4, 2u)
+ROWS4(es_rows4_narrow, ES_RISCV_QUADS4, ES_QUAD)
 
 const int16_t *es_rows4_block(const es_layer_t *layer, const es_block_t *block, const int16_t *weights,
                               const int16_t *below, const int16_t *own, int32_t *results)

@@ -58,20 +58,24 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
         "bx lr\n\t");
 }
 
-/* r0: weights, r1: operands, r2: number of quads, r3: sums. */
-__attribute__((naked)) const int16_t *es_rows4_narrow(const int16_t *weights __attribute__((unused)),
-                                                      const int16_t *operands __attribute__((unused)),
-                                                      uint16_t quads __attribute__((unused)),
-                                                      int32_t *accumulators __attribute__((unused)))
-{
-    __asm__ volatile(
-        ".syntax unified\n\t"
-        ES_THUMB1_SAVE
-        "movs r7, r0\n\tmovs r6, r1\n\tmovs r1, r2\n\tbeq 2f\n\t" SET_END("3")
-        "push {r3}\n\tldm r3!, {r0, r1, r2, r4}\n\t"
-        "mov r8, r0\n\tmov r9, r1\n\tmov r10, r2\n\tmov r11, r4\n"
-        "1:\n\t" ES_THUMB1_LOAD_QUAD ROWS(ES_THUMB1_QUAD_ROW) UNTIL_END("1b")
-        "pop {r3}\n\tmov r0, r8\n\tmov r1, r9\n\tmov r2, r10\n\tmov r4, r11\n\tstm r3!, {r0, r1, r2, r4}\n"
-        "2:\n\tmov r0, r7\n\t" ES_THUMB1_RESTORE);
-}
+/* Defines a function of es_rows.h. r0: weights, r1: operands, r2: groups, r3: sums. A group has 2^shift bytes of
+ * operands. */
+#define ROWS4(name, load, row, shift)                                                            \
+    __attribute__((naked)) const int16_t *name(const int16_t *weights __attribute__((unused)),   \
+                                               const int16_t *operands __attribute__((unused)),  \
+                                               uint16_t groups __attribute__((unused)),          \
+                                               int32_t *accumulators __attribute__((unused)))    \
+    {                                                                                            \
+        __asm__ volatile(                                                                        \
+            ".syntax unified\n\t" ES_THUMB1_SAVE                                                 \
+            "movs r7, r0\n\tmovs r6, r1\n\tmovs r1, r2\n\tbeq 2f\n\t" SET_END(shift)             \
+            "push {r3}\n\tldm r3!, {r0, r1, r2, r4}\n\t"                                         \
+            "mov r8, r0\n\tmov r9, r1\n\tmov r10, r2\n\tmov r11, r4\n"                          \
+            "1:\n\t" load ROWS(row) UNTIL_END("1b")                                              \
+            "pop {r3}\n\tmov r0, r8\n\tmov r1, r9\n\tmov r2, r10\n\tmov r4, r11\n\tstm r3!, {r0, r1, r2, r4}\n" \
+            "2:\n\tmov r0, r7\n\t" ES_THUMB1_RESTORE);                                           \
+    }
+
+ROWS4(es_rows4_wide, ES_THUMB1_LOAD_PAIR, ES_THUMB1_PAIR_ROW, "2")
+ROWS4(es_rows4_narrow, ES_THUMB1_LOAD_QUAD, ES_THUMB1_QUAD_ROW, "3")
 #endif
