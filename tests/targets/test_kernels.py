@@ -62,8 +62,14 @@ def kernel_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Cas
     return found
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("name", [THUMB1, *THUMB2, HELIUM, RISCV])
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        pytest.param(name, cell, marks=pytest.mark.slow if name == RISCV and cell != "gru" else ())
+        for name in (THUMB1, *THUMB2, HELIUM, RISCV)
+        for cell in CELLS
+    ],
+)
 def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, list[Case]], tmp_path: Path) -> None:
     target = load_target(name)
     assert target.memory is not None
