@@ -48,16 +48,21 @@ static inline int32_t es_mulw(int32_t a, int16_t m)
     return high * m + es_shift_right((int32_t)low * m, 16);
 }
 
-/* The nearest value that fits 16 bits. Uses one instruction if the part has it: compilers turn the C into branches,
- * and the time of a step would then depend on the data. */
-static inline int16_t es_saturate16(int32_t a)
+/* The nearest value that fits 16 bits, as 32 bits. Uses one instruction if the part has it: compilers turn the C into
+ * branches, and the time of a step would then depend on the data. */
+static inline int32_t es_saturate(int32_t a)
 {
 #if defined(__ARM_FEATURE_SAT) && defined(__GNUC__)
     __asm__("ssat %0, #16, %1" : "=r"(a) : "r"(a));
-    return (int16_t)a;
+    return a;
 #else
-    return (int16_t)(a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a);
+    return a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a;
 #endif
+}
+
+static inline int16_t es_saturate16(int32_t a)
+{
+    return (int16_t)es_saturate(a);
 }
 
 #endif

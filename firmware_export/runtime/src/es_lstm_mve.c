@@ -27,17 +27,15 @@ static __attribute__((noinline)) void update_groups(const es_block_t *block, con
             SIGMOID("q0") SIGMOID("q1") SIGMOID("q3")
             "vmullt.s16 q0, q0, q2\n\tvshl.s32 q0, %[product_shift]\n\t"
             "vshr.s32 q1, q1, #16\n\tvldrh.s32 %q[x], [%[cell]]\n\tvmul.i32 q1, q1, %q[x]\n\t"
-            "vadd.i32 q0, q0, q1\n\tvrshr.s32 q0, q0, #15\n\t"
-            "vqshl.s32 q0, q0, #16\n\tvshr.s32 q0, q0, #16\n\t" /* saturates */
-            "vstrh.32 q0, [%[cell]], #8\n\t"
-            "vshl.s32 q0, %[argument_shift]\n\tvadd.i32 q0, q0, %[zero]\n\t"
-            ES_MVE_TANH("q0")
+            "vadd.i32 q0, q0, q1\n\tvqrshrnb.s32 q1, q0, #15\n\tvstrh.32 q1, [%[cell]], #8\n\t"
+            "vmovlb.s16 q0, q1\n\tvshl.s32 q0, %[argument_shift]\n\t" /* argument of tanh(c), less 2^19 */
+            ES_MVE_TANH_SIGNED("q0")
             "vmullt.s16 q0, q0, q3\n\tvshr.s32 q0, q0, #15\n\t"
             ES_MVE_STORE_OPERANDS("q0"))
         : [at] "+w"(at), [sums] "+r"(sums), [cell] "+l"(cell), [operands] "+l"(operands), [x] "=&w"(x), [y] "=&w"(y)
         : [most] "w"(vdupq_n_s32(INT32_MAX)), [product_shift] "r"(frac_bits - 15),
-          [argument_shift] "r"((int32_t)ES_ARGUMENT_FRAC_BITS - frac_bits), [zero] "r"(ES_ARGUMENT_ZERO),
-          [table] "r"(es_tanh_dsp_table), [shifts] "r"(es_mve_operand_shifts), [count] "r"(groups)
+          [argument_shift] "r"((int32_t)ES_ARGUMENT_FRAC_BITS - frac_bits), [table] "r"(es_tanh_dsp_table),
+          [middle] "r"(es_tanh_dsp_table + ES_TABLE_WORDS / 2u), [shifts] "r"(es_mve_operand_shifts), [count] "r"(groups)
         : ES_MVE_UPDATE_CLOBBERS);
 }
 

@@ -199,8 +199,9 @@ ES_MVE_PASS es_mve_add_eight(const es_mve_blocks_t *blocks, const int16_t *opera
 /* Sets the sums to the biases and adds up to four first pairs and the first eight own quads in one pass, for a first
  * layer. quads_ahead: bytes from the first pair to the first quad. Lanes beyond the pairs read weights of the quads;
  * their features are zero. */
-ES_MVE_PASS es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *block, const int16_t *features,
-                               unsigned pairs, const int16_t *operands, uint32_t quads_ahead)
+ES_MVE_INLINE void es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *block,
+                                      const int16_t *features, unsigned pairs, const int16_t *operands,
+                                      uint32_t quads_ahead)
 {
     const uint32_t rest = blocks->unit_bytes - quads_ahead;
     const es_mve_operands_t z0 = es_mve_operands_of_four(operands);
@@ -242,6 +243,25 @@ ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *oper
     }
 }
 
+/* Adds the pairs of features from `pair` on, the quads below, and the own quads from `own_quad` on. */
+ES_MVE_PASS es_mve_add_rest(es_mve_blocks_t *blocks, const es_layer_t *layer, const int16_t *below, const int16_t *own,
+                            unsigned pair, unsigned own_quad)
+{
+    blocks->weights += pair * ES_MVE_GROUP_BYTES;
+    while (pair < layer->wide_pairs) {
+        const unsigned left = layer->wide_pairs - pair;
+        const unsigned done = left < ES_MVE_LANES ? left : ES_MVE_LANES;
+        es_mve_add_pairs(blocks, below + 2u * pair, done);
+        blocks->weights += done * ES_MVE_GROUP_BYTES;
+        pair += done;
+    }
+    blocks->weights += 2u * ES_GRU_ALONE_WORDS * layer->wide_alone; /* the update of the state adds this column */
+    es_mve_add_quads(blocks, below, layer->below_quads);
+    blocks->third = ES_MVE_ROWS == 4 ? 8u : 12u;
+    blocks->weights += own_quad * ES_MVE_GROUP_BYTES;
+    es_mve_add_quads(blocks, own + own_quad * ES_QUAD, layer->own_quads - own_quad);
+}
+
 /* Computes sums [count, 4] of `count` blocks (1 .. ES_MVE_BATCH) from `first` on, and sets the sums beyond to zero,
  * up to a multiple of four blocks. */
 ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, const int16_t *own, unsigned first,
@@ -259,25 +279,15 @@ ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, co
         pair = layer->wide_pairs < ES_MVE_LANES ? layer->wide_pairs : ES_MVE_LANES;
         own_quad = 2u * ES_MVE_LANES;
         es_mve_begin_eight(&blocks, block, below, pair, own, features_bytes);
-        blocks.weights += pair * ES_MVE_GROUP_BYTES;
     } else {
 #pragma GCC unroll 1
         for (unit = 0; unit < count; unit++) {
             vstrwq_s32(sums + ES_BLOCK_ROWS * unit, vldrwq_s32(block[unit].bias));
         }
     }
-    while (pair < layer->wide_pairs) {
-        const unsigned left = layer->wide_pairs - pair;
-        const unsigned done = left < ES_MVE_LANES ? left : ES_MVE_LANES;
-        es_mve_add_pairs(&blocks, below + 2u * pair, done);
-        blocks.weights += done * ES_MVE_GROUP_BYTES;
-        pair += done;
+    if (pair < layer->wide_pairs || own_quad < layer->own_quads) {
+        es_mve_add_rest(&blocks, layer, below, own, pair, own_quad);
     }
-    blocks.weights += 2u * ES_GRU_ALONE_WORDS * layer->wide_alone; /* the update of the state adds it */
-    es_mve_add_quads(&blocks, below, layer->below_quads);
-    blocks.third = ES_MVE_ROWS == 4 ? 8u : 12u;
-    blocks.weights += own_quad * ES_MVE_GROUP_BYTES;
-    es_mve_add_quads(&blocks, own + own_quad * ES_QUAD, layer->own_quads - own_quad);
     for (unit = count; unit % ES_MVE_LANES != 0u; unit++) {
         vstrwq_s32(sums + ES_BLOCK_ROWS * unit, vdupq_n_s32(0));
     }
@@ -307,8 +317,13 @@ typedef char es_mve_group_of_blocks_is_as_assumed[ES_MVE_LANES * sizeof(es_block
 /* tanh of four arguments, Q15, in the upper halves; the lower halves are undefined. See ES_DSP_TANH. A saturating left
  * shift limits the index. */
 #define ES_MVE_TANH(value)                                                                       \
-    "vqshlu.s32 %q[x], " value ", #12\n\tvshr.u32 %q[x], %q[x], #24\n\t"                         \
-    "vldrw.u32 %q[y], [%[table], %q[x], uxtw #2]\n\t"                                            \
+    "vqshlu.s32 %q[x], " value ", #12\n\tvshr.u32 %q[x], %q[x], #24\n\t" ES_MVE_TANH_AT("table", value)
+
+/* The same of an argument less 2^19: its index is signed and counts from the middle of the table. */
+#define ES_MVE_TANH_SIGNED(value)                                                                \
+    "vqshl.s32 %q[x], " value ", #12\n\tvshr.s32 %q[x], %q[x], #24\n\t" ES_MVE_TANH_AT("middle", value)
+#define ES_MVE_TANH_AT(table, value)                                                             \
+    "vldrw.u32 %q[y], [%[" table "], %q[x], uxtw #2]\n\t"                                        \
     "vmullb.s16 " value ", %q[y], " value "\n\tvadd.i32 " value ", " value ", %q[y]\n\t"
 
 /* Operands of four hidden values in Q15, which are stored. */

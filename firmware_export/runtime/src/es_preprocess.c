@@ -4,10 +4,10 @@
 
 #define GRAVITY_FRAC_BITS 14u
 
-/* feature int16, shifted left and saturated */
-static inline int16_t scale_up(int16_t feature, uint16_t shift)
+/* A feature that fits 16 bits, shifted left and saturated. */
+static inline int16_t scale_up(int32_t feature, uint16_t shift)
 {
-    return es_saturate16((int32_t)feature * es_power2(shift));
+    return es_saturate16(feature * es_power2(shift));
 }
 
 void es_preprocess_none(es_context_t *context, const int16_t *counts)
@@ -26,7 +26,7 @@ void es_preprocess_difference(es_context_t *context, const int16_t *counts)
     unsigned channel;
     for (channel = 0; channel < model->num_channels; channel++) {
         const int32_t count = counts[channel];
-        const int16_t feature = context->primed != 0 ? es_saturate16(count - context->memory[channel]) : 0;
+        const int32_t feature = context->primed != 0 ? es_saturate(count - context->memory[channel]) : 0;
         context->memory[channel] = count;
         context->features[channel] = scale_up(feature, model->input_shift[channel]);
     }
@@ -53,7 +53,7 @@ void es_preprocess_gravity(es_context_t *context, const int16_t *counts)
     for (; counts != end; counts++) {
         const int32_t count = *counts;
         *memory += es_shift_right(count * es_power2(GRAVITY_FRAC_BITS) - *memory, gravity_shift);
-        *feature = scale_up(es_saturate16(count - es_round_shift(*memory, GRAVITY_FRAC_BITS)), *input_shift);
+        *feature = scale_up(es_saturate(count - es_round_shift(*memory, GRAVITY_FRAC_BITS)), *input_shift);
         memory++;
         feature++;
         input_shift++;
