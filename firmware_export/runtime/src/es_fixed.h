@@ -40,12 +40,18 @@ static inline int32_t es_round_shift(int32_t a, unsigned n)
 }
 
 /* floor(a m / 2^16) for any a and m, without a 64-bit product: a = 2^16 high + low, and each of the two products
- * fits 32 bits, as |high| <= 2^15 and low < 2^16. */
+ * fits 32 bits, as |high| <= 2^15 and low < 2^16. One instruction if the part has it. */
 static inline int32_t es_mulw(int32_t a, int16_t m)
 {
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+    int32_t product;
+    __asm__("smulwb %0, %1, %2" : "=r"(product) : "r"(a), "r"((int32_t)m));
+    return product;
+#else
     const int32_t high = es_shift_right(a, 16);
     const uint32_t low = (uint32_t)a & 0xFFFFu;
     return high * m + es_shift_right((int32_t)low * m, 16);
+#endif
 }
 
 /* The nearest value that fits 16 bits, as 32 bits. Uses one instruction if the part has it: compilers turn the C into

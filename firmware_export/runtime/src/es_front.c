@@ -13,7 +13,7 @@ typedef struct {
 } run_t;
 
 /* The run that begins with the input of a tap. latest: slot of the latest input */
-static run_t run_from(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned latest, unsigned tap)
+static inline run_t run_from(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned latest, unsigned tap)
 {
     const unsigned age = (front->taps - 1u - tap) * front->dilation;
     const unsigned slot = latest >= age ? latest - age : latest + front->slots - age;
@@ -32,59 +32,41 @@ static run_t run_from(const es_front_t *front, const int16_t *ring, uint16_t num
     return run;
 }
 
-/* Computes the results of a block, floor(accumulator * multiplier / 2^16), and returns the weights of the next one. */
-static const ES_ROM int16_t *conv_results(const es_front_t *front, const ES_ROM es_block_t *block,
-                                          const ES_ROM int16_t *weights, const int16_t *ring, uint16_t number,
-                                          unsigned latest, int of_features, int32_t *results)
-{
-    unsigned tap = 0;
-    unsigned row;
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = ES_ROM_INT32(&block->bias[row]);
-    }
-    while (tap < front->taps) {
-        const run_t run = run_from(front, ring, number, latest, tap);
-        const unsigned words = run.count * front->in_words;
-        if (of_features != 0) {
-            weights = es_rows4_wide(weights, run.inputs, (uint16_t)(words / 2u), results);
-        } else {
-            weights = es_rows4_narrow(weights, run.inputs, (uint16_t)(words / ES_QUAD), results);
-        }
-        tap += run.count;
-    }
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = es_mulw(results[row], ES_ROM_INT16(&block->multiplier[row]));
-    }
-    return weights;
-}
-
-/* Defines the step of a convolution. A macro, so that no compiler calls the activation through a pointer. */
-#define CONV_STEP(name, of_features, activation)                                                              \
+/* Defines the step of a convolution. `add` adds the dot products of groups of `words` numbers. A macro, so that no
+ * compiler calls them or the activation through a pointer. */
+#define CONV_STEP(name, add, words, activation)                                                               \
     void name(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output)                 \
     {                                                                                                         \
         const ES_ROM int16_t *weights = front->weights;                                                       \
         const ES_ROM es_block_t *block = front->blocks;                                                       \
+        const unsigned groups = front->in_words / (words);                                                    \
         const unsigned latest = ((unsigned)number - 1u) % front->slots;                                       \
-        unsigned unit = 0;                                                                                    \
-        while (unit < front->out_words) {                                                                     \
+        unsigned unit;                                                                                        \
+        for (unit = 0; unit < front->out_words; unit += ES_QUAD) {                                            \
             int32_t results[ES_BLOCK_ROWS];                                                                   \
-            unsigned row;                                                                                     \
-            weights = conv_results(front, block, weights, ring, number, latest, of_features, results);        \
-            block++;                                                                                          \
-            for (row = 0; row < ES_BLOCK_ROWS; row++) {                                                       \
-                output[unit] =                                                                                \
-                    unit < front->units ? es_operand((activation)(results[row]), unit) : (int16_t)0;          \
-                unit++;                                                                                       \
+            unsigned tap = 0;                                                                                 \
+            es_rows4_begin(block, results);                                                                   \
+            while (tap < front->taps) {                                                                       \
+                const run_t run = run_from(front, ring, number, latest, tap);                                 \
+                weights = (add)(weights, run.inputs, (uint16_t)(run.count * groups), results);                \
+                tap += run.count;                                                                             \
             }                                                                                                 \
+            es_rows4_end(block, results);                                                                     \
+            es_operands_store(output + unit, (activation)(results[0]), (activation)(results[1]),              \
+                              (activation)(results[2]), (activation)(results[3]));                            \
+            block++;                                                                                          \
+        }                                                                                                     \
+        for (unit = front->units; unit < front->out_words; unit++) {                                          \
+            output[unit] = 0;                                                                                 \
         }                                                                                                     \
     }
 
-CONV_STEP(es_conv_features_relu_step, 1, es_activation_relu)
-CONV_STEP(es_conv_features_tanh_step, 1, es_activation_tanh)
-CONV_STEP(es_conv_features_none_step, 1, es_activation_none)
-CONV_STEP(es_conv_relu_step, 0, es_activation_relu)
-CONV_STEP(es_conv_tanh_step, 0, es_activation_tanh)
-CONV_STEP(es_conv_none_step, 0, es_activation_none)
+CONV_STEP(es_conv_features_relu_step, es_rows4_wide, 2u, es_activation_relu)
+CONV_STEP(es_conv_features_tanh_step, es_rows4_wide, 2u, es_activation_tanh)
+CONV_STEP(es_conv_features_none_step, es_rows4_wide, 2u, es_activation_none)
+CONV_STEP(es_conv_relu_step, es_rows4_narrow, ES_QUAD, es_activation_relu)
+CONV_STEP(es_conv_tanh_step, es_rows4_narrow, ES_QUAD, es_activation_tanh)
+CONV_STEP(es_conv_none_step, es_rows4_narrow, ES_QUAD, es_activation_none)
 
 /* The ring holds exactly the inputs that an output sees, so their order does not matter. */
 void es_time_mean_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output)

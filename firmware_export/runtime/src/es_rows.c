@@ -113,16 +113,11 @@ const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_bl
                                      const ES_ROM int16_t *weights, const int16_t *below, const int16_t *own,
                                      int32_t *results)
 {
-    unsigned row;
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = ES_ROM_INT32(&block->bias[row]);
-    }
+    es_rows4_begin(block, results);
     weights = es_rows4_wide(weights, below, layer->wide_pairs, results);
     weights = es_rows4_narrow(weights, below, layer->below_quads, results);
     weights = es_rows4_narrow(weights, own, layer->own_quads, results);
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = es_mulw(results[row], ES_ROM_INT16(&block->multiplier[row]));
-    }
+    es_rows4_end(block, results);
     return weights;
 }
 #endif
