@@ -25,12 +25,14 @@ from edge_seq.cli import (
     decide,
     demo,
     device,
+    distill,
     evaluate,
     export,
     import_model,
     inspect,
     measure,
     monitor,
+    page,
     quantize,
     record,
     report,
@@ -49,6 +51,7 @@ UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
 # State after an interruption, by command. Files are replaced whole, so none is ever half written.
 AFTER_INTERRUPT = {
     "train": "the same command resumes it",
+    "distill": "the same command resumes the training",
     "cross-validate": "the same command resumes it",
     "demo": "the same command resumes the training and starts the other steps again",
     "compare": "finished trainings are kept, and the same command continues",
@@ -112,6 +115,7 @@ app.command("simulate")(simulate.command)
 app.add_typer(data.app, name="data")
 app.command("train")(train.command)
 app.command("import")(import_model.command)
+app.command("distill")(distill.command)
 app.command("cross-validate")(cross_validate.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)
@@ -124,6 +128,7 @@ app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
 app.command("report")(report.command)
 app.command("run")(run.command)
+app.command("page")(page.command)
 app.command("record")(record.command)
 app.command("monitor")(monitor.command)
 app.command("inspect")(inspect.command)

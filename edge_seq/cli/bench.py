@@ -29,7 +29,10 @@ def command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder in which BENCH.md and bench.json are written. Default: no file is written."),
+        typer.Option(
+            help="Folder in which BENCH.md and bench.json are written. With --target, --model or --cell, the other "
+            "rows that are there stay. Default: no file is written."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,13 +43,13 @@ def command(
 
     Example: edge-seq bench --target cortex_m4 --model car --json
     """
-    from firmware_export.measuring.bench_files import bench, write_bench
+    from firmware_export.measuring.bench_files import bench, completed, write_bench
     from firmware_export.measuring.bench_report import CHECK_COLUMNS, ROW_COLUMNS, bench_table_row, check_row
 
     with progress("measuring", 1, quiet=as_json) as update:
         found = bench(target or [], model or [], cell or [], reference=reference, progress=update)
     if out is not None:
-        write_bench(found, out)
+        write_bench(completed(found, out) if target or model or cell else found, out)
     if as_json:
         print_json(found.to_dict())
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import JsonOption, print_json, print_table
+from edge_seq.cli.output import JsonOption, print_json, print_line, print_table
 
 
 def command(
@@ -29,21 +29,28 @@ def command(
     sensor contract and the memory. Packages of several models can be copied over each other; they share the runtime. A
     package that the run already has is written again.
 
+    Files of an earlier export that are not written now, such as those of a model with another name, are removed and
+    named, unless somebody changed them.
+
     Example: edge-seq export runs/hapt
     Example: edge-seq export runs/hapt --package arduino --package cmake
     """
     from edge_seq.workflow.export import export_run
     from edge_seq.workflow.folder import open_run
 
-    files = export_run(open_run(run), package or [])
+    exported = export_run(open_run(run), package or [])
     if as_json:
-        print_json({"files": files})
+        print_json(exported)
         return
-    single, packages = split_packages(files)
+    single, packages = split_packages(exported.files)
     print_table(f"exports of {run.name}", ["file", "bytes"], [[name, str(size)] for name, size in single.items()])
     if packages:
         rows = [[folder, str(len(sizes)), str(sum(sizes))] for folder, sizes in packages.items()]
         print_table("packages; each has a README beside the model", ["folder", "files", "bytes"], rows)
+    if exported.removed:
+        print_line(f"removed, as this export has them no more: {', '.join(exported.removed)}")
+    if exported.left:
+        print_line(f"not of this export, but changed since an earlier one and left: {', '.join(exported.left)}")
 
 
 def split_packages(files: Mapping[str, int]) -> tuple[dict[str, int], dict[str, list[int]]]:

@@ -108,7 +108,8 @@ class DataSource(StrictTable):
             folder given to ``read_dataset``, usually the folder of the TOML file.
         format: format of the files. ``auto`` chooses it by the suffix of each file; a ``.csv`` file is then plain CSV.
         split_files: file inside ``path`` for each side of the split, for sets that come as train and test files.
-        split_folders: folder below ``path`` for each side of the split, for example ``train = "training"``.
+        split_folders: folder below ``path`` for each side of the split, for example ``train = "training"``; above or
+            below those of the classes.
         files: names of the files of a folder to read, with ``*`` and ``?``, for example ``"*.txt"``; one or several.
             Default: files with a suffix that a reader knows.
         exclude: names of files not to read, written the same way.

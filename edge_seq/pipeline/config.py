@@ -109,6 +109,8 @@ class RunConfig(StrictTable):
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
         start_from: folder of the run whose float model the training begins with, imported or trained; by default it
             begins with random weights.
+        teacher: folder of a run whose float model a training learns from too, imported or trained: its answers are
+            compared besides the labels. By default there is none.
         data: data and their split.
         training: network and training.
         quantization: calibration and limits of the integer model.
@@ -119,6 +121,7 @@ class RunConfig(StrictTable):
     name: str = SIMULATOR
     at_window_end: Literal["reset", "carry"] = "reset"
     start_from: str | None = None
+    teacher: str | None = None
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     quantization: QuantizationConfig = QuantizationConfig()

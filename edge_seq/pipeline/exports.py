@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from edge_seq.support.files import write_atomically
 from firmware_export.emission.emit import MANIFEST, emit, runtime_files
 from firmware_export.emission.golden import make_golden
 from firmware_export.packages.common.registry import package_names, render_package
+
+if TYPE_CHECKING:  # needs pydantic, which an export does not
+    from edge_seq.data.source import DataSource
 
 GOLDEN_WINDOWS = 4
 PACKAGES = "packages"
@@ -123,6 +127,26 @@ def render_packages(names: Sequence[str], c_files: Mapping[str, bytes]) -> dict[
     return {
         f"{PACKAGES}/{name}/{path}": content for name in names for path, content in render_package(name, texts).items()
     }
+
+
+def render_page(model: IntModel, golden_counts: NDArray[np.int16], source: DataSource | None = None) -> str:
+    """Render a web page of one file that runs the model; see :func:`edge_seq.live.model_page.model_page`.
+
+    Args:
+        model: Integer model.
+        golden_counts: int16 [W, T, C], windows of the self-test.
+        source: Data source that says how files are written; None for the names and units of the model's channels alone.
+
+    Raises:
+        ModelError, ExportError: the model breaks an invariant, or its name cannot be exported.
+        ToolError: there is no compiler for WebAssembly; the message says what to install.
+    """
+    from edge_seq.live.model_page import model_page
+
+    package = render_packages(["wasm"], render_c(model, golden_counts))
+    (script,) = (content for path, content in package.items() if path.endswith("/index.js"))
+    (module,) = (content for path, content in package.items() if path.endswith(".wasm"))
+    return model_page(model, script=script.decode("utf-8"), wasm=module, source=source)
 
 
 def packages_in(folder: Path) -> tuple[str, ...]:

@@ -36,8 +36,28 @@ class SideFigures(Result):
 
 
 @dataclass(frozen=True)
-class RunFigures(Result):
-    """Contents of the report of a run. Results are those that the commands wrote; None if the step was not run.
+class RunTables(Result):
+    """Results that the commands wrote to a run; None if the step was not run.
+
+    Attributes:
+        imported: record of the import, if the run's model is of another framework; None if it was trained here.
+        training, quantization, metrics, decision, stream, robustness, verify, measure: results of these steps.
+    """
+
+    imported: ImportSummary | None
+    training: TrainingSummary | None
+    quantization: QuantizationSummary | None
+    metrics: Evaluation | None
+    decision: Decision | None
+    stream: StreamEvaluation | None
+    robustness: Robustness | None
+    verify: Ladder | None
+    measure: MeasureReport | None
+
+
+@dataclass(frozen=True)
+class RunFigures(RunTables):
+    """Contents of the report of a run, beside the results of its steps.
 
     Attributes:
         name: name of the run folder.
@@ -45,8 +65,6 @@ class RunFigures(Result):
         model: description of the integer model, or of the float model if there is no other.
         config: complete configuration.
         sides: windows of each side of the split.
-        imported: record of the import, if the run's model is of another framework; None if it was trained here.
-        training, quantization, metrics, decision, stream, robustness, verify, measure: results of these steps.
         timelines: the worst, the median and the best recording of the test part.
         hashes: hashes of data and models, by name.
         versions: versions of the packages that trained the model, and of edge_seq that made the report.
@@ -62,15 +80,6 @@ class RunFigures(Result):
     model: ModelDescription
     config: RunConfig
     sides: tuple[SideFigures, ...]
-    imported: ImportSummary | None
-    training: TrainingSummary | None
-    quantization: QuantizationSummary | None
-    metrics: Evaluation | None
-    decision: Decision | None
-    stream: StreamEvaluation | None
-    robustness: Robustness | None
-    verify: Ladder | None
-    measure: MeasureReport | None
     timelines: tuple[RecordingTimeline, ...]
     hashes: dict[str, str]
     versions: dict[str, str]

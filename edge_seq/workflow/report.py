@@ -6,7 +6,6 @@ import importlib.metadata
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +25,7 @@ from edge_seq.pipeline.decision_search import Decision
 from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.comparison_page import comparison_page
-from edge_seq.report.figures import ComparisonFigures, RunFigures, SideFigures
+from edge_seq.report.figures import ComparisonFigures, RunFigures, RunTables, SideFigures
 from edge_seq.report.run_page import run_page
 from edge_seq.report.timelines import read_timelines
 from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
@@ -75,28 +74,13 @@ def gather_comparison(path: Path) -> ComparisonFigures:
         return ComparisonFigures(path.absolute().parent.name, from_plain(Comparison, table))
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """Results that the commands wrote to a run; None if the step was not run. Fields as in :class:`RunFigures`."""
-
-    imported: ImportSummary | None
-    training: TrainingSummary | None
-    quantization: QuantizationSummary | None
-    metrics: Evaluation | None
-    decision: Decision | None
-    stream: StreamEvaluation | None
-    robustness: Robustness | None
-    verify: Ladder | None
-    measure: MeasureReport | None
-
-
 def _load(path: Path, kind: type[_Kind]) -> _Kind | None:
     return load_result(path, kind) if path.is_file() else None
 
 
-def _tables(run: RunFolder) -> _Tables:
+def _tables(run: RunFolder) -> RunTables:
     paths = _paths(run)
-    return _Tables(
+    return RunTables(
         imported=_load(paths["imported"], ImportSummary),
         training=_load(paths["training"], TrainingSummary),
         quantization=_load(paths["quantization"], QuantizationSummary),
@@ -189,7 +173,7 @@ def _sides(run: RunFolder, num_classes: int) -> tuple[SideFigures, ...]:
     return tuple(sides)
 
 
-def _hashes(run: RunFolder, float_model: FloatModel, int_model: IntModel | None, tables: _Tables) -> dict[str, str]:
+def _hashes(run: RunFolder, float_model: FloatModel, int_model: IntModel | None, tables: RunTables) -> dict[str, str]:
     hashes = {"float model": model_hash(float_model)}
     if int_model is not None:
         hashes["integer model"] = model_hash(int_model)
@@ -201,7 +185,7 @@ def _hashes(run: RunFolder, float_model: FloatModel, int_model: IntModel | None,
 
 
 def _stale(
-    tables: _Tables, float_model: FloatModel, int_model: IntModel | None, *, again: Mapping[str, str]
+    tables: RunTables, float_model: FloatModel, int_model: IntModel | None, *, again: Mapping[str, str]
 ) -> dict[str, str]:
     """Message for each section that is about another model than the run now holds.
 
@@ -239,7 +223,7 @@ def _stale(
     return lines
 
 
-def _commands(run: RunFolder, tables: _Tables) -> tuple[str, ...]:
+def _commands(run: RunFolder, tables: RunTables) -> tuple[str, ...]:
     """Commands from the configuration to this report, with the options that the tables record."""
     first = run.command("train") if tables.imported is None else tables.imported.command
     lines = [first, run.command("quantize")]

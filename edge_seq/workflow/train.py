@@ -170,6 +170,7 @@ def _train(
         name=config.name,
         at_window_end=config.at_window_end,
         start=None if config.start_from is None else load_run_float(open_run(Path(config.start_from))),
+        teacher=None if config.teacher is None else load_run_float(open_run(Path(config.teacher))),
         checkpoint_dir=run.checkpoint_dir,
         progress=epoch_progress,
     )

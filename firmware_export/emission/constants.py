@@ -80,9 +80,15 @@ def sizes_crc(model_numbers: Sequence[int], arrays: Sequence[ConstantArray]) -> 
     return zlib.crc32(_words([*model_numbers, len(arrays)]))
 
 
-def list_crc(arrays: Sequence[ConstantArray]) -> int:
-    """CRC-32 of each array's count and type."""
-    return zlib.crc32(b"".join(struct.pack("<IH", array.count, _ELEMENTS[array.element]) for array in arrays))
+def label_bytes(labels: Iterable[str]) -> list[int]:
+    """Bytes of each label in UTF-8, with the zero at its end."""
+    return [len(label.encode("utf-8")) + 1 for label in labels]
+
+
+def list_crc(labels: Iterable[str], arrays: Sequence[ConstantArray]) -> int:
+    """CRC-32 of the bytes of each label, then of each array's count and type."""
+    listed = [struct.pack("<IH", array.count, _ELEMENTS[array.element]) for array in arrays]
+    return zlib.crc32(b"".join([_words(label_bytes(labels)), *listed]))
 
 
 def constants_crc(

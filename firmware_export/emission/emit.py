@@ -19,7 +19,7 @@ from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
-from firmware_export.emission.constants import constant_arrays, constants_crc, list_crc, sizes_crc
+from firmware_export.emission.constants import constant_arrays, constants_crc, label_bytes, list_crc, sizes_crc
 from firmware_export.emission.golden import GoldenVectors
 from firmware_export.emission.layout import (
     PackedModel,
@@ -299,13 +299,15 @@ def _constants_text(model: IntModel, sizes: _Sizes, packed: PackedModel, digest:
     fields = {
         "model": f"&{name}_model",
         "arrays": f"{name}_arrays",
+        "label_bytes": f"{name}_label_bytes",
         "sizes_crc": ctext.integer(sizes_crc(numbers, arrays), "uint32_t"),
-        "list_crc": ctext.integer(list_crc(arrays), "uint32_t"),
+        "list_crc": ctext.integer(list_crc(model.labels, arrays), "uint32_t"),
         "crc": ctext.integer(constants_crc(model, layers, digest, arrays), "uint32_t"),
         "num_arrays": ctext.unsigned(len(arrays)),
     }
     return (
-        ctext.struct_array("es_array_t", f"{name}_arrays", elements, shape="tables that es_check_constants reads")
+        ctext.array("uint16_t", f"{name}_label_bytes", label_bytes(model.labels), shape="[K]")
+        + ctext.struct_array("es_array_t", f"{name}_arrays", elements, shape="tables that es_check_constants reads")
         + "\n"
         + ctext.struct("es_constants_t", f"{name}_constants", fields)
     )

@@ -169,7 +169,7 @@ for one window in microseconds. Each engine ran on one thread, and all took turn
 "float / C" means that the C takes less time than ONNX Runtime's float graph. The models have no preprocessing: with it
 the float graph is a `Scan`, which is much slower.
 
-{_machine()}; ONNX Runtime {onnxruntime.__version__}; `{find_compiler().name} {" ".join(FAST_FLAGS)}`.
+{machine()}; ONNX Runtime {onnxruntime.__version__}; `{find_compiler().name} {" ".join(FAST_FLAGS)}`.
 
 {table(rows)}
 
@@ -192,7 +192,8 @@ nodes, each of which reads and writes a whole tensor, and integer division is no
 """
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Processor, system and architecture."""
     info = Path("/proc/cpuinfo")
     names = info.read_text().splitlines() if info.is_file() else []
     model = next((line.split(":", 1)[1].strip() for line in names if line.startswith("model name")), "")

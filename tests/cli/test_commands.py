@@ -21,6 +21,7 @@ COMMANDS = (
     "simulate",
     "train",
     "import",
+    "distill",
     "evaluate",
     "quantize",
     "decide",

@@ -18,6 +18,10 @@ TINY = (
     *("--cell", "gru", "--hidden-size", "4", "--epochs", "2", "--name", "tiny"),
     *("--set", "quantization.min_agreement_rate=0.5", "--set", "quantization.max_macro_f1_loss=1"),
 )
+SET_TINY = (
+    *("--set", "training.cell=gru", "--set", "training.hidden_size=4", "--set", "training.epochs=1"),
+    *("--set", "quantization.min_agreement_rate=0.5", "--set", "quantization.max_macro_f1_loss=1"),
+)
 # Cases of a user's first hour that are about models and exports, not about recordings; their tests are elsewhere.
 OTHER_CASES = ("arduino_layout", "onnx_of_another_length", "torch_relu_rnn")
 ALL_CASES, TRAINED = 25, 20
@@ -103,12 +107,9 @@ def test_a_layout_goes_through_every_command(name: str, tmp_path: Path) -> None:
     assert {rung["verdict"] for rung in verified["rungs"]} <= {"holds", "skipped"}
     if has_target():
         assert ok("measure", run, "--target", TARGET, "--json").json["targets"][0]["flash_bytes"] > 0
-    if layout.one_window:
-        refused = edge_seq("robustness", run, "--no-plot")
-        assert refused.code == 2
-        assert "leave this sweep out: --sweep mounting_angle --sweep noise --sweep full_scale" in refused.err
-    sweeps = ("--sweep", "mounting_angle", "--sweep", "noise", "--sweep", "full_scale") if layout.one_window else ()
-    assert ok("robustness", run, "--no-plot", *sweeps, "--json").json["sweeps"]
+    sweeps = {one["name"]: one for one in ok("robustness", run, "--no-plot", "--json").json["sweeps"]}
+    assert list(sweeps) == ["mounting_angle", "noise", "rate", "full_scale"]
+    assert [bool(one["skipped"]) for one in sweeps.values()] == [False, False, layout.one_window, False]
     ok("report", run)
     page = (run / "reports" / "report.html").read_text()
     assert all(label in page for label in layout.classes)
@@ -119,7 +120,19 @@ def test_a_layout_goes_through_every_command(name: str, tmp_path: Path) -> None:
     assert {line["label"] for line in lines} <= set(layout.classes)
     seen = ok("monitor", "--source", source_file, "--model", run, "--speed", "100000", "--json").json
     assert seen["next_decision"] == len(lines) > 0
-    assert len(ok("inspect", run, "--json").json["contract"]["channels"]) == layout.channels
+    contract = ok("inspect", run, "--json").json["contract"]
+    assert len(contract["channels"]) == layout.channels
+
+    folds = ok(
+        "cross-validate", "--data", source, "--out", tmp_path / "folds", "--folds", "2", *SET_TINY, "--json"
+    ).json
+    assert ("weaker evidence" in str(folds.get("warning"))) == layout.weak
+    assert (folds["folds"], folds["int"]["repeats"][0]["num_windows"] > 0) == (2, True)
+    compared = ok(
+        *("compare", source, "--out", tmp_path / "compared", "--cell", "gru", "--hidden-size", "4", "--seeds", "1"),
+        *("--window-length", contract["window_length"], "--target", "none", "--set", "training.epochs=1", "--json"),
+    ).json
+    assert compared["task"]
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ MODELS = {
     "window": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
     "sample": spec("gru", 61, channels=5, classes=9, window_length=3, label_every="sample"),
     "distance": DISTANCES["lstm"],
+    "chain": spec("gru", 5, window_length=5, pooling="mean_max", dense=((6, "relu"),)),
     "decided": spec("rnn", 5, channels=5, window_length=3, decision=DecisionStage(unknown_margin=2**14)),
 }
 

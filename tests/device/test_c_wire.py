@@ -21,7 +21,7 @@ from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import DeviceRefusedError
 from firmware_export.running.board import WIRE_FOLDER
 from tests.device.c_device import build_driver, run_driver
-from tests.zoo import DECISIONS, DISTANCES, awkward_specs, quantized_model, random_counts, spec
+from tests.zoo import DECISIONS, DISTANCES, awkward_specs, convolution, quantized_model, random_counts, spec
 
 SHAPES = {
     "car": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
@@ -30,6 +30,7 @@ SHAPES = {
     "carry": awkward_specs("lstm")["carry"],
     "long rows": spec("gru", 61, channels=5, classes=9, window_length=3),
     "hidden state of its own": awkward_specs("fastgrnn")["mixed"],
+    "chain": spec("gru", 5, window_length=6, dense=((6, "relu"),), front=(convolution(4, "relu", 3),)),
     "decided": DECISIONS["rnn"],
     "distance": DISTANCES["gru"],
     "decided, long rows": spec(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.layout import Layout
 from edge_seq.data.readers.clock import seconds_of_dates
+from edge_seq.data.readers.foreign import check_fits
 from edge_seq.support.errors import ContractError, DataError, ToolError
 
 # Columns that a reader may add to an Arrow table: whether a row follows a break, and the number of its recording.
@@ -201,7 +202,7 @@ def whole_recordings(
     known: set[str] = set()
     first_ticks: dict[str, int] = {}
     first_row = 0
-    for arrow_table in _cut_at_changes(parts, recording_column):
+    for arrow_table in _cut_at_changes(parts, recording_column, where):
         table = finish_table(arrow_table, options, where=where, first_ticks=first_ticks, first_row=first_row)
         first_row += table.num_rows
         names = table.text[recording_column].values
@@ -215,7 +216,7 @@ def whole_recordings(
         yield table
 
 
-def _cut_at_changes(parts: Iterable[Any], recording_column: str) -> Iterator[Any]:
+def _cut_at_changes(parts: Iterable[Any], recording_column: str, where: str) -> Iterator[Any]:
     """Yield a ``pyarrow.Table`` up to the last change of recording in a part; an empty file gives an empty table."""
     pa = import_pyarrow()
     waiting: list[Any] = []
@@ -231,6 +232,7 @@ def _cut_at_changes(parts: Iterable[Any], recording_column: str) -> Iterator[Any
             waiting = []
             part = part.slice(end)
         if len(part) or not waiting:
+            check_fits(where, sum(one.nbytes for one in (*waiting, part)))
             waiting.append(part)
     yield pa.concat_tables(waiting)
 

@@ -197,6 +197,12 @@ static inline uint16_t es_num_layers(const es_model_t *model)
     return model->num_layers != 0u ? model->num_layers : model->chain->num_behind;
 }
 
+/* Words of what is read out: the pooled operands, then the outputs of dense layers. */
+static inline size_t es_read_out_words(const es_model_t *model)
+{
+    return (size_t)model->pool_words + (model->chain != NULL ? model->chain->dense_words : 0u);
+}
+
 #endif
 
 /* The sensor contract: what the input must be. For a log, or for a host that compares it before it sends samples.
@@ -305,10 +311,11 @@ typedef struct es_array {
 /* What es_check_constants reads and compares; generated. */
 typedef struct es_constants {
     const es_model_t *model;
-    const es_array_t *arrays; /* [num_arrays], all large tables of the model */
-    uint32_t sizes_crc;       /* CRC-32 of the model's numbers and num_arrays */
-    uint32_t list_crc;        /* CRC-32 of the arrays' counts and types */
-    uint32_t crc;             /* CRC-32 of all other numbers, the hash, the labels and the arrays */
+    const es_array_t *arrays;    /* [num_arrays], all large tables of the model */
+    const uint16_t *label_bytes; /* [K], of each label in UTF-8, with the zero at its end */
+    uint32_t sizes_crc;          /* CRC-32 of the model's numbers and num_arrays */
+    uint32_t list_crc;           /* CRC-32 of label_bytes, and of the arrays' counts and types */
+    uint32_t crc;                /* CRC-32 of all other numbers, the hash, the labels and the arrays */
     uint16_t num_arrays;
 } es_constants_t;
 

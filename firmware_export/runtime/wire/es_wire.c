@@ -253,17 +253,12 @@ static int has_distance(const es_model_t *model)
     return model->decision_words > model->num_classes + ES_DECISION_EXCESS;
 }
 
-/* Words of what is read out: the pooled operands, then the outputs of dense layers. */
-static size_t read_out_words(const es_model_t *model)
-{
-    return (size_t)model->pool_words + (model->chain != NULL ? model->chain->dense_words : 0u);
-}
-
 /* Bytes of a traced step. */
 static size_t row_bytes(const es_model_t *model)
 {
     const size_t scores = model->decision != NULL ? 4u * ((size_t)model->decision_words - ES_DECISION_EXCESS) : 0u;
-    return 2u * ((size_t)model->num_channels + model->state_words + read_out_words(model)) + label_bytes(model) + scores;
+    const size_t values = (size_t)model->num_channels + model->state_words + es_read_out_words(model);
+    return 2u * values + label_bytes(model) + scores;
 }
 
 /* Output of the decision stage: 0 .. K-1, or K for unknown. */
@@ -317,10 +312,10 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
         return (uint16_t)context->states[index];
     }
     index -= model->state_words;
-    if (index < read_out_words(model)) {
+    if (index < es_read_out_words(model)) {
         return wire->label_due != 0u ? (uint16_t)context->scratch[index] : 0u;
     }
-    index -= read_out_words(model);
+    index -= es_read_out_words(model);
     if (wire->label_due != 0u) {
         return label_word(context, index);
     }
@@ -380,7 +375,7 @@ static refusal_t serve_hello(es_wire_t *wire)
     at = put16(body, at, es_num_layers(model));
     at = put16(body, at, model->window_length);
     at = put16(body, at, model->state_words);
-    at = put16(body, at, (uint16_t)read_out_words(model));
+    at = put16(body, at, (uint16_t)es_read_out_words(model));
     at = put8(body, at, (uint8_t)model->label_every_step);
     at = put8(body, at, (uint8_t)model->carry);
     at = put16(body, at,

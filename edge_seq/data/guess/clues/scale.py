@@ -226,8 +226,13 @@ _FACTORS = {"mm/s^2": 1e-3, "cm/s^2": 1e-2, "mdps": 1e-3, "mrad/s": 1e-3}
 
 
 def _counts_of(title: str, base: str, lsb: float, stated_range: float | None, largest: float, how: str) -> Scale:
+    """Fields of a sensor in counts. Values do not tell how many bits a part has: 16 are likely if they make a range."""
     full, why = _full_scale(base, largest / lsb, stated_range)
-    bits = max(2, min(32, int(np.ceil(np.log2(full * lsb))) + 1))
+    in_16_bits = next((one for one in FULL_SCALES[base] if 0.99 <= 32768 / lsb / one < 1.01), None)
+    if full != stated_range and in_16_bits is not None and in_16_bits > full:
+        why = f"that of a part of 16 bits; only a guess: {why} is {full:g} {base}"
+        full = float(in_16_bits)
+    bits = max(2, min(32, int(np.ceil(np.log2(0.99 * full * lsb))) + 1))
     fields: dict[str, Any] = {
         "unit": base,
         "column_unit": "counts",

@@ -98,10 +98,14 @@ def cells_of(line: str, delimiter: str) -> list[str]:
 def is_number(cell: str, decimal: str = ".") -> bool:
     """True if a cell holds a number.
 
-    >>> is_number("-1.5e3"), is_number("1,5", ","), is_number("1_000"), is_number("12:30")
-    (True, True, False, False)
+    >>> is_number("-1.5e3"), is_number("1,5", ","), is_number("1.000", ","), is_number("1_000"), is_number("12:30")
+    (True, True, False, False, False)
     """
-    return _NUMBER.fullmatch(cell.replace(decimal, ".", 1) if decimal != "." else cell) is not None
+    if decimal != ".":
+        if "." in cell:
+            return False
+        cell = cell.replace(decimal, ".", 1)
+    return _NUMBER.fullmatch(cell) is not None
 
 
 def is_value(cell: str, decimal: str) -> bool:
