@@ -265,8 +265,11 @@ def test_a_reference_that_is_not_usable_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--model", "cars"), "bench: model 'cars' is not a reference model; give one of: car, har, big"),
-        (("--cell", "mlp"), "bench: cell 'mlp' is not a reference cell; give one of: lstm, gru, rnn"),
+        (
+            ("--model", "cars"),
+            "bench: model 'cars' is not a reference model; give one of: car, har, big, h64, h100, h128",
+        ),
+        (("--cell", "mlp"), "bench: cell 'mlp' is not a reference cell; give one of: lstm, gru, rnn, fastgrnn"),
         (("--target", "cortex_m5"), "cortex_m4"),
     ],
 )
