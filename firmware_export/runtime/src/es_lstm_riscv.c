@@ -1,4 +1,5 @@
 /* es_lstm.c for RV32 with multiplication. It computes the same integers. */
+#include "edge_seq.h"
 #include "es_kernel.h"
 
 #if ES_KERNEL == ES_KERNEL_RISCV

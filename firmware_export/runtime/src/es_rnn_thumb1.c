@@ -1,4 +1,5 @@
 /* es_rnn.c for parts with 16-bit Thumb only (Cortex-M0, M0+). It computes the same integers. */
+#include "edge_seq.h"
 #include "es_kernel.h"
 
 #if ES_KERNEL == ES_KERNEL_THUMB1

@@ -1,5 +1,6 @@
 /* The dot products of es_rows.c for RV32 with multiplication: those of a FastGRNN, of dense layers, convolutions and the
  * head. They compute the same integers. */
+#include "edge_seq.h"
 #include "es_kernel.h"
 
 #if ES_KERNEL == ES_KERNEL_RISCV
