@@ -70,11 +70,11 @@ CORES = (
     ),
     Core(
         *("Cortex-M3", "cortex_m3", 2, 1, True, 2, 2, 2, 1, 2, 4),
-        "Arm DDI 0337I, Cortex-M3 Technical Reference Manual, section 3.3; SMULL 3 to 5 (4 here), a jump 1 to 3 (2 here)",
+        "Arm DDI 0337I, Cortex-M3 Technical Reference Manual, section 3.3; SMULL 3 to 5 (here 4), a jump 1 to 3 (2)",
     ),
     Core(
         *("Cortex-M4", "cortex_m4", 2, 1, True, 2, 2, 2, 1, 1, 1),
-        "Arm DDI 0439D, Cortex-M4 Technical Reference Manual, section 3.3; a jump 1 to 3 (2 here)",
+        "Arm DDI 0439D, Cortex-M4 Technical Reference Manual, section 3.3; a jump 1 to 3 (here 2)",
     ),
 )
 _BRANCH = re.compile(r"^(b(l|x|lx)?|b(eq|ne|cs|cc|hs|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)|cbz|cbnz)$")
@@ -216,10 +216,10 @@ def page(wait_states: int, fetch_bytes: int, clock_hz: float) -> str:
     return (
         "# Cycles on Cortex-M\n\n"
         "Written by `python -m tests.benchmarks.cycles`; do not edit. An estimate for one window of the reference\n"
-        "model car: each counted instruction and each taken branch has the cycles of the core's reference manual. With\n"
-        f"wait states: each {fetch_bytes} bytes of executed code wait for the flash, cycles: {wait_states}, as without\n"
-        f"a cache or prefetch. The last column is that at {clock_hz / 1e6:g} MHz. Reading weights from the flash is not\n"
-        "delayed. No board has measured this yet.\n\n"
+        "model car: each counted instruction and each taken branch has the cycles of the core's reference manual.\n"
+        f"With wait states: each {fetch_bytes} bytes of executed code wait for the flash, cycles: {wait_states}, as\n"
+        f"without a cache or prefetch. The last column is that at {clock_hz / 1e6:g} MHz. Reading weights from the\n"
+        "flash is not delayed. No board has measured this yet.\n\n"
         "| core | cell | instructions | cycles | an instruction | with wait states | ms |\n"
         "|---|---|---|---|---|---|---|\n" + "\n".join(rows) + f"\n\nSources:\n\n{sources}"
     )
