@@ -17,8 +17,14 @@
     "smlad r0, r4, " fine ", r0\n\tsmlad r1, r5, " fine ", r1\n\t"                                     \
     "smlad r2, r6, " fine ", r2\n\tsmlad r3, r7, " fine ", r3\n\t"
 
-/* r0: weights, r1: operands, r2: groups, r3: sums. A group has 2^shift bytes of operands. The loop takes two groups,
- * after the odd one. */
+/* A step of the loop takes two groups, after the odd one, if the flags say that there is one; for size (-Os), one. */
+#if defined(__OPTIMIZE_SIZE__)
+#define LOOP(one, two) "b 2f\n1:\n\t" one
+#else
+#define LOOP(one, two) "beq 2f\n\t" one "b 2f\n1:\n\t" two
+#endif
+
+/* r0: weights, r1: operands, r2: groups, r3: sums. A group has 2^shift bytes of operands. */
 #define ROWS4(name, shift, one, two)                                                                   \
     __attribute__((naked)) const int16_t *name(const int16_t *weights __attribute__((unused)),         \
                                                const int16_t *operands __attribute__((unused)),        \
@@ -27,12 +33,9 @@
     {                                                                                                  \
         __asm__ volatile(                                                                              \
             ".syntax unified\n\t"                                                                      \
-            "push {r3-r11, lr}\n\t"                                                                    \
-            "mov lr, r0\n\tmov r12, r1\n\tadd r4, r1, r2, lsl #" shift "\n\tpush {r4}\n\t"             \
-            "lsrs r4, r2, #1\n\t" /* the odd group, in the carry */                                    \
-            "ldm r3, {r0-r3}\n\tbcc 2f\n\t" one                                                        \
-            "b 2f\n"                                                                                   \
-            "1:\n\t" two                                                                               \
+            "add r12, r1, r2, lsl #" shift "\n\tpush {r3-r11, lr}\n\tpush {r12}\n\t"                   \
+            "mov lr, r0\n\tmov r12, r1\n\tmov r4, r3\n\tlsls r5, r2, #31\n\tldm r4, {r0-r3}\n\t"     \
+            LOOP(one, two)                                                                             \
             "2:\n\tldr r4, [sp]\n\tcmp r12, r4\n\tbne 1b\n\t"                                          \
             "ldr r4, [sp, #4]\n\tstm r4, {r0-r3}\n\tmov r0, lr\n\tadd sp, sp, #8\n\tpop {r4-r11, pc}\n\t"); \
     }
