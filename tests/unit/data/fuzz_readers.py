@@ -31,6 +31,7 @@ from edge_seq.data.guess import guess_source
 from edge_seq.data.readers import READERS, read_signals
 from edge_seq.data.source import DataSource
 from edge_seq.support.errors import EdgeSeqError
+from tests.peak_memory import peak_bytes
 from tests.unit.data.data_builders import source_fields
 
 LIMIT_S, LIMIT_BYTES = 10, 1 << 30
@@ -261,14 +262,10 @@ def fuzz(reader: str, examples: int, number: int) -> dict[str, float]:
         signal.alarm(0)
         found["files"] += 1
         found["read"] += is_read
-        assert _peak_bytes() < LIMIT_BYTES, "more than 1 GB"
+        assert peak_bytes() < LIMIT_BYTES, "more than 1 GB"
 
     each()
-    return {**found, "slowest_s": round(found["slowest_s"], 2), "peak_mb": _peak_bytes() >> 20}
-
-
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return {**found, "slowest_s": round(found["slowest_s"], 2), "peak_mb": peak_bytes() >> 20}
 
 
 def main(arguments: Sequence[str]) -> None:
