@@ -133,7 +133,7 @@ def disassembly(image: Image) -> dict[int, Instruction]:
         text=True,
         check=True,
     ).stdout
-    lines = re.findall(r"^\s+([0-9a-f]+):\s+(\S+)\s*([^@;\n]*)", text, re.MULTILINE)
+    lines = re.findall(r"^ +([0-9a-f]+):\t(\S+)[ \t]*([^@;\n]*)", text, re.MULTILINE)
     return {int(at, 16): Instruction(name.split(".")[0], operands) for at, name, operands in lines}
 
 
