@@ -27,6 +27,7 @@ from edge_seq.cli import (
     device,
     distill,
     evaluate,
+    evidence,
     export,
     import_model,
     inspect,
@@ -38,6 +39,7 @@ from edge_seq.cli import (
     report,
     robustness,
     run,
+    sign,
     simulate,
     train,
     verify,
@@ -127,6 +129,8 @@ app.command("bench")(bench.command)
 app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
 app.command("report")(report.command)
+app.command("sign")(sign.command)
+app.command("evidence")(evidence.command)
 app.command("run")(run.command)
 app.command("page")(page.command)
 app.command("record")(record.command)

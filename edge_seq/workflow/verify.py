@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from edge_seq.data.window_file import load_windows
 from edge_seq.device.client import Device
@@ -22,6 +24,7 @@ from edge_seq.workflow.folder import (
     writes_to_run,
 )
 from edge_seq.workflow.importing.record import load_imported
+from edge_seq.workflow.release.sign import signature_rung
 from firmware_export.toolchain.target import Target
 
 Progress = Callable[[int, int, str], None]
@@ -37,6 +40,7 @@ def verify_run(
     targets: Sequence[Target] = (),
     device: Device | None = None,
     device_steps: int = DEFAULT_STEPS,
+    public_key: Path | None = None,
     progress: Progress = lambda *_: None,
 ) -> Ladder:
     """Compare the neighbours on the parity ladder; write reports/verify.json and reports/verify.xml.
@@ -49,6 +53,7 @@ def verify_run(
         targets: Emulated targets, from :func:`firmware_export.toolchain.target.choose_targets`.
         device: A board; None for no board. With a board of another model or contract, the ladder has one failed rung.
         device_steps: Least number of time steps on the board, if the windows have that many.
+        public_key: Key of the signature of the exports; None checks no signature.
         progress: Called with rungs done, rungs in all, and the next rung's name.
 
     Raises:
@@ -83,6 +88,8 @@ def verify_run(
         device_steps=device_steps,
         progress=progress,
     )
+    if public_key is not None:
+        ladder = replace(ladder, rungs=(signature_rung(run, public_key), *ladder.rungs))
     save_json(run.reports / "verify.json", ladder)
     write_junit(ladder, run.reports / "verify.xml")
     return ladder

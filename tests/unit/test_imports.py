@@ -100,6 +100,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "edge_seq.pipeline",
         "edge_seq.parity edge_seq.compare",
         "edge_seq.report",
+        "edge_seq.evidence",
         "edge_seq.workflow",
         "edge_seq.api",
         "edge_seq.cli",
