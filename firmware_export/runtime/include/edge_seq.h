@@ -139,7 +139,7 @@ struct es_front {
     es_front_step_t step;
     const ES_ROM es_block_t *blocks; /* convolution: [ceil(R / 4)] */
     const ES_ROM int16_t *weights;   /* convolution */
-    const int16_t *pad;              /* [in_words] for inputs before the window; NULL: zeros */
+    const int16_t *pad;              /* [in_words] for inputs before the window, aligned to words; NULL: zeros */
     uint16_t units;                  /* R */
     uint16_t inputs;                 /* numbers of an input, without padding */
     uint16_t in_words;               /* features padded to even, or operands padded to a multiple of four */
