@@ -188,3 +188,25 @@ def test_windows_are_run_in_batches_and_keep_their_numbers() -> None:
     assert result.first is not None
     assert (result.first.window, result.first.step, result.first.index) == (200, 3, 0)
     assert compare_runs(counts, expected, expected).first is None
+
+
+def test_small_differences_at_the_edges_of_what_is_allowed() -> None:
+    def one(name: str, value: float | int) -> Trace:
+        return Trace({name: np.array([[[value]]])})
+
+    assert compare(one("logits", 5), one("logits", 5)).holds
+    assert not compare(one("logits", 2**60), one("logits", 2**60 + 1)).holds  # equal as floats
+    assert compare(one("logits", 5), one("logits", 6), tolerance=1.0).holds
+    for name in ("layer0.cell_state", "layer0.hidden_state"):
+        assert compare(one(name, 50.0), one(name, 70.0), tolerance=1.0).holds
+        assert not compare(one(name, 0.5), one(name, 1.6), tolerance=1.0).holds
+    assert not compare(one("logits", 50.0), one("logits", 70.0), tolerance=1.0).holds
+
+
+def test_the_earliest_of_several_values_of_one_name() -> None:
+    found = trace()
+    for place in ((0, 4, 0), (2, 1, 0), (1, 1, 3), (1, 1, 2)):
+        found = changed(found, "logits", place, 777)
+    first = merge([compare(trace(), found)]).first
+    assert first is not None
+    assert (first.step, first.window, first.index) == (1, 1, 2)
