@@ -353,7 +353,8 @@ def _advance(model: IntModel, state: State, first: int, inputs: Int64, number: i
     below = np.zeros((len(inputs), 0), dtype=np.int64)
     if front:
         inputs, below = below, front[-1].output
-    layers, gates = [], {}
+    layers: list[LayerState] = []
+    gates: dict[str, Int64] = {}
     for index, layer in enumerate(state.layers):
         layer, traced = _step_layer(model, index, inputs, below, layer)
         gates |= {f"layer{index}.{name}": array for name, array in traced.items()}

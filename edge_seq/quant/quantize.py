@@ -305,7 +305,8 @@ def _quantize_front(model: FloatModel, moments: tuple[Real, ...], fold: _Fold) -
                 pad = tuple(int(value) for value in np.clip(np.rint(fold.mean), INT16_MIN, INT16_MAX))
         else:
             rows = _quantize_dense(layer.rows, (units, layer.kernel), next(of_moments), purpose, what)
-        front.append(replace(layer, rows=rows, pad=pad))
+        steps = layer.kernel, layer.stride, layer.dilation
+        front.append(Conv(rows, layer.activation, *steps, layer.padding, pad, layer.zeros))
     return tuple(front)
 
 

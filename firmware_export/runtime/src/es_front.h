@@ -17,12 +17,14 @@ static inline uint16_t es_front_outputs(const es_front_t *front, uint16_t inputs
 /* Number of steps of the recurrent layers after so many samples of a window. */
 static inline uint16_t es_front_steps(const es_model_t *model, uint16_t samples)
 {
-    const unsigned at_end = samples == model->window_length ? 1u : 0u;
     uint16_t steps = samples;
     unsigned index;
     for (index = 0; model->chain != NULL && index < model->chain->num_front; index++) {
         const es_front_t *const front = &model->chain->front[index];
-        steps = es_front_outputs(front, (uint16_t)(steps + at_end * front->after));
+        if (samples == model->window_length) {
+            steps = (uint16_t)(steps + front->after);
+        }
+        steps = es_front_outputs(front, steps);
     }
     return steps;
 }
