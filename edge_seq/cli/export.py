@@ -21,6 +21,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    blob: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also write the model as a blob that a firmware loads while it runs, for processors of this byte "
+            "order: little (nearly all) or big. May be given twice.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the models of a run as ONNX (float and integer, window and step) and as C99.
@@ -29,16 +37,19 @@ def command(
     sensor contract and the memory. Packages of several models can be copied over each other; they share the runtime. A
     package that the run already has is written again.
 
+    A blob is a file exports/blob/NAME_little.blob. edge-seq device load sends it to a board.
+
     Files of an earlier export that are not written now, such as those of a model with another name, are removed and
     named, unless somebody changed them.
 
     Example: edge-seq export runs/hapt
     Example: edge-seq export runs/hapt --package arduino --package cmake
+    Example: edge-seq export runs/hapt --blob little
     """
     from edge_seq.workflow.export import export_run
     from edge_seq.workflow.folder import open_run
 
-    exported = export_run(open_run(run), package or [])
+    exported = export_run(open_run(run), package or [], blob or [])
     if as_json:
         print_json(exported)
         return

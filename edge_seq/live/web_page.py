@@ -44,7 +44,8 @@ def assemble(
         values: markup for each ``{key}`` of the file; ``{style_hash}`` and ``{script_hash}`` are given.
     """
     style = "".join(styles)
-    script = "".join(map(_without_imports, scripts))
+    # Texts in a script, such as labels, must not end it: in a string of JavaScript "<\\/" is "</".
+    script = "".join(map(_without_imports, scripts)).replace("</", "<\\/").replace("<!--", "<\\!--")
     markup = {**(values or {}), "style_hash": _hash(style), "script_hash": _hash(script)}
     html = re.sub(r"\{([a-z_]+)\}", lambda found: markup[found[1]], web_text(name))
     html = html.replace("  <!-- view -->\n", web_text("view.html"))

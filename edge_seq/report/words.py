@@ -77,9 +77,11 @@ def _limits_of_metrics(metrics: Evaluation) -> list[str]:
 
 
 def _limits_of_robustness(robustness: Robustness) -> list[str]:
-    """Name the least value of each disturbance that costs 5 points of accuracy."""
+    """Name the least value of each disturbance that costs 5 points of accuracy, and what was not scored."""
     lines = []
     for sweep in robustness.sweeps:
+        if (note := sweep.note()) is not None:
+            lines.append(f"{note}.")
         score = {one.value: one.shown.accuracy.value for one in sweep.points}
         nominal = score[sweep.nominal]
         bad = [value for value in score if score[value] < nominal - 0.05]

@@ -33,6 +33,7 @@ from edge_seq.workflow.folder import (
     writes_to_run,
     writing,
 )
+from firmware_export.emission.blob import ByteOrder, choose_byte_order
 from firmware_export.packages.common.registry import check_packages
 
 RECORD = "written.json"  # of the folder of exports: size and SHA-256 of each file that an export wrote
@@ -54,8 +55,8 @@ class ExportedRun(Result):
 
 
 @writes_to_run
-def export_run(run: RunFolder, packages: Sequence[str] = ()) -> ExportedRun:
-    """Write all exports of a run. Packages that it already has are written again, so that they are never stale.
+def export_run(run: RunFolder, packages: Sequence[str] = (), blobs: Sequence[str] = ()) -> ExportedRun:
+    """Write all exports of a run. Packages and blobs that it already has are written again, so that none is stale.
 
     Files of an earlier export that this one does not write, such as those of a model with another name, are removed,
     unless somebody changed them.
@@ -63,13 +64,15 @@ def export_run(run: RunFolder, packages: Sequence[str] = ()) -> ExportedRun:
     Args:
         run: Folder of a quantized run.
         packages: Names of packages to add, for example ``arduino``.
+        blobs: Byte orders of blobs to add, ``little`` or ``big``.
 
     Raises:
         ConfigError, ModelError, ExportError, DataError: a step failed; then nothing is written.
     """
     folder = run.exports.path
     chosen = check_packages([*exports.packages_in(folder), *packages])
-    rendered = render_run(run, load_run_int(run), chosen)
+    orders = (*exports.blobs_in(folder), *map(choose_byte_order, blobs))
+    rendered = render_run(run, load_run_int(run), chosen, orders)
     record = folder / RECORD
     before = load_json(record) if record.is_file() else {}
     written = exports.write_exports(rendered, folder)
@@ -114,16 +117,20 @@ def _remove_stale(
     return removed, left
 
 
-def render_run(run: RunFolder, model: IntModel, packages: Sequence[str] | None = None) -> dict[str, bytes]:
+def render_run(
+    run: RunFolder, model: IntModel, packages: Sequence[str] | None = None, blobs: Sequence[ByteOrder] | None = None
+) -> dict[str, bytes]:
     """Render all exports of a run: content by path in its folder of exports.
 
     Args:
         run: Folder of the run.
         model: Its integer model.
         packages: Names of packages; None for those that the run has.
+        blobs: Byte orders of blobs; None for those that the run has.
     """
     chosen = exports.packages_in(run.exports.path) if packages is None else packages
-    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen)
+    orders = exports.blobs_in(run.exports.path) if blobs is None else blobs
+    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen, orders)
 
 
 def write_page(run: RunFolder, out: Path | None = None) -> Path:

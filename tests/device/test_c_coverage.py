@@ -71,6 +71,8 @@ RARE: list[tuple[int, bytes]] = [
     (Type.STATE_WRITE, messages.pack_part(0, bytes(20))),
     (Type.STATE_WRITE, messages.pack_part(1, bytes(150))),
     (Type.STATE_WRITE, messages.pack_part(100_000, b"x")),
+    *[(kind, b"x") for kind in (Type.MODEL_STATUS, Type.MODEL_WRITE, Type.MODEL_COMMIT)],
+    (0x14, b""),
     *[(Type.STREAM, bytes(fields)) for fields in ([0, 0], [3, 3], [1, 255], [1, 0], [2, 1], [3, 0])],
 ]
 BROKEN = (b"\3ab\0", b"\5x\0", b"\5" + b"x" * 600 + b"\0", b"\xff" + b"x" * 254 + b"\1\0")

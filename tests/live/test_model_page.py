@@ -22,7 +22,7 @@ from edge_seq.data.resample import resample
 from edge_seq.data.source import DataSource, parse_source
 from edge_seq.ir.contract import Channel
 from edge_seq.ir.model import IntModel
-from edge_seq.live import web_page
+from edge_seq.live import monitor_web, web_page
 from edge_seq.live.model_page import model_page
 from edge_seq.live.run import read_samples
 from edge_seq.pipeline.exports import render_page
@@ -180,6 +180,9 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
             list(read_samples(text.splitlines(), contract, raw_counts=False, name="x"))
     text = "walk,ms,acc (g),turn\na,0,1,1\nb,0,1,1\na,20,1,1\n"
     assert "line 4: recording a goes on after another" in read([text], tmp_path, walking_source())[0]["refused"]
+    text = "walk,ms,acc (g),turn\na,0,1,1\n,20,1,1\n"
+    refused = "line 3: no value in column walk, which names the recording"
+    assert read([text], tmp_path, walking_source()) == [{"refused": refused}]
     text = "walk,ms,acc (g),turn\na,0,1,1\n"
     assert read([text], tmp_path, walking_source()) == [{"refused": "no recording has a window of 4 samples"}]
 
@@ -231,7 +234,7 @@ def test_the_sensor_of_a_phone(tmp_path: Path) -> None:
     ]
     event = {
         "accelerationIncludingGravity": {"x": 1.0, "y": 2.0, "z": 9.80665},
-        "rotationRate": {"alpha": 180.0, "beta": 7.0, "gamma": 8.0},
+        "rotationRate": {"alpha": 7.0, "beta": 8.0, "gamma": 180.0},
     }
     given = {
         "streams": [
@@ -263,8 +266,10 @@ def test_the_sensor_of_a_phone(tmp_path: Path) -> None:
 
 def test_the_page_is_one_file_that_runs_only_its_own_script() -> None:
     model = replace(walking_model(), name="walk", labels=("<b>", "</script>", "c", "d"))
-    page = model_page(model, script="export const labels = 1;\n", wasm=b"\0asm", source=walking_source())
-    assert page == model_page(model, script="export const labels = 1;\n", wasm=b"\0asm", source=walking_source())
+    script = 'export const labels = ["</script><script>alert(1)</script>", "<!--<script>"];\n'
+    page = model_page(model, script=script, wasm=b"\0asm", source=walking_source())
+    assert page == model_page(model, script=script, wasm=b"\0asm", source=walking_source())
+    assert "<!--" not in page
     tags = Tags(page)
     assert tags.addresses == ["data:,"]
     for kind, opened in (("script", '<script type="module">'), ("style", "<style>")):
@@ -276,6 +281,18 @@ def test_the_page_is_one_file_that_runs_only_its_own_script() -> None:
     assert (
         "acc (g) in g, turn in rad/s, ms in ms; or ax in m/s², gz in deg/s, t or time in s if there are times" in page
     )
+
+
+def test_the_scripts_of_pages_are_one_module_each(tmp_path: Path) -> None:
+    """No name stands twice at their top level; a browser would run nothing then."""
+    index = "export const labels = [], contract = {}, name = 1;\nexport async function load() {}\n"
+    pages = (model_page(walking_model(), script=index, wasm=b"\0asm"), monitor_web.page().html)
+    for number, page in enumerate(pages):
+        script = page.partition('<script type="module">')[2].partition("</script>")[0]
+        (tmp_path / f"{number}.mjs").write_text(script)
+    check = "import { spawnSync } from 'node:child_process';\nfor (const one of ['0.mjs', '1.mjs']) "
+    check += "console.log(spawnSync(process.execPath, ['--check', one], { encoding: 'utf8' }).stderr);"
+    assert node(check, tmp_path).split() == []
 
 
 def test_without_a_compiler_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,6 +311,7 @@ def test_every_kind_of_model_in_a_browser(tmp_path: Path) -> None:
     with browser(tmp_path) as page:
         for name, shape in shapes.items():
             model: IntModel = quantized_model(shape, name=name, amplitude=3.0)
+            model = replace(model, labels=("</script><b>", "<!--<script>", *model.labels[2:]))
             contract, windows = model.contract, random_counts(1, 400, model.input_size, seed=3, sigma=400)
             (tmp_path / f"{name}.html").write_text(render_page(model, random_counts(2, 20, model.input_size)))
             limits = np.array([channel.count_limit for channel in contract.channels])

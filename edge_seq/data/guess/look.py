@@ -20,7 +20,7 @@ from edge_seq.data.readers.formats.mat_file import open_mat
 from edge_seq.data.readers.formats.npy_file import open_npy
 from edge_seq.data.readers.formats.npz_file import open_npz
 from edge_seq.data.readers.formats.parquet_file import open_parquet, texts_unpacked
-from edge_seq.data.readers.table import BREAK, RECORDING, Reader, ReadOptions, import_pyarrow
+from edge_seq.data.readers.table import BREAK, RECORDING, Reader, ReadOptions, check_header, import_pyarrow
 from edge_seq.data.readers.text.dialect import Dialect, is_number, is_value
 from edge_seq.data.readers.text.rows import Lost, blocks
 from edge_seq.data.readers.text.sniff import numbered_lines, sniff, text_of
@@ -85,8 +85,10 @@ def look_at_text(path: Path, name: str) -> Look:
         DataError: it cannot be read as a table.
     """
     dialect = sniff(path, Layout())
+    check_header(dialect.names, ReadOptions((), ()), where=path.name)
     numeric = _numeric_columns(path, dialect)
-    text = tuple(one for one in dialect.names if one not in numeric)
+    of_numbers = set(numeric)
+    text = tuple(one for one in dialect.names if one not in of_numbers)
     rule = _recording_break(path, dialect, numeric)
     layout = Layout(recording_break=rule, max_lost_share=0.5)
     lost = Lost()

@@ -192,8 +192,13 @@ function play(recordings, what) {
 /** Selects the axis of each channel. A channel whose unit no phone gives has none. */
 const selects = told.channels.map(({name, unit}, index) => {
   const row = make("label", "axis-of"), select = make("select"), kind = kindOf(unit);
-  select.append(new Option("choose", ""), ...AXES.map((axis) => new Option(`${kind} ${axis}`, axis)));
-  select.value = axesOf(told.channels)[index] ?? "";
+  if (kind === null) {
+    select.append(new Option("not in a browser", ""));
+    select.disabled = true;
+  } else {
+    select.append(new Option("choose", ""), ...AXES.map((axis) => new Option(`${kind} ${axis}`, axis)));
+    select.value = axesOf(told.channels)[index] ?? "";
+  }
   row.append(`${name} (${unit.replace("^2", "\u00b2")})`, select);
   at("axes").append(row);
   return select;

@@ -1,7 +1,7 @@
 // Reads CSV files as the sensor contract or the run's data source says, with the checks of edge_seq/data/checks.py.
 // What cannot be read is refused: a wrong column or unit would give wrong labels in silence.
 
-export const MOST_BYTES = 256e6;
+export const MOST_BYTES = 100e6;
 const ROUNDING = 1e-6, NEIGHBOURS = 16;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
@@ -129,6 +129,9 @@ export function readText(text, told) {
   for (const [line, row] of rowsOf(text, delimiter)) {
     if (isHeader) { isHeader = false; continue; }
     const name = positions.recording < 0 ? "" : row[positions.recording];
+    if (positions.recording >= 0 && !name) {
+      throw new Refused(`line ${line}: no value in column ${layout.recording_column}, which names the recording`);
+    }
     if (latest === null || latest.name !== name) {
       if (parts.has(name)) {
         throw new Refused(`line ${line}: recording ${name} goes on after another; keep its rows together`);

@@ -6,7 +6,8 @@ const KINDS = {
   acceleration: {unit: "m/s\u00b2", factors: {"m/s^2": 1, "g": 1 / GRAVITY, "mg": 1000 / GRAVITY}},
   rotation: {unit: "\u00b0/s", factors: {"deg/s": 1, "rad/s": 1 / RADIAN}},
 };
-const ROTATION_AXES = {x: "beta", y: "gamma", z: "alpha"};
+// As all browsers give them, and the specification since 2018 (w3c/deviceorientation, pull request 43); orientation differs.
+const ROTATION_AXES = {x: "alpha", y: "beta", z: "gamma"};
 export const AXES = ["x", "y", "z"];
 const LINEAR_RATIO = 1.05, SETTLING_S = 1, LONGEST_GAP_S = 0.5;
 const CUTOFF = 0.45, TRANSITION = 0.1, KAISER_BETA = 5.65, KAISER_LENGTH = 3.62; // as in edge_seq/data/resample.py

@@ -41,7 +41,11 @@ typedef enum es_status {
     ES_ERROR_ALIGNMENT,  /* the memory does not begin at a multiple of ES_CONTEXT_ALIGNMENT */
     ES_ERROR_STATE,      /* a saved state is damaged or from another model; the context is unchanged */
     ES_ERROR_SELF_TEST,  /* the constants differ from their checksum, or results from the golden vectors */
-    ES_CHECK_DONE        /* es_check_constants only: all constants equal their checksums */
+    ES_CHECK_DONE,       /* es_check_constants only: all constants equal their checksums */
+    ES_ERROR_BLOB,       /* es_load: not a blob of a model, or damaged, or with a number that cannot be */
+    ES_ERROR_BYTE_ORDER, /* es_load: the blob was made for the other byte order */
+    ES_ERROR_CONTRACT,   /* es_load: the blob's sample rate, channels or labels are not the expected ones */
+    ES_ERROR_FLASH       /* es_update: the flash did not take what was written */
 } es_status_t;
 
 /* Text of a status, for a log. Its table is in a separate file, so it costs nothing if this is not called. */
@@ -135,7 +139,7 @@ struct es_front {
     es_front_step_t step;
     const ES_ROM es_block_t *blocks; /* convolution: [ceil(R / 4)] */
     const ES_ROM int16_t *weights;   /* convolution */
-    const int16_t *pad;              /* [in_words] for inputs before the window; NULL: zeros */
+    const int16_t *pad;              /* [in_words] for inputs before the window, aligned to words; NULL: zeros */
     uint16_t units;                  /* R */
     uint16_t inputs;                 /* numbers of an input, without padding */
     uint16_t in_words;               /* features padded to even, or operands padded to a multiple of four */

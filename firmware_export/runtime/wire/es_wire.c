@@ -27,6 +27,8 @@ enum {
     SELF_TEST = 0x0A,
     COST = 0x0B,
     STREAM = 0x0C,
+    MODEL_STATUS = 0x10,
+    MODEL_COMMIT = 0x13,
     SAMPLES = 0xC0,
     DECISION = 0xC1,
     ERROR = 0xFF
@@ -52,6 +54,7 @@ typedef enum refusal {
 #define HAS_STATE 4u
 #define HAS_DECISION 8u
 #define HAS_DISTANCE 16u
+#define HAS_UPDATE 32u
 
 static const char *refusal_text(refusal_t refusal)
 {
@@ -221,6 +224,9 @@ static void step(es_wire_t *wire, const int16_t *counts)
     wire->label_due = status == ES_LABEL_READY ? 1u : 0u;
     wire->has_row = 1;
     wire->ticks_last = ticks;
+    if (wire->steps == 0xFFFFFFFFu) { /* the figures stay, as a count from zero would not fit the total */
+        return;
+    }
     wire->ticks_total += ticks;
     if (wire->steps == 0u || ticks < wire->ticks_lowest) {
         wire->ticks_lowest = ticks;
@@ -381,7 +387,7 @@ static refusal_t serve_hello(es_wire_t *wire)
     at = put16(body, at,
                (setup->golden != NULL ? HAS_SELF_TEST : 0u) | (port->sensor != NULL ? HAS_SENSOR : 0u) |
                    (setup->state != NULL ? HAS_STATE : 0u) | (model->decision != NULL ? HAS_DECISION : 0u) |
-                   (has_distance(model) ? HAS_DISTANCE : 0u));
+                   (has_distance(model) ? HAS_DISTANCE : 0u) | (setup->update != NULL ? HAS_UPDATE : 0u));
     at = put16(body, at, (uint32_t)setup->body_bytes);
     at = put32(body, at, (uint32_t)es_state_bytes(model));
     at = put32(body, at, (uint32_t)es_context_bytes(model));
@@ -658,9 +664,28 @@ static size_t fields_of(uint8_t type)
     }
 }
 
+/* Messages about models that the firmware loads. */
+static refusal_t serve_update(es_wire_t *wire, uint8_t type, const uint8_t *fields, size_t size)
+{
+    const es_wire_setup_t *const setup = wire->setup;
+    size_t count = 0;
+    const unsigned refusal =
+        setup->update->serve(setup->update->update, type, fields, size, setup->reply + wire->reply_size, &count);
+    wire->reply_size += count;
+    if (type == (uint8_t)MODEL_COMMIT) {
+        /* The new model was tried, perhaps in the memory of the context. */
+        (void)es_init(setup->model, setup->memory, setup->memory_bytes, &wire->context);
+        wire->has_row = 0;
+    }
+    return (refusal_t)refusal;
+}
+
 static refusal_t serve(es_wire_t *wire, uint8_t type, const uint8_t *fields, size_t size)
 {
     refusal_t refusal = NONE;
+    if (wire->setup->update != NULL && type >= (uint8_t)MODEL_STATUS && type <= (uint8_t)MODEL_COMMIT) {
+        return serve_update(wire, type, fields, size);
+    }
     if (type == 0u || type > (uint8_t)STREAM) {
         return TYPE;
     }

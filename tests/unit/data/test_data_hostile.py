@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from edge_seq.data.guess import guess_source
 from edge_seq.data.readers import read_signals
 from edge_seq.data.readers.foreign import check_unpacked
 from edge_seq.data.source import DataSource
-from edge_seq.support.errors import DataError, EdgeSeqError
+from edge_seq.support.errors import DataError
 from tests.unit.data.data_builders import source_fields
 
 
@@ -25,26 +22,6 @@ def npz_file() -> bytes:
     rows = np.array([[np.sin(k), np.cos(k)] for k in range(60)])
     np.savez_compressed(out, X=rows.reshape(6, 10, 2), y=np.arange(6) % 2)
     return out.getvalue()
-
-
-def read_or_refuse(path: Path) -> None:
-    """Guess and read, and read with a data source that states what it can; only errors of this project may leave."""
-    with suppress(EdgeSeqError):
-        guess = guess_source(path)
-        list(read_signals(guess.source, base=guess.base))
-    fields = source_fields(path=path.name, label_from="file_name", time_column=None)
-    with suppress(EdgeSeqError):
-        list(read_signals(DataSource.model_validate(fields), base=path.parent))
-
-
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(
-    content=st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda one: one.encode("utf-8", "replace")))
-)
-def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.mktemp("bytes") / "walk.csv"
-    path.write_bytes(content)
-    read_or_refuse(path)
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,11 @@ def test_each_case_of_the_standard_passes_or_is_refused_for_a_stated_reason(case
 
 def test_the_standard_has_18_cases() -> None:
     names = {one.values[0].name for one in standard_cases()}
-    assert len(names) == 18
-    assert REFUSED.keys() < names
+    # ONNX 1.16 has no test of another direction yet.
+    later = {f"test_{kind}_{way}" for kind in ("gru", "lstm", "simple_rnn") for way in ("reverse", "bidirectional")}
+    assert len(names - later) == 12
+    assert len(names | later) == 18
+    assert REFUSED.keys() < names | later
 
 
 # --- what exporters write --------------------------------------------------------------------------------------------

@@ -173,20 +173,21 @@ def test_a_file_that_is_too_large(tmp_path: object, monkeypatch: pytest.MonkeyPa
 
 
 GROWS = """
-import resource, sys
+import sys
 from pathlib import Path
 import numpy as np
 from edge_seq.backends.onnx.run import load_onnx, run_window
 from edge_seq.support.errors import ModelError
+from tests.peak_memory import peak_bytes
 model = load_onnx(Path(sys.argv[1]))
 counts = np.zeros((1000, 7, 3), dtype=np.int16)
 assert len(run_window(model, counts[:20])["label"]) == 20
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_bytes()
 try:
     run_window(model, counts)
 except ModelError as error:
     print(error)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, "kB")
+print((peak_bytes() - before) >> 10, "kB")
 """
 
 
