@@ -41,7 +41,7 @@ _KINDS: tuple[dict[str, Fraction], ...] = (
 )
 # Channel unit for a column unit that no channel has.
 CHANNEL_UNIT: dict[str, Unit] = {"mm/s^2": "m/s^2", "cm/s^2": "m/s^2", "mdps": "deg/s", "mrad/s": "rad/s"}
-_UNIT_IN_NAME = re.compile(r"\s*[(\[]((?:[^()\[\]]|\([^()\[\]]*\))+)[)\]]\s*$")
+_UNIT_IN_NAME = re.compile(r"[(\[]((?:[^()\[\]]|\([^()\[\]]*\))+)[)\]]\s*$")
 GRAVITY_IN: dict[Unit, float] = {"m/s^2": STANDARD_GRAVITY, "g": 1.0, "mg": 1000.0}
 
 

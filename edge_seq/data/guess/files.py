@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_seq.data.guess.clues.columns import Kind, kind_of, tokens_of
+from edge_seq.data.guess.clues.labels import is_group_name, is_state
 from edge_seq.data.readers import READERS
 from edge_seq.data.readers.files import INFO_LABELS
 from edge_seq.data.readers.foreign import reading
@@ -67,15 +68,19 @@ def reader_of(path: Path) -> Reader | None:
 
 
 def below_single_folders(path: Path) -> Path:
-    """The folder inside a folder that holds no recordings and only one folder, which holds several: ``data/train``."""
+    """The folder inside a folder that holds no recordings and only one folder, which holds several: ``data/train``.
+
+    A folder named like a class, or one of persons and sessions, is not passed over: it may be all there is so far.
+    """
     while path.is_dir() and not (path / INFO_LABELS).exists():
-        entries = [one for one in path.iterdir() if not one.name.startswith(".")]
+        entries = [one for one in path.iterdir() if not one.name.startswith((".", "__"))]
         folders = [one for one in entries if one.is_dir()]
         if len(folders) != 1 or any(reader_of(one) is not None and not _NOTES.match(one.stem)
                                     for one in entries if one.is_file()):  # fmt: skip
             return path
         inside = [one for one in folders[0].iterdir() if one.is_dir() and not one.name.startswith(".")]
-        if not inside or folders[0].name == SIGNALS:
+        names = [one.name for one in inside]
+        if not inside or folders[0].name == SIGNALS or is_state(folders[0].name) or all(map(is_group_name, names)):
             return path
         path = folders[0]
     return path

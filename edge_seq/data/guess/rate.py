@@ -36,7 +36,7 @@ _USUAL_RATES_HZ = (
 )  # fmt: skip
 _SAME_RATE, _NEAR_RATE = 1e-3, 0.015  # relative: as exact as stamps are, and as a part's own clock is
 _RATE_WORDS = re.compile(r"rate|sampl|\bodr\b|\bfs\b|frequen", re.IGNORECASE)
-_AT_RATE = re.compile(r"\bat\s+(\d+(?:\.\d+)?)\s*Hz\b", re.IGNORECASE)
+_AT_RATE = re.compile(r"\bat\s+(\d{1,6}(?:\.\d{1,6})?)\s*Hz\b", re.IGNORECASE)
 _FILTER_WORDS = re.compile(r"filter|cut.?off|\blpf\b|\bhpf\b|pass|bandwidth", re.IGNORECASE)
 
 
@@ -210,7 +210,7 @@ def _compare_with_stated(draft: Draft, rate: float) -> None:
 
 def _stated_rate(draft: Draft) -> float | None:
     lines = [line for line in draft.looks[0].preamble if _RATE_WORDS.search(line) and not _FILTER_WORDS.search(line)]
-    found = {float(one) for one in re.findall(r"(\d+(?:\.\d+)?)\s*Hz\b", "\n".join(lines), re.IGNORECASE)}
+    found = {float(one) for one in re.findall(r"(\d{1,6}(?:\.\d{1,6})?)\s*Hz\b", "\n".join(lines), re.IGNORECASE)}
     if not found:  # `Data File Created By ... at 30 Hz Filter Normal`
         found = {float(one) for line in draft.looks[0].preamble for one in _AT_RATE.findall(line)}
     return found.pop() if len(found) == 1 else None

@@ -119,8 +119,9 @@ def _day(year: str, month: str, day: str) -> float | None:
 def unwrapped(ticks: NDArray[np.float64]) -> NDArray[np.float64]:
     """Let a counter of 8, 16 or 32 bits go on where it ran over: milliseconds after 49 days, microseconds after 72 min.
 
-    A fall is taken for that only if the counter went on by about a usual step. Counts may have been divided by 1,000 or
-    1,000,000 before they were written.
+    A fall is taken for that only if the counter went on by about a usual step, and not back to where the rows begin:
+    that is how recordings of 256 samples follow each other. Counts may have been divided by 1,000 or 1,000,000 before
+    they were written.
 
     Args:
         ticks: float64 [T], values of the counter, in the order of the rows.
@@ -134,7 +135,7 @@ def unwrapped(ticks: NDArray[np.float64]) -> NDArray[np.float64]:
     steps = np.diff(ticks)
     falls = np.flatnonzero(steps < 0)
     forward = steps[steps > 0]
-    if not falls.size or not forward.size or not np.isfinite(ticks).all():
+    if not falls.size or not forward.size or not np.isfinite(ticks).all() or bool((ticks[falls + 1] == ticks[0]).all()):
         return ticks
     longest = _LONGEST_STEP * float(np.median(forward))
     for size in _COUNTER_SIZES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,7 +166,7 @@ def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> N
         DataError: two columns have the same name.
         ContractError: a column is missing.
     """
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise DataError(
             f"{where}: column names {repeated} occur more than once, so it is not clear which is meant; rename all "

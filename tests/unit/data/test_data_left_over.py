@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from edge_seq.data.readers.table import ReadOptions
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import to_counts
 from edge_seq.pipeline.data_check import check_data
-from edge_seq.support.errors import DataError
+from edge_seq.support.errors import DataError, EdgeSeqError
 from tests.unit.data.door_cases import G, motion, put, table, texts
 
 LABELS = ("walk", "run")
@@ -73,13 +74,13 @@ def test_a_counter_of_times_runs_over(name: str, size: float, per_second: float,
 def test_a_number_of_samples_runs_over_and_a_restart_does_not(tmp_path: Path) -> None:
     def write(label: str, number: int) -> str:
         _, acceleration, _ = motion(label, number, 400)
-        return table("seq,ax,ay,az", [[str(n % 256) for n in range(400)], *texts(acceleration)])
+        return table("seq,ax,ay,az", [[str((100 + n) % 256) for n in range(400)], *texts(acceleration)])
 
     guess = guess_source(each(tmp_path / "d", write))
-    assert guess.source.index_column == "seq"
-    assert all(
-        np.array_equal(np.round(one.time_s * 50), np.arange(400)) for one in signals_of(guess) if one.time_s is not None
-    )
+    assert (guess.source.index_column, guess.source.rows_per_recording) == ("seq", None)
+    for one in signals_of(guess):
+        assert one.time_s is not None
+        assert np.array_equal(np.round(one.time_s * 50), 100 + np.arange(400))
 
     def restarted(label: str, number: int) -> str:
         seconds, acceleration, _ = motion(label, number, 400)
@@ -88,6 +89,22 @@ def test_a_number_of_samples_runs_over_and_a_restart_does_not(tmp_path: Path) ->
 
     checked = check_data(each(tmp_path / "e", restarted))
     assert not checked.usable or checked.found.recordings == 2 * 6
+
+    def of_256(label: str, number: int) -> str:
+        _, acceleration, _ = motion(label, number, 1024)
+        return table("sample,ax,ay,az", [[str(n % 256) for n in range(1024)], *texts(acceleration)])
+
+    guess = guess_source(each(tmp_path / "f", of_256))
+    assert guess.source.rows_per_recording == 256
+    assert any("'sample' starts again after each 256 rows: 24 recordings" in one for one in guess.assumptions)
+
+
+def test_a_folder_of_one_class_is_not_passed_over(tmp_path: Path) -> None:
+    for who in ("s1", "s2"):
+        put(tmp_path / "d" / "walk" / who / "a.csv", plain("walk", 1))
+    guess = guess_source(tmp_path / "d")
+    assert guess.fields["path"] == "d"
+    assert guess.source.label_from != "folder"
 
 
 @pytest.mark.parametrize("rate_hz", [31.25, 51.2, 52.0, 62.5, 104.0, 119.0])
@@ -210,6 +227,31 @@ def test_folders_of_a_split_above_or_below_the_classes(name: str, tmp_path: Path
     assert {(one.split, one.label_values) for one in signals_of(guess)} == {
         (side, (label,)) for side in ("train", "test") for label in LABELS
     }
+
+
+@pytest.mark.parametrize("row", [
+    "  ".join(["0,12345"] * 12) + "  20240203T235958.042Z  walk",
+    "9" * 60_000 + "x",
+    "a" + " " * 60_000 + "b",
+    "1" + " 1" * 18_000 + "x",
+    "(" * 60_000 + ")",
+    "z" * 60_000 + "X ",
+    "# " + "8" * 60_000 + " LSB",
+])  # fmt: skip
+def test_rows_take_no_time_without_bound(row: str, tmp_path: Path) -> None:
+    """Regular expressions try no more than a few ways: with twelve numbers and a word it once took hours."""
+    put(
+        tmp_path / "walk.txt",
+        f"{row}\n" * 20 + "t ax ay az\n" + "".join(f"{n} {n % 7} {n % 5} {n % 3}\n" for n in range(50)),
+    )
+    with contextlib.suppress(EdgeSeqError):
+        assert guess_source(tmp_path / "walk.txt").source.channels
+
+
+def test_a_row_of_too_many_columns_is_refused(tmp_path: Path) -> None:
+    put(tmp_path / "walk.csv", (",".join(["1"] * 20_001) + "\n") * 3)
+    with pytest.raises(DataError, match="rows have 20,001 columns, expected at most 20,000; correct the delimiter"):
+        guess_source(tmp_path / "walk.csv")
 
 
 def test_a_checksum_is_no_class(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named |
             return None
         start, labels, how = named.pattern.removeprefix("(?:^|/)"), named.labels, named.how
     pattern = rf"(?:^|/)(?P<group>[^/]+)/{start}"
-    are_told = all(map(_is_group_name, groups)) or (_are_states(labels) and not any(map(_is_state, groups)))
+    are_told = all(map(is_group_name, groups)) or (_are_states(labels) and not any(map(is_state, groups)))
     is_crossed = 1 < len(set(labels)) < len(set(zip(groups, labels, strict=True)))
     if not are_told or not is_crossed:
         return None
@@ -164,17 +164,19 @@ def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named |
     return Named(pattern, labels, groups, True, f"{how}, in folders of groups")
 
 
-def _is_group_name(name: str) -> bool:
+def is_group_name(name: str) -> bool:
+    """True if a name is that of a person or session with a number: ``p1``, ``subject_02``."""
     return bool(re.fullmatch(rf"{_GROUP_WORD}[_\-]?\d+", name, re.IGNORECASE) or _WHO.fullmatch(name))
 
 
-def _is_state(name: str) -> bool:
+def is_state(name: str) -> bool:
+    """True if a word of a name is a usual class, such as ``walk`` or ``idle``."""
     return not _STATES.isdisjoint(word.lower() for word in _WORDS.findall(name))
 
 
 def _are_states(names: Sequence[str]) -> bool:
     different = set(names)
-    return sum(map(_is_state, different)) > 0.5 * len(different)
+    return sum(map(is_state, different)) > 0.5 * len(different)
 
 
 def _after_groups(names: Sequence[str], leafs: Sequence[str]) -> Named | None:

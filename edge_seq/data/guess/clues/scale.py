@@ -30,8 +30,10 @@ _BLOCK_ROWS = 50
 _LEAST_MEAN = 0.3  # of the length of values; the mean of 50 values about zero is shorter
 _LARGEST_DPS, _LARGEST_WHOLE_DPS, _LARGEST_RAD = 4500.0, 2100.0, 40.0
 _COUNTS = {f"{2.0**power:g}": 2.0**power for power in range(6, 20)}
-_LSB = re.compile(r"(\d+(?:\.\d+)?)\s*(?:LSB|counts?|digits?)\s*(?:/|per)\s*(g|dps|\(?deg/s\)?|°/s)", re.IGNORECASE)
-_RANGE = re.compile(r"(?:\+-|\+/-|±|range:?\s*)\s*(\d+(?:\.\d+)?)\s*(g|dps|deg/s|°/s)\b", re.IGNORECASE)
+_LSB = re.compile(
+    r"(\d{1,9}(?:\.\d{1,9})?)\s*(?:LSB|counts?|digits?)\s*(?:/|per)\s*(g|dps|\(?deg/s\)?|°/s)", re.IGNORECASE
+)
+_RANGE = re.compile(r"(?:\+-|\+/-|±|range:?)\s*(\d{1,9}(?:\.\d{1,9})?)\s*(g|dps|deg/s|°/s)\b", re.IGNORECASE)
 _WHAT_TO_COMPARE = {
     "g": "the range that the firmware sets in the accelerometer (usually 2, 4, 8 or 16 g)",
     "deg/s": "the range that the firmware sets in the gyroscope (usually 250, 500, 1000 or 2000 deg/s)",
