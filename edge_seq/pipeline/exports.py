@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,6 +137,19 @@ def render_blobs(model: IntModel, golden_counts: NDArray[np.int16], orders: Sequ
 def blobs_in(folder: Path) -> tuple[ByteOrder, ...]:
     """Byte orders of the blobs that a folder of exports has."""
     return tuple(order for order in BYTE_ORDERS if any((folder / BLOBS).glob(f"*_{order}.blob")))
+
+
+def c_sha256(files: Mapping[str, bytes]) -> str:
+    """SHA-256 over the exported C, so that a result can say which C it is about.
+
+    Args:
+        files: Content of exported files by path; only those below ``c`` count.
+
+    >>> c_sha256({"c/car.c": b"int a;", "onnx/int_step.onnx": b""}) == c_sha256({"c/car.c": b"int a;"})
+    True
+    """
+    digests = [f"{path} {hashlib.sha256(files[path]).hexdigest()}\n" for path in sorted(files) if path.startswith("c/")]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def golden_side(has: Callable[[str], bool]) -> str:
