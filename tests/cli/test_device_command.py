@@ -228,12 +228,12 @@ def test_a_model_is_loaded_into_a_board_and_survives_a_restart(small: Small, tmp
         os.kill(int(str(board["process"])), signal.SIGUSR1)
         await_restart(port, boot)
         with open_device(port) as device:
-            assert (device.model_slots().active, device.model_slots().sequence) == (1, 1)
+            assert (device.model_slots().active, device.model_slots().sequence) == (2, 1)
             assert device.info.model_hash == loaded["model_hash"]
         assert "runs from the next start" in ok("device", "load", blob, "--port", port).out
     with emulated(run, "--board", "posix", "--flash", tmp_path / "flash.bin") as board:
         with open_device(str(board["port"])) as device:
-            assert (device.model_slots().active, device.model_slots().sequence) == (2, 2)
+            assert (device.model_slots().active, device.model_slots().sequence) == (1, 2)
         assert ok("verify", run, *FEW, "--port", str(board["port"]), "--json").json["holds"]
     with emulated(run, "--board", "posix") as board:
         refused = edge_seq("device", "load", blob, "--port", str(board["port"]))
