@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from edge_seq.backends.onnx.run import KINDS, OnnxModel, load_onnx
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.describe import ModelDescription, describe
-from edge_seq.ir.model import IntModel
+from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.serialize import load_model
+from edge_seq.live.engine import Engine, OnnxEngine
 from edge_seq.parity.export_rungs import require_unchanged
 from edge_seq.pipeline import exports
 from edge_seq.pipeline.export_folder import ExportFolder
-from edge_seq.support.errors import ConfigError, ModelError
+from edge_seq.support.errors import ConfigError, ModelError, ParityError, ToolError
 from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, writes_to_run
 from firmware_export.packages.common.registry import check_packages
+from firmware_export.toolchain.host import read_manifest
 
 
 @writes_to_run
@@ -108,6 +110,63 @@ def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
         raise ModelError(
             f"running {path.name}: this is a {model.form} model, which takes whole windows; give the step model of the "
             f"same export, {model.kind}_step.onnx"
+        )
+    return model
+
+
+def open_engine(
+    path: Path, *, kind: str | None = None, engine: str | None = None, building: Callable[[], None] = lambda: None
+) -> Engine:
+    """Open the exported model of a run folder or of an ONNX file for a stream.
+
+    Args:
+        path: Run folder or ONNX file of a step model.
+        kind: Model of a run folder, ``int`` (default) or ``float``; None for a file.
+        engine: ``c`` or ``onnx``. None takes ``c`` for the integer model of a run folder that can be built for this
+            machine or was built before, else ``onnx``.
+        building: Called before the C is built, which takes some seconds.
+
+    Raises:
+        ConfigError: kind or engine do not fit the path.
+        ModelError, ParityError: there is no model, it is damaged, or the export is stale.
+        ToolError: C was asked for, and there is no compiler.
+    """
+    if engine not in (None, "c", "onnx"):
+        raise ConfigError(f"running {path.name}: engine {engine!r} is unknown; give c or onnx")
+    has_c = path.is_dir() and kind in (None, "int") and RunFolder(path).int_model.is_file()
+    if engine == "c" and not has_c:
+        found = "this is a file" if path.is_file() else "the float model has no C" if kind == "float" else "it is not"
+        raise ConfigError(
+            f"running {path.name}: the engine c takes the integer model of a run folder, but {found}; give such a "
+            "folder, or --engine onnx"
+        )
+    if engine == "onnx" or not has_c:
+        return OnnxEngine(open_step_model(path, kind=kind))
+    model = _exported_model(RunFolder(path))
+    from firmware_export.running.host_model import HostEngine, load_model_library
+
+    try:
+        return HostEngine(load_model_library(model, building=building))
+    except ToolError:
+        if engine == "c":
+            raise
+        return OnnxEngine(open_step_model(path, kind=kind))
+
+
+def _exported_model(run: RunFolder) -> IntModel:
+    """The integer model of a run, if it is the exported one.
+
+    Raises:
+        ConfigError, ModelError: the run holds no integer model, or it is damaged.
+        ExportError: the run was not exported yet.
+        ParityError: the export was made from another model.
+    """
+    model = load_run_int(run)
+    exported = read_manifest(run.exports.c_dir)["model_hash"]
+    if exported != model_hash(model):
+        raise ParityError(
+            f"running {run.path.name}: its export was made from model {str(exported)[:16]}, but the run now holds "
+            f"{model_hash(model)[:16]}: the export is stale. Run {run.command('export')}"
         )
     return model
 

@@ -76,7 +76,7 @@ def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> HostLibrary:
         raise ToolError("compiling: no luck")
 
-    monkeypatch.setattr(windows_logits, "load_host_library", fail)
+    monkeypatch.setattr(windows_logits, "load_model_library", fail)
     assert logits_on_host(model_of(), random_counts(4, 7, 3)) is None
 
 
