@@ -2,7 +2,10 @@
 
 Operator set 18 with file format (IR) 8 is the oldest with ``BitwiseAnd``, which lets the integer graph use only signed
 32-bit integers. ONNX Runtime reads it since 1.14 (early 2023), and so do converters for microcontrollers that stop at
-18. Later sets have nothing that these graphs would use, so a higher number would only exclude readers.
+18. Later sets have nothing that these graphs would use, so a higher number only excludes readers.
+
+A graph with a decision stage has operator set 22 with file format 10, to exclude some: ONNX Runtime 1.16 to 1.18.1
+plans the memory of such graphs wrongly, and gives wrong labels without an error. It refuses set 22, which 1.20 reads.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-OPSET = 18
-IR_VERSION = 8
+OPSET, OPSET_WITH_DECISION = 18, 22
+IR_VERSIONS = {OPSET: 8, OPSET_WITH_DECISION: 10}
+FIRST_ONNXRUNTIME = {OPSET: "1.16", OPSET_WITH_DECISION: "1.20"}  # the first release whose results were compared
 
 Form = Literal["window", "step"]
 FORMS: tuple[Form, ...] = ("window", "step")
@@ -61,18 +65,22 @@ class Graph:
     """A graph to append to. A body (of a ``Scan``) has its own nodes, and shares names and constants with the file.
 
     Attributes:
+        portable: True for a graph that other runtimes compute too. Some compute products of matrices, divisions and
+            largest values of int32 in float32, so their operands and results stay below 2^24 or have as few significant
+            bits. Operators that some runtimes lack are left out.
         nodes: nodes, in the order of computation.
         constants: tensors by name; the outermost graph also holds those of bodies.
         uses: number of requests of each name. It makes names unique, and the same in every run.
     """
 
+    portable: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
 
     def body(self) -> Graph:
         """Create a graph for a body inside this one."""
-        return Graph([], self.constants, self.uses)
+        return Graph(self.portable, [], self.constants, self.uses)
 
     def unique(self, name: str) -> str:
         """Return ``name``, or ``name_1``, ``name_2`` and so on if it is taken."""
@@ -97,7 +105,10 @@ class Graph:
         return self.add("Identity", name, name=output)
 
     def constant(self, value: NDArray[Any], name: str) -> str:
-        """Add a constant tensor and return its unique name."""
+        """Add a constant tensor and return its unique name. A portable graph stores an equal tensor of a name once."""
+        tensor = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        if self.portable and self.constants.get(name) == tensor:
+            return name
         unique = self.unique(name)
         self.constants[unique] = numpy_helper.from_array(np.ascontiguousarray(value), unique)
         return unique
@@ -174,10 +185,24 @@ def add_scan(
     return names[: len(start)], names[len(start) :]
 
 
+def needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes on which outputs depend, in their order."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    return kept[::-1]
+
+
 def to_model(
     graph: Graph, inputs: Sequence[Port], outputs: Sequence[Port], *, name: str, doc: str, metadata: Mapping[str, str]
 ) -> onnx.ModelProto:
-    """Create the ONNX model from nodes, constants, typed inputs and outputs, and metadata sorted by name."""
+    """Create the ONNX model from nodes, constants, typed inputs and outputs, and metadata sorted by name.
+
+    The metadata name the operator set, ``edge_seq.opset``.
+    """
+    opset = int(metadata["edge_seq.opset"])
     proto = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -187,8 +212,8 @@ def to_model(
             initializer=[graph.constants[key] for key in sorted(graph.constants)],
             doc_string=doc,
         ),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=IR_VERSIONS[opset],
         producer_name="edge_seq",
     )
     helper.set_model_props(proto, dict(sorted(metadata.items())))
