@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,13 +21,23 @@ def command(
             show_default=False,
         ),
     ] = None,
+    onnx: Annotated[
+        Literal["portable"] | None,
+        typer.Option(
+            "--onnx",
+            help="portable: also write the integer window graph for runtimes that have no Scan or compute integers in "
+            "float32, such as OpenVINO, tract or TVM. The step graph is always portable.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the models of a run as ONNX (float and integer, window and step) and as C99.
 
     A package is a folder exports/packages/NAME with the runtime, the model, an example that runs, and a README with the
     sensor contract and the memory. Packages of several models can be copied over each other; they share the runtime. A
-    package that the run already has is written again.
+    package that the run already has is written again. A runtime that has no Scan takes the step graph, or the window
+    graph of --onnx portable.
 
     Example: edge-seq export runs/hapt
     Example: edge-seq export runs/hapt --package arduino --package cmake
@@ -35,7 +45,7 @@ def command(
     from edge_seq.workflow.export import export_run
     from edge_seq.workflow.folder import open_run
 
-    files = export_run(open_run(run), package or [])
+    files = export_run(open_run(run), package or [], portable=onnx == "portable")
     if as_json:
         print_json({"files": files})
         return

@@ -13,6 +13,7 @@ from edge_seq.backends.onnx.graph import FORMS, Form
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.data.recording import Windows
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
+from edge_seq.pipeline.export_folder import PORTABLE_WINDOW
 from edge_seq.support.files import write_atomically
 from firmware_export.emission.emit import MANIFEST, emit, runtime_files
 from firmware_export.emission.golden import make_golden
@@ -22,23 +23,30 @@ GOLDEN_WINDOWS = 4
 PACKAGES = "packages"
 
 
-def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> dict[str, bytes]:
+def render_onnx(
+    int_model: IntModel, float_model: FloatModel | None = None, *, portable: bool = False
+) -> dict[str, bytes]:
     """Render the ONNX files.
 
     Args:
         int_model: Integer model.
         float_model: Float model; None renders no float files.
+        portable: True adds the window graph for runtimes without ``Scan``.
 
     Returns:
         Content by path in the folder of exports.
 
     Raises:
-        ModelError, ExportError: a model breaks an invariant.
+        ModelError, ExportError: a model breaks an invariant, or its windows are too long for the portable graph.
     """
     models: dict[str, FloatModel | IntModel] = {"int": int_model}
     if float_model is not None:
         models["float"] = float_model
-    return {f"onnx/{kind}_{form}.onnx": onnx_bytes(model, form) for form in FORMS for kind, model in models.items()}
+    files = {f"onnx/{kind}_{form}.onnx": onnx_bytes(model, form) for form in FORMS for kind, model in models.items()}
+    if portable:
+        proto = export_onnx_int(int_model, form="window", portable=True)
+        files[PORTABLE_WINDOW] = bytes(proto.SerializeToString(deterministic=True))
+    return files
 
 
 def onnx_bytes(model: FloatModel | IntModel, form: Form) -> bytes:
@@ -59,7 +67,12 @@ def onnx_bytes(model: FloatModel | IntModel, form: Form) -> bytes:
 
 
 def render_exports(
-    int_model: IntModel, float_model: FloatModel, golden_counts: NDArray[np.int16], packages: Sequence[str] = ()
+    int_model: IntModel,
+    float_model: FloatModel,
+    golden_counts: NDArray[np.int16],
+    packages: Sequence[str] = (),
+    *,
+    portable: bool = False,
 ) -> dict[str, bytes]:
     """Render all exports: the ONNX files of both models, the C files, and packages of these.
 
@@ -68,6 +81,7 @@ def render_exports(
         float_model: Float model that it was made from.
         golden_counts: int16 [W, T, C], windows of the self-test.
         packages: Names of packages; see :func:`render_packages`.
+        portable: See :func:`render_onnx`.
 
     Returns:
         Content by path in the folder of exports.
@@ -77,7 +91,7 @@ def render_exports(
         ConfigError: there is no such package.
     """
     c_files = render_c(int_model, golden_counts)
-    return {**render_onnx(int_model, float_model), **c_files, **render_packages(packages, c_files)}
+    return {**render_onnx(int_model, float_model, portable=portable), **c_files, **render_packages(packages, c_files)}
 
 
 def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, bytes]:

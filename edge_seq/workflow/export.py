@@ -18,7 +18,7 @@ from edge_seq.ir.serialize import load_model
 from edge_seq.live.engine import Engine, OnnxEngine
 from edge_seq.parity.export_rungs import require_unchanged
 from edge_seq.pipeline import exports
-from edge_seq.pipeline.export_folder import ExportFolder
+from edge_seq.pipeline.export_folder import PORTABLE_WINDOW, ExportFolder
 from edge_seq.support.errors import ConfigError, ModelError, ParityError, ToolError
 from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, writes_to_run
 from firmware_export.packages.common.registry import check_packages
@@ -26,12 +26,13 @@ from firmware_export.toolchain.host import read_manifest
 
 
 @writes_to_run
-def export_run(run: RunFolder, packages: Sequence[str] = ()) -> dict[str, int]:
-    """Write all exports of a run. Packages that it already has are written again, so that they are never stale.
+def export_run(run: RunFolder, packages: Sequence[str] = (), *, portable: bool = False) -> dict[str, int]:
+    """Write all exports of a run. Packages and files that it already has are written again, so they are never stale.
 
     Args:
         run: Folder of a quantized run.
         packages: Names of packages to add, for example ``arduino``.
+        portable: True adds the window graph for runtimes without ``Scan``.
 
     Returns:
         Bytes of each file by its path in the run folder.
@@ -41,21 +42,25 @@ def export_run(run: RunFolder, packages: Sequence[str] = ()) -> dict[str, int]:
     """
     folder = run.exports.path
     chosen = check_packages([*exports.packages_in(folder), *packages])
-    written = exports.write_exports(render_run(run, load_run_int(run), chosen), folder)
+    written = exports.write_exports(render_run(run, load_run_int(run), chosen, portable=portable), folder)
     place = folder.relative_to(run.path).as_posix()
     return {f"{place}/{name}": size for name, size in written.items()}
 
 
-def render_run(run: RunFolder, model: IntModel, packages: Sequence[str] | None = None) -> dict[str, bytes]:
+def render_run(
+    run: RunFolder, model: IntModel, packages: Sequence[str] | None = None, *, portable: bool = False
+) -> dict[str, bytes]:
     """Render all exports of a run: content by path in its folder of exports.
 
     Args:
         run: Folder of the run.
         model: Its integer model.
         packages: Names of packages; None for those that the run has.
+        portable: True adds the portable window graph; False renders it if the run has it.
     """
     chosen = exports.packages_in(run.exports.path) if packages is None else packages
-    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen)
+    portable = portable or (run.exports.path / PORTABLE_WINDOW).is_file()
+    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen, portable=portable)
 
 
 @contextmanager
