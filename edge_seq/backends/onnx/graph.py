@@ -196,13 +196,16 @@ def needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx
 
 
 def to_model(
-    graph: Graph, inputs: Sequence[Port], outputs: Sequence[Port], *, name: str, doc: str, metadata: Mapping[str, str]
+    graph: Graph,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    *,
+    name: str,
+    doc: str,
+    metadata: Mapping[str, str],
+    opset: int = OPSET,
 ) -> onnx.ModelProto:
-    """Create the ONNX model from nodes, constants, typed inputs and outputs, and metadata sorted by name.
-
-    The metadata name the operator set, ``edge_seq.opset``.
-    """
-    opset = int(metadata["edge_seq.opset"])
+    """Create the ONNX model from nodes, constants, typed inputs and outputs, and metadata sorted by name."""
     proto = helper.make_model(
         helper.make_graph(
             graph.nodes,
