@@ -37,7 +37,7 @@ SHOWN = {
     "tvm": "Apache TVM",
 }
 GRAPHS = {"step": "step", "window": "window", "portable": "window, `--onnx portable`"}
-NAMES = ("wide", "mixed", "decided", "distance", "deep")
+NAMES = ("wide_extreme", "mixed_extreme", "decided", "distance", "deep")
 TYPES = {onnx.TensorProto.INT32: "int32", onnx.TensorProto.BOOL: "bool"}
 
 
@@ -70,7 +70,7 @@ def write_cases(folder: Path, steps: int) -> None:
     """Write graphs, inputs and the reference's results."""
     cases: list[dict[str, Any]] = []
     for model in awkward_models():
-        if not any(name in model.name for name in NAMES):
+        if not any(model.name.endswith(name) for name in NAMES):
             continue
         length = max(steps, model.contract.window_length)
         size = (length, model.input_size)
@@ -108,7 +108,11 @@ def try_runtime(runtime: str, python: str, folder: Path) -> tuple[str, dict[str,
     """Version of a runtime, and its outcome for each kind of graph; None if it is not installed there."""
     child = Path(__file__).with_name("runtime_child.py")
     command = [python, str(child), runtime, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    except OSError as error:
+        sys.stderr.write(f"{SHOWN[runtime]}: {error}\n")
+        return None
     if done.returncode:
         sys.stderr.write(f"{SHOWN[runtime]} of {python}: {done.stderr.strip().splitlines()[-1]}\n")
         return None
