@@ -190,7 +190,8 @@ def command(
     said = data_file_for(model, CONTRACT if by_contract else data)
     with ExitStack() as stack:
         options: dict[str, Any] = {"raw_counts": counts, "time_column": time_column, "warn": print_stderr_warning}
-        samples = samples_of_source(stack, source, opened.contract, said, **options)
+        label_every = opened.label_every
+        samples = samples_of_source(stack, source, opened.contract, said, label_every=label_every, **options)
         _print_decisions(opened, samples, most=most, as_json=as_json)
 
 
@@ -230,6 +231,7 @@ def samples_of_source(
     *,
     raw_counts: bool = False,
     time_column: str | None = None,
+    label_every: int = 1,
     warn: Warn,
 ) -> Iterator[NDArray[np.int16] | Start]:
     """Open a file, a folder or standard input (``-``) as a source of samples, and say on stderr how it is read.
@@ -239,7 +241,7 @@ def samples_of_source(
         source: path, or ``-``.
         contract: sensor contract of the model that takes the samples.
         data: data source that says how the file is written; None reads a CSV with the names of the model's channels.
-        raw_counts, time_column, warn: see :func:`edge_seq.live.csv_stream.read_samples`.
+        raw_counts, time_column, label_every, warn: see :func:`edge_seq.live.csv_stream.read_samples`.
 
     Raises:
         DataError, ContractError: the source does not exist, or does not fit the model.
@@ -258,7 +260,8 @@ def samples_of_source(
     else:
         stream, name = stack.enter_context(_open_text(source)), Path(source).name
     blocks = line_blocks(stream, name)
-    return read_samples(blocks, contract, raw_counts=raw_counts, name=name, time_column=time_column, warn=warn)
+    options: dict[str, Any] = {"raw_counts": raw_counts, "time_column": time_column, "label_every": label_every}
+    return read_samples(blocks, contract, name=name, warn=warn, **options)
 
 
 def _open_text(source: str) -> BufferedReader:

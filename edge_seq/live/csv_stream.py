@@ -177,6 +177,7 @@ def read_samples(
     name: str,
     time_column: str | None = None,
     warn: Warn = lambda _: None,
+    label_every: int = 1,
 ) -> Iterator[NDArray[np.int16]]:
     """Read samples int16 [n, C] from the lines of a CSV with a header, and check them against the contract.
 
@@ -192,6 +193,8 @@ def read_samples(
         time_column: column of the time in seconds. None takes ``t`` or ``time`` if there is one; empty text takes none.
         warn: called once if a later window has too many samples beyond full scale, and once for each channel that is
             constant in a window.
+        label_every: samples from one label to the next. Lines that arrive one by one are taken together up to the
+            sample at which the next label is due, which costs a fraction of the time and delays no label.
 
     Raises:
         ConfigError: the header does not hold ``time_column`` once.
@@ -213,7 +216,7 @@ def read_samples(
     positions = tuple(columns.index(channel) for channel in contract.channel_names)
     read = _Columns(name, contract, positions, _find_time(columns, contract, time_column, name))
     checks = _Checks(contract, raw_counts=raw_counts, name=name, warn=warn)
-    for texts in rest:
+    for texts in _until_labels(rest, label_every) if label_every > 1 else rest:
         if isinstance(texts, _Plain):
             rows, error = read.read_lines(texts)
         else:
@@ -255,6 +258,35 @@ class _Plain:
 
     lines: list[str]
     first: int
+
+
+def _until_labels(rest: Iterator[_Plain | _Quoted], label_every: int) -> Iterator[_Plain | _Quoted]:
+    """Join lines until the sample at which a label is due has arrived."""
+    waiting: list[str] = []
+    first, samples = 0, 0  # line number of the first that waits; samples since the latest label
+    error: DataError | None = None
+    try:
+        for texts in rest:
+            if isinstance(texts, _Quoted):
+                if waiting:
+                    yield _Plain(waiting, first)
+                    waiting = []
+                samples = (samples + len(texts.rows)) % label_every
+                yield texts
+                continue
+            first = first if waiting else texts.first
+            waiting += texts.lines
+            samples += sum(1 for line in texts.lines if line.strip("\r\n"))
+            if samples >= label_every:
+                samples %= label_every
+                yield _Plain(waiting, first)
+                waiting = []
+    except DataError as found:
+        error = found
+    if waiting:
+        yield _Plain(waiting, first)
+    if error is not None:
+        raise error
 
 
 @dataclass(frozen=True)

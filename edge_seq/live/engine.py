@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.model import Readout
 from edge_seq.scores.metrics import softmax
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Engine(Protocol):
     def contract(self) -> SensorContract:
         """Sensor contract of the samples."""
 
+    @property
+    def label_every(self) -> int:
+        """Samples from one label to the next."""
+
     def reset(self) -> None:
         """Start again: zero states, a new window."""
 
@@ -69,6 +74,11 @@ class Engine(Protocol):
 def probabilities_of_logits(logits: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """Probabilities float64 [..., K] of integer logits [..., K] in Q16."""
     return softmax(logits.astype(np.float64) / 2.0**LOGIT_FRAC_BITS)
+
+
+def samples_per_label(readout: Readout, contract: SensorContract) -> int:
+    """Samples from one label of a model to the next."""
+    return 1 if readout.label_every == "sample" else contract.window_length
 
 
 class OnnxEngine:
@@ -83,6 +93,7 @@ class OnnxEngine:
         self.kind, self.model_sha256 = model.kind, model.model_sha256
         self.labels, self.contract = model.labels, model.contract
         self.described = "ONNX Runtime"
+        self.label_every = samples_per_label(model.readout, model.contract)
         self.reset()
 
     def reset(self) -> None:

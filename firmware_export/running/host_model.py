@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import firmware_export
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.model import IntModel, model_hash
-from edge_seq.live.engine import DueLabels, probabilities_of_logits
+from edge_seq.live.engine import DueLabels, probabilities_of_logits, samples_per_label
 from edge_seq.support.cache import cache_key, find_kept, hash_of_files, keep
 from edge_seq.support.errors import ParityError, ToolError
 from firmware_export.emission.emit import export_c
@@ -135,6 +135,7 @@ class HostEngine:
     def __init__(self, library: HostLibrary) -> None:
         model = library.model
         self.labels, self.contract, self.model_sha256 = model.labels, model.contract, model_hash(model)
+        self.label_every = samples_per_label(model.readout, model.contract)
         self._decides = model.readout.decision is not None
         self._stream = HostStream(library)
         none = np.zeros(0, dtype=np.int64)

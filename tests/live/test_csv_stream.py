@@ -39,7 +39,7 @@ class Pieces(io.RawIOBase):
         return len(piece)
 
 
-def read(text: str | bytes, sizes: list[int], **options: bool) -> tuple[np.ndarray, list[str]]:
+def read(text: str | bytes, sizes: list[int], **options: int) -> tuple[np.ndarray, list[str]]:
     """Counts [n, C] of a CSV that arrives in pieces; then warnings and the error, if there is one."""
     content = text.encode() if isinstance(text, str) else text
     stream, told, counts = io.BufferedReader(Pieces(content, sizes)), list[str](), []
@@ -100,9 +100,10 @@ def test_pieces_do_not_matter(name: str, text: str | bytes, given: int, told: st
     if name in ("plain", "quotes", "both", "blank lines"):
         assert np.array_equal(whole, np.stack([seconds % 5 * 10, seconds % 3 * 10 - 10], axis=1))
     for sizes in ([1], [7, 1, 50, 3], [900], [41, 2000]):
-        counts, also_said = read(text, sizes)
-        assert np.array_equal(counts, whole), sizes
-        assert also_said == said, sizes
+        for label_every in (1, 7):
+            counts, also_said = read(text, sizes, label_every=label_every)
+            assert np.array_equal(counts, whole), sizes
+            assert also_said == said, sizes
 
 
 @pytest.mark.parametrize("value", ["3.5", "70000", "-32769", "1e3"])
@@ -125,6 +126,20 @@ def test_a_sample_comes_out_as_its_line_comes_in() -> None:
             assert next(samples).tolist() == [[index % 5 * 10, index % 3 * 10 - 10]]
         writer.close()
         assert list(samples) == []
+
+
+def test_samples_come_out_with_the_line_of_the_next_label() -> None:
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb") as stream, os.fdopen(theirs, "wb", buffering=0) as writer:
+        samples = read_samples(line_blocks(stream, "s"), CONTRACT, raw_counts=False, name="s", label_every=7)
+        writer.write(f"{HEADER}\n".encode())
+        for first in (0, 7):
+            for row in rows(14)[first : first + 7]:
+                writer.write(row.encode() + (b"\n" if first else b""))  # blank lines are no samples
+            assert len(next(samples)) == 7
+        writer.write(b"1.4,0.1,a,0.2\n")
+        writer.close()
+        assert [len(block) for block in samples] == [1]
 
 
 def test_a_line_without_an_end_takes_no_memory() -> None:
