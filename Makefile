@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
+SECONDS ?= 60
 
-.PHONY: help demo test test-all test-lowest test-newest bench docs lint format clean
+.PHONY: help demo test test-all test-lowest test-newest fuzz bench docs lint format clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,8 +43,16 @@ test-newest: ## Tests with the newest release of every package.
 		-e '.[test]'
 	$(VENV)-newest/bin/python -m pytest -W error -m 'not slow' -n auto --dist loadfile $(VERSION_TESTS)
 
+fuzz: $(VENV)/installed ## Fuzz all that reads files or bytes of others, SECONDS=60 each, with a table at the end.
+	$(BIN)/python -m tests.fuzz.run --guided --seconds $(SECONDS)
+	$(BIN)/python -m tests.fuzz.run_c --seconds $(SECONDS)
+
 bench: $(VENV)/installed ## What the reference models cost on every target: BENCH.md and bench.json in docs/results.
 	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results
+	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results --target cortex_m0 \
+	  --target cortex_m4 --target cortex_m55 --target riscv32imc --target atmega328p --model car --cell fastgrnn
+	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results --target cortex_m0 \
+	  --target cortex_m4 --target cortex_m55 --target riscv32imc --model h64 --model h100 --model h128
 
 $(VENV)/docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/tested.txt -e '.[docs]'

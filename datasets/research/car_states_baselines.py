@@ -123,7 +123,8 @@ def measure(dataset: Dataset, models: list[str], *, splits: int, epochs: int, re
         lines.append(f"| {model} | {size} | {scores[:, 0].mean():.1%} | {scores[:, 1].mean():.1%} | {each} |")
     for model in models:
         lines += ["", f"{model}, windows of all test parts (row: label):", "", "```"]
-        lines += [f"{label:12s} {row}" for label, row in zip(dataset.labels, sum(confusions[model]), strict=True)]
+        total = np.sum(confusions[model], axis=0)
+        lines += [f"{label:12s} {row}" for label, row in zip(dataset.labels, total, strict=True)]
         lines += ["```"]
     return "\n".join(lines)
 

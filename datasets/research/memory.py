@@ -4,7 +4,8 @@
     python datasets/research/memory.py --times 1 10 --storage memory      # for comparison: everything in memory
     python datasets/research/memory.py --times 1 15 --data-check          # of `data check`, on CSV files
 
-Each step is a process of its own; its peak is what the system says (resident set). The recordings are noise with
+Each step is a process of its own, whose resident memory is looked at every 10 ms. Pages of files on disk do not count
+(``RssAnon`` of Linux): the system takes them back when it needs memory. The recordings are noise with
 another amplitude in each class, in one file that is written in parts: Parquet, for ``--data-check`` CSV.
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -72,15 +72,40 @@ def write_recordings(folder: Path, times: int, *, suffix: str, as_one: bool = Fa
     return folder / "many.toml"
 
 
+# Runs edge-seq, and writes the largest memory of its own that a thread saw. (ru_maxrss of an ended process may be the
+# memory of this script, which the new process had until it became edge-seq.)
+PROGRAM = """
+import pathlib, runpy, sys, threading
+out, ended, peak = pathlib.Path(sys.argv.pop(1)), threading.Event(), 0
+def watch():
+    global peak
+    while True:
+        text = pathlib.Path("/proc/self/status").read_text()
+        peak = max(peak, int(text.partition("RssAnon:")[2].split()[0]))
+        if ended.wait(0.01):
+            return
+thread = threading.Thread(target=watch)
+thread.start()
+try:
+    runpy.run_module("edge_seq", run_name="__main__", alter_sys=True)
+finally:
+    ended.set()
+    thread.join()
+    out.write_text(str(peak))
+"""
+
+
 def measure(arguments: list[str], *, expected: tuple[int, ...] = (0,)) -> tuple[float, float]:
     """Run an edge-seq command in a process of its own, to one of the exit codes; peak memory in MB and seconds."""
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "edge_seq", *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in expected:
-        raise SystemExit(f"edge-seq {' '.join(arguments)} ended with {process.returncode}")
-    return usage.ru_maxrss / 1024, time.perf_counter() - started
+    with tempfile.TemporaryDirectory() as folder:
+        peak = Path(folder) / "peak"
+        started = time.perf_counter()
+        command = [sys.executable, "-c", PROGRAM, str(peak), *arguments]
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        seconds = time.perf_counter() - started
+        if done.returncode not in expected:
+            raise SystemExit(f"edge-seq {' '.join(arguments)} ended with {done.returncode}")
+        return int(peak.read_text()) / 1024, seconds
 
 
 def measure_steps(folder: Path, times: int, storage: str) -> dict[str, Any]:

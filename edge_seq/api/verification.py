@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from edge_seq.api.boundary import in_python
@@ -25,6 +26,7 @@ def verify(
     side: str = "test",
     max_windows: int = MAX_WINDOWS,
     extreme_windows: int = EXTREME_WINDOWS,
+    timeout_s: float | None = None,
     quiet: bool = False,
 ) -> Ladder:
     """Compare torch, reference, ONNX Runtime, C on this machine and C on emulated chips: every step, every state.
@@ -39,13 +41,15 @@ def verify(
         side: Side of the split.
         max_windows: Largest number of its windows.
         extreme_windows: Number of windows of random and extreme counts that the exact rungs see besides.
+        timeout_s: Seconds that the first window may take in an emulator; firmware that takes longer hangs. None takes
+            30, or ``timeout_s`` of the target's file.
         quiet: Show no progress bar.
 
     Returns:
         The ladder. ``holds`` is True if no rung failed. It shows itself as a table.
 
     Raises:
-        ConfigError: there is no such target, or a number of windows is out of range.
+        ConfigError: there is no such target, or a number of windows or seconds is out of range.
         ModelError: the model is not quantized.
         ContractError: the data have another sensor contract than the model.
         DataError: the data have other labels than the model, or the side has no windows.
@@ -65,7 +69,9 @@ def verify(
             f"verifying {model.model.name}: max_windows is {max_windows}, extreme_windows {extreme_windows}; give at "
             "least 1 and at least 0"
         )
-    chosen = choose_targets(list(targets))
+    if timeout_s is not None and not 0 < timeout_s < math.inf:
+        raise ConfigError(f"verifying {model.model.name}: timeout_s is {timeout_s}; give a positive number of seconds")
+    chosen = choose_targets(list(targets), timeout_s=timeout_s)
     check_fits(model.model, data, doing=f"verifying {model.model.name}")
     windows = data.side(side)
     inputs = choose_inputs(windows, model.model, max_windows=max_windows, extreme_windows=extreme_windows)

@@ -25,17 +25,22 @@ from edge_seq.cli import (
     decide,
     demo,
     device,
+    distill,
     evaluate,
+    evidence,
     export,
     import_model,
     inspect,
     measure,
     monitor,
+    page,
     quantize,
     record,
     report,
     robustness,
     run,
+    search,
+    sign,
     simulate,
     train,
     verify,
@@ -49,8 +54,10 @@ UNUSABLE, DEFECT, INTERRUPTED, OUTPUT_CLOSED = 2, 70, 130, 141
 # State after an interruption, by command. Files are replaced whole, so none is ever half written.
 AFTER_INTERRUPT = {
     "train": "the same command resumes it",
+    "distill": "the same command resumes the training",
     "cross-validate": "the same command resumes it",
     "demo": "the same command resumes the training and starts the other steps again",
+    "search": "finished trainings are kept, and the same command continues",
     "compare": "finished trainings are kept, and the same command continues",
     "run": "all samples up to here were classified",
     "record": "all samples up to here are in the file",
@@ -112,6 +119,7 @@ app.command("simulate")(simulate.command)
 app.add_typer(data.app, name="data")
 app.command("train")(train.command)
 app.command("import")(import_model.command)
+app.command("distill")(distill.command)
 app.command("cross-validate")(cross_validate.command)
 app.command("evaluate")(evaluate.command)
 app.command("quantize")(quantize.command)
@@ -122,8 +130,12 @@ app.command("measure")(measure.command)
 app.command("bench")(bench.command)
 app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
+app.command("search")(search.command)
 app.command("report")(report.command)
+app.command("sign")(sign.command)
+app.command("evidence")(evidence.command)
 app.command("run")(run.command)
+app.command("page")(page.command)
 app.command("record")(record.command)
 app.command("monitor")(monitor.command)
 app.command("inspect")(inspect.command)

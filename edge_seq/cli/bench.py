@@ -17,11 +17,16 @@ def command(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Reference model: car, har or big. May be given several times. Default: all models."),
+        typer.Option(
+            help="Reference model: car, har, big, or h64, h100, h128 (hidden sizes). May be given several times. "
+            "Default: car, har, big."
+        ),
     ] = None,
     cell: Annotated[
         list[str] | None,
-        typer.Option(help="Recurrent cell: lstm, gru or rnn. May be given several times. Default: all cells."),
+        typer.Option(
+            help="Recurrent cell: lstm, gru, rnn or fastgrnn. May be given several times. Default: lstm, gru, rnn."
+        ),
     ] = None,
     reference: Annotated[
         Path | None,
@@ -29,7 +34,10 @@ def command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder in which BENCH.md and bench.json are written. Default: no file is written."),
+        typer.Option(
+            help="Folder in which BENCH.md and bench.json are written. With --target, --model or --cell, the other "
+            "rows that are there stay. Default: no file is written."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,13 +48,13 @@ def command(
 
     Example: edge-seq bench --target cortex_m4 --model car --json
     """
-    from firmware_export.measuring.bench_files import bench, write_bench
+    from firmware_export.measuring.bench_files import bench, completed, write_bench
     from firmware_export.measuring.bench_report import CHECK_COLUMNS, ROW_COLUMNS, bench_table_row, check_row
 
     with progress("measuring", 1, quiet=as_json) as update:
         found = bench(target or [], model or [], cell or [], reference=reference, progress=update)
     if out is not None:
-        write_bench(found, out)
+        write_bench(completed(found, out) if target or model or cell else found, out)
     if as_json:
         print_json(found.to_dict())
     else:

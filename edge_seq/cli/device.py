@@ -1,4 +1,4 @@
-"""edge-seq device: list, ping, info, selftest, emulate."""
+"""edge-seq device: list, ping, info, selftest, load, emulate."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ from typing import Annotated
 
 import typer
 
-from edge_seq.cli.output import CHECK_FAILED, BaudOption, JsonOption, print_json, print_line, print_table, print_tables
+from edge_seq.cli.output import (
+    CHECK_FAILED,
+    BaudOption,
+    JsonOption,
+    print_error,
+    print_json,
+    print_line,
+    print_table,
+    print_tables,
+)
 from edge_seq.device.transport import DEFAULT_BAUD
-from edge_seq.support.errors import ToolError
+from edge_seq.support.errors import ModelError, ToolError
 
 PortOption = Annotated[
     str, typer.Option("--port", help="Serial port of the board, such as /dev/ttyACM0, COM3 or socket://host:port.")
@@ -22,7 +31,7 @@ TimeoutOption = Annotated[float, typer.Option(min=0.01, help="Longest wait for a
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Find a board on a serial port, query it, or emulate one.",
+    help="Find a board on a serial port, query it, send it a model, or emulate one.",
     epilog="Start with: edge-seq device emulate RUN.",
 )
 
@@ -112,6 +121,49 @@ def selftest_command(
         raise typer.Exit(CHECK_FAILED)
 
 
+@app.command("load")
+def load_command(
+    blob: Annotated[Path, typer.Argument(help="Model from edge-seq export RUN --blob little.")],
+    port: PortOption,
+    any_contract: Annotated[
+        bool, typer.Option(help="Load it also if its sample rate, channels or labels are not those of the firmware.")
+    ] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="Public key of whoever signed the exports (edge-seq sign). Default: no signature is checked.",
+            show_default=False,
+        ),
+    ] = None,
+    baud: BaudOption = DEFAULT_BAUD,
+    timeout: TimeoutOption = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Send a model to a board whose firmware can load models. The board runs it from its next start on.
+
+    The board checks the model and runs its self-test first; until then it keeps the old one. If the connection or the
+    power is lost, run the command again: it goes on where it was interrupted.
+
+    With --key, a blob that is not the signed file is not sent, and the exit code is 1.
+
+    Example: edge-seq device load runs/demo/lstm/exports/blob/lstm_little.blob --port /dev/ttyACM0
+    """
+    from edge_seq.evidence.signing import check_file
+    from edge_seq.workflow.device import load_model
+
+    if key is not None and (fault := check_file(blob, key)) is not None:
+        print_error(ModelError(f"loading {blob.name}: {fault}. Nothing was sent"), as_json=as_json)
+        raise typer.Exit(CHECK_FAILED)
+    loaded = load_model(blob, port, any_contract=any_contract, baud=baud, timeout_s=timeout)
+    if as_json:
+        print_json(loaded)
+    else:
+        print_line(
+            f"{loaded.board} on {port} holds model {loaded.model_hash[:16]}... ({loaded.sent_bytes:,} of "
+            f"{loaded.blob_bytes:,} bytes sent). It passed its self-test and runs from the next start of the board on"
+        )
+
+
 def _what_ends() -> list[signal.Signals]:
     """Signals that end `emulate`, so that it leaves no process and no file behind."""
     ends = [signal.SIGINT, signal.SIGTERM]
@@ -146,6 +198,14 @@ def emulate_command(
         Path | None,
         typer.Option(help="Path at which a symbolic link to the port is made. Default: no link.", show_default=False),
     ] = None,
+    flash: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that stands for flash, in which a posix board keeps models that edge-seq device load sends. "
+            "Default: the board takes no models.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build the firmware of a run, start it on an emulated board, and print the board's port.
@@ -174,6 +234,7 @@ def emulate_command(
             rate_hz=rate,
             clock=time_of,
             link=link,
+            flash=flash,
             progress=lambda text: None if as_json else print_line(f"{text} ..."),
         ) as running:
             if as_json:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_seq.cli.output import JsonOption, print_json, print_table
+from edge_seq.cli.output import JsonOption, print_json, print_line, print_table
 
 
 def command(
@@ -30,6 +30,14 @@ def command(
             show_default=False,
         ),
     ] = None,
+    blob: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also write the model as a blob that a firmware loads while it runs, for processors of this byte "
+            "order: little (nearly all) or big. May be given twice.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the models of a run as ONNX (float and integer, window and step) and as C99.
@@ -39,21 +47,31 @@ def command(
     package that the run already has is written again. A runtime that has no Scan takes the step graph, or the window
     graph of --onnx portable.
 
+    A blob is a file exports/blob/NAME_little.blob. edge-seq device load sends it to a board.
+
+    Files of an earlier export that are not written now, such as those of a model with another name, are removed and
+    named, unless somebody changed them.
+
     Example: edge-seq export runs/hapt
     Example: edge-seq export runs/hapt --package arduino --package cmake
+    Example: edge-seq export runs/hapt --blob little
     """
     from edge_seq.workflow.export import export_run
     from edge_seq.workflow.folder import open_run
 
-    files = export_run(open_run(run), package or [], portable=onnx == "portable")
+    exported = export_run(open_run(run), package or [], blob or [], portable=onnx == "portable")
     if as_json:
-        print_json({"files": files})
+        print_json(exported)
         return
-    single, packages = split_packages(files)
+    single, packages = split_packages(exported.files)
     print_table(f"exports of {run.name}", ["file", "bytes"], [[name, str(size)] for name, size in single.items()])
     if packages:
         rows = [[folder, str(len(sizes)), str(sum(sizes))] for folder, sizes in packages.items()]
         print_table("packages; each has a README beside the model", ["folder", "files", "bytes"], rows)
+    if exported.removed:
+        print_line(f"removed, as this export has them no more: {', '.join(exported.removed)}")
+    if exported.left:
+        print_line(f"not of this export, but changed since an earlier one and left: {', '.join(exported.left)}")
 
 
 def split_packages(files: Mapping[str, int]) -> tuple[dict[str, int], dict[str, list[int]]]:

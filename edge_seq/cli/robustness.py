@@ -40,6 +40,8 @@ def command(
         print_json(results)
         return
     print_tables(results.tables(), name=run.name)
+    for sweep_scores in results.sweeps:
+        print_warning(sweep_scores.note())
     print_warning(results.note.warning)
     if plot:
         print_line(f"curves: {opened.reports / f'robustness.{side}.png'}")

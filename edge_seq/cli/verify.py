@@ -44,6 +44,13 @@ def command(
     ] = None,
     baud: BaudOption = DEFAULT_BAUD,
     port_steps: Annotated[int, typer.Option(min=1, help="Least number of time steps to run on the board.")] = 10_000,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="Public key of whoever signed the exports (edge-seq sign). Default: no signature is checked.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the exports of a run with the models, rung by rung.
@@ -78,6 +85,7 @@ def command(
                 max_windows=windows,
                 extreme_windows=extreme,
                 targets=targets,
+                public_key=key,
                 device=device,
                 device_steps=port_steps,
                 progress=update,

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from edge_seq.data.layout import Layout, sensor_of
@@ -108,7 +109,8 @@ class DataSource(StrictTable):
             folder given to ``read_dataset``, usually the folder of the TOML file.
         format: format of the files. ``auto`` chooses it by the suffix of each file; a ``.csv`` file is then plain CSV.
         split_files: file inside ``path`` for each side of the split, for sets that come as train and test files.
-        split_folders: folder below ``path`` for each side of the split, for example ``train = "training"``.
+        split_folders: folder below ``path`` for each side of the split, for example ``train = "training"``; above or
+            below those of the classes.
         files: names of the files of a folder to read, with ``*`` and ``?``, for example ``"*.txt"``; one or several.
             Default: files with a suffix that a reader knows.
         exclude: names of files not to read, written the same way.
@@ -421,6 +423,22 @@ def load_source(path: Path) -> DataSource:
         ContractError: the sensor contract breaks an invariant.
     """
     return parse_source(_read_table(path), where=f"data source {path}")
+
+
+def copy_of_source(path: Path, *, made_by: str, changes: Mapping[str, Any] | None = None) -> str:
+    """Write a data source as TOML whose ``path`` means the same from any folder.
+
+    Args:
+        path: TOML file of the data source.
+        made_by: command that writes the copy, for its first line.
+        changes: fields with other values.
+
+    Raises:
+        ConfigError, ContractError: as :func:`load_source` says.
+    """
+    table = load_source(path).model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    table["path"] = str((path.parent / table["path"]).absolute())
+    return f"# Copy of {path.name}, made by {made_by}.\n{tomli_w.dumps({**table, **(changes or {})})}"
 
 
 def load_contract(path: Path) -> SensorContract:

@@ -31,7 +31,7 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "mrad/s": ("mrad/s", "mrads-1"),
 }
 _BY_SPELLING = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
-_PLAIN = str.maketrans(dict.fromkeys("^*·⋅()[]") | {"²": "2", "¹": "1", "⁻": "-", "\u2212": "-", "º": "°", "μ": "µ"})
+_PLAIN = str.maketrans(dict.fromkeys("^*·⋅.()[]") | {"²": "2", "¹": "1", "⁻": "-", "\u2212": "-", "º": "°", "μ": "µ"})
 # Value of each unit in the first unit of its kind. Ratios of fractions are rounded once, so 1 g is exactly 1000 mg.
 _GRAVITY, _DEGREE, _MILLI = Fraction(str(STANDARD_GRAVITY)), 1 / Fraction(DEGREES_IN_RADIAN), Fraction(1, 1000)
 _KINDS: tuple[dict[str, Fraction], ...] = (
@@ -41,15 +41,15 @@ _KINDS: tuple[dict[str, Fraction], ...] = (
 )
 # Channel unit for a column unit that no channel has.
 CHANNEL_UNIT: dict[str, Unit] = {"mm/s^2": "m/s^2", "cm/s^2": "m/s^2", "mdps": "deg/s", "mrad/s": "rad/s"}
-_UNIT_IN_NAME = re.compile(r"\s*[(\[]((?:[^()\[\]]|\([^()\[\]]*\))+)[)\]]\s*$")
+_UNIT_IN_NAME = re.compile(r"[(\[]((?:[^()\[\]]|\([^()\[\]]*\))+)[)\]]\s*$")
 GRAVITY_IN: dict[Unit, float] = {"m/s^2": STANDARD_GRAVITY, "g": 1.0, "mg": 1000.0}
 
 
 def unit_of(text: str) -> str | None:
     """Find the unit of a column that a name means: a unit of channels, or a part of one; None if the name is unknown.
 
-    >>> unit_of("m/s2"), unit_of("m·s⁻²"), unit_of("DPS"), unit_of("deg/sec"), unit_of("mV")
-    ('m/s^2', 'm/s^2', 'deg/s', 'deg/s', None)
+    >>> unit_of("m/s2"), unit_of("m·s⁻²"), unit_of("°.s-1"), unit_of("DPS"), unit_of("deg/sec"), unit_of("mV")
+    ('m/s^2', 'm/s^2', 'deg/s', 'deg/s', 'deg/s', None)
     """
     return _BY_SPELLING.get(_plain(text))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import time
+import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -37,6 +38,7 @@ from edge_seq.device.messages import (
     ErrorCode,
     Hello,
     Item,
+    ModelSlots,
     SelfTest,
     StreamFlag,
     Type,
@@ -51,6 +53,7 @@ MOST_AHEAD = 1 << 26  # largest believable loss at once, samples (11 hours at 1.
 WAITING_FRAMES = 4096  # stream frames kept while waiting for a reply; beyond them the oldest is lost and counted
 MAX_BATCH = 255
 TICK_S = 0.2
+_SELF_TEST_FAILED, _OTHER_BYTE_ORDER, _OTHER_CONTRACT = 7, 10, 11  # es_status_t
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,19 @@ class SampleBlock:
     lost: int = 0
     restarted: bool = False
     dropped: int = 0
+
+
+@dataclass(frozen=True)
+class ModelLoad:
+    """Result of loading a model to a device.
+
+    Attributes:
+        blob_bytes: size of the blob.
+        sent_bytes: bytes of it that were sent; fewer if an earlier load was interrupted.
+    """
+
+    blob_bytes: int
+    sent_bytes: int
 
 
 class Device:
@@ -303,6 +319,92 @@ class Device:
         for offset in range(0, len(state), step):
             self._request(Type.STATE_WRITE, messages.pack_part(offset, state[offset : offset + step]))
         self._empty(Type.STATE_RESTORE)
+
+    # -------------------------------------------------------------------------------------------------------- models
+
+    def model_slots(self) -> ModelSlots:
+        """Ask for the flash that the device has for models, and where its model came from.
+
+        Raises:
+            DeviceError: the firmware takes no models.
+        """
+        self._require(Capability.MODELS, "take models over the wire")
+        return messages.unpack_model_slots(self._request(Type.MODEL_STATUS))
+
+    def load_model(
+        self, blob: bytes, *, any_contract: bool = False, progress: Callable[[int], None] = lambda _: None
+    ) -> ModelLoad:
+        """Send a model to the slot that is not in use, and make it the model of the next start.
+
+        What an interrupted load already wrote is not sent again: the checksums of the slot's pages are compared first.
+        Before the new model becomes valid, the device checks it and runs its self-test. Whatever happens before that,
+        the device keeps its model.
+
+        Args:
+            blob: content of the file from ``edge-seq export --blob``.
+            any_contract: load it also if its sample rate, channels or labels are not those of the firmware.
+            progress: called with the number of bytes that the device has.
+
+        Raises:
+            DeviceError: the firmware takes no models, the blob does not fit, or the device refuses it; the message says
+                why. Its model is unchanged.
+        """
+        slots = self.model_slots()
+        if len(blob) > slots.blob_bytes:
+            raise DeviceError(
+                f"loading a model to {self.name}: the blob has {len(blob):,} bytes, a slot of the board takes "
+                f"{slots.blob_bytes:,}. Train a smaller model, or give the firmware larger slots"
+            )
+        begun = self._matching(blob, slots)
+        sent = self._send_model(blob, slots, begun, progress)
+        result = self._commit_model(blob, any_contract)
+        if result.status == messages.FLASH_FAULT and begun:  # the slot's first page is not the start of this load
+            sent += self._send_model(blob, slots, 0, progress)
+            result = self._commit_model(blob, any_contract)
+        if not result.passed:
+            self._refuse_model(result.status, "" if result.status != _SELF_TEST_FAILED else f" ({result.fault})")
+        return ModelLoad(len(blob), sent)
+
+    def _matching(self, blob: bytes, slots: ModelSlots) -> int:
+        """Bytes of the blob that the slot already holds, in whole pages."""
+        begun, end = 0, slots.page_bytes - messages.SLOT_HEADER_BYTES
+        while begun < end <= len(blob):
+            fields = self._request(
+                Type.MODEL_CHECK,
+                messages.pack_model_check(begun, end - begun),
+                timeout_s=self._timing.self_test_timeout_s,
+            )
+            if messages.unpack_model_check(fields) != zlib.crc32(blob[begun:end]):
+                break
+            begun, end = end, end + slots.page_bytes
+        return begun
+
+    def _send_model(self, blob: bytes, slots: ModelSlots, begun: int, progress: Callable[[int], None]) -> int:
+        step = (self.info.room_bytes - 4) // slots.write_bytes * slots.write_bytes
+        for offset in range(begun, len(blob), step):
+            part = blob[offset : offset + step]
+            fields = self._request(
+                Type.MODEL_WRITE, messages.pack_part(offset, part), timeout_s=self._timing.self_test_timeout_s
+            )
+            if status := messages.unpack_model_written(fields):
+                self._refuse_model(status, f" (at byte {offset:,})")
+            progress(offset + len(part))
+        return len(blob) - begun
+
+    def _commit_model(self, blob: bytes, any_contract: bool) -> SelfTest:
+        fields = messages.pack_model_commit(len(blob), any_contract=any_contract)
+        reply = self._request(Type.MODEL_COMMIT, fields, timeout_s=self._timing.self_test_timeout_s)
+        return messages.unpack_self_test(reply)
+
+    def _refuse_model(self, status: int, where: str) -> None:
+        fault = messages.MODEL_FAULTS.get(status, f"status {status}")
+        hint = {
+            _OTHER_CONTRACT: "To load it all the same, give --any-contract",
+            _OTHER_BYTE_ORDER: "Export it with --blob big (or little)",
+        }.get(status, "Load it again, or export it with this release of edge_seq")
+        raise DeviceError(
+            f"loading a model to {self.name}: the board refuses it: {fault}{where}. The board keeps its model. {hint}"
+        )
 
     # ------------------------------------------------------------------------------------------------------- streams
 

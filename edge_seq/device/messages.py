@@ -45,6 +45,10 @@ class Type(IntEnum):
     SELF_TEST = 0x0A
     COST = 0x0B
     STREAM = 0x0C
+    MODEL_STATUS = 0x10
+    MODEL_WRITE = 0x11
+    MODEL_CHECK = 0x12
+    MODEL_COMMIT = 0x13
     SAMPLES = 0xC0
     DECISION = 0xC1
     ERROR = 0xFF
@@ -81,7 +85,8 @@ class StreamFlag(IntFlag):
 
 
 class Capability(IntFlag):
-    """Abilities of a device (golden vectors, sensor, memory for a state) and its model (decision stage, distance)."""
+    """Abilities of a device (golden vectors, sensor, memory for a state, flash for models) and of its model (decision
+    stage, distance)."""
 
     NONE = 0
     SELF_TEST = 1
@@ -89,6 +94,7 @@ class Capability(IntFlag):
     STATE = 4
     DECISION = 8
     DISTANCE = 16
+    MODELS = 32
 
 
 class _Reader:
@@ -513,6 +519,91 @@ def unpack_self_test(fields: bytes) -> SelfTest:
     status, window, step = reader.numbers("BHH")
     reader.end()
     return SelfTest(status, window, step)
+
+
+@dataclass(frozen=True)
+class ModelSlots(Result):
+    """Flash of a device for models (SPEC.md, section 21).
+
+    Attributes:
+        active: slot that the running model came from, 1 or 2; 0 for the model that is built into the firmware.
+        sequence: number of the update that brought it; 0 for the built-in model.
+        blob_bytes: largest blob.
+        page_bytes: what one erasure clears.
+        write_bytes: what is written at once.
+    """
+
+    active: int
+    sequence: int
+    blob_bytes: int
+    page_bytes: int
+    write_bytes: int
+
+
+SLOT_HEADER_BYTES = 64
+MAX_PAGE_BYTES = 1 << 20
+MAX_WRITE_BYTES = 64
+# Texts of the es_status_t that MODEL_WRITE and MODEL_COMMIT report.
+MODEL_FAULTS = {
+    2: "a part of it was sent to a place where no part can begin",
+    3: "it was made for another version of the runtime, or has a kind of layer that the firmware does not load",
+    4: "it needs more memory than the firmware has",
+    5: "its slot in the flash is not aligned",
+    7: "its self-test failed on the board",
+    9: "it arrived damaged, or its numbers cannot be",
+    10: "it was made for the other byte order",
+    11: "its sample rate, channels or labels are not those of the firmware",
+    12: "the flash does not hold what was written to it",
+}
+FLASH_FAULT = 12
+
+
+def unpack_model_slots(fields: bytes) -> ModelSlots:
+    """Fields of the reply to MODEL_STATUS.
+
+    Raises:
+        DeviceError: the fields are too short or too long, or a value cannot be.
+    """
+    reader = _Reader(fields, "MODEL_STATUS")
+    slots = ModelSlots(*reader.numbers("BIIII"))
+    reader.end()
+    if (
+        slots.active > 2
+        or not 1 <= slots.write_bytes <= MAX_WRITE_BYTES
+        or not MAX_WRITE_BYTES <= slots.page_bytes <= MAX_PAGE_BYTES
+        or slots.page_bytes % slots.write_bytes
+    ):
+        raise DeviceError(
+            f"reading a MODEL_STATUS message: slot {slots.active}, pages of {slots.page_bytes} and writes of "
+            f"{slots.write_bytes} bytes cannot be. Is the firmware of this release of edge_seq?"
+        )
+    return slots
+
+
+def pack_model_check(offset: int, count: int) -> bytes:
+    """Fields of MODEL_CHECK: first byte of the blob, and number of bytes."""
+    return struct.pack("<II", offset, count)
+
+
+def unpack_model_check(fields: bytes) -> int:
+    """CRC-32 in the reply to MODEL_CHECK."""
+    reader = _Reader(fields, "MODEL_CHECK")
+    (crc,) = reader.numbers("I")
+    reader.end()
+    return crc
+
+
+def pack_model_commit(size: int, *, any_contract: bool) -> bytes:
+    """Fields of MODEL_COMMIT: bytes of the blob, and whether another contract is asked for."""
+    return struct.pack("<IB", size, any_contract)
+
+
+def unpack_model_written(fields: bytes) -> int:
+    """es_status_t in the reply to MODEL_WRITE."""
+    reader = _Reader(fields, "MODEL_WRITE")
+    (status,) = reader.numbers("B")
+    reader.end()
+    return status
 
 
 @dataclass(frozen=True)

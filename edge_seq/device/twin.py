@@ -259,7 +259,7 @@ class Twin:
             context_bytes=0,
             memory_bytes=0,
             free_stack_bytes=None,
-            frame_errors=self.frame_errors,
+            frame_errors=self.frame_errors % 2**32,
             runtime_version=RUNTIME_VERSION,
             board="twin",
         )
@@ -369,7 +369,7 @@ class Twin:
         self._has_row = True
         decided = int(values["decision"][0, 0]) if "decision" in values else None
         self._decision = Decision(0, label, tuple(values["logits"][0].tolist()), decided) if due else None
-        self._steps += 1
+        self._steps = min(self._steps + 1, 2**32 - 1)
 
     def _state_words(self) -> list[NDArray[np.int64]]:
         return [array[0] for array in state_words(self.model, self._state)]

@@ -23,7 +23,8 @@ from edge_seq.ir.rows import FloatRows
 Array = NDArray[np.float32]
 Format = Literal["keras", "onnx", "torch"]
 CollapseKind = Literal["last", "ends", "mean", "max", "mean_max", "flatten"]
-InputAxes = Literal["BTC", "TBC", "BCT"]
+# Order of the axes of a network's input; 1 is an axis of length 1, as networks with two-dimensional convolutions take.
+InputAxes = Literal["BTC", "TBC", "BCT", "B1TC", "B1CT", "BTC1", "BT1C", "BC1T"]
 PoolKind = Literal["max", "average"]
 # What a network gives: the logits of the model, or a function of them. ``logit`` and ``sigmoid`` are of networks with
 # one output: the logit and the probability of the second of two classes.
@@ -122,6 +123,17 @@ class Convolution(Record):
 
 
 @dataclass(frozen=True)
+class Pad(Record):
+    """Zeros before and after the window, which belong to the convolution behind them.
+
+    Attributes:
+        padding: number of steps before and after.
+    """
+
+    padding: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Pool(Record):
     """Pooling over time.
 
@@ -160,7 +172,7 @@ class ImportedChain:
         time_steps: length of the window, T; None if the network takes any.
         records: operations in the order of computation.
         passed_over: layers that change nothing at inference, such as ``Dropout dropout_1``.
-        input_axes: order of the axes of the network's input: batch, time and channel.
+        input_axes: order of the axes of the network's input: batch, time and channel, and axes of length 1.
     """
 
     format: Format
@@ -174,6 +186,16 @@ class ImportedChain:
     def named(self, what: str) -> ImportedChain:
         """The same chain, called ``what`` in messages."""
         return dataclasses.replace(self, what=what)
+
+
+def arranged(x: Array, axes: InputAxes) -> Array:
+    """An input [B, T, C] with its axes in another order.
+
+    >>> arranged(np.zeros((2, 50, 3), dtype=np.float32), "B1CT").shape
+    (2, 1, 3, 50)
+    """
+    moved = x.transpose(["BTC".index(axis) for axis in axes if axis != "1"])
+    return np.ascontiguousarray(np.expand_dims(moved, [place for place, axis in enumerate(axes) if axis == "1"]))
 
 
 def float32(array: object) -> Array:

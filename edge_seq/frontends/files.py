@@ -42,9 +42,9 @@ def chain_of_file(path: Path, *, time_steps: int, layers: Sequence[str] = ()) ->
     if suffix in KERAS_SUFFIXES:
         from edge_seq.frontends.keras.from_keras import chain_of_keras
 
-        return chain_of_keras(path)
+        return chain_of_keras(path, time_steps=time_steps)
     if suffix in ONNX_SUFFIXES:
-        from edge_seq.frontends.from_onnx import chain_of_onnx
+        from edge_seq.frontends.onnx.from_onnx import chain_of_onnx
 
         return chain_of_onnx(path, time_steps=time_steps)
     if suffix in WEIGHTS_SUFFIXES:

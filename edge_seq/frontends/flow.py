@@ -22,16 +22,20 @@ from edge_seq.frontends.chain import (
     CollapseKind,
     Convolution,
     Dense,
+    Pad,
     Pool,
     PoolKind,
     Record,
     Recurrent,
     float32,
 )
+from edge_seq.ir.verify import MAX_HIDDEN_SIZE
 from edge_seq.support.errors import ModelError
 
-# Axes: B batch, T time, C channel or unit, D direction. Several in one name are merged, in this order.
-BATCH, TIME, CHANNEL, DIRECTION = "B", "T", "C", "D"
+# Axes: B batch, T time, C channel or unit, D direction, or any axis of length 1. Behind two-dimensional convolutions
+# the units are two axes, W width and F filter. Several in one name are merged, in this order.
+BATCH, TIME, CHANNEL, DIRECTION, WIDTH, FILTER = "B", "T", "C", "D", "W", "F"
+_PLANES = ((DIRECTION, CHANNEL), (CHANNEL, DIRECTION), (FILTER, WIDTH))  # channels and width of what is convolved
 TRACED_BATCH = 3  # size of the batch while a graph is followed, if the file leaves it open
 
 
@@ -46,7 +50,8 @@ class Flow:
     Attributes:
         axes: names of its axes.
         sizes: their lengths.
-        records: operations from the input to it.
+        records: operations from the input to it. Of two axes W and F, they see the filters of the first width, then
+            those of the second, and so on.
     """
 
     axes: tuple[str, ...]
@@ -55,15 +60,20 @@ class Flow:
 
     @property
     def channels(self) -> int:
-        """Length of the channel axis."""
+        """Number of channels or units."""
+        if FILTER in self.axes:
+            return self.sizes[self._axis(FILTER)] * self.sizes[self._axis(WIDTH)]
         return self.sizes[self._axis(CHANNEL)]
+
+    @property
+    def time_steps(self) -> int:
+        """Length of the time axis."""
+        return self.sizes[self._axis(TIME)]
 
     def with_record(self, record: Record, channels: int | None = None) -> Flow:
         """After an operation that keeps the axes; it may change the number of channels."""
-        sizes = list(self.sizes)
-        if channels is not None:
-            sizes[self._axis(CHANNEL)] = channels
-        return Flow(self.axes, tuple(sizes), (*self.records, record))
+        flow = self if channels is None else self.resized(CHANNEL, channels)
+        return dataclasses.replace(flow, records=(*self.records, record))
 
     def _axis(self, name: str) -> int:
         if name not in self.axes:
@@ -125,6 +135,13 @@ class Flow:
         first, last, by = slice(start, end, step).indices(size)
         if (first, last, by) == (0, size, 1):
             return self
+        record = self.records[-1] if self.records else None
+        if self.axes[position] == TIME and (first, by) == (0, 1) and isinstance(record, Convolution):
+            before, after = record.padding
+            if record.stride == 1 and size - last <= after:  # the outputs that see zeros after the window are dropped
+                sizes = (*self.sizes[:position], last, *self.sizes[position + 1 :])
+                shorter = dataclasses.replace(record, padding=(before, after - (size - last)))
+                return Flow(self.axes, sizes, (*self.records[:-1], shorter))
         if self.axes[position] == TIME and by == 1 and last - first == 1:
             return self.select(name, position, first).unsqueeze([position])
         raise FlowError(f"takes {first} to {last} by {by} of the axis {self.axes[position]} of length {size}")
@@ -190,12 +207,23 @@ class Flow:
             if axis == "TC":
                 records = (*records, Collapse(name, "flatten"))
                 axis = CHANNEL
-            elif axis == "DC":
+            elif axis in ("DC", WIDTH + FILTER):
                 axis = CHANNEL
-            elif axis not in (BATCH, TIME, CHANNEL, DIRECTION, "BT"):
+            elif axis == FILTER + WIDTH:
+                records = (*records, self._by_filter(name))
+                axis = CHANNEL
+            elif axis not in (BATCH, TIME, CHANNEL, DIRECTION, WIDTH, FILTER, "BT"):
                 raise FlowError(f"merges the axes {axis}")
             named.append(axis)
         return Flow(tuple(named), tuple(int(size) for size in sizes), records)
+
+    def _by_filter(self, name: str) -> Dense:
+        """The units with all widths of the first filter first, as a linear layer that folds into what is behind it."""
+        width, filters = (self.sizes[self._axis(axis)] for axis in (WIDTH, FILTER))
+        if width * filters > MAX_HIDDEN_SIZE:
+            raise FlowError(f"gives {width} x {filters} units; expected at most {MAX_HIDDEN_SIZE}")
+        order = np.arange(width * filters).reshape(width, filters).T.ravel()
+        return Dense(name, float32(np.eye(len(order))[order]), float32(np.zeros(len(order))))
 
     # --- operations that compute -------------------------------------------------------------------------------------
 
@@ -218,16 +246,28 @@ class Flow:
         if array.size == 1:
             return float32(array.reshape(1))
         shape = (1,) * (len(self.axes) - array.ndim) + array.shape
-        axis = self._axis(CHANNEL)
-        if len(shape) != len(self.axes) or shape[axis] != array.size or array.size != self.channels:
+        axis = self._axis(FILTER if FILTER in self.axes else CHANNEL)
+        if len(shape) != len(self.axes) or shape[axis] != array.size or array.size != self.sizes[axis]:
             raise FlowError(
                 f"combines {self.axes} {list(self.sizes)} with numbers {list(array.shape)}, which differ "
                 "by more than the channel"
             )
         return float32(array.reshape(-1))
 
+    def normalisation(self, name: str, scale: Array, offset: Array, axis: int = 1) -> Flow:
+        """A batch normalisation along an axis: y = scale x + offset; [C] each, or [1]."""
+        found, size = self.axes[self.index(axis)], self.sizes[self.index(axis)]
+        if found not in (CHANNEL, FILTER) and (found, size) != (DIRECTION, 1):
+            raise FlowError(f"normalises the axis {found}; only channels can be normalised")
+        if any(len(one) not in (1, size) for one in (scale, offset)):
+            raise FlowError(f"has {len(scale)} scales for {size} channels")
+        return self.affine(name, scale, offset)
+
     def affine(self, name: str, scale: Array, offset: Array) -> Flow:
-        """y = scale x + offset, for each channel or for all alike."""
+        """y = scale x + offset, for each channel or for all alike; behind two-dimensional convolutions, for each
+        filter."""
+        times = self.sizes[self._axis(WIDTH)] if FILTER in self.axes else 1
+        scale, offset = (np.tile(one, times) if len(one) > 1 else one for one in (scale, offset))
         return self.with_record(Affine(name, float32(scale), float32(offset)))
 
     def activate(self, name: str, function: str, axis: int = -1) -> Flow:
@@ -256,27 +296,98 @@ class Flow:
         rest = self._keep([i for i in range(len(self.axes)) if self.axes[i] != TIME])
         return dataclasses.replace(rest, records=(*rest.records, Collapse(name, kind)))
 
+    def pad(self, name: str, padding: tuple[int, int]) -> Flow:
+        """Zeros before and after the window."""
+        if min(padding) < 0:
+            raise FlowError(f"pads time by {padding}; expected no negative numbers")
+        return self._with_steps(self.time_steps + sum(padding), Pad(name, padding))
+
     def convolution(self, record: Convolution) -> Flow:
-        """A convolution over time of [B, C, T]."""
+        """A convolution over time of [B, C, T]. Zeros that were added before become its padding."""
         if self.axes != (BATCH, CHANNEL, TIME):
             raise FlowError(f"convolves the axes {self.axes}; expected {(BATCH, CHANNEL, TIME)}")
         outputs, inputs, size = record.weight.shape
-        if inputs * record.groups != self.channels:
+        if record.groups < 1 or outputs % record.groups or inputs * record.groups != self.channels:
             raise FlowError(f"has a weight {list(record.weight.shape)} for {self.channels} channels")
         steps = self._steps(record.dilation * (size - 1) + 1, record.stride, record.padding)
-        return Flow(self.axes, (self.sizes[0], outputs, steps), (*self.records, record))
+        flow = self
+        if self.records and isinstance(pad := self.records[-1], Pad):
+            both = (record.padding[0] + pad.padding[0], record.padding[1] + pad.padding[1])
+            record = dataclasses.replace(record, padding=both)
+            flow = dataclasses.replace(self, records=self.records[:-1])
+        return flow._with_steps(steps, record).resized(CHANNEL, outputs)
+
+    def convolution_2d(self, record: Convolution, kernels: Array, strides: tuple[int, int]) -> Flow:
+        """A convolution along time and width of [B, channels, time and width in either order].
+
+        It spans one width, and then is the same for each, or all of them.
+
+        Args:
+            record: the convolution, without its weights; stride, dilation and padding are those along time.
+            kernels: weights [O, I / groups, K, W], K along the third axis of the tensor.
+            strides: along the third and the fourth axis.
+        """
+        time = self.axes.index(TIME) if TIME in self.axes[2:] else 2
+        other = 5 - time
+        if len(self.axes) != 4 or (self.axes[1], self.axes[other]) not in _PLANES:
+            raise FlowError(f"convolves the axes {self.axes}; expected batch, channels, and time and width")
+        depth, width = self.sizes[1], self.sizes[other]
+        weight = kernels if time == 2 else kernels.transpose(0, 1, 3, 2)  # [O, I / groups, K, W]
+        outputs, inputs, _, span = weight.shape
+        if inputs * record.groups != depth or outputs % record.groups:
+            raise FlowError(f"has a weight {list(kernels.shape)} for {depth} channels")
+        is_alike = span == 1 and width > 1
+        if not is_alike and (span != width or (record.groups > 1 and width > 1)):
+            raise FlowError(f"spans {span} of {width} sensor channels; expected one or all of them")
+        if is_alike and strides[other - 2] != 1:
+            raise FlowError(f"leaves out sensor channels, with a stride of {strides[other - 2]}; expected 1")
+        if outputs * (width if is_alike else 1) > MAX_HIDDEN_SIZE:
+            raise FlowError(f"gives {width} x {outputs} units; expected at most {MAX_HIDDEN_SIZE}")
+        if is_alike:
+            weight, groups = np.tile(weight[:, :, :, 0], (width, 1, 1)), width * record.groups
+            record = dataclasses.replace(record, bias=float32(np.tile(record.bias, width)), groups=groups)
+        else:
+            weight = weight.transpose(0, 3, 1, 2).reshape(outputs, -1, weight.shape[2])
+        flow = Flow((BATCH, CHANNEL, TIME), (self.sizes[0], depth * width, self.sizes[time]), self.records)
+        flow = flow.convolution(dataclasses.replace(record, weight=float32(weight), stride=strides[time - 2]))
+        axes, sizes = (
+            [BATCH, FILTER if is_alike else CHANNEL, TIME, TIME],
+            [flow.sizes[0], outputs] + 2 * [flow.sizes[2]],
+        )
+        axes[other], sizes[other] = (WIDTH, width) if is_alike else (DIRECTION, 1)
+        return Flow(tuple(axes), tuple(sizes), flow.records)
 
     def pool(self, name: str, kind: PoolKind, size: int, stride: int, padding: tuple[int, int]) -> Flow:
-        """Pooling over time of [B, C, T]."""
-        if self.axes != (BATCH, CHANNEL, TIME):
+        """Pooling over time of [B, C, T], or of [B, F, T, W] and [B, F, W, T]."""
+        if self.axes[0] != BATCH or self.axes[1] not in (CHANNEL, FILTER) or TIME not in self.axes:
             raise FlowError(f"pools the axes {self.axes}; expected {(BATCH, CHANNEL, TIME)}")
-        steps = self._steps(size, stride, padding)
-        return Flow(self.axes, (*self.sizes[:2], steps), (*self.records, Pool(name, kind, size, stride, padding)))
+        return self._with_steps(self._steps(size, stride, padding), Pool(name, kind, size, stride, padding))
+
+    def pool_2d(
+        self, name: str, kind: PoolKind, sizes: tuple[int, int], strides: tuple[int, int], paddings: tuple[int, int]
+    ) -> Flow:
+        """Pooling of [B, channels, time and width in either order], along time alone."""
+        if len(self.axes) != 4 or TIME not in self.axes[2:]:
+            raise FlowError(f"pools the axes {self.axes}; expected batch, channels, and time and width")
+        time = self.axes.index(TIME)
+        other = 3 - time  # place of the width among the two
+        if (sizes[other], paddings[other]) != (1, 0) or (strides[other] != 1 and self.sizes[5 - time] > 1):
+            raise FlowError(f"pools over {sizes[other]} sensor channels; expected pooling over time alone")
+        return self.pool(name, kind, sizes[time - 2], strides[time - 2], 2 * (paddings[time - 2],))
+
+    def _with_steps(self, steps: int, record: Record) -> Flow:
+        """After an operation that changes the number of time steps."""
+        return dataclasses.replace(self.resized(TIME, steps), records=(*self.records, record))
+
+    def resized(self, axis: str, size: int) -> Flow:
+        """The same with another length of an axis."""
+        sizes = tuple(size if name == axis else old for name, old in zip(self.axes, self.sizes, strict=True))
+        return dataclasses.replace(self, sizes=sizes)
 
     def _steps(self, span: int, stride: int, padding: tuple[int, int]) -> int:
-        room = self.sizes[2] + sum(padding) - span
+        room = self.time_steps + sum(padding) - span
         if room < 0:
-            raise FlowError(f"needs {span} steps of a window of {self.sizes[2]}")
+            raise FlowError(f"needs {span} steps of a window of {self.time_steps}")
         return room // stride + 1
 
     def concatenate(self, name: str, other: Flow) -> Flow:

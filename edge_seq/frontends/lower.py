@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -26,10 +27,13 @@ from edge_seq.frontends.chain import (
     Recurrent,
     float32,
 )
+from edge_seq.frontends.fold import diagonal, folded, full_weight, inputs_of
+from edge_seq.frontends.opening import check_size
 from edge_seq.ir import kinds
 from edge_seq.ir.contract import Normalisation, SensorContract
-from edge_seq.ir.kind_names import ACTIVATIONS, POOLINGS, Pooling
-from edge_seq.ir.kinds import Layer, hidden_size, input_size, row_groups
+from edge_seq.ir.front import Conv, FrontLayer, TimePool
+from edge_seq.ir.kind_names import ACTIVATIONS, POOLINGS, Activation, Padding, Pooling
+from edge_seq.ir.kinds import hidden_size, row_groups
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
@@ -37,8 +41,9 @@ from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import ContractError, ModelError
 
 SUPPORTED = (
-    "an input scaling, recurrent layers (RNN with tanh, GRU, LSTM), the last, mean or largest state (or mean, then "
-    "largest), and dense layers with relu or tanh"
+    "an input scaling; convolutions, linear layers with relu, tanh or sigmoid, and pooling over time; recurrent layers "
+    "(RNN with tanh, GRU, LSTM); the last, mean or largest state (or mean, then largest); dense layers with relu, tanh "
+    "or sigmoid"
 )
 
 
@@ -95,9 +100,11 @@ def lower(
         notes.append(
             f"the network takes windows of any length; it gets those of the contract, {contract.window_length} samples"
         )
-    normalisation, records = _fold_into_normalisation(_folded(chain.records), scaler)
+    normalisation, records = folded(chain.records, scaler)
     output, records = _split_output(records)
-    recurrent, pooling, hidden, head = _parts(chain, records)
+    recurrent_from = next((i for i, one in enumerate(records) if isinstance(one, Recurrent | Bidirectional)), 0)
+    recurrent, pooling, hidden, head = _parts(chain, _one_way(records[recurrent_from:], notes), notes)
+    front = _front(chain, records[:recurrent_from], contract.num_channels, notes)
     order = _class_order(chain, labels, class_order)
     weight, bias, output = _head(chain, head, output, len(order), notes)
     pick = np.array(order)
@@ -110,6 +117,7 @@ def lower(
         readout=Readout(pooling=pooling, at_window_end=at_window_end),
         number_format=FloatFormat(normalisation),
         dense=hidden,
+        front=front,
     )
     verify(model)
     return Lowered(model, output, order, tuple(record.output for record in recurrent), tuple(notes))
@@ -169,11 +177,11 @@ def _check_sizes(chain: ImportedChain) -> None:
                     )
                 takes = next((len(one) for one in (record.scale, record.offset) if len(one) not in (1, size)), size)
             case Recurrent():
-                takes, gives = _inputs_of(record), hidden_size(record.layer)
+                takes, gives = inputs_of(record), hidden_size(record.layer)
             case Bidirectional():
-                takes, gives = _inputs_of(record), hidden_size(record.forward) + hidden_size(record.backward)
+                takes, gives = inputs_of(record), hidden_size(record.forward) + hidden_size(record.backward)
             case Dense():
-                takes, gives = _inputs_of(record), len(record.bias)
+                takes, gives = inputs_of(record), len(record.bias)
             case Convolution():
                 takes, gives = record.weight.shape[1] * record.groups, len(record.bias)
             case Collapse(kind="mean_max"):
@@ -223,10 +231,148 @@ def _head(
     return head.weight, head.bias, output
 
 
+# --- layers before the recurrent ones --------------------------------------------------------------------------------
+
+_NOTHING = Affine("nothing", float32([1.0]), float32([0.0]))  # changes nothing
+
+
+def _front(
+    chain: ImportedChain, records: Sequence[Record], size: int, notes: list[str]
+) -> tuple[FrontLayer[FloatRows], ...]:
+    """Convolutions, linear layers and pools over time between the features, ``size`` of them, and the recurrent
+    layers."""
+    layers: list[FrontLayer[FloatRows]] = []
+    rest = list(records)
+    while rest:
+        record = rest.pop(0)
+        if isinstance(record, Pool) and layers:
+            if record.padding != (0, 0):
+                raise _refused(chain, record)
+            layers.append(TimePool("mean" if record.kind == "average" else "max", record.size, record.stride))
+            continue
+        linear = record
+        if isinstance(record, Affine | Pool | Activate):
+            linear = _linear(chain, record, size, notes)
+            if not isinstance(record, Affine):  # nothing linear stands before it
+                rest.insert(0, record)
+        activation: Activation = "none"
+        if rest and isinstance(activate := rest[0], Activate):
+            activation = _activation(chain, activate)
+            rest = rest[1:]
+        match linear:
+            case Dense():
+                layers.append(Conv(_no_state(linear.weight, linear.bias), activation, 1, padding="valid"))
+                size = len(linear.bias)
+            case Convolution():
+                layers.append(_convolution(chain, linear, activation, notes))
+                size = len(linear.bias)
+            case _:
+                raise _refused(chain, linear)
+    return tuple(layers)
+
+
+def _linear(chain: ImportedChain, record: Record, size: int, notes: list[str]) -> Dense:
+    """A linear layer that computes a scaling, or nothing, before what needs one."""
+    check_size(chain.what, record.name, (size, size))
+    notes.append(
+        f"no linear layer stands before {record.name}, or none that takes it up; one with "
+        f"{size} x {size} weights was added"
+    )
+    return diagonal(record if isinstance(record, Affine) else _NOTHING, size)
+
+
+def _convolution(
+    chain: ImportedChain, record: Convolution, activation: Activation, notes: list[str]
+) -> Conv[FloatRows]:
+    outputs, inputs, kernel = record.weight.shape
+    check_size(chain.what, f"{record.name} with its groups", (outputs, inputs * record.groups, kernel))
+    if record.groups > 1:
+        notes.append(
+            f"{record.name} has {record.groups} groups; the weights between groups are stored as zeros, "
+            f"{record.groups} times as many weights as it has"
+        )
+    weight = full_weight(record).transpose(0, 2, 1).reshape(outputs, -1)  # [O, K I], the oldest input first
+    return Conv(
+        _no_state(float32(weight), record.bias),
+        activation,
+        kernel,
+        record.stride,
+        record.dilation,
+        _padding(chain, record, record.dilation * (kernel - 1)),
+    )
+
+
+def _padding(chain: ImportedChain, record: Convolution, reach: int) -> Padding:
+    """Padding of a convolution that reaches so many inputs back."""
+    if record.padding == (0, 0):
+        return "valid"
+    if record.padding == (reach, 0):
+        return "causal"
+    raise ModelError(
+        f"importing {chain.what}: {record.name} adds {record.padding[0]} zeros before the window and "
+        f"{record.padding[1]} after it (padding 'same'), which is not supported; train with 'valid', or with 'causal', "
+        f"{reach} zeros before it"
+    )
+
+
+def _no_state(weight: Array, bias: Array) -> FloatRows:
+    """Rows that see no state."""
+    return FloatRows(weight, np.zeros((len(bias), 0), dtype=np.float32), bias)
+
+
+def _activation(chain: ImportedChain, record: Activate) -> Activation:
+    for activation in ACTIVATIONS:
+        if activation == record.function:
+            return activation
+    raise _refused(chain, record)
+
+
+# --- recurrent layers, readout and head ------------------------------------------------------------------------------
+
 _Hidden = tuple[kinds.Dense[FloatRows], ...]
+_CLOSED = -20.0  # argument of a sigmoid that is 0 in float32
 
 
-def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurrent], Pooling, _Hidden, Dense]:
+def _one_way(records: Sequence[Record], notes: list[str]) -> list[Record]:
+    """The records with a bidirectional layer of which only the last step is read out as one that runs forward.
+
+    At the last step the backward direction has seen one sample only. So its units are those of a forward layer that
+    forgets its state at each step: their recurrent weights are zero, and a forget gate is closed. A GRU cannot forget
+    in this way, as one gate both keeps the old state and lets the new one in.
+    """
+    found = list(records)
+    for place, (record, collapse) in enumerate(pairwise(records)):
+        match record, collapse:
+            case Bidirectional(forward=kinds.Lstm() | kinds.Rnn()), Collapse(kind="last"):
+                size = hidden_size(record.forward)
+                found[place] = Recurrent(record.name, _side_by_side(record))
+                notes.append(
+                    f"at the last step, the backward direction of {record.name} has seen the last sample only; its "
+                    f"{size} units became units of the forward layer without recurrent weights, which are stored as "
+                    "zeros. A forward layer alone is cheaper"
+                )
+    return found
+
+
+def _side_by_side(record: Bidirectional) -> kinds.Layer[FloatRows]:
+    """A layer whose units are those of the forward layer, then those of one step of the backward layer."""
+    backward = row_groups(record.backward)
+    groups: dict[str, Any] = {}
+    for name, rows in row_groups(record.forward).items():
+        other, size = backward[name], len(rows.bias)
+        weight, bias = other.weight_input, other.bias
+        if name == "forget_gate":
+            weight, bias = np.zeros_like(weight), np.full_like(bias, _CLOSED)
+        hidden = np.zeros((size + len(bias), size + len(bias)), dtype=np.float32)
+        hidden[:size, :size] = rows.weight_hidden
+        both = np.concatenate([rows.weight_input, weight]), np.concatenate([rows.bias, bias])
+        groups[name] = FloatRows(float32(both[0]), hidden, float32(both[1]))
+    return dataclasses.replace(record.forward, **groups)
+
+
+def _parts(
+    chain: ImportedChain, records: Sequence[Record], notes: list[str]
+) -> tuple[list[Recurrent], Pooling, _Hidden, Dense]:
     """Recurrent layers, pooling, hidden dense layers and head, or an error that names the first record that does not
     fit."""
     recurrent: list[Recurrent] = []
@@ -240,7 +386,8 @@ def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurr
         )
     collapse = rest[0] if rest and isinstance(rest[0], Collapse) else None
     pooling = None if collapse is None else next((one for one in POOLINGS if one == collapse.kind), None)
-    hidden, after = _hidden(rest[1:])
+    units = hidden_size(recurrent[-1].layer) * (2 if pooling == "mean_max" else 1) if recurrent else 0
+    hidden, after = _hidden(chain, rest[1:], units, notes)
     if recurrent and pooling is not None and len(after) == 1 and isinstance(head := after[0], Dense):
         return recurrent, pooling, hidden, head
     if recurrent and not any(isinstance(record, Collapse) for record in rest):
@@ -256,19 +403,26 @@ def _parts(chain: ImportedChain, records: Sequence[Record]) -> tuple[list[Recurr
     culprit = next((one for one in rest if not isinstance(one, Recurrent) and id(one) not in heads), rest[-1])
     if pooling is not None:  # a dense layer belongs there, so what is wrong is what follows it
         culprit = next((one for one in rest if not isinstance(one, Dense)), culprit)
-    raise ModelError(f"importing {chain.what}: {_refusal(culprit)}. Supported: {SUPPORTED}")
+    raise _refused(chain, culprit)
 
 
-def _hidden(records: Sequence[Record]) -> tuple[_Hidden, list[Record]]:
-    """Dense layers with an activation at the start of the records, and the records after them."""
+def _hidden(
+    chain: ImportedChain, records: Sequence[Record], size: int, notes: list[str]
+) -> tuple[_Hidden, list[Record]]:
+    """Dense layers with an activation at the start of the records, which see ``size`` values, and the records after
+    them."""
     layers: list[kinds.Dense[FloatRows]] = []
     rest = list(records)
-    while len(rest) > 1 and isinstance(dense := rest[0], Dense) and isinstance(activate := rest[1], Activate):
-        activation = next((one for one in ACTIVATIONS if one == activate.function), None)
-        if activation is None:
+    while len(rest) > 1:
+        dense = rest[0]
+        if isinstance(dense, Activate):  # of what is read out itself
+            rest.insert(0, dense := _linear(chain, dense, size, notes))
+        elif isinstance(dense, Affine) and isinstance(rest[1], Activate):
+            rest[0] = dense = _linear(chain, dense, size, notes)
+        if not isinstance(dense, Dense) or not isinstance(activate := rest[1], Activate):
             break
-        none = np.zeros((len(dense.bias), 0), dtype=np.float32)
-        layers.append(kinds.Dense(FloatRows(dense.weight, none, dense.bias), activation))
+        layers.append(kinds.Dense(_no_state(dense.weight, dense.bias), _activation(chain, activate)))
+        size = len(dense.bias)
         rest = rest[2:]
     return tuple(layers), rest
 
@@ -277,15 +431,19 @@ def _list(records: Sequence[Record]) -> str:
     return ", ".join(f"{type(record).__name__} {record.name}" for record in records) or "nothing"
 
 
-def _refusal(record: Record) -> str:
+def _refused(chain: ImportedChain, record: Record) -> ModelError:
     """Why a record cannot be part of a model, and what to do."""
     match record:
+        case Pool(padding=(before, after)) if before or after:
+            what, remedy = f"pooling over time with padding {before} and {after}", "pool without padding ('valid')"
         case Convolution():
-            what, remedy = "a convolution", "train without it, or apply it before the recordings are stored"
+            what, remedy = "a convolution behind a recurrent layer", "train with convolutions before them alone"
         case Pool():
-            what, remedy = f"{record.kind} pooling over time", "train without it, at a lower sample rate"
+            what = f"{record.kind} pooling over time behind a recurrent layer"
+            remedy = "train with pooling before them alone"
         case Bidirectional():
-            what, remedy = "a bidirectional layer", "train with a forward layer of more units"
+            what = "a bidirectional layer whose backward direction is read out behind its first step"
+            remedy = "train with a forward layer of more units, or read out the last step (PyTorch: states[:, -1])"
         case Collapse():
             what, remedy = f"a {record.kind} readout", "train with the last state, or with the mean of the states"
         case Dense():
@@ -294,10 +452,12 @@ def _refusal(record: Record) -> str:
                 "train with dense layers after the readout, with relu or tanh",
             )
         case Activate():
-            what, remedy = f"the activation {record.function}", "train with relu or tanh in hidden dense layers"
+            what, remedy = f"the activation {record.function}", "train with relu, tanh or sigmoid in hidden layers"
         case _:
             what, remedy = f"{type(record).__name__} at this place", "train without it"
-    return f"{record.name} is {what}, which is not supported yet; {remedy}"
+    return ModelError(
+        f"importing {chain.what}: {record.name} is {what}, which is not supported; {remedy}. Supported: {SUPPORTED}"
+    )
 
 
 def _split_output(records: list[Record]) -> tuple[OutputFunction, list[Record]]:
@@ -307,122 +467,3 @@ def _split_output(records: list[Record]) -> tuple[OutputFunction, list[Record]]:
             if records[-1].function == function:
                 return function, records[:-1]
     return "none", records
-
-
-# --- folding ---------------------------------------------------------------------------------------------------------
-
-
-def _folded(records: Sequence[Record]) -> list[Record]:
-    """Fold neighbours into each other until nothing more can be folded. The function of the chain stays the same."""
-    chain = list(records)
-    position = 0
-    while position < len(chain) - 1:
-        folded = _fold_pair(chain[position], chain[position + 1], first_of_all=position == 0)
-        if folded is None:
-            position += 1
-        else:
-            chain[position : position + 2] = folded
-            position = max(0, position - 1)
-    return chain
-
-
-def _fold_pair(first: Record, second: Record, *, first_of_all: bool = False) -> list[Record] | None:
-    """Two neighbours as one, or in the order that lets them meet another; None if they stay.
-
-    An affine at the start of the chain stays, because it becomes the model's normalisation.
-    """
-    match first, second:
-        case Affine(), Affine():
-            scale = second.scale * first.scale
-            return [Affine(first.name, float32(scale), float32(second.scale * first.offset + second.offset))]
-        case Affine(), Recurrent() | Dense() | Bidirectional() if not first_of_all:
-            return [_after_linear(_diagonal(first, second), second)]
-        case Affine(), Convolution() if not first_of_all and second.padding == (0, 0):
-            return [_convolution_of_affine(first, second)]
-        case Dense(), Recurrent() | Dense() | Bidirectional():
-            return [_after_linear(first, second)]
-        case Dense(), Affine():
-            scale = np.broadcast_to(second.scale, first.bias.shape)
-            bias = float32(scale * first.bias + second.offset)
-            return [Dense(first.name, float32(scale[:, np.newaxis] * first.weight), bias)]
-        case Convolution(), Affine():
-            scale = np.broadcast_to(second.scale, first.bias.shape)
-            bias = float32(scale * first.bias + second.offset)
-            return [dataclasses.replace(first, weight=float32(scale[:, None, None] * first.weight), bias=bias)]
-        case ((Affine() | Dense()), Collapse(kind="last" | "mean")) if not first_of_all:
-            return [second, first]
-        case Activate(), Collapse(kind="last"):
-            return [second, first]
-    return None
-
-
-def _inputs_of(record: Recurrent | Dense | Bidirectional) -> int:
-    if isinstance(record, Dense):
-        return int(record.weight.shape[1])
-    layer = record.layer if isinstance(record, Recurrent) else record.forward
-    return input_size(layer)
-
-
-def _diagonal(affine: Affine, before: Recurrent | Dense | Bidirectional) -> Dense:
-    """An affine as a linear layer."""
-    size = _inputs_of(before)
-    scale, offset = (np.broadcast_to(one, (size,)) for one in (affine.scale, affine.offset))
-    return Dense(affine.name, float32(np.diag(scale)), float32(offset))
-
-
-def _after_linear(linear: Dense, record: Recurrent | Dense | Bidirectional) -> Record:
-    """Apply a record to the outputs of a linear layer."""
-    match record:
-        case Dense():
-            weight, bias = _through(linear, record.weight, record.bias)
-            return Dense(record.name, weight, bias)
-        case Recurrent():
-            return dataclasses.replace(record, layer=_layer_after(linear, record.layer))
-        case Bidirectional():
-            forward, backward = (_layer_after(linear, layer) for layer in (record.forward, record.backward))
-            return dataclasses.replace(record, forward=forward, backward=backward)
-        case unreachable:
-            assert_never(unreachable)
-
-
-def _layer_after(linear: Dense, layer: Layer[FloatRows]) -> Layer[FloatRows]:
-    groups: dict[str, Any] = {}
-    for name, rows in row_groups(layer).items():
-        if rows.weight_input.shape[1]:
-            weight, bias = _through(linear, rows.weight_input, rows.bias)
-            rows = FloatRows(weight, rows.weight_hidden, bias)
-        groups[name] = rows
-    return dataclasses.replace(layer, **groups)
-
-
-def _through(linear: Dense, weight: Array, bias: Array) -> tuple[Array, Array]:
-    """Weight and bias of W (V x + v) + b, computed in float64."""
-    wide = weight.astype(np.float64)
-    return float32(wide @ linear.weight), float32(wide @ linear.bias + bias)
-
-
-def _convolution_of_affine(affine: Affine, convolution: Convolution) -> Convolution:
-    """A convolution without padding that has the affine of its inputs folded in."""
-    outputs, inputs, _ = convolution.weight.shape
-    channels = inputs * convolution.groups
-    scale, offset = (np.broadcast_to(one, (channels,)).astype(np.float64) for one in (affine.scale, affine.offset))
-    group = np.arange(outputs) // (outputs // convolution.groups)
-    seen = group[:, np.newaxis] * inputs + np.arange(inputs)  # [O, I / groups], channel that a weight sees
-    bias = convolution.bias + (convolution.weight.sum(axis=2) * offset[seen]).sum(axis=1)
-    return dataclasses.replace(
-        convolution, weight=float32(convolution.weight * scale[seen][:, :, np.newaxis]), bias=float32(bias)
-    )
-
-
-def _fold_into_normalisation(records: list[Record], scaler: Normalisation) -> tuple[Normalisation, list[Record]]:
-    """Make an affine at the start part of the normalisation, or of the weights if it turns or drops a channel."""
-    if not records or not isinstance(records[0], Affine):
-        return scaler, records
-    affine, rest = records[0], records[1:]
-    mean, scale = np.array(scaler.mean), np.array(scaler.scale)
-    by, offset = (np.broadcast_to(one, mean.shape).astype(np.float64) for one in (affine.scale, affine.offset))
-    if (by > 0).all():
-        combined = Normalisation(tuple((mean - offset * scale / by).tolist()), tuple((scale / by).tolist()))
-        return combined, rest
-    folded = _fold_pair(affine, rest[0]) if rest else None
-    return scaler, records if folded is None else [*folded, *rest[1:]]

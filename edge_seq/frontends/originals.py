@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.frontends.chain import Format, InputAxes
+from edge_seq.frontends.chain import Format, InputAxes, arranged
 from edge_seq.support.errors import ModelError, ToolError
 
 Array = NDArray[np.float32]
 KERAS_TIMEOUT_S = 600
-_ERRORS_ONLY = 3  # severity of ONNX Runtime
 
 
 Evaluate = Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], str]]
@@ -75,8 +74,7 @@ def run_original(original: Original, features: Array) -> Evaluated:
         ModelError: it gives something else than one vector a window.
     """
     if original.evaluate is not None:
-        order = ["BTC".index(axis) for axis in original.input_axes]
-        found = Evaluated(*original.evaluate(np.ascontiguousarray(features.transpose(order))))
+        found = Evaluated(*original.evaluate(arranged(features, original.input_axes)))
         return _one_vector_a_window(original, found, len(features))
     match original.format:
         case "keras":
@@ -109,7 +107,7 @@ def _run_keras(original: Original, features: Array) -> Evaluated:
     environment = {"KERAS_BACKEND": backend, **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     with tempfile.TemporaryDirectory() as folder:
         given, result = Path(folder) / "in.npy", Path(folder) / "out.npz"
-        np.save(given, features)
+        np.save(given, arranged(features, original.input_axes))
         command = [
             sys.executable,
             "-m",
@@ -144,6 +142,7 @@ def _run_onnx(original: Original, features: Array) -> Evaluated:
     import onnx
     import onnxruntime
 
+    from edge_seq.backends.onnx.session import new_session
     from edge_seq.frontends.opening import model_bytes
 
     model = onnx.load_model_from_string(model_bytes(original.path))
@@ -155,21 +154,17 @@ def _run_onnx(original: Original, features: Array) -> Evaluated:
         (index, name) for index, name in enumerate(original.layer_outputs) if name and name in made and name not in kept
     ]
     model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for _, name in named)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    order = ["BTC".index(axis) for axis in original.input_axes]
     batch_axis = original.input_axes.index("B")
     fixed = given.type.tensor_type.shape.dim[batch_axis]
     batch = fixed.dim_value if fixed.HasField("dim_value") else len(features)
     parts = []
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = new_session(model.SerializeToString())
         for start in range(0, len(features), batch):
             block = features[start : start + batch]
             padded = np.concatenate([block, np.zeros((batch - len(block), *block.shape[1:]), dtype=np.float32)])
             found = session.run(
-                [kept[0], *(name for _, name in named)], {given.name: np.ascontiguousarray(padded.transpose(order))}
+                [kept[0], *(name for _, name in named)], {given.name: arranged(padded, original.input_axes)}
             )
             parts.append([found[0][: len(block)], *(_states(array, batch)[: len(block)] for array in found[1:])])
     except Exception as error:  # its error classes are in a private module

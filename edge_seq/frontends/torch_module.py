@@ -38,8 +38,8 @@ def chain_of_module(module: Module, *, time_steps: int, channels: int) -> Import
     """Read a module.
 
     Args:
-        module: takes one tensor, the window, float32 [B, T, C], [T, B, C] or [B, C, T], and gives [B, K]. It is
-            exported in evaluation mode; its own mode is the same afterwards.
+        module: takes one tensor, the window, float32 [B, T, C], [T, B, C] or [B, C, T], or with an axis of length 1
+            besides, and gives [B, K]. It is exported in evaluation mode; its own mode is the same afterwards.
         time_steps: window length, T.
         channels: number of channels, C.
 
@@ -57,7 +57,9 @@ def chain_of_module(module: Module, *, time_steps: int, channels: int) -> Import
     module.eval()
     try:
         for axes in get_args(InputAxes):
-            shape = tuple(sizes[axis] for axis in axes)
+            if len(axes) > 3 and any(isinstance(error, FlowError) for error in errors):
+                break  # it takes three axes
+            shape = tuple(1 if axis == "1" else sizes[axis] for axis in axes)
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
@@ -67,12 +69,13 @@ def chain_of_module(module: Module, *, time_steps: int, channels: int) -> Import
                 errors.append(
                     ModelError(
                         f"importing {what}: torch.export cannot export it with an input {list(shape)} ({first}); "
-                        "expected a module that takes one tensor [B, T, C], [T, B, C] or [B, C, T]"
+                        "expected a module that takes one tensor [B, T, C], [T, B, C] or [B, C, T], or with an axis of "
+                        "length 1 besides"
                     )
                 )
                 continue
             try:
-                walk = _Walk(what, Flow(tuple(axes), shape))
+                walk = _Walk(what, Flow(tuple(axes.replace("1", "D")), shape))
                 result = walk.run(exported)
             except FlowError as error:
                 errors.append(error)
@@ -340,60 +343,86 @@ def _arithmetic(call: _Call) -> Flow:
 
 
 def _batch_norm(call: _Call) -> Flow:
-    flow = call.flow
-    if len(flow.axes) < 2 or flow.axes[1] != "C":
-        raise FlowError(f"normalises the axis {flow.axes[1:2]}; only channels can be normalised")
     weight, bias = call.array(1, "weight"), call.array(2, "bias")
     mean, variance = call.array(3, "running_mean"), call.array(4, "running_var")
     if mean is None or variance is None or call.args[5]:
         raise call.refuse("it has no running statistics", "train with track_running_stats=True")
     scale = (1.0 if weight is None else weight) / np.sqrt(variance.astype(np.float64) + float(call.args[7]))
-    return flow.affine(call.name, float32(scale), float32((0.0 if bias is None else bias) - mean * scale))
+    offset = (0.0 if bias is None else bias) - mean * scale
+    return call.flow.normalisation(call.name, float32(scale), float32(offset))
 
 
-def _first(call: _Call, index: int, key: str, default: int) -> int:
+def _pair(call: _Call, index: int, key: str, default: int) -> tuple[int, int]:
     found = call.get(index, key, default)
-    values = np.atleast_1d(default if found is None or (isinstance(found, list) and not found) else found)
-    return int(values[0])
+    values = [int(one) for one in np.atleast_1d(default if found is None or np.size(found) == 0 else found)]
+    first, *rest = values
+    return first, rest[0] if rest else first
 
 
 def _conv(call: _Call) -> Flow:
+    """A convolution over time: conv1d, or conv2d along time and width."""
     weight, bias = call.array(1, "weight"), call.array(2, "bias")
     assert weight is not None
-    padding = call.get(4, "padding", 0)
+    planar = weight.ndim == 4
+    kernels = weight if planar else weight[:, :, :, np.newaxis]
+    along = call.flow.axes[2:].index("T") if planar and "T" in call.flow.axes[2:] else 0
+    dilations, padding = _pair(call, 5, "dilation", 1), call.get(4, "padding", 0)
+    span = dilations[along] * (kernels.shape[2 + along] - 1)
     if isinstance(padding, str):
-        span = _first(call, 5, "dilation", 1) * (weight.shape[2] - 1)
         pads = (0, 0) if padding == "valid" else (span // 2, span - span // 2)
+        others = 0 if padding == "valid" else kernels.shape[3 - along] - 1
     else:
-        pads = (_first(call, 4, "padding", 0),) * 2
+        both = _pair(call, 4, "padding", 0)
+        pads, others = 2 * (both[along],), both[1 - along] if planar else 0
+    if others:
+        raise FlowError("pads sensor channels; expected padding along time alone")
+    strides = _pair(call, 3, "stride", 1)
+    groups = int(call.get(6, "groups", 1))
+    offset = float32(np.zeros(len(weight)) if bias is None else bias)
     record = Convolution(
-        call.name,
-        float32(weight),
-        float32(np.zeros(len(weight)) if bias is None else bias),
-        _first(call, 3, "stride", 1),
-        _first(call, 5, "dilation", 1),
-        int(call.get(6, "groups", 1)),
-        pads,
+        call.name, float32(kernels[..., 0]), offset, strides[along], dilations[along], groups, (pads[0], pads[1])
     )
-    return call.flow.convolution(record)
+    return call.flow.convolution_2d(record, float32(kernels), strides) if planar else call.flow.convolution(record)
+
+
+def _pad(call: _Call) -> Flow:
+    """Zeros around time."""
+    sides = [int(one) for one in call.args[1]]
+    values = [call.get(3, "value", None), call.get(2, "value", None)]  # of aten.pad, of constant_pad_nd
+    if call.target.startswith("pad.") and call.get(2, "mode", "constant") != "constant":
+        raise call.refuse(f"mode={call.get(2, 'mode')!r}", "pad with zeros")
+    if any(isinstance(one, int | float) and one != 0 for one in values):
+        raise call.refuse(f"padding with {values}", "pad with zeros")
+    flow, found = call.flow, (0, 0)
+    for place in range(len(sides) // 2):
+        pair = (sides[2 * place], sides[2 * place + 1])
+        if pair != (0, 0) and flow.axes[-1 - place] != "T":
+            raise FlowError(f"pads the axis {flow.axes[-1 - place]}; expected padding along time alone")
+        found = pair if pair != (0, 0) else found
+    return flow.pad(call.name, found)
 
 
 def _pool(kind: PoolKind) -> Callable[[_Call], Flow]:
     def pool(call: _Call) -> Flow:
-        size, padding = _first(call, 1, "kernel_size", 1), _first(call, 3, "padding", 0)
-        if kind == "max" and _first(call, 4, "dilation", 1) != 1:
+        paddings = _pair(call, 3, "padding", 0)
+        if kind == "max" and _pair(call, 4, "dilation", 1) != (1, 1):
             raise call.refuse("a dilation", "pool without dilation")
         ceil = call.get(5 if kind == "max" else 4, "ceil_mode", False)
-        if ceil or (kind == "average" and padding):
+        if ceil or (kind == "average" and any(paddings)):
             raise call.refuse("ceil_mode or padding", "pool without them")
-        return call.flow.pool(call.name, kind, size, _first(call, 2, "stride", size), (padding, padding))
+        sizes = _pair(call, 1, "kernel_size", 1)
+        stride = call.get(2, "stride", None)
+        strides = sizes if stride is None or np.size(stride) == 0 else _pair(call, 2, "stride", 1)
+        if "pool2d" in call.target:
+            return call.flow.pool_2d(call.name, kind, sizes, strides, paddings)
+        return call.flow.pool(call.name, kind, sizes[0], strides[0], (paddings[0], paddings[0]))
 
     return pool
 
 
 def _adaptive(kind: CollapseKind) -> Callable[[_Call], Any]:
     def pool(call: _Call) -> Any:
-        if _first(call, 1, "output_size", 1) != 1:
+        if _pair(call, 1, "output_size", 1) != (1, 1):
             raise call.refuse("several outputs", "pool to one value")
         flow = call.flow.collapse(call.name, kind, [2], keep=True)
         return [flow, _INDICES] if kind == "max" else flow
@@ -487,8 +516,13 @@ _OPERATORS: dict[str, Callable[[_Call], Any]] = {
     "div": _arithmetic,
     "batch_norm": _batch_norm,
     "conv1d": _conv,
+    "conv2d": _conv,
+    "pad": _pad,
+    "constant_pad_nd": _pad,
     "max_pool1d": _pool("max"),
     "avg_pool1d": _pool("average"),
+    "max_pool2d": _pool("max"),
+    "avg_pool2d": _pool("average"),
     "adaptive_avg_pool1d": _adaptive("mean"),
     "adaptive_max_pool1d": _adaptive("max"),
     "relu": lambda call: call.flow.activate(call.name, "relu"),
@@ -502,7 +536,6 @@ _OPERATORS: dict[str, Callable[[_Call], Any]] = {
 _REMEDIES = {
     "layer_norm": "its divisor changes with every sample; use BatchNorm1d, which is folded",
     "_pack_padded_sequence": "give windows of one length",
-    "conv2d": "use Conv1d over time",
     "gelu": "use relu",
 }
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from base64 import b64encode
 from functools import cache
-from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from typing import Any
 
 from edge_seq.live.monitor import MonitorState
+from edge_seq.live.web_page import WebPage, assemble, web_text
 from edge_seq.support.errors import ToolError
 from edge_seq.support.files import json_text
 
@@ -76,18 +74,18 @@ class MonitorServer:
 
 
 @cache
-def page() -> str:
-    """HTML text of the page, complete with style and script."""
-    return files("edge_seq.live").joinpath("monitor.html").read_text(encoding="utf-8")
+def page() -> WebPage:
+    """The page, complete with style and script."""
+    return assemble(
+        "monitor.html", styles=[web_text("view.css")], scripts=[web_text("view.js"), web_text("monitor.js")]
+    )
 
 
 @cache
 def content_policy() -> str:
-    """Content-Security-Policy of the page: only its own script, by hash, and this server's answers are allowed."""
-    script = page().partition("<script>")[2].partition("</script>")[0]
-    digest = b64encode(sha256(script.encode()).digest()).decode()
+    """Content-Security-Policy of the page: only its own style and script, by hash, and this server's answers."""
     return (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; connect-src 'self'; "
+        f"default-src 'none'; script-src {page().script_hash}; style-src {page().style_hash}; connect-src 'self'; "
         "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
@@ -115,7 +113,7 @@ def _handler(
                     HTTPStatus.FORBIDDEN, "text/plain", "this address is not served: open the URL as printed\n"
                 )
             elif self.path == "/":
-                self._answer(HTTPStatus.OK, "text/html", page())
+                self._answer(HTTPStatus.OK, "text/html", page().html)
             elif self.path == "/about":
                 self._answer(HTTPStatus.OK, "application/json", json_text(state.about(), indent=None))
             elif self.path == "/snapshot":

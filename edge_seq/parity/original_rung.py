@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.reference_float import run_float
+from edge_seq.backends.reference_float import float_features, run_float, sequences_of
 from edge_seq.backends.trace import Trace
 from edge_seq.frontends.imports import Imported
 from edge_seq.frontends.lower import original_outputs
@@ -54,7 +54,8 @@ def original_rung(name: str, imported: Imported, counts: NDArray[np.int16]) -> R
         values = run_float(model, counts[block]).values
         states = {f"layer{index}.hidden_state": array[block] for index, array in found.states.items()}
         if states:
-            of_states.append(compare(Trace(states), Trace(values), tolerance=FLOAT_TOLERANCE, first_window=start))
+            steps = sequences_of(model, float_features(model, counts[block])) if model.front else values
+            of_states.append(compare(Trace(states), Trace(steps), tolerance=FLOAT_TOLERANCE, first_window=start))
         outputs = original_outputs(imported.lowered, values["logits"][:, -1])
         of_outputs.append(
             compare(

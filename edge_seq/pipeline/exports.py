@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,17 @@ from edge_seq.data.recording import Windows
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.pipeline.export_folder import PORTABLE_WINDOW
 from edge_seq.support.files import write_atomically
+from firmware_export.emission.blob import BYTE_ORDERS, ByteOrder, emit_blob
 from firmware_export.emission.emit import MANIFEST, emit, runtime_files
 from firmware_export.emission.golden import make_golden
 from firmware_export.packages.common.registry import package_names, render_package
 
+if TYPE_CHECKING:  # needs pydantic, which an export does not
+    from edge_seq.data.source import DataSource
+
 GOLDEN_WINDOWS = 4
 PACKAGES = "packages"
+BLOBS = "blob"
 
 
 def render_onnx(
@@ -71,16 +78,18 @@ def render_exports(
     float_model: FloatModel,
     golden_counts: NDArray[np.int16],
     packages: Sequence[str] = (),
+    blobs: Sequence[ByteOrder] = (),
     *,
     portable: bool = False,
 ) -> dict[str, bytes]:
-    """Render all exports: the ONNX files of both models, the C files, and packages of these.
+    """Render all exports: the ONNX files of both models, the C files, packages of these, and blobs.
 
     Args:
         int_model: Integer model.
         float_model: Float model that it was made from.
         golden_counts: int16 [W, T, C], windows of the self-test.
         packages: Names of packages; see :func:`render_packages`.
+        blobs: Byte orders of blobs; see :func:`render_blobs`.
         portable: See :func:`render_onnx`.
 
     Returns:
@@ -91,7 +100,12 @@ def render_exports(
         ConfigError: there is no such package.
     """
     c_files = render_c(int_model, golden_counts)
-    return {**render_onnx(int_model, float_model, portable=portable), **c_files, **render_packages(packages, c_files)}
+    return {
+        **render_onnx(int_model, float_model, portable=portable),
+        **c_files,
+        **render_packages(packages, c_files),
+        **render_blobs(int_model, golden_counts, blobs),
+    }
 
 
 def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, bytes]:
@@ -109,6 +123,44 @@ def render_c(model: IntModel, golden_counts: NDArray[np.int16]) -> dict[str, byt
     """
     texts = {**emit(model, make_golden(model, golden_counts)), **runtime_files()}
     return {f"c/{name}": text.encode("utf-8") for name, text in texts.items()}
+
+
+def render_blobs(model: IntModel, golden_counts: NDArray[np.int16], orders: Sequence[ByteOrder]) -> dict[str, bytes]:
+    """Render the model as blobs, which a firmware loads while it runs.
+
+    Args:
+        model: Integer model.
+        golden_counts: int16 [W, T, C], windows of the self-test.
+        orders: Byte orders of the processors that load them.
+
+    Returns:
+        Content by path in the folder of exports, ``blob/<name>_<order>.blob``.
+
+    Raises:
+        ModelError: the model breaks an invariant.
+    """
+    if not orders:
+        return {}
+    golden = make_golden(model, golden_counts)
+    return {f"{BLOBS}/{model.name}_{order}.blob": emit_blob(model, golden, order) for order in dict.fromkeys(orders)}
+
+
+def blobs_in(folder: Path) -> tuple[ByteOrder, ...]:
+    """Byte orders of the blobs that a folder of exports has."""
+    return tuple(order for order in BYTE_ORDERS if any((folder / BLOBS).glob(f"*_{order}.blob")))
+
+
+def c_sha256(files: Mapping[str, bytes]) -> str:
+    """SHA-256 over the exported C, so that a result can say which C it is about.
+
+    Args:
+        files: Content of exported files by path; only those below ``c`` count.
+
+    >>> c_sha256({"c/car.c": b"int a;", "onnx/int_step.onnx": b""}) == c_sha256({"c/car.c": b"int a;"})
+    True
+    """
+    digests = [f"{path} {hashlib.sha256(files[path]).hexdigest()}\n" for path in sorted(files) if path.startswith("c/")]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def golden_side(has: Callable[[str], bool]) -> str:
@@ -137,6 +189,26 @@ def render_packages(names: Sequence[str], c_files: Mapping[str, bytes]) -> dict[
     return {
         f"{PACKAGES}/{name}/{path}": content for name in names for path, content in render_package(name, texts).items()
     }
+
+
+def render_page(model: IntModel, golden_counts: NDArray[np.int16], source: DataSource | None = None) -> str:
+    """Render a web page of one file that runs the model; see :func:`edge_seq.live.model_page.model_page`.
+
+    Args:
+        model: Integer model.
+        golden_counts: int16 [W, T, C], windows of the self-test.
+        source: Data source that says how files are written; None for the names and units of the model's channels alone.
+
+    Raises:
+        ModelError, ExportError: the model breaks an invariant, or its name cannot be exported.
+        ToolError: there is no compiler for WebAssembly; the message says what to install.
+    """
+    from edge_seq.live.model_page import model_page
+
+    package = render_packages(["wasm"], render_c(model, golden_counts))
+    (script,) = (content for path, content in package.items() if path.endswith("/index.js"))
+    (module,) = (content for path, content in package.items() if path.endswith(".wasm"))
+    return model_page(model, script=script.decode("utf-8"), wasm=module, source=source)
 
 
 def packages_in(folder: Path) -> tuple[str, ...]:

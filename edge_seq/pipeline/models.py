@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES, Dataset, Windows
+from edge_seq.data.stored import blocks
 from edge_seq.frontends.to_torch import state_dict_of, training_options
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import (
@@ -23,7 +24,7 @@ from edge_seq.ir.model import (
     weight_bytes,
 )
 from edge_seq.ir.range_proof import Bound, range_bounds
-from edge_seq.pipeline.advice import steps_of, training_accuracy
+from edge_seq.pipeline.advice import agreement_warning, steps_of, training_accuracy
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.leak import MeasuredLeak, try_to_measure_leak
 from edge_seq.pipeline.logits import float_logits, real_logits
@@ -77,6 +78,7 @@ def train_model(
     name: str,
     at_window_end: AtWindowEnd,
     start: FloatModel | None = None,
+    teacher: FloatModel | None = None,
     checkpoint_dir: Path | None = None,
     progress: Callable[[EpochRecord], None] | None = None,
 ) -> Trained:
@@ -88,6 +90,7 @@ def train_model(
         name: Name of the model, a C identifier in lower case.
         at_window_end: ``reset`` or ``carry``, see :class:`edge_seq.ir.model.Readout`.
         start: Float model whose weights and normalisation the training begins with; None draws first weights.
+        teacher: Float model from whose answers the network learns besides the labels; None for none.
         checkpoint_dir: Folder of the checkpoint from which an interrupted training resumes; None keeps none.
         progress: Called with the record of each epoch.
 
@@ -106,6 +109,11 @@ def train_model(
     if start is not None:
         _check_start(start, dataset, config)
         begin = Start(state_dict_of(start), start.number_format.normalisation)
+    answers = None
+    if teacher is not None:
+        _check_same_data(teacher, dataset, doing=f"learning from {teacher.name}")
+        parts = [float_logits(teacher, block) for block in blocks(data.train.counts)]
+        answers = np.concatenate(parts).astype(np.float32)
     result = train(
         data.train,
         data.validation,
@@ -113,6 +121,7 @@ def train_model(
         len(dataset.labels),
         config,
         start=begin,
+        teacher_logits=answers,
         checkpoint_dir=checkpoint_dir,
         progress=progress,
     )
@@ -131,23 +140,33 @@ def _check_start(start: FloatModel, dataset: Dataset, config: TrainingConfig) ->
         ConfigError: the configuration makes another network.
     """
     doing = f"training from {start.name}"
-    known, given = contract_to_dict(start.contract), contract_to_dict(dataset.contract)
-    changed = [key for key in known if key != "window_stride" and known[key] != given[key]]
-    if changed:
-        raise ContractError(
-            f"{doing}: the data have another sensor contract: {', '.join(changed)} differ; expected that of the model"
-        )
-    if start.labels != dataset.labels:
-        raise DataError(
-            f"{doing}: classes of the data are {list(dataset.labels)}, those of the model {list(start.labels)}; "
-            "expected the same in the same order"
-        )
+    _check_same_data(start, dataset, doing=doing)
     for key, value in training_options(start).items():
         if getattr(config, key) != value:
             raise ConfigError(
                 f"{doing}: training.{key} is {getattr(config, key)!r}, the model has {value!r}; leave it "
                 "as the model has it"
             )
+
+
+def _check_same_data(model: FloatModel, dataset: Dataset, *, doing: str) -> None:
+    """Check that a model was made for data like these.
+
+    Raises:
+        ContractError: the data are measured otherwise.
+        DataError: the classes differ.
+    """
+    known, given = contract_to_dict(model.contract), contract_to_dict(dataset.contract)
+    changed = [key for key in known if key != "window_stride" and known[key] != given[key]]
+    if changed:
+        raise ContractError(
+            f"{doing}: the data have another sensor contract: {', '.join(changed)} differ; expected that of the model"
+        )
+    if model.labels != dataset.labels:
+        raise DataError(
+            f"{doing}: classes of the data are {list(dataset.labels)}, those of the model {list(model.labels)}; "
+            "expected the same in the same order"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,6 +340,7 @@ class QuantizationSummary(Result):
         reliability: Calibration before and after the temperature.
         range_proof: Bounds of accumulators and intermediates.
         note: What the quantisation did to a decision stage; None where there was none.
+        warning: Says that the models disagree on too many windows, and what to do; None if they do not.
     """
 
     model_hash: str
@@ -338,6 +358,7 @@ class QuantizationSummary(Result):
     reliability: ReliabilityOnSide
     range_proof: tuple[Bound, ...]
     note: str | None = field(default=None, metadata=written(unless_none=True))
+    warning: str | None = field(default=None, metadata=written(unless_none=True))
 
 
 def summarise_quantization(
@@ -349,6 +370,7 @@ def summarise_quantization(
     side: str,
     split: SplitNote,
     temperature: Temperature,
+    least_agreement: float,
     note: str | None = None,
 ) -> QuantizationSummary:
     """Make the record of a quantisation: count saturation, measure the error of each gate, list the bounds.
@@ -361,6 +383,7 @@ def summarise_quantization(
         side: Side of the split that they are from.
         split: Kind of split.
         temperature: Temperature that is folded into the models.
+        least_agreement: Least share of windows on which both models must give the same label.
         note: Remark for the record.
     """
     quantized, calibration = made.model, made.calibration
@@ -382,6 +405,7 @@ def summarise_quantization(
         reliability=ReliabilityOnSide(side, reliability(windows.labels, temperature, made.logits)),
         range_proof=range_bounds(quantized),
         note=note,
+        warning=agreement_warning(made.cost.agreement_rate, least_agreement, side=side),
     )
 
 

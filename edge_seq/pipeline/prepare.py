@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,6 +223,10 @@ def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -
         ConfigError, DataError: the recordings cannot be split like that.
     """
     in_time = check_split_kind(data.split) == "time_blocks"
+    if data.split_window is not None:
+        length, stride = data.split_window
+        contract = dataclasses.replace(dataset.contract, window_length=length, window_stride=stride)
+        dataset = dataclasses.replace(dataset, contract=contract)
     if data.folds:
         by_fold = split_by_time_fold if in_time else split_by_fold
         return by_fold(

@@ -18,7 +18,7 @@ from edge_seq.scores import words
 from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.metrics import MainScores, evaluate_predictions
 from edge_seq.support.display import ShownAsTables, Table
-from edge_seq.support.errors import ConfigError, DataError
+from edge_seq.support.errors import ConfigError
 from edge_seq.support.results import Result, written
 
 Disturb = Callable[[Recording, SensorContract, float, np.random.Generator], Recording]
@@ -97,12 +97,24 @@ class SweepScores(Result):
         quantity: name and unit of the values, for the axis of a plot.
         nominal: value that changes nothing.
         points: scores at each value.
+        skipped: values at which no recording is as long as a window, so that there is nothing to score.
     """
 
     name: str
     quantity: str
     nominal: float
     points: tuple[SweepPoint, ...]
+    skipped: tuple[float, ...] = ()
+
+    def note(self) -> str | None:
+        """What was skipped and why, in one sentence; None if nothing was."""
+        if not self.skipped:
+            return None
+        values = ", ".join(f"{value:g}" for value in self.skipped)
+        return (
+            f"{self.quantity}: {values} skipped, because no recording is as long as a window there; longer recordings "
+            "are needed"
+        )
 
     def table(self, side: str) -> Table:
         """Table of accuracy and macro-F1 of the shown model, with one row for each value."""
@@ -162,13 +174,13 @@ def disturbed_windows(
     *,
     minimum_share: float,
     seed: int,
-) -> Windows:
+) -> Windows | None:
     """Disturb recordings and cut them into windows.
 
     A recording gets the same random axis and the same noise at every value of a sweep, so that values can be compared.
 
-    Raises:
-        DataError: no disturbed recording is as long as a window.
+    Returns:
+        the windows; None if no disturbed recording is as long as a window.
     """
     disturbed = []
     for index, recording in enumerate(recordings):
@@ -176,11 +188,7 @@ def disturbed_windows(
         disturbed.append(sweep.disturb(recording, contract, float(value), stream))
     long_enough = [recording for recording in disturbed if len(recording.labels) >= contract.window_length]
     if not long_enough:
-        others = " ".join(f"--sweep {name}" for name in SWEEP_NAMES if name != sweep.name)
-        raise DataError(
-            f"robustness: at {sweep.quantity} {value:g} no recording is as long as a window of "
-            f"{contract.window_length} samples; leave this sweep out: {others}"
-        )
+        return None
     length, stride = contract.window_length, contract.window_stride
     return make_windows(long_enough, length=length, stride=stride, minimum_share=minimum_share)
 

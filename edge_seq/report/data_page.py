@@ -372,8 +372,8 @@ def _granted(found: DataCheck) -> Html:
 def _how(found: DataCheck, look: DataLook) -> Html:
     text = (
         f"Map, distances and doubtful labels are of {look.drawn:,} of {look.total:,} windows, drawn as evenly as "
-        f"possible from each class of each group (seed {look.seed}). Windows were cut before resampling and "
-        "preprocessing. Doubts follow confident learning (Northcutt et al. 2021) on extremely randomised trees, "
+        f"possible from each class of each group (seed {look.seed}). Windows were cut at the rate of the data source, "
+        "before preprocessing. Doubts follow confident learning (Northcutt et al. 2021) on extremely randomised trees, "
         "cross-validated by group."
     )
     reading = [tag("h3", "While reading"), bullets(found.found.reading)] if found.found.reading else []

@@ -1,4 +1,4 @@
-"""Contents of a report, gathered from the files of a run or a comparison. Only counts are computed again."""
+"""Contents of a report, gathered from the files of a run, a comparison or a search. Only counts are computed again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.timelines import RecordingTimeline
 from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
 from edge_seq.support.results import Result
+from edge_seq.tuning.result import SearchResult
 from firmware_export.measuring.report import MeasureReport
 
 
@@ -36,8 +37,28 @@ class SideFigures(Result):
 
 
 @dataclass(frozen=True)
-class RunFigures(Result):
-    """Contents of the report of a run. Results are those that the commands wrote; None if the step was not run.
+class RunTables(Result):
+    """Results that the commands wrote to a run; None if the step was not run.
+
+    Attributes:
+        imported: record of the import, if the run's model is of another framework; None if it was trained here.
+        training, quantization, metrics, decision, stream, robustness, verify, measure: results of these steps.
+    """
+
+    imported: ImportSummary | None
+    training: TrainingSummary | None
+    quantization: QuantizationSummary | None
+    metrics: Evaluation | None
+    decision: Decision | None
+    stream: StreamEvaluation | None
+    robustness: Robustness | None
+    verify: Ladder | None
+    measure: MeasureReport | None
+
+
+@dataclass(frozen=True)
+class RunFigures(RunTables):
+    """Contents of the report of a run, beside the results of its steps.
 
     Attributes:
         name: name of the run folder.
@@ -45,8 +66,6 @@ class RunFigures(Result):
         model: description of the integer model, or of the float model if there is no other.
         config: complete configuration.
         sides: windows of each side of the split.
-        imported: record of the import, if the run's model is of another framework; None if it was trained here.
-        training, quantization, metrics, decision, stream, robustness, verify, measure: results of these steps.
         timelines: the worst, the median and the best recording of the test part.
         hashes: hashes of data and models, by name.
         versions: versions of the packages that trained the model, and of edge_seq that made the report.
@@ -62,15 +81,6 @@ class RunFigures(Result):
     model: ModelDescription
     config: RunConfig
     sides: tuple[SideFigures, ...]
-    imported: ImportSummary | None
-    training: TrainingSummary | None
-    quantization: QuantizationSummary | None
-    metrics: Evaluation | None
-    decision: Decision | None
-    stream: StreamEvaluation | None
-    robustness: Robustness | None
-    verify: Ladder | None
-    measure: MeasureReport | None
     timelines: tuple[RecordingTimeline, ...]
     hashes: dict[str, str]
     versions: dict[str, str]
@@ -92,3 +102,16 @@ class ComparisonFigures(Result):
 
     name: str
     table: Comparison
+
+
+@dataclass(frozen=True)
+class SearchFigures(Result):
+    """Contents of the report of a search.
+
+    Attributes:
+        name: name of the folder.
+        table: content of search.json.
+    """
+
+    name: str
+    table: SearchResult

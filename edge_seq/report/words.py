@@ -29,6 +29,11 @@ def limits_of(run: RunFigures) -> list[str]:
             f"Its training began with the model of {run.config.start_from}: recordings that this was trained on may be "
             "among those of the test part."
         )
+    if run.config.teacher is not None:
+        lines.append(
+            f"It learnt from the answers of the model of {run.config.teacher} too: recordings that this was trained on "
+            "may be among those of the test part."
+        )
     if run.imported is not None:
         lines.append(
             f"Imported from {run.imported.file} ({run.imported.format}): the recordings that it was trained on are not "
@@ -72,9 +77,11 @@ def _limits_of_metrics(metrics: Evaluation) -> list[str]:
 
 
 def _limits_of_robustness(robustness: Robustness) -> list[str]:
-    """Name the least value of each disturbance that costs 5 points of accuracy."""
+    """Name the least value of each disturbance that costs 5 points of accuracy, and what was not scored."""
     lines = []
     for sweep in robustness.sweeps:
+        if (note := sweep.note()) is not None:
+            lines.append(f"{note}.")
         score = {one.value: one.shown.accuracy.value for one in sweep.points}
         nominal = score[sweep.nominal]
         bad = [value for value in score if score[value] < nominal - 0.05]

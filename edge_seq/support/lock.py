@@ -23,7 +23,7 @@ def holding(folder: Path, *, what: str) -> Iterator[None]:
         what: name of the folder's content, for the message, such as ``run car``.
 
     Raises:
-        ConfigError: another process writes to the folder.
+        ConfigError: another process writes to the folder, or its lock cannot be held.
     """
     from filelock import FileLock, Timeout
 
@@ -34,6 +34,12 @@ def holding(folder: Path, *, what: str) -> Iterator[None]:
     except Timeout as error:
         raise ConfigError(
             f"{what}: another process writes to it; wait until that ends, or give another folder"
+        ) from error
+    except (OSError, NotImplementedError) as error:  # a folder or a link in its place, no rights, no locks here
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{what}: cannot hold its lock, {folder / LOCK}: {reason}. It is a file that edge-seq makes; remove what "
+            "is there in its place, correct the rights of the folder, or give another folder"
         ) from error
     try:
         yield

@@ -26,6 +26,8 @@ from edge_seq.training.record import EpochRecord, TrainingProgress
 from edge_seq.training.stored import StoredFeatures, StoredLabels
 
 _PREDICTION_BATCH = 1024
+# Share of the teacher's answers in the loss, and the temperature of both softmaxes in it.
+TEACHER_SHARE, TEACHER_TEMPERATURE = 0.5, 2.0
 _ONE_CYCLE_WARM_UP = 0.3  # share of all steps
 _ONE_CYCLE_START, _ONE_CYCLE_END = 1 / 25, 1e-4  # share of the peak learning rate
 
@@ -41,11 +43,13 @@ class LabelledFeatures:
         x: float32 [B, T, C], in memory or on disk (:class:`edge_seq.training.stored.StoredFeatures`).
         labels: int64 [B].
         sample_labels: int64 [B, T], UNLABELLED for a sample without a label; only needed for a loss after each sample.
+        teacher_logits: float32 [B, K], a teacher's answers at the end of each window; None without a teacher.
     """
 
     x: Tensor | StoredFeatures
     labels: Tensor
     sample_labels: Tensor | StoredLabels | None = None
+    teacher_logits: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,8 @@ def fit(
 
     Raises:
         ConfigError: validation windows are needed but missing; ``label_every = "sample"`` with a network that gives no
-            logits after each sample, or with windows that have no labels of samples; the checkpoint is of another
-            training; the loss is not finite.
+            logits after each sample, with windows that have no labels of samples, or with a teacher; the checkpoint is
+            of another training; the loss is not finite.
         ModelError: the checkpoint is damaged.
     """
     if validation is None and config.keep != "last":
@@ -110,6 +114,11 @@ def fit(
         raise ConfigError(
             "training: label_every is 'sample', but the training windows hold no label for each sample; cut them with "
             "make_windows, or set label_every to 'window'"
+        )
+    if train.teacher_logits is not None and config.label_every == "sample":
+        raise ConfigError(
+            "training: label_every is 'sample', but a teacher answers at the end of each window; set label_every to "
+            "'window', or leave the teacher out"
         )
     with _threads(config.num_threads), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -131,7 +140,7 @@ def fit(
                     ) from error
         weights = class_weights(targets, num_classes) if config.class_weights == "balanced" else None
         while len(run.history) < config.epochs and not _is_stalled(run, config):
-            record = _epoch(run, train.x, targets, validation, weights, num_classes, config, augmenter)
+            record = _epoch(run, train, targets, validation, weights, num_classes, config, augmenter)
             if checkpoint_path is not None:
                 save_checkpoint(checkpoint_path, _snapshot(run), config=config, fingerprint=fingerprint)
             if progress is not None:
@@ -158,6 +167,20 @@ def class_weights(labels: Tensor | StoredLabels, num_classes: int) -> Tensor:
     count = torch.stack(counts).sum(dim=0).float()
     present = count > 0
     return torch.where(present, count.sum() / (present.sum() * count.clamp(min=1)), torch.zeros(()))
+
+
+def distillation_loss(logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """Divergence of a network's softened answers from a teacher's, times the square of the temperature, so that its
+    gradient is as large as that of the labels (Hinton, Vinyals and Dean 2015, "Distilling the knowledge in a neural
+    network").
+
+    Args:
+        logits, teacher_logits: float32 [B, K].
+    """
+    softened = F.log_softmax(logits / TEACHER_TEMPERATURE, dim=1)
+    target = F.log_softmax(teacher_logits / TEACHER_TEMPERATURE, dim=1)
+    divergence = F.kl_div(softened, target, reduction="batchmean", log_target=True)
+    return TEACHER_TEMPERATURE**2 * divergence
 
 
 def learning_rate_at(step: int, total_steps: int, config: TrainingConfig) -> float:
@@ -212,7 +235,7 @@ def _start(module: nn.Module, config: TrainingConfig) -> _Run:
 
 def _epoch(
     run: _Run,
-    train_x: Tensor | StoredFeatures,
+    train: LabelledFeatures,
     targets: Tensor | StoredLabels,
     validation: LabelledFeatures | None,
     weights: Tensor | None,
@@ -229,17 +252,18 @@ def _epoch(
     epoch = len(run.history) + 1
     generator = _seed_epoch(config.seed, epoch)
     run.module.train()
-    order = torch.split(torch.randperm(len(train_x), generator=generator), config.batch_size)
+    order = torch.split(torch.randperm(len(train.x), generator=generator), config.batch_size)
     total_loss, rate = 0.0, 0.0
     for index, batch in enumerate(order):
         step = (epoch - 1) * len(order) + index
         rate = learning_rate_at(step, config.epochs * len(order), config)
-        x = train_x[batch]
+        x = train.x[batch]
         if augmenter is not None:
             x = augment(x, augmenter, generator)
-        total_loss += _optimise(run, x, targets[batch], rate, weights, config) * len(batch)
+        soft = None if train.teacher_logits is None else train.teacher_logits[batch]
+        total_loss += _optimise(run, x, targets[batch], soft, rate, weights, config) * len(batch)
         _average(run, step, config.weight_average_decay)
-    train_loss = total_loss / len(train_x)
+    train_loss = total_loss / len(train.x)
     if not math.isfinite(train_loss):
         raise ConfigError(
             f"training: the loss became {train_loss} in epoch {epoch} at learning_rate {config.learning_rate}; lower "
@@ -256,9 +280,19 @@ def _epoch(
 
 
 def _optimise(
-    run: _Run, x: Tensor, targets: Tensor, rate: float, weights: Tensor | None, config: TrainingConfig
+    run: _Run,
+    x: Tensor,
+    targets: Tensor,
+    soft: Tensor | None,
+    rate: float,
+    weights: Tensor | None,
+    config: TrainingConfig,
 ) -> float:
-    """Do one step of the optimiser on targets int64 [B] or [B, T]. Returns the loss before the step."""
+    """Do one step of the optimiser on targets int64 [B] or [B, T]. Returns the loss before the step.
+
+    Args:
+        soft: float32 [B, K], a teacher's logits; None without a teacher.
+    """
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     if targets.ndim == 2 and isinstance(run.module, SequenceClassifier):
@@ -268,6 +302,8 @@ def _optimise(
     loss = F.cross_entropy(
         logits, targets.flatten(), weights, ignore_index=UNLABELLED, label_smoothing=config.label_smoothing
     )
+    if soft is not None:
+        loss = (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * distillation_loss(logits, soft)
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.module.parameters(), config.gradient_clip_norm)

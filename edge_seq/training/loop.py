@@ -9,7 +9,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +85,7 @@ def train(
     *,
     build: Callable[[], nn.Module] | None = None,
     start: Start | None = None,
+    teacher_logits: NDArray[np.float32] | None = None,
     checkpoint_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> TrainingResult:
@@ -101,6 +102,8 @@ def train(
         build: makes another network, from features float32 [B, T, C] to logits [B, K]; called after torch is seeded.
         start: network to begin with, of the shape that ``config`` says; its normalisation is kept. None draws first
             weights, and computes the normalisation.
+        teacher_logits: float32 [B, K], answers of another model for the windows of ``train``, from which the network
+            learns besides the labels; None for none.
         checkpoint_dir: folder in which ``checkpoint.safetensors`` is written after each epoch, and from which the
             training resumes; None writes none.
         progress: called with the record of each epoch.
@@ -125,7 +128,10 @@ def train(
     augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
     fitted = fit(
         build,
-        _labelled(train, contract, normalisation),
+        replace(
+            _labelled(train, contract, normalisation),
+            teacher_logits=None if teacher_logits is None else torch.from_numpy(teacher_logits),
+        ),
         None if validation is None else _labelled(validation, contract, normalisation),
         num_classes=num_classes,
         config=config,
@@ -133,7 +139,7 @@ def train(
         checkpoint_path=None if checkpoint_dir is None else checkpoint_dir / CHECKPOINT_NAME,
         fingerprint=""
         if checkpoint_dir is None
-        else _fingerprint(build, start, train, validation, contract, num_classes, config),
+        else _fingerprint(build, start, teacher_logits, train, validation, contract, num_classes, config),
         progress=progress,
     )
     return TrainingResult(
@@ -285,6 +291,7 @@ def _labelled(windows: Windows, contract: SensorContract, normalisation: Normali
 def _fingerprint(
     build: Callable[[], nn.Module],
     start: Start | None,
+    teacher_logits: NDArray[np.float32] | None,
     train: Windows,
     validation: Windows | None,
     contract: SensorContract,
@@ -299,6 +306,8 @@ def _fingerprint(
         digest.update(repr(start.normalisation).encode())
         for name, weights in sorted(start.state_dict.items()):
             digest.update(name.encode() + weights.tobytes())
+    if teacher_logits is not None:
+        digest.update(teacher_logits.tobytes())
     for windows in (train, validation):
         if windows is not None:
             for block in blocks(windows.counts):

@@ -216,11 +216,12 @@ def cross_validate(
                 f"cross-validation: split is {one.data.split!r}; folds are by group or by blocks of time, so leave "
                 "data.split out or set it to time_blocks"
             )
-        if one.start_from is not None:
-            raise ConfigError(
-                f"cross-validation: start_from is {one.start_from!r}, a model that has learnt from recordings of every "
-                "fold, so that the scores would be too good; leave it out"
-            )
+        for key, other in (("start_from", one.start_from), ("teacher", one.teacher)):
+            if other is not None:
+                raise ConfigError(
+                    f"cross-validation: {key} is {other!r}, a model that has learnt from recordings of every fold, so "
+                    "that the scores would be too good; leave it out"
+                )
     if forest and sklearn_version() is None:
         raise ToolError(
             "cross-validate --forest needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"

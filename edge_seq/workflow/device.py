@@ -22,6 +22,7 @@ from edge_seq.support.errors import DeviceError
 from edge_seq.support.results import Result, to_plain, written
 from edge_seq.workflow.export import emitted_c
 from edge_seq.workflow.folder import RunFolder, load_run_int
+from firmware_export.emission.blob import read_blob
 from firmware_export.running.board import BoardKind, Clock, RunningBoard, build_board, start_board
 
 RECORDING_BYTES = 1 << 16
@@ -168,6 +169,57 @@ def self_test(port: str, *, baud: int = DEFAULT_BAUD, timeout_s: float = 1.0) ->
         return DeviceSelfTest(port, device.info.board, result.passed, result)
 
 
+@dataclass(frozen=True)
+class LoadedModel(Result):
+    """Result of loading a model to a device.
+
+    Attributes:
+        port: serial port.
+        board: name that the device gives itself.
+        model_hash: hash of the model that runs from the next start on.
+        blob_bytes: size of the blob.
+        sent_bytes: bytes of it that were sent; fewer if an earlier load was interrupted.
+    """
+
+    port: str
+    board: str
+    model_hash: str
+    blob_bytes: int
+    sent_bytes: int
+
+
+def load_model(
+    path: Path,
+    port: str,
+    *,
+    any_contract: bool = False,
+    baud: int = DEFAULT_BAUD,
+    timeout_s: float = 1.0,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> LoadedModel:
+    """Send a model to the flash of a device. The device runs it from its next start on.
+
+    Args:
+        path: Blob from ``edge-seq export --blob``.
+        port: Serial port or URL of pyserial.
+        any_contract: Load it also if its sample rate, channels or labels are not those of the firmware.
+        baud: Baud rate of the port.
+        timeout_s: Longest wait for an answer in seconds.
+        progress: Called with the number of bytes that the device has, and of all bytes.
+
+    Raises:
+        ModelError: the file is not a blob.
+        DeviceError: the device does not answer, takes no models, or refuses this one; then it keeps its own.
+        PortLostError: there is no such port.
+    """
+    blob = read_blob(path)
+    with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
+        done = device.load_model(
+            blob.content, any_contract=any_contract, progress=lambda sent: progress(sent, len(blob.content))
+        )
+        return LoadedModel(port, device.info.board, blob.model_hash, done.blob_bytes, done.sent_bytes)
+
+
 def recording_of(run: RunFolder) -> NDArray[np.int16]:
     """Join held-out windows to a recording int16 [n, C], as many as fit in RECORDING_BYTES."""
     side = next(side for side in ("test", "validation", *SIDES) if run.windows(side).is_file())
@@ -184,6 +236,7 @@ def emulate(
     rate_hz: float | None = None,
     clock: Clock | None = None,
     link: Path | None = None,
+    flash: Path | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Iterator[RunningBoard]:
     """Build the firmware of an exported run and start it on an emulated board.
@@ -196,6 +249,7 @@ def emulate(
         rate_hz: Sample rate of the sensor in Hz; None takes the rate of the contract.
         clock: Clock of the emulated Cortex-M4; None takes ``instructions`` up to 200 Hz and ``host`` above.
         link: Path at which a symbolic link to the port is made; None makes none.
+        flash: File that stands for the flash of a ``posix`` board, in which it keeps models; None for none.
         progress: Called with the current step.
 
     Raises:
@@ -210,5 +264,5 @@ def emulate(
         with emitted_c(run, model, doing=f"emulating {run.path.name}") as sources:
             firmware = build_board(sources, Path(folder), kind, recording=recording_of(run), rate_hz=rate, clock=clock)
         progress("starting the board")
-        with start_board(firmware, link=link) as board:
+        with start_board(firmware, link=link, flash=flash) as board:
             yield board

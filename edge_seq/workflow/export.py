@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,35 +23,112 @@ from edge_seq.parity.export_rungs import require_unchanged
 from edge_seq.pipeline import exports
 from edge_seq.pipeline.export_folder import PORTABLE_WINDOW, ExportFolder
 from edge_seq.support.errors import ConfigError, ModelError, ParityError, ToolError
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, writes_to_run
+from edge_seq.support.files import check_can_write, stays_in_folder, write_atomically
+from edge_seq.support.json_tables import load_json, reading, save_json
+from edge_seq.support.results import Result
+from edge_seq.workflow.folder import (
+    RunFolder,
+    data_file_for,
+    load_run_float,
+    load_run_int,
+    writes_to_run,
+    writing,
+)
+from firmware_export.emission.blob import ByteOrder, choose_byte_order
 from firmware_export.packages.common.registry import check_packages
 from firmware_export.toolchain.host import read_manifest
 
+RECORD = "written.json"  # of the folder of exports: size and SHA-256 of each file that an export wrote
+
+
+@dataclass(frozen=True)
+class ExportedRun(Result):
+    """What an export wrote to a run, and what became of files of an earlier one that it no longer has.
+
+    Attributes:
+        files: bytes of each file by its path in the run folder.
+        removed: files of an earlier export that were removed, for example of a model with another name.
+        left: files of an earlier export that somebody changed since; they were left where they are.
+    """
+
+    files: dict[str, int]
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
 
 @writes_to_run
-def export_run(run: RunFolder, packages: Sequence[str] = (), *, portable: bool = False) -> dict[str, int]:
-    """Write all exports of a run. Packages and files that it already has are written again, so they are never stale.
+def export_run(
+    run: RunFolder, packages: Sequence[str] = (), blobs: Sequence[str] = (), *, portable: bool = False
+) -> ExportedRun:
+    """Write all exports of a run. What it already has is written again, so that nothing is stale.
+
+    Files of an earlier export that this one does not write, such as those of a model with another name, are removed,
+    unless somebody changed them.
 
     Args:
         run: Folder of a quantized run.
         packages: Names of packages to add, for example ``arduino``.
+        blobs: Byte orders of blobs to add, ``little`` or ``big``.
         portable: True adds the window graph for runtimes without ``Scan``.
 
-    Returns:
-        Bytes of each file by its path in the run folder.
-
     Raises:
-        ConfigError, ModelError, ExportError: a step failed; then nothing is written.
+        ConfigError, ModelError, ExportError, DataError: a step failed; then nothing is written.
     """
     folder = run.exports.path
     chosen = check_packages([*exports.packages_in(folder), *packages])
-    written = exports.write_exports(render_run(run, load_run_int(run), chosen, portable=portable), folder)
+    orders = (*exports.blobs_in(folder), *map(choose_byte_order, blobs))
+    rendered = render_run(run, load_run_int(run), chosen, orders, portable=portable)
+    record = folder / RECORD
+    before = load_json(record) if record.is_file() else {}
+    written = exports.write_exports(rendered, folder)
+    removed, left = _remove_stale(folder, before, rendered)
+    save_json(record, {name: _signature(content) for name, content in rendered.items()})
     place = folder.relative_to(run.path).as_posix()
-    return {f"{place}/{name}": size for name, size in written.items()}
+    return ExportedRun(
+        {f"{place}/{name}": size for name, size in written.items()},
+        tuple(f"{place}/{name}" for name in removed),
+        tuple(f"{place}/{name}" for name in left),
+    )
+
+
+def _signature(content: bytes) -> dict[str, int | str]:
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _remove_stale(
+    folder: Path, before: Mapping[str, Any], rendered: Mapping[str, bytes]
+) -> tuple[list[str], list[str]]:
+    """Remove files of an earlier export that are not among the rendered ones, and folders that become empty.
+
+    Returns:
+        Paths of the files that were removed, and of those that were left because they changed since.
+    """
+    removed, left = [], []
+    for name, signature in sorted(before.items()):
+        path = folder / name
+        if name in rendered or not stays_in_folder(name) or path.is_symlink() or not path.is_file():
+            continue
+        with reading(RECORD):
+            same = path.stat().st_size == signature["bytes"] and _signature(path.read_bytes()) == signature
+        if not same:
+            left.append(name)
+            continue
+        path.unlink()
+        removed.append(name)
+        for above in path.relative_to(folder).parents:
+            if above == Path() or any((folder / above).iterdir()):
+                break
+            (folder / above).rmdir()
+    return removed, left
 
 
 def render_run(
-    run: RunFolder, model: IntModel, packages: Sequence[str] | None = None, *, portable: bool = False
+    run: RunFolder,
+    model: IntModel,
+    packages: Sequence[str] | None = None,
+    blobs: Sequence[ByteOrder] | None = None,
+    *,
+    portable: bool = False,
 ) -> dict[str, bytes]:
     """Render all exports of a run: content by path in its folder of exports.
 
@@ -56,11 +136,38 @@ def render_run(
         run: Folder of the run.
         model: Its integer model.
         packages: Names of packages; None for those that the run has.
+        blobs: Byte orders of blobs; None for those that the run has.
         portable: True adds the portable window graph; False renders it if the run has it.
     """
     chosen = exports.packages_in(run.exports.path) if packages is None else packages
+    orders = exports.blobs_in(run.exports.path) if blobs is None else blobs
     portable = portable or (run.exports.path / PORTABLE_WINDOW).is_file()
-    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen, portable=portable)
+    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen, orders, portable=portable)
+
+
+def write_page(run: RunFolder, out: Path | None = None) -> Path:
+    """Write a web page of one file that runs the integer model of a run.
+
+    Args:
+        run: Folder of a quantized run.
+        out: HTML file to write; None takes reports/page.html of the run.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ConfigError, ModelError, ExportError: the run has no integer model, or the page cannot be written.
+        ToolError: there is no compiler for WebAssembly; the message says what to install.
+    """
+    if out is not None and out.is_dir():
+        raise ConfigError(f"page: cannot write to {out}, which is a folder; give the name of a page, {out}/demo.html")
+    place = run.reports / "page.html" if out is None else out
+    check_can_write(place.parent)
+    with writing(run) if out is None else nullcontext():
+        said = data_file_for(run.path, None)
+        source = None if said is None else said.source
+        write_atomically(place, exports.render_page(load_run_int(run), golden_counts_of(run), source))
+    return place
 
 
 @contextmanager

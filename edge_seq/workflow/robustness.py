@@ -16,6 +16,7 @@ from edge_seq.pipeline.robustness import (
 )
 from edge_seq.report.sweeps import draw
 from edge_seq.support.drawing import require_matplotlib
+from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import save_json
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -70,10 +71,14 @@ def run_robustness(
     recordings, minimum_share = loaded.recordings, loaded.minimum_share
     sweeps, done = [], 0
     for sweep in chosen:
-        points = []
+        points, skipped = [], []
         for value in sweep.values:
             progress(done, total, f"{sweep.quantity} {value:g}")
+            done += 1
             windows = disturbed_windows(recordings, contract, sweep, value, minimum_share=minimum_share, seed=seed)
+            if windows is None:
+                skipped.append(float(value))
+                continue
             points.append(
                 SweepPoint(
                     value=float(value),
@@ -82,8 +87,12 @@ def run_robustness(
                     int_model=None if quantized is None else score_model(quantized, windows, seed=seed),
                 )
             )
-            done += 1
-        sweeps.append(SweepScores(sweep.name, sweep.quantity, float(sweep.nominal), tuple(points)))
+        if sweep.nominal in skipped:
+            raise DataError(
+                f"robustness: no recording of the {side} side is as long as a window of {contract.window_length} "
+                "samples; give another --side"
+            )
+        sweeps.append(SweepScores(sweep.name, sweep.quantity, float(sweep.nominal), tuple(points), tuple(skipped)))
     results = Robustness(
         side=side,
         note=note_of_run(run),

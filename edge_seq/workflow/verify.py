@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from edge_seq.data.window_file import load_windows
 from edge_seq.device.client import Device
@@ -10,6 +12,7 @@ from edge_seq.parity.device_rungs import DEFAULT_STEPS
 from edge_seq.parity.inputs import EXTREME_WINDOWS, MAX_WINDOWS, choose_inputs
 from edge_seq.parity.ladder import Ladder, write_junit
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
+from edge_seq.pipeline.exports import c_sha256
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.json_tables import save_json
 from edge_seq.workflow.export import render_run
@@ -22,6 +25,7 @@ from edge_seq.workflow.folder import (
     writes_to_run,
 )
 from edge_seq.workflow.importing.record import load_imported
+from edge_seq.workflow.release.sign import signature_rung
 from firmware_export.toolchain.target import Target
 
 Progress = Callable[[int, int, str], None]
@@ -37,6 +41,7 @@ def verify_run(
     targets: Sequence[Target] = (),
     device: Device | None = None,
     device_steps: int = DEFAULT_STEPS,
+    public_key: Path | None = None,
     progress: Progress = lambda *_: None,
 ) -> Ladder:
     """Compare the neighbours on the parity ladder; write reports/verify.json and reports/verify.xml.
@@ -49,6 +54,7 @@ def verify_run(
         targets: Emulated targets, from :func:`firmware_export.toolchain.target.choose_targets`.
         device: A board; None for no board. With a board of another model or contract, the ladder has one failed rung.
         device_steps: Least number of time steps on the board, if the windows have that many.
+        public_key: Key of the signature of the exports; None checks no signature.
         progress: Called with rungs done, rungs in all, and the next rung's name.
 
     Raises:
@@ -64,12 +70,13 @@ def verify_run(
     config = load_run_config(run)
     limits = config.quantization
     imported = load_imported(run, float_model)
+    rendered = render_run(run, int_model)
     ladder = verify_models(
         int_model,
         choose_inputs(
             load_windows(run.windows(side)), int_model, max_windows=max_windows, extreme_windows=extreme_windows
         ),
-        render_run(run, int_model),
+        rendered,
         exports=run.exports,
         float_side=FloatSide(
             float_model,
@@ -83,6 +90,9 @@ def verify_run(
         device_steps=device_steps,
         progress=progress,
     )
+    ladder = replace(ladder, c_sha256=c_sha256(rendered))
+    if public_key is not None:
+        ladder = replace(ladder, rungs=(signature_rung(run, public_key), *ladder.rungs))
     save_json(run.reports / "verify.json", ladder)
     write_junit(ladder, run.reports / "verify.xml")
     return ladder

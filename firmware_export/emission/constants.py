@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge_seq.ir.model import IntModel
 from firmware_export.emission.layout import BLOCK_BYTES, PackedModel, PackedRows
 
-_ELEMENTS = {"ES_INT8": 1, "ES_INT16": 2, "ES_INT32": 4, "ES_BLOCK": BLOCK_BYTES}  # their numbers in edge_seq.h
+ELEMENT_BYTES = {"ES_INT8": 1, "ES_INT16": 2, "ES_INT32": 4, "ES_BLOCK": BLOCK_BYTES}  # their numbers in edge_seq.h
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ConstantArray:
     @property
     def count(self) -> int:
         """Number of elements."""
-        return len(self.content) // _ELEMENTS[self.element]
+        return len(self.content) // ELEMENT_BYTES[self.element]
 
 
 def _of_numbers(name: str, bits: int, values: Iterable[int] | NDArray[Any]) -> ConstantArray:
@@ -80,9 +80,15 @@ def sizes_crc(model_numbers: Sequence[int], arrays: Sequence[ConstantArray]) -> 
     return zlib.crc32(_words([*model_numbers, len(arrays)]))
 
 
-def list_crc(arrays: Sequence[ConstantArray]) -> int:
-    """CRC-32 of each array's count and type."""
-    return zlib.crc32(b"".join(struct.pack("<IH", array.count, _ELEMENTS[array.element]) for array in arrays))
+def label_bytes(labels: Iterable[str]) -> list[int]:
+    """Bytes of each label in UTF-8, with the zero at its end."""
+    return [len(label.encode("utf-8")) + 1 for label in labels]
+
+
+def list_crc(labels: Iterable[str], arrays: Sequence[ConstantArray]) -> int:
+    """CRC-32 of the bytes of each label, then of each array's count and type."""
+    listed = [struct.pack("<IH", array.count, ELEMENT_BYTES[array.element]) for array in arrays]
+    return zlib.crc32(b"".join([_words(label_bytes(labels)), *listed]))
 
 
 def constants_crc(

@@ -19,7 +19,7 @@ from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
-from firmware_export.emission.constants import constant_arrays, constants_crc, list_crc, sizes_crc
+from firmware_export.emission.constants import constant_arrays, constants_crc, label_bytes, list_crc, sizes_crc
 from firmware_export.emission.golden import GoldenVectors
 from firmware_export.emission.layout import (
     PackedModel,
@@ -286,26 +286,42 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
     }
 
 
-def _constants_text(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) -> str:
+def constants_checksums(model: IntModel, packed: PackedModel, digest: str) -> tuple[int, int, int]:
+    """CRC-32 of the sizes, of the list of tables, and of all other constants, as ``es_check_constants`` computes them.
+
+    Args:
+        model: verified integer model.
+        packed: its rows, from :func:`firmware_export.emission.layout.pack_model`.
+        digest: its hash.
+    """
+    sizes, arrays = _sizes(model), constant_arrays(model, packed)
+    layers = [list(_layer_numbers(model, sizes, index).values()) for index in range(len(model.layers))]
+    layers += [list(_dense_numbers(model, index).values()) for index in range(len(model.dense))]
+    layers += [[*front_numbers(model, index).values(), *front_pad(model, index)] for index in range(len(model.front))]
+    numbers = [*_model_numbers(model, sizes).values(), *_chain_numbers(model, sizes).values()]
+    return sizes_crc(numbers, arrays), list_crc(model.labels, arrays), constants_crc(model, layers, digest, arrays)
+
+
+def _constants_text(model: IntModel, packed: PackedModel, digest: str) -> str:
     """The list of the large tables, and the checksums of all constants."""
     name, arrays = model.name, constant_arrays(model, packed)
     elements = [
         {"values": array.name, "count": ctext.unsigned(array.count), "element": array.element} for array in arrays
     ]
-    layers = [list(_layer_numbers(model, sizes, index).values()) for index in range(len(model.layers))]
-    layers += [list(_dense_numbers(model, index).values()) for index in range(len(model.dense))]
-    layers += [[*front_numbers(model, index).values(), *front_pad(model, index)] for index in range(len(model.front))]
-    numbers = [*_model_numbers(model, sizes).values(), *_chain_numbers(model, sizes).values()]
+    crcs = constants_checksums(model, packed, digest)
     fields = {
         "model": f"&{name}_model",
         "arrays": f"{name}_arrays",
-        "sizes_crc": ctext.integer(sizes_crc(numbers, arrays), "uint32_t"),
-        "list_crc": ctext.integer(list_crc(arrays), "uint32_t"),
-        "crc": ctext.integer(constants_crc(model, layers, digest, arrays), "uint32_t"),
+        "label_bytes": f"{name}_label_bytes",
+        **{
+            f"{part}crc": ctext.integer(crc, "uint32_t")
+            for part, crc in zip(("sizes_", "list_", ""), crcs, strict=True)
+        },
         "num_arrays": ctext.unsigned(len(arrays)),
     }
     return (
-        ctext.struct_array("es_array_t", f"{name}_arrays", elements, shape="tables that es_check_constants reads")
+        ctext.array("uint16_t", f"{name}_label_bytes", label_bytes(model.labels), shape="[K]")
+        + ctext.struct_array("es_array_t", f"{name}_arrays", elements, shape="tables that es_check_constants reads")
         + "\n"
         + ctext.struct("es_constants_t", f"{name}_constants", fields)
     )
@@ -327,7 +343,8 @@ def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
     if model.front:
         front = [_front_fields(model, index) for index in range(len(model.front))]
         if pad := front_pad(model, 0):
-            parts.append(ctext.array("int16_t", f"{name}_front_pad", pad, shape="samples before the window"))
+            note = "samples before the window"
+            parts.append(ctext.array("int16_t", f"{name}_front_pad", pad, shape=note, word_aligned=True))
         parts += [ctext.struct_array("es_front_t", f"{name}_front", front, shape="front layers"), "\n"]
     fields = {
         "pool": _pool_of(model),
@@ -378,21 +395,25 @@ def _preprocessing_text(preprocessing: Preprocessing) -> str:
     return preprocessing.step + shift
 
 
+def contract_texts(model: IntModel) -> list[str]:
+    """Texts of ``es_contract_t``: sample rate, preprocessing, then name, unit, counts per unit and full scale of each
+    channel. Numbers are decimal."""
+    contract = model.contract
+    texts = [repr(contract.sample_rate_hz), _preprocessing_text(contract.preprocessing)]
+    for channel in contract.channels:
+        texts += [channel.name, channel.unit, repr(channel.counts_per_unit), repr(channel.full_scale)]
+    return texts
+
+
 def _contract_text(model: IntModel) -> str:
-    contract, name = model.contract, model.name
-    channels = [
-        {
-            "name": ctext.string_literal(channel.name),
-            "unit": ctext.string_literal(channel.unit),
-            "counts_per_unit": ctext.string_literal(repr(channel.counts_per_unit)),
-            "full_scale": ctext.string_literal(repr(channel.full_scale)),
-        }
-        for channel in contract.channels
-    ]
+    name = model.name
+    rate, preprocessing, *texts = map(ctext.string_literal, contract_texts(model))
+    names = ("name", "unit", "counts_per_unit", "full_scale")
+    channels = [dict(zip(names, texts[at : at + 4], strict=True)) for at in range(0, len(texts), 4)]
     fields = {
-        "sample_rate_hz": ctext.string_literal(repr(contract.sample_rate_hz)),
-        "preprocessing": ctext.string_literal(_preprocessing_text(contract.preprocessing)),
-        "window_stride": ctext.unsigned(contract.window_stride),
+        "sample_rate_hz": rate,
+        "preprocessing": preprocessing,
+        "window_stride": ctext.unsigned(model.contract.window_stride),
         "num_channels": ctext.unsigned(model.input_size),
         "channels": f"{name}_channels",
     }
@@ -436,7 +457,7 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: s
         *_decision_text(model),
         ctext.struct("es_model_t", f"{name}_model", _model_fields(model, sizes)),
         "\n",
-        _constants_text(model, sizes, packed, digest),
+        _constants_text(model, packed, digest),
         "\n",
         _contract_text(model),
     ]
@@ -489,10 +510,10 @@ def _golden_source(model: IntModel, golden: GoldenVectors, digest: str) -> str:
 
 def runtime_files() -> dict[str, str]:
     """The hand-written runtime: text by path in an export's folder, for example ``runtime/src/es_lstm.c``. The wire
-    protocol has a separate folder, as firmware without a serial port does not need it."""
+    protocol and the loader of models have folders of their own, as most firmware does not need them."""
     return {
         f"runtime/{part}/{file.name}": file.read_text(encoding="utf-8")
-        for part in ("include", "src", "wire")
+        for part in ("include", "src", "wire", "load")
         for file in sorted((RUNTIME_FOLDER / part).glob("*.[ch]"))
     }
 
@@ -538,6 +559,20 @@ def _manifest(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) 
     }
 
 
+def require_golden_of(model: IntModel, golden: GoldenVectors) -> None:
+    """Refuse golden vectors of another model.
+
+    Raises:
+        ExportError: the hashes differ.
+    """
+    digest = model_hash(model)
+    if golden.model_hash != digest:
+        raise ExportError(
+            f"exporting {model.name} as C: the golden vectors are of model {golden.model_hash[:16]}..., this is "
+            f"{digest[:16]}...; make them again with make_golden"
+        )
+
+
 def emit(model: IntModel, golden: GoldenVectors) -> dict[str, str]:
     """Generate the files of a model. The same model gives the same text on every machine.
 
@@ -559,11 +594,7 @@ def emit(model: IntModel, golden: GoldenVectors) -> dict[str, str]:
     if (reason := why_reserved(name)) is not None:
         raise ExportError(f"exporting {name} as C: {reason}; give the model another name")
     digest = model_hash(model)
-    if golden.model_hash != digest:
-        raise ExportError(
-            f"exporting {name} as C: the golden vectors are of model {golden.model_hash[:16]}..., this is "
-            f"{digest[:16]}...; make them again with make_golden"
-        )
+    require_golden_of(model, golden)
     sizes = _sizes(model)
     packed = pack_model(model)
     manifest = _manifest(model, sizes, packed, digest)

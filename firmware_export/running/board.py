@@ -170,13 +170,14 @@ def build_board(
         PORT_FOLDER / "board",
     ]
     if kind == "posix":
+        load = folder / "runtime" / "load"
         program = build_program(
             find_compiler(),
-            sources,
+            [*sources, *sorted(load.glob("*.c"))],
             output_folder / "board",
             root=folder,
             flags=("-std=c99", "-O2"),
-            include_folders=includes,
+            include_folders=[*includes, load],
         )
         return Firmware(kind, (str(program.resolve()),), name)
     target = load_target("cortex_m4")
@@ -210,21 +211,30 @@ class RunningBoard:
 
 
 @contextmanager
-def start_board(firmware: Firmware, *, link: Path | None = None) -> Iterator[RunningBoard]:
+def start_board(firmware: Firmware, *, link: Path | None = None, flash: Path | None = None) -> Iterator[RunningBoard]:
     """Start a board for the length of a ``with`` block.
 
     Args:
         firmware: board from :func:`build_board`.
         link: path for a symbolic link to the port, which gives the port the same name in every run. It is removed at
             the end, unless it points elsewhere by then.
+        flash: file that stands for the flash of a ``posix`` board, which then takes models over the wire and keeps them
+            there; it is made if it does not exist. None for a board without such flash.
 
     Raises:
         ToolError: the board cannot be started, or does not report its port in time.
-        ConfigError: ``link`` exists and is not a symbolic link.
+        ConfigError: ``link`` exists and is not a symbolic link, or ``flash`` was given for another kind of board.
     """
     if link is not None and link.exists() and not link.is_symlink():
         raise ConfigError(f"starting a board: {link} exists and is not a link; give another path for the port's link")
     command = firmware.command
+    if flash is not None:
+        if firmware.kind != "posix":
+            raise ConfigError(
+                f"starting a board: a {firmware.kind} board has no flash for models; leave out --flash, or emulate "
+                "--board posix"
+            )
+        command += (str(flash.resolve()),)
     if firmware.kind == "qemu":
         words = {_BOOT_RANDOM: secrets.randbits(31), _CLOCK_KIND: int(firmware.clock == "instructions")}
         for address, word in words.items():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,7 @@ from firmware_export.toolchain.build import Compiler, build_program, find_compil
 DEFAULT_FLAGS = ("-std=c99", "-O2")
 _HASH_BYTES = 32
 _CHUNK_STEPS = 1 << 16
+_LOGGED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -173,19 +177,18 @@ def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeo
     """Run the program once; returns int32 [B, T, words]."""
     windows, time_steps, _ = counts.shape
     command = [*program.command, str(program.names.index(model.name)), str(time_steps)]
+    where = f"running {model.name} {f'in {Path(command[0]).name}' if program.emulator else 'on the host'}"
+    given = counts.astype("<i2").tobytes()
     try:
-        done = subprocess.run(
-            command, input=counts.astype("<i2").tobytes(), capture_output=True, timeout=timeout_s, check=False
-        )
+        done = subprocess.run(command, input=given, capture_output=True, timeout=timeout_s, check=False)
     except OSError as error:
-        raise ToolError(
-            f"running {model.name} on the host: {command[0]} cannot be started ({error.strerror}); build it again"
-        ) from error
+        raise ToolError(f"{where}: {command[0]} cannot be started ({error.strerror}); build it again") from error
     except subprocess.TimeoutExpired as error:
-        raise ToolError(f"running {model.name} on the host: not done after {timeout_s:g} s") from error
+        running = _function_that_runs(command, given) if program.emulator else ""
+        raise ToolError(f"{where}: not done after {timeout_s:g} s{running and f', in {running}'}") from error
     if done.returncode:
         words = done.stderr.decode("utf-8", "replace").strip()[:3000]
-        raise ToolError(f"running {model.name} on the host: exit code {done.returncode}, and it says:\n{words}")
+        raise ToolError(f"{where}: exit code {done.returncode}, and it says:\n{words}")
     require_same_model(model, done.stdout[:_HASH_BYTES].hex(), where="the host")
     _, row_words = word_columns(model, traced=program.traced)
     values = np.frombuffer(done.stdout, dtype="<i4", offset=_HASH_BYTES)
@@ -195,6 +198,28 @@ def _run(program: HostProgram, model: IntModel, counts: NDArray[np.int16], timeo
             f"{row_words}; the program was built by another release. Build it again"
         )
     return values[1:].reshape(windows, time_steps, row_words)
+
+
+def _function_that_runs(command: Sequence[str], given: bytes) -> str:
+    """Run a program that hangs in QEMU's user mode again, and take the function from the log of what it executes.
+
+    Returns:
+        Name of the function after :data:`_LOGGED_S` seconds; empty if the log shows none.
+    """
+    logging = [command[0], "-d", "exec,nochain", *command[1:]]
+    end = b""
+    with tempfile.TemporaryFile() as stdin:
+        stdin.write(given)
+        stdin.seek(0)
+        with subprocess.Popen(logging, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            alarm = threading.Timer(_LOGGED_S, process.kill)
+            alarm.start()
+            assert process.stderr is not None
+            while piece := process.stderr.read(1 << 16):
+                end = (end + piece)[-(1 << 12) :]
+            alarm.cancel()
+    found = re.findall(rb"^Trace .*\] (\w+)$", end, re.MULTILINE)
+    return found[-1].decode() if found else ""
 
 
 def run_chunks(

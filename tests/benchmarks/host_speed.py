@@ -33,7 +33,13 @@ from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
-from firmware_export.measuring.reference_models import CELLS, SHAPES, reference_counts, reference_float_model
+from firmware_export.measuring.reference_models import (
+    CELLS,
+    SHAPES,
+    USUAL_SHAPES,
+    reference_counts,
+    reference_float_model,
+)
 from firmware_export.toolchain.build import find_compiler
 from firmware_export.toolchain.host_library import FAST_FLAGS, infer_windows, load_host_library
 
@@ -169,7 +175,7 @@ for one window in microseconds. Each engine ran on one thread, and all took turn
 "float / C" means that the C takes less time than ONNX Runtime's float graph. The models have no preprocessing: with it
 the float graph is a `Scan`, which is much slower.
 
-{_machine()}; ONNX Runtime {onnxruntime.__version__}; `{find_compiler().name} {" ".join(FAST_FLAGS)}`.
+{machine()}; ONNX Runtime {onnxruntime.__version__}; `{find_compiler().name} {" ".join(FAST_FLAGS)}`.
 
 {table(rows)}
 
@@ -192,7 +198,8 @@ nodes, each of which reads and writes a whole tensor, and integer division is no
 """
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Processor, system and architecture."""
     info = Path("/proc/cpuinfo")
     names = info.read_text().splitlines() if info.is_file() else []
     model = next((line.split(":", 1)[1].strip() for line in names if line.startswith("model name")), "")
@@ -203,7 +210,7 @@ def main() -> None:
     """Measure, print, and write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="write Markdown here")
-    parser.add_argument("--models", nargs="*", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--models", nargs="*", default=list(USUAL_SHAPES), choices=list(SHAPES))
     parser.add_argument("--cells", nargs="*", default=list(CELLS), choices=CELLS)
     parser.add_argument("--turns", type=int, default=15)
     options = parser.parse_args()

@@ -473,11 +473,11 @@ static void check_texts(unsigned index)
     CHECK(index, strcmp(es_label_text(model, 0), "class 0") == 0);
     CHECK(index, strcmp(es_label_text(model, model->num_classes), "") == 0);
     CHECK(index, strcmp(es_label_text(model, ES_NO_LABEL), "") == 0);
-    for (status = ES_OK; status <= ES_CHECK_DONE; status++) {
+    for (status = ES_OK; status <= ES_ERROR_FLASH; status++) {
         CHECK(index, strlen(es_status_text((es_status_t)status)) > 1);
         CHECK(index, strcmp(es_status_text((es_status_t)status), "unknown status") != 0);
     }
-    CHECK(index, strcmp(es_status_text((es_status_t)(ES_CHECK_DONE + 1)), "unknown status") == 0);
+    CHECK(index, strcmp(es_status_text((es_status_t)(ES_ERROR_FLASH + 1)), "unknown status") == 0);
 }
 
 int main(void)

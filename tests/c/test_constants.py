@@ -91,6 +91,16 @@ def test_flipped_bits_are_seen(cell: str, stride: int, compilers: dict[str, Comp
     assert (flips > 10_000 // stride, missed) == (True, 0)
 
 
+def test_no_flipped_bit_leads_beyond_an_array(compilers: dict[str, Compiler], tmp_path: Path) -> None:
+    """A damaged count, or the damaged zero at the end of a label, is seen before what it leads to is read."""
+    if "gcc" not in compilers:
+        pytest.skip("gcc is not on this machine")
+    folder = exported(model_of("gru"), tmp_path, stride=13)
+    flags = ("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    flips, missed = flip_on_host(folder, compilers["gcc"], *flags)
+    assert (flips > 1000, missed) == (True, 0)
+
+
 def test_every_table_of_the_source_has_a_checksum() -> None:
     """Each array that is generated for large constants is in the list that es_check_constants reads."""
     for model in (tiny_model(), *map(model_of, CELLS)):

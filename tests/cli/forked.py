@@ -20,7 +20,8 @@ from pathlib import Path
 LARGE = (
     *("numpy", "pydantic", "typer", "typer.core", "rich.console", "rich.table", "rich.progress", "rich.markdown"),
     *("onnx", "onnxruntime", "safetensors.numpy", "cbor2", "pyarrow", "pyarrow.csv", "pyarrow.parquet", "scipy.signal"),
-    *("sklearn.ensemble", "sklearn.model_selection", "torch", "matplotlib.figure", "unicorn", "elftools.elf.elffile"),
+    *("sklearn.ensemble", "sklearn.model_selection", "matplotlib.figure", "unicorn", "elftools.elf.elffile"),
+    *("torch", "torch._dynamo"),  # the second is what an optimiser of torch loads
 )
 
 

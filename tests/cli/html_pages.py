@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 3_000_000
-VOID = ("meta", "link")
+VOID = ("meta", "link", "input")
 # Contrast of WCAG 2: (lighter + 0.05) / (darker + 0.05) of relative luminances.
 CONTRAST = """
 const linear = v => v <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);

@@ -109,7 +109,7 @@ def test_a_page_of_one_file_without_scripts_whose_values_are_escaped(page: str) 
         assert heading in page
     assert "Taken for granted" not in page
     assert page.count('type="radio"') == 2
-    assert "channel ay stays at" in page
+    assert "channel stays at the largest values" in page
 
 
 def test_a_session_that_stands_apart_is_told_by_numbers(checked: DataCheck, page: str) -> None:

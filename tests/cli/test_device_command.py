@@ -24,7 +24,7 @@ from edge_seq.ir.serialize import load_int_model, save_model
 from edge_seq.support.errors import ConfigError
 from edge_seq.workflow.device import emulate, recording_of
 from edge_seq.workflow.folder import open_run
-from firmware_export.running.board import choose_clock
+from firmware_export.running.board import Firmware, choose_clock, start_board
 from tests.cli.conftest import Small, edge_seq, ok
 
 FEW = ("--windows", "20", "--extreme", "8")
@@ -198,6 +198,53 @@ def test_what_cannot_be_opened_or_does_not_answer_says_so() -> None:
     result = edge_seq("device", "ping", "--port", "nonsense://x")
     assert result.code == 2
     assert "/dev/ttyACM0" in result.err
+
+
+@NEEDS_CC
+@pytest.mark.slow
+def test_a_model_is_loaded_into_a_board_and_survives_a_restart(small: Small, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(small.run, run)
+    exported = ok("export", run, "--blob", "little", "--json").json["files"]
+    (blob,) = (run / name for name in exported if name.endswith(".blob"))
+    assert ok("verify", run, *FEW, "--json").json["holds"]
+    with emulated(run, "--board", "posix", "--flash", tmp_path / "flash.bin") as board:
+        port = str(board["port"])
+        loaded = ok("device", "load", blob, "--port", port, "--json").json
+        assert loaded["sent_bytes"] == loaded["blob_bytes"] == blob.stat().st_size
+        with open_device(port) as device:
+            assert device.model_slots().active == 0
+        os.kill(int(str(board["process"])), signal.SIGUSR1)
+        with open_device(port) as device:
+            assert (device.model_slots().active, device.model_slots().sequence) == (1, 1)
+            assert device.info.model_hash == loaded["model_hash"]
+        assert "runs from the next start" in ok("device", "load", blob, "--port", port).out
+    with emulated(run, "--board", "posix", "--flash", tmp_path / "flash.bin") as board:
+        with open_device(str(board["port"])) as device:
+            assert (device.model_slots().active, device.model_slots().sequence) == (2, 2)
+        assert ok("verify", run, *FEW, "--port", str(board["port"]), "--json").json["holds"]
+    with emulated(run, "--board", "posix") as board:
+        refused = edge_seq("device", "load", blob, "--port", str(board["port"]))
+        assert refused.code == 2
+        assert "cannot take models over the wire" in refused.err
+    blob.write_bytes(blob.read_bytes()[:-4] + b"abcd")
+    assert "exports are up to date" not in edge_seq("verify", run, *FEW).out
+    assert edge_seq("verify", run, *FEW).code == 1
+
+
+def test_a_blob_and_flash_that_cannot_be_say_so(small: Small, tmp_path: Path) -> None:
+    result = edge_seq("device", "load", tmp_path / "none.blob", "--port", "loop://")
+    assert result.code == 2
+    assert "edge-seq export RUN --blob little" in result.err
+    result = edge_seq("export", small.run, "--blob", "middle")
+    assert result.code == 2
+    assert "give one of little, big" in result.err
+    firmware = Firmware("qemu", ("false",), "model")
+    with (
+        pytest.raises(ConfigError, match="a qemu board has no flash for models"),
+        start_board(firmware, flash=tmp_path),
+    ):
+        pass
 
 
 def test_wrong_use_says_what_there_is(small: Small, tmp_path: Path) -> None:

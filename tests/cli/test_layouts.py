@@ -18,6 +18,10 @@ TINY = (
     *("--cell", "gru", "--hidden-size", "4", "--epochs", "2", "--name", "tiny"),
     *("--set", "quantization.min_agreement_rate=0.5", "--set", "quantization.max_macro_f1_loss=1"),
 )
+SET_TINY = (
+    *("--set", "training.cell=gru", "--set", "training.hidden_size=4", "--set", "training.epochs=1"),
+    *("--set", "quantization.min_agreement_rate=0.5", "--set", "quantization.max_macro_f1_loss=1"),
+)
 # Cases of a user's first hour that are about models and exports, not about recordings; their tests are elsewhere.
 OTHER_CASES = ("arduino_layout", "onnx_of_another_length", "torch_relu_rnn")
 ALL_CASES, TRAINED = 25, 20
@@ -45,6 +49,7 @@ class Layout:
         weak: True if the split is by blocks of time, which every result has to say.
         source: what ``run`` is given, below the folder.
         one_window: True if each recording is one window, so that no slower rate can be tried.
+        folds: False if there is too little for a cross-validation by time, which says so.
     """
 
     build: Callable[[Path], Path]
@@ -53,11 +58,14 @@ class Layout:
     weak: bool
     source: str
     one_window: bool = False
+    folds: bool = True
 
 
 LAYOUTS = {
     "one class a file": Layout(a_class_in_each_file, ("idle", "wave"), 3, True, "data/wave.csv"),
-    "one session": Layout(CASES["interval_table"].build, ("idle", "rinse", "spin"), 3, True, "data/long_recording.csv"),
+    "one session": Layout(
+        CASES["interval_table"].build, ("idle", "rinse", "spin"), 3, True, "data/long_recording.csv", folds=False
+    ),
     "six axes": Layout(CASES["six_axis_104hz"].build, ("drill", "lift", "rest"), 6, False, "data/imu.csv"),
     "gestures": Layout(CASES["gestures_blank_line_apart"].build, ("run", "walk"), 6, False, "data/walk.csv", True),
     "NPZ": Layout(CASES["npz_channels_first"].build, ("0", "1", "2"), 3, False, "data.npz", True),
@@ -103,12 +111,9 @@ def test_a_layout_goes_through_every_command(name: str, tmp_path: Path) -> None:
     assert {rung["verdict"] for rung in verified["rungs"]} <= {"holds", "skipped"}
     if has_target():
         assert ok("measure", run, "--target", TARGET, "--json").json["targets"][0]["flash_bytes"] > 0
-    if layout.one_window:
-        refused = edge_seq("robustness", run, "--no-plot")
-        assert refused.code == 2
-        assert "leave this sweep out: --sweep mounting_angle --sweep noise --sweep full_scale" in refused.err
-    sweeps = ("--sweep", "mounting_angle", "--sweep", "noise", "--sweep", "full_scale") if layout.one_window else ()
-    assert ok("robustness", run, "--no-plot", *sweeps, "--json").json["sweeps"]
+    sweeps = {one["name"]: one for one in ok("robustness", run, "--no-plot", "--json").json["sweeps"]}
+    assert list(sweeps) == ["mounting_angle", "noise", "rate", "full_scale"]
+    assert [bool(one["skipped"]) for one in sweeps.values()] == [False, False, layout.one_window, False]
     ok("report", run)
     page = (run / "reports" / "report.html").read_text()
     assert all(label in page for label in layout.classes)
@@ -119,7 +124,23 @@ def test_a_layout_goes_through_every_command(name: str, tmp_path: Path) -> None:
     assert {line["label"] for line in lines} <= set(layout.classes)
     seen = ok("monitor", "--source", source_file, "--model", run, "--speed", "100000", "--json").json
     assert seen["next_decision"] == len(lines) > 0
-    assert len(ok("inspect", run, "--json").json["contract"]["channels"]) == layout.channels
+    contract = ok("inspect", run, "--json").json["contract"]
+    assert len(contract["channels"]) == layout.channels
+
+    validated = edge_seq(
+        "cross-validate", "--data", source, "--out", tmp_path / "folds", "--folds", "2", *SET_TINY, "--json"
+    )
+    assert validated.code == (0 if layout.folds else 2), validated.err
+    if layout.folds:
+        assert ("weaker evidence" in str(validated.json.get("warning"))) == layout.weak
+        assert (validated.json["folds"], validated.json["int"]["repeats"][0]["num_windows"] > 0) == (2, True)
+    else:
+        assert "cannot split by time: validation gets no window" in validated.err
+    compared = ok(
+        *("compare", source, "--out", tmp_path / "compared", "--cell", "gru", "--hidden-size", "4", "--seeds", "2"),
+        *("--window-length", contract["window_length"], "--target", "none", "--set", "training.epochs=1", "--json"),
+    ).json
+    assert compared["task"]
 
 
 @pytest.mark.slow

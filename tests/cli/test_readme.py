@@ -24,8 +24,13 @@ def test_the_readme_is_short() -> None:
 def test_from_a_csv_to_running_c(chip: bool, tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("the README's last command needs a C compiler called cc")
-    # A target whose tools are missing is skipped, and said to be.
-    run_shell(block(README, "shell") + (block(HOW_TO / "verify-on-a-target.md", "chip") if chip else ""), tmp_path)
+    commands = block(README, "shell")
+    if chip:  # a target whose tools are missing is skipped, and said to be
+        commands += block(HOW_TO / "verify-on-a-target.md", "chip")
+    else:  # nothing below depends on how good the network is
+        assert commands.count("--epochs 15") == 1
+        commands = commands.replace("--epochs 15", "--epochs 1")
+    run_shell(commands, tmp_path)
 
     from edge_seq.backends.reference_int import run_reference
     from edge_seq.data.readers import load_dataset

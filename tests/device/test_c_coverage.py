@@ -27,6 +27,7 @@ MODELS = {
     "window": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
     "sample": spec("gru", 61, channels=5, classes=9, window_length=3, label_every="sample"),
     "distance": DISTANCES["lstm"],
+    "chain": spec("gru", 5, window_length=5, pooling="mean_max", dense=((6, "relu"),)),
     "decided": spec("rnn", 5, channels=5, window_length=3, decision=DecisionStage(unknown_margin=2**14)),
 }
 
@@ -70,6 +71,8 @@ RARE: list[tuple[int, bytes]] = [
     (Type.STATE_WRITE, messages.pack_part(0, bytes(20))),
     (Type.STATE_WRITE, messages.pack_part(1, bytes(150))),
     (Type.STATE_WRITE, messages.pack_part(100_000, b"x")),
+    *[(kind, b"x") for kind in (Type.MODEL_STATUS, Type.MODEL_WRITE, Type.MODEL_COMMIT)],
+    (0x14, b""),
     *[(Type.STREAM, bytes(fields)) for fields in ([0, 0], [3, 3], [1, 255], [1, 0], [2, 1], [3, 0])],
 ]
 BROKEN = (b"\3ab\0", b"\5x\0", b"\5" + b"x" * 600 + b"\0", b"\xff" + b"x" * 254 + b"\1\0")

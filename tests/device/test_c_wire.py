@@ -21,7 +21,7 @@ from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import DeviceRefusedError
 from firmware_export.running.board import WIRE_FOLDER
 from tests.device.c_device import build_driver, run_driver
-from tests.zoo import DECISIONS, DISTANCES, awkward_specs, quantized_model, random_counts, spec
+from tests.zoo import DECISIONS, DISTANCES, awkward_specs, convolution, quantized_model, random_counts, spec
 
 SHAPES = {
     "car": spec("lstm", 6, window_length=7, step="difference", pooling="mean"),
@@ -30,6 +30,7 @@ SHAPES = {
     "carry": awkward_specs("lstm")["carry"],
     "long rows": spec("gru", 61, channels=5, classes=9, window_length=3),
     "hidden state of its own": awkward_specs("fastgrnn")["mixed"],
+    "chain": spec("gru", 5, window_length=6, dense=((6, "relu"),), front=(convolution(4, "relu", 3),)),
     "decided": DECISIONS["rnn"],
     "distance": DISTANCES["gru"],
     "decided, long rows": spec(
@@ -86,6 +87,8 @@ def requests(model: IntModel, rng: np.random.Generator) -> list[tuple[int, bytes
         (Type.STREAM, bytes([rng.integers(0, 4), rng.integers(0, 20)])),
         (0, b""),
         (0x0D, b""),
+        (Type.MODEL_STATUS, b""),
+        (0x14, b""),
         (0xC0, b"abc"),
         *[(int(rng.integers(1, 13)), rng.bytes(int(rng.integers(0, 12)))) for _ in range(6)],
     ]
@@ -138,6 +141,52 @@ def test_c_and_twin_send_the_same(pair: tuple[IntModel, np.ndarray, Path], seed:
             assert found == expected, (turn, data.hex())
             answered += len(found)
     assert answered > 0.8 * count
+
+
+def test_counters_past_32_bits(tmp_path: Path) -> None:
+    """A device that has run for years: the counts of steps, damaged frames and samples reach 2^32."""
+    model = quantized_model(SHAPES["one"], name="board", amplitude=3.0)
+    recording = random_counts(1, 32, model.input_size)[0]  # a power of two, as the sensor's own count wraps, too
+    flags = ("-std=c99", "-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-DDRIVER_NEAR_END")
+    program = build_driver(model, tmp_path, recording, body_bytes=BODY, flags=flags)
+    now = 2**32 - 30
+    twin = Twin(model, recording=recording, samples_so_far=lambda: now, max_body_bytes=BODY)
+    twin._steps = twin.frame_errors = 2**32 - 3
+    with run_driver(program, lambda: now % 2**32) as receive:
+
+        def both(data: bytes) -> list[Frame]:
+            expected = normal(twin.receive(data))
+            found = normal(receive(data))
+            assert [one.fields for one in found if one.type != Type.COST | messages.REPLY] == [
+                one.fields for one in expected if one.type != Type.COST | messages.REPLY
+            ]
+            return found
+
+        sequence = 0
+
+        def ask(kind: Type, fields: bytes = b"") -> Frame:
+            nonlocal sequence
+            sequence += 1
+            return both(encode_frame(encode_body(Frame(kind, sequence, fields))))[0]
+
+        for broken in range(5):  # 2^32 - 3 before
+            assert messages.unpack_hello(ask(Type.HELLO).fields).frame_errors == (2**32 - 3 + broken) % 2**32
+            both(b"\x03ab\0")
+        steps = []
+        for _ in range(4):
+            ask(Type.PUSH, messages.pack_counts(recording[:1]))
+            steps.append(messages.unpack_cost(ask(Type.COST).fields))
+        assert [one.steps for one in steps] == [2**32 - 2, 2**32 - 1, 2**32 - 1, 2**32 - 1]
+        assert all(one.total == 2**32 - 3 for one in steps)  # this driver's clock stands still
+        ask(Type.STREAM, bytes([1, 4]))
+        first, lost = [], []
+        for more in (7, 7, 7, 100, 7, 7):  # the FIFO holds 64 samples
+            now += more
+            samples = [messages.unpack_samples(one.fields, model.input_size) for one in both(b"")]
+            first += [one.first_index for one in samples]
+            lost += [one.dropped for one in samples]
+        assert min(first) < 100 < 2**32 - 40 < max(first)
+        assert lost[0] == 0 < lost[-1] == 100 - 64
 
 
 def test_the_client_and_c(pair: tuple[IntModel, np.ndarray, Path]) -> None:

@@ -90,7 +90,6 @@ def test_a_fault_in_the_stage_is_found(name: str, tmp_path: Path) -> None:
     def spoil(folder: Path) -> None:
         texts = {path: path.read_text() for path in (folder / "runtime" / "src").glob("es_d*.c")}
         (place,) = (path for path, text in texts.items() if right in text)
-        assert texts[place].count(right) == 1
         place.write_text(texts[place].replace(right, wrong))
 
     program = build_driver(model, tmp_path, random_counts(1, 9, model.input_size)[0], spoil=spoil)

@@ -75,8 +75,24 @@ static int refuses_wrong_setups(es_wire_t *wire, const es_wire_setup_t *right)
 }
 #endif
 
+#ifdef DRIVER
+/* Replies with the message's type and first field. */
+static unsigned driver_serve(void *update, uint8_t type, const uint8_t *fields, size_t size, uint8_t *reply,
+                             size_t *count)
+{
+    (void)update;
+    reply[0] = type;
+    reply[1] = size != 0u ? fields[0] : 0u;
+    *count = 2;
+    return size > 1u ? 5u : 0u;
+}
+#endif
+
 int main(void)
 {
+#ifdef DRIVER
+    const es_wire_update_t update = {NULL, driver_serve};
+#endif
     static driver_t driver;
     static uint8_t received[1u << 16];
     static es_wire_t wire;
@@ -88,6 +104,9 @@ int main(void)
 #endif
 
     setup.port = &port;
+#ifdef DRIVER
+    setup.update = &update;
+#endif
 #ifdef DRIVER_BARE
     if (!refuses_wrong_setups(&wire, &setup)) {
         return 3;
@@ -101,6 +120,13 @@ int main(void)
     if (es_wire_init(&wire, &setup) != ES_OK) {
         return 1;
     }
+#ifdef DRIVER_BARE
+    wire.steps = 0xFFFFFFFEu; /* one before the last that is counted */
+#endif
+#ifdef DRIVER_NEAR_END
+    wire.steps = wire.frame_errors = 0xFFFFFFFDu;
+    wire.ticks_total = wire.steps;
+#endif
     while (fread(head, sizeof head, 1, stdin) == 1) {
         uint32_t index;
         driver.given = head[0];

@@ -1,7 +1,8 @@
-"""Builds the fuzzers of the device side of the wire.
+"""Builds the fuzzers of the C that takes bytes from others: the device side of the wire, and saved states.
 
-python -m tests.fuzz.build FOLDER: writes FOLDER/fuzz_wire and FOLDER/fuzz_decoder (clang with libFuzzer, address and
-undefined-behaviour sanitizers), and FOLDER/seeds, frames for the decoder to begin with.
+python -m tests.fuzz.build FOLDER: writes FOLDER/fuzz_decoder, fuzz_wire and fuzz_state (clang with libFuzzer, address
+and undefined-behaviour sanitizers), the same with _loop at the end (a plain loop, for a billion executions), and
+FOLDER/seeds, frames for the decoder to begin with.
 """
 
 from __future__ import annotations
@@ -16,15 +17,32 @@ from firmware_export.toolchain.build import Compiler, compile_c, compile_objects
 from tests.device.c_device import WIRE, export_board
 from tests.zoo import quantized_model, random_counts, spec
 
+HERE = Path(__file__).parent
 SANITIZERS = "-fsanitize=fuzzer,address,undefined"
 FLAGS = ("-std=c99", "-O2", "-g", SANITIZERS, "-fno-sanitize-recover=all")
+LOOP_FLAGS = ("-std=c99", "-O2", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")  # no coverage
 MODEL = spec("gru", 2, channels=2, classes=2, window_length=2, step="difference", pooling="mean")
 BODY_BYTES = 256  # BODY in fuzz_wire.c
-PROGRAMS = ("fuzz_wire", "fuzz_decoder")
+PROGRAMS = {
+    "fuzz_wire": ("fuzz_wire.c",),
+    "fuzz_decoder": ("fuzz_wire.c", "-DFUZZ_DECODER"),
+    "fuzz_state": ("fuzz_state.c",),
+}
 
 
-def build_fuzzers(folder: Path, *, flags: tuple[str, ...] = FLAGS, wire: Path = WIRE) -> list[Path]:
+def build_fuzzers(
+    folder: Path, *, flags: tuple[str, ...] = FLAGS, wire: Path = WIRE, loop: bool = False
+) -> dict[str, Path]:
     """Compile the fuzzers with this ``es_wire.c``.
+
+    Args:
+        folder: where to write them.
+        flags: of clang.
+        wire: the device's side of the wire.
+        loop: True for a plain loop in place of libFuzzer.
+
+    Returns:
+        The programs by name.
 
     Raises:
         ToolError: clang fails, for example as its fuzzer runtime is not installed; the message holds its output.
@@ -35,12 +53,17 @@ def build_fuzzers(folder: Path, *, flags: tuple[str, ...] = FLAGS, wire: Path = 
         model, folder, random_counts(1, 9, 2)[0], body_bytes=BODY_BYTES, stream_bytes=64, wire=wire
     )
     objects = compile_objects(clang, sources, folder / "objects", root=folder, flags=flags, include_folders=includes)
-    main = Path(__file__).with_name("fuzz_wire.c")
-    defines: dict[str, list[str]] = {"fuzz_wire": [], "fuzz_decoder": ["-DFUZZ_DECODER"]}
-    return [
-        compile_c(clang, [*objects, main], folder / name, flags=[*flags, *defines[name]], include_folders=includes)
-        for name in PROGRAMS
-    ]
+    mains = [HERE / "fuzz_loop.c"] if loop else []
+    return {
+        name: compile_c(
+            clang,
+            [*objects, HERE / source, *mains],
+            folder / (f"{name}_loop" if loop else name),
+            flags=[*flags, *defines],
+            include_folders=includes,
+        )
+        for name, (source, *defines) in PROGRAMS.items()
+    }
 
 
 def write_seeds(folder: Path) -> Path:
@@ -52,5 +75,10 @@ def write_seeds(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    for path in [*build_fuzzers(Path(sys.argv[1])), write_seeds(Path(sys.argv[1], "seeds"))]:
+    FOLDER = Path(sys.argv[1])
+    for path in [
+        *build_fuzzers(FOLDER).values(),
+        *build_fuzzers(FOLDER, flags=LOOP_FLAGS, loop=True).values(),
+        write_seeds(FOLDER / "seeds"),
+    ]:
         print(path)  # noqa: T201

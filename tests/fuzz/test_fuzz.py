@@ -22,8 +22,8 @@ QUICK = tuple("-O1" if flag == "-O2" else flag for flag in FLAGS if flag != "-g"
 EDGES = ("-std=c99", "-O1", "-g", "-fno-inline", "-fsanitize=fuzzer")  # counts only the edges of the source itself
 
 
-def built(folder: Path, flags: tuple[str, ...], wire: Path = WIRE) -> list[Path]:
-    """Paths of fuzz_wire and fuzz_decoder."""
+def built(folder: Path, flags: tuple[str, ...], wire: Path = WIRE) -> dict[str, Path]:
+    """The fuzzers by name."""
     if shutil.which("clang") is None:
         pytest.skip("clang is not on this machine; sudo apt-get install clang")
     try:
@@ -40,11 +40,12 @@ def run(program: Path, folder: Path, *options: str | Path) -> subprocess.Complet
 
 
 def test_the_device_takes_whatever_comes(tmp_path: Path) -> None:
-    wire, decoder = built(tmp_path / "built", QUICK)
+    fuzzers = built(tmp_path / "built", QUICK)
     seeds = write_seeds(tmp_path / "seeds")
     for done in (
-        run(wire, tmp_path, "-runs=2000", "-max_len=200"),
-        run(decoder, tmp_path, "-runs=20000", f"-max_len={LONGEST}", "-len_control=0", seeds),
+        run(fuzzers["fuzz_wire"], tmp_path, "-runs=2000", "-max_len=200"),
+        run(fuzzers["fuzz_state"], tmp_path, "-runs=2000", "-max_len=100"),
+        run(fuzzers["fuzz_decoder"], tmp_path, "-runs=20000", f"-max_len={LONGEST}", "-len_control=0", seeds),
     ):
         assert done.returncode == 0, done.stderr[-3000:]
         assert re.search(r"Done \d+ runs", done.stderr)
@@ -54,7 +55,7 @@ def test_every_edge_of_the_decoder_is_reached_with_short_inputs(tmp_path: Path) 
     """LONGEST bytes have room for frames that are too long, blocks that end early and valid checksums."""
     if shutil.which("llvm-symbolizer") is None:
         pytest.skip("llvm-symbolizer is not on this machine; sudo apt-get install llvm")
-    _, decoder = built(tmp_path / "built", EDGES)
+    decoder = built(tmp_path / "built", EDGES)["fuzz_decoder"]
     seeds = write_seeds(tmp_path / "seeds")
     options = (f"-max_len={LONGEST}", "-len_control=0", "-print_coverage=1")
     done = run(decoder, tmp_path, "-runs=50000", *options, seeds)
@@ -72,7 +73,7 @@ def test_a_planted_overflow_is_found(tmp_path: Path) -> None:
     assert text.count(bound) == 1
     planted = tmp_path / "es_wire.c"
     planted.write_text(text.replace(bound, bound.replace("<", "<=")), encoding="utf-8")
-    _, decoder = built(tmp_path / "built", QUICK, planted)
+    decoder = built(tmp_path / "built", QUICK, planted)["fuzz_decoder"]
     seeds = write_seeds(tmp_path / "seeds")
     # No seed is too long: only inputs that the fuzzer makes exceed the bound.
     assert run(decoder, tmp_path, *seeds.iterdir()).returncode == 0

@@ -97,7 +97,7 @@ def test_a_file_cut_within_a_row_is_read_up_to_it(
     for cut, rows in ((1, 800), (20, 799), (40, 799)):
         path.write_bytes(whole[:-cut])
         assert len(load_dataset(path.with_suffix(".toml")).recordings[0].counts) == rows
-        assert ("torn.csv: 1 of 800 rows are left out: line" in caplog.text) == (rows == 799)
+        assert ("rows are left out of 1 recording (torn: line" in caplog.text) == (rows == 799)
     path.write_bytes(whole.replace(b",still,0,", b",still", 1))
     assert len(load_dataset(path.with_suffix(".toml")).recordings[0].counts) == 799
     assert "columns" in caplog.text

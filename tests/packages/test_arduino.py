@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.packages.conftest import Packaged
+from tests.zoo import random_counts
 
 HARDWARE = Path("/usr/share/arduino/hardware")
 CTAGS = '"{cmd.path}" -u --language-force=c++ -f - --c++-kinds=svpf --fields=KSTtzns --line-directives "{source_file}"'
@@ -101,3 +102,68 @@ def test_sketches(sketch: str, which: str, folder: Path, car: Packaged, gait: Pa
         assert printed(program, packaged.replay[-1]) == packaged.replay
     elif sketch == "stream":
         assert printed(program, packaged.replay[0]) == packaged.replay[:1]
+
+
+# What the sketch needs of Arduino, on stdin and stdout.
+ARDUINO = """
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+struct Port {
+    int next = -2;
+    void begin(long) {}
+    operator bool() const { return true; }
+    int available() { if (next == -2) next = getchar(); if (next == EOF) exit(0); return 1; }
+    int read() { const int taken = next; next = -2; return taken; }
+    void print(const char *text) { fputs(text, stdout); }
+    void println(const char *text) { puts(text); }
+} Serial;
+"""
+MAIN = """
+int main() { setup(); for (;;) loop(); }
+"""
+
+
+def test_the_stream_sketch_finds_the_start_of_a_line_again(folder: Path, gait: Packaged, tmp_path: Path) -> None:
+    """A lost number, letters and a number too many each cost their own line; the rest is the stream without them."""
+    for program in ("cc", "c++"):
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} on this machine; apt-get install g++")
+    libraries = folder / "arduino" / "libraries"
+    places = [libraries / library / "src" for library in ("edge_seq", "edge_seq_gait")]
+    sketch = (libraries / "edge_seq_gait" / "examples" / "stream" / "stream.ino").read_text()
+    (tmp_path / "stream.cpp").write_text(ARDUINO + sketch + MAIN)
+    include = [f"-I{place}" for place in places]
+    sources = [str(path) for place in places for path in place.glob("*.c") if path.name != "es_wire.c"]
+    objects, program = tmp_path / "objects", tmp_path / "stream"
+    objects.mkdir()
+    subprocess.run(["cc", "-std=c99", *include, "-c", *sources], cwd=objects, check=True)
+    built = [
+        "c++",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *include,
+        str(tmp_path / "stream.cpp"),
+        *map(str, objects.glob("*.o")),
+    ]
+    subprocess.run([*built, "-o", str(program)], check=True)
+
+    def answers(lines: list[str], end: str = "\n") -> list[str]:
+        text = end.join(lines) + end
+        return subprocess.run(
+            [str(program)], input=text, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+
+    counts = random_counts(1, 60, 2, seed=4, sigma=600)[0]
+    lines = [f"{first} {second}" for first, second in counts.tolist()]
+    damaged = [*lines[:20], "17", *lines[20:31], "3 4 5", "", "x 1", *lines[31:40], "1 -", "5-3", *lines[40:]]
+    expected = answers(lines)
+    assert expected[0] == "gait: self-test passed"
+    assert len(expected) == 61
+    found = answers(damaged)
+    assert found.count("a line is left out: it does not hold one count for each channel") == 5
+    assert [line for line in found if not line.startswith("a line is left out")] == expected
+    assert answers([line.replace(" ", ",") for line in lines], "\r\n") == expected
+    assert answers(["99999 -99999"]) == answers(["32767 -32768"])

@@ -84,7 +84,9 @@ ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")
 @pytest.mark.parametrize(
     "command", [("gcc",), pytest.param(ARM, marks=pytest.mark.slow)], ids=lambda command: command[0]
 )
-def test_folders_for_stm32(command: tuple[str, ...], folder: Path, car: Packaged, tmp_path: Path) -> None:
+def test_folders_for_stm32(
+    command: tuple[str, ...], folder: Path, car: Packaged, gait: Packaged, tmp_path: Path
+) -> None:
     need(command[0])
     folders = sorted((folder / "stm32cube" / "Middlewares" / "Third_Party").iterdir())
     assert [path.name for path in folders] == ["edge_seq", "edge_seq_car", "edge_seq_gait"]
@@ -98,6 +100,7 @@ def test_folders_for_stm32(command: tuple[str, ...], folder: Path, car: Packaged
         """
 #include <stdio.h>
 #include "car_example.h"
+#include "gait_example.h"
 
 HAL_StatusTypeDef HAL_UART_Transmit(UART_HandleTypeDef *uart, const uint8_t *data, uint16_t size, uint32_t timeout)
 {
@@ -109,13 +112,13 @@ HAL_StatusTypeDef HAL_UART_Transmit(UART_HandleTypeDef *uart, const uint8_t *dat
 int main(void)
 {
     UART_HandleTypeDef uart = {0};
-    return car_example(&uart);
+    return car_example(&uart) + gait_example(&uart);
 }
 """
     )
     (tmp_path / "es_stm32_hal.o").unlink()  # needs the registers of a part
     run("gcc", *STRICT_FLAGS[:1], *includes, tmp_path / "start.c", *tmp_path.glob("*.o"), "-o", tmp_path / "run")
-    assert run(tmp_path / "run").split("\n")[:-1] == car.replay
+    assert run(tmp_path / "run").split("\n")[:-1] == [*car.replay, *gait.replay]
 
 
 @pytest.mark.slow
@@ -133,7 +136,7 @@ def test_libraries_of_platformio_without_arduino(folder: Path, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_packs_of_cmsis(folder: Path, car: Packaged, tmp_path: Path) -> None:
+def test_packs_of_cmsis(folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
     """The files and include folders that the descriptions list, and the template of an example."""
     need("gcc")
     sources, includes = [], []
@@ -147,9 +150,10 @@ def test_packs_of_cmsis(folder: Path, car: Packaged, tmp_path: Path) -> None:
                 includes.append(f"-I{path}")
             elif file.get("category") == "source" and not file.get("attr"):
                 sources.append(path)
-    example = tmp_path / "car" / "examples" / "replay.c"
-    run("gcc", *ONE_COMMAND, *includes, *sources, example, "-o", tmp_path / "replay")
-    assert run(tmp_path / "replay").splitlines() == car.replay
+    for packaged in (car, gait):
+        example = tmp_path / packaged.model.name / "examples" / "replay.c"
+        run("gcc", *ONE_COMMAND, *includes, *sources, example, "-o", tmp_path / "replay")
+        assert run(tmp_path / "replay").splitlines() == packaged.replay
 
 
 def test_cmake_as_a_subdirectory(folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
@@ -216,7 +220,7 @@ endfunction()
 foreach(component edge_seq edge_seq_car edge_seq_gait)
     add_subdirectory({folder}/components/${{component}} ${{component}})
 endforeach()
-add_subdirectory({folder}/examples/{name}_replay/main main)
+add_subdirectory({main} main)
 add_executable(run start.c)
 target_link_libraries(run PRIVATE main)
 """
@@ -227,10 +231,26 @@ target_link_libraries(run PRIVATE main)
 def test_components_of_esp_idf(which: str, folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
     need("cmake", "gcc")
     packaged = {"car": car, "gait": gait}[which]
-    (tmp_path / "CMakeLists.txt").write_text(IDF.format(folder=(folder / "esp-idf").as_posix(), name=which))
+    idf = (folder / "esp-idf").as_posix()
+    (tmp_path / "CMakeLists.txt").write_text(IDF.format(folder=idf, main=f"{idf}/examples/{which}_replay/main"))
     (tmp_path / "start.c").write_text("void app_main(void);\nint main(void)\n{\n    app_main();\n    return 0;\n}\n")
     cmake(tmp_path, tmp_path / "build")
     assert run(tmp_path / "build" / "run").splitlines() == packaged.replay
+
+
+@pytest.mark.slow
+def test_two_components_in_a_project_of_esp_idf(folder: Path, tmp_path: Path) -> None:
+    need("cmake", "gcc")
+    (tmp_path / "CMakeLists.txt").write_text(IDF.format(folder=(folder / "esp-idf").as_posix(), main="main"))
+    (tmp_path / "start.c").write_text("int app_main(void);\nint main(void)\n{\n    return app_main();\n}\n")
+    main = tmp_path / "main"
+    main.mkdir()
+    (main / "CMakeLists.txt").write_text(
+        "idf_component_register(SRCS main.c PRIV_REQUIRES edge_seq_car edge_seq_gait)\n"
+    )
+    (main / "main.c").write_text(BOTH.replace("int main(void)", "int app_main(void);\nint app_main(void)"))
+    cmake(tmp_path, tmp_path / "build")
+    run(tmp_path / "build" / "run")
 
 
 ZEPHYR = """
@@ -282,3 +302,20 @@ def test_modules_of_zephyr(which: str, folder: Path, car: Packaged, gait: Packag
     sample = folder / "zephyr" / f"edge_seq_{which}" / "samples" / "replay"
     cmake(sample, tmp_path / "build", f"-DZephyr_DIR={tmp_path}", "-Wno-dev")
     assert run(tmp_path / "build" / "app").splitlines() == packaged.replay
+
+
+@pytest.mark.slow
+def test_two_modules_in_an_application_of_zephyr(folder: Path, tmp_path: Path) -> None:
+    need("cmake", "gcc")
+    (tmp_path / "ZephyrConfig.cmake").write_text(ZEPHYR)
+    application = tmp_path / "application"
+    application.mkdir()
+    modules = " ".join((folder / "zephyr" / name).as_posix() for name in ("edge_seq", "edge_seq_car", "edge_seq_gait"))
+    (application / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.20)\nlist(APPEND ZEPHYR_EXTRA_MODULES {modules})\n"
+        "find_package(Zephyr REQUIRED)\nproject(both)\ntarget_sources(app PRIVATE main.c)\n"
+    )
+    (application / "prj.conf").write_text("CONFIG_EDGE_SEQ_CAR=y\nCONFIG_EDGE_SEQ_GAIT=y\n")
+    (application / "main.c").write_text(BOTH)
+    cmake(application, tmp_path / "build", f"-DZephyr_DIR={tmp_path}", "-Wno-dev")
+    run(tmp_path / "build" / "app")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import shutil
-import subprocess
 import threading
 import time
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ from edge_seq.backends.reference_int import run_reference
 from edge_seq.pipeline.exports import render_c, render_packages, write_exports
 from edge_seq.support.errors import ToolError
 from tests.live.browser import browser
+from tests.live.node import node
 from tests.packages.conftest import Packaged, package_model
 from tests.zoo import random_counts
 
@@ -35,7 +35,7 @@ for (let at = 0; at < Math.max(...Object.values(streams).map((one) => one.length
   for (const [name, samples] of Object.entries(streams)) {
     if (at < samples.length) {
       const answer = models[name].step(samples[at]);
-      answers[name].push(answer && [answer.index, answer.label, [...answer.logits]]);
+      answers[name].push(answer && [answer.index, answer.label, [...answer.logits], answer.top]);
     }
   }
 }
@@ -64,16 +64,6 @@ def folder(gait: Packaged, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("wasm")
     write_exports(package_model(gait.model, ["wasm"]).files, root)
     return root
-
-
-def node(script: str, folder: Path, stdin: str = "") -> str:
-    if shutil.which("node") is None:
-        pytest.skip("node is not on this machine; apt-get install nodejs")
-    (folder / "script.mjs").write_text(script)
-    command = ["node", "script.mjs"]
-    done = subprocess.run(command, input=stdin, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_the_example_and_what_is_refused(folder: Path, gait: Packaged) -> None:
@@ -126,7 +116,8 @@ def test_two_models_side_by_side_equal_the_reference(
             elif decided[at] == unknown:
                 assert answer[:2] == [-1, "unknown"]
             else:
-                assert answer == [decided[at], one.model.labels[decided[at]], values["logits"][0, at].tolist()]
+                assert answer[:3] == [decided[at], one.model.labels[decided[at]], values["logits"][0, at].tolist()]
+            assert answer is None or answer[3] == values["label"][0, at, 0]
 
 
 PAGE = """<!doctype html><meta charset="utf-8"><pre id="out"></pre>

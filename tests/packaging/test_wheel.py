@@ -69,7 +69,7 @@ def test_every_file_of_the_packages_is_in_the_wheel(sources: list[str], wheel: P
     assert sorted(shipped - expected) == []
     for name in ("runtime/include/edge_seq.h", "runtime/port/bare/es_link.ld", "targets/cortex_m4.toml"):
         assert f"firmware_export/{name}" in shipped
-    assert {"edge_seq/live/monitor.html", "edge_seq/report/report.css"} <= shipped
+    assert {"edge_seq/live/web/page.html", "edge_seq/live/web/view.js", "edge_seq/report/report.css"} <= shipped
 
 
 def test_a_demo_passes_where_there_is_no_repository(wheel: Path, tmp_path: Path) -> None:

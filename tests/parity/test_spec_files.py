@@ -74,7 +74,7 @@ def read_safetensors(content: bytes) -> tuple[dict[str, tuple[str, list[int], by
 
 
 def hash_by_the_text(content: bytes) -> str:
-    """The model hash of a file, as section 20 says."""
+    """The model hash of a file, as section 22 says."""
     tensors, header = read_safetensors(content)
     fields = ["wide", "narrow_input", "narrow_hidden", "bias", "multiplier"]
     names: list[str] = []
@@ -109,14 +109,14 @@ def test_the_model_file_and_its_hash(name: str, tmp_path: Path) -> None:
     save_model(model, tmp_path / "model.safetensors")
     content = (tmp_path / "model.safetensors").read_bytes()
     header = read_safetensors(content)[1]
-    assert set(header) <= {key.strip("`") for key in rows_of(section(20))}
+    assert set(header) <= {key.strip("`") for key in rows_of(section(22))}
     assert hash_by_the_text(content) == header["sha256"] == model_hash(model)
 
 
 def state_names() -> set[str]:
-    """Names of the states in the table of section 21."""
+    """Names of the states in the table of section 23."""
     names: set[str] = set()
-    for cell in rows_of(section(21)):
+    for cell in rows_of(section(23)):
         quoted = re.findall(r"`([^`]+)`", cell)
         names |= {one if not one.startswith(".") else quoted[0].rsplit(".", 1)[0] + one for one in quoted}
     return names
@@ -143,7 +143,7 @@ def test_the_step_graph_has_the_interface_of_the_text(name: str) -> None:
         for one in states - kept - {"decision.primed"}:
             assert not outputs[f"{one}.next"].any(), one
     metadata = {entry.key.removeprefix("edge_seq.") for entry in exported.proto.metadata_props}
-    said = re.search(r"Metadata have the prefix `edge_seq.`: (.*?), the\s+SHA-256", section(21), flags=re.DOTALL)
+    said = re.search(r"Metadata have the prefix `edge_seq.`: (.*?), the\s+SHA-256", section(23), flags=re.DOTALL)
     assert said is not None
     assert set(re.findall(r"`(\w+)`", said[1])) == metadata
 

@@ -22,6 +22,7 @@ from tests.targets.running import Case, build
         pytest.param("xtensa_lx106", "qemu_system", marks=pytest.mark.slow),
         pytest.param("atmega2560", "simavr", marks=pytest.mark.slow),
         pytest.param("wasm32", "wasmtime", marks=pytest.mark.slow),
+        pytest.param("aarch64", "qemu_user", marks=pytest.mark.slow),
     ],
 )
 def test_the_function_that_runs_is_named(name: str, emulator: str, cases: dict[str, Case], tmp_path: Path) -> None:

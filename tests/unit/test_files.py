@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,24 @@ def test_a_folder_is_held_once_and_again_after_that(tmp_path: Path) -> None:
     with holding(tmp_path / "kept", what="run x"):
         pass
     assert (tmp_path / "kept" / "result.json").exists()
+
+
+def test_what_is_no_lock_is_named(tmp_path: Path) -> None:
+    """A folder, or a link to a file of somebody else, in place of the lock."""
+    for name in ("of a folder", "of a link"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "result.json").write_text("{}")
+    (tmp_path / "of a folder" / ".lock").mkdir()
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / "of a link" / ".lock").symlink_to(tmp_path / "victim")
+    with (
+        pytest.raises(
+            ConfigError, match=r"run x: cannot hold its lock, .*\.lock: Is a directory.*remove what is there"
+        ),
+        holding(tmp_path / "of a folder", what="run x"),
+    ):
+        pass
+    with suppress(ConfigError), holding(tmp_path / "of a link", what="run x"):
+        pass
+    assert (tmp_path / "victim").read_text() == "kept"
+    assert names_in(tmp_path / "of a folder") == [".lock", "result.json"]

@@ -18,6 +18,7 @@ from edge_seq.backends.onnx.graph import FORMS, OPSET, OPSET_WITH_DECISION, Form
 from edge_seq.backends.onnx.int_cells import GATES
 from edge_seq.backends.onnx.int_export import TRACE, export_onnx_int
 from edge_seq.backends.onnx.metadata import COUNTS, FORMAT_VERSION, PREFIX, SEAL, content_hash
+from edge_seq.backends.onnx.session import new_session
 from edge_seq.backends.onnx.window import NEXT
 from edge_seq.backends.preprocess import check_counts
 from edge_seq.backends.trace import Trace, trace_names
@@ -31,7 +32,6 @@ Arrays = dict[str, NDArray[Any]]
 Kind = Literal["float", "int"]
 KINDS: dict[str, Kind] = {"float": "float", "int": "int"}
 FORM_OF: dict[str, Form] = {form: form for form in FORMS}
-ERRORS_ONLY = 3  # severity from which ONNX Runtime prints; fatal problems are raised as exceptions
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,20 @@ class OnnxModel:
         return tuple(output.name for output in self.session.get_outputs())
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Arrays:
-        """Compute all outputs, by name."""
-        return dict(zip(self.outputs, self.session.run(self.outputs, dict(inputs)), strict=True))
+        """Compute all outputs, by name.
+
+        Raises:
+            ModelError: ONNX Runtime cannot: the values take more than the limit of the memory, or do not fit.
+        """
+        try:
+            computed = self.session.run(self.outputs, dict(inputs))
+        except Exception as error:  # its error classes are in a private module
+            words = " ".join(str(error).split())[:300]
+            raise ModelError(
+                f"running ONNX: ONNX Runtime cannot compute it ({words}). Give fewer windows or streams at once, or "
+                "export the model again"
+            ) from error
+        return dict(zip(self.outputs, computed, strict=True))
 
 
 def load_onnx(path: Path) -> OnnxModel:
@@ -136,15 +148,11 @@ def _read_metadata(proto: onnx.ModelProto, metadata: Mapping[str, str], what: st
 
 
 def _session(proto: onnx.ModelProto, what: str) -> Any:
-    """Create a session with one thread, which adds in a fixed order. Warnings are not printed; errors are raised."""
+    """Create a session; see :func:`edge_seq.backends.onnx.session.new_session`."""
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
     try:
-        return onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return new_session(proto.SerializeToString())
     except Exception as error:  # its error classes are in a private module
         raise ModelError(
             f"loading {what}: ONNX Runtime {onnxruntime.__version__} refuses it ({error}). Export it again, or "

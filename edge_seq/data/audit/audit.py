@@ -18,7 +18,7 @@ from edge_seq.data.audit.finding import Finding, some
 from edge_seq.data.audit.giveaway import check_giveaways
 from edge_seq.data.audit.labels import check_labels
 from edge_seq.data.audit.mounting import check_mounting
-from edge_seq.data.audit.sample import WindowSample, WindowSampler, windows_of
+from edge_seq.data.audit.sample import WindowSample, WindowSampler, at_the_rate, windows_of
 from edge_seq.data.checks import check_contracts_match
 from edge_seq.data.readers import count_notes, read_signals
 from edge_seq.data.readers.signals import Signal
@@ -195,7 +195,8 @@ def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in
         seen.unreadable.append(str(error))
 
     for signal in read_signals(source, base=base, on_error=keep, in_parts=in_parts):
-        seen.facts.append(facts_of(signal, source))
+        cut = at_the_rate(signal, source)
+        seen.facts.append(facts_of(signal, cut, source))
         seen.notes.append(signal.notes)
         if signal.lost:
             seen.lost[signal.name] = signal.lost
@@ -208,8 +209,8 @@ def _look(source: DataSource, base: Path, progress: Callable[[int], None], *, in
                 "classes; correct label_column or label_from"
             )
         _add_histograms(seen.histograms, signal, source)
-        _add_stretches(seen.stretches, signal, source)
-        seen.sampler.add(signal)
+        _add_stretches(seen.stretches, cut, source)
+        seen.sampler.add(cut)
         progress(len(seen.facts))
     return seen
 
@@ -248,6 +249,8 @@ def _add_stretches(stretches: dict[str, list[Stretch]], signal: Signal, source: 
     for code, label in enumerate(signal.label_values):
         kept = stretches.get(label, [])
         if not label or len(kept) == EXAMPLES or any(one.group == signal.group for one in kept):
+            continue
+        if code not in signal.label_codes:
             continue
         first = int(np.argmax(signal.label_codes == code))
         piece = signal.label_codes[first : first + EXAMPLE_WINDOWS * source.window_length] == code

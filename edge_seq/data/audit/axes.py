@@ -97,34 +97,47 @@ def _stuck(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
 
 
 def _clipping(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
-    """Find flat tops at the extreme values of a channel over all recordings: a saturated sensor, whatever its range."""
-    found = []
+    """Find flat tops at the extreme values of a channel over all recordings: a saturated sensor, whatever its range.
+
+    The axes of one sensor saturate together, so channels of one unit and full scale are one finding.
+    """
+    by_sensor: dict[tuple[str, float], list[int]] = {}
     for index, channel in enumerate(source.channels):
-        axes = [one.axes[index] for one in facts]
-        ends = (min(axis.lowest for axis in axes), max(axis.highest for axis in axes))
-        shares = np.array(
-            [
-                (axis.at_lowest if axis.lowest == ends[0] and ends[0] < 0 else 0.0)
-                + (axis.at_highest if axis.highest == ends[1] and ends[1] > 0 else 0.0)
-                if axis.values > _FEW_VALUES
-                else 0.0
-                for axis in axes
-            ]
+        by_sensor.setdefault((channel.unit, channel.full_scale), []).append(index)
+    found = []
+    for channels in by_sensor.values():
+        of_channel = {index: _clipped(facts, index) for index in channels}
+        clipped = {index: found for index, found in of_channel.items() if (found[1] > CLIPPED_WARNING).any()}
+        if not clipped:
+            continue
+        shares = np.max([shares for _, shares in clipped.values()], axis=0)
+        worst = float(shares.max())
+        names = tuple(one.name for one, share in zip(facts, shares, strict=True) if share > CLIPPED_WARNING)
+        ends = "; ".join(
+            f"{source.channels[index].name} at {low:.4g} or {high:.4g} {source.channels[index].unit}"
+            for index, ((low, high), _) in clipped.items()
         )
-        if (shares > CLIPPED_WARNING).any():
-            worst = float(shares.max())
-            names = tuple(one.name for one, share in zip(facts, shares, strict=True) if share > CLIPPED_WARNING)
-            found.append(
-                Finding(
-                    "clipping",
-                    "error" if worst > CLIPPED_ERROR else "warning",
-                    f"channel {channel.name} stays at {ends[0]:.4g} or {ends[1]:.4g} {channel.unit} for up to "
-                    f"{worst:.1%} of a recording, in {len(names)} of them ({some(names)}): the sensor saturated. "
-                    "Record with a larger full scale, or leave the recordings out",
-                    names,
-                )
-            )
+        text = (
+            f"{counted(len(clipped), 'channel stays', 'channels stay')} at the largest values for up to {worst:.1%} of "
+            f"a recording ({ends}), in {len(names)} of them ({some(names)}): the sensor saturated. Record with a "
+            "larger full scale, or leave the recordings out"
+        )
+        found.append(Finding("clipping", "error" if worst > CLIPPED_ERROR else "warning", text, names))
     return found
+
+
+def _clipped(facts: Sequence[Facts], index: int) -> tuple[tuple[float, float], NDArray[np.float64]]:
+    """Lowest and highest value of a channel, and the share of each recording's samples that stay there."""
+    axes = [one.axes[index] for one in facts]
+    low, high = min(axis.lowest for axis in axes), max(axis.highest for axis in axes)
+    shares = [
+        (axis.at_lowest if axis.lowest == low and low < 0 else 0.0)
+        + (axis.at_highest if axis.highest == high and high > 0 else 0.0)
+        if axis.values > _FEW_VALUES
+        else 0.0
+        for axis in axes
+    ]
+    return (low, high), np.array(shares)
 
 
 def _beyond(facts: Sequence[Facts], source: DataSource) -> list[Finding]:

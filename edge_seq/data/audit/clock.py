@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_seq.data.audit.facts import Facts
 from edge_seq.data.audit.finding import Finding, some
+from edge_seq.data.resample import MAX_LINEAR_RATIO
 from edge_seq.data.source import DataSource
 from edge_seq.support.figure_text import counted
 
@@ -41,6 +42,9 @@ def _rate(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
     names = tuple(one.name for one in off)
     what = f"{len(off)} of {counted(len(timed), 'recording')} were sampled at {found} Hz, the contract says "
     what += f"{source.sample_rate_hz:g} Hz"
+    if source.resample == "linear" and max(rates) > MAX_LINEAR_RATIO * source.sample_rate_hz:
+        text = f'{what}; resample = "linear" would alias vibration there. Set resample = "lowpass"'
+        return [Finding("rate", "error", text, names)]
     if source.resample != "none":
         return [Finding("rate", "note", f"{what}; they are resampled, method {source.resample}", names)]
     todo = (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.audit.sample import labels_of_windows
+from edge_seq.data.audit.sample import windows_of
 from edge_seq.data.checks import find_gaps
 from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.signals import Signal
@@ -109,10 +109,13 @@ class Facts:
     anchors: NDArray[np.uint64]
 
 
-def facts_of(signal: Signal, source: DataSource) -> Facts:
-    """Collect the facts of a recording as its file gives it, before checks and resampling.
+def facts_of(signal: Signal, cut: Signal, source: DataSource) -> Facts:
+    """Collect the facts of a recording.
 
-    Only the windows are those of a training: at the contract's rate, none across a gap.
+    Args:
+        signal: the recording as its file gives it, before checks and resampling.
+        cut: the same at the rate of the contract, for the windows that a training would cut.
+        source: its data source.
     """
     contract = source.contract
     finite = np.isfinite(signal.values)
@@ -131,7 +134,7 @@ def facts_of(signal: Signal, source: DataSource) -> Facts:
         missing=int((~finite).sum()),
         labels=_counted(signal.label_values, np.bincount(codes, minlength=len(signal.label_values))),
         windows=_counted(
-            signal.label_values, np.bincount(labels_of_windows(signal, source), minlength=len(signal.label_values))
+            signal.label_values, np.bincount(windows_of(cut, source)[1], minlength=len(signal.label_values))
         ),
         segments=tuple(
             (str(names[codes[first]]), int(first), int(end - first))

@@ -79,17 +79,16 @@ def _balance(facts: Sequence[Facts], labels: Sequence[str]) -> list[Finding]:
         windows.update(one.windows)
     total = sum(windows.values())
     found = []
+    without = [label for label in labels if windows[label] == 0]
+    if without:
+        what = f"class {without[0]!r} has" if len(without) == 1 else f"classes {some(without)} have"
+        text = (
+            f"{what} no window: its stretches are too short. Shorten window_length, lower minimum_share, or leave the "
+            "class out"
+        )
+        found.append(Finding("balance", "error", text))
     for label in labels:
-        if windows[label] == 0:
-            found.append(
-                Finding(
-                    "balance",
-                    "error",
-                    f"class {label!r} has no window: its stretches are too short. Shorten window_length, lower "
-                    "minimum_share, or leave the class out",
-                )
-            )
-        elif windows[label] < RARE * total:
+        if 0 < windows[label] < RARE * total:
             found.append(
                 Finding(
                     "balance",
@@ -113,20 +112,16 @@ def _groups(facts: Sequence[Facts], labels: Sequence[str], source: DataSource) -
         )
         return [Finding("groups", "warning", text)]
     found = []
-    for label in labels:
-        having = sorted({one.group for one in facts if one.windows.get(label)})
-        if 0 < len(having) < len(SIDES):
-            found.append(
-                Finding(
-                    "groups",
-                    "error",
-                    f"class {label!r} is in {len(having)} of {counted(len(groups), 'group')} ({some(having)}); "
-                    "train, validation "
-                    "and test need one each. Record it in more groups, correct group_column, or split by time, which "
-                    "is "
-                    'weaker evidence: split = "time_blocks"',
-                )
-            )
+    having = {label: sorted({one.group for one in facts if one.windows.get(label)}) for label in labels}
+    few = [label for label in labels if 0 < len(having[label]) < len(SIDES)]
+    if few:
+        others = f", as {counted(len(few) - 1, 'other class is', 'other classes are')} in too few" if few[1:] else ""
+        text = (
+            f"class {few[0]!r} is in {len(having[few[0]])} of {counted(len(groups), 'group')} ({some(having[few[0]])})"
+            f"{others}; train, validation and test need one each. Record it in more groups, correct group_column, or "
+            'split by time, which is weaker evidence: split = "time_blocks"'
+        )
+        found.append(Finding("groups", "error", text))
     if not found and len(groups) < FEW_GROUPS:
         found.append(
             Finding(

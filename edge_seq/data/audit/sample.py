@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from edge_seq.data.checks import find_gaps
 from edge_seq.data.readers.signals import Signal
-from edge_seq.data.resample import rows_at
+from edge_seq.data.resample import resample, rows_at
 from edge_seq.data.source import DataSource
 from edge_seq.data.windows import label_windows
+from edge_seq.support.errors import ContractError
 
 MAX_WINDOWS, MAX_BYTES = 4000, 32 * 1024 * 1024  # whichever is less; values are kept as float32
 SEED = 0
@@ -75,7 +76,7 @@ class WindowSampler:
         self._total = self._kept = 0
 
     def add(self, signal: Signal) -> None:
-        """Draw from the windows of a recording. Windows with missing values are left out."""
+        """Draw from the windows of a recording at the rate. Windows with missing values are left out."""
         starts, codes = windows_of(signal, self._source)
         if not starts.size:
             return
@@ -130,7 +131,7 @@ class WindowSampler:
 
 
 def windows_of(signal: Signal, source: DataSource) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
-    """Find the windows of a recording as its file gives it, none of them across a gap.
+    """Find the windows of a recording, none of them across a gap; see :func:`at_the_rate`.
 
     Returns:
         first samples int64 [B], and indices int16 [B] into its label values.
@@ -143,21 +144,42 @@ def windows_of(signal: Signal, source: DataSource) -> tuple[NDArray[np.int64], N
     return np.concatenate(starts), np.concatenate(codes)
 
 
-def labels_of_windows(signal: Signal, source: DataSource) -> NDArray[np.int16]:
-    """Find the labels of the windows that a training would cut, at the rate of the contract.
+def at_the_rate(signal: Signal, source: DataSource) -> Signal:
+    """The signal at the rate of the contract, as a training gets it, if the data source asks for resampling.
 
-    Returns:
-        indices int16 [B] into the label values of the recording.
+    A piece that a training would refuse, which is a finding of its own, is left out.
     """
     if source.resample == "none" or signal.time_s is None:
-        return windows_of(signal, source)[1]
-    found = [np.empty(0, dtype=np.int16)]
+        return signal
+    found: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]] = []
     for piece in _pieces(signal, source):
-        time_s, codes = signal.time_s[piece], signal.label_codes[piece]
-        if (np.diff(time_s) > 0).all():  # times out of order are a finding of their own
-            codes = codes[rows_at(time_s, source.sample_rate_hz)[1]]
-        found.append(_windows(signal, codes, source)[1])
-    return np.concatenate(found)
+        time_s = signal.time_s[piece]
+        if len(time_s) < 2 or not (np.diff(time_s) > 0).all():
+            continue
+        try:
+            values, codes = resample(
+                time_s,
+                signal.values[piece],
+                signal.label_codes[piece],
+                sample_rate_hz=source.sample_rate_hz,
+                method=source.resample,
+                name=signal.name,
+            )
+        except ContractError:
+            continue
+        found.append((rows_at(time_s, source.sample_rate_hz)[0], values, codes))
+    if not found:
+        nothing = slice(0)
+        return replace(signal, values=signal.values[nothing], time_s=signal.time_s[nothing],
+                       label_codes=signal.label_codes[nothing], breaks=signal.breaks[nothing])  # fmt: skip
+    times, values_of, codes_of = zip(*found, strict=True)
+    return replace(
+        signal,
+        time_s=np.concatenate(times),
+        values=np.concatenate(values_of),
+        label_codes=np.concatenate(codes_of),
+        breaks=np.cumsum([len(one) for one in times[:-1]], dtype=np.int64),
+    )
 
 
 def _windows(

@@ -35,7 +35,7 @@ from edge_seq.ir.contract import Unit
 from edge_seq.support.errors import DataError
 
 MAX_PLAIN = 12
-_UNIT_SIGNS = re.compile(r"[/^²³⁻·]|\brpm\b|\bhz\b", re.IGNORECASE)  # what no note in brackets holds
+_UNIT_SIGNS = re.compile(r"[/^²³⁻·°]|s-?[12]\b|\brpm\b|\bhz\b", re.IGNORECASE)  # what no note in brackets holds
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def choose_channels(looks: Sequence[Look], columns: Sequence[str], *, in_sensors
             raise DataError(
                 f"{looks[0].path.name}: no column of numbers ({', '.join(columns)}) changes; record a motion"
             )
-        parts = [("", [Axis(name, name, "", "plain")]) for name in plain]
+        parts = [("", [Axis(name, name, "", "rotation" if kind_of(tokens_of(name)) == "rotation" else "plain")])
+                 for name in plain]  # fmt: skip
         names = set(plain)
         said.append(f"no column names an axis; all columns of numbers are channels: {', '.join(plain)}")
     else:
@@ -116,13 +117,20 @@ def _channel(column: str, scale: dict[str, Any], columns: Sequence[str], in_sens
 
 
 def _known_by_unit(looks: Sequence[Look], sensors: dict[str, list[Axis]]) -> dict[str, list[Axis]]:
-    """Sensors of no known name become what the unit of their columns says."""
+    """Sensors of no known name become what the unit of their columns says.
+
+    A single letter for a magnetometer, ``Bx``, is no name if the values are gravity and not a magnetic field.
+    """
     known: dict[str, list[Axis]] = {}
     for stem, axes in sensors.items():
         units = {_stated(look, one.column) for look in looks for one in axes} - {None}
         kinds = {kind_of_unit(str(unit)) for unit in units}
-        is_told = axes[0].kind == "plain" and len(kinds) == 1
-        known[stem] = [replace(one, kind=next(iter(kinds))) for one in axes] if is_told else axes
+        kind = axes[0].kind
+        if kind == "magnetic" and len(stem) == 1 and not units and is_gravity(_levels_of(looks, axes), surely=True):
+            kind = "plain"
+        if kind == "plain" and len(kinds) == 1:
+            kind = next(iter(kinds))
+        known[stem] = [replace(one, kind=kind) for one in axes]
     return known
 
 
@@ -174,7 +182,7 @@ def _scale(looks: Sequence[Look], axes: Sequence[Axis], *, is_alone: bool) -> Sc
     preamble = tuple(line for look in looks[:1] for line in look.preamble)
     unit = stated.pop() if len(stated) == 1 else None
     if kind == "magnetic" and unit is None:
-        unit = "uT"
+        return scale_of(title, None, True, Measured(largest, np.empty(0), is_whole), (), usual="uT")
     turning = kind in ("rotation", "orientation") or (unit is not None and kind_of_unit(unit) == "rotation")
     levels = _levels_of(looks, axes)
     if kind == "linear" and not is_gravity(levels, surely=True):

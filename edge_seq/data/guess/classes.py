@@ -13,6 +13,7 @@ from edge_seq.data.guess.clues.columns import (
     SENSOR_NAMES,
     tokens_of,
 )
+from edge_seq.data.guess.clues.headerless import has_runs
 from edge_seq.data.guess.clues.labels import (
     Named,
     labels_in_folders_of_groups,
@@ -49,7 +50,11 @@ def find_classes(draft: Draft) -> None:
             for name in draft.looks[0].texts
             if name not in draft.roles and not is_time_name(name) and "_".join(tokens_of(name)) not in SENSOR_NAMES
         ]
-        few = [name for name in texts if 2 <= len(distinct(draft, name) - {""}) <= 50]
+        few = [
+            name
+            for name in texts
+            if 2 <= len(distinct(draft, name) - {""}) <= 50 and all(has_runs(look.texts[name]) for look in draft.looks)
+        ]
         if len(few) == 1 and not names_tell_classes([look.name for look in draft.looks]):
             draft.fields["label_column"] = few[0]
             shown = ", ".join(sorted(distinct(draft, few[0]) - {""})[:6])
@@ -139,8 +144,14 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
         draft.fields["split_folders"] = {SPLIT_FOLDERS[top]: top for top in sorted(tops)}
         draft.said.append(f"the split is as the folders are named: {', '.join(sorted(tops))}")
         below = 1
+    elif (at := _split_below(parts)) is not None:
+        draft.fields["split_folders"] = {SPLIT_FOLDERS[side]: side for side in sorted({one[at] for one in parts})}
+        draft.said.append(f"the split is as folders are named: {', '.join(sorted({one[at] for one in parts}))}")
+        parts = [[*one[:at], *one[at + 1 :]] for one in parts]
+        names = ["/".join(one) for one in parts]
     folders = {one[below] for one in parts if len(one) > below + 1}
-    named = labels_of_folders(names, below) or labels_in_folders_of_groups(names, below)
+    is_above = "split_folders" not in draft.fields or below == 1
+    named = (labels_of_folders(names, below) or labels_in_folders_of_groups(names, below)) if is_above else None
     if named is not None:
         draft.fields["label_from"] = "file_name"
         _take_names(draft, named)
@@ -162,7 +173,7 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
         for index, name in enumerate(names):
             _add_class(draft, index, name.rsplit("/", 1)[-1].split(".")[0], name)
         return
-    if found.is_folder and below == 0:
+    if found.is_folder and "split_folders" not in draft.fields:
         _sides_of_files(draft)
     named = labels_of_names(names)
     if named is None:
@@ -174,6 +185,15 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
             "of a class into a folder, or write a data source with file_pattern"
         )
     _take_names(draft, named)
+
+
+def _split_below(parts: Sequence[Sequence[str]]) -> int | None:
+    """Place of the folders of a split below those of the classes, ``walk/train/01``; None if there are none."""
+    for at in range(1, min(map(len, parts)) - 1):
+        sides = {one[at] for one in parts}
+        if len(sides) > 1 and sides <= SPLIT_FOLDERS.keys():
+            return at
+    return None
 
 
 def _crossed(parts: Sequence[Sequence[str]], below: int) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_seq.data.guess.clues.columns import Kind, kind_of, tokens_of
+from edge_seq.data.guess.clues.labels import is_group_name, is_state
 from edge_seq.data.readers import READERS
 from edge_seq.data.readers.files import INFO_LABELS
 from edge_seq.data.readers.foreign import reading
@@ -16,6 +17,7 @@ from edge_seq.data.readers.label_intervals import columns_of_intervals, is_audac
 from edge_seq.data.readers.table import Reader
 from edge_seq.support.errors import DataError
 from edge_seq.support.figure_text import counted
+from edge_seq.support.opening import read_text
 
 _MANY_MORE = 3  # times as many files of one format as of the next
 _LARGEST_TABLE = 1 << 20  # bytes of a table of intervals
@@ -63,6 +65,25 @@ def reader_of(path: Path) -> Reader | None:
             if reader.name != CHANNEL_WINDOWS and name.endswith(getattr(reader, suffixes) or ("\x00",)):
                 return reader
     return None
+
+
+def below_single_folders(path: Path) -> Path:
+    """The folder inside a folder that holds no recordings and only one folder, which holds several: ``data/train``.
+
+    A folder named like a class, or one of persons and sessions, is not passed over: it may be all there is so far.
+    """
+    while path.is_dir() and not (path / INFO_LABELS).exists():
+        entries = [one for one in path.iterdir() if not one.name.startswith((".", "__"))]
+        folders = [one for one in entries if one.is_dir()]
+        if len(folders) != 1 or any(reader_of(one) is not None and not _NOTES.match(one.stem)
+                                    for one in entries if one.is_file()):  # fmt: skip
+            return path
+        inside = [one for one in folders[0].iterdir() if one.is_dir() and not one.name.startswith(".")]
+        names = [one.name for one in inside]
+        if not inside or folders[0].name == SIGNALS or is_state(folders[0].name) or all(map(is_group_name, names)):
+            return path
+        path = folders[0]
+    return path
 
 
 def find_files(path: Path) -> Found:
@@ -229,8 +250,8 @@ def is_intervals(path: Path) -> bool:
     try:
         if path.stat().st_size >= _LARGEST_TABLE or path.suffix.lower() in (".gz", ".zip"):
             return False
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(path, "utf-8-sig")
+    except (OSError, ValueError):
         return False
     lines = text.splitlines()
     return bool(lines) and (columns_of_intervals(lines[0])[1] is not None or is_audacity(text))

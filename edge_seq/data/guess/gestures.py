@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge_seq.data.guess.draft import Draft
+from edge_seq.data.readers.clock import unwrapped
 from edge_seq.support.figure_text import counted
 
 _SHORTEST, _LONGEST = 16, 2000  # rows of a recording
@@ -30,7 +31,7 @@ def find_gestures(draft: Draft) -> None:
     if clock is not None:
         if draft.fields.get("time_unit") == "datetime":
             return
-        rows, why = _restarts([look.numbers[clock] for look in draft.looks]), f"{clock!r} starts again"
+        rows, why = _restarts([unwrapped(look.numbers[clock]) for look in draft.looks]), f"{clock!r} starts again"
     else:
         names = [name for name in draft.looks[0].columns if name in draft.looks[0].numbers and name not in draft.roles]
         if not names:

@@ -11,7 +11,7 @@ from edge_seq.data.guess.clues.columns import (
     ColumnRole,
 )
 from edge_seq.data.guess.draft import Draft
-from edge_seq.data.guess.files import CHANNEL_WINDOWS, find_files
+from edge_seq.data.guess.files import CHANNEL_WINDOWS, below_single_folders, find_files
 from edge_seq.data.guess.fit import windows_and_groups
 from edge_seq.data.guess.gather import look_at_all, say_files
 from edge_seq.data.guess.signals import fields_of_signals
@@ -55,10 +55,11 @@ def guess_source(path: Path) -> Guess:
         ConfigError, ContractError: the guess is not a valid data source.
         ToolError: a package that reads the format is not installed.
     """
+    given, path = path, below_single_folders(path)
     found = find_files(path)
-    draft = Draft(found, {"name": re.sub(r"\W+", "_", path.name.split(".")[0]) or "data", "path": path.name or "."})
-    if path.name in ("", ".", ".."):
-        draft.fields["name"] = re.sub(r"\W+", "_", path.resolve().name) or "data"
+    draft = Draft(found, {"name": re.sub(r"\W+", "_", given.name.split(".")[0]) or "data", "path": path.name or "."})
+    if given.name in ("", ".", ".."):
+        draft.fields["name"] = re.sub(r"\W+", "_", given.resolve().name) or "data"
     base = path.parent if path.name not in ("", "..") else path
     if found.reader.name == CHANNEL_WINDOWS:
         fields_of_signals(draft)

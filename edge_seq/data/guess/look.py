@@ -19,8 +19,8 @@ from edge_seq.data.readers.formats.hdf5_file import open_hdf5
 from edge_seq.data.readers.formats.mat_file import open_mat
 from edge_seq.data.readers.formats.npy_file import open_npy
 from edge_seq.data.readers.formats.npz_file import open_npz
-from edge_seq.data.readers.formats.parquet_file import parquet_columns
-from edge_seq.data.readers.table import BREAK, RECORDING, Reader, ReadOptions, import_pyarrow
+from edge_seq.data.readers.formats.parquet_file import open_parquet, texts_unpacked
+from edge_seq.data.readers.table import BREAK, RECORDING, Reader, ReadOptions, check_header, import_pyarrow
 from edge_seq.data.readers.text.dialect import Dialect, is_number, is_value
 from edge_seq.data.readers.text.rows import Lost, blocks
 from edge_seq.data.readers.text.sniff import numbered_lines, sniff, text_of
@@ -85,8 +85,10 @@ def look_at_text(path: Path, name: str) -> Look:
         DataError: it cannot be read as a table.
     """
     dialect = sniff(path, Layout())
+    check_header(dialect.names, ReadOptions((), ()), where=path.name)
     numeric = _numeric_columns(path, dialect)
-    text = tuple(one for one in dialect.names if one not in numeric)
+    of_numbers = set(numeric)
+    text = tuple(one for one in dialect.names if one not in of_numbers)
     rule = _recording_break(path, dialect, numeric)
     layout = Layout(recording_break=rule, max_lost_share=0.5)
     lost = Lost()
@@ -116,9 +118,9 @@ def look_at_text(path: Path, name: str) -> Look:
 def look_at_parquet(path: Path, name: str) -> Look:
     """Look at a Parquet file."""
     pa = import_pyarrow()
-    names = parquet_columns(path)
-    with pa.parquet.ParquetFile(str(path), memory_map=False, pre_buffer=False) as file:
-        table = file.read(use_threads=False)
+    with open_parquet(path, None) as file:
+        table = texts_unpacked(path, file.read(use_threads=False))
+    names = list(table.column_names)
     kinds = {one: table.schema.field(one).type for one in names}
     stamps = [one for one in names if pa.types.is_timestamp(kinds[one])]
     for one in stamps:

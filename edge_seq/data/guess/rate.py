@@ -23,12 +23,20 @@ from edge_seq.data.guess.draft import Draft
 from edge_seq.data.guess.look import (
     Look,
 )
-from edge_seq.data.readers.clock import SECONDS_PER_UNIT, seconds_of_dates, spread
+from edge_seq.data.readers.clock import seconds_of_dates, seconds_of_ticks, spread, unwrapped
 from edge_seq.support.errors import DataError
 from edge_seq.support.figure_text import counted
 
 UNKNOWN_RATE_HZ = 50.0
+# Rates that sensors and phones are set to, beside whole and half numbers: Bosch, ST, InvenSense, Shimmer.
+_USUAL_RATES_HZ = (
+    3.125, 6.25, 10, 12.5, 13, 14.9, 15.625, 20, 25, 26, 30, 31.25, 32, 40, 50, 51.2, 52, 59.5, 60, 62.5, 64, 75, 80,
+    100, 102.4, 104, 119, 120, 125, 128, 200, 204.8, 208, 238, 250, 256, 400, 416, 476, 500, 512, 800, 833, 952, 1000,
+    1024, 1600, 1666,
+)  # fmt: skip
+_SAME_RATE, _NEAR_RATE = 1e-3, 0.015  # relative: as exact as stamps are, and as a part's own clock is
 _RATE_WORDS = re.compile(r"rate|sampl|\bodr\b|\bfs\b|frequen", re.IGNORECASE)
+_AT_RATE = re.compile(r"\bat\s+(\d{1,6}(?:\.\d{1,6})?)\s*Hz\b", re.IGNORECASE)
 _FILTER_WORDS = re.compile(r"filter|cut.?off|\blpf\b|\bhpf\b|pass|bandwidth", re.IGNORECASE)
 
 
@@ -115,6 +123,7 @@ def _one_recording(
         values = values[look.numbers[recording] == look.numbers[recording][0]]
     elif look.segments:
         values = values[: look.segments[0]]
+    values = unwrapped(values)
     falls = np.flatnonzero(np.diff(values) < 0)
     return values[: int(falls[0]) + 1] if falls.size and falls[0] > 50 else values
 
@@ -136,7 +145,7 @@ def seconds_of(draft: Draft, look: Look) -> NDArray[np.float64] | None:
         return None
     if unit == "datetime":
         return seconds_of_dates(look.texts[column], where=look.path.name, column=column)
-    return look.numbers[column] * SECONDS_PER_UNIT[str(unit)]
+    return seconds_of_ticks(look.numbers[column], str(unit))
 
 
 def find_rate(draft: Draft) -> None:
@@ -177,7 +186,7 @@ def find_rate(draft: Draft) -> None:
     )
     jitter = f"jitter up to {max(jitters):.0%} of a period"
     draft.rate = f"{spread_of_rates} by the mean period of {counted(len(rates), 'file')}, {jitter}"
-    draft.said.append(f"sample_rate_hz is {rate:g}, by the mean period of all files ({spread_of_rates})")
+    draft.said.append(f"sample_rate_hz is {rate:.6g}, by the mean period of all files ({spread_of_rates})")
     _compare_with_stated(draft, rate)
     off = max(abs(one - rate) for one in rates) / rate
     if off > 0.05:
@@ -201,14 +210,27 @@ def _compare_with_stated(draft: Draft, rate: float) -> None:
 
 def _stated_rate(draft: Draft) -> float | None:
     lines = [line for line in draft.looks[0].preamble if _RATE_WORDS.search(line) and not _FILTER_WORDS.search(line)]
-    found = {float(one) for one in re.findall(r"(\d+(?:\.\d+)?)\s*Hz\b", "\n".join(lines), re.IGNORECASE)}
+    found = {float(one) for one in re.findall(r"(\d{1,6}(?:\.\d{1,6})?)\s*Hz\b", "\n".join(lines), re.IGNORECASE)}
+    if not found:  # `Data File Created By ... at 30 Hz Filter Normal`
+        found = {float(one) for line in draft.looks[0].preamble for one in _AT_RATE.findall(line)}
     return found.pop() if len(found) == 1 else None
 
 
 def _round_rate(rate: float) -> float:
-    """Round a rate to the nominal one: exact halves stay (62.5 Hz), a rate within 3 % of a whole number becomes it."""
-    halves = round(2 * rate)
-    if halves and abs(2 * rate - halves) <= 1e-3 * rate:
-        return halves / 2
-    whole = round(rate)
-    return float(whole if whole and abs(rate - whole) <= 0.03 * rate else f"{rate:.4g}")
+    """Round a rate to what the sensor was set to, if that is clear; else keep four digits.
+
+    A whole or half number, or a usual rate, is taken if the stamps agree with it. A part's clock may be a percent off,
+    so a usual rate is also taken if no other is nearly as close.
+
+    >>> [_round_rate(rate) for rate in (51.203, 51.99, 62.49, 49.6, 99.4, 119.02, 51.6, 47.31)]
+    [51.2, 52.0, 62.5, 50.0, 100.0, 119.0, 51.6, 47.31]
+    """
+    exact = [
+        one for one in (round(rate), round(2 * rate) / 2, *_USUAL_RATES_HZ) if abs(one - rate) <= _SAME_RATE * rate
+    ]
+    if exact:
+        return float(min(exact, key=lambda one: abs(one - rate)))
+    nearest, second = sorted(_USUAL_RATES_HZ, key=lambda one: abs(one - rate))[:2]
+    if abs(nearest - rate) <= min(_NEAR_RATE * rate, 0.5 * abs(second - rate)):
+        return float(nearest)
+    return float(f"{rate:.4g}")

@@ -99,6 +99,10 @@ def _name_headerless(draft: Draft) -> None:
     if first.dialect is None or first.dialect.has_header:
         return
     names, reasons = names_of_columns(first)
+    if "group" in names and len(distinct(draft, first.columns[names.index("group")])) < 2:  # an unused output, always 0
+        at = names.index("group")
+        names[at] = first.columns[at]
+        reasons = [one for one in reasons if not one.startswith(f"column {at + 1} keeps")]
     renamed = []
     for look in draft.looks:
         new = dict(zip(look.columns, names, strict=True))

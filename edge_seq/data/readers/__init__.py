@@ -6,11 +6,13 @@ name of the format to ``DataSource.format``.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge_seq.data import checks
+from edge_seq.data.audit.finding import some
 from edge_seq.data.layout import sensor_of
 from edge_seq.data.readers.files import find_intervals, list_files
 from edge_seq.data.readers.foreign import each, reading
@@ -52,6 +54,8 @@ READERS: tuple[Reader, ...] = (
     phone_csv_file.READER,
     channel_windows_file.READER,
 )
+
+log = logging.getLogger(__name__)
 
 __all__ = ["READERS", "load_dataset", "read_dataset", "read_recordings", "read_signals"]
 
@@ -108,8 +112,11 @@ def read_recordings(source: DataSource, *, base: Path, in_parts: bool = False) -
             all recordings together are raised at the end.
     """
     sides: dict[str, tuple[str, str | None]] = {}
+    lost, short = dict[str, str](), list[str]()
     for signal in read_signals(source, base=base, in_parts=in_parts):
-        for one in make_recordings(signal, source):
+        if signal.lost:
+            lost[signal.name] = signal.lost
+        for one in make_recordings(signal, source, short):
             if one.name in sides:
                 raise DataError(
                     f"recording {one.name} is in two files of data source {source.name!r}; give each recording a name "
@@ -117,6 +124,13 @@ def read_recordings(source: DataSource, *, base: Path, in_parts: bool = False) -
                 )
             sides[one.name] = (one.group, one.split)
             yield one
+    if lost:
+        name = next(iter(lost))
+        log.warning("torn or garbage rows are left out of %s (%s: %s); edge-seq data check --json names all of them",
+                    counted(len(lost), "recording"), name, lost[name])  # fmt: skip
+    if short:
+        log.warning("left out %s shorter than a window of %d samples (%s)",
+                    counted(len(short), "recording"), source.window_length, some(short))  # fmt: skip
     if not sides:
         raise DataError(
             f"data source {source.name!r}: every recording is shorter than a window of {source.window_length} samples; "
@@ -172,7 +186,10 @@ def files_of(source: DataSource, base: Path) -> tuple[tuple[Reader, ...], tuple[
     )
     suffixes = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.suffixes))
     more = tuple(dict.fromkeys(suffix for reader in readers for suffix in reader.more_suffixes))
-    return readers, list_files(source, base, suffixes, more)
+    files = list_files(source, base, suffixes, more)
+    if source.format == "channel_windows":
+        files = channel_windows_file.one_of_each_side(files, source.channel_columns)
+    return readers, files
 
 
 def _cut_tables(

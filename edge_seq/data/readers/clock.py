@@ -22,6 +22,11 @@ _DATES = (
 )
 _FORMS = tuple(re.compile(f"{date}[T\\s_,;]+{_TIME}{_ZONE}", re.ASCII) for date in _DATES)
 _CLOCK = re.compile(_TIME + _ZONE, re.ASCII)
+# Largest value and one: of counters, as they are and divided; of seconds and milliseconds of a day and of a week.
+_COUNTER_SIZES = (
+    2.0**8, 2.0**16, 2.0**32, 2.0**32 / 1e3, 2.0**32 / 1e6, 86400.0, 86400e3, 604800.0, 604800e3
+)  # fmt: skip
+_LONGEST_STEP = 4.0  # times the usual one, where a counter runs over
 _DAY = 86400.0
 _HALF_DAY = 43200.0
 
@@ -109,6 +114,47 @@ def _day(year: str, month: str, day: str) -> float | None:
         return float(np.datetime64(f"{year}-{int(month):02d}-{int(day):02d}", "D").astype(np.int64))
     except ValueError:
         return None
+
+
+def unwrapped(ticks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Let a counter of 8, 16 or 32 bits go on where it ran over: milliseconds after 49 days, microseconds after 72 min.
+
+    A fall is taken for that only if the counter went on by about a usual step, and not back to where the rows begin:
+    that is how recordings of 256 samples follow each other. Counts may have been divided by 1,000 or 1,000,000 before
+    they were written.
+
+    Args:
+        ticks: float64 [T], values of the counter, in the order of the rows.
+
+    Returns:
+        float64 [T]; ``ticks`` itself if it did not run over.
+
+    >>> unwrapped(np.array([65516.0, 0.0, 20.0])).tolist(), unwrapped(np.array([500.0, 0.0, 20.0])).tolist()
+    ([65516.0, 65536.0, 65556.0], [500.0, 0.0, 20.0])
+    """
+    steps = np.diff(ticks)
+    falls = np.flatnonzero(steps < 0)
+    forward = steps[steps > 0]
+    if not falls.size or not forward.size or not np.isfinite(ticks).all() or bool((ticks[falls + 1] == ticks[0]).all()):
+        return ticks
+    longest = _LONGEST_STEP * float(np.median(forward))
+    for size in _COUNTER_SIZES:
+        # From the largest count to 0, or of a signed counter to the smallest.
+        is_inside = bool((ticks >= 0).all() and (ticks < size).all()) or bool((np.abs(ticks) <= size / 2).all())
+        over = steps[falls] + size
+        if is_inside and bool(((over > 0) & (over <= longest)).all()):
+            added = np.zeros(len(ticks))
+            added[falls + 1] = size
+            return ticks + np.cumsum(added)
+    return ticks
+
+
+def seconds_of_ticks(ticks: NDArray[np.float64], unit: str) -> NDArray[np.float64]:
+    """Times in seconds, float64 [T], of a column of numbers in ``s``, ``ms``, ``us`` or ``ns``; see :func:`unwrapped`.
+
+    A column of dates that was read as seconds has the unit ``datetime``.
+    """
+    return ticks if unit == "datetime" else unwrapped(ticks) * SECONDS_PER_UNIT[unit]
 
 
 def spread(time_s: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -68,7 +68,7 @@ def list_files(
     if source.label_from == "file_name":
         return tuple(_read_name(file, source.file_pattern) for file in files)
     if source.label_from == "folder":
-        return tuple(label_by_folder(file, below=1 if source.split_folders else 0) for file in files)
+        return tuple(label_by_folder(file, besides=tuple(source.split_folders.values())) for file in files)
     return files
 
 
@@ -94,7 +94,8 @@ def _folder(source: DataSource, root: Path) -> Path:
 
 def _existing(path: Path, what: str) -> Path:
     if not path.is_file():
-        raise DataError(f"{what}: file {path} does not exist; correct the name, which is relative to the source's path")
+        found = "is not a regular file" if path.exists() else "does not exist"
+        raise DataError(f"{what}: file {path} {found}; correct the name, which is relative to the source's path")
     return path
 
 
@@ -194,8 +195,8 @@ def read_info_labels(path: Path) -> list[dict[str, Any]]:
 
 
 def _side_of_folder(file: SourceFile, source: DataSource) -> SourceFile:
-    top = file.name.split("/")[0]
-    side = next((one for one, folder in source.split_folders.items() if folder == top), None)
+    folders = file.name.split("/")[:-1]
+    side = next((one for one, folder in source.split_folders.items() if folder in folders), None)
     if side is None:
         raise DataError(
             f"file {file.name}: lies in none of the folders {list(source.split_folders.values())} of split_folders; "

@@ -94,10 +94,19 @@ def check_unpacked(name: str, packed: int, unpacked: int, *, at_once: bool = Tru
             f"{MAX_RATIO} times the size of the file. Do not read the file, or store it uncompressed"
         )
     if at_once:
-        try:
-            check_memory(name, unpacked)
-        except OSError as error:
-            raise DataError(f"{name}: {error}, or train from parts of the file with data.storage=disk") from error
+        check_fits(name, unpacked)
+
+
+def check_fits(name: str, size: int) -> None:
+    """Check, before memory is taken, that so many bytes fit into it.
+
+    Raises:
+        DataError: they do not.
+    """
+    try:
+        check_memory(name, size)
+    except OSError as error:
+        raise DataError(f"{name}: {error}, or train from parts of the file with data.storage=disk") from error
 
 
 class _Counted(io.RawIOBase):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.layout import SENSOR_MARK, sensor_of
-from edge_seq.data.readers.clock import SECONDS_PER_UNIT, spread
+from edge_seq.data.readers.clock import seconds_of_ticks, spread
 from edge_seq.data.readers.table import Table, TextColumn
 from edge_seq.data.source import DataSource
 from edge_seq.support.errors import DataError
@@ -171,8 +171,7 @@ def _rows(table: Table, rows: NDArray[np.int64]) -> Table:
 def _seconds(table: Table, source: DataSource) -> NDArray[np.float64]:
     if table.time_s is not None:
         return table.time_s
-    unit = "s" if source.time_unit == "datetime" else source.time_unit
-    times = table.numeric[str(source.time_column)] * SECONDS_PER_UNIT[unit]
+    times = seconds_of_ticks(table.numeric[str(source.time_column)], source.time_unit)
     return spread(times) if source.repeated_times == "spread" else times
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -16,8 +15,6 @@ from edge_seq.data.recording import UNLABELLED, Recording
 from edge_seq.data.resample import resample
 from edge_seq.data.source import DataSource
 from edge_seq.ir.contract import to_counts
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,13 @@ class RawRecording:
     notes: tuple[str, ...] = ()
 
 
-def make_recordings(signal: Signal, source: DataSource) -> tuple[RawRecording, ...]:
+def make_recordings(signal: Signal, source: DataSource, short: list[str]) -> tuple[RawRecording, ...]:
     """Check a signal against the contract and convert it to counts. Cutting at gaps gives several recordings.
+
+    Args:
+        signal: signal to convert.
+        source: its data source.
+        short: gets name and length of each recording that is left out because it is shorter than a window.
 
     Raises:
         DataError, ContractError: see :mod:`edge_seq.data.checks` and :mod:`edge_seq.data.resample`.
@@ -65,7 +67,7 @@ def make_recordings(signal: Signal, source: DataSource) -> tuple[RawRecording, .
         )
         part = _at_the_rate(part, source)
         if source.on_short == "skip" and len(part.values) < source.window_length:
-            log.warning("skipped recording %s: %d samples, shorter than a window", part.name, len(part.values))
+            short.append(f"{part.name}: {len(part.values)}")
             continue
         checks.check_long_enough(len(part.values), name=part.name, contract=contract)
         recordings.append(

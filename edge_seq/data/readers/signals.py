@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.readers.clock import SECONDS_PER_UNIT, spread
+from edge_seq.data.readers.clock import SECONDS_PER_UNIT, seconds_of_ticks, spread, unwrapped
 from edge_seq.data.readers.label_intervals import Interval, label_samples
 from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.data.readers.table import Table, TextColumn
@@ -86,6 +86,8 @@ def cut_signals(
             check_name(one, DataError, what=f"recording {name}: {kind}", remedy="Rename it in the data")
         values_of_channels = np.stack([table.numeric[column][rows] for column in source.channel_columns], axis=1)
         own_notes = (*notes, *table.notes)
+        if _ran_over(table, source, rows):
+            own_notes += ("the counter of times ran over its largest value, and is taken as going on",)
         if source.on_missing == "split" and not (kept := np.isfinite(values_of_channels).all(axis=1)).all():
             breaks = np.union1d(breaks, np.flatnonzero(~kept))
             breaks = np.unique(np.cumsum(kept)[np.maximum(breaks, 1) - 1])
@@ -231,8 +233,7 @@ def _time_s(
     if table.time_s is not None:
         return table.time_s[rows]
     if source.time_column is not None:
-        unit = "s" if source.time_unit == "datetime" else source.time_unit
-        times = table.numeric[source.time_column][rows] * SECONDS_PER_UNIT[unit]
+        times = seconds_of_ticks(table.numeric[source.time_column][rows], source.time_unit)
         if source.repeated_times == "spread":
             times = np.concatenate([spread(part) for part in np.split(times, breaks)])
         return times
@@ -244,10 +245,18 @@ def _time_s(
                 f"recording {name}: index_column {source.index_column!r} holds {index[fractions[0]]:g} at row "
                 f"{int(fractions[0])}; expected whole numbers. A column of times is a time_column"
             )
-        return index / (source.recorded_rate_hz or source.sample_rate_hz)
+        return unwrapped(index) / (source.recorded_rate_hz or source.sample_rate_hz)
     if source.recorded_rate_hz is not None:
         return np.arange(len(rows)) / source.recorded_rate_hz
     return None
+
+
+def _ran_over(table: Table, source: DataSource, rows: NDArray[np.int64]) -> bool:
+    column = source.index_column or (None if source.time_unit == "datetime" else source.time_column)
+    if table.time_s is not None or column is None:
+        return False
+    ticks = table.numeric[column][rows]
+    return unwrapped(ticks) is not ticks
 
 
 def _interval_clock(time_s: NDArray[np.float64] | None, count: int, source: DataSource) -> NDArray[np.float64]:

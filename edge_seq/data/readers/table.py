@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.layout import Layout
 from edge_seq.data.readers.clock import seconds_of_dates
+from edge_seq.data.readers.foreign import check_fits
 from edge_seq.support.errors import ContractError, DataError, ToolError
 
 # Columns that a reader may add to an Arrow table: whether a row follows a break, and the number of its recording.
@@ -164,7 +166,7 @@ def check_header(names: Sequence[str], options: ReadOptions, *, where: str) -> N
         DataError: two columns have the same name.
         ContractError: a column is missing.
     """
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
         raise DataError(
             f"{where}: column names {repeated} occur more than once, so it is not clear which is meant; rename all "
@@ -201,7 +203,7 @@ def whole_recordings(
     known: set[str] = set()
     first_ticks: dict[str, int] = {}
     first_row = 0
-    for arrow_table in _cut_at_changes(parts, recording_column):
+    for arrow_table in _cut_at_changes(parts, recording_column, where):
         table = finish_table(arrow_table, options, where=where, first_ticks=first_ticks, first_row=first_row)
         first_row += table.num_rows
         names = table.text[recording_column].values
@@ -215,7 +217,7 @@ def whole_recordings(
         yield table
 
 
-def _cut_at_changes(parts: Iterable[Any], recording_column: str) -> Iterator[Any]:
+def _cut_at_changes(parts: Iterable[Any], recording_column: str, where: str) -> Iterator[Any]:
     """Yield a ``pyarrow.Table`` up to the last change of recording in a part; an empty file gives an empty table."""
     pa = import_pyarrow()
     waiting: list[Any] = []
@@ -231,6 +233,7 @@ def _cut_at_changes(parts: Iterable[Any], recording_column: str) -> Iterator[Any
             waiting = []
             part = part.slice(end)
         if len(part) or not waiting:
+            check_fits(where, sum(one.nbytes for one in (*waiting, part)))
             waiting.append(part)
     yield pa.concat_tables(waiting)
 

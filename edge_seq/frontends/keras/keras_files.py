@@ -16,6 +16,7 @@ import numpy as np
 from edge_seq.frontends.chain import Array, float32
 from edge_seq.frontends.opening import check_size, model_bytes, reading_model
 from edge_seq.support.errors import ModelError, ToolError
+from edge_seq.support.hdf5 import check_heaps
 from edge_seq.support.opening import parse_json
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -165,9 +166,11 @@ def open_keras(path: Path) -> Iterator[KerasFile]:
     with reading_model(path.name, "a file of Keras"):
         if content[:4] == b"PK\x03\x04":
             config, weights = _unpack(content, path.name)
+            check_heaps(weights)
             with h5py.File(io.BytesIO(weights), "r") as root:
                 yield KerasFile(path.name, config, root, is_legacy=False)
         elif content[:8] == b"\x89HDF\r\n\x1a\n":
+            check_heaps(content)
             with h5py.File(io.BytesIO(content), "r") as root:
                 text = _attribute(root, "model_config", None)
                 if text is None:

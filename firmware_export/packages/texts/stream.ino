@@ -6,32 +6,44 @@
 static @model@_memory_t memory; // all the RAM that the model needs
 static es_context_t *context;
 static int16_t counts[@MODEL@_NUM_CHANNELS];
-static uint8_t channel; // the next one to be read
+static uint16_t found; // counts in this line so far
 static int32_t number;
-static bool negative, digits;
+static bool negative, digits, odd; // odd: the line holds something that is no count
 
-// Takes one character. Returns true if it completes a sample. Numbers that are too large end at the limits of int16_t.
+// Takes one character. Returns true at the end of a line with a count for each channel. Other lines are left out, so that
+// a number that is lost on the way costs its own sample only. Numbers that are too large end at the limits of int16_t.
 static bool take(char character)
 {
-    if (character == '-') {
-        negative = true;
-        return false;
-    }
     if (character >= '0' && character <= '9') {
         digits = true;
         number = number > 9999 ? 99999 : 10 * number + (character - '0');
         return false;
     }
-    if (!digits) {
+    if (character == '-' && !negative && !digits) {
+        negative = true;
         return false;
     }
-    number = negative ? -number : number;
-    counts[channel] = (int16_t)(number > 32767 ? 32767 : number < -32768 ? -32768 : number);
+    if (digits) {
+        number = negative ? -number : number;
+        if (found < @MODEL@_NUM_CHANNELS) {
+            counts[found] = (int16_t)(number > 32767 ? 32767 : number < -32768 ? -32768 : number);
+        }
+        found = (uint16_t)(found > @MODEL@_NUM_CHANNELS ? found : found + 1);
+    }
+    odd = odd || (negative && !digits) || strchr(" \t,;\r\n", character) == NULL;
     number = 0;
     negative = false;
     digits = false;
-    channel = (uint8_t)(channel + 1 == @MODEL@_NUM_CHANNELS ? 0 : channel + 1);
-    return channel == 0;
+    if (character != '\n') {
+        return false;
+    }
+    const bool whole = !odd && found == @MODEL@_NUM_CHANNELS;
+    if (!whole && (odd || found > 0)) {
+        Serial.println("a line is left out: it does not hold one count for each channel");
+    }
+    found = 0;
+    odd = false;
+    return whole;
 }
 
 void setup()

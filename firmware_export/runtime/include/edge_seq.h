@@ -41,7 +41,11 @@ typedef enum es_status {
     ES_ERROR_ALIGNMENT,  /* the memory does not begin at a multiple of ES_CONTEXT_ALIGNMENT */
     ES_ERROR_STATE,      /* a saved state is damaged or from another model; the context is unchanged */
     ES_ERROR_SELF_TEST,  /* the constants differ from their checksum, or results from the golden vectors */
-    ES_CHECK_DONE        /* es_check_constants only: all constants equal their checksums */
+    ES_CHECK_DONE,       /* es_check_constants only: all constants equal their checksums */
+    ES_ERROR_BLOB,       /* es_load: not a blob of a model, or damaged, or with a number that cannot be */
+    ES_ERROR_BYTE_ORDER, /* es_load: the blob was made for the other byte order */
+    ES_ERROR_CONTRACT,   /* es_load: the blob's sample rate, channels or labels are not the expected ones */
+    ES_ERROR_FLASH       /* es_update: the flash did not take what was written */
 } es_status_t;
 
 /* Text of a status, for a log. Its table is in a separate file, so it costs nothing if this is not called. */
@@ -135,7 +139,7 @@ struct es_front {
     es_front_step_t step;
     const ES_ROM es_block_t *blocks; /* convolution: [ceil(R / 4)] */
     const ES_ROM int16_t *weights;   /* convolution */
-    const int16_t *pad;              /* [in_words] for inputs before the window; NULL: zeros */
+    const int16_t *pad;              /* [in_words] for inputs before the window, aligned to words; NULL: zeros */
     uint16_t units;                  /* R */
     uint16_t inputs;                 /* numbers of an input, without padding */
     uint16_t in_words;               /* features padded to even, or operands padded to a multiple of four */
@@ -195,6 +199,12 @@ struct es_model {
 static inline uint16_t es_num_layers(const es_model_t *model)
 {
     return model->num_layers != 0u ? model->num_layers : model->chain->num_behind;
+}
+
+/* Words of what is read out: the pooled operands, then the outputs of dense layers. */
+static inline size_t es_read_out_words(const es_model_t *model)
+{
+    return (size_t)model->pool_words + (model->chain != NULL ? model->chain->dense_words : 0u);
 }
 
 #endif
@@ -305,10 +315,11 @@ typedef struct es_array {
 /* What es_check_constants reads and compares; generated. */
 typedef struct es_constants {
     const es_model_t *model;
-    const es_array_t *arrays; /* [num_arrays], all large tables of the model */
-    uint32_t sizes_crc;       /* CRC-32 of the model's numbers and num_arrays */
-    uint32_t list_crc;        /* CRC-32 of the arrays' counts and types */
-    uint32_t crc;             /* CRC-32 of all other numbers, the hash, the labels and the arrays */
+    const es_array_t *arrays;    /* [num_arrays], all large tables of the model */
+    const uint16_t *label_bytes; /* [K], of each label in UTF-8, with the zero at its end */
+    uint32_t sizes_crc;          /* CRC-32 of the model's numbers and num_arrays */
+    uint32_t list_crc;           /* CRC-32 of label_bytes, and of the arrays' counts and types */
+    uint32_t crc;                /* CRC-32 of all other numbers, the hash, the labels and the arrays */
     uint16_t num_arrays;
 } es_constants_t;
 

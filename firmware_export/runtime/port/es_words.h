@@ -12,18 +12,12 @@
 
 #define ES_WORDS_GATES 4u
 
-/* Words of what is read out: the pooled operands, then the outputs of dense layers. */
-static size_t es_words_read_out(const es_model_t *model)
-{
-    return (size_t)model->pool_words + (model->chain != NULL ? model->chain->dense_words : 0u);
-}
-
 static size_t es_words_plain(const es_model_t *model)
 {
     /* All words of the stage's memory except four, and the decision. */
     const size_t decided = model->decision != NULL ? (size_t)model->decision_words - ES_DECISION_EXCESS + 1u : 0u;
-    return (size_t)model->num_channels + model->state_words + es_words_read_out(model) +
-           model->num_classes + 1u + decided;
+    return (size_t)model->num_channels + model->state_words + es_read_out_words(model) + model->num_classes + 1u +
+           decided;
 }
 
 #ifdef ES_TRACE
@@ -110,7 +104,7 @@ static void es_words_put(const es_context_t *context, int label_due, int32_t *ro
     unsigned index;
     row = es_words_put16(row, context->features, model->num_channels, 1);
     row = es_words_put16(row, context->states, model->state_words, 1);
-    row = es_words_put16(row, context->scratch, es_words_read_out(model), label_due);
+    row = es_words_put16(row, context->scratch, es_read_out_words(model), label_due);
     for (index = 0; index < model->num_classes; index++) {
         *row++ = label_due ? es_logits(context)[index] : 0;
     }

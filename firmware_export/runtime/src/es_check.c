@@ -6,7 +6,7 @@
 /* A round has these parts. The first three end with a comparison, so that the parts after them can trust the counts
  * and never read beyond an array. So does the last array. */
 #define SIZES 0u   /* numbers of the model */
-#define LIST 1u    /* counts and types of the arrays */
+#define LIST 1u    /* lengths of the labels, counts and types of the arrays */
 #define TABLE 2u   /* the activation table */
 #define NUMBERS 3u /* numbers of the layers and the decision stage, input shifts, hash, labels */
 #define ARRAYS 4u  /* this part and those after it: one array each */
@@ -48,13 +48,13 @@ static void add16s(es_check_t *check, const uint16_t *numbers, size_t count)
     }
 }
 
-static void add_text(es_check_t *check, const char *text)
+/* text [bytes], with the zero at its end. The bytes are counted, as a damaged zero would not end the text. */
+static void add_text(es_check_t *check, const char *text, size_t bytes)
 {
-    const char *at = text;
-    for (; *at != '\0'; at++) {
-        add(check, (uint8_t)*at, 1);
+    size_t index;
+    for (index = 0; index < bytes; index++) {
+        add(check, (uint8_t)text[index], 1);
     }
-    add(check, 0, 1);
 }
 
 /* Adds one element of an array. */
@@ -109,6 +109,7 @@ static void add_list(es_check_t *check)
 {
     const es_constants_t *const constants = check->constants;
     unsigned index;
+    add16s(check, constants->label_bytes, constants->model->num_classes);
     for (index = 0; index < constants->num_arrays; index++) {
         add(check, constants->arrays[index].count, 4);
         add16(check, constants->arrays[index].element);
@@ -170,7 +171,8 @@ static int add_numbers(es_check_t *check)
     } else if (index == layers) {
         add_settings(check, model);
     } else {
-        add_text(check, model->labels[index - layers - 1u]);
+        const uint32_t label = index - layers - 1u;
+        add_text(check, model->labels[label], check->constants->label_bytes[label]);
     }
     return index == layers + model->num_classes ? 1 : 0;
 }

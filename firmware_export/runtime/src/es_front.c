@@ -6,81 +6,67 @@
 #include "es_pool.h"
 #include "es_rows.h"
 
-/* One of the inputs that an output sees: the latest, or one that came `age` inputs before. */
-static const int16_t *input_at(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned age)
+/* Inputs that an output sees, one after another in memory, so that one dot product takes them. */
+typedef struct {
+    const int16_t *inputs;
+    unsigned count;
+} run_t;
+
+/* The run that begins with the input of a tap. latest: slot of the latest input */
+static inline run_t run_from(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned latest, unsigned tap)
 {
-    const unsigned latest = ((unsigned)number - 1u) % front->slots;
+    const unsigned age = (front->taps - 1u - tap) * front->dilation;
     const unsigned slot = latest >= age ? latest - age : latest + front->slots - age;
-    return front->pad != NULL && age >= number ? front->pad : ring + (size_t)slot * front->in_words;
+    run_t run;
+    run.inputs = ring + (size_t)slot * front->in_words;
+    run.count = 1;
+    if (front->pad != NULL && age >= number) {
+        run.inputs = front->pad;
+    } else if (front->dilation == 1u) {
+        const unsigned to_end = front->slots - slot;
+        const unsigned left = front->taps - tap;
+        run.count = left < to_end ? left : to_end;
+    } else {
+        /* the next tap sees an input further on */
+    }
+    return run;
 }
 
-/* weights [pairs, 4, 2], features [2 * pairs], accumulators [4] */
-static const ES_ROM int16_t *add_features(const ES_ROM int16_t *weights, const int16_t *features, unsigned pairs,
-                                          int32_t *accumulators)
-{
-    for (; pairs > 0u; pairs--) {
-        unsigned row;
-        for (row = 0; row < ES_BLOCK_ROWS; row++) {
-            accumulators[row] +=
-                (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
-            weights += 2;
-        }
-        features += 2;
-    }
-    return weights;
-}
-
-/* Computes the results of a block, floor(accumulator * multiplier / 2^16), and returns the weights of the next one. */
-static const ES_ROM int16_t *conv_results(const es_front_t *front, const ES_ROM es_block_t *block,
-                                          const ES_ROM int16_t *weights, const int16_t *ring, uint16_t number,
-                                          int of_features, int32_t *results)
-{
-    unsigned tap;
-    unsigned row;
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = ES_ROM_INT32(&block->bias[row]);
-    }
-    for (tap = 0; tap < front->taps; tap++) {
-        const unsigned age = (front->taps - 1u - tap) * front->dilation;
-        const int16_t *const input = input_at(front, ring, number, age);
-        if (of_features != 0) {
-            weights = add_features(weights, input, front->in_words / 2u, results);
-        } else {
-            weights = es_rows4_narrow(weights, input, (uint16_t)(front->in_words / ES_QUAD), results);
-        }
-    }
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = es_mulw(results[row], ES_ROM_INT16(&block->multiplier[row]));
-    }
-    return weights;
-}
-
-/* Defines the step of a convolution. A macro, so that no compiler calls the activation through a pointer. */
-#define CONV_STEP(name, of_features, activation)                                                              \
+/* Defines the step of a convolution. `add` adds the dot products of groups of `words` numbers. A macro, so that no
+ * compiler calls them or the activation through a pointer. */
+#define CONV_STEP(name, add, words, activation)                                                               \
     void name(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output)                 \
     {                                                                                                         \
         const ES_ROM int16_t *weights = front->weights;                                                       \
         const ES_ROM es_block_t *block = front->blocks;                                                       \
-        unsigned unit = 0;                                                                                    \
-        while (unit < front->out_words) {                                                                     \
+        const unsigned groups = front->in_words / (words);                                                    \
+        const unsigned latest = ((unsigned)number - 1u) % front->slots;                                       \
+        unsigned unit;                                                                                        \
+        for (unit = 0; unit < front->out_words; unit += ES_QUAD) {                                            \
             int32_t results[ES_BLOCK_ROWS];                                                                   \
-            unsigned row;                                                                                     \
-            weights = conv_results(front, block, weights, ring, number, of_features, results);                \
-            block++;                                                                                          \
-            for (row = 0; row < ES_BLOCK_ROWS; row++) {                                                       \
-                output[unit] =                                                                                \
-                    unit < front->units ? es_operand((activation)(results[row]), unit) : (int16_t)0;          \
-                unit++;                                                                                       \
+            unsigned tap = 0;                                                                                 \
+            es_rows4_begin(block, results);                                                                   \
+            while (tap < front->taps) {                                                                       \
+                const run_t run = run_from(front, ring, number, latest, tap);                                 \
+                weights = (add)(weights, run.inputs, (uint16_t)(run.count * groups), results);                \
+                tap += run.count;                                                                             \
             }                                                                                                 \
+            es_rows4_end(block, results);                                                                     \
+            es_operands_store(output + unit, (activation)(results[0]), (activation)(results[1]),              \
+                              (activation)(results[2]), (activation)(results[3]));                            \
+            block++;                                                                                          \
+        }                                                                                                     \
+        for (unit = front->units; unit < front->out_words; unit++) {                                          \
+            output[unit] = 0;                                                                                 \
         }                                                                                                     \
     }
 
-CONV_STEP(es_conv_features_relu_step, 1, es_activation_relu)
-CONV_STEP(es_conv_features_tanh_step, 1, es_activation_tanh)
-CONV_STEP(es_conv_features_none_step, 1, es_activation_none)
-CONV_STEP(es_conv_relu_step, 0, es_activation_relu)
-CONV_STEP(es_conv_tanh_step, 0, es_activation_tanh)
-CONV_STEP(es_conv_none_step, 0, es_activation_none)
+CONV_STEP(es_conv_features_relu_step, es_rows4_wide, 2u, es_activation_relu)
+CONV_STEP(es_conv_features_tanh_step, es_rows4_wide, 2u, es_activation_tanh)
+CONV_STEP(es_conv_features_none_step, es_rows4_wide, 2u, es_activation_none)
+CONV_STEP(es_conv_relu_step, es_rows4_narrow, ES_QUAD, es_activation_relu)
+CONV_STEP(es_conv_tanh_step, es_rows4_narrow, ES_QUAD, es_activation_tanh)
+CONV_STEP(es_conv_none_step, es_rows4_narrow, ES_QUAD, es_activation_none)
 
 /* The ring holds exactly the inputs that an output sees, so their order does not matter. */
 void es_time_mean_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output)

@@ -27,6 +27,8 @@ enum {
     SELF_TEST = 0x0A,
     COST = 0x0B,
     STREAM = 0x0C,
+    MODEL_STATUS = 0x10,
+    MODEL_COMMIT = 0x13,
     SAMPLES = 0xC0,
     DECISION = 0xC1,
     ERROR = 0xFF
@@ -52,6 +54,7 @@ typedef enum refusal {
 #define HAS_STATE 4u
 #define HAS_DECISION 8u
 #define HAS_DISTANCE 16u
+#define HAS_UPDATE 32u
 
 static const char *refusal_text(refusal_t refusal)
 {
@@ -221,6 +224,9 @@ static void step(es_wire_t *wire, const int16_t *counts)
     wire->label_due = status == ES_LABEL_READY ? 1u : 0u;
     wire->has_row = 1;
     wire->ticks_last = ticks;
+    if (wire->steps == 0xFFFFFFFFu) { /* the figures stay, as a count from zero would not fit the total */
+        return;
+    }
     wire->ticks_total += ticks;
     if (wire->steps == 0u || ticks < wire->ticks_lowest) {
         wire->ticks_lowest = ticks;
@@ -253,17 +259,12 @@ static int has_distance(const es_model_t *model)
     return model->decision_words > model->num_classes + ES_DECISION_EXCESS;
 }
 
-/* Words of what is read out: the pooled operands, then the outputs of dense layers. */
-static size_t read_out_words(const es_model_t *model)
-{
-    return (size_t)model->pool_words + (model->chain != NULL ? model->chain->dense_words : 0u);
-}
-
 /* Bytes of a traced step. */
 static size_t row_bytes(const es_model_t *model)
 {
     const size_t scores = model->decision != NULL ? 4u * ((size_t)model->decision_words - ES_DECISION_EXCESS) : 0u;
-    return 2u * ((size_t)model->num_channels + model->state_words + read_out_words(model)) + label_bytes(model) + scores;
+    const size_t values = (size_t)model->num_channels + model->state_words + es_read_out_words(model);
+    return 2u * values + label_bytes(model) + scores;
 }
 
 /* Output of the decision stage: 0 .. K-1, or K for unknown. */
@@ -317,10 +318,10 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
         return (uint16_t)context->states[index];
     }
     index -= model->state_words;
-    if (index < read_out_words(model)) {
+    if (index < es_read_out_words(model)) {
         return wire->label_due != 0u ? (uint16_t)context->scratch[index] : 0u;
     }
-    index -= read_out_words(model);
+    index -= es_read_out_words(model);
     if (wire->label_due != 0u) {
         return label_word(context, index);
     }
@@ -380,13 +381,13 @@ static refusal_t serve_hello(es_wire_t *wire)
     at = put16(body, at, es_num_layers(model));
     at = put16(body, at, model->window_length);
     at = put16(body, at, model->state_words);
-    at = put16(body, at, (uint16_t)read_out_words(model));
+    at = put16(body, at, (uint16_t)es_read_out_words(model));
     at = put8(body, at, (uint8_t)model->label_every_step);
     at = put8(body, at, (uint8_t)model->carry);
     at = put16(body, at,
                (setup->golden != NULL ? HAS_SELF_TEST : 0u) | (port->sensor != NULL ? HAS_SENSOR : 0u) |
                    (setup->state != NULL ? HAS_STATE : 0u) | (model->decision != NULL ? HAS_DECISION : 0u) |
-                   (has_distance(model) ? HAS_DISTANCE : 0u));
+                   (has_distance(model) ? HAS_DISTANCE : 0u) | (setup->update != NULL ? HAS_UPDATE : 0u));
     at = put16(body, at, (uint32_t)setup->body_bytes);
     at = put32(body, at, (uint32_t)es_state_bytes(model));
     at = put32(body, at, (uint32_t)es_context_bytes(model));
@@ -663,9 +664,28 @@ static size_t fields_of(uint8_t type)
     }
 }
 
+/* Messages about models that the firmware loads. */
+static refusal_t serve_update(es_wire_t *wire, uint8_t type, const uint8_t *fields, size_t size)
+{
+    const es_wire_setup_t *const setup = wire->setup;
+    size_t count = 0;
+    const unsigned refusal =
+        setup->update->serve(setup->update->update, type, fields, size, setup->reply + wire->reply_size, &count);
+    wire->reply_size += count;
+    if (type == (uint8_t)MODEL_COMMIT) {
+        /* The new model was tried, perhaps in the memory of the context. */
+        (void)es_init(setup->model, setup->memory, setup->memory_bytes, &wire->context);
+        wire->has_row = 0;
+    }
+    return (refusal_t)refusal;
+}
+
 static refusal_t serve(es_wire_t *wire, uint8_t type, const uint8_t *fields, size_t size)
 {
     refusal_t refusal = NONE;
+    if (wire->setup->update != NULL && type >= (uint8_t)MODEL_STATUS && type <= (uint8_t)MODEL_COMMIT) {
+        return serve_update(wire, type, fields, size);
+    }
     if (type == 0u || type > (uint8_t)STREAM) {
         return TYPE;
     }

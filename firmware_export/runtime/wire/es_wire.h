@@ -46,6 +46,14 @@ typedef struct es_wire_port {
     uint32_t boot;         /* a different number at each start: random, or a counter that survives a reset */
 } es_wire_port_t;
 
+/* Takes models over the wire, for firmware that can load them: es_update_serve in runtime/load/es_update.h. */
+typedef struct es_wire_update {
+    void *update;
+    /* Serves a message of SPEC.md, section 21. Writes the reply's fields, at most 17 bytes, and their number. Returns 0,
+     * or the code of a refusal: 5 for a wrong length, 6 for a value out of range. */
+    unsigned (*serve)(void *update, uint8_t type, const uint8_t *fields, size_t size, uint8_t *reply, size_t *count);
+} es_wire_update_t;
+
 /* Parameters of es_wire_init. They must live as long as the wire. */
 typedef struct es_wire_setup {
     const es_wire_port_t *port;
@@ -60,6 +68,7 @@ typedef struct es_wire_setup {
     uint8_t *stream;           /* [stream_bytes] */
     size_t stream_bytes;       /* ES_WIRE_STREAM_BYTES .. ES_WIRE_MAX_BODY; more is faster */
     uint8_t *state;            /* [es_state_bytes(model)], or NULL: no saved states */
+    const es_wire_update_t *update; /* or NULL: this firmware loads no models */
 } es_wire_setup_t;
 
 /* State of a connection. The fields are for es_wire.c and for debuggers. */

@@ -258,6 +258,8 @@ def test_what_does_not_fit_is_refused(made: Made) -> None:
         es.verify(made.chip, made.data, targets="cortex_m4", quiet=True)
     with pytest.raises(ConfigError, match="max_windows is 0, extreme_windows 5; give at least 1 and at least 0"):
         es.verify(made.chip, made.data, max_windows=0, extreme_windows=5, quiet=True)
+    with pytest.raises(ConfigError, match="timeout_s is 0; give a positive number of seconds"):
+        es.verify(made.chip, made.data, timeout_s=0, quiet=True)
     with pytest.raises(ConfigError, match="seed is -1; give a whole number from 0"):
         es.evaluate(made.chip, made.data, seed=-1)
     with pytest.raises(DataError, match="expected one sample"):

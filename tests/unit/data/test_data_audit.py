@@ -196,13 +196,13 @@ FAULTS: dict[str, tuple[str, str, Callable[[Takes], Takes], str]] = {
         "clipping",
         "warning",
         lambda takes: [dataclasses.replace(t, xyz=np.clip(t.xyz, -2, 1.6)) for t in takes],
-        "channel az stays at .* the sensor saturated",
+        r"1 channel stays at the largest values .*\(az at .* the sensor saturated",
     ),
     "hard clipping": (
         "clipping",
         "error",
         lambda takes: [dataclasses.replace(t, xyz=np.clip(t.xyz, -0.2, 1.1)) for t in takes],
-        "the sensor saturated",
+        r"channels stay at the largest values for up to .*\(ax at .*; az at .*: the sensor saturated",
     ),
     "dead": ("dead axis", "error", edit(7, xyz=lambda t: with_axis(t, 1, 0.0)), "channel ay never changes in 1 of 36"),
     "stuck": ("dead axis", "error", edit(1, xyz=stuck), r"channel ay is constant for up to 9\.\d+ s while other"),
@@ -324,6 +324,13 @@ def test_a_planted_fault_is_found_and_said_what_to_do(tmp_path, fault):
 def test_a_wrong_full_scale_is_found(tmp_path):
     channels = [{"name": axis, "unit": "g", "counts_per_unit": 32000, "full_scale": 1} for axis in AXES]
     assert "full scale" in found(check(clean(), tmp_path, channels=channels), "error")
+
+
+def test_a_rate_that_linear_resampling_refuses_is_an_error(tmp_path):
+    result = check(edit(time=lambda t: t.time / 2)(clean()), tmp_path, resample="linear")
+    (one,) = [finding for finding in result.findings if finding.check == "rate"]
+    assert one.severity == "error"
+    assert 'would alias vibration there. Set resample = "lowpass"' in one.message
 
 
 def test_what_was_asked_for_is_a_note(tmp_path):

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from edge_seq.data.guess import guess_source
 from edge_seq.data.readers import read_signals
 from edge_seq.data.readers.foreign import check_unpacked
 from edge_seq.data.source import DataSource
-from edge_seq.support.errors import DataError, EdgeSeqError
+from edge_seq.support.errors import DataError
 from tests.unit.data.data_builders import source_fields
 
 
@@ -25,26 +22,6 @@ def npz_file() -> bytes:
     rows = np.array([[np.sin(k), np.cos(k)] for k in range(60)])
     np.savez_compressed(out, X=rows.reshape(6, 10, 2), y=np.arange(6) % 2)
     return out.getvalue()
-
-
-def read_or_refuse(path: Path) -> None:
-    """Guess and read, and read with a data source that states what it can; only errors of this project may leave."""
-    with suppress(EdgeSeqError):
-        guess = guess_source(path)
-        list(read_signals(guess.source, base=guess.base))
-    fields = source_fields(path=path.name, label_from="file_name", time_column=None)
-    with suppress(EdgeSeqError):
-        list(read_signals(DataSource.model_validate(fields), base=path.parent))
-
-
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(
-    content=st.one_of(st.binary(max_size=300), st.text(max_size=300).map(lambda one: one.encode("utf-8", "replace")))
-)
-def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    path = tmp_path_factory.mktemp("bytes") / "walk.csv"
-    path.write_bytes(content)
-    read_or_refuse(path)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +54,59 @@ def test_files_that_unpack_to_far_more_are_refused_before_they_are(tmp_path: Pat
     with pytest.raises(DataError, match="would unpack to"):
         guess_source(tmp_path / "bomb.npz")
     check_unpacked("large.csv.gz", 10 << 20, 1 << 30, at_once=False)  # 100 times is fine
+
+
+LABEL = "a" * 20_000
+
+
+def parquet_of_one_group(path: Path, rows: int, labels: list[str]) -> None:
+    """One row group of equally long runs of labels, each stored once, as a plain text column."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    codes = pa.array((np.arange(rows) * len(labels) // rows).astype(np.int32))
+    columns = {name: np.arange(rows, dtype=np.float64) for name in ("t", "ax", "ay")}
+    table = pa.table({**columns, "label": pa.DictionaryArray.from_arrays(codes, pa.array(labels))})
+    parquet.write_table(table, path, row_group_size=rows, use_dictionary=["label"], store_schema=False)
+
+
+def test_a_text_that_all_rows_of_a_parquet_file_share_is_not_unpacked(tmp_path: Path) -> None:
+    """The metadata state the text once; 200,000 rows of it would take 4 GB."""
+    import pyarrow as pa
+
+    parquet_of_one_group(tmp_path / "text.parquet", 200_000, [LABEL])
+    assert (tmp_path / "text.parquet").stat().st_size < 6_000_000
+    source = DataSource.model_validate(source_fields(path="text.parquet", label_column="label", time_column="t"))
+    reads = (
+        lambda: list(read_signals(source, base=tmp_path)),
+        lambda: list(read_signals(source, base=tmp_path, in_parts=True)),
+        lambda: guess_source(tmp_path / "text.parquet"),
+    )
+    for read in reads:
+        with pytest.raises(DataError, match=r"text.parquet: .* would unpack to [\d,]+, which is no recording"):
+            read()
+        assert pa.total_allocated_bytes() < 100_000_000
+
+
+def test_a_row_group_larger_than_the_memory_is_read_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+
+    from edge_seq.data.readers.formats.parquet_file import read_parquet, read_parquet_parts
+    from edge_seq.data.readers.table import ReadOptions
+
+    options = ReadOptions(("t", "ax", "ay"), ("label",))
+    parquet_of_one_group(tmp_path / "large.parquet", 500_000, ["walk"])
+    monkeypatch.setenv("EDGE_SEQ_MEMORY_LIMIT", "9M")
+    with pytest.raises(DataError, match=r"large.parquet: it takes [\d,]+ bytes of memory, .* train from parts"):
+        read_parquet(tmp_path / "large.parquet", options)
+    # All rows are one recording here, which is in memory whole: it is refused when it exceeds the limit, not after.
+    with pytest.raises(DataError, match="it takes"):
+        list(read_parquet_parts(tmp_path / "large.parquet", options, "label"))
+    monkeypatch.setenv("EDGE_SEQ_MEMORY_LIMIT", "9M")
+    parquet_of_one_group(tmp_path / "large.parquet", 500_000, [f"walk {number}" for number in range(100)])
+    before, peak = pa.total_allocated_bytes(), 0
+    for table in read_parquet_parts(tmp_path / "large.parquet", options, "label"):
+        peak = max(peak, pa.total_allocated_bytes() - before)
+        del table
+    assert 0 < peak < 12_000_000
 
 
 def test_files_that_do_not_fit_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,6 +183,10 @@ def test_uci_har(tmp_path: Path) -> None:
     assert set(checked.found.labels) == {"walking", "running"}
     assert checked.found.channels["total_acc_x"].unit == "g"
     assert check_data(tmp_path / "uci.toml").found.labels == checked.found.labels
+    source = guess_source(tmp_path / "d").source.model_copy(update={"split_files": {}})
+    names = [one.name.partition("#")[0] for one in read_signals(source, base=tmp_path)]
+    assert set(names) == {f"{side}/Inertial Signals/body_gyro_x_{side}" for side in ("train", "test")}
+    assert len(names) == 36  # each window once, although there are six files of each side
 
 
 def test_notes_beside_recordings_are_passed_over_and_excluded(tmp_path: Path) -> None:
@@ -332,15 +336,15 @@ def test_folders_of_persons_hold_a_file_for_each_class(folder: str, tmp_path: Pa
 
 def test_folders_and_files_that_may_both_be_the_classes_are_told(tmp_path: Path) -> None:
     for person in ("anna", "bob"):
-        for label in LABELS:
-            seconds, acceleration, _ = motion(label, len(person))
+        for label in ("alpha", "beta"):
+            seconds, acceleration, _ = motion("walk" if label == "alpha" else "run", len(person))
             put(
                 tmp_path / "d" / person / f"{label}.csv",
                 table("t_s,ax,ay,az", [*texts(seconds[:, None]), *texts(acceleration)]),
             )
     guess = guess_source(tmp_path / "d")
     assert guess.source.label_from == "folder"
-    told = "the class is the folder a file lies in: anna, bob. Each holds run, walk; if those are the classes, set "
+    told = "the class is the folder a file lies in: anna, bob. Each holds alpha, beta; if those are the classes, set "
     assert (
         f"{told}label_from = 'file_name' and file_pattern = '(?P<group>[^/]+)/(?P<label>[^/]+)$'" in guess.assumptions
     )
@@ -348,7 +352,7 @@ def test_folders_and_files_that_may_both_be_the_classes_are_told(tmp_path: Path)
     source = guess.source.model_copy(update={"label_from": "file_name", "file_pattern": pattern})
     signals = read_signals(source, base=guess.base)
     assert [(one.group, one.label_values[0]) for one in signals] == [
-        (p, c) for p in ("anna", "bob") for c in ("run", "walk")
+        (p, c) for p in ("anna", "bob") for c in ("alpha", "beta")
     ]
 
 
@@ -370,7 +374,8 @@ def test_the_counts_that_are_told_are_those_that_are_written(tmp_path: Path) -> 
         each(tmp_path / "d", lambda label, n: table("ax,ay,az", texts(motion(label, n)[1] * 8192, ".0f")))
     )
     assert {one.counts_per_unit for one in guess.source.channels} == {8192}
-    assert any(one.startswith("full scale 2 g and 8192 counts a g for ax, ay, az") for one in guess.assumptions)
+    said = next(one for one in guess.assumptions if one.startswith("full scale 4 g and 8192 counts a g for ax, ay, az"))
+    assert "that of a part of 16 bits; only a guess: the smallest usual range" in said
 
 
 def test_persons_and_classes_in_other_languages(tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ def test_a_recording_may_be_cut_at_its_gaps_and_short_pieces_skipped(read, caplo
     assert dataset.recordings[1].counts[0].tolist() == [120, -60]
     assert dataset.labels == ("run", "walk")
     assert [r.labels.tolist() for r in dataset.recordings] == [[1] * 5, [1, 1, 0, 1, 1, 1, 1, 1]]
-    assert "skipped recording a#2: 2 samples" in caplog.text
+    assert "left out 1 recording shorter than a window" in caplog.text
+    assert "(a#2: 2)" in caplog.text
     with pytest.raises(ContractError, match="recording a#2: 2 samples"):
         read({"a.csv": text}, time_column="t", on_gap="split")
 

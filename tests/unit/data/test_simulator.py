@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edge_seq.data.simulator.drive import PARKED, SKID, plan_drive
 from edge_seq.data.simulator.kept import kept_car_states
 from edge_seq.data.simulator.vehicle import draw_vehicle
 from edge_seq.ir.contract import verify_contract
+from edge_seq.pipeline import simulate
 from edge_seq.support.errors import ConfigError, ContractError
 
 
@@ -159,3 +161,21 @@ def test_drives_are_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(kept, "LARGEST", 100)
     kept_car_states(options.model_copy(update={"seed": 2}))
     assert len(list((tmp_path / "drives").iterdir())) == 2
+
+
+def test_a_simulation_that_failed_leaves_nothing_that_refuses_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, _: str) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    def simulate_one() -> None:
+        simulate.simulate_to_file(tmp_path / "x.csv", drives=1, duration_s=20, sample_rate_hz=10, seed=1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(simulate, "write_atomically", fail)
+        with pytest.raises(OSError, match="Input/output error"):
+            simulate_one()
+        assert list(tmp_path.iterdir()) == []
+    simulate_one()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.csv", "x.toml"]

@@ -36,7 +36,7 @@ def lowered(path: Path, window_length: int = 50, labels: tuple[str, ...] = LABEL
     return lower(chain, name="net", labels=labels, contract=contract(window_length), scaler=IN_UNITS)
 
 
-@pytest.mark.parametrize("name", ["stack.keras", "normalised.keras", "binary.h5"])
+@pytest.mark.parametrize("name", ["stack.keras", "normalised.keras", "binary.h5", "convolutions.keras", "planes.keras"])
 def test_a_file_that_keras_wrote_gives_what_keras_computed(name: str) -> None:
     with np.load((SAVED / name).with_suffix(".npz")) as arrays:
         x, expected = arrays["x"], arrays["y"]
@@ -149,7 +149,7 @@ def test_hidden_dense_layers_and_their_normalisation(tmp_path: Path) -> None:
     x = np.tanh((gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta) @ layers[3][2][0] + layers[3][2][1])
     expected = x @ layers[4][2][0] + layers[4][2][1]
     np.testing.assert_allclose(values["logits"][:, -1], expected, atol=2e-5)
-    with pytest.raises(ModelError, match="the activation elu, which is not supported yet"):
+    with pytest.raises(ModelError, match="the activation elu, which is not supported"):
         lowered(write_keras(tmp_path / "b.keras", [layers[0], dense(6, 4, "elu"), dense(4, 6)]))
 
 
@@ -205,9 +205,9 @@ def test_mean_and_max_together_are_one_readout(tmp_path: Path) -> None:
     expected = pooled @ layers[1][2][0] + layers[1][2][1]
     np.testing.assert_allclose(values["logits"][:, -1], expected, atol=1e-5)
     with pytest.raises(ModelError, match="has the maximum before the mean"):
-        chain_of_keras(write_keras(tmp_path / "b.keras", layers, config=branched(max_first=True)))
+        chain_of_keras(write_keras(tmp_path / "b.keras", layers, config=branched(max_first=True)), time_steps=50)
     with pytest.raises(ModelError, match=r"branches after gru, into \['one', 'two'\]; expected a chain"):
-        chain_of_keras(write_keras(tmp_path / "c.keras", layers, config=branched(joins=False)))
+        chain_of_keras(write_keras(tmp_path / "c.keras", layers, config=branched(joins=False)), time_steps=50)
 
 
 def test_convolutions_pooling_and_bidirectional_layers_are_read(tmp_path: Path) -> None:
@@ -225,13 +225,44 @@ def test_convolutions_pooling_and_bidirectional_layers_are_read(tmp_path: Path) 
         ("Bidirectional", {"layer": inner, "merge_mode": "concat"}, [*lstm, *lstm]),
         dense(4, 8, "softmax"),
     ]
-    chain = chain_of_keras(write_keras(tmp_path / "a.keras", layers))
+    chain = chain_of_keras(write_keras(tmp_path / "a.keras", layers), time_steps=50)
     first, depthwise = (record for record in chain.records if isinstance(record, Convolution))
     assert (first.weight.shape, first.stride, first.padding) == ((5, 3, 3), 2, (2, 0))
     assert (depthwise.weight.shape, depthwise.groups) == ((10, 1, 3), 5)
     assert [(one.kind, one.size, one.stride) for one in chain.records if isinstance(one, Pool)] == [("max", 2, 2)]
     assert [type(one) for one in chain.records].count(Bidirectional) == 1
     assert Collapse("layer_3", "ends") in [one for one in chain.records if isinstance(one, Collapse)]
+
+
+def convolution(units: int, inputs: int = 3, **options: Any) -> Named:
+    return "Conv1D", options, [np.ones((3, inputs, units)), np.ones(units)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("Conv1D", {"strides": [2**40]}, "front layer 0: stride is 1099511627776; expected 1 to 4096"),
+        ("Conv1D", {"dilation_rate": [2**40]}, "needs 2199023255553 steps of a window of 50"),
+        ("Conv1D", {"groups": 2**40}, r"has a weight \[4, 3, 3\] for 3 channels"),
+        ("Conv1D", {"groups": -1}, "groups=-1"),
+        ("Conv1D", {"strides": [0]}, r"strides=\[0\]"),
+        ("Conv1D", {"strides": "2"}, "strides='2'"),
+        ("Conv1D", {"padding": "reflect"}, "padding='reflect'"),
+        ("MaxPooling1D", {"pool_size": [2**62]}, "needs 4611686018427387904 steps of a window of 50"),
+        ("MaxPooling1D", {"pool_size": [True]}, r"pool_size=\[True\]"),
+        ("ZeroPadding1D", {"padding": [-1, 0]}, r"padding=\[-1, 0\]"),
+        ("Reshape", {"target_shape": [2**62, -1]}, "reshapes"),
+        ("Reshape", {"target_shape": "x"}, "target_shape='x'"),
+        ("Permute", {"dims": [1, 1]}, "transposes"),
+    ],
+)
+def test_absurd_options_are_refused_before_memory_is_taken(
+    kind: str, options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    given = [np.ones((3, 3, 4)), np.ones(4)] if kind == "Conv1D" else []
+    layers: list[Named] = [(kind, options, given), recurrent("LSTM", 4, 4 if given else 3), dense(4, 4)]
+    with pytest.raises(ModelError, match=message):
+        lowered(write_keras(tmp_path / "a.keras", layers))
 
 
 SMALL = [recurrent("GRU", 4, 3), dense(4, 4, "softmax")]
@@ -268,7 +299,6 @@ sideways = {"class_name": "LSTM", "config": lstm()[0][1]}
         ([("LayerNormalization", {}, [np.ones(3), np.ones(3)]), *gru()], "LayerNormalization.*use BatchNormalization"),
         ([("Attention", {}, []), *gru()], "Attention layer_0 is not supported; train without it. Supported: .*LSTM"),
         ([("Sequential", {"layers": []}, []), *gru()], "layer_0 is a model within the model"),
-        ([("Conv1D", {"padding": "same", "strides": [2]}, [np.ones((3, 3, 4)), np.ones(4)]), *gru()], "padding='same'"),
         ([gru()[0], ("BatchNormalization", {"axis": 0}, [np.ones(4)] * 4), dense(4, 4)], "axis=0"),
         (  # on [B, T, C] it is the axis of time, although its length may be that of the channels
             [recurrent("LSTM", 50, 3, return_sequences=True), ("BatchNormalization", {"axis": 1}, [np.ones(50)] * 4)],
@@ -299,7 +329,7 @@ sideways = {"class_name": "LSTM", "config": lstm()[0][1]}
 )
 def test_what_cannot_be_represented_is_refused_by_name(layers: list[Named], message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message):
-        chain_of_keras(write_keras(tmp_path / "a.keras", layers))
+        chain_of_keras(write_keras(tmp_path / "a.keras", layers), time_steps=50)
 
 
 def test_several_outputs_are_refused(tmp_path: Path) -> None:
@@ -307,10 +337,10 @@ def test_several_outputs_are_refused(tmp_path: Path) -> None:
     config = branched()
     config["config"]["output_layers"] = [["both", 0, 0], ["head", 0, 0]]
     with pytest.raises(ModelError, match=r"it has the outputs \['both', 'head'\]; expected one"):
-        chain_of_keras(write_keras(tmp_path / "a.keras", layers, config=config))
+        chain_of_keras(write_keras(tmp_path / "a.keras", layers, config=config), time_steps=50)
     for one in (["head", 0, 0], [["head", 0, 0]]):  # as Keras 3 and Keras 2 write one
         config["config"]["output_layers"] = one
-        assert chain_of_keras(write_keras(tmp_path / "a.keras", layers, config=config)).records
+        assert chain_of_keras(write_keras(tmp_path / "a.keras", layers, config=config), time_steps=50).records
 
 
 @pytest.mark.parametrize("origin", [{"module": "mine.layers"}, {"module": None, "registered_name": "mine>Dense"}])
@@ -318,7 +348,7 @@ def test_a_class_of_the_user_with_a_name_of_keras_is_refused(origin: dict[str, A
     config = description(gru())
     config["config"]["layers"][-1] |= origin
     with pytest.raises(ModelError, match="Dense layer_1 is no layer of Keras itself, but of 'mine"):
-        chain_of_keras(write_keras(tmp_path / "a.keras", gru(), config=config))
+        chain_of_keras(write_keras(tmp_path / "a.keras", gru(), config=config), time_steps=50)
 
 
 @pytest.mark.parametrize(
@@ -327,9 +357,48 @@ def test_a_class_of_the_user_with_a_name_of_keras_is_refused(origin: dict[str, A
         ([recurrent("LSTM", 4, 3, return_sequences=True), dense(4, 4)], "gives an output for each time step"),
         ([("Flatten", {}, []), dense(4, 150)], "has no recurrent layer"),
         ([recurrent("LSTM", 4, 3)], "no linear layer follows its states"),
-        ([normalisation(7), *lstm()], "layer_0 takes 7 values, and gets 3; the file is damaged"),
-        ([lstm()[0], normalisation(7), dense(4, 4)], "layer_1 takes 7 values, and gets 4"),
-        ([lstm()[0], dense(8, 4), dense(4, 9)], "layer_2 takes 9 values, and gets 8"),
+        (
+            [convolution(4, padding="same"), recurrent("LSTM", 4, 4), dense(4, 4)],
+            "layer_0 adds 1 zeros before the window and 1 after it .*'causal', 2 zeros before it",
+        ),
+        (
+            [convolution(4, activation="elu"), recurrent("LSTM", 4, 4), dense(4, 4)],
+            "the activation elu, which is not supported",
+        ),
+        (
+            [
+                convolution(4),
+                ("MaxPooling1D", {"padding": "same", "pool_size": [5]}, []),
+                recurrent("LSTM", 4, 4),
+                dense(4, 4),
+            ],
+            "pooling over time with padding 1 and 1",
+        ),
+        (
+            [
+                recurrent("LSTM", 3, 3, return_sequences=True),
+                convolution(4),
+                ("GlobalMaxPooling1D", {}, []),
+                dense(4, 4),
+            ],
+            "layer_1 is a convolution behind a recurrent layer",
+        ),
+        (
+            [convolution(1030), recurrent("LSTM", 4, 1030), dense(4, 4)],
+            "front layer 0: 1030 units; expected 1 to 1024",
+        ),
+        (  # weights between the groups would take 9 GB
+            [
+                ("Conv1D", {}, [np.zeros((1, 3, 30000)), np.zeros(30000)]),
+                ("DepthwiseConv1D", {}, [np.ones((3, 30000, 1)), np.ones(30000)]),
+                recurrent("LSTM", 2, 30000),
+                dense(4, 2),
+            ],
+            r"layer_1 with its groups has shape \[30000, 30000, 3\]; expected at most",
+        ),
+        ([normalisation(7), *lstm()], "layer_0 has 7 scales for 3 channels"),
+        ([lstm()[0], normalisation(7), dense(4, 4)], "layer_1 has 7 scales for 4 channels"),
+        ([lstm()[0], dense(8, 4), dense(4, 9)], r"layer_2 has a weight \[4, 9\] for 8 channels"),
         ([recurrent("LSTM", 4, 5), dense(4, 4)], "layer_0 takes 5 values, and gets 3"),
         (
             [("Normalization", {"mean": [0.0], "variance": [float("nan")]}, []), *lstm()],
@@ -350,10 +419,10 @@ def test_the_input_must_be_that_of_the_contract(tmp_path: Path) -> None:
         lowered(path, 40)
     four = SensorContract(50.0, (*AXES, Channel("gx", "deg/s", 16.0, 2000.0)), 50, 50)
     with pytest.raises(ContractError, match="its input has 3 channels, the contract has 4"):
-        lower(chain_of_keras(path), name="net", labels=LABELS, contract=four, scaler=IN_UNITS)
+        lower(chain_of_keras(path, time_steps=50), name="net", labels=LABELS, contract=four, scaler=IN_UNITS)
     with pytest.raises(ModelError, match=r"classes .* are given for the network's outputs"):
         lower(
-            chain_of_keras(path),
+            chain_of_keras(path, time_steps=50),
             name="net",
             labels=LABELS,
             contract=contract(50),
@@ -409,7 +478,7 @@ def link_kernel(link: Any) -> Any:
 )
 def test_hostile_weights_are_refused_before_they_are_read(change: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message):
-        chain_of_keras(write_keras(tmp_path / "a.keras", SMALL, change=change))
+        chain_of_keras(write_keras(tmp_path / "a.keras", SMALL, change=change), time_steps=50)
 
 
 def test_a_zip_that_unpacks_to_more_than_a_network_is_refused(tmp_path: Path) -> None:
@@ -418,13 +487,13 @@ def test_a_zip_that_unpacks_to_more_than_a_network_is_refused(tmp_path: Path) ->
         archive.writestr("config.json", "{}")
         archive.writestr("model.weights.h5", bytes(1 << 26))
     with pytest.raises(ModelError, match=r"model.weights.h5 in it would unpack to 67,108,864 bytes, expected at most"):
-        chain_of_keras(path)
+        chain_of_keras(path, time_steps=50)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("model.tflite", b"")
     with pytest.raises(
         ModelError, match=r"the zip holds \['model.tflite'\]; expected config.json and model.weights.h5"
     ):
-        chain_of_keras(path)
+        chain_of_keras(path, time_steps=50)
 
 
 @pytest.mark.parametrize(
@@ -438,7 +507,7 @@ def test_a_zip_that_unpacks_to_more_than_a_network_is_refused(tmp_path: Path) ->
 )
 def test_a_hostile_description_is_refused(config: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=message):
-        chain_of_keras(write_keras(tmp_path / "a.keras", SMALL, config=config))
+        chain_of_keras(write_keras(tmp_path / "a.keras", SMALL, config=config), time_steps=50)
 
 
 def test_a_deeply_nested_description_is_refused(tmp_path: Path) -> None:
@@ -447,7 +516,7 @@ def test_a_deeply_nested_description_is_refused(tmp_path: Path) -> None:
         archive.writestr("config.json", "[" * 200_000)
         archive.writestr("model.weights.h5", b"")
     with pytest.raises(ModelError, match="the description of its layers is no JSON"):
-        chain_of_keras(path)
+        chain_of_keras(path, time_steps=50)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -455,26 +524,26 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with h5py.File(weights_only, "w") as file:
         file["layers/x"] = np.ones(3)
     with pytest.raises(ModelError, match="it has weights, but no description of the layers"):
-        chain_of_keras(weights_only)
+        chain_of_keras(weights_only, time_steps=50)
     text = tmp_path / "text.keras"
     text.write_text("hello")
     with pytest.raises(ModelError, match=r"neither a zip .* nor HDF5"):
-        chain_of_keras(text)
+        chain_of_keras(text, time_steps=50)
     whole = write_keras(tmp_path / "whole.keras", SMALL).read_bytes()
     text.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelError, match="cannot be read as a file of Keras: BadZipFile"):
-        chain_of_keras(text)
+        chain_of_keras(text, time_steps=50)
     with pytest.raises(ModelError, match="cannot be opened"):
-        chain_of_keras(tmp_path / "none.keras")
+        chain_of_keras(tmp_path / "none.keras", time_steps=50)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.keras")
         with pytest.raises(ModelError, match="is not a regular file"):
-            chain_of_keras(tmp_path / "pipe.keras")
+            chain_of_keras(tmp_path / "pipe.keras", time_steps=50)
     large = tmp_path / "large.keras"
     with large.open("wb") as sparse:
         sparse.truncate(1 << 30)
     with pytest.raises(ModelError, match="1,073,741,824 bytes; expected at most"):
-        chain_of_keras(large)
+        chain_of_keras(large, time_steps=50)
     for name, message in (
         ("net.tflite", "give the .keras file that it was converted from"),
         ("net.pt2", "es.from_torch"),
@@ -490,4 +559,4 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_without_h5py_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(ToolError, match=r"h5py is missing; pip install 'edge-seq\[hdf5\]'"):
-        chain_of_keras(SAVED / "stack.keras")
+        chain_of_keras(SAVED / "stack.keras", time_steps=50)

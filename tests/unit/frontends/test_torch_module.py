@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from torch import Tensor, nn  # noqa: E402
 
 from edge_seq.backends.reference_float import run_float  # noqa: E402
-from edge_seq.frontends.chain import Bidirectional, Collapse, Convolution, Pool  # noqa: E402
+from edge_seq.frontends.chain import Bidirectional, Collapse, Convolution, Pool, arranged  # noqa: E402
 from edge_seq.frontends.lower import lower, original_outputs  # noqa: E402
 from edge_seq.frontends.torch_module import chain_of_module, run_module  # noqa: E402
 from edge_seq.ir.contract import Channel, Normalisation, SensorContract  # noqa: E402
@@ -41,6 +41,13 @@ def normalised(size: int) -> nn.BatchNorm1d:
     nn.init.uniform_(norm.weight, 0.5, 2)
     nn.init.normal_(norm.bias)
     norm.running_mean, norm.running_var = torch.randn(size), torch.rand(size) + 0.5
+    return norm
+
+
+def turned(size: int) -> nn.BatchNorm1d:
+    """A normalisation that turns the first channel round."""
+    norm = normalised(size)
+    norm.weight.data[0] *= -1
     return norm
 
 
@@ -83,6 +90,93 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "mean and max": lambda: Net(
         lambda s, x: s.fc(torch.cat([(y := s.r(x)[0]).mean(1), y.amax(1)], dim=1)), r=lstm(), fc=nn.Linear(10, 4)
     ),
+    "convolution, normalisation, relu, pool": lambda: Net(
+        lambda s, x: s.fc(s.r(s.pool(torch.relu(s.norm(s.conv(x.transpose(1, 2))))).transpose(1, 2))[0][:, -1]),
+        conv=nn.Conv1d(3, 8, 4, stride=2, bias=False),
+        norm=normalised(8),
+        pool=nn.MaxPool1d(2),
+        r=nn.LSTM(8, 5, batch_first=True),
+        fc=nn.Linear(5, 4),
+    ),
+    "normalisations before convolutions and behind relu": lambda: Net(
+        lambda s, x: s.fc(s.r(s.front(x.transpose(1, 2)).transpose(1, 2))[0].mean(1)),
+        front=nn.Sequential(
+            turned(3),
+            nn.Conv1d(3, 6, 3, dilation=2, groups=3),
+            nn.ReLU(),
+            turned(6),
+            nn.AvgPool1d(3, 1),
+            nn.Dropout(),
+            nn.Conv1d(6, 4, 1),
+            nn.Tanh(),
+            turned(4),
+            nn.MaxPool1d(2, 1),
+        ),
+        r=nn.GRU(4, 5, batch_first=True),
+        fc=nn.Linear(5, 4),
+    ),
+    "causal padding behind an offset, pools first": lambda: Net(
+        lambda s, x: s.fc(s.r(s.front(x.transpose(1, 2)).transpose(1, 2))[0].amax(1)),
+        front=nn.Sequential(
+            nn.AvgPool1d(2),
+            nn.ConstantPad1d((2, 0), 0.0),
+            nn.Conv1d(3, 6, 3),
+            nn.MaxPool1d(2),
+            nn.Sigmoid(),
+            nn.ConstantPad1d((1, 0), 0.0),
+            nn.Conv1d(6, 4, 2),
+            nn.ReLU(),
+        ),
+        r=nn.GRU(4, 5, batch_first=True),
+        fc=nn.Linear(5, 4),
+    ),
+    "separable convolution, linear layers at each step": lambda: Net(
+        lambda s, x: s.fc(
+            torch.sigmoid(s.hidden(s.r(torch.relu(s.step(s.front(x.transpose(1, 2)).transpose(1, 2))))[0][:, -1]))
+        ),
+        front=nn.Sequential(nn.Conv1d(3, 6, 3, groups=3), nn.Conv1d(6, 4, 1)),
+        step=nn.Linear(4, 7),
+        r=nn.RNN(7, 5, batch_first=True),
+        hidden=nn.Linear(5, 6),
+        fc=nn.Linear(6, 4),
+    ),
+    "filters along time, the same for each channel": lambda: Net(
+        lambda s, x: s.fc(s.r(s.front(x.unsqueeze(1)).permute(0, 2, 1, 3).reshape(-1, 8, 12))[0][:, -1]),
+        front=nn.Sequential(
+            nn.BatchNorm2d(1),
+            nn.Conv2d(1, 5, (4, 1)),
+            nn.BatchNorm2d(5),
+            nn.ReLU(),
+            nn.Conv2d(5, 4, (2, 1)),
+            nn.ReLU(),
+            nn.MaxPool2d((2, 1)),
+        ),
+        r=nn.LSTM(12, 5, batch_first=True),
+        fc=nn.Linear(5, 4),
+    ),
+    "a plane of channels and time, over all channels": lambda: Net(
+        lambda s, x: s.fc(s.r(s.front(x).squeeze(2).transpose(1, 2))[0][:, -1]),
+        front=nn.Sequential(nn.Conv2d(1, 5, (1, 3), stride=(1, 2)), nn.Tanh(), nn.Conv2d(5, 6, (3, 2))),
+        r=nn.LSTM(6, 5, batch_first=True),
+        fc=nn.Linear(5, 4),
+    ),
+    "a causal convolution whose end is cut off": lambda: Net(
+        lambda s, x: s.fc(s.r(torch.relu(s.conv(x.transpose(1, 2))[:, :, :-4]).transpose(1, 2))[0][:, -1]),
+        conv=nn.Conv1d(3, 6, 3, dilation=2, padding=4),
+        r=nn.GRU(6, 5, batch_first=True),
+        fc=nn.Linear(5, 4),
+    ),
+    "the last output of both directions": lambda: Net(
+        lambda s, x: s.fc(s.r2(s.r(x)[0])[0][:, -1]),
+        r=nn.GRU(3, 4, batch_first=True),
+        r2=nn.LSTM(4, 5, batch_first=True, bidirectional=True),
+        fc=nn.Linear(10, 4),
+    ),
+    "the last output of both directions of an RNN": lambda: Net(
+        lambda s, x: s.fc(torch.relu(s.r(x)[0][:, -1])),
+        r=nn.RNN(3, 5, batch_first=True, bidirectional=True),
+        fc=nn.Linear(10, 4),
+    ),
     "zero states": lambda: Net(
         lambda s, x: s.fc(s.r(x, (torch.zeros(1, x.size(0), 5), torch.zeros(1, x.size(0), 5)))[0][:, -1]),
         r=lstm(),
@@ -99,8 +193,7 @@ def test_a_module_gives_what_torch_computes(name: str) -> None:
     assert module.training, "its mode is the same afterwards"
     found = lower(chain, name="net", labels="abcd", contract=CONTRACT, scaler=IN_UNITS)
     counts = np.random.default_rng(0).normal(0, 900, (5, 20, 3)).astype(np.int16)
-    order = ["BTC".index(axis) for axis in chain.input_axes]
-    expected, by = run_module(module, np.ascontiguousarray((counts / 1000).astype(np.float32).transpose(order)))
+    expected, by = run_module(module, arranged((counts / 1000).astype(np.float32), chain.input_axes))
     outputs = original_outputs(found, run_float(found.model, counts).values["logits"][:, -1])
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
     assert by.startswith("PyTorch")
@@ -184,6 +277,20 @@ def test_convolutions_and_bidirectional_layers_are_read() -> None:
         (
             Net(lambda s, x: s.fc(torch.max(s.r(x)[0][:, -1], torch.zeros(5))), r=lstm(), fc=nn.Linear(5, 4)),
             "its arguments cannot be followed",
+        ),
+        (
+            Net(
+                lambda s, x: s.fc(s.conv(x.unsqueeze(1)).mean((1, 2))), conv=nn.Conv2d(1, 2, (3, 2)), fc=nn.Linear(2, 4)
+            ),
+            "spans 2 of 3 sensor channels; expected one or all of them",
+        ),
+        (
+            Net(
+                lambda s, x: s.fc(s.r(nn.functional.pad(x, (0, 0, 2, 0), value=1.0))[0][:, -1]),
+                r=lstm(),
+                fc=nn.Linear(5, 4),
+            ),
+            "pad with zeros",
         ),
         (
             Net(lambda s, x: s.fc(s.r(x)), r=nn.Linear(7, 5), fc=nn.Linear(5, 4)),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -17,6 +21,7 @@ from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.metadata import PREFIX, SEAL, seal
 from edge_seq.backends.onnx.run import load_onnx, open_onnx
 from edge_seq.support.errors import ModelError
+from edge_seq.support.memory import LIMIT
 from tests import zoo
 
 MODEL = zoo.quantized_model(zoo.spec("rnn", 3, label_every="sample"))
@@ -165,3 +170,53 @@ def test_a_file_that_is_too_large(tmp_path: object, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("EDGE_SEQ_MEMORY_LIMIT", "4K")
     with pytest.raises(ModelError, match=r"loading x.onnx: it takes 5,000 bytes of memory, more than the limit"):
         load_onnx(path)
+
+
+GROWS = """
+import sys
+from pathlib import Path
+import numpy as np
+from edge_seq.backends.onnx.run import load_onnx, run_window
+from edge_seq.support.errors import ModelError
+from tests.peak_memory import peak_bytes
+model = load_onnx(Path(sys.argv[1]))
+counts = np.zeros((1000, 7, 3), dtype=np.int16)
+assert len(run_window(model, counts[:20])["label"]) == 20
+before = peak_bytes()
+try:
+    run_window(model, counts)
+except ModelError as error:
+    print(error)
+print((peak_bytes() - before) >> 10, "kB")
+"""
+
+
+def each_stream_with_each(proto: onnx.ModelProto) -> None:
+    """A table of every value of the counts with every other: it grows with the square of the batch."""
+    for name, shape in (("column", (-1, 1)), ("row", (1, -1))):
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array(shape), f"{name}_shape"))
+        proto.graph.node.append(helper.make_node("Reshape", ["counts", f"{name}_shape"], [f"{name}_int16"]))
+        proto.graph.node.append(helper.make_node("Cast", [f"{name}_int16"], [name], to=TensorProto.FLOAT))
+    proto.graph.node.append(helper.make_node("Mul", ["column", "row"], ["square"]))
+    proto.graph.node.append(helper.make_node("ReduceSum", ["square"], ["total"], keepdims=0))
+    proto.graph.output.append(helper.make_tensor_value_info("total", TensorProto.FLOAT, []))
+
+
+def test_a_value_that_grows_with_the_batch_alone_stops_at_the_limit(tmp_path: Path) -> None:
+    """The file states no size; 1,000 windows would take 1.8 GB."""
+    pytest.importorskip("resource")
+    (tmp_path / "x.onnx").write_bytes(changed(each_stream_with_each, "window").SerializeToString())
+    environment = {**os.environ, LIMIT: "300M"}
+    done = subprocess.run(
+        [sys.executable, "-c", GROWS, str(tmp_path / "x.onnx")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    message, grown = done.stdout.splitlines()
+    assert message.startswith("running ONNX: ONNX Runtime cannot compute it (")
+    assert "Give fewer windows or streams at once" in message
+    assert int(grown.split()[0]) < 310_000

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from edge_seq.arithmetic import fixed_point
 from edge_seq.arithmetic.fixed_point import (
     INT16_MAX,
     INT16_MIN,
@@ -84,3 +85,20 @@ def test_integers_widens(dtype: type) -> None:
     limits = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max], dtype=dtype)
     assert integers(limits).dtype == np.int64
     assert integers(limits).tolist() == limits.tolist()
+
+
+def test_the_constants_are_those_of_the_specification() -> None:
+    assert (INT16_MIN, INT16_MAX, INT32_MIN, INT32_MAX) == (-32_768, 32_767, -2_147_483_648, 2_147_483_647)
+    assert (fixed_point.MULTIPLIER_SHIFT, fixed_point.MULTIPLIER_MAX) == (16, 32_767)
+    assert (fixed_point.FINE_FRAC_BITS, fixed_point.COARSE_FRAC_BITS, fixed_point.COARSE_DROP) == (15, 7, 8)
+    assert (fixed_point.FINE_LIMIT, fixed_point.COARSE_LIMIT) == (32_768, 128)
+    assert (fixed_point.LOGIT_FRAC_BITS, fixed_point.GRAVITY_FRAC_BITS) == (16, 14)
+
+
+@pytest.mark.parametrize(
+    ("count", "factor", "shift"), [(1, 16_384, 0), (2, 16_384, 1), (5, 13_107, 2), (16_383, 8192, 13)]
+)
+def test_mean_reciprocal(count: int, factor: int, shift: int) -> None:
+    """floor(2^(14 + shift) / count), with the shift that makes it 14 or 15 bits long."""
+    assert fixed_point.mean_reciprocal(count) == (factor, shift)
+    assert int(rounding_shift(mulw(one(4 * 1000 * count), one(factor)), shift)[0]) in (999, 1000)

@@ -6,11 +6,12 @@ import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from edge_seq.data.recording import Recording
+from edge_seq.data.recording import Recording, Windows
 from edge_seq.pipeline.robustness import (
     SWEEP_NAMES,
     SWEEPS,
@@ -26,6 +27,7 @@ from edge_seq.scores.metrics import Estimate, MainScores
 from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.support.files import json_text
 from edge_seq.support.results import from_plain
+from edge_seq.workflow import robustness
 from edge_seq.workflow.folder import RunFolder
 from edge_seq.workflow.robustness import run_robustness
 from tests.zoo import random_counts, random_float_model, spec
@@ -44,9 +46,15 @@ def _recordings(lengths: tuple[int, ...] = (60, 80)) -> list[Recording]:
     ]
 
 
-def _windows(name: str, value: float, lengths: tuple[int, ...] = (60, 80)) -> np.ndarray:
+def _found(name: str, value: float, lengths: tuple[int, ...]) -> Windows | None:
     sweep = next(sweep for sweep in SWEEPS if sweep.name == name)
-    return disturbed_windows(_recordings(lengths), CONTRACT, sweep, value, minimum_share=0.6, seed=0).counts
+    return disturbed_windows(_recordings(lengths), CONTRACT, sweep, value, minimum_share=0.6, seed=0)
+
+
+def _windows(name: str, value: float, lengths: tuple[int, ...] = (60, 80)) -> np.ndarray:
+    found = _found(name, value, lengths)
+    assert found is not None
+    return found.counts
 
 
 def test_all_sweeps_or_those_named() -> None:
@@ -72,12 +80,29 @@ def test_noise_grows_and_does_not_change_otherwise() -> None:
     assert np.array_equal(_windows("mounting_angle", 30), _windows("mounting_angle", 30))
 
 
-def test_recordings_that_become_too_short_are_left_out_or_refused() -> None:
+def test_recordings_that_become_too_short_are_left_out() -> None:
     assert len(_windows("rate", 0.5, (12, 80))) == len(_windows("rate", 0.5, (80,)))
-    with pytest.raises(
-        DataError, match=r"at sample rate, times the contract's 0.5 no recording is as long as a window"
-    ):
-        _windows("rate", 0.5, (12,))
+    assert _found("rate", 0.5, (12,)) is None
+
+
+def test_values_without_a_window_are_skipped_and_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Recordings of one window each, such as gestures: a slower sensor gives none, all else is scored."""
+    model = random_float_model(spec("rnn", 3))
+    length = model.contract.window_length
+    run = RunFolder(tmp_path)
+    monkeypatch.setattr(robustness, "load_run_float", lambda _run: model)
+    monkeypatch.setattr(robustness, "load_run_config", lambda _run: SimpleNamespace(training=SimpleNamespace(seed=0)))
+    monkeypatch.setattr(robustness, "note_of_run", lambda _run: SplitNote("group"))
+    recordings = {"test": _recordings((length, length)), "validation": _recordings((length - 1,))}
+    monkeypatch.setattr(robustness, "load_recordings", lambda _run, side: SimpleNamespace(
+        recordings=recordings[side], minimum_share=0.6))  # fmt: skip
+    (sweep,) = run_robustness(run, names=["rate"], plot=False).sweeps
+    assert sweep.skipped == (0.5, 0.7, 0.8, 0.9, 0.95)
+    assert [point.value for point in sweep.points] == [1, 1.05, 1.1, 1.25, 1.5, 2]
+    assert str(sweep.note()).startswith("sample rate, times the contract's: 0.5, 0.7, 0.8, 0.9, 0.95 skipped")
+    assert json.loads((run.reports / "robustness.test.json").read_text())["sweeps"][0]["skipped"] == list(sweep.skipped)
+    with pytest.raises(DataError, match=r"no recording of the validation side is as long as a window .*another --side"):
+        run_robustness(run, "validation", names=["rate"], plot=False)
 
 
 def _robustness() -> Robustness:

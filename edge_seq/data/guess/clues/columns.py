@@ -28,7 +28,8 @@ _KINDS: dict[Kind, frozenset[str]] = {
     }),
     "gravity": frozenset({"gravity", "grav"}),
     "linear": frozenset({
-        "linear", "lin", "user", "useracceleration", "linacc", "lacc", "linearacceleration", "body", "free", "freeacc",
+        "linear", "lineare", "lineaire", "lineal", "lin", "user", "useracceleration", "linacc", "lacc",
+        "linearacceleration", "body", "free", "freeacc",
     }),
     "acceleration": frozenset({
         "ac", "acc", "accel", "accelero", "accelerometer", "acceleration", "accelerometre", "beschleunigung", "beschl",
@@ -158,7 +159,7 @@ def kind_of(tokens: Iterable[str]) -> Kind:
     ('linear', 'rotation', 'acceleration', 'plain')
     """
     words = {token.rstrip("0123456789") for token in tokens}
-    if words & {"body", "user", "linear", "lin"} and words & _KINDS["rotation"]:
+    if words & {"body", "user", "linear", "lineare", "lineaire", "lineal", "lin"} and words & _KINDS["rotation"]:
         return "rotation"
     if {"g", "force"} <= words:
         return "acceleration"
@@ -179,8 +180,8 @@ def sensors_in(columns: Sequence[str]) -> dict[str, list[Axis]]:
 def unit_of_name(name: str) -> str | None:
     """Unit that the name of a column gives, in brackets or as its last words; None if it gives none that is known.
 
-    >>> [unit_of_name(name) for name in ("acc_x[mg]", "gyr_y_dps", "ax_g", "x_g", "ax")]
-    ['mg', 'deg/s', 'g', None, None]
+    >>> [unit_of_name(name) for name in ("acc_x[mg]", "gyr_y_dps", "ax_g", "x_m/s^2", "x_g", "ax")]
+    ['mg', 'deg/s', 'g', 'm/s^2', None, None]
     """
     in_brackets = unit_in_name(name)
     return _split_unit(name)[1] if in_brackets is None else unit_of(in_brackets)
@@ -191,7 +192,8 @@ def _split_unit(name: str) -> tuple[str, str | None]:
     words = re.split(r"[_\s]+", without_unit(name))
     for count in (2, 1):
         tail = words[-count:]
-        if len(words) > count and "".join(words[:-count]).lower() not in ("x", "y", "z"):
+        is_sensor = "".join(words[:-count]).lower() in ("x", "y", "z") and "".join(tail).lower() in _WORDS
+        if len(words) > count and not is_sensor:
             unit = unit_of("/".join(tail)) or unit_of("".join(tail))
             if unit is not None:
                 return "_".join(words[:-count]), unit

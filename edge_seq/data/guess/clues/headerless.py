@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from edge_seq.data.guess.clues.scale import is_gravity, mean_lengths
@@ -10,6 +13,7 @@ from edge_seq.data.guess.look import Look
 from edge_seq.data.readers.clock import is_date
 from edge_seq.data.readers.text.dialect import CLOCK
 
+_SHORTEST_RUN = 4  # rows of a class, on average
 _RUNS = 50  # a column whose value stays for so many rows on average says who or what, not how it moves
 
 
@@ -51,7 +55,8 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
         name
         for name in look.columns
         if name in look.texts and 1 < len(look.distinct[name]) <= 256 and not is_date(look.texts[name][0])
-    ]
+        and has_runs(look.texts[name])
+    ]  # fmt: skip
     times = [name for name in look.columns if name not in moving and _is_time(look, name)]
     steady = [name for name in look.columns if name in look.numbers and name not in moving and name not in times]
     for name in look.columns:
@@ -78,6 +83,16 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
         )
         reasons.append(f"{len(axes)} columns that move are the axes, in this order{by_gravity}")
     return names, reasons
+
+
+def has_runs(texts: Sequence[str]) -> bool:
+    """True if a text stays for some rows, as a class does and a checksum or a message does not.
+
+    >>> has_runs(["walk"] * 30 + ["run"] * 30), has_runs(["*60", "*61", "*5F"] * 20)
+    (True, False)
+    """
+    changes = sum(one != other for one, other in pairwise(texts))
+    return changes * _SHORTEST_RUN < len(texts)
 
 
 def _axes(look: Look, moving: list[str]) -> list[str]:

@@ -15,6 +15,19 @@ _GROUP = re.compile(rf"(?:^|[_\-. /])(?P<group>{_GROUP_WORD}[_\-]?\d+)(?![A-Za-z
 _WHO = re.compile(r"[^\W\d_]*(session|sess|subj|person|participant|driver|volunteer|user)[^\W\d_]*\d+", re.IGNORECASE)
 _FIRST_GROUP = re.compile(rf"^(?P<group>{_GROUP_WORD}[_\-]?\d+)[_\-. ]+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d_]+")
+_START = r"(?:[\W\d_]|(?<=\d)[TZ](?=[\W\d_]))*"  # of a name: numbers and dates, also `20240102T101112Z_`
+# Usual names of classes: they tell folders of persons from folders of classes where both are words.
+_STATES = frozenset({
+    "walk", "walking", "run", "running", "jog", "jogging", "sit", "sitting", "stand", "standing", "lie", "lying",
+    "laying", "stairs", "upstairs", "downstairs", "jump", "jumping", "cycling", "bike", "biking", "fall", "falling",
+    "still", "rest", "resting", "idle", "off", "on", "normal", "ok", "good", "bad", "healthy", "fault", "faulty",
+    "broken", "anomaly", "imbalance", "unbalanced", "loose", "spin", "rinse", "wash", "washing", "drive", "driving",
+    "parked", "turn", "brake", "braking", "wave", "circle", "swipe", "shake", "tap", "punch", "flex", "clap",
+    "left", "right", "up", "down", "none", "gehen", "laufen", "rennen", "sitzen", "stehen", "liegen", "springen",
+    "fahren", "ruhe", "leerlauf", "marche", "marcher", "courir", "course", "assis", "debout", "repos", "caminar",
+    "correr", "sentado", "parado", "reposo", "camminare", "correre", "seduto", "fermo", "background", "unknown",
+    "noise",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,38 +116,67 @@ def labels_of_folders(names: Sequence[str], below: int = 0) -> Named | None:
 
 
 def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named | None:
-    """Find classes in the names of files in folders that are persons or sessions, ``subject1/walk``.
+    """Find classes in the names of files or folders in folders that are persons or sessions, ``subject1/walk``.
 
     Args:
         names: see :func:`labels_of_names`.
         below: number of folders above those of the groups.
 
     Returns:
-        classes and groups; None if not all folders are groups, or if no class is in two of them.
+        classes and groups; None if not all folders are groups, or if no class is in two of them. A name without a
+        number is a group's only if the names inside are usual classes, and those of the folders are not.
 
     >>> found = labels_in_folders_of_groups(["p1/walk", "p1/run", "p2/walk", "p2/run"])
     >>> found.labels, found.groups
     (('walk', 'run', 'walk', 'run'), ('p1', 'p1', 'p2', 'p2'))
+    >>> labels_in_folders_of_groups(["S01/walk/a", "S01/run/a", "S02/walk/a", "S02/run/a"]).labels
+    ('walk', 'run', 'walk', 'run')
+    >>> labels_in_folders_of_groups(["anna/walk", "anna/run", "ben/walk", "ben/run"]).groups
+    ('anna', 'anna', 'ben', 'ben')
     >>> labels_in_folders_of_groups(["walk/p1", "walk/p2", "run/p1", "run/p2"]) is None
     True
     """
     parts = [name.split("/") for name in names]
-    if any(len(one) != below + 2 for one in parts):
+    depth = {len(one) - below for one in parts}
+    if depth not in ({2}, {3}):
         return None
     groups = tuple(one[below] for one in parts)
-    if not all(re.fullmatch(rf"{_GROUP_WORD}[_\-]?\d+", one, re.IGNORECASE) or _WHO.fullmatch(one) for one in groups):
+    if depth == {3}:
+        start, labels, how = (
+            r"(?P<label>[^/]+)/[^/]*$",
+            tuple(one[below + 1] for one in parts),
+            "the folder a file lies in",
+        )
+    else:
+        named = labels_of_names([one[-1] for one in parts])
+        if named is None or named.has_groups:
+            return None
+        start, labels, how = named.pattern.removeprefix("(?:^|/)"), named.labels, named.how
+    pattern = rf"(?:^|/)(?P<group>[^/]+)/{start}"
+    are_told = all(map(is_group_name, groups)) or (_are_states(labels) and not any(map(is_state, groups)))
+    is_crossed = 1 < len(set(labels)) < len(set(zip(groups, labels, strict=True)))
+    if not are_told or not is_crossed:
         return None
-    named = labels_of_names([one[-1] for one in parts])
-    if named is None or named.has_groups or len(set(named.labels)) < 2:
-        return None
-    if len(set(named.labels)) == len(set(zip(groups, named.labels, strict=True))):
-        return None
-    pattern = rf"(?:^|/)(?P<group>[^/]+)/{named.pattern.removeprefix('(?:^|/)')}"
     found = [re.search(pattern, name) for name in names]
-    for match, label, group in zip(found, named.labels, groups, strict=True):
+    for match, label, group in zip(found, labels, groups, strict=True):
         if match is None or (match["label"], match["group"]) != (label, group):
             return None
-    return Named(pattern, named.labels, groups, True, f"{named.how}, in folders of groups")
+    return Named(pattern, labels, groups, True, f"{how}, in folders of groups")
+
+
+def is_group_name(name: str) -> bool:
+    """True if a name is that of a person or session with a number: ``p1``, ``subject_02``."""
+    return bool(re.fullmatch(rf"{_GROUP_WORD}[_\-]?\d+", name, re.IGNORECASE) or _WHO.fullmatch(name))
+
+
+def is_state(name: str) -> bool:
+    """True if a word of a name is a usual class, such as ``walk`` or ``idle``."""
+    return not _STATES.isdisjoint(word.lower() for word in _WORDS.findall(name))
+
+
+def _are_states(names: Sequence[str]) -> bool:
+    different = set(names)
+    return sum(map(is_state, different)) > 0.5 * len(different)
 
 
 def _after_groups(names: Sequence[str], leafs: Sequence[str]) -> Named | None:
@@ -186,7 +228,7 @@ def _of_heads(names: Sequence[str], leafs: Sequence[str], heads: Sequence[str]) 
     names_group = all(groups) and (len(set(groups)) < len(groups) or len(set(groups)) > 1)
     classes = sorted(set(labels), key=lambda one: (-len(one), one))
     alternatives = "|".join(re.escape(one) for one in classes)
-    start = r"(?:^|/)[\W\d_]*" + "".join(rf"{re.escape(word)}[\W_]+" for word in words[0][:common])
+    start = rf"(?:^|/){_START}" + "".join(rf"{re.escape(word)}[\W_]+" for word in words[0][:common])
     if names_group:
         pattern = rf"{start}(?P<label>{alternatives})(?![^\W\d_])[^/]*?(?P<group>{_GROUP_WORD}[_-]?\d+)(?!\w)[^/]*$"
         pattern = f"(?i){pattern}"
@@ -211,7 +253,7 @@ def _of_heads(names: Sequence[str], leafs: Sequence[str], heads: Sequence[str]) 
 
 
 def _prefix(leaf: str) -> str:
-    match = re.match(r"[\W\d_]*", leaf)
+    match = re.match(_START, leaf)
     return match[0] if match else ""
 
 

@@ -30,8 +30,10 @@ _BLOCK_ROWS = 50
 _LEAST_MEAN = 0.3  # of the length of values; the mean of 50 values about zero is shorter
 _LARGEST_DPS, _LARGEST_WHOLE_DPS, _LARGEST_RAD = 4500.0, 2100.0, 40.0
 _COUNTS = {f"{2.0**power:g}": 2.0**power for power in range(6, 20)}
-_LSB = re.compile(r"(\d+(?:\.\d+)?)\s*(?:LSB|counts?|digits?)\s*(?:/|per)\s*(g|dps|\(?deg/s\)?|°/s)", re.IGNORECASE)
-_RANGE = re.compile(r"(?:\+-|\+/-|±|range:?\s*)\s*(\d+(?:\.\d+)?)\s*(g|dps|deg/s|°/s)\b", re.IGNORECASE)
+_LSB = re.compile(
+    r"(\d{1,9}(?:\.\d{1,9})?)\s*(?:LSB|counts?|digits?)\s*(?:/|per)\s*(g|dps|\(?deg/s\)?|°/s)", re.IGNORECASE
+)
+_RANGE = re.compile(r"(?:\+-|\+/-|±|range:?)\s*(\d{1,9}(?:\.\d{1,9})?)\s*(g|dps|deg/s|°/s)\b", re.IGNORECASE)
 _WHAT_TO_COMPARE = {
     "g": "the range that the firmware sets in the accelerometer (usually 2, 4, 8 or 16 g)",
     "deg/s": "the range that the firmware sets in the gyroscope (usually 250, 500, 1000 or 2000 deg/s)",
@@ -226,8 +228,13 @@ _FACTORS = {"mm/s^2": 1e-3, "cm/s^2": 1e-2, "mdps": 1e-3, "mrad/s": 1e-3}
 
 
 def _counts_of(title: str, base: str, lsb: float, stated_range: float | None, largest: float, how: str) -> Scale:
+    """Fields of a sensor in counts. Values do not tell how many bits a part has: 16 are likely if they make a range."""
     full, why = _full_scale(base, largest / lsb, stated_range)
-    bits = max(2, min(32, int(np.ceil(np.log2(full * lsb))) + 1))
+    in_16_bits = next((one for one in FULL_SCALES[base] if 0.99 <= 32768 / lsb / one < 1.01), None)
+    if full != stated_range and in_16_bits is not None and in_16_bits > full:
+        why = f"that of a part of 16 bits; only a guess: {why} is {full:g} {base}"
+        full = float(in_16_bits)
+    bits = max(2, min(32, int(np.ceil(np.log2(0.99 * full * lsb))) + 1))
     fields: dict[str, Any] = {
         "unit": base,
         "column_unit": "counts",

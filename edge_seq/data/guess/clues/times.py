@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge_seq.data.guess.clues.columns import INDEX_NAMES, TIME_WORDS, axis_of, tokens_of
 from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.clock import SECONDS_PER_UNIT, is_date, seconds_of_dates
+from edge_seq.data.readers.text.dialect import is_number
 from edge_seq.data.units import unit_in_name, without_unit
 
 _UNITS = {
@@ -171,7 +172,8 @@ def clock_of_texts(name: str, texts: Sequence[str]) -> Clock | str | None:
         stands_still = len(seconds) > 2 and bool((np.diff(seconds) == 0).mean() > 0.02)
         return Clock(name, "datetime", f"{known[0]!r} is a date or a time of day", stands_still)
     if is_time_name(name):
+        strange = next((text for text in known if not is_number(text)), known[0])
         return (
-            f"{name!r} is named like a time, but {known[0][:40]!r} is neither a number nor a known way to write a date"
+            f"{name!r} is named like a time, but {strange[:40]!r} is neither a number nor a known way to write a date"
         )
     return None

@@ -7,6 +7,7 @@ each window; any other name can be a column of text in the same way. ``activity_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from edge_seq.data.layout import Layout
 from edge_seq.data.readers.foreign import reading
 from edge_seq.data.readers.formats.arrays import texts_of
 from edge_seq.data.readers.formats.csv_file import read_matrix
+from edge_seq.data.readers.source_file import SourceFile
 from edge_seq.data.readers.table import Reader, ReadOptions, Table, TextColumn, check_header
 from edge_seq.support.errors import DataError
+from edge_seq.support.opening import read_text
 
 CLASS_NAMES = "activity_labels.txt"
 
@@ -32,6 +35,19 @@ def columns_beside(path: Path) -> dict[str, Path]:
     side = path.stem.rpartition("_")[2]
     found = sorted(path.parent.glob(f"*_{side}{path.suffix}"))
     return {one.stem[: -len(side) - 1]: one for one in found}
+
+
+def one_of_each_side(files: Sequence[SourceFile], columns: Sequence[str]) -> tuple[SourceFile, ...]:
+    """Of the files of a folder, the first of each side that is one of the columns: it stands for all of its side.
+
+    If none is, all files are given, so that the reader says what is missing.
+    """
+    found: dict[tuple[Path, str], SourceFile] = {}
+    for file in files:
+        name, _, side = file.path.stem.rpartition("_")
+        if name in columns:
+            found.setdefault((file.path.parent, side), file)
+    return tuple(found.values()) or tuple(files)
 
 
 def beside_or_above(path: Path, name: str) -> Path | None:
@@ -48,7 +64,7 @@ def class_names(path: Path) -> dict[str, str]:
     if file is None:
         return {}
     with reading(file, "text"):
-        pairs = [line.split(maxsplit=1) for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        pairs = [line.split(maxsplit=1) for line in read_text(file, "utf-8-sig").splitlines() if line.strip()]
     return {pair[0]: pair[1].strip().lower() for pair in pairs if len(pair) == 2}
 
 

@@ -25,6 +25,7 @@ from edge_seq.data.readers.text.rows import Lost, blocks
 from edge_seq.data.readers.text.sniff import sniff
 from edge_seq.data.units import unit_in_name, unit_of
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
 SUFFIXES = (".csv", ".csv.gz")
 # A folder of CSV files often holds notes with these suffixes, so they are read where there is no CSV.
@@ -93,9 +94,18 @@ def read_matrix(path: Path, options: ReadOptions) -> NDArray[np.float64]:
     """Read all columns of a text file without a header: float64 [rows, columns].
 
     Raises:
-        DataError: rows are torn or garbage, or there is none.
+        DataError: a row is torn or garbage, so that rows no longer go with those of other files, or there is none.
     """
-    return _matrix(path, sniff(path, options.layout), options, Lost())
+    lost, dialect = Lost(), sniff(path, options.layout)
+    values = _matrix(path, dialect, options, lost)
+    garbage = [f"line 1: {line[:40]!r}" for line in dialect.preamble[:1]] + [str(lost)] * bool(lost.count)
+    if garbage:
+        count = len(dialect.preamble) + lost.count
+        raise DataError(
+            f"{path.name}: {counted(count, 'row is', 'rows are')} torn or garbage ({'; '.join(garbage)}), so its rows "
+            "do not go with those of the files beside it; correct the file"
+        )
+    return values
 
 
 def _matrix(path: Path, dialect: Dialect, options: ReadOptions, lost: Lost) -> NDArray[np.float64]:

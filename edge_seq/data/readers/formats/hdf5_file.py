@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 from edge_seq.data.readers.foreign import require
 from edge_seq.data.readers.formats.arrays import Arrays, table_of_arrays
 from edge_seq.data.readers.table import Reader, ReadOptions, Table
+from edge_seq.support.hdf5 import check_heaps
+from edge_seq.support.opening import open_regular
 
 
 @contextmanager
@@ -25,6 +28,8 @@ def open_hdf5(path: Path, *, is_matlab: bool = False) -> Iterator[Arrays]:
         import h5py
     except ImportError as error:
         raise require("h5py", path.name, "hdf5") from error
+    with open_regular(path) as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        check_heaps(content)
     with h5py.File(path, "r") as file:
         shapes: dict[str, tuple[int, ...]] = {}
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_seq.data.readers.foreign import check_unpacked
+from edge_seq.data.readers.foreign import check_fits, check_unpacked
 from edge_seq.data.readers.table import (
     Reader,
     ReadOptions,
@@ -21,42 +21,96 @@ from edge_seq.data.readers.table import (
 from edge_seq.support.errors import DataError
 
 PART_ROWS = 65_536
+BUFFER_BYTES = 1 << 20
 
 
 def read_parquet(path: Path, options: ReadOptions) -> Table:
     """Read the requested columns; see :class:`Reader`."""
-    with _checked(path, options) as file:
-        table = file.read(columns=list(options.columns), use_threads=False)
+    with open_parquet(path, options) as file:
+        table = texts_unpacked(path, file.read(columns=list(options.columns), use_threads=False))
     return finish_table(table, options, where=path.name)
 
 
 def read_parquet_parts(path: Path, options: ReadOptions, recording_column: str) -> Iterator[Table]:
     """Read the requested columns in parts of about 65,000 rows, each of whole recordings; see :class:`Reader`."""
     pa = import_pyarrow()
-    with _checked(path, options) as file:
+    with open_parquet(path, options, in_parts=True) as file:
         columns = list(options.columns)
         batches = file.iter_batches(batch_size=PART_ROWS, columns=columns, use_threads=False)
         schema = pa.schema([file.schema_arrow.field(name) for name in columns])
-        parts = itertools.chain([schema.empty_table()], (pa.Table.from_batches([one]) for one in batches))
+        tables = itertools.chain([schema.empty_table()], (pa.Table.from_batches([one]) for one in batches))
+        parts = (texts_unpacked(path, one) for one in tables)
         yield from whole_recordings(parts, recording_column, options, where=path.name)
 
 
-def parquet_columns(path: Path) -> list[str]:
-    """Names of the columns of a Parquet file."""
-    with _checked(path, ReadOptions((), ())) as file:
-        return list(file.schema_arrow.names)
-
-
 @contextmanager
-def _checked(path: Path, options: ReadOptions) -> Iterator[Any]:
+def open_parquet(path: Path, options: ReadOptions | None, *, in_parts: bool = False) -> Iterator[Any]:
+    """Open a file once the metadata say that its columns do not unpack to more than recordings do.
+
+    A text that many rows share takes memory once: give what is read to :func:`texts_unpacked`.
+
+    Args:
+        path: the file.
+        options: columns to read; None for all.
+        in_parts: True if it is read in parts. Then a row group may be larger than the memory.
+
+    Yields:
+        A ``pyarrow.parquet.ParquetFile``.
+
+    Raises:
+        DataError: the file is empty, or unpacks to far more than recordings do, or than fits.
+    """
     pa = import_pyarrow()
     size = path.stat().st_size
     if size == 0:
         raise DataError(f"{path.name}: the file is empty; expected a Parquet file with one row per sample")
-    with pa.parquet.ParquetFile(str(path), memory_map=False, pre_buffer=False) as file:
-        check_header(list(file.schema_arrow.names), options, where=path.name)
-        check_unpacked(path.name, size, file.metadata.num_rows * 8 * max(1, len(options.columns)))
+    metadata = pa.parquet.read_metadata(str(path))
+    schema = [metadata.schema.column(index) for index in range(metadata.num_columns)]
+    wanted = [index for index, one in enumerate(schema) if options is None or one.path in options.columns]
+    texts = [index for index in wanted if schema[index].physical_type == "BYTE_ARRAY" and "." not in schema[index].path]
+    with pa.parquet.ParquetFile(
+        str(path),
+        metadata=metadata,
+        read_dictionary=[schema[index].path for index in texts],
+        memory_map=False,
+        pre_buffer=False,
+        buffer_size=BUFFER_BYTES,  # else a column of a row group is read at once
+    ) as file:
+        if options is not None:
+            check_header(list(file.schema_arrow.names), options, where=path.name)
+        # Sizes of single columns would be closer, but pyarrow ends the process where their statistics are damaged.
+        groups = [metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)]
+        numbers = metadata.num_rows * 8 * max(1, len(wanted))
+        check_unpacked(path.name, size, max(numbers, sum(groups) if texts else 0), at_once=not in_parts)
+        if in_parts and texts:  # the texts of a row group are in memory together
+            check_fits(path.name, 8 * min(PART_ROWS, metadata.num_rows) * len(wanted) + max(groups, default=0))
         yield file
+
+
+def texts_unpacked(path: Path, table: Any) -> Any:
+    """Give each row its own text, once the sum of their lengths is known.
+
+    Args:
+        path: the file.
+        table: ``pyarrow.Table`` that was read from it.
+
+    Raises:
+        DataError: the texts take far more memory than those of recordings, or than fits.
+    """
+    pa = import_pyarrow()
+    compute = pa.compute
+    texts = [pa.dictionary(pa.int32(), kind) for kind in (pa.string(), pa.binary())]
+    names = [field.name for field in table.schema if field.type in texts]
+    total = 0
+    for name in names:
+        for chunk in table.column(name).chunks:
+            lengths = compute.binary_length(chunk.dictionary)
+            total += compute.sum(lengths.take(chunk.indices), min_count=0).as_py()
+    check_unpacked(path.name, path.stat().st_size, total)
+    for name in names:
+        index = table.column_names.index(name)
+        table = table.set_column(index, name, table.column(name).cast(table.schema.field(name).type.value_type))
+    return table
 
 
 READER = Reader(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 NO_VALUE = ("", "NA", "N/A", "#N/A", "na", "n/a", "nan", "NaN", "NAN", "-nan", "-NaN", "null", "NULL", "None")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf", re.ASCII)
 CLOCK = "clock"
 CLOCK_PREFIX = re.compile(r"\s*((?:\d{4}-\d{2}-\d{2}[T ])?\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?)\s*->\s?")
 _NAMES_OF_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blanks"}
@@ -98,10 +98,14 @@ def cells_of(line: str, delimiter: str) -> list[str]:
 def is_number(cell: str, decimal: str = ".") -> bool:
     """True if a cell holds a number.
 
-    >>> is_number("-1.5e3"), is_number("1,5", ","), is_number("1_000"), is_number("12:30")
-    (True, True, False, False)
+    >>> is_number("-1.5e3"), is_number("1,5", ","), is_number("1.000", ","), is_number("1_000"), is_number("12:30")
+    (True, True, False, False, False)
     """
-    return _NUMBER.fullmatch(cell.replace(decimal, ".", 1) if decimal != "." else cell) is not None
+    if decimal != ".":
+        if "." in cell:
+            return False
+        cell = cell.replace(decimal, ".", 1)
+    return _NUMBER.fullmatch(cell) is not None
 
 
 def is_value(cell: str, decimal: str) -> bool:

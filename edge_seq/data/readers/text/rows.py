@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +15,6 @@ from edge_seq.data.readers.table import BREAK, RECORDING, ReadOptions, import_py
 from edge_seq.data.readers.text.dialect import NO_VALUE, Dialect, cells_of, is_number, is_value
 from edge_seq.data.readers.text.sniff import numbered_lines, text_of
 from edge_seq.support.errors import DataError
-
-log = logging.getLogger(__name__)
 
 BLOCK_CHARACTERS = 1 << 20
 _SHOWN = 4
@@ -85,8 +82,6 @@ def blocks(path: Path, dialect: Dialect, layout: Layout, options: ReadOptions, l
                 yield block.take()
         yield block.take(is_last=True)
     lost.check(path.name, layout.max_lost_share)
-    if lost.count:
-        log.warning("%s: %d of %d rows are left out: %s", path.name, lost.count, lost.rows, lost)
 
 
 class _Block:

@@ -17,9 +17,10 @@ from edge_seq.data.readers.text.dialect import CLOCK, CLOCK_PREFIX, DELIMITERS, 
 from edge_seq.data.units import unit_of
 from edge_seq.support.errors import DataError
 
-MAX_LINE = 1_000_000  # characters
+MAX_LINE, MAX_COLUMNS = 1_000_000, 20_000  # characters; a window in a row may have thousands of values
 _BLANKS_COUNT = 0.75
-_SEVERAL_NUMBERS = re.compile(r"[-+\d.,eE]*\d[-+\d.,eE]*(\s+[-+\d.,eE]*\d[-+\d.,eE]*)+", re.ASCII)
+_OF_NUMBERS = frozenset("+-0123456789.,eE")
+_LONGEST_NAME = 200  # characters; longer cells are no names of columns
 _SAMPLE_BYTES, _SAMPLE_LINES = 1 << 18, 400
 _COMMENTS = ("#", "%", "//")
 _BOMS = (
@@ -55,7 +56,7 @@ def sniff(path: Path, layout: Layout, wanted: Sequence[str] = ()) -> Dialect:
     encoding = layout.encoding or _encoding(sample, path.name)
     with text_of(io.BytesIO(sample), encoding, path.name) as text:
         lines = _first_lines(text, path.name, is_whole=is_whole)
-    clocked = [CLOCK_PREFIX.sub("", line, count=1) for line in lines]
+    clocked = [line[match.end() :] if (match := CLOCK_PREFIX.match(line)) else line for line in lines]
     has_clock = sum(one != line for one, line in zip(clocked, lines, strict=True)) > 0.6 * len(lines)
     names = tuple(name for name in map(str.strip, wanted) if not (has_clock and name == CLOCK))
     if has_clock and layout.column_names:
@@ -170,6 +171,11 @@ class _Sniffer:
         split = [(index, cells_of(_without(line, row_end), delimiter)) for index, line in body]
         decimal = self.layout.decimal or _decimal([cells for _, cells in split], delimiter)
         width, is_data = _shape([cells for _, cells in split], decimal)
+        if width > MAX_COLUMNS:
+            raise DataError(
+                f"{self.where}: rows have {width:,} columns, expected at most {MAX_COLUMNS:,}; correct the delimiter, "
+                "or write one row per sample"
+            )
         named = self._stated_header(split, comment, delimiter, row_end)
         if named is None and self.layout.column_names:
             named = (None, list(self.layout.column_names))
@@ -308,7 +314,9 @@ def _worth(cell: str) -> int:
     """1 for a number, -1 for several numbers with blanks between them, which a right delimiter does not leave."""
     if is_number(cell) or is_number(cell, ","):
         return 1
-    return -1 if _SEVERAL_NUMBERS.fullmatch(cell) else 0
+    parts = cell.split()  # no regular expression: one for a row of numbers and a word takes time without bound
+    are_numbers = len(parts) > 1 and all(_OF_NUMBERS.issuperset(part) and not part.isalpha() for part in parts)
+    return -1 if are_numbers else 0
 
 
 def _without(line: str, end: str) -> str:
@@ -372,5 +380,5 @@ def _looks_like_names(cells: Sequence[str]) -> bool:
     """True if a cell is a word that tables of sensors use."""
     if len(set(cells)) < len(cells) or all(_is_unit(cell) for cell in cells if cell):
         return False
-    words = [re.split(r"[(\[]", cell)[0] for cell in cells]
+    words = [re.split(r"[(\[]", cell, maxsplit=1)[0] for cell in cells if len(cell) <= _LONGEST_NAME]
     return any(_KNOWN_NAME.fullmatch(word) or _KNOWN_NAME.fullmatch(word.lower()) for word in words)

@@ -33,6 +33,12 @@ EXPORTED("answer") int answer(void)
     return es_decision(context);
 }
 
+/* Index of the latest label, before a decision stage. */
+EXPORTED("label") int label(void)
+{
+    return es_label(context);
+}
+
 /* Address of the latest logits, int32 [K]. */
 EXPORTED("logits") const int32_t *logits(void)
 {

@@ -23,6 +23,8 @@ export interface Answer {
   readonly label: string;
   /** Index of the label in `labels`; -1 for unknown. */
   readonly index: number;
+  /** Index of the largest logit. A decision stage may answer otherwise. */
+  readonly top: number;
   /** One for each label, times 65536. */
   readonly logits: Int32Array;
 }

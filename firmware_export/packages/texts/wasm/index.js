@@ -78,8 +78,8 @@ class Model {
     if (!this.#module.step()) {
       return null;
     }
-    const index = this.#module.answer();
+    const index = this.#module.answer(), top = this.#module.label();
     const logits = new Int32Array(this.#module.memory.buffer, this.#module.logits(), labels.length).slice();
-    return index === UNKNOWN ? { label: "unknown", index: -1, logits } : { label: labels[index], index, logits };
+    return index === UNKNOWN ? { label: "unknown", index: -1, top, logits } : { label: labels[index], index, top, logits };
   }
 }

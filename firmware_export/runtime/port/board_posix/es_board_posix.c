@@ -1,8 +1,10 @@
 /* An emulated board: a process that prints the name of its pseudo-terminal and answers there. SIGUSR1 restarts the
- * device, as a reset does. The process ends when its standard input is closed. */
+ * device, as a reset does. The process ends when its standard input is closed. Its first argument, if any, is a file
+ * that stands for two slots of flash: then the board takes models over the wire, and keeps them in the file. */
 #define _XOPEN_SOURCE 700
 
 #include "es_board.h"
+#include "es_update.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +12,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
+#define SLOT_BYTES 262144u
+#define PAGE_BYTES 4096u
+#define WRITE_BYTES 8u
+#define MODEL_BYTES 65536u /* for a loaded model, its context, and a saved state */
 #define WAIT_MS 1000 /* wait for a host that does not read; then output is lost, as on a wire */
 
 typedef struct board {
@@ -26,6 +34,100 @@ typedef struct board {
 } board_t;
 
 static volatile sig_atomic_t reset_asked;
+
+/* ------------------------------------------------------------------------------------------------ flash for models */
+
+static uint8_t *flash_bytes; /* [2 * SLOT_BYTES] */
+static union {
+    void *alignment;
+    uint8_t bytes[MODEL_BYTES];
+} loaded[2], context, saved;
+
+static int flash_erase(void *port, unsigned slot, uint32_t offset)
+{
+    (void)port;
+    memset(flash_bytes + slot * SLOT_BYTES + offset, 0xFF, PAGE_BYTES);
+    return 1;
+}
+
+/* Writing clears bits, and never sets one, as in flash. */
+static int flash_write(void *port, unsigned slot, uint32_t offset, const uint8_t *bytes)
+{
+    uint8_t *const to = flash_bytes + slot * SLOT_BYTES + offset;
+    size_t index;
+    (void)port;
+    for (index = 0; index < WRITE_BYTES; index++) {
+        to[index] &= bytes[index];
+    }
+    return 1;
+}
+
+/* Maps the file, which is filled up with 0xFF. Returns 1, or 0 on an error. */
+static int open_flash(const char *path)
+{
+    static const uint8_t erased = 0xFF;
+    const int file = open(path, O_RDWR | O_CREAT, 0666);
+    off_t size = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+    for (; size >= 0 && size < (off_t)(2u * SLOT_BYTES); size++) {
+        if (write(file, &erased, 1) != 1) {
+            return 0;
+        }
+    }
+    if (size < 0) {
+        return 0;
+    }
+    flash_bytes = mmap(NULL, 2u * SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    (void)close(file);
+    return flash_bytes != MAP_FAILED ? 1 : 0;
+}
+
+static int board_fits(const es_model_t *model)
+{
+    return es_state_bytes(model) <= sizeof saved && es_context_bytes(model) <= sizeof context &&
+                   es_board_setup.body_bytes >= ES_WIRE_BODY_BYTES(model->num_classes) &&
+                   es_board_setup.stream_bytes >= ES_WIRE_STREAM_BYTES(model->num_channels, model->num_classes) &&
+                   model->num_channels == es_board_recording.num_channels
+               ? 1
+               : 0;
+}
+
+/* Lets the setup run the model of the flash, if there is a good one, and take others. */
+static int begin_update(es_update_t *update, es_flash_t *flash, es_update_setup_t *setup, es_wire_update_t *port,
+                        es_wire_setup_t *wire)
+{
+    flash->slots[0] = flash_bytes;
+    flash->slots[1] = flash_bytes + SLOT_BYTES;
+    flash->slot_bytes = SLOT_BYTES;
+    flash->page_bytes = PAGE_BYTES;
+    flash->write_bytes = WRITE_BYTES;
+    flash->erase = flash_erase;
+    flash->write = flash_write;
+    setup->flash = flash;
+    setup->model = es_board_setup.model;
+    setup->contract = es_board_setup.contract;
+    setup->golden = es_board_setup.golden;
+    setup->loaded[0] = &loaded[0];
+    setup->loaded[1] = &loaded[1];
+    setup->loaded_bytes = sizeof loaded[0];
+    setup->memory = &context;
+    setup->memory_bytes = sizeof context;
+    setup->fits = board_fits;
+    port->update = update;
+    port->serve = es_update_serve;
+    if (es_update_begin(update, setup) != ES_OK) {
+        return 0;
+    }
+    wire->model = update->model;
+    wire->contract = update->contract;
+    wire->golden = update->golden;
+    wire->memory = &context;
+    wire->memory_bytes = sizeof context;
+    wire->state = saved.bytes;
+    wire->update = port;
+    return 1;
+}
+
+/* ------------------------------------------------------------------------------------------------------- the board */
 
 static void on_signal(int number)
 {
@@ -133,7 +235,7 @@ static int open_port(int *other)
     return port;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static board_t board;
     es_wire_port_t port = {.port = &board,
@@ -145,7 +247,11 @@ int main(void)
                            .ticks_hz = 1000000000u,
                            .boot = 0};
     es_wire_setup_t setup = es_board_setup;
+    es_flash_t flash = {0};
+    es_update_setup_t update_setup = {0};
+    es_wire_update_t update_port = {0};
     struct sigaction action;
+    es_update_t update;
     es_wire_t wire;
     int other = -1;
 
@@ -154,6 +260,10 @@ int main(void)
     action.sa_flags = 0;
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGUSR1, &action, NULL);
+    if (argc > 1 && !open_flash(argv[1])) {
+        printf("cannot use %s as flash\n", argv[1]);
+        return 1;
+    }
     board.port = open_port(&other);
     reset_asked = 1;
     port.boot = (uint32_t)time(NULL) ^ ((uint32_t)getpid() << 16);
@@ -168,6 +278,9 @@ int main(void)
             port.boot++;
             board.taken = 0;
             (void)clock_gettime(CLOCK_MONOTONIC, &board.start);
+            if (flash_bytes != NULL && !begin_update(&update, &flash, &update_setup, &update_port, &setup)) {
+                return 1;
+            }
             if (es_wire_init(&wire, &setup) != ES_OK) {
                 return 1;
             }

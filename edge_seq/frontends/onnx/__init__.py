@@ -1,0 +1,1 @@
+"""Networks in ONNX: the graph, its operators and its recurrent layers."""

@@ -1,0 +1,1 @@
+"""Distillation of the model of a run into a smaller one."""

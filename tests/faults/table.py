@@ -1,0 +1,56 @@
+"""The table of planted faults: ``python -m tests.faults.table FOLDER [--points 5] [STEP ...]``.
+
+FOLDER holds a run ``run``, ``drives.csv`` and ``drives.toml``. Every command is tried with every kind of fault, at so
+many operations, evenly spread. The exit code is 1 if anything was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.faults.planting import KINDS, STEPS, Commands, Trial, attempt, reference, two_at_once
+
+
+def main() -> int:
+    """Run from the command line; see the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("steps", nargs="*", default=[])
+    parser.add_argument("--points", type=int, default=5)
+    given = parser.parse_args()
+    wrong: list[str] = []
+    sys.stdout.write("| command | operations | kinds | faults | wrong | s |\n|---|---:|---|---:|---:|---:|\n")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Commands(Path(folder, "one")) as server,
+        Commands(Path(folder, "two")) as second,
+    ):
+        for name in given.steps or STEPS:
+            began, tried, before = time.monotonic(), 0, len(wrong)
+            step = STEPS[name]
+            expected = reference(server, step, given.folder, given.folder / "drives.csv", Path(folder))
+            for kind in KINDS:
+                spread = {1 + (expected.operations - 1) * k // max(1, given.points - 1) for k in range(given.points)}
+                for at in sorted(spread):
+                    found = attempt(server, step, expected, Trial(kind, at), Path(folder))
+                    tried += 1
+                    if found:
+                        wrong.append(f"{name}, {kind} at {at} of {expected.operations}: {found}")
+            found = two_at_once(server, second, step, expected, Path(folder))
+            tried += 1
+            if found:
+                wrong.append(f"{name}, two at once: {found}")
+            seconds, bad = time.monotonic() - began, len(wrong) - before
+            kinds = f"{len(KINDS)} and two at once"
+            sys.stdout.write(f"| {name} | {expected.operations} | {kinds} | {tried} | {bad} | {seconds:.0f} |\n")
+            sys.stdout.flush()
+    sys.stdout.write("".join(f"{one}\n" for one in wrong))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Fuzz the C that takes bytes from others: ``python -m tests.fuzz.run_c [--seconds 60]``; a table as of tests.fuzz.run.
+
+Each program runs twice: under libFuzzer, which looks for new edges, and in a plain loop, which is faster. Both have
+address and undefined-behaviour sanitizers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.fuzz.build import BODY_BYTES, LOOP_FLAGS, build_fuzzers, write_seeds
+from tests.fuzz.run import FINDINGS, HEADER, Fuzzed
+
+PIECE = 200_000  # executions of a process of the loop
+
+
+def guided(name: str, program: Path, seeds: Path, seconds: int) -> Fuzzed:
+    """Run under libFuzzer."""
+    FINDINGS.mkdir(parents=True, exist_ok=True)
+    options = [f"-max_total_time={seconds}", f"-max_len={BODY_BYTES + 64}", "-len_control=0", "-print_final_stats=1"]
+    corpus = [str(seeds)] if name == "fuzz_decoder" else []
+    done = subprocess.run(
+        [str(program), *options, f"-artifact_prefix={FINDINGS}/", *corpus], capture_output=True, text=True, check=False
+    )
+    edges = [int(one) for one in re.findall(r"cov: (\d+)", done.stderr)]
+    executions = re.search(r"number_of_executed_units:\s*(\d+)", done.stderr)
+    findings = {} if done.returncode == 0 else {done.stderr[-2000:]: b""}
+    found = int(executions[1]) if executions else 0
+    return Fuzzed(f"{name}, libFuzzer", found, -1, seconds, edges[-1] - edges[0] if edges else None, findings)
+
+
+def looped(name: str, program: Path, seconds: int) -> Fuzzed:
+    """Run in a plain loop, each process with other numbers."""
+    found = Fuzzed(f"{name}, loop", 0, -1, 0.0, None, {})
+    start = time.monotonic()
+    number = time.time_ns() % 10**9
+    while time.monotonic() - start < seconds and not found.findings:
+        done = subprocess.run([str(program), str(number), str(PIECE)], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            found.findings[f"{program.name} {number} {PIECE}: {done.stderr[-2000:]}"] = b""
+        found.executions += PIECE
+        number += 1
+    found.seconds = time.monotonic() - start
+    return found
+
+
+def main() -> int:
+    """Run from the command line; see the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60, help="for each program")
+    seconds = parser.parse_args().seconds
+    sys.stdout.write(HEADER)
+    findings: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = write_seeds(Path(folder, "seeds"))
+        fuzzers = build_fuzzers(Path(folder, "guided"))
+        loops = build_fuzzers(Path(folder, "loops"), flags=LOOP_FLAGS, loop=True)
+        for name, program in fuzzers.items():
+            for found in (guided(name, program, seeds, seconds), looped(name, loops[name], seconds)):
+                sys.stdout.write(found.row())
+                sys.stdout.flush()
+                findings += found.findings
+    sys.stdout.write("".join(f"{one}\n" for one in findings))
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
