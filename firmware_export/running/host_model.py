@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import firmware_export
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.live.engine import DueLabels, probabilities_of_logits, samples_per_label
 from edge_seq.support.cache import cache_key, find_kept, hash_of_files, keep
 from edge_seq.support.errors import ParityError, ToolError
-from firmware_export.emission.emit import export_c
+from firmware_export.emission.emit import RUNTIME_FOLDER, export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.build import find_compiler
 from firmware_export.toolchain.host_library import (
@@ -107,7 +106,7 @@ def _compare(library: HostLibrary) -> None:
 @cache
 def _identity() -> str:
     """What a library depends on besides the model: the sources, the options and the machine."""
-    package = Path(firmware_export.__file__).parent
+    package = RUNTIME_FOLDER.parent
     sources = hash_of_files(path for pattern in _SOURCES for path in package.glob(pattern))
     return cache_key(
         [sources, importlib.metadata.version("edge-seq"), *FAST_FLAGS, sys.platform, platform.machine(), _processor()]
