@@ -216,7 +216,7 @@ def main() -> None:
     """Measure, print, and write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="write Markdown here")
-    parser.add_argument("--samples", type=int, default=2_000_000)
+    parser.add_argument("--samples", type=int, default=1_000_000)
     parser.add_argument("--engines", nargs="*", default=["c", "onnx"], help="'' leaves the option away")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
