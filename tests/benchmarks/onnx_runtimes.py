@@ -162,9 +162,8 @@ which computes integers in float32 gives the same integers. OpenVINO has to be t
 Runtime: a `Scan` over time, with its fastest operators. `edge-seq export --onnx portable` adds a window graph that
 repeats the step, for windows of up to 512 samples.
 
-Graphs with a decision stage have operator set 22, which ONNX Runtime reads from 1.20 on. Releases 1.16 to 1.18.1 refuse
-them. With set 18 they computed some labels wrongly without an error, as they planned the memory of these graphs
-wrongly.
+ONNX Runtime 1.16 to 1.18.1 plans the memory of some graphs wrongly: it gives wrong labels without an error, or ends
+with an error. The metadata of each graph name the first release to use, `edge_seq.min_onnxruntime`.
 
 First error of each runtime and kind of graph:
 

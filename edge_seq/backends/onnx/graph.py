@@ -4,8 +4,8 @@ Operator set 18 with file format (IR) 8 is the oldest with ``BitwiseAnd``, which
 32-bit integers. ONNX Runtime reads it since 1.14 (early 2023), and so do converters for microcontrollers that stop at
 18. Later sets have nothing that these graphs would use, so a higher number only excludes readers.
 
-A graph with a decision stage has operator set 22 with file format 10, to exclude some: ONNX Runtime 1.16 to 1.18.1
-plans the memory of such graphs wrongly, and gives wrong labels without an error. It refuses set 22, which 1.20 reads.
+ONNX Runtime 1.16 to 1.18.1 plans the memory of some of these graphs wrongly, and gives wrong labels without an error.
+No operator set tells it from 1.19, which is exact, so the metadata name the first release to use.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-OPSET, OPSET_WITH_DECISION = 18, 22
-IR_VERSIONS = {OPSET: 8, OPSET_WITH_DECISION: 10}
-FIRST_ONNXRUNTIME = {OPSET: "1.16", OPSET_WITH_DECISION: "1.20"}  # the first release whose results were compared
+OPSET = 18
+IR_VERSION = 8
+FIRST_ONNXRUNTIME = "1.19"  # earlier releases give wrong labels for some graphs
 
 Form = Literal["window", "step"]
 FORMS: tuple[Form, ...] = ("window", "step")
@@ -203,7 +203,6 @@ def to_model(
     name: str,
     doc: str,
     metadata: Mapping[str, str],
-    opset: int = OPSET,
 ) -> onnx.ModelProto:
     """Create the ONNX model from nodes, constants, typed inputs and outputs, and metadata sorted by name."""
     proto = helper.make_model(
@@ -215,8 +214,8 @@ def to_model(
             initializer=[graph.constants[key] for key in sorted(graph.constants)],
             doc_string=doc,
         ),
-        opset_imports=[helper.make_opsetid("", opset)],
-        ir_version=IR_VERSIONS[opset],
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
         producer_name="edge_seq",
     )
     helper.set_model_props(proto, dict(sorted(metadata.items())))

@@ -52,7 +52,7 @@ from edge_seq.backends.onnx.int_cells import (
     step_cell,
     step_dense,
 )
-from edge_seq.backends.onnx.metadata import COUNTS, DECISION, LABEL, LOGITS, metadata_of, opset_of, require_form, seal
+from edge_seq.backends.onnx.metadata import COUNTS, DECISION, LABEL, LOGITS, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step
 from edge_seq.backends.onnx.window import (
     POOLS,
@@ -223,11 +223,7 @@ def _step_model(model: IntModel) -> onnx.ModelProto:
     ]
     doc = "edge_seq integer model, one sample; SPEC.md. States are zero after a reset."
     metadata = metadata_of(model, form="step")
-    return seal(
-        to_model(
-            graph, [counts, *ports], outputs, name=model.name, doc=doc, metadata=metadata, opset=opset_of(model.readout)
-        )
-    )
+    return seal(to_model(graph, [counts, *ports], outputs, name=model.name, doc=doc, metadata=metadata))
 
 
 def _portable_window_model(model: IntModel) -> onnx.ModelProto:
@@ -263,15 +259,7 @@ def _portable_window_model(model: IntModel) -> onnx.ModelProto:
     graph.nodes[:] = needed(graph.nodes, [port.name for port in outputs])
     doc = "edge_seq integer model, windows from a reset, for runtimes without Scan; SPEC.md."
     return seal(
-        to_model(
-            graph,
-            [counts],
-            outputs,
-            name=model.name,
-            doc=doc,
-            metadata=metadata_of(model, form="window"),
-            opset=opset_of(model.readout),
-        )
+        to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata_of(model, form="window"))
     )
 
 
@@ -309,9 +297,7 @@ def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
         outputs.append(Port(f"{TRACE}{name}", port.dtype, (BATCH, time, port.shape[1])))
     doc = "edge_seq integer model, windows from a reset; SPEC.md."
     metadata = metadata_of(model, form="window")
-    return seal(
-        to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata, opset=opset_of(model.readout))
-    )
+    return seal(to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata))
 
 
 def _traced(step: _Step, num_classes: int) -> dict[str, tuple[str, int]]:

@@ -13,9 +13,9 @@ from typing import get_args
 
 import onnx
 
-from edge_seq.backends.onnx.graph import FIRST_ONNXRUNTIME, FORMS, OPSET, OPSET_WITH_DECISION, Form
+from edge_seq.backends.onnx.graph import FIRST_ONNXRUNTIME, FORMS, OPSET, Form
 from edge_seq.ir.contract import contract_to_dict
-from edge_seq.ir.model import FloatModel, IntFormat, IntModel, Readout, model_hash, readout_to_dict
+from edge_seq.ir.model import FloatModel, IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 
@@ -35,14 +35,8 @@ def require_form(form: str) -> None:
         raise ExportError(f"exporting ONNX: there is no form {form!r}; ask for one of {list(FORMS)}")
 
 
-def opset_of(readout: Readout) -> int:
-    """Operator set of the files of a model."""
-    return OPSET if readout.decision is None else OPSET_WITH_DECISION
-
-
 def metadata_of(model: FloatModel | IntModel, *, form: Form) -> dict[str, str]:
     """Contract, labels, readout, hash and versions as strings; structured values are JSON."""
-    opset = opset_of(model.readout)
     values = {
         "format_version": str(FORMAT_VERSION),
         "kind": "int" if isinstance(model.number_format, IntFormat) else "float",
@@ -53,8 +47,8 @@ def metadata_of(model: FloatModel | IntModel, *, form: Form) -> dict[str, str]:
         "readout": json.dumps(readout_to_dict(model.readout), sort_keys=True),
         "model_sha256": model_hash(model),
         "version": importlib.metadata.version("edge-seq"),
-        "opset": str(opset),
-        "min_onnxruntime": FIRST_ONNXRUNTIME[opset],
+        "opset": str(OPSET),
+        "min_onnxruntime": FIRST_ONNXRUNTIME,
     }
     return {PREFIX + key: value for key, value in values.items()}
 

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.check import check_graph, check_labels
-from edge_seq.backends.onnx.graph import FORMS, OPSET, OPSET_WITH_DECISION, Form
+from edge_seq.backends.onnx.graph import FORMS, OPSET, Form
 from edge_seq.backends.onnx.int_cells import GATES
 from edge_seq.backends.onnx.int_export import TRACE, export_onnx_int
 from edge_seq.backends.onnx.metadata import COUNTS, FORMAT_VERSION, PREFIX, SEAL, content_hash
@@ -112,10 +112,10 @@ def open_onnx(proto: onnx.ModelProto, *, what: str = "ONNX model") -> OnnxModel:
             "Expected a file of edge-seq export"
         )
     opsets = {entry.domain or "ai.onnx": entry.version for entry in proto.opset_import}
-    if opsets not in ({"ai.onnx": OPSET}, {"ai.onnx": OPSET_WITH_DECISION}):
+    if opsets != {"ai.onnx": OPSET}:
         raise ModelError(
-            f"loading {what}: it has operator set {opsets}; expected ai.onnx {OPSET} or {OPSET_WITH_DECISION}, which "
-            "edge_seq writes. Export it again"
+            f"loading {what}: it has operator set {opsets}; expected ai.onnx {OPSET}, which edge_seq writes. "
+            "Export it again"
         )
     version = metadata.get(f"{PREFIX}format_version")
     if version != str(FORMAT_VERSION):
@@ -156,7 +156,7 @@ def _session(proto: onnx.ModelProto, what: str) -> Any:
     except Exception as error:  # its error classes are in a private module
         raise ModelError(
             f"loading {what}: ONNX Runtime {onnxruntime.__version__} refuses it ({error}). Export it again, or "
-            f"install a release that runs operator set {proto.opset_import[0].version}"
+            f"install a release that runs operator set {OPSET}"
         ) from error
 
 
