@@ -147,7 +147,7 @@ def main() -> None:
             run = run_steps if case["form"] == "step" else run_window
             results.append([case["graph"], case["name"], *run(case, values, compute), ""])
         except Exception as error:  # noqa: BLE001 - each runtime has error classes of its own
-            words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            words = " ".join(f"{type(error).__name__}: {error}".split()).replace(f"{folder}/", "")[:300]
             results.append([case["graph"], case["name"], 0, 0, words])
     print("\n" + json.dumps({"version": version(package), "results": results}))  # noqa: T201
 
