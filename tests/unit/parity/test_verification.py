@@ -62,7 +62,7 @@ def verify(files: dict[str, bytes], *targets: str) -> Ladder:
 
 def test_an_honest_model_holds_on_every_rung() -> None:
     ladder = verify(rendered())
-    assert [rung.verdict for rung in ladder.rungs] == ["holds"] * 9
+    assert [rung.verdict for rung in ladder.rungs] == ["holds"] * (9 + len(OTHER_RUNGS))
     assert ladder.holds
     assert ladder.model_hash == model_hash(MODEL)
 
