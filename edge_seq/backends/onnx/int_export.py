@@ -27,7 +27,7 @@ import onnx
 
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.decision import Decided, decide, decision_states
-from edge_seq.backends.onnx.front import Steps, front_states, step_front
+from edge_seq.backends.onnx.front import Given, Steps, front_states, given_at_a_sample, step_front
 from edge_seq.backends.onnx.graph import (
     BATCH,
     INT16,
@@ -133,63 +133,71 @@ def _mean(graph: Graph, model: IntModel, pool_sum: str, count: str) -> str:
     return fixed.shift_by(graph, scaled, names["half"], names["low_bits"], names["divisor"])
 
 
-def _front(
-    graph: Graph, model: IntModel, features: str, count: str, states: dict[str, str]
-) -> tuple[str, Steps, dict[str, str]]:
+def _front(graph: Graph, model: IntModel, given: Given, states: dict[str, str]) -> tuple[str, Steps, dict[str, str]]:
     """Append the front layers; see :func:`edge_seq.backends.onnx.front.step_front`."""
 
     def output(index: int, layer: FrontLayer[Any], seen: str) -> str:
         return front_output(graph, layer, seen, model.front_inputs[index], f"front{index}")
 
     first = model.front[0]
-    return step_front(graph, model, features, count, states, output, first.pad if isinstance(first, Conv) else ())
+    return step_front(graph, model, given, states, output, first.pad if isinstance(first, Conv) else ())
 
 
-def _at_steps(graph: Graph, steps: Steps, index: int, name: str, value: str, states: dict[str, str]) -> str:
-    """A traced value of a layer: a state stays as it was where the layer does not run, a gate is zero."""
-    if name in (HIDDEN, CELL):
-        state = f"layer{index}.{name}"
-        return steps.kept(graph, value, states.get(state, states[f"layer{index}.{OPERANDS}"]))
-    return steps.kept(graph, value, graph.scalar(0))
+def _at_steps(
+    graph: Graph, steps: Steps, name: str, value: str, states: dict[str, str], traced: dict[str, tuple[str, int]]
+) -> str:
+    """A traced value of a layer. Where the layer does not run, a state stays as it was, and a gate is that of an
+    earlier step at this sample, or zero."""
+    layer, _, part = name.rpartition(".")
+    if part in (HIDDEN, CELL):
+        return steps.kept(graph, value, states.get(name, states[f"{layer}.{OPERANDS}"]))
+    return steps.kept(graph, value, traced[name][0] if name in traced else graph.scalar(0))
 
 
 def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *, trace: bool = False) -> _Step:
     """Append one step (SPEC.md, section 7) for int16 [batch, C] counts and the states by name."""
-    below, after = _features(graph, model, counts, states)
-    width = model.input_size
-    traced = {"features": (below, width)}
-    steps: Steps | None = None
+    features, after = _features(graph, model, counts, states)
+    traced = {"features": (features, model.input_size)}
+    now, of_layers, pooled = dict(states), dict[str, tuple[str, int]](), list[str]()
+    count, given = "", list[Given | None]([None])
     if model.front:
         count = graph.add("Add", states[STEP_IN_WINDOW], graph.scalar(1))
-        below, steps, front_after = _front(graph, model, below, count, states)
-        after |= front_after
-        width = model.front_sizes[-1]
-        traced |= {f"front{i}": (after[f"front{i}.output"], size) for i, size in enumerate(model.front_sizes)}
-    for index, cell in enumerate(model.layers):
-        cell_frac_bits = model.number_format.cell_frac_bits[index]
-        below, layer_after, values = step_cell(graph, cell, index, (below, width), states, cell_frac_bits)
-        width = model.hidden_sizes[index]
-        if steps is not None:
-            values = {
-                name: (_at_steps(graph, steps, index, name, value, states), n) for name, (value, n) in values.items()
-            }
-            layer_after = {name: steps.kept(graph, value, states[name]) for name, value in layer_after.items()}
-            below = layer_after[f"layer{index}.{OPERANDS}"]
-        after |= layer_after
-        traced |= {f"layer{index}.{name}": value for name, value in values.items()}
-
-    if steps is None:
-        moment = count_sample(graph, model, states[STEP_IN_WINDOW])
-    else:
-        moment = moment_of(graph, model, steps, count)
-    after[STEP_IN_WINDOW] = moment.count
-    pooled = []
-    for statistic in model.readout.statistics:
-        pool, name = POOLS[statistic], POOLED_NAMES[statistic]
-        after[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, states[pool], below, moment), states[pool])
-        pooled.append(_mean(graph, model, after[pool], moment.steps.number) if statistic == "mean" else after[pool])
-        if trace:
-            traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
+        given = [*given_at_a_sample(graph, model, features, count)]
+    for one in given:
+        below, width, steps = features, model.input_size, None
+        if one is not None:
+            below, steps, front_after = _front(graph, model, one, now)
+            now |= front_after
+            width = model.front_sizes[-1]
+        for index, cell in enumerate(model.layers):
+            cell_frac_bits = model.number_format.cell_frac_bits[index]
+            below, layer_after, values = step_cell(graph, cell, index, (below, width), now, cell_frac_bits)
+            width = model.hidden_sizes[index]
+            found = {f"layer{index}.{name}": value for name, value in values.items()}
+            if steps is not None:
+                found = {
+                    name: (_at_steps(graph, steps, name, value, now, of_layers), n)
+                    for name, (value, n) in found.items()
+                }
+                layer_after = {name: steps.kept(graph, value, now[name]) for name, value in layer_after.items()}
+                below = layer_after[f"layer{index}.{OPERANDS}"]
+            now |= layer_after
+            of_layers |= found
+        if steps is None:
+            moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+        else:
+            moment = moment_of(graph, model, steps, count)
+        for statistic in model.readout.statistics:
+            pool, name = POOLS[statistic], POOLED_NAMES[statistic]
+            now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], below, moment), now[pool])
+            if one is not given[-1]:
+                continue
+            pooled.append(_mean(graph, model, now[pool], moment.steps.number) if statistic == "mean" else now[pool])
+            if trace:
+                traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
+    traced |= {f"front{i}": (now[f"front{i}.output"], size) for i, size in enumerate(model.front_sizes)}
+    traced |= of_layers
+    after = now | after | {STEP_IN_WINDOW: moment.count}
     parts = len(pooled) or 1
     below = side_by_side(graph, pooled or [below], axis=1)
     for index, layer in enumerate(model.dense):

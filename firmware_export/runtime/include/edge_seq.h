@@ -150,6 +150,7 @@ struct es_front {
     uint16_t stride;                 /* inputs from one output to the next */
     uint16_t first;                  /* inputs before the one with the first output */
     uint16_t reciprocal;             /* mean: factor of the sum */
+    uint16_t after;                  /* inputs behind the window, zeros or `pad`, at its last sample */
 };
 
 /* The layers around the recurrent ones: front layers before them, dense layers between pool and head. */

@@ -98,31 +98,33 @@ void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t num
     }
 }
 
-/* Runs the front layers on a sample's features. Returns the input of the first recurrent layer, or NULL if it does not
- * run at this sample. */
-static const int16_t *run_front(es_context_t *context, const int16_t *features)
+/* Gives the front layer `first` its input `number` of the window, zeros for NULL, and its output to those after it.
+ * Returns the input of the first recurrent layer and writes the number of its step, or NULL if it does not run. */
+static const int16_t *run_front(es_context_t *context, unsigned first, const int16_t *input, uint16_t *number)
 {
     const es_chain_t *const chain = context->model->chain;
-    const es_front_t *front;
-    const int16_t *below = features;
+    const int16_t *below = input;
     int16_t *state = context->states;
-    uint16_t number = context->step_in_window;
+    unsigned index;
 
-    for (front = chain->front; front < chain->front + chain->num_front; front++) {
+    for (index = 0; index < chain->num_front; index++) {
+        const es_front_t *const front = &chain->front[index];
         int16_t *const ring = state;
         int16_t *const output = ring + (size_t)front->slots * front->in_words;
-        int16_t *const slot = ring + (size_t)((number - 1u) % front->slots) * front->in_words;
-        unsigned word;
-        for (word = 0; word < front->in_words; word++) {
-            slot[word] = below[word];
-        }
-        if (es_front_outputs(front, number) == es_front_outputs(front, (uint16_t)(number - 1u))) {
-            return NULL;
-        }
-        front->step(front, ring, number, output);
-        number = es_front_outputs(front, number);
-        below = output;
         state = output + front->out_words;
+        if (index >= first) {
+            int16_t *const slot = ring + (size_t)((*number - 1u) % front->slots) * front->in_words;
+            unsigned word;
+            for (word = 0; word < front->in_words; word++) {
+                slot[word] = below != NULL ? below[word] : (int16_t)0;
+            }
+            if (es_front_outputs(front, *number) == es_front_outputs(front, (uint16_t)(*number - 1u))) {
+                return NULL;
+            }
+            front->step(front, ring, *number, output);
+            *number = es_front_outputs(front, *number);
+            below = output;
+        }
     }
     return below;
 }
@@ -143,26 +145,55 @@ static const int16_t *run_layers(es_context_t *context, const int16_t *input)
     return below;
 }
 
-/* Runs everything between the features and the head's input, or the dense layers. The pools are over steps. */
+/* Gives a front layer an input, and runs what is above it. The pools are over steps. */
+static void advance(es_context_t *context, unsigned first, const int16_t *input, uint16_t number, unsigned means)
+{
+    const unsigned largest = context->model->pool_words - means;
+    uint16_t step = number;
+    const int16_t *const below = run_front(context, first, input, &step);
+
+    if (below != NULL) {
+        const int16_t *const operands = run_layers(context, below);
+        es_pool_sum(context, operands, means);
+        es_pool_largest(context->pools + means, operands, largest, step == 1u);
+    }
+}
+
+/* Gives the front layers the inputs behind the window, from the input up. */
+static void flush(es_context_t *context, unsigned means)
+{
+    const es_chain_t *const chain = context->model->chain;
+    uint16_t number = context->model->window_length;
+    unsigned index;
+
+    for (index = 0; index < chain->num_front; index++) {
+        const es_front_t *const front = &chain->front[index];
+        unsigned more;
+        for (more = 0; more < front->after; more++) {
+            number++;
+            advance(context, index, front->pad, number, means);
+        }
+        number = es_front_outputs(front, number);
+    }
+}
+
+/* Runs everything between the features and the head's input, or the dense layers. */
 const int16_t *es_pool_front(es_context_t *context, const int16_t *features, int label_due)
 {
     const es_model_t *const model = context->model;
     const es_layer_t *const last = &model->layers[model->chain->num_behind - 1u];
     const unsigned units = ES_QUAD * last->own_quads;
     const unsigned means = model->num_reciprocals != 0u ? units : 0u; /* the sums come first */
-    const unsigned largest = model->pool_words - means;
-    const int16_t *const input = run_front(context, features);
-    const uint16_t steps = es_front_steps(model, context->step_in_window);
 
-    if (input != NULL) {
-        const int16_t *const operands = run_layers(context, input);
-        es_pool_sum(context, operands, means);
-        es_pool_largest(context->pools + means, operands, largest, steps == 1u);
+    advance(context, 0, features, context->step_in_window, means);
+    if (context->step_in_window == model->window_length) {
+        flush(context, means);
     }
     if (model->pool_words == 0u) {
         return context->states + model->state_words - last->state_words;
     }
     if (label_due != 0) {
+        const uint16_t steps = es_front_steps(model, context->step_in_window);
         es_pool_show(context->pools, context->scratch, model->pool_words); /* zeros before the first step */
         if (means != 0u && steps != 0u) {
             es_pool_means(context, steps, means);
