@@ -203,14 +203,15 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int) 
             work[f"time_{layer.kind}_value"] += outputs * inputs * layer.kernel
         samples = outputs
     cell, units = config.cell, config.hidden_size
+    rows_of = units if cell in ("lstm", "gru") else padded(units)  # the others have blocks of four units
     for _ in range(config.num_layers):
         work[f"{cell}_step"] += samples
-        work[f"{cell}_unit"] += samples * units
-        work[f"{cell}_state_quad"] += samples * units * (padded(units) // ROWS_TOGETHER)
+        work[f"{cell}_unit"] += samples * rows_of
+        work[f"{cell}_state_quad"] += samples * rows_of * (padded(units) // ROWS_TOGETHER)
         if raw:
-            work[f"{cell}_word"] += samples * units * (_even(inputs) // 2)
+            work[f"{cell}_word"] += samples * rows_of * (_even(inputs) // 2)
         else:
-            work[f"{cell}_quad"] += samples * units * (padded(inputs) // ROWS_TOGETHER)
+            work[f"{cell}_quad"] += samples * rows_of * (padded(inputs) // ROWS_TOGETHER)
         inputs, raw = units, False
     for statistic in Readout(config.pooling).statistics:
         work[f"{statistic}_unit"] += samples * units

@@ -67,9 +67,9 @@ class Check(Result):
     """
 
     what: str
-    must: float
-    aim: float | None
-    found: float | None
+    must: int
+    aim: int | None
+    found: int | None
     note: str = ""
 
     derived = ("met", "aim_met")

@@ -16,6 +16,8 @@
 #include "es_operands.h"
 #include "es_tanh.h"
 
+#if ES_KERNEL == ES_KERNEL_THUMB1
+
 /* ------------------------------------------------------------------------------------------------ dot products */
 
 /* One row of a pair: 7 instructions for 2 products. */
@@ -294,4 +296,5 @@ static inline void es_thumb1_operands(int16_t *operands, const int16_t *hidden, 
     }
 }
 
+#endif
 #endif

@@ -12,7 +12,7 @@ import pytest
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
 from edge_seq.pipeline.choosing.untrained import measure_network, untrained_model
 from edge_seq.training.config import TrainingConfig
-from edge_seq.tuning.cost import context_bytes, costs_on, network_cost, weight_bytes
+from edge_seq.tuning.cost import context_bytes, costs_on, known_targets, network_cost, weight_bytes
 from firmware_export.emission.emit import CONTEXT_HEADER_BYTES_32BIT, export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.emission.layout import pack_model
@@ -50,7 +50,7 @@ def test_bytes_of_weights_and_context_are_those_of_the_export(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["cortex_m4", "cortex_m0"])
+@pytest.mark.parametrize("target", list(known_targets()))
 @pytest.mark.parametrize(
     ("channels", "step", "options"),
     [
