@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         train,
     )
     from edge_seq.api.runs import Run, Stream, open_run
+    from edge_seq.api.search import Search, search
     from edge_seq.api.verification import verify
     from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
     from edge_seq.parity.ladder import Ladder
@@ -50,6 +51,7 @@ __all__ = [
     "Preprocessing",
     "QuantizedModel",
     "Run",
+    "Search",
     "SensorContract",
     "Stream",
     "TrainedModel",
@@ -64,6 +66,7 @@ __all__ = [
     "load",
     "open_run",
     "quantize",
+    "search",
     "train",
     "verify",
     "windows",
@@ -85,6 +88,7 @@ _MODULES = {
         "train",
     ),
     "edge_seq.api.runs": ("Run", "Stream", "open_run"),
+    "edge_seq.api.search": ("Search", "search"),
     "edge_seq.api.verification": ("verify",),
     "edge_seq.ir.contract": ("Channel", "Preprocessing", "SensorContract"),
     "edge_seq.parity.ladder": ("Ladder",),

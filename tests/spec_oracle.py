@@ -409,10 +409,13 @@ class Oracle:
             "mean_max": lambda: {"pooled": self.mean(), "pooled_max": list(self.largest)},
         }[self.model.readout.pooling]()
 
-    def front(self, features: list[int]) -> tuple[list[int], bool]:
-        """Section 6: the front layers at one sample; the last output, and True if there is a new one."""
-        below = features
+    def front(self, given: list[int], lowest: int = 0) -> tuple[list[int], bool]:
+        """Section 6: the front layers from ``lowest`` up get an input; the last output, and True if there is a new
+        one."""
+        below = given
         for index, layer in enumerate(self.model.front):
+            if index < lowest:
+                continue
             inputs = self.inputs[index]
             inputs.append(below)
             past = len(inputs) - 1 - layer.first
@@ -445,21 +448,17 @@ class Oracle:
         }[type(self.model.layers[index])]
         return {f"layer{index}.{name}": list(value) for name, value in own.items()}
 
-    def step(self, x: list[int]) -> Values:
-        model, readout = self.model, self.model.readout
-        features = self.features([s16(a) for a in x])
-        values: Values = {"features": features}
-        below, runs = self.front(features)
-        values |= {
-            f"front{i}": list(outputs[-1]) if outputs else [0] * size
-            for i, (outputs, size) in enumerate(zip(self.outputs, model.front_sizes, strict=True))
-        }
+    def run_above(self, features: list[int], below: list[int], runs: bool, values: Values) -> Values:
+        """Section 7, step 2: the recurrent layers, if there is a new output of the front layers; what is traced of
+        them."""
+        model, values = self.model, dict(values)
         if not model.front:
             below = []
         for index, (cell, memory) in enumerate(zip(model.layers, self.layers, strict=True)):
             seen = features if index == 0 and not model.front else []
             if not runs:
-                values |= self.unchanged(index)
+                for name, value in self.unchanged(index).items():
+                    values.setdefault(name, value)
                 continue
             match cell:
                 case Rnn():
@@ -477,8 +476,26 @@ class Oracle:
             self.total = [s32(a + z) for a, z in zip(self.total, below, strict=True)]
             self.largest = [z if self.steps == 0 else max(a, z) for a, z in zip(self.largest, below, strict=True)]
             self.steps += 1
+        return values
+
+    def step(self, x: list[int]) -> Values:
+        model, readout = self.model, self.model.readout
+        features = self.features([s16(a) for a in x])
+        values: Values = {"features": features}
+        of_layers = self.run_above(features, *self.front(features), {})
+        at_end = self.t + 1 == model.contract.window_length
+        for index, layer in enumerate(model.front):
+            if isinstance(layer, Conv) and layer.padding == "same" and at_end:
+                for _ in range(layer.zeros[1]):
+                    behind = list(layer.pad) if layer.pad else [0] * model.front_inputs[index]
+                    of_layers = self.run_above(features, *self.front(behind, index), of_layers)
+        values |= {
+            f"front{i}": list(outputs[-1]) if outputs else [0] * size
+            for i, (outputs, size) in enumerate(zip(self.outputs, model.front_sizes, strict=True))
+        }
+        values |= of_layers
         self.t += 1
-        at_end = self.t == model.contract.window_length
+        below = self.layers[-1].z
         values |= {name: [0] * len(below) for name in self.pooled()}
         dense = {f"dense{index}": [0] * len(layer.rows.bias) for index, layer in enumerate(model.dense)}
         values |= dense

@@ -286,7 +286,7 @@ def _extreme_front(rng: np.random.Generator, spec: Spec) -> tuple[Any, ...]:
         return extreme_rows(rng, units, narrow_input=kernel * padded(inputs // kernel), centre=centre)
 
     front = list(_with_rows(spec, rows))
-    if front and front[0].padding == "causal" and front[0].reach:
+    if front and front[0].sees_outside:
         front[0] = replace(front[0], pad=tuple(rng.choice([-(2**15), 2**15 - 1, 0, 300], spec.channels).tolist()))
     return tuple(front)
 
@@ -357,10 +357,17 @@ def some_distance(classes: int, units: int, *, radius: int) -> UnknownDistance:
 
 
 def convolution(
-    units: int, activation: Activation, kernel: int, *, stride: int = 1, dilation: int = 1, padding: Padding = "causal"
+    units: int,
+    activation: Activation,
+    kernel: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: Padding = "causal",
+    zeros: tuple[int, int] = (0, 0),
 ) -> Conv[Any]:
     """A convolution of a :class:`Spec`, with its units in the place of rows."""
-    return Conv(units, activation, kernel, stride, dilation, padding)  # type: ignore[type-var]
+    return Conv(units, activation, kernel, stride, dilation, padding, zeros=zeros)  # type: ignore[type-var]
 
 
 # One a cell, so that each stands beside another way of giving labels; extreme logits reach the ends of the scores.
@@ -438,7 +445,12 @@ def random_front_chain(seed: int) -> Spec:
         kernel, stride, dilation = (int(rng.integers(1, most)) for most in (5, 4, 3))
         activation, padding = str(rng.choice(ACTIVATIONS)), str(rng.choice(PADDINGS))
         units = int(rng.integers(1, 12))
-        front.append(convolution(units, activation, kernel, stride=stride, dilation=dilation, padding=padding))  # type: ignore[arg-type]
+        if padding == "same" and shape.readout.label_every == "sample":
+            padding = "causal"
+        zeros = tuple(rng.integers(0, (kernel - 1) * dilation + 1, 2).tolist()) if padding == "same" else (0, 0)
+        front.append(
+            convolution(units, activation, kernel, stride=stride, dilation=dilation, padding=padding, zeros=zeros)  # type: ignore[arg-type]
+        )
     shape = replace(shape, front=tuple(front), readout=replace(shape.readout, at_window_end="reset"))
     length, needed = shape.window_length, 1
     for layer in reversed(front):  # inputs that the layer needs for so many outputs
@@ -494,7 +506,11 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             Preprocessing("remove_gravity", 1),
             Readout("mean", "window", "reset"),
             ((6, "tanh"), (3, "relu")),
-            (convolution(5, "relu", 3, stride=2), TimePool("max", 2, 1), convolution(7, "none", 2)),
+            (
+                convolution(5, "relu", 3, stride=2, padding="same", zeros=(1, 1)),
+                TimePool("max", 2, 1),
+                convolution(7, "none", 3, padding="same", zeros=(0, 2)),
+            ),
         ),
         "decided": DECISIONS[cell],
         "distance": DISTANCES[cell],

@@ -25,6 +25,8 @@ from edge_seq.ir.model import (
     num_parameters,
 )
 from edge_seq.parity.ladder import Rung
+from edge_seq.pipeline.advice import agreement_warning
+from edge_seq.pipeline.config import QuantizationConfig
 from edge_seq.pipeline.exports import golden_counts, golden_side
 from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, cost_side, quantize_model, train_model
@@ -277,6 +279,10 @@ class QuantizedModel(ShownAsTables):
     def predict(self, values: ArrayLike) -> Prediction:
         """Classify windows with the integer reference; see :func:`predict_windows`."""
         return predict_windows(self.model, values)
+
+    def warned(self) -> str | None:
+        """Say that the two models disagree on too many windows, if they do."""
+        return agreement_warning(self.cost.agreement_rate, QuantizationConfig().min_agreement_rate, side=self.side)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the model's description and the quantisation cost as plain values."""

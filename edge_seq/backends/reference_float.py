@@ -174,8 +174,9 @@ def sequences_of(model: FloatModel, features: NDArray[np.float32]) -> dict[str, 
         )
     values: dict[str, NDArray[Any]] = {}
     below: Array = features
+    ends = features.shape[1] == model.contract.window_length
     for index, front in enumerate(model.front):
-        below = _front(front, below)
+        below = _front(front, below, ends=ends)
         values[f"front{index}"] = below
     for index, cell in enumerate(model.layers):
         traced = _layer(cell, below)
@@ -187,9 +188,10 @@ def sequences_of(model: FloatModel, features: NDArray[np.float32]) -> dict[str, 
 def _held(model: FloatModel, values: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Values at every sample: outputs and states as they were last, zero before the first; gates zero between steps."""
     counts = np.arange(1, values["features"].shape[1] + 1)
+    at_end = counts == model.contract.window_length
     held: dict[str, NDArray[Any]] = {"features": values["features"]}
     for index, front in enumerate(model.front):
-        counts = outputs_of(front, counts)
+        counts = outputs_of(front, counts + at_end * front.after)
         held[f"front{index}"] = _at(values[f"front{index}"], counts)
     runs = np.diff(counts, prepend=0) > 0
     for name, array in values.items():
@@ -206,9 +208,9 @@ def _at(sequence: NDArray[Any], counts: NDArray[np.int64]) -> NDArray[Any]:
     return np.concatenate([np.zeros_like(sequence[:, :1]), sequence], axis=1)[:, counts]
 
 
-def _front(layer: FrontLayer[FloatRows], inputs: Array) -> Array:
-    """Outputs of a front layer, [B, N, R], for inputs [B, T, I] from the start of a window."""
-    taken = inputs_seen(layer, inputs)
+def _front(layer: FrontLayer[FloatRows], inputs: Array, *, ends: bool) -> Array:
+    """Outputs of a front layer, [B, N, R], for inputs [B, T, I] from the start of a window, which may be whole."""
+    taken = inputs_seen(layer, inputs, ends=ends)
     match layer:
         case Conv():
             flat = taken.reshape(*taken.shape[:2], -1)
@@ -219,12 +221,16 @@ def _front(layer: FrontLayer[FloatRows], inputs: Array) -> Array:
             assert_never(unreachable)
 
 
-def inputs_seen(layer: FrontLayer[FloatRows], inputs: Array) -> Array:
-    """The inputs that each output of a front layer sees, the oldest first: [B, N, inputs, I] of [B, T, I]."""
+def inputs_seen(layer: FrontLayer[FloatRows], inputs: Array, *, ends: bool) -> Array:
+    """The inputs that each output of a front layer sees, the oldest first: [B, N, inputs, I] of [B, T, I].
+
+    ``ends`` says that the window ends after them, so that zeros behind it are inputs too.
+    """
     ages = layer.ages if isinstance(layer, Conv) else tuple(range(layer.size - 1, -1, -1))
-    ends = np.arange(layer.first, inputs.shape[1], layer.stride)
-    padded = np.pad(inputs, ((0, 0), (layer.reach, 0), (0, 0)))
-    return padded[:, ends[:, None] + layer.reach - np.array(ages)]
+    after = layer.after if ends else 0
+    latest = np.arange(layer.first, inputs.shape[1] + after, layer.stride)
+    padded = np.pad(inputs, ((0, 0), (layer.reach, after), (0, 0)))
+    return padded[:, latest[:, None] + layer.reach - np.array(ages)]
 
 
 def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input: bool = False) -> Trace:

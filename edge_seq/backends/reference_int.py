@@ -144,15 +144,6 @@ def begin_window(model: IntModel, state: State) -> State:
     return replace(state, pool_sum=nothing, pool_max=nothing, step_in_window=0)
 
 
-def add_to_pools(model: IntModel, state: State, operands: Int64) -> tuple[Int64, Int64]:
-    """Sum and largest of the last layer's operands [B, padded(H)] after one more sample of a window, from the state
-    before it."""
-    before, after = (model.steps_after(state.step_in_window + more) for more in (0, 1))
-    if before == after:  # the recurrent layers do not run at this sample
-        return state.pool_sum, state.pool_max
-    return state.pool_sum + operands, np.maximum(state.pool_max, operands) if before else operands
-
-
 def _accumulate(rows: IntRows, features: Int64, operands_below: Int64, operands_own: Int64) -> Int64:
     """Accumulators bias + wide . x + narrow_input . z_below + narrow_hidden . z_own, int64 [B, R]."""
     accumulator = np.broadcast_to(integers(rows.bias), (len(features), len(rows.bias)))
@@ -328,26 +319,64 @@ def _step_layer(
 
 
 def _step_front(
-    model: IntModel, features: Int64, state: State
-) -> tuple[tuple[FrontState, ...], bool, dict[str, Int64]]:
-    """The front layers at one sample: next states, True if the layers after them run, and traced outputs."""
-    below, runs, number = features, True, state.step_in_window + 1
-    states: list[FrontState] = []
-    for index, (layer, front) in enumerate(zip(model.front, state.front, strict=True)):
-        if runs:
-            ring = front.ring.copy()
-            ring[:, (number - 1) % ring.shape[1]] = _pad_units(below, ring.shape[2])
-            front = replace(front, ring=ring)
-            before, after = outputs_of(layer, number - 1), outputs_of(layer, number)
-            if after > before:
-                front = replace(front, output=_front_output(layer, ring, number, is_first=index == 0))
-            runs, number = after > before, after
-        states.append(front)
-        below = front.output
-    outputs = {
-        f"front{i}": one.output[:, :size] for i, (one, size) in enumerate(zip(states, model.front_sizes, strict=True))
-    }
-    return tuple(states), runs, outputs
+    model: IntModel, states: tuple[FrontState, ...], first: int, below: Int64, number: int
+) -> tuple[tuple[FrontState, ...], int]:
+    """Give the front layer ``first`` its input ``number`` of the window, and its output to those after it.
+
+    Returns:
+        Next states of all front layers, and the number of the step of the recurrent layers; 0 if they do not run.
+    """
+    after = list(states)
+    for index in range(first, len(states)):
+        layer, ring = model.front[index], states[index].ring.copy()
+        ring[:, (number - 1) % ring.shape[1]] = _pad_units(below, ring.shape[2])
+        after[index] = replace(states[index], ring=ring)
+        outputs = outputs_of(layer, number)
+        if outputs == outputs_of(layer, number - 1):
+            return tuple(after), 0
+        below = _front_output(layer, ring, number, is_first=index == 0)
+        after[index] = FrontState(ring, below)
+        number = outputs
+    return tuple(after), number
+
+
+def _advance(model: IntModel, state: State, first: int, inputs: Int64, number: int) -> tuple[State, dict[str, Int64]]:
+    """Give the front layer ``first``, or without front layers the recurrent ones, its input ``number`` of the window.
+
+    Returns:
+        The next state, and the traced gates, empty if the recurrent layers do not run.
+    """
+    front, step = _step_front(model, state.front, first, inputs, number)
+    state = replace(state, front=front)
+    if step == 0:
+        return state, {}
+    below = np.zeros((len(inputs), 0), dtype=np.int64)
+    if front:
+        inputs, below = below, front[-1].output
+    layers: list[LayerState] = []
+    gates: dict[str, Int64] = {}
+    for index, layer in enumerate(state.layers):
+        layer, traced = _step_layer(model, index, inputs, below, layer)
+        gates |= {f"layer{index}.{name}": array for name, array in traced.items()}
+        layers.append(layer)
+        below = layer.operands
+    largest = below if step == 1 else np.maximum(state.pool_max, below)
+    return replace(state, layers=tuple(layers), pool_sum=state.pool_sum + below, pool_max=largest), gates
+
+
+def _flush(model: IntModel, state: State) -> tuple[State, dict[str, Int64]]:
+    """Give each front layer the zeros behind the window, from the input up; the next state and the gates as
+    :func:`_advance` returns them, of the last step."""
+    gates: dict[str, Int64] = {}
+    for index, (layer, number) in enumerate(zip(model.front, model.front_inputs_at_end, strict=True)):
+        ring = state.front[index].ring
+        for more in range(layer.after):
+            zeros = np.zeros((len(ring), ring.shape[2]), dtype=np.int64)
+            if isinstance(layer, Conv) and layer.pad:
+                zeros[:, : len(layer.pad)] = layer.pad
+            state, found = _advance(model, state, index, zeros, number + more + 1)
+            gates = found or gates
+    return state, gates
 
 
 def _front_output(layer: FrontLayer[IntRows], ring: Int64, number: int, *, is_first: bool) -> Int64:
@@ -390,37 +419,35 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
     Returns:
         The next state, and the traced values [B, N], named as in :func:`edge_seq.backends.trace.trace_names`.
     """
+    state, values = sample(model, counts, state)
+    ends = state.step_in_window == model.contract.window_length
+    return begin_window(model, state) if ends else state, values
+
+
+def sample(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[State, dict[str, Int64]]:
+    """Like :func:`step`, but a window that ends is not followed by the next one yet: the state is that of its last
+    sample, as a device holds it until the next sample."""
     features, preprocess_state = preprocess_step(counts, state.preprocess, model.contract.preprocessing)
     shift = np.array(model.number_format.input_shift, dtype=np.int64)
     inputs = saturate16(integers(features) << shift)
     values: dict[str, Int64] = {"features": inputs}
 
-    below = np.zeros((len(counts), 0), dtype=np.int64)
-    front, runs, outputs = _step_front(model, inputs, state)
-    values |= outputs
-    if front:
-        inputs, below = below, front[-1].output
-    layer_states = []
-    for index, cell in enumerate(model.layers):
-        layer = state.layers[index]
-        if runs:
-            layer, traced = _step_layer(model, index, inputs, below, layer)
-        else:
-            traced = {
-                name: np.zeros_like(layer.operands[:, : model.hidden_sizes[index]]) for name in kind_of(cell).gate_names
-            }
+    count = state.step_in_window + 1
+    window_ends = count == model.contract.window_length
+    state = replace(state, preprocess=preprocess_state, step_in_window=count)
+    state, gates = _advance(model, state, 0, inputs, count)
+    if window_ends:
+        state, of_last = _flush(model, state)
+        gates = of_last or gates
+    for index, (front, size) in enumerate(zip(state.front, model.front_sizes, strict=True)):
+        values[f"front{index}"] = front.output[:, :size]
+    for index, (cell, layer) in enumerate(zip(model.layers, state.layers, strict=True)):
         size = model.hidden_sizes[index]
-        values |= {f"layer{index}.{name}": array for name, array in traced.items()}
+        for name in kind_of(cell).gate_names:
+            values[f"layer{index}.{name}"] = gates.get(f"layer{index}.{name}", np.zeros_like(layer.operands[:, :size]))
         states: dict[StateName, Int64] = {"cell_state": layer.cell, "hidden_state": layer.hidden}
         values |= {f"layer{index}.{name}": states[name][:, :size] for name in kind_of(cell).state_names}
-        layer_states.append(layer)
-        below = layer.operands
-
-    count = state.step_in_window + 1
-    state = State(
-        tuple(layer_states), preprocess_state, *add_to_pools(model, state, below), count, state.decision, front
-    )
-    window_ends = count == model.contract.window_length
+    below = state.layers[-1].operands
     batch = len(counts)
     logits = np.zeros((batch, model.num_classes), dtype=np.int64)
     label = np.full((batch, 1), NO_LABEL, dtype=np.int64)
@@ -455,7 +482,7 @@ def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[Stat
         if shown.excess is not None:
             values["excess"] = shown.excess[:, None]
         values["decision"] = decision
-    return begin_window(model, state) if window_ends else state, values
+    return state, values
 
 
 def run_stream(model: IntModel, counts: NDArray[np.int16]) -> Iterator[dict[str, Int64]]:

@@ -39,6 +39,7 @@ from edge_seq.cli import (
     report,
     robustness,
     run,
+    search,
     sign,
     simulate,
     train,
@@ -56,6 +57,7 @@ AFTER_INTERRUPT = {
     "distill": "the same command resumes the training",
     "cross-validate": "the same command resumes it",
     "demo": "the same command resumes the training and starts the other steps again",
+    "search": "finished trainings are kept, and the same command continues",
     "compare": "finished trainings are kept, and the same command continues",
     "run": "all samples up to here were classified",
     "record": "all samples up to here are in the file",
@@ -128,6 +130,7 @@ app.command("measure")(measure.command)
 app.command("bench")(bench.command)
 app.command("robustness")(robustness.command)
 app.command("compare")(compare.command)
+app.command("search")(search.command)
 app.command("report")(report.command)
 app.command("sign")(sign.command)
 app.command("evidence")(evidence.command)

@@ -17,11 +17,16 @@ def command(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Reference model: car, har or big. May be given several times. Default: all models."),
+        typer.Option(
+            help="Reference model: car, har, big, or h64, h100, h128 (hidden sizes). May be given several times. "
+            "Default: car, har, big."
+        ),
     ] = None,
     cell: Annotated[
         list[str] | None,
-        typer.Option(help="Recurrent cell: lstm, gru or rnn. May be given several times. Default: all cells."),
+        typer.Option(
+            help="Recurrent cell: lstm, gru, rnn or fastgrnn. May be given several times. Default: lstm, gru, rnn."
+        ),
     ] = None,
     reference: Annotated[
         Path | None,

@@ -151,7 +151,8 @@ def command(
         print_json(config.model_dump(mode="json"))
         return
 
-    from edge_seq.compare.run import Where, compare_cells
+    from edge_seq.compare.run import compare_cells
+    from edge_seq.trials.where import Where
 
     where = Where(out, workers, scheduler)
     typed = shlex.join(["edge-seq", *sys.argv[1:]])

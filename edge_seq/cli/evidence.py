@@ -70,7 +70,13 @@ def command(
         return
     if opened is None or out is None:
         raise ConfigError(_WHAT)
-    index = make_evidence(opened, out, cppcheck=find_cppcheck(), private_key=key)
+    index = make_evidence(
+        opened,
+        out,
+        cppcheck=find_cppcheck(),
+        private_key=key,
+        progress=lambda text: None if as_json else print_line(f"{text} ..."),
+    )
     if as_json:
         print_json(to_table(index))
     else:

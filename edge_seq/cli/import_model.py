@@ -42,7 +42,9 @@ def command(
             show_default=False,
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; new or empty.")] = Path("runs/imported"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder of the run; new, empty, or of an interrupted import.")
+    ] = Path("runs/imported"),
     labels: Annotated[
         str | None,
         typer.Option(

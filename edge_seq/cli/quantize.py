@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_seq.cli.output import (
+    CHECK_FAILED,
     JsonOption,
     percent,
     print_json,
@@ -53,6 +54,9 @@ def command(
 ) -> None:
     """Quantize the float model of a run to an integer model, and prove that no input can make it overflow.
 
+    The exit code is 1 if the two models give the same label on fewer validation windows than
+    quantization.min_agreement_rate asks for (99 %). The integer model is written in any case.
+
     Example: edge-seq quantize runs/hapt
     """
     from edge_seq.workflow.folder import open_run
@@ -63,8 +67,11 @@ def command(
         summary = quantize_run(opened, progress=update)
     if as_json:
         print_json(summary)
-        return
-    print_summary(summary)
-    if summary.note is not None:
-        print_line(summary.note)
-    print_line(f"next: edge-seq export {shlex.quote(str(run))}")
+    else:
+        print_summary(summary)
+        if summary.note is not None:
+            print_line(summary.note)
+        print_warning(summary.warning)
+        print_line(f"next: edge-seq export {shlex.quote(str(run))}")
+    if summary.warning is not None:
+        raise typer.Exit(CHECK_FAILED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,10 @@ from edge_seq.cli.output import (
     progress,
 )
 from edge_seq.ir.kind_names import CELL_NAMES, one_of
+
+if TYPE_CHECKING:
+    from edge_seq.pipeline.config import RunConfig
+    from edge_seq.pipeline.models import TrainingSummary
 
 
 def command(
@@ -59,10 +63,18 @@ def command(
         typer.Option(
             "--from",
             help="Folder of a run, imported or trained. The training begins with its weights, its configuration and a "
-            "learning rate of 0.001.",
+            "learning rate of 0.001. Or folder of a search: a point of it is trained.",
             show_default=False,
         ),
     ] = None,
+    point: Annotated[
+        int | None,
+        typer.Option(help="Number of the point of the search. Default: the one that the search chose.", min=1),
+    ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(help="Number of trainings with other seeds, each a run of its own: OUT/seed_0 and so on.", min=1),
+    ] = 1,
     override: SetOption = None,
     show_config: Annotated[
         bool, typer.Option("--show-config", help="Print the complete configuration with all keys and stop.")
@@ -76,6 +88,7 @@ def command(
 
     Example: edge-seq train --data datasets/hapt.toml --cell gru --hidden-size 32 --out runs/hapt
     Example: edge-seq train --from runs/imported --epochs 10 --out runs/tuned
+    Example: edge-seq train --from runs/search --point 3 --seeds 3 --out runs/found
     """
     from edge_seq.pipeline.config import config_to_dict, dump_config, load_config, quote
 
@@ -88,15 +101,8 @@ def command(
         "name": None if name is None else quote(name),
     }
     overrides = [f"{key}={value}" for key, value in options.items() if value is not None] + (override or [])
-    if start is not None:
-        from edge_seq.support.errors import ConfigError
-        from edge_seq.workflow.folder import open_run
-        from edge_seq.workflow.train import fine_tuning_options
-
-        if config is not None:
-            raise ConfigError(f"training from {start}: its configuration is taken; leave {config} out, and use --set")
-        config, defaults = fine_tuning_options(open_run(start))
-        overrides = [*defaults, *overrides]
+    config, defaults = _start(start, point, config)
+    overrides = [*defaults, *overrides]
     resolved = load_config(config, overrides)
     if show_config and as_json:
         print_json(config_to_dict(resolved))
@@ -105,23 +111,52 @@ def command(
         print_line(dump_config(resolved).rstrip())
         return
 
-    from edge_seq.pipeline.advice import few_steps_warning
-    from edge_seq.workflow.train import train_run
+    from edge_seq.workflow.train import train_seeds
 
-    with progress("training", resolved.training.epochs, quiet=as_json) as update:
-        summary = train_run(
+    epochs_each = resolved.training.epochs
+    with progress("training", epochs_each * seeds, quiet=as_json) as update:
+        made = train_seeds(
             out,
             resolved,
+            seeds,
             data_progress=lambda done, total: update(done, total, note="simulating drives"),
-            epoch_progress=lambda record: update(
-                record.epoch,
-                resolved.training.epochs,
+            epoch_progress=lambda done, record: update(
+                done * epochs_each + record.epoch,
+                epochs_each * seeds,
                 note=f"validation macro-F1 {percent(record.validation_macro_f1)}",
             ),
         )
     if as_json:
-        print_json({"run": str(out), **summary.to_dict()})
+        shown = [{"run": str(path), **summary.to_dict()} for path, summary in made.items()]
+        print_json(shown[0] if seeds == 1 else {"runs": shown})
         return
+    for path, summary in made.items():
+        _print_summary(path, resolved, summary)
+
+
+def _start(start: Path | None, point: int | None, config: Path | None) -> tuple[Path | None, list[str]]:
+    """Configuration and first overrides of a training that begins with a run or a search."""
+    from edge_seq.support.errors import ConfigError
+
+    if start is None:
+        if point is not None:
+            raise ConfigError(f"training: --point {point} is of a search; give its folder with --from")
+        return config, []
+    if config is not None:
+        raise ConfigError(f"training from {start}: its configuration is taken; leave {config} out, and use --set")
+    from edge_seq.tuning.points import is_study, point_config
+
+    if is_study(start) or point is not None:
+        return point_config(start, point), []
+    from edge_seq.workflow.folder import open_run
+    from edge_seq.workflow.train import fine_tuning_options
+
+    return fine_tuning_options(open_run(start))
+
+
+def _print_summary(out: Path, resolved: RunConfig, summary: TrainingSummary) -> None:
+    from edge_seq.pipeline.advice import few_steps_warning
+
     rows = [[side, str(summary.windows[side]), str(summary.groups[side])] for side in summary.windows]
     print_table(f"{summary.dataset}: windows by side of the split", ["side", "windows", "groups"], rows)
     for note in summary.reading:

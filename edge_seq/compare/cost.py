@@ -7,31 +7,23 @@ So a shape is measured once, with untrained weights.
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
 
 from edge_seq.compare.points import Shape, Size
 from edge_seq.compare.result import Cost, MeasuredCost, NoCost
 from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.kind_names import CellName, Pooling
 from edge_seq.ir.kinds import kind_named
-from edge_seq.ir.model import IntModel, Readout
-from edge_seq.quant.calibrate import calibrate
-from edge_seq.quant.quantize import quantize
+from edge_seq.ir.model import Readout
+from edge_seq.pipeline.choosing.untrained import measure_network
 from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.training.config import TrainingConfig
-from firmware_export.emission.emit import export_c
-from firmware_export.emission.golden import make_golden
-from firmware_export.measuring.measure import Measurement, measure
+from firmware_export.measuring.measure import Measurement
 from firmware_export.measuring.step_counts import StepCounts
 from firmware_export.toolchain.target import MissingToolError, Target
 
 MOST_UNITS = 256  # largest hidden size that is tried for a budget
 STEPS_FOR_BUDGET = 8  # a step between the first and the last costs the same in a window of any length
-_LOUDNESS = 300  # standard deviation of the counts of the untrained model
 
 
 def count_parameters(
@@ -74,28 +66,6 @@ def most_units(cost: Callable[[int], int], budget: int, what: str) -> int:
     return low
 
 
-def untrained_model(shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig) -> IntModel:
-    """Make an integer model of a shape with untrained weights from a fixed seed."""
-    from edge_seq.frontends.from_torch import from_torch
-    from edge_seq.training.untrained import untrained_weights
-
-    terms = dataclasses.replace(contract, window_length=shape.time_steps)
-    weights, normalisation = untrained_weights(
-        terms, len(labels), cell=shape.cell, hidden_size=shape.hidden_size, pooling=shape.readout, loudness=_LOUDNESS
-    )
-    model = from_torch(
-        weights,
-        name="compared",
-        labels=labels,
-        contract=terms,
-        normalisation=normalisation,
-        readout=Readout(pooling=shape.readout, label_every=base.label_every),
-        nonlinearity="tanh",
-    )
-    noise = np.random.default_rng(0).normal(0, _LOUDNESS, (4, shape.time_steps, contract.num_channels))
-    return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)))
-
-
 def measure_shape(
     shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig, target: Target
 ) -> Measurement:
@@ -105,12 +75,10 @@ def measure_shape(
         MissingToolError: a compiler or an emulator is missing.
         ToolError: the network does not compile or does not fit on the target.
     """
-    model = untrained_model(shape, contract, labels, base)
-    counts = np.zeros((1, shape.time_steps, contract.num_channels), np.int16)
-    with tempfile.TemporaryDirectory() as folder:
-        exported = Path(folder) / "c"
-        export_c(model, make_golden(model, counts), exported)
-        return measure(exported, model, target, steps=1)
+    config = TrainingConfig(
+        cell=shape.cell, hidden_size=shape.hidden_size, pooling=shape.readout, label_every=base.label_every
+    )
+    return measure_network(config, dataclasses.replace(contract, window_length=shape.time_steps), labels, target)
 
 
 def cost_of_shape(

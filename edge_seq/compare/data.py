@@ -7,7 +7,6 @@ that were used for a choice are too good. The rest is split by group again for e
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -17,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.compare.config import CompareConfig, CompareData
-from edge_seq.data.recording import Dataset, Recording, Windows, select_windows
+from edge_seq.data.recording import Recording, Windows, select_windows
 from edge_seq.data.simulator.memory_tasks import LABELS, MemoryTask, make_memory_windows, memory_contract
-from edge_seq.data.splits import Split, split_by_group, split_by_time_block, split_by_time_blocks
-from edge_seq.data.window_file import counts_hash, windows_hash
-from edge_seq.data.windows import make_windows
-from edge_seq.ir.contract import SensorContract, contract_to_dict
-from edge_seq.ir.model import canonical_json
+from edge_seq.data.splits import Split, split_by_group, split_by_time_block
+from edge_seq.data.window_file import windows_hash
+from edge_seq.data.windows import make_windows, spread
+from edge_seq.ir.contract import SensorContract
+from edge_seq.pipeline.choosing.aside import put_test_aside
 from edge_seq.pipeline.config import DataConfig
-from edge_seq.pipeline.prepare import TIME_WARNING, load_data, split_of_source
+from edge_seq.pipeline.prepare import TIME_WARNING
 from edge_seq.support.errors import DataError
 
 CALIBRATION_WINDOWS = 128
@@ -117,23 +116,9 @@ def _memory_source(config: CompareConfig) -> Source:
 
 def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None] | None) -> Source:
     data = config.data
-    dataset, minimum_share = load_data(DataConfig(source=config.task, simulator=data.simulator), progress=progress)
-    split = split_of_source(config.task) if data.split == "group" else data.split
-    by_time = split == "time_blocks"
-    if by_time:
-        aside = split_by_time_blocks(
-            dataset, validation_fraction=0.0, test_fraction=data.test_fraction, minimum_share=minimum_share
-        )
-    else:
-        aside = split_by_group(
-            dataset,
-            validation_fraction=0.0,
-            test_fraction=data.test_fraction,
-            seed=data.split_seed,
-            minimum_share=minimum_share,
-        )
-    # A validation part that the source gives is not a test part. It joins the rest, which is split for each seed.
-    rest = tuple(dataclasses.replace(r, split=None) for r in (*aside.train, *aside.validation))
+    keys = data.model_dump(include={"simulator", "test_fraction", "split_seed", "split"})
+    aside = put_test_aside(DataConfig(source=config.task, **keys), progress=progress)
+    dataset, minimum_share = aside.dataset, aside.minimum_share
 
     def contract(time_steps: int) -> SensorContract:
         stride = data.window_stride or dataset.contract.window_stride
@@ -142,13 +127,12 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
     @cache
     def split_of(seed: int) -> Split:
         """Split with the windows of the data's own contract, so that every window length scores the same groups."""
-        pool = dataclasses.replace(dataset, recordings=rest)
-        if by_time:
+        if aside.by_time:
             return split_by_time_block(
-                pool, scored_fraction=data.scored_fraction, seed=seed, minimum_share=minimum_share
+                dataset, scored_fraction=data.scored_fraction, seed=seed, minimum_share=minimum_share
             )
         return split_by_group(
-            pool,
+            dataset,
             validation_fraction=data.scored_fraction,
             test_fraction=0.0,
             seed=seed,
@@ -172,8 +156,8 @@ def _recorded_source(config: CompareConfig, progress: Callable[[int, int], None]
         contract=contract,
         windows=windows,
         has_groups=True,
-        fingerprint=_dataset_hash(dataset, minimum_share),
-        note=_note_of_time(data) if by_time else _note_of_groups(data, rest, aside.test),
+        fingerprint=aside.fingerprint,
+        note=_note_of_time(data) if aside.by_time else _note_of_groups(data, dataset.recordings, aside.test),
     )
 
 
@@ -206,24 +190,5 @@ def check_windows_of_all(source: Source, config: CompareConfig) -> None:
             raise DataError(f"windows of {time_steps} samples: {error}. Or leave this window length out") from error
 
 
-def spread(count: int, most: int) -> NDArray[np.int64]:
-    """Choose at most ``most`` of ``count`` windows, spread evenly: indices int64.
-
-    >>> spread(10, 4).tolist()
-    [0, 3, 6, 9]
-    """
-    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
-
-
 def _at_most(windows: Windows, most: int) -> Windows:
     return select_windows(windows, spread(len(windows.labels), most)) if most else windows
-
-
-def _dataset_hash(dataset: Dataset, minimum_share: float) -> str:
-    terms = [contract_to_dict(dataset.contract), dataset.labels, minimum_share]
-    digest = hashlib.sha256(canonical_json(terms).encode())
-    for recording in dataset.recordings:
-        digest.update(canonical_json([recording.name, recording.group, recording.split]).encode())
-        digest.update(counts_hash(recording.counts).encode())
-        digest.update(np.ascontiguousarray(recording.labels, dtype="<i2").tobytes())
-    return digest.hexdigest()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,14 @@ from edge_seq.compare.text import COMPARISON, FORMAT, to_markdown
 from edge_seq.compare.trial import TrainingJob, installed_version, run_job, run_point
 from edge_seq.compare.verdict import RULES, decide
 from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
-from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.support.files import check_can_write, write_atomically
+from edge_seq.support.errors import DataError
+from edge_seq.support.files import write_atomically
 from edge_seq.support.json_tables import load_result, save_json
-from edge_seq.support.lock import LOCK, holding
+from edge_seq.support.lock import holding
 from edge_seq.training.runtime import require_torch
-from edge_seq.trials.executors import DaskCluster, Processes, ThisProcess, check_address
 from edge_seq.trials.folder import Standing, StudyFolder
 from edge_seq.trials.steer import Task, steer
+from edge_seq.trials.where import Where, check_where, workers_of
 from firmware_export.emission.emit import runtime_files
 from firmware_export.toolchain.target import Target, load_target
 
@@ -77,22 +77,6 @@ Progress = Callable[[int, int, str], None]
 Warn = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Where:
-    """Folder and workers of a comparison. They do not change its results.
-
-    Attributes:
-        out: folder of the comparison.
-        workers: number of processes on this machine; 1 trains in this process, 0 trains nothing and reports what is
-            finished.
-        scheduler: address of a Dask scheduler whose workers train; None trains on this machine.
-    """
-
-    out: Path
-    workers: int = 1
-    scheduler: str | None = None
-
-
 def compare_cells(
     config: CompareConfig,
     where: Where,
@@ -121,7 +105,8 @@ def compare_cells(
         DataError, ContractError: the data cannot be used.
     """
     folder = StudyFolder(where.out, TrialResult, what="comparison")
-    _check_before(where, folder)
+    require_torch("compare")
+    check_where(where, folder, what="comparison")
     target = load_target(config.target) if config.target else None
     started = time.perf_counter()
     progress(0, 1, "reading data")
@@ -139,7 +124,7 @@ def compare_cells(
         units: dict[str, dict[str, int]] = plan["resolved"]["units"]
         candidates = candidates_of(config, lambda cell, size: units[str(size)][cell])
         points = points_of(config, candidates)
-        if where.workers or where.scheduler:
+        if not where.is_idle:
             _train(points, config, source, folder, where, progress, warn)
         standing = folder.standing(point.key for point in points)
         costs = _costs(candidates, config, source, target, where.out, progress)
@@ -153,22 +138,6 @@ def compare_cells(
         write_atomically(where.out / MARKDOWN, to_markdown(result))
         save_json(where.out / COMPARISON, result)
         return result
-
-
-def _check_before(where: Where, folder: StudyFolder[TrialResult]) -> None:
-    """Check packages, folder and options before the long work begins."""
-    require_torch("compare")
-    if where.scheduler is not None:
-        check_address(where.scheduler)
-    check_can_write(where.out)
-    if where.workers < 0:
-        raise ConfigError(f"comparison: {where.workers} workers; give at least 1, or 0 to report what is finished")
-    if where.scheduler is not None and where.workers != 1:
-        raise ConfigError(
-            "comparison: --workers counts processes of this machine, and --scheduler takes those of a cluster; give one"
-        )
-    if where.out.is_dir() and any(path.name != LOCK for path in where.out.iterdir()) and not folder.exists:
-        raise ConfigError(f"{where.out} exists and is not the folder of a comparison; give another --out")
 
 
 def _train(
@@ -186,33 +155,19 @@ def _train(
     if not left:
         return
     teller = _Teller(points, standing, progress)
-    if where.workers == 1 and where.scheduler is None:
-        here = (Task(point.key, point) for point in left)
-        run = partial(run_point, source=source, config=config)
-        steer(here, run, folder, ThisProcess(), at_once=lambda: 1, ended=teller.ended, progress=teller.running)
-        return
     table = config.model_dump(mode="json")
-    jobs = (Task(point.key, TrainingJob(table, source.fingerprint, installed_version(), point)) for point in left)
-    executor: Processes | DaskCluster
-    if where.scheduler is None:
-        executor, ahead = Processes(min(where.workers, len(left)), threads=config.training.num_threads), 1
-    else:
-        executor, ahead = DaskCluster(where.scheduler), 2  # the next trial lies at the cluster when a worker is free
-        if executor.count == 0:
-            warn(
-                f"the cluster at {where.scheduler} has no workers yet; start some with: dask worker {where.scheduler} "
-                "--nthreads 1"
-            )
-    with executor:
-        steer(
-            jobs,
-            run_job,
-            folder,
-            executor,
-            at_once=lambda: ahead * executor.count,
-            ended=teller.ended,
-            progress=teller.running,
+
+    def job(point: Point) -> TrainingJob:
+        return TrainingJob(table, source.fingerprint, installed_version(), point)
+
+    with workers_of(where, threads=config.training.num_threads, most=len(left), warn=warn) as (executor, at_once):
+        do = partial(
+            steer, folder=folder, executor=executor, at_once=at_once, ended=teller.ended, progress=teller.running
         )
+        if where.is_here:
+            do((Task(point.key, point) for point in left), partial(run_point, source=source, config=config))
+        else:
+            do((Task(point.key, job(point)) for point in left), run_job)
 
 
 def _first_reason(standing: Standing[TrialResult]) -> str:

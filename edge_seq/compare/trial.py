@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.compare.config import CompareConfig, parse_compare_config
-from edge_seq.compare.data import PointData, Source, open_source, spread
+from edge_seq.compare.data import PointData, Source, open_source
 from edge_seq.compare.points import Point
 from edge_seq.compare.result import (
     Confusion,
@@ -25,6 +25,7 @@ from edge_seq.compare.result import (
     WindowCounts,
 )
 from edge_seq.data.recording import Windows, select_windows
+from edge_seq.data.windows import spread
 from edge_seq.ir.model import FloatModel, canonical_json, num_parameters, weight_bytes
 from edge_seq.pipeline.logits import int_logits
 from edge_seq.quant.calibrate import calibrate

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
 from edge_seq.data.layout import Layout, sensor_of
@@ -422,6 +423,22 @@ def load_source(path: Path) -> DataSource:
         ContractError: the sensor contract breaks an invariant.
     """
     return parse_source(_read_table(path), where=f"data source {path}")
+
+
+def copy_of_source(path: Path, *, made_by: str, changes: Mapping[str, Any] | None = None) -> str:
+    """Write a data source as TOML whose ``path`` means the same from any folder.
+
+    Args:
+        path: TOML file of the data source.
+        made_by: command that writes the copy, for its first line.
+        changes: fields with other values.
+
+    Raises:
+        ConfigError, ContractError: as :func:`load_source` says.
+    """
+    table = load_source(path).model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    table["path"] = str((path.parent / table["path"]).absolute())
+    return f"# Copy of {path.name}, made by {made_by}.\n{tomli_w.dumps({**table, **(changes or {})})}"
 
 
 def load_contract(path: Path) -> SensorContract:

@@ -163,3 +163,12 @@ def _no_window(recordings: Sequence[Recording], length: int, minimum_share: floa
         f"{length} samples of which {minimum_share:.0%} have the label of the last; shorten window_length, lower "
         "minimum_share or label more of the data"
     )
+
+
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """Choose at most ``most`` of ``count`` windows, spread evenly: indices int64.
+
+    >>> spread(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))

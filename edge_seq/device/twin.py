@@ -26,12 +26,11 @@ from edge_seq.backends.reference_int import (
     FrontState,
     LayerState,
     State,
-    add_to_pools,
     begin_window,
     layer_state,
     reset_state,
+    sample,
     state_words,
-    step,
 )
 from edge_seq.device import messages
 from edge_seq.device.framing import (
@@ -125,8 +124,6 @@ class Twin:
     ) -> None:
         self.model, self.recording, self.samples_so_far = model, recording, samples_so_far
         self._max_body, self._boot, self._self_test = max_body_bytes, boot, self_test
-        # This class handles the window's end: the reference clears states at once, the device with the next sample.
-        self._carrying = replace(model, readout=replace(model.readout, at_window_end="carry"))
         self._power_up()
 
     def _power_up(self) -> None:
@@ -299,8 +296,8 @@ class Twin:
         if 4 + self._labels_in(len(counts)) * each > self._room():
             raise _RefusedError(ErrorCode.LENGTH)
         decisions = []
-        for position, sample in enumerate(counts):
-            self._step(sample)
+        for position, row in enumerate(counts):
+            self._step(row)
             if self._decision is not None:
                 decisions.append(replace(self._decision, position=position))
         return messages.pack_decisions(len(counts), decisions)
@@ -309,15 +306,15 @@ class Twin:
         """Number of labels due in the next samples."""
         if self.model.readout.label_every == "sample":
             return samples
-        since_began = 0 if self._ended else self._state.step_in_window
-        return (since_began + samples) // self.model.contract.window_length
+        length = self.model.contract.window_length
+        return (self._state.step_in_window % length + samples) // length
 
     def _trace(self, counts: NDArray[np.int16]) -> bytes:
         if len(counts) > 1 and 2 + len(counts) * self.hello().row_bytes > self._room():
             raise _RefusedError(ErrorCode.LENGTH)
         rows = []
-        for sample in counts:
-            self._step(sample)
+        for row in counts:
+            self._step(row)
             rows.append(self._row)
         packed = messages.pack_rows(np.stack(rows), self.hello())
         return struct.pack("<H", len(counts)) + packed[: self._room() - 2]
@@ -344,20 +341,14 @@ class Twin:
     # ---------------------------------------------------------------------------------------------------------- model
 
     def _reset(self) -> None:
-        self._state, self._ended = reset_state(self.model, 1), False
-        self._pools = self._state.pool_sum, self._state.pool_max
+        self._state = reset_state(self.model, 1)
         self._has_row = False
 
-    def _step(self, sample: NDArray[np.int16]) -> None:
+    def _step(self, counts: NDArray[np.int16]) -> None:
         model = self.model
-        if self._ended:
+        if self._state.step_in_window == model.contract.window_length:
             self._state = begin_window(model, self._state)
-        before = self._state
-        self._state, values = step(self._carrying, sample[np.newaxis], before)
-        self._pools = add_to_pools(
-            model, before, self._state.layers[-1].operands
-        )  # also after the window's last sample
-        self._ended = self._state.step_in_window == 0
+        self._state, values = sample(model, counts[np.newaxis], self._state)
         label = int(values["label"][0, 0])
         due = label != NO_LABEL
         outputs = [POOLED_NAMES[one] for one in model.readout.statistics]
@@ -383,7 +374,7 @@ class Twin:
 
     def _pool_content(self) -> NDArray[np.int64]:
         """The pools of the window as they are saved, [_pool_words]: sums, then largest operands."""
-        pools = dict(zip(("mean", "max"), self._pools, strict=True))
+        pools = {"mean": self._state.pool_sum, "max": self._state.pool_max}
         return np.concatenate([np.zeros(0, dtype=np.int64), *(pools[one][0] for one in self.model.readout.statistics)])
 
     def _state_bytes(self) -> int:
@@ -399,9 +390,8 @@ class Twin:
     def _save(self) -> bytes:
         """Saved state (SPEC.md, section 13)."""
         state, model = self._state, self.model
-        # After the window's last sample, the device still holds the states of that sample.
-        count = model.contract.window_length if self._ended else state.step_in_window
-        content = bytes.fromhex(model_hash(model))[:8] + struct.pack("<HH", count, state.preprocess.primed)
+        counts = struct.pack("<HH", state.step_in_window, state.preprocess.primed)
+        content = bytes.fromhex(model_hash(model))[:8] + counts
         if self._remembers():
             content += state.preprocess.memory[0].astype("<i4").tobytes()
         content += self._pool_content().astype("<i4").tobytes()
@@ -456,13 +446,12 @@ class Twin:
             raise _RefusedError(ErrorCode.STATE)
         remembered = memory.astype(np.int32) if self._remembers() else fresh.preprocess.memory
         self._has_row = False
-        self._ended = count == model.contract.window_length
-        self._pools = pools.get("mean", fresh.pool_sum), pools.get("max", fresh.pool_max)
         self._state = State(
             tuple(layers),
             PreprocessState(bool(primed), remembered),
-            *((fresh.pool_sum, fresh.pool_max) if self._ended else self._pools),
-            0 if self._ended else count,
+            pools.get("mean", fresh.pool_sum),
+            pools.get("max", fresh.pool_max),
+            count,
             decision,
             tuple(front),
         )
@@ -481,9 +470,10 @@ class Twin:
         for one, pool in pools.items():
             steps = self.model.steps_after(count)
             times = steps if one == "mean" else min(steps, 1)
-            limits = times * np.where(is_coarse(pool.shape[1]), COARSE_LIMIT, FINE_LIMIT)
-            highest = limits if one == "mean" else np.minimum(limits, FINE_LIMIT - 1)
-            if (pool < -limits).any() or (pool > highest).any() or pool[:, self.model.hidden_sizes[-1] :].any():
+            coarse = is_coarse(pool.shape[1])
+            lowest = -times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT)
+            highest = times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT - 1)
+            if (pool < lowest).any() or (pool > highest).any() or pool[:, self.model.hidden_sizes[-1] :].any():
                 return False
         for layer, size in zip(layers, self.model.hidden_sizes, strict=True):
             coarse = layer.operands[0, is_coarse(layer.operands.shape[1])]

@@ -95,11 +95,12 @@ def _parity(ladder: Ladder) -> Iterator[Claim]:
 
 
 def _rung_words(rung: Rung) -> str:
-    if rung.kind == "exact" and rung.comparison is not None:
-        return f"{rung.name}: the same integers at every time step, in every state."
+    name = f"{rung.name[:1].upper()}{rung.name[1:]}"
+    if rung.kind == "cost":
+        return "The integer model keeps labels and scores of the float model within the limits of the run."
     if rung.kind == "budget":
-        return f"{rung.name}: the difference is within the budget."
-    return f"{rung.name[:1].upper()}{rung.name[1:]}."
+        return f"{name}: the difference is within the budget."
+    return f"{name}: the same integers at every time step, in every state." if rung.comparison else f"{name}."
 
 
 def _rung_detail(rung: Rung) -> str:

@@ -149,6 +149,8 @@ def _identity(index: Evidence, documents: Mapping[str, Any]) -> list[str]:
         for name, digest in named.items()
         if digest != index.model_hash
     ]
+    if documents[VERIFY].get("c_sha256") != documents[MEASURE].get("c_sha256"):
+        wrong.append(f"{VERIFY} and {MEASURE} are about different C")
     if documents[MANIFEST]["contract"] != index.contract:
         wrong.append(f"{MANIFEST} has another contract than the index")
     listed = {

@@ -34,7 +34,7 @@ def _verdict(index: Evidence) -> Html:
     return join(
         [
             *failed,
-            table("Claims by status", ["status", "claims", "meaning"], rows),
+            table("Claims by status", ["status", "claims", "meaning"], rows, class_="wordy"),
             tag("p", "Not shown:") if missing else None,
             bullets(missing) if missing else None,
             tag(
@@ -56,11 +56,14 @@ def _claims(index: Evidence) -> Html:
         "Each claim, the file that shows it, and the tests of the toolkit behind it",
         ["claim", "status", "figures", "evidence", "tests"],
         rows,
+        class_="left",
     )
 
 
 def _link(claim: Claim) -> Child:
-    return tag("a", claim.evidence, href=claim.evidence) if claim.evidence else "tests only"
+    if claim.evidence:
+        return tag("a", claim.evidence, href=claim.evidence)
+    return "tests only" if claim.status == "tested" else "none"
 
 
 def _card(index: Evidence) -> Html:
@@ -104,4 +107,6 @@ def _hashes(index: Evidence) -> Html:
 
 
 def _hash_table(caption: str, hashes: Mapping[str, str]) -> Html:
-    return table(caption, ["file", "SHA-256"], [[name, tag("code", digest)] for name, digest in hashes.items()])
+    return table(
+        caption, ["file", "SHA-256"], [[name, tag("code", digest)] for name, digest in hashes.items()], class_="wordy"
+    )

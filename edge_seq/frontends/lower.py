@@ -292,27 +292,22 @@ def _convolution(
             f"{record.groups} times as many weights as it has"
         )
     weight = full_weight(record).transpose(0, 2, 1).reshape(outputs, -1)  # [O, K I], the oldest input first
-    return Conv(
-        _no_state(float32(weight), record.bias),
-        activation,
-        kernel,
-        record.stride,
-        record.dilation,
-        _padding(chain, record, record.dilation * (kernel - 1)),
-    )
-
-
-def _padding(chain: ImportedChain, record: Convolution, reach: int) -> Padding:
-    """Padding of a convolution that reaches so many inputs back."""
-    if record.padding == (0, 0):
-        return "valid"
-    if record.padding == (reach, 0):
-        return "causal"
-    raise ModelError(
-        f"importing {chain.what}: {record.name} adds {record.padding[0]} zeros before the window and "
-        f"{record.padding[1]} after it (padding 'same'), which is not supported; train with 'valid', or with 'causal', "
-        f"{reach} zeros before it"
-    )
+    reach = record.dilation * (kernel - 1)
+    padding: Padding = {(reach, 0): "causal", (0, 0): "valid"}.get(record.padding, "same")  # type: ignore[assignment]
+    if max(record.padding) > reach:
+        raise ModelError(
+            f"importing {chain.what}: {record.name} adds {record.padding[0]} zeros before the window and "
+            f"{record.padding[1]} behind it, of which some outputs see nothing else; expected at most {reach} each. "
+            "Train with padding 'same', 'causal' or 'valid'"
+        )
+    if record.padding[1]:
+        notes.append(
+            f"{record.name} sees {record.padding[1]} zeros behind the window; the steps that depend on them are "
+            "computed at the window's last sample, which takes longer. Padding 'causal' does not need them"
+        )
+    zeros = record.padding if padding == "same" else (0, 0)
+    rows = _no_state(float32(weight), record.bias)
+    return Conv(rows, activation, kernel, record.stride, record.dilation, padding, zeros=zeros)
 
 
 def _no_state(weight: Array, bias: Array) -> FloatRows:

@@ -118,7 +118,8 @@ def front_text(layer: FrontLayer[Any]) -> str:
     if not isinstance(layer, Conv):
         return f"{layer.statistic} of {layer.size}{stride}"
     dilation = f", dilation {layer.dilation}" if layer.dilation > 1 else ""
-    return f"conv {layer.kernel}{stride}{dilation}, {layer.activation}, {layer.padding}"
+    zeros = f" {layer.zeros[0]}+{layer.zeros[1]}" if layer.padding == "same" else ""
+    return f"conv {layer.kernel}{stride}{dilation}, {layer.activation}, {layer.padding}{zeros}"
 
 
 def describe(model: FloatModel | IntModel) -> ModelDescription:

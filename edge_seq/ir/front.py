@@ -28,9 +28,12 @@ class Conv(Generic[Rows]):
         stride: inputs from one output to the next.
         dilation: inputs from one that an output sees to the next.
         padding: ``causal``: the first output comes with the first input, and inputs before the window are zeros (of
-            features their mean). ``valid``: the first output waits for all inputs that it sees.
-        pad: feature counts that stand for the samples before the window, in an integer model whose first front layer is
-            causal; otherwise empty, and the inputs are zeros.
+            features their mean). ``valid``: the first output waits for all inputs that it sees. ``same``: see
+            ``zeros``.
+        pad: feature counts that stand for the samples outside the window, in an integer model whose first front layer
+            sees such; otherwise empty, and the inputs are zeros.
+        zeros: with ``same`` padding, number of zeros before the window and behind it, each at most ``reach``. The
+            outputs that see those behind it come at the window's last sample, one after the other.
     """
 
     rows: Rows
@@ -40,6 +43,7 @@ class Conv(Generic[Rows]):
     dilation: int = 1
     padding: Padding = "causal"
     pad: tuple[int, ...] = ()
+    zeros: tuple[int, int] = (0, 0)
 
     @property
     def reach(self) -> int:
@@ -49,7 +53,17 @@ class Conv(Generic[Rows]):
     @property
     def first(self) -> int:
         """Number of inputs before the one with the first output."""
-        return 0 if self.padding == "causal" else self.reach
+        return 0 if self.padding == "causal" else self.reach - self.zeros[0]
+
+    @property
+    def after(self) -> int:
+        """Number of zeros behind the window, which are inputs at its last sample."""
+        return self.zeros[1]
+
+    @property
+    def sees_outside(self) -> bool:
+        """True if an output depends on what stands for inputs outside the window."""
+        return self.first < self.reach or self.after > 0
 
     @property
     def ages(self) -> tuple[int, ...]:
@@ -75,6 +89,11 @@ class TimePool:
         """Number of inputs before the one with the first output."""
         return self.size - 1
 
+    @property
+    def after(self) -> int:
+        """Number of inputs behind the window: none."""
+        return 0
+
 
 FrontLayer = Conv[Rows] | TimePool
 
@@ -94,4 +113,6 @@ def settings_of(layer: FrontLayer[Any]) -> dict[str, Any]:
     """Everything of a layer except its rows, ready for JSON."""
     values = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(layer).items()}
     values.pop("rows", None)
+    if values.get("padding") != "same":
+        values.pop("zeros", None)
     return {"layer": "conv" if isinstance(layer, Conv) else "pool", **values}

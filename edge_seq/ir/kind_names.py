@@ -14,7 +14,9 @@ KindName = CellName
 Activation = Literal["relu", "tanh", "none"]
 
 # Inputs before the window's first sample: ``causal`` takes zeros (a feature's mean), ``valid`` waits for real ones.
-Padding = Literal["causal", "valid"]
+# ``same`` takes a number of zeros before the window, and another behind it.
+Padding = Literal["causal", "valid", "same"]
+TrainedPadding = Literal["causal", "valid"]
 
 # What is taken of each unit over some states or inputs.
 Statistic = Literal["mean", "max"]

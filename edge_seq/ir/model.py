@@ -180,11 +180,21 @@ class SequenceModel(Generic[Rows, Format]):
     def steps_after(self, samples: Any) -> Any:
         """Number of steps of the recurrent layers after so many samples of a window: a number, or int64 [N].
 
-        Without front layers, it is the number of samples.
+        Without front layers, it is the number of samples. The last sample of a window may have several steps, if a
+        front layer has zeros behind the window.
         """
+        at_end = samples == self.contract.window_length
         for layer in self.front:
-            samples = outputs_of(layer, samples)
+            samples = outputs_of(layer, samples + at_end * layer.after)
         return samples
+
+    @property
+    def front_inputs_at_end(self) -> tuple[int, ...]:
+        """Number of inputs of each front layer in a window, without the zeros behind it."""
+        numbers = [self.contract.window_length]
+        for layer in self.front:
+            numbers.append(outputs_of(layer, numbers[-1] + layer.after))
+        return tuple(numbers[:-1])
 
     @property
     def dense_sizes(self) -> tuple[int, ...]:

@@ -171,7 +171,9 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         values = {key: value for key, value in settings.items() if key != "layer"}
         if kind == "conv":
             rows = _rows(unread, f"front{index}", rows_type)
-            front.append(Conv(rows, **{**values, "pad": tuple(values["pad"])}))
+            front.append(
+                Conv(rows, **{**values, "pad": tuple(values["pad"]), "zeros": tuple(values.get("zeros", (0, 0)))})
+            )
         elif kind == "pool":
             front.append(TimePool(**values))
         else:

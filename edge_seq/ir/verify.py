@@ -310,7 +310,15 @@ def _verify_front(model: FloatModel | IntModel, rows_type: type[FloatRows] | typ
         _require_rows(layer.rows, rows_type, f"front{index}")
         size = len(layer.rows.bias)
         _require(1 <= size <= MAX_HIDDEN_SIZE, f"{what}: {size} units; expected 1 to {MAX_HIDDEN_SIZE}")
-        padded_features = rows_type is IntRows and index == 0 and layer.padding == "causal" and layer.reach > 0
+        zeros = layer.zeros
+        _require(
+            isinstance(zeros, tuple)
+            and len(zeros) == 2
+            and all(_is_whole(value, 0, layer.reach if layer.padding == "same" else 0) for value in zeros),
+            f"{what}: zeros is {zeros!r} with {layer.padding} padding; expected two numbers from 0 to the "
+            f"{layer.reach} inputs that it reaches back with same padding, (0, 0) with another",
+        )
+        padded_features = rows_type is IntRows and index == 0 and layer.sees_outside
         pads = model.input_size if padded_features else 0
         _require(
             isinstance(layer.pad, tuple)
@@ -334,6 +342,11 @@ def _verify_front(model: FloatModel | IntModel, rows_type: type[FloatRows] | typ
             model.readout.at_window_end == "reset",
             "readout.at_window_end is 'carry' in a model with front layers; expected 'reset': their steps are counted "
             "from the start of each window",
+        )
+        _require(
+            model.readout.label_every == "window" or not any(layer.after for layer in front),
+            "readout.label_every is 'sample' in a model with same padding; expected 'window': outputs that see zeros "
+            "behind the window come at its last sample",
         )
         length = model.contract.window_length
         _require(

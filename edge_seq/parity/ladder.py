@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from edge_seq.parity.compare import Comparison
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.files import write_atomically
-from edge_seq.support.results import Result
+from edge_seq.support.results import Result, written
 
 LADDER_TITLE = "the ladder of neighbours"
 
@@ -61,6 +61,7 @@ class Ladder(Result, ShownAsTables):
         model_hash: hash of the integer model.
         input_hash: SHA-256 of the compared windows.
         rungs: results of the rungs, from torch to the last C build.
+        c_sha256: hash of the exported C that was compared; None if it is not known.
     """
 
     derived = ("holds", "skipped")
@@ -68,6 +69,7 @@ class Ladder(Result, ShownAsTables):
     model_hash: str
     input_hash: str
     rungs: tuple[Rung, ...]
+    c_sha256: str | None = field(default=None, metadata=written(unless_none=True))
 
     @property
     def holds(self) -> bool:

@@ -50,6 +50,28 @@ def few_steps_warning(steps: int, config: RunConfig) -> str | None:
     )
 
 
+def agreement_warning(agreement: float, least: float, *, side: str) -> str | None:
+    """Warn of an integer model that gives too many other labels than its float model; None where it does not.
+
+    Args:
+        agreement: Share of windows with the same label from both models.
+        least: Least share that is asked for.
+        side: Side of the split that the windows are from.
+
+    >>> agreement_warning(0.995, 0.99, side="validation")
+    """
+    if agreement >= least:
+        return None
+    return (
+        f"the integer model gives the label of the float model on {100 * agreement:.2f} % of the {side} windows, "
+        f"and at least {100 * least:g} % are asked for (quantization.min_agreement_rate), so edge-seq verify fails. "
+        "Such labels are close calls of the float model, or of states that run far beyond 1. Train again, with other "
+        "options: more optimiser steps (--set training.epochs=80), label smoothing (--set "
+        "training.label_smoothing=0.1), another readout (--set training.pooling=mean_max) or a lower input_gain; or "
+        "let edge-seq search choose"
+    )
+
+
 def advise(
     config: RunConfig,
     contract: SensorContract,

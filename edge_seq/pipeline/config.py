@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -45,6 +45,9 @@ class DataConfig(StrictTable):
             With folds, the test part is one fold, test_fraction is not used, and a test part that the source gives is
             left out.
         fold: number of the fold that is the test part, 1 to ``folds``.
+        split_window: length and stride, in samples, of the windows by which groups are assigned to sides. The default
+            are those of the contract. A configuration of edge-seq search states them, so that another window length
+            keeps the same test part.
         training_stride: stride of the training windows in samples; 0 takes the stride of the contract, which validation
             and test windows always have. Not allowed with ``window_leaking_groups``.
     """
@@ -58,6 +61,7 @@ class DataConfig(StrictTable):
     split_seed: int = Field(default=0, ge=0)
     folds: int = Field(default=0, ge=0)
     fold: int = Field(default=1, ge=1)
+    split_window: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
     training_stride: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -71,6 +75,8 @@ class DataConfig(StrictTable):
             raise ValueError(f"fold {self.fold} of {self.folds}; give at least 2 folds, and a fold from 1 to folds")
         if self.folds and self.split == "window_leaking_groups":
             raise ValueError(f"folds have no effect with split = {self.split!r}; leave them out")
+        if self.split_window is not None and self.split != "group":
+            raise ValueError(f"split_window has no effect with split = {self.split!r}; leave it out")
         if self.storage == "disk" and self.split == "time_blocks":
             raise ValueError(
                 "storage 'disk' does not go with split = 'time_blocks', which is for one or two sessions; leave "

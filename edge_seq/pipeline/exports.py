@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from edge_seq.backends.onnx.graph import FORMS, Form
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.data.recording import Windows
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
+from edge_seq.pipeline.export_folder import PORTABLE_WINDOW
 from edge_seq.support.files import write_atomically
 from firmware_export.emission.blob import BYTE_ORDERS, ByteOrder, emit_blob
 from firmware_export.emission.emit import MANIFEST, emit, runtime_files
@@ -28,23 +30,30 @@ PACKAGES = "packages"
 BLOBS = "blob"
 
 
-def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> dict[str, bytes]:
+def render_onnx(
+    int_model: IntModel, float_model: FloatModel | None = None, *, portable: bool = False
+) -> dict[str, bytes]:
     """Render the ONNX files.
 
     Args:
         int_model: Integer model.
         float_model: Float model; None renders no float files.
+        portable: True adds the window graph for runtimes without ``Scan``.
 
     Returns:
         Content by path in the folder of exports.
 
     Raises:
-        ModelError, ExportError: a model breaks an invariant.
+        ModelError, ExportError: a model breaks an invariant, or its windows are too long for the portable graph.
     """
     models: dict[str, FloatModel | IntModel] = {"int": int_model}
     if float_model is not None:
         models["float"] = float_model
-    return {f"onnx/{kind}_{form}.onnx": onnx_bytes(model, form) for form in FORMS for kind, model in models.items()}
+    files = {f"onnx/{kind}_{form}.onnx": onnx_bytes(model, form) for form in FORMS for kind, model in models.items()}
+    if portable:
+        proto = export_onnx_int(int_model, form="window", portable=True)
+        files[PORTABLE_WINDOW] = bytes(proto.SerializeToString(deterministic=True))
+    return files
 
 
 def onnx_bytes(model: FloatModel | IntModel, form: Form) -> bytes:
@@ -70,6 +79,8 @@ def render_exports(
     golden_counts: NDArray[np.int16],
     packages: Sequence[str] = (),
     blobs: Sequence[ByteOrder] = (),
+    *,
+    portable: bool = False,
 ) -> dict[str, bytes]:
     """Render all exports: the ONNX files of both models, the C files, packages of these, and blobs.
 
@@ -79,6 +90,7 @@ def render_exports(
         golden_counts: int16 [W, T, C], windows of the self-test.
         packages: Names of packages; see :func:`render_packages`.
         blobs: Byte orders of blobs; see :func:`render_blobs`.
+        portable: See :func:`render_onnx`.
 
     Returns:
         Content by path in the folder of exports.
@@ -89,7 +101,7 @@ def render_exports(
     """
     c_files = render_c(int_model, golden_counts)
     return {
-        **render_onnx(int_model, float_model),
+        **render_onnx(int_model, float_model, portable=portable),
         **c_files,
         **render_packages(packages, c_files),
         **render_blobs(int_model, golden_counts, blobs),
@@ -136,6 +148,19 @@ def render_blobs(model: IntModel, golden_counts: NDArray[np.int16], orders: Sequ
 def blobs_in(folder: Path) -> tuple[ByteOrder, ...]:
     """Byte orders of the blobs that a folder of exports has."""
     return tuple(order for order in BYTE_ORDERS if any((folder / BLOBS).glob(f"*_{order}.blob")))
+
+
+def c_sha256(files: Mapping[str, bytes]) -> str:
+    """SHA-256 over the exported C, so that a result can say which C it is about.
+
+    Args:
+        files: Content of exported files by path; only those below ``c`` count.
+
+    >>> c_sha256({"c/car.c": b"int a;", "onnx/int_step.onnx": b""}) == c_sha256({"c/car.c": b"int a;"})
+    True
+    """
+    digests = [f"{path} {hashlib.sha256(files[path]).hexdigest()}\n" for path in sorted(files) if path.startswith("c/")]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def golden_side(has: Callable[[str], bool]) -> str:

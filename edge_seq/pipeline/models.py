@@ -24,7 +24,7 @@ from edge_seq.ir.model import (
     weight_bytes,
 )
 from edge_seq.ir.range_proof import Bound, range_bounds
-from edge_seq.pipeline.advice import steps_of, training_accuracy
+from edge_seq.pipeline.advice import agreement_warning, steps_of, training_accuracy
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.leak import MeasuredLeak, try_to_measure_leak
 from edge_seq.pipeline.logits import float_logits, real_logits
@@ -340,6 +340,7 @@ class QuantizationSummary(Result):
         reliability: Calibration before and after the temperature.
         range_proof: Bounds of accumulators and intermediates.
         note: What the quantisation did to a decision stage; None where there was none.
+        warning: Says that the models disagree on too many windows, and what to do; None if they do not.
     """
 
     model_hash: str
@@ -357,6 +358,7 @@ class QuantizationSummary(Result):
     reliability: ReliabilityOnSide
     range_proof: tuple[Bound, ...]
     note: str | None = field(default=None, metadata=written(unless_none=True))
+    warning: str | None = field(default=None, metadata=written(unless_none=True))
 
 
 def summarise_quantization(
@@ -368,6 +370,7 @@ def summarise_quantization(
     side: str,
     split: SplitNote,
     temperature: Temperature,
+    least_agreement: float,
     note: str | None = None,
 ) -> QuantizationSummary:
     """Make the record of a quantisation: count saturation, measure the error of each gate, list the bounds.
@@ -380,6 +383,7 @@ def summarise_quantization(
         side: Side of the split that they are from.
         split: Kind of split.
         temperature: Temperature that is folded into the models.
+        least_agreement: Least share of windows on which both models must give the same label.
         note: Remark for the record.
     """
     quantized, calibration = made.model, made.calibration
@@ -401,6 +405,7 @@ def summarise_quantization(
         reliability=ReliabilityOnSide(side, reliability(windows.labels, temperature, made.logits)),
         range_proof=range_bounds(quantized),
         note=note,
+        warning=agreement_warning(made.cost.agreement_rate, least_agreement, side=side),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +70,9 @@ def load_data(
         DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
     """
     if config.source == SIMULATOR:
-        from edge_seq.data.simulator import simulate_car_states
+        from edge_seq.data.simulator.kept import kept_car_states
 
-        return simulate_car_states(config.simulator, progress=progress), DEFAULT_MINIMUM_SHARE
+        return kept_car_states(config.simulator, progress=progress), DEFAULT_MINIMUM_SHARE
     from edge_seq.data.readers import read_dataset
     from edge_seq.data.source import load_source
 
@@ -222,6 +223,10 @@ def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -
         ConfigError, DataError: the recordings cannot be split like that.
     """
     in_time = check_split_kind(data.split) == "time_blocks"
+    if data.split_window is not None:
+        length, stride = data.split_window
+        contract = dataclasses.replace(dataset.contract, window_length=length, window_stride=stride)
+        dataset = dataclasses.replace(dataset, contract=contract)
     if data.folds:
         by_fold = split_by_time_fold if in_time else split_by_fold
         return by_fold(

@@ -76,8 +76,10 @@ def simulate_to_file(
     _require_pyarrow()
     options = CarStatesOptions(drives=drives, drive_duration_s=duration_s, sample_rate_hz=sample_rate_hz, seed=seed)
     dataset = simulate_car_states(options, progress=progress)
-    _write_table(dataset, path)
-    write_atomically(source_path, MARK + tomli_w.dumps(_source_of(dataset, path)))
+    with replace_when_done(path) as table:
+        _write_table(dataset, table)
+        # It has the mark, so it takes its place first: an interrupted simulation can be given again.
+        write_atomically(source_path, MARK + tomli_w.dumps(_source_of(dataset, path)))
     labels = np.concatenate([recording.labels for recording in dataset.recordings])
     return SimulatedFiles(
         recordings_file=path,
@@ -143,8 +145,7 @@ def _write_table(dataset: Dataset, path: Path) -> None:
         columns[channel.name] = np.round(counts[:, index] / channel.counts_per_unit, 6)
     columns["label"] = names[np.concatenate([recording.labels for recording in recordings])]
     table = pyarrow.table(columns)
-    with replace_when_done(path) as temporary:
-        if path.suffix == ".csv":
-            pyarrow.csv.write_csv(table, temporary, pyarrow.csv.WriteOptions(quoting_style="none"))
-        else:
-            pyarrow.parquet.write_table(table, temporary)
+    if path.suffix == ".csv":
+        pyarrow.csv.write_csv(table, path, pyarrow.csv.WriteOptions(quoting_style="none"))
+    else:
+        pyarrow.parquet.write_table(table, path)

@@ -147,10 +147,11 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
     """Inputs of the rows of each layer, each dense layer and the head, one row per step, float64 [B T, I + H + 1]; the
     last column is 1."""
     below = values["features"]
+    ends = below.shape[1] == model.contract.window_length
     seen: list[list[NDArray[Any]]] = []
     for index, front in enumerate(model.front):
         if isinstance(front, Conv):
-            taken = inputs_seen(front, below)
+            taken = inputs_seen(front, below, ends=ends)
             seen.append([taken.reshape(*taken.shape[:2], -1)])
         below = values[f"front{index}"]
     for index in range(len(model.layers)):

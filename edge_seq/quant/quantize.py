@@ -301,11 +301,12 @@ def _quantize_front(model: FloatModel, moments: tuple[Real, ...], fold: _Fold) -
             rows = _quantize_rows(
                 real, purpose, _seen_columns(real, units * layer.kernel, next(of_moments), each), what
             )
-            if layer.padding == "causal" and layer.reach:
+            if layer.sees_outside:
                 pad = tuple(int(value) for value in np.clip(np.rint(fold.mean), INT16_MIN, INT16_MAX))
         else:
             rows = _quantize_dense(layer.rows, (units, layer.kernel), next(of_moments), purpose, what)
-        front.append(Conv(rows, layer.activation, layer.kernel, layer.stride, layer.dilation, layer.padding, pad))
+        steps = layer.kernel, layer.stride, layer.dilation
+        front.append(Conv(rows, layer.activation, *steps, layer.padding, pad, layer.zeros))
     return tuple(front)
 
 

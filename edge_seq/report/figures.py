@@ -1,4 +1,4 @@
-"""Contents of a report, gathered from the files of a run or a comparison. Only counts are computed again."""
+"""Contents of a report, gathered from the files of a run, a comparison or a search. Only counts are computed again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.timelines import RecordingTimeline
 from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
 from edge_seq.support.results import Result
+from edge_seq.tuning.result import SearchResult
 from firmware_export.measuring.report import MeasureReport
 
 
@@ -101,3 +102,16 @@ class ComparisonFigures(Result):
 
     name: str
     table: Comparison
+
+
+@dataclass(frozen=True)
+class SearchFigures(Result):
+    """Contents of the report of a search.
+
+    Attributes:
+        name: name of the folder.
+        table: content of search.json.
+    """
+
+    name: str
+    table: SearchResult

@@ -8,6 +8,7 @@ FLOAT_DECIDED = "float model, decided"
 INT_DECIDED = "integer model, decided"
 RANDOM_FOREST = "random forest"
 MAJORITY = "majority guess"
+MINIROCKET = "MiniRocket and ridge"
 
 # Key in reports and files, and name, of what is scored. On windows the decision stage plays no part.
 CLASSIFIERS = {"float": FLOAT_MODEL, "int": INT_MODEL, "random_forest": RANDOM_FOREST, "majority": MAJORITY}

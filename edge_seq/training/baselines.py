@@ -1,4 +1,4 @@
-"""Baselines for recurrent networks: majority guess, random forest on window statistics, convolutional network."""
+"""Baselines for recurrent networks: majority guess, random forest, MiniRocket, convolutional network."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
 from edge_seq.data.statistics import window_statistics
 from edge_seq.data.stored import blocks, is_stored
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ToolError
 from edge_seq.training.config import TrainingConfig
-from edge_seq.training.features import check_windows, preprocessed_counts
+from edge_seq.training.features import check_windows, fit_normalisation, preprocessed_counts
 
 if TYPE_CHECKING:
     from edge_seq.training.fit import Progress
     from edge_seq.training.loop import TrainingResult
 
 _TREES = 300
+_ROCKET_KERNEL = 9  # samples
 MAX_STORED_WINDOWS = 20_000
 
 
@@ -83,6 +85,53 @@ def random_forest_baseline(
         probabilities[start : start + len(block), forest.classes_] = forest.predict_proba(statistics)
         start += len(block)
     return probabilities
+
+
+def minirocket_baseline(
+    train: Windows, test: Windows, contract: SensorContract, num_classes: int, *, seed: int
+) -> NDArray[np.float64]:
+    """Train a ridge classifier on MiniRocket features (Dempster, Schmidt and Webb 2021), and predict.
+
+    Args:
+        train: windows to learn from, in memory.
+        test: windows to predict.
+        contract: sensor contract of both; its preprocessing is applied, and channels are scaled to a deviation of 1.
+        num_classes: K; a class that is absent in training gets probability 0.
+        seed: seed of the features.
+
+    Returns:
+        one-hot predictions of the test windows, float64 [B, K]; a ridge classifier has no probabilities.
+
+    Raises:
+        ToolError: aeon is not installed, or windows are shorter than the 9 samples that its kernels see.
+        DataError, ContractError: windows are not usable; see :func:`edge_seq.training.features.check_windows`.
+    """
+    try:
+        from aeon.transformations.collection.convolution_based import MiniRocket
+    except ImportError as error:
+        raise ToolError("the MiniRocket baseline needs aeon, which is not installed; pip install aeon") from error
+    from sklearn.linear_model import RidgeClassifierCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    check_windows(train, contract, num_classes, role="training")
+    check_windows(test, contract, num_classes, role="test")
+    if contract.window_length < _ROCKET_KERNEL:
+        raise ToolError(
+            f"the MiniRocket baseline needs windows of at least {_ROCKET_KERNEL} samples, and these have "
+            f"{contract.window_length}; give a longer window_length"
+        )
+    counts = preprocessed_counts(np.asarray(train.counts), contract)
+    normalisation = fit_normalisation(counts)
+
+    def series(of: NDArray[np.int16]) -> NDArray[np.float32]:
+        return np.ascontiguousarray(normalise(preprocessed_counts(of, contract), normalisation).transpose(0, 2, 1))
+
+    ridge = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10))
+    classifier = make_pipeline(MiniRocket(random_state=seed), StandardScaler(with_mean=False), ridge)
+    classifier.fit(series(np.asarray(train.counts)), train.labels)
+    found: NDArray[np.int16] = classifier.predict(series(np.asarray(test.counts)))
+    return np.eye(num_classes, dtype=np.float64)[found]
 
 
 def convolutional_baseline(

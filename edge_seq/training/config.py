@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edge_seq.ir.kind_names import Activation, CellName, Padding, Pooling
+from edge_seq.ir.kind_names import Activation, CellName, Pooling, TrainedPadding
 from edge_seq.support.tables import StrictTable
 
 
@@ -77,7 +77,7 @@ class FrontConfig(StrictTable):
     kernel: int = Field(default=5, ge=1, le=1024)
     stride: int = Field(default=1, ge=1, le=1024)
     dilation: int = Field(default=1, ge=1, le=1024)
-    padding: Padding = "causal"
+    padding: TrainedPadding = "causal"
     activation: Activation = "relu"
 
 

@@ -7,28 +7,24 @@ import torch
 from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Normalisation, SensorContract
-from edge_seq.ir.kind_names import CellName, Pooling
 from edge_seq.training.config import TrainingConfig
 from edge_seq.training.loop import build_classifier
 
 
 def untrained_weights(
-    contract: SensorContract, num_classes: int, *, cell: CellName, hidden_size: int, pooling: Pooling, loudness: float
+    contract: SensorContract, num_classes: int, config: TrainingConfig, *, loudness: float
 ) -> tuple[dict[str, NDArray[np.float32]], Normalisation]:
-    """Draw torch's initial weights of a one-layer network from a fixed seed.
+    """Draw torch's initial weights of a network from a fixed seed.
 
     Args:
         contract: sensor contract; its channels are the input.
         num_classes: K.
-        cell: cell of the layer.
-        hidden_size: H.
-        pooling: input of the head.
+        config: shape of the network.
         loudness: standard deviation of the input, counts.
 
     Returns:
         weights by torch's names, float32, and a normalisation with mean 0 and the scale ``loudness``.
     """
-    config = TrainingConfig(cell=cell, hidden_size=hidden_size, pooling=pooling)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = build_classifier(contract.num_channels, num_classes, config)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from edge_seq.ir.model import model_hash
+from edge_seq.pipeline.exports import c_sha256, render_c
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.export import emitted_c
+from edge_seq.workflow.export import emitted_c, golden_counts_of
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, writes_to_run
 from firmware_export.measuring.measure import check_budgets, measure
 from firmware_export.measuring.report import MeasureReport, Skipped, TargetReport, measured_figures
@@ -58,6 +59,7 @@ def measure_run(
             reports.append(TargetReport(measured_figures(found), given, tuple(map(str, overruns)), tuple(unchecked)))
     progress(len(targets), len(targets), "done")
     holds = not any(one.over_budget for one in reports)
-    report = MeasureReport(model_hash(model), holds, tuple(reports))
+    rendered = render_c(model, golden_counts_of(run))
+    report = MeasureReport(model_hash(model), holds, tuple(reports), c_sha256(rendered))
     save_json(run.reports / "measure.json", report)
     return report

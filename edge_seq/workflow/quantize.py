@@ -21,6 +21,7 @@ from edge_seq.support.json_tables import load_json, save_json
 from edge_seq.support.opening import load_tensors
 from edge_seq.workflow.folder import (
     RunFolder,
+    load_run_config,
     load_run_float,
     note_of_run,
     require_recordings,
@@ -66,6 +67,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> Qua
         side=side,
         split=note_of_run(run),
         temperature=temperature_of_run(run),
+        least_agreement=load_run_config(run).quantization.min_agreement_rate,
         note=note,
     )
     run.decision.unlink(missing_ok=True)

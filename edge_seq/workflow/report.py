@@ -1,4 +1,4 @@
-"""edge-seq report: one page for a run or a comparison, made from the tables that the commands wrote."""
+"""edge-seq report: one page for a run, a comparison or a search, made from the tables that the commands wrote."""
 
 from __future__ import annotations
 
@@ -25,14 +25,18 @@ from edge_seq.pipeline.decision_search import Decision
 from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.comparison_page import comparison_page
-from edge_seq.report.figures import ComparisonFigures, RunFigures, RunTables, SideFigures
+from edge_seq.report.figures import ComparisonFigures, RunFigures, RunTables, SearchFigures, SideFigures
 from edge_seq.report.run_page import run_page
+from edge_seq.report.search_page import search_page
 from edge_seq.report.timelines import read_timelines
 from edge_seq.scores.evaluation import Evaluation, StreamEvaluation
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import load_json, load_result, reading
 from edge_seq.support.results import from_plain
+from edge_seq.tuning.points import is_study
+from edge_seq.tuning.result import FORMAT as SEARCH_FORMAT
+from edge_seq.tuning.result import SEARCH, SearchResult
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, open_run, writing
 from firmware_export.measuring.report import MeasureReport
 from firmware_export.toolchain.target import target_names
@@ -40,8 +44,8 @@ from firmware_export.toolchain.target import target_names
 _Kind = TypeVar("_Kind")
 
 
-def gather(path: Path) -> RunFigures | ComparisonFigures:
-    """Read the figures of a run's folder, a comparison's folder or a comparison.json.
+def gather(path: Path) -> RunFigures | ComparisonFigures | SearchFigures:
+    """Read the figures of a folder of a run, a comparison or a search, or of a comparison.json.
 
     Raises:
         ConfigError: the path is none of them.
@@ -50,10 +54,12 @@ def gather(path: Path) -> RunFigures | ComparisonFigures:
     table = path / COMPARISON if path.is_dir() else path
     if table.name == COMPARISON and table.is_file():
         return gather_comparison(table)
+    if is_study(path):
+        return gather_search(path)
     if not (path / "config.toml").is_file():
         raise ConfigError(
-            f"{path} is neither the folder of a run (config.toml) nor of a comparison ({COMPARISON}). Make one with "
-            "edge-seq train or edge-seq compare"
+            f"{path} is neither the folder of a run (config.toml) nor of a comparison ({COMPARISON}) or a search "
+            f"({SEARCH}). Make one with edge-seq train, edge-seq compare or edge-seq search"
         )
     return gather_run(open_run(path))
 
@@ -72,6 +78,22 @@ def gather_comparison(path: Path) -> ComparisonFigures:
         )
     with reading(path.name):
         return ComparisonFigures(path.absolute().parent.name, from_plain(Comparison, table))
+
+
+def gather_search(folder: Path) -> SearchFigures:
+    """Read search.json.
+
+    Raises:
+        DataError: the file is damaged or has another format.
+    """
+    table = load_json(folder / SEARCH)
+    if table.get("format") != SEARCH_FORMAT:
+        raise DataError(
+            f"reading {SEARCH}: format {table.get('format')!r}, expected {SEARCH_FORMAT!r}; make it again with "
+            "edge-seq search"
+        )
+    with reading(SEARCH):
+        return SearchFigures(folder.absolute().name, from_plain(SearchResult, table))
 
 
 def _load(path: Path, kind: type[_Kind]) -> _Kind | None:
@@ -251,18 +273,18 @@ def _options(name: str, values: Sequence[str]) -> str:
     return "".join(f" {name} {shlex.quote(value)}" for value in values)
 
 
-def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | ComparisonFigures, Path]:
-    """Write the report of a run or a comparison.
+def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | ComparisonFigures | SearchFigures, Path]:
+    """Write the report of a run, a comparison or a search.
 
     Args:
-        path: Folder of a run or of a comparison, or a comparison.json.
-        out: HTML file to write; None takes reports/report.html of a run, report.html of a comparison.
+        path: Folder of a run, a comparison or a search, or a comparison.json.
+        out: HTML file to write; None takes reports/report.html of a run, report.html of a comparison or a search.
 
     Returns:
         The figures, and the path of the page.
 
     Raises:
-        ConfigError: the path is neither a run nor a comparison, the page cannot be written, or it is to be written
+        ConfigError: the path is no run, comparison or search, the page cannot be written, or it is to be written
             into a run to which another process writes.
         DataError, ModelError: a file is damaged.
         ToolError: matplotlib is not installed.
@@ -276,6 +298,10 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
         figures = gather(path)
         if isinstance(figures, RunFigures):
             place, page = out or run.reports / "report.html", run_page(figures)
+        elif isinstance(figures, SearchFigures):
+            place = out or path / "report.html"
+            with reading(SEARCH):
+                page = search_page(figures)
         else:
             folder = path if path.is_dir() else path.parent
             place = out or folder / "report.html"
@@ -286,6 +312,7 @@ def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | Comp
     return figures, place
 
 
-def to_dict(figures: RunFigures | ComparisonFigures) -> dict[str, Any]:
+def to_dict(figures: RunFigures | ComparisonFigures | SearchFigures) -> dict[str, Any]:
     """Figures of a report as a table for JSON."""
-    return {"kind": "run" if isinstance(figures, RunFigures) else "comparison", **figures.to_dict()}
+    kinds = {RunFigures: "run", ComparisonFigures: "comparison", SearchFigures: "search"}
+    return {"kind": kinds[type(figures)], **figures.to_dict()}

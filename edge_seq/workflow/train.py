@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import safetensors.numpy
-import tomli_w
 
 from edge_seq.data.recording import SIDES
-from edge_seq.data.source import load_source
+from edge_seq.data.source import copy_of_source
 from edge_seq.data.window_file import counts_hash, save_windows, windows_hash
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import canonical_json
@@ -25,6 +25,7 @@ from edge_seq.support.lock import LOCK
 from edge_seq.training.record import EpochRecord
 from edge_seq.workflow.folder import (
     RunFolder,
+    check_can_hold_runs,
     load_run_config,
     load_run_float,
     open_run,
@@ -76,20 +77,13 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
     save_run_config(run, config)
     save_json(run.data_hashes, hashes)
     if config.data.source != SIMULATOR:
-        write_atomically(run.data_source, _copy_of_source(Path(config.data.source)))
+        write_atomically(run.data_source, copy_of_source(Path(config.data.source), made_by="edge-seq train"))
     for side in SIDES:
         if side in sides:
             save_windows(run.windows(side), sides[side])
         else:
             run.windows(side).unlink(missing_ok=True)
     write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
-
-
-def _copy_of_source(path: Path) -> str:
-    """Copy of a data source, whose ``path`` means the same from any folder."""
-    table = load_source(path).model_dump(mode="json", exclude_unset=True, exclude_none=True)
-    table["path"] = str((path.parent / table["path"]).absolute())
-    return f"# Copy of {path.name}, made by edge-seq train.\n{tomli_w.dumps(table)}"
 
 
 def _holds_results(run: RunFolder) -> bool:
@@ -150,6 +144,47 @@ def train_run(
     run = start_run(path, config)
     with writing(run):
         return _train(run, config, prepared, data_progress, epoch_progress)
+
+
+def train_seeds(
+    path: Path,
+    config: RunConfig,
+    seeds: int,
+    *,
+    data_progress: Callable[[int, int], None] | None = None,
+    epoch_progress: Callable[[int, EpochRecord], None] = lambda *_: None,
+) -> dict[Path, TrainingSummary]:
+    """Train a model with several seeds, each in a run of its own.
+
+    Args:
+        path: Folder of the runs ``seed_0``, ``seed_1`` and so on; with one seed it is the folder of the run.
+        config: Configuration of the runs. Its seed is the first one.
+        seeds: Number of seeds, at least 1.
+        data_progress: Called with drives done and drives in all while data are simulated.
+        epoch_progress: Called with the number of runs done and the record of each epoch.
+
+    Returns:
+        The record of each training by the folder of its run.
+
+    Raises:
+        ConfigError, DataError, ContractError, ModelError, ToolError: as :func:`train_run` says.
+    """
+    if seeds < 1:
+        raise ConfigError(f"training: {seeds} seeds; give at least 1")
+    if seeds > 1:
+        check_can_hold_runs(path, doing="training with several seeds")
+    made: dict[Path, TrainingSummary] = {}
+    for done in range(seeds):
+        seed = config.training.seed + done
+        folder = path / f"seed_{seed}" if seeds > 1 else path
+        training = config.training.model_copy(update={"seed": seed})
+        made[folder] = train_run(
+            folder,
+            config.model_copy(update={"training": training}),
+            data_progress=data_progress,
+            epoch_progress=partial(epoch_progress, done),
+        )
+    return made
 
 
 def _train(

@@ -12,6 +12,7 @@ from edge_seq.parity.device_rungs import DEFAULT_STEPS
 from edge_seq.parity.inputs import EXTREME_WINDOWS, MAX_WINDOWS, choose_inputs
 from edge_seq.parity.ladder import Ladder, write_junit
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models
+from edge_seq.pipeline.exports import c_sha256
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.json_tables import save_json
 from edge_seq.workflow.export import render_run
@@ -69,12 +70,13 @@ def verify_run(
     config = load_run_config(run)
     limits = config.quantization
     imported = load_imported(run, float_model)
+    rendered = render_run(run, int_model)
     ladder = verify_models(
         int_model,
         choose_inputs(
             load_windows(run.windows(side)), int_model, max_windows=max_windows, extreme_windows=extreme_windows
         ),
-        render_run(run, int_model),
+        rendered,
         exports=run.exports,
         float_side=FloatSide(
             float_model,
@@ -88,6 +90,7 @@ def verify_run(
         device_steps=device_steps,
         progress=progress,
     )
+    ladder = replace(ladder, c_sha256=c_sha256(rendered))
     if public_key is not None:
         ladder = replace(ladder, rungs=(signature_rung(run, public_key), *ladder.rungs))
     save_json(run.reports / "verify.json", ladder)

@@ -343,7 +343,8 @@ def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
     if model.front:
         front = [_front_fields(model, index) for index in range(len(model.front))]
         if pad := front_pad(model, 0):
-            parts.append(ctext.array("int16_t", f"{name}_front_pad", pad, shape="samples before the window"))
+            note = "samples outside the window"
+            parts.append(ctext.array("int16_t", f"{name}_front_pad", pad, shape=note, word_aligned=True))
         parts += [ctext.struct_array("es_front_t", f"{name}_front", front, shape="front layers"), "\n"]
     fields = {
         "pool": _pool_of(model),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.reference_int import NO_LABEL, begin_window, reset_state, state_words, step
+from edge_seq.backends.reference_int import NO_LABEL, begin_window, reset_state, sample, state_words
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.support.errors import ExportError
 
@@ -60,21 +60,19 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
         )
     # The reference clears the states when a window ends, C when the next one begins, so that they can be read until
     # then. This loop therefore handles the window's end itself.
-    carrying = replace(model, readout=replace(model.readout, at_window_end="carry"))
-    resets = model.readout.at_window_end == "reset"
     state = reset_state(model, windows)
     crc = np.zeros((windows, num_steps), dtype=np.uint32)
     logits, labels, decisions = [], [], []
     for t in range(num_steps):
-        state, values = step(carrying, counts[:, t], state)
+        if state.step_in_window == model.contract.window_length:
+            state = begin_window(model, state)
+        state, values = sample(model, counts[:, t], state)
         rows = np.ascontiguousarray(np.concatenate(state_words(model, state), axis=1).astype("<i2"))
         crc[:, t] = [zlib.crc32(row.tobytes()) for row in rows]
         if values["label"][0, 0] != NO_LABEL:
             logits.append(values["logits"])
             labels.append(values["label"][:, 0])
             decisions.append(values["decision"][:, 0] if "decision" in values else labels[-1])
-        if resets and state.step_in_window == 0:
-            state = begin_window(model, state)
     if not labels:
         raise ExportError(
             f"golden vectors of {model.name}: no label is due in {num_steps} samples; give whole windows of "

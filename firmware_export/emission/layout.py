@@ -216,11 +216,12 @@ def front_numbers(model: IntModel, index: int) -> dict[str, int]:
         "stride": layer.stride,
         "first": layer.first,
         "reciprocal": reciprocal,
+        "after": layer.after,
     }
 
 
 def front_pad(model: IntModel, index: int) -> list[int]:
-    """What stands for samples before the window in a layer that sees features, padded to even; empty for zeros."""
+    """What stands for samples outside the window in a layer that sees features, padded to even; empty for zeros."""
     layer = model.front[index]
     if not isinstance(layer, Conv) or not layer.pad:
         return []

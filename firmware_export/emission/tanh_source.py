@@ -46,7 +46,7 @@ def tanh_source() -> str:
     return _source(
         "es_tanh",
         packed_table().view(np.int32),
-        "ES_PLAIN_CELLS",
+        "!ES_DSP_TABLE",
         "The activation table (SPEC.md, section 5): word k is base[k] * 2^16 + slope[k], for x from -8 + k / 16.",
     )
 
@@ -56,7 +56,7 @@ def tanh_dsp_source() -> str:
     return _source(
         "es_tanh_dsp",
         dsp_words(),
-        "!ES_PLAIN_CELLS",
+        "ES_DSP_TABLE",
         "The activation table as the Thumb-2 kernels want it: word k is base[k] * 2^16 + slope[k] (es_tanh.c), less\n"
         "slope[k] * 4096 times the lowest four bits of k as a signed number, modulo 2^32. Then word + slope * low,\n"
         "low the low 16 bits of the argument as a signed number, is what the plain C computes of the low 12.",

@@ -16,7 +16,7 @@ from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.bench_reference import BenchReference
 from firmware_export.measuring.measure import Measurement, measure
-from firmware_export.measuring.reference_models import CELLS, SHAPES, reference_counts, reference_model
+from firmware_export.measuring.reference_models import CELLS, SHAPES, USUAL_SHAPES, reference_counts, reference_model
 from firmware_export.toolchain.target import MissingToolError, Target
 
 
@@ -67,9 +67,9 @@ class Check(Result):
     """
 
     what: str
-    must: float
-    aim: float | None
-    found: float | None
+    must: int
+    aim: int | None
+    found: int | None
     note: str = ""
 
     derived = ("met", "aim_met")
@@ -135,7 +135,7 @@ def bench_row(model: str, cell: CellName, found: Measurement) -> BenchRow:
 def run_bench(
     targets: Sequence[Target],
     *,
-    models: Sequence[str] = tuple(SHAPES),
+    models: Sequence[str] = USUAL_SHAPES,
     cells: Sequence[CellName] = CELLS,
     reference: BenchReference | None = None,
     progress: Callable[..., None] = lambda *_args: None,
@@ -145,7 +145,7 @@ def run_bench(
     Args:
         targets: targets to measure on.
         models: names of shapes, keys of ``SHAPES``.
-        cells: any of ``CELLS``.
+        cells: any of ``ALL_CELLS``.
         reference: limits and figures of other engines; None compares with nothing.
         progress: called with the number of measurements done, their total, and a name.
 

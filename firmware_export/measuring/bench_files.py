@@ -14,7 +14,7 @@ from edge_seq.support.results import from_plain
 from firmware_export.measuring.bench import Bench, BenchRow, Check, run_bench
 from firmware_export.measuring.bench_reference import load_reference
 from firmware_export.measuring.bench_report import bench_markdown
-from firmware_export.measuring.reference_models import CELLS, SHAPES
+from firmware_export.measuring.reference_models import ALL_CELLS, CELLS, SHAPES, USUAL_SHAPES
 from firmware_export.toolchain.target import ALL_TARGETS, choose_targets
 
 _TABLE = "bench.json"
@@ -33,8 +33,8 @@ def bench(
 
     Args:
         targets: names of targets; empty for all.
-        models: names of reference models; empty for all.
-        cells: names of cells; empty for all.
+        models: names of reference models; empty for ``USUAL_SHAPES``.
+        cells: names of cells; empty for ``CELLS``.
         reference: TOML file with limits and figures of other engines; None compares with nothing.
         progress: called with the number of finished measurements, their total and a name.
 
@@ -44,19 +44,19 @@ def bench(
     """
     return run_bench(
         choose_targets(tuple(targets) or (ALL_TARGETS,)),
-        models=_chosen("model", models, tuple(SHAPES)),
-        cells=_chosen("cell", cells, CELLS),
+        models=_chosen("model", models, tuple(SHAPES), USUAL_SHAPES),
+        cells=_chosen("cell", cells, ALL_CELLS, CELLS),
         reference=None if reference is None else load_reference(reference),
         progress=progress,
     )
 
 
-def _chosen(what: str, wanted: Sequence[str], there: tuple[_Name, ...]) -> tuple[_Name, ...]:
+def _chosen(what: str, wanted: Sequence[str], there: tuple[_Name, ...], usual: tuple[_Name, ...]) -> tuple[_Name, ...]:
     known: dict[str, _Name] = {name: name for name in there}
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ConfigError(f"bench: {what} {unknown[0]!r} is not a reference {what}; give one of: {', '.join(there)}")
-    return tuple(known[name] for name in dict.fromkeys(wanted)) or there
+    return tuple(known[name] for name in dict.fromkeys(wanted)) or usual
 
 
 def completed(part: Bench, folder: Path) -> Bench:
@@ -97,13 +97,13 @@ def _of(row: BenchRow) -> tuple[str, str, str]:
 def _place(key: tuple[str, str, str]) -> tuple[str, int, int]:
     """Place of a row in a table: by target, then in the order of models and cells."""
     target, model, cell = key
-    return target, list(SHAPES).index(model), list(CELLS).index(cell)  # type: ignore[arg-type]
+    return target, list(SHAPES).index(model), list(ALL_CELLS).index(cell)  # type: ignore[arg-type]
 
 
 def _is_measured(reason: str, rows: Sequence[BenchRow]) -> bool:
     """True if a reason why a target, or a model on it, was not measured is out of date."""
     target, _, why = reason.partition(": ")
-    about_one = any(why.startswith(f"{model} {cell} ") for model in SHAPES for cell in CELLS)
+    about_one = any(why.startswith(f"{model} {cell} ") for model in SHAPES for cell in ALL_CELLS)
     return any(row.target == target and (not about_one or why.startswith(f"{row.model} {row.cell} ")) for row in rows)
 
 

@@ -18,6 +18,7 @@ from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 
 CELLS: tuple[CellName, ...] = ("lstm", "gru", "rnn")
+ALL_CELLS: tuple[CellName, ...] = (*CELLS, "fastgrnn")
 _SEED = 20
 
 
@@ -44,7 +45,15 @@ class Shape:
         return self.time_steps * of_step + self.num_classes * self.hidden_size
 
 
-SHAPES = {"car": Shape(3, 32, 50, 4), "har": Shape(9, 32, 128, 6), "big": Shape(6, 64, 100, 6)}
+USUAL_SHAPES = ("car", "har", "big")
+SHAPES = {
+    "car": Shape(3, 32, 50, 4),
+    "har": Shape(9, 32, 128, 6),
+    "big": Shape(6, 64, 100, 6),
+    "h64": Shape(9, 64, 128, 6),
+    "h100": Shape(9, 100, 128, 6),
+    "h128": Shape(9, 128, 128, 6),
+}
 
 
 def _layer(name: CellName, rng: np.random.Generator, inputs: int, hidden: int) -> Layer[FloatRows]:
@@ -95,7 +104,7 @@ def reference_model(name: str, cell: CellName, *, shape: Shape | None = None) ->
 
     Args:
         name: name of a shape in ``SHAPES``.
-        cell: one of ``CELLS``.
+        cell: one of ``ALL_CELLS``.
         shape: replaces the shape of that name.
 
     >>> reference_model("car", "gru").hidden_sizes

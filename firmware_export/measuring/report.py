@@ -137,11 +137,13 @@ class MeasureReport(Result, ShownAsTables):
         model_hash: hash of the integer model that was measured; None in files that do not name it.
         holds: True if no budget is exceeded.
         targets: one entry for each target.
+        c_sha256: hash of the exported C that was measured; None in files that do not name it.
     """
 
     model_hash: str | None = field(metadata=written(unless_none=True))
     holds: bool
     targets: tuple[TargetReport, ...]
+    c_sha256: str | None = field(default=None, metadata=written(unless_none=True))
 
     @property
     def overruns(self) -> list[str]:

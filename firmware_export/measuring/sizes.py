@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from firmware_export.toolchain.elf import ElfImage, Section, Symbol
 
-_WEIGHTS = r"(layer\d+|head)_(weights|blocks)"
+_WEIGHTS = r"(front\d+|layer\d+|dense\d+|head)_(weights|blocks)"
 
 
 @dataclass(frozen=True)

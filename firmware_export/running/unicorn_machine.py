@@ -190,6 +190,24 @@ class UnicornMachine:
             self._uc.hook_del(hook)
             self._uc.ctl_flush_tb()
 
+    @contextmanager
+    def jumps(self, taken: Counter[int]) -> Iterator[None]:
+        """Count how often execution did not go on behind a basic block, by the address there, in a ``with`` block."""
+        behind = [0]
+
+        def on_block(_uc: Any, address: int, size: int, _data: Any) -> None:
+            if behind[0] not in (0, address):
+                taken[behind[0]] += 1
+            behind[0] = address + size
+
+        self._uc.ctl_flush_tb()
+        hook = self._uc.hook_add(self._unicorn.UC_HOOK_BLOCK, on_block)
+        try:
+            yield
+        finally:
+            self._uc.hook_del(hook)
+            self._uc.ctl_flush_tb()
+
     def instructions_at(self, address: int, size: int) -> list[int]:
         """Addresses of the instructions in ``size`` bytes of code."""
         code = self.read(address, size)

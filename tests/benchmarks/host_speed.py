@@ -33,7 +33,13 @@ from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
-from firmware_export.measuring.reference_models import CELLS, SHAPES, reference_counts, reference_float_model
+from firmware_export.measuring.reference_models import (
+    CELLS,
+    SHAPES,
+    USUAL_SHAPES,
+    reference_counts,
+    reference_float_model,
+)
 from firmware_export.toolchain.build import find_compiler
 from firmware_export.toolchain.host_library import FAST_FLAGS, infer_windows, load_host_library
 
@@ -204,7 +210,7 @@ def main() -> None:
     """Measure, print, and write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="write Markdown here")
-    parser.add_argument("--models", nargs="*", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--models", nargs="*", default=list(USUAL_SHAPES), choices=list(SHAPES))
     parser.add_argument("--cells", nargs="*", default=list(CELLS), choices=CELLS)
     parser.add_argument("--turns", type=int, default=15)
     options = parser.parse_args()

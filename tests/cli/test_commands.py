@@ -13,7 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+from typer.testing import CliRunner
 
+from edge_seq.cli.app import app
+from edge_seq.pipeline.advice import agreement_warning
 from tests.cli.conftest import Small, edge_seq, ok
 
 COMMANDS = (
@@ -31,6 +34,7 @@ COMMANDS = (
     "bench",
     "robustness",
     "compare",
+    "search",
     "report",
     "run",
     "record",
@@ -241,6 +245,19 @@ def test_evaluate_refuses_an_unknown_side(small: Small) -> None:
     result = edge_seq("evaluate", small.run, "--side", "holdout")
     assert result.code == 2
     assert "'holdout' is unknown" in result.err
+
+
+def test_quantize_ends_with_1_where_the_models_disagree_too_often(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(shutil.copytree(small.run, tmp_path / "run"))
+    few = agreement_warning(0.9788, 0.99, side="validation")
+    monkeypatch.setattr("edge_seq.pipeline.models.agreement_warning", lambda *_, **__: few)
+    done = CliRunner().invoke(app, ["quantize", str(run)])
+    assert done.exit_code == 1
+    assert "WARNING: the integer model gives the label of the float model on 97.88 %" in " ".join(done.output.split())
+    assert json.loads((run / "quantization.json").read_text())["warning"].endswith("let edge-seq search choose")
+    assert (run / "model.int.safetensors").is_file()
 
 
 def test_quantize_reports_cost_saturation_and_proof(small: Small) -> None:

@@ -24,12 +24,18 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
     run, out = tmp_path / "run", tmp_path / "evidence"
     shutil.copytree(small.run, run)
     opened = open_run(run)
+    with pytest.raises(ConfigError, match="is in the run, whose files it lists; give a folder beside it"):
+        make_evidence(opened, run / "evidence", cppcheck=None)
     with pytest.raises(ConfigError, match=r"steps are missing; run: edge-seq export .* && edge-seq verify .*measure"):
         make_evidence(opened, out, cppcheck=None)
     ok("verify", run, *FEW)
     ok("evaluate", run)
-    digest = json.loads((run / "reports" / "verify.json").read_text())["model_hash"]
-    save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),)))
+    verified = json.loads((run / "reports" / "verify.json").read_text())
+    digest, of_c = verified["model_hash"], verified["c_sha256"]
+    save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), "00" * 32))
+    with pytest.raises(ConfigError, match="measure is about other C than the run's model gives now; run again"):
+        make_evidence(opened, out, cppcheck=None)
+    save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), of_c))
     index = make_evidence(opened, out, cppcheck=None)
     assert {claim.status for claim in index.claims} == {"shown", "not shown", "tested"}
     assert index.model_hash == digest

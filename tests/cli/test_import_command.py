@@ -140,6 +140,15 @@ def test_without_recordings_the_run_holds_the_float_model_alone(network: Path, t
     again = edge_seq("import", network, "--contract", contract, "--labels", "a,b,c,d", "--out", run)
     assert again.code == 2
     assert "exists and is not empty; give another --out" in again.err
+    (run / "model.float.safetensors").unlink()  # it is written last: the import was interrupted before
+    (run / ".model.float.safetensors.left").write_bytes(b"half")
+    ok("import", network, "--contract", contract, "--labels", "a,b,c,d", "--out", run, "--name", "net")
+    assert load_run_float(RunFolder(run)).labels == ("a", "b", "c", "d")
+    for name in ("own/data/mine.csv", "own/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+        foreign = edge_seq("import", network, "--contract", contract, "--labels", "a,b", "--out", tmp_path / "own")
+        assert "exists and is not empty" in foreign.err
 
 
 @pytest.mark.slow  # tests/unit/frontends/test_torch_weights.py is its short sibling

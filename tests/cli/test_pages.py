@@ -41,6 +41,7 @@ def _folder(small: Small, tmp_path: Path) -> Path:
         pytest.param("cross-validate.md", ("3 folds by group", "integer model: accuracy"), marks=pytest.mark.slow),
         pytest.param("use-in-ci.md", ("usable", "it holds", "cortex_m4"), marks=pytest.mark.slow),
         pytest.param("compare-cells.md", ("page: compared",), marks=pytest.mark.slow),
+        pytest.param("find-a-model.md", ("Take point", "page: study", "quantize found/seed_1"), marks=pytest.mark.slow),
     ],
 )
 def test_commands_of_a_page(small: Small, tmp_path: Path, page: str, words: tuple[str, ...]) -> None:

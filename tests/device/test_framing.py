@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from cobs import cobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_seq.device import framing
 from edge_seq.device.framing import (
     Frame,
     FrameFaultError,
@@ -68,6 +71,24 @@ def test_each_fault_has_its_name(encoded: bytes, fault: str) -> None:
         decode_frame(encoded, limit=256)
     assert caught.value.fault == fault
     assert split_frames(b"", encoded + b"\0", limit=256).faults == (fault,)
+
+
+def test_the_constants_are_those_of_the_specification() -> None:
+    assert (framing.PROTOCOL_VERSION, framing.MAX_BODY_BYTES, framing.OVERHEAD_BYTES) == (1, 4096, 8)
+    assert framing.FAULTS == ("cobs", "short", "long", "crc")
+    assert [encoded_limit(size) for size in (0, 1, 254, 255, 508, 509)] == [1, 3, 256, 258, 511, 513]
+
+
+def test_a_frame_may_be_as_long_as_the_limit_and_no_longer() -> None:
+    """Bodies without a zero are the longest when they are encoded."""
+    frame = Frame(3, 257, b"x" * 248, version=1)
+    for longer, fault in ((frame, ()), (replace(frame, fields=b"x" * 249), ("long",))):
+        split = split_frames(b"", encode_frame(encode_body(longer)), limit=256)
+        assert (split.frames, split.faults) == (((), ("long",)) if fault else ((frame,), ()))
+    most = encoded_limit(256)
+    kept = split_frames(b"", b"x" * most, limit=256)
+    assert (kept.rest, kept.faults, kept.skipping) == (b"x" * most, (), False)
+    assert split_frames(b"", b"x" * (most + 1), limit=256).faults == ("long",)
 
 
 def test_a_frame_without_end_is_thrown_away_once() -> None:

@@ -6,6 +6,7 @@ still be parsed and reaches the code behind the parser.
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from typing import Any
@@ -86,10 +87,10 @@ def _json_changed(content: bytes, rng: random.Random) -> bytes | None:
 def _value_changed(document: Any, rng: random.Random) -> Any:
     """Change one value, at any depth: another kind, none, twice, renamed, or with its neighbour's."""
     if isinstance(document, str) and document[:1] in ("{", "[") and rng.random() < 0.9:  # metadata of tensors
-        inner = _json_changed(document.encode(), rng)
+        inner = _json_changed(document.encode("utf-8", "replace"), rng)
         return document[:-1] if inner is None else inner.decode()
     if not isinstance(document, dict | list) or not document or rng.random() < 0.03:
-        return rng.choice(VALUES)
+        return copy.deepcopy(rng.choice(VALUES))  # a table among them may be changed later
     keys = list(document) if isinstance(document, dict) else list(range(len(document)))
     key = rng.choice(keys)
     kind = rng.random()
@@ -98,7 +99,7 @@ def _value_changed(document: Any, rng: random.Random) -> Any:
     elif kind < 0.75:
         del document[key]
     elif kind < 0.85:
-        document[key] = document[rng.choice(keys)]
+        document[key] = copy.deepcopy(document[rng.choice(keys)])
     elif isinstance(document, dict):
         document[str(rng.choice(VALUES))] = document.pop(key)
     else:

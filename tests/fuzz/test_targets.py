@@ -43,6 +43,13 @@ def test_many_changed_inputs_are_read_or_refused(
     assert 0 < found.read < 1000
 
 
+@pytest.mark.parametrize("path", sorted((RUN.parent / "found").iterdir()), ids=lambda path: path.name)
+def test_what_was_found_is_refused(path: Path) -> None:
+    """Inputs that ended the process or never ended, named ``<target>.<what>``; that would end the tests, too."""
+    (target,) = [one for one in targets() if one.name == path.stem]
+    assert not target.take(path.read_bytes())
+
+
 def test_each_reader_is_a_target() -> None:
     assert set(SAMPLES) == {reader.name for reader in READERS}
     assert {f"reader {reader.name}" for reader in READERS} <= set(NAMES)

@@ -19,6 +19,7 @@ import time
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import pytest
 from tests.mutants.sites import Mutant, mutants
 
 LEAST_S = 5.0
+_Cached = type(cache(lambda: None))
 _QUANT, _PARITY = "tests/unit/quant", "tests/unit/parity"
 # Tests of each module that are quick, the quickest first.
 QUICK: dict[str, tuple[str, ...]] = {
@@ -95,7 +97,9 @@ def plant(module: types.ModuleType, mutant: Mutant) -> bool:
     new = {_key(code): code for code in _codes(compiled) if code != old.get(_key(code))}
     done = False
     for function in gc.get_objects():
-        if isinstance(function, types.FunctionType) and function.__code__.co_filename == file:
+        if isinstance(function, _Cached):
+            function.cache_clear()  # what the collection of the tests computed
+        elif isinstance(function, types.FunctionType) and function.__code__.co_filename == file:
             code = new.get(_key(function.__code__))
             if code is not None and code.co_freevars == function.__code__.co_freevars:
                 function.__code__ = code

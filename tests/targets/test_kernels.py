@@ -19,6 +19,7 @@ from tests.zoo import CELLS, awkward_models, extreme_counts, extreme_model, quan
 
 # Cortex-M7 and M33 use the kernels of an M4; tests/c and test_host_library.py test the kernels of hosts.
 THUMB1, THUMB2, HELIUM = "cortex_m0", ("cortex_m3", "cortex_m4"), "cortex_m55"
+RISCV = "riscv32imc"
 NEON = ("aarch64", "armhf")
 BUILDS = {
     **{level: {"optimization": level} for level in ("-O0", "-O1", "-O3", "-Os")},
@@ -61,8 +62,14 @@ def kernel_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Cas
     return found
 
 
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("name", [THUMB1, *THUMB2, HELIUM])
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        pytest.param(name, cell, marks=pytest.mark.slow if name == RISCV and cell != "gru" else ())
+        for name in (THUMB1, *THUMB2, HELIUM, RISCV)
+        for cell in CELLS
+    ],
+)
 def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, list[Case]], tmp_path: Path) -> None:
     target = load_target(name)
     assert target.memory is not None
@@ -74,7 +81,10 @@ def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, 
 @pytest.mark.parametrize(
     "build", [pytest.param(one, marks=pytest.mark.slow) if one == "-O1" else one for one in BUILDS]
 )
-@pytest.mark.parametrize("name", [pytest.param(THUMB2[0], marks=pytest.mark.slow), *THUMB2[1:], HELIUM])
+@pytest.mark.parametrize(
+    "name",
+    [*[pytest.param(name, marks=pytest.mark.slow) for name in (THUMB1, THUMB2[0], RISCV)], *THUMB2[1:], HELIUM],
+)
 def test_however_it_is_compiled(name: str, build: str, kernel_cases: dict[str, list[Case]], tmp_path: Path) -> None:
     ends = ("loops", "wide_extreme", "odd", "mixed")
     cases = [case for of_cell in kernel_cases.values() for case in of_cell if case.model.name.endswith(ends)]

@@ -322,7 +322,7 @@ def test_an_estimate_says_what_it_rests_on(exports: dict[str, Path]) -> None:
     latency = estimate_latency(found.steps, target.clock)
     assert latency.lowest_us == pytest.approx(found.instructions * low / 80)
     assert latency.highest_us == pytest.approx(found.instructions * high / 80)
-    assert latency.assumption.startswith("at 80 MHz, 1 to 1.6 cycles an instruction: in order")
+    assert latency.assumption.startswith("at 80 MHz, 1.5 to 2.5 cycles an instruction: in order")
 
 
 def test_what_has_no_image_is_not_measured(exports: dict[str, Path]) -> None:

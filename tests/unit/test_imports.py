@@ -98,7 +98,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "firmware_export.packages firmware_export.running",
         "firmware_export.measuring",
         "edge_seq.pipeline",
-        "edge_seq.parity edge_seq.compare",
+        "edge_seq.parity edge_seq.compare edge_seq.tuning",
         "edge_seq.report",
         "edge_seq.evidence",
         "edge_seq.workflow",

@@ -21,7 +21,7 @@ import onnx
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.backends.onnx.front import Steps, front_states, reduced, step_front
+from edge_seq.backends.onnx.front import Given, front_states, given_at_a_sample, reduced, step_front
 from edge_seq.backends.onnx.graph import (
     BATCH,
     FLOAT,
@@ -289,7 +289,7 @@ def _front(graph: Graph, model: FloatModel, normalised: str) -> str:
                     graph.constant(layer.rows.bias, f"front{index}.bias"),
                     dilations=[layer.dilation],
                     strides=[layer.stride],
-                    pads=[layer.reach - layer.first, 0],
+                    pads=[layer.reach - layer.first, layer.after],
                 )
                 value = _activated(graph, sums, layer.activation)
             case TimePool():
@@ -354,39 +354,43 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
     counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.input_size))
     states = {port.name: graph.unique(port.name) for port in ports}
     feature, after = preprocess_step(graph, graph.int32(counts.name), states, model.contract.preprocessing)
-    below = _normalise(graph, model, feature)
+    features = _normalise(graph, model, feature)
     first = graph.axes(0)
-    steps: Steps | None = None
+    now, pooled = dict(states), list[str]()
+    count, given = "", list[Given | None]([None])
     if model.front:
         count = graph.add("Add", states[STEP_IN_WINDOW], graph.scalar(1))
-        output = partial(_front_output, graph)
-        below, steps, front_after = step_front(graph, model, below, count, states, output)
-        after |= front_after
-    for index, cell in enumerate(model.layers):
-        names = [port.name for port in ports if port.name.startswith(f"layer{index}.")]
-        start = tuple(graph.add("Unsqueeze", states[name], first) for name in names)
-        _, last = _recurrent(graph, cell, index, graph.add("Unsqueeze", below, first), start)
-        layer_after = {name: graph.add("Squeeze", value, first) for name, value in zip(names, last, strict=True)}
-        if steps is not None:
-            layer_after = {name: steps.kept(graph, value, states[name]) for name, value in layer_after.items()}
-        after |= layer_after
-        below = after[f"layer{index}.{HIDDEN}"]
-
-    if steps is None:
-        moment = count_sample(graph, model, states[STEP_IN_WINDOW])
-    else:
-        moment = moment_of(graph, model, steps, count)
-    after[STEP_IN_WINDOW] = moment.count
-    pooled = []
-    for statistic in model.readout.statistics:
-        pool = POOLS[statistic]
-        after[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, states[pool], below, moment), states[pool])
-        pooled.append(after[pool])
-        if statistic == "mean":
-            steps_so_far = graph.add("Cast", moment.steps.number, to=FLOAT)
-            if steps is not None:  # before the first step the sum is 0
-                steps_so_far = graph.add("Max", steps_so_far, graph.scalar(1, np.float32))
-            pooled[-1] = graph.add("Div", after[pool], steps_so_far)
+        given = [*given_at_a_sample(graph, model, features, count)]
+    for one in given:
+        below, steps = features, None
+        if one is not None:
+            below, steps, front_after = step_front(graph, model, one, now, partial(_front_output, graph))
+            now |= front_after
+        for index, cell in enumerate(model.layers):
+            names = [port.name for port in ports if port.name.startswith(f"layer{index}.")]
+            start = tuple(graph.add("Unsqueeze", now[name], first) for name in names)
+            _, last = _recurrent(graph, cell, index, graph.add("Unsqueeze", below, first), start)
+            layer_after = {name: graph.add("Squeeze", value, first) for name, value in zip(names, last, strict=True)}
+            if steps is not None:
+                layer_after = {name: steps.kept(graph, value, now[name]) for name, value in layer_after.items()}
+            now |= layer_after
+            below = now[f"layer{index}.{HIDDEN}"]
+        if steps is None:
+            moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+        else:
+            moment = moment_of(graph, model, steps, count)
+        for statistic in model.readout.statistics:
+            pool = POOLS[statistic]
+            now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], below, moment), now[pool])
+            if one is not given[-1]:
+                continue
+            pooled.append(now[pool])
+            if statistic == "mean":
+                steps_so_far = graph.add("Cast", moment.steps.number, to=FLOAT)
+                if steps is not None:  # before the first step the sum is 0
+                    steps_so_far = graph.add("Max", steps_so_far, graph.scalar(1, np.float32))
+                pooled[-1] = graph.add("Div", now[pool], steps_so_far)
+    after = now | after | {STEP_IN_WINDOW: moment.count}
     below = side_by_side(graph, pooled or [below], axis=1)
     computed = _logits(graph, model, below)
     nothing = graph.scalar(0, np.float32)

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_seq.backends.onnx.graph import BATCH, Graph, Port
 from edge_seq.ir.front import Conv, FrontLayer, TimePool
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.model import FloatModel, IntFormat, IntModel
 
 
 def front_states(model: FloatModel | IntModel, dtype: int) -> tuple[Port, ...]:
@@ -49,32 +49,76 @@ class Steps:
 Output = Callable[[int, FrontLayer[Any], str], str]
 
 
-def step_front(
-    graph: Graph,
-    model: FloatModel | IntModel,
-    features: str,
-    count: str,
-    states: Mapping[str, str],
-    output: Output,
-    pad: tuple[int, ...] = (),
-) -> tuple[str, Steps, dict[str, str]]:
-    """Append the front layers.
+@dataclass(frozen=True)
+class Given:
+    """An input of a front layer.
+
+    Attributes:
+        layer: index of the layer.
+        value: the input, [batch, I]; that of the first layer is the features.
+        steps: its number since the window began, and whether there is one.
+    """
+
+    layer: int
+    value: str
+    steps: Steps
+
+
+def given_at_a_sample(graph: Graph, model: FloatModel | IntModel, features: str, count: str) -> list[Given]:
+    """What front layers get at a sample, in this order: the features, and at a window's end the zeros behind it.
 
     Args:
         graph: graph to append to.
         model: model with the layers.
-        features: input of the first layer, [batch, C].
+        features: features, [batch, C].
         count: samples since the window began, this one included, int32 [batch, 1].
+    """
+    front: tuple[FrontLayer[Any], ...] = model.front
+    given = [Given(0, features, Steps(count))]
+    if not any(layer.after for layer in front):
+        return given
+    ends = graph.add("Equal", count, graph.scalar(model.contract.window_length), name="front_ends")
+    dtype = np.int32 if isinstance(model.number_format, IntFormat) else np.float32
+    column = graph.add("Slice", features, graph.axes(0), graph.axes(1), graph.axes(1))
+    nothing = graph.add("Mul", column, graph.scalar(0, dtype))  # [batch, 1]
+    numbers = zip(front, model.front_inputs, model.front_inputs_at_end, strict=True)
+    for index, (layer, units, number) in enumerate(numbers):
+        if not layer.after:
+            continue
+        pad = layer.pad if isinstance(layer, Conv) and layer.pad else (0,) * units
+        zeros = graph.add("Add", nothing, graph.constant(np.array([pad], dtype=dtype), f"front{index}.behind"))
+        for more in range(layer.after):
+            at = graph.add("Add", graph.add("Mul", count, graph.scalar(0)), graph.scalar(number + more + 1))
+            given.append(Given(index, zeros, Steps(at, ends)))
+    return given
+
+
+def step_front(
+    graph: Graph,
+    model: FloatModel | IntModel,
+    given: Given,
+    states: Mapping[str, str],
+    output: Output,
+    pad: tuple[int, ...] = (),
+) -> tuple[str, Steps, dict[str, str]]:
+    """Append the front layers from one of them up.
+
+    Args:
+        graph: graph to append to.
+        model: model with the layers.
+        given: input of that layer.
         states: current states, named as in :func:`front_states`.
         output: computation of a layer.
         pad: what stands for samples before the window in the first layer, [C]; empty for zeros.
 
     Returns:
-        Input of the first recurrent layer, when it runs, and the next states.
+        Input of the first recurrent layer, when it runs, and the next states of these layers.
     """
-    below, steps, after = features, Steps(count), {}
+    below, steps, after = given.value, given.steps, {}
     front: tuple[FrontLayer[Any], ...] = model.front
     for index, (layer, units) in enumerate(zip(front, model.front_inputs, strict=True)):
+        if index < given.layer:
+            continue
         ring, last = f"front{index}.ring", f"front{index}.output"
         shifted = below
         if layer.reach:

@@ -10,6 +10,9 @@ There are two forms, built from the same step:
   the last sample; a model with a label after each sample gives [batch, T, K] and [batch, T]. With a trace the time axis
   is free: windows follow each other as in a stream, so that no label is due (-1) after a part of a window.
 
+The step form is portable: runtimes that compute products of integers in float32, or lack some operators, give the same
+integers. So does the window form if it is asked for, without ``Scan``; see :class:`edge_seq.backends.onnx.graph.Graph`.
+
 With a decision stage both also give ``decision``, in the shape of ``label``: -1 if none is due, K for unknown. The
 window form starts the stage from a reset, like everything in it; the step form carries its states over windows.
 """
@@ -24,7 +27,7 @@ import onnx
 
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.decision import Decided, decide, decision_states
-from edge_seq.backends.onnx.front import Steps, front_states, step_front
+from edge_seq.backends.onnx.front import Given, Steps, front_states, given_at_a_sample, step_front
 from edge_seq.backends.onnx.graph import (
     BATCH,
     INT16,
@@ -35,6 +38,7 @@ from edge_seq.backends.onnx.graph import (
     Graph,
     Port,
     add_scan,
+    needed,
     side_by_side,
     to_model,
 )
@@ -66,6 +70,7 @@ from edge_seq.ir.model import POOLED_NAMES, IntModel
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 
+MAX_UNROLLED = 512  # samples of a window in the portable form
 TRACE = "trace."  # prefix of the outputs that only a traced graph has
 
 
@@ -128,63 +133,71 @@ def _mean(graph: Graph, model: IntModel, pool_sum: str, count: str) -> str:
     return fixed.shift_by(graph, scaled, names["half"], names["low_bits"], names["divisor"])
 
 
-def _front(
-    graph: Graph, model: IntModel, features: str, count: str, states: dict[str, str]
-) -> tuple[str, Steps, dict[str, str]]:
+def _front(graph: Graph, model: IntModel, given: Given, states: dict[str, str]) -> tuple[str, Steps, dict[str, str]]:
     """Append the front layers; see :func:`edge_seq.backends.onnx.front.step_front`."""
 
     def output(index: int, layer: FrontLayer[Any], seen: str) -> str:
         return front_output(graph, layer, seen, model.front_inputs[index], f"front{index}")
 
     first = model.front[0]
-    return step_front(graph, model, features, count, states, output, first.pad if isinstance(first, Conv) else ())
+    return step_front(graph, model, given, states, output, first.pad if isinstance(first, Conv) else ())
 
 
-def _at_steps(graph: Graph, steps: Steps, index: int, name: str, value: str, states: dict[str, str]) -> str:
-    """A traced value of a layer: a state stays as it was where the layer does not run, a gate is zero."""
-    if name in (HIDDEN, CELL):
-        state = f"layer{index}.{name}"
-        return steps.kept(graph, value, states.get(state, states[f"layer{index}.{OPERANDS}"]))
-    return steps.kept(graph, value, graph.scalar(0))
+def _at_steps(
+    graph: Graph, steps: Steps, name: str, value: str, states: dict[str, str], traced: dict[str, tuple[str, int]]
+) -> str:
+    """A traced value of a layer. Where the layer does not run, a state stays as it was, and a gate is that of an
+    earlier step at this sample, or zero."""
+    layer, _, part = name.rpartition(".")
+    if part in (HIDDEN, CELL):
+        return steps.kept(graph, value, states.get(name, states[f"{layer}.{OPERANDS}"]))
+    return steps.kept(graph, value, traced[name][0] if name in traced else graph.scalar(0))
 
 
 def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *, trace: bool = False) -> _Step:
     """Append one step (SPEC.md, section 7) for int16 [batch, C] counts and the states by name."""
-    below, after = _features(graph, model, counts, states)
-    width = model.input_size
-    traced = {"features": (below, width)}
-    steps: Steps | None = None
+    features, after = _features(graph, model, counts, states)
+    traced = {"features": (features, model.input_size)}
+    now, of_layers, pooled = dict(states), dict[str, tuple[str, int]](), list[str]()
+    count, given = "", list[Given | None]([None])
     if model.front:
         count = graph.add("Add", states[STEP_IN_WINDOW], graph.scalar(1))
-        below, steps, front_after = _front(graph, model, below, count, states)
-        after |= front_after
-        width = model.front_sizes[-1]
-        traced |= {f"front{i}": (after[f"front{i}.output"], size) for i, size in enumerate(model.front_sizes)}
-    for index, cell in enumerate(model.layers):
-        cell_frac_bits = model.number_format.cell_frac_bits[index]
-        below, layer_after, values = step_cell(graph, cell, index, (below, width), states, cell_frac_bits)
-        width = model.hidden_sizes[index]
-        if steps is not None:
-            values = {
-                name: (_at_steps(graph, steps, index, name, value, states), n) for name, (value, n) in values.items()
-            }
-            layer_after = {name: steps.kept(graph, value, states[name]) for name, value in layer_after.items()}
-            below = layer_after[f"layer{index}.{OPERANDS}"]
-        after |= layer_after
-        traced |= {f"layer{index}.{name}": value for name, value in values.items()}
-
-    if steps is None:
-        moment = count_sample(graph, model, states[STEP_IN_WINDOW])
-    else:
-        moment = moment_of(graph, model, steps, count)
-    after[STEP_IN_WINDOW] = moment.count
-    pooled = []
-    for statistic in model.readout.statistics:
-        pool, name = POOLS[statistic], POOLED_NAMES[statistic]
-        after[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, states[pool], below, moment), states[pool])
-        pooled.append(_mean(graph, model, after[pool], moment.steps.number) if statistic == "mean" else after[pool])
-        if trace:
-            traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
+        given = [*given_at_a_sample(graph, model, features, count)]
+    for one in given:
+        below, width, steps = features, model.input_size, None
+        if one is not None:
+            below, steps, front_after = _front(graph, model, one, now)
+            now |= front_after
+            width = model.front_sizes[-1]
+        for index, cell in enumerate(model.layers):
+            cell_frac_bits = model.number_format.cell_frac_bits[index]
+            below, layer_after, values = step_cell(graph, cell, index, (below, width), now, cell_frac_bits)
+            width = model.hidden_sizes[index]
+            found = {f"layer{index}.{name}": value for name, value in values.items()}
+            if steps is not None:
+                found = {
+                    name: (_at_steps(graph, steps, name, value, now, of_layers), n)
+                    for name, (value, n) in found.items()
+                }
+                layer_after = {name: steps.kept(graph, value, now[name]) for name, value in layer_after.items()}
+                below = layer_after[f"layer{index}.{OPERANDS}"]
+            now |= layer_after
+            of_layers |= found
+        if steps is None:
+            moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+        else:
+            moment = moment_of(graph, model, steps, count)
+        for statistic in model.readout.statistics:
+            pool, name = POOLS[statistic], POOLED_NAMES[statistic]
+            now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], below, moment), now[pool])
+            if one is not given[-1]:
+                continue
+            pooled.append(_mean(graph, model, now[pool], moment.steps.number) if statistic == "mean" else now[pool])
+            if trace:
+                traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
+    traced |= {f"front{i}": (now[f"front{i}.output"], size) for i, size in enumerate(model.front_sizes)}
+    traced |= of_layers
+    after = now | after | {STEP_IN_WINDOW: moment.count}
     parts = len(pooled) or 1
     below = side_by_side(graph, pooled or [below], axis=1)
     for index, layer in enumerate(model.dense):
@@ -204,7 +217,7 @@ def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *,
 
 
 def _step_model(model: IntModel) -> onnx.ModelProto:
-    graph, ports = Graph(), int_states(model)
+    graph, ports = Graph(portable=True), int_states(model)
     counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.input_size))
     states = {port.name: graph.unique(port.name) for port in ports}
     step = _step(graph, model, counts.name, states)
@@ -219,6 +232,43 @@ def _step_model(model: IntModel) -> onnx.ModelProto:
     doc = "edge_seq integer model, one sample; SPEC.md. States are zero after a reset."
     metadata = metadata_of(model, form="step")
     return seal(to_model(graph, [counts, *ports], outputs, name=model.name, doc=doc, metadata=metadata))
+
+
+def _portable_window_model(model: IntModel) -> onnx.ModelProto:
+    """The step, once for each sample of a window, without a ``Scan``."""
+    length = model.contract.window_length
+    if length > MAX_UNROLLED:
+        raise ExportError(
+            f"exporting portable ONNX: windows of {length} samples, but the portable window graph repeats the nodes of "
+            f"a step for each sample, at most {MAX_UNROLLED}; use the step graph, which is portable too"
+        )
+    graph, ports = Graph(portable=True), int_states(model)
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, length, model.input_size))
+    states = {port.name: graph.zeros(port, like=counts.name) for port in ports}
+    logits, columns = [], dict[str, list[str]]()
+    for index in range(length):
+        sample = graph.add("Gather", counts.name, graph.scalar(index, np.int64), axis=1)
+        step = _step(graph, model, sample, states)
+        states = step.states
+        logits.append(step.logits)
+        for name, value in step.columns():
+            columns.setdefault(name, []).append(value)
+    outputs = []
+    if model.readout.label_every == "sample":
+        each = [graph.add("Unsqueeze", value, graph.axes(1)) for value in logits]
+        shape = (BATCH, length, model.num_classes)
+        outputs.append(Port(graph.rename(side_by_side(graph, each, axis=1), LOGITS), INT32, shape))
+        for name, values in columns.items():
+            outputs.append(Port(graph.rename(side_by_side(graph, values, axis=1), name), INT64, (BATCH, length)))
+    else:
+        outputs.append(Port(graph.rename(logits[-1], LOGITS), INT32, (BATCH, model.num_classes)))
+        for name, values in columns.items():
+            outputs.append(Port(graph.add("Squeeze", values[-1], graph.axes(1), name=name), INT64, (BATCH,)))
+    graph.nodes[:] = needed(graph.nodes, [port.name for port in outputs])
+    doc = "edge_seq integer model, windows from a reset, for runtimes without Scan; SPEC.md."
+    return seal(
+        to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata_of(model, form="window"))
+    )
 
 
 def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
@@ -283,21 +333,28 @@ def _readout(graph: Graph, model: IntModel, time: str | int, all_logits: str, co
     return [logits, *labels]
 
 
-def export_onnx_int(model: IntModel, *, form: Form, trace: bool = False) -> onnx.ModelProto:
+def export_onnx_int(model: IntModel, *, form: Form, trace: bool = False, portable: bool = False) -> onnx.ModelProto:
     """Export an integer model as ONNX.
 
     Args:
         model: integer model.
         form: ``window`` or ``step``.
+        portable: for ``window``: repeat the step for each sample, for runtimes without ``Scan`` or that compute
+            products of integers in float32. The step form is always portable.
         trace: for ``window`` only: also output every value of a trace, as ``trace.<name>`` [batch, time, N], to find
             where two implementations differ. All nodes of the shipped graph are included, in the same order.
 
     Raises:
         ModelError, RangeProofError: the model breaks an invariant.
-        ExportError: there is no such form, or a trace was requested for the step form.
+        ExportError: there is no such form, a trace was requested for the step form or the portable one, or the portable
+            window graph would repeat too many steps.
     """
     require_form(form)
     if trace and form != "window":
         raise ExportError("exporting integer ONNX: only form 'window' has a trace; ask for that, or for trace=False")
+    if trace and portable:
+        raise ExportError("exporting integer ONNX: the portable window graph has no trace; leave one of the two out")
     verify(model)
-    return _step_model(model) if form == "step" else _window_model(model, trace)
+    if form == "step":
+        return _step_model(model)
+    return _portable_window_model(model) if portable else _window_model(model, trace)

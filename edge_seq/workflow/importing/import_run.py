@@ -25,7 +25,6 @@ from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_sp
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.json_tables import save_json
-from edge_seq.support.lock import LOCK
 from edge_seq.workflow.folder import RunFolder, save_run_config, writing
 from edge_seq.workflow.train import save_data
 
@@ -47,7 +46,7 @@ def import_run(
     """Convert a network, check it, and write a run folder on which the other commands work as after a training.
 
     Args:
-        path: Folder of the run; new or empty.
+        path: Folder of the run; new, empty, or of an import that did not finish.
         model: File of the network; see :func:`edge_seq.frontends.files.chain_of_file`.
         config: Configuration of the run, with the data source.
         contract: Contract (TOML) instead of the recordings of the configuration; the run then holds the float model
@@ -64,7 +63,7 @@ def import_run(
         ConfigError: The folder is not empty, or an option does not fit.
         ModelError, ContractError, DataError, ToolError: As the steps say.
     """
-    if path.exists() and (not path.is_dir() or any(part.name != LOCK for part in path.iterdir())):
+    if path.exists() and not (path.is_dir() and _may_import_to(RunFolder(path))):
         raise ConfigError(f"{path} exists and is not empty; give another --out, or delete it")
     check_can_write(path)
     content = model_bytes(model)
@@ -119,15 +118,23 @@ def import_run(
             note=split_note(config),
             versions={"edge_seq": importlib.metadata.version("edge-seq"), "python": sys.version.split()[0]},
         )
+        save_json(run.imported, summary)  # first, and the model last: so an import that did not finish is known
         if prepared is None:
             save_run_config(run, config)
         else:
             save_data(run, config, prepared)
         write_atomically(run.path / stored, content)
-        save_json(run.imported, summary)
         save_model(lowered.model, run.float_model)
         progress(3, 3, "done")
     return summary
+
+
+def _may_import_to(run: RunFolder) -> bool:
+    """True for an empty folder, and for that of an import that was interrupted. Hidden files do not count."""
+    visible = {part for part in run.path.iterdir() if not part.name.startswith(".")}
+    if run.imported in visible:
+        return run.float_model not in visible
+    return visible <= {run.store.parent} and all(set(part.iterdir()) <= {run.store} for part in visible)
 
 
 def _with_states(source: Original, lowered: Lowered) -> Original:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from edge_seq.evidence.misra import REASONS, check_misra
 from edge_seq.evidence.sbom import bill_of_materials, installed_packages
 from edge_seq.evidence.signing import SIGNATURE, hashes_of
 from edge_seq.ir.contract import contract_to_dict
+from edge_seq.ir.model import IntModel
+from edge_seq.pipeline.exports import c_sha256, render_c
 from edge_seq.report.figures import RunFigures
 from edge_seq.report.words import limits_of, summary_rows
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import json_text
 from edge_seq.support.opening import parse_json, read_bytes
 from edge_seq.support.results import to_plain
-from edge_seq.workflow.export import emitted_c
+from edge_seq.workflow.export import emitted_c, golden_counts_of
 from edge_seq.workflow.folder import RunFolder, load_run_int, writing
 from edge_seq.workflow.report import gather_run
 
@@ -30,7 +32,14 @@ _NEEDED = ("verify", "measure")
 _NO_INPUTS = ("checkpoint/", "exports/", "reports/report.html", "reports/page.html", "reports/verify.xml")
 
 
-def make_evidence(run: RunFolder, out: Path, *, cppcheck: str | None, private_key: Path | None = None) -> Evidence:
+def make_evidence(
+    run: RunFolder,
+    out: Path,
+    *,
+    cppcheck: str | None,
+    private_key: Path | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Evidence:
     """Gather what shows that the firmware of a run is what it claims to be, and write it to a folder.
 
     Args:
@@ -38,24 +47,31 @@ def make_evidence(run: RunFolder, out: Path, *, cppcheck: str | None, private_ke
         out: Folder to write; an earlier folder of evidence there is replaced.
         cppcheck: Path of cppcheck, or None to leave out its report.
         private_key: Key that signs the folder; None signs nothing.
+        progress: Called with the current step.
 
     Returns:
         The index of the folder.
 
     Raises:
-        ConfigError: a step was not run, or is about another model; the message says which command to run.
+        ConfigError: a step was not run, or is about another model or other C (the message says which command to run);
+            or the folder lies in the run.
         ParityError: an exported file is not what the run's model gives now.
         ToolError: the package ``cyclonedx-python-lib`` or ``cryptography`` is not installed.
     """
+    if out.absolute().is_relative_to(run.path.absolute()):
+        raise ConfigError(
+            f"gathering evidence of {run.path.name}: {out} is in the run, whose files it lists; give a folder beside it"
+        )
     with writing(run):
         figures = gather_run(run)
-        _require_steps(run, figures)
         model = load_run_int(run)
+        _require_steps(run, figures, model)
         outputs = hashes_of(run.exports.path, without=(SIGNATURE,))
         with emitted_c(run, model, doing=f"gathering evidence of {run.path.name}") as sources:
             manifest = read_bytes(sources / "manifest.json")
             table = parse_json(manifest)
             named = (*table["sources"], *table["golden_sources"])
+            progress("reading the C with cppcheck's MISRA add-on" if cppcheck else "cppcheck is not installed")
             misra = check_misra(sources, tuple(str(name) for name in named), cppcheck)
         c_files = {name.removeprefix("c/"): digest for name, digest in outputs.items() if name.startswith("c/")}
         files = {
@@ -121,11 +137,17 @@ def inputs_of(run: RunFolder) -> dict[str, str]:
     }
 
 
-def _require_steps(run: RunFolder, figures: RunFigures) -> None:
-    """Refuse a run whose verification or measurement is missing, or of another model."""
+def _require_steps(run: RunFolder, figures: RunFigures, model: IntModel) -> None:
+    """Refuse a run whose verification or measurement is missing, or of another model or other C."""
     doing = f"gathering evidence of {run.path.name}"
     if figures.stale:
         raise ConfigError(f"{doing}: {'. '.join(figures.stale.values())}")
+    c_now = c_sha256(render_c(model, golden_counts_of(run)))
+    for name, found in (("verify", figures.verify), ("measure", figures.measure)):
+        if found is not None and found.c_sha256 != c_now:
+            raise ConfigError(
+                f"{doing}: {name} is about other C than the run's model gives now; run again: {figures.steps[name]}"
+            )
     if missing := [figures.missing[name] for name in _NEEDED if name in figures.missing]:
         raise ConfigError(f"{doing}: steps are missing; run: {' && '.join(missing)}")
 

@@ -139,7 +139,7 @@ struct es_front {
     es_front_step_t step;
     const ES_ROM es_block_t *blocks; /* convolution: [ceil(R / 4)] */
     const ES_ROM int16_t *weights;   /* convolution */
-    const int16_t *pad;              /* [in_words] for inputs before the window; NULL: zeros */
+    const int16_t *pad;              /* [in_words] for inputs before the window, aligned to words; NULL: zeros */
     uint16_t units;                  /* R */
     uint16_t inputs;                 /* numbers of an input, without padding */
     uint16_t in_words;               /* features padded to even, or operands padded to a multiple of four */
@@ -150,6 +150,7 @@ struct es_front {
     uint16_t stride;                 /* inputs from one output to the next */
     uint16_t first;                  /* inputs before the one with the first output */
     uint16_t reciprocal;             /* mean: factor of the sum */
+    uint16_t after;                  /* inputs behind the window, zeros or `pad`, at its last sample */
 };
 
 /* The layers around the recurrent ones: front layers before them, dense layers between pool and head. */

@@ -130,6 +130,7 @@ static void add_front(es_check_t *check, const es_front_t *front)
     const uint16_t numbers[] = {
         front->units, front->inputs,   front->in_words, front->out_words, front->slots,
         front->taps,  front->dilation, front->stride,   front->first,     front->reciprocal,
+        front->after,
     };
     unsigned index;
     add16s(check, numbers, sizeof numbers / sizeof numbers[0]);

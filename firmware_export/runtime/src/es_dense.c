@@ -5,21 +5,6 @@
 #include "es_operands.h"
 #include "es_rows.h"
 
-/* Computes the results of a block, floor(accumulator * multiplier / 2^16), and returns the weights of the next one. */
-static const ES_ROM int16_t *dense_results(const es_layer_t *layer, const ES_ROM es_block_t *block,
-                                           const ES_ROM int16_t *weights, const int16_t *below, int32_t *results)
-{
-    unsigned row;
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = ES_ROM_INT32(&block->bias[row]);
-    }
-    weights = es_rows4_narrow(weights, below, layer->below_quads, results);
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = es_mulw(results[row], ES_ROM_INT16(&block->multiplier[row]));
-    }
-    return weights;
-}
-
 /* Defines the step of a dense layer. A macro, so that no compiler calls the activation through a pointer. */
 #define DENSE_STEP(name, activation)                                                                          \
     void name(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)                \
@@ -27,18 +12,19 @@ static const ES_ROM int16_t *dense_results(const es_layer_t *layer, const ES_ROM
         const ES_ROM int16_t *weights = layer->weights;                                                       \
         const ES_ROM es_block_t *block = layer->blocks;                                                       \
         const unsigned units = ES_QUAD * layer->own_quads;                                                    \
-        unsigned unit = 0;                                                                                    \
+        unsigned unit;                                                                                        \
         (void)scratch;                                                                                        \
-        while (unit < units) {                                                                                \
+        for (unit = 0; unit < units; unit += ES_QUAD) {                                                       \
             int32_t results[ES_BLOCK_ROWS];                                                                   \
-            unsigned row;                                                                                     \
-            weights = dense_results(layer, block, weights, below, results);                                   \
+            es_rows4_begin(block, results);                                                                   \
+            weights = es_rows4_narrow(weights, below, layer->below_quads, results);                           \
+            es_rows4_end(block, results);                                                                     \
+            es_operands_store(state + unit, (activation)(results[0]), (activation)(results[1]),               \
+                              (activation)(results[2]), (activation)(results[3]));                            \
             block++;                                                                                          \
-            for (row = 0; row < ES_BLOCK_ROWS; row++) {                                                       \
-                state[unit] =                                                                                 \
-                    unit < layer->hidden_size ? es_operand((activation)(results[row]), unit) : (int16_t)0;    \
-                unit++;                                                                                       \
-            }                                                                                                 \
+        }                                                                                                     \
+        for (unit = layer->hidden_size; unit < units; unit++) {                                               \
+            state[unit] = 0;                                                                                  \
         }                                                                                                     \
     }
 

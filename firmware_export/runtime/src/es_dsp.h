@@ -97,11 +97,12 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 
     frame->below = below;
     if (layer->wide_pairs > 0) {
-        const unsigned doubles = layer->wide_pairs / 2u;
+        const unsigned pairs = (unsigned)layer->wide_pairs - layer->wide_alone; /* the last one goes with it */
+        const unsigned doubles = pairs / 2u;
         const unsigned most = layer->wide_alone != 0u ? 0u : ES_DSP_WIDE_CHAIN;
         const unsigned written = doubles < most ? doubles : most;
         frame->below_third = layer->wide_alone != 0u ? (uint32_t)ES_DSP_WIDE_ALONE : ES_DSP_WIDE_END - 2u * written;
-        frame->below_second = (layer->wide_pairs & 1u) ? (uint32_t)ES_DSP_WIDE_SINGLE : frame->below_third;
+        frame->below_second = (pairs & 1u) ? (uint32_t)ES_DSP_WIDE_SINGLE : frame->below_third;
         frame->below_enter = doubles > written ? (uint32_t)ES_DSP_WIDE_LOOP : frame->below_second;
         frame->below_looped = below + 4u * (doubles - written);
     } else {
@@ -115,12 +116,12 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 
 /* ------------------------------------------------------------------------------------------------ dot products */
 
-/* Code around a column that stands alone. For size, it tests whether there is one. The own operands come next. */
+/* Code around a column that stands alone. For speed, it comes with the last pair. For size, it tests whether there is
+ * such a column. The own operands come next. */
 #if ES_DSP_SMALL
 #define ES_DSP_IF_ALONE "ldr r4, [sp, #60]\n\tcmp r4, #0\n\tbeq 23f\n\t"
 #define ES_DSP_AFTER_PAIRS "b 23f\n\t"
 #else
-#define ES_DSP_IF_ALONE
 #define ES_DSP_AFTER_PAIRS "b 25f\n\t"
 #endif
 
@@ -154,11 +155,18 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"                                              \
     "smlad r0, r4, \\fine, r0\n\tsmlad r1, r5, \\fine, r1\n\tsmlad \\third, r6, \\fine, \\third\n\t"    \
     ".endm\n\t"                                                                                        \
-    ".macro below_alone\n\t" ES_DSP_IF_ALONE                                                            \
-    "ldrsh r8, [r12]\n\tldrd r4, r5, [lr], #8\n\t"                                                    \
-    "smlabb r0, r4, r8, r0\n\tsmlatb r1, r4, r8, r1\n\tsmlabb r2, r5, r8, r2\n\t"                    \
-    ES_DSP_AFTER_PAIRS ".endm\n\t"                                                                     \
+    ".macro below_alone\n\t" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n\t"                              \
     ES_DSP_GROUPS("below", "pair3", "quad3", ", r2") ES_DSP_GROUPS("own", "pair3", "quad3", ", r3")
+#if ES_DSP_SMALL
+#define ES_DSP_ALONE                                                                                   \
+    ES_DSP_IF_ALONE "ldrsh r8, [r12]\n\tldrd r4, r5, [lr], #8\n\t"                                    \
+    "smlabb r0, r4, r8, r0\n\tsmlatb r1, r4, r8, r1\n\tsmlabb r2, r5, r8, r2\n\t"
+#else
+#define ES_DSP_ALONE                                                                                   \
+    "ldm r12!, {r8, r9}\n\tldm lr!, {r4-r7, r10}\n\t"                                                \
+    "smlad r0, r4, r8, r0\n\tsmlad r1, r5, r8, r1\n\tsmlad r2, r6, r8, r2\n\t"                       \
+    "smlabb r0, r7, r9, r0\n\tsmlatb r1, r7, r9, r1\n\tsmlabb r2, r10, r9, r2\n\t"
+#endif
 #define ES_DSP_PURGE(rows)                                                                             \
     ".purgem pair" rows "\n\t.purgem quad" rows "\n\t"                                                 \
     ".purgem below_alone\n\t.purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
@@ -188,11 +196,17 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     ES_DSP_GROUPS("own", "r2", "pair_row r3\n\t", "quad_row r3\n\t")
 #define ES_DSP_MACROS3                                                                                 \
     ES_DSP_ROWS                                                                                       \
-    ".macro below_alone\n\t" ES_DSP_IF_ALONE                                                            \
-    "ldrsh r8, [r12]\n\tldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tldrsh r6, [lr], #4\n\t"          \
-    "mla r0, r4, r8, r0\n\tmla r1, r5, r8, r1\n\tmla r2, r6, r8, r2\n\t"                             \
-    ES_DSP_AFTER_PAIRS ".endm\n\t"                                                                     \
+    ".macro below_alone\n\t" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n\t"                              \
     ES_DSP_GROUPS("below", "r2", "", "") ES_DSP_GROUPS("own", "r3", "", "")
+#if ES_DSP_SMALL
+#define ES_DSP_BEFORE_ALONE ES_DSP_IF_ALONE
+#else
+#define ES_DSP_BEFORE_ALONE "below_pair\n\t"
+#endif
+#define ES_DSP_ALONE                                                                                   \
+    ES_DSP_BEFORE_ALONE                                                                               \
+    "ldrsh r8, [r12]\n\tldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tldrsh r6, [lr], #4\n\t"          \
+    "mla r0, r4, r8, r0\n\tmla r1, r5, r8, r1\n\tmla r2, r6, r8, r2\n\t"
 #define ES_DSP_PURGE(rows)                                                                             \
     ".purgem pair_row\n\t.purgem quad_row\n\t"                                                         \
     ".purgem below_alone\n\t.purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \

@@ -40,24 +40,35 @@ static inline int32_t es_round_shift(int32_t a, unsigned n)
 }
 
 /* floor(a m / 2^16) for any a and m, without a 64-bit product: a = 2^16 high + low, and each of the two products
- * fits 32 bits, as |high| <= 2^15 and low < 2^16. */
+ * fits 32 bits, as |high| <= 2^15 and low < 2^16. One instruction if the part has it. */
 static inline int32_t es_mulw(int32_t a, int16_t m)
 {
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__)
+    int32_t product;
+    __asm__("smulwb %0, %1, %2" : "=r"(product) : "r"(a), "r"((int32_t)m));
+    return product;
+#else
     const int32_t high = es_shift_right(a, 16);
     const uint32_t low = (uint32_t)a & 0xFFFFu;
     return high * m + es_shift_right((int32_t)low * m, 16);
+#endif
 }
 
-/* The nearest value that fits 16 bits. Uses one instruction if the part has it: compilers turn the C into branches,
- * and the time of a step would then depend on the data. */
-static inline int16_t es_saturate16(int32_t a)
+/* The nearest value that fits 16 bits, as 32 bits. Uses one instruction if the part has it: compilers turn the C into
+ * branches, and the time of a step would then depend on the data. */
+static inline int32_t es_saturate(int32_t a)
 {
 #if defined(__ARM_FEATURE_SAT) && defined(__GNUC__)
     __asm__("ssat %0, #16, %1" : "=r"(a) : "r"(a));
-    return (int16_t)a;
+    return a;
 #else
-    return (int16_t)(a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a);
+    return a < INT16_MIN ? INT16_MIN : a > INT16_MAX ? INT16_MAX : a;
 #endif
+}
+
+static inline int16_t es_saturate16(int32_t a)
+{
+    return (int16_t)es_saturate(a);
 }
 
 #endif

@@ -20,7 +20,11 @@ static inline uint16_t es_front_steps(const es_model_t *model, uint16_t samples)
     uint16_t steps = samples;
     unsigned index;
     for (index = 0; model->chain != NULL && index < model->chain->num_front; index++) {
-        steps = es_front_outputs(&model->chain->front[index], steps);
+        const es_front_t *const front = &model->chain->front[index];
+        if (samples == model->window_length) {
+            steps = (uint16_t)(steps + front->after);
+        }
+        steps = es_front_outputs(front, steps);
     }
     return steps;
 }

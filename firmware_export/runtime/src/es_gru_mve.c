@@ -6,52 +6,99 @@
 #define ES_MVE_ROWS 3
 #include "es_mve.h"
 
-/* Updates gates and states of `groups` groups of four units, or of one group of fewer `units`. sums [4 groups, 4];
- * hidden [4 groups]. */
-static __attribute__((noinline)) void update_groups(const es_block_t *block, const int32_t *sums, int16_t *hidden,
-                                                    unsigned units, unsigned groups)
+/* The column that stands alone: its weights in the first unit of a group, bytes from there to the next unit (0: no such
+ * column), and the feature. */
+typedef struct {
+    uint32_t weights;
+    uint32_t unit_bytes;
+    int32_t feature;
+} alone_t;
+
+/* Adds the column that stands alone: a unit has the weights of two rows in a word, that of the third in the next. */
+#define ADD_ALONE                                                                                \
+    "vldrw.u32 %q[x], [%q[lanes]]\n\t"                                                           \
+    "vmovlb.s16 %q[y], %q[x]\n\tvmla.s32 q0, %q[y], %[feature]\n\t"                              \
+    "vmovlt.s16 %q[y], %q[x]\n\tvmla.s32 q1, %q[y], %[feature]\n\t"                              \
+    "vldrw.u32 %q[x], [%q[lanes], #4]\n\t"                                                       \
+    "vmovlb.s16 %q[y], %q[x]\n\tvmla.s32 q2, %q[y], %[feature]\n\t"                              \
+    "vadd.i32 %q[lanes], %q[lanes], %[group_bytes]\n\t"
+
+/* q0: reset gate, q1: update gate, q2, q3: input and hidden part of the new gate */
+#define UPDATE                                                                                   \
+    ES_MVE_RESULTS                                                                               \
+    ES_MVE_TANH("q0") /* 2 r - 1; its product with half of the hidden part, and the other half */ \
+    "vshllt.s16 q0, q0, #16\n\tvmulh.s32 q0, q0, q3\n\tvadd.i32 q2, q2, q0\n\t"                  \
+    "vshr.s32 q3, q3, #1\n\tvadd.i32 q2, q2, q3\n\t"                                             \
+    ES_MVE_TANH("q2") /* n */                                                                    \
+    ES_MVE_TANH("q1") "vshr.s32 q1, q1, #1\n\tvadd.i32 q1, q1, %[half]\n\t" /* z */              \
+    "vldrh.s32 %q[x], [%[hidden]]\n\tvshr.s32 %q[y], q1, #16\n\tvmul.i32 q0, %q[x], %q[y]\n\t"   \
+    "vmvn q1, q1\n\tvbic.i32 q1, #0x80000000\n\t" /* 32767 - z in the upper halves */            \
+    "vmullt.s16 q1, q1, q2\n\tvadd.i32 q0, q0, q1\n\tvrshr.s32 q0, q0, #15\n\t"                  \
+    "vstrh.32 q0, [%[hidden]], #8\n\t"                                                           \
+    ES_MVE_STORE_OPERANDS("q0")
+
+/* Updates gates and states of `groups` groups of four units, at least one, or of one group of fewer `units`. sums
+ * [4 groups, 4]; hidden, operands [4 groups]. */
+static __attribute__((noinline)) void update_groups(const es_block_t *block, const int32_t *sums, alone_t alone,
+                                                    int16_t *hidden, int16_t *operands, unsigned units, unsigned groups)
 {
-    const uint32x4_t offsets = es_mve_block_offsets(units);
+    uint32x4_t at = es_mve_multipliers(block, units);
+    int32x4_t x;
+    int32x4_t y;
 
-#pragma GCC unroll 1
-    for (; groups > 0u; groups--) {
-        const es_mve_results_t y = es_mve_results(block, offsets, sums);
-        int32x4_t h;
-        int32x4_t n;
-        int32x4_t u;
-
-        n = ES_MVE_MULW_HIGH(y.row[3], es_mve_tanh(y.row[0]));
-        n = vaddq_s32(vaddq_s32(n, y.row[2]), vshrq_n_s32(y.row[3], 1));
-        n = es_mve_tanh(n);
-        u = es_mve_sigmoid(y.row[1]);
-        h = vmulq_s32(vshrq_n_s32(u, 16), vldrhq_s32(hidden));
-        u = vsubq_s32(vdupq_n_s32(INT32_MAX), u); /* 32767 - u in the upper halves */
-        h = vaddq_s32(h, es_mve_product(u, n));
-        vstrhq_s32(hidden, vrshrq_n_s32(h, 15));
-        block += ES_MVE_LANES;
-        sums += ES_MVE_LANES * ES_BLOCK_ROWS;
-        hidden += ES_MVE_LANES;
+    if (alone.unit_bytes != 0u) {
+        const uint32x4_t lane = vminq_u32(vidupq_n_u32(0, 1), vdupq_n_u32(units - 1u));
+        uint32x4_t lanes = vaddq_n_u32(vmulq_n_u32(lane, alone.unit_bytes), alone.weights);
+        __asm__ volatile(
+            ES_MVE_LOOP(ES_MVE_LOAD_ROWS ADD_ALONE UPDATE)
+            : [at] "+w"(at), [sums] "+r"(sums), [hidden] "+l"(hidden), [operands] "+l"(operands), [x] "=&w"(x),
+              [y] "=&w"(y), [lanes] "+w"(lanes)
+            : [half] "r"(1 << 30), [table] "r"(es_tanh_dsp_table), [shifts] "r"(es_mve_operand_shifts),
+              [count] "r"(groups), [feature] "r"(alone.feature), [group_bytes] "r"(ES_MVE_LANES * alone.unit_bytes)
+            : ES_MVE_UPDATE_CLOBBERS);
+    } else {
+        __asm__ volatile(
+            ES_MVE_LOOP(ES_MVE_LOAD_ROWS UPDATE)
+            : [at] "+w"(at), [sums] "+r"(sums), [hidden] "+l"(hidden), [operands] "+l"(operands), [x] "=&w"(x),
+              [y] "=&w"(y)
+            : [half] "r"(1 << 30), [table] "r"(es_tanh_dsp_table), [shifts] "r"(es_mve_operand_shifts),
+              [count] "r"(groups)
+            : ES_MVE_UPDATE_CLOBBERS);
     }
 }
 
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     int16_t *const hidden = state + ES_QUAD * layer->own_quads;
+    int16_t *const operands = es_mve_at_once(layer->hidden_size) ? state : scratch;
+    const uint32_t unit_bytes = 2u * es_gru_unit_words(layer);
+    alone_t alone = {(uint32_t)layer->weights + ES_MVE_GROUP_BYTES * layer->wide_pairs, 0, 0};
     int32_t sums[ES_MVE_BATCH * ES_BLOCK_ROWS];
     unsigned unit;
 
-    (void)scratch;
+    if (layer->wide_alone != 0u) {
+        alone.unit_bytes = unit_bytes;
+        alone.feature = below[2u * layer->wide_pairs];
+    }
     for (unit = 0; unit < layer->hidden_size; unit += ES_MVE_BATCH) {
         const unsigned left = layer->hidden_size - unit;
         const unsigned count = left < ES_MVE_BATCH ? left : ES_MVE_BATCH;
         const unsigned rest = count % ES_MVE_LANES;
         const unsigned last = unit + count - rest;
         es_mve_sums(layer, below, state, unit, count, sums);
-        update_groups(layer->blocks + unit, sums, hidden + unit, ES_MVE_LANES, count / ES_MVE_LANES);
+        if (count > rest) {
+            update_groups(layer->blocks + unit, sums, alone, hidden + unit, operands + unit, ES_MVE_LANES,
+                          count / ES_MVE_LANES);
+        }
+        alone.weights += (count - rest) * unit_bytes;
         if (rest > 0u) {
-            update_groups(layer->blocks + last, sums + ES_BLOCK_ROWS * (count - rest), hidden + last, rest, 1u);
+            update_groups(layer->blocks + last, sums + ES_BLOCK_ROWS * (count - rest), alone, hidden + last,
+                          operands + last, rest, 1u);
         }
     }
-    es_mve_replace(layer, hidden, state);
+    es_mve_replace(layer, operands, state);
+    for (unit = layer->hidden_size; unit < ES_QUAD * layer->own_quads; unit++) {
+        hidden[unit] = 0;
+    }
 }
 #endif

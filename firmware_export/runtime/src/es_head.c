@@ -16,12 +16,11 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
         int32_t sums[ES_BLOCK_ROWS];
         unsigned row;
         int32_t lead;
-        for (row = 0; row < ES_BLOCK_ROWS; row++) {
-            sums[row] = ES_ROM_INT32(&block->bias[row]);
-        }
+        es_rows4_begin(block, sums);
         weights = es_rows4_narrow(weights, pooled, model->head_quads, sums);
+        es_rows4_end(block, sums);
         for (row = 0; row < ES_BLOCK_ROWS && class_index < model->num_classes; row++) {
-            logits[class_index] = es_mulw(sums[row], ES_ROM_INT16(&block->multiplier[row]));
+            logits[class_index] = sums[row];
             /* Among equal logits the lowest index wins. |logit| <= 2^30, so the difference fits. Its sign selects
              * without a branch, so that the time of a step does not depend on the label. */
             lead = logits[label] - logits[class_index];

@@ -8,15 +8,18 @@
 #define ES_KERNEL_DSP 1    /* Thumb-2 with dual 16-bit multiply-accumulate: Cortex-M4, M7, M33 */
 #define ES_KERNEL_THUMB2 2 /* Thumb-2 without that instruction: Cortex-M3 */
 #define ES_KERNEL_MVE 3    /* Helium: Cortex-M55, M85 */
-#define ES_KERNEL_THUMB1 4 /* 16-bit Thumb (LSTM; dot products for the plain C of other cells): Cortex-M0, M0+ */
+#define ES_KERNEL_THUMB1 4 /* 16-bit Thumb: Cortex-M0, M0+ */
 #define ES_KERNEL_AVX2 5   /* x86 hosts: eight units of an LSTM or a GRU at once, the rest plain C */
 #define ES_KERNEL_NEON 6   /* Arm with NEON, 64 or 32 bits: four units of an LSTM or a GRU at once, rows of others */
+#define ES_KERNEL_RISCV 7  /* RV32 with multiplication and 32 registers, little-endian */
 
 #ifndef ES_KERNEL
 #if defined(__AVX2__) && defined(__GNUC__) && !defined(ES_TRACE)
 #define ES_KERNEL ES_KERNEL_AVX2
 #elif defined(__ARM_NEON) && defined(__GNUC__) && !defined(__ARM_BIG_ENDIAN) && !defined(ES_TRACE)
 #define ES_KERNEL ES_KERNEL_NEON
+#elif defined(__riscv_mul) && defined(__GNUC__) && __riscv_xlen == 32 && !defined(__riscv_32e) && !defined(ES_TRACE)
+#define ES_KERNEL ES_KERNEL_RISCV
 #elif defined(ES_TRACE) || !defined(__GNUC__) || !defined(__thumb__) || !defined(__ARM_ARCH_PROFILE)
 #define ES_KERNEL ES_KERNEL_PLAIN
 #elif __ARM_ARCH_PROFILE != 'M' || defined(__ARM_BIG_ENDIAN)
@@ -32,11 +35,20 @@
 #endif
 #endif
 
-/* True if the plain C of the cells is compiled, for all units or for those that a kernel leaves over. */
-#define ES_PLAIN_CELLS                                                                          \
-    (ES_KERNEL == ES_KERNEL_PLAIN || ES_KERNEL == ES_KERNEL_THUMB1 || ES_UNITS_AT_ONCE)
+/* True if the plain C of RNN, GRU and LSTM is compiled, for all units or for those that a kernel leaves over. */
+#define ES_PLAIN_CELLS (ES_KERNEL == ES_KERNEL_PLAIN || ES_UNITS_AT_ONCE)
 
 /* True if a kernel steps several units of an LSTM or a GRU at once and leaves the remaining ones to the plain C. */
 #define ES_UNITS_AT_ONCE (ES_KERNEL == ES_KERNEL_AVX2 || ES_KERNEL == ES_KERNEL_NEON)
+
+/* True if the kernel has the activation table of es_tanh_dsp.c. */
+#define ES_DSP_TABLE (!ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_RISCV)
+
+/* True if a file of the kernel defines es_rows4_wide and es_rows4_narrow, which all layers but RNN, GRU and LSTM use. */
+#define ES_OWN_ROWS (ES_OWN_BLOCK || ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_MVE)
+
+/* True if it defines es_rows4_block too. */
+#define ES_OWN_BLOCK \
+    (ES_KERNEL == ES_KERNEL_NEON || ES_KERNEL == ES_KERNEL_RISCV || ES_KERNEL == ES_KERNEL_THUMB1)
 
 #endif

@@ -6,7 +6,7 @@
 #include "es_tanh.h"
 #include "es_trace.h"
 
-#if ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_THUMB1 /* then es_lstm_thumb1.c defines the step */
+#if ES_PLAIN_CELLS
 
 enum lstm_gate { INPUT_GATE, FORGET_GATE, CELL_GATE, OUTPUT_GATE };
 

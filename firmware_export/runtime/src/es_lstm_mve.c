@@ -6,41 +6,43 @@
 #define ES_MVE_ROWS 4
 #include "es_mve.h"
 
-/* Updates gates and states of `groups` groups of four units, or of one group of fewer `units`. sums [4 groups, 4];
- * cell, hidden [4 groups]. In lanes beyond the units the sums are 0, so input and output gate are 0 and the cell
- * state stays 0. */
+/* sigmoid, Q15, from 2^16 times a tanh: (t + 2^31) / 2. %q[most]: 2^31 - 1 */
+#define SIGMOID(value) "vrhadd.s32 " value ", " value ", %q[most]\n\t"
+
+/* Updates gates and states of `groups` groups of four units, at least one, or of one group of fewer `units`. sums
+ * [4 groups, 4]; cell, operands [4 groups]. In lanes beyond the units the sums are 0, so input and output gate are 0
+ * and the cell state stays 0. */
 static __attribute__((noinline)) void update_groups(const es_block_t *block, const int32_t *sums, int16_t *cell,
-                                                    int16_t *hidden, int32_t frac_bits, unsigned units, unsigned groups)
+                                                    int16_t *operands, int32_t frac_bits, unsigned units, unsigned groups)
 {
-    const uint32x4_t offsets = es_mve_block_offsets(units);
-    const int32_t product_shift = frac_bits - 15;
-    const int32_t argument_shift = (int32_t)ES_ARGUMENT_FRAC_BITS - frac_bits;
+    uint32x4_t at = es_mve_multipliers(block, units);
+    int32x4_t x;
+    int32x4_t y;
 
-#pragma GCC unroll 1
-    for (; groups > 0u; groups--) {
-        const es_mve_results_t y = es_mve_results(block, offsets, sums);
-        int32x4_t c;
-        int32x4_t t;
-
-        t = es_mve_product(es_mve_sigmoid(y.row[0]), es_mve_tanh(y.row[2]));
-        t = vshlq_r_s32(t, product_shift);
-        c = vmulq_s32(vshrq_n_s32(es_mve_sigmoid(y.row[1]), 16), vldrhq_s32(cell));
-        c = vrshrq_n_s32(vaddq_s32(c, t), 15);
-        c = vshrq_n_s32(vqshlq_n_s32(c, 16), 16); /* saturates */
-        vstrhq_s32(cell, c);
-        t = vaddq_n_s32(vshlq_r_s32(c, argument_shift), ES_ARGUMENT_ZERO);
-        t = es_mve_product(es_mve_sigmoid(y.row[3]), es_mve_tanh(t));
-        vstrhq_s32(hidden, vshrq_n_s32(t, 15));
-        block += ES_MVE_LANES;
-        sums += ES_MVE_LANES * ES_BLOCK_ROWS;
-        cell += ES_MVE_LANES;
-        hidden += ES_MVE_LANES;
-    }
+    __asm__ volatile(
+        ES_MVE_LOOP(
+            ES_MVE_LOAD_ROWS
+            ES_MVE_RESULTS
+            ES_MVE_TANH("q0") ES_MVE_TANH("q1") ES_MVE_TANH("q2") ES_MVE_TANH("q3")
+            SIGMOID("q0") SIGMOID("q1") SIGMOID("q3")
+            "vmullt.s16 q0, q0, q2\n\tvshl.s32 q0, %[product_shift]\n\t"
+            "vshr.s32 q1, q1, #16\n\tvldrh.s32 %q[x], [%[cell]]\n\tvmul.i32 q1, q1, %q[x]\n\t"
+            "vadd.i32 q0, q0, q1\n\tvqrshrnb.s32 q1, q0, #15\n\tvstrh.32 q1, [%[cell]], #8\n\t"
+            "vmovlb.s16 q0, q1\n\tvshl.s32 q0, %[argument_shift]\n\t" /* argument of tanh(c), less 2^19 */
+            ES_MVE_TANH_SIGNED("q0")
+            "vmullt.s16 q0, q0, q3\n\tvshr.s32 q0, q0, #15\n\t"
+            ES_MVE_STORE_OPERANDS("q0"))
+        : [at] "+w"(at), [sums] "+r"(sums), [cell] "+l"(cell), [operands] "+l"(operands), [x] "=&w"(x), [y] "=&w"(y)
+        : [most] "w"(vdupq_n_s32(INT32_MAX)), [product_shift] "r"(frac_bits - 15),
+          [argument_shift] "r"((int32_t)ES_ARGUMENT_FRAC_BITS - frac_bits), [table] "r"(es_tanh_dsp_table),
+          [middle] "r"(es_tanh_dsp_table + ES_TABLE_WORDS / 2u), [shifts] "r"(es_mve_operand_shifts), [count] "r"(groups)
+        : ES_MVE_UPDATE_CLOBBERS);
 }
 
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     int16_t *const cell = state + ES_QUAD * layer->own_quads;
+    int16_t *const operands = es_mve_at_once(layer->hidden_size) ? state : scratch;
     const int32_t frac_bits = layer->cell_frac_bits;
     int32_t sums[ES_MVE_BATCH * ES_BLOCK_ROWS];
     unsigned unit;
@@ -51,13 +53,15 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
         const unsigned rest = count % ES_MVE_LANES;
         const unsigned last = unit + count - rest;
         es_mve_sums(layer, below, state, unit, count, sums);
-        update_groups(layer->blocks + unit, sums, cell + unit, scratch + unit, frac_bits, ES_MVE_LANES,
-                      count / ES_MVE_LANES);
+        if (count > rest) {
+            update_groups(layer->blocks + unit, sums, cell + unit, operands + unit, frac_bits, ES_MVE_LANES,
+                          count / ES_MVE_LANES);
+        }
         if (rest > 0u) {
-            update_groups(layer->blocks + last, sums + ES_BLOCK_ROWS * (count - rest), cell + last, scratch + last,
+            update_groups(layer->blocks + last, sums + ES_BLOCK_ROWS * (count - rest), cell + last, operands + last,
                           frac_bits, rest, 1u);
         }
     }
-    es_mve_replace(layer, scratch, state);
+    es_mve_replace(layer, operands, state);
 }
 #endif

@@ -199,8 +199,9 @@ ES_MVE_PASS es_mve_add_eight(const es_mve_blocks_t *blocks, const int16_t *opera
 /* Sets the sums to the biases and adds up to four first pairs and the first eight own quads in one pass, for a first
  * layer. quads_ahead: bytes from the first pair to the first quad. Lanes beyond the pairs read weights of the quads;
  * their features are zero. */
-ES_MVE_PASS es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *block, const int16_t *features,
-                               unsigned pairs, const int16_t *operands, uint32_t quads_ahead)
+ES_MVE_INLINE void es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *block,
+                                      const int16_t *features, unsigned pairs, const int16_t *operands,
+                                      uint32_t quads_ahead)
 {
     const uint32_t rest = blocks->unit_bytes - quads_ahead;
     const es_mve_operands_t z0 = es_mve_operands_of_four(operands);
@@ -226,34 +227,6 @@ ES_MVE_PASS es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_block_t *
         : ES_MVE_CLOBBERS);
 }
 
-#if ES_MVE_ROWS == 3
-/* Adds one row of the column that stands alone, for four units at once. */
-#define ES_MVE_ADD_ALONE(row)                                                                    \
-    vstrwq_scatter_base_s32(                                                                     \
-        at_sums, 4 * (row),                                                                      \
-        vmlaq_n_s32(vldrwq_gather_base_s32(at_sums, 4 * (row)),                                  \
-                    vldrhq_gather_offset_s32((const int16_t *)weights + (row), lanes), feature))
-
-ES_MVE_INLINE void es_mve_add_alone(const es_mve_blocks_t *blocks, int16_t feature)
-{
-    const uint32_t unit_bytes = blocks->unit_bytes;
-    const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), unit_bytes);
-    uint32x4_t at_sums = vaddq_n_u32(vshlq_n_u32(vidupq_n_u32(0, 1), 4), (uint32_t)blocks->sums);
-    uint32_t weights = blocks->weights;
-    int32_t left;
-
-#pragma GCC unroll 1
-    for (left = (int32_t)blocks->count; left > 0; left -= (int32_t)ES_MVE_LANES) {
-        const uint32x4_t lanes = vminq_u32(offsets, vdupq_n_u32(unit_bytes * ((uint32_t)left - 1u)));
-        ES_MVE_ADD_ALONE(0);
-        ES_MVE_ADD_ALONE(1);
-        ES_MVE_ADD_ALONE(2);
-        at_sums = vaddq_n_u32(at_sums, 4u * ES_MVE_LANES * ES_BLOCK_ROWS);
-        weights += ES_MVE_LANES * unit_bytes;
-    }
-}
-#endif
-
 /* Adds any number of quads, in passes of eight and of up to four. */
 ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *operands, unsigned quads)
 {
@@ -268,6 +241,25 @@ ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *oper
         operands += done * ES_QUAD;
         quads -= done;
     }
+}
+
+/* Adds the pairs of features from `pair` on, the quads below, and the own quads from `own_quad` on. */
+ES_MVE_PASS es_mve_add_rest(es_mve_blocks_t *blocks, const es_layer_t *layer, const int16_t *below, const int16_t *own,
+                            unsigned pair, unsigned own_quad)
+{
+    blocks->weights += pair * ES_MVE_GROUP_BYTES;
+    while (pair < layer->wide_pairs) {
+        const unsigned left = layer->wide_pairs - pair;
+        const unsigned done = left < ES_MVE_LANES ? left : ES_MVE_LANES;
+        es_mve_add_pairs(blocks, below + 2u * pair, done);
+        blocks->weights += done * ES_MVE_GROUP_BYTES;
+        pair += done;
+    }
+    blocks->weights += 2u * ES_GRU_ALONE_WORDS * layer->wide_alone; /* the update of the state adds this column */
+    es_mve_add_quads(blocks, below, layer->below_quads);
+    blocks->third = ES_MVE_ROWS == 4 ? 8u : 12u;
+    blocks->weights += own_quad * ES_MVE_GROUP_BYTES;
+    es_mve_add_quads(blocks, own + own_quad * ES_QUAD, layer->own_quads - own_quad);
 }
 
 /* Computes sums [count, 4] of `count` blocks (1 .. ES_MVE_BATCH) from `first` on, and sets the sums beyond to zero,
@@ -287,30 +279,15 @@ ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, co
         pair = layer->wide_pairs < ES_MVE_LANES ? layer->wide_pairs : ES_MVE_LANES;
         own_quad = 2u * ES_MVE_LANES;
         es_mve_begin_eight(&blocks, block, below, pair, own, features_bytes);
-        blocks.weights += pair * ES_MVE_GROUP_BYTES;
     } else {
 #pragma GCC unroll 1
         for (unit = 0; unit < count; unit++) {
             vstrwq_s32(sums + ES_BLOCK_ROWS * unit, vldrwq_s32(block[unit].bias));
         }
     }
-    while (pair < layer->wide_pairs) {
-        const unsigned left = layer->wide_pairs - pair;
-        const unsigned done = left < ES_MVE_LANES ? left : ES_MVE_LANES;
-        es_mve_add_pairs(&blocks, below + 2u * pair, done);
-        blocks.weights += done * ES_MVE_GROUP_BYTES;
-        pair += done;
+    if (pair < layer->wide_pairs || own_quad < layer->own_quads) {
+        es_mve_add_rest(&blocks, layer, below, own, pair, own_quad);
     }
-#if ES_MVE_ROWS == 3
-    if (layer->wide_alone != 0u) {
-        es_mve_add_alone(&blocks, below[2u * layer->wide_pairs]);
-        blocks.weights += 2u * ES_GRU_ALONE_WORDS;
-    }
-#endif
-    es_mve_add_quads(&blocks, below, layer->below_quads);
-    blocks.third = ES_MVE_ROWS == 4 ? 8u : 12u;
-    blocks.weights += own_quad * ES_MVE_GROUP_BYTES;
-    es_mve_add_quads(&blocks, own + own_quad * ES_QUAD, layer->own_quads - own_quad);
     for (unit = count; unit % ES_MVE_LANES != 0u; unit++) {
         vstrwq_s32(sums + ES_BLOCK_ROWS * unit, vdupq_n_s32(0));
     }
@@ -318,73 +295,72 @@ ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, co
 
 /* --------------------------------------------------------------------------------------------- gates and operands */
 
+/* The loops over groups of four units are assembly too. q0 - q3: the four rows of a block, a lane is a unit, as VLD4
+ * loads the sums; %q[x], %q[y]: free; %q[at]: addresses of the units' blocks, less the size of four blocks. */
+#define ES_MVE_UPDATE_CLOBBERS "q0", "q1", "q2", "q3", "lr", "cc", "memory"
+
+#define ES_MVE_LOAD_ROWS                                                                         \
+    "vld40.32 {q0, q1, q2, q3}, [%[sums]]\n\tvld41.32 {q0, q1, q2, q3}, [%[sums]]\n\t"           \
+    "vld42.32 {q0, q1, q2, q3}, [%[sums]]\n\tvld43.32 {q0, q1, q2, q3}, [%[sums]]!\n\t"
+
+/* From sums to results: floor(sum m / 2^16). The multipliers are halves of words. If a sum is 0, so is its result. */
+#define ES_MVE_RESULTS                                                                           \
+    "vldrw.u32 %q[x], [%q[at], #96]!\n\t"                                                        \
+    "vshllb.s16 %q[y], %q[x], #16\n\tvmulh.s32 q0, q0, %q[y]\n\t"                                \
+    "vshllt.s16 %q[y], %q[x], #16\n\tvmulh.s32 q1, q1, %q[y]\n\t"                                \
+    "vldrw.u32 %q[x], [%q[at], #4]\n\t"                                                          \
+    "vshllb.s16 %q[y], %q[x], #16\n\tvmulh.s32 q2, q2, %q[y]\n\t"                                \
+    "vshllt.s16 %q[y], %q[x], #16\n\tvmulh.s32 q3, q3, %q[y]\n\t"
+
+typedef char es_mve_group_of_blocks_is_as_assumed[ES_MVE_LANES * sizeof(es_block_t) == 96 ? 1 : -1];
+
 /* tanh of four arguments, Q15, in the upper halves; the lower halves are undefined. See ES_DSP_TANH. A saturating left
  * shift limits the index. */
-ES_MVE_INLINE int32x4_t es_mve_tanh(int32x4_t argument)
+#define ES_MVE_TANH(value)                                                                       \
+    "vqshlu.s32 %q[x], " value ", #12\n\tvshr.u32 %q[x], %q[x], #24\n\t" ES_MVE_TANH_AT("table", value)
+
+/* The same of an argument less 2^19: its index is signed and counts from the middle of the table. */
+#define ES_MVE_TANH_SIGNED(value)                                                                \
+    "vqshl.s32 %q[x], " value ", #12\n\tvshr.s32 %q[x], %q[x], #24\n\t" ES_MVE_TANH_AT("middle", value)
+#define ES_MVE_TANH_AT(table, value)                                                             \
+    "vldrw.u32 %q[y], [%[" table "], %q[x], uxtw #2]\n\t"                                        \
+    "vmullb.s16 " value ", %q[y], " value "\n\tvadd.i32 " value ", " value ", %q[y]\n\t"
+
+/* Operands of four hidden values in Q15, which are stored. */
+#define ES_MVE_STORE_OPERANDS(value)                                                             \
+    "vldrw.u32 %q[x], [%[shifts]]\n\tvrshl.s32 " value ", " value ", %q[x]\n\t"                  \
+    "vstrh.32 " value ", [%[operands]], #8\n\t"
+
+static const int32_t es_mve_operand_shifts[ES_QUAD] = {0, 0, -8, -8};
+
+/* Addresses of the multipliers of up to four blocks, less the size of four; lanes beyond have that of the last. */
+ES_MVE_INLINE uint32x4_t es_mve_multipliers(const es_block_t *block, unsigned units)
 {
-    const uint32x4_t index = vshrq_n_u32(vqshluq_n_s32(argument, 12), 24);
-    const int32x4_t word = vldrwq_gather_shifted_offset_s32(es_tanh_dsp_table, index);
-    return vaddq_s32(word, vmullbq_int_s16(vreinterpretq_s16_s32(word), vreinterpretq_s16_s32(argument)));
+    const uint32x4_t lanes = vminq_u32(vidupq_n_u32(0, 1), vdupq_n_u32(units - 1u));
+    return vaddq_n_u32(vmulq_n_u32(lanes, (uint32_t)sizeof(es_block_t)), (uint32_t)(block->multiplier) - 96u);
 }
 
-/* sigmoid of four arguments, Q15, in the upper halves. */
-ES_MVE_INLINE int32x4_t es_mve_sigmoid(int32x4_t argument)
+/* True if all sums of a layer of `blocks` blocks are known before the first gate: new operands can then take the place
+ * of the old ones at once. Else they wait in scratch. */
+ES_MVE_INLINE int es_mve_at_once(unsigned blocks)
 {
-    return vaddq_n_s32(vshrq_n_s32(es_mve_tanh(argument), 1), (int32_t)1 << 30);
+    return blocks <= ES_MVE_BATCH;
 }
 
-/* Products of the upper halves. */
-ES_MVE_INLINE int32x4_t es_mve_product(int32x4_t a, int32x4_t b)
+/* Takes over the new operands, [4 * own_quads], from where they were written; padding becomes zero. */
+ES_MVE_INLINE void es_mve_replace(const es_layer_t *layer, const int16_t *written, int16_t *operands)
 {
-    return vmulltq_int_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b));
-}
-
-/* floor(a m / 2^16); m is the lower or the upper half of each word. */
-#define ES_MVE_MULW_LOW(a, words) vmulhq_s32((a), vshllbq_n_s16(vreinterpretq_s16_s32(words), 16))
-#define ES_MVE_MULW_HIGH(a, words) vmulhq_s32((a), vshlltq_n_s16(vreinterpretq_s16_s32(words), 16))
-
-/* Offsets of the blocks of up to four units; lanes beyond have the offset of the last. */
-ES_MVE_INLINE uint32x4_t es_mve_block_offsets(unsigned units)
-{
-    const uint32x4_t offsets = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)sizeof(es_block_t));
-    return vminq_u32(offsets, vdupq_n_u32((uint32_t)sizeof(es_block_t) * (units - 1u)));
-}
-
-/* Results of four rows for up to four units, from sums [4, 4], unit by unit. If a sum is 0, so is its result. */
-typedef struct {
-    int32x4_t row[ES_BLOCK_ROWS];
-} es_mve_results_t;
-
-ES_MVE_INLINE es_mve_results_t es_mve_results(const es_block_t *block, uint32x4_t offsets, const int32_t *sums)
-{
-    const int32_t *const multipliers = (const int32_t *)(const void *)block->multiplier;
-    const int32x4_t first = vldrwq_gather_offset_s32(multipliers, offsets);
-    const int32x4_t second = vldrwq_gather_offset_s32(multipliers + 1, offsets);
-    const int32x4x4_t sum = vld4q_s32(sums);
-    es_mve_results_t results;
-    results.row[0] = ES_MVE_MULW_LOW(sum.val[0], first);
-    results.row[1] = ES_MVE_MULW_HIGH(sum.val[1], first);
-    results.row[2] = ES_MVE_MULW_LOW(sum.val[2], second);
-    results.row[3] = ES_MVE_MULW_HIGH(sum.val[3], second);
-    return results;
-}
-
-/* Computes the operands of hidden values in Q15. hidden, operands [4 * own_quads]; padding becomes zero in both. */
-ES_MVE_INLINE void es_mve_replace(const es_layer_t *layer, int16_t *hidden, int16_t *operands)
-{
-    static const int32_t shifts[ES_QUAD] = {0, 0, -8, -8};
-    const int32x4_t shift = vldrwq_s32(shifts);
-    unsigned quad;
+    const unsigned words = ES_QUAD * layer->own_quads;
     unsigned unit;
 
-    for (unit = layer->hidden_size; unit < ES_QUAD * layer->own_quads; unit++) {
-        hidden[unit] = 0;
-    }
+    if (written != operands) {
 #pragma GCC unroll 1
-    for (quad = layer->own_quads; quad > 0u; quad--) {
-        vstrhq_s32(operands, vrshlq_s32(vldrhq_s32(hidden), shift));
-        hidden += ES_QUAD;
-        operands += ES_QUAD;
+        for (unit = 0; unit < words; unit += ES_QUAD) {
+            vstrhq_s32(operands + unit, vldrhq_s32(written + unit));
+        }
+    }
+    for (unit = layer->hidden_size; unit < words; unit++) {
+        operands[unit] = 0;
     }
 }
 

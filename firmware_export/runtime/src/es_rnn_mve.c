@@ -8,25 +8,33 @@
 
 void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
-    int32_t sums[ES_MVE_BATCH * ES_BLOCK_ROWS];
-    int16_t *hidden = scratch;
+    int16_t *const operands = es_mve_at_once(layer->own_quads) ? state : scratch;
+    int32_t all_sums[ES_MVE_BATCH * ES_BLOCK_ROWS];
+    int16_t *to = operands;
     unsigned quad;
 
     for (quad = 0; quad < layer->own_quads; quad += ES_MVE_BATCH) {
         const unsigned left = layer->own_quads - quad;
         const unsigned count = left < ES_MVE_BATCH ? left : ES_MVE_BATCH;
-        const es_block_t *block = layer->blocks + quad;
-        unsigned done;
-        es_mve_sums(layer, below, state, quad, count, sums);
-#pragma GCC unroll 1
-        for (done = 0; done < count; done++) {
-            const int32x4_t multipliers = vshlq_n_s32(vldrhq_s32(block->multiplier), 16);
-            const int32x4_t y = vmulhq_s32(vldrwq_s32(sums + ES_BLOCK_ROWS * done), multipliers);
-            vstrhq_s32(hidden, vshrq_n_s32(es_mve_tanh(y), 16));
-            block++;
-            hidden += ES_QUAD;
-        }
+        const int16_t *multipliers = layer->blocks[quad].multiplier;
+        const int32_t *sums = all_sums;
+        int32x4_t x;
+        int32x4_t y;
+
+        es_mve_sums(layer, below, state, quad, count, all_sums);
+        /* q0: the four units of a block */
+        __asm__ volatile(
+            ES_MVE_LOOP(
+                "vldrh.s32 q0, [%[multipliers]]\n\tadd %[multipliers], %[multipliers], %[block_bytes]\n\t"
+                "vshl.i32 q0, q0, #16\n\tvldrw.u32 %q[x], [%[sums]], #16\n\tvmulh.s32 q0, q0, %q[x]\n\t"
+                ES_MVE_TANH("q0")
+                "vshr.s32 q0, q0, #16\n\t"
+                ES_MVE_STORE_OPERANDS("q0"))
+            : [sums] "+r"(sums), [multipliers] "+l"(multipliers), [operands] "+l"(to), [x] "=&w"(x), [y] "=&w"(y)
+            : [block_bytes] "r"(sizeof(es_block_t)), [table] "r"(es_tanh_dsp_table),
+              [shifts] "r"(es_mve_operand_shifts), [count] "r"(count)
+            : ES_MVE_UPDATE_CLOBBERS);
     }
-    es_mve_replace(layer, scratch, state);
+    es_mve_replace(layer, operands, state);
 }
 #endif

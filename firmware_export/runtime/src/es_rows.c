@@ -3,6 +3,8 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
+#if ES_PLAIN_CELLS || !ES_OWN_ROWS
+
 /* Hides a sum from the compiler, which costs no instruction and keeps it from making vectors of the loop around the sum.
  * gcc 12.2 makes wrong ones for NEON at -O3: the loop of es_rows4_narrow adds two quads at once in two vectors of sums,
  * but the loop that it makes for the last quad goes on from the first vector only, so every second quad is lost. */
@@ -32,35 +34,6 @@ static inline int16_t fine_weight(int16_t word)
         (accumulator) += sum;                                                                             \
     } while (0)
 
-#if ES_KERNEL != ES_KERNEL_NEON /* then es_rows_neon.c defines it */
-const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
-                                      int32_t *accumulators)
-{
-    for (; quads > 0u; quads--) {
-        const int16_t fine0 = operands[0];
-        const int16_t fine1 = operands[1];
-        const int16_t coarse0 = operands[2];
-        const int16_t coarse1 = operands[3];
-#if ES_PLAIN_CELLS
-        ADD_QUAD(accumulators[0], weights);
-        ADD_QUAD(accumulators[1], weights + 2);
-        ADD_QUAD(accumulators[2], weights + 4);
-        ADD_QUAD(accumulators[3], weights + 6);
-        weights += 8;
-#else /* only the head uses this, so small code is better */
-        unsigned row;
-        for (row = 0; row < ES_BLOCK_ROWS; row++) {
-            ADD_QUAD(accumulators[row], weights);
-            weights += 2;
-        }
-#endif
-        operands += ES_QUAD;
-    }
-    return weights;
-}
-#endif
-
-#if ES_KERNEL != ES_KERNEL_THUMB1 /* then es_rows_thumb1.c defines them */
 static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
 {
     int32_t sum = (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
@@ -68,6 +41,7 @@ static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t 
     return sum;
 }
 
+#if ES_PLAIN_CELLS /* for a GRU */
 const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
                                     int32_t *accumulators)
 {
@@ -97,11 +71,11 @@ const ES_ROM int16_t *es_rows3_narrow(const ES_ROM int16_t *weights, const int16
     }
     return weights;
 }
+#endif
 
-#if ES_KERNEL != ES_KERNEL_NEON /* then es_rows_neon.c defines the block */
-/* weights [pairs, 4, 2], features [2 * pairs], accumulators [4] */
-static const ES_ROM int16_t *rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
-                                        int32_t *accumulators)
+#if !ES_OWN_ROWS /* else a file of the kernel defines them */
+const ES_ROM int16_t *es_rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
+                                    int32_t *accumulators)
 {
     for (; pairs > 0u; pairs--) {
         accumulators[0] += pair_product(weights, features);
@@ -114,21 +88,36 @@ static const ES_ROM int16_t *rows4_wide(const ES_ROM int16_t *weights, const int
     return weights;
 }
 
-const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_block_t *block,
-                                     const ES_ROM int16_t *weights, const int16_t *below, const int16_t *own,
-                                     int32_t *results)
+const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
+                                      int32_t *accumulators)
 {
-    unsigned row;
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = ES_ROM_INT32(&block->bias[row]);
-    }
-    weights = rows4_wide(weights, below, layer->wide_pairs, results);
-    weights = es_rows4_narrow(weights, below, layer->below_quads, results);
-    weights = es_rows4_narrow(weights, own, layer->own_quads, results);
-    for (row = 0; row < ES_BLOCK_ROWS; row++) {
-        results[row] = es_mulw(results[row], ES_ROM_INT16(&block->multiplier[row]));
+    for (; quads > 0u; quads--) {
+        const int16_t fine0 = operands[0];
+        const int16_t fine1 = operands[1];
+        const int16_t coarse0 = operands[2];
+        const int16_t coarse1 = operands[3];
+        ADD_QUAD(accumulators[0], weights);
+        ADD_QUAD(accumulators[1], weights + 2);
+        ADD_QUAD(accumulators[2], weights + 4);
+        ADD_QUAD(accumulators[3], weights + 6);
+        weights += 8;
+        operands += ES_QUAD;
     }
     return weights;
 }
 #endif
+#endif
+
+#if !ES_OWN_BLOCK
+const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_block_t *block,
+                                     const ES_ROM int16_t *weights, const int16_t *below, const int16_t *own,
+                                     int32_t *results)
+{
+    es_rows4_begin(block, results);
+    weights = es_rows4_wide(weights, below, layer->wide_pairs, results);
+    weights = es_rows4_narrow(weights, below, layer->below_quads, results);
+    weights = es_rows4_narrow(weights, own, layer->own_quads, results);
+    es_rows4_end(block, results);
+    return weights;
+}
 #endif

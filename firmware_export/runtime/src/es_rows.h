@@ -7,6 +7,29 @@
 #include <stdint.h>
 
 #include "edge_seq.h"
+#include "es_fixed.h"
+
+/* Sums of a block start at the biases. sums [4] */
+static inline void es_rows4_begin(const ES_ROM es_block_t *block, int32_t *sums)
+{
+    sums[0] = ES_ROM_INT32(&block->bias[0]);
+    sums[1] = ES_ROM_INT32(&block->bias[1]);
+    sums[2] = ES_ROM_INT32(&block->bias[2]);
+    sums[3] = ES_ROM_INT32(&block->bias[3]);
+}
+
+/* From the sums of a block to its results, floor(sum * multiplier / 2^16), in place. */
+static inline void es_rows4_end(const ES_ROM es_block_t *block, int32_t *sums)
+{
+    sums[0] = es_mulw(sums[0], ES_ROM_INT16(&block->multiplier[0]));
+    sums[1] = es_mulw(sums[1], ES_ROM_INT16(&block->multiplier[1]));
+    sums[2] = es_mulw(sums[2], ES_ROM_INT16(&block->multiplier[2]));
+    sums[3] = es_mulw(sums[3], ES_ROM_INT16(&block->multiplier[3]));
+}
+
+/* weights [pairs, 4, 2], features [2 * pairs], accumulators [4] */
+const ES_ROM int16_t *es_rows4_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
+                                    int32_t *accumulators);
 
 /* weights [quads, 4, 2], operands [4 * quads], accumulators [4] */
 const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,

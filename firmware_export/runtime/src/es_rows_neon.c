@@ -1,5 +1,5 @@
-/* The dot products of four rows of es_rows.c for Arm processors with NEON: those of an RNN, a FastGRNN and the head.
- * They compute the same integers. */
+/* The dot products of four rows of es_rows.c for Arm processors with NEON: those of all layers but GRU and LSTM. They
+ * compute the same integers. */
 #include "es_kernel.h"
 #include "es_rows.h"
 
@@ -19,6 +19,22 @@ ES_NEON_INLINE int32x4_t quads_added(int32x4_t sum, const int16_t *weights, cons
     return sum;
 }
 
+ES_NEON_INLINE int32x4_t pairs_added(int32x4_t sum, const int16_t *weights, const int16_t *features, unsigned pairs)
+{
+    for (; pairs > 0u; pairs--) {
+        sum = es_neon_add_pair(sum, weights, ES_BLOCK_ROWS, features);
+        weights += 2u * ES_BLOCK_ROWS;
+        features += 2;
+    }
+    return sum;
+}
+
+const int16_t *es_rows4_wide(const int16_t *weights, const int16_t *features, uint16_t pairs, int32_t *accumulators)
+{
+    vst1q_s32(accumulators, pairs_added(vld1q_s32(accumulators), weights, features, pairs));
+    return weights + 8u * pairs;
+}
+
 const int16_t *es_rows4_narrow(const int16_t *weights, const int16_t *operands, uint16_t quads, int32_t *accumulators)
 {
     vst1q_s32(accumulators, quads_added(vld1q_s32(accumulators), weights, operands, quads));
@@ -30,13 +46,8 @@ const int16_t *es_rows4_block(const es_layer_t *layer, const es_block_t *block, 
 {
     const int16_t *const narrow = weights + 8u * layer->wide_pairs;
     const int16_t *const state = narrow + 8u * layer->below_quads;
-    const int16_t *feature = below;
-    int32x4_t sum = vld1q_s32(block->bias);
+    int32x4_t sum = pairs_added(vld1q_s32(block->bias), weights, below, layer->wide_pairs);
 
-    for (; weights != narrow; weights += 8) {
-        sum = es_neon_add_pair(sum, weights, ES_BLOCK_ROWS, feature);
-        feature += 2;
-    }
     sum = quads_added(sum, narrow, below, layer->below_quads);
     sum = quads_added(sum, state, own, layer->own_quads);
     vst1q_s32(results, es_neon_scaled(sum, block));

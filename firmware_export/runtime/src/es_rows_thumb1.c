@@ -1,9 +1,10 @@
-/* The dot products of es_rows.c for parts with 16-bit Thumb only (Cortex-M0, M0+). They compute the same integers. */
+/* The dot products of es_rows.c for parts with 16-bit Thumb only (Cortex-M0, M0+): those of a FastGRNN, of dense layers,
+ * convolutions and the head. They compute the same integers. */
 #include "es_kernel.h"
 #include "es_rows.h"
-#include "es_thumb1.h"
 
 #if ES_KERNEL == ES_KERNEL_THUMB1
+#include "es_thumb1.h"
 
 typedef char es_thumb1_layer_is_as_assumed[offsetof(es_layer_t, wide_pairs) == 14 && offsetof(es_layer_t, own_quads) == 18
                                                ? 1
@@ -11,6 +12,9 @@ typedef char es_thumb1_layer_is_as_assumed[offsetof(es_layer_t, wide_pairs) == 1
 
 /* Sets r12 to the end of the r1 groups of 2^shift bytes at r6. */
 #define SET_END(shift) "lsls r1, r1, #" shift "\n\tadds r1, r1, r6\n\tmov r12, r1\n\t"
+#define UNTIL_END(label) "cmp r6, r12\n\tbne " label "\n\t"
+
+#define ROWS(row) row("r8") row("r9") row("r10") row("r11")
 
 /* Computes floor(sum m / 2^16) of a row in r0 and stores it. r1: multipliers, r6: results. */
 #define RESULT(sum, m_offset, offset)                                                            \
@@ -37,9 +41,7 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
         "cmp r1, #0\n\t"
         "beq 2f\n\t"
         SET_END("2")
-        "1:\n\t"
-        ES_THUMB1_LOAD_PAIR ES_THUMB1_PAIR_ROW("r8") ES_THUMB1_PAIR_ROW("r9") ES_THUMB1_PAIR_ROW("r10") ES_THUMB1_PAIR_ROW("r11")
-        ES_THUMB1_UNTIL_END("1b")
+        "1:\n\t" ES_THUMB1_LOAD_PAIR ROWS(ES_THUMB1_PAIR_ROW) UNTIL_END("1b")
         "b 3f\n"
         "2:\n\t" /* the layer below, then the own state, with the same loop */
         "ldrh r1, [r0, #16]\n\t"
@@ -51,30 +53,29 @@ __attribute__((naked)) const int16_t *es_rows4_block(const es_layer_t *layer __a
         "bl 4f\n\t"
         "pop {r0, r1}\n\tldr r6, [sp, #40]\n\t"
         RESULT("r8", "0", "0") RESULT("r9", "2", "4") RESULT("r10", "4", "8") RESULT("r11", "6", "12")
-        ES_THUMB1_RESTORE
-        "4:\n\t"
-        ES_THUMB1_LOAD_QUAD ES_THUMB1_QUAD_ROW("r8") ES_THUMB1_QUAD_ROW("r9") ES_THUMB1_QUAD_ROW("r10") ES_THUMB1_QUAD_ROW("r11")
-        ES_THUMB1_UNTIL_END("4b")
+        "mov r0, r7\n\t" ES_THUMB1_RESTORE
+        "4:\n\t" ES_THUMB1_LOAD_QUAD ROWS(ES_THUMB1_QUAD_ROW) UNTIL_END("4b")
         "bx lr\n\t");
 }
 
-/* Defines a function of es_rows.h for three rows. r0: weights, r1: features or operands, r2: number of groups, r3:
- * sums. */
-#define ROWS3(name, load, row, shift)                                                            \
+/* Defines a function of es_rows.h. r0: weights, r1: operands, r2: groups, r3: sums. A group has 2^shift bytes of
+ * operands. */
+#define ROWS4(name, load, row, shift)                                                            \
     __attribute__((naked)) const int16_t *name(const int16_t *weights __attribute__((unused)),   \
                                                const int16_t *operands __attribute__((unused)),  \
                                                uint16_t groups __attribute__((unused)),          \
-                                               int32_t *sums __attribute__((unused)))            \
+                                               int32_t *accumulators __attribute__((unused)))    \
     {                                                                                            \
         __asm__ volatile(                                                                        \
             ".syntax unified\n\t" ES_THUMB1_SAVE                                                 \
             "movs r7, r0\n\tmovs r6, r1\n\tmovs r1, r2\n\tbeq 2f\n\t" SET_END(shift)             \
-            "ldm r3!, {r0, r1, r2}\n\tpush {r3}\n\tmov r8, r0\n\tmov r9, r1\n\tmov r10, r2\n"    \
-            "1:\n\t" load row("r8") row("r9") row("r10") ES_THUMB1_UNTIL_END("1b")               \
-            "pop {r3}\n\tsubs r3, #12\n\tmov r0, r8\n\tmov r1, r9\n\tmov r2, r10\n\tstm r3!, {r0, r1, r2}\n" \
-            "2:\n\t" ES_THUMB1_RESTORE);                                                         \
+            "push {r3}\n\tldm r3!, {r0, r1, r2, r4}\n\t"                                         \
+            "mov r8, r0\n\tmov r9, r1\n\tmov r10, r2\n\tmov r11, r4\n"                          \
+            "1:\n\t" load ROWS(row) UNTIL_END("1b")                                              \
+            "pop {r3}\n\tmov r0, r8\n\tmov r1, r9\n\tmov r2, r10\n\tmov r4, r11\n\tstm r3!, {r0, r1, r2, r4}\n" \
+            "2:\n\tmov r0, r7\n\t" ES_THUMB1_RESTORE);                                           \
     }
 
-ROWS3(es_rows3_wide, ES_THUMB1_LOAD_PAIR, ES_THUMB1_PAIR_ROW, "2")
-ROWS3(es_rows3_narrow, ES_THUMB1_LOAD_QUAD, ES_THUMB1_QUAD_ROW, "3")
+ROWS4(es_rows4_wide, ES_THUMB1_LOAD_PAIR, ES_THUMB1_PAIR_ROW, "2")
+ROWS4(es_rows4_narrow, ES_THUMB1_LOAD_QUAD, ES_THUMB1_QUAD_ROW, "3")
 #endif

@@ -23,7 +23,7 @@ extern const ES_ROM int32_t es_tanh_dsp_table[ES_TABLE_WORDS];
 extern const ES_ROM uint32_t es_tanh_dsp_crc;
 
 /* The one of the two that is compiled. */
-#if ES_PLAIN_CELLS
+#if !ES_DSP_TABLE
 #define ES_TABLE_IN_USE es_tanh_table
 #define ES_TABLE_IN_USE_CRC es_tanh_crc
 #else
@@ -42,7 +42,7 @@ static inline int32_t es_argument(int32_t a)
  * table of the DSP kernels, f is the low half of the argument as a signed number, modulo 2^32. */
 static inline int16_t es_tanh(int32_t argument)
 {
-#if ES_PLAIN_CELLS
+#if !ES_DSP_TABLE
     const int32_t word = ES_ROM_INT32(&es_tanh_table[es_shift_right(argument, 12)]);
     const uint32_t slope = (uint32_t)word & 0xFFFFu;
     return (int16_t)es_shift_right(word + (int32_t)slope * (argument & 0xFFF), 16);

@@ -60,12 +60,13 @@ def documents() -> dict[str, Any]:
             Rung("integer reference = C on cortex_m4", "exact", "holds", "built with gcc", compared),
             Rung("integer reference = C on riscv32imc", "exact", "skipped", "qemu is not installed"),
         ),
+        "ef" * 32,
     )
     bound = {"name": "layer 0 input_gate", "row": 3, "magnitude": 2_000_000_000, "limit": 2**31 - 1, "slack": 0.07}
     bill = bill_of_materials("car", MODEL, C_FILES, {"numpy": "2.0.0"})
     return {
         VERIFY: to_plain(ladder),
-        MEASURE: to_plain(MeasureReport(MODEL, True, (measured(),))),
+        MEASURE: to_plain(MeasureReport(MODEL, True, (measured(),), "ef" * 32)),
         MANIFEST: {"model_hash": MODEL, "contract": CONTRACT, "range_proof": [bound]},
         MISRA: to_plain(MisraReport("Cppcheck 2.10", ("car.c",), {"misra-c2012-15.5": 3}, ())),
         BILL: json.loads(bill),
@@ -106,7 +107,7 @@ def test_each_claim_follows_from_its_figures() -> None:
     slow = "On cortex_m4, a step takes the same number of instructions or cycles whatever the data."
     stack, budgets = "On cortex_m4, the worst stack is known.", "On cortex_m4, the budgets hold."
     proof = "No 32-bit accumulator and no intermediate can overflow, whatever the input."
-    on_m4 = "integer reference = C on cortex_m4: the same integers at every time step, in every state."
+    on_m4 = "Integer reference = C on cortex_m4: the same integers at every time step, in every state."
     same = "The exported C and the verification are of the same model, for the stated sensor contract."
     rules = "The plain C meets the rules of MISRA C:2012 that the tool checks, but for documented deviations."
     listed = "All components are listed: the C files with their hashes, and the Python packages that made them."
@@ -179,6 +180,7 @@ def test_a_figure_that_was_changed_with_its_hash_contradicts_the_claim(tmp_path:
     assert "says shown, '248 bytes" in " ".join(forge(MEASURE, '"stack_bytes": 248', '"stack_bytes": 148'))
     assert "says failed" in " ".join(forge(VERIFY, '"verdict": "holds"', '"verdict": "failed"'))
     assert f"{VERIFY} is about model 0000" in " ".join(forge(VERIFY, MODEL, "00" * 32))
+    assert f"{VERIFY} and {MEASURE} are about different C" in forge(VERIFY, "ef" * 32, "ee" * 32)
     assert f"{MANIFEST} has another contract" in " ".join(forge(MANIFEST, '"window_stride": 25', '"window_stride": 26'))
     assert f"C file car.c differs in {BILL}" in forge(BILL, "12" * 32, "99" * 32)
     assert any("index.html is not what" in line for line in forge("index.html", "claims no compliance", "claims SIL 4"))

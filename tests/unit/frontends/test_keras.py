@@ -358,8 +358,8 @@ def test_a_class_of_the_user_with_a_name_of_keras_is_refused(origin: dict[str, A
         ([("Flatten", {}, []), dense(4, 150)], "has no recurrent layer"),
         ([recurrent("LSTM", 4, 3)], "no linear layer follows its states"),
         (
-            [convolution(4, padding="same"), recurrent("LSTM", 4, 4), dense(4, 4)],
-            "layer_0 adds 1 zeros before the window and 1 after it .*'causal', 2 zeros before it",
+            [("ZeroPadding1D", {"padding": [3, 1]}, []), convolution(4), recurrent("LSTM", 4, 4), dense(4, 4)],
+            "layer_1 adds 3 zeros before the window and 1 behind it, .* expected at most 2 each",
         ),
         (
             [convolution(4, activation="elu"), recurrent("LSTM", 4, 4), dense(4, 4)],

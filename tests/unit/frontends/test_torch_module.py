@@ -177,6 +177,21 @@ NETS: dict[str, Callable[[], nn.Module]] = {
         r=nn.RNN(3, 5, batch_first=True, bidirectional=True),
         fc=nn.Linear(10, 4),
     ),
+    "zeros before and behind the window": lambda: Net(
+        lambda s, x: s.fc(s.r(s.front(x.transpose(1, 2)).transpose(1, 2))[0].mean(1)),
+        front=nn.Sequential(
+            nn.Conv1d(3, 6, 5, padding="same", dilation=2),
+            turned(6),
+            nn.ReLU(),
+            nn.Conv1d(6, 5, 4, padding=1, stride=3),
+            nn.ReLU(),
+            nn.MaxPool1d(2, 1),
+            nn.Conv1d(5, 4, 3, padding=1),
+            nn.Tanh(),
+        ),
+        r=nn.LSTM(4, 5, batch_first=True),
+        fc=nn.Linear(5, 4),
+    ),
     "zero states": lambda: Net(
         lambda s, x: s.fc(s.r(x, (torch.zeros(1, x.size(0), 5), torch.zeros(1, x.size(0), 5)))[0][:, -1]),
         r=lstm(),

@@ -285,8 +285,23 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
         "front layer 0 reaches 4096 inputs back; expected at most 4095",
     ),
     "padding": (
-        lambda: with_front(replace(FRONT.front[0], padding="same")),
-        "front layer 0: padding is 'same'; expected one of \\['causal', 'valid'\\]",
+        lambda: with_front(replace(FRONT.front[0], padding="reflect")),
+        "front layer 0: padding is 'reflect'; expected one of \\['causal', 'valid', 'same'\\]",
+    ),
+    "more zeros than are seen": (
+        lambda: with_front(replace(FRONT.front[0], padding="same", zeros=(1, 2))),
+        r"front layer 0: zeros is \(1, 2\) with same padding; expected two numbers from 0 to the 1 inputs",
+    ),
+    "zeros with another padding": (
+        lambda: with_front(replace(FRONT.front[0], zeros=(1, 0))),
+        r"front layer 0: zeros is \(1, 0\) with causal padding; .* \(0, 0\) with another",
+    ),
+    "zeros behind the window and a label after each sample": (
+        lambda: replace(
+            with_front(replace(FRONT.front[0], padding="same", zeros=(0, 1))),
+            readout=replace(FRONT.readout, label_every="sample"),
+        ),
+        "label_every is 'sample' in a model with same padding; expected 'window'",
     ),
     "statistic of a pool": (
         lambda: with_front(FRONT.front[0], TimePool("min", 2, 2)),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_seq.backends.trace import Trace
-from edge_seq.parity.compare import compare, merge
+from edge_seq.parity.compare import Comparison, compare, compare_runs, merge
 from edge_seq.parity.ladder import Ladder, Rung, comparison_rung, write_junit
 from edge_seq.scores.agreement import quantisation_cost
 from edge_seq.support.errors import ParityError
@@ -156,3 +156,57 @@ def test_quantisation_cost_counts_labels_and_probabilities() -> None:
     assert cost.max_abs_probability_error == pytest.approx(0.2)
     assert cost.mean_abs_probability_error == pytest.approx(0.075)
     assert cost.windows == 4
+
+
+def test_nothing_compared_is_not_held_to_hold() -> None:
+    assert not Comparison(0, 0, 0, 0, None, 0.0, ()).holds
+
+
+def test_a_difference_of_the_tolerance_holds_and_its_size_is_told() -> None:
+    zeros, halves = (Trace({"logits": np.full((1, 1, 2), value)}) for value in (0.0, -0.5))
+    within = compare(zeros, halves, tolerance=0.5)
+    assert (within.holds, within.max_abs_error) == (True, 0.5)
+    assert not compare(zeros, halves, tolerance=0.499).holds
+    exact = compare(trace(), changed(trace(), "logits", (1, 0, 2), int(trace().values["logits"][1, 0, 2]) - 7))
+    assert exact.max_abs_error == 7.0
+
+
+def test_windows_are_run_in_batches_and_keep_their_numbers() -> None:
+    counts = np.arange(300, dtype=np.int16).reshape(300, 1, 1)
+    sizes: list[int] = []
+
+    def expected(part: np.ndarray) -> Trace:
+        sizes.append(len(part))
+        return Trace({"logits": part.astype(np.int64)})
+
+    def found(part: np.ndarray) -> Trace:
+        return Trace({"logits": np.where(part == 200, -1, part).astype(np.int64)})
+
+    result = compare_runs(counts, expected, found, first_step=3)
+    assert sizes == [128, 128, 44]
+    assert (result.windows, result.steps, result.values, result.mismatches) == (300, 300, 300, 1)
+    assert result.first is not None
+    assert (result.first.window, result.first.step, result.first.index) == (200, 3, 0)
+    assert compare_runs(counts, expected, expected).first is None
+
+
+def test_small_differences_at_the_edges_of_what_is_allowed() -> None:
+    def one(name: str, value: float | int) -> Trace:
+        return Trace({name: np.array([[[value]]])})
+
+    assert compare(one("logits", 5), one("logits", 5)).holds
+    assert not compare(one("logits", 2**60), one("logits", 2**60 + 1)).holds  # equal as floats
+    assert compare(one("logits", 5), one("logits", 6), tolerance=1.0).holds
+    for name in ("layer0.cell_state", "layer0.hidden_state"):
+        assert compare(one(name, 50.0), one(name, 70.0), tolerance=1.0).holds
+        assert not compare(one(name, 0.5), one(name, 1.6), tolerance=1.0).holds
+    assert not compare(one("logits", 50.0), one("logits", 70.0), tolerance=1.0).holds
+
+
+def test_the_earliest_of_several_values_of_one_name() -> None:
+    found = trace()
+    for place in ((0, 4, 0), (2, 1, 0), (1, 1, 3), (1, 1, 2)):
+        found = changed(found, "logits", place, 777)
+    first = merge([compare(trace(), found)]).first
+    assert first is not None
+    assert (first.step, first.window, first.index) == (1, 1, 2)

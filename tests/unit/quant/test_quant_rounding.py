@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_seq.ir.rows import effective_weights, is_coarse
+from edge_seq.quant import rounding
 from edge_seq.quant.rounding import RealRows, RoundedRows, round_rows
 
 ROWS, NARROW_INPUT, NARROW_HIDDEN, WIDE = 8, 8, 12, 3
@@ -132,3 +133,8 @@ def test_a_unit_that_was_quiet_in_calibration_keeps_weights_near_its_own(quiet: 
     worth = effective_weights(np.ascontiguousarray(rounded.narrow_hidden)) * np.where(is_coarse(8), 2.0**-8, 1.0) / 127
     moved = np.abs(worth - weights) * 127
     assert moved[:, 4:].max() < 2.5, "steps of a byte"
+
+
+def test_the_range_of_narrow_weights_is_that_of_a_byte() -> None:
+    assert (rounding.NARROW_MIN, rounding.NARROW_MAX) == (-128, 127)
+    assert (rounding.DAMPING, rounding.OPERAND_RIDGE) == (0.01, 0.03)  # the published figures were measured with them

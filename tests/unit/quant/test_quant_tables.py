@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from edge_seq.arithmetic import tables
 from edge_seq.arithmetic.tables import (
     ARGUMENT_FRAC_BITS,
     ARGUMENT_MAX,
@@ -96,3 +97,16 @@ def test_a_tanh_that_is_wrong_in_the_last_digits_gives_the_same_table() -> None:
 )
 def test_arguments_saturate(value: int, expected: int) -> None:
     assert table_argument(np.array([value], dtype=np.int64)).tolist() == [expected]
+
+
+def test_the_numbers_of_the_argument_are_those_of_the_specification() -> None:
+    assert (tables.CELL_BITS, tables.POSITION_BITS, tables.ARGUMENT_BITS) == (8, 12, 20)
+    assert (tables.ARGUMENT_FRAC_BITS, tables.ARGUMENT_OFFSET, tables.ARGUMENT_MAX) == (16, 524_288, 1_048_575)
+
+
+def test_the_position_reaches_the_end_of_each_cell() -> None:
+    """base[k] + floor(slope[k] (f + 1) / 2^16), with all 4,096 positions of the steepest cell, written out."""
+    base, slope = (int(one[128]) for one in tables.tanh_table())
+    assert [int(one) for one in tables.table_tanh(np.arange(128 << 12, 129 << 12))] == [
+        base + slope * (position + 1) // 2**16 for position in range(4096)
+    ]

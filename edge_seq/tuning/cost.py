@@ -1,0 +1,230 @@
+"""Cost of a network on a target, from its shape alone: no compiler, no emulator, no weights.
+
+Weights and RAM follow from the layout of the runtime. Code and instructions are sums of what each part of a network
+adds; ``costs.json`` holds what a part adds on each target. ``python -m tests.benchmarks.search_cost TARGET`` measures a
+set of networks there, and fits these numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.kinds import kind_named
+from edge_seq.ir.model import Readout
+from edge_seq.ir.rows import padded
+from edge_seq.support.errors import ConfigError
+from edge_seq.support.results import Result
+from edge_seq.training.config import FrontConfig, TrainingConfig
+
+TABLE = Path(__file__).with_name("costs.json")
+ROWS_TOGETHER = 4  # rows of a block of packed weights
+BYTES_OF_A_ROW = 6  # bias and multiplier
+
+
+@dataclass(frozen=True)
+class NetworkCost(Result):
+    """Cost of a network on a target.
+
+    Attributes:
+        flash_bytes: code, tables and weights.
+        weight_bytes: weights, biases and multipliers, with padding.
+        ram_bytes: context of the model.
+        instructions: instructions of one window, or cycles where the target counts cycles.
+    """
+
+    flash_bytes: int
+    weight_bytes: int
+    ram_bytes: int
+    instructions: int
+
+
+@dataclass(frozen=True)
+class TargetCosts(Result):
+    """What the parts of a network add to its cost on a target.
+
+    Attributes:
+        unit: what is counted, ``instructions`` or ``cycles``.
+        flash: bytes of code and tables that a part adds.
+        ram_base: bytes of RAM besides the words of a context.
+        instructions: instructions of a window for each unit of work; :func:`work_of` names them.
+    """
+
+    unit: str
+    flash: dict[str, float]
+    ram_base: int
+    instructions: dict[str, float]
+
+
+@cache
+def known_targets() -> Mapping[str, TargetCosts]:
+    """Costs of parts by the name of the target."""
+    from edge_seq.support.results import from_plain
+
+    return {name: from_plain(TargetCosts, table) for name, table in json.loads(TABLE.read_text("utf-8")).items()}
+
+
+def costs_on(target: str) -> TargetCosts:
+    """Costs of parts on a target.
+
+    Raises:
+        ConfigError: the target is not in the table.
+    """
+    known = known_targets()
+    if target not in known:
+        raise ConfigError(
+            f"search: the cost of a network on {target!r} is not known from its shape; give one of {list(known)}, and "
+            "measure the trained model there with: edge-seq measure"
+        )
+    return known[target]
+
+
+def network_cost(
+    config: TrainingConfig, contract: SensorContract, num_classes: int, target: TargetCosts
+) -> NetworkCost:
+    """Compute the cost of a network.
+
+    Args:
+        config: shape of the network. The label is given at the end of each window.
+        contract: sensor contract with channels, window length and preprocessing.
+        num_classes: K.
+        target: costs of parts on the target.
+
+    >>> from edge_seq.ir.contract import Channel
+    >>> contract = SensorContract(50.0, (Channel("ax", "g", 8192, 4),) * 3, 100, 50)
+    >>> network_cost(TrainingConfig(hidden_size=16), contract, 4, costs_on("cortex_m4")).weight_bytes
+    1752
+    """
+    weights = weight_bytes(config, contract.num_channels, num_classes)
+    work = work_of(config, contract, num_classes)
+    flash = sum(target.flash.get(part, 0.0) for part in parts_of(config, contract))
+    texts = sum(len(channel.name) for channel in contract.channels)
+    return NetworkCost(
+        flash_bytes=round(flash + texts) + weights,
+        weight_bytes=weights,
+        ram_bytes=target.ram_base + context_bytes(config, contract, num_classes),
+        instructions=round(sum(target.instructions.get(name, 0.0) * amount for name, amount in work.items())),
+    )
+
+
+def parts_of(config: TrainingConfig, contract: SensorContract) -> tuple[str, ...]:
+    """Names of the parts of a network that need code of their own."""
+    pre = contract.preprocessing.step
+    return (
+        "runtime",
+        *(f"conv_{'values' if index else 'features'}" for index, one in enumerate(config.front) if one.kind == "conv"),
+        *(f"time_{one.kind}" for one in config.front if one.kind != "conv"),
+        config.cell,
+        *((f"{config.cell}_above",) if config.num_layers > 1 or config.front else ()),
+        *Readout(config.pooling).statistics,
+        *(("dense",) if config.dense else ()),
+        *((pre,) if pre != "none" else ()),
+    )
+
+
+def weight_bytes(config: TrainingConfig, channels: int, num_classes: int) -> int:
+    """Bytes of packed weights, biases and multipliers (SPEC.md, section 12)."""
+    total = 0
+    inputs, raw = channels, True
+    for layer in config.front:
+        if layer.kind == "conv":
+            total += _rows(layer.units, 2 * layer.kernel * _even(inputs) if raw else layer.kernel * padded(inputs))
+            inputs, raw = layer.units, False
+    for _ in range(config.num_layers):
+        total += _recurrent(config.cell, config.hidden_size, inputs, raw=raw)
+        inputs, raw = config.hidden_size, False
+    sees = padded(config.hidden_size) * Readout(config.pooling).parts
+    for units in (*config.dense, num_classes):
+        total += _rows(units, sees)
+        sees = padded(units)
+    return total
+
+
+def _rows(count: int, bytes_of_weights: int) -> int:
+    return (count + -count % ROWS_TOGETHER) * (bytes_of_weights + BYTES_OF_A_ROW)
+
+
+def _even(count: int) -> int:
+    return count + count % 2
+
+
+def _recurrent(cell: str, units: int, inputs: int, *, raw: bool) -> int:
+    """Bytes of a recurrent layer on features (``raw``, 16-bit weights) or on states of a layer before it."""
+    of_input, of_state = 2 * _even(inputs) if raw else padded(inputs), padded(units)
+    if cell == "gru":
+        alone = raw and inputs % 2 == 1 and inputs > 1  # three gates share the words of the last column
+        seen = 3 * 2 * (inputs - 1) + 2 * ROWS_TOGETHER if alone else 3 * of_input
+        return units * (seen + 3 * of_state + 4 * BYTES_OF_A_ROW)
+    if cell == "lstm":
+        return units * 4 * (of_input + of_state + BYTES_OF_A_ROW)
+    extra = 0 if cell == "rnn" else 8 + 4 * (units + -units % ROWS_TOGETHER)  # zeta and nu, offsets of the gate
+    return _rows(units, of_input + of_state) + extra
+
+
+def context_bytes(config: TrainingConfig, contract: SensorContract, num_classes: int) -> int:
+    """Bytes of the words of a context, without its header."""
+    channels, states = contract.num_channels, padded(config.hidden_size)
+    pool = len(Readout(config.pooling).statistics) * states
+    words32 = (0 if contract.preprocessing.step == "none" else channels) + pool + num_classes
+    front, inputs = 0, channels
+    for index, layer in enumerate(config.front):
+        slots = (layer.kernel - 1) * (layer.dilation if layer.kind == "conv" else 1) + 1
+        units = layer.units if layer.kind == "conv" else inputs
+        front += slots * (padded(inputs) if index else _even(inputs)) + padded(units)
+        inputs = units
+    layers = config.num_layers * len(kind_named(config.cell).saved) * states
+    scratch = max(states, pool + sum(padded(size) for size in config.dense))
+    return 4 * words32 + 2 * (_even(channels) + front + layers + scratch)
+
+
+def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int) -> Counter[str]:
+    """Amounts of work of one window, by name. The runtime does the same work for any data."""
+    work: Counter[str] = Counter()
+    samples, inputs, raw = contract.window_length, contract.num_channels, True
+    work["window"] = 1
+    work["sample"] = samples
+    work[f"{contract.preprocessing.step}_value"] = samples * inputs
+    for layer in config.front:
+        outputs = steps_of(layer, samples)
+        if layer.kind == "conv":
+            words = layer.kernel * (_even(inputs) // 2 if raw else padded(inputs) // ROWS_TOGETHER)
+            blocks = -(-layer.units // ROWS_TOGETHER)
+            work["conv_input"] += samples
+            work["conv_output"] += outputs
+            work["conv_block"] += outputs * blocks
+            work["conv_word" if raw else "conv_quad"] += outputs * blocks * words
+            inputs, raw = layer.units, False
+        else:
+            work[f"time_{layer.kind}_value"] += outputs * inputs * layer.kernel
+        samples = outputs
+    cell, units = config.cell, config.hidden_size
+    rows_of = units if cell in ("lstm", "gru") else padded(units)  # the others have blocks of four units
+    for _ in range(config.num_layers):
+        work[f"{cell}_step"] += samples
+        work[f"{cell}_unit"] += samples * rows_of
+        work[f"{cell}_state_quad"] += samples * rows_of * (padded(units) // ROWS_TOGETHER)
+        if raw:
+            work[f"{cell}_word"] += samples * rows_of * (_even(inputs) // 2)
+        else:
+            work[f"{cell}_quad"] += samples * rows_of * (padded(inputs) // ROWS_TOGETHER)
+        inputs, raw = units, False
+    for statistic in Readout(config.pooling).statistics:
+        work[f"{statistic}_unit"] += samples * units
+        work[f"{statistic}_step"] += samples
+    sees = padded(units) * Readout(config.pooling).parts
+    for rows in (*config.dense, num_classes):
+        work["head_quad"] += -(-rows // ROWS_TOGETHER) * (sees // ROWS_TOGETHER)
+        sees = padded(rows)
+    return work
+
+
+def steps_of(layer: FrontConfig, samples: int) -> int:
+    """Number of outputs of a front layer for a window of so many inputs."""
+    waits = layer.kind != "conv" or layer.padding == "valid"
+    first = (layer.kernel - 1) * (layer.dilation if layer.kind == "conv" else 1) if waits else 0
+    return max(0, (samples - 1 - first) // layer.stride + 1)

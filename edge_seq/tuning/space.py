@@ -1,0 +1,231 @@
+"""The candidates of a search: what may be chosen, first candidates, random ones and changes of good ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, get_args
+
+import numpy as np
+
+from edge_seq.data.units import axis_triples
+from edge_seq.ir.contract import PreprocessingStep, SensorContract
+from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
+from edge_seq.ir.model import canonical_json
+from edge_seq.support.results import Result
+from edge_seq.training.config import TrainingConfig
+from edge_seq.tuning.config import SearchConfig
+
+# Convolutions before the recurrent layers: units and stride; kernel 5.
+FRONTS: dict[str, tuple[int, int] | None] = {
+    "none": None,
+    "8/2": (8, 2),
+    "16/2": (16, 2),
+    "16/4": (16, 4),
+    "32/4": (32, 4),
+}
+KERNEL = 5
+STEPS = (400, 800, 1600)  # optimiser steps
+SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
+_RATE_UNITS = ("rad/s", "deg/s")
+
+
+@dataclass(frozen=True)
+class Candidate(Result):
+    """A network and its training.
+
+    Attributes:
+        cell, hidden_size, num_layers: recurrent layers.
+        front: convolution before them, units/stride, or ``none``.
+        pooling: readout.
+        preprocessing: step of the sensor contract.
+        window_length: samples of a window.
+        input_gain: standard deviation of the features.
+        rate_gain: factor on ``input_gain`` for channels in rad/s or deg/s.
+        rotation: largest angle of random rotations, degrees; 0 for none.
+        amplitude: standard deviation of the logarithm of a random amplitude.
+        learning_rate, batch_size, dropout, label_smoothing: options of the training.
+        steps: number of optimiser steps.
+    """
+
+    cell: CellName = "lstm"
+    hidden_size: int = 16
+    num_layers: int = 1
+    front: str = "none"
+    pooling: Pooling = "mean"
+    preprocessing: PreprocessingStep = "none"
+    window_length: int = 50
+    input_gain: float = 1.0
+    rate_gain: float = 1.0
+    rotation: float = 0.0
+    amplitude: float = 0.0
+    learning_rate: float = 0.01
+    batch_size: int = 64
+    dropout: float = 0.1
+    label_smoothing: float = 0.0
+    steps: int = 800
+
+    @property
+    def key(self) -> str:
+        """Name of the candidate in a study."""
+        digest = hashlib.sha256(canonical_json(asdict(self)).encode()).hexdigest()
+        return f"{self.cell}-{self.hidden_size}-{digest[:12]}"
+
+    @property
+    def network(self) -> str:
+        """The network in words.
+
+        >>> Candidate("gru", 24, front="16/2", pooling="mean_max").network
+        'conv 16 stride 2, gru 24, mean and max of states'
+        """
+        made = FRONTS[self.front]
+        conv = "" if made is None else f"conv {made[0]} stride {made[1]}, "
+        layers = f"{self.cell} {self.hidden_size}" + (f" x {self.num_layers}" if self.num_layers > 1 else "")
+        return f"{conv}{layers}, {POOLING_TEXTS[self.pooling]}"
+
+    @property
+    def options(self) -> str:
+        """The input and the training in words."""
+        parts = [
+            {"none": "raw", "difference": "differences", "remove_gravity": "gravity removed"}[self.preprocessing],
+            f"T = {self.window_length}",
+            f"gain {self.input_gain:g}" + (f" (rates {self.input_gain * self.rate_gain:g})" * (self.rate_gain != 1)),
+            f"rate {self.learning_rate:g}",
+            f"batch {self.batch_size}",
+            f"{self.steps} steps",
+            f"dropout {self.dropout:g}",
+            *([f"rotation {self.rotation:g} deg"] if self.rotation else []),
+            *([f"amplitude {self.amplitude:g}"] if self.amplitude else []),
+            *([f"label smoothing {self.label_smoothing:g}"] if self.label_smoothing else []),
+        ]
+        return ", ".join(parts)
+
+    def contract(self, of_source: SensorContract) -> SensorContract:
+        """The sensor contract of the source, with this candidate's preprocessing and window length."""
+        same = of_source.window_length == self.window_length
+        stride = of_source.window_stride if same else max(1, self.window_length // 2)
+        preprocessing = replace(of_source.preprocessing, step=self.preprocessing)
+        return replace(of_source, preprocessing=preprocessing, window_length=self.window_length, window_stride=stride)
+
+    def training(self, contract: SensorContract, *, windows: int, steps: int, seed: int) -> TrainingConfig:
+        """The configuration of a training with so many windows and at least so many optimiser steps."""
+        made = FRONTS[self.front]
+        gains = {
+            channel.name: self.input_gain * self.rate_gain
+            for channel in contract.channels
+            if self.rate_gain != 1 and channel.unit in _RATE_UNITS
+        }
+        table: dict[str, Any] = {
+            **{name: getattr(self, name) for name in _AS_THEY_ARE},
+            "front": [] if made is None else [{"units": made[0], "kernel": KERNEL, "stride": made[1]}],
+            "channel_gains": gains,
+            "epochs": max(1, round(steps / -(-windows // self.batch_size))),
+            "augmentation": {
+                "rotation": "any" if self.rotation else "none",
+                **({"max_degrees": self.rotation} if self.rotation else {}),
+                "scale": self.amplitude,
+            },
+            "keep": "last",
+            "seed": seed,
+        }
+        return TrainingConfig.model_validate(table)
+
+
+_AS_THEY_ARE = (
+    *("cell", "hidden_size", "num_layers", "pooling", "input_gain", "learning_rate", "batch_size", "dropout"),
+    "label_smoothing",
+)
+Fits = Callable[[Candidate], bool]
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a search may choose.
+
+    Attributes:
+        choices: values of each field of a candidate, in order where they have one.
+    """
+
+    choices: Mapping[str, tuple[Any, ...]]
+
+    def random(self, rng: np.random.Generator) -> Candidate:
+        """Draw every field alike."""
+        return Candidate(**{name: values[int(rng.integers(len(values)))] for name, values in self.choices.items()})
+
+    def changed(self, parent: Candidate, rng: np.random.Generator) -> Candidate:
+        """Change one to three fields of a candidate to a value beside the present one, or to any other one."""
+        names = [name for name, values in self.choices.items() if len(values) > 1]
+        made = parent
+        for name in rng.choice(names, size=min(len(names), int(rng.integers(1, 4))), replace=False).tolist():
+            values = self.choices[name]
+            now = values.index(getattr(parent, name)) if getattr(parent, name) in values else 0
+            if isinstance(values[0], str):
+                at = int(rng.integers(len(values) - 1))
+                at += at >= now
+            else:
+                at = min(max(now + int(rng.choice([-1, 1])), 0), len(values) - 1)
+            made = replace(made, **{name: values[at]})
+        return made
+
+    def first(self) -> list[Candidate]:
+        """Candidates like the recipes that did well on other recordings, within the choices."""
+        return [self._within(Candidate(**fields)) for fields in _FIRST]
+
+    def _within(self, wanted: Candidate) -> Candidate:
+        """The candidate with the nearest value that is a choice, field by field."""
+
+        def nearest(name: str, value: Any) -> Any:
+            values = self.choices[name]
+            if value in values:
+                return value
+            return values[0] if isinstance(value, str) else min(values, key=lambda one: abs(one - value))
+
+        return Candidate(**{name: nearest(name, getattr(wanted, name)) for name in self.choices})
+
+
+# In the manner of the recipes for hapt, fan_vibration, road_surface_tartu and car_states, with the readout that
+# exploratory trials on all of them favoured, and plain ones.
+_FIRST: tuple[dict[str, Any], ...] = (
+    {"hidden_size": 32, "pooling": "mean_max", "dropout": 0.1},
+    {"hidden_size": 32, "input_gain": 3.0, "rate_gain": 7.0, "rotation": 60.0, "dropout": 0.2, "steps": 1600},
+    {"hidden_size": 32, "pooling": "mean_max", "input_gain": 60.0, "steps": 800},
+    {"hidden_size": 32, "pooling": "last", "input_gain": 0.3, "preprocessing": "difference", "steps": 400},
+    {"hidden_size": 16, "pooling": "mean_max", "rotation": 30.0, "learning_rate": 0.02},
+    {"hidden_size": 24, "front": "16/2", "pooling": "mean_max", "preprocessing": "remove_gravity"},
+    {"hidden_size": 16, "front": "16/4", "pooling": "mean_max", "input_gain": 3.0, "rotation": 30.0, "steps": 1600},
+    {"hidden_size": 8, "pooling": "mean"},
+)
+
+
+def space_of(config: SearchConfig, contract: SensorContract, *, own_steps: bool) -> Space:
+    """What a search on recordings with a sensor contract may choose.
+
+    Args:
+        config: configuration of the search.
+        contract: sensor contract of the source.
+        own_steps: True if the preprocessing of the contract may be changed.
+    """
+    lengths = config.window_lengths or (contract.window_length,)
+    rates = [channel.unit in _RATE_UNITS for channel in contract.channels]
+    steps: tuple[str, ...] = get_args(PreprocessingStep) if own_steps else (contract.preprocessing.step,)
+    return Space(
+        {
+            "cell": config.cells,
+            "hidden_size": (8, 12, 16, 24, 32, 48, 64),
+            "num_layers": (1, 2),
+            "front": tuple(FRONTS) if min(lengths) >= SHORTEST_FOR_CONVOLUTION else ("none",),
+            "pooling": ("mean_max", "mean", "max", "last"),
+            "preprocessing": steps,
+            "window_length": lengths,
+            "input_gain": (0.3, 1.0, 3.0, 10.0, 30.0, 60.0),
+            "rate_gain": (1.0, 3.0, 7.0) if any(rates) and not all(rates) else (1.0,),
+            "rotation": (0.0, 15.0, 30.0, 60.0) if axis_triples(contract) else (0.0,),
+            "amplitude": (0.0, 0.1, 0.2),
+            "learning_rate": (0.003, 0.005, 0.01, 0.02),
+            "batch_size": (32, 64, 128),
+            "dropout": (0.0, 0.1, 0.2, 0.3),
+            "label_smoothing": (0.0, 0.05, 0.1),
+            "steps": STEPS,
+        }
+    )

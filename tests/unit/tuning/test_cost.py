@@ -1,0 +1,78 @@
+"""The cost of a network from its shape: bytes are exact, instructions and code are close to what is measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+from edge_seq.pipeline.choosing.untrained import measure_network, untrained_model
+from edge_seq.training.config import TrainingConfig
+from edge_seq.tuning.cost import context_bytes, costs_on, known_targets, network_cost, weight_bytes
+from firmware_export.emission.emit import CONTEXT_HEADER_BYTES_32BIT, export_c
+from firmware_export.emission.golden import make_golden
+from firmware_export.emission.layout import pack_model
+from firmware_export.toolchain.target import MissingToolError, load_target
+
+pytest.importorskip("torch")
+LABELS = ("a", "b", "c", "d", "e")
+CONV = {"kind": "conv", "units": 10, "kernel": 3, "stride": 2}
+Options = dict[str, Any]
+
+
+def contract_of(channels: int, samples: int, step: str = "none") -> SensorContract:
+    named = tuple(Channel(f"a{index}", "g", 8192, 4) for index in range(channels))
+    return SensorContract(50.0, named, samples, samples, Preprocessing(step))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("channels", "step", "options"),
+    [
+        (3, "none", {"cell": "gru", "hidden_size": 7}),
+        (5, "difference", {"cell": "fastgrnn", "hidden_size": 10, "num_layers": 2, "pooling": "mean_max"}),
+        (2, "none", {"cell": "lstm", "hidden_size": 9, "front": [CONV, {"kind": "max", "kernel": 2, "stride": 2}]}),
+        (3, "remove_gravity", {"cell": "rnn", "hidden_size": 6, "dense": [7], "front": [CONV, CONV], "pooling": "max"}),
+    ],
+)
+def test_bytes_of_weights_and_context_are_those_of_the_export(
+    channels: int, step: str, options: Options, tmp_path: Path
+) -> None:
+    config, contract = TrainingConfig.model_validate(options), contract_of(channels, 12, step)
+    model = untrained_model(config, contract, LABELS)
+    assert weight_bytes(config, channels, len(LABELS)) == pack_model(model).num_bytes
+    export_c(model, make_golden(model, np.zeros((1, 12, channels), np.int16)), tmp_path)
+    stated = json.loads((tmp_path / "manifest.json").read_text())["bytes"]
+    assert context_bytes(config, contract, len(LABELS)) + CONTEXT_HEADER_BYTES_32BIT == stated["context_32bit"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", list(known_targets()))
+@pytest.mark.parametrize(
+    ("channels", "step", "options"),
+    [
+        (4, "none", {"cell": "lstm", "hidden_size": 20, "pooling": "mean_max"}),
+        (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}),
+        (3, "remove_gravity", {"cell": "fastgrnn", "hidden_size": 40, "pooling": "max"}),
+        (3, "difference", {"cell": "rnn", "hidden_size": 18, "num_layers": 2, "pooling": "last"}),
+        (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"units": 16, "kernel": 5, "stride": 4}]}),
+    ],
+)
+def test_cost_of_networks_that_were_not_fitted_is_within_some_percent_of_the_measured_one(
+    channels: int, step: str, options: Options, target: str
+) -> None:
+    config, contract = TrainingConfig.model_validate(options), contract_of(channels, 64, step)
+    try:
+        found = measure_network(config, contract, LABELS, load_target(target))
+    except MissingToolError as error:
+        pytest.skip(str(error))
+    assert found.sizes is not None
+    assert found.steps is not None
+    cost = network_cost(config, contract, len(LABELS), costs_on(target))
+    assert cost.ram_bytes == found.sizes.ram
+    assert cost.weight_bytes == found.sizes.weights
+    assert cost.flash_bytes == pytest.approx(found.sizes.flash, rel=0.04)
+    assert cost.instructions == pytest.approx(found.steps.window, rel=0.05)
