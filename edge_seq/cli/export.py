@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,15 @@ def command(
         typer.Option(
             help="Also arrange the C for a build system: arduino, cmake, cmsis-pack, esp-idf, plain (all files in one "
             "folder), platformio, stm32cube, wasm or zephyr. May be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    onnx: Annotated[
+        Literal["portable"] | None,
+        typer.Option(
+            "--onnx",
+            help="portable: also write the integer window graph for runtimes that have no Scan or compute integers in "
+            "float32, such as OpenVINO, tract or TVM. The step graph is always portable.",
             show_default=False,
         ),
     ] = None,
@@ -35,7 +44,8 @@ def command(
 
     A package is a folder exports/packages/NAME with the runtime, the model, an example that runs, and a README with the
     sensor contract and the memory. Packages of several models can be copied over each other; they share the runtime. A
-    package that the run already has is written again.
+    package that the run already has is written again. A runtime that has no Scan takes the step graph, or the window
+    graph of --onnx portable.
 
     A blob is a file exports/blob/NAME_little.blob. edge-seq device load sends it to a board.
 
@@ -49,7 +59,7 @@ def command(
     from edge_seq.workflow.export import export_run
     from edge_seq.workflow.folder import open_run
 
-    exported = export_run(open_run(run), package or [], blob or [])
+    exported = export_run(open_run(run), package or [], blob or [], portable=onnx == "portable")
     if as_json:
         print_json(exported)
         return

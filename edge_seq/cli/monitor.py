@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_seq.cli.output import BaudOption, JsonOption, print_json, print_line, print_stderr_line
-from edge_seq.cli.run import DataOption, samples_of_source
+from edge_seq.cli.run import DataOption, samples_of_source, say_building
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.errors import ConfigError
 
 if TYPE_CHECKING:
-    from edge_seq.backends.onnx.run import OnnxModel
+    from edge_seq.live.engine import Engine
     from edge_seq.live.monitor import MonitorState
     from edge_seq.workflow.folder import DataFile
 
@@ -26,17 +26,17 @@ REDRAW_S = 0.2
 Watch = Callable[[threading.Event], None]
 
 
-def _open_model(model: Path | None) -> OnnxModel | None:
-    from edge_seq.workflow.export import open_step_model
+def _open_model(model: Path | None) -> Engine | None:
+    from edge_seq.workflow.export import open_engine
 
-    return None if model is None else open_step_model(model)
+    return None if model is None else open_engine(model, building=say_building)
 
 
 def _open_source(
     stack: ExitStack,
     port: str | None,
     source: str | None,
-    model: OnnxModel | None,
+    model: Engine | None,
     data: DataFile | None,
     baud: int,
     speed: float,
@@ -52,7 +52,7 @@ def _open_source(
     assert source is not None
     assert model is not None  # the command checked both
     of_file = monitor.state_of_file(Path(source).name, model)
-    samples = samples_of_source(stack, source, model, data, warn=of_file.say)
+    samples = samples_of_source(stack, source, model.contract, data, warn=of_file.say)
     return of_file, lambda stop: monitor.watch_samples(samples, of_file, stop, model, speed=speed)
 
 

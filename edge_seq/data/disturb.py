@@ -20,14 +20,6 @@ RATE_MIN, RATE_MAX = 0.25, 4.0
 _SINC_SIDE = 16
 
 
-def _limits(contract: SensorContract) -> NDArray[np.float64]:
-    return np.array([channel.count_limit for channel in contract.channels], dtype=np.float64)
-
-
-def _per_unit(contract: SensorContract) -> NDArray[np.float64]:
-    return np.array([channel.counts_per_unit for channel in contract.channels], dtype=np.float64)
-
-
 def _as_counts(values: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.int16]:
     return np.clip(np.rint(values), -limits, limits).astype(np.int16)
 
@@ -48,10 +40,10 @@ def mounted_at(recording: Recording, contract: SensorContract, degrees: float, r
         )
     drawn = rng.normal(size=3)
     rotation = rotation_about(drawn / np.linalg.norm(drawn), degrees)
-    physical = recording.counts / _per_unit(contract)
+    physical = recording.counts / contract.counts_per_unit
     for triple in triples:
         physical[:, list(triple)] = physical[:, list(triple)] @ rotation.T
-    return replace(recording, counts=_as_counts(physical * _per_unit(contract), _limits(contract)))
+    return replace(recording, counts=_as_counts(physical * contract.counts_per_unit, contract.count_limits))
 
 
 def with_noise(recording: Recording, contract: SensorContract, share: float, rng: np.random.Generator) -> Recording:
@@ -62,7 +54,7 @@ def with_noise(recording: Recording, contract: SensorContract, share: float, rng
     """
     if share < 0:
         raise DataError(f"sensor noise: {share} of the full scale; give 0 or more")
-    limits = _limits(contract)
+    limits = contract.count_limits
     noise = rng.normal(0.0, 1.0, recording.counts.shape) * (share * limits)
     return replace(recording, counts=_as_counts(recording.counts + noise, limits))
 
@@ -111,7 +103,7 @@ def at_rate(recording: Recording, contract: SensorContract, factor: float) -> Re
     moments = np.arange(int((length - 1) * factor) + 1) / factor
     values = interpolate(recording.counts.astype(np.float64), moments)
     nearest = np.minimum(np.rint(moments).astype(np.int64), length - 1)
-    return replace(recording, counts=_as_counts(values, _limits(contract)), labels=recording.labels[nearest])
+    return replace(recording, counts=_as_counts(values, contract.count_limits), labels=recording.labels[nearest])
 
 
 def with_full_scale(recording: Recording, contract: SensorContract, share: float) -> Recording:
@@ -122,4 +114,4 @@ def with_full_scale(recording: Recording, contract: SensorContract, share: float
     """
     if not 0 < share <= 1:
         raise DataError(f"full scale: {share} of the contract's; give more than 0 and at most 1")
-    return replace(recording, counts=_as_counts(recording.counts.astype(np.float64), _limits(contract) * share))
+    return replace(recording, counts=_as_counts(recording.counts.astype(np.float64), contract.count_limits * share))

@@ -470,9 +470,10 @@ class Twin:
         for one, pool in pools.items():
             steps = self.model.steps_after(count)
             times = steps if one == "mean" else min(steps, 1)
-            limits = times * np.where(is_coarse(pool.shape[1]), COARSE_LIMIT, FINE_LIMIT)
-            highest = limits if one == "mean" else np.minimum(limits, FINE_LIMIT - 1)
-            if (pool < -limits).any() or (pool > highest).any() or pool[:, self.model.hidden_sizes[-1] :].any():
+            coarse = is_coarse(pool.shape[1])
+            lowest = -times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT)
+            highest = times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT - 1)
+            if (pool < lowest).any() or (pool > highest).any() or pool[:, self.model.hidden_sizes[-1] :].any():
                 return False
         for layer, size in zip(layers, self.model.hidden_sizes, strict=True):
             coarse = layer.operands[0, is_coarse(layer.operands.shape[1])]

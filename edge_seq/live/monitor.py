@@ -34,11 +34,12 @@ from edge_seq.scores.metrics import softmax
 from edge_seq.support.results import Result, written
 
 if TYPE_CHECKING:
-    from edge_seq.backends.onnx.run import OnnxModel
+    from edge_seq.live.engine import Engine
     from edge_seq.live.run import Decision
 
 BINS = 600  # columns of the signal plot
 DECISIONS, MESSAGES, MESSAGE_CHARACTERS = 200, 20, 1000
+PIECE_S = 0.02  # samples of a file are given in pieces of this length
 SHOWN_S = 10.0  # length of the signal plot, seconds, if the sample rate allows
 
 
@@ -276,7 +277,7 @@ def clean(text: str) -> str:
     return clean_text(text.encode())
 
 
-def state_of_board(device: Device, model: OnnxModel | None) -> MonitorState:
+def state_of_board(device: Device, model: Engine | None) -> MonitorState:
     """Create the state of a monitor for a board.
 
         Args:
@@ -298,7 +299,7 @@ class _StoppedError(Exception):
     """The monitor was closed."""
 
 
-def watch_board(device: Device, state: MonitorState, stop: threading.Event, model: OnnxModel | None) -> None:
+def watch_board(device: Device, state: MonitorState, stop: threading.Event, model: Engine | None) -> None:
     """Fill the state from a board until ``stop`` is set.
 
     Raises:
@@ -346,7 +347,7 @@ def _watch_board_decide(device: Device, state: MonitorState, meter: RateMeter, t
             state.add_samples(item.counts)
 
 
-def state_of_file(name: str, model: OnnxModel) -> MonitorState:
+def state_of_file(name: str, model: Engine) -> MonitorState:
     """Create the state of a monitor for a recording that a model on this computer classifies."""
     decider = f"{model.kind} model {model.model_sha256[:12]} on this computer"
     return MonitorState(clean(name), clean(decider), model.contract, tuple(map(clean, model.labels)))
@@ -356,7 +357,7 @@ def watch_samples(
     samples: Iterable[NDArray[np.int16] | Gap | Start],
     state: MonitorState,
     stop: threading.Event,
-    model: OnnxModel,
+    model: Engine,
     *,
     speed: float,
 ) -> None:
@@ -373,12 +374,15 @@ def _paced(
     samples: Iterable[NDArray[np.int16] | Gap | Start], rate_hz: float, stop: threading.Event
 ) -> Iterator[NDArray[np.int16] | Gap | Start]:
     began_s, given = time.monotonic(), 0
+    at_once = max(1, int(PIECE_S * rate_hz))
     for item in samples:
-        ahead_s = given / rate_hz - (time.monotonic() - began_s)
-        if ahead_s > 0.02 and stop.wait(ahead_s):
-            return
-        given += not isinstance(item, Gap | Start)
-        yield item
+        pieces = [item] if isinstance(item, Gap | Start) else np.split(item, range(at_once, len(item), at_once))
+        for piece in pieces:
+            ahead_s = given / rate_hz - (time.monotonic() - began_s)
+            if ahead_s > PIECE_S and stop.wait(ahead_s):
+                return
+            given += 0 if isinstance(piece, Gap | Start) else len(piece)
+            yield piece
 
 
 def _metered(
@@ -387,14 +391,14 @@ def _metered(
     meter, given = RateMeter(state.contract.sample_rate_hz * speed), 0
     for item in samples:
         if not isinstance(item, Gap | Start):
-            given += 1
+            given += len(item)
             meter.add(given)
             state.rate_hz = None if meter.rate_hz is None else meter.rate_hz / speed
         yield item
 
 
 def _watch_model(
-    samples: Iterable[NDArray[np.int16] | Gap | Start], state: MonitorState, model: OnnxModel, stop: threading.Event
+    samples: Iterable[NDArray[np.int16] | Gap | Start], state: MonitorState, model: Engine, stop: threading.Event
 ) -> None:
     from edge_seq.live.run import decide
 
@@ -407,7 +411,7 @@ def _watch_model(
             elif isinstance(item, Start):
                 state.add_start(item)
             else:
-                state.add_samples(item[np.newaxis])
+                state.add_samples(item)
             yield item
 
     for decision in decide(model, seen()):
@@ -415,7 +419,7 @@ def _watch_model(
             _add_named(decision, state, model)
 
 
-def _add_named(decision: Decision, state: MonitorState, model: OnnxModel) -> None:
+def _add_named(decision: Decision, state: MonitorState, model: Engine) -> None:
     names = (*model.labels, UNKNOWN)
     decided = None if decision.decision is None else names.index(decision.decision)
     state.add_decision(decision.time_s, names.index(decision.label), decision.probabilities.values(), decided)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.checks import check_saturation
 from edge_seq.data.recording import Recording
+from edge_seq.data.stored import blocks
 from edge_seq.device.client import Device, SampleBlock
 from edge_seq.device.contract import contract_differences
 from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
@@ -29,6 +30,7 @@ DRIFT_SPAN_S, DRIFT_POINTS = 120.0, 480  # span over which the rate is compared 
 BACKLOG_S, ARRIVAL_JITTER_S = 2.0, 0.3
 _PORT = re.compile(r"[A-Za-z0-9_+]+://|/dev/|COM\d+$")
 
+BLOCK_SAMPLES = 4096  # of a recording at a time
 UNKNOWN = "unknown"  # decision if no class leads by enough
 
 Warn = Callable[[str], None]
@@ -205,13 +207,29 @@ class InputWatch:
         self._told: set[str] = set()
 
     def add(self, values: NDArray[np.float64]) -> None:
-        """Add samples float64 [n, C] in the contract's units."""
+        """Add samples float64 [n, C] in the contract's units. Whole windows are looked at."""
         self._block.append(values)
         self._size += len(values)
-        if self._size >= max(2, self._contract.window_length):
-            self._seen += self._size
-            self.look(np.concatenate(self._block), f"up to sample {self._seen}")
-            self._block, self._size = [], 0
+        length = max(2, self._contract.window_length)
+        count = self._size // length
+        if not count:
+            return
+        block = np.concatenate(self._block)
+        windows = block[: count * length].reshape(count, length, -1)
+        for window in np.flatnonzero(self.notable(windows)).tolist():
+            self.look(windows[window], f"up to sample {self._seen + (window + 1) * length}")
+        self._seen += count * length
+        self._block, self._size = [block[count * length :]], self._size - count * length
+
+    def notable(self, windows: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """True for each window of float64 [W, n, C] of which :meth:`look` might say something new, [W]."""
+        told = np.array([name in self._told for name in self._contract.channel_names])
+        still = (windows == windows[:, :1]).all(axis=1) & ~told
+        if self._saturation_told:
+            return np.asarray(still.any(axis=1))
+        full_scale = np.array([channel.full_scale for channel in self._contract.channels])
+        share = (np.abs(windows) > full_scale).mean(axis=1)
+        return np.asarray((still | (share > MAX_SATURATED_SHARE)).any(axis=1))
 
     def look(self, block: NDArray[np.float64], where: str) -> None:
         """Check a whole window, float64 [n, C], whose end is described by ``where``."""
@@ -239,8 +257,7 @@ class InputWatch:
 
 def in_units(counts: NDArray[np.int16] | NDArray[np.float64], contract: SensorContract) -> NDArray[np.float64]:
     """Convert counts [n, C] to float64 [n, C] in each channel's unit."""
-    per_unit = np.array([channel.counts_per_unit for channel in contract.channels], dtype=np.float64)
-    return np.divide(counts, per_unit, dtype=np.float64)
+    return np.divide(counts, contract.counts_per_unit, dtype=np.float64)
 
 
 def off_rate_message(name: str, rate_hz: float, expected_hz: float) -> str:
@@ -255,7 +272,7 @@ def off_rate_message(name: str, rate_hz: float, expected_hz: float) -> str:
 def samples_of_recordings(
     recordings: Iterable[Recording], contract: SensorContract, *, name: str, warn: Warn
 ) -> Iterator[NDArray[np.int16] | Start]:
-    """Yield the start of each recording, and its samples int16 [C] one by one.
+    """Yield the start of each recording, and its samples in blocks, int16 [n, C].
 
     Args:
         recordings: recordings under the contract.
@@ -265,11 +282,10 @@ def samples_of_recordings(
     """
     watch = InputWatch(contract, name, warn)
     for recording in recordings:
-        counts = np.asarray(recording.counts)
-        yield Start(recording.name, len(counts))
-        for sample in counts:
-            watch.add(in_units(sample[np.newaxis], contract))
-            yield sample
+        yield Start(recording.name, len(recording.counts))
+        for block in blocks(recording.counts, BLOCK_SAMPLES):
+            watch.add(in_units(block, contract))
+            yield block
 
 
 def samples_of(
@@ -280,7 +296,7 @@ def samples_of(
     meter: RateMeter | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Generator[NDArray[np.int16] | Gap, None, None]:
-    """Yield the samples int16 [C] of a board's sensor one by one, and the gaps between them, without end.
+    """Yield the samples of a board's sensor as they arrive, int16 [n, C], and the gaps between them, without end.
 
     Args:
         device: an open device.
@@ -311,4 +327,4 @@ def samples_of(
             raise ContractError(off_rate_message(device.name, off_hz, contract.sample_rate_hz))
         watch.add(in_units(block.counts, contract))
         index += len(block.counts)
-        yield from block.counts
+        yield block.counts

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.int_export import export_onnx_int
-from edge_seq.backends.onnx.run import open_onnx, trace_of
+from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, in_runtime, is_installed
+from edge_seq.backends.onnx.run import OnnxModel, open_onnx, trace_of
 from edge_seq.backends.onnx.window import POOLS
 from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
@@ -48,8 +49,29 @@ def int_window_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> R
 
 def int_step_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Rung:
     """Compare the integer reference with the exported step model: outputs and states at every step of the streams."""
-    exported = open_export(path, model)
+    return _step_rung(name, open_export(path, model), model, streams_of(inputs.exact))
 
+
+def other_runtime_rung(name: str, path: Path, model: IntModel, inputs: Inputs, runtime: str) -> Rung:
+    """Compare the integer reference with the exported step model in another runtime, on a short part of the streams.
+
+    Raises:
+        ToolError: the runtime refuses the graph.
+    """
+    exported = in_runtime(open_export(path, model), runtime)
+    streams = streams_of(inputs.exact)
+    chosen = np.unique(np.linspace(0, len(streams) - 1, SHORT_STREAMS).astype(int))
+    counts = streams[chosen, : max(SHORT_STEPS, min(model.contract.window_length + 2, LONGEST_STEPS))]
+    shown = f"the first {counts.shape[1]} steps of {len(counts)} streams"
+    if runtime == EVALUATOR and not is_installed(OPENVINO):
+        shown += "; OpenVINO would be compared too if it was installed"
+    return _step_rung(name, exported, model, counts, detail=shown)
+
+
+SHORT_STREAMS, SHORT_STEPS, LONGEST_STEPS = 8, 20, 130  # an evaluator in Python takes some milliseconds for a step
+
+
+def _step_rung(name: str, exported: OnnxModel, model: IntModel, streams: NDArray[np.int16], detail: str = "") -> Rung:
     def reference(counts: NDArray[np.int16]) -> Trace:
         state, steps = reset_state(model, len(counts)), []
         for t in range(counts.shape[1]):
@@ -58,10 +80,8 @@ def int_step_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Run
             steps.append({**states_after_step(model, state), **given})
         return Trace({key: np.stack([values[key] for values in steps], axis=1) for key in steps[0]})
 
-    return comparison_rung(
-        name,
-        compare_runs(streams_of(inputs.exact), reference, lambda counts: step_outputs(exported, counts, np.int64)),
-    )
+    comparison = compare_runs(streams, reference, lambda counts: step_outputs(exported, counts, np.int64))
+    return comparison_rung(name, comparison, detail=detail)
 
 
 def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int64]]:

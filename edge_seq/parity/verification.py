@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, is_installed
 from edge_seq.data.window_file import counts_hash
 from edge_seq.device.client import Device
 from edge_seq.frontends.imports import Imported
@@ -21,10 +22,10 @@ from edge_seq.parity.cost import MAX_MACRO_F1_LOSS, MIN_AGREEMENT_RATE, cost_run
 from edge_seq.parity.export_rungs import changed_files, describe_changes, exports_rung
 from edge_seq.parity.float_rungs import float_step_rung, float_window_rung, torch_rung
 from edge_seq.parity.inputs import Inputs, streams_of
-from edge_seq.parity.int_rungs import int_step_rung, int_window_rung, trace_rung
+from edge_seq.parity.int_rungs import int_step_rung, int_window_rung, other_runtime_rung, trace_rung
 from edge_seq.parity.ladder import Kind, Ladder, Rung
 from edge_seq.parity.original_rung import ORIGINAL_RUNG, original_rung
-from edge_seq.pipeline.export_folder import ExportFolder
+from edge_seq.pipeline.export_folder import PORTABLE_WINDOW, ExportFolder
 from edge_seq.pipeline.exports import write_exports
 from edge_seq.support.errors import ExportError, ModelError, ParityError, ToolError
 from firmware_export.toolchain.build import find_compiler
@@ -149,6 +150,22 @@ def verify_models(
                 lambda name: int_step_rung(name, onnx.onnx("int", "step"), model, inputs),
                 uses="onnx/int_step.onnx",
             ),
+            *(
+                _Attempt(
+                    f"integer reference = integer ONNX in {runtime}",
+                    partial(
+                        other_runtime_rung,
+                        path=onnx.onnx("int", "step"),
+                        model=model,
+                        inputs=inputs,
+                        runtime=runtime,
+                    ),
+                    uses="onnx/int_step.onnx",
+                )
+                for runtime in (EVALUATOR, OPENVINO)
+                if is_installed(runtime)
+            ),
+            *_window_attempts(model, inputs, rendered, onnx),
             _Attempt(
                 "integer reference = C on the host",
                 lambda name: c_rungs.host_rung(name, sources, model, streams, compiler),
@@ -217,6 +234,22 @@ def _float_attempts(model: IntModel, inputs: Inputs, side: FloatSide, onnx: Expo
             ),
             "cost",
         ),
+    ]
+
+
+def _window_attempts(
+    model: IntModel, inputs: Inputs, rendered: Mapping[str, bytes], onnx: ExportFolder
+) -> list[_Attempt]:
+    """The rung of the portable window graph, if there is one."""
+    if PORTABLE_WINDOW not in rendered:
+        return []
+    path = onnx.path / PORTABLE_WINDOW
+    return [
+        _Attempt(
+            "integer reference = integer ONNX, portable window",
+            lambda name: int_window_rung(name, path, model, inputs),
+            uses=PORTABLE_WINDOW,
+        )
     ]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+PORTABLE_WINDOW = "onnx/int_window_portable.onnx"  # in the folder of exports, if it was asked for
+
 
 @dataclass(frozen=True)
 class ExportFolder:

@@ -15,6 +15,7 @@ from edge_seq.backends.onnx.graph import FORMS, Form
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.data.recording import Windows
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
+from edge_seq.pipeline.export_folder import PORTABLE_WINDOW
 from edge_seq.support.files import write_atomically
 from firmware_export.emission.blob import BYTE_ORDERS, ByteOrder, emit_blob
 from firmware_export.emission.emit import MANIFEST, emit, runtime_files
@@ -29,23 +30,30 @@ PACKAGES = "packages"
 BLOBS = "blob"
 
 
-def render_onnx(int_model: IntModel, float_model: FloatModel | None = None) -> dict[str, bytes]:
+def render_onnx(
+    int_model: IntModel, float_model: FloatModel | None = None, *, portable: bool = False
+) -> dict[str, bytes]:
     """Render the ONNX files.
 
     Args:
         int_model: Integer model.
         float_model: Float model; None renders no float files.
+        portable: True adds the window graph for runtimes without ``Scan``.
 
     Returns:
         Content by path in the folder of exports.
 
     Raises:
-        ModelError, ExportError: a model breaks an invariant.
+        ModelError, ExportError: a model breaks an invariant, or its windows are too long for the portable graph.
     """
     models: dict[str, FloatModel | IntModel] = {"int": int_model}
     if float_model is not None:
         models["float"] = float_model
-    return {f"onnx/{kind}_{form}.onnx": onnx_bytes(model, form) for form in FORMS for kind, model in models.items()}
+    files = {f"onnx/{kind}_{form}.onnx": onnx_bytes(model, form) for form in FORMS for kind, model in models.items()}
+    if portable:
+        proto = export_onnx_int(int_model, form="window", portable=True)
+        files[PORTABLE_WINDOW] = bytes(proto.SerializeToString(deterministic=True))
+    return files
 
 
 def onnx_bytes(model: FloatModel | IntModel, form: Form) -> bytes:
@@ -71,6 +79,8 @@ def render_exports(
     golden_counts: NDArray[np.int16],
     packages: Sequence[str] = (),
     blobs: Sequence[ByteOrder] = (),
+    *,
+    portable: bool = False,
 ) -> dict[str, bytes]:
     """Render all exports: the ONNX files of both models, the C files, packages of these, and blobs.
 
@@ -80,6 +90,7 @@ def render_exports(
         golden_counts: int16 [W, T, C], windows of the self-test.
         packages: Names of packages; see :func:`render_packages`.
         blobs: Byte orders of blobs; see :func:`render_blobs`.
+        portable: See :func:`render_onnx`.
 
     Returns:
         Content by path in the folder of exports.
@@ -90,7 +101,7 @@ def render_exports(
     """
     c_files = render_c(int_model, golden_counts)
     return {
-        **render_onnx(int_model, float_model),
+        **render_onnx(int_model, float_model, portable=portable),
         **c_files,
         **render_packages(packages, c_files),
         **render_blobs(int_model, golden_counts, blobs),

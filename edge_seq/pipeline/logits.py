@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +12,8 @@ from edge_seq.data.stored import blocks
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import DataError, ParityError, ToolError
-from firmware_export.emission.emit import export_c
-from firmware_export.emission.golden import make_golden
-from firmware_export.toolchain.host_library import infer_windows, load_host_library
+from firmware_export.running.host_model import load_model_library
+from firmware_export.toolchain.host_library import infer_windows
 
 BATCH = 512
 
@@ -54,11 +50,11 @@ def reference_logits(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.i
 def logits_on_host(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int32] | None:
     """Compute the same logits with the C export compiled for this machine.
 
-    The build takes some seconds; a window then takes far less time than with the reference. Some windows are also run
-    by the reference and compared.
+    The first build takes some seconds; a window then takes far less time than with the reference. Some windows are
+    also run by the reference and compared.
 
     Args:
-        model: integer model. It is exported and built in a temporary folder.
+        model: integer model.
         counts: int16 [B, T, C], B at least 1.
 
     Returns:
@@ -70,13 +66,11 @@ def logits_on_host(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int
     """
     chosen = np.unique(np.linspace(0, len(counts) - 1, SPOT_WINDOWS).astype(int))
     expected = reference_logits(model, counts[chosen])
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows cannot delete a loaded library
-        export_c(model, make_golden(model, counts[:1]), Path(folder) / "c")
-        try:
-            library = load_host_library(Path(folder) / "c", model, Path(folder) / "library.so")
-        except ToolError:
-            return None
-        logits = np.concatenate([infer_windows(library, block)[0] for block in blocks(counts)])
+    try:
+        library = load_model_library(model)
+    except ToolError:
+        return None
+    logits = np.concatenate([infer_windows(library, block)[0] for block in blocks(counts)])
     differs = (logits[chosen] != expected).any(axis=1)
     if differs.any():
         first = int(differs.argmax())

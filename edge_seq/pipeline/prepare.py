@@ -70,9 +70,9 @@ def load_data(
         DataError, ContractError, ConfigError, ToolError: as the readers and the simulator say.
     """
     if config.source == SIMULATOR:
-        from edge_seq.data.simulator import simulate_car_states
+        from edge_seq.data.simulator.kept import kept_car_states
 
-        return simulate_car_states(config.simulator, progress=progress), DEFAULT_MINIMUM_SHARE
+        return kept_car_states(config.simulator, progress=progress), DEFAULT_MINIMUM_SHARE
     from edge_seq.data.readers import read_dataset
     from edge_seq.data.source import load_source
 

@@ -46,6 +46,8 @@ def visible(text: str) -> str:
     >>> visible("caf\u00e9\n\x1b[2J"), visible("a\u202eb")
     ('café\n\\x1b[2J', 'a\\u202eb')
     """
+    if text.replace("\n", "").replace("\t", "").isprintable():  # at once, as it is nearly always so
+        return text
     return "".join(one if one in "\n\t" or is_printable(one) else repr(one)[1:-1] for one in text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from edge_seq.backends.onnx.run import KINDS, OnnxModel, load_onnx
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.describe import ModelDescription, describe
-from edge_seq.ir.model import IntModel
+from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.serialize import load_model
+from edge_seq.live.engine import Engine, OnnxEngine
 from edge_seq.parity.export_rungs import require_unchanged
 from edge_seq.pipeline import exports
-from edge_seq.pipeline.export_folder import ExportFolder
-from edge_seq.support.errors import ConfigError, ModelError
+from edge_seq.pipeline.export_folder import PORTABLE_WINDOW, ExportFolder
+from edge_seq.support.errors import ConfigError, ModelError, ParityError, ToolError
 from edge_seq.support.files import check_can_write, stays_in_folder, write_atomically
 from edge_seq.support.json_tables import load_json, reading, save_json
 from edge_seq.support.results import Result
@@ -35,6 +36,7 @@ from edge_seq.workflow.folder import (
 )
 from firmware_export.emission.blob import ByteOrder, choose_byte_order
 from firmware_export.packages.common.registry import check_packages
+from firmware_export.toolchain.host import read_manifest
 
 RECORD = "written.json"  # of the folder of exports: size and SHA-256 of each file that an export wrote
 
@@ -55,8 +57,10 @@ class ExportedRun(Result):
 
 
 @writes_to_run
-def export_run(run: RunFolder, packages: Sequence[str] = (), blobs: Sequence[str] = ()) -> ExportedRun:
-    """Write all exports of a run. Packages and blobs that it already has are written again, so that none is stale.
+def export_run(
+    run: RunFolder, packages: Sequence[str] = (), blobs: Sequence[str] = (), *, portable: bool = False
+) -> ExportedRun:
+    """Write all exports of a run. What it already has is written again, so that nothing is stale.
 
     Files of an earlier export that this one does not write, such as those of a model with another name, are removed,
     unless somebody changed them.
@@ -65,6 +69,7 @@ def export_run(run: RunFolder, packages: Sequence[str] = (), blobs: Sequence[str
         run: Folder of a quantized run.
         packages: Names of packages to add, for example ``arduino``.
         blobs: Byte orders of blobs to add, ``little`` or ``big``.
+        portable: True adds the window graph for runtimes without ``Scan``.
 
     Raises:
         ConfigError, ModelError, ExportError, DataError: a step failed; then nothing is written.
@@ -72,7 +77,7 @@ def export_run(run: RunFolder, packages: Sequence[str] = (), blobs: Sequence[str
     folder = run.exports.path
     chosen = check_packages([*exports.packages_in(folder), *packages])
     orders = (*exports.blobs_in(folder), *map(choose_byte_order, blobs))
-    rendered = render_run(run, load_run_int(run), chosen, orders)
+    rendered = render_run(run, load_run_int(run), chosen, orders, portable=portable)
     record = folder / RECORD
     before = load_json(record) if record.is_file() else {}
     written = exports.write_exports(rendered, folder)
@@ -118,7 +123,12 @@ def _remove_stale(
 
 
 def render_run(
-    run: RunFolder, model: IntModel, packages: Sequence[str] | None = None, blobs: Sequence[ByteOrder] | None = None
+    run: RunFolder,
+    model: IntModel,
+    packages: Sequence[str] | None = None,
+    blobs: Sequence[ByteOrder] | None = None,
+    *,
+    portable: bool = False,
 ) -> dict[str, bytes]:
     """Render all exports of a run: content by path in its folder of exports.
 
@@ -127,10 +137,12 @@ def render_run(
         model: Its integer model.
         packages: Names of packages; None for those that the run has.
         blobs: Byte orders of blobs; None for those that the run has.
+        portable: True adds the portable window graph; False renders it if the run has it.
     """
     chosen = exports.packages_in(run.exports.path) if packages is None else packages
     orders = exports.blobs_in(run.exports.path) if blobs is None else blobs
-    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen, orders)
+    portable = portable or (run.exports.path / PORTABLE_WINDOW).is_file()
+    return exports.render_exports(model, load_run_float(run), golden_counts_of(run), chosen, orders, portable=portable)
 
 
 def write_page(run: RunFolder, out: Path | None = None) -> Path:
@@ -210,6 +222,63 @@ def open_step_model(path: Path, *, kind: str | None = None) -> OnnxModel:
         raise ModelError(
             f"running {path.name}: this is a {model.form} model, which takes whole windows; give the step model of the "
             f"same export, {model.kind}_step.onnx"
+        )
+    return model
+
+
+def open_engine(
+    path: Path, *, kind: str | None = None, engine: str | None = None, building: Callable[[], None] = lambda: None
+) -> Engine:
+    """Open the exported model of a run folder or of an ONNX file for a stream.
+
+    Args:
+        path: Run folder or ONNX file of a step model.
+        kind: Model of a run folder, ``int`` (default) or ``float``; None for a file.
+        engine: ``c`` or ``onnx``. None takes ``c`` for the integer model of a run folder that can be built for this
+            machine or was built before, else ``onnx``.
+        building: Called before the C is built, which takes some seconds.
+
+    Raises:
+        ConfigError: kind or engine do not fit the path.
+        ModelError, ParityError: there is no model, it is damaged, or the export is stale.
+        ToolError: C was asked for, and there is no compiler.
+    """
+    if engine not in (None, "c", "onnx"):
+        raise ConfigError(f"running {path.name}: engine {engine!r} is unknown; give c or onnx")
+    has_c = path.is_dir() and kind in (None, "int") and RunFolder(path).int_model.is_file()
+    if engine == "c" and not has_c:
+        found = "this is a file" if path.is_file() else "the float model has no C" if kind == "float" else "it is not"
+        raise ConfigError(
+            f"running {path.name}: the engine c takes the integer model of a run folder, but {found}; give such a "
+            "folder, or --engine onnx"
+        )
+    if engine == "onnx" or not has_c:
+        return OnnxEngine(open_step_model(path, kind=kind))
+    model = _exported_model(RunFolder(path))
+    from firmware_export.running.host_model import HostEngine, load_model_library
+
+    try:
+        return HostEngine(load_model_library(model, building=building))
+    except ToolError:
+        if engine == "c":
+            raise
+        return OnnxEngine(open_step_model(path, kind=kind))
+
+
+def _exported_model(run: RunFolder) -> IntModel:
+    """The integer model of a run, if it is the exported one.
+
+    Raises:
+        ConfigError, ModelError: the run holds no integer model, or it is damaged.
+        ExportError: the run was not exported yet.
+        ParityError: the export was made from another model.
+    """
+    model = load_run_int(run)
+    exported = read_manifest(run.exports.c_dir)["model_hash"]
+    if exported != model_hash(model):
+        raise ParityError(
+            f"running {run.path.name}: its export was made from model {str(exported)[:16]}, but the run now holds "
+            f"{model_hash(model)[:16]}: the export is stale. Run {run.command('export')}"
         )
     return model
 

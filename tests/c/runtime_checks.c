@@ -279,11 +279,11 @@ static void check_bad_states(unsigned index)
         WITH(put(bad + 12, (uint32_t)1 << model->memory_bits, 4));
         WITH(put(bad + 12, 0u - ((uint32_t)1 << model->memory_bits) - 1u, 4));
     }
-    if (model->pool_words) { /* a sum beyond step * 2^15 */
+    if (model->pool_words) { /* a sum beyond that of step operands, -32768 .. 32767 */
         const unsigned units = 4u * model->layers[es_num_layers(model) - 1u].own_quads;
-        const uint32_t limit = 32768u * (good[8] + 256u * good[9]);
-        WITH(put(bad + pool_at, limit + 1u, 4));
-        WITH(put(bad + pool_at, 0u - limit - 1u, 4));
+        const uint32_t steps = good[8] + 256u * good[9];
+        WITH(put(bad + pool_at, 32767u * steps + 1u, 4));
+        WITH(put(bad + pool_at, 0u - 32768u * steps - 1u, 4));
         if (model->pool_words > units || model->num_reciprocals == 0u) { /* the largest operand of the first unit */
             WITH(put(bad + stage_at - 4u * units, 32768u, 4));
             WITH(put(bad + stage_at - 4u * units, 0u - 32769u, 4));

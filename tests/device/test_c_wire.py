@@ -229,6 +229,13 @@ def test_states_that_are_not_possible_are_refused_by_both(pair: tuple[IntModel, 
                 outcomes.append(restored := [taken(device, wrong) for device in devices])
                 assert restored[0] == restored[1], (at, value)
         assert real.save_state() == other.save_state()
+        if "mean" in model.readout.statistics and not model.front:  # the sum of the first unit, which is a fine one
+            count = int.from_bytes(content[8:10], "little")
+            at = 12 + 4 * (0 if model.contract.preprocessing.step == "none" else model.input_size)
+            for total in (-(2**15) * count - 1, -(2**15) * count, (2**15 - 1) * count, (2**15 - 1) * count + 1):
+                wrong = content[:at] + total.to_bytes(4, "little", signed=True) + content[at + 4 :]
+                refused = total not in range(-(2**15) * count, (2**15 - 1) * count + 1)
+                assert [taken(device, wrong) is not None for device in devices] == [refused, refused], total
     assert any(first is None for first, _ in outcomes)
     assert any(first is not None for first, _ in outcomes)
 

@@ -48,9 +48,7 @@ class Commands:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         assert self._process is not None
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()  # closes both pipes, which ends it
 
     def begin(self, arguments: tuple[str, ...], folder: Path, **environment: str) -> None:
         """Start a command in a folder."""

@@ -13,6 +13,7 @@ from edge_seq.backends.reference_int import run_reference
 from edge_seq.device.client import SampleBlock, open_device
 from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.ir.model import IntModel
+from edge_seq.live.engine import OnnxEngine
 from edge_seq.live.run import Decision, decide
 from edge_seq.live.samples import UNKNOWN
 from edge_seq.pipeline.logits import probabilities_of
@@ -52,7 +53,9 @@ def decide_four_times(model: IntModel, onnx: Path, port: str, folder: Path, *, w
         if one.position - first < len(counts)
     ]
     one_by_one = [
-        named(one.label, one.decision) for one in decide(load_onnx(onnx), counts) if isinstance(one, Decision)
+        named(one.label, one.decision)
+        for one in decide(OnnxEngine(load_onnx(onnx)), [counts])
+        if isinstance(one, Decision)
     ]
     per_unit = np.array([channel.counts_per_unit for channel in contract.channels])
     lines = [

@@ -133,7 +133,7 @@ def test_a_branch_on_data_is_seen(exports: dict[str, Path], tmp_path: Path) -> N
     folder = Path(shutil.copytree(exports["lstm"], tmp_path / "export"))
     source = folder / "runtime" / "src" / "es_preprocess.c"
     text = source.read_text()
-    before = "        context->memory[channel] = memory;\n"
+    before = "        *memory += es_shift_right("
     assert before in text
     planted = "        if (count > 100) { volatile int n = 3; while (n > 0) { n--; } }\n"
     source.write_text(text.replace(before, planted + before))

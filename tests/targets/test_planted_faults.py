@@ -14,8 +14,7 @@ from edge_seq.ir.kinds import kind_of
 from edge_seq.parity.compare import Comparison
 from tests.targets.running import Case, build, run_case
 
-PLAIN = ("riscv32imc", "atmega2560", "powerpc")  # targets without a fast kernel
-PLAIN_CELLS = ("cortex_m0", *PLAIN)  # targets with the plain cells; the first has its own dot products
+PLAIN = ("atmega2560", "powerpc")  # targets without a fast kernel
 
 # The last column is not multiplied if their number is odd, as in a kernel that takes two at a time.
 OWN_COLUMNS = "weights = es_rows4_narrow(weights, own, layer->own_quads, results);"
@@ -84,7 +83,7 @@ def test_a_last_column_that_is_dropped(target: str, cases: dict[str, Case], tmp_
     assert first.step > 0  # the state before was zero
 
 
-@pytest.mark.parametrize("target", PLAIN_CELLS)
+@pytest.mark.parametrize("target", PLAIN)
 def test_a_wrong_table_entry(target: str, cases: dict[str, Case], tmp_path: Path) -> None:
     """A fault in the table's cell at x = 0, where slope and base are one word."""
     found = planted(
@@ -94,7 +93,7 @@ def test_a_wrong_table_entry(target: str, cases: dict[str, Case], tmp_path: Path
     assert found.first.name in {"layer0.cell_state", "layer0.hidden_state"}
 
 
-@pytest.mark.parametrize("target", PLAIN_CELLS)
+@pytest.mark.parametrize("target", PLAIN)
 def test_a_swapped_byte_order(target: str, cases: dict[str, Case], tmp_path: Path) -> None:
     """A fault that only a big-endian machine shows."""
     case = cases["lstm_car"]

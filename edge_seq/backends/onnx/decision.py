@@ -57,8 +57,7 @@ def _smoothed(graph: Graph, stage: DecisionStage, fresh: str, before: str, prime
 
 def _scores(graph: Graph, stage: DecisionStage, logits: str, states: Mapping[str, str]) -> str:
     """Smoothed scores. The unsmoothed score is a logit minus the largest logit, at least -2^19."""
-    largest = graph.add("ReduceMax", logits, graph.axes(1), keepdims=1)
-    fresh = graph.add("Max", graph.add("Sub", logits, largest), graph.scalar(-SCORE_LIMIT))
+    fresh = graph.add("Max", graph.add("Sub", logits, fixed.largest(graph, logits)), graph.scalar(-SCORE_LIMIT))
     return _smoothed(graph, stage, fresh, states[SCORES], states[PRIMED])
 
 
@@ -69,7 +68,7 @@ def _excess(graph: Graph, model: IntModel, distance: UnknownDistance, operands: 
     shifts = fixed.Shifts.of(drop, drop > 0)
     names = {key: graph.constant(values, f"distance.{key}") for key, values in vars(shifts).items()}
     seen = fixed.shift_by(graph, operands, names["half"], names["low_bits"], names["divisor"])
-    label = graph.add("ArgMax", logits, axis=1, keepdims=0)
+    label = fixed.arg_max(graph, logits, keepdims=0)
     centroid = graph.add("Gather", graph.constant(centroids, "distance.centroids"), label, axis=0)
     radii = np.array(distance.radii, dtype=np.int32)[:, np.newaxis]
     radius = graph.add("Gather", graph.constant(radii, "distance.radii"), label, axis=0)
@@ -77,16 +76,16 @@ def _excess(graph: Graph, model: IntModel, distance: UnknownDistance, operands: 
     return graph.add("Sub", graph.add("ReduceSum", gaps, graph.axes(1), keepdims=1), radius)
 
 
-def _target(graph: Graph, stage: DecisionStage, scores: str, decided: str) -> str:
+def _target(graph: Graph, stage: DecisionStage, scores: str, decided: str, num_classes: int) -> str:
     """Target of this label, int32 [batch, 1]: 0 unknown, k + 1 class k."""
     best = graph.int32(graph.add("ArgMax", scores, axis=1, keepdims=1))
-    first_two, _ = graph.add_many("TopK", [scores, graph.axes(2)], ["first_two", "first_two.index"], axis=1)
-    first, second = (
-        graph.add("Gather", first_two, graph.constant(np.array([index], dtype=np.int64), "column"), axis=1)
-        for index in range(2)
-    )
+    columns = graph.constant(np.arange(num_classes, dtype=np.int32)[np.newaxis], "decision.columns")
+    others = graph.add("Where", graph.add("Equal", best, columns), graph.scalar(-2 * SCORE_LIMIT), scores)
+    first, second = (graph.add("ReduceMax", value, graph.axes(1), keepdims=1) for value in (scores, others))
     of_decided = graph.add("Max", graph.add("Sub", decided, graph.scalar(1)), graph.scalar(0))
-    held = graph.add("GatherElements", scores, graph.add("Cast", of_decided, to=INT64), axis=1)
+    # the score of the decided class: the sum of all scores but for the others
+    held = graph.add("Where", graph.add("Equal", of_decided, columns), scores, graph.scalar(0))
+    held = graph.add("ReduceSum", held, graph.axes(1), keepdims=1)
     small_lead = graph.add("Less", graph.add("Sub", first, held), graph.scalar(stage.hysteresis))
     keeps = graph.add("And", small_lead, graph.add("Greater", decided, graph.scalar(0)))
     target = graph.add("Where", keeps, decided, graph.add("Add", best, graph.scalar(1)))
@@ -117,7 +116,7 @@ def decide(
     """
     one, decided = graph.scalar(1), states[DECIDED]
     scores = _scores(graph, stage, logits, states)
-    target = _target(graph, stage, scores, decided)
+    target = _target(graph, stage, scores, decided, model.num_classes)
     by_distance = {}
     if stage.unknown_distance is not None:
         fresh = _excess(graph, model, stage.unknown_distance, operands, logits)

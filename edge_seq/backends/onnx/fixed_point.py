@@ -16,11 +16,19 @@ from edge_seq.arithmetic.fixed_point import FINE_FRAC_BITS, INT16_MAX, INT16_MIN
 from edge_seq.arithmetic.tables import ARGUMENT_MAX, POSITION_BITS, tanh_table
 from edge_seq.backends.onnx.graph import Graph
 
+FLOAT32_BITS = 24  # significant bits of a float32
+_HALF, _BYTE = 1 << 16, 1 << 8
+
 
 def floor_shift(graph: Graph, value: str, bits: int) -> str:
     """floor(value / 2^bits)."""
     if bits == 0:
         return value
+    if graph.portable and bits < 32 - FLOAT32_BITS:  # the quotient may need more than 24 bits: shift the halves
+        low = graph.add("BitwiseAnd", value, graph.scalar(_HALF - 1))
+        high = graph.add("Div", graph.add("Sub", value, low), graph.scalar(_HALF))
+        shifted = graph.add("Div", low, graph.scalar(1 << bits))
+        return graph.add("Add", graph.add("Mul", high, graph.scalar(_HALF >> bits)), shifted)
     low = graph.add("BitwiseAnd", value, graph.scalar((1 << bits) - 1))
     return graph.add("Div", graph.add("Sub", value, low), graph.scalar(1 << bits))
 
@@ -77,9 +85,10 @@ def mulw(graph: Graph, value: str, factor: str, *, factor_is_signed: bool = Fals
     unit = graph.scalar(1 << MULTIPLIER_SHIFT)
     high = graph.add("Div", graph.add("Sub", value, low), unit)
     low_product = graph.add("Mul", low, factor)  # at most 65535 * 32768, which fits 32 bits
-    carry = (
-        floor_shift(graph, low_product, MULTIPLIER_SHIFT) if factor_is_signed else graph.add("Div", low_product, unit)
-    )
+    if factor_is_signed or graph.portable:
+        carry = floor_shift(graph, low_product, MULTIPLIER_SHIFT)
+    else:
+        carry = graph.add("Div", low_product, unit)
     return graph.add("Add", graph.add("Mul", high, factor), carry, name=name)
 
 
@@ -93,25 +102,98 @@ def table_argument(graph: Graph, value: str, name: str = "") -> str:
     return graph.add("Clip", value, graph.scalar(0), graph.scalar(ARGUMENT_MAX), name=name)
 
 
-def _look_up(graph: Graph, table: NDArray[np.int16], name: str, flat_index: str, shape: str) -> str:
-    """table[index], by ``GatherElements`` on one axis, which is ten times as fast in ONNX Runtime as ``Gather``."""
+def product(graph: Graph, seen: str, matrix: NDArray[np.int32], name: str) -> str:
+    """seen @ matrix, for int32 [batch, n] of 16-bit numbers and a constant int32 [n, R].
+
+    A portable graph multiplies bytes: every sum stays below 2^24, so a product of matrices in float32 is exact.
+    """
+    if not graph.portable:
+        return graph.add("MatMul", seen, graph.constant(matrix, name))
+    low_matrix = (matrix + _BYTE // 2) % _BYTE - _BYTE // 2  # -128 .. 127
+    digits = [(low_matrix, 1), ((matrix - low_matrix) // _BYTE, _BYTE)]
+    low, high = low_and_high_byte(graph, seen)
+    terms = []
+    for part, weight in ((low, 1), (high, _BYTE)):
+        for index, (digit, digit_weight) in enumerate(digits):
+            if not digit.any():
+                continue
+            for start in range(0, len(matrix), _MOST_TERMS):
+                end = min(start + _MOST_TERMS, len(matrix))
+                columns = part
+                if end - start < len(matrix):
+                    columns = graph.add("Slice", part, graph.axes(start), graph.axes(end), graph.axes(1))
+                constant = graph.constant(digit[start:end], f"{name}.byte{index}" + (f".{start}" if start else ""))
+                term = graph.add("MatMul", columns, constant)
+                factor = weight * digit_weight
+                terms.append(term if factor == 1 else graph.add("Mul", term, graph.scalar(factor)))
+    total = terms[0] if terms else graph.add("MatMul", low, graph.constant(matrix, name))
+    for term in terms[1:]:
+        total = graph.add("Add", total, term)
+    return total
+
+
+def low_and_high_byte(graph: Graph, value: str) -> tuple[str, str]:
+    """Bytes of 16-bit numbers, 0 to 255 and -128 to 127: value = 256 high + low."""
+    low = graph.add("BitwiseAnd", value, graph.scalar(_BYTE - 1))
+    return low, graph.add("Div", graph.add("Sub", value, low), graph.scalar(_BYTE))
+
+
+_MOST_TERMS = (1 << FLOAT32_BITS) // (_BYTE * _BYTE // 2)  # products of a byte and a signed byte below 2^24
+
+
+def arg_max(graph: Graph, values: str, *, keepdims: int) -> str:
+    """Index of the largest value of int32 [batch, K], the lowest of equal ones, int64; [batch, 1] with ``keepdims``."""
+    if graph.portable:
+        values = _low_of_largest(graph, values)[1]
+    return graph.add("ArgMax", values, axis=1, keepdims=keepdims)  # select_last_index=0: the first of equal values
+
+
+def largest(graph: Graph, values: str) -> str:
+    """The largest value of int32 [batch, K], [batch, 1]."""
+    if not graph.portable:
+        return graph.add("ReduceMax", values, graph.axes(1), keepdims=1)
+    high, low = _low_of_largest(graph, values)
+    upper = graph.add("Mul", high, graph.scalar(_HALF))
+    return graph.add("Add", upper, graph.add("ReduceMax", low, graph.axes(1), keepdims=1))
+
+
+def _low_of_largest(graph: Graph, values: str) -> tuple[str, str]:
+    """The largest upper half of 32 bits, [batch, 1]; and the lower halves beside it, -1 beside others, [batch, K]."""
+    low = graph.add("BitwiseAnd", values, graph.scalar(_HALF - 1))
+    high = graph.add("Div", graph.add("Sub", values, low), graph.scalar(_HALF))
+    top = graph.add("ReduceMax", high, graph.axes(1), keepdims=1)
+    return top, graph.add("Where", graph.add("Equal", high, top), low, graph.scalar(-1))
+
+
+def _look_up(graph: Graph, table: NDArray[np.int16], name: str, index: str, flat: tuple[str, str] | None) -> str:
+    """table[index]. ``GatherElements`` on one axis is ten times as fast in ONNX Runtime as ``Gather``.
+
+    Args:
+        graph: graph to append to.
+        table: the table.
+        name: its name.
+        index: int32 tensor.
+        flat: the index on one axis, and its shape; None to use ``Gather``, which all runtimes have.
+    """
     if name not in graph.constants:
         graph.constant(table.astype(np.int32), name)
-    return graph.add("Reshape", graph.add("GatherElements", name, flat_index, axis=0), shape)
+    if flat is None:
+        return graph.add("Gather", name, index, axis=0)
+    return graph.add("Reshape", graph.add("GatherElements", name, flat[0], axis=0), flat[1])
 
 
 def table_tanh(graph: Graph, argument: str) -> str:
     """tanh((argument - 2^19) / 2^16) in Q15: base[k] + floor(slope[k] (f + 1) / 2^16), with argument = 2^12 k + f."""
     base, slope = tanh_table()
     cell = graph.add("Div", argument, graph.scalar(1 << POSITION_BITS))
-    flat, shape = graph.add("Reshape", cell, graph.axes(-1)), graph.add("Shape", cell)
+    flat = None if graph.portable else (graph.add("Reshape", cell, graph.axes(-1)), graph.add("Shape", cell))
     position = graph.add("BitwiseAnd", argument, graph.scalar((1 << POSITION_BITS) - 1))
-    rise = graph.add(
-        "Mul", _look_up(graph, slope, "tanh.slope", flat, shape), graph.add("Add", position, graph.scalar(1))
-    )
-    return graph.add(
-        "Add", _look_up(graph, base, "tanh.base", flat, shape), graph.add("Div", rise, graph.scalar(1 << 16))
-    )
+    slopes = _look_up(graph, slope, "tanh.slope", cell, flat)
+    rise = graph.add("Mul", slopes, graph.add("Add", position, graph.scalar(1)))
+    bases = _look_up(graph, base, "tanh.base", cell, flat)
+    if graph.portable:
+        return graph.add("Add", bases, floor_shift(graph, rise, 16))
+    return graph.add("Add", bases, graph.add("Div", rise, graph.scalar(1 << 16)))
 
 
 def sigmoid_of_tanh(graph: Graph, tanh: str) -> str:

@@ -2,7 +2,10 @@
 
 Operator set 18 with file format (IR) 8 is the oldest with ``BitwiseAnd``, which lets the integer graph use only signed
 32-bit integers. ONNX Runtime reads it since 1.14 (early 2023), and so do converters for microcontrollers that stop at
-18. Later sets have nothing that these graphs would use, so a higher number would only exclude readers.
+18. Later sets have nothing that these graphs would use, so a higher number only excludes readers.
+
+ONNX Runtime 1.16 to 1.18.1 plans the memory of some of these graphs wrongly, and gives wrong labels without an error.
+No operator set tells it from 1.19, which is exact, so the metadata name the first release to use.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from onnx import helper, numpy_helper
 
 OPSET = 18
 IR_VERSION = 8
+FIRST_ONNXRUNTIME = "1.19"  # earlier releases give wrong labels for some graphs
 
 Form = Literal["window", "step"]
 FORMS: tuple[Form, ...] = ("window", "step")
@@ -61,18 +65,22 @@ class Graph:
     """A graph to append to. A body (of a ``Scan``) has its own nodes, and shares names and constants with the file.
 
     Attributes:
+        portable: True for a graph that other runtimes compute too. Some compute products of matrices, divisions and
+            largest values of int32 in float32, so their operands and results stay below 2^24 or have as few significant
+            bits. Operators that some runtimes lack are left out.
         nodes: nodes, in the order of computation.
         constants: tensors by name; the outermost graph also holds those of bodies.
         uses: number of requests of each name. It makes names unique, and the same in every run.
     """
 
+    portable: bool = False
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
     uses: Counter[str] = field(default_factory=Counter)
 
     def body(self) -> Graph:
         """Create a graph for a body inside this one."""
-        return Graph([], self.constants, self.uses)
+        return Graph(self.portable, [], self.constants, self.uses)
 
     def unique(self, name: str) -> str:
         """Return ``name``, or ``name_1``, ``name_2`` and so on if it is taken."""
@@ -97,7 +105,10 @@ class Graph:
         return self.add("Identity", name, name=output)
 
     def constant(self, value: NDArray[Any], name: str) -> str:
-        """Add a constant tensor and return its unique name."""
+        """Add a constant tensor and return its unique name. A portable graph stores an equal tensor of a name once."""
+        tensor = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        if self.portable and self.constants.get(name) == tensor:
+            return name
         unique = self.unique(name)
         self.constants[unique] = numpy_helper.from_array(np.ascontiguousarray(value), unique)
         return unique
@@ -174,8 +185,24 @@ def add_scan(
     return names[: len(start)], names[len(start) :]
 
 
+def needed(nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]) -> list[onnx.NodeProto]:
+    """The nodes on which outputs depend, in their order."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if wanted.intersection(node.output):
+            wanted.update(node.input)
+            kept.append(node)
+    return kept[::-1]
+
+
 def to_model(
-    graph: Graph, inputs: Sequence[Port], outputs: Sequence[Port], *, name: str, doc: str, metadata: Mapping[str, str]
+    graph: Graph,
+    inputs: Sequence[Port],
+    outputs: Sequence[Port],
+    *,
+    name: str,
+    doc: str,
+    metadata: Mapping[str, str],
 ) -> onnx.ModelProto:
     """Create the ONNX model from nodes, constants, typed inputs and outputs, and metadata sorted by name."""
     proto = helper.make_model(

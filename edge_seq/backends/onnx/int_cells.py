@@ -80,7 +80,7 @@ def scaled_rows(
     matrix = np.concatenate([_matrix(group, inputs, hidden, parts) for group in rows], axis=1)
     bias = np.concatenate([group.bias for group in rows])
     multiplier = np.concatenate([group.multiplier for group in rows]).astype(np.int32)
-    product = graph.add("MatMul", seen, graph.constant(matrix, f"{name}.weights"))
+    product = fixed.product(graph, seen, matrix, f"{name}.weights")
     accumulator = graph.add("Add", product, graph.constant(bias, f"{name}.bias"), name=f"{name}.accumulator")
     return fixed.mulw(graph, accumulator, graph.constant(multiplier, f"{name}.multiplier"))
 
@@ -122,10 +122,24 @@ def front_output(graph: Graph, layer: FrontLayer[IntRows], seen: str, units: int
             if layer.statistic == "max":
                 return reduced(graph, "ReduceMax", layer, seen)
             reciprocal, shift = mean_reciprocal(layer.size)
-            total = graph.add("Mul", reduced(graph, "ReduceSum", layer, seen), graph.scalar(4))
+            total = graph.add("Mul", _total(graph, layer, seen), graph.scalar(4))
             return fixed.rounding_shift(graph, fixed.mulw(graph, total, graph.scalar(reciprocal)), shift)
         case unreachable:
             assert_never(unreachable)
+
+
+def _total(graph: Graph, layer: TimePool, seen: str) -> str:
+    """Sum over the inputs of a pool over time. A portable graph multiplies their bytes by a row of ones: OpenVINO takes
+    what follows a ``ReduceSum`` into its float32."""
+    if not graph.portable:
+        return reduced(graph, "ReduceSum", layer, seen)
+    ones = graph.constant(np.ones((1, layer.size), dtype=np.int32), "ones")
+    low, high = (
+        graph.add("MatMul", ones, graph.add("Reshape", part, graph.axes(0, layer.size, -1)))
+        for part in fixed.low_and_high_byte(graph, seen)
+    )
+    total = graph.add("Add", graph.add("Mul", high, graph.scalar(1 << 8)), low)
+    return graph.add("Squeeze", total, graph.axes(1))
 
 
 def _activate(graph: Graph, result: str, activation: Activation, size: int, name: str) -> str:

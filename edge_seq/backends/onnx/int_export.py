@@ -10,6 +10,9 @@ There are two forms, built from the same step:
   the last sample; a model with a label after each sample gives [batch, T, K] and [batch, T]. With a trace the time axis
   is free: windows follow each other as in a stream, so that no label is due (-1) after a part of a window.
 
+The step form is portable: runtimes that compute products of integers in float32, or lack some operators, give the same
+integers. So does the window form if it is asked for, without ``Scan``; see :class:`edge_seq.backends.onnx.graph.Graph`.
+
 With a decision stage both also give ``decision``, in the shape of ``label``: -1 if none is due, K for unknown. The
 window form starts the stage from a reset, like everything in it; the step form carries its states over windows.
 """
@@ -35,6 +38,7 @@ from edge_seq.backends.onnx.graph import (
     Graph,
     Port,
     add_scan,
+    needed,
     side_by_side,
     to_model,
 )
@@ -66,6 +70,7 @@ from edge_seq.ir.model import POOLED_NAMES, IntModel
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 
+MAX_UNROLLED = 512  # samples of a window in the portable form
 TRACE = "trace."  # prefix of the outputs that only a traced graph has
 
 
@@ -212,7 +217,7 @@ def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *,
 
 
 def _step_model(model: IntModel) -> onnx.ModelProto:
-    graph, ports = Graph(), int_states(model)
+    graph, ports = Graph(portable=True), int_states(model)
     counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.input_size))
     states = {port.name: graph.unique(port.name) for port in ports}
     step = _step(graph, model, counts.name, states)
@@ -227,6 +232,43 @@ def _step_model(model: IntModel) -> onnx.ModelProto:
     doc = "edge_seq integer model, one sample; SPEC.md. States are zero after a reset."
     metadata = metadata_of(model, form="step")
     return seal(to_model(graph, [counts, *ports], outputs, name=model.name, doc=doc, metadata=metadata))
+
+
+def _portable_window_model(model: IntModel) -> onnx.ModelProto:
+    """The step, once for each sample of a window, without a ``Scan``."""
+    length = model.contract.window_length
+    if length > MAX_UNROLLED:
+        raise ExportError(
+            f"exporting portable ONNX: windows of {length} samples, but the portable window graph repeats the nodes of "
+            f"a step for each sample, at most {MAX_UNROLLED}; use the step graph, which is portable too"
+        )
+    graph, ports = Graph(portable=True), int_states(model)
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, length, model.input_size))
+    states = {port.name: graph.zeros(port, like=counts.name) for port in ports}
+    logits, columns = [], dict[str, list[str]]()
+    for index in range(length):
+        sample = graph.add("Gather", counts.name, graph.scalar(index, np.int64), axis=1)
+        step = _step(graph, model, sample, states)
+        states = step.states
+        logits.append(step.logits)
+        for name, value in step.columns():
+            columns.setdefault(name, []).append(value)
+    outputs = []
+    if model.readout.label_every == "sample":
+        each = [graph.add("Unsqueeze", value, graph.axes(1)) for value in logits]
+        shape = (BATCH, length, model.num_classes)
+        outputs.append(Port(graph.rename(side_by_side(graph, each, axis=1), LOGITS), INT32, shape))
+        for name, values in columns.items():
+            outputs.append(Port(graph.rename(side_by_side(graph, values, axis=1), name), INT64, (BATCH, length)))
+    else:
+        outputs.append(Port(graph.rename(logits[-1], LOGITS), INT32, (BATCH, model.num_classes)))
+        for name, values in columns.items():
+            outputs.append(Port(graph.add("Squeeze", values[-1], graph.axes(1), name=name), INT64, (BATCH,)))
+    graph.nodes[:] = needed(graph.nodes, [port.name for port in outputs])
+    doc = "edge_seq integer model, windows from a reset, for runtimes without Scan; SPEC.md."
+    return seal(
+        to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata_of(model, form="window"))
+    )
 
 
 def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
@@ -291,21 +333,28 @@ def _readout(graph: Graph, model: IntModel, time: str | int, all_logits: str, co
     return [logits, *labels]
 
 
-def export_onnx_int(model: IntModel, *, form: Form, trace: bool = False) -> onnx.ModelProto:
+def export_onnx_int(model: IntModel, *, form: Form, trace: bool = False, portable: bool = False) -> onnx.ModelProto:
     """Export an integer model as ONNX.
 
     Args:
         model: integer model.
         form: ``window`` or ``step``.
+        portable: for ``window``: repeat the step for each sample, for runtimes without ``Scan`` or that compute
+            products of integers in float32. The step form is always portable.
         trace: for ``window`` only: also output every value of a trace, as ``trace.<name>`` [batch, time, N], to find
             where two implementations differ. All nodes of the shipped graph are included, in the same order.
 
     Raises:
         ModelError, RangeProofError: the model breaks an invariant.
-        ExportError: there is no such form, or a trace was requested for the step form.
+        ExportError: there is no such form, a trace was requested for the step form or the portable one, or the portable
+            window graph would repeat too many steps.
     """
     require_form(form)
     if trace and form != "window":
         raise ExportError("exporting integer ONNX: only form 'window' has a trace; ask for that, or for trace=False")
+    if trace and portable:
+        raise ExportError("exporting integer ONNX: the portable window graph has no trace; leave one of the two out")
     verify(model)
-    return _step_model(model) if form == "step" else _window_model(model, trace)
+    if form == "step":
+        return _step_model(model)
+    return _portable_window_model(model) if portable else _window_model(model, trace)

@@ -13,7 +13,7 @@ from typing import get_args
 
 import onnx
 
-from edge_seq.backends.onnx.graph import FORMS, OPSET, Form
+from edge_seq.backends.onnx.graph import FIRST_ONNXRUNTIME, FORMS, OPSET, Form
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.support.errors import ExportError
@@ -48,6 +48,7 @@ def metadata_of(model: FloatModel | IntModel, *, form: Form) -> dict[str, str]:
         "model_sha256": model_hash(model),
         "version": importlib.metadata.version("edge-seq"),
         "opset": str(OPSET),
+        "min_onnxruntime": FIRST_ONNXRUNTIME,
     }
     return {PREFIX + key: value for key, value in values.items()}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from typing_extensions import assert_never
 
+from edge_seq.backends.onnx.fixed_point import arg_max
 from edge_seq.backends.onnx.front import Steps
 from edge_seq.backends.onnx.graph import BATCH, BOOL, FLOAT, INT32, Graph, Port
 from edge_seq.ir.kind_names import Statistic
@@ -79,7 +80,7 @@ def where_due(graph: Graph, model: FloatModel | IntModel, moment: Moment, value:
 
 def label_of(graph: Graph, model: FloatModel | IntModel, moment: Moment, logits: str) -> str:
     """Label, int64 [batch, 1]: index of the largest logit, the lowest of equal ones; -1 if no label is due."""
-    largest = graph.add("ArgMax", logits, axis=1, keepdims=1)  # select_last_index=0: the first of equal logits
+    largest = arg_max(graph, logits, keepdims=1)
     return where_due(graph, model, moment, largest, graph.scalar(NO_LABEL, np.int64), "label_column")
 
 

@@ -49,7 +49,7 @@ def look_at_all(draft: Draft) -> None:
     for path, why in unreadable:
         draft.problems.append(f"{path.name} cannot be read: {why}")
     common = Counter(look.columns for look in draft.looks).most_common(1)[0][0]
-    apart = [look for look in draft.looks if not set(common) & set(look.columns)]
+    apart = [look for look in draft.looks if not set(common) & set(look.columns) and not _is_headerless(look)]
     if apart and found.is_folder:
         other = f"its columns ({', '.join(apart[0].columns[:4])}) are not those of the recordings"
         passed = tuple((look.path.relative_to(found.root).as_posix(), other) for look in apart)

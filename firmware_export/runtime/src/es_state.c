@@ -15,8 +15,9 @@
 #define HEADER_BYTES 12u
 #define CRC_BYTES 4u
 
-/* Largest magnitude of an operand. */
-#define FINE_LIMIT ((int32_t)32768)
+/* Least and largest operands. */
+#define FINE_LEAST ((int32_t)-32768)
+#define FINE_LARGEST ((int32_t)32767)
 #define COARSE_LIMIT ((int32_t)128)
 
 static uint8_t *put16(uint8_t *at, uint16_t value)
@@ -123,7 +124,10 @@ static int within(int32_t value, int32_t limit)
 /* Checks an operand, or a sum of `count` operands, against the bounds that the model's range proof relies on. */
 static int operand_within(int32_t value, unsigned unit, int32_t count)
 {
-    return within(value, count * (es_is_coarse(unit) ? COARSE_LIMIT : FINE_LIMIT));
+    if (es_is_coarse(unit)) {
+        return within(value, count * COARSE_LIMIT);
+    }
+    return count * FINE_LEAST <= value && value <= count * FINE_LARGEST;
 }
 
 /* Checks `count` vectors of `words` words of two bytes each: padding must be zero, and coarse operands in range. */
@@ -196,7 +200,7 @@ static int pool_valid(const es_model_t *model, unsigned index, int32_t value, ui
     if (index < units && model->num_reciprocals != 0u) {
         return operand_within(value, unit, step);
     }
-    return operand_within(value, unit, step != 0u ? 1 : 0) && value <= INT16_MAX;
+    return operand_within(value, unit, step != 0u ? 1 : 0);
 }
 
 /* Checks the decision stage, [decision_words] of four bytes each: scores, decided and pending code, run, primed

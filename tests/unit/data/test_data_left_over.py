@@ -291,6 +291,21 @@ def test_what_cannot_be_told_is_refused(text: str, message: str, tmp_path: Path)
     assert message in said
 
 
+def test_rows_that_lack_a_column_of_the_header_are_refused(tmp_path: Path) -> None:
+    """A tab after the last value is an empty column, which the rows do not show."""
+    rows = "".join(f"0.{n % 9}\t0.{n % 7}\t0.9\t{n / 50}\t\n" for n in range(100))
+    for units in ("", "g\tg\tg\ts\t-\n"):
+        put(tmp_path / "walk.log", f"ax\tay\taz\tt\tnotes\n{units}{rows}")
+        with pytest.raises(DataError, match="names 5 columns, the rows have 4, so it is not clear which is which"):
+            guess_source(tmp_path / "walk.log")
+
+
+def test_a_file_without_a_header_among_others_is_not_passed_over(tmp_path: Path) -> None:
+    each(tmp_path / "d", plain)
+    put(tmp_path / "d" / "run_0.csv", plain("run", 0).partition("\n")[2])
+    assert any("1 of 6 files (run_0.csv) have other columns" in one for one in guess_source(tmp_path / "d").problems)
+
+
 def test_a_pipe_is_not_a_missing_file(tmp_path: Path) -> None:
     put(tmp_path / "d" / "a.csv", plain("walk", 0))
     os.mkfifo(tmp_path / "d" / "list.csv")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import edge_seq.data.simulator.kept as kept
+import edge_seq.support.cache as cache
 from edge_seq.data.recording import Dataset
 from edge_seq.data.simulator import CarStatesOptions, simulate_car_states
 from edge_seq.data.simulator.course import SLIPPERY, lay_out
 from edge_seq.data.simulator.drive import PARKED, SKID, plan_drive
+from edge_seq.data.simulator.kept import kept_car_states
 from edge_seq.data.simulator.vehicle import draw_vehicle
 from edge_seq.ir.contract import verify_contract
 from edge_seq.pipeline import simulate
@@ -118,6 +122,45 @@ def test_unusable_options_are_refused_before_any_work(options: dict[str, float],
 def test_an_unusable_window_is_refused() -> None:
     with pytest.raises(ContractError, match="window_length is 0"):
         simulate_car_states(CarStatesOptions(window_length=0))
+
+
+def test_drives_are_simulated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_folder", lambda kind: tmp_path / kind)
+    options = CarStatesOptions(drives=2, drive_duration_s=20.0)
+    expected, asked = simulate_car_states(options), list[CarStatesOptions]()
+
+    def counted(options: CarStatesOptions, **named: Any) -> Dataset:
+        asked.append(options)
+        return simulate_car_states(options, **named)
+
+    monkeypatch.setattr(kept, "simulate_car_states", counted)
+
+    def check(options: CarStatesOptions, simulated: int) -> Path:
+        found = kept_car_states(options)
+        assert len(asked) == simulated
+        assert (found.name, found.labels) == (expected.name, expected.labels)
+        assert found.contract.window_length == options.window_length
+        for a, b in zip(found.recordings, expected.recordings, strict=True):
+            assert (a.name, a.group, a.counts.dtype, a.labels.dtype) == (
+                b.name,
+                b.group,
+                b.counts.dtype,
+                b.labels.dtype,
+            )
+            assert np.array_equal(a.counts, b.counts)
+            assert np.array_equal(a.labels, b.labels)
+        return next((tmp_path / "drives").iterdir())
+
+    check(options, 1)
+    check(options.model_copy(update={"window_length": 30}), 1)
+    path = check(options, 1)
+    path.write_bytes(path.read_bytes()[:-9])
+    check(options, 2)
+    kept_car_states(options.model_copy(update={"seed": 1}))
+    assert len(asked) == 3
+    monkeypatch.setattr(kept, "LARGEST", 100)
+    kept_car_states(options.model_copy(update={"seed": 2}))
+    assert len(list((tmp_path / "drives").iterdir())) == 2
 
 
 def test_a_simulation_that_failed_leaves_nothing_that_refuses_the_next(

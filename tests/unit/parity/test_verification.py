@@ -13,6 +13,7 @@ import pytest
 
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.metadata import PREFIX, SEAL, content_hash
+from edge_seq.backends.onnx.other_runtimes import OPENVINO, is_installed
 from edge_seq.data.recording import Windows
 from edge_seq.ir.kinds import Gru
 from edge_seq.ir.model import IntModel, model_hash
@@ -31,6 +32,8 @@ FAST_RUNG = "integer reference = C at full speed"
 SELF_TEST_RUNG = "C self-test on the golden vectors"
 FLOAT_STEP_RUNG = "float reference = float ONNX, step"
 INT_WINDOW_RUNG, INT_STEP_RUNG = (f"integer reference = integer ONNX, {form}" for form in ("window", "step"))
+EVALUATOR_RUNG = "integer reference = integer ONNX in onnx's evaluator"
+OTHER_RUNGS = {EVALUATOR_RUNG, *(["integer reference = integer ONNX in OpenVINO"] if is_installed(OPENVINO) else [])}
 ON_M3 = "integer reference = C on cortex_m3"
 
 FLOAT_MODEL = random_float_model(spec("gru", 5), name="small", seed=3)
@@ -59,7 +62,7 @@ def verify(files: dict[str, bytes], *targets: str) -> Ladder:
 
 def test_an_honest_model_holds_on_every_rung() -> None:
     ladder = verify(rendered())
-    assert [rung.verdict for rung in ladder.rungs] == ["holds"] * 9
+    assert [rung.verdict for rung in ladder.rungs] == ["holds"] * (9 + len(OTHER_RUNGS))
     assert ladder.holds
     assert ladder.model_hash == model_hash(MODEL)
 
@@ -162,7 +165,7 @@ def test_wrong_weights_in_the_onnx_export_are_located() -> None:
         wrong = export_onnx_int(with_swapped_gates(MODEL), form=form)
         files[f"onnx/int_{form}.onnx"] = sealed(wrong.SerializeToString(), claim)
     rungs = failed(files)
-    assert set(rungs) == {INT_STEP_RUNG, INT_WINDOW_RUNG}
+    assert set(rungs) == {INT_STEP_RUNG, INT_WINDOW_RUNG, *OTHER_RUNGS}
     assert re.search(r"time step [01], layer 0", rungs[INT_STEP_RUNG])
     assert re.search(r"time step 6, (logits|label)", rungs[INT_WINDOW_RUNG])
 
@@ -193,5 +196,5 @@ def test_golden_vectors_that_do_not_hold_are_seen() -> None:
 def test_another_models_onnx_is_refused(tmp_path: Path) -> None:
     other = replace(MODEL, head=replace(MODEL.head, bias=MODEL.head.bias + np.int32(1)))
     rungs = failed({**rendered(), **render_onnx(other)})
-    assert set(rungs) == {INT_STEP_RUNG, INT_WINDOW_RUNG}
+    assert set(rungs) == {INT_STEP_RUNG, INT_WINDOW_RUNG, *OTHER_RUNGS}
     assert all("edge-seq export" in detail for detail in rungs.values())

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edge_seq.pipeline.logits as windows_logits
+import edge_seq.support.cache as cache
 from edge_seq.data.stored import RowFile, StoredWindows, as_array, blocks
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.c_rungs import host_library_rung
@@ -24,6 +25,12 @@ from firmware_export.toolchain.host_library import FAST_FLAGS, HostLibrary, infe
 from tests.zoo import CELLS, quantized_model, random_counts, spec
 
 needs_compiler = pytest.mark.skipif(not find_compilers(), reason="no C compiler on this machine")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No library that was built before."""
+    monkeypatch.setattr(cache, "_folder", lambda kind: tmp_path / "cache" / kind)
 
 
 def model_of(cell: str = "gru") -> IntModel:
@@ -76,7 +83,7 @@ def test_a_compiler_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> HostLibrary:
         raise ToolError("compiling: no luck")
 
-    monkeypatch.setattr(windows_logits, "load_host_library", fail)
+    monkeypatch.setattr(windows_logits, "load_model_library", fail)
     assert logits_on_host(model_of(), random_counts(4, 7, 3)) is None
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edge_seq.backends.onnx.run import load_onnx
 from edge_seq.data.readers.for_model import OtherRecordings, other_recordings
 from edge_seq.data.recording import Recording
+from edge_seq.live.engine import OnnxEngine
 from edge_seq.live.run import Decision, RunStats, decide
 from edge_seq.live.samples import Start, samples_of_recordings
 from edge_seq.pipeline.config import load_config
@@ -213,7 +214,7 @@ def live(trained: Trained, recordings: OtherRecordings) -> dict[str, list[tuple[
     found: dict[str, list[tuple[int, str]]] = {}
     stats = RunStats()
     stream = samples_of_recordings(recordings, model.contract, name="new", warn=lambda text: pytest.fail(text))
-    for item in decide(model, stream, stats):
+    for item in decide(OnnxEngine(model), stream, stats):
         if isinstance(item, Start):
             latest = found.setdefault(item.recording, [])
         else:
@@ -352,7 +353,9 @@ def test_a_constant_axis_is_a_warning(trained: Trained, tmp_path: Path) -> None:
     recordings = read_new(trained, tmp_path / "walk_1.csv", fields(time_column="t"))
     said: list[str] = []
     model = load_onnx(trained.onnx)
-    labels = list(decide(model, samples_of_recordings(recordings, model.contract, name="new", warn=said.append)))
+    labels = list(
+        decide(OnnxEngine(model), samples_of_recordings(recordings, model.contract, name="new", warn=said.append))
+    )
     assert len(labels) == 3
     (text,) = said
     assert text.startswith("stream new, up to sample 50: channel ax is 0.5 in all of the last 50 samples. Is the axis")

@@ -254,6 +254,7 @@ class _Sniffer:
         """The last line before the rows that has as many cells and no number; else such a comment; else nothing."""
         rows = [cells for _, cells in split[first:] if len(cells) == width]
         is_last_empty = bool(rows) and not any(cells[-1] for cells in rows)
+        above = [index for index, cells in split[:first] if not _are_units(cells)]  # the last of them is the header
         for index, cells in reversed(split[:first]):
             names = _trimmed(cells, width)
             if any(is_number(cell, decimal) for cell in names) or _are_units(names):
@@ -261,7 +262,7 @@ class _Sniffer:
             if len(names) == width or (is_last_empty and len(names) == width - 1):
                 if delimiter != " " or _looks_like_names(names):
                     return index, names + [""] * (width - len(names))
-            elif index == split[first - 1][0] and len(names) > 2 and _looks_like_names(names):
+            elif index == above[-1] and len(names) > 2 and _looks_like_names(names):
                 raise DataError(
                     f"{self.where}: the header {names} names {len(names)} columns, the rows have {width}, so it is not "
                     "clear which is which; correct the header, or give skip_rows and column_names in the data source"

@@ -1,0 +1,199 @@
+"""Which ONNX runtimes compute the exported integer graphs exactly.
+
+    python -m tests.benchmarks.onnx_runtimes --python tvm=/path/to/python --out docs/results/onnx_runtimes.md
+
+Each runtime runs in a process, by default of this Python. Give the Python of another environment for a runtime that is
+not installed here, or for another release: ``--python onnxruntime=/old/bin/python`` may be given several times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from edge_seq.backends.onnx.int_export import export_onnx_int, int_states
+from edge_seq.backends.reference_int import run_reference
+from edge_seq.ir.model import IntModel
+from tests.benchmarks.runtime_child import RUNTIMES
+from tests.zoo import awkward_models, random_counts
+
+COMMAND = "python -m tests.benchmarks.onnx_runtimes --out docs/results/onnx_runtimes.md"
+SHOWN = {
+    "onnxruntime": "ONNX Runtime",
+    "onnx": "onnx's ReferenceEvaluator",
+    "openvino": "OpenVINO",
+    "tinygrad": "tinygrad",
+    "tvm": "Apache TVM",
+}
+GRAPHS = {"step": "step", "window": "window", "portable": "window, `--onnx portable`"}
+MODELS = (
+    *("rnn_decided", "rnn_distance", "rnn_wide_extreme", "gru_distance", "gru_wide_extreme", "lstm_decided"),
+    *("lstm_wide_extreme", "lstm_deep", "fastgrnn_decided", "fastgrnn_deep"),
+)
+TYPES = {onnx.TensorProto.INT32: "int32", onnx.TensorProto.BOOL: "bool"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one runtime did with one form of graphs.
+
+    Attributes:
+        models: graphs that it ran.
+        compared: steps or windows compared.
+        different: of these, those with another logit, label or decision than the reference.
+        refused: graphs that it refused, with an error.
+        error: the first error.
+    """
+
+    models: int
+    compared: int
+    different: int
+    refused: int
+    error: str
+
+    def __str__(self) -> str:
+        if not self.models:
+            return f"refuses all {self.refused}"
+        told = "exact" if not self.different else f"**{self.different:,} of {self.compared:,} wrong**"
+        return told + (f", refuses {self.refused} of {self.refused + self.models}" if self.refused else "")
+
+
+def write_cases(folder: Path, steps: int) -> None:
+    """Write graphs, inputs and the reference's results."""
+    cases: list[dict[str, Any]] = []
+    for model in awkward_models():
+        if model.name not in MODELS:
+            continue
+        length = max(steps, model.contract.window_length)
+        size = (length, model.input_size)
+        counts = np.concatenate([random_counts(4, *size), random_counts(4, *size, sigma=400)])
+        found = run_reference(model, counts).values
+        values = {name: found[name] for name in ("logits", "label", "decision") if name in found}
+        np.savez(folder / f"{model.name}.npz", counts=counts, **values)
+        for graph, proto in _graphs(model):
+            file = f"{model.name}.{graph}.onnx"
+            (folder / file).write_bytes(proto.SerializeToString())
+            cases.append(
+                {
+                    "name": model.name,
+                    "graph": graph,
+                    "form": "step" if graph == "step" else "window",
+                    "file": file,
+                    "values": f"{model.name}.npz",
+                    "inputs": [port.name for port in proto.graph.input],
+                    "outputs": [port.name for port in proto.graph.output],
+                    "states": {port.name: (port.shape[1], TYPES[port.dtype]) for port in int_states(model)},
+                    "window_length": model.contract.window_length,
+                    "every_sample": model.readout.label_every == "sample",
+                }
+            )
+    (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
+
+
+def _graphs(model: IntModel) -> Iterator[tuple[str, onnx.ModelProto]]:
+    yield "step", export_onnx_int(model, form="step")
+    yield "window", export_onnx_int(model, form="window")
+    yield "portable", export_onnx_int(model, form="window", portable=True)
+
+
+def try_runtime(runtime: str, python: str, folder: Path) -> tuple[str, dict[str, Outcome]] | None:
+    """Version of a runtime, and its outcome for each kind of graph; None if it is not installed there."""
+    child = Path(__file__).with_name("runtime_child.py")
+    command = [python, str(child), runtime, str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    except OSError as error:
+        sys.stderr.write(f"{SHOWN[runtime]}: {error}\n")
+        return None
+    if done.returncode:
+        sys.stderr.write(f"{SHOWN[runtime]} of {python}: {done.stderr.strip().splitlines()[-1]}\n")
+        return None
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    outcomes = {}
+    for graph in GRAPHS:
+        rows = [row for row in told["results"] if row[0] == graph]
+        errors = Counter(row[4] for row in rows if row[4])
+        outcomes[graph] = Outcome(
+            models=len(rows) - errors.total(),
+            compared=sum(row[2] for row in rows),
+            different=sum(row[3] for row in rows),
+            refused=errors.total(),
+            error=next(iter(errors), ""),
+        )
+    return told["version"], outcomes
+
+
+def document(rows: list[tuple[str, str, dict[str, Outcome]]]) -> str:
+    """Markdown."""
+    table = "\n".join(
+        f"| {SHOWN[runtime]} {version} | {' | '.join(str(outcomes[graph]) for graph in GRAPHS)} |"
+        for runtime, version, outcomes in rows
+    )
+    reasons = "\n".join(
+        f"- {SHOWN[runtime]} {version}, {GRAPHS[graph]}: `{outcome.error.replace('`', chr(39))}`"
+        for runtime, version, outcomes in rows
+        for graph, outcome in outcomes.items()
+        if outcome.error
+    )
+    return f"""# ONNX runtimes
+
+`{COMMAND}` wrote this page (with `--python` for runtimes in environments
+of their own). The graphs are those of integer models of all cells with convolutions, pools, dense layers, decisions and
+distances. Each step or window is compared with the integer reference: all logits, the label, the decision.
+
+| runtime | {" | ".join(GRAPHS.values())} |
+|---|{"---|" * len(GRAPHS)}
+{table}
+
+The step graph is always portable: it multiplies bytes and divides numbers of few significant bits, so that a runtime
+which computes integers in float32 gives the same integers. OpenVINO has to be told to compute in float32
+(`INFERENCE_PRECISION_HINT: f32`), as some processors take bfloat16 by default. The window graph is made for ONNX
+Runtime: a `Scan` over time, with its fastest operators. `edge-seq export --onnx portable` adds a window graph that
+repeats the step, for windows of up to 512 samples.
+
+ONNX Runtime 1.16 to 1.18.1 plans the memory of some graphs wrongly: it gives wrong labels without an error, or ends
+with an error. The metadata of each graph name the first release to use, `edge_seq.min_onnxruntime`.
+
+First error of each runtime and kind of graph:
+
+{reasons or "- none"}
+"""
+
+
+def main() -> None:
+    """Compare, print, and write where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="write Markdown here")
+    parser.add_argument("--python", action="append", default=[], help="RUNTIME=PYTHON, another environment")
+    parser.add_argument("--steps", type=int, default=20, help="steps of each stream, at least a window")
+    options = parser.parse_args()
+    chosen = [tuple(one.split("=", 1)) for one in options.python]
+    places = [(runtime, sys.executable) for runtime in RUNTIMES if runtime not in {name for name, _ in chosen}]
+    places = sorted([*places, *chosen, ("onnxruntime", sys.executable)], key=lambda one: list(RUNTIMES).index(one[0]))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        write_cases(Path(folder), options.steps)
+        for runtime, python in dict.fromkeys(places):
+            if (found := try_runtime(runtime, python, Path(folder))) is not None:
+                rows.append((runtime, *found))
+    text = document(
+        sorted(rows, key=lambda row: (list(RUNTIMES).index(row[0]), [int(n) for n in row[1].split(".")[:2]]))
+    )
+    print(text)  # noqa: T201
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""How fast ``edge-seq run`` is on this machine: whole files from end to end, and the load of a stream of 1 kHz.
+
+    python -m tests.benchmarks.run_speed --out docs/results/run_speed.md
+
+Each row is the command in a process of its own, with its start, and its output goes to a file. The model is the bench's
+car LSTM (3 channels, 32 units, windows of 50 samples) at 1 kHz; with "each sample" it gives a label after every sample.
+Time is that of the process on a core, not of the clock on the wall, as other programs may run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edge_seq.ir.model import FloatModel, IntModel, model_hash
+from edge_seq.ir.serialize import save_model
+from edge_seq.pipeline.exports import render_exports, write_exports
+from edge_seq.quant.calibrate import calibrate
+from edge_seq.quant.quantize import quantize
+from edge_seq.support.files import json_text
+from edge_seq.workflow.folder import RunFolder
+from firmware_export.measuring.reference_models import SHAPES, reference_counts, reference_float_model
+
+COMMAND = "python -m tests.benchmarks.run_speed --out docs/results/run_speed.md"
+# Measured with this file on commit c833514, which had ONNX Runtime alone and read one line at a time.
+BEFORE = """Before files were read in blocks and C computed the labels (commit c833514, AMD EPYC, ONNX Runtime):
+
+| whole files | samples | seconds of a core, with the start | samples a second |
+|---|--:|--:|--:|
+| CSV file | 5,000 | 1.42 | 3,517 |
+| CSV on standard input | 5,000 | 1.40 | 3,576 |
+| CSV as a data source says | 5,000 | 1.42 | 3,532 |
+| CSV file, label after each sample | 5,000 | 2.39 | 2,094 |
+
+| stream of 1 kHz | share of a core |
+|---|--:|
+| a row each millisecond on standard input | 17.7 % |
+"""
+RATE_HZ = 1000.0
+SOURCE = """name = "bench"
+path = "stream.csv"
+sample_rate_hz = 1000.0
+window_length = 50
+window_stride = 50
+time_column = "t"
+label_column = "label"
+{channels}"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run of the command.
+
+    Attributes:
+        what: what was read, and with which options.
+        samples: samples of the stream.
+        seconds: time from start to end on the wall.
+        cpu_seconds: processor time of the process.
+    """
+
+    what: str
+    samples: int
+    seconds: float
+    cpu_seconds: float
+
+
+def make_run(folder: Path, *, every_sample: bool) -> RunFolder:
+    """A run folder with a float and an integer model and their exports, as training, quantize and export leave it."""
+    made: FloatModel = reference_float_model("car", "lstm")
+    readout = replace(made.readout, label_every="sample") if every_sample else made.readout
+    made = replace(made, contract=replace(made.contract, sample_rate_hz=RATE_HZ), readout=readout)
+    counts = reference_counts(SHAPES["car"], windows=8)
+    quantized: IntModel = quantize(made, calibrate(made, counts))
+    run = RunFolder(folder)
+    folder.mkdir(parents=True)
+    save_model(made, run.float_model)
+    save_model(quantized, run.int_model)
+    run.quantization.write_text(json_text({"float_model_hash": model_hash(made)}), encoding="utf-8")
+    write_exports(render_exports(quantized, made, counts[:2]), run.exports.path)
+    return run
+
+
+def rows_of(samples: int) -> Iterator[str]:
+    """A CSV with times in seconds, three axes in m/s^2 and a label."""
+    rng = np.random.default_rng(1)
+    values = np.rint(rng.normal(0, 300, (samples, 3))) / 800
+    yield "t,a0,a1,a2,label\n"
+    for index, (x, y, z) in enumerate(values.tolist()):
+        yield f"{index / RATE_HZ:.3f},{x:.5f},{y:.5f},{z:.5f},class 1\n"
+
+
+def timed(what: str, samples: int, arguments: list[str], stdin: Path | None = None) -> Row:
+    """Run the command on a whole file."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    with tempfile.TemporaryFile() as out, (stdin or Path(os.devnull)).open("rb") as given:
+        command = [sys.executable, "-m", "edge_seq", "run", *arguments, "--json"]
+        done = subprocess.run(command, stdin=given, stdout=out, stderr=subprocess.PIPE, check=False)
+    took = time.perf_counter() - began
+    assert done.returncode == 0, done.stderr.decode()
+    return Row(what, samples, took, _cpu(resource.getrusage(resource.RUSAGE_CHILDREN)) - _cpu(before))
+
+
+def paced(what: str, seconds: float, arguments: list[str]) -> Row:
+    """Write one row each millisecond into the command's standard input; the start of the command does not count."""
+    command = [sys.executable, "-m", "edge_seq", "run", *arguments, "--json"]
+    samples = round(seconds * RATE_HZ)
+    lines = rows_of(samples + round(RATE_HZ))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for _ in range(1 + round(RATE_HZ)):
+            process.stdin.write(next(lines).encode())
+        process.stdin.flush()
+        for _ in range(round(RATE_HZ) // SHAPES["car"].time_steps):
+            process.stdout.readline()
+        used, began = _cpu_of(process.pid), time.perf_counter()
+        for index, line in enumerate(lines):
+            time.sleep(max(0.0, began + index / RATE_HZ - time.perf_counter()))
+            os.write(process.stdin.fileno(), line.encode())
+        took, used = time.perf_counter() - began, _cpu_of(process.pid) - used
+        process.stdin.close()
+        process.stdout.read()
+    return Row(what, samples, took, used)
+
+
+def _cpu(usage: resource.struct_rusage) -> float:
+    return usage.ru_utime + usage.ru_stime
+
+
+def _cpu_of(process: int) -> float:
+    """Processor time of a running process, seconds."""
+    fields = Path(f"/proc/{process}/schedstat").read_text(encoding="ascii").split()
+    return int(fields[0]) / 1e9
+
+
+def measure(folder: Path, samples: int, engines: list[str]) -> tuple[list[Row], list[Row]]:
+    """All rows: those of whole files, and those of streams."""
+    run, each = make_run(folder / "run", every_sample=False), make_run(folder / "each", every_sample=True)
+    stream, head = folder / "stream.csv", folder / "head.csv"
+    with stream.open("w", encoding="utf-8") as file:
+        file.writelines(rows_of(samples))
+    few = samples // 20
+    with head.open("w", encoding="utf-8") as file:
+        file.writelines(rows_of(few))
+    channels = "".join(
+        f'[[channels]]\nname = "a{index}"\nunit = "m/s^2"\ncounts_per_unit = 800.0\nfull_scale = 40.0\n'
+        for index in range(3)
+    )
+    (folder / "source.toml").write_text(SOURCE.format(channels=channels), encoding="utf-8")
+    files, streams = [], []
+    for engine in engines:
+        chosen = ["--engine", engine] if engine else []
+        name = engine or "onnx"
+        path, size = (stream, samples) if engine == "c" else (head, few)
+        given = ["--source", str(path)]
+        timed("warm", few, [str(run.path), "--source", str(head), *chosen])  # builds the library
+        files += [
+            timed(f"{name}: CSV file", size, [str(run.path), *given, *chosen]),
+            timed(f"{name}: CSV on standard input", size, [str(run.path), *chosen], path),
+            timed(
+                f"{name}: CSV as a data source says", size,
+                [str(run.path), *given, "--data", str(folder / "source.toml"), *chosen],
+            ),
+            timed(
+                f"{name}: CSV file, label after each sample", few, [str(each.path), "--source", str(head), *chosen]
+            ),
+        ]  # fmt: skip
+        streams.append(paced(f"{name}: a row each millisecond on standard input", 10.0, [str(run.path), *chosen]))
+    return files, streams
+
+
+def document(files: list[Row], streams: list[Row]) -> str:
+    """Markdown."""
+    of_files = "\n".join(
+        f"| {row.what} | {row.samples:,} | {row.cpu_seconds:.2f} | {row.samples / row.cpu_seconds:,.0f} |"
+        for row in files
+    )
+    of_streams = "\n".join(f"| {row.what} | {100 * row.cpu_seconds / row.seconds:.1f} % |" for row in streams)
+    return f"""# Speed of edge-seq run
+
+`{COMMAND}` wrote these tables. The model is the bench's LSTM (3 channels, 32
+units, windows of 50 samples) at 1 kHz. Time is that of the process on one core, with its start.
+
+{_machine()}, Python {platform.python_version()}.
+
+| whole files | samples | seconds of a core, with the start | samples a second |
+|---|--:|--:|--:|
+{of_files}
+
+| stream of 1 kHz | share of a core |
+|---|--:|
+{of_streams}
+
+{BEFORE}"""
+
+
+def _machine() -> str:
+    info = Path("/proc/cpuinfo")
+    names = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    model = next((line.split(":", 1)[1].strip() for line in names if line.startswith("model name")), "")
+    return f"{model or platform.processor()}, {platform.system()} {platform.machine()}"
+
+
+def main() -> None:
+    """Measure, print, and write where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="write Markdown here")
+    parser.add_argument("--samples", type=int, default=1_000_000)
+    parser.add_argument("--engines", nargs="*", default=["c", "onnx"], help="'' leaves the option away")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        text = document(*measure(Path(folder), options.samples, options.engines))
+    print(text)  # noqa: T201
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The portable graphs give the reference's integers in runtimes that compute integers in float32 or lack operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from edge_seq.backends.onnx import int_export, other_runtimes
+from edge_seq.backends.onnx.graph import Graph
+from edge_seq.backends.onnx.int_export import MAX_UNROLLED, export_onnx_int
+from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, in_runtime, is_installed
+from edge_seq.backends.onnx.run import OnnxModel, open_onnx, run_window
+from edge_seq.backends.reference_int import run_reference
+from edge_seq.ir.model import IntModel
+from edge_seq.parity.onnx_outputs import step_outputs
+from edge_seq.support.errors import ExportError, ToolError
+from tests import zoo
+
+ZOO = {model.name: model for model in zoo.awkward_models()}
+# By default each cell once, with convolutions, pools over time, dense layers, every readout, decisions and distances.
+FEW = (
+    "rnn_decided",
+    "gru_distance",
+    "lstm_mixed_extreme",
+    "fastgrnn_deep",
+    "lstm_decided_extreme",
+    "gru_carry_extreme",
+)
+
+
+def some(names: tuple[str, ...]) -> list[Any]:
+    """All models of the zoo; by default only those named."""
+    return [pytest.param(name, marks=() if name in names else pytest.mark.slow) for name in ZOO]
+
+
+class _OfFloats(OpRun):
+    op_domain = ""
+
+
+class MatMul(_OfFloats):
+    """As OpenVINO computes it."""
+
+    def _run(self, a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any]]:
+        return ((a.astype(np.float32) @ b.astype(np.float32)).astype(a.dtype),)
+
+
+class Div(_OfFloats):
+    """As OpenVINO computes it."""
+
+    def _run(self, a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any]]:
+        return (np.trunc(a.astype(np.float32) / b.astype(np.float32)).astype(a.dtype),)
+
+
+class ReduceSum(_OfFloats):
+    """As OpenVINO computes it."""
+
+    def _run(self, x: NDArray[Any], axes: NDArray[Any], keepdims: int = 1, **_: Any) -> tuple[NDArray[Any]]:
+        total = x.astype(np.float32).sum(axis=tuple(axes.tolist()), keepdims=bool(keepdims), dtype=np.float32)
+        return (total.astype(x.dtype),)
+
+
+class ReduceMax(_OfFloats):
+    """In float32."""
+
+    def _run(self, x: NDArray[Any], axes: NDArray[Any], keepdims: int = 1, **_: Any) -> tuple[NDArray[Any]]:
+        most = x.astype(np.float32).max(axis=tuple(axes.tolist()), keepdims=bool(keepdims))
+        return (most.astype(x.dtype),)
+
+
+class ArgMax(_OfFloats):
+    """In float32."""
+
+    def _run(self, x: NDArray[Any], axis: int = 0, keepdims: int = 1, **_: Any) -> tuple[NDArray[Any]]:
+        found = x.astype(np.float32).argmax(axis=axis)
+        return (np.expand_dims(found, axis) if keepdims else found,)
+
+
+class GatherElements(_OfFloats):
+    """The evaluator's own takes tables of 64 entries at most."""
+
+    def _run(self, data: NDArray[Any], indices: NDArray[Any], axis: int = 0) -> tuple[NDArray[Any]]:
+        return (np.take_along_axis(data, indices, axis=axis),)
+
+
+def in_floats(proto: onnx.ModelProto) -> other_runtimes.Compute:
+    evaluator = ReferenceEvaluator(proto, new_ops=[MatMul, Div, ReduceSum, ReduceMax, ArgMax, GatherElements])
+    return lambda inputs: evaluator.run(None, inputs)
+
+
+@pytest.fixture
+def floats(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A runtime that computes products, divisions, sums and largest values of integers in float32."""
+    monkeypatch.setitem(other_runtimes._RUNTIMES, "floats", ("onnx", in_floats))
+    return "floats"
+
+
+def counts_of(model: IntModel, time_steps: int) -> NDArray[np.int16]:
+    size = (time_steps, model.input_size)
+    return np.concatenate(
+        [zoo.random_counts(2, *size), zoo.random_counts(2, *size, sigma=300), zoo.extreme_counts(*size)]
+    )
+
+
+def require_steps(exported: OnnxModel, model: IntModel, counts: NDArray[np.int16]) -> None:
+    values, expected = step_outputs(exported, counts, np.int64).values, run_reference(model, counts).values
+    for name in ("logits", "label", "decision"):
+        assert (name in values) == (name in expected)
+        if name in values:
+            assert np.array_equal(values[name], expected[name]), name
+
+
+@pytest.mark.parametrize("name", some(FEW))
+def test_steps_in_every_runtime(name: str, floats: str) -> None:
+    model = ZOO[name]
+    exported = open_onnx(export_onnx_int(model, form="step"))
+    counts = counts_of(model, model.contract.window_length + 2)
+    for runtime in (EVALUATOR, floats, *([OPENVINO] if is_installed(OPENVINO) else [])):
+        require_steps(in_runtime(exported, runtime), model, counts)
+
+
+@pytest.mark.parametrize("name", some(("rnn_decided", "gru_distance", "fastgrnn_deep")))
+def test_windows_without_a_scan(name: str, floats: str) -> None:
+    model = ZOO[name]
+    exported = open_onnx(export_onnx_int(model, form="window", portable=True))
+    counts = counts_of(model, model.contract.window_length)
+    expected = run_reference(model, counts)
+    each = model.readout.label_every == "sample"
+    for one in (exported, in_runtime(exported, floats) if len(exported.proto.graph.node) < 3000 else exported):
+        outputs = run_window(one, counts)
+        for output, values in outputs.items():
+            given = expected.values[output] if output == "logits" else expected.values[output][:, :, 0]
+            assert np.array_equal(values, given if each else given[:, -1]), output
+        assert set(outputs) == {"logits", "label", *(["decision"] if model.readout.decision else [])}
+
+
+def test_the_fast_operators_are_not_exact_in_floats(floats: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If they were, the tests above would show nothing."""
+    monkeypatch.setattr(int_export, "Graph", lambda portable: Graph())
+    model = ZOO["gru_wide_extreme"]
+    exported = open_onnx(export_onnx_int(model, form="step"))
+    counts = zoo.random_counts(50, model.contract.window_length + 2, model.input_size)
+    require_steps(exported, model, counts)
+    with pytest.raises(AssertionError):
+        require_steps(in_runtime(exported, floats), model, counts)
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+
+
+def portable_graphs() -> Iterator[onnx.GraphProto]:
+    for name in FEW:
+        yield export_onnx_int(ZOO[name], form="step").graph
+    yield export_onnx_int(ZOO["rnn_decided"], form="window", portable=True).graph
+    wide = zoo.extreme_model(zoo.spec("gru", 600, 8, channels=40))
+    yield export_onnx_int(wide, form="step").graph
+
+
+def test_no_sum_of_a_product_reaches_24_bits() -> None:
+    for graph in portable_graphs():
+        operators = {node.op_type for node in graph.node}
+        assert not operators & {"Scan", "Loop", "If", "GatherElements", "TopK", "BitShift"}
+        constants = constants_of(graph)
+        for node in graph.node:
+            if node.op_type == "MatMul":
+                (matrix,) = [constants[one] for one in node.input if one in constants]
+                assert np.abs(matrix.astype(np.int64)).sum(axis=0).max() * 255 < 2**24
+
+
+def test_the_metadata_name_the_first_release_that_is_exact() -> None:
+    proto = export_onnx_int(ZOO["rnn_decided"], form="step")
+    assert {entry.key: entry.value for entry in proto.metadata_props}["edge_seq.min_onnxruntime"] == "1.19"
+
+
+def test_what_cannot_be_portable_is_refused() -> None:
+    long = zoo.quantized_model(zoo.spec("rnn", 2, window_length=MAX_UNROLLED + 1))
+    with pytest.raises(
+        ExportError, match="repeats the nodes of a step for each sample, at most 512; use the step graph"
+    ):
+        export_onnx_int(long, form="window", portable=True)
+    with pytest.raises(ExportError, match="the portable window graph has no trace"):
+        export_onnx_int(ZOO["rnn_car"], form="window", portable=True, trace=True)
+
+
+def test_a_runtime_that_is_missing_or_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    exported = open_onnx(export_onnx_int(ZOO["rnn_car"], form="step"))
+    monkeypatch.setitem(other_runtimes._RUNTIMES, "other", ("no_such_package", in_floats))
+    with pytest.raises(ToolError, match="running ONNX in other: it is not installed; pip install no_such_package"):
+        in_runtime(exported, "other")
+
+    def refuse(proto: onnx.ModelProto) -> other_runtimes.Compute:
+        raise RuntimeError("no\n such operator")
+
+    monkeypatch.setitem(other_runtimes._RUNTIMES, "other", ("onnx", refuse))
+    with pytest.raises(ToolError, match=r"in other: it refuses the graph \(no such operator\); run it in ONNX Runtime"):
+        in_runtime(exported, "other")
