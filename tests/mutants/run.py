@@ -2,7 +2,7 @@
 
 ``python -m tests.mutants.run [--share 0.5] [MODULE ...]`` prints a table and the survivors; a module is a path of
 :data:`QUICK`. The tests are collected once; each mutant is a forked process in which the code of the changed function
-is exchanged. So a mutant costs no more than its tests; mutmut and cosmic-ray copy the project, or start it anew.
+is exchanged. So a mutant costs no more than its tests.
 """
 
 from __future__ import annotations
