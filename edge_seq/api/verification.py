@@ -59,7 +59,7 @@ def verify(
         >>> import edge_seq as es
         >>> ladder = es.verify(chip, data, targets=["cortex_m4"], max_windows=20, extreme_windows=4)
         >>> len(ladder.rungs), ladder.rungs[-1].name
-        (11, 'integer reference = C on cortex_m4')
+        (12, 'integer reference = C on cortex_m4')
     """
     require_quantized(model, doing="verifying")
     if isinstance(targets, str):

@@ -140,7 +140,7 @@ def _front_numbers(model: IntModel, index: int) -> bytes:
             kind = len(ACTIVATIONS) + _TIME_POOLS.index(layer.statistic)
         case unreachable:
             assert_never(unreachable)
-    names = ("units", "taps", "dilation", "stride", "first", "reciprocal")
+    names = ("units", "taps", "dilation", "stride", "first", "reciprocal", "after")
     return _words(kind, bool(pad), *(numbers[name] for name in names), *pad)
 
 

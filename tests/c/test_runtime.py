@@ -62,7 +62,11 @@ def require_no_failure(command: list[str], num_models: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "flags", [("-O2",), ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")]
+    "flags",
+    [
+        pytest.param(("-O2",), marks=pytest.mark.slow),
+        ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    ],
 )
 def test_interface_over_the_zoo(
     flags: tuple[str, ...], zoo_folders: dict[str, Path], compiler: Compiler, tmp_path: Path
@@ -71,6 +75,7 @@ def test_interface_over_the_zoo(
     require_no_failure([str(program)], len(zoo_folders))
 
 
+@pytest.mark.slow
 def test_interface_on_a_big_endian_machine(zoo_folders: dict[str, Path], tmp_path: Path) -> None:
     """No word of the runtime, of the data or of a saved state depends on byte order."""
     target = load_target("powerpc")

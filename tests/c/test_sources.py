@@ -93,7 +93,7 @@ def _seen_elsewhere(name: str, choice: CompilerChoice, traced: tuple[str, ...]) 
     """Combinations that other default tests cover: parts with the kernels of an M4; and clang and zig, which are slow
     to start and have one front end for all targets."""
     like_m4 = name in ("cortex_m7", "cortex_m33")
-    second = choice != load_target(name).compilers[0] and name not in ("cortex_m4", "cortex_m55")
+    second = choice != load_target(name).compilers[0] and name != "cortex_m55"
     return (like_m4 and bool(traced)) or second
 
 

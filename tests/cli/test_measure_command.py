@@ -81,7 +81,7 @@ def test_every_target_has_a_row(run: Path) -> None:
     assert json.loads((run / "reports" / "measure.json").read_text()) == report
 
 
-@pytest.mark.parametrize("target", ["cortex_m4", "cortex_m55"])
+@pytest.mark.parametrize("target", ["cortex_m4", pytest.param("cortex_m55", marks=pytest.mark.slow)])
 def test_where_the_instructions_go(target: str, run: Path) -> None:
     need(target)
     (row,) = ok("measure", run, "--target", target, "--steps", "50", "--json").json["targets"]

@@ -28,8 +28,9 @@ def test_from_a_csv_to_running_c(chip: bool, tmp_path: Path) -> None:
     if chip:  # a target whose tools are missing is skipped, and said to be
         commands += block(HOW_TO / "verify-on-a-target.md", "chip")
     else:  # nothing below depends on how good the network is
-        assert commands.count("--epochs 15") == 1
+        assert (commands.count("--epochs 15"), commands.count("--out drives.csv ")) == (1, 1)
         commands = commands.replace("--epochs 15", "--epochs 1")
+        commands = commands.replace("--out drives.csv ", "--out drives.csv --drives 12 --duration-s 120 ")
     run_shell(commands, tmp_path)
 
     from edge_seq.backends.reference_int import run_reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -187,3 +188,18 @@ def test_texts_are_clean_and_bounded() -> None:
     assert SelfTest(7, 65535, 0).fault == "the constants differ from their checksum"
     with pytest.raises(DeviceError, match="2 texts, expected 3"):
         messages.unpack_texts(messages.pack_texts(["a", "b"]), 3)
+
+
+def test_what_a_device_says_of_models_it_loads() -> None:
+    slots = (1, 7, 32704, 4096, 8)
+    fields = struct.pack("<BIIII", *slots)
+    assert messages.unpack_model_slots(fields) == messages.ModelSlots(*slots)
+    for changed in ((3, *slots[1:]), (*slots[:4], 0), (*slots[:4], 128), (*slots[:3], 32, 8), (*slots[:3], 4096, 48)):
+        with pytest.raises(DeviceError, match=r"reading a MODEL_STATUS message: slot .* cannot be"):
+            messages.unpack_model_slots(struct.pack("<BIIII", *changed))
+    with pytest.raises(DeviceError, match="MODEL_STATUS"):
+        messages.unpack_model_slots(fields[:-1])
+    assert messages.pack_model_check(5, 9) == struct.pack("<II", 5, 9)
+    assert messages.unpack_model_check(struct.pack("<I", 2**32 - 1)) == 2**32 - 1
+    assert messages.pack_model_commit(9, any_contract=True) == struct.pack("<IB", 9, 1)
+    assert messages.unpack_model_written(b"\x0c") == messages.FLASH_FAULT

@@ -14,7 +14,8 @@ from firmware_export.running.board import PORT_FOLDER, WIRE_FOLDER
 from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c
 
 HEADERS = Path(__file__).parent / "headers"
-INCLUDES = [RUNTIME_FOLDER / "include", RUNTIME_FOLDER / "src", WIRE_FOLDER, PORT_FOLDER / "board"]
+FOLDERS = ("include", "src", "wire", "load", "port/board")
+INCLUDES = [RUNTIME_FOLDER / name for name in FOLDERS]
 AVR = ("-Wno-avr-rtlib-linking-quirks",)
 WIRE = WIRE_FOLDER / "es_wire.c"
 

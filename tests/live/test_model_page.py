@@ -23,8 +23,8 @@ from edge_seq.data.source import DataSource, parse_source
 from edge_seq.ir.contract import Channel
 from edge_seq.ir.model import IntModel
 from edge_seq.live import monitor_web, web_page
+from edge_seq.live.csv_stream import read_samples
 from edge_seq.live.model_page import model_page
-from edge_seq.live.run import read_samples
 from edge_seq.pipeline.exports import render_page
 from edge_seq.support.errors import EdgeSeqError
 from tests.cli.html_pages import Tags
@@ -109,8 +109,8 @@ def test_files_with_the_names_of_the_channels(tmp_path: Path) -> None:
         rows('" t ",gz,"note, quoted ""so""",ax', np.stack([values[:, 1], values[:, 0], values[:, 0]], axis=1)),
         "\n".join(line.partition(",")[2] for line in plain.splitlines()),
     ]
-    expected = [int(count) for sample in read_samples(plain.splitlines(), contract, raw_counts=False, name="x")
-                for count in sample]  # fmt: skip
+    samples = read_samples([plain.splitlines()], contract, raw_counts=False, name="x")
+    expected = [int(count) for block in samples for count in block.ravel()]
     found = read(texts, tmp_path)
     assert [one["counts"] for one in found] == [[["the file", expected]]] * len(texts)
     assert found[0]["taken"] == ["ax: in m/s²", "gz: in deg/s", "t: time in s", "50.00 Hz found, 50 Hz expected"]
@@ -177,7 +177,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         if text == "t,ax,gz\n" or text.endswith('"2\n'):  # which give no samples there, or end with the file
             continue
         with pytest.raises(EdgeSeqError):
-            list(read_samples(text.splitlines(), contract, raw_counts=False, name="x"))
+            list(read_samples([text.splitlines()], contract, raw_counts=False, name="x"))
     text = "walk,ms,acc (g),turn\na,0,1,1\nb,0,1,1\na,20,1,1\n"
     assert "line 4: recording a goes on after another" in read([text], tmp_path, walking_source())[0]["refused"]
     text = "walk,ms,acc (g),turn\na,0,1,1\n,20,1,1\n"

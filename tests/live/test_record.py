@@ -97,7 +97,7 @@ def test_a_file_cut_within_a_row_is_read_up_to_it(
     for cut, rows in ((1, 800), (20, 799), (40, 799)):
         path.write_bytes(whole[:-cut])
         assert len(load_dataset(path.with_suffix(".toml")).recordings[0].counts) == rows
-        assert ("rows are left out of 1 recording (torn: line" in caplog.text) == (rows == 799)
+        assert ("rows are left out of 1 recording (torn.1: line" in caplog.text) == (rows == 799)
     path.write_bytes(whole.replace(b",still,0,", b",still", 1))
     assert len(load_dataset(path.with_suffix(".toml")).recordings[0].counts) == 799
     assert "columns" in caplog.text
@@ -180,6 +180,7 @@ def test_keys_choose_the_label(board: RunningBoard, tmp_path: Path) -> None:
     assert "label   (none): " in out
 
 
+@pytest.mark.slow
 def test_a_restart_begins_a_new_recording_of_the_same_session(board: RunningBoard, tmp_path: Path) -> None:
     path = tmp_path / "restart.csv"
     process = record_process(board, path, "--duration-s", "4", "--json")

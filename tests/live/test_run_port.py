@@ -79,6 +79,7 @@ def test_a_gap_is_told_and_begins_a_new_window(exports: Exports) -> None:
     assert set(np.diff(after)) == {WINDOW}
 
 
+@pytest.mark.slow
 def test_a_sensor_of_another_rate_ends_the_run(exports: Exports) -> None:
     with socket_board(exports.model, recording(), rate_hz=800.0) as port:
         result = edge_seq("run", exports.onnx, "--source", port, "--json")

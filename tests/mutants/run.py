@@ -97,9 +97,9 @@ def plant(module: types.ModuleType, mutant: Mutant) -> bool:
     new = {_key(code): code for code in _codes(compiled) if code != old.get(_key(code))}
     done = False
     for function in gc.get_objects():
-        if isinstance(function, _Cached):
+        if type(function) is _Cached:  # isinstance would ask modules that load themselves on demand
             function.cache_clear()  # what the collection of the tests computed
-        elif isinstance(function, types.FunctionType) and function.__code__.co_filename == file:
+        elif type(function) is types.FunctionType and function.__code__.co_filename == file:
             code = new.get(_key(function.__code__))
             if code is not None and code.co_freevars == function.__code__.co_freevars:
                 function.__code__ = code

@@ -145,7 +145,7 @@ def constant_states(label_every: str) -> IntModel:
     return model
 
 
-@pytest.mark.parametrize("label_every", ["window", pytest.param("sample", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("label_every", [pytest.param(one, marks=pytest.mark.slow) for one in ("window", "sample")])
 def test_the_longest_sums_of_states(label_every: str) -> None:
     """4 S comes as close to the ends of 32 bits as the longest window allows; the mean must still be the state."""
     model = constant_states(label_every)

@@ -21,6 +21,9 @@ from tests.zoo import CELLS, awkward_models, extreme_counts, extreme_model, quan
 THUMB1, THUMB2, HELIUM = "cortex_m0", ("cortex_m3", "cortex_m4"), "cortex_m55"
 RISCV = "riscv32imc"
 NEON = ("aarch64", "armhf")
+# The cells whose kernels have the most code, and one for each further kernel.
+QUICK = {("cortex_m0", "gru"), ("cortex_m0", "lstm"), ("cortex_m3", "rnn"), ("cortex_m4", "lstm"), ("cortex_m4", "gru"),
+         ("cortex_m55", "gru"), ("cortex_m55", "lstm"), ("riscv32imc", "gru")}  # fmt: skip
 BUILDS = {
     **{level: {"optimization": level} for level in ("-O0", "-O1", "-O3", "-Os")},
     "plain": {"defines": ("ES_KERNEL=ES_KERNEL_PLAIN",)},
@@ -65,7 +68,7 @@ def kernel_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Cas
 @pytest.mark.parametrize(
     ("name", "cell"),
     [
-        pytest.param(name, cell, marks=pytest.mark.slow if name == RISCV and cell != "gru" else ())
+        pytest.param(name, cell, marks=() if (name, cell) in QUICK else pytest.mark.slow)
         for name in (THUMB1, *THUMB2, HELIUM, RISCV)
         for cell in CELLS
     ],
@@ -79,7 +82,7 @@ def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "build", [pytest.param(one, marks=pytest.mark.slow) if one == "-O1" else one for one in BUILDS]
+    "build", [one if one in ("-O3", "plain") else pytest.param(one, marks=pytest.mark.slow) for one in BUILDS]
 )
 @pytest.mark.parametrize(
     "name",

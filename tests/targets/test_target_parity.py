@@ -52,7 +52,10 @@ def test_every_step_and_state(name: str, compiler: str, emulator: str, cases: di
     assert compared > 50_000
 
 
-@pytest.mark.parametrize("name", ["cortex_m0", "cortex_m4", "riscv32imc", "aarch64", "atmega2560", "powerpc"])
+@pytest.mark.parametrize(
+    "name",
+    ["cortex_m0", "cortex_m4", "riscv32imc", "aarch64", pytest.param("atmega2560", marks=pytest.mark.slow), "powerpc"],
+)
 def test_traced_builds_show_every_gate(name: str, cases: dict[str, Case], tmp_path: Path) -> None:
     for case, comparison in run_cases(cases.values(), tmp_path, name, traced=True):
         assert comparison.names == trace_names(case.model)

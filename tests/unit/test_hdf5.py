@@ -29,10 +29,10 @@ def test_networks_of_keras(tmp_path: Path) -> None:
     layers = [keras_case.recurrent("GRU", 2, 3), keras_case.dense(2, 2)]
     path = keras_case.write_h5(tmp_path / "x.h5", layers)
     check_heaps(path.read_bytes())
-    chain_of_keras(path)
+    chain_of_keras(path, time_steps=10)
     path.write_bytes(damaged(path.read_bytes()))
     with pytest.raises(ModelError, match=f"importing x.h5: .*{ENDLESS}"):
-        chain_of_keras(path)
+        chain_of_keras(path, time_steps=10)
 
 
 def test_recordings(tmp_path: Path) -> None:

@@ -428,6 +428,7 @@ static uint32_t read_front(reader_t *reader, const counts_t *counts, room_t *roo
         front->stride = read_within(reader, 1, MAX_SLOTS);
         front->first = read_within(reader, 0, MAX_WINDOW);
         front->reciprocal = read_within(reader, 0, INT16_MAX);
+        front->after = read_within(reader, 0, MAX_SLOTS);
         front->blocks = NULL;
         front->weights = NULL;
         front->pad = pads != 0u ? room->pad : NULL;
@@ -438,6 +439,7 @@ static uint32_t read_front(reader_t *reader, const counts_t *counts, room_t *roo
         fail_unless(reader, ((uint32_t)front->taps - 1u) * front->dilation < MAX_SLOTS);
         fail_unless(reader, kind <= (unsigned)NONE || (units == inputs && front->dilation == 1u));
         front->slots = number(((uint32_t)front->taps - 1u) * front->dilation + 1u);
+        fail_unless(reader, front->after < front->slots);
         words += (uint32_t)front->slots * front->in_words + front->out_words;
         fail_unless(reader, words <= MAX_FRONT_WORDS);
         for (channel = 0; pads != 0u && channel < front->in_words; channel++) {

@@ -124,10 +124,10 @@ static int within(int32_t value, int32_t limit)
 /* Checks an operand, or a sum of `count` operands, against the bounds that the model's range proof relies on. */
 static int operand_within(int32_t value, unsigned unit, int32_t count)
 {
-    if (es_is_coarse(unit)) {
-        return within(value, count * COARSE_LIMIT);
-    }
-    return count * FINE_LEAST <= value && value <= count * FINE_LARGEST;
+    const int coarse = es_is_coarse(unit) ? 1 : 0;
+    const int32_t least = coarse != 0 ? -COARSE_LIMIT : FINE_LEAST;
+    const int32_t largest = coarse != 0 ? COARSE_LIMIT : FINE_LARGEST;
+    return count * least <= value && value <= count * largest;
 }
 
 /* Checks `count` vectors of `words` words of two bytes each: padding must be zero, and coarse operands in range. */

@@ -668,13 +668,14 @@ static size_t fields_of(uint8_t type)
 static refusal_t serve_update(es_wire_t *wire, uint8_t type, const uint8_t *fields, size_t size)
 {
     const es_wire_setup_t *const setup = wire->setup;
+    void *const memory = setup->memory;
     size_t count = 0;
     const unsigned refusal =
         setup->update->serve(setup->update->update, type, fields, size, setup->reply + wire->reply_size, &count);
     wire->reply_size += count;
     if (type == (uint8_t)MODEL_COMMIT) {
         /* The new model was tried, perhaps in the memory of the context. */
-        (void)es_init(setup->model, setup->memory, setup->memory_bytes, &wire->context);
+        (void)es_init(setup->model, memory, setup->memory_bytes, &wire->context);
         wire->has_row = 0;
     }
     return (refusal_t)refusal;

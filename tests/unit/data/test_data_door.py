@@ -57,7 +57,9 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [name if index % 2 else pytest.param(name, marks=pytest.mark.slow) for index, name in enumerate(CASES)]
+)
 def test_a_guess_is_trained_on_without_an_edit(name: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     from edge_seq.workflow.train import train_run

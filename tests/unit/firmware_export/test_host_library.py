@@ -127,7 +127,7 @@ def test_every_compiler_and_kernel(compiler: Compiler, kernel: str, tmp_path: Pa
 
 
 @pytest.mark.skipif(not IS_X86, reason="kernels of x86")
-@pytest.mark.parametrize("flag", ["-mno-avx2", "-march=haswell"])
+@pytest.mark.parametrize("flag", ["-mno-avx2", pytest.param("-march=haswell", marks=pytest.mark.slow)])
 def test_machines_with_less(flag: str, tmp_path: Path) -> None:
     """Builds as by -march=native on other machines: the plain C, or AVX2 without newer dot products."""
     if flag == "-march=haswell" and not _has("__AVX2__"):

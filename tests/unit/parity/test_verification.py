@@ -122,6 +122,7 @@ def test_c_that_does_not_compile_fails_with_the_compilers_words() -> None:
     assert "error" in rungs[C_RUNG]
 
 
+@pytest.mark.slow
 def test_a_fault_on_a_target_is_located() -> None:
     """Rounding is wrong on Arm only, as in a wrong kernel; the traced build names the state."""
     try:
