@@ -24,11 +24,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.peak_memory import forget_peak, peak_bytes
+
 if TYPE_CHECKING:
     from tests.fuzz.targets import Target
 
 FINDINGS = Path("build") / "fuzz"
 LIMIT_S = 10
+LIMIT_BYTES = 1 << 30
+TOO_MUCH = "more than 1 GB"
 ADDRESSES = 8 << 30  # a larger request fails at once, and counts as a finding
 HEADER = "| target | executions | a second | read | new edges | findings |\n|---|---:|---:|---:|---:|---:|\n"
 
@@ -95,7 +99,8 @@ def fuzz(target: Target, *, number: int, executions: int = 0, seconds: float = 0
     for index, seed in enumerate(seeds):
         assert target.take(seed), f"{target.name}: seed {index} is refused"
     found = Fuzzed(target.name, 0, 0, 0.0, None, {})
-    start = time.monotonic()
+    forget_peak()
+    before, start = peak_bytes(), time.monotonic()
     while found.executions < executions or time.monotonic() - start < seconds:
         content = changed(rng.choice(seeds), rng)
         try:
@@ -105,6 +110,9 @@ def fuzz(target: Target, *, number: int, executions: int = 0, seconds: float = 0
             if place_of(error) not in found.findings:
                 found.findings[place_of(error)] = content
                 _keep(target.name, content, error)
+        if peak_bytes() - before > LIMIT_BYTES and TOO_MUCH not in found.findings:
+            found.findings[TOO_MUCH] = content
+            _keep(target.name, content, MemoryError(TOO_MUCH))
         found.executions += 1
     found.seconds = time.monotonic() - start
     return found

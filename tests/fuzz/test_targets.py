@@ -70,6 +70,12 @@ def test_each_file_of_a_run_is_a_target() -> None:
     assert {f"run {name}" for name in files} <= set(NAMES)
 
 
+def test_too_much_memory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "FINDINGS", tmp_path)
+    target = Target("planted", lambda: (b"seed",), lambda content: None if content == b"seed" else b"x" * (1100 << 20))
+    assert list(fuzz(target, number=1, executions=2).findings) == [run.TOO_MUCH]
+
+
 def test_a_wrong_error_is_found_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "FINDINGS", tmp_path)
 
