@@ -72,7 +72,8 @@ def test_a_defect_is_raised_and_what_is_finished_is_kept(tmp_path: Path) -> None
 def test_a_study_whose_steering_process_is_killed_goes_on_and_its_workers_end_with_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.unit.trials.jobs", str(tmp_path)]
     killed = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    wait_for(lambda: tries(tmp_path, 2) and (tmp_path / "study" / "trials" / "n1.json").exists())
+    written = [tmp_path / "study" / "trials" / f"n{number}.json" for number in range(2)]
+    wait_for(lambda: tries(tmp_path, 2) and all(path.exists() for path in written))
     children = [int(pid) for pid in Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()]
     assert len(children) >= 2
     killed.send_signal(signal.SIGKILL)
