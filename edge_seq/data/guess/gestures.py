@@ -86,9 +86,9 @@ def rows_apart(files: Sequence[NDArray[np.float64]]) -> int | None:
 def _jumps(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether the step from each row to the next is a jump, bool [N - 1]."""
     steps = np.abs(np.diff(np.nan_to_num(values), axis=0))
+    if len(steps) < 2 * _SHORTEST:
+        return np.zeros(len(steps), dtype=np.bool_)
     size = (steps / np.maximum(np.median(steps, axis=0), 1e-9)).sum(axis=1)
-    if len(size) < 2 * _SHORTEST:
-        return np.zeros(len(size), dtype=np.bool_)
     around = sliding_window_view(np.pad(size, 3, mode="edge"), 7)
     found: NDArray[np.bool_] = (size > np.quantile(size, 1 - _LARGE_SHARE)) & (
         size > _APART * np.median(around, axis=1)
