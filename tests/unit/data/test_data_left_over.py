@@ -362,6 +362,7 @@ def test_the_windows_of_the_page_are_those_of_a_training(method: str, tmp_path: 
 
 
 def test_files_of_one_row_are_guessed_without_a_warning(tmp_path: Path) -> None:
-    for name in "ab":
-        (tmp_path / f"{name}.csv").write_text("t,ax,ay,label\n0.00,0.1,0.2,walk\n")
-    guess_source(tmp_path)
+    for first in ("t", "index"):
+        for name in "ab":
+            (tmp_path / f"{name}.csv").write_text(f"{first},ax,ay,label\n0.00,0.1,0.2,walk\n")
+        guess_source(tmp_path)
