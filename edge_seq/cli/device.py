@@ -15,6 +15,7 @@ from edge_seq.cli.output import (
     CHECK_FAILED,
     BaudOption,
     JsonOption,
+    KeyOption,
     print_error,
     print_json,
     print_line,
@@ -128,13 +129,7 @@ def load_command(
     any_contract: Annotated[
         bool, typer.Option(help="Load it also if its sample rate, channels or labels are not those of the firmware.")
     ] = False,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            help="Public key of whoever signed the exports (edge-seq sign). Default: no signature is checked.",
-            show_default=False,
-        ),
-    ] = None,
+    key: KeyOption = None,
     baud: BaudOption = DEFAULT_BAUD,
     timeout: TimeoutOption = 1.0,
     as_json: JsonOption = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,13 @@ from edge_seq.support.stderr import print_stderr_line as print_stderr_line
 from edge_seq.support.stderr import print_stderr_warning as print_stderr_warning
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Public key of whoever signed the exports (edge-seq sign). Default: no signature is checked.",
+        show_default=False,
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Value of the configuration, as section.key=value. May be given several times."),

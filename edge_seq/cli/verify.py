@@ -12,6 +12,7 @@ from edge_seq.cli.output import (
     CHECK_FAILED,
     BaudOption,
     JsonOption,
+    KeyOption,
     TimeoutOption,
     print_json,
     print_line,
@@ -44,13 +45,7 @@ def command(
     ] = None,
     baud: BaudOption = DEFAULT_BAUD,
     port_steps: Annotated[int, typer.Option(min=1, help="Least number of time steps to run on the board.")] = 10_000,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            help="Public key of whoever signed the exports (edge-seq sign). Default: no signature is checked.",
-            show_default=False,
-        ),
-    ] = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the exports of a run with the models, rung by rung.

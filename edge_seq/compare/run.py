@@ -28,7 +28,7 @@ from edge_seq.compare.result import (
 )
 from edge_seq.compare.summary import figures_of
 from edge_seq.compare.text import COMPARISON, FORMAT, to_markdown
-from edge_seq.compare.trial import TrainingJob, installed_version, run_job, run_point
+from edge_seq.compare.trial import TrainingJob, run_job, run_point
 from edge_seq.compare.verdict import RULES, decide
 from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
 from edge_seq.support.errors import DataError
@@ -39,6 +39,7 @@ from edge_seq.training.runtime import require_torch
 from edge_seq.trials.folder import Standing, StudyFolder
 from edge_seq.trials.steer import Task, steer
 from edge_seq.trials.where import Where, check_where, workers_of
+from edge_seq.trials.worker import installed_version
 from firmware_export.emission.emit import runtime_files
 from firmware_export.toolchain.target import Target, load_target
 

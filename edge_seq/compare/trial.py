@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import socket
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,7 +29,8 @@ from edge_seq.pipeline.logits import int_logits
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import confusion_matrix
-from edge_seq.support.errors import ConfigError, DataError, ModelError
+from edge_seq.support.errors import ModelError
+from edge_seq.trials.worker import require_data, require_version
 
 SIGNIFICANT_DIGITS = 6  # digits of stored numbers, which are many
 
@@ -53,11 +52,6 @@ class TrainingJob:
     point: Point
 
 
-def installed_version() -> str:
-    """Version of this package."""
-    return importlib.metadata.version("edge-seq")
-
-
 def run_job(job: TrainingJob) -> TrialResult:
     """Do a training in a worker, with data that the worker reads itself.
 
@@ -66,17 +60,9 @@ def run_job(job: TrainingJob) -> TrialResult:
         DataError: the worker's data are others.
         Further errors: as :func:`run_point` raises.
     """
-    where = f"comparison: the worker on {socket.gethostname()}"
-    if job.version != installed_version():
-        raise ConfigError(
-            f"{where} has edge-seq {installed_version()}, and the process that steers {job.version}; install the same"
-        )
+    require_version("comparison", job.version)
     config, source = _opened(canonical_json(job.config))
-    if source.fingerprint != job.fingerprint:
-        raise DataError(
-            f"{where} has other data under {config.task} (fingerprint {source.fingerprint[:16]}, expected "
-            f"{job.fingerprint[:16]}); give every machine the same files at the same path"
-        )
+    require_data("comparison", str(config.task), source.fingerprint, job.fingerprint)
     return run_point(job.point, source, config)
 
 

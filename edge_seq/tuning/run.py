@@ -14,6 +14,7 @@ from edge_seq.training.runtime import require_torch
 from edge_seq.trials.folder import StudyFolder
 from edge_seq.trials.steer import Task, steer
 from edge_seq.trials.where import Where, check_where, workers_of
+from edge_seq.trials.worker import installed_version
 from edge_seq.tuning.choice import choose, front_of
 from edge_seq.tuning.config import SearchConfig
 from edge_seq.tuning.cost import NetworkCost, costs_on, network_cost
@@ -23,7 +24,7 @@ from edge_seq.tuning.references import references_of
 from edge_seq.tuning.result import FORMAT, SEARCH, Execution, SearchResult
 from edge_seq.tuning.rounds import Plan, Progress, check_something_fits, run_rounds
 from edge_seq.tuning.space import Candidate, space_of
-from edge_seq.tuning.trial import Trial, TrialJob, TrialResult, installed_version, run_job, run_trial
+from edge_seq.tuning.trial import Trial, TrialJob, TrialResult, run_job, run_trial
 
 Tell = Callable[[int, int, str], None]
 MAY_DIFFER = ("budget", "tolerance")  # keys of the configuration that may differ when a search is continued

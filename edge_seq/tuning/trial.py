@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import socket
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,8 +19,8 @@ from edge_seq.pipeline.logits import int_logits
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import confusion_matrix
-from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.results import Result
+from edge_seq.trials.worker import require_data, require_version
 from edge_seq.tuning.config import parse_search_config
 from edge_seq.tuning.data import Part, SearchData, open_search_data
 from edge_seq.tuning.space import Candidate
@@ -93,11 +91,6 @@ class TrialJob:
     trial: Trial
 
 
-def installed_version() -> str:
-    """Version of this package."""
-    return importlib.metadata.version("edge-seq")
-
-
 def run_job(job: TrialJob) -> TrialResult:
     """Do a trial in a worker, with data that the worker reads itself, once.
 
@@ -106,17 +99,9 @@ def run_job(job: TrialJob) -> TrialResult:
         DataError: the worker's data are others.
         Further errors: as :func:`run_trial` raises.
     """
-    where = f"search: the worker on {socket.gethostname()}"
-    if job.version != installed_version():
-        raise ConfigError(
-            f"{where} has edge-seq {installed_version()}, and the process that steers {job.version}; install the same"
-        )
+    require_version("search", job.version)
     data = _opened(canonical_json(job.config))
-    if data.aside.fingerprint != job.fingerprint:
-        raise DataError(
-            f"{where} has other data under {data.config.source} (fingerprint {data.aside.fingerprint[:16]}, expected "
-            f"{job.fingerprint[:16]}); give every machine the same files at the same path"
-        )
+    require_data("search", data.config.source, data.aside.fingerprint, job.fingerprint)
     return run_trial(job.trial, data)
 
 

@@ -19,9 +19,10 @@ pytest.importorskip("torch")
 
 from edge_seq.compare.config import load_compare_config
 from edge_seq.compare.points import Candidate, Point
-from edge_seq.compare.trial import TrainingJob, installed_version, run_job
+from edge_seq.compare.trial import TrainingJob, run_job
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.lock import holding
+from edge_seq.trials.worker import installed_version
 from tests.cli.comparing import SMALL, start
 from tests.cli.conftest import Small, edge_seq, ok
 from tests.unit.trials.cluster import cluster
