@@ -16,6 +16,7 @@ from edge_seq.support.figure_text import counted
 _SHORTEST, _LONGEST = 16, 2000  # rows of a recording
 _LARGE_SHARE, _APART = 0.1, 2.0  # a jump is among the tenth of largest steps, and twice as large as those around it
 _MOST, _FEW, _MANY = 0.75, 6, 12  # share of the places that must be jumps; number of places that tell enough
+_HUGE = 1e100  # no sensor gives it; numbers of a damaged file must not overflow here
 
 
 def find_gestures(draft: Draft) -> None:
@@ -85,7 +86,7 @@ def rows_apart(files: Sequence[NDArray[np.float64]]) -> int | None:
 
 def _jumps(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether the step from each row to the next is a jump, bool [N - 1]."""
-    steps = np.abs(np.diff(np.nan_to_num(values), axis=0))
+    steps = np.abs(np.diff(np.clip(np.nan_to_num(values), -_HUGE, _HUGE), axis=0))
     if len(steps) < 2 * _SHORTEST:
         return np.zeros(len(steps), dtype=np.bool_)
     size = (steps / np.maximum(np.median(steps, axis=0), 1e-9)).sum(axis=1)

@@ -366,3 +366,9 @@ def test_files_of_one_row_are_guessed_without_a_warning(tmp_path: Path) -> None:
         for name in "ab":
             (tmp_path / f"{name}.csv").write_text(f"{first},ax,ay,label\n0.00,0.1,0.2,walk\n")
         guess_source(tmp_path)
+
+
+def test_huge_numbers_are_guessed_without_a_warning(tmp_path: Path) -> None:
+    rows = "".join(f"{i / 50},{1e308 if i == 40 else 0.01 * (i % 7)},{i % 3},walk\n" for i in range(200))
+    (tmp_path / "a.csv").write_text("t,ax,ay,label\n" + rows)
+    guess_source(tmp_path / "a.csv")
