@@ -122,6 +122,7 @@ int main(void)
     }
 #ifdef DRIVER_BARE
     wire.steps = 0xFFFFFFFEu; /* one before the last that is counted */
+    wire.ticks_lowest = 0xFFFFFFFFu;
 #endif
 #ifdef DRIVER_NEAR_END
     wire.steps = wire.frame_errors = 0xFFFFFFFDu;
