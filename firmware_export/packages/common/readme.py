@@ -35,6 +35,7 @@ def runtime_texts(exported: ExportedC) -> Files:
         f"# {RUNTIME} {exported.version}\n\n"
         "Runtime of models that edge_seq exported: integers only, no heap, no globals, no calls of a C library. It "
         "serves any number of models.\n`edge_seq.h` documents its functions. A model's README says how to use it.\n"
+        "`es_load.h` and `es_update.h` load models that come later, as blobs; what is not called is not linked.\n"
     )
     return {"README.md": text, "LICENSE": exported.text("LICENSE")}
 
