@@ -37,6 +37,7 @@ FOLDS = 3
 TEST = "test"
 EPOCHS = 8
 LESSONS = (5, 10, 20)
+WORST = ("4", "9")
 PAGE = """# A head that learns
 
 What [a few labelled windows](../how-to/adapt-on-the-device.md) of a person bring on [hapt](../../datasets/hapt.md), for
@@ -54,6 +55,8 @@ from resampling subjects; the lowest third are the subjects whose accuracy was l
 lowest third: before / after / with wrong labels | subjects that lose more than 0.5 points |
 |---|---|---|---|---|---|---|---|
 {rows}
+
+{worst}
 
 ## Each subject
 
@@ -202,6 +205,17 @@ def page(scores: dict[str, dict[int, Adaptation]], model: IntModel) -> str:
                 *(f"{100 * one.after:.1f} / {100 * one.after_wrong:.1f}" for one in figures[1:]),
             ]
             subjects.append(f"| {name} | {group} | {windows} | {' | '.join(cells)} |")
+    worst = ""
+    if TEST in scores:
+        last = [_of(scores[TEST][LESSONS[-1]], group) for group in WORST]
+        before, after = (
+            " and ".join(f"{100 * getattr(one, what):.1f}" for one in last) for what in ("before", "after")
+        )
+        worst = (
+            f"Test subjects {' and '.join(WORST)} are those for whom the recipe itself is worst (87.5 and 88.7 %,\n"
+            f"[recipes](recipes.md)). Here they have {before} % before and {after} % after {LESSONS[-1]} labelled "
+            "windows."
+        )
     with tempfile.TemporaryDirectory() as folder:
         cost = learning_cost(model, Path(folder))
     return PAGE.format(
@@ -210,6 +224,7 @@ def page(scores: dict[str, dict[int, Adaptation]], model: IntModel) -> str:
         draws=DRAWS,
         examples=DEFAULT_EXAMPLES,
         epochs=EPOCHS,
+        worst=worst,
         **vars(cost),
     )
 
