@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -50,6 +51,8 @@ def fields_of_tables(draft: Draft) -> None:
     find_rate(draft)
     find_gestures(draft)
     find_classes(draft)
+    if any(look.segments for look in draft.looks) and not _tells_groups(draft):
+        draft.said.append("each recording within a file is a group of its own")
     taken = set(draft.roles)
     numeric = [name for name in columns if name in draft.looks[0].numbers and name not in taken]
     if sensor_column is not None:
@@ -71,6 +74,10 @@ def fields_of_tables(draft: Draft) -> None:
     _dialect(draft)
     draft.fields["window_length"] = max(2, round(WINDOW_S * draft.fields["sample_rate_hz"]))
     draft.fields["window_stride"] = max(1, draft.fields["window_length"] // 2)
+
+
+def _tells_groups(draft: Draft) -> bool:
+    return "group_column" in draft.fields or "(?P<group>" in str(draft.fields.get("file_pattern"))
 
 
 def _unused_text(draft: Draft, name: str) -> None:
@@ -139,16 +146,24 @@ def _dialect(draft: Draft) -> None:
         rule = next(look.recording_break for look in draft.looks if look.recording_break)
         lengths = [n for look in draft.looks for n in look.segments]
         draft.fields["recording_break"] = rule
-        what = "a blank line" if rule == "blank" else f"a line such as {rule!r}"
+        what = "a blank line" if rule == "blank" else f"a line such as {_unescaped(rule)!r}"
         draft.said.append(
             f"{what} ends a recording: {counted(len(lengths), 'recording')} of {min(lengths)} to "
-            f"{counted(max(lengths), 'sample')}, each a "
-            "group of its own"
+            f"{counted(max(lengths), 'sample')}"
         )
     if any(look.restarts for look in draft.looks):
         draft.said.append("a header that comes again is a restart of the logger, and a gap")
     if any(one.preamble for one in dialects):
         draft.said.append(f"lines before the header are passed over: {' / '.join(dialects[0].preamble[:3])[:160]}")
+
+
+def _unescaped(rule: str) -> str:
+    """A line that a rule made by the guess takes, for the user.
+
+    >>> _unescaped(r"\\-\\-\\- gesture \\d+")
+    '--- gesture 1'
+    """
+    return re.sub(r"\\(.)", r"\1", rule.replace(r"\d+", "1"))
 
 
 def _named_columns(draft: Draft, columns: Sequence[str]) -> None:

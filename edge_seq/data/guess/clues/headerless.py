@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from edge_seq.data.guess.clues.labels import class_among
 from edge_seq.data.guess.clues.scale import is_gravity, mean_lengths
 from edge_seq.data.guess.clues.times import rises
 from edge_seq.data.guess.look import Look
@@ -57,6 +58,8 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
         if name in look.texts and 1 < len(look.distinct[name]) <= 256 and not is_date(look.texts[name][0])
         and has_runs(look.texts[name])
     ]  # fmt: skip
+    told = class_among({name: look.distinct[name] - {""} for name in words}) if len(words) > 1 else None
+    label, person = told or (words[0] if len(words) == 1 else None, None)
     times = [name for name in look.columns if name not in moving and _is_time(look, name)]
     steady = [name for name in look.columns if name in look.numbers and name not in moving and name not in times]
     for name in look.columns:
@@ -64,13 +67,16 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
             names.append(name)
         elif name in axes:
             names.append(axes[name])
-        elif name in words and name == words[0]:
+        elif name == label:
             names.append("label")
             reasons.append(f"the words of column {look.columns.index(name) + 1} are classes")
+        elif name == person:
+            names.append("group")
+            reasons.append(f"the words of column {look.columns.index(name) + 1} are persons or sessions")
         elif times and name == times[0]:
             names.append("time")
             reasons.append(f"column {look.columns.index(name) + 1} rises")
-        elif steady and name == steady[0] and _is_group(look, name):
+        elif person is None and steady and name == steady[0] and _is_group(look, name):
             names.append("group")
             reasons.append(
                 f"column {look.columns.index(name) + 1} keeps its value for long, as a person or session does"

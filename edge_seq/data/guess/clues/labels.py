@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 _GROUP_WORD = (
@@ -162,6 +162,33 @@ def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named |
         if match is None or (match["label"], match["group"]) != (label, group):
             return None
     return Named(pattern, labels, groups, True, f"{how}, in folders of groups")
+
+
+def class_among(columns: Mapping[str, Collection[str]]) -> tuple[str, str | None] | None:
+    """Tell the column of classes from that of persons or sessions, where several columns hold words.
+
+    Args:
+        columns: different words of each column.
+
+    Returns:
+        the column of classes, and that of groups if there is one; None if several columns may be that of classes.
+
+    >>> class_among({"a": ["S01", "S02"], "b": ["gear1", "gear2"]}), class_among({"a": ["ann", "ben"], "b": ["walk"]})
+    (('b', 'a'), ('b', 'a'))
+    >>> class_among({"a": ["ann", "ben"], "b": ["north", "south"]}) is None
+    True
+    """
+    groups = [name for name, words in columns.items() if all(map(is_group_name, words))]
+    others = [name for name in columns if name not in groups]
+    if len(others) > 1:
+        states = [name for name in others if _are_states(tuple(columns[name]))]
+        if len(states) != 1:
+            return None
+        groups = groups or [name for name in others if name not in states]
+        others = states
+    if not others:
+        return None
+    return others[0], groups[0] if len(groups) == 1 else None
 
 
 def is_group_name(name: str) -> bool:
