@@ -146,12 +146,6 @@ def test_a_board_without_such_a_head() -> None:
                 ask()
 
 
-@pytest.mark.parametrize("fields", [b"\1" * 10, b"\2\0\0\0\0\x14\0\xff\0\0\0", b"\1\0\0\5\0\4\0\xff\0\0\0", bytes(11)])
-def test_a_status_that_cannot_be(fields: bytes) -> None:
-    with pytest.raises(DeviceError, match="ADAPT_STATUS"):
-        messages.unpack_head_status(fields)
-
-
 def test_every_refusal_of_the_interface(tmp_path: Path) -> None:
     model = quantized_model(SHAPES["distance"], name="case", amplitude=3.0)
     program = _checks(model, tmp_path, [*STRICT_FLAGS, "-O1", "-fsanitize=address,undefined"], find_compiler(), [])
