@@ -13,9 +13,10 @@ import numpy as np
 
 from edge_seq.data.guess.clues.columns import (
     SENSOR_NAMES,
+    axis_of,
     tokens_of,
 )
-from edge_seq.data.guess.clues.headerless import has_runs
+from edge_seq.data.guess.clues.headerless import has_runs, keeps_value
 from edge_seq.data.guess.clues.labels import (
     Named,
     class_among,
@@ -36,6 +37,7 @@ from edge_seq.support.errors import DataError
 from edge_seq.support.figure_text import counted
 
 MAX_CLASSES, FEWEST_GROUPS = 256, 3  # groups of a class, so that each side of a split can have one
+MOST_CODES = 30  # different numbers of a column that may be codes of classes
 _EDGE_IMPULSE_NAME = r"(?:^|/)(?P<label>[^/.]+)\.[^/]*$"
 
 
@@ -65,6 +67,9 @@ def find_classes(draft: Draft) -> None:
         names = [
             look.path.parent.relative_to(found.root).as_posix() if found.sensors else look.name for look in draft.looks
         ]
+        if _take_codes(draft, names):
+            _classes_of_columns(draft)
+            return
         labels_of_files(draft, names)
         if len(few) > 1 and len(draft.classes) < 2:
             draft.problems.append(
@@ -92,6 +97,46 @@ def _take_words(draft: Draft, columns: Sequence[str]) -> bool:
         draft.take(group, "group", counted(len(distinct(draft, group)), "group"), "its words are persons or sessions")
         draft.said.append(f"group_column is {group!r}, its words are persons or sessions: {_shown(draft, group)}")
     return True
+
+
+def _take_codes(draft: Draft, names: Sequence[str]) -> bool:
+    """Take the only column of few whole numbers as classes, to be confirmed, where no name tells any."""
+    if draft.found.info_labels or not nothing_tells_classes(names):
+        return False
+    codes = [
+        name
+        for name in draft.looks[0].numbers
+        if name not in draft.roles
+        and axis_of(name) is None
+        and 2 <= len(distinct(draft, name)) <= MOST_CODES
+        and all(keeps_value(look.numbers[name]) for look in draft.looks)
+    ]
+    if len(codes) != 1:
+        if codes:
+            draft.problems.append(
+                f"nothing tells the classes; columns {', '.join(map(repr, codes))} hold few whole numbers that stay "
+                "for long. Give label_column in the data source, or write one column with the class of each row"
+            )
+        return False
+    draft.fields["label_column"] = codes[0]
+    draft.take(codes[0], "label", _shown(draft, codes[0]), "few whole numbers that stay for long")
+    draft.problems.append(codes_to_confirm(codes[0], _shown(draft, codes[0])))
+    return True
+
+
+def nothing_tells_classes(names: Sequence[str]) -> bool:
+    """True if the names of files and folders [N] give no two classes."""
+    folders = {name.split("/")[0] for name in names if "/" in name}
+    named = labels_of_names(names)
+    return len(folders) < 2 and (named is None or len(set(named.labels)) < 2)
+
+
+def codes_to_confirm(column: str, shown: str) -> str:
+    """Sentence about a column of numbers that are taken for classes."""
+    return (
+        f"the classes are taken from the numbers of column {column!r} ({shown}), only because nothing else tells any. "
+        "If they are classes, go on with the written data source (--write); if not, correct label_column"
+    )
 
 
 def _shown(draft: Draft, name: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.guess.channels import choose_channels
-from edge_seq.data.guess.classes import find_classes
+from edge_seq.data.guess.classes import MOST_CODES, codes_to_confirm, find_classes, nothing_tells_classes
 from edge_seq.data.guess.clues.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
@@ -36,6 +36,7 @@ from edge_seq.support.figure_text import counted
 
 WINDOW_S = 2.0
 MAX_CLASSES = 256
+_FRACTION = re.compile(r"\d[.,]\d")
 
 
 def fields_of_tables(draft: Draft) -> None:
@@ -90,8 +91,11 @@ def _unused_text(draft: Draft, name: str) -> None:
     dialect = draft.looks[0].dialect
     is_headerless = dialect is not None and not dialect.has_header
     with_digits = sum(any(one.isdigit() for one in text) for text in known)
-    if axis_of(name) is not None or (
-        is_headerless and with_digits > 0.5 * len(known) and len(set(known)) > max(20, 0.2 * len(known))
+    with_fractions = sum(_FRACTION.search(text) is not None for text in known)  # `0.12 g`
+    if (
+        axis_of(name) is not None
+        or (is_headerless and with_digits > 0.5 * len(known) and len(set(known)) > max(20, 0.2 * len(known)))
+        or with_fractions > 0.5 * len(known)
     ):
         draft.problems.append(
             f"column {name!r} should hold numbers, but it holds texts such as {known[0][:40]!r}; correct the "
@@ -110,6 +114,12 @@ def _name_headerless(draft: Draft) -> None:
         at = names.index("group")
         names[at] = first.columns[at]
         reasons = [one for one in reasons if not one.startswith(f"column {at + 1} keeps")]
+    if "group" in names and "label" not in names and nothing_tells_classes([look.name for look in draft.looks]):
+        codes = first.columns[names.index("group")]
+        if draft.found.intervals is None and len(distinct(draft, codes)) <= MOST_CODES:
+            names[names.index("group")] = "label"
+            shown = ", ".join(sorted(distinct(draft, codes))[:6])
+            draft.problems.append(codes_to_confirm(codes, shown))
     renamed = []
     for look in draft.looks:
         new = dict(zip(look.columns, names, strict=True))

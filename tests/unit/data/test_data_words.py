@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_seq.data.guess import guess_source
+from edge_seq.data.guess.clues.labels import labels_of_names
 from edge_seq.data.guess.rate import UNKNOWN_RATE_HZ
 from edge_seq.data.readers import read_dataset, read_signals
 from edge_seq.pipeline.data_check import check_data
@@ -169,3 +170,62 @@ def test_labels_of_an_export_in_a_folder_of_each_side(tmp_path: Path) -> None:
     data = read_dataset(guess.source, base=guess.base)
     assert set(data.labels) == {"up-side", "walk2"}
     assert sorted(one.split or "" for one in data.recordings) == ["test"] * 4 + ["train"] * 8
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "groups"),
+    [
+        ("anna_walk ben_walk anna_run ben_run", "walk walk run run", "anna ben anna ben"),
+        ("walk_anna walk_ben run_anna run_ben", "walk walk run run", "anna ben anna ben"),
+        ("north_blue south_blue north_red south_red", "north south north south", "blue blue red red"),
+    ],
+)
+def test_persons_before_or_behind_classes_in_names(names: str, labels: str, groups: str) -> None:
+    found = labels_of_names([f"{one}_{n}" for one in names.split() for n in (1, 2)])
+    assert found is not None
+    assert found.labels[::2] == tuple(labels.split())
+    assert found.groups[::2] == tuple(groups.split())
+    assert ("only a guess" in found.how) == ("north" in names)
+
+
+@pytest.mark.parametrize("header", ["", "t,ax,ay,az,fall"])
+def test_codes_are_classes_only_when_somebody_says_so(header: str, tmp_path: Path) -> None:
+    """Nothing else tells a class: the guess writes it down, and is no exit 0."""
+    for number in range(3):
+        seconds, acceleration, _ = motion("walk", number, 400)
+        columns = [[f"{one:.2f}" for one in seconds], *texts(acceleration), ["0"] * 200 + ["1"] * 200]
+        put(tmp_path / "d" / f"s{number}.csv", table(header, columns))
+    guess = guess_source(tmp_path / "d")
+    assert guess.source.label_column == ("fall" if header else "label")
+    assert any("If they are classes, go on with the written data source" in one for one in guess.problems)
+    assert not check_data(tmp_path / "d").usable
+    assert set(read_dataset(guess.source, base=guess.base).labels) == {"0", "1"}
+
+
+def test_a_class_in_several_columns_is_asked_for(tmp_path: Path) -> None:
+    for number in range(3):
+        _, acceleration, _ = motion("walk", number, 400)
+        codes = [["1"] * 200 + ["0"] * 200, ["0"] * 200 + ["1"] * 200]
+        put(tmp_path / "d" / f"s{number}.csv", table("ax,ay,az,walk,sit", [*texts(acceleration), *codes]))
+    assert any("columns 'walk', 'sit' hold few whole numbers" in one for one in guess_source(tmp_path / "d").problems)
+
+
+def test_a_unit_behind_each_number_is_a_problem(tmp_path: Path) -> None:
+    for label in ("walk", "run"):
+        for number in range(3):
+            cells = [[f"{one} g" for one in column] for column in texts(motion(label, number)[1])]
+            put(tmp_path / "d" / f"{label}_{number}.csv", table("x,y,z", cells))
+    assert any("should hold numbers, but it holds texts" in one for one in guess_source(tmp_path / "d").problems)
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(1.0, "g"), (9.80665, "m/s^2"), (0.01, "m/s^2")])
+def test_three_signals_without_axes_are_a_vector_if_they_measure_gravity(
+    scale: float, unit: str, tmp_path: Path
+) -> None:
+    for label in ("walk", "run"):
+        for number in range(3):
+            rows = table("longitudinal,lateral,vertical", texts(scale * motion(label, number)[1], ".5f"))
+            put(tmp_path / "d" / f"{label}_{number}.csv", rows)
+    guess = guess_source(tmp_path / "d")
+    assert {one.unit for one in guess.source.channels} == {unit}
+    assert any("by gravity at rest" in one for one in guess.assumptions) == (scale >= 1)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_seq.data.guess.clues.labels import class_among
 from edge_seq.data.guess.clues.scale import is_gravity, mean_lengths
@@ -134,10 +135,14 @@ def _is_time(look: Look, name: str) -> bool:
 
 
 def _is_group(look: Look, name: str) -> bool:
-    values = look.numbers[name]
+    return keeps_value(look.numbers[name]) and len(np.unique(look.numbers[name])) <= 1000
+
+
+def keeps_value(values: NDArray[np.float64]) -> bool:
+    """True if values [N] are whole numbers that stay for many rows, as a person, a session or a class does.
+
+    >>> keeps_value(np.repeat([1.0, 2.0], 100)), keeps_value(np.arange(200.0)), keeps_value(np.full(200, 0.5))
+    (True, False, False)
+    """
     changes = int((np.diff(values) != 0).sum())
-    return (
-        bool((np.nan_to_num(values) % 1 == 0).all())
-        and len(np.unique(values)) <= 1000
-        and changes * _RUNS < len(values)
-    )
+    return bool((np.nan_to_num(values) % 1 == 0).all()) and changes * _RUNS < len(values)

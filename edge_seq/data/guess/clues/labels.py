@@ -266,15 +266,16 @@ def _of_heads(names: Sequence[str], leafs: Sequence[str], heads: Sequence[str]) 
                 pattern, tuple(labels), told, True, "the words at the start of a name, and its session or person"
             )
     if all(persons):
-        others = "|".join(re.escape(one) for one in sorted({one for one in persons if one}, key=len, reverse=True))
+        lasts = tuple(str(one) for one in persons)
+        others = "|".join(re.escape(one) for one in sorted(set(lasts), key=lambda one: (-len(one), one)))
+        if _are_states(lasts) and not any(map(is_state, labels)):  # `anna_walk_1`
+            pattern = rf"{start}(?P<group>{alternatives})[\W_]+(?P<label>{others})(?![^\W\d_])[^/]*$"
+            return Named(pattern, lasts, tuple(labels), True, "the last word of a name; those before it are a group")
         pattern = rf"{start}(?P<label>{alternatives})[\W_]+(?P<group>{others})(?![^\W\d_])[^/]*$"
-        return Named(
-            pattern,
-            tuple(labels),
-            tuple(str(one) for one in persons),
-            True,
-            "the first words of a name; the next is a group",
-        )
+        how = "the first words of a name; the next is a group"
+        if not _are_states(labels):
+            how += "; only a guess, as the words do not tell which are which (file_pattern says it)"
+        return Named(pattern, tuple(labels), lasts, True, how)
     pattern = rf"{start}(?P<label>{alternatives})(?![^\W\d_])[^/]*$"
     return Named(pattern, tuple(labels), tuple(names), False, "the words at the start of a file's name")
 
