@@ -83,8 +83,9 @@ def integer_statistics(features: NDArray[np.integer]) -> NDArray[np.int16]:
         np.abs(step).sum(axis=1) // max(samples - 1, 1),
         (rises[:, 1:] != rises[:, :-1]).sum(axis=1),
     )
-    limited = np.minimum(np.stack(statistics, axis=2), _LARGEST)
-    return limited.reshape(len(x), -1).astype(np.int16)
+    limited: NDArray[np.int64] = np.minimum(np.stack(statistics, axis=2), _LARGEST)
+    found: NDArray[np.int16] = limited.reshape(len(x), -1).astype(np.int16)
+    return found
 
 
 def _root(values: NDArray[np.int64]) -> NDArray[np.int64]:
