@@ -25,6 +25,7 @@ from edge_seq.arithmetic.fixed_point import (
     saturate16,
 )
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET, table_argument, table_tanh
+from edge_seq.backends.adapt import Learned, corrected, place_of
 from edge_seq.backends.decision import DecisionState, StageNumbers, decide, excess_of, reset_decision
 from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_state, preprocess_step
 from edge_seq.backends.trace import Trace, trace_names
@@ -176,6 +177,11 @@ def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
         return np.concatenate([values[POOLED_NAMES[one]] for one in statistics], axis=1)
     last = values[f"layer{len(model.layers) - 1}.hidden_state"]
     return _to_operands(last) if kind_of(model.layers[-1]).hidden_is_saved else last
+
+
+def head_place(model: IntModel, values: Mapping[str, Int64]) -> Int64:
+    """What a head that learns keeps of a step with a label, from its traced values: int64 [B, J], -128 to 127, Q7."""
+    return place_of(head_operands(model, values), model.dense_inputs[-1][1])
 
 
 def _pad_units(values: Int64, size: int) -> Int64:
@@ -408,23 +414,28 @@ def _tap(layer: Conv[IntRows], values: Int64, is_before_window: bool) -> Int64:
     return values
 
 
-def step(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[State, dict[str, Int64]]:
+def step(
+    model: IntModel, counts: NDArray[np.int16], state: State, learned: Learned | None = None
+) -> tuple[State, dict[str, Int64]]:
     """Process one sample for each of B streams.
 
     Args:
         model: verified integer model.
         counts: raw counts, int16 [B, C].
         state: state from :func:`reset_state` or the previous step.
+        learned: what a head that learns has learned, for all streams; None for the head of the factory.
 
     Returns:
         The next state, and the traced values [B, N], named as in :func:`edge_seq.backends.trace.trace_names`.
     """
-    state, values = sample(model, counts, state)
+    state, values = sample(model, counts, state, learned)
     ends = state.step_in_window == model.contract.window_length
     return begin_window(model, state) if ends else state, values
 
 
-def sample(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[State, dict[str, Int64]]:
+def sample(
+    model: IntModel, counts: NDArray[np.int16], state: State, learned: Learned | None = None
+) -> tuple[State, dict[str, Int64]]:
     """Like :func:`step`, but a window that ends is not followed by the next one yet: the state is that of its last
     sample, as a device holds it until the next sample."""
     features, preprocess_state = preprocess_step(counts, state.preprocess, model.contract.preprocessing)
@@ -448,6 +459,7 @@ def sample(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[St
         states: dict[StateName, Int64] = {"cell_state": layer.cell, "hidden_state": layer.hidden}
         values |= {f"layer{index}.{name}": states[name][:, :size] for name in kind_of(cell).state_names}
     below = state.layers[-1].operands
+    units, num_parts = model.dense_inputs[-1]
     batch = len(counts)
     logits = np.zeros((batch, model.num_classes), dtype=np.int64)
     label = np.full((batch, 1), NO_LABEL, dtype=np.int64)
@@ -463,6 +475,9 @@ def sample(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[St
             operands = _step_dense(one, operands)
             dense[name] = operands[:, : len(one.rows.bias)]
         logits = _scaled(model.head, operands)
+        seen = operands[:, operand_columns(units, num_parts)]
+        if learned is not None:
+            logits = corrected(learned, logits, place_of(seen, num_parts))
         label = np.argmax(logits, axis=1, keepdims=True)  # of equal logits the lowest index
     values |= pooled | dense | {"logits": logits, "label": label}
     stage = model.readout.decision
@@ -473,8 +488,6 @@ def sample(model: IntModel, counts: NDArray[np.int16], state: State) -> tuple[St
         )
         if due:
             distance = stage.unknown_distance
-            units, num_parts = model.dense_inputs[-1]
-            seen = operands[:, operand_columns(units, num_parts)]
             excess = None if distance is None else excess_of(distance, seen, label[:, 0], num_parts)
             shown, decided = decide(StageNumbers.of(stage), logits, state.decision, excess)
             state, decision = replace(state, decision=shown), decided[:, None]

@@ -1,4 +1,4 @@
-"""edge-seq device: list, ping, info, selftest, load, emulate."""
+"""edge-seq device: list, ping, info, selftest, load, adapt, emulate."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from edge_seq.cli.output import (
     print_line,
     print_table,
     print_tables,
+    progress,
 )
 from edge_seq.device.transport import DEFAULT_BAUD
-from edge_seq.support.errors import ModelError, ToolError
+from edge_seq.support.errors import ConfigError, ModelError, ToolError
 
 PortOption = Annotated[
     str, typer.Option("--port", help="Serial port of the board, such as /dev/ttyACM0, COM3 or socket://host:port.")
@@ -157,6 +158,63 @@ def load_command(
             f"{loaded.board} on {port} holds model {loaded.model_hash[:16]}... ({loaded.sent_bytes:,} of "
             f"{loaded.blob_bytes:,} bytes sent). It passed its self-test and runs from the next start of the board on"
         )
+
+
+@app.command("adapt")
+def adapt_command(
+    port: PortOption,
+    label: Annotated[
+        str | None,
+        typer.Option(help="Class of what the board's sensor sees now; the board learns it.", show_default=False),
+    ] = None,
+    windows: Annotated[int, typer.Option(min=1, help="Number of labels of the board that are learned so.")] = 1,
+    use: Annotated[
+        str | None,
+        typer.Option(
+            help="factory: labels are those of the factory again. learned: what was learned is used. forget: it is "
+            "erased.",
+            show_default=False,
+        ),
+    ] = None,
+    restore: Annotated[
+        Path | None, typer.Option(help="File from --save, which the board takes first.", show_default=False)
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="File to which what was learned is written.", show_default=False)
+    ] = None,
+    baud: BaudOption = DEFAULT_BAUD,
+    timeout: TimeoutOption = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach a board whose head learns: its labels then fit this person or machine better. Without options: its status.
+
+    While the board learns, its sensor must see what --label says. A wrong label can be undone by right ones, or by
+    --use forget. What was learned is lost at the next start of the board, unless its firmware keeps it or you do.
+
+    Example: edge-seq device adapt --port /dev/ttyACM0 --label walking --windows 5 --save mine.bin
+    """
+    from edge_seq.device.messages import HeadUse
+    from edge_seq.workflow.device import adapt_device
+
+    wanted = {one.name.lower(): one for one in HeadUse}
+    if use is not None and use not in wanted:
+        raise ConfigError(f"device adapt: --use {use} is unknown; give one of {', '.join(wanted)}")
+    with progress("learning", windows, quiet=as_json or label is None) as update:
+        adapted = adapt_device(
+            port,
+            label=label,
+            windows=windows,
+            use=None if use is None else wanted[use],
+            restore=restore,
+            save=save,
+            baud=baud,
+            timeout_s=timeout,
+            progress=lambda done, of: update(done, of, "labels"),
+        )
+    if as_json:
+        print_json(adapted)
+    else:
+        print_line(adapted.text())
 
 
 def _what_ends() -> list[signal.Signals]:

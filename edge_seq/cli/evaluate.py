@@ -95,6 +95,15 @@ def command(
             show_default=False,
         ),
     ] = None,
+    adapt: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Score a head that learns on the device instead: each group before and after this many of its windows "
+            "were labelled. Nothing is written.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score the float and the integer model on one side of the split, beside a majority guess and a random forest.
@@ -104,16 +113,21 @@ def command(
 
     Example: edge-seq evaluate runs/hapt --side validation
 
+    Example: edge-seq evaluate runs/hapt --adapt 10
+
     Example: edge-seq evaluate runs/walks --source new_recordings/ --stream
     """
+    from edge_seq.pipeline.adapting.lessons import Adaptation
     from edge_seq.scores.evaluation import StreamEvaluation
-    from edge_seq.workflow.evaluate import evaluate_recordings, evaluate_run
+    from edge_seq.workflow.evaluate import adapt_recordings, adapt_run, evaluate_recordings, evaluate_run
     from edge_seq.workflow.folder import open_run
     from edge_seq.workflow.streams import evaluate_other_streams, evaluate_streams
 
     opened = open_run(run)
     if tolerance_s is not None and not stream:
         raise ConfigError("evaluate: --tolerance-s is for events, which are scored with --stream only; add --stream")
+    if adapt is not None and stream:
+        raise ConfigError("evaluate: --adapt labels windows, --stream scores whole recordings; give one of the two")
     if source is None and data is not None:
         raise ConfigError("evaluate: --data says how other recordings are written; give them with --source")
     if source is not None and side is not None:
@@ -121,9 +135,13 @@ def command(
     others = None if source is None else _other_recordings(opened, source, data)
     if others is not None:
         print_stderr_line(f"edge-seq: {source} is {others.described()}")
-    results: Evaluation | StreamEvaluation
+    results: Evaluation | StreamEvaluation | Adaptation
     with progress("evaluating", 1, quiet=as_json) as update:
-        if others is None and stream:
+        if adapt is not None and others is None:
+            results = adapt_run(opened, adapt, side or "test", progress=update)
+        elif adapt is not None and others is not None:
+            results = adapt_recordings(opened, others, adapt, progress=update)
+        elif others is None and stream:
             results = evaluate_streams(opened, side or "test", tolerance_s=tolerance_s, progress=update)
         elif others is None:
             results = evaluate_run(opened, side or "test", baselines=baselines, progress=update)
@@ -139,5 +157,8 @@ def command(
         print_json(results)
     elif isinstance(results, StreamEvaluation):
         _print_streams(results, run.name)
+    elif isinstance(results, Adaptation):
+        print_tables(results.tables(), name=run.name)
+        print_warning(results.warned())
     else:
         _print_windows(results, run.name)

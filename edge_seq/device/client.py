@@ -36,6 +36,8 @@ from edge_seq.device.messages import (
     Cost,
     Decision,
     ErrorCode,
+    HeadStatus,
+    HeadUse,
     Hello,
     Item,
     ModelSlots,
@@ -319,6 +321,63 @@ class Device:
         for offset in range(0, len(state), step):
             self._request(Type.STATE_WRITE, messages.pack_part(offset, state[offset : offset + step]))
         self._empty(Type.STATE_RESTORE)
+
+    # ---------------------------------------------------------------------------------------------- a head that learns
+
+    def head(self) -> HeadStatus:
+        """Ask what the head that learns is like.
+
+        Raises:
+            DeviceError: the firmware has no such head.
+        """
+        self._require(Capability.LEARNING, "learn")
+        return messages.unpack_head_status(self._request(Type.ADAPT_STATUS))
+
+    def learn(self, label: int) -> HeadStatus:
+        """Let the head learn that the sample of the latest label is of class ``label``, 0 to K - 1.
+
+        Raises:
+            DeviceError: the firmware has no such head.
+            DeviceRefusedError: there is no such class, or no label since the latest lesson or reset.
+        """
+        self._require(Capability.LEARNING, "learn")
+        return messages.unpack_head_status(self._request(Type.ADAPT_LEARN, messages.pack_head_label(label)))
+
+    def use_head(self, use: HeadUse) -> HeadStatus:
+        """Give the logits of the factory, correct them, or forget what was learned.
+
+        Raises:
+            DeviceError: the firmware has no such head.
+        """
+        self._require(Capability.LEARNING, "learn")
+        return messages.unpack_head_status(self._request(Type.ADAPT_USE, bytes([use])))
+
+    def save_learned(self) -> bytes:
+        """Read what the head has learned (SPEC.md, section 24).
+
+        Raises:
+            DeviceError: the firmware has no head that learns.
+            DeviceRefusedError: it has no memory to save what was learned.
+        """
+        return self._read_parts(Type.ADAPT_READ, self.head().saved_bytes)
+
+    def restore_learned(self, content: bytes) -> HeadStatus:
+        """Take what a head has learned before, and switch it on.
+
+        Raises:
+            DeviceError: the firmware has no such head, or the number of bytes is another one.
+            DeviceRefusedError: the bytes are damaged or from another model. The head stays as it was.
+        """
+        wanted = self.head().saved_bytes
+        if len(content) != wanted:
+            raise DeviceError(
+                f"restoring what a head has learned on {self.name}: found {len(content):,} bytes, expected {wanted:,}; "
+                "it is from another model, or a head with room for another number of examples"
+            )
+        step = self.info.room_bytes - 4
+        for offset in range(0, wanted, step):
+            self._request(Type.ADAPT_WRITE, messages.pack_part(offset, content[offset : offset + step]))
+        return messages.unpack_head_status(self._request(Type.ADAPT_RESTORE))
 
     # -------------------------------------------------------------------------------------------------------- models
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_seq.device.framing import MAX_BODY_BYTES, OVERHEAD_BYTES
 from edge_seq.ir.contract import MAX_CHANNELS, MAX_WINDOW_LENGTH
+from edge_seq.ir.range_proof import MAX_EXAMPLES
 from edge_seq.support.errors import DeviceError
 from edge_seq.support.names import is_printable
 from edge_seq.support.results import Result
@@ -49,6 +50,12 @@ class Type(IntEnum):
     MODEL_WRITE = 0x11
     MODEL_CHECK = 0x12
     MODEL_COMMIT = 0x13
+    ADAPT_STATUS = 0x18
+    ADAPT_LEARN = 0x19
+    ADAPT_USE = 0x1A
+    ADAPT_READ = 0x1B
+    ADAPT_WRITE = 0x1C
+    ADAPT_RESTORE = 0x1D
     SAMPLES = 0xC0
     DECISION = 0xC1
     ERROR = 0xFF
@@ -85,8 +92,8 @@ class StreamFlag(IntFlag):
 
 
 class Capability(IntFlag):
-    """Abilities of a device (golden vectors, sensor, memory for a state, flash for models) and of its model (decision
-    stage, distance)."""
+    """Abilities of a device (golden vectors, sensor, memory for a state, flash for models, a head that learns) and of
+    its model (decision stage, distance)."""
 
     NONE = 0
     SELF_TEST = 1
@@ -95,6 +102,7 @@ class Capability(IntFlag):
     DECISION = 8
     DISTANCE = 16
     MODELS = 32
+    LEARNING = 64
 
 
 class _Reader:
@@ -604,6 +612,66 @@ def unpack_model_written(fields: bytes) -> int:
     (status,) = reader.numbers("B")
     reader.end()
     return status
+
+
+class HeadUse(IntEnum):
+    """What a head that learns shall do: give the logits of the factory, correct them, or forget what was learned."""
+
+    FACTORY = 0
+    LEARNED = 1
+    FORGET = 2
+
+
+@dataclass(frozen=True)
+class HeadStatus(Result):
+    """A head that learns (SPEC.md, section 24).
+
+    Attributes:
+        in_use: True if logits are corrected by what was learned, False if they are those of the factory.
+        samples: labelled samples so far, at most 65535.
+        held: examples that are held.
+        examples: examples that there is room for.
+        saved_bytes: bytes of what was learned.
+    """
+
+    in_use: bool
+    samples: int
+    held: int
+    examples: int
+    saved_bytes: int
+
+
+def pack_head_status(status: HeadStatus) -> bytes:
+    """Fields of the replies to ADAPT_STATUS, ADAPT_LEARN, ADAPT_USE and ADAPT_RESTORE."""
+    return struct.pack("<BHHHI", status.in_use, status.samples, status.held, status.examples, status.saved_bytes)
+
+
+def unpack_head_status(fields: bytes) -> HeadStatus:
+    """Inverse of :func:`pack_head_status`.
+
+    Raises:
+        DeviceError: the fields are too short or too long, or a value cannot be.
+    """
+    reader = _Reader(fields, "ADAPT_STATUS")
+    in_use, *numbers = reader.numbers("BHHHI")
+    reader.end()
+    status = HeadStatus(bool(in_use), *numbers)
+    if (
+        in_use > 1
+        or not 1 <= status.examples <= MAX_EXAMPLES
+        or status.held > status.examples
+        or not (20 + 5 * status.examples <= status.saved_bytes <= MAX_STATE_BYTES)
+    ):
+        raise DeviceError(
+            f"reading an ADAPT_STATUS message: {status.held} of {status.examples} examples in {status.saved_bytes:,} "
+            "bytes cannot be. Is the firmware of this release of edge_seq?"
+        )
+    return status
+
+
+def pack_head_label(label: int) -> bytes:
+    """Fields of ADAPT_LEARN: the class index of the latest label's sample."""
+    return struct.pack("<H", label)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT
+from edge_seq.backends.adapt import learn, nothing_learned, restore_learned, save_learned, saved_bytes
 from edge_seq.backends.decision import decision_of_words, decision_words
 from edge_seq.backends.preprocess import PreprocessState
 from edge_seq.backends.reference_int import (
@@ -27,6 +28,7 @@ from edge_seq.backends.reference_int import (
     LayerState,
     State,
     begin_window,
+    head_place,
     layer_state,
     reset_state,
     sample,
@@ -48,6 +50,8 @@ from edge_seq.device.messages import (
     Cost,
     Decision,
     ErrorCode,
+    HeadStatus,
+    HeadUse,
     Hello,
     Item,
     Samples,
@@ -59,7 +63,7 @@ from edge_seq.ir.kind_names import Statistic
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import POOLED_NAMES, IntModel, model_hash
 from edge_seq.ir.rows import QUAD, is_coarse, padded
-from edge_seq.support.errors import DeviceError
+from edge_seq.support.errors import DataError, DeviceError
 
 ABI = 3  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
 STREAM_SAMPLES = 16  # most samples in a frame
@@ -92,6 +96,14 @@ FIELD_BYTES = {
     Type.COST: 0,
     Type.STREAM: 2,
 }
+LEARNING_BYTES = {
+    Type.ADAPT_STATUS: 0,
+    Type.ADAPT_LEARN: 2,
+    Type.ADAPT_USE: 1,
+    Type.ADAPT_READ: 4,
+    Type.ADAPT_WRITE: ANY,
+    Type.ADAPT_RESTORE: 0,
+}
 
 
 class _RefusedError(Exception):
@@ -110,6 +122,7 @@ class Twin:
         max_body_bytes: largest body that the board takes and sends.
         boot: see :attr:`Hello.boot`.
         self_test: result that the board reports for its self-test.
+        examples: number of examples that its head can learn; 0 for a head that does not learn.
     """
 
     def __init__(
@@ -121,12 +134,16 @@ class Twin:
         max_body_bytes: int = 1024,
         boot: int = 1,
         self_test: SelfTest = PASSED,
+        examples: int = 0,
     ) -> None:
         self.model, self.recording, self.samples_so_far = model, recording, samples_so_far
-        self._max_body, self._boot, self._self_test = max_body_bytes, boot, self_test
+        self._max_body, self._boot, self._self_test, self._examples = max_body_bytes, boot, self_test, examples
+        self._lesson: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None  # logits and place of the latest label
         self._power_up()
 
     def _power_up(self) -> None:
+        self._learned = nothing_learned(self.model, self._examples) if self._examples else None
+        self._learned_bytes = bytearray(0 if self._learned is None else saved_bytes(self._learned))
         self._reset()
         self._row = np.zeros(0, dtype=np.int32)
         self._decision: Decision | None = None
@@ -188,7 +205,8 @@ class Twin:
 
     def _serve(self, frame: Frame) -> bytes:
         fields = frame.fields
-        expected = FIELD_BYTES.get(Type(frame.type)) if frame.type in set(Type) else None
+        known = FIELD_BYTES if self._learned is None else FIELD_BYTES | LEARNING_BYTES
+        expected = known.get(Type(frame.type)) if frame.type in set(Type) else None
         if expected is None:
             raise _RefusedError(ErrorCode.TYPE)
         if expected not in (ANY, len(fields)):
@@ -215,7 +233,7 @@ class Twin:
                     self._saved[:] = self._save()
                 return self._part(fields, bytes(self._saved))
             case Type.STATE_WRITE:
-                return self._write_state(fields)
+                return self._write(self._saved, fields, "STATE_WRITE")
             case Type.STATE_RESTORE:
                 self._restore(bytes(self._saved))
                 return b""
@@ -227,7 +245,7 @@ class Twin:
             case Type.STREAM:
                 return self._set_stream(fields[0], fields[1])
             case _:
-                raise _RefusedError(ErrorCode.TYPE)
+                return self._serve_learning(Type(frame.type), fields)
 
     def hello(self) -> Hello:
         """The board's reply to HELLO."""
@@ -238,6 +256,7 @@ class Twin:
         if (stage := model.readout.decision) is not None:
             capabilities |= Capability.DECISION
             capabilities |= Capability.NONE if stage.unknown_distance is None else Capability.DISTANCE
+        capabilities |= Capability.NONE if self._learned is None else Capability.LEARNING
         return Hello(
             model_hash=model_hash(model),
             boot=self._boot,
@@ -338,19 +357,69 @@ class Twin:
         self._batch = STREAM_SAMPLES if batch == 0 else min(batch, STREAM_SAMPLES)
         return messages.pack_stream(self._flags, self._batch)
 
+    # ------------------------------------------------------------------------------------------- a head that learns
+
+    def _serve_learning(self, kind: Type, fields: bytes) -> bytes:
+        assert self._learned is not None
+        match kind:
+            case Type.ADAPT_LEARN:
+                self._learn(int.from_bytes(fields, "little"))
+            case Type.ADAPT_USE:
+                self._use_head(fields[0])
+            case Type.ADAPT_READ:
+                if fields == bytes(4):
+                    self._learned_bytes[:] = save_learned(self.model, self._learned)
+                return self._part(fields, bytes(self._learned_bytes))
+            case Type.ADAPT_WRITE:
+                return self._write(self._learned_bytes, fields, "ADAPT_WRITE")
+            case Type.ADAPT_RESTORE:
+                try:
+                    self._learned = restore_learned(self.model, bytes(self._learned_bytes), self._examples)
+                except DataError:
+                    raise _RefusedError(ErrorCode.STATE) from None
+            case _:
+                pass  # ADAPT_STATUS
+        learned = self._learned
+        size = saved_bytes(learned)
+        return messages.pack_head_status(
+            HeadStatus(learned.in_use, learned.samples, learned.held, len(learned.steps), size)
+        )
+
+    def _learn(self, label: int) -> None:
+        assert self._learned is not None
+        if label >= self.model.num_classes:
+            raise _RefusedError(ErrorCode.VALUE)
+        if self._lesson is None:
+            raise _RefusedError(ErrorCode.STATE)
+        self._learned = learn(self._learned, *self._lesson, label)
+        self._lesson = None
+
+    def _use_head(self, use: int) -> None:
+        assert self._learned is not None
+        if use not in set(HeadUse):
+            raise _RefusedError(ErrorCode.VALUE)
+        if use == HeadUse.FORGET:
+            fresh = nothing_learned(self.model, self._examples)
+            self._learned = replace(fresh, in_use=self._learned.in_use)
+        else:
+            self._learned = replace(self._learned, in_use=use == HeadUse.LEARNED)
+
     # ---------------------------------------------------------------------------------------------------------- model
 
     def _reset(self) -> None:
         self._state = reset_state(self.model, 1)
         self._has_row = False
+        self._lesson = None
 
     def _step(self, counts: NDArray[np.int16]) -> None:
         model = self.model
         if self._state.step_in_window == model.contract.window_length:
             self._state = begin_window(model, self._state)
-        self._state, values = sample(model, counts[np.newaxis], self._state)
+        self._state, values = sample(model, counts[np.newaxis], self._state, self._learned)
         label = int(values["label"][0, 0])
         due = label != NO_LABEL
+        if due and self._learned is not None:
+            self._lesson = values["logits"][0], head_place(model, values)[0]
         outputs = [POOLED_NAMES[one] for one in model.readout.statistics]
         outputs += [f"dense{index}" for index in range(len(model.dense))]
         read_out = [np.pad(values[name][0], (0, -values[name].shape[1] % QUAD)) for name in outputs]
@@ -399,13 +468,14 @@ class Twin:
         content += b"".join(word.astype("<i2").tobytes() for word in self._state_words())
         return content + struct.pack("<I", zlib.crc32(content))
 
-    def _write_state(self, fields: bytes) -> bytes:
+    @staticmethod
+    def _write(buffer: bytearray, fields: bytes, what: str) -> bytes:
         if len(fields) < 5:
             raise _RefusedError(ErrorCode.LENGTH)
-        offset, part = messages.unpack_part(fields, "STATE_WRITE")
-        if offset >= len(self._saved) or offset + len(part) > len(self._saved):
+        offset, part = messages.unpack_part(fields, what)
+        if offset >= len(buffer) or offset + len(part) > len(buffer):
             raise _RefusedError(ErrorCode.VALUE)
-        self._saved[offset : offset + len(part)] = part
+        buffer[offset : offset + len(part)] = part
         return messages.pack_part(offset + len(part))
 
     def _restore(self, content: bytes) -> None:
@@ -444,6 +514,7 @@ class Twin:
             layers.append(layer_state(kind, {name: take("<i2", size) for name in kind.saved}))
         if count > model.contract.window_length or primed > 1 or not self._possible(count, memory, pools, layers):
             raise _RefusedError(ErrorCode.STATE)
+        self._lesson = None
         remembered = memory.astype(np.int32) if self._remembers() else fresh.preprocess.memory
         self._has_row = False
         self._state = State(

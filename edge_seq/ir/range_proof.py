@@ -37,6 +37,11 @@ from edge_seq.support.results import Result
 FEATURE_LIMIT = 2**15  # |feature| <= 2^15: any 16-bit value
 SIGMOID_MAX = 2**FINE_FRAC_BITS - 1
 TANH_MAX = INT16_MAX
+# A head that learns (SPEC.md, section 24).
+MAX_LEARNED_VALUES = 1024  # values that its head sees
+MAX_EXAMPLES = 255
+STEP_LIMIT = 2**15  # of an example, Q15: one logit
+LEARNED_LOGIT_LIMIT = 2**30 - 1  # corrected logits, so that the difference of two fits
 
 
 @dataclass(frozen=True)
@@ -237,6 +242,26 @@ def range_bounds(model: IntModel) -> tuple[Bound, ...]:
     bounds.append(Bound("low product of mulw", -1, (2**MULTIPLIER_SHIFT - 1) * max(_multipliers(model))))
     bounds.append(Bound("interpolation of tanh", -1, _table_bound()))
     return tuple(bounds)
+
+
+def learning_bounds(model: IntModel, examples: int = MAX_EXAMPLES) -> tuple[Bound, ...]:
+    """Bounds of what a head that learns computes, for any examples that it may come to hold (SPEC.md, section 24).
+
+    They hold for every model: the bound of a logit is below 2^30, because a multiplier is below 2^15.
+
+    Args:
+        model: integer model.
+        examples: number of examples that the head can hold, 1 to 255.
+    """
+    radius = 1 << (16 * model.head_size - 1).bit_length()
+    logits = int(_scaled_bounds(model.head).max())
+    correction = 2 * STEP_LIMIT * examples
+    return (
+        Bound("distance from an example", -1, 255 * model.head_size),
+        Bound("step of an example times its closeness", -1, STEP_LIMIT * radius),
+        Bound("logit before it is limited", -1, logits + correction),
+        Bound("difference of two corrected logits", -1, 2 * LEARNED_LOGIT_LIMIT),
+    )
 
 
 def prove_ranges(model: IntModel) -> tuple[Bound, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import load_windows
 from edge_seq.device.client import Device, DeviceContract, Timing, open_device
-from edge_seq.device.messages import Cost, Hello, SelfTest
+from edge_seq.device.messages import Cost, Decision, ErrorCode, HeadStatus, HeadUse, Hello, SelfTest
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.display import ShownAsTables, Table
-from edge_seq.support.errors import DeviceError
+from edge_seq.support.errors import ConfigError, DeviceError, DeviceRefusedError
+from edge_seq.support.files import write_atomically
+from edge_seq.support.opening import read_bytes
 from edge_seq.support.results import Result, to_plain, written
 from edge_seq.workflow.export import emitted_c
 from edge_seq.workflow.folder import RunFolder, load_run_int
@@ -218,6 +220,107 @@ def load_model(
             blob.content, any_contract=any_contract, progress=lambda sent: progress(sent, len(blob.content))
         )
         return LoadedModel(port, device.info.board, blob.model_hash, done.blob_bytes, done.sent_bytes)
+
+
+@dataclass(frozen=True)
+class AdaptedHead(Result):
+    """A head that learns, after what was asked of it.
+
+    Attributes:
+        port: serial port.
+        board: name that the device gives itself.
+        status: what the head is like.
+    """
+
+    port: str
+    board: str
+    status: HeadStatus = field(metadata=written(inline=True))
+
+    def text(self) -> str:
+        """Describe the head in one sentence."""
+        head = self.status
+        use = "logits are corrected" if head.in_use else "logits are those of the factory"
+        return (
+            f"{self.board} on {self.port}: {head.samples:,} labelled samples so far, {head.held} of {head.examples} "
+            f"examples held, {use}"
+        )
+
+
+def adapt_device(
+    port: str,
+    *,
+    label: str | None = None,
+    windows: int = 1,
+    use: HeadUse | None = None,
+    restore: Path | None = None,
+    save: Path | None = None,
+    baud: int = DEFAULT_BAUD,
+    timeout_s: float = 1.0,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> AdaptedHead:
+    """Teach the head of a device, switch, restore or save what it has learned. What is None is not done.
+
+    Args:
+        port: Serial port or URL of pyserial.
+        label: Class of what the device's sensor sees now. The device runs its model on it until it has given and
+            learned enough labels.
+        windows: Number of labels that are learned, at least 1.
+        use: Correct the logits, give those of the factory, or forget; done after teaching.
+        restore: File of what was learned before; it is sent first.
+        save: File to which what was learned is written, last.
+        baud: Baud rate of the port.
+        timeout_s: Longest wait for an answer in seconds.
+        progress: Called with the number of learned labels, and of all that are to be learned.
+
+    Raises:
+        DeviceError: the device does not answer, has no head that learns, no sensor or no such class, or refuses.
+        ConfigError: the file cannot be read.
+        PortLostError: there is no such port.
+    """
+    content = None if restore is None else _read_learned(restore)
+    with open_device(port, baud=baud, timing=Timing(timeout_s=timeout_s)) as device:
+        if content is not None:
+            device.restore_learned(content)
+        if label is not None:
+            _teach(device, label, windows, progress)
+        if use is not None:
+            device.use_head(use)
+        status = device.head()
+        if save is not None:
+            write_atomically(save, device.save_learned())
+        return AdaptedHead(port, device.info.board, status)
+
+
+def _read_learned(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except OSError as error:
+        raise ConfigError(
+            f"restoring what a head has learned: {path} cannot be read ({error.strerror}); give a file "
+            "that --save wrote"
+        ) from error
+
+
+def _teach(device: Device, label: str, windows: int, progress: Callable[[int, int], None]) -> None:
+    device.head()  # refused before the stream begins, if there is no such head
+    labels = device.contract().labels
+    if label not in labels:
+        raise DeviceError(f"teaching {device.name}: label {label!r} is unknown; give one of {list(labels)}")
+    taught = 0
+    with closing(device.stream(decisions=True)) as stream:
+        for item in stream:
+            if not isinstance(item, Decision):
+                continue
+            try:
+                device.learn(labels.index(label))
+            except DeviceRefusedError as refusal:
+                if refusal.code != ErrorCode.STATE:  # a label that came while the one before it was learned
+                    raise
+                continue
+            taught += 1
+            progress(taught, windows)
+            if taught >= windows:
+                return
 
 
 def recording_of(run: RunFolder) -> NDArray[np.int16]:

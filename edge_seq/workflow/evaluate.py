@@ -16,7 +16,8 @@ from edge_seq.data.stored import blocks
 from edge_seq.data.window_file import load_windows, windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import contract_to_dict
-from edge_seq.ir.model import FloatModel, canonical_json, model_hash, without_decision
+from edge_seq.ir.model import FloatModel, IntModel, canonical_json, model_hash, without_decision
+from edge_seq.pipeline.adapting.lessons import Adaptation, score_lessons
 from edge_seq.pipeline.advice import advise, training_accuracy
 from edge_seq.pipeline.logits import float_logits, real_logits
 from edge_seq.scores.evaluation import Evaluation, SplitNote
@@ -112,6 +113,73 @@ def evaluate_recordings(
     )
     note = note_of_others(run, windows)
     return _evaluate(run, windows, side=recordings.source.path, note=note, baselines=baselines, progress=progress)
+
+
+def adapt_run(run: RunFolder, lessons: int, side: str = "test", *, progress: Progress = lambda *_: None) -> Adaptation:
+    """Score a head that learns from some labelled windows of each group of a side.
+
+    Args:
+        run: folder of a quantized run.
+        lessons: labelled windows of a group, at least 1.
+        side: ``train``, ``validation`` or ``test``.
+        progress: called with windows done, windows in all, and what is being done.
+
+    Nothing is written.
+
+    Raises:
+        ConfigError, DataError, ModelError: as the steps say.
+    """
+    require_recordings(run, doing="adapting")
+    path = run.windows(side)
+    model = load_run_int(run)
+    windows = load_windows(path, num_classes=model.num_classes)
+    return _adapted(run, model, windows, lessons, side=side, note=note_of_run(run), progress=progress)
+
+
+def adapt_recordings(
+    run: RunFolder, recordings: OtherRecordings, lessons: int, *, progress: Progress = lambda *_: None
+) -> Adaptation:
+    """Score a head that learns from some labelled windows of each group of other recordings. Nothing is written.
+
+    Args:
+        run: folder of a quantized run.
+        recordings: labelled recordings, read for the float model of the run.
+        lessons: labelled windows of a group, at least 1.
+        progress: called with windows done, windows in all, and what is being done.
+
+    Raises:
+        ConfigError, DataError, ContractError, ModelError: as the steps say.
+    """
+    model = load_run_int(run)
+    windows = make_windows(
+        tuple(recordings),
+        length=model.contract.window_length,
+        stride=model.contract.window_stride,
+        minimum_share=recordings.source.minimum_share,
+    )
+    note = note_of_others(run, windows)
+    return _adapted(run, model, windows, lessons, side=recordings.source.path, note=note, progress=progress)
+
+
+def _adapted(
+    run: RunFolder,
+    model: IntModel,
+    windows: Windows,
+    lessons: int,
+    *,
+    side: str,
+    note: SplitNote,
+    progress: Progress,
+) -> Adaptation:
+    return score_lessons(
+        model,
+        windows,
+        lessons,
+        side=side,
+        note=note,
+        seed=load_run_config(run).training.seed,
+        progress=lambda done, of: progress(done, of, "windows"),
+    )
 
 
 def note_of_others(run: RunFolder, windows: Windows) -> SplitNote:

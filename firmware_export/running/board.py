@@ -93,6 +93,7 @@ def board_source(
         "stream_bytes": "sizeof es_board_stream",
         "state": "es_board_state",
     }
+    learning = {"memory": "&es_board_learned", "saved": "es_board_saved"}
     source = {
         "counts": "es_board_counts",
         "samples": ctext.unsigned(len(recording)),
@@ -106,7 +107,11 @@ def board_source(
             f"static uint8_t es_board_received[{body_bytes}], es_board_reply[{body_bytes}];\n",
             f"static uint8_t es_board_stream[{stream_bytes}], es_board_state[{upper}_STATE_BYTES];\n",
             ctext.array("int16_t", "es_board_counts", recording.ravel(), shape="[samples, C]"),
+            "static union {\n    es_adapt_t alignment;\n    uint8_t bytes[ES_BOARD_LEARNING_BYTES];\n} ",
+            "es_board_learned;\n",
+            "static uint8_t es_board_saved[ES_BOARD_LEARNING_BYTES];\n",
             ctext.struct("es_wire_setup_t", "es_board_setup", setup),
+            ctext.struct("es_board_learning_t", "es_board_learning", learning),
             ctext.struct("es_board_recording_t", "es_board_recording", source),
         ]
     )

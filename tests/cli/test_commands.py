@@ -241,6 +241,20 @@ def test_streams_of_other_recordings_are_refused(small: Small, tmp_path: Path) -
     assert "the validation recordings are not those that the run was trained with" in result.err
 
 
+def test_evaluate_scores_a_head_that_learns(small: Small) -> None:
+    results = ok("evaluate", small.run, "--adapt", "2", "--json").json
+    assert results["lessons"] == 2
+    assert {"before", "after", "after_wrong", "gain", "gain_wrong"} <= set(results)
+    assert all(0 <= one["after"] <= 1 for one in results["groups"])
+    assert "10% of the labels wrong" in ok("evaluate", small.run, "--adapt", "2").out
+    both = edge_seq("evaluate", small.run, "--adapt", "2", "--stream")
+    assert (both.code, "--adapt labels windows, --stream scores" in both.err) == (2, True)
+    many = edge_seq("evaluate", small.run, "--adapt", "5000")
+    assert (many.code, "Give fewer labelled windows" in many.err) == (2, True)
+    others = ok("evaluate", small.run, "--adapt", "2", "--source", small.drives, "--json").json
+    assert others["split"] == "other recordings"
+
+
 def test_evaluate_refuses_an_unknown_side(small: Small) -> None:
     result = edge_seq("evaluate", small.run, "--side", "holdout")
     assert result.code == 2

@@ -106,6 +106,33 @@ def test_a_board_is_found_asked_and_verified(small: Small, board: str, tmp_path:
 
 
 @NEEDS_CC
+def test_a_board_learns(small: Small, tmp_path: Path) -> None:
+    """The emulated sensor runs fast, so that labels come soon."""
+    saved = tmp_path / "mine.bin"
+    with emulated(small.run, "--board", "posix", "--rate", "2000") as started:
+        port = str(started["port"])
+        labels = ok("device", "info", "--port", port, "--json").json["contract"]["labels"]
+        assert "0 labelled samples so far, 0 of 20 examples held" in ok("device", "adapt", "--port", port).out
+        taught = ok(
+            *("device", "adapt", "--port", port, "--label", labels[-1], "--windows", "3", "--save", saved, "--json")
+        ).json
+        assert (taught["samples"], taught["in_use"]) == (3, True)
+        assert len(saved.read_bytes()) == taught["saved_bytes"]
+        assert "those of the factory" in ok("device", "adapt", "--port", port, "--use", "factory").out
+        assert "0 of 20 examples held" in ok("device", "adapt", "--port", port, "--use", "forget").out
+        back = ok("device", "adapt", "--port", port, "--restore", saved, "--json").json
+        assert (back["held"], back["in_use"]) == (taught["held"], True)
+        for options, words in (
+            (["--label", "swimming"], "label 'swimming' is unknown; give one of ["),
+            (["--use", "both"], "--use both is unknown; give one of factory, learned, forget"),
+            (["--restore", tmp_path / "none.bin"], "cannot be read (No such file or directory); give a file that"),
+            (["--restore", small.run / "config.toml"], "it is from another model"),
+        ):
+            failed = edge_seq("device", "adapt", "--port", port, *options)
+            assert (failed.code, words in failed.err) == (2, True), failed.err
+
+
+@NEEDS_CC
 def test_a_board_with_another_model_is_refused_before_a_sample_is_sent(small: Small, tmp_path: Path) -> None:
     run, other = (Path(shutil.copytree(small.run, tmp_path / name)) for name in ("run", "other"))
     model = load_int_model(other / "model.int.safetensors")

@@ -112,7 +112,7 @@ def test_every_branch_is_taken(tmp_path: Path) -> None:
         recording = random_counts(1, 37, model.input_size)[0]
         sources, includes = export_board(model, tmp_path / name, recording, body_bytes=256, stream_bytes=stream_bytes)
         sources = [source for source in sources if source.parent == tmp_path / name]
-        for define in ("DRIVER", "DRIVER_BARE"):
+        for define in ("DRIVER", "DRIVER_BARE", *(["DRIVER_LEARNS"] if name == "window" else [])):
             program = compile_c(
                 compiler,
                 [wire, *runtime, *sources, HERE / "wire_main.c"],

@@ -203,3 +203,17 @@ def test_what_a_device_says_of_models_it_loads() -> None:
     assert messages.unpack_model_check(struct.pack("<I", 2**32 - 1)) == 2**32 - 1
     assert messages.pack_model_commit(9, any_contract=True) == struct.pack("<IB", 9, 1)
     assert messages.unpack_model_written(b"\x0c") == messages.FLASH_FAULT
+
+
+def test_what_a_device_says_of_a_head_that_learns() -> None:
+    status = messages.HeadStatus(True, 65535, 20, 20, 740)
+    fields = messages.pack_head_status(status)
+    assert fields == struct.pack("<BHHHI", 1, 65535, 20, 20, 740)
+    assert messages.unpack_head_status(fields) == status
+    wrong = [(2, 0, 0, 20, 740), (1, 0, 0, 0, 740), (1, 0, 0, 256, 2000), (1, 0, 21, 20, 740), (1, 0, 0, 20, 119)]
+    for changed in (*wrong, (1, 0, 0, 20, 2**21)):
+        with pytest.raises(DeviceError, match=r"reading an ADAPT_STATUS message: .* cannot be"):
+            messages.unpack_head_status(struct.pack("<BHHHI", *changed))
+    with pytest.raises(DeviceError, match="ADAPT_STATUS"):
+        messages.unpack_head_status(fields[:-1])
+    assert messages.pack_head_label(258) == b"\x02\x01"

@@ -96,6 +96,9 @@ int main(void)
     static driver_t driver;
     static uint8_t received[1u << 16];
     static es_wire_t wire;
+#ifdef DRIVER_LEARNS
+    static es_board_head_t learner;
+#endif
     const es_wire_port_t port = {&driver, driver_write, driver_measure, driver_sensor, "twin", "none", 0, 1};
     es_wire_setup_t setup = es_board_setup;
     uint32_t head[2];
@@ -117,9 +120,18 @@ int main(void)
     bare.sensor = NULL;
     setup.port = &bare;
 #endif
+#ifdef DRIVER_LEARNS
+    if (es_board_begin(&wire, &setup, &learner) != ES_OK) {
+        return 1;
+    }
+    if (DRIVER_LEARNS == 2) { /* without memory to save */
+        learner.learns.saved = NULL;
+    }
+#else
     if (es_wire_init(&wire, &setup) != ES_OK) {
         return 1;
     }
+#endif
 #ifdef DRIVER_BARE
     wire.steps = 0xFFFFFFFEu; /* one before the last that is counted */
     wire.ticks_lowest = 0xFFFFFFFFu;

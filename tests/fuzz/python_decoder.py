@@ -25,6 +25,7 @@ UNPACKERS: tuple[Callable[[bytes], Any], ...] = (
     lambda fields: messages.unpack_part(fields, "ROW"),
     messages.unpack_self_test,
     messages.unpack_cost,
+    messages.unpack_head_status,
     messages.unpack_stream,
     lambda fields: messages.unpack_samples(fields, 3),
     messages.unpack_error,

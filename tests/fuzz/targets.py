@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,11 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from edge_seq.backends.adapt import Learned, restore_learned, save_learned
 from edge_seq.data.readers import READERS
 from edge_seq.support.errors import EdgeSeqError
 from tests import zoo
 from tests.fuzz.corpus import RUN
 from tests.fuzz.python_decoder import one_input
+from tests.golden.tiny_model import tiny_model
 from tests.unit.data.fuzz_readers import SAMPLES, read_sample
 
 
@@ -240,6 +243,17 @@ def _wire_seeds() -> tuple[bytes, ...]:
     return (b"\x05" + b"".join(frames), b"\xff" + frames[0])
 
 
+def _learned_seeds() -> tuple[bytes, ...]:
+    places = np.arange(3 * 5).reshape(3, 5) - 7
+    numbers = np.array([0, 1, 2])
+    return (save_learned(tiny_model(), Learned(places, numbers, numbers[::-1], 1000 * numbers, 2, 9)),)
+
+
+def _read_learned(content: bytes) -> None:
+    whole = content[:-4] + zlib.crc32(content[:-4]).to_bytes(4, "little")  # else only the checksum would be tried
+    restore_learned(tiny_model(), whole, 3)
+
+
 @cache
 def targets() -> tuple[Target, ...]:
     """All targets."""
@@ -249,4 +263,5 @@ def targets() -> tuple[Target, ...]:
         *_of_networks(),
         Target("exported ONNX", _onnx_seeds, _read_onnx),
         Target("wire, the host's side", _wire_seeds, one_input),
+        Target("what a head has learned", _learned_seeds, _read_learned),
     )

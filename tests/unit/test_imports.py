@@ -20,7 +20,7 @@ CORE = (
     "edge_seq/support/names.py",
     *(
         f"edge_seq/backends/{name}.py"
-        for name in ("decision", "preprocess", "reference_int", "reference_float", "trace")
+        for name in ("adapt", "decision", "preprocess", "reference_int", "reference_float", "trace")
     ),
 )
 CORE_MODULES = [

@@ -78,8 +78,10 @@ def choose_channels(looks: Sequence[Look], columns: Sequence[str], *, in_sensors
             raise DataError(
                 f"{looks[0].path.name}: no column of numbers ({', '.join(columns)}) changes; record a motion"
             )
-        parts = [("", [Axis(name, name, "", "rotation" if kind_of(tokens_of(name)) == "rotation" else "plain")])
+        alone = [Axis(name, name, "", "rotation" if kind_of(tokens_of(name)) == "rotation" else "plain")
                  for name in plain]  # fmt: skip
+        is_vector = all(one.kind == "plain" for one in alone) and is_gravity(_levels_of(looks, alone), surely=True)
+        parts = [("", alone)] if is_vector else [("", [one]) for one in alone]  # `longitudinal, lateral, vertical`
         names = set(plain)
         said.append(f"no column names an axis; all columns of numbers are channels: {', '.join(plain)}")
     else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,11 +13,13 @@ import numpy as np
 
 from edge_seq.data.guess.clues.columns import (
     SENSOR_NAMES,
+    axis_of,
     tokens_of,
 )
-from edge_seq.data.guess.clues.headerless import has_runs
+from edge_seq.data.guess.clues.headerless import has_runs, keeps_value
 from edge_seq.data.guess.clues.labels import (
     Named,
+    class_among,
     labels_in_folders_of_groups,
     labels_of_folders,
     labels_of_names,
@@ -26,12 +30,14 @@ from edge_seq.data.guess.draft import Draft, distinct
 from edge_seq.data.guess.files import SPLIT_FOLDERS
 from edge_seq.data.guess.rate import seconds_of
 from edge_seq.data.readers.clock import SECONDS_PER_UNIT
-from edge_seq.data.readers.files import INFO_LABELS, read_info_labels
+from edge_seq.data.readers.files import INFO_LABELS, read_info_labels, tables_of_labels
 from edge_seq.data.readers.label_intervals import read_intervals
 from edge_seq.data.recording import SIDES
 from edge_seq.support.errors import DataError
+from edge_seq.support.figure_text import counted
 
-MAX_CLASSES = 256
+MAX_CLASSES, FEWEST_GROUPS = 256, 3  # groups of a class, so that each side of a split can have one
+MOST_CODES = 30  # different numbers of a column that may be codes of classes
 _EDGE_IMPULSE_NAME = r"(?:^|/)(?P<label>[^/.]+)\.[^/]*$"
 
 
@@ -55,20 +61,86 @@ def find_classes(draft: Draft) -> None:
             for name in texts
             if 2 <= len(distinct(draft, name) - {""}) <= 50 and all(has_runs(look.texts[name]) for look in draft.looks)
         ]
-        if len(few) == 1 and not names_tell_classes([look.name for look in draft.looks]):
-            draft.fields["label_column"] = few[0]
-            shown = ", ".join(sorted(distinct(draft, few[0]) - {""})[:6])
-            draft.take(few[0], "label", shown, "the only column of words")
-            draft.said.append(f"label_column is {few[0]!r}, the only column of words: {shown}")
+        if few and not names_tell_classes([look.name for look in draft.looks]) and _take_words(draft, few):
             _classes_of_columns(draft)
             return
         names = [
             look.path.parent.relative_to(found.root).as_posix() if found.sensors else look.name for look in draft.looks
         ]
+        if _take_codes(draft, names):
+            _classes_of_columns(draft)
+            return
         labels_of_files(draft, names)
+        if len(few) > 1 and len(draft.classes) < 2:
+            draft.problems.append(
+                f"several columns hold words ({'; '.join(f'{name!r}: {_shown(draft, name)}' for name in few)}), and "
+                "nothing tells which are the classes; give label_column, and group_column for persons or sessions, in "
+                "the data source"
+            )
     if "recording_column" not in draft.fields and "group_column" in draft.fields and len(draft.looks) == 1:
         draft.fields["recording_column"] = draft.fields["group_column"]
         draft.said.append(f"each {draft.fields['group_column']!r} is a recording")
+
+
+def _take_words(draft: Draft, columns: Sequence[str]) -> bool:
+    """Take the classes from columns of words, if it is clear which holds them."""
+    told = class_among({name: distinct(draft, name) - {""} for name in columns}) if len(columns) > 1 else None
+    if told is None and len(columns) > 1:
+        return False
+    label, group = told or (columns[0], None)
+    reason = "the only column of words" if len(columns) == 1 else "its words are those of classes"
+    draft.fields["label_column"] = label
+    draft.take(label, "label", _shown(draft, label), reason)
+    draft.said.append(f"label_column is {label!r}, {reason}: {_shown(draft, label)}")
+    if group is not None and "group_column" not in draft.fields:
+        draft.fields["group_column"] = group
+        draft.take(group, "group", counted(len(distinct(draft, group)), "group"), "its words are persons or sessions")
+        draft.said.append(f"group_column is {group!r}, its words are persons or sessions: {_shown(draft, group)}")
+    return True
+
+
+def _take_codes(draft: Draft, names: Sequence[str]) -> bool:
+    """Take the only column of few whole numbers as classes, to be confirmed, where no name tells any."""
+    if draft.found.info_labels or not nothing_tells_classes(names):
+        return False
+    codes = [
+        name
+        for name in draft.looks[0].numbers
+        if name not in draft.roles
+        and axis_of(name) is None
+        and 2 <= len(distinct(draft, name)) <= MOST_CODES
+        and all(keeps_value(look.numbers[name]) for look in draft.looks)
+    ]
+    if len(codes) != 1:
+        if codes:
+            draft.problems.append(
+                f"nothing tells the classes; columns {', '.join(map(repr, codes))} hold few whole numbers that stay "
+                "for long. Give label_column in the data source, or write one column with the class of each row"
+            )
+        return False
+    draft.fields["label_column"] = codes[0]
+    draft.take(codes[0], "label", _shown(draft, codes[0]), "few whole numbers that stay for long")
+    draft.problems.append(codes_to_confirm(codes[0], _shown(draft, codes[0])))
+    return True
+
+
+def nothing_tells_classes(names: Sequence[str]) -> bool:
+    """True if the names of files and folders [N] give no two classes."""
+    folders = {name.split("/")[0] for name in names if "/" in name}
+    named = labels_of_names(names)
+    return len(folders) < 2 and (named is None or len(set(named.labels)) < 2)
+
+
+def codes_to_confirm(column: str, shown: str) -> str:
+    """Sentence about a column of numbers that are taken for classes."""
+    return (
+        f"the classes are taken from the numbers of column {column!r} ({shown}), only because nothing else tells any. "
+        "If they are classes, go on with the written data source (--write); if not, correct label_column"
+    )
+
+
+def _shown(draft: Draft, name: str) -> str:
+    return ", ".join(sorted(distinct(draft, name) - {""})[:6])
 
 
 def _intervals(draft: Draft, table: Path) -> None:
@@ -130,7 +202,7 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
     found = draft.found
     if found.info_labels:
         draft.fields["label_from"] = "info_labels"
-        entries = read_info_labels(found.root / INFO_LABELS)
+        entries = [one for table in tables_of_labels(found.root) for one in read_info_labels(table)]
         listed = {
             str(one["label"].get("label") if isinstance(one.get("label"), dict) else one.get("label"))
             for one in entries
@@ -157,6 +229,19 @@ def labels_of_files(draft: Draft, names: Sequence[str]) -> None:
         _take_names(draft, named)
         return
     if len(folders) > 1 and all(len(one) > below + 1 for one in parts):
+        if below == 0 and _files_of_pieces(draft, [one[0] for one in parts]):
+            draft.fields["label_from"] = "file_name"
+            _take_names(
+                draft,
+                Named(
+                    r"^(?=(?P<group>.+)$)(?P<label>[^/]+)/",
+                    tuple(one[0] for one in parts),
+                    tuple(names),
+                    True,
+                    "the folder a file lies in",
+                ),
+            )
+            return
         draft.fields["label_from"] = "folder"
         draft.said.append(
             f"the class is the folder a file lies in: {', '.join(sorted(folders)[:6])}{_crossed(parts, below)}"
@@ -210,7 +295,15 @@ def _crossed(parts: Sequence[Sequence[str]], below: int) -> str:
     )
 
 
+def _files_of_pieces(draft: Draft, labels: Sequence[str]) -> bool:
+    """True if the files hold several recordings each, and each class is in enough files to take them as groups."""
+    return all(look.segments for look in draft.looks) and min(Counter(labels).values()) >= FEWEST_GROUPS
+
+
 def _take_names(draft: Draft, named: Named) -> None:
+    if not named.has_groups and not draft.found.sensors and _files_of_pieces(draft, named.labels):
+        flags, rest = re.fullmatch(r"(\(\?i\))?(.*)", named.pattern, re.DOTALL).groups("")  # type: ignore[union-attr]
+        named = replace(named, pattern=f"{flags}^(?=(?P<group>.+)$).*?{rest}", has_groups=True)
     draft.fields["file_pattern"] = named.pattern
     draft.said.append(f"the class is {named.how}: {', '.join(sorted(set(named.labels))[:6])}")
     if named.has_groups:

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_seq.data.guess.clues.columns import Kind, kind_of, tokens_of
 from edge_seq.data.guess.clues.labels import is_group_name, is_state
 from edge_seq.data.readers import READERS
-from edge_seq.data.readers.files import INFO_LABELS
+from edge_seq.data.readers.files import INFO_LABELS, tables_of_labels
 from edge_seq.data.readers.foreign import reading
 from edge_seq.data.readers.label_intervals import columns_of_intervals, is_audacity
 from edge_seq.data.readers.table import Reader
@@ -72,7 +72,7 @@ def below_single_folders(path: Path) -> Path:
 
     A folder named like a class, or one of persons and sessions, is not passed over: it may be all there is so far.
     """
-    while path.is_dir() and not (path / INFO_LABELS).exists():
+    while path.is_dir() and not tables_of_labels(path):
         entries = [one for one in path.iterdir() if not one.name.startswith((".", "__"))]
         folders = [one for one in entries if one.is_dir()]
         if len(folders) != 1 or any(reader_of(one) is not None and not _NOTES.match(one.stem)
@@ -96,7 +96,7 @@ def find_files(path: Path) -> Found:
         raise DataError(f"{path} does not exist; give a folder, a file of recordings or a data source (TOML)")
     if not path.is_dir():
         return _of_file(path)
-    if (path / INFO_LABELS).is_file():
+    if tables_of_labels(path):
         return _of_export(path)
     if signals := sorted(path.rglob(f"{SIGNALS}/*acc*_x_*.txt")):
         return _of_signals(path, signals)

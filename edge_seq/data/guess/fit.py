@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edge_seq.data.guess.classes import FEWEST_GROUPS
 from edge_seq.data.guess.draft import Draft
 from edge_seq.data.units import conversion_factor
 from edge_seq.support.figure_text import counted
 
-_FEW_GROUPS = 3
 _MOST_MISSING = 0.05
 # A side has a fifth of the samples, a window of them apart from others; a fifth may be in parts of two recordings.
 _WINDOWS_IN_ONE_STRETCH, _WINDOWS_IN_STRETCHES, _SHORTEST_WINDOW = 12, 22, 16
@@ -50,7 +50,7 @@ def windows_and_groups(draft: Draft) -> None:
         any(name in fields for name in ("split_files", "split_folders", "split_column")) or draft.found.info_labels
     )
     has_split = has_split or "{split}" in str(fields.get("windows_array"))
-    if len(draft.classes) > 1 and not has_split and min(map(len, draft.classes.values())) < _FEW_GROUPS:
+    if len(draft.classes) > 1 and not has_split and min(map(len, draft.classes.values())) < FEWEST_GROUPS:
         few = min(draft.classes, key=lambda one: len(draft.classes[one]))
         fields["split"] = "time_blocks"
         fits = min((_longest_window(lengths) for lengths in draft.stretches.values()), default=0)

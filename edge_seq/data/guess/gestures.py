@@ -45,8 +45,7 @@ def find_gestures(draft: Draft) -> None:
     cut = [(*[rows] * (look.rows // rows), *([look.rows % rows] if look.rows % rows else [])) for look in draft.looks]
     draft.looks = [replace(look, segments=lengths) for look, lengths in zip(draft.looks, cut, strict=True)]
     draft.said.append(
-        f"{why} after each {rows} rows: {counted(sum(map(len, cut)), 'recording')} of {counted(rows, 'sample')}, "
-        "each a group of its own "
+        f"{why} after each {rows} rows: {counted(sum(map(len, cut)), 'recording')} of {counted(rows, 'sample')} "
         f"(rows_per_recording = {rows}; take it out if a file is one recording)"
     )
 

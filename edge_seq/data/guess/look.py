@@ -54,7 +54,7 @@ class Look:
         lost: rows that are torn or garbage, for the user.
         lost_share: their share.
         time_s: times that the format has itself.
-        preamble: lines before the header.
+        preamble: lines before the header; of arrays, those of one number that a rate or a range may be, `fs = 50`.
     """
 
     path: Path
@@ -76,6 +76,11 @@ class Look:
     preamble: tuple[str, ...] = ()
     restarts: bool = False
     details: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def stated_by(self) -> str:
+        """The part of the file that ``preamble`` is, for the user."""
+        return "the arrays of one number" if self.dialect is None else "the first lines"
 
 
 def look_at_text(path: Path, name: str) -> Look:
@@ -196,7 +201,15 @@ def look_at_vectors(path: Path, name: str, arrays: Arrays, title: str) -> Look:
         largest={one: _largest(values) for one, values in numbers.items()},
         units={},
         rows=count,
+        preamble=single_numbers(arrays),
     )
+
+
+def single_numbers(arrays: Arrays) -> tuple[str, ...]:
+    """Arrays of one number, as lines such as ``fs = 50``."""
+    names = [name for name, shape in arrays.shapes.items() if all(size == 1 for size in shape)]
+    found = {name: arrays.get(name).reshape(-1) for name in names}
+    return tuple(f"{name} = {value[0]:g}" for name, value in found.items() if value.dtype.kind in "iuf")
 
 
 def _of_arrow(
@@ -257,7 +270,7 @@ def _recording_break(path: Path, dialect: Dialect, numeric: Sequence[str]) -> st
     indices = [n for n, name in enumerate(dialect.names) if name in numeric]
     with opened(path) as file, text_of(file, dialect.encoding, path.name) as text:
         for number, line in numbered_lines(text, path.name):
-            bare = dialect.split_clock(line)[1].strip()
+            bare = dialect.row_of(line)[1].strip()
             if number <= dialect.first_line:
                 continue
             if not bare:

@@ -37,6 +37,11 @@ _USUAL_RATES_HZ = (
 _SAME_RATE, _NEAR_RATE = 1e-3, 0.015  # relative: as exact as stamps are, and as a part's own clock is
 _RATE_WORDS = re.compile(r"rate|sampl|\bodr\b|\bfs\b|frequen", re.IGNORECASE)
 _AT_RATE = re.compile(r"\bat\s+(\d{1,6}(?:\.\d{1,6})?)\s*Hz\b", re.IGNORECASE)
+_RATE_IS = re.compile(
+    r"\W*(?:sampl\w*[ _-]?)?(?:rate|freq\w*|odr|fs)(?:[ _-]?(?:in[ _-])?[(\[]?hz[)\]]?)?\s*[:=,;]\s*"
+    r"(\d{1,6}(?:\.\d{1,6})?)\W*",
+    re.IGNORECASE,
+)
 _FILTER_WORDS = re.compile(r"filter|cut.?off|\blpf\b|\bhpf\b|pass|bandwidth", re.IGNORECASE)
 
 
@@ -176,14 +181,7 @@ def find_rate(draft: Draft) -> None:
         jitters.append(float(np.quantile(steps, 0.95) - np.quantile(steps, 0.05)) / step)
         draft.gaps |= bool((steps > 2.0 * step * 1.001).any())
     if not rates:
-        stated = _stated_rate(draft)
-        draft.fields["sample_rate_hz"] = stated or UNKNOWN_RATE_HZ
-        draft.rate = "no times in the files"
-        draft.said.append(
-            f"there are no times; {stated:g} Hz is what the first lines of the file say"
-            if stated
-            else f"there are no times; {UNKNOWN_RATE_HZ:g} Hz is only a guess, correct sample_rate_hz"
-        )
+        rate_without_times(draft, draft.looks[0])
         return
     rate = _round_rate(float(np.median(rates)))
     draft.fields["sample_rate_hz"] = rate
@@ -201,24 +199,39 @@ def find_rate(draft: Draft) -> None:
         draft.said.append(f'the files differ in rate, so they are resampled to {rate:g} Hz (resample = "{method}")')
 
 
+def rate_without_times(draft: Draft, look: Look) -> None:
+    """Take the rate that a file states elsewhere, or a guess."""
+    stated = _stated_rate(look)
+    draft.fields["sample_rate_hz"] = stated or UNKNOWN_RATE_HZ
+    draft.rate = "no times in the files"
+    draft.said.append(
+        f"there are no times; {stated:g} Hz is what {look.stated_by} of the file say"
+        if stated
+        else f"there are no times; {UNKNOWN_RATE_HZ:g} Hz is only a guess, correct sample_rate_hz"
+    )
+
+
 def _compare_with_stated(draft: Draft, rate: float) -> None:
     """Note a rate in the first lines of the files that is not that of the times, whose unit is a guess by size."""
-    stated, column = _stated_rate(draft), draft.fields.get("time_column")
+    stated, column = _stated_rate(draft.looks[0]), draft.fields.get("time_column")
     if stated is None or column is None or abs(stated - rate) <= 0.1 * stated:
         return
     text = (
-        f"the first lines of the file say {stated:g} Hz, but {column!r} in {draft.fields['time_unit']} gives "
-        f"{rate:g} Hz; correct time_unit, or give sample_rate_hz = {stated:g} and leave out time_column and time_unit"
+        f"{draft.looks[0].stated_by} of the file say {stated:g} Hz, but {column!r} in "
+        f"{draft.fields['time_unit']} gives {rate:g} Hz; correct time_unit, or give sample_rate_hz = {stated:g} and "
+        "leave out time_column and time_unit"
     )
     by_size = draft.roles[column].reason.startswith("a step of")
     (draft.problems if by_size else draft.said).append(text)
 
 
-def _stated_rate(draft: Draft) -> float | None:
-    lines = [line for line in draft.looks[0].preamble if _RATE_WORDS.search(line) and not _FILTER_WORDS.search(line)]
+def _stated_rate(look: Look) -> float | None:
+    lines = [line for line in look.preamble if _RATE_WORDS.search(line) and not _FILTER_WORDS.search(line)]
     found = {float(one) for one in re.findall(r"(\d{1,6}(?:\.\d{1,6})?)\s*Hz\b", "\n".join(lines), re.IGNORECASE)}
     if not found:  # `Data File Created By ... at 30 Hz Filter Normal`
-        found = {float(one) for line in draft.looks[0].preamble for one in _AT_RATE.findall(line)}
+        found = {float(one) for line in look.preamble for one in _AT_RATE.findall(line)}
+    if not found:  # `sample_rate = 62.5`, which is in Hz wherever it was seen
+        found = {float(match[1]) for line in look.preamble if (match := _RATE_IS.fullmatch(line))}
     return found.pop() if len(found) == 1 else None
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.guess.channels import choose_channels
-from edge_seq.data.guess.classes import find_classes
+from edge_seq.data.guess.classes import MOST_CODES, codes_to_confirm, find_classes, nothing_tells_classes
 from edge_seq.data.guess.clues.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
@@ -35,6 +36,7 @@ from edge_seq.support.figure_text import counted
 
 WINDOW_S = 2.0
 MAX_CLASSES = 256
+_FRACTION = re.compile(r"\d[.,]\d")
 
 
 def fields_of_tables(draft: Draft) -> None:
@@ -50,6 +52,8 @@ def fields_of_tables(draft: Draft) -> None:
     find_rate(draft)
     find_gestures(draft)
     find_classes(draft)
+    if any(look.segments for look in draft.looks) and not _tells_groups(draft):
+        draft.said.append("each recording within a file is a group of its own")
     taken = set(draft.roles)
     numeric = [name for name in columns if name in draft.looks[0].numbers and name not in taken]
     if sensor_column is not None:
@@ -73,6 +77,10 @@ def fields_of_tables(draft: Draft) -> None:
     draft.fields["window_stride"] = max(1, draft.fields["window_length"] // 2)
 
 
+def _tells_groups(draft: Draft) -> bool:
+    return "group_column" in draft.fields or "(?P<group>" in str(draft.fields.get("file_pattern"))
+
+
 def _unused_text(draft: Draft, name: str) -> None:
     """Note a column of text that is not used; where it should hold numbers, that is a problem."""
     texts = [text for look in draft.looks for text in look.texts.get(name, ())]
@@ -83,8 +91,11 @@ def _unused_text(draft: Draft, name: str) -> None:
     dialect = draft.looks[0].dialect
     is_headerless = dialect is not None and not dialect.has_header
     with_digits = sum(any(one.isdigit() for one in text) for text in known)
-    if axis_of(name) is not None or (
-        is_headerless and with_digits > 0.5 * len(known) and len(set(known)) > max(20, 0.2 * len(known))
+    with_fractions = sum(_FRACTION.search(text) is not None for text in known)  # `0.12 g`
+    if (
+        axis_of(name) is not None
+        or (is_headerless and with_digits > 0.5 * len(known) and len(set(known)) > max(20, 0.2 * len(known)))
+        or with_fractions > 0.5 * len(known)
     ):
         draft.problems.append(
             f"column {name!r} should hold numbers, but it holds texts such as {known[0][:40]!r}; correct the "
@@ -103,6 +114,12 @@ def _name_headerless(draft: Draft) -> None:
         at = names.index("group")
         names[at] = first.columns[at]
         reasons = [one for one in reasons if not one.startswith(f"column {at + 1} keeps")]
+    if "group" in names and "label" not in names and nothing_tells_classes([look.name for look in draft.looks]):
+        codes = first.columns[names.index("group")]
+        if draft.found.intervals is None and len(distinct(draft, codes)) <= MOST_CODES:
+            names[names.index("group")] = "label"
+            shown = ", ".join(sorted(distinct(draft, codes))[:6])
+            draft.problems.append(codes_to_confirm(codes, shown))
     renamed = []
     for look in draft.looks:
         new = dict(zip(look.columns, names, strict=True))
@@ -139,16 +156,24 @@ def _dialect(draft: Draft) -> None:
         rule = next(look.recording_break for look in draft.looks if look.recording_break)
         lengths = [n for look in draft.looks for n in look.segments]
         draft.fields["recording_break"] = rule
-        what = "a blank line" if rule == "blank" else f"a line such as {rule!r}"
+        what = "a blank line" if rule == "blank" else f"a line such as {_unescaped(rule)!r}"
         draft.said.append(
             f"{what} ends a recording: {counted(len(lengths), 'recording')} of {min(lengths)} to "
-            f"{counted(max(lengths), 'sample')}, each a "
-            "group of its own"
+            f"{counted(max(lengths), 'sample')}"
         )
     if any(look.restarts for look in draft.looks):
         draft.said.append("a header that comes again is a restart of the logger, and a gap")
     if any(one.preamble for one in dialects):
         draft.said.append(f"lines before the header are passed over: {' / '.join(dialects[0].preamble[:3])[:160]}")
+
+
+def _unescaped(rule: str) -> str:
+    """A line that a rule made by the guess takes, for the user.
+
+    >>> _unescaped(r"\\-\\-\\- gesture \\d+")
+    '--- gesture 1'
+    """
+    return re.sub(r"\\(.)", r"\1", rule.replace(r"\d+", "1"))
 
 
 def _named_columns(draft: Draft, columns: Sequence[str]) -> None:

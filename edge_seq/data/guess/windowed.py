@@ -10,7 +10,7 @@ from edge_seq.data.guess.draft import Draft
 from edge_seq.data.guess.files import Found
 from edge_seq.data.guess.gather import name_of
 from edge_seq.data.guess.look import Look, open_arrays
-from edge_seq.data.guess.rate import UNKNOWN_RATE_HZ
+from edge_seq.data.guess.rate import rate_without_times
 from edge_seq.data.guess.windows import WindowsGuess, largest_of, samples_apart, windows_in
 from edge_seq.data.readers.foreign import reading
 
@@ -31,9 +31,7 @@ def fields_of_windows(draft: Draft, windows: WindowsGuess) -> None:
     draft.roles = {one.column: one for one in windows.roles}
     _look_at_other_files(found, windows)
     draft.use(choose_channels([windows.look], windows.channels))
-    draft.fields["sample_rate_hz"] = UNKNOWN_RATE_HZ
-    draft.rate = "no times in the file"
-    draft.said.append(f"there are no times; {UNKNOWN_RATE_HZ:g} Hz is only a guess, correct sample_rate_hz")
+    rate_without_times(draft, windows.look)
     draft.fields["window_length"] = windows.length
     draft.fields["window_stride"] = windows.length
     if windows.look.details.get("labels") != "inside":
@@ -88,8 +86,6 @@ def fields_of_rows(draft: Draft) -> None:
         f"a value resembles the one {per_sample} places on most; the names of the axes are not in the file"
     )
     draft.use(choose_channels([whole], names))
-    draft.fields["sample_rate_hz"] = UNKNOWN_RATE_HZ
-    draft.rate = "no times in the file"
-    draft.said.append(f"there are no times; {UNKNOWN_RATE_HZ:g} Hz is only a guess, correct sample_rate_hz")
+    rate_without_times(draft, look)
     draft.fields["window_length"] = draft.fields["window_stride"] = width // per_sample
     labels_of_files(draft, [one.name for one in draft.looks])

@@ -11,7 +11,7 @@ import numpy as np
 from edge_seq.data.guess.clues.columns import GROUP_NAMES, LABEL_NAMES, ColumnRole
 from edge_seq.data.guess.clues.times import rises
 from edge_seq.data.guess.files import Found
-from edge_seq.data.guess.look import KEPT_ROWS, Look
+from edge_seq.data.guess.look import KEPT_ROWS, Look, single_numbers
 from edge_seq.data.readers.formats.arrays import SIDE_NAMES, SPLIT, Arrays, sides_of, texts_of, vectors_of
 from edge_seq.data.readers.formats.npy_file import beside
 from edge_seq.support.errors import DataError
@@ -90,7 +90,7 @@ def windows_in(arrays: Arrays, found: Found) -> WindowsGuess | None:
         path=found.files[0], name=arrays.where, header="", columns=tuple(names),
         numbers={one: table[:KEPT_ROWS, n] for n, one in enumerate(names)}, texts={}, distinct={},
         largest=dict(zip(names, largest, strict=True)), units={}, rows=len(table),
-        details={"labels": "inside"} if "label_column" in fields else {},
+        details={"labels": "inside"} if "label_column" in fields else {}, preamble=single_numbers(arrays),
     )  # fmt: skip
     title = f"windows {name} {list(shape)}"
     return WindowsGuess(fields, said, title, names, length, look, roles, classes)

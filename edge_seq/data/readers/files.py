@@ -164,20 +164,32 @@ def _folders_of_sensors(root: Path, sensor_files: Mapping[str, str]) -> tuple[So
 
 def _from_info_labels(root: Path, suffixes: Sequence[str]) -> tuple[SourceFile, ...]:
     """Files, classes and sides that the ``info.labels`` of an Edge Impulse export lists."""
-    path = _existing(root / INFO_LABELS, INFO_LABELS)
+    tables = tables_of_labels(root)
+    if not tables:
+        _existing(root / INFO_LABELS, INFO_LABELS)
     files = []
-    for number, entry in enumerate(read_info_labels(path)):
-        where = f"{INFO_LABELS}, file {number + 1}"
-        name, label = entry.get("path"), entry.get("label")
-        label = label.get("label") if isinstance(label, dict) else label
-        if not isinstance(name, str) or not isinstance(label, str) or not stays_in_folder(name):
-            raise DataError(f"{where}: has no path inside the export or no label; export the project again")
-        _check_path(name, what=f"{where}: path", remedy="Export the project again")
-        side = {"training": "train", "testing": "test"}.get(str(entry.get("category")))
-        files.append(SourceFile(_existing(root / name, where), _stem(name, suffixes), label, split=side))
+    for table in tables:
+        title = table.relative_to(root).as_posix()
+        for number, entry in enumerate(read_info_labels(table)):
+            where = f"{title}, file {number + 1}"
+            name, label = entry.get("path"), entry.get("label")
+            label = label.get("label") if isinstance(label, dict) else label
+            if not isinstance(name, str) or not isinstance(label, str) or not stays_in_folder(name):
+                raise DataError(f"{where}: has no path inside the export or no label; export the project again")
+            _check_path(name, what=f"{where}: path", remedy="Export the project again")
+            side = {"training": "train", "testing": "test"}.get(str(entry.get("category")))
+            base = root if (root / name).exists() else table.parent
+            path = _existing(base / name, where)
+            files.append(SourceFile(path, _stem(path.relative_to(root).as_posix(), suffixes), label, split=side))
     if not files:
         raise DataError(f"{INFO_LABELS}: lists no file; export the project again")
     return tuple(sorted(files, key=lambda one: one.name))
+
+
+def tables_of_labels(root: Path) -> list[Path]:
+    """The ``info.labels`` of an Edge Impulse export: that of the whole export, or one in each folder of its sides."""
+    whole = root / INFO_LABELS
+    return [whole] if whole.is_file() else sorted(one for one in root.glob(f"*/{INFO_LABELS}") if one.is_file())
 
 
 def read_info_labels(path: Path) -> list[dict[str, Any]]:

@@ -59,6 +59,7 @@ typedef struct es_front es_front_t;
 typedef struct es_model es_model_t;
 typedef struct es_context es_context_t;
 typedef struct es_golden es_golden_t;
+typedef struct es_adapt es_adapt_t; /* es_adapt.h */
 
 #if !ES_OPAQUE
 
@@ -124,6 +125,7 @@ typedef struct {
     uint16_t smoothing_shift; /* 0 .. 8 */
     uint16_t min_labels;      /* 1 .. 255 */
     const es_distance_t *distance; /* NULL: none; generated data without a distance leave it out */
+    es_adapt_t *adapt;             /* NULL: the head does not learn; generated data leave it out */
 } es_decision_t;
 
 /* Computes the output of a front layer.
@@ -191,9 +193,9 @@ struct es_model {
     const ES_ROM int16_t *pool_reciprocals; /* [num_reciprocals], or NULL */
     const char *const *labels;              /* [K], UTF-8 */
     const uint8_t *hash;                    /* [ES_HASH_BYTES], model_hash of the manifest */
-    const es_decision_t *decision;          /* NULL: none; generated data without a stage leave it out */
+    const es_decision_t *decision;          /* NULL: none; generated data without a stage leave it out; see es_adapt.h */
     const es_chain_t *chain;                /* NULL: none; generated data without a chain leave it out */
-    uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5, or 0 */
+    uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5; 0: no stage */
 };
 
 /* Number of recurrent layers. */

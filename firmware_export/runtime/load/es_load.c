@@ -396,6 +396,7 @@ static void read_decision(reader_t *reader, const counts_t *counts, const room_t
     loaded->decision.unknown_margin = reader->failed != 0u ? 0 : (int32_t)margin;
     loaded->decision.step = es_decision_step;
     loaded->decision.distance = NULL;
+    loaded->decision.adapt = NULL;
     loaded->model.decision = NULL;
     loaded->model.decision_words = 0;
     if (parts != 0u) {

@@ -15,7 +15,7 @@
 static size_t es_words_plain(const es_model_t *model)
 {
     /* All words of the stage's memory except four, and the decision. */
-    const size_t decided = model->decision != NULL ? (size_t)model->decision_words - ES_DECISION_EXCESS + 1u : 0u;
+    const size_t decided = model->decision_words != 0u ? (size_t)model->decision_words - ES_DECISION_EXCESS + 1u : 0u;
     return (size_t)model->num_channels + model->state_words + es_read_out_words(model) + model->num_classes + 1u +
            decided;
 }
@@ -109,7 +109,7 @@ static void es_words_put(const es_context_t *context, int label_due, int32_t *ro
         *row++ = label_due ? es_logits(context)[index] : 0;
     }
     *row++ = label_due ? (int32_t)es_label(context) : -1;
-    if (context->model->decision != NULL) {
+    if (context->model->decision_words != 0u) {
         es_words_put_decision(context, label_due, row);
     }
 }

@@ -138,7 +138,7 @@ uint16_t es_decision(const es_context_t *context)
     const es_model_t *const model = context->model;
     const int32_t *const state = context->logits + model->num_classes + model->num_classes;
     uint16_t decision = ES_UNKNOWN;
-    if (model->decision == NULL) {
+    if (model->decision_words == 0u) {
         decision = context->label;
     } else if (state[ES_DECISION_PRIMED] == 0) {
         decision = ES_NO_LABEL;

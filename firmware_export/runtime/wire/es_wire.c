@@ -29,6 +29,8 @@ enum {
     STREAM = 0x0C,
     MODEL_STATUS = 0x10,
     MODEL_COMMIT = 0x13,
+    ADAPT_STATUS = 0x18,
+    ADAPT_RESTORE = 0x1D,
     SAMPLES = 0xC0,
     DECISION = 0xC1,
     ERROR = 0xFF
@@ -55,6 +57,7 @@ typedef enum refusal {
 #define HAS_DECISION 8u
 #define HAS_DISTANCE 16u
 #define HAS_UPDATE 32u
+#define HAS_ADAPT 64u
 
 static const char *refusal_text(refusal_t refusal)
 {
@@ -250,7 +253,7 @@ static size_t labels_in(const es_wire_t *wire, size_t samples)
 /* Bytes of a label with its logits and, with a decision stage, its decision. */
 static size_t label_bytes(const es_model_t *model)
 {
-    return 2u + 4u * (size_t)model->num_classes + (model->decision != NULL ? 2u : 0u);
+    return 2u + 4u * (size_t)model->num_classes + (model->decision_words != 0u ? 2u : 0u);
 }
 
 /* True if the model has a decision stage with a distance. */
@@ -262,7 +265,7 @@ static int has_distance(const es_model_t *model)
 /* Bytes of a traced step. */
 static size_t row_bytes(const es_model_t *model)
 {
-    const size_t scores = model->decision != NULL ? 4u * ((size_t)model->decision_words - ES_DECISION_EXCESS) : 0u;
+    const size_t scores = model->decision_words != 0u ? 4u * ((size_t)model->decision_words - ES_DECISION_EXCESS) : 0u;
     const size_t values = (size_t)model->num_channels + model->state_words + es_read_out_words(model);
     return 2u * values + label_bytes(model) + scores;
 }
@@ -347,7 +350,7 @@ static size_t put_label(const es_wire_t *wire, uint8_t *body, size_t at)
     for (index = 0; index < wire->setup->model->num_classes; index++) {
         at = put32(body, at, (uint32_t)es_logits(wire->context)[index]);
     }
-    if (wire->setup->model->decision != NULL) {
+    if (wire->setup->model->decision_words != 0u) {
         at = put16(body, at, decision_of(wire->context));
     }
     return at;
@@ -386,8 +389,9 @@ static refusal_t serve_hello(es_wire_t *wire)
     at = put8(body, at, (uint8_t)model->carry);
     at = put16(body, at,
                (setup->golden != NULL ? HAS_SELF_TEST : 0u) | (port->sensor != NULL ? HAS_SENSOR : 0u) |
-                   (setup->state != NULL ? HAS_STATE : 0u) | (model->decision != NULL ? HAS_DECISION : 0u) |
-                   (has_distance(model) ? HAS_DISTANCE : 0u) | (setup->update != NULL ? HAS_UPDATE : 0u));
+                   (setup->state != NULL ? HAS_STATE : 0u) | (model->decision_words != 0u ? HAS_DECISION : 0u) |
+                   (has_distance(model) ? HAS_DISTANCE : 0u) | (setup->update != NULL ? HAS_UPDATE : 0u) |
+                   (setup->adapt != NULL ? HAS_ADAPT : 0u));
     at = put16(body, at, (uint32_t)setup->body_bytes);
     at = put32(body, at, (uint32_t)es_state_bytes(model));
     at = put32(body, at, (uint32_t)es_context_bytes(model));
@@ -681,11 +685,25 @@ static refusal_t serve_update(es_wire_t *wire, uint8_t type, const uint8_t *fiel
     return (refusal_t)refusal;
 }
 
+/* Messages about a head that learns. */
+static refusal_t serve_adapt(es_wire_t *wire, uint8_t type, const uint8_t *fields, size_t size)
+{
+    const es_wire_adapt_t *const adapt = wire->setup->adapt;
+    size_t count = 0;
+    const unsigned refusal = adapt->serve(adapt->adapt, wire->context, type, fields, size,
+                                          wire->setup->reply + wire->reply_size, room(wire), &count);
+    wire->reply_size += count;
+    return (refusal_t)refusal;
+}
+
 static refusal_t serve(es_wire_t *wire, uint8_t type, const uint8_t *fields, size_t size)
 {
     refusal_t refusal = NONE;
     if (wire->setup->update != NULL && type >= (uint8_t)MODEL_STATUS && type <= (uint8_t)MODEL_COMMIT) {
         return serve_update(wire, type, fields, size);
+    }
+    if (wire->setup->adapt != NULL && type >= (uint8_t)ADAPT_STATUS && type <= (uint8_t)ADAPT_RESTORE) {
+        return serve_adapt(wire, type, fields, size);
     }
     if (type == 0u || type > (uint8_t)STREAM) {
         return TYPE;

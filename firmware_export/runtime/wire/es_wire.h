@@ -54,6 +54,15 @@ typedef struct es_wire_update {
     unsigned (*serve)(void *update, uint8_t type, const uint8_t *fields, size_t size, uint8_t *reply, size_t *count);
 } es_wire_update_t;
 
+/* Lets a host teach the head, for firmware with a head that learns: es_adapt_serve in es_adapt.h. */
+typedef struct es_wire_adapt {
+    void *adapt;
+    /* Serves a message of SPEC.md, section 24. Writes the reply's fields, at most `room` bytes, and their number. Returns
+     * 0, or the code of a refusal. */
+    unsigned (*serve)(void *adapt, es_context_t *context, uint8_t type, const uint8_t *fields, size_t size,
+                      uint8_t *reply, size_t room, size_t *count);
+} es_wire_adapt_t;
+
 /* Parameters of es_wire_init. They must live as long as the wire. */
 typedef struct es_wire_setup {
     const es_wire_port_t *port;
@@ -69,6 +78,7 @@ typedef struct es_wire_setup {
     size_t stream_bytes;       /* ES_WIRE_STREAM_BYTES .. ES_WIRE_MAX_BODY; more is faster */
     uint8_t *state;            /* [es_state_bytes(model)], or NULL: no saved states */
     const es_wire_update_t *update; /* or NULL: this firmware loads no models */
+    const es_wire_adapt_t *adapt;   /* or NULL: the head does not learn; else the model is es_adapt_model's */
 } es_wire_setup_t;
 
 /* State of a connection. The fields are for es_wire.c and for debuggers. */

@@ -129,6 +129,41 @@ def test_a_stream_gives_the_labels_of_its_windows(made: Made) -> None:
     assert first == due[0]
 
 
+def test_a_stream_learns(made: Made) -> None:
+    run = es.open_run(made.folder / "run")
+    window = made.data.side("test").counts[0]
+    stream = run.stream(examples=5)
+    with pytest.raises(es.EdgeSeqError, match="there is no label to learn from"):
+        stream.adapt(run.labels[0])
+
+    def label() -> str:
+        found = [stream.push(sample) for sample in window][-1]
+        assert found is not None
+        return found.label
+
+    right = label()
+    wrong = next(name for name in run.labels if name != right)
+    with pytest.raises(es.EdgeSeqError, match="label 'swimming' is unknown; give one of"):
+        stream.adapt("swimming")
+    for _ in range(5):  # until the label follows, and further
+        stream.adapt(wrong)
+        with pytest.raises(es.EdgeSeqError, match="push samples until"):
+            stream.adapt(wrong)
+        if (now := label()) == wrong:
+            break
+    assert now == wrong
+    saved = stream.save_learned()
+    stream.use_learned(False)
+    assert label() == right
+    stream.forget()
+    stream.use_learned(True)
+    assert label() == right
+    stream.restore_learned(saved)
+    assert label() == wrong
+    with pytest.raises(es.EdgeSeqError, match="its head does not learn; begin the stream with room"):
+        run.stream().adapt(right)
+
+
 def test_results_show_themselves_as_tables(made: Made) -> None:
     shown = (made.data, made.model, made.chip, es.evaluate(made.chip, made.data))
     for one in shown:

@@ -39,7 +39,7 @@ def written(folder: Path, *, count: int = 10, rows: int = 119, end: int | None =
     ("options", "rows", "why"),
     [
         ({}, 119, "the values jump, as between gestures, after each 119 rows: 20 recordings of 119 samples"),
-        ({"count": 9, "rows": 40}, 40, "after each 40 rows: 18 recordings of 40 samples, each a group of its own"),
+        ({"count": 9, "rows": 40}, 40, "after each 40 rows: 18 recordings of 40 samples (rows_per_recording = 40"),
         ({"end": -30}, 119, "after each 119 rows: 20 recordings"),
         ({"clock": True}, 119, "'t' starts again after each 119 rows: 20 recordings of 119 samples"),
     ],

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
+from edge_seq.data.guess.clues.labels import class_among
 from edge_seq.data.guess.clues.scale import is_gravity, mean_lengths
 from edge_seq.data.guess.clues.times import rises
 from edge_seq.data.guess.look import Look
@@ -57,6 +59,8 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
         if name in look.texts and 1 < len(look.distinct[name]) <= 256 and not is_date(look.texts[name][0])
         and has_runs(look.texts[name])
     ]  # fmt: skip
+    told = class_among({name: look.distinct[name] - {""} for name in words}) if len(words) > 1 else None
+    label, person = told or (words[0] if len(words) == 1 else None, None)
     times = [name for name in look.columns if name not in moving and _is_time(look, name)]
     steady = [name for name in look.columns if name in look.numbers and name not in moving and name not in times]
     for name in look.columns:
@@ -64,13 +68,16 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
             names.append(name)
         elif name in axes:
             names.append(axes[name])
-        elif name in words and name == words[0]:
+        elif name == label:
             names.append("label")
             reasons.append(f"the words of column {look.columns.index(name) + 1} are classes")
+        elif name == person:
+            names.append("group")
+            reasons.append(f"the words of column {look.columns.index(name) + 1} are persons or sessions")
         elif times and name == times[0]:
             names.append("time")
             reasons.append(f"column {look.columns.index(name) + 1} rises")
-        elif steady and name == steady[0] and _is_group(look, name):
+        elif person is None and steady and name == steady[0] and _is_group(look, name):
             names.append("group")
             reasons.append(
                 f"column {look.columns.index(name) + 1} keeps its value for long, as a person or session does"
@@ -128,10 +135,14 @@ def _is_time(look: Look, name: str) -> bool:
 
 
 def _is_group(look: Look, name: str) -> bool:
-    values = look.numbers[name]
+    return keeps_value(look.numbers[name]) and len(np.unique(look.numbers[name])) <= 1000
+
+
+def keeps_value(values: NDArray[np.float64]) -> bool:
+    """True if values [N] are whole numbers that stay for many rows, as a person, a session or a class does.
+
+    >>> keeps_value(np.repeat([1.0, 2.0], 100)), keeps_value(np.arange(200.0)), keeps_value(np.full(200, 0.5))
+    (True, False, False)
+    """
     changes = int((np.diff(values) != 0).sum())
-    return (
-        bool((np.nan_to_num(values) % 1 == 0).all())
-        and len(np.unique(values)) <= 1000
-        and changes * _RUNS < len(values)
-    )
+    return bool((np.nan_to_num(values) % 1 == 0).all()) and changes * _RUNS < len(values)

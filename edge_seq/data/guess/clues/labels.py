@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 _GROUP_WORD = (
@@ -164,6 +164,33 @@ def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named |
     return Named(pattern, labels, groups, True, f"{how}, in folders of groups")
 
 
+def class_among(columns: Mapping[str, Collection[str]]) -> tuple[str, str | None] | None:
+    """Tell the column of classes from that of persons or sessions, where several columns hold words.
+
+    Args:
+        columns: different words of each column.
+
+    Returns:
+        the column of classes, and that of groups if there is one; None if several columns may be that of classes.
+
+    >>> class_among({"a": ["S01", "S02"], "b": ["gear1", "gear2"]}), class_among({"a": ["ann", "ben"], "b": ["walk"]})
+    (('b', 'a'), ('b', 'a'))
+    >>> class_among({"a": ["ann", "ben"], "b": ["north", "south"]}) is None
+    True
+    """
+    groups = [name for name, words in columns.items() if all(map(is_group_name, words))]
+    others = [name for name in columns if name not in groups]
+    if len(others) > 1:
+        states = [name for name in others if _are_states(tuple(columns[name]))]
+        if len(states) != 1:
+            return None
+        groups = groups or [name for name in others if name not in states]
+        others = states
+    if not others:
+        return None
+    return others[0], groups[0] if len(groups) == 1 else None
+
+
 def is_group_name(name: str) -> bool:
     """True if a name is that of a person or session with a number: ``p1``, ``subject_02``."""
     return bool(re.fullmatch(rf"{_GROUP_WORD}[_\-]?\d+", name, re.IGNORECASE) or _WHO.fullmatch(name))
@@ -239,15 +266,16 @@ def _of_heads(names: Sequence[str], leafs: Sequence[str], heads: Sequence[str]) 
                 pattern, tuple(labels), told, True, "the words at the start of a name, and its session or person"
             )
     if all(persons):
-        others = "|".join(re.escape(one) for one in sorted({one for one in persons if one}, key=len, reverse=True))
+        lasts = tuple(str(one) for one in persons)
+        others = "|".join(re.escape(one) for one in sorted(set(lasts), key=lambda one: (-len(one), one)))
+        if _are_states(lasts) and not any(map(is_state, labels)):  # `anna_walk_1`
+            pattern = rf"{start}(?P<group>{alternatives})[\W_]+(?P<label>{others})(?![^\W\d_])[^/]*$"
+            return Named(pattern, lasts, tuple(labels), True, "the last word of a name; those before it are a group")
         pattern = rf"{start}(?P<label>{alternatives})[\W_]+(?P<group>{others})(?![^\W\d_])[^/]*$"
-        return Named(
-            pattern,
-            tuple(labels),
-            tuple(str(one) for one in persons),
-            True,
-            "the first words of a name; the next is a group",
-        )
+        how = "the first words of a name; the next is a group"
+        if not _are_states(labels):
+            how += "; only a guess, as the words do not tell which are which (file_pattern says it)"
+        return Named(pattern, tuple(labels), lasts, True, how)
     pattern = rf"{start}(?P<label>{alternatives})(?![^\W\d_])[^/]*$"
     return Named(pattern, tuple(labels), tuple(names), False, "the words at the start of a file's name")
 

@@ -12,6 +12,7 @@ NO_VALUE = ("", "NA", "N/A", "#N/A", "na", "n/a", "nan", "NaN", "NAN", "-nan", "
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf", re.ASCII)
 CLOCK = "clock"
 CLOCK_PREFIX = re.compile(r"\s*((?:\d{4}-\d{2}-\d{2}[T ])?\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?)\s*->\s?")
+_NAMED_VALUE = re.compile(r"\s*([^\W\d]\w*)\s*[:=]\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*(?:[,;|\t ]|$)")
 _NAMES_OF_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blanks"}
 
 
@@ -33,6 +34,7 @@ class Dialect:
         header: the line with the names, which may come again where a logger restarts.
         has_clock: True if a serial monitor wrote the time of day and an arrow before each line; that time is the first
             column, ``clock``.
+        has_names_in_rows: True if each value follows its name, ``ax:0.1 ay:0.2``, as serial plotters take them.
     """
 
     encoding: str
@@ -47,15 +49,24 @@ class Dialect:
     row_end: str = ""
     header: str | None = None
     has_clock: bool = False
+    has_names_in_rows: bool = False
 
-    def split_clock(self, line: str) -> tuple[str, str]:
-        """Split off the time that a serial monitor writes before each line; an empty text without one."""
+    def row_of(self, line: str) -> tuple[str, str]:
+        """Split off the time that a serial monitor writes before each line, and the names of values.
+
+        Returns:
+            the time, or an empty text; the row. A row whose names are not those of the file is left as it is.
+        """
         match = CLOCK_PREFIX.match(line) if self.has_clock else None
-        return (match[1], line[match.end() :]) if match else ("", line)
+        clock, row = (match[1], line[match.end() :]) if match else ("", line)
+        if self.has_names_in_rows:
+            names, values = named_values(row)
+            row = self.delimiter.join(values) if names == self.names[self.has_clock :] else row
+        return clock, row
 
     def cells(self, line: str) -> list[str]:
         """Cells of a row, without what ends each row."""
-        clock, rest = self.split_clock(line)
+        clock, rest = self.row_of(line)
         rest = rest.rstrip().removesuffix(self.row_end) if self.row_end else rest
         cells = cells_of(rest, self.delimiter)
         cells = [clock, *cells] if self.has_clock else cells
@@ -67,16 +78,35 @@ class Dialect:
         if self.decimal == ",":
             parts.append("decimal comma")
         parts.append(self.encoding)
-        parts.append("header" if self.has_header else "no header")
+        if not self.has_names_in_rows:
+            parts.append("header" if self.has_header else "no header")
         if self.preamble:
             parts.append(f"{len(self.preamble)} lines before the header passed over")
         if self.has_clock:
             parts.append("a time of day and an arrow before each line")
+        if self.has_names_in_rows:
+            parts.append("a name before each value")
         if self.units:
             parts.append("a row of units")
         if self.row_end:
             parts.append(f"{self.row_end!r} at the end of rows dropped")
         return ", ".join(parts)
+
+
+def named_values(line: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and values of a line that consists of names with a number each; nothing for any other line.
+
+    >>> named_values("ax:0.12, ay:-3 az:1e2"), named_values("ax:0.12, 4"), named_values("12:30")
+    ((('ax', 'ay', 'az'), ('0.12', '-3', '1e2')), ((), ()), ((), ()))
+    """
+    found, at = [], 0
+    while at < len(line) and (match := _NAMED_VALUE.match(line, at)) is not None:
+        found.append((match[1], match[2]))
+        at = match.end()
+    if not found or line[at:].strip():
+        return (), ()
+    names, values = zip(*found, strict=True)
+    return names, values
 
 
 def cells_of(line: str, delimiter: str) -> list[str]:

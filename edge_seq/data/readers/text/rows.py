@@ -108,7 +108,7 @@ class _Block:
 
     def add(self, number: int, line: str, *, is_cut: bool) -> None:
         """Add a line: a row, a comment, the end of a recording, or garbage. The last one may be cut off."""
-        clock, line = self.dialect.split_clock(line)
+        clock, line = self.dialect.row_of(line)
         bare = line.strip()
         if self._marker is not None and self._marker.fullmatch(bare):
             self._end_recording()

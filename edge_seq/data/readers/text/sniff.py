@@ -13,12 +13,22 @@ from typing import IO
 
 from edge_seq.data.layout import Layout
 from edge_seq.data.readers.foreign import opened
-from edge_seq.data.readers.text.dialect import CLOCK, CLOCK_PREFIX, DELIMITERS, Dialect, cells_of, is_number, is_value
+from edge_seq.data.readers.text.dialect import (
+    CLOCK,
+    CLOCK_PREFIX,
+    DELIMITERS,
+    Dialect,
+    cells_of,
+    is_number,
+    is_value,
+    named_values,
+)
 from edge_seq.data.units import unit_of
 from edge_seq.support.errors import DataError
 
 MAX_LINE, MAX_COLUMNS = 1_000_000, 20_000  # characters; a window in a row may have thousands of values
 _BLANKS_COUNT = 0.75
+_MOST_LINES = 0.6  # a share of lines that tells how the file is written
 _OF_NUMBERS = frozenset("+-0123456789.,eE")
 _LONGEST_NAME = 200  # characters; longer cells are no names of columns
 _SAMPLE_BYTES, _SAMPLE_LINES = 1 << 18, 400
@@ -57,11 +67,18 @@ def sniff(path: Path, layout: Layout, wanted: Sequence[str] = ()) -> Dialect:
     with text_of(io.BytesIO(sample), encoding, path.name) as text:
         lines = _first_lines(text, path.name, is_whole=is_whole)
     clocked = [line[match.end() :] if (match := CLOCK_PREFIX.match(line)) else line for line in lines]
-    has_clock = sum(one != line for one, line in zip(clocked, lines, strict=True)) > 0.6 * len(lines)
+    has_clock = sum(one != line for one, line in zip(clocked, lines, strict=True)) > _MOST_LINES * len(lines)
     names = tuple(name for name in map(str.strip, wanted) if not (has_clock and name == CLOCK))
     if has_clock and layout.column_names:
         layout = replace(layout, column_names=layout.column_names[1:])
-    dialect = _Sniffer(path.name, clocked if has_clock else lines, encoding, layout, names).dialect()
+    lines = clocked if has_clock else lines
+    if in_rows := _names_in_rows(lines):
+        layout = replace(layout, column_names=in_rows, delimiter=",", decimal=".")
+        rows = [(line, *named_values(line)) for line in lines]
+        lines = [",".join(values) if found == in_rows else line for line, found, values in rows]
+    dialect = _Sniffer(path.name, lines, encoding, layout, names).dialect()
+    if in_rows:
+        dialect = replace(dialect, has_names_in_rows=True, has_header=True)
     return replace(dialect, has_clock=True, names=(CLOCK, *dialect.names)) if has_clock else dialect
 
 
@@ -128,6 +145,13 @@ def _encoding(sample: bytes, where: str) -> str:
 
     best = from_bytes(sample).best()
     return "utf-8" if best is None else str(best.encoding)
+
+
+def _names_in_rows(lines: Sequence[str]) -> tuple[str, ...]:
+    """The names before the values of most lines, ``ax:0.1 ay:0.2``; none where lines are tables."""
+    rows = [line for line in lines if line.strip()]
+    names, count = Counter(named_values(line)[0] for line in rows).most_common(1)[0] if rows else ((), 0)
+    return names if len(names) > 1 and count > _MOST_LINES * len(rows) else ()
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -253,6 +253,7 @@ int main(int argc, char **argv)
     struct sigaction action;
     es_update_t update;
     es_wire_t wire;
+    es_board_head_t learner;
     int other = -1;
 
     setup.port = &port;
@@ -281,7 +282,7 @@ int main(int argc, char **argv)
             if (flash_bytes != NULL && !begin_update(&update, &flash, &update_setup, &update_port, &setup)) {
                 return 1;
             }
-            if (es_wire_init(&wire, &setup) != ES_OK) {
+            if (es_board_begin(&wire, &setup, &learner) != ES_OK) {
                 return 1;
             }
         }

@@ -163,6 +163,7 @@ static void board_sleep(void)
 int main(void)
 {
     static es_wire_t wire;
+    static es_board_head_t learner;
     static es_wire_setup_t setup;
     static es_wire_port_t port = {.write = board_write,
                                   .measure = board_measure,
@@ -176,7 +177,7 @@ int main(void)
     port.boot = BOOT_RANDOM + BOOT_COUNT;
     setup = es_board_setup;
     setup.port = &port;
-    if (es_wire_init(&wire, &setup) != ES_OK) {
+    if (es_board_begin(&wire, &setup, &learner) != ES_OK) {
         return 1;
     }
     for (;;) {

@@ -1,0 +1,1 @@
+"""Scores of a head that learns, on windows of groups that the model has not seen."""
