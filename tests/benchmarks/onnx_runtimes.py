@@ -149,11 +149,14 @@ def document(rows: list[tuple[str, str, dict[str, Outcome]]]) -> str:
         f"| {SHOWN[runtime]} {version} | {' | '.join(str(outcomes[graph]) for graph in GRAPHS)} |"
         for runtime, version, outcomes in rows
     )
+    graphs_of: dict[tuple[str, str], list[str]] = {}
+    for runtime, version, outcomes in rows:
+        for graph, outcome in outcomes.items():
+            if outcome.error:
+                graphs_of.setdefault((f"{SHOWN[runtime]} {version}", outcome.error), []).append(GRAPHS[graph])
     reasons = "\n".join(
-        f"- {SHOWN[runtime]} {version}, {GRAPHS[graph]}: `{outcome.error.replace('`', chr(39))}`"
-        for runtime, version, outcomes in rows
-        for graph, outcome in outcomes.items()
-        if outcome.error
+        f"- {where}; {', '.join(graphs)}: `{error.replace('`', chr(39))}`"
+        for (where, error), graphs in graphs_of.items()
     )
     return f"""# ONNX runtimes
 
@@ -168,17 +171,17 @@ distances. Each step or window is compared with the integer reference: all logit
 The step graph is always portable: it multiplies bytes and divides numbers of few significant bits, so that a runtime
 which computes integers in float32 gives the same integers. OpenVINO has to be told to compute in float32
 (`INFERENCE_PRECISION_HINT: f32`), as some processors take bfloat16 by default. The window graph is made for ONNX
-Runtime: a `Scan` over time, with its fastest operators. `edge-seq export --onnx portable` adds a window graph that
-repeats the step for each sample. Windows of more than 512 samples have a `Loop` instead: ONNX Runtime, OpenVINO and
-onnx's evaluator take it, tinygrad and TVM do not. There the step graph remains.
+Runtime: a `Scan` over time, with its fastest operators. OpenVINO, which computed 24 of 80 windows wrongly before, now
+refuses it, as the `Scan` takes a value from outside. `edge-seq export --onnx portable` adds a window graph that repeats
+the step for each sample. Windows of more than 512 samples have a `Loop` instead, which fewer runtimes take; the others
+have the step graph.
 
-ONNX Runtime 1.16 to 1.18.1 plans the memory of such graphs wrongly: when it still loaded them, 1.18.1 gave wrong labels
-without an error in 50 of 648 steps and 12 of 72 windows. So all integer graphs and the float step graph hold one
-operator that it lacks and 1.19 has, `Trilu` of booleans, and earlier releases refuse them: "Could not find an
-implementation for Trilu(14) node with name 'needs_onnxruntime_1.19'". Of 2,240 pairs of an operator of set 18 and types
-of its inputs, each tried in a graph of its own, it is the only one that tells 1.18.1 from 1.19.2. Later releases
-compute it once, when they load the graph; a call takes as long as before. The metadata name the first release too,
-`edge_seq.min_onnxruntime`.
+ONNX Runtime 1.16 to 1.18.1 plans the memory of such graphs wrongly: on commit dfca982, 1.18.1 gave wrong labels
+without an error in 50 of 648 steps and 12 of 72 windows. So all integer graphs and the float step graph hold an
+operator that it lacks and 1.19 has, `Trilu` of booleans, and earlier releases refuse them. Later ones compute it
+once, when they load the graph. Among the 2,265 graphs of one operator that `python -m tests.benchmarks.onnx_kernels`
+makes, it is the only one that 1.19.2 and 1.20.1 load, and 1.16.3 and 1.18.1 do not. The metadata name the first
+release too, `edge_seq.min_onnxruntime`.
 
 First error of each runtime and kind of graph:
 
