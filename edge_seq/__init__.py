@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_seq.api.checks import Check, check
     from edge_seq.api.data import Data, load, windows
-    from edge_seq.api.exports import export_c, export_onnx
+    from edge_seq.api.exports import export_c, export_onnx, export_page
     from edge_seq.api.imports import from_keras, from_onnx, from_torch
     from edge_seq.api.models import (
         Evaluation,
@@ -60,6 +60,7 @@ __all__ = [
     "evaluate",
     "export_c",
     "export_onnx",
+    "export_page",
     "from_keras",
     "from_onnx",
     "from_torch",
@@ -75,7 +76,7 @@ __all__ = [
 _MODULES = {
     "edge_seq.api.checks": ("Check", "check"),
     "edge_seq.api.data": ("Data", "load", "windows"),
-    "edge_seq.api.exports": ("export_c", "export_onnx"),
+    "edge_seq.api.exports": ("export_c", "export_onnx", "export_page"),
     "edge_seq.api.imports": ("from_keras", "from_onnx", "from_torch"),
     "edge_seq.api.models": (
         "Evaluation",

@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_seq.api.models import QuantizedModel, TrainedModel, require_quantized
 from edge_seq.backends.onnx.graph import Form
 from edge_seq.ir.model import FloatModel, IntModel
-from edge_seq.pipeline.exports import onnx_bytes, render_c, write_exports
+from edge_seq.pipeline.exports import onnx_bytes, render_c, render_page, write_exports
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
 from firmware_export.emission.emit import MANIFEST
@@ -63,8 +63,45 @@ def _refuse_other_model(folder: Path, name: str) -> None:
         )
 
 
+def export_page(model: QuantizedModel, path: str | Path) -> Path:
+    """Write one HTML page that runs the model in a browser, as ``edge-seq page`` does for a run.
+
+    The page holds the exported C as WebAssembly, runs its self-test first, and needs no network. It reads CSV files
+    whose columns have the names and units of the model's channels.
+
+    Args:
+        model: Integer model from :func:`edge_seq.quantize`.
+        path: HTML file to write.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: the folder cannot be written to, or the path is a folder.
+        ModelError: the model is not quantized.
+        ToolError: there is no compiler for WebAssembly; the message says what to install.
+
+    Example:
+        >>> import edge_seq as es
+        >>> page = es.export_page(chip, "demo.html").read_text(encoding="utf-8")
+        >>> page.startswith("<!doctype html>"), chip.model.name in page
+        (True, True)
+    """
+    require_quantized(model, doing="writing a page")
+    path = Path(path)
+    if path.is_dir():
+        raise ConfigError(f"writing a page: {path} is a folder; give the name of a file, such as {path / 'demo.html'}")
+    check_can_write(path.parent)
+    write_atomically(path, render_page(model.model, model.golden))
+    return path
+
+
 def export_onnx(
-    model: QuantizedModel | TrainedModel | IntModel | FloatModel, path: str | Path, *, form: Form = "window"
+    model: QuantizedModel | TrainedModel | IntModel | FloatModel,
+    path: str | Path,
+    *,
+    form: Form = "window",
+    portable: bool = False,
 ) -> Path:
     """Write a model as ONNX.
 
@@ -72,23 +109,27 @@ def export_onnx(
         model: Integer model (integers only, exact) or float model.
         path: File to write.
         form: ``window`` takes whole windows, ``step`` takes one sample and the states.
+        portable: For the window form of an integer model: without ``Scan``, for runtimes that lack it or compute
+            integers in float32. The step form of an integer model always is.
 
     Returns:
         The path.
 
     Raises:
         ConfigError: the folder cannot be written to.
-        ExportError: there is no such form.
+        ExportError: there is no such form, or a float model was to be portable.
 
     Example:
         >>> import edge_seq as es
         >>> es.export_onnx(chip, "out.onnx", form="step").name
         'out.onnx'
+        >>> es.export_onnx(chip, "portable.onnx", portable=True).name  # for OpenVINO and others
+        'portable.onnx'
     """
     path = Path(path)
     if path.is_dir():
         raise ConfigError(f"exporting ONNX: {path} is a folder; give the name of a file, such as {path / 'model.onnx'}")
     check_can_write(path.parent)
     inner = model.model if isinstance(model, QuantizedModel | TrainedModel) else model
-    write_atomically(path, onnx_bytes(inner, form))
+    write_atomically(path, onnx_bytes(inner, form, portable=portable))
     return path

@@ -18,8 +18,8 @@ def command(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Reference model: car, har, big, or h64, h100, h128 (hidden sizes). May be given several times. "
-            "Default: car, har, big."
+            help="Reference model: car, har, big, h64, h100, h128 (hidden sizes), or deep (convolutions and two "
+            "layers). May be given several times. Default: car, har, big."
         ),
     ] = None,
     cell: Annotated[

@@ -63,7 +63,12 @@ def command(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice. Default: 0.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes on this machine that train.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Number of processes on this machine that train. Default: the number of its processors."
+        ),
+    ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(
@@ -88,7 +93,7 @@ def command(
 
     The same command continues an interrupted search. The exit code is 1 if a trial gave no result.
 
-    Example: edge-seq search datasets/hapt.toml --max-weights 8kB --budget 10min --workers 2 --out runs/search_hapt
+    Example: edge-seq search datasets/hapt.toml --max-weights 8kB --budget 10min --out runs/search_hapt
     """
     from edge_seq.tuning.config import make_search_config, parse_budget, parse_bytes
 
@@ -107,13 +112,14 @@ def command(
         test_fraction=test_fraction,
         seed=seed,
     )
-    from edge_seq.trials.where import Where
+    from edge_seq.trials.where import Where, processors
     from edge_seq.tuning.final import score_test_part
     from edge_seq.tuning.run import search
 
     typed = shlex.join(["edge-seq", *sys.argv[1:]])
     with progress("searching", 100, quiet=as_json) as update:
-        result = search(config, Where(out, workers, scheduler), command=typed, tell=update, warn=print_stderr_warning)
+        where = Where(out, workers or (1 if scheduler else processors()), scheduler)
+        result = search(config, where, command=typed, tell=update, warn=print_stderr_warning)
     tested = None
     if test:
         with progress("test part", 1, quiet=as_json) as update:

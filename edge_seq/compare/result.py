@@ -266,6 +266,41 @@ class CandidateFigures(Result):
 
 
 @dataclass(frozen=True)
+class ForestCost(Result):
+    """Estimated cost of a random forest on a target, as nested comparisons in C, its statistics included.
+
+    Attributes:
+        target: name of the target.
+        per_window: instructions of a window, mean over windows; the largest is some percent higher.
+        flash_bytes: code of the statistics and the trees.
+    """
+
+    target: str
+    per_window: int
+    flash_bytes: int
+
+
+@dataclass(frozen=True)
+class ForestFigures(Result):
+    """A random forest on integer statistics of the windows that the networks of a window length saw.
+
+    Attributes:
+        time_steps: window length T.
+        trees, leaves: number of trees, and most leaves of a tree.
+        scores: score of each seed in order, 0 to 1.
+        interval: mean score with the hull of both intervals, as for a network.
+        cost: estimated cost; None if it is not known for the comparison's target.
+    """
+
+    time_steps: int
+    trees: int
+    leaves: int
+    scores: tuple[float, ...]
+    interval: Estimate
+    cost: ForestCost | None
+
+
+@dataclass(frozen=True)
 class Verdict(Result):
     """Recommendation among some candidates, which are given by their names.
 
@@ -354,6 +389,8 @@ class Comparison(Result):
         lost: number of times that a worker died on a training, which another worker then did.
         execution: how the comparison was made.
         plots: names of the plots; None before they are drawn.
+        forests: a random forest for each window length; None for memory tasks, without scikit-learn, and in files of
+            earlier releases.
     """
 
     format: str
@@ -375,6 +412,7 @@ class Comparison(Result):
     lost: int
     execution: Execution = field(metadata=written(inline=True))
     plots: tuple[str, ...] | None = field(default=None, metadata=written(unless_none=True))
+    forests: tuple[ForestFigures, ...] | None = None
 
     def at(self, size: SizeFigures) -> list[CandidateFigures]:
         """List the candidates at one of ``sizes``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,14 @@ from typing import Any
 from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.cost import cost_of_shape, units_of_size
 from edge_seq.compare.data import Source, check_windows_of_all, open_source
+from edge_seq.compare.forest import forests_of
 from edge_seq.compare.points import Candidate, Point, Shape, Size, candidates_of, points_of, sizes_of
 from edge_seq.compare.result import (
     CandidateFigures,
     Comparison,
     Cost,
     Execution,
+    ForestFigures,
     SizeFigures,
     Solved,
     StoredCosts,
@@ -72,6 +74,8 @@ FIELDS = {
     "trainings": "number of trainings with a result; trainings_left: number of trainings neither done nor failed",
     "failures": "trainings without a result, and why",
     "lost": "number of times that a worker died on a training, which another worker then did",
+    "forests": "random forest on statistics of the same windows for each window length, with its estimated cost; null "
+    "for memory tasks or without scikit-learn",
 }
 
 Progress = Callable[[int, int, str], None]
@@ -129,10 +133,11 @@ def compare_cells(
             _train(points, config, source, folder, where, progress, warn)
         standing = folder.standing(point.key for point in points)
         costs = _costs(candidates, config, source, target, where.out, progress)
+        forests = None if config.is_memory_task else forests_of(config, source, where.out, progress=progress)
         if not standing.results:
             raise DataError(f"comparison: none of {len(points)} trainings has a result yet{_first_reason(standing)}")
         execution = Execution(command, time.perf_counter() - started)
-        result = _result(config, source, candidates, units, standing, costs, len(points), execution)
+        result = _result(config, source, candidates, units, standing, costs, forests, len(points), execution)
         save_json(where.out / COMPARISON, result)
         progress(len(points), len(points), "drawing")
         result = replace(result, plots=_draw(result, where.out))
@@ -263,6 +268,7 @@ def _result(
     units: dict[str, dict[str, int]],
     standing: Standing[TrialResult],
     costs: dict[Shape, Cost],
+    forests: tuple[ForestFigures, ...] | None,
     number_of_points: int,
     execution: Execution,
 ) -> Comparison:
@@ -278,7 +284,7 @@ def _result(
         versions=next(iter(standing.results.values())).versions,
         sizes=tuple(SizeFigures(size, str(size), units[str(size)]) for size in candidates),
         candidates=tuple(found.values()),
-        verdicts=tuple(_verdicts(config, candidates, found)),
+        verdicts=tuple(_verdicts(config, candidates, found, forests or ())),
         rules=RULES,
         solved_up_to=_solved(found) if config.is_memory_task else None,
         trainings=len(standing.results),
@@ -286,6 +292,7 @@ def _result(
         failures=standing.refused,
         lost=standing.lost,
         execution=execution,
+        forests=forests or None,
     )
 
 
@@ -305,7 +312,10 @@ def _figures(
 
 
 def _verdicts(
-    config: CompareConfig, candidates: dict[Size, list[Candidate]], found: dict[Candidate, CandidateFigures]
+    config: CompareConfig,
+    candidates: dict[Size, list[Candidate]],
+    found: dict[Candidate, CandidateFigures],
+    forests: Sequence[ForestFigures],
 ) -> list[Verdict]:
     """Give the verdict over all, then those of each size and window length, also by readout if there are several."""
     overall = list(found.values())
@@ -314,7 +324,7 @@ def _verdicts(
         longest = max(config.window_lengths)
         overall = [one for one in overall if one.candidate.time_steps == longest] or overall
         scope = f"all sizes, T = {longest}"
-    verdicts = [decide(scope, overall)]
+    verdicts = [decide(scope, overall, forests)]
     for size, of_size in candidates.items():
         for time_steps in sorted({candidate.time_steps for candidate in of_size}):
             figures = [found[one] for one in of_size if one.time_steps == time_steps and one in found]
@@ -323,7 +333,7 @@ def _verdicts(
                 for readout in config.readouts:
                     with_it = [one for one in figures if one.candidate.readout == readout]
                     scopes[f"{size}, T = {time_steps}, {POOLING_TEXTS[readout]}"] = with_it
-            verdicts += [decide(scope, among) for scope, among in scopes.items() if among]
+            verdicts += [decide(scope, among, forests) for scope, among in scopes.items() if among]
     return verdicts
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from edge_seq.compare.config import CompareConfig
 from edge_seq.compare.points import Candidate, Point, Shape
 from edge_seq.compare.result import (
     CandidateFigures,
+    Confusion,
     Cost,
     GradientFigures,
     IntegerFigures,
@@ -54,7 +56,12 @@ def paired_difference(a: CandidateFigures, b: CandidateFigures) -> Estimate | No
 
     Data, split and groups of a seed are the same for both, so a common effect of the split cancels.
     """
-    pairs = [(x, y) for x, y in zip(a.scores, b.scores, strict=True) if x is not None and y is not None]
+    return difference_of_scores(a.scores, b.scores)
+
+
+def difference_of_scores(a: Sequence[float | None], b: Sequence[float | None]) -> Estimate | None:
+    """Compute the mean of a - b, as :func:`paired_difference` does, from the scores of each seed in order."""
+    pairs = [(x, y) for x, y in zip(a, b, strict=True) if x is not None and y is not None]
     if len(pairs) < 2:
         return None
     differences = np.array([x - y for x, y in pairs])
@@ -95,8 +102,8 @@ def figures_of(
     chosen = by_rate[rate]
     scores = tuple(score_of(chosen[seed], config) if seed in chosen else None for seed in range(config.seeds))
     spread = over_seeds([score for score in scores if score is not None])
-    matrices = _by_group(list(chosen.values()))
-    grouped = estimate_over_groups(matrices, _SCORES[config.score])
+    matrices = matrices_by_group([one.groups for one in chosen.values()])
+    grouped = estimate_over_groups(matrices, score_function(config))
     total = matrices.sum(axis=0)
     trained = tuple(chosen.values())
     return CandidateFigures(
@@ -135,15 +142,24 @@ def hull(over_seeds: Estimate, over_groups: Estimate) -> Estimate:
 
 def score_of(result: TrialResult, config: CompareConfig) -> float:
     """Compute the score of a training over all groups, 0 to 1."""
-    total = np.array(list(result.groups.values())).sum(axis=0)
-    return float(_SCORES[config.score](total))
+    return score_of_groups(result.groups, config)
 
 
-def _by_group(results: Sequence[TrialResult]) -> NDArray[np.int64]:
-    """Sum the confusion matrices of all seeds by group: int64 [G, K, K]."""
+def score_function(config: CompareConfig) -> Callable[[NDArray[np.integer[Any]]], NDArray[np.float64]]:
+    """Function from confusion matrices [..., K, K] to the score of the comparison."""
+    return _SCORES[config.score]
+
+
+def score_of_groups(groups: Mapping[str, Confusion], config: CompareConfig) -> float:
+    """Compute the score of the confusion matrices of all groups together, 0 to 1."""
+    return float(score_function(config)(np.array(list(groups.values())).sum(axis=0)))
+
+
+def matrices_by_group(trials: Sequence[Mapping[str, Confusion]]) -> NDArray[np.int64]:
+    """Sum the confusion matrices of several seeds by group: int64 [G, K, K]."""
     sums: dict[str, NDArray[np.int64]] = {}
-    for result in results:
-        for group, matrix in result.groups.items():
+    for groups in trials:
+        for group, matrix in groups.items():
             sums[group] = sums.get(group, 0) + np.array(matrix, dtype=np.int64)
     return np.stack([sums[group] for group in sorted(sums)])
 

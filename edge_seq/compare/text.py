@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_seq.compare.result import CandidateFigures, Comparison, IntegerFigures, NoCost, SizeFigures
+from edge_seq.compare.result import CandidateFigures, Comparison, ForestFigures, IntegerFigures, NoCost, SizeFigures
 from edge_seq.scores.metrics import Estimate
 
 FORMAT, COMPARISON = "edge_seq.compare/1", "comparison.json"
@@ -87,6 +87,7 @@ def notes(result: Comparison) -> list[str]:
     measured = [f"cost on {c.target}: {of.detail}; a step in {of.unit}" for c in costs if (of := c.measured)]
     refused = [f"cost not measured: {c.found.reason}" for c in costs if isinstance(c.found, NoCost) and c.found.reason]
     lines += dict.fromkeys([*measured, *refused])
+    lines += [_of_forest(one) for one in result.forests or ()]
     lines += [f"FAILED {key}: {why}" for key, why in result.failures.items()]
     if result.trainings_left:
         left = f"{result.trainings_left} trainings are not done yet"
@@ -100,6 +101,21 @@ def notes(result: Comparison) -> list[str]:
         ]
         lines.append(f"longest T with at least 95 % accuracy: {', '.join(solved)}")
     return lines
+
+
+def _of_forest(one: ForestFigures) -> str:
+    """Sentence about a random forest."""
+    cost = one.cost
+    price = (
+        "cost on the target not known"
+        if cost is None
+        else f"about {cost.per_window:,} instructions a window and {cost.flash_bytes:,} bytes of flash on "
+        f"{cost.target}, estimated from the shape of its trees"
+    )
+    return (
+        f"random forest, T = {one.time_steps}: {_interval(one.interval)} with {one.trees} trees of at most "
+        f"{one.leaves} leaves on integer statistics of the same windows; {price}"
+    )
 
 
 def verdict_lines(result: Comparison) -> list[str]:

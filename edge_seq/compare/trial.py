@@ -93,7 +93,7 @@ def run_point(point: Point, source: Source, config: CompareConfig) -> TrialResul
     gradients = input_gradients(result, select_windows(data.scored, followed))
     model = from_training(result, name="compared", labels=data.labels)
     return TrialResult(
-        groups=_by_group(data.scored, predictions, len(data.labels), merge=not source.has_groups),
+        groups=confusions_by_group(data.scored, predictions, len(data.labels), merge=not source.has_groups),
         windows=WindowCounts(len(data.train.labels), len(data.scored.labels)),
         seconds=result.seconds,
         cpu_seconds=cpu_seconds,
@@ -129,8 +129,17 @@ def _integer(
     )
 
 
-def _by_group(windows: Windows, predictions: NDArray[np.int64], classes: int, *, merge: bool) -> dict[str, Confusion]:
-    """Compute the confusion matrix of each group, or with ``merge`` of all windows together."""
+def confusions_by_group(
+    windows: Windows, predictions: NDArray[np.int64], classes: int, *, merge: bool
+) -> dict[str, Confusion]:
+    """Compute the confusion matrix of each group, or with ``merge`` of all windows together.
+
+    Args:
+        windows: B windows with their labels and groups.
+        predictions: class indices int64 [B].
+        classes: K.
+        merge: give one matrix, under the name ``all``.
+    """
     if merge:
         return {"all": _confusion(windows.labels, predictions, classes)}
     return {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_seq.compare.result import CandidateFigures, MeasuredCost, NoCost, Verdict
-from edge_seq.compare.summary import paired_difference
+from edge_seq.compare.result import CandidateFigures, ForestFigures, MeasuredCost, NoCost, Verdict
+from edge_seq.compare.summary import difference_of_scores, paired_difference
 from edge_seq.scores.metrics import Estimate
 
 MARGIN = 0.01  # difference of scores that is ignored
@@ -21,17 +21,20 @@ RULES = (
     "Among the level candidates the cheapest is recommended: the fewest instructions (or cycles) of a time step on the "
     "target, or the fewest multiply-accumulates of a time step if cost was not measured. Among equal ones the shorter "
     "window is recommended, then the better score.",
+    "Beside a recommendation stands a random forest on the same windows: it is level if the difference seed by seed is "
+    "not significant or less than one point. Its cost is an estimate from the shape of its trees.",
     "No candidate is recommended if the interval of the best one reaches down to the score of a constant guess: then "
     "none has learned the task.",
 )
 
 
-def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
+def decide(scope: str, figures: Sequence[CandidateFigures], forests: Sequence[ForestFigures] = ()) -> Verdict:
     """Recommend a candidate by :data:`RULES`.
 
     Args:
         scope: name of the candidates.
         figures: results of at least one candidate, all of one comparison.
+        forests: random forests of the same comparison, by window length.
     """
     best = max(figures, key=lambda one: (one.interval.value, -_price(one)[0]))
     level = tuple(sorted((one for one in figures if _is_level(one, best)), key=_order))
@@ -43,6 +46,9 @@ def decide(scope: str, figures: Sequence[CandidateFigures]) -> Verdict:
         return Verdict(scope, None, None, best.name, tuple(one.name for one in level), why)
     pick = level[0]
     why = _why(pick, best, level, figures)
+    beside = [one for one in forests if one.time_steps == pick.candidate.time_steps]
+    if beside:
+        why = f"{why} {_beside_a_forest(pick, beside[0])}"
     return Verdict(scope, pick.name, pick.candidate.cell, best.name, tuple(one.name for one in level), why)
 
 
@@ -82,6 +88,57 @@ def _why(
         runner_up = max(cheaper, key=lambda one: one.interval.value)
         sentences.append(f"The best cheaper candidate, {_name(runner_up)}, has only {runner_up.interval}.")
     return " ".join(sentences)
+
+
+def _beside_a_forest(pick: CandidateFigures, forest: ForestFigures) -> str:
+    """Say how a random forest on the same windows scores beside the recommended network, and what it costs."""
+    what = f"random forest of {forest.trees} trees on statistics of the same windows"
+    difference = difference_of_scores(forest.scores, pick.scores)
+    lead = forest.interval.value - pick.interval.value
+    significant = (
+        difference is not None
+        and difference.low is not None
+        and difference.high is not None
+        and (difference.low > 0 or difference.high < 0)
+    )
+    if abs(lead) < MARGIN or not significant:
+        standing = f"A {what} is level here, {forest.interval}"
+    elif lead > 0:
+        standing = f"A {what} is better here, {forest.interval}"
+    else:
+        standing = f"A {what} scores less here, {forest.interval}"
+    return f"{standing}, {_forest_price(pick, forest)}."
+
+
+def _forest_price(pick: CandidateFigures, forest: ForestFigures) -> str:
+    """Cost of a forest beside that of a network."""
+    cost, own = forest.cost, pick.cost.measured
+    if cost is None:
+        return "but what it costs on the target is not known; costs of forests are known for cortex_m4"
+    figures = f"about {cost.per_window:,} instructions a window and {cost.flash_bytes:,} bytes of flash"
+    if own is None or own.unit != "instructions":
+        return f"and costs {figures}"
+    return (
+        f"and costs {_times(cost.per_window / own.per_window)}: {figures}, against {own.per_window:,} instructions and "
+        f"{own.flash_bytes:,} bytes"
+    )
+
+
+_PARTS = {2: "half", 3: "a third", 4: "a quarter", 5: "a fifth", 6: "a sixth", 8: "an eighth", 10: "a tenth"}
+
+
+def _times(ratio: float) -> str:
+    """A ratio in words.
+
+    >>> _times(0.34), _times(0.97), _times(2.51), _times(0.72)
+    ('about a third', 'about as much', '2.5 times as much', '72 % as much')
+    """
+    if 0.9 <= ratio <= 1.1:
+        return "about as much"
+    if ratio > 1:
+        return f"{ratio:.1f} times as much"
+    part = min(_PARTS, key=lambda one: abs(ratio * one - 1))
+    return f"about {_PARTS[part]}" if abs(ratio * part - 1) <= 0.1 else f"{100 * ratio:.0f} % as much"
 
 
 def _name(one: CandidateFigures) -> str:

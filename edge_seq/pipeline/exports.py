@@ -16,6 +16,7 @@ from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.data.recording import Windows
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.pipeline.export_folder import PORTABLE_WINDOW
+from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 from firmware_export.emission.blob import BYTE_ORDERS, ByteOrder, emit_blob
 from firmware_export.emission.emit import MANIFEST, emit, runtime_files
@@ -44,32 +45,35 @@ def render_onnx(
         Content by path in the folder of exports.
 
     Raises:
-        ModelError, ExportError: a model breaks an invariant, or its windows are too long for the portable graph.
+        ModelError, ExportError: a model breaks an invariant.
     """
     models: dict[str, FloatModel | IntModel] = {"int": int_model}
     if float_model is not None:
         models["float"] = float_model
     files = {f"onnx/{kind}_{form}.onnx": onnx_bytes(model, form) for form in FORMS for kind, model in models.items()}
     if portable:
-        proto = export_onnx_int(int_model, form="window", portable=True)
-        files[PORTABLE_WINDOW] = bytes(proto.SerializeToString(deterministic=True))
+        files[PORTABLE_WINDOW] = onnx_bytes(int_model, "window", portable=True)
     return files
 
 
-def onnx_bytes(model: FloatModel | IntModel, form: Form) -> bytes:
+def onnx_bytes(model: FloatModel | IntModel, form: Form, *, portable: bool = False) -> bytes:
     """Render one ONNX file. The same model gives the same bytes.
 
     Args:
         model: Integer or float model.
         form: ``window`` takes whole windows, ``step`` takes one sample and the states.
+        portable: True makes the window graph of an integer model for runtimes without ``Scan``.
 
     Raises:
-        ModelError, ExportError: the model breaks an invariant, or there is no such form.
+        ModelError, ExportError: the model breaks an invariant, there is no such form, or a float model was to be
+            portable.
     """
     if isinstance(model.number_format, FloatFormat):
+        if portable:
+            raise ExportError("exporting portable ONNX: only integer models have portable graphs; quantize this one")
         proto = export_onnx_float(model, form=form)
     else:
-        proto = export_onnx_int(model, form=form)
+        proto = export_onnx_int(model, form=form, portable=portable)
     return bytes(proto.SerializeToString(deterministic=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from edge_seq.support.lock import LOCK
 from edge_seq.trials.executors import DaskCluster, Processes, ThisProcess, check_address
 from edge_seq.trials.folder import R, StudyFolder
 
+MOST_PROCESSES = 16  # taken by default; each holds the recordings and torch, some 400 MB
 AHEAD = 2  # trials for each worker of a cluster: the next one lies there when the worker is free
 
 
@@ -41,6 +43,15 @@ class Where:
     def is_idle(self) -> bool:
         """True if no trial is to be done."""
         return self.workers == 0 and self.scheduler is None
+
+
+def processors() -> int:
+    """Number of processes that train side by side by default: that of this machine's processors, at most 16.
+
+    >>> 1 <= processors() <= 16
+    True
+    """
+    return min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
 def check_where(where: Where, folder: StudyFolder[R], *, what: str) -> None:

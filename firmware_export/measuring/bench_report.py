@@ -88,9 +88,10 @@ def bench_markdown(bench: Bench) -> str:
         "# What the reference models cost\n\n"
         "Written by `make bench`; do not edit. One whole window, preprocessing, head and arg-max included, weights\n"
         "from a fixed seed. car: input 3, hidden 32, T = 50, 4 classes; har: 9, 32, 128, 6; big: 6, 64, 100, 6;\n"
-        "h64, h100, h128: har with more hidden units. Bytes are of the linked image without its harness; stack is the\n"
-        "worst case along the call graph. Instructions are not cycles; where the emulator counts cycles, those stand\n"
-        "there.\n\n"
+        "h64, h100, h128: har with more hidden units; deep: har with four convolutions of 16 units and 5 taps and\n"
+        "two layers, as a DeepConvLSTM cut to a microcontroller. Bytes are of the linked image without its harness;\n"
+        "stack is the worst case along the call graph. Instructions are not cycles; where the emulator counts cycles,\n"
+        "those stand there.\n\n"
         + ("" if reference is None else _limits(bench))
         + "## All\n\n"
         + _table(ROW_COLUMNS, [bench_table_row(row) for row in bench.rows])

@@ -42,11 +42,13 @@ For a Cortex-M4, configure with `-DCMAKE_TOOLCHAIN_FILE=edge_seq/cmake/cortex_m4
 another part.
 """
     runtime = {
-        "CMakeLists.txt": exported.text("cmake/runtime.cmake", sources=_list(c_files(exported.sources))),
+        "CMakeLists.txt": exported.text(
+            "cmake/runtime.cmake", sources=_list(c_files({**exported.sources, **exported.load}))
+        ),
         "cmake/edge_seqConfig.cmake": exported.text("cmake/runtime_config.cmake"),
         "cmake/cortex_m4.cmake": exported.text("cmake/cortex_m4.cmake"),
-        **placed("include", exported.include),
-        **placed("src", exported.sources),
+        **placed("include", {**exported.include, **headers(exported.load)}),
+        **placed("src", {**exported.sources, **c_files(exported.load)}),
         **runtime_texts(exported),
     }
     model = {

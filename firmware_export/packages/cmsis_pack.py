@@ -50,8 +50,8 @@ so the project needs a way to print, such as the component *CMSIS-Compiler: I/O:
     text = readme(exported, system="CMSIS-Pack", install=install, example=example)
     golden = {**exported.model, **exported.golden}
     runtime: Files = {
-        **placed("include", exported.include),
-        **placed("src", exported.sources),
+        **placed("include", {**exported.include, **headers(exported.load)}),
+        **placed("src", {**exported.sources, **c_files(exported.load)}),
         **runtime_texts(exported),
     }
     model: Files = {

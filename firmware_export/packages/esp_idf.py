@@ -29,8 +29,8 @@ idf.py -C examples/{name}_replay set-target esp32 build flash monitor
                 "idf_component.yml": _manifest(
                     exported, "Runtime of recurrent classifiers for sensor signals, integers only", needs=""
                 ),
-                **placed("include", exported.include),
-                **placed("src", exported.sources),
+                **placed("include", {**exported.include, **headers(exported.load)}),
+                **placed("src", {**exported.sources, **c_files(exported.load)}),
                 **runtime_texts(exported),
             },
         ),

@@ -16,6 +16,7 @@ def render(exported: ExportedC) -> Files:
         **exported.sources,
         **exported.model,
         **exported.golden,
+        **placed("load", exported.load),
         **placed(
             "examples",
             {
@@ -27,7 +28,8 @@ def render(exported: ExportedC) -> Files:
         f"README_{name}.md": readme(
             exported,
             system="any C99 compiler",
-            install="Compile all C files of this folder with the folder as an include path. They need no options.",
+            install="Compile all C files of this folder with the folder as an include path. They need no options.\n"
+            "The folder `load` has the loader of models that are not compiled in; leave it out if you load none.",
             example=f"""
 ```sh
 cc -std=c99 -O2 -I. *.c examples/{name}_replay.c -o {name}_replay && ./{name}_replay

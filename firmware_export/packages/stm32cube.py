@@ -35,6 +35,7 @@ In `Core/Src/main.c`, after the UART is set up:
             {
                 **exported.include,
                 **exported.sources,
+                **exported.load,
                 **exported.wire,
                 **port_files("stm32_hal"),
                 **runtime_texts(exported),

@@ -28,10 +28,12 @@ west build -b qemu_cortex_m3 {library}/samples/replay -t run
 """
     runtime = {
         "zephyr/module.yml": f"name: {RUNTIME}\nbuild:\n  cmake: .\n  kconfig: Kconfig\n",
-        "CMakeLists.txt": exported.text("zephyr/runtime.cmake", sources=_list(c_files(exported.sources))),
+        "CMakeLists.txt": exported.text(
+            "zephyr/runtime.cmake", sources=_list(c_files({**exported.sources, **exported.load}))
+        ),
         "Kconfig": exported.text("zephyr/Kconfig.runtime"),
-        **placed("include", exported.include),
-        **placed("src", exported.sources),
+        **placed("include", {**exported.include, **headers(exported.load)}),
+        **placed("src", {**exported.sources, **c_files(exported.load)}),
         **runtime_texts(exported),
     }
     model = {

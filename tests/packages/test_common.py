@@ -9,6 +9,7 @@ import pytest
 
 from edge_seq.pipeline.exports import render_c
 from edge_seq.support.errors import ConfigError
+from firmware_export.packages.common.readme import in_markdown
 from firmware_export.packages.common.registry import check_packages, package_names, render_package
 from tests.golden.tiny_model import tiny_counts, tiny_model
 from tests.packages.conftest import RENDERED, Packaged, package_model
@@ -69,6 +70,18 @@ def test_it_is_complete_and_no_name_is_left_open(package: str, car: Packaged) ->
 @EVERY
 def test_the_same_export_gives_the_same_package(package: str, car: Packaged) -> None:
     assert of_package(package_model(car.model, [package]), package) == of_package(car, package)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("normal_road", "normal_road"),
+        ("_a_ b_|", "&#95;a&#95; b&#95;&#124;"),
+        ("`a*[b]~@\\", "&#96;a&#42;&#91;b&#93;&#126;&#64;&#92;"),
+    ],
+)
+def test_text_in_a_readme(text: str, shown: str) -> None:
+    assert in_markdown(text) == shown
 
 
 def test_awkward_labels_are_shown_as_they_stand() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from firmware_export.emission.blob import emit_blob
 from firmware_export.toolchain.build import STRICT_FLAGS
 from tests.packages.conftest import Packaged
 
@@ -76,6 +78,48 @@ def test_plain_with_one_command(compiler: str, folder: Path, car: Packaged, gait
             assert refused.returncode == 1
             expected = f"after {int(wrong.startswith(sample))} samples: expected {first.shape[1]} whole numbers"
             assert expected in refused.stderr
+
+
+LOADING = """
+#include <stdio.h>
+#include "car.h"
+#include "es_load.h"
+
+static union { void *alignment; uint8_t bytes[20000]; } blob, room;
+static car_memory_t memory;
+
+int main(void)
+{
+    const es_expected_t expected = {&car_model, &car_contract};
+    const es_loaded_t *loaded;
+    size_t size = fread(blob.bytes, 1, sizeof blob.bytes, stdin);
+    es_status_t status = es_load(blob.bytes, size, &expected, room.bytes, sizeof room.bytes, &loaded);
+
+    if (status == ES_OK) {
+        status = es_self_test(&loaded->golden, &memory, sizeof memory, NULL);
+    }
+    puts(status == ES_OK ? "loaded" : es_status_text(status));
+    return status != ES_OK;
+}
+"""
+
+
+def loading(car: Packaged, program: Path) -> None:
+    """Let a program load the model as a blob, and a damaged one."""
+    blob = emit_blob(car.model, car.golden, sys.byteorder)
+    done = subprocess.run([program], input=blob, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (0, b"loaded\n")
+    assert subprocess.run([program], input=blob[:-1], capture_output=True, check=False).returncode == 1
+
+
+def test_plain_with_the_loader(folder: Path, car: Packaged, tmp_path: Path) -> None:
+    need("gcc")
+    plain = folder / "plain"
+    (tmp_path / "main.c").write_text(LOADING)
+    sources = [*sorted(plain.glob("es_*.c")), plain / "car.c", *sorted((plain / "load").glob("*.c"))]
+    options = [one for one in ONE_COMMAND if one != "-O2"]  # compiled without optimisation in half the time
+    run("gcc", *options, f"-I{plain}", f"-I{plain / 'load'}", *sources, tmp_path / "main.c", "-o", tmp_path / "load")
+    loading(car, tmp_path / "load")
 
 
 ARM = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb")
@@ -159,9 +203,17 @@ def test_packs_of_cmsis(folder: Path, car: Packaged, gait: Packaged, tmp_path: P
 def test_cmake_as_a_subdirectory(folder: Path, car: Packaged, gait: Packaged, tmp_path: Path) -> None:
     need("cmake", "gcc")
     cmake(folder / "cmake", tmp_path / "build", "-DEDGE_SEQ_EXAMPLES=ON")
+    build = tmp_path / "build" / "edge_seq_car"
     for packaged in (car, gait):
         name = packaged.model.name
         assert run(tmp_path / "build" / f"edge_seq_{name}" / f"{name}_replay").splitlines() == packaged.replay
+    libraries = [tmp_path / "build" / name / f"lib{name}.a" for name in ("edge_seq_car", "edge_seq")]
+    includes = [f"-I{folder / 'cmake' / name / 'include'}" for name in ("edge_seq_car", "edge_seq")]
+    (tmp_path / "main.c").write_text(LOADING)
+    run("gcc", *ONE_COMMAND, *includes, tmp_path / "main.c", *libraries, "-o", tmp_path / "load")
+    loading(car, tmp_path / "load")
+    linked = {name: run("nm", path) for name, path in (("load", tmp_path / "load"), ("replay", build / "car_replay"))}
+    assert {name: " es_load\n" in symbols for name, symbols in linked.items()} == {"load": True, "replay": False}
 
 
 USE = """

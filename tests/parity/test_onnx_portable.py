@@ -175,19 +175,53 @@ def test_no_sum_of_a_product_reaches_24_bits() -> None:
                 assert np.abs(matrix.astype(np.int64)).sum(axis=0).max() * 255 < 2**24
 
 
-def test_the_metadata_name_the_first_release_that_is_exact() -> None:
-    proto = export_onnx_int(ZOO["rnn_decided"], form="step")
-    assert {entry.key: entry.value for entry in proto.metadata_props}["edge_seq.min_onnxruntime"] == "1.19"
+@pytest.mark.parametrize("name", ["gru_distance", "rnn_decided"])  # a label after each sample; one at the window's end
+def test_long_windows_in_a_loop(name: str, floats: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ZOO[name]
+    counts = counts_of(model, model.contract.window_length)
+    expected = run_window(open_onnx(export_onnx_int(model, form="window")), counts)
+    monkeypatch.setattr(int_export, "MAX_UNROLLED", 0)
+    looped = open_onnx(export_onnx_int(model, form="window", portable=True))
+    assert [node.op_type for node in looped.proto.graph.node].count("Loop") == 1
+    runtimes = [in_runtime(looped, one) for one in (EVALUATOR, *([OPENVINO] if is_installed(OPENVINO) else []))]
+    for one in (looped, *runtimes):
+        outputs = run_window(one, counts)
+        assert set(outputs) == set(expected) == {"logits", "label", "decision"}
+        for output, values in outputs.items():
+            assert np.array_equal(values, expected[output]), output
 
 
-def test_what_cannot_be_portable_is_refused() -> None:
+def test_only_long_windows_have_a_loop() -> None:
     long = zoo.quantized_model(zoo.spec("rnn", 2, window_length=MAX_UNROLLED + 1))
-    with pytest.raises(
-        ExportError, match="repeats the nodes of a step for each sample, at most 512; use the step graph"
-    ):
-        export_onnx_int(long, form="window", portable=True)
+    exported = open_onnx(export_onnx_int(long, form="window", portable=True))
+    assert "Loop" in {node.op_type for node in exported.proto.graph.node}
+    counts = counts_of(long, MAX_UNROLLED + 1)
+    logits = run_reference(long, counts).values["logits"]
+    assert np.array_equal(run_window(exported, counts)["logits"], logits[:, -1] if logits.ndim == 3 else logits)
     with pytest.raises(ExportError, match="the portable window graph has no trace"):
         export_onnx_int(ZOO["rnn_car"], form="window", portable=True, trace=True)
+
+
+def used_in(graph: onnx.GraphProto, name: str) -> bool:
+    """True if an operator of the graph or of its bodies takes the value."""
+    bodies = [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return any(name in node.input for node in graph.node) or any(used_in(body, name) for body in bodies)
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_releases_that_compute_wrongly_refuse_every_graph(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have no ``Trilu`` for booleans, as docs/results/onnx_runtimes.md shows. Its result is used, so that no
+    optimiser may leave it out."""
+    graphs = [export_onnx_int(ZOO[name], form="step"), export_onnx_int(ZOO[name], form="window")]
+    graphs.append(export_onnx_int(ZOO[name], form="window", portable=True))
+    monkeypatch.setattr(int_export, "MAX_UNROLLED", 0)
+    graphs.append(export_onnx_int(ZOO[name], form="window", portable=True))
+    for proto in graphs:
+        (gate,) = [node for node in proto.graph.node if node.op_type == "Trilu"]
+        assert gate.name == "needs_onnxruntime_1.19"
+        assert np.array_equal(constants_of(proto.graph)[gate.input[0]], [[True]])
+        assert used_in(proto.graph, gate.output[0])
+        assert {entry.key: entry.value for entry in proto.metadata_props}["edge_seq.min_onnxruntime"] == "1.19"
 
 
 def test_a_runtime_that_is_missing_or_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

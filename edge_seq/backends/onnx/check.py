@@ -21,7 +21,7 @@ _MAX_DIMENSION = 1 << 16
 # Operators whose output is as large as a number among their inputs says, with the place of the first such input.
 _SIZED = {"ConstantOfShape": 0, "Range": 0, "Expand": 1, "Tile": 1, "Pad": 1}
 _REFUSED = {
-    *("Loop", "OneHot", "Resize", "Upsample", "EyeLike", "RandomNormal", "RandomNormalLike", "RandomUniform"),
+    *("OneHot", "Resize", "Upsample", "EyeLike", "RandomNormal", "RandomNormalLike", "RandomUniform"),
     *("RandomUniformLike", "Multinomial", "Bernoulli", "ImageDecoder", "MaxUnpool", "CenterCropPad", "Col2Im"),
 }
 _OF_SHAPES = {"Shape", "Concat", "Add", "Sub", "Squeeze", "Unsqueeze", "Cast", "Gather", "Slice"}
@@ -57,7 +57,7 @@ def check_graph(
         ModelError: it has not, it refers to other files, or it uses an operator that can take any amount of memory.
     """
     try:
-        _check_sizes(proto, what)
+        _check_sizes(proto, what, contract.window_length)
         _check_ports(proto.graph, what, form, labels, contract, readout)
     except ModelError:
         raise
@@ -92,7 +92,7 @@ def _shape(info: onnx.ValueInfoProto) -> tuple[int | str, ...]:
     return tuple(axis.dim_param or axis.dim_value for axis in info.type.tensor_type.shape.dim)
 
 
-def _check_sizes(proto: onnx.ModelProto, what: str) -> None:
+def _check_sizes(proto: onnx.ModelProto, what: str, window_length: int) -> None:
     if len(proto.functions):
         raise _refuse(what, "it defines functions")
     for graph in _graphs(proto.graph):
@@ -106,6 +106,8 @@ def _check_sizes(proto: onnx.ModelProto, what: str) -> None:
         for node in graph.node:
             if node.domain not in ("", "ai.onnx") or node.op_type in _REFUSED:
                 raise _refuse(what, f"node {node.name!r} is a {node.domain}{node.op_type}")
+            if node.op_type == "Loop" and not _is_over_a_window(node, graph is proto.graph, constants, window_length):
+                raise _refuse(what, f"node {node.name!r} is a Loop over something else than the samples of a window")
             if node.op_type in _SIZED:
                 _check_size(node, made_by, constants, what)
     inferred = onnx.shape_inference.infer_shapes(proto, data_prop=True)
@@ -114,6 +116,14 @@ def _check_sizes(proto: onnx.ModelProto, what: str) -> None:
             elements = prod(size for size in _shape(info) if isinstance(size, int) and size > 0)
             if elements > MAX_ELEMENTS:
                 raise _refuse(what, f"value {info.name!r} has {elements:,} elements")
+
+
+def _is_over_a_window(
+    node: onnx.NodeProto, outermost: bool, constants: Mapping[str, onnx.TensorProto], window_length: int
+) -> bool:
+    """True for a loop in no other loop whose constant count is at most a window's samples."""
+    count = constants.get(node.input[0]) if outermost and node.input else None
+    return count is not None and prod(count.dims) == 1 and 0 <= numpy_helper.to_array(count).item() <= window_length
 
 
 def _check_size(

@@ -5,7 +5,7 @@ Operator set 18 with file format (IR) 8 is the oldest with ``BitwiseAnd``, which
 18. Later sets have nothing that these graphs would use, so a higher number only excludes readers.
 
 ONNX Runtime 1.16 to 1.18.1 plans the memory of some of these graphs wrongly, and gives wrong labels without an error.
-No operator set tells it from 1.19, which is exact, so the metadata name the first release to use.
+Neither operator set nor file format tells it from 1.19, which is exact, but one kernel does: see :meth:`Graph.true`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from onnx import helper, numpy_helper
 OPSET = 18
 IR_VERSION = 8
 FIRST_ONNXRUNTIME = "1.19"  # earlier releases give wrong labels for some graphs
+_TRUE = f"needs_onnxruntime_{FIRST_ONNXRUNTIME}"  # earlier releases name this node in their error
 
 Form = Literal["window", "step"]
 FORMS: tuple[Form, ...] = ("window", "step")
@@ -126,6 +127,17 @@ class Graph:
         if name not in self.constants:
             self.constants[name] = numpy_helper.from_array(np.array(values, dtype=np.int64), name)
         return name
+
+    def true(self) -> str:
+        """True, as bool [1, 1], for a graph that releases of ONNX Runtime which compute it wrongly must refuse.
+
+        It is the ``Trilu`` of a constant. ONNX Runtime has this operator for booleans since 1.19, so earlier releases
+        do not load the graph. Later ones compute it when they load the graph. A body takes it from the outermost graph,
+        which has to ask first.
+        """
+        if not self.uses[_TRUE]:
+            self.add("Trilu", self.constant(np.ones((1, 1), dtype=np.bool_), "true"), name=_TRUE)
+        return _TRUE
 
     def int32(self, value: str) -> str:
         """Cast to int32."""

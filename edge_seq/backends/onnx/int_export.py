@@ -12,6 +12,7 @@ There are two forms, built from the same step:
 
 The step form is portable: runtimes that compute products of integers in float32, or lack some operators, give the same
 integers. So does the window form if it is asked for, without ``Scan``; see :class:`edge_seq.backends.onnx.graph.Graph`.
+ONNX Runtime before 1.19 refuses all forms, because it computes some wrongly.
 
 With a decision stage both also give ``decision``, in the shape of ``label``: -1 if none is due, K for unknown. The
 window form starts the stage from a reset, like everything in it; the step form carries its states over windows.
@@ -24,12 +25,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import helper
 
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.decision import Decided, decide, decision_states
 from edge_seq.backends.onnx.front import Given, Steps, front_states, given_at_a_sample, step_front
 from edge_seq.backends.onnx.graph import (
     BATCH,
+    BOOL,
     INT16,
     INT32,
     INT64,
@@ -70,7 +73,7 @@ from edge_seq.ir.model import POOLED_NAMES, IntModel
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 
-MAX_UNROLLED = 512  # samples of a window in the portable form
+MAX_UNROLLED = 512  # samples of a window in the portable form without a Loop
 TRACE = "trace."  # prefix of the outputs that only a traced graph has
 
 
@@ -235,13 +238,10 @@ def _step_model(model: IntModel) -> onnx.ModelProto:
 
 
 def _portable_window_model(model: IntModel) -> onnx.ModelProto:
-    """The step, once for each sample of a window, without a ``Scan``."""
+    """The step, once for each sample of a window, without a ``Scan``; in a ``Loop`` if there are many."""
     length = model.contract.window_length
     if length > MAX_UNROLLED:
-        raise ExportError(
-            f"exporting portable ONNX: windows of {length} samples, but the portable window graph repeats the nodes of "
-            f"a step for each sample, at most {MAX_UNROLLED}; use the step graph, which is portable too"
-        )
+        return _looped_window_model(model)
     graph, ports = Graph(portable=True), int_states(model)
     counts = Port(graph.unique(COUNTS), INT16, (BATCH, length, model.input_size))
     states = {port.name: graph.zeros(port, like=counts.name) for port in ports}
@@ -271,11 +271,69 @@ def _portable_window_model(model: IntModel) -> onnx.ModelProto:
     )
 
 
+def _looped_window_model(model: IntModel) -> onnx.ModelProto:
+    """The portable step in a ``Loop`` over the samples of a window. What is output rides along as states do."""
+    length, each = model.contract.window_length, model.readout.label_every == "sample"
+    graph, ports = Graph(portable=True), int_states(model)
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, length, model.input_size))
+    graph.true()
+
+    body = graph.body()
+    index, going = Port(body.unique("index"), INT64, ()), Port(body.unique("going"), BOOL, ())
+    states = {port.name: body.unique(port.name) for port in ports}
+    step = _step(body, model, body.add("Gather", counts.name, index.name, axis=1), states)
+    found = [(Port(LOGITS, INT32, (BATCH, model.num_classes)), step.logits)]
+    found += [(Port(name, INT64, (BATCH, 1)), value) for name, value in step.columns()]
+    # A Loop stacks results along a new first axis; only the last ones are wanted of a label at the window's end.
+    carried = [] if each else [port for port, _ in found]
+    before = [port.renamed(body.unique(f"{port.name}.before")) for port in carried]
+    results = [port.renamed(body.rename(value, f"step_{port.name}")) for port, value in found]
+    loop = helper.make_graph(
+        body.nodes,
+        "step",
+        [port.value_info() for port in (index, going, *(port.renamed(states[port.name]) for port in ports), *before)],
+        [
+            port.value_info()
+            for port in (
+                Port(body.rename(going.name, "going_on"), BOOL, ()),
+                *(port.renamed(step.states[port.name]) for port in ports),
+                *results,
+            )
+        ],
+    )
+    names = graph.add_many(
+        "Loop",
+        [
+            graph.scalar(length, np.int64),
+            graph.scalar(1, np.bool_),
+            *(graph.zeros(port, like=counts.name) for port in (*ports, *carried)),
+        ],
+        [*(f"{port.name}.last" for port in ports), *(f"all_{port.name}" for port, _ in found)],
+        body=loop,
+    )
+    outputs = []
+    for (port, _), value in zip(found, names[len(ports) :], strict=True):
+        whole = (model.num_classes,) if port.name == LOGITS else ()  # a column of labels becomes flat
+        if each:  # onnx's evaluator joins results along their first axis instead
+            value = graph.add("Reshape", value, graph.axes(length, -1, *whole))
+            name = graph.add("Transpose", value, perm=[1, 0, 2][: 2 + len(whole)], name=port.name)
+            outputs.append(Port(name, port.dtype, (BATCH, length, *whole)))
+        elif whole:
+            outputs.append(Port(graph.rename(value, port.name), port.dtype, port.shape))
+        else:
+            outputs.append(Port(graph.add("Squeeze", value, graph.axes(1), name=port.name), port.dtype, (BATCH,)))
+    doc = "edge_seq integer model, windows from a reset, for runtimes without Scan; SPEC.md."
+    return seal(
+        to_model(graph, [counts], outputs, name=model.name, doc=doc, metadata=metadata_of(model, form="window"))
+    )
+
+
 def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
     graph, ports = Graph(), int_states(model)
     time = TIME if trace else model.contract.window_length
     counts = Port(graph.unique(COUNTS), INT16, (BATCH, time, model.input_size))
     start = [graph.zeros(port, like=counts.name) for port in ports]
+    graph.true()
 
     body = graph.body()
     states = {port.name: graph.unique(port.name) for port in ports}
@@ -339,15 +397,15 @@ def export_onnx_int(model: IntModel, *, form: Form, trace: bool = False, portabl
     Args:
         model: integer model.
         form: ``window`` or ``step``.
-        portable: for ``window``: repeat the step for each sample, for runtimes without ``Scan`` or that compute
-            products of integers in float32. The step form is always portable.
+        portable: for ``window``: for runtimes without ``Scan`` or that compute products of integers in float32. The
+            graph repeats the step for each sample; windows of more than 512 samples have a ``Loop``, as fewer runtimes
+            do. The step form is always portable.
         trace: for ``window`` only: also output every value of a trace, as ``trace.<name>`` [batch, time, N], to find
             where two implementations differ. All nodes of the shipped graph are included, in the same order.
 
     Raises:
         ModelError, RangeProofError: the model breaks an invariant.
-        ExportError: there is no such form, a trace was requested for the step form or the portable one, or the portable
-            window graph would repeat too many steps.
+        ExportError: there is no such form, or a trace was requested for the step form or the portable one.
     """
     require_form(form)
     if trace and form != "window":

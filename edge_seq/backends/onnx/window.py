@@ -97,7 +97,7 @@ def begin_again(
     At a window's end, the states of ``ports`` become zero if ``at_window_end`` is ``reset``; if it is ``carry``, only
     the pools and the count do. The states of ``lasting`` are kept.
     """
-    inside = graph.add("Not", moment.ends)
+    inside = graph.add("Xor", moment.ends, graph.true())  # not at the window's end
     keep = {
         BOOL: inside,
         INT32: graph.add("Cast", inside, to=INT32),

@@ -9,9 +9,12 @@ SKETCHES = ("replay", "stream", "board")
 
 
 def runtime_library(exported: ExportedC) -> Files:
-    """The runtime with the wire protocol and its port; what a sketch does not use is not linked."""
+    """The runtime, the loader of blobs, the wire protocol and its port; what a sketch does not use is not linked."""
     return {
-        **placed("src", {**exported.include, **exported.sources, **exported.wire, **port_files("arduino")}),
+        **placed(
+            "src",
+            {**exported.include, **exported.sources, **exported.load, **exported.wire, **port_files("arduino")},
+        ),
         **runtime_texts(exported),
     }
 

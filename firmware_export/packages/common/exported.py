@@ -31,6 +31,7 @@ class ExportedC:
         include: public headers of the runtime.
         sources: C files of the runtime, with the headers that only they include.
         wire: C file and header of the wire protocol.
+        load: C files and headers of the loader of blobs, which the linker leaves out of firmware that does not call it.
         model: C file and header of the model.
         golden: C file and header of the golden vectors.
     """
@@ -41,6 +42,7 @@ class ExportedC:
     include: Files
     sources: Files
     wire: Files
+    load: Files
     model: Files
     golden: Files
 
@@ -99,6 +101,7 @@ def read_exported(files: Mapping[str, str]) -> ExportedC:
         include=below("runtime/include/"),
         sources=below("runtime/src/"),
         wire=below("runtime/wire/"),
+        load=below("runtime/load/"),
         model={file: files[file] for file in (f"{name}.h", f"{name}.c")},
         golden={file: files[file] for file in (f"{name}_golden.h", f"{name}_golden.c")},
     )

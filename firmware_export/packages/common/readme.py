@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 from firmware_export.packages.common.exported import RUNTIME, ExportedC, Files
 
@@ -23,7 +24,7 @@ def readme(exported: ExportedC, *, system: str, install: str, example: str) -> s
         example=example.strip(),
         runtime=RUNTIME,
         hash=str(exported.manifest["model_hash"]),
-        labels=", ".join(_plain(str(label)) for label in exported.manifest["labels"]),
+        labels=", ".join(in_markdown(str(label)) for label in exported.manifest["labels"]),
         contract=_contract(exported),
         **{name: f"{size:,}" for name, size in exported.manifest["bytes"].items()},
     )
@@ -35,19 +36,25 @@ def runtime_texts(exported: ExportedC) -> Files:
         f"# {RUNTIME} {exported.version}\n\n"
         "Runtime of models that edge_seq exported: integers only, no heap, no globals, no calls of a C library. It "
         "serves any number of models.\n`edge_seq.h` documents its functions. A model's README says how to use it.\n"
+        "`es_load.h` and `es_update.h` load models that come later, as blobs; what is not called is not linked.\n"
     )
     return {"README.md": text, "LICENSE": exported.text("LICENSE")}
 
 
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it stands, also in a table."""
-    return html.escape(text).translate({ord(mark): f"&#{ord(mark)};" for mark in "|\\`*_[]~@"})
+def in_markdown(text: str) -> str:
+    """Text that Markdown shows as it stands, also in a table.
+
+    >>> in_markdown("normal_road, _a|b_")
+    'normal_road, &#95;a&#124;b&#95;'
+    """
+    escaped = html.escape(text).translate({ord(mark): f"&#{ord(mark)};" for mark in "|\\`*[]~@"})
+    return re.sub(r"(?<![a-zA-Z0-9])_|_(?![a-zA-Z0-9])", "&#95;", escaped)  # inside a word it is a plain letter
 
 
 def _contract(exported: ExportedC) -> str:
     contract, readout = exported.manifest["contract"], exported.manifest["readout"]
     rows = [
-        f"| {index} | {_plain(channel['name'])} | {_plain(channel['unit'])} | {channel['counts_per_unit']:g} "
+        f"| {index} | {in_markdown(channel['name'])} | {in_markdown(channel['unit'])} | {channel['counts_per_unit']:g} "
         f"| ±{channel['full_scale']:g} |"
         for index, channel in enumerate(contract["channels"])
     ]

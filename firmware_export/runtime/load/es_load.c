@@ -160,7 +160,8 @@ static int is_blob(const ES_ROM uint8_t *blob, size_t size)
 {
     static const uint8_t magic[4] = {0x45, 0x53, 0x42, 0x4C}; /* ESBL */
     unsigned index;
-    if (size < NUMBERS_AT + COUNTS_BYTES || size > ES_BLOB_MAX) {
+    /* size > ES_BLOB_MAX, in a form that a compiler with a size_t of 16 bits does not call useless */
+    if (size < NUMBERS_AT + COUNTS_BYTES || (size - 1u) / 4096u >= ES_BLOB_MAX / 4096u) {
         return 0;
     }
     for (index = 0; index < sizeof magic; index++) {

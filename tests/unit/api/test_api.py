@@ -79,6 +79,7 @@ def test_every_public_name_is_there_and_documented() -> None:
         "evaluate",
         "export_c",
         "export_onnx",
+        "export_page",
         "load",
         "open_run",
         "quantize",
@@ -270,6 +271,10 @@ def test_data_of_other_labels_are_refused(made: Made) -> None:
 def test_a_model_of_the_wrong_step_is_refused(made: Made) -> None:
     with pytest.raises(ModelError, match=r"exporting C: found a TrainedModel; expected an integer model: es\.quantize"):
         es.export_c(made.model, made.folder / "float")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="writing a page: found a TrainedModel; expected an integer model"):
+        es.export_page(made.model, made.folder / "page.html")  # type: ignore[arg-type]
+    with pytest.raises(ExportError, match="only integer models have portable graphs; quantize this one"):
+        es.export_onnx(made.model, made.folder / "a.onnx", portable=True)
     with pytest.raises(ModelError, match="verifying: found a TrainedModel"):
         es.verify(made.model, made.data)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="quantizing: found a QuantizedModel; expected a float model"):
@@ -287,6 +292,8 @@ def test_what_does_not_fit_is_refused(made: Made) -> None:
         es.export_onnx(made.chip, made.folder / "a.onnx", form="stream")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="is a folder; give the name of a file"):
         es.export_onnx(made.chip, made.folder)
+    with pytest.raises(ConfigError, match=r"writing a page: .* is a folder; give the name of a file, such as .*html"):
+        es.export_page(made.chip, made.folder)
     with pytest.raises(ConfigError, match="cortex_m5"):
         es.verify(made.chip, made.data, targets=["cortex_m5"], quiet=True)
     with pytest.raises(ConfigError, match=r"targets is the text 'cortex_m4'; give a list, \['cortex_m4'\]"):

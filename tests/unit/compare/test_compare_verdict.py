@@ -15,6 +15,8 @@ from edge_seq.compare.points import Candidate, Point, Shape
 from edge_seq.compare.result import (
     CandidateFigures,
     Cost,
+    ForestCost,
+    ForestFigures,
     GradientNorms,
     MeasuredCost,
     NoCost,
@@ -242,3 +244,45 @@ def test_how_far_back_the_gradient_reaches() -> None:
     found = figures("rnn", [90] * 4, 100)
     assert found.gradient.oldest_to_newest_before == pytest.approx(0.1)
     assert found.gradient.reach_after == 1
+
+
+def forest(rights: list[int], per_window: int | None, time_steps: int = 50) -> ForestFigures:
+    """A forest with so many right of a hundred, and its cost."""
+    scores = tuple(right / 100 for right in rights)
+    cost = None if per_window is None else ForestCost("board", per_window, 15_000)
+    return ForestFigures(time_steps, 30, 64, scores, over_seeds(scores), cost)
+
+
+@pytest.mark.parametrize(
+    ("beside", "expected"),
+    [
+        (
+            forest([89, 91, 90, 90], 16_666),
+            "A random forest of 30 trees on statistics of the same windows is level here, 90.0 % [88.7, 91.3], and "
+            "costs about a third: about 16,666 instructions a window and 15,000 bytes of flash, against 50,000 "
+            "instructions and 4,000 bytes.",
+        ),
+        (forest([97, 98, 97, 97], 130_000), "is better here, 97.2 % [96.5, 98.0], and costs 2.6 times as much: about"),
+        (forest([80, 81, 80, 80], 21_000), "scores less here, 80.2 % [79.5, 81.0], and costs 42 % as much: about"),
+        (forest([90, 90, 90, 89], 49_000), "is level here, 89.8 % [89.0, 90.5], and costs about as much: about"),
+        (
+            forest([90, 89, 90, 91], None),
+            "but what it costs on the target is not known; costs of forests are known for cortex_m4.",
+        ),
+    ],
+)
+def test_a_forest_stands_beside_the_recommendation(beside: ForestFigures, expected: str) -> None:
+    networks = [figures("gru", [90, 89, 91, 90], 1000), figures("rnn", [60, 61, 59, 60], 300)]
+    verdict = decide("x", networks, [forest([50] * 4, 1, time_steps=25), beside])
+    assert verdict.cell == "gru"
+    assert expected in verdict.why
+    assert verdict.why == f"{decide('x', networks).why} {verdict.why[verdict.why.index('A random forest') :]}"
+
+
+def test_a_forest_without_a_counted_network_gives_its_own_cost() -> None:
+    verdict = decide("x", [figures("gru", [90] * 4, 1000, status="skipped")], [forest([90] * 4, 16_666)])
+    assert verdict.why.endswith("and costs about 16,666 instructions a window and 15,000 bytes of flash.")
+
+
+def test_a_forest_of_another_window_length_says_nothing() -> None:
+    assert "forest" not in decide("x", [figures("gru", [90] * 4, 1000)], [forest([90] * 4, 1, time_steps=25)]).why

@@ -107,6 +107,12 @@ def in_a_body(proto: onnx.ModelProto) -> None:
     proto.graph.node.append(helper.make_node("If", ["preprocess.primed"], ["x"], then_branch=body, else_branch=body))
 
 
+def loop_in_a_loop(proto: onnx.ModelProto) -> None:
+    proto.graph.initializer.append(helper.make_tensor("few", TensorProto.INT64, [], [1]))
+    inner = helper.make_graph([helper.make_node("Loop", ["few", ""], ["y"], name="bomb")], "body", [], [])
+    proto.graph.node.append(helper.make_node("Loop", ["few", ""], ["x"], name="loop", body=inner))
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -133,7 +139,13 @@ def in_a_body(proto: onnx.ModelProto) -> None:
         (with_node("ConstantOfShape", ["many"]), "'bomb' makes a value as large as a constant says"),
         (with_node("Expand", ["counts", "huge"]), "'bomb' makes a value of"),
         (with_node("Tile", ["counts", "long"]), "'bomb' makes a value as large as a constant says"),
-        (with_node("Loop", ["long", "", "counts"]), "'bomb' is a Loop"),
+        (
+            with_node("Loop", ["long", "", "counts"]),
+            "'bomb' is a Loop over something else than the samples of a window",
+        ),
+        (with_node("Loop", ["counts", "", "counts"]), "'bomb' is a Loop over something else"),
+        (with_node("Loop", ["", "", "counts"]), "'bomb' is a Loop over something else"),
+        (loop_in_a_loop, "'bomb' is a Loop over something else"),
         (with_node("Custom", ["counts"], domain="com.other"), "'bomb' is a com.otherCustom|operator set"),
         (by_the_counts, "'bomb' makes a value as large as 'counts' says"),
         (broadcast, "value 'square' has 400,000,000 elements"),

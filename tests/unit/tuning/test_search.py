@@ -154,6 +154,7 @@ def test_another_window_length_keeps_the_test_part(made: Made, tmp_path: Path) -
 
 def test_the_page_shows_the_front(made: Made, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
+    search(made.config, Where(made.study), command="as typed")  # other tests continue the study with other commands
     _, page = write_report(made.study, tmp_path / "page.html")
     text = page.read_text()
     assert "Front of score and cost" in text
