@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 
 def _print_streams(results: StreamEvaluation, name: str) -> None:
-    overall, by_class = results.tables()
+    overall, *others = results.tables()
     print_tables([overall], name=name)
     print_warning(results.note.warning)
-    print_tables([by_class])
+    print_tables(others)
+    for sentence in results.sentences():
+        print_line(sentence)
 
 
 def _print_windows(results: Evaluation, name: str) -> None:

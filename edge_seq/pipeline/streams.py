@@ -19,6 +19,7 @@ from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import is_coarse
 from edge_seq.pipeline.logits import BATCH
 from edge_seq.scores.streaming import Timeline, hold
+from edge_seq.scores.warm_up import WarmUp, warm_up_of
 
 STREAMS_AT_ONCE = 16
 
@@ -144,6 +145,47 @@ def _float_streams(model: FloatModel, counts: NDArray[np.int16]) -> tuple[NDArra
         seen.append(values["head_input"].astype(np.float64))
     shape = (*counts.shape[:2], -1)
     return np.concatenate(logits).reshape(shape), np.concatenate(seen).reshape(shape)
+
+
+RESTARTS = 200  # places at which a stream is reset, spread over all recordings
+_HORIZON_WINDOWS = 4
+
+
+def warm_up(model: IntModel, streams: Sequence[LabelStream]) -> WarmUp | None:
+    """Measure how long a model's stream differs after a reset from the same stream without one.
+
+    The places are spread evenly over all recordings, from the second window of each on. At each, the integer reference
+    starts again; its labels are compared with those that the stream showed at the same samples.
+
+    Args:
+        model: integer model.
+        streams: its streams on whole recordings, from :func:`int_streams`.
+
+    Returns:
+        The figures; None if no recording is long enough.
+    """
+    window = model.contract.window_length
+    horizon = _HORIZON_WINDOWS * window
+    lengths = np.array([len(stream.recording.labels) for stream in streams], dtype=np.int64)
+    places = np.maximum(lengths - horizon - window + 1, 0)  # of each recording
+    ends = np.cumsum(places)
+    if not len(ends) or not ends[-1]:
+        return None
+    chosen = []
+    for number in np.unique(np.linspace(0, ends[-1] - 1, RESTARTS).astype(int)).tolist():
+        index = int(np.searchsorted(ends, number, side="right"))
+        chosen.append((streams[index], number - int(ends[index] - places[index]) + window))
+    counts = np.stack([stream.recording.counts[at : at + horizon] for stream, at in chosen])
+    shown = np.stack(
+        [hold(stream.due, stream.labels, len(stream.recording.labels))[at : at + horizon] for stream, at in chosen]
+    )
+    waits = np.zeros(len(chosen), dtype=np.int64)
+    for after, values in enumerate(run_stream(model, counts)):
+        labels = values["label"][:, 0]
+        waits[(waits == 0) & (labels != NO_LABEL) & (labels == shown[:, after])] = after + 1
+        if waits.all():
+            break
+    return warm_up_of(waits, horizon)
 
 
 def timeline_of(stream: LabelStream, given: NDArray[np.int64]) -> Timeline:

@@ -10,6 +10,7 @@ from edge_seq.scores import words
 from edge_seq.scores.metrics import Estimate, Metrics
 from edge_seq.scores.reliability import Reliability
 from edge_seq.scores.streaming import ClassStream, StreamMetrics
+from edge_seq.scores.warm_up import WarmUp
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.figure_text import percent
 from edge_seq.support.results import Result, written
@@ -27,6 +28,7 @@ STREAM_COLUMNS = (
     words.CHANGES_PER_MINUTE,
     words.UNKNOWN,
 )
+MLPERF_COLUMNS = ("classifier", "true positives", "false negatives", "false positives", "false positives an hour")
 CLASS_COLUMNS = (
     *("class", "classifier", "events", "hits", "misses", "false alarms", "an hour"),
     *(words.FRAGMENTS_PER_HIT, words.DELAY_MEDIAN, words.DELAY_P95),
@@ -140,6 +142,9 @@ class StreamEvaluation(Result, ShownAsTables):
         stage: decision stage of the integer model.
         float_model, int_model: scores of the labels.
         float_decided, int_decided: scores of the decisions that the stage makes of the labels.
+        warm_up: how long the labels of the integer model differ after a reset; None without that model, where no
+            recording is long enough, and in files of releases that did not measure it.
+        sample_rate_hz: samples a second; None in files of releases that did not write it.
     """
 
     side: str
@@ -151,6 +156,14 @@ class StreamEvaluation(Result, ShownAsTables):
     int_model: StreamMetrics | None = field(default=None, metadata=written("int", unless_none=True))
     float_decided: StreamMetrics | None = field(default=None, metadata=written(unless_none=True))
     int_decided: StreamMetrics | None = field(default=None, metadata=written(unless_none=True))
+    warm_up: WarmUp | None = field(default=None, metadata=written(unless_none=True))
+    sample_rate_hz: float | None = field(default=None, metadata=written(unless_none=True))
+
+    def sentences(self) -> tuple[str, ...]:
+        """What stands below the tables."""
+        if self.warm_up is None or self.sample_rate_hz is None:
+            return ()
+        return (self.warm_up.text(self.sample_rate_hz),)
 
     def classifiers(self) -> dict[str, StreamMetrics]:
         """Scores by the name of the classifier, for people."""
@@ -174,8 +187,19 @@ class StreamEvaluation(Result, ShownAsTables):
             for index in range(len(self.labels))
             for name, metrics in found.items()
         ]
+        windows = [
+            [
+                name,
+                *map(str, (w.true_positives, w.false_negatives, w.false_positives)),
+                f"{w.false_positives_per_hour:.1f}",
+            ]
+            for name, metrics in found.items()
+            if (w := metrics.detection_windows) is not None
+        ]
+        by_windows = [Table("scored as MLPerf Tiny's streaming task", MLPERF_COLUMNS, windows)] if windows else []
         return [
             Table(title, STREAM_COLUMNS, [_stream_row(name, metrics) for name, metrics in found.items()]),
+            *by_windows,
             Table(f"by class; an event reaches {one.tolerance_s:g} s beyond its end", CLASS_COLUMNS, by_class),
         ]
 

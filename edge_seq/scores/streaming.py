@@ -26,15 +26,16 @@ delay is left out of the intervals of the delays.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_seq.scores.detection_windows import DetectionWindows, runs, score_detections, sum_of
 from edge_seq.scores.metrics import Estimate
 from edge_seq.support.errors import DataError
-from edge_seq.support.results import Result
+from edge_seq.support.results import Result, written
 
 UNDECIDED = -1  # decision before the first label of a stream
 _TALLY = ("events", "hits", "detections", "false_alarms", "fragments", "fragmented")
@@ -96,6 +97,7 @@ class StreamMetrics(Result):
         unknown_share: share of the labelled time in which the decision is unknown.
         classes: scores of each class, in the order of the labels.
         bootstrap, seed: number of resamples behind the intervals, and their seed.
+        detection_windows: scores by the rules of MLPerf Tiny's streaming task; None in files of releases without them.
     """
 
     recordings: int
@@ -116,6 +118,7 @@ class StreamMetrics(Result):
     classes: tuple[ClassStream, ...]
     bootstrap: int
     seed: int
+    detection_windows: DetectionWindows | None = field(default=None, metadata=written(unless_none=True))
 
 
 @dataclass(frozen=True)
@@ -131,17 +134,6 @@ class _Counts:
     tally: NDArray[np.int64]
     clock: NDArray[np.int64]
     delays: tuple[list[int], ...]
-
-
-def runs(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Find the longest runs of equal values: int64 [N, 3], each row start, stop (exclusive) and value.
-
-    >>> runs(np.array([7, 7, 3])).tolist()
-    [[0, 2, 7], [2, 3, 3]]
-    """
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(values)) + 1]).astype(np.int64)
-    stops = np.concatenate([starts[1:], [len(values)]]).astype(np.int64)
-    return np.stack([starts, stops, values[starts].astype(np.int64)], axis=1)
 
 
 def hold(due: NDArray[np.integer[Any]], given: NDArray[np.integer[Any]], length: int) -> NDArray[np.int64]:
@@ -311,6 +303,12 @@ def score_streams(
         ),
         bootstrap=bootstrap,
         seed=seed,
+        detection_windows=sum_of(
+            [
+                score_detections(timeline.labels, timeline.decisions, num_classes, sample_rate_hz)
+                for timeline in timelines
+            ]
+        ),
     )
 
 

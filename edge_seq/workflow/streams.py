@@ -19,6 +19,7 @@ from edge_seq.pipeline.streams import (
     int_streams,
     timeline_of,
     tolerance_of,
+    warm_up,
 )
 from edge_seq.pipeline.timelines import save_timelines
 from edge_seq.scores.evaluation import SplitNote, StreamEvaluation
@@ -206,5 +207,7 @@ def _evaluate(
         int_model=scores.get("int"),
         float_decided=scores.get("float_decided"),
         int_decided=scores.get("int_decided"),
+        warm_up=None if quantized is None else warm_up(quantized, streams["int"]),
+        sample_rate_hz=contract.sample_rate_hz,
     )
     return results, streams, timelines

@@ -7,7 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from edge_seq.scores.streaming import StreamMetrics, Timeline, count_streams, hold, runs, score_streams
+from edge_seq.scores.detection_windows import DetectionWindows, runs, score_detections, sum_of
+from edge_seq.scores.streaming import StreamMetrics, Timeline, count_streams, hold, score_streams
+from edge_seq.scores.warm_up import warm_up_of
 from edge_seq.support.errors import DataError
 
 NAMES = ("calm", "shake", "skid")
@@ -129,3 +131,37 @@ def test_options_out_of_range() -> None:
         score(line("00", "00"), rate=0.0)
     with pytest.raises(DataError, match="tolerance_s -1"):
         score(line("00", "00"), tolerance_s=-1.0)
+
+
+def windows(labels: str, decisions: str, rate: float = 1.0) -> DetectionWindows:
+    made = line(labels, decisions)
+    return score_detections(made.labels, made.decisions, len(NAMES), rate)
+
+
+def test_detections_in_windows_are_counted_as_mlperf_tiny_does() -> None:
+    found = windows("..111....", "..1.1..1.")  # twice in the window are one; the window ends a second after the event
+    assert (found.true_positives, found.false_negatives, found.false_positives) == (1, 0, 1)
+    late = windows(".11......", ".....1...")  # second 5 is more than a second after the end at 3
+    assert (late.true_positives, late.false_negatives, late.false_positives) == (0, 1, 1)
+    just = windows(".11......", ".....1...", rate=2.0)
+    assert (just.true_positives, just.false_positives) == (1, 0)
+    before = windows("..11.....", ".111.....")  # decided already: no detection begins in the window
+    assert (before.true_positives, before.false_negatives, before.false_positives) == (0, 1, 1)
+    assert windows(".........", "1.1..1...", rate=2.0).false_positives == 2  # at 0 and 2.5 s; that at 1 s is debounced
+    both = windows("000111222", "?001.1222")
+    assert (both.true_positives, both.false_negatives, both.false_positives) == (3, 0, 0)
+    total = sum_of([found, late])
+    assert (total.true_positives, total.false_positives, total.hours) == (1, 2, 18 / 3600)
+    assert total.false_positives_per_hour == 400
+
+
+def test_stream_scores_hold_those_of_detections_in_windows() -> None:
+    found = score(line("0001110002", "0001110002"), line("000", "111")).detection_windows
+    assert found == DetectionWindows(4, 1, 1, pytest.approx(13 / 3600))  # type: ignore[arg-type]
+
+
+def test_a_warm_up_without_an_end_is_said() -> None:
+    assert "within 40 samples at 50.0 % of the places" in warm_up_of(np.array([3, 0]), 40).text(10.0)
+    none = warm_up_of(np.array([0, 0]), 40)
+    assert (none.median, none.never) == (None, 1.0)
+    assert none.text(10.0) == "after a reset no label is that of a stream that ran on, within 40 samples"

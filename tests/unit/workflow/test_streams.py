@@ -11,7 +11,7 @@ from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.data.recording import Recording
 from edge_seq.pipeline.config import load_config
-from edge_seq.pipeline.streams import float_streams, int_streams, timeline_of, tolerance_of
+from edge_seq.pipeline.streams import float_streams, int_streams, timeline_of, tolerance_of, warm_up
 from edge_seq.support.errors import ConfigError
 from edge_seq.workflow.folder import RunFolder, save_run_config
 from edge_seq.workflow.streams import load_recordings
@@ -56,6 +56,27 @@ def test_float_streams_give_labels_at_the_same_samples(label_every: str, at_wind
             window = stream.recording.counts[None, :7]
             first = run_float(random_float_model(shape), window).logits[0]
             assert np.abs(other.logits[other.due == 6] / 2**16 - first).max() < 1e-4
+
+
+@pytest.mark.parametrize(("label_every", "at_window_end"), READOUTS)
+def test_the_warm_up_is_that_of_streams_begun_anew(label_every: str, at_window_end: str) -> None:
+    model = quantized_model(spec("gru", 5, label_every=label_every, at_window_end=at_window_end), amplitude=3.0)  # type: ignore[arg-type]
+    recordings = [r for r in _recordings() if len(r.labels) == 40]
+    (stream,) = int_streams(model, recordings)
+    found = warm_up(model, [stream])
+    assert found is not None
+    waits = []
+    for at in range(7, 40 - 28 + 1):
+        again = run_reference(model, recordings[0].counts[None, at : at + 28]).values["label"][0, :, 0]
+        shown = timeline_of(stream, stream.labels).decisions[at : at + 28]
+        same = np.flatnonzero((again >= 0) & (again == shown))
+        waits.append(int(same[0]) + 1 if len(same) else 0)
+    right = [wait for wait in waits if wait]
+    assert (found.restarts, found.horizon) == (6, 28)
+    assert found.never == 1 - len(right) / len(waits)
+    assert found.median == (float(np.median(right)) if right else None)
+    assert found.worst == (max(right) if len(right) == len(waits) else None)
+    assert warm_up(model, int_streams(model, [r for r in _recordings() if len(r.labels) < 35])) is None
 
 
 def test_what_is_decided_holds_until_the_next_label() -> None:
