@@ -45,7 +45,8 @@ def command(
     A package is a folder exports/packages/NAME with the runtime, the model, an example that runs, and a README with the
     sensor contract and the memory. Packages of several models can be copied over each other; they share the runtime. A
     package that the run already has is written again. A runtime that has no Scan takes the step graph, or the window
-    graph of --onnx portable.
+    graph of --onnx portable; for windows of more than 512 samples that has a Loop. ONNX Runtime before 1.19 refuses the
+    graphs that it would compute wrongly.
 
     A blob is a file exports/blob/NAME_little.blob. edge-seq device load sends it to a board.
 

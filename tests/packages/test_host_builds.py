@@ -112,6 +112,7 @@ def loading(car: Packaged, program: Path) -> None:
     assert subprocess.run([program], input=blob[:-1], capture_output=True, check=False).returncode == 1
 
 
+@pytest.mark.slow  # the loader of the CMake package is tried by default
 def test_plain_with_the_loader(folder: Path, car: Packaged, tmp_path: Path) -> None:
     need("gcc")
     plain = folder / "plain"

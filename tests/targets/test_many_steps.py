@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,24 +36,28 @@ def random_case(model: IntModel, steps: int, root: Path) -> Case:
 
 
 @pytest.fixture(scope="module")
-def random_cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Case]]:
-    """Models by cell."""
+def random_cases(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Case]]:
+    """Models of a cell, made when they are first asked for."""
     root = tmp_path_factory.mktemp("many")
     models = {model.name: model for model in awkward_models()}
-    return {
-        cell: [
+
+    @cache
+    def of_cell(cell: str) -> list[Case]:
+        return [
             random_case(models[f"{cell}_{shape}"], STEPS * share // 100, root / cell) for shape, share in SHARES.items()
         ]
-        for cell in CELLS
-    }
+
+    return of_cell
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("target", EMULATED)
-def test_a_hundred_thousand_steps(target: str, cell: str, random_cases: dict[str, list[Case]], tmp_path: Path) -> None:
+def test_a_hundred_thousand_steps(
+    target: str, cell: str, random_cases: Callable[[str], list[Case]], tmp_path: Path
+) -> None:
     steps = values = 0
-    for case, comparison in run_cases(random_cases[cell], tmp_path, target):
+    for case, comparison in run_cases(random_cases(cell), tmp_path, target):
         assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
         steps += comparison.steps
         values += comparison.values
