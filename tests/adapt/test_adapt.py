@@ -117,6 +117,8 @@ def test_what_was_saved_is_restored_and_damage_is_refused() -> None:
 def test_heads_and_numbers_that_cannot_be() -> None:
     with pytest.raises(ModelError, match="room for 256 examples; expected 1 to 255"):
         nothing_learned(MODEL, 256)
+    with pytest.raises(ModelError, match=r"the states of all steps \(flatten\), which are not kept; put a dense"):
+        nothing_learned(quantized_model(spec("gru", 3, pooling="flatten")))
     wide = cast("IntModel", SimpleNamespace(name="wide", head_size=1040))  # a real one takes long to make
     with pytest.raises(ModelError, match="its head sees 1,040 values; expected at most 1,024"):
         nothing_learned(wide)
