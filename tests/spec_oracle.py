@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass, field
 
 from edge_seq.ir.front import Conv, TimePool
-from edge_seq.ir.kinds import Dense, FastGrnn, Gru, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows
 
@@ -260,11 +260,6 @@ def activated(y: list[int], activation: str) -> list[int]:
     return checked_operands([operand(s16(activations[activation](a)), j) for j, a in enumerate(y)])
 
 
-def step_dense(layer: Dense[IntRows], v: list[int]) -> list[int]:
-    """Section 8: the operands of a dense layer."""
-    return activated(row_results(layer.rows, [], v, []), layer.activation)
-
-
 def step_conv(layer: Conv[IntRows], inputs: list[list[int]], first: bool) -> list[int]:
     """Section 6: the operands of a convolution after the latest of the inputs since the window began."""
     seen: list[int] = []
@@ -317,9 +312,31 @@ class Oracle:
         """All states, sums and counts are 0 and the preprocessing is unprimed."""
         sizes = self.model.hidden_sizes
         self.memory = []
+        self.clear_pools()
         self.layers = [LayerMemory([0] * n, [0] * n, [0] * n) for n in sizes]
-        self.total, self.largest, self.t, self.steps = [0] * sizes[-1], [0] * sizes[-1], 0, 0
         self.inputs, self.outputs = [[] for _ in self.model.front], [[] for _ in self.model.front]
+
+    def clear_pools(self) -> None:
+        """Sums, largest values and counts of a window are 0."""
+        rows, size = self.rows_of_all_steps(), self.model.hidden_sizes[-1]
+        self.total = [0] * (size if rows is None else len(rows.bias))
+        self.largest, self.t, self.steps = [0] * size, 0, 0
+
+    def rows_of_all_steps(self) -> IntRows | None:
+        """Section 8: the rows that flatten gives all states of a window."""
+        if self.model.readout.pooling != "flatten":
+            return None
+        return self.model.dense[0].rows if self.model.dense else self.model.head
+
+    def of_this_step(self, rows: IntRows, z: list[int]) -> list[int]:
+        """Section 8: what the step after ``steps`` steps adds to the results of these rows."""
+        width = len(padded(z))
+        columns = rows.narrow_input[:, self.steps * width : (self.steps + 1) * width]
+        return row_results(IntRows(rows.wide, columns, rows.narrow_hidden, rows.bias, rows.multiplier), [], z, [])
+
+    def results(self, rows: IntRows, v: list[int]) -> list[int]:
+        """Results of a dense layer or of the head."""
+        return list(self.total) if rows is self.rows_of_all_steps() else row_results(rows, [], v, [])
 
     def excess(self, v: list[list[int]], label: int) -> int:
         """Section 14: by how much ``v`` is beyond the label's radius."""
@@ -404,6 +421,7 @@ class Oracle:
         """Section 8: what the head sees, by name; empty for ``last``."""
         return {
             "last": lambda: {},
+            "flatten": lambda: {},
             "mean": lambda: {"pooled": self.mean()},
             "max": lambda: {"pooled_max": list(self.largest)},
             "mean_max": lambda: {"pooled": self.mean(), "pooled_max": list(self.largest)},
@@ -473,7 +491,9 @@ class Oracle:
             below = checked_operands(memory.z)
         below = self.layers[-1].z
         if runs:
-            self.total = [s32(a + z) for a, z in zip(self.total, below, strict=True)]
+            rows = self.rows_of_all_steps()
+            added = below if rows is None else self.of_this_step(rows, below)
+            self.total = [s32(a + z) for a, z in zip(self.total, added, strict=True)]
             self.largest = [z if self.steps == 0 else max(a, z) for a, z in zip(self.largest, below, strict=True)]
             self.steps += 1
         return values
@@ -508,9 +528,10 @@ class Oracle:
             values |= seen
             parts = list(seen.values()) or [below]
             for name, layer in zip(dense, model.dense, strict=True):
-                values[name] = step_dense(layer, [z for part in parts for z in padded(part)])
+                seen_by_it = [z for part in parts for z in padded(part)]
+                values[name] = activated(self.results(layer.rows, seen_by_it), layer.activation)
                 parts = [values[name]]
-            logits = row_results(model.head, [], [z for part in parts for z in padded(part)], [])
+            logits = self.results(model.head, [z for part in parts for z in padded(part)])
             values |= {"logits": logits, "label": [logits.index(max(logits))]}
             if readout.decision is not None:
                 values |= self.decide(logits, parts)
@@ -518,7 +539,7 @@ class Oracle:
             if readout.at_window_end == "reset":
                 self.reset()
             else:
-                self.total, self.largest, self.t, self.steps = [0] * len(below), [0] * len(below), 0, 0
+                self.clear_pools()
         return values
 
 

@@ -18,7 +18,7 @@ from edge_seq.arithmetic.fixed_point import COARSE_LIMIT, FINE_LIMIT, INT16_MAX,
 from edge_seq.arithmetic.tables import ARGUMENT_OFFSET
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, PreprocessingStep, SensorContract
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
-from edge_seq.ir.front import Conv, TimePool
+from edge_seq.ir.front import Conv, TimePool, outputs_of
 from edge_seq.ir.kind_names import (
     ACTIVATIONS,
     CELL_NAMES,
@@ -87,7 +87,10 @@ class Spec:
     @property
     def inputs(self) -> list[tuple[int, int]]:
         """Units and parts that each dense layer and the head see."""
-        return [(self.hidden[-1], self.readout.parts), *((size, 1) for size, _ in self.dense)]
+        steps = self.window_length
+        for layer in self.front:
+            steps = outputs_of(layer, steps + layer.after)
+        return [(self.hidden[-1], self.readout.parts(int(steps))), *((size, 1) for size, _ in self.dense)]
 
 
 def spec(
@@ -268,10 +271,43 @@ def extreme_rows(
     return IntRows(weights, input_weights, hidden_weights, bias.astype(np.int32), multiplier.astype(np.int16))
 
 
-def _tied_head(rng: np.random.Generator, classes: int, hidden: int, parts: int) -> IntRows:
+def extreme_summed_rows(
+    rng: np.random.Generator, rows: int, units: int, steps: int, *, centre: int = ARGUMENT_OFFSET
+) -> IntRows:
+    """Extreme rows that see the states of all steps. Those that are *full* use up the bound of the accumulator at one
+    step at least, or have the largest multiplier with which their sum is proven; see :func:`extreme_rows`."""
+    shape = (rows, steps, padded(units))
+    narrow = _extreme_narrow(rng, rows * steps, units).reshape(rows, -1)
+    of_weights = _narrow_bound(narrow.reshape(-1, shape[2])).reshape(rows, steps)
+    full = rng.random(rows) < 1 / 3
+    multiplier = rng.integers(16, 400, rows)
+    left = INT32_MAX - of_weights.max(axis=1)
+    lively_bias = np.clip(centre * 2**16 // multiplier // steps, -left, left)
+    bias = np.where(full, left * rng.choice(np.array([-1, 1]), rows), lively_bias)
+    bounds = np.abs(bias)[:, np.newaxis] + of_weights
+    for row in range(rows):
+        fitting = int((2**30 - 1 - steps) * 2**16 // max(1, int(bounds[row].sum())))
+        multiplier[row] = max(1, min(fitting, INT16_MAX if full[row] else int(multiplier[row])))
+    nothing = np.zeros((rows, 0))
+    return IntRows(
+        nothing.astype(np.int16), narrow, nothing.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.int16)
+    )
+
+
+def _extreme_behind(
+    rng: np.random.Generator, spec: Spec, index: int, rows: int, *, centre: int = ARGUMENT_OFFSET
+) -> IntRows:
+    """Extreme rows of the dense layer ``index``, or of the head behind them all."""
+    units, parts = spec.inputs[index]
+    if index == 0 and spec.readout.flattens:
+        return extreme_summed_rows(rng, rows, units, parts, centre=centre)
+    return extreme_rows(rng, rows, narrow_input=parts * padded(units), centre=centre)
+
+
+def _tied_head(rng: np.random.Generator, spec: Spec) -> IntRows:
     """Extreme rows of which the last equals the first: whenever they win, the lower index must."""
-    rows = extreme_rows(rng, classes, narrow_input=parts * padded(hidden), centre=0)
-    lively = {name: array[np.arange(classes) % (classes - 1)] for name, array in vars(rows).items()}
+    rows = _extreme_behind(rng, spec, len(spec.dense), spec.classes, centre=0)
+    lively = {name: array[np.arange(spec.classes) % (spec.classes - 1)] for name, array in vars(rows).items()}
     return IntRows(**{**lively, "bias": np.clip(lively["bias"], -1000, 1000)})
 
 
@@ -289,10 +325,6 @@ def _extreme_front(rng: np.random.Generator, spec: Spec) -> tuple[Any, ...]:
     if front and front[0].sees_outside:
         front[0] = replace(front[0], pad=tuple(rng.choice([-(2**15), 2**15 - 1, 0, 300], spec.channels).tolist()))
     return tuple(front)
-
-
-def _extreme_dense(rng: np.random.Generator, units: int, activation: Activation, operands: int) -> IntRows:
-    return extreme_rows(rng, units, narrow_input=operands, centre=ARGUMENT_OFFSET if activation == "tanh" else 0)
 
 
 def _extreme_cell(rng: np.random.Generator, kind: CellName, wide: int, below: int, hidden: int) -> Layer[IntRows]:
@@ -324,15 +356,17 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
         below = 0 if first else (spec.front_inputs[-1], *spec.hidden)[index]
         layers.append(_extreme_cell(rng, kind, spec.channels if first else 0, below, hidden))
     dense = tuple(
-        Dense(_extreme_dense(rng, size, activation, parts * padded(units)), activation)
-        for (size, activation), (units, parts) in zip(spec.dense, spec.inputs, strict=False)
+        Dense(
+            _extreme_behind(rng, spec, index, size, centre=ARGUMENT_OFFSET if activation == "tanh" else 0), activation
+        )
+        for index, (size, activation) in enumerate(spec.dense)
     )
     model: IntModel = SequenceModel(
         name=name,
         labels=_labels(spec),
         contract=_contract(spec),
         layers=tuple(layers),
-        head=_tied_head(rng, spec.classes, *spec.inputs[-1]),
+        head=_tied_head(rng, spec),
         readout=spec.readout,
         number_format=IntFormat((0,) * spec.channels, (15,) * len(layers), ()),
         dense=dense,
@@ -428,9 +462,14 @@ def random_chain(seed: int) -> Spec:
         classes=int(rng.integers(2, 8)),
         window_length=int(rng.integers(1, 12)),
         preprocessing=Preprocessing(any_of(get_args(PreprocessingStep)), int(rng.integers(1, 13))),
-        readout=Readout(any_of(POOLINGS), any_of(get_args(LabelEvery)), any_of(get_args(AtWindowEnd))),
+        readout=_some_readout(any_of(POOLINGS), any_of(get_args(LabelEvery)), any_of(get_args(AtWindowEnd))),
         dense=tuple((int(rng.integers(1, 14)), any_of(ACTIVATIONS)) for _ in some(3)),
     )
+
+
+def _some_readout(pooling: Pooling, label_every: LabelEvery, at_window_end: AtWindowEnd) -> Readout:
+    """A readout; with flatten a label comes after each window."""
+    return Readout(pooling, "window" if pooling == "flatten" else label_every, at_window_end)
 
 
 def random_front_chain(seed: int) -> Spec:
@@ -486,7 +525,12 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             front=(convolution(6, "tanh", 2, dilation=2, padding="valid"), TimePool("mean", 3, 2)),
         ),
         "stream": spec(
-            cell, 4, window_length=5, step="remove_gravity", gravity_shift=12, pooling="mean", at_window_end="carry"
+            *(cell, 4),
+            window_length=5,
+            step="remove_gravity",
+            gravity_shift=12,
+            pooling="flatten" if cell in ("rnn", "gru") else "mean",
+            at_window_end="carry",
         ),
         "carry": spec(
             *(cell, 7, 2),
@@ -504,7 +548,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             5,
             9,
             Preprocessing("remove_gravity", 1),
-            Readout("mean", "window", "reset"),
+            Readout("flatten" if cell in ("gru", "lstm") else "mean", "window", "reset"),
             ((6, "tanh"), (3, "relu")),
             (
                 convolution(5, "relu", 3, stride=2, padding="same", zeros=(1, 1)),

@@ -68,12 +68,18 @@ def nothing_learned(model: IntModel, examples: int = DEFAULT_EXAMPLES) -> Learne
         examples: number of examples that it can hold, N, 1 to 255.
 
     Raises:
-        ModelError: the head sees too many values, or the number of examples is out of range.
+        ModelError: the head sees too many values, or those of all steps, which are not kept, or the number of examples
+            is out of range.
     """
     if model.head_size > MAX_LEARNED_VALUES:
         raise ModelError(
             f"a head that learns, for {model.name}: its head sees {model.head_size:,} values; expected at most "
             f"{MAX_LEARNED_VALUES:,}. Use fewer units, or a dense layer before the head"
+        )
+    if model.readout.flattens and not model.dense:
+        raise ModelError(
+            f"a head that learns, for {model.name}: its head sees the states of all steps (flatten), which are not "
+            "kept; put a dense layer before the head"
         )
     if not 1 <= examples <= MAX_EXAMPLES:
         raise ModelError(

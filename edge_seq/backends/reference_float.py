@@ -101,23 +101,50 @@ def activated(sums: Array, activation: Activation) -> Array:
             assert_never(unreachable)
 
 
-def dense_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Outputs of the dense layers by name, [B, T, R], from what is read out: the pools or the last layer's states."""
-    read_out = [values[POOLED_NAMES[one]] for one in model.readout.statistics]
-    below = np.concatenate(read_out or [values[f"layer{len(model.layers) - 1}.hidden_state"]], axis=2)
+def values_after_readout(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Outputs of the dense layers and ``logits`` by name, [B, T, R], from what is read out: the pools or the last
+    layer's states.
+
+    With ``flatten`` the values of a step are those of a window whose states after it are zero.
+    """
+    states = values[f"layer{len(model.layers) - 1}.hidden_state"]
+    read_out = [values[POOLED_NAMES[one]] for one in model.readout.statistics] or [states]
+    below = np.concatenate(read_out, axis=2)
     found: dict[str, NDArray[Any]] = {}
-    for index, layer in enumerate(model.dense):
-        below = activated(below @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
-        found[f"dense{index}"] = below
+    rows = {f"dense{index}": layer.rows for index, layer in enumerate(model.dense)} | {"logits": model.head}
+    for index, (name, one) in enumerate(rows.items()):
+        if one is model.summed_rows:
+            sums = _summed(one, states, model.num_steps)
+        else:
+            sums = below @ one.weight_input.T + one.bias
+        below = activated(sums, model.dense[index].activation) if index < len(model.dense) else sums
+        found[name] = below
     return found
 
 
+def _summed(rows: FloatRows, states: Array, steps: int) -> Array:
+    """Results [B, T, R] of rows that see the states of all steps of a window, for states [B, T, H] of one or several
+    windows, one behind the other; at each step of the states so far."""
+    weights = rows.weight_input.reshape(len(rows.bias), steps, -1)
+    sums = np.zeros((*states.shape[:2], len(rows.bias)), dtype=np.float32)
+    total = np.zeros((len(states), len(rows.bias)), dtype=np.float64)
+    for t in range(states.shape[1]):
+        if t % steps == 0:
+            total[:] = rows.bias
+        total += states[:, t] @ weights[:, t % steps].T
+        sums[:, t] = total
+    return sums
+
+
 def _head_input(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    """Input of the head from the values of a trace."""
+    """Input of the head from the values of a trace; without columns if the head sees the states of all steps."""
     if model.dense:
         return values[f"dense{len(model.dense) - 1}"]
+    states = values[f"layer{len(model.layers) - 1}.hidden_state"]
+    if model.readout.flattens:
+        return states[:, :, :0]
     read_out = [values[POOLED_NAMES[one]] for one in model.readout.statistics]
-    return np.concatenate(read_out or [values[f"layer{len(model.layers) - 1}.hidden_state"]], axis=2)
+    return np.concatenate(read_out or [states], axis=2)
 
 
 def _pooled(statistic: Statistic, states: Array) -> Array:
@@ -149,10 +176,12 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     check_counts(counts, model.input_size, f"running {model.name}")
     features = float_features(model, counts)
     values = sequences_of(model, features) | {"features": features}
+    if model.readout.flattens:  # the sums are over steps, not samples
+        values |= values_after_readout(model, values)
     if model.front:
         values = _held(model, values)
-    values |= dense_values(model, values)
-    values["logits"] = _head_input(model, values) @ model.head.weight_input.T + model.head.bias
+    if "logits" not in values:
+        values |= values_after_readout(model, values)
     values["label"] = np.argmax(values["logits"], axis=2)[:, :, None]
     return Trace({name: values[name] for name in trace_names(model)})
 
@@ -261,12 +290,14 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input
     states = traced[f"layer{len(model.layers) - 1}.hidden_state"].reshape(batch * windows, length, -1)
     pooled = [_pooled(one, states) for one in model.readout.statistics]
     top = np.concatenate(pooled or [states], axis=2)
-    for layer in model.dense:
-        top = activated(top @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
-    top = top.reshape(batch, windows, length, -1)
-    if model.front:  # a window is always from a reset; the pools are over steps, not samples
+    if model.front or model.readout.flattens:  # both begin anew with each window already
         top = _head_input(model, traced).reshape(batch, windows, length, -1)
-    logits = np.asarray(top @ model.head.weight_input.T + model.head.bias, dtype=np.float32)
+        logits = traced["logits"].reshape(batch, windows, length, -1).copy()
+    else:
+        for layer in model.dense:
+            top = activated(top @ layer.rows.weight_input.T + layer.rows.bias, layer.activation)
+        top = top.reshape(batch, windows, length, -1)
+        logits = np.asarray(top @ model.head.weight_input.T + model.head.bias, dtype=np.float32)
     if model.readout.label_every == "window":
         logits[:, :, :-1] = 0
     values["logits"] = logits.reshape(batch, time_steps, -1)

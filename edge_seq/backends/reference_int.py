@@ -31,7 +31,7 @@ from edge_seq.backends.preprocess import PreprocessState, check_counts, initial_
 from edge_seq.backends.trace import Trace, trace_names
 from edge_seq.ir.front import Conv, FrontLayer, TimePool, outputs_of
 from edge_seq.ir.kind_names import Activation, Statistic
-from edge_seq.ir.kinds import Dense, FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
+from edge_seq.ir.kinds import FastGrnn, Gru, LayerKind, Lstm, Rnn, StateName, kind_of
 from edge_seq.ir.model import POOLED_NAMES, IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, operand_columns, padded
 
@@ -91,7 +91,8 @@ class State:
     Attributes:
         layers: state of each layer.
         preprocess: memory of the preprocessing.
-        pool_sum: sum of the last layer's operands since the window began, int64 [B, padded(H)].
+        pool_sum: sum of the last layer's operands since the window began, int64 [B, padded(H)]; with ``flatten`` the
+            sum of the results of the R rows that see the states of all steps, [B, padded(R)].
         pool_max: largest of them, of each unit, int64 [B, padded(H)]; zero before the first.
         step_in_window: number of samples since the window began.
         decision: state of the decision stage; None without one.
@@ -114,6 +115,9 @@ def reset_state(model: IntModel, batch: int) -> State:
         zeros: Int64 = np.zeros((batch, padded(size)), dtype=np.int64)
         layers.append(layer_state(kind_of(cell), dict.fromkeys(kind_of(cell).saved, zeros)))
     nothing = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
+    no_sum = nothing
+    if (rows := model.summed_rows) is not None:
+        no_sum = np.zeros((batch, padded(len(rows.bias))), dtype=np.int64)
     stage, decision = model.readout.decision, None
     if stage is not None:
         decision = reset_decision(batch, model.num_classes, by_distance=stage.unknown_distance is not None)
@@ -126,7 +130,7 @@ def reset_state(model: IntModel, batch: int) -> State:
             zip(model.front, model.front_inputs, model.front_sizes, strict=True)
         )
     )
-    return State(tuple(layers), initial_state(batch, model.input_size), nothing, nothing, 0, decision, front)
+    return State(tuple(layers), initial_state(batch, model.input_size), no_sum, nothing, 0, decision, front)
 
 
 def state_words(model: IntModel, state: State) -> list[Int64]:
@@ -141,8 +145,8 @@ def begin_window(model: IntModel, state: State) -> State:
     """State at the start of the next window. The decision stage keeps its state."""
     if model.readout.at_window_end == "reset":
         return replace(reset_state(model, len(state.pool_sum)), decision=state.decision)
-    nothing = np.zeros_like(state.pool_sum)
-    return replace(state, pool_sum=nothing, pool_max=nothing, step_in_window=0)
+    nothing = np.zeros_like(state.pool_sum), np.zeros_like(state.pool_max)
+    return replace(state, pool_sum=nothing[0], pool_max=nothing[1], step_in_window=0)
 
 
 def _accumulate(rows: IntRows, features: Int64, operands_below: Int64, operands_own: Int64) -> Int64:
@@ -170,9 +174,14 @@ def sigmoid_q15(argument: Int64) -> Int64:
 
 
 def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
-    """Input of the head in a step with a label, from its traced values: int64 [B, N], fine units Q15, others Q7."""
+    """Input of the head in a step with a label, from its traced values: int64 [B, N], fine units Q15, others Q7.
+
+    N is 0 if the head sees the states of all steps, of which only the sum is kept.
+    """
     if model.dense:
         return values[f"dense{len(model.dense) - 1}"]
+    if model.readout.flattens:
+        return np.zeros((len(values["label"]), 0), dtype=np.int64)
     if statistics := model.readout.statistics:
         return np.concatenate([values[POOLED_NAMES[one]] for one in statistics], axis=1)
     last = values[f"layer{len(model.layers) - 1}.hidden_state"]
@@ -276,9 +285,9 @@ def _scaled(rows: IntRows, operands: Int64) -> Int64:
     return mulw(_accumulate(rows, none, operands, none), integers(rows.multiplier))
 
 
-def _step_dense(layer: Dense[IntRows], operands: Int64) -> Int64:
-    """Operands [B, padded(R)] of a dense layer."""
-    return _activate(_scaled(layer.rows, operands), layer.activation)
+def _results(model: IntModel, rows: IntRows, operands: Int64, state: State) -> Int64:
+    """Results [B, R] of the rows of a dense layer or of the head, which may have been summed step by step."""
+    return state.pool_sum[:, : len(rows.bias)] if rows is model.summed_rows else _scaled(rows, operands)
 
 
 def _activate(result: Int64, activation: Activation) -> Int64:
@@ -367,7 +376,16 @@ def _advance(model: IntModel, state: State, first: int, inputs: Int64, number: i
         layers.append(layer)
         below = layer.operands
     largest = below if step == 1 else np.maximum(state.pool_max, below)
-    return replace(state, layers=tuple(layers), pool_sum=state.pool_sum + below, pool_max=largest), gates
+    added = below if model.summed_rows is None else _summed(model.summed_rows, below, step)
+    total = check_int32(state.pool_sum + added, "a sum over the steps of a window")
+    return replace(state, layers=tuple(layers), pool_sum=total, pool_max=largest), gates
+
+
+def _summed(rows: IntRows, operands: Int64, step: int) -> Int64:
+    """What a step, counted from 1, adds to the results of rows that see the states of all steps: [B, padded(R)]."""
+    size = operands.shape[1]
+    of_step = replace(rows, narrow_input=rows.narrow_input[:, (step - 1) * size : step * size])
+    return _pad_units(_scaled(of_step, operands), padded(len(rows.bias)))
 
 
 def _flush(model: IntModel, state: State) -> tuple[State, dict[str, Int64]]:
@@ -472,10 +490,12 @@ def sample(
         pooled = {name: part[:, :top] for name, part in zip(pooled, parts, strict=True)}
         operands = np.concatenate(parts or [below], axis=1)
         for name, one in zip(dense, model.dense, strict=True):
-            operands = _step_dense(one, operands)
+            operands = _activate(_results(model, one.rows, operands, state), one.activation)
             dense[name] = operands[:, : len(one.rows.bias)]
-        logits = _scaled(model.head, operands)
-        seen = operands[:, operand_columns(units, num_parts)]
+        logits = _results(model, model.head, operands, state)
+        # What the head sees; of the states of all steps only the sum is kept.
+        columns = operand_columns(units, num_parts) if model.head is not model.summed_rows else np.arange(0)
+        seen = operands[:, columns]
         if learned is not None:
             logits = corrected(learned, logits, place_of(seen, num_parts))
         label = np.argmax(logits, axis=1, keepdims=True)  # of equal logits the lowest index

@@ -124,6 +124,11 @@ class CompareConfig(StrictTable):
             raise ValueError("no size to compare at; give hidden_sizes, parameters or instructions")
         if self.instructions and not self.target:
             raise ValueError(f"instructions {list(self.instructions)} need a target to count them on; give target")
+        if "flatten" in self.readouts:
+            raise ValueError(
+                "readouts hold flatten, whose weights grow with the window, so that the sizes of a comparison do not "
+                "hold for it; leave it out, and train it by itself (training.pooling = 'flatten')"
+            )
         axes = ("cells", "hidden_sizes", "parameters", "instructions", "first_weights", "window_lengths", "readouts")
         for name in axes:
             values = getattr(self, name)

@@ -34,7 +34,7 @@ def count_parameters(
     >>> count_parameters("lstm", 16, input_size=3, num_classes=4)
     1348
     """
-    head = num_classes * (Readout(readout).parts * hidden_size + 1)
+    head = num_classes * (Readout(readout).parts(1) * hidden_size + 1)
     return kind_named(cell).parameters(input_size, hidden_size) + head
 
 

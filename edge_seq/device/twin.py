@@ -59,9 +59,9 @@ from edge_seq.device.messages import (
     StreamFlag,
     Type,
 )
-from edge_seq.ir.kind_names import Statistic
 from edge_seq.ir.kinds import kind_of
-from edge_seq.ir.model import POOLED_NAMES, IntModel, model_hash
+from edge_seq.ir.model import POOLED_NAMES, IntModel, PoolName, model_hash
+from edge_seq.ir.range_proof import SUM_LIMIT
 from edge_seq.ir.rows import QUAD, is_coarse, padded
 from edge_seq.support.errors import DataError, DeviceError
 
@@ -266,7 +266,7 @@ class Twin:
             num_layers=len(model.layers),
             window_length=model.contract.window_length,
             state_words=sum(len(word) for word in self._state_words()),
-            pool_words=self._pool_words() + sum(map(padded, model.dense_sizes)),
+            pool_words=self._read_out_words(),
             label_every_step=model.readout.label_every == "sample",
             carry=model.readout.at_window_end == "carry",
             capabilities=capabilities,
@@ -437,14 +437,19 @@ class Twin:
     def _remembers(self) -> bool:
         return self.model.contract.preprocessing.step != "none"
 
+    def _read_out_words(self) -> int:
+        """Number of words of what is read out of the states, and of the outputs of dense layers."""
+        statistics = len(self.model.readout.statistics) * padded(self.model.hidden_sizes[-1])
+        return statistics + sum(map(padded, self.model.dense_sizes))
+
     def _pool_words(self) -> int:
         """Number of words of the pools of a window."""
-        return len(self.model.readout.statistics) * padded(self.model.hidden_sizes[-1])
+        return sum(map(padded, self.model.pool_sizes.values()))
 
     def _pool_content(self) -> NDArray[np.int64]:
         """The pools of the window as they are saved, [_pool_words]: sums, then largest operands."""
-        pools = {"mean": self._state.pool_sum, "max": self._state.pool_max}
-        return np.concatenate([np.zeros(0, dtype=np.int64), *(pools[one][0] for one in self.model.readout.statistics)])
+        pools = {"pool_sum": self._state.pool_sum, "pool_max": self._state.pool_max}
+        return np.concatenate([np.zeros(0, dtype=np.int64), *(pools[name][0] for name in self.model.pool_sizes)])
 
     def _state_bytes(self) -> int:
         words = sum(len(word) for word in self._state_words())
@@ -495,7 +500,7 @@ class Twin:
 
         fresh = reset_state(model, 1)
         memory = take("<i4", model.input_size if self._remembers() else 0)
-        pools = {one: take("<i4", padded(model.hidden_sizes[-1])) for one in model.readout.statistics}
+        pools = {name: take("<i4", padded(size)) for name, size in model.pool_sizes.items()}
         decision, stage = None, model.readout.decision
         if stage is not None:
             decision = decision_of_words(stage, model.num_classes, take("<i4", self._decision_words().size))
@@ -520,8 +525,8 @@ class Twin:
         self._state = State(
             tuple(layers),
             PreprocessState(bool(primed), remembered),
-            pools.get("mean", fresh.pool_sum),
-            pools.get("max", fresh.pool_max),
+            pools.get("pool_sum", fresh.pool_sum),
+            pools.get("pool_max", fresh.pool_max),
             count,
             decision,
             tuple(front),
@@ -531,20 +536,23 @@ class Twin:
         self,
         count: int,
         memory: NDArray[np.int64],
-        pools: Mapping[Statistic, NDArray[np.int64]],
+        pools: Mapping[PoolName, NDArray[np.int64]],
         layers: list[LayerState],
     ) -> bool:
         """True if a state's words are in the ranges that the range proof relies on, and its padding is zero."""
         limit = {"none": 0, "difference": 2**15, "remove_gravity": 2**29}[self.model.contract.preprocessing.step]
         if (memory < -limit).any() or (memory >= limit).any():
             return False
-        for one, pool in pools.items():
+        for name, pool in pools.items():
             steps = self.model.steps_after(count)
-            times = steps if one == "mean" else min(steps, 1)
+            times = steps if name == "pool_sum" else min(steps, 1)
             coarse = is_coarse(pool.shape[1])
             lowest = -times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT)
             highest = times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT - 1)
-            if (pool < lowest).any() or (pool > highest).any() or pool[:, self.model.hidden_sizes[-1] :].any():
+            if self.model.readout.flattens:
+                highest = np.full_like(highest, SUM_LIMIT * min(steps, 1))
+                lowest = -highest
+            if (pool < lowest).any() or (pool > highest).any() or pool[:, self.model.pool_sizes[name] :].any():
                 return False
         for layer, size in zip(layers, self.model.hidden_sizes, strict=True):
             coarse = layer.operands[0, is_coarse(layer.operands.shape[1])]

@@ -155,10 +155,12 @@ class Collapse(Record):
 
     Attributes:
         kind: the ``last`` step; the ``ends``, the last state of each direction; ``mean`` or ``max`` of the steps;
-            ``mean_max``, both, one after the other; ``flatten``, all steps in one vector.
+            ``mean_max``, both, one after the other; ``flatten``, all steps in one vector, the first step first.
+        steps: number of steps, with ``flatten`` where the file says it; otherwise 0.
     """
 
     kind: CollapseKind
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -205,7 +205,7 @@ class Flow:
         named = []
         for axis in axes:
             if axis == "TC":
-                records = (*records, Collapse(name, "flatten"))
+                records = (*records, Collapse(name, "flatten", self.time_steps))
                 axis = CHANNEL
             elif axis in ("DC", WIDTH + FILTER):
                 axis = CHANNEL

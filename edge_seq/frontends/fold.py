@@ -134,6 +134,9 @@ def _fold_pair(before: Record | None, first: Record, second: Record, *, fixed: b
             parts = 2 if second.kind == "mean_max" else 1
             scale, offset = (np.tile(one, parts if len(one) > 1 else 1) for one in (first.scale, first.offset))
             return [second, Affine(first.name, float32(scale), float32(offset))]
+        case Affine(), Collapse(kind="flatten", steps=steps) if steps:
+            scale, offset = (np.tile(one, steps if len(one) > 1 else 1) for one in (first.scale, first.offset))
+            return [second, Affine(first.name, float32(scale), float32(offset))]
         case Activate(), Collapse(kind="last"):
             return [second, first]
         case Pool(), Affine() if isinstance(before, Convolution | Dense) and _can_swap(first, second):

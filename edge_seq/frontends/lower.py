@@ -42,8 +42,8 @@ from edge_seq.support.errors import ContractError, ModelError
 
 SUPPORTED = (
     "an input scaling; convolutions, linear layers with relu, tanh or sigmoid, and pooling over time; recurrent layers "
-    "(RNN with tanh, GRU, LSTM); the last, mean or largest state (or mean, then largest); dense layers with relu, tanh "
-    "or sigmoid"
+    "(RNN with tanh, GRU, LSTM); the last, mean or largest state (or mean, then largest), or the states of all steps "
+    "(flatten); dense layers with relu, tanh or sigmoid"
 )
 
 
@@ -382,8 +382,16 @@ def _parts(
     collapse = rest[0] if rest and isinstance(rest[0], Collapse) else None
     pooling = None if collapse is None else next((one for one in POOLINGS if one == collapse.kind), None)
     units = hidden_size(recurrent[-1].layer) * (2 if pooling == "mean_max" else 1) if recurrent else 0
+    if pooling == "flatten" and len(rest) > 1 and not isinstance(rest[1], Dense):
+        raise _refused(chain, rest[1])
     hidden, after = _hidden(chain, rest[1:], units, notes)
     if recurrent and pooling is not None and len(after) == 1 and isinstance(head := after[0], Dense):
+        if collapse is not None and pooling == "flatten" and isinstance(dense := rest[1], Dense):
+            notes.append(
+                f"{collapse.name} flattens the states of all steps; {dense.name} has {dense.weight.size:,} weights for "
+                f"them, {dense.weight.shape[1] // max(units, 1)} times as many as for the last state alone, and as "
+                "many bytes of flash. No state is kept: its sums run on with each step"
+            )
         return recurrent, pooling, hidden, head
     if recurrent and not any(isinstance(record, Collapse) for record in rest):
         raise ModelError(

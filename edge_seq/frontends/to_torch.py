@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.frontends.from_torch import DENSE_PREFIX, HEAD_PREFIX, RECURRENT_PREFIX
+from edge_seq.frontends.from_torch import DENSE_PREFIX, FRONT_PREFIX, HEAD_PREFIX, RECURRENT_PREFIX
+from edge_seq.ir.front import Conv, TimePool
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, kind_of
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.rows import FloatRows
@@ -18,17 +19,18 @@ from edge_seq.support.errors import ModelError
 Array = NDArray[np.float32]
 
 
-def training_options(model: FloatModel) -> dict[str, str | int | tuple[int, ...]]:
+# Options of a training by name: numbers, names, units of dense layers, and tables of front layers.
+TrainingOptions = dict[str, str | int | tuple[int, ...] | tuple[dict[str, str | int], ...]]
+
+
+def training_options(model: FloatModel) -> TrainingOptions:
     """Options of a training, as :class:`edge_seq.training.config.TrainingConfig` names them, that make this network.
 
     Raises:
-        ModelError: its layers are of several kinds or sizes, which a training cannot make, or it has front layers.
+        ModelError: its layers are of several kinds or sizes, which a training cannot make, or a convolution has padding
+            behind the window.
     """
-    if model.front:
-        raise ModelError(
-            f"training from {model.name}: it has {len(model.front)} layers before the recurrent ones, whose weights "
-            "cannot be taken over yet; train with random weights, or further where it was trained, and import it again"
-        )
+    front = tuple(_front_options(model, index) for index in range(len(model.front)))
     kinds = [kind_of(layer).name for layer in model.layers]
     if len({*zip(kinds, model.hidden_sizes, strict=True)}) > 1:
         layers = ", ".join(f"{kind} {size}" for kind, size in zip(kinds, model.hidden_sizes, strict=True))
@@ -47,6 +49,7 @@ def training_options(model: FloatModel) -> dict[str, str | int | tuple[int, ...]
         "hidden_size": model.hidden_sizes[0],
         "num_layers": len(kinds),
         "pooling": model.readout.pooling,
+        **({"front": front} if front else {}),
         "dense": model.dense_sizes,
         "dense_activation": "tanh" if "tanh" in activations else "relu",
         "label_every": model.readout.label_every,
@@ -63,6 +66,13 @@ def state_dict_of(model: FloatModel) -> dict[str, Array]:
     """
     training_options(model)
     weights: dict[str, Array] = {}
+    for index, front in enumerate(model.front):
+        if isinstance(front, Conv):
+            seen = front.rows.weight_input.reshape(len(front.rows.bias), front.kernel, -1)
+            weights |= {
+                f"{FRONT_PREFIX}{index}.weight": seen.transpose(0, 2, 1),
+                f"{FRONT_PREFIX}{index}.bias": front.rows.bias,
+            }
     for index, layer in enumerate(model.layers):
         weights |= {f"{RECURRENT_PREFIX}{name}_l{index}": array for name, array in _layer(layer).items()}
     for index, dense in enumerate(model.dense):
@@ -72,6 +82,26 @@ def state_dict_of(model: FloatModel) -> dict[str, Array]:
         }
     head = {f"{HEAD_PREFIX}weight": model.head.weight_input, f"{HEAD_PREFIX}bias": model.head.bias}
     return {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in {**weights, **head}.items()}
+
+
+def _front_options(model: FloatModel, index: int) -> dict[str, str | int]:
+    """Options of a front layer, as :class:`edge_seq.training.config.FrontConfig` names them."""
+    layer = model.front[index]
+    match layer:
+        case Conv(padding="same"):
+            raise ModelError(
+                f"training from {model.name}: front layer {index} sees {layer.zeros[0]} zeros before the window and "
+                f"{layer.zeros[1]} behind it; a training makes convolutions with causal or valid padding. Train it "
+                "further where it was trained, and import it again"
+            )
+        case Conv():
+            sizes = {"kernel": layer.kernel, "stride": layer.stride, "dilation": layer.dilation}
+            names = {"padding": layer.padding, "activation": layer.activation}
+            return {"kind": "conv", "units": len(layer.rows.bias), **sizes, **names}
+        case TimePool():
+            return {"kind": layer.statistic, "kernel": layer.size, "stride": layer.stride}
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _stacked(rows: list[FloatRows]) -> dict[str, Array]:

@@ -21,8 +21,9 @@ TrainedPadding = Literal["causal", "valid"]
 # What is taken of each unit over some states or inputs.
 Statistic = Literal["mean", "max"]
 
-# Input of the head: the last state; the mean, the largest value or both of all states since the window began.
-Pooling = Literal["last", "mean", "max", "mean_max"]
+# Input of the head: the last state; the mean, the largest value or both of all states since the window began; or all
+# states of the window, one behind the other.
+Pooling = Literal["last", "mean", "max", "mean_max", "flatten"]
 
 CELL_NAMES: tuple[CellName, ...] = get_args(CellName)
 KIND_NAMES: tuple[KindName, ...] = get_args(KindName)
@@ -35,6 +36,7 @@ POOLING_TEXTS: dict[Pooling, str] = {
     "mean": "mean of states",
     "max": "largest of states",
     "mean_max": "mean and largest of states",
+    "flatten": "states of all steps",
 }
 
 

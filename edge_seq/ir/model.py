@@ -28,8 +28,12 @@ _STATISTICS: dict[Pooling, tuple[Statistic, ...]] = {
     "mean": ("mean",),
     "max": ("max",),
     "mean_max": ("mean", "max"),
+    "flatten": (),
 }
 POOLED_NAMES: dict[Statistic, str] = {"mean": "pooled", "max": "pooled_max"}
+# What is kept of a window: sums (of states, or with flatten of results) and largest states.
+PoolName = Literal["pool_sum", "pool_max"]
+POOLS: dict[Statistic, PoolName] = {"mean": "pool_sum", "max": "pool_max"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,9 @@ class Readout:
 
     Attributes:
         pooling: input of the head: the ``last`` state; or of each unit the ``mean`` or the largest value (``max``) of
-            the states since the window began; or both (``mean_max``), first all means.
+            the states since the window began; or both (``mean_max``), first all means; or the states of all steps of
+            the window (``flatten``), first those of the first step. The weights that see them are summed step by step,
+            so no state is kept, but there are as many times more of them as a window has steps.
         label_every: a label at the end of each ``window``, or after each ``sample``.
         at_window_end: ``reset`` starts each window from zero states, as in training, so that a stream gives the same
             labels as its windows; ``carry`` keeps the states and only starts a new mean.
@@ -52,7 +58,8 @@ class Readout:
 
     @property
     def statistics(self) -> tuple[Statistic, ...]:
-        """What is taken of the states of a window, in the order in which the head sees it; empty for the last state.
+        """What is taken of the states of a window, in the order in which the head sees it; empty for the last state
+        and for all states.
 
         >>> Readout("mean_max").statistics
         ('mean', 'max')
@@ -60,9 +67,17 @@ class Readout:
         return _STATISTICS[self.pooling]
 
     @property
-    def parts(self) -> int:
-        """Number of values that the head sees of each unit."""
-        return max(1, len(self.statistics))
+    def flattens(self) -> bool:
+        """True if the states of all steps are read out."""
+        return self.pooling == "flatten"
+
+    def parts(self, steps: int) -> int:
+        """Number of values that are read out of each unit in a window of ``steps`` steps of the recurrent layers.
+
+        >>> Readout("mean_max").parts(50), Readout("flatten").parts(50)
+        (2, 50)
+        """
+        return steps if self.flattens else max(1, len(self.statistics))
 
 
 def readout_to_dict(readout: Readout) -> dict[str, Any]:
@@ -131,7 +146,8 @@ class SequenceModel(Generic[Rows, Format]):
         front: layers between the features and the first recurrent layer, from the input up. With a stride, the layers
             after them run every s-th sample only.
         dense: dense layers between readout and head. The first sees the pooled state of the last layer, with
-            ``mean_max`` both statistics, one behind the other; so does the head without dense layers.
+            ``mean_max`` both statistics, one behind the other, with ``flatten`` the states of all steps; so does the
+            head without dense layers.
     """
 
     name: str
@@ -189,6 +205,11 @@ class SequenceModel(Generic[Rows, Format]):
         return samples
 
     @property
+    def num_steps(self) -> int:
+        """Number of steps of the recurrent layers in a window."""
+        return int(self.steps_after(self.contract.window_length))
+
+    @property
     def front_inputs_at_end(self) -> tuple[int, ...]:
         """Number of inputs of each front layer in a window, without the zeros behind it."""
         numbers = [self.contract.window_length]
@@ -204,7 +225,24 @@ class SequenceModel(Generic[Rows, Format]):
     @property
     def dense_inputs(self) -> tuple[tuple[int, int], ...]:
         """Input of each dense layer and, last, of the head: units, and parts in which each unit has a value."""
-        return ((self.hidden_sizes[-1], self.readout.parts), *((size, 1) for size in self.dense_sizes))
+        read_out = self.hidden_sizes[-1], self.readout.parts(self.num_steps)
+        return (read_out, *((size, 1) for size in self.dense_sizes))
+
+    @property
+    def summed_rows(self) -> Rows | None:
+        """The rows that see the states of all steps, of the first dense layer or of the head; None without flatten."""
+        if not self.readout.flattens:
+            return None
+        return self.dense[0].rows if self.dense else self.head
+
+    @property
+    def pool_sizes(self) -> dict[PoolName, int]:
+        """Units of what is kept of a window: sums of states, or of the results of :attr:`summed_rows`, and largest
+        states."""
+        rows = self.summed_rows
+        if rows is not None:
+            return {"pool_sum": len(rows.bias)}
+        return {POOLS[one]: self.hidden_sizes[-1] for one in self.readout.statistics}
 
     @property
     def head_size(self) -> int:

@@ -30,13 +30,15 @@ from edge_seq.ir.front import Conv, FrontLayer, TimePool
 from edge_seq.ir.kind_names import KIND_NAMES
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, kind_of, row_groups
 from edge_seq.ir.model import IntModel
-from edge_seq.ir.rows import IntRows, effective_weights, is_coarse
+from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, rows_of_steps
 from edge_seq.support.errors import RangeProofError
 from edge_seq.support.results import Result
 
 FEATURE_LIMIT = 2**15  # |feature| <= 2^15: any 16-bit value
 SIGMOID_MAX = 2**FINE_FRAC_BITS - 1
 TANH_MAX = INT16_MAX
+# A saved sum over the steps of a window is taken if it is within this (SPEC.md, section 13).
+SUM_LIMIT = 2**30
 # A head that learns (SPEC.md, section 24).
 MAX_LEARNED_VALUES = 1024  # values that its head sees
 MAX_EXAMPLES = 255
@@ -195,6 +197,29 @@ def _pool_bounds(model: IntModel) -> list[Bound]:
     return [total, mean]
 
 
+def _dense_bounds(model: IntModel) -> list[Bound]:
+    """Bounds of dense layers and head. A dense result saturates, or goes into the table."""
+    rows = {f"dense{index}": layer.rows for index, layer in enumerate(model.dense)} | {"head": model.head}
+    bounds: list[Bound] = []
+    for name, one in rows.items():
+        if one is model.summed_rows:
+            each = rows_of_steps(one, model.num_steps)
+            bounds.append(_largest_at_step(f"{name} accumulator", accumulator_bounds(each), model.num_steps))
+            result: NDArray[np.int64] = _scaled_bounds(each).reshape(len(one.bias), -1).sum(axis=1, dtype=np.int64)
+            bounds.append(_largest(f"{name} sum over the steps, behind a restored one", result + SUM_LIMIT))
+        else:
+            bounds.append(_largest(f"{name} accumulator", accumulator_bounds(one)))
+            result = _scaled_bounds(one)
+        bounds.append(_largest("logits" if name == "head" else f"{name} result", result))
+    return [*bounds, replace(bounds[-1], name="difference of two logits", magnitude=2 * bounds[-1].magnitude)]
+
+
+def _largest_at_step(name: str, magnitudes: NDArray[np.int64], steps: int) -> Bound:
+    """The largest bound of rows that :func:`rows_of_steps` took apart."""
+    bound = _largest(name, magnitudes)
+    return replace(bound, name=f"{name} at step {bound.row % steps + 1}", row=bound.row // steps)
+
+
 def _multipliers(model: IntModel) -> list[int]:
     """All values that mulw takes as its second factor."""
     rows = [rows for cell in model.layers for rows in row_groups(cell).values()]
@@ -227,12 +252,7 @@ def range_bounds(model: IntModel) -> tuple[Bound, ...]:
     for index, cell in enumerate(model.layers):
         frac_bits = model.number_format.cell_frac_bits[index]
         bounds += [replace(bound, name=f"layer{index}.{bound.name}") for bound in _layer_bounds(cell, frac_bits)]
-    for index, dense in enumerate(model.dense):  # a result saturates, or goes into the table
-        bounds.append(_largest(f"dense{index} accumulator", accumulator_bounds(dense.rows)))
-        bounds.append(_largest(f"dense{index} result", _scaled_bounds(dense.rows)))
-    bounds.append(_largest("head accumulator", accumulator_bounds(model.head)))
-    logits = _largest("logits", _scaled_bounds(model.head))
-    bounds += [logits, replace(logits, name="difference of two logits", magnitude=2 * logits.magnitude)]
+    bounds += _dense_bounds(model)
     bounds += _pool_bounds(model)
     if model.readout.decision is not None:
         bounds.append(Bound("decision score, and difference of two", -1, SCORE_LIMIT))

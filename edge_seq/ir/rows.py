@@ -41,6 +41,7 @@ class IntRows:
             several parts is).
         narrow_hidden: int8 [R, Q], weights of the operands of the layer's own state (Q padded to a multiple of four).
         bias: int32 [R], with every constant folded in: bias, mean of the features, table offset, half for rounding.
+            Rows that see the states of all steps have it at each step, so it is a part of the whole.
         multiplier: int16 [R], 1 to 32767; defines the row's scale exactly.
     """
 
@@ -70,6 +71,20 @@ def operand_columns(size: int, parts: int = 1) -> NDArray[np.int64]:
     [0, 1, 2, 4, 5, 6]
     """
     return np.asarray((np.arange(parts)[:, None] * padded(size) + np.arange(size)).ravel(), dtype=np.int64)
+
+
+def rows_of_steps(rows: IntRows, steps: int) -> IntRows:
+    """Rows that see the states of all steps, taken apart: rows that see one state each, int8 [R * steps, P].
+
+    Row ``r * steps + t`` is row r at step t. Bias and multiplier are the same at each step.
+    """
+    return IntRows(
+        wide=np.zeros((len(rows.bias) * steps, 0), dtype=np.int16),
+        narrow_input=rows.narrow_input.reshape(len(rows.bias) * steps, -1),
+        narrow_hidden=np.zeros((len(rows.bias) * steps, 0), dtype=np.int8),
+        bias=np.repeat(rows.bias, steps),
+        multiplier=np.repeat(rows.multiplier, steps),
+    )
 
 
 def is_coarse(size: int, parts: int = 1) -> NDArray[np.bool_]:

@@ -179,6 +179,11 @@ def _verify_decision(model: FloatModel | IntModel) -> None:
             f"readout.decision.{field} is {value!r}; expected a whole number from {low} to {high}",
         )
     if stage.unknown_distance is not None:
+        _require(
+            not model.readout.flattens or bool(model.dense),
+            "readout.decision.unknown_distance is given in a model whose head sees the states of all steps, which are "
+            "not kept; expected None, or a dense layer between readout and head, whose outputs a distance can take",
+        )
         _verify_distance(stage.unknown_distance, model.num_classes, model.head_size)
 
 
@@ -248,6 +253,11 @@ def verify(model: FloatModel | IntModel) -> None:
     ):
         value = getattr(model.readout, field)
         _require(value in allowed, f"readout.{field} is {value!r}; expected one of {list(allowed)}")
+    _require(
+        not model.readout.flattens or model.readout.label_every == "window",
+        "readout.label_every is 'sample' with the pooling flatten; expected 'window': before its end, a window has not "
+        "all the states that the weights are for. Take another readout for a label after each sample",
+    )
     _require(1 <= len(model.layers) <= MAX_LAYERS, f"{len(model.layers)} layers; expected 1 to {MAX_LAYERS}")
 
     _require(

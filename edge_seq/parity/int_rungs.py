@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, in_runtime, is_installed
 from edge_seq.backends.onnx.run import OnnxModel, open_onnx, trace_of
-from edge_seq.backends.onnx.window import POOLS
 from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
 from edge_seq.ir.front import outputs_of
@@ -101,9 +100,8 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
         saved = saved_states(kind_of(cell), state.layers[index])
         values |= {f"layer{index}.{name}": array[:, :size] for name, array in saved.items()}
-    pools = {"mean": state.pool_sum, "max": state.pool_max}
-    for one in model.readout.statistics:
-        values[POOLS[one]] = pools[one][:, : model.hidden_sizes[-1]]
+    pools = {"pool_sum": state.pool_sum, "pool_max": state.pool_max}
+    values |= {name: pools[name][:, :size] for name, size in model.pool_sizes.items()}
     values["step_in_window"] = np.full((batch, 1), state.step_in_window)
     if state.decision is not None:
         decision = vars(state.decision).items()

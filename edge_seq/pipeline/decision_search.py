@@ -24,7 +24,7 @@ from edge_seq.pipeline.streams import LabelStream, decisions_of_stages, timeline
 from edge_seq.scores import words
 from edge_seq.scores.streaming import count_streams
 from edge_seq.support.display import ShownAsTables, Table
-from edge_seq.support.errors import DataError
+from edge_seq.support.errors import DataError, ModelError
 from edge_seq.support.figure_text import percent
 from edge_seq.support.results import Result, written
 
@@ -158,7 +158,16 @@ def fit_distance(
         training: streams of the training recordings.
         validation: streams of the validation recordings.
         share: largest share of the correct labels outside of the radius, 0 to below 1.
+
+    Raises:
+        ModelError: the head sees the states of all steps, of which only sums are kept.
     """
+    if model.readout.flattens and not model.dense:
+        raise ModelError(
+            f"fitting a distance for {model.name}: its head sees the states of all steps (flatten), which are not "
+            "kept, so there is nothing to take a distance of; leave out --unknown-distance (--unknown-margin works), "
+            "or train with a dense layer: --set training.dense=[32]"
+        )
     right = [stream.labels == stream.truth for stream in training]
     _, parts = model.dense_inputs[-1]
     operands = [stream.operands[kept].astype(np.int64) for stream, kept in zip(training, right, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +141,10 @@ def _check_start(start: FloatModel, dataset: Dataset, config: TrainingConfig) ->
     """
     doing = f"training from {start.name}"
     _check_same_data(start, dataset, doing=doing)
-    for key, value in training_options(start).items():
+    options: dict[str, Any] = {**training_options(start)}
+    if "front" in options:
+        options["front"] = TrainingConfig.model_validate({"front": options["front"]}).front
+    for key, value in options.items():
         if getattr(config, key) != value:
             raise ConfigError(
                 f"{doing}: training.{key} is {getattr(config, key)!r}, the model has {value!r}; leave it "

@@ -121,7 +121,7 @@ def float_streams(model: FloatModel, recordings: Sequence[Recording]) -> list[La
         logits, seen = (values[:, due] for values in _float_streams(model, whole))
         fixed = np.rint(logits * 2.0**LOGIT_FRAC_BITS).astype(np.int64)
         units, parts = model.dense_inputs[-1]
-        one = np.where(is_coarse(units, parts), COARSE_LIMIT, FINE_LIMIT)
+        one = np.where(is_coarse(units, parts), COARSE_LIMIT, FINE_LIMIT)[: seen.shape[2]]  # none are kept of all steps
         operands = np.clip(np.rint(seen * one), -one, one - 1).astype(np.int16)
         streams += [
             _cut(r, due, fixed[i], logits[i].argmax(axis=1), operands[i], parts=parts) for i, r in enumerate(part)

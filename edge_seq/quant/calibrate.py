@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_seq.arithmetic.fixed_point import INT16_MAX, INT16_MIN
 from edge_seq.arithmetic.tables import ARGUMENT_MAX
 from edge_seq.backends.preprocess import check_counts, preprocess
-from edge_seq.backends.reference_float import dense_values, float_features, inputs_seen, run_float, sequences_of
+from edge_seq.backends.reference_float import float_features, inputs_seen, run_float, sequences_of, values_after_readout
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.ir.front import Conv
 from edge_seq.ir.kinds import Dense, kind_of
@@ -42,7 +42,8 @@ class Calibration:
             (cell states of an LSTM); 0 for kinds without one.
         moments: second moments in the float model, the mean of v v^T over the steps of a layer: for each convolution
             v = (the inputs that it sees, 1); for each recurrent layer v = (its input, its state before the step, 1),
-            float64 [I + H + 1, I + H + 1]; then for each dense layer, and last for the head, v = (its input, 1).
+            float64 [I + H + 1, I + H + 1]; then for each dense layer, and last for the head, v = (its input, 1), of
+            rows that see the states of all steps v = (a state, 1).
         num_windows: number of windows or streams.
         num_steps: number of time steps.
         front_limit: as ``dense_limit`` for each convolution.
@@ -112,7 +113,7 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
             if (calibrated := kind_of(cell).calibrated) is not None:
                 cell_states[index].append(np.abs(values[f"layer{index}.{calibrated}"]).ravel())
         for index, outputs in enumerate(dense_outputs):
-            outputs.append(np.abs(values[f"dense{index}"]).reshape(-1, model.dense_sizes[index]))
+            outputs.append(np.abs(_at_labels(model, values[f"dense{index}"])).reshape(-1, model.dense_sizes[index]))
         for index, seen in enumerate(_seen_values(model, values)):
             moments[index] = seen.T @ seen + (moments[index] if moments[index].size else 0.0)
     return Calibration(
@@ -135,12 +136,21 @@ def _limits(outputs: NDArray[np.floating[Any]]) -> tuple[float, ...]:
 
 
 def _sequences(model: FloatModel, counts: NDArray[np.int16]) -> Mapping[str, NDArray[Any]]:
-    """Values of the float model, each at the steps of its layer; dense outputs at all steps of recurrent layers."""
+    """Values of the float model, each at the steps of its layer; outputs of dense layers at all steps of the recurrent
+    ones."""
     if not model.front:
         return run_float(model, counts).values
     features = float_features(model, counts)
     values = sequences_of(model, features) | {"features": features}
-    return values | dense_values(model, values)
+    return values | values_after_readout(model, values)
+
+
+def _at_labels(model: FloatModel, values: NDArray[Any]) -> NDArray[Any]:
+    """Values [B, T, R] behind the readout at the steps at which they are like those of a label: all of them, but with
+    ``flatten`` the last step of each window."""
+    if not model.readout.flattens:
+        return values
+    return values[:, min(model.num_steps, values.shape[1]) - 1 :: model.num_steps]
 
 
 def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float64]]:
@@ -160,7 +170,7 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
         seen.append([below, before])
         below = state
     seen.append([values[POOLED_NAMES[one]] for one in model.readout.statistics] or [below])
-    seen += [[values[f"dense{index}"]] for index in range(len(model.dense))]
+    seen += [[_at_labels(model, values[f"dense{index}"])] for index in range(len(model.dense))]
     return [
         np.concatenate([*parts, np.ones((*parts[0].shape[:2], 1))], axis=2)
         .astype(np.float64)

@@ -23,7 +23,7 @@ from edge_seq.ir.kind_names import Activation
 from edge_seq.ir.kinds import Constant, Dense, Layer, Use, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
 from edge_seq.ir.range_proof import accumulator_bounds
-from edge_seq.ir.rows import FloatRows, IntRows, operand_columns, padded
+from edge_seq.ir.rows import FloatRows, IntRows, operand_columns, padded, rows_of_steps
 from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
@@ -128,12 +128,35 @@ def _with_multiplier(real: RealRows, purpose: _Purpose, multiplier: NDArray[np.i
     )
 
 
+def _summed_rows(real: RealRows, purpose: _Purpose, multiplier: NDArray[np.int64], moments: Real) -> IntRows:
+    """As :func:`_with_multiplier` for R rows that see the states of all steps, given as rows that see one state each.
+
+    Errors of rounding are moved within a step, onto its own columns and the bias. Each step adds the same bias:
+    the whole bias divided by the number of steps, and one half for rounding.
+    """
+    steps = len(real.bias) // len(multiplier)
+    unit = multiplier / (2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain)
+    rounded = round_rows(real, np.repeat(unit, steps), moments)
+    whole = rounded.bias.reshape(-1, steps).sum(axis=1) * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset
+    bias = np.rint((whole / steps + 0.5) * 2.0**MULTIPLIER_SHIFT / multiplier)
+    return IntRows(
+        wide=rounded.wide.reshape(len(multiplier), 0),
+        narrow_input=rounded.narrow_input.reshape(len(multiplier), -1),
+        narrow_hidden=rounded.narrow_hidden.reshape(len(multiplier), 0),
+        bias=np.clip(bias, -INT32_MAX, INT32_MAX).astype(np.int32),
+        multiplier=multiplier.astype(np.int16),
+    )
+
+
 def _largest_magnitude(weights: Real) -> Real:
     return np.asarray(np.abs(weights).max(axis=1, initial=0.0), dtype=np.float64)
 
 
-def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str) -> IntRows:
-    """Quantize rows with the smallest multiplier (finest scale) at which all weights fit and nothing can overflow."""
+def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str, *, steps: int = 0) -> IntRows:
+    """Quantize rows with the smallest multiplier (finest scale) at which all weights fit and nothing can overflow.
+
+    With ``steps``, they see the states of so many steps, and ``real`` has a row for each step of each row.
+    """
     per_unit = 2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain
     narrow = np.maximum(_largest_magnitude(real.narrow_input), _largest_magnitude(real.narrow_hidden))
     needed = np.maximum(
@@ -141,17 +164,27 @@ def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str) 
     )
     bias_magnitude = np.abs(real.bias * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset) + 1
     needed = np.maximum(needed, bias_magnitude * 2.0**MULTIPLIER_SHIFT / INT32_MAX)
+    if steps:  # all steps of a row have one multiplier
+        needed = needed.reshape(-1, steps).max(axis=1)
+        narrow = narrow.reshape(-1, steps).max(axis=1)
     multiplier = np.maximum(np.ceil(needed), 1)
     while True:
         if multiplier.max() > MULTIPLIER_MAX:
             row = int(np.argmax(multiplier))
+            wide = _largest_magnitude(real.wide).reshape(len(multiplier), -1)[row].max()
+            bias = real.bias.reshape(len(multiplier), -1)[row].sum()
             raise RangeProofError(
                 f"quantizing {what}: row {row} has weights up to {narrow[row]:.3g} on states, "
-                f"{_largest_magnitude(real.wide)[row]:.3g} a feature count, bias {real.bias[row]:.3g}; no scale up to "
+                f"{wide:.3g} a feature count, bias {bias:.3g}; no scale up to "
                 f"{MULTIPLIER_MAX} keeps its accumulator within 32 bits. Train with weight decay or clip the weights"
             )
-        rows = _with_multiplier(real, purpose, multiplier.astype(np.int64), moments)
-        excess = accumulator_bounds(rows) / INT32_MAX
+        if steps:
+            rows = _summed_rows(real, purpose, multiplier.astype(np.int64), moments)
+            bounds = accumulator_bounds(rows_of_steps(rows, steps)).reshape(-1, steps).max(axis=1)
+        else:
+            rows = _with_multiplier(real, purpose, multiplier.astype(np.int64), moments)
+            bounds = accumulator_bounds(rows)
+        excess = bounds / INT32_MAX
         if (excess <= 1).all():
             return rows
         multiplier = np.where(excess > 1, np.maximum(np.ceil(multiplier * excess), multiplier + 1), multiplier)
@@ -244,14 +277,15 @@ def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel
         divide(np.concatenate([below, own]))
         below = own
 
-    below = np.tile(below, model.readout.parts)
+    of_a_state = below
+    below = np.tile(below, model.readout.parts(model.num_steps))
     dense = []
     for one, dense_drop in zip(model.dense, calibration.dense_drops, strict=True):
-        divide(below)
+        divide(of_a_state if one.rows is model.summed_rows else below)
         own = _dense_drops(one, dense_drop, below)
         dense.append(replace(one, rows=_rescaled(one.rows, below, own)))
         below = own
-    divide(below)
+    divide(of_a_state if model.head is model.summed_rows else below)
     head = _rescaled(model.head, below, np.zeros(model.num_classes, dtype=np.int64))
     scaled = replace(model, front=tuple(front), layers=tuple(layers), dense=tuple(dense), head=head)
     return scaled, tuple(moments)
@@ -319,6 +353,19 @@ def _quantize_dense(
     return _quantize_rows(real, purpose, _seen_columns(real, units * parts, moments, None, parts), what)
 
 
+def _quantize_summed(rows: FloatRows, steps: int, moments: Real, purpose: _Purpose, what: str) -> IntRows:
+    """Quantize rows that see the states of all steps, with the moments of (a state, 1)."""
+    each = FloatRows(
+        weight_input=rows.weight_input.reshape(len(rows.bias) * steps, -1),
+        weight_hidden=np.zeros((len(rows.bias) * steps, 0), dtype=np.float32),
+        bias=np.repeat(rows.bias / np.float32(steps), steps),
+    )
+    real = _upper_layer_rows(each)
+    return _quantize_rows(
+        real, purpose, _seen_columns(real, each.weight_input.shape[1], moments, None), what, steps=steps
+    )
+
+
 def _dense_purpose(activation: Activation) -> _Purpose:
     match activation:
         case "relu" | "none":
@@ -376,14 +423,18 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
     inputs = list(zip(model.dense_inputs, moments[len(layers) :], strict=True))
+
+    def behind(rows: FloatRows, place: int, purpose: _Purpose, what: str) -> IntRows:
+        """Quantize the rows of a dense layer or of the head."""
+        if rows is scaled.summed_rows:
+            return _quantize_summed(rows, model.num_steps, inputs[place][1], purpose, what)
+        return _quantize_dense(rows, *inputs[place], purpose, what)
+
     dense = tuple(
-        Dense(
-            _quantize_dense(layer.rows, *seen, _dense_purpose(layer.activation), f"dense{index}"),
-            layer.activation,
-        )
-        for index, (layer, seen) in enumerate(zip(scaled.dense, inputs, strict=False))
+        Dense(behind(layer.rows, index, _dense_purpose(layer.activation), f"dense{index}"), layer.activation)
+        for index, layer in enumerate(scaled.dense)
     )
-    head = _quantize_dense(scaled.head, *inputs[-1], _LINEAR, "head")
+    head = behind(scaled.head, -1, _LINEAR, "head")
     quantized: IntModel = SequenceModel(
         model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format, dense, front
     )

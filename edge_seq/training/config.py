@@ -89,7 +89,8 @@ class TrainingConfig(StrictTable):
         hidden_size: number of hidden units of each layer, H.
         num_layers: recurrent layers.
         pooling: what the head sees of each unit: the ``last`` hidden state, the running ``mean`` or the largest
-            (``max``) of all hidden states, or both (``mean_max``).
+            (``max``) of all hidden states, or both (``mean_max``); or the hidden states of all steps (``flatten``): as
+            many times more weights as a window has steps.
         front: layers between the features and the recurrent layers, from the input up. The first is a convolution.
         dense: number of units of each dense layer between readout and head; empty for none.
         dense_activation: activation of the dense layers, ``relu`` or ``tanh``.
@@ -152,6 +153,15 @@ class TrainingConfig(StrictTable):
     def _front_begins_with_a_convolution(self) -> TrainingConfig:
         if self.front and self.front[0].kind != "conv":
             raise ValueError(f"front begins with a pool ({self.front[0].kind}); put a convolution before it")
+        return self
+
+    @model_validator(mode="after")
+    def _flatten_has_whole_windows(self) -> TrainingConfig:
+        if self.pooling == "flatten" and self.label_every == "sample":
+            raise ValueError(
+                "pooling is 'flatten' and label_every is 'sample', but the weights of flatten are for whole windows; "
+                "set label_every to 'window', or take another pooling"
+            )
         return self
 
     @model_validator(mode="after")

@@ -160,7 +160,7 @@ def first_weights(
     contract: SensorContract, num_classes: int, config: TrainingConfig, start: Start | None = None
 ) -> SequenceClassifier:
     """Build the network with its initial weights: those of ``start``, or drawn from torch's global generator."""
-    module = build_classifier(contract.num_channels, num_classes, config)
+    module = build_classifier(contract, num_classes, config)
     if config.front and int(module.steps_after(contract.window_length)[-1]) == 0:
         raise ConfigError(
             f"training: the layers of training.front give no output in a window of {contract.window_length} samples; "
@@ -173,11 +173,12 @@ def first_weights(
     return module
 
 
-def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
+def build_classifier(contract: SensorContract, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
     """Build the network of a configuration, with torch's own initial weights."""
     return SequenceClassifier(
-        input_size=input_size,
+        input_size=contract.num_channels,
         num_classes=num_classes,
+        window_length=contract.window_length,
         cell=config.cell,
         hidden_size=config.hidden_size,
         num_layers=config.num_layers,
@@ -191,7 +192,7 @@ def build_classifier(input_size: int, num_classes: int, config: TrainingConfig) 
 
 def classifier_of(result: TrainingResult) -> SequenceClassifier:
     """Build the trained network of a result, in evaluation mode."""
-    module = build_classifier(result.contract.num_channels, result.num_classes, result.config)
+    module = build_classifier(result.contract, result.num_classes, result.config)
     load_weights(module, result)
     return module
 
@@ -209,7 +210,7 @@ def predict(
 
     Args:
         result: training result.
-        counts: int16 [B, T, C], raw counts; T may differ from the contract's window length.
+        counts: int16 [B, T, C], raw counts; T may differ from the contract's window length, but not with ``flatten``.
         module: network with the weights of the result; None builds the recurrent classifier of the configuration.
 
     Returns:
@@ -244,7 +245,7 @@ def logits_of_weights(
         ModelError: the weights do not fit the network of the configuration.
         ContractError: the counts are not int16 [B, T, C] with the contract's C.
     """
-    module = build_classifier(contract.num_channels, num_classes, config)
+    module = build_classifier(contract, num_classes, config)
     _load(module, state_dict)
     features = normalise(preprocessed_counts(counts, contract), normalisation)
     return predict_module(module.eval(), torch.from_numpy(features))

@@ -86,11 +86,13 @@ def recurrent_module(cell: CellName, input_size: int, hidden_size: int, num_laye
 
 
 class SequenceClassifier(nn.Module):
-    """Recurrent layers and a linear head on the last hidden state, or on the mean or the largest of all hidden states.
+    """Recurrent layers and a linear head on the last hidden state, on the mean or the largest of all hidden states, or
+    on the hidden states of all steps.
 
     The mean is a running sum divided by the number of samples so far, and the largest value a running one, so every
     form works sample by sample. The state dict holds ``recurrent.weight_ih_l0`` and so on, with torch's names and gate
-    order, ``head.weight`` [K, H] and ``head.bias`` [K]. With ``mean_max`` the head has 2 H inputs, first the means.
+    order, ``head.weight`` [K, H] and ``head.bias`` [K]. With ``mean_max`` the head has 2 H inputs, first the means;
+    with ``flatten`` it has N H, first those of the first of the N steps of a window of ``window_length`` samples.
     Dense layers lie between readout and head, with ``dense.0.weight`` and so on, convolutions before the recurrent
     layers, with ``front.0.weight`` [R, I, kernel].
 
@@ -107,13 +109,14 @@ class SequenceClassifier(nn.Module):
         hidden_size: int,
         num_layers: int = 1,
         pooling: Pooling = "last",
+        window_length: int = 1,
         front: Sequence[FrontConfig] = (),
         dense: Sequence[int] = (),
         dense_activation: Activation = "relu",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.statistics = Readout(pooling).statistics
+        self.statistics, self.flattens = Readout(pooling).statistics, Readout(pooling).flattens
         between_layers = dropout if num_layers > 1 else 0.0
         self.cell = cell
         self.front_settings = tuple(front)
@@ -125,7 +128,8 @@ class SequenceClassifier(nn.Module):
             self.front.append(conv if layer.kind == "conv" else nn.Identity())
         self.recurrent = recurrent_module(cell, input_size, hidden_size, num_layers, between_layers)
         self.dropout = nn.Dropout(dropout)
-        sizes = [hidden_size * Readout(pooling).parts, *dense]
+        steps = max(1, int(self.steps_after(window_length)[-1]))
+        sizes = [hidden_size * Readout(pooling).parts(steps), *dense]
         self.dense = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairwise(sizes))
         self.dense_activation = dense_activation
         self.head = nn.Linear(sizes[-1], num_classes)
@@ -140,11 +144,13 @@ class SequenceClassifier(nn.Module):
             float32 [B, K].
         """
         states, _ = self.recurrent(self._front(x))
+        if self.flattens:
+            return self._logits(states.flatten(1))
         pooled = [_pooled(one, states) for one in self.statistics] or [states[:, -1]]
         return self._logits(torch.cat(pooled, dim=1))
 
     def forward_steps(self, x: Tensor) -> Tensor:
-        """Logits after each sample, as a stream would give them.
+        """Logits after each sample, as a stream would give them. Not for ``flatten``, which has none within a window.
 
         Args:
             x: float32 [B, T, C], normalised features.

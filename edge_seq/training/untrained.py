@@ -27,7 +27,7 @@ def untrained_weights(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = build_classifier(contract.num_channels, num_classes, config)
+        module = build_classifier(contract, num_classes, config)
     weights = {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
     channels = contract.num_channels
     return weights, Normalisation((0.0,) * channels, (loudness,) * channels)

@@ -95,14 +95,23 @@ def network_cost(
         num_classes: K.
         target: costs of parts on the target.
 
+    Raises:
+        ConfigError: the readout is ``flatten``, and what it adds was not measured on the target.
+
     >>> from edge_seq.ir.contract import Channel
     >>> contract = SensorContract(50.0, (Channel("ax", "g", 8192, 4),) * 3, 100, 50)
     >>> network_cost(TrainingConfig(hidden_size=16), contract, 4, costs_on("cortex_m4")).weight_bytes
     1752
     """
-    weights = weight_bytes(config, contract.num_channels, num_classes)
+    parts = parts_of(config, contract)
+    if "flatten" in parts and "flatten" not in target.flash:
+        raise ConfigError(
+            "search: the cost of the readout flatten on this target is not known from its shape; train the network, "
+            "and measure it with: edge-seq measure"
+        )
+    weights = weight_bytes(config, contract, num_classes)
     work = work_of(config, contract, num_classes)
-    flash = sum(target.flash.get(part, 0.0) for part in parts_of(config, contract))
+    flash = sum(target.flash.get(part, 0.0) for part in parts)
     texts = sum(len(channel.name) for channel in contract.channels)
     return NetworkCost(
         flash_bytes=round(flash + texts) + weights,
@@ -122,15 +131,16 @@ def parts_of(config: TrainingConfig, contract: SensorContract) -> tuple[str, ...
         config.cell,
         *((f"{config.cell}_above",) if config.num_layers > 1 or config.front else ()),
         *Readout(config.pooling).statistics,
+        *(("flatten",) if config.pooling == "flatten" else ()),
         *(("dense",) if config.dense else ()),
         *((pre,) if pre != "none" else ()),
     )
 
 
-def weight_bytes(config: TrainingConfig, channels: int, num_classes: int) -> int:
+def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: int) -> int:
     """Bytes of packed weights, biases and multipliers (SPEC.md, section 12)."""
     total = 0
-    inputs, raw = channels, True
+    inputs, raw = contract.num_channels, True
     for layer in config.front:
         if layer.kind == "conv":
             total += _rows(layer.units, 2 * layer.kernel * _even(inputs) if raw else layer.kernel * padded(inputs))
@@ -138,7 +148,7 @@ def weight_bytes(config: TrainingConfig, channels: int, num_classes: int) -> int
     for _ in range(config.num_layers):
         total += _recurrent(config.cell, config.hidden_size, inputs, raw=raw)
         inputs, raw = config.hidden_size, False
-    sees = padded(config.hidden_size) * Readout(config.pooling).parts
+    sees = padded(config.hidden_size) * Readout(config.pooling).parts(_steps(config, contract))
     for units in (*config.dense, num_classes):
         total += _rows(units, sees)
         sees = padded(units)
@@ -170,6 +180,9 @@ def context_bytes(config: TrainingConfig, contract: SensorContract, num_classes:
     """Bytes of the words of a context, without its header."""
     channels, states = contract.num_channels, padded(config.hidden_size)
     pool = len(Readout(config.pooling).statistics) * states
+    read_out = pool + sum(padded(size) for size in config.dense)
+    if config.pooling == "flatten":  # sums of the first rows behind the readout
+        pool = padded((*config.dense, num_classes)[0])
     words32 = (0 if contract.preprocessing.step == "none" else channels) + pool + num_classes
     front, inputs = 0, channels
     for index, layer in enumerate(config.front):
@@ -178,7 +191,7 @@ def context_bytes(config: TrainingConfig, contract: SensorContract, num_classes:
         front += slots * (padded(inputs) if index else _even(inputs)) + padded(units)
         inputs = units
     layers = config.num_layers * len(kind_named(config.cell).saved) * states
-    scratch = max(states, pool + sum(padded(size) for size in config.dense))
+    scratch = max(states, read_out)
     return 4 * words32 + 2 * (_even(channels) + front + layers + scratch)
 
 
@@ -216,11 +229,22 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int) 
     for statistic in Readout(config.pooling).statistics:
         work[f"{statistic}_unit"] += samples * units
         work[f"{statistic}_step"] += samples
-    sees = padded(units) * Readout(config.pooling).parts
+    sees = padded(units) * Readout(config.pooling).parts(samples)
+    if config.pooling == "flatten":
+        work["flatten_step"] += samples
+        work["flatten_block"] += samples * -(-(*config.dense, num_classes)[0] // ROWS_TOGETHER)
     for rows in (*config.dense, num_classes):
         work["head_quad"] += -(-rows // ROWS_TOGETHER) * (sees // ROWS_TOGETHER)
         sees = padded(rows)
     return work
+
+
+def _steps(config: TrainingConfig, contract: SensorContract) -> int:
+    """Number of steps of the recurrent layers in a window."""
+    samples = contract.window_length
+    for layer in config.front:
+        samples = steps_of(layer, samples)
+    return samples
 
 
 def steps_of(layer: FrontConfig, samples: int) -> int:

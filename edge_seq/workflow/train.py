@@ -108,8 +108,18 @@ def fine_tuning_options(start: RunFolder) -> tuple[Path, list[str]]:
     from edge_seq.pipeline.config import quote
 
     options = training_options(load_run_float(start))
-    values = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
-    lines = [f"training.{key}={quote(value) if isinstance(value, str) else value}" for key, value in values.items()]
+
+    def as_toml(value: object) -> str:
+        match value:
+            case str():
+                return quote(value)
+            case tuple():
+                return f"[{', '.join(map(as_toml, value))}]"
+            case dict():
+                return f"{{{', '.join(f'{key} = {as_toml(one)}' for key, one in value.items())}}}"
+        return str(value)
+
+    lines = [f"training.{key}={as_toml(value)}" for key, value in options.items()]
     rate = f"training.learning_rate={FINE_TUNING_RATE}"
     return start.config, [f"start_from={quote(str(start.path.absolute()))}", rate, *lines]
 

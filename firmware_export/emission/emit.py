@@ -81,8 +81,11 @@ class _Sizes:
 
 def _sizes(model: IntModel) -> _Sizes:
     operands = [padded(size) for size in model.hidden_sizes]
-    pool_words = len(model.readout.statistics) * operands[-1]
+    pool_words = sum(map(padded, model.pool_sizes.values()))
     dense_words = sum(padded(size) for size in model.dense_sizes)
+    if model.readout.flattens:
+        dense_words = sum(padded(size) for size in model.dense_sizes[1:])  # the sums of the first are a pool
+    read_out = dense_words + (0 if model.summed_rows is model.head else pool_words)
     stage = model.readout.decision
     by_distance = stage is not None and stage.unknown_distance is not None
     return _Sizes(
@@ -91,7 +94,7 @@ def _sizes(model: IntModel) -> _Sizes:
         layer_state_words=tuple(
             len(kind_of(cell).saved) * words for cell, words in zip(model.layers, operands, strict=True)
         ),
-        scratch_words=max(*operands, pool_words + dense_words),
+        scratch_words=max(*operands, read_out),
         dense_words=dense_words,
         pool_words=pool_words,
         num_classes=model.num_classes,
@@ -195,7 +198,7 @@ def _dense_numbers(model: IntModel, index: int) -> dict[str, int]:
     return {
         "hidden_size": size,
         "wide_pairs": 0,
-        "below_quads": parts * padded(units) // QUAD,
+        "below_quads": (1 if _sees_all_steps(model, index) else parts) * padded(units) // QUAD,
         "own_quads": padded(size) // QUAD,
         "state_words": 0,
         "cell_frac_bits": 0,
@@ -203,19 +206,29 @@ def _dense_numbers(model: IntModel, index: int) -> dict[str, int]:
     }
 
 
+def _sees_all_steps(model: IntModel, index: int) -> bool:
+    """True if the dense layer of an index, or the head behind them all, sees the states of all steps."""
+    return model.readout.flattens and index == 0
+
+
 def _dense_fields(model: IntModel, index: int) -> dict[str, str]:
     prefix = f"{model.name}_dense{index}"
     return {
-        "step": f"es_dense_{model.dense[index].activation}_step",
+        # A layer that sees all steps has none: its results are summed.
+        "step": "NULL" if _sees_all_steps(model, index) else f"es_dense_{model.dense[index].activation}_step",
         "blocks": f"{prefix}_blocks",
         "weights": f"{prefix}_weights",
         **_unsigned(_dense_numbers(model, index)),
     }
 
 
+def _has_chain(model: IntModel) -> bool:
+    return bool(model.dense or model.front or model.readout.flattens)
+
+
 def _chain_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
     """Numbers of ``es_chain_t`` by field, in the order of their checksum; empty without a chain."""
-    if not model.dense and not model.front:
+    if not _has_chain(model):
         return {}
     return {
         "num_dense": len(model.dense),
@@ -257,7 +270,7 @@ def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
         "state_words": sizes.state_words,
         "scratch_words": sizes.scratch_words,
         "pool_words": sizes.pool_words,
-        "head_quads": head_parts * padded(head_units) // QUAD,
+        "head_quads": 0 if model.summed_rows is model.head else head_parts * padded(head_units) // QUAD,
         "num_reciprocals": len(model.number_format.pool_reciprocals),
         "decision_words": sizes.decision_words,
     }
@@ -282,7 +295,7 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "labels": f"{name}_labels",
         "hash": f"{name}_hash",
         **(staged if readout.decision is not None else {}),
-        **({"chain": f"&{name}_chain"} if model.dense or model.front else {}),
+        **({"chain": f"&{name}_chain"} if _has_chain(model) else {}),
     }
 
 
@@ -334,7 +347,7 @@ def _pool_of(model: IntModel) -> str:
 
 def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
     """The layers around the recurrent ones."""
-    if not model.dense and not model.front:
+    if not _has_chain(model):
         return []
     name, parts = model.name, []
     if model.dense:
@@ -352,6 +365,9 @@ def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
         "front": f"{name}_front" if model.front else "NULL",
         **_unsigned(_chain_numbers(model, sizes)),
     }
+    if model.readout.flattens:
+        what = model.dense[0].activation if model.dense else "head"
+        fields |= {"flatten_add": "es_flatten_add", "flatten_show": f"es_flatten_{what}"}
     return [
         *parts,
         ctext.struct("es_chain_t", f"{name}_chain", fields, public=False),

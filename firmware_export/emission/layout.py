@@ -164,12 +164,23 @@ class PackedModel:
 
 def pack_model(model: IntModel) -> PackedModel:
     """Pack all rows of a model in the order of use."""
+
+    def behind(rows: IntRows) -> PackedRows:
+        return _pack_summed(rows, model.num_steps) if rows is model.summed_rows else pack_consecutive(rows)
+
     return PackedModel(
         layers=tuple(pack_layer(layer) for layer in model.layers),
-        dense=tuple(pack_consecutive(layer.rows) for layer in model.dense),
-        head=pack_consecutive(model.head),
+        dense=tuple(behind(layer.rows) for layer in model.dense),
+        head=behind(model.head),
         front={i: _pack_conv(layer) for i, layer in enumerate(model.front) if isinstance(layer, Conv)},
     )
+
+
+def _pack_summed(rows: IntRows, steps: int) -> PackedRows:
+    """Pack rows that see the states of all steps: all rows at the first step, then all at the next."""
+    each = rows.narrow_input.reshape(len(rows.bias), steps, -1)
+    packed = [pack_consecutive(replace(rows, narrow_input=each[:, step])) for step in range(steps)]
+    return replace(packed[0], weights=np.concatenate([one.weights for one in packed]))
 
 
 def _pack_conv(layer: Conv[IntRows]) -> PackedRows:

@@ -117,6 +117,8 @@ def test_what_was_saved_is_restored_and_damage_is_refused() -> None:
 def test_heads_and_numbers_that_cannot_be() -> None:
     with pytest.raises(ModelError, match="room for 256 examples; expected 1 to 255"):
         nothing_learned(MODEL, 256)
+    with pytest.raises(ModelError, match=r"the states of all steps \(flatten\), which are not kept; put a dense"):
+        nothing_learned(quantized_model(spec("gru", 3, pooling="flatten")))
     wide = cast("IntModel", SimpleNamespace(name="wide", head_size=1040))  # a real one takes long to make
     with pytest.raises(ModelError, match="its head sees 1,040 values; expected at most 1,024"):
         nothing_learned(wide)
@@ -169,3 +171,50 @@ def test_a_decision_stage_sees_what_was_learned() -> None:
     assert UNKNOWN_CODE == 0
     assert np.array_equal(result.decisions, result.labels)  # without smoothing it follows the corrected label
     assert not np.array_equal(result.labels, run(model, COUNTS, [-1] * 40, 20).labels)
+
+
+class Oracle:
+    """Section 24 of SPEC.md in plain Python, written from its text alone."""
+
+    def __init__(self, values: int, examples: int) -> None:
+        self.r = next(r for r in range(99) if 2**r >= 16 * values)
+        self.places = [[0] * values for _ in range(examples)]
+        self.classes, self.rivals, self.steps = [0] * examples, [0] * examples, [0] * examples
+        self.following = 0
+
+    def logits(self, logits: list[int], u: list[int]) -> list[int]:
+        changed = list(logits)
+        for i, step in enumerate(self.steps):
+            gap = sum(abs(a - b) for a, b in zip(u, self.places[i], strict=True))
+            amount = step * max(2**self.r - gap, 0) // 2 ** (self.r - 1)
+            changed[self.classes[i]] += amount
+            changed[self.rivals[i]] -= amount
+        return [max(-(2**30 - 1), min(2**30 - 1, one)) for one in changed]
+
+    def learn(self, logits: list[int], u: list[int], right: int) -> None:
+        rival = max((k for k in range(len(logits)) if k != right), key=lambda k: (logits[k], -k))
+        step = min((2**16 - max(logits[right] - logits[rival], -(2**17))) // 4, 2**15)
+        if step > 0:
+            n = self.following
+            self.places[n], self.classes[n], self.rivals[n], self.steps[n] = list(u), right, rival, step
+            self.following = (n + 1) % len(self.steps)
+
+
+@pytest.mark.parametrize("values", [1, 5, 33])
+def test_the_reference_is_as_the_specification_says(values: int) -> None:
+    rng = np.random.default_rng(values)
+    oracle = Oracle(values, 3)
+    zeros = np.zeros(3, dtype=np.int64)
+    learned = Learned(np.zeros((3, values), dtype=np.int64), zeros, zeros, zeros)
+    for turn in range(60):
+        logits = (
+            rng.integers(-(2**17), 2**17, 4) // (1 if turn % 3 else 2**14) * (1 if turn % 3 else 2**14)
+        )  # ties, too
+        place = rng.integers(-128, 128, values) // int(rng.choice([1, 8, 64]))
+        shown = corrected(learned, logits[np.newaxis], place[np.newaxis])[0]
+        assert shown.tolist() == oracle.logits(logits.tolist(), place.tolist())
+        right = int(rng.integers(4))
+        oracle.learn(shown.tolist(), place.tolist(), right)
+        learned = learn(learned, shown, place, right)
+        assert (learned.steps.tolist(), learned.rivals.tolist()) == (oracle.steps, oracle.rivals)
+        assert learned.next == oracle.following

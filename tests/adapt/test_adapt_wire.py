@@ -146,6 +146,7 @@ def test_a_board_without_such_a_head() -> None:
                 ask()
 
 
+@pytest.mark.slow  # by default over the wire
 def test_every_refusal_of_the_interface(tmp_path: Path) -> None:
     model = quantized_model(SHAPES["distance"], name="case", amplitude=3.0)
     program = _checks(model, tmp_path, [*STRICT_FLAGS, "-O1", "-fsanitize=address,undefined"], find_compiler(), [])

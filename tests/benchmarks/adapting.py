@@ -79,7 +79,8 @@ Model of the first fold (32 values, 6 classes), {examples} examples, on an emula
 | RAM, with the copy of the model's numbers (bytes) | {ram:,} |
 | flash of learning and correcting (bytes) | {flash:,} |
 
-Samples without a label cost nothing more. Without `es_adapt` in the firmware nothing changes.
+Samples without a label cost nothing more. Firmware without `es_adapt` has the instructions that it had before, and four
+bytes more of flash for each decision stage.
 
 ## What was tried
 

@@ -49,6 +49,9 @@ SHAPES: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (9, "none", {"front": [CONV | {"units": 32, "kernel": 3, "stride": 1}], "hidden_size": 8, "pooling": "max"}),
     (3, "none", {"dense": [16], "pooling": "mean_max"}),
     (3, "none", {"dense": [32, 16], "pooling": "mean", "hidden_size": 32}),
+    (3, "none", {"pooling": "flatten", "hidden_size": 16}),
+    (6, "none", {"pooling": "flatten", "hidden_size": 32, "dense": [32]}),
+    (3, "none", {"pooling": "flatten", "hidden_size": 8, "dense": [64, 16], "cell": "gru"}),
     (3, "difference", {"pooling": "mean"}),
     (6, "difference", {"pooling": "max"}),
     (3, "remove_gravity", {"pooling": "mean"}),
@@ -74,7 +77,7 @@ def fit(target_name: str, *, say: Callable[[str], None]) -> TargetCosts:
         assert found.sizes is not None
         assert found.steps is not None
         unit = found.steps.unit
-        weights = weight_bytes(config, channels, len(LABELS))
+        weights = weight_bytes(config, contract, len(LABELS))
         assert found.sizes.weights == weights, (options, found.sizes.weights, weights)
         texts = sum(len(channel.name) for channel in contract.channels)
         codes.append((parts_of(config, contract), found.sizes.flash - weights - texts))

@@ -246,9 +246,13 @@ def test_evaluate_scores_a_head_that_learns(small: Small) -> None:
     assert results["lessons"] == 2
     assert {"before", "after", "after_wrong", "gain", "gain_wrong"} <= set(results)
     assert all(0 <= one["after"] <= 1 for one in results["groups"])
-    assert "10% of the labels wrong" in ok("evaluate", small.run, "--adapt", "2").out
     both = edge_seq("evaluate", small.run, "--adapt", "2", "--stream")
     assert (both.code, "--adapt labels windows, --stream scores" in both.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_evaluate_scores_a_head_that_learns_on_other_recordings(small: Small) -> None:
+    assert "10% of the labels wrong" in ok("evaluate", small.run, "--adapt", "2").out
     many = edge_seq("evaluate", small.run, "--adapt", "5000")
     assert (many.code, "Give fewer labelled windows" in many.err) == (2, True)
     others = ok("evaluate", small.run, "--adapt", "2", "--source", small.drives, "--json").json

@@ -105,11 +105,12 @@ def test_a_board_is_found_asked_and_verified(small: Small, board: str, tmp_path:
         assert "free stack" in ok("device", "info", "--port", port).out
 
 
-@NEEDS_CC
-def test_a_board_learns(small: Small, tmp_path: Path) -> None:
+@pytest.mark.parametrize("board", [pytest.param("posix", marks=NEEDS_CC), pytest.param("qemu", marks=NEEDS_QEMU)])
+@pytest.mark.slow  # the wire and the client are tried by default in tests/adapt
+def test_a_board_learns(small: Small, board: str, tmp_path: Path) -> None:
     """The emulated sensor runs fast, so that labels come soon."""
     saved = tmp_path / "mine.bin"
-    with emulated(small.run, "--board", "posix", "--rate", "2000") as started:
+    with emulated(small.run, "--board", board, "--rate", "2000") as started:
         port = str(started["port"])
         labels = ok("device", "info", "--port", port, "--json").json["contract"]["labels"]
         assert "0 labelled samples so far, 0 of 20 examples held" in ok("device", "adapt", "--port", port).out

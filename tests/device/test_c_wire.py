@@ -31,6 +31,7 @@ SHAPES = {
     "long rows": spec("gru", 61, channels=5, classes=9, window_length=3),
     "hidden state of its own": awkward_specs("fastgrnn")["mixed"],
     "chain": spec("gru", 5, window_length=6, dense=((6, "relu"),), front=(convolution(4, "relu", 3),)),
+    "flatten": spec("rnn", 5, window_length=6, pooling="flatten", at_window_end="carry"),
     "decided": DECISIONS["rnn"],
     "distance": DISTANCES["gru"],
     "decided, long rows": spec(

@@ -19,12 +19,14 @@ from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import ConfigError, ExportError, ModelError
 from firmware_export.emission.blob import choose_byte_order, emit_blob, read_blob
 from firmware_export.emission.golden import make_golden
+from firmware_export.toolchain.build import STRICT_FLAGS
 from tests.load.conftest import build
 from tests.zoo import (
     CELLS,
     DISTANCES,
     Spec,
     awkward_models,
+    convolution,
     quantized_model,
     random_chain,
     random_counts,
@@ -52,6 +54,7 @@ def mended(blob: bytes, at: int = 0, new: bytes = b"") -> bytes:
 def chain_models() -> list[IntModel]:
     """Models with dense layers, and with convolutions and pools over time."""
     specs = [random_front_chain(seed) for seed in range(4)] + [random_chain(seed) for seed in range(2)]
+    specs += [spec("gru", 5, pooling="flatten"), spec("rnn", 6, 3, pooling="flatten", dense=((5, "tanh"), (6, "relu")))]
     return [quantized_model(spec, name=f"chain{index}", seed=index) for index, spec in enumerate(specs)]
 
 
@@ -67,6 +70,10 @@ def small(**more: object) -> IntModel:
 
 @pytest.fixture(scope="module")
 def load(load_library: Path) -> Callable[..., int]:
+    return loader_of(load_library)
+
+
+def loader_of(load_library: Path) -> Callable[..., int]:
     """A function from a blob, and perhaps one with the expected contract, to es_load's and es_self_test's status."""
     library = ctypes.CDLL(str(load_library))
     none, zero = None, ctypes.c_size_t(0)
@@ -86,7 +93,7 @@ def test_every_model_of_the_zoo_loads_and_passes_its_self_test(load: Callable[..
     ]
     found = {model.name: load(blob_of(model, seed=seed)) for seed, model in enumerate(models)}
     assert found == dict.fromkeys(found, OK)
-    assert len(found) == 18
+    assert len(found) == 20
 
 
 @pytest.mark.slow
@@ -194,3 +201,20 @@ def test_an_unknown_byte_order_and_foreign_golden_vectors_are_refused() -> None:
     model, other = small(), small(classes=5)
     with pytest.raises(ExportError, match="the golden vectors are of model"):
         emit_blob(model, make_golden(other, random_counts(1, 7, 3)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "shape",
+    [
+        spec("gru", 5, pooling="flatten"),
+        spec("gru", 5, pooling="flatten", dense=((4, "relu"),)),
+        spec("gru", 5, pooling="flatten", front=(convolution(4, "relu", 3),)),
+    ],
+)
+def test_a_kind_that_is_not_linked_is_refused(shape: Spec, tmp_path: Path) -> None:
+    """ES_LOAD_KINDS without rows that see all steps of a window."""
+    flags = [*STRICT_FLAGS, "-O1", "-fPIC", "-shared", "-DES_LOAD_KINDS=63"]
+    without = loader_of(build(["load_library.c", "fuzz_load.c"], tmp_path / "load.so", flags))
+    assert without(blob_of(quantized_model(shape, name="small"))) == MODEL
+    assert without(blob_of(small())) == OK

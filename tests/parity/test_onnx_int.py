@@ -100,7 +100,7 @@ def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any
         "step_in_window": np.full((batch, 1), state.step_in_window),
         "preprocess.primed": np.full((batch, 1), state.preprocess.primed),
         "preprocess.memory": state.preprocess.memory,
-        "pool_sum": state.pool_sum[:, : model.hidden_sizes[-1]],
+        "pool_sum": state.pool_sum[:, : model.pool_sizes.get("pool_sum")],
         "pool_max": state.pool_max[:, : model.hidden_sizes[-1]],
     }
     number = state.step_in_window

@@ -35,6 +35,7 @@ READOUTS = tuple(
     for pooling in POOLINGS
     for label_every in ("window", "sample")
     for at_window_end in ("reset", "carry")
+    if (pooling, label_every) != ("flatten", "sample")
 )
 STEPS = ("none", "difference", "remove_gravity")
 

@@ -132,6 +132,47 @@ def product(graph: Graph, seen: str, matrix: NDArray[np.int32], name: str) -> st
     return total
 
 
+def product_at_step(graph: Graph, seen: str, matrices: NDArray[np.int32], step: str, name: str, *, alike: bool) -> str:
+    """seen @ matrices[step - 1], int32 [batch, R], for int32 [batch, n] of 16-bit numbers and constant int32 [T, n, R].
+
+    Args:
+        graph: graph to append to. A portable one multiplies bytes, as :func:`product` does.
+        seen: factors.
+        matrices: a matrix for each step.
+        step: number of the step, from 1, int32 [batch, 1]. Numbers outside the window give any product.
+        name: name of the constants.
+        alike: True if the step is the same in all rows; then its matrix is looked up once.
+    """
+    before = graph.add("Sub", step, graph.scalar(1))
+    index = graph.add("Clip", before, graph.scalar(0), graph.scalar(len(matrices) - 1))
+    if alike:
+        index = graph.add("Gather", index, graph.scalar(0, np.int64), axis=0)  # [1]
+    index = graph.add("Squeeze", index, graph.axes(0 if alike else 1))
+
+    def times(factors: str, constant: NDArray[np.int32], suffix: str) -> str:
+        matrix = graph.add("Gather", graph.constant(constant, name + suffix), index, axis=0)
+        if alike:
+            return graph.add("MatMul", factors, matrix)
+        row = graph.add("Unsqueeze", factors, graph.axes(1))
+        return graph.add("Squeeze", graph.add("MatMul", row, matrix), graph.axes(1))
+
+    if not graph.portable:
+        return times(seen, matrices, "")
+    low_matrix = (matrices + _BYTE // 2) % _BYTE - _BYTE // 2  # -128 .. 127
+    digits = ((low_matrix, 1), ((matrices - low_matrix) // _BYTE, _BYTE))
+    total = ""
+    for part, weight in zip(low_and_high_byte(graph, seen), (1, _BYTE), strict=True):
+        for place, (digit, digit_weight) in enumerate(digits):
+            for start in range(0, matrices.shape[1], _MOST_TERMS):
+                end = min(start + _MOST_TERMS, matrices.shape[1])
+                columns = graph.add("Slice", part, graph.axes(start), graph.axes(end), graph.axes(1))
+                term = times(columns, digit[:, start:end], f".byte{place}" + (f".{start}" if start else ""))
+                if weight * digit_weight > 1:
+                    term = graph.add("Mul", term, graph.scalar(weight * digit_weight))
+                total = graph.add("Add", total, term) if total else term
+    return total
+
+
 def low_and_high_byte(graph: Graph, value: str) -> tuple[str, str]:
     """Bytes of 16-bit numbers, 0 to 255 and -128 to 127: value = 256 high + low."""
     low = graph.add("BitwiseAnd", value, graph.scalar(_BYTE - 1))

@@ -37,7 +37,6 @@ from edge_seq.backends.onnx.graph import (
 from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step, preprocess_window
 from edge_seq.backends.onnx.window import (
-    POOLS,
     STEP_IN_WINDOW,
     add_to_pool,
     begin_again,
@@ -50,7 +49,7 @@ from edge_seq.backends.onnx.window import (
 from edge_seq.ir.front import Conv, FrontLayer, TimePool
 from edge_seq.ir.kind_names import Activation, Statistic
 from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, StateName, constants_of, hidden_size, kind_of
-from edge_seq.ir.model import FloatModel
+from edge_seq.ir.model import POOLS, FloatModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
 
@@ -208,12 +207,20 @@ def _node(
     return outputs, tuple(last)
 
 
-def _logits(graph: Graph, model: FloatModel, state: str) -> str:
-    """Dense layers and head: what is read out [..., N] to logits [..., K]."""
+def _logits(graph: Graph, model: FloatModel, state: str, products: str = "") -> str:
+    """Dense layers and head: what is read out [..., N] to logits [..., K].
+
+    ``products``: of rows that see the states of all steps, summed step by step, without their bias.
+    """
+
+    def sums(rows: FloatRows, name: str) -> str:
+        if products and rows is model.summed_rows:
+            return graph.add("Add", products, graph.constant(rows.bias, f"{name}.bias"))
+        return _affine(graph, rows, state, name)
+
     for index, layer in enumerate(model.dense):
-        sums = _affine(graph, layer.rows, state, f"dense{index}")
-        state = _activated(graph, sums, layer.activation)
-    return _affine(graph, model.head, state, "head")
+        state = _activated(graph, sums(layer.rows, f"dense{index}"), layer.activation)
+    return sums(model.head, "head")
 
 
 _NODES: dict[Activation, str] = {"relu": "Relu", "tanh": "Tanh"}
@@ -234,6 +241,9 @@ def _pooled(graph: Graph, model: FloatModel, outputs: str, last: str) -> str:
     if each:
         after_each = [_running(graph, one, outputs) for one in statistics] or [outputs]
         return graph.add("Transpose", side_by_side(graph, after_each, axis=2), perm=[1, 0, 2])
+    if model.readout.flattens:
+        of_batch = graph.add("Transpose", outputs, perm=[1, 0, 2])
+        return graph.add("Reshape", of_batch, graph.axes(0, model.num_steps * model.hidden_sizes[-1]))
     reduced = [_REDUCTIONS[one] for one in statistics]
     pooled = [graph.add(op, outputs, graph.axes(0), keepdims=0) for op in reduced]
     return side_by_side(graph, pooled, axis=1) if pooled else graph.add("Squeeze", last, graph.axes(0))
@@ -349,6 +359,18 @@ def _window_model(model: FloatModel) -> onnx.ModelProto:
     return seal(to_model(graph, [counts], outputs_, name=model.name, doc=doc, metadata=metadata))
 
 
+def _product_at_step(graph: Graph, model: FloatModel, rows: FloatRows, state: str, step: str) -> str:
+    """Products [batch, R] of a state [batch, H] and the weights for it at a step, [batch, 1] from 1, of rows that see
+    the states of all steps."""
+    weights = rows.weight_input.reshape(len(rows.bias), model.num_steps, -1).transpose(1, 2, 0)
+    before = graph.add("Sub", step, graph.scalar(1))
+    index = graph.add("Clip", before, graph.scalar(0), graph.scalar(model.num_steps - 1))
+    index = graph.add("Squeeze", index, graph.axes(1))
+    matrix = graph.add("Gather", graph.constant(weights, "summed.weights"), index, axis=0)
+    row = graph.add("Unsqueeze", state, graph.axes(1))
+    return graph.add("Squeeze", graph.add("MatMul", row, matrix), graph.axes(1))
+
+
 def _step_model(model: FloatModel) -> onnx.ModelProto:
     graph, ports = Graph(), float_states(model)
     counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.input_size))
@@ -379,6 +401,10 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
             moment = count_sample(graph, model, states[STEP_IN_WINDOW])
         else:
             moment = moment_of(graph, model, steps, count)
+        if (summed := model.summed_rows) is not None:
+            pool = POOLS["mean"]
+            added = _product_at_step(graph, model, summed, below, moment.steps.number)
+            now[pool] = moment.steps.kept(graph, graph.add("Add", now[pool], added), now[pool])
         for statistic in model.readout.statistics:
             pool = POOLS[statistic]
             now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], below, moment), now[pool])
@@ -392,7 +418,7 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
                 pooled[-1] = graph.add("Div", now[pool], steps_so_far)
     after = now | after | {STEP_IN_WINDOW: moment.count}
     below = side_by_side(graph, pooled or [below], axis=1)
-    computed = _logits(graph, model, below)
+    computed = _logits(graph, model, below, now[POOLS["mean"]] if model.readout.flattens else "")
     nothing = graph.scalar(0, np.float32)
     logits = where_due(graph, model, moment, computed, nothing, LOGITS)
     probabilities = graph.add("Softmax", computed, axis=-1)

@@ -111,6 +111,35 @@ def step_dense(graph: Graph, layer: Dense[IntRows], seen: str, inputs: int, part
     return _activate(graph, result, layer.activation, len(layer.rows.bias), name)
 
 
+def activated_sums(graph: Graph, layer: Dense[IntRows], sums: str, name: str) -> str:
+    """Operands int32 [batch, R] of a dense layer whose results were summed step by step."""
+    return _activate(graph, sums, layer.activation, len(layer.rows.bias), name)
+
+
+def summed_rows(
+    graph: Graph, rows: IntRows, seen: str, units_and_steps: tuple[int, int], step: str, *, alike: bool
+) -> str:
+    """Append what a step adds to the results of rows that see the states of all steps (SPEC.md, section 8).
+
+    Args:
+        graph: graph to append to.
+        rows: R rows that see so many units at so many steps.
+        seen: operands of the last layer, int32 [batch, H].
+        units_and_steps: H, and the steps of a window.
+        step: number of the step, from 1, int32 [batch, 1]; a stream that is at no step has any number.
+        alike: True if all streams are at the same step.
+
+    Returns:
+        int32 [batch, R].
+    """
+    units, steps = units_and_steps
+    matrices = effective_weights(rows.narrow_input)[:, operand_columns(units, steps)]
+    matrices = matrices.reshape(len(rows.bias), steps, units).transpose(1, 2, 0)
+    product = fixed.product_at_step(graph, seen, matrices, step, "summed.weights", alike=alike)
+    accumulator = graph.add("Add", product, graph.constant(rows.bias, "summed.bias"), name="summed.accumulator")
+    return fixed.mulw(graph, accumulator, graph.constant(rows.multiplier.astype(np.int32), "summed.multiplier"))
+
+
 def front_output(graph: Graph, layer: FrontLayer[IntRows], seen: str, units: int, name: str) -> str:
     """Append a front layer (SPEC.md, section 6): its operands int32 [batch, R] for the inputs that it sees, the oldest
     first, int32 [batch, n units]."""

@@ -49,16 +49,17 @@ from edge_seq.backends.onnx.int_cells import (
     CELL,
     HIDDEN,
     OPERANDS,
+    activated_sums,
     cell_states,
     front_output,
     scaled_rows,
     step_cell,
     step_dense,
+    summed_rows,
 )
 from edge_seq.backends.onnx.metadata import COUNTS, DECISION, LABEL, LOGITS, metadata_of, require_form, seal
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step
 from edge_seq.backends.onnx.window import (
-    POOLS,
     STEP_IN_WINDOW,
     add_to_pool,
     begin_again,
@@ -69,7 +70,7 @@ from edge_seq.backends.onnx.window import (
     window_states,
 )
 from edge_seq.ir.front import Conv, FrontLayer
-from edge_seq.ir.model import POOLED_NAMES, IntModel
+from edge_seq.ir.model import POOLED_NAMES, POOLS, IntModel
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 
@@ -157,8 +158,11 @@ def _at_steps(
     return steps.kept(graph, value, traced[name][0] if name in traced else graph.scalar(0))
 
 
-def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *, trace: bool = False) -> _Step:
-    """Append one step (SPEC.md, section 7) for int16 [batch, C] counts and the states by name."""
+def _step(
+    graph: Graph, model: IntModel, counts: str, states: dict[str, str], *, trace: bool = False, alike: bool = False
+) -> _Step:
+    """Append one step (SPEC.md, section 7) for int16 [batch, C] counts and the states by name. ``alike``: all streams
+    of a batch are at the same step."""
     features, after = _features(graph, model, counts, states)
     traced = {"features": (features, model.input_size)}
     now, of_layers, pooled = dict(states), dict[str, tuple[str, int]](), list[str]()
@@ -190,6 +194,10 @@ def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *,
             moment = count_sample(graph, model, states[STEP_IN_WINDOW])
         else:
             moment = moment_of(graph, model, steps, count)
+        if (summed := model.summed_rows) is not None:
+            added = summed_rows(graph, summed, below, (width, model.num_steps), moment.steps.number, alike=alike)
+            pool = POOLS["mean"]
+            now[pool] = moment.steps.kept(graph, graph.add("Add", now[pool], added), now[pool])
         for statistic in model.readout.statistics:
             pool, name = POOLS[statistic], POOLED_NAMES[statistic]
             now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], below, moment), now[pool])
@@ -205,10 +213,17 @@ def _step(graph: Graph, model: IntModel, counts: str, states: dict[str, str], *,
     below = side_by_side(graph, pooled or [below], axis=1)
     for index, layer in enumerate(model.dense):
         name = f"dense{index}"
-        below, width, parts = step_dense(graph, layer, below, parts * width, parts, name), len(layer.rows.bias), 1
+        if layer.rows is model.summed_rows:
+            below = activated_sums(graph, layer, now[POOLS["mean"]], name)
+        else:
+            below = step_dense(graph, layer, below, parts * width, parts, name)
+        width, parts = len(layer.rows.bias), 1
         if trace:
             traced[name] = (where_due(graph, model, moment, below, graph.scalar(0), name), width)
-    computed = scaled_rows(graph, (model.head,), below, parts * width, 0, "head", parts=parts)
+    if model.head is model.summed_rows:
+        computed = now[POOLS["mean"]]
+    else:
+        computed = scaled_rows(graph, (model.head,), below, parts * width, 0, "head", parts=parts)
     logits = where_due(graph, model, moment, computed, graph.scalar(0), "due_logits")
     label = label_of(graph, model, moment, computed)
     stage, decided = model.readout.decision, None
@@ -248,7 +263,7 @@ def _portable_window_model(model: IntModel) -> onnx.ModelProto:
     logits, columns = [], dict[str, list[str]]()
     for index in range(length):
         sample = graph.add("Gather", counts.name, graph.scalar(index, np.int64), axis=1)
-        step = _step(graph, model, sample, states)
+        step = _step(graph, model, sample, states, alike=True)
         states = step.states
         logits.append(step.logits)
         for name, value in step.columns():
@@ -338,7 +353,7 @@ def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
     body = graph.body()
     states = {port.name: graph.unique(port.name) for port in ports}
     sample = Port(graph.unique("sample"), INT16, (BATCH, model.input_size))
-    step = _step(body, model, sample.name, states, trace=trace)
+    step = _step(body, model, sample.name, states, trace=trace, alike=True)
     columns = step.columns()
     results = [
         Port(step.logits, INT32, (BATCH, model.num_classes)),

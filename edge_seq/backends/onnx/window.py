@@ -16,19 +16,18 @@ from edge_seq.backends.onnx.fixed_point import arg_max
 from edge_seq.backends.onnx.front import Steps
 from edge_seq.backends.onnx.graph import BATCH, BOOL, FLOAT, INT32, Graph, Port
 from edge_seq.ir.kind_names import Statistic
-from edge_seq.ir.model import FloatModel, IntModel
+from edge_seq.ir.model import POOLS, FloatModel, IntModel
 
 STEP_IN_WINDOW = "step_in_window"
-POOLS: dict[Statistic, str] = {"mean": "pool_sum", "max": "pool_max"}  # states by what is made of them
 NO_LABEL = -1
 NEXT = ".next"  # the input `name` of a state has the output `name.next`
 
 
 def window_states(model: FloatModel | IntModel, pool_dtype: int) -> tuple[Port, ...]:
     """States ``step_in_window`` int32 [batch, 1] and, if the head sees a mean, ``pool_sum``, if it sees the largest
-    values, ``pool_max``, [batch, H]. Zero after a reset."""
-    pools = (POOLS[one] for one in model.readout.statistics)
-    ports = (Port(name, pool_dtype, (BATCH, model.hidden_sizes[-1])) for name in pools)
+    values, ``pool_max``, [batch, H]; ``pool_sum`` [batch, R] if rows see the states of all steps. Zero after a
+    reset."""
+    ports = (Port(name, pool_dtype, (BATCH, size)) for name, size in model.pool_sizes.items())
     return *ports, Port(STEP_IN_WINDOW, INT32, (BATCH, 1))
 
 

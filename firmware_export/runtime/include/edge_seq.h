@@ -155,16 +155,24 @@ struct es_front {
     uint16_t after;                  /* inputs behind the window, zeros or `pad`, at its last sample */
 };
 
+/* Adds what a step, counted from 1, gives to the results of the rows that see the operands of all steps of a window. */
+typedef void (*es_flatten_add_t)(es_context_t *context, const int16_t *operands, uint16_t step);
+
+/* What those results become: the input of the next dense layer or of the head; NULL if they are the logits. */
+typedef const int16_t *(*es_flatten_show_t)(es_context_t *context);
+
 /* The layers around the recurrent ones: front layers before them, dense layers between pool and head. */
 typedef struct {
     es_pool_t pool;           /* the pool that dense layers see; then the model's pool is es_pool_dense */
     const es_layer_t *dense;  /* [num_dense] */
     const es_front_t *front;  /* [num_front]; then the pool is es_pool_front, which runs these and the layers */
     uint16_t num_dense;       /* 0 .. 8 */
-    uint16_t dense_words;     /* operands of all dense layers */
+    uint16_t dense_words;     /* operands of all dense layers, but of one that sees all steps */
     uint16_t num_front;       /* 0 .. 16 */
     uint16_t front_words;     /* rings and outputs of all front layers, the first words of the states */
     uint16_t num_behind;      /* recurrent layers behind front layers; es_model_t has 0 then */
+    es_flatten_add_t flatten_add;   /* NULL unless the first dense layer, or without one the head, sees all steps */
+    es_flatten_show_t flatten_show; /* likewise. The weights of these rows are those of the first step, then of the next */
 } es_chain_t;
 
 struct es_model {
@@ -181,8 +189,10 @@ struct es_model {
     uint16_t feature_words;    /* C, padded to even */
     uint16_t state_words;      /* sum over the front layers and the layers */
     uint16_t scratch_words;    /* operands of the widest layer, or what is read out if that is more */
-    uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; else 0 */
-    uint16_t head_quads;       /* of the last dense layer ceil(H / 4), of the last layer's pools as many each */
+    uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; with flatten
+                                  the rows that see all steps, padded to a multiple of four; else 0 */
+    uint16_t head_quads;       /* of the last dense layer ceil(H / 4), of the last layer's pools as many each; 0 if the
+                                  head sees all steps */
     uint16_t num_reciprocals;  /* with a mean: T with a label every step, else 1; without a mean: 0 */
     es_preprocess_t preprocess;
     es_pool_t pool;
@@ -204,10 +214,11 @@ static inline uint16_t es_num_layers(const es_model_t *model)
     return model->num_layers != 0u ? model->num_layers : model->chain->num_behind;
 }
 
-/* Words of what is read out: the pooled operands, then the outputs of dense layers. */
+/* Words of what is read out: the pooled operands, then the outputs of dense layers. Sums that are the logits are none. */
 static inline size_t es_read_out_words(const es_model_t *model)
 {
-    return (size_t)model->pool_words + (model->chain != NULL ? model->chain->dense_words : 0u);
+    return (model->head_quads != 0u ? (size_t)model->pool_words : 0u) +
+           (model->chain != NULL ? model->chain->dense_words : 0u);
 }
 
 #endif
@@ -237,7 +248,8 @@ typedef struct es_contract {
 struct es_context {
     const es_model_t *model;
     int32_t *memory;         /* [memory_words] memory of preprocessing */
-    int32_t *pools;          /* [pool_words] sums of operands since the window began, then the largest of them */
+    int32_t *pools;          /* [pool_words] sums of operands since the window began, then the largest of them; or sums
+                                of the results of the rows that see all steps */
     int32_t *logits;         /* [K] Q16, of the latest label; then [decision_words] of the decision stage */
     int16_t *features;       /* [feature_words] */
     int16_t *states;         /* [state_words], layer after layer; padding stays zero */
@@ -412,6 +424,13 @@ const int16_t *es_pool_max(es_context_t *context, const int16_t *operands, int l
 const int16_t *es_pool_mean_max(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_dense(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_front(es_context_t *context, const int16_t *features, int label_due);
+const int16_t *es_pool_flatten(es_context_t *context, const int16_t *operands, int label_due);
+
+void es_flatten_add(es_context_t *context, const int16_t *operands, uint16_t step);
+const int16_t *es_flatten_relu(es_context_t *context);
+const int16_t *es_flatten_tanh(es_context_t *context);
+const int16_t *es_flatten_none(es_context_t *context);
+const int16_t *es_flatten_head(es_context_t *context);
 
 void es_decision_step(es_context_t *context);
 int32_t es_distance_excess(const es_context_t *context);

@@ -24,7 +24,8 @@
 /* Kinds of recurrent layers, of functions after sums, and of front layers, as numbers of a blob. */
 enum { KIND_RNN = 0, KIND_GRU = 1, KIND_LSTM = 2, KIND_FASTGRNN = 3 };
 enum { RELU = 0, TANH = 1, NONE = 2, TIME_MEAN = 3, TIME_MAX = 4 };
-enum { POOL_LAST = 0, POOL_MEAN = 1, POOL_MAX = 2, POOL_MEAN_MAX = 3 };
+enum { OF_HEAD = 3 }; /* beside the functions: sums that are the logits */
+enum { POOL_LAST = 0, POOL_MEAN = 1, POOL_MAX = 2, POOL_MEAN_MAX = 3, POOL_FLATTEN = 4 };
 enum { STEP_NONE = 0, STEP_DIFFERENCE = 1, STEP_GRAVITY = 2 };
 
 /* Reads a blob from front to end. After the first error it gives zeros. */
@@ -59,6 +60,7 @@ typedef struct room {
     char *text;
     uint8_t kinds[MAX_LAYERS];   /* of the recurrent layers */
     uint8_t is_conv[MAX_FRONT]; /* of the front layers */
+    uint8_t flattens;           /* rows see all steps of a window */
 } room_t;
 
 /* Units and parts that the next dense layer, or the head, sees. */
@@ -328,8 +330,32 @@ static es_front_step_t front_step(unsigned kind, unsigned index)
 
 static es_pool_t pool_of(unsigned pooling)
 {
-    static const es_pool_t pools[] = {es_pool_last, es_pool_mean, es_pool_max, es_pool_mean_max};
+    static const es_pool_t pools[] = {es_pool_last, es_pool_mean, es_pool_max, es_pool_mean_max,
+#if (ES_LOAD_KINDS & ES_LOAD_FLATTEN) != 0u
+                                      es_pool_flatten
+#else
+                                      NULL
+#endif
+    };
     return pools[pooling];
+}
+
+/* What makes the input of the next layer of the sums of rows that see all steps. `activation`: of
+ * their layer, or HEAD */
+static void read_flatten(es_chain_t *chain, unsigned pooling, unsigned activation)
+{
+    chain->flatten_add = NULL;
+    chain->flatten_show = NULL;
+#if (ES_LOAD_KINDS & ES_LOAD_FLATTEN) != 0u
+    if (pooling == (unsigned)POOL_FLATTEN) {
+        static const es_flatten_show_t shows[] = {es_flatten_relu, es_flatten_tanh, es_flatten_none, es_flatten_head};
+        chain->flatten_add = es_flatten_add;
+        chain->flatten_show = shows[activation];
+    }
+#else
+    (void)pooling;
+    (void)activation;
+#endif
 }
 
 /* The pool of a model with front layers. Its code, and that of es_pool_dense, is linked only with those kinds. */
@@ -371,7 +397,8 @@ static void read_settings(reader_t *reader, const counts_t *counts, const room_t
     model->carry = read_within(reader, 0, counts->front != 0u ? 0u : 1u);
     step = read_within(reader, 0, STEP_GRAVITY);
     model->gravity_shift = read_within(reader, 0, 15);
-    *pooling = read_within(reader, 0, POOL_MEAN_MAX);
+    *pooling = read_within(reader, 0, POOL_FLATTEN);
+    fail_unless(reader, *pooling != (unsigned)POOL_FLATTEN || model->label_every_step == 0u);
     model->num_reciprocals = read_within(reader, 0, MAX_WINDOW);
     model->preprocess = steps[step];
     model->memory_bits = memory_bits[step];
@@ -494,14 +521,18 @@ static uint32_t read_layers(reader_t *reader, const counts_t *counts, room_t *ro
 }
 
 /* Reads the dense layers. `seen` is what the first of them sees, and becomes what the head sees. */
-static void read_dense(reader_t *reader, const counts_t *counts, const room_t *room, seen_t *seen)
+static void read_dense(reader_t *reader, const counts_t *counts, const room_t *room, unsigned pooling, seen_t *seen)
 {
     es_chain_t *const chain = &room->loaded->chain;
     uint32_t words = 0;
     uint32_t index;
+    if (counts->dense == 0u) {
+        read_flatten(chain, pooling, OF_HEAD);
+    }
     for (index = 0; index < counts->dense; index++) {
         es_layer_t *const layer = &room->layers[counts->layers + index];
-        layer->step = dense_step(read_within(reader, 0, NONE));
+        const unsigned activation = read_within(reader, 0, NONE);
+        layer->step = dense_step(activation);
         layer->blocks = NULL;
         layer->weights = NULL;
         layer->hidden_size = read_within(reader, 1, MAX_UNITS);
@@ -511,7 +542,12 @@ static void read_dense(reader_t *reader, const counts_t *counts, const room_t *r
         layer->state_words = 0;
         layer->cell_frac_bits = 0;
         layer->wide_alone = 0;
-        words += ES_QUAD * (uint32_t)layer->own_quads;
+        if (index == 0u) {
+            read_flatten(chain, pooling, activation);
+        }
+        if (index != 0u || pooling != (unsigned)POOL_FLATTEN) { /* else its words are the pool's */
+            words += ES_QUAD * (uint32_t)layer->own_quads;
+        }
         seen->units = layer->hidden_size;
         seen->parts = 1;
     }
@@ -528,22 +564,32 @@ static void read_golden_sizes(reader_t *reader, es_golden_t *golden)
 }
 
 /* Sets what follows from the numbers: pools, head, and the steps of the model. */
-static void connect(reader_t *reader, const counts_t *counts, const room_t *room, unsigned pooling, uint32_t units,
+static void connect(reader_t *reader, const counts_t *counts, room_t *room, unsigned pooling, uint32_t units,
                     uint32_t widest)
 {
     es_loaded_t *const loaded = room->loaded;
     es_model_t *const model = &loaded->model;
     const int means = pooling == (unsigned)POOL_MEAN || pooling == (unsigned)POOL_MEAN_MAX ? 1 : 0;
+    const int flattens = pooling == (unsigned)POOL_FLATTEN ? 1 : 0;
+    const int of_head = flattens != 0 && counts->dense == 0u ? 1 : 0; /* the head sees all steps */
     const uint32_t pools = pooling == (unsigned)POOL_LAST ? 0u : pooling == (unsigned)POOL_MEAN_MAX ? 2u : 1u;
-    const uint32_t read_out = pools * ES_QUAD * quads_of(units);
+    uint32_t read_out = pools * ES_QUAD * quads_of(units);
     seen_t seen;
     es_pool_t pool;
 
     seen.units = units;
     seen.parts = pools == 2u ? 2u : 1u;
-    read_dense(reader, counts, room, &seen);
+    room->flattens = flattens != 0 ? 1u : 0u;
+    read_dense(reader, counts, room, pooling, &seen);
+    if (flattens != 0) {
+        const uint32_t rows = of_head != 0 ? counts->classes : room->layers[counts->layers].hidden_size;
+        read_out = ES_QUAD * quads_of(rows);
+    }
     model->pool_words = number(read_out);
-    model->head_quads = number(seen.parts * quads_of(seen.units));
+    model->head_quads = number(of_head != 0 ? 0u : seen.parts * quads_of(seen.units));
+    if (of_head != 0) {
+        read_out = 0; /* the sums are the logits */
+    }
     model->scratch_words = number(widest);
     if (read_out + loaded->chain.dense_words > widest) {
         model->scratch_words = number(read_out + loaded->chain.dense_words);
@@ -551,13 +597,14 @@ static void connect(reader_t *reader, const counts_t *counts, const room_t *room
     pool = counts->front != 0u ? pool_behind_front() : pool_of(pooling);
     loaded->chain.pool = pool;
     model->pool = counts->dense != 0u ? pool_before_dense() : pool;
-    model->chain = counts->dense != 0u || counts->front != 0u ? &loaded->chain : NULL;
+    model->chain = counts->dense != 0u || counts->front != 0u || flattens != 0 ? &loaded->chain : NULL;
     if (reader->failed == 0u) {
         /* A mean has a reciprocal for each number of steps after which a label is due. */
         const uint32_t steps = es_front_steps(model, model->window_length);
         const uint32_t due = model->label_every_step != 0u ? steps : 1u;
         fail_unless(reader, steps != 0u && model->num_reciprocals == (means != 0 ? due : 0u));
-        fail_unless(reader, loaded->decision.distance == NULL || seen.parts * seen.units <= MAX_UNITS);
+        fail_unless(reader, loaded->decision.distance == NULL ||
+                                (of_head == 0 && seen.parts * seen.units <= MAX_UNITS));
     }
 }
 
@@ -704,12 +751,29 @@ static void read_front_rows(reader_t *reader, const room_t *room, es_front_t *fr
     }
 }
 
+/* Reads the rows of a dense layer or of the head, `blocks` of them, which see `quads` of operands: `steps` times if they
+ * see all steps of a window, else once. */
+static void read_dense_rows(reader_t *reader, const room_t *room, uint32_t blocks, uint32_t quads, uint32_t steps,
+                            const ES_ROM int16_t **weights, const ES_ROM es_block_t **first)
+{
+    const uint32_t words = 8u * blocks * quads; /* at most 2^20 */
+    if (words != 0u && steps > ES_BLOB_MAX / words) {
+        reader->failed = 1;
+    } else {
+        read_rows(reader, room, words * steps, blocks, weights, first);
+    }
+}
+
 /* Reads all tables of the model, in the order of its generated source. */
 static void read_arrays(reader_t *reader, const counts_t *counts, const room_t *room)
 {
     es_loaded_t *const loaded = room->loaded;
     es_model_t *const model = &loaded->model;
     const uint32_t head_blocks = (counts->classes + ES_BLOCK_ROWS - 1u) / ES_BLOCK_ROWS;
+    const uint32_t of_states = room->layers[counts->layers - 1u].own_quads;
+    const uint32_t all = model->chain != NULL && model->chain->flatten_show != NULL
+                             ? es_front_steps(model, model->window_length)
+                             : 1u;
     uint32_t index;
     loaded->constants.num_arrays = 0;
     for (index = 0; index < counts->layers; index++) {
@@ -722,11 +786,14 @@ static void read_arrays(reader_t *reader, const counts_t *counts, const room_t *
     }
     for (index = counts->layers; index < counts->layers + counts->dense; index++) {
         es_layer_t *const layer = &room->layers[index];
-        read_rows(reader, room, 8u * (uint32_t)layer->own_quads * layer->below_quads, layer->own_quads,
-                  &layer->weights, &layer->blocks);
+        read_dense_rows(reader, room, layer->own_quads, layer->below_quads, index == counts->layers ? all : 1u,
+                        &layer->weights, &layer->blocks);
     }
-    read_rows(reader, room, 8u * head_blocks * model->head_quads, head_blocks, &model->head_weights,
-              &model->head_blocks);
+    if (model->head_quads == 0u) {
+        read_dense_rows(reader, room, head_blocks, of_states, all, &model->head_weights, &model->head_blocks);
+    } else {
+        read_dense_rows(reader, room, head_blocks, model->head_quads, 1, &model->head_weights, &model->head_blocks);
+    }
     model->pool_reciprocals = NULL;
     if (model->num_reciprocals != 0u) {
         model->pool_reciprocals = read_array(reader, room, model->num_reciprocals, ES_INT16);
@@ -774,6 +841,9 @@ static int all_linked(const counts_t *counts, const room_t *room)
         if (room->layers[index].step == NULL) {
             return 0;
         }
+    }
+    if (room->flattens != 0u && room->loaded->chain.flatten_show == NULL) {
+        return 0;
     }
     return counts->front == 0u || room->front[0].step != NULL ? 1 : 0;
 }

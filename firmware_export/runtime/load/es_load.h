@@ -32,8 +32,9 @@ extern "C" {
 #define ES_LOAD_FASTGRNN 8u
 #define ES_LOAD_FRONT 16u /* convolutions and pools over time */
 #define ES_LOAD_DENSE 32u
+#define ES_LOAD_FLATTEN 64u /* rows that see the states of all steps of a window */
 #ifndef ES_LOAD_KINDS
-#define ES_LOAD_KINDS 63u
+#define ES_LOAD_KINDS 127u
 #endif
 
 /* A loaded model; es_load places it, and the arrays that it points to, in the caller's memory. */

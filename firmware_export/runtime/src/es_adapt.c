@@ -32,7 +32,8 @@ uint16_t es_adapt_values(const es_model_t *model)
     if (model->head_quads != last->own_quads) { /* mean and largest value: both */
         values *= 2u;
     }
-    return values <= ES_ADAPT_MAX_VALUES ? (uint16_t)values : 0u;
+    /* Without head_quads the head sees all steps of a window, which are not kept. */
+    return values <= ES_ADAPT_MAX_VALUES && model->head_quads != 0u ? (uint16_t)values : 0u;
 }
 
 /* Keeps what the head saw, in Q7 and without padding. */

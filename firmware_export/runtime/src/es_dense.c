@@ -38,10 +38,13 @@ const int16_t *es_pool_dense(es_context_t *context, const int16_t *operands, int
     const es_chain_t *const chain = context->model->chain;
     const int16_t *seen = chain->pool(context, operands, label_due);
     int16_t *output = context->scratch + context->model->pool_words;
-    const es_layer_t *layer;
+    const es_layer_t *layer = chain->dense;
 
+    if (chain->flatten_show != NULL) {
+        layer++; /* the pool gives the operands of the first */
+    }
     if (label_due != 0) {
-        for (layer = chain->dense; layer < chain->dense + chain->num_dense; layer++) {
+        for (; layer < chain->dense + chain->num_dense; layer++) {
             layer->step(layer, seen, output, NULL);
             seen = output;
             output += ES_QUAD * layer->own_quads;

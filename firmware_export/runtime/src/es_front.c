@@ -154,6 +154,10 @@ static void advance(es_context_t *context, unsigned first, const int16_t *input,
 
     if (below != NULL) {
         const int16_t *const operands = run_layers(context, below);
+        if (context->model->chain->flatten_add != NULL) {
+            context->model->chain->flatten_add(context, operands, step);
+            return;
+        }
         es_pool_sum(context, operands, means);
         es_pool_largest(context->pools + means, operands, largest, step == 1u);
     }
@@ -188,6 +192,9 @@ const int16_t *es_pool_front(es_context_t *context, const int16_t *features, int
     advance(context, 0, features, context->step_in_window, means);
     if (context->step_in_window == model->window_length) {
         flush(context, means);
+    }
+    if (model->chain->flatten_show != NULL) {
+        return label_due != 0 ? model->chain->flatten_show(context) : NULL;
     }
     if (model->pool_words == 0u) {
         return context->states + model->state_words - last->state_words;

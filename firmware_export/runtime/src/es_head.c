@@ -16,9 +16,15 @@ void es_head_step(es_context_t *context, const int16_t *pooled)
         int32_t sums[ES_BLOCK_ROWS];
         unsigned row;
         int32_t lead;
-        es_rows4_begin(block, sums);
-        weights = es_rows4_narrow(weights, pooled, model->head_quads, sums);
-        es_rows4_end(block, sums);
+        if (pooled != NULL) {
+            es_rows4_begin(block, sums);
+            weights = es_rows4_narrow(weights, pooled, model->head_quads, sums);
+            es_rows4_end(block, sums);
+        } else { /* the rows see all steps, and were summed */
+            for (row = 0; row < ES_BLOCK_ROWS; row++) {
+                sums[row] = context->pools[class_index + row];
+            }
+        }
         for (row = 0; row < ES_BLOCK_ROWS && class_index < model->num_classes; row++) {
             logits[class_index] = sums[row];
             /* Among equal logits the lowest index wins. |logit| <= 2^30, so the difference fits. Its sign selects

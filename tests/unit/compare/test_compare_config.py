@@ -56,6 +56,7 @@ def test_a_size_that_is_given_replaces_those_of_the_task() -> None:
         ("recall", ["memory.windows=3"], "memory.windows: unknown key (found 3); keys of memory: training_windows"),
         ("recall", ["seeds=1"], "seeds: Input should be greater than or equal to 2"),
         ("recall", ["cells=['rnn', 'rnn']"], "cells ['rnn', 'rnn'] repeat; give each once"),
+        ("recall", ["readouts=['last', 'flatten']"], "readouts hold flatten, whose weights grow with the window"),
         ("recall", ["hidden_sizes=[]", "parameters=[]"], "no size to compare at; give hidden_sizes, parameters or"),
         ("recall", ["instructions=[900]", "target=''"], "instructions [900] need a target to count them on"),
     ],

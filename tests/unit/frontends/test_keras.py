@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,27 @@ def test_h5_of_keras_2_equals_its_keras_twin(kind: str, tmp_path: Path) -> None:
     ]
     np.testing.assert_array_equal(*both)
     assert np.abs(both[0]).max() > 0.1
+
+
+def test_flattened_states_are_those_of_all_steps(tmp_path: Path) -> None:
+    """As in many tutorials: LSTM(return_sequences=True), Flatten, Dense with relu, Dense with softmax."""
+    layers: list[Named] = [
+        recurrent("LSTM", 4, 3, return_sequences=True),
+        ("Dropout", {"rate": 0.5}, []),
+        ("Flatten", {}, []),
+        dense(6, 200, "relu"),
+        dense(4, 6, "softmax"),
+    ]
+    found = lowered(write_keras(tmp_path / "a.keras", layers))
+    assert found.model.readout.pooling == "flatten"
+    note = r"layer_2 flattens the states of all steps; layer_3 has 1,200 weights for them, 50 times as many"
+    assert any(re.match(note, one) for one in found.notes), found.notes
+    counts = np.random.default_rng(0).normal(0, 900, (3, 50, 3)).astype(np.int16)
+    values = run_float(found.model, counts).values
+    flat = values["layer0.hidden_state"].reshape(3, -1)
+    hidden = np.maximum(flat @ layers[3][2][0] + layers[3][2][1], 0)
+    expected = hidden @ layers[4][2][0] + layers[4][2][1]
+    np.testing.assert_allclose(values["logits"][:, -1], expected, atol=1e-5)
 
 
 def test_layers_without_effect_are_passed_over_and_said(tmp_path: Path) -> None:
@@ -357,6 +379,15 @@ def test_a_class_of_the_user_with_a_name_of_keras_is_refused(origin: dict[str, A
         ([recurrent("LSTM", 4, 3, return_sequences=True), dense(4, 4)], "gives an output for each time step"),
         ([("Flatten", {}, []), dense(4, 150)], "has no recurrent layer"),
         ([recurrent("LSTM", 4, 3)], "no linear layer follows its states"),
+        (
+            [
+                recurrent("LSTM", 4, 3, return_sequences=True),
+                ("Flatten", {}, []),
+                ("Activation", {"activation": "relu"}, []),
+                dense(4, 200),
+            ],
+            "layer_2.activation is the activation relu, which is not supported",
+        ),
         (
             [("ZeroPadding1D", {"padding": [3, 1]}, []), convolution(4), recurrent("LSTM", 4, 4), dense(4, 4)],
             "layer_1 adds 3 zeros before the window and 1 behind it, .* expected at most 2 each",

@@ -136,6 +136,22 @@ def test_a_network_of_torch(kind: str, tmp_path: Path) -> None:
     assert found.layer_outputs == ("Y",)
 
 
+@pytest.mark.parametrize("kind", ["Flatten", "Reshape"])
+def test_the_states_of_all_steps(kind: str, tmp_path: Path) -> None:
+    made = {"Flatten": node("Flatten", ["states"], ["flat"]), "Reshape": node("Reshape", ["states", "to"], ["flat"])}
+    nodes = [
+        node("Transpose", ["x"], ["time_first"], perm=[1, 0, 2]),
+        node("LSTM", ["time_first", "W", "R", "B"], ["Y", "Y_h"], hidden_size=5),
+        node("Squeeze", ["Y", "one"], ["squeezed"]),
+        node("Transpose", ["squeezed"], ["states"], perm=[1, 0, 2]),
+        made[kind],
+        node("Gemm", ["flat", "fc.weight", "fc.bias"], ["y"], transB=1),
+    ]
+    numbers = {"one": np.array([1]), "to": np.array([-1, 250])}
+    found = check_equal(model(nodes, {**weights("LSTM", 3, 5), **linear(4, 250), **numbers}), tmp_path)
+    assert found.model.readout.pooling == "flatten"
+
+
 def test_shapes_of_initial_states_are_computed(tmp_path: Path) -> None:
     """torch's older exporter: zeros expanded to [1, batch, H], with the batch from the input's shape."""
     proto = plain("GRU")

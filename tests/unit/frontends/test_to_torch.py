@@ -21,7 +21,7 @@ from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.training.config import TrainingConfig
 from edge_seq.training.loop import Start, train
 from edge_seq.workflow.cross_validate import cross_validate
-from tests.zoo import Spec, random_counts, random_float_model, spec
+from tests.zoo import Spec, convolution, random_counts, random_float_model, spec
 
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
@@ -65,10 +65,37 @@ def test_layers_of_several_sizes_are_refused() -> None:
         state_dict_of(model)
 
 
-def test_layers_before_the_recurrent_ones_are_refused() -> None:
-    plain = random_float_model(spec("gru", 5))
-    model = dataclasses.replace(plain, front=(TimePool("max", size=2, stride=2),))
-    with pytest.raises(ModelError, match="it has 1 layers before the recurrent ones, whose weights cannot be taken"):
+FRONT = spec(
+    "gru",
+    5,
+    pooling="flatten",
+    front=(convolution(4, "relu", 3, stride=2, dilation=2), TimePool("max", 2, 1), convolution(6, "tanh", 2)),
+)
+
+
+def test_layers_before_the_recurrent_ones_go_there_and_back() -> None:
+    model = random_float_model(FRONT)
+    front = TrainingConfig.model_validate({"front": training_options(model)["front"]}).front
+    assert [(one.kind, one.kernel, one.stride, one.dilation) for one in front] == [
+        ("conv", 3, 2, 2),
+        ("max", 2, 1, 1),
+        ("conv", 2, 1, 1),
+    ]
+    back = from_torch(
+        state_dict_of(model),
+        name=model.name,
+        labels=model.labels,
+        contract=model.contract,
+        normalisation=model.number_format.normalisation,
+        readout=model.readout,
+        front=front,
+    )
+    assert model_hash(back) == model_hash(model)
+
+
+def test_zeros_behind_the_window_are_refused() -> None:
+    model = random_float_model(spec("gru", 5, front=(convolution(4, "relu", 3, padding="same", zeros=(1, 1)),)))
+    with pytest.raises(ModelError, match="front layer 0 sees 1 zeros before the window and 1 behind it; a training"):
         state_dict_of(model)
 
 
@@ -77,8 +104,9 @@ def windows(seed: int) -> Windows:
     return Windows(counts, np.arange(12, dtype=np.int64) % 4, np.array([f"g{seed}{i}" for i in range(12)]))
 
 
-def test_a_training_begins_with_the_weights_and_keeps_the_normalisation() -> None:
-    model = random_float_model(spec("gru", 5))
+@pytest.mark.parametrize("shape", [spec("gru", 5), FRONT], ids=["plain", "front layers and flatten"])
+def test_a_training_begins_with_the_weights_and_keeps_the_normalisation(shape: Spec) -> None:
+    model = random_float_model(shape)
     options: dict[str, Any] = training_options(model)
     config = TrainingConfig(**options, epochs=1, learning_rate=1e-9, dropout=0.0)
     start = Start(state_dict_of(model), model.number_format.normalisation)

@@ -192,6 +192,19 @@ NETS: dict[str, Callable[[], nn.Module]] = {
         r=nn.LSTM(4, 5, batch_first=True),
         fc=nn.Linear(5, 4),
     ),
+    "the states of all steps, and dense layers": lambda: Net(
+        lambda s, x: s.fc(torch.relu(s.hidden(s.norm(s.r(x)[0].transpose(1, 2)).transpose(1, 2).reshape(-1, 100)))),
+        r=nn.LSTM(3, 5, batch_first=True),
+        norm=turned(5),
+        hidden=nn.Linear(100, 6),
+        fc=nn.Linear(6, 4),
+    ),
+    "the states of all steps behind a convolution": lambda: Net(
+        lambda s, x: s.fc(s.r(torch.relu(s.conv(x.transpose(1, 2))).transpose(1, 2))[0].flatten(1)),
+        conv=nn.Conv1d(3, 6, 3, stride=2, padding=1),
+        r=nn.GRU(6, 5, batch_first=True),
+        fc=nn.Linear(50, 4),
+    ),
     "zero states": lambda: Net(
         lambda s, x: s.fc(s.r(x, (torch.zeros(1, x.size(0), 5), torch.zeros(1, x.size(0), 5)))[0][:, -1]),
         r=lstm(),

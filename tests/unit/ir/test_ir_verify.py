@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.front import TimePool
 from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.ir.kinds import Rnn, row_groups
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.verify import MAX_CLASSES, MAX_HIDDEN_SIZE, MAX_LAYERS, verify
 from edge_seq.support.errors import ContractError, ModelError, RangeProofError
-from tests.zoo import convolution, extreme_model, quantized_model, random_float_model, spec
+from tests.zoo import convolution, extreme_model, quantized_model, random_float_model, some_distance, spec
 
 Model = Any
 FLOAT: FloatModel = random_float_model(spec("gru", 5, 3, pooling="mean"))
@@ -57,6 +58,7 @@ def patched(array: np.ndarray, value: float) -> np.ndarray:
     return result
 
 
+FLAT = random_float_model(spec("gru", 5, pooling="flatten"))
 FAST: FloatModel = random_float_model(spec("fastgrnn", 5))
 FAST_INT: IntModel = quantized_model(spec("fastgrnn", 5))
 
@@ -85,6 +87,21 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     ),
     "a label that is no text": (lambda: replace(FLOAT, labels=("a", "b", "c", [1])), "different names"),
     "too many labels": (lambda: replace(FLOAT, labels=tuple(map(str, range(MAX_CLASSES + 1)))), "must be 2 to 256"),
+    "flatten with a label after each sample": (
+        lambda: with_readout(FLAT, label_every="sample"),
+        "readout.label_every is 'sample' with the pooling flatten; expected 'window': before its end",
+    ),
+    "flatten with weights of another window": (
+        lambda: replace(FLAT, contract=replace(FLAT.contract, window_length=8)),
+        r"head.weight_input is float32 \[4, 35\]; expected float32 \[4, 40\]",
+    ),
+    "flatten with a distance of its states": (
+        lambda: with_readout(
+            quantized_model(spec("gru", 5, pooling="flatten")),
+            decision=DecisionStage(1, 0, 1, 0, some_distance(4, 35, radius=500)),
+        ),
+        "unknown_distance is given in a model whose head sees the states of all steps, which are not kept",
+    ),
     "pooling": (
         lambda: with_readout(FLOAT, pooling="median"),
         "readout.pooling is 'median'; expected one of \\['last', 'mean', 'max', 'mean_max'",

@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_seq.arithmetic.fixed_point import FINE_LIMIT, INT32_MAX, mean_reciprocal
+from edge_seq.arithmetic.fixed_point import FINE_LIMIT, INT16_MAX, INT32_MAX, mean_reciprocal
 from edge_seq.arithmetic.tables import tanh_table
+from edge_seq.backends import reference_int
 from edge_seq.backends.reference_int import LayerState, reset_state, run_reference, step
 from edge_seq.ir.contract import MAX_WINDOW_LENGTH
 from edge_seq.ir.kind_names import CELL_NAMES
-from edge_seq.ir.kinds import FastGrnn, row_groups
+from edge_seq.ir.kinds import Dense, FastGrnn, row_groups
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.range_proof import Bound, accumulator_bounds, prove_ranges, range_bounds
 from edge_seq.ir.rows import IntRows
 from edge_seq.support.errors import RangeProofError
 from tests.spec_oracle import coarse, narrow_value
-from tests.zoo import extreme_counts, extreme_model, extreme_rows, quantized_model, spec
+from tests.zoo import convolution, extreme_counts, extreme_model, extreme_rows, quantized_model, spec
 
 Terms = list[tuple[int, int, int]]  # (weight, lowest value, highest value)
 
@@ -127,6 +128,81 @@ def test_one_more_than_32_bits_is_refused_and_32_bits_are_not(cell: str) -> None
                     r"2,147,483,647\. Quantize the float model again",
                 ):
                     prove_ranges(over)
+
+
+def lowest_rows(rows: int, *, wide: int = 0, narrow: int = 0) -> IntRows:
+    """Rows whose accumulator is least where all inputs are: no weight is negative, and the bias is."""
+    rng = np.random.default_rng(rows + wide + narrow)
+    return IntRows(
+        wide=rng.integers(1, 200, (rows, wide)).astype(np.int16),
+        narrow_input=rng.integers(1, 128, (rows, narrow)).astype(np.int8),
+        narrow_hidden=np.zeros((rows, 0), dtype=np.int8),
+        bias=-rng.integers(1, 2**20, rows).astype(np.int32),
+        multiplier=rng.integers(100, 2000, rows).astype(np.int16) | np.int16(1),
+    )
+
+
+def test_the_proof_is_attained_by_convolutions_dense_layers_and_sums_over_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All inputs at their least: every accumulator, the sum over the steps and the logits are as large as proven."""
+    shape = spec(
+        *("fastgrnn", 8),
+        window_length=5,
+        pooling="flatten",
+        dense=((8, "none"), (8, "none")),
+        front=(convolution(8, "none", 2), convolution(8, "none", 2, stride=2)),
+    )
+    model = extreme_model(shape)
+    steps = model.num_steps
+    layer = model.layers[0]
+    assert isinstance(layer, FastGrnn)
+    rows = replace(lowest_rows(8, narrow=8), narrow_hidden=np.zeros((8, 8), dtype=np.int8))
+    rows = replace(rows, multiplier=np.full(8, 30000, dtype=np.int16))
+    full = {"zeta": np.array([2**15 - 1], np.int32), "nu": np.array([2**30], np.int32)}
+    convolutions = [
+        replace(one, rows=lowest_rows(8, wide=wide, narrow=narrow), pad=(-(2**15),) * 3 if wide else ())
+        for one, wide, narrow in zip(model.front, (6, 0), (0, 16), strict=True)
+    ]
+    dense = [lowest_rows(8, narrow=steps * 8), lowest_rows(8, narrow=8)]
+    model = replace(
+        model,
+        front=tuple(convolutions),
+        layers=(replace(layer, new_gate=rows, update_offset=np.full(8, -(2**30), np.int32), **full),),
+        dense=tuple(Dense(one, "none") for one in dense),
+        head=lowest_rows(4, narrow=8),
+        number_format=replace(model.number_format, input_shift=(0, 0, 0)),
+    )
+    bounds = {bound.name.partition(" at step")[0]: bound.magnitude for bound in prove_ranges(model)}
+    found: dict[int, int] = {}
+    original = reference_int._accumulate
+
+    def noted(rows: IntRows, *inputs: np.ndarray) -> np.ndarray:
+        result = original(rows, *inputs)
+        found[id(rows.bias)] = max(found.get(id(rows.bias), 0), int(np.abs(result).max()))
+        return result
+
+    monkeypatch.setattr(reference_int, "_accumulate", noted)
+    state = reset_state(model, 1)
+    for _ in range(shape.window_length):
+        state, values = reference_int.sample(model, np.full((1, 3), -(2**15), dtype=np.int16), state)
+    named = {f"front{i}": one.rows for i, one in enumerate(convolutions)}
+    named |= {f"dense{i}": one for i, one in enumerate(dense)} | {"head": model.head}
+    for name, one in named.items():
+        assert found[id(one.bias)] == bounds[f"{name} accumulator"], name
+    assert int(-state.pool_sum.min()) == bounds["dense0 result"]
+    assert bounds["dense0 sum over the steps, behind a restored one"] == bounds["dense0 result"] + 2**30
+    assert int(-values["logits"].min()) == bounds["logits"]
+
+
+def test_a_sum_over_steps_that_could_overflow_is_refused() -> None:
+    model = extreme_model(spec("gru", 5, pooling="flatten"))
+    over = replace(model.head, multiplier=np.full(4, INT16_MAX, dtype=np.int16), bias=np.full(4, 2**30, np.int32))
+    with pytest.raises(
+        RangeProofError,
+        match=r"head sum over the steps, behind a restored one, row \d can reach .*; 32 bits hold 2,147,483,647",
+    ):
+        prove_ranges(replace(model, head=over))
 
 
 def test_a_bound_that_belongs_to_no_row() -> None:

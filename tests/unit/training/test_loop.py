@@ -115,7 +115,7 @@ def test_a_sample_without_a_label_does_not_count(contract: SensorContract) -> No
     windows = _changing_windows(64, 1)
     result = train(windows, None, contract, 2, config)
     torch.manual_seed(config.seed)
-    module = build_classifier(3, 2, config)
+    module = build_classifier(contract, 2, config)
     initialise(module, config.initialisation, window_length=20)
     with torch.no_grad():
         logits = module.forward_steps(torch.from_numpy(normalise(windows.counts, result.normalisation)))[:, 2:]

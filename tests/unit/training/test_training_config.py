@@ -36,6 +36,7 @@ def test_values_never_change() -> None:
         ({"augmentation": {"max_degrees": 200}}, "augmentation.max_degrees: .*less than or equal to 180"),
         ({"initialisation": {"chrono_max_steps": 2}}, "give at least 3, 'window' or 'none'"),
         ({"keep": "last", "early_stopping_patience": 3}, "early_stopping_patience needs a validation score"),
+        ({"pooling": "flatten", "label_every": "sample"}, "the weights of flatten are for whole windows"),
         ({"learning_rate": float("nan")}, "learning_rate: .*finite"),
         ({"epochs": 0, "dropout": 1.0}, "epochs: .*; dropout: "),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
 from edge_seq.pipeline.choosing.untrained import measure_network, untrained_model
+from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
 from edge_seq.tuning.cost import context_bytes, costs_on, known_targets, network_cost, weight_bytes
 from firmware_export.emission.emit import CONTEXT_HEADER_BYTES_32BIT, export_c
@@ -35,6 +37,8 @@ def contract_of(channels: int, samples: int, step: str = "none") -> SensorContra
         (3, "none", {"cell": "gru", "hidden_size": 7}),
         (5, "difference", {"cell": "fastgrnn", "hidden_size": 10, "num_layers": 2, "pooling": "mean_max"}),
         (2, "none", {"cell": "lstm", "hidden_size": 9, "front": [CONV, {"kind": "max", "kernel": 2, "stride": 2}]}),
+        (3, "none", {"cell": "rnn", "hidden_size": 5, "pooling": "flatten"}),
+        (2, "none", {"cell": "gru", "hidden_size": 3, "pooling": "flatten", "dense": [9, 6], "front": [CONV]}),
         (3, "remove_gravity", {"cell": "rnn", "hidden_size": 6, "dense": [7], "front": [CONV, CONV], "pooling": "max"}),
     ],
 )
@@ -43,10 +47,17 @@ def test_bytes_of_weights_and_context_are_those_of_the_export(
 ) -> None:
     config, contract = TrainingConfig.model_validate(options), contract_of(channels, 12, step)
     model = untrained_model(config, contract, LABELS)
-    assert weight_bytes(config, channels, len(LABELS)) == pack_model(model).num_bytes
+    assert weight_bytes(config, contract, len(LABELS)) == pack_model(model).num_bytes
     export_c(model, make_golden(model, np.zeros((1, 12, channels), np.int16)), tmp_path)
     stated = json.loads((tmp_path / "manifest.json").read_text())["bytes"]
     assert context_bytes(config, contract, len(LABELS)) + CONTEXT_HEADER_BYTES_32BIT == stated["context_32bit"]
+
+
+def test_a_cost_of_flatten_that_was_not_measured_is_not_guessed() -> None:
+    config, known = TrainingConfig(pooling="flatten"), costs_on("cortex_m4")
+    without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != "flatten"})
+    with pytest.raises(ConfigError, match="the cost of the readout flatten on this target is not known from its shape"):
+        network_cost(config, contract_of(3, 12), len(LABELS), without)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from edge_seq.ir.decision import DISTANCE_LIMIT, DecisionStage
 from edge_seq.ir.model import IntModel
 from edge_seq.pipeline.decision_search import ONE_LOGIT, candidates, decisions_of, fit_distance, search
 from edge_seq.pipeline.streams import LabelStream
-from edge_seq.support.errors import DataError
+from edge_seq.support.errors import DataError, ModelError
 from tests.zoo import quantized_model, spec
 
 MODEL = quantized_model(spec("rnn", 3, label_every="sample", window_length=10))
@@ -106,6 +106,14 @@ def test_a_class_that_is_never_right_is_never_unknown_by_distance() -> None:
     for training, validation in ((without_class_2(streams), streams), (streams, without_class_2(streams))):
         distance = fit_distance(MODEL, training, validation, share=0.05)
         assert [radius == DISTANCE_LIMIT for radius in distance.radii] == [False, False, True, False]
+
+
+def test_a_head_that_sees_all_steps_has_no_distance() -> None:
+    flat = quantized_model(spec("gru", 3, pooling="flatten"))
+    with pytest.raises(
+        ModelError, match=r"states of all steps \(flatten\), which are not kept, .*--unknown-margin works"
+    ):
+        fit_distance(flat, [], [], share=0.05)
 
 
 def test_no_stage_turns_more_of_the_right_labels_unknown_than_allowed() -> None:
