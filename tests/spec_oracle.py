@@ -295,8 +295,10 @@ class Oracle:
     total: list[int] = field(default_factory=list)  # S
     largest: list[int] = field(default_factory=list)  # M
     steps: int = 0  # of the recurrent layers since the window began
+    given: list[list[int]] = field(default_factory=list)  # at each step, by the last layer that runs at each
     inputs: list[list[list[int]]] = field(default_factory=list)  # of each front layer, all since the window began
     outputs: list[list[list[int]]] = field(default_factory=list)
+    seen: list[list[list[int]]] = field(default_factory=list)  # by each recurrent layer at its steps, in order of time
     t: int = 0
     s: list[int] = field(default_factory=list)  # of the decision stage, which a window's end does not touch
     e: int = 0
@@ -314,11 +316,14 @@ class Oracle:
         self.memory = []
         self.clear_pools()
         self.layers = [LayerMemory([0] * n, [0] * n, [0] * n) for n in sizes]
+        self.seen, self.given = [[] for _ in sizes], []
         self.inputs, self.outputs = [[] for _ in self.model.front], [[] for _ in self.model.front]
 
     def clear_pools(self) -> None:
         """Sums, largest values and counts of a window are 0."""
         rows, size = self.rows_of_all_steps(), self.model.hidden_sizes[-1]
+        if len(self.model.hidden_sizes) - 1 in self.model.backward:
+            size *= 2
         self.total = [0] * (size if rows is None else len(rows.bias))
         self.largest, self.t, self.steps = [0] * size, 0, 0
 
@@ -472,31 +477,73 @@ class Oracle:
         model, values = self.model, dict(values)
         if not model.front:
             below = []
-        for index, (cell, memory) in enumerate(zip(model.layers, self.layers, strict=True)):
+        for index in range(len(model.layers)):
             seen = features if index == 0 and not model.front else []
-            if not runs:
+            if not runs or index >= min(model.backward, default=len(model.layers)):
                 for name, value in self.unchanged(index).items():
                     values.setdefault(name, value)
                 continue
-            match cell:
-                case Rnn():
-                    own = step_rnn(cell, memory, seen, below)
-                case Gru():
-                    own = step_gru(cell, memory, seen, below)
-                case FastGrnn():
-                    own = step_fastgrnn(cell, memory, seen, below)
-                case Lstm():
-                    own = step_lstm(cell, memory, seen, below, model.number_format.cell_frac_bits[index])
-            values |= {f"layer{index}.{name}": list(value) for name, value in own.items()}
-            below = checked_operands(memory.z)
-        below = self.layers[-1].z
-        if runs:
+            self.seen[index].append(seen + below)
+            values |= self.run_layer(index, seen, below)
+            below = checked_operands(self.layers[index].z)
+        if runs and not model.backward:
+            below = self.layers[-1].z
             rows = self.rows_of_all_steps()
             added = below if rows is None else self.of_this_step(rows, below)
             self.total = [s32(a + z) for a, z in zip(self.total, added, strict=True)]
             self.largest = [z if self.steps == 0 else max(a, z) for a, z in zip(self.largest, below, strict=True)]
-            self.steps += 1
+        self.steps += runs
+        if runs and model.backward:
+            self.given.append(list(below))
         return values
+
+    def run_layer(self, index: int, seen: list[int], below: list[int]) -> Values:
+        """Section 6: one step of a recurrent layer; what is traced of it."""
+        cell, memory = self.model.layers[index], self.layers[index]
+        match cell:
+            case Rnn():
+                own = step_rnn(cell, memory, seen, below)
+            case Gru():
+                own = step_gru(cell, memory, seen, below)
+            case FastGrnn():
+                own = step_fastgrnn(cell, memory, seen, below)
+            case Lstm():
+                own = step_lstm(cell, memory, seen, below, self.model.number_format.cell_frac_bits[index])
+        return {f"layer{index}.{name}": list(value) for name, value in own.items()}
+
+    def run_over(self, index: int, inputs: list[list[int]]) -> tuple[list[list[int]], Values]:
+        """Section 7, step 2: a layer over the inputs of a whole window; its operands in the order of time."""
+        model, values, operands = self.model, {}, {}
+        of_features = not model.front and (index == 0 or (index == 1 and 1 in model.backward))
+        order = range(len(inputs))
+        for step in reversed(order) if index in model.backward else order:
+            given = inputs[step]
+            values = self.run_layer(index, given if of_features else [], [] if of_features else given)
+            operands[step] = checked_operands(self.layers[index].z)
+        return [list(operands[step]) for step in order], values
+
+    def run_at_end(self, values: Values) -> Values:
+        """Section 7, step 2, at a window's last sample: the layers from the first that runs backward on."""
+        model, values = self.model, dict(values)
+        first = min(model.backward)
+        inputs, outputs = self.seen[first - 1], [self.given]
+        for index in range(first, len(model.layers)):
+            if index not in model.backward:  # it sees what the layers before it gave
+                inputs = [[z for part in parts for z in padded(part)] for parts in zip(*outputs, strict=True)]
+                outputs = []
+            own, traced = self.run_over(index, inputs)
+            outputs.append(own)
+            values |= traced
+        joined = [[z for part in parts for z in part] for parts in zip(*outputs, strict=True)]
+        for n, given in enumerate(joined):
+            self.total = [s32(a + z) for a, z in zip(self.total, given, strict=True)]
+            self.largest = [z if n == 0 else max(a, z) for a, z in zip(self.largest, given, strict=True)]
+        return values
+
+    def halves(self, values: list[int]) -> list[list[int]]:
+        """What is read out of the two layers of a bidirectional one; otherwise one part."""
+        size = self.model.hidden_sizes[-1]
+        return [values[at : at + size] for at in range(0, len(values), size)]
 
     def step(self, x: list[int]) -> Values:
         model, readout = self.model, self.model.readout
@@ -509,13 +556,16 @@ class Oracle:
                 for _ in range(layer.zeros[1]):
                     behind = list(layer.pad) if layer.pad else [0] * model.front_inputs[index]
                     of_layers = self.run_above(features, *self.front(behind, index), of_layers)
+        if at_end and model.backward:
+            of_layers = self.run_at_end(of_layers)
         values |= {
             f"front{i}": list(outputs[-1]) if outputs else [0] * size
             for i, (outputs, size) in enumerate(zip(self.outputs, model.front_sizes, strict=True))
         }
         values |= of_layers
         self.t += 1
-        below = self.layers[-1].z
+        last = len(model.layers) - 1
+        below = (self.layers[last - 1].z if last in model.backward else []) + self.layers[last].z
         values |= {name: [0] * len(below) for name in self.pooled()}
         dense = {f"dense{index}": [0] * len(layer.rows.bias) for index, layer in enumerate(model.dense)}
         values |= dense
@@ -526,7 +576,7 @@ class Oracle:
         if at_end or readout.label_every == "sample":
             seen = self.pooled()
             values |= seen
-            parts = list(seen.values()) or [below]
+            parts = [half for part in list(seen.values()) or [below] for half in self.halves(part)]
             for name, layer in zip(dense, model.dense, strict=True):
                 seen_by_it = [z for part in parts for z in padded(part)]
                 values[name] = activated(self.results(layer.rows, seen_by_it), layer.activation)

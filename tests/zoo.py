@@ -64,6 +64,7 @@ class Spec:
         readout: pooling and when labels come.
         dense: units and activation of each dense layer.
         front: pools over time, and convolutions with their units instead of rows.
+        backward: layers that run backward, each with the layer before it a bidirectional one.
     """
 
     cells: tuple[CellName, ...]
@@ -75,6 +76,20 @@ class Spec:
     readout: Readout = field(default_factory=Readout)
     dense: tuple[tuple[int, Activation], ...] = ()
     front: tuple[Conv[Any] | TimePool, ...] = ()
+    backward: tuple[int, ...] = ()
+
+    @property
+    def layer_inputs(self) -> list[tuple[int, int]]:
+        """Units and parts that each recurrent layer sees."""
+        seen, below = [(self.front_inputs[-1], 1)], (self.hidden[0], 1)
+        for index in range(1, len(self.cells)):
+            if index in self.backward:
+                seen.append(seen[-1])
+                below = (self.hidden[index], 2)
+            else:
+                seen.append(below)
+                below = (self.hidden[index], 1)
+        return seen
 
     @property
     def front_inputs(self) -> list[int]:
@@ -87,10 +102,11 @@ class Spec:
     @property
     def inputs(self) -> list[tuple[int, int]]:
         """Units and parts that each dense layer and the head see."""
+        directions = 2 if len(self.cells) - 1 in self.backward else 1
         steps = self.window_length
         for layer in self.front:
             steps = outputs_of(layer, steps + layer.after)
-        return [(self.hidden[-1], self.readout.parts(int(steps))), *((size, 1) for size, _ in self.dense)]
+        return [(self.hidden[-1], directions * self.readout.parts(int(steps))), *((size, 1) for size, _ in self.dense)]
 
 
 def spec(
@@ -107,6 +123,7 @@ def spec(
     decision: DecisionStage | None = None,
     dense: tuple[tuple[int, Activation], ...] = (),
     front: tuple[Conv[Any] | TimePool, ...] = (),
+    backward: tuple[int, ...] = (),
 ) -> Spec:
     """A :class:`Spec` whose layers are all of one cell."""
     return Spec(
@@ -119,6 +136,7 @@ def spec(
         Readout(pooling, label_every, at_window_end, decision),
         dense,
         front,
+        backward,
     )
 
 
@@ -166,10 +184,9 @@ def _float_cell(
 def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: float = 2.0) -> FloatModel:
     """Uniform weights; ``amplitude`` 2 gives lively states, small values sleepy ones."""
     rng = np.random.default_rng(seed)
-    inputs = (spec.front_inputs[-1], *spec.hidden[:-1])
     layers = tuple(
-        _float_cell(rng, kind, below, hidden, amplitude)
-        for kind, below, hidden in zip(spec.cells, inputs, spec.hidden, strict=True)
+        _float_cell(rng, kind, units * parts, hidden, amplitude)
+        for kind, (units, parts), hidden in zip(spec.cells, spec.layer_inputs, spec.hidden, strict=True)
     )
     dense = tuple(
         Dense(_float_rows(rng, size, units * parts, 0, amplitude=min(amplitude, 1.5)), activation)
@@ -190,6 +207,7 @@ def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitud
         front=_with_rows(
             spec, lambda _, units, inputs: _float_rows(rng, units, inputs, 0, amplitude=min(amplitude, 1.5))
         ),
+        backward=spec.backward,
     )
     verify(model)
     return model
@@ -352,8 +370,9 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
     rng = np.random.default_rng(seed)
     layers = []
     for index, (kind, hidden) in enumerate(zip(spec.cells, spec.hidden, strict=True)):
-        first = index == 0 and not spec.front
-        below = 0 if first else (spec.front_inputs[-1], *spec.hidden)[index]
+        first = not spec.front and (index == 0 or (index == 1 and 1 in spec.backward))
+        units, parts = spec.layer_inputs[index]
+        below = 0 if first else parts * padded(units)
         layers.append(_extreme_cell(rng, kind, spec.channels if first else 0, below, hidden))
     dense = tuple(
         Dense(
@@ -371,6 +390,7 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
         number_format=IntFormat((0,) * spec.channels, (15,) * len(layers), ()),
         dense=dense,
         front=_extreme_front(rng, spec),
+        backward=spec.backward,
     )
     number_format = IntFormat(
         input_shift=tuple(int(shift) for shift in rng.integers(0, 13, spec.channels)),
@@ -406,18 +426,33 @@ def convolution(
 
 # One a cell, so that each stands beside another way of giving labels; extreme logits reach the ends of the scores.
 DECISIONS = {
-    "rnn": spec("rnn", 4, classes=5, window_length=3, decision=DecisionStage(1, 2**15, 2, 2**13), pooling="mean"),
+    "rnn": spec(
+        *("rnn", 4, 4),
+        classes=5,
+        window_length=3,
+        decision=DecisionStage(1, 2**15, 2, 2**13),
+        pooling="mean",
+        backward=(1,),
+    ),
     "gru": spec("gru", 5, label_every="sample", at_window_end="carry", decision=DecisionStage(3, 2**16, 4, 2**12)),
     "lstm": spec("lstm", 3, classes=2, window_length=4, label_every="sample", decision=DecisionStage(0, 2**14, 1, 0)),
-    "fastgrnn": spec("fastgrnn", 7, classes=3, window_length=6, decision=DecisionStage(2, 2**13, 3, 2**12)),
+    "fastgrnn": spec(
+        *("fastgrnn", 7, 7),
+        classes=3,
+        window_length=6,
+        decision=DecisionStage(2, 2**13, 3, 2**12),
+        pooling="mean_max",
+        backward=(1,),
+    ),
 }
 # Likewise with a distance, on the mean and on the last operands, over several layers and one.
 DISTANCES = {
     "rnn": spec(
-        *("rnn", 3, 6),
+        *("rnn", 3, 6, 6),
         window_length=3,
-        decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 6, radius=500)),
+        decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 12, radius=500)),
         front=(convolution(5, "tanh", 2),),
+        backward=(2,),
     ),
     "gru": spec(
         *("gru", 7),
@@ -497,14 +532,38 @@ def random_front_chain(seed: int) -> Spec:
     return replace(shape, window_length=needed + length - 1)
 
 
+def random_two_way_chain(seed: int) -> Spec:
+    """A random chain, behind random front layers or none, of which one or two layers are bidirectional."""
+    rng = np.random.default_rng(seed + 20_000)
+    shape = random_front_chain(seed) if rng.random() < 0.5 else random_chain(seed)
+    cells: list[CellName] = []
+    hidden: list[int] = []
+    backward: list[int] = []
+    for cell, size in zip(shape.cells, shape.hidden, strict=True):
+        cells.append(cell)
+        hidden.append(size)
+        if not backward or rng.random() < 0.5:
+            backward.append(len(cells))
+            cells.append(str(rng.choice(CELLS)) if rng.random() < 0.2 else cell)  # type: ignore[arg-type]
+            hidden.append(size)
+    readout = Readout("mean_max" if shape.readout.flattens else shape.readout.pooling)
+    return replace(shape, cells=tuple(cells), hidden=tuple(hidden), backward=tuple(backward), readout=readout)
+
+
 def awkward_specs(cell: str) -> dict[str, Spec]:
     """Shapes by name, each odd in another way; together they reach every branch of a step."""
     mixed: tuple[CellName, ...] = {
         "rnn": ("rnn", "lstm"),
         "gru": ("gru", "rnn", "gru"),
-        "lstm": ("lstm", "gru"),
+        "lstm": ("lstm", "lstm", "gru", "gru"),
         "fastgrnn": ("lstm", "fastgrnn", "gru"),
     }[cell]  # type: ignore[assignment]
+    sizes, backward = {
+        "rnn": ((3, 5), ()),
+        "gru": ((3, 5, 4), ()),
+        "lstm": ((3, 3, 6, 6), (1, 3)),
+        "fastgrnn": ((5, 5, 4), (1,)),
+    }[cell]
     return {
         "small": spec(cell, 5),
         "one": spec(
@@ -529,7 +588,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             window_length=5,
             step="remove_gravity",
             gravity_shift=12,
-            pooling="flatten" if cell in ("rnn", "gru") else "mean",
+            pooling="flatten" if cell in ("gru", "lstm") else "mean",
             at_window_end="carry",
         ),
         "carry": spec(
@@ -543,18 +602,19 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
         ),
         "mixed": Spec(
             mixed,
-            (3, 5, 4)[: len(mixed)],
+            sizes,
             4,
             5,
             9,
             Preprocessing("remove_gravity", 1),
-            Readout("flatten" if cell in ("gru", "lstm") else "mean", "window", "reset"),
+            Readout("flatten" if cell in ("gru", "rnn") else "mean", "window", "reset"),
             ((6, "tanh"), (3, "relu")),
             (
                 convolution(5, "relu", 3, stride=2, padding="same", zeros=(1, 1)),
                 TimePool("max", 2, 1),
                 convolution(7, "none", 3, padding="same", zeros=(0, 2)),
             ),
+            backward,
         ),
         "decided": DECISIONS[cell],
         "distance": DISTANCES[cell],

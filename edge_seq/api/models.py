@@ -319,6 +319,8 @@ def _title(model: FloatModel | IntModel) -> str:
     kind = "float model" if isinstance(model.number_format, FloatFormat) else "integer model"
     kinds = (*model.front, *model.layers, *model.dense)
     names = [type(layer).__name__ for layer in kinds]
+    for index in model.backward:
+        names[len(model.front) + index] += " backward"
     sizes = (*model.front_sizes, *model.hidden_sizes, *model.dense_sizes)
     layers = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
     return f"{model.name}: {kind}, {layers}"

@@ -108,8 +108,7 @@ def values_after_readout(model: FloatModel, values: Mapping[str, NDArray[Any]]) 
     With ``flatten`` the values of a step are those of a window whose states after it are zero.
     """
     states = values[f"layer{len(model.layers) - 1}.hidden_state"]
-    read_out = [values[POOLED_NAMES[one]] for one in model.readout.statistics] or [states]
-    below = np.concatenate(read_out, axis=2)
+    below = _read_out(model, values)
     found: dict[str, NDArray[Any]] = {}
     rows = {f"dense{index}": layer.rows for index, layer in enumerate(model.dense)} | {"logits": model.head}
     for index, (name, one) in enumerate(rows.items()):
@@ -140,11 +139,16 @@ def _head_input(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> NDArra
     """Input of the head from the values of a trace; without columns if the head sees the states of all steps."""
     if model.dense:
         return values[f"dense{len(model.dense) - 1}"]
-    states = values[f"layer{len(model.layers) - 1}.hidden_state"]
     if model.readout.flattens:
-        return states[:, :, :0]
-    read_out = [values[POOLED_NAMES[one]] for one in model.readout.statistics]
-    return np.concatenate(read_out or [states], axis=2)
+        return values[f"layer{len(model.layers) - 1}.hidden_state"][:, :, :0]
+    return _read_out(model, values)
+
+
+def _read_out(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """The pools, or the states of the last layer, side by side."""
+    pools = [POOLED_NAMES[one] for one in model.readout.statistics]
+    names = pools or [f"layer{index}.hidden_state" for index in model.stages[-1]]
+    return np.concatenate([values[name] for name in names], axis=2)
 
 
 def _pooled(statistic: Statistic, states: Array) -> Array:
@@ -168,7 +172,8 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
 
     Returns:
         Trace of float32 arrays [B, T, N]; ``label`` is int64. Logits are computed at every step, even if the readout
-        gives a label only per window, as they cost little here and training losses may use them.
+        gives a label only per window, as they cost little here and training losses may use them. In a model with a
+        bidirectional layer those before the last step mean nothing: what runs at the window's end is zero until then.
 
     Raises:
         DataError: the counts are not int16 [B, T, C] with at least one step.
@@ -178,7 +183,7 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     values = sequences_of(model, features) | {"features": features}
     if model.readout.flattens:  # the sums are over steps, not samples
         values |= values_after_readout(model, values)
-    if model.front:
+    if model.front or model.backward:
         values = _held(model, values)
     if "logits" not in values:
         values |= values_after_readout(model, values)
@@ -188,6 +193,9 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
 
 def sequences_of(model: FloatModel, features: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
     """Outputs of front layers, values of recurrent layers and pools, each [B, N, units] at the N steps of its layer.
+
+    The steps of a layer that runs backward are in the order in which it takes them: its first one is the window's last.
+    So the states that are read out are those of the last step of each layer.
 
     Args:
         model: float model.
@@ -207,11 +215,24 @@ def sequences_of(model: FloatModel, features: NDArray[np.float32]) -> dict[str, 
     for index, front in enumerate(model.front):
         below = _front(front, below, ends=ends)
         values[f"front{index}"] = below
-    for index, cell in enumerate(model.layers):
-        traced = _layer(cell, below)
-        values |= {f"layer{index}.{name}": array for name, array in traced.items()}
-        below = traced["hidden_state"]
-    return values | {POOLED_NAMES[one]: _pooled(one, below) for one in model.readout.statistics}
+    for stage in model.stages:
+        for index in stage:
+            traced = _layer(model.layers[index], in_order_of(model, index, below))
+            values |= {f"layer{index}.{name}": array for name, array in traced.items()}
+        below = outputs_of_stage(model, stage, values)
+    states = np.concatenate([values[f"layer{index}.hidden_state"] for index in model.stages[-1]], axis=2)
+    return values | {POOLED_NAMES[one]: _pooled(one, states) for one in model.readout.statistics}
+
+
+def in_order_of(model: FloatModel, index: int, sequence: Array) -> Array:
+    """A sequence [B, N, units] in the order of time in the order in which a layer takes it, or the other way round."""
+    return sequence[:, ::-1] if index in model.backward else sequence
+
+
+def outputs_of_stage(model: FloatModel, stage: tuple[int, ...], values: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Input of the layers above a stage, [B, N, units] in the order of time."""
+    states = [in_order_of(model, index, values[f"layer{index}.hidden_state"]) for index in stage]
+    return np.concatenate(states, axis=2)
 
 
 def _held(model: FloatModel, values: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -223,8 +244,14 @@ def _held(model: FloatModel, values: dict[str, NDArray[Any]]) -> dict[str, NDArr
         counts = outputs_of(front, counts + at_end * front.after)
         held[f"front{index}"] = _at(values[f"front{index}"], counts)
     runs = np.diff(counts, prepend=0) > 0
+    at_last = [f"layer{index}." for index in range(model.streamed, len(model.layers))]
+    at_last += [*POOLED_NAMES.values()] if model.backward else []
     for name, array in values.items():
         if name in held:
+            continue
+        if name.startswith(tuple(at_last)) and at_last:
+            held[name] = np.zeros((len(array), len(counts), array.shape[2]), dtype=array.dtype)
+            held[name][:, -1] = array[:, -1]
             continue
         held[name] = _at(array, counts)
         if name.startswith("layer") and not name.endswith("_state"):
@@ -290,7 +317,7 @@ def run_float_stream(model: FloatModel, counts: NDArray[np.int16], *, head_input
     states = traced[f"layer{len(model.layers) - 1}.hidden_state"].reshape(batch * windows, length, -1)
     pooled = [_pooled(one, states) for one in model.readout.statistics]
     top = np.concatenate(pooled or [states], axis=2)
-    if model.front or model.readout.flattens:  # both begin anew with each window already
+    if model.front or model.backward or model.readout.flattens:  # all begin anew with each window already
         top = _head_input(model, traced).reshape(batch, windows, length, -1)
         logits = traced["logits"].reshape(batch, windows, length, -1).copy()
     else:

@@ -91,12 +91,16 @@ class State:
     Attributes:
         layers: state of each layer.
         preprocess: memory of the preprocessing.
-        pool_sum: sum of the last layer's operands since the window began, int64 [B, padded(H)]; with ``flatten`` the
-            sum of the results of the R rows that see the states of all steps, [B, padded(R)].
-        pool_max: largest of them, of each unit, int64 [B, padded(H)]; zero before the first.
+        pool_sum: sum of the last layer's operands since the window began, int64 [B, padded(H)]; of a bidirectional
+            layer the forward direction's, then the backward direction's; with ``flatten`` the sum of the results of the
+            R rows that see the states of all steps, [B, padded(R)].
+        pool_max: largest of the operands, of each unit, int64 [B, padded(H)], likewise; zero before the first.
         step_in_window: number of samples since the window began.
         decision: state of the decision stage; None without one.
         front: state of each front layer.
+        kept: inputs of all steps of a window, zero where none was yet, of each bidirectional layer and of each layer
+            above one, int64 [B, P] for a step: features padded to even, or operands, each part padded to a multiple of
+            four.
     """
 
     layers: tuple[LayerState, ...]
@@ -106,6 +110,7 @@ class State:
     step_in_window: int
     decision: DecisionState | None = None
     front: tuple[FrontState, ...] = ()
+    kept: tuple[tuple[Int64, ...], ...] = ()
 
 
 def reset_state(model: IntModel, batch: int) -> State:
@@ -114,7 +119,7 @@ def reset_state(model: IntModel, batch: int) -> State:
     for cell, size in zip(model.layers, model.hidden_sizes, strict=True):
         zeros: Int64 = np.zeros((batch, padded(size)), dtype=np.int64)
         layers.append(layer_state(kind_of(cell), dict.fromkeys(kind_of(cell).saved, zeros)))
-    nothing = np.zeros((batch, padded(model.hidden_sizes[-1])), dtype=np.int64)
+    nothing = np.zeros((batch, model.top_parts * padded(model.hidden_sizes[-1])), dtype=np.int64)
     no_sum = nothing
     if (rows := model.summed_rows) is not None:
         no_sum = np.zeros((batch, padded(len(rows.bias))), dtype=np.int64)
@@ -130,12 +135,18 @@ def reset_state(model: IntModel, batch: int) -> State:
             zip(model.front, model.front_inputs, model.front_sizes, strict=True)
         )
     )
-    return State(tuple(layers), initial_state(batch, model.input_size), no_sum, nothing, 0, decision, front)
+    kept = []
+    for index, (units, parts) in model.kept_inputs.items():
+        width = parts * padded(units) if index or front else units + units % 2
+        kept.append((np.zeros((batch, width), dtype=np.int64),) * model.kept_steps)
+    primed = initial_state(batch, model.input_size)
+    return State(tuple(layers), primed, no_sum, nothing, 0, decision, front, tuple(kept))
 
 
 def state_words(model: IntModel, state: State) -> list[Int64]:
     """The 16-bit words [B, N] that are kept of the layers, in the order in which they lie in C and are saved."""
     words = [array for front in state.front for array in (front.ring.reshape(len(front.ring), -1), front.output)]
+    words += [one for inputs in state.kept for one in inputs]
     for cell, layer in zip(model.layers, state.layers, strict=True):
         words += saved_states(kind_of(cell), layer).values()
     return words
@@ -184,8 +195,11 @@ def head_operands(model: IntModel, values: Mapping[str, Int64]) -> Int64:
         return np.zeros((len(values["label"]), 0), dtype=np.int64)
     if statistics := model.readout.statistics:
         return np.concatenate([values[POOLED_NAMES[one]] for one in statistics], axis=1)
-    last = values[f"layer{len(model.layers) - 1}.hidden_state"]
-    return _to_operands(last) if kind_of(model.layers[-1]).hidden_is_saved else last
+    parts = []
+    for index in model.stages[-1]:
+        last = values[f"layer{index}.hidden_state"]
+        parts.append(_to_operands(last) if kind_of(model.layers[index]).hidden_is_saved else last)
+    return np.concatenate(parts, axis=1)
 
 
 def head_place(model: IntModel, values: Mapping[str, Int64]) -> Int64:
@@ -368,17 +382,56 @@ def _advance(model: IntModel, state: State, first: int, inputs: Int64, number: i
     below = np.zeros((len(inputs), 0), dtype=np.int64)
     if front:
         inputs, below = below, front[-1].output
-    layers: list[LayerState] = []
     gates: dict[str, Int64] = {}
-    for index, layer in enumerate(state.layers):
-        layer, traced = _step_layer(model, index, inputs, below, layer)
-        gates |= {f"layer{index}.{name}": array for name, array in traced.items()}
-        layers.append(layer)
-        below = layer.operands
-    largest = below if step == 1 else np.maximum(state.pool_max, below)
-    added = below if model.summed_rows is None else _summed(model.summed_rows, below, step)
-    total = check_int32(state.pool_sum + added, "a sum over the steps of a window")
-    return replace(state, layers=tuple(layers), pool_sum=total, pool_max=largest), gates
+    for index in range(model.streamed):
+        if index in model.kept_inputs:
+            state = _keep(model, state, index, 0, step, below if below.shape[1] else inputs)
+        state, traced = _run_layer(model, state, index, inputs, below)
+        gates |= traced
+        below = state.layers[index].operands
+    return _give(model, state, model.streamed - 1, step, first=step == 1), gates
+
+
+def _run_layer(
+    model: IntModel, state: State, index: int, features: Int64, below: Int64
+) -> tuple[State, dict[str, Int64]]:
+    """One step of a recurrent layer: the next state of the model, and the traced gates by their names in a trace."""
+    layer, traced = _step_layer(model, index, features, below, state.layers[index])
+    layers = (*state.layers[:index], layer, *state.layers[index + 1 :])
+    return replace(state, layers=layers), {f"layer{index}.{name}": array for name, array in traced.items()}
+
+
+def _keep(model: IntModel, state: State, layer: int, part: int, step: int, values: Int64) -> State:
+    """Keep values as a part of the input of a layer at a step, counted from 1."""
+    place = list(model.kept_inputs).index(layer)
+    inputs = state.kept[place]
+    _, parts = model.kept_inputs[layer]
+    now = inputs[step - 1].copy()
+    width = now.shape[1] // parts
+    now[:, part * width : (part + 1) * width] = _pad_units(values, width)
+    inputs = (*inputs[: step - 1], now, *inputs[step:])
+    return replace(state, kept=(*state.kept[:place], inputs, *state.kept[place + 1 :]))
+
+
+def _give(model: IntModel, state: State, index: int, step: int, *, first: bool) -> State:
+    """Give the operands of a layer at a step, counted from 1, to what sees them: the layers above, or the pools.
+
+    ``first`` says that this is the first step that the layer takes in the window, which for a backward layer is the
+    last one of the window.
+    """
+    operands, part = state.layers[index].operands, int(index in model.backward)
+    if index not in model.stages[-1]:
+        stage = next(one for one in model.stages if index in one)
+        return _keep(model, state, stage[-1] + 1, part, step, operands) if model.backward else state
+    own = slice(part * operands.shape[1], (part + 1) * operands.shape[1])
+    total, largest = state.pool_sum.copy(), state.pool_max.copy()
+    if model.summed_rows is None:
+        total[:, own] += operands
+    else:
+        total += _summed(model.summed_rows, operands, step)
+    check_int32(total, "a sum over the steps of a window")
+    largest[:, own] = operands if first else np.maximum(largest[:, own], operands)
+    return replace(state, pool_sum=total, pool_max=largest)
 
 
 def _summed(rows: IntRows, operands: Int64, step: int) -> Int64:
@@ -386,6 +439,29 @@ def _summed(rows: IntRows, operands: Int64, step: int) -> Int64:
     size = operands.shape[1]
     of_step = replace(rows, narrow_input=rows.narrow_input[:, (step - 1) * size : step * size])
     return _pad_units(_scaled(of_step, operands), padded(len(rows.bias)))
+
+
+def _run_kept(model: IntModel, state: State) -> tuple[State, dict[str, Int64]]:
+    """Run the layers from the first that runs backward on, over the window that was kept; the next state, and the gates
+    of each layer's last step."""
+    gates: dict[str, Int64] = {}
+    places = {first: place for place, first in enumerate(model.kept_inputs)}
+    none = np.zeros((len(state.pool_sum), 0), dtype=np.int64)
+    for stage in model.stages:
+        for index in stage:
+            if index < model.streamed:
+                continue
+            steps = range(1, model.kept_steps + 1)
+            for number, step in enumerate(reversed(steps) if index in model.backward else steps):
+                seen, below = state.kept[places[stage[0]]][step - 1], none
+                if stage[0] == 0 and not model.front:
+                    seen = seen[:, : model.input_size]
+                else:
+                    seen, below = below, seen
+                state, traced = _run_layer(model, state, index, seen, below)
+                gates |= traced
+                state = _give(model, state, index, step, first=number == 0)
+    return state, gates
 
 
 def _flush(model: IntModel, state: State) -> tuple[State, dict[str, Int64]]:
@@ -468,6 +544,8 @@ def sample(
     if window_ends:
         state, of_last = _flush(model, state)
         gates = of_last or gates
+        state, of_kept = _run_kept(model, state)
+        gates = gates | of_kept
     for index, (front, size) in enumerate(zip(state.front, model.front_sizes, strict=True)):
         values[f"front{index}"] = front.output[:, :size]
     for index, (cell, layer) in enumerate(zip(model.layers, state.layers, strict=True)):
@@ -476,18 +554,18 @@ def sample(
             values[f"layer{index}.{name}"] = gates.get(f"layer{index}.{name}", np.zeros_like(layer.operands[:, :size]))
         states: dict[StateName, Int64] = {"cell_state": layer.cell, "hidden_state": layer.hidden}
         values |= {f"layer{index}.{name}": states[name][:, :size] for name in kind_of(cell).state_names}
-    below = state.layers[-1].operands
+    below = np.concatenate([state.layers[index].operands for index in model.stages[-1]], axis=1)
     units, num_parts = model.dense_inputs[-1]
     batch = len(counts)
     logits = np.zeros((batch, model.num_classes), dtype=np.int64)
     label = np.full((batch, 1), NO_LABEL, dtype=np.int64)
-    top = model.hidden_sizes[-1]
-    pooled = {POOLED_NAMES[one]: np.zeros((batch, top), dtype=np.int64) for one in model.readout.statistics}
+    top = operand_columns(model.hidden_sizes[-1], model.top_parts)
+    pooled = {POOLED_NAMES[one]: np.zeros((batch, len(top)), dtype=np.int64) for one in model.readout.statistics}
     dense = {f"dense{index}": np.zeros((batch, size), dtype=np.int64) for index, size in enumerate(model.dense_sizes)}
     due = window_ends or model.readout.label_every == "sample"
     if due:
         parts = [_pooled(model, state, one) for one in model.readout.statistics]
-        pooled = {name: part[:, :top] for name, part in zip(pooled, parts, strict=True)}
+        pooled = {name: part[:, top] for name, part in zip(pooled, parts, strict=True)}
         operands = np.concatenate(parts or [below], axis=1)
         for name, one in zip(dense, model.dense, strict=True):
             operands = _activate(_results(model, one.rows, operands, state), one.activation)

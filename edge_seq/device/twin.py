@@ -62,7 +62,7 @@ from edge_seq.device.messages import (
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import POOLED_NAMES, IntModel, PoolName, model_hash
 from edge_seq.ir.range_proof import SUM_LIMIT
-from edge_seq.ir.rows import QUAD, is_coarse, padded
+from edge_seq.ir.rows import QUAD, is_coarse, operand_columns, padded
 from edge_seq.support.errors import DataError, DeviceError
 
 ABI = 3  # ES_ABI in edge_seq.h; tests compare the twin's answers with those of the C, byte for byte
@@ -444,7 +444,7 @@ class Twin:
 
     def _pool_words(self) -> int:
         """Number of words of the pools of a window."""
-        return sum(map(padded, self.model.pool_sizes.values()))
+        return sum(self.model.top_parts * padded(size) for size in self.model.pool_sizes.values())
 
     def _pool_content(self) -> NDArray[np.int64]:
         """The pools of the window as they are saved, [_pool_words]: sums, then largest operands."""
@@ -500,7 +500,8 @@ class Twin:
 
         fresh = reset_state(model, 1)
         memory = take("<i4", model.input_size if self._remembers() else 0)
-        pools = {name: take("<i4", padded(size)) for name, size in model.pool_sizes.items()}
+        parts = model.top_parts
+        pools = {name: take("<i4", parts * padded(size)) for name, size in model.pool_sizes.items()}
         decision, stage = None, model.readout.decision
         if stage is not None:
             decision = decision_of_words(stage, model.num_classes, take("<i4", self._decision_words().size))
@@ -512,6 +513,12 @@ class Twin:
             front.append(FrontState(ring.reshape(one.ring.shape), output))
             units = model.front_inputs[index], model.front_sizes[index]
             if not _front_possible(front[-1], *units, first=index == 0):
+                raise _RefusedError(ErrorCode.STATE)
+        kept = []
+        for inputs, (index, seen) in zip(fresh.kept, model.kept_inputs.items(), strict=True):
+            kept.append(tuple(take("<i2", one.shape[1]) for one in inputs))
+            of_features = index in model.stages[0] and not model.front
+            if not all(_input_possible(one, *seen, of_features=of_features) for one in kept[-1]):
                 raise _RefusedError(ErrorCode.STATE)
         layers = []
         for cell, size in zip(model.layers, map(padded, model.hidden_sizes), strict=True):
@@ -530,6 +537,7 @@ class Twin:
             count,
             decision,
             tuple(front),
+            tuple(kept),
         )
 
     def _possible(
@@ -543,17 +551,19 @@ class Twin:
         limit = {"none": 0, "difference": 2**15, "remove_gravity": 2**29}[self.model.contract.preprocessing.step]
         if (memory < -limit).any() or (memory >= limit).any():
             return False
-        for name, pool in pools.items():
-            steps = self.model.steps_after(count)
-            times = steps if name == "pool_sum" else min(steps, 1)
-            coarse = is_coarse(pool.shape[1])
-            lowest = -times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT)
-            highest = times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT - 1)
-            if self.model.readout.flattens:
-                highest = np.full_like(highest, SUM_LIMIT * min(steps, 1))
-                lowest = -highest
-            if (pool < lowest).any() or (pool > highest).any() or pool[:, self.model.pool_sizes[name] :].any():
-                return False
+        ended = count == self.model.contract.window_length
+        for name, whole in pools.items():
+            for index, pool in zip(self.model.stages[-1], np.split(whole, self.model.top_parts, axis=1), strict=True):
+                steps = self.model.steps_after(count) if ended or index < self.model.streamed else 0
+                times = steps if name == "pool_sum" else min(steps, 1)
+                coarse = is_coarse(pool.shape[1])
+                lowest = -times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT)
+                highest = times * np.where(coarse, COARSE_LIMIT, FINE_LIMIT - 1)
+                if self.model.readout.flattens:
+                    highest = np.full_like(highest, SUM_LIMIT * min(steps, 1))
+                    lowest = -highest
+                if (pool < lowest).any() or (pool > highest).any() or pool[:, self.model.pool_sizes[name] :].any():
+                    return False
         for layer, size in zip(layers, self.model.hidden_sizes, strict=True):
             coarse = layer.operands[0, is_coarse(layer.operands.shape[1])]
             padding = [words[:, size:] for words in (layer.operands, layer.hidden, layer.cell)]
@@ -601,6 +611,13 @@ class Twin:
     def _unasked(self, kind: Type, fields: bytes) -> bytes:
         self._stream_sequence = (self._stream_sequence + 1) % 65536
         return encode_frame(encode_body(Frame(kind, self._stream_sequence, fields)))
+
+
+def _input_possible(words: NDArray[np.int64], units: int, parts: int, *, of_features: bool) -> bool:
+    """True if an input [1, P] that is kept has coarse operands within their range, and zeros as padding."""
+    seen = range(units) if of_features else operand_columns(units, parts)
+    coarse = words[:, is_coarse(words.shape[1])]
+    return not np.delete(words, seen, axis=1).any() and (of_features or not (np.abs(coarse) > COARSE_LIMIT).any())
 
 
 def _front_possible(state: FrontState, inputs: int, units: int, *, first: bool) -> bool:

@@ -128,7 +128,7 @@ def _fold_pair(before: Record | None, first: Record, second: Record, *, fixed: b
             return [dataclasses.replace(first, weight=float32(scale[:, None, None] * first.weight), bias=bias)]
         case Convolution(), Dense() if _is_cheaper_as_one(first, second):
             return [_convolution_and_dense(first, second)]
-        case ((Affine() | Dense()), Collapse(kind="last" | "mean")):
+        case ((Affine() | Dense()), Collapse(kind="last" | "ends" | "mean")):
             return [second, first]
         case Affine(), Collapse(kind="max" | "mean_max") if (first.scale > 0).all():
             parts = 2 if second.kind == "mean_max" else 1
@@ -137,7 +137,7 @@ def _fold_pair(before: Record | None, first: Record, second: Record, *, fixed: b
         case Affine(), Collapse(kind="flatten", steps=steps) if steps:
             scale, offset = (np.tile(one, steps if len(one) > 1 else 1) for one in (first.scale, first.offset))
             return [second, Affine(first.name, float32(scale), float32(offset))]
-        case Activate(), Collapse(kind="last"):
+        case Activate(), Collapse(kind="last" | "ends"):
             return [second, first]
         case Pool(), Affine() if isinstance(before, Convolution | Dense) and _can_swap(first, second):
             return [second, first]

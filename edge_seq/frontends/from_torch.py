@@ -152,12 +152,19 @@ def from_torch(
 
 def refuse_unsupported(state_dict: Mapping[str, Any], prefix: str) -> None:
     """Refuse options of torch's recurrent modules that this project does not support, by name."""
-    for suffix, option in (("_reverse", "bidirectional=True"), ("weight_hr_l0", "proj_size")):
+    for suffix, option, remedy in (
+        (
+            "_reverse",
+            "bidirectional=True",
+            "export the network as ONNX, or import the module in Python with es.from_torch",
+        ),
+        ("weight_hr_l0", "proj_size", "train without it"),
+    ):
         found = [key for key in state_dict if key.startswith(prefix) and key.endswith(suffix)]
         if found:
             raise ModelError(
-                f"state_dict: {found[0]} belongs to a recurrent module with {option}, which is not supported; train "
-                "without it"
+                f"state_dict: {found[0]} belongs to a recurrent module with {option}, which is not supported here; "
+                f"{remedy}"
             )
 
 

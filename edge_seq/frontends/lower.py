@@ -42,8 +42,8 @@ from edge_seq.support.errors import ContractError, ModelError
 
 SUPPORTED = (
     "an input scaling; convolutions, linear layers with relu, tanh or sigmoid, and pooling over time; recurrent layers "
-    "(RNN with tanh, GRU, LSTM); the last, mean or largest state (or mean, then largest), or the states of all steps "
-    "(flatten); dense layers with relu, tanh or sigmoid"
+    "(RNN with tanh, GRU, LSTM), also bidirectional; the last, mean or largest state (or mean, then largest), or the "
+    "states of all steps (flatten); dense layers with relu, tanh or sigmoid"
 )
 
 
@@ -112,15 +112,18 @@ def lower(
         name=name,
         labels=tuple(labels),
         contract=contract,
-        layers=tuple(record.layer for record in recurrent),
+        layers=tuple(layer for record in recurrent for layer in _layers_of(record)),
         head=FloatRows(float32(weight[pick]), np.zeros((len(pick), 0), dtype=np.float32), float32(bias[pick])),
         readout=Readout(pooling=pooling, at_window_end=at_window_end),
         number_format=FloatFormat(normalisation),
         dense=hidden,
         front=front,
+        backward=_backward(recurrent),
     )
     verify(model)
-    return Lowered(model, output, order, tuple(record.output for record in recurrent), tuple(notes))
+    notes += _kept_notes(model, recurrent)
+    outputs = [output_ for record in recurrent for output_ in _outputs_of(record)]
+    return Lowered(model, output, order, tuple(outputs), tuple(notes))
 
 
 def original_outputs(lowered: Lowered, logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -365,14 +368,50 @@ def _side_by_side(record: Bidirectional) -> kinds.Layer[FloatRows]:
     return dataclasses.replace(record.forward, **groups)
 
 
+_AnyRecurrent = Recurrent | Bidirectional
+
+
+def _layers_of(record: _AnyRecurrent) -> tuple[kinds.Layer[FloatRows], ...]:
+    return (record.layer,) if isinstance(record, Recurrent) else (record.forward, record.backward)
+
+
+def _outputs_of(record: _AnyRecurrent) -> tuple[str, ...]:
+    """Name of the tensor with all states of each layer; the tensor of a bidirectional layer holds those of both."""
+    return (record.output,) if isinstance(record, Recurrent) else ("", "")
+
+
+def _backward(records: Sequence[_AnyRecurrent]) -> tuple[int, ...]:
+    """Indices of the layers that run backward."""
+    found, index = [], 0
+    for record in records:
+        index += len(_layers_of(record))
+        if isinstance(record, Bidirectional):
+            found.append(index - 1)
+    return tuple(found)
+
+
+def _kept_notes(model: FloatModel, records: Sequence[_AnyRecurrent]) -> list[str]:
+    """What bidirectional layers cost."""
+    if not model.backward:
+        return []
+    names = ", ".join(record.name for record in records if isinstance(record, Bidirectional))
+    values = model.kept_steps * sum(units * parts for units, parts in model.kept_inputs.values())
+    late = len(model.layers) - model.streamed
+    return [
+        f"{names}: the backward direction begins at a window's last sample. The device keeps the inputs of a window, "
+        f"{values} values of 16 bits, and its step at the last sample takes {late} x {model.kept_steps} steps of a "
+        "layer more than the others; edge-seq measure shows both"
+    ]
+
+
 def _parts(
     chain: ImportedChain, records: Sequence[Record], notes: list[str]
-) -> tuple[list[Recurrent], Pooling, _Hidden, Dense]:
+) -> tuple[list[_AnyRecurrent], Pooling, _Hidden, Dense]:
     """Recurrent layers, pooling, hidden dense layers and head, or an error that names the first record that does not
     fit."""
-    recurrent: list[Recurrent] = []
+    recurrent: list[_AnyRecurrent] = []
     rest = list(records)
-    while rest and isinstance(first := rest[0], Recurrent):
+    while rest and isinstance(first := rest[0], Recurrent | Bidirectional):
         recurrent.append(first)
         rest = rest[1:]
     if not any(isinstance(record, Recurrent | Bidirectional) for record in records):
@@ -380,8 +419,14 @@ def _parts(
             f"importing {chain.what}: it has no recurrent layer; found {_list(records)}. Supported: {SUPPORTED}"
         )
     collapse = rest[0] if rest and isinstance(rest[0], Collapse) else None
-    pooling = None if collapse is None else next((one for one in POOLINGS if one == collapse.kind), None)
-    units = hidden_size(recurrent[-1].layer) * (2 if pooling == "mean_max" else 1) if recurrent else 0
+    two_ways = bool(recurrent) and isinstance(recurrent[-1], Bidirectional)
+    if two_ways and collapse is not None and collapse.kind == "last":
+        raise _refused(chain, recurrent[-1])
+    pooling = None
+    if collapse is not None:
+        kind = "last" if collapse.kind == "ends" and two_ways else collapse.kind
+        pooling = next((one for one in POOLINGS if one == kind), None)
+    units = sum(map(hidden_size, _layers_of(recurrent[-1]))) * (2 if pooling == "mean_max" else 1) if recurrent else 0
     if pooling == "flatten" and len(rest) > 1 and not isinstance(rest[1], Dense):
         raise _refused(chain, rest[1])
     hidden, after = _hidden(chain, rest[1:], units, notes)
@@ -403,7 +448,7 @@ def _parts(
     if not rest:
         raise ModelError(f"importing {chain.what}: no linear layer follows its states. Supported: {SUPPORTED}")
     heads = [id(record) for record in rest if isinstance(record, Dense)][-1:]
-    culprit = next((one for one in rest if not isinstance(one, Recurrent) and id(one) not in heads), rest[-1])
+    culprit = next((one for one in rest if not isinstance(one, _AnyRecurrent) and id(one) not in heads), rest[-1])
     if pooling is not None:  # a dense layer belongs there, so what is wrong is what follows it
         culprit = next((one for one in rest if not isinstance(one, Dense)), culprit)
     raise _refused(chain, culprit)
@@ -445,8 +490,11 @@ def _refused(chain: ImportedChain, record: Record) -> ModelError:
             what = f"{record.kind} pooling over time behind a recurrent layer"
             remedy = "train with pooling before them alone"
         case Bidirectional():
-            what = "a bidirectional layer whose backward direction is read out behind its first step"
-            remedy = "train with a forward layer of more units, or read out the last step (PyTorch: states[:, -1])"
+            what = "a bidirectional GRU of which the last step alone is read out, states[:, -1] in PyTorch"
+            remedy = (
+                "read out the mean of its states, or the last state of each direction, which has seen the whole window "
+                "(PyTorch: torch.cat([h_n[-2], h_n[-1]], dim=1))"
+            )
         case Collapse():
             what, remedy = f"a {record.kind} readout", "train with the last state, or with the mean of the states"
         case Dense():

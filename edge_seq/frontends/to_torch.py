@@ -27,9 +27,14 @@ def training_options(model: FloatModel) -> TrainingOptions:
     """Options of a training, as :class:`edge_seq.training.config.TrainingConfig` names them, that make this network.
 
     Raises:
-        ModelError: its layers are of several kinds or sizes, which a training cannot make, or a convolution has padding
-            behind the window.
+        ModelError: its layers are of several kinds or sizes, or bidirectional, which a training cannot make, or a
+            convolution has padding behind the window.
     """
+    if model.backward:
+        raise ModelError(
+            f"training from {model.name}: it has a bidirectional layer, which a training cannot make; train it further "
+            "where it was trained, and import it again, or teach a smaller network with: edge-seq distill RUN"
+        )
     front = tuple(_front_options(model, index) for index in range(len(model.front)))
     kinds = [kind_of(layer).name for layer in model.layers]
     if len({*zip(kinds, model.hidden_sizes, strict=True)}) > 1:

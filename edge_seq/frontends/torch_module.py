@@ -88,10 +88,22 @@ def chain_of_module(module: Module, *, time_steps: int, channels: int) -> Import
 
 @dataclass(frozen=True)
 class _LastStates:
-    """The last states of several layers, of which only those of the last layer can be taken."""
+    """The last states of several layers, of which only those of the last layer can be taken.
+
+    With two ``directions`` the flow holds those of both, side by side.
+    """
 
     flow: Flow
     layers: int
+    directions: int = 1
+
+
+@dataclass(frozen=True)
+class _LastOfDirection:
+    """The last state of the last layer's forward direction (0) or backward one (1), which only together can be used."""
+
+    states: _LastStates
+    direction: int
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,8 @@ class _Call:
     def flow(self) -> Flow:
         """The first argument, which depends on the module's input."""
         value = self.args[0]
+        if isinstance(value, _LastOfDirection):
+            raise self.refuse("it takes the last state of one direction", _BOTH_ENDS)
         if not isinstance(value, Flow):
             raise self.refuse("its first argument does not depend on the input", "compute constants before")
         return value
@@ -198,7 +212,7 @@ class _Walk:
         unfollowed = next((one for one in given if isinstance(one, _Unfollowed)), None)
         if unfollowed is not None:
             raise call.refuse(f"it takes {unfollowed.what}", unfollowed.remedy)
-        if not any(isinstance(one, Flow | _LastStates) for one in given):
+        if not any(isinstance(one, Flow | _LastStates | _LastOfDirection) for one in given):
             return node.target(*args, **kwargs)  # a constant, such as initial states
         base = target.partition(".")[0]
         if base in _PASSED_OVER:
@@ -267,8 +281,16 @@ def _squeeze(call: _Call) -> Flow:
     return call.flow.squeeze(None if axes is None else np.atleast_1d(axes).tolist())
 
 
-def _select(call: _Call) -> Flow:
+_BOTH_ENDS = "take those of the last layer's two directions, torch.cat([h[-2], h[-1]], dim=1)"
+
+
+def _select(call: _Call) -> Flow | _LastOfDirection:
     states, axis, index = call.args[0], int(call.args[1]), int(call.args[2])
+    if isinstance(states, _LastStates) and states.directions == 2:
+        direction = index % (2 * states.layers) - 2 * (states.layers - 1)
+        if axis != 0 or direction not in (0, 1):
+            raise call.refuse(f"it takes the last state {index} of a bidirectional layer", _BOTH_ENDS)
+        return _LastOfDirection(states, direction)
     if isinstance(states, _LastStates):
         if axis != 0 or index not in (-1, states.layers - 1):
             raise call.refuse(f"it takes the last state of layer {index}", "take that of the last layer, h[-1]")
@@ -436,6 +458,12 @@ def _activation(function: str) -> Callable[[_Call], Flow]:
 
 def _cat(call: _Call) -> Flow:
     tensors, axis = call.args[0], int(call.get(1, "dim", 0))
+    if any(isinstance(one, _LastOfDirection) for one in tensors):
+        parts = [one.direction for one in tensors if isinstance(one, _LastOfDirection)]
+        if parts != [0, 1] or len(tensors) != 2 or axis not in (1, -1) or tensors[0].states is not tensors[1].states:
+            raise call.refuse("it takes the last state of one direction", _BOTH_ENDS)
+        ends: Flow = tensors[0].states.flow
+        return ends
     if len(tensors) != 2 or not all(isinstance(one, Flow) for one in tensors):
         raise FlowError("joins several branches; expected a chain")
     first, second = tensors
@@ -483,7 +511,7 @@ def _recurrent(call: _Call, base: str, names: Sequence[str]) -> list[Any]:
     last = flow.final_state(call.name)
     cells = _Unfollowed("the last cell states", "take the last output, or h_n")
     if count == 2:
-        return [flow, _Unfollowed("the last states of a bidirectional layer", "take its outputs"), cells]
+        return [flow, _LastStates(last, layers, directions=2), cells]
     return [flow, last.unsqueeze([0]) if layers == 1 else _LastStates(last, layers), cells]
 
 

@@ -125,8 +125,12 @@ def front_text(layer: FrontLayer[Any]) -> str:
 def describe(model: FloatModel | IntModel) -> ModelDescription:
     """Describe a model: contract, layers, sizes, hash; for an integer model its bytes and the range proof."""
     layers = tuple(
-        LayerDescription(kind_of(cell).name, size, tuple(group.name for group in kind_of(cell).rows))
-        for cell, size in zip(model.layers, model.hidden_sizes, strict=True)
+        LayerDescription(
+            kind_of(cell).name + (", backward" if index in model.backward else ""),
+            size,
+            tuple(group.name for group in kind_of(cell).rows),
+        )
+        for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True))
     )
     dense: tuple[Dense[Any], ...] = model.dense
     front: tuple[FrontLayer[Any], ...] = model.front

@@ -159,6 +159,7 @@ class SequenceModel(Generic[Rows, Format]):
     number_format: Format
     dense: tuple[Dense[Rows], ...] = ()
     front: tuple[FrontLayer[Rows], ...] = ()
+    backward: tuple[int, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -189,9 +190,47 @@ class SequenceModel(Generic[Rows, Format]):
         return (self.input_size, *self.front_sizes)[: len(self.front)]
 
     @property
-    def layer_inputs(self) -> tuple[int, ...]:
-        """Input size of each recurrent layer."""
-        return ((self.input_size, *self.front_sizes)[-1], *self.hidden_sizes[:-1])
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        """Indices of the recurrent layers that see the same: a layer alone, or the two of a bidirectional layer."""
+        found: list[tuple[int, ...]] = []
+        for index in range(len(self.layers)):
+            if index in self.backward and found:
+                found[-1] = (*found[-1], index)
+            else:
+                found.append((index,))
+        return tuple(found)
+
+    @property
+    def streamed(self) -> int:
+        """Number of recurrent layers that run at each step: those below the first that runs backward."""
+        return min(self.backward, default=len(self.layers))
+
+    @property
+    def stage_inputs(self) -> tuple[tuple[int, int], ...]:
+        """Input of each of the :attr:`stages`: units, and parts in which each unit has a value."""
+        below = ((self.input_size, *self.front_sizes)[-1], 1)
+        seen = []
+        for stage in self.stages:
+            seen.append(below)
+            below = (self.hidden_sizes[stage[0]], len(stage))
+        return tuple(seen)
+
+    @property
+    def layer_inputs(self) -> tuple[tuple[int, int], ...]:
+        """Input of each recurrent layer: units, and parts in which each unit has a value."""
+        inputs = zip(self.stages, self.stage_inputs, strict=True)
+        return tuple(seen for stage, seen in inputs for _ in stage)
+
+    @property
+    def kept_inputs(self) -> dict[int, tuple[int, int]]:
+        """Units and parts of the input that is kept of a whole window, by the index of the first layer that sees it."""
+        stages = zip(self.stages, self.stage_inputs, strict=True)
+        return {stage[0]: seen for stage, seen in stages if stage[-1] >= self.streamed}
+
+    @property
+    def kept_steps(self) -> int:
+        """Number of steps of a window whose inputs are kept."""
+        return int(self.steps_after(self.contract.window_length)) if self.backward else 0
 
     def steps_after(self, samples: Any) -> Any:
         """Number of steps of the recurrent layers after so many samples of a window: a number, or int64 [N].
@@ -225,8 +264,13 @@ class SequenceModel(Generic[Rows, Format]):
     @property
     def dense_inputs(self) -> tuple[tuple[int, int], ...]:
         """Input of each dense layer and, last, of the head: units, and parts in which each unit has a value."""
-        read_out = self.hidden_sizes[-1], self.readout.parts(self.num_steps)
+        read_out = self.hidden_sizes[-1], self.top_parts * self.readout.parts(self.num_steps)
         return (read_out, *((size, 1) for size in self.dense_sizes))
+
+    @property
+    def top_parts(self) -> int:
+        """Number of layers whose states are read out: 2 if the last layer is a bidirectional one."""
+        return len(self.stages[-1])
 
     @property
     def summed_rows(self) -> Rows | None:
@@ -238,7 +282,7 @@ class SequenceModel(Generic[Rows, Format]):
     @property
     def pool_sizes(self) -> dict[PoolName, int]:
         """Units of what is kept of a window: sums of states, or of the results of :attr:`summed_rows`, and largest
-        states."""
+        states; those of a bidirectional layer in each of :attr:`top_parts`."""
         rows = self.summed_rows
         if rows is not None:
             return {"pool_sum": len(rows.bias)}
@@ -277,7 +321,8 @@ def weight_bytes(model: IntModel) -> int:
     sizes = model.hidden_sizes
     for layer, cell in enumerate(model.layers):
         for rows in row_groups(cell).values():
-            inputs = 2 * rows.wide.shape[1] + (model.layer_inputs[layer] if rows.narrow_input.size else 0)
+            units, parts = model.layer_inputs[layer]
+            inputs = 2 * rows.wide.shape[1] + (units * parts if rows.narrow_input.size else 0)
             hidden = sizes[layer] if rows.narrow_hidden.size else 0
             total += len(rows.bias) * (inputs + hidden + 4)
         total += sum(array.nbytes for array in constants_of(cell).values())
@@ -334,4 +379,6 @@ def model_hash(model: FloatModel | IntModel) -> str:
         digest.update(canonical_json([settings_of(layer) for layer in model.front]).encode())
     if model.dense:
         digest.update(canonical_json([layer.activation for layer in model.dense]).encode())
+    if model.backward:
+        digest.update(canonical_json({"backward": model.backward}).encode())
     return digest.hexdigest()

@@ -53,6 +53,7 @@ def save_model(model: FloatModel | IntModel, path: Path) -> None:
         "cells": [kind_of(cell).name for cell in model.layers],
         **({"front": [settings_of(layer) for layer in model.front]} if model.front else {}),
         **({"dense": [layer.activation for layer in model.dense]} if model.dense else {}),
+        **({"backward": model.backward} if model.backward else {}),
         "readout": readout_to_dict(model.readout),
         "number_format": dataclasses.asdict(model.number_format),
         "sha256": model_hash(model),
@@ -200,5 +201,6 @@ def _build(tensors: dict[str, NDArray[Any]], header: dict[str, Any]) -> FloatMod
         readout=readout_from_dict(header["readout"]),
         dense=tuple(dense),
         front=tuple(front),
+        backward=tuple(header.get("backward", ())),
         number_format=cast(Any, number_format),  # one of the two, as `kind` says; verify() checks that it fits the rows
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -46,6 +47,7 @@ MAX_DENSE_LAYERS = 8
 MAX_FRONT_LAYERS = 16
 MAX_REACH = 4095  # inputs that a front layer keeps besides the latest one
 MAX_FRONT_WORDS = 2**15  # so that the words of all states fit 16 bits
+MAX_STATE_WORDS = 2**16 - 1
 MAX_CLASSES = 256
 INPUT_SHIFT_MAX = 12
 CELL_FRAC_BITS = range(8, 16)
@@ -266,6 +268,7 @@ def verify(model: FloatModel | IntModel) -> None:
     )
     rows_type = IntRows if isinstance(model.number_format, IntFormat) else FloatRows
     _verify_front(model, rows_type)
+    _require_backward_indices(model)
     layers: tuple[Layer[Any], ...] = model.layers
     for index, cell in enumerate(layers):
         _require(
@@ -281,11 +284,14 @@ def verify(model: FloatModel | IntModel) -> None:
         kind = kind_of(cell)
         for group, rows in zip(kind.rows, row_groups(cell).values(), strict=True):
             what = f"layer{index}.{group.name}"
-            sees = _sizes_seen(group, model.layer_inputs[index], hidden)
-            _verify_rows(rows, what, sees, hidden, index == 0 and not model.front)
+            units, parts = model.layer_inputs[index]
+            sees = _sizes_seen(group, units * parts, hidden)
+            first = index in model.stages[0] and not model.front
+            _verify_rows(rows, what, sees, hidden, first, parts=parts)
         for constant, array in zip(kind.constants, constants_of(cell).values(), strict=True):
             what = f"layer{index}.{constant.name}"
             _verify_constant(constant, array, what, hidden=hidden, is_int=rows_type is IntRows)
+    _verify_backward(model)
     _verify_dense(model, rows_type)
     _verify_number_format(model)
     _verify_decision(model)
@@ -364,6 +370,62 @@ def _verify_front(model: FloatModel | IntModel, rows_type: type[FloatRows] | typ
             f"the front layers give no output in a window of {length} samples; make the window longer, or kernels, "
             "pools and strides smaller",
         )
+
+
+def _require_backward_indices(model: FloatModel | IntModel) -> None:
+    """Check which layers run backward, before anything asks for their sizes."""
+    found, last = model.backward, len(model.layers) - 1
+    ordered = isinstance(found, tuple) and all(_is_whole(index, 1, last) for index in found)
+    _require(
+        ordered and all(after - before >= 2 for before, after in pairwise(found)),
+        f"backward is {found!r} in a model with {len(model.layers)} layers; expected rising indices from 1 to {last}, "
+        "each behind a layer that runs forward",
+    )
+
+
+def _verify_backward(model: FloatModel | IntModel) -> None:
+    """Check the bidirectional layers."""
+    if not model.backward:
+        return
+    for index in model.backward:
+        forward, backward = model.hidden_sizes[index - 1], model.hidden_sizes[index]
+        _require(
+            forward == backward,
+            f"layers {index - 1} and {index} are the directions of a bidirectional layer, with {forward} and "
+            f"{backward} units; expected the same number",
+        )
+    _require(
+        model.readout.label_every == "window",
+        "readout.label_every is 'sample' in a model with a bidirectional layer; expected 'window': its backward "
+        "direction begins at a window's last sample",
+    )
+    _require(
+        not model.readout.flattens,
+        "readout.pooling is 'flatten' in a model with a bidirectional layer; expected another readout: what sees the "
+        "states of all steps is summed while they come, and a backward direction comes at the window's end. Take the "
+        "mean, the largest value or both",
+    )
+    _require(
+        model.readout.at_window_end == "reset",
+        "readout.at_window_end is 'carry' in a model with a bidirectional layer; expected 'reset': its backward "
+        "direction begins anew in each window",
+    )
+    each = [
+        parts * padded(units) if index or model.front else units + units % 2
+        for index, (units, parts) in model.kept_inputs.items()
+    ]
+    kept = sum(each) * model.kept_steps
+    around = sum(
+        (layer.reach + 1) * padded(units) + padded(size)
+        for layer, units, size in zip(model.front, model.front_inputs, model.front_sizes, strict=True)
+    )
+    words = kept + around + sum(2 * padded(size) for size in model.hidden_sizes)
+    _require(
+        words <= MAX_STATE_WORDS,
+        f"the bidirectional layers keep {kept} values of 16 bits of a window of {model.kept_steps} steps, all layers "
+        f"{words}; expected at most {MAX_STATE_WORDS}: shorten the window, let a front layer take every second step "
+        "(stride = 2), or take fewer units",
+    )
 
 
 def _verify_dense(model: FloatModel | IntModel, rows_type: type[FloatRows] | type[IntRows]) -> None:

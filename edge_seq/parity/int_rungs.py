@@ -16,6 +16,7 @@ from edge_seq.backends.trace import Trace
 from edge_seq.ir.front import outputs_of
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel
+from edge_seq.ir.rows import operand_columns
 from edge_seq.parity.compare import compare_runs
 from edge_seq.parity.inputs import Inputs, streams_of
 from edge_seq.parity.ladder import Rung, comparison_rung
@@ -97,11 +98,15 @@ def states_after_step(model: IntModel, state: State) -> dict[str, NDArray[np.int
         values[f"front{index}.ring"] = in_order.reshape(batch, -1)
         values[f"front{index}.output"] = front.output[:, : model.front_sizes[index]]
         number = outputs_of(layer, number)
+    for inputs, (index, (units, parts)) in zip(state.kept, model.kept_inputs.items(), strict=True):
+        columns = operand_columns(units, parts)  # one part is not padded within
+        values[f"layer{index}.inputs"] = np.concatenate([one[:, columns] for one in inputs], axis=1)
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
         saved = saved_states(kind_of(cell), state.layers[index])
         values |= {f"layer{index}.{name}": array[:, :size] for name, array in saved.items()}
     pools = {"pool_sum": state.pool_sum, "pool_max": state.pool_max}
-    values |= {name: pools[name][:, :size] for name, size in model.pool_sizes.items()}
+    for name, size in model.pool_sizes.items():
+        values[name] = pools[name][:, operand_columns(size, model.top_parts)]
     values["step_in_window"] = np.full((batch, 1), state.step_in_window)
     if state.decision is not None:
         decision = vars(state.decision).items()

@@ -54,7 +54,8 @@ def original_rung(name: str, imported: Imported, counts: NDArray[np.int16]) -> R
         values = run_float(model, counts[block]).values
         states = {f"layer{index}.hidden_state": array[block] for index, array in found.states.items()}
         if states:
-            steps = sequences_of(model, float_features(model, counts[block])) if model.front else values
+            whole = model.front or model.backward  # values at samples are not those of each step
+            steps = sequences_of(model, float_features(model, counts[block])) if whole else values
             of_states.append(compare(Trace(states), Trace(steps), tolerance=FLOAT_TOLERANCE, first_window=start))
         outputs = original_outputs(imported.lowered, values["logits"][:, -1])
         of_outputs.append(

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from edge_seq.arithmetic.fixed_point import INT16_MAX, INT16_MIN
 from edge_seq.arithmetic.tables import ARGUMENT_MAX
 from edge_seq.backends.preprocess import check_counts, preprocess
-from edge_seq.backends.reference_float import float_features, inputs_seen, run_float, sequences_of, values_after_readout
+from edge_seq.backends.reference_float import (
+    float_features,
+    in_order_of,
+    inputs_seen,
+    outputs_of_stage,
+    run_float,
+    sequences_of,
+    values_after_readout,
+)
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.ir.front import Conv
 from edge_seq.ir.kinds import Dense, kind_of
@@ -138,7 +146,7 @@ def _limits(outputs: NDArray[np.floating[Any]]) -> tuple[float, ...]:
 def _sequences(model: FloatModel, counts: NDArray[np.int16]) -> Mapping[str, NDArray[Any]]:
     """Values of the float model, each at the steps of its layer; outputs of dense layers at all steps of the recurrent
     ones."""
-    if not model.front:
+    if not model.front and not model.backward:
         return run_float(model, counts).values
     features = float_features(model, counts)
     values = sequences_of(model, features) | {"features": features}
@@ -164,12 +172,14 @@ def _seen_values(model: FloatModel, values: Mapping[str, NDArray[Any]]) -> list[
             taken = inputs_seen(front, below, ends=ends)
             seen.append([taken.reshape(*taken.shape[:2], -1)])
         below = values[f"front{index}"]
-    for index in range(len(model.layers)):
-        state = values[f"layer{index}.hidden_state"]
-        before = np.concatenate([np.zeros_like(state[:, :1]), state[:, :-1]], axis=1)
-        seen.append([below, before])
-        below = state
-    seen.append([values[POOLED_NAMES[one]] for one in model.readout.statistics] or [below])
+    for stage in model.stages:
+        for index in stage:
+            state = values[f"layer{index}.hidden_state"]
+            before = np.concatenate([np.zeros_like(state[:, :1]), state[:, :-1]], axis=1)
+            seen.append([in_order_of(model, index, below), before])
+        below = outputs_of_stage(model, stage, values)
+    states = [values[f"layer{index}.hidden_state"] for index in model.stages[-1]]
+    seen.append([values[POOLED_NAMES[one]] for one in model.readout.statistics] or states)
     seen += [[_at_labels(model, values[f"dense{index}"])] for index in range(len(model.dense))]
     return [
         np.concatenate([*parts, np.ones((*parts[0].shape[:2], 1))], axis=2)

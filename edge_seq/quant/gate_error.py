@@ -58,9 +58,10 @@ def gate_errors(model: FloatModel, quantized: IntModel, counts: NDArray[np.int16
         floats = run_float(model, part).values
         length = model.contract.window_length
         for t, integers in enumerate(run_stream(quantized, part)):
-            if model.front and model.steps_after(t % length + 1) == model.steps_after(t % length):
-                continue  # the recurrent layers do not run at this sample
+            runs = not model.front or model.steps_after(t % length + 1) > model.steps_after(t % length)
             for index, kind in enumerate(map(kind_of, model.layers)):
+                if not (runs if index < model.streamed else t % length == length - 1):
+                    continue  # the layer does not run at this sample
                 prefix, frac_bits = f"layer{index}.", quantized.number_format.cell_frac_bits[index]
                 uses = {prefix + value.name: value.use for value in kind.traced if value.use != "linear"}
                 pairs = {

@@ -218,14 +218,15 @@ def _quantize_constant(constant: Constant, values: NDArray[np.float32]) -> NDArr
 
 
 def _quantize_layer(
-    layer: Layer[FloatRows], index: int, layer_input: int, moments: Real, fold: _Fold | None
+    layer: Layer[FloatRows], index: int, layer_input: tuple[int, int], moments: Real, fold: _Fold | None
 ) -> Layer[IntRows]:
+    units, parts = layer_input
     kind, float_rows, constants = kind_of(layer), row_groups(layer), constants_of(layer)
     integers: dict[str, Any] = {}
     for group in kind.rows:
         rows = float_rows[group.name]
-        real = _upper_layer_rows(rows) if fold is None else _first_layer_rows(rows, fold)
-        seen = _seen_columns(real, layer_input, moments, fold)
+        real = _upper_layer_rows(rows, parts) if fold is None else _first_layer_rows(rows, fold)
+        seen = _seen_columns(real, units * parts, moments, fold, parts)
         integers[group.name] = _quantize_rows(real, _purpose(group.use), seen, f"layer{index}.{group.name}")
     for constant in kind.constants:
         integers[constant.name] = _quantize_constant(constant, constants[constant.name])
@@ -263,9 +264,12 @@ def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel
             stage = replace(stage, rows=_rescaled(stage.rows, taken, below))
         front.append(stage)
 
-    layers = []
-    for layer, drop in zip(model.layers, drops, strict=True):
+    layers: list[Layer[FloatRows]] = []
+    behind: list[NDArray[np.int64]] = []
+    for index, (layer, drop) in enumerate(zip(model.layers, drops, strict=True)):
         kind, hidden = kind_of(layer), hidden_size(layer)
+        if index not in model.backward and behind:  # a backward layer sees what the one before it sees
+            below, behind = np.concatenate(behind), []
         changed: dict[str, Any] = {
             name: FloatRows(_times(rows.weight_input, below), rows.weight_hidden * _power(drop), rows.bias)
             for name, rows in row_groups(layer).items()
@@ -275,10 +279,10 @@ def _within_one(model: FloatModel, calibration: Calibration) -> tuple[FloatModel
         layers.append(kind.layer(**changed))
         own = np.full(hidden, drop)
         divide(np.concatenate([below, own]))
-        below = own
+        behind.append(own)
 
-    of_a_state = below
-    below = np.tile(below, model.readout.parts(model.num_steps))
+    of_a_state = np.concatenate(behind)
+    below = np.tile(of_a_state, model.readout.parts(model.num_steps))
     dense = []
     for one, dense_drop in zip(model.dense, calibration.dense_drops, strict=True):
         divide(of_a_state if one.rows is model.summed_rows else below)
@@ -418,8 +422,8 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     front = _quantize_front(scaled, all_moments, fold)
     moments = all_moments[convolutions:]
     layers = tuple(
-        _quantize_layer(layer, index, size, moments[index], fold if index == 0 and not front else None)
-        for index, (layer, size) in enumerate(zip(scaled.layers, model.layer_inputs, strict=True))
+        _quantize_layer(layer, index, seen, moments[index], fold if index in model.stages[0] and not front else None)
+        for index, (layer, seen) in enumerate(zip(scaled.layers, model.layer_inputs, strict=True))
     )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))
     inputs = list(zip(model.dense_inputs, moments[len(layers) :], strict=True))
@@ -436,7 +440,16 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     )
     head = behind(scaled.head, -1, _LINEAR, "head")
     quantized: IntModel = SequenceModel(
-        model.name, model.labels, model.contract, layers, head, replace(model.readout), int_format, dense, front
+        name=model.name,
+        labels=model.labels,
+        contract=model.contract,
+        layers=layers,
+        head=head,
+        readout=replace(model.readout),
+        number_format=int_format,
+        dense=dense,
+        front=front,
+        backward=model.backward,
     )
     verify(quantized)
     return quantized

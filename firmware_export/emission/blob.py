@@ -36,6 +36,7 @@ BLOB_VERSION = 1
 HEADER_BYTES = 64
 MAX_BYTES = 1 << 24
 ABI = 3  # ES_ABI in edge_seq.h; a test loads what is written here
+BACKWARD = 8  # added to the number of a layer's kind
 _PREPROCESSING = ("none", "difference", "remove_gravity")
 _TIME_POOLS = ("mean", "max")
 # Types of the numbers in an element of a table, as numpy names them without a byte order.
@@ -124,8 +125,9 @@ def _numbers(model: IntModel, golden: GoldenVectors, text_bytes: int) -> bytes:
         parts.append(struct.pack("<HIIHH", kind, *numbers))
     parts.append(_words(*golden.counts.shape[:2], golden.labels.shape[1]))
     parts += [_front_numbers(model, index) for index in range(len(model.front))]
-    for layer, hidden, bits in zip(model.layers, model.hidden_sizes, model.number_format.cell_frac_bits, strict=True):
-        parts.append(_words(_kind_number(layer), hidden, bits))
+    sizes = zip(model.layers, model.hidden_sizes, model.number_format.cell_frac_bits, strict=True)
+    for index, (layer, hidden, bits) in enumerate(sizes):
+        parts.append(_words(_kind_number(layer) + (BACKWARD if index in model.backward else 0), hidden, bits))
     for dense, size in zip(model.dense, model.dense_sizes, strict=True):
         parts.append(_words(ACTIVATIONS.index(dense.activation), size))
     return b"".join(parts)

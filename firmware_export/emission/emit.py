@@ -61,10 +61,11 @@ class _Sizes:
     num_classes: int
     decision_words: int
     front_words: int
+    kept_words: int
 
     @property
     def state_words(self) -> int:
-        return self.front_words + sum(self.layer_state_words)
+        return self.front_words + self.kept_words + sum(self.layer_state_words)
 
     @property
     def saved_words32(self) -> int:
@@ -81,7 +82,8 @@ class _Sizes:
 
 def _sizes(model: IntModel) -> _Sizes:
     operands = [padded(size) for size in model.hidden_sizes]
-    pool_words = sum(map(padded, model.pool_sizes.values()))
+    states_read_out = model.top_parts * operands[-1]
+    pool_words = model.top_parts * sum(map(padded, model.pool_sizes.values()))
     dense_words = sum(padded(size) for size in model.dense_sizes)
     if model.readout.flattens:
         dense_words = sum(padded(size) for size in model.dense_sizes[1:])  # the sums of the first are a pool
@@ -94,7 +96,7 @@ def _sizes(model: IntModel) -> _Sizes:
         layer_state_words=tuple(
             len(kind_of(cell).saved) * words for cell, words in zip(model.layers, operands, strict=True)
         ),
-        scratch_words=max(*operands, read_out),
+        scratch_words=max(*operands, read_out + (states_read_out if model.backward and not pool_words else 0)),
         dense_words=dense_words,
         pool_words=pool_words,
         num_classes=model.num_classes,
@@ -102,8 +104,16 @@ def _sizes(model: IntModel) -> _Sizes:
             one["slots"] * one["in_words"] + one["out_words"]
             for one in (front_numbers(model, index) for index in range(len(model.front)))
         ),
+        kept_words=model.kept_steps * sum(_kept_words(model, index) for index in model.kept_inputs),
         decision_words=0 if stage is None else model.num_classes + DECISION_CODES + by_distance,
     )
+
+
+def _kept_words(model: IntModel, index: int) -> int:
+    """Words of one input of a layer."""
+    units, parts = model.layer_inputs[index]
+    of_features = index in model.stages[0] and not model.front
+    return units + units % 2 if of_features else parts * padded(units)
 
 
 def _label_macros(model: IntModel) -> list[str]:
@@ -168,12 +178,13 @@ def _packed_arrays(packed: PackedRows, prefix: str, what: str) -> str:
 
 def _layer_numbers(model: IntModel, sizes: _Sizes, index: int) -> dict[str, int]:
     """Numbers of ``es_layer_t`` by field, in the order of their checksum."""
-    sees_features = index == 0 and not model.front
+    sees_features = index in model.stages[0] and not model.front
     alone = sees_features and last_column_stands_alone(model.layers[index], model.input_size)
+    units, parts = model.layer_inputs[index]
     return {
         "hidden_size": model.hidden_sizes[index],
         "wide_pairs": sizes.feature_words // 2 - alone if sees_features else 0,
-        "below_quads": 0 if sees_features else padded(model.layer_inputs[index]) // QUAD,
+        "below_quads": 0 if sees_features else parts * padded(units) // QUAD,
         "own_quads": padded(model.hidden_sizes[index]) // QUAD,
         "state_words": sizes.layer_state_words[index],
         "cell_frac_bits": model.number_format.cell_frac_bits[index],
@@ -222,10 +233,6 @@ def _dense_fields(model: IntModel, index: int) -> dict[str, str]:
     }
 
 
-def _has_chain(model: IntModel) -> bool:
-    return bool(model.dense or model.front or model.readout.flattens)
-
-
 def _chain_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
     """Numbers of ``es_chain_t`` by field, in the order of their checksum; empty without a chain."""
     if not _has_chain(model):
@@ -235,7 +242,25 @@ def _chain_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
         "dense_words": sizes.dense_words,
         "num_front": len(model.front),
         "front_words": sizes.front_words,
-        "num_behind": len(model.layers) if model.front else 0,
+        "num_behind": len(model.layers) if model.front or model.backward else 0,
+        **_both_numbers(model, sizes),
+    }
+
+
+def _has_chain(model: IntModel) -> bool:
+    """True if there are layers around the recurrent ones, or recurrent layers that run backward."""
+    return bool(model.dense or model.front or model.readout.flattens or model.backward)
+
+
+def _both_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
+    """Numbers of ``es_both_t`` by field, in the order of their checksum; empty without bidirectional layers."""
+    if not model.backward:
+        return {}
+    return {
+        "streamed": model.streamed,
+        "steps": model.kept_steps,
+        "kept_words": sizes.kept_words,
+        "backward": sum(1 << index for index in model.backward),
     }
 
 
@@ -259,7 +284,7 @@ def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
     return {
         "num_channels": model.input_size,
         "num_classes": model.num_classes,
-        "num_layers": 0 if model.front else len(model.layers),
+        "num_layers": 0 if model.front or model.backward else len(model.layers),
         "window_length": contract.window_length,
         "label_every_step": int(readout.label_every == "sample"),
         "carry": int(readout.at_window_end == "carry"),
@@ -342,7 +367,7 @@ def _constants_text(model: IntModel, packed: PackedModel, digest: str) -> str:
 
 def _pool_of(model: IntModel) -> str:
     """The function that pools what the head or the first dense layer sees."""
-    return "es_pool_front" if model.front else f"es_pool_{model.readout.pooling}"
+    return "es_pool_front" if model.front or model.backward else f"es_pool_{model.readout.pooling}"
 
 
 def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
@@ -359,12 +384,17 @@ def _chain_text(model: IntModel, sizes: _Sizes) -> list[str]:
             note = "samples outside the window"
             parts.append(ctext.array("int16_t", f"{name}_front_pad", pad, shape=note, word_aligned=True))
         parts += [ctext.struct_array("es_front_t", f"{name}_front", front, shape="front layers"), "\n"]
+    both = _unsigned(_both_numbers(model, sizes))
     fields = {
         "pool": _pool_of(model),
         "dense": f"{name}_dense" if model.dense else "NULL",
         "front": f"{name}_front" if model.front else "NULL",
-        **_unsigned(_chain_numbers(model, sizes)),
+        **{key: value for key, value in _unsigned(_chain_numbers(model, sizes)).items() if key not in both},
     }
+    if both:
+        steps = {"step": "es_both_step", "end": "es_both_end"}
+        parts += [ctext.struct("es_both_t", f"{name}_both", steps | both, public=False), "\n"]
+        fields["both"] = f"&{name}_both"
     if model.readout.flattens:
         what = model.dense[0].activation if model.dense else "head"
         fields |= {"flatten_add": "es_flatten_add", "flatten_show": f"es_flatten_{what}"}
@@ -550,6 +580,7 @@ def _manifest(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: str) 
         "hidden_sizes": list(model.hidden_sizes),
         **({"dense": dense} if dense else {}),
         **({"front": [settings_of(layer) for layer in model.front]} if model.front else {}),
+        **({"backward": list(model.backward)} if model.backward else {}),
         "labels": list(model.labels),
         "contract": contract_to_dict(model.contract),
         "readout": readout_to_dict(model.readout),

@@ -16,20 +16,23 @@ from edge_seq.support.errors import ParityError
 TRACED_GATES = 4  # slots for gates of each layer in the words of a traced build
 
 
-def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], int]:
-    """Columns of each value in the words of a step, by name, and the number of words of a step."""
-    columns: dict[str, slice] = {}
+def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, NDArray[np.int64]], int]:
+    """Columns of each value in the words of a step, int64 [N], by name, and the number of words of a step."""
+    columns: dict[str, NDArray[np.int64]] = {}
     position = 0
 
-    def take(name: str, size: int, width: int | None = None) -> None:
+    def take(name: str, size: int, width: int | None = None, parts: int = 1) -> None:
         nonlocal position
-        columns[name] = slice(position, position + size)
-        position += size if width is None else width
+        each = size if width is None else width
+        columns[name] = position + (np.arange(parts)[:, None] * each + np.arange(size)).ravel()
+        position += parts * each
 
     take("features", model.input_size)
     for index, (layer, units, size) in enumerate(zip(model.front, model.front_inputs, model.front_sizes, strict=True)):
         position += (layer.reach + 1) * (padded(units) if index else units + units % 2)  # the ring is not compared
         take(f"front{index}", size, padded(size))
+    for index, (units, parts) in model.kept_inputs.items():  # the kept inputs are not compared
+        position += model.kept_steps * (parts * padded(units) if index or model.front else units + units % 2)
     for index, (cell, size) in enumerate(zip(model.layers, model.hidden_sizes, strict=True)):
         kind = kind_of(cell)
         for state in kind.saved:
@@ -37,7 +40,7 @@ def word_columns(model: IntModel, *, traced: bool) -> tuple[dict[str, slice], in
             name = "hidden_state" if state == "operands" and not kind.hidden_is_saved else state
             take(f"layer{index}.{name}", size, padded(size))
     for one in model.readout.statistics:
-        take(POOLED_NAMES[one], model.hidden_sizes[-1], padded(model.hidden_sizes[-1]))
+        take(POOLED_NAMES[one], model.hidden_sizes[-1], padded(model.hidden_sizes[-1]), model.top_parts)
     for index, size in enumerate(model.dense_sizes):
         take(f"dense{index}", size, padded(size))
     take("logits", model.num_classes)

@@ -22,7 +22,12 @@ _NODE = re.compile(r'^node: \{ title: "([^"]+)" label: "[^"]*\\n(\d+) bytes \(([
 _EDGE = re.compile(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', re.MULTILINE)
 _USAGE = re.compile(r"^[^\t]*:(\w+)\t(\d+)\t(\S+)$", re.MULTILINE)
 _INDIRECT = "__indirect_call"
-_TABLES = (("model",), ("chain",), ("layers", "dense", "front"))  # of a model, with pointers to functions, top first
+_TABLES = (
+    ("model",),
+    ("chain",),
+    ("both",),
+    ("layers", "dense", "front"),
+)  # of a model, with pointers to functions, top first
 ENTRIES = ("es_step", "es_init", "es_reset")
 
 

@@ -26,6 +26,7 @@ KERAS = (
     "separable_conv_gru",
     "step_dense_lstm",
     "deep_conv_lstm",
+    "bilstm_32",
 )
 TORCH = (
     "torch_lstm_64_64",
@@ -35,10 +36,10 @@ TORCH = (
     "torch_conv_norm_lstm",
     "torch_deep_conv_lstm_2d",
     "torch_gru_mean_max",
+    "torch_bigru_mean",
 )
 # Shapes of the same kind that are refused, and what the import says.
 REFUSED = {
-    "Keras' Bidirectional, or a bidirectional GRU": "the backward direction needs the whole window",
     "flattened states of all steps before a dense layer": "the head would have weights for each step",
     "TimeDistributed convolutions on parts of a window, ConvLSTM2D": "no layer of the model",
     "attention, residual connections, several branches": "not a chain",
@@ -76,6 +77,7 @@ def of_keras(name: str) -> list[Any]:
         "deep_conv_lstm": lambda: [
             *(conv(64, 5) for _ in range(4)), k.LSTM(128, return_sequences=True), k.Dropout(0.5), k.LSTM(128),
         ],
+        "bilstm_32": lambda: [k.Bidirectional(k.LSTM(32)), k.Dropout(0.5), k.Dense(32, activation="relu")],
     }  # fmt: skip
     return networks[name]()
 
@@ -129,6 +131,10 @@ def of_torch(name: str) -> nn.Module:
         "torch_gru_mean_max": lambda: Net(
             lambda s, x: s.fc(torch.cat([(y := s.r(x)[0]).mean(1), y.amax(1)], dim=1)),
             r=nn.GRU(6, 32, batch_first=True), fc=nn.Linear(64, 6),
+        ),
+        "torch_bigru_mean": lambda: Net(
+            lambda s, x: s.fc(s.r(x)[0].mean(1)), r=nn.GRU(6, 24, batch_first=True, bidirectional=True),
+            fc=nn.Linear(48, 6),
         ),
     }  # fmt: skip
     return networks[name]()

@@ -28,6 +28,7 @@ from edge_seq.backends.trace import Trace
 from edge_seq.ir.front import Conv, TimePool
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.compare import compare
+from edge_seq.support.errors import RangeProofError
 from edge_seq.support.files import json_text, write_atomically
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
@@ -54,7 +55,7 @@ HOST: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 ONNX = "onnxruntime"
 CHAINS_AT_ONCE = 4  # shapes of a batch; each is quantized from a float model and built of extreme integers
-STEPS_OF_A_MODEL = 8_000
+STEPS_OF_A_MODEL = 30_000
 STEPS_ON_A_TARGET = 1_000
 
 KINDS: dict[str, Callable[[Spec], bool]] = {
@@ -73,12 +74,12 @@ def kinds_of(shape: Spec) -> list[str]:
     return [name for name, has in KINDS.items() if has(shape)]
 
 
-def batch_from(seed: int, lacking: set[str]) -> tuple[int, list[tuple[int, Spec]]]:
-    """The next seed, and some shapes from this one on, each with a kind of layer that lacks steps."""
+def batch_from(seed: int, kind: str) -> tuple[int, list[tuple[int, Spec]]]:
+    """The next seed, and some shapes from this one on, each with a kind of layer."""
     chosen: list[tuple[int, Spec]] = []
     while len(chosen) < CHAINS_AT_ONCE:
         for shape in (random_chain(seed), random_front_chain(seed)):
-            if lacking & set(kinds_of(shape)):
+            if KINDS[kind](shape):
                 chosen.append((seed, shape))
         seed += 1
     return seed, chosen
@@ -119,7 +120,11 @@ def run_batch(shapes: list[tuple[int, Spec]], names: list[str], folder: Path, st
     models: dict[str, tuple[IntModel, Spec]] = {}
     for place, (seed, shape) in enumerate(shapes):
         for make, kind in ((quantized_model, "quantized"), (extreme_model, "extreme")):
-            model = make(shape, name=f"chain{seed}_{place}_{kind}", seed=seed)
+            try:
+                model = make(shape, name=f"chain{seed}_{place}_{kind}", seed=seed)
+            except RangeProofError as refused:  # a random float model that quantize() refuses
+                sys.stdout.write(f"seed {seed}: {refused}\n")
+                continue
             models[model.name] = model, shape
             counts = random_counts(1, 2 * model.contract.window_length, model.input_size, sigma=500)
             export_c(model, make_golden(model, counts), folder / model.name)
@@ -137,9 +142,9 @@ def run_batch(shapes: list[tuple[int, Spec]], names: list[str], folder: Path, st
     return done
 
 
-def lacking(counts: Mapping[str, Mapping[str, int]], names: list[str], steps: int) -> set[str]:
-    """Kinds of layers that have had fewer steps on an engine."""
-    return {kind for kind in KINDS if any(counts.get(kind, {}).get(name, 0) < steps for name in names)}
+def fewest(counts: Mapping[str, Mapping[str, int]], names: list[str]) -> tuple[int, str]:
+    """The fewest steps that a kind of layer has had on an engine, and the kind."""
+    return min((min(counts.get(kind, {}).get(name, 0) for name in names), kind) for kind in KINDS)
 
 
 def main(arguments: list[str]) -> int:
@@ -152,8 +157,10 @@ def main(arguments: list[str]) -> int:
     key = " ".join(given.engines)
     seed, counts = kept.get("seeds", {}).get(key, 1000), kept.get("steps", {})
     on_host = all(name in (ONNX, *HOST) for name in given.engines)
-    while missing := lacking(counts, given.engines, given.steps):
-        seed, shapes = batch_from(seed, missing)
+    while (least := fewest(counts, given.engines))[0] < given.steps:
+        sys.stdout.write(f"seed {seed}: {least[0]:,} steps of {least[1]}\n")
+        sys.stdout.flush()
+        seed, shapes = batch_from(seed, least[1])
         with tempfile.TemporaryDirectory() as folder:
             done = run_batch(shapes, given.engines, Path(folder), STEPS_OF_A_MODEL if on_host else STEPS_ON_A_TARGET)
         for kind, of_kind in done.items():
@@ -161,10 +168,6 @@ def main(arguments: list[str]) -> int:
                 counts.setdefault(kind, {})[name] = counts.get(kind, {}).get(name, 0) + steps
         kept = {"seeds": {**kept.get("seeds", {}), key: seed}, "steps": counts}
         write_atomically(given.state, json_text(kept) + "\n")
-        sys.stdout.write(
-            f"seed {seed}: least {min(counts.get(k, {}).get(n, 0) for k in KINDS for n in given.engines):,}\n"
-        )
-        sys.stdout.flush()
     for kind in KINDS:
         sys.stdout.write(f"{kind}: " + ", ".join(f"{name} {counts[kind][name]:,}" for name in given.engines) + "\n")
     return 0

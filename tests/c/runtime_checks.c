@@ -245,7 +245,9 @@ static void check_bad_states(unsigned index)
     const size_t stage_at = pool_at + 4u * (size_t)model->pool_words;
     const size_t codes_at = stage_at + 4u * (size_t)model->num_classes;
     const size_t front_at = stage_at + 4u * (size_t)model->decision_words;
-    const size_t states_at = front_at + (model->chain != NULL ? 2u * (size_t)model->chain->front_words : 0u);
+    const size_t kept_at = front_at + (model->chain != NULL ? 2u * (size_t)model->chain->front_words : 0u);
+    const es_both_t *const both = model->chain != NULL ? model->chain->both : NULL;
+    const size_t states_at = kept_at + (both != NULL ? 2u * (size_t)both->kept_words : 0u);
     uint8_t *const good = (uint8_t *)malloc(size);
     uint8_t *const bad = (uint8_t *)malloc(size);
     void *memory;
@@ -305,7 +307,19 @@ static void check_bad_states(unsigned index)
             WITH(put(bad + codes_at + 16, 0u - 262145u, 4));
         }
     }
-    if (states_at > front_at) { /* the first front layer's ring and output */
+    if (both != NULL) {
+        const es_layer_t *const first = &model->layers[both->streamed];
+        if (first->below_quads == 0u && model->feature_words > model->num_channels) {
+            WITH(put(bad + kept_at + 2u * model->num_channels, 1, 2)); /* padding of features */
+        }
+        if (first->below_quads != 0u) {
+            WITH(put(bad + kept_at + 4u, 129, 2)); /* a coarse operand */
+        }
+        if (model->layers[es_num_layers(model) - 1u].below_quads != 0u) { /* a coarse operand of the last kept input */
+            WITH(put(bad + states_at - 8u * model->layers[es_num_layers(model) - 1u].below_quads + 4u, 129, 2));
+        }
+    }
+    if (kept_at > front_at) { /* the first front layer's ring and output */
         const es_front_t *const front = model->chain->front;
         const size_t output_at = front_at + 2u * (size_t)front->slots * front->in_words;
         if (front->in_words > front->inputs) {

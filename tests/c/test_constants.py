@@ -13,28 +13,21 @@ import pytest
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.serialize import load_model
 from firmware_export.emission.constants import constant_arrays, constants_crc
-from firmware_export.emission.emit import RUNTIME_FOLDER, emit, export_c
+from firmware_export.emission.emit import emit, export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.emission.layout import pack_model
-from firmware_export.running.mail import Order, order_mark
-from firmware_export.running.qemu_machine import run_in_qemu
-from firmware_export.running.simavr_machine import run_in_simavr
-from firmware_export.running.unicorn_machine import UnicornMachine
 from firmware_export.toolchain.build import Compiler, compile_c
-from firmware_export.toolchain.image import Image, build_firmware
+from firmware_export.toolchain.image import Image
 from firmware_export.toolchain.target import (
-    BARE_FOLDER,
     MissingToolError,
-    QemuSystemEmulator,
     QemuUserEmulator,
-    SimavrEmulator,
-    UnicornEmulator,
     find_emulator,
     find_target_compiler,
     load_target,
 )
 from tests.c.flipping import constants_of, flip_header
 from tests.golden.tiny_model import tiny_model
+from tests.targets.running import ask_bare, build_bare
 from tests.zoo import CELLS, DISTANCES, quantized_model, random_counts, spec
 
 HERE = Path(__file__).parent
@@ -166,36 +159,14 @@ def test_flipped_bits_on_other_computers(cell: str, target: str, tmp_path: Path)
 
 
 def bare_image(folder: Path, target_name: str, names: tuple[str, ...], program: Path, *flags: str) -> Image:
-    """An image with another program in place of the harness; skips the test if a tool is missing."""
-    target = load_target(target_name)
-    semihosted = isinstance(find_emulator(target), QemuSystemEmulator)
-    parts = ["es_memory", f"es_start_{target.start}", "es_wait_semihosted" if semihosted else "es_wait"]
-    built = build_firmware(
-        target,
-        [*sources(folder)[:-1], program, *(BARE_FOLDER / f"{part}.c" for part in parts)],
-        folder / "built",
-        root=folder,
-        include_folders=[*includes(folder), RUNTIME_FOLDER / "port", BARE_FOLDER],
-        flags=["-DES_MAIL_BUFFER_BYTES=64u", *flags],
-    )
-    return Image(built.elf, target, built.compiler, names, False, built.objects, semihosted)
+    """An image of an export with another program; skips the test if a tool is missing."""
+    files = [*sources(folder)[:-1], program]
+    return build_bare(target_name, files, folder, models=names, includes=includes(folder), flags=flags)
 
 
 def flip_on_target(image: Image, stride: int) -> tuple[int, int]:
     """Number of flips, and of those that were not seen."""
-    mark = order_mark(image.content.byte_order)
-    order = Order(struct.pack(f"{mark}5I", 0, 1, stride, 1, 0), b"", 0, 0, 0)
-    emulator = find_emulator(image.target)
-    if isinstance(emulator, UnicornEmulator):
-        machine = UnicornMachine(image, emulator)
-        mail = machine.elf.address_of("es_mail")
-        machine.write(mail, order.head)
-        machine.resume(timeout_s=600)
-        answer = machine.read(mail, 28)
-    else:
-        assert isinstance(emulator, QemuSystemEmulator)
-        ((answer, _),) = run_in_qemu(image, emulator, [order], mark=mark, timeout_s=600)
-    *_, missed, flips = struct.unpack(f"{mark}7I", answer[:28])
+    *_, missed, flips = ask_bare(image, stride)
     return flips, missed
 
 
@@ -210,10 +181,7 @@ BARE = [
 def test_flipped_bits_on_a_target(cell: str, target: str, tmp_path: Path) -> None:
     """A sample of the bits, with the table of that target's kernel."""
     folder = exported(model_of(cell), tmp_path)
-    try:
-        image = bare_image(folder, target, ("car",), HERE / "flip_constants.c", "-DFLIP_BARE", *NO_CONST)
-    except MissingToolError as error:
-        pytest.skip(str(error))
+    image = bare_image(folder, target, ("car",), HERE / "flip_constants.c", "-DFLIP_BARE", *NO_CONST)
     flips, missed = flip_on_target(image, 97)
     assert (flips > 100, missed) == (True, 0)
 
@@ -246,18 +214,10 @@ def test_flipped_bits_in_the_flash_of_an_avr(cell: str, tmp_path: Path) -> None:
     folder = exported(model_of(cell), tmp_path)
     program = folder / "main.c"
     program.write_text(SELF_TEST_ON_ORDER)
-    try:
-        image = bare_image(folder, "atmega2560", ("car",), program, "-w")
-        emulator = find_emulator(image.target)
-    except MissingToolError as error:
-        pytest.skip(str(error))
-    assert isinstance(emulator, SimavrEmulator)
-    order = Order(struct.pack("<5I", 0, 1, 0, 1, 0), b"", 0, 0, 0)
+    image = bare_image(folder, "atmega2560", ("car",), program, "-w")
 
-    def answer() -> tuple[int, int]:
-        (found,) = run_in_simavr(replace(image), emulator, [order], timeout_s=600)
-        status, window = struct.unpack("<7I", found.head[:28])[-2:]
-        return status, window
+    def answer() -> tuple[int, ...]:
+        return ask_bare(image)[-2:]
 
     assert answer() == (0, 0)
     right = image.elf.read_bytes()

@@ -93,8 +93,14 @@ class _Streamed:
 
 
 def _stream(
-    device: Device, recording: NDArray[np.int16], samples: int, faults: Faults, note: Callable[[float], None]
+    device: Device,
+    recording: NDArray[np.int16],
+    samples: int,
+    seconds: float,
+    faults: Faults,
+    note: Callable[[float], None],
 ) -> _Streamed:
+    until = time.monotonic() + seconds
     got = lost = wrong = 0
     first = last = 0
     accepted = np.zeros(ROOM * samples, dtype=bool)
@@ -118,7 +124,7 @@ def _stream(
             if before // pull_every != got // pull_every:
                 faults.pull = True
             note(got / samples)
-            if got >= samples:
+            if got >= samples and time.monotonic() >= until:
                 break
     return _Streamed(got, lost, wrong, first, accepted[:last])
 
@@ -138,9 +144,15 @@ def _trace(device: Device, model: IntModel, requests: int, note: Callable[[float
 
 
 def soak(
-    opener: Callable[[], Transport], model: IntModel, recording: NDArray[np.int16], *, samples: int, requests: int
+    opener: Callable[[], Transport],
+    model: IntModel,
+    recording: NDArray[np.int16],
+    *,
+    samples: int,
+    requests: int,
+    seconds: float = 0.0,
 ) -> Soak:
-    """Stream samples, then request traces, both over the bad line."""
+    """Stream at least so many samples, for at least so many seconds, then request traces, both over the bad line."""
     faults, record = Faults(change=CHANGED, drop=DROPPED), LineRecord(ROOM * samples)
     began = time.monotonic()
     memory: list[int] = []
@@ -152,7 +164,7 @@ def soak(
     tracemalloc.start()
     try:
         with connect(lambda: FaultyTransport(opener(), faults, record), name="soak", timing=TIMING) as device:
-            streamed = _stream(device, recording, samples, faults, note)
+            streamed = _stream(device, recording, samples, seconds, faults, note)
             growth = tracemalloc.get_traced_memory()[0] - memory[0]
             wrong_replies = _trace(device, model, requests, note) if requests else 0
             counters = device.counters
@@ -193,6 +205,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=0.0, help="least duration of the stream of --port")
     parser.add_argument("--port", help="of an emulated board of --run")
     parser.add_argument("--run", type=Path)
     arguments = parser.parse_args()
@@ -207,6 +220,7 @@ def main() -> int:
             recording_of(run),
             samples=arguments.samples,
             requests=arguments.requests,
+            seconds=arguments.seconds,
         )
     else:
         result = soak_the_twin(arguments.samples, arguments.requests)

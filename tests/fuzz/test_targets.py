@@ -18,7 +18,7 @@ from edge_seq.workflow.folder import RunFolder
 from tests.fuzz import run
 from tests.fuzz.corpus import RUN
 from tests.fuzz.run import fuzz, place_of
-from tests.fuzz.targets import Target, targets
+from tests.fuzz.targets import Target, shortened, targets
 from tests.unit.data.fuzz_readers import SAMPLES
 
 NAMES = [one.name for one in targets()]
@@ -102,3 +102,10 @@ def test_memory_before_a_size_is_checked_is_a_finding() -> None:
     with pytest.raises(AssertionError, match="before the size was checked"):
         Target("planted", tuple, read).take(b"")
     assert place_of(ValueError("x")) == "ValueError at ?"
+
+
+def test_short_seeds_have_the_same_places() -> None:
+    assert shortened(b'{"a": [1, 2, 3], "b": {"c": [[1, 2, 3], [], 4]}}') == b'{"a":[1,2],"b":{"c":[[1,2],[]]}}'
+    short, whole = next(one for one in targets() if one.name == "run metrics.test.json").seeds()
+    assert whole == (RUN / "metrics.test.json").read_bytes()
+    assert len(short) < len(whole) // 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 import subprocess
 import zlib
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from tests.zoo import (
     random_chain,
     random_counts,
     random_front_chain,
+    random_two_way_chain,
     spec,
 )
 
@@ -52,8 +54,9 @@ def mended(blob: bytes, at: int = 0, new: bytes = b"") -> bytes:
 
 
 def chain_models() -> list[IntModel]:
-    """Models with dense layers, and with convolutions and pools over time."""
-    specs = [random_front_chain(seed) for seed in range(4)] + [random_chain(seed) for seed in range(2)]
+    """Models with dense layers, with convolutions and pools over time, and with bidirectional layers."""
+    specs = [random_front_chain(seed) for seed in range(2)] + [random_chain(seed) for seed in range(2)]
+    specs += [random_two_way_chain(seed) for seed in range(2)]
     specs += [spec("gru", 5, pooling="flatten"), spec("rnn", 6, 3, pooling="flatten", dense=((5, "tanh"), (6, "relu")))]
     return [quantized_model(spec, name=f"chain{index}", seed=index) for index, spec in enumerate(specs)]
 
@@ -132,6 +135,15 @@ def test_other_versions_and_byte_orders_are_refused_by_name(load: Callable[..., 
     assert load(mended(blob, 4, b"\2\0")) == MODEL
     assert load(mended(blob, 6, b"\2\0")) == MODEL
     assert load(blob_of(small(), "big")) == BYTE_ORDER
+
+
+def test_layers_that_cannot_run_backward_are_refused(load: Callable[..., int]) -> None:
+    two = quantized_model(spec("gru", 5, 3), name="two")
+    for model, layer in ((small(), 0), (two, 1)):  # the first layer; one with other units than the layer before it
+        bits = model.number_format.cell_frac_bits[layer]
+        blob = blob_of(model)
+        at = blob.index(struct.pack("<3H", 1, model.hidden_sizes[layer], bits), 64)
+        assert load(mended(blob, at, bytes([1 + 8]))) == BLOB
 
 
 def test_another_contract_is_refused(load: Callable[..., int]) -> None:

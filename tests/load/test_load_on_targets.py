@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,28 +11,19 @@ import pytest
 from edge_seq.ir.model import IntModel
 from firmware_export.emission import ctext
 from firmware_export.emission.blob import ByteOrder
-from firmware_export.running.mail import MAIL_BYTES, Order, order_mark
-from firmware_export.running.qemu_machine import run_in_qemu
-from firmware_export.running.simavr_machine import run_in_simavr
-from firmware_export.running.unicorn_machine import UnicornMachine
 from firmware_export.toolchain.build import compile_c
-from firmware_export.toolchain.image import Image, build_firmware
 from firmware_export.toolchain.target import (
-    BARE_FOLDER,
     MissingToolError,
-    QemuSystemEmulator,
     QemuUserEmulator,
-    SimavrEmulator,
-    UnicornEmulator,
     find_emulator,
     find_target_compiler,
     load_target,
 )
 from tests.load.conftest import INCLUDES, SOURCES
 from tests.load.test_blob import blob_of
+from tests.targets.running import ask_bare, build_bare
 from tests.zoo import CELLS, DISTANCES, quantized_model, random_front_chain
 
-PORT = BARE_FOLDER.parent
 TRY = """#include "es_load.h"
 {blob}
 static union {{
@@ -87,39 +77,10 @@ TARGETS = ("cortex_m0", "cortex_m3", "cortex_m4", "cortex_m7", "cortex_m33", "co
 @pytest.mark.parametrize("target_name", TARGETS)
 def test_a_blob_on_a_bare_processor(target_name: str, what: str, tmp_path: Path) -> None:
     model = quantized_model(MODELS[what], name="blob")
-    target = load_target(target_name)
-    avr = target_name.startswith("atmega")
-    program = source(model, "little", tmp_path, BARE, 2000 if avr else 4096)
-    try:
-        emulator = find_emulator(target)
-        semihosted = isinstance(emulator, QemuSystemEmulator)
-        parts = ["es_memory", f"es_start_{target.start}", "es_wait_semihosted" if semihosted else "es_wait"]
-        built = build_firmware(
-            target,
-            [*SOURCES, program, *(BARE_FOLDER / f"{part}.c" for part in parts)],
-            tmp_path / "built",
-            root=tmp_path,
-            include_folders=[*INCLUDES, PORT, BARE_FOLDER],
-            flags=["-DES_MAIL_BUFFER_BYTES=64u"],
-        )
-    except MissingToolError as error:
-        pytest.skip(str(error))
-    image = Image(built.elf, target, built.compiler, (model.name,), False, built.objects, semihosted)
-    mark = order_mark(image.content.byte_order)
-    order = Order(struct.pack(f"{mark}5I", 0, 1, 0, 1, 0), b"", 0, 0, 0)
-    match emulator:
-        case UnicornEmulator():
-            machine = UnicornMachine(image, emulator)
-            mail = machine.elf.address_of("es_mail")
-            machine.write(mail, order.head)
-            machine.resume(timeout_s=600)
-            answer = machine.read(mail, MAIL_BYTES)
-        case SimavrEmulator():
-            answer = run_in_simavr(image, emulator, [order], timeout_s=600)[0].head
-        case _:
-            assert isinstance(emulator, QemuSystemEmulator)
-            ((answer, _),) = run_in_qemu(image, emulator, [order], mark=mark, timeout_s=600)
-    assert struct.unpack(f"{mark}7I", answer[:28])[-2:] == (0, 1234)
+    small = target_name.startswith("atmega")
+    program = source(model, "little", tmp_path, BARE, 2000 if small else 4096)
+    image = build_bare(target_name, [*SOURCES, program], tmp_path, models=(model.name,), includes=INCLUDES)
+    assert ask_bare(image)[-2:] == (0, 1234)
 
 
 @pytest.mark.slow

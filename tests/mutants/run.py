@@ -3,6 +3,10 @@
 ``python -m tests.mutants.run [--share 0.5] [MODULE ...]`` prints a table and the survivors; a module is a path of
 :data:`QUICK`. The tests are collected once; each mutant is a forked process in which the code of the changed function
 is exchanged. So a mutant costs no more than its tests.
+
+Each result is kept in ``build/mutants.jsonl`` at once, so a run that was stopped goes on where it was. What was killed
+counts as long as the module and the tests of that run are the same, also beside new files of tests; what survived is
+tried again if there are new tests.
 """
 
 from __future__ import annotations
@@ -10,7 +14,9 @@ from __future__ import annotations
 import argparse
 import ast
 import gc
+import hashlib
 import importlib
+import json
 import os
 import random
 import signal
@@ -28,15 +34,16 @@ import pytest
 from tests.mutants.sites import Mutant, mutants
 
 LEAST_S = 5.0
+KEPT = Path("build/mutants.jsonl")
 _Cached = type(cache(lambda: None))
 _QUANT, _PARITY = "tests/unit/quant", "tests/unit/parity"
 # Tests of each module that are quick, the quickest first.
 QUICK: dict[str, tuple[str, ...]] = {
     "edge_seq/arithmetic/fixed_point.py": (f"{_QUANT}/test_quant_fixed_point.py",),
     "edge_seq/arithmetic/tables.py": (f"{_QUANT}/test_quant_tables.py",),
-    "edge_seq/quant/rounding.py": (f"{_QUANT}/test_quant_rounding.py",),
-    "edge_seq/quant/gate_error.py": (f"{_QUANT}/test_quant_gate_error.py",),
-    "edge_seq/quant/calibrate.py": (f"{_QUANT}/test_quant_calibrate.py",),
+    "edge_seq/quant/rounding.py": (f"{_QUANT}/test_quant_rounding_oracle.py", f"{_QUANT}/test_quant_rounding.py"),
+    "edge_seq/quant/gate_error.py": (f"{_QUANT}/test_quant_gate_error_traces.py", f"{_QUANT}/test_quant_gate_error.py"),
+    "edge_seq/quant/calibrate.py": (f"{_QUANT}/test_quant_calibrate_layers.py", f"{_QUANT}/test_quant_calibrate.py"),
     "edge_seq/quant/quantize.py": (f"{_QUANT}/test_quant_quantize.py",),
     "edge_seq/parity/compare.py": (f"{_PARITY}/test_compare.py",),
     "edge_seq/parity/ladder.py": (f"{_PARITY}/test_compare.py", f"{_PARITY}/test_verification.py"),
@@ -48,6 +55,48 @@ QUICK: dict[str, tuple[str, ...]] = {
 }
 
 
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Results of earlier runs in a file of JSON lines.
+
+    Attributes:
+        file: the file.
+        path: path of the module.
+    """
+
+    file: Path
+    path: str
+
+    def read(self) -> dict[str, str]:
+        """Results that still count, ``killed``, ``survived`` or ``untried``, by line and change of the mutant."""
+        module, tests = _digest(self.path), {one: _digest(one) for one in QUICK[self.path]}
+        found: dict[str, str] = {}
+        for line in self.file.read_text(encoding="utf-8").splitlines() if self.file.is_file() else ():
+            entry = json.loads(line)
+            same = entry["tests"] == tests
+            if entry["result"] == "killed":
+                same = entry["tests"].items() <= tests.items()
+            if entry["module"] == [self.path, module] and same:
+                found[entry["mutant"]] = entry["result"]
+        return found
+
+    def add(self, mutant: Mutant, result: str) -> None:
+        """Append a result."""
+        entry = {
+            "module": [self.path, _digest(self.path)],
+            "tests": {one: _digest(one) for one in QUICK[self.path]},
+            "mutant": mutant.name,
+            "result": result,
+        }
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
 @dataclass
 class Scored:
     """What the tests noticed of a module.
@@ -57,7 +106,7 @@ class Scored:
         killed: mutants that a test noticed, or that did not end.
         survivors: mutants that no test noticed.
         untried: mutants that could not be put into a running process.
-        seconds: duration.
+        seconds: duration, without that of earlier runs.
     """
 
     module: str
@@ -65,6 +114,13 @@ class Scored:
     survivors: list[Mutant] = field(default_factory=list)
     untried: int = 0
     seconds: float = 0.0
+
+    def add(self, mutant: Mutant, result: str) -> None:
+        """Count a result: ``killed``, ``survived`` or ``untried``."""
+        if result == "survived":
+            self.survivors.append(mutant)
+        self.killed += result == "killed"
+        self.untried += result == "untried"
 
     def row(self) -> str:
         """Row of the table."""
@@ -128,8 +184,8 @@ def _plant_constants(module: types.ModuleType, compiled: types.CodeType) -> bool
 class _Plugin:
     """Runs the collected tests once for each mutant, each time in a forked process."""
 
-    def __init__(self, module: types.ModuleType, chosen: list[Mutant]) -> None:
-        self.module, self.chosen, self.scored = module, chosen, Scored(str(module.__file__))
+    def __init__(self, module: types.ModuleType, chosen: list[Mutant], scored: Scored, kept: Kept) -> None:
+        self.module, self.chosen, self.scored, self.kept = module, chosen, scored, kept
 
     def _run(self, session: pytest.Session, mutant: Mutant | None, limit_s: float) -> int:
         """0: all tests passed; 1: one failed; 2: it could not be planted; others: it hung or died."""
@@ -158,27 +214,28 @@ class _Plugin:
         assert self._run(session, None, 600) == 0, f"{self.scored.module}: its tests fail without a mutant"
         usual, began = time.monotonic() - began, time.monotonic()
         for mutant in self.chosen:
-            match self._run(session, mutant, max(LEAST_S, 10 * usual)):
-                case 0:
-                    self.scored.survivors.append(mutant)
-                case 2:
-                    self.scored.untried += 1
-                case _:
-                    self.scored.killed += 1
+            ended = self._run(session, mutant, max(LEAST_S, 10 * usual))
+            result = {0: "survived", 2: "untried"}.get(ended, "killed")
+            self.scored.add(mutant, result)
+            self.kept.add(mutant, result)
         self.scored.seconds = time.monotonic() - began
         return True
 
 
-def score(path: str, *, share: float = 1.0, number: int = 1) -> Scored:
+def score(path: str, *, share: float = 1.0, number: int = 1, file: Path = KEPT) -> Scored:
     """Try a share of the mutants of a module against its quick tests."""
     every = list(mutants(Path(path).read_text(encoding="utf-8")))
     chosen = [one for one in every if random.Random(f"{number} {one.line} {one.what}").random() < share]
-    module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
-    plugin = _Plugin(module, chosen)
-    options = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly", *QUICK[path]]
-    pytest.main(options, plugins=[plugin])
-    plugin.scored.module = path
-    return plugin.scored
+    scored, kept = Scored(path), Kept(file, path)
+    earlier = kept.read()
+    for mutant in chosen:
+        if mutant.name in earlier:
+            scored.add(mutant, earlier[mutant.name])
+    if waiting := [one for one in chosen if one.name not in earlier]:
+        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        options = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly", *QUICK[path]]
+        pytest.main(options, plugins=[_Plugin(module, waiting, scored, kept)])
+    return scored
 
 
 def main() -> int:

@@ -24,11 +24,18 @@ class Mutant:
         line: line of the change, from 1.
         what: the expression before and after.
         tree: its syntax tree.
+        number: place among the mutants of the module, from 0; the same change may be there twice in a line.
     """
 
     line: int
     what: str
     tree: ast.Module
+    number: int = 0
+
+    @property
+    def name(self) -> str:
+        """Text that no other mutant of the module has."""
+        return f"{self.line} {self.number} {self.what}"
 
 
 def _changed(node: ast.AST) -> Iterator[tuple[str, object]]:
@@ -81,6 +88,7 @@ def mutants(source: str) -> Iterator[Mutant]:
     """All mutants of a module, in the order of its lines."""
     tree = ast.parse(source)
     skipped = _skipped(tree)
+    number = -1
     nodes = [node for node in ast.walk(tree) if id(node) not in skipped and hasattr(node, "lineno")]
     for node in sorted(nodes, key=lambda one: (one.lineno, one.col_offset)):  # type: ignore[attr-defined]
         shown = node.test if isinstance(node, ast.If | ast.While) else node
@@ -91,4 +99,5 @@ def mutants(source: str) -> Iterator[Mutant]:
             changed = ast.fix_missing_locations(copy.deepcopy(tree))
             setattr(node, name, kept)
             if after != before:
-                yield Mutant(node.lineno, f"{before} -> {after}", changed)  # type: ignore[attr-defined]
+                number += 1
+                yield Mutant(node.lineno, f"{before} -> {after}", changed, number)  # type: ignore[attr-defined]

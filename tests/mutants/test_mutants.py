@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.run import QUICK, Scored, plant
+from tests.mutants.run import QUICK, Kept, Scored, plant
 from tests.mutants.sites import mutants
 
 ROOT = Path(__file__).parents[2]
@@ -58,3 +58,35 @@ def test_each_module_and_its_tests_exist() -> None:
     for module, tests in QUICK.items():
         assert all((ROOT / one).is_file() for one in (module, *tests)), module
     assert "| x | 0 | 0 | 0.0 % | 0 | 0 |" in Scored("x").row()
+
+
+def test_results_are_kept_as_long_as_module_and_tests_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("module.py", SOURCE), ("test_one.py", "# one"), ("test_two.py", "# two")):
+        Path(name).write_text(text)
+    monkeypatch.setitem(QUICK, "module.py", ("test_one.py",))
+    first, second, third = list(mutants(SOURCE))[:3]
+    kept = Kept(Path("build/kept.jsonl"), "module.py")
+    assert kept.read() == {}
+    kept.add(first, "killed")
+    kept.add(second, "survived")
+    assert kept.read() == {first.name: "killed", second.name: "survived"}
+    monkeypatch.setitem(QUICK, "module.py", ("test_one.py", "test_two.py"))
+    assert kept.read() == {first.name: "killed"}  # a new test may kill what survived
+    kept.add(third, "untried")
+    assert kept.read() == {first.name: "killed", third.name: "untried"}
+    Path("test_one.py").write_text("# changed")
+    assert kept.read() == {}
+    Path("test_one.py").write_text("# one")
+    Path("module.py").write_text(f"{SOURCE}\n")
+    assert kept.read() == {}
+
+
+def test_results_are_counted() -> None:
+    scored = Scored("x")
+    for mutant, result in zip(mutants(SOURCE), ("killed", "survived", "killed", "untried"), strict=False):
+        scored.add(mutant, result)
+    assert "| x | 3 | 2 | 66.7 % | 1 | 0 |" in scored.row()
+    assert [one.line for one in scored.survivors] == [7]

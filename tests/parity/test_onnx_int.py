@@ -96,13 +96,19 @@ def test_a_window_of_another_length_is_refused_by_us_and_by_onnx_runtime(label_e
 def _states_of_reference(model: IntModel, state: State) -> dict[str, NDArray[Any]]:
     """The reference's state with the names of the step model, without padding."""
     batch = len(state.pool_sum)
+    directions = 2 if len(model.layers) - 1 in model.backward else 1
+    units = model.hidden_sizes[-1]
+    top = [part * padded(units) + unit for part in range(directions) for unit in range(units)]
     values: dict[str, NDArray[Any]] = {
         "step_in_window": np.full((batch, 1), state.step_in_window),
         "preprocess.primed": np.full((batch, 1), state.preprocess.primed),
         "preprocess.memory": state.preprocess.memory,
-        "pool_sum": state.pool_sum[:, : model.pool_sizes.get("pool_sum")],
-        "pool_max": state.pool_max[:, : model.hidden_sizes[-1]],
+        "pool_sum": state.pool_sum[:, : model.summed_rows.bias.size] if model.summed_rows else state.pool_sum[:, top],
+        "pool_max": state.pool_max[:, top],
     }
+    for kept, (index, (units, parts)) in zip(state.kept, model.kept_inputs.items(), strict=True):
+        columns = [part * padded(units) + unit for part in range(parts) for unit in range(units)]
+        values[f"layer{index}.inputs"] = np.concatenate([one[:, columns] for one in kept], axis=1)
     number = state.step_in_window
     for index, (one, front) in enumerate(zip(model.front, state.front, strict=True)):
         units, slots = model.front_inputs[index], one.reach + 1

@@ -100,6 +100,8 @@ def hash_by_the_text(content: bytes) -> str:
     for key in ("front", "dense"):
         if key in header:
             add(header[key])
+    if "backward" in header:
+        add({"backward": header["backward"]})
     return digest.hexdigest()
 
 

@@ -26,6 +26,7 @@ from tests.zoo import (
     quantized_model,
     random_counts,
     random_front_chain,
+    random_two_way_chain,
     spec,
 )
 
@@ -109,9 +110,14 @@ def test_the_zoo(cell: str, name: str) -> None:
     check(replace(shape, window_length=min(shape.window_length, 9)), seed=7, extreme=1)
 
 
-@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 60))])
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 60))])
 def test_random_front_layers(seed: int) -> None:
     check(random_front_chain(seed), seed=seed, extreme=2)
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 19))])
+def test_random_bidirectional_layers(seed: int) -> None:
+    check(random_two_way_chain(seed), seed=seed, extreme=2)
 
 
 @pytest.mark.parametrize("gravity_shift", range(1, 13))

@@ -156,7 +156,10 @@ FAST = _state(FastGrnn(3, 4, num_layers=1, dropout=0.0))
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        (_state(torch.nn.GRU(3, 4, bidirectional=True)), "_reverse belongs to .* bidirectional=True"),
+        (
+            _state(torch.nn.GRU(3, 4, bidirectional=True)),
+            "_reverse belongs to .* bidirectional=True.*export the network as ONNX",
+        ),
         (_state(torch.nn.LSTM(3, 4, proj_size=2)), "weight_hr_l0 belongs to .* proj_size"),
         ({"head.weight": torch.zeros(4, 4)}, r"has no recurrent.weight_ih_l0; found \['head.weight'\]"),
         ({"recurrent.weight_ih_l0": torch.zeros(4, 3)}, "weight_hh_l0 is not"),

@@ -13,6 +13,7 @@ The input is raw counts; preprocessing and normalisation are in the graph. There
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,13 +39,22 @@ from edge_seq.backends.onnx.metadata import COUNTS, LABEL, LOGITS, PROBABILITIES
 from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step, preprocess_window
 from edge_seq.backends.onnx.window import (
     STEP_IN_WINDOW,
+    Kind,
+    OverSteps,
     add_to_pool,
+    at_end,
     begin_again,
     count_sample,
+    keep,
+    kept_after,
+    kept_name,
+    kept_states,
     label_of,
     moment_of,
+    turned,
     where_due,
     window_states,
+    with_zeros,
 )
 from edge_seq.ir.front import Conv, FrontLayer, TimePool
 from edge_seq.ir.kind_names import Activation, Statistic
@@ -118,8 +128,8 @@ def float_states(model: FloatModel) -> tuple[Port, ...]:
         for index, cell in enumerate(model.layers)
         for name in _states(cell)
     ]
-    around = preprocess_states(model.contract), front_states(model, FLOAT)
-    return (*around[0], *around[1], *layers, *window_states(model, FLOAT))
+    around = preprocess_states(model.contract), front_states(model, FLOAT), kept_states(model, FLOAT)
+    return (*around[0], *around[1], *around[2], *layers, *window_states(model, FLOAT))
 
 
 def _normalise(graph: Graph, model: FloatModel, features: str) -> str:
@@ -341,11 +351,17 @@ def _window_model(model: FloatModel) -> onnx.ModelProto:
     features = preprocess_window(graph, graph.int32(counts.name), model.contract)
     normalised = _normalise(graph, model, features)
     sequence = _front(graph, model, normalised) if model.front else graph.add("Transpose", normalised, perm=[1, 0, 2])
-    last = ""
-    for index, cell in enumerate(model.layers):
-        outputs, (last, *_) = _recurrent(graph, cell, index, sequence, ())
-        sequence = graph.add("Squeeze", outputs, graph.axes(1))
-    read_out = _pooled(graph, model, sequence, last)
+    last: list[str] = []
+    for stage in model.stages:
+        found, last = [], []
+        for index in stage:
+            outputs, (state, *_) = _recurrent(
+                graph, model.layers[index], index, turned(graph, model, index, sequence), ()
+            )
+            found.append(turned(graph, model, index, graph.add("Squeeze", outputs, graph.axes(1))))
+            last.append(state)
+        sequence = side_by_side(graph, found, axis=2)
+    read_out = _pooled(graph, model, sequence, side_by_side(graph, last, axis=2))
     if model.front and model.readout.label_every == "sample":
         read_out = _held(graph, model, read_out, counts.name)
     logits = graph.rename(_logits(graph, model, read_out), LOGITS)
@@ -357,6 +373,24 @@ def _window_model(model: FloatModel) -> onnx.ModelProto:
     doc = "edge_seq float model, one window from a reset."
     metadata = metadata_of(model, form="window")
     return seal(to_model(graph, [counts], outputs_, name=model.name, doc=doc, metadata=metadata))
+
+
+def _kind(model: FloatModel) -> Kind:
+    """How float layers run over the inputs that are kept of a window."""
+
+    def run(graph: Graph, index: int, sequence: str, now: Mapping[str, str]) -> OverSteps:
+        names = [f"layer{index}.{name}" for name in _states(model.layers[index])]
+        start = tuple(graph.add("Unsqueeze", now[name], graph.axes(0)) for name in names)
+        over_time = turned(graph, model, index, graph.add("Transpose", sequence, perm=[1, 0, 2]))
+        outputs, last = _recurrent(graph, model.layers[index], index, over_time, start)
+        in_time = turned(graph, model, index, graph.add("Squeeze", outputs, graph.axes(1)))
+        states = {name: graph.add("Squeeze", value, graph.axes(0)) for name, value in zip(names, last, strict=True)}
+        return OverSteps(graph.add("Transpose", in_time, perm=[1, 0, 2]), states, {})
+
+    def pool(graph: Graph, statistic: Statistic, outputs: str) -> str:
+        return graph.add("ReduceSum" if statistic == "mean" else "ReduceMax", outputs, graph.axes(1), keepdims=0)
+
+    return Kind(FLOAT, run, pool)
 
 
 def _product_at_step(graph: Graph, model: FloatModel, rows: FloatRows, state: str, step: str) -> str:
@@ -388,8 +422,14 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
         if one is not None:
             below, steps, front_after = step_front(graph, model, one, now, partial(_front_output, graph))
             now |= front_after
-        for index, cell in enumerate(model.layers):
-            names = [port.name for port in ports if port.name.startswith(f"layer{index}.")]
+        if steps is None:
+            moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+        else:
+            moment = moment_of(graph, model, steps, count)
+        for index, cell in enumerate(model.layers[: model.streamed]):
+            if index in model.kept_inputs:
+                now[kept_name(index)] = keep(graph, model, index, below, moment.steps, now[kept_name(index)])
+            names = [f"layer{index}.{name}" for name in _states(cell)]
             start = tuple(graph.add("Unsqueeze", now[name], first) for name in names)
             _, last = _recurrent(graph, cell, index, graph.add("Unsqueeze", below, first), start)
             layer_after = {name: graph.add("Squeeze", value, first) for name, value in zip(names, last, strict=True)}
@@ -397,25 +437,26 @@ def _step_model(model: FloatModel) -> onnx.ModelProto:
                 layer_after = {name: steps.kept(graph, value, now[name]) for name, value in layer_after.items()}
             now |= layer_after
             below = now[f"layer{index}.{HIDDEN}"]
-        if steps is None:
-            moment = count_sample(graph, model, states[STEP_IN_WINDOW])
-        else:
-            moment = moment_of(graph, model, steps, count)
+        if model.backward:
+            now |= kept_after(graph, model, model.streamed - 1, below, moment.steps, now)
         if (summed := model.summed_rows) is not None:
             pool = POOLS["mean"]
             added = _product_at_step(graph, model, summed, below, moment.steps.number)
             now[pool] = moment.steps.kept(graph, graph.add("Add", now[pool], added), now[pool])
-        for statistic in model.readout.statistics:
-            pool = POOLS[statistic]
-            now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], below, moment), now[pool])
-            if one is not given[-1]:
-                continue
-            pooled.append(now[pool])
-            if statistic == "mean":
-                steps_so_far = graph.add("Cast", moment.steps.number, to=FLOAT)
-                if steps is not None:  # before the first step the sum is 0
-                    steps_so_far = graph.add("Max", steps_so_far, graph.scalar(1, np.float32))
-                pooled[-1] = graph.add("Div", now[pool], steps_so_far)
+        for statistic in model.readout.statistics if model.stages[-1][0] < model.streamed else ():
+            pool, value = POOLS[statistic], with_zeros(graph, below, model.top_parts)
+            now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], value, moment), now[pool])
+    pools: dict[Statistic, str] = {one: now[POOLS[one]] for one in model.readout.statistics}
+    if model.backward:
+        end = at_end(graph, model, moment, now, pools, below, _kind(model))
+        now, below, pools = now | end.states, end.top, end.pools
+    for statistic, found_pool in pools.items():
+        pooled.append(found_pool)
+        if statistic == "mean":
+            steps_so_far = graph.add("Cast", moment.steps.number, to=FLOAT)
+            if model.front:  # before the first step the sum is 0
+                steps_so_far = graph.add("Max", steps_so_far, graph.scalar(1, np.float32))
+            pooled[-1] = graph.add("Div", found_pool, steps_so_far)
     after = now | after | {STEP_IN_WINDOW: moment.count}
     below = side_by_side(graph, pooled or [below], axis=1)
     computed = _logits(graph, model, below, now[POOLS["mean"]] if model.readout.flattens else "")

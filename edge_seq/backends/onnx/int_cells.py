@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from edge_seq.arithmetic.fixed_point import COARSE_DROP, FINE_FRAC_BITS, INT16_M
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.backends.onnx import fixed_point as fixed
 from edge_seq.backends.onnx.front import reduced
-from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port
+from edge_seq.backends.onnx.graph import BATCH, INT32, Graph, Port, add_scan, side_by_side
+from edge_seq.backends.onnx.window import Kind, OverSteps, turned
 from edge_seq.ir.front import Conv, FrontLayer, TimePool
-from edge_seq.ir.kind_names import Activation
+from edge_seq.ir.kind_names import Activation, Statistic
 from edge_seq.ir.kinds import (
     Dense,
     FastGrnn,
@@ -29,6 +30,7 @@ from edge_seq.ir.kinds import (
     kind_of,
     row_groups,
 )
+from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import IntRows, effective_weights, is_coarse, operand_columns
 
 Int32 = NDArray[np.int32]
@@ -151,13 +153,13 @@ def front_output(graph: Graph, layer: FrontLayer[IntRows], seen: str, units: int
             if layer.statistic == "max":
                 return reduced(graph, "ReduceMax", layer, seen)
             reciprocal, shift = mean_reciprocal(layer.size)
-            total = graph.add("Mul", _total(graph, layer, seen), graph.scalar(4))
+            total = graph.add("Mul", total_of(graph, layer, seen), graph.scalar(4))
             return fixed.rounding_shift(graph, fixed.mulw(graph, total, graph.scalar(reciprocal)), shift)
         case unreachable:
             assert_never(unreachable)
 
 
-def _total(graph: Graph, layer: TimePool, seen: str) -> str:
+def total_of(graph: Graph, layer: TimePool, seen: str) -> str:
     """Sum over the inputs of a pool over time. A portable graph multiplies their bytes by a row of ones: OpenVINO takes
     what follows a ``ReduceSum`` into its float32."""
     if not graph.portable:
@@ -190,7 +192,14 @@ GATES = "gates"  # table arguments of the gates, side by side in canonical order
 
 
 def step_cell(
-    graph: Graph, cell: Layer[IntRows], index: int, inputs: tuple[str, int], states: dict[str, str], cell_frac_bits: int
+    graph: Graph,
+    cell: Layer[IntRows],
+    index: int,
+    inputs: tuple[str, int],
+    states: Mapping[str, str],
+    cell_frac_bits: int,
+    *,
+    parts: int = 1,
 ) -> tuple[str, dict[str, str], Traced]:
     """Append one step of one layer.
 
@@ -201,6 +210,7 @@ def step_cell(
         inputs: int32 [batch, I] features or operands of the layer below, and I.
         states: current states, named as in :func:`cell_states`.
         cell_frac_bits: fractional bits of an LSTM's cell state.
+        parts: number of parts of the input, each of which is padded in the rows.
 
     Returns:
         The operands int32 [batch, H], the next states, and the traced values: ``gates`` int32 [batch, G H], both parts
@@ -209,7 +219,7 @@ def step_cell(
     prefix, size = f"layer{index}", hidden_size(cell)
     own = states[f"{prefix}.{OPERANDS}"]
     seen = graph.add("Concat", inputs[0], own, axis=1)
-    y = scaled_rows(graph, tuple(row_groups(cell).values()), seen, inputs[1], size, prefix)
+    y = scaled_rows(graph, tuple(row_groups(cell).values()), seen, inputs[1], size, prefix, parts=parts)
     match cell:
         case Rnn():
             argument = fixed.table_argument(graph, y, name=f"{prefix}.gates")
@@ -226,7 +236,7 @@ def step_cell(
 
 
 def _step_gru(
-    graph: Graph, prefix: str, size: int, y: str, states: dict[str, str]
+    graph: Graph, prefix: str, size: int, y: str, states: Mapping[str, str]
 ) -> tuple[str, dict[str, str], Traced]:
     y_gates, y_input, y_hidden = _split(
         graph, y, [f"{prefix}.{name}" for name in ("y", "new_gate_input", "new_gate_hidden")], (2 * size, size, size)
@@ -255,7 +265,7 @@ def _step_gru(
 
 
 def _step_lstm(
-    graph: Graph, prefix: str, size: int, y: str, states: dict[str, str], cell_frac_bits: int
+    graph: Graph, prefix: str, size: int, y: str, states: Mapping[str, str], cell_frac_bits: int
 ) -> tuple[str, dict[str, str], Traced]:
     argument = fixed.table_argument(graph, y, name=f"{prefix}.gates")
     # The canonical order of the gates: input, forget, cell, output.
@@ -279,7 +289,7 @@ def _step_lstm(
 
 
 def _step_fastgrnn(
-    graph: Graph, cell: FastGrnn[IntRows], prefix: str, y: str, states: dict[str, str]
+    graph: Graph, cell: FastGrnn[IntRows], prefix: str, y: str, states: Mapping[str, str]
 ) -> tuple[str, dict[str, str], Traced]:
     size = hidden_size(cell)
     offset, zeta, nu = (graph.constant(array, f"{prefix}.{name}") for name, array in constants_of(cell).items())
@@ -297,3 +307,77 @@ def _step_fastgrnn(
     operands = _to_operands(graph, hidden, size, prefix)
     traced = {GATES: (argument, 2 * size), HIDDEN: (hidden, size)}
     return operands, {f"{prefix}.{OPERANDS}": operands, f"{prefix}.{HIDDEN}": hidden}, traced
+
+
+def over_kept(model: IntModel, *, unrolled: bool) -> Kind:
+    """How integer layers run over the inputs that are kept of a window."""
+
+    run_layer = _run_unrolled if unrolled else _run_scanned
+
+    def run(graph: Graph, index: int, sequence: str, now: Mapping[str, str]) -> OverSteps:
+        return run_layer(graph, model, index, sequence, now)
+
+    def pool(graph: Graph, statistic: Statistic, outputs: str) -> str:
+        if statistic == "max":
+            return graph.add("ReduceMax", outputs, graph.axes(1), keepdims=0)
+        flat = graph.add("Reshape", outputs, graph.axes(0, -1))
+        return total_of(graph, TimePool("mean", model.kept_steps, 1), flat)
+
+    return Kind(INT32, run, pool)
+
+
+def _run_scanned(graph: Graph, model: IntModel, index: int, sequence: str, now: Mapping[str, str]) -> OverSteps:
+    """A layer over a sequence int32 [batch, steps, I], as a ``Scan``."""
+    cell = model.layers[index]
+    units, parts = model.layer_inputs[index]
+    ports = cell_states(cell, index)
+    body = graph.body()
+    states = {port.name: body.unique(f"{port.name}.before") for port in ports}
+    sample = Port(body.unique(f"layer{index}.input"), INT32, (BATCH, units * parts))
+    operands, after, values = step_cell(
+        body, cell, index, (sample.name, units * parts), states, model.number_format.cell_frac_bits[index], parts=parts
+    )
+    results = {"outputs": (operands, model.hidden_sizes[index])} | values
+    last, found = add_scan(
+        graph,
+        body,
+        [*(port.renamed(states[port.name]) for port in ports), sample],
+        [
+            *(port.renamed(body.rename(after[port.name], f"{port.name}.after")) for port in ports),
+            *(
+                Port(body.rename(value, f"layer{index}.{name}.step"), INT32, (BATCH, width))
+                for name, (value, width) in results.items()
+            ),
+        ],
+        [now[port.name] for port in ports],
+        (turned(graph, model, index, graph.add("Transpose", sequence, perm=[1, 0, 2])),),
+        tuple(f"layer{index}.{name}.steps" for name in results),
+        axis=0,
+    )
+    last_step = graph.scalar(-1, np.int64)
+    traced = {
+        f"layer{index}.{name}": (graph.add("Gather", all_steps, last_step, axis=0), width)
+        for (name, (_, width)), all_steps in zip(results.items(), found, strict=True)
+        if name != "outputs"
+    }
+    outputs = graph.add("Transpose", turned(graph, model, index, found[0]), perm=[1, 0, 2])
+    return OverSteps(outputs, {port.name: value for port, value in zip(ports, last, strict=True)}, traced)
+
+
+def _run_unrolled(graph: Graph, model: IntModel, index: int, sequence: str, now: Mapping[str, str]) -> OverSteps:
+    """Like :func:`_run_scanned`, with the nodes of each step one after the other."""
+    cell = model.layers[index]
+    units, parts = model.layer_inputs[index]
+    states, values = dict(now), dict[str, tuple[str, int]]()
+    outputs = [""] * model.kept_steps
+    steps = range(model.kept_steps)
+    for step in reversed(steps) if index in model.backward else steps:
+        seen = graph.add("Gather", sequence, graph.scalar(step, np.int64), axis=1)
+        operands, after, values = step_cell(
+            graph, cell, index, (seen, units * parts), states, model.number_format.cell_frac_bits[index], parts=parts
+        )
+        states |= after
+        outputs[step] = graph.add("Unsqueeze", operands, graph.axes(1))
+    traced = {f"layer{index}.{name}": value for name, value in values.items()}
+    own = {port.name: states[port.name] for port in cell_states(cell, index)}
+    return OverSteps(side_by_side(graph, outputs, axis=1), own, traced)

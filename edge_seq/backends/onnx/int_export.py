@@ -14,6 +14,9 @@ The step form is portable: runtimes that compute products of integers in float32
 integers. So does the window form if it is asked for, without ``Scan``; see :class:`edge_seq.backends.onnx.graph.Graph`.
 ONNX Runtime before 1.19 refuses all forms, because it computes some wrongly.
 
+With a bidirectional layer, the step form has an ``If`` node, in whose branch a ``Scan`` runs over the kept inputs of a
+window. The portable window form repeats their steps too; in a ``Loop``, its step is that of the step form.
+
 With a decision stage both also give ``decision``, in the shape of ``label``: -1 if none is due, K for unknown. The
 window form starts the stage from a reset, like everything in it; the step form carries its states over windows.
 """
@@ -52,6 +55,7 @@ from edge_seq.backends.onnx.int_cells import (
     activated_sums,
     cell_states,
     front_output,
+    over_kept,
     scaled_rows,
     step_cell,
     step_dense,
@@ -62,14 +66,22 @@ from edge_seq.backends.onnx.preprocess import preprocess_states, preprocess_step
 from edge_seq.backends.onnx.window import (
     STEP_IN_WINDOW,
     add_to_pool,
+    at_end,
+    at_end_unrolled,
     begin_again,
     count_sample,
+    keep,
+    kept_after,
+    kept_name,
+    kept_states,
     label_of,
     moment_of,
     where_due,
     window_states,
+    with_zeros,
 )
 from edge_seq.ir.front import Conv, FrontLayer
+from edge_seq.ir.kind_names import Statistic
 from edge_seq.ir.model import POOLED_NAMES, POOLS, IntModel
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
@@ -86,8 +98,8 @@ def int_states(model: IntModel) -> tuple[Port, ...]:
 def _window_states(model: IntModel) -> tuple[Port, ...]:
     """States that a window's end may reset."""
     layers = [port for index, cell in enumerate(model.layers) for port in cell_states(cell, index)]
-    around = preprocess_states(model.contract), front_states(model, INT32)
-    return (*around[0], *around[1], *layers, *window_states(model, INT32))
+    around = preprocess_states(model.contract), front_states(model, INT32), kept_states(model, INT32)
+    return (*around[0], *around[1], *around[2], *layers, *window_states(model, INT32))
 
 
 @dataclass(frozen=True)
@@ -158,11 +170,26 @@ def _at_steps(
     return steps.kept(graph, value, traced[name][0] if name in traced else graph.scalar(0))
 
 
+def _pools_in_stream(model: IntModel) -> tuple[Statistic, ...]:
+    """Statistics of what the layers that run at each step give."""
+    return model.readout.statistics if model.stages[-1][0] < model.streamed else ()
+
+
 def _step(
-    graph: Graph, model: IntModel, counts: str, states: dict[str, str], *, trace: bool = False, alike: bool = False
+    graph: Graph,
+    model: IntModel,
+    counts: str,
+    states: dict[str, str],
+    *,
+    trace: bool = False,
+    alike: bool = False,
+    is_last: bool | None = None,
 ) -> _Step:
-    """Append one step (SPEC.md, section 7) for int16 [batch, C] counts and the states by name. ``alike``: all streams
-    of a batch are at the same step."""
+    """Append one step (SPEC.md, section 7) for int16 [batch, C] counts and the states by name.
+
+    ``alike``: all streams of a batch are at the same step. ``is_last`` says whether the sample is the last of a window,
+    if that is known for all streams.
+    """
     features, after = _features(graph, model, counts, states)
     traced = {"features": (features, model.input_size)}
     now, of_layers, pooled = dict(states), dict[str, tuple[str, int]](), list[str]()
@@ -176,8 +203,14 @@ def _step(
             below, steps, front_after = _front(graph, model, one, now)
             now |= front_after
             width = model.front_sizes[-1]
-        for index, cell in enumerate(model.layers):
+        if steps is None:
+            moment = count_sample(graph, model, states[STEP_IN_WINDOW])
+        else:
+            moment = moment_of(graph, model, steps, count)
+        for index, cell in enumerate(model.layers[: model.streamed]):
             cell_frac_bits = model.number_format.cell_frac_bits[index]
+            if index in model.kept_inputs:
+                now[kept_name(index)] = keep(graph, model, index, below, moment.steps, now[kept_name(index)])
             below, layer_after, values = step_cell(graph, cell, index, (below, width), now, cell_frac_bits)
             width = model.hidden_sizes[index]
             found = {f"layer{index}.{name}": value for name, value in values.items()}
@@ -190,26 +223,36 @@ def _step(
                 below = layer_after[f"layer{index}.{OPERANDS}"]
             now |= layer_after
             of_layers |= found
-        if steps is None:
-            moment = count_sample(graph, model, states[STEP_IN_WINDOW])
-        else:
-            moment = moment_of(graph, model, steps, count)
+        if model.backward:
+            now |= kept_after(graph, model, model.streamed - 1, below, moment.steps, now)
         if (summed := model.summed_rows) is not None:
             added = summed_rows(graph, summed, below, (width, model.num_steps), moment.steps.number, alike=alike)
             pool = POOLS["mean"]
             now[pool] = moment.steps.kept(graph, graph.add("Add", now[pool], added), now[pool])
-        for statistic in model.readout.statistics:
-            pool, name = POOLS[statistic], POOLED_NAMES[statistic]
-            now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], below, moment), now[pool])
-            if one is not given[-1]:
-                continue
-            pooled.append(_mean(graph, model, now[pool], moment.steps.number) if statistic == "mean" else now[pool])
-            if trace:
-                traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
+        for statistic in _pools_in_stream(model):
+            pool, value = POOLS[statistic], with_zeros(graph, below, model.top_parts)
+            now[pool] = moment.steps.kept(graph, add_to_pool(graph, statistic, now[pool], value, moment), now[pool])
+    pools: dict[Statistic, str] = {one: now[POOLS[one]] for one in model.readout.statistics}
+    if model.backward and is_last is not False:
+        kind = over_kept(model, unrolled=bool(is_last))
+        if is_last:
+            end = at_end_unrolled(graph, model, now, pools, below, kind)
+        else:
+            end = at_end(graph, model, moment, now, pools, below, kind)
+        now, below, pools = now | end.states, end.top, end.pools
+        of_layers |= end.traced
+    elif model.backward:
+        below = with_zeros(graph, below, model.top_parts)
+    width = model.top_parts * model.hidden_sizes[-1]
+    for statistic, found_pool in pools.items():
+        name = POOLED_NAMES[statistic]
+        pooled.append(_mean(graph, model, found_pool, moment.steps.number) if statistic == "mean" else found_pool)
+        if trace:
+            traced[name] = (where_due(graph, model, moment, pooled[-1], graph.scalar(0), name), width)
     traced |= {f"front{i}": (now[f"front{i}.output"], size) for i, size in enumerate(model.front_sizes)}
     traced |= of_layers
     after = now | after | {STEP_IN_WINDOW: moment.count}
-    parts = len(pooled) or 1
+    width, parts = model.dense_inputs[0]
     below = side_by_side(graph, pooled or [below], axis=1)
     for index, layer in enumerate(model.dense):
         name = f"dense{index}"
@@ -263,7 +306,7 @@ def _portable_window_model(model: IntModel) -> onnx.ModelProto:
     logits, columns = [], dict[str, list[str]]()
     for index in range(length):
         sample = graph.add("Gather", counts.name, graph.scalar(index, np.int64), axis=1)
-        step = _step(graph, model, sample, states, alike=True)
+        step = _step(graph, model, sample, states, alike=True, is_last=index == length - 1)
         states = step.states
         logits.append(step.logits)
         for name, value in step.columns():

@@ -144,7 +144,9 @@ def _recurrent(layer: KerasLayer) -> Flow:
 
 
 def _bidirectional(layer: KerasLayer) -> Flow:
-    layer.require("merge_mode", "concat", "train with merge_mode='concat'")
+    merge = layer.config.get("merge_mode", "concat")
+    if merge not in ("concat", "sum", "ave"):
+        raise layer.refuse(f"merge_mode={merge!r}", "train with merge_mode='concat', 'sum' or 'ave'")
     inner = layer.config.get("layer", {})
     kind = str(inner.get("class_name"))
     if kind not in ("LSTM", "GRU", "SimpleRNN") or not is_of_keras(inner):
@@ -163,9 +165,14 @@ def _bidirectional(layer: KerasLayer) -> Flow:
     if len(weights) not in (4, 6):
         one.take("forward kernel", "recurrent kernel", "bias", "backward kernel", "recurrent kernel", "bias")
     forward, backward = _cell(one, weights[:half]), _cell(one, weights[half:])
-    record = Bidirectional(layer.name, forward, backward)
-    states = layer.flow.recurrent(record, hidden_size(forward), directions=False, batch_first=True)
-    return states if config.get("return_sequences") else states.collapse(layer.name, "ends", [1], keep=False)
+    record, size = Bidirectional(layer.name, forward, backward), hidden_size(forward)
+    states = layer.flow.recurrent(record, size, directions=False, batch_first=True)
+    if not config.get("return_sequences"):
+        states = states.collapse(layer.name, "ends", [1], keep=False)
+    if merge == "concat":
+        return states
+    each = np.eye(size, dtype=np.float32) * np.float32(1.0 if merge == "sum" else 0.5)
+    return states.dense(f"{layer.name}.{merge}", np.concatenate([each, each], axis=1), float32(np.zeros(size)))
 
 
 def _dense(layer: KerasLayer) -> Flow:

@@ -155,6 +155,21 @@ struct es_front {
     uint16_t after;                  /* inputs behind the window, zeros or `pad`, at its last sample */
 };
 
+/* Runs the recurrent layers at a step, or at a window's end those from the first that runs backward on. */
+typedef void (*es_both_step_t)(es_context_t *context, const int16_t *input, uint16_t step);
+typedef const int16_t *(*es_both_end_t)(es_context_t *context);
+
+/* Bidirectional layers. A layer that runs backward sees what the layer before it sees; what comes after both sees the
+ * operands of the forward layer, then those of the backward layer. */
+typedef struct {
+    es_both_step_t step;
+    es_both_end_t end;
+    uint16_t streamed;   /* layers that run at each step: those below the first that runs backward, 1 or more */
+    uint16_t steps;      /* of a window */
+    uint16_t kept_words; /* inputs of all steps, of each layer that runs at the window's end, but one of two that see the
+                          * same; in the states, between front layers and recurrent layers */
+    uint16_t backward;   /* bit n: layer n runs backward */
+} es_both_t;
 /* Adds what a step, counted from 1, gives to the results of the rows that see the operands of all steps of a window. */
 typedef void (*es_flatten_add_t)(es_context_t *context, const int16_t *operands, uint16_t step);
 
@@ -165,21 +180,22 @@ typedef const int16_t *(*es_flatten_show_t)(es_context_t *context);
 typedef struct {
     es_pool_t pool;           /* the pool that dense layers see; then the model's pool is es_pool_dense */
     const es_layer_t *dense;  /* [num_dense] */
-    const es_front_t *front;  /* [num_front]; then the pool is es_pool_front, which runs these and the layers */
+    const es_front_t *front;  /* [num_front]; with these or `both` the pool is es_pool_front, which runs all layers */
     uint16_t num_dense;       /* 0 .. 8 */
     uint16_t dense_words;     /* operands of all dense layers, but of one that sees all steps */
     uint16_t num_front;       /* 0 .. 16 */
     uint16_t front_words;     /* rings and outputs of all front layers, the first words of the states */
-    uint16_t num_behind;      /* recurrent layers behind front layers; es_model_t has 0 then */
+    uint16_t num_behind;      /* recurrent layers that es_pool_front runs; es_model_t has 0 then */
     es_flatten_add_t flatten_add;   /* NULL unless the first dense layer, or without one the head, sees all steps */
     es_flatten_show_t flatten_show; /* likewise. The weights of these rows are those of the first step, then of the next */
+    const es_both_t *both;    /* NULL: no layer runs backward; generated data leave it out then */
 } es_chain_t;
 
 struct es_model {
     uint16_t abi;              /* ES_ABI */
     uint16_t num_channels;     /* C, 1 .. 64 */
     uint16_t num_classes;      /* K, 2 .. 256 */
-    uint16_t num_layers;       /* 1 .. 8; 0 with front layers, see es_num_layers */
+    uint16_t num_layers;       /* 1 .. 8; 0 where es_pool_front runs them, see es_num_layers */
     uint16_t window_length;    /* T, 1 .. 16383 */
     uint16_t label_every_step; /* 1: a label after each sample; 0: a label at the end of each window */
     uint16_t carry;            /* 1: states are carried into the next window; 0: they are reset */
@@ -187,7 +203,7 @@ struct es_model {
     uint16_t memory_words;     /* int32 words of preprocessing's memory: C or 0 */
     uint16_t memory_bits;      /* each of these words is in [-2^bits, 2^bits) */
     uint16_t feature_words;    /* C, padded to even */
-    uint16_t state_words;      /* sum over the front layers and the layers */
+    uint16_t state_words;      /* sum over the front layers, the kept inputs and the layers */
     uint16_t scratch_words;    /* operands of the widest layer, or what is read out if that is more */
     uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; with flatten
                                   the rows that see all steps, padded to a multiple of four; else 0 */
@@ -214,7 +230,8 @@ static inline uint16_t es_num_layers(const es_model_t *model)
     return model->num_layers != 0u ? model->num_layers : model->chain->num_behind;
 }
 
-/* Words of what is read out: the pooled operands, then the outputs of dense layers. Sums that are the logits are none. */
+/* Words of what is shown of what is read out: the pooled operands, then the outputs of dense layers. Sums that are the
+ * logits are none. */
 static inline size_t es_read_out_words(const es_model_t *model)
 {
     return (model->head_quads != 0u ? (size_t)model->pool_words : 0u) +
@@ -431,6 +448,9 @@ const int16_t *es_flatten_relu(es_context_t *context);
 const int16_t *es_flatten_tanh(es_context_t *context);
 const int16_t *es_flatten_none(es_context_t *context);
 const int16_t *es_flatten_head(es_context_t *context);
+
+void es_both_step(es_context_t *context, const int16_t *input, uint16_t step);
+const int16_t *es_both_end(es_context_t *context);
 
 void es_decision_step(es_context_t *context);
 int32_t es_distance_excess(const es_context_t *context);

@@ -13,6 +13,7 @@
 #define MAX_UNITS 1024u
 #define MAX_SLOTS 4096u
 #define MAX_FRONT_WORDS 32768u
+#define MAX_STATE_WORDS 65535u
 #define MAX_WINDOW 16383u
 #define SCORE_LIMIT ((int32_t)1 << 19)
 #define DECISION_CODES 4u
@@ -23,6 +24,7 @@
 
 /* Kinds of recurrent layers, of functions after sums, and of front layers, as numbers of a blob. */
 enum { KIND_RNN = 0, KIND_GRU = 1, KIND_LSTM = 2, KIND_FASTGRNN = 3 };
+#define BACKWARD 8u /* added to the kind of a layer that runs backward */
 enum { RELU = 0, TANH = 1, NONE = 2, TIME_MEAN = 3, TIME_MAX = 4 };
 enum { OF_HEAD = 3 }; /* beside the functions: sums that are the logits */
 enum { POOL_LAST = 0, POOL_MEAN = 1, POOL_MAX = 2, POOL_MEAN_MAX = 3, POOL_FLATTEN = 4 };
@@ -59,6 +61,8 @@ typedef struct room {
     uint8_t *hash;
     char *text;
     uint8_t kinds[MAX_LAYERS];   /* of the recurrent layers */
+    uint32_t kept_each;          /* words of the inputs that bidirectional layers keep of a step */
+    uint32_t parts;              /* parts of what is read out of the last layers: 2 of a bidirectional one, else 1 */
     uint8_t is_conv[MAX_FRONT]; /* of the front layers */
     uint8_t flattens;           /* rows see all steps of a window */
 } room_t;
@@ -358,13 +362,25 @@ static void read_flatten(es_chain_t *chain, unsigned pooling, unsigned activatio
 #endif
 }
 
-/* The pool of a model with front layers. Its code, and that of es_pool_dense, is linked only with those kinds. */
+/* The pool of a model with front layers or bidirectional ones. Its code, and that of es_pool_dense, is linked only with
+ * those kinds. */
 static es_pool_t pool_behind_front(void)
 {
-#if (ES_LOAD_KINDS & ES_LOAD_FRONT) != 0u
+#if (ES_LOAD_KINDS & (ES_LOAD_FRONT | ES_LOAD_BOTH)) != 0u
     return es_pool_front;
 #else
     return NULL;
+#endif
+}
+
+static void set_both_steps(es_both_t *both)
+{
+#if (ES_LOAD_KINDS & ES_LOAD_BOTH) != 0u
+    both->step = es_both_step;
+    both->end = es_both_end;
+#else
+    both->step = NULL;
+    both->end = NULL;
 #endif
 }
 
@@ -479,8 +495,36 @@ static uint32_t read_front(reader_t *reader, const counts_t *counts, room_t *roo
     loaded->chain.front = counts->front != 0u ? room->front : NULL;
     loaded->chain.num_front = number(counts->front);
     loaded->chain.front_words = number(reader->failed != 0u ? 0u : words);
-    loaded->chain.num_behind = number(counts->front != 0u ? counts->layers : 0u);
     return units;
+}
+
+/* Sets what follows from the layers that run backward, and checks that the words of all states can be counted. */
+static void read_both(reader_t *reader, const counts_t *counts, const room_t *room, uint32_t words)
+{
+    es_loaded_t *const loaded = room->loaded;
+    es_both_t *const both = &loaded->both;
+    uint32_t kept = 0;
+    set_both_steps(both);
+    both->steps = 0;
+    loaded->chain.both = NULL;
+    loaded->chain.num_behind = number(counts->front != 0u ? counts->layers : 0u);
+    if (both->backward != 0u) {
+        uint32_t steps;
+        loaded->chain.both = both;
+        loaded->chain.num_behind = number(counts->layers);
+        loaded->model.num_layers = 0;
+        loaded->model.chain = &loaded->chain; /* which counts the steps */
+        steps = reader->failed != 0u ? 0u : es_front_steps(&loaded->model, loaded->model.window_length);
+        fail_unless(reader, loaded->model.label_every_step == 0u && loaded->model.carry == 0u);
+        fail_unless(reader, steps != 0u && room->kept_each <= MAX_STATE_WORDS && steps * room->kept_each <= MAX_STATE_WORDS);
+        if (reader->failed == 0u) {
+            both->steps = number(steps);
+            kept = steps * room->kept_each;
+        }
+    }
+    fail_unless(reader, words + kept <= MAX_STATE_WORDS);
+    both->kept_words = number(kept);
+    loaded->model.state_words = number(words + kept);
 }
 
 /* Reads the recurrent layers and adds their words. Returns the units of the last one. */
@@ -488,36 +532,67 @@ static uint32_t read_layers(reader_t *reader, const counts_t *counts, room_t *ro
                             uint32_t *widest)
 {
     es_model_t *const model = &room->loaded->model;
-    uint32_t below = first_sees;
+    es_both_t *const both = &room->loaded->both;
+    seen_t below;
+    seen_t next;
     uint32_t words = room->loaded->chain.front_words;
     uint32_t index;
+    below.units = first_sees;
+    below.parts = 1;
+    next = below;
+    room->kept_each = 0;
+    both->backward = 0;
+    both->streamed = 0;
     *widest = 0;
     for (index = 0; index < counts->layers; index++) {
         es_layer_t *const layer = &room->layers[index];
-        const int of_features = index == 0u && counts->front == 0u ? 1 : 0;
-        const unsigned kind = read_within(reader, 0, KIND_FASTGRNN);
+        const unsigned read = read_within(reader, 0, BACKWARD + (unsigned)KIND_FASTGRNN);
+        const int is_backward = read >= BACKWARD ? 1 : 0;
+        const unsigned kind = read % BACKWARD;
         const uint32_t units = read_within(reader, 1, MAX_UNITS);
         const uint32_t operands = ES_QUAD * quads_of(units);
-        const uint32_t alone =
-            of_features != 0 && kind == (unsigned)KIND_GRU && below % 2u != 0u && below != 1u ? 1u : 0u;
+        int of_features;
+        uint32_t alone;
+        uint32_t seen;
+        if (is_backward == 0) { /* sees what the layers before it give; a backward layer sees what its forward one sees */
+            below = next;
+            next.parts = 1;
+        } else {
+            fail_unless(reader, index != 0u && next.parts == 1u && next.units == units);
+            next.parts = 2;
+            both->backward = number(both->backward | ((uint32_t)1 << index));
+        }
+        next.units = units;
+        fail_unless(reader, kind <= (unsigned)KIND_FASTGRNN);
+        of_features = counts->front == 0u && index <= (uint32_t)(is_backward != 0 ? 1 : 0) ? 1 : 0;
+        alone = of_features != 0 && kind == (unsigned)KIND_GRU && below.units % 2u != 0u && below.units != 1u ? 1u : 0u;
         layer->step = recurrent_step(kind);
         room->kinds[index] = (uint8_t)kind;
         layer->blocks = NULL;
         layer->weights = NULL;
         layer->hidden_size = number(units);
         layer->wide_pairs = number(of_features != 0 ? model->feature_words / 2u - alone : 0u);
-        layer->below_quads = number(of_features != 0 ? 0u : quads_of(below));
+        layer->below_quads = number(of_features != 0 ? 0u : below.parts * quads_of(below.units));
         layer->own_quads = number(quads_of(units));
         layer->state_words = number(kind == (unsigned)KIND_RNN ? operands : 2u * operands);
         layer->cell_frac_bits = read_within(reader, 8, 15);
         layer->wide_alone = number(alone);
         words += layer->state_words;
         *widest = operands > *widest ? operands : *widest;
-        below = units;
+        seen = of_features != 0 ? model->feature_words : ES_QUAD * (uint32_t)layer->below_quads;
+        if (is_backward != 0 && both->streamed == 0u) {
+            both->streamed = number(index);
+            room->kept_each = seen;
+        } else if (is_backward == 0 && both->streamed != 0u) {
+            room->kept_each += seen;
+        } else {
+            /* keeps nothing of its own */
+        }
     }
     model->layers = room->layers;
-    model->state_words = number(words);
-    return below;
+    room->parts = next.parts;
+    read_both(reader, counts, room, words);
+    return next.units;
 }
 
 /* Reads the dense layers. `seen` is what the first of them sees, and becomes what the head sees. */
@@ -573,13 +648,17 @@ static void connect(reader_t *reader, const counts_t *counts, room_t *room, unsi
     const int flattens = pooling == (unsigned)POOL_FLATTEN ? 1 : 0;
     const int of_head = flattens != 0 && counts->dense == 0u ? 1 : 0; /* the head sees all steps */
     const uint32_t pools = pooling == (unsigned)POOL_LAST ? 0u : pooling == (unsigned)POOL_MEAN_MAX ? 2u : 1u;
-    uint32_t read_out = pools * ES_QUAD * quads_of(units);
+    const uint32_t states = room->parts * ES_QUAD * quads_of(units);
+    const int behind_front = counts->front != 0u || loaded->chain.both != NULL ? 1 : 0;
+    uint32_t read_out = pools * states;
+    uint32_t scratch;
     seen_t seen;
     es_pool_t pool;
 
     seen.units = units;
-    seen.parts = pools == 2u ? 2u : 1u;
+    seen.parts = room->parts * (pools == 2u ? 2u : 1u);
     room->flattens = flattens != 0 ? 1u : 0u;
+    fail_unless(reader, flattens == 0 || loaded->chain.both == NULL);
     read_dense(reader, counts, room, pooling, &seen);
     if (flattens != 0) {
         const uint32_t rows = of_head != 0 ? counts->classes : room->layers[counts->layers].hidden_size;
@@ -590,14 +669,12 @@ static void connect(reader_t *reader, const counts_t *counts, room_t *room, unsi
     if (of_head != 0) {
         read_out = 0; /* the sums are the logits */
     }
-    model->scratch_words = number(widest);
-    if (read_out + loaded->chain.dense_words > widest) {
-        model->scratch_words = number(read_out + loaded->chain.dense_words);
-    }
-    pool = counts->front != 0u ? pool_behind_front() : pool_of(pooling);
+    scratch = read_out + loaded->chain.dense_words + (loaded->chain.both != NULL && pools == 0u ? states : 0u);
+    model->scratch_words = number(scratch > widest ? scratch : widest);
+    pool = behind_front != 0 ? pool_behind_front() : pool_of(pooling);
     loaded->chain.pool = pool;
     model->pool = counts->dense != 0u ? pool_before_dense() : pool;
-    model->chain = counts->dense != 0u || counts->front != 0u || flattens != 0 ? &loaded->chain : NULL;
+    model->chain = counts->dense != 0u || behind_front != 0 || flattens != 0 ? &loaded->chain : NULL;
     if (reader->failed == 0u) {
         /* A mean has a reciprocal for each number of steps after which a label is due. */
         const uint32_t steps = es_front_steps(model, model->window_length);
@@ -841,6 +918,9 @@ static int all_linked(const counts_t *counts, const room_t *room)
         if (room->layers[index].step == NULL) {
             return 0;
         }
+    }
+    if (room->loaded->chain.both != NULL && room->loaded->both.step == NULL) {
+        return 0;
     }
     if (room->flattens != 0u && room->loaded->chain.flatten_show == NULL) {
         return 0;

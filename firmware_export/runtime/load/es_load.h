@@ -33,8 +33,9 @@ extern "C" {
 #define ES_LOAD_FRONT 16u /* convolutions and pools over time */
 #define ES_LOAD_DENSE 32u
 #define ES_LOAD_FLATTEN 64u /* rows that see the states of all steps of a window */
+#define ES_LOAD_BOTH 128u /* bidirectional layers */
 #ifndef ES_LOAD_KINDS
-#define ES_LOAD_KINDS 127u
+#define ES_LOAD_KINDS 255u
 #endif
 
 /* A loaded model; es_load places it, and the arrays that it points to, in the caller's memory. */
@@ -46,6 +47,7 @@ typedef struct es_loaded {
     es_chain_t chain;
     es_decision_t decision;
     es_distance_t distance;
+    es_both_t both;
 } es_loaded_t;
 
 /* What a firmware relies on: a blob must have the same sample rate, channels and labels. */

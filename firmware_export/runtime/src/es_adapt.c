@@ -28,9 +28,10 @@ static const es_layer_t *last_layer(const es_model_t *model)
 uint16_t es_adapt_values(const es_model_t *model)
 {
     const es_layer_t *const last = last_layer(model);
-    uint32_t values = last->hidden_size;
-    if (model->head_quads != last->own_quads) { /* mean and largest value: both */
-        values *= 2u;
+    uint32_t values = 0;
+    unsigned quads;
+    for (quads = 0; quads < model->head_quads; quads += last->own_quads) { /* mean and largest value, both directions */
+        values += last->hidden_size;
     }
     /* Without head_quads the head sees all steps of a window, which are not kept. */
     return values <= ES_ADAPT_MAX_VALUES && model->head_quads != 0u ? (uint16_t)values : 0u;

@@ -101,6 +101,12 @@ static void add_sizes(es_check_t *check)
         add16(check, model->chain->num_front);
         add16(check, model->chain->front_words);
         add16(check, model->chain->num_behind);
+        if (model->chain->both != NULL) {
+            add16(check, model->chain->both->streamed);
+            add16(check, model->chain->both->steps);
+            add16(check, model->chain->both->kept_words);
+            add16(check, model->chain->both->backward);
+        }
     }
     add16(check, check->constants->num_arrays);
 }

@@ -13,10 +13,11 @@ int32_t es_distance_excess(const es_context_t *context)
                                        : &model->layers[es_num_layers(model) - 1u];
     const int16_t *seen = es_head_sees(context);
     const int16_t *const end = seen + (size_t)ES_QUAD * model->head_quads;
-    const ES_ROM int8_t *centroid = distance->centroids + (size_t)context->label * last->hidden_size;
+    const ES_ROM int8_t *centroid = distance->centroids;
+    unsigned quads;
     int32_t excess = -ES_ROM_INT32(&distance->radii[context->label]);
 
-    if (model->head_quads != last->own_quads) { /* mean and largest value: centroids of two parts */
+    for (quads = 0; quads < model->head_quads; quads += last->own_quads) { /* a centroid has as many parts as the input */
         centroid += (size_t)context->label * last->hidden_size;
     }
     for (; seen != end; seen += ES_QUAD * last->own_quads) {

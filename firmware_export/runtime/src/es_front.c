@@ -152,14 +152,18 @@ static void advance(es_context_t *context, unsigned first, const int16_t *input,
     uint16_t step = number;
     const int16_t *const below = run_front(context, first, input, &step);
 
-    if (below != NULL) {
+    if (below != NULL && context->model->chain->both != NULL) {
+        context->model->chain->both->step(context, below, step);
+    } else if (below != NULL) {
         const int16_t *const operands = run_layers(context, below);
         if (context->model->chain->flatten_add != NULL) {
             context->model->chain->flatten_add(context, operands, step);
             return;
         }
-        es_pool_sum(context, operands, means);
+        es_pool_sum(context->pools, operands, means);
         es_pool_largest(context->pools + means, operands, largest, step == 1u);
+    } else {
+        /* no step at this input */
     }
 }
 
@@ -181,7 +185,8 @@ static void flush(es_context_t *context, unsigned means)
     }
 }
 
-/* Runs everything between the features and the head's input, or the dense layers. */
+/* Runs everything between the features and the head's input, or the dense layers. Without front layers each sample is a
+ * step. */
 const int16_t *es_pool_front(es_context_t *context, const int16_t *features, int label_due)
 {
     const es_model_t *const model = context->model;
@@ -192,6 +197,9 @@ const int16_t *es_pool_front(es_context_t *context, const int16_t *features, int
     advance(context, 0, features, context->step_in_window, means);
     if (context->step_in_window == model->window_length) {
         flush(context, means);
+    }
+    if (model->chain->both != NULL) { /* a label is due at a window's end only */
+        return label_due != 0 ? model->chain->both->end(context) : NULL;
     }
     if (model->chain->flatten_show != NULL) {
         return label_due != 0 ? model->chain->flatten_show(context) : NULL;

@@ -17,7 +17,10 @@ static inline const int16_t *es_head_sees(const es_context_t *context)
         const unsigned at = (unsigned)model->pool_words + model->chain->dense_words;
         return context->scratch + at - (size_t)ES_QUAD * model->head_quads;
     }
-    return model->pool_words != 0u ? context->scratch : context->states + operands_at;
+    if (model->pool_words != 0u || (model->chain != NULL && model->chain->both != NULL)) {
+        return context->scratch;
+    }
+    return context->states + operands_at;
 }
 
 #endif

@@ -12,7 +12,7 @@ const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int 
 const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int label_due)
 {
     const es_model_t *const model = context->model;
-    es_pool_sum(context, operands, model->pool_words);
+    es_pool_sum(context->pools, operands, model->pool_words);
     if (label_due != 0) {
         es_pool_means(context, context->step_in_window, model->pool_words);
     }

@@ -16,12 +16,12 @@ static inline unsigned es_floor_log2(uint16_t count)
     return bits;
 }
 
-/* Adds operands [units] to the sums, which are the first pool. */
-static inline void es_pool_sum(es_context_t *context, const int16_t *operands, unsigned units)
+/* Adds operands [units] to sums, which are the first pool. */
+static inline void es_pool_sum(int32_t *sums, const int16_t *operands, unsigned units)
 {
     unsigned unit;
     for (unit = 0; unit < units; unit++) {
-        context->pools[unit] += operands[unit];
+        sums[unit] += operands[unit];
     }
 }
 

@@ -16,7 +16,7 @@ const int16_t *es_pool_max(es_context_t *context, const int16_t *operands, int l
 const int16_t *es_pool_mean_max(es_context_t *context, const int16_t *operands, int label_due)
 {
     const unsigned units = context->model->pool_words / 2u;
-    es_pool_sum(context, operands, units);
+    es_pool_sum(context->pools, operands, units);
     es_pool_largest(context->pools + units, operands, units, context->step_in_window == 1u);
     if (label_due != 0) {
         es_pool_means(context, context->step_in_window, units);

@@ -4,7 +4,7 @@
  *   4 bytes   for each word of preprocessing's memory, then of the pools, then of the decision stage
  *   2 bytes   for each word of the layers' states
  *   4 bytes   CRC-32 of all bytes before */
-#include "edge_seq.h"
+#include "es_both.h"
 #include "es_crc.h"
 #include "es_decision.h"
 #include "es_fixed.h"
@@ -149,6 +149,46 @@ static int vectors_valid(const uint8_t *at, size_t count, unsigned words, unsign
     return 1;
 }
 
+/* True if a layer runs at a window's end only. */
+static int runs_at_end(const es_model_t *model, unsigned index)
+{
+    return model->chain != NULL && model->chain->both != NULL && index >= model->chain->both->streamed ? 1 : 0;
+}
+
+/* Checks the inputs that bidirectional layers keep, [kept_words] of two bytes each. The first ones may be features. */
+static int kept_valid(const es_model_t *model, const uint8_t *states)
+{
+    const es_both_t *const both = model->chain != NULL ? model->chain->both : NULL;
+    const uint8_t *at = states;
+    unsigned index;
+    for (index = 1; both != NULL && index < es_num_layers(model); index++) {
+        const es_layer_t *const layer = &model->layers[index];
+        const int is_backward = es_runs_backward(model, index);
+        if (index < both->streamed || (is_backward != 0 && index != both->streamed)) {
+            continue; /* keeps nothing, or what the layer before it keeps */
+        }
+        if (layer->below_quads == 0u) {
+            if (!vectors_valid(at, both->steps, model->feature_words, model->num_channels, 0)) {
+                return 0;
+            }
+            at += 2u * (size_t)both->steps * model->feature_words;
+        } else {
+            const unsigned first = index - (unsigned)is_backward; /* of the layers that see the kept inputs */
+            const int of_front = first == 0u ? 1 : 0;
+            const unsigned units = of_front != 0 ? model->chain->front[model->chain->num_front - 1u].units
+                                                 : model->layers[first - 1u].hidden_size;
+            const unsigned words = of_front != 0 ? model->chain->front[model->chain->num_front - 1u].out_words
+                                                 : ES_QUAD * (unsigned)model->layers[first - 1u].own_quads;
+            const size_t vectors = (size_t)both->steps * (ES_QUAD * (size_t)layer->below_quads / words);
+            if (!vectors_valid(at, vectors, words, units, 1)) {
+                return 0;
+            }
+            at += 2u * vectors * words;
+        }
+    }
+    return 1;
+}
+
 /* Checks the states of the front layers, [front_words] of two bytes each. The ring of the first holds features. */
 static int front_valid(const es_model_t *model, const uint8_t *states)
 {
@@ -190,12 +230,19 @@ static int layers_valid(const es_model_t *model, const uint8_t *at)
     return 1;
 }
 
-/* Checks a word of the pools after `step` steps: sums first, if there is a mean, then the largest operands. */
-static int pool_valid(const es_model_t *model, unsigned index, int32_t value, uint16_t step)
+/* Checks a word of the pools after so many samples: sums first, if there is a mean, then the largest operands. Those of a
+ * layer that runs at the window's end are 0 before it. */
+static int pool_valid(const es_model_t *model, unsigned index, int32_t value, uint16_t samples)
 {
-    const es_layer_t *const last = &model->layers[es_num_layers(model) - 1u];
-    const unsigned units = ES_QUAD * last->own_quads;
-    const unsigned unit = index % units;
+    const unsigned num = es_num_layers(model);
+    const es_layer_t *const last = &model->layers[num - 1u];
+    const unsigned words = ES_QUAD * last->own_quads;
+    const unsigned unit = index % words;
+    const unsigned parts = es_runs_backward(model, num - 1u) != 0 ? 2u : 1u;
+    const unsigned units = parts * words;
+    const unsigned of_layer = num - parts + index / words % parts;
+    const int idle = runs_at_end(model, of_layer) != 0 && samples != model->window_length ? 1 : 0;
+    const uint16_t step = es_front_steps(model, idle != 0 ? 0u : samples);
     if (model->chain != NULL && model->chain->flatten_show != NULL) {
         const uint16_t rows = model->chain->num_dense != 0u ? model->chain->dense[0].hidden_size : model->num_classes;
         return within(value, index < rows && step != 0u ? SUM_LIMIT : 0);
@@ -272,7 +319,7 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
         at += 4;
     }
     for (index = 0; index < model->pool_words; index++) {
-        if (!pool_valid(model, index, get_signed32(at), es_front_steps(model, step))) {
+        if (!pool_valid(model, index, get_signed32(at), step)) {
             return 0;
         }
         at += 4;
@@ -284,7 +331,14 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
     if (!front_valid(model, at)) {
         return 0;
     }
-    return layers_valid(model, at + (model->chain != NULL ? 2u * (size_t)model->chain->front_words : 0u));
+    if (model->chain == NULL) {
+        return layers_valid(model, at);
+    }
+    at += 2u * (size_t)model->chain->front_words;
+    if (!kept_valid(model, at)) {
+        return 0;
+    }
+    return layers_valid(model, at + (model->chain->both != NULL ? 2u * (size_t)model->chain->both->kept_words : 0u));
 }
 
 es_status_t es_state_restore(es_context_t *context, const uint8_t *bytes, size_t size)

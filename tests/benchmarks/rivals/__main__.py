@@ -47,6 +47,7 @@ from tests.benchmarks.rivals import chip, features, networks, trees
 Kind = Literal["edge_seq", "forest", "boosting", "float network", "reference"]
 # Trees, and the most leaves of a tree (0: no limit, but at least four windows in a leaf).
 FORESTS = ((10, 16), (30, 16), (10, 64), (30, 64), (100, 64), (30, 0))
+BY_EMLEARN = ((10, 64), (30, 64))  # whose C is nearly that of this benchmark
 BOOSTING = (10, 30, 100)  # rounds, one tree of depth 3 a class in each
 MARKERS = {"edge_seq": "o", "forest": "^", "boosting": "v", "float network": "s"}
 
@@ -215,10 +216,10 @@ def float_convolutions(bench: Bench, run: RunFolder, tool: Path) -> Row:
 
 def jobs(bench: Bench, runs: Sequence[RunFolder], onnx2c: Path | None) -> dict[str, Callable[[], Row]]:
     """Every classifier by the name of its file."""
-    methods = (None, *(("inline", "loadable") if trees.has_emlearn() else ()))
     found: dict[str, Callable[[], Row]] = {f"ours_{run.path.name}": lambda run=run: ours(bench, run) for run in runs}
     for count, leaves in FORESTS:
-        for method in methods:
+        by_emlearn = trees.has_emlearn() and (count, leaves) in BY_EMLEARN
+        for method in (None, "inline", "loadable") if by_emlearn else (None,):
             key = f"forest_{count}_{leaves}_{method or 'own'}"
             found[key] = lambda count=count, leaves=leaves, method=method: forest_row(bench, count, leaves, method)
     for rounds in BOOSTING:
@@ -255,16 +256,22 @@ def draw(rows: Sequence[Row], path: Path, target: str) -> None:
         left, right = figure.subplots(1, 2, sharey=True)
         for kind, marker in MARKERS.items():
             of_kind = [one for one in on_chip if one.kind == kind and "loadable" not in one.name]
+            if not of_kind:
+                continue
             heights = [100 * one.macro_f1.value for one in of_kind]
             for axes, key in ((left, "most"), (right, "flash_bytes")):
-                axes.scatter([getattr(one.chip, key) for one in of_kind], heights, marker=marker, label=kind)
+                axes.scatter([getattr(one.chip, key) / 1000 for one in of_kind], heights, marker=marker, label=kind)
         line = front(rows)
-        left.plot([_most(one) for one in line], [100 * one.macro_f1.value for one in line], linewidth=0.8, color="grey")
-        left.set_xlabel(f"instructions of a window, {target}, most")
-        right.set_xlabel("bytes of flash")
+        heights = [100 * one.macro_f1.value for one in line]
+        left.plot([_most(one) / 1000 for one in line], heights, linewidth=0.8, color="grey")
+        left.set_xlabel(f"most instructions of a window on {target}, thousands")
+        right.set_xlabel("flash, kB")
         left.set_ylabel("macro-F1 on test windows, %")
         for axes in (left, right):
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("{x:g}")
+            axes.tick_params(axis="x", which="minor", labelsize="x-small")
             axes.grid(alpha=0.3)
         right.legend(fontsize="small")
         save(figure, path, dpi=100)

@@ -90,6 +90,27 @@ NETS: dict[str, Callable[[], nn.Module]] = {
     "mean and max": lambda: Net(
         lambda s, x: s.fc(torch.cat([(y := s.r(x)[0]).mean(1), y.amax(1)], dim=1)), r=lstm(), fc=nn.Linear(10, 4)
     ),
+    "bidirectional, mean": lambda: Net(
+        lambda s, x: s.fc(s.r(x)[0].mean(1)),
+        r=nn.GRU(3, 5, batch_first=True, bidirectional=True),
+        fc=nn.Linear(10, 4),
+    ),
+    "two bidirectional layers, the last state of each direction": lambda: Net(
+        lambda s, x: s.fc2(torch.relu(s.fc(torch.cat([(h := s.r(x)[1][0])[-2], h[-1]], dim=1)))),
+        r=lstm(num_layers=2, bidirectional=True),
+        fc=nn.Linear(10, 6),
+        fc2=nn.Linear(6, 4),
+    ),
+    "bidirectional behind a convolution, before a forward layer": lambda: Net(
+        lambda s, x: s.fc(s.r2(s.r(torch.tanh(s.conv(x.transpose(1, 2))).transpose(1, 2))[0])[0].amax(1)),
+        conv=nn.Conv1d(3, 6, 3, padding=1, stride=2),
+        r=nn.RNN(6, 5, batch_first=True, bidirectional=True),
+        r2=nn.LSTM(10, 7, batch_first=True),
+        fc=nn.Linear(7, 4),
+    ),
+    "bidirectional of which the last step is read out, above another": lambda: Net(
+        lambda s, x: s.fc(s.r(x)[0][:, -1]), r=lstm(num_layers=2, bidirectional=True), fc=nn.Linear(10, 4)
+    ),
     "convolution, normalisation, relu, pool": lambda: Net(
         lambda s, x: s.fc(s.r(s.pool(torch.relu(s.norm(s.conv(x.transpose(1, 2))))).transpose(1, 2))[0][:, -1]),
         conv=nn.Conv1d(3, 8, 4, stride=2, bias=False),
@@ -280,7 +301,23 @@ def test_convolutions_and_bidirectional_layers_are_read() -> None:
         ),
         (
             Net(lambda s, x: s.fc(s.r(x)[1][0][-1]), r=lstm(bidirectional=True), fc=nn.Linear(5, 4)),
-            "it takes the last states of a bidirectional layer",
+            "it takes the last state of one direction.*torch.cat",
+        ),
+        (
+            Net(
+                lambda s, x: s.fc(torch.cat([(h := s.r(x)[1][0])[1], h[0]], 1)),
+                r=lstm(bidirectional=True),
+                fc=nn.Linear(10, 4),
+            ),
+            "it takes the last state of one direction.*torch.cat",
+        ),
+        (
+            Net(
+                lambda s, x: s.fc(torch.cat([(h := s.r(x)[1][0])[0], h[1]], 1)),
+                r=lstm(num_layers=2, bidirectional=True),
+                fc=nn.Linear(10, 4),
+            ),
+            "it takes the last state 0 of a bidirectional layer.*the last layer's two directions",
         ),
         (
             Net(
