@@ -70,8 +70,11 @@ class ReduceSum(_OfFloats):
 class ReduceMax(_OfFloats):
     """In float32."""
 
-    def _run(self, x: NDArray[Any], axes: NDArray[Any], keepdims: int = 1, **_: Any) -> tuple[NDArray[Any]]:
-        most = x.astype(np.float32).max(axis=tuple(axes.tolist()), keepdims=bool(keepdims))
+    def _run(
+        self, x: NDArray[Any], axes: NDArray[Any] | None = None, keepdims: int = 1, **_: Any
+    ) -> tuple[NDArray[Any]]:
+        along = None if axes is None else tuple(axes.tolist())
+        most = np.asarray(x.astype(np.float32).max(axis=along, keepdims=bool(keepdims)))
         return (most.astype(x.dtype),)
 
 
@@ -167,7 +170,9 @@ def portable_graphs() -> Iterator[onnx.GraphProto]:
 def test_no_sum_of_a_product_reaches_24_bits() -> None:
     for graph in portable_graphs():
         operators = {node.op_type for node in graph.node}
-        assert not operators & {"Scan", "Loop", "If", "GatherElements", "TopK", "BitShift"}
+        assert not operators & {"Scan", "Loop", "GatherElements", "TopK", "BitShift"}
+        # Only a bidirectional layer, which keeps its inputs, computes the end of a window in an If.
+        assert "If" not in operators or any(one.name.endswith(".inputs") for one in graph.input)
         constants = constants_of(graph)
         for node in graph.node:
             if node.op_type == "MatMul":
