@@ -281,7 +281,10 @@ static void check_bad_states(unsigned index)
         WITH(put(bad + 12, (uint32_t)1 << model->memory_bits, 4));
         WITH(put(bad + 12, 0u - ((uint32_t)1 << model->memory_bits) - 1u, 4));
     }
-    if (model->pool_words) { /* a sum beyond that of step operands, -32768 .. 32767 */
+    if (model->chain != NULL && model->chain->flatten_add != NULL) { /* a sum of results beyond 2^30 */
+        WITH(put(bad + pool_at, 0x40000001u, 4));
+        WITH(put(bad + pool_at, 0u - 0x40000001u, 4));
+    } else if (model->pool_words) { /* a sum beyond that of step operands, -32768 .. 32767 */
         const unsigned units = 4u * model->layers[es_num_layers(model) - 1u].own_quads;
         const uint32_t steps = good[8] + 256u * good[9];
         WITH(put(bad + pool_at, 32767u * steps + 1u, 4));
