@@ -420,9 +420,11 @@ class Twin:
         due = label != NO_LABEL
         if due and self._learned is not None:
             self._lesson = values["logits"][0], head_place(model, values)[0]
-        outputs = [POOLED_NAMES[one] for one in model.readout.statistics]
-        outputs += [f"dense{index}" for index in range(len(model.dense))]
-        read_out = [np.pad(values[name][0], (0, -values[name].shape[1] % QUAD)) for name in outputs]
+        read_out = []
+        for one in model.readout.statistics:
+            read_out += np.split(values[POOLED_NAMES[one]][0], model.top_parts)
+        read_out += [values[f"dense{index}"][0] for index in range(len(model.dense))]
+        read_out = [np.pad(part, (0, -len(part) % QUAD)) for part in read_out]  # each direction is padded
         named = [values[name][0] for name in ("logits", "label", "scores", "excess", "decision") if name in values]
         parts = [values["features"][0], *self._state_words(), *read_out, *named]
         self._row = np.concatenate(parts).astype(np.int32)
@@ -439,8 +441,8 @@ class Twin:
 
     def _read_out_words(self) -> int:
         """Number of words of what is read out of the states, and of the outputs of dense layers."""
-        statistics = len(self.model.readout.statistics) * padded(self.model.hidden_sizes[-1])
-        return statistics + sum(map(padded, self.model.dense_sizes))
+        states = self.model.top_parts * padded(self.model.hidden_sizes[-1])
+        return len(self.model.readout.statistics) * states + sum(map(padded, self.model.dense_sizes))
 
     def _pool_words(self) -> int:
         """Number of words of the pools of a window."""

@@ -33,6 +33,7 @@ SHAPES = {
     "chain": spec("gru", 5, window_length=6, dense=((6, "relu"),), front=(convolution(4, "relu", 3),)),
     "flatten": spec("rnn", 5, window_length=6, pooling="flatten", at_window_end="carry"),
     "decided": DECISIONS["rnn"],
+    "both directions": DECISIONS["fastgrnn"],
     "distance": DISTANCES["gru"],
     "decided, long rows": spec(
         "gru", 61, classes=9, label_every="sample", decision=DecisionStage(2, 2**14, 3, 2**13), step="remove_gravity"
