@@ -24,6 +24,9 @@ DAMPING = 0.01
 # Added to the second moment of each operand, which is at most 1. Without it, a unit that was quiet in calibration could
 # absorb the error of a similar active unit by weights far from its own, and would be badly wrong once it is active.
 OPERAND_RIDGE = 0.03
+# Least second moment of a feature, counts squared. A feature that is 0 in calibration but for rounding errors of its
+# mean would absorb any error by a weight at the end of its range.
+FEATURE_FLOOR = 1.0
 
 Real = NDArray[np.float64]
 
@@ -71,7 +74,9 @@ def round_rows(real: RealRows, unit: Real, moments: Real) -> RoundedRows:
     wide = np.zeros((len(weights), num_wide), dtype=np.int16)
     # Fine columns come before coarse ones, whose weights contain the byte of a fine neighbour. The bias comes last.
     order = [*np.flatnonzero(~coarse), *np.flatnonzero(coarse), *range(len(coarse), weights.shape[1] - 1)]
-    ridge = np.where(np.arange(weights.shape[1]) < len(coarse), OPERAND_RIDGE, 0.0)
+    ridge = np.zeros(weights.shape[1])
+    ridge[: len(coarse)] = OPERAND_RIDGE
+    ridge[len(coarse) :] = np.maximum(FEATURE_FLOOR - np.diag(moments)[len(coarse) :], 0.0)  # that of the bias is 1
     spread = _spread(moments + np.diag(ridge), [*order, weights.shape[1] - 1])
 
     for position, column in enumerate(order):
@@ -93,17 +98,12 @@ def round_rows(real: RealRows, unit: Real, moments: Real) -> RoundedRows:
 def _spread(moments: Real, order: list[int]) -> Real:
     """Upper triangular matrix [N, N]: row j says how the error of column j is spread over the columns after it.
 
-    It holds the rows of the Cholesky factor U of S^-1 = U^T U, divided by their diagonal (GPTQ, section 3.3). A column
-    without any moment (a feature that is always zero) has no effect.
+    It holds the rows of the Cholesky factor U of S^-1 = U^T U, divided by their diagonal (GPTQ, section 3.3). No
+    moment on the diagonal is zero.
     """
     ordered = moments[np.ix_(order, order)]
-    scale = np.sqrt(np.maximum(np.diag(ordered), 0.0))
-    alive = scale > 0
-    scale = np.where(alive, scale, 1.0)
+    scale = np.sqrt(np.diag(ordered))
     correlation = ordered / np.outer(scale, scale)
-    correlation[~alive, :] = 0.0
-    correlation[:, ~alive] = 0.0
-    np.fill_diagonal(correlation, 1.0)
     # Moments of a nearly constant feature are mostly rounding errors. No eigenvalue is below the damping, so the factor
     # exists in any case.
     values, vectors = np.linalg.eigh(np.clip(correlation, -1.0, 1.0))

@@ -135,6 +135,24 @@ def test_a_unit_that_was_quiet_in_calibration_keeps_weights_near_its_own(quiet: 
     assert moved[:, 4:].max() < 2.5, "steps of a byte"
 
 
+@pytest.mark.parametrize("quiet", [1.0, 1e-3, 1e-6, 1e-12, 0.0])
+def test_a_feature_that_was_zero_in_calibration_absorbs_no_error(quiet: float) -> None:
+    """But for rounding errors of its mean. Its weights went to the end of their range at any scale."""
+    seen = moments(3)
+    feature = SIZE - 1 - WIDE
+    seen[feature] *= quiet
+    seen[:, feature] *= quiet
+    real = rows(4)
+    rounded = round_rows(real, UNIT, seen)
+    assert (np.abs(rounded.wide) < 32767).all()
+    if quiet < 1e-4:  # no error is moved onto it
+        assert (np.abs(rounded.wide[:, 0] * UNIT - real.wide[:, 0]) <= 10 * UNIT).all()
+
+
 def test_the_range_of_narrow_weights_is_that_of_a_byte() -> None:
     assert (rounding.NARROW_MIN, rounding.NARROW_MAX) == (-128, 127)
-    assert (rounding.DAMPING, rounding.OPERAND_RIDGE) == (0.01, 0.03)  # the published figures were measured with them
+    assert (rounding.DAMPING, rounding.OPERAND_RIDGE, rounding.FEATURE_FLOOR) == (
+        0.01,
+        0.03,
+        1.0,
+    )  # the published figures were measured with them

@@ -15,12 +15,12 @@ UNIT = np.geomspace(1, 3, ROWS) / 2**15 / 40
 Real = NDArray[np.float64]
 
 
-def seen_moments(seed: int, *, quiet: bool) -> Real:
-    """Correlated operands, features as small as the operands (where a wrong ridge shows), and 1."""
+def seen_moments(seed: int, *, quiet: bool, size: float = 1.0) -> Real:
+    """Correlated operands, features that are as small as the operands (where a wrong ridge shows) or larger, and 1."""
     rng = np.random.default_rng(seed)
     few = rng.normal(0, 1, (300, 4)) @ rng.normal(0, 1, (4, NARROW + WIDE))
     values = np.concatenate([np.tanh(few), np.ones((300, 1))], axis=1)
-    values[:, NARROW : NARROW + WIDE] *= [0.05, 0.4, 0.0 if quiet else 2.0]
+    values[:, NARROW : NARROW + WIDE] *= size * np.array([0.05, 0.4, 0.0 if quiet else 2.0])
     return np.asarray(values.T @ values / 300)
 
 
@@ -37,15 +37,12 @@ def real_rows(seed: int, *, wide: float) -> RealRows:
 def by_least_squares(real: RealRows, moments: Real) -> tuple[Real, Real, Real]:
     """Narrow and wide integers and the bias: each column in turn, from the best values of those that are left."""
     coarse = np.concatenate([is_coarse(INPUT), is_coarse(HIDDEN)])
-    # Operands have 0.03 added to their moments; correlations 0.01 to their diagonal, and those of a feature that is
-    # always zero are no correlations.
+    # Operands have 0.03 added to their moments, features at least 1; correlations 0.01 to their diagonal.
     raised = moments + np.diag(np.repeat([0.03, 0.0], [NARROW, WIDE + 1]))
+    for feature in range(NARROW, NARROW + WIDE):
+        raised[feature, feature] = max(raised[feature, feature], 1.0)
     scale = np.sqrt(np.diag(raised))
-    unused = scale == 0
-    scale[unused] = 1.0
-    damped = raised / np.outer(scale, scale)
-    damped[unused, unused] = 1.0
-    damped += 0.01 * np.eye(SIZE)
+    damped = raised / np.outer(scale, scale) + 0.01 * np.eye(SIZE)
     weights = np.concatenate([real.narrow_input, real.narrow_hidden, real.wide, real.bias[:, None]], axis=1)
     order = [column for column in range(NARROW) if not coarse[column]]
     order += [column for column in range(NARROW) if coarse[column]]
@@ -79,7 +76,8 @@ def check(real: RealRows, moments: Real) -> tuple[Real, Real]:
 
 def test_each_column_makes_up_for_those_before_it_as_well_as_it_can() -> None:
     for seed in range(4):
-        check(real_rows(seed, wide=1e-3), seen_moments(seed, quiet=seed % 2 == 0))
+        for size in (1.0, 40.0):
+            check(real_rows(seed, wide=1e-3), seen_moments(seed, quiet=seed % 2 == 0, size=size))
 
 
 def test_weights_beyond_their_types_end_at_the_ends_and_the_others_make_up_for_it() -> None:
@@ -92,7 +90,7 @@ def test_weights_beyond_their_types_end_at_the_ends_and_the_others_make_up_for_i
 
 def test_moments_beyond_correlations_are_no_stronger_than_the_strongest() -> None:
     """Nearly constant features have moments that are mostly rounding errors: correlations beyond 1 count as 1."""
-    right, wrong = seen_moments(3, quiet=False), seen_moments(3, quiet=False)
+    right, wrong = (seen_moments(3, quiet=False, size=40.0) for _ in range(2))
     first, second = NARROW, NARROW + 1
     for moments, share in ((right, 1.0), (wrong, 1.8)):
         moments[first, second] = moments[second, first] = -share * np.sqrt(
