@@ -450,7 +450,7 @@ DISTANCES = {
     "rnn": spec(
         *("rnn", 3, 6, 6),
         window_length=3,
-        decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 12, radius=500)),
+        decision=DecisionStage(1, 2**15, 2, 2**10, some_distance(4, 12, radius=900)),
         front=(convolution(5, "tanh", 2),),
         backward=(2,),
     ),

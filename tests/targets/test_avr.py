@@ -132,13 +132,13 @@ def test_what_the_driver_cannot_do_is_said(cases: dict[str, Case], tmp_path: Pat
 
 
 def test_a_core_that_runs_away_is_said_with_its_place(cases: dict[str, Case], tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(cases["gru_stream"].folder, tmp_path / "export"))
+    case = next(one for one in cases.values() if one.model.readout.pooling == "mean")
+    folder = Path(shutil.copytree(case.folder, tmp_path / "export"))
     source = folder / "runtime" / "src" / "es_pool.c"
     source.write_text(
         source.read_text().replace("    const es_model_t", "    *(volatile char *)0xFFFF = 1;\n    const es_model_t")
     )
     assert "0xFFFF" in source.read_text()
-    case = cases["gru_stream"]
     machine = Machine(Case(case.model, folder, case.counts, case.expected), tmp_path / "build", keep=True)
     with pytest.raises(ToolError, match=r"in simavr: the core stopped at es_pool_mean\+0x"):
         machine.run()

@@ -67,7 +67,7 @@ void es_both_step(es_context_t *context, const int16_t *input, uint16_t step)
         const es_layer_t *const layer = &model->layers[index];
         words = input_words(layer);
         if (index + 1u == both->streamed) {
-            copy_words(kept + (step - 1u) * words, below, words);
+            copy_words(kept + words * ((size_t)step - 1u), below, words);
         }
         layer->step(layer, below, state, context->scratch);
         below = state;

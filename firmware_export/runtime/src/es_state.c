@@ -155,6 +155,29 @@ static int runs_at_end(const es_model_t *model, unsigned index)
     return model->chain != NULL && model->chain->both != NULL && index >= model->chain->both->streamed ? 1 : 0;
 }
 
+/* Units and words of what a layer sees: of the layer before it, or of the last front layer. */
+static unsigned units_below(const es_model_t *model, unsigned index)
+{
+    if (index == 0u) {
+        return model->chain->front[model->chain->num_front - 1u].units;
+    }
+    return model->layers[index - 1u].hidden_size;
+}
+
+static unsigned words_below(const es_model_t *model, unsigned index)
+{
+    if (index == 0u) {
+        return model->chain->front[model->chain->num_front - 1u].out_words;
+    }
+    return ES_QUAD * (unsigned)model->layers[index - 1u].own_quads;
+}
+
+/* 2 above a bidirectional layer, else 1. */
+static unsigned parts_below(const es_model_t *model, const es_layer_t *layer, unsigned index)
+{
+    return ES_QUAD * (unsigned)layer->below_quads / words_below(model, index);
+}
+
 /* Checks the inputs that bidirectional layers keep, [kept_words] of two bytes each. The first ones may be features. */
 static int kept_valid(const es_model_t *model, const uint8_t *states)
 {
@@ -174,16 +197,11 @@ static int kept_valid(const es_model_t *model, const uint8_t *states)
             at += 2u * (size_t)both->steps * model->feature_words;
         } else {
             const unsigned first = index - (unsigned)is_backward; /* of the layers that see the kept inputs */
-            const int of_front = first == 0u ? 1 : 0;
-            const unsigned units = of_front != 0 ? model->chain->front[model->chain->num_front - 1u].units
-                                                 : model->layers[first - 1u].hidden_size;
-            const unsigned words = of_front != 0 ? model->chain->front[model->chain->num_front - 1u].out_words
-                                                 : ES_QUAD * (unsigned)model->layers[first - 1u].own_quads;
-            const size_t vectors = (size_t)both->steps * (ES_QUAD * (size_t)layer->below_quads / words);
-            if (!vectors_valid(at, vectors, words, units, 1)) {
+            const size_t vectors = (size_t)both->steps * parts_below(model, layer, first);
+            if (!vectors_valid(at, vectors, words_below(model, first), units_below(model, first), 1)) {
                 return 0;
             }
-            at += 2u * vectors * words;
+            at += 2u * (size_t)both->steps * ES_QUAD * layer->below_quads;
         }
     }
     return 1;
@@ -238,11 +256,13 @@ static int pool_valid(const es_model_t *model, unsigned index, int32_t value, ui
     const es_layer_t *const last = &model->layers[num - 1u];
     const unsigned words = ES_QUAD * last->own_quads;
     const unsigned unit = index % words;
-    const unsigned parts = es_runs_backward(model, num - 1u) != 0 ? 2u : 1u;
+    const unsigned parts = 1u + (unsigned)es_runs_backward(model, num - 1u);
     const unsigned units = parts * words;
     const unsigned of_layer = num - parts + index / words % parts;
-    const int idle = runs_at_end(model, of_layer) != 0 && samples != model->window_length ? 1 : 0;
-    const uint16_t step = es_front_steps(model, idle != 0 ? 0u : samples);
+    uint16_t step = es_front_steps(model, samples);
+    if (runs_at_end(model, of_layer) != 0 && samples != model->window_length) {
+        step = 0;
+    }
     if (model->chain != NULL && model->chain->flatten_show != NULL) {
         const uint16_t rows = model->chain->num_dense != 0u ? model->chain->dense[0].hidden_size : model->num_classes;
         return within(value, index < rows && step != 0u ? SUM_LIMIT : 0);
@@ -334,7 +354,7 @@ static int state_valid(const es_model_t *model, const uint8_t *bytes)
     if (model->chain == NULL) {
         return layers_valid(model, at);
     }
-    at += 2u * (size_t)model->chain->front_words;
+    at += 2u * model->chain->front_words;
     if (!kept_valid(model, at)) {
         return 0;
     }

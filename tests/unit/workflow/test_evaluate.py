@@ -94,6 +94,6 @@ def test_an_evaluation_shows_its_scores_calibration_and_confusion() -> None:
 
 def test_an_evaluation_of_streams_shows_events_by_class() -> None:
     assert "test: 1 recordings of 1 groups" in str(STREAMS)
-    overall, by_class = STREAMS.tables()
+    overall, *_, by_class = STREAMS.tables()
     assert overall.rows[0][:2] == ["float model", "100.0 %"]
     assert [row[0] for row in by_class.rows] == ["no", "yes"]
