@@ -34,11 +34,12 @@ BUILDS = [
     ("zig", ("-std=c99", "-O0")),  # zig adds undefined-behaviour traps here, and is slow to start the first time
     ("zig", ("-std=c99", "-O2")),  # zig treats -O3 in the same way
 ]
-# Other builds are similar: sanitizers, and -O2 of clang.
+# Other builds are similar: sanitizers of gcc, and -O2 of clang.
 SLOW = [
     *(("zig", ("-std=c99", level)) for level in ("-O0", "-O2")),
     *(("clang", ("-std=c99", level)) for level in ("-O0", "-O3")),
     ("gcc", ("-std=c99", "-O0")),
+    ("clang", SANITIZED),
 ]
 
 

@@ -51,7 +51,7 @@ def all_sources(tiny: Path) -> list[Path]:
     ("name", "level"),
     [
         *itertools.product(["gcc", "clang"], ["-O0", "-O2", "-O3"]),
-        ("zig", "-O2"),  # the same front end as clang, but slow to start
+        pytest.param("zig", "-O2", marks=pytest.mark.slow),  # the same front end as clang, but slow to start
         *itertools.product(["-mcpu=cortex-m0", "-mcpu=cortex-m3", "-mcpu=cortex-m4"], ["-Os", "-O3"]),  # -O2: below
     ],
 )
@@ -94,7 +94,8 @@ def _seen_elsewhere(name: str, choice: CompilerChoice, traced: tuple[str, ...]) 
     to start and have one front end for all targets."""
     like_m4 = name in ("cortex_m7", "cortex_m33")
     second = choice != load_target(name).compilers[0] and name != "cortex_m55"
-    return (like_m4 and bool(traced)) or second
+    zig = choice.name == "zig" and bool(traced)
+    return (like_m4 and bool(traced)) or second or zig
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ RISCV = "riscv32imc"
 NEON = ("aarch64", "armhf")
 # The cells whose kernels have the most code, and one for each further kernel.
 QUICK = {("cortex_m0", "gru"), ("cortex_m0", "lstm"), ("cortex_m3", "rnn"), ("cortex_m4", "lstm"), ("cortex_m4", "gru"),
-         ("cortex_m55", "gru"), ("cortex_m55", "lstm"), ("riscv32imc", "gru")}  # fmt: skip
+         ("cortex_m55", "lstm"), ("riscv32imc", "gru")}  # fmt: skip
 BUILDS = {
     **{level: {"optimization": level} for level in ("-O0", "-O1", "-O3", "-Os")},
     "plain": {"defines": ("ES_KERNEL=ES_KERNEL_PLAIN",)},

@@ -36,7 +36,7 @@ from tests.zoo import (
 pytestmark = pytest.mark.skipif(not find_compilers(), reason="no C compiler on this machine")
 # By default the first two: "cc" is another name for one of them, and zig has the front end of clang.
 COMPILERS = [
-    pytest.param(one, id=one.name, marks=pytest.mark.slow if position > 1 else ())
+    pytest.param(one, id=one.name, marks=pytest.mark.slow if position else ())
     for position, one in enumerate(find_compilers())
 ]
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
