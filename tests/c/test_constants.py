@@ -75,7 +75,9 @@ def flip_on_host(folder: Path, compiler: Compiler, *flags: str, emulator: tuple[
 
 
 @pytest.mark.parametrize("stride", [pytest.param(1, marks=pytest.mark.slow), 11])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "cell", [pytest.param(cell, marks=pytest.mark.slow if cell != "lstm" else ()) for cell in CELLS]
+)
 def test_flipped_bits_are_seen(cell: str, stride: int, compilers: dict[str, Compiler], tmp_path: Path) -> None:
     if not compilers:
         pytest.skip("no C compiler on this machine")

@@ -123,7 +123,7 @@ def build_example(folder: Path, compiler: Compiler) -> Path:
     )
 
 
-@pytest.fixture(params=CELLS)
+@pytest.fixture(params=[pytest.param(cell, marks=pytest.mark.slow if cell != "lstm" else ()) for cell in CELLS])
 def car(request: pytest.FixtureRequest) -> IntModel:
     return quantized_model(spec(request.param, 6, window_length=10, step="difference"), name="car", seed=3)
 

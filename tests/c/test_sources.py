@@ -50,9 +50,14 @@ def all_sources(tiny: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("name", "level"),
     [
-        *itertools.product(["gcc", "clang"], ["-O0", "-O2", "-O3"]),
+        *itertools.product(["gcc", "clang"], ["-O0", "-O3"]),
+        *(pytest.param(name, "-O2", marks=pytest.mark.slow) for name in ("gcc", "clang")),
         pytest.param("zig", "-O2", marks=pytest.mark.slow),  # the same front end as clang, but slow to start
-        *itertools.product(["-mcpu=cortex-m0", "-mcpu=cortex-m3", "-mcpu=cortex-m4"], ["-Os", "-O3"]),  # -O2: below
+        *itertools.product(["-mcpu=cortex-m0", "-mcpu=cortex-m3", "-mcpu=cortex-m4"], ["-O3"]),  # -O2: below
+        *(
+            pytest.param(name, "-Os", marks=pytest.mark.slow)
+            for name in ("-mcpu=cortex-m0", "-mcpu=cortex-m3", "-mcpu=cortex-m4")
+        ),
     ],
 )
 def test_no_warnings(name: str, level: str, tiny: Path, compilers: dict[str, Compiler], tmp_path: Path) -> None:
@@ -89,13 +94,17 @@ def port_sources(target: Target) -> list[Path]:
     return [BARE_FOLDER / f"{name}.c" for name in ("es_harness", "es_memory", f"es_start_{target.start}", *waits)]
 
 
+# A target for each compiler and each set of kernels; the hook of traces on two of them.
+_BY_DEFAULT = ("cortex_m0", "cortex_m4", "cortex_m55", "riscv32imc", "aarch64", "armhf", "powerpc", "atmega2560",
+               "xtensa_lx106", "wasm32")  # fmt: skip
+_TRACED_BY_DEFAULT = ("cortex_m4", "atmega2560")
+
+
 def _seen_elsewhere(name: str, choice: CompilerChoice, traced: tuple[str, ...]) -> bool:
-    """Combinations that other default tests cover: parts with the kernels of an M4; and clang and zig, which are slow
+    """Combinations that other default tests cover: parts with the kernels of others; and clang and zig, which are slow
     to start and have one front end for all targets."""
-    like_m4 = name in ("cortex_m7", "cortex_m33")
-    second = choice != load_target(name).compilers[0] and name != "cortex_m55"
-    zig = choice.name == "zig" and bool(traced)
-    return (like_m4 and bool(traced)) or second or zig
+    second = choice != load_target(name).compilers[0]
+    return second or name not in (_TRACED_BY_DEFAULT if traced else _BY_DEFAULT)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,9 @@ def test_the_table_says_what_the_latency_rests_on(run: Path) -> None:
     assert "the same whatever the data" in out
 
 
-@pytest.mark.parametrize("budget", ["flash", "ram", "stack", "instructions"])
+@pytest.mark.parametrize(
+    "budget", ["flash", "instructions", *(pytest.param(one, marks=pytest.mark.slow) for one in ("ram", "stack"))]
+)
 def test_over_budget_ends_with_1_and_names_the_costliest(budget: str, run: Path) -> None:
     need("cortex_m4")
     result = edge_seq("measure", run, "--target", "cortex_m4", "--steps", "50", f"--max-{budget}", "7", "--json")

@@ -76,7 +76,9 @@ def test_a_board_without_the_stage_is_refused(tmp_path: Path) -> None:
         assert device.cost().steps == 0
 
 
-@pytest.mark.parametrize("name", list(FAULTS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.slow if place % 3 else ()) for place, one in enumerate(FAULTS)]
+)
 def test_a_fault_in_the_stage_is_found(name: str, tmp_path: Path) -> None:
     right, wrong = FAULTS[name]
     distance = some_distance(4, 5, radius=350) if name.startswith("distance") else None

@@ -82,7 +82,7 @@ def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "build", [one if one in ("-O3", "plain") else pytest.param(one, marks=pytest.mark.slow) for one in BUILDS]
+    "build", [one if one == "-O3" else pytest.param(one, marks=pytest.mark.slow) for one in BUILDS]
 )
 @pytest.mark.parametrize(
     "name",

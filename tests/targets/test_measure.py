@@ -55,7 +55,7 @@ def image_of(folder: Path, output: Path, name: str = "cortex_m4") -> Image:
             name,
             cell,
             marks=()
-            if (cell == "lstm" and name not in FURTHER_TARGETS) or name in ("cortex_m0", "cortex_m4", "cortex_m55")
+            if (cell == "lstm" and name not in FURTHER_TARGETS) or (name, cell) == ("cortex_m4", "gru")
             else pytest.mark.slow,
         )
         for name in BARE
@@ -116,7 +116,7 @@ def test_a_step_takes_as_long_whatever_the_data(name: str, cell: str, tmp_path: 
     assert found.steps.constant, found.steps.classes
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("cell", ["lstm", *(pytest.param(cell, marks=pytest.mark.slow) for cell in ("gru", "rnn"))])
 def test_a_few_steps_take_as_long_whatever_the_data(cell: str, exports: dict[str, Path]) -> None:
     model = reference_model("car", cell, shape=SMALL)
     try:
