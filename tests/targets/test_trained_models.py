@@ -59,7 +59,7 @@ def hapt(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return make_case(model, with_extremes(model, counts), tmp_path_factory.mktemp("hapt"))
 
 
-ALIKE = ("atmega2560", "cortex_m7", "cortex_m33", "xtensa_lx106", *FURTHER_TARGETS)
+ALIKE = ("atmega2560", "xtensa_lx106", *FURTHER_TARGETS)
 
 
 def some_of(case: Case, every: int) -> Case:
