@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract
 from edge_seq.ir.front import Conv
-from edge_seq.ir.kind_names import CellName
+from edge_seq.ir.kind_names import CELL_NAMES, CellName
 from edge_seq.ir.kinds import Layer, kind_named
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
@@ -19,7 +19,7 @@ from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 
 CELLS: tuple[CellName, ...] = ("lstm", "gru", "rnn")
-ALL_CELLS: tuple[CellName, ...] = (*CELLS, "fastgrnn")
+ALL_CELLS: tuple[CellName, ...] = (*CELLS, *(one for one in CELL_NAMES if one not in CELLS))
 FILTERS, TAPS = 16, 5
 _SEED = 20
 

@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("edge_seq", "firmware_export", "datasets")  # what mypy checks
 DECLARED = {"edge_seq/ir/kind_names.py", "edge_seq/ir/kinds.py"}
+# Which cells a search tries unless it is told: a choice, in which a kind may be missing.
+CHOICES = {"edge_seq/tuning/config.py"}
 CLASS = '''
 @dataclass(frozen=True)
 class Planted(Generic[Rows]):
@@ -128,7 +130,7 @@ def test_mypy_names_every_place(planted: Path) -> None:
     # Each complaint is of a match that misses the new kind.
     assert all("Planted" in line or "planted" in line for line in lines), lines
     # What knows the newest kind by its class or its name, apart from where kinds are declared, has to know this one.
-    assert named == files_that_name(r"\bFastGrnn\(\)|\"fastgrnn\"") - DECLARED | {"edge_seq/ir/kinds.py"}
+    assert named == files_that_name(r"\bFastGrnn\(\)|\"fastgrnn\"") - DECLARED - CHOICES | {"edge_seq/ir/kinds.py"}
     print("\n".join(lines))  # noqa: T201  # shown by pytest -s
     assert {
         "edge_seq/backends/onnx/float_export.py",
@@ -140,5 +142,6 @@ def test_mypy_names_every_place(planted: Path) -> None:
         "edge_seq/ir/kinds.py",
         "edge_seq/ir/range_proof.py",
         "edge_seq/training/modules.py",
+        "firmware_export/emission/blob.py",
         "firmware_export/emission/layout.py",
     } == named

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_seq.data.readers.foreign import check_fits, check_unpacked
+from edge_seq.data.readers.formats.parquet_pages import unpacked_pages
 from edge_seq.data.readers.table import (
     Reader,
     ReadOptions,
@@ -81,7 +82,9 @@ def open_parquet(path: Path, options: ReadOptions | None, *, in_parts: bool = Fa
         # Sizes of single columns would be closer, but pyarrow ends the process where their statistics are damaged.
         groups = [metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)]
         numbers = metadata.num_rows * 8 * max(1, len(wanted))
-        check_unpacked(path.name, size, max(numbers, sum(groups) if texts else 0), at_once=not in_parts)
+        flat = [schema[index].path for index in wanted if "." not in schema[index].path]
+        unpacked = max(numbers, sum(groups) if texts else 0, unpacked_pages(path, flat))
+        check_unpacked(path.name, size, unpacked, at_once=not in_parts)
         if in_parts and texts:  # the texts of a row group are in memory together
             check_fits(path.name, 8 * min(PART_ROWS, metadata.num_rows) * len(wanted) + max(groups, default=0))
         yield file
