@@ -214,6 +214,7 @@ def test_two_commands_on_one_folder_are_refused(compared: Path) -> None:
     assert "comparison study: another process writes to it; wait until that ends" in result.err
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_ends_with_1_and_is_named(tmp_path: Path) -> None:
     code = (
         "import edge_seq.compare.run as w\nfrom edge_seq.support.errors import ConfigError\nrun = w.run_point\n"

@@ -135,6 +135,7 @@ def test_over_budget_ends_with_1_and_names_the_costliest(budget: str, run: Path)
     assert result.json["holds"] is False
 
 
+@pytest.mark.slow
 def test_a_budget_of_the_configuration_counts_and_an_option_goes_first(run: Path) -> None:
     need("cortex_m4")
     config = run / "config.toml"

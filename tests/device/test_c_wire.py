@@ -136,7 +136,7 @@ def turns(model: IntModel, rng: np.random.Generator, count: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"), [(0, 120), (1, 120), *[pytest.param(seed, 1000, marks=pytest.mark.slow) for seed in range(2, 6)]]
+    ("seed", "count"), [(0, 120), *[pytest.param(seed, 1000, marks=pytest.mark.slow) for seed in range(1, 6)]]
 )
 def test_c_and_twin_send_the_same(pair: tuple[IntModel, np.ndarray, Path], seed: int, count: int) -> None:
     model, recording, program = pair

@@ -53,9 +53,9 @@ def counts_for(model: IntModel) -> NDArray[np.int16]:
     return np.concatenate([extremes, usual])
 
 
-# Left to slow tests: near relatives of riscv32imc and of the Cortex-M4, and WebAssembly, which the test of its package
-# runs by default.
-FURTHER_TARGETS = ("riscv32imac", "riscv32imac_zb", "wasm32", "cortex_m7", "cortex_m33")
+# Left to slow tests: near relatives of riscv32imc, of the Cortex-M4 and of aarch64, and WebAssembly, which the test of
+# its package runs by default.
+FURTHER_TARGETS = ("riscv32imac", "riscv32imac_zb", "wasm32", "cortex_m7", "cortex_m33", "armhf")
 
 
 def build(

@@ -29,10 +29,10 @@ COMBINATIONS = [
 def _is_second_opinion(name: str, compiler: str, emulator: str) -> bool:
     """Combinations that default tests run on one target only: another compiler, slow to start, and another emulator."""
     target = load_target(name)
-    another = compiler != target.compilers[0].name and name != "cortex_m4"
+    another = compiler != target.compilers[0].name
     return (
         another
-        or name in FURTHER_TARGETS
+        or name in (*FURTHER_TARGETS, "atmega2560")
         or (emulator != target.emulators[0].kind and name not in ("cortex_m0", "cortex_m4"))
     )
 
