@@ -34,18 +34,18 @@ from firmware_export.measuring.reference_models import SHAPES, reference_counts,
 
 COMMAND = "python -m tests.benchmarks.run_speed --out docs/results/run_speed.md"
 # Measured with this file on commit c833514, which had ONNX Runtime alone and read one line at a time.
-BEFORE = """Before files were read in blocks and C computed the labels (commit c833514, AMD EPYC, ONNX Runtime):
+BEFORE = """Before files were read in blocks and C computed the labels (commit c833514, the same machine, ONNX Runtime):
 
 | whole files | samples | seconds of a core, with the start | samples a second |
 |---|--:|--:|--:|
-| CSV file | 5,000 | 1.42 | 3,517 |
-| CSV on standard input | 5,000 | 1.40 | 3,576 |
-| CSV as a data source says | 5,000 | 1.42 | 3,532 |
-| CSV file, label after each sample | 5,000 | 2.39 | 2,094 |
+| CSV file | 5,000 | 1.37 | 3,645 |
+| CSV on standard input | 5,000 | 1.31 | 3,805 |
+| CSV as a data source says | 5,000 | 1.50 | 3,341 |
+| CSV file, label after each sample | 5,000 | 2.13 | 2,347 |
 
 | stream of 1 kHz | share of a core |
 |---|--:|
-| a row each millisecond on standard input | 17.7 % |
+| a row each millisecond on standard input | 18.8 % |
 """
 RATE_HZ = 1000.0
 SOURCE = """name = "bench"
