@@ -120,7 +120,7 @@ def _take_codes(draft: Draft, names: Sequence[str]) -> bool:
         return False
     draft.fields["label_column"] = codes[0]
     draft.take(codes[0], "label", _shown(draft, codes[0]), "few whole numbers that stay for long")
-    draft.problems.append(codes_to_confirm(codes[0], _shown(draft, codes[0])))
+    draft.problems.append(codes_to_confirm(draft, codes[0]))
     return True
 
 
@@ -131,11 +131,12 @@ def nothing_tells_classes(names: Sequence[str]) -> bool:
     return len(folders) < 2 and (named is None or len(set(named.labels)) < 2)
 
 
-def codes_to_confirm(column: str, shown: str) -> str:
+def codes_to_confirm(draft: Draft, column: str) -> str:
     """Sentence about a column of numbers that are taken for classes."""
     return (
-        f"the classes are taken from the numbers of column {column!r} ({shown}), only because nothing else tells any. "
-        "If they are classes, go on with the written data source (--write); if not, correct label_column"
+        f"the classes are taken from the numbers of column {column!r} ({_shown(draft, column)}), only because nothing "
+        "else tells any. If they are classes, go on with the written data source (--write); if not, correct "
+        "label_column"
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.guess.channels import choose_channels
-from edge_seq.data.guess.classes import MOST_CODES, codes_to_confirm, find_classes, nothing_tells_classes
+from edge_seq.data.guess.classes import MAX_CLASSES, MOST_CODES, codes_to_confirm, find_classes, nothing_tells_classes
 from edge_seq.data.guess.clues.columns import (
     GROUP_NAMES,
     LABEL_NAMES,
@@ -35,7 +35,6 @@ from edge_seq.support.errors import DataError
 from edge_seq.support.figure_text import counted
 
 WINDOW_S = 2.0
-MAX_CLASSES = 256
 _FRACTION = re.compile(r"\d[.,]\d")
 
 
@@ -118,8 +117,7 @@ def _name_headerless(draft: Draft) -> None:
         codes = first.columns[names.index("group")]
         if draft.found.intervals is None and len(distinct(draft, codes)) <= MOST_CODES:
             names[names.index("group")] = "label"
-            shown = ", ".join(sorted(distinct(draft, codes))[:6])
-            draft.problems.append(codes_to_confirm(codes, shown))
+            draft.problems.append(codes_to_confirm(draft, codes))
     renamed = []
     for look in draft.looks:
         new = dict(zip(look.columns, names, strict=True))
