@@ -63,7 +63,9 @@ def board_model(name: str) -> IntModel:
 
 RARE: list[tuple[int, bytes]] = [
     (Type.DESCRIBE, messages.pack_describe(messages.Item.GENERAL, 0)),
+    (Type.DESCRIBE, messages.pack_describe(messages.Item.GENERAL, 1)),
     (Type.DESCRIBE, messages.pack_describe(messages.Item.LABEL, 0)),
+    *[(Type.DESCRIBE, messages.pack_describe(item, 60_000)) for item in (messages.Item.CHANNEL, messages.Item.LABEL)],
     (Type.PUSH, b"x"),
     (Type.PUSH, b"\2\0" + bytes(2)),
     (Type.PUSH, b"\2\0" + bytes(30)),
@@ -71,9 +73,12 @@ RARE: list[tuple[int, bytes]] = [
     (Type.STATE_WRITE, messages.pack_part(0, bytes(20))),
     (Type.STATE_WRITE, messages.pack_part(1, bytes(150))),
     (Type.STATE_WRITE, messages.pack_part(100_000, b"x")),
+    (Type.STATE_WRITE, messages.pack_part(0, bytes(20))),
+    (Type.STATE_RESTORE, b""),
+    *[(Type.STATE_READ, messages.pack_part(at)) for at in (0, 1, 100_000)],
     *[(kind, b"x") for kind in (Type.MODEL_STATUS, Type.MODEL_WRITE, Type.MODEL_COMMIT)],
     (0x14, b""),
-    *[(Type.STREAM, bytes(fields)) for fields in ([0, 0], [3, 3], [1, 255], [1, 0], [2, 1], [3, 0])],
+    *[(Type.STREAM, bytes(fields)) for fields in ([0, 0], [3, 3], [1, 255], [2, 1], [3, 0], [1, 0])],
 ]
 BROKEN = (b"\3ab\0", b"\5x\0", b"\5" + b"x" * 600 + b"\0", b"\xff" + b"x" * 254 + b"\1\0")
 
@@ -87,6 +92,9 @@ def session(model: IntModel, seed: int) -> bytes:
     for data in [stranger, *turns(model, rng, 300), hello, *BROKEN, *rare, *[b""] * 9]:
         given += int(rng.choice([0, 1, 3, 20, 90]))
         sent += np.array([given, len(data)], dtype=np.uint32).tobytes() + data
+    for _ in range(40):  # a stream of samples that loses none, so that frames become as large as they can
+        given += 8
+        sent += np.array([given, 0], dtype=np.uint32).tobytes()
     return sent
 
 
@@ -109,7 +117,7 @@ def test_every_branch_is_taken(tmp_path: Path) -> None:
     for name in MODELS:
         model = board_model(name)
         stream_bytes = 114 if name == "window" else 2800  # room for 16 samples, and for more than a frame may have
-        recording = random_counts(1, 37, model.input_size)[0]
+        recording = random_counts(1, 37, model.input_size)[0] | 0x0101  # long runs of bytes without a zero
         sources, includes = export_board(model, tmp_path / name, recording, body_bytes=256, stream_bytes=stream_bytes)
         sources = [source for source in sources if source.parent == tmp_path / name]
         for define in ("DRIVER", "DRIVER_BARE", *(["DRIVER_LEARNS"] if name == "window" else [])):
