@@ -390,6 +390,14 @@ def _parts(
     two_ways = bool(recurrent) and isinstance(recurrent[-1], Bidirectional)
     if two_ways and collapse is not None and collapse.kind == "last":
         raise _refused(chain, recurrent[-1])
+    ways = next((one for one in recurrent if isinstance(one, Bidirectional)), None)
+    if collapse is not None and collapse.kind == "flatten" and ways is not None:
+        raise ModelError(
+            f"importing {chain.what}: {collapse.name} flattens the states of all steps behind {ways.name}, a "
+            "bidirectional layer, which is not supported: flattened states are summed while they come, and those of a "
+            "backward direction come at the window's end. Train with the mean or the largest of the states "
+            "(GlobalAveragePooling1D, GlobalMaxPooling1D), or with the last ones (return_sequences=False)"
+        )
     pooling = None
     if collapse is not None:
         kind = "last" if collapse.kind == "ends" and two_ways else collapse.kind
@@ -466,9 +474,10 @@ def _refused(chain: ImportedChain, record: Record) -> ModelError:
         case Collapse():
             what, remedy = f"a {record.kind} readout", "train with the last state, or with the mean of the states"
         case Dense():
-            what, remedy = (
-                "a linear layer at this place",
-                "train with dense layers after the readout, with relu or tanh",
+            what = "a linear layer on the states of each step"
+            remedy = (
+                "train with dense layers before the recurrent ones or after the readout, with relu or tanh; of "
+                "bidirectional layers with merge_mode='sum' or 'ave', read out the last state or the mean"
             )
         case Activate():
             what, remedy = f"the activation {record.function}", "train with relu, tanh or sigmoid in hidden layers"

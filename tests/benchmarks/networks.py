@@ -43,8 +43,10 @@ TORCH = (
 )
 # Shapes of the same kind that are refused, and what the import says.
 REFUSED = {
-    "flattened states of all steps before a dense layer": "the head would have weights for each step",
-    "TimeDistributed convolutions on parts of a window, ConvLSTM2D": "no layer of the model",
+    "flattened states of a bidirectional layer": "those of the backward direction come at the window's end",
+    "dense layers with an activation on each step, convolutions or pools behind a recurrent layer": "not in a chain",
+    "ConvLSTM2D, recurrent layers within TimeDistributed": "no layer of the model",
+    "relu within a recurrent layer, reset_after=False, hard_sigmoid, layer normalisation": "another arithmetic",
     "attention, residual connections, several branches": "not a chain",
 }
 
