@@ -14,6 +14,7 @@ from tests.zoo import random_counts
 
 HARDWARE = Path("/usr/share/arduino/hardware")
 CTAGS = '"{cmd.path}" -u --language-force=c++ -f - --c++-kinds=svpf --fields=KSTtzns --line-directives "{source_file}"'
+ARDUINO_HEADERS = Path(__file__).parents[1] / "device" / "headers" / "arduino"
 PREFERENCES = {
     "runtime.tools.avr-gcc.path": "/usr",
     "runtime.tools.avrdude.path": "/usr",
@@ -102,6 +103,42 @@ def test_sketches(sketch: str, which: str, folder: Path, car: Packaged, gait: Pa
         assert printed(program, packaged.replay[-1]) == packaged.replay
     elif sketch == "stream":
         assert printed(program, packaged.replay[0]) == packaged.replay[:1]
+
+
+# Of Arduino's headers, what the sketch needs besides tests/device/headers.
+PORT = """
+#include <Arduino.h>
+struct Port : Stream {
+    void begin(long) {}
+    size_t write(const uint8_t *, size_t size) { return size; }
+    int available() { return 0; }
+    int read() { return -1; }
+} Serial;
+"""
+EEPROM = """
+#include <cstdint>
+struct Eeprom {
+    void get(int, uint32_t &value) { value = 0; }
+    void put(int, uint32_t) {}
+};
+static Eeprom EEPROM;
+"""
+
+
+def test_the_board_sketch_gives_no_warning(folder: Path, gait: Packaged, tmp_path: Path) -> None:
+    if shutil.which("c++") is None:
+        pytest.skip("no c++ on this machine; apt-get install g++")
+    libraries = folder / "arduino" / "libraries"
+    (tmp_path / "EEPROM.h").write_text(EEPROM)
+    sketch = (libraries / "edge_seq_gait" / "examples" / "board" / "board.ino").read_text()
+    (tmp_path / "board.cpp").write_text(PORT + sketch)
+    include = [
+        f"-I{place}"
+        for place in (tmp_path, ARDUINO_HEADERS, *(libraries / name / "src" for name in ("edge_seq", "edge_seq_gait")))
+    ]
+    command = ["c++", "-std=gnu++11", "-DARDUINO=10819", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", *include]
+    done = subprocess.run([*command, str(tmp_path / "board.cpp")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # What the sketch needs of Arduino, on stdin and stdout.

@@ -9,8 +9,9 @@
 static @model@_memory_t memory;
 static uint8_t received[ES_WIRE_BODY_BYTES(@MODEL@_NUM_CLASSES)], reply[sizeof received];
 static uint8_t stream[ES_WIRE_STREAM_BYTES(@MODEL@_NUM_CHANNELS, @MODEL@_NUM_CLASSES)], state[@MODEL@_STATE_BYTES];
-static es_wire_setup_t setup_of_wire = {nullptr,  &@model@_model, &@model@_contract, &@model@_golden, &memory,
-                                        sizeof memory, received, reply, sizeof received, stream, sizeof stream, state};
+static es_wire_setup_t setup_of_wire = {nullptr, &@model@_model, &@model@_contract, &@model@_golden, &memory,
+                                        sizeof memory, received, reply, sizeof received, stream, sizeof stream, state,
+                                        nullptr, nullptr};
 static EsArduino board("Arduino");
 
 // A different number at each start, so that the host notices a restart.

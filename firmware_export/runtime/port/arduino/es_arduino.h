@@ -8,7 +8,8 @@
 //     static uint8_t received[ES_WIRE_BODY_BYTES(CAR_NUM_CLASSES)], reply[sizeof received];
 //     static uint8_t stream[ES_WIRE_STREAM_BYTES(CAR_NUM_CHANNELS, CAR_NUM_CLASSES) + 60], state[CAR_STATE_BYTES];
 //     static es_wire_setup_t setup_of_wire = {nullptr, &car_model, &car_contract, &car_golden, &memory, sizeof memory,
-//                                             received, reply, sizeof received, stream, sizeof stream, state};
+//                                             received, reply, sizeof received, stream, sizeof stream, state,
+//                                             nullptr, nullptr};
 //     static EsArduino board("my board");
 //
 //     // A different number at each start (analogRead(A0) ^ micros() would often repeat), counted in the EEPROM. On a
