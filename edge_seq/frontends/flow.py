@@ -8,6 +8,7 @@ raises :class:`FlowError` if the chain cannot express what is asked for.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,8 +34,9 @@ from edge_seq.ir.verify import MAX_HIDDEN_SIZE
 from edge_seq.support.errors import ModelError
 
 # Axes: B batch, T time, C channel or unit, D direction, or any axis of length 1. Behind two-dimensional convolutions
-# the units are two axes, W width and F filter. Several in one name are merged, in this order.
-BATCH, TIME, CHANNEL, DIRECTION, WIDTH, FILTER = "B", "T", "C", "D", "W", "F"
+# the units are two axes, W width and F filter. N is of the parts of a window, T then of the steps of a part. Several in
+# one name are merged, in this order.
+BATCH, TIME, CHANNEL, DIRECTION, WIDTH, FILTER, PART = "B", "T", "C", "D", "W", "F", "N"
 _PLANES = ((DIRECTION, CHANNEL), (CHANNEL, DIRECTION), (FILTER, WIDTH))  # channels and width of what is convolved
 TRACED_BATCH = 3  # size of the batch while a graph is followed, if the file leaves it open
 
@@ -51,12 +53,14 @@ class Flow:
         axes: names of its axes.
         sizes: their lengths.
         records: operations from the input to it. Of two axes W and F, they see the filters of the first width, then
-            those of the second, and so on.
+            those of the second, and so on. They see all parts of a window as one sequence.
+        period: number of steps of this sequence from the start of a part to that of the next; 0 without parts.
     """
 
     axes: tuple[str, ...]
     sizes: tuple[int, ...]
     records: tuple[Record, ...] = ()
+    period: int = 0
 
     @property
     def channels(self) -> int:
@@ -374,6 +378,51 @@ class Flow:
         if (sizes[other], paddings[other]) != (1, 0) or (strides[other] != 1 and self.sizes[5 - time] > 1):
             raise FlowError(f"pools over {sizes[other]} sensor channels; expected pooling over time alone")
         return self.pool(name, kind, sizes[time - 2], strides[time - 2], 2 * (paddings[time - 2],))
+
+    # --- parts of a window -------------------------------------------------------------------------------------------
+
+    def parts(self, count: int) -> Flow:
+        """A window [B, T, C] in parts of one length, [B, N, T, C]."""
+        if self.axes != (BATCH, TIME, CHANNEL) or count < 1 or self.time_steps % count:
+            raise FlowError(f"cuts {self.axes} {list(self.sizes)} into {count} parts; expected parts of one length")
+        batch, steps, channels = self.sizes
+        length = steps // count
+        return Flow((BATCH, PART, TIME, CHANNEL), (batch, count, length, channels), self.records, length)
+
+    def one_part(self) -> Flow:
+        """One part of a window, [B, T, C]."""
+        return Flow((BATCH, TIME, CHANNEL), (self.sizes[0], *self.sizes[2:]), self.records)
+
+    def each_part(self, after: Flow) -> Flow:
+        """All parts, after operations that were given for :meth:`one_part`.
+
+        An operation sees the parts as one sequence. What it gives for steps of two parts is computed, and not used.
+        """
+        new = [one for one in after.records[len(self.records) :] if isinstance(one, Convolution | Pool)]
+        if any(one.padding != (0, 0) for one in new):
+            raise FlowError("adds zeros at the ends of each part of a window; expected padding 'valid'")
+        stride = math.prod(one.stride for one in new)
+        if not self.period or self.period % stride:
+            raise FlowError(f"takes every {stride}th step of parts of {self.period} steps; expected a divisor")
+        return Flow(self.axes, (*self.sizes[:2], *after.sizes[1:]), after.records, self.period // stride)
+
+    def joined_parts(self, name: str) -> Flow:
+        """All steps of a part in one vector, the first step first: [B, T, C] with a step for each part."""
+        batch, count, steps, channels = self.sizes
+        units = steps * channels
+        if not self.period or units > MAX_HIDDEN_SIZE:
+            raise FlowError(f"gives {steps} x {channels} units; expected at most {MAX_HIDDEN_SIZE}")
+        unit = np.arange(units)
+        weight = np.zeros((units, channels, steps), dtype=np.float32)
+        weight[unit, unit % channels, unit // channels] = 1
+        record = Convolution(name, weight, float32(np.zeros(units)), self.period)
+        return Flow((BATCH, TIME, CHANNEL), (batch, count, units), (*self.records, record))
+
+    def pooled_parts(self, name: str, kind: PoolKind) -> Flow:
+        """The mean or the largest value of each part: [B, T, C] with a step for each part."""
+        batch, count, steps, channels = self.sizes
+        record = Pool(name, kind, steps, self.period)
+        return Flow((BATCH, TIME, CHANNEL), (batch, count, channels), (*self.records, record))
 
     def _with_steps(self, steps: int, record: Record) -> Flow:
         """After an operation that changes the number of time steps."""

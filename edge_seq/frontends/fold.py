@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,10 @@ from edge_seq.frontends.chain import (
 )
 from edge_seq.frontends.opening import MAX_VALUES
 from edge_seq.ir.contract import Normalisation
-from edge_seq.ir.kinds import Layer, input_size, row_groups
+from edge_seq.ir.kinds import Layer, Lstm, Rnn, hidden_size, input_size, row_groups
 from edge_seq.ir.rows import FloatRows
 
+_CLOSED = -20.0  # argument of a sigmoid that is 0 in float32
 _MONOTONE = ("relu", "tanh", "sigmoid")  # activations that a maximum can be taken before or after
 
 
@@ -233,3 +235,43 @@ def _convolution_of_affine(affine: Affine, convolution: Convolution) -> Convolut
     return dataclasses.replace(
         convolution, weight=float32(convolution.weight * scale[seen][:, :, np.newaxis]), bias=float32(bias)
     )
+
+
+# --- bidirectional layers --------------------------------------------------------------------------------------------
+
+
+def one_way(records: Sequence[Record], notes: list[str]) -> list[Record]:
+    """The records with a bidirectional layer of which only the last step is read out as one that runs forward.
+
+    At the last step the backward direction has seen one sample only. So its units are those of a forward layer that
+    forgets its state at each step: their recurrent weights are zero, and a forget gate is closed. A GRU cannot forget
+    in this way, as one gate both keeps the old state and lets the new one in.
+    """
+    found = list(records)
+    for place, (record, collapse) in enumerate(pairwise(records)):
+        match record, collapse:
+            case Bidirectional(forward=Lstm() | Rnn()), Collapse(kind="last"):
+                size = hidden_size(record.forward)
+                found[place] = Recurrent(record.name, _side_by_side(record))
+                notes.append(
+                    f"at the last step, the backward direction of {record.name} has seen the last sample only; its "
+                    f"{size} units became units of the forward layer without recurrent weights, which are stored as "
+                    "zeros. A forward layer alone is cheaper"
+                )
+    return found
+
+
+def _side_by_side(record: Bidirectional) -> Layer[FloatRows]:
+    """A layer whose units are those of the forward layer, then those of one step of the backward layer."""
+    backward = row_groups(record.backward)
+    groups: dict[str, Any] = {}
+    for name, rows in row_groups(record.forward).items():
+        other, size = backward[name], len(rows.bias)
+        weight, bias = other.weight_input, other.bias
+        if name == "forget_gate":
+            weight, bias = np.zeros_like(weight), np.full_like(bias, _CLOSED)
+        hidden = np.zeros((size + len(bias), size + len(bias)), dtype=np.float32)
+        hidden[:size, :size] = rows.weight_hidden
+        both = np.concatenate([rows.weight_input, weight]), np.concatenate([rows.bias, bias])
+        groups[name] = FloatRows(float32(both[0]), hidden, float32(both[1]))
+    return dataclasses.replace(record.forward, **groups)

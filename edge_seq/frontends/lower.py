@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, get_args
 
 import numpy as np
@@ -27,13 +25,13 @@ from edge_seq.frontends.chain import (
     Recurrent,
     float32,
 )
-from edge_seq.frontends.fold import diagonal, folded, full_weight, inputs_of
+from edge_seq.frontends.fold import diagonal, folded, full_weight, inputs_of, one_way
 from edge_seq.frontends.opening import check_size
 from edge_seq.ir import kinds
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.front import Conv, FrontLayer, TimePool
 from edge_seq.ir.kind_names import ACTIVATIONS, POOLINGS, Activation, Padding, Pooling
-from edge_seq.ir.kinds import hidden_size, row_groups
+from edge_seq.ir.kinds import hidden_size
 from edge_seq.ir.model import AtWindowEnd, FloatFormat, FloatModel, Readout, SequenceModel
 from edge_seq.ir.rows import FloatRows
 from edge_seq.ir.verify import verify
@@ -103,7 +101,7 @@ def lower(
     normalisation, records = folded(chain.records, scaler)
     output, records = _split_output(records)
     recurrent_from = next((i for i, one in enumerate(records) if isinstance(one, Recurrent | Bidirectional)), 0)
-    recurrent, pooling, hidden, head = _parts(chain, _one_way(records[recurrent_from:], notes), notes)
+    recurrent, pooling, hidden, head = _parts(chain, one_way(records[recurrent_from:], notes), notes)
     front = _front(chain, records[:recurrent_from], contract.num_channels, notes)
     order = _class_order(chain, labels, class_order)
     weight, bias, output = _head(chain, head, output, len(order), notes)
@@ -294,6 +292,11 @@ def _convolution(
             f"{record.name} has {record.groups} groups; the weights between groups are stored as zeros, "
             f"{record.groups} times as many weights as it has"
         )
+    if kernel > 1 and _is_copy(record.weight):
+        notes.append(
+            f"{record.name} puts {kernel} steps of {inputs} values in one vector; that is a convolution with "
+            f"{record.weight.size:,} weights, all but {outputs:,} of them zeros that take flash"
+        )
     weight = full_weight(record).transpose(0, 2, 1).reshape(outputs, -1)  # [O, K I], the oldest input first
     reach = record.dilation * (kernel - 1)
     padding: Padding = {(reach, 0): "causal", (0, 0): "valid"}.get(record.padding, "same")  # type: ignore[assignment]
@@ -313,6 +316,11 @@ def _convolution(
     return Conv(rows, activation, kernel, record.stride, record.dilation, padding, zeros=zeros)
 
 
+def _is_copy(weight: Array) -> bool:
+    """True if each output of a convolution is one of its inputs."""
+    return bool(np.isin(weight, (0, 1)).all() and (weight.sum(axis=(1, 2)) == 1).all())
+
+
 def _no_state(weight: Array, bias: Array) -> FloatRows:
     """Rows that see no state."""
     return FloatRows(weight, np.zeros((len(bias), 0), dtype=np.float32), bias)
@@ -328,46 +336,6 @@ def _activation(chain: ImportedChain, record: Activate) -> Activation:
 # --- recurrent layers, readout and head ------------------------------------------------------------------------------
 
 _Hidden = tuple[kinds.Dense[FloatRows], ...]
-_CLOSED = -20.0  # argument of a sigmoid that is 0 in float32
-
-
-def _one_way(records: Sequence[Record], notes: list[str]) -> list[Record]:
-    """The records with a bidirectional layer of which only the last step is read out as one that runs forward.
-
-    At the last step the backward direction has seen one sample only. So its units are those of a forward layer that
-    forgets its state at each step: their recurrent weights are zero, and a forget gate is closed. A GRU cannot forget
-    in this way, as one gate both keeps the old state and lets the new one in.
-    """
-    found = list(records)
-    for place, (record, collapse) in enumerate(pairwise(records)):
-        match record, collapse:
-            case Bidirectional(forward=kinds.Lstm() | kinds.Rnn()), Collapse(kind="last"):
-                size = hidden_size(record.forward)
-                found[place] = Recurrent(record.name, _side_by_side(record))
-                notes.append(
-                    f"at the last step, the backward direction of {record.name} has seen the last sample only; its "
-                    f"{size} units became units of the forward layer without recurrent weights, which are stored as "
-                    "zeros. A forward layer alone is cheaper"
-                )
-    return found
-
-
-def _side_by_side(record: Bidirectional) -> kinds.Layer[FloatRows]:
-    """A layer whose units are those of the forward layer, then those of one step of the backward layer."""
-    backward = row_groups(record.backward)
-    groups: dict[str, Any] = {}
-    for name, rows in row_groups(record.forward).items():
-        other, size = backward[name], len(rows.bias)
-        weight, bias = other.weight_input, other.bias
-        if name == "forget_gate":
-            weight, bias = np.zeros_like(weight), np.full_like(bias, _CLOSED)
-        hidden = np.zeros((size + len(bias), size + len(bias)), dtype=np.float32)
-        hidden[:size, :size] = rows.weight_hidden
-        both = np.concatenate([rows.weight_input, weight]), np.concatenate([rows.bias, bias])
-        groups[name] = FloatRows(float32(both[0]), hidden, float32(both[1]))
-    return dataclasses.replace(record.forward, **groups)
-
-
 _AnyRecurrent = Recurrent | Bidirectional
 
 
@@ -422,6 +390,14 @@ def _parts(
     two_ways = bool(recurrent) and isinstance(recurrent[-1], Bidirectional)
     if two_ways and collapse is not None and collapse.kind == "last":
         raise _refused(chain, recurrent[-1])
+    ways = next((one for one in recurrent if isinstance(one, Bidirectional)), None)
+    if collapse is not None and collapse.kind == "flatten" and ways is not None:
+        raise ModelError(
+            f"importing {chain.what}: {collapse.name} flattens the states of all steps behind {ways.name}, a "
+            "bidirectional layer, which is not supported: flattened states are summed while they come, and those of a "
+            "backward direction come at the window's end. Train with the mean or the largest of the states "
+            "(GlobalAveragePooling1D, GlobalMaxPooling1D), or with the last ones (return_sequences=False)"
+        )
     pooling = None
     if collapse is not None:
         kind = "last" if collapse.kind == "ends" and two_ways else collapse.kind
@@ -498,9 +474,10 @@ def _refused(chain: ImportedChain, record: Record) -> ModelError:
         case Collapse():
             what, remedy = f"a {record.kind} readout", "train with the last state, or with the mean of the states"
         case Dense():
-            what, remedy = (
-                "a linear layer at this place",
-                "train with dense layers after the readout, with relu or tanh",
+            what = "a linear layer on the states of each step"
+            remedy = (
+                "train with dense layers before the recurrent ones or after the readout, with relu or tanh; of "
+                "bidirectional layers with merge_mode='sum' or 'ave', read out the last state or the mean"
             )
         case Activate():
             what, remedy = f"the activation {record.function}", "train with relu, tanh or sigmoid in hidden layers"

@@ -54,7 +54,11 @@ def small_data(path: Path) -> es.Data:
 
 
 def trained_file(name: str, x: Any, labels: Any, folder: Path) -> Path:
-    """Train a network for some steps and save it: ``.keras``, or ``.onnx`` by torch's exporter."""
+    """Train a network for some steps and save it: ``.keras``, or ``.onnx`` by torch's exporter. A file that an
+    interrupted run has left is taken."""
+    path = folder / f"{name}{'.keras' if name in KERAS else '.onnx'}"
+    if path.exists():
+        return path
     import torch
 
     torch.manual_seed(0)
@@ -70,7 +74,6 @@ def trained_file(name: str, x: Any, labels: Any, folder: Path) -> Path:
         network.compile(optimizer=keras.optimizers.Adam(3e-3), loss="sparse_categorical_crossentropy")
         for batch in batches:
             network.train_on_batch(x[batch], labels[batch])
-        path = folder / f"{name}.keras"
         network.save(path)
         return path
     module = of_torch(name)
@@ -80,7 +83,6 @@ def trained_file(name: str, x: Any, labels: Any, folder: Path) -> Path:
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(module(given[batch]), expected[batch]).backward()
         optimizer.step()
-    path = folder / f"{name}.onnx"
     shapes = {"x": {0: "batch"}, "y": {0: "batch"}}
     torch.onnx.export(
         module.eval(), (given[:2],), path, dynamo=False, input_names=["x"], output_names=["y"], dynamic_axes=shapes

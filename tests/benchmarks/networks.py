@@ -27,6 +27,9 @@ KERAS = (
     "step_dense_lstm",
     "deep_conv_lstm",
     "bilstm_32",
+    "bilstm_32_32",
+    "lstm_32_flatten_dense",
+    "cnn_lstm_parts",
 )
 TORCH = (
     "torch_lstm_64_64",
@@ -40,8 +43,10 @@ TORCH = (
 )
 # Shapes of the same kind that are refused, and what the import says.
 REFUSED = {
-    "flattened states of all steps before a dense layer": "the head would have weights for each step",
-    "TimeDistributed convolutions on parts of a window, ConvLSTM2D": "no layer of the model",
+    "flattened states of a bidirectional layer": "those of the backward direction come at the window's end",
+    "dense layers with an activation on each step, convolutions or pools behind a recurrent layer": "not in a chain",
+    "ConvLSTM2D, recurrent layers within TimeDistributed": "no layer of the model",
+    "relu within a recurrent layer, reset_after=False, hard_sigmoid, layer normalisation": "another arithmetic",
     "attention, residual connections, several branches": "not a chain",
 }
 
@@ -76,6 +81,17 @@ def of_keras(name: str) -> list[Any]:
         "step_dense_lstm": lambda: [k.TimeDistributed(k.Dense(32, activation="relu")), k.LSTM(32)],
         "deep_conv_lstm": lambda: [
             *(conv(64, 5) for _ in range(4)), k.LSTM(128, return_sequences=True), k.Dropout(0.5), k.LSTM(128),
+        ],
+        "bilstm_32_32": lambda: [
+            k.Bidirectional(k.LSTM(32, return_sequences=True)), k.Dropout(0.3), k.Bidirectional(k.LSTM(32)),
+        ],
+        "lstm_32_flatten_dense": lambda: [
+            k.LSTM(32, return_sequences=True), k.Dropout(0.5), k.Flatten(), k.Dense(32, activation="relu"),
+        ],
+        "cnn_lstm_parts": lambda: [
+            k.Reshape((4, 32, 6)), k.TimeDistributed(conv(16, 3)), k.TimeDistributed(conv(16, 3)),
+            k.TimeDistributed(k.Dropout(0.5)), k.TimeDistributed(k.MaxPooling1D(2)), k.TimeDistributed(k.Flatten()),
+            k.LSTM(100), k.Dropout(0.5), k.Dense(100, activation="relu"),
         ],
         "bilstm_32": lambda: [k.Bidirectional(k.LSTM(32)), k.Dropout(0.5), k.Dense(32, activation="relu")],
     }  # fmt: skip

@@ -44,6 +44,7 @@ from tests.zoo import (
     random_chain,
     random_counts,
     random_front_chain,
+    random_two_way_chain,
 )
 
 SANITIZED = ("-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -64,6 +65,7 @@ KINDS: dict[str, Callable[[Spec], bool]] = {
     "pool over time": lambda shape: any(isinstance(one, TimePool) for one in shape.front),
     "dense": lambda shape: bool(shape.dense),
     "flatten": lambda shape: shape.readout.flattens,
+    "bidirectional": lambda shape: bool(shape.backward),
 }
 Counts = dict[str, dict[str, int]]  # steps by kind and engine
 Engine = Callable[[IntModel, NDArray[np.int16]], Trace]
@@ -78,7 +80,7 @@ def batch_from(seed: int, kind: str) -> tuple[int, list[tuple[int, Spec]]]:
     """The next seed, and some shapes from this one on, each with a kind of layer."""
     chosen: list[tuple[int, Spec]] = []
     while len(chosen) < CHAINS_AT_ONCE:
-        for shape in (random_chain(seed), random_front_chain(seed)):
+        for shape in (random_chain(seed), random_front_chain(seed), random_two_way_chain(seed)):
             if KINDS[kind](shape):
                 chosen.append((seed, shape))
         seed += 1

@@ -42,11 +42,12 @@ def chain_of_keras(path: Path, *, time_steps: int) -> ImportedChain:
         what = path.name
         layers = _in_order(file.config, what)
         passed_over: list[str] = []
-        axes, shape = _input_of(file, layers, what)
+        count, axes, shape = _input_of(file, layers, what, time_steps)
         flow = Flow(
             tuple(axes.replace("1", "D")),
             tuple(TRACED_BATCH if axis == "B" else size or time_steps for axis, size in zip(axes, shape, strict=True)),
         )
+        flow = flow if count is None else flow.parts(count)
         for kind, name, config in layers:
             if kind in NO_EFFECT or (kind == "Flatten" and len(flow.axes) == 2):
                 passed_over += [f"{kind} {name}"] if kind != "InputLayer" else []
@@ -175,12 +176,18 @@ def _first(named: list[Named], names: list[str]) -> str:
     return next((kind for kind, name, _ in named if names and name == names[0]), "")
 
 
-def _input_of(file: KerasFile, layers: list[Named], what: str) -> tuple[InputAxes, list[int | None]]:
-    """Axes of the input and their lengths; None for the batch, and for time if any length is taken."""
+def _input_of(
+    file: KerasFile, layers: list[Named], what: str, time_steps: int
+) -> tuple[int | None, InputAxes, list[int | None]]:
+    """Number of parts of a window, None if it comes as a whole; axes of the input, and their lengths: None for the
+    batch, and for time if any length is taken."""
     shape = _input_shape(file.config, layers)
     if shape is None:  # no input shape was given: the channels are those of the first weights
         weights = next((found for kind, name, _ in layers if (found := file.weights(kind, name))), None)
         shape = [None, None if weights is None else weights[0].shape[-2 if weights[0].ndim > 1 else -1]]
+    parts = _parts_of(layers, shape, time_steps)
+    if parts is not None and parts[0] * parts[1] == time_steps:
+        return parts[0], "BTC", [None, time_steps if shape[0] else None, parts[2]]
     for axes in get_args(InputAxes):
         ordered = [axis for axis in axes if axis != "1"] == ["B", "T", "C"]
         if (
@@ -190,11 +197,25 @@ def _input_of(file: KerasFile, layers: list[Named], what: str) -> tuple[InputAxe
         ):
             sizes = [None, *shape]
             if sizes[axes.index("C")] is not None and all(size is None or size >= 1 for size in sizes):
-                return axes, sizes
+                return None, axes, sizes
+    if parts is not None:
+        return parts[0], "BTC", [None, parts[0] * parts[1], parts[2]]
     raise ModelError(
         f"importing {what}: its input has the shape {[None, *shape]}; expected batch, time, channels, or an axis of "
         "length 1 besides, and a fixed number of channels"
     )
+
+
+def _parts_of(layers: list[Named], shape: list[int | None], time_steps: int) -> tuple[int, int, int] | None:
+    """Parts of a window, samples of each and channels, if the first layer takes windows in parts."""
+    first = next((kind for kind, _, _ in layers if kind not in NO_EFFECT), "")
+    if first != "TimeDistributed" or len(shape) != 3:
+        return None
+    count, length, channels = shape
+    if not length or not channels or length < 2 or channels < 1:
+        return None
+    count = max(time_steps // length, 1) if count is None else count
+    return None if count < 1 else (count, length, channels)
 
 
 def _input_shape(model: Config, layers: list[Named]) -> list[int | None] | None:

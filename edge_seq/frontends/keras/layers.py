@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge_seq.frontends.chain import Array, Bidirectional, CollapseKind, Convolution, PoolKind, Recurrent, float32
-from edge_seq.frontends.flow import Flow
+from edge_seq.frontends.flow import PART, Flow
 from edge_seq.ir.kinds import Gru, Layer, Lstm, Rnn, hidden_size
 from edge_seq.ir.rows import FloatRows
 from edge_seq.support.errors import ModelError
@@ -187,13 +187,50 @@ def _dense(layer: KerasLayer) -> Flow:
 def _time_distributed(layer: KerasLayer) -> Flow:
     inner = layer.config.get("layer", {})
     kind = str(inner.get("class_name"))
-    if kind not in ("Dense", "Flatten", *NO_EFFECT) or not is_of_keras(inner):
-        raise layer.refuse(f"a {kind} in it", "use TimeDistributed with Dense or Flatten only")
+    one = replace(layer, kind=kind, config=inner.get("config", {}))
+    in_parts = PART in layer.flow.axes
+    if not is_of_keras(inner) or kind not in ("Dense", "Flatten", *NO_EFFECT, *(_OF_PARTS if in_parts else ())):
+        what = f"{', '.join(_OF_PARTS)} or Flatten" if in_parts else "Dense or Flatten only"
+        raise layer.refuse(
+            f"a {kind} in it",
+            f"use TimeDistributed with {what}; layers with a kernel in it need windows that are cut into parts of "
+            "several samples, the input or a Reshape [parts, samples, channels]",
+        )
     if kind in NO_EFFECT:
         return layer.flow
+    if in_parts:
+        return _of_each_part(one)
     if kind == "Flatten":
         return layer.flow.reshape(layer.name, [*layer.flow.sizes[:2], -1], zero_copies=False)
-    return _dense(replace(layer, kind=kind, config=inner.get("config", {})))
+    return _dense(one)
+
+
+# Layers that TimeDistributed may apply to parts of a window.
+_OF_PARTS = (
+    "Activation",
+    "AveragePooling1D",
+    "BatchNormalization",
+    "Conv1D",
+    "Dense",
+    "DepthwiseConv1D",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "MaxPooling1D",
+    "ReLU",
+    "SeparableConv1D",
+)
+
+
+def _of_each_part(layer: KerasLayer) -> Flow:
+    """A layer on each part of a window, as in the CNN-LSTM of many tutorials."""
+    flow = layer.flow
+    match layer.kind:
+        case "Flatten":
+            return flow.joined_parts(layer.name)
+        case "GlobalAveragePooling1D" | "GlobalMaxPooling1D":
+            layer.require("keepdims", False, "use keepdims=False")
+            return flow.pooled_parts(layer.name, "average" if "Average" in layer.kind else "max")
+    return flow.each_part(LAYERS[layer.kind](replace(layer, flow=flow.one_part())))
 
 
 def _axis(layer: KerasLayer) -> int:
@@ -370,6 +407,15 @@ def _reshape(layer: KerasLayer) -> Flow:
     shape = layer.config.get("target_shape", [])
     if not isinstance(shape, list) or not all(isinstance(one, int) and one >= -1 for one in shape):
         raise layer.refuse(f"target_shape={shape!r}", "give whole numbers")
+    flow = layer.flow
+    if len(shape) == 3 and shape[2] in (-1, flow.sizes[-1]) and flow.axes == ("B", "T", "C"):
+        steps, _channels = flow.sizes[1:]
+        count = shape[0] if shape[0] != -1 else steps // max(shape[1], 1)
+        length = shape[1] if shape[1] != -1 else steps // max(count, 1)
+        if count > 1 and length > 1 and count * length == steps:
+            return flow.parts(count)
+    if PART in flow.axes and shape in ([flow.sizes[1], -1], [flow.sizes[1], flow.sizes[2] * flow.sizes[3]]):
+        return flow.joined_parts(layer.name)
     return layer.flow.reshape(layer.name, [layer.flow.sizes[0], *shape], zero_copies=False)
 
 

@@ -19,6 +19,9 @@ def main(model_path: str, in_path: str, out_path: str, layers: list[str]) -> Non
 
     model = keras.saving.load_model(model_path, compile=False, safe_mode=True)
     features = np.load(in_path, allow_pickle=False)
+    shape = model.input_shape[1:]
+    if features.ndim != 1 + len(shape):  # a window in parts, [parts, samples, channels]
+        features = features.reshape(len(features), *(-1 if size is None else size for size in shape))
     tensors = [model.outputs[0], *(model.get_layer(name).output for name in layers)]
     inner = keras.Model(model.inputs, tensors)
     found = inner.predict(features, batch_size=256, verbose=0)

@@ -85,8 +85,11 @@ def test_merges_that_are_no_sum_are_refused(tmp_path: Path) -> None:
         ("GlobalMaxPooling1D", {}, []),
         dense(4, 4),
     ]
-    with pytest.raises(ModelError, match=r"layer_0.sum is a linear layer at this place"):
+    with pytest.raises(ModelError, match=r"layer_0.sum is a linear layer on the states of each step.*the mean"):
         lowered(write_keras(tmp_path / "b.keras", largest))
+    flat: list[Named] = [both_ways("LSTM", 4, 3, sequences=True), ("Flatten", {}, []), dense(4, 8 * STEPS)]
+    with pytest.raises(ModelError, match=r"layer_1 flattens the states of all steps behind layer_0, a bidirectional"):
+        lowered(write_keras(tmp_path / "c.keras", flat))
 
 
 def test_carried_states_are_refused(tmp_path: Path) -> None:

@@ -37,7 +37,11 @@ def lowered(path: Path, window_length: int = 50, labels: tuple[str, ...] = LABEL
     return lower(chain, name="net", labels=labels, contract=contract(window_length), scaler=IN_UNITS)
 
 
-@pytest.mark.parametrize("name", ["stack.keras", "normalised.keras", "binary.h5", "convolutions.keras", "planes.keras"])
+BY_KERAS = ("stack.keras", "normalised.keras", "binary.h5", "convolutions.keras", "planes.keras", "parts.keras")
+BY_OLDER = ("keras_2_2_4.h5", "keras_2_15.keras", "keras_3_0.keras")
+
+
+@pytest.mark.parametrize("name", [*BY_KERAS, *BY_OLDER])
 def test_a_file_that_keras_wrote_gives_what_keras_computed(name: str) -> None:
     with np.load((SAVED / name).with_suffix(".npz")) as arrays:
         x, expected = arrays["x"], arrays["y"]

@@ -60,6 +60,7 @@ def main() -> None:
     save("binary", ".h5", keras.Model(given, layers.Dense(1, activation="sigmoid")(last)))
     save("convolutions", ".keras", keras.Sequential([Input((20, 3)), *CONVOLUTIONS]))
     save("planes", ".keras", keras.Sequential([Input((20, 3, 1)), *PLANES]))
+    save("parts", ".keras", keras.Sequential([Input((2, 10, 3)), *PARTS]))
 
 
 CONVOLUTIONS = [
@@ -90,6 +91,17 @@ PLANES = [
     layers.Reshape((8, 9)),
     layers.GRU(5),
     layers.Dense(4),
+]
+PARTS = [
+    layers.TimeDistributed(layers.Conv1D(5, 3, activation="relu")),
+    layers.TimeDistributed(layers.BatchNormalization()),
+    layers.TimeDistributed(layers.SeparableConv1D(4, 2)),
+    layers.TimeDistributed(layers.Activation("tanh")),
+    layers.TimeDistributed(layers.Dropout(0.5)),
+    layers.TimeDistributed(layers.MaxPooling1D(2)),
+    layers.TimeDistributed(layers.Flatten()),
+    layers.LSTM(5),
+    layers.Dense(4, activation="softmax"),
 ]
 
 
