@@ -29,6 +29,7 @@ KERNEL = 5
 STEPS = (400, 800, 1600, 3200)  # optimiser steps
 # A convolution with relu passes the gain on, so that with a larger one the integer weights behind it do not fit.
 MOST_GAIN_OF_CONVOLUTION = 10.0
+MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
 SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
 _RATE_UNITS = ("rad/s", "deg/s")
 
@@ -172,11 +173,13 @@ class Space:
         return self._trainable(made)
 
     def _trainable(self, candidate: Candidate) -> Candidate:
-        """The candidate, with a gain that its convolution can take."""
-        if candidate.front == "none" or candidate.input_gain <= MOST_GAIN_OF_CONVOLUTION:
-            return candidate
-        gains = [gain for gain in self.choices["input_gain"] if gain <= MOST_GAIN_OF_CONVOLUTION]
-        return replace(candidate, input_gain=max(gains))
+        """The candidate, with a gain that its convolution can take, and a batch with which its steps are no more than
+        others take."""
+        if candidate.front != "none":
+            gains = [gain for gain in self.choices["input_gain"] if gain <= MOST_GAIN_OF_CONVOLUTION]
+            candidate = replace(candidate, input_gain=min(candidate.input_gain, max(gains)))
+        batches = [size for size in self.choices["batch_size"] if size * candidate.steps <= MOST_WINDOWS]
+        return replace(candidate, batch_size=min(candidate.batch_size, max(batches)))
 
     def first(self) -> list[Candidate]:
         """Candidates like the recipes that did well on other recordings, within the choices."""

@@ -110,7 +110,7 @@ def test_a_budget_of_time_counts_trials_without_a_result_and_trials_that_take_lo
     assert 1000 < progress.spent(plan) < 1500 + FOLDS * last
 
 
-def test_the_first_candidates_are_different_and_their_convolutions_have_gains_that_quantize() -> None:
+def test_candidates_have_gains_that_quantize_and_trainings_of_like_length() -> None:
     config = SearchConfig()
     space = space_of(config, CONTRACT, own_steps=True)
     first = space.first()
@@ -121,6 +121,8 @@ def test_the_first_candidates_are_different_and_their_convolutions_have_gains_th
     gains = {one.input_gain for one in (*first, *drawn, *changed) if one.front != "none"}
     assert max(gains) == 10.0
     assert {one.input_gain for one in drawn if one.front == "none"} == set(space.choices["input_gain"])
+    assert max(one.steps * one.batch_size for one in (*first, *drawn, *changed)) == 1600 * 64
+    assert {one.steps for one in drawn} == {400, 800, 1600, 3200}
 
 
 def test_an_interrupted_search_does_the_same_trials_as_one_that_was_not() -> None:
