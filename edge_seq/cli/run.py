@@ -246,7 +246,8 @@ def samples_of_source(
     Raises:
         DataError, ContractError: the source does not exist, or does not fit the model.
     """
-    from edge_seq.live.csv_stream import line_blocks, read_samples
+    from edge_seq.live.csv_lines import line_blocks
+    from edge_seq.live.csv_stream import read_samples
     from edge_seq.live.samples import samples_of_recordings
 
     if data is not None and source != "-":

@@ -2,65 +2,24 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.checks import check_finite, check_rate, check_saturation, find_gaps
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, SensorContract, to_counts
+from edge_seq.live.csv_lines import Pace, Plain, header_of, no_csv, until_labels
 from edge_seq.live.samples import MAX_SATURATED_SHARE, RATE_TOLERANCE, InputWatch, Warn, in_units
 from edge_seq.support.errors import ConfigError, ContractError, DataError, EdgeSeqError
 
 TIME_COLUMNS = ("t", "time")  # default names of the time column, seconds
 MAX_GAP_PERIODS = 2.0  # the default of a data source
-BLOCK_BYTES = 1 << 18
 MANY_LINES = 32  # from which numpy's reader is faster than Python's
-MAX_LINE = 1 << 20  # characters
-
-
-def line_blocks(stream: io.BufferedReader, name: str) -> Iterator[list[str]]:
-    """Yield the lines of a text in UTF-8, as many at once as one read gives. A pipe gives what has arrived.
-
-    Lines end with a line feed, a carriage return or both, as in Python's universal newlines; ends are kept.
-
-    Args:
-        stream: a binary stream, such as ``sys.stdin.buffer``.
-        name: name of the stream, for messages.
-
-    Raises:
-        DataError: the text is not UTF-8, or a line is too long. The lines before are given first.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    rest, given, broken = "", 0, None
-    while broken is None:
-        block = stream.read1(BLOCK_BYTES)
-        try:
-            text = decoder.decode(block, final=not block)
-        except UnicodeDecodeError as error:
-            text, broken = error.object[: error.start].decode("utf-8-sig"), error
-        lines = io.StringIO(rest + text, newline="").readlines()
-        rest = ""
-        if block and lines and not lines[-1].endswith("\n"):  # a line that goes on, or a \r whose \n is still to come
-            rest = lines.pop()
-        if lines:
-            given += len(lines)
-            yield lines
-        if len(rest) > MAX_LINE:
-            raise DataError(
-                f"stream {name}: a line has more than {MAX_LINE:,} characters; expected a CSV with short lines"
-            )
-        if not block:
-            return
-    found = f"byte 0x{broken.object[broken.start]:02x}: {broken.reason}"
-    raise DataError(f"stream {name}, after line {given}: not text in UTF-8 ({found}); save it as UTF-8") from broken
 
 
 @dataclass(frozen=True)
@@ -110,7 +69,7 @@ class _Columns:
     def _wanted(self) -> tuple[int, ...]:
         return self.positions if self.time_position is None else (*self.positions, self.time_position)
 
-    def read_lines(self, plain: _Plain) -> tuple[_Rows, EdgeSeqError | None]:
+    def read_lines(self, plain: Plain) -> tuple[_Rows, EdgeSeqError | None]:
         """Read the numbers of lines. Where one has none, the rows before it are given, and its error."""
         lines = plain.lines
         numbers = np.arange(plain.first, plain.first + len(lines))
@@ -124,7 +83,7 @@ class _Columns:
         try:
             rows.extend(csv.reader(lines))
         except csv.Error as found:
-            error = _no_csv(found, self.name, plain.first + len(rows))
+            error = no_csv(found, self.name, plain.first + len(rows))
         filled = [index for index, row in enumerate(rows) if row]
         read, found_first = self.read([rows[index] for index in filled], numbers[filled])
         return read, found_first or error
@@ -186,7 +145,7 @@ def read_samples(
     time without a gap. The samples before one that is refused are given before the error is raised.
 
     Args:
-        blocks: lines of the CSV, header first, as :func:`line_blocks` gives them.
+        blocks: lines of the CSV, header first, as :func:`edge_seq.live.csv_lines.line_blocks` gives them.
         contract: sensor contract; values are in its units.
         raw_counts: True if the values are raw counts instead.
         name: name of the stream, for messages.
@@ -194,7 +153,8 @@ def read_samples(
         warn: called once if a later window has too many samples beyond full scale, and once for each channel that is
             constant in a window.
         label_every: samples from one label to the next. Lines that arrive one by one are taken together up to the
-            sample at which the next label is due, which costs a fraction of the time and delays no label.
+            sample at which the next label is due, which costs a fraction of the time; see
+            :class:`edge_seq.live.csv_lines.Pace`.
 
     Raises:
         ConfigError: the header does not hold ``time_column`` once.
@@ -203,7 +163,7 @@ def read_samples(
             later than the previous one.
     """
     blocks = iter(blocks)
-    header, rest = _header(blocks, name)
+    header, rest = header_of(blocks, name)
     if header is None:
         raise DataError(f"stream {name} is empty; expected a header with the channels {list(contract.channel_names)}")
     columns = [column.strip().removeprefix("\ufeff") for column in header]  # some programs write a byte order mark
@@ -216,8 +176,10 @@ def read_samples(
     positions = tuple(columns.index(channel) for channel in contract.channel_names)
     read = _Columns(name, contract, positions, _find_time(columns, contract, time_column, name))
     checks = _Checks(contract, raw_counts=raw_counts, name=name, warn=warn)
-    for texts in _until_labels(rest, label_every) if label_every > 1 else rest:
-        if isinstance(texts, _Plain):
+    if label_every > 1:
+        rest = until_labels(rest, label_every, Pace(contract.sample_rate_hz))
+    for texts in rest:
+        if isinstance(texts, Plain):
             rows, error = read.read_lines(texts)
         else:
             rows, error = read.read(texts.rows, texts.lines)
@@ -230,118 +192,6 @@ def read_samples(
         if error is not None:
             raise error
     checks.end()
-
-
-def _header(blocks: Iterator[list[str]], name: str) -> tuple[list[str] | None, Iterator[_Plain | _Quoted]]:
-    """The first row that is not empty, None if there is none, and the rows behind it."""
-    rest = _read_rows(blocks, name)
-    for texts in rest:
-        if isinstance(texts, _Quoted):
-            if texts.rows:
-                return texts.rows[0], chain([_Quoted(texts.rows[1:], texts.lines[1:], texts.error)], rest)
-            if texts.error is not None:
-                raise texts.error
-            continue
-        for index, line in enumerate(texts.lines):
-            if line.strip("\r\n"):
-                behind = _Plain(texts.lines[index + 1 :], texts.first + index + 1)
-                try:
-                    return next(csv.reader([line])), chain([behind] if behind.lines else [], rest)
-                except csv.Error as error:
-                    raise _no_csv(error, name, texts.first + index) from error
-    return None, rest
-
-
-@dataclass(frozen=True)
-class _Plain:
-    """Lines without quotes, each of which is a row, and the line number of the first."""
-
-    lines: list[str]
-    first: int
-
-
-def _until_labels(rest: Iterator[_Plain | _Quoted], label_every: int) -> Iterator[_Plain | _Quoted]:
-    """Join lines until the sample at which a label is due has arrived."""
-    waiting: list[str] = []
-    first, samples = 0, 0  # line number of the first that waits; samples since the latest label
-    error: DataError | None = None
-    try:
-        for texts in rest:
-            if isinstance(texts, _Quoted):
-                if waiting:
-                    yield _Plain(waiting, first)
-                    waiting = []
-                samples = (samples + len(texts.rows)) % label_every
-                yield texts
-                continue
-            first = first if waiting else texts.first
-            waiting += texts.lines
-            samples += sum(1 for line in texts.lines if line.strip("\r\n"))
-            if samples >= label_every:
-                samples %= label_every
-                yield _Plain(waiting, first)
-                waiting = []
-    except DataError as found:
-        error = found
-    if waiting:
-        yield _Plain(waiting, first)
-    if error is not None:
-        raise error
-
-
-@dataclass(frozen=True)
-class _Quoted:
-    """Rows that are not empty, their line numbers, int64 [n], and the error that ended them."""
-
-    rows: list[list[str]]
-    lines: NDArray[np.int64]
-    error: DataError | None = None
-
-
-def _read_rows(blocks: Iterator[list[str]], name: str, first: int = 1) -> Iterator[_Plain | _Quoted]:
-    """Yield rows, as many at once as have arrived. From the first quote on a row may have several lines."""
-    for block in blocks:
-        if any('"' in line for line in block):
-            yield from _quoted_rows(chain([block], blocks), name, first)
-            return
-        yield _Plain(block, first)
-        first += len(block)
-
-
-def _quoted_rows(blocks: Iterable[list[str]], name: str, first: int = 1) -> Iterator[_Quoted]:
-    arrived = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal arrived
-        for block in blocks:
-            arrived += len(block)
-            yield from block
-
-    reader = csv.reader(lines())
-    while True:
-        before, rows = reader.line_num, list[list[str]]()
-        try:
-            rows.extend(islice(reader, 1))  # waits for a line
-            rows.extend(islice(reader, arrived - reader.line_num))
-        except csv.Error as found:
-            error: DataError | None = _no_csv(found, name, first - 1 + reader.line_num)
-        except DataError as found:
-            error = found
-        else:
-            error = None
-        numbers = first + before + np.arange(len(rows))
-        if reader.line_num != before + len(rows):  # fields with line ends, or a row that could not be read
-            numbers += np.cumsum([sum(field.count("\n") for field in row) for row in rows], dtype=np.int64)
-        filled = [index for index, row in enumerate(rows) if row]
-        yield _Quoted([rows[index] for index in filled], numbers[filled], error)
-        if error is not None or not rows:
-            return
-
-
-def _no_csv(found: csv.Error, name: str, after: int) -> DataError:
-    error = DataError(f"stream {name}, after line {after}: not a CSV ({found}); expected text")
-    error.__cause__ = found
-    return error
 
 
 def _find_time(columns: Sequence[str], contract: SensorContract, wanted: str | None, name: str) -> int | None:
@@ -422,7 +272,8 @@ class _Checks:
         whole, size = _joined(self._open), self._size
         count = self._num_open // size
         earlier = self._num_open - len(rows)
-        self._open, self._num_open = [whole.part(count * size, self._num_open)], self._num_open - count * size
+        left = self._num_open - count * size
+        self._open, self._num_open = [whole.part(count * size, self._num_open)] if left else [], left
         values = self._in_units(whole)[: count * size].reshape(count, size, -1)
         looked_at = self._watch.notable(values) | self._off_rate(whole, count)
         looked_at[0] |= self._first

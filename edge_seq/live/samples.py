@@ -205,6 +205,7 @@ class InputWatch:
         self._block: list[NDArray[np.float64]] = []
         self._size, self._seen, self._saturation_told = 0, 0, False
         self._told: set[str] = set()
+        self._full_scale = np.array([channel.full_scale for channel in contract.channels])
 
     def add(self, values: NDArray[np.float64]) -> None:
         """Add samples float64 [n, C] in the contract's units. Whole windows are looked at."""
@@ -227,9 +228,8 @@ class InputWatch:
         still = (windows == windows[:, :1]).all(axis=1) & ~told
         if self._saturation_told:
             return np.asarray(still.any(axis=1))
-        full_scale = np.array([channel.full_scale for channel in self._contract.channels])
-        share = (np.abs(windows) > full_scale).mean(axis=1)
-        return np.asarray((still | (share > MAX_SATURATED_SHARE)).any(axis=1))
+        beyond = np.count_nonzero(np.abs(windows) > self._full_scale, axis=1)
+        return np.asarray((still | (beyond > MAX_SATURATED_SHARE * windows.shape[1])).any(axis=1))
 
     def look(self, block: NDArray[np.float64], where: str) -> None:
         """Check a whole window, float64 [n, C], whose end is described by ``where``."""

@@ -192,6 +192,7 @@ class HostStream:
     def __init__(self, library: HostLibrary) -> None:
         self._library = library
         self._memory = np.zeros(library.library.es_library_bytes() // 8 + 1, dtype=np.int64)
+        self._address = self._memory.ctypes.data
         self._room = 0
         none = np.zeros(0, dtype=np.int64)
         self._none_due = HostLabels(none, np.zeros((0, library.model.num_classes), dtype=np.int64), none, none)
@@ -199,7 +200,7 @@ class HostStream:
 
     def reset(self) -> None:
         """Start again: zero states, a new window."""
-        status = self._library.library.es_library_begin(self._memory.ctypes.data, self._memory.nbytes)
+        status = self._library.library.es_library_begin(self._address, self._memory.nbytes)
         if status:
             raise ToolError(
                 f"running {self._library.name} on the host: es_init gives status {status}, expected 0; build it again"
@@ -227,5 +228,5 @@ class HostStream:
             self._results = (np.empty(steps, dtype=np.int64), logits, *np.empty((2, steps), dtype=np.int32))
             self._pointers, self._room = [array.ctypes.data for array in self._results], steps
         library = self._library.library
-        found = library.es_library_steps(self._memory.ctypes.data, counts.ctypes.data, steps, *self._pointers)
+        found = library.es_library_steps(self._address, counts.ctypes.data, steps, *self._pointers)
         return HostLabels(*(array[:found].astype(np.int64) for array in self._results)) if found else self._none_due

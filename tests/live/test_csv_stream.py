@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edge_seq.ir.contract import Channel, SensorContract
-from edge_seq.live.csv_stream import MAX_LINE, line_blocks, read_samples
+from edge_seq.live.csv_lines import MAX_LINE, MAX_PAUSE_S, Pace, Plain, Quoted, line_blocks, until_labels
+from edge_seq.live.csv_stream import read_samples
 from edge_seq.live.samples import InputWatch
 from edge_seq.support.errors import EdgeSeqError
 
@@ -140,6 +141,57 @@ def test_samples_come_out_with_the_line_of_the_next_label() -> None:
         writer.write(b"1.4,0.1,a,0.2\n")
         writer.close()
         assert [len(block) for block in samples] == [1]
+
+
+class LiveLines:
+    """Lines of a stream that arrive at a rate, one by one, on a clock of its own, and how often they were read."""
+
+    def __init__(self, rate_hz: float, count: int) -> None:
+        self.now_s, self.slept_s, self.reads = 100.0, 0.0, 0
+        self._rate_hz, self._count, self._begins_s = rate_hz, count, self.now_s
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.slept_s += seconds
+
+    def arrives_s(self, index: int) -> float:
+        return self._begins_s + index / self._rate_hz
+
+    def __iter__(self) -> Iterator[Plain | Quoted]:
+        given = 0
+        while given < self._count:
+            self.now_s = max(self.now_s, self.arrives_s(given))
+            self.reads += 1
+            end = given
+            while end < self._count and self.arrives_s(end) <= self.now_s:
+                end += 1
+            yield Plain(["0,1\n"] * (end - given), given + 1)
+            given = end
+
+
+@pytest.mark.parametrize(("rate_hz", "label_every"), [(1000.0, 50), (1000.0, 7), (100.0, 256), (26.0, 3)])
+@pytest.mark.parametrize("faster", [0.5, 0.95, 1.0, 1.05, 1.8, 3.0])
+def test_a_live_stream_is_read_a_few_times_a_label_and_no_label_is_late(
+    rate_hz: float, label_every: int, faster: float
+) -> None:
+    labels = max(20, 4000 // label_every)
+    stream = LiveLines(faster * rate_hz, labels * label_every)
+    pace, samples, late_s = Pace(rate_hz, stream.clock, stream.sleep), 0, []
+    for rows in until_labels(iter(stream), label_every, pace):
+        assert isinstance(rows, Plain)
+        samples += len(rows.lines)
+        due = samples - samples % label_every - 1
+        late_s.append(stream.now_s - stream.arrives_s(due))
+    assert samples == labels * label_every
+    assert max(late_s) <= (1e-9 if faster <= 1.05 else MAX_PAUSE_S)
+    if faster == 3.0:
+        assert stream.slept_s == 0
+    elif (rate_hz, label_every) == (1000.0, 50):
+        assert stream.reads <= (5 if faster >= 0.95 else 9) * labels
+        assert stream.slept_s > 0.5 * samples / (faster * rate_hz)
 
 
 def test_a_line_without_an_end_takes_no_memory() -> None:
