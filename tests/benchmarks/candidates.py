@@ -51,14 +51,14 @@ def main() -> None:
     base = {"hidden_size": 32, "pooling": "mean_max", "window_length": data.contract.window_length}
     for text in given.candidates:
         candidate = Candidate(**{**base, **json.loads(text)})
-        print(f"{candidate.network}; {candidate.options}: {scored(candidate, data)}", flush=True)
+        print(f"{candidate.network}; {candidate.options}: {scored(candidate, data)}", flush=True)  # noqa: T201
     if given.candidates:
         return
     parts = [data.part(fold, data.contract) for fold in range(data.folds)]
-    print(f"{data.folds} folds of {np.mean([len(part.train.labels) for part in parts]):.0f} windows")
+    print(f"{data.folds} folds of {np.mean([len(part.train.labels) for part in parts]):.0f} windows")  # noqa: T201
     for name, predict in predictors(data).items():
         one = score_reference(name, predict, parts, len(data.labels))
-        print(f"{name}: {one.note or one.macro_f1}", flush=True)
+        print(f"{name}: {one.note or one.macro_f1}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
