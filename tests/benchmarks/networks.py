@@ -41,6 +41,35 @@ TORCH = (
     "torch_gru_mean_max",
     "torch_bigru_mean",
 )
+# Of 78 definitions that a survey found in public repositories, the share with nothing but what a category and those
+# above it have; and the networks here that stand for the category.
+CATEGORIES: dict[str, tuple[int, tuple[str, ...]]] = {
+    "recurrent layers, read out by the last state, the mean or the maximum": (
+        19,
+        ("lstm_32", "lstm_64_64", "rnn_64", "gru_32_max", "torch_lstm_64_64", "torch_gru_last", "torch_gru_mean_max"),
+    ),
+    "and hidden dense layers, batch normalisation": (
+        32,
+        (
+            "lstm_100_dense_100", "gru_64_norm_dense", "lstm_64_mean_dense", "normalised_gru_32_32",
+            "torch_lstm_relu_dense",
+        ),
+    ),
+    "and convolutions and pools before them": (
+        53,
+        (
+            "conv_gru_norm", "conv_conv_lstm_100", "separable_conv_gru", "deep_conv_lstm", "torch_conv_norm_lstm",
+            "torch_deep_conv_lstm_2d",
+        ),
+    ),
+    "and flattened states, TimeDistributed, bidirectional layers": (
+        74,
+        (
+            "lstm_32_flatten_dense", "step_dense_lstm", "cnn_lstm_parts", "bilstm_32", "bilstm_32_32",
+            "torch_bilstm_last", "torch_bigru_mean",
+        ),
+    ),
+}  # fmt: skip
 # Shapes of the same kind that are refused, and what the import says.
 REFUSED = {
     "flattened states of a bidirectional layer": "those of the backward direction come at the window's end",

@@ -17,7 +17,7 @@ from edge_seq.frontends.lower import Lowered, lower
 from edge_seq.frontends.originals import Original, run_original
 from edge_seq.ir.contract import Channel, Normalisation, SensorContract
 from edge_seq.support.errors import ContractError, ModelError, ToolError
-from tests.unit.frontends.keras_case import Named, dense, recurrent, write_keras
+from tests.unit.frontends.keras_case import Named, dense, description, recurrent, write_keras
 
 SAVED = Path(__file__).parent / "saved"
 AXES = tuple(Channel(name, "g", 1000.0, 4.0) for name in ("ax", "ay", "az"))
@@ -111,6 +111,24 @@ def test_a_reshape_joins_parts_as_flatten_does(tmp_path: Path) -> None:
 def test_what_parts_cannot_be_is_refused(layers: list[Named], message: str, tmp_path: Path) -> None:
     path = write_keras(tmp_path / "a.keras", [reshape(3, 8, 3), *layers, *head("LSTM", 36)], time_steps=24)
     with pytest.raises(ModelError, match=message):
+        lowered(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ([None, -4, -6, 3], "its input has the shape"),
+        ([None, "4", 6, 3], "cannot be read as a file of Keras"),
+        ([None, 1 << 40, 4, 3], "takes windows of 4398046511104 samples"),
+        ([None, None, 7, 3], "takes windows of 21 samples, the contract has 24"),
+    ],
+)
+def test_absurd_parts_are_refused(shape: list[Any], message: str, tmp_path: Path) -> None:
+    layers = [each("Flatten"), *head("GRU", 3 * abs(shape[2]))]
+    config = description(layers)
+    config["config"]["layers"][0]["config"]["batch_shape"] = shape
+    path = write_keras(tmp_path / "a.keras", layers, config=config)
+    with pytest.raises((ModelError, ContractError), match=message):
         lowered(path)
 
 
