@@ -372,7 +372,7 @@ def train(
     table = {**base, **{key: value for key, value in given.items() if value is not None}}
     training = validated(TrainingConfig, table, where="es.train")
     run = validated(RunConfig, {"name": name, "at_window_end": at_window_end}, where="es.train")
-    with progress("training", training.epochs, quiet=quiet) as update:
+    with progress("training", training.epochs_for(len(data.prepared.train.labels)), quiet=quiet) as update:
         trained = train_model(
             data.prepared,
             training,

@@ -66,15 +66,14 @@ def command(
     }
     given = [f"{key}={value}" for key, value in options.items() if value is not None]
     resolved = load_config(config, [*defaults, *given, *(override or [])])
-    total = resolved.training.epochs
-    with progress("distilling", total, quiet=as_json) as update:
+    with progress("distilling", 1, quiet=as_json) as update:
         result = distill_run(
             out,
             resolved,
             target=chosen,
-            progress=lambda what: update(total, total, note=what),
-            epoch_progress=lambda record: update(
-                record.epoch, total, note=f"validation macro-F1 {percent(record.validation_macro_f1)}"
+            progress=lambda what: update(1, 1, note=what),
+            epoch_progress=lambda epochs, record: update(
+                record.epoch, epochs, note=f"validation macro-F1 {percent(record.validation_macro_f1)}"
             ),
         )
     if as_json:

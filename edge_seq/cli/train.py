@@ -48,7 +48,10 @@ def command(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Number of passes over the training windows. Sets training.epochs of the configuration."),
+        typer.Option(
+            help="Number of passes over the training windows; 0 makes 40, or as many as give 1,000 optimiser steps. "
+            "Sets training.epochs of the configuration."
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -113,16 +116,15 @@ def command(
 
     from edge_seq.workflow.train import train_seeds
 
-    epochs_each = resolved.training.epochs
-    with progress("training", epochs_each * seeds, quiet=as_json) as update:
+    with progress("training", seeds, quiet=as_json) as update:
         made = train_seeds(
             out,
             resolved,
             seeds,
             data_progress=lambda done, total: update(done, total, note="simulating drives"),
-            epoch_progress=lambda done, record: update(
-                done * epochs_each + record.epoch,
-                epochs_each * seeds,
+            epoch_progress=lambda done, epochs, record: update(
+                done * epochs + record.epoch,
+                epochs * seeds,
                 note=f"validation macro-F1 {percent(record.validation_macro_f1)}",
             ),
         )

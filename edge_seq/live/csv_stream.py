@@ -220,18 +220,18 @@ class _Checks:
         if rows.times is None or not len(rows):
             return rows, None
         max_gap_s = MAX_GAP_PERIODS / self._contract.sample_rate_hz
-        if len(rows) == 1 and 0 < float(rows.times[0]) - self._last_time_s <= max_gap_s:  # a live stream
-            self._last_time_s = float(rows.times[0])
+        first_s = float(rows.times[0])
+        before_s, self._last_time_s = self._last_time_s, float(rows.times[-1])
+        passed = rows.times[1:] - rows.times[:-1]
+        first_follows = 0 < first_s - before_s <= max_gap_s or not math.isfinite(before_s)
+        if first_follows and (not len(passed) or (passed.min() > 0 and passed.max() <= max_gap_s)):
             return rows, None
-        before = np.concatenate([[self._last_time_s], rows.times[:-1]])
-        passed = rows.times - before
-        if not math.isfinite(before[0]):
-            passed[0] = max_gap_s
+        passed = np.concatenate([[max_gap_s if first_follows else first_s - before_s], passed])
         for index in np.flatnonzero((passed <= 0) | (passed > max_gap_s)).tolist():
-            error = self._follows(float(before[index]), float(rows.times[index]), int(rows.lines[index]))
+            before_s = float(rows.times[index - 1]) if index else before_s
+            error = self._follows(before_s, float(rows.times[index]), int(rows.lines[index]))
             if error is not None:
                 return rows.part(0, index), error
-        self._last_time_s = float(rows.times[-1])
         return rows, None
 
     def _follows(self, before_s: float, time_s: float, line: int) -> EdgeSeqError | None:

@@ -224,12 +224,14 @@ class InputWatch:
 
     def notable(self, windows: NDArray[np.float64]) -> NDArray[np.bool_]:
         """True for each window of float64 [W, n, C] of which :meth:`look` might say something new, [W]."""
-        told = np.array([name in self._told for name in self._contract.channel_names])
-        still = (windows == windows[:, :1]).all(axis=1) & ~told
-        if self._saturation_told:
-            return np.asarray(still.any(axis=1))
-        beyond = np.count_nonzero(np.abs(windows) > self._full_scale, axis=1)
-        return np.asarray((still | (beyond > MAX_SATURATED_SHARE * windows.shape[1])).any(axis=1))
+        low, high = windows.min(axis=1), windows.max(axis=1)
+        found = low == high
+        if self._told:
+            found &= np.array([name not in self._told for name in self._contract.channel_names])
+        if not self._saturation_told and (np.maximum(-low, high) > self._full_scale).any():
+            beyond = np.count_nonzero(np.abs(windows) > self._full_scale, axis=1)
+            found |= beyond > MAX_SATURATED_SHARE * windows.shape[1]
+        return np.asarray(found.any(axis=1))
 
     def look(self, block: NDArray[np.float64], where: str) -> None:
         """Check a whole window, float64 [n, C], whose end is described by ``where``."""

@@ -9,6 +9,7 @@ from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.model import FloatModel
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.logits import float_logits
+from edge_seq.training.config import FEWEST_STEPS
 
 FAR_BEHIND_FOREST = 0.03  # of accuracy; smaller differences are within the spread of most test parts
 FAR_BEHIND_TRAINING = 0.15
@@ -30,14 +31,16 @@ def steps_of(windows: int, config: RunConfig) -> int:
     >>> steps_of(1000, load_config(None, ["training.epochs=40", "training.batch_size=128"]))
     320
     """
-    return config.training.epochs * -(-windows // config.training.batch_size)
+    return config.training.epochs_for(windows) * -(-windows // config.training.batch_size)
 
 
-def more_steps(steps: int, config: RunConfig) -> str:
+def more_steps(config: RunConfig) -> str:
     """Options that give a training as many steps as it takes to judge the data."""
-    epochs = -(-config.training.epochs * FEW_OPTIMISER_STEPS // max(steps, 1))
     smaller = max(8, config.training.batch_size // 4)
-    return f"--set training.epochs={epochs}, or a smaller batch: --set training.batch_size={smaller}"
+    return (
+        f"--set training.epochs=0 for at least {FEWEST_STEPS:,} steps, or a smaller batch: --set "
+        f"training.batch_size={smaller}"
+    )
 
 
 def few_steps_warning(steps: int, config: RunConfig) -> str | None:
@@ -46,7 +49,7 @@ def few_steps_warning(steps: int, config: RunConfig) -> str | None:
         return None
     return (
         f"only {steps} optimiser steps, which is often too few to learn the classes (below {FEW_OPTIMISER_STEPS}): try "
-        f"{more_steps(steps, config)}"
+        f"{more_steps(config)}"
     )
 
 
@@ -117,7 +120,7 @@ def advise(
         return ()
     steps = steps_of(training_windows, config)
     if steps < FEW_OPTIMISER_STEPS:
-        lines.append(f"more optimiser steps than {steps}: {more_steps(steps, config)}")
+        lines.append(f"more optimiser steps than {steps}: {more_steps(config)}")
     if contract.preprocessing.step == "none":
         lines.append(
             'without gravity, so that a mounting angle does not count: [preprocessing] step = "remove_gravity" in the '

@@ -124,7 +124,7 @@ def _rows_of_metrics(metrics: Evaluation) -> list[list[str]]:
     found = metrics.classifiers()
     rows = [
         [f"{name}, test", f"{words.ACCURACY} {found[name].accuracy}, {words.MACRO_F1} {found[name].macro_f1}"]
-        for name in (words.INT_MODEL, words.FLOAT_MODEL, words.RANDOM_FOREST)
+        for name in (words.INT_MODEL, words.FLOAT_MODEL, words.RANDOM_FOREST, words.MINIROCKET)
         if name in found
     ]
     for name, one in metrics.reliability.models.items() if metrics.reliability is not None else ():

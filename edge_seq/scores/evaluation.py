@@ -68,6 +68,7 @@ class Evaluation(Result, ShownAsTables):
         reliability: calibration; None in files of releases that did not measure it.
         majority: scores of the majority guess.
         random_forest: scores of the random forest.
+        minirocket: scores of MiniRocket with a ridge classifier; None where aeon is not installed.
         baselines_of: hash of all that decides the baselines.
         baselines_by: version of scikit-learn that grew the forest; another may grow another forest.
     """
@@ -83,6 +84,7 @@ class Evaluation(Result, ShownAsTables):
     reliability: Reliability | None = field(default=None, metadata=written(unless_none=True))
     majority: Metrics | None = field(default=None, metadata=written(unless_none=True))
     random_forest: Metrics | None = field(default=None, metadata=written(unless_none=True))
+    minirocket: Metrics | None = field(default=None, metadata=written(unless_none=True))
     baselines_of: str | None = field(default=None, metadata=written(unless_none=True))
     baselines_by: str | None = field(default=None, metadata=written("baselines_by_scikit_learn", unless_none=True))
 
@@ -97,6 +99,7 @@ class Evaluation(Result, ShownAsTables):
             words.FLOAT_MODEL: self.float_model,
             words.INT_MODEL: self.int_model,
             words.RANDOM_FOREST: self.random_forest,
+            words.MINIROCKET: self.minirocket,
             words.MAJORITY: self.majority,
         }
         return {name: one for name, one in found.items() if one is not None}

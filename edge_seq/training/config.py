@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from edge_seq.ir.kind_names import Activation, CellName, Pooling, TrainedPadding
 from edge_seq.support.tables import StrictTable
 
+FEWEST_EPOCHS, FEWEST_STEPS = 40, 1000  # of a training whose number of epochs is not given
+
 
 class AugmentationConfig(StrictTable):
     """Random changes of each training window that leave its label true; drawn anew in every epoch.
@@ -101,7 +103,8 @@ class TrainingConfig(StrictTable):
             starts in the curved part of its activation functions, and learns amplitudes sooner.
         channel_gains: standard deviation of single channels by name, instead of input_gain. Useful for a channel in
             which the classes differ by amounts that are small compared with its largest values.
-        epochs: passes over the training windows.
+        epochs: passes over the training windows; 0 makes 40, or as many as give 1,000 steps of the optimiser, so that
+            few recordings are learnt as well.
         batch_size: windows in a step of the optimiser.
         learning_rate: peak of the schedule.
         weight_decay: weight decay of AdamW, for weight matrices only, not for biases.
@@ -132,7 +135,7 @@ class TrainingConfig(StrictTable):
     label_every: Literal["window", "sample"] = "window"
     input_gain: float = Field(default=1.0, gt=0, le=100)
     channel_gains: dict[str, Annotated[float, Field(gt=0, le=100, strict=True)]] = Field(default={})
-    epochs: int = Field(default=40, ge=1, le=100_000)
+    epochs: int = Field(default=0, ge=0, le=100_000)
     batch_size: int = Field(default=128, ge=1)
     learning_rate: float = Field(default=0.01, gt=0, le=10)
     weight_decay: float = Field(default=0.01, ge=0, le=10)
@@ -148,6 +151,17 @@ class TrainingConfig(StrictTable):
     initialisation: InitialisationConfig = InitialisationConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
     num_threads: int = Field(default=1, ge=1, le=256)
+
+    def epochs_for(self, windows: int) -> int:
+        """Number of epochs of a training that learns from so many windows and does not stop early.
+
+        >>> TrainingConfig(batch_size=100).epochs_for(400), TrainingConfig(epochs=3).epochs_for(400)
+        (250, 3)
+        """
+        if self.epochs:
+            return self.epochs
+        steps = -(-windows // self.batch_size)  # of an epoch
+        return max(FEWEST_EPOCHS, -(-FEWEST_STEPS // max(steps, 1)))
 
     @model_validator(mode="after")
     def _front_begins_with_a_convolution(self) -> TrainingConfig:

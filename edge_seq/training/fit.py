@@ -139,7 +139,7 @@ def fit(
                         "train from the start"
                     ) from error
         weights = class_weights(targets, num_classes) if config.class_weights == "balanced" else None
-        while len(run.history) < config.epochs and not _is_stalled(run, config):
+        while len(run.history) < config.epochs_for(len(train.labels)) and not _is_stalled(run, config):
             record = _epoch(run, train, targets, validation, weights, num_classes, config, augmenter)
             if checkpoint_path is not None:
                 save_checkpoint(checkpoint_path, _snapshot(run), config=config, fingerprint=fingerprint)
@@ -256,7 +256,7 @@ def _epoch(
     total_loss, rate = 0.0, 0.0
     for index, batch in enumerate(order):
         step = (epoch - 1) * len(order) + index
-        rate = learning_rate_at(step, config.epochs * len(order), config)
+        rate = learning_rate_at(step, config.epochs_for(len(train.labels)) * len(order), config)
         x = train.x[batch]
         if augmenter is not None:
             x = augment(x, augmenter, generator)

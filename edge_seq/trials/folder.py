@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +34,7 @@ class EndedTrial(Result):
         lost: number of workers that died on it before.
         result: result as a table; None if it has none.
         refused: reason why it has no result; None if it has one.
+        seconds: wall time; 0 where it is not known.
     """
 
     key: str
@@ -41,6 +42,7 @@ class EndedTrial(Result):
     lost: int
     result: dict[str, Any] | None
     refused: str | None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,14 @@ class Standing(Generic[R]):
         refused: reason why a trial has no result, by key.
         running: keys of the trials in work.
         lost: number of times that a worker died on a trial, whose trial was then given to another.
+        refused_seconds: wall time of the trials without a result, by key.
     """
 
     results: dict[str, R]
     refused: dict[str, str]
     running: tuple[str, ...] = ()
     lost: int = 0
+    refused_seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def done(self) -> int:
@@ -119,6 +123,7 @@ class StudyFolder(Generic[R]):
         """
         results: dict[str, R] = {}
         refused: dict[str, str] = {}
+        seconds: dict[str, float] = {}
         lost = 0
         for key in keys:
             path = self._file(key)
@@ -131,10 +136,11 @@ class StudyFolder(Generic[R]):
                         results[key] = from_plain(self._kind, ended.result)
                 else:
                     refused[key] = ended.refused or "no reason is given"
+                    seconds[key] = ended.seconds
             except DataError as error:
                 raise DataError(f"{self._what}: {error}. Remove {path}, and the same command does it again") from error
             lost += ended.lost
-        return Standing(results, refused, lost=lost)
+        return Standing(results, refused, lost=lost, refused_seconds=seconds)
 
     def add(self, ended: EndedTrial) -> R | None:
         """Keep an ended trial. Return its result; None if it was refused."""

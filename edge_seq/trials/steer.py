@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
@@ -49,20 +50,23 @@ class Task(Generic[J]):
 
 @dataclass(frozen=True)
 class Answer:
-    """Answer of a worker: a result as a table, or the reason why there is none."""
+    """Answer of a worker: a result as a table, or the reason why there is none, and the seconds that it took."""
 
     worker: str
     result: dict[str, object] | None
     refused: str | None
+    seconds: float
 
 
 def answer_of(function: Callable[[J], Result], job: J) -> Answer:
     """Do a trial in a worker. An :class:`EdgeSeqError` is an answer, and any other error is a defect."""
     worker = f"{socket.gethostname()}:{os.getpid()}"
+    started = time.perf_counter()
     try:
-        return Answer(worker, function(job).to_dict(), None)
+        result, refused = function(job).to_dict(), None
     except EdgeSeqError as error:
-        return Answer(worker, None, str(error))
+        result, refused = None, str(error)
+    return Answer(worker, result, refused, time.perf_counter() - started)
 
 
 def steer(
@@ -148,4 +152,4 @@ def _ended_trial(key: str, future: Future[Answer], lost: Counter[str]) -> EndedT
             return None
         why = f"its worker died {lost[key]} times; the system's log may say why (memory?)"
         return EndedTrial(key, "", lost[key], None, why)
-    return EndedTrial(key, answer.worker, lost[key], answer.result, answer.refused)
+    return EndedTrial(key, answer.worker, lost[key], answer.result, answer.refused, answer.seconds)

@@ -24,7 +24,7 @@ from edge_seq.tuning.cost import NetworkCost
 from edge_seq.tuning.space import Candidate, Space
 from edge_seq.tuning.trial import Confusion, Trial, TrialResult
 
-FIRST_ROUND, LATER_ROUNDS = 9, 27  # candidates
+FIRST_ROUND, LATER_ROUNDS = 12, 27  # candidates
 KEEP_ONE_OF = 3
 FEWEST = 3  # candidates of a round
 RANDOM_SHARE = 0.25  # of the candidates of a later round
@@ -62,14 +62,14 @@ class Progress:
 
     Attributes:
         results: results of finished trials by key.
-        refused: keys of trials without a result.
+        refused: seconds of each trial without a result, by key.
         complete: candidates that were scored on all folds, in the order in which they were done.
         seen: candidates that took part in a round.
         by_level: seconds of the trials of each level.
     """
 
     results: dict[str, TrialResult] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, float] = field(default_factory=dict)
     complete: list[Candidate] = field(default_factory=list)
     seen: set[Candidate] = field(default_factory=set)
     by_level: list[list[float]] = field(default_factory=lambda: [[] for _ in LEVELS])
@@ -83,7 +83,11 @@ class Progress:
         """Share of the budget that is used."""
         if plan.budget.trials is not None:
             return self.done / plan.budget.trials
-        return sum(result.seconds for result in self.results.values()) / plan.workers / (plan.budget.seconds or 1.0)
+        return self.spent(plan) / (plan.budget.seconds or 1.0)
+
+    def spent(self, plan: Plan) -> float:
+        """Seconds of all trials that have ended, divided by the number of workers."""
+        return (sum(one.seconds for one in self.results.values()) + sum(self.refused.values())) / plan.workers
 
 
 @dataclass(frozen=True)
@@ -134,30 +138,36 @@ def run_rounds(plan: Plan, progress: Progress, do: Do) -> None:
 def round_size(plan: Plan, progress: Progress, *, first: bool) -> int:
     """Number of candidates of the next round; 0 if the budget is used."""
     most = FIRST_ROUND if first else LATER_ROUNDS
-    per_level = [min(level.folds or plan.folds, plan.folds) for level in LEVELS]
+    if first and plan.budget.trials is None:
+        return most  # what a trial takes is not known yet
+    return _affordable(plan, progress, most, at=0, fewest=FEWEST)
+
+
+def _affordable(plan: Plan, progress: Progress, most: int, *, at: int, fewest: int) -> int:
+    """Largest number of candidates, from ``fewest`` to ``most``, that the rest of the budget takes from level ``at``
+    through the last one; 0 if it takes none."""
+    folds = [min(level.folds or plan.folds, plan.folds) for level in LEVELS]
     if plan.budget.trials is not None:
         left, price = float(plan.budget.trials - progress.done), [1.0] * len(LEVELS)
-    elif first:
-        return most
     else:
-        spent = sum(map(sum, progress.by_level)) / plan.workers
-        left = (plan.budget.seconds or 0.0) - spent
+        left = (plan.budget.seconds or 0.0) - progress.spent(plan)
         price = [sum(times) / max(1, len(times)) / plan.workers for times in progress.by_level]
 
     def total(count: int) -> float:
-        return sum(n * folds * each for n, folds, each in zip(_halved(count), per_level, price, strict=True))
+        levels = zip(_halved(count, at), folds[at:], price[at:], strict=True)
+        return sum(n * of_level * each for n, of_level, each in levels)
 
-    return next((count for count in range(most, FEWEST - 1, -1) if total(count) <= left), 0)
+    return next((count for count in range(most, fewest - 1, -1) if total(count) <= left), 0)
 
 
-def _halved(count: int) -> list[int]:
-    """Number of candidates of each level.
+def _halved(count: int, at: int = 0) -> list[int]:
+    """Number of candidates of each level from ``at`` on.
 
-    >>> _halved(27), _halved(4)
-    ([27, 9, 3], [4, 2, 1])
+    >>> _halved(27), _halved(4), _halved(4, at=1)
+    ([27, 9, 3], [4, 2, 1], [4, 2])
     """
     counts = [count]
-    for _ in LEVELS[1:]:
+    for _ in LEVELS[at + 1 :]:
         counts.append(-(-counts[-1] // KEEP_ONE_OF))
     return counts
 
@@ -165,7 +175,13 @@ def _halved(count: int) -> list[int]:
 def _round(plan: Plan, progress: Progress, candidates: list[Candidate], index: int, do: Do) -> None:
     scores: list[float] = []
     for at, (level, count) in enumerate(zip(LEVELS, _halved(len(candidates)), strict=True)):
-        chosen = survivors(candidates, scores, plan.cost, count) if at else candidates
+        if at:
+            # Longer trainings than expected leave less for the next level; one candidate always goes on.
+            known = bool(progress.by_level[-1])
+            most = max(1, _affordable(plan, progress, count, at=at, fewest=1)) if known else count
+            chosen = survivors(candidates, scores, plan.cost, most)
+        else:
+            chosen = candidates
         of_each = {one: level.trials(one, folds=plan.folds, first=index) for one in chosen}
         trials = [trial for trials in of_each.values() for trial in trials]
         do([t for t in trials if t.key not in progress.results and t.key not in progress.refused], progress)

@@ -160,7 +160,7 @@ def _train(
 
     def ended(key: str, result: TrialResult | None) -> None:
         if result is None:
-            progress.refused.add(key)
+            progress.refused |= folder.standing([key]).refused_seconds
         else:
             progress.results[key] = result
 
@@ -174,7 +174,7 @@ def _train(
         def trials_done(trials: Sequence[Trial], progress: Progress) -> None:
             standing = folder.standing(trial.key for trial in trials)
             progress.results |= standing.results
-            progress.refused |= set(standing.refused)
+            progress.refused |= standing.refused_seconds
             left = [t for t in trials if t.key not in standing.results and t.key not in standing.refused]
             if where.is_here:
                 do((Task(trial.key, trial) for trial in left), partial(run_trial, data=data))

@@ -26,7 +26,10 @@ FRONTS: dict[str, tuple[int, int] | None] = {
     "32/4": (32, 4),
 }
 KERNEL = 5
-STEPS = (400, 800, 1600)  # optimiser steps
+STEPS = (400, 800, 1600, 3200)  # optimiser steps
+# A convolution with relu passes the gain on, so that with a larger one the integer weights behind it do not fit.
+MOST_GAIN_OF_CONVOLUTION = 10.0
+MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
 SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
 _RATE_UNITS = ("rad/s", "deg/s")
 
@@ -151,7 +154,8 @@ class Space:
 
     def random(self, rng: np.random.Generator) -> Candidate:
         """Draw every field alike."""
-        return Candidate(**{name: values[int(rng.integers(len(values)))] for name, values in self.choices.items()})
+        drawn = {name: values[int(rng.integers(len(values)))] for name, values in self.choices.items()}
+        return self._trainable(Candidate(**drawn))
 
     def changed(self, parent: Candidate, rng: np.random.Generator) -> Candidate:
         """Change one to three fields of a candidate to a value beside the present one, or to any other one."""
@@ -166,7 +170,16 @@ class Space:
             else:
                 at = min(max(now + int(rng.choice([-1, 1])), 0), len(values) - 1)
             made = replace(made, **{name: values[at]})
-        return made
+        return self._trainable(made)
+
+    def _trainable(self, candidate: Candidate) -> Candidate:
+        """The candidate, with a gain that its convolution can take, and a batch with which its steps are no more than
+        others take."""
+        if candidate.front != "none":
+            gains = [gain for gain in self.choices["input_gain"] if gain <= MOST_GAIN_OF_CONVOLUTION]
+            candidate = replace(candidate, input_gain=min(candidate.input_gain, max(gains)))
+        batches = [size for size in self.choices["batch_size"] if size * candidate.steps <= MOST_WINDOWS]
+        return replace(candidate, batch_size=min(candidate.batch_size, max(batches)))
 
     def first(self) -> list[Candidate]:
         """Candidates like the recipes that did well on other recordings, within the choices."""
@@ -184,16 +197,26 @@ class Space:
         return Candidate(**{name: nearest(name, getattr(wanted, name)) for name in self.choices})
 
 
-# In the manner of the recipes for hapt, fan_vibration, road_surface_tartu and car_states, with the readout that
-# exploratory trials on all of them favoured, and plain ones.
+# In the manner of the recipes for hapt, fan_vibration, road_surface_tartu and car_states, with the readouts and
+# convolutions that did well on the training parts of all of them (docs/results/search.md), and plain ones.
 _FIRST: tuple[dict[str, Any], ...] = (
-    {"hidden_size": 32, "pooling": "mean_max", "dropout": 0.1},
-    {"hidden_size": 32, "input_gain": 3.0, "rate_gain": 7.0, "rotation": 60.0, "dropout": 0.2, "steps": 1600},
-    {"hidden_size": 32, "pooling": "mean_max", "input_gain": 60.0, "steps": 800},
+    {
+        **{"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 3.0, "rate_gain": 7.0},
+        **{"rotation": 30.0, "dropout": 0.2, "steps": 1600},
+    },
+    {"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 10.0},
     {"hidden_size": 32, "pooling": "last", "input_gain": 0.3, "preprocessing": "difference", "steps": 400},
+    {"hidden_size": 32, "pooling": "mean_max", "input_gain": 60.0},
+    {
+        **{"hidden_size": 32, "pooling": "mean_max", "input_gain": 3.0, "rate_gain": 7.0, "rotation": 30.0},
+        **{"dropout": 0.2, "learning_rate": 0.02, "batch_size": 32, "steps": 1600},
+    },
+    {"hidden_size": 24, "front": "16/2", "pooling": "mean_max", "preprocessing": "remove_gravity", "input_gain": 3.0},
+    {"hidden_size": 32, "pooling": "mean_max"},
+    {"hidden_size": 24, "front": "16/2", "pooling": "last", "input_gain": 3.0},
     {"hidden_size": 16, "pooling": "mean_max", "rotation": 30.0, "learning_rate": 0.02},
-    {"hidden_size": 24, "front": "16/2", "pooling": "mean_max", "preprocessing": "remove_gravity"},
-    {"hidden_size": 16, "front": "16/4", "pooling": "mean_max", "input_gain": 3.0, "rotation": 30.0, "steps": 1600},
+    {"hidden_size": 24, "front": "32/4", "pooling": "mean_max", "preprocessing": "difference", "input_gain": 3.0},
+    {"hidden_size": 12, "front": "16/4", "pooling": "mean_max", "input_gain": 3.0, "rotation": 15.0, "steps": 1600},
     {"hidden_size": 8, "pooling": "mean"},
 )
 

@@ -20,11 +20,18 @@ from edge_seq.ir.model import FloatModel, IntModel, canonical_json, model_hash, 
 from edge_seq.pipeline.adapting.lessons import Adaptation, score_lessons
 from edge_seq.pipeline.advice import advise, training_accuracy
 from edge_seq.pipeline.logits import float_logits, real_logits
+from edge_seq.scores import words
 from edge_seq.scores.evaluation import Evaluation, SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
 from edge_seq.support.json_tables import load_result, save_json
+from edge_seq.training.baselines import (
+    majority_baseline,
+    minirocket_baseline,
+    minirocket_is_here,
+    random_forest_baseline,
+)
 from edge_seq.workflow.folder import (
     RunFolder,
     load_run_config,
@@ -238,16 +245,17 @@ def _evaluate(
         logits["int"] = real_logits(quantized, windows.counts)
         int_scores = score(softmax(logits["int"]))
     progress(2, EVALUATE_STEPS, "baselines")
-    majority = forest = grown_by = None
+    majority = forest = rocket = grown_by = None
     if kept is not None:
-        majority, forest, grown_by = kept.majority, kept.random_forest, kept.baselines_by
+        majority, forest, rocket, grown_by = kept.majority, kept.random_forest, kept.minirocket, kept.baselines_by
     elif baselines and train is not None:
-        from edge_seq.training.baselines import majority_baseline, random_forest_baseline
-
         count, classes = len(windows.labels), model.num_classes
         grown_by = forest_by
         majority = score(majority_baseline(train.labels, count, classes))
         forest = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
+    if baselines and train is not None and rocket is None and minirocket_is_here(model.contract):
+        progress(2, EVALUATE_STEPS, words.MINIROCKET)
+        rocket = score(minirocket_baseline(train, windows, model.contract, model.num_classes, seed=seed))
     of_training = None if train is None else training_accuracy_of(run, model, train)
     shown = int_scores or float_scores
     advice: tuple[str, ...] = ()  # an imported network was not trained with the options that advice names
@@ -273,6 +281,7 @@ def _evaluate(
         reliability=reliability(windows.labels, temperature_of_run(run), logits),
         majority=majority,
         random_forest=forest,
+        minirocket=rocket,
         baselines_of=None if forest is None else key,
         baselines_by=grown_by,
     )

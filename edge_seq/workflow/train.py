@@ -124,13 +124,16 @@ def fine_tuning_options(start: RunFolder) -> tuple[Path, list[str]]:
     return start.config, [f"start_from={quote(str(start.path.absolute()))}", rate, *lines]
 
 
+EpochProgress = Callable[[int, EpochRecord], None]
+
+
 def train_run(
     path: Path,
     config: RunConfig,
     *,
     prepared: PreparedData | None = None,
     data_progress: Callable[[int, int], None] | None = None,
-    epoch_progress: Callable[[EpochRecord], None] | None = None,
+    epoch_progress: EpochProgress | None = None,
 ) -> TrainingSummary:
     """Train a model and write all that later steps need to the run folder. An interrupted training is resumed.
 
@@ -139,7 +142,7 @@ def train_run(
         config: Configuration of the run.
         prepared: Data that were prepared with the same configuration; None prepares them.
         data_progress: Called with drives done and drives in all while data are simulated.
-        epoch_progress: Called with the record of each epoch.
+        epoch_progress: Called with the number of epochs and the record of each epoch.
 
     Returns:
         The record of the training, which is also written to training.json.
@@ -162,7 +165,7 @@ def train_seeds(
     seeds: int,
     *,
     data_progress: Callable[[int, int], None] | None = None,
-    epoch_progress: Callable[[int, EpochRecord], None] = lambda *_: None,
+    epoch_progress: Callable[[int, int, EpochRecord], None] = lambda *_: None,
 ) -> dict[Path, TrainingSummary]:
     """Train a model with several seeds, each in a run of its own.
 
@@ -171,7 +174,7 @@ def train_seeds(
         config: Configuration of the runs. Its seed is the first one.
         seeds: Number of seeds, at least 1.
         data_progress: Called with drives done and drives in all while data are simulated.
-        epoch_progress: Called with the number of runs done and the record of each epoch.
+        epoch_progress: Called with the number of runs done, the epochs of each and the record of each epoch.
 
     Returns:
         The record of each training by the folder of its run.
@@ -202,7 +205,7 @@ def _train(
     config: RunConfig,
     prepared: PreparedData | None,
     data_progress: Callable[[int, int], None] | None,
-    epoch_progress: Callable[[EpochRecord], None] | None,
+    epoch_progress: EpochProgress | None,
 ) -> TrainingSummary:
     """Train in a folder that is held."""
     if prepared is None:
@@ -217,7 +220,7 @@ def _train(
         start=None if config.start_from is None else load_run_float(open_run(Path(config.start_from))),
         teacher=None if config.teacher is None else load_run_float(open_run(Path(config.teacher))),
         checkpoint_dir=run.checkpoint_dir,
-        progress=epoch_progress,
+        progress=epoch_progress and partial(epoch_progress, config.training.epochs_for(len(prepared.train.labels))),
     )
     write_atomically(run.torch_weights, safetensors.numpy.save(dict(trained.weights)))
     save_model(trained.model, run.float_model)

@@ -18,6 +18,7 @@ from firmware_export.measuring.reference_models import ALL_CELLS, CELLS, SHAPES,
 from firmware_export.toolchain.target import ALL_TARGETS, choose_targets
 
 _TABLE = "bench.json"
+_TIMEOUT_S = 900.0  # of an emulator for a model: these are known to end, and a busy machine loses no half hour of work
 _Name = TypeVar("_Name", bound=str)
 
 
@@ -43,7 +44,7 @@ def bench(
         ToolError: a model does not compile or run.
     """
     return run_bench(
-        choose_targets(tuple(targets) or (ALL_TARGETS,)),
+        choose_targets(tuple(targets) or (ALL_TARGETS,), timeout_s=_TIMEOUT_S),
         models=_chosen("model", models, tuple(SHAPES), USUAL_SHAPES),
         cells=_chosen("cell", cells, ALL_CELLS, CELLS),
         reference=None if reference is None else load_reference(reference),

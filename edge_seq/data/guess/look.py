@@ -123,7 +123,7 @@ def look_at_text(path: Path, name: str) -> Look:
 def look_at_parquet(path: Path, name: str) -> Look:
     """Look at a Parquet file."""
     pa = import_pyarrow()
-    with open_parquet(path, None) as file:
+    with open_parquet(path, None) as (file, _):
         table = texts_unpacked(path, file.read(use_threads=False))
     names = list(table.column_names)
     kinds = {one: table.schema.field(one).type for one in names}

@@ -23,7 +23,6 @@ from edge_seq.support.errors import ConfigError
 from edge_seq.support.figure_text import percent
 from edge_seq.support.json_tables import save_json
 from edge_seq.support.results import Result
-from edge_seq.training.record import EpochRecord
 from edge_seq.workflow.folder import (
     RunFolder,
     load_run_float,
@@ -34,7 +33,7 @@ from edge_seq.workflow.folder import (
     writing,
 )
 from edge_seq.workflow.quantize import load_streams, quantize_run
-from edge_seq.workflow.train import train_run
+from edge_seq.workflow.train import EpochProgress, train_run
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.measure import measure
@@ -147,7 +146,7 @@ def distill_run(
     *,
     target: Target | None = None,
     progress: Callable[[str], None] = lambda _: None,
-    epoch_progress: Callable[[EpochRecord], None] | None = None,
+    epoch_progress: EpochProgress | None = None,
 ) -> Distillation:
     """Train a network on the labels and on the answers of another, quantize it, and compare both.
 
@@ -156,7 +155,7 @@ def distill_run(
         config: Configuration with a teacher, see :func:`distillation_options`. Its ``start_from`` is left out.
         target: Target to measure both models on; None measures none.
         progress: Called with the next step.
-        epoch_progress: Called with the record of each epoch.
+        epoch_progress: Called with the number of epochs and the record of each epoch.
 
     Returns:
         The comparison, which is also written to distillation.json of the new run.

@@ -320,7 +320,7 @@ def test_errors_name_arguments_and_no_options(made: Made, tmp_path: Path) -> Non
             r"cannot split by group: .*validation_fraction=0, and train with config=es\.TrainingConfig\(keep='last'\)",
         ),
         (lambda: es.load(source, validation_fraction=2), "es.load: validation_fraction: Input .* less than 1"),
-        (lambda: es.train(made.data, epochs=0), "es.train: epochs: Input .* greater than or equal to 1 .found 0.$"),
+        (lambda: es.train(made.data, epochs=-1), "es.train: epochs: Input .* greater than or equal to 0 .found -1.$"),
         (lambda: es.train(made.data, name="Car"), "es.train: name: Value error, model name 'Car'"),
         (lambda: es.TrainingConfig(hidden_size=0), "TrainingConfig: hidden_size: Input"),
     ):

@@ -100,19 +100,29 @@ def test_a_row_group_larger_than_the_memory_is_read_in_batches(tmp_path: Path, m
     # All rows are one recording here, which is in memory whole: it is refused when it exceeds the limit, not after.
     with pytest.raises(DataError, match="it takes"):
         list(read_parquet_parts(tmp_path / "large.parquet", options, "label"))
-    # Texts of a row group may be in memory together, and nothing says how many of its bytes are texts.
-    parquet_of_one_group(tmp_path / "large.parquet", 500_000, [f"walk {number}" for number in range(100)])
+    count = 400_000
+    numbers = {name: np.arange(count) // 5000 for name in ("t", "ax", "ay", "label")}
+    texts = {**numbers, "label": pa.array([f"a walk {number:60}" for number in range(80)]).take(numbers["label"])}
+    long = {**{name: numbers[name][:6000] for name in numbers}, "label": [f"{number:4000}" for number in range(6000)]}
+    one_group = {"row_group_size": count, "use_dictionary": False}
+    small_pages = {**one_group, "write_batch_size": 100, "data_page_size": 1 << 17}
+    for table, rows, options_of_pages in (
+        (numbers, count, small_pages),
+        (texts, count, small_pages),
+        (texts, count, {**small_pages, "use_dictionary": ["label"]}),
+        (long, 6000, small_pages),
+    ):
+        pa.parquet.write_table(pa.table(table), tmp_path / "large.parquet", **options_of_pages)
+        before, peak, found = pa.total_allocated_bytes(), 0, 0
+        for part in read_parquet_parts(tmp_path / "large.parquet", options, "label"):
+            peak, found = max(peak, pa.total_allocated_bytes() - before), found + part.num_rows
+            del part
+        assert found == rows
+        assert 0 < peak < 2 * (9 << 20)  # a batch, and what was made of the one before it
+    # A page as large as the row group would be in memory whole.
+    pa.parquet.write_table(pa.table(long), tmp_path / "large.parquet", **{**one_group, "data_page_size": 1 << 30})
     with pytest.raises(DataError, match="it takes"):
-        list(read_parquet_parts(tmp_path / "large.parquet", options, "label"))
-    numbers = {name: np.arange(500_000) // 5000 for name in ("t", "ax", "ay", "take")}
-    pa.parquet.write_table(pa.table(numbers), tmp_path / "numbers.parquet", row_group_size=500_000)
-    options = ReadOptions(("t", "ax", "ay"), ("take",))
-    before, peak, rows = pa.total_allocated_bytes(), 0, 0
-    for table in read_parquet_parts(tmp_path / "numbers.parquet", options, "take"):
-        peak, rows = max(peak, pa.total_allocated_bytes() - before), rows + table.num_rows
-        del table
-    assert rows == 500_000
-    assert 0 < peak < 12_000_000
+        next(read_parquet_parts(tmp_path / "large.parquet", options, "label"))
 
 
 def test_files_that_do_not_fit_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

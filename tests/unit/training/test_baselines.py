@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from edge_seq.support.errors import DataError, ToolError
 from edge_seq.training.baselines import (
     convolutional_baseline,
     majority_baseline,
+    minirocket_baseline,
+    minirocket_is_here,
     random_forest_baseline,
     window_statistics,
 )
@@ -60,6 +63,30 @@ def test_random_forest_without_scikit_learn(
     monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
     with pytest.raises(ToolError, match="needs scikit-learn"):
         random_forest_baseline(train_windows, train_windows, contract, 3, seed=0)
+
+
+@pytest.mark.slow  # its kernels are compiled first
+@pytest.mark.filterwarnings("ignore")
+def test_minirocket_learns_and_is_seeded(
+    train_windows: Windows, validation_windows: Windows, contract: SensorContract
+) -> None:
+    pytest.importorskip("aeon", reason="aeon is not installed; pip install 'edge-seq[rocket]'")
+    assert minirocket_is_here(contract)
+    found = minirocket_baseline(train_windows, validation_windows, contract, 4, seed=0)
+    assert found.shape == (90, 4)
+    assert (found.argmax(axis=1) == validation_windows.labels).mean() > 0.85
+    np.testing.assert_array_equal(found, minirocket_baseline(train_windows, validation_windows, contract, 4, seed=0))
+
+
+def test_minirocket_without_aeon_and_with_short_windows(
+    monkeypatch: pytest.MonkeyPatch, train_windows: Windows, contract: SensorContract
+) -> None:
+    monkeypatch.setitem(sys.modules, "aeon.transformations.collection.convolution_based", None)
+    with pytest.raises(ToolError, match=r"MiniRocket baseline needs aeon, .*; pip install 'edge-seq\[rocket\]'$"):
+        minirocket_baseline(train_windows, train_windows, contract, 3, seed=0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    assert minirocket_is_here(contract)
+    assert not minirocket_is_here(replace(contract, window_length=8))
 
 
 def test_convolutional_baseline_learns(

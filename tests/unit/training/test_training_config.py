@@ -38,7 +38,7 @@ def test_values_never_change() -> None:
         ({"keep": "last", "early_stopping_patience": 3}, "early_stopping_patience needs a validation score"),
         ({"pooling": "flatten", "label_every": "sample"}, "the weights of flatten are for whole windows"),
         ({"learning_rate": float("nan")}, "learning_rate: .*finite"),
-        ({"epochs": 0, "dropout": 1.0}, "epochs: .*; dropout: "),
+        ({"epochs": -1, "dropout": 1.0}, "epochs: .*; dropout: "),
     ],
 )
 def test_refusals(data: dict[str, object], message: str) -> None:

@@ -49,6 +49,7 @@ def test_every_trial_is_done_once_and_a_refusal_is_an_answer(processes: int, tmp
     found = study(tmp_path, how, processes=processes)
     assert found == Standing({f"n{n}": Square(n**2) for n in (0, 2, 3)}, {"n1": "the loss is nan"})
     assert found.done == 4
+    assert found.refused_seconds["n1"] > 0
     assert study(tmp_path, how, processes=processes) == found
     assert [tries(tmp_path, number) for number in how] == [1, 1, 1, 1]
 

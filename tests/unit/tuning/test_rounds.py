@@ -14,7 +14,7 @@ from edge_seq.support.errors import ConfigError
 from edge_seq.tuning.choice import choose, front_of
 from edge_seq.tuning.config import Budget, Limits, SearchConfig, make_search_config, parse_budget, parse_bytes
 from edge_seq.tuning.cost import NetworkCost, costs_on, network_cost
-from edge_seq.tuning.rounds import Plan, Progress, check_something_fits, run_rounds, survivors
+from edge_seq.tuning.rounds import FIRST_ROUND, Plan, Progress, check_something_fits, run_rounds, survivors
 from edge_seq.tuning.run import limits_text, within
 from edge_seq.tuning.space import Candidate, space_of
 from edge_seq.tuning.trial import Trial, TrialResult
@@ -59,7 +59,7 @@ def workers_with(kept: dict[str, TrialResult], *, after: int = 10**9, refuse: st
         for trial in trials:
             assert trial.key not in progress.results
             if trial.candidate.cell == refuse:
-                progress.refused.add(trial.key)
+                progress.refused[trial.key] = 10.0
                 continue
             if trial.key not in kept and len(kept) >= after:
                 raise KeyboardInterrupt
@@ -91,6 +91,38 @@ def test_a_budget_of_time_counts_what_trials_took_on_all_workers() -> None:
         run_rounds(plan, progress, workers_with({}))
         assert 300 * workers < sum(one.seconds for one in progress.results.values()) <= 600 * workers
         assert 0.5 < progress.share_of(plan) <= 1
+
+
+def test_a_budget_of_time_counts_trials_without_a_result_and_trials_that_take_longer_than_expected() -> None:
+    plan = plan_of(SearchConfig(budget=Budget(seconds=1500)))
+    progress = Progress()
+    run_rounds(plan, progress, workers_with({}, refuse="gru"))
+    assert progress.refused
+    assert progress.spent(plan) == 10.0 * (len(progress.results) + len(progress.refused)) <= 1500
+
+    def slower_and_slower(trials: Sequence[Trial], progress: Progress) -> None:
+        for trial in trials:
+            progress.results[trial.key] = made_up(trial, seconds=5.0 + 0.1 * progress.done)
+
+    progress = Progress()
+    run_rounds(plan, progress, slower_and_slower)
+    last = max(one.seconds for one in progress.results.values())
+    assert 1000 < progress.spent(plan) < 1500 + FOLDS * last
+
+
+def test_candidates_have_gains_that_quantize_and_trainings_of_like_length() -> None:
+    config = SearchConfig()
+    space = space_of(config, CONTRACT, own_steps=True)
+    first = space.first()
+    assert len(first) == len(set(first)) == FIRST_ROUND
+    rng = np.random.default_rng(0)
+    drawn = [space.random(rng) for _ in range(300)]
+    changed = [space.changed(one, rng) for one in drawn]
+    gains = {one.input_gain for one in (*first, *drawn, *changed) if one.front != "none"}
+    assert max(gains) == 10.0
+    assert {one.input_gain for one in drawn if one.front == "none"} == set(space.choices["input_gain"])
+    assert max(one.steps * one.batch_size for one in (*first, *drawn, *changed)) == 1600 * 64
+    assert {one.steps for one in drawn} == {400, 800, 1600, 3200}
 
 
 def test_an_interrupted_search_does_the_same_trials_as_one_that_was_not() -> None:

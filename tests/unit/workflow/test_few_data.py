@@ -50,10 +50,12 @@ def test_few_steps_are_warned_of_with_what_to_type() -> None:
     warning = few_steps_warning(steps, config)
     assert warning is not None
     assert "only 100 optimiser steps" in warning
-    assert "--set training.epochs=50" in warning
+    assert "--set training.epochs=0 for at least 1,000 steps" in warning
     assert "--set training.batch_size=16" in warning
     assert steps_of(630, load_config(None, ["training.epochs=50", "training.batch_size=64"])) >= 500
     assert few_steps_warning(500, config) is None
+    for windows in (1, 100, 630, 5000):
+        assert few_steps_warning(steps_of(windows, load_config(None, [])), config) is None
 
 
 CONTRACT = SensorContract(10.0, (Channel("ax", "g", 100.0, 4.0),), 50, 25)
@@ -66,7 +68,7 @@ CONTRACT = SensorContract(10.0, (Channel("ax", "g", 100.0, 4.0),), 50, 25)
         (0.90, None, 0.97, ()),
         (0.80, 0.92, 0.85, ("The random forest is 12.0 points", "window_length and window_stride", "remove_gravity")),
         (0.60, 0.61, 0.99, ("99.0 % on its training windows and 60.0 % here", "training.augmentation.rotation=any")),
-        (0.60, None, 0.99, ("more optimiser steps than 80: --set training.epochs=250", "training.pooling=mean_max")),
+        (0.60, None, 0.99, ("more optimiser steps than 80: --set training.epochs=0", "training.pooling=mean_max")),
     ],
 )
 def test_advice_where_a_model_is_far_behind(

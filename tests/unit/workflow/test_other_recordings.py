@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.run import load_onnx
 from edge_seq.data.readers.for_model import OtherRecordings, other_recordings
-from edge_seq.data.recording import Recording
+from edge_seq.data.recording import Recording, Windows
 from edge_seq.live.engine import OnnxEngine
 from edge_seq.live.run import Decision, RunStats, decide
 from edge_seq.live.samples import Start, samples_of_recordings
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.exports import render_onnx
 from edge_seq.pipeline.streams import int_streams
+from edge_seq.report.words import _rows_of_metrics
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ToolError
-from edge_seq.workflow.evaluate import evaluate_recordings
+from edge_seq.workflow.evaluate import evaluate_recordings, evaluate_run
 from edge_seq.workflow.folder import CONTRACT, RunFolder, data_file_for, load_run_float, load_run_int
 from edge_seq.workflow.streams import evaluate_other_streams
 from tests.unit.data.door_cases import motion, put, table
@@ -85,6 +86,30 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     quantize_run(run)
     put(folder / "step.onnx", render_onnx(load_run_int(run), load_run_float(run))["onnx/int_step.onnx"])
     return Trained(run, folder / "step.onnx")
+
+
+def test_minirocket_is_scored_where_aeon_is_installed(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(Path(shutil.copytree(trained.run.path, tmp_path / "run")))
+    asked: list[int] = []
+
+    def perfect(_train: Windows, test: Windows, *_: object, seed: int) -> NDArray[np.float64]:
+        asked.append(seed)
+        return np.eye(2)[test.labels]
+
+    monkeypatch.setattr("edge_seq.workflow.evaluate.minirocket_is_here", lambda _contract: False)
+    before = evaluate_run(run)
+    assert "MiniRocket and ridge" not in before.classifiers()
+    assert "minirocket" not in before.to_dict()
+    monkeypatch.setattr("edge_seq.workflow.evaluate.minirocket_is_here", lambda _contract: True)
+    monkeypatch.setattr("edge_seq.workflow.evaluate.minirocket_baseline", perfect)
+    found = evaluate_run(run)
+    assert found.classifiers()["MiniRocket and ridge"].accuracy.value == 1.0
+    assert found.random_forest == before.random_forest
+    assert any(row[0] == "MiniRocket and ridge, test" for row in _rows_of_metrics(found))
+    assert evaluate_run(run) == found
+    assert asked == [0], "scores of the same data are kept"
 
 
 def semicolons(folder: Path) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from edge_seq.data.readers.foreign import check_fits, check_unpacked
-from edge_seq.data.readers.formats.parquet_pages import unpacked_pages
+from edge_seq.data.readers.formats.parquet_pages import ColumnPages, column_pages
 from edge_seq.data.readers.table import (
     Reader,
     ReadOptions,
@@ -20,24 +20,27 @@ from edge_seq.data.readers.table import (
     whole_recordings,
 )
 from edge_seq.support.errors import DataError
+from edge_seq.support.memory import memory_limit
 
-PART_ROWS = 65_536
+PART_ROWS, LEAST_ROWS = 65_536, 256
 BUFFER_BYTES = 1 << 20
 
 
 def read_parquet(path: Path, options: ReadOptions) -> Table:
     """Read the requested columns; see :class:`Reader`."""
-    with open_parquet(path, options) as file:
+    with open_parquet(path, options) as (file, _):
         table = texts_unpacked(path, file.read(columns=list(options.columns), use_threads=False))
     return finish_table(table, options, where=path.name)
 
 
 def read_parquet_parts(path: Path, options: ReadOptions, recording_column: str) -> Iterator[Table]:
-    """Read the requested columns in parts of about 65,000 rows, each of whole recordings; see :class:`Reader`."""
+    """Read the requested columns in parts of about 65,000 rows or fewer, each of whole recordings; see
+    :class:`Reader`."""
     pa = import_pyarrow()
-    with open_parquet(path, options, in_parts=True) as file:
+    with open_parquet(path, options, in_parts=True) as (file, pages):
         columns = list(options.columns)
-        batches = file.iter_batches(batch_size=PART_ROWS, columns=columns, use_threads=False)
+        rows = rows_at_once(path, pages)
+        batches = file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
         schema = pa.schema([file.schema_arrow.field(name) for name in columns])
         tables = itertools.chain([schema.empty_table()], (pa.Table.from_batches([one]) for one in batches))
         parts = (texts_unpacked(path, one) for one in tables)
@@ -45,7 +48,9 @@ def read_parquet_parts(path: Path, options: ReadOptions, recording_column: str) 
 
 
 @contextmanager
-def open_parquet(path: Path, options: ReadOptions | None, *, in_parts: bool = False) -> Iterator[Any]:
+def open_parquet(
+    path: Path, options: ReadOptions | None, *, in_parts: bool = False
+) -> Iterator[tuple[Any, Mapping[str, ColumnPages]]]:
     """Open a file once the metadata say that its columns do not unpack to more than recordings do.
 
     A text that many rows share takes memory once: give what is read to :func:`texts_unpacked`.
@@ -56,7 +61,7 @@ def open_parquet(path: Path, options: ReadOptions | None, *, in_parts: bool = Fa
         in_parts: True if it is read in parts. Then a row group may be larger than the memory.
 
     Yields:
-        A ``pyarrow.parquet.ParquetFile``.
+        A ``pyarrow.parquet.ParquetFile``, and the pages of each column that is not nested.
 
     Raises:
         DataError: the file is empty, or unpacks to far more than recordings do, or than fits.
@@ -69,10 +74,13 @@ def open_parquet(path: Path, options: ReadOptions | None, *, in_parts: bool = Fa
     schema = [metadata.schema.column(index) for index in range(metadata.num_columns)]
     wanted = [index for index, one in enumerate(schema) if options is None or one.path in options.columns]
     texts = [index for index in wanted if schema[index].physical_type == "BYTE_ARRAY" and "." not in schema[index].path]
+    pages = column_pages(path, [schema[index].path for index in wanted if "." not in schema[index].path])
+    # A reader of dictionaries keeps the texts of a row group; any other one unpacks texts that rows share.
+    kept = [schema[index].path for index in texts if not pages[schema[index].path].plain]
     with pa.parquet.ParquetFile(
         str(path),
         metadata=metadata,
-        read_dictionary=[schema[index].path for index in texts],
+        read_dictionary=kept,
         memory_map=False,
         pre_buffer=False,
         buffer_size=BUFFER_BYTES,  # else a column of a row group is read at once
@@ -82,12 +90,29 @@ def open_parquet(path: Path, options: ReadOptions | None, *, in_parts: bool = Fa
         # Sizes of single columns would be closer, but pyarrow ends the process where their statistics are damaged.
         groups = [metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups)]
         numbers = metadata.num_rows * 8 * max(1, len(wanted))
-        flat = [schema[index].path for index in wanted if "." not in schema[index].path]
-        unpacked = max(numbers, sum(groups) if texts else 0, unpacked_pages(path, flat))
+        unpacked = max(numbers, sum(groups) if texts else 0, sum(int(one.sizes.sum()) for one in pages.values()))
         check_unpacked(path.name, size, unpacked, at_once=not in_parts)
-        if in_parts and texts:  # the texts of a row group are in memory together
-            check_fits(path.name, 8 * min(PART_ROWS, metadata.num_rows) * len(wanted) + max(groups, default=0))
-        yield file
+        yield file, {name: one.as_group() if name in kept else one for name, one in pages.items()}
+
+
+def rows_at_once(path: Path, pages: Mapping[str, ColumnPages]) -> int:
+    """Number of rows of a batch that fits the memory, whatever the size of the row groups.
+
+    Args:
+        path: the file.
+        pages: pages of the columns to read.
+
+    Raises:
+        DataError: the pages of the fewest rows that are read at once do not fit.
+    """
+    rows = PART_ROWS
+    while True:
+        # Pages, and what is read of them, are in memory together.
+        needed = 8 * rows * len(pages) + 2 * sum(one.most_bytes(rows) for one in pages.values())
+        if rows <= LEAST_ROWS or needed <= memory_limit():
+            check_fits(path.name, needed)
+            return rows
+        rows //= 2
 
 
 def texts_unpacked(path: Path, table: Any) -> Any:

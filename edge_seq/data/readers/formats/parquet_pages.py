@@ -1,7 +1,8 @@
 """Sizes of the pages of a Parquet file, from the file's own headers (Thrift's compact protocol).
 
-pyarrow takes the memory that a page says it needs before it unpacks the page. The headers are read here because pyarrow
-does not give them, and ends the process where statistics of a column are damaged.
+pyarrow takes the memory that a page says it needs before it unpacks the page, and a reader of batches holds pages, not
+row groups. The headers are read here because pyarrow does not give them, and ends the process where statistics of a
+column are damaged.
 See https://github.com/apache/parquet-format, ``parquet.thrift``.
 """
 
@@ -9,8 +10,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge_seq.support.opening import open_regular
 
@@ -20,11 +25,50 @@ _TRUE, _FALSE = 1, 2
 # Numbers of the fields that are used.
 _GROUPS, _COLUMNS, _COLUMN = 4, 1, 3
 _PATH, _PACKED, _DATA_AT, _DICTIONARY_AT = 3, 7, 9, 11
-_KIND, _UNPACKED_SIZE, _PACKED_SIZE = 1, 2, 3
+_KIND, _UNPACKED_SIZE, _PACKED_SIZE, _VALUES = 1, 2, 3, 1
+_DICTIONARY_PAGE = 2
+_DATA_HEADERS = {0: 5, 3: 8}  # field of a page's own header by its kind: data pages of both versions
+_ENCODINGS, _PLAIN = {0: 2, 3: 4}, 0
 
 
-def unpacked_pages(path: Path, columns: Collection[str]) -> int:
-    """Sum of the unpacked sizes that the pages of some columns say they have, bytes.
+@dataclass(frozen=True)
+class ColumnPages:
+    """Pages of one column, over all row groups.
+
+    Attributes:
+        rows: [N], number of values of each page, int64; 0 of pages without data.
+        sizes: [N], unpacked size that each page says it has, bytes, int64.
+        dictionary: unpacked size of the largest dictionary, bytes; 0 if no row group has one.
+        group: unpacked size of the pages of the largest row group, bytes.
+        plain: True if every text stands in its page in full: no dictionary, and none that continues the one before it.
+    """
+
+    rows: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    dictionary: int
+    group: int
+    plain: bool
+
+    def as_group(self) -> ColumnPages:
+        """As one page as large as the largest row group: a reader of shared texts keeps all those of a row group."""
+        return replace(self, rows=self.rows.sum(keepdims=True), sizes=np.array([self.group]), dictionary=0)
+
+    def most_bytes(self, rows: int) -> int:
+        """Most bytes of pages that so many neighbouring rows lie in, with a dictionary.
+
+        >>> ColumnPages(np.array([10, 10, 10]), np.array([5, 7, 4]), 100, group=116, plain=False).most_bytes(11)
+        112
+        """
+        ends, total = np.cumsum(self.rows), np.append(0, np.cumsum(self.sizes))
+        begins = ends - self.rows
+        # The rows begin with the last one of a page at worst.
+        last = np.searchsorted(begins, ends - 1 + rows, side="left")
+        window = int((total[last] - total[np.arange(len(ends))]).max(initial=0))
+        return window + self.dictionary  # the rows may begin behind the dictionary of their row group
+
+
+def column_pages(path: Path, columns: Collection[str]) -> dict[str, ColumnPages]:
+    """Read the sizes of all pages of some columns.
 
     Args:
         path: Parquet file.
@@ -34,14 +78,29 @@ def unpacked_pages(path: Path, columns: Collection[str]) -> int:
         OSError: the file cannot be read.
         ValueError: a header is damaged, or there are far more pages than recordings have.
     """
-    total = pages = 0
+    found: dict[str, list[tuple[int, int]]] = {name: [] for name in columns}
+    dictionaries, groups, plain = dict.fromkeys(columns, 0), dict.fromkeys(columns, 0), dict.fromkeys(columns, True)
     with open_regular(path) as file:
         for chunk in _chunks(file):
-            if len(chunk[_PATH]) == 1 and chunk[_PATH][0] in columns:
-                headers = _headers(file, chunk, _PAGES_MOST - pages)
-                pages += len(headers)
-                total += sum(_number(header, _UNPACKED_SIZE) for header in headers)
-    return total
+            name = chunk[_PATH][0] if len(chunk[_PATH]) == 1 else None
+            if name not in found:
+                continue
+            group = 0
+            for header in _headers(file, chunk, _PAGES_MOST - sum(map(len, found.values()))):
+                size, place = _number(header, _UNPACKED_SIZE, 31), _DATA_HEADERS.get(header[_KIND])
+                group += size
+                found[name].append((0 if place is None else _number(header[place], _VALUES, 31), size))
+                if place is not None:
+                    plain[name] &= header[place].get(_ENCODINGS[header[_KIND]]) == _PLAIN
+                elif header[_KIND] == _DICTIONARY_PAGE:
+                    dictionaries[name] = max(dictionaries[name], size)
+                    plain[name] = False
+            groups[name] = max(groups[name], group)
+    pages = {name: np.array(one, dtype=np.int64).reshape(-1, 2) for name, one in found.items()}
+    return {
+        name: ColumnPages(one[:, 0], one[:, 1], dictionaries[name], groups[name], plain[name])
+        for name, one in pages.items()
+    }
 
 
 def _chunks(file: IO[bytes]) -> list[Mapping[int, Any]]:
@@ -94,12 +153,14 @@ def _header(file: IO[bytes], at: int) -> tuple[Mapping[int, Any], int]:
             continue
         if not isinstance(header.get(_KIND), int):
             raise ValueError("a page has no kind")
+        if (place := _DATA_HEADERS.get(header[_KIND])) and not isinstance(header.get(place), dict):
+            raise ValueError("a page of data has no header")
         return header, thrift.at
 
 
-def _number(table: Mapping[int, Any], field: int) -> int:
+def _number(table: Mapping[int, Any], field: int, bits: int = 48) -> int:
     value = table.get(field)
-    if not isinstance(value, int) or not 0 <= value < 1 << 48:
+    if not isinstance(value, int) or not 0 <= value < 1 << bits:
         raise ValueError("a size is missing or damaged")
     return value
 
