@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from tests.benchmarks.networks import CATEGORIES, KERAS, REFUSED, TORCH, of_kera
 
 TARGET = "cortex_m4"
 WINDOWS = 600  # of hapt's training part, spread evenly; split again by subject
-STEPS, BATCH = 40, 32  # of the training
+STEPS, BATCH = 12, 32  # of the training
 VERIFIED, EXTREME = 6, 2  # windows of 128 samples
 
 
@@ -105,6 +106,14 @@ def figures_on_target(model: IntModel, counts: Any) -> dict[str, int | str]:
     return {"flash": found.sizes.flash, "ram": found.sizes.ram, "instructions": found.instructions}
 
 
+def commit() -> str:
+    """The commit that is measured, as git names it in short."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
 def measured(name: str, data: es.Data, folder: Path) -> dict[str, Any]:
     """Train, import, quantize, verify and measure a network."""
     per_unit = np.array([channel.counts_per_unit for channel in data.contract.channels])
@@ -122,6 +131,8 @@ def measured(name: str, data: es.Data, folder: Path) -> dict[str, Any]:
     return {
         "name": name,
         "from": path.suffix,
+        "batches": STEPS,
+        "commit": commit(),
         "same_label": same,
         "windows": len(test.labels),
         "rungs": [[rung.name, rung.kind, rung.verdict, rung.detail] for rung in ladder.rungs],
@@ -151,6 +162,7 @@ def page(results: list[dict[str, Any]]) -> str:
             if "flash" in one
             else f"{one['note']} | - | - |"
         )
+        + f" {one['commit']} |"
         for one in results
     ]
     refused = "\n".join(f"| {what} | {why} |" for what, why in REFUSED.items())
@@ -160,12 +172,13 @@ def page(results: list[dict[str, Any]]) -> str:
         f"{', '.join(name for name in names if name not in done) or 'none'} |"
         for category, (share, names) in CATEGORIES.items()
     )
+    batches = " or ".join(str(count) for count in sorted({one["batches"] for one in results}))
     exact = sum(one["host"] for one in results)
     on_target = sum(one["target"] for one in results)
     return f"""# Imported networks
 
 Shapes of networks that are published for the recognition of activities, written anew in Keras and PyTorch
-(`tests/benchmarks/networks.py`), trained for {STEPS} batches on some windows of [hapt](../../datasets/hapt.md)
+(`tests/benchmarks/networks.py`), trained for {batches} batches on some windows of [hapt](../../datasets/hapt.md)
 (128 samples of 6 channels), saved, and imported by file. They are trained too briefly for their accuracy to mean
 anything; what counts is that the integer model gives the labels of the original.
 
@@ -179,8 +192,8 @@ part and {EXTREME} of random and extreme counts.
   gives the label of the original;
 - flash and RAM in bytes of the linked program without the harness; instructions of a window of 128 samples.
 
-| network | file | original | host | {TARGET} | same label | flash | RAM | instructions |
-|---|---|---|---|---|---|---|---|---|
+| network | file | original | host | {TARGET} | same label | flash | RAM | instructions | commit |
+|---|---|---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 ## Share of published networks

@@ -9,6 +9,7 @@ not installed here, or for another release: ``--python onnxruntime=/old/bin/pyth
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -44,9 +45,10 @@ GRAPHS = {
     "portable": "window, `--onnx portable`",
     "looped": "the same with a `Loop`",
 }
+KINDS = {"forward": "layers that run forward", "both": "bidirectional layers"}
 MODELS = (
     *("rnn_decided", "rnn_distance", "rnn_wide_extreme", "gru_distance", "gru_wide_extreme", "lstm_decided"),
-    *("lstm_wide_extreme", "lstm_deep", "fastgrnn_decided", "fastgrnn_deep"),
+    *("lstm_wide_extreme", "lstm_deep", "lstm_mixed", "fastgrnn_decided", "fastgrnn_deep", "fastgrnn_mixed"),
 )
 TYPES = {onnx.TensorProto.INT32: "int32", onnx.TensorProto.BOOL: "bool"}
 
@@ -76,6 +78,9 @@ class Outcome:
         return told + (f", refuses {self.refused} of {self.refused + self.models}" if self.refused else "")
 
 
+Outcomes = dict[tuple[str, str], Outcome]  # by kind of models and of graphs
+
+
 def write_cases(folder: Path, steps: int) -> None:
     """Write graphs, inputs and the reference's results."""
     cases: list[dict[str, Any]] = []
@@ -94,6 +99,7 @@ def write_cases(folder: Path, steps: int) -> None:
             cases.append(
                 {
                     "name": model.name,
+                    "kind": "both" if model.streamed < len(model.layers) else "forward",
                     "graph": graph,
                     "form": "step" if graph == "step" else "window",
                     "file": file,
@@ -116,8 +122,8 @@ def _graphs(model: IntModel) -> Iterator[tuple[str, onnx.ModelProto]]:
         yield "looped", export_onnx_int(model, form="window", portable=True)
 
 
-def try_runtime(runtime: str, python: str, folder: Path) -> tuple[str, dict[str, Outcome]] | None:
-    """Version of a runtime, and its outcome for each kind of graph; None if it is not installed there."""
+def try_runtime(runtime: str, python: str, folder: Path) -> tuple[str, Outcomes] | None:
+    """Version of a runtime, and its outcomes; None if it is not installed there."""
     child = Path(__file__).with_name("runtime_child.py")
     command = [python, str(child), runtime, str(folder)]
     try:
@@ -129,31 +135,43 @@ def try_runtime(runtime: str, python: str, folder: Path) -> tuple[str, dict[str,
         sys.stderr.write(f"{SHOWN[runtime]} of {python}: {done.stderr.strip().splitlines()[-1]}\n")
         return None
     told = json.loads(done.stdout.strip().splitlines()[-1])
+    return told["version"], outcomes_of(
+        told["results"], json.loads((folder / "cases.json").read_text(encoding="utf-8"))
+    )
+
+
+def outcomes_of(results: list[list[Any]], cases: list[dict[str, Any]]) -> Outcomes:
+    """The outcomes of a runtime's results: each the kind of graphs, model, steps or windows, of these wrong, error."""
+    kinds = {case["name"]: case["kind"] for case in cases}
     outcomes = {}
-    for graph in GRAPHS:
-        rows = [row for row in told["results"] if row[0] == graph]
+    for kind, graph in itertools.product(KINDS, GRAPHS):
+        rows = [row for row in results if row[0] == graph and kinds[row[1]] == kind]
         errors = Counter(row[4] for row in rows if row[4])
-        outcomes[graph] = Outcome(
+        outcomes[kind, graph] = Outcome(
             models=len(rows) - errors.total(),
             compared=sum(row[2] for row in rows),
             different=sum(row[3] for row in rows),
             refused=errors.total(),
             error=next(iter(errors), ""),
         )
-    return told["version"], outcomes
+    return outcomes
 
 
-def document(rows: list[tuple[str, str, dict[str, Outcome]]]) -> str:
+def document(rows: list[tuple[str, str, Outcomes]]) -> str:
     """Markdown."""
-    table = "\n".join(
-        f"| {SHOWN[runtime]} {version} | {' | '.join(str(outcomes[graph]) for graph in GRAPHS)} |"
-        for runtime, version, outcomes in rows
+    forward, both = (
+        "\n".join(
+            f"| {SHOWN[runtime]} {version} | {' | '.join(str(outcomes[kind, graph]) for graph in GRAPHS)} |"
+            for runtime, version, outcomes in rows
+        )
+        for kind in KINDS
     )
     graphs_of: dict[tuple[str, str], list[str]] = {}
     for runtime, version, outcomes in rows:
-        for graph, outcome in outcomes.items():
+        for (kind, graph), outcome in outcomes.items():
             if outcome.error:
-                graphs_of.setdefault((f"{SHOWN[runtime]} {version}", outcome.error), []).append(GRAPHS[graph])
+                where = f"{GRAPHS[graph]} ({KINDS[kind]})"
+                graphs_of.setdefault((f"{SHOWN[runtime]} {version}", outcome.error), []).append(where)
     reasons = "\n".join(
         f"- {where}; {', '.join(graphs)}: `{error.replace('`', chr(39))}`"
         for (where, error), graphs in graphs_of.items()
@@ -166,7 +184,15 @@ distances. Each step or window is compared with the integer reference: all logit
 
 | runtime | {" | ".join(GRAPHS.values())} |
 |---|{"---|" * len(GRAPHS)}
-{table}
+{forward}
+
+Models with bidirectional layers keep the inputs of a window. In their step graph an `If` computes the end of a window,
+with a `Scan` over these inputs in its branch. Their portable window graph has neither, so it is the one to take where a
+runtime refuses `Scan`.
+
+| runtime | {" | ".join(GRAPHS.values())} |
+|---|{"---|" * len(GRAPHS)}
+{both}
 
 The step graph is always portable: it multiplies bytes and divides numbers of few significant bits, so that a runtime
 which computes integers in float32 gives the same integers. OpenVINO has to be told to compute in float32

@@ -49,8 +49,10 @@ def chain_of_keras(path: Path, *, time_steps: int) -> ImportedChain:
         )
         flow = flow if count is None else flow.parts(count)
         for kind, name, config in layers:
-            if kind in NO_EFFECT or (kind == "Flatten" and len(flow.axes) == 2):
-                passed_over += [f"{kind} {name}"] if kind != "InputLayer" else []
+            inner = config.get("layer", {}) if kind == "TimeDistributed" else {}
+            applied = str(inner.get("class_name")) if inner and is_of_keras(inner) else kind
+            if applied in NO_EFFECT or (kind == "Flatten" and len(flow.axes) == 2):
+                passed_over += [f"{applied} {name}"] if kind != "InputLayer" else []
                 continue
             if kind not in LAYERS:
                 raise ModelError(

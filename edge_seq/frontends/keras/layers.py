@@ -189,15 +189,13 @@ def _time_distributed(layer: KerasLayer) -> Flow:
     kind = str(inner.get("class_name"))
     one = replace(layer, kind=kind, config=inner.get("config", {}))
     in_parts = PART in layer.flow.axes
-    if not is_of_keras(inner) or kind not in ("Dense", "Flatten", *NO_EFFECT, *(_OF_PARTS if in_parts else ())):
+    if not is_of_keras(inner) or kind not in ("Dense", "Flatten", *(_OF_PARTS if in_parts else ())):
         what = f"{', '.join(_OF_PARTS)} or Flatten" if in_parts else "Dense or Flatten only"
         raise layer.refuse(
             f"a {kind} in it",
             f"use TimeDistributed with {what}; layers with a kernel in it need windows that are cut into parts of "
             "several samples, the input or a Reshape [parts, samples, channels]",
         )
-    if kind in NO_EFFECT:
-        return layer.flow
     if in_parts:
         return _of_each_part(one)
     if kind == "Flatten":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,20 @@ def test_absurd_parts_are_refused(shape: list[Any], message: str, tmp_path: Path
 def test_an_input_in_parts_has_the_length_of_the_contract() -> None:
     with pytest.raises(ContractError, match="takes windows of 20 samples, the contract has 24; set window_length = 20"):
         lowered(SAVED / "parts.keras")
+
+
+def test_what_changes_nothing_in_a_part_is_said() -> None:
+    notes = lowered(SAVED / "parts.keras", 20).notes
+    assert any(re.match(r"Dropout time_distributed\w* changes nothing at inference", note) for note in notes), notes
+
+
+def test_a_class_of_the_user_in_a_part_is_not_passed_over(tmp_path: Path) -> None:
+    mine: Named = ("TimeDistributed", {"layer": {"class_name": "Dropout", "module": "mine.layers", "config": {}}}, [])
+    path = write_keras(
+        tmp_path / "a.keras", [reshape(3, 8, 3), mine, each("Flatten"), *head("LSTM", 24)], time_steps=24
+    )
+    with pytest.raises(ModelError, match="TimeDistributed layer_1 has a Dropout in it, which is not supported"):
+        lowered(path)
 
 
 @pytest.mark.slow  # starts Keras
