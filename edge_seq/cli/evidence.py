@@ -63,8 +63,8 @@ def command(
             for line in wrong:
                 print_line(f"WRONG: {line}")
             if not wrong:
-                signed = "" if key is None else ", the signature is right"
-                print_line(f"{check}: hashes agree, every claim is what its file shows{signed}")
+                signed = "the signature is right" if key is not None else _unsigned(check)
+                print_line(f"{check}: hashes agree, every claim is what its file shows; {signed}")
         if wrong:
             raise typer.Exit(CHECK_FAILED)
         return
@@ -87,3 +87,12 @@ def command(
         print_line(f"read {out / 'index.html'}; check with: edge-seq evidence --check {out}")
     if index.failed:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _unsigned(folder: Path) -> str:
+    """What a check without a key leaves open: who can change a file can change its hash too."""
+    from edge_seq.evidence.signing import SIGNATURE
+
+    if (folder / SIGNATURE).is_file():
+        return "the signature was not checked, give --key with the public key of the signer"
+    return "it is not signed, so whoever changes a file can change its hash too"

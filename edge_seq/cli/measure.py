@@ -40,9 +40,9 @@ def command(
     """Measure the cost of a model on a chip: flash, RAM, stack, instructions of a time step and of a window.
 
     All figures are those of the linked firmware image without its test harness. Budgets can also be set in the run's
-    configuration ([budgets]) or in the target's file. The result is written to reports/measure.json in the run. A
-    target whose tools are not installed is skipped, and the report says how to install them. The exit code is 1 if a
-    budget is exceeded.
+    configuration (its section budgets) or in the target's file. The result is written to reports/measure.json in the
+    run. A target whose tools are not installed is skipped, and the report says how to install them. The exit code is 1
+    if a budget is exceeded.
 
     Example: edge-seq measure runs/hapt --target cortex_m4 --max-ram 400 --json
     """

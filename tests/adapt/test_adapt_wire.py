@@ -26,7 +26,7 @@ from firmware_export.running.board import WIRE_FOLDER
 from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
 from tests.adapt.program import run
 from tests.device.c_device import HERE, build_driver, export_board, run_driver
-from tests.device.test_c_coverage import session, uncovered
+from tests.device.test_c_coverage import OWN_PATHS, session, uncovered
 from tests.device.test_c_wire import normal, turns
 from tests.zoo import DISTANCES, quantized_model, random_counts, spec
 
@@ -177,7 +177,14 @@ def test_every_branch_is_taken(tmp_path: Path) -> None:
         counting = ["--coverage"] if source.stem == "es_adapt" else []
         flags = ["-std=c99", "-O0", *counting, "-c"]
         runtime.append(
-            compile_c(compiler, [source], tmp_path / f"{source.stem}.o", flags=flags, include_folders=headers)
+            compile_c(
+                compiler,
+                [source],
+                tmp_path / f"{source.stem}.o",
+                flags=flags,
+                include_folders=headers,
+                environment=OWN_PATHS,
+            )
         )
     for name, shape in SHAPES.items():
         model = quantized_model(shape, name="case", amplitude=3.0)

@@ -51,8 +51,8 @@ BEFORE = """Before files were read in blocks and C computed the labels (commit c
 | a row each millisecond on standard input | 18.8 % |
 
 Before the lines of a live stream were read together (commit 57dc874, the same machine, C) a row each millisecond took
-4.3 % of a core. Measured in turn beside programs that kept both cores busy, three times each: 7.3 to 9.2 % before, 2.7
-to 3.0 % since.
+4.3 % of a core. Measured in turn beside programs that kept both cores busy, five times each: 7.3 to 9.2 % before, 2.7
+to 3.6 % since.
 """
 RATE_HZ = 1000.0
 SOURCE = """name = "bench"

@@ -42,8 +42,13 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
     assert {"config.toml", "model.int.safetensors", "data/hashes.json"} <= set(index.inputs)
     assert {"c/manifest.json", "onnx/int_step.onnx"} <= set(index.outputs)
     assert all(str(tmp_path) not in path.read_text() for path in out.rglob("*") if path.is_file())
-    assert any("edge-seq verify RUN" in command for command in index.commands)
-    assert "every claim is what its file shows" in " ".join(ok("evidence", run, "--check", out).out.split())
+    assert [command.split()[1] for command in index.commands] == [
+        *("train", "quantize", "evaluate", "export", "verify", "measure", "evidence")
+    ]  # neither robustness nor evaluate --stream, which were not run
+    said = " ".join(ok("evidence", run, "--check", out).out.split())
+    assert "every claim is what its file shows; it is not signed, so whoever changes a file" in said
+    components = json.loads((out / "sbom.cdx.json").read_text())["components"]
+    assert {"torch", "numpy", "onnx"} <= {one["name"] for one in components}
     page = out / "index.html"
     page.write_text(page.read_text().replace("claims no compliance", "claims SIL 4"))
     found = edge_seq("evidence", "--check", out, "--json")
@@ -68,6 +73,7 @@ def test_evidence_with_targets_and_a_signature(small: Small, tmp_path: Path) -> 
     assert made["failed"] == 0
     public = tmp_path / "release.pub.pem"
     assert "the signature is right" in " ".join(ok("evidence", run, "--check", out, "--key", public).out.split())
+    assert "the signature was not checked, give --key" in " ".join(ok("evidence", "--check", out).out.split())
     (out / "signed_on.json").write_text("{}")
     assert edge_seq("evidence", "--check", out, "--key", public).code == 1
     again = ok("evidence", run, "--out", tmp_path / "again", "--json").json

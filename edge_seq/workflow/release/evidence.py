@@ -74,6 +74,7 @@ def make_evidence(
             progress("reading the C with cppcheck's MISRA add-on" if cppcheck else "cppcheck is not installed")
             misra = check_misra(sources, tuple(str(name) for name in named), cppcheck)
         c_files = {name.removeprefix("c/"): digest for name, digest in outputs.items() if name.startswith("c/")}
+        packages = {**_packages_of(figures.versions), **installed_packages()}
         files = {
             MANIFEST: manifest,
             VERIFY: read_bytes(run.reports / "verify.json"),
@@ -81,7 +82,7 @@ def make_evidence(
             MISRA: (json_text(misra) + "\n").encode(),
             DEVIATIONS: read_bytes(REASONS),
             f"misra/{SUPPRESSIONS.name}": read_bytes(SUPPRESSIONS),
-            BILL: bill_of_materials(model.name, figures.model.model_hash, c_files, installed_packages()).encode(),
+            BILL: bill_of_materials(model.name, figures.model.model_hash, c_files, packages).encode(),
         }
         if run.metrics("test").is_file():
             files[SCORES] = read_bytes(run.metrics("test"))
@@ -152,10 +153,18 @@ def _require_steps(run: RunFolder, figures: RunFigures, model: IntModel) -> None
         raise ConfigError(f"{doing}: steps are missing; run: {' && '.join(missing)}")
 
 
+def _packages_of(versions: Mapping[str, str]) -> dict[str, str]:
+    """Versions of the packages that trained or imported the model; torch, for one, is nothing that a release needs."""
+    ours = ("python", "edge_seq")
+    return {name: version for name, version in versions.items() if not name.startswith(ours)}
+
+
 def _commands(run: RunFolder, figures: RunFigures) -> tuple[str, ...]:
-    """Commands that make the run and its evidence again, without the run's place on this machine."""
-    place = shlex.quote(str(run.path))
-    commands = [command.replace(place, "RUN") for command in figures.commands if " report " not in command]
+    """Commands that make the run and its evidence again, without the run's place on this machine. A step that was not
+    run would add files that the list of inputs does not have."""
+    place, not_run = shlex.quote(str(run.path)), set(figures.missing.values())
+    chosen = [command for command in figures.commands if " report " not in command and command not in not_run]
+    commands = [command.replace(place, "RUN") for command in chosen]
     return (*commands, "edge-seq evidence RUN --out evidence")
 
 

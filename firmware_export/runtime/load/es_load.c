@@ -15,7 +15,7 @@
 #define MAX_FRONT_WORDS 32768u
 #define MAX_STATE_WORDS 65535u
 #define MAX_WINDOW 16383u
-#define SCORE_LIMIT ((int32_t)1 << 19)
+#define SCORE_LIMIT ((uint32_t)1 << 19)
 #define DECISION_CODES 4u
 #define CRC_AT 16u
 #define CONSTANTS_AT 20u /* checksums of the constants, then the hash */
@@ -77,7 +77,7 @@ struct alignment_of_loaded {
     char byte;
     es_loaded_t loaded;
 };
-#define ROOM_ALIGNMENT offsetof(struct alignment_of_loaded, loaded)
+#define ROOM_ALIGNMENT ((size_t)offsetof(struct alignment_of_loaded, loaded))
 
 /* Blocks of a blob are used as they are, so the compiler must lay them out without gaps. */
 typedef char es_block_has_24_bytes[sizeof(es_block_t) == 24u ? 1 : -1];
@@ -130,7 +130,7 @@ static uint16_t read_within(reader_t *reader, uint32_t low, uint32_t high)
 /* Returns the next table and skips it with its padding to four bytes. Its elements have 1, 2, 4 or 24 bytes. */
 static const ES_ROM void *take_table(reader_t *reader, uint32_t count, uint32_t element)
 {
-    if (element == 0u || count > ES_BLOB_MAX / element) {
+    if (count > ES_BLOB_MAX / element) {
         reader->failed = 1;
         return NULL;
     }
@@ -254,7 +254,7 @@ static es_status_t check_header(const ES_ROM uint8_t *blob, size_t size)
     reader_t reader;
     uint32_t abi;
     uint32_t crc;
-    int same_order;
+    uint8_t same_order;
     reader.at = blob + 4;
     reader.left = 16;
     reader.failed = 0;
@@ -262,7 +262,7 @@ static es_status_t check_header(const ES_ROM uint8_t *blob, size_t size)
         return ES_ERROR_MODEL;
     }
     abi = read16(&reader);
-    same_order = byte_at(reader.at) == first && byte_at(reader.at + 1) == 3u - first ? 1 : 0;
+    same_order = byte_at(reader.at) == first && byte_at(reader.at + 1) == 3u - first ? 1u : 0u;
     (void)read32(&reader);
     if (read32(&reader) != size || size % 4u != 0u) {
         return ES_ERROR_BLOB;
@@ -274,7 +274,7 @@ static es_status_t check_header(const ES_ROM uint8_t *blob, size_t size)
     if (abi != ES_ABI) {
         return ES_ERROR_MODEL;
     }
-    return same_order != 0 ? ES_OK : ES_ERROR_BYTE_ORDER;
+    return same_order != 0u ? ES_OK : ES_ERROR_BYTE_ORDER;
 }
 
 /* --------------------------------------------------------------------------------------------------------- functions */
@@ -344,22 +344,29 @@ static es_pool_t pool_of(unsigned pooling)
     return pools[pooling];
 }
 
+static es_flatten_show_t flatten_show(unsigned activation)
+{
+#if (ES_LOAD_KINDS & ES_LOAD_FLATTEN) != 0u
+    static const es_flatten_show_t shows[] = {es_flatten_relu, es_flatten_tanh, es_flatten_none, es_flatten_head};
+    return shows[activation];
+#else
+    (void)activation;
+    return NULL;
+#endif
+}
+
 /* What makes the input of the next layer of the sums of rows that see all steps. `activation`: of
  * their layer, or HEAD */
 static void read_flatten(es_chain_t *chain, unsigned pooling, unsigned activation)
 {
     chain->flatten_add = NULL;
     chain->flatten_show = NULL;
-#if (ES_LOAD_KINDS & ES_LOAD_FLATTEN) != 0u
     if (pooling == (unsigned)POOL_FLATTEN) {
-        static const es_flatten_show_t shows[] = {es_flatten_relu, es_flatten_tanh, es_flatten_none, es_flatten_head};
+#if (ES_LOAD_KINDS & ES_LOAD_FLATTEN) != 0u
         chain->flatten_add = es_flatten_add;
-        chain->flatten_show = shows[activation];
-    }
-#else
-    (void)pooling;
-    (void)activation;
 #endif
+        chain->flatten_show = flatten_show(activation);
+    }
 }
 
 /* The pool of a model with front layers or bidirectional ones. Its code, and that of es_pool_dense, is linked only with
@@ -434,7 +441,7 @@ static void read_decision(reader_t *reader, const counts_t *counts, const room_t
     const uint32_t margin = read32(reader);
     loaded->decision.smoothing_shift = read_within(reader, 0, 8);
     loaded->decision.min_labels = read_within(reader, parts == 0u ? 0u : 1u, 255);
-    fail_unless(reader, hysteresis <= (uint32_t)SCORE_LIMIT && margin <= (uint32_t)SCORE_LIMIT);
+    fail_unless(reader, hysteresis <= SCORE_LIMIT && margin <= SCORE_LIMIT);
     loaded->decision.hysteresis = reader->failed != 0u ? 0 : (int32_t)hysteresis;
     loaded->decision.unknown_margin = reader->failed != 0u ? 0 : (int32_t)margin;
     loaded->decision.step = es_decision_step;
@@ -516,7 +523,8 @@ static void read_both(reader_t *reader, const counts_t *counts, const room_t *ro
         loaded->model.chain = &loaded->chain; /* which counts the steps */
         steps = reader->failed != 0u ? 0u : es_front_steps(&loaded->model, loaded->model.window_length);
         fail_unless(reader, loaded->model.label_every_step == 0u && loaded->model.carry == 0u);
-        fail_unless(reader, steps != 0u && room->kept_each <= MAX_STATE_WORDS && steps * room->kept_each <= MAX_STATE_WORDS);
+        /* below 2^14 steps, each of less than 2^15 words: MAX_LAYERS layers that see at most 2 * MAX_UNITS each */
+        fail_unless(reader, steps != 0u && steps * room->kept_each <= MAX_STATE_WORDS);
         if (reader->failed == 0u) {
             both->steps = number(steps);
             kept = steps * room->kept_each;
@@ -547,14 +555,14 @@ static uint32_t read_layers(reader_t *reader, const counts_t *counts, room_t *ro
     for (index = 0; index < counts->layers; index++) {
         es_layer_t *const layer = &room->layers[index];
         const unsigned read = read_within(reader, 0, BACKWARD + (unsigned)KIND_FASTGRNN);
-        const int is_backward = read >= BACKWARD ? 1 : 0;
+        const uint8_t is_backward = read >= BACKWARD ? 1u : 0u;
         const unsigned kind = read % BACKWARD;
         const uint32_t units = read_within(reader, 1, MAX_UNITS);
         const uint32_t operands = ES_QUAD * quads_of(units);
-        int of_features;
-        uint32_t alone;
+        uint8_t of_features;
+        uint8_t alone;
         uint32_t seen;
-        if (is_backward == 0) { /* sees what the layers before it give; a backward layer sees what its forward one sees */
+        if (is_backward == 0u) { /* sees what the layers before it give; a backward layer sees what its forward one sees */
             below = next;
             next.parts = 1;
         } else {
@@ -564,26 +572,26 @@ static uint32_t read_layers(reader_t *reader, const counts_t *counts, room_t *ro
         }
         next.units = units;
         fail_unless(reader, kind <= (unsigned)KIND_FASTGRNN);
-        of_features = counts->front == 0u && index <= (uint32_t)(is_backward != 0 ? 1 : 0) ? 1 : 0;
-        alone = of_features != 0 && kind == (unsigned)KIND_GRU && below.units % 2u != 0u && below.units != 1u ? 1u : 0u;
+        of_features = counts->front == 0u && index <= is_backward ? 1u : 0u;
+        alone = of_features != 0u && kind == (unsigned)KIND_GRU && below.units % 2u != 0u && below.units != 1u ? 1u : 0u;
         layer->step = recurrent_step(kind);
         room->kinds[index] = (uint8_t)kind;
         layer->blocks = NULL;
         layer->weights = NULL;
         layer->hidden_size = number(units);
-        layer->wide_pairs = number(of_features != 0 ? model->feature_words / 2u - alone : 0u);
-        layer->below_quads = number(of_features != 0 ? 0u : below.parts * quads_of(below.units));
+        layer->wide_pairs = number(of_features != 0u ? model->feature_words / 2u - alone : 0u);
+        layer->below_quads = number(of_features != 0u ? 0u : below.parts * quads_of(below.units));
         layer->own_quads = number(quads_of(units));
         layer->state_words = number(kind == (unsigned)KIND_RNN ? operands : 2u * operands);
         layer->cell_frac_bits = read_within(reader, 8, 15);
         layer->wide_alone = number(alone);
         words += layer->state_words;
         *widest = operands > *widest ? operands : *widest;
-        seen = of_features != 0 ? model->feature_words : ES_QUAD * (uint32_t)layer->below_quads;
-        if (is_backward != 0 && both->streamed == 0u) {
+        seen = of_features != 0u ? model->feature_words : ES_QUAD * (uint32_t)layer->below_quads;
+        if (is_backward != 0u && both->streamed == 0u) {
             both->streamed = number(index);
             room->kept_each = seen;
-        } else if (is_backward == 0 && both->streamed != 0u) {
+        } else if (is_backward == 0u && both->streamed != 0u) {
             room->kept_each += seen;
         } else {
             /* keeps nothing of its own */
@@ -644,12 +652,12 @@ static void connect(reader_t *reader, const counts_t *counts, room_t *room, unsi
 {
     es_loaded_t *const loaded = room->loaded;
     es_model_t *const model = &loaded->model;
-    const int means = pooling == (unsigned)POOL_MEAN || pooling == (unsigned)POOL_MEAN_MAX ? 1 : 0;
-    const int flattens = pooling == (unsigned)POOL_FLATTEN ? 1 : 0;
-    const int of_head = flattens != 0 && counts->dense == 0u ? 1 : 0; /* the head sees all steps */
-    const uint32_t pools = pooling == (unsigned)POOL_LAST ? 0u : pooling == (unsigned)POOL_MEAN_MAX ? 2u : 1u;
+    const uint8_t means = pooling == (unsigned)POOL_MEAN || pooling == (unsigned)POOL_MEAN_MAX ? 1u : 0u;
+    const uint8_t flattens = pooling == (unsigned)POOL_FLATTEN ? 1u : 0u;
+    const uint8_t of_head = flattens != 0u && counts->dense == 0u ? 1u : 0u; /* the head sees all steps */
+    const uint8_t pools = pooling == (unsigned)POOL_LAST ? 0u : pooling == (unsigned)POOL_MEAN_MAX ? 2u : 1u;
     const uint32_t states = room->parts * ES_QUAD * quads_of(units);
-    const int behind_front = counts->front != 0u || loaded->chain.both != NULL ? 1 : 0;
+    const uint8_t behind_front = counts->front != 0u || loaded->chain.both != NULL ? 1u : 0u;
     uint32_t read_out = pools * states;
     uint32_t scratch;
     seen_t seen;
@@ -657,31 +665,31 @@ static void connect(reader_t *reader, const counts_t *counts, room_t *room, unsi
 
     seen.units = units;
     seen.parts = room->parts * (pools == 2u ? 2u : 1u);
-    room->flattens = flattens != 0 ? 1u : 0u;
-    fail_unless(reader, flattens == 0 || loaded->chain.both == NULL);
+    room->flattens = flattens;
+    fail_unless(reader, flattens == 0u || loaded->chain.both == NULL);
     read_dense(reader, counts, room, pooling, &seen);
-    if (flattens != 0) {
-        const uint32_t rows = of_head != 0 ? counts->classes : room->layers[counts->layers].hidden_size;
+    if (flattens != 0u) {
+        const uint32_t rows = of_head != 0u ? counts->classes : room->layers[counts->layers].hidden_size;
         read_out = ES_QUAD * quads_of(rows);
     }
     model->pool_words = number(read_out);
-    model->head_quads = number(of_head != 0 ? 0u : seen.parts * quads_of(seen.units));
-    if (of_head != 0) {
+    model->head_quads = number(of_head != 0u ? 0u : seen.parts * quads_of(seen.units));
+    if (of_head != 0u) {
         read_out = 0; /* the sums are the logits */
     }
     scratch = read_out + loaded->chain.dense_words + (loaded->chain.both != NULL && pools == 0u ? states : 0u);
     model->scratch_words = number(scratch > widest ? scratch : widest);
-    pool = behind_front != 0 ? pool_behind_front() : pool_of(pooling);
+    pool = behind_front != 0u ? pool_behind_front() : pool_of(pooling);
     loaded->chain.pool = pool;
     model->pool = counts->dense != 0u ? pool_before_dense() : pool;
-    model->chain = counts->dense != 0u || behind_front != 0 || flattens != 0 ? &loaded->chain : NULL;
+    model->chain = counts->dense != 0u || behind_front != 0u || flattens != 0u ? &loaded->chain : NULL;
     if (reader->failed == 0u) {
         /* A mean has a reciprocal for each number of steps after which a label is due. */
         const uint32_t steps = es_front_steps(model, model->window_length);
         const uint32_t due = model->label_every_step != 0u ? steps : 1u;
-        fail_unless(reader, steps != 0u && model->num_reciprocals == (means != 0 ? due : 0u));
+        fail_unless(reader, steps != 0u && model->num_reciprocals == (means != 0u ? due : 0u));
         fail_unless(reader, loaded->decision.distance == NULL ||
-                                (of_head == 0 && seen.parts * seen.units <= MAX_UNITS));
+                                (of_head == 0u && seen.parts * seen.units <= MAX_UNITS));
     }
 }
 
@@ -727,8 +735,10 @@ static void read_texts(reader_t *reader, const counts_t *counts, const room_t *r
     }
     for (index = 0; index < counts->classes; index++) {
         const char *const label = at;
+        ptrdiff_t bytes;
         room->labels[index] = next_text(reader, &at, end);
-        room->label_bytes[index] = number((uint32_t)(at - label));
+        bytes = at - label;
+        room->label_bytes[index] = number((uint32_t)bytes);
     }
     fail_unless(reader, at == end);
     contract->num_channels = number(counts->channels);
@@ -736,7 +746,7 @@ static void read_texts(reader_t *reader, const counts_t *counts, const room_t *r
     room->loaded->model.labels = room->labels;
 }
 
-static int same_text(const char *one, const char *other)
+static uint8_t same_text(const char *one, const char *other)
 {
     const char *left = one;
     const char *right = other;
@@ -744,27 +754,30 @@ static int same_text(const char *one, const char *other)
         left++;
         right++;
     }
-    return *left == *right ? 1 : 0;
+    return *left == *right ? 1u : 0u;
 }
 
 /* True if a loaded model takes the same samples, and gives the same labels, as the firmware expects. */
-static int as_expected(const es_loaded_t *loaded, const es_expected_t *expected)
+static uint8_t as_expected(const es_loaded_t *loaded, const es_expected_t *expected)
 {
     const es_contract_t *const ours = &loaded->contract;
     const es_contract_t *const theirs = expected->contract;
     unsigned index;
-    int same = loaded->model.num_classes == expected->model->num_classes &&
-                       ours->num_channels == theirs->num_channels &&
-                       same_text(ours->sample_rate_hz, theirs->sample_rate_hz) != 0
-                   ? 1
-                   : 0;
-    for (index = 0; same != 0 && index < ours->num_channels; index++) {
+    uint8_t same = loaded->model.num_classes == expected->model->num_classes &&
+                           ours->num_channels == theirs->num_channels &&
+                           same_text(ours->sample_rate_hz, theirs->sample_rate_hz) != 0u
+                       ? 1u
+                       : 0u;
+    for (index = 0; same != 0u && index < ours->num_channels; index++) {
         const es_channel_t *const one = &ours->channels[index];
         const es_channel_t *const other = &theirs->channels[index];
-        same = same_text(one->name, other->name) & same_text(one->unit, other->unit) &
-               same_text(one->counts_per_unit, other->counts_per_unit) & same_text(one->full_scale, other->full_scale);
+        same = same_text(one->name, other->name) != 0u && same_text(one->unit, other->unit) != 0u &&
+                       same_text(one->counts_per_unit, other->counts_per_unit) != 0u &&
+                       same_text(one->full_scale, other->full_scale) != 0u
+                   ? 1u
+                   : 0u;
     }
-    for (index = 0; same != 0 && index < loaded->model.num_classes; index++) {
+    for (index = 0; same != 0u && index < loaded->model.num_classes; index++) {
         same = same_text(loaded->model.labels[index], expected->model->labels[index]);
     }
     return same;
@@ -833,8 +846,8 @@ static void read_front_rows(reader_t *reader, const room_t *room, es_front_t *fr
 static void read_dense_rows(reader_t *reader, const room_t *room, uint32_t blocks, uint32_t quads, uint32_t steps,
                             const ES_ROM int16_t **weights, const ES_ROM es_block_t **first)
 {
-    const uint32_t words = 8u * blocks * quads; /* at most 2^20 */
-    if (words != 0u && steps > ES_BLOB_MAX / words) {
+    const uint32_t words = 8u * blocks * quads; /* at least 8, at most 2^20: there is a block and a quad of operands */
+    if (steps > ES_BLOB_MAX / words) {
         reader->failed = 1;
     } else {
         read_rows(reader, room, words * steps, blocks, weights, first);
@@ -858,7 +871,8 @@ static void read_arrays(reader_t *reader, const counts_t *counts, const room_t *
     }
     for (index = 0; index < counts->front; index++) {
         if (room->is_conv[index] != 0u) {
-            read_front_rows(reader, room, &room->front[index], index == 0u ? 1 : 0);
+            es_front_t *const front = &room->front[index];
+            read_front_rows(reader, room, front, index == 0u ? 1 : 0);
         }
     }
     for (index = counts->layers; index < counts->layers + counts->dense; index++) {
@@ -1010,7 +1024,7 @@ es_status_t es_load(const ES_ROM uint8_t *blob, size_t size, const es_expected_t
     }
     divide(memory, &counts, &room);
     status = read_model(blob, size, &counts, &room);
-    if (status == ES_OK && expected != NULL && as_expected(room.loaded, expected) == 0) {
+    if (status == ES_OK && expected != NULL && as_expected(room.loaded, expected) == 0u) {
         status = ES_ERROR_CONTRACT;
     }
     if (status == ES_OK) {

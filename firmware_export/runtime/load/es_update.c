@@ -19,15 +19,15 @@ typedef struct slot {
 
 static const uint8_t magic[4] = {0x45, 0x53, 0x53, 0x4C}; /* ESSL */
 
-static uint8_t byte_at(const ES_ROM uint8_t *at)
+static uint8_t flash_byte(const ES_ROM uint8_t *at)
 {
     return (uint8_t)ES_ROM_INT8((const ES_ROM int8_t *)at);
 }
 
 static uint32_t get32(const ES_ROM uint8_t *at)
 {
-    return (uint32_t)byte_at(at) | ((uint32_t)byte_at(at + 1) << 8) | ((uint32_t)byte_at(at + 2) << 16) |
-           ((uint32_t)byte_at(at + 3) << 24);
+    return (uint32_t)flash_byte(at) | ((uint32_t)flash_byte(at + 1) << 8) | ((uint32_t)flash_byte(at + 2) << 16) |
+           ((uint32_t)flash_byte(at + 3) << 24);
 }
 
 static void put32(uint8_t *at, uint32_t value)
@@ -44,7 +44,7 @@ static uint32_t crc_of(const ES_ROM uint8_t *bytes, uint32_t size)
     uint32_t left = size;
     uint32_t crc = ES_CRC_START;
     for (; left > 0u; left--) {
-        crc = es_crc_byte(crc, byte_at(at));
+        crc = es_crc_byte(crc, flash_byte(at));
         at++;
     }
     return es_crc_end(crc);
@@ -73,7 +73,7 @@ static slot_t read_slot(const es_update_t *update, unsigned slot)
     slot_t found = {0, 0, 0, 0};
     unsigned index;
     for (index = 0; index < sizeof magic; index++) {
-        if (byte_at(header + index) != magic[index]) {
+        if (flash_byte(header + index) != magic[index]) {
             return found;
         }
     }
@@ -91,18 +91,20 @@ static es_status_t try_slot(const es_update_t *update, unsigned slot, uint32_t s
                             const es_loaded_t **loaded, es_place_t *failed)
 {
     const es_update_setup_t *const setup = update->setup;
+    void *const loaded_memory = setup->loaded[place];
+    void *const memory = setup->memory;
     es_expected_t expected;
     es_status_t status;
     expected.model = setup->model;
     expected.contract = setup->contract;
     status = es_load(setup->flash->slots[slot] + ES_SLOT_HEADER, (size_t)size,
-                     (flags & (unsigned)ES_UPDATE_ANY_CONTRACT) != 0u ? NULL : &expected, setup->loaded[place],
+                     (flags & (unsigned)ES_UPDATE_ANY_CONTRACT) != 0u ? NULL : &expected, loaded_memory,
                      setup->loaded_bytes, loaded);
     if (status == ES_OK && setup->fits != NULL && setup->fits(&(*loaded)->model) == 0) {
         status = ES_ERROR_SIZE;
     }
     if (status == ES_OK) {
-        status = es_self_test(&(*loaded)->golden, setup->memory, setup->memory_bytes, failed);
+        status = es_self_test(&(*loaded)->golden, memory, setup->memory_bytes, failed);
     }
     return status;
 }
@@ -138,7 +140,7 @@ static int flash_is_usable(const es_flash_t *flash)
 es_status_t es_update_begin(es_update_t *update, const es_update_setup_t *setup)
 {
     slot_t slots[2];
-    unsigned newer;
+    uint8_t newer;
 
     if (update == NULL || setup == NULL || setup->flash == NULL || setup->model == NULL || setup->contract == NULL ||
         setup->golden == NULL || setup->loaded[0] == NULL || setup->loaded[1] == NULL || setup->memory == NULL ||
@@ -177,7 +179,7 @@ static int write_unit(const es_update_t *update, uint32_t offset, const uint8_t 
         return 0;
     }
     for (index = 0; index < flash->write_bytes; index++) {
-        if (byte_at(there + index) != unit[index]) {
+        if (flash_byte(there + index) != unit[index]) {
             return 0;
         }
     }
@@ -237,7 +239,7 @@ es_status_t es_update_commit(es_update_t *update, uint32_t size, unsigned flags,
     }
     for (index = 0; index < ES_SLOT_HEADER; index++) {
         bytes[index] = 0xFF;
-        if (byte_at(header + index) != 0xFFu) {
+        if (flash_byte(header + index) != 0xFFu) {
             return ES_ERROR_FLASH; /* the blob was not written from its beginning on */
         }
     }
