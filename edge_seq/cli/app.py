@@ -45,7 +45,7 @@ from edge_seq.cli import (
     train,
     verify,
 )
-from edge_seq.cli.output import print_error, print_json_error, print_line, print_stderr_line
+from edge_seq.cli.output import print_error, print_json_error, print_line, print_stderr_line, write_every_character
 from edge_seq.support.errors import EdgeSeqError, ToolError
 from edge_seq.support.memory import LIMIT, UnusableFileError, parse_size
 from edge_seq.support.stderr import VisibleFormatter
@@ -144,6 +144,7 @@ app.add_typer(device.app, name="device")
 
 def main() -> None:
     """Run the command line. Every error that has a cause outside the program becomes one message and exit code 2."""
+    write_every_character()
     if logging.lastResort is not None:  # prints warnings of the library, which name files and cells of others
         logging.lastResort.setFormatter(VisibleFormatter())
     arguments = sys.argv[1:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +66,15 @@ def print_error(error: EdgeSeqError, *, as_json: bool, one_line: bool = False) -
     if as_json:
         print_json_error(type(error).__name__, str(error), one_line=one_line)
     print_stderr_error(error)
+
+
+def write_every_character() -> None:
+    """Make stdout and stderr take every character: under an ASCII locale they become UTF-8, as Python does by itself
+    where it may (PEP 540), and another encoding writes what it lacks as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding="utf-8" if is_ascii else None, errors="backslashreplace")
 
 
 def print_line(text: str) -> None:

@@ -94,6 +94,8 @@ static int check_init(void)
     other.chain = NULL;
     CHECK(es_adapt_values(&other) == 0u);
     CHECK(es_adapt_init(&other, &learning, sizeof learning, &adapt) == ES_ERROR_MODEL);
+    other.head_quads = 0; /* as of a head that sees all steps */
+    CHECK(es_adapt_values(&other) == 0u);
     return 0;
 }
 
@@ -118,6 +120,8 @@ static int check_learning(void)
     CHECK(es_adapt(context, 0) == ES_ERROR_STATE);
     step_to_label(context);
     wrong = es_label(context) == 0u ? 1u : 0u;
+    adapt->next = adapt->examples;
+    adapt->next--; /* the last place, behind which the first comes */
     for (lesson = 0; lesson < 30u; lesson++) { /* until the label follows, and further */
         CHECK(es_adapt(context, wrong) == ES_OK && es_adapt(context, wrong) == ES_ERROR_STATE);
         es_reset(context);

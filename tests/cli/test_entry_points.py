@@ -31,6 +31,28 @@ def test_the_script_that_is_installed_is_the_same() -> None:
     assert script.value == "edge_seq.cli:main"
 
 
+@pytest.mark.parametrize(
+    ("encoding", "label", "box"),
+    [("ascii", "stra\u00dfe\u2192", "\u2501"), ("latin-1", "stra\u00dfe\\u2192", "\\u2501")],
+)
+def test_any_encoding_of_the_terminal_takes_tables_and_labels(
+    encoding: str, label: str, box: str, tmp_path: Path
+) -> None:
+    rows = "".join(f"{t / 10},{t % 7},{t % 5},{t % 3},stra\u00dfe\u2192\n" for t in range(200))
+    (tmp_path / "a.csv").write_text("t,ax,ay,az,label\n" + rows, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_seq", "data", "check", "a.csv"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+    )
+    printed = done.stdout.decode("utf-8" if encoding == "ascii" else encoding)
+    assert done.returncode in (0, 1, 2), done.stderr
+    assert label in printed
+    assert box in printed
+
+
 def in_bash(commands: str, home: Path) -> str:
     """What bash prints, with ``edge-seq`` on PATH. The ``:`` keeps bash the parent of the last command, as in a
     terminal: typer looks for the shell among its parents."""

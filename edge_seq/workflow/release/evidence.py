@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -162,10 +163,20 @@ def _packages_of(versions: Mapping[str, str]) -> dict[str, str]:
 def _commands(run: RunFolder, figures: RunFigures) -> tuple[str, ...]:
     """Commands that make the run and its evidence again, without the run's place on this machine. A step that was not
     run would add files that the list of inputs does not have."""
-    place, not_run = shlex.quote(str(run.path)), set(figures.missing.values())
+    not_run = set(figures.missing.values())
     chosen = [command for command in figures.commands if " report " not in command and command not in not_run]
-    commands = [command.replace(place, "RUN") for command in chosen]
+    commands = [shlex.join(_in_run(word, run.path) for word in shlex.split(command)) for command in chosen]
     return (*commands, "edge-seq evidence RUN --out evidence")
+
+
+def _in_run(word: str, path: Path) -> str:
+    """A word of a command, with RUN for the folder of the run.
+
+    >>> _in_run("/my runs/car/config.toml", Path("/my runs/car")), _in_run("--out", Path("/my runs/car"))
+    ('RUN/config.toml', '--out')
+    """
+    inside = word == str(path) or word.startswith(f"{path}{os.sep}")
+    return f"RUN{word[len(str(path)) :]}" if inside else word
 
 
 def _tables(files: Mapping[str, bytes]) -> dict[str, object]:
